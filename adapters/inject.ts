@@ -20,6 +20,7 @@ import {
 } from "../src/models/index.ts"
 import { randomStream } from "../src/numbers/index.ts"
 import type { Transform } from "../src/optimizers/index.ts"
+import { workingThrough } from "../src/progress/index.ts"
 import {
   type DenseParameter,
   type DenseRole,
@@ -201,18 +202,15 @@ const initParts = <Options>(
   source: Pick<InitSource, "calibrate" | "shapesOnly">
 ): Effect.Effect<ReadonlyArray<Trainable>, InitError | DeviceReadError> => {
   const parts: Array<Trainable> = []
-  return Effect.forEach(
-    sites,
-    ({ site, options }) =>
-      Effect.map(
-        method.init(site, options, {
-          ...baseLayer(model, site),
-          random: randomStream(seed, "adapter", site.name),
-          ...source
-        }),
-        (part) => parts.push(part)
-      ),
-    { discard: true }
+  return workingThrough("initializing the adapter", "layers", sites, ({ site, options }) =>
+    Effect.map(
+      method.init(site, options, {
+        ...baseLayer(model, site),
+        random: randomStream(seed, "adapter", site.name),
+        ...source
+      }),
+      (part) => parts.push(part)
+    )
   ).pipe(
     Effect.map(() => parts),
     Effect.onError(() => Effect.sync(() => tf.dispose(parts.flatMap(everyTensorOf))))

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { baseLayer, type Network } from "../src/models/index.ts"
 import { randomStream } from "../src/numbers/index.ts"
+import { working } from "../src/progress/index.ts"
 import type { DeviceReadError, LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, InitRanks, InitSource, SiteOptions } from "./adapter.ts"
 import type { Calibrate, InitError } from "./init/calibration.ts"
@@ -50,11 +51,17 @@ export const decided = <Options>(
 ): Effect.Effect<Selected<Options>, InitError | DeviceReadError> => {
   const decides = initRanksOf(method, selected)
   if (decides === undefined) return Effect.succeed(selected)
+  let asked = 0
+  const count = { of: selected.sites.length, unit: "layers" }
   const sourceOf = (site: LinearSite): InitSource => ({
     ...baseLayer(model, site),
     // the same at every site: layers with one input show the same
     random: randomStream(seed, "ranks"),
-    calibrate: (where, calibration) => calibrate(where, { ...calibration, again: true })
+    calibrate: (where, calibration) =>
+      Effect.andThen(
+        working("deciding ranks", { ...count, done: asked++ }),
+        calibrate(where, { ...calibration, again: true })
+      )
   })
   return Effect.map(decides.decide(selected.sites, sourceOf), (ranks) =>
     ranked(decides, selected, Object.fromEntries(selected.sites.map(({ site }, i) => [site.name, ranks[i]!])))

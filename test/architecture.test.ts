@@ -42,6 +42,7 @@ const rooms: Readonly<Record<string, number>> = {
   schemas: 1,
   "src/files": 1,
   "src/numbers": 0,
+  "src/progress": 0,
   "src/patterns": 1,
   "src/ranks": 1,
   "src/images": 2,

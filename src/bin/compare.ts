@@ -38,8 +38,10 @@ import {
 import { inputsOf } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
 import { processesProblem, readPlan } from "../plan/index.ts"
+import { Work } from "../progress/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
 import { print, printJson, screen, tell } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
 /** A worker has its storage in its environment: command lines can be read by others, and there is a password in it. */
@@ -85,7 +87,7 @@ const study = (given: CompareGiven) =>
     yield* given.json
       ? printJson({ folder: open.folder, ...verdictJson(verdict) })
       : print(textOf(open.folder, verdict))
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))
 
 const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import { Device } from "../device/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress, spokenByFirst } from "../run/index.ts"
@@ -37,6 +38,9 @@ export const evaluate = ({
 }: Given<typeof evaluateFlags>) =>
   Effect.gen(function* () {
     const file = Option.getOrUndefined(data)
+    const path = yield* Path.Path
+    const called = file === undefined ? undefined : path.basename(file)
+    const rowsOf = file === undefined ? {} : { data: file }
     const columns: Columns = Object.fromEntries(
       columnNames.flatMap((name) => Option.match(named[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
     )
@@ -56,7 +60,7 @@ export const evaluate = ({
       const score = Option.getOrUndefined(match) === "number" ? finalNumber : exactMatch
       const options = { file, score, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
-        yield* spoken(json ? printJson(report) : print(answersText(report)))
+        yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(answersText(report, called ?? report.split)))
       }
       return
     }
@@ -69,7 +73,7 @@ export const evaluate = ({
         `${directory} has neither a validation nor a test split; expected --data FILE, the rows to evaluate it on`
       )
     for (const report of reports) {
-      yield* spoken(json ? printJson(report) : print(evaluationText(run, report)))
+      yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(evaluationText(run, report, called)))
     }
   }).pipe(
     Effect.scoped,
@@ -82,7 +86,7 @@ export const evaluate = ({
 /** Wrong answers that are shown. */
 const SHOWN = 5
 
-const answersText = ({ split, rows, score, answers }: GeneratedReport): string => {
+const answersText = ({ rows, score, answers }: GeneratedReport, called: string): string => {
   const wrong = answers.filter((answer) => answer.score < 1)
   const shown = wrong
     .slice(0, SHOWN)
@@ -93,10 +97,10 @@ const answersText = ({ split, rows, score, answers }: GeneratedReport): string =
     ])
   const more = wrong.length > SHOWN ? [`  and ${wrong.length - SHOWN} more`] : []
   const right = rows - wrong.length
-  return [`${split}: ${right} of ${rows} answers are right (${(100 * score).toFixed(1)} %)`, ...shown, ...more].join(
+  return [`${called}: ${right} of ${rows} answers are right (${(100 * score).toFixed(1)} %)`, ...shown, ...more].join(
     "\n"
   )
 }
 
-const evaluationText = ({ kind, labels }: LoadedRun, report: EvaluationReport): string =>
-  kind.details?.(labels, report) ?? evaluationLine(report, scoresText(kind.metrics, report))
+const evaluationText = ({ kind, labels }: LoadedRun, report: EvaluationReport, called: string = report.split): string =>
+  kind.details?.(labels, report) ?? evaluationLine({ ...report, split: called }, scoresText(kind.metrics, report))

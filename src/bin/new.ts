@@ -6,12 +6,14 @@ import * as Path from "effect/Path"
 import { shownArgument } from "../boundary/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
 import { kindOf } from "../kinds/index.ts"
+import { Work } from "../progress/index.ts"
 import { suggest as suggested, suggestionText } from "../suggest/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, newFlags } from "./flags.ts"
 import { commandsOf, installed, problemOfName, projectFiles, runtimeHere } from "./new-project.ts"
-import { print, printBeside } from "./output.ts"
+import { print, printBeside, screen } from "./output.ts"
 import { readGiven } from "./suggest.ts"
+import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
 const splits = ["train", "validation", "test"] as const
@@ -117,4 +119,4 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
         `  ${run} train`
       ].join("\n")
     )
-  }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))

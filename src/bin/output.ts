@@ -13,6 +13,7 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { printable, withoutSecretsIn } from "../boundary/index.ts"
 import { systemReason } from "../files/platform-reason.ts"
+import { type Colour, canColour, canMove, painted } from "./colour.ts"
 
 /** What was to be printed did not arrive. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
@@ -42,9 +43,33 @@ const listened = (stream: "stdout" | "stderr"): NodeJS.WriteStream => {
   return own
 }
 
+/** Whether a line on the terminal has no end: progress that goes on in the same place. */
+let unended = false
+
+/** To the beginning of the line, which is emptied. */
+const ERASE = "\r\u001b[2K"
+
+/** Takes that line away, before something else is written. */
+const withoutLive = () => {
+  if (!unended) return
+  unended = false
+  toScreen(ERASE)
+}
+
+const toScreen = (text: string) => {
+  try {
+    listened("stderr").write(text)
+  } catch {
+    // Deno, on a full device
+  }
+}
+
+let leaves = false
+
 /** Ends when the text is out, or the reader of a pipe has made room for it. */
 const write = (stream: "stdout" | "stderr", text: string): Effect.Effect<void, OutputError> =>
   Effect.callback((resume) => {
+    withoutLive()
     const done = (error?: unknown) =>
       resume(error === undefined || error === null ? Effect.void : Effect.fail(outputError(stream, error)))
     try {
@@ -74,23 +99,26 @@ export const printBeside = (text: string): Effect.Effect<void, OutputError> => w
 
 /** stderr for progress: what does not arrive is lost, and no run ends for it. */
 export const screen = {
+  /** whether lines can be written over */
   get isTTY(): boolean {
-    return process.stderr.isTTY === true
+    return canMove("stderr")
   },
   get columns(): number {
     return process.stderr.columns
   },
   write: (text: string): void => {
-    try {
-      listened("stderr").write(text)
-    } catch {
-      // Deno, on a full device
-    }
-  }
+    if (!text.startsWith("\r")) withoutLive()
+    unended = !text.endsWith("\n")
+    if (unended && !leaves) process.on("exit", withoutLive)
+    leaves ||= unended
+    toScreen(text)
+  },
+  paint: (text: string, colour: Colour): string => painted(text, colour, "stderr")
 }
 
 /** A refusal, before the process ends with a code: written when this returns, if it can be. */
 export const refuse = (text: string): void => {
+  withoutLive()
   try {
     console.error(text)
   } catch {
@@ -100,11 +128,11 @@ export const refuse = (text: string): void => {
 
 const colour = /(\p{Cc}\[[\d;]*m)/u
 
-/** The library has colours, and repeats arguments, which may be names of files. */
+/** The library has colours, by what stdout is, and repeats arguments, which may be names of files. */
 const shown = (text: string): string =>
   text
     .split(colour)
-    .map((part, i) => (i % 2 === 1 && part.startsWith("\u001b") ? part : printable(part)))
+    .map((part, i) => (i % 2 === 1 && part.startsWith("\u001b") ? (canColour("stderr") ? part : "") : printable(part)))
     .join("")
 
 /** The console of the command-line library, which prints help and refusals, these without passwords in URLs; `arrived` fails, and says so, where help did not arrive. */

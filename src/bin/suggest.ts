@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { shellWord } from "../boundary/index.ts"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
+import { command } from "../output/invocation.ts"
 import { readPlan } from "../plan/index.ts"
+import { Work } from "../progress/index.ts"
 import {
   columnNames,
   flagOf,
@@ -16,7 +19,8 @@ import {
   suggestionText
 } from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
-import { print, printBeside, printJson } from "./output.ts"
+import { print, printBeside, printJson, screen } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
 const files = ["model", "data", "validation", "test"] as const
@@ -78,5 +82,12 @@ export const suggest = ({ memory, out, device, json, ...given }: Given<typeof su
       yield* printBeside("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
       return yield* print(written(suggestion).trimEnd())
     }
-    yield* printBeside(`\nWritten to ${target}. See what it comes to: validate ${target}; train it: train ${target}`)
-  }).pipe(Effect.scoped)
+    const file = shellWord(target)
+    yield* printBeside(
+      [
+        `\nWritten to ${target}.`,
+        `See what it comes to: ${command(`validate ${file}`)}`,
+        `Train it: ${command(`train ${file}`)}`
+      ].join("\n")
+    )
+  }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))

@@ -1,59 +1,170 @@
 /**
- * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI).
+ * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI, a program that reads them).
+ *
+ * What moves has its plain line only where no one has read anything for a while: a run of seconds says no more than its results, one of
+ * hours is never silent for long.
  */
 import * as Effect from "effect/Effect"
 import { printable, printableLine } from "../boundary/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
-import { shortDuration } from "../output/report/index.ts"
-import type { Listener, ProgressEvent } from "../run/index.ts"
+import { shortDuration } from "../progress/index.ts"
+import type { Listener, ProgressEvent, Working } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
+import { type Colour, colourOf } from "./colour.ts"
+
+/** `split`: or the name of the file whose rows they are */
+type Evaluated = Pick<EvaluationReport, "step" | "rows"> & { readonly split: string }
 
 /** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
-export const evaluationLine = ({ step, split, rows }: EvaluationReport, scores: string): string => {
+export const evaluationLine = ({ step, split, rows }: Evaluated, scores: string): string => {
   const when = step === 0 ? "before training: " : Number.isNaN(step) ? "" : `after step ${step}: `
   return `${when}${split} ${scores} (${rows} rows)`
 }
 
-const bar = (share: number, width = 24): string => {
-  const filled = Math.round(share * width)
+const bar = (share: number, width: number): string => {
+  const filled = Math.round(Math.min(1, share) * width)
   return "█".repeat(filled) + "░".repeat(width - filled)
 }
 
+/** One line in several lengths, the longest first: that which fits is shown. */
+type Lengths = readonly [string, ...ReadonlyArray<string>]
+
+/** With a bar, a short one, and none. */
+const barred = (before: string, share: number, after: string): Lengths => [
+  `${before} ${bar(share, 24)} ${after}`,
+  `${before} ${bar(share, 10)} ${after}`,
+  `${before} ${after}`
+]
+
 type Step = StepReport & Pick<Extract<ProgressEvent, { readonly kind: "step" }>, "of" | "unit">
 
-const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): string => {
+const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : `${Math.round(perSecond)}`)
+
+const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): Lengths => {
   const remaining = secondsPerStep * (of - report.step)
-  return `step ${String(report.step).padStart(String(of).length)}/${of} ${bar(report.step / of)} loss ${mean.toFixed(3)} · ${Math.round(report.tokensPerSecond)} ${unit}/s · ${shortDuration(remaining)} left`
+  const step = `step ${String(report.step).padStart(String(of).length)}/${of}`
+  const loss = `loss ${mean.toFixed(3)}`
+  const left = `${shortDuration(remaining)} left`
+  const short = `${step} ${loss} · ${left}`
+  return [
+    ...barred(step, report.step / of, `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${left}`),
+    short,
+    `${step} ${loss}`,
+    step
+  ]
 }
 
-/** A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. */
-export const terminalListener = (stream: { readonly isTTY?: boolean; write: (text: string) => unknown }): Listener => {
+const workingLine = ({ what, done, of, unit = "" }: Working): Lengths =>
+  done === undefined || of === undefined
+    ? [`${what} …`, what]
+    : [...barred(what, of === 0 ? 1 : done / of, `${done}/${of} ${unit}`.trimEnd()), `${done}/${of} ${what}`]
+
+const evaluatingLine = ({ split, rows, of }: Extract<ProgressEvent, { readonly kind: "evaluating" }>): Lengths => [
+  ...barred(`evaluating ${split}`, rows / of, `${rows}/${of} rows`),
+  `${split} ${rows}/${of} rows`
+]
+
+/** Scripts whose characters take two places of a terminal's line, and pictures. */
+const WIDE =
+  /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{10000}-\u{10FFFF}]/u
+
+const placesOf = (character: string): number => (WIDE.test(character) ? 2 : 1)
+
+const widthOf = (text: string): number => [...text].reduce((sum, character) => sum + placesOf(character), 0)
+
+/** The longest of the lengths that has room in `width` places; the shortest is cut. */
+export const fitted = (lengths: Lengths, width: number): string => {
+  const whole = lengths.find((text) => widthOf(text) <= width)
+  if (whole !== undefined) return whole
+  let kept = ""
+  let room = width - 1
+  for (const character of lengths.at(-1)!) {
+    room -= placesOf(character)
+    if (room < 0) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+export interface Screen {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly write: (text: string) => unknown
+  /** A printable text in a colour, where there are colours. */
+  readonly paint?: (text: string, colour: Colour) => string
+}
+
+/** Milliseconds. */
+const timing = {
+  /** between two drawings of the live line */
+  redraw: 80,
+  /** without a line, after which a plain one says what goes on; where no one knows how long that takes, sooner */
+  silence: 2_000,
+  shortSilence: 500,
+  /** between two plain lines of the same work */
+  again: 10_000
+} as const
+
+/** Columns of a terminal that does not say how many it has. */
+const COLUMNS = 80
+
+/**
+ * A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. `now`: milliseconds of a clock that only
+ * goes on.
+ */
+export const terminalListener = (stream: Screen, now: () => number = () => performance.now()): Listener => {
   const live = stream.isTTY === true
   let mean: number | undefined
   // of the steps seen here: a resumed run starts anywhere
   let elapsed = 0
   let seen = 0
-  const line = (text: string) => stream.write(`${live ? "\r\x1b[2K" : ""}${printable(text)}\n`)
-  const over = (text: string) => live && stream.write(`\r\x1b[2K${printableLine(text)}`)
+  /** when something was shown last, and the work that it was */
+  let shown = { at: now(), work: "" }
+  const line = (text: string, work = "") => {
+    const colour = colourOf(text)
+    const plain = printable(text)
+    const own = colour === undefined ? plain : (stream.paint?.(plain, colour) ?? plain)
+    stream.write(`${live ? "\r\x1b[2K" : ""}${own}\n`)
+    shown = { at: now(), work }
+  }
+  /** The last place of a line stays free: a terminal may go to the next line when it is taken. */
+  const fitting = (lengths: Lengths): string => {
+    const [longest, ...shorter] = lengths.map(printableLine)
+    return fitted([longest!, ...shorter], (stream.columns || COLUMNS) - 1)
+  }
+  /** Something that goes on: `work` is the same for as long as it is the same thing. */
+  const moving = (work: string, lengths: Lengths, endless = false) => {
+    const since = now() - shown.at
+    if (!live) {
+      const wait = work === shown.work ? timing.again : endless ? timing.shortSilence : timing.silence
+      if (since >= wait) line(lengths.at(0)!, work)
+      return
+    }
+    if (work === shown.work && since < timing.redraw) return
+    stream.write(`\r\x1b[2K${fitting(lengths)}`)
+    shown = { at: now(), work }
+  }
   const onStep = (report: Step) => {
     const { of } = report
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000
     seen += 1
-    const text = stepLine(report, mean, elapsed / seen)
-    // plain lines: ten of them, and the last
+    const lengths = stepLine(report, mean, elapsed / seen)
+    // plain lines: ten of them and the last, and more where a step takes long
     const due = report.step === of || report.step % Math.max(1, Math.floor(of / 10)) === 0
-    if (live && report.step < of) over(text)
-    else if (live || due) line(text)
+    if (live ? report.step === of : due) line(live ? fitting(lengths) : lengths[0], "step")
+    else moving("step", lengths)
   }
   const show = (event: ProgressEvent) => {
     switch (event.kind) {
       case "notice":
         return line(event.message)
+      case "working":
+        return moving(event.what, workingLine(event), event.of === undefined)
       case "evaluating":
-        return over(`evaluating ${event.split} ${bar(event.rows / event.of)} ${event.rows}/${event.of} rows`)
+        return moving(`evaluating ${event.split}`, evaluatingLine(event))
       case "evaluation":
-        return line(evaluationLine(event, event.scores))
+        return line(evaluationLine({ ...event, split: event.called ?? event.split }, event.scores))
       case "step":
         return onStep(event)
     }

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { factsOfInit } from "../../schemas/index.ts"
-import { shellWord } from "../boundary/index.ts"
+import { printable, shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
 import {
@@ -19,15 +19,16 @@ import {
   warningTexts
 } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
-import { shortDuration } from "../output/report/index.ts"
 import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
+import { shortDuration } from "../progress/index.ts"
 import { onFirst, Ranks } from "../ranks/index.ts"
-import { Progress } from "../run/index.ts"
+import { type Listener, Progress } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
+import { colourOf, painted } from "./colour.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
-import { print, printJson, screen } from "./output.ts"
+import { printColoured, printJson, screen } from "./output.ts"
 import { onRanks, spoken, threadsOfRank } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
@@ -48,6 +49,9 @@ const planOf = (directory: string) =>
     return yield* userError(`${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
+/** Of several processes the first one speaks. */
+const listener = Effect.map(Ranks, ({ rank }): Listener => (rank === 0 ? terminalListener(screen) : () => Effect.void))
+
 /** A run folder's own plan is called plan.json; the run's name says more. */
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
@@ -65,8 +69,8 @@ export const train = ({
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-    const { rank, size, barrier } = yield* Ranks
-    const tell = rank === 0 ? terminalListener(screen) : () => Effect.void
+    const { size, barrier } = yield* Ranks
+    const tell = yield* Progress
     // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
     const { file, plan, name, directory } = yield* onFirst(
       Effect.gen(function* () {
@@ -92,14 +96,15 @@ export const train = ({
       yield* tell({ kind: "notice", message: `device: ${deviceLine(description)}` })
       if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
       return yield* trained(resolved, { directory, resume, mixedDevices })
-    }).pipe(Effect.provide(opened), Effect.provideService(Progress, tell))
+    }).pipe(Effect.provide(opened))
     // what one of the ranks has yet to say is said in place of a good end
     yield* barrier
-    yield* spoken(
-      json ? printJson(report) : print(closingText(kind, yield* Effect.promise(kind.publisher), report, resolved))
-    )
+    const publisher = yield* Effect.promise(kind.publisher)
+    const closing = () => painting(kind, report, closingLines(kind, publisher, report, resolved))
+    yield* spoken(json ? printJson(report) : printColoured(closing()))
   }).pipe(
     Effect.scoped,
+    Effect.provideServiceEffect(Progress, listener),
     onRanks,
     Effect.tapError((error) => (json ? Effect.ignore(spoken(printJson(failure(error)))) : Effect.void))
   )
@@ -139,6 +144,17 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
     })
     .join(", ")
 
+/** Whether the kind's own metric is better after training than before. */
+const isBetter = ({ metrics, headline }: RunKind, { before, after }: RunReport): boolean => {
+  const { better } = metrics[headline[0]]!
+  if (before === null || after === null || better === null) return false
+  const [was, is] = [scoreOf(before, headline[0]), scoreOf(after, headline[0])]
+  if (was === null || is === null) return false
+  return better === "higher" ? is > was : is < was
+}
+
+const GAINED = "Gained on"
+
 /** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */
 const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
   const { before, after, validation, test, baseline } = report
@@ -149,7 +165,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
   const all = before.rows === whole.rows
   const nothing = baseline[whole.split]
   return [
-    `Gained on ${before.split}: ${gainedText(kind, before, after)}`,
+    `${GAINED} ${before.split}: ${gainedText(kind, before, after)}`,
     `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
     ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`]),
     ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`])
@@ -158,7 +174,12 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
 
-const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { model, plan }: ResolvedPlan): string => {
+const closingLines = (
+  kind: RunKind,
+  publisher: Publisher,
+  report: RunReport,
+  { model, plan }: ResolvedPlan
+): ReadonlyArray<string> => {
   const { seconds, peakBytes, directory, adapter } = report
   const { adapter: section } = plan
   const away = "init" in section && !factsOfInit(section.init).startsAsBase.holds
@@ -173,9 +194,32 @@ const closingText = (kind: RunKind, publisher: Publisher, report: RunReport, { m
     ...gained,
     ...warningTexts(kind, report).map((warning) => `warning: ${warning}`),
     ...(report.stopped === null ? [] : [`${sentence(stoppedText(kind.metrics, report.stopped, report))}.`]),
-    ...(report.kept === null ? [] : [`The adapter is ${keptText(kind.metrics, report.kept, report)}.`]),
+    `The adapter is ${report.kept === null ? `the last state, of step ${report.steps}` : keptText(kind.metrics, report.kept, report)}.`,
     `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
     `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
-    `Try it: ${command(kind.next(plan, shellWord(directory)))}`
-  ].join("\n")
+    ...nextLines(kind, publisher, report, plan)
+  ]
 }
+
+/** What can be done with it now. */
+const nextLines = (kind: RunKind, { served }: Publisher, { directory }: RunReport, plan: ResolvedPlan["plan"]) => {
+  const run = shellWord(directory)
+  const exported = typeof served === "string" ? `merge ${run}` : `export ${run} --format onnx`
+  return [
+    `Try it: ${command(kind.next(plan, run))}`,
+    `Evaluate it on other rows: ${command(`evaluate ${run} --data FILE`)}`,
+    `Take it elsewhere: ${command(exported)}`,
+    `See how it went: ${directory}/report.html, in a browser`
+  ]
+}
+
+/** For stdout, what was gained in green. */
+const painting = (kind: RunKind, report: RunReport, lines: ReadonlyArray<string>): string =>
+  lines
+    .map((line) => {
+      const shown = printable(line)
+      if (line.startsWith(GAINED) && isBetter(kind, report)) return painted(shown, "green", "stdout")
+      const colour = colourOf(line)
+      return colour === undefined ? shown : painted(shown, colour, "stdout")
+    })
+    .join("\n")

@@ -16,8 +16,11 @@ import {
   resolvePlan
 } from "../kinds/index.ts"
 import { processesEstimate, processesProblem, ResolveError, readPlan } from "../plan/index.ts"
+import { Work } from "../progress/index.ts"
+import { canColour, painted } from "./colour.ts"
 import type { Given, validateFlags } from "./flags.ts"
-import { printColoured, printJson } from "./output.ts"
+import { printColoured, printJson, screen } from "./output.ts"
+import { terminalListener } from "./terminal.ts"
 import { userError } from "./user-error.ts"
 
 /** What is printed of a plan: for a person, and for machines. */
@@ -52,13 +55,13 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
 
 /** The first row as the model will see it: what is learned in green, or between brackets where there are no colours. */
 const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): string => {
-  const colours = process.stdout.isTTY === true && process.env["NO_COLOR"] === undefined
-  const [on, off] = colours ? ["\u001b[32m", "\u001b[39m"] : ["⟦", "⟧"]
-  const text = runs.map((run) => (run.trained ? `${on}${printable(run.text)}${off}` : printable(run.text))).join("")
+  const colours = canColour("stdout")
+  const learned = (text: string) => (colours ? painted(text, "green", "stdout") : `⟦${text}⟧`)
+  const text = runs.map((run) => (run.trained ? learned(printable(run.text)) : printable(run.text))).join("")
   const cut = uncut > tokens ? ` of its ${uncut}` : ""
   return [
     "",
-    `${printable(where)}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : `between ${on} and ${off}`}:`,
+    `${printable(where)}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : "between ⟦ and ⟧"}:`,
     ...text.split("\n").map((line) => `  ${line}`)
   ].join("\n")
 }
@@ -84,4 +87,4 @@ export const validate = (given: Given<typeof validateFlags>) =>
     if (failures.length > 0) {
       return yield* userError(failures.join("\n"))
     }
-  })
+  }).pipe(Effect.provideService(Work, terminalListener(screen)))

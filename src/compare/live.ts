@@ -1,9 +1,11 @@
 /**
- * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn.
+ * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn;
+ * elsewhere what runs as a line from time to time.
  */
 import * as Effect from "effect/Effect"
 import { printable, printableLine } from "../boundary/index.ts"
-import { percent, shortDuration } from "../output/report/index.ts"
+import { percent } from "../output/report/index.ts"
+import { shortDuration } from "../progress/index.ts"
 import type { Progress } from "./database.ts"
 import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
@@ -73,9 +75,22 @@ export interface LiveTable {
   readonly end: Effect.Effect<void>
 }
 
-/** Writes to `screen`. A line that is longer than the terminal would break the redrawing, and is cut. */
-export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
+/** Milliseconds between two plain lines of what runs just now. */
+const AGAIN = 10_000
+
+/** In one line. */
+const standingLine = (standing: Standing): string => {
+  const [counts, ...running] = standingLines(standing)
+  return running.length === 0 ? counts! : `${counts}: ${running.map((line) => line.trim()).join(", ")}`
+}
+
+/**
+ * Writes to `screen`. A line that is longer than the terminal would break the redrawing, and is cut. `now`: milliseconds of a clock that
+ * only goes on.
+ */
+export const liveTable = (measure: Measure, screen: Screen, now: () => number = () => performance.now()): LiveTable => {
   const live = screen.isTTY === true
+  let wrote = now()
   let drawn = 0
   let shown = 0
   let last: ReadonlyArray<string> = []
@@ -93,6 +108,7 @@ export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
   const above = (lines: ReadonlyArray<string>) => {
     erase()
     for (const line of lines) screen.write(`${printable(line)}\n`)
+    wrote = now()
     draw()
   }
   return {
@@ -108,6 +124,7 @@ export const liveTable = (measure: Measure, screen: Screen): LiveTable => {
         shown = results.length
         last = standingLines(standing)
         if (live || fresh.length > 0) above(fresh)
+        else if (now() - wrote >= AGAIN) above([standingLine(standing)])
       }),
     tell: (message) => Effect.sync(() => above([message])),
     end: Effect.sync(erase)

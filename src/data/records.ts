@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { limit, overLimit } from "../boundary/index.ts"
+import { working } from "../progress/index.ts"
 import type { Broken } from "./columns.ts"
 import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
@@ -98,6 +99,12 @@ export const recordReader = ({
   })
 }
 
+/** Says how much of a file was read when these records were. */
+export const sayRead = ({ name, size }: DataFile, records: ReadonlyArray<RawRecord>): Effect.Effect<void> => {
+  const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
+  return working(`reading ${name}`, { done: megabytes(records[0]?.offset ?? 0), of: megabytes(size), unit: "MB" })
+}
+
 /**
  * Streams the file and hands over the records of each chunk, blank ones left out. `each` must be done
  * with their bytes when it returns.
@@ -108,7 +115,10 @@ export const readRecords = (
 ): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
     const next = recordReader(rows)
-    for (let records = yield* next; records !== undefined; records = yield* next) each(records)
+    for (let records = yield* next; records !== undefined; records = yield* next) {
+      yield* sayRead(rows.file, records)
+      each(records)
+    }
   })
 
 /** The first records that are not blank, at most `count` of them: those of the first stretch of the file that has one. */

@@ -33,7 +33,7 @@ import { type Fields, isFields, notAnObject } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
 import { tooManyColumns } from "./formats/format.ts"
 import { openRows } from "./formats/index.ts"
-import { type RawRecord, type RowFile, recordReader, type Table } from "./records.ts"
+import { type RawRecord, type RowFile, recordReader, sayRead, type Table } from "./records.ts"
 
 /** `where` is the value's place for error messages: `films.jsonl:12`. */
 export interface Placed<A> {
@@ -137,6 +137,7 @@ const checkEach = (
     const problems: Array<string> = []
     let [total, seen] = [0, 0]
     for (let chunk = yield* next; chunk !== undefined; chunk = yield* next) {
+      yield* sayRead(opened.file, chunk)
       const found = yield* problemsIn(readRows(opened, chunk))
       seen += chunk.length
       total += found.length

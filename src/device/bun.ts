@@ -9,8 +9,22 @@ import { messageOf } from "../boundary/index.ts"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
 import { nativeLibrary } from "./native.ts"
+import { withoutLines } from "./native-stderr.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
+
+/**
+ * Dawn says so of a driver that allows more than it can use, such as Mesa's for the CPU, each time that an adapter is asked for. What it
+ * allows is enough.
+ */
+const REDUCED = /^Warning: max\w+ artificially reduced from \d+ to \d+ /
+
+/** Dawn without those lines. */
+const quiet = (gpu: GPU): GPU => {
+  const requestAdapter = gpu.requestAdapter.bind(gpu)
+  gpu.requestAdapter = (options) => withoutLines(REDUCED, () => requestAdapter(options))
+  return gpu
+}
 
 /** Where Dawn's instance is kept: collected as garbage, it takes the process down with a segmentation fault. */
 const KEPT = Symbol.for("tfjs-lora-pro/dawn")
@@ -20,7 +34,7 @@ const dawn = async (): Promise<GPU> => {
   if (holder[KEPT] !== undefined) return holder[KEPT]
   const { create, globals } = await import("webgpu")
   Object.assign(globalThis, globals) // tfjs reads GPUBufferUsage and its like as globals, while it is imported
-  const gpu = create([]) as GPU
+  const gpu = quiet(create([]) as GPU)
   holder[KEPT] = gpu
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true })
   return gpu

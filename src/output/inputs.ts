@@ -15,6 +15,7 @@ import type { RunPlan } from "../../schemas/index.ts"
 import { FileError, fileError, sha256, statRegular } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
+import { working } from "../progress/index.ts"
 import { baseName } from "./base-name.ts"
 
 /** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
@@ -179,10 +180,17 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
 export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    yield* statRegular(file)
+    const { size } = yield* statRegular(file)
     const hash = sha256()
+    const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
+    const what = `hashing ${file.replace(/^.*[/\\]/s, "")}`
+    let done = 0
     yield* fs.stream(file, { chunkSize: CHUNK }).pipe(
-      Stream.runForEach((bytes) => Effect.sync(() => void hash.update(bytes))),
+      Stream.runForEach((bytes) => {
+        hash.update(bytes)
+        done += bytes.length
+        return working(what, { done: megabytes(done), of: megabytes(Number(size)), unit: "MB" })
+      }),
       Effect.mapError(fileError("read", file))
     )
     return hash.digest("hex")

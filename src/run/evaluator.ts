@@ -23,6 +23,8 @@ export interface SplitEvaluation {
   readonly plan: RunPlan
   readonly split: Split
   readonly source: SplitSource
+  /** what the rows are called in messages, where they are those of a file that is no split of the plan */
+  readonly called?: string | undefined
   /** steps taken before it */
   readonly step: number
   /** the first rows, this many; all unless given */
@@ -32,16 +34,17 @@ export interface SplitEvaluation {
 }
 
 /** Evaluates one split and reports it to the listener. */
-export const evaluateSplit = ({ kind, adapted, plan, split, source, step, rows, mistakes }: SplitEvaluation) =>
+export const evaluateSplit = ({ kind, adapted, plan, split, source, called, step, rows, mistakes }: SplitEvaluation) =>
   Effect.gen(function* () {
     const tell = yield* Progress
     const { sync } = yield* Device
     const of = Math.min(source.rows, rows ?? source.rows)
-    const done = (count: number) => tell({ kind: "evaluating", split, rows: count, of })
+    const done = (count: number) => tell({ kind: "evaluating", split: called ?? split, rows: count, of })
+    yield* done(0)
     const result = yield* kind.evaluate(adapted, plan, source, { rows: of, mistakes, done })
     const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
     yield* sync
-    yield* tell({ ...report, scores: scoresText(kind.metrics, report) })
+    yield* tell({ ...report, scores: scoresText(kind.metrics, report), ...(called === undefined ? {} : { called }) })
     return report
   })
 

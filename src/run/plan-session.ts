@@ -8,6 +8,7 @@ import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { fromConfig } from "../optimizers/index.ts"
 import { calibrationOfPlan, evaluationsOf, fromOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
+import { working } from "../progress/index.ts"
 import {
   type DiagnosticsReport,
   type FoundRate,
@@ -100,7 +101,8 @@ export const stepsOfPlan = <E, R>(
   record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
 ) =>
   Stream.unwrap(
-    Effect.map(Device, (device) =>
+    // the first step has kernels to make ready, and no one knows yet how long one takes
+    Effect.map(Effect.andThen(working(`step ${session.step + 1} of ${resolved.steps}`), Device), (device) =>
       runner.batches(session.adapted.model, resolved, session.position).pipe(
         sessionSteps(session, {
           record: (reports, seen) =>

@@ -4,17 +4,30 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { EvaluationReport } from "../output/index.ts"
+import { LISTENER, type Working } from "../progress/index.ts"
 import type { StepReport } from "../training/index.ts"
+
+export type { Working } from "../progress/index.ts"
 
 export type ProgressEvent =
   | { readonly kind: "notice"; readonly message: string }
-  | { readonly kind: "evaluating"; readonly split: string; readonly rows: number; readonly of: number }
+  | Working
+  | {
+      readonly kind: "evaluating"
+      /** a split, or the name of the file whose rows they are */
+      readonly split: string
+      readonly rows: number
+      readonly of: number
+    }
   | (StepReport & { readonly of: number /** what its speed is counted in */; readonly unit: string })
-  | (EvaluationReport & { /** in words */ readonly scores: string })
+  | (EvaluationReport & {
+      /** in words */
+      readonly scores: string
+      /** what the rows are called where they are those of no split: the name of their file */
+      readonly called?: string | undefined
+    })
 
 export type Listener = (event: ProgressEvent) => Effect.Effect<void>
 
 /** The listener of the program; none by default. */
-export const Progress = Context.Reference<Listener>("tfjs-lora-pro/Progress", {
-  defaultValue: () => () => Effect.void
-})
+export const Progress = Context.Reference<Listener>(LISTENER, { defaultValue: () => () => Effect.void })

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { readExactly } from "../files/index.ts"
 import { fromBfloat16, fromFloat16 } from "../numbers/index.ts"
+import { working } from "../progress/index.ts"
 import { type Dtype, readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export interface HostTensor {
@@ -14,18 +15,22 @@ export interface HostTensor {
   readonly data: Float32Array
 }
 
-/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. */
+/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. `what`: what that is, for who listens. */
 export const forEachTensor = <E, R>(
   tensors: Iterable<StoredTensor>,
-  use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>
+  use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>,
+  what = "loading the weights"
 ): Effect.Effect<void, E | SafetensorsError, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const files = Map.groupBy(tensors, (tensor) => tensor.file)
+    const all = [...tensors]
+    const files = Map.groupBy(all, (tensor) => tensor.file)
+    let done = 0
     for (const [file, stored] of files) {
       const readAll = Effect.gen(function* () {
         const handle = yield* fs.open(file).pipe(Effect.mapError(unreadable(file)))
         for (const tensor of stored.sort((a, b) => a.begin - b.begin)) {
+          if (all.length > 1) yield* working(what, { done: done++, of: all.length, unit: "tensors" })
           yield* use(yield* readTensorAt(handle, tensor), tensor)
         }
       })

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import { platformReason, replaceFile } from "../files/index.ts"
+import { working } from "../progress/index.ts"
 import { bytesPerElement, type Dtype, SafetensorsError } from "./header.ts"
 import type { HostTensor } from "./read.ts"
 
@@ -61,7 +62,9 @@ export const streamSafetensors = <E, R>(
     Effect.gen(function* () {
       yield* handle.writeAll(encodeHeader(entries, metadata)).pipe(Effect.mapError(unwritable))
       const { add, end } = gathering((some) => Effect.mapError(handle.writeAll(some), unwritable))
-      for (const [name, type] of entries) {
+      const what = `writing ${file.replace(/^.*[/\\]/s, "")}`
+      for (const [done, [name, type]] of entries.entries()) {
+        yield* working(what, { done, of: entries.length, unit: "tensors" })
         const own = yield* bytes(name)
         const expected = byteSize(type)
         if (own.length !== expected) {

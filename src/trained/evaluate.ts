@@ -28,7 +28,7 @@ import type { LoadedRun } from "./load-run.ts"
 import type { WritingRun } from "./load-trained.ts"
 import { compareRows } from "./run-identity.ts"
 
-/** One report per split; for `file` a single one, which is called "test". */
+/** One report per split; for `file` a single one, whose `split` is "test". Listeners are told the file's name. */
 export const evaluateRun = (
   { kind, plan, adapted, steps, inputs }: Pick<LoadedRun, "kind" | "plan" | "adapted" | "steps" | "inputs">,
   file?: string
@@ -38,11 +38,16 @@ export const evaluateRun = (
     const splits = yield* kind.splits(adapted, plan, file)
     if (file === undefined) yield* compareRows(inputs, plan, splits)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    const called = yield* calledBy(file)
     return yield* Effect.forEach(
       (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),
-      (split) => evaluateSplit({ kind, adapted, plan, split, source: wanted[split as "test"]!, step: steps })
+      (split) => evaluateSplit({ kind, adapted, plan, split, source: wanted[split as "test"]!, called, step: steps })
     )
   }).pipe(ofDevice)
+
+/** What a file's rows are called in messages. */
+const calledBy = (file: string | undefined) =>
+  Effect.map(Path.Path, (path) => (file === undefined ? undefined : path.basename(file)))
 
 /** The plan with a file's rows as its test split; a share that was held out of the training rows stays out of them. */
 const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
@@ -252,12 +257,14 @@ export const evaluateGenerated = <E = never, R = never>(
     const splits = yield* generation.splits({ adapted }, plan, file)
     if (file === undefined) yield* compareRows(inputs, plan, splits)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    const called = yield* calledBy(file)
     const reports: Array<GeneratedReport> = []
     for (const split of ["validation", "test"] as const) {
       const source = wanted[split as "test"]
       if (source === undefined) continue
       const of = Math.min(source.rows, options.rows ?? source.rows)
-      const done = (rows: number) => tell({ kind: "evaluating", split, rows, of })
+      const done = (rows: number) => tell({ kind: "evaluating", split: called ?? split, rows, of })
+      yield* done(0)
       reports.push({ split, ...(yield* generatedScores(adapted, source, { ...options, done })) })
     }
     return reports

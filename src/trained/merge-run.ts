@@ -12,6 +12,7 @@ import * as Scope from "effect/Scope"
 import { ofDevice } from "../device/device.ts"
 import { fileError, inNewFolder, writeFileAtomic } from "../files/index.ts"
 import { compareOutputs, MERGE_BOUND, type MergeCheck, MergeRefused, type TensorCounts } from "../output/index.ts"
+import { working } from "../progress/index.ts"
 import type { LoadedRun } from "./load-run.ts"
 import { loadTrained } from "./load-trained.ts"
 import { RunError } from "./run-identity.ts"
@@ -74,6 +75,7 @@ export const writeMergedRun = <E extends { readonly message: string }, R>(
       )
     )
     const { split, unmerged, width, words } = written
+    yield* working("comparing the merged model with the run")
     const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
     const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
     // not `>`: a difference that is no number is no match either

@@ -18,6 +18,7 @@ import { type CheckedRows, DataDialect, openChecked, type Placed, type RowWriter
 import { ofDevice } from "../device/device.ts"
 import { FileError, fileError, replaceFile } from "../files/index.ts"
 import type { Prediction } from "../kinds/index.ts"
+import { working } from "../progress/index.ts"
 import type { LoadedRun } from "./load-run.ts"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -36,11 +37,17 @@ export const openPredicted = ({ kind, plan, adapted }: Pick<LoadedRun, "kind" | 
 /** Rows as they stream by, predicted. */
 export const predictedRows = (
   { plan, predict }: Pick<LoadedRun, "plan" | "predict">,
-  { records }: CheckedRows,
+  { records, rows: of }: CheckedRows,
   folder?: string
-) =>
-  records.pipe(
+) => {
+  let done = 0
+  return records.pipe(
     Stream.grouped(plan.training.evaluateBatchSize),
+    Stream.tap((some) => {
+      const before = done
+      done += some.length
+      return working("predicting", { done: before, of, unit: "rows" })
+    }),
     Stream.mapEffect((placed: ReadonlyArray<Placed<Fields>>) =>
       Effect.map(
         predict(
@@ -52,6 +59,7 @@ export const predictedRows = (
       )
     )
   )
+}
 
 /** Predicts the rows of a file into a new one: .csv, .tsv or .jsonl. Gives their number. */
 export const predictFile = (

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type Calibrate, type Calibration, InitError, type Tap, unadapted } from "../../adapters/index.ts"
 import { type BatchOf, type Model, type Network, type Rows, toDevice } from "../models/index.ts"
+import { workingThrough } from "../progress/index.ts"
 import { type DeviceReadError, type LinearSite, tidy } from "../tensors/index.ts"
 import { type Differentiated, type FullGradients, fullGradients } from "./backward.ts"
 import type { SessionOptions } from "./session.ts"
@@ -152,7 +153,9 @@ const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Su
         const own = see(batch)
         sum[0] = sum.length === 0 ? own : join(sum[0]!, own)
       })
-    return Effect.forEach(batches, (batch) => Effect.andThen(add(batch), Effect.sleep(0)), { discard: true }).pipe(
+    return workingThrough("looking at training batches", "batches", batches, (batch) =>
+      Effect.andThen(add(batch), Effect.sleep(0))
+    ).pipe(
       Effect.map(() => sum[0]!),
       Effect.onError(() => Effect.sync(() => sum.forEach(release)))
     )

@@ -26,6 +26,7 @@ import {
   type Transform,
   tensorsWithin
 } from "../optimizers/index.ts"
+import { working } from "../progress/index.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { type FoundRate, withRate } from "./found-rate.ts"
@@ -90,6 +91,7 @@ export const search = <M extends Network>(
       )
       return Effect.map(fromConfig(own, 1), (transform) => adapted.optimizer(transform, 1))
     }
+    yield* working("finding the learning rate: the gradient")
     const gradient = backward({ ...tested, step: 0 }, batches)
     return yield* Effect.gen(function* () {
       const before = yield* numberIn(gradient.loss, "the loss before the first step")
@@ -98,7 +100,8 @@ export const search = <M extends Network>(
       const turning = (part: Part) =>
         Effect.gen(function* () {
           const found = yield* turningRate(before, triesOf(steps), (rate, look) =>
-            Effect.sync(() => void (look && passes.forward++)).pipe(
+            working(`finding the learning rate: forward pass ${passes.forward + 1}`).pipe(
+              Effect.tap(() => Effect.sync(() => void (look && passes.forward++))),
               Effect.andThen(at(rate)),
               Effect.flatMap((optimizer) => tried(tested, optimizer, gradient, batches, (i) => parts[i] === part, look))
             )

@@ -130,7 +130,7 @@ describe("a finished run", () => {
       expect(await of()).toEqual([validation as never, test as never])
       const [other, ...more] = await of("--data", "chat-test.jsonl")
       expect(more).toEqual([])
-      expect(other).toEqual(test as never)
+      expect(other).toEqual({ ...(test as object), data: "chat-test.jsonl" } as never)
       expect((await of("--data", "chat-train.jsonl"))[0]).toMatchObject({ split: "test", rows: 24 })
     },
     TIMEOUT

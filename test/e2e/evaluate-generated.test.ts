@@ -40,7 +40,9 @@ const evaluated = (options: EvaluateGeneratedOptions<never, never>) => {
     return { reports: reports.map(({ split, rows, score }) => ({ split, rows, score })), heard }
   }).pipe(
     Effect.scoped,
-    Effect.provideService(Progress, (event) => Effect.sync(() => void heard.push(event))),
+    Effect.provideService(Progress, (event) =>
+      Effect.sync(() => void (event.kind === "evaluating" && heard.push(event)))
+    ),
     Effect.provide(Device.layer("wasm", { threads: 1 })),
     Effect.provide(platform),
     Effect.runPromise
@@ -54,8 +56,10 @@ test("every split that is no training split, with what was trained and without",
     { split: "test", rows: 3, score: 2 / 3 }
   ])
   expect(heard).toEqual([
+    { kind: "evaluating", split: "validation", rows: 0, of: 4 },
     { kind: "evaluating", split: "validation", rows: 3, of: 4 },
     { kind: "evaluating", split: "validation", rows: 4, of: 4 },
+    { kind: "evaluating", split: "test", rows: 0, of: 3 },
     { kind: "evaluating", split: "test", rows: 3, of: 3 }
   ])
   const { reports: before } = await evaluated({ base: true })
@@ -72,7 +76,7 @@ test("the command says how many are right, and shows those that are not", async 
   const { stdout } = await succeed(
     w.cli(["evaluate", "runs/colours", "--generate", "--max-tokens", "4", "--data", "wrong.jsonl", ...onWasm])
   )
-  expect(stdout).toContain("test: 2 of 3 answers are right (66.7 %)")
+  expect(stdout).toContain("wrong.jsonl: 2 of 3 answers are right (66.7 %)")
   expect(stdout.match(/wrote/g)).toHaveLength(1)
   expect(stdout).toMatch(/wrote +green\n +expected +red/)
 })

@@ -60,7 +60,8 @@ describe("a finished run", () => {
       }
       const { validation, test } = reportOf("runs/finished")
       expect(await of()).toEqual([validation as never, test as never])
-      expect(await of("--data", "preference-test.jsonl")).toEqual([test as never])
+      const data = "preference-test.jsonl"
+      expect(await of("--data", data)).toEqual([{ ...(test as object), data } as never])
     },
     TIMEOUT
   )

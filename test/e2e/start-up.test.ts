@@ -29,7 +29,7 @@ const loadedBy = (
 
 /** What a command's flags and its help need of this package. */
 const commandLine =
-  /^(src\/bin\/(tfjs-lora-pro|main|flags|user-error|output)\.ts|src\/boundary\/\w+\.ts|src\/files\/platform-reason\.ts|src\/platform\.ts|src\/compare\/parent-watch\.ts|src\/suggest\/columns\.ts|src\/exports\/(format|formats|gguf\/options)\.ts|package\.json)$/
+  /^(src\/bin\/(tfjs-lora-pro|main|flags|user-error|output|colour)\.ts|src\/boundary\/\w+\.ts|src\/files\/platform-reason\.ts|src\/platform\.ts|src\/compare\/parent-watch\.ts|src\/suggest\/columns\.ts|src\/exports\/(format|formats|gguf\/options)\.ts|package\.json)$/
 
 const isOurs = (module: string): boolean => /^(src|schemas|adapters)\/|^package\.json$/.test(module)
 

@@ -5,16 +5,26 @@ import { TIMEOUT } from "./fixtures.ts"
 /** What a terminal shows, without what moves its cursor. */
 const shown = (bytes: string): string => stripVTControlCharacters(bytes).replaceAll("\r", "")
 
+interface TerminalOptions {
+  readonly columns?: number
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
 /** A command on a terminal of its own. */
-export const startOnTerminal = (command: ReadonlyArray<string>, cwd: string) => {
+export const startOnTerminal = (
+  command: ReadonlyArray<string>,
+  cwd: string,
+  { columns = 200, env = {} }: TerminalOptions = {}
+) => {
   let screen = ""
   let seen = 0
   const decoded = new TextDecoder()
   const child = Bun.spawn([...command], {
     cwd,
+    env: { ...process.env, ...env },
     timeout: TIMEOUT,
     terminal: {
-      cols: 200,
+      cols: columns,
       rows: 50,
       data: (_, data) => {
         screen += decoded.decode(data, { stream: true })

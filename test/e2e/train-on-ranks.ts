@@ -53,7 +53,7 @@ export const trainOnRanks = (
       Effect.gen(function* () {
         const listener = (event: ProgressEvent) =>
           Effect.suspend(() => {
-            said[rank]!.push(event)
+            if (event.kind !== "working") said[rank]!.push(event)
             if (asked?.(event)) shapes.at(-1)!.stop.asked = true
             return until?.(event) ? Effect.interrupt : Effect.void
           })

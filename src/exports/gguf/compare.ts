@@ -6,6 +6,7 @@ import type { Adapted } from "../../../adapters/index.ts"
 import { Device } from "../../device/device.ts"
 import { IGNORED } from "../../kernels/index.ts"
 import { type CausalModel, logitsOf } from "../../models/causal/index.ts"
+import { working } from "../../progress/index.ts"
 import { readTensor } from "../../tensors/index.ts"
 
 const texts = [
@@ -23,7 +24,8 @@ export const logitsOfTexts = (adapted: Adapted<CausalModel>) =>
     const device = yield* Device
     const { model } = adapted
     const parts: Array<Float32Array> = []
-    for (const text of texts) {
+    for (const [done, text] of texts.entries()) {
+      yield* working("computing logits to compare", { done, of: texts.length, unit: "texts" })
       const ids = model.tokenizer.encode(text, { special: true }).slice(0, Math.min(MOST, model.maxLength))
       if (ids.length === 0) continue
       const logits: Tensor2D = tf.tidy(() => {

@@ -25,6 +25,7 @@ import {
   withoutUntrue,
   writeMergedConfig
 } from "../../output/index.ts"
+import { working, workingThrough } from "../../progress/index.ts"
 import { readTensor, type Weights } from "../../tensors/index.ts"
 import { type Chosen, ExportRefused, type ExportWriter, type FormatOption, type FormatOptions } from "../format.ts"
 import type { Port } from "./graph.ts"
@@ -72,11 +73,13 @@ const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
     const rounded = roundedParameters<Network>(adapted)
     const shapeOf = new Map([...model.parameters, ...model.head.parameters].map(({ name, shape }) => [name, shape]))
     const stored = new Map<string, Stored>()
-    for (const name of names) {
-      const changed = trained.get(name) ?? rounded.get(name)
-      const data = changed === undefined ? yield* readTensor(model.weights(name), name) : yield* changed.read
-      stored.set(name, { name, shape: shapeOf.get(name)!, data: data as Float32Array })
-    }
+    yield* workingThrough("merging", "tensors", [...new Set(names)], (name) =>
+      Effect.gen(function* () {
+        const changed = trained.get(name) ?? rounded.get(name)
+        const data = changed === undefined ? yield* readTensor(model.weights(name), name) : yield* changed.read
+        stored.set(name, { name, shape: shapeOf.get(name)!, data: data as Float32Array })
+      })
+    )
     return stored
   })
 
@@ -98,6 +101,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       const served = yield* serve.of(run)
       const { base, inputs, config, files } = served
       const axes = sized(served)
+      yield* working("tracing the forward pass")
       const { traces, kept } = yield* traced(
         shapes,
         axes.map((own) => pass(served, own))
@@ -127,6 +131,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
           kept: numbers,
           version: ownPackage.version
         }
+        yield* working(`writing ${precision.file}`)
         yield* writeFileAtomic(path.join(folder, "onnx", precision.file), writtenModel(model, precision))
       }
       if (base !== null) yield* copyCompanions(base, folder)

@@ -9,6 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import { cut, Listing, quoted } from "../../boundary/index.ts"
 import { readExactly } from "../../files/index.ts"
 import { type PackedHostMatrix, wordsOfRow } from "../../numbers/index.ts"
+import { working } from "../../progress/index.ts"
 import type { CheckpointSource, Take } from "../causal/causal-model.ts"
 import type { CausalFamily } from "../causal/decoder.ts"
 import { causalFamilies } from "../causal/families.ts"
@@ -123,10 +124,13 @@ const readNamed = <R>(
     const wanted = names.map((name) => ({ name, ...tensors.get(name)! }))
     // in the order of their bytes
     wanted.sort((a, b) => a.stored.begin - b.stored.begin)
+    let done = 0
     for (const [part, inPart] of Map.groupBy(wanted, ({ stored }) => stored.file)) {
       yield* withFile(part, (handle) =>
         Effect.gen(function* () {
           for (const tensor of inPart) {
+            if (wanted.length > 1)
+              yield* working("loading the weights", { done: done++, of: wanted.length, unit: "tensors" })
             const bytes = yield* readBytes(handle, tensor.stored)
             if (take?.(tensor.name, () => packedOf(tensor, bytes)) === true) continue
             yield* visit(tensor.name, tensor.values(tensor.stored.type.decode(bytes)))

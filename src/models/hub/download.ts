@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../../boundary/index.ts"
 import { isGone, ownerIn, readTextFile, thisProcess } from "../../files/index.ts"
+import { working } from "../../progress/index.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
 import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 import { call, type RemoteFile, succeeded, unreachable } from "./remote.ts"
@@ -155,11 +156,14 @@ const append = ({ hubSource, settings, commit, onProgress }: Download, file: Rem
       yield* handle.writeAll(taken)
       there += taken.length
       onProgress(file.path, there, file.size)
+      yield* working(`downloading ${file.path}`, { done: megabytes(there), of: megabytes(file.size), unit: "MB" })
       if (performance.now() - looked.at < seconds * 1_000) continue
       if (there - looked.there < seconds * slowest) return yield* tooSlow
       looked = { at: performance.now(), there }
     }
   }).pipe(Effect.scoped)
+
+const megabytes = (bytes: number): number => Math.ceil(bytes / 1e6)
 
 const hashOf = (path: string, { kind, size }: RemoteFile) =>
   Effect.gen(function* () {

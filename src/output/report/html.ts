@@ -82,7 +82,3 @@ export const duration = (seconds: number): string => {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
-
-/** The same as a terminal's line has it: 42 s, 4 min 5 s. */
-export const shortDuration = (seconds: number): string =>
-  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`

@@ -10,8 +10,7 @@ export {
   type Insertable,
   number,
   percent,
-  raw,
-  shortDuration
+  raw
 } from "./html.ts"
 export { OwnPlotLibrary, type PlotLibrary, ReportError, style, writeReport } from "./page.ts"
 export { plotsOf, smoothed } from "./plots.ts"

@@ -446,7 +446,8 @@ describe("a report that cannot be made", () => {
     const listener: Listener = (event) =>
       Effect.sync(() => {
         if (event.kind === "notice") notices.push(event.message)
-        // folders where the files should go
+        // folders where the files should go, once there is a run folder
+        if (event.kind !== "step") return
         for (const name of ["report.html", "adapter/README.md"]) mkdirSync(join(directory, name), { recursive: true })
       })
     const run = await onDevice(

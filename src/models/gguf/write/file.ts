@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { type FileError, fileError, replaceFile } from "../../../files/index.ts"
+import { working } from "../../../progress/index.ts"
 import type { WritableType } from "./blocks.ts"
 import { type EncodedValue, joined, stringBytes, u32Bytes, u64Bytes } from "./values.ts"
 
@@ -68,7 +69,9 @@ export const writeGguf = <E, F, R>(
         const write = (some: Uint8Array) =>
           some.length === 0 ? Effect.void : Effect.mapError(handle.writeAll(some), failed)
         yield* write(ggufHeader(metadata, tensors))
-        for (const [name, tensor] of tensors) {
+        const what = `writing ${file.replace(/^.*[/\\]/s, "")}`
+        for (const [done, [name, tensor]] of [...tensors].entries()) {
+          yield* working(what, { done, of: tensors.size, unit: "tensors" })
           const own = yield* bytesOf(name, tensor)
           yield* write(own)
           yield* write(new Uint8Array(aligned(own.length) - own.length))

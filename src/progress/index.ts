@@ -1,0 +1,43 @@
+/**
+ * What goes on just now, said by whoever does it: a model that is loaded, an adapter that is initialized, a file that is written. For work
+ * that may take more than a second or two. Rooms below a run say it without knowing who listens.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+
+/** Work that goes on, and how much of it is done. */
+export interface Working {
+  readonly kind: "working"
+  /** "loading the weights" */
+  readonly what: string
+  /** of `of`; without it no one knows how much there is to do */
+  readonly done?: number
+  readonly of?: number
+  /** what is counted: "tensors", "MB" */
+  readonly unit?: string
+}
+
+export type WorkListener = (event: Working) => Effect.Effect<void>
+
+/** The key of the listener, of whom the rooms here know one of the events that it takes (`run/progress.ts` knows all). */
+export const LISTENER = "tfjs-lora-pro/Progress"
+
+/** Takes what goes on; none by default. */
+export const Work = Context.Reference<WorkListener>(LISTENER, { defaultValue: () => () => Effect.void })
+
+/** Says what goes on. Cheap: a listener decides how much of it is shown. */
+export const working = (what: string, part: Omit<Working, "kind" | "what"> = {}): Effect.Effect<void> =>
+  Effect.flatMap(Work, (tell) => tell({ kind: "working", what, ...part }))
+
+/** One after another, saying before each how many are done. */
+export const workingThrough = <A, B, E, R>(
+  what: string,
+  unit: string,
+  all: ReadonlyArray<A>,
+  act: (one: A, index: number) => Effect.Effect<B, E, R>
+): Effect.Effect<ReadonlyArray<B>, E, R> =>
+  Effect.forEach(all, (one, done) => Effect.andThen(working(what, { done, of: all.length, unit }), act(one, done)))
+
+/** 42 s, 4 min 5 s */
+export const shortDuration = (seconds: number): string =>
+  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
