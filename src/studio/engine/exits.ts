@@ -1,0 +1,84 @@
+/** The ways in which a finished run can leave: its adapter, which lies there already, and the formats of `export`. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+// what writes them is loaded by each
+import { formats } from "../../exports/formats.ts"
+import type { ExportFormat } from "../../exports/index.ts"
+import { readTextFile } from "../../files/index.ts"
+import { runFolder } from "../../output/index.ts"
+import { type DescribedRun, describeTrained } from "../../trained/index.ts"
+import type { Exit } from "../protocol/index.ts"
+import { usesIn } from "../runs/index.ts"
+import type { EngineNeeds, Handlers } from "./handlers.ts"
+
+const usualOf = ({ options }: ExportFormat) =>
+  Object.fromEntries(Object.entries(options).map(([name, { usual }]) => [name, usual]))
+
+const exitOf = (id: string, run: DescribedRun, format: ExportFormat) =>
+  Effect.gen(function* () {
+    const writer = yield* Effect.promise(format.writer)
+    const obstacle = yield* writer.obstacle(run, usualOf(format))
+    const exit: Exit = {
+      name: format.name,
+      says: format.summary,
+      options: Object.entries(format.options).map(([name, { summary, values, usual, several }]) => ({
+        name,
+        says: summary,
+        values,
+        usual,
+        several
+      })),
+      refused: obstacle === undefined ? null : `${id} ${obstacle}`
+    }
+    return exit
+  })
+
+const ADAPTER = "adapter"
+
+/** The adapter's own folder. */
+const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { adapter } = yield* runFolder(id)
+    const { readerOf } = yield* Effect.promise(kind.publisher)
+    const reader = readerOf(plan)
+    const names = yield* fs.readDirectory(adapter).pipe(Effect.orElseSucceed(() => []))
+    const files = yield* Effect.forEach(names.toSorted(), (name) =>
+      Effect.map(fs.stat(path.join(adapter, name)), ({ type, size }) =>
+        type === "File" ? [{ path: `${ADAPTER}/${name}`, bytes: Number(size) }] : []
+      ).pipe(Effect.orElseSucceed(() => []))
+    )
+    const readme = yield* readTextFile(path.join(adapter, "README.md")).pipe(Effect.orElseSucceed(() => ""))
+    const exit: Exit = {
+      name: ADAPTER,
+      says:
+        reader === null
+          ? "what was trained alone, without the base model, for this package"
+          : `what was trained alone, without the base model, for ${reader}`,
+      options: [],
+      refused: null,
+      there: {
+        folder: adapter,
+        id,
+        files: files.flat(),
+        lines: [
+          "It needs the base model beside it. What reads no adapters, as transformers.js, takes one of the exports."
+        ],
+        uses: usesIn(readme)
+      }
+    }
+    return exit
+  })
+
+export const exitHandlers: Partial<Handlers<EngineNeeds>> = {
+  calls: {
+    exits: ({ id }) =>
+      Effect.gen(function* () {
+        const run = yield* describeTrained(id)
+        const written = yield* Effect.forEach(formats, (format) => exitOf(id, run, format))
+        return [yield* adapterExit(id, run), ...written]
+      }).pipe(Effect.scoped)
+  }
+}
