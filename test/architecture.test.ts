@@ -235,6 +235,7 @@ test("what a page can load imports nothing of Node", () => {
   // the studio as static files
   expect(visit("src/train.ts")).toEqual([])
   expect(visit("src/studio/engine/index.ts")).toEqual([])
+  expect(visit("src/studio/runs/index.ts")).toEqual([])
   expect(seen.size).toBeGreaterThan(100)
 })
 

@@ -10,7 +10,7 @@ import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, isGone, ownerIn, ownerOf, readTextFile } from "../../files/index.ts"
-import { type Life, seenFiles } from "../runs/index.ts"
+import { type Life, RunRefused, type RunWriter, seenFiles } from "../runs/index.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
 
 /** How the command line is started again, without its verb. */
@@ -20,31 +20,10 @@ export interface OwnCommand {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** What was asked of a run cannot be done with it. */
-export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
-  id: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `${this.id} ${this.reason}`
-  }
-}
-
 type Files = FileSystem.FileSystem | Path.Path
 
-export interface Launcher {
+export interface Launcher extends RunWriter {
   readonly records: RunRecords
-  /** What is known of the processes of runs, in their order. */
-  readonly lives: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Life>, never, Files>
-  /** Begins, or waits for its turn; `now`: whatever else trains. */
-  readonly start: (run: {
-    readonly id: string
-    readonly plan: string
-    readonly now: boolean
-  }) => Effect.Effect<void, FileError, Files>
-  readonly resume: (id: string, now: boolean) => Effect.Effect<void, RunRefused | FileError, Files>
-  /** Lets it finish its step and save. */
-  readonly stop: (id: string) => Effect.Effect<void, RunRefused | FileError, Files>
   /** Gives the run that waited longest its turn, where nothing trains. `ids`: of all runs. */
   readonly turn: (ids: ReadonlyArray<string>) => Effect.Effect<void, FileError, Files>
   /** The process that writes a run; undefined: there is none, or it is of another machine. */
@@ -210,6 +189,8 @@ export const openLauncher = (
 
     return {
       records,
+      begun: () => records.all().map(({ id }) => id),
+      logOf,
       lives,
       turn,
       start: ({ id, plan, now }) =>

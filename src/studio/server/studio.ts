@@ -9,12 +9,12 @@ import ownPackage from "../../../package.json" with { type: "json" }
 import type { FileError } from "../../files/index.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
+import { runsOf } from "../runs/index.ts"
 import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient } from "./engine-client.ts"
 import { type OwnCommand, openLauncher } from "./launcher.ts"
 import { pageFiles } from "./page-files.ts"
 import { routes } from "./routes.ts"
-import { runsOf } from "./runs.ts"
 
 export type ServerNeeds = FileSystem.FileSystem | Path.Path
 

@@ -4,12 +4,15 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { isRecord } from "../../files/index.ts"
-import type { Handlers } from "../engine/index.ts"
+import type { Handlers } from "../engine/handlers.ts"
 import type { RunEvent, RunSummary } from "../protocol/index.ts"
-import { curvesOf, growingFile, plotReader, resultOf, runFolders, runReader } from "../runs/index.ts"
-import { type Launcher, RunRefused } from "./launcher.ts"
+import { curvesOf } from "./curves.ts"
+import { growingFile } from "./growing-file.ts"
 import { nameOfRun, writePlan } from "./plan-files.ts"
-import { logOf } from "./run-records.ts"
+import { plotReader } from "./plots.ts"
+import { resultOf } from "./result.ts"
+import { runFolders, runReader } from "./summary.ts"
+import { RunRefused, type RunWriter } from "./writer.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -26,17 +29,16 @@ export interface Runs {
   readonly ids: Effect.Effect<ReadonlyArray<string>, never, Files>
 }
 
-export const runsOf = (launcher: Launcher): Runs => {
+export const runsOf = (writer: RunWriter): Runs => {
   const reader = runReader()
   const { plots } = plotReader(reader)
 
   const ids: Runs["ids"] = Effect.gen(function* () {
-    const started = launcher.records.all().map(({ id }) => id)
-    return [...new Set([...(yield* runFolders()), ...started])]
+    return [...new Set([...(yield* runFolders()), ...writer.begun()])]
   })
   const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
     const all = yield* ids
-    const lives = yield* launcher.lives(all)
+    const lives = yield* writer.lives(all)
     const summaries = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
     return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
   })
@@ -46,7 +48,7 @@ export const runsOf = (launcher: Launcher): Runs => {
     })
   const summaryOf = (id: string) =>
     Effect.gen(function* () {
-      const [life] = yield* launcher.lives([id])
+      const [life] = yield* writer.lives([id])
       return yield* reader.summary(id, life!)
     })
   const isOver = ({ state }: RunSummary) => state === "finished" || state === "failed" || state === "stopped"
@@ -57,14 +59,14 @@ export const runsOf = (launcher: Launcher): Runs => {
       for (let n = 1; ; n++) {
         const id = `runs/${name}-${n}`
         const taken =
-          launcher.records.get(id) !== undefined || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
+          writer.begun().includes(id) || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
         if (!taken) return id
       }
     })
 
   /** What changed since the last look. */
   const follow = (id: string): Stream.Stream<RunEvent, never, Files> => {
-    const log = growingFile(logOf(id), LOG_BYTES)
+    const log = growingFile(writer.logOf(id), LOG_BYTES)
     let said = ""
     let drawn: unknown
     let drawnAt = 0
@@ -104,11 +106,11 @@ export const runsOf = (launcher: Launcher): Runs => {
             isRecord(output) && typeof output["directory"] === "string" ? output["directory"] : undefined
           const file = yield* writePlan(own, plan)
           const id = directory ?? (yield* freeFolder(own))
-          yield* launcher.start({ id, plan: file, now })
+          yield* writer.start({ id, plan: file, now })
           return { id }
         }),
-      stop: ({ id }) => known(id).pipe(Effect.andThen(launcher.stop(id)), Effect.as(null)),
-      resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(launcher.resume(id, now)), Effect.as(null)),
+      stop: ({ id }) => known(id).pipe(Effect.andThen(writer.stop(id)), Effect.as(null)),
+      resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(writer.resume(id, now)), Effect.as(null)),
       result: ({ id }) =>
         Effect.gen(function* () {
           yield* known(id)
