@@ -1,15 +1,15 @@
 /**
- * Builds the npm package into `dist/`: JavaScript and declarations, the pages of docs/, and the embedded model and data, with which `new` and
- * `train` begin (`npm publish dist`).
+ * Builds the npm package into `dist/`: JavaScript and declarations, README with docs/ and all pages that they lead to, and the embedded model
+ * and data, with which `new` and `train` begin (`npm publish dist`).
  *
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import ownPackage from "../package.json" with { type: "json" }
+import { isFolder, pageOf, placeOf, reachable, repository as root, textOf, wayTo, withLinks } from "./pages.ts"
 
-const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
 
 rmSync(dist, { recursive: true, force: true })
@@ -17,19 +17,44 @@ const { status } = spawnSync("bunx", ["tsc", "-p", "tsconfig.build.json"], { cwd
 if (status !== 0) process.exit(1)
 
 const copied = [
-  "README.md",
   "LICENSE",
-  "CHANGELOG.md",
-  ...globSync("docs/*.md", { cwd: root }),
   "schemas/run-plan.schema.json",
   "schemas/adaptation-plan.schema.json",
   ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root }),
   ...globSync("examples/{models/minilm,data/movies}/*", { cwd: root }),
   "examples/plans/movies-lora-pro-full.json"
 ]
-for (const file of copied) {
+const copy = (file: string): void => {
   mkdirSync(dirname(join(dist, file)), { recursive: true })
   cpSync(join(root, file), join(dist, file))
+}
+copied.forEach(copy)
+
+const pages = new Set(
+  [...reachable(["README.md", "CHANGELOG.md", ...globSync("docs/*.md", { cwd: root })])].filter(
+    (page) => !page.startsWith("test/")
+  )
+)
+
+/** Where the package has what a page leads to; null where it has not: the tests, and folders without a page. */
+const packaged = (path: string): string | null => {
+  const page = pageOf(path)
+  if (page !== undefined) return pages.has(page) ? path : null
+  const compiled = path.replace(/\.ts$/, ".js")
+  if (existsSync(join(dist, compiled))) return isFolder(path) ? null : compiled
+  if (isFolder(path) || !/^(examples|bench|schemas)\//.test(path)) return null
+  copy(path)
+  return path
+}
+for (const page of pages) {
+  const text = withLinks(textOf(page), (target) => {
+    const place = placeOf(page, target)
+    if (place === undefined || place.path === page) return target
+    const path = packaged(place.path)
+    return path === null ? null : `${wayTo(page, path)}${place.anchor}`
+  })
+  mkdirSync(dirname(join(dist, page)), { recursive: true })
+  writeFileSync(join(dist, page), text)
 }
 
 const { devDependencies: _, scripts: __, ...published } = ownPackage

@@ -111,7 +111,7 @@ const sidebar = ({ entries }: Api): ReadonlyArray<Item> => {
   })
   const reference = entries.map(({ name }) => ({ text: name, link: addressOf(referencePage(name)) }))
   return [
-    { text: "tfjs-lora-pro", link: "/" },
+    { text: "Overview", link: "/" },
     ...groups,
     { text: "API reference", collapsed: true, items: reference },
     { text: "Changelog", link: "/CHANGELOG" }

@@ -44,6 +44,8 @@ const app = await Application.bootstrapWithPlugins({
   excludeExternals: true,
   disableSources: true,
   sort: ["kind", "alphabetical"],
+  kindSortOrder: ["Function", "Variable", "Class", "Interface", "TypeAlias", "Reference", "Namespace"],
+  groupOrder: ["Functions", "Variables", "Classes", "Interfaces", "Type Aliases", "*"],
   readme: "none",
   // A type that a signature names and that no entry exports is shown by its name. Most are the fields of a schema, or what one room says
   // to another: an export for each would make promises of what may change.
@@ -106,7 +108,8 @@ const headOf = (file: string): string => {
 /** Lines that are set in columns (equations, lists of forms) keep them: as a block of their own. */
 const withBlocks = (text: string): string =>
   text.replace(/(^|\n\n)((?: {2,}\S.*(?:\n|$))+)/g, (_, before: string, block: string) => {
-    return `${before}\`\`\`text\n${block.trimEnd()}\n\`\`\`\n`
+    const indent = Math.min(...[...block.matchAll(/^ +/gm)].map(([spaces]) => spaces.length))
+    return `${before}\`\`\`text\n${block.trimEnd().replace(new RegExp(`^ {${indent}}`, "gm"), "")}\n\`\`\`\n`
   })
 
 // The type of a schema says field by field what the schema is: past some size its kind is shown alone, and the plan reference has the rest.

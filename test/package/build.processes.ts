@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { tooOldNode } from "../../src/bin/main.ts"
 import { emptyProject, installInto, manifestOf, repository } from "./consumer.ts"
 
@@ -42,6 +42,50 @@ test("carries what new and train begin with and the pages that its README names,
   const named = [...readme.matchAll(/\]\((docs\/[\w-]+\.md)/g)].map(([, page]) => page!)
   expect(named.length).toBeGreaterThan(10)
   expect(named.filter((page) => !existsSync(join(installed, page)))).toEqual([])
+})
+
+/** What pages name with a path: links and pictures, without what is in code. */
+const targetsOf = (page: string): ReadonlyArray<string> =>
+  [
+    ...page
+      .replace(/^(`{3,})[\s\S]*?^\1$/gm, "")
+      .replace(/`[^`\n]*`/g, "code")
+      .matchAll(/\]\(([^)\s]+)\)/g)
+  ].map(([, target]) => target!)
+
+/** GitHub's anchors of a page's headings. */
+const anchorsOf = (page: string): ReadonlyArray<string> =>
+  [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .replace(/[^\p{L}\p{N}\p{M} _-]/gu, "")
+      .replaceAll(" ", "-")
+  )
+
+test("every link of every page in it leads to a file and a heading of the package", () => {
+  const pages = [...new Bun.Glob("**/*.md").scanSync(installed)].filter((page) => !page.includes("node_modules/"))
+  for (const page of [
+    "docs/README.md",
+    "docs/plan-reference.md",
+    "bench/README.md",
+    "examples/README.md",
+    "CONTRIBUTING.md"
+  ])
+    expect(pages).toContain(page)
+  const links = pages.flatMap((page) =>
+    targetsOf(readFileSync(join(installed, page), "utf8"))
+      .filter((target) => !/^(https?|mailto):/.test(target))
+      .map((target) => ({ page, target }))
+  )
+  expect(links.length).toBeGreaterThan(300)
+  const dead = links.filter(({ page, target }) => {
+    const [file, anchor] = target.split("#") as [string, string?]
+    const path = file === "" ? join(installed, page) : join(installed, dirname(page), file)
+    if (!path.startsWith(installed) || !existsSync(path)) return true
+    return anchor !== undefined && path.endsWith(".md") && !anchorsOf(readFileSync(path, "utf8")).includes(anchor)
+  })
+  expect(dead).toEqual([])
 })
 
 test("train without a plan takes the embedded one", () => {
