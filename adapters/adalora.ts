@@ -181,6 +181,10 @@ const layout: PeftLayout<AdaloraOptions> = {
   config: peftConfig
 }
 
+/**
+ * AdaLoRA (arXiv 2303.10512): W + s·P diag(λ) Q, whose least important λ become 0 until the mean rank is `rank`. P
+ * [out, r], λ [r], Q [r, in].
+ */
 export const adalora: AdapterMethod<AdaloraOptions> = {
   ...methodFacts.adalora,
   problem: (site, options) => {

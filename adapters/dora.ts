@@ -86,6 +86,7 @@ const layout: PeftLayout<DoraOptions> = {
   config: (source) => ({ ...loraLayout.config(source), use_dora: true })
 }
 
+/** DoRA (arXiv 2402.09353): m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows, with m [out], A [r, in] and B [out, r] trained. */
 export const dora: AdapterMethod<DoraOptions> = {
   ...methodFacts.dora,
   problem: (site, options) =>

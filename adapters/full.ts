@@ -11,6 +11,7 @@ import { denseLinear, dequantized, embedded } from "../src/kernels/index.ts"
 import type { DenseParameter } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
+/** Full fine-tuning as a method: the targets' own W [out, in] and bias [out] are trained. */
 export const full: AdapterMethod<Record<never, never>> = {
   ...methodFacts.full,
   size: (site) => ({

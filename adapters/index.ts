@@ -11,6 +11,7 @@ import { vera } from "./vera.ts"
 // biome-ignore lint/suspicious/noExplicitAny: each entry keeps its own options type through `satisfies`
 type AnyMethod = AdapterMethod<any>
 
+/** Every adapter method by the tag that a plan names it with. */
 export const methods = { none, full, lora, dora, adalora, vera } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }

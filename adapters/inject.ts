@@ -44,6 +44,7 @@ import { type InjectionError, type Selected, type Selection, select } from "./se
  */
 export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
+/** How one forward pass of an adapted model differs from a plain one. */
 export interface ForwardOptions {
   /** called after each linear layer */
   readonly tap?: Tap | undefined

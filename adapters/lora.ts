@@ -163,6 +163,7 @@ export const loraLayout: PeftLayout<LoraOptions> = {
   config: (source) => ({ ...peftConfig(source), use_dora: false })
 }
 
+/** LoRA (arXiv 2106.09685): W + s·BA with W [out, in] frozen, A [r, in] and B [out, r] trained, s = α/r or α/√r. */
 export const lora: AdapterMethod<LoraOptions> = {
   ...methodFacts.lora,
   problem: factorProblem,

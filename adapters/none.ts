@@ -8,6 +8,7 @@ import { methodFacts } from "../schemas/index.ts"
 import { dequantized, frozenLinear } from "../src/kernels/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
+/** Nothing is adapted: the head alone is trained. */
 export const none: AdapterMethod<Record<never, never>> = {
   ...methodFacts.none,
   size: () => ({ factors: 0, dense: 0, frozen: 0, state: 0 }),

@@ -38,6 +38,7 @@ export interface StoredSizes {
   readonly rankStabilized: boolean
 }
 
+/** How Hugging Face PEFT stores a method's adapters: the names and shapes of its tensors, and its adapter_config.json. */
 export interface PeftLayout<Options> {
   /** on the Hugging Face Hub */
   readonly tags: ReadonlyArray<string>

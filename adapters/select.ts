@@ -23,6 +23,10 @@ import type { ModelDescription } from "../src/models/index.ts"
 import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
 
+/**
+ * An adapter that does not fit the model: patterns that match nothing, ranks that are too large for a layer. All
+ * problems at once, each with the path of its field.
+ */
 export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
   problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
 }) {
@@ -41,6 +45,7 @@ export interface Selection<Options> {
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
 }
 
+/** A layer that is adapted, with the options that hold for it after overrides. */
 export interface SelectedSite<Options> {
   readonly site: LinearSite
   readonly options: Options
@@ -49,6 +54,7 @@ export interface SelectedSite<Options> {
 /** A rank for each site that was selected, by its name, in their order; 0: it is not adapted. */
 export type SiteRanks = Readonly<Record<string, number>>
 
+/** What an adapter's options select in a model: the layers that are adapted and the parameters that are trained themselves. */
 export interface Selected<Options> {
   readonly sites: ReadonlyArray<SelectedSite<Options>>
   /** parameter names of the modules to save */

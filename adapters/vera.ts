@@ -119,6 +119,10 @@ const layout: PeftLayout<VeraOptions> = {
   })
 }
 
+/**
+ * VeRA (arXiv 2310.11454): W + diag(b) B diag(d) A with A and B random, frozen and shared by all layers; b [out] and d
+ * [r] are trained.
+ */
 export const vera: AdapterMethod<VeraOptions> = {
   ...methodFacts.vera,
   problem: (site) => (site.kind === "embedding" ? embeddingProblem(site, "vera") : undefined),

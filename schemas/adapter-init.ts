@@ -94,6 +94,7 @@ export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate(
 })
 export type PlainInit = typeof PlainInit.Type
 
+/** Schema of `adapter.init` of LoRA, by `kind`. */
 export const LoraInit = Schema.Union([Kaiming, Gaussian, Orthogonal, Pissa, LoraGa, LoraOne, Gora, Eva]).annotate({
   description: "How A and B are initialized."
 })
@@ -101,6 +102,7 @@ export type LoraInit = typeof LoraInit.Type
 
 type ConfigOf<Kind extends LoraInit["kind"]> = Extract<LoraInit, { readonly kind: Kind }>
 
+/** What is true of an init, whatever its options. */
 export interface InitFacts<Config> {
   readonly label: string
   /** its arXiv number; null where it has no paper of its own */

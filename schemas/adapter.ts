@@ -104,6 +104,7 @@ const selection = {
   modulesToSave
 }
 
+/** Schema of `adapter` with `method: "lora"`. */
 export const LoraConfig = Schema.Struct({
   method: Schema.Literal("lora"),
   from,
@@ -113,6 +114,7 @@ export const LoraConfig = Schema.Struct({
 }).annotate({ title: "LoRA", description: "W + s·BA with W frozen." })
 export type LoraConfig = typeof LoraConfig.Type
 
+/** Schema of `adapter` with `method: "dora"`. */
 export const DoraConfig = Schema.Struct({
   method: Schema.Literal("dora"),
   from,
@@ -144,6 +146,7 @@ const sensitivityBetas = Schema.Tuple([
   description: "Decay rates of the means by which triplets are ranked: of the sensitivity, and of its uncertainty."
 })
 
+/** Schema of `adapter` with `method: "adalora"`. */
 export const AdaloraConfig = Schema.Struct({
   method: Schema.Literal("adalora"),
   from,
@@ -168,6 +171,7 @@ export const AdaloraConfig = Schema.Struct({
 })
 export type AdaloraConfig = typeof AdaloraConfig.Type
 
+/** Schema of `adapter` with `method: "vera"`. */
 export const VeraConfig = Schema.Struct({
   method: Schema.Literal("vera"),
   from,
@@ -185,18 +189,21 @@ export const VeraConfig = Schema.Struct({
 })
 export type VeraConfig = typeof VeraConfig.Type
 
+/** Schema of `adapter` with `method: "full"`. */
 export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
   description: "The targets' own weights and biases are trained."
 })
 export type FullConfig = typeof FullConfig.Type
 
+/** Schema of `adapter` with `method: "none"`. */
 export const NoneConfig = Schema.Struct({ method: Schema.Literal("none"), modulesToSave }).annotate({
   title: "Head alone",
   description: "Nothing but the head (and modulesToSave) is trained."
 })
 export type NoneConfig = typeof NoneConfig.Type
 
+/** Schema of a plan's `adapter` section, by `method`. */
 export const AdapterConfig = Schema.Union([
   LoraConfig,
   DoraConfig,
@@ -279,6 +286,7 @@ export const methodFacts = {
   }
 } satisfies { readonly [Tag in AdapterConfig["method"]]: MethodFacts & { readonly tag: Tag } }
 
+/** The facts of the method that a section names. */
 export const factsOfMethod = ({ method }: Pick<AdapterConfig, "method">): MethodFacts => methodFacts[method]
 
 /** The tags of the methods for which something is true, for messages. */

@@ -150,11 +150,13 @@ const printed = (value: unknown, indent = ""): string => {
 
 const textOf = (document: JsonSchema): string => `${printed(document)}\n`
 
+/** The JSON Schema (2020-12) of run plans, as an object. */
 export const runPlanJsonSchema = (): JsonSchema => documentOf(RunPlan)
 
 /** The text of run-plan.schema.json. */
 export const runPlanJsonSchemaText = (): string => textOf(runPlanJsonSchema())
 
+/** The JSON Schema (2020-12) of adaptation plans, as an object. */
 export const adaptationPlanJsonSchema = (): JsonSchema => documentOf(AdaptationPlan)
 
 /** The text of adaptation-plan.schema.json. */

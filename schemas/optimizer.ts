@@ -34,6 +34,7 @@ export type { RiemannianConfig } from "./optimizers/riemannian.ts"
 export type { SgdConfig } from "./optimizers/sgd.ts"
 export { type Decided, isDecided, mustBeDecided, ScheduleConfig } from "./optimizers/shared.ts"
 
+/** Schema of a plan's `optimizer` section, by `kind`. */
 export const OptimizerConfig = Schema.Union([
   SgdConfig,
   AdamwConfig,
@@ -74,6 +75,7 @@ export const optimizerFacts = {
   "lora-tsd": loraTsdFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
+/** The facts of the optimizer that a section names. */
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>
   optimizerFacts[kind] as OptimizerFacts<OptimizerConfig>
 

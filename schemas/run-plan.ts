@@ -59,6 +59,7 @@ const ofPlan = (rules: ReadonlyArray<Rule<Moving>>): ReadonlyArray<PlanRule> =>
     check: ({ adapter, optimizer, training }) => check({ method: factsOfMethod(adapter), optimizer, training })
   }))
 
+/** The rules about whole run plans: facts between fields, each with a name and the path that it complains about. */
 export const rules: ReadonlyArray<PlanRule> = [
   ...ofPlan(factorRules),
   ...methodRules,

@@ -33,6 +33,7 @@ export const DiagnosticsConfig = Schema.Struct({
 })
 export type DiagnosticsConfig = typeof DiagnosticsConfig.Type
 
+/** Schema of `training.stopEarly`. */
 export const StopEarly = Schema.Struct({
   metric: Schema.optionalKey(
     text(
@@ -53,6 +54,7 @@ export const StopEarly = Schema.Struct({
 })
 export type StopEarly = typeof StopEarly.Type
 
+/** Schema of a plan's `training` section. */
 export const TrainingSection = Schema.Struct({
   steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.", "steps")),
   epochs: Schema.optionalKey(
@@ -99,6 +101,7 @@ export const TrainingSection = Schema.Struct({
 })
 export type TrainingSection = typeof TrainingSection.Type
 
+/** Schema of a plan's `output` section. */
 export const OutputSection = Schema.Struct({
   directory: Schema.optionalKey(
     text(

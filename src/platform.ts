@@ -8,4 +8,5 @@ import * as Layer from "effect/Layer"
 
 const parts = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeStdio.layer, NodeTerminal.layer)
 
+/** Files, paths and child processes of Bun, Deno and Node, as a layer. */
 export const platform = NodeChildProcessSpawner.layer.pipe(Layer.provideMerge(parts))

@@ -71,6 +71,10 @@ export interface TrainOptions {
   readonly mixedDevices?: boolean | undefined
 }
 
+/**
+ * Trains a resolved plan, from its model and rows to a run folder with adapter, metrics, checkpoints and report;
+ * `resume` goes on with a run. Ends with the run's report. Progress goes to the service `Progress`.
+ */
 export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices }: TrainOptions = {}) =>
   Effect.gen(function* () {
     yield* checkAlike(resolved, mixedDevices)

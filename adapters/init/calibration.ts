@@ -20,6 +20,7 @@ export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   }
 }
 
+/** What an init asks of the first training batches: the gradient of W, or the inputs of the layer. */
 export interface Calibration {
   /** the init that asks, by its tag */
   readonly init: string

@@ -46,6 +46,7 @@ export const bucketPool = count(
 
 export const cutAt = (what: string) => integer(4, 131_072, what, "tokens").pipe(withDefault(512))
 
+/** Schema of `data` with `format: "chat"`: conversations, of which the assistant's turns are learned. */
 export const ChatData = Schema.Struct({
   format: Schema.Literal("chat").annotate({
     description: "Conversations, written out by the chat template of the checkpoint."
@@ -71,6 +72,7 @@ export const ChatData = Schema.Struct({
 }).annotate({ title: "Chat data", description: "Conversations and how they become batches." })
 export type ChatData = typeof ChatData.Type
 
+/** Schema of `data` with `format: "completion"`: prompts and what follows them. */
 export const CompletionData = Schema.Struct({
   format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
   ...splits,
@@ -88,6 +90,7 @@ export const CompletionData = Schema.Struct({
 }).annotate({ title: "Completion data", description: "Prompts with completions and how they become batches." })
 export type CompletionData = typeof CompletionData.Type
 
+/** Schema of `data` with `format: "text"`: texts, all of which is learned. */
 export const TextData = Schema.Struct({
   format: Schema.Literal("text").annotate({ description: "Texts, every token of which is learned." }),
   ...splits,
@@ -98,6 +101,7 @@ export const TextData = Schema.Struct({
 }).annotate({ title: "Text data", description: "Texts and how they become batches." })
 export type TextData = typeof TextData.Type
 
+/** Schema of `data` of causal language models, by `format`. */
 export const CausalData = Schema.Union([ChatData, CompletionData, TextData]).annotate({
   description: "What a causal language model learns from."
 })

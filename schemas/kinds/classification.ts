@@ -14,9 +14,11 @@ import { type PlanKind, planOf, splits } from "./plan.ts"
 export const ClassificationTask = headTask("classification", "One label per text.", "Classification")
 export type ClassificationTask = typeof ClassificationTask.Type
 
+/** Schema of `model` of a classifier of texts. */
 export const ModelSection = encoderSection(ClassificationTask.pipe(withDefault({ kind: "classification" })))
 export type ModelSection = typeof ModelSection.Type
 
+/** Schema of `data` with `format: "classification"`: rows of a text and its label. */
 export const DataSection = Schema.Struct({
   format: Schema.Literal("classification").annotate({ description: "Rows of a text and its label." }),
   ...splits,
@@ -35,6 +37,7 @@ export const ClassificationPlan = planOf(
   labelSections
 )
 export type ClassificationPlan = typeof ClassificationPlan.Type
+/** A plan of a classifier as it is written: what has a default may be left out. */
 export type ClassificationPlanInput = typeof ClassificationPlan.Encoded
 
 export const classificationPlans: PlanKind<"classification", ClassificationPlan, typeof ClassificationPlan> = {

@@ -5,12 +5,16 @@ import { choice } from "../fields.ts"
 /** What stands between the columns of a file, by its name in a plan. */
 export const separators = { comma: ",", semicolon: ";", tab: "\t", pipe: "|" } as const
 
+/** The name of what stands between the columns of a CSV file. */
 export type Separator = keyof typeof separators
 
+/** The separators by name, in the order in which messages list them. */
 export const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const satisfies ReadonlyArray<Separator>
 
+/** The encodings of text files that a plan can name. */
 export const encodings = ["utf-8", "latin1"] as const
 
+/** How a text file is encoded that has no byte order mark and is not UTF-8. */
 export type Encoding = (typeof encodings)[number]
 
 export const dialect = {
@@ -28,6 +32,7 @@ export const dialect = {
   )
 }
 
+/** How text files of rows are written, where a plan says so; what is absent is seen in the files. */
 export interface Dialect {
   readonly separator?: Separator
   readonly encoding?: Encoding

@@ -33,6 +33,7 @@ export type EmbeddingTask = typeof EmbeddingTask.Type
 
 export const EmbeddingModelSection = encoderSection(EmbeddingTask.pipe(withDefault({ kind: "embedding" })))
 
+/** Schema of `data` with `format: "embedding"`: an anchor, a text that belongs to it, and perhaps one that does not. */
 export const EmbeddingData = Schema.Struct({
   format: Schema.Literal("embedding").annotate({
     description: "Rows of a text and one that belongs to it, perhaps with one that does not."
@@ -53,6 +54,7 @@ export const EmbeddingData = Schema.Struct({
 }).annotate({ title: "Embedding data", description: "Pairs or triplets of texts and how they become batches." })
 export type EmbeddingData = typeof EmbeddingData.Type
 
+/** Schema of `data` with `format: "similarity"`: two texts and how alike they are. */
 export const SimilarityData = Schema.Struct({
   format: Schema.Literal("similarity").annotate({
     description: "Rows of two texts and a number that says how alike they are."

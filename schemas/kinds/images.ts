@@ -56,6 +56,7 @@ export const ZeroShotTask = Schema.Struct({
   ).pipe(withDefault("vision"))
 }).annotate({ title: "ZeroShot", description: "What the model is trained to do." })
 
+/** Schema of `model` where images are learned by a Hugging Face model. */
 export const ImageModelSection = Schema.Struct({
   source: text(
     "a path to a Hugging Face model folder, or hf:owner/name",
@@ -68,6 +69,7 @@ export const ImageModelSection = Schema.Struct({
 }).annotate({ title: "ImageModel", description: "Which model of images is adapted, and for which task." })
 export type ImageModelSection = typeof ImageModelSection.Type
 
+/** Schema of `data.augment`: what is changed at random in images that are trained on. */
 export const Augment = Schema.Struct({
   flip: Schema.Boolean.annotate({
     expected: "true or false",
@@ -121,6 +123,7 @@ export const ImageArraysData = Schema.Struct({
 }).annotate({ title: "Image arrays", description: "Labelled images and how they become batches." })
 export type ImageArraysData = typeof ImageArraysData.Type
 
+/** Schema of plans with `data.format: "images"`. */
 export const ImagesPlan = planOf(
   ImageModelSection,
   ImagesData,
@@ -130,6 +133,7 @@ export const ImagesPlan = planOf(
 )
 export type ImagesPlan = typeof ImagesPlan.Type
 
+/** Schema of plans with `data.format: "image-arrays"`: images for a `tf.LayersModel`. */
 export const ImageArraysPlan = planOf(
   LayersModelSection,
   ImageArraysData,

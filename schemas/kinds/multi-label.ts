@@ -19,6 +19,7 @@ const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "
 
 const columns = "a list of names of columns, each once"
 
+/** Schema of `data` with `format: "multi-label"`: a text and any number of labels. */
 export const MultiLabelSection = Schema.Struct({
   format: Schema.Literal("multi-label").annotate({ description: "Rows of a text and any number of labels." }),
   ...splits,

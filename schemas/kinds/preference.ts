@@ -11,6 +11,7 @@ import { choice, positive, share, text, withDefault } from "../fields.ts"
 import { bucketPool, CausalModelSection, cutAt, languageModelRules } from "./causal.ts"
 import { column, type PlanKind, planOf, splits } from "./plan.ts"
 
+/** Schema of `data` with `format: "preference"`: a prompt, a better and a worse answer. */
 export const PreferenceData = Schema.Struct({
   format: Schema.Literal("preference").annotate({
     description: "Pairs of answers to a prompt, of which one is preferred."
@@ -69,6 +70,7 @@ export const OrpoLoss = Schema.Struct({
   beta: beta("λ: what the odds ratio counts beside the cross-entropy of prompt and better answer.")
 }).annotate({ title: "ORPO" })
 
+/** Schema of `loss` of preferences, by `kind`: DPO (arXiv 2305.18290) or ORPO (arXiv 2403.07691). */
 export const PreferenceLoss = Schema.Union([DpoLoss, OrpoLoss]).annotate({
   expected: 'an object with "kind"',
   description: "How a preference is learned."

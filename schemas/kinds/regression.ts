@@ -27,6 +27,7 @@ const Scaling = Schema.Struct({
     "How targets are standardised for training: (value − mean) / deviation. Absent: mean and standard deviation of the training rows. Everything that is reported is in the data's units."
 })
 
+/** Schema of `data` with `format: "regression"`: a text and one number or several. */
 export const RegressionSection = Schema.Struct({
   format: Schema.Literal("regression").annotate({ description: "Rows of a text and one number or several." }),
   ...splits,

@@ -21,6 +21,7 @@ export const Seq2SeqModelSection = Schema.Struct({
 }).annotate({ title: "Seq2SeqModel", description: "Which encoder-decoder is adapted." })
 export type Seq2SeqModelSection = typeof Seq2SeqModelSection.Type
 
+/** Schema of `data` with `format: "seq2seq"`: a text that is read and one that is written for it. */
 export const Seq2SeqData = Schema.Struct({
   format: Schema.Literal("seq2seq").annotate({
     description: "Texts that are read, and texts that are written for them."

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "adamw"`. */
 export const AdamwConfig = Schema.Struct({ kind: Schema.Literal("adamw"), ...shared, ...moments }).annotate({
   title: "AdamW",
   description: "Adam with decoupled weight decay."

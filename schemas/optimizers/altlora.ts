@@ -19,6 +19,7 @@ const own = {
   ...moments
 }
 
+/** Schema of `optimizer` with `kind: "altlora"` (arXiv 2505.12455). */
 export const AltLoraConfig = Schema.Struct({ kind: Schema.Literal("altlora"), ...own }).annotate({
   title: "AltLoRA",
   description:
@@ -26,6 +27,7 @@ export const AltLoraConfig = Schema.Struct({ kind: Schema.Literal("altlora"), ..
 })
 export type AltLoraConfig = typeof AltLoraConfig.Type
 
+/** Schema of `optimizer` with `kind: "altlora-plus"` (arXiv 2505.12455). */
 export const AltLoraPlusConfig = Schema.Struct({ kind: Schema.Literal("altlora-plus"), ...own }).annotate({
   title: "AltLoRA+",
   description: "AltLoRA with Adam's second moment (arXiv 2505.12455)."

@@ -4,6 +4,7 @@ import { belowOne, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lion"` (arXiv 2302.06675). */
 export const LionConfig = Schema.Struct({
   kind: Schema.Literal("lion"),
   ...shared,

@@ -4,6 +4,7 @@ import { belowOne, nonNegative, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lora-muon"` (arXiv 2606.12921). */
 export const LoraMuonConfig = Schema.Struct({
   kind: Schema.Literal("lora-muon"),
   ...shared,

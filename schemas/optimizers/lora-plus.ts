@@ -4,6 +4,7 @@ import { positive, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lora-plus"` (arXiv 2402.12354). */
 export const LoraPlusConfig = Schema.Struct({
   kind: Schema.Literal("lora-plus"),
   ...shared,

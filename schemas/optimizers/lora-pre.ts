@@ -4,6 +4,7 @@ import { integer, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lora-pre"`. */
 export const LoraPreConfig = Schema.Struct({
   kind: Schema.Literal("lora-pre"),
   ...shared,

@@ -10,6 +10,7 @@ import { choice, nonNegative, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lora-pro"` (arXiv 2407.18242). */
 export const LoraProConfig = Schema.Struct({
   kind: Schema.Literal("lora-pro"),
   ...shared,

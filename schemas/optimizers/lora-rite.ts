@@ -10,6 +10,7 @@ import { moments, shared } from "./shared.ts"
 const positiveOrNull = (description: string) =>
   Schema.NullOr(positive(description)).annotate({ expected: "a number greater than 0, or null", description })
 
+/** Schema of `optimizer` with `kind: "lora-rite"`. */
 export const LoraRiteConfig = Schema.Struct({
   kind: Schema.Literal("lora-rite"),
   ...shared,

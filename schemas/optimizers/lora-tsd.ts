@@ -4,6 +4,7 @@ import { belowOne, choice, count, nonNegative, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "lora-tsd"` (arXiv 2609.02734). */
 export const LoraTsdConfig = Schema.Struct({
   kind: Schema.Literal("lora-tsd"),
   ...shared,

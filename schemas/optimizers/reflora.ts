@@ -9,6 +9,7 @@ import { belowOne, choice, count, nonNegative, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "reflora"`. */
 export const RefloraConfig = Schema.Struct({
   kind: Schema.Literal("reflora"),
   ...shared,

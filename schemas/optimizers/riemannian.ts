@@ -4,6 +4,7 @@ import { positive, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { moments, shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "riemannian"`. */
 export const RiemannianConfig = Schema.Struct({
   kind: Schema.Literal("riemannian"),
   ...shared,

@@ -4,6 +4,7 @@ import { belowOne, withDefault } from "../fields.ts"
 import { type OptimizerFacts, plain } from "./facts.ts"
 import { shared } from "./shared.ts"
 
+/** Schema of `optimizer` with `kind: "sgd"`. */
 export const SgdConfig = Schema.Struct({
   kind: Schema.Literal("sgd"),
   ...shared,

@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import { belowOne, betas, choice, count, nonNegative, positive, withDefault } from "../fields.ts"
 
+/** Schema of `optimizer.schedule`: the learning rate over the steps. */
 export const ScheduleConfig = Schema.Struct({
   kind: choice(
     ["constant", "linear", "cosine"],
@@ -25,6 +26,7 @@ export type Decided<Config extends { readonly learningRate: number | "auto" }> =
   readonly learningRate: number
 }
 
+/** Whether a section's rate is a number, not "auto". */
 export const isDecided = <Config extends { readonly learningRate: number | "auto" }>(
   config: Config
 ): config is Decided<Config> => config.learningRate !== "auto"

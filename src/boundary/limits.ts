@@ -24,6 +24,7 @@ interface Limit {
 
 const mebibyte = 2 ** 20
 
+/** Every limit on what input from outside may cost, with its default and its unit; `setLimits` changes one. */
 export const limits = {
   // a run's own: 14,000 rows of 25 tokens of MiniLM, an eighth of what wasm has
   "prefix-bytes": { default: 512 * mebibyte, unit: "bytes" },
@@ -148,6 +149,7 @@ export const limits = {
   "serve-adapters": { default: 256, unit: "entries" }
 } as const satisfies Readonly<Record<string, Limit>>
 
+/** The name of a limit. */
 export type LimitName = keyof typeof limits
 
 const values = new Map<LimitName, number>()

@@ -23,6 +23,7 @@ export interface Batching<Item, Batch> {
   readonly pad: (items: ReadonlyArray<Item>) => Batch
 }
 
+/** How shuffled rows become batches: in pools, within which rows are sorted by length. */
 export interface PoolOptions {
   readonly seed: number
   readonly batchSize: number

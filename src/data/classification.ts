@@ -23,6 +23,7 @@ import { placeOfRow, type Scanned, type ScannedSource } from "./scan.ts"
 import { type ClassificationSplit, classificationSplit, subset } from "./source.ts"
 import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
 
+/** The splits of labelled texts, with the labels in the order of the classes. */
 export interface ClassificationData {
   readonly labels: ReadonlyArray<string>
   readonly splits: BySplit<ClassificationSplit>
@@ -32,6 +33,7 @@ export interface ClassificationData {
   readonly describe: () => ReadonlyArray<SplitDescription>
 }
 
+/** A split with its rows, and how many each label has. */
 export interface SplitDescription {
   readonly split: "train" | "validation" | "test"
   readonly where: string

@@ -3,6 +3,7 @@ import { closest } from "../../schemas/index.ts"
 import { cut, mostListed } from "../boundary/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
+/** A row as it is read: its columns by name, of unknown types. */
 export type Fields = { readonly [name: string]: unknown }
 
 export const isFields = (value: unknown): value is Fields =>
@@ -13,6 +14,7 @@ export interface Broken {
   readonly broken: string
 }
 
+/** Whether a value stands for a row that cannot be used, with the reason. */
 export const isBroken = (value: unknown): value is Broken =>
   isFields(value) && typeof value["broken"] === "string" && Object.keys(value).length === 1
 

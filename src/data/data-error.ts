@@ -12,6 +12,7 @@ import { cut, cutLines, listed, listedLines } from "../boundary/index.ts"
  */
 export const problemsShown = 10
 
+/** Rows or files that cannot be used: the first problems, each with its place, and how many there are. */
 export class DataError extends Schema.TaggedError<DataError>()("DataError", {
   /** the file or source */
   where: Schema.String,
@@ -43,6 +44,7 @@ export const joinDataErrors = (errors: ReadonlyArray<DataError>): DataError =>
 // characters of a label in a message, and how many are compared letter by letter: not every one of 65,000
 const [longestShown, mostCompared] = [60, 1_000]
 
+/** A label in quotes, cut where it is long, for messages. */
 export const shownLabel = (label: string): string => `"${cut(label, longestShown)}"`
 
 /** The first labels in a sentence. */

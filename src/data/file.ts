@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import { messageOf } from "../boundary/index.ts"
 import { type DataError, dataError } from "./data-error.ts"
 
+/** A file of rows that is open for reading, wherever its bytes are. */
 export interface DataFile {
   /** the path as messages show it */
   readonly name: string
@@ -34,6 +35,7 @@ export const fileOfBytes = (name: string, bytes: Uint8Array): DataFile => ({
 /** Opens a file until the scope closes. Fails on a missing, unreadable or empty file and on a directory. */
 export type OpenDataFile = (path: string) => Effect.Effect<DataFile, DataError, Scope.Scope>
 
+/** How data files are opened: those of the system, unless a program provides another way (`memoryFiles`). */
 export const DataFiles = Context.Reference<OpenDataFile>("tfjs-lora-pro/DataFiles", {
   defaultValue: () => openSystemFile
 })

@@ -19,6 +19,7 @@ import { readAnswer } from "../files/index.ts"
 import { dataError } from "./data-error.ts"
 import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
+/** Files that are in memory, for programs without a file system. */
 export interface MemoryFiles {
   /** files, paths and data files for a program */
   readonly layer: Layer.Layer<FileSystem.FileSystem | Path.Path>
@@ -203,6 +204,7 @@ const openFile = (files: Map<string, Content>, path: string, append: boolean): F
   }
 }
 
+/** A file that could not be fetched, with its URL and the reason. */
 export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
   url: Schema.String,
   reason: Schema.String

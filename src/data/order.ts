@@ -30,6 +30,7 @@ export interface BatchPosition {
   readonly batch: number
 }
 
+/** Batches of an epoch, the last one perhaps smaller. */
 export const batchesPerEpoch = (rows: number, batchSize: number): number => Math.ceil(rows / batchSize)
 
 /** The first `rows` rows in their order, `size` at a time; what `read` makes of each stretch. A finite stream. */

@@ -52,6 +52,7 @@ export const tokenize =
       )
     )
 
+/** How a stream of tokenized rows becomes batches. */
 export interface BatchOptions {
   readonly size: number
   readonly seed: number

@@ -35,6 +35,7 @@ export interface Example extends TokenizedText {
   readonly label: number
 }
 
+/** Rows that can be read by their position, from a file of any size or from memory. */
 export interface RowSource<Row> {
   readonly rows: number
   /** The rows at `indices` (each in 0 … rows − 1), in that order. */
@@ -43,6 +44,7 @@ export interface RowSource<Row> {
   readonly where: string
 }
 
+/** Rows of a text and a label. */
 export type LabelledTextSource = RowSource<LabelledText>
 
 // Rows that are read at once: enough to hide the latency of a disk, few enough that they may be as long as books.

@@ -15,12 +15,14 @@ export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
   Dialect
 
 // no interface: Object.values infers its values
+/** A value for each split that there is. */
 export type BySplit<A> = {
   readonly train: A
   readonly validation?: A
   readonly test?: A
 }
 
+/** The same splits with each value changed. */
 export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change: (split: A) => B): BySplit<B> => ({
   train: change(train),
   ...(validation === undefined ? {} : { validation: change(validation) }),

@@ -46,6 +46,7 @@ export interface TargetBatch extends TargetRows {
   readonly rows: Uint32Array
 }
 
+/** Texts with numbers as one batch: tokens [size, length], targets [size, targets]. */
 export const padTargets = (examples: ReadonlyArray<TargetExample>, padding: Padding): TargetRows => ({
   ...padTexts(examples, padding),
   targets: Float32Array.from(examples.flatMap(({ targets }) => targets))

@@ -6,6 +6,7 @@ import type { DataError } from "./data-error.ts"
 import type { ClassificationSplit, Example, TokenizedText } from "./source.ts"
 import { readExamples, type TextTokenizer } from "./tokenize.ts"
 
+/** How texts of one batch are made equally long. */
 export interface Padding {
   /** the id of padding; any of the vocabulary would do, since the mask hides it */
   readonly padId: number
@@ -71,6 +72,7 @@ export const lengthBatches = <A>(
   return batches
 }
 
+/** How rows become batches for training. */
 export interface TrainingBatchOptions extends PoolOptions {
   /** tokens of a text at most */
   readonly maxLength: number
@@ -96,6 +98,7 @@ export const trainingBatches = (
   return pooledBatches(batching, options)
 }
 
+/** How rows become batches for an evaluation: in their order, each once. */
 export interface EvaluationBatchOptions {
   readonly batchSize: number
   /** tokens of a text at most */

@@ -79,6 +79,7 @@ const unknownLabel = ({ label, where }: LabelledText, labels: ReadonlyArray<stri
   return dataError(where, `${reason}${labelHint(label, labels)}`)
 }
 
+/** How long texts are in tokens, from a sample of them. */
 export interface LengthPercentiles {
   /** rows measured */
   readonly sample: number

@@ -51,6 +51,7 @@ export const browser: Runtime = {
   peakBytes: () => 0
 }
 
+/** What a page can say of its device. */
 export interface BrowserDeviceOptions extends DeviceOptions {
   /**
    * URL of a folder that serves the wasm binaries: `node_modules/@tensorflow/tfjs-backend-wasm/dist/*.wasm` and

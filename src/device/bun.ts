@@ -49,6 +49,7 @@ const reasonAndRemedy = (cause: unknown): { reason: string; remedy: string } =>
     ? { reason: `${RUNTIME} needs the npm package webgpu for it, which is not installed`, remedy: ADD }
     : { reason: messageOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
 
+/** Bun or Node as the runtime of devices: WebGPU by the package `webgpu` (Dawn), native and wasm kernels. */
 export const bun: Runtime = {
   name: inBun ? `bun ${process.versions["bun"]}` : `node ${process.versions.node}`,
   gpu: Effect.tryPromise({

@@ -8,6 +8,7 @@ import { nativeLibrary } from "./native.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
+/** Deno as the runtime of devices: its own WebGPU, native and wasm kernels. */
 export const deno: Runtime = {
   name: `deno ${process.versions["deno"] ?? "?"}`,
   gpu: Effect.suspend(() =>

@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 
+/** A device that cannot be opened, was lost, or reported an error: what was done, why it failed, and what to do. */
 export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
   /** which device, e.g. "webgpu" */
   device: Schema.String,

@@ -27,6 +27,7 @@ export interface DeviceDescription {
   readonly notice?: string
 }
 
+/** An open device: its backend, and what a run has to know of it. */
 export interface DeviceShape {
   readonly backend: Backend
   /** CPU threads of a matrix product; 1 on a GPU */
@@ -58,6 +59,10 @@ export interface DeviceShape {
   readonly peakGpuBytes: () => number
 }
 
+/**
+ * The device that a program runs on, as a service. Layers: `Device.auto`, `Device.layer("wasm")`, and those of the
+ * doors for Bun, Deno and pages.
+ */
 export class Device extends Context.Service<Device, DeviceShape>()("tfjs-lora-pro/Device") {}
 
 /**

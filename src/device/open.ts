@@ -45,6 +45,7 @@ export interface Runtime {
   readonly peakBytes: () => number
 }
 
+/** Which device is opened; "auto": WebGPU on a hardware GPU, else native, else wasm. */
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
 export interface DeviceOptions {

@@ -19,6 +19,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { causalAttention, putRows } from "../kernels/index.ts"
 import type { Attend } from "../models/causal/index.ts"
 
+/** Keys and values of the tokens that a model has read, so that each further token costs one forward pass of itself. */
 export interface KeyValueCache {
   /** tokens of a row so far, padding included */
   readonly length: () => number
@@ -39,6 +40,7 @@ export interface KeyValueCache {
   readonly dispose: () => void
 }
 
+/** How rows lie in a cache. */
 export interface CacheOptions {
   /** of each row: places before its first token */
   readonly padding: ReadonlyArray<number>

@@ -17,6 +17,7 @@ export class ConversationError extends Schema.TaggedError<ConversationError>()("
   }
 }
 
+/** Messages of a user and an assistant, as a value: each message makes a new one. */
 export interface Conversation {
   readonly messages: ReadonlyArray<Message>
   /** The same with a message after it. */

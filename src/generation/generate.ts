@@ -36,10 +36,12 @@ import { notFinite, read } from "./reading.ts"
 import { isGreedy, likelihoods } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
+/** What `generate` emits: pieces of text as they are written, and the end of each prompt's text. */
 export type GenerationEvent =
   /** a piece of a prompt's text: whole characters, no part of a stop string */
   { readonly kind: "text"; readonly prompt: number; readonly text: string } | GenerationEnd
 
+/** A text that is complete, with its tokens and why it ended. */
 export interface GenerationEnd {
   readonly kind: "end"
   /** place of the prompt */

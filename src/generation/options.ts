@@ -8,6 +8,7 @@ import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
 import { greedy, type LikelyToken, type Sampling } from "./sampling.ts"
 
+/** How texts are written: how long, how tokens are chosen, where they stop. */
 export interface GenerateOptions extends Partial<Sampling> {
   /** tokens that a text has at most; default 128 */
   readonly maxNewTokens?: number

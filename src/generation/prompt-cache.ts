@@ -19,6 +19,7 @@ export interface Reading {
   readonly cache: KeyValueCache
 }
 
+/** The newest reading of a prompt, so that a conversation reads only what is new in it. */
 export interface PromptCache {
   /** The tokens that it holds. */
   readonly length: () => number

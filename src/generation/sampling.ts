@@ -11,6 +11,7 @@
  */
 import type { Random } from "../numbers/index.ts"
 
+/** How the next token is chosen of a distribution. */
 export interface Sampling {
   /** 0: always the most probable token; the other options do not matter */
   readonly temperature: number
@@ -22,6 +23,7 @@ export interface Sampling {
   readonly repetitionPenalty: number
 }
 
+/** Always the most probable token. */
 export const greedy: Sampling = { temperature: 0, topK: null, topP: 1, repetitionPenalty: 1 }
 
 /** Whether the largest logit is the token. */
@@ -94,6 +96,7 @@ export const likelihoods = (
   return { probability: probability(chosen), likeliest: best.map((id) => ({ id, probability: probability(id) })) }
 }
 
+/** The tokens that may come next, and how probable each is. */
 export interface Distribution {
   /** tokens that may be chosen, in ascending order */
   readonly ids: ReadonlyArray<number>

@@ -25,6 +25,7 @@ import { likelihoods } from "./sampling.ts"
 import { type TargetCache, targetCache } from "./target-cache.ts"
 import { type Finish, writer } from "./writer.ts"
 
+/** How targets are written: how long, and with how many beams. */
 export interface WriteOptions {
   /** tokens that a target has at most; default 64 */
   readonly maxNewTokens?: number

@@ -15,6 +15,7 @@ export class ImageError extends Schema.TaggedError<ImageError>()("ImageError", {
   }
 }
 
+/** The formats of image files that are read. */
 export type ImageFormat = "png" | "jpeg" | "webp"
 
 /** What the first bytes of a file say. */
@@ -37,6 +38,7 @@ export interface Pixels {
 /** Pillow's filters, by its names. */
 export type Resampling = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"
 
+/** Rows and columns of an image, in pixels. */
 export interface Size {
   readonly height: number
   readonly width: number

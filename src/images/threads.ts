@@ -179,6 +179,7 @@ const parts = (jobs: ReadonlyArray<ImageJob>, most: number): ReadonlyArray<Reado
 /** The script of a thread: beside this file and with its ending, .ts in the repository, .js in the package. No bundler makes a file of it. */
 const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt]s$)/, "worker"))
 
+/** How many threads make images ready. */
 export interface ImagePoolOptions {
   /** default: one fewer than there are cores, of which the training itself needs one, and at most 4; in a page always none */
   readonly threads?: number | undefined

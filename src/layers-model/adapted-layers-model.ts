@@ -40,6 +40,10 @@ import type { ModelInput, PredictOptions } from "./predict.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
+/**
+ * A `tf.LayersModel` with adapters over it: train, switch, combine, merge and save them. The model itself is never
+ * changed. Methods reject with an AdaptError, a FitError or an AdapterFileError.
+ */
 export interface AdaptedLayersModel {
   /** the Effect door's value of the base: `inject(network, method, …)` takes it */
   readonly network: LayersNetwork

@@ -18,6 +18,7 @@ import { type ModelInput, type PredictOptions, predictAdapted, predictBase } fro
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
+/** How the sum of several adapters is named and cut. */
 export interface CombineOptions {
   /** the new adapter's name */
   readonly name: string

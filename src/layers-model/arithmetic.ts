@@ -18,6 +18,7 @@ import { type AdaptError, adaptError } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
 
+/** A layer of a sum of adapters: its rank, and what the cut to it lost. */
 export interface CombinedSite {
   readonly site: string
   readonly rank: number
@@ -25,6 +26,7 @@ export interface CombinedSite {
   readonly error: number
 }
 
+/** What a sum of adapters lost where its rank was cut. */
 export interface Combined {
   /** the same over all sites together */
   readonly error: number

@@ -12,7 +12,9 @@ import type * as tf from "@tensorflow/tfjs"
 import { withoutSecrets } from "../boundary/index.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
+/** Where an adapter is saved: a folder or a URL ("indexeddb://…", "downloads://…"), or a handler of tfjs. */
 export type AdapterTarget = string | tf.io.IOHandler
+/** Where an adapter is loaded from: a folder, a URL, a handler of tfjs, or files in memory. */
 export type AdapterSource = string | tf.io.IOHandler | AdapterFiles
 
 /** Is this a place to load from, and no options? */

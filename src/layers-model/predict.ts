@@ -5,6 +5,7 @@ import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
 
+/** How rows are predicted. */
 export interface PredictOptions {
   /** rows at a time (default 32, as in tfjs) */
   readonly batchSize?: number

@@ -98,6 +98,7 @@ export const siteTensors = (site: string, tensors: Tensors): Tensors => {
   )
 }
 
+/** What is checked where an adapter is restored. */
 export interface RestoreOptions {
   /** true: take an adapter that was made over other weights, e.g. a quantised copy of its base (default false) */
   readonly anyBase?: boolean

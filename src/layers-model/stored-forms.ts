@@ -29,6 +29,7 @@ import { AdapterFileError } from "./errors.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 import { type SavedAdapter, siteTensors } from "./saved-adapter.ts"
 
+/** The file that PEFT keeps an adapter's tensors in. */
 export const MODEL_FILE = "adapter_model.safetensors"
 export const CONFIG_FILE = "adapter_config.json"
 

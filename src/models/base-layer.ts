@@ -4,6 +4,7 @@ import { dequantized, embedded, frozenLinear } from "../kernels/index.ts"
 import type { FrozenMatrix, Linear, LinearSite } from "../tensors/index.ts"
 import type { Network } from "./model.ts"
 
+/** The frozen W [out, in] and bias [out] of a layer; bias null where it has none. */
 export const baseLayer = (
   { weights, packed }: Pick<Network, "weights" | "packed">,
   site: LinearSite
@@ -13,6 +14,7 @@ export const baseLayer = (
   return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
 }
 
+/** The base model's own linear layers: x [rows, in] → xWᵀ + bias [rows, out]; of an embedding, x are ids. */
 export const baseLinear =
   (model: Pick<Network, "weights" | "packed">): Linear =>
   (site, x) => {

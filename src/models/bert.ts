@@ -58,6 +58,7 @@ export const bertBlock = (layer: number): BlockNames => {
   }
 }
 
+/** BERT, `model_type: "bert"`. */
 export const bert: Family = {
   name: "bert",
   className: "Bert",

@@ -35,6 +35,7 @@ const block = (layer: number): BlockNames => {
   }
 }
 
+/** DistilBERT, `model_type: "distilbert"`. */
 export const distilbert: Family = {
   name: "distilbert",
   className: "DistilBert",

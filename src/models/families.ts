@@ -4,8 +4,10 @@ import { distilbert } from "./distilbert.ts"
 import type { Family } from "./family.ts"
 import { roberta } from "./roberta.ts"
 
+/** Every family of encoders by `model_type`. */
 export const families = { bert, distilbert, roberta } as const satisfies Record<string, Family>
 
+/** The family of a name. Throws an Error where there is none. */
 export const familyOf = (name: string): Family => {
   const family = Object.hasOwn(families, name) ? families[name as keyof typeof families] : undefined
   if (family === undefined) throw new Error(`there is no model family ${name}`)

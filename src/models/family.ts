@@ -30,6 +30,7 @@ interface PoolerNames {
   readonly modules: ReadonlyArray<string>
 }
 
+/** A family of encoders: how its config.json is read, and what its parameters are called. */
 export interface Family {
   /** `model_type` of config.json */
   readonly name: string

@@ -24,6 +24,7 @@ export const folderFiles = [
 ] as const
 export type FolderFile = (typeof folderFiles)[number]
 
+/** A file that decides what a model computes. */
 export interface ModelFile {
   /** in reports: from the model's folder on */
   readonly name: string

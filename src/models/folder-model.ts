@@ -55,6 +55,7 @@ export const storedIn = (
     return { stored, unusedTensors: [...headers.keys()].filter((name) => !used.has(name)) }
   })
 
+/** How a model of a Hugging Face folder is loaded. */
 export interface LoadFolderOptions {
   /** seed of the head's new parameters */
   readonly seed: number

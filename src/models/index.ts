@@ -48,6 +48,7 @@ export { SharedParts, sharedParts } from "./shared-parts.ts"
 export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"
 export * as Vision from "./vision/index.ts"
 
+/** Which model `Models.load` loads, and for which task. */
 export interface LoadModelOptions {
   /** a Hugging Face folder, or hf:owner/name[@revision] */
   readonly source: string

@@ -35,6 +35,7 @@ import { joinPair, pairTemplate } from "./text-pairs.ts"
 import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
 import { uploaded } from "./upload.ts"
 
+/** How an encoder with a head is loaded. */
 export interface LoadOptions {
   /** seed of the head's new parameters */
   readonly seed: number
@@ -104,6 +105,7 @@ const storedParameters = (
     return stored
   })
 
+/** Texts as tensors [size, length]: ids and type ids (int32), and the mask (float32). The caller disposes of them. */
 export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenTexts): TokenBatch => {
   const shape: [number, number] = [size, length]
   return {

@@ -71,6 +71,7 @@ export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
   ...inputs: Inputs
 ) => Tensor2D
 
+/** Runs a block as it is: its activations are kept for the backward pass. */
 export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
 
 /** The rows of a batch one by one: sequences that end in padding, or in none. */
@@ -100,6 +101,7 @@ export interface Stack {
   sequences(batch: Rows): Sequences | undefined
 }
 
+/** What can be adapted and trained: layers, parameters, and a forward pass in which each linear layer is an argument. */
 export interface Network {
   readonly sites: ReadonlyArray<LinearSite>
   /** every frozen parameter the forward pass needs (the head's not included) */
@@ -121,15 +123,20 @@ export interface Network {
   forward(input: unknown, linear: Linear, weights: Weights, runBlock?: RunBlock): unknown
 }
 
+/** The batches of a network, as rows become them. */
 export type BatchOf<M extends Network> = Parameters<M["toDevice"]>[0]
+/** What a network's forward pass takes: tensors. */
 export type InputOf<M extends Network> = Parameters<M["forward"]>[0]
+/** What a network's forward pass gives. */
 export type OutputOf<M extends Network> = ReturnType<M["forward"]>
+/** What a network's loss compares with the output. */
 export type TargetOf<M extends Network> = ReturnType<M["toDevice"]>["target"]
 
 /** `model.toDevice`, with the types of this network. */
 export const toDevice = <M extends Network>(model: M, batch: BatchOf<M>): OnDevice<InputOf<M>, TargetOf<M>> =>
   model.toDevice(batch) as OnDevice<InputOf<M>, TargetOf<M>>
 
+/** A text, or a pair, as tokens; type 1 is the second text of a pair. */
 export interface Encoding {
   readonly ids: ReadonlyArray<number>
   readonly typeIds: ReadonlyArray<number>
@@ -191,6 +198,7 @@ export interface Exported {
 
 /** The tasks that PEFT names. */
 export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
+/** What a model is trained to do. */
 export type TaskType = (typeof taskTypes)[number]
 
 /** What a description says of how its model is written. */

@@ -20,6 +20,7 @@ const positionIds = (inputIds: Tensor2D, padId: number): Tensor2D => {
   return tf.cast(tf.add(tf.mul(tf.cumsum(isToken, 1), isToken), padId), "int32")
 }
 
+/** RoBERTa, `model_type: "roberta"`. */
 export const roberta: Family = {
   name: "roberta",
   className: "Roberta",

@@ -14,8 +14,11 @@ import { isRecord, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { ModelError } from "./model.ts"
 import { placeOf } from "./source.ts"
 
+/** The file in which sentence-transformers lists the parts of a model. */
 export const MODULES = "modules.json"
+/** The folder of sentence-transformers with the pooling's config.json. */
 export const POOLING_FOLDER = "1_Pooling"
+/** The file in which sentence-transformers keeps the most tokens of a text. */
 export const SENTENCE_CONFIG = "sentence_bert_config.json"
 
 /** What a folder says; a field is undefined where it says nothing of it. */

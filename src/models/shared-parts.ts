@@ -22,6 +22,7 @@ interface Part {
   users: number
 }
 
+/** Weights and other parts that several models in one process use together, counted by their users. */
 export interface SharedParts {
   /** Whether a part is held already. */
   readonly has: (key: string) => boolean

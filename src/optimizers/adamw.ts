@@ -18,6 +18,7 @@ import type { PlannedMoments, Rates } from "./optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
+/** The numbers of Adam. */
 export interface AdamOptions {
   /** decay of the first moment; default 0.9 */
   readonly b1?: number
@@ -27,6 +28,7 @@ export interface AdamOptions {
   readonly eps?: number
 }
 
+/** The state of `scaleByAdam`. */
 export type AdamState = {
   /** steps taken */
   readonly count: number
@@ -48,6 +50,10 @@ export const isAdam = (transform: Transform): transform is AdamTransform => "ada
 
 const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
 
+/**
+ * Adam without its learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), m and v the moments of the updates, bias
+ * correction counted from 1.
+ */
 export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): AdamTransform => {
   const adam: AdamDecays = { b1, b2, eps }
   return {
@@ -67,6 +73,7 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = 
   }
 }
 
+/** Options of `adamw`. */
 export interface AdamWOptions extends AdamOptions {
   readonly learningRate: Schedule | number
   /** λ; default 0 */

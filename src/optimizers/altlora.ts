@@ -46,6 +46,7 @@ import {
   whitenPairs
 } from "./whitening.ts"
 
+/** Options of `altLora` and `altLoraPlus`. */
 export interface AltLoraOptions extends AdamWOptions {
   /** δ, absolute; default 1e-5, the authors' value */
   readonly damping?: number
@@ -65,6 +66,7 @@ type SideState = {
   readonly frame: Tensor3D
 }
 
+/** The state of `altLora` and `altLoraPlus`. */
 export type AltLoraState = WhitenedState & {
   /** steps taken */
   readonly count: number

@@ -9,6 +9,7 @@ import { scaled, squaredNorms } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
+/** The state of `clipByGlobalNorm`. */
 export type ClipState = {
   /** ‖g‖ of the last update, before clipping: a scalar */
   readonly norm: tf.Tensor
@@ -21,6 +22,7 @@ const TORCH_EPSILON = 1e-6
 export const globalNorm = (tree: Trainable): tf.Scalar =>
   tf.tidy(() => tf.sqrt<tf.Scalar>(tf.sum(squaredNorms(tensorsOf(tree)))))
 
+/** Scales all updates together so that their global norm is at most `maximum`, as PyTorch's clip_grad_norm_ does. */
 export const clipByGlobalNorm = (maximum: number): Transform<ClipState> => ({
   init: () => ({ norm: tf.scalar(0) }),
   update: (updates) => {

@@ -17,6 +17,7 @@ import type { Transform } from "./transform.ts"
 const added = (updates: Trainable, factor: number, params: Trainable, own = 1): ReadonlyArray<Tensor> =>
   combined(own, tensorsOf(updates), factor, tensorsOf(params))
 
+/** Adds `rate` times each parameter to its update: decoupled weight decay (arXiv 1711.05101), before the learning rate. */
 export const addDecayedWeights = (rate: number): Transform<null> => ({
   init: () => null,
   update: (updates, state, params) => ({

@@ -60,6 +60,7 @@ interface Pairs {
   readonly whitenings: ReadonlyArray<Whitening>
 }
 
+/** Adam's moments of the gradient of W [out, in] as products of thin matrices, for `loraPro({ inner })`. */
 export interface FactoredAdam {
   readonly factored: AdamDecays
   /** of the pairs of each shape, in the order of `stacksOf` */
@@ -175,6 +176,7 @@ const moved = (
   return { through, state: { count, ...moment, rows, columns } }
 }
 
+/** LoRA-Pro's full form without a number for each number of W: (2r + 1)(in + out) numbers of state for a layer. */
 export const factoredAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): FactoredAdam => {
   const factored: AdamDecays = { b1, b2, eps }
   return {

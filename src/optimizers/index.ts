@@ -113,6 +113,7 @@ export {
 } from "./transform.ts"
 export { SHARED_FROM, whiteningNumbers } from "./whitening-numbers.ts"
 
+/** Every optimizer by the tag that a plan names it with. */
 export const optimizers = {
   sgd: sgdOptimizer,
   adamw: adamwOptimizer,
@@ -131,6 +132,7 @@ export const optimizers = {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }
 
+/** The optimizer that a section names. */
 export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<OptimizerConfig> =>
   optimizers[kind] as Optimizer<OptimizerConfig>
 

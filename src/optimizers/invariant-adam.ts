@@ -39,6 +39,7 @@ type StackMoments = {
   readonly second: Tensor
 }
 
+/** The state of `scaleByInvariantAdam`. */
 export type InvariantAdamState = {
   /** steps taken */
   readonly count: number

@@ -19,6 +19,7 @@ import { addDecayedWeights } from "./decay.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
+/** The numbers of Lion. */
 export interface LionMoments {
   /** β₁, of the direction; default 0.9 */
   readonly b1?: number
@@ -29,6 +30,7 @@ export interface LionMoments {
 /** m, in the order of `tensorsOf`. */
 export type LionState = ReadonlyArray<tf.Tensor>
 
+/** Lion without its learning rate (arXiv 2302.06675): the sign of a mean of momentum and gradient. */
 export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
   init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
   update: (updates, state) => {
@@ -37,6 +39,7 @@ export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transfor
   }
 })
 
+/** Options of `lion`. */
 export interface LionOptions extends LionMoments {
   readonly learningRate: Schedule | number
   /** λ, decoupled; default 0 */

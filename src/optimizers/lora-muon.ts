@@ -42,6 +42,7 @@ import {
   whitenPairs
 } from "./whitening.ts"
 
+/** Options of `loraMuon`. */
 export interface LoraMuonOptions {
   /** δ, absolute; default 1e-8 */
   readonly damping?: number

@@ -22,6 +22,7 @@ import { addDecayedWeights } from "./decay.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type State, type Transform } from "./transform.ts"
 
+/** Options of `loraPlus`. */
 export interface LoraPlusOptions extends AdamOptions {
   /** η, A's */
   readonly learningRate: Schedule | number

@@ -39,6 +39,7 @@ import { isCompressed } from "./compressed-moments.ts"
 import { gramSpectra } from "./gram-spectra.ts"
 import type { Transform } from "./transform.ts"
 
+/** Options of `scaleByLoraPre`. */
 export interface LoraPreOptions extends AdamOptions {
   /** k; default 8 */
   readonly rank?: number
@@ -49,6 +50,7 @@ type Factored = { readonly A: Tensor3D; readonly B: Tensor3D }
 
 type MatrixMoments = { readonly first: Factored; readonly second: Factored }
 
+/** The state of `scaleByLoraPre`. */
 export type LoraPreState = {
   /** steps taken */
   readonly count: number
@@ -112,6 +114,7 @@ const largestMove = (b1: number, b2: number, count: number): number =>
 /** A seed of the random factors, the same in every run. */
 const SEED = 28283
 
+/** Adam whose moments of a matrix [out, in] are products of rank k: k(out + in) numbers each in the place of out·in. */
 export const scaleByLoraPre = ({
   rank = 8,
   b1 = 0.9,

@@ -52,6 +52,7 @@ import {
 
 export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernels/index.ts"
 
+/** Options of `loraPro`. */
 export interface LoraProOptions {
   /**
    * Transforms the equivalent gradient [out, in] of one site at a time (a norm inside it is that site's norm). `scaleByAdam` by itself is

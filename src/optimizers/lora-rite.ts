@@ -47,6 +47,7 @@ import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf,
 import type { StateLayout, Transform } from "./transform.ts"
 import { notWhitened, type WhitenedState, whitenedLayout, whiteningsFor, whitenPairs } from "./whitening.ts"
 
+/** Options of `loraRite`. */
 export interface LoraRiteOptions {
   /** decay of the first moment; default 0.9 */
   readonly b1?: number
@@ -76,6 +77,7 @@ type SideState = {
   readonly escaped: Tensor3D | null
 }
 
+/** The state of `loraRite`. */
 export type LoraRiteState = WhitenedState & {
   /** steps taken */
   readonly count: number

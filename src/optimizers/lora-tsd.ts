@@ -39,6 +39,7 @@ import {
 } from "./stacks.ts"
 import { dampedRoots } from "./whitening.ts"
 
+/** Options of `tangentSigns`. */
 export interface TangentSigns {
   /** τ, at least 1; default 3 */
   readonly tau?: number

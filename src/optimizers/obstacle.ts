@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import { cut } from "../boundary/index.ts"
 
+/** An optimizer that cannot move these parameters, with the reason and what to do. */
 export class OptimizerObstacle extends Schema.TaggedError<OptimizerObstacle>()("OptimizerObstacle", {
   /** what was found, what was expected and what to do */
   obstacle: Schema.String

@@ -43,6 +43,7 @@ export interface PairSharing {
   readonly shared: <S extends State>() => Shared<ReadonlyArray<S>>
 }
 
+/** Divides the work on pairs among the processes of a run: each pair has one owner, whose result all take. */
 export const pairsAmong = (ranks: RanksShape): PairSharing => ({
   rank: ranks.rank,
   ownersOf: (pairs) => ownersOf(pairs, ranks.size),

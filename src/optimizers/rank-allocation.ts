@@ -49,6 +49,7 @@ export interface RankedSite {
   readonly values: string
 }
 
+/** AdaLoRA's budget of ranks, and how importance is averaged. */
 export interface RankAllocationOptions {
   readonly sites: ReadonlyArray<RankedSite>
   readonly budget: RankBudget
@@ -56,6 +57,7 @@ export interface RankAllocationOptions {
   readonly betas: readonly [number, number]
 }
 
+/** The state of AdaLoRA's rank allocation, around that of the optimizer within. */
 export type RankAllocationState = {
   /** steps taken */
   readonly count: number

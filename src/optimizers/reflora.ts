@@ -36,6 +36,7 @@ import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf,
 import { OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
 import { whitenPairs } from "./whitening.ts"
 
+/** Options of `refLora`. */
 export interface RefLoraOptions {
   /** steps that leave gradients as they are; default 0 */
   readonly warmup?: number
@@ -46,6 +47,7 @@ export interface RefLoraOptions {
 /** Of a stack: S = P Pᵀ, S⁻¹ = L Lᵀ, each [pairs, r, r]. */
 type Split = { readonly P: Tensor3D; readonly L: Tensor3D }
 
+/** The state of `refLora`. */
 export type RefLoraState = {
   /** steps taken */
   readonly count: number
@@ -165,6 +167,7 @@ export const refLora = ({ warmup = 0, damping = 1e-8 }: RefLoraOptions = {}): Tr
   }
 }
 
+/** Options of `refLoraScalar`. */
 export interface RefLoraScalarOptions extends AdamWOptions {
   /** the step after which factors are scaled for the first time; default 1 */
   readonly warmup?: number

@@ -39,6 +39,7 @@ import {
   whitenPairs
 } from "./whitening.ts"
 
+/** Options of `riemannian`. */
 export interface RiemannianOptions {
   /** δ, absolute, above 0; default 1e-6, the authors' value */
   readonly damping?: number

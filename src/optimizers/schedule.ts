@@ -17,6 +17,7 @@ export type Schedule = (step: number) => number
 export const rateAt = (learningRate: Schedule | number, step: number): number =>
   typeof learningRate === "number" ? learningRate : learningRate(step)
 
+/** A learning rate over a run: its peak, the steps, and the steps of warm-up, over which it rises from 0. */
 export interface ScheduleOptions {
   readonly peak: number
   /** steps of the whole run, n */
@@ -36,10 +37,13 @@ const warmed =
     }
   }
 
+/** The peak after the warm-up, to the last step. */
 export const constant = warmed(() => 1)
 
+/** Falls from the peak to 0 at the last step along a line. */
 export const linear = warmed((progress) => 1 - progress)
 
+/** Falls from the peak to 0 at the last step along half a cosine. */
 export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))
 
 const shapes = { constant, linear, cosine } satisfies { [Kind in ScheduleConfig["kind"]]: typeof constant }

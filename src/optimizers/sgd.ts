@@ -11,6 +11,7 @@ import { addDecayedWeights } from "./decay.ts"
 import { type Schedule, scaleByLearningRate } from "./schedule.ts"
 import { chain, type Transform } from "./transform.ts"
 
+/** How much of the velocity `trace` keeps. */
 export interface TraceOptions {
   /** μ in [0, 1) */
   readonly decay: number
@@ -26,11 +27,13 @@ const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>
   }
 })
 
+/** Momentum as PyTorch's SGD has it: v = μv + g. */
 export const trace = ({ decay }: TraceOptions) => running(1, decay)
 
 /** From 0, and not corrected for that. */
 export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
 
+/** Options of `sgd`. */
 export interface SgdOptions {
   readonly learningRate: Schedule | number
   /** μ; default 0 */

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import type { RankError } from "../ranks/index.ts"
 import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
+/** What a transform keeps between steps: a tree of numbers and tensors, which checkpoints store as it is. */
 export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | { readonly [key: string]: State }
 
 /** In the place of a tensor that another rank holds. */
@@ -41,6 +42,7 @@ export class OfShape {
 /** A state with shapes in the place of its tensors. */
 export type StateLayout = number | null | OfShape | ReadonlyArray<StateLayout> | { readonly [key: string]: StateLayout }
 
+/** The tree of a state with shapes in the place of tensors. */
 export const layoutOf = (state: State): StateLayout => {
   if (state === null || typeof state === "number") return state
   if (state instanceof tf.Tensor || state instanceof Elsewhere) return new OfShape(state.shape)
@@ -48,6 +50,7 @@ export const layoutOf = (state: State): StateLayout => {
   return Object.fromEntries(Object.entries(state).map(([key, value]) => [key, layoutOf(value)]))
 }
 
+/** A step of an optimizer as a value: `init` makes its state, `update` turns updates into others. `chain` composes them. */
 export interface Transform<S extends State = State> {
   // Methods, not function-valued properties: their parameters are bivariant, so a Transform<OwnState> is a Transform.
 
@@ -151,6 +154,7 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
   )
 })
 
+/** Which transform moves the body, the head, and dense tensors of the body. */
 export interface PartitionOptions {
   readonly body: Transform
   readonly head: Transform

@@ -45,6 +45,7 @@ import {
   writtenContent
 } from "./peft/layout.ts"
 
+/** An adapter's folder that cannot be read or does not fit the model, with every problem. */
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
   folder: Schema.String,
   problems: Schema.Array(Schema.String)

@@ -66,6 +66,7 @@ type CheckpointWriteError = FileError | DeviceReadError | DeviceError | RankErro
 
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
+/** A run's checkpoints while it trains: written beside the steps, and the newest kept. */
 export interface Checkpoints {
   /** Begins one where the step is due or is the best so far. `soFar`: the best of the evaluations on the way. Fails where the one before did. */
   readonly afterStep: (soFar?: Best | null) => Write

@@ -129,6 +129,7 @@ export const inputsOf = (
 export const recordOf = (files: ReadonlyArray<InputFile>): Inputs =>
   Object.fromEntries(files.map(({ name, sha256 }) => [name, sha256]))
 
+/** The name under which a run's record has the hash of generation_config.json. */
 export const GENERATION_INPUT = `model/${GENERATION_CONFIG}`
 
 /** Whether a file decides what a run trains. */
@@ -165,6 +166,7 @@ const filesOf = (source: string) =>
     Effect.mapError(({ message: reason }) => new FileError({ action: "read", file: source, reason }))
   )
 
+/** The base model's weights by content: SHA-256 of each file that holds some. */
 export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
   Effect.gen(function* () {
     const path = yield* Path.Path

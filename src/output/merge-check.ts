@@ -42,6 +42,7 @@ export interface OutputWords {
   readonly answer: string | null
 }
 
+/** How near a merged model's outputs are to those of the adapted one, and the bound that they were held to. */
 export interface MergeCheck extends OutputComparison {
   readonly words: OutputWords
   /** where the rows came from */
@@ -107,6 +108,7 @@ export const compareOutputs = (
   return { rows, largestLogit, largestDifference, relativeDifference, ...same }
 }
 
+/** A merged model that computes something else than the adapted one: it is not written. */
 export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefused", {
   run: Schema.String,
   split: Schema.String,
@@ -124,6 +126,7 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   }
 }
 
+/** What the model card of a merged model says. */
 export interface MergedCard {
   /** of the run */
   readonly name: string
@@ -149,6 +152,7 @@ export interface MergedCard {
   readonly usage: ReadonlyArray<string>
 }
 
+/** The model card of a merged model, as Markdown. */
 export const mergedCard = (card: MergedCard): string =>
   `${[frontMatter(card), title(card), provenance(card), ["## How to use it", "", ...card.usage].join("\n")].join("\n\n")}\n`
 

@@ -10,6 +10,7 @@ export interface Baseline {
   readonly scores: Readonly<Record<string, number>>
 }
 
+/** What doing nothing reaches on each split that was evaluated. */
 export interface Baselines {
   readonly validation: Baseline | null
   readonly test: Baseline | null

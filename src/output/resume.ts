@@ -31,6 +31,7 @@ import { appending, type MetricsRow, planIn, type Run, type RunEnvironment, type
 import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
 import { Versions, versionsNote } from "./versions.ts"
 
+/** A run that is to go on under another plan or other files: every field that differs, with both values. */
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   directory: Schema.String,
   differences: Schema.Array(Schema.String)
@@ -43,6 +44,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
   }
 }
 
+/** A run that has steps in its metrics and no whole checkpoint to go on from. */
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
   directory: Schema.String,
   steps: Schema.Number

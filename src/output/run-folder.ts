@@ -25,6 +25,7 @@ import {
   within
 } from "../files/index.ts"
 
+/** A run folder that is there already: a run never overwrites another. */
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
   directory: Schema.String
 }) {
@@ -33,6 +34,7 @@ export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunF
   }
 }
 
+/** The files of a run's folder by what they hold. */
 export interface RunFolder {
   /** as given, for messages */
   readonly directory: string
@@ -110,6 +112,7 @@ export const createRunFolder = (
     }
   })
 
+/** A run folder that another process is writing. */
 export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   directory: Schema.String,
   pid: Schema.Int,

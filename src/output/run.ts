@@ -28,6 +28,7 @@ import type { Baselines, Kept, Stopped } from "./outcome.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
 
+/** A run's folder that is open for writing. */
 export interface Run extends RunFolder {
   /** by which everything in it is written */
   readonly guard: GuardedFolder
@@ -89,6 +90,7 @@ export const planIn = (
 /** What the device says of itself; kept as it is. */
 type DeviceReport = object
 
+/** What run.json says of a finished run: where it trained, what it reached, and what it kept. */
 export interface RunReport {
   readonly name: string
   readonly directory: string
@@ -228,6 +230,7 @@ export const finishRun = (
     return report
   })
 
+/** An evaluation as metrics.jsonl has it. */
 export type EvaluationReport = Evaluation & {
   readonly kind: "evaluation"
   /** steps taken before it; 0 is the untrained head */
@@ -238,6 +241,7 @@ export type EvaluationReport = Evaluation & {
 /** A line of the file. */
 export type MetricsRow = StepReport | DiagnosticsReport | EvaluationReport
 
+/** Adds a row to a run's metrics.jsonl. Fails with a FileError. */
 export const appendMetrics =
   (file: string) =>
   (row: MetricsRow): Effect.Effect<void, FileError, FileSystem.FileSystem> =>

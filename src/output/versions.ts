@@ -4,9 +4,11 @@ import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"
 import ownPackage from "../../package.json" with { type: "json" }
 
+/** Schema of the versions that a run was trained with, by name. */
 export const Versions = Schema.Record(Schema.String, Schema.String)
 export type Versions = typeof Versions.Type
 
+/** The versions of this package, tfjs, effect and the runtime. */
 export const versions = (): Versions => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   const runtime = (["bun", "deno", "node"] as const).find((name) => process?.versions?.[name] !== undefined)

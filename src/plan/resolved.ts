@@ -68,6 +68,10 @@ export interface PlannedPrefix {
   readonly training: boolean
 }
 
+/**
+ * A plan with what the world says to it: the model's description, open data, the layers that are adapted, the memory
+ * that it takes. No weight is read yet.
+ */
 export interface ResolvedPlan<
   Plan extends RunPlan = RunPlan,
   Model extends Adaptable = Adaptable,

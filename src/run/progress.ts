@@ -9,6 +9,7 @@ import type { StepReport } from "../training/index.ts"
 
 export type { Working } from "../progress/index.ts"
 
+/** What a run tells while it is under way: a notice, an evaluation, a step. */
 export type ProgressEvent =
   | { readonly kind: "notice"; readonly message: string }
   | Working
@@ -27,6 +28,7 @@ export type ProgressEvent =
       readonly called?: string | undefined
     })
 
+/** Who is told of a run's progress. */
 export type Listener = (event: ProgressEvent) => Effect.Effect<void>
 
 /** The listener of the program; none by default. */

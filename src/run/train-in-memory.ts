@@ -24,11 +24,13 @@ import { adaptPlan, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } fr
 import { Progress } from "./progress.ts"
 import { choiceOf, standingOf, watchOf } from "./standing.ts"
 
+/** Where a run in memory leaves its adapter. */
 export interface TrainInMemoryOptions {
   /** the folder in memory that gets the adapter's files; "adapter" unless given */
   readonly directory?: string
 }
 
+/** What a run without a run folder leaves: the adapted model, and its steps and evaluations. */
 export interface TrainedInMemory {
   /** the model with what it learned, as long as the scope */
   readonly adapted: Adapted<Network>

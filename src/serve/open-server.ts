@@ -8,6 +8,7 @@ import { platform } from "../platform.ts"
 import { nameOfRun } from "./names.ts"
 import { type Serving, type ServingOptions, serving } from "./serving.ts"
 
+/** The runs of a server, its device, and its limits. */
 export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
   /** folders of runs, each under its own name or under another one: "runs/movies-1", "movies=runs/movies-1" */
   readonly runs: ReadonlyArray<string>
@@ -16,6 +17,7 @@ export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
   readonly threads?: DeviceOptions["threads"]
 }
 
+/** A server's handler of requests, for whatever listens. */
 export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
   /** Takes no more requests, waits for those that are there (so many seconds at most; default 10), and gives everything back. */
   readonly close: (seconds?: number) => Promise<void>

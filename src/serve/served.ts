@@ -76,6 +76,7 @@ interface Entry {
 
 type Loading = Effect.Services<ReturnType<typeof loadTrained>>
 
+/** The models that a server has, by name; they come and go while it serves. */
 export interface ServedModels {
   readonly all: () => ReadonlyArray<Served>
   /** The model of a name for as long as the scope; without a name the only one that does what is asked. */

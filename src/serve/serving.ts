@@ -23,6 +23,7 @@ import { hasBearer } from "./secrets.ts"
 import { type Named, type ServedModels, servedModels } from "./served.ts"
 import { turns } from "./turns.ts"
 
+/** What is served, who may change it, and how much at a time. */
 export interface ServingOptions {
   /** the runs that it begins with */
   readonly runs: ReadonlyArray<Named>
@@ -44,6 +45,7 @@ export interface ServingOptions {
   readonly onBug?: (report: string) => void
 }
 
+/** Models that answer requests. */
 export interface Serving {
   /** Answers a request. It never rejects. */
   readonly fetch: (request: Request) => Promise<Response>

@@ -35,6 +35,7 @@ import {
   readRecord
 } from "./run-identity.ts"
 
+/** A finished run as a model that predicts, with its labels and the files that it was trained on. */
 export interface LoadedRun extends Trained {
   readonly kind: LoadedKind
   /** class names, in the order of the logits; none where it has no classes */

@@ -24,6 +24,7 @@ export interface MergeOptions {
   readonly base?: string | undefined
 }
 
+/** What a merged model is made of, and how near it is to the adapted one. */
 export interface MergeReport {
   readonly directory: string
   readonly tensors: TensorCounts

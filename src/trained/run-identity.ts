@@ -36,6 +36,7 @@ import {
 import { fromOf, type Splits } from "../plan/index.ts"
 import { Progress } from "../run/index.ts"
 
+/** A run that cannot be used: its folder is no finished run, or the weights and files under it are others. Says what and why. */
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
   directory: Schema.String,
   reason: Schema.String

@@ -18,6 +18,7 @@ import { type DeviceReadError, type LinearSite, tidy } from "../tensors/index.ts
 import { type Differentiated, type FullGradients, fullGradients } from "./backward.ts"
 import type { SessionOptions } from "./session.ts"
 
+/** The batches that an init looks at, and how much it may hold. */
 export interface CalibratingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
   /** the first training batches, at least as many as the init needs */
   readonly batches: ReadonlyArray<BatchOf<M>>

@@ -27,4 +27,5 @@ const placesOf = (values: ArrayLike<number>): Float64Array => {
   return places
 }
 
+/** Spearman's ρ, the correlation of places: in −1 … 1; NaN where one side is constant. */
 export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => pearson(placesOf(x), placesOf(y))

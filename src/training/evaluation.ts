@@ -140,6 +140,7 @@ const ratesOf = (confusion: ReadonlyArray<ReadonlyArray<number>>, rows: number) 
 /** What an evaluation reports: its loss, and whatever else its kind of run measures, under the names of its metrics (`metrics.ts`). */
 export type Evaluation = Scored
 
+/** A row whose class was predicted wrong, for the report. */
 export interface Mistake {
   /** the row's place: `test.jsonl:12` */
   readonly where: string
@@ -170,6 +171,7 @@ export interface WrongRow {
   readonly probability?: number
 }
 
+/** Keeps the worst mistakes of an evaluation. */
 export interface Mistakes {
   readonly add: (wrong: ReadonlyArray<WrongRow>) => void
   /** The kept ones, those of the largest weight first, with their texts. */

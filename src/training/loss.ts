@@ -11,6 +11,7 @@ export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: Targ
 /** Mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)
 
+/** How much each class counts, and how far labels are smoothed. */
 export interface LabelLossOptions {
   /** by class: how much its rows count; all alike unless given */
   readonly weights?: ReadonlyArray<number> | undefined

@@ -23,6 +23,7 @@ export const scoreOf = (evaluation: object, name: string): number | null => {
   return typeof value === "number" && Number.isFinite(value) ? value : null
 }
 
+/** A metric's value in its own format; – where there is none. */
 export const written = ({ format }: Metric, value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : format(value)
 

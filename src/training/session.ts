@@ -25,6 +25,7 @@ import {
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Loss } from "./loss.ts"
 
+/** How a model is trained: optimizer, loss, and how a step is divided. */
 export interface SessionOptions<M extends Network = Model> {
   readonly optimizer: Transform
   readonly loss: Loss<M>
@@ -34,6 +35,7 @@ export interface SessionOptions<M extends Network = Model> {
   readonly recompute?: "none" | "blocks"
 }
 
+/** A model in training: what it has of parameters and optimizer state, and how far it is. */
 export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
   readonly adapted: Adapted<M>
   /** of the optimizer's state at step 0 */

@@ -13,6 +13,7 @@ import { cut } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
 import { Elsewhere, OfShape, type State, type StateLayout } from "../optimizers/index.ts"
 
+/** An optimizer's state as a checkpoint's JSON has it: tensors by their names in the file. */
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 
 /** The tree without its tensors, and the tensors in the order of their indices. The tensors stay the caller's. */

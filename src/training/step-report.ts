@@ -24,6 +24,7 @@ export interface Health {
   readonly relativeUpdateB?: SiteSummary
 }
 
+/** A step as metrics.jsonl has it. */
 export interface StepReport {
   readonly kind: "step"
   /** counted from 1 */

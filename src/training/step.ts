@@ -25,6 +25,10 @@ import { backward, type LossAndGradients } from "./backward.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
+/**
+ * A step whose loss, gradients or parameters are not finite, with the first place where this was seen. The state is
+ * that before the step.
+ */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   step: Schema.Int,
   loss: Schema.Number,
@@ -38,6 +42,7 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
 /** What ends an attempt at steps; all else is found in their numbers. */
 export type AttemptError = DeviceReadError | OptimizerStateError | RankError
 
+/** What a step can fail with. */
 export type StepError = Diverged | AttemptError
 
 /** Takes one step over `batches`, whose gradients are averaged by their rows. */

@@ -5,6 +5,7 @@ import { bucketBatches, shuffle } from "../order.ts"
 import { lengthBatches, type Padding, paddedLength } from "../text-batches.ts"
 import { type CausalExample, ignored, type Sequence } from "./row.ts"
 
+/** How rows of tokens become batches of a language model: one row in a place, or several in sequence (`packing`). */
 export interface Batching {
   /** rows of a batch */
   readonly batchSize: number

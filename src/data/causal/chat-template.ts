@@ -19,6 +19,7 @@ export interface Rendering {
 /** Characters [start, end) of a text. */
 export type Span = readonly [start: number, end: number]
 
+/** A checkpoint's chat template, which writes conversations out as the model was trained on them. */
 export interface ChatTemplate {
   /** Writes a conversation out; `prompt`: followed by the beginning of an assistant's turn. */
   readonly render: (messages: ReadonlyArray<Message>, options?: { readonly prompt?: boolean }) => Rendering | Broken

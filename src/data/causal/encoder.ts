@@ -26,6 +26,7 @@ export interface Written {
   readonly spans: ReadonlyArray<Span>
 }
 
+/** What a row becomes: the text that the model reads (`write`), and its tokens with what is learned of them (`encode`). */
 export interface RowEncoder {
   readonly write: (content: CausalContent) => Written | Broken
   readonly encode: (content: CausalContent) => Sequence | Broken

@@ -10,6 +10,7 @@ import { textsOf } from "./content.ts"
 import { type CausalRow, ignored, type Sequence } from "./row.ts"
 import { type CausalSplit, cut, sequencesOf } from "./split.ts"
 
+/** How long a split's rows are in tokens, from a sample of them. */
 export interface TokenStatistics {
   /** rows measured: 512 at most, fewer where they are long */
   readonly sample: number
@@ -97,6 +98,7 @@ export const meanTokens = (split: CausalSplit, maxLength: number): Effect.Effect
     return sum(kept.map(({ ids }) => ids.length)) / Math.max(1, sequences.length)
   })
 
+/** A row as the model sees it, for people. */
 export interface RenderedSample {
   /** the row's place */
   readonly where: string

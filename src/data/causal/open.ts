@@ -22,8 +22,10 @@ import { measured, type RenderedSample, renderedSample, type TokenStatistics } f
 import type { CausalContent, CausalRow } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
 
+/** The splits of a run of a causal language model. */
 export type OpenedCausal = OpenedTokens<CausalSplit>
 
+/** Splits of rows that become tokens, and what is told of them before training. */
 export interface OpenedTokens<Split> {
   readonly splits: BySplit<Split>
   /** what is not wrong but probably not meant, a sentence each */
@@ -34,6 +36,7 @@ export interface OpenedTokens<Split> {
   readonly sample: () => Effect.Effect<RenderedSample, DataError>
 }
 
+/** A split with its rows and token statistics. */
 export interface CausalSplitDescription extends TokenStatistics {
   readonly split: "train" | "validation" | "test"
   readonly where: string

@@ -13,6 +13,7 @@ export type CausalContent =
   | { readonly kind: "completion"; readonly prompt: string; readonly completion: string }
   | { readonly kind: "text"; readonly text: string }
 
+/** A row of a language model's data: a conversation, a prompt with its completion, or a text. */
 export interface CausalRow {
   readonly content: CausalContent
   /** its place for error messages: `train.jsonl:12` */

@@ -6,6 +6,7 @@ import { inParts, type RowSource } from "../source.ts"
 import type { RowEncoder } from "./encoder.ts"
 import { type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
 
+/** Rows of a language model's data, and how one becomes tokens. */
 export interface CausalSplit extends RowSource<CausalRow> {
   /** A row as tokens, uncut. */
   readonly encode: RowEncoder["encode"]

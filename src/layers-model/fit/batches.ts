@@ -20,6 +20,7 @@ export interface LayersDataset {
   readonly size?: number | null
 }
 
+/** Whether a value is a dataset of tfjs: something with an `iterator`. */
 export const isDataset = (value: unknown): value is LayersDataset =>
   typeof (value as LayersDataset | undefined)?.iterator === "function"
 

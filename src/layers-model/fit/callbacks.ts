@@ -15,6 +15,7 @@ import { copyOf, writeMerged } from "../merged-model.ts"
 import { predictAdapted } from "../predict.ts"
 import { type Compiled, graphOf } from "./compiled.ts"
 
+/** Numbers of an epoch or a batch by tfjs's names: "loss", "acc", "val_loss". */
 export type Logs = Record<string, number>
 
 /** A plain object, as `tf.CustomCallbackArgs`: any of these. */
@@ -37,8 +38,11 @@ export interface CallbackInstance {
   setModel(model: object): void
 }
 
+/** A callback of tfjs's `fit`: an object of functions, or an instance of a class. */
 export type Callback = CallbackObject | CallbackInstance
+/** One callback or several, as tfjs's `fit` takes them. */
 export type Callbacks = Callback | ReadonlyArray<Callback>
+/** When the event loop gets a turn while training; a number: milliseconds. */
 export type YieldEvery = "auto" | "batch" | "epoch" | "never" | number
 
 /** Gives up the thread once. */

@@ -31,6 +31,7 @@ export interface Scored {
   readonly scores: Tensor1D
 }
 
+/** The loss and the metrics that a model was compiled with, as functions of outputs and targets. */
 export interface Compiled {
   /** tfjs's names of the scores: "loss", "acc", "digit_loss" … */
   readonly names: ReadonlyArray<string>

@@ -23,6 +23,7 @@ export interface Slot {
   readonly classes?: number
 }
 
+/** The shapes that a model's inputs and targets have. */
 export interface Slots {
   readonly xs: ReadonlyArray<Slot>
   readonly ys: ReadonlyArray<Slot>

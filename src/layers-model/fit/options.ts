@@ -49,11 +49,13 @@ interface SharedOptions extends Compilation {
   readonly validationBatches?: number | undefined
 }
 
+/** Options of `fitDataset`: those of tfjs, and a plan. */
 export interface FitDatasetOptions extends SharedOptions {
   /** of the dataset, which continues where the last epoch ended; default: an epoch is the whole dataset */
   readonly batchesPerEpoch?: number | undefined
 }
 
+/** Options of `fit`: those of tfjs, and a plan. */
 export interface FitOptions extends SharedOptions {
   /** before the plan's; default 32 */
   readonly batchSize?: number | undefined

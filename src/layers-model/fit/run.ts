@@ -39,6 +39,7 @@ export interface FitHistory extends tf.History {
   readonly rate: FoundRate | null
 }
 
+/** What `fit` and `fitDataset` can fail with. */
 export type FitFailure = FitError | LayersDataError | OptimizerObstacle | StepError | DeviceReadError | RateError
 
 export type Validate = Effect.Effect<Logs, LayersDataError | DeviceReadError>

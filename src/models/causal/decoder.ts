@@ -45,6 +45,7 @@ export interface CausalInput {
   readonly attend?: Attend | undefined
 }
 
+/** What a causal model computes: hidden states, and the weight that makes logits of them, so that a loss need not hold all logits. */
 export interface CausalOutput {
   /** [tokens, hidden], after the final norm */
   readonly hidden: Tensor2D
@@ -73,6 +74,7 @@ export interface Pass {
   readonly input: CausalInput
 }
 
+/** The sizes of a decoder, as its config.json has them. */
 export interface DecoderSizes {
   readonly hiddenSize: number
   readonly layers: number
@@ -85,6 +87,7 @@ export interface DecoderSizes {
   readonly maxLength: number
 }
 
+/** A causal language model's forward pass as a value: its sizes, layers, parameters and blocks. */
 export interface Decoder extends DecoderSizes {
   /** `model_type` of config.json */
   readonly family: string

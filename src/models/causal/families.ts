@@ -6,6 +6,7 @@ import { llama, mistral } from "./llama.ts"
 import { phi3 } from "./phi3.ts"
 import { qwen2, qwen3 } from "./qwen.ts"
 
+/** Every family of causal language models by `model_type`. */
 export const causalFamilies = {
   llama,
   mistral,

@@ -16,6 +16,7 @@ import type { CausalDescription, CausalModel, CheckpointSource } from "./causal-
 import { causalTokenizer } from "./causal-tokenizer.ts"
 import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 
+/** How a causal language model is loaded. */
 export interface LoadCausalOptions {
   /** in place of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer

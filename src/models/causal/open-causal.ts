@@ -58,6 +58,10 @@ export const folderSource = (
     }
   })
 
+/**
+ * What a checkpoint of a causal language model has, by its config.json and headers: no weight is read. Fails with a
+ * ModelError that has every problem.
+ */
 export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDescription, ModelError> =>
   Effect.suspend(() => {
     const { where, config, generationConfig, tensors } = source

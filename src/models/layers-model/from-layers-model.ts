@@ -18,6 +18,7 @@ import type { Layer, LayerParameter, PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
 import { computed, layersOf } from "./topology.ts"
 
+/** A `tf.LayersModel` that cannot be adapted or loaded, with every problem. */
 export class LayersModelError extends Schema.TaggedError<LayersModelError>()("LayersModelError", {
   model: Schema.String,
   problems: Schema.Array(Schema.String)
@@ -48,6 +49,7 @@ interface PlacedParameter extends LayerParameter {
   readonly layer: Layer
 }
 
+/** A `tf.LayersModel` as a network that adapters go into; the model stays as it is. */
 export interface LayersNetwork extends Network {
   /** the user's own model, as it was */
   readonly base: LayersModel
@@ -63,6 +65,7 @@ export interface LayersNetwork extends Network {
   ) => ReadonlyArray<tf.Tensor>
 }
 
+/** What of a `tf.LayersModel` is trained beside its adapters. */
 export interface FromLayersModelOptions {
   /**
    * layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in

@@ -16,6 +16,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { clippedRelu } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
+/** A layer of tfjs. */
 export type Layer = layers.Layer
 
 /** A layer and its path: its name after those of the models that it is in, `outer.inner`. */

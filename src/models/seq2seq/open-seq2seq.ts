@@ -77,6 +77,7 @@ export const seq2seqTokenizer = ({
     return yield* new ModelError({ folder, problems: [problem] })
   })
 
+/** How an encoder-decoder is loaded. */
 export interface LoadSeq2SeqOptions extends LoadFolderOptions {
   /** in place of the folder's own, which is then not read */
   readonly tokenizer?: CausalTokenizer

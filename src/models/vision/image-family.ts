@@ -18,6 +18,7 @@ export interface ImageConfig extends PreNormSizes {
   readonly labels: ReadonlyArray<string>
 }
 
+/** Rows and columns, in pixels or in patches. */
 export interface Extent {
   readonly height: number
   readonly width: number
@@ -40,6 +41,7 @@ export interface TowerNames {
 /** What a classifier sees: the class token's last hidden state through a norm, or the mean of the patches' as they are. */
 export type ImagePooling = { readonly of: "class"; readonly norm: string } | { readonly of: "patches" }
 
+/** A family of models of images: how its config.json is read, what its parameters are called, and what its classifier sees. */
 export interface ImageFamily {
   /** `model_type` of config.json */
   readonly name: string

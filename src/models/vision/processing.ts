@@ -7,6 +7,7 @@ import { readJson } from "../checkpoint.ts"
 import { ModelError } from "../model.ts"
 import type { ImageDescription } from "./image-model.ts"
 
+/** How a model's images are prepared, and what was taken to be so because no file says it. */
 export interface Processed {
   readonly processing: Processing
   /** what is not said by a file but taken to be so, a sentence each */

@@ -31,6 +31,7 @@ const CHANNELS = 3
 const gridOf = ({ image, patch }: ImageConfig) =>
   ({ rows: Math.floor(image.height / patch.height), columns: Math.floor(image.width / patch.width) }) as const
 
+/** The transformer of a family of models of images at the sizes of a config: blocks, and positions (patches and the class token). */
 export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tower => {
   const { rows, columns } = gridOf(config)
   const blocks = Array.from({ length: config.layers }, (_, layer) => preNormBlock(config, names.block(layer)))

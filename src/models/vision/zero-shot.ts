@@ -31,6 +31,7 @@ import { imageSequences } from "./image-rows.ts"
 import { imagesToDevice } from "./load-image.ts"
 import { encodeImages, pooledImages, type Tower, towerOf, towerParameters, towerSites, towerStack } from "./tower.ts"
 
+/** The labels of CLIP's own classifier, and the prompts that make weights of them. */
 export interface ZeroShotOptions {
   /** class names in the order of the logits, as they stand in prompts */
   readonly labels: ReadonlyArray<string>

@@ -6,6 +6,7 @@ import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunReport } from "../run.ts"
 
+/** What an adapter's model card is written from. */
 export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
   readonly resolved: R
   readonly report: RunReport
@@ -16,6 +17,7 @@ export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
   readonly baseCard: BaseCard
 }
 
+/** What a kind of run says of its own in a model card. */
 export interface CardParts {
   /** the Hub's pipeline for such models; null: it has none */
   readonly pipeline: string | null
@@ -45,6 +47,7 @@ export const fileName = (where: string): string => where.replace(/[\\/]+$/, "").
 /** A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block. */
 export const python = (text: string): string => JSON.stringify(text)
 
+/** A block of code in Markdown. */
 export const fenced = (language: string, lines: ReadonlyArray<string>): string =>
   [`\`\`\`${language}`, ...lines, "```"].join("\n")
 
@@ -62,6 +65,7 @@ export interface BaseCard {
   readonly baseModel?: string
 }
 
+/** Licence, name and the like of a base model's own card; nothing where it has none. It never fails. */
 export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
   Effect.map(readTextFile(file).pipe(Effect.orElseSucceed(() => "")), parseBaseCard)
 

@@ -23,6 +23,7 @@ export interface PeftSource {
   readonly base: string
 }
 
+/** The adapter_config.json of an adapter in PEFT's files. */
 export const peftConfig = (
   layout: PeftLayout<unknown>,
   { model, config, sites, steps, stored, savedModules, base }: PeftSource

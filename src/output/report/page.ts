@@ -92,6 +92,7 @@ const body = (record: RunRecord, kind: ReportedKind, plots: Plots): ReadonlyArra
 /** A source expression of a content security policy for an inline script. */
 const sourceHash = (script: string): string => `'sha256-${sha256().update(script).digest("base64")}'`
 
+/** A report that cannot be written, with the reason. */
 export class ReportError extends Schema.TaggedError<ReportError>()("ReportError", {
   file: Schema.String,
   reason: Schema.String

@@ -8,6 +8,7 @@ import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
 import type { DiagnosticsReport } from "./report.ts"
 
+/** What a diagnosis holds an optimizer's directions against. */
 export interface DiagnoseOptions {
   /**
    * whether the optimizer is LoRA-Pro's, so that its directions can be held against the theorem (`warnings`); default
@@ -50,6 +51,7 @@ const withoutFactors = (method: string) => ({
   message: `found "${method}"; the distance to the full gradient is worked out for W + s·BA: adapt with the method lora`
 })
 
+/** Which adapted layers are probed: "all", or patterns of their names. */
 export type ProbedSites = DiagnosticsConfig["sites"]
 
 /**

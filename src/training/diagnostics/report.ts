@@ -7,6 +7,7 @@
  */
 import type { LinearSite } from "../../tensors/index.ts"
 
+/** Which layers are probed, and how much memory that may take. */
 export interface ProbeOptions {
   /** adapted sites, each with one pair of factors */
   readonly sites: ReadonlyArray<LinearSite>
@@ -52,6 +53,7 @@ export interface TheoremCheck {
   readonly tolerance: number | null
 }
 
+/** How near a step comes to the gradient g [out, in] of one layer's W. */
 export interface SiteDiagnostics {
   readonly site: string
   /** ‖g‖ */
@@ -83,6 +85,7 @@ export interface MeanDiagnostics {
   readonly stepCosine: number | null
 }
 
+/** A probe as metrics.jsonl has it. */
 export interface DiagnosticsReport {
   readonly kind: "diagnostics"
   /** the step whose batches it saw, with the parameters before it */
