@@ -26,7 +26,8 @@ export const studies: ReadonlyArray<string> = readdirSync(folder)
   .map((file) => file.slice(0, -".results.json".length))
   .toSorted()
 
-const verdictIn = async (name: string): Promise<Verdict> => {
+/** What `compare` finds in a study. */
+export const verdictIn = async (name: string): Promise<Verdict> => {
   const { study, results } = Schema.decodeUnknownSync(Raw)(
     JSON.parse(readFileSync(join(folder, `${name}.results.json`), "utf8"))
   )

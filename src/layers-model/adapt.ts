@@ -11,7 +11,6 @@
  * thrown.
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { fromLayersModel } from "../models/layers-model/index.ts"
@@ -21,6 +20,7 @@ import { adaptError } from "./errors.ts"
 import { initRequested } from "./held-adapter.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
 import { type AdapterSource, sourceName } from "./places.ts"
+import { promised } from "./promised.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
 
 /**
@@ -38,12 +38,10 @@ export const adapt = async (
   data: CalibrationData = {}
 ): Promise<AdaptedLayersModel> => {
   await tf.ready() // a program that has chosen no backend yet gets tfjs's own choice
-  const request = await Effect.runPromise(decodeOptions(options, nameOf(model)))
+  const request = await promised(decodeOptions(options, nameOf(model)))
   const open = await openNetwork(model, request.head)
   try {
-    return adaptedLayersModel(open, [
-      [request.name, await Effect.runPromise(initRequested(open.network, request, data))]
-    ])
+    return adaptedLayersModel(open, [[request.name, await promised(initRequested(open.network, request, data))]])
   } catch (error) {
     await open.close()
     throw error
@@ -69,7 +67,7 @@ export const loadAdapter = async (
   const saved = await loadFrom(source)
   const open = await openNetwork(model, saved.record.head)
   try {
-    const adapter = await Effect.runPromise(restoredAdapter(open.network, saved, sourceName(source), options))
+    const adapter = await promised(restoredAdapter(open.network, saved, sourceName(source), options))
     return adaptedLayersModel(open, [[name, adapter]])
   } catch (error) {
     await open.close()
@@ -83,8 +81,8 @@ const openNetwork = async (model: tf.LayersModel, head: ReadonlyArray<string>): 
   // a sequential model joins its layers when it is first used; this is a use
   if (model instanceof tf.Sequential && !model.built && (model.inputs ?? []).length > 0) model.build()
   const scope = Scope.makeUnsafe()
-  const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  const network = await Effect.runPromise(fromLayersModel(model, { head }).pipe(Scope.provide(scope)))
+  const close = () => promised(Scope.close(scope, Exit.void))
+  const network = await promised(fromLayersModel(model, { head }).pipe(Scope.provide(scope)))
   return { network, head, close }
 }
 

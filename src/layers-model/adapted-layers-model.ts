@@ -1,6 +1,5 @@
 /** What `adapt` returns: adapters over one LayersModel, and what can be done with them, as promises. */
 import type * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import {
@@ -37,6 +36,7 @@ import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import type { AdaptOptionsInput } from "./options.ts"
 import type { AdapterSource, AdapterTarget } from "./places.ts"
 import type { ModelInput, PredictOptions } from "./predict.ts"
+import { promised } from "./promised.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
@@ -176,7 +176,7 @@ const trained = async <T>(set: AdapterSet, train: (adapted: Adaption) => Promise
 const evaluated = async <T>(set: AdapterSet, evaluation: (adapted: Adaption) => Promise<T>): Promise<T> => {
   if (set.active !== null) return evaluation(activeOf(set).adapted)
   const nothing = { config: { method: "none", modulesToSave: [] }, seed: 0 } as const
-  const base = await Effect.runPromise(initAdapter(set.network, nothing))
+  const base = await promised(initAdapter(set.network, nothing))
   try {
     return await evaluation(base.adapted)
   } finally {

@@ -4,11 +4,11 @@
  * so that nothing of Node's is in a page's bundle.
  */
 import * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
 import { limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { readAnswer, temporaryName } from "../files/index.ts"
 import { AdapterFileError } from "./errors.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
+import { promised } from "./promised.ts"
 import type { SavedAdapter } from "./saved-adapter.ts"
 import {
   type AdapterFiles,
@@ -55,13 +55,13 @@ const resultOf = (weightDataBytes: number): tf.io.SaveResult => ({
 export const loadFrom = async (source: AdapterSource): Promise<SavedAdapter> => {
   const name = sourceName(source)
   const peft = typeof source === "string" ? await peftBytes(source) : isHandler(source) ? undefined : source[MODEL_FILE]
-  if (peft !== undefined) return Effect.runPromise(readPeftBytes(peft, name))
+  if (peft !== undefined) return promised(readPeftBytes(peft, name))
   if (typeof source === "object" && !isHandler(source)) throw fail(name, `expected ${MODEL_FILE} among the files`)
   const handler = typeof source === "string" ? onlyHandler(source, tf.io.getLoadHandlers(source), "load") : source
   const { load } = handler as tf.io.IOHandler
   if (load === undefined) throw fail(name, "cannot load; expected a handler with load()")
   const artifacts = await whatFails(name, () => load.call(handler))
-  return Effect.runPromise(readArtifacts(artifacts, name))
+  return promised(readArtifacts(artifacts, name))
 }
 
 /** A string's safetensors file; undefined where it is for tfjs's handlers. */

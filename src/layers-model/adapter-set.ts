@@ -3,7 +3,6 @@
  * network.
  */
 import type * as tf from "@tensorflow/tfjs"
-import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
 import { closest } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
@@ -15,6 +14,7 @@ import { copyOf, type ModelCopy, writeMerged } from "./merged-model.ts"
 import { type AdaptOptionsInput, decodeOptions } from "./options.ts"
 import { type AdapterSource, isSource, sourceName } from "./places.ts"
 import { type ModelInput, type PredictOptions, predictAdapted, predictBase } from "./predict.ts"
+import { promised } from "./promised.ts"
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
@@ -106,8 +106,8 @@ export const saveActive = async (
   const now = asItIs(adapter)
   try {
     const { peftFiles, savedAdapter } = await adapterFiles()
-    const saved = await Effect.runPromise(savedAdapter(now, set.head))
-    return { saved, files: () => Effect.runPromise(peftFiles(adapter, saved)) }
+    const saved = await promised(savedAdapter(now, set.head))
+    return { saved, files: () => promised(peftFiles(adapter, saved)) }
   } finally {
     await now.close()
   }
@@ -140,16 +140,16 @@ const started = async (
   data: CalibrationData
 ): Promise<HeldAdapter> => {
   const { network, head } = set
-  const request = await Effect.runPromise(decodeOptions({ head, ...options, name }, network.base.name))
+  const request = await promised(decodeOptions({ head, ...options, name }, network.base.name))
   checkHead(set, request.head)
-  return Effect.runPromise(initRequested(network, request, data))
+  return promised(initRequested(network, request, data))
 }
 
 const loaded = async (set: AdapterSet, source: AdapterSource, options: RestoreOptions): Promise<HeldAdapter> => {
   const { loadFrom, restoredAdapter } = await adapterFiles()
   const saved = await loadFrom(source)
   checkHead(set, saved.record.head)
-  return Effect.runPromise(restoredAdapter(set.network, saved, sourceName(source), options))
+  return promised(restoredAdapter(set.network, saved, sourceName(source), options))
 }
 
 const checkFree = (set: AdapterSet, name: string): void => {
@@ -186,7 +186,7 @@ export const combine = async (
     throw adaptError(base.name, `rank: found ${rank}; expected an integer of at least 1`)
   }
   const { combinedAdapter } = await import("./arithmetic.ts")
-  const { adapter, report } = await Effect.runPromise(combinedAdapter(set.network, terms, rank))
+  const { adapter, report } = await promised(combinedAdapter(set.network, terms, rank))
   await keep(set, name, adapter)
   return report
 }

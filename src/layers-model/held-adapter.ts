@@ -26,6 +26,7 @@ import type { CalibrationData } from "./calibration-data.ts"
 import { AdaptError, type LayersDataError } from "./errors.ts"
 import { learned } from "./learned.ts"
 import type { AdapterRequest } from "./options.ts"
+import { promised } from "./promised.ts"
 
 export interface HeldAdapter {
   readonly config: AdapterConfig
@@ -67,7 +68,7 @@ export const initAdapter = <E = never>(
       Effect.onError(() => close)
     )
     if (shapesOnly) learned.add(adapted)
-    return { config, seed, adapted, selected: adapted.selected, close: () => Effect.runPromise(close) }
+    return { config, seed, adapted, selected: adapted.selected, close: () => promised(close) }
   })
 
 /** The parameters as they are now, in handles of their own: training that continues meanwhile does not change them. */

@@ -49,12 +49,7 @@ const beside = (measure: Measure, difference: Difference | null): string => {
 const distance = ({ discrepancy }: Entry): string =>
   discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
 
-const entryRow = (
-  measure: Measure,
-  entry: Entry,
-  { common, lora, full }: Columns,
-  looked: boolean
-): ReadonlyArray<string> => [
+const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }: Columns): ReadonlyArray<string> => [
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
   ...(common ? [] : [number(entry.learningRate)]),
@@ -74,7 +69,6 @@ const entryRow = (
 const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => {
   const { entries, split } = table
   const columns = columnsOf(table)
-  const looked = entries.some(({ discrepancy }) => discrepancy !== null)
   const header = [
     "method",
     "r",
@@ -85,7 +79,7 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
     `${split} loss`,
     ...(columns.lora ? [`beside LoRA${inPoints(measure).replace(" ", ", ")} (bold: distinguishable)`] : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
-    ...(looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
+    ...(columns.looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
     "peak MB",
     "trained numbers",
@@ -93,7 +87,7 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
   ]
   return tableOf(
     header,
-    entries.map((entry) => entryRow(measure, entry, columns, looked))
+    entries.map((entry) => entryRow(measure, entry, columns))
   )
 }
 

@@ -77,12 +77,15 @@ export interface Columns {
   /** some method is compared with plain LoRA, or with full fine-tuning */
   readonly lora: boolean
   readonly full: boolean
+  /** some method was compared with the full gradient */
+  readonly looked: boolean
 }
 
 export const columnsOf = ({ entries, stage }: Table): Columns => ({
   common: stage === "common",
   lora: entries.some(({ againstLora }) => againstLora !== null),
-  full: entries.some(({ againstFull }) => againstFull !== null)
+  full: entries.some(({ againstFull }) => againstFull !== null),
+  looked: entries.some(({ discrepancy }) => discrepancy !== null)
 })
 
 const Rate = Schema.Struct({

@@ -5,6 +5,7 @@ import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import type { FitError, LayersDataError } from "../errors.ts"
+import { promised } from "../promised.ts"
 import { hostRows, type LayersDataset, type NextBatch, openDataset, openRows } from "./batches.ts"
 import { EpochMeans, type Logs } from "./callbacks.ts"
 import type { Compiled } from "./compiled.ts"
@@ -64,7 +65,7 @@ export const evaluate = (
   y: LayersData,
   options: EvaluateOptions = {}
 ): Promise<Logs> =>
-  Effect.runPromise(
+  promised(
     Effect.gen(function* () {
       const compiled = yield* settleEvaluation(adapted.model.base, options)
       const rows = yield* hostRows(x, y, slotsOf(adapted.model, compiled))
@@ -78,7 +79,7 @@ export const evaluateDataset = (
   dataset: LayersDataset,
   options: EvaluateOptions = {}
 ): Promise<Logs> =>
-  Effect.runPromise(
+  promised(
     Effect.gen(function* (): Effect.fn.Return<Logs, FitError | LayersDataError | DeviceReadError> {
       const compiled = yield* settleEvaluation(adapted.model.base, options)
       const next = yield* openDataset(dataset, slotsOf(adapted.model, compiled))

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import { FitError, type LayersDataError } from "../errors.ts"
+import { promised } from "../promised.ts"
 import { hostRows, isDataset, type LayersDataset, openDataset, openRows, takeRows } from "./batches.ts"
 import { EVALUATE_BATCH_SIZE, evaluateBatches } from "./evaluate.ts"
 import { type Slots, slotsOf } from "./host-arrays.ts"
@@ -81,7 +82,7 @@ export const fit = (
 const beingTrained = new WeakSet<Adapted<LayersNetwork>>()
 
 const alone = <A, E>(adapted: Adapted<LayersNetwork>, program: Effect.Effect<A, E>): Promise<A> =>
-  Effect.runPromise(
+  promised(
     Effect.suspend((): Effect.Effect<A, E | FitError> => {
       if (beingTrained.has(adapted)) {
         const message = "this model is being trained already; await the other fit first"

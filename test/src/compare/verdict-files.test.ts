@@ -124,8 +124,8 @@ describe("compare.html", () => {
   test("every chart is an image with words, and every table can be scrolled by keyboard", () => {
     const page = written("compare.html")
     const charts = page.match(/<svg [^>]*>/g)!
-    // intervals twice, a sweep of two methods, two costs, losses of one method, its discrepancies
-    expect(charts).toHaveLength(7)
+    // intervals twice, each for wide and for narrow screens; a sweep of two methods, two costs, losses of one method, its discrepancies
+    expect(charts).toHaveLength(9)
     for (const chart of charts) expect(chart).toMatch(/role="img" aria-label="[^"]{20,}"/)
     expect(page.match(/<table>/g)!.length).toBe(
       page.match(/<div class="scroll" tabindex="0" role="region" aria-label="[^"]+"><table>/g)!.length

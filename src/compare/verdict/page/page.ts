@@ -197,7 +197,10 @@ const style = `
 @media print { :root { ${light} } }
 .grid.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 svg { display: block; width: 100%; height: auto; font: 11px system-ui, sans-serif; }
-figure.wide svg { min-width: 34rem; max-width: 60rem; }
+figure.wide svg { max-width: 60rem; }
+figure.wide svg.narrow { display: none; }
+@media screen and (max-width: 40rem) { figure.wide svg.whole { display: none; } figure.wide svg.narrow { display: block; } }
+section > .scroll th, section > .scroll td { padding-left: .375rem; padding-right: .375rem; }
 svg text { fill: var(--quiet); font-variant-numeric: tabular-nums; }
 svg text.name { fill: var(--ink); font-size: 12px; }
 svg line.rule { stroke: var(--line); }
@@ -216,7 +219,7 @@ svg circle.ring { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 .legend .first::before, .legend .second::before, .legend .third::before, .legend .faint::before { content: ""; display: inline-block; width: 1.25em; border-top: 3px solid var(--tint); margin-right: .375em; vertical-align: middle; }
 .legend .second::before { border-color: var(--second); } .legend .third::before { border-color: var(--third); }
 .legend .faint::before { border-top: 2px dotted var(--quiet); }
-td.difference { min-width: 13rem; }
+td.difference { min-width: 11rem; }
 td.ahead, td.behind { font-weight: 600; }
 td.difference .quiet { font-weight: 400; }
 tr.failed th, tr.failed td { color: var(--quiet); }

@@ -22,30 +22,55 @@ const domain = (measure: Measure, scored: ReadonlyArray<Scored>) =>
 
 const capital = ({ label }: Measure): string => `${label.slice(0, 1).toUpperCase()}${label.slice(1)}`
 
-const [WIDTH, ROW, LEFT, AXIS] = [760, 26, 230, 36]
+/** In units of the drawing, which are about pixels on the screens that each is for. */
+interface Layout {
+  readonly name: "whole" | "narrow"
+  readonly width: number
+  readonly row: number
+  /** where intervals begin */
+  readonly left: number
+  readonly ticks: number
+  /** the method's name: from where, and how far above the interval */
+  readonly label: { readonly x: number; readonly above: number; readonly anchor: "start" | "end" }
+}
+
+/** Names to the left of the intervals; on a phone above them. */
+const layouts: ReadonlyArray<Layout> = [
+  { name: "whole", width: 760, row: 26, left: 230, ticks: 7, label: { x: 216, above: -4, anchor: "end" } },
+  { name: "narrow", width: 360, row: 40, left: 12, ticks: 4, label: { x: 12, above: 10, anchor: "start" } }
+]
+
+const AXIS = 36
 
 /** One row a method: its mean and the interval for it, and a line at plain LoRA's mean. */
 export const intervalChart = (measure: Measure, table: Table): Html | null => {
   const scored = scoredOf(table)
   if (scored.length === 0) return null
-  const height = scored.length * ROW + AXIS
-  const x = linear(domain(measure, scored), LEFT, WIDTH - 12, 7)
   const words = `${capital(measure)} on ${table.split}, mean and 95 % interval: ${scored.map((entry) => inWords(measure, entry)).join("; ")}.`
-  const lora = scored.find(({ method }) => method === "lora")
   return html`<figure class="wide"><figcaption>${capital(measure)} on ${table.split}, mean and 95 % interval over seeds <span class="quiet">${measure.unit}</span></figcaption>
-<div class="scroll" tabindex="0" role="region" aria-label="Intervals"><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${words}">
+${layouts.map((layout) => intervals(measure, scored, words, layout))}
+<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
+}
+
+const intervals = (measure: Measure, scored: ReadonlyArray<Scored>, words: string, layout: Layout): Html => {
+  const { name, width, row, left, ticks } = layout
+  const height = scored.length * row + AXIS
+  const x = linear(domain(measure, scored), left, width - 12, ticks)
+  const lora = scored.find(({ method }) => method === "lora")
+  return html`<svg class="${name}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${words}">
 <g class="axis">${x.ticks.map((tick) => html`<line class="rule" x1="${at(x, tick)}" x2="${at(x, tick)}" y1="4" y2="${height - AXIS + 4}"/><text x="${at(x, tick)}" y="${height - 14}" text-anchor="middle">${number(tick)}</text>`)}</g>
 ${lora && html`<line class="base" x1="${at(x, drawn(measure, lora.test.mean))}" x2="${at(x, drawn(measure, lora.test.mean))}" y1="4" y2="${height - AXIS + 4}"/>`}
-${scored.map((entry, i) => intervalRow(measure, entry, (i + 0.5) * ROW + 4, x))}</svg></div>
-<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
+${scored.map((entry, i) => intervalRow(measure, entry, (i + 0.5) * row + 4, x, layout))}</svg>`
 }
 
 const at = (scale: Scale, value: number): string => scale.at(value).toFixed(1)
 
-const intervalRow = (measure: Measure, entry: Scored, y: number, x: Scale): Html => {
+/** `y`: the middle of the row */
+const intervalRow = (measure: Measure, entry: Scored, y: number, x: Scale, { label }: Layout): Html => {
   const [low, high] = ends(entry).map((end) => drawn(measure, end)) as [number, number]
-  return html`<g><title>${inWords(measure, entry)}</title><text class="name" x="${LEFT - 14}" y="${y + 4}" text-anchor="end">${entry.name}</text>
-<line class="first" x1="${at(x, low)}" x2="${at(x, high)}" y1="${y}" y2="${y}"/><circle class="first" cx="${at(x, drawn(measure, entry.test.mean))}" cy="${y}" r="4.5"/></g>`
+  const middle = y + Math.max(0, label.above)
+  return html`<g><title>${inWords(measure, entry)}</title><text class="name" x="${label.x}" y="${middle - label.above - (label.above > 0 ? 2 : 0)}" text-anchor="${label.anchor}">${entry.name}</text>
+<line class="first" x1="${at(x, low)}" x2="${at(x, high)}" y1="${middle}" y2="${middle}"/><circle class="first" cx="${at(x, drawn(measure, entry.test.mean))}" cy="${middle}" r="4.5"/></g>`
 }
 
 /** What a method costs. */

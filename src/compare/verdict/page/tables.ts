@@ -35,12 +35,11 @@ const beside = (measure: Measure, difference: Difference | null): Html => {
   return html`<td class="text difference ${difference.claim.replaceAll(" ", "-")}">${said}${details !== "" && html`<br><span class="quiet">${details}</span>`}</td>`
 }
 
-const entryRow = (measure: Measure, entry: Entry, { common, lora, full }: Columns): Html => {
+const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }: Columns): Html => {
   const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
   return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
 <td>${fixed(testLoss?.mean)}</td>${measure.others.map(({ name }) => html`<td>${fixed(scores[name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
-<td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>
-<td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td></tr>
+<td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>${looked && html`<td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td>`}</tr>
 `
 }
 
@@ -62,7 +61,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     "peak MB",
     "trained numbers",
     "state MB",
-    "discrepancy (best possible)"
+    ...(columns.looked ? ["discrepancy (best possible)"] : [])
   ]
   const label = columns.common ? "Methods at one rate" : "Methods at their best rates"
   return html`${scrolled(
