@@ -77,7 +77,20 @@ export const decodeRunPlanResult = (input: unknown): Result.Result<RunPlan, Read
   return violations.length > 0 ? Result.fail(violations) : decoded
 }
 
-/** Decode unknown data as a plan. Fails with every problem found. */
+/**
+ * Decodes unknown data as a plan. Fails with a PlanError that has every problem found.
+ *
+ * @example
+ * import { Console, Effect } from "effect"
+ * import { decodeRunPlan } from "tfjs-lora-pro/schemas"
+ *
+ * const told = decodeRunPlan({ model: { source: "models/minilm" }, training: { steps: 0 } }).pipe(
+ *   Effect.matchEffect({
+ *     onSuccess: ({ adapter }) => Console.log(adapter.method),
+ *     onFailure: ({ problems }) => Console.log(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"))
+ *   })
+ * )
+ */
 export const decodeRunPlan = (input: unknown): Effect.Effect<RunPlan, PlanError> => {
   const result = decodeRunPlanResult(input)
   return Result.isFailure(result)

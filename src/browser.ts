@@ -7,11 +7,18 @@
  * `files()`.
  *
  * @example
- * const files = memoryFiles(yield* fetchFiles("/examples/", ["plans/movies.json", "models/minilm/config.json", …]))
+ * import { Effect } from "effect"
+ * import { fetchFiles, layer, memoryFiles, readPlan, resolve, train } from "tfjs-lora-pro/browser"
+ *
  * const program = Effect.gen(function* () {
- *   const { plan, name } = yield* readPlan("plans/movies.json")
- *   return yield* train(yield* resolve(plan, name))
- * }).pipe(Effect.scoped, Effect.provide(files.layer), Effect.provide(layer("webgpu")))
+ *   const names = ["plans/movies.json", "models/minilm/config.json"] // and all else that the plan reads
+ *   const files = memoryFiles(yield* fetchFiles("/examples/", names))
+ *   return yield* Effect.gen(function* () {
+ *     const { plan, name } = yield* readPlan("plans/movies.json")
+ *     const { steps } = yield* train(yield* resolve(plan, name))
+ *     return steps
+ *   }).pipe(Effect.scoped, Effect.provide(files.layer), Effect.provide(layer("webgpu")))
+ * })
  */
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"

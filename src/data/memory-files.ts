@@ -3,8 +3,17 @@
  * files (plans, models, data, adapters) reads and writes those. The working directory is "/".
  *
  * @example
- * const files = memoryFiles(yield* fetchFiles("/models/minilm/", ["config.json", "tokenizer.json", "model.safetensors"]))
- * const model = yield* Models.load({ source: ".", task: "classification", labels }).pipe(Effect.provide(files.layer))
+ * import { Effect } from "effect"
+ * import { fetchFiles, memoryFiles } from "tfjs-lora-pro/data"
+ * import { load } from "tfjs-lora-pro/models"
+ *
+ * const model = Effect.gen(function* () {
+ *   const files = memoryFiles(
+ *     yield* fetchFiles("/models/minilm/", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"])
+ *   )
+ *   const labels = ["negative", "positive"]
+ *   return yield* load({ source: ".", task: "classification", labels }).pipe(Effect.provide(files.layer))
+ * })
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"

@@ -3,10 +3,15 @@
  * any stage. (A plan's own batches are `trainingBatches`: they also shuffle the whole file and resume.)
  *
  * @example
- * classification("train.jsonl").pipe(
- *   tokenize(tokenizer, { maxLength: 64, labels: ["negative", "positive"] }),
- *   batch({ size: 16, seed: 0 })
- * ) // Stream<Batch, DataError>
+ * import { batch, classification, tokenize } from "tfjs-lora-pro/data"
+ * import type { Model } from "tfjs-lora-pro/models"
+ *
+ * // Stream<Batch, DataError>
+ * const batches = ({ tokenizer }: Model) =>
+ *   classification("train.jsonl").pipe(
+ *     tokenize(tokenizer, { maxLength: 64, labels: ["negative", "positive"] }),
+ *     batch({ size: 16, seed: 0 })
+ *   )
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"

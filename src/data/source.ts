@@ -68,6 +68,8 @@ export const inParts = <A, E>(
  * Rows in memory.
  *
  * @example
+ * import { fromRows } from "tfjs-lora-pro/data"
+ *
  * const source = fromRows([{ text: "a fine film", label: "positive" }, { text: "a bore", label: "negative" }])
  */
 export const fromRows = (
@@ -108,6 +110,8 @@ export interface ClassificationSplit extends LabelledTextSource {
  * Makes any source a split.
  *
  * @example
+ * import { classificationSplit, fromRows } from "tfjs-lora-pro/data"
+ *
  * const train = classificationSplit(fromRows([{ text: "a fine film", label: "positive" }]), ["negative", "positive"])
  */
 export const classificationSplit = (

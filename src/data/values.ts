@@ -13,13 +13,22 @@
  * a row is validated once by `validated`, and twice by `rows`, which holds no row in memory between its two passes.
  *
  * @example
- * Stream.fromIterable(films).pipe(placed("films"), validated(Film)) // what is wrong with one is reported at films[3]
+ * import { Stream } from "effect"
+ * import { placed, rows, tokenize, validated } from "tfjs-lora-pro/data"
+ * import type { Model } from "tfjs-lora-pro/models"
+ * import * as z from "zod" // or any other library with Standard Schema
  *
  * const Review = z.object({ review: z.string().min(1), stars: z.number().int().min(1).max(5) })
- * Data.rows("reviews.jsonl", Review).pipe(
- *   Stream.map(({ value, where }) => ({ text: value.review, label: value.stars > 3 ? "positive" : "negative", where })),
- *   Data.tokenize(model.tokenizer, { maxLength: 32, labels: ["negative", "positive"] })
- * )
+ *
+ * // What is wrong with one is reported at reviews[3].
+ * const checked = (reviews: ReadonlyArray<unknown>) =>
+ *   Stream.fromIterable(reviews).pipe(placed("reviews"), validated(Review))
+ *
+ * const tokens = ({ tokenizer }: Model) =>
+ *   rows("reviews.jsonl", Review).pipe(
+ *     Stream.map(({ value, where }) => ({ text: value.review, label: value.stars > 3 ? "positive" : "negative", where })),
+ *     tokenize(tokenizer, { maxLength: 32, labels: ["negative", "positive"] })
+ *   )
  */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"

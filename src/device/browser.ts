@@ -73,6 +73,8 @@ export const auto = layer("auto")
  * Opens a device for the life of the page, for pages that do not use Effect.
  *
  * @example
+ * import { install } from "tfjs-lora-pro/browser"
+ *
  * const { backend } = await install("auto", { wasmFolder: "/wasm/" }) // every tfjs model is on it from here on
  */
 export const install = installer(layer)

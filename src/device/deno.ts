@@ -39,6 +39,8 @@ export const auto = layer("auto")
  * Opens a device for the rest of the process.
  *
  * @example
+ * import { install } from "tfjs-lora-pro/deno"
+ *
  * const { backend } = await install("wasm", { threads: 2 }) // every tfjs model is on it from here on
  */
 export const install = installer(layer)

@@ -71,7 +71,10 @@ export class Device extends Context.Service<Device, DeviceShape>()("tfjs-lora-pr
  * that was thrown, out of a kernel, is a failure too.
  *
  * @example
- * yield* training.pipe(ofDevice, savedOnFailure(…))
+ * import type { Effect } from "effect"
+ * import { type Device, type DeviceError, ofDevice } from "./index.ts"
+ *
+ * const guarded = <A>(training: Effect.Effect<A>): Effect.Effect<A, DeviceError, Device> => ofDevice(training)
  */
 export const ofDevice = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeviceError, R | Device> =>
   Effect.catchCause(program, (cause): Effect.Effect<never, E | DeviceError, Device> => {

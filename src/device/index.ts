@@ -3,7 +3,12 @@
  * instead, and with it nothing of the others.
  *
  * @example
- * program.pipe(Effect.provide(Device.layer("wasm", { threads: 2 })))
+ * import { Effect } from "effect"
+ * import { Device } from "tfjs-lora-pro"
+ *
+ * const backend = Device.use(({ backend }) => Effect.succeed(backend)).pipe(
+ *   Effect.provide(Device.layer("wasm", { threads: 2 }))
+ * )
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

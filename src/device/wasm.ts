@@ -158,7 +158,10 @@ const open = async (options: WasmOptions): Promise<InstalledWasm> => {
  * one is used, with the threads it has.
  *
  * @example
- * const { threads } = yield* openWasm({ threads: "auto" })
+ * import { Effect } from "effect"
+ * import { openWasm } from "./wasm.ts"
+ *
+ * const threads = Effect.map(openWasm({ threads: "auto" }), (opened) => opened.threads)
  */
 export const openWasm = onePerProcess<WasmOptions, InstalledWasm, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },

@@ -5,9 +5,15 @@
  * own. A text that has ended takes no part in later steps. The continuation of a prompt does not depend on the other prompts.
  *
  * @example
- * yield* generate(adapted, ["The capital of France is"], { maxNewTokens: 32 }).pipe(
- *   Stream.runForEach((event) => (event.kind === "text" ? Console.log(event.text) : Effect.void))
- * )
+ * import { Console, Effect, Stream } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { generate } from "tfjs-lora-pro/generation"
+ * import type { Causal } from "tfjs-lora-pro/models"
+ *
+ * const written = (adapted: Adapted<Causal.CausalModel>) =>
+ *   generate(adapted, ["The capital of France is"], { maxNewTokens: 32 }).pipe(
+ *     Stream.runForEach((event) => (event.kind === "text" ? Console.log(event.text) : Effect.void))
+ *   )
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

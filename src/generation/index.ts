@@ -3,9 +3,17 @@
  * `writeTargets`, or `writeObserved` with what the model thought of each token.
  *
  * @example
- * const talk = yield* conversation(adapted.model.tokenizer, { system: "Answer in one word." })
- * const asked = talk.say("user", "What is the capital of France?")
- * const events = generate(adapted, [yield* asked.prompt], { maxNewTokens: 32 })
+ * import { Effect } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { conversation, generate } from "tfjs-lora-pro/generation"
+ * import type { Causal } from "tfjs-lora-pro/models"
+ *
+ * const asked = (adapted: Adapted<Causal.CausalModel>) =>
+ *   Effect.gen(function* () {
+ *     const talk = yield* conversation(adapted.model.tokenizer, { system: "Answer in one word." })
+ *     const prompt = yield* talk.say("user", "What is the capital of France?").prompt
+ *     return generate(adapted, [prompt], { maxNewTokens: 32 })
+ *   })
  */
 export type { WrittenTarget } from "./beams.ts"
 export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"

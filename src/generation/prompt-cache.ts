@@ -33,8 +33,18 @@ export interface PromptCache {
  * For `generate`, whose prompts have it one after another; prompts at the same time begin anew. The device holds it until its scope ends.
  *
  * @example
- * const cache = yield* promptCache
- * yield* generate(adapted, [yield* talk.prompt], { promptCache: cache }).pipe(Stream.runDrain)
+ * import { Effect, Stream } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { type Conversation, generate, promptCache } from "tfjs-lora-pro/generation"
+ * import type { Causal } from "tfjs-lora-pro/models"
+ *
+ * const twice = (adapted: Adapted<Causal.CausalModel>, talk: Conversation) =>
+ *   Effect.gen(function* () {
+ *     const cache = yield* promptCache
+ *     yield* generate(adapted, [yield* talk.prompt], { promptCache: cache }).pipe(Stream.runDrain)
+ *     const more = talk.say("user", "And of Spain?") // the first question is not read again
+ *     yield* generate(adapted, [yield* more.prompt], { promptCache: cache }).pipe(Stream.runDrain)
+ *   })
  */
 export const promptCache: Effect.Effect<PromptCache, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(

@@ -5,8 +5,18 @@
  * depend on the others.
  *
  * @example
- * const [target] = yield* writeTargets(adapted, [tokenizer.encode("translate English to German: Good morning.", { special: true })])
- * tokenizer.decode(target.ids)
+ * import { Effect } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { writeTargets } from "tfjs-lora-pro/generation"
+ * import type { Seq2Seq } from "tfjs-lora-pro/models"
+ *
+ * const translated = (adapted: Adapted<Seq2Seq.Seq2SeqModel>, text: string) =>
+ *   Effect.gen(function* () {
+ *     const { tokenizer } = adapted.model
+ *     const source = tokenizer.encode(`translate English to German: ${text}`, { special: true })
+ *     const [target] = yield* writeTargets(adapted, [source])
+ *     return tokenizer.decode(target!.ids)
+ *   })
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

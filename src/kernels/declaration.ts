@@ -3,13 +3,15 @@
  * which AssemblyScript reads its arguments (`./declared` in `wasm/assembly/`) are made from it by `scripts/assembly.ts`.
  *
  * @example
- * const gelu = declareKernel({
- *   name: "gelu",
+ * import { declareKernel, read, write } from "./declaration.ts"
+ *
+ * const halved = declareKernel({
+ *   name: "halved",
  *   buffers: { x: read("f32"), y: write("f32") },
  *   words: { size: "u32" },
- *   split: { over: "size", cost: () => 30, unit: 4 }
+ *   split: { over: "size", cost: () => 2, unit: 4 }
  * })
- * engine.run(gelu, { x, y }, { size }) // a missing, an extra or a misspelt word does not compile, and throws from JavaScript
+ * // engine.run(halved, { x, y }, { size }): a missing, an extra or a misspelt word does not compile, and throws from JavaScript
  */
 
 /** f64 is known on wasm alone; AssemblyScript reads u32 as i32, in which it counts. */

@@ -30,7 +30,11 @@ import type { RestoreOptions } from "./saved-adapter.ts"
  * do not fit the model.
  *
  * @example
- * const adapted = await adapt(model, { rank: 8, init: { kind: "lora-ga", batches: 4 } }, { examples: [x, y] })
+ * import type { LayersModel, Tensor } from "@tensorflow/tfjs"
+ * import { adapt } from "tfjs-lora-pro/layers"
+ *
+ * const adapted = (model: LayersModel, x: Tensor, y: Tensor) =>
+ *   adapt(model, { rank: 8, init: { kind: "lora-ga", batches: 4 } }, { examples: [x, y] })
  */
 export const adapt = async (
   model: tf.LayersModel,

@@ -3,9 +3,14 @@
  * inside.
  *
  * @example
- * const adapted = await adapt(model, { rank: 8, alpha: 16 })
- * await adapted.fit(x, y, { epochs: 3 })
- * await adapted.save("adapters/customer-7")
+ * import type { LayersModel, Tensor } from "@tensorflow/tfjs"
+ * import { adapt } from "tfjs-lora-pro/layers"
+ *
+ * const personalised = async (model: LayersModel, x: Tensor, y: Tensor) => {
+ *   const adapted = await adapt(model, { rank: 8, alpha: 16 })
+ *   await adapted.fit(x, y, { epochs: 3 })
+ *   await adapted.save("adapters/customer-7")
+ * }
  */
 export { adapt, type LoadOptions, loadAdapter } from "./adapt.ts"
 export type { AdaptedLayersModel } from "./adapted-layers-model.ts"

@@ -3,7 +3,9 @@
  * both at once. Rooms that read LayersModels alone enter by `layers-model/index.ts`, which loads no tokenizers or model families.
  *
  * @example
- * const model = yield* Models.load({ source: "./examples/models/minilm", task: "classification", labels: ["neg", "pos"] })
+ * import { load } from "tfjs-lora-pro/models"
+ *
+ * const model = load({ source: "./examples/models/minilm", task: "classification", labels: ["negative", "positive"] })
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

@@ -41,7 +41,13 @@ export const SharedParts = Context.Reference<SharedParts | null>("tfjs-lora-pro/
  * A place for shared parts.
  *
  * @example
- * yield* loadRun("runs/movies-1").pipe(Effect.provideService(SharedParts, sharedParts()))
+ * import { Effect } from "effect"
+ * import { loadRun } from "tfjs-lora-pro"
+ * import { SharedParts, sharedParts } from "tfjs-lora-pro/models"
+ *
+ * const two = Effect.all([loadRun("runs/movies-1"), loadRun("runs/movies-2")]).pipe(
+ *   Effect.provideService(SharedParts, sharedParts()) // the weights of their base are on the device once
+ * )
  */
 export const sharedParts = (): SharedParts => {
   const parts = new Map<string, Part>()

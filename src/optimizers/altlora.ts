@@ -23,7 +23,10 @@
  * numbers a pair, M and the factors A′, B′; 3r(in + out) with V. Dense tensors have AdamW.
  *
  * @see github.com/LucasXinYu/AltLoRA optimizer_new.py @ 94b2198
- * @example altLora({ learningRate: 0.1 })
+ * @example
+ * import { altLora } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = altLora({ learningRate: 0.1 })
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

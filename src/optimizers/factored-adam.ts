@@ -22,7 +22,10 @@
  * Shapes: a, R [r, in], b, c, Q [out, r], m [out, in] as [out, 2r] times [2r, in], ρ [out], κ [in]. Pairs of one shape are stacked: some
  * fifty ops for a shape, not for a pair. State: (2r + 1)(in + out) numbers a pair. Cost: O(r²(in + out)).
  *
- * @example chain(loraPro({ inner: factoredAdam() }), scaleByLearningRate(1e-4))
+ * @example
+ * import { chain, factoredAdam, loraPro, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(loraPro({ inner: factoredAdam() }), scaleByLearningRate(1e-4))
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

@@ -22,7 +22,10 @@
  * ops for a shape, not for a pair. State: r(in + out) + in + out numbers a pair, about half of Adam's. Dense tensors
  * get Adam as it is.
  *
- * @example chain(loraPro(), scaleByInvariantAdam(), scaleByLearningRate(1e-3))
+ * @example
+ * import { chain, loraPro, scaleByInvariantAdam, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(loraPro(), scaleByInvariantAdam(), scaleByLearningRate(1e-3))
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

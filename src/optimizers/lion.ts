@@ -10,7 +10,10 @@
  *
  * Where β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a run that diverges would go on.
  *
- * @example chain(scaleByLion(), scaleByLearningRate(1e-4))
+ * @example
+ * import { chain, scaleByLearningRate, scaleByLion } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { lionMoves } from "../kernels/index.ts"

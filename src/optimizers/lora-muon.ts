@@ -22,7 +22,10 @@
  * Shapes: A, m_A [r, in], B, m_B [out, r], T [r, r]. Cost per pair and step: twice the eigenproblems of LoRA-Pro's refresh (of the
  * factors before a step, of the whitened momenta within), and O(r² (in + out)). State: one moment, half of Adam's; and the whitenings.
  *
- * @example chain(ema({ decay: 0.9 }), loraMuon(), scaleByLearningRate(1e-2), addSplitDecay(0.01, 1e-2))
+ * @example
+ * import { addSplitDecay, chain, ema, loraMuon, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(ema({ decay: 0.9 }), loraMuon(), scaleByLearningRate(1e-2), addSplitDecay(0.01, 1e-2))
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

@@ -12,7 +12,10 @@
  * paper has no argument; here only B has it.
  *
  * @see arXiv 2402.12354
- * @example loraPlus({ learningRate: 1e-4, ratio: 16 })
+ * @example
+ * import { loraPlus } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs"
 import { scaled } from "../kernels/index.ts"

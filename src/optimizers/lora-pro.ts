@@ -23,7 +23,10 @@
  * given rather than guessed from parameter order; the frozen base never decays.
  *
  * @see arXiv 2407.18242, Theorem 2.1 (dA, dB), the Sylvester equation for X, Algorithms 1 (SGD) and 2 (AdamW, full)
- * @example chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
+ * @example
+ * import { chain, loraPro, scaleByAdam, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -28,7 +28,10 @@
  * finite make the step not finite, where that code replaces them by 0 after preconditioning.
  *
  * @see arXiv 2410.20625 (Algorithm 1); Shazeer & Stern, arXiv 1804.04235, §7.1 (bias-corrected decay)
- * @example chain(loraRite(), scaleByLearningRate(1e-3))
+ * @example
+ * import { chain, loraRite, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(loraRite(), scaleByLearningRate(1e-3))
  */
 import type { Scalar, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

@@ -21,7 +21,10 @@
  * Shapes: A, a [r, in], B, b [out, r], N, C, Y, T [r, r], U_aᵀ [r, in], U_b [out, r]. Cost per pair and step: twice LoRA-Pro's refresh,
  * O(r² (in + out)), and 24τ products of [2r, 2r]. State: one moment a factor; and the whitenings.
  *
- * @example chain(ema({ decay: 0.95 }), loraPro({ inner: tangentSigns({ tau: 3 }) }), scaleByLearningRate(5e-3))
+ * @example
+ * import { chain, ema, loraPro, scaleByLearningRate, tangentSigns } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(ema({ decay: 0.95 }), loraPro({ inner: tangentSigns({ tau: 3 }) }), scaleByLearningRate(5e-3))
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

@@ -22,7 +22,10 @@
  * first step too; here the first time is after it.
  *
  * @see github.com/zhangyilang/RefLoRA reflora/reflora.py @ 23bea48
- * @example chain(refLora({ warmup: 100 }), scaleByAdam(), scaleByLearningRate(1e-3))
+ * @example
+ * import { chain, refLora, scaleByAdam, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(refLora({ warmup: 100 }), scaleByAdam(), scaleByLearningRate(1e-3))
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

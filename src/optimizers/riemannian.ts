@@ -22,7 +22,10 @@
  * in the paper's equations and in PEFT, both factors are those before the step, and the correction counts from 1.
  *
  * @see arXiv 2402.02347 (scaled GD; Algorithm 1, scaled AdamW)
- * @example chain(riemannian(), scaleByAdam(), scaleByLearningRate(1e-4))
+ * @example
+ * import { chain, riemannian, scaleByAdam, scaleByLearningRate } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(riemannian(), scaleByAdam(), scaleByLearningRate(1e-4))
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

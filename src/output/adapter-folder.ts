@@ -93,7 +93,17 @@ const writeTensors = (
     return contents
   })
 
-/** Writes the adapter's tensors, each file by temporary name and rename. */
+/**
+ * Writes the adapter's tensors, each file by temporary name and rename.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { platform } from "tfjs-lora-pro"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { saveTensors } from "tfjs-lora-pro/output"
+ *
+ * const saved = (adapted: Adapted) => saveTensors(adapted, "adapter").pipe(Effect.provide(platform))
+ */
 export const saveTensors = (
   adapted: StoredAdapted,
   folder: string

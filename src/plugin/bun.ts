@@ -11,8 +11,18 @@
  * the bundle holds the plan, with the input paths of the machine that bundled it.
  *
  * @example
+ * import { Effect } from "effect"
+ * import { platform, resolve, train } from "tfjs-lora-pro"
+ * import { auto } from "tfjs-lora-pro/bun"
  * import plan, { name } from "./movies.plan.json"
- * const report = yield* resolve(plan, name).pipe(Effect.flatMap(train), Effect.provide(auto))
+ *
+ * const report = await resolve(plan, name).pipe(
+ *   Effect.flatMap((resolved) => train(resolved)),
+ *   Effect.scoped,
+ *   Effect.provide(auto),
+ *   Effect.provide(platform),
+ *   Effect.runPromise
+ * )
  */
 import { isAbsolute, relative } from "node:path"
 import process from "node:process"
@@ -61,6 +71,8 @@ const moduleOf = ({ plan, name, file }: PlanFile): string =>
  * value. An import fails with an Error named PlanError (every problem of the plan) or PlanFileError (not JSON: line and column).
  *
  * @example
+ * import { planLoader } from "tfjs-lora-pro/bun"
+ *
  * await Bun.build({ entrypoints: ["server.ts"], target: "bun", plugins: [planLoader] })
  */
 export const planLoader = {

@@ -3,8 +3,14 @@
  * the adapter as files in memory. No run folder: no checkpoints, no report, nothing to resume.
  *
  * @example
- * const { plan, name } = yield* readPlan("plans/movies.json")
- * const { adapted, steps } = yield* train(yield* resolve(plan, name))
+ * import { Effect } from "effect"
+ * import { readPlan, resolve, train } from "tfjs-lora-pro/browser"
+ *
+ * const trained = Effect.gen(function* () {
+ *   const { plan, name } = yield* readPlan("plans/movies.json")
+ *   const { adapted, steps } = yield* train(yield* resolve(plan, name))
+ *   return { adapted, steps }
+ * })
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

@@ -3,6 +3,8 @@
  * says what is asked and answered.
  *
  * @example
+ * import { openServer } from "tfjs-lora-pro/serve"
+ *
  * const server = await openServer({ runs: ["runs/movies-1"] })
  * Bun.serve({ port: 8000, fetch: server.fetch })
  */

@@ -27,8 +27,15 @@ export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
  * Loads runs, and answers requests about them. Rejects with an error whose message says what is wrong with a run.
  *
  * @example
- * const server = await openServer({ runs: ["runs/movies-1"] })
- * Deno.serve({ port: 8000 }, server.fetch)
+ * import { createServer } from "node:http"
+ * import { openServer } from "tfjs-lora-pro/serve"
+ *
+ * const { fetch: answer, close } = await openServer({ runs: ["movies=runs/movies-1"], device: "wasm" })
+ * createServer(async ({ url }, response) => {
+ *   const answered = await answer(new Request(new URL(url ?? "/", "http://localhost")))
+ *   response.writeHead(answered.status, Object.fromEntries(answered.headers)).end(await answered.text())
+ * }).listen(8000)
+ * process.once("SIGTERM", () => void close())
  */
 export const openServer = async ({
   runs,

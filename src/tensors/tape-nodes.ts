@@ -23,7 +23,11 @@ import { addNode, isRecording, observe } from "./tape.ts"
  * Which θ a block uses is found by observing its first run: the tensors that it reads from outside become the node's inputs. A
  * block that uses no θ after an x that depends on none is therefore not run again.
  *
- * @example const y = recomputed((x) => tf.tanh(tf.matMul(x, w)), x)
+ * @example
+ * import * as tf from "@tensorflow/tfjs-core"
+ * import { recomputed } from "./tape-nodes.ts"
+ *
+ * const hidden = (x: tf.Tensor2D, w: tf.Tensor2D) => recomputed((x: tf.Tensor2D) => tf.tanh(tf.matMul(x, w)), x)
  */
 export const recomputed = <Inputs extends ReadonlyArray<Tensor>, T extends Tensor>(
   f: (...inputs: Inputs) => T,
@@ -57,7 +61,16 @@ export const recomputed = <Inputs extends ReadonlyArray<Tensor>, T extends Tenso
  * product is then a sum of the rows of dy over the tokens that named a column.
  *
  * @example
- * const { gradients } = valueAndGradients(() => loss(weightTap(x, linear(x), Z)), [Z])
+ * import * as tf from "@tensorflow/tfjs-core"
+ * import { valueAndGradients } from "./gradients.ts"
+ * import { weightTap } from "./tape-nodes.ts"
+ *
+ * // ∂/∂W [out, in] of the mean of x Wᵀ, x [rows, in], without W among what is derived by.
+ * const gradientOf = (x: tf.Tensor2D, W: tf.Tensor2D) => {
+ *   const Z = tf.zerosLike(W)
+ *   const mean = () => tf.mean<tf.Scalar>(weightTap(x, tf.matMul(x, W, false, true), Z))
+ *   return valueAndGradients(mean, [Z]).gradients
+ * }
  */
 export const weightTap = (x: Tensor2D, y: Tensor2D, Z: Tensor2D): Tensor2D => {
   if (!isRecording()) return y

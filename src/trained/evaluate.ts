@@ -9,7 +9,14 @@
  * function: the exact match of a solution, or a program that passes its tests (pass@1).
  *
  * @example
- * const { score, answers } = yield* generatedScores(adapted, splits.test, { maxNewTokens: 64 })
+ * import { Effect } from "effect"
+ * import { generatedScores } from "tfjs-lora-pro"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import type { Causal as Data } from "tfjs-lora-pro/data"
+ * import type { Causal } from "tfjs-lora-pro/models"
+ *
+ * const scored = (adapted: Adapted<Causal.CausalModel>, test: Data.CausalSplit) =>
+ *   Effect.map(generatedScores(adapted, test, { maxNewTokens: 64 }), ({ score, answers }) => ({ score, answers }))
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -33,8 +33,17 @@ export interface CalibratingOptions<M extends Network = Model> extends Pick<Sess
  * goes with the scope.
  *
  * @example
- * const calibrate = yield* Training.calibrating(model, { batches, loss: Training.crossEntropy })
- * const adapted = yield* inject(model, lora, { ...options, init: { kind: "eva", batches: batches.length }, calibrate })
+ * import { Effect } from "effect"
+ * import { inject, lora } from "tfjs-lora-pro/adapters"
+ * import type { BatchOf, Model } from "tfjs-lora-pro/models"
+ * import { calibrating, crossEntropy } from "tfjs-lora-pro/training"
+ *
+ * const adapted = (model: Model, batches: ReadonlyArray<BatchOf<Model>>) =>
+ *   Effect.gen(function* () {
+ *     const calibrate = yield* calibrating(model, { batches, loss: crossEntropy })
+ *     const init = { kind: "eva", batches: batches.length } as const
+ *     return yield* inject(model, lora, { rank: 8, alpha: 16, scaling: "standard", targets: "all-linear", init, calibrate })
+ *   })
  */
 export const calibrating = <M extends Network = Model>(
   model: M,

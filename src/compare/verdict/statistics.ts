@@ -46,6 +46,8 @@ export interface Estimate {
  * `level` in (0, 1) is the share of samples whose interval holds the true mean. null for no values.
  *
  * @example
+ * import { estimate } from "./statistics.ts"
+ *
  * estimate([87.1, 88.3, 88.0, 86.9, 88.6], 0.95) // 87.8, from 86.8 to 88.7
  */
 export const estimate = (values: ReadonlyArray<number>, level: number): Estimate | null => {
@@ -129,6 +131,8 @@ const incompleteBeta = (a: number, b: number, x: number, rest: number): number =
  * P(|T| ≥ |t|) for T with `degrees` > 0 degrees of freedom: the two-sided p value of t. 1 at t = 0, 0 at ±∞.
  *
  * @example
+ * import { twoSidedProbability } from "./statistics.ts"
+ *
  * twoSidedProbability(2.776445105, 4) // 0.05
  */
 export const twoSidedProbability = (t: number, degrees: number): number => {
@@ -142,6 +146,8 @@ export const twoSidedProbability = (t: number, degrees: number): number => {
  * standard errors. `level` in (0, 1), `degrees` ≥ 1.
  *
  * @example
+ * import { twoSidedQuantile } from "./statistics.ts"
+ *
  * twoSidedQuantile(0.95, 4) // 2.776
  */
 export const twoSidedQuantile = (level: number, degrees: number): number => {

@@ -208,7 +208,15 @@ const placeholders: Placeholders = {
  * current one again afterwards.
  *
  * @example
- * const { traces } = yield* traced(shapes, [2, 3].map((n) => ({ input }) => ({ y: tf.relu(input("x", [n], "float32")) })))
+ * import * as tf from "@tensorflow/tfjs-core"
+ * import { type ShapeOf, traced } from "./trace.ts"
+ *
+ * // x [2] and x [3] through a ReLU: what is a number in one trace and another in the other is a size of the input.
+ * const relus = (shapes: Readonly<Record<string, ShapeOf>>) =>
+ *   traced(
+ *     shapes,
+ *     [2, 3].map((n) => ({ input }) => ({ y: tf.relu(input("x", [n], "float32")) }))
+ *   )
  */
 export const traced = (
   shapes: Readonly<Record<string, ShapeOf>>,

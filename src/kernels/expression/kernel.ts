@@ -12,8 +12,11 @@
  * rows put into a buffer, which computes nothing; and whatever multiplies matrices.
  *
  * @example
+ * import { atMost, both, greater, where } from "./expression.ts"
+ * import { elementwise } from "./kernel.ts"
+ *
  * const backward = elementwise({
- *   name: "clippedReluBackward",
+ *   name: "exampleBackward",
  *   reads: ["x", "dy"],
  *   words: { most: "f32" },
  *   cost: 2,

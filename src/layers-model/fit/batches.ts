@@ -64,10 +64,21 @@ export const openDataset = (
  * A dataset of `{ xs, ys }` as a stream, for pipelines of effects: `Training.steps` takes it.
  *
  * @example
- * yield* layersBatches(network, dataset.repeat(3)).pipe(
- *   Training.steps(adapted, { optimizer, loss: yield* compiledLoss(network) }),
- *   Stream.runForEach(({ step, loss }) => Console.log(step, loss))
- * )
+ * import { Console, Effect, Stream } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { compiledLoss, layersBatches, type LayersDataset } from "tfjs-lora-pro/layers"
+ * import type { LayersNetwork } from "tfjs-lora-pro/models"
+ * import { adamw } from "tfjs-lora-pro/optimizers"
+ * import { steps } from "tfjs-lora-pro/training"
+ *
+ * const trained = (adapted: Adapted<LayersNetwork>, dataset: LayersDataset) =>
+ *   Effect.gen(function* () {
+ *     const loss = yield* compiledLoss(adapted.model)
+ *     yield* layersBatches(adapted.model, dataset).pipe(
+ *       steps(adapted, { optimizer: adamw({ learningRate: 1e-3 }), loss }),
+ *       Stream.runForEach(({ step, loss }) => Console.log(step, loss))
+ *     )
+ *   })
  */
 export const layersBatches = (
   network: Pick<LayersNetwork, "base">,

@@ -57,7 +57,15 @@ export const evaluateBatches = (
  * Loss and metrics over x and y, by tfjs's names and in its order.
  *
  * @example
- * const { loss, acc } = await evaluate(adapted, images, labels, { batchSize: 64 })
+ * import type { Tensor } from "@tensorflow/tfjs"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { evaluate } from "tfjs-lora-pro/layers"
+ * import type { LayersNetwork } from "tfjs-lora-pro/models"
+ *
+ * const accuracy = async (adapted: Adapted<LayersNetwork>, images: Tensor, labels: Tensor) => {
+ *   const { acc } = await evaluate(adapted, images, labels, { batchSize: 64 })
+ *   return acc
+ * }
  */
 export const evaluate = (
   adapted: Adapted<LayersNetwork>,

@@ -23,8 +23,13 @@ import { datasetSource, rowsSource } from "./source.ts"
  * data does not fit, and a Diverged where a step is not finite: the parameters of the last finite one are kept.
  *
  * @example
- * const history = await fitDataset(adapted, dataset, { epochs: 3, validationData: [x, y], callbacks: { onEpochEnd:
- * console.log } })
+ * import type { Tensor } from "@tensorflow/tfjs"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { fitDataset, type LayersDataset } from "tfjs-lora-pro/layers"
+ * import type { LayersNetwork } from "tfjs-lora-pro/models"
+ *
+ * const trained = (adapted: Adapted<LayersNetwork>, dataset: LayersDataset, x: Tensor, y: Tensor) =>
+ *   fitDataset(adapted, dataset, { epochs: 3, validationData: [x, y], callbacks: { onEpochEnd: console.log } })
  */
 export const fitDataset = (
   adapted: Adapted<LayersNetwork>,

@@ -2,8 +2,13 @@
  * Causal language models: a source (a folder here, a GGUF file elsewhere), its description, and the loaded model.
  *
  * @example
- * const source = yield* folderSource("./smollm2")
- * const model = yield* loadCausal(source, yield* describeCausal(source))
+ * import { Effect } from "effect"
+ * import { Causal } from "tfjs-lora-pro/models"
+ *
+ * const model = Effect.gen(function* () {
+ *   const source = yield* Causal.folderSource("./smollm2")
+ *   return yield* Causal.loadCausal(source, yield* Causal.describeCausal(source))
+ * })
  */
 export type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
 export { causalTokenizer } from "./causal-tokenizer.ts"

@@ -2,7 +2,12 @@
  * Models that read one text and write another, from a folder to the loaded model.
  *
  * @example
- * const model = yield* loadSeq2Seq(yield* describeSeq2Seq("./t5-small"), { seed: 0 })
+ * import { Effect } from "effect"
+ * import { Seq2Seq } from "tfjs-lora-pro/models"
+ *
+ * const model = Effect.flatMap(Seq2Seq.describeSeq2Seq("./t5-small"), (description) =>
+ *   Seq2Seq.loadSeq2Seq(description, { seed: 0 })
+ * )
  */
 export { biasedAttention } from "./biased-attention.ts"
 export { seq2seqFamilies } from "./families.ts"

@@ -2,8 +2,13 @@
  * Models of images: ViT and CLIP's tower of images, each under a linear head, and CLIP with both towers and its zero-shot head.
  *
  * @example
- * const description = yield* Vision.describeImageModel("hf:google/vit-base-patch16-224", { headInit: "checkpoint" })
- * const model = yield* Vision.loadImageModel(description, { seed: 0 })
+ * import { Effect } from "effect"
+ * import { Vision } from "tfjs-lora-pro/models"
+ *
+ * const model = Effect.flatMap(
+ *   Vision.describeImageModel("hf:google/vit-base-patch16-224", { headInit: "checkpoint" }),
+ *   (description) => Vision.loadImageModel(description, { seed: 0 })
+ * )
  */
 export { type DescribedImageModel, describeImageModel, type ImageOptions } from "./describe-image.ts"
 export { imageFamilies } from "./families.ts"

@@ -38,7 +38,9 @@ const inserted = (value: Insertable): string => {
 
 /**
  * @example
- * html`<td>${label}</td>` // label "<b>" shows as <b>
+ * import { html } from "./html.ts"
+ *
+ * const cell = (label: string) => html`<td>${label}</td>` // label "<b>" shows as <b>
  */
 export const html = (strings: TemplateStringsArray, ...values: ReadonlyArray<Insertable>): Html =>
   new Html(strings.reduce((source, part, i) => source + inserted(values[i - 1]) + part))

@@ -3,8 +3,12 @@
  * never does.
  *
  * @example
+ * import { Effect, Layer } from "effect"
+ * import { launched, mpi } from "./index.ts"
+ *
  * const launch = launched()
- * program.pipe(Effect.provide(launch === undefined ? Layer.empty : mpi(launch)))
+ * const alike = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+ *   Effect.provide(program, launch === undefined ? Layer.empty : mpi(launch))
  */
 import process from "node:process"
 import * as Cause from "effect/Cause"

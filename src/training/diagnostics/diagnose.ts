@@ -24,8 +24,15 @@ export interface DiagnoseOptions {
  * `Diverged` where the step would not be finite.
  *
  * @example
- * const { mean } = yield* Training.diagnose(session, [batch], ["query", "value"])
- * yield* Console.log(`${mean.method.discrepancy} of the gradient is missed, ${mean.best.discrepancy} at best`)
+ * import { Console, Effect } from "effect"
+ * import type { BatchOf, Model } from "tfjs-lora-pro/models"
+ * import { diagnose, type Session } from "tfjs-lora-pro/training"
+ *
+ * const told = (session: Session, batch: BatchOf<Model>) =>
+ *   Effect.gen(function* () {
+ *     const { mean } = yield* diagnose(session, [batch], ["query", "value"])
+ *     yield* Console.log(`${mean.method.discrepancy} of the gradient is missed, ${mean.best.discrepancy} at best`)
+ *   })
  */
 export const diagnose = <M extends Network>(
   session: Session<M>,
