@@ -1,4 +1,8 @@
-/** The documentation site as `bun run docs` builds it under a path of a host: no warning, no dead link or anchor, nothing from elsewhere. */
+/**
+ * The documentation site as `bun run docs` builds it under a path of a host: no warning, no dead link or anchor, nothing from elsewhere.
+ *
+ * Its tools come from npm's registry or bun's cache. Where there is neither, that is announced; REQUIRE_DOCS=1 makes it a failure.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -11,7 +15,19 @@ const folder = mkdtempSync(join(tmpdir(), "tfjs-lora-pro-docs-"))
 const base = "/projects/tfjs-lora-pro/"
 let printed = ""
 
+const tools = spawnSync("bun", ["install", "--frozen-lockfile"], {
+  cwd: join(repository, "docs", "site"),
+  encoding: "utf8"
+})
+const missing = tools.status !== 0
+if (missing) {
+  const announcement = `the tools of the documentation site cannot be installed: ${tools.stderr.trim()}`
+  if (process.env["REQUIRE_DOCS"] === "1") throw new Error(`${announcement} (REQUIRE_DOCS=1)`)
+  console.warn(`${announcement}\nthe site is not built (REQUIRE_DOCS=1 makes that a failure)`)
+}
+
 beforeAll(() => {
+  if (missing) return
   const { status, stdout, stderr } = spawnSync("bun", ["run", "docs", "--base", base, "--out", folder], {
     cwd: repository,
     encoding: "utf8"
@@ -53,12 +69,12 @@ const served = (path: string): string | undefined => {
   return [file, `${file}.html`].find((one) => existsSync(join(folder, one)) && statSync(join(folder, one)).isFile())
 }
 
-test("is built without a warning", () => {
+test.skipIf(missing)("is built without a warning", () => {
   const lines = printed.split("\n").filter((line) => /warn|\(!\)|error|deprecat|dead link/i.test(line))
   expect(lines).toEqual([])
 })
 
-describe("its pages", () => {
+describe.skipIf(missing)("its pages", () => {
   const pages = () => new Map(files(".html").map((file) => [file, tagsOf(textOf(file))]))
 
   test("every link inside leads to a page that is there, and to a heading of it", () => {
@@ -130,7 +146,7 @@ describe("its pages", () => {
   })
 })
 
-test("every name that the package exports has a docstring", () => {
+test.skipIf(missing)("every name that the package exports has a docstring", () => {
   const api = JSON.parse(readFileSync(join(repository, "docs", "site", "staged", "api", "api.json"), "utf8"))
   expect(api.names).toBeGreaterThan(900)
   expect(api.undocumented).toEqual([])
