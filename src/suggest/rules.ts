@@ -49,6 +49,12 @@ export const timeText = (seconds: number): string => {
   return `about ${about} of training on two CPU cores`
 }
 
+/** What `timeText` said in one of these reasons. */
+export const timeIn = (choices: ReadonlyArray<Choice>): string | undefined =>
+  choices
+    .map(({ reason }) => /\babout [\d.,]+ (?:s|min|h) of training on two CPU cores/.exec(reason)?.[0])
+    .find(Boolean)
+
 /** Percentage points of standard error that an accuracy over `rows` has at most. */
 const errorOf = (rows: number): string => (50 / Math.sqrt(rows)).toFixed(1)
 

@@ -14,7 +14,8 @@ import {
   namedModel,
   namedPlan,
   severalColumns,
-  suggest
+  suggest,
+  timeIn
 } from "../../suggest/index.ts"
 import type { Checked, ColumnRole, PlanJson, SuggestedPlan } from "../protocol/index.ts"
 import type { EngineNeeds, Handlers, Reported } from "./handlers.ts"
@@ -89,6 +90,7 @@ const suggestion = (sources: NamedSources) =>
       plan: found.plan as unknown as PlanJson,
       columns: yield* columnsRead(found.resolved.plan),
       reasons: found.choices,
+      time: timeIn(found.choices) ?? null,
       warnings: found.warnings
     } satisfies SuggestedPlan
   }).pipe(

@@ -122,7 +122,7 @@ const cellOf = (value: unknown, folder: string) =>
     return { picture, alt: cut(alt === "" ? "image" : alt) } satisfies Cell
   })
 
-const rowsOfFile = ({ train, isFolder: _, ...splits }: PlaceOfRows, dialect: Dialect) =>
+const rowsOfFile = ({ train, isFolder, ...splits }: PlaceOfRows, dialect: Dialect) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     yield* refuseBinary(train)
@@ -142,6 +142,7 @@ const rowsOfFile = ({ train, isFolder: _, ...splits }: PlaceOfRows, dialect: Dia
       source: train,
       ...splits,
       format: sample.format,
+      isFolder,
       count: sample.count,
       columns: names.map((name) => columnOf(name, readable)),
       rows,
@@ -156,7 +157,7 @@ const spread = <Image extends { readonly label: string }>(images: ReadonlyArray<
   return groups.flatMap((group) => group.slice(0, each)).slice(0, SHOWN)
 }
 
-const rowsOfFolder = ({ train, isFolder: _, ...splits }: PlaceOfRows) =>
+const rowsOfFolder = ({ train, isFolder, ...splits }: PlaceOfRows) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { images, warnings } = yield* listFolder(path.resolve(train), train)
@@ -171,6 +172,7 @@ const rowsOfFolder = ({ train, isFolder: _, ...splits }: PlaceOfRows) =>
       source: train,
       ...splits,
       format: "a folder of images",
+      isFolder,
       count: images.length,
       columns: [
         { name: "image", type: "image", distinct: images.length },

@@ -4,5 +4,11 @@ import { defineConfig } from "vite"
 export default defineConfig({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  build: { target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } }
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // the editor of plans, which is loaded by whoever opens it
+    chunkSizeWarningLimit: 600
+  }
 })

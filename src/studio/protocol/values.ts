@@ -59,6 +59,8 @@ export interface Rows {
   readonly test?: string
   /** "CSV", "JSON Lines", "a folder of images" */
   readonly format: string
+  /** rows are the images of a folder, whose columns nobody has to name */
+  readonly isFolder: boolean
   /** null: they were not counted */
   readonly count: number | null
   readonly columns: ReadonlyArray<ColumnOfRows>
@@ -94,6 +96,8 @@ export interface SuggestedPlan {
   /** the columns that the plan reads, by the roles that its format has; null: none has this role */
   readonly columns: Readonly<Record<string, string | null>>
   readonly reasons: ReadonlyArray<Reason>
+  /** "about 2 min of training on two CPU cores"; null: nothing alike was measured */
+  readonly time: string | null
   readonly warnings: ReadonlyArray<string>
 }
 

@@ -36,8 +36,9 @@ test("roles of columns are the model's", async () => {
 
 describe("a suggestion", () => {
   test("is a plan for the working directory, with its columns, its reasons and a name", async () => {
-    const { name, plan, columns, reasons } = await ask("suggest", { model, train: "My Reviews (2).csv" })
+    const { name, plan, columns, reasons, time } = await ask("suggest", { model, train: "My Reviews (2).csv" })
     expect(name).toBe("my-reviews-2")
+    expect(time).toMatch(/^about \d+ s of training on two CPU cores$/)
     expect(columns).toEqual({ text: "review", textPair: null, label: "stars" })
     expect(plan).toMatchObject({ model: { source: model }, data: { train: "My Reviews (2).csv", label: "stars" } })
     await Effect.runPromise(decodeRunPlan(plan))

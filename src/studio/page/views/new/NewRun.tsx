@@ -1,3 +1,254 @@
+/** A new run, top to bottom: rows, what their columns are for and the model, the plan that fits them, changes to it, and its beginning. */
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { Checked, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
+import { Loading } from "../../parts/loading.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useCall } from "../../use.ts"
 import type { ViewProps } from "../../view.ts"
+import { ModelChoice, Roles, Written } from "./Choices.tsx"
+import { type Draft, draftOfPlan, draftOfRows, edited, isNews, keep, kept, suggested } from "./draft.ts"
+import { Edit, planIn, type Wanted } from "./Edit.tsx"
+import { Intake, Other, type Taking, useDrop, useTaking } from "./Intake.tsx"
+import { Facts, Problems } from "./Judged.tsx"
+import { Reasons, Warnings } from "./Reasons.tsx"
+import { RowsTable } from "./RowsTable.tsx"
+import { StartBar } from "./StartBar.tsx"
+import "./new.css"
 
-export const NewRun = (_: ViewProps) => <p>…</p>
+const WAIT = 300 // milliseconds after the last change
+
+/** A value as it was when it last stayed the same for a moment. */
+const useSettled = <Value,>(value: Value): Value => {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), WAIT)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
+}
+
+const dataOf = ({ plan }: Draft): Readonly<Record<string, unknown>> => {
+  const data = plan?.["data"]
+  return typeof data === "object" && data !== null ? (data as Readonly<Record<string, unknown>>) : {}
+}
+
+/** Where the rows of a draft are: those that were dropped, or those that its plan names. */
+const sourceOf = (draft: Draft): string | undefined => {
+  const { train } = dataOf(draft)
+  return draft.source ?? (typeof train === "string" ? train : undefined)
+}
+
+/** The answer of `check` to the plan as it is now; undefined while it is asked for. */
+const useChecked = (plan: PlanJson | null) => {
+  const settled = useSettled(plan)
+  const { value, problem, isBusy, again } = useCall("check", settled === null ? undefined : { plan: settled })
+  const last = useRef<{ readonly plan: PlanJson | null; readonly value: Checked | undefined }>({
+    plan: null,
+    value: undefined
+  })
+  if (!isBusy && value !== last.current.value) last.current = { plan: settled, value }
+  const checked = !isBusy && last.current.plan === plan ? value : undefined
+  return { checked, newest: value, problem, again }
+}
+
+export const NewRun = (_: ViewProps) => {
+  const [draft, setDraft] = useState<Draft | null>(kept)
+  useEffect(() => keep(draft), [draft])
+  const taking = useTaking(
+    (source) => setDraft(draftOfRows(source)),
+    (name, plan) => setDraft(draftOfPlan(name, plan))
+  )
+  const isOver = useDrop(taking.take)
+  const named = (source: string) => setDraft(draftOfRows(source))
+  return (
+    <div class="new-run">
+      {draft === null ? (
+        <Intake taking={taking} isOver={isOver} named={named} />
+      ) : (
+        <Begun draft={draft} setDraft={setDraft} taking={taking} />
+      )}
+      {isOver && draft !== null ? (
+        <div class="over-all" aria-hidden="true">
+          <p>Let go to take these rows instead</p>
+        </div>
+      ) : null}
+    </div>
+  )
+}
+
+interface BegunProps {
+  readonly draft: Draft
+  readonly setDraft: (change: Draft | null | ((draft: Draft | null) => Draft | null)) => void
+  readonly taking: Taking
+}
+
+const Begun = ({ draft, setDraft, taking }: BegunProps) => {
+  const change = (next: (draft: Draft) => Draft) => setDraft((now) => (now === null ? null : next(now)))
+  const isOpened = draft.source === null
+  const source = sourceOf(draft)
+  const rows = useCall("rows", source === undefined ? undefined : { source, ...draft.dialect })
+  const models = useCall("models", {})
+  const model = draft.model ?? models.value?.[0]?.source
+  const roles = useCall("roles", isOpened || model === undefined ? undefined : { model })
+  const names = roles.value?.map(({ name }) => name)
+  const columns = Object.fromEntries(
+    Object.entries(draft.columns).filter(([role]) => names === undefined || names.includes(role))
+  )
+  const table = rows.isBusy ? undefined : rows.value
+  const suggestion = useCall(
+    "suggest",
+    isOpened || table === undefined || model === undefined || names === undefined
+      ? undefined
+      : {
+          model,
+          train: table.source,
+          columns,
+          ...draft.dialect,
+          ...(table.validation === undefined ? {} : { validation: table.validation }),
+          ...(table.test === undefined ? {} : { test: table.test })
+        }
+  )
+  const newest = suggestion.isBusy ? undefined : suggestion.value
+  useEffect(() => {
+    if (newest !== undefined) change((now) => (now.isEdited || !isNews(now, newest) ? now : suggested(now, newest)))
+  }, [newest])
+  const isBroken = draft.text !== null && planIn(draft.text) === undefined
+  const check = useChecked(draft.plan)
+  const problems = check.newest?.ok === false ? check.newest.problems : []
+  const [wanted, setWanted] = useState<Wanted | null>(null)
+  const lead = (path: string) => setWanted((last) => ({ path, times: (last?.times ?? 0) + 1 }))
+  const wrong = useRef<HTMLDivElement>(null)
+  const edit = useRef<HTMLDetailsElement>(null)
+  return (
+    <>
+      <section aria-labelledby="rows-heading">
+        <div class="section-head">
+          <h2 id="rows-heading">Rows</h2>
+          <button type="button" class="plain" onClick={() => setDraft(null)}>
+            Begin anew
+          </button>
+        </div>
+        {table === undefined ? null : (
+          <p class="quiet">
+            <strong>{table.source}</strong>, {table.format}
+            {table.count === null ? "" : `, ${table.count.toLocaleString("en")} rows`}
+          </p>
+        )}
+        <Trouble problem={rows.problem} />
+        {rows.problem === undefined && table === undefined && source !== undefined ? <Loading what="The rows" /> : null}
+        {table === undefined ? null : <RowsTable rows={table} />}
+        {isOpened ? (
+          <p class="quiet small">
+            This plan was opened from a file. The paths in it are read from the studio's folder.
+          </p>
+        ) : (
+          <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
+        )}
+        <Other taking={taking} />
+      </section>
+      {isOpened || table === undefined ? null : (
+        <section aria-labelledby="choices-heading">
+          <h2 id="choices-heading">Columns and model</h2>
+          <Trouble problem={models.problem} again={models.again} />
+          <Trouble problem={roles.problem} />
+          {model === undefined ? null : (
+            <ModelChoice
+              models={models.value ?? []}
+              model={model}
+              change={(next) => change((now) => ({ ...now, model: next }))}
+            />
+          )}
+          {table.isFolder || roles.value === undefined ? null : (
+            <Roles
+              roles={roles.value}
+              rows={table}
+              suggestion={suggestion.value}
+              columns={columns}
+              change={(next) => change((now) => ({ ...now, columns: next }))}
+            />
+          )}
+        </section>
+      )}
+      {isOpened || table === undefined ? null : (
+        <Suggested
+          draft={draft}
+          suggestion={newest}
+          problem={suggestion.problem}
+          take={(found) => change((now) => suggested(now, found))}
+        />
+      )}
+      {draft.plan === null ? null : (
+        <>
+          <section aria-labelledby="plan-heading">
+            <h2 id="plan-heading">The plan</h2>
+            <Trouble problem={check.problem} again={check.again} />
+            {check.newest?.ok === true ? (
+              <>
+                <Facts facts={check.newest.facts} />
+                <Warnings warnings={warningsOf(draft, newest, check.newest.warnings)} />
+              </>
+            ) : null}
+            <div ref={wrong} tabIndex={-1}>
+              {problems.length === 0 ? null : (
+                <Problems
+                  problems={problems}
+                  lead={(path) => {
+                    if (edit.current !== null) edit.current.open = true
+                    lead(path)
+                  }}
+                />
+              )}
+            </div>
+            {newest === undefined || draft.isEdited ? null : <Reasons reasons={newest.reasons} />}
+            <details class="more" ref={edit} open={draft.isEdited}>
+              <summary>Change the plan</summary>
+              <Edit
+                plan={draft.plan}
+                text={draft.text}
+                problems={problems}
+                wanted={wanted}
+                change={(plan, text) => change((now) => edited(now, plan, text))}
+                broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}
+              />
+            </details>
+          </section>
+          <StartBar
+            draft={draft}
+            checked={check.checked}
+            isBroken={isBroken}
+            time={draft.isEdited ? null : (newest?.time ?? null)}
+            rename={(name) => change((now) => ({ ...now, name, isNamed: true }))}
+            showProblems={() => wrong.current?.focus()}
+          />
+        </>
+      )}
+    </>
+  )
+}
+
+/** What a suggestion warns of as long as the plan is that suggestion, and what checking it does, each said once. */
+const warningsOf = (draft: Draft, suggestion: SuggestedPlan | undefined, checked: ReadonlyArray<string>) => [
+  ...new Set([...(draft.isEdited ? [] : (suggestion?.warnings ?? [])), ...checked])
+]
+
+interface SuggestedProps {
+  readonly draft: Draft
+  readonly suggestion: SuggestedPlan | undefined
+  readonly problem: Parameters<typeof Trouble>[0]["problem"]
+  readonly take: (suggestion: SuggestedPlan) => void
+}
+
+/** What keeps a plan from being suggested; or that there is another one than the plan that was changed. */
+const Suggested = ({ draft, suggestion, problem, take }: SuggestedProps) => {
+  if (problem !== undefined) return <Trouble problem={problem} />
+  if (suggestion === undefined) return <Loading what="A plan for these rows" />
+  if (!draft.isEdited || !isNews(draft, suggestion)) return null
+  return (
+    <div class="card news" role="status">
+      <p>For these columns and this model another plan is suggested. Yours is kept as you changed it.</p>
+      <button type="button" onClick={() => take(suggestion)}>
+        Take the suggestion instead
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,237 @@
+/** What the columns are for, and the model: everything that a suggestion goes by. */
+import { useState } from "preact/hooks"
+import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
+import type { Dialect, Draft } from "./draft.ts"
+import { labelOf } from "./form/schema.ts"
+
+type Columns = Draft["columns"]
+
+interface RolesProps {
+  readonly roles: ReadonlyArray<ColumnRole>
+  readonly rows: Rows
+  /** of the plan that is suggested now; undefined: there is none */
+  readonly suggestion: SuggestedPlan | undefined
+  readonly columns: Columns
+  readonly change: (columns: Columns) => void
+}
+
+const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+const Role = ({
+  role: { name, says, isSeveral },
+  rows,
+  found,
+  named,
+  change
+}: {
+  readonly role: ColumnRole
+  readonly rows: Rows
+  readonly found: string | null | undefined
+  readonly named: string | undefined
+  readonly change: (column: string | undefined) => void
+}) => {
+  const id = `role-${name}`
+  const now = named ?? found ?? ""
+  const isColumn = now === "" || rows.columns.some((column) => column.name === now)
+  return (
+    <div class="field">
+      <label for={id}>{labelOf(name)}</label>
+      {isSeveral ? (
+        <input
+          id={id}
+          type="text"
+          aria-describedby={`${id}-help`}
+          autocomplete="off"
+          value={now}
+          onChange={({ currentTarget }) => change(currentTarget.value.trim() || undefined)}
+        />
+      ) : (
+        <select
+          id={id}
+          aria-describedby={`${id}-help`}
+          value={now}
+          onChange={({ currentTarget }) => change(currentTarget.value || undefined)}
+        >
+          <option value="">{named === undefined ? "none" : "found by itself"}</option>
+          {isColumn ? null : <option value={now}>{now}</option>}
+          {rows.columns.map((column) => (
+            <option key={column.name} value={column.name}>
+              {column.name.length > 60 ? `${column.name.slice(0, 60)}…` : column.name}
+            </option>
+          ))}
+        </select>
+      )}
+      <p class="help" id={`${id}-help`}>
+        {upper(says)}.
+      </p>
+    </div>
+  )
+}
+
+/** A choice for each role: those of the suggestion's format first, the others on demand. */
+export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) => {
+  const own = suggestion?.columns ?? {}
+  const isOwn = ({ name }: ColumnRole) =>
+    suggestion === undefined || Object.hasOwn(own, name) || Object.hasOwn(columns, name)
+  const role = (one: ColumnRole) => (
+    <Role
+      key={one.name}
+      role={one}
+      rows={rows}
+      found={own[one.name]}
+      named={columns[one.name]}
+      change={(column) => {
+        const { [one.name]: _, ...others } = columns
+        change(column === undefined ? others : { ...others, [one.name]: column })
+      }}
+    />
+  )
+  const others = roles.filter((one) => !isOwn(one))
+  return (
+    <>
+      <div class="choices">{roles.filter(isOwn).map(role)}</div>
+      {others.length === 0 ? null : (
+        <details class="more">
+          <summary>The columns are for something else</summary>
+          <div class="choices">{others.map(role)}</div>
+        </details>
+      )}
+    </>
+  )
+}
+
+const separators: ReadonlyArray<readonly [NonNullable<Dialect["separator"]>, string]> = [
+  ["comma", "a comma"],
+  ["semicolon", "a semicolon"],
+  ["tab", "a tab"],
+  ["pipe", "a |"]
+]
+const encodings: ReadonlyArray<readonly [NonNullable<Dialect["encoding"]>, string]> = [
+  ["utf-8", "UTF-8"],
+  ["latin1", "Windows-1252 (Latin 1)"]
+]
+
+/** How the file is written, for those that do not show it themselves. */
+export const Written = ({
+  dialect,
+  change
+}: {
+  readonly dialect: Dialect
+  readonly change: (dialect: Dialect) => void
+}) => (
+  <details class="more" open={dialect.separator !== undefined || dialect.encoding !== undefined}>
+    <summary>The file is read wrongly</summary>
+    <div class="choices">
+      <div class="field">
+        <label for="separator">Between columns is</label>
+        <select
+          id="separator"
+          value={dialect.separator ?? ""}
+          onChange={({ currentTarget }) => {
+            const { separator: _, ...others } = dialect
+            const found = separators.find(([name]) => name === currentTarget.value)?.[0]
+            change(found === undefined ? others : { ...others, separator: found })
+          }}
+        >
+          <option value="">what the header shows</option>
+          {separators.map(([name, says]) => (
+            <option key={name} value={name}>
+              {says}
+            </option>
+          ))}
+        </select>
+      </div>
+      <div class="field">
+        <label for="encoding">Letters are encoded as</label>
+        <select
+          id="encoding"
+          value={dialect.encoding ?? ""}
+          onChange={({ currentTarget }) => {
+            const { encoding: _, ...others } = dialect
+            const found = encodings.find(([name]) => name === currentTarget.value)?.[0]
+            change(found === undefined ? others : { ...others, encoding: found })
+          }}
+        >
+          <option value="">what the file shows</option>
+          {encodings.map(([name, says]) => (
+            <option key={name} value={name}>
+              {says}
+            </option>
+          ))}
+        </select>
+      </div>
+    </div>
+  </details>
+)
+
+const OTHER = "\u0000"
+
+/** A model of the list, or any that a plan can name. */
+export const ModelChoice = ({
+  models,
+  model,
+  change
+}: {
+  readonly models: ReadonlyArray<BaseModel>
+  readonly model: string
+  readonly change: (model: string) => void
+}) => {
+  const [isOther, setOther] = useState(false)
+  const [typed, setTyped] = useState("")
+  const found = models.find(({ source }) => source === model)
+  return (
+    <div class="field model">
+      <label for="model">Model</label>
+      <select
+        id="model"
+        aria-describedby="model-help"
+        value={isOther ? OTHER : model}
+        onChange={({ currentTarget }) => {
+          const next = currentTarget.value
+          setOther(next === OTHER)
+          if (next !== OTHER) change(next)
+        }}
+      >
+        {found === undefined && model !== "" ? <option value={model}>{model}</option> : null}
+        {models.map(({ source, name, says }) => (
+          <option key={source} value={source}>
+            {name}: {says}
+          </option>
+        ))}
+        <option value={OTHER}>another …</option>
+      </select>
+      {isOther ? (
+        <form
+          class="row"
+          onSubmit={(event) => {
+            event.preventDefault()
+            if (typed.trim() === "") return
+            setOther(false)
+            change(typed.trim())
+          }}
+        >
+          <label class="hidden" for="other-model">
+            Folder, file or name of the model
+          </label>
+          <input
+            id="other-model"
+            type="text"
+            autocomplete="off"
+            spellcheck={false}
+            placeholder="models/mine, or hf:owner/name"
+            value={typed}
+            onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+          />
+          <button type="submit" disabled={typed.trim() === ""}>
+            Take it
+          </button>
+        </form>
+      ) : null}
+      <p class="help" id="model-help">
+        {isOther
+          ? "A folder of Hugging Face, a model.json or a .gguf file; or hf:owner/name, which is fetched once."
+          : "What the run begins with; it stays as it is, and an adapter is trained beside it."}
+      </p>
+    </div>
+  )
+}

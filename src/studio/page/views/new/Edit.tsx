@@ -1,0 +1,101 @@
+/** The plan, to be changed: as a form, or as JSON. Both edit one value. */
+import { useEffect, useId, useState } from "preact/hooks"
+import type { PlanJson, PlanProblem } from "../../../protocol/index.ts"
+import { Loading } from "../../parts/loading.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useCall } from "../../use.ts"
+import { JsonEditor } from "./editor/JsonEditor.tsx"
+import { idOf } from "./form/context.ts"
+import { PlanForm } from "./form/PlanForm.tsx"
+import type { Schema } from "./form/schema.ts"
+
+/** A place of the plan that a reader asked to be led to. */
+export interface Wanted {
+  readonly path: string
+  readonly times: number
+}
+
+interface EditProps {
+  readonly plan: PlanJson
+  /** as it was typed; null: as `plan` is written */
+  readonly text: string | null
+  readonly problems: ReadonlyArray<PlanProblem>
+  readonly wanted: Wanted | null
+  readonly change: (plan: PlanJson, text: string | null) => void
+  /** the text is no JSON at the moment: the plan stays as it was */
+  readonly broken: (text: string) => void
+}
+
+const views = ["Form", "JSON"] as const
+
+const isObject = (value: unknown): value is PlanJson =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const planIn = (text: string): PlanJson | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Puts the focus on the field of a path, or on the nearest one that it is in. */
+const lead = (path: string): void => {
+  const parts = path.split(".")
+  for (let length = parts.length; length > 0; length--) {
+    const found = document.getElementById(idOf(parts.slice(0, length).join(".")))
+    if (found === null) continue
+    found.focus()
+    found.scrollIntoView({ block: "center" })
+    return
+  }
+}
+
+export const Edit = ({ plan, text, problems, wanted, change, broken }: EditProps) => {
+  const { value: schema, problem, again } = useCall("schema", {})
+  const [view, setView] = useState<(typeof views)[number]>("Form")
+  const id = useId()
+  const isBroken = text !== null && planIn(text) === undefined
+  useEffect(() => {
+    if (wanted !== null && view === "Form") lead(wanted.path)
+  }, [wanted, schema])
+  if (schema === undefined)
+    return problem === undefined ? <Loading what="The form" /> : <Trouble problem={problem} again={again} />
+  return (
+    <>
+      <fieldset class="views">
+        <legend class="hidden">Change the plan as</legend>
+        {views.map((name) => (
+          <label key={name} class={name === view ? "chosen" : undefined}>
+            <input type="radio" name={id} checked={name === view} onChange={() => setView(name)} />
+            {name}
+          </label>
+        ))}
+      </fieldset>
+      {view === "Form" ? (
+        <>
+          {isBroken ? (
+            <p class="wrong-value">
+              The text is no JSON at the moment. The form shows the plan as it was before, and what is changed here
+              takes the text's place.
+            </p>
+          ) : null}
+          <PlanForm root={schema as Schema} plan={plan} problems={problems} change={(next) => change(next, null)} />
+        </>
+      ) : (
+        <JsonEditor
+          schema={schema}
+          text={text ?? JSON.stringify(plan, null, 2)}
+          problems={problems}
+          wanted={wanted}
+          change={(next) => {
+            const found = planIn(next)
+            if (found === undefined) broken(next)
+            else change(found, next)
+          }}
+        />
+      )}
+    </>
+  )
+}

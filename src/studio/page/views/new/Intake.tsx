@@ -1,0 +1,217 @@
+/** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { ExampleRows, PlanJson } from "../../../protocol/index.ts"
+import type { DroppedFile, HostError } from "../../host.ts"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useCall, useStudio } from "../../use.ts"
+import { droppedOf, filesOfDrop, filesOfInput } from "./dropped.ts"
+
+export interface Taking {
+  /** takes what was dropped or chosen */
+  readonly take: (files: ReadonlyArray<DroppedFile>) => void
+  /** share of the bytes that are taken in; null: nothing is on its way */
+  readonly share: number | null
+  readonly problem: Pick<HostError, "message"> | undefined
+}
+
+/** Takes files in, one drop at a time. */
+export const useTaking = (rows: (source: string) => void, plan: (name: string, plan: PlanJson) => void): Taking => {
+  const { host } = useStudio()
+  const [share, setShare] = useState<number | null>(null)
+  const [problem, setProblem] = useState<Taking["problem"]>(undefined)
+  const isBusy = useRef(false)
+  const take = async (files: ReadonlyArray<DroppedFile>) => {
+    if (isBusy.current) return
+    isBusy.current = true
+    setProblem(undefined)
+    try {
+      const dropped = await droppedOf(files)
+      if (dropped.kind === "nothing") return setProblem({ message: dropped.why })
+      if (dropped.kind === "plan") return plan(dropped.name, dropped.plan)
+      setShare(0)
+      rows(await host.store(dropped.files, setShare))
+    } catch (error) {
+      setProblem(error as HostError)
+    } finally {
+      isBusy.current = false
+      setShare(null)
+    }
+  }
+  return { take, share, problem }
+}
+
+/** Whether something is held over the page; what is let go of is taken. */
+export const useDrop = (take: Taking["take"]): boolean => {
+  const [isOver, setOver] = useState(false)
+  const taking = useRef(take)
+  taking.current = take
+  useEffect(() => {
+    const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") === true
+    const over = (event: DragEvent) => {
+      if (!holdsFiles(event)) return
+      event.preventDefault()
+      setOver(true)
+    }
+    const leave = (event: DragEvent) => {
+      if (event.relatedTarget === null) setOver(false)
+    }
+    const drop = (event: DragEvent) => {
+      setOver(false)
+      if (!holdsFiles(event)) return
+      event.preventDefault()
+      filesOfDrop(event.dataTransfer!).then(taking.current)
+    }
+    addEventListener("dragover", over)
+    addEventListener("dragleave", leave)
+    addEventListener("drop", drop)
+    return () => {
+      removeEventListener("dragover", over)
+      removeEventListener("dragleave", leave)
+      removeEventListener("drop", drop)
+    }
+  }, [])
+  return isOver
+}
+
+/** A button that opens the system's list of files. */
+const Choose = ({
+  label,
+  isFolder = false,
+  isPrimary = false,
+  take
+}: {
+  readonly label: string
+  readonly isFolder?: boolean
+  readonly isPrimary?: boolean
+  readonly take: Taking["take"]
+}) => {
+  const input = useRef<HTMLInputElement>(null)
+  return (
+    <>
+      <button type="button" class={isPrimary ? "primary" : undefined} onClick={() => input.current?.click()}>
+        {label}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        class="hidden"
+        tabIndex={-1}
+        aria-hidden="true"
+        multiple={!isFolder}
+        {...(isFolder ? { webkitdirectory: true } : {})}
+        onChange={({ currentTarget }) => {
+          if (currentTarget.files !== null && currentTarget.files.length > 0) take(filesOfInput(currentTarget.files))
+          currentTarget.value = ""
+        }}
+      />
+    </>
+  )
+}
+
+const PathField = ({ named }: { readonly named: (source: string) => void }) => {
+  const [path, setPath] = useState("")
+  const plain = path.trim().replace(/^(["'])(.*)\1$/, "$2")
+  return (
+    <form
+      class="path"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (plain !== "") named(plain)
+      }}
+    >
+      <label for="path-of-rows">Or a path of this machine</label>
+      <div class="row">
+        <input
+          id="path-of-rows"
+          type="text"
+          autocomplete="off"
+          spellcheck={false}
+          placeholder="data/reviews.csv"
+          value={path}
+          onInput={({ currentTarget }) => setPath(currentTarget.value)}
+        />
+        <button type="submit" disabled={plain === ""}>
+          Open
+        </button>
+      </div>
+    </form>
+  )
+}
+
+const Progress = ({ share }: { readonly share: number }) => (
+  <div class="progress">
+    <label for="taken-in">Taking the files in</label>
+    <progress id="taken-in" max={1} value={share} />
+    <span role="status" class="hidden">
+      {share >= 1 ? "The files are taken in" : "Taking the files in"}
+    </span>
+  </div>
+)
+
+const Examples = ({
+  examples,
+  named
+}: {
+  readonly examples: ReadonlyArray<ExampleRows>
+  readonly named: (source: string) => void
+}) => (
+  <>
+    {examples.map(({ name, says, source }) => (
+      <div key={source} class="example">
+        <button type="button" onClick={() => named(source)}>
+          Try it with the {name}
+        </button>
+        <span class="quiet small">{says}</span>
+      </div>
+    ))}
+  </>
+)
+
+interface IntakeProps {
+  readonly taking: Taking
+  readonly isOver: boolean
+  readonly named: (source: string) => void
+}
+
+/** All of it, for a page that has no rows yet. */
+export const Intake = ({ taking: { take, share, problem }, isOver, named }: IntakeProps) => {
+  const { about } = useStudio()
+  const { value: examples = [] } = useCall("examples", {})
+  return (
+    <section aria-label="Rows to train on">
+      <Trouble problem={problem} />
+      <div class={isOver ? "drop over" : "drop"}>
+        <p class="drop-head">Drop a file of rows here, or a folder of images</p>
+        <p class="quiet">
+          A table as CSV, TSV, JSON Lines or Parquet, such as texts with labels; or a folder that has a folder of images
+          for each label. A plan in JSON is opened as a plan.
+        </p>
+        {share === null ? (
+          <div class="row">
+            <Choose label="Choose a file" isPrimary take={take} />
+            <Choose label="Choose a folder" isFolder take={take} />
+          </div>
+        ) : (
+          <Progress share={share} />
+        )}
+      </div>
+      {about.abilities.includes("paths") ? <PathField named={named} /> : null}
+      <Examples examples={examples} named={named} />
+    </section>
+  )
+}
+
+/** The same for a page that has some. */
+export const Other = ({ taking: { take, share, problem } }: Pick<IntakeProps, "taking">) => (
+  <>
+    <Trouble problem={problem} />
+    {share === null ? (
+      <div class="row">
+        <Choose label="Choose another file" take={take} />
+        <Choose label="Choose another folder" isFolder take={take} />
+      </div>
+    ) : (
+      <Progress share={share} />
+    )}
+  </>
+)

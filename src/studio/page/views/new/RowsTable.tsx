@@ -1,0 +1,69 @@
+/** The first rows, and what their columns hold. */
+import type { Cell, Rows } from "../../../protocol/index.ts"
+
+const number = (value: number): string => value.toLocaleString("en")
+
+const CellOf = ({ cell }: { readonly cell: Cell }) =>
+  "picture" in cell ? (
+    <img src={cell.picture} alt={cell.alt} loading="lazy" />
+  ) : cell.text === "" ? (
+    <span class="quiet">
+      <span aria-hidden="true">–</span>
+      <span class="hidden">empty</span>
+    </span>
+  ) : (
+    <div class="cell">{cell.text}</div>
+  )
+
+const distinctText = (distinct: number | null): string =>
+  distinct === null ? "many values" : distinct === 1 ? "1 value" : `${number(distinct)} values`
+
+export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
+  const shown = columns.slice(0, rows[0]?.length ?? columns.length)
+  const hidden = columns.length - shown.length
+  const of = count === null ? "the first rows" : `${number(Math.min(rows.length, count))} of ${number(count)} rows`
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: wider than the page, it is scrolled by the keyboard too */}
+      <section class="scroll rows" tabIndex={0} aria-label={`Rows of ${source}`}>
+        <table>
+          <caption>
+            {of}
+            {hidden > 0 ? `; ${number(hidden)} of ${number(columns.length)} columns are not shown` : ""}
+          </caption>
+          <thead>
+            <tr>
+              {shown.map(({ name, type, distinct }) => (
+                <th key={name} scope="col">
+                  <span class="column-name">{name}</span>
+                  <span class="column-type">
+                    {type}, {distinctText(distinct)}
+                  </span>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row, at) => (
+              // rows have no names of their own
+              <tr key={`${at}`}>
+                {row.map((cell, column) => (
+                  <td key={shown[column]?.name}>
+                    <CellOf cell={cell} />
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      {notes.length === 0 ? null : (
+        <ul class="notes">
+          {notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,76 @@
+/** The way on: how the plan stands, the run's name, and the button that begins it. Always in sight. */
+import { useState } from "preact/hooks"
+import type { Checked } from "../../../protocol/index.ts"
+import type { HostError } from "../../host.ts"
+import { Trouble } from "../../parts/trouble.tsx"
+import { goTo } from "../../place.ts"
+import { useStudio } from "../../use.ts"
+import { type Draft, keep } from "./draft.ts"
+
+interface StartBarProps {
+  readonly draft: Draft
+  /** of the plan as it is; undefined: it is being checked */
+  readonly checked: Checked | undefined
+  readonly isBroken: boolean
+  /** how long it takes, where that is known of the plan as it is */
+  readonly time: string | null
+  readonly rename: (name: string) => void
+  readonly showProblems: () => void
+}
+
+const statusOf = ({ checked, isBroken, time }: StartBarProps): string => {
+  if (isBroken) return "The text of the plan is no JSON."
+  if (checked === undefined) return "The plan is being checked …"
+  const steps = checked.ok ? `${checked.steps.toLocaleString("en")} ${checked.steps === 1 ? "step" : "steps"}` : ""
+  if (checked.ok) return time === null ? `Ready: ${steps}.` : `Ready: ${steps}, ${time}.`
+  return checked.problems.length === 1 ? "One thing is wrong." : `${checked.problems.length} things are wrong.`
+}
+
+export const StartBar = (props: StartBarProps) => {
+  const { draft, checked, isBroken, rename, showProblems } = props
+  const { host } = useStudio()
+  const [isStarting, setStarting] = useState(false)
+  const [problem, setProblem] = useState<HostError>()
+  const canStart = checked?.ok === true && !isBroken && !isStarting && draft.name.trim() !== ""
+  const start = async () => {
+    if (draft.plan === null) return
+    setStarting(true)
+    setProblem(undefined)
+    try {
+      const { id } = await host.call("start", { name: draft.name.trim(), plan: draft.plan })
+      keep(null)
+      goTo("runs", id)
+    } catch (error) {
+      setProblem(error as HostError)
+      setStarting(false)
+    }
+  }
+  return (
+    <section class="start" aria-label="Begin">
+      <Trouble problem={problem} />
+      <div class="row">
+        <p role="status" class={checked?.ok === false || isBroken ? "state wrong" : "state"}>
+          {isStarting ? "The run begins …" : statusOf(props)}
+        </p>
+        {checked?.ok === false && !isBroken ? (
+          <button type="button" class="plain" onClick={showProblems}>
+            Show
+          </button>
+        ) : null}
+        <label class="name">
+          <span>Name</span>
+          <input
+            type="text"
+            autocomplete="off"
+            spellcheck={false}
+            value={draft.name}
+            onInput={({ currentTarget }) => rename(currentTarget.value)}
+          />
+        </label>
+        <button type="button" class="primary" disabled={!canStart} onClick={start}>
+          Train
+        </button>
+      </div>
+    </section>
+  )
+}

@@ -1,0 +1,66 @@
+/** The editor of plans as JSON, as a component. */
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { PlanProblem } from "../../../../protocol/index.ts"
+import { Loading } from "../../../parts/loading.tsx"
+import { Trouble } from "../../../parts/trouble.tsx"
+import type { PlanEditor } from "./editor.ts"
+
+interface JsonEditorProps {
+  readonly schema: object
+  readonly text: string
+  readonly problems: ReadonlyArray<PlanProblem>
+  readonly change: (text: string) => void
+  /** a path to lead to, and how often it was asked for */
+  readonly wanted: { readonly path: string; readonly times: number } | null
+}
+
+export const JsonEditor = ({ schema, text, problems, change, wanted }: JsonEditorProps) => {
+  const place = useRef<HTMLDivElement>(null)
+  const changed = useRef(change)
+  changed.current = change
+  // texts that went out and may come back in the time of a few letters: the editor is ahead of them
+  const sent = useRef<ReadonlyArray<string>>([])
+  const [editor, setEditor] = useState<PlanEditor>()
+  const [problem, setProblem] = useState<Error>()
+  useEffect(() => {
+    let opened: PlanEditor | undefined
+    let isWanted = true
+    import("./editor.ts").then(
+      ({ openEditor }) => {
+        if (!isWanted) return
+        opened = openEditor({
+          parent: place.current!,
+          schema,
+          text,
+          change: (next) => {
+            sent.current = [...sent.current, next]
+            changed.current(next)
+          },
+          label: "The plan as JSON"
+        })
+        setEditor(opened)
+      },
+      (error: Error) => setProblem(error)
+    )
+    return () => {
+      isWanted = false
+      opened?.end()
+    }
+  }, [schema])
+  useEffect(() => {
+    const at = sent.current.lastIndexOf(text)
+    sent.current = at < 0 ? [] : sent.current.slice(at)
+    if (at < 0) editor?.show(text)
+  }, [editor, text])
+  useEffect(() => editor?.mark(problems), [editor, problems])
+  useEffect(() => {
+    if (wanted !== null) editor?.lead(wanted.path)
+  }, [editor, wanted])
+  return (
+    <>
+      <Trouble problem={problem} />
+      {editor === undefined && problem === undefined ? <Loading what="The editor" /> : null}
+      <div ref={place} />
+    </>
+  )
+}

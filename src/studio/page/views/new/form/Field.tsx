@@ -1,0 +1,375 @@
+/** A form for any value of a JSON Schema: fields of objects, and the input that a field's shape asks for. */
+import { useRef, useState } from "preact/hooks"
+import { idOf, useForm, useProblems } from "./context.ts"
+import { BooleanInput, ChoiceInput, JsonInput, LinesInput, WordInput } from "./inputs.tsx"
+import { defaultOf, descriptionOf, labelOf, moved, type Schema, type Shape, shapeOf, type Variant } from "./schema.ts"
+
+type Values = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const without = (values: Values, key: string): Values =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => name !== key))
+
+const Wrong = ({ id, messages }: { readonly id: string; readonly messages: ReadonlyArray<string> }) =>
+  messages.length === 0 ? null : (
+    <p class="wrong-value" id={`${id}-wrong`}>
+      {messages.join("\n")}
+    </p>
+  )
+
+interface FieldProps {
+  readonly name: string
+  readonly path: string
+  readonly schema: Schema
+  readonly value: unknown
+  readonly isRequired: boolean
+  readonly change: (value: unknown) => void
+  /** takes the field out of the form; absent: it has to be there */
+  readonly remove?: (() => void) | undefined
+}
+
+const isGroup = ({ kind }: Shape): boolean => kind === "object" || kind === "variants" || kind === "objects"
+
+const Remove = ({ label, remove }: { readonly label: string; readonly remove: (() => void) | undefined }) =>
+  remove === undefined ? null : (
+    <button type="button" class="plain remove" aria-label={`Remove ${label.toLowerCase()}`} onClick={remove}>
+      Remove
+    </button>
+  )
+
+export const Field = (props: FieldProps) => {
+  const { root } = useForm()
+  const shape = shapeOf(props.schema, root)
+  return isGroup(shape) ? <Group {...props} shape={shape} /> : <Single {...props} shape={shape} />
+}
+
+/** A value of one input. */
+const Single = ({
+  name,
+  path,
+  schema,
+  value,
+  isRequired,
+  change,
+  remove,
+  shape
+}: FieldProps & { readonly shape: Shape }) => {
+  const { root } = useForm()
+  const id = idOf(path)
+  const label = labelOf(name)
+  const messages = useProblems(path, true)
+  const given = { id, path, value, change, fallback: defaultOf(schema, root) }
+  return (
+    <div class="field">
+      <div class="field-head">
+        <label for={shape.kind === "tuple" ? `${id}.0` : id}>{label}</label>
+        <Remove label={label} remove={remove} />
+      </div>
+      <Input {...given} shape={shape} isRequired={isRequired} />
+      <Wrong id={id} messages={messages} />
+      <p class="help" id={`${id}-help`}>
+        {descriptionOf(schema, root)}
+      </p>
+    </div>
+  )
+}
+
+interface ShapedInput {
+  readonly id: string
+  readonly path: string
+  readonly value: unknown
+  readonly fallback: unknown
+  readonly change: (value: unknown) => void
+  readonly shape: Shape
+  readonly isRequired: boolean
+}
+
+const Input = ({ shape, isRequired, ...given }: ShapedInput) => {
+  if (shape.kind === "word") return <WordInput {...given} shape={shape} />
+  if (shape.kind === "choice") return <ChoiceInput {...given} values={shape.values} isRequired={isRequired} />
+  if (shape.kind === "boolean") return <BooleanInput {...given} />
+  if (shape.kind === "lines") return <LinesInput {...given} shape={shape} />
+  if (shape.kind === "tuple") return <TupleInput {...given} items={shape.items} />
+  return <JsonInput {...given} />
+}
+
+/** Several values in a fixed order. */
+const TupleInput = ({
+  id,
+  path,
+  value,
+  fallback,
+  change,
+  items
+}: Omit<ShapedInput, "shape" | "isRequired"> & { readonly items: ReadonlyArray<Schema> }) => {
+  const { root } = useForm()
+  const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
+  const usual: ReadonlyArray<unknown> = Array.isArray(fallback) ? fallback : []
+  const put = (at: number, one: unknown) => {
+    const next = items.map((_, i) => (i === at ? one : values[i]))
+    change(next.every((entry) => entry === undefined) ? undefined : next.map((entry, i) => entry ?? usual[i] ?? null))
+  }
+  return (
+    <div class="tuple">
+      {items.map((item, at) => {
+        const shape = shapeOf(item, root)
+        if (shape.kind !== "word") return null
+        return (
+          <div key={`${id}.${at}`}>
+            <WordInput
+              id={`${id}.${at}`}
+              path={`${path}.${at}`}
+              value={values[at]}
+              fallback={usual[at]}
+              change={(one) => put(at, one)}
+              shape={shape}
+            />
+            <label class="help" for={`${id}.${at}`} id={`${id}.${at}-help`}>
+              {descriptionOf(item, root)}
+            </label>
+          </div>
+        )
+      })}
+    </div>
+  )
+}
+
+/** A value with fields of its own. */
+const Group = ({ name, path, schema, value, change, remove, shape }: FieldProps & { readonly shape: Shape }) => {
+  const { root } = useForm()
+  const id = idOf(path)
+  const label = labelOf(name)
+  const messages = useProblems(path)
+  return (
+    <fieldset class="group" id={id} tabIndex={-1}>
+      <legend>{label}</legend>
+      <div class="field-head">
+        <p class="help">{descriptionOf(schema, root)}</p>
+        <Remove label={label} remove={remove} />
+      </div>
+      <Wrong id={id} messages={messages} />
+      {shape.kind === "objects" ? (
+        <Objects path={path} name={label} item={shape.item} value={value} change={change} />
+      ) : shape.kind === "variants" ? (
+        <Variants path={path} shape={shape} value={isObject(value) ? value : {}} change={change} />
+      ) : shape.kind === "object" ? (
+        <Fields path={path} name={label} shape={shape} value={isObject(value) ? value : {}} change={change} />
+      ) : null}
+    </fieldset>
+  )
+}
+
+type ObjectShape = Extract<Shape, { kind: "object" }>
+
+interface ValuesProps {
+  readonly path: string
+  readonly value: Values
+  readonly change: (value: unknown) => void
+}
+
+const under = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`)
+
+/** The fields that are set or have to be, and a way to add the others. `left`: a key that is edited elsewhere. */
+export const Fields = ({
+  path,
+  name,
+  shape: { fields, required },
+  value,
+  change,
+  left
+}: ValuesProps & { readonly name: string; readonly shape: ObjectShape; readonly left?: string }) => {
+  const { root } = useForm()
+  const [added, setAdded] = useState<ReadonlyArray<string>>([])
+  const own = useRef<HTMLDivElement>(null)
+  const all = Object.keys(fields).filter((key) => key !== left && !key.startsWith("$"))
+  const isShown = (key: string) => Object.hasOwn(value, key) || required.includes(key) || added.includes(key)
+  const unknown = Object.keys(value).filter((key) => !Object.hasOwn(fields, key))
+  const add = (key: string) => {
+    setAdded([...added, key])
+    const shape = shapeOf(fields[key]!, root)
+    // a group is there as soon as it is added; what it begins as is what it would be anyway
+    if (isGroup(shape)) change({ ...value, [key]: defaultOf(fields[key]!, root) ?? beginning(shape) })
+    requestAnimationFrame(() => document.getElementById(idOf(under(path, key)))?.focus())
+  }
+  const remove = (key: string) => {
+    setAdded(added.filter((one) => one !== key))
+    change(without(value, key))
+    own.current?.querySelector<HTMLElement>(":scope > .add select")?.focus()
+  }
+  const put = (key: string, next: unknown) =>
+    change(next === undefined ? without(value, key) : { ...value, [key]: next })
+  const others = all.filter((key) => !isShown(key))
+  return (
+    <div class="fields" ref={own}>
+      {all.filter(isShown).map((key) => (
+        <Field
+          key={key}
+          name={key}
+          path={under(path, key)}
+          schema={fields[key]!}
+          value={value[key]}
+          isRequired={required.includes(key)}
+          change={(next) => {
+            // an input that was emptied stays where it is
+            if (next === undefined && !added.includes(key)) setAdded([...added, key])
+            put(key, next)
+          }}
+          remove={required.includes(key) ? undefined : () => remove(key)}
+        />
+      ))}
+      {unknown.map((key) => (
+        <Unknown key={key} path={under(path, key)} name={key} remove={() => remove(key)} />
+      ))}
+      {others.length === 0 ? null : (
+        <label class="add">
+          <span class="hidden">Add a field to {name.toLowerCase()}</span>
+          <select
+            value=""
+            onChange={({ currentTarget }) => {
+              const key = currentTarget.value
+              currentTarget.value = ""
+              if (key !== "") add(key)
+            }}
+          >
+            <option value="">Add a field …</option>
+            {others.map((key) => (
+              <option key={key} value={key}>
+                {labelOf(key)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+    </div>
+  )
+}
+
+const beginning = (shape: Shape): unknown => {
+  if (shape.kind === "objects") return []
+  return shape.kind === "variants" ? { [shape.key]: shape.variants[0]!.value } : {}
+}
+
+/** A key that the schema does not have. */
+const Unknown = ({
+  path,
+  name,
+  remove
+}: {
+  readonly path: string
+  readonly name: string
+  readonly remove: () => void
+}) => (
+  <div class="field" id={idOf(path)} tabIndex={-1}>
+    <div class="field-head">
+      <strong>{name}</strong>
+      <Remove label={name} remove={remove} />
+    </div>
+    <Wrong id={idOf(path)} messages={useProblems(path, true)} />
+  </div>
+)
+
+/** Objects of several kinds: which, and then its fields. */
+const Variants = ({
+  path,
+  shape: { key, variants },
+  value,
+  change
+}: ValuesProps & { readonly shape: Extract<Shape, { kind: "variants" }> }) => {
+  const { root } = useForm()
+  const here = under(path, key)
+  const id = idOf(here)
+  const messages = useProblems(here)
+  const chosen = variants.find((one) => one.value === value[key])
+  const title = ({ value: tag, schema }: Variant): string => {
+    const own = schema["title"]
+    return typeof own === "string" && own.toLowerCase().replace(/[^a-z]/g, "") === tag.replace(/[^a-z]/g, "")
+      ? own
+      : tag
+  }
+  return (
+    <>
+      <div class="field">
+        <label for={id}>{labelOf(key)}</label>
+        <select
+          id={id}
+          aria-describedby={`${id}-help`}
+          aria-invalid={messages.length > 0 ? true : undefined}
+          value={chosen?.value ?? ""}
+          onChange={({ currentTarget }) => {
+            const next = variants.find((one) => one.value === currentTarget.value)
+            if (next !== undefined) change(moved(value, key, next))
+          }}
+        >
+          {chosen === undefined ? <option value="">choose one</option> : null}
+          {variants.map((one) => (
+            <option key={one.value} value={one.value}>
+              {title(one)}
+            </option>
+          ))}
+        </select>
+        <Wrong id={id} messages={messages} />
+        <p class="help" id={`${id}-help`}>
+          {chosen === undefined ? "" : descriptionOf(chosen.schema, root)}
+        </p>
+      </div>
+      {chosen === undefined ? null : (
+        <VariantFields key={chosen.value} path={path} tag={key} schema={chosen.schema} value={value} change={change} />
+      )}
+    </>
+  )
+}
+
+const VariantFields = ({
+  path,
+  tag,
+  schema,
+  value,
+  change
+}: ValuesProps & { readonly tag: string; readonly schema: Schema }) => {
+  const { root } = useForm()
+  const shape = shapeOf(schema, root)
+  return shape.kind === "object" ? (
+    <Fields path={path} name={String(value[tag])} shape={shape} value={value} change={change} left={tag} />
+  ) : null
+}
+
+/** A list of objects. */
+const Objects = ({
+  path,
+  name,
+  item,
+  value,
+  change
+}: {
+  readonly path: string
+  readonly name: string
+  readonly item: Schema
+  readonly value: unknown
+  readonly change: (value: unknown) => void
+}) => {
+  const { root } = useForm()
+  const entries: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
+  const shape = shapeOf(item, root)
+  return (
+    <div class="fields">
+      {entries.map((entry, at) => (
+        <Field
+          // entries have no names of their own
+          key={`${path}.${at}`}
+          name={`${at + 1}`}
+          path={`${path}.${at}`}
+          schema={item}
+          value={entry}
+          isRequired
+          change={(next) => change(entries.map((one, i) => (i === at ? next : one)))}
+          remove={() => change(entries.filter((_, i) => i !== at))}
+        />
+      ))}
+      <button type="button" onClick={() => change([...entries, beginning(shape)])}>
+        Add to {name.toLowerCase()}
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,195 @@
+/** Inputs of single values and of lists. Each edits a value of the plan, or undefined where nothing is set. */
+import { useState } from "preact/hooks"
+import { useProblems } from "./context.ts"
+import type { Shape } from "./schema.ts"
+
+interface InputProps {
+  readonly id: string
+  readonly path: string
+  readonly value: unknown
+  readonly fallback: unknown
+  readonly change: (value: unknown) => void
+}
+
+/** What belongs to an input: whether it is wrong, and where that is said. */
+const useMarks = (id: string, path: string) => {
+  const isWrong = useProblems(path, true).length > 0
+  return {
+    "aria-invalid": isWrong ? true : undefined,
+    "aria-describedby": isWrong ? `${id}-wrong ${id}-help` : `${id}-help`
+  }
+}
+
+const shown = (value: unknown): string =>
+  value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value)
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/**
+ * A text of one's own that stands for a value: what is typed stays as it is typed ("1e-", a line that ends), and another value from
+ * elsewhere takes its place.
+ */
+const useText = (value: unknown, textOf: (value: unknown) => string, readAs: (text: string) => unknown) => {
+  const [typed, setTyped] = useState(() => textOf(value))
+  const text = isSame(readAs(typed), value) ? typed : textOf(value)
+  return [text, setTyped] as const
+}
+
+const numberIn = (text: string): number | undefined => {
+  const number = text.trim() === "" ? Number.NaN : Number(text.trim().replace(",", "."))
+  return Number.isFinite(number) ? number : undefined
+}
+
+type Word = Extract<Shape, { kind: "word" }>
+
+export const WordInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Word }) => {
+  const { isText, isNumber, words, range } = shape
+  // what is no number stays a text in the plan, and is told as that
+  const readAs = (text: string): unknown => {
+    if (text === "") return undefined
+    return (isNumber ? numberIn(text) : undefined) ?? text
+  }
+  const [text, setText] = useText(value, shown, readAs)
+  const marks = useMarks(id, path)
+  const usual = fallback === undefined || fallback === null ? undefined : `usually ${shown(fallback)}`
+  const hints = [usual, range, ...words.map((word) => `or ${word}`)].filter((hint) => hint !== undefined)
+  return (
+    <>
+      <input
+        {...marks}
+        id={id}
+        type="text"
+        inputMode={isNumber && !isText && words.length === 0 ? "decimal" : undefined}
+        autocomplete="off"
+        spellcheck={false}
+        placeholder={hints.join("; ")}
+        list={words.length === 0 ? undefined : `${id}-words`}
+        value={text}
+        onInput={({ currentTarget }) => {
+          setText(currentTarget.value)
+          change(readAs(currentTarget.value))
+        }}
+      />
+      {words.length === 0 ? null : (
+        <datalist id={`${id}-words`}>
+          {words.map((word) => (
+            <option key={word} value={word} />
+          ))}
+        </datalist>
+      )}
+    </>
+  )
+}
+
+export const ChoiceInput = ({
+  id,
+  path,
+  value,
+  fallback,
+  change,
+  values,
+  isRequired
+}: InputProps & { readonly values: ReadonlyArray<string>; readonly isRequired: boolean }) => {
+  const marks = useMarks(id, path)
+  const isKnown = value === undefined || values.includes(String(value))
+  return (
+    <select
+      {...marks}
+      id={id}
+      value={value === undefined ? "" : String(value)}
+      onChange={({ currentTarget }) => change(currentTarget.value === "" ? undefined : currentTarget.value)}
+    >
+      {isRequired && value !== undefined ? null : (
+        <option value="">{fallback === undefined ? "not set" : `usually ${shown(fallback)}`}</option>
+      )}
+      {isKnown ? null : <option value={String(value)}>{shown(value)}</option>}
+      {values.map((one) => (
+        <option key={one} value={one}>
+          {one}
+        </option>
+      ))}
+    </select>
+  )
+}
+
+export const BooleanInput = (props: InputProps) => {
+  const { fallback, value, change } = props
+  const yes = (one: unknown) => (one === true ? "yes" : one === false ? "no" : undefined)
+  return (
+    <ChoiceInput
+      {...props}
+      value={yes(value) ?? value}
+      fallback={yes(fallback)}
+      values={["yes", "no"]}
+      isRequired={false}
+      change={(next) => change(next === undefined ? undefined : next === "yes")}
+    />
+  )
+}
+
+type Lines = Extract<Shape, { kind: "lines" }>
+
+/** One entry a line. */
+export const LinesInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Lines }) => {
+  const { words, isNumber } = shape
+  const textOf = (one: unknown) => (Array.isArray(one) ? one.map(shown).join("\n") : shown(one))
+  const readAs = (text: string): unknown => {
+    const lines = text.split("\n").map((line) => line.trim())
+    const entries = lines.filter((line) => line !== "")
+    if (entries.length === 0) return undefined
+    if (entries.length === 1 && words.includes(entries[0]!)) return entries[0]
+    return isNumber ? entries.map((entry) => numberIn(entry) ?? entry) : entries
+  }
+  const [text, setText] = useText(value, textOf, readAs)
+  const marks = useMarks(id, path)
+  const hints = ["one a line", ...words.map((word) => `or ${word}`)]
+  if (fallback !== undefined && textOf(fallback) !== "") hints.push(`usually ${textOf(fallback)}`)
+  return (
+    <textarea
+      {...marks}
+      id={id}
+      rows={Math.min(6, Math.max(2, text.split("\n").length))}
+      spellcheck={false}
+      placeholder={hints.join("; ")}
+      value={text}
+      onInput={({ currentTarget }) => {
+        setText(currentTarget.value)
+        change(readAs(currentTarget.value))
+      }}
+    />
+  )
+}
+
+/** Any value, as JSON. What is no JSON yet stays in the input. */
+export const JsonInput = ({ id, path, value, change }: InputProps) => {
+  const written = value === undefined ? "" : JSON.stringify(value, null, 2)
+  const [typed, setTyped] = useState<string | undefined>(undefined)
+  const marks = useMarks(id, path)
+  const parsed = (text: string): { readonly value: unknown } | undefined => {
+    try {
+      return { value: text.trim() === "" ? undefined : JSON.parse(text) }
+    } catch {
+      return undefined
+    }
+  }
+  const isBroken = typed !== undefined && parsed(typed) === undefined
+  return (
+    <>
+      <textarea
+        {...marks}
+        id={id}
+        rows={Math.min(10, Math.max(2, written.split("\n").length))}
+        spellcheck={false}
+        placeholder="JSON"
+        aria-invalid={isBroken ? true : marks["aria-invalid"]}
+        value={isBroken ? typed : written}
+        onInput={({ currentTarget }) => {
+          setTyped(currentTarget.value)
+          const found = parsed(currentTarget.value)
+          if (found !== undefined) change(found.value)
+        }}
+      />
+      {isBroken ? <p class="wrong-value">This is no JSON yet; the plan is as it was before.</p> : null}
+    </>
+  )
+}
