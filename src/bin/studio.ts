@@ -1,7 +1,7 @@
 /** `studio`: the app in the browser, until a signal comes. Its URL is the first line of stdout. */
-import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
+import { listed } from "../boundary/index.ts"
 import { ownProgram } from "../compare/index.ts"
 import { ANCESTOR, PARENT } from "../compare/parent-watch.ts"
 import { Device } from "../device/index.ts"
@@ -9,6 +9,12 @@ import { builtPage, ComesWith, engineProcess, openStudio } from "../studio/index
 import { embedded } from "./embedded.ts"
 import type { Given, studioFlags } from "./flags.ts"
 import { print, screen, tell } from "./output.ts"
+import { userError } from "./user-error.ts"
+
+const OPEN =
+  "warning: whoever can reach this address and has the token can read files and train here, and nothing on the way is encrypted"
+
+const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
 /** Set for the process that computes: it is the same program, with the same command. */
 const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
@@ -44,10 +50,9 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     const flags = ["--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])]
     // what the studio works for is no one its runs work for
     const { [PARENT]: _, [ANCESTOR]: __, ...env } = process.env
-    const { url } = yield* openStudio({
+    const { url, underWay } = yield* openStudio({
       host,
       port,
-      token: randomBytes(24).toString("base64url"),
       page: yield* builtPage,
       engine: {
         runtime,
@@ -57,9 +62,22 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
       program: { runtime, args, env },
       flags,
       say
-    })
+    }).pipe(
+      Effect.catchTag("ListenError", ({ message }) =>
+        Effect.fail(userError(`${message}; name another port with --port N, or have a free one with --port 0`))
+      )
+    )
     yield* print(url)
     yield* tell("open it in a browser; Ctrl-C ends the studio, and runs go on")
+    if (!isLocal(host)) yield* tell(OPEN)
     process.exitCode = 0
-    return yield* Effect.never
+    return yield* Effect.never.pipe(Effect.onInterrupt(() => Effect.flatMap(underWay, farewell)))
   }).pipe(Effect.scoped)
+
+/** Said before the command ends. */
+const farewell = (runs: ReadonlyArray<string>) =>
+  runs.length === 0
+    ? Effect.void
+    : tell(
+        `${listed(runs).join(", ")} ${runs.length === 1 ? "goes" : "go"} on: open the studio again to watch, or stop with its Stop`
+      )

@@ -146,7 +146,11 @@ export const limits = {
   // of an answer that no one reads
   "serve-reader-seconds": { default: 60, unit: "seconds" },
   // an adapter of rank 8 over a small encoder takes 2 MB with its head
-  "serve-adapters": { default: 256, unit: "entries" }
+  "serve-adapters": { default: 256, unit: "entries" },
+  // rows to ask about with a photograph in each, as text
+  "studio-body-bytes": { default: 32 * mebibyte, unit: "bytes" },
+  // a hundred thousand photographs, or the rows of a large table
+  "studio-store-bytes": { default: 32 * 2 ** 30, unit: "bytes" }
 } as const satisfies Readonly<Record<string, Limit>>
 
 /** The name of a limit. */

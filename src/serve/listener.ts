@@ -27,6 +27,8 @@ export interface ListenOptions {
   readonly port: number
   /** Whether the server ends: connections are closed after their answers then. */
   readonly isDraining: () => boolean
+  /** for a body that is no file: until all of it has arrived; whoever takes files bounds each piece itself, and has 0 here */
+  readonly bodySeconds?: number
 }
 
 export interface Listening {
@@ -128,7 +130,8 @@ const write = async (response: Response, outgoing: ServerResponse, close: boolea
     await response.body?.cancel()
     return
   }
-  const isStream = /^text\/event-stream/.test(response.headers.get("content-type") ?? "")
+  // a file says how long it is, and is not held
+  const isStream = headers["content-length"] !== undefined || /^text\/event-stream/.test(headers["content-type"] ?? "")
   if (!isStream) {
     const bytes = new Uint8Array(await response.arrayBuffer())
     outgoing.writeHead(response.status, { ...headers, "content-length": `${bytes.byteLength}` })
@@ -164,7 +167,7 @@ const broken = () => Response.json(errorBody(refusal(400, "the request has no UR
 /** Serves until the scope ends. */
 export const listen = (
   fetch: (request: Request) => Promise<Response>,
-  { host, port, isDraining }: ListenOptions
+  { host, port, isDraining, bodySeconds = limit("serve-body-seconds") }: ListenOptions
 ): Effect.Effect<Listening, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const bare = host.replace(/^\[(.*)\]$/, "$1")
@@ -202,7 +205,7 @@ export const listen = (
             maxHeaderSize: HEADER_BYTES,
             keepAliveTimeout: IDLE,
             headersTimeout: 1000 * limit("serve-header-seconds"),
-            requestTimeout: 1000 * (limit("serve-header-seconds") + limit("serve-body-seconds")),
+            requestTimeout: bodySeconds === 0 ? 0 : 1000 * (limit("serve-header-seconds") + bodySeconds),
             connectionsCheckingInterval: LOOKS
           },
           (incoming, outgoing) => {

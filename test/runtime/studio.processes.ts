@@ -1,12 +1,17 @@
-/** The studio's server as a process: runs that it starts, finds again, stops and resumes. */
+/** The studio as a process: runs that it starts, queues, stops, resumes and finds again, and an engine that may end. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { RunState, RunSummary } from "../../src/studio/protocol/index.ts"
 import { type OpenStudio, openStudio } from "../browser/studio.ts"
-import { tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { cli, onWasm, run, succeed, tinyPlan, workspace } from "../e2e/fixtures.ts"
 
 const w = workspace()
 w.model("bert")
 const plan = (steps: number) => tinyPlan("bert", { training: { steps, batchSize: 4, evaluateEvery: 10 } })
+/** Longer than any test here looks at it. */
+const ENDLESS = 100_000
 
 let studio: OpenStudio
 beforeAll(async () => {
@@ -14,18 +19,35 @@ beforeAll(async () => {
 })
 afterAll(() => studio.close())
 
-const ends = (id: string, state: string) =>
-  studio.until("run", { id }, (event) => event.kind === "summary" && event.summary.state === state)
+const until = async (id: string, is: (summary: RunSummary) => boolean): Promise<RunSummary> => {
+  const event = await studio.until("run", { id }, (one) => one.kind === "summary" && is(one.summary))
+  return (event as { readonly summary: RunSummary }).summary
+}
+const reaches = (id: string, state: RunState) => until(id, (summary) => summary.state === state)
+const begins = (id: string) => until(id, ({ state, step }) => state === "training" && step > 5)
+const listed = async (id: string) => (await studio.call("runs", {})).find((one) => one.id === id)
+const pidOf = (id: string): number => {
+  const { owner } = w.json(`.studio/runs/${encodeURIComponent(id)}.json`) as {
+    readonly owner: { readonly pid: number }
+  }
+  return owner.pid
+}
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 describe("runs of the studio", () => {
   test("are trained one after the other, and leave what the command line leaves", async () => {
     const first = await studio.call("start", { name: "a film", plan: plan(30) })
     const second = await studio.call("start", { name: "a film", plan: plan(20) })
     expect([first.id, second.id]).toEqual(["runs/a-film-1", "runs/a-film-2"])
-    const waiting = (await studio.call("runs", {})).find(({ id }) => id === second.id)
-    expect(waiting).toMatchObject({ state: "starting", note: "waits for runs/a-film-1 to end" })
-    await ends(first.id, "finished")
-    await ends(second.id, "finished")
+    expect(await listed(second.id)).toMatchObject({ state: "starting", note: "waits for runs/a-film-1 to end" })
+    await reaches(first.id, "finished")
+    await reaches(second.id, "finished")
     const result = await studio.call("result", first)
     expect(result.gained).toStartWith("Accuracy on test ")
     expect(result.files.map(({ path }) => path)).toContain("adapter/adapter_model.safetensors")
@@ -37,5 +59,147 @@ describe("runs of the studio", () => {
     ])
     // two plans of one name are two files
     expect(["plans/a-film.json", "plans/a-film-2.json"].map((name) => existsSync(w.path(name)))).toEqual([true, true])
+    // and the same plan is the same file, which trains by hand as it did here
+    await succeed(w.cli(["train", "plans/a-film.json", "--out", "runs/by-hand", ...onWasm]))
+    expect(w.bytes("runs/by-hand/adapter/adapter_model.safetensors")).toEqual(
+      w.bytes("runs/a-film-1/adapter/adapter_model.safetensors")
+    )
+    expect(await listed("runs/by-hand")).toMatchObject({ state: "finished", step: 30, steps: 30 })
+  })
+
+  test("stop after a step, go on, and end with the bytes of one that was never stopped", async () => {
+    const { id } = await studio.call("start", { name: "stopped", plan: plan(120) })
+    await begins(id)
+    await studio.call("stop", { id })
+    // twice is once: a second signal would end it unsaved
+    await studio.call("stop", { id })
+    const stopped = await reaches(id, "stopped")
+    expect(stopped.step).toBeLessThan(120)
+    await studio.call("resume", { id })
+    await reaches(id, "finished")
+    const { id: whole } = await studio.call("start", { name: "whole", plan: plan(120) })
+    await reaches(whole, "finished")
+    expect(w.bytes(`${id}/adapter/adapter_model.safetensors`)).toEqual(
+      w.bytes(`${whole}/adapter/adapter_model.safetensors`)
+    )
+  })
+
+  test("say why they failed", async () => {
+    const wrong = await studio.call("start", { name: "wrong", plan: { ...plan(5), model: { source: "nowhere" } } })
+    expect((await reaches(wrong.id, "failed")).note).toContain("nowhere")
+    const { id } = await studio.call("start", { name: "killed", plan: plan(ENDLESS) })
+    await begins(id)
+    process.kill(pidOf(id), "SIGKILL")
+    expect((await reaches(id, "failed")).note).toStartWith(
+      "its process was killed: the machine may have run out of memory"
+    )
+    await expect(studio.call("start", { name: "no plan", plan: { model: 1 } })).rejects.toThrow(/model/)
+  })
+
+  /** Watches until a hundred steps are drawn, and the memory over them. */
+  const watched = async (id: string) => {
+    let steps = 0
+    const lines: Array<string> = []
+    for await (const event of studio.watch("run", { id })) {
+      if (event.kind === "log") lines.push(...event.lines)
+      if (event.kind !== "plots") continue
+      const last = event.plots.find((plot) => plot.id === "loss")?.x.at(-1) ?? 0
+      expect(last).toBeGreaterThanOrEqual(steps)
+      steps = last
+      const memory = event.plots.find((plot) => plot.id === "memory")
+      if (steps < 100 || memory === undefined || memory.x.length < 2) continue
+      expect(memory.series[0]!.values.every((megabytes) => megabytes! > 20 && megabytes! < 2_000)).toBe(true)
+      break
+    }
+    // each line once
+    expect(new Set(lines).size).toBe(lines.length)
+    expect(lines[0]).toStartWith("long: ")
+  }
+
+  test("are watched, go on when the studio ends, and are found again", async () => {
+    const { id } = await studio.call("start", { name: "long", plan: plan(ENDLESS) })
+    await watched(id)
+    const { id: queued } = await studio.call("start", { name: "queued", plan: plan(5) })
+    const pid = pidOf(id)
+    const { url } = studio
+    expect(await studio.stop()).toBe(0)
+    expect(studio.said()).toContain(`${id} goes on`)
+    expect(isAlive(pid)).toBe(true)
+    studio = await openStudio({ folder: w.directory })
+    // the token stayed, so that an open page goes on
+    expect(new URL(studio.url).search).toBe(new URL(url).search)
+    const found = await listed(id)
+    expect(found).toMatchObject({ state: "training" })
+    await until(id, ({ step }) => step > found!.step)
+    expect(await listed(queued)).toMatchObject({ state: "starting", note: `waits for ${id} to end` })
+    await studio.call("stop", { id })
+    expect((await reaches(id, "stopped")).note).toBeNull()
+    await reaches(queued, "finished")
+  })
+
+  test("of the command line are listed, and wait for no one", async () => {
+    const child = Bun.spawn(
+      [process.execPath, cli, "train", w.write("outside.json", plan(ENDLESS)), "--out", "runs/outside", ...onWasm],
+      {
+        cwd: w.directory,
+        stdio: ["ignore", "ignore", "ignore"]
+      }
+    )
+    try {
+      while ((await listed("runs/outside"))?.state !== "training") await Bun.sleep(50)
+      const { id } = await studio.call("start", { name: "after", plan: plan(5) })
+      expect(await listed(id)).toMatchObject({ state: "starting", note: "waits for runs/outside to end" })
+      // unless it is told to begin
+      await studio.call("resume", { id, now: true })
+      await reaches(id, "finished")
+      await studio.call("stop", { id: "runs/outside" })
+      await reaches("runs/outside", "stopped")
+      expect(await child.exited).toBe(130)
+    } finally {
+      child.kill("SIGKILL")
+    }
+  })
+})
+
+describe("the studio", () => {
+  test("asks a new engine where the last one has ended", async () => {
+    const engines = () =>
+      readdirSync("/proc").filter((pid) => {
+        if (!/^\d+$/.test(pid)) return false
+        try {
+          const isStudio = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes("studio")
+          const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+          return isStudio && Number(parent) === studio.pid
+        } catch {
+          return false
+        }
+      })
+    const device = await studio.call("device", {})
+    if (process.platform !== "linux") return
+    const [first, ...others] = engines()
+    expect(others).toEqual([])
+    process.kill(Number(first), "SIGKILL")
+    while (engines().length > 0) await Bun.sleep(20)
+    // a question that meets its end is told so
+    const again = await studio.call("device", {}).catch(() => studio.call("device", {}))
+    expect(again).toBe(device)
+    expect(engines()).not.toEqual([first!])
+  })
+
+  test("is one for a folder, and says where another is", async () => {
+    const second = await run([process.execPath, cli, "studio", "--port", "0"], { cwd: w.directory })
+    expect(second.code).toBe(1)
+    expect(second.stderr).toContain(`a studio of this folder is open already at ${studio.origin}; use that one`)
+    expect(w.read(".studio/address").trim()).toBe(studio.url)
+  })
+
+  test("says what to do where its port is taken", async () => {
+    const other = mkdtempSync(join(tmpdir(), "studio-"))
+    const second = await run([process.execPath, cli, "studio", "--port", new URL(studio.url).port], { cwd: other })
+    rmSync(other, { recursive: true })
+    expect(second.code).toBe(1)
+    expect(second.stderr).toMatch(
+      /cannot listen on 127\.0\.0\.1:\d+: .*; name another port with --port N, or have a free one with --port 0/
+    )
   })
 })

@@ -74,16 +74,18 @@ export const serverHost: Host = {
   },
   store: async (files, done) => {
     const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
+    // which files belong together
+    const drop = [...crypto.getRandomValues(new Uint8Array(16))]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join("")
     let sent = 0
-    let place = ""
     for (const { path, file } of files) {
-      const response = await ask(`/store/${each(path)}`, { method: "PUT", body: file })
-      const { source } = (await response.json()) as { readonly source: string }
-      place = files.length === 1 ? source : source.slice(0, source.length - path.length) + path.split("/")[0]!
+      await ask(`/store/${each(path)}?drop=${drop}`, { method: "PUT", body: file })
       sent += file.size
       done(bytes === 0 ? 1 : sent / bytes)
     }
-    return place
+    const { source } = (await (await post(`/store?drop=${drop}`, {})).json()) as { readonly source: string }
+    return source
   },
   urlOf: async (id, path) => `/files/${each(id)}/${each(path)}`
 }

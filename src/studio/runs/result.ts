@@ -16,7 +16,7 @@ type Files = FileSystem.FileSystem | Path.Path
 const MOST_FILES = 500
 
 /** The regular files of a run's folder, with paths relative to it; no links are followed. */
-export const filesOf = (id: string): Effect.Effect<ReadonlyArray<FileOfRun>, never, Files> =>
+export const filesOf = (id: string, most = MOST_FILES): Effect.Effect<ReadonlyArray<FileOfRun>, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -25,7 +25,7 @@ export const filesOf = (id: string): Effect.Effect<ReadonlyArray<FileOfRun>, nev
       Effect.gen(function* () {
         const names = yield* fs.readDirectory(path.join(id, folder)).pipe(Effect.orElseSucceed(() => []))
         for (const name of names.toSorted()) {
-          if (found.length >= MOST_FILES) return
+          if (found.length >= most) return
           const own = folder === "" ? name : `${folder}/${name}`
           const info = yield* Effect.option(fs.lstat(path.join(id, own)))
           if (info._tag === "None") continue

@@ -35,6 +35,9 @@ export interface Life {
   readonly plan: string | null
 }
 
+/** Whether no one works on a run. */
+export const isOver = (state: RunState): boolean => state === "finished" || state === "failed" || state === "stopped"
+
 /** A run of which no one knows more than its folder says. */
 export const unattended: Life = {
   state: "ended",

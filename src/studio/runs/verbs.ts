@@ -1,9 +1,10 @@
 /** Runs over the studio's verbs: their list, each as it goes, and what is asked of them. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { isRecord } from "../../files/index.ts"
+import { checkFree } from "../../output/index.ts"
 import type { Handlers } from "../engine/handlers.ts"
 import type { RunEvent, RunSummary } from "../protocol/index.ts"
 import { curvesOf } from "./curves.ts"
@@ -11,7 +12,7 @@ import { growingFile } from "./growing-file.ts"
 import { nameOfRun, writePlan } from "./plan-files.ts"
 import { plotReader } from "./plots.ts"
 import { resultOf } from "./result.ts"
-import { runFolders, runReader } from "./summary.ts"
+import { isOver, runFolders, runReader } from "./summary.ts"
 import { RunRefused, type RunWriter } from "./writer.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -27,6 +28,7 @@ export interface Runs {
   readonly handlers: Partial<Handlers<Files>>
   /** Folders of runs, as the list names them. */
   readonly ids: Effect.Effect<ReadonlyArray<string>, never, Files>
+  readonly summary: (id: string) => Effect.Effect<RunSummary, never, Files>
 }
 
 export const runsOf = (writer: RunWriter): Runs => {
@@ -51,7 +53,6 @@ export const runsOf = (writer: RunWriter): Runs => {
       const [life] = yield* writer.lives([id])
       return yield* reader.summary(id, life!)
     })
-  const isOver = ({ state }: RunSummary) => state === "finished" || state === "failed" || state === "stopped"
 
   const freeFolder = (name: string) =>
     Effect.gen(function* () {
@@ -64,11 +65,26 @@ export const runsOf = (writer: RunWriter): Runs => {
       }
     })
 
+  /** The folder that a plan names itself. */
+  const namedFolder = (directory: string) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const id = path.relative(path.resolve("."), path.resolve(directory)).replaceAll(path.sep, "/")
+      if (id === "" || /^\.\.?(\/|$)/.test(id) || path.isAbsolute(id))
+        return yield* new RunRefused({
+          id: directory,
+          reason: "(output.directory) is not inside the folder that the studio was started in, where its runs are"
+        })
+      yield* checkFree(id)
+      return id
+    })
+
   /** What changed since the last look. */
   const follow = (id: string): Stream.Stream<RunEvent, never, Files> => {
     const log = growingFile(writer.logOf(id), LOG_BYTES)
     let said = ""
     let drawn: unknown
+    let drawnMemory: unknown
     let drawnAt = 0
     const look = Effect.gen(function* () {
       const news: Array<RunEvent> = []
@@ -78,14 +94,16 @@ export const runsOf = (writer: RunWriter): Runs => {
       said = text
       const { lines } = yield* log.more
       if (lines.length > 0) news.push({ kind: "log", lines })
-      const over = isOver(summary)
+      const over = isOver(summary.state)
       if (over || performance.now() - drawnAt >= PLOTS) {
         const now = yield* plots(id, !over)
-        if (now !== drawn) {
-          news.push({ kind: "plots", plots: now })
+        const memory = writer.memoryOf?.(id)
+        if (now !== drawn || memory !== drawnMemory) {
+          news.push({ kind: "plots", plots: memory === undefined ? now : [...now, memory] })
           drawnAt = performance.now()
         }
         drawn = now
+        drawnMemory = memory
       }
       return news
     })
@@ -102,10 +120,9 @@ export const runsOf = (writer: RunWriter): Runs => {
         Effect.gen(function* () {
           const own = nameOfRun(name)
           const { output } = plan
-          const directory =
-            isRecord(output) && typeof output["directory"] === "string" ? output["directory"] : undefined
+          const directory = isRecord(output) ? output["directory"] : undefined
+          const id = typeof directory === "string" ? yield* namedFolder(directory) : yield* freeFolder(own)
           const file = yield* writePlan(own, plan)
-          const id = directory ?? (yield* freeFolder(own))
           yield* writer.start({ id, plan: file, now })
           return { id }
         }),
@@ -135,5 +152,5 @@ export const runsOf = (writer: RunWriter): Runs => {
       run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
     }
   }
-  return { handlers, ids }
+  return { handlers, ids, summary: summaryOf }
 }

@@ -4,6 +4,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { FileError } from "../../files/index.ts"
+import type { Plot } from "../protocol/index.ts"
 import type { Life } from "./summary.ts"
 
 /** What was asked of a run cannot be done with it. */
@@ -34,4 +35,6 @@ export interface RunWriter {
   readonly stop: (id: string) => Effect.Effect<void, RunRefused | FileError, Files>
   /** The file with what a run says as it goes. */
   readonly logOf: (id: string) => string
+  /** A plot of the memory that is held for a run; absent where that is not known. The same value until there is more. */
+  readonly memoryOf?: (id: string) => Plot | undefined
 }

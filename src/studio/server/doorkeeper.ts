@@ -26,10 +26,12 @@ export const doorkeeper = (token: string, port: () => number): Doorkeeper => {
       .split(/; */)
       .find((part) => part.startsWith(`${name()}=`))
       ?.slice(name().length + 1)
-  /** Pages of elsewhere may not even ask, whatever the browser sends with it. */
+  /** Pages of elsewhere may not even ask, whatever the browser sends with it. Programs, which say nothing, have no cookies that are not theirs. */
   const isForeign = (request: Request) => {
     const site = request.headers.get("sec-fetch-site")
-    return site !== null && site !== "same-origin" && site !== "none"
+    if (site !== null && site !== "same-origin" && site !== "none") return true
+    const origin = request.headers.get("origin")
+    return origin !== null && URL.parse(origin)?.host !== request.headers.get("host")
   }
   return {
     stops: (request, url) => {

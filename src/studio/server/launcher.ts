@@ -10,7 +10,8 @@ import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, isGone, ownerIn, ownerOf, readTextFile } from "../../files/index.ts"
-import { type Life, RunRefused, type RunWriter, seenFiles } from "../runs/index.ts"
+import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
+import { memoryLog } from "./memory.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
 
 /** How the command line is started again, without its verb. */
@@ -24,10 +25,12 @@ type Files = FileSystem.FileSystem | Path.Path
 
 export interface Launcher extends RunWriter {
   readonly records: RunRecords
-  /** Gives the run that waited longest its turn, where nothing trains. `ids`: of all runs. */
-  readonly turn: (ids: ReadonlyArray<string>) => Effect.Effect<void, FileError, Files>
-  /** The process that writes a run; undefined: there is none, or it is of another machine. */
-  readonly pidOf: (id: string) => Effect.Effect<number | undefined, never, Files>
+  /** Gives the run that waited longest its turn, where nothing trains. */
+  readonly turn: Effect.Effect<void, FileError, Files>
+  /** Runs that a process works on. */
+  readonly underWay: Effect.Effect<ReadonlyArray<string>, never, Files>
+  /** Looks at the memory of the runs that were started here and are under way. `stepOf`: how many steps one has taken. */
+  readonly look: (stepOf: (id: string) => Effect.Effect<number, never, Files>) => Effect.Effect<void, never, Files>
 }
 
 /** A lock has less. */
@@ -66,6 +69,7 @@ export const openLauncher = (
 ): Effect.Effect<Launcher, FileError, Files> =>
   Effect.gen(function* () {
     const records = yield* openRecords
+    const memory = memoryLog()
     const context = yield* Effect.context<Files>()
     const run = Effect.runPromiseWith(context)
     const textOf = (file: string, most?: number) => readTextFile(file, most).pipe(Effect.orElseSucceed(() => ""))
@@ -92,15 +96,14 @@ export const openLauncher = (
       })
 
     /** Runs that are under way, of the studio and of the command line. */
-    const underWay = (ids: ReadonlyArray<string>) =>
-      Effect.gen(function* () {
-        const busy: Array<string> = []
-        for (const id of new Set([...ids, ...records.all().map((record) => record.id)])) {
-          if ((yield* livingProcess(records.get(id))) !== undefined || (yield* livingLock(id)) !== undefined)
-            busy.push(id)
-        }
-        return busy
-      })
+    const underWay: Launcher["underWay"] = Effect.gen(function* () {
+      const busy: Array<string> = []
+      for (const id of new Set([...(yield* runFolders()), ...records.all().map((record) => record.id)])) {
+        if ((yield* livingProcess(records.get(id))) !== undefined || (yield* livingLock(id)) !== undefined)
+          busy.push(id)
+      }
+      return busy
+    })
 
     const launch = (record: RunRecord) =>
       Effect.gen(function* () {
@@ -130,19 +133,18 @@ export const openLauncher = (
         yield* records.put({ ...fresh, ...owner, waits: false, stopping: false })
       })
 
-    const turn: Launcher["turn"] = (ids) =>
-      Effect.gen(function* () {
-        const next = records
-          .all()
-          .filter(({ waits }) => waits)
-          .toSorted((a, b) => a.startedAt - b.startedAt)[0]
-        if (next === undefined || (yield* underWay(ids)).length > 0) return
-        yield* launch(next)
-      })
+    const turn: Launcher["turn"] = Effect.gen(function* () {
+      const next = records
+        .all()
+        .filter(({ waits }) => waits)
+        .toSorted((a, b) => a.startedAt - b.startedAt)[0]
+      if (next === undefined || (yield* underWay).length > 0) return
+      yield* launch(next)
+    })
 
     const begin = (record: RunRecord, now: boolean) =>
       Effect.gen(function* () {
-        if (now || (yield* underWay([])).length === 0) return yield* launch(record)
+        if (now || (yield* underWay).length === 0) return yield* launch(record)
         yield* records.put({ ...record, waits: true })
       })
 
@@ -183,7 +185,7 @@ export const openLauncher = (
 
     const lives: Launcher["lives"] = (ids) =>
       Effect.gen(function* () {
-        const busy = records.all().some(({ waits }) => waits) ? yield* underWay(ids) : []
+        const busy = records.all().some(({ waits }) => waits) ? yield* underWay : []
         return yield* Effect.forEach(ids, (id) => lifeOf(id, busy), { concurrency: 16 })
       })
 
@@ -193,6 +195,7 @@ export const openLauncher = (
       logOf,
       lives,
       turn,
+      underWay,
       start: ({ id, plan, now }) =>
         begin({ id, plan, startedAt: Date.now(), waits: false, resumes: false, stopping: false }, now),
       resume: (id, now) =>
@@ -227,9 +230,13 @@ export const openLauncher = (
           })
           yield* records.change(id, { stopping: true })
         }),
-      pidOf: (id) =>
+      memoryOf: memory.plot,
+      look: (stepOf) =>
         Effect.gen(function* () {
-          return ((yield* livingProcess(records.get(id))) ?? (yield* livingLock(id)))?.pid
+          for (const record of records.all()) {
+            const owner = yield* livingProcess(record)
+            if (owner !== undefined) yield* memory.look(record.id, owner.pid, yield* stepOf(record.id))
+          }
         })
     } satisfies Launcher
   })

@@ -4,16 +4,23 @@
  *   GET  /…                     the page's own files
  *   POST /call/VERB             a call: its input as JSON, its answer as JSON; a problem with status 400
  *   POST /watch/VERB            a watch: its events as server-sent ones, `event: problem` or `event: end` at last
- *   PUT  /store/PATH            bytes of a file that was dropped
- *   GET  /files/RUN/…/FILE      a file of a run, an export or a study
+ *   PUT  /store/PATH            bytes of a file that was dropped, POST /store for the end of a drop (store.ts)
+ *   GET  /files/RUN/…/FILE      a file of a run, an export or a study; `?download` to save it, `?zip` for a folder
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { answer, events, type Handlers, problemIn, VerbRefused } from "../engine/index.ts"
+import { answer, events, type Handlers, problemIn } from "../engine/index.ts"
 import type { Problem } from "../protocol/index.ts"
+import { jsonOf, RequestRefused } from "./body.ts"
 import type { Doorkeeper } from "./doorkeeper.ts"
 import type { EngineClient } from "./engine-client.ts"
+import { segmentsOf } from "./segments.ts"
+import type { Store } from "./store.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
 
 export interface Routes<R> {
   readonly door: Doorkeeper
@@ -22,9 +29,8 @@ export interface Routes<R> {
   readonly engine: EngineClient
   /** a file of the page; undefined: there is none of this name */
   readonly page: (path: string) => Effect.Effect<Response | undefined>
-  /** takes the bytes of a file, and says where a plan finds it; what is wrong is a response too */
-  readonly store: (path: string, request: Request) => Effect.Effect<Response, never, R>
-  readonly file: (path: string) => Effect.Effect<Response, never, R>
+  readonly store: Store
+  readonly file: (path: string, search: URLSearchParams) => Effect.Effect<Response, never, R>
   readonly onBug: (text: string) => void
 }
 
@@ -34,39 +40,48 @@ const problemResponse = (problem: Problem) => json(problem, 400)
 
 const notFound = () => new Response("there is nothing of this name here\n", { status: 404 })
 
-/** The body of a call. Plans and texts are small; a file goes to /store. */
-const bodyOf = (request: Request) =>
-  Effect.tryPromise({
-    try: (): Promise<unknown> => request.json(),
-    catch: () => new VerbRefused({ verb: new URL(request.url).pathname, reason: "expected JSON" })
-  })
-
 const KEEP_ALIVE = 15_000 // milliseconds
 const encoder = new TextEncoder()
 
-/** Events as they come. A comment now and then keeps the connection, and tells the server of readers that are gone. */
+/**
+ * Events as they come, no faster than they are read. A comment now and then keeps the connection, and tells the server of readers that are
+ * gone.
+ */
 const eventResponse = (
   all: Stream.Stream<unknown, Problem>,
   run: (effect: Effect.Effect<void>, signal: AbortSignal) => Promise<unknown>
 ): Response => {
   const stop = new AbortController()
+  let wanted = () => {}
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => {
-      const write = (text: string) => {
+      const isWanted = () => (controller.desiredSize ?? 0) > 0
+      const put = (text: string) => {
         if (!stop.signal.aborted) controller.enqueue(encoder.encode(text))
       }
-      const beat = setInterval(() => write(":\n\n"), KEEP_ALIVE)
-      const each = Stream.runForEach(all, (event) => Effect.sync(() => write(`data: ${JSON.stringify(event)}\n\n`)))
+      const write = (text: string) =>
+        Effect.promise(async () => {
+          put(text)
+          if (!stop.signal.aborted && !isWanted()) await new Promise<void>((resolve) => (wanted = resolve))
+        })
+      const beat = setInterval(() => {
+        if (isWanted()) put(":\n\n")
+      }, KEEP_ALIVE)
+      const each = Stream.runForEach(all, (event) => write(`data: ${JSON.stringify(event)}\n\n`))
       const ended = each.pipe(
-        Effect.andThen(Effect.sync(() => write("event: end\ndata: null\n\n"))),
-        Effect.catch((problem) => Effect.sync(() => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`)))
+        Effect.andThen(write("event: end\ndata: null\n\n")),
+        Effect.catch((problem) => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`))
       )
       run(ended, stop.signal).finally(() => {
         clearInterval(beat)
         if (!stop.signal.aborted) controller.close()
       })
     },
-    cancel: () => stop.abort()
+    pull: () => wanted(),
+    cancel: () => {
+      stop.abort()
+      wanted()
+    }
   })
   return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } })
 }
@@ -85,45 +100,63 @@ const guarded = (response: Response): Response => {
 /** The handler of requests. */
 export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: Routes<R>) =>
   Effect.gen(function* () {
-    const context = yield* Effect.context<R>()
+    const context = yield* Effect.context<R | Files>()
     const runPromise = Effect.runPromiseExitWith(context)
     const onCause = (cause: unknown) => onBug(String(cause))
 
     const call = (verb: string, request: Request) =>
       Effect.gen(function* () {
-        const input = yield* bodyOf(request)
+        const input = yield* jsonOf(request)
         const own = Object.hasOwn(handlers.calls, verb)
         return json(yield* own ? answer(handlers, verb, input) : engine.call(verb, input))
       })
     const watch = (verb: string, request: Request) =>
       Effect.gen(function* () {
-        const input = yield* bodyOf(request)
+        const input = yield* jsonOf(request)
         const own = Object.hasOwn(handlers.watches, verb)
         const all = own ? events(handlers, verb, input) : engine.watch(verb, input)
         const told = Stream.mapError(all, (error): Problem => {
           return { tag: error._tag, message: error.message }
         })
         return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
-          Effect.runPromise(effect, { signal }).catch(onCause)
+          Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))
         )
       })
-    const routed = (request: Request, url: URL): Effect.Effect<Response, { _tag: string; message: string }, R> => {
-      const [, first = "", rest = ""] = /^\/(\w+)\/(.+)$/.exec(decodeURI(url.pathname)) ?? []
+    const put = (path: string, url: URL, request: Request) =>
+      Effect.as(store.put(path, url.searchParams.get("drop"), request), json(null))
+    const finish = (url: URL, request: Request) =>
+      Effect.gen(function* () {
+        yield* jsonOf(request)
+        return json({ source: yield* store.finish(url.searchParams.get("drop")) })
+      })
+    const routed = (
+      request: Request,
+      url: URL
+    ): Effect.Effect<Response, { _tag: string; message: string }, R | Files> => {
+      const [, first = "", rest = ""] = /^\/(\w+)(?:\/(.+))?$/.exec(url.pathname) ?? []
       const asked = `${request.method} ${first}`
       if (asked === "POST call") return call(rest, request)
       if (asked === "POST watch") return watch(rest, request)
-      if (asked === "PUT store") return store(rest, request)
-      if (asked === "GET files") return file(rest)
+      if (asked === "POST store") return finish(url, request)
+      if (asked === "PUT store") return put(rest, url, request)
+      if (asked === "GET files") return file(rest, url.searchParams)
       if (request.method !== "GET") return Effect.succeed(notFound())
-      const path = url.pathname === "/" ? "index.html" : decodeURI(url.pathname).slice(1)
-      return Effect.map(page(path), (found) => found ?? notFound())
+      const path = url.pathname === "/" ? ["index.html"] : segmentsOf(url.pathname.slice(1))
+      return path === undefined
+        ? Effect.succeed(notFound())
+        : Effect.map(page(path.join("/")), (found) => found ?? notFound())
     }
     return async (request: Request): Promise<Response> => {
       const url = new URL(request.url)
       const stopped = door.stops(request, url)
       if (stopped !== undefined) return guarded(stopped)
       const exit = await runPromise(
-        Effect.suspend(() => routed(request, url)),
+        Effect.suspend(() => routed(request, url)).pipe(
+          Effect.catchIf(
+            (error) => error instanceof RequestRefused,
+            ({ _tag, message, status }) => Effect.succeed(json({ tag: _tag, message }, status))
+          )
+        ),
         { signal: request.signal }
       )
       if (Exit.isSuccess(exit)) return guarded(exit.value)

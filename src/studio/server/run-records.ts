@@ -8,9 +8,8 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
+import { OWN_FOLDER } from "./own-folder.ts"
 
-/** The studio's own folder, in the working directory. */
-export const OWN_FOLDER = ".studio"
 const RECORDS = `${OWN_FOLDER}/runs`
 
 export const RunRecord = Schema.Struct({

@@ -1,7 +1,7 @@
 /** The studio's server, from its parts: a socket, the doorkeeper, what it answers itself, the engine, and the page's files. */
 
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -13,8 +13,11 @@ import { runsOf } from "../runs/index.ts"
 import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient } from "./engine-client.ts"
 import { type OwnCommand, openLauncher } from "./launcher.ts"
+import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
 import { pageFiles } from "./page-files.ts"
 import { routes } from "./routes.ts"
+import { servedFiles } from "./served-files.ts"
+import { openStore } from "./store.ts"
 
 export type ServerNeeds = FileSystem.FileSystem | Path.Path
 
@@ -22,7 +25,6 @@ export interface StudioOptions {
   readonly host: string
   /** 0: one that is free */
   readonly port: number
-  readonly token: string
   /** of the built page */
   readonly page: string
   readonly engine: EngineCommand
@@ -37,6 +39,8 @@ export interface StudioOptions {
 export interface Studio {
   /** with the token: to be opened in a browser */
   readonly url: string
+  /** folders of the runs that are under way */
+  readonly underWay: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds>
 }
 
 const aboutHandlers: Partial<Handlers<ServerNeeds>> = {
@@ -48,41 +52,61 @@ const aboutHandlers: Partial<Handlers<ServerNeeds>> = {
 
 /** Those that wait get their turn within this time after another has ended. */
 const TURNS = "1 second"
+const SWEEPS = "1 minute"
+
+/** Whose folders are shown besides those of runs: exports and studies. */
+const SHOWN = ["exports", "compare"]
+
+const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds>) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const others = yield* Effect.forEach(SHOWN, (top) =>
+      fs.readDirectory(top).pipe(
+        Effect.map((names) => names.map((name) => `${top}/${name}`)),
+        Effect.orElseSucceed((): ReadonlyArray<string> => [])
+      )
+    )
+    return [...(yield* runs), ...others.flat()]
+  })
 
 /** Serves until the scope ends. */
 export const openStudio = ({
   host,
   port,
-  token,
   page,
   engine,
   program,
   flags,
   say
-}: StudioOptions): Effect.Effect<Studio, ListenError | FileError, ServerNeeds | Scope.Scope> =>
+}: StudioOptions): Effect.Effect<Studio, ListenError | StudioOpen | FileError, ServerNeeds | Scope.Scope> =>
   Effect.gen(function* () {
+    const { token, announce } = yield* openOwnFolder
     let own = port
     const door = doorkeeper(token, () => own)
     const client = yield* engineClient(engine, say)
     const launcher = yield* openLauncher(program, flags)
     const runs = runsOf(launcher)
-    yield* runs.ids.pipe(
-      Effect.flatMap(launcher.turn),
+    yield* launcher.turn.pipe(
+      Effect.andThen(launcher.look((id) => Effect.map(runs.summary(id), ({ step }) => step))),
       Effect.catch(({ message }) => Effect.sync(() => say(message))),
       Effect.repeat(Schedule.spaced(TURNS)),
       Effect.forkScoped
     )
-    const none = () => Effect.succeed(new Response("not yet\n", { status: 404 }))
+    const store = openStore()
+    yield* store.clear
+    yield* store.sweep.pipe(Effect.repeat(Schedule.spaced(SWEEPS)), Effect.forkScoped)
     const fetch = yield* routes({
       door,
       handlers: handlersOf(aboutHandlers, runs.handlers),
       engine: client,
       page: yield* pageFiles(page),
-      store: none,
-      file: none,
+      store,
+      file: servedFiles(foldersOf(runs.ids)),
       onBug: say
     })
-    const listening = yield* listen(fetch, { host, port, isDraining: () => false })
+    const listening = yield* listen(fetch, { host, port, isDraining: () => false, bodySeconds: 0 })
     own = listening.port
-    return { url: `${listening.url}/?token=${token}` }
+    const url = `${listening.url}/?token=${token}`
+    yield* announce(url)
+    return { url, underWay: launcher.underWay }
   })

@@ -1,0 +1,141 @@
+/**
+ * Files of runs, exports and studies, to be shown or saved: regular files inside those folders, by no link. A page among them, such as
+ * report.html, may have come from elsewhere with its folder: it is shown in an origin of its own, and loads nothing.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import { crc32 } from "../../images/index.ts"
+import { filesOf } from "../runs/index.ts"
+import { segmentsOf } from "./segments.ts"
+import { LARGEST, MOST_ZIPPED, type ZippedFile, zipEnd, zipHeader, zipSize } from "./zip.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** Pages draw by scripts and styles of their own, in a sandbox: no cookie, no request, no form. */
+const PAGE_POLICY =
+  "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+const TEXT = "text/plain; charset=utf-8"
+
+/** What a browser shows; everything else is saved. */
+const shown: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".json": TEXT,
+  ".jsonl": TEXT,
+  ".md": TEXT,
+  ".txt": TEXT,
+  ".csv": TEXT,
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".webp": "image/webp"
+}
+
+const absent = () => new Response("there is nothing of this name here\n", { status: 404 })
+
+/** RFC 6266, with the name of RFC 5987 for what is not ASCII. */
+const attachment = (name: string): string =>
+  `attachment; filename="${name.replace(/[^\w. -]/g, "_")}"; filename*=UTF-8''${encodeURIComponent(name).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`)}`
+
+interface Found {
+  /** on the disk */
+  readonly file: string
+  readonly type: "File" | "Directory"
+  readonly bytes: number
+}
+
+/** What `segments` name below a folder, if no link is on the way. */
+const found = (folder: string, segments: ReadonlyArray<string>): Effect.Effect<Found | undefined, never, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    let file = folder
+    let type = "Directory"
+    let bytes = 0
+    for (const segment of segments) {
+      if (type !== "Directory") return undefined
+      file = `${file}/${segment}`
+      const info = yield* fs.lstat(file)
+      type = info.type
+      bytes = Number(info.size)
+    }
+    return type === "File" || type === "Directory" ? ({ file, type, bytes } as const) : undefined
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+/** As many as were announced: the files of a run that is under way grow. */
+const piecesOf = (file: string, bytes: number) =>
+  Stream.unwrap(
+    Effect.map(FileSystem.FileSystem, (fs) => fs.stream(file, { chunkSize: 256 * 1024, bytesToRead: bytes }))
+  )
+
+const sumOf = (file: string, bytes: number) =>
+  Stream.runFold(
+    piecesOf(file, bytes),
+    () => 0,
+    (sum, piece) => crc32(piece, 0, piece.length, sum)
+  )
+
+/** A folder as one file. */
+const zipped = (folder: string, name: string) =>
+  Effect.gen(function* () {
+    const listed = (yield* filesOf(folder, MOST_ZIPPED + 1)).map(({ path, bytes }) => ({
+      name: `${name}/${path}`,
+      path,
+      bytes
+    }))
+    const size = zipSize(listed)
+    if (size > LARGEST || listed.length > MOST_ZIPPED)
+      return new Response("this folder has more than a ZIP file can: copy it from the disk\n", { status: 413 })
+    const files = yield* Effect.forEach(
+      listed,
+      (file): Effect.Effect<ZippedFile & { path: string }, never, FileSystem.FileSystem> =>
+        Effect.map(
+          Effect.orElseSucceed(sumOf(`${folder}/${file.path}`, file.bytes), () => 0),
+          (sum) => ({ ...file, sum })
+        )
+    )
+    const parts = Stream.fromIterable(files).pipe(
+      Stream.flatMap((file) =>
+        Stream.concat(Stream.make(zipHeader(file)), piecesOf(`${folder}/${file.path}`, file.bytes))
+      ),
+      Stream.concat(Stream.suspend(() => Stream.make(zipEnd(files))))
+    )
+    const headers = {
+      "content-type": "application/zip",
+      "content-length": `${size}`,
+      "content-disposition": attachment(`${name}.zip`),
+      "cache-control": "no-store"
+    }
+    return new Response(yield* Stream.toReadableStreamEffect(parts), { headers })
+  })
+
+/** `folders`: those that may be looked into, relative to the working directory. */
+export const servedFiles =
+  (folders: Effect.Effect<ReadonlyArray<string>, never, Files>) =>
+  (path: string, search: URLSearchParams): Effect.Effect<Response, never, Files> =>
+    Effect.gen(function* () {
+      const segments = segmentsOf(path)
+      if (segments === undefined) return absent()
+      const asked = `${segments.join("/")}/`
+      const [own] = (yield* folders)
+        .filter((folder) => asked.startsWith(`${folder}/`))
+        .toSorted((a, b) => b.length - a.length)
+      if (own === undefined) return absent()
+      const rest = segments.slice(own.split("/").length)
+      const one = yield* found(own, rest)
+      if (one === undefined) return absent()
+      const name = segments.at(-1)!
+      if (one.type === "Directory") return search.has("zip") ? yield* zipped(one.file, name) : absent()
+      const ending = /\.\w+$/.exec(name)?.[0]?.toLowerCase() ?? ""
+      const type = search.has("download") ? undefined : shown[ending]
+      const headers = new Headers({
+        "content-type": type ?? "application/octet-stream",
+        "content-length": `${one.bytes}`,
+        "cache-control": "no-store",
+        // whatever it is, it is no page of the studio
+        "content-security-policy": PAGE_POLICY
+      })
+      if (type === undefined) headers.set("content-disposition", attachment(name))
+      return new Response(yield* Stream.toReadableStreamEffect(piecesOf(one.file, one.bytes)), { headers })
+    })
