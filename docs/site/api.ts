@@ -59,7 +59,9 @@ for (const [option, value] of Object.entries({
   hideBreadcrumbs: true,
   hidePageTitle: false,
   sanitizeComments: true,
-  useHTMLAnchors: false,
+  // what has one name but for capitals (a schema and its value) is told apart as TypeDoc does it
+  useCustomAnchors: true,
+  anchorPrefix: "name-",
   parametersFormat: "table",
   interfacePropertiesFormat: "table",
   classPropertiesFormat: "table",
