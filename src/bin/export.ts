@@ -24,7 +24,7 @@ export const exportTo = ({ run, format, options, out, base, device, threads, jso
     Effect.provideService(Progress, terminalListener(screen))
   )
 
-const jsonOf = ({ lines: _, json, ...report }: ExportReport) => ({ ...report, ...json })
+const jsonOf = ({ json, ...report }: ExportReport) => ({ ...report, ...json })
 
 const exportText = ({ directory, files, lines }: ExportReport): string =>
   [`${directory}/`, ...sizeLines(files), ...lines].join("\n")

@@ -43,7 +43,7 @@ export const formats = [
   })
 ] as const satisfies ReadonlyArray<ExportFormat>
 
-type FormatName = (typeof formats)[number]["name"]
+export type FormatName = (typeof formats)[number]["name"]
 
 export const formatNames: ReadonlyArray<FormatName> = formats.map(({ name }) => name)
 

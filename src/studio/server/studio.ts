@@ -12,6 +12,7 @@ import { type Handlers, handlersOf } from "../engine/index.ts"
 import { runsOf } from "../runs/index.ts"
 import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient } from "./engine-client.ts"
+import { exportsOf } from "./exports.ts"
 import { type OwnCommand, openLauncher } from "./launcher.ts"
 import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
 import { pageFiles } from "./page-files.ts"
@@ -97,7 +98,7 @@ export const openStudio = ({
     yield* store.sweep.pipe(Effect.repeat(Schedule.spaced(SWEEPS)), Effect.forkScoped)
     const fetch = yield* routes({
       door,
-      handlers: handlersOf(aboutHandlers, runs.handlers),
+      handlers: handlersOf(aboutHandlers, runs.handlers, exportsOf(program, flags, runs.ids)),
       engine: client,
       page: yield* pageFiles(page),
       store,

@@ -1,0 +1,135 @@
+/** Ways out of a run, taken: `export RUN --format F` as a process, with what it says, and at last its files. */
+import { spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type FormatName, formatNamed, formatNames } from "../../exports/formats.ts"
+import { readTextFile } from "../../files/index.ts"
+import type { Handlers, Reported } from "../engine/index.ts"
+import type { ExportEvent, WatchInput } from "../protocol/index.ts"
+import { usesIn } from "../runs/index.ts"
+import { type OwnCommand, RunRefused } from "./launcher.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+type Asked = WatchInput<"export">
+
+/** A run that did not leave, in the words of the command. */
+export class NotExported extends Schema.TaggedError<NotExported>()("NotExported", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** What `export --json` says at last. */
+const Report = Schema.fromJsonString(
+  Schema.Struct({
+    files: Schema.Array(Schema.Struct({ name: Schema.String, bytes: Schema.Finite })),
+    lines: Schema.Array(Schema.String)
+  })
+)
+const Failure = Schema.fromJsonString(Schema.Struct({ ok: Schema.Literal(false), message: Schema.String }))
+
+const isFormat = (name: string): name is FormatName => formatNames.some((own) => own === name)
+
+/** The flags of a format's options; null: it has no such options. */
+const flagsOf = ({ format, options }: Asked): ReadonlyArray<string> | null => {
+  if (!isFormat(format)) return null
+  const own = formatNamed(format).options
+  const flags: Array<string> = ["--format", format]
+  for (const [name, values] of Object.entries(options)) {
+    const option = Object.hasOwn(own, name) ? own[name] : undefined
+    if (option === undefined || values.length === 0 || values.some((value) => !option.values.includes(value)))
+      return null
+    flags.push(`--${name}`, values.join(","))
+  }
+  return flags
+}
+
+/** "exports/reviews-1-onnx-1": the first that is free. */
+const freeFolder = (id: string, format: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const name = path.basename(id).replaceAll(/[^\w.-]+/g, "-")
+    for (let n = 1; ; n++) {
+      const folder = `exports/${name}-${format}-${n}`
+      if (!(yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => true)))) return folder
+    }
+  })
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly last: string
+}
+
+/** Runs the command to its end. Who leaves before stops it, and it leaves nothing. */
+const ran = ({ runtime, args, env }: OwnCommand, words: ReadonlyArray<string>, line: (text: string) => void) =>
+  Effect.callback<Ended>((resume) => {
+    const child = spawn(runtime, [...args, ...words], { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] })
+    let stdout = ""
+    let last = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text
+    })
+    createInterface({ input: child.stderr }).on("line", (text) => {
+      last = text
+      line(text)
+    })
+    child.on("error", ({ message }) => resume(Effect.succeed({ code: null, stdout, last: message })))
+    child.on("close", (code) => resume(Effect.succeed({ code, stdout, last })))
+    return Effect.sync(() => child.kill("SIGINT"))
+  })
+
+const exported = (
+  program: OwnCommand,
+  device: ReadonlyArray<string>,
+  asked: Asked,
+  tell: (event: ExportEvent) => void
+) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { id, format } = asked
+    const flags = flagsOf(asked)
+    if (flags === null) return yield* new RunRefused({ id, reason: `does not leave as ${format} with such options` })
+    const folder = yield* freeFolder(id, format)
+    const words = ["export", id, ...flags, "--out", folder, "--json", ...device]
+    const { code, stdout, last } = yield* ran(program, words, (text) => tell({ kind: "line", text }))
+    const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())
+    if (failure._tag === "Some") return yield* new NotExported({ reason: failure.value.message })
+    const report = Schema.decodeUnknownOption(Report)(stdout.trim())
+    if (code !== 0 || report._tag === "None")
+      return yield* new NotExported({
+        reason: last === "" ? "the command that exports ended before it was done" : last
+      })
+    const readme = yield* readTextFile(path.join(folder, "README.md")).pipe(Effect.orElseSucceed(() => ""))
+    const files = report.value.files.map(({ name, bytes }) => ({ path: name, bytes }))
+    tell({ kind: "done", exported: { folder, id: folder, files, lines: report.value.lines, uses: usesIn(readme) } })
+  })
+
+/** `device`: flags of it. `runs`: folders of runs, of which one leaves. */
+export const exportsOf = (
+  program: OwnCommand,
+  device: ReadonlyArray<string>,
+  runs: Effect.Effect<ReadonlyArray<string>, never, Files>
+): Partial<Handlers<Files>> => ({
+  watches: {
+    export: (asked) =>
+      Stream.callback<ExportEvent, Reported, Files>((queue) =>
+        Effect.gen(function* () {
+          const { id } = asked
+          if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+          yield* exported(program, device, asked, (event) => void Queue.offerUnsafe(queue, event))
+        }).pipe(
+          Effect.matchCauseEffect({
+            onSuccess: () => Queue.end(queue),
+            onFailure: (cause) => Queue.failCause(queue, cause)
+          })
+        )
+      )
+  }
+})
