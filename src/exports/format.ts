@@ -32,6 +32,8 @@ export type Chosen<Options extends FormatOptions> = {
 export interface ExportFormat<Options extends FormatOptions = FormatOptions> {
   /** what `--format` calls it, and the folder that is made in the run's unless `--out` names another */
   readonly name: string
+  /** for people: "ONNX" */
+  readonly title: string
   /** who reads it, for `--help`: a few words */
   readonly summary: string
   readonly options: Options

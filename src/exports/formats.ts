@@ -5,6 +5,7 @@ import { ggufOptions } from "./gguf/options.ts"
 export const formats = [
   exportFormat({
     name: "onnx",
+    title: "ONNX",
     summary: "transformers.js and onnxruntime",
     options: {
       dtype: {
@@ -18,18 +19,21 @@ export const formats = [
   }),
   exportFormat({
     name: "gguf",
+    title: "GGUF",
     summary: "GGUF files, which llama.cpp and Ollama read",
     options: ggufOptions,
     writer: async () => (await import("./gguf/writer.ts")).ggufWriter
   }),
   exportFormat({
     name: "huggingface",
+    title: "Hugging Face folder",
     summary: "a Hugging Face folder, which transformers loads, as merge writes it",
     options: {},
     writer: async () => (await import("./merged.ts")).mergedWriter("huggingface")
   }),
   exportFormat({
     name: "layers-model",
+    title: "tf.LayersModel",
     summary: "a model.json, which tf.loadLayersModel reads, as merge writes it or in fewer bytes",
     options: {
       weights: {

@@ -74,12 +74,12 @@ interface TextPieces {
   readonly end: () => string
 }
 
-/** A token where it would stand next: by its text, or by its name where it has none. */
+/** A token where it would stand next: by its text, or by its name where it has none, or by its number where it has no name. */
 export const shownBy =
   (decode: CausalTokenizer["decode"], pieces: Pick<TextPieces, "with">) =>
   (token: LikelyToken): ShownToken => {
     const text = pieces.with(token.id)
-    return { ...token, text: text === "" ? decode([token.id], { special: true }) : text }
+    return { ...token, text: text || decode([token.id], { special: true }) || `#${token.id}` }
   }
 
 /**

@@ -21,6 +21,7 @@ const exitOf = (id: string, run: DescribedRun, format: ExportFormat) =>
     const obstacle = yield* writer.obstacle(run, usualOf(format))
     const exit: Exit = {
       name: format.name,
+      title: format.title,
       says: format.summary,
       options: Object.entries(format.options).map(([name, { summary, values, usual, several }]) => ({
         name,
@@ -53,6 +54,7 @@ const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
     const readme = yield* readTextFile(path.join(adapter, "README.md")).pipe(Effect.orElseSucceed(() => ""))
     const exit: Exit = {
       name: ADAPTER,
+      title: "The adapter itself",
       says:
         reader === null
           ? "what was trained alone, without the base model, for this package"

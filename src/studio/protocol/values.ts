@@ -292,7 +292,9 @@ export type WritingEvent =
 
 /** A way in which a finished run can leave. */
 export interface Exit {
+  /** as `export` takes it */
   readonly name: string
+  readonly title: string
   readonly says: string
   readonly options: ReadonlyArray<{
     readonly name: string

@@ -11,8 +11,8 @@ import { type FormatName, formatNamed, formatNames } from "../../exports/formats
 import { readTextFile } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
-import { usesIn } from "../runs/index.ts"
-import { type OwnCommand, RunRefused } from "./launcher.ts"
+import { RunRefused, usesIn } from "../runs/index.ts"
+import type { OwnCommand } from "./launcher.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 type Asked = WatchInput<"export">

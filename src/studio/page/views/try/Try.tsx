@@ -1,3 +1,34 @@
+import type { Askable } from "../../../protocol/index.ts"
+import { Loading } from "../../parts/loading.tsx"
+import { RunChoice } from "../../parts/run-choice.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useCall } from "../../use.ts"
 import type { ViewProps } from "../../view.ts"
+import { AskRows } from "./AskRows.tsx"
+import { Write } from "./Write.tsx"
+import "./try.css"
 
-export const Try = (_: ViewProps) => <p>…</p>
+const Asking = ({ id, askable }: { readonly id: string; readonly askable: Askable }) => {
+  switch (askable.kind) {
+    case "rows":
+      return <AskRows id={id} fields={askable.fields} examples={askable.examples} />
+    case "conversation":
+    case "writing":
+      return <Write id={id} isConversation={askable.kind === "conversation"} examples={askable.examples} />
+    case "nothing":
+      return <p>{askable.why}</p>
+  }
+}
+
+const OneRun = ({ id }: { readonly id: string }) => {
+  const { value, problem, again } = useCall("askable", { id })
+  if (problem !== undefined) return <Trouble problem={problem} again={again} />
+  if (value === undefined) return <Loading what="The model is loaded" />
+  return <Asking id={id} askable={value} />
+}
+
+export const Try = ({ place: [id] }: ViewProps) => (
+  <RunChoice view="try" id={id}>
+    {(chosen) => <OneRun key={chosen} id={chosen} />}
+  </RunChoice>
+)

@@ -1,0 +1,52 @@
+/** A finished run to choose: the newest where the address names none. */
+import type { ComponentChildren } from "preact"
+import { addressOf, goTo } from "../place.ts"
+import { useCall } from "../use.ts"
+import { Loading } from "./loading.tsx"
+import { Trouble } from "./trouble.tsx"
+
+interface RunChoiceProps {
+  /** the view's name in the address */
+  readonly view: string
+  /** of the address */
+  readonly id: string | undefined
+  /** what is shown of the run */
+  readonly children: (id: string) => ComponentChildren
+}
+
+export const RunChoice = ({ view, id, children }: RunChoiceProps) => {
+  const { value: runs, problem, again } = useCall("runs", {})
+  if (problem !== undefined) return <Trouble problem={problem} again={again} />
+  if (runs === undefined) return <Loading what="Runs" />
+  const finished = runs.filter(({ state }) => state === "finished")
+  const chosen = id ?? finished[0]?.id
+  if (chosen === undefined) {
+    return (
+      <div class="card">
+        <p>No run has finished yet. What a run has learned can be seen here as soon as one has.</p>
+        <p>
+          <a class="button" href={addressOf("new")}>
+            Start a run
+          </a>
+        </p>
+      </div>
+    )
+  }
+  const isKnown = finished.some((run) => run.id === chosen)
+  return (
+    <>
+      <div class="run-choice">
+        <label for="run-choice">Run</label>
+        <select id="run-choice" value={chosen} onChange={({ currentTarget }) => goTo(view, currentTarget.value)}>
+          {isKnown ? null : <option value={chosen}>{chosen}</option>}
+          {finished.map((run) => (
+            <option key={run.id} value={run.id}>
+              {run.name} — {run.says}
+            </option>
+          ))}
+        </select>
+      </div>
+      {children(chosen)}
+    </>
+  )
+}

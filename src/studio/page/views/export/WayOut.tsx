@@ -1,0 +1,148 @@
+/** A way out: its options, the export while it goes on, and what it left. */
+import { useEffect, useId, useRef, useState } from "preact/hooks"
+import type { Exit, Exported } from "../../../protocol/index.ts"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useStudio } from "../../use.ts"
+import { Left } from "./Left.tsx"
+
+type Option = Exit["options"][number]
+type Chosen = Readonly<Record<string, ReadonlyArray<string>>>
+
+interface ChoiceProps {
+  readonly option: Option
+  readonly chosen: ReadonlyArray<string>
+  readonly onChange: (values: ReadonlyArray<string>) => void
+}
+
+const One = ({ option, chosen, onChange }: ChoiceProps) => {
+  const id = useId()
+  return (
+    <div class="option">
+      <label for={id}>{option.name}</label>
+      <p class="quiet small" id={`${id}-says`}>
+        {option.says}
+      </p>
+      <select
+        id={id}
+        aria-describedby={`${id}-says`}
+        value={chosen[0]}
+        onChange={({ currentTarget }) => onChange([currentTarget.value])}
+      >
+        {option.values.map((value) => (
+          <option key={value} value={value}>
+            {value}
+          </option>
+        ))}
+      </select>
+    </div>
+  )
+}
+
+const Several = ({ option, chosen, onChange }: ChoiceProps) => (
+  <fieldset class="option">
+    <legend>{option.name}</legend>
+    <p class="quiet small">{option.says}</p>
+    <div class="values">
+      {option.values.map((value) => (
+        <label key={value} class="check">
+          <input
+            type="checkbox"
+            checked={chosen.includes(value)}
+            onChange={({ currentTarget }) =>
+              // in the order in which they are listed
+              onChange(option.values.filter((own) => (own === value ? currentTarget.checked : chosen.includes(own))))
+            }
+          />
+          {value}
+        </label>
+      ))}
+    </div>
+  </fieldset>
+)
+
+type Doing =
+  | { readonly state: "idle" }
+  | { readonly state: "goes"; readonly lines: ReadonlyArray<string> }
+  | { readonly state: "done"; readonly exported: Exported }
+  | { readonly state: "failed"; readonly message: string }
+
+interface WayOutProps {
+  readonly id: string
+  readonly exit: Exit
+  /** no other export is under way */
+  readonly isFree: boolean
+  readonly onBusy: (isBusy: boolean) => void
+}
+
+/** lines of its progress that stay in sight */
+const SEEN = 6
+
+export const WayOut = ({ id, exit, isFree, onBusy }: WayOutProps) => {
+  const { host } = useStudio()
+  const [chosen, setChosen] = useState<Chosen>(() =>
+    Object.fromEntries(exit.options.map(({ name, usual }) => [name, usual]))
+  )
+  const [doing, setDoing] = useState<Doing>({ state: "idle" })
+  const stop = useRef<(() => void) | undefined>(undefined)
+  useEffect(() => () => stop.current?.(), [])
+  const isWhole = Object.values(chosen).every((values) => values.length > 0)
+  const goes = doing.state === "goes"
+
+  const begin = () => {
+    setDoing({ state: "goes", lines: [] })
+    onBusy(true)
+    stop.current = host.watch(
+      "export",
+      { id, format: exit.name, options: chosen },
+      {
+        event: (event) =>
+          setDoing((now) => {
+            if (event.kind === "done") return { state: "done", exported: event.exported }
+            return now.state === "goes" ? { state: "goes", lines: [...now.lines, event.text].slice(-SEEN) } : now
+          }),
+        end: (problem) => {
+          onBusy(false)
+          if (problem !== undefined) setDoing({ state: "failed", message: problem.message })
+        }
+      }
+    )
+  }
+  const halt = () => {
+    stop.current?.()
+    onBusy(false)
+    setDoing({ state: "idle" })
+  }
+  return (
+    <>
+      {exit.options.map((option) => {
+        const Choice = option.several ? Several : One
+        return (
+          <Choice
+            key={option.name}
+            option={option}
+            chosen={chosen[option.name] ?? []}
+            onChange={(values) => setChosen({ ...chosen, [option.name]: values })}
+          />
+        )
+      })}
+      <p class="row">
+        {goes ? (
+          <button type="button" onClick={halt}>
+            Stop <span class="hidden">the export as {exit.title}</span>
+          </button>
+        ) : (
+          <button type="button" class="primary" disabled={!isWhole || !isFree} onClick={begin}>
+            Export <span class="hidden">as {exit.title}</span>
+          </button>
+        )}
+        {isWhole ? null : <span class="quiet small">Choose one of each at least.</span>}
+      </p>
+      <p role="status" class={goes ? "small" : "hidden"}>
+        {goes ? "It is exported …" : doing.state === "done" ? `Exported: ${doing.exported.folder}` : ""}
+      </p>
+      {goes && doing.lines.length > 0 ? <pre class="progress-lines">{doing.lines.join("\n")}</pre> : null}
+      {doing.state === "failed" ? <Trouble problem={doing} again={begin} /> : null}
+      {doing.state === "done" ? <Left left={doing.exported} /> : null}
+    </>
+  )
+}

@@ -1,0 +1,144 @@
+/** Rows asked: what is filled in, and the answers with the adapter beside those without. */
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { AnswerPair, FieldToFill } from "../../../protocol/index.ts"
+import type { HostError } from "../../host.ts"
+import { Trouble } from "../../parts/trouble.tsx"
+import { useStudio } from "../../use.ts"
+import { Answers } from "./Answers.tsx"
+import { Examples } from "./Examples.tsx"
+import { Field } from "./Field.tsx"
+import { percent } from "./numbers.ts"
+import type { Answered, Row } from "./rows.ts"
+
+/** answers that are kept in sight */
+const HISTORY = 10
+
+const spoken = ({ label, shares }: AnswerPair["trained"]): string => {
+  const share = shares.find(({ name }) => name === label)?.share
+  return share === undefined ? label : `${label}, ${percent(share)}`
+}
+
+const announcement = (answers: ReadonlyArray<AnswerPair>): string => {
+  const [only] = answers
+  if (answers.length !== 1 || only === undefined) return `${answers.length} answers`
+  const base = only.base === null ? "" : `; without the adapter: ${spoken(only.base)}`
+  return `${spoken(only.trained)}${base}`
+}
+
+const isEmpty = (row: Row, fields: ReadonlyArray<FieldToFill>) =>
+  fields.some(({ name }) => (row[name] ?? "").trim() === "")
+
+interface AskRowsProps {
+  readonly id: string
+  readonly fields: ReadonlyArray<FieldToFill>
+  readonly examples: ReadonlyArray<Row>
+}
+
+export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
+  const { host } = useStudio()
+  const [row, setRow] = useState<Row>({})
+  const [byLines, setByLines] = useState(false)
+  const [history, setHistory] = useState<ReadonlyArray<Answered>>([])
+  const [said, setSaid] = useState("")
+  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+  const [isBusy, setBusy] = useState(false)
+  const stop = useRef<AbortController | undefined>(undefined)
+  useEffect(() => () => stop.current?.abort(), [])
+
+  const only = fields.length === 1 && fields[0]!.type === "text" ? fields[0]!.name : undefined
+  const hasLines = only !== undefined && (row[only] ?? "").trim().includes("\n")
+  const ask = (rows: ReadonlyArray<Row>) => {
+    stop.current?.abort()
+    const own = new AbortController()
+    stop.current = own
+    setBusy(true)
+    setProblem(undefined)
+    setSaid("")
+    host.call("ask", { id, rows }, own.signal).then(
+      (answers) => {
+        setBusy(false)
+        setSaid(announcement(answers))
+        setHistory((last) => [{ number: (last[0]?.number ?? 0) + 1, rows, answers }, ...last].slice(0, HISTORY))
+      },
+      (failed: HostError) => {
+        if (own.signal.aborted) return
+        setBusy(false)
+        setProblem(failed)
+      }
+    )
+  }
+  const askForm = () => {
+    if (isEmpty(row, fields)) return
+    if (only === undefined || !(hasLines && byLines)) return ask([row])
+    const lines = row[only]!.split("\n").filter((line) => line.trim() !== "")
+    ask(lines.map((line) => ({ [only]: line })))
+  }
+  return (
+    <div class="asking">
+      <form
+        class="form"
+        onSubmit={(event) => {
+          event.preventDefault()
+          askForm()
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+            event.preventDefault()
+            askForm()
+          }
+        }}
+      >
+        <div class={fields.length > 4 ? "fields many" : "fields"}>
+          {fields.map((field) => (
+            <Field
+              key={field.name}
+              field={field}
+              value={row[field.name] ?? ""}
+              examples={examples}
+              onChange={(value) => setRow((last) => ({ ...last, [field.name]: value }))}
+            />
+          ))}
+        </div>
+        {hasLines ? (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={byLines}
+              onChange={({ currentTarget }) => setByLines(currentTarget.checked)}
+            />
+            Each line is a text of its own
+          </label>
+        ) : null}
+        <p class="row">
+          <button type="submit" class="primary" disabled={isBusy || isEmpty(row, fields)}>
+            Ask
+          </button>
+          <span class="quiet small">Ctrl+Enter asks, too.</span>
+        </p>
+        <Examples
+          fields={fields}
+          examples={examples}
+          onChoose={(example) => {
+            setRow(example)
+            ask([example])
+          }}
+        />
+      </form>
+      <section aria-label="Answers" class="answers">
+        <p class="hidden" role="status">
+          {said}
+        </p>
+        <Trouble problem={problem} />
+        {isBusy ? <p class="quiet">The model is asked …</p> : null}
+        {history.length === 0 && !isBusy && problem === undefined ? (
+          <p class="quiet">
+            Answers are shown here: what the run says, and what the same model says with its adapter switched off.
+          </p>
+        ) : null}
+        {history.map((one) => (
+          <Answers key={one.number} fields={fields} answered={one} />
+        ))}
+      </section>
+    </div>
+  )
+}

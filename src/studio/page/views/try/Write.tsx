@@ -1,0 +1,212 @@
+/** Conversations, and texts that are gone on with or written for others: both sides of the model, token by token as they come. */
+import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { useMedia } from "../../parts/media.ts"
+import { useStudio } from "../../use.ts"
+import { ReplyOf } from "./Reply.tsx"
+import { Settings, settingsOf, type Typed, usual } from "./Settings.tsx"
+import { ended, isOver, messagesOf, type Side, sideNames, type Turn, textOf, told } from "./talk.ts"
+
+const NARROW = "(max-width: 60rem)"
+const SHORT = 80 // characters
+
+const both: ReadonlyArray<Side> = ["trained", "base"]
+
+/** The side that is shown where there is no room for two. */
+const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (side: Side) => void }) => (
+  <fieldset class="tabs">
+    <legend class="hidden">Which answers are shown</legend>
+    {both.map((own) => (
+      <label key={own} class={own === side ? "tab chosen" : "tab"}>
+        <input type="radio" name="side" checked={own === side} onChange={() => onChoose(own)} />
+        {sideNames[own]}
+      </label>
+    ))}
+  </fieldset>
+)
+
+interface WriteProps {
+  readonly id: string
+  readonly isConversation: boolean
+  readonly examples: ReadonlyArray<string>
+}
+
+export const Write = ({ id, isConversation, examples }: WriteProps) => {
+  const { host } = useStudio()
+  const [text, setText] = useState("")
+  const [turns, setTurns] = useState<ReadonlyArray<Turn>>([])
+  const [typed, setTyped] = useState<Typed>(usual)
+  const [withBase, setWithBase] = useState(true)
+  const [withTokens, setWithTokens] = useState(false)
+  const [side, setSide] = useState<Side>("trained")
+  const [announced, setAnnounced] = useState("")
+  const isNarrow = useMedia(NARROW)
+  const stop = useRef<(() => void) | undefined>(undefined)
+  const input = useRef<HTMLTextAreaElement>(null)
+  const end = useRef<HTMLDivElement>(null)
+  const field = useId()
+  useEffect(() => () => stop.current?.(), [])
+
+  const last = turns.at(-1)
+  const isWriting = last !== undefined && both.some((own) => last.replies[own] && !isOver(last.replies[own]))
+  const how = settingsOf(typed)
+  const canAsk = !isWriting && how !== null && text.trim() !== ""
+
+  /** The sides of the newest turn, one after the other. */
+  const write = (before: ReadonlyArray<Turn>, said: string, sides: ReadonlyArray<Side>) => {
+    const [own, ...rest] = sides
+    if (own === undefined || how === null) return
+    const past = isConversation ? messagesOf(before, own) : []
+    stop.current = host.watch(
+      "write",
+      { id, ...how, sides: [own], messages: [...past, { role: "user", content: said }] },
+      {
+        event: (event) => setTurns((now) => told(now, event)),
+        end: (problem) => {
+          if (problem === undefined) return write(before, said, rest)
+          setTurns((now) => ended(now, "failed", problem.message))
+        }
+      }
+    )
+  }
+  const ask = (said: string) => {
+    const sides = withBase ? both : both.slice(0, 1)
+    const replies = Object.fromEntries(sides.map((own) => [own, { places: [], state: "waits" }])) as Turn["replies"]
+    setTurns([...turns, { said, replies }])
+    setText("")
+    setAnnounced("")
+    write(turns, said, sides)
+  }
+  const halt = () => {
+    stop.current?.()
+    setTurns((now) => ended(now, "stopped"))
+    input.current?.focus()
+  }
+  const restart = () => {
+    stop.current?.()
+    setTurns([])
+    setAnnounced("")
+    input.current?.focus()
+  }
+
+  // what is spoken: the finished answers, once
+  useEffect(() => {
+    if (last === undefined || isWriting) return
+    const parts = both.flatMap((own) => {
+      const reply = last.replies[own]
+      return reply === undefined ? [] : [`${sideNames[own]}: ${reply.problem ?? textOf(reply)}`]
+    })
+    setAnnounced(parts.join(". "))
+  }, [isWriting])
+  useEffect(() => {
+    if (turns.length > 0) end.current?.scrollIntoView({ block: "nearest" })
+  }, [turns.length])
+
+  const shown = isNarrow ? [side] : both
+  return (
+    <div class="writing">
+      <p class="hidden" role="status">
+        {announced}
+      </p>
+      <div class="row bar-of-talk">
+        {isNarrow ? <Tabs side={side} onChoose={setSide} /> : null}
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={withTokens}
+            onChange={({ currentTarget }) => setWithTokens(currentTarget.checked)}
+          />
+          Show probabilities
+        </label>
+        {turns.length === 0 ? null : (
+          <button type="button" class="plain" onClick={restart}>
+            Start over
+          </button>
+        )}
+      </div>
+      {turns.length === 0 ? (
+        <p class="quiet">
+          {isConversation
+            ? "Say something: the run answers with its adapter, and the same model without it beside. Each side remembers its own conversation."
+            : "Write a text: the run writes on with its adapter, and the same model without it beside."}
+        </p>
+      ) : null}
+      {turns.map((turn, i) => (
+        <article key={String(i)} class="turn" aria-label={`Turn ${i + 1}`}>
+          <p class="said">
+            <span class="hidden">You: </span>
+            {turn.said}
+          </p>
+          <div class={shown.length === 1 ? "sides one" : "sides"}>
+            {shown.map((own) => (
+              <ReplyOf key={own} side={own} reply={turn.replies[own]} withTokens={withTokens} />
+            ))}
+          </div>
+        </article>
+      ))}
+      <div ref={end} />
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (canAsk) ask(text)
+        }}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+            event.preventDefault()
+            if (canAsk) ask(text)
+          }
+        }}
+      >
+        <label for={field}>{isConversation ? "Your message" : "Your text"}</label>
+        <textarea
+          id={field}
+          ref={input}
+          rows={3}
+          value={text}
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+        />
+        <p class="row">
+          {isWriting ? (
+            <button type="button" class="primary" onClick={halt}>
+              Stop
+            </button>
+          ) : (
+            <button type="submit" class="primary" disabled={!canAsk}>
+              Ask
+            </button>
+          )}
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={withBase}
+              onChange={({ currentTarget }) => setWithBase(currentTarget.checked)}
+            />
+            Without the adapter, too
+          </label>
+          <span class="quiet small">Ctrl+Enter asks, too.</span>
+        </p>
+        {examples.length === 0 ? null : (
+          <fieldset class="examples">
+            <legend>From its own data</legend>
+            <div class="chips">
+              {examples.map((example, i) => (
+                <button
+                  key={String(i)}
+                  type="button"
+                  class="chip"
+                  disabled={isWriting || how === null}
+                  onClick={() => ask(example)}
+                >
+                  {example.length > SHORT ? `${example.slice(0, SHORT).trimEnd()}…` : example}
+                </button>
+              ))}
+            </div>
+          </fieldset>
+        )}
+        <details>
+          <summary>Settings</summary>
+          <Settings typed={typed} onChange={setTyped} />
+        </details>
+      </form>
+    </div>
+  )
+}

@@ -1,0 +1,44 @@
+/** Numbers that are grey values: pictures of them, and pictures as numbers. */
+
+/** The height and width of numbers that are one grey picture; null: they are none that anyone draws. */
+export const sidesOf = (shape: ReadonlyArray<number> | undefined): readonly [number, number] | null => {
+  const [height = 0, width = 0, channels = 1] = shape ?? []
+  const isPicture = shape !== undefined && shape.length >= 2 && shape.length <= 3 && channels === 1
+  return isPicture && height >= 4 && width >= 4 && height <= 128 && width <= 128 ? [height, width] : null
+}
+
+/** A JSON list, nested or flat; none where it is no list of numbers. */
+export const numbersIn = (text: string): ReadonlyArray<number> => {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    const flat = Array.isArray(parsed) ? (parsed.flat(Number.POSITIVE_INFINITY) as ReadonlyArray<unknown>) : []
+    return flat.every((one) => typeof one === "number") ? (flat as ReadonlyArray<number>) : []
+  } catch {
+    return []
+  }
+}
+
+/** What is white in rows: 255 of bytes, 1 of shares. */
+export const whiteOf = (rows: ReadonlyArray<ReadonlyArray<number>>): number => {
+  const most = rows.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0)
+  return most > 16 ? 255 : most > 1 ? 16 : 1
+}
+
+/** Draws numbers on a canvas of as many pixels. */
+export const drawNumbers = (
+  canvas: HTMLCanvasElement,
+  numbers: ReadonlyArray<number>,
+  [height, width]: readonly [number, number],
+  white: number
+): void => {
+  canvas.width = width
+  canvas.height = height
+  const context = canvas.getContext("2d")
+  if (context === null) return
+  const image = context.createImageData(width, height)
+  for (let i = 0; i < width * height; i++) {
+    const grey = Math.round((255 * (numbers[i] ?? 0)) / white)
+    image.data.set([grey, grey, grey, 255], 4 * i)
+  }
+  context.putImageData(image, 0, 0)
+}
