@@ -199,7 +199,7 @@ const ownPlace = (name: string, root: SchemaAST.AST): string | undefined => {
   return places.length === 1 ? places[0] : undefined
 }
 
-/** What there is to say of an unknown key, wherever it stands; undefined: nothing. `root`: the plan's kind. */
+/** What there is to say of an unknown key, wherever it is; undefined: nothing. `root`: the plan's kind. */
 const answerTo = (path: string, root: SchemaAST.AST): string | undefined => {
   const name = normalized(path.split(".").at(-1)!)
   const entry = byName.get(name)

@@ -103,7 +103,7 @@ const withDefinitions = (document: JsonSchema): JsonSchema => {
   return { ...root, $defs: Object.fromEntries(definitions) }
 }
 
-/** Effect keeps checks with an annotation of ours in `allOf`; here they stand in the schema itself. */
+/** Effect keeps checks with an annotation of ours in `allOf`; here they are in the schema itself. */
 const merged = ({ allOf = [], ...schema }: JsonSchema): JsonSchema => {
   const checks = allOf as ReadonlyArray<JsonSchema>
   return mapChildren(Object.assign({}, schema, ...checks), "", merged)

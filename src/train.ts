@@ -235,7 +235,7 @@ const trainRun = (
     )
   })
 
-/** The state of the best evaluated step, put in place of the last one's. Where that is not to be had, the last stays, and the user is told. */
+/** The state of the best evaluated step, put in place of the last one's. Where it cannot be read, the last stays, and a warning says so. */
 const keepBest = (
   adapted: Adapted<Network>,
   step: number,

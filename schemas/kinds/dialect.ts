@@ -2,10 +2,10 @@
 import * as Schema from "effect/Schema"
 import { choice } from "../fields.ts"
 
-/** What stands between the columns of a file, by its name in a plan. */
+/** Separators of a file's columns by their names in a plan. */
 export const separators = { comma: ",", semicolon: ";", tab: "\t", pipe: "|" } as const
 
-/** The name of what stands between the columns of a CSV file. */
+/** The name of the separator of a CSV file's columns. */
 export type Separator = keyof typeof separators
 
 /** The separators by name, in the order in which messages list them. */
@@ -19,10 +19,7 @@ export type Encoding = (typeof encodings)[number]
 
 export const dialect = {
   separator: Schema.optionalKey(
-    choice(
-      separatorNames,
-      "What stands between the columns of CSV files. Absent: what their header and first rows show."
-    )
+    choice(separatorNames, "The separator of CSV files' columns. Absent: what their header and first rows show.")
   ),
   encoding: Schema.optionalKey(
     choice(

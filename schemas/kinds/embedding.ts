@@ -43,11 +43,11 @@ export const EmbeddingData = Schema.Struct({
     withDefault("anchor")
   ),
   positive: column(
-    "Column that holds the text that belongs to it. Those of the other rows of its batch are what it is told from, so a batch must not hold two that fit one anchor: rows that repeat each other are warned of."
+    "Column that holds the text that belongs to it. Those of the other rows of its batch are what it is contrasted with, so a batch must not hold two that fit one anchor: rows that repeat each other are warned of."
   ).pipe(withDefault("positive")),
   negative: Schema.optionalKey(
     column(
-      "Column that holds a text that does not belong to the anchor though it looks so: told from the positive too, by every anchor of the batch. Absent: rows are pairs."
+      "Column that holds a text that does not belong to the anchor though it looks so: a negative for every anchor of the batch. Absent: rows are pairs."
     )
   ),
   ...textLengths

@@ -29,7 +29,7 @@ export const MultiLabelSection = Schema.Struct({
   ).pipe(withDefault("labels")),
   labelSeparator: text(
     "the character between labels",
-    "What stands between labels where the column holds text that is no JSON list."
+    "The separator of labels where the column holds text that is no JSON list."
   ).pipe(withDefault("|")),
   labelColumns: Schema.optionalKey(
     listOf(1, column("A label, and its column."), columns, "Columns of 1 or 0, true or false, one a label.").check(

@@ -77,7 +77,7 @@ export const PreferenceLoss = Schema.Union([DpoLoss, OrpoLoss]).annotate({
 })
 export type PreferenceLoss = typeof PreferenceLoss.Type
 
-/** The columns of a row; a prompt that need not be there is told by `promptNeeded`. */
+/** The columns of a row; `promptNeeded` says whether a prompt has to be there. */
 export const preferenceColumns = ({
   mapping,
   prompt,

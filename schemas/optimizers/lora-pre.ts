@@ -11,7 +11,7 @@ export const LoraPreConfig = Schema.Struct({
   rank: integer(
     1,
     256,
-    "k, the rank of the products that stand for the moments of a matrix [out, in]. Where k(out + in) is no less than out·in, a matrix has Adam's own."
+    "k, the rank of the products that hold the moments of a matrix [out, in]. Where k(out + in) is no less than out·in, a matrix has Adam's own."
   ).pipe(withDefault(8)),
   ...moments
 }).annotate({

@@ -1,7 +1,7 @@
 /**
- * The last catch: what nobody foresaw ends as one sentence, and a file for whoever mends it. Loaded when it has happened.
+ * The last catch: what no one foresaw ends as one sentence, and a file for whoever mends it. Loaded when it has happened.
  *
- * The file names the command and places in the code. It has no environment, URLs in it are without their passwords, and nobody else on
+ * The file names the command and places in the code. It has no environment, URLs in it are without their passwords, and no one else on
  * the machine can read it.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs"
@@ -16,7 +16,7 @@ import { refuse } from "./output.ts"
 /** The exit code: EX_SOFTWARE of sysexits.h. Failures that have a reason end with 1. */
 export const BUG = 70
 
-/** A bug of which the user was told. */
+/** A bug that was reported to the user. */
 class Told extends Error {
   override readonly [Runtime.errorExitCode] = BUG
   override readonly [Runtime.errorReported] = false

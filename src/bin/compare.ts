@@ -162,7 +162,7 @@ const askedOf = (given: CompareGiven, storage: string): Asked => ({
   storage
 })
 
-/** The command that was given, for a shell; `***` stands for what has to be put in again. */
+/** The command that was given, for a shell; `***` marks what has to be put in again. */
 const again = (): string => {
   const args = process.argv.slice(2).map(shownArgument)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))

@@ -65,7 +65,9 @@ export const evaluate = ({
       return
     }
     if (Option.isSome(match))
-      return yield* userError("--match says which written answers are right: expected --generate with it")
+      return yield* userError(
+        "--match is for --generate: it says which of the written answers are right; expected --generate with it"
+      )
     const run = yield* loadTrained(directory, from)
     const reports = yield* evaluateRun(run, file)
     if (reports.length === 0)

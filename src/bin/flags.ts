@@ -117,9 +117,7 @@ const rowFlags = {
   test: optionalText("test", "rows to evaluate at the end"),
   ...columnFlags,
   separator: Flag.Literals("separator", separatorNames).pipe(
-    Flag.withDescription(
-      "what stands between the columns of CSV files (default: what their header and first rows show)"
-    ),
+    Flag.withDescription("the separator of CSV files' columns (default: what their header and first rows show)"),
     Flag.optional
   ),
   encoding: Flag.Literals("encoding", encodings).pipe(

@@ -1,6 +1,6 @@
 /**
  * What commands print. Results go to stdout, and a command fails where they cannot; what is said beside them goes to stderr, and the
- * command goes on where nobody can see it.
+ * command goes on where no one can see it.
  *
  * A terminal obeys control characters, so text from outside is shown with escapes in their place: in all that is said, and in results on
  * a terminal. To a pipe or a file results go as they are. JSON has escapes of its own, and means the same either way.
@@ -25,7 +25,7 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
   // the command line says it itself
   override readonly [Runtime.errorReported] = false
   override get message() {
-    return `${this.stream} cannot be written: ${this.reason}; what was printed there is not whole`
+    return `${this.stream} cannot be written: ${this.reason}; its output is incomplete`
   }
 }
 
@@ -36,7 +36,7 @@ const outputError = (stream: "stdout" | "stderr", cause: unknown): OutputError =
   return new OutputError({ stream, left, reason: systemReason(cause) ?? message })
 }
 
-/** Without a listener an error of a stream ends the process; those who write are told by the callback. */
+/** Without a listener an error of a stream ends the process; those who write hear of it in the callback. */
 const listened = (stream: "stdout" | "stderr"): NodeJS.WriteStream => {
   const own = process[stream]
   if (own.listenerCount("error") === 0) own.on("error", () => {})

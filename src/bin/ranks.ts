@@ -24,7 +24,7 @@ export const onRanks = <A, E, R>(program: Effect.Effect<A, E, R>) => {
 
 /**
  * `mpirun` hands these on to all ranks, Open MPI's both and MPICH's the first, and Slurm sends one some time before a job's end where it is
- * asked to (`--signal=USR1@120`). Nobody ends the run after it, so that the step in which the ranks agree may take as long as it does.
+ * asked to (`--signal=USR1@120`). The run is not killed after it, so that the step in which the ranks agree may take as long as it does.
  */
 const SOFT = ["SIGUSR1", "SIGUSR2"] as const
 

@@ -2,7 +2,7 @@
 
 const hidden = "***"
 
-/** A parameter whose name says that its value is nobody else's business, or whose name is itself encoded. */
+/** A parameter whose name says that its value is secret, or whose name is itself encoded. */
 const secretParameter = /[?&;#][^=?&;#]*(?:user|pass|pwd|secret|token|key|auth|cred|sig|%)[^=?&;#]*=/i
 
 /**

@@ -25,7 +25,7 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
   reason: Schema.String
 }) {
   override get message() {
-    return `a worker gave up, and the study stops here; nothing that is done is lost: ${this.reason}`
+    return `the study stops, since a worker failed; finished trials are kept: ${this.reason}`
   }
 }
 

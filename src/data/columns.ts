@@ -14,7 +14,7 @@ export interface Broken {
   readonly broken: string
 }
 
-/** Whether a value stands for a row that cannot be used, with the reason. */
+/** Whether a value is a row that cannot be used, with the reason. */
 export const isBroken = (value: unknown): value is Broken =>
   isFields(value) && typeof value["broken"] === "string" && Object.keys(value).length === 1
 

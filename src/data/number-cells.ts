@@ -23,7 +23,7 @@ export const inputName = (input: Input): string =>
 export const inputColumns = (input: Input): ReadonlyArray<string> | undefined =>
   isPattern(input) ? undefined : typeof input === "string" ? [input] : input
 
-/** The columns that match, in the order of the numbers that the star stands for, or in their own where it stands for anything else. */
+/** The columns that match, in the order of the numbers that the star matches, or in their own where it matches anything else. */
 export const matching = (pattern: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const [start = "", ...rest] = pattern.split("*")
   const end = rest.join("*")

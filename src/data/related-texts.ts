@@ -35,7 +35,7 @@ export interface RelatedSplit extends RowSource<RelatedTexts> {
   readonly texts: number
 }
 
-/** The splits of texts that belong together, and what is told of them before training. */
+/** The splits of texts that belong together, and what is reported of them before training. */
 export interface RelatedData {
   readonly splits: BySplit<RelatedSplit>
   readonly warnings: ReadonlyArray<string>

@@ -54,7 +54,7 @@ export interface SomeRows<File extends Scanned = Scanned> {
   readonly rows?: Uint32Array
 }
 
-/** Is told which texts of evaluation splits are in the training rows too, as soon as the files are read; null: no one asks. */
+/** Called with the texts of evaluation splits that are in the training rows too, as soon as the files are read; null: no one asks. */
 export const LeakListener = Context.Reference<((leaks: ReadonlyArray<string>) => Effect.Effect<unknown>) | null>(
   "tfjs-lora-pro/LeakListener",
   { defaultValue: () => null }

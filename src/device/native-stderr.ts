@@ -1,7 +1,7 @@
 /**
  * What a native library writes to stderr by itself, past every stream of the runtime, while something is done: lines that mean nothing are
- * left out, all others are written afterwards. In Bun, on Linux and macOS; elsewhere nothing can stand between (Node has no
- * foreign-function interface), and the lines appear.
+ * left out, all others are written afterwards. In Bun, on Linux and macOS; elsewhere the lines appear (Node has no
+ * foreign-function interface).
  *
  * The descriptor is a file for that time. Where the process dies in it, the file stays, with what the library said last.
  */

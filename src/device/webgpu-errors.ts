@@ -3,7 +3,7 @@
  * command buffer with it: what tfjs reads afterwards is recycled memory. So every error is kept here until the next
  * `sync`.
  *
- * Where an error happened is told by error scopes: WebGPU assigns an error to the scope in which the command was given,
+ * Error scopes say where an error happened: WebGPU assigns an error to the scope in which the command was given,
  * whenever it reports it. One is open for the label in use (tfjs submits some dispatches late, so that the label may be
  * the one after); one more around whatever has a kernel's name: making its module, its pipeline and its bind groups,
  * and finishing the commands that use it. Dawn's messages name the kernel themselves, wgpu's mostly do not. tfjs labels

@@ -32,7 +32,7 @@ export const exportRun = (directory: string, { format, options = {}, out, base }
     if (chosen instanceof ExportRefused) return yield* chosen
     const refused = (reason: string) => new ExportRefused({ place: directory, reason })
     if (out === undefined && /^hf:/.test(directory)) {
-      return yield* refused("lies in the Hub's cache; say with --out where the folder is to go")
+      return yield* refused("is in the Hub's cache; name the folder to write with --out")
     }
     const target = out ?? path.join(directory, format.name)
     const writer = yield* Effect.promise(format.writer)

@@ -64,7 +64,7 @@ const evaluated = (run: Parameters<typeof evaluateRun>[0] & Pick<Partial<LoadedR
   Effect.gen(function* () {
     if (run.sample !== undefined) return []
     const tell = yield* Progress
-    // both evaluations are told together, when the second is there
+    // both evaluations are reported together, after the second
     return yield* Effect.provideService(evaluateRun(run), Progress, (event) =>
       event.kind === "evaluation" ? Effect.void : tell(event)
     )

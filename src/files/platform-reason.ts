@@ -16,7 +16,7 @@ const words: { readonly [code: string]: string | undefined } = {
   EROFS: "the file system is read-only"
 }
 
-/** What the system's code of an error means; undefined where there is none, or it is one that nobody meets. */
+/** What the system's code of an error means; undefined where there is none, or it is one that does not occur. */
 export const systemReason = (error: unknown): string | undefined => {
   const code = (error as { readonly code?: unknown } | null | undefined)?.code
   return typeof code === "string" ? words[code] : undefined

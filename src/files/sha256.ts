@@ -24,7 +24,7 @@ export const sha256 = (): Sha256 => {
 const primes: ReadonlyArray<number> = Array.from({ length: 312 }, (_, n) => n).filter(
   (n) => n > 1 && !Array.from({ length: n }, (_, d) => d).some((d) => d > 1 && n % d === 0)
 )
-/** The first 32 bits of the part of √p (or ∛p) that is behind the point; exact: the roots are below 18, and a double has 53 bits. */
+/** The first 32 bits of the part of √p (or ∛p) after the point; exact: the roots are below 18, and a double has 53 bits. */
 const bitsOf = (root: (p: number) => number) => Int32Array.from(primes, (p) => (root(p) % 1) * 2 ** 32)
 const K = bitsOf(Math.cbrt)
 const START = bitsOf(Math.sqrt).slice(0, 8)

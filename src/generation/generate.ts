@@ -212,7 +212,7 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
   return Effect.flatMap(chosen(batch, { adapted, cache, padding, ids: next }), (tokens) => written(batch, tokens))
 }
 
-/** A token, and what an observer is told of its place. */
+/** A token, and what an observer is given of its place. */
 interface Choice {
   readonly id: number
   readonly place?: Pick<ObservedToken, "probability" | "likeliest">

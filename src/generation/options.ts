@@ -26,11 +26,11 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly promptCache?: PromptCache
   /** how each forward pass is run, so that several texts may take turns on a device; default: as it comes */
   readonly turn?: Turn
-  /** is told of every token; the logits of each place are then read whole */
+  /** is called with every token; the logits of each place are then read whole */
   readonly observer?: TokenObserver
 }
 
-/** A token of a text, where it stands. */
+/** A token of a text, and its place. */
 export interface ShownToken extends LikelyToken {
   /** what it adds to the text; of one that writes nothing, its name */
   readonly text: string
@@ -48,7 +48,7 @@ export interface ObservedToken extends LikelyToken {
   readonly likeliest: ReadonlyArray<ShownToken>
 }
 
-/** Who is told of every token, as it is chosen. */
+/** Called with every token, as it is chosen. */
 export interface TokenObserver {
   /** how many of the likeliest tokens at each place are shown, 1 at least */
   readonly likeliest: number

@@ -14,7 +14,7 @@ export interface Writer {
   readonly ids: ReadonlyArray<number>
   /** Chooses a token from the logits after the last one. */
   readonly choose: (logits: Float32Array) => number
-  /** A token as it would stand next. */
+  /** A token that may come next. */
   readonly shown: (token: LikelyToken) => ShownToken
   /** Takes a token; returns the text that is now certain, and whether it was the last token. */
   readonly push: (id: number) => { readonly text: string; readonly finish: Finish | null }
@@ -74,7 +74,7 @@ interface TextPieces {
   readonly end: () => string
 }
 
-/** A token where it would stand next: by its text, or by its name where it has none, or by its number where it has no name. */
+/** A token that may come next: by its text, or by its name where it has none, or by its number where it has no name. */
 export const shownBy =
   (decode: CausalTokenizer["decode"], pieces: Pick<TextPieces, "with">) =>
   (token: LikelyToken): ShownToken => {

@@ -6,7 +6,7 @@
  *
  * Shapes: q, k, v, O [batch·length, heads·d]; Q, K, V [batch, heads, length, d]; S, P [batch, heads, length, length];
  * m [batch, 1, 1, length]. Saved: q, k, v as the linear layers made them, and P; on a GPU not P, but two numbers of each of its
- * rows and O, which a layer behind often keeps too (`webgpu/attention.ts`).
+ * rows and O, which the layer after it often keeps too (`webgpu/attention.ts`).
  *
  * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
  */

@@ -10,7 +10,7 @@
  * negative. A query that attends nothing gives 0, and its gradients are 0.
  *
  * Shapes: q, O [batch·queries, heads·d]; k, v [batch·keys, keyValueHeads·d]; segments int32 [batch·queries], [batch·keys]; P [batch, heads,
- * queries, keys]. Saved: q, k, v, the segments, O, which the layer behind keeps too, and of P two numbers a row, its largest c and its
+ * queries, keys]. Saved: q, k, v, the segments, O, which the layer after it keeps too, and of P two numbers a row, its largest c and its
  * Σ exp(c − largest): the backward pass makes P again, for at 2048 tokens it would be larger than all other activations of a layer.
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"

@@ -1,4 +1,4 @@
-/** What causal attention is told of its heads and keys, by callers and by every backend. */
+/** What causal attention needs to know of its heads and keys, from callers and in every backend. */
 export interface CausalShape {
   readonly batch: number
   readonly heads: number

@@ -47,7 +47,7 @@ const coordinatesOf = (gradient: Factors, w: Whitening): Coordinates => ({
   b: tf.matMul(gradient.B, w.TAgrad)
 })
 
-/** N, and Y (null stands for 0). */
+/** N, and Y (null means 0). */
 const splitOf = ({ a, b }: Coordinates, { Q, R }: Bases, w: Whitening, x: XChoice) => {
   const N = tf.matMul(Q, b, true, false)
   if (x === "zero") return { N, Y: null }

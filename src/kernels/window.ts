@@ -26,7 +26,7 @@ const axisOf = (size: number, kernel: number, stride: number, dilation: number, 
   if (padding === "valid") return { first: 0, places: Math.max(0, Math.floor((size - span) / stride) + 1), span }
   if (padding === "causal") return { first: 1 - span, places: Math.floor((size - 1) / stride) + 1, span }
   const places = Math.ceil(size / stride)
-  // an odd pixel of padding goes behind, as in TensorFlow
+  // an odd pixel of padding goes after the image, as in TensorFlow
   return { first: 0 - Math.floor(Math.max(0, (places - 1) * stride + span - size) / 2), places, span }
 }
 

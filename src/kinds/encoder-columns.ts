@@ -75,7 +75,7 @@ export const textOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): C
       )
 }
 
-/** The columns of the texts where nobody named them; `taken`: columns that hold something else. */
+/** The columns of the texts where no one named them; `taken`: columns that hold something else. */
 export const textsOf = (
   rows: ReadonlyArray<Row>,
   columns: Columns,

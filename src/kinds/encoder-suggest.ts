@@ -160,7 +160,7 @@ export const headTurns = (choices: ReadonlyArray<Choice>, shortest: number | nul
     shortest
   })
 
-/** How plans of a kind under a head are suggested. `classesOf`: how many its rows are told apart by; null: they have numbers. */
+/** How plans of a kind under a head are suggested. `classesOf`: how many its rows have; null: they have numbers instead. */
 export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) => number | null): Suggesting<R> => ({
   uncut: 8192,
   heldOut: heldOutLabelled,

@@ -182,7 +182,7 @@ export interface WriteOptions {
   readonly base?: boolean | undefined
 }
 
-/** How a text is written whose tokens are told as they are chosen. */
+/** How a text is written whose tokens are reported as they are chosen. */
 export interface ObservedWriting {
   readonly maxTokens: number
   /** 0: always the most probable token */
@@ -275,7 +275,7 @@ export interface Runner<
     texts: ReadonlyArray<string>,
     options: WriteOptions
   ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
-  /** The same for one text, each token told as it is chosen. */
+  /** The same for one text, each token reported as it is chosen. */
   writeObserved?(
     adapted: Adapted<M>,
     plan: Plan,

@@ -59,7 +59,7 @@ export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)
 export const classesPurpose = (labels: ReadonlyArray<string>, what: string): string => {
   const named = labels.slice(0, 30).map(markdown).join(", ")
   const more = labels.length > 30 ? ` and ${labels.length - 30} more` : ""
-  return `to tell ${labels.length} classes of ${what} apart: ${named}${more}`
+  return `to distinguish ${labels.length} classes of ${what}: ${named}${more}`
 }
 
 /** What a card warns of; `what`: one of its rows. */

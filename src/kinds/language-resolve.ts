@@ -98,7 +98,7 @@ export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable
 /** What plans for such models differ in. `maxLength`: of the plan, and no more than the model's. */
 export interface WritingRows<Plan extends WritingPlan, Model extends Adaptable, Data extends OpenedData> {
   readonly open: (plan: Plan, tokenizer: CausalTokenizer, model: Model) => Effect.Effect<Data, DataError, World>
-  /** the plan with what its data told */
+  /** the plan with what its data shows */
   readonly filled: (plan: Plan, data: Data) => Plan
   readonly batchesPerEpoch: (plan: Plan, data: Data, maxLength: number) => Effect.Effect<number, DataError>
   /** tokens of a row of data, on average */

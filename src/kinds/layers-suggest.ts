@@ -100,7 +100,8 @@ const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): L
 const newHead = (name: string): Choice => ({
   path: "model.head",
   value: [name],
-  reason: "the layer that tells the classes apart is trained itself: it is new where the labels are not those of before"
+  reason:
+    "the layer that decides between the classes is trained itself: it is new where the labels are not those of before"
 })
 
 /** What was measured of models of a kind's sort. */

@@ -114,7 +114,7 @@ const firstOf = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<Lay
 const tooFew = ({ batches }: Calibration, found: number, dataset: boolean): PlanProblem => ({
   path: "init.batches",
   message:
-    `the init looks at ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
+    `the init needs ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
     (dataset ? ", or give a dataset with more" : ", give more rows, or take a smaller batchSize")
 })
 

@@ -97,7 +97,7 @@ export interface Stack {
   readonly blocks: ReadonlyArray<ReadonlyArray<string>>
   readonly width: number
   // a method, whose argument a network may narrow
-  /** The rows of a batch, one by one; undefined: it is too short for them to stand alone. */
+  /** The rows of a batch, one by one; undefined: they are too short to be computed alone. */
   sequences(batch: Rows): Sequences | undefined
 }
 

@@ -15,7 +15,7 @@ interface Part {
 // no token of a vocabulary: the post-processor puts tokens together and looks at none of them
 const markers = ["\u0000first", "\u0000second"] as const
 
-/** What stands around two texts. Throws where the tokenizer has no form for pairs, or gives types that the model does not have. */
+/** The special tokens around two texts. Throws where the tokenizer has no form for pairs, or gives types that the model does not have. */
 export const pairTemplate = (library: Tokenizer, postProcessor: unknown, tokenTypes: number): ReadonlyArray<Part> => {
   const { tokens, tokens_pair: rest = [], token_type_ids: types } = markedPair(library)
   // RoBERTa's own: its library's namesake gives a second text type 1, the original knows type 0 alone

@@ -22,7 +22,7 @@ export class Growth {
 
   /** A text, or pieces of one, comes in. */
   begin(texts: ReadonlyArray<string>): void {
-    // what stands before and after a text does not grow with it
+    // what comes before and after a text does not grow with it
     this.#most = limit("tokenizer-growth") * charactersIn(texts) + 256
   }
 

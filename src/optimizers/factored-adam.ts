@@ -1,5 +1,5 @@
 /**
- * Adam within LoRA-Pro's full form without a number for each number of W: what stands in for `scaleByAdam` there. Ours, not the paper's.
+ * Adam within LoRA-Pro's full form without a number for each number of W: it replaces `scaleByAdam` there. Ours, not the paper's.
  *
  *   first moment   m ← β₁ P_T(m) + (1−β₁) g̃            P_T(x) = P_B x + x P_A − P_B x P_A: what the factors of this step can do
  *   second moment  ρ ← β₂ρ + (1−β₂)·meanⱼ g̃ᵢⱼ²         κ ← β₂κ + (1−β₂)·meanᵢ g̃ᵢⱼ²          v ≈ ρκ/v̄, v̄ = mean ρ = mean κ

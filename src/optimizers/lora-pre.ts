@@ -7,7 +7,7 @@
  *   v_B ← (1−γ₂) v_B + γ₂ |g| v_A⁺  v_A ← (1−γ₂) v_A + γ₂ v_B⁺ |g|      1 − γ₂ = β₂^¼
  *
  * An average of gradients is the regression ½‖m − g‖² by gradient flow; its factors take a step each of the same regression, both from
- * what they were before. So m_B m_A goes on with β₁, and v_B v_A, an average of |g| whose square stands in for that of g², with √β₂.
+ * what they were before. So m_B m_A goes on with β₁, and v_B v_A, an average of |g| whose square replaces that of g², with √β₂.
  *
  * The authors have published no code, and the equations that we have (`docs/successors.md` says whence) leave open what follows. It is ours:
  *

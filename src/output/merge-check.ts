@@ -38,7 +38,7 @@ interface OutputComparison {
 /** What outputs are, in messages: "logit", "value", "coordinate". */
 export interface OutputWords {
   readonly output: string
-  /** what the largest output of a row stands for: "label", "next token"; null where the largest is nothing by itself */
+  /** what the largest output of a row means: "label", "next token"; null where the largest is nothing by itself */
   readonly answer: string | null
 }
 
@@ -122,7 +122,7 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   override get message() {
     const { output } = this.words
     const { largestDifference, largestLogit, relativeDifference, bound } = this
-    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${largestDifference.toPrecision(3)}, with ${largestLogit.toPrecision(3)} the largest ${output} (${relativeDifference.toExponential(1)} of it, allowed is ${bound.toExponential(0)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, the adapter method's merge is wrong`
+    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${largestDifference.toPrecision(3)}, with ${largestLogit.toPrecision(3)} the largest ${output} (${relativeDifference.toExponential(1)} of it, allowed is ${bound.toExponential(0)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, please report it as a bug`
   }
 }
 

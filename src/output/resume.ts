@@ -38,7 +38,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
 }) {
   override get message() {
     return [
-      `${this.directory} cannot go on: a resumed run is the same run, but these are not what its checkpoint was trained with; restore them or start a new run:`,
+      `${this.directory} cannot be resumed: these differ from what its checkpoint was trained with; restore them or start a new run:`,
       listedLines(this.differences, (difference) => `  ${difference}`)
     ].join("\n")
   }
@@ -50,7 +50,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   steps: Schema.Number
 }) {
   override get message() {
-    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from: its results are left as they are; train its plan.json as a new run, with output.keepCheckpoints for one that can go on after its end`
+    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from; its results are left as they are. Train its plan.json as a new run, and set output.keepCheckpoints there if that one is to go on after its end`
   }
 }
 
@@ -134,7 +134,7 @@ export interface FoundRun extends RunFolder {
 type Notice = (message: string) => Effect.Effect<void>
 
 /**
- * Locks the folder, finds its newest intact checkpoint, and compares it with the plan. `notice` is told which checkpoints are damaged.
+ * Locks the folder, finds its newest intact checkpoint, and compares it with the plan. `notice` is called with the checkpoints that are damaged.
  * Fails where the plan or a file that it reads is not what was trained with.
  */
 export const findRun = (

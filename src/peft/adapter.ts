@@ -279,7 +279,7 @@ const sectionOf = (
 } => {
   const { type, dora, rankStabilized } = config
   const modules = [...sites.keys()]
-  // told already, and not looked at
+  // reported already, and not read
   if (tooMuch) return { section: {}, folded: [], problems: [] }
   const rules = matched(config.matching, config.modulesToSave)
   const sizes = sizesOf(config, rules, modules)

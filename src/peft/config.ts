@@ -1,7 +1,7 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 writes it: what is read of it, and everything that cannot be honoured, told at once.
+ * `adapter_config.json` as Hugging Face PEFT 0.21 writes it: what is read of it, and everything that cannot be honoured, reported at once.
  *
- * A key that is not read is no problem while its value is the one that PEFT gives it where nobody asked for anything (null, false, an
+ * A key that is not read is no problem while its value is the one that PEFT gives it by default (null, false, an
  * empty list or object, or the value below): PEFT adds some with every release. Any other value would mean a model that computes
  * something else, so it is refused by name.
  */

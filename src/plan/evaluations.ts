@@ -12,7 +12,7 @@ export const ON_THE_WAY = 256
 const BEFORE = 1_000
 
 export interface Evaluations {
-  /** what is gained is told by this one, before and after; undefined: there is none */
+  /** the gain is measured on this one, before and after; undefined: there is none */
   readonly judged: Split | undefined
   /** its first rows, this many */
   readonly judgedRows: number

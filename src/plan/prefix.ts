@@ -69,7 +69,7 @@ export const plannedPrefix = (
   return bytes === 0 || bytes < perRow ? null : { blocks, of: model.stack.blocks.length, wanted, bytes, training }
 }
 
-/** Bytes that no warning about memory stands against. */
+/** Bytes that can be kept without a warning about memory. */
 const roomIn = ({ total, weights, trainable, activations }: MemoryEstimate, { available }: MachineMemory): number => {
   const onWasm = COMFORTABLE * FOUR_GIB - (weights + trainable + activations)
   return Math.max(0, Math.floor(Math.min(limit("prefix-bytes"), onWasm, COMFORTABLE * available - total)))

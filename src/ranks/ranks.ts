@@ -57,7 +57,7 @@ export interface RanksShape {
   }
 }
 
-/** One process: meets nobody, waits for nothing. */
+/** One process, which waits for no other. */
 export const alone: RanksShape = {
   rank: 0,
   size: 1,

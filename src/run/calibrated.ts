@@ -19,7 +19,7 @@ export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPla
     const device = yield* Device
     device.label(`what adapter.init "${calibration.init}" looks at`)
     const batches = `${calibration.batches} training ${calibration.batches === 1 ? "batch" : "batches"}`
-    yield* tell({ kind: "notice", message: `looks at ${batches} for adapter.init "${calibration.init}"` })
+    yield* tell({ kind: "notice", message: `calibrates adapter.init "${calibration.init}" on ${batches}` })
     const scope = yield* Effect.scope
     return yield* Effect.gen(function* () {
       const first = yield* Stream.runCollect(

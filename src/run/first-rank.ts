@@ -11,7 +11,7 @@ import { Progress } from "./progress.ts"
 
 type Failure = { readonly message: string }
 
-/** What `open` comes to, on rank 0 as it is; on the others it is made anew of what they are told. */
+/** What `open` comes to, on rank 0 as it is; on the others it is made anew from what rank 0 sends. */
 const ofFirst = <A, Told, E extends Failure, R>(
   open: Effect.Effect<A, E, R>,
   told: (own: A) => Told,

@@ -98,7 +98,7 @@ export const keepPrefix = <M extends Network>(
     return { ...model, ...own }
   })
 
-/** The model of a plan with its prefix kept, which the listener is told. */
+/** The model of a plan with its prefix kept, which is reported. */
 export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPrefix) =>
   Effect.gen(function* () {
     const tell = yield* Progress
@@ -146,7 +146,7 @@ const enteringOf = (
     const hidden = computed(model, part, blocks)
     const fresh = missing.map((row, i) => ({ ...rows[row]!, row, at: i * part.length }))
     if (comesAgain) kept.offer(hidden, fresh)
-    // what there was no room for lies behind what there was
+    // rows without room in the table come after those of the table
     const places = Int32Array.from({ length: size }, (_, at) => at)
     for (const { key, row, at } of fresh) if (kept.find(key) === undefined) place(places, row, size + at)
     const all = picked(tf.concat([ofKept(), hidden]), places)

@@ -28,7 +28,7 @@ export type ProgressEvent =
       readonly called?: string | undefined
     })
 
-/** Who is told of a run's progress. */
+/** Takes a run's progress. */
 export type Listener = (event: ProgressEvent) => Effect.Effect<void>
 
 /** The listener of the program; none by default. */

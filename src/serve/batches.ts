@@ -2,7 +2,7 @@
  * Rows of several requests as batches of one model: what arrives within some milliseconds, and whatever has come while the device was busy,
  * is computed together.
  *
- * A batch takes one row of each request in turn until it is full, so that a request of one row is never behind one of a thousand. Where a
+ * A batch takes one row of each request in turn until it is full, so that a request of one row never waits for one of a thousand. Where a
  * batch fails, each request's rows are computed alone: one with a row that cannot be read fails alone.
  */
 import * as Deferred from "effect/Deferred"

@@ -88,7 +88,7 @@ export const chatRoute: Route = {
         Effect.mapError(({ message }) => refusal(400, `messages: ${message}`, { param: "messages" }))
       )
       if (prompt.length >= maxLength) {
-        const reason = `messages: are ${prompt.length} tokens, and ${served.name} has room for ${maxLength} with what it writes; shorten them`
+        const reason = `messages: have ${prompt.length} tokens; ${served.name} has room for ${maxLength}, its answer included; shorten them`
         return yield* refusal(400, reason, { param: "messages", code: "context_length_exceeded" })
       }
       const most = yield* mostTokens(body, limit("serve-new-tokens"))

@@ -41,7 +41,7 @@ export interface ServingOptions {
   readonly batchSize?: number
   /** milliseconds that an idle device waits for more rows than the first; default 3 */
   readonly batchWait?: number
-  /** told of what went wrong in here and has no sentence of its own; default: stderr */
+  /** called with failures in here that have no message of their own; default: stderr */
   readonly onBug?: (report: string) => void
 }
 

@@ -1,6 +1,6 @@
 /**
  * Turns on the device: one piece of work at a time, in the order in which they were asked for. A text that is written asks for a turn for each
- * of its tokens, a batch of rows for one; so all that runs goes on by turns, and what is short is not behind what is long.
+ * of its tokens, a batch of rows for one; so all that runs goes on by turns, and what is short does not wait for what is long.
  *
  * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
  */

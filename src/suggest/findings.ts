@@ -136,7 +136,7 @@ export const findings = {
     source: relatedTexts
   },
   relatedBatch: {
-    says: "32 rows were measured: each anchor is told from the texts of 31 others. sentence-transformers' guides take as many as memory holds",
+    says: "32 rows were measured: each anchor is contrasted with the texts of 31 others. sentence-transformers' guides take as many as memory holds",
     source: relatedTexts
   },
   recompute: {

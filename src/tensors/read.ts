@@ -31,7 +31,7 @@ export const readTensor = (
   })
 
 /**
- * The numbers of float32 tensors, one behind the other: as many copies where they lie in host memory, one wait where they do not. `what` names
+ * The numbers of float32 tensors, one after the other: as many copies where they lie in host memory, one wait where they do not. `what` names
  * them in the error.
  */
 export const readTogether = (
@@ -55,7 +55,7 @@ export const readTogether = (
     return all
   })
 
-/** float32 tensors of these shapes, whose numbers lie one behind the other from `start` on. The caller disposes them. */
+/** float32 tensors of these shapes, whose numbers lie one after the other from `start` on. The caller disposes them. */
 export const tensorsFrom = (
   numbers: Float32Array,
   shapes: ReadonlyArray<ReadonlyArray<number>>,

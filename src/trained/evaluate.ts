@@ -35,7 +35,7 @@ import type { LoadedRun } from "./load-run.ts"
 import type { WritingRun } from "./load-trained.ts"
 import { compareRows } from "./run-identity.ts"
 
-/** One report per split; for `file` a single one, whose `split` is "test". Listeners are told the file's name. */
+/** One report per split; for `file` a single one, whose `split` is "test". Listeners get the file's name. */
 export const evaluateRun = (
   { kind, plan, adapted, steps, inputs }: Pick<LoadedRun, "kind" | "plan" | "adapted" | "steps" | "inputs">,
   file?: string
@@ -65,11 +65,11 @@ const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
 
 /**
  * Tells how many rows of the test split have a text that the run was trained on, as soon as the files that `open` opens are read. Where
- * the training rows cannot be read any more, nothing is known and nothing is told.
+ * the training rows cannot be read any more, nothing is known and nothing is reported.
  */
 const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
-    // of an adapter from elsewhere, whose training rows nobody knows
+    // of an adapter from elsewhere, whose training rows are not known
     const path = yield* Path.Path
     if (plan.data.train === path.resolve(file)) return
     const tell = yield* Progress

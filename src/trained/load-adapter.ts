@@ -1,7 +1,7 @@
 /**
  * An adapter of Hugging Face PEFT that no run here left behind, over its base, ready to be used as a trained run is.
  *
- * What a plan would say of it, its kind finds out (`Adopting`); which rows and how many steps it was trained on, nobody says.
+ * What a plan would say of it, its kind finds out (`Adopting`); which rows and how many steps it was trained on is not recorded.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -65,7 +65,7 @@ const openAdapter = (
     if (kind.begin === undefined) return yield* notOurs(adapter)
     const { left } = yield* kind.begin(adapted, adapter)
     if (left.length > 0) {
-      const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT left them at random; train them, or give the base that has them with --base`
+      const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT initialized them at random; train them, or give the base that has them with --base`
       return yield* new RunError({ directory: place, reason })
     }
     const run: LoadedRun = {
@@ -97,7 +97,7 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
 
 const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
-  const reason = `is an adapter of ${what}, which nothing here uses: expected one of a language model (CAUSAL_LM) or of one that reads a text and writes another (SEQ_2_SEQ_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
+  const reason = `is an adapter of ${what}, which is not supported here: expected one of a language model (CAUSAL_LM) or of one that reads a text and writes another (SEQ_2_SEQ_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
   return new RunError({ directory: source, reason })
 }
 

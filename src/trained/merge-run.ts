@@ -46,7 +46,7 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     if (out === undefined && /^hf:/.test(directory)) {
       return yield* new RunError({
         directory,
-        reason: "lies in the Hub's cache; say with --out where the merged model is to go"
+        reason: "is in the Hub's cache; name the folder for the merged model with --out"
       })
     }
     const target = out ?? path.join(directory, "merged")

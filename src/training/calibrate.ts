@@ -163,7 +163,7 @@ const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Su
         const own = see(batch)
         sum[0] = sum.length === 0 ? own : join(sum[0]!, own)
       })
-    return workingThrough("looking at training batches", "batches", batches, (batch) =>
+    return workingThrough("calibrating on training batches", "batches", batches, (batch) =>
       Effect.andThen(add(batch), Effect.sleep(0))
     ).pipe(
       Effect.map(() => sum[0]!),

@@ -35,7 +35,7 @@ const parted = (vectors: Tensor2D, texts: number): readonly [Tensor2D, Tensor2D]
   return [tf.slice(unit, [0, 0], [rows, width]), tf.slice(unit, [rows, 0], [count - rows, width])]
 }
 
-/** Each first text's second one told from all second and third texts of the batch. */
+/** Each first text's second one, contrasted with all second and third texts of the batch. */
 export const contrast =
   (temperature: number): RelatedLoss =>
   (vectors, { texts }) => {

@@ -51,7 +51,7 @@ const REFERENCE = 1e-4
 
 export class RateNotFound extends Schema.TaggedError<RateNotFound>()("RateNotFound", { reason: Schema.String }) {
   override get message() {
-    return `optimizer.learningRate: "auto" found no rate: ${this.reason}; expected a number here for this run`
+    return `optimizer.learningRate: "auto" found no rate: ${this.reason}; set optimizer.learningRate to a number for this run`
   }
 }
 
@@ -108,7 +108,7 @@ export const search = <M extends Network>(
           )
           return typeof found === "number"
             ? found
-            : yield* new RateNotFound({ reason: `${part === "head" ? "of the head, " : ""}${found.reason}` })
+            : yield* new RateNotFound({ reason: `${part === "head" ? "for the head, " : ""}${found.reason}` })
         })
       const hasBody = parts.includes("body")
       const ownHead = parts.includes("head") && (config.headLearningRate === undefined || !hasBody)

@@ -14,7 +14,7 @@ import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 import type { StepReport } from "./step-report.ts"
 
-/** What is told of steps, and when their numbers are read from the device. */
+/** What is reported of steps, and when their numbers are read from the device. */
 export interface StepsOptions<E, R> {
   /**
    * Called with the steps whose numbers were read at once. An interruption comes before both or after both, so that what is recorded

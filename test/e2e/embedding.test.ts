@@ -266,5 +266,5 @@ test("rows that repeat each other, and those that are in two splits, are told", 
   const { stdout } = await succeed(w.cli(["validate", "plan.json"]))
   expect(stdout).toContain("1 of 26 rows repeat the text of an earlier row")
   expect(stdout).toContain("1 of 12 rows have a text that is also in train")
-  expect(stdout).toContain("training.accumulate 2: rows are told from those of their own batch")
+  expect(stdout).toContain("training.accumulate 2: rows are contrasted with those of their own batch")
 })

@@ -96,7 +96,7 @@ describe("refused, with nothing changed:", () => {
       const edit = (text: string) => text.replace('"rank": 4', '"rank": 2').replace('"seed": 1', '"seed": 2')
       const changes = ["--set", "optimizer.learningRate=0.5", "--set", "model.weights=int8"]
       const stderr = await refusal(plan(edit), ...changes)
-      expect(stderr).toContain(`${cut} cannot go on: a resumed run is the same run`)
+      expect(stderr).toContain(`${cut} cannot be resumed: these differ from what its checkpoint was trained with`)
       for (const line of [
         "seed: trained with 1, now 2",
         "adapter.rank: trained with 4, now 2",

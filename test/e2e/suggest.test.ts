@@ -28,7 +28,7 @@ refuses("suggest", w, [
     name: "a file that is no data",
     args: () => of("llama", w.write("notes.txt", "not data")),
     says: [
-      "notes.txt: the extension .txt tells no format",
+      "notes.txt: the extension .txt does not say which format the file has",
       "expected .jsonl, .ndjson (one object a line), .csv or .tsv"
     ]
   },

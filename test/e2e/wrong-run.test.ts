@@ -59,7 +59,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "evaluate with a flag of written answers",
     args: () => ["evaluate", "trained", "--match", "exact"],
-    says: ["--match says which written answers are right", "--generate"]
+    says: ["--match is for --generate", "--generate"]
   },
   {
     name: "evaluate with a run that is not there",

@@ -151,7 +151,7 @@ describe("a run that fails", () => {
       const { code, stderr } = await study.ended
       renameSync(w.path("away.jsonl"), w.path("train.jsonl"))
       expect(code).toBe(1)
-      expect(stderr).toContain("a worker gave up, and the study stops here; nothing that is done is lost")
+      expect(stderr).toContain("the study stops, since a worker failed; finished trials are kept")
       expect(stderr).toContain("train.jsonl: there is no such file")
       expect(stderr).toContain("go on with: bun run compare plan.json --out missing")
       expect(stderr).not.toMatch(/^\s+at /m)

@@ -289,7 +289,7 @@ describe("the token", () => {
     const answer = Object.defineProperty(Response.json({ sha: COMMIT }), "url", { value: "http://hub.example/x?key=1" })
     const fetched = spyOn(globalThis, "fetch").mockImplementation((async () => answer) as never)
     expect(await said({ HF_ENDPOINT: "https://hub.example" })).toBe(
-      "hf:lab/m: https://hub.example leads to http://hub.example/x?key=***, which is not encrypted"
+      "hf:lab/m: https://hub.example redirects to http://hub.example/x?key=***, which is not encrypted"
     )
     fetched.mockRestore()
   })
@@ -361,7 +361,7 @@ describe("links in the cache", () => {
     const target = mkdtempSync(join(folder, "target-"))
     symlinkSync(target, place)
     expect(await said()).toContain(
-      `the folder ${place} is led out of the cache by a link, to ${target}; remove the link`
+      `the folder ${place} is a link that leads out of the cache, to ${target}; remove the link`
     )
     expect(readdirSync(target)).toEqual([])
   })

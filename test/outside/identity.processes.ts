@@ -99,7 +99,7 @@ describe("another model than the run's is refused:", () => {
       () =>
         during(`model/${file}`, change, async () => {
           const resumed = await refused("resume")
-          expect(resumed).toContain("run cannot go on: a resumed run is the same run")
+          expect(resumed).toContain("run cannot be resumed: these differ from what its checkpoint was trained with")
           expect(resumed).toMatch(line(file))
           const generated = await refused("generate")
           expect(generated).toContain("model is not what this run was trained on; restore it, or give the right base")

@@ -115,7 +115,7 @@ interface Use {
   eachElement: number
 }
 
-// A round of a loop makes a scope and nine values. An error, which ends a round early and stands behind a name without value, takes as long.
+// A round of a loop makes a scope and nine values. An error, which ends a round early and is reported under a name without value, takes as long.
 const roundCost = 8
 
 const makers = /^(Filter|Call|If$|For$|ArrayLiteral|TupleLiteral|ObjectLiteral|BinaryExpression)/
@@ -202,7 +202,7 @@ const usesOfParts = (node: Fields): ReadonlyArray<readonly [part: unknown, use: 
   }
 }
 
-/** What stands in a block is written out. */
+/** The content of a block is written out. */
 const usesOfBlocks = ({ body, alternate, defaultBlock }: Fields) =>
   [body, alternate, defaultBlock]
     .flatMap((block) => (Array.isArray(block) ? block : []))

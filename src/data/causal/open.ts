@@ -25,7 +25,7 @@ import { type CausalSplit, causalSplit } from "./split.ts"
 /** The splits of a run of a causal language model. */
 export type OpenedCausal = OpenedTokens<CausalSplit>
 
-/** Splits of rows that become tokens, and what is told of them before training. */
+/** Splits of rows that become tokens, and what is reported of them before training. */
 export interface OpenedTokens<Split> {
   readonly splits: BySplit<Split>
   /** what is not wrong but probably not meant, a sentence each */

@@ -23,7 +23,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
   extensions: [extension],
   gzip: true,
   write: (columns, like) => {
-    // in a file that is called .csv nobody looks for tabs
+    // in a file that is called .csv no one looks for tabs
     const mark = usual === "tab" || like === undefined || like.separator === "\t" ? separators[usual] : like.separator
     const line = (cells: ReadonlyArray<unknown>) => `${cells.map((cell) => written(cell, mark)).join(mark)}\n`
     return {
@@ -74,7 +74,7 @@ const singleColumn = (header: ReadonlyArray<string>): ReadonlyArray<string> =>
 const rowsLookedAt = 20
 
 /**
- * What stands between the columns, and the header row:
+ * The separator of the columns, and the header row:
  *
  *   1. what the plan says, where the header has it
  *   2. the usual one of the file's extension, where the header has no other
@@ -111,7 +111,7 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
     }, looked)
     if (left.length < 2) return left[0] ?? first
     const found = left.map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
-    const reason = `what stands between its columns may be a ${found}: say which with data.separator (of suggest: --separator)`
+    const reason = `its columns may be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
     return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
   })
 

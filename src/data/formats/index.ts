@@ -47,8 +47,8 @@ const openFormat = (path: string, wanted: Wanted) =>
     if (format === undefined) {
       // a folder or a device has none either, and no other name would help
       if (extension === "") yield* openFile(path)
-      const found = extension === "" ? "no extension" : `the extension .${extension}${gz ?? ""}`
-      return yield* dataError(path, `${found} tells no format; expected ${expected}`)
+      const found = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
+      return yield* dataError(path, `${found} does not say which format the file has; expected ${expected}`)
     }
     const file = yield* openFile(path)
     const rows = yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
@@ -78,7 +78,7 @@ export interface SampledRows {
   readonly table?: Table
   /** the first rows, those that cannot be read too */
   readonly rows: ReadonlyArray<Fields | Broken>
-  /** rows in all; null: the file is too large to count them now, or they cannot be told apart */
+  /** rows in all; null: the file is too large to count them now, or rows and their ends cannot be recognised */
   readonly count: number | null
   /** what keeps the file's later rows from being read, where they were counted */
   readonly problem?: DataError
@@ -162,7 +162,7 @@ const readable = ({ rows, broken }: FirstRows) => (broken === undefined ? Effect
 export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.flatMap(readFirst(path, count), readable)
 
-/** The same; none of a file that cannot be opened, which is told, with all else, when it is. */
+/** The same; none of a file that cannot be opened, which is reported when it is opened. */
 export const probedRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   readFirst(path, count).pipe(
     Effect.orElseSucceed((): FirstRows => ({ rows: [] })),

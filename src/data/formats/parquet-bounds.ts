@@ -145,7 +145,7 @@ const bytesPerValue = 3
 /**
  * Checks the columns of a row group: what the footer says of them, then what the headers of their pages say, then what is in the pages.
  * Throws where that is more than a row group may cost, or makes no sense. `columns` are their bytes, once `placesOf` has said where those
- * are; `spent` is told what they cost before a page is unpacked.
+ * are; `spent` is called with what they cost before a page is unpacked.
  */
 export const checkRowGroup = (
   columns: ReadonlyArray<Column & { readonly bytes: Uint8Array }>,

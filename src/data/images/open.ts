@@ -137,7 +137,7 @@ const openRowsOf = (place: string, section: ImageSection) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const isFolder = yield* Effect.match(fs.stat(place), {
-      onFailure: () => false, // that it is not there is told when it is opened
+      onFailure: () => false, // that it is not there is reported when it is opened
       onSuccess: ({ type }) => type === "Directory"
     })
     return yield* isFolder ? openFolder(place, section) : openRowsFile(place, section)
@@ -269,7 +269,7 @@ const within = (
       names,
       (name, i) => {
         const file = path.resolve(folder, name)
-        // what is not there is told when it is read
+        // what is not there is reported when it is read
         const place = Effect.orElseSucceed(fs.realPath(file), () => file)
         return Effect.map(place, (target) => {
           const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))

@@ -9,7 +9,7 @@
 import { chatTemplate, type Message } from "../../data/causal/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
-/** What stands before and after a message of a role. */
+/** The text before and after a message of a role. */
 interface Form {
   readonly name: string
   readonly system: readonly [before: string, after: string] | null

@@ -102,7 +102,7 @@ export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   return { quantized, scales, zeros }
 }
 
-/** What stands for 0 in a table. */
+/** The code for 0 in a table. */
 const MIDDLE = 128
 
 /** Rows of a table as bytes around 128, each with a scale. */

@@ -18,7 +18,7 @@ export type Axes = Readonly<Record<string, number>>
 /** A forward pass whose calls are not the same at all sizes. */
 export class SizesDiffer extends Schema.TaggedError<SizesDiffer>()("SizesDiffer", { what: Schema.String }) {
   override get message() {
-    return `the forward pass is not the same calls at all sizes of its inputs: ${this.what}; nothing can be written that holds for all`
+    return `the forward pass of this model changes with the size of its inputs (${this.what}), so that no ONNX graph holds for all sizes; nothing was written, use another --format`
   }
 }
 

@@ -16,7 +16,7 @@ export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("Un
   kernel: Schema.String
 }) {
   override get message() {
-    return `the forward pass runs tfjs's kernel ${this.kernel}, for which src/exports/onnx/rules.ts has no rule: it needs one`
+    return `the forward pass of this model runs tfjs's kernel ${this.kernel}, which cannot be written as ONNX yet; nothing was written, use another --format (or add a rule to src/exports/onnx/rules.ts)`
   }
 }
 

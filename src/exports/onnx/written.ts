@@ -18,7 +18,7 @@ export interface Model {
   readonly version: string
 }
 
-/** What outputs depend on, the rest having been computed for nobody. */
+/** What outputs depend on; the rest is not used. */
 const needed = ({ calls, outputs }: Trace<Size>): ReadonlyArray<Call> => {
   const wanted = new Set(Object.values(outputs))
   return calls

@@ -103,7 +103,7 @@ export const withoutFolders = (text: string, folders: Folders): string =>
     )
   }, text)
 
-/** Each with what stands for it. */
+/** Each with its replacement. */
 export type Folders = ReadonlyArray<readonly [folder: string, as: string]>
 
 /** Of this process, the innermost first. */

@@ -2,7 +2,7 @@
  * Arithmetic on one number of each tensor, written once: `evaluate.ts` computes it with tfjs ops, the assembly script prints it as
  * AssemblyScript (four numbers at a time), the native script as C and `webgpu/expression.ts` as WGSL.
  *
- * An operation is one line with its forms. That in C is WGSL's or stands with the native script, since a page has no use for it. What an
+ * An operation is one line with its forms. Its form in C is WGSL's or is in the native script, since a page has no use for it. What an
  * operation rounds, it rounds once in each of them, in the order in which an expression is written down: wasm has the bits of the
  * reference wherever an operation is exact to a rounding.
  */

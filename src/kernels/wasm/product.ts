@@ -57,7 +57,7 @@ export interface PackedB {
   readonly scales: Buffer | undefined
 }
 
-/** How the kernels are told of a packing. */
+/** How a packing is passed to the kernels. */
 export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4 } as const satisfies Record<Packing, number>
 
 /** The arguments of a product. Leading dimensions (from row to row), sizes and batch strides count floats. */

@@ -30,7 +30,7 @@ export interface Pool {
   readonly terminate: () => void
 }
 
-/** What every thread is told. */
+/** What every thread is given. */
 export interface ThreadStart {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory

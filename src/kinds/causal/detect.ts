@@ -141,7 +141,7 @@ const noFormat = (found: ReadonlyArray<string>): string => {
 
 export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
-  // any model with a config.json that is of no encoder, with or without a decoder behind it
+  // any model with a config.json that is of no encoder, with or without a decoder after it
   takes: ({ source, modelType }) =>
     /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||

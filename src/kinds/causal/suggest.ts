@@ -102,7 +102,7 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
   const path = "data.maxLength"
   if (format === "text") {
     const value = Math.min(positions, BLOCK.longest, Math.max(BLOCK.shortest, roundLength(p95)))
-    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; a longer one goes on in further rows, nothing is lost`
+    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; a longer one continues in further rows, so that nothing is lost`
     return { path, value, reason }
   }
   const all = longest <= MUCH_LONGER * p95

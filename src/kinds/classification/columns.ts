@@ -14,12 +14,12 @@ const isLabel = (value: unknown): boolean => ["string", "number", "boolean"].inc
 const different = (rows: ReadonlyArray<Row>, name: string): number => new Set(rows.map((row) => row[name])).size
 
 /**
- * Values of a plan for the columns that nobody named and that are not called as a plan calls them by default; or what was found and
+ * Values of a plan for the columns that no one named and that are not called as a plan calls them by default; or what was found and
  * what to name. The label first: a column of a usual name, or the only one that has few values; then the text: one of a usual name, or
  * the only one, or the one that is more than twice as long as any other.
  */
 export const labelledColumns = (rows: ReadonlyArray<Row>, columns: Columns): ReadonlyArray<Choice> | string => {
-  if (rows.length === 0) return [] // what cannot be read is told when it is opened
+  if (rows.length === 0) return [] // what cannot be read is reported when it is opened
   const pair = pairOf(rows, columns)
   const beside = pair.length === 0 ? undefined : chosen(rows, columns, pair)
   const found = Array.isArray(beside) ? beside : chosen(rows, columns, [])
@@ -43,7 +43,7 @@ const chosen = (
   const missing = [...(text === undefined ? ["text"] : []), ...(label === undefined ? ["label"] : [])]
   if (missing.length > 0) {
     const flags = missing.map((name) => `--${name}`).join(" and ")
-    return `which column holds the ${missing.join(" and which the ")} cannot be told from the first ${rows.length} rows: name it with ${flags}`
+    return `which column holds the ${missing.join(" and which the ")} cannot be recognised from the first ${rows.length} rows: name it with ${flags}`
   }
   // the names that a plan has by itself need no word
   const said = [...(text ? [text] : []), ...(label ? [label] : [])].filter(
@@ -53,7 +53,7 @@ const chosen = (
 }
 
 export const labelOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
-  // whatever it holds: what is wrong with a row of it is told with its line
+  // whatever it holds: what is wrong with a row of it is reported with its line
   if (free.includes("label")) return choice("data.label", "label", "")
   const found = free.filter((name) => rows.every((row) => isLabel(row[name])))
   const values = (name: string) => `${different(rows, name)} values in ${rows.length} rows`

@@ -81,5 +81,5 @@ const comparedApart = ({ training: { accumulate, batchSize } }: RelatedPlan): Re
   accumulate === 1
     ? []
     : [
-        `training.accumulate ${accumulate}: rows are told from those of their own batch of ${batchSize}, not from all ${accumulate * batchSize} of a step; a larger training.batchSize compares more`
+        `training.accumulate ${accumulate}: rows are contrasted with those of their own batch of ${batchSize}, not from all ${accumulate * batchSize} of a step; a larger training.batchSize compares more`
       ]

@@ -89,14 +89,14 @@ const plainLora: ReadonlyArray<Choice> = [
   measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.relatedRate)
 ]
 
-/** Each anchor is told from the texts of its own batch: fewer rows are another comparison, which accumulating does not make good. */
+/** Each anchor is contrasted with the texts of its own batch: fewer rows are another comparison, for which accumulating does not make up. */
 const smallerBatches = {
   name: "batch",
   stages: [16, 8, 4, 2].map((value) => [
     {
       path: "training.batchSize",
       value,
-      reason: `memory: ${value} rows a batch, so that each anchor is told from the texts of ${value - 1} others alone`
+      reason: `memory: ${value} rows a batch, so that each anchor is contrasted with the texts of only ${value - 1} others`
     }
   ])
 }

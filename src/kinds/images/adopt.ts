@@ -46,6 +46,6 @@ const ownNames = (source: string, classes: number, otherwise: ReadonlyArray<stri
     Effect.orElseSucceed(() => otherwise)
   )
 
-/** A grey pixel as PNG: any image tells two models apart. */
+/** A grey pixel as PNG: any image shows whether two models are the same. */
 const grey =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNoaGgAAAMEAYFL09IQAAAAAElFTkSuQmCC"

@@ -73,7 +73,7 @@ export const detectImages: Detecting = {
   rows: (source, place, columns) =>
     Effect.gen(function* () {
       const found = yield* detectedImages("images", place, columns)
-      // what is wrong with the model is told when it is described
+      // what is wrong with the model is reported when it is described
       const task = yield* Effect.orElseSucceed(suitableTask(source), () => undefined)
       return task === undefined ? found : { ...found, choices: [task, ...found.choices] }
     })
@@ -98,7 +98,7 @@ export const detectedImages = (format: string, place: string, columns: Columns) 
     const found: Choice = choice("data.format", format, "images with labels")
     if (type === "Directory") return { format, choices: [found, ...(yield* splitsIn(place))] }
     const rows = yield* probedRows(place)
-    if (rows.length === 0) return { format, choices: [found] } // what cannot be read is told when it is opened
+    if (rows.length === 0) return { format, choices: [found] } // what cannot be read is reported when it is opened
     const own = imageColumns(rows, columns)
     if (typeof own === "string") return yield* dataError(place, own)
     const hasPaths = rows.some((row) => typeof row[own.image] === "string" && !/^data:/.test(`${row[own.image]}`))
@@ -147,7 +147,7 @@ const imageColumns = (
   const missing = [...(image === undefined ? ["image"] : []), ...(label === undefined ? ["label"] : [])]
   if (image === undefined || label === undefined) {
     const flags = missing.map((name) => `--${name}`).join(" and ")
-    return `which column holds the ${missing.join(" and which the ")} cannot be told from the first ${rows.length} rows: name it with ${flags} (found: ${all.slice(0, 10).join(", ")})`
+    return `which column holds the ${missing.join(" and which the ")} cannot be recognised from the first ${rows.length} rows: name it with ${flags} (found: ${all.slice(0, 10).join(", ")})`
   }
   const chosen = [
     ...(columns.image === undefined && image !== "image"

@@ -50,7 +50,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
       ? {
           path: "model.task",
           value: { kind: "zero-shot", templates: ["a photo of a {}."] },
-          reason: `the folder has both of CLIP's towers: what a label looks like its text tower knows by the label's name before any training, which goes on from there. Labels stand in the prompt as they are called. A new linear head is "task": { "kind": "image-classification" }`,
+          reason: `the folder has both of CLIP's towers: its text tower knows from a label's name what it looks like, and training goes on from there. Labels are put into the prompt as they are written. A new linear head is "task": { "kind": "image-classification" }`,
           source: "arXiv 2407.18242, whose runs of CLIP classify so"
         }
       : undefined,

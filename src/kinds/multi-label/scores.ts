@@ -1,4 +1,4 @@
-/** How well sets of labels are told, and from which probability on a label is given. */
+/** How well sets of labels are predicted, and the probability from which a label is given. */
 import { type Metrics, percent, type Scored } from "../../training/index.ts"
 
 const share = { unit: "%", format: percent, better: "higher" } as const

@@ -65,7 +65,7 @@ export const detectPreference: Detecting = {
   takes: detectCausal.takes,
   rows: (_, file, columns) =>
     Effect.map(Effect.result(firstRows(file, PROBED_ROWS)), (probed) =>
-      // what is wrong with the file is told by the kind that takes any rows
+      // what is wrong with the file is reported by the kind that takes any rows
       Result.isSuccess(probed) ? detectedPairs(probed.success, columns) : null
     )
 }

@@ -49,7 +49,7 @@ export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, Targe
       return regressionScores(inUnits(found.outputs, scaling), found.targets, scaling)
     }),
   keepMistakes: (source, limit) =>
-    // targets are named by the plan; one of several is told from the others by its place
+    // targets are named by the plan; of several, each is known by its place
     keepWorst(source, limit, ({ targets }) => targets.join(", ")),
   asking: askingTexts(({ data }) => data),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),

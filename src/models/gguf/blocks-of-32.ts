@@ -31,8 +31,8 @@ export interface BlockType {
 export type PackedBlocks = Pick<PackedHostMatrix, "packing" | "words">
 
 /**
- * Blocks as words of a packing: of each, the bits of d and m and the bytes behind what precedes them. Null where a half is not finite: such
- * a number is told of by its place, as float32.
+ * Blocks as words of a packing: of each, the bits of d and m and the bytes after them. Null where a half is not finite: such
+ * a number is reported by its place, as float32.
  */
 const blocksOf = (
   packing: "q4" | "q8",

@@ -97,7 +97,7 @@ export const makeFolder = (
     const real = yield* fs.realPath(above)
     if (path.relative(yield* fs.realPath(cache), real).split(path.sep)[0] === "..") {
       const remedy = "remove the link, or give another cache with HF_HUB_CACHE"
-      return yield* hubError(source, `the folder ${above} is led out of the cache by a link, to ${real}; ${remedy}`)
+      return yield* hubError(source, `the folder ${above} is a link that leads out of the cache, to ${real}; ${remedy}`)
     }
     yield* fs.makeDirectory(folder, { recursive: true })
   })

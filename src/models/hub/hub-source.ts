@@ -34,7 +34,7 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
   const [owner, name, ...file] = parts
   const expected = "expected hf:owner/name, hf:owner/name@revision or hf:owner/name/file.gguf"
   if (more.length > 0 || owner === undefined || name === undefined || ![...parts, ...revisionParts].every(isPart)) {
-    return Effect.fail(hubError(source, `is no address of a model; ${expected}`))
+    return Effect.fail(hubError(source, `is not the address of a model; ${expected}`))
   }
   if (file.length > 0 && !path.endsWith(".gguf")) {
     return Effect.fail(hubError(source, `names the file ${file.join("/")}; only .gguf files are named, ${expected}`))

@@ -8,6 +8,6 @@ import { type HubError, hubError } from "./hub-source.ts"
 export type { HubError }
 
 export const resolveSource = (source: string): Effect.Effect<string, HubError> =>
-  Effect.fail(hubError(source, "a page has no cache of the Hub; give it the model's files with fetchFiles"))
+  Effect.fail(hubError(source, "a browser page has no cache of the Hub; give it the model's files with fetchFiles"))
 
 export const resolveAdapter = resolveSource

@@ -87,7 +87,7 @@ const hash = (digits: number) => {
   return text(expected, "hash").check(Schema.isPattern(new RegExp(`^[0-9a-f]{${digits}}$`), { expected }))
 }
 const size = count(0, "bytes")
-/** `oid` is git's hash: of a large file, that of what stands for it. */
+/** `oid` is git's hash: of a large file, that of its pointer. */
 const ListedFile = Schema.Struct({
   path,
   size,
@@ -159,7 +159,7 @@ export const requesting =
     })
     if (endpoint.startsWith("https:") && response.url.startsWith("http:")) {
       const to = cut(withoutSecrets(response.url))
-      throw hubError(source, `${endpoint} leads to ${to}, which is not encrypted`)
+      throw hubError(source, `${endpoint} redirects to ${to}, which is not encrypted`)
     }
     return response
   }

@@ -167,7 +167,7 @@ const makeRepository = (
     return yield* checked(asked, isPrivate, yield* visibility(asked, options, undefined))
   })
 
-/** Whether a repository that exists is private. `refusal`: of making it, which is told where it does not exist. */
+/** Whether a repository that exists is private. `refusal`: of making it, which is reported where it does not exist. */
 const visibility = (
   asked: Asked,
   options: (request: Fetch) => ReturnType<typeof packageOptions>,

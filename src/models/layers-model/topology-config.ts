@@ -116,7 +116,9 @@ const checkOrder = (layers: ReadonlyArray<unknown>, problems: Listing): void => 
     const { name } = layer
     const calls = field(layer, "inboundNodes")
     if (!isName(name) || nameOf(layer) !== name || graph.has(name)) {
-      problems.add(`a layer is called ${quoted(name)} and ${quoted(nameOf(layer))}; expected one name, its own`)
+      problems.add(
+        `a layer is called ${quoted(name)} and ${quoted(nameOf(layer))}; expected a name that no other layer has`
+      )
     } else if (!isCalls(calls)) {
       problems.add(`layer ${quoted(name)} has the inbound_nodes ${quoted(calls)}; expected lists of [name, 0, 0, {}]`)
     } else {

@@ -87,7 +87,7 @@ export const encodeTexts = (
   tf.tidy(() => {
     const { hiddenSize, attentionHeads: heads } = config
     const shape = { batch: size, heads, keyValueHeads: heads, scale: 1 / Math.sqrt(hiddenSize / heads) }
-    // a text is one segment; its padding is behind all that is read
+    // a text is one segment; its padding comes after all that is read
     const segments = tf.zeros<tf.Rank.R1>([size * length], "int32")
     const attend = (of: Tensor1D) => (q: Tensor2D, k: Tensor2D, v: Tensor2D) =>
       causalAttention(q, k, v, of, of, { ...shape, window: null, softcap: null })

@@ -41,8 +41,8 @@ const MULTIPLIERS = [
 ] as const
 
 /**
- * 128 bits of an image's bits, in place of the 600 kB that they are: four hashes of 32 bits, each over all words. Images are nobody's attack
- * on the run that reads them; by accident two of a million collide once in 10²⁶ runs.
+ * 128 bits of an image's bits, in place of the 600 kB that they are: four hashes of 32 bits, each over all words. No one gains
+ * by two images of one hash; by accident two of a million collide once in 10²⁶ runs.
  */
 const digestOf = (pixels: Float32Array): string => {
   const words = new Int32Array(pixels.buffer, pixels.byteOffset, pixels.length)

@@ -33,7 +33,7 @@ import { encodeImages, pooledImages, type Tower, towerOf, towerParameters, tower
 
 /** The labels of CLIP's own classifier, and the prompts that make weights of them. */
 export interface ZeroShotOptions {
-  /** class names in the order of the logits, as they stand in prompts */
+  /** class names in the order of the logits, as they are written in prompts */
   readonly labels: ReadonlyArray<string>
   /** prompts with {} where a label goes */
   readonly templates: ReadonlyArray<string>
@@ -196,7 +196,7 @@ const promptsOf = (
 const promptsToDevice = (prompts: Prompts, config: ClipTextConfig) => {
   const [size, length] = [prompts.length, Math.max(...prompts.map((ids) => ids.length))]
   const inputIds = new Int32Array(size * length)
-  // what stands after the end of a text is not read, so any token does for padding: its last, which is never higher than its end
+  // what comes after the end of a text is not read, so any token does for padding: its last, which is never higher than its end
   for (const [row, ids] of prompts.entries()) {
     inputIds.fill(ids.at(-1)!, row * length, (row + 1) * length)
     inputIds.set(ids, row * length)

@@ -25,7 +25,7 @@ export interface CardParts {
   readonly task: string
   /** what is trained where no layer is adapted */
   readonly alone: string
-  /** "to tell 2 classes of text apart: …", the end of a sentence */
+  /** "to distinguish 2 classes of text: …", the end of a sentence */
   readonly purpose: string
   /** further rows of the table of settings */
   readonly settings: ReadonlyArray<readonly [name: string, value: unknown]>

@@ -26,10 +26,12 @@ export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter)
   const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
   if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }
   if (parameters.length > 0) {
-    return { reason: "it reads factors A and B alone; of modules saved beside them it leaves out norms without a word" }
+    return { reason: "it reads factors A and B alone, and silently ignores norms that are saved beside them" }
   }
   if (model.fanInFanOut)
-    return { reason: "it turns the factors of this family's layers round, as it has to turn their weights" }
+    return {
+      reason: "it permutes the factors of this family's layers as it permutes their weights, which is wrong for factors"
+    }
   const { alpha } = factorsAlone(selectionOf(config).options)
   const scales = sites.map(({ options }) => {
     const own = factorsAlone(options)

@@ -25,7 +25,7 @@ export interface Foreign {
 export interface System {
   /** whether an open file of this process is a connection */
   readonly isSocket: (file: number) => boolean
-  /** Nobody sees what this process prints from here on. */
+  /** What this process prints from here on is not seen. */
   readonly silence: () => void
   /**
    * Ends the process as a C program does, with all that libraries have left for that moment: Bun ends without it, and MPICH says only then

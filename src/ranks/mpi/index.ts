@@ -40,7 +40,7 @@ export class MpiError extends Schema.TaggedError<MpiError>()("MpiError", {
   }
 }
 
-/** Milliseconds that a rank whose failure was told waits for its end, before it ends by itself and says why. */
+/** Milliseconds that a rank whose failure was reported waits to be ended, before it ends by itself and says why. */
 const PATIENCE = 600_000
 /** The same where it was interrupted: as the first one, which saves. */
 const PATIENCE_INTERRUPTED = 60_000
@@ -86,7 +86,7 @@ const parted = new WeakSet<World>()
 const part = (world: World, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (Exit.isSuccess(exit) || (world.stop.agreed && Cause.hasInterruptsOnly(exit.cause))) {
-      // one that was lost here is told of by its launcher: the run is whole
+      // one that was lost here is reported by its launcher: the run is whole
       const together = yield* world.barrier.pipe(Effect.isSuccess, Effect.timeoutOrElse(PARTING))
       if (!together) return
       parted.add(world)

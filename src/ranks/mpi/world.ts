@@ -38,7 +38,7 @@ const LONGEST_REASON = 20_000 // characters
 /** Bytes of one message: counts and places are ints. */
 const LARGEST = 2 ** 30
 
-/** Where a rank's bytes begin in what all have told: numbers of any type can be read there. */
+/** Where a rank's bytes begin in what all have sent: numbers of any type can be read there. */
 const ALIGNMENT = 16
 
 // How a rank waits. Most waits are short, where ranks are as fast as each other: those are spun. A rank that waits longer sleeps between
@@ -51,7 +51,7 @@ const LONG_NAP = 1
 
 const nap = (milliseconds: number, word: Int32Array): void => void Atomics.wait(word, 0, 0, milliseconds)
 
-/** Milliseconds that rank 0 goes on waiting after it was told of a failure: it may be about to have the same one, and to say it better. */
+/** Milliseconds that rank 0 goes on waiting after it has heard of a failure: it may be about to have the same one, and to say it better. */
 const OWN_FAILURE = 1000
 
 /** A request's handle, a flag and a status, and views of them; all of them outside of any heap that moves. */
@@ -69,7 +69,7 @@ const STATUS = 8
 
 const emptied = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? new Uint8Array(new ArrayBuffer(1)) : bytes)
 
-/** Inits MPI, and gives what it is told of this process. The library's calls are made from here alone. */
+/** Inits MPI, and gives what MPI says of this process. The library's calls are made from here alone. */
 export const openWorld = (library: MpiLibrary): World => {
   const { call, handles, addressOf, anySource, sourceAt } = library
   const { world, byte } = handles
@@ -99,7 +99,7 @@ export const openWorld = (library: MpiLibrary): World => {
       reason: `${what} failed: ${errorText(code)}; another process of this run may be gone`
     })
 
-  /** What another rank has told of its failure, if one has. */
+  /** What another rank has reported of its failure, if one has. */
   const probe = (): RankError | undefined => {
     const { flag, status, ints } = scratch()
     const found = call.MPI_Iprobe(anySource, FAILURE_TAG, world, addressOf(flag), addressOf(status))
@@ -113,7 +113,7 @@ export const openWorld = (library: MpiLibrary): World => {
   }
 
   /**
-   * Begins something and waits for its end. `buffers` are what it reads and writes: they are held until then, and where nobody waits any
+   * Begins something and waits for its end. `buffers` are what it reads and writes: they are held until then, and where no one waits any
    * longer, for ever.
    */
   const done = (
@@ -202,7 +202,7 @@ export const openWorld = (library: MpiLibrary): World => {
       { discard: true }
     )
 
-  /** The same as an all-gather, for what is larger than its counts: each rank's bytes are told to all, one rank after the other. */
+  /** The same as an all-gather, for what is larger than its counts: each rank's bytes are sent to all, one rank after the other. */
   const manyBroadcasts = (own: Uint8Array, lengths: ReadonlyArray<number>) =>
     Effect.forEach(lengths, (length, root) => {
       const bytes = root === rank ? own : new Uint8Array(new ArrayBuffer(length))

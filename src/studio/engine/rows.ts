@@ -61,7 +61,7 @@ const refuseBinary = (file: string) =>
     const head = yield* read(0, Math.min(size, 1_024))
     const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
     if (known !== undefined)
-      return yield* dataError(name, `this is no text, whatever its name says: it begins as ${known[1]}`)
+      return yield* dataError(name, `this is not a text file, whatever its name says: it begins as ${known[1]}`)
     // with a mark at its beginning, or every other byte 0, it is UTF-16, of which its reader speaks
     const zeros = head.filter((byte) => byte === 0).length
     const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)

@@ -185,7 +185,7 @@ describe("openClassification", () => {
       "none.jsonl, rows.jsonl, rows.txt: 3 problems:
         none.jsonl: there is no such file (looked for /none.jsonl)
         rows.jsonl:1: found 1, expected one object a line
-        rows.txt: the extension .txt tells no format; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
+        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
     `)
   })
 

@@ -111,12 +111,12 @@ describe("files that cannot be used", () => {
   })
 
   test.each([
-    ["rows.parquet.gz", "the extension .parquet.gz tells"],
-    ["rows.txt", "the extension .txt tells"],
-    ["LICENSE", "no extension tells"]
+    ["rows.parquet.gz", "the extension .parquet.gz"],
+    ["rows.txt", "the extension .txt"],
+    ["LICENSE", "a name without an extension"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} no format; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet`
+      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet`
     )
   })
 

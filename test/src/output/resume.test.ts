@@ -89,7 +89,7 @@ test("a file that was looked for and not there is recorded; one that was not rec
 test("the refusal lists every difference on a line of its own", () => {
   const { message } = new PlanChanged({ directory: "runs/a", differences: ["seed: …", "x: …"] })
   expect(message.split("\n")).toEqual([
-    expect.stringMatching(/^runs\/a cannot go on: .*restore them or start a new run:$/),
+    expect.stringMatching(/^runs\/a cannot be resumed: .*restore them or start a new run:$/),
     "  seed: …",
     "  x: …"
   ])

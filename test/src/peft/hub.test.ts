@@ -60,7 +60,7 @@ test.each([
   ["hf:lab/pickle", "has its weights in adapter_model.bin, a pickle"],
   ["hf:lab/model", "has no file adapter_config.json; it has config.json, model.safetensors"],
   ["hf:lab/nothing", "no such model or revision"],
-  ["hf:lab", "is no address of a model"]
+  ["hf:lab", "is not the address of a model"]
 ])("%s says why it is none", async (source, reason) => {
   const result = await read(source)
   expect(result._tag === "Failure" ? result.failure.message : "").toContain(reason)

@@ -121,7 +121,7 @@ describe("of one number", () => {
     let calls = 0
     const once = (w: tf.Scalar) => tf.mul(w, calls++ === 0 ? 1 : Number.NaN)
     await expect(found(3, once)).rejects.toThrow(
-      /^optimizer.learningRate: "auto" found no rate: of the head, no rate down to .* lowers the loss of the first step's rows; expected a number here for this run$/
+      /^optimizer.learningRate: "auto" found no rate: for the head, no rate down to .* lowers the loss of the first step's rows; set optimizer.learningRate to a number for this run$/
     )
     await expect(found(3, (w) => tf.mul(w, 0))).rejects.toThrow("its gradient is 0 at the start")
     await expect(found(3, (w) => tf.mul(w, Number.NaN))).rejects.toThrow("the loss before the first step is NaN")

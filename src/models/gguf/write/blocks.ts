@@ -65,7 +65,7 @@ const encodeQ8Sub0 = (values: Float32Array): Uint8Array<ArrayBuffer> => {
   return out
 }
 
-/** Q4_0 and Q5_0. `zero`: what stands for 0. */
+/** Q4_0 and Q5_0. `zero`: the code for 0. */
 const encodeSigned =
   (bytes: number, zero: number, fifth: boolean) =>
   (values: Float32Array): Uint8Array<ArrayBuffer> => {

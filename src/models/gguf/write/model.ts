@@ -26,7 +26,7 @@ export interface Unsaid {
 /** What llama.cpp has to know of a model, by its config alone. */
 export const ggufModelOf = (family: string, config: unknown): GgufModel | Unsaid => {
   const { toGguf, textPart }: CausalFamily = causalFamilies[family as keyof typeof causalFamilies]
-  if (toGguf === null) return { reason: `is of the family ${family}, which is not written as a GGUF file here` }
+  if (toGguf === null) return { reason: `is of the family ${family}, which cannot be written as a GGUF file here` }
   // described before, so it is an object
   const own = textPart === null ? config : textPart.config(config as object)
   const found = toGguf.hyperparameters(own)

@@ -51,7 +51,7 @@ describe("the text and the label", () => {
     const rows = rowsOf((i) => ({ a: `one ${i}`, b: `two ${i}`, c: few[i % 3], d: few[i % 2] }))
     expect(found(rows, { text: "a", label: "c" })).toEqual([])
     expect(found(rows)).toBe(
-      "which column holds the text and which the label cannot be told from the first 50 rows: name it with --text and --label (found: a, b, c, d)"
+      "which column holds the text and which the label cannot be recognised from the first 50 rows: name it with --text and --label (found: a, b, c, d)"
     )
     expect(found(rows, { text: "a" })).toContain("name it with --label (")
     expect(found(rows, { label: "c" })).toContain("name it with --text (")

@@ -232,7 +232,7 @@ test("addresses that lead elsewhere are refused", async () => {
     "hf:lab/../x.gguf",
     "hf:lab//x.gguf"
   ]) {
-    expect((await failure(resolved(source))).message).toContain("is no address of a model")
+    expect((await failure(resolved(source))).message).toContain("is not the address of a model")
   }
   expect((await failure(resolved("hf:lab/whole/model.bin"))).message).toContain("only .gguf files are named")
 })
