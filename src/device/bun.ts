@@ -6,6 +6,7 @@ import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { messageOf } from "../boundary/index.ts"
+import { emulatedAdapter } from "./adapter-probe.ts"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
 import { nativeLibrary } from "./native.ts"
@@ -56,6 +57,7 @@ export const bun: Runtime = {
     try: dawn,
     catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
   }),
+  ...(inBun ? {} : { emulated: Effect.promise(emulatedAdapter) }),
   native: nativeLibrary,
   openWasm,
   peakBytes: peakResidentBytes

@@ -38,6 +38,11 @@ export interface Runtime {
   readonly name: string
   /** `navigator.gpu` or its equivalent, also put where tfjs looks for it. Fails where there is no WebGPU. */
   readonly gpu: Effect.Effect<GPU, DeviceError>
+  /**
+   * The name of the only adapter, where it is known to be emulated on the CPU before it is asked for here; undefined: it is not known.
+   * Absent where asking says nothing on stderr.
+   */
+  readonly emulated?: Effect.Effect<string | undefined>
   /** The file of the native library that this process can compute with. Fails where there is none, with its reason. */
   readonly native: Effect.Effect<string, DeviceError>
   readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
@@ -158,16 +163,23 @@ export interface Automatic {
   readonly open: (options: Required<DeviceOptions>) => Opening
 }
 
+const emulated = (name: string): string =>
+  `the only GPU adapter, ${name}, is emulated on the CPU, which has better uses`
+
 /** The hardware GPU, or why there is none. */
-const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> =>
-  runtime.gpu.pipe(
+const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> => {
+  const here = runtime.gpu.pipe(
     Effect.flatMap(requestAdapter),
     Effect.mapError(({ reason }) => `there is no GPU to compute on (${reason})`),
     Effect.filterOrFail(
       ({ info }) => !isSoftware(info),
-      ({ info }) => `the only GPU adapter, ${nameOfAdapter(info)}, is emulated on the CPU, which has better uses`
+      ({ info }) => emulated(nameOfAdapter(info))
     )
   )
+  return Effect.flatMap(runtime.emulated ?? Effect.undefined, (name) =>
+    name === undefined ? here : Effect.fail(emulated(name))
+  )
+}
 
 /** What `auto` takes, and why. It never fails: there is always wasm. */
 export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>

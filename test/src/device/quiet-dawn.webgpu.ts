@@ -35,3 +35,35 @@ test.skipIf(!webgpu.exists)("what is left out is what Dawn says today", async ()
   // of a driver with such limits; where another has none, there is nothing to leave out
   if (/llvmpipe/.test(stdout)) expect(stderr).toMatch(/^Warning: max\w+ artificially reduced from \d+ to \d+ /m)
 })
+
+const node = Bun.which("node")
+
+test.skipIf(!webgpu.exists || webgpu.hardware || node === null)(
+  "in Node, auto asks in a process of its own, and takes another device",
+  async () => {
+    const repository = join(import.meta.dir, "../../..")
+    const source = (file: string) => JSON.stringify(join(repository, "src/device", file))
+    // Node reads no TypeScript from here; packages are its own to find
+    const { outputs } = await Bun.build({
+      entrypoints: ["auto.ts"],
+      files: {
+        "auto.ts": `
+          import * as Effect from "effect/Effect"
+          import { bun } from ${source("bun.ts")}
+          import { automatic } from ${source("open.ts")}
+          const { device, because } = await Effect.runPromise(automatic(bun))
+          console.log(device + ": " + because)
+        `
+      },
+      root: repository,
+      target: "node",
+      packages: "external"
+    })
+    const { code, stdout, stderr } = await run([node!, "--input-type=module", "-"], {
+      cwd: repository,
+      stdin: await outputs[0]!.text()
+    })
+    expect({ code, stderr: stderr.trim() }).toEqual({ code: 0, stderr: "" })
+    expect(stdout).toMatch(/^wasm: the only GPU adapter, .* is emulated on the CPU/)
+  }
+)

@@ -1,0 +1,53 @@
+/**
+ * The GPU adapter in Node, asked for in a process of its own: Dawn remarks on its limits on stderr, and in Node nothing can leave that out
+ * (`native-stderr.ts`). Where the adapter is emulated on the CPU, `auto` needs to know no more of it.
+ */
+import { spawn } from "node:child_process"
+import process from "node:process"
+import { isSoftware, nameOfAdapter } from "./webgpu-adapter.ts"
+
+/** Milliseconds: the process takes 300. */
+const TIMEOUT = 10_000
+
+/** What names an adapter. */
+type Named = Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">
+
+const script = (dawn: string): string => `
+  const { create } = await import(${JSON.stringify(dawn)})
+  const adapter = await create([]).requestAdapter({ powerPreference: "high-performance" })
+  const { vendor, architecture, device, description, isFallbackAdapter } = adapter?.info ?? {}
+  process.stdout.write(JSON.stringify(adapter && { vendor, architecture, device, description, isFallbackAdapter }))
+  process.exit(0)
+`
+
+/** null: there is none; undefined: it could not be asked for. */
+const asked = (dawn: string): Promise<Named | null | undefined> =>
+  new Promise((resolve) => {
+    const args = ["--input-type=module", "--eval", script(dawn)]
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"], timeout: TIMEOUT })
+    let text = ""
+    child.stdout.on("data", (bytes: Buffer) => {
+      text += bytes.toString()
+    })
+    child.once("error", () => resolve(undefined))
+    child.once("close", () => {
+      try {
+        resolve(JSON.parse(text))
+      } catch {
+        resolve(undefined)
+      }
+    })
+  })
+
+/** The adapter's name, where it is emulated on the CPU. Undefined: there is a better one, none, or no one knows. Never rejects. */
+export const emulatedAdapter = async (): Promise<string | undefined> => {
+  // a compiled program would start itself
+  if (!/(^|[\\/])node(\.exe)?$/.test(process.execPath)) return undefined
+  try {
+    const info = await asked(import.meta.resolve("webgpu"))
+    return info != null && isSoftware(info as GPUAdapterInfo) ? nameOfAdapter(info as GPUAdapterInfo) : undefined
+  } catch {
+    // the package is not there, which its own message says better
+    return undefined
+  }
+}
