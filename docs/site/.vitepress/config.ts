@@ -25,7 +25,13 @@ export default defineConfig({
   themeConfig: {
     sidebar,
     outline: { level: [2, 3] },
-    search: { provider: "local" },
+    // guides before the reference: a field of a plan is what most words mean
+    search: {
+      provider: "local",
+      options: {
+        miniSearch: { searchOptions: { boostDocument: (place: string) => (place.includes("/api/") ? 1 : 2) } }
+      }
+    },
     nav: [
       { text: "By task", link: "/docs/" },
       { text: "Plan reference", link: "/docs/plan-reference" },
