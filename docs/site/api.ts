@@ -37,7 +37,7 @@ const out = resolve(process.argv[2] ?? "")
 const app = await Application.bootstrapWithPlugins({
   entryPoints: entries.map(({ file }) => file),
   tsconfig: join(import.meta.dirname, "tsconfig.json"),
-  plugin: ["typedoc-plugin-markdown"],
+  plugin: ["typedoc-plugin-missing-exports", "typedoc-plugin-markdown"],
   skipErrorChecking: true, // `bun run check` has seen them
   excludeInternal: true,
   excludePrivate: true,
@@ -47,10 +47,11 @@ const app = await Application.bootstrapWithPlugins({
   kindSortOrder: ["Function", "Variable", "Class", "Interface", "TypeAlias", "Reference", "Namespace"],
   groupOrder: ["Functions", "Variables", "Classes", "Interfaces", "Type Aliases", "*"],
   readme: "none",
-  // A type that a signature names and that no entry exports is shown by its name. Most are the fields of a schema, or what one room says
-  // to another: an export for each would make promises of what may change.
-  validation: { notExported: false, invalidLink: true, notDocumented: false }
+  validation: { notExported: true, invalidLink: true, notDocumented: false }
 })
+// A type that a signature names and that no entry exports has its fields on a page beside the entry's: an export would promise its name.
+const NOT_EXPORTED = "Not exported"
+app.options.setValue("internalModule", NOT_EXPORTED)
 app.options.setValue("outputs", [{ name: "markdown", path: out }])
 for (const [option, value] of Object.entries({
   router: "module",
@@ -156,7 +157,10 @@ const isTold = (reflection: DeclarationReflection): boolean =>
 
 const names = project
   .getReflectionsByKind(described)
-  .filter((one): one is DeclarationReflection => one.parent?.kindOf(ReflectionKind.SomeModule) === true)
+  .filter(
+    (one): one is DeclarationReflection =>
+      one.parent?.kindOf(ReflectionKind.SomeModule) === true && one.parent.name !== NOT_EXPORTED
+  )
 // a schema and its type have one name, and one docstring
 const told = new Set(names.filter(isTold).map((one) => one.getFullName()))
 const undocumented = [...new Set(names.map((one) => one.getFullName()).filter((name) => !told.has(name)))].sort()

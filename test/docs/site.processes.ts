@@ -140,7 +140,7 @@ describe.skipIf(missing)("its pages", () => {
     for (const section of [
       "docs/training.html#",
       "docs/plan-reference.html#optimizer-lora-pro",
-      "api/tfjs-lora-pro/optimizers.html#name-lorapro"
+      "api/tfjs-lora-pro/optimizers/#name-lorapro"
     ])
       expect(text).toContain(base + section)
   })
