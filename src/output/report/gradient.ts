@@ -2,7 +2,7 @@
 
 import type { Plot, Series } from "./chart.ts"
 import { count, fixed, type Html, html, number } from "./html.ts"
-import { grouped, plotOver, rounded } from "./plots.ts"
+import { grouped, plotOver, rounded, roundedOrNull } from "./plots.ts"
 import { figure } from "./results.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
 
@@ -113,8 +113,6 @@ export const meanOf = (values: ReadonlyArray<number | null>): number | null => {
   const all = known(values)
   return all.length === 0 ? null : all.reduce((sum, value) => sum + value / all.length, 0)
 }
-
-const roundedOrNull = (value: number | null): number | null => (value === null ? null : rounded(value))
 
 /** Every plot that the probes have numbers for. */
 export const gradientPlots = (probes: ReadonlyArray<Diagnostics>): ReadonlyArray<Plot> => {

@@ -10,6 +10,8 @@ import type { Evaluation, MeasuredKind, MetricsSoFar, Step } from "./run-record.
 
 const POINTS = 1000
 
+export const roundedOrNull = (value: number | null): number | null => (value === null ? null : rounded(value))
+
 type Pick = (step: Step) => number | null | undefined
 type Fold = (values: ReadonlyArray<number>) => number
 
@@ -26,16 +28,34 @@ export const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray
 }
 
 // Five digits are more than a plot shows, and half the file.
-export const rounded = (value: number): number => Number(value.toPrecision(5))
+const DIGITS = 5
+/** Powers of ten are exact up to here, and so is what is divided by one: the double of those digits. */
+const EXACT = 22
+
+/** By arithmetic, where that is exact: a hundred runs have two million numbers to draw, and digits take ten times as long. */
+export const rounded = (value: number): number => {
+  const places = DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)))
+  if (!(Math.abs(places) <= EXACT)) return Number(value.toPrecision(DIGITS))
+  return places >= 0
+    ? Math.round(value * 10 ** places) / 10 ** places
+    : Math.round(value / 10 ** -places) * 10 ** -places
+}
 
 const folded = (groups: ReadonlyArray<ReadonlyArray<Step>>, pick: Pick, fold: Fold = mean, positive = false) =>
   groups.map((group) => {
-    const values = group.map(pick).filter((value) => typeof value === "number" && (!positive || value > 0))
-    return values.length === 0 ? null : rounded(fold(values as ReadonlyArray<number>))
+    const values: Array<number> = []
+    for (const step of group) {
+      const value = pick(step)
+      if (typeof value === "number" && (!positive || value > 0)) values.push(value)
+    }
+    return values.length === 0 ? null : rounded(fold(values))
   })
 
 /** Exponential mean over about `span` steps, without the bias towards its start (Kingma & Ba 2015, section 3). */
-export const smoothed = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
+export const smoothed = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> =>
+  smoothing(values, span).map(roundedOrNull)
+
+const smoothing = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
   const keep = 1 - 1 / span
   let sum = 0
   let weight = 0
@@ -44,7 +64,7 @@ export const smoothed = (values: ReadonlyArray<number | null>, span: number): Re
       sum = keep * sum + (1 - keep) * value
       weight = keep * weight + (1 - keep)
     }
-    return weight === 0 ? null : rounded(sum / weight)
+    return weight === 0 ? null : sum / weight
   })
 }
 
@@ -127,11 +147,13 @@ const lossPlot = (
   const span = Math.max(5, Math.round(steps.length / 20))
   const raw = folded(groups, ({ loss }) => loss)
   const each = new Map(ends.map((step, i) => [step, raw[i] ?? null]))
-  const curve = smoothed(
+  const curve = smoothing(
     steps.map(({ loss }) => loss),
     span
   )
-  const smooth = new Map(steps.map(({ step }, i) => [step, curve[i] ?? null]))
+  const shown = new Set(x)
+  const smooth = new Map<number, number | null>()
+  for (const [i, { step }] of steps.entries()) if (shown.has(step)) smooth.set(step, roundedOrNull(curve[i] ?? null))
   const series: ReadonlyArray<Series> = [
     { label: "training", values: x.map((step) => each.get(step) ?? null), colour: 0, kind: "faint" },
     {

@@ -200,11 +200,21 @@ const decodeOther = Schema.decodeUnknownOption(Schema.Union([Evaluation, Diagnos
 const isNumeric = (value: unknown): value is number | null =>
   value === null || (typeof value === "number" && Number.isFinite(value))
 
-const summaryIn = (health: Readonly<Record<string, unknown>>, key: keyof Step["health"]) => {
-  const value = health[key]
-  if (!isRecord(value)) return {}
+const summaryIn = (value: unknown): Summary | undefined => {
+  if (!isRecord(value)) return undefined
   const { median, worst } = value
-  return isNumeric(median) && isNumeric(worst) ? { [key]: { median, worst } } : {}
+  return isNumeric(median) && isNumeric(worst) ? { median, worst } : undefined
+}
+
+const healthIn = (value: Readonly<Record<string, unknown>>): Step["health"] => {
+  const conditioning = summaryIn(value["conditioning"])
+  const relativeUpdateA = summaryIn(value["relativeUpdateA"])
+  const relativeUpdateB = summaryIn(value["relativeUpdateB"])
+  return {
+    ...(conditioning === undefined ? undefined : { conditioning }),
+    ...(relativeUpdateA === undefined ? undefined : { relativeUpdateA }),
+    ...(relativeUpdateB === undefined ? undefined : { relativeUpdateB })
+  }
 }
 
 /** A step, by hand: runs have tens of thousands, and a decoder takes twenty times as long as reading the JSON. */
@@ -219,11 +229,7 @@ const stepIn = (row: Readonly<Record<string, unknown>>): Step | undefined => {
     learningRate,
     gradNorm,
     milliseconds,
-    health: {
-      ...summaryIn(health, "conditioning"),
-      ...summaryIn(health, "relativeUpdateA"),
-      ...summaryIn(health, "relativeUpdateB")
-    }
+    health: healthIn(health)
   }
 }
 
