@@ -1,6 +1,6 @@
 /**
- * Builds the npm package into `dist/`: JavaScript and declarations, README with docs/ and all pages that they lead to, and the embedded model
- * and data, with which `new` and `train` begin (`npm publish dist`).
+ * Builds the npm package into `dist/`: JavaScript and declarations, the studio's page, README with docs/ and all pages that they lead to, and the
+ * embedded model and data, with which `new` and `train` begin (`npm publish dist`).
  *
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
@@ -13,8 +13,17 @@ import { isFolder, pageOf, placeOf, reachable, repository as root, textOf, wayTo
 const dist = join(root, "dist")
 
 rmSync(dist, { recursive: true, force: true })
-const { status } = spawnSync("bunx", ["tsc", "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" })
-if (status !== 0) process.exit(1)
+const run = (command: string, ...args: ReadonlyArray<string>): void => {
+  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" })
+  if (status !== 0) process.exit(1)
+}
+run("bunx", "tsc", "-p", "tsconfig.build.json")
+
+// the studio's page as a browser has it: what it is made of is not installed with the package
+const page = join(root, "src", "studio", "page")
+const built = join(dist, "src", "studio", "built-page")
+const options = ["--config", join(page, "vite.config.ts"), "--outDir", built, "--emptyOutDir", "--logLevel", "warn"]
+run(process.execPath, join(root, "node_modules", "vite", "bin", "vite.js"), "build", page, ...options)
 
 const copied = [
   "LICENSE",

@@ -26,6 +26,9 @@ import { dirname, join } from "node:path"
 import type { CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../../src/studio/protocol/index.ts"
 import { cli, repository, run, succeed, withoutScript } from "../e2e/fixtures.ts"
 
+/** Names a folder with a page that is built; empty: none is. */
+const PAGE = "TFJS_LORA_PRO_STUDIO_PAGE"
+
 const sources = join(repository, "src", "studio")
 
 /** What the page is built from: itself, the types and texts beside it, and its packages. */
@@ -141,10 +144,16 @@ export const openStudio = async ({
   program = [process.execPath, cli]
 }: StudioOptions = {}): Promise<OpenStudio> => {
   const folder = given ?? mkdtempSync(join(tmpdir(), "studio-"))
+  mkdirSync(folder, { recursive: true })
   for (const [name, content] of Object.entries(files)) put(folder, name, content)
   const child = Bun.spawn([...program, "studio", "--port", "0", "--device", "wasm", "--threads", "1", ...args], {
     cwd: folder,
-    env: { ...process.env, ...withoutScript, TFJS_LORA_PRO_STUDIO_PAGE: await builtStudioPage(), ...env },
+    env: {
+      ...process.env,
+      ...withoutScript,
+      ...(PAGE in env ? {} : { [PAGE]: await builtStudioPage() }),
+      ...env
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe"

@@ -3,7 +3,9 @@ import { beforeAll, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import ownPackage from "../../package.json" with { type: "json" }
 import { tooOldNode } from "../../src/bin/main.ts"
+import { openStudio } from "../browser/studio.ts"
 import { emptyProject, installInto, manifestOf, repository } from "./consumer.ts"
 
 const consumer = emptyProject()
@@ -124,6 +126,30 @@ test("the browser entry is bundled for a page, without Node, and with the CSV pa
   // what the option wasmFolder wants served
   for (const name of ["kernels", "kernels-shared", "kernels-fused", "kernels-fused-shared"]) {
     expect(existsSync(join(installed, "src", "kernels", "wasm", `${name}.wasm`))).toBe(true)
+  }
+}, 60_000)
+
+/** Gzipped, of all files of the studio's page: what a browser may load of it. */
+const MOST_OF_STUDIO = 400_000
+
+test("the studio serves its page, which is built already and needs no package beside it", async () => {
+  const folder = join(installed, "src", "studio")
+  expect(existsSync(join(folder, "page"))).toBe(false)
+  const assets = [...new Bun.Glob("**/*").scanSync(join(folder, "built-page"))]
+  const sizes = assets.map((name) => Bun.gzipSync(readFileSync(join(folder, "built-page", name))).length)
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MOST_OF_STUDIO)
+  const bin = join(installed, manifest().bin["tfjs-lora-pro"])
+  const studio = await openStudio({ program: [process.execPath, bin], env: { TFJS_LORA_PRO_STUDIO_PAGE: "" } })
+  try {
+    const page = await (await studio.fetch("/")).text()
+    const [script] = /assets\/[\w.-]+\.js/.exec(page)!
+    const answer = await studio.fetch(`/${script}`)
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"])
+    expect((await studio.call("about", {})).version).toBe(ownPackage.version)
+    // the engine, a process of its own, begins there too
+    expect(await studio.call("device", {})).toContain("wasm")
+  } finally {
+    await studio.close()
   }
 }, 60_000)
 

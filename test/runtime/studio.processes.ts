@@ -6,10 +6,12 @@ import { join } from "node:path"
 import type { RunState, RunSummary } from "../../src/studio/protocol/index.ts"
 import { type OpenStudio, openStudio } from "../browser/studio.ts"
 import { cli, onWasm, run, succeed, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { runtimes } from "./runtimes.ts"
 
 const w = workspace()
 w.model("bert")
 const plan = (steps: number) => tinyPlan("bert", { training: { steps, batchSize: 4, evaluateEvery: 10 } })
+const deno = runtimes.find(({ name }) => name === "deno")
 /** Longer than any test here looks at it. */
 const ENDLESS = 100_000
 
@@ -201,5 +203,34 @@ describe("the studio", () => {
     expect(second.stderr).toMatch(
       /cannot listen on 127\.0\.0\.1:\d+: .*; name another port with --port N, or have a free one with --port 0/
     )
+  })
+})
+
+describe.skipIf(deno === undefined)("in Deno, the studio", () => {
+  test("trains, ends, and finds its run again", async () => {
+    const folder = join(w.directory, "deno")
+    const program = [...deno!.command, cli]
+    const own = tinyPlan("../bert", {
+      data: {
+        ...tinyPlan("bert").data,
+        train: "../train.jsonl",
+        validation: "../validation.jsonl",
+        test: "../test.jsonl"
+      },
+      training: { steps: ENDLESS, batchSize: 4 }
+    })
+    let other = await openStudio({ folder, program })
+    try {
+      const { id } = await other.call("start", { name: "long", plan: own })
+      await other.until("run", { id }, (event) => event.kind === "summary" && event.summary.step > 5)
+      expect(await other.call("device", {})).toContain("wasm")
+      expect(await other.stop()).toBe(0)
+      other = await openStudio({ folder, program })
+      expect((await other.call("runs", {}))[0]).toMatchObject({ id, state: "training" })
+      await other.call("stop", { id })
+      await other.until("run", { id }, (event) => event.kind === "summary" && event.summary.state === "stopped")
+    } finally {
+      await other.close()
+    }
   })
 })
