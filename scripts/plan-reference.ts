@@ -348,6 +348,12 @@ export const planReference = (): string => {
   ])
   return `${[
     "# Plan reference",
+    [
+      "```sh",
+      "bun run schema > run-plan.schema.json                     # the same for an editor: JSON Schema",
+      "bun run validate examples/plans/movies-lora-pro-full.json # what a plan's fields come to",
+      "```"
+    ].join("\n"),
     "Every section and field of a plan. [plans.md](plans.md) explains plans by examples, and `bun run schema` prints the JSON Schema that editors read.",
     "This page is written by `bun scripts/plan-reference.ts` from the schemas that read plans: change those, not this page.",
     "In the tables, “required” has no default; “none” may be left out, and the text says what happens then. `a.b[]` is an entry of the list `a.b`. Paths are relative to the plan file, unless the text says otherwise. Rules between fields are told by `bun run validate PLAN`.",

@@ -63,7 +63,7 @@ const program = Effect.gen(function* () {
     Training.evaluate(adapted)
   )
   yield* Console.log(`validation accuracy ${(100 * accuracy).toFixed(1)} % on ${rows} rows`)
-  yield* Output.saveTensors(adapted, "runs/pipeline-movies")
+  yield* Output.savePeft(adapted, "runs/pipeline-movies", { base: here("../models/minilm") })
 })
 
 await program.pipe(Effect.scoped, Effect.provide(Device.auto), Effect.provide(platform), Effect.runPromise)

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { methodOf } from "../../adapters/index.ts"
+import { type Adapted, methodOf, selectionOf } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { listedLines } from "../boundary/index.ts"
 import { type FileError, fileError, refuseLink, writeJson } from "../files/index.ts"
@@ -109,6 +109,38 @@ export const saveTensors = (
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
+/** What the configuration of an adapter says beside its tensors. */
+interface Configured extends Pick<Adapted, "selected"> {
+  readonly model: ExportedModel
+  /** the method's options, before overrides */
+  readonly options: object
+  readonly steps: number
+  readonly base: string
+}
+
+/** Writes the adapter's tensors, and the configuration that PEFT reads where it knows the method. */
+const writeForPeft = (
+  adapted: StoredAdapted,
+  { model, options, selected, steps, base }: Configured,
+  folder: string
+): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const contents = yield* writeTensors(adapted, folder)
+    const { layout } = adapted.method.peft
+    if (layout === null) return
+    const config = peftConfig(layout, {
+      model,
+      options,
+      sites: selected.sites,
+      steps,
+      stored: (site) => siteTensorsIn(adapted, site, contents["adapter_model.safetensors"] ?? {}),
+      savedModules: [...new Set(selected.parameters.map((name) => name.slice(0, name.lastIndexOf("."))))],
+      base: baseName(path, base)
+    })
+    yield* writeJson(path.join(folder, "adapter_config.json"), config)
+  })
+
 /** What of a resolved plan the configuration of its adapter says. */
 interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base"> {
   readonly model: ExportedModel
@@ -117,28 +149,46 @@ interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base
 /** Writes the adapter of a planned run, with the configuration that PEFT reads; beside it the base's config.json, where it is given. */
 export const saveAdapter = (
   adapted: StoredAdapted,
-  resolved: Saved,
+  { plan, ...resolved }: Saved,
   folder: string,
   baseConfig?: unknown
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const { plan, model, selected, steps } = resolved
-    const contents = yield* writeTensors(adapted, folder)
-    const { layout } = adapted.method.peft
-    if (layout === null) return
-    const config = peftConfig(layout, {
-      model,
-      config: plan.adapter,
-      sites: selected.sites,
-      steps,
-      stored: (site) => siteTensorsIn(adapted, site, contents["adapter_model.safetensors"] ?? {}),
-      savedModules: [...new Set(selected.parameters.map((name) => name.slice(0, name.lastIndexOf("."))))],
-      base: baseName(path, resolved.base)
-    })
-    yield* writeJson(path.join(folder, "adapter_config.json"), config)
-    if (baseConfig !== undefined) yield* writeJson(path.join(folder, "config.json"), baseConfig)
+    yield* writeForPeft(adapted, { ...resolved, options: selectionOf(plan.adapter).options }, folder)
+    if (baseConfig !== undefined && adapted.method.peft.layout !== null)
+      yield* writeJson(path.join(folder, "config.json"), baseConfig)
   })
+
+/** What `savePeft` is told, since a model in code does not say it. */
+export interface PeftOptions {
+  /** what `base_model_name_or_path` says: the base model's folder, or its name on the Hub, owner/name */
+  readonly base: string
+  /** optimisation steps, of which AdaLoRA's budget is counted; PEFT asks for them in training alone */
+  readonly steps?: number
+}
+
+/** AdaLoRA's steps where nobody says how many they were. */
+const NOMINAL_STEPS = 100
+
+/**
+ * Writes what was trained in code as a folder that Hugging Face PEFT reads: `adapter_config.json` and `adapter_model.safetensors`. A head over
+ * mean pooling, which no transformers class has, lies beside them in `head.safetensors`; of a method that PEFT does not know there are
+ * the tensors alone.
+ *
+ * @example
+ * yield* Output.savePeft(adapted, "adapter", { base: "models/minilm" })
+ */
+export const savePeft = (
+  adapted: StoredAdapted & Pick<Adapted, "selected">,
+  folder: string,
+  { base, steps = NOMINAL_STEPS }: PeftOptions
+): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => {
+  const { selected, model } = adapted
+  // whichever site's options stand for all: what others have instead is written for each of them
+  const options = (selected.sites[0]?.options ?? {}) as object
+  return writeForPeft(adapted, { model, selected, options, steps, base }, folder)
+}
 
 /** Which library besides this package reads an adapter of this method. */
 export const peftReader = ({ adapter }: RunPlan): string | null =>

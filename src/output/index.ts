@@ -1,7 +1,15 @@
 /** Output: the run folder, metrics, and adapters that Hugging Face PEFT reads. */
 
 export { FileError } from "../files/index.ts"
-export { AdapterError, peftReader, restoreAdapter, saveAdapter, saveTensors } from "./adapter-folder.ts"
+export {
+  AdapterError,
+  type PeftOptions,
+  peftReader,
+  restoreAdapter,
+  saveAdapter,
+  savePeft,
+  saveTensors
+} from "./adapter-folder.ts"
 export { hubNameOf } from "./base-name.ts"
 export { CheckpointError, CheckpointMisfit, Ranks, restoreCheckpoint } from "./checkpoint-read.ts"
 export { type Checkpoints, openCheckpoints, removeCheckpoints, restoreTrainedOf } from "./checkpoints.ts"

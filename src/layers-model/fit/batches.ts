@@ -6,11 +6,13 @@
  */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { messageOf } from "../../boundary/index.ts"
 import { epochOrder } from "../../data/index.ts"
 import type { HostArray, LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import { LayersDataError } from "../errors.ts"
+import { compiledOf } from "./compiled.ts"
 import { hostArrays, type Slots, slotsOf } from "./host-arrays.ts"
 
 /** Whatever yields `{ xs, ys }`: `tf.data.Dataset`s do. */
@@ -60,6 +62,10 @@ export const openDataset = (
   })
 }
 
+/** What a compiled model's inputs and losses take; of one that is not compiled targets have any shape. */
+const compiledSlots = (network: Pick<LayersNetwork, "base">): Slots =>
+  slotsOf(network, Result.getOrUndefined(compiledOf(network.base)))
+
 /**
  * A dataset of `{ xs, ys }` as a stream, for pipelines of effects: `Training.steps` takes it.
  *
@@ -83,7 +89,7 @@ export const openDataset = (
 export const layersBatches = (
   network: Pick<LayersNetwork, "base">,
   dataset: LayersDataset,
-  slots: Slots = slotsOf(network)
+  slots: Slots = compiledSlots(network)
 ): Stream.Stream<LayersBatch, LayersDataError> =>
   Stream.unwrap(
     Effect.map(openDataset(dataset, slots), (next) =>

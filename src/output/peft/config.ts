@@ -5,14 +5,14 @@
  * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
  * at random.
  */
-import { type PeftLayout, type SelectedSite, type SiteTensors, selectionOf } from "../../../adapters/index.ts"
-import type { AdapterConfig } from "../../../schemas/index.ts"
+import type { PeftLayout, SelectedSite, SiteTensors } from "../../../adapters/index.ts"
 import type { ExportedModel } from "../../models/index.ts"
 import type { HostTensor } from "../../safetensors/index.ts"
 
 export interface PeftSource {
   readonly model: ExportedModel
-  readonly config: AdapterConfig
+  /** the method's, before overrides */
+  readonly options: object
   readonly sites: ReadonlyArray<SelectedSite<unknown>>
   readonly steps: number
   /** what was stored of a site */
@@ -26,7 +26,7 @@ export interface PeftSource {
 /** The adapter_config.json of an adapter in PEFT's files. */
 export const peftConfig = (
   layout: PeftLayout<unknown>,
-  { model, config, sites, steps, stored, savedModules, base }: PeftSource
+  { model, options, sites, steps, stored, savedModules, base }: PeftSource
 ): Readonly<Record<string, unknown>> => {
   const { task, nameOf: module, modulesToSave: ofHead, tiedTo, fanInFanOut } = model.exported
   // PEFT gives a module to save weights of its own and ties nothing to them again, so both have to be saved
@@ -37,7 +37,7 @@ export const peftConfig = (
     base_model_name_or_path: base,
     target_modules: sites.map(({ site }) => module(site.name)),
     modules_to_save: modulesToSave.length === 0 ? null : modulesToSave,
-    ...layout.config({ options: selectionOf(config).options, sites, steps, module, stored }),
+    ...layout.config({ options, sites, steps, module, stored }),
     // linear weights of such a class are stored [in, out]
     ...(fanInFanOut ? { fan_in_fan_out: true } : {}),
     inference_mode: true

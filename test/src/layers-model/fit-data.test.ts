@@ -298,4 +298,23 @@ describeOn("wasm", () => {
     })
     model.dispose()
   })
+
+  test("a stream of rows with class numbers, of whatever type, is what a loss over class numbers takes", async () => {
+    const model = classifier("sparseCategoricalCrossentropy")
+    await adaptedBy(model, async (adapted) => {
+      const network = adapted.model
+      const lossOf = (dtype: "int32" | "float32") =>
+        Effect.gen(function* () {
+          const rows = x.map((xs, i) => ({ xs, ys: tf.scalar(labels[i]!, dtype) }))
+          const loss = yield* compiledLoss(network)
+          const reports = yield* layersBatches(network, tf.data.array(rows).batch(8)).pipe(
+            steps(adapted, { optimizer: adamw({ learningRate: 1e-9 }), loss }),
+            Stream.runCollect
+          )
+          return reports[0]!.loss
+        }).pipe(Effect.scoped, Effect.runPromise)
+      expect(await lossOf("int32")).toBeCloseTo(await lossOf("float32"), 5)
+    })
+    model.dispose()
+  })
 })

@@ -1,15 +1,14 @@
 /** Adapters of PEFT over an encoder-decoder, in and out: names and numbers as PEFT writes them. */
 import { expect, test } from "bun:test"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { type AdapterMethod, inject, type LoraOptions, lora, type PeftLayout } from "../../../../adapters/index.ts"
+import { type AdapterMethod, inject, type LoraOptions, lora } from "../../../../adapters/index.ts"
 import { logitsOf } from "../../../../src/models/causal/index.ts"
 import type { Seq2SeqModel } from "../../../../src/models/seq2seq/index.ts"
-import { saveTensors } from "../../../../src/output/adapter-folder.ts"
-import { peftConfig } from "../../../../src/output/peft/config.ts"
+import { savePeft, saveTensors } from "../../../../src/output/adapter-folder.ts"
 import { startFrom } from "../../../../src/output/peft/start-from.ts"
 import { readPeftAdapter } from "../../../../src/peft/index.ts"
 import { readTensors } from "../../../../src/safetensors/index.ts"
@@ -73,21 +72,11 @@ describeOn("wasm", () => {
         embedding!.value.dispose()
         adapted.trainable = { ...adapted.trainable, dense: [{ ...embedding!, value: trained }] }
         const out = yield* temporary
-        yield* saveTensors(adapted, out)
-        const config = peftConfig(lora.peft.layout as PeftLayout<unknown>, {
-          model,
-          config: { method: "lora", exclude: [], overrides: [], dropout: 0, ...given },
-          sites: adapted.sites.map((site) => ({ site, options })),
-          steps: 1,
-          stored: () => ({}),
-          savedModules: ["shared"],
-          base: "t5"
-        })
+        yield* savePeft(adapted, out, { base: "t5" })
+        const config = JSON.parse(yield* Effect.promise(() => readFile(join(out, "adapter_config.json"), "utf8")))
+        expect(config).toMatchObject({ peft_type: "LORA", base_model_name_or_path: "t5", r: 2, lora_alpha: 4 })
         const modules = ["shared", "encoder.embed_tokens", "decoder.embed_tokens", "lm_head"]
         expect(config["modules_to_save"]).toEqual(modules)
-        yield* Effect.promise(() =>
-          writeFile(join(out, "adapter_config.json"), JSON.stringify({ peft_type: "LORA", ...config }))
-        )
         const written = yield* readTensors(join(out, "adapter_model.safetensors"))
         const [shared, ...copies] = modules.map((module) => written.get(`base_model.model.${module}.weight`))
         for (const copy of copies) expect(copy).toEqual(shared!)

@@ -1,0 +1,38 @@
+/**
+ * Every page is read as its reader would read it: the commands of its blocks are run in order, in a folder of its own, and have to end well
+ * and print what the page shows; its programs are pasted and run. What is left out, and what is made shorter, is in `table.ts`.
+ */
+import { afterAll, expect, test } from "bun:test"
+import { allBlocks, commandsOf, pages } from "./pages.ts"
+import { forgetDefaultRun, readPage } from "./read-page.ts"
+
+/** A page trains for seconds at most, on two busy cores. */
+const TIMEOUT = 180_000
+
+afterAll(forgetDefaultRun, TIMEOUT)
+
+const programs = ["ts", "js", "python"]
+const read = pages.filter((page) =>
+  allBlocks.some((block) => block.page === page && (commandsOf(block).length > 0 || programs.includes(block.language)))
+)
+
+test("there are pages with something to run", () => {
+  expect(read.length).toBeGreaterThan(35)
+})
+
+const done: Array<string> = []
+
+for (const page of read)
+  test(
+    page,
+    async () => {
+      const reading = await readPage(page)
+      done.push(...reading.done)
+      expect(reading.problems.join("\n\n")).toBe("")
+    },
+    TIMEOUT
+  )
+
+test("most of what pages show was run", () => {
+  expect(done.length).toBeGreaterThan(100)
+})

@@ -1,0 +1,438 @@
+/**
+ * What a page takes for granted, and what of it no test runs, each with its reason. Everything that is not named here is run as it stands:
+ * `blocks.test.ts` holds that every line of this table speaks of something that a page has.
+ */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { repository } from "./pages.ts"
+
+/** Where a file comes from that a page speaks of and its commands do not make. */
+export type Given =
+  /** the block of the page that has these words, with changes that the page tells */
+  | { readonly block: string; readonly changed?: ReadonlyArray<readonly [string, string]> }
+  | { readonly text: () => string }
+  | { readonly bytes: () => Uint8Array }
+  /** the reader's own, which no test has: what names it is not run */
+  | { readonly own: string }
+
+export interface PageRow {
+  /** where its reader is: in a clone of the repository, or in a project that has installed the package */
+  readonly where?: "clone" | "project"
+  /** by file */
+  readonly given?: Readonly<Record<string, Given>>
+  /** by the beginning of a command: why it is not run */
+  readonly notRun?: Readonly<Record<string, string>>
+  /** by the beginning of a command: words that are added to it, so that it takes seconds */
+  readonly shorter?: Readonly<Record<string, string>>
+  /** by the beginning of a command: what is run in its place, and why */
+  readonly instead?: Readonly<Record<string, readonly [command: string, because: string]>>
+  /** by the beginning of a command: what the page says that its reader has changed by then */
+  readonly before?: Readonly<Record<string, string>>
+  /** by the beginning of a line of output: why it is another here */
+  readonly unlike?: Readonly<Record<string, string>>
+  /** programs, by words that one of them alone has: changes by which it takes seconds, or why it is compiled and not run */
+  readonly programs?: Readonly<Record<string, ReadonlyArray<readonly [string, string]> | string>>
+}
+
+const inRepository = (file: string): string => readFileSync(join(repository, file), "utf8")
+
+const hub = "asks the Hugging Face Hub"
+const registry = "asks a registry of packages"
+/** What a project has after `bun install`. */
+const installs =
+  'mkdir node_modules && ln -s "$REPOSITORY"/node_modules/* node_modules/ && ln -s "$REPOSITORY" node_modules/tfjs-lora-pro'
+const smollm2 = "needs a language model, 94 MB from PyPI: long/smollm2.long.ts and its siblings train it"
+const long = "takes many minutes"
+const others = "a program that is not of this package"
+
+/** Two steps, and few rows to look at. */
+const few = "--set training.steps=2 --set training.evaluateEvery=1 --set training.evaluateRows=16"
+
+/** The same of a plan over movie sentences, which has few of them to look at besides. */
+const fewMovies = `${few} --set data.validation="$PWD/few.jsonl" --set data.test="$PWD/few.jsonl"`
+
+interface Labelled {
+  readonly text: string
+  readonly label: string
+}
+
+const movies = (split: string): ReadonlyArray<Labelled> =>
+  inRepository(`examples/data/movies/${split}.jsonl`)
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+const cell = (text: string): string => (/[",;\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+
+/** The movie sentences as a table of one's own. */
+const reviews: Given = {
+  text: () => ["review,opinion", ...movies("train").map(({ text, label }) => `${cell(text)},${label}`), ""].join("\n")
+}
+
+/** Some movie sentences as a table with semicolons; `columns` of a sentence and its place. */
+const sentences = (
+  split: string,
+  count: number,
+  header: string,
+  cells: (row: Labelled, i: number) => ReadonlyArray<string>,
+  separator = ";"
+): Given => ({
+  text: () =>
+    [
+      header,
+      ...movies(split)
+        .slice(0, count)
+        .map((row, i) => cells(row, i).join(separator)),
+      ""
+    ].join("\n")
+})
+
+const lines = (...rows: ReadonlyArray<string | object>) => ({
+  text: () => rows.map((row) => `${typeof row === "string" ? row : JSON.stringify(row)}\n`).join("")
+})
+
+/** Rows for `fewMovies`; the pages do not know of them. */
+export const FEW = "few.jsonl"
+export const fewRows = (): string => lines(...movies("validation").slice(0, 16)).text()
+
+/** A plan over MiniLM with these rows. */
+const planOf = (data: object, sections: object = {}): Given =>
+  lines({
+    model: { source: "examples/models/minilm" },
+    data: { validation: 0.5, ...data },
+    optimizer: { kind: "lora-pro", learningRate: 1e-4 },
+    training: { steps: 2, batchSize: 2 },
+    ...sections
+  })
+
+/** 120 sentences, of which three are of one class. */
+const unbalanced: Given = {
+  text: () => {
+    const of = (label: string, count: number, name: string) =>
+      movies("train")
+        .filter((row) => row.label === label)
+        .slice(0, count)
+        .map(({ text }) => `${cell(text)},${name}`)
+    return ["text,label", ...of("positive", 117, "praise"), ...of("negative", 3, "complaint"), ""].join("\n")
+  }
+}
+
+const photos = { own: "photos" } as const
+const withPhotos =
+  "reads photos of the reader's own: e2e/images.processes.ts and e2e/clip.processes.ts do it with drawn ones"
+const twoSteps = "two steps teach nothing yet, so that another label may come"
+const servers = "needs several machines: e2e/ranks.processes.ts starts processes on one"
+const compared = "trains dozens of runs: long/compare.long.ts does a study"
+const peft = "reads what PEFT wrote in Python: e2e/foreign-adapter.processes.ts does it"
+const tinyT5 = "reads the tests' own T5: e2e/seq2seq.processes.ts does all of it"
+const paperWeights = "needs the paper's models and data sets: e2e/paper.test.ts judges the plans"
+const dev = "a server of pages, which goes on until it is ended"
+const seen = "looks at this machine"
+
+export const table: Readonly<Record<string, PageRow>> = {
+  "README.md": {
+    given: {
+      "reviews.csv": reviews,
+      "plan-with-mistakes.json": {
+        block: '"train": "reviews.csv"',
+        changed: [
+          ['"validation": 0.1', '"validation": 0.1, "maxLength": 2'],
+          ['"rank": 8', '"rank": 0, "rnk": 8'],
+          ['"lora-pro"', '"lora-por"']
+        ]
+      }
+    },
+    instead: { "my-model$ bun install": [installs, registry] },
+    notRun: { "bun add": registry, "npm install -g bun": registry, "bun install": registry },
+    shorter: { "my-model$ bun run train": few },
+    programs: { "Output.savePeft": [["Stream.take(80)", "Stream.take(2)"]] }
+  },
+  "docs/README.md": { given: { "reviews.csv": reviews } },
+  "docs/adapters.md": {
+    given: {
+      "movies-peft": { own: "what PEFT wrote" },
+      "test.jsonl": { own: "rows with numbers as labels" },
+      "stage2.json": { block: '"from": "movies-peft"' },
+      other: { own: "an adapter that cannot be read" }
+    },
+    notRun: {
+      "bun run evaluate movies-peft": peft,
+      "bun run merge movies-peft": peft,
+      "head -1 test.jsonl": peft,
+      "bun run train stage2.json": peft,
+      "bun run predict other": peft
+    },
+    programs: { "get_peft_model(": peft }
+  },
+  "docs/api.md": { notRun: { "bun run docs": "builds the whole site: docs/site.processes.ts does" } },
+  "docs/browser.md": {
+    notRun: { "bunx vite examples/browser": dev },
+    programs: {
+      'tf.loadLayersModel("digits/model.json")': "is for a page: browser/adapter-places.browser.ts",
+      "memoryFiles(": "is for a page: browser/train.browser.ts"
+    }
+  },
+  "docs/causal-models.md": {
+    notRun: {
+      "bun scripts/smollm2.ts": smollm2,
+      "bun src/bin/tfjs-lora-pro.ts train": smollm2,
+      "bun run generate runs/json-answers": smollm2,
+      "bun run evaluate runs/json-answers": smollm2,
+      "bun src/bin/tfjs-lora-pro.ts merge": smollm2,
+      "python llama.cpp/": others,
+      "llama-completion": others
+    },
+    programs: { evaluateGenerated: smollm2, "Generation.promptCache": smollm2 }
+  },
+  "docs/clip.md": {
+    given: { "photos.json": { block: '"kind": "zero-shot"' } },
+    notRun: {
+      "bun run validate": withPhotos,
+      "bun run train": withPhotos,
+      "tfjs-lora-pro validate": withPhotos,
+      "tfjs-lora-pro train": withPhotos
+    }
+  },
+  "docs/code.md": {
+    given: {
+      "wrong.csv": lines("id,stars,comment,language", "1,5,Warm and witty.,en", "2,many,A fine cast.,en", '3,9,"  ",de')
+    }
+  },
+  "docs/coming-from-elsewhere.md": {
+    given: {
+      "plan.json": {
+        block: '"epochs": 3',
+        changed: [
+          [
+            '"training": {',
+            '"num_train_epochs": 3, "adapter": { "method": "lora", "lora_r": 8 }, "output": { "push_to_hub": true }, "training": { "seed": 0,'
+          ]
+        ]
+      }
+    }
+  },
+  "docs/data.md": {
+    given: {
+      "reviews.csv": reviews,
+      "two.csv": lines("a,b;c", "1,2;3"),
+      "latin.csv": { bytes: () => Buffer.from("review,opinion\nschöner Film,positive\n", "latin1") },
+      "kritiken.csv": sentences("train", 1500, "Nr;Kritik;Quelle;Urteil", ({ text, label }, i) => [
+        `${i + 1}`,
+        cell(text),
+        "web",
+        label === "positive" ? "Lob" : "Klage"
+      ]),
+      "many.csv": sentences(
+        "train",
+        30,
+        "title,body,kind,mood",
+        ({ text }, i) => [cell(text.slice(0, 30)), cell(text), `${i % 3}`, `${i % 2}`],
+        ","
+      ),
+      "unbalanced.csv": unbalanced,
+      "new.csv": sentences("test", 100, "id;text;source", ({ text }, i) => [`${i + 1}`, cell(text), "web"]),
+      "broken.csv": lines("id;text;source", "1;a fine film;web", "2; ;web", "3;one;two;three"),
+      "hundred.csv": sentences("train", 100, "text,label", ({ text, label }) => [cell(text), label], ",")
+    },
+    shorter: { "bun run train reviews.json": few }
+  },
+  "docs/devices.md": {
+    notRun: { "bun run doctor": `${seen}: src/doctor is tested by itself` },
+    shorter: { "bun run train --device wasm": fewMovies }
+  },
+  "docs/distributed.md": {
+    given: { "plan.json": { own: "the reader's plan" }, $RUN: { own: "a variable of the script" } },
+    notRun: {
+      "sudo apt": "installs a package of the system",
+      mpirun: servers,
+      "RUN=runs/mine": servers,
+      "if [ -d $RUN ]": servers,
+      "else srun": servers
+    }
+  },
+  "docs/embeddings.md": {
+    given: {
+      "plan.json": planOf(
+        {
+          format: "embedding",
+          train: "broken.jsonl",
+          anchor: "query",
+          positive: "document"
+        },
+        { model: { source: "examples/models/minilm", task: { kind: "embedding" } } }
+      ),
+      "broken.jsonl": lines(
+        { query: "a question" },
+        { query: " ", document: "text" },
+        { query: "another", document: 7 }
+      )
+    },
+    shorter: { "bun run train": few }
+  },
+  "docs/export.md": {
+    given: { "runs/word-problems": { own: "a run of a language model" }, "runs/turned": { own: "a run" } },
+    notRun: {
+      "bun run export runs/word-problems": smollm2,
+      "bun run export runs/turned": "reads the run of layers-models.md: e2e/export-layers.processes.ts does it"
+    }
+  },
+  "docs/first-run.md": {
+    given: { "reviews.csv": reviews },
+    instead: { "my-model$ bun install": [installs, registry] },
+    shorter: { "my-model$ bun run train": few },
+    unlike: {
+      "93 packages installed": registry,
+      "negative (": twoSteps,
+      "positive (": twoSteps,
+      '{"text":': twoSteps
+    }
+  },
+  "docs/image-files.md": {
+    given: { "flowers.json": photos, "runs/flowers-1": photos },
+    notRun: { "bun run validate flowers.json": withPhotos, "bun run predict": withPhotos }
+  },
+  "docs/image-models.md": {
+    given: { photos },
+    notRun: { "bun run suggest": hub, "bun run train": withPhotos },
+    programs: { describeImageModel: hub }
+  },
+  "docs/images.md": {
+    given: { photos, "runs/photos": photos },
+    notRun: {
+      "bun run suggest": hub,
+      "bun run validate": withPhotos,
+      "bun run train": withPhotos,
+      "bun run predict": withPhotos,
+      "bun run merge": withPhotos
+    }
+  },
+  "docs/installed.md": {
+    where: "project",
+    given: {
+      "bunfig.toml": { block: "preload =" },
+      "movies.plan.json": { block: '"source": "node_modules' },
+      "train.ts": { block: 'from "./movies.plan.json"' }
+    },
+    notRun: { "bun add": registry },
+    before: { "bun train.ts": `sed -i 's/"rank"/"rnk"/; s/"learningRate": 1e-4/"learningRate": -1/' movies.plan.json` }
+  },
+  "docs/layers-models.md": {
+    shorter: { "bun run train": `${few} --set training.evaluateRows=50`, "bun examples/digits/adapt.ts": "10" },
+    unlike: { "epoch ": "of ten steps, there is a single epoch" },
+    programs: {
+      "const again = await loadAdapter": [["epochs: 4", "epochs: 1"]],
+      'install("auto"': "is for a page: browser/adapter-places.browser.ts",
+      "epochs: 5": [["epochs: 5", "epochs: 1"]],
+      "tf.data.zip": [["tf.unstack(x)", "tf.unstack(x).slice(0, 64)"]]
+    }
+  },
+  "docs/methods.md": {
+    notRun: { "bun run compare": compared, "bun run suggest --model examples/models/smollm2": smollm2 },
+    given: { "examples/models/smollm2": { own: "the language model" } },
+    shorter: { "bun run train examples/plans/movies-lora.json": fewMovies }
+  },
+  "docs/paper.md": {
+    notRun: {
+      "bun run validate": paperWeights,
+      "bun examples/paper/rows.ts": paperWeights,
+      "bun run train": paperWeights,
+      "bun run compare examples/paper": paperWeights,
+      "bun run compare bench/studies": compared
+    }
+  },
+  "docs/plans.md": {
+    given: {
+      "plan-with-mistakes.json": planOf(
+        { format: "classification", train: "t.jsonl", maxLength: 2 },
+        { adapter: { method: "lora", rnk: 8, rank: 0 }, optimizer: { kind: "lora-por", learningRate: 1e-4 } }
+      )
+    },
+    shorter: { "bun run train": fewMovies }
+  },
+  "docs/preference.md": {
+    given: { "runs/dpo-2e-4": { own: "a run of a language model" } },
+    notRun: { "bun scripts/smollm2.ts": smollm2, "bun run train": smollm2, "bun src/bin": smollm2, echo: smollm2 }
+  },
+  "docs/runs.md": {
+    given: { "runs/answers-1": { own: "a run of a language model" } },
+    notRun: { tensorboard: others, "bun run generate": smollm2 }
+  },
+  "docs/seq2seq.md": {
+    given: {
+      "train.jsonl": { own: "rows" },
+      "test.jsonl": { own: "rows" },
+      "tone.json": { block: '"prefix": "tone : "' },
+      t5: { own: "the tests' T5" }
+    },
+    notRun: { "bun run suggest": hub, "bun run": tinyT5, head: tinyT5, "tfjs-lora-pro": tinyT5 },
+    programs: { "PeftModel.from_pretrained": tinyT5 }
+  },
+  "docs/serve.md": {
+    given: { "runs/ratings-1": { own: "another run" }, "runs/definitions-embedding-1": { own: "another run" } },
+    notRun: {
+      "bun run serve runs/movies-lora-pro-full-1 ratings":
+        "serves runs that other pages train: src/serve is tested by itself"
+    },
+    programs: { OpenAI: smollm2 }
+  },
+  "docs/successors.md": { notRun: { "bun run compare": compared } },
+  "docs/t5.md": { notRun: { "bun run generate": hub }, programs: { writeTargets: hub } },
+  "docs/text-kinds.md": {
+    given: {
+      "stars.json": planOf({ format: "regression", train: "reviews.jsonl", target: "stars" }),
+      "reviews.jsonl": lines({ text: "a", stars: "3,5" }, { text: "b", stars: null }, { text: "c" }),
+      "pairs.json": planOf({
+        format: "classification",
+        train: "pairs.jsonl",
+        text: "premise",
+        textPair: "hypothesis",
+        label: "label"
+      }),
+      "pairs.jsonl": lines({ premise: "a" }, { premise: "b", hypothesis: " ", label: "yes" }),
+      "columns.json": planOf({
+        format: "multi-label",
+        train: "posts.csv",
+        text: "text",
+        labelColumns: ["spam", "rude"]
+      }),
+      "posts.csv": lines("text,spam,rude", "a post,2,no"),
+      "tags.json": planOf({ format: "multi-label", train: "posts.jsonl", text: "text", label: "tags" }),
+      "posts.jsonl": lines({ text: "a", tags: 3 }, { text: "b", tags: [" "] })
+    },
+    shorter: { "bun run train": few },
+    unlike: { "second (": twoSteps, "CSS3 (": twoSteps, "JS API (": twoSteps }
+  },
+  "docs/training.md": {
+    shorter: { "bun run train examples/plans": fewMovies.replace("training.steps=2", "training.epochs=0.01") },
+    notRun: { "bun run train examples/fashion": long }
+  },
+  "docs/what-does-not-work.md": { notRun: { "bun run doctor": seen } },
+  "docs/your-data.md": {
+    shorter: { "bun run train": fewMovies },
+    unlike: { "negative (": twoSteps, "positive (": twoSteps, '{"text":': twoSteps }
+  },
+  "examples/browser/README.md": {
+    notRun: {
+      "bun install": registry,
+      "bunx vite examples/browser": dev,
+      "bunx vite build": "is built in docs/browser.md",
+      "bun examples/browser/predict.ts": "reads what a page gave away: browser/digits-page.browser.ts"
+    }
+  },
+  "examples/fashion/README.md": {
+    given: { "runs/fashion-lora-pro-1": { own: "the run" } },
+    notRun: { "bun run": "trains MobileNetV2: e2e/mobilenet.processes.ts does it on a few images" }
+  },
+  "examples/pairs/README.md": { shorter: { "bun run train": few }, unlike: { "yes (": twoSteps, "no (": twoSteps } },
+  "examples/smollm2/README.md": { notRun: { bun: smollm2 } },
+  "examples/word-problems/README.md": { notRun: { bun: smollm2 } }
+}
+
+/** What stands in the page's folder before its first command. */
+export const givenTo = (page: string): Readonly<Record<string, Given>> => table[page]?.given ?? {}
+
+/** The entry of a part of a page's row whose key begins this command. */
+export const rowFor = <Entry>(
+  entries: Readonly<Record<string, Entry>> | undefined,
+  command: string
+): Entry | undefined => Object.entries(entries ?? {}).find(([start]) => command.startsWith(start))?.[1]
