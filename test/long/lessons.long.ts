@@ -53,10 +53,11 @@ test(
     const readme = readFileSync(join(repository, "README.md"), "utf8")
     const block = /^## In code\n\n```ts\n([\s\S]*?)^```$/m.exec(readme)![1]!
     const folderOfIt = JSON.stringify(join(w.directory, "readme-adapter"))
-    const code = block.replace("Stream.take(80)", "Stream.take(2)").replace('"adapter"', () => folderOfIt)
+    const code = block.replace("Stream.take(80)", "Stream.take(2)").replace('"runs/in-code"', () => folderOfIt)
     const { stdout } = await succeed(run([...bun.command, "-e", code], { cwd: repository }))
     expect(stdout).toMatch(/^1 0\.\d+\n2 0\.\d+\n$/)
     expect(w.bytes("readme-adapter/adapter_model.safetensors").length).toBeGreaterThan(100_000)
+    expect(w.json("readme-adapter/adapter_config.json")).toMatchObject({ peft_type: "LORA", r: 8, lora_alpha: 16 })
   },
   TIMEOUT
 )
