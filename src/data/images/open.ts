@@ -10,6 +10,7 @@ import type { ImagesData } from "../../../schemas/index.ts"
 import { cut, limit, mostListed } from "../../boundary/index.ts"
 import { platformReason, readExactly, statRegular } from "../../files/index.ts"
 import { headerOf, type ImageHeader, imageHeader } from "../../images/index.ts"
+import { working } from "../../progress/index.ts"
 import { type ClassificationData, openSplits } from "../classification.ts"
 import { DataError, dataError } from "../data-error.ts"
 import { fileOfBytes } from "../file.ts"
@@ -304,7 +305,11 @@ const lookAt = ({
     const inRow = files.map((file) => (file === null ? embedded[at++]! : null))
     const seen = yield* Effect.forEach(
       files,
-      (file, row) => (file === null ? Effect.succeed(inRow[row]!) : lookAtFile(file)),
+      (file, row) => {
+        if (file === null) return Effect.succeed(inRow[row]!)
+        const part = { done: row, of: files.length, unit: "images" }
+        return Effect.andThen(working("reading the headers of images", part), lookAtFile(file))
+      },
       { concurrency: filesInFlight }
     )
     const images = seen.flatMap((one) => ("problem" in one ? [] : [one]))

@@ -1,6 +1,6 @@
 /** A run, or what was exported of it, to a repository of the Hugging Face Hub. */
 import * as Effect from "effect/Effect"
-import { isBranch, isRepository, type Upload, upload } from "../../models/hub/index.ts"
+import { isBranch, isRepository, type Told, type Upload, upload } from "../../models/hub/index.ts"
 import { Progress } from "../../run/index.ts"
 import { RunError } from "../../trained/index.ts"
 import { filesToPush, type PushedContent } from "./files.ts"
@@ -40,7 +40,10 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
       )
     const { files, kept, name } = yield* filesToPush(directory, content)
     const tell = yield* Progress
-    const said = (line: string) => void Effect.runFork(tell({ kind: "notice", message: line }))
+    const said: Told = (one) =>
+      void Effect.runFork(
+        tell(typeof one === "string" ? { kind: "notice", message: one } : { kind: "working", ...one })
+      )
     const sent = dryRun
       ? { url: null, commit: null, created: false }
       : yield* upload({ ...request, files, message: message ?? `${name}, by tfjs-lora-pro` }, said)

@@ -20,6 +20,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { cut, limit, messageOf, overLimit } from "../../boundary/index.ts"
 import { isRecord, parseBoundedJson, readAnswer } from "../../files/index.ts"
+import type { Working } from "../../progress/index.ts"
 import { HubError, type HubSettings, hubError, readSettings } from "./hub-source.ts"
 import { type Fetch, hub, packageOptions, requesting, Unreachable, unreachable } from "./remote.ts"
 
@@ -51,8 +52,8 @@ export interface Uploaded {
   readonly created: boolean
 }
 
-/** A line of progress. */
-export type Told = (line: string) => void
+/** A line of progress, or a large file of which a part has arrived. */
+export type Told = (said: string | Omit<Working, "kind">) => void
 
 /** Bytes a second of a connection that does not count as broken. */
 const slowest = 20_000
@@ -304,6 +305,10 @@ const linesOf = (files: ReadonlyArray<UploadedFile>, tell: Told) => {
     if (event.state !== "uploading") return
     const size = `${(sizes.get(event.path) ?? 0).toLocaleString("en")} bytes`
     if (event.progress < 1 && !begun.has(event.path)) tell(`sending ${event.path}, ${size}`)
+    else if (event.progress < 1) {
+      const of = Math.ceil((sizes.get(event.path) ?? 0) / 1e6)
+      tell({ what: `sending ${event.path}`, done: Math.floor(event.progress * of), of, unit: "MB" })
+    }
     if (event.progress >= 1)
       tell(begun.has(event.path) ? `sent ${event.path}` : `${event.path}, ${size}, is there already`)
     begun.add(event.path)
