@@ -3,7 +3,7 @@
  *
  * Before that the plan's ranks are a budget (`InitRanks`), of which `validate` and the memory estimate say the most that it can come to
  * (`fullest`). `inject` lets the init decide, once; from then on the sites' options have the ranks (`Selected`), and everything that
- * asks for a site's rank gets that one. Whoever puts trained numbers in place again gives the ranks that were recorded (`withRanks`): a
+ * asks for a site's rank gets that one. Code that restores trained numbers gives the ranks that were recorded (`withRanks`): a
  * resumed run does not look at data again.
  *
  * A site whose rank comes to 0 is not adapted: it is no site of the adapter from then on, as in PEFT's EVA.

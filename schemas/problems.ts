@@ -112,7 +112,7 @@ export const showValue = (value: unknown): string => {
 
 type Path = ReadonlyArray<PropertyKey>
 
-/** Found one by one: a document may hold half a million problems, and whoever asks for the first need not wait for the last. */
+/** Found one by one: a document may hold half a million problems, and the first must not wait for the last. */
 type Problems = Generator<PlanProblem, void>
 
 function* at(path: Path, message: string): Problems {

@@ -1,5 +1,5 @@
 /**
- * Calibration: what an init may ask of the training data, site by site. Whoever injects answers it (`Training.calibrating`).
+ * Calibration: what an init may ask of the training data, site by site. The caller of `inject` answers it (`Training.calibrating`).
  *
  *   gradient   ∂L/∂W [out, in] of the frozen model with its head at step 0, the mean over the rows of the first batches
  *   inputs     the covariance [in, in] of the site's inputs, over the tokens (not the padding) of the first batches

@@ -1,5 +1,5 @@
 /**
- * The last catch: what no one foresaw ends as one sentence, and a file for whoever mends it. Loaded when it has happened.
+ * The last catch: what no one foresaw ends as one sentence, and a file for a bug report. Loaded when it has happened.
  *
  * The file names the command and places in the code. It has no environment, URLs in it are without their passwords, and no one else on
  * the machine can read it.

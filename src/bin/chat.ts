@@ -65,7 +65,7 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
         return reply === "" && end === undefined ? before : now.say("assistant", reply)
       })
-    /** A person who types is shown what is wrong, and can say something else. */
+    /** At a terminal a person sees what is wrong, and can say something else. */
     const answered = (before: Conversation, said: string, turn: number) =>
       typed
         ? replied(before, said, turn).pipe(

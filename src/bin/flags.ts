@@ -324,7 +324,7 @@ export const serveFlags = {
   ),
   adapters: optionalText(
     "adapters",
-    "folder of runs that may be loaded while it serves (POST /adapters), by who has TFJS_LORA_PRO_TOKEN of the environment"
+    "folder of runs that may be loaded while it serves (POST /adapters), by clients with the TFJS_LORA_PRO_TOKEN of the environment"
   ),
   cors: Flag.String("cors").pipe(
     Flag.withMetavar("ORIGIN"),
@@ -477,7 +477,7 @@ export const compareFlags = (methods: string) => ({
   ),
   commonRate: Flag.String("common-rate").pipe(
     Flag.withMetavar("x"),
-    Flag.withDescription("also every method at this one rate: what somebody sees who has no time to tune"),
+    Flag.withDescription("also every method at this one rate: what a user without time to tune would see"),
     Flag.filter(isRate, () => "a learning rate above 0"),
     Flag.map(Number),
     Flag.optional

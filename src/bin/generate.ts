@@ -93,7 +93,7 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
     )
   })
 
-/** Prompts as they are given, or one a line; who types them waits for each. */
+/** Prompts as they are given, or one a line; typed ones are answered one by one. */
 const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
   Effect.gen(function* () {
     const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")

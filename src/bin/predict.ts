@@ -90,7 +90,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
     Effect.provideService(Progress, terminalListener(screen))
   )
 
-/** A text may be called like a file; whoever gives a file's name alone mostly means its rows. */
+/** A text may look like a file's name; a file's name alone mostly means its rows. */
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts

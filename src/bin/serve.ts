@@ -70,7 +70,7 @@ export const serve = ({
     const names = server.models.all().map(({ name }) => name)
     yield* tell(`serves ${names.length === 0 ? "no run yet" : names.join(", ")}; Ctrl-C ends`)
     if (apiKey === undefined && !/^(localhost|127\.|\[?::1)/.test(host))
-      yield* tell(`note: whoever reaches ${host} may ask; ${API_KEY_VARIABLE}=… asks them for a key`)
+      yield* tell(`note: every client that reaches ${host} may ask; set ${API_KEY_VARIABLE} to require a key`)
     yield* Effect.never.pipe(
       Effect.ensuring(
         Effect.gen(function* () {

@@ -18,7 +18,7 @@ export const userError = (message: string, cause: unknown = new Error(message)):
 
 const readerLeft = (error: unknown): boolean => error instanceof OutputError && error.left
 
-/** Reports every failure of a command by its `message`. A reader who has left wants no more: the command has done its part. */
+/** Reports every failure of a command by its `message`. Where the reader of a pipe has left, the command has done its part. */
 export const reported = <E extends { readonly message: string }, R>(
   effect: Effect.Effect<void, E, R>
 ): Effect.Effect<void, CliError.CliError, R> =>

@@ -104,7 +104,7 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
 
 const described = ({ method, rank }: Arm): string => (rank === null ? method : `${method}, rank ${rank}`)
 
-/** One plan for each rate that an arm may be run at; every problem once, with whom it concerns. */
+/** One plan for each rate that an arm may be run at; every problem once, with the arms that it concerns. */
 const plansOf = (study: Question, arm: Arm) => {
   const rates = [...(study.learningRates[arm.method] ?? []), ...(study.commonRate === null ? [] : [study.commonRate])]
   const shortest = Math.min(...roundsOf(study))

@@ -3,7 +3,7 @@
  *
  *   compare_studies    id, the study as JSON, the folder for its runs, whether it is finished
  *   compare_results    study, trial, the result as JSON: written once, the first one counts
- *   compare_progress   study, trial, who runs it, the step it is at: for display only
+ *   compare_progress   study, trial, the worker that runs it, the step it is at: for display only
  *
  * The queue below and the workflow (`flow.ts`) have tables of their own beside these.
  */

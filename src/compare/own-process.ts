@@ -35,7 +35,7 @@ export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
   return { runtime: launcher, args: [...flags, "-n", String(ranks), runtime, ...args], launched: true }
 }
 
-/** A process with a launcher above it is not the child of who started that, and stops with the others, after a step, at SIGUSR1. */
+/** A process with a launcher above it is not the child of the launcher's parent, and stops with the others, after a step, at SIGUSR1. */
 const environmentOf = (launched: boolean): Readonly<Record<string, string | undefined>> => {
   const { [PARENT]: _, [ANCESTOR]: __, ...own } = process.env
   return { ...own, [launched ? ANCESTOR : PARENT]: launched ? ownName() : String(process.pid) }

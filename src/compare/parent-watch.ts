@@ -7,7 +7,7 @@
 
 import { hostname } from "node:os"
 
-/** Set by who starts the process: its own process id. */
+/** Set by the process that starts this one: its own process id. */
 export const PARENT = "TFJS_LORA_PRO_PARENT"
 
 /** The same where a launcher such as `mpirun` is between the two: its process id and machine, `123@alpha`. */
@@ -18,7 +18,7 @@ export const ownName = (): string => `${process.pid}@${hostname()}`
 
 const EVERY = 500 // milliseconds
 
-/** Whether who this process works for is still there; undefined: it works for no one. */
+/** Whether the process that this one works for is still there; undefined: it works for none. */
 const watched = (): (() => boolean) | undefined => {
   const parent = Number(process.env[PARENT] ?? "")
   if (Number.isInteger(parent) && parent > 0) return () => process.ppid === parent

@@ -90,7 +90,7 @@ export const normalizedText = (text: string): string =>
  * alone. Case counts.
  *
  * Two multiplicative lanes over UTF-16 units, each finished with the other (cyrb53 by bryc, public domain, with all 64 bits kept).
- * Among ten million different texts two collide with probability n²/2⁶⁵ ≈ 3·10⁻⁶. No protection against someone who looks for
+ * Among ten million different texts two collide with probability n²/2⁶⁵ ≈ 3·10⁻⁶. No protection against a search for
  * collisions.
  */
 export const hashText = (text: string, words: Uint32Array, at: number): void => {

@@ -203,7 +203,7 @@ export const openChecked = (
     }
   })
 
-// Asynchronous validators at work at once: enough to hide the latency of whom they ask.
+// Asynchronous validators at work at once: enough to hide the latency of the services that they ask.
 const inFlight = 16
 
 interface Validated<A> {

@@ -79,7 +79,7 @@ const takenAside = (meaningless: RegExp): (() => void) | undefined => {
   }
 }
 
-/** One at a time: who puts back what another has taken aside would leave its file as stderr. */
+/** One at a time: putting back what another call has taken aside would leave that one's file as stderr. */
 let before: Promise<unknown> = Promise.resolve()
 
 /** Does something without the lines that are `meaningless`. */

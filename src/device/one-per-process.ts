@@ -1,5 +1,5 @@
 /**
- * tfjs has one engine and one instance of each backend in a process. Whoever opens a backend that is open already therefore
+ * tfjs has one engine and one instance of each backend in a process. Opening a backend that is open already therefore
  * gets the same one; it is closed when its last user goes. Also gives the engine its former backend back, so that a short use
  * of one backend inside a longer use of another changes nothing.
  */

@@ -94,7 +94,7 @@ const onCpu = (
   peakGpuBytes: () => 0
 })
 
-/** A device is what it is open as: a process has one wasm memory, and whoever opens it again gets its kernels. */
+/** A device is what it is open as: a process has one wasm memory, and opening it again gives its kernels. */
 const openWasm = (runtime: Runtime, choice: WasmChoice): Opening =>
   Effect.map(runtime.openWasm(choice), ({ notice, instructions, threads, simd }) =>
     onCpu(

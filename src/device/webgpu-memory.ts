@@ -51,7 +51,7 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
     if (!known.has(buffer)) {
       const [size, usage] = options
       known.set(buffer, { age: made++, key: `${size}_${usage}` })
-      // so that who asks, as tfjs does whenever it gives a buffer back, need not ask the driver
+      // so that tfjs, which asks whenever it gives a buffer back, need not ask the driver
       Object.defineProperties(buffer, { size: { value: size }, usage: { value: usage } })
     }
     peak = Math.max(peak, manager.numBytesAllocated)

@@ -21,7 +21,7 @@ export type FolderPlace =
   | { readonly kind: "renamed"; readonly to: string }
 
 export interface GuardedFolder {
-  /** The file system for all who write here. Reads are as ever. What no writer of a run needs (copies, links, times) is refused. */
+  /** The file system for all writers here. Reads are as ever. What no writer of a run needs (copies, links, times) is refused. */
   readonly files: FileSystem.FileSystem
   readonly place: Effect.Effect<FolderPlace>
 }

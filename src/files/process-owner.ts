@@ -130,7 +130,7 @@ export const seenIn = (line: string): Seen => {
   return { state: ending ? "ending" : "running", started }
 }
 
-/** `ps` words a time by the language and the time zone of who asks. */
+/** `ps` words a time by the language and the time zone of its caller. */
 const lookOnMac = (pid: number): Seen => {
   const { spawnSync } = process.getBuiltinModule("node:child_process")
   const env = { ...process.env, LC_ALL: "C", TZ: "UTC" }

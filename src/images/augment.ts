@@ -40,7 +40,7 @@ export const drawn = (
   { seed, epoch, row }: ImageDraw
 ): { readonly flip: boolean; readonly crop: Window | undefined } => {
   const random = randomStream(seed, "image", epoch, row)
-  // drawn first, so that a crop changes nothing of who is flipped
+  // drawn first, so that a crop does not change which images are flipped
   const flipped = random() < 0.5
   return { flip: flip && flipped, crop: crop === null ? undefined : randomCrop(image, crop, random) }
 }

@@ -2,7 +2,7 @@
  * Images made ready on other threads, so that a training step does not wait for them: a pool of workers in Bun, Deno and Node. A page has
  * the one thread that its images are decoded on.
  *
- * Who makes an image ready does not change it: numbers are the same for any number of threads.
+ * Which thread decodes an image does not change it: numbers are the same for any number of threads.
  */
 import type { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
@@ -52,7 +52,7 @@ export interface ImagePool {
   readonly ahead: number
 }
 
-/** A request on its way, and who waits for the answer. */
+/** A request on its way, and what waits for its answer. */
 interface Task extends WorkerRequest {
   readonly done: (result: Effect.Effect<Float32Array<ArrayBuffer>, ImageError>) => void
 }

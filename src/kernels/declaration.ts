@@ -83,7 +83,7 @@ export interface Kernel<
   readonly words: W
   /** For a kernel over a list: what it reads of each entry. Words `entries` (how many) and `perChunk` then follow its own. */
   readonly entry?: E
-  /** Without it, whoever runs the kernel says how many chunks there are. */
+  /** Without it, the caller says how many chunks there are. */
   readonly split?: Split<W>
   /** Bytes that each thread needs for itself. */
   scratch?(words: WordsOf<W>): number

@@ -283,7 +283,8 @@ export const describeProcesses = ({
   ]
   const all = microBatches.reduce((sum, own) => sum + own, 0)
   const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
-  const waits = uneven === 0 ? "" : `; who has ${least} waits ${percent(uneven)} of the time of who has ${greatest}`
+  const waits =
+    uneven === 0 ? "" : `; a process with ${least} waits ${percent(uneven)} of the time of one with ${greatest}`
   return [
     `processes  ${count}, for the ${number(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
     `state      of the optimizer: ${held}`,

@@ -312,7 +312,7 @@ export interface Publisher<
   M extends Network = Network,
   Source extends SplitSource = SplitSource
 > {
-  /** Who reads the adapter, beside this package; null: no one does. */
+  /** The other program that reads the adapter; null: none does. */
   readerOf(plan: Plan): string | null
   /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
   readonly mergesInto: "huggingface" | "layers-model"

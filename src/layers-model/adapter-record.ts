@@ -63,7 +63,7 @@ const hexadecimal = (hash: number): string => (hash >>> 0).toString(16).padStart
  * weights an adapter loads without complaint and answers nonsense; with this it can tell. Names do not count: tfjs numbers them anew
  * in each program.
  *
- * Two FNV-1a sums over 32-bit words with different starts: identity, no protection against someone who wants to deceive. (SHA-256 is
+ * Two FNV-1a sums over 32-bit words with different starts: identity, no protection against forgery. (SHA-256 is
  * not available in pages that are served without TLS.) Reads every weight from the device, one after the other.
  */
 export const fingerprintOf = (model: tf.LayersModel): Effect.Effect<string, DeviceReadError> =>

@@ -1,6 +1,6 @@
 /**
  * Effects as the promises that programs in tfjs's own style await. What such a program did wrong is an error whose stack shows where it was
- * done, in its own code: frames of this package and of Effect say nothing to whoever reads it. A bug keeps all of its frames.
+ * done, in its own code: frames of this package and of Effect would say nothing to its reader. A bug keeps all of its frames.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

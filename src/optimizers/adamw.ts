@@ -39,7 +39,7 @@ export type AdamState = {
 }
 
 /**
- * Says what it is, so that LoRA-Pro's full form can make Adam's step inside its own. Who spreads one into a transform with another `update`
+ * Says what it is, so that LoRA-Pro's full form can make Adam's step inside its own. Code that spreads one into a transform with another `update`
  * leaves `adam` out.
  */
 export interface AdamTransform extends Transform<AdamState> {

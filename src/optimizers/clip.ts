@@ -2,7 +2,7 @@
  * Clipping by the global norm, as PyTorch does it: ‖g‖ over all trainables together, g ← g · min(1, max/(‖g‖ + 1e-6)).
  *
  * In a chain it comes first: on the raw gradients, before any adjustment. The factor stays on the device; the norm is kept in the
- * state as a scalar tensor for whoever reports it.
+ * state as a scalar tensor, to be reported.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { scaled, squaredNorms } from "../kernels/index.ts"

@@ -1,6 +1,6 @@
 /**
  * Pairs shared among the ranks of a run: each moves its own, and holds their state alone. The moves travel to the others, r·(in + out)
- * numbers a pair and step, and are the same bits whoever made them.
+ * numbers a pair and step, and are the same bits whichever rank made them.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -71,7 +71,7 @@ export interface Transform<S extends State = State> {
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError | RankError>
   /** The learning rate that the next update will use, where this transform sets one. */
   learningRate?(state: S): number | undefined
-  /** What a step report shows of the last refresh; left on the device, for whoever reads the rest of a step's numbers. */
+  /** What a step report shows of the last refresh; left on the device, to be read with the rest of a step's numbers. */
   health?(state: S, params: Trainable): ReadonlyArray<Conditioning>
   /** Where the ranks of a run hold a part of the state each and make a part of the updates. Absent: all hold and make everything. */
   readonly shared?: Shared<S>

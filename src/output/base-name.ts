@@ -1,4 +1,4 @@
-/** What a base model is called by those who get an adapter: they have no folder of this machine. */
+/** What a base model is called for readers of an adapter, who have no folder of this machine. */
 import type * as Path from "effect/Path"
 
 /** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what lies in it. */

@@ -1,6 +1,6 @@
 /**
- * What goes on just now, said by whoever does it: a model that is loaded, an adapter that is initialized, a file that is written. For work
- * that may take more than a second or two. Rooms below a run say it without knowing who listens.
+ * What goes on just now, said by the code that does it: a model that is loaded, an adapter that is initialized, a file that is written. For work
+ * that may take more than a second or two. Rooms below a run say it without knowing the listener.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ export interface Working {
 
 export type WorkListener = (event: Working) => Effect.Effect<void>
 
-/** The key of the listener, of whom the rooms here know one of the events that it takes (`run/progress.ts` knows all). */
+/** The key of the listener. Rooms below a run know one of the events that it takes; `run/progress.ts` knows all. */
 export const LISTENER = "tfjs-lora-pro/Progress"
 
 /** Takes what goes on; none by default. */

@@ -3,7 +3,7 @@
  * meet and tell each other what each has computed. A run has the same bits whatever their number: what is divided among ranks is put
  * together in the order in which one rank would have made it.
  *
- * All ranks meet in the same order: who calls one of these effects calls it on every rank. An effect that waits lets the event loop go on.
+ * All ranks meet in the same order: a program that runs one of these effects runs it on every rank. An effect that waits lets the event loop go on.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -33,7 +33,7 @@ export const savedOnFailure =
       Effect.gen(function* () {
         const tell = yield* Progress
         const { stop } = yield* Ranks
-        // who has agreed to stop is here with all others; in any other end they may be gone, and what they hold is waited for in vain
+        // ranks that have agreed to stop are all here; in any other end some may be gone, and what they hold would never come
         const together = stop.agreed && Cause.hasInterruptsOnly(cause)
         const others = session.optimizer.shared !== undefined && !together
         const recordedAll = session.step === recorded()

@@ -80,7 +80,7 @@ export const keepPrefix = <M extends Network>(
     const { stack } = model
     if (stack === undefined) return model
     const kept = yield* keptRows(bytes, stack.width)
-    /** by a batch's input; tensors of whoever put the batch on the device */
+    /** by a batch's input; tensors of the code that put the batch on the device */
     const entering = new WeakMap<object, Tensor2D>()
     const own = {
       toDevice: (batch: Rows) => {

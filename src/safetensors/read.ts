@@ -15,7 +15,7 @@ export interface HostTensor {
   readonly data: Float32Array
 }
 
-/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. `what`: what that is, for who listens. */
+/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. `what`: what that is, for listeners. */
 export const forEachTensor = <E, R>(
   tensors: Iterable<StoredTensor>,
   use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>,

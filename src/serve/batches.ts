@@ -23,7 +23,7 @@ export interface BatchOptions<Row, Answer, E, R> {
 }
 
 export interface Batches<Row, Answer, E> {
-  /** The answers of rows, one each, in their order. Who is interrupted takes the rows away that wait. */
+  /** The answers of rows, one each, in their order. An interruption takes away the rows that wait. */
   readonly ask: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>
   /** rows that wait */
   readonly waiting: () => number

@@ -1,5 +1,5 @@
 /**
- * Texts that a served model goes on with: the events of one request, written ahead of who reads them, so that a slow reader holds neither
+ * Texts that a served model goes on with: the events of one request, written ahead of their reader, so that a slow reader holds neither
  * the device nor another request. Each token has a turn of its own.
  */
 import type * as Cause from "effect/Cause"

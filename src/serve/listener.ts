@@ -1,6 +1,6 @@
 /**
  * A socket for a server: `node:http`, which Bun, Deno and Node all have, in front of a function from requests to responses. Headers have
- * bounds of bytes and of time, an answer that no one reads is given up, and who hangs up aborts the request.
+ * bounds of bytes and of time, an answer that no one reads is given up, and hanging up aborts the request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -27,7 +27,7 @@ export interface ListenOptions {
   readonly port: number
   /** Whether the server ends: connections are closed after their answers then. */
   readonly isDraining: () => boolean
-  /** for a body that is no file: until all of it has arrived; whoever takes files bounds each piece itself, and has 0 here */
+  /** for a body that is no file: until all of it has arrived; a handler of files bounds each piece itself, and has 0 here */
   readonly bodySeconds?: number
 }
 

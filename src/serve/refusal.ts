@@ -44,7 +44,7 @@ export const errorBody = ({ status, reason, code, param }: Refusal) => ({
   error: { message: reason, type: typeOf(status), param, code }
 })
 
-/** What a client is given of a failure in here that has no message of its own: whoever runs the server finds it on stderr. */
-export const bug = refusal(500, "something is wrong in the server; whoever runs it finds a report on its stderr", {
+/** What a client is given of a failure in here that has no message of its own: the server's stderr has it. */
+export const bug = refusal(500, "something is wrong in the server; its stderr has a report", {
   code: "internal_error"
 })

@@ -37,7 +37,7 @@ export interface Route {
   readonly method: "GET" | "POST" | "DELETE"
   /** exact, or with one more segment where it ends with "/*" */
   readonly path: string
-  /** who may ask: anyone; who has the key, where there is one; who has the token */
+  /** who may ask: anyone; clients with the key, where there is one; clients with the token */
   readonly who: "anyone" | "key" | "token"
   /** answered also while the server ends */
   readonly always?: boolean

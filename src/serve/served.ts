@@ -84,7 +84,7 @@ export interface ServedModels {
     name: string | undefined,
     does: (served: Served) => boolean
   ) => Effect.Effect<Served, Refusal, Scope.Scope>
-  /** Loads a run that the one who starts the server names. */
+  /** Loads a run that was named when the server was started. */
   readonly load: (named: Named) => Effect.Effect<Served, Failed>
   /** Loads a run from the folder of adapters, whatever its name leads to. */
   readonly loadInside: (named: Named) => Effect.Effect<Served, Refusal>

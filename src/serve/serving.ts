@@ -2,7 +2,7 @@
  * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope that its
  * models live in.
  *
- * A request is believed step by step: route, key, place in the queue, body, fields, rows. What is refused before costs nothing. Who hangs up
+ * A request is believed step by step: route, key, place in the queue, body, fields, rows. What is refused before costs nothing. A client that hangs up
  * takes the work away that has not been done: rows leave their batch, a text ends at its next token.
  */
 import * as Cause from "effect/Cause"
@@ -31,9 +31,9 @@ export interface ServingOptions {
   readonly base?: string | undefined
   /** the folder from which runs may be loaded while it serves; none may be unless given */
   readonly adapters?: string | undefined
-  /** who has it may load and drop runs; no one may unless given */
+  /** with it a client may load and drop runs; unless given no one may */
   readonly adminToken?: string | undefined
-  /** who has it may ask; anyone may unless given */
+  /** with it a client may ask; unless given anyone may */
   readonly apiKey?: string | undefined
   /** origins of pages that may ask; none unless given */
   readonly cors?: ReadonlyArray<string>
@@ -233,7 +233,7 @@ export const serving = ({
         rest === undefined
           ? Effect.fail(refusal(400, "the path is not encoded as it should be"))
           : route.answer(inside, called)
-      // who hangs up interrupts the answer alone: what it holds is given back in any case
+      // a client that hangs up interrupts the answer alone: what it holds is given back in any case
       const response = Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const scope = yield* Scope.make()

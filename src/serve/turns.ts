@@ -8,7 +8,7 @@ import { setImmediate, setTimeout } from "node:timers"
 import * as Effect from "effect/Effect"
 
 export interface Turns {
-  /** Runs work when its turn has come. Who is interrupted before waits no more. */
+  /** Runs work when its turn has come. An interruption before that ends the wait. */
   readonly run: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
    * Runs what is mostly waiting for files, outside of turns. Its steps go on between those of the device, of which each takes long: so that

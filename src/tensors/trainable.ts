@@ -49,7 +49,7 @@ export interface FannedOut {
   readonly x: Tensor2D
 }
 
-/** Layers that read one input. Whoever reads x after them reads the x that they give. */
+/** Layers that read one input. What reads x after them reads the x that they give. */
 export const fanOut = (linear: Linear, sites: ReadonlyArray<LinearSite>, x: Tensor2D): FannedOut =>
   linear.together?.(sites, x) ?? { outputs: sites.map((site) => linear(site, x)), x }
 

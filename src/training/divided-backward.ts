@@ -1,6 +1,6 @@
 /**
  * The backward pass of a step over ranks: each differentiates micro-batches of its own, and the gradients of all travel once a step. They are
- * summed in the order of the micro-batches, as one rank alone does it, so that the sum has the same bits whoever made its terms.
+ * summed in the order of the micro-batches, as one rank alone does it, so that the sum has the same bits whichever rank made its terms.
  *
  *   [ asked to stop | loss₀, gradients₀ | loss₁, gradients₁ | … ]     what a rank says: float32, of its micro-batches
  *

@@ -1,4 +1,4 @@
-/** How the micro-batches of a step are divided among ranks, and what travels for them: also for whoever says so beforehand. */
+/** How the micro-batches of a step are divided among ranks, and what is sent for them; `validate` says so beforehand. */
 import { type Range, rangesOf } from "../ranks/index.ts"
 
 /** Gradients that are held on the host at a time, of all ranks together. */

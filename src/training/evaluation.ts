@@ -245,7 +245,7 @@ export interface ClassedRow {
   readonly probability: number
 }
 
-/** What a batch of a classifier says goes to those who asked for it: what came out wrong, and every row. */
+/** What comes out of a classifier's batch goes where it was asked for: the mistakes, and every row. */
 export const noteClasses = (
   {
     mistakes,

@@ -188,7 +188,7 @@ const tried = <M extends Network>(
   Effect.gen(function* () {
     const params = adapted.trainable
     const made = optimizer.init(params)
-    // who finds a rate is alone, and loses no rank
+    // a rate is found by each process alone, so that none can be lost
     const refreshed = optimizer.refresh?.(made, params) ?? Effect.succeed(made)
     const state = yield* Effect.catchTag(refreshed, "RankError", Effect.die)
     const numbers = tidy(() => {

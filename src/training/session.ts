@@ -1,6 +1,6 @@
 /**
  * What one training run holds: the adapted model (with its current parameters), the optimizer and its state, and how many steps
- * were taken. A checkpoint is this without the frozen base. A snapshot of it can be rolled back to; whoever advances a session says
+ * were taken. A checkpoint is this without the frozen base. A snapshot of it can be rolled back to; code that advances a session says
  * which snapshot is still needed.
  */
 

@@ -103,7 +103,7 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
 type Facts = Omit<Difference, "claim" | "words">
 
 /**
- * Nothing is said without an interval. Where runs failed, the pairs that are left are chosen by who survived: what they say is not
+ * Nothing is said without an interval. Where runs failed, the pairs that are left are those that survived: what they say is not
  * taken for the side that failed.
  */
 const claimOf = (
@@ -169,7 +169,7 @@ const turned = (interval: readonly [number, number] | null) =>
 
 const negated = (value: number | null): number | null => (value === null ? null : value === 0 ? 0 : -value)
 
-/** The same difference from the baseline's side; `of`: whom it is now about. One test, shown twice. */
+/** The same difference from the baseline's side; `of`: the method that it is now about. One test, shown twice. */
 export const fromOtherSide = (
   difference: Difference,
   of: { readonly method: string; readonly rank: number | null; readonly name: string },

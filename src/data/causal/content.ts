@@ -114,7 +114,7 @@ const openai = (value: unknown): Message | Broken => {
   if (!openaiRoles.some((known) => known === role)) return unknownRole("role", role, openaiRoles)
   if (typeof content === "string") return { ...value, role, content }
   if (Array.isArray(content)) return partsOf(value, role, content)
-  // who calls a tool may have nothing to say
+  // a message that calls a tool may have no text
   if ((content === null || content === undefined) && value["tool_calls"] !== undefined) {
     return { ...value, role, content: null }
   }

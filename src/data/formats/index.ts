@@ -84,7 +84,7 @@ export interface SampledRows {
   readonly problem?: DataError
 }
 
-// a second of reading; whoever looks at rows need not wait for longer
+// a second of reading; a look at rows need not take longer
 const mostCounted = 128 * 2 ** 20 // bytes
 
 /** At most `most` rows, readable or not, and how many there are. Fails where the file cannot be opened or has none. */

@@ -1,4 +1,4 @@
-/** What a kernel made of an expression is to those who print it. */
+/** A kernel made of an expression, as its printers see it. */
 import type { Kernel } from "../declaration.ts"
 import type { Expression, NumberType, readFrom } from "./expression.ts"
 

@@ -6,7 +6,7 @@ import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs-core"
 import type { KernelCall as CallOf, Kernel as KernelOf } from "../replaced-kernels.ts"
 import { TFJS_VERSION } from "../replaced-kernels.ts"
 
-/** What the emscripten module offers beyond its exported C functions; `tfjs` is added by whoever instantiates it. */
+/** What the emscripten module offers beyond its exported C functions; `tfjs` is added when it is instantiated. */
 export interface WasmModule {
   HEAPU8: Uint8Array
   /** the exports of the binary */

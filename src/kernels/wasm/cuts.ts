@@ -1,5 +1,5 @@
 /**
- * How work on the wasm engine is cut into chunks: a function of the work alone, since neither the number of threads nor who takes which
+ * How work on the wasm engine is cut into chunks: a function of the work alone, since neither the number of threads nor which thread takes which
  * chunk may change a result. And lists, where the arguments of one piece of work do not hold all entries.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"

@@ -1,8 +1,8 @@
 /**
  * The engine behind `src/kernels/wasm/`: our own kernels on the memory of tfjs's wasm backend, on this thread and a pool of workers.
  *
- * One piece of work at a time. Chunks are claimed one by one, so that whoever is free takes the next, and a thread that the machine
- * took away holds up no more than the chunk it has. What a chunk computes does not depend on who computes it. Workers look for work
+ * One piece of work at a time. Chunks are claimed one by one, so that a free thread takes the next, and a thread that the machine
+ * took away holds up no more than the chunk it has. What a chunk computes does not depend on the thread. Workers look for work
  * for a while before they sleep: a step is hundreds of pieces of work, microseconds apart.
  */
 import { layoutOf } from "../declaration.ts"

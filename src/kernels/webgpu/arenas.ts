@@ -98,7 +98,7 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     if (!owned.delete(span)) return { span, starts } // they lie like that already
     const arena = { buffer: span.buffer as GPUBuffer, users: tensors.length }
     for (const [i, tensor] of tensors.entries()) {
-      backend.releaseResource(tensor.dataId) // the copy is recorded: who takes the buffer comes after it
+      backend.releaseResource(tensor.dataId) // the copy is recorded: any later use of the buffer comes after it
       const data = dataOf(tensor.dataId)
       data.resource = arena.buffer
       data.window = { offset: WORD * starts[i]!, size: WORD * sizeOf(tensor), arena }

@@ -11,7 +11,7 @@ export const providePrograms = (programs: typeof Programs): void => {
   loaded = programs
 }
 
-/** For whoever has an engine: there is none without them. */
+/** For code that has an engine: there is none without them. */
 export const programs = (): typeof Programs => {
   if (loaded === undefined) throw new Error("a webgpu engine was provided without its programs (providePrograms)")
   return loaded

@@ -140,7 +140,7 @@ export const installWebgpuEngine = (
 
   const run: WebgpuEngine["run"] = (program, buffers, values, groups) => {
     const it = compile(program)
-    // as many as are declared, and none of these absent: who is not so is told what
+    // as many as are declared, and none of these absent: else the message says which
     if (countOf(buffers) !== it.names.length) refuseOthers(program.name, "buffers", program.buffers, buffers)
     if (countOf(values) !== it.words) refuseOthers(program.name, "words", program.words, values)
     // uploads end the pass

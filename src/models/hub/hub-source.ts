@@ -130,7 +130,7 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     const general = found.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
     const own = found.get("HF_HOME") ?? path.join(general, "huggingface")
     const tokenFile = found.get("HF_TOKEN_PATH") ?? path.join(own, "token")
-    // who gives a user name and password gives them in the place of a token
+    // a user name and password are given in the place of a token
     const stored = given === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
     const token = given ?? stored
     return {

@@ -27,7 +27,7 @@ export interface RemoteFile {
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { reason: Schema.String }) {}
 
 export const unreachable = (cause: unknown) => {
-  // Node has the reason in the cause; Bun adds advice for whoever wrote the call
+  // Node has the reason in the cause; Bun adds advice for programmers
   const told = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   const reason = messageOf(told)
   return new Unreachable({ reason: reason.replace(/\. For more information, pass .*$/s, "") })

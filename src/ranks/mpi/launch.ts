@@ -3,7 +3,7 @@
  * process that they did not start is alone.
  */
 
-/** The two ways in which a library's handles are written; whoever is compiled against one can load all libraries that follow it. */
+/** The two ways in which a library's handles are written; a program compiled against one can load all libraries that follow it. */
 export type Abi = "openmpi" | "mpich"
 
 export interface Launch {

@@ -123,7 +123,7 @@ test("of a plan on three processes: their shares, and what they wait for", async
   expect(slow!.step!.seconds).toBeCloseTo(0.2 + slow!.network, 9)
   const text = describeProcesses(estimate)
   expect(text).toContain(
-    "processes  3, for the 5 micro-batches of a step: 1 has 1, 2 have 2; who has 1 waits 50.0 % of the time of who has 2"
+    "processes  3, for the 5 micro-batches of a step: 1 has 1, 2 have 2; a process with 1 waits 50.0 % of the time of one with 2"
   )
   expect(text).toMatch(/a step waits about \d+ ms, \d\d\.\d % of its time; 1\.\d\d× as fast as one process/)
   // nothing is said of times where none is known

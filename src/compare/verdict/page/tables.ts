@@ -107,7 +107,7 @@ export const failedRuns = ({ results }: Verdict): Html | null => {
       html`<tr><th scope="row">${trial.id}</th><td class="text">${reason ?? "no reason was given"}</td><td class="text">${directory}</td></tr>
 `
   )
-  return html`<section><h2>Failed runs</h2><p>${failed.length} of ${all.length}. They are results: a method that diverges at a rate does so for whoever picks that rate.</p>
+  return html`<section><h2>Failed runs</h2><p>${failed.length} of ${all.length}. They are results: a method that diverges at a rate does so for every user of that rate.</p>
 ${scrolled("Failed runs", "What each one said", ["run", "reason", "folder"], rows)}</section>`
 }
 
