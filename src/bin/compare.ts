@@ -60,21 +60,18 @@ export const compare = (given: CompareGiven) =>
   }).pipe(Effect.provideService(References.LogToStderr, true))
 
 const noPlan = userError(
-  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to work for a study elsewhere, --worker with its --storage"
+  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to go on with a study, --out with its folder; or, to work for a study elsewhere, --worker with its --storage"
 )
 
 /** Opens a study, runs its missing trials, and prints the verdict. */
 const study = (given: CompareGiven) =>
   Effect.gen(function* () {
-    if (Option.isNone(given.plan)) return yield* noPlan
-    const file = yield* readPlan(given.plan.value, given.set)
     const storage = yield* storageOf(given)
-    const shown = storage === undefined ? "sqlite" : shownStorage(storage)
-    const few = processesProblem(file.plan, given.trialRanks)
-    if (few !== undefined) return yield* userError(`${file.name}: ${few}`)
-    const question = yield* questionOf(file, askedOf(given, shown))
+    const question = yield* Option.isSome(given.plan) ? asked(given, given.plan.value, storage) : going(given, storage)
+    const few = processesProblem(question.plan, given.trialRanks)
+    if (few !== undefined) return yield* userError(`${question.name}: ${few}`)
     const live = liveTable(yield* measureOf(question.plan), screen)
-    const { warnings, base, data } = yield* checkStudy(question, file.name)
+    const { warnings, base, data } = yield* checkStudy(question, question.name)
     const files = yield* inputsOf({ plan: question.plan, base, data })
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before there is a folder: a database that cannot be reached should not leave one
@@ -88,6 +85,25 @@ const study = (given: CompareGiven) =>
       ? printJson({ folder: open.folder, ...verdictJson(verdict) })
       : print(textOf(open.folder, verdict))
   }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))
+
+/** What the flags ask about a plan. */
+const asked = (given: CompareGiven, plan: string, storage: Storage | undefined) =>
+  Effect.gen(function* () {
+    const file = yield* readPlan(plan, given.set)
+    return yield* questionOf(file, askedOf(given, storage === undefined ? "sqlite" : shownStorage(storage)))
+  })
+
+/** What the study in `--out` asks already: it goes on with its own plan, methods, rates and seeds. */
+const going = (given: CompareGiven, storage: Storage | undefined) =>
+  Effect.gen(function* () {
+    if (Option.isNone(given.out)) return yield* noPlan
+    const { id: _, inputs: __, ...question } = (yield* readStudyFolder(given.out.value)).study
+    if (storage === undefined && question.storage !== "sqlite")
+      return yield* userError(
+        `${given.out.value} keeps its progress in ${question.storage}: give it again with --storage`
+      )
+    return question
+  })
 
 const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {

@@ -449,7 +449,9 @@ const rates = "auto, or learning rates above 0 with commas between, such as 1e-4
 /** `methods`: what `--help` says of the methods, which have to be loaded to be named. */
 export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
-    Argument.withDescription("Plan file; what is not the method's is the same for all"),
+    Argument.withDescription(
+      "Plan file; what is not the method's is the same for all (none: goes on with the study in --out)"
+    ),
     Argument.optional
   ),
   set,

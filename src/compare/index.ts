@@ -3,7 +3,7 @@ export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./a
 export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
 export { queueLayer } from "./database.ts"
 export { type LiveTable, liveTable } from "./live.ts"
-export { measureOf } from "./measure.ts"
+export { type Measure, measureOf, shown } from "./measure.ts"
 export { comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 export { ownProgram, type Program } from "./own-process.ts"
 export {
@@ -16,7 +16,24 @@ export {
   writtenStorage
 } from "./storage.ts"
 export { BestRate, Discrepancy, type Question, Score, Stage, Strategy, Study, Trial, TrialResult } from "./study.ts"
-export { finishedResults, openStudyFolder, readStudyFolder, StudyExists, type StudyFolder } from "./study-folder.ts"
+export {
+  finishedResults,
+  openStudyFolder,
+  readStudyFolder,
+  resultsSoFar,
+  StudyExists,
+  type StudyFolder
+} from "./study-folder.ts"
 export { TrialTrouble } from "./trial-run.ts"
-export { bestRates, markdownOf, type Verdict, verdictJson, writeVerdict } from "./verdict/index.ts"
+export { trialNamed } from "./trials.ts"
+export {
+  bestRates,
+  labelOf,
+  markdownOf,
+  type Verdict,
+  type VerdictTexts,
+  verdictJson,
+  verdictTexts,
+  writeVerdict
+} from "./verdict/index.ts"
 export { serveDatabase, serveStudy } from "./worker.ts"

@@ -152,11 +152,15 @@ const encodeResults = Schema.encodeSync(Results)
 export const writeResults = (folder: string, finished: boolean, results: ReadonlyArray<TrialResult>) =>
   Effect.flatMap(Path.Path, (path) => writeJson(path.join(folder, files.results), encodeResults({ finished, results })))
 
-/** The results of a study that came to its end; undefined where it did not. */
-export const finishedResults = (folder: string) =>
+/** The results that a study has so far; none where there are none that can be read. */
+export const resultsSoFar = (folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const json = yield* readJsonFile(path.join(folder, files.results)).pipe(Effect.orElseSucceed(() => null))
     const decoded = Schema.decodeUnknownOption(Results)(json)
-    return decoded._tag === "Some" && decoded.value.finished ? decoded.value.results : undefined
+    return decoded._tag === "Some" ? decoded.value : { finished: false, results: [] }
   })
+
+/** The results of a study that came to its end; undefined where it did not. */
+export const finishedResults = (folder: string) =>
+  Effect.map(resultsSoFar(folder), ({ finished, results }) => (finished ? results : undefined))

@@ -40,6 +40,23 @@ const idOf = ({ stage, method, rank, learningRate, seed, share }: Omit<Trial, "i
     ...(share === 1 ? [] : [`x${share}`])
   ].join("-")
 
+const ID = /^(sweep|final|common)-(.+?)(?:-r(\d+))?-lr(\d[\d.]*(?:e[-+]?\d+)?)-s(\d+)(?:-x([\d.]+))?$/
+
+/** The trial that has this name; undefined: no trial has. */
+export const trialNamed = (id: string): Trial | undefined => {
+  const [, stage, method, rank, learningRate, seed, share] = ID.exec(id) ?? []
+  if (method === undefined) return undefined
+  return {
+    id,
+    stage: stage as Trial["stage"],
+    method,
+    rank: rank === undefined ? null : Number(rank),
+    learningRate: Number(learningRate),
+    seed: Number(seed),
+    share: share === undefined ? 1 : Number(share)
+  }
+}
+
 const trialOf = (trial: Omit<Trial, "id">): Trial => ({ id: idOf(trial), ...trial })
 
 /** Rates that are still in the race. */

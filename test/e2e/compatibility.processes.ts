@@ -41,4 +41,16 @@ describe("a study", () => {
     },
     TIMEOUT
   )
+
+  test(
+    "goes on by its folder alone, which says what it asks",
+    async () => {
+      const { stderr, stdout } = await succeed(w.cli(["compare", "--out", "study", "--json", ...onWasm]))
+      expect(stderr).toContain("is finished: nothing is run again")
+      expect(JSON.parse(stdout)).toMatchObject({ folder: "study" })
+      const { code, stderr: said } = await w.cli(["compare", "--out", "elsewhere", ...onWasm])
+      expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining("there is no study.json") })
+    },
+    TIMEOUT
+  )
 })

@@ -12,8 +12,9 @@ import { type ComparedMethod, comparedMethods } from "../methods.ts"
 import type { Study, TrialResult } from "../study.ts"
 import { readCurves } from "./curves.ts"
 import { judge, named } from "./judge.ts"
-import { markdownOf } from "./markdown.ts"
+import { cellsOf, markdownOf } from "./markdown.ts"
 import { comparePage } from "./page/page.ts"
+import { coverage, leadOf } from "./sentences.ts"
 import { type Verdict, verdictJson } from "./verdict.ts"
 
 export { bestRates } from "./best-rates.ts"
@@ -26,6 +27,24 @@ export const labelOf = (method: string): string => {
   const methods: Readonly<Record<string, ComparedMethod>> = comparedMethods
   return Object.hasOwn(methods, method) ? methods[method]!.label : method
 }
+
+/** A verdict as texts: the sentences that a reader came for, and the table behind them. */
+export interface VerdictTexts {
+  readonly sentences: ReadonlyArray<string>
+  readonly columns: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ReadonlyArray<string>>
+}
+
+/** What the results of a study come to, in words. */
+export const verdictTexts = (study: Study, results: ReadonlyArray<TrialResult>): Effect.Effect<VerdictTexts> =>
+  Effect.map(measureOf(study.plan), (measure) => {
+    const verdict = judge(study, results, labelOf, measure)
+    const table = verdict.final ?? verdict.common
+    return {
+      sentences: [leadOf(verdict), ...(table === null ? [] : [coverage(table, verdict)]), ...verdict.warnings],
+      ...(table === null ? { columns: [], rows: [] } : cellsOf(measure, table))
+    }
+  })
 
 /**
  * Writes the three files and returns what they say. `folder` is the study's: the directories of results are relative to it. Fails where a

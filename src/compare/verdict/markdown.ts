@@ -34,13 +34,18 @@ const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   return interval === null ? shown : `${shown} (${interval.map((end) => bare(measure, end)).join(" to ")})`
 }
 
+/** How a difference that is called stands out; null: it does not. */
+type Bold = ((text: string) => string) | null
+
+const asterisks: Bold = (text) => `**${text}**`
+
 /** `−2.0 (−12.4 to +8.4)`, bold where the two are distinguishable; in words where nothing may be said. */
-const beside = (measure: Measure, difference: Difference | null): string => {
+const beside = (measure: Measure, difference: Difference | null, bold: Bold): string => {
   if (difference === null) return "–"
   const { claim, mean, interval, words } = difference
   if (mean === null || interval === null || claim === "nothing said") return words
   const points = (value: number) => signed(measure, value)
-  const shown = claim === "not told apart" ? points(mean) : `**${points(mean)}**`
+  const shown = claim === "not told apart" || bold === null ? points(mean) : bold(points(mean))
   const { note } = briefly(measure, difference)
   return `${shown} (${interval.map(points).join(" to ")})${note === null ? "" : `; ${note}`}`
 }
@@ -49,7 +54,12 @@ const beside = (measure: Measure, difference: Difference | null): string => {
 const distance = ({ discrepancy }: Entry): string =>
   discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
 
-const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }: Columns): ReadonlyArray<string> => [
+const entryRow = (
+  measure: Measure,
+  entry: Entry,
+  { common, lora, full, looked }: Columns,
+  bold: Bold
+): ReadonlyArray<string> => [
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
   ...(common ? [] : [number(entry.learningRate)]),
@@ -57,8 +67,8 @@ const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }
   entry.validation === null ? "–" : bare(measure, entry.validation.mean),
   withInterval(measure, entry.test),
   fixed(entry.testLoss?.mean),
-  ...(lora ? [beside(measure, entry.againstLora)] : []),
-  ...(full ? [beside(measure, entry.againstFull)] : []),
+  ...(lora ? [beside(measure, entry.againstLora, bold)] : []),
+  ...(full ? [beside(measure, entry.againstFull, bold)] : []),
   ...(looked ? [distance(entry)] : []),
   entry.seconds === null ? "–" : fixed(entry.seconds, 1),
   megabytes(entry.peakBytes),
@@ -66,7 +76,12 @@ const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }
   megabytes(entry.stateBytes)
 ]
 
-const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => {
+/** A table of a verdict, as texts. */
+export const cellsOf = (
+  measure: Measure,
+  table: Table,
+  bold: Bold = null
+): { readonly columns: ReadonlyArray<string>; readonly rows: ReadonlyArray<ReadonlyArray<string>> } => {
   const { entries, split } = table
   const columns = columnsOf(table)
   const header = [
@@ -77,7 +92,9 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
     `validation${inUnit(measure)}`,
     `${split}${inUnit(measure)} (95 % interval)`,
     `${split} loss`,
-    ...(columns.lora ? [`beside LoRA${inPoints(measure).replace(" ", ", ")} (bold: distinguishable)`] : []),
+    ...(columns.lora
+      ? [`beside LoRA${inPoints(measure).replace(" ", ", ")}${bold === null ? "" : " (bold: distinguishable)"}`]
+      : []),
     ...(columns.full ? ["beside full fine-tuning"] : []),
     ...(columns.looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
@@ -85,10 +102,12 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
     "trained numbers",
     "state MB"
   ]
-  return tableOf(
-    header,
-    entries.map((entry) => entryRow(measure, entry, columns))
-  )
+  return { columns: header, rows: entries.map((entry) => entryRow(measure, entry, columns, bold)) }
+}
+
+const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => {
+  const { columns, rows } = cellsOf(measure, table, asterisks)
+  return tableOf(columns, rows)
 }
 
 /** Time and state beside what they buy. */
