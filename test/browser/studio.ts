@@ -113,9 +113,9 @@ const put = (folder: string, name: string, content: unknown): void => {
   writeFileSync(file, isPlain ? content : JSON.stringify(content, null, 2))
 }
 
-/** The processes of runs that a studio of this folder has recorded. */
-const recordedRuns = (folder: string): ReadonlyArray<number> => {
-  const records = join(folder, ".studio", "runs")
+/** The processes of runs, or of studies, that a studio of this folder has recorded. */
+const recorded = (folder: string, kind: "runs" | "studies"): ReadonlyArray<number> => {
+  const records = join(folder, ".studio", kind)
   if (!existsSync(records)) return []
   return readdirSync(records).flatMap((name) => {
     if (!name.endsWith(".json")) return []
@@ -171,7 +171,7 @@ export const openStudio = async ({
   }
   const close = async () => {
     await stop()
-    for (const pid of recordedRuns(folder)) end(pid, folder)
+    for (const kind of ["studies", "runs"] as const) for (const pid of recorded(folder, kind)) end(pid, folder)
     if (given === undefined) rmSync(folder, { recursive: true, force: true })
   }
   const url = await (async () => {

@@ -16,6 +16,8 @@ export const usePlace = (): ReadonlyArray<string> => {
   const [place, setPlace] = useState(() => placeOf(location.hash))
   useEffect(() => {
     const changed = () => setPlace(placeOf(location.hash))
+    // it may have changed before anyone listened
+    changed()
     addEventListener("hashchange", changed)
     return () => removeEventListener("hashchange", changed)
   }, [])

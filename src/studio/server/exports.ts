@@ -12,7 +12,7 @@ import { readTextFile } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
 import { RunRefused, usesIn } from "../runs/index.ts"
-import type { OwnCommand } from "./launcher.ts"
+import type { OwnCommand } from "./processes.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 type Asked = WatchInput<"export">

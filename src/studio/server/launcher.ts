@@ -9,17 +9,11 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { listed } from "../../boundary/index.ts"
-import { type FileError, isGone, ownerIn, ownerOf, readTextFile } from "../../files/index.ts"
+import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
 import { memoryLog } from "./memory.ts"
+import { isAlive, lockedBy, type OwnCommand } from "./processes.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
-
-/** How the command line is started again, without its verb. */
-export interface OwnCommand {
-  readonly runtime: string
-  readonly args: ReadonlyArray<string>
-  readonly env: Readonly<Record<string, string | undefined>>
-}
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -32,13 +26,6 @@ export interface Launcher extends RunWriter {
   /** Looks at the memory of the runs that were started here and are under way. `stepOf`: how many steps one has taken. */
   readonly look: (stepOf: (id: string) => Effect.Effect<number, never, Files>) => Effect.Effect<void, never, Files>
 }
-
-/** A lock has less. */
-const LOCK_BYTES = 4_096
-
-/** Without waiting for a process that is about to end: the next look will see it. */
-const isAlive = (owner: NonNullable<RunRecord["owner"]>) =>
-  Effect.map(Effect.timeoutOption(isGone(owner), "20 millis"), (gone) => gone._tag === "None" || !gone.value)
 
 /** of the log, where a run that failed says why */
 const LAST_LINES = 12
@@ -83,12 +70,6 @@ export const openLauncher = (
     /** Runs without a record that were asked to stop. */
     const asked = new Set<string>()
 
-    const lockOwner = (id: string) => Effect.map(textOf(`${id}/lock`, LOCK_BYTES), ownerIn)
-    const livingLock = (id: string) =>
-      Effect.gen(function* () {
-        const owner = yield* lockOwner(id)
-        return owner !== undefined && (yield* isAlive(owner)) ? owner : undefined
-      })
     const livingProcess = (record: RunRecord | undefined) =>
       Effect.gen(function* () {
         const { owner, exit } = record ?? {}
@@ -99,8 +80,7 @@ export const openLauncher = (
     const underWay: Launcher["underWay"] = Effect.gen(function* () {
       const busy: Array<string> = []
       for (const id of new Set([...(yield* runFolders()), ...records.all().map((record) => record.id)])) {
-        if ((yield* livingProcess(records.get(id))) !== undefined || (yield* livingLock(id)) !== undefined)
-          busy.push(id)
+        if ((yield* livingProcess(records.get(id))) !== undefined || (yield* lockedBy(id)) !== undefined) busy.push(id)
       }
       return busy
     })
@@ -167,7 +147,7 @@ export const openLauncher = (
           const whom = busy.length === 0 ? "its turn" : `${listed(busy, 3).join(" and ")} to end`
           return { ...known, state: "starting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
-        const locked = yield* livingLock(id)
+        const locked = yield* lockedBy(id)
         if (locked !== undefined || (yield* livingProcess(record)) !== undefined) {
           const isStopping = record?.stopping === true || asked.has(id)
           const state = isStopping ? "stopping" : locked === undefined ? "starting" : "training"
@@ -218,7 +198,7 @@ export const openLauncher = (
         Effect.gen(function* () {
           const record = records.get(id)
           if (record?.waits === true) return yield* records.change(id, { waits: false })
-          const owner = (yield* livingProcess(record)) ?? (yield* livingLock(id))
+          const owner = (yield* livingProcess(record)) ?? (yield* lockedBy(id))
           if (owner === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
           // a second signal means: leave at once, unsaved
           if (record?.stopping === true || asked.has(id)) return

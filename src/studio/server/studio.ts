@@ -13,12 +13,14 @@ import { runsOf } from "../runs/index.ts"
 import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient } from "./engine-client.ts"
 import { exportsOf } from "./exports.ts"
-import { type OwnCommand, openLauncher } from "./launcher.ts"
+import { openLauncher } from "./launcher.ts"
 import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
 import { pageFiles } from "./page-files.ts"
+import type { OwnCommand } from "./processes.ts"
 import { routes } from "./routes.ts"
 import { servedFiles } from "./served-files.ts"
 import { openStore } from "./store.ts"
+import { openStudies } from "./studies.ts"
 
 export type ServerNeeds = FileSystem.FileSystem | Path.Path
 
@@ -98,7 +100,12 @@ export const openStudio = ({
     yield* store.sweep.pipe(Effect.repeat(Schedule.spaced(SWEEPS)), Effect.forkScoped)
     const fetch = yield* routes({
       door,
-      handlers: handlersOf(aboutHandlers, runs.handlers, exportsOf(program, flags, runs.ids)),
+      handlers: handlersOf(
+        aboutHandlers,
+        runs.handlers,
+        exportsOf(program, flags, runs.ids),
+        yield* openStudies(program, flags)
+      ),
       engine: client,
       page: yield* pageFiles(page),
       store,

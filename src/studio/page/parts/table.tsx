@@ -4,6 +4,9 @@ import { Scrolled } from "./scrolled.tsx"
 
 const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| MB| s)?$/.test(text) || text === "–"
 
+/** Characters of a cell that is a sentence. */
+const LONG = 24
+
 export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readonly caption: string }) => {
   const numeric = table.columns.map(
     (_, i) => table.rows.length > 0 && table.rows.filter((row) => isNumber(row[i] ?? "")).length > table.rows.length / 2
@@ -25,7 +28,7 @@ export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readon
           {table.rows.map((row, i) => (
             <tr key={i}>
               {row.map((cell, j) => (
-                <td key={j} class={numeric[j] === true ? "number" : undefined}>
+                <td key={j} class={numeric[j] === true ? "number" : cell.length > LONG ? "long" : undefined}>
                   {cell}
                 </td>
               ))}

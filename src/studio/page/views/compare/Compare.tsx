@@ -1,3 +1,6 @@
 import type { ViewProps } from "../../view.ts"
+import { OneStudy } from "./OneStudy.tsx"
+import { Studies } from "./Studies.tsx"
+import "./compare.css"
 
-export const Compare = (_: ViewProps) => <p>…</p>
+export const Compare = ({ place: [id] }: ViewProps) => (id === undefined ? <Studies /> : <OneStudy key={id} id={id} />)

@@ -36,11 +36,14 @@ const CellButton = ({ cell, of, open, setOpen }: Omit<TableProps, "confusion"> &
   <button
     type="button"
     aria-expanded={isSame(open, cell)}
-    aria-label={`${rowsOf(cell.count)} of ${cell.label}, predicted ${cell.predicted}: show them`}
     onClick={() => setOpen(cell)}
   >
     <span>
       {cell.count.toLocaleString("en")}
+      <span class="hidden">
+        {" "}
+        {cell.count === 1 ? "row" : "rows"} of {cell.label}, predicted {cell.predicted}: show{" "}
+      </span>
       <small>{share(cell.count, of)}</small>
     </span>
   </button>

@@ -4,12 +4,13 @@ import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading } from "../../parts/loading.tsx"
 import { useMedia } from "../../parts/media.ts"
 import { Scrolled } from "../../parts/scrolled.tsx"
+import { StateOf } from "../../parts/state.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
 import { addressOf } from "../../place.ts"
 import { useWatch } from "../../use.ts"
 import { CurvesOf } from "./CurvesOf.tsx"
 import { type Column, chosen, columns, type Order, sorted } from "./order.ts"
-import { Buttons, type Doing, loss, ProgressOf, StateOf, useDoing, when } from "./standing.tsx"
+import { Buttons, type Doing, loss, ProgressOf, useDoing, when } from "./standing.tsx"
 
 /** What was ticked, and the order, for whoever comes back from a run. */
 let remembered: { ticked: ReadonlySet<string>; order: Order } = {
@@ -32,6 +33,8 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
     <span class="hidden">Curves of {run.name}</span>
   </label>
 )
+
+const inTable = columns.filter(({ isWithName }) => isWithName !== true)
 
 const Table = ({
   runs,
@@ -60,7 +63,7 @@ const Table = ({
               <span class="hidden">Curves of all runs</span>
             </label>
           </th>
-          {columns.map(({ name, title, isNumber }) => (
+          {inTable.map(({ name, title, isNumber }) => (
             <th
               key={name}
               scope="col"
@@ -88,6 +91,7 @@ const Table = ({
             </td>
             <th scope="row">
               <NameOf run={run} />
+              <span class="says small quiet">{run.says}</span>
             </th>
             <td>
               <StateOf state={run.state} />
@@ -98,8 +102,7 @@ const Table = ({
             </td>
             <td class="number">{loss(run.loss)}</td>
             <td>{run.score ?? "–"}</td>
-            <td class="small">{run.says}</td>
-            <td class="small">{when(run.startedAt)}</td>
+            <td>{when(run.startedAt)}</td>
             <td>
               <Buttons summary={run} doing={doing} />
             </td>

@@ -4,11 +4,12 @@ import type { Plot, RunEvent, RunSummary } from "../../../protocol/index.ts"
 import { Chart } from "../../parts/chart.tsx"
 import { Loading } from "../../parts/loading.tsx"
 import { Log } from "../../parts/log.tsx"
+import { StateOf } from "../../parts/state.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
 import { addressOf, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
 import { Result } from "./Result.tsx"
-import { Buttons, loss, ProgressOf, StateOf, useDoing, when } from "./standing.tsx"
+import { Buttons, loss, ProgressOf, useDoing, when } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined
@@ -57,7 +58,7 @@ export const OneRun = ({ id }: { readonly id: string }) => {
           {name}
         </h2>
         <StateOf state={summary.state} />
-        <Buttons summary={summary} doing={doing} removed={() => goTo("runs")} />
+        <Buttons summary={summary} doing={doing} hasNext={false} removed={() => goTo("runs")} />
       </div>
       <p class="hidden" role="status">
         {name}: {summary.state}

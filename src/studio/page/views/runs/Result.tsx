@@ -28,6 +28,10 @@ const FileLink = ({ id, file: { path, bytes } }: { readonly id: string; readonly
   )
 }
 
+/** A fact that is a sentence. */
+const LONG = 24
+/** Evaluations that are not in the way of what comes after them. */
+const FEW = 12
 /** A run with checkpoints has many; the first ones are those that people look for. */
 const FILES = 12
 
@@ -51,6 +55,10 @@ const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArr
   )
 }
 
+/** The sentence without the warnings in it, which have a list. */
+const without = (gained: string, warnings: ReadonlyArray<string>): string =>
+  warnings.reduce((text, warning) => text.replace(` Warning: ${warning}.`, ""), gained)
+
 export const Result = ({
   id,
   result,
@@ -65,9 +73,9 @@ export const Result = ({
   const report = useUrl(id, page)
   return (
     <>
-      <p class="gained">{gained}</p>
+      <p class="gained">{without(gained, warnings)}</p>
       {warnings.length === 0 ? null : (
-        <ul class="warnings">
+        <ul class="run-warnings">
           {warnings.map((warning) => (
             <li key={warning}>{warning}</li>
           ))}
@@ -88,7 +96,7 @@ export const Result = ({
       </div>
       <dl class="facts">
         {facts.map(({ name, value }) => (
-          <div key={name}>
+          <div key={name} class={value.length > LONG ? "long" : undefined}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </div>
@@ -98,7 +106,14 @@ export const Result = ({
       {evaluations.rows.length === 0 ? null : (
         <section>
           <h3>Evaluations</h3>
-          <Texts table={evaluations} caption="In the order they were made" />
+          {evaluations.rows.length > FEW ? (
+            <details>
+              <summary>{evaluations.rows.length} evaluations</summary>
+              <Texts table={evaluations} caption="In the order they were made" />
+            </details>
+          ) : (
+            <Texts table={evaluations} caption="In the order they were made" />
+          )}
         </section>
       )}
       {confusions.length === 0 ? null : <Confusions id={id} confusions={confusions} />}

@@ -8,13 +8,19 @@ export interface Order {
   readonly isDown: boolean
 }
 
-export const columns: ReadonlyArray<{ readonly name: Column; readonly title: string; readonly isNumber?: true }> = [
+/** `isWithName`: has no column of its own where there is a table. */
+export const columns: ReadonlyArray<{
+  readonly name: Column
+  readonly title: string
+  readonly isNumber?: true
+  readonly isWithName?: true
+}> = [
   { name: "name", title: "Name" },
   { name: "state", title: "State" },
   { name: "progress", title: "Progress" },
   { name: "loss", title: "Loss", isNumber: true },
   { name: "score", title: "Score" },
-  { name: "says", title: "What it is" },
+  { name: "says", title: "What it is", isWithName: true },
   { name: "started", title: "Started" }
 ]
 

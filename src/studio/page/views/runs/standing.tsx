@@ -5,34 +5,6 @@ import type { HostError } from "../../host.ts"
 import { addressOf } from "../../place.ts"
 import { useStudio } from "../../use.ts"
 
-const words: Readonly<Record<RunState, string>> = {
-  starting: "starting",
-  training: "training",
-  stopping: "stopping",
-  stopped: "stopped",
-  finished: "finished",
-  failed: "failed"
-}
-
-/** In a box of 16 × 16. */
-const signs: Readonly<Record<RunState, string>> = {
-  starting: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5",
-  training: "M5 3.5v9l7-4.5z",
-  stopping: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5",
-  stopped: "M5.5 4v8M10.5 4v8",
-  finished: "M3 8.5l3.5 3.5L13 4.5",
-  failed: "M4 4l8 8M12 4l-8 8"
-}
-
-export const StateOf = ({ state }: { readonly state: RunState }) => (
-  <span class={`state ${state}`}>
-    <svg viewBox="0 0 16 16" aria-hidden="true">
-      <path d={signs[state]} />
-    </svg>
-    {words[state]}
-  </span>
-)
-
 /** "3 min left" */
 export const timeLeft = (seconds: number): string => {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`
@@ -59,10 +31,19 @@ export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
 
 export const loss = (value: number | null): string => (value === null ? "–" : `${Number(value.toPrecision(4))}`)
 
+const DAY = 18 * 3600e3
+const MOST_OF_A_YEAR = 300 * 24 * 3600e3
+
+/** The time alone where it is not long ago. */
 export const when = (milliseconds: number): string =>
   milliseconds === 0
     ? "–"
-    : new Date(milliseconds).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })
+    : new Date(milliseconds).toLocaleString(undefined, {
+        ...(Date.now() - milliseconds < DAY ? {} : { month: "short", day: "numeric" }),
+        ...(Date.now() - milliseconds < MOST_OF_A_YEAR ? {} : { year: "numeric" }),
+        hour: "numeric",
+        minute: "2-digit"
+      })
 
 export const isUnderWay = (state: RunState): boolean => state === "starting" || state === "training" || state === "stopping"
 
@@ -104,11 +85,14 @@ export const useDoing = (): Doing => {
 export const Buttons = ({
   summary: { id, name, state },
   doing,
-  removed
+  removed,
+  hasNext = true
 }: {
   readonly summary: RunSummary
   readonly doing: Doing
   readonly removed?: () => void
+  /** with the ways on from a finished run */
+  readonly hasNext?: boolean
 }) => {
   const { about } = useStudio()
   const isBusy = doing.busy?.endsWith(` ${id}`) === true
@@ -128,7 +112,7 @@ export const Buttons = ({
           Resume
         </button>
       ) : null}
-      {state === "finished" ? (
+      {state === "finished" && hasNext ? (
         <>
           <a class="button" href={addressOf("try", id)} aria-label={`Try ${name}`}>
             Try

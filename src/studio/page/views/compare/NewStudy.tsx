@@ -1,0 +1,204 @@
+/** A new study: a plan, methods, seeds; what it would take is said before it begins. */
+import { useEffect, useState } from "preact/hooks"
+import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
+import type { HostError } from "../../host.ts"
+import { Loading } from "../../parts/loading.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { addressOf, goTo } from "../../place.ts"
+import { useCall, useStudio } from "../../use.ts"
+
+const duration = (seconds: number): string => {
+  if (seconds < 90) return `${seconds} s`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
+  return `${(seconds / 3600).toFixed(1)} h`
+}
+
+const runs = (count: number): string => `${count} ${count === 1 ? "run" : "runs"}`
+
+const sizeText = ({ sweep, final, seconds }: StudySize, workers: number): string =>
+  [
+    sweep === 0
+      ? `${runs(final)} on fresh seeds.`
+      : `At most ${runs(sweep + final)}: ${sweep} to find each method's rate, ${final} on fresh seeds.`,
+    seconds === null
+      ? "How long they take is not known: no run of this plan is here."
+      : `About ${duration(Math.ceil(seconds / workers))}, by a run of this plan${workers === 1 ? "" : `, ${workers} at a time`}; other methods may take longer.`
+  ].join(" ")
+
+/** "1e-3, 0.01" → numbers; undefined: it is none of that. */
+const ratesIn = (text: string): ReadonlyArray<number> | undefined => {
+  const rates = text
+    .split(/[\s,;]+/)
+    .filter((part) => part !== "")
+    .map(Number)
+  return rates.length > 0 && rates.every((rate) => Number.isFinite(rate) && rate > 0) ? rates : undefined
+}
+
+const Count = ({
+  label,
+  help,
+  value,
+  most,
+  set
+}: {
+  readonly label: string
+  readonly help: string
+  readonly value: number
+  readonly most: number
+  readonly set: (value: number) => void
+}) => (
+  <label>
+    {label}
+    <input
+      type="number"
+      min={1}
+      max={most}
+      value={value}
+      onInput={({ currentTarget: { valueAsNumber } }) => {
+        if (Number.isInteger(valueAsNumber) && valueAsNumber >= 1 && valueAsNumber <= most) set(valueAsNumber)
+      }}
+    />
+    <span class="small quiet">{help}</span>
+  </label>
+)
+
+interface FormProps {
+  readonly plans: readonly [ComparablePlan, ...ReadonlyArray<ComparablePlan>]
+  readonly methods: ReadonlyArray<ComparedMethod>
+}
+
+/** milliseconds without a change before the size is asked for */
+const CALM = 300
+
+const Form = ({ plans, methods }: FormProps) => {
+  const { host } = useStudio()
+  const [plan, setPlan] = useState(plans[0].id)
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(
+    () => new Set(methods.filter(({ isUsual }) => isUsual).map(({ name }) => name))
+  )
+  const [seeds, setSeeds] = useState(2)
+  const [freshSeeds, setFresh] = useState(5)
+  const [workers, setWorkers] = useState(1)
+  const [rates, setRates] = useState("")
+  const [isStarting, setStarting] = useState(false)
+  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+
+  const learningRates = rates.trim() === "" ? undefined : ratesIn(rates)
+  const isWrong = rates.trim() !== "" && learningRates === undefined
+  const chosen = methods.filter(({ name }) => ticked.has(name)).map(({ name }) => name)
+  const asked =
+    isWrong || chosen.length === 0
+      ? undefined
+      : { plan, methods: chosen, seeds, freshSeeds, ...(learningRates === undefined ? {} : { learningRates }) }
+  const key = JSON.stringify(asked)
+  const [calm, setCalm] = useState(key)
+  useEffect(() => {
+    const timer = setTimeout(() => setCalm(key), CALM)
+    return () => clearTimeout(timer)
+  }, [key])
+  const size = useCall("sizeStudy", calm === key ? asked : undefined)
+
+  const tick = (name: string) =>
+    setTicked((before) => {
+      const after = new Set(before)
+      if (!after.delete(name)) after.add(name)
+      return after
+    })
+  const start = (event: Event) => {
+    event.preventDefault()
+    if (asked === undefined) return
+    setStarting(true)
+    setProblem(undefined)
+    host
+      .call("startStudy", { ...asked, workers })
+      .then(
+        ({ id }) => goTo("compare", id),
+        (failed: HostError) => setProblem(failed)
+      )
+      .finally(() => setStarting(false))
+  }
+  return (
+    <form class="card new-study" onSubmit={start}>
+      <h2>New study</h2>
+      <label>
+        Plan
+        <select value={plan} onChange={({ currentTarget }) => setPlan(currentTarget.value)}>
+          {plans.map(({ id, name }) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </select>
+        <span class="small quiet">Model, rows, steps and batches are the same for every method.</span>
+      </label>
+      <fieldset>
+        <legend>Methods</legend>
+        <ul class="methods">
+          {methods.map(({ name, label }) => (
+            <li key={name}>
+              <label>
+                <input type="checkbox" checked={ticked.has(name)} onChange={() => tick(name)} />
+                {label}
+              </label>
+            </li>
+          ))}
+        </ul>
+      </fieldset>
+      <div class="counts">
+        <Count label="Seeds for a rate" help="runs at each learning rate" value={seeds} most={100} set={setSeeds} />
+        <Count
+          label="Fresh seeds"
+          help="runs at the best rate, which the verdict is by"
+          value={freshSeeds}
+          most={100}
+          set={setFresh}
+        />
+        <Count label="At a time" help="more share the processor" value={workers} most={64} set={setWorkers} />
+        <label>
+          Learning rates
+          <input
+            value={rates}
+            placeholder="each method's own"
+            aria-invalid={isWrong}
+            onInput={({ currentTarget }) => setRates(currentTarget.value)}
+          />
+          <span class="small quiet">
+            {isWrong
+              ? "Expected numbers above 0 with commas between, such as 1e-3, 5e-3."
+              : "the same for all, or empty"}
+          </span>
+        </label>
+      </div>
+      <p role="status" class="size">
+        {chosen.length === 0
+          ? "Choose at least one method."
+          : size.value === undefined
+            ? "…"
+            : sizeText(size.value, workers)}
+      </p>
+      <Trouble problem={size.problem ?? problem} />
+      <button type="submit" class="primary" disabled={asked === undefined || isStarting || size.problem !== undefined}>
+        {isStarting ? "Begins …" : "Begin the study"}
+      </button>
+    </form>
+  )
+}
+
+export const NewStudy = () => {
+  const plans = useCall("plans", {})
+  const methods = useCall("methods", {})
+  const problem = plans.problem ?? methods.problem
+  if (problem !== undefined) return <Trouble problem={problem} again={plans.again} />
+  if (plans.value === undefined || methods.value === undefined) return <Loading what="Plans" />
+  const [first, ...more] = plans.value
+  if (first === undefined)
+    return (
+      <div class="card">
+        <p>A study begins with a plan, and there is none here yet: that of a run, or a file in plans/.</p>
+        <a class="button primary" href={addressOf("new")}>
+          Begin a run
+        </a>
+      </div>
+    )
+  return <Form plans={[first, ...more]} methods={methods.value} />
+}

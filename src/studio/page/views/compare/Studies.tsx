@@ -1,0 +1,57 @@
+/** The studies of the folder, and a new one. */
+import { useEffect } from "preact/hooks"
+import { Loading } from "../../parts/loading.tsx"
+import { StateOf } from "../../parts/state.tsx"
+import { Trouble } from "../../parts/trouble.tsx"
+import { addressOf } from "../../place.ts"
+import { useCall } from "../../use.ts"
+import { NewStudy } from "./NewStudy.tsx"
+import { StudyProgress } from "./progress.tsx"
+
+/** milliseconds between two looks, while any is under way */
+const AGAIN = 2_000
+
+export const Studies = () => {
+  const { value: studies, problem, isBusy, again } = useCall("studies", {})
+  const isRunning = studies?.some(({ state }) => state === "running") === true
+  const isAny = studies !== undefined && studies.length > 0
+  useEffect(() => {
+    if (!isRunning || isBusy) return
+    const timer = setTimeout(again, AGAIN)
+    return () => clearTimeout(timer)
+  }, [isRunning, isBusy, again])
+  return (
+    <>
+      <p>
+        A study trains several methods on one plan, each at its own best learning rate and with several seeds, and says
+        which differences are more than luck.
+      </p>
+      {isAny ? null : <NewStudy />}
+      <section>
+        <h2>Studies</h2>
+        <Trouble problem={problem} again={again} />
+        {studies === undefined ? (
+          problem === undefined ? (
+            <Loading what="Studies" />
+          ) : null
+        ) : studies.length === 0 ? (
+          <p class="quiet">None is here yet.</p>
+        ) : (
+          <ul class="studies">
+            {studies.map((study) => (
+              <li key={study.id} class="card">
+                <h3>
+                  <a href={addressOf("compare", study.id)}>{study.name}</a>
+                </h3>
+                <StateOf state={study.state} />
+                <StudyProgress study={study} />
+                {study.note === null ? null : <span class="small quiet">{study.note.split("\n")[0]}</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+      {isAny ? <NewStudy /> : null}
+    </>
+  )
+}

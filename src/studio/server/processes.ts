@@ -1,0 +1,82 @@
+/** Commands as processes of their own: each the leader of a session with its words in a file, so that it goes on when the studio is closed. */
+import { spawn } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import { isGone, ownerIn, type ProcessOwner, readTextFile } from "../../files/index.ts"
+
+/** How the command line is started again, without its verb. */
+export interface OwnCommand {
+  readonly runtime: string
+  readonly args: ReadonlyArray<string>
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** How a process ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+interface Detached {
+  /** stdout and stderr */
+  readonly log: string
+  /** what is in the log is kept */
+  readonly goesOn: boolean
+  readonly ended: (how: Ended) => void
+}
+
+/** Starts the command line with these words. Its number; undefined: it could not be started, which `ended` is told. */
+export const startDetached = (
+  { runtime, args, env }: OwnCommand,
+  words: ReadonlyArray<string>,
+  { log, goesOn, ended }: Detached
+): Effect.Effect<number | undefined> =>
+  Effect.sync(() => {
+    const out = openSync(log, goesOn ? "a" : "w")
+    try {
+      const child = spawn(runtime, [...args, ...words], {
+        env: { ...env },
+        stdio: ["ignore", out, out],
+        detached: true
+      })
+      child.unref()
+      child.on("error", () => ended({ code: null, signal: null }))
+      child.on("exit", (code, signal) => ended({ code, signal }))
+      return child.pid
+    } finally {
+      closeSync(out)
+    }
+  })
+
+/** Without waiting for a process that is about to end: the next look will see it. */
+export const isAlive = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.map(Effect.timeoutOption(isGone(owner), "20 millis"), (gone) => gone._tag === "None" || !gone.value)
+
+/** A lock has less. */
+const LOCK_BYTES = 4_096
+
+/** The living process that has locked a folder. */
+export const lockedBy = (folder: string): Effect.Effect<ProcessOwner | undefined, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const text = yield* readTextFile(`${folder}/lock`, LOCK_BYTES).pipe(Effect.orElseSucceed(() => ""))
+    const owner = ownerIn(text)
+    return owner !== undefined && (yield* isAlive(owner)) ? owner : undefined
+  })
+
+/** of a log, where a command that failed says why */
+const LAST_LINES = 12
+
+/** What a log says of its command's failure: what comes after the last ERROR, or its last lines. */
+export const failureSaid = (log: string): Effect.Effect<string | null, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const text = yield* readTextFile(log).pipe(Effect.orElseSucceed(() => ""))
+    const lines = text.trimEnd().split("\n")
+    const error = lines.findLastIndex((line) => /^\s*ERROR\b/.test(line))
+    const said = lines
+      .slice(error < 0 ? -LAST_LINES : error)
+      .map((line) => line.replace(/^\s*ERROR\s*/, "").trim())
+      .filter((line) => line !== "")
+      .join("\n")
+    return said === "" ? null : said
+  })

@@ -1,0 +1,316 @@
+/**
+ * Studies over the studio's verbs: `compare PLAN --out compare/NAME-N` as a process of its own, its folder as it grows, and the verdict at its
+ * end. Studies of the command line are seen, stopped and gone on with alike.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import {
+  comparedMethods,
+  countTrials,
+  DEFAULT_METHODS,
+  measureOf,
+  questionOf,
+  readStudyFolder,
+  resultsSoFar,
+  verdictTexts
+} from "../../compare/index.ts"
+import { ownerOf } from "../../files/index.ts"
+import { relocate } from "../../plan/index.ts"
+import type { Handlers } from "../engine/index.ts"
+import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/index.ts"
+import { growingFile, RunRefused, runReader, seenFiles } from "../runs/index.ts"
+import { nameOfRun, writePlan } from "../runs/plan-files.ts"
+import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
+import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
+import { openStudyRecords, type StudyRecord, studyLog } from "./study-records.ts"
+import { trialTable } from "./trial-table.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+const FOLDER = "compare"
+const LOOKS = "500 millis"
+/** of a log, at first */
+const LOG_BYTES = 256 * 1024
+/** Exit code of a command that was asked to stop. */
+const INTERRUPTED = 130
+/** Trials at a time of a study that the command line started: it does not say how many it had. */
+const WORKERS = 1
+/** What one machine can do in its lifetime. */
+const MOST = { seeds: 100, workers: 64 }
+
+type Asked = Omit<Input<"startStudy">, "workers">
+
+const inBounds = ({ id, seeds, freshSeeds, workers = 1 }: Partial<Input<"startStudy">> & { readonly id: string }) => {
+  const wrong = (name: string, value: number, least: number, most: number) =>
+    value >= least && value <= most ? [] : [`${name}: found ${value}; expected an integer from ${least} to ${most}`]
+  const problems = [
+    ...wrong("seeds", seeds ?? 1, 1, MOST.seeds),
+    ...wrong("fresh seeds", freshSeeds ?? 1, 1, MOST.seeds),
+    ...wrong("workers", workers, 1, MOST.workers)
+  ]
+  return problems.length === 0 ? Effect.void : Effect.fail(new RunRefused({ id, reason: problems.join("; ") }))
+}
+
+/** What is asked, as `compare` decides it; nothing is started and no model looked at. */
+const questionFor = ({ plan, methods, learningRates, seeds, freshSeeds }: Asked) =>
+  Effect.gen(function* () {
+    yield* inBounds({ id: plan, seeds, freshSeeds })
+    if (!(yield* comparablePlans).some(({ id }) => id === plan))
+      return yield* new RunRefused({ id: plan, reason: "is no plan of this folder" })
+    if (methods.length === 0)
+      return yield* new RunRefused({ id: plan, reason: "needs at least one method to be compared by" })
+    const file = yield* readComparable(plan)
+    const question = yield* questionOf(file, {
+      methods,
+      learningRates,
+      seeds,
+      freshSeeds,
+      halving: false,
+      widen: false,
+      device: "auto",
+      storage: "sqlite"
+    })
+    return { file, question }
+  })
+
+/** `flags`: those of the device. */
+export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const records = yield* openStudyRecords
+    const reader = runReader()
+    const context = yield* Effect.context<Files>()
+    const run = Effect.runPromiseWith(context)
+
+    const open = (id: string) => readStudyFolder(id).pipe(Effect.option, Effect.map(Option.getOrUndefined))
+    // study.json is written once; results.json whenever a trial ends
+    const studyAt = seenFiles((file) =>
+      Effect.gen(function* () {
+        const folder = file.slice(0, -"/study.json".length)
+        const own = yield* open(folder)
+        if (own === undefined) return undefined
+        const { sweep, final, common } = countTrials(own.study)
+        const fs = yield* FileSystem.FileSystem
+        const { mtime } = yield* fs.stat(file).pipe(Effect.orElseSucceed(() => ({ mtime: Option.none<Date>() })))
+        const writtenAt = Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
+        return {
+          study: own.study,
+          measure: yield* measureOf(own.study.plan),
+          trials: sweep + final + common,
+          writtenAt
+        }
+      })
+    )
+    const resultsAt = seenFiles((file) => resultsSoFar(file.slice(0, -"/results.json".length)))
+    const resultsOf = (id: string) =>
+      Effect.map(resultsAt(`${id}/results.json`), (found) => found ?? { finished: false, results: [] })
+
+    const ids: Effect.Effect<ReadonlyArray<string>, never, Files> = Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const names = yield* fs.readDirectory(FOLDER).pipe(Effect.orElseSucceed(() => []))
+      const folders = yield* Effect.forEach(
+        names.map((name) => `${FOLDER}/${name}`),
+        (folder) =>
+          fs.exists(`${folder}/study.json`).pipe(
+            Effect.orElseSucceed(() => false),
+            Effect.map((isStudy) => (isStudy ? [folder] : []))
+          )
+      )
+      return [...new Set([...folders.flat(), ...records.all().map(({ id }) => id)])]
+    })
+    const known = (id: string) =>
+      Effect.gen(function* () {
+        if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no study of this folder" })
+      })
+
+    /** The process that a study's trials are given out by. */
+    const processOf = (id: string) =>
+      Effect.gen(function* () {
+        const { owner, exit } = records.get(id) ?? {}
+        if (owner !== undefined && exit === undefined && (yield* isAlive(owner))) return owner
+        return yield* lockedBy(id)
+      })
+
+    const failureOf = (id: string) =>
+      Effect.gen(function* () {
+        const record = records.get(id)
+        if (record === undefined || record.stopping) return null
+        const { exit, owner } = record
+        if (owner === undefined) return exit === undefined ? null : "its process could not be started"
+        if (exit?.code === 0 || exit?.code === INTERRUPTED) return null
+        const why = exit?.signal == null ? [] : [`its process was ended by ${exit.signal}`]
+        const said = yield* failureSaid(studyLog(id))
+        return exit === undefined ? null : [...why, said ?? "it did not say why"].join("\n")
+      })
+
+    const summaryOf = (id: string): Effect.Effect<StudySummary, never, Files> =>
+      Effect.gen(function* () {
+        const record = records.get(id)
+        const own = yield* studyAt(`${id}/study.json`)
+        const { finished, results } = yield* resultsOf(id)
+        const isRunning = (yield* processOf(id)) !== undefined
+        const failed = isRunning || finished ? null : yield* failureOf(id)
+        return {
+          id,
+          name: id.slice(FOLDER.length + 1),
+          state: isRunning ? "running" : finished ? "finished" : failed !== null ? "failed" : "stopped",
+          done: results.length,
+          trials: own?.trials ?? 0,
+          startedAt: record?.startedAt ?? own?.writtenAt ?? 0,
+          note: failed ?? (isRunning && record?.stopping === true ? "stops when the steps under way are saved" : null)
+        }
+      })
+
+    const list: Effect.Effect<ReadonlyArray<StudySummary>, never, Files> = Effect.gen(function* () {
+      const all = yield* Effect.forEach(yield* ids, summaryOf, { concurrency: 8 })
+      return all.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
+    })
+
+    const launch = (record: StudyRecord, words: ReadonlyArray<string>, goesOn: boolean) =>
+      Effect.gen(function* () {
+        const { id } = record
+        const { owner: _, exit: __, ...fresh } = record
+        const pid = yield* startDetached(command, ["compare", ...words], {
+          log: studyLog(id),
+          goesOn,
+          ended: (exit) => {
+            const now = records.get(id)
+            if (now !== undefined) void run(Effect.ignore(records.put({ ...now, exit })))
+          }
+        })
+        const owner = pid === undefined ? {} : { owner: yield* ownerOf(pid) }
+        yield* records.put({ ...fresh, ...owner, stopping: false })
+      })
+
+    const freeFolder = (name: string) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        for (let n = 1; ; n++) {
+          const id = `${FOLDER}/${name}-${n}`
+          const taken = records.get(id) !== undefined || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
+          if (!taken) return id
+        }
+      })
+
+    /** What changed since the last look. */
+    const follow = (id: string): Stream.Stream<StudyEvent, never, Files> => {
+      const log = growingFile(studyLog(id), LOG_BYTES)
+      const said = new Map<StudyEvent["kind"], string>()
+      const fresh = (event: StudyEvent): ReadonlyArray<StudyEvent> => {
+        const text = JSON.stringify(event)
+        if (said.get(event.kind) === text) return []
+        said.set(event.kind, text)
+        return [event]
+      }
+      const look = Effect.gen(function* () {
+        const summary = yield* summaryOf(id)
+        const news: Array<StudyEvent> = [...fresh({ kind: "summary", summary })]
+        const { lines } = yield* log.more
+        if (lines.length > 0) news.push({ kind: "log", lines })
+        const own = yield* studyAt(`${id}/study.json`)
+        if (own === undefined) return news
+        const { results, finished } = yield* resultsOf(id)
+        const isRunning = summary.state === "running"
+        news.push(...fresh({ kind: "trials", table: yield* trialTable(id, results, own.measure, reader, isRunning) }))
+        if (finished && !said.has("verdict")) {
+          const { sentences, ...table } = yield* verdictTexts(own.study, results)
+          news.push(...fresh({ kind: "verdict", sentences, table, page: "compare.html" }))
+        }
+        return news
+      })
+      return Stream.tick(LOOKS).pipe(
+        Stream.mapEffect(() => look),
+        Stream.flatMap(Stream.fromIterable)
+      )
+    }
+
+    const handlers: Partial<Handlers<Files>> = {
+      calls: {
+        methods: () =>
+          Effect.succeed(
+            Object.entries(comparedMethods).map(([name, { label }]) => ({
+              name,
+              label,
+              isUsual: DEFAULT_METHODS.includes(name)
+            }))
+          ),
+        studies: () => list,
+        plans: () => comparablePlans,
+        sizeStudy: (asked) =>
+          Effect.gen(function* () {
+            const { question } = yield* questionFor(asked)
+            const { sweep, final, common } = countTrials(question)
+            const each = yield* secondsOf(asked.plan)
+            const all = sweep + final + common
+            return { sweep, final: final + common, seconds: each === null ? null : Math.round(each * all) }
+          }),
+        startStudy: (asked) =>
+          Effect.gen(function* () {
+            const { workers, methods, learningRates, seeds, freshSeeds } = asked
+            yield* inBounds({ id: asked.plan, workers })
+            const { file } = yield* questionFor(asked)
+            const {
+              output: { directory: _, ...output },
+              ...plan
+            } = yield* relocate(file.plan, ".")
+            const written = yield* writePlan(nameOfRun(file.name), { ...plan, output } as unknown as PlanJson)
+            const id = yield* freeFolder(nameOfRun(file.name))
+            const words = [
+              written,
+              "--out",
+              id,
+              "--methods",
+              methods.join(","),
+              "--seeds",
+              `${seeds}`,
+              "--fresh-seeds",
+              `${freshSeeds}`,
+              ...(learningRates === undefined ? [] : ["--learning-rates", learningRates.join(",")]),
+              "--workers",
+              `${workers}`,
+              ...flags
+            ]
+            yield* launch({ id, words, workers, startedAt: Date.now(), stopping: false }, words, false)
+            return { id }
+          }),
+        stopStudy: ({ id }) =>
+          Effect.gen(function* () {
+            yield* known(id)
+            const owner = yield* processOf(id)
+            if (owner === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
+            const record = records.get(id)
+            // a second signal means: leave at once, unsaved
+            if (record?.stopping === true) return null
+            yield* Effect.try({
+              try: () => process.kill(owner.pid, "SIGINT"),
+              catch: () =>
+                new RunRefused({ id, reason: `belongs to process ${owner.pid}, which cannot be asked to stop` })
+            })
+            if (record !== undefined) yield* records.put({ ...record, stopping: true })
+            return null
+          }),
+        resumeStudy: ({ id }) =>
+          Effect.gen(function* () {
+            yield* known(id)
+            if ((yield* processOf(id)) !== undefined)
+              return yield* new RunRefused({ id, reason: "is under way already" })
+            const before = records.get(id)
+            const fs = yield* FileSystem.FileSystem
+            const isThere = yield* fs.exists(`${id}/study.json`).pipe(Effect.orElseSucceed(() => false))
+            if (!isThere && before === undefined) return yield* new RunRefused({ id, reason: "is no study's folder" })
+            const workers = before?.workers ?? WORKERS
+            // its own study.json says all that decides it; what never came so far begins anew
+            const words = isThere ? ["--out", id, "--workers", `${workers}`, ...flags] : before!.words
+            const record: StudyRecord = before ?? { id, words, workers, startedAt: Date.now(), stopping: false }
+            yield* launch(record, words, true)
+            return null
+          })
+      },
+      watches: {
+        study: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
+      }
+    }
+    return handlers
+  })

@@ -1,0 +1,78 @@
+/** Trials of a study as a table: those that are done, in the order in which they ended, then those that run. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import {
+  labelOf,
+  type Measure,
+  type Score,
+  shown,
+  type Trial,
+  type TrialResult,
+  trialNamed
+} from "../../compare/index.ts"
+import { number, percent } from "../../output/report/index.ts"
+import { shortDuration } from "../../progress/index.ts"
+import type { RunSummary, TableOfTexts } from "../protocol/index.ts"
+import type { RunReader } from "../runs/index.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+const stages: Readonly<Record<Trial["stage"], string>> = {
+  sweep: "finds the rate",
+  final: "fresh seed",
+  common: "one rate for all"
+}
+
+const cellsOf = ({ stage, method, rank, learningRate, seed, share }: Trial): ReadonlyArray<string> => [
+  labelOf(method),
+  rank === null ? "–" : `${rank}`,
+  number(learningRate),
+  `${seed}`,
+  share === 1 ? stages[stage] : `${stages[stage]}, ${percent(share)} of the steps`
+]
+
+const doneRow = (measure: Measure, { trial, status, reason = "", seconds, ...scores }: TrialResult) => {
+  const own: Partial<Score> = scores[trial.stage === "sweep" ? "validation" : "test"] ?? {}
+  const { [measure.name]: score = null, loss = null } = own
+  return [
+    ...cellsOf(trial),
+    status === "failed" ? `failed: ${reason.split("\n")[0]}` : "done",
+    loss === null ? "–" : loss.toFixed(3),
+    shown(measure, score),
+    seconds === null ? "–" : shortDuration(seconds)
+  ]
+}
+
+const runningRow = (trial: Trial, { step, steps, loss }: RunSummary) => [
+  ...cellsOf(trial),
+  step === 0 ? "starts" : `step ${step} of ${steps}`,
+  loss === null ? "–" : loss.toFixed(3),
+  "–",
+  "–"
+]
+
+/** `isRunning`: whether anyone works on the study; what is not done then only waits. */
+export const trialTable = (
+  folder: string,
+  results: ReadonlyArray<TrialResult>,
+  measure: Measure,
+  reader: RunReader,
+  isRunning: boolean
+): Effect.Effect<TableOfTexts, never, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const done = new Set(results.map(({ directory }) => directory))
+    const names = isRunning ? yield* fs.readDirectory(`${folder}/runs`).pipe(Effect.orElseSucceed(() => [])) : []
+    const running = names.filter((name) => !done.has(`runs/${name}`)).sort()
+    const rows = yield* Effect.forEach(running, (name) =>
+      Effect.gen(function* () {
+        const trial = trialNamed(name)
+        return trial === undefined ? [] : [runningRow(trial, yield* reader.summary(`${folder}/runs/${name}`))]
+      })
+    )
+    return {
+      columns: ["method", "rank", "rate", "seed", "what for", "state", "loss", measure.label, "time"],
+      rows: [...results.map((result) => doneRow(measure, result)), ...rows.flat()]
+    }
+  })

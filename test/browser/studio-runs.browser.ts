@@ -1,0 +1,201 @@
+/**
+ * The studio's view of runs, with real runs: one watched from its first step to its last, stopped and resumed on the way; what it left, down to
+ * the rows behind a number; several over each other; one that failed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Browser, Page } from "playwright-core"
+import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { keepPicture, violationsEverywhere } from "./axe.ts"
+import { chromiumExists, launch, openPage } from "./chromium.ts"
+import { type OpenStudio, openStudio } from "./studio.ts"
+
+const w = workspace()
+let browser: Browser
+let studio: OpenStudio
+
+/** Long enough to be stopped on the way, on a fast machine too. */
+const STEPS = 800
+
+interface Record_ {
+  readonly labels: ReadonlyArray<string>
+  readonly test: { readonly confusion: ReadonlyArray<ReadonlyArray<number>>; readonly accuracy: number }
+  readonly mistakes: ReadonlyArray<{ readonly text: string; readonly where: string }>
+}
+
+const opened = async (place: string): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
+  const { page, complaints } = await openPage(browser, studio.url)
+  page.setDefaultTimeout(30_000)
+  await page.setViewportSize({ width: 1280, height: 800 })
+  await page.evaluate((hash) => {
+    location.hash = hash
+  }, place)
+  return { page, complaints }
+}
+
+/** The last step of the loss curve, by what the chart says in words. */
+const lastStep = async (page: Page): Promise<number> => {
+  const words = await page.getByRole("img", { name: /^Loss\./ }).getAttribute("aria-label")
+  return Math.max(...[...words!.matchAll(/at step (\d+)/g)].map(([, step]) => Number(step)))
+}
+
+describe.skipIf(!chromiumExists)("runs in the studio", () => {
+  beforeAll(async () => {
+    w.model("bert")
+    const sections = { training: { steps: 40, batchSize: 4, evaluateEvery: 5 } }
+    w.write("plans/short.json", {
+      ...tinyPlan("../bert", sections),
+      data: { ...tinyPlan("").data, train: "../train.jsonl", validation: "../validation.jsonl", test: "../test.jsonl" }
+    })
+    for (const [seed, run] of ["first", "second"].entries())
+      await succeed(w.cli(["train", "plans/short.json", "--set", `seed=${seed}`, "--out", `runs/${run}`, ...onWasm]))
+    ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory }), launch()])
+  }, TIMEOUT)
+  afterAll(async () => {
+    await browser?.close()
+    await studio?.close()
+  })
+
+  test(
+    "one is watched from its first step to its last, stopped and resumed on the way, without a reload",
+    async () => {
+      const training = { steps: STEPS, batchSize: 4, evaluateEvery: 100 }
+      const { id } = await studio.call("start", { name: "watched", plan: tinyPlan("bert", { training }) })
+      const { page, complaints } = await opened(`#/runs/${encodeURIComponent(id)}`)
+      await page.evaluate(() => Object.assign(window, { isFirst: true }))
+      await page.getByRole("heading", { name: "watched-1" }).waitFor()
+      await page.getByRole("img", { name: /^Loss\./ }).waitFor()
+      const early = await lastStep(page)
+      await page.waitForFunction(
+        (early) => {
+          const words = document.querySelector(".plot")!.getAttribute("aria-label")!
+          return Math.max(...[...words.matchAll(/at step (\d+)/g)].map(([, step]) => Number(step))) > early
+        },
+        early,
+        { timeout: TIMEOUT }
+      )
+      await page.getByRole("button", { name: "Stop watched-1" }).click()
+      await page.locator(".state.stopped").waitFor()
+      const atStop = await lastStep(page)
+      expect(atStop).toBeGreaterThan(early)
+      expect(atStop).toBeLessThan(STEPS)
+      await page.getByRole("button", { name: "Resume watched-1" }).click()
+      await page.locator(".state.finished").waitFor()
+      await page.getByText("Accuracy on test").waitFor()
+      expect(await lastStep(page)).toBe(STEPS)
+      const log = await page.getByRole("region", { name: "Log" }).textContent()
+      expect(log).toContain(`--resume ${id}`)
+      expect(log).toContain(`${STEPS} steps`)
+      expect(await page.evaluate(() => "isFirst" in window)).toBe(true)
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "what is left: numbers of run.json, rows behind each number of a confusion matrix, mistakes, files and the report",
+    async () => {
+      const run = w.json("runs/first/run.json") as unknown as Record_
+      const { page, complaints } = await opened("#/runs/runs%2Ffirst")
+      await page
+        .getByText(`Accuracy on test ${(100 * run.test.accuracy).toFixed(1)} %`)
+        .first()
+        .waitFor()
+      const matrix = page.getByRole("region", { name: "Confusion, test" })
+      for (const [i, label] of run.labels.entries()) {
+        for (const [j, predicted] of run.labels.entries()) {
+          const count = run.test.confusion[i]![j]!
+          const cell = matrix.getByRole("button", {
+            name: new RegExp(`^${count} rows? of ${label}, predicted ${predicted}:`)
+          })
+          expect(await cell.count()).toBe(count === 0 ? 0 : 1)
+          if (count === 0) continue
+          await cell.press("Enter")
+          const rows = page.locator(".behind .judged li")
+          await rows.first().waitFor()
+          expect(await rows.count()).toBe(count)
+          for (const text of await rows.allInnerTexts())
+            expect(text).toContain(`labelled ${label}, predicted ${predicted}`)
+          expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("H4")
+          await page.getByRole("button", { name: "Close" }).click()
+          expect(await page.evaluate(() => document.activeElement?.textContent)).toContain(`predicted ${predicted}`)
+        }
+      }
+      const mistakes = page.locator("section", { has: page.getByRole("heading", { name: "Mistakes" }) }).locator("li")
+      const texts = await mistakes.allInnerTexts()
+      expect(texts.map((text) => text.split("\n")[0]!)).toEqual(run.mistakes.map(({ text }) => text))
+      expect(texts.length).toBeGreaterThan(0)
+      const report = await page.getByRole("link", { name: "Report, in a new tab" }).getAttribute("href")
+      expect(await (await studio.fetch(report!)).text()).toContain("report of a training run")
+      const adapter = await page.getByRole("link", { name: "adapter/adapter_model.safetensors" }).getAttribute("href")
+      const bytes = await (await studio.fetch(adapter!)).bytes()
+      expect(bytes).toEqual(new Uint8Array(w.bytes("runs/first/adapter/adapter_model.safetensors")))
+      expect(await violationsEverywhere(page)).toEqual([])
+      await page.evaluate(() => scrollTo(0, 0))
+      await keepPicture(page, "studio-run")
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "three lie over each other, by the keyboard; the plot is chosen, a curve hidden, the list sorted",
+    async () => {
+      const { page, complaints } = await opened("#/runs")
+      await page.getByRole("checkbox", { name: "Curves of first" }).waitFor()
+      for (const name of ["first", "second", "watched-1"])
+        await page.getByRole("checkbox", { name: `Curves of ${name}` }).press("Space")
+      const chart = page.locator("figure.chart")
+      const legend = chart.getByRole("button")
+      await page.getByText("3 runs").waitFor()
+      await page.waitForFunction(() => document.querySelectorAll(".legend button").length === 9)
+      const names = await legend.allInnerTexts()
+      for (const run of ["first", "second", "watched-1"])
+        for (const curve of ["training", "test", "validation"])
+          expect(names.some((name) => name.startsWith(`${run}, ${curve}`))).toBe(true)
+      await legend.first().press("Enter")
+      expect(await legend.first().getAttribute("aria-pressed")).toBe("false")
+      await page.getByLabel("Plot").selectOption("learning-rate")
+      await page.locator("figcaption", { hasText: "Learning rate" }).waitFor()
+      expect((await legend.allInnerTexts()).map((text) => text.split("\n")[0])).toEqual([
+        "first",
+        "second",
+        "watched-1"
+      ])
+      const order = () => page.locator("tbody th a").allInnerTexts()
+      await page.getByRole("button", { name: "Name" }).press("Enter")
+      expect(await order()).toEqual(["first", "second", "watched-1"])
+      await page.getByRole("button", { name: "Name" }).press("Enter")
+      expect(await order()).toEqual(["watched-1", "second", "first"])
+      expect(await page.locator("th[aria-sort]").getAttribute("aria-sort")).toBe("descending")
+      await page.getByLabel("Plot").selectOption("loss")
+      await page.locator("figcaption", { hasText: "Loss" }).waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      await keepPicture(page, "studio-runs")
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "one that failed says why, in the list and by itself, and can be resumed",
+    async () => {
+      const { data } = tinyPlan("")
+      const plan = tinyPlan("bert", { data: { ...data, train: "nowhere.jsonl" } })
+      const { id } = await studio.call("start", { name: "lost", plan })
+      const { page, complaints } = await opened("#/runs")
+      await page.locator("tr", { hasText: "lost-1" }).locator(".state.failed").waitFor()
+      await page.getByRole("link", { name: "lost-1" }).click()
+      expect(await page.getByRole("alert").textContent()).toContain("nowhere.jsonl")
+      expect(new URL(page.url()).hash).toBe(`#/runs/${encodeURIComponent(id)}`)
+      w.write("nowhere.jsonl", w.read("train.jsonl"))
+      await page.getByRole("button", { name: "Resume lost-1" }).click()
+      await page.locator(".state.finished").waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+})
