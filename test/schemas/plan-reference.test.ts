@@ -17,6 +17,14 @@ test("every option has a description", () => {
   expect(undescribed()).toEqual([])
 })
 
+test("an integer says what it counts; ranks, seeds and keys count nothing", () => {
+  const rows = page.split("\n").map((line) => line.split(" | "))
+  const integers = rows.filter(([, value]) => value?.startsWith("integer"))
+  expect(integers.length).toBeGreaterThan(40)
+  const bare = integers.filter(([, value]) => !/ \(\w+\)/.test(value!)).map(([field]) => field!)
+  expect(bare.filter((field) => !/(rank|seed|Key)`/i.test(field))).toEqual([])
+})
+
 test("every format, method, init and optimizer has a chapter", () => {
   const headings = page.split("\n").filter((line) => line.startsWith("### "))
   const expected = [
