@@ -34,9 +34,10 @@ export {
   type RowTargets,
   type TextColumns
 } from "./labelled-rows.ts"
-export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./memory-files.ts"
+export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths } from "./memory-files.ts"
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
+export { ownDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
 export {
   openRelated,

@@ -53,7 +53,7 @@ export const memoryFiles = (initial: Readonly<Record<string, Uint8Array | string
     Layer.succeed(FileSystem.FileSystem)(fileSystem(files, folders)),
     Layer.succeed(DataFiles)(dataFiles(read))
   )
-  return { read, list, layer: Layer.merge(services, rooted) }
+  return { read, list, layer: Layer.merge(services, rootedPaths) }
 }
 
 /** A path from the root, without "." and "..". */
@@ -67,7 +67,7 @@ const absolute = (path: string): string => {
 }
 
 /** POSIX paths over the working directory "/": effect's own ask the process, which a page does not have. */
-const rooted = Layer.effect(
+export const rootedPaths: Layer.Layer<Path.Path> = Layer.effect(
   Path.Path,
   Effect.map(
     Path.Path,

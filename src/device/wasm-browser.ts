@@ -55,10 +55,9 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   const folder = wasmFolder === undefined ? undefined : folderUrl(wasmFolder)
   const here = threadsHere(wished)
   if (folder !== undefined) setWasmPaths(folder)
-  // ours are several, and then XNNPACK's would be in their way
-  if (here > 1) setThreadsCount(1)
-  else if (wished !== "auto") setThreadsCount(wished)
-  if (!(await tf.setBackend("wasm"))) throw new Error("tfjs could not start it")
+  if (here === 1 && wished !== "auto") setThreadsCount(wished)
+  const start = () => tf.setBackend("wasm")
+  if (!(await (here === 1 ? start() : withOneThread(start)))) throw new Error("tfjs could not start it")
   const backend = wasmBackend(tf.backend())
   const memory = memoryOf(backend.wasm)
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer
@@ -86,6 +85,35 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   }
 }
 
+/** Stands in for a thread of tfjs's threaded build. */
+const IDLE = `onmessage = ({ data }) => { if (data.cmd === "load") postMessage({ cmd: "loaded" }) }`
+
+/**
+ * Starts tfjs with XNNPACK on this thread alone: threads run our own kernels, and of the threaded build only the shared memory is wanted.
+ * Its pool is made by a C++ static initialiser from half of the cores, so that for this moment there are two. emscripten starts eight
+ * workers nevertheless, whose script is made of the text of a function, which does not survive every minifier; they get one that only
+ * says that it has loaded.
+ */
+const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
+  const { Worker: own, navigator } = globalThis
+  const script = URL.createObjectURL(new Blob([IDLE], { type: "text/javascript" }))
+  class IdleWorker extends own {
+    constructor() {
+      super(script)
+    }
+  }
+  setThreadsCount(1)
+  globalThis.Worker = IdleWorker
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: 2, configurable: true })
+  try {
+    return await start()
+  } finally {
+    globalThis.Worker = own
+    Reflect.deleteProperty(navigator, "hardwareConcurrency")
+    URL.revokeObjectURL(script)
+  }
+}
+
 const startThreads = async (
   backend: WasmBackend,
   module: WebAssembly.Module,
@@ -93,7 +121,6 @@ const startThreads = async (
   threads: number
 ) => {
   const started = await startEngine(backend, module, memory, threads, pagePool(START_TIMEOUT))
-  // emscripten has started workers for XNNPACK, which has no use for them
   for (const idle of backend.wasm.PThread?.unusedWorkers?.splice(0) ?? []) idle.terminate()
   return started
 }

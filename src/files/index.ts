@@ -16,7 +16,7 @@ export { hostname, ownNumber } from "./own-process.ts"
 export { platformReason } from "./platform-reason.ts"
 export { isGone, ownerIn, ownerOf, ProcessOwner, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"
-export { sha256 } from "./sha256.ts"
+export { hashesWhole, sha256, wholeSha256 } from "./sha256.ts"
 export {
   asFileError,
   isDeeperThan,

@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
-import { FileError, fileError, sha256, statRegular } from "../files/index.ts"
+import { FileError, fileError, hashesWhole, sha256, statRegular, wholeSha256 } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
 import { working } from "../progress/index.ts"
@@ -183,6 +183,10 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { size } = yield* statRegular(file)
+    if (hashesWhole(Number(size))) {
+      const bytes = yield* fs.readFile(file).pipe(Effect.mapError(fileError("read", file)))
+      return yield* Effect.promise(() => wholeSha256(new Uint8Array(bytes)))
+    }
     const hash = sha256()
     const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
     const what = `hashing ${file.replace(/^.*[/\\]/s, "")}`

@@ -1,4 +1,4 @@
-/** The example's page as Vite builds it, on a server of plain files that answers nothing else. */
+/** Pages as Vite builds them, on a server of plain files that answers nothing else. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -7,25 +7,35 @@ import { repository } from "./bundle.ts"
 import type { PageServer } from "./server.ts"
 
 export interface BuiltPage extends PageServer {
+  /** where it lies */
+  readonly folder: string
   /** what Vite said */
   readonly log: string
 }
 
-const page = join(repository, "examples", "browser")
+interface BuildOptions {
+  /** of Vite */
+  readonly mode?: string
+  /** further texts of the server, by their paths in the site */
+  readonly texts?: Readonly<Record<string, string>>
+}
 
-/** Builds the page and serves it under a folder of a server, as a project's site may have it. */
-export const builtPage = async (): Promise<BuiltPage> => {
+/** Builds a page and serves it under a folder of a server, as a project's site may have it. */
+export const builtSite = async (page: string, { mode, texts = {} }: BuildOptions = {}): Promise<BuiltPage> => {
   const folder = mkdtempSync(join(tmpdir(), "built-page-"))
   const vite = join(repository, "node_modules", "vite", "bin", "vite.js")
   const options = ["--config", join(page, "vite.config.ts"), "--outDir", folder, "--emptyOutDir", "--logLevel", "warn"]
+  const modes = mode === undefined ? [] : ["--mode", mode]
   const { stdout, stderr } = await succeed(
-    run([process.execPath, vite, "build", page, ...options], { cwd: repository })
+    run([process.execPath, vite, "build", page, ...options, ...modes], { cwd: repository })
   )
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: async (request) => {
       const path = /^\/site\/(.*)$/.exec(new URL(request.url).pathname)?.[1]
+      const text = path === undefined ? undefined : texts[path]
+      if (text !== undefined) return new Response(text, { headers: { "content-type": "text/html" } })
       const file = path === undefined ? undefined : Bun.file(join(folder, path === "" ? "index.html" : path))
       return file !== undefined && (await file.exists())
         ? new Response(file)
@@ -34,6 +44,7 @@ export const builtPage = async (): Promise<BuiltPage> => {
   })
   return {
     url: `http://127.0.0.1:${server.port}/site/`,
+    folder,
     log: `${stdout}${stderr}`,
     stop: async () => {
       await server.stop(true)
@@ -41,3 +52,6 @@ export const builtPage = async (): Promise<BuiltPage> => {
     }
   }
 }
+
+/** The example's page. */
+export const builtPage = (): Promise<BuiltPage> => builtSite(join(repository, "examples", "browser"))

@@ -11,14 +11,15 @@ if (executable === undefined || executable === null) {
 
 export const chromiumExists = Boolean(executable)
 
-export const launch = (): Promise<Browser> =>
+export const launch = (flags: ReadonlyArray<string> = []): Promise<Browser> =>
   chromium.launch({
     executablePath: executable!,
     args: [
       "--no-sandbox",
       "--disable-background-networking",
       "--enable-unsafe-webgpu",
-      "--use-webgpu-adapter=swiftshader"
+      "--use-webgpu-adapter=swiftshader",
+      ...flags
     ]
   })
 
@@ -30,7 +31,7 @@ export interface OpenPage {
   readonly foreign: ReadonlyArray<string>
 }
 
-export const openPage = async (browser: Browser, url: string): Promise<OpenPage> => {
+export const openPage = async (browser: Pick<Browser, "newPage">, url: string): Promise<OpenPage> => {
   const page = await browser.newPage()
   const complaints: Array<string> = []
   const foreign: Array<string> = []

@@ -2,4 +2,11 @@
 export { type Answering, answer, answering, events, problemIn, VerbRefused } from "./answering.ts"
 export { ComesWith } from "./comes-with.ts"
 export { engineHandlers } from "./engine.ts"
-export { type CallHandlers, type Handlers, handlersOf, type Reported, type WatchHandlers } from "./handlers.ts"
+export {
+  type CallHandlers,
+  type EngineNeeds,
+  type Handlers,
+  handlersOf,
+  type Reported,
+  type WatchHandlers
+} from "./handlers.ts"

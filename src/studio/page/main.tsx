@@ -25,4 +25,8 @@ const open = async (host: Host): Promise<void> => {
   }
 }
 
-await open(serverHost)
+/** As static files the page is its own host; the build says which it is. */
+const hostOfBuild = async (): Promise<Host> =>
+  import.meta.env.MODE === "page" ? (await import("./page-host.ts")).openPageHost() : serverHost
+
+await open(await hostOfBuild())

@@ -1,14 +1,64 @@
-/** Builds the studio's page. `base` is relative, so that it is served from any path. */
-import { defineConfig } from "vite"
+/**
+ * Builds the studio's page: for its server, or with `--mode page` as static files that need none. `base` is relative, so that it is served
+ * from any path.
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs"
+import { defineConfig, type Plugin } from "vite"
 
-export default defineConfig({
+const repository = new URL("../../../", import.meta.url)
+
+interface Folder {
+  /** in the page */
+  readonly at: string
+  /** in the repository */
+  readonly from: string
+  readonly files: RegExp
+}
+
+/** What programs of the page read as files: models and rows to try. */
+const read: ReadonlyArray<Folder> = [
+  { at: "models/minilm", from: "examples/models/minilm/", files: /\.(json|safetensors)$/ },
+  { at: "models/mobilenet", from: "examples/models/mobilenet/", files: /\.(json|bin)$/ },
+  { at: "models/digits", from: "examples/models/digits/", files: /\.(json|bin)$/ },
+  { at: "data/movies", from: "examples/data/movies/", files: /\.jsonl$/ }
+]
+
+const binaries: ReadonlyArray<Folder> = [
+  { at: "wasm", from: "node_modules/@tensorflow/tfjs-backend-wasm/dist/", files: /\.wasm$/ },
+  { at: "wasm", from: "src/kernels/wasm/", files: /\.wasm$/ }
+]
+
+const filesOf = (folders: ReadonlyArray<Folder>) =>
+  folders.flatMap(({ at, from, files }) => {
+    const folder = new URL(from, repository)
+    const names = readdirSync(folder).filter((name) => files.test(name))
+    return names.map((name) => ({ path: `${at}/${name}`, file: new URL(name, folder) }))
+  })
+
+/** Puts the files beside the page, with a list of those that are read as files (`worker/static-files.ts`). */
+const filesBeside = (): Plugin => ({
+  name: "files-beside",
+  generateBundle(_, bundle) {
+    // native code, which no page loads
+    for (const name of Object.keys(bundle)) if (/\.(so|dylib|dll)$/.test(name)) delete bundle[name]
+    const own = filesOf(read)
+    for (const { path, file } of [...own, ...filesOf(binaries)])
+      this.emitFile({ type: "asset", fileName: path, source: readFileSync(file) })
+    const list = own.map(({ path, file }) => ({ path, bytes: statSync(file).size }))
+    this.emitFile({ type: "asset", fileName: "static-files.json", source: JSON.stringify(list) })
+  }
+})
+
+export default defineConfig(({ mode }) => ({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  plugins: mode === "page" ? [filesBeside()] : [],
+  worker: { format: "es" },
   build: {
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // the editor of plans, which is loaded by whoever opens it
-    chunkSizeWarningLimit: 600
+    // the editor of plans, which is loaded by whoever opens it; tfjs is one large script whatever is taken of it
+    chunkSizeWarningLimit: mode === "page" ? 4096 : 600
   }
-})
+}))

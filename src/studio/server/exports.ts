@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
@@ -11,7 +11,7 @@ import { type FormatName, formatNamed, formatNames } from "../../exports/formats
 import { readTextFile } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
-import { RunRefused, usesIn } from "../runs/index.ts"
+import { exportFolder, RunRefused, usesIn } from "../runs/index.ts"
 import type { OwnCommand } from "./processes.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -49,18 +49,6 @@ const flagsOf = ({ format, options }: Asked): ReadonlyArray<string> | null => {
   return flags
 }
 
-/** "exports/reviews-1-onnx-1": the first that is free. */
-const freeFolder = (id: string, format: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const name = path.basename(id).replaceAll(/[^\w.-]+/g, "-")
-    for (let n = 1; ; n++) {
-      const folder = `exports/${name}-${format}-${n}`
-      if (!(yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => true)))) return folder
-    }
-  })
-
 interface Ended {
   readonly code: number | null
   readonly stdout: string
@@ -96,7 +84,7 @@ const exported = (
     const { id, format } = asked
     const flags = flagsOf(asked)
     if (flags === null) return yield* new RunRefused({ id, reason: `does not leave as ${format} with such options` })
-    const folder = yield* freeFolder(id, format)
+    const folder = yield* exportFolder(id, format)
     const words = ["export", id, ...flags, "--out", folder, "--json", ...device]
     const { code, stdout, last } = yield* ran(program, words, (text) => tell({ kind: "line", text }))
     const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())

@@ -1,7 +1,7 @@
 /** SHA-256 as a page computes it, beside node:crypto's. */
 import { expect, test } from "bun:test"
 import { createHash } from "node:crypto"
-import { computedSha256, sha256 } from "../../../src/files/sha256.ts"
+import { computedSha256, sha256, wholeSha256 } from "../../../src/files/sha256.ts"
 
 const bytesOf = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 193 + (i >> 8) * 61 + 7) & 255)
 
@@ -24,6 +24,11 @@ test("pieces come to what the whole comes to", () => {
     for (let at = 0; at < bytes.length; at += piece) hash.update(bytes.subarray(at, at + piece))
     expect(hash.digest("hex")).toBe(expected)
   }
+})
+
+test("a whole comes to the same by the engine's own", async () => {
+  const bytes = bytesOf(100_001)
+  expect(await wholeSha256(bytes)).toBe(createHash("sha256").update(bytes).digest("hex"))
 })
 
 test("a text counts as its UTF-8", () => {

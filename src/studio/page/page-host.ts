@@ -1,0 +1,96 @@
+/** The host that is a worker of the page: nothing leaves the machine, and files are the browser's own. */
+import type { Problem, Reply } from "../protocol/index.ts"
+import { type Host, HostError } from "./host.ts"
+import type { Asked, Place, WorkerBegun } from "./worker/told.ts"
+
+interface Waiting {
+  readonly event: (event: unknown) => void
+  readonly end: (value: unknown) => void
+  readonly fail: (problem: Problem) => void
+}
+
+/** What an address may say of the device: `?device=wasm&threads=2`. */
+const placeOf = (address: URLSearchParams): Place => {
+  const device = address.get("device")
+  const threads = Number(address.get("threads"))
+  return {
+    base: new URL(".", document.baseURI).href,
+    device: device === "wasm" || device === "webgpu" || device === "cpu" ? device : "auto",
+    threads: Number.isInteger(threads) && threads > 0 ? threads : "auto"
+  }
+}
+
+/** Files that are shown or saved; the oldest addresses are given up. */
+const MOST_ADDRESSES = 100
+
+export const openPageHost = (): Host => {
+  const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" })
+  const waiting = new Map<number, Waiting>()
+  let last = 0
+  worker.postMessage({ place: placeOf(new URLSearchParams(location.search)) } satisfies WorkerBegun)
+  worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
+    const one = waiting.get(reply.id)
+    if (one === undefined) return
+    if ("event" in reply) return one.event(reply.event)
+    waiting.delete(reply.id)
+    if ("problem" in reply) one.fail(reply.problem)
+    else one.end("value" in reply ? reply.value : undefined)
+  }
+  worker.onerror = ({ message }) => {
+    const problem: Problem = {
+      tag: "Gone",
+      message: `the studio's worker has ended: ${message || "load the page again"}`
+    }
+    for (const one of waiting.values()) one.fail(problem)
+    waiting.clear()
+  }
+  /** Asks, and gives what takes the question back. */
+  const ask = (of: (id: number) => Asked, one: Waiting): (() => void) => {
+    last += 1
+    const id = last
+    waiting.set(id, one)
+    worker.postMessage(of(id))
+    return () => {
+      if (waiting.delete(id)) worker.postMessage({ id, cancel: true } satisfies Asked)
+    }
+  }
+  const answered = <A>(of: (id: number) => Asked, event: (event: unknown) => void = () => {}, signal?: AbortSignal) =>
+    new Promise<A>((resolve, reject) => {
+      const cancel = ask(of, {
+        event,
+        end: (value) => resolve(value as A),
+        fail: (problem) => reject(new HostError(problem))
+      })
+      signal?.addEventListener("abort", () => {
+        cancel()
+        reject(signal.reason)
+      })
+    })
+
+  const addresses: Array<string> = []
+  return {
+    call: (call, input, signal) => {
+      // from here on there is something to lose
+      if (call === "start") void navigator.storage?.persist?.()
+      return answered((id) => ({ id, call, input }), undefined, signal)
+    },
+    watch: (watch, input, watching) =>
+      ask((id) => ({ id, watch, input }), {
+        event: (event) => watching.event(event as never),
+        end: () => watching.end?.(),
+        fail: (problem) => watching.end?.(new HostError(problem))
+      }),
+    store: (files, done) =>
+      answered(
+        (id) => ({ id, store: files }),
+        (share) => done(share as number)
+      ),
+    urlOf: async (id, path) => {
+      const blob = await answered<Blob>((asked) => ({ id: asked, file: `${id}/${path}` }))
+      const address = URL.createObjectURL(blob)
+      addresses.push(address)
+      if (addresses.length > MOST_ADDRESSES) URL.revokeObjectURL(addresses.shift()!)
+      return address
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The studio's server, in a worker of the page: the engine's handlers and those of runs over the page's own files. A run trains in a worker of
+ * its own, so that questions are answered meanwhile; files in memory alone are seen by one worker, which then does all of it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import ownPackage from "../../../../package.json" with { type: "json" }
+import { layer } from "../../../device/browser.ts"
+import { type Answering, answering, ComesWith, engineHandlers, type Handlers, handlersOf } from "../../engine/index.ts"
+import type { Problem, Reply } from "../../protocol/index.ts"
+import { runsOf } from "../../runs/index.ts"
+import { exportHandlers } from "./exports.ts"
+import { ownRuns } from "./own-runs.ts"
+import { storeFiles } from "./store.ts"
+import type { Asked, Place, RunAsked, RunTold, StopAsked, WorkerBegun } from "./told.ts"
+import { wasmFolderOf } from "./train-run.ts"
+import { type Train, trainingHere } from "./trainer.ts"
+import { nameOfStore, openWorld, type World } from "./world.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** The studio is open elsewhere in this browser, and has the files there. */
+class StudioTaken extends Schema.TaggedError<StudioTaken>()("StudioTaken", {}) {
+  override get message() {
+    return "this studio is open in another tab or window of this browser, which has its files and its runs; go on there, or close it and try again"
+  }
+}
+
+class NoSuchFile extends Schema.TaggedError<NoSuchFile>()("NoSuchFile", { path: Schema.String }) {
+  override get message() {
+    return `${this.path} is not among the studio's files`
+  }
+}
+
+/** milliseconds: the tab that was reloaded takes a moment to go */
+const PATIENCE = 2_000
+
+/** Holds the studio's files for this tab until it is closed; fails where another tab has them. */
+const holdFiles = (base: string): Effect.Effect<void, StudioTaken> =>
+  Effect.tryPromise({
+    try: () =>
+      new Promise<void>((resolve, reject) => {
+        navigator.locks
+          .request(nameOfStore(base), { signal: AbortSignal.timeout(PATIENCE) }, () => {
+            resolve()
+            return new Promise(() => {})
+          })
+          .catch(reject)
+      }),
+    catch: () => new StudioTaken()
+  })
+
+/** A run in a worker of its own, which has this one's script. */
+const trainingElsewhere =
+  (place: Place): Train =>
+  (run: RunAsked, tell: (told: RunTold) => void) => {
+    const worker = new Worker(globalThis.location.href, { type: "module" })
+    const hear = (told: RunTold) => {
+      if (told.kind === "ended") worker.terminate()
+      tell(told)
+    }
+    worker.onmessage = ({ data }: MessageEvent<RunTold>) => hear(data)
+    worker.onerror = ({ message }) => hear({ kind: "ended", message: message || "its worker could not be started" })
+    const begin: WorkerBegun = { place, run }
+    worker.postMessage(begin)
+    return { stop: () => worker.postMessage({ stop: true } satisfies StopAsked) }
+  }
+
+const UNKEPT = "this browser's memory: files and runs are gone when the tab is closed"
+
+const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
+  Effect.gen(function* () {
+    const writer = yield* ownRuns(unkept === null ? trainingElsewhere(place) : trainingHere(place, { layer: files }))
+    const { handlers } = runsOf(writer)
+    let isHeld = unkept !== null
+    const own: Partial<Handlers<Files>> = {
+      calls: {
+        about: () =>
+          Effect.gen(function* () {
+            if (!isHeld) yield* holdFiles(place.base)
+            isHeld = true
+            return {
+              version: ownPackage.version,
+              place: unkept === null ? "this browser" : UNKEPT,
+              abilities: ["remove"] as const
+            }
+          }),
+        remove: ({ id }) => Effect.as(writer.remove(id), null),
+        // commands are for folders of a machine
+        result: (asked) => Effect.map(handlers.calls!.result!(asked), (result) => ({ ...result, commands: [] }))
+      }
+    }
+    return handlersOf(own, handlers)
+  })
+
+export const send = (reply: Reply) => postMessage(reply)
+const onBug = (cause: unknown) => console.error(String(cause))
+
+/** The engine with its device, or what is wrong with that. */
+const openEngine = (place: Place, context: Context.Context<Files>): Promise<Answering | Problem> => {
+  const { device, threads, base } = place
+  const opened = Layer.buildWithScope(layer(device, { threads, wasmFolder: wasmFolderOf(base) }), Scope.makeUnsafe())
+  return opened.pipe(
+    Effect.flatMap((own) =>
+      answering(handlersOf(engineHandlers, exportHandlers), send, onBug).pipe(
+        Effect.provideContext(Context.merge(context, own))
+      )
+    ),
+    Effect.catch(({ _tag: tag, message }) => Effect.succeed<Problem>({ tag, message })),
+    Effect.provideService(ComesWith, comesWith),
+    Effect.runPromise
+  )
+}
+
+/** As `static-files.ts` of the build has them. */
+const comesWith: ComesWith = {
+  models: ["models/minilm", "models/mobilenet/model.json", "models/digits/model.json"],
+  rows: [
+    {
+      name: "movie sentences",
+      says: "1,500 sentences of film reviews, positive or negative",
+      source: "data/movies/train.jsonl"
+    }
+  ]
+}
+
+/** Gives what takes questions. */
+export const openEngineWorker = async (place: Place): Promise<(asked: Asked) => void> => {
+  const world = await openWorld(place.base, () => {})
+  const context = await Effect.runPromise(Layer.buildWithScope(world.layer, Scope.makeUnsafe()))
+  const handlers = await Effect.runPromise(Effect.provideContext(pageHandlers(place, world), context))
+  const own = await Effect.runPromise(Effect.provideContext(answering(handlers, send, onBug), context))
+  let engine: Promise<Answering | Problem> | undefined
+  const isOwn = (asked: Asked) =>
+    ("call" in asked && Object.hasOwn(handlers.calls, asked.call)) ||
+    ("watch" in asked && Object.hasOwn(handlers.watches, asked.watch))
+
+  const told = <A>(id: number, effect: Effect.Effect<A, { readonly _tag: string; readonly message: string }, Files>) =>
+    Effect.runFork(
+      Effect.match(Effect.provideContext(effect, context), {
+        onFailure: ({ _tag: tag, message }) => send({ id, problem: { tag, message } }),
+        onSuccess: (value) => send({ id, value })
+      })
+    )
+  const file = (path: string) =>
+    Effect.tryPromise({
+      try: async () => new Blob([await world.fileAt(path)], { type: typeOf(path) }),
+      catch: () => new NoSuchFile({ path })
+    })
+
+  return (asked) => {
+    if ("store" in asked) {
+      const { id } = asked
+      return void told(
+        id,
+        storeFiles(asked.store, (share) => send({ id, event: share }))
+      )
+    }
+    if ("file" in asked) return void told(asked.id, file(asked.file))
+    if (isOwn(asked)) return own.take(asked)
+    if ("cancel" in asked) own.take(asked)
+    engine ??= openEngine(place, context)
+    engine.then((answers) => {
+      if ("take" in answers) answers.take(asked)
+      else if (!("cancel" in asked)) send({ id: asked.id, problem: answers })
+    })
+  }
+}
+
+const types: { readonly [ending: string]: string } = { html: "text/html", json: "application/json", md: "text/plain" }
+
+const typeOf = (path: string): string => types[path.split(".").at(-1)!] ?? "application/octet-stream"

@@ -1,0 +1,64 @@
+/** A run of the page: the same `train` as a command's, over the page's files, on the page's devices. */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import uPlotScript from "uplot/dist/uPlot.iife.min.js?raw"
+import uPlotStyle from "uplot/dist/uPlot.min.css?raw"
+import { layer } from "../../../device/browser.ts"
+import { Device } from "../../../device/device.ts"
+import { kindOf, resolvePlan } from "../../../kinds/index.ts"
+import { OwnPlotLibrary } from "../../../output/index.ts"
+import { readPlan } from "../../../plan/index.ts"
+import { Progress, type ProgressEvent } from "../../../run/progress.ts"
+import { train } from "../../../train.ts"
+import type { Place, RunAsked, RunTold } from "./told.ts"
+
+/** What is told of a run that is past its beginning. */
+const begun = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
+
+/** What a run says, in lines; steps are in its metrics. */
+const lineOf = (event: ProgressEvent): string | undefined => {
+  switch (event.kind) {
+    case "notice":
+      return event.message
+    case "evaluation":
+      return `step ${event.step}, ${event.split}: ${event.scores}`
+    default:
+      return undefined
+  }
+}
+
+export const wasmFolderOf = (base: string): string => new URL("wasm/", base).href
+
+/** Trains from the first step, or goes on; `tell` is told of it. */
+export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (told: RunTold) => void) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const file = resumes ? path.join(id, "plan.json") : plan
+    const read = yield* readPlan(file, [], { ofRun: resumes })
+    const kind = yield* kindOf(read.plan)
+    const resolved = yield* resolvePlan(kind, read.plan, resumes ? path.basename(id) : read.name)
+    tell({ kind: "steps", steps: resolved.steps })
+    for (const warning of resolved.warnings) tell({ kind: "line", text: `warning: ${warning}` })
+    const { deterministic } = read.plan.training
+    const device = layer(place.device, {
+      threads: place.threads,
+      wasmFolder: wasmFolderOf(place.base),
+      deterministic
+    })
+    return yield* Effect.gen(function* () {
+      const { backend, threads, notice } = (yield* Device).describe()
+      tell({ kind: "line", text: `device: ${backend}, ${threads} ${threads === 1 ? "thread" : "threads"}` })
+      if (notice !== undefined) tell({ kind: "line", text: `note: ${notice}` })
+      return yield* train(resolved, resumes ? { resume: id } : { directory: id })
+    }).pipe(Effect.provide(device))
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(OwnPlotLibrary, { script: uPlotScript, style: uPlotStyle }),
+    Effect.provideService(Progress, (event) =>
+      Effect.sync(() => {
+        if (begun.has(event.kind)) tell({ kind: "training" })
+        const text = lineOf(event)
+        if (text !== undefined) tell({ kind: "line", text })
+      })
+    )
+  )

@@ -1,0 +1,29 @@
+/**
+ * The script of the page's workers: one that answers, and one for each run that trains. The first message says which it is, and what follows
+ * waits until it is ready.
+ */
+import { messageOf } from "../../../boundary/index.ts"
+import type { Asked, StopAsked, WorkerBegun } from "./told.ts"
+
+let role: Promise<(message: Asked | StopAsked) => void> | undefined
+
+const begin = async ({ place, run }: WorkerBegun): Promise<(message: Asked | StopAsked) => void> => {
+  if (run !== undefined) {
+    const stop = await (await import("./training-worker.ts")).openTrainingWorker(place, run)
+    return (message) => void ("stop" in message && stop(message))
+  }
+  const take = await (await import("./engine-worker.ts")).openEngineWorker(place)
+  return (message) => void ("id" in message && take(message))
+}
+
+addEventListener("message", async ({ data }: MessageEvent<WorkerBegun | Asked | StopAsked>) => {
+  if ("place" in data) {
+    role = begin(data)
+    return
+  }
+  try {
+    ;(await role)?.(data)
+  } catch (cause) {
+    if ("id" in data) postMessage({ id: data.id, problem: { tag: "NotOpened", message: messageOf(cause) } })
+  }
+})

@@ -1,0 +1,57 @@
+/**
+ * What a worker of the page has: files, paths, and what comes with the page. Files are in the browser's own store for this page's address
+ * (OPFS), and in memory where the browser gives none, as in a private window.
+ */
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
+import { messageOf } from "../../../boundary/index.ts"
+import { ownDataFiles, rootedPaths } from "../../../data/index.ts"
+import { MemoryFolder } from "./memory-folder.ts"
+import { type Fetching, type StaticFile, withStaticFiles } from "./static-files.ts"
+import type { StoredFolder } from "./stored.ts"
+import { storedFileAt, storedFiles } from "./stored-files.ts"
+
+/** Of this page: several studios may be on one site. */
+export const nameOfStore = (base: string): string => `tfjs-lora-pro ${encodeURIComponent(new URL(base).pathname)}`
+
+/** OPFS is one for all pages of a site, and each page has a folder of its own in it. Rejects where there is no OPFS. */
+const ownFolder = async (base: string): Promise<StoredFolder> => {
+  const root = await navigator.storage.getDirectory()
+  // the types of a page know no synchronous handles, which workers have
+  return (await root.getDirectoryHandle(nameOfStore(base), { create: true })) as unknown as StoredFolder
+}
+
+export interface World {
+  readonly layer: Layer.Layer<FileSystem.FileSystem | Path.Path>
+  /** A stored file, which is read when it is used; rejects where there is none. */
+  readonly fileAt: (path: string) => Promise<Blob>
+  /** why files are gone when the page is closed; null: they stay */
+  readonly unkept: string | null
+}
+
+/** The file that lists what comes with the page. */
+export const LIST = "static-files.json"
+
+/** Rejects where the page's own list cannot be fetched. `folder`: where files are, if that is known. */
+export const openWorld = async (base: string, tell: Fetching): Promise<World> => {
+  const listing = fetch(new URL(LIST, base)).then((response): Promise<ReadonlyArray<StaticFile>> => {
+    if (!response.ok) throw new Error(`${response.url}: the server answers ${response.status}`)
+    return response.json()
+  })
+  const kept = await ownFolder(base).then(
+    (folder) => ({ folder, unkept: null }),
+    (cause: unknown) => ({ folder: new MemoryFolder(), unkept: messageOf(cause) })
+  )
+  const files = withStaticFiles(storedFiles(kept.folder), await listing, base, tell)
+  const own = Layer.succeed(FileSystem.FileSystem)(files)
+  return {
+    layer: Layer.mergeAll(own, rootedPaths, Layer.provide(ownDataFiles, own)),
+    fileAt: (path) => storedFileAt(kept.folder, path),
+    unkept: kept.unkept
+  }
+}
+
+/** "models/minilm/model.safetensors: 12 of 29 MB" */
+export const fetchingText = (path: string, loaded: number, of: number): string =>
+  `fetches ${path}: ${Math.round(loaded / 1e6)} of ${Math.round(of / 1e6)} MB`
