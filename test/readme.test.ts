@@ -64,14 +64,18 @@ describe("links", () => {
     const named = [...textOf("docs/README.md").matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, file]) => file!)
     expect(
       readdirSync(join(repository, "docs")).filter(
-        // site/ has the tools that make a site of these pages
-        (file) => file !== "README.md" && file !== "site" && !named.includes(file)
+        // site/ has the tools that make a site of these pages, images/ their pictures
+        (file) => !["README.md", "site", "images"].includes(file) && !named.includes(file)
       )
     ).toEqual([])
   })
 })
 
 describe("README", () => {
+  test("is short: everything else is in docs", () => {
+    expect(textOf("README.md").split("\n").length).toBeLessThan(172)
+  })
+
   test("`bun run` is followed by a script of package.json, in docs too", () => {
     const called = [...pages].flatMap((page) =>
       [...textOf(page).matchAll(/\bbun run ([a-z][\w:-]*)(?![\w.:/-])/g)].map(([, script]) => `${page}: ${script}`)
