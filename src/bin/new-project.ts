@@ -25,7 +25,7 @@ const { name: dependency, version } = ownPackage
 const range = `^${version}`
 const onDeno = `deno run -A npm:${dependency}@${range}`
 
-/** Where the package lies in the project. */
+/** Where the package is in the project. */
 export const installed = `node_modules/${dependency}`
 
 /** What is typed in the project before a command: once, then each time. */

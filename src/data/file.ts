@@ -110,7 +110,7 @@ const fill = async (handle: FileHandle, target: Uint8Array, position: number): P
   return true
 }
 
-/** Relative to the working directory where it lies below it. */
+/** Relative to the working directory where it is below it. */
 const displayName = ({ relative, resolve, isAbsolute }: Modules["path"], path: string): string => {
   const absolute = resolve(path)
   const below = relative(process.cwd(), absolute)

@@ -63,7 +63,7 @@ const chunkBytes = 1 << 20
 
 /**
  * Reads a file once: an effect that gives the records of the next chunk each time, blank ones left out, and undefined after the last.
- * Their bytes lie in one buffer that the next call fills again: the caller must be done with the records by then.
+ * Their bytes are in one buffer that the next call fills again: the caller must be done with the records by then.
  */
 export const recordReader = ({
   file,

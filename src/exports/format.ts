@@ -1,7 +1,7 @@
 /**
  * The contract of a way out: a format that `export` writes is one value, `ExportFormat`, and a line of the table in `formats.ts`.
  *
- * The value says what `--help` and the flags of the command ask of it, and loads the rest when it is chosen. Whatever it writes lies in a
+ * The value says what `--help` and the flags of the command ask of it, and loads the rest when it is chosen. Whatever it writes is in a
  * folder that is made under a temporary name and renamed when it is whole.
  */
 import type * as Effect from "effect/Effect"

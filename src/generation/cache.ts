@@ -8,7 +8,7 @@
  *
  * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/causal-attention.ts`) a place
  * that a query does not attend to has segment −1: padding, free places, and for a single query, which then need not be at the last key,
- * what lies before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
+ * what is before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
  *
  * Where `multiple` is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
  *
@@ -40,7 +40,7 @@ export interface KeyValueCache {
   readonly dispose: () => void
 }
 
-/** How rows lie in a cache. */
+/** How rows are stored in a cache. */
 export interface CacheOptions {
   /** of each row: places before its first token */
   readonly padding: ReadonlyArray<number>

@@ -111,7 +111,7 @@ export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyAr
 }
 
 interface StopStrings {
-  /** Returns the text that certainly lies before any of the strings; `stopped`: one of them has come. */
+  /** Returns the text that certainly is before any of the strings; `stopped`: one of them has come. */
   readonly push: (piece: string) => { readonly text: string; readonly stopped: boolean }
   /** The held-back text, at the end of a text in which none of them came. */
   readonly end: () => string

@@ -3,7 +3,7 @@
  * (`wasm/assembly/dequantize.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
  * whole W in float32 is ever made.
  *
- * A kernel has its inputs by name, and a packed weight is two, words and scales, or words alone where it lies in blocks. So a kernel that reads a frozen weight
+ * A kernel has its inputs by name, and a packed weight is two, words and scales, or words alone where it is in blocks. So a kernel that reads a frozen weight
  * is defined for each form, `forEachForm`. On a backend without kernels of ours the reference dequantizes W for the time of
  * one product.
  */

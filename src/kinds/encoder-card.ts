@@ -27,7 +27,7 @@ export const loadingCode = (source: Source, answer: PythonAnswer): string => {
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
     "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
+    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
     `const [prediction] = yield* run.predict([${exampleRow(resolved.plan.data)}])`
   ]
   return [

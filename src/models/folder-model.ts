@@ -1,5 +1,5 @@
 /**
- * Models whose parameters have the names of a Hugging Face folder, or old names for the same: where each lies in the files, and their weights
+ * Models whose parameters have the names of a Hugging Face folder, or old names for the same: where each is in the files, and their weights
  * on the device. What is computed with them, each family says.
  */
 import * as Effect from "effect/Effect"
@@ -32,7 +32,7 @@ export interface FolderDescription extends ExportedModel {
 }
 
 /**
- * Where parameters lie in a folder: each under the first of its names that a file has. Fails over all that are missing or of another shape.
+ * Where parameters are in a folder: each under the first of its names that a file has. Fails over all that are missing or of another shape.
  * `mayLack`: parameters that a folder need not have.
  */
 export const storedIn = (

@@ -55,7 +55,7 @@ const largestAt = (row: Float32Array): number => {
   return at
 }
 
-/** Stores a row, whose largest size is given, and returns its scale, 1 where it lies in blocks. */
+/** Stores a row, whose largest size is given, and returns its scale, 1 where it is in blocks. */
 type Store = (row: Float32Array, largest: number, words: Int32Array) => number
 
 const storeHalves: Store = (row, largest, words) => {

@@ -1,5 +1,5 @@
 /**
- * How weights lie in packed words. What packs them is `pack-matrix.ts`, which a page that packs none does without.
+ * How weights are stored in packed words. What packs them is `pack-matrix.ts`, which a page that packs none does without.
  *
  * A packed weight with a scale a row: W [out, in] = diag(scales) · stored.
  *
@@ -24,7 +24,7 @@ export type Packing = "f16" | "int8" | "q4" | "q8"
 /** Numbers in a 32-bit word. */
 export const PER_WORD = { f16: 2, int8: 4, q4: 8, q8: 4 } as const satisfies Record<Packing, number>
 
-/** Numbers in a block, which begins with a word of its own; null: numbers lie in no blocks, and a row has a scale. */
+/** Numbers in a block, which begins with a word of its own; null: numbers are in no blocks, and a row has a scale. */
 export const BLOCK = { f16: null, int8: null, q4: 32, q8: 32 } as const satisfies Record<Packing, number | null>
 
 /** Packings in which a file's blocks of linear layers are held as they are, by the one that is asked for: none takes more memory. */

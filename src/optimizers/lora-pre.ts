@@ -15,7 +15,7 @@
  *             regression, from a random m_A, by alternating least squares, m_B = g m_A⁺, m_A = m_B⁺ g, twice. That is randomized
  *             subspace iteration: exact for a g of rank ≤ k.
  *   turns     m_A steps towards m_B⁺ g with the m_B that has just moved. Then m_B m_A ← β₁ m_B m_A + √β₁γ₁ g P_A + γ₁ P_B g, with projections:
- *             Adam's m, where g lies in both spaces, and never larger than what enters. With both at once there would be γ₁² g (m_B m_A)⁺ g,
+ *             Adam's m, where g is in both spaces, and never larger than what enters. With both at once there would be γ₁² g (m_B m_A)⁺ g,
  *             which has no bound where m_B m_A passes near a lower rank, as it does whenever gradients change sign.
  *   bias      β is Adam's with its correction, β(t) = β (1−β^(t−1))/(1−β^t), so that m_B m_A is an average whose weights add up to one
  *             from the first step on. Dividing v by 1 − β₂^t, as equations for a start at 0 have it, does not fit (v_B v_A)², which

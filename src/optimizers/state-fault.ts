@@ -72,7 +72,7 @@ export const stateFault = (state: unknown): string | undefined => {
     if (typeof value !== "object" || value === null || value instanceof tf.Tensor || value instanceof Elsewhere)
       continue
     const around = within.indexOf(value)
-    if (around >= 0) return `${place} is an object that it lies in itself`
+    if (around >= 0) return `${place} refers back to an object that contains it`
     if (within.length >= deepest) return `state nests deeper than ${deepest} levels`
     const inside = [...within, value]
     const children = Array.isArray(value)

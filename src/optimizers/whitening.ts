@@ -246,7 +246,7 @@ export const gramsOnDevice = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<R
  * before a step. Costs r²/2 · (out + in) multiplications per pair. Fails with `DeviceReadError` where a read fails.
  *
  * Two ways, chosen by where the tensors live:
- *  - cpu, wasm: the factors already lie in host memory, so they are read and the products accumulated in float64. A float32 Gram
+ *  - cpu, wasm: the factors already are in host memory, so they are read and the products accumulated in float64. A float32 Gram
  *    is wrong by 1e-7 λ_max, ten times the damping of 1e-8: a nearly singular B would be decided by round-off.
  *  - any other device: a read waits for the queue, so the products are made there in float32 and fetched in ONE read.
  */

@@ -1,7 +1,7 @@
 /** What a base model is called for readers of an adapter, who have no folder of this machine. */
 import type * as Path from "effect/Path"
 
-/** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what lies in it. */
+/** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what is in it. */
 const cached = /[\\/]models--([\w.-]+?)--([\w.-]+)[\\/]snapshots[\\/][0-9a-f]{40}((?:[\\/].+)?)$/
 
 /** "owner/name" of a model in the Hub's cache; of another its path, relative where it lies under the working directory. */

@@ -117,7 +117,7 @@ const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
     : ""
 }
 
-/** A loader that adds the adapter to the base as it lies on disk computes over other weights than the run did. */
+/** A loader that adds the adapter to the base as it is on disk computes over other weights than the run did. */
 const packedNote = (resolved: ResolvedPlan): string =>
   !("weights" in resolved.plan.model) || resolved.plan.model.weights === "f32"
     ? ""

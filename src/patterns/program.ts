@@ -1,5 +1,5 @@
 /**
- * A pattern as instructions for `Search`. Every instruction lies at a depth: the number of loops around it whose body can match nothing.
+ * A pattern as instructions for `Search`. Every instruction has a depth: the number of loops around it whose body can match nothing.
  * An iteration of such a loop must read something, or JavaScript gives it up; how many of the loops have read something in their present
  * iteration is the one thing besides place and instruction that decides how a search goes on, and so a part of what is remembered.
  */

@@ -40,7 +40,7 @@ class Bits {
     if (block !== undefined) block[this.#word(place, bit)]! &= ~(1 << (bit & 31))
   }
 
-  /** Forgets blocks that lie before a place: those that a search for further matches does not come to. */
+  /** Forgets blocks that are before a place: those that a search for further matches does not come to. */
   forgetBefore(place: number): void {
     for (let i = (place >> this.#shift) - 1; i >= 0 && this.#blocks[i] !== undefined; i--) this.#blocks[i] = undefined
   }

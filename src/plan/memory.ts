@@ -1,5 +1,5 @@
 /**
- * How much memory a run will need, from shapes alone: what lies in float32 for the whole run, and what one step adds.
+ * How much memory a run will need, from shapes alone: what is in float32 for the whole run, and what one step adds.
  *
  *   weights       the frozen base; of linear layers as `model.weights` holds them, which their products read as they lie
  *   trainable     parameters, their gradients, the next parameters, the optimizer's moments, old and new, and what the adapter has frozen

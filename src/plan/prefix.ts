@@ -13,7 +13,7 @@ import type { Adaptable, PlannedPrefix, ResolvedPlan, Splits } from "./resolved.
 /** A model's description, as far as it bears on its prefix. */
 type Stacked = Pick<Adaptable, "head"> & { readonly stack?: Stack | undefined }
 
-/** Blocks before the first that reads one of the `trained` parameters; 0 where one of them lies outside the blocks and is no head's. */
+/** Blocks before the first that reads one of the `trained` parameters; 0 where one of them is outside the blocks and is no head's. */
 export const frozenBlocks = ({ stack, head }: Stacked, trained: ReadonlyArray<string>): number => {
   if (stack === undefined) return 0
   const after = new Set(head.parameters.map(({ name }) => name))

@@ -1,5 +1,5 @@
 /**
- * What the frozen blocks at the start of a forward pass make of a row, computed once. Where the lowest trained weight lies in block n, the
+ * What the frozen blocks at the start of a forward pass make of a row, computed once. Where the lowest trained weight is in block n, the
  * blocks before it give a row the same hidden states in every epoch and every evaluation: those that enter block n are kept, by what the
  * row consists of.
  *
@@ -32,7 +32,7 @@ interface KeptRows {
   readonly table: () => Tensor2D
   /** The place of a row's first token; undefined: it is not there. */
   readonly find: (key: string) => number | undefined
-  /** Keeps those that there is room for. Tensor code. `at`: where a row's first token lies in `hidden`. */
+  /** Keeps those that there is room for. Tensor code. `at`: where a row's first token is in `hidden`. */
   readonly offer: (hidden: Tensor2D, rows: ReadonlyArray<OfferedRow>) => void
 }
 

@@ -45,7 +45,7 @@ export const bytesPerElement = {
 } as const
 export type Dtype = keyof typeof bytesPerElement
 
-/** Where a tensor lies in a file: bytes `begin` to `end` (exclusive) from the file's start. */
+/** Where a tensor is in a file: bytes `begin` to `end` (exclusive) from the file's start. */
 export interface StoredTensor {
   readonly file: string
   readonly name: string

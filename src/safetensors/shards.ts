@@ -3,7 +3,7 @@
  *
  *   { "metadata": { "total_size": … }, "weight_map": { "encoder.layer.0….weight": "model-00001-of-00002.safetensors", … } }
  *
- * Shards lie in the folder itself; an index that points elsewhere is refused.
+ * Shards are in the folder itself; an index that points elsewhere is refused.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -93,7 +93,7 @@ export interface ServedModels {
 
 /** What no run in the folder of adapters may name. */
 const outside = (what: string) =>
-  refusal(403, `the run ${what}; only what lies in the folder of --adapters, or serves already, is loaded`, {
+  refusal(403, `the run ${what}; only what is in the folder of --adapters, or serves already, is loaded`, {
     code: "outside_adapters",
     param: "run"
   })

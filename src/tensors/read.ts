@@ -17,7 +17,7 @@ export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("Devi
   }
 }
 
-/** Do tensors of the current backend lie in host memory, so that a read is a copy and not a wait? */
+/** Are tensors of the current backend in host memory, so that a read is a copy and not a wait? */
 export const isHostResident = (): boolean => ["cpu", "wasm"].includes(tf.getBackend())
 
 /** Reads a tensor's values. `what` names it in the error, e.g. "the loss of step 12". */
@@ -31,7 +31,7 @@ export const readTensor = (
   })
 
 /**
- * The numbers of float32 tensors, one after the other: as many copies where they lie in host memory, one wait where they do not. `what` names
+ * The numbers of float32 tensors, one after the other: as many copies where they are in host memory, one wait where they are not. `what` names
  * them in the error.
  */
 export const readTogether = (

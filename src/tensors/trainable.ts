@@ -157,7 +157,7 @@ export const mapTensors = (
 /** Number of scalars in a tree. */
 export const sizeOf = (tree: Trainable): number => tensorsOf(tree).reduce((total, tensor) => total + tensor.size, 0)
 
-/** What lies at several places, and the part of a tree that is made of its tensors. Tensor code. */
+/** What is at several places, and the part of a tree that is made of its tensors. Tensor code. */
 interface Restorable {
   readonly places: ReadonlyArray<unknown>
   readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable

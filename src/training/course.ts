@@ -3,7 +3,7 @@
  *
  * Two means over windows of steps are compared, since the loss of one batch is noise: that of the last fifth of the steps (three at least),
  * and that of as many first ones. A rate that is too large throws the loss up with its first updates, and what it falls back from then is not
- * where it began: where the first mean lies above the very first loss by more than their noise, that loss is the start.
+ * where it began: where the first mean is above the very first loss by more than their noise, that loss is the start.
  *
  *   fell   last < start − c·e, and by a thousandth of it   e: the standard error of the difference; c: 2 after a third, 1 at the end
  *   rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and it is above the start by a fifth of it
@@ -15,7 +15,7 @@
  * 100 look as if they fell (at 2e; 16 to 20 at e), and up to 3 as if they rose; 5 where a step has 4 rows whose losses are log-normal with σ = 0.9.
  * A fifth: healthy runs jump by 15 % (bench/studies/paper-pairs.md, LoRA at twice its best rate).
  *
- * A loss that is flat after a third says little: runs of that very study lie at ln 2 for a third of their steps and end at 0.2. So it is a
+ * A loss that is flat after a third says little: runs of that very study are at ln 2 for a third of their steps and end at 0.2. So it is a
  * warning then only where nothing moves, and at the end always.
  */
 import type { StepReport } from "./step-report.ts"

@@ -98,7 +98,7 @@ refuses("images", w, [
       w.write("lists/a.csv", "image,label\nnone.png,a\n../photos/test/ring/0.png,b\n")
       return training({ train: "lists/a.csv", test: undefined })
     },
-    says: ['a.csv:3: the image "../photos/test/ring/0.png" lies outside of lists', "data.folder"]
+    says: ['a.csv:3: the image "../photos/test/ring/0.png" is outside of lists', "data.folder"]
   },
   {
     name: "an unknown column",

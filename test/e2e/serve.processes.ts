@@ -407,7 +407,7 @@ test(
       expect([run, status, message]).toEqual([
         run,
         403,
-        expect.stringContaining("only what lies in the folder of --adapters")
+        expect.stringContaining("only what is in the folder of --adapters")
       ])
     }
     expect((await load("nothing"))[0]).toBe(404)

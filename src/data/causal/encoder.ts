@@ -123,19 +123,19 @@ export const specialPattern = (tokenizer: CausalTokenizer): RegExp | undefined =
   return new RegExp(longestFirst.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g")
 }
 
-/** ids [tokens] of a text, and 1 for each that lies in one of the spans (in order, without overlap). */
+/** ids [tokens] of a text, and 1 for each that is in one of the spans (in order, without overlap). */
 export interface MaskedIds {
   readonly ids: ReadonlyArray<number>
   readonly mask: Uint8Array // [tokens]
 }
 
 /**
- * Which tokens of a text lie in spans of its characters. Tokenizers give ids without places, so the places are found by tokenising
+ * Which tokens of a text are in spans of its characters. Tokenizers give ids without places, so the places are found by tokenising
  * parts of the text:
  *
  *   1. the pieces between the spans' borders one by one: where their ids in a row are the text's, no token crosses a border
  *      (the usual case, since most borders are next to special tokens);
- *   2. else, for every border, the text up to it: the ids that it shares with the whole text lie before the border, and a
+ *   2. else, for every border, the text up to it: the ids that it shares with the whole text are before the border, and a
  *      token that crosses the border counts as the span's, as in transformers.
  *
  * Throws where the tokenizer does.

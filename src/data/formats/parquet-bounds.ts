@@ -73,7 +73,7 @@ export const checkThrift = (view: DataView, offset: number, most: number, tooMan
 export interface GroupCost {
   /** of its pages, unpacked */
   bytes: number
-  /** of its columns, a value in a list counted once for each level that it lies in */
+  /** of its columns, a value in a list counted once for each level that it is in */
   values: number
 }
 
@@ -96,7 +96,7 @@ export interface Column {
   readonly metadata: ColumnMetaData
   readonly path: ReadonlyArray<SchemaTree>
   readonly rows: number
-  /** where it lies in the file */
+  /** where it is in the file */
   readonly start: number
   readonly end: number
 }

@@ -149,7 +149,7 @@ const isBelow = (path: Path.Path, root: string, place: string): boolean => {
   return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
 }
 
-/** A folder as messages show it: relative to the working directory where it lies below it. */
+/** A folder as messages show it: relative to the working directory where it is below it. */
 const shownPath = (path: Path.Path, place: string): string => {
   const here = path.resolve(".")
   return isBelow(path, here, path.resolve(place))
@@ -275,7 +275,7 @@ const within = (
         return Effect.map(place, (target) => {
           const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))
           if (!outside) return { file }
-          const leads = isBelow(path, path.resolve(shown), file) ? "is a link that leads" : "lies"
+          const leads = isBelow(path, path.resolve(shown), file) ? "is a link that leads" : "is"
           return {
             problem: `${called(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; data.folder says which folder images are in`
           }

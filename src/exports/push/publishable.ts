@@ -91,8 +91,8 @@ const unquoted = (text: string): string => {
 }
 
 /**
- * A text in which no folder of this machine is left: what the rules above do not know, such as a message that names one. What lies in the
- * working directory is named from there, what lies in the home directory begins with `~`.
+ * A text in which no folder of this machine is left: what the rules above do not know, such as a message that names one. What is in the
+ * working directory is named from there, what is in the home directory begins with `~`.
  */
 export const withoutFolders = (text: string, folders: Folders): string =>
   folders.reduce((all, [folder, as]) => {

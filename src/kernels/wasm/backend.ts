@@ -1,6 +1,6 @@
 /**
  * The private face of tfjs' wasm backend that this folder uses, in one place. tfjs is frozen upstream at 4.22.0, and nothing
- * public says where a tensor lies in the wasm heap; so the fields are named here and their presence is asserted at start-up.
+ * public says where a tensor is in the wasm heap; so the fields are named here and their presence is asserted at start-up.
  */
 import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs-core"
 import type { KernelCall as CallOf, Kernel as KernelOf } from "../replaced-kernels.ts"

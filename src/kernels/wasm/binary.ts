@@ -5,7 +5,7 @@ export interface BinaryKind {
   readonly shared: boolean
   /** with fused multiply-adds (relaxed SIMD): other bits on other engines */
   readonly fused: boolean
-  /** URL of the folder they lie in, in a program that moved them; ends in "/" */
+  /** URL of the folder they are in, in a program that moved them; ends in "/" */
   readonly folder?: string | undefined
   /** reads a file; without it the binary is fetched, which Node does over http alone */
   readonly read?: ((url: URL) => Promise<Uint8Array<ArrayBuffer>>) | undefined

@@ -57,7 +57,7 @@ const sumSegments = declareKernel({
  *
  *   out[s, …] = Σ over { i : ids[i] = s } of x[i, …]       x [n, …], ids [n] int32, out [segments, …]
  *
- * Rows whose id lies outside [0, segments) are dropped, as on tfjs' other backends. The sum runs in the order of the rows, so
+ * Rows whose id is outside [0, segments) are dropped, as on tfjs' other backends. The sum runs in the order of the rows, so
  * equal inputs give equal bits. Float32 on the engine, integers in a loop.
  */
 export const segmentSumKernel: Kernel = ({ inputs, attrs, backend }) => {

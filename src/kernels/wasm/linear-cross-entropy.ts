@@ -2,7 +2,7 @@
  * A language model's head and its loss on the wasm engine: products by `assembly/product.ts`, what lies between them by
  * `assembly/logits.ts`.
  *
- * Which rows count is known on this side: labels lie in the memory that this thread sees too, so reading them waits for no one. Only
+ * Which rows count is known on this side: labels are in the memory that this thread sees too, so reading them waits for no one. Only
  * these rows are gathered, and the logits of a chunk of them are made, read and overwritten in one place.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"

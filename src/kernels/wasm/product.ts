@@ -53,7 +53,7 @@ export interface Product {
 
 export interface PackedB {
   readonly packing: Packing
-  /** a scale for each row of B as it is stored; undefined: it lies in blocks */
+  /** a scale for each row of B as it is stored; undefined: it is in blocks */
   readonly scales: Buffer | undefined
 }
 
@@ -72,7 +72,7 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
       bias: optional(read("f32")),
       a2: optional(read("f32")),
       b2: optional(read("f32")),
-      /** of a packed B's rows, where it lies in no blocks */
+      /** of a packed B's rows, where it is in no blocks */
       scales: optional(read("f32"))
     },
     words: {

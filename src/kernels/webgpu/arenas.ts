@@ -115,7 +115,7 @@ interface Run {
   readonly bytes: number
 }
 
-/** What can be copied at once: tensors that lie in one buffer as they would in an arena. */
+/** What can be copied at once: tensors that are in one buffer as they would be in an arena. */
 const runsOf = (spans: ReadonlyArray<BufferSpan>, starts: ReadonlyArray<number>): ReadonlyArray<Run> => {
   const runs: Array<Run> = []
   for (const [i, span] of spans.entries()) {

@@ -50,7 +50,7 @@ export const declarations = (element: ElementType) =>
     }
   }) as const
 
-/** Which head a workgroup has, and where its numbers lie in `statistics`: [batch, 2·heads + 1, length]. */
+/** Which head a workgroup has, and where its numbers are in `statistics`: [batch, 2·heads + 1, length]. */
 export const WHERE = `let matrix = group / words.blocks;
   let batch = matrix / words.heads;
   let head = matrix % words.heads;

@@ -117,7 +117,7 @@ const ORTHOGONAL = 2 ** -23
 const MOST_SWEEPS = 16
 
 /**
- * One workgroup for each Gram matrix, which is used up. Up to rank 32 Jacobi's matrix lies in workgroup memory, beyond
+ * One workgroup for each Gram matrix, which is used up. Up to rank 32 Jacobi's matrix is in workgroup memory, beyond
  * in scratch: [r, r] is 16 KiB at r = 64, all that a device has to have.
  */
 export const eigenPrograms = variants((key: RankClass) => {

@@ -30,7 +30,7 @@ export interface Layout {
   readonly elements: number
 }
 
-/** Where tensors of these sizes, in elements, lie in an arena: a function of the sizes alone. */
+/** Where tensors of these sizes, in elements, are in an arena: a function of the sizes alone. */
 export const layoutOf = (sizes: ReadonlyArray<number>): Layout => {
   const starts: Array<number> = []
   let elements = 0

@@ -2,7 +2,7 @@
  * Rows of a table on the GPU, the look-up of embeddings: out[i] = table[ids[i]].
  *
  * A table larger than the device binds is read in windows, a dispatch for each: of all rows asked for, it copies those
- * that lie in the window. An id that is no row of the table gives a row of NaN, so that it cannot pass unseen; the
+ * that are in the window. An id that is no row of the table gives a row of NaN, so that it cannot pass unseen; the
  * first window writes these.
  */
 import { type TensorInfo, util, zeros } from "@tensorflow/tfjs-core"

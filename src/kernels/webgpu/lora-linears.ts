@@ -55,7 +55,7 @@ const inPairs = (span: Span, starts: ReadonlyArray<number>): Factors => {
   return { A: { at: span, stride }, B: { at: from(span, starts[1]!), stride } }
 }
 
-/** A and B of every layer: after a step they lie in pairs, where the optimizer has written them. */
+/** A and B of every layer: after a step they are in pairs, where the optimizer has written them. */
 const factors = (engine: WebgpuEngine, { A, B }: Pick<LoraLayersOnWebgpu, "A" | "B">) => {
   if (A.length === 1) return { A: { at: A[0]!, stride: 0 }, B: { at: B[0]!, stride: 0 }, release: () => {} }
   const { span, starts } = engine.together(A.flatMap((own, i) => [own, B[i]!]))

@@ -18,7 +18,7 @@ export interface Tiles {
 const DEPTH = 16
 
 /**
- * Fours from row to row of what was brought: one more than there are, so that the rows of a block lie in different
+ * Fours from row to row of what was brought: one more than there are, so that the rows of a block are in different
  * banks.
  */
 const pitchOf = ({ tile }: Tiles): number => tile / 4 + 1

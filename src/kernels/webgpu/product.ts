@@ -29,7 +29,7 @@ export interface Product {
   readonly k: number
   readonly a: Matrix
   readonly b: Matrix
-  /** B [rows, columns] is packed: words [rows, wordsOfRow] and, unless it lies in blocks, a scale for each row; not in a batch */
+  /** B [rows, columns] is packed: words [rows, wordsOfRow] and, unless it is in blocks, a scale for each row; not in a batch */
   readonly packed?: { readonly packing: Packing; readonly scales: TensorInfo | undefined }
   /** added to C, by the same `kind` */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
@@ -57,7 +57,7 @@ const SMALL_DEPTH = 512
 /** Tiles that keep a GPU busy: of 64 if there are so many, of 32 if there are so many of these. */
 const MANY_TILES = 128
 const SOME_TILES = 32
-/** Rows or columns of which most of a tile would lie outside of C. */
+/** Rows or columns of which most of a tile would be outside of C. */
 const THIN = 16
 /** Invocations of a workgroup that computes a thin product on a GPU. */
 const THIN_WORKGROUP = 128

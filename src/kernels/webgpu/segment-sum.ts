@@ -94,7 +94,7 @@ export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, 
  *
  *   out[s, …] = Σ over { i : ids[i] = s } of x[i, …]       x [n, …] float32 or int32, ids [n] int32, out [segments, …]
  *
- * Rows whose id lies outside [0, segments) are dropped, as on tfjs' other backends. Other types go to tfjs' own kernel.
+ * Rows whose id is outside [0, segments) are dropped, as on tfjs' other backends. Other types go to tfjs' own kernel.
  */
 export const segmentSumKernel =
   (stock: Kernel): Kernel =>

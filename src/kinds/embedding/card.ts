@@ -11,7 +11,7 @@ export const relatedCard = (source: CardSource<ResolvedRelatedPlan>): CardParts 
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
     "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
+    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
     'const [vector] = yield* run.embed(["a text"])'
   ]
   return {

@@ -32,7 +32,7 @@ const loadingCode = ({ resolved, report, base, adapter }: CardSource<ResolvedIma
   const here = [
     'import { loadRun } from "tfjs-lora-pro"',
     "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ lies in`,
+    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
     'const [prediction] = yield* run.predict(["photo.jpg"])'
   ]
   return [

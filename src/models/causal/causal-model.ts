@@ -30,7 +30,7 @@ export interface CausalDescription extends DecoderSizes, ExportedModel {
   readonly fanInFanOut: boolean
   /** tokens at which generation ends, from generation_config.json or config.json */
   readonly eosIds: ReadonlyArray<number>
-  /** where each parameter lies in the source, by its name here */
+  /** where each parameter is in the source, by its name here */
   readonly stored: ReadonlyMap<string, string>
   /** stored tensors that nothing reads: buffers, a vision tower, a copy of a tied output layer */
   readonly unusedTensors: ReadonlyArray<string>

@@ -80,7 +80,7 @@ export const causalToDevice =
   (batch: CausalRows) => {
     const { size, length, inputIds, labels, segments, positions } = batch
     const tokens = size * length
-    // a lookup beyond a table's end reads whatever lies there; wasm does not report it
+    // a lookup beyond a table's end reads whatever is there; wasm does not report it
     checkRows("token id", inputIds, vocabularySize)
     if (rotary.length === 0) checkRows("position", positions, maxLength)
     const lengths = textLengths(batch)

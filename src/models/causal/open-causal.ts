@@ -101,7 +101,7 @@ export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDe
     } satisfies CausalDescription)
   })
 
-/** Where each parameter lies in the source, and one sentence for each that is missing or has another shape. */
+/** Where each parameter is in the source, and one sentence for each that is missing or has another shape. */
 const storedNames = (
   decoder: Decoder,
   { otherPrefixes }: CausalFamily,

@@ -54,7 +54,7 @@ export const problem = (file: string, ...problems: ReadonlyArray<string>) => new
 export interface ParsedHeader {
   readonly metadata: Metadata
   readonly tensors: ReadonlyArray<AnnouncedTensor>
-  /** bytes from which and up to which each value lies in the file, its type before it */
+  /** bytes from which and up to which each value is in the file, its type before it */
   readonly places: ReadonlyMap<string, readonly [begin: number, end: number]>
   /** byte at which the tensors begin */
   readonly tensorsBegin: number

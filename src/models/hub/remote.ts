@@ -51,7 +51,7 @@ export const commitOf = (
     return yield* hubError(source, `the Hub names ${found} as its commit; expected 40 hexadecimal digits`)
   })
 
-/** The files of a commit: all of a folder's repository, of which some lie in folders; else those at the top, or all where `file` lies deeper. */
+/** The files of a commit: all of a folder's repository, of which some are in folders; else those at the top, or all where `file` is deeper. */
 export const filesOf = (
   { source, repository, file }: HubSource,
   commit: string,

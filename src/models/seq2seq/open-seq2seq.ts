@@ -119,7 +119,7 @@ export const seq2seqToDevice =
   ({ vocabularySize }: Pick<Seq2SeqDescription, "vocabularySize">): Seq2SeqModel["toDevice"] =>
   ({ size, sourceLength, targetLength, inputIds, attentionMask, decoderInputIds, labels }) => {
     for (const ids of [inputIds, decoderInputIds]) {
-      // a lookup beyond a table's end reads whatever lies there; wasm does not report it
+      // a lookup beyond a table's end reads whatever is there; wasm does not report it
       const wrong = ids.find((id) => id < 0 || id >= vocabularySize)
       if (wrong !== undefined)
         throw new RangeError(`token id ${wrong} has no row: the model's table has ${vocabularySize}`)

@@ -4,7 +4,7 @@
  *   h₀ = [class; W·patch₁ + b; W·patch₂ + b; …] + positions        then `pre-norm.ts`
  *
  * A patch is the pixels of a P×P square, and a convolution whose strides are its kernel's sides is a linear map of them. Images are
- * [size, height, width, 3]; hidden states are [size·positions, hidden]. What lies beyond the last whole patch is not read, as in a
+ * [size, height, width, 3]; hidden states are [size·positions, hidden]. What is beyond the last whole patch is not read, as in a
  * convolution without padding.
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"

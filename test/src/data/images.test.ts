@@ -185,9 +185,9 @@ test("rows of paths: relative to their file or to data.folder, and out of neithe
   const columns = { image: "file", label: "kind" }
   expect((await failure(section(csv, columns))).split("\n")).toEqual([
     "/rows/lists: 3 problems:",
-    '  /rows/lists/all.csv:2: the image "../photos/ring/0.png" lies outside of /rows/lists; data.folder says which folder images are in',
-    '  /rows/lists/all.csv:3: the image "../photos/cross/0.png" lies outside of /rows/lists; data.folder says which folder images are in',
-    '  /rows/lists/all.csv:4: the image "/etc/hostname" lies outside of /rows/lists; data.folder says which folder images are in'
+    '  /rows/lists/all.csv:2: the image "../photos/ring/0.png" is outside of /rows/lists; data.folder says which folder images are in',
+    '  /rows/lists/all.csv:3: the image "../photos/cross/0.png" is outside of /rows/lists; data.folder says which folder images are in',
+    '  /rows/lists/all.csv:4: the image "/etc/hostname" is outside of /rows/lists; data.folder says which folder images are in'
   ])
   const inFolder = put("rows/lists/in.csv", "file,kind\nring/0.png,ring\ncross/0.png,cross\nring/none.png,ring\n")
   const photosFolder = join(folder, "rows/photos")

@@ -37,7 +37,7 @@ const nested = (levels: number): State => {
 const faults: ReadonlyArray<readonly [string, () => unknown, string]> = [
   ["a string", () => ({ count: 0, history: ["a"] }), "state.history[0] is a string"],
   ["a string alone", () => "adam", "state is a string"],
-  ["a cycle", cycle, "state.history[1].back is an object that it lies in itself"],
+  ["a cycle", cycle, "state.history[1].back refers back to an object that contains it"],
   ["a function", () => ({ rate: () => 1 }), "state.rate is a function"],
   ["a Map", () => ({ moments: new Map([["a", 1]]) }), "state.moments is a Map"],
   ["numbers in an array of their own", () => [new Float32Array(2)], "state[0] is a Float32Array"],

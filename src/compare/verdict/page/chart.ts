@@ -55,7 +55,7 @@ export interface Chart {
   readonly series: ReadonlyArray<Series>
   /** the values beside a logarithmic horizontal axis; absent: a linear one */
   readonly rates?: ReadonlyArray<number>
-  /** of the vertical axis, so that charts beside each other can be compared; what lies above it is drawn at its edge */
+  /** of the vertical axis, so that charts beside each other can be compared; what is above it is drawn at its edge */
   readonly domain?: readonly [number, number]
   /** a point that is ringed */
   readonly chosen?: readonly [number, number]

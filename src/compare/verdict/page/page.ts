@@ -120,7 +120,7 @@ const losses = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | nul
     )
     .filter((one) => one !== null)
   if (charts.length === 0) return null
-  return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; what lies above them is drawn at the edge.</p>
+  return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; what is above them is drawn at the edge.</p>
 <div class="grid small">${charts}</div></section>`
 }
 
