@@ -131,6 +131,7 @@ export interface ComparedAdapter<Options> {
 export interface AdapterMethod<Options> extends MethodFacts {
   /** Why this site cannot be adapted with these options, if so; reported before any weight is read. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
+  /** Numbers that a site gets: trained factors, trained dense numbers, frozen ones, and the method's own state. */
   readonly size: (site: LinearSite, options: Options) => SiteSize
   /** whether `forward` keeps another [tokens, out] of each site for the backward pass */
   readonly keepsOutputs: boolean
@@ -166,8 +167,11 @@ export interface AdapterMethod<Options> extends MethodFacts {
   readonly trainsBias: boolean
   /** What the loss gains from all adapted sites together, tensor code; null: nothing. */
   readonly penalty: ((parts: ReadonlyArray<SitePart<Options>>) => Scalar) | null
+  /** How ranks are given up while training (AdaLoRA); null: they stay. */
   readonly allocation: Allocation<Options> | null
+  /** How adapters of the method are summed, or why they cannot be. */
   readonly sum: Sum
+  /** How PEFT stores them, or why it does not. */
   readonly peft: { readonly layout: PeftLayout<Options> } | { readonly layout: null; readonly because: string }
   /** by their names in `compare` */
   readonly compared: Readonly<Record<string, ComparedAdapter<Options>>>

@@ -34,9 +34,13 @@ import type { PeftLayout } from "./peft.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface DoraOptions {
+  /** r */
   readonly rank: number
+  /** α */
   readonly alpha: number
+  /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: DoraConfig["scaling"]
+  /** how A and B begin */
   readonly init: DoraConfig["init"]
   /** default 0 */
   readonly dropout?: number

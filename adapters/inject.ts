@@ -56,8 +56,11 @@ export interface ForwardOptions {
 
 /** A model, the method that adapts it, and the trainable parameters as they are now. */
 export interface Adapted<M extends Network = Model> {
+  /** the model as it was */
   readonly model: M
+  /** what it is adapted with */
   readonly method: AdapterMethod<unknown>
+  /** the layers that are adapted */
   readonly sites: ReadonlyArray<LinearSite>
   /** the sites with their options, ranks that the init decided among them */
   readonly selected: Selected<unknown>

@@ -33,9 +33,13 @@ export const scaleOf = (scaling: LoraConfig["scaling"], rank: number, alpha: num
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface LoraOptions {
+  /** r */
   readonly rank: number
+  /** α */
   readonly alpha: number
+  /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: LoraConfig["scaling"]
+  /** how A and B begin */
   readonly init: LoraConfig["init"]
   /** default 0 */
   readonly dropout?: number

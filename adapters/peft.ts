@@ -10,8 +10,11 @@ import type { LinearSite, Trainable } from "../src/tensors/index.ts"
 
 /** A site, the options that it has there, and its part of the trained tree. */
 export interface SitePart<Options> {
+  /** the layer */
   readonly site: LinearSite
+  /** the method's options at it */
   readonly options: Options
+  /** what is trained there */
   readonly part: Trainable
 }
 

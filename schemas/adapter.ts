@@ -220,6 +220,7 @@ export type AdapterConfig = typeof AdapterConfig.Type
 export interface MethodFacts {
   /** what a plan calls it */
   readonly tag: string
+  /** its name for people */
   readonly label: string
   /** its arXiv number; null where it has no paper of its own */
   readonly paper: string | null

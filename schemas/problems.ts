@@ -15,7 +15,9 @@ import { cut } from "../src/boundary/index.ts"
 
 /** What is wrong, and where: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
 export interface PlanProblem {
+  /** the field, from the plan's beginning: `adapter.rank` */
   readonly path: string
+  /** what was found, and what was expected */
   readonly message: string
 }
 

@@ -12,6 +12,7 @@ export interface SectionRule<Config> {
 
 /** What is true of an optimizer, or of its configurations. */
 export interface OptimizerFacts<Config extends { readonly learningRate: number | "auto" }> {
+  /** its name for people */
   readonly label: string
   /** its arXiv number; null where it has no paper of its own */
   readonly paper: string | null
@@ -23,6 +24,7 @@ export interface OptimizerFacts<Config extends { readonly learningRate: number |
   readonly largestRate: (config: Decided<Config>) => number
   /** how `validate` names it */
   readonly title: (config: Config) => string
+  /** what has to hold between the fields of its section */
   readonly rules?: ReadonlyArray<SectionRule<Config>>
 }
 

@@ -18,14 +18,17 @@ import type { ClassificationSplit, TextFields } from "./source.ts"
 
 /** A batch on the host: for one input of a LayersModel, and one class a row. */
 export interface ArrayBatch {
+  /** rows */
   readonly size: number
   /** as many as rows: the unit in which a step's speed is counted */
   readonly tokens: number
+  /** one for each input of the model: [size, …] */
   readonly inputs: ReadonlyArray<{
     readonly values: Float32Array
     readonly shape: ReadonlyArray<number>
     readonly dtype: "float32"
   }>
+  /** one for each target: classes [size] */
   readonly targets: ReadonlyArray<{
     readonly values: Int32Array
     readonly shape: ReadonlyArray<number>

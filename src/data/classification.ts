@@ -35,9 +35,13 @@ export interface ClassificationData {
 
 /** A split with its rows, and how many each label has. */
 export interface SplitDescription {
+  /** which one */
   readonly split: "train" | "validation" | "test"
+  /** its file, or the source's name */
   readonly where: string
+  /** rows in it */
   readonly rows: number
+  /** each label with its rows */
   readonly classes: ReadonlyArray<{ readonly label: string; readonly rows: number }>
 }
 

@@ -59,7 +59,9 @@ export const tokenize =
 
 /** How a stream of tokenized rows becomes batches. */
 export interface BatchOptions {
+  /** rows of a batch */
   readonly size: number
+  /** of the order of the rows */
   readonly seed: number
   /** batches that are shuffled and sorted by length together; 8 unless given */
   readonly pool?: number

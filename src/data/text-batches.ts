@@ -100,6 +100,7 @@ export const trainingBatches = (
 
 /** How rows become batches for an evaluation: in their order, each once. */
 export interface EvaluationBatchOptions {
+  /** rows of a batch, at most */
   readonly batchSize: number
   /** tokens of a text at most */
   readonly maxLength: number

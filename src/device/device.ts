@@ -13,15 +13,19 @@ export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 
 /** What a run records about its device. Flat, so that it prints in a line. */
 export interface DeviceDescription {
+  /** tfjs's name of it */
   readonly backend: Backend
   /** the GPU, in its driver's words */
   readonly adapter?: string
   /** a GPU that is emulated on the CPU */
   readonly software?: boolean
+  /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
+  /** whether wasm has 128-bit vectors */
   readonly simd: boolean
   /** that native kernels are compiled for: avx512, avx2 or neon */
   readonly instructions?: string
+  /** of what computes */
   readonly versions: Readonly<Record<string, string>>
   /** why the device is less than what was asked for */
   readonly notice?: string

@@ -56,7 +56,9 @@ export interface GenerationEnd {
   readonly text: string
   /** the tokens that were chosen, the last that ends a text among them */
   readonly ids: ReadonlyArray<number>
+  /** why it ended */
   readonly finish: Finish
+  /** tokens of the prompt */
   readonly promptTokens: number
   /** of these: the first ones, which were not read again (`promptCache`) */
   readonly cachedTokens: number

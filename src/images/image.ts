@@ -30,7 +30,9 @@ export interface ImageHeader {
 
 /** Upright RGB bytes, row by row: [height, width, 3]. An alpha channel is dropped, as `convert("RGB")` of Pillow does; grey has three equal channels. */
 export interface Pixels {
+  /** columns */
   readonly width: number
+  /** rows */
   readonly height: number
   readonly data: Uint8Array
 }

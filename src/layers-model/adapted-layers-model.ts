@@ -59,6 +59,7 @@ export interface AdaptedLayersModel {
   readonly fitDataset: (dataset: LayersDataset, options?: FitDatasetOptions) => Promise<FitHistory>
   /** Loss and metrics of the compiled model with the active adapter, or of the base while none is on. */
   readonly evaluate: (x: LayersData, y: LayersData, options?: EvaluateOptions) => Promise<Logs>
+  /** The same of a dataset. */
   readonly evaluateDataset: (dataset: LayersDataset, options?: EvaluateOptions) => Promise<Logs>
   /** As `model.predict`, with the active adapter; with none, `model.predict` itself. */
   readonly predict: (x: ModelInput, options?: PredictOptions) => tf.Tensor | Array<tf.Tensor>
@@ -66,6 +67,7 @@ export interface AdaptedLayersModel {
   readonly use: (name: string | null) => void
   /** Turns on the adapter that was on last. */
   readonly on: () => void
+  /** Turns the adapter that is on off: the base alone. */
   readonly off: () => void
   /**
    * Another adapter over the same base, new or saved, which costs its own numbers alone. It is not turned on. A new
@@ -77,6 +79,7 @@ export interface AdaptedLayersModel {
     from?: AdaptOptionsInput | AdapterSource,
     options?: RestoreOptions & CalibrationData
   ) => Promise<void>
+  /** Drops an adapter. Rejects with an AdaptError where there is none of that name. */
   readonly remove: (name: string) => Promise<void>
   /**
    * θ₀ + Σ wₖ (θₖ − θ₀) of adapters by their names, as an adapter of its own, which is not turned on:

@@ -49,17 +49,25 @@ export interface Family {
 
 /** What a config.json says about an encoder, in one spelling for all families. */
 export interface EncoderConfig {
+  /** numbers of a hidden state */
   readonly hiddenSize: number
+  /** blocks */
   readonly layers: number
+  /** heads of each attention */
   readonly attentionHeads: number
+  /** numbers inside the feed-forward part */
   readonly intermediateSize: number
+  /** tokens */
   readonly vocabularySize: number
   /** rows of the position table */
   readonly positions: number
   /** rows of the token-type table; 0: the family has none */
   readonly tokenTypes: number
+  /** ε of the layer norms */
   readonly layerNormEpsilon: number
+  /** of the feed-forward part */
   readonly activation: Activation
+  /** the token of padding */
   readonly padId: number
   /** class names by index, empty if the checkpoint has none */
   readonly labels: ReadonlyArray<string>

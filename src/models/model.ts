@@ -155,8 +155,11 @@ export interface Tokenizer {
 
 /** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */
 export interface TokenBatch {
+  /** `[size, length]`, int32 */
   readonly inputIds: Tensor2D
+  /** `[size, length]`, float32: 1 for a token, 0 for padding */
   readonly attentionMask: Tensor2D
+  /** `[size, length]`, int32: 1 for the second text of a pair */
   readonly tokenTypeIds: Tensor2D
 }
 
@@ -210,18 +213,25 @@ export interface ExportedModel {
 
 /** All that is known of a text model without reading a weight. */
 export interface ModelDescription extends ExportedModel {
+  /** where the model is, as given */
   readonly folder: string
   /** every frozen parameter the forward pass needs (the head's not included) */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** absent: its forward pass is no stack of blocks */
   readonly stack?: Stack | undefined
+  /** what is put on the backbone */
   readonly head: HeadSpec
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
+  /** numbers of a hidden state */
   readonly hiddenSize: number
+  /** blocks */
   readonly layers: number
+  /** heads of each attention */
   readonly attentionHeads: number
+  /** numbers inside the feed-forward part */
   readonly intermediateSize: number
+  /** tokens */
   readonly vocabularySize: number
   /** rows of the token-type table; 0: the model has none and ignores types */
   readonly tokenTypes: number

@@ -75,6 +75,7 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = 
 
 /** Options of `adamw`. */
 export interface AdamWOptions extends AdamOptions {
+  /** η, a number or a schedule */
   readonly learningRate: Schedule | number
   /** λ; default 0 */
   readonly weightDecay?: number

@@ -44,6 +44,7 @@ export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transfor
 
 /** Options of `lion`. */
 export interface LionOptions extends LionMoments {
+  /** η, a number or a schedule */
   readonly learningRate: Schedule | number
   /** λ, decoupled; default 0 */
   readonly weightDecay?: number

@@ -17,8 +17,11 @@ export interface Rates {
 
 /** Of a factor pair: A [rank, in], B [out, rank]. */
 export interface PairShape {
+  /** r */
   readonly rank: number
+  /** columns of A [r, in] */
   readonly in: number
+  /** rows of B [out, r] */
   readonly out: number
 }
 

@@ -19,6 +19,7 @@ export const rateAt = (learningRate: Schedule | number, step: number): number =>
 
 /** A learning rate over a run: its peak, the steps, and the steps of warm-up, over which it rises from 0. */
 export interface ScheduleOptions {
+  /** the largest rate */
   readonly peak: number
   /** steps of the whole run, n */
   readonly steps: number

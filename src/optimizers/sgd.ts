@@ -35,6 +35,7 @@ export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
 
 /** Options of `sgd`. */
 export interface SgdOptions {
+  /** η, a number or a schedule */
   readonly learningRate: Schedule | number
   /** μ; default 0 */
   readonly momentum?: number

@@ -156,7 +156,9 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
 
 /** Which transform moves the body, the head, and dense tensors of the body. */
 export interface PartitionOptions {
+  /** for pairs of factors, and for dense tensors of the body */
   readonly body: Transform
+  /** for the head and modules that are trained themselves */
   readonly head: Transform
   /** for the dense tensors of role "body"; absent: they go with `body` */
   readonly dense?: Transform

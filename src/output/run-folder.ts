@@ -38,14 +38,19 @@ export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunF
 export interface RunFolder {
   /** as given, for messages */
   readonly directory: string
+  /** plan.json */
   readonly plan: string
+  /** metrics.jsonl */
   readonly metrics: string
+  /** run.json */
   readonly report: string
   /** pictures of mistakes, where rows are images */
   readonly pictures: string
   /** report.html */
   readonly page: string
+  /** the folder of the adapter */
   readonly adapter: string
+  /** the folder of the checkpoints */
   readonly checkpoints: string
 }
 

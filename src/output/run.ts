@@ -92,12 +92,19 @@ type DeviceReport = object
 
 /** What run.json says of a finished run: where it trained, what it reached, and what it kept. */
 export interface RunReport {
+  /** what the run is called */
   readonly name: string
+  /** the run's folder, as given */
   readonly directory: string
+  /** the adapter's folder */
   readonly adapter: string
+  /** class names in the order of the logits; none where there are no classes */
   readonly labels: ReadonlyArray<string>
+  /** where it was trained */
   readonly device: DeviceReport
+  /** of this package, tfjs, effect and the runtime */
   readonly versions: Versions
+  /** how many numbers were trained, of how many */
   readonly trainable: ResolvedPlan["trainable"]
   /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
   readonly ranks?: SiteRanks
@@ -121,7 +128,9 @@ export interface RunReport {
   readonly before: EvaluationReport | null
   /** after training, on the same rows */
   readonly after: EvaluationReport | null
+  /** at the end, on all rows of the validation split; null: there is none */
   readonly validation: EvaluationReport | null
+  /** at the end, on all rows of the test split; null: there is none */
   readonly test: EvaluationReport | null
   /** what doing nothing reaches on these; null: that is the model before training */
   readonly baseline: Baselines
@@ -135,6 +144,7 @@ export interface RunReport {
   readonly peakBytes: number
   /** in which it was trained; absent: in one */
   readonly processes?: number
+  /** the base model's weights, by content */
   readonly base: BaseIdentity
   /** the files that it read, by content */
   readonly inputs: Inputs

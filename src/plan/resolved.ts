@@ -79,19 +79,24 @@ export interface ResolvedPlan<
 > {
   /** with what was found out filled in: the labels */
   readonly plan: Plan
+  /** what its runs are called */
   readonly name: string
   /** by its headers: no weight is read */
   readonly model: Model
   /** the options of each site are the method's own (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
+  /** the splits, open for reading */
   readonly data: Data
   /** the model's folder or file on this machine */
   readonly base: string
   /** optimisation steps: given, or computed from the epochs */
   readonly steps: number
+  /** how many numbers are trained, of how many */
   readonly trainable: TrainableCounts
+  /** an estimate, in bytes, by what takes it */
   readonly memory: MemoryEstimate
   /** the frozen blocks that are computed once a row; null: there are none, or nothing comes again */
   readonly prefix: PlannedPrefix | null
+  /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>
 }

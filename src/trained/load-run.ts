@@ -37,6 +37,7 @@ import {
 
 /** A finished run as a model that predicts, with its labels and the files that it was trained on. */
 export interface LoadedRun extends Trained {
+  /** which kind of run it is */
   readonly kind: LoadedKind
   /** class names, in the order of the logits; none where it has no classes */
   readonly labels: ReadonlyArray<string>

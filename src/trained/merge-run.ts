@@ -26,8 +26,11 @@ export interface MergeOptions {
 
 /** What a merged model is made of, and how near it is to the adapted one. */
 export interface MergeReport {
+  /** the merged model's folder */
   readonly directory: string
+  /** how many tensors were changed, and how many are as they were */
   readonly tensors: TensorCounts
+  /** its outputs beside the adapted model's */
   readonly check: MergeCheck
 }
 

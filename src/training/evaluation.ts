@@ -148,7 +148,9 @@ export interface Mistake {
   readonly text: string
   /** of the second text of a pair, likewise */
   readonly textPair?: string
+  /** the row's own */
   readonly label: string
+  /** the model's */
   readonly predicted: string
   /** the model's, of `predicted`; absent where what it says has none */
   readonly probability?: number

@@ -27,7 +27,9 @@ import type { Loss } from "./loss.ts"
 
 /** How a model is trained: optimizer, loss, and how a step is divided. */
 export interface SessionOptions<M extends Network = Model> {
+  /** what moves the trainable parameters */
   readonly optimizer: Transform
+  /** what is made small */
   readonly loss: Loss<M>
   /** batches whose gradients are averaged into one step (default 1) */
   readonly accumulate?: number
@@ -37,9 +39,11 @@ export interface SessionOptions<M extends Network = Model> {
 
 /** A model in training: what it has of parameters and optimizer state, and how far it is. */
 export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
+  /** the model in training */
   readonly adapted: Adapted<M>
   /** of the optimizer's state at step 0 */
   readonly initialLayout: StateLayout
+  /** the optimizer's state after the last step */
   optimizerState: State
   /** steps taken */
   step: number

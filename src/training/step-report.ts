@@ -31,14 +31,19 @@ export interface StepReport {
   readonly step: number
   /** mean over the rows of the step, before the update */
   readonly loss: number
+  /** of the body; null: the optimizer has none that is known */
   readonly learningRate: number | null
   /** global norm of the raw gradients, before clipping and adjustment */
   readonly gradNorm: number
+  /** rows of the step */
   readonly rows: number
   /** tokens that are not padding */
   readonly tokens: number
+  /** of the step, padding not counted */
   readonly tokensPerSecond: number
+  /** that the step took */
   readonly milliseconds: number
+  /** how large the moves of factors are beside the factors, and how well these are conditioned, where the optimizer knows */
   readonly health: Health
 }
 

@@ -38,8 +38,11 @@ export interface OpenedTokens<Split> {
 
 /** A split with its rows and token statistics. */
 export interface CausalSplitDescription extends TokenStatistics {
+  /** which one */
   readonly split: "train" | "validation" | "test"
+  /** its file, or the source's name */
   readonly where: string
+  /** rows in it */
   readonly rows: number
 }
 

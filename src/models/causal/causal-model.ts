@@ -15,12 +15,14 @@ import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder
 export interface CausalDescription extends DecoderSizes, ExportedModel {
   /** the folder or file it comes from */
   readonly source: string
+  /** sizes, layers and parameters */
   readonly decoder: Decoder
   /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
   readonly sites: ReadonlyArray<LinearSite>
   /** with the output layer's `lm_head.weight`, where it is not the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
   readonly stack: Stack
+  /** what is trained itself: nothing of its own */
   readonly head: { readonly parameters: readonly [] }
   /** prefix of the backbone's names in transformers' own class; `causalClassName` applies it */
   readonly prefix: string

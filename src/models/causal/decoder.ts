@@ -76,12 +76,19 @@ export interface Pass {
 
 /** The sizes of a decoder, as its config.json has them. */
 export interface DecoderSizes {
+  /** numbers of a hidden state */
   readonly hiddenSize: number
+  /** blocks */
   readonly layers: number
+  /** heads of queries */
   readonly attentionHeads: number
+  /** heads of keys and values, which several heads of queries may share */
   readonly keyValueHeads: number
+  /** numbers of a head */
   readonly headDim: number
+  /** numbers inside the feed-forward part */
   readonly intermediateSize: number
+  /** tokens */
   readonly vocabularySize: number
   /** positions that the model was trained for */
   readonly maxLength: number

@@ -55,15 +55,19 @@ export interface TheoremCheck {
 
 /** How near a step comes to the gradient g [out, in] of one layer's W. */
 export interface SiteDiagnostics {
+  /** the layer's name */
   readonly site: string
   /** ‖g‖ */
   readonly gradNorm: number | null
+  /** how near the method's move comes to −g */
   readonly method: MethodNearness
   /** the projection; its discrepancy is the share of ‖g‖ outside the tangent space */
   readonly best: Nearness
   /** cos(−g, ΔW) of the step taken */
   readonly stepCosine: number | null
+  /** of A's singular values */
   readonly A: FactorSpectrum
+  /** of B's singular values */
   readonly B: FactorSpectrum
   /** ‖A‖/‖B‖, the drift of the gauge */
   readonly gauge: number | null
@@ -80,8 +84,11 @@ export interface SiteDiagnostics {
 
 /** Of the sites where the number is defined. */
 export interface MeanDiagnostics {
+  /** over the probed layers: the method's move */
   readonly method: MethodNearness
+  /** over the probed layers: the best move of rank r */
   readonly best: Nearness
+  /** cos(−g, ΔW) of the step taken */
   readonly stepCosine: number | null
 }
 
@@ -90,7 +97,9 @@ export interface DiagnosticsReport {
   readonly kind: "diagnostics"
   /** the step whose batches it saw, with the parameters before it */
   readonly step: number
+  /** over the probed layers */
   readonly mean: MeanDiagnostics
+  /** each probed layer */
   readonly sites: ReadonlyArray<SiteDiagnostics>
   /** a sentence for each site where the theorem does not hold as it should */
   readonly warnings: ReadonlyArray<string>
