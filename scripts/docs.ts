@@ -10,7 +10,7 @@
  * package of their own (docs/site), which is installed when this is first called.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, dirname, extname, join } from "node:path"
 import { parseArgs } from "node:util"
 import { isFolder, pageOf, placeOf, reachable, repository, textOf, wayTo, withLinks } from "./pages.ts"
@@ -28,6 +28,12 @@ const stagedPage = (page: string): string => page.replace(/(^|\/)README\.md$/, "
 const write = (path: string, text: string): void => {
   mkdirSync(dirname(join(staged, path)), { recursive: true })
   writeFileSync(join(staged, path), text)
+}
+
+/** A picture, as it is. */
+const copy = (path: string): void => {
+  mkdirSync(dirname(join(staged, path)), { recursive: true })
+  copyFileSync(join(repository, path), join(staged, path))
 }
 
 /** An entry with namespaces is a folder of pages, any other a page. */
@@ -78,6 +84,10 @@ const stagePages = (pages: ReadonlySet<string>, { entries }: Api): void => {
     const at = stagedPage(page)
     const text = withLinks(textOf(page), (target) => {
       const place = placeOf(page, target)
+      if (place !== undefined && extname(place.path) === ".png") {
+        copy(place.path)
+        return wayTo(at, place.path)
+      }
       return place === undefined ? target : `${wayTo(at, pageFor(place.path))}${place.anchor}`
     })
     write(at, text)
