@@ -3,6 +3,7 @@ export { type FollowedMetrics, followMetrics, plotsSoFar } from "./curve-data.ts
 export { curvesOf, type PlotsOfRun, thinned } from "./curves.ts"
 export { exportFolder } from "./export-folder.ts"
 export { type GrowingFile, growingFile } from "./growing-file.ts"
+export { looks } from "./looks.ts"
 export { type PlotReader, plotReader } from "./plots.ts"
 export { filesOf, resultOf } from "./result.ts"
 export { seenFiles, stampOf } from "./seen-file.ts"

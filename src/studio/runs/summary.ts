@@ -110,12 +110,28 @@ export interface PlanOfRun {
   readonly kind: RunKind
 }
 
-const readPlanOf = (file: string): Effect.Effect<PlanOfRun | null, never, FileSystem.FileSystem> =>
+interface ReadPlan {
+  /** null: it is none that can be read */
+  readonly own: PlanOfRun | null
+  /** when its folder was made, in milliseconds since 1970 */
+  readonly began: number
+}
+
+const readPlanOf = (file: string): Effect.Effect<ReadPlan, never, Files> =>
   Effect.gen(function* () {
-    const decoded = decodeRunPlanResult(yield* readJsonFile(file))
-    if (Result.isFailure(decoded)) return null
-    return { plan: decoded.success, kind: yield* kindOf(decoded.success) }
-  }).pipe(Effect.orElseSucceed(() => null))
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const began = yield* fs.stat(path.dirname(file)).pipe(
+      Effect.map(({ birthtime, mtime }) => Option.getOrElse(Option.orElse(birthtime, () => mtime), () => new Date(0))),
+      Effect.orElseSucceed(() => new Date(0))
+    )
+    const own = yield* Effect.gen(function* () {
+      const decoded = decodeRunPlanResult(yield* readJsonFile(file))
+      if (Result.isFailure(decoded)) return null
+      return { plan: decoded.success, kind: yield* kindOf(decoded.success) }
+    }).pipe(Effect.orElseSucceed(() => null))
+    return { own, began: began.getTime() }
+  })
 
 /** "LoRA with AdamW · rank 8 · classification" */
 const saysOf = ({ adapter, optimizer, data }: RunPlan): string =>
@@ -142,24 +158,17 @@ export const runReader = (): RunReader => {
   const planAt = seenFiles(readPlanOf)
   const leftAt = seenFiles(readLeft)
   const newestAt = seenFiles(readNewest)
-  const beganAt = seenFiles((file) =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const path = yield* Path.Path
-      const { birthtime, mtime } = yield* fs.stat(path.dirname(file))
-      return Option.getOrElse(Option.orElse(birthtime, () => mtime), () => new Date(0)).getTime()
-    }).pipe(Effect.orElseSucceed(() => 0))
-  )
   const plan: RunReader["plan"] = (id) =>
     Effect.gen(function* () {
       const folder = yield* runFolder(id)
-      return (yield* planAt(folder.plan)) ?? null
+      return (yield* planAt(folder.plan))?.own ?? null
     })
   const summary: RunReader["summary"] = (id, life = unattended) =>
     Effect.gen(function* () {
       const path = yield* Path.Path
       const folder = yield* runFolder(id)
-      const own = (yield* planAt(folder.plan)) ?? (life.plan === null ? null : yield* planAt(life.plan)) ?? null
+      const read = (yield* planAt(folder.plan)) ?? (life.plan === null ? undefined : yield* planAt(life.plan))
+      const own = read?.own ?? null
       const left = (yield* leftAt(folder.report)) ?? null
       const { steps: newest, evaluation } = (yield* newestAt(folder.metrics)) ?? NONE
       const last = newest.at(-1)
@@ -190,7 +199,7 @@ export const runReader = (): RunReader => {
         score: metric === undefined || value === null ? null : `${split} ${inWords(metric, value)}`,
         headline:
           metric === undefined || metric.better === null || value === null ? null : { value, better: metric.better },
-        startedAt: life.startedAt ?? (yield* beganAt(folder.plan)) ?? 0,
+        startedAt: life.startedAt ?? read?.began ?? 0,
         note: state === "failed" ? life.failed : life.note,
         secondsLeft: milliseconds === null || steps < step ? null : Math.round(((steps - step) * milliseconds) / 1000)
       }

@@ -9,6 +9,7 @@ import type { Handlers } from "../engine/handlers.ts"
 import type { RunEvent, RunSummary } from "../protocol/index.ts"
 import { curvesOf } from "./curves.ts"
 import { growingFile } from "./growing-file.ts"
+import { looks } from "./looks.ts"
 import { nameOfRun, writePlan } from "./plan-files.ts"
 import { plotReader } from "./plots.ts"
 import { resultOf } from "./result.ts"
@@ -17,8 +18,6 @@ import { RunRefused, type RunWriter } from "./writer.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
-/** How often folders are looked at while someone watches. */
-const LOOKS = "500 millis"
 /** milliseconds between the plots of a run */
 const PLOTS = 1_000
 /** of a log, at first */
@@ -107,10 +106,7 @@ export const runsOf = (writer: RunWriter): Runs => {
       }
       return news
     })
-    return Stream.tick(LOOKS).pipe(
-      Stream.mapEffect(() => look),
-      Stream.flatMap(Stream.fromIterable)
-    )
+    return Stream.flatMap(looks(look), Stream.fromIterable)
   }
 
   const handlers: Runs["handlers"] = {
@@ -145,10 +141,7 @@ export const runsOf = (writer: RunWriter): Runs => {
     },
     watches: {
       runs: () =>
-        Stream.tick(LOOKS).pipe(
-          Stream.mapEffect(() => list),
-          Stream.changesWith((a, b) => JSON.stringify(a) === JSON.stringify(b))
-        ),
+        Stream.changesWith(looks(list), (a, b) => JSON.stringify(a) === JSON.stringify(b)),
       run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
     }
   }

@@ -42,26 +42,45 @@ interface Waiting {
   readonly fail: (problem: Problem) => void
 }
 
+/** Milliseconds without a question after which the process ends, with the models that it holds. */
+const IDLE = 10 * 60_000
+
 const GONE: Problem = { tag: "EngineGone", message: "the process that computes for the studio has ended; ask again" }
 
 const problem = ({ tag, message }: Problem) => new EngineProblem({ tag, reason: message })
 
 export const engineClient = (
   { runtime, args, env }: EngineCommand,
-  say: (line: string) => void
+  say: (line: string) => void,
+  idle = IDLE
 ): Effect.Effect<EngineClient, never, Scope.Scope> =>
   Effect.gen(function* () {
     const waiting = new Map<number, Waiting>()
     let child: ChildProcessWithoutNullStreams | undefined
     let last = 0
+    let rest: ReturnType<typeof setTimeout> | undefined
 
     const reply = (message: Reply) => {
       const one = waiting.get(message.id)
       if (one === undefined) return
       if ("event" in message) return one.event(message.event)
       waiting.delete(message.id)
+      restWhenDone()
       if ("problem" in message) one.fail(message.problem)
       else one.end("value" in message ? message.value : undefined)
+    }
+    /** The next question starts another. */
+    const stop = () => {
+      const own = child
+      child = undefined
+      own?.stdin.end()
+      own?.kill("SIGTERM")
+    }
+    const restWhenDone = () => {
+      clearTimeout(rest)
+      if (waiting.size > 0) return
+      rest = setTimeout(stop, idle)
+      rest.unref()
     }
     const started = (): ChildProcessWithoutNullStreams => {
       if (child !== undefined) return child
@@ -88,14 +107,16 @@ export const engineClient = (
       last += 1
       const id = last
       waiting.set(id, one)
+      clearTimeout(rest)
       send({ id, ...question, input })
       return Effect.sync(() => {
         if (waiting.delete(id) && child !== undefined) send({ id, cancel: true })
+        restWhenDone()
       })
     }
     const end = Effect.sync(() => {
-      child?.stdin.end()
-      child?.kill("SIGTERM")
+      clearTimeout(rest)
+      stop()
     })
     yield* Effect.addFinalizer(() => end)
     return {

@@ -2,17 +2,16 @@
  * Runs as processes: `train PLAN --out runs/NAME-N`, each the leader of a session of its own with its words in a file, so that it goes on
  * when the studio or its terminal is closed. One trains at a time: the others wait for it, unless they are told to begin.
  */
-import { spawn } from "node:child_process"
-import { closeSync, openSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
 import { memoryLog } from "./memory.ts"
-import { isAlive, lockedBy, type OwnCommand } from "./processes.ts"
+import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -21,7 +20,7 @@ export interface Launcher extends RunWriter {
   readonly records: RunRecords
   /** Gives the run that waited longest its turn, where nothing trains. */
   readonly turn: Effect.Effect<void, FileError, Files>
-  /** Runs that a process works on. */
+  /** Folders of runs and studies that a process works on. */
   readonly underWay: Effect.Effect<ReadonlyArray<string>, never, Files>
   /** Looks at the memory of the runs that were started here and are under way. `stepOf`: how many steps one has taken. */
   readonly look: (stepOf: (id: string) => Effect.Effect<number, never, Files>) => Effect.Effect<void, never, Files>
@@ -35,6 +34,9 @@ const Failure = Schema.fromJsonString(
   Schema.Struct({ ok: Schema.Literal(false), error: Schema.String, message: Schema.String })
 )
 const decodeFailure = Schema.decodeUnknownOption(Failure)
+
+/** The folder of studies, whose processes have locks as those of runs do. */
+const STUDIES = "compare"
 
 /** Exit codes of the command line. */
 const INTERRUPTED = 130
@@ -51,7 +53,7 @@ const stepsIn = (log: string): number | null => {
 
 /** `flags`: those of the device. */
 export const openLauncher = (
-  { runtime, args, env }: OwnCommand,
+  command: OwnCommand,
   flags: ReadonlyArray<string>
 ): Effect.Effect<Launcher, FileError, Files> =>
   Effect.gen(function* () {
@@ -76,10 +78,13 @@ export const openLauncher = (
         return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
       })
 
-    /** Runs that are under way, of the studio and of the command line. */
+    /** Runs and studies that are under way, of the studio and of the command line. */
     const underWay: Launcher["underWay"] = Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const studies = yield* fs.readDirectory(STUDIES).pipe(Effect.orElseSucceed(() => []))
+      const folders = [...(yield* runFolders()), ...studies.map((name) => `${STUDIES}/${name}`)]
       const busy: Array<string> = []
-      for (const id of new Set([...(yield* runFolders()), ...records.all().map((record) => record.id)])) {
+      for (const id of new Set([...folders, ...records.all().map((record) => record.id)])) {
         if ((yield* livingProcess(records.get(id))) !== undefined || (yield* lockedBy(id)) !== undefined) busy.push(id)
       }
       return busy
@@ -89,30 +94,26 @@ export const openLauncher = (
       Effect.gen(function* () {
         const { id, plan, resumes } = record
         const words = resumes ? ["--resume", id] : [plan, "--out", id]
-        const child = yield* Effect.sync(() => {
-          const out = openSync(outcomeOf(id), "w")
-          const error = openSync(logOf(id), resumes ? "a" : "w")
-          try {
-            return spawn(runtime, [...args, "train", ...words, "--json", ...flags], {
-              env: { ...env },
-              stdio: ["ignore", out, error],
-              detached: true
-            })
-          } finally {
-            closeSync(out)
-            closeSync(error)
+        let exit: Ended | undefined
+        let isRecorded = false
+        const pid = yield* startDetached(command, ["train", ...words, "--json", ...flags], {
+          log: logOf(id),
+          stdout: outcomeOf(id),
+          goesOn: resumes,
+          ended: (how) => {
+            exit = how
+            if (isRecorded) void run(Effect.ignore(records.change(id, { exit })))
           }
         })
-        child.unref()
-        const ended = (code: number | null, signal: string | null) =>
-          void run(Effect.ignore(records.change(id, { exit: { code, signal } })))
-        child.on("error", () => ended(null, null))
-        child.on("exit", ended)
         const { exit: _, ...fresh } = record
-        const owner = child.pid === undefined ? {} : { owner: yield* ownerOf(child.pid) }
-        yield* records.put({ ...fresh, ...owner, waits: false, stopping: false })
+        const owner = pid === undefined ? {} : { owner: yield* ownerOf(pid) }
+        isRecorded = true
+        const over = exit === undefined ? {} : { exit }
+        yield* records.put({ ...fresh, ...owner, ...over, waits: false, stopping: false })
       })
 
+    // one decision at a time: two that find nothing under way would both begin
+    const deciding = Semaphore.makeUnsafe(1)
     const turn: Launcher["turn"] = Effect.gen(function* () {
       const next = records
         .all()
@@ -120,13 +121,13 @@ export const openLauncher = (
         .toSorted((a, b) => a.startedAt - b.startedAt)[0]
       if (next === undefined || (yield* underWay).length > 0) return
       yield* launch(next)
-    })
+    }).pipe(deciding.withPermits(1))
 
     const begin = (record: RunRecord, now: boolean) =>
       Effect.gen(function* () {
         if (now || (yield* underWay).length === 0) return yield* launch(record)
         yield* records.put({ ...record, waits: true })
-      })
+      }).pipe(deciding.withPermits(1))
 
     const failureOf = (id: string, { exit, stopping, owner }: RunRecord, last: ReadonlyArray<string>) =>
       Effect.gen(function* () {

@@ -19,8 +19,9 @@ export interface Ended {
 }
 
 interface Detached {
-  /** stdout and stderr */
+  /** stderr, and stdout where it has no file of its own */
   readonly log: string
+  readonly stdout?: string
   /** what is in the log is kept */
   readonly goesOn: boolean
   readonly ended: (how: Ended) => void
@@ -30,14 +31,15 @@ interface Detached {
 export const startDetached = (
   { runtime, args, env }: OwnCommand,
   words: ReadonlyArray<string>,
-  { log, goesOn, ended }: Detached
+  { log, stdout, goesOn, ended }: Detached
 ): Effect.Effect<number | undefined> =>
   Effect.sync(() => {
-    const out = openSync(log, goesOn ? "a" : "w")
+    const error = openSync(log, goesOn ? "a" : "w")
+    const out = stdout === undefined ? error : openSync(stdout, "w")
     try {
       const child = spawn(runtime, [...args, ...words], {
         env: { ...env },
-        stdio: ["ignore", out, out],
+        stdio: ["ignore", out, error],
         detached: true
       })
       child.unref()
@@ -45,7 +47,8 @@ export const startDetached = (
       child.on("exit", (code, signal) => ended({ code, signal }))
       return child.pid
     } finally {
-      closeSync(out)
+      closeSync(error)
+      if (out !== error) closeSync(out)
     }
   })
 

@@ -21,7 +21,7 @@ import { ownerOf } from "../../files/index.ts"
 import { relocate } from "../../plan/index.ts"
 import type { Handlers } from "../engine/index.ts"
 import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/index.ts"
-import { growingFile, RunRefused, runReader, seenFiles } from "../runs/index.ts"
+import { growingFile, looks, RunRefused, runReader, seenFiles } from "../runs/index.ts"
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
 import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
@@ -31,7 +31,6 @@ import { trialTable } from "./trial-table.ts"
 type Files = FileSystem.FileSystem | Path.Path
 
 const FOLDER = "compare"
-const LOOKS = "500 millis"
 /** of a log, at first */
 const LOG_BYTES = 256 * 1024
 /** Exit code of a command that was asked to stop. */
@@ -220,10 +219,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         }
         return news
       })
-      return Stream.tick(LOOKS).pipe(
-        Stream.mapEffect(() => look),
-        Stream.flatMap(Stream.fromIterable)
-      )
+      return Stream.flatMap(looks(look), Stream.fromIterable)
     }
 
     const handlers: Partial<Handlers<Files>> = {
