@@ -142,6 +142,8 @@ const write = async (response: Response, outgoing: ServerResponse, close: boolea
   outgoing.writeHead(response.status, headers)
   outgoing.flushHeaders()
   const reader = response.body.getReader()
+  // of what writes seldom, a client that has gone is not noticed by its next write
+  outgoing.once("close", () => void reader.cancel().catch(() => {}))
   while (true) {
     const { done, value } = await reader.read()
     if (done) return void outgoing.end()

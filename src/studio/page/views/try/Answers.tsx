@@ -28,7 +28,7 @@ const Asked = ({ fields, row }: { readonly fields: ReadonlyArray<FieldToFill>; r
 )
 
 const Card = ({ title, answer }: { readonly title: string; readonly answer: Answer | null }) => (
-  <section class="card" aria-label={title}>
+  <div class="card">
     <h4>{title}</h4>
     {answer === null ? (
       <p class="quiet small">The head alone was trained: there is no adapter to switch off.</p>
@@ -38,7 +38,7 @@ const Card = ({ title, answer }: { readonly title: string; readonly answer: Answ
         {answer.shares.length === 0 ? null : <Bars shares={answer.shares} label={`Shares, ${title.toLowerCase()}`} />}
       </>
     )}
-  </section>
+  </div>
 )
 
 const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {

@@ -124,7 +124,10 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
           }}
         />
       </form>
-      <section aria-label="Answers" class="answers">
+      <section aria-labelledby="answers" class="answers">
+        <h2 id="answers" class="hidden">
+          Answers
+        </h2>
         <p class="hidden" role="status">
           {said}
         </p>

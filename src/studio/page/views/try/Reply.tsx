@@ -1,5 +1,5 @@
 /** What a model wrote: as text, or token by token with how likely each was and what else might have stood there. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Bars } from "./Bars.tsx"
 import { percent } from "./numbers.ts"
 import { doubt, type Place, type Reply, type Side, sideNames, textOf } from "./talk.ts"
@@ -7,7 +7,11 @@ import { doubt, type Place, type Reply, type Side, sideNames, textOf } from "./t
 /** A text whose spaces and line breaks are seen. */
 const visible = (text: string): string => text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣")
 
-const nameOf = ({ token }: Place): string => (token.ends ? "the end" : visible(token.text) || "part of a character")
+/** What shows a token that writes nothing by itself. */
+const NOTHING = "·"
+
+const nameOf = ({ token, others }: Place): string =>
+  token.ends ? "the end" : visible(token.text || others[token.place ?? -1]?.text || "no text")
 
 const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
   length: "It has as many tokens as it may have.",
@@ -37,7 +41,7 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
   const list = useRef<HTMLDivElement>(null)
   const isMoving = useRef(false)
   const current = Math.min(at ?? 0, places.length - 1)
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isMoving.current) list.current?.querySelector<HTMLElement>(`[data-at="${current}"]`)?.focus()
     isMoving.current = false
   }, [current])
@@ -80,7 +84,7 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
             onClick={() => setAt(i)}
             onKeyDown={() => {}}
           >
-            {place.token.ends ? "■" : place.token.text}
+            {place.token.ends ? "■" : place.token.text || NOTHING}
           </span>
         ))}
       </div>
@@ -107,7 +111,7 @@ export const ReplyOf = ({
   readonly reply: Reply | undefined
   readonly withTokens: boolean
 }) => (
-  <section class="card reply" aria-label={sideNames[side]} aria-busy={reply !== undefined && reply.state === "writes"}>
+  <div class="card reply" aria-busy={reply !== undefined && reply.state === "writes"}>
     <h4>{sideNames[side]}</h4>
     {reply === undefined ? (
       <p class="quiet small">It was not asked.</p>
@@ -123,5 +127,5 @@ export const ReplyOf = ({
         {endings[reply.state] === undefined ? null : <p class="quiet small">{endings[reply.state]}</p>}
       </>
     )}
-  </section>
+  </div>
 )

@@ -130,8 +130,12 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
             : "Write a text: the run writes on with its adapter, and the same model without it beside."}
         </p>
       ) : null}
+      {turns.length === 0 ? null : <h2 class="hidden">Conversation</h2>}
       {turns.map((turn, i) => (
-        <article key={String(i)} class="turn" aria-label={`Turn ${i + 1}`}>
+        <article key={String(i)} class="turn" aria-labelledby={`turn-${i}`}>
+          <h3 id={`turn-${i}`} class="hidden">
+            Turn {i + 1}
+          </h3>
           <p class="said">
             <span class="hidden">You: </span>
             {turn.said}

@@ -1,0 +1,133 @@
+/** The studio's view Export: a run leaves as ONNX, which onnxruntime reads as the run says; what keeps it from other formats is said. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { env, pipeline } from "@huggingface/transformers"
+import type { Browser, Page } from "playwright-core"
+import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { keepPicture, violationsEverywhere } from "./axe.ts"
+import { chromiumExists, launch, openPage } from "./chromium.ts"
+import { type OpenStudio, openStudio } from "./studio.ts"
+
+const w = workspace()
+env.allowRemoteModels = false
+env.localModelPath = `${w.directory}/`
+let browser: Browser
+let studio: OpenStudio
+
+const cardOf = (page: Page, title: string) =>
+  page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: title, exact: true }) })
+
+describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
+  beforeAll(async () => {
+    w.model("bert")
+    w.write("reviews.json", tinyPlan("bert"))
+    await succeed(w.cli(["train", "reviews.json", "--out", "runs/reviews-1", ...onWasm]))
+    ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory }), launch()])
+  }, TIMEOUT)
+  afterAll(async () => {
+    await browser?.close()
+    await studio?.close()
+  })
+
+  test(
+    "is exported with the options that were chosen; its files can be saved, and others read them",
+    async () => {
+      // without a run in the address: the newest
+      const { page, complaints } = await openPage(browser, `${studio.url}#/export`)
+      page.setDefaultTimeout(60_000)
+      await page.setViewportSize({ width: 1280, height: 800 })
+      const onnx = cardOf(page, "ONNX")
+      await onnx.waitFor()
+      expect(await onnx.getByRole("checkbox", { checked: true }).count()).toBe(3)
+      for (const name of ["fp16", "q8"]) await onnx.getByLabel(name).uncheck()
+      await onnx.getByLabel("fp32").uncheck()
+      const button = onnx.getByRole("button", { name: "Export as ONNX" })
+      expect(await button.isDisabled()).toBe(true)
+      await onnx.getByLabel("fp32").check()
+      await button.click()
+      await onnx.getByText("exports/reviews-1-onnx-1", { exact: true }).waitFor()
+      expect(await onnx.getByText("transformers.js loads it as").count()).toBe(1)
+
+      // what is listed is what is there
+      const links = onnx.getByRole("link")
+      const names = await links.allTextContents()
+      expect(names).toContain("onnx/model.onnx")
+      expect(names).not.toContain("onnx/model_fp16.onnx")
+      expect(names.filter((name) => !existsSync(w.path(`exports/reviews-1-onnx-1/${name}`)))).toEqual([])
+      const saving = page.waitForEvent("download")
+      await onnx.getByRole("link", { name: "onnx/model.onnx" }).click()
+      const saved = await (await saving).path()
+      expect(readFileSync(saved)).toEqual(readFileSync(w.path("exports/reviews-1-onnx-1/onnx/model.onnx")))
+
+      await onnx.getByText("Code that uses it").click()
+      expect(await onnx.getByRole("region", { name: /^Code/ }).textContent()).toContain(
+        'pipeline("text-classification"'
+      )
+      const texts = ["the film is good", "the plot was dull and the cast very bad"]
+      const classify = await pipeline("text-classification", "exports/reviews-1-onnx-1", { dtype: "fp32" })
+      const said = (await classify(texts)) as ReadonlyArray<{ readonly label: string }>
+      const expected = await predicted(w, "runs/reviews-1", texts)
+      expect(said.map(({ label }) => label)).toEqual(expected.map(({ label }) => label))
+
+      // the adapter is there already
+      const adapter = cardOf(page, "The adapter itself")
+      const own = await adapter.getByRole("link", { name: "adapter/adapter_model.safetensors" }).getAttribute("href")
+      const bytes = await (await studio.fetch(new URL(own!, studio.origin).pathname)).bytes()
+      expect(bytes.length).toBe(statSync(w.path("runs/reviews-1/adapter/adapter_model.safetensors")).size)
+      await adapter.getByText("Code that uses it").click()
+      expect(await adapter.getByText("PeftModel.from_pretrained").count()).toBe(1)
+
+      expect(await cardOf(page, "GGUF").textContent()).toContain("use --format huggingface")
+      expect(await cardOf(page, "GGUF").getByRole("button").count()).toBe(0)
+      await page.evaluate(() => scrollTo(0, 0))
+      await keepPicture(page, "studio-export")
+      expect(await violationsEverywhere(page)).toEqual([])
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "is refused in the command's words where it cannot, and leaves nothing where it is stopped",
+    async () => {
+      const last = async (asked: Parameters<typeof studio.watch<"export">>[1]) => {
+        const events = []
+        for await (const event of studio.watch("export", asked)) events.push(event)
+        return events.at(-1)!
+      }
+      const id = "runs/reviews-1"
+      await expect(last({ id, format: "gguf", options: {} })).rejects.toThrow("use --format huggingface")
+      await expect(last({ id, format: "gguf", options: { out: ["elsewhere"] } })).rejects.toThrow("with such options")
+      await expect(last({ id, format: "onnx", options: { dtype: ["fp32 --out x"] } })).rejects.toThrow("such options")
+      await expect(last({ id: "../elsewhere", format: "onnx", options: {} })).rejects.toThrow(
+        "is no run of this folder"
+      )
+      // what was exported before is left as it is
+      const second = await last({ id, format: "huggingface", options: {} })
+      expect(second).toMatchObject({ kind: "done", exported: { folder: "exports/reviews-1-huggingface-1" } })
+      const third = await last({ id, format: "huggingface", options: {} })
+      expect(third).toMatchObject({ kind: "done", exported: { folder: "exports/reviews-1-huggingface-2" } })
+      // whoever leaves stops it: its folder is begun under another name, and is gone
+      const folders = () => readdirSync(w.path("exports"))
+      const before = folders()
+      const leave = new AbortController()
+      const asked = JSON.stringify({ id, format: "onnx", options: { dtype: ["fp32", "fp16", "q8", "q4"] } })
+      const headers = { "content-type": "application/json" }
+      const init = { method: "POST", headers, body: asked, signal: leave.signal }
+      const reader = (await studio.fetch("/watch/export", init)).body!.getReader()
+      const read = reader.read().catch(() => {})
+      const until = async (is: () => boolean) => {
+        const end = performance.now() + 20_000
+        while (!is() && performance.now() < end) await Bun.sleep(5)
+        return is()
+      }
+      expect(await until(() => folders().some((name) => name.includes(".tmp-")))).toBe(true)
+      leave.abort()
+      await read
+      expect(await until(() => !folders().some((name) => name.includes(".tmp-")))).toBe(true)
+      expect(folders()).toEqual(before)
+    },
+    TIMEOUT
+  )
+})
