@@ -126,6 +126,7 @@ const compared = "trains dozens of runs: long/compare.long.ts does a study"
 const peft = "reads what PEFT wrote in Python: e2e/foreign-adapter.processes.ts does it"
 const tinyT5 = "reads the tests' own T5: e2e/seq2seq.processes.ts does all of it"
 const paperWeights = "needs the paper's models and data sets: e2e/paper.test.ts judges the plans"
+const app = "goes on until it is ended: browser/studio-*.browser.ts use it"
 const dev = "a server of pages, which goes on until it is ended"
 const seen = "looks at this machine"
 
@@ -143,10 +144,11 @@ export const table: Readonly<Record<string, PageRow>> = {
       }
     },
     instead: { "my-model$ bun install": [installs, registry] },
-    notRun: { "bun add": registry, "npm install -g bun": registry, "bun install": registry },
+    notRun: { "bun run studio": app, "bun add": registry, "npm install -g bun": registry, "bun install": registry },
     shorter: { "my-model$ bun run train": few },
     programs: { "Output.savePeft": [["Stream.take(80)", "Stream.take(2)"]] }
   },
+  "docs/studio.md": { notRun: { "bun run studio": app } },
   "docs/README.md": { given: { "reviews.csv": reviews } },
   "docs/adapters.md": {
     given: {
