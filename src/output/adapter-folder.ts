@@ -177,7 +177,13 @@ const NOMINAL_STEPS = 100
  * the tensors alone.
  *
  * @example
- * yield* Output.savePeft(adapted, "adapter", { base: "models/minilm" })
+ * import { Effect } from "effect"
+ * import { platform } from "tfjs-lora-pro"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { savePeft } from "tfjs-lora-pro/output"
+ *
+ * const saved = (adapted: Adapted) =>
+ *   savePeft(adapted, "adapter", { base: "models/minilm" }).pipe(Effect.provide(platform))
  */
 export const savePeft = (
   adapted: StoredAdapted & Pick<Adapted, "selected">,
