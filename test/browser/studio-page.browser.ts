@@ -179,7 +179,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       const whole = await first.call("start", { name: "whole", plan })
       // a second one waits for it
       const cut = await first.call("start", { name: "cut", plan })
-      expect(await first.until(cut.id, () => true)).toMatchObject({ state: "starting", note: "waits for its turn" })
+      expect(await first.until(cut.id, () => true)).toMatchObject({ state: "waiting", note: "waits for its turn" })
       expect(await first.until(whole.id, isOver)).toMatchObject({ state: "finished", step: 8 })
       const bytes = (id: string) => stored(first.page, `${id}/adapter/adapter_model.safetensors`)
       const expected = await bytes(whole.id)

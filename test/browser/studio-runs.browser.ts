@@ -180,6 +180,25 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
   )
 
   test(
+    "one that waits for another says so, and begins at once where it is asked to",
+    async () => {
+      const plan = (steps: number) => tinyPlan("bert", { training: { steps, batchSize: 4 } })
+      const { id } = await studio.call("start", { name: "long", plan: plan(50_000) })
+      const second = await studio.call("start", { name: "next", plan: plan(4) })
+      const { page, complaints } = await opened(`#/runs/${encodeURIComponent(second.id)}`)
+      await page.locator(".state.waiting").waitFor()
+      await page.getByText(`waits for ${id} to end`).waitFor()
+      await page.getByRole("button", { name: "Begin next-1 now" }).click()
+      await page.locator(".state.finished").waitFor()
+      await studio.call("stop", { id })
+      await studio.until("runs", {}, (runs) => runs.find((run) => run.id === id)?.state === "stopped")
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
     "one that failed says why, in the list and by itself, and can be resumed",
     async () => {
       const { data } = tinyPlan("")

@@ -47,7 +47,7 @@ describe("runs of the studio", () => {
     const first = await studio.call("start", { name: "a film", plan: plan(30) })
     const second = await studio.call("start", { name: "a film", plan: plan(20) })
     expect([first.id, second.id]).toEqual(["runs/a-film-1", "runs/a-film-2"])
-    expect(await listed(second.id)).toMatchObject({ state: "starting", note: "waits for runs/a-film-1 to end" })
+    expect(await listed(second.id)).toMatchObject({ state: "waiting", note: "waits for runs/a-film-1 to end" })
     await reaches(first.id, "finished")
     await reaches(second.id, "finished")
     const result = await studio.call("result", first)
@@ -133,7 +133,7 @@ describe("runs of the studio", () => {
     const found = await listed(id)
     expect(found).toMatchObject({ state: "training" })
     await until(id, ({ step }) => step > found!.step)
-    expect(await listed(queued)).toMatchObject({ state: "starting", note: `waits for ${id} to end` })
+    expect(await listed(queued)).toMatchObject({ state: "waiting", note: `waits for ${id} to end` })
     await studio.call("stop", { id })
     expect((await reaches(id, "stopped")).note).toBeNull()
     await reaches(queued, "finished")
@@ -150,7 +150,7 @@ describe("runs of the studio", () => {
     try {
       while ((await listed("runs/outside"))?.state !== "training") await Bun.sleep(50)
       const { id } = await studio.call("start", { name: "after", plan: plan(5) })
-      expect(await listed(id)).toMatchObject({ state: "starting", note: "waits for runs/outside to end" })
+      expect(await listed(id)).toMatchObject({ state: "waiting", note: "waits for runs/outside to end" })
       // unless it is told to begin
       await studio.call("resume", { id, now: true })
       await reaches(id, "finished")

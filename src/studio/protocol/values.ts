@@ -126,8 +126,8 @@ export interface Fact {
   readonly value: string
 }
 
-/** What a run is doing. `starting`: it waits or loads, as its note says. `stopped`, `failed`: `resume` goes on with it. */
-export type RunState = "starting" | "training" | "stopping" | "stopped" | "finished" | "failed"
+/** What a run is doing. `waiting`: for its turn, as its note says; resumed with `now` it begins at once. `starting`: it loads. `stopped`, `failed`: `resume` goes on with it. */
+export type RunState = "waiting" | "starting" | "training" | "stopping" | "stopped" | "finished" | "failed"
 
 export interface RunSummary {
   /** its folder, such as "runs/reviews-1" */

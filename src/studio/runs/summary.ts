@@ -22,7 +22,7 @@ type Files = FileSystem.FileSystem | Path.Path
 /** What a host knows of the process that writes a run. */
 export interface Life {
   /** `ended`: no process writes it; what it left says how */
-  readonly state: "starting" | "training" | "stopping" | "ended"
+  readonly state: "waiting" | "starting" | "training" | "stopping" | "ended"
   /** why it ended before its end, where that was a failure */
   readonly failed: string | null
   /** what it waits for, or does before its first step */

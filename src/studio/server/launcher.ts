@@ -146,7 +146,7 @@ export const openLauncher = (
         const known = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
         if (record?.waits === true) {
           const whom = busy.length === 0 ? "its turn" : `${listed(busy, 3).join(" and ")} to end`
-          return { ...known, state: "starting", failed: null, note: `waits for ${whom}` } satisfies Life
+          return { ...known, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
         const locked = yield* lockedBy(id)
         if (locked !== undefined || (yield* livingProcess(record)) !== undefined) {

@@ -9,6 +9,7 @@ const arc = "M8 2.5a5.5 5.5 0 1 1-5.5 5.5"
 
 /** In a box of 16 × 16. */
 const signs: Readonly<Record<State, string>> = {
+  waiting: "M8 4.5V8l2.5 1.5M13.5 8a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0",
   starting: arc,
   training: triangle,
   running: triangle,

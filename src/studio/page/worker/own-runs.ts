@@ -111,7 +111,7 @@ export const ownRuns = (train: Train): Effect.Effect<OwnRuns, never, Files> =>
       const record = known.get(id)
       const own = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps: one?.steps ?? null }
       if (one === undefined) return { ...own, state: "ended", failed: record?.failed ?? null, note: null }
-      if (one.state === "waiting") return { ...own, state: "starting", failed: null, note: "waits for its turn" }
+      if (one.state === "waiting") return { ...own, state: "waiting", failed: null, note: "waits for its turn" }
       return { ...own, state: one.state, failed: null, note: one.state === "starting" ? one.note : null }
     }
 

@@ -25,7 +25,7 @@ export const columns: ReadonlyArray<{
 ]
 
 /** What is under way first. */
-const states: ReadonlyArray<RunState> = ["training", "stopping", "starting", "failed", "stopped", "finished"]
+const states: ReadonlyArray<RunState> = ["training", "stopping", "starting", "waiting", "failed", "stopped", "finished"]
 
 /** null: has none, and is last whichever way the others are. */
 const keyOf: Readonly<Record<Column, (run: RunSummary) => string | number | null>> = {

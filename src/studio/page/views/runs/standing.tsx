@@ -45,7 +45,9 @@ export const when = (milliseconds: number): string =>
         minute: "2-digit"
       })
 
-export const isUnderWay = (state: RunState): boolean => state === "starting" || state === "training" || state === "stopping"
+const underWay: ReadonlyArray<RunState> = ["waiting", "starting", "training", "stopping"]
+
+export const isUnderWay = (state: RunState): boolean => underWay.includes(state)
 
 export interface Doing {
   readonly problem: HostError | undefined
@@ -53,6 +55,8 @@ export interface Doing {
   readonly busy: string | undefined
   readonly stop: (id: string) => void
   readonly resume: (id: string) => void
+  /** without its turn */
+  readonly beginNow: (id: string) => void
   readonly remove: (id: string, then: () => void) => void
 }
 
@@ -61,11 +65,11 @@ export const useDoing = (): Doing => {
   const { host } = useStudio()
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [busy, setBusy] = useState<string | undefined>(undefined)
-  const act = (name: "stop" | "resume" | "remove", id: string, then?: () => void) => {
+  const act = (name: "stop" | "resume" | "remove", id: string, then?: () => void, isNow = false) => {
     setProblem(undefined)
     setBusy(`${name} ${id}`)
-    host
-      .call(name, { id })
+    const asked = isNow ? host.call("resume", { id, now: true }) : host.call(name, { id })
+    asked
       .then(
         () => then?.(),
         (failed: HostError) => setProblem(failed)
@@ -77,6 +81,7 @@ export const useDoing = (): Doing => {
     busy,
     stop: (id) => act("stop", id),
     resume: (id) => act("resume", id),
+    beginNow: (id) => act("resume", id, undefined, true),
     remove: (id, then) => act("remove", id, then)
   }
 }
@@ -102,7 +107,12 @@ export const Buttons = ({
   }
   return (
     <span class="row buttons">
-      {state === "starting" || state === "training" ? (
+      {state === "waiting" ? (
+        <button type="button" disabled={isBusy} aria-label={`Begin ${name} now`} onClick={() => doing.beginNow(id)}>
+          Begin now
+        </button>
+      ) : null}
+      {state === "waiting" || state === "starting" || state === "training" ? (
         <button type="button" disabled={isBusy} aria-label={`Stop ${name}`} onClick={() => doing.stop(id)}>
           Stop
         </button>
