@@ -4,9 +4,11 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isRecord, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/index.ts"
+import type { Column } from "../../suggest/index.ts"
 import type { BaseModel } from "../protocol/index.ts"
 import { ComesWith } from "./comes-with.ts"
 import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { rolesOf } from "./roles.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -117,7 +119,8 @@ const described = (source: string): Effect.Effect<BaseModel | null, never, Files
     const isLayers = path.basename(source) === "model.json"
     const says = yield* isLayers ? layersSay(source) : isGguf(source) ? ggufSays(source) : folderSays(source)
     const name = path.basename(isLayers ? path.dirname(path.resolve(source)) : path.resolve(source))
-    return { source, name, says }
+    const roles = yield* rolesOf(source)
+    return { source, name, says, takesImages: roles.some((role) => role.name === ("image" satisfies Column)) }
   }).pipe(Effect.orElseSucceed(() => null))
 
 export const modelHandlers: Partial<Handlers<EngineNeeds>> = {

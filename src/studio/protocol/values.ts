@@ -29,6 +29,8 @@ export interface BaseModel {
   readonly name: string
   /** a line: what it is, and its size */
   readonly says: string
+  /** whether rows may be images */
+  readonly takesImages: boolean
 }
 
 /** Rows that come with the studio, to try it with. */

@@ -192,7 +192,7 @@ export const ModelChoice = ({
           if (next !== OTHER) change(next)
         }}
       >
-        {found === undefined && model !== "" ? <option value={model}>{model}</option> : null}
+        {found === undefined ? <option value={model}>{model === "" ? "choose one" : model}</option> : null}
         {models.map(({ source, name, says }) => (
           <option key={source} value={source}>
             {name}: {says}

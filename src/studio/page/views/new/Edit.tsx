@@ -12,7 +12,6 @@ import type { Schema } from "./form/schema.ts"
 /** A place of the plan that a reader asked to be led to. */
 export interface Wanted {
   readonly path: string
-  readonly times: number
 }
 
 interface EditProps {
@@ -21,6 +20,8 @@ interface EditProps {
   readonly text: string | null
   readonly problems: ReadonlyArray<PlanProblem>
   readonly wanted: Wanted | null
+  /** the reader was led there */
+  readonly led: () => void
   readonly change: (plan: PlanJson, text: string | null) => void
   /** the text is no JSON at the moment: the plan stays as it was */
   readonly broken: (text: string) => void
@@ -52,13 +53,15 @@ const lead = (path: string): void => {
   }
 }
 
-export const Edit = ({ plan, text, problems, wanted, change, broken }: EditProps) => {
+export const Edit = ({ plan, text, problems, wanted, led, change, broken }: EditProps) => {
   const { value: schema, problem, again } = useCall("schema", {})
   const [view, setView] = useState<(typeof views)[number]>("Form")
   const id = useId()
   const isBroken = text !== null && planIn(text) === undefined
   useEffect(() => {
-    if (wanted !== null && view === "Form") lead(wanted.path)
+    if (wanted === null || schema === undefined || view !== "Form") return
+    lead(wanted.path)
+    led()
   }, [wanted, schema])
   if (schema === undefined)
     return problem === undefined ? <Loading what="The form" /> : <Trouble problem={problem} again={again} />
@@ -89,6 +92,7 @@ export const Edit = ({ plan, text, problems, wanted, change, broken }: EditProps
           text={text ?? JSON.stringify(plan, null, 2)}
           problems={problems}
           wanted={wanted}
+          led={led}
           change={(next) => {
             const found = planIn(next)
             if (found === undefined) broken(next)

@@ -1,4 +1,5 @@
 /** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
+import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { ExampleRows, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
@@ -77,18 +78,18 @@ export const useDrop = (take: Taking["take"]): boolean => {
 const Choose = ({
   label,
   isFolder = false,
-  isPrimary = false,
+  look,
   take
 }: {
   readonly label: string
   readonly isFolder?: boolean
-  readonly isPrimary?: boolean
+  readonly look?: "primary" | "plain"
   readonly take: Taking["take"]
 }) => {
   const input = useRef<HTMLInputElement>(null)
   return (
     <>
-      <button type="button" class={isPrimary ? "primary" : undefined} onClick={() => input.current?.click()}>
+      <button type="button" class={look} onClick={() => input.current?.click()}>
         {label}
       </button>
       <input
@@ -178,17 +179,19 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named }: Inta
   const { about } = useStudio()
   const { value: examples = [] } = useCall("examples", {})
   return (
-    <section aria-label="Rows to train on">
+    <section aria-labelledby="rows-heading">
       <Trouble problem={problem} />
       <div class={isOver ? "drop over" : "drop"}>
-        <p class="drop-head">Drop a file of rows here, or a folder of images</p>
+        <h2 class="drop-head" id="rows-heading" tabIndex={-1}>
+          Drop a file of rows here, or a folder of images
+        </h2>
         <p class="quiet">
           A table as CSV, TSV, JSON Lines or Parquet, such as texts with labels; or a folder that has a folder of images
           for each label. A plan in JSON is opened as a plan.
         </p>
         {share === null ? (
           <div class="row">
-            <Choose label="Choose a file" isPrimary take={take} />
+            <Choose label="Choose a file" look="primary" take={take} />
             <Choose label="Choose a folder" isFolder take={take} />
           </div>
         ) : (
@@ -201,17 +204,21 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named }: Inta
   )
 }
 
-/** The same for a page that has some. */
-export const Other = ({ taking: { take, share, problem } }: Pick<IntakeProps, "taking">) => (
+/** The same for a page that has some; `children`: what else can be done there. */
+export const Other = ({
+  taking: { take, share, problem },
+  children
+}: Pick<IntakeProps, "taking"> & { readonly children: ComponentChildren }) => (
   <>
-    <Trouble problem={problem} />
     {share === null ? (
-      <div class="row">
-        <Choose label="Choose another file" take={take} />
-        <Choose label="Choose another folder" isFolder take={take} />
+      <div class="row others">
+        <Choose label="Another file" look="plain" take={take} />
+        <Choose label="Another folder" look="plain" isFolder take={take} />
+        {children}
       </div>
     ) : (
       <Progress share={share} />
     )}
+    <Trouble problem={problem} />
   </>
 )

@@ -60,6 +60,13 @@ export const NewRun = (_: ViewProps) => {
   )
   const isOver = useDrop(taking.take)
   const named = (source: string) => setDraft(draftOfRows(source))
+  // what was pressed may be gone: whoever goes on by the keyboard goes on from the new beginning
+  const isBegun = draft !== null
+  const wasBegun = useRef(isBegun)
+  useEffect(() => {
+    if (wasBegun.current !== isBegun) document.getElementById("rows-heading")?.focus({ preventScroll: isBegun })
+    wasBegun.current = isBegun
+  }, [isBegun])
   return (
     <div class="new-run">
       {draft === null ? (
@@ -76,6 +83,9 @@ export const NewRun = (_: ViewProps) => {
   )
 }
 
+const NO_MODEL_OF_IMAGES =
+  "These rows are images, and this model does not take any. Choose one that does: a tf.LayersModel over images, a vision model of Hugging Face, or its name under “another”, such as hf:google/vit-base-patch16-224."
+
 interface BegunProps {
   readonly draft: Draft
   readonly setDraft: (change: Draft | null | ((draft: Draft | null) => Draft | null)) => void
@@ -88,16 +98,22 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const source = sourceOf(draft)
   const rows = useCall("rows", source === undefined ? undefined : { source, ...draft.dialect })
   const models = useCall("models", {})
-  const model = draft.model ?? models.value?.[0]?.source
+  const table = rows.isBusy ? undefined : rows.value
+  const fitting = models.value?.filter(({ takesImages }) => takesImages || table?.isFolder !== true)
+  const model = draft.model ?? (table === undefined ? undefined : fitting?.[0]?.source)
+  // of a model that is none of the list its roles tell nothing yet, and the suggestion says what is wrong
+  const isMisfit =
+    table?.isFolder === true &&
+    models.value !== undefined &&
+    (model === undefined || models.value.some((one) => one.source === model && !one.takesImages))
   const roles = useCall("roles", isOpened || model === undefined ? undefined : { model })
   const names = roles.value?.map(({ name }) => name)
   const columns = Object.fromEntries(
     Object.entries(draft.columns).filter(([role]) => names === undefined || names.includes(role))
   )
-  const table = rows.isBusy ? undefined : rows.value
   const suggestion = useCall(
     "suggest",
-    isOpened || table === undefined || model === undefined || names === undefined
+    isOpened || table === undefined || model === undefined || names === undefined || isMisfit
       ? undefined
       : {
           model,
@@ -116,17 +132,21 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const check = useChecked(draft.plan)
   const problems = check.newest?.ok === false ? check.newest.problems : []
   const [wanted, setWanted] = useState<Wanted | null>(null)
-  const lead = (path: string) => setWanted((last) => ({ path, times: (last?.times ?? 0) + 1 }))
+  const lead = (path: string) => setWanted({ path })
   const wrong = useRef<HTMLDivElement>(null)
-  const edit = useRef<HTMLDetailsElement>(null)
+  const [isChanging, setChanging] = useState(draft.isEdited)
   return (
     <>
       <section aria-labelledby="rows-heading">
         <div class="section-head">
-          <h2 id="rows-heading">Rows</h2>
-          <button type="button" class="plain" onClick={() => setDraft(null)}>
-            Begin anew
-          </button>
+          <h2 id="rows-heading" tabIndex={-1}>
+            Rows
+          </h2>
+          <Other taking={taking}>
+            <button type="button" class="plain" onClick={() => setDraft(null)}>
+              Begin anew
+            </button>
+          </Other>
         </div>
         {table === undefined ? null : (
           <p class="quiet">
@@ -141,23 +161,23 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           <p class="quiet small">
             This plan was opened from a file. The paths in it are read from the studio's folder.
           </p>
-        ) : (
+        ) : table?.isFolder === true ? null : (
           <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
         )}
-        <Other taking={taking} />
       </section>
       {isOpened || table === undefined ? null : (
         <section aria-labelledby="choices-heading">
           <h2 id="choices-heading">Columns and model</h2>
           <Trouble problem={models.problem} again={models.again} />
           <Trouble problem={roles.problem} />
-          {model === undefined ? null : (
+          {models.value === undefined ? null : (
             <ModelChoice
-              models={models.value ?? []}
-              model={model}
+              models={models.value}
+              model={model ?? ""}
               change={(next) => change((now) => ({ ...now, model: next }))}
             />
           )}
+          {isMisfit ? <Trouble problem={{ message: NO_MODEL_OF_IMAGES }} /> : null}
           {table.isFolder || roles.value === undefined ? null : (
             <Roles
               roles={roles.value}
@@ -169,7 +189,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           )}
         </section>
       )}
-      {isOpened || table === undefined ? null : (
+      {isOpened || table === undefined || isMisfit ? null : (
         <Suggested
           draft={draft}
           suggestion={newest}
@@ -193,23 +213,26 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
                 <Problems
                   problems={problems}
                   lead={(path) => {
-                    if (edit.current !== null) edit.current.open = true
+                    setChanging(true)
                     lead(path)
                   }}
                 />
               )}
             </div>
             {newest === undefined || draft.isEdited ? null : <Reasons reasons={newest.reasons} />}
-            <details class="more" ref={edit} open={draft.isEdited}>
+            <details class="more" open={isChanging} onToggle={({ currentTarget }) => setChanging(currentTarget.open)}>
               <summary>Change the plan</summary>
-              <Edit
-                plan={draft.plan}
-                text={draft.text}
-                problems={problems}
-                wanted={wanted}
-                change={(plan, text) => change((now) => edited(now, plan, text))}
-                broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}
-              />
+              {isChanging ? (
+                <Edit
+                  plan={draft.plan}
+                  text={draft.text}
+                  problems={problems}
+                  wanted={wanted}
+                  led={() => setWanted(null)}
+                  change={(plan, text) => change((now) => edited(now, plan, text))}
+                  broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}
+                />
+              ) : null}
             </details>
           </section>
           <StartBar

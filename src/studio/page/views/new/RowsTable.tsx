@@ -1,5 +1,6 @@
 /** The first rows, and what their columns hold. */
 import type { Cell, Rows } from "../../../protocol/index.ts"
+import { Scrolled } from "../../parts/scrolled.tsx"
 
 const number = (value: number): string => value.toLocaleString("en")
 
@@ -24,8 +25,7 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
   const of = count === null ? "the first rows" : `${number(Math.min(rows.length, count))} of ${number(count)} rows`
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: wider than the page, it is scrolled by the keyboard too */}
-      <section class="scroll rows" tabIndex={0} aria-label={`Rows of ${source}`}>
+      <Scrolled label={`Rows of ${source}`} class="first-rows">
         <table>
           <caption>
             {of}
@@ -56,7 +56,7 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
             ))}
           </tbody>
         </table>
-      </section>
+      </Scrolled>
       {notes.length === 0 ? null : (
         <ul class="notes">
           {notes.map((note) => (

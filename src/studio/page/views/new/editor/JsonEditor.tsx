@@ -10,11 +10,12 @@ interface JsonEditorProps {
   readonly text: string
   readonly problems: ReadonlyArray<PlanProblem>
   readonly change: (text: string) => void
-  /** a path to lead to, and how often it was asked for */
-  readonly wanted: { readonly path: string; readonly times: number } | null
+  /** a path to lead to */
+  readonly wanted: { readonly path: string } | null
+  readonly led: () => void
 }
 
-export const JsonEditor = ({ schema, text, problems, change, wanted }: JsonEditorProps) => {
+export const JsonEditor = ({ schema, text, problems, change, wanted, led }: JsonEditorProps) => {
   const place = useRef<HTMLDivElement>(null)
   const changed = useRef(change)
   changed.current = change
@@ -54,7 +55,9 @@ export const JsonEditor = ({ schema, text, problems, change, wanted }: JsonEdito
   }, [editor, text])
   useEffect(() => editor?.mark(problems), [editor, problems])
   useEffect(() => {
-    if (wanted !== null) editor?.lead(wanted.path)
+    if (wanted === null || editor === undefined) return
+    editor.lead(wanted.path)
+    led()
   }, [editor, wanted])
   return (
     <>

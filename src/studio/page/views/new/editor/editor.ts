@@ -34,8 +34,7 @@ const look = EditorView.theme({
     border: "1px solid var(--edge)",
     borderRadius: "var(--radius)",
     backgroundColor: "var(--paper)",
-    color: "var(--ink)",
-    maxHeight: "70vh"
+    color: "var(--ink)"
   },
   "&.cm-focused": { outline: "2px solid var(--tint)", outlineOffset: "2px" },
   ".cm-scroller": { fontFamily: "var(--mono)", fontSize: "0.875rem", lineHeight: "1.5" },

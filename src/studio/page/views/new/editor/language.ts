@@ -1,5 +1,10 @@
 /** What an editor of plans says: problems, completion and hover text by the JSON Schema, as VS Code has them. */
-import type { Completion, CompletionContext, CompletionResult } from "@codemirror/autocomplete"
+import {
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  startCompletion
+} from "@codemirror/autocomplete"
 import type { Diagnostic } from "@codemirror/lint"
 import type { Text } from "@codemirror/state"
 import {
@@ -33,8 +38,15 @@ const plain = (documentation: CompletionItem["documentation"] | Hover["contents"
   return documentation.value
 }
 
-/** "$0", "${1:8}" of a snippet → what stands there before it is replaced. */
-const withoutSnippet = (text: string): string => text.replace(/\$\{\d+:([^}]*)\}/g, "$1").replace(/\$\d+/g, "")
+/** A snippet as a text: what stands at its first place, "$1" or "${1:8}", is selected, to be typed over. */
+const snippetOf = (snippet: string): { readonly text: string; readonly from: number; readonly to: number } => {
+  const [place, preset = ""] = /\$(?:\{1:((?:[^}\\]|\\.)*)\}|1)/.exec(snippet) ?? []
+  const plain = (text: string) => text.replace(/\$\{\d+:((?:[^}\\]|\\.)*)\}|\$\d+/g, "$1").replace(/\\([\\$}])/g, "$1")
+  const text = plain(snippet)
+  if (place === undefined) return { text, from: text.length, to: text.length }
+  const from = plain(snippet.slice(0, snippet.indexOf(place))).length
+  return { text, from, to: from + plain(preset).length }
+}
 
 export const languageOf = (schema: object): Language => {
   const service = getLanguageService({
@@ -74,17 +86,16 @@ export const languageOf = (schema: object): Language => {
           edit !== undefined && "range" in edit
             ? [document.offsetAt(edit.range.start), document.offsetAt(edit.range.end)]
             : [pos, pos]
-        const text = withoutSnippet(edit?.newText ?? item.insertText ?? item.label)
+        const inserted = snippetOf(edit?.newText ?? item.insertText ?? item.label)
         return {
           label: item.label,
           ...(plain(item.documentation) === "" ? {} : { info: plain(item.documentation) }),
           type: item.kind === 10 ? "property" : "constant",
           apply: (view) => {
-            view.dispatch({
-              changes: { from, to, insert: text },
-              selection: { anchor: from + text.length },
-              userEvent: "input.complete"
-            })
+            const selection = { anchor: from + inserted.from, head: from + inserted.to }
+            view.dispatch({ changes: { from, to, insert: inserted.text }, selection, userEvent: "input.complete" })
+            // the values that may stand there, once this completion is over
+            if (item.command !== undefined) setTimeout(() => startCompletion(view))
           }
         }
       })

@@ -222,26 +222,45 @@ export const Fields = ({
       {unknown.map((key) => (
         <Unknown key={key} path={under(path, key)} name={key} remove={() => remove(key)} />
       ))}
-      {others.length === 0 ? null : (
-        <label class="add">
-          <span class="hidden">Add a field to {name.toLowerCase()}</span>
-          <select
-            value=""
-            onChange={({ currentTarget }) => {
-              const key = currentTarget.value
-              currentTarget.value = ""
-              if (key !== "") add(key)
-            }}
-          >
-            <option value="">Add a field …</option>
-            {others.map((key) => (
-              <option key={key} value={key}>
-                {labelOf(key)}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
+      {others.length === 0 ? null : <Add name={name} keys={others} add={add} />}
+    </div>
+  )
+}
+
+/** A list of what may be added, and a button: arrow keys go through a closed list without taking what they pass. */
+const Add = ({
+  name,
+  keys,
+  add
+}: {
+  readonly name: string
+  readonly keys: ReadonlyArray<string>
+  readonly add: (key: string) => void
+}) => {
+  const [picked, setPicked] = useState("")
+  const key = keys.includes(picked) ? picked : ""
+  return (
+    <div class="add">
+      <select
+        aria-label={`Add a field to ${name.toLowerCase()}`}
+        value={key}
+        onChange={({ currentTarget }) => setPicked(currentTarget.value)}
+      >
+        <option value="">Add a field …</option>
+        {keys.map((one) => (
+          <option key={one} value={one}>
+            {labelOf(one)}
+          </option>
+        ))}
+      </select>
+      <button
+        type="button"
+        disabled={key === ""}
+        aria-label={`Add it to ${name.toLowerCase()}`}
+        onClick={() => add(key)}
+      >
+        Add
+      </button>
     </div>
   )
 }

@@ -131,13 +131,13 @@ type Lines = Extract<Shape, { kind: "lines" }>
 
 /** One entry a line. */
 export const LinesInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Lines }) => {
-  const { words, isNumber } = shape
+  const { words, isNumber, isOneText } = shape
   const textOf = (one: unknown) => (Array.isArray(one) ? one.map(shown).join("\n") : shown(one))
   const readAs = (text: string): unknown => {
     const lines = text.split("\n").map((line) => line.trim())
     const entries = lines.filter((line) => line !== "")
     if (entries.length === 0) return undefined
-    if (entries.length === 1 && words.includes(entries[0]!)) return entries[0]
+    if (entries.length === 1 && (isOneText || words.includes(entries[0]!))) return entries[0]
     return isNumber ? entries.map((entry) => numberIn(entry) ?? entry) : entries
   }
   const [text, setText] = useText(value, textOf, readAs)

@@ -31,8 +31,13 @@ export type Shape =
       readonly words: ReadonlyArray<string>
       readonly range: string | undefined
     }
-  /** several texts or numbers, or one of the words in their place */
-  | { readonly kind: "lines"; readonly words: ReadonlyArray<string>; readonly isNumber: boolean }
+  /** several texts or numbers; or in their place one of the words, or with `isOneText` a single text */
+  | {
+      readonly kind: "lines"
+      readonly words: ReadonlyArray<string>
+      readonly isNumber: boolean
+      readonly isOneText: boolean
+    }
   | { readonly kind: "tuple"; readonly items: ReadonlyArray<Schema> }
   | { readonly kind: "objects"; readonly item: Schema }
   /** anything else */
@@ -102,8 +107,9 @@ const alternativesShape = (all: ReadonlyArray<Schema>, root: Schema): Shape => {
       range: number === undefined ? undefined : rangeOf(number)
     }
   }
-  const [only, ...more] = others.map((one) => shapeOf(one, root))
-  return only?.kind === "lines" && more.length === 0 ? { ...only, words } : { kind: "json" }
+  const isOneText = others.some(isText)
+  const [only, ...more] = others.filter((one) => !isText(one)).map((one) => shapeOf(one, root))
+  return only?.kind === "lines" && more.length === 0 ? { ...only, words, isOneText } : { kind: "json" }
 }
 
 const listShape = (schema: Schema, root: Schema): Shape => {
@@ -112,8 +118,8 @@ const listShape = (schema: Schema, root: Schema): Shape => {
   const item = followed((items ?? {}) as Schema, root)
   const shape = shapeOf(item, root)
   if (shape.kind === "object" || shape.kind === "variants") return { kind: "objects", item }
-  if (shape.kind === "word") return { kind: "lines", words: [], isNumber: shape.isNumber }
-  return shape.kind === "choice" ? { kind: "lines", words: [], isNumber: false } : { kind: "json" }
+  if (shape.kind === "word") return { kind: "lines", words: [], isNumber: shape.isNumber, isOneText: false }
+  return shape.kind === "choice" ? { kind: "lines", words: [], isNumber: false, isOneText: false } : { kind: "json" }
 }
 
 export const shapeOf = (given: Schema, root: Schema): Shape => {

@@ -1,0 +1,307 @@
+/**
+ * The studio's view of a new run in a real browser: from a file that is dropped to a run that trains, in at most five clicks and by the keyboard
+ * alone; what is no table and what is no plan, told where it is; tables that are too wide; and what survives a reload.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import type { Browser, Page } from "playwright-core"
+import { TIMEOUT } from "../e2e/fixtures.ts"
+import { keepPicture, violationsEverywhere } from "./axe.ts"
+import { chromiumExists, launch, openPage } from "./chromium.ts"
+import { type OpenStudio, openStudio } from "./studio.ts"
+
+let browser: Browser
+let studio: OpenStudio
+
+const opinions = [
+  ["a joy from the first scene to the last", "good"],
+  ["slow, dull and far too long", "bad"],
+  ["moving, funny and beautifully shot", "good"],
+  ["the plot makes no sense at all", "bad"]
+] as const
+
+/** A table as someone might have it: neither column is called as a plan calls it. */
+const reviews = `review,stars\n${Array.from({ length: 40 }, (_, i) => {
+  const [text, stars] = opinions[i % opinions.length]!
+  return `"${text}, ${i}",${stars}`
+}).join("\n")}\n`
+
+const wide = (() => {
+  const names = Array.from({ length: 100 }, (_, i) => `column-${i}-${"x".repeat(i)}`)
+  const row = (i: number) =>
+    names.map((_, column) => (column === 1 ? ["good", "bad"][i % 2] : `${i} ${"long ".repeat(column === 0 ? 400 : 2)}`))
+  return [names, ...Array.from({ length: 30 }, (_, i) => row(i))].map((cells) => cells.join(",")).join("\n")
+})()
+
+/** A page on the view. */
+const opened = async (): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
+  const { page, complaints } = await openPage(browser, studio.url)
+  page.setDefaultTimeout(30_000)
+  await page.setViewportSize({ width: 1280, height: 800 })
+  await page.getByRole("button", { name: "Choose a file" }).waitFor()
+  return { page, complaints }
+}
+
+/** Lets go of a file over the page, as a hand would. */
+const drop = async (page: Page, name: string, content: string | Uint8Array) => {
+  const bytes = Buffer.from(content).toString("base64")
+  await page.evaluate(
+    ([name, bytes]) => {
+      const data = new DataTransfer()
+      data.items.add(new File([Uint8Array.from(atob(bytes!), (letter) => letter.charCodeAt(0))], name!))
+      for (const type of ["dragover", "drop"])
+        document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }))
+    },
+    [name, bytes] as const
+  )
+}
+
+const ready = (page: Page) => page.getByText(/^Ready: \d/).waitFor()
+const alert = (page: Page) => page.getByRole("alert").filter({ hasNotText: /^$/ })
+
+/** The choice of a column. */
+const role = (page: Page, name: string) =>
+  page.getByRole("region", { name: "Columns and model" }).getByLabel(name, { exact: true })
+
+/** Opens the form, and gives the input of a path. */
+const form = async (page: Page) => {
+  await page.getByText("Change the plan", { exact: true }).click()
+  return (path: string) => page.locator(`[id="plan-${path}"]`)
+}
+
+describe.skipIf(!chromiumExists)("a new run in the studio", () => {
+  beforeAll(async () => {
+    ;[studio, browser] = await Promise.all([
+      openStudio({ files: { "data/reviews.csv": reviews, "wide.csv": wide } }),
+      launch()
+    ])
+  }, TIMEOUT)
+  afterAll(async () => {
+    await browser?.close()
+    await studio?.close()
+  })
+
+  test(
+    "trains after a file was dropped and at most five clicks",
+    async () => {
+      const { page, complaints } = await opened()
+      await page.evaluate(() => {
+        const counted = globalThis as unknown as { clicks: number }
+        counted.clicks = 0
+        addEventListener(
+          "click",
+          ({ isTrusted }) => {
+            if (isTrusted) counted.clicks += 1
+          },
+          true
+        )
+      })
+      await drop(page, "reviews.csv", reviews)
+      await ready(page)
+      await page.getByRole("cell", { name: "slow, dull and far too long, 1", exact: true }).waitFor()
+      expect(await role(page, "Text").inputValue()).toBe("review")
+      expect(await role(page, "Label").inputValue()).toBe("stars")
+      await keepPicture(page, "studio-new")
+      await page.getByRole("button", { name: "Train", exact: true }).click()
+      await page.waitForURL(/#\/runs\//)
+      const clicks = await page.evaluate("clicks")
+      expect(clicks).toBeGreaterThan(0)
+      expect(clicks).toBeLessThanOrEqual(5)
+      const id = decodeURIComponent(page.url().split("#/runs/")[1]!)
+      const trains = (state: string) => state === "training" || state === "finished"
+      const event = await studio.until("run", { id }, (one) => one.kind === "summary" && trains(one.summary.state))
+      expect(event).toMatchObject({ summary: { name: expect.stringContaining("reviews") } })
+      expect(complaints).toEqual([])
+      await studio.call("stop", { id })
+      // what was begun is not there any more
+      await page.goto(`${studio.origin}/`)
+      await page.getByRole("button", { name: "Choose a file" }).waitFor()
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "tells what is no table in a sentence",
+    async () => {
+      const { page, complaints } = await opened()
+      const cases: ReadonlyArray<readonly [name: string, content: string | Uint8Array, says: RegExp]> = [
+        ["empty.csv", "", /empty\.csv is empty; at least one row is needed/],
+        [
+          "binary.csv",
+          Uint8Array.from({ length: 5_000 }, (_, i) => (i * 37) % 251),
+          /this is no text, whatever its name says/
+        ],
+        ["sheet.xlsx", "PK", /this is a spreadsheet: save its sheet as CSV/],
+        ["long.csv", `text,label\n${"x".repeat(5 * 2 ** 20)},a\n`, /the row is longer than 4,194,304 bytes/],
+        ["one.csv", "text\nhello\nbye\n", /which column holds the label cannot be .*name it with “label”/],
+        ["broken.json", '{"model": ', /broken\.json is no JSON/]
+      ]
+      for (const [name, content, says] of cases) {
+        await drop(page, name, content)
+        await alert(page).filter({ hasText: says }).waitFor()
+        expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
+      }
+      // refused questions are answers of status 400, which a browser notes
+      expect(complaints.filter((one) => !one.includes("400"))).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "tells what is wrong with a plan beside its field; form and text are one plan, which survives a reload",
+    async () => {
+      const { page, complaints } = await opened()
+      await page.getByLabel("Or a path of this machine").fill("data/reviews.csv")
+      await page.keyboard.press("Enter")
+      await ready(page)
+      let field = await form(page)
+      await field("adapter.rank").fill("0")
+      await page
+        .locator('[id="plan-adapter.rank-wrong"]')
+        .filter({ hasText: "found 0; expected an integer from 1 to 1024" })
+        .waitFor()
+      expect(await field("adapter.rank").getAttribute("aria-invalid")).toBe("true")
+      expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
+      await page.getByRole("button", { name: "adapter.rank" }).click()
+      await page.waitForFunction("document.activeElement.id === 'plan-adapter.rank'")
+      expect(await violationsEverywhere(page)).toEqual([])
+      // a field that is added, and an optimizer with others
+      await page.getByLabel("Add a field to training").selectOption("evaluateEvery")
+      await page.getByRole("button", { name: "Add it to training" }).click()
+      await field("training.evaluateEvery").fill("7")
+      await field("optimizer.kind").selectOption("adamw")
+      await field("adapter.rank").fill("4")
+      await ready(page)
+      // the same plan as a text
+      await page.getByLabel("JSON", { exact: true }).check()
+      const editor = page.getByRole("textbox", { name: "The plan as JSON" })
+      await editor.waitFor()
+      await editor.click()
+      await page.keyboard.press("ControlOrMeta+End")
+      await page.getByText('"evaluateEvery": 7').waitFor()
+      await page.getByText('"kind": "adamw"').waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      await editor.click()
+      await page.keyboard.press("ControlOrMeta+Home")
+      await page.keyboard.press("ArrowDown")
+      await page.keyboard.press("End")
+      await page.keyboard.type('\n"se')
+      await page.getByText("The text of the plan is no JSON.").waitFor()
+      expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
+      await page.reload()
+      await page.getByText("The text of the plan is no JSON.").waitFor()
+      await page.getByLabel("JSON", { exact: true }).check()
+      await page.getByText('"se"').waitFor()
+      await editor.click()
+      await page.keyboard.press("ControlOrMeta+a")
+      await page.keyboard.press("Delete")
+      const plan = {
+        model: { source: (await studio.call("models", {}))[0]!.source },
+        data: { format: "classification", train: "data/reviews.csv", text: "review", label: "stars" },
+        optimizer: { kind: "adamw", learningRate: 0.001 },
+        training: { steps: 3 }
+      }
+      await page.keyboard.insertText(JSON.stringify(plan))
+      await page.getByText("Ready: 3 steps.").waitFor()
+      await page.getByLabel("Form", { exact: true }).check()
+      field = (path) => page.locator(`[id="plan-${path}"]`)
+      expect(await field("optimizer.learningRate").inputValue()).toBe("0.001")
+      expect(await field("adapter.method").count()).toBe(0)
+      await page.reload()
+      await page.getByText("Ready: 3 steps.").waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "completes and explains the plan as it is typed",
+    async () => {
+      const { page } = await opened()
+      await drop(
+        page,
+        "mine.json",
+        '{"optimizer": {"kind": "lora-pro", "learningRate": 0.001}, "training": {"steps": 3}}'
+      )
+      await page.getByText("2 things are wrong.").waitFor()
+      await page.getByLabel("JSON", { exact: true }).check()
+      const line = page.locator(".cm-line", { hasText: '"kind"' })
+      await line.click()
+      await page.keyboard.press("End")
+      await page.keyboard.type('\n"for')
+      await page.locator(".cm-tooltip-autocomplete li", { hasText: "form" }).waitFor()
+      await page.keyboard.press("Enter")
+      await page.locator(".cm-tooltip-autocomplete li", { hasText: "efficient" }).click()
+      await page.getByText('"form": "efficient"').waitFor()
+      await page.getByText('"learningRate"').hover()
+      await page.locator(".plan-hover", { hasText: "the peak of the schedule" }).waitFor()
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "shows tables of many columns and long texts within the page, and goes by the columns that are chosen",
+    async () => {
+      const { page } = await opened()
+      await page.getByLabel("Or a path of this machine").fill("wide.csv")
+      await page.keyboard.press("Enter")
+      await page.getByText("50 of 100 columns are not shown").waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      const names = await role(page, "Text")
+        .locator("option")
+        .evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))
+      expect(names.filter((name) => name.startsWith("column-"))).toHaveLength(100)
+      await role(page, "Text").selectOption(names[1]!)
+      await role(page, "Label").selectOption(names[2]!)
+      await ready(page)
+      await page.getByText("Why these values").click()
+      await page.getByText("training.steps", { exact: true }).click()
+      await page
+        .getByText(/passes over/)
+        .first()
+        .waitFor()
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "is done by the keyboard alone",
+    async () => {
+      const { page } = await opened()
+      expect(await violationsEverywhere(page)).toEqual([])
+      /** Tab until the focus is on what has this name. */
+      const go = async (name: string) => {
+        for (let i = 0; i < 60; i++) {
+          await page.keyboard.press("Tab")
+          const found = await page.evaluate(() => {
+            const at = document.activeElement
+            const labels = at instanceof HTMLInputElement ? [...(at.labels ?? [])] : []
+            return [at?.textContent, ...labels.map((label) => label.textContent)].map((text) => text?.trim())
+          })
+          if (found.includes(name)) return
+        }
+        throw new Error(`Tab does not lead to ${name}`)
+      }
+      // the button opens the system's own list of files
+      await go("Choose a file")
+      const chosen = page.waitForEvent("filechooser")
+      // a busy machine may hear of the key before it hears that the list is waited for
+      const [chooser] = await Promise.all([chosen, page.waitForTimeout(250).then(() => page.keyboard.press("Enter"))])
+      await chooser.setFiles({ name: "typed.csv", mimeType: "text/csv", buffer: Buffer.from(reviews) })
+      await ready(page)
+      await go("Name")
+      await page.keyboard.type("by-hand")
+      await go("Train")
+      await page.keyboard.press("Enter")
+      await page.waitForURL(/#\/runs\//)
+      const id = decodeURIComponent(page.url().split("#/runs/")[1]!)
+      expect(id).toContain("by-hand")
+      await page.close()
+    },
+    TIMEOUT
+  )
+})
