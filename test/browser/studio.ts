@@ -69,6 +69,8 @@ export interface StudioOptions {
   /** its folder, where the test has one of its own, which it removes itself */
   readonly folder?: string
   readonly args?: ReadonlyArray<string>
+  /** one that is free unless given */
+  readonly port?: number
   readonly env?: Readonly<Record<string, string | undefined>>
   /** the command before its arguments; Bun on the sources unless given */
   readonly program?: ReadonlyArray<string>
@@ -140,13 +142,14 @@ export const openStudio = async ({
   files = {},
   folder: given,
   args = [],
+  port = 0,
   env = {},
   program = [process.execPath, cli]
 }: StudioOptions = {}): Promise<OpenStudio> => {
   const folder = given ?? mkdtempSync(join(tmpdir(), "studio-"))
   mkdirSync(folder, { recursive: true })
   for (const [name, content] of Object.entries(files)) put(folder, name, content)
-  const child = Bun.spawn([...program, "studio", "--port", "0", "--device", "wasm", "--threads", "1", ...args], {
+  const child = Bun.spawn([...program, "studio", "--port", `${port}`, "--device", "wasm", "--threads", "1", ...args], {
     cwd: folder,
     env: {
       ...process.env,

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
+import { openStudio } from "../browser/studio.ts"
 import { run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
 import { nodeFolder } from "../package/node-folder.ts"
@@ -128,6 +129,31 @@ describe.skipIf(node === undefined)("Node", () => {
     async () => {
       expect(await worksByCommand(w, ["npx", "tfjs-lora-pro"], "run", env)).toBe(adapter)
       expect(w.json("run/run.json")).toMatchObject({ versions: { node: expect.any(String) } })
+    },
+    RUN
+  )
+
+  test(
+    "the studio serves its page, trains, and ends without its run",
+    async () => {
+      const bin = w.path("node_modules/tfjs-lora-pro/src/bin/tfjs-lora-pro.js")
+      const program = [join(node!, "node"), bin]
+      const studio = await openStudio({ folder: w.directory, program, env: { ...env, TFJS_LORA_PRO_STUDIO_PAGE: "" } })
+      try {
+        expect(await (await studio.fetch("/")).text()).toContain("<script")
+        expect(await studio.call("device", {})).toContain("wasm")
+        const { id } = await studio.call("start", { name: "node", plan: w.json("tiny.plan.json") })
+        await studio.until("run", { id }, (event) => event.kind === "summary" && event.summary.state === "finished")
+        const zip = await studio.fetch(`/files/${id}/adapter?zip`)
+        expect((await zip.arrayBuffer()).byteLength).toBe(Number(zip.headers.get("content-length")))
+        const endless = { ...w.json("tiny.plan.json"), training: { steps: 100_000, batchSize: 4 } }
+        const { id: long } = await studio.call("start", { name: "long", plan: endless })
+        await studio.until("run", { id: long }, (event) => event.kind === "summary" && event.summary.step > 2)
+        expect(await studio.stop()).toBe(0)
+        expect(studio.said()).toContain(`${long} goes on`)
+      } finally {
+        await studio.close()
+      }
     },
     RUN
   )

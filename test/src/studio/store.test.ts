@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { platform } from "../../../src/platform.ts"
+import { segmentsOf } from "../../../src/studio/server/segments.ts"
 import { openStore } from "../../../src/studio/server/store.ts"
 import { type ZippedFile, zipEnd, zipHeader, zipSize } from "../../../src/studio/server/zip.ts"
 
@@ -71,6 +72,26 @@ describe("what is dropped", () => {
     await run(openStore().clear)
     expect(names()).toEqual(all)
   })
+})
+
+test("a path is names, none of which leads elsewhere", () => {
+  expect(segmentsOf("runs/reviews%201/größe.csv")).toEqual(["runs", "reviews 1", "größe.csv"])
+  for (const path of [
+    "",
+    "/a",
+    "a//b",
+    "a/",
+    "a/../b",
+    "a/%2e%2e/b",
+    "./a",
+    "a%2fb",
+    "a%5cb",
+    "a%0ab",
+    "%zz",
+    "%ff",
+    "a".repeat(256)
+  ])
+    expect([path, segmentsOf(path)]).toEqual([path, undefined])
 })
 
 const crc = (bytes: Uint8Array) => Bun.hash.crc32(bytes)
