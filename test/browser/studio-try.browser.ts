@@ -5,6 +5,7 @@ import type { Browser, Locator, Page } from "playwright-core"
 import { causalPlan, decoder, writeRows } from "../e2e/causal-workspace.ts"
 import { jsonLines, jsonObjects, onWasm, succeed, TIMEOUT, tinyPlan, tinyRows, workspace } from "../e2e/fixtures.ts"
 import { imagesPlan, imagesWorkspace } from "../e2e/images-workspace.ts"
+import { network, plan as picturesPlan, rows, writeModel } from "../e2e/pictures.ts"
 import { pairRows } from "../e2e/text-kinds.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
 import { chromiumExists, launch, openPage } from "./chromium.ts"
@@ -80,6 +81,10 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
     await trained("texts", tinyPlan("bert"))
     await trained("pairs", tinyPlan("bert", { data: { ...pairs, text: "premise", textPair: "hypothesis" } }))
     await trained("photos", imagesPlan())
+    await writeModel(w, "model", network({ units: 3, activation: "softmax" }))
+    for (const name of ["pictures", "validation-pictures", "test-pictures"])
+      w.write(`${name}.jsonl`, jsonLines(rows(12)))
+    await trained("grey", picturesPlan({ output: {} }))
     // long enough to speak in words
     await trained("colours", causalPlan("llama", "chat"), { ...few, training: { steps: 60, batchSize: 4 } })
     ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory }), launch()])
@@ -164,6 +169,37 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       await page.getByRole("article").nth(1).waitFor()
       expect(await violationsEverywhere(page)).toEqual([])
       expect([...pairs.complaints, ...complaints]).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "a picture of numbers, drawn on a pad",
+    async () => {
+      const { page, complaints } = await opened("grey")
+      const pad = page.getByRole("img", { name: /^numbers/ })
+      const box = (await pad.boundingBox())!
+      const at = (x: number, y: number) => [box.x + box.width * x, box.y + box.height * y] as const
+      await page.mouse.move(...at(0.2, 0.25))
+      await page.mouse.down()
+      await page.mouse.move(...at(0.8, 0.25), { steps: 4 })
+      await page.mouse.up()
+      await page.getByText("As numbers").click()
+      const drawn = await page.getByRole("textbox", { name: /^numbers/ }).inputValue()
+      const pixels = JSON.parse(drawn) as ReadonlyArray<number>
+      // a line in the second row, in bytes as the run's own data are
+      expect(pixels).toHaveLength(36)
+      expect(Math.min(...pixels.slice(8, 10))).toBe(255)
+      expect(Math.max(...pixels.slice(24))).toBe(0)
+      await page.getByRole("button", { name: "Ask" }).click()
+      await page.locator(".label").first().waitFor()
+      const [said] = await predicted("grey", drawn)
+      expect((await answer(page)).trained).toEqual({ label: said!.label, shares: sharesOf(said!) })
+      await page.getByRole("button", { name: "Clear" }).click()
+      expect(await page.getByRole("button", { name: "Ask" }).isDisabled()).toBe(true)
+      expect(await violationsEverywhere(page)).toEqual([])
+      expect(complaints).toEqual([])
       await page.close()
     },
     TIMEOUT

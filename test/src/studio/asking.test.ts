@@ -13,7 +13,14 @@ import { writingHandlers } from "../../../src/studio/engine/writing.ts"
 import type { Answer, Askable, WatchInput, WritingEvent } from "../../../src/studio/protocol/index.ts"
 import { train } from "../../../src/train.ts"
 import { loadCausalRun, loadRun } from "../../../src/trained/index.ts"
-import { causalPlan, decoder, writeRows } from "../../e2e/causal-workspace.ts"
+import {
+  causalPlan,
+  decoder,
+  preferencePlan,
+  preferences,
+  writePreferences,
+  writeRows
+} from "../../e2e/causal-workspace.ts"
 import { jsonLines, tinyPlan, tinyRows, type Workspace, workspace } from "../../e2e/fixtures.ts"
 import { imagesPlan, imagesWorkspace } from "../../e2e/images-workspace.ts"
 import { names, network, plan as picturesPlan, rows, writeModel } from "../../e2e/pictures.ts"
@@ -372,9 +379,18 @@ describe("texts", () => {
   test("of completions, and of a model that reads one text and writes another", async () => {
     const continued = await trained(w, "completions", causalPlan("llama", "completion"))
     const translated = await trained(w, "translated", seq2seqPlan("t5"))
+    writePreferences(w)
+    const preferred = await trained(w, "preferred", preferencePlan("llama"))
     await device(
       Effect.gen(function* () {
         expect((yield* askable(continued)).kind).toBe("writing")
+        const chosen = yield* askable(preferred)
+        expect(chosen.kind).toBe("conversation")
+        const questions = preferences(9, 5).map(({ chosen }) => chosen.find(({ role }) => role === "user")!.content)
+        const { examples } = chosen as { readonly examples: ReadonlyArray<string> }
+        expect(examples).toHaveLength(8)
+        expect(examples.filter((example) => !questions.includes(example))).toEqual([])
+        expect((yield* Stream.runCollect(write(preferred))).filter(({ kind }) => kind === "end")).toHaveLength(2)
         const found = yield* askable(translated)
         expect(found.kind).toBe("writing")
         const [text] = (found as { examples: ReadonlyArray<string> }).examples

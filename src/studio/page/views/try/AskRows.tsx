@@ -43,7 +43,14 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [isBusy, setBusy] = useState(false)
   const stop = useRef<AbortController | undefined>(undefined)
+  const answers = useRef<HTMLElement>(null)
   useEffect(() => () => stop.current?.abort(), [])
+
+  const newest = history[0]?.number
+  // on a phone answers are below the form
+  useEffect(() => {
+    if (newest !== undefined) answers.current?.scrollIntoView({ block: "nearest" })
+  }, [newest])
 
   const only = fields.length === 1 && fields[0]!.type === "text" ? fields[0]!.name : undefined
   const hasLines = only !== undefined && (row[only] ?? "").trim().includes("\n")
@@ -124,7 +131,7 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
           }}
         />
       </form>
-      <section aria-labelledby="answers" class="answers">
+      <section ref={answers} aria-labelledby="answers" class="answers">
         <h2 id="answers" class="hidden">
           Answers
         </h2>

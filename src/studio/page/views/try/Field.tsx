@@ -106,7 +106,7 @@ const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
         <input
           id={id}
           type="file"
-          accept="image/png,image/jpeg,image/webp,image/gif,image/bmp"
+          accept="image/png,image/jpeg,image/webp"
           onChange={({ currentTarget }) => take(currentTarget.files)}
         />
       </div>
