@@ -26,7 +26,11 @@ const open = async (host: Host): Promise<void> => {
 }
 
 /** As static files the page is its own host; the build says which it is. */
-const hostOfBuild = async (): Promise<Host> =>
-  import.meta.env.MODE === "page" ? (await import("./page-host.ts")).openPageHost() : serverHost
+const hostOfBuild = async (): Promise<Host> => {
+  if (import.meta.env.MODE !== "page") return serverHost
+  const [{ openPageHost }, { isolate }] = await Promise.all([import("./page-host.ts"), import("./isolation.ts")])
+  await isolate()
+  return openPageHost()
+}
 
 await open(await hostOfBuild())

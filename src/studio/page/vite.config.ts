@@ -3,6 +3,7 @@
  * from any path.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "vite"
 
 const repository = new URL("../../../", import.meta.url)
@@ -20,7 +21,8 @@ const read: ReadonlyArray<Folder> = [
   { at: "models/minilm", from: "examples/models/minilm/", files: /\.(json|safetensors)$/ },
   { at: "models/mobilenet", from: "examples/models/mobilenet/", files: /\.(json|bin)$/ },
   { at: "models/digits", from: "examples/models/digits/", files: /\.(json|bin)$/ },
-  { at: "data/movies", from: "examples/data/movies/", files: /\.jsonl$/ }
+  { at: "data/movies", from: "examples/data/movies/", files: /\.jsonl$/ },
+  { at: "data/clothes", from: "examples/data/fashion/", files: /\.parquet$/ }
 ]
 
 const binaries: ReadonlyArray<Folder> = [
@@ -38,6 +40,11 @@ const filesOf = (folders: ReadonlyArray<Folder>) =>
 /** Puts the files beside the page, with a list of those that are read as files (`worker/static-files.ts`). */
 const filesBeside = (): Plugin => ({
   name: "files-beside",
+  buildStart() {
+    const id = fileURLToPath(new URL("isolating-worker.ts", import.meta.url))
+    // a service worker is for what lies below it
+    this.emitFile({ type: "chunk", id, fileName: "isolating-worker.js" })
+  },
   generateBundle(_, bundle) {
     // native code, which no page loads
     for (const name of Object.keys(bundle)) if (/\.(so|dylib|dll)$/.test(name)) delete bundle[name]

@@ -117,7 +117,7 @@ const openEngine = (place: Place, context: Context.Context<Files>): Promise<Answ
   )
 }
 
-/** As `static-files.ts` of the build has them. */
+/** As the build puts them beside the page (`vite.config.ts`). */
 const comesWith: ComesWith = {
   models: ["models/minilm", "models/mobilenet/model.json", "models/digits/model.json"],
   rows: [
@@ -125,6 +125,11 @@ const comesWith: ComesWith = {
       name: "movie sentences",
       says: "1,500 sentences of film reviews, positive or negative",
       source: "data/movies/train.jsonl"
+    },
+    {
+      name: "pictures of clothes",
+      says: "1,000 small pictures of ten kinds of clothes, for the model mobilenet",
+      source: "data/clothes/train.parquet"
     }
   ]
 }

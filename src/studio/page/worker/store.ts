@@ -1,11 +1,11 @@
-/** Files that were dropped on the page, among the page's own: below `files/`, under a name that none has yet. */
+/** Files that were dropped on the page, among the page's own: below `data/`, under a name that none has yet. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { type FileError, fileError } from "../../../files/index.ts"
 import type { DroppedFile } from "../host.ts"
 import { partsOf } from "./stored-files.ts"
 
-const FOLDER = "files"
+const FOLDER = "data"
 const PIECE = 8 * 2 ** 20 // bytes
 
 /** "reviews.csv" → "reviews-2.csv" */
