@@ -8,7 +8,7 @@ import type { ColumnOfRows } from "../protocol/index.ts"
 export const LONGEST_CELL = 300
 
 // more different values than these are no classes that a reader would count
-const MOST_DISTINCT = 1_000
+const MOST_DISTINCT = 100
 
 /** The value of a cell as a text; "" where there is none. */
 export const cellText = (value: unknown): string => {

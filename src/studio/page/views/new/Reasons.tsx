@@ -3,12 +3,14 @@ import type { Reason, SuggestedPlan } from "../../../protocol/index.ts"
 
 const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
+
 const One = ({ path, value, reason, source }: Reason) => (
   <details class="reason">
     <summary>
       <code>{path}</code> <strong>{shown(value)}</strong>
     </summary>
-    <p>{reason}.</p>
+    <p>{sentence(reason)}</p>
     {source === undefined ? null : <p class="quiet small">Source: {source}.</p>}
   </details>
 )
