@@ -70,7 +70,7 @@ test("the sources that reach the network are those that SECURITY.md names", () =
     read(file)
       .replaceAll(/\/\*[\s\S]*?\*\//g, "")
       .replaceAll(/(^|\s)\/\/.*$/gm, "$1")
-  const sources = [...new Glob("{src,adapters,schemas}/**/*.ts").scanSync(repository)]
+  const sources = [...new Glob("{src,adapters,schemas}/**/*.{ts,tsx}").scanSync(repository)]
   const found = sources.filter((file) => reaching.test(code(file))).sort()
   expect(found).toEqual([
     "src/compare/storage.ts",
@@ -79,7 +79,10 @@ test("the sources that reach the network are those that SECURITY.md names", () =
     "src/kernels/wasm/binary.ts",
     "src/layers-model/adapter-files.ts",
     "src/models/hub/remote.ts",
-    "src/serve/listener.ts"
+    "src/serve/listener.ts",
+    "src/studio/page/server-host.ts",
+    "src/studio/page/worker/static-files.ts",
+    "src/studio/page/worker/world.ts"
   ])
   const text = read("SECURITY.md")
   expect(found.filter((file) => !text.includes(`\`${file}\``))).toEqual([])

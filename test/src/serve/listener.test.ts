@@ -34,3 +34,34 @@ test("a stream that says nothing for long ends as soon as its reader hangs up", 
       ).toBe("gone")
     }).pipe(Effect.scoped)
   ))
+
+test("an answer that says its length is sent piece by piece, as it is read, and not held", () =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const MEBIBYTE = 2 ** 20
+      const pieces = 200
+      let made = 0
+      const body = () =>
+        new ReadableStream<Uint8Array>(
+          {
+            pull: (controller) => {
+              made += 1
+              controller.enqueue(new Uint8Array(MEBIBYTE))
+              if (made === pieces) controller.close()
+            }
+          },
+          { highWaterMark: 0 }
+        )
+      const answer = async () => new Response(body(), { headers: { "content-length": `${pieces * MEBIBYTE}` } })
+      const { url } = yield* listen(answer, { host: "127.0.0.1", port: 0, isDraining: () => false })
+      yield* Effect.promise(async () => {
+        const reader = (await fetch(url)).body!.getReader()
+        let read = (await reader.read()).value!.length
+        // who does not read gets what the sockets' buffers hold
+        await Bun.sleep(200)
+        expect(made).toBeLessThan(pieces / 2)
+        for (let next = await reader.read(); !next.done; next = await reader.read()) read += next.value.length
+        expect(read).toBe(pieces * MEBIBYTE)
+      })
+    }).pipe(Effect.scoped)
+  ))
