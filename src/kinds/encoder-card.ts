@@ -4,7 +4,7 @@
  */
 import type { TextColumns } from "../data/index.ts"
 import type { CardSource } from "../output/index.ts"
-import { fenced, fileName, peftReader, python } from "../output/index.ts"
+import { fenced, inTypeScript, peftReader, python } from "../output/index.ts"
 import type { OpenedData } from "../plan/index.ts"
 import type { EncoderPlan, ResolvedEncoderPlan } from "./encoder-resolve.ts"
 import { longestText } from "./encoder-resolve.ts"
@@ -22,19 +22,12 @@ export interface PythonAnswer {
 
 /** In Python with PEFT or transformers, and here. */
 export const loadingCode = (source: Source, answer: PythonAnswer): string => {
-  const { resolved, report } = source
+  const { resolved } = source
   const where = peftReader(resolved.plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
-  const here = [
-    'import { loadRun } from "tfjs-lora-pro"',
-    "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
-    `const [prediction] = yield* run.predict([${exampleRow(resolved.plan.data)}])`
-  ]
   return [
     `${where}, from the folder that training was started in:`,
     fenced("python", pythonLines(source, answer)),
-    "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
-    fenced("ts", here)
+    inTypeScript(source, `predict([${exampleRow(resolved.plan.data)}])`)
   ].join("\n\n")
 }
 

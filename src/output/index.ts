@@ -62,6 +62,7 @@ export {
   codeSpan,
   fenced,
   fileName,
+  inTypeScript,
   markdown,
   python,
   readBaseCard

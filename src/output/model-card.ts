@@ -40,6 +40,7 @@ export const writeModelCard = (
       report,
       base: publishable(report.base.path),
       adapter: publishable(report.adapter),
+      run: publishable(report.directory),
       baseCard: yield* readBaseCard(path.join(folderOf(path, resolved), "README.md"))
     }
     yield* writeFileAtomic(path.join(report.adapter, "README.md"), modelCard(source, kind))

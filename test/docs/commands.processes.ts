@@ -4,7 +4,7 @@
  */
 import { afterAll, expect, test } from "bun:test"
 import { allBlocks, commandsOf, pages } from "./pages.ts"
-import { forgetDefaultRun, readPage } from "./read-page.ts"
+import { askedByCard, forgetDefaultRun, readPage } from "./read-page.ts"
 
 /** A page trains for seconds at most, on two busy cores. */
 const TIMEOUT = 180_000
@@ -32,6 +32,16 @@ for (const page of read)
     },
     TIMEOUT
   )
+
+test(
+  "the program on a run's model card answers from the folder that training was started in, as its Python assumes",
+  async () => {
+    const { card, code, printed } = await askedByCard()
+    expect(card).toContain('adapter = "runs/movies-lora-pro-full-1/adapter"')
+    expect({ code, printed }).toEqual({ code: 0, printed: expect.stringMatching(/label: "(negative|positive)"/) })
+  },
+  TIMEOUT
+)
 
 test("most of what pages show was run", () => {
   expect(done.length).toBeGreaterThan(100)

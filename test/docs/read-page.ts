@@ -1,5 +1,5 @@
 /** A page, read from its first block to its last: what its reader would do, and what went otherwise than the page says. */
-import { cpSync, existsSync, mkdirSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Block, blocksOf, commandsOf, pages, placeOf, type Shown, stepsOf } from "./pages.ts"
 import { differences, isComputed } from "./printed.ts"
@@ -15,7 +15,7 @@ const trainsDefault = ["bun run train", "bunx --bun tfjs-lora-pro train", `bun r
 interface Trained {
   readonly ran: Ran
   readonly folder: string
-  readonly close: () => Promise<void>
+  readonly reader: Reader
 }
 
 let trained: Promise<Trained> | undefined
@@ -24,12 +24,20 @@ let trained: Promise<Trained> | undefined
 const defaultRun = (): Promise<Trained> => {
   trained ??= (async () => {
     const reader = readerOf("README.md")
-    return { ran: await reader.run(`bun run train ${EMBEDDED}`), folder: reader.folder, close: reader.close }
+    return { ran: await reader.run(`bun run train ${EMBEDDED}`), folder: reader.folder, reader }
   })()
   return trained
 }
 
-export const forgetDefaultRun = async (): Promise<void> => (await trained)?.close()
+/** The program on the model card of the default run, where that was trained. */
+export const askedByCard = async (): Promise<Ran & { readonly card: string }> => {
+  const { folder, reader } = await defaultRun()
+  const card = readFileSync(join(folder, DEFAULT_RUN, "adapter", "README.md"), "utf8")
+  reader.put("asked.ts", /^```ts\n([\s\S]*?)^```$/m.exec(card)![1]!)
+  return { card, ...(await reader.run("bun asked.ts")) }
+}
+
+export const forgetDefaultRun = async (): Promise<void> => (await trained)?.reader.close()
 
 /** What comes of a page. */
 export interface Reading {

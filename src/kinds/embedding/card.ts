@@ -1,19 +1,13 @@
 /** An embedding model's part of its adapter's model card, with the code that makes the same vectors in Python. */
-import { type CardParts, type CardSource, fenced, fileName, peftReader, python } from "../../output/index.ts"
+import { type CardParts, type CardSource, fenced, inTypeScript, peftReader, python } from "../../output/index.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { ResolvedRelatedPlan } from "./resolve.ts"
 
 export const relatedCard = (source: CardSource<ResolvedRelatedPlan>): CardParts => {
-  const { resolved, report } = source
+  const { resolved } = source
   const { plan, model } = resolved
   const longest = longestText(plan, model)
   const { matryoshka } = plan.loss
-  const here = [
-    'import { loadRun } from "tfjs-lora-pro"',
-    "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
-    'const [vector] = yield* run.embed(["a text"])'
-  ]
   return {
     pipeline: "sentence-similarity",
     task: "sentence-similarity",
@@ -27,8 +21,7 @@ export const relatedCard = (source: CardSource<ResolvedRelatedPlan>): CardParts 
     loading: [
       `${peftReader(plan) === null ? "In Python, with transformers" : "In Python, with PEFT"}, from the folder that training was started in:`,
       fenced("python", pythonLines(source)),
-      "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
-      fenced("ts", here)
+      inTypeScript(source, 'embed(["a text"])')
     ].join("\n\n"),
     limits: `says by a cosine how alike two texts are, not whether either is true; a cosine of one model is not comparable with another's. Texts are cut at ${longest} tokens.`
   }

@@ -1,5 +1,5 @@
 /** The part of an adapter's model card that a model of images has of its own. */
-import { type CardParts, type CardSource, fenced, fileName, peftReader } from "../../output/index.ts"
+import { type CardParts, type CardSource, fenced, inTypeScript, peftReader } from "../../output/index.ts"
 import { classesLimits, classesPurpose } from "../labelled-run.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
 import { taskOf } from "./task.ts"
@@ -26,19 +26,13 @@ export const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts =>
 }
 
 /** In Python with PEFT or transformers, and here. */
-const loadingCode = ({ resolved, report, base, adapter }: CardSource<ResolvedImagesPlan>): string => {
+const loadingCode = (source: CardSource<ResolvedImagesPlan>): string => {
+  const { resolved, report, base, adapter } = source
   const { plan } = resolved
   const where = peftReader(plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
-  const here = [
-    'import { loadRun } from "tfjs-lora-pro"',
-    "",
-    `const run = yield* loadRun(${JSON.stringify(fileName(report.directory))}) // the run folder that this adapter/ is in`,
-    'const [prediction] = yield* run.predict(["photo.jpg"])'
-  ]
   return [
     `${where}, from the folder that training was started in:`,
     fenced("python", taskOf(plan).python(plan.model.task, { plan, base, adapter, labels: report.labels })),
-    "In TypeScript, with tfjs-lora-pro (inside an Effect that provides a device):",
-    fenced("ts", here)
+    inTypeScript(source, 'predict(["photo.jpg"])')
   ].join("\n\n")
 }

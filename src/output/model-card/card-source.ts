@@ -14,6 +14,8 @@ export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
   readonly base: string
   /** the adapter's folder as the card calls it */
   readonly adapter: string
+  /** the run's folder as the card calls it */
+  readonly run: string
   readonly baseCard: BaseCard
 }
 
@@ -46,6 +48,21 @@ export const fileName = (where: string): string => where.replace(/[\\/]+$/, "").
 
 /** A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block. */
 export const python = (text: string): string => JSON.stringify(text)
+
+/** The program in TypeScript that asks a run, from the folder that Python's code assumes too; `ask`: what is called of the run. */
+export const inTypeScript = ({ run }: Pick<CardSource, "run">, ask: string): string =>
+  [
+    "In TypeScript, with tfjs-lora-pro, from the same folder:",
+    fenced("ts", [
+      'import { Console, Effect } from "effect"',
+      'import { Device, loadRun, platform } from "tfjs-lora-pro"',
+      "",
+      "await Effect.gen(function* () {",
+      `  const run = yield* loadRun(${JSON.stringify(run)}) // the run folder that this adapter/ is in`,
+      `  yield* Console.log(yield* run.${ask})`,
+      "}).pipe(Effect.scoped, Effect.provide(Device.auto), Effect.provide(platform), Effect.runPromise)"
+    ])
+  ].join("\n\n")
 
 /** A block of code in Markdown. */
 export const fenced = (language: string, lines: ReadonlyArray<string>): string =>
