@@ -136,7 +136,7 @@ const scan = (text: string): Scanned => {
   let word: string | undefined
   let quote: string | undefined
   const after: Array<{ end: number; next: number }> = []
-  let skipNext = false // the file after > is no word
+  let skipNext = false // the file after > or < is no word
   let end = text.length
   const finish = () => {
     if (word !== undefined && !skipNext) commands.at(-1)!.push(word)
@@ -161,7 +161,7 @@ const scan = (text: string): Scanned => {
       if (next < 0) break
       i = next - 1
     } else if (c === " " || c === "\t") finish()
-    else if (c === ">") {
+    else if (c === ">" || c === "<") {
       if (/^\d$/.test(word ?? "")) word = undefined
       finish()
       if (text[i + 1] === ">") i++
