@@ -83,6 +83,9 @@ exec "${join(repository, "node_modules", ".bin")}/$program" "$@"`
 const environment = (): Record<string, string | undefined> =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
 
+/** Milliseconds after which a command is ended: one that goes on for ever, such as a server, belongs into the table. */
+const LONGEST = 150_000
+
 export interface Ran {
   readonly code: number
   /** what a terminal shows: both of its streams */
@@ -125,6 +128,7 @@ export const readerOf = (page: string): Reader => {
   let cwd = folder
   const bash = (script: string, detached = false) =>
     Bun.spawn(["bash", "-c", `exec 2>&1\n${script}`], {
+      ...(detached ? {} : { timeout: LONGEST }),
       cwd,
       env,
       detached,
