@@ -15,6 +15,10 @@ import type { Place, RunAsked, RunTold } from "./told.ts"
 /** What is told of a run that is past its beginning. */
 const begun = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
 
+/** "loading the weights: 12 of 101 tensors" */
+const workText = ({ what, done = 0, of, unit = "" }: Extract<ProgressEvent, { readonly kind: "working" }>): string =>
+  of === undefined ? what : `${what}: ${done} of ${of} ${unit}`.trimEnd()
+
 /** What a run says, in lines; steps are in its metrics. */
 const lineOf = (event: ProgressEvent): string | undefined => {
   switch (event.kind) {
@@ -57,6 +61,7 @@ export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (t
     Effect.provideService(Progress, (event) =>
       Effect.sync(() => {
         if (begun.has(event.kind)) tell({ kind: "training" })
+        if (event.kind === "working") tell({ kind: "note", text: workText(event) })
         const text = lineOf(event)
         if (text !== undefined) tell({ kind: "line", text })
       })
