@@ -7,6 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
 import { OWN_FOLDER } from "./own-folder.ts"
 
@@ -66,10 +67,12 @@ export const openRecords: Effect.Effect<RunRecords, FileError, Files> = Effect.g
     const record = Option.getOrUndefined(decode(json))
     if (record !== undefined && recordOf(record.id) === `${RECORDS}/${name}`) records.set(record.id, record)
   }
+  // one after the other: a run may be asked to stop in the moment in which its process ends
+  const writing = Semaphore.makeUnsafe(1)
   const put: RunRecords["put"] = (record) =>
     Effect.suspend(() => {
       records.set(record.id, record)
-      return writeJson(recordOf(record.id), record)
+      return writing.withPermits(1)(Effect.suspend(() => writeJson(recordOf(record.id), records.get(record.id))))
     })
   return {
     all: () => [...records.values()],
