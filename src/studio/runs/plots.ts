@@ -20,8 +20,8 @@ interface Kept {
 const MOST = 300
 
 export interface PlotReader {
-  /** All plots of a run; the same value for as long as its metrics.jsonl is the same. `live`: more is to come. */
-  readonly plots: (id: string, live: boolean) => Effect.Effect<ReadonlyArray<Plot>, never, Files>
+  /** All plots of a run; the same value for as long as its metrics.jsonl is the same. `live`: whether more is to come, where that is known. */
+  readonly plots: (id: string, live?: boolean) => Effect.Effect<ReadonlyArray<Plot>, never, Files>
 }
 
 const NONE: ReadonlyArray<Plot> = []
@@ -40,7 +40,7 @@ export const plotReader = ({ plan }: Pick<RunReader, "plan">): PlotReader => {
         }
         if (last?.stamp === stamp) {
           kept.delete(id)
-          kept.set(id, live ? last : { ...last, followed: undefined })
+          kept.set(id, live === false ? { ...last, followed: undefined } : last)
           return last.plots
         }
         const own = yield* plan(id)
@@ -49,7 +49,8 @@ export const plotReader = ({ plan }: Pick<RunReader, "plan">): PlotReader => {
         yield* followed.read
         const plots = plotsSoFar(followed.rows, own.kind)
         kept.delete(id)
-        kept.set(id, { stamp, plots, followed: live ? followed : undefined })
+        const goesOn = live ?? last?.followed !== undefined
+        kept.set(id, { stamp, plots, followed: goesOn ? followed : undefined })
         if (kept.size > MOST) kept.delete(kept.keys().next().value!)
         return plots
       })

@@ -135,7 +135,7 @@ export const runsOf = (writer: RunWriter): Runs => {
         Effect.gen(function* () {
           const all = yield* ids
           const shown = asked.filter((id) => all.includes(id))
-          const runs = yield* Effect.forEach(shown, (id) => Effect.map(plots(id, false), (own) => ({ id, plots: own })))
+          const runs = yield* Effect.forEach(shown, (id) => Effect.map(plots(id), (own) => ({ id, plots: own })))
           return curvesOf(runs, plot, Math.min(Math.max(points, 2), 1_000))
         })
     },
