@@ -59,6 +59,13 @@ const Mark = ({ own }: { readonly own: uPlot.Series }) => (
 const newest = (values: ReadonlyArray<number | null>): number | null =>
   values.findLast((value) => value !== null) ?? null
 
+const showOnly = (chart: uPlot, { series }: Plot, hidden: ReadonlySet<string>): void => {
+  for (const [i, { label }] of series.entries()) {
+    const show = !hidden.has(label)
+    if (chart.series[i + 1]?.show !== show) chart.setSeries(i + 1, { show })
+  }
+}
+
 export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
   const isDark = useMedia("(prefers-color-scheme: dark)")
   const place = useRef<HTMLDivElement>(null)
@@ -71,24 +78,32 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
   const options = useMemo(() => looksOf(plot, dashes, { isDark, width: LEAST_WIDTH }), [shape, strokes, isDark])
   const words = useMemo(() => described(plot), [plot])
 
+  const latest = useRef({ plot, hidden })
+  latest.current = { plot, hidden }
   useEffect(() => {
-    const width = Math.max(LEAST_WIDTH, place.current!.clientWidth)
-    const own = new uPlot(
-      { ...options, width, hooks: { setCursor: [({ cursor }) => setAt(cursor.idx ?? null)] } },
-      dataOf(plot),
-      place.current!
-    )
-    chart.current = own
-    drawn.current = plot
+    // each chart of a page in a task of its own, so that a dozen of them does not keep it from answering
+    const timer = setTimeout(() => {
+      const width = Math.max(LEAST_WIDTH, place.current!.clientWidth)
+      const now = latest.current
+      const own = new uPlot(
+        { ...options, width, hooks: { setCursor: [({ cursor }) => setAt(cursor.idx ?? null)] } },
+        dataOf(now.plot),
+        place.current!
+      )
+      chart.current = own
+      drawn.current = now.plot
+      showOnly(own, now.plot, now.hidden)
+    })
     return () => {
+      clearTimeout(timer)
+      chart.current?.destroy()
       chart.current = undefined
-      own.destroy()
     }
   }, [options])
   useEffect(() => {
-    if (drawn.current === plot) return
+    if (chart.current === undefined || drawn.current === plot) return
     drawn.current = plot
-    chart.current?.setData(dataOf(plot))
+    chart.current.setData(dataOf(plot))
   }, [plot])
   useEffect(() => {
     const observer = new ResizeObserver(() => {
@@ -99,12 +114,8 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
     return () => observer.disconnect()
   }, [])
   useEffect(() => {
-    for (const [i, { label }] of plot.series.entries()) {
-      const show = !hidden.has(label)
-      if (chart.current !== undefined && chart.current.series[i + 1]?.show !== show)
-        chart.current.setSeries(i + 1, { show })
-    }
-  }, [hidden, options])
+    if (chart.current !== undefined) showOnly(chart.current, plot, hidden)
+  }, [hidden])
 
   const shown = (i: number): string => {
     const { values } = plot.series[i]!

@@ -1,5 +1,5 @@
 /** All runs: a table on wide screens, cards on narrow ones; the curves of those that are ticked over each other. */
-import { useEffect, useState } from "preact/hooks"
+import { useEffect, useMemo, useState } from "preact/hooks"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading } from "../../parts/loading.tsx"
 import { useMedia } from "../../parts/media.ts"
@@ -180,6 +180,12 @@ export const List = () => {
   useEffect(() => {
     remembered = { ticked, order }
   }, [ticked, order])
+  // a list that is sorted, or whose numbers move, draws no chart anew
+  const drawn = runs?.filter(({ id }) => ticked.has(id)) ?? []
+  const curves = useMemo(
+    () => (drawn.length === 0 ? null : <CurvesOf runs={drawn} none={() => setTicked(new Set())} />),
+    [drawn.map(({ id, name, state }) => [id, name, state].join("\n")).join("\n")]
+  )
   if (runs === undefined) return problem === undefined ? <Loading what="Runs" /> : <Trouble problem={problem} />
   if (runs.length === 0) return <Empty />
   const tick = (id: string) =>
@@ -190,7 +196,6 @@ export const List = () => {
     })
   const isAll = runs.every(({ id }) => ticked.has(id))
   const shown = { runs: sorted(runs, order), ticked, tick, doing, order, setOrder: (by: Column) => setOrder(chosen(order, by)) }
-  const drawn = runs.filter(({ id }) => ticked.has(id))
   return (
     <>
       <Trouble problem={problem ?? doing.problem} />
@@ -201,11 +206,7 @@ export const List = () => {
       )}
       <section aria-label="Curves">
         <h2>Curves over each other</h2>
-        {drawn.length === 0 ? (
-          <p class="quiet">Tick runs in the list to see how they learned, one over the other.</p>
-        ) : (
-          <CurvesOf runs={drawn} none={() => setTicked(new Set())} />
-        )}
+        {curves ?? <p class="quiet">Tick runs in the list to see how they learned, one over the other.</p>}
       </section>
     </>
   )

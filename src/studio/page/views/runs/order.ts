@@ -38,9 +38,12 @@ const keyOf: Readonly<Record<Column, (run: RunSummary) => string | number | null
   started: ({ startedAt }) => startedAt
 }
 
+// made once: a comparison that makes its own takes a tenth of a millisecond
+const collator = new Intl.Collator(undefined, { numeric: true })
+
 const compared = (a: string | number, b: string | number): number =>
   typeof a === "string" && typeof b === "string"
-    ? a.localeCompare(b, undefined, { numeric: true })
+    ? collator.compare(a, b)
     : Number(a) - Number(b)
 
 export const sorted = (runs: ReadonlyArray<RunSummary>, { by, isDown }: Order): ReadonlyArray<RunSummary> =>
