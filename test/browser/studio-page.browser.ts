@@ -131,7 +131,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       await page.getByText("Change the plan", { exact: true }).click()
       await page.locator('[id="plan-training.steps"]').fill("3")
       await page.getByText(/^Ready: 3 steps/).waitFor()
-      await page.getByRole("button", { name: "Train" }).click()
+      await page.getByRole("button", { name: "Train", exact: true }).click()
       await page.waitForURL(/#\/runs\//)
       const id = decodeURIComponent(page.url().split("#/runs/")[1]!)
       await page
