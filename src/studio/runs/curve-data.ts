@@ -23,9 +23,9 @@ export interface FollowedMetrics {
 export const followMetrics = (file: string): FollowedMetrics => {
   const growing = growingFile(file)
   const rows = {
-    steps: new Array<Step>(),
-    evaluations: new Array<Evaluation>(),
-    diagnostics: new Array<Diagnostics>()
+    steps: [] as Step[],
+    evaluations: [] as Evaluation[],
+    diagnostics: [] as Diagnostics[]
   }
   const take = (line: string) => {
     const row = rowIn(line)

@@ -14,7 +14,9 @@ export const thinned = ({ x, series }: Pick<Plot, "x" | "series">, points: numbe
   const groups = Array.from({ length: Math.ceil(x.length / size) }, (_, i) => [i * size, (i + 1) * size] as const)
   return {
     x: groups.map(([from, to]) => x.slice(from, to).at(-1)!),
-    series: series.map((one): Series => ({ ...one, values: groups.map(([from, to]) => mean(one.values.slice(from, to))) }))
+    series: series.map(
+      (one): Series => ({ ...one, values: groups.map(([from, to]) => mean(one.values.slice(from, to))) })
+    )
   }
 }
 

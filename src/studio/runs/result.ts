@@ -59,11 +59,6 @@ export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<R
       plan: record.plan,
       files,
       page: files.some((file) => file.path === "report.html") ? "report.html" : null,
-      commands: [
-        kind.next(plan, word),
-        `evaluate ${word}`,
-        `merge ${word}`,
-        `train ${word}/plan.json`
-      ].map(command)
+      commands: [kind.next(plan, word), `evaluate ${word}`, `merge ${word}`, `train ${word}/plan.json`].map(command)
     }
   })

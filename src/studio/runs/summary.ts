@@ -122,7 +122,12 @@ const readPlanOf = (file: string): Effect.Effect<ReadPlan, never, Files> =>
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const began = yield* fs.stat(path.dirname(file)).pipe(
-      Effect.map(({ birthtime, mtime }) => Option.getOrElse(Option.orElse(birthtime, () => mtime), () => new Date(0))),
+      Effect.map(({ birthtime, mtime }) =>
+        Option.getOrElse(
+          Option.orElse(birthtime, () => mtime),
+          () => new Date(0)
+        )
+      ),
       Effect.orElseSucceed(() => new Date(0))
     )
     const own = yield* Effect.gen(function* () {

@@ -58,8 +58,7 @@ export const runsOf = (writer: RunWriter): Runs => {
       const fs = yield* FileSystem.FileSystem
       for (let n = 1; ; n++) {
         const id = `runs/${name}-${n}`
-        const taken =
-          writer.begun().includes(id) || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
+        const taken = writer.begun().includes(id) || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
         if (!taken) return id
       }
     })
@@ -140,8 +139,7 @@ export const runsOf = (writer: RunWriter): Runs => {
         })
     },
     watches: {
-      runs: () =>
-        Stream.changesWith(looks(list), (a, b) => JSON.stringify(a) === JSON.stringify(b)),
+      runs: () => Stream.changesWith(looks(list), (a, b) => JSON.stringify(a) === JSON.stringify(b)),
       run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
     }
   }
