@@ -32,12 +32,13 @@ interface TableProps {
   readonly setOpen: (cell: Cell) => void
 }
 
-const CellButton = ({ cell, of, open, setOpen }: Omit<TableProps, "confusion"> & { readonly cell: Cell; readonly of: number }) => (
-  <button
-    type="button"
-    aria-expanded={isSame(open, cell)}
-    onClick={() => setOpen(cell)}
-  >
+const CellButton = ({
+  cell,
+  of,
+  open,
+  setOpen
+}: Omit<TableProps, "confusion"> & { readonly cell: Cell; readonly of: number }) => (
+  <button type="button" aria-expanded={isSame(open, cell)} onClick={() => setOpen(cell)}>
     <span>
       {cell.count.toLocaleString("en")}
       <span class="hidden">

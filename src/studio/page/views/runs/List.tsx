@@ -143,7 +143,8 @@ const Cards = ({
           </div>
           <p class="small quiet">{run.says}</p>
           <p>
-            <StateOf state={run.state} /> {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
+            <StateOf state={run.state} />{" "}
+            {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
           </p>
           <ProgressOf summary={run} />
           <p class="small">
@@ -195,7 +196,14 @@ export const List = () => {
       return after
     })
   const isAll = runs.every(({ id }) => ticked.has(id))
-  const shown = { runs: sorted(runs, order), ticked, tick, doing, order, setOrder: (by: Column) => setOrder(chosen(order, by)) }
+  const shown = {
+    runs: sorted(runs, order),
+    ticked,
+    tick,
+    doing,
+    order,
+    setOrder: (by: Column) => setOrder(chosen(order, by))
+  }
   return (
     <>
       <Trouble problem={problem ?? doing.problem} />

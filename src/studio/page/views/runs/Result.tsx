@@ -129,13 +129,17 @@ export const Result = ({
         <h3>Plan</h3>
         <details>
           <summary>plan.json, with every default filled in</summary>
-          <Scrolled label="plan.json"><pre>{JSON.stringify(plan, null, 2)}</pre></Scrolled>
+          <Scrolled label="plan.json">
+            <pre>{JSON.stringify(plan, null, 2)}</pre>
+          </Scrolled>
         </details>
       </section>
       {commands.length === 0 ? null : (
         <section>
           <h3>In a terminal</h3>
-          <Scrolled label="Commands"><pre>{commands.join("\n")}</pre></Scrolled>
+          <Scrolled label="Commands">
+            <pre>{commands.join("\n")}</pre>
+          </Scrolled>
         </section>
       )}
     </>

@@ -42,9 +42,7 @@ const keyOf: Readonly<Record<Column, (run: RunSummary) => string | number | null
 const collator = new Intl.Collator(undefined, { numeric: true })
 
 const compared = (a: string | number, b: string | number): number =>
-  typeof a === "string" && typeof b === "string"
-    ? collator.compare(a, b)
-    : Number(a) - Number(b)
+  typeof a === "string" && typeof b === "string" ? collator.compare(a, b) : Number(a) - Number(b)
 
 export const sorted = (runs: ReadonlyArray<RunSummary>, { by, isDown }: Order): ReadonlyArray<RunSummary> =>
   runs.toSorted((first, second) => {

@@ -20,7 +20,12 @@ const mainOf = (series: ReadonlyArray<Series>): Series | undefined =>
   series.toSorted((a, b) => known(b) - known(a) || (a.label < b.label ? -1 : 1))[0]
 
 /** Values of a run over the horizontal axis of all: the mean of those that fall together. */
-const placed = (own: ReadonlyArray<number>, values: Series["values"], at: ReadonlyMap<number, number>, size: number) => {
+const placed = (
+  own: ReadonlyArray<number>,
+  values: Series["values"],
+  at: ReadonlyMap<number, number>,
+  size: number
+) => {
   const sums = new Float64Array(size)
   const counts = new Uint32Array(size)
   for (const [i, x] of own.entries()) {
@@ -39,7 +44,10 @@ export const overlaid = (curves: Curves, nameOf: (id: string) => string, points:
   const all = [...new Set(runs.flatMap(({ x }) => x))].sort((a, b) => a - b)
   const size = Math.max(1, Math.ceil(all.length / points))
   const at = new Map(all.map((x, i) => [x, Math.floor(i / size)]))
-  const x = Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all[Math.min(all.length, (i + 1) * size) - 1]!)
+  const x = Array.from(
+    { length: Math.ceil(all.length / size) },
+    (_, i) => all[Math.min(all.length, (i + 1) * size) - 1]!
+  )
   const drawn = runs.flatMap((run, i) => {
     const main = mainOf(run.series)
     if (main === undefined) return []
