@@ -168,7 +168,7 @@ export const table: Readonly<Record<string, PageRow>> = {
   },
   "docs/api.md": { notRun: { "bun run docs": "builds the whole site: docs/site.processes.ts does" } },
   "docs/browser.md": {
-    notRun: { "bunx vite examples/browser": dev, "bun run studio:page": "is built by browser/studio-page.browser.ts" },
+    notRun: { "bunx vite examples/browser": dev },
     programs: {
       'tf.loadLayersModel("digits/model.json")': "is for a page: browser/adapter-places.browser.ts",
       "memoryFiles(": "is for a page: browser/train.browser.ts"
