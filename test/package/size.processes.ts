@@ -119,7 +119,7 @@ describe("what a page may never ask for is not in what it loads first", () => {
     { what: "a program for the GPU", file: "src/kernels/webgpu/product.js", most: 43_500 },
     // with how products are cut on wasm, which a page on a GPU has no use for
     // and its threads, for workers of an isolated page
-    { what: "the wasm device", file: "src/device/wasm-browser.js", most: 6_050 },
+    { what: "the wasm device", file: "src/device/wasm-browser.js", most: 6_300 },
     { what: "files of adapters", file: "src/layers-model/saved-adapter.js", most: 13_500 },
     { what: "where PEFT has which tensor", file: "src/output/peft/layout.js", most: 13_500 },
     { what: "sums of adapters", file: "src/layers-model/arithmetic.js", most: 2_500 },
