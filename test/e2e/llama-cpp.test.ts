@@ -43,8 +43,8 @@ const merged: Readonly<Record<string, Case & { readonly because: string }>> = {
   },
   dora: { adapter: { ...lora, method: "dora" }, optimizer: adamw, because: "factors A and B alone" },
   adalora: { adapter: { method: "adalora", rank: 2, alpha: 8 }, optimizer: adamw, because: "factors A and B alone" },
-  "a norm saved beside": { adapter: { ...lora, modulesToSave: ["norm"] }, because: "leaves out norms" },
-  gpt2: { adapter: lora, model: "gpt2", because: "turns the factors of this family's layers" },
+  "a norm saved beside": { adapter: { ...lora, modulesToSave: ["norm"] }, because: "silently ignores norms" },
+  gpt2: { adapter: lora, model: "gpt2", because: "transposes the factors of this family's layers" },
   "full fine-tuning": { adapter: { method: "full" }, optimizer: adamw, because: "factors A and B alone" }
 }
 

@@ -65,7 +65,7 @@ describe("a finished run", () => {
       }
       const { validation, test } = reportOf("runs/finished")
       expect(await of()).toEqual([validation as never, test as never])
-      expect(await of("--data", "pairs-test.jsonl")).toEqual([test as never])
+      expect(await of("--data", "pairs-test.jsonl")).toEqual([{ ...test, data: "pairs-test.jsonl" } as never])
       w.write("others.jsonl", jsonLines([...labelledRows(9, 54), { source: "the plot is bad", target: "very bad" }]))
       const [{ exactMatch, macroF1, rows }] = (await of("--data", "others.jsonl")) as never as readonly [Scores]
       expect(macroF1).toBeUndefined()

@@ -30,7 +30,8 @@ export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter)
   }
   if (model.fanInFanOut)
     return {
-      reason: "it permutes the factors of this family's layers as it permutes their weights, which is wrong for factors"
+      reason:
+        "it transposes the factors of this family's layers as it transposes their weights, which is wrong for factors"
     }
   const { alpha } = factorsAlone(selectionOf(config).options)
   const scales = sites.map(({ options }) => {
