@@ -80,6 +80,7 @@ test("the sources that reach the network are those that SECURITY.md names", () =
     "src/layers-model/adapter-files.ts",
     "src/models/hub/remote.ts",
     "src/serve/listener.ts",
+    "src/studio/page/isolating-worker.ts",
     "src/studio/page/server-host.ts",
     "src/studio/page/worker/static-files.ts",
     "src/studio/page/worker/world.ts"
