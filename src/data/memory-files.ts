@@ -15,7 +15,6 @@
  *   return yield* load({ source: ".", task: "classification", labels }).pipe(Effect.provide(files.layer))
  * })
  */
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -24,7 +23,7 @@ import * as Path from "effect/Path"
 import { type PlatformError, systemError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { limit, overLimit, withoutSecrets } from "../boundary/index.ts"
-import { readAnswer } from "../files/index.ts"
+import { infoOf, readAnswer } from "../files/index.ts"
 import { dataError } from "./data-error.ts"
 import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
@@ -90,23 +89,6 @@ const dataFiles =
 
 const problem = (tag: "NotFound" | "AlreadyExists", method: string, path: string): PlatformError =>
   systemError({ _tag: tag, module: "FileSystem", method, pathOrDescriptor: path })
-
-const infoOf = (type: FileSystem.File.Type, size: number): FileSystem.File.Info => ({
-  type,
-  size: ByteSize.bytes(size),
-  mtime: Option.none(),
-  atime: Option.none(),
-  birthtime: Option.none(),
-  dev: 0n,
-  ino: Option.none(),
-  mode: 0o644,
-  nlink: Option.none(),
-  uid: Option.none(),
-  gid: Option.none(),
-  rdev: Option.none(),
-  blksize: Option.none(),
-  blocks: Option.none()
-})
 
 /** What this package needs of a file system; the rest fails as on one where nothing is to be found. */
 const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSystem.FileSystem => {

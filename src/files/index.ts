@@ -11,6 +11,7 @@ export {
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
+export { infoOf } from "./file-info.ts"
 export { type FolderPlace, type GuardedFolder, guardFolder, within, writtenElsewhere } from "./guarded-folder.ts"
 export { hostname, ownNumber } from "./own-process.ts"
 export { platformReason } from "./platform-reason.ts"

@@ -5,7 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { type PlatformError, systemError } from "effect/PlatformError"
-import { infoOf, openedFile, partsOf, readingOf } from "./stored-files.ts"
+import { infoOf } from "../../../files/index.ts"
+import { openedFile, partsOf, readingOf } from "./stored-files.ts"
 
 export interface StaticFile {
   /** from the root of the file system: "models/minilm/config.json" */

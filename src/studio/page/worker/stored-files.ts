@@ -5,11 +5,11 @@
  * time, by a synchronous handle. OPFS moves files, and no folders: a folder is renamed file by file, so that one that a closed tab
  * left half-way is a folder that lacks files; whoever reads a checkpoint looks whether it is whole.
  */
-import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { type PlatformError, type SystemErrorTag, systemError } from "effect/PlatformError"
+import { infoOf } from "../../../files/index.ts"
 import type { Access, StoredFile, StoredFolder } from "./stored.ts"
 
 /** A path from the root, without "." and "..", part by part. */
@@ -68,23 +68,6 @@ const attempt = <A>(method: string, path: string, run: () => Promise<A>): Effect
       })
     }
   })
-
-export const infoOf = (type: FileSystem.File.Type, size: number, changed?: number): FileSystem.File.Info => ({
-  type,
-  size: ByteSize.bytes(size),
-  mtime: changed === undefined ? Option.none() : Option.some(new Date(changed)),
-  atime: Option.none(),
-  birthtime: Option.none(),
-  dev: 0n,
-  ino: Option.none(),
-  mode: 0o644,
-  nlink: Option.none(),
-  uid: Option.none(),
-  gid: Option.none(),
-  rdev: Option.none(),
-  blksize: Option.none(),
-  blocks: Option.none()
-})
 
 type Entry = StoredFile | StoredFolder
 
