@@ -102,7 +102,7 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
       await page.getByRole("link", { name: "earlier-1" }).waitFor()
       expect(await violationsEverywhere(page)).toEqual([])
       await page.getByRole("link", { name: "earlier-1" }).click()
-      await page.locator(".state.finished").waitFor()
+      await page.locator(".one .state.finished").waitFor()
       await page.getByRole("heading", { name: "Verdict" }).waitFor()
       const { id } = await studio.call("startStudy", {
         plan: "plans/blind.json",
