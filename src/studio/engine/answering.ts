@@ -26,7 +26,8 @@ const problemOf = (error: Reported): Problem => ({ tag: error._tag, message: err
 /** Something is wrong in the program itself: what it is goes to `onBug`, and people are told where to look. */
 const bug: Problem = {
   tag: "Bug",
-  message: "something is wrong in tfjs-lora-pro itself; the terminal that the studio was started in says what"
+  message:
+    "something is wrong in tfjs-lora-pro itself; what it is says the terminal that the studio was started in, or the browser's console where there is none"
 }
 
 interface Table {
