@@ -39,13 +39,16 @@ const copy = (file: string): void => {
 }
 copied.forEach(copy)
 
+/** Not for who installs the package: there is nothing to change or to test in it. */
+const isOfClones = (page: string) => page === "CONTRIBUTING.md" || page.startsWith("test/")
+
 const pages = new Set(
   [...reachable(["README.md", "CHANGELOG.md", ...globSync("docs/*.md", { cwd: root })])].filter(
-    (page) => !page.startsWith("test/")
+    (page) => !isOfClones(page)
   )
 )
 
-/** Where the package has what a page leads to; null where it has not: the tests, and folders without a page. */
+/** Where the package has what a page leads to; null where it has not: what is for clones, and folders without a page. */
 const packaged = (path: string): string | null => {
   const page = pageOf(path)
   if (page !== undefined) return pages.has(page) ? path : null

@@ -138,6 +138,8 @@ export const guardFolder = (
     const made = <A, E, R>(method: string, file: string, operation: Effect.Effect<A, E, R>, anew: boolean) =>
       check(method, file).pipe(
         Effect.andThen(operation),
+        // what fails because the folder became another meanwhile says that
+        Effect.tapError(() => check(method, file)),
         Effect.tap(() =>
           anew
             ? Effect.onError(check(method, file), () => Effect.ignore(fs.remove(file, { recursive: true })))

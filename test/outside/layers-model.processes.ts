@@ -358,8 +358,16 @@ describe("the layers", () => {
       'has the name "__proto__"; expected a name'
     ],
     ["a number for a name", layer(1, { name: 7 }), "has the name 7; expected a name"],
-    ["two names", layer(1, { name: "other" }), 'a layer is called "hidden" and "other"; expected one name, its own'],
-    ["a layer twice", (copy) => void layersOf(copy).push(layersOf(copy)[1]), 'a layer is called "hidden" and "hidden"'],
+    [
+      "two names",
+      layer(1, { name: "other" }),
+      'a layer is called "hidden" and "other"; expected the same name in both places'
+    ],
+    [
+      "a layer twice",
+      (copy) => void layersOf(copy).push(layersOf(copy)[1]),
+      'two layers are called "hidden"; expected a name that no other layer has'
+    ],
     [
       "a layer that is its own input",
       entry(1, { inbound_nodes: [[["hidden", 0, 0, {}]]] }),

@@ -115,10 +115,12 @@ const checkOrder = (layers: ReadonlyArray<unknown>, problems: Listing): void => 
     if (!isRecord(layer)) continue
     const { name } = layer
     const calls = field(layer, "inboundNodes")
-    if (!isName(name) || nameOf(layer) !== name || graph.has(name)) {
+    if (!isName(name) || nameOf(layer) !== name) {
       problems.add(
-        `a layer is called ${quoted(name)} and ${quoted(nameOf(layer))}; expected a name that no other layer has`
+        `a layer is called ${quoted(name)} and ${quoted(nameOf(layer))}; expected the same name in both places`
       )
+    } else if (graph.has(name)) {
+      problems.add(`two layers are called ${quoted(name)}; expected a name that no other layer has`)
     } else if (!isCalls(calls)) {
       problems.add(`layer ${quoted(name)} has the inbound_nodes ${quoted(calls)}; expected lists of [name, 0, 0, {}]`)
     } else {

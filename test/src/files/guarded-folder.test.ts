@@ -151,6 +151,26 @@ describe("what was made in another folder that came between the look and the ope
     })
 })
 
+test("an operation that fails because the folder became another says that, and not that a file is missing", async () => {
+  const reason = await Effect.runPromise(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const replace = Effect.sync(() => {
+        renameSync(at("run"), at("moved"))
+        mkdirSync(at("run"))
+      })
+      const slow = FileSystem.make({
+        ...fs,
+        open: (file, options) => Effect.andThen(options?.flag === "wx" ? replace : Effect.void, fs.open(file, options))
+      })
+      const { files } = yield* guardFolder(at("run")).pipe(Effect.provideService(FileSystem.FileSystem, slow))
+      return platformReason(yield* Effect.flip(Effect.scoped(files.open(at("run", "inner", "new"), { flag: "wx" }))))
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+  expect(reason).toContain("is not the folder any more that was opened")
+  expect(readdirSync(at("run"))).toEqual([])
+})
+
 test("what is in it is written, and named from the working directory too", async () => {
   await guarded(({ files }) =>
     Effect.gen(function* () {
