@@ -213,7 +213,7 @@ test.each([
     ["generate", folder("llama-dora"), "x", "--base", "gpt2"],
     'found "model.layers.0.mlp.down_proj", which matches no linear layer'
   ],
-  [["merge", "hf:owner/name", "--base", "bert"], "say with --out where the merged model is to go"]
+  [["merge", "hf:owner/name", "--base", "bert"], "name the folder for the merged model with --out"]
 ] as const)("%j is told what is wrong", async (args, message) => {
   for (const name of ["bert", "roberta", "llama", "gpt2"]) base(name)
   rmSync(w.path("distilbert"), { recursive: true, force: true })

@@ -77,7 +77,7 @@ describe("evaluate", () => {
       const rows = tinyRows(9, 30).map(({ text, label }) => `${label},"${text}"`)
       w.write("rows.csv", ["label,text", ...rows].join("\n"))
       const [report] = jsonObjects((await evaluate("--data", "rows.csv", "--json")).stdout)
-      expect(report).toEqual(w.json("runs/tiny-1/run.json")["test"] as never)
+      expect(report).toEqual({ ...(w.json("runs/tiny-1/run.json")["test"] as object), data: "rows.csv" } as never)
     },
     TIMEOUT
   )
