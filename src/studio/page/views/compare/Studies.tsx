@@ -14,7 +14,8 @@ const AGAIN = 2_000
 export const Studies = () => {
   const { value: studies, problem, isBusy, again } = useCall("studies", {})
   const isRunning = studies?.some(({ state }) => state === "running") === true
-  const isAny = studies !== undefined && studies.length > 0
+  // where the form is is known with the studies: one that moved would lose what was filled in
+  const isNone = studies?.length === 0
   useEffect(() => {
     if (!isRunning || isBusy) return
     const timer = setTimeout(again, AGAIN)
@@ -26,7 +27,7 @@ export const Studies = () => {
         A study trains several methods on one plan, each at its own best learning rate and with several seeds, and says
         which differences are more than luck.
       </p>
-      {isAny ? null : <NewStudy />}
+      {isNone ? <NewStudy /> : null}
       <section>
         <h2>Studies</h2>
         <Trouble problem={problem} again={again} />
@@ -34,7 +35,7 @@ export const Studies = () => {
           problem === undefined ? (
             <Loading what="Studies" />
           ) : null
-        ) : studies.length === 0 ? (
+        ) : isNone ? (
           <p class="quiet">None is here yet.</p>
         ) : (
           <ul class="studies">
@@ -51,7 +52,7 @@ export const Studies = () => {
           </ul>
         )}
       </section>
-      {isAny ? <NewStudy /> : null}
+      {studies === undefined || isNone ? null : <NewStudy />}
     </>
   )
 }
