@@ -158,7 +158,7 @@ cases.forEach(({ name, files, stored, ...options }, i) => {
       const report = JSON.parse(stdout)
       expect([...new Bun.Glob("*.{json,safetensors}").scanSync(w.path(`run-${i}/adapter`))].sort()).toEqual([...files])
       const evaluated = await succeed(w.cli(["evaluate", `run-${i}`, "--data", "test.jsonl", "--json", ...onWasm]))
-      expect(jsonObjects(evaluated.stdout)).toEqual([report.test])
+      expect(jsonObjects(evaluated.stdout)).toEqual([{ ...report.test, data: "test.jsonl" }])
 
       const rows = tinyRows(9, 30)
       const predictions = await predicted(
