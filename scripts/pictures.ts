@@ -47,6 +47,8 @@ try {
   await goTo("runs", (shown) => shown.getByRole("checkbox").nth(3).waitFor())
   for (const i of [1, 2, 3]) await page.getByRole("checkbox").nth(i).check()
   await page.locator(".uplot").first().waitFor()
+  // the curves of the last one follow
+  await page.waitForTimeout(1_000)
   await keep("runs")
 
   await goTo("export/runs%2Flora-pro", heading("ONNX"))
