@@ -39,6 +39,12 @@ export interface Listening {
   readonly stop: Effect.Effect<void>
 }
 
+/** What the system's codes mean of an address. */
+const addressReasons: Readonly<Record<string, string | undefined>> = {
+  EADDRINUSE: "another program listens there",
+  EADDRNOTAVAIL: "this machine has no such address"
+}
+
 const HEADER_BYTES = 16 * 1024
 
 /** How long an idle connection stays, in milliseconds: longer than proxies keep theirs, so that none is closed under a request. */
@@ -216,7 +222,8 @@ export const listen = (
           }
         )
         server.on("error", (error) => {
-          const reason = systemReason(error) ?? error.message
+          const reason =
+            addressReasons[(error as NodeJS.ErrnoException).code ?? ""] ?? systemReason(error) ?? error.message
           resume(Effect.fail(new ListenError({ address: `${named}:${port}`, reason })))
         })
         server.listen(port, bare, () => resume(Effect.succeed(server)))
