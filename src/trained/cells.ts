@@ -6,9 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { listed, quoted } from "../boundary/index.ts"
+import type { Device } from "../device/device.ts"
+import type { Reported, World } from "../kinds/index.ts"
 import type { SplitSource, Splits } from "../plan/index.ts"
 import type { Mistake } from "../training/index.ts"
-import { describeRun } from "./load-run.ts"
+import { describeRun, type LoadedRun } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
 /** What was said of each row of a split, by its number in it. */
@@ -29,15 +31,19 @@ export interface CellQuestion {
   readonly most: number
 }
 
+/** Lends the run on a device for some work. */
+export type LentRun<R> = <A>(
+  work: (run: LoadedRun) => Effect.Effect<A, Reported, Device | World>
+) => Effect.Effect<A, Reported, R>
+
 /**
- * Opens the cells of a finished run for as long as the scope. The first question about a split loads the model and evaluates it; then
- * the model leaves the device, and twelve bytes a row are kept. Questions are to be asked one after the other.
+ * Opens the cells of a finished run for as long as the scope. The first question about a split evaluates it, by the model that `lent` has for
+ * that time; twelve bytes a row are kept. Questions are to be asked one after the other.
  */
-export const openCells = (directory: string) =>
+export const openCells = <R>(directory: string, lent: LentRun<R>) =>
   Effect.gen(function* () {
     const outer = yield* Effect.scope
-    const described = yield* describeRun(directory)
-    const { kind, plan, model } = described
+    const { kind, plan, model } = yield* describeRun(directory)
     const labels = kind.labelsOf(model)
     const known = new Map<string, ClassedSplit>()
     const fail = (reason: string) => new RunError({ directory, reason })
@@ -46,10 +52,9 @@ export const openCells = (directory: string) =>
       Effect.gen(function* () {
         const before = known.get(split)
         if (before !== undefined) return before
-        // what the rows are read from lives on, the model does not
+        // what the rows are read from lives on, the model need not
         const own = yield* Scope.fork(outer)
-        const found = yield* Effect.gen(function* () {
-          const { adapted } = yield* described.open
+        const evaluate = Effect.fnUntraced(function* ({ adapted }: LoadedRun) {
           const splits: Splits = yield* kind.splits(adapted, plan).pipe(Scope.provide(own))
           const source = Object.hasOwn(splits, split) ? splits[split as keyof Splits] : undefined
           if (source === undefined)
@@ -72,8 +77,8 @@ export const openCells = (directory: string) =>
             }
           })
           return all
-        }).pipe(
-          Effect.scoped,
+        })
+        const found = yield* lent(evaluate).pipe(
           Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
         )
         known.set(split, found)
@@ -108,4 +113,4 @@ export const openCells = (directory: string) =>
     }
   })
 
-export type Cells = Effect.Success<ReturnType<typeof openCells>>
+export type Cells<R> = Effect.Success<ReturnType<typeof openCells<R>>>

@@ -1,5 +1,5 @@
 /** Uses what a run or an adapter left behind: loads it, predicts, evaluates and merges. */
-export { type CellQuestion, type Cells, openCells } from "./cells.ts"
+export { type CellQuestion, type Cells, type LentRun, openCells } from "./cells.ts"
 export {
   type Answer,
   type EvaluateGeneratedOptions,

@@ -4,20 +4,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FileSystem from "effect/FileSystem"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { runFolder } from "../../output/index.ts"
-import { type Cells, openCells } from "../../trained/index.ts"
+import { type Cells, type LentRun, openCells } from "../../trained/index.ts"
 import type { JudgedRow } from "../protocol/index.ts"
 import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { useRun, versionOf } from "./loaded-runs.ts"
 
 interface Kept {
   /** of the run's last file: a run that was made anew is opened anew */
   readonly written: number
   readonly scope: Scope.Closeable
-  readonly cells: Cells
+  readonly cells: Cells<EngineNeeds>
 }
 
 const MOST = 3
@@ -34,17 +32,15 @@ const forget = (id: string) =>
     return own === undefined ? Effect.void : Scope.close(own.scope, Exit.void)
   })
 
-const writtenAt = (id: string) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const { report } = yield* runFolder(id)
-    const { mtime } = yield* fs.stat(report)
-    return Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
-  }).pipe(Effect.orElseSucceed(() => 0))
+/** The run as those have it who ask it, and nothing else on the device meanwhile. */
+const lentRun =
+  (id: string): LentRun<EngineNeeds> =>
+  (work) =>
+    Effect.scoped(Effect.flatMap(useRun(id), ({ run, turn }) => turn(work(run))))
 
 const cellsOf = (id: string) =>
   Effect.gen(function* () {
-    const written = yield* writtenAt(id)
+    const written = yield* versionOf(id)
     const own = kept.get(id)
     if (own?.written === written) {
       // the newest last
@@ -54,7 +50,7 @@ const cellsOf = (id: string) =>
     }
     yield* forget(id)
     const scope = yield* Scope.make()
-    const cells = yield* openCells(id).pipe(
+    const cells = yield* openCells(id, lentRun(id)).pipe(
       Scope.provide(scope),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )

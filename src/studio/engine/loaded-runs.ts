@@ -60,7 +60,8 @@ const runsOf = (device: object): Runs => {
   return runs
 }
 
-const versionOf = (id: string) =>
+/** When a run was written: one that was made anew or trained further has another. 0: it is not there. */
+export const versionOf = (id: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { report } = yield* runFolder(id)
