@@ -2,25 +2,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { cpSync } from "node:fs"
 import { join } from "node:path"
-import type { Browser, Page } from "playwright-core"
+import type { Browser } from "playwright-core"
 import { repository, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
-import { type OpenStudio, openStudio } from "./studio.ts"
+import { chromiumExists, launch } from "./chromium.ts"
+import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 const w = workspace()
 let browser: Browser
 let studio: OpenStudio
 
-const opened = async (place: string): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
-  const { page, complaints } = await openPage(browser, studio.url)
-  page.setDefaultTimeout(60_000)
-  await page.setViewportSize({ width: 1280, height: 800 })
-  await page.evaluate((hash) => {
-    location.hash = hash
-  }, place)
-  return { page, complaints }
-}
+const opened = (place: string) => openView(browser, studio, place)
 
 const planIn = (sections: Record<string, unknown>, without: ReadonlyArray<string> = []) => {
   const plan = tinyPlan("../bert", { training: { steps: 40, batchSize: 4 }, ...sections })

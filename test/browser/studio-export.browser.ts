@@ -5,8 +5,8 @@ import { env, pipeline } from "@huggingface/transformers"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
-import { type OpenStudio, openStudio } from "./studio.ts"
+import { chromiumExists, launch } from "./chromium.ts"
+import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 const w = workspace()
 env.allowRemoteModels = false
@@ -33,9 +33,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
     "is exported with the options that were chosen; its files can be saved, and others read them",
     async () => {
       // without a run in the address: the newest
-      const { page, complaints } = await openPage(browser, `${studio.url}#/export`)
-      page.setDefaultTimeout(60_000)
-      await page.setViewportSize({ width: 1280, height: 800 })
+      const { page, complaints } = await openView(browser, studio, "#/export")
       const onnx = cardOf(page, "ONNX")
       await onnx.waitFor()
       expect(await onnx.getByRole("checkbox", { checked: true }).count()).toBe(3)

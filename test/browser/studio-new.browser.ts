@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { TIMEOUT } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
-import { type OpenStudio, openStudio } from "./studio.ts"
+import { chromiumExists, launch } from "./chromium.ts"
+import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 let browser: Browser
 let studio: OpenStudio
@@ -33,12 +33,10 @@ const wide = (() => {
 })()
 
 /** A page on the view. */
-const opened = async (): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
-  const { page, complaints } = await openPage(browser, studio.url)
-  page.setDefaultTimeout(30_000)
-  await page.setViewportSize({ width: 1280, height: 800 })
-  await page.getByRole("button", { name: "Choose a file" }).waitFor()
-  return { page, complaints }
+const opened = async () => {
+  const view = await openView(browser, studio)
+  await view.page.getByRole("button", { name: "Choose a file" }).waitFor()
+  return view
 }
 
 /** Lets go of a file over the page, as a hand would. */

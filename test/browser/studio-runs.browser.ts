@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
-import { type OpenStudio, openStudio } from "./studio.ts"
+import { chromiumExists, launch } from "./chromium.ts"
+import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 const w = workspace()
 let browser: Browser
@@ -22,15 +22,7 @@ interface Record_ {
   readonly mistakes: ReadonlyArray<{ readonly text: string; readonly where: string }>
 }
 
-const opened = async (place: string): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
-  const { page, complaints } = await openPage(browser, studio.url)
-  page.setDefaultTimeout(30_000)
-  await page.setViewportSize({ width: 1280, height: 800 })
-  await page.evaluate((hash) => {
-    location.hash = hash
-  }, place)
-  return { page, complaints }
-}
+const opened = (place: string) => openView(browser, studio, place)
 
 /** The last step of the loss curve, by what the chart says in words. */
 const lastStep = async (page: Page): Promise<number> => {

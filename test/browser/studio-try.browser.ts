@@ -8,8 +8,8 @@ import { imagesPlan, imagesWorkspace } from "../e2e/images-workspace.ts"
 import { network, plan as picturesPlan, rows, writeModel } from "../e2e/pictures.ts"
 import { pairRows } from "../e2e/text-kinds.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
-import { type OpenStudio, openStudio } from "./studio.ts"
+import { chromiumExists, launch } from "./chromium.ts"
+import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 const w = workspace()
 let browser: Browser
@@ -22,18 +22,7 @@ const trained = async (name: string, plan: object, how: object = few): Promise<v
   await succeed(w.cli(["train", `${name}.json`, "--out", `runs/${name}`, ...onWasm]))
 }
 
-const opened = async (run: string): Promise<{ page: Page; complaints: ReadonlyArray<string> }> => {
-  const { page, complaints } = await openPage(browser, studio.url)
-  page.setDefaultTimeout(30_000)
-  await page.setViewportSize({ width: 1280, height: 800 })
-  await page.evaluate(
-    (hash) => {
-      location.hash = hash
-    },
-    `#/try/${encodeURIComponent(`runs/${run}`)}`
-  )
-  return { page, complaints }
-}
+const opened = (run: string) => openView(browser, studio, `#/try/${encodeURIComponent(`runs/${run}`)}`)
 
 /** One side of an answer. */
 const cardOf = (page: Page, within: Locator, name: string): Locator =>

@@ -23,8 +23,10 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import type { Browser } from "playwright-core"
 import type { CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../../src/studio/protocol/index.ts"
 import { cli, repository, run, succeed, withoutScript } from "../e2e/fixtures.ts"
+import { type OpenPage, openPage } from "./chromium.ts"
 
 /** Names a folder with a page that is built; empty: none is. */
 const PAGE = "TFJS_LORA_PRO_STUDIO_PAGE"
@@ -242,4 +244,16 @@ export const openStudio = async ({
     stop,
     close
   }
+}
+
+/** A page of the studio, on a view: `#/runs/RUN`. */
+export const openView = async (browser: Browser, { url }: OpenStudio, place = ""): Promise<OpenPage> => {
+  const opened = await openPage(browser, url)
+  opened.page.setDefaultTimeout(60_000)
+  await opened.page.setViewportSize({ width: 1280, height: 800 })
+  // as soon as the page is there, before its script listens to addresses
+  await opened.page.evaluate((hash) => {
+    location.hash = hash
+  }, place)
+  return opened
 }
