@@ -97,6 +97,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/suggest/columns.ts": "the flags of a command, before it is loaded",
   "src/compare/methods.ts": "the flags of a command, before it is loaded",
   "src/exports/formats.ts": "the flags of a command, before it is loaded",
+  "src/serve/secrets.ts": "the studio, which has a token of its own to compare",
   "src/plugin/plan-types.ts": "the schema command, which writes types and installs nothing"
 }
 const folderOf = (file: string) =>

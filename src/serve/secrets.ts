@@ -3,12 +3,13 @@ import { createHash, timingSafeEqual } from "node:crypto"
 
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()
 
-const isSame = (given: string, expected: string): boolean => timingSafeEqual(digest(given), digest(expected))
+export const isSameSecret = (given: string, expected: string): boolean =>
+  timingSafeEqual(digest(given), digest(expected))
 
 /** Whether a request has one of these as its bearer; those that are undefined are no one's. */
 export const hasBearer = (request: Request, expected: ReadonlyArray<string | undefined>): boolean => {
   const given = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]
   if (given === undefined) return false
   // each is compared, whichever is right
-  return expected.map((own) => own !== undefined && isSame(given, own)).includes(true)
+  return expected.map((own) => own !== undefined && isSameSecret(given, own)).includes(true)
 }

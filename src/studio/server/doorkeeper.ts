@@ -3,13 +3,7 @@
  * then sends with calls, pictures and downloads alike; a page of elsewhere cannot make the browser send it (SameSite), and a name of elsewhere
  * that leads to this machine is refused by the listener.
  */
-import { createHash, timingSafeEqual } from "node:crypto"
-
-const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()
-
-/** In a time that says nothing of where they differ. */
-const isSame = (given: string | null | undefined, expected: string): boolean =>
-  given != null && timingSafeEqual(digest(given), digest(expected))
+import { isSameSecret } from "../../serve/secrets.ts"
 
 export interface Doorkeeper {
   /** The answer to a request that nothing else may answer: a cookie for whoever has the token, a refusal for others; undefined: go on. */
@@ -33,17 +27,18 @@ export const doorkeeper = (token: string, port: () => number): Doorkeeper => {
     const origin = request.headers.get("origin")
     return origin !== null && URL.parse(origin)?.host !== request.headers.get("host")
   }
+  const isToken = (given: string | undefined): boolean => given !== undefined && isSameSecret(given, token)
   return {
     stops: (request, url) => {
       const given = url.searchParams.get("token")
       if (given !== null && url.pathname === "/") {
-        if (!isSame(given, token)) return new Response(REFUSED, { status: 403 })
+        if (!isToken(given)) return new Response(REFUSED, { status: 403 })
         return new Response(null, {
           status: 303,
           headers: { location: "/", "set-cookie": `${name()}=${token}; HttpOnly; SameSite=Strict; Path=/` }
         })
       }
-      return isForeign(request) || !isSame(cookie(request), token) ? new Response(REFUSED, { status: 403 }) : undefined
+      return isForeign(request) || !isToken(cookie(request)) ? new Response(REFUSED, { status: 403 }) : undefined
     }
   }
 }
