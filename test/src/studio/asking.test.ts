@@ -1,6 +1,6 @@
 /** What runs can be asked, of every kind: their answers are those of `predict`, `embed` and `generate`, with the adapter and without. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { cpSync, readFileSync, rmSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -8,7 +8,7 @@ import { type GenerationEnd, generate } from "../../../src/generation/index.ts"
 import { type Prediction, resolve } from "../../../src/kinds/index.ts"
 import { readPlan } from "../../../src/plan/index.ts"
 import { askingHandlers } from "../../../src/studio/engine/asking.ts"
-import { letRunsGo } from "../../../src/studio/engine/loaded-runs.ts"
+import { letRunsGo, useRun } from "../../../src/studio/engine/loaded-runs.ts"
 import { writingHandlers } from "../../../src/studio/engine/writing.ts"
 import type { Answer, Askable, WatchInput, WritingEvent } from "../../../src/studio/protocol/index.ts"
 import { train } from "../../../src/train.ts"
@@ -423,7 +423,43 @@ describe("texts", () => {
     ))
 })
 
-test("two runs stay on the device, over one base their weights once; a run that was trained anew is loaded anew", () =>
+test("a run that was made anew is loaded anew", () =>
+  device(
+    Effect.gen(function* () {
+      const again = w.path("runs/again")
+      const become = (name: string) => {
+        rmSync(again, { recursive: true, force: true })
+        cpSync(w.path(`runs/${name}`), again, { recursive: true, preserveTimestamps: true })
+      }
+      const row = [{ text: "the film is good" }]
+      const said = []
+      for (const name of ["labels", "head"]) {
+        become(name)
+        const [now] = yield* ask(again, row)
+        const [own] = yield* ask(w.path(`runs/${name}`), row)
+        expect(now).toEqual(own!)
+        said.push(now!.trained)
+      }
+      expect(said[0]).not.toEqual(said[1])
+    })
+  ))
+
+test("a run that is in use stays, whatever else is asked", () =>
+  device(
+    Effect.gen(function* () {
+      const text = "the film is good"
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { run } = yield* useRun(w.path("runs/labels"))
+          const before = yield* run.predict([text])
+          for (const name of ["head", "values", "topics"]) yield* ask(w.path(`runs/${name}`), [{ text }])
+          expect(yield* run.predict([text])).toEqual(before)
+        })
+      )
+    })
+  ))
+
+test("two runs stay on the device, over one base their weights once", () =>
   device(
     Effect.gen(function* () {
       const count = () => tf.memory().numTensors
