@@ -47,7 +47,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       expect(await onnx.getByText("transformers.js loads it as").count()).toBe(1)
 
       // what is listed is what is there
-      const links = onnx.getByRole("link")
+      const links = onnx.getByRole("table").getByRole("link")
       const names = await links.allTextContents()
       expect(names).toContain("onnx/model.onnx")
       expect(names).not.toContain("onnx/model_fp16.onnx")
@@ -56,6 +56,17 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       await onnx.getByRole("link", { name: "onnx/model.onnx" }).click()
       const saved = await (await saving).path()
       expect(readFileSync(saved)).toEqual(readFileSync(w.path("exports/reviews-1-onnx-1/onnx/model.onnx")))
+      const savingAll = page.waitForEvent("download")
+      await onnx.getByRole("link", { name: "Save all as a ZIP file" }).click()
+      const all = await savingAll
+      expect(all.suggestedFilename()).toBe("reviews-1-onnx-1.zip")
+      const zip = readFileSync(await all.path())
+      expect(zip.subarray(0, 2).toString()).toBe("PK")
+      // stored as they are, each under its name
+      for (const name of names) {
+        expect(zip.includes(name)).toBe(true)
+        expect(zip.includes(readFileSync(w.path(`exports/reviews-1-onnx-1/${name}`)))).toBe(true)
+      }
 
       await onnx.getByText("Code that uses it").click()
       expect(await onnx.getByRole("region", { name: /^Code/ }).textContent()).toContain(

@@ -34,4 +34,6 @@ export interface Host {
   readonly store: (files: ReadonlyArray<DroppedFile>, done: (share: number) => void) => Promise<string>
   /** The address of a file of a run, an export or a study, to be opened, shown or saved. `path`: as the host named it. */
   readonly urlOf: (id: string, path: string) => Promise<string>
+  /** The address of a folder as one ZIP file; absent where the host makes none. `folder`: as the host named it. */
+  readonly zipOf?: (folder: string) => string
 }

@@ -87,5 +87,6 @@ export const serverHost: Host = {
     const { source } = (await (await post(`/store?drop=${drop}`, {})).json()) as { readonly source: string }
     return source
   },
-  urlOf: async (id, path) => `/files/${each(id)}/${each(path)}`
+  urlOf: async (id, path) => `/files/${each(id)}/${each(path)}`,
+  zipOf: (folder) => `/files/${each(folder)}?zip`
 }

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks"
 import type { CodeToUse, Exported } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/scrolled.tsx"
 import { useUrl } from "../../parts/url.ts"
+import { useStudio } from "../../use.ts"
 
 const sizeOf = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
@@ -51,6 +52,18 @@ const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
   )
 }
 
+/** All files at once, where the host makes one of them. */
+const AllFiles = ({ folder }: { readonly folder: string }) => {
+  const { host } = useStudio()
+  return host.zipOf === undefined ? null : (
+    <p>
+      <a class="button" href={host.zipOf(folder)} download={`${folder.split("/").at(-1)}.zip`}>
+        Save all as a ZIP file
+      </a>
+    </p>
+  )
+}
+
 export const Left = ({ left: { folder, id, files, lines, uses } }: { readonly left: Exported }) => (
   <div class="left">
     {lines.map((line) => (
@@ -73,6 +86,7 @@ export const Left = ({ left: { folder, id, files, lines, uses } }: { readonly le
         ))}
       </tbody>
     </table>
+    <AllFiles folder={folder} />
     {uses.length === 0 ? null : (
       <details>
         <summary>Code that uses it</summary>
