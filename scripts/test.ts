@@ -81,18 +81,39 @@ export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
 interface Counts {
   readonly passed: number
   readonly failed: number
+  /** the failed tests with their files, for the end: what bun says of them may be thousands of lines before it */
+  readonly failures: ReadonlyArray<string>
 }
 
-/** Passes everything on as it comes, and keeps the end, where bun counts. */
-const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<string> => {
+/** Passes everything on as it comes, and keeps the end, where bun counts, and the failed tests, each under its file. */
+const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) => {
   const decoder = new TextDecoder()
+  const failures: Array<string> = []
   let end = ""
+  let file = ""
+  let rest = ""
   for await (const bytes of from) {
     to.write(bytes)
-    end = (end + decoder.decode(bytes, { stream: true })).slice(-10_000)
+    const text = decoder.decode(bytes, { stream: true })
+    end = (end + text).slice(-10_000)
+    const lines = (rest + text).split("\n")
+    rest = lines.pop() as string
+    for (const line of lines) {
+      if (/^\S+\.ts:$/.test(line)) file = line.slice(0, -1)
+      if (line.startsWith("(fail) "))
+        failures.push(`${file} > ${line.replace(/^\(fail\) /, "").replace(/ \[[\d.]+m?s\]$/, "")}`)
+    }
   }
-  return end
+  return { end, failures }
 }
+
+const none: Counts = { passed: 0, failed: 0, failures: [] }
+
+const sum = (a: Counts, b: Counts): Counts => ({
+  passed: a.passed + b.passed,
+  failed: a.failed + b.failed,
+  failures: [...a.failures, ...b.failures]
+})
 
 const countIn = (text: string, word: "pass" | "fail"): number =>
   Number([...text.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))].at(-1)?.[1] ?? 0)
@@ -108,9 +129,14 @@ const runJob = async ({ files, parallel, flags, env }: Job): Promise<Counts> => 
     stdout: "inherit",
     stderr: "pipe"
   })
-  const text = await relay(child.stderr, process.stderr)
-  const failed = countIn(text, "fail")
-  return { passed: countIn(text, "pass"), failed: (await child.exited) === 0 ? failed : Math.max(1, failed) }
+  const { end, failures } = await relay(child.stderr, process.stderr)
+  const failed = countIn(end, "fail")
+  return {
+    passed: countIn(end, "pass"),
+    failed: (await child.exited) === 0 ? failed : Math.max(1, failed),
+    // bun repeats the failures of a long run at its end
+    failures: [...new Set(failures)]
+  }
 }
 
 if (import.meta.main) {
@@ -120,21 +146,19 @@ if (import.meta.main) {
     console.error(`expected parts: all, or of ${partNames.join(", ")}; found ${unknown.join(", ") || "none"}`)
     process.exit(1)
   }
-  let total: Counts = { passed: 0, failed: 0 }
+  let total = none
   for (const name of partNames.filter((one) => asked.includes(one) || asked.includes("all"))) {
     const started = performance.now()
     console.error(`\n${name}: ${parts[name].what}`)
-    let own: Counts = { passed: 0, failed: 0 }
-    for (const job of jobsOf(name)) {
-      const { passed, failed } = await runJob(job)
-      own = { passed: own.passed + passed, failed: own.failed + failed }
-    }
+    let own = none
+    for (const job of jobsOf(name)) own = sum(own, await runJob(job))
     const seconds = Math.round((performance.now() - started) / 1000)
     console.error(`${name}: ${own.passed} passed, ${own.failed} failed, ${seconds} s`)
-    total = { passed: total.passed + own.passed, failed: total.failed + own.failed }
+    total = sum(total, own)
   }
   const left = partNames.filter((name) => !asked.includes(name) && !asked.includes("all"))
   if (left.length > 0) console.error(`not run: ${left.join(", ")} (bun run test:all runs every part)`)
+  for (const failure of total.failures) console.log(`failed: ${failure}`)
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exit(total.failed === 0 ? 0 : 1)
 }
