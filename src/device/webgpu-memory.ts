@@ -33,51 +33,93 @@ export interface GpuMemory {
   readonly bound: () => number
 }
 
-/** Trims the backend's idle buffers from here on, after each of its submits. */
+/** What is kept of a buffer. */
+interface Known {
+  /** in the order of their making */
+  readonly age: number
+  /** where it lies when it is idle */
+  readonly home: Array<GPUBuffer>
+  /** the submits before it was given back; undefined: it is in use */
+  idleSince: number | undefined
+}
+
+/**
+ * Trims the backend's idle buffers from here on, after each of its submits. tfjs' own lists of idle buffers are kept, by size and usage; they
+ * are found by numbers here, not by a text, and what is in use is not looked for among all that is: a step asks some two hundred times.
+ */
 export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   const manager = backend.bufferManager
-  const idleSince = new WeakMap<GPUBuffer, number>()
-  /** in the order of their making */
-  const known = new WeakMap<GPUBuffer, { readonly age: number; readonly key: string }>()
+  const known = new WeakMap<GPUBuffer, Known>()
+  /** idle buffers by usage, then by size */
+  const homes = new Map<number, Map<number, Array<GPUBuffer>>>()
   let made = 0
   let submits = 0
   let peak = 0
   let mostInUse = 0
   let mostInUseBefore = 0
 
-  const { acquireBuffer, releaseBuffer } = manager
-  manager.acquireBuffer = (...options) => {
-    const buffer = acquireBuffer.apply(manager, options)
-    if (!known.has(buffer)) {
-      const [size, usage] = options
-      known.set(buffer, { age: made++, key: `${size}_${usage}` })
-      // so that tfjs, which asks whenever it gives a buffer back, need not ask the driver
-      Object.defineProperties(buffer, { size: { value: size }, usage: { value: usage } })
+  const homeOf = (size: number, usage: number): Array<GPUBuffer> => {
+    let ofUsage = homes.get(usage)
+    if (ofUsage === undefined) {
+      ofUsage = new Map()
+      homes.set(usage, ofUsage)
     }
+    let home = ofUsage.get(size)
+    if (home === undefined) {
+      home = []
+      ofUsage.set(size, home)
+      manager.freeBuffers.set(`${size}_${usage}`, home)
+    }
+    return home
+  }
+  const make = (size: number, usage: number, mappedAtCreation: boolean, home: Array<GPUBuffer>): GPUBuffer => {
+    const buffer = backend.device.createBuffer({ size, usage, mappedAtCreation })
+    known.set(buffer, { age: made++, home, idleSince: undefined })
+    // so that no one who asks need ask the driver
+    Object.defineProperties(buffer, { size: { value: size }, usage: { value: usage } })
+    manager.numBytesAllocated += size
+    return buffer
+  }
+  manager.acquireBuffer = (size, usage, mappedAtCreation = false, reuse = true) => {
+    const home = homeOf(size, usage)
+    let buffer = reuse ? home.pop() : undefined
+    if (buffer === undefined) buffer = make(size, usage, mappedAtCreation, home)
+    else {
+      known.get(buffer)!.idleSince = undefined
+      manager.numFreeBuffers--
+    }
+    manager.numBytesUsed += size
     peak = Math.max(peak, manager.numBytesAllocated)
     mostInUse = Math.max(mostInUse, manager.numBytesUsed)
     return buffer
   }
-  manager.releaseBuffer = (buffer, reuse) => {
-    idleSince.set(buffer, submits)
-    releaseBuffer.call(manager, buffer, reuse)
+  manager.releaseBuffer = (buffer, reuse = true) => {
     const own = known.get(buffer)
-    if (own === undefined || reuse === false) return
-    // tfjs takes from the end, where it has just put this one
-    const idle = manager.freeBuffers.get(own.key) ?? []
-    let at = idle.length - 1
-    while (at > 0 && known.get(idle[at - 1]!)!.age < own.age) {
-      idle[at] = idle[at - 1]!
+    if (own === undefined || own.idleSince !== undefined)
+      throw new Error("webgpu: a buffer was given back that is not in use")
+    own.idleSince = submits
+    manager.numBytesUsed -= buffer.size
+    if (!reuse) {
+      buffer.destroy()
+      manager.numBytesAllocated -= buffer.size
+      return
+    }
+    manager.numFreeBuffers++
+    // the oldest is taken first, from the end
+    const { home } = own
+    let at = home.length
+    while (at > 0 && known.get(home[at - 1]!)!.age < own.age) {
+      home[at] = home[at - 1]!
       at--
     }
-    idle[at] = buffer
+    home[at] = buffer
   }
 
   const bound = () => Math.max(mostInUse, mostInUseBefore) * (1 + SLACK) + FLOOR
 
   const trim = () => {
     const excess = manager.numBytesAllocated - bound()
-    if (excess > 0) destroyIdle(manager, excess, (buffer) => idleSince.get(buffer) ?? 0)
+    if (excess > 0) destroyIdle(manager, excess, (buffer) => known.get(buffer)?.idleSince ?? 0)
   }
 
   const { submitQueue } = backend
@@ -107,13 +149,10 @@ const destroyIdle = (
     doomed.add(buffer)
     freed += buffer.size
   }
-  for (const [key, buffers] of manager.freeBuffers) {
-    // an empty list stays: tfjs gives back into the list of a size, and expects it there
-    if (buffers.some((buffer) => doomed.has(buffer)))
-      manager.freeBuffers.set(
-        key,
-        buffers.filter((buffer) => !doomed.has(buffer))
-      )
+  for (const buffers of manager.freeBuffers.values()) {
+    const left = buffers.filter((buffer) => !doomed.has(buffer))
+    // in place: buffers go back to the list that they are of
+    if (left.length < buffers.length) buffers.splice(0, buffers.length, ...left)
   }
   for (const buffer of doomed) buffer.destroy()
   manager.numFreeBuffers -= doomed.size

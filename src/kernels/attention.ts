@@ -181,9 +181,9 @@ const kernel = defineKernel<keyof Inputs, Shape>({
   outputsToSave: [false, true, true],
   gradient: ([dO], [q, k, v, P, O], shape) => {
     const inputs = { dO: dO!, q: q!, k: k!, v: v!, P: P!, ...(O === undefined ? {} : { O }) }
-    // here rather than in a closure: all three share dS
+    // all three share dS
     const [dq, dk, dv] = gradients(inputs, shape)
-    return { q: () => dq!, k: () => dk!, v: () => dv! }
+    return { q: dq!, k: dk!, v: dv! }
   }
 })
 

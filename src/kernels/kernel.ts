@@ -42,7 +42,7 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
   /** How many of the outputs, the first ones, have a gradient; default 1. */
   readonly outputsWithGradient?: number
   /**
-   * For each input a closure, called only when the gradient of that input is wanted (`isWanted` says it before). `saved`: saved inputs, then
+   * For each input its gradient, or a closure that is called only when it is wanted (`isWanted` says it before). `saved`: saved inputs, then
    * saved outputs. Only the dys of outputs with a gradient may be read: the others are there to be saved, and nothing differentiable may be
    * made of them.
    * Absent for a kernel that only backward passes and optimizers call.
@@ -51,7 +51,7 @@ export interface KernelDefinition<Input extends string, Attributes extends objec
     dys: ReadonlyArray<Tensor>,
     saved: ReadonlyArray<Tensor>,
     attributes: Attributes
-  ) => { readonly [K in Input]?: () => Tensor }
+  ) => { readonly [K in Input]?: Tensor | (() => Tensor) }
 }
 
 /** Ours, and those that a program of somebody else may have opened. */
@@ -72,11 +72,19 @@ export const defineKernel = <Input extends string, Attributes extends object>(
     ...ofFirst(outputsWithGradient),
     ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
     gradFunc: (dy, saved, attrs) => {
-      const closures = gradient(Array.isArray(dy) ? dy : [dy], saved, attrs as unknown as Attributes)
-      // temporaries of a closure would otherwise live until the end of the backward pass
-      return Object.fromEntries(
-        Object.entries(closures).map(([input, closure]) => [input, () => tf.tidy(closure as () => Tensor)])
+      const found: Readonly<Record<string, Tensor | (() => Tensor) | undefined>> = gradient(
+        Array.isArray(dy) ? dy : [dy],
+        saved,
+        attrs as unknown as Attributes
       )
+      const closures: Record<string, () => Tensor> = {}
+      for (const input in found) {
+        const own = found[input]
+        if (typeof own === "object") closures[input] = () => own
+        // temporaries of a closure would otherwise live until the end of the backward pass
+        else if (own !== undefined) closures[input] = () => tf.tidy(own)
+      }
+      return closures
     }
   })
   return op
@@ -90,6 +98,11 @@ export const referenceOf = (name: string): KernelDefinition<string, object>["ref
 
 /** Names of our kernels in tfjs's table. */
 export const ownKernels = (): ReadonlyArray<string> => [...references.keys()]
+
+const hasEmpty = (inputs: Readonly<Record<string, TensorInfo | undefined>>): boolean => {
+  for (const name in inputs) if (inputs[name]?.shape.includes(0)) return true
+  return false
+}
 
 /** Puts a kernel into tfjs's tables. */
 const register = <Input extends string, Attributes extends object>({
@@ -106,9 +119,7 @@ const register = <Input extends string, Attributes extends object>({
       kernelFunc: ({ inputs, attrs, backend }) => {
         const own = inputs as Record<Input, TensorInfo>
         const attributes = attrs as unknown as Attributes
-        const full = Object.values(inputs).every(
-          (input) => (input as TensorInfo | undefined)?.shape.includes(0) !== true
-        )
+        const full = !hasEmpty(inputs as NamedTensorMap)
         if (full && wasm !== undefined && backendName === "wasm") {
           const engine = wasmEngineOf(backend as object)
           if (engine !== undefined) return [...wasm(own, attributes, engine)]

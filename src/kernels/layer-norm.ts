@@ -16,6 +16,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { handleOf } from "../tensors/index.ts"
 import {
   add,
   add64,
@@ -106,9 +107,9 @@ const ofSum = defineKernel({
   }),
   ...saved,
   gradient: ([dy], [gamma, normalized, r]) => {
-    // here rather than in a closure: it is the gradient of both terms
+    // of both terms
     const dx = backward({ dy: dy!, gamma: gamma!, normalized: normalized!, r: r! }, {})[0]!
-    return { x: () => tf.clone(dx), residual: () => tf.clone(dx), ...parameterGradients(dy!, normalized!) }
+    return { x: dx, residual: () => handleOf(dx), ...parameterGradients(dy!, normalized!) }
   }
 })
 

@@ -55,34 +55,39 @@ const placeOf = (place: string, key: string | number): string =>
 
 interface Visit {
   readonly value: unknown
-  readonly place: string
-  /** the objects around it, outermost first */
-  readonly within: ReadonlyArray<object>
+  /** in the object around it; undefined: it is the whole state */
+  readonly key?: string | number
+  /** the objects around it, innermost first */
+  readonly around?: Visit
+  readonly depth: number
+}
+
+const whereIs = ({ key, around }: Visit): string =>
+  key === undefined || around === undefined ? "state" : placeOf(whereIs(around), key)
+
+const contains = ({ around, value }: Visit): boolean => {
+  for (let own = around; own !== undefined; own = own.around) if (own.value === value) return true
+  return false
 }
 
 /** What of a state is none, with its place, as the beginning of a sentence; undefined where all of it is one. */
 export const stateFault = (state: unknown): string | undefined => {
   // the last of the list is next: children are put there in reverse, so that the first fault in reading order is found
-  const waiting: Array<Visit> = [{ value: state, place: "state", within: [] }]
+  const waiting: Array<Visit> = [{ value: state, depth: 0 }]
   const deepest = limit("json-depth") - 1 // a tensor is an object of its own in a checkpoint
   for (let visit = waiting.pop(); visit !== undefined; visit = waiting.pop()) {
-    const { value, place, within } = visit
+    const { value, depth } = visit
     const what = unfit(value)
-    if (what !== undefined) return `${place} is ${what}`
+    if (what !== undefined) return `${whereIs(visit)} is ${what}`
     if (typeof value !== "object" || value === null || value instanceof tf.Tensor || value instanceof Elsewhere)
       continue
-    const around = within.indexOf(value)
-    if (around >= 0) return `${place} refers back to an object that contains it`
-    if (within.length >= deepest) return `state nests deeper than ${deepest} levels`
-    const inside = [...within, value]
-    const children = Array.isArray(value)
-      ? Array.from(value, (child: unknown, i) => ({ value: child, place: placeOf(place, i), within: inside }))
-      : Object.entries(value).map(([key, child]) => ({
-          value: child as unknown,
-          place: placeOf(place, key),
-          within: inside
-        }))
-    waiting.push(...children.reverse())
+    if (contains(visit)) return `${whereIs(visit)} refers back to an object that contains it`
+    if (depth >= deepest) return `state nests deeper than ${deepest} levels`
+    const children: Iterable<readonly [string | number, unknown]> = Array.isArray(value)
+      ? value.entries()
+      : Object.entries(value)
+    const next = Array.from(children, ([key, child]) => ({ value: child, key, around: visit, depth: depth + 1 }))
+    waiting.push(...next.reverse())
   }
   return undefined
 }
@@ -93,6 +98,6 @@ export const tensorsWithin = (state: unknown): ReadonlyArray<Tensor> => {
   // a set that grows is visited to its end
   for (const value of seen)
     if (typeof value === "object" && value !== null && !(value instanceof tf.Tensor))
-      for (const child of Object.values(value)) seen.add(child)
+      for (const child of Array.isArray(value) ? value : Object.values(value)) seen.add(child)
   return [...seen].filter((value): value is Tensor => value instanceof tf.Tensor)
 }

@@ -9,7 +9,17 @@
  */
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type Again, disposeAll, outputsWithGradient, record, type TapeNode, wanting } from "./tape.ts"
+import {
+  type Again,
+  disposeAll,
+  forget,
+  handleOf,
+  outputsWithGradient,
+  record,
+  type TapeNode,
+  unkept,
+  wanting
+} from "./tape.ts"
 
 /** dy/d(tensor) so far, by the tensor's id */
 type Gradients = Map<number, Tensor>
@@ -27,15 +37,15 @@ export const valueAndGradients = (
 
 /** From the gradient of `to` to those of `from`; uses up all others, and what the tape saved. */
 const walk = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, to: number, gradientOf: Gradients): void => {
-  const path = nodesBetween(tape, from, to)
-  for (const node of tape) if (!path.has(node)) disposeAll(node.saved)
   const reachable = reachableFrom(tape, from)
+  const path = nodesBetween(tape, reachable, to)
+  for (const node of tape) if (!path.has(node)) forget(node)
   for (const node of [...tape].reverse()) {
     if (!path.has(node)) continue
     if (node.again === undefined) propagate(node, gradientOf, reachable)
     else walkAgain(node.again, node.outputs[0]!, gradientOf, reachable)
     for (const output of node.outputs) drop(gradientOf, output.id)
-    disposeAll(node.saved)
+    forget(node)
   }
 }
 
@@ -79,22 +89,27 @@ const drop = (gradientOf: Gradients, id: number): void => {
 /** Ids of the tensors that depend on one of `ids`. */
 const reachableFrom = (tape: ReadonlyArray<TapeNode>, ids: ReadonlySet<number>): ReadonlySet<number> => {
   const reached = new Set(ids)
-  for (const { inputs, outputs } of tape) {
-    if (Object.values(inputs).some((input) => reached.has(input.id)))
-      for (const output of outputs) reached.add(output.id)
-  }
+  for (const node of tape) if (reads(node, reached)) for (const { id } of node.outputs) reached.add(id)
   return reached
 }
 
-/** Nodes on a way from one of `from` to `to`. */
-const nodesBetween = (tape: ReadonlyArray<TapeNode>, from: ReadonlySet<number>, to: number): ReadonlySet<TapeNode> => {
-  const reached = reachableFrom(tape, from)
+const reads = ({ inputs }: TapeNode, ids: ReadonlySet<number>): boolean => {
+  for (const name in inputs) if (ids.has(inputs[name]!.id)) return true
+  return false
+}
+
+/** Nodes on a way to `to` from what is reached. */
+const nodesBetween = (
+  tape: ReadonlyArray<TapeNode>,
+  reached: ReadonlySet<number>,
+  to: number
+): ReadonlySet<TapeNode> => {
   const needed = new Set([to])
   const path = new Set<TapeNode>()
   for (const node of [...tape].reverse()) {
     if (!node.outputs.some((output) => needed.has(output.id))) continue
-    for (const input of Object.values(node.inputs)) needed.add(input.id)
-    if (Object.values(node.inputs).some((input) => reached.has(input.id))) path.add(node)
+    for (const name in node.inputs) needed.add(node.inputs[name]!.id)
+    if (reads(node, reached)) path.add(node)
   }
   return path
 }
@@ -130,16 +145,14 @@ const propagate = (node: TapeNode, gradientOf: Gradients, reachable: ReadonlySet
         throw new Error(`${node.kernelName}: gradient of ${name} has shape [${dx.shape}], expected [${input.shape}]`)
       }
       // an identity passes dy on: a second handle, so that each can be disposed
-      dxs.push([input.id, tf.keep(dys.includes(dx) ? tf.clone(dx) : dx)])
+      dxs.push([input.id, tf.keep(dys.includes(dx) ? handleOf(dx) : dx)])
     }
   })
   for (const [id, dx] of dxs) add(gradientOf, id, dx)
 }
 
-/** A gradient handed over to the caller's scope, like any other result of an op. */
+/** A gradient handed over to the caller's scope. */
 const released = (gradient: Tensor | undefined, x: Tensor): Tensor => {
   if (gradient === undefined) throw new Error(`the function does not depend on a tensor of shape [${x.shape}]`)
-  const own = tf.clone(gradient)
-  gradient.dispose()
-  return own
+  return unkept(gradient)
 }

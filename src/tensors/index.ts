@@ -19,7 +19,7 @@ export type {
   TokenTexts
 } from "./rows.ts"
 export { inPlaceOf, tidy } from "./scopes.ts"
-export { addNode, isRecording, isWanted, observe, ofFirst } from "./tape.ts"
+export { addNode, disposeAll, handleOf, isRecording, isWanted, observe, ofFirst } from "./tape.ts"
 export { recomputed, stopGradient, weightTap } from "./tape-nodes.ts"
 export type { FannedOut, Linear, LinearSite, Together, Weights } from "./trainable.ts"
 export {

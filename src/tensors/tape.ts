@@ -1,8 +1,8 @@
 /**
  * tfjs's tape: which kernels a function ran, on which tensors, and what each kept for its gradient.
  *
- * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `saveTensorsForBackwardMode`, `state.activeTape`,
- * `state.gradientDepth`), and this file is the only one that does.
+ * It reads private fields of tfjs 4.22's engine (`startTape`, `endTape`, `isTapeOn`, `saveTensorsForBackwardMode`, `track`,
+ * `nextTensorId`, `state.activeTape`, `state.gradientDepth`), and this file is the only one that does.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -36,6 +36,10 @@ interface TapeEngine {
   readonly startTape: () => void
   readonly endTape: () => void
   readonly isTapeOn: () => boolean
+  /** puts a tensor into the scope that is open, whose end disposes it */
+  readonly track: (tensor: Tensor) => Tensor
+  /** ids ascend */
+  readonly nextTensorId: () => number
   readonly state: { activeTape: Recorder | null; readonly gradientDepth: number }
 }
 
@@ -78,13 +82,38 @@ export const isRecording = (): boolean => engine().isTapeOn()
 export const addNode = (node: TapeNode): void => void engine().state.activeTape!.push(node)
 
 /**
- * A second handle of a tensor's data. tfjs' own is a kernel, with a node on the tape: of a step's time on the host that is a sixth, for the
- * hundreds of tensors that kernels save.
+ * A second handle of a tensor's data, of which a tape sees nothing. tfjs' own is a kernel, with a node on the tape: of a step's time on the
+ * host that is a sixth, for the hundreds of tensors that kernels save.
  */
-const keptHandle = ({ dataId, shape, dtype }: Tensor): Tensor => {
+export const handleOf = ({ dataId, shape, dtype }: Tensor): Tensor => {
   const backend = tf.backend()
   backend.incRef(dataId)
-  return tf.keep(tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype }, backend))
+  return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype }, backend)
+}
+
+/** By a node's `saved`: what of it the node holds handles of. Absent: all. */
+const held = new WeakMap<ReadonlyArray<Tensor>, ReadonlyArray<Tensor>>()
+
+/** What a kernel saves, on a tape whose own tensors have ids from `first` on. Older ones, weights and trained tensors, outlive the walk. */
+const savedFrom = (first: number, tensors: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> => {
+  const handles: Array<Tensor> = []
+  const saved = tensors.map((tensor) => {
+    if (tensor.id < first) return tensor
+    const handle = tf.keep(handleOf(tensor))
+    handles.push(handle)
+    return handle
+  })
+  held.set(saved, handles)
+  return saved
+}
+
+/** Gives back what a node holds for its gradient. */
+export const forget = ({ saved }: TapeNode): void => disposeAll(held.get(saved) ?? saved)
+
+/** Hands a kept tensor over to the scope that is open, like any result of an op. */
+export const unkept = (tensor: Tensor): Tensor => {
+  tensor.kept = false
+  return engine().track(tensor)
 }
 
 /** f() and the tape of it. Kernels have first derivatives only, so a tape is never recorded within another. */
@@ -94,15 +123,16 @@ export const record = <T extends Tensor>(f: () => T): { readonly value: T; reado
   let value: T | undefined
   own.startTape()
   const tape = own.state.activeTape as Array<TapeNode>
+  const first = own.nextTensorId()
   // beside the method of its class
-  own.saveTensorsForBackwardMode = (tensors) => tensors.map(keptHandle)
+  own.saveTensorsForBackwardMode = (tensors) => savedFrom(first, tensors)
   try {
     value = tf.tidy(f)
   } finally {
     delete own.saveTensorsForBackwardMode
     own.endTape()
     own.state.activeTape = null
-    if (value === undefined) for (const { saved } of tape) disposeAll(saved)
+    if (value === undefined) tape.forEach(forget)
   }
   return { value, tape }
 }
@@ -117,7 +147,7 @@ export const observe = <T extends Tensor>(f: () => T): { readonly value: T; read
   const made = new Set<number>()
   const read = new Map<number, Tensor>()
   const see = (node: TapeNode) => {
-    disposeAll(node.saved)
+    forget(node)
     for (const input of Object.values(node.inputs)) read.set(input.id, input)
     for (const output of node.outputs) made.add(output.id)
   }

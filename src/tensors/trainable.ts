@@ -103,10 +103,12 @@ export interface Trainable {
 }
 
 /** The tensors of a tree in a fixed order: A, B of every pair, then the dense ones. */
-export const tensorsOf = (tree: Trainable): ReadonlyArray<Tensor> => [
-  ...tree.pairs.flatMap((pair) => [pair.A, pair.B]),
-  ...tree.dense.map((parameter) => parameter.value)
-]
+export const tensorsOf = ({ pairs, dense }: Trainable): ReadonlyArray<Tensor> => {
+  const tensors: Array<Tensor> = []
+  for (const { A, B } of pairs) tensors.push(A, B)
+  for (const { value } of dense) tensors.push(value)
+  return tensors
+}
 
 /** A tree of the same structure with other tensors, given in the order of `tensorsOf`. */
 export const withTensors = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => ({

@@ -115,17 +115,22 @@ export const rollback = (session: AnySession, to: Snapshot): void => advance(ses
 
 /** Disposes the tensors of a snapshot that none of the others holds. */
 export const release = (snapshot: Snapshot, ...others: ReadonlyArray<Snapshot>): void => {
-  const held = new Set(others.flatMap(tensorsAt))
-  for (const tensor of tensorsAt(snapshot)) if (!held.has(tensor)) tensor.dispose()
+  const { trainable, optimizerState } = snapshot
+  if (others.some((own) => own.trainable === trainable && own.optimizerState === optimizerState)) return
+  const held = new Set<Tensor>()
+  for (const other of others) forTensorsAt(other, (tensor) => held.add(tensor))
+  forTensorsAt(snapshot, (tensor) => {
+    if (!held.has(tensor)) tensor.dispose()
+  })
 }
 
-const tensorsAt = ({ trainable, optimizerState }: Snapshot): ReadonlyArray<Tensor> => [
-  ...tensorsOf(trainable),
-  ...tensorsIn(optimizerState)
-]
+const forTensorsAt = ({ trainable, optimizerState }: Snapshot, f: (tensor: Tensor) => void): void => {
+  for (const tensor of tensorsOf(trainable)) f(tensor)
+  forTensorsIn(optimizerState, f)
+}
 
-const tensorsIn = (state: State): ReadonlyArray<Tensor> => {
-  if (state === null || typeof state === "number" || state instanceof Elsewhere) return []
-  if (state instanceof tf.Tensor) return [state]
-  return (Array.isArray(state) ? state : Object.values(state)).flatMap(tensorsIn)
+const forTensorsIn = (state: State, f: (tensor: Tensor) => void): void => {
+  if (state === null || typeof state === "number" || state instanceof Elsewhere) return
+  if (state instanceof tf.Tensor) f(state)
+  else for (const child of Array.isArray(state) ? state : Object.values(state)) forTensorsIn(child, f)
 }

@@ -62,11 +62,11 @@ export const summarize = (
 }
 
 /**
- * The numbers of a step as one vector, so that they leave the device in one read:
+ * The numbers of a step, as vectors that follow one another, so that those of several steps leave the device in one read:
  *
  *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]
  *
- * with A and B after the step, and the eigenvalues of B before it. Tensor code: [2 + 4·pairs + eigenvalues].
+ * with A and B after the step, and the eigenvalues of B before it. Tensor code: 2 + 4·pairs + eigenvalues together.
  */
 export const stepNumbers = (
   loss: Scalar,
@@ -74,13 +74,12 @@ export const stepNumbers = (
   updates: Trainable,
   next: Trainable,
   conditionings: ReadonlyArray<Conditioning>
-): Tensor1D =>
-  tf.concat([
-    tf.reshape<tf.Rank.R1>(loss, [1]),
-    tf.reshape<tf.Rank.R1>(globalNorm(gradients), [1]),
-    squaredNorms([updates, next].flatMap(factorsOf)),
-    ...conditionings.map(({ smallest }) => smallest)
-  ])
+): ReadonlyArray<Tensor1D> => [
+  tf.reshape<tf.Rank.R1>(loss, [1]),
+  tf.reshape<tf.Rank.R1>(globalNorm(gradients), [1]),
+  squaredNorms([updates, next].flatMap(factorsOf)),
+  ...conditionings.map(({ smallest }) => tf.clone(smallest))
+]
 
 const factorsOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> => pairs.flatMap(({ A, B }) => [A, B])
 
@@ -89,10 +88,10 @@ const decisive = (pairs: Trainable["pairs"]): number => 2 + 4 * pairs.length
 
 /** Where the vector is not finite first, in words; undefined where it is finite. */
 export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable): string | undefined => {
-  const index = Array.from(numbers)
-    .slice(0, decisive(pairs))
-    .findIndex((value) => !Number.isFinite(value))
-  if (index < 0) return undefined
+  const end = decisive(pairs)
+  let index = 0
+  while (index < end && Number.isFinite(numbers[index])) index++
+  if (index === end) return undefined
   if (index < 2) return index === 0 ? "the loss" : "the gradients"
   const site = pairs[Math.floor((index - 2) / 2) % pairs.length]!.site
   return `${index % 2 === 0 ? "A" : "B"} of ${site.name}`

@@ -20,7 +20,7 @@ import { combined } from "../kernels/index.ts"
 import type { BatchOf, Model, Network, Rows } from "../models/index.ts"
 import { type Conditioning, OptimizerStateError, type State, stateFault, tensorsWithin } from "../optimizers/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
-import { type DeviceReadError, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
+import { type DeviceReadError, disposeAll, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
@@ -179,7 +179,7 @@ interface DispatchedStep {
   readonly batches: ReadonlyArray<Rows>
   readonly learningRate: number | null
   readonly conditionings: ReadonlyArray<ConditionedSites>
-  readonly numbers: Tensor1D
+  readonly numbers: ReadonlyArray<Tensor1D>
   /** milliseconds that are not the step's own */
   readonly aside: number
 }
@@ -226,13 +226,13 @@ const mustBeState = (made: State, before: State): Effect.Effect<void, OptimizerS
     return Effect.fail(new OptimizerStateError({ fault }))
   })
 
-/** All numbers of some steps, in one read; disposes their vectors. */
+/** The numbers of some steps, a vector each, in one read; disposes theirs. */
 const readNumbers = (
   taken: ReadonlyArray<DispatchedStep>
 ): Effect.Effect<ReadonlyArray<ArrayLike<number>>, DeviceReadError> => {
-  const vectors = taken.map(({ numbers }) => numbers)
-  const lengths = vectors.map(({ size }) => size)
-  const all = vectors.length === 1 ? vectors[0]! : tf.concat(vectors)
+  const vectors = taken.flatMap(({ numbers }) => numbers)
+  const lengths = taken.map(({ numbers }) => numbers.reduce((sum, { size }) => sum + size, 0))
+  const all = tf.concat([...vectors])
   const [first, last] = [taken[0]!.step, taken.at(-1)!.step]
   const what = first === last ? `the loss of step ${first}` : `the losses of steps ${first} to ${last}`
   return readTensor(all, what).pipe(
@@ -243,7 +243,7 @@ const readNumbers = (
         return values.subarray(end - length, end)
       })
     }),
-    Effect.ensuring(Effect.sync(() => tf.dispose([all, ...vectors])))
+    Effect.ensuring(Effect.sync(() => disposeAll([all, ...vectors])))
   )
 }
 
@@ -271,9 +271,9 @@ const update = (
     })
     // a state may hold an update itself
     const held = new Set(tensorsWithin(state))
-    tf.dispose(tensorsOf(updates).filter((tensor) => !held.has(tensor)))
+    disposeAll(tensorsOf(updates).filter((tensor) => !held.has(tensor)))
     return { next: withTensors(params, outcome.next), numbers: outcome.numbers, state }
-  }).pipe(Effect.ensuring(Effect.sync(() => tf.dispose([loss, ...tensorsOf(gradients)]))))
+  }).pipe(Effect.ensuring(Effect.sync(() => disposeAll([loss, ...tensorsOf(gradients)]))))
 
 /** What an optimizer made of a step: its updates, and the state after it; or why that is none. */
 type Moved =

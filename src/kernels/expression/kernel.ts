@@ -84,6 +84,13 @@ const aloneOf = <Read extends string, W extends Words>(
   body: (leaves) => ({ [result]: body(leaves)[result]! })
 })
 
+/** [a₀, b₀, a₁, b₁, …] by name: a₀, a₁, … and b₀, b₁, … */
+const columnsOf = <T>(tensors: ReadonlyArray<T>, names: ReadonlyArray<string>) => {
+  const columns = names.map((name) => [name, [] as Array<T>] as const)
+  for (const [i, tensor] of tensors.entries()) columns[i % names.length]![1].push(tensor)
+  return Object.fromEntries(columns) as Readonly<Record<string, ReadonlyArray<T>>>
+}
+
 type Attributes<W extends Words> = { readonly [K in keyof W]: number }
 
 /** For `defineKernel`, which may be given a gradient beside it. Attributes are the words. */
@@ -193,21 +200,18 @@ export const list = <
       return outputs
     },
     webgpu: (inputs, words, engine) => {
-      const { whole, places } = split(inputs)
-      return programs().listOnWebgpu(engine, own, whole, places, words)
+      const tensors = listed(inputs)
+      const whole = all(scalars, (name) => tensors[scalars.indexOf(name as Scalar)]!)
+      const lists = columnsOf(tensors.slice(scalars.length), reads)
+      return programs().listOnWebgpu(engine, own, whole, lists, words)
     },
     inputsToSave: []
   })
   return (lists, words) => {
-    const inputs = [
-      ...scalars.map((name) => lists[name]),
-      ...lists[reads[0]!].flatMap((_, i) => reads.map((name) => lists[name][i]!))
-    ]
-    const outputs = inputs.length === scalars.length ? [] : groupsOf(run(named(inputs), words), writes.length)
-    const written: Readonly<Record<string, ReadonlyArray<Tensor>>> = Object.fromEntries(
-      writes.map((name, i) => [name, outputs.map((group) => group[i]!)])
-    )
-    return written as Lists<Write>
+    const inputs: Array<Tensor> = scalars.map((name) => lists[name])
+    for (const i of lists[reads[0]!].keys()) for (const name of reads) inputs.push(lists[name][i]!)
+    const outputs = inputs.length === scalars.length ? [] : run(named(inputs), words)
+    return columnsOf(outputs, writes) as Lists<Write>
   }
 }
 
@@ -234,8 +238,9 @@ export const rows = <const R extends Reads, Write extends string, const W extend
   const own: ExpressionKernel = { ...rest, kernel, over: "rows" }
   declaredExpressions.kernels.push(own)
   const matrix = Object.keys(body.reads).find((own) => body.reads[own] === "buffer")!
+  const written = Object.entries(own.outputs).map(([name, output]) => [name, perNumber(output)] as const)
   const outputsOf = <T>([count, n]: ReadonlyArray<number>, output: (shape: ReadonlyArray<number>) => T) =>
-    all(Object.keys(own.outputs), (name) => output([count!, perNumber(own.outputs[name]!) ? n! : 1]))
+    Object.fromEntries(written.map(([name, wide]) => [name, output([count!, wide ? n! : 1])]))
   return {
     ...(result === undefined ? {} : { untaped: rows({ ...whole, ...aloneOf<keyof R & string, W>(whole, result) }) }),
     name: labelOf(own),

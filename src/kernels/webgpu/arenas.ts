@@ -4,11 +4,22 @@
  */
 import type { DataId, TensorInfo } from "@tensorflow/tfjs-core"
 import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./backend.ts"
-import { ARENA_ALIGNMENT, type Arena, layoutOf, type Span } from "./engine.ts"
+import { ARENA_ALIGNMENT, type Arena, type Layout, layoutOf, type Span } from "./engine.ts"
 
 /** A span whose buffer is known to be one. */
 export interface BufferSpan extends Span {
   readonly buffer: GPUBuffer
+}
+
+interface OwnArena {
+  readonly buffer: GPUBuffer
+  /** how many of its tensors live */
+  users: number
+  /** its tensors, and where each begins, in elements */
+  readonly members: ReadonlyArray<DataId>
+  readonly starts: ReadonlyArray<number>
+  /** elements */
+  readonly size: number
 }
 
 /** Part of a tensor's data where it is a window. */
@@ -16,7 +27,9 @@ interface Window {
   /** bytes */
   readonly offset: number
   readonly size: number
-  readonly arena: { readonly buffer: GPUBuffer; users: number }
+  readonly arena: OwnArena
+  /** among the arena's tensors */
+  readonly index: number
 }
 
 type MaybeWindow = TensorData & { window?: Window }
@@ -42,8 +55,9 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
   wrap(backend, dataOf)
 
   const spanOf = ({ dataId }: TensorInfo): BufferSpan => {
-    backend.uploadToGPU(dataId)
-    const { resource, window } = dataOf(dataId)
+    const data = dataOf(dataId)
+    if ((data.resource ?? null) === null) backend.uploadToGPU(dataId)
+    const { resource, window } = data
     return window === undefined
       ? { buffer: resource!, offset: 0, size: resource!.size }
       : { buffer: resource!, offset: window.offset, size: window.size }
@@ -59,21 +73,44 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     if (owned.delete(span)) backend.bufferManager.releaseBuffer(span.buffer as GPUBuffer)
   }
 
-  const outputs: Arenas["outputs"] = (shapes) => {
-    const { starts, elements } = layoutOf(shapes.map((shape) => sizeOf({ shape } as unknown as TensorInfo)))
-    const buffer = backend.bufferManager.acquireBuffer(WORD * elements, TENSOR_USAGE())
-    const arena = { buffer, users: shapes.length }
-    const tensors = shapes.map((shape, i) => {
-      const info = backend.makeTensorInfo(shape, "float32")
-      const data = dataOf(info.dataId)
+  /** Tensors become windows of a buffer, which has room for them. */
+  const windows = (tensors: ReadonlyArray<TensorInfo>, buffer: GPUBuffer, { starts, elements }: Layout): void => {
+    const members = tensors.map(({ dataId }) => dataId)
+    const arena = { buffer, users: members.length, members, starts, size: elements }
+    for (const [index, tensor] of tensors.entries()) {
+      const data = dataOf(tensor.dataId)
       data.resource = buffer
-      data.window = { offset: WORD * starts[i]!, size: WORD * sizeOf(info), arena }
-      return info
-    })
-    return { tensors, starts, span: { buffer, offset: 0, size: WORD * elements } }
+      data.window = { offset: WORD * starts[index]!, size: WORD * sizeOf(tensor), arena, index }
+    }
+  }
+
+  const outputs: Arenas["outputs"] = (shapes) => {
+    const tensors = shapes.map((shape) => backend.makeTensorInfo(shape, "float32"))
+    const layout = layoutOf(tensors.map(sizeOf))
+    const size = WORD * layout.elements
+    const buffer = backend.bufferManager.acquireBuffer(size, TENSOR_USAGE())
+    windows(tensors, buffer, layout)
+    return { tensors, starts: layout.starts, span: { buffer, offset: 0, size } }
+  }
+
+  /** Tensors that an arena has one after the other: as most lists are, for they were made as one. */
+  const asMade = (tensors: ReadonlyArray<TensorInfo>): (Arena & { readonly span: BufferSpan }) | undefined => {
+    const first = tensors.length === 0 ? undefined : dataOf(tensors[0]!.dataId).window
+    if (first === undefined) return undefined
+    const { arena, index, offset } = first
+    const end = index + tensors.length
+    for (let i = index; i < end; i++) if (arena.members[i] !== tensors[i - index]!.dataId) return undefined
+    const own = arena.starts.slice(index, end)
+    const [start, stop] = [own[0]!, arena.starts[end] ?? arena.size]
+    return {
+      span: { buffer: arena.buffer, offset, size: WORD * (stop - start) },
+      starts: start === 0 ? own : own.map((at) => at - start)
+    }
   }
 
   const together: Arenas["together"] = (tensors) => {
+    const known = asMade(tensors)
+    if (known !== undefined) return known
     const { starts, elements } = layoutOf(tensors.map(sizeOf))
     const spans = tensors.map(spanOf)
     const runs = runsOf(spans, starts)
@@ -96,13 +133,9 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
   const settled: Arenas["settled"] = (tensors) => {
     const { span, starts } = together(tensors)
     if (!owned.delete(span)) return { span, starts } // they lie like that already
-    const arena = { buffer: span.buffer as GPUBuffer, users: tensors.length }
-    for (const [i, tensor] of tensors.entries()) {
-      backend.releaseResource(tensor.dataId) // the copy is recorded: any later use of the buffer comes after it
-      const data = dataOf(tensor.dataId)
-      data.resource = arena.buffer
-      data.window = { offset: WORD * starts[i]!, size: WORD * sizeOf(tensor), arena }
-    }
+    // the copy is recorded: any later use of the buffers comes after it
+    for (const { dataId } of tensors) backend.releaseResource(dataId)
+    windows(tensors, span.buffer as GPUBuffer, { starts, elements: span.size / WORD })
     return { span, starts }
   }
   return { spanOf, scratch, release, outputs, together, settled }

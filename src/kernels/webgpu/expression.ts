@@ -185,30 +185,30 @@ export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): Re
   bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, engine.mostNumbers)
 
 /**
- * Over lists, each an arena: one dispatch, or several where an arena would be larger than what the device binds. The padding between the
+ * Over lists of tensors, those at one place of one shape, each list an arena: one dispatch, or several where an arena would be larger than what the device binds. The padding between the
  * tensors of an arena is computed along with them, and means nothing. Outputs: all that are written of each place in turn.
  */
 export const listOnWebgpu = (
   engine: WebgpuEngine,
   own: ExpressionKernel,
   scalars: Readonly<Record<string, TensorInfo>>,
-  places: ReadonlyArray<Readonly<Record<string, TensorInfo>>>,
+  lists: Readonly<Record<string, ReadonlyArray<TensorInfo>>>,
   words: Numbers
 ): ReadonlyArray<TensorInfo> => {
-  const reads = Object.keys(places[0]!)
-  const first = reads[0]!
-  return bindable(
-    engine,
-    places.map((tensors) => sizeOf(tensors[first]!))
-  ).flatMap((some) => {
-    const inputs = reads.map((name) => [name, engine.together(some.map((i) => places[i]![name]!)).span] as const)
-    const shapes = some.map((i) => places[i]![first]!.shape)
+  const [first] = Object.values(lists)
+  const outputs: Array<TensorInfo> = []
+  for (const places of bindable(engine, first!.map(sizeOf))) {
+    const inputs = Object.entries(lists).map(
+      ([name, tensors]) => [name, engine.together(places.map((i) => tensors[i]!)).span] as const
+    )
+    const shapes = places.map((i) => first![i]!.shape)
     const arenas = Object.keys(own.outputs).map((name) => [name, engine.outputs(shapes)] as const)
-    const outputs = arenas.map(([name, { span }]) => [name, span] as const)
-    run(engine, own, { ...scalars, ...Object.fromEntries([...inputs, ...outputs]) }, words, inputs[0]![1].size / 4)
+    const buffers = [...inputs, ...arenas.map(([name, { span }]) => [name, span] as const)]
+    run(engine, own, { ...scalars, ...Object.fromEntries(buffers) }, words, inputs[0]![1].size / 4)
     for (const [, span] of inputs) engine.release(span)
-    return some.flatMap((_, i) => arenas.map(([, { tensors }]) => tensors[i]!))
-  })
+    for (const i of places.keys()) for (const [, { tensors }] of arenas) outputs.push(tensors[i]!)
+  }
+  return outputs
 }
 
 /** Over the rows of matrices of this shape, a workgroup for each. */

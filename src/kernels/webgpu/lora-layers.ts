@@ -13,12 +13,24 @@ import { loraLinearsGradientOnWebgpu, loraLinearsOnWebgpu } from "./lora-linears
 
 type Tensors<T> = Readonly<Record<string, T>>
 
-/** Inputs of a kernel by their layer: W0, W1, … */
-const each = <T>(inputs: Tensors<T>, name: string, count: number): ReadonlyArray<T> =>
-  Array.from({ length: count }, (_, i) => inputs[`${name}${i}`]!)
+/** Inputs of a kernel by their layer: made once, for a name that is made anew each time is slow to look up. */
+const NAMES = {
+  W: ["W0", "W1", "W2"],
+  bias: ["bias0", "bias1", "bias2"],
+  A: ["A0", "A1", "A2"],
+  B: ["B0", "B1", "B2"],
+  dy: ["dy0", "dy1", "dy2"]
+} as const
+const MOST_LAYERS = NAMES.W.length
 
-const numbered = <T>(name: string, values: ReadonlyArray<T>): Tensors<T> =>
-  Object.fromEntries(values.map((value, i) => [`${name}${i}`, value]))
+const each = <T>(inputs: Tensors<T>, name: keyof typeof NAMES, count: number): ReadonlyArray<T> => {
+  const values: Array<T> = []
+  for (let i = 0; i < count; i++) values.push(inputs[NAMES[name][i]!]!)
+  return values
+}
+
+const numbered = <T>(name: keyof typeof NAMES, values: ReadonlyArray<T>): Tensors<T> =>
+  Object.fromEntries(values.map((value, i) => [NAMES[name][i]!, value]))
 
 const layersOf = <T>(inputs: Tensors<T>, count: number) => ({
   W: each(inputs, "W", count),
@@ -67,7 +79,7 @@ const again = (x: TensorInfo): TensorInfo => {
 
 /** For so many layers; `passes`: with x again; `form`: of the GELU that y of a layer by itself goes through. */
 const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => {
-  const inputsToSave = ["x", ...["W", "A", "B"].flatMap((name) => Object.keys(numbered(name, Array(count).fill(0))))]
+  const inputsToSave = ["x", ...[NAMES.W, NAMES.A, NAMES.B].flatMap((names) => names.slice(0, count))]
   const outputs = count + (passes ? 1 : 0)
   return defineKernel<string, { readonly scale: number }>({
     name: `LoraLinears_${count}${passes ? "_passed" : ""}${form === undefined ? "" : `_${form}`}`,
@@ -77,7 +89,7 @@ const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => 
       const h = A.map((own) => tf.matMul(x, own, false, true))
       const y = W.map((own, i) => {
         const sum = tf.add(tf.matMul(x, own, false, true), tf.mul(tf.matMul(h[i]!, B[i]!, false, true), scale))
-        const bias = inputs[`bias${i}`]
+        const bias = inputs[NAMES.bias[i]!]
         return bias === undefined ? sum : tf.add(sum, bias)
       })
       const [value, derivative] = form === undefined ? [] : run(GELU[form], { x: y[0]! })
@@ -99,21 +111,22 @@ const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => 
       const dy =
         form === undefined ? dys.slice(0, count) : run("GeluBackward", { dy: dys[0]!, derivative: saved.at(-1)! })
       const plus = passes && isWanted("x") ? { plus: dys[count]! } : {}
-      const inputs = {
-        ...Object.fromEntries(inputsToSave.map((name, i) => [name, saved[i]!])),
-        ...{ h: saved[inputsToSave.length]!, ...numbered("dy", dy), ...plus }
-      }
-      // here rather than in a closure: all share dh
+      const inputs: Record<string, Tensor> = { ...plus, h: saved[inputsToSave.length]! }
+      for (const [i, name] of inputsToSave.entries()) inputs[name] = saved[i]!
+      for (const [i, own] of dy.entries()) inputs[NAMES.dy[i]!] = own
+      // all share dh
       const wantsX = isWanted("x")
       const found = gradients(inputs, { scale, count, wantsX })
-      const ofFactors = wantsX ? found.slice(1) : found
-      const closures = (offset: number) => ofFactors.flatMap((own, i) => (i % 2 === offset ? [() => own] : []))
-      return { x: () => found[0]!, ...numbered("A", closures(0)), ...numbered("B", closures(1)) }
+      const first = wantsX ? 1 : 0
+      const gradientOf: Record<string, Tensor> = wantsX ? { x: found[0]! } : {}
+      for (let i = 0; i < count; i++) {
+        gradientOf[NAMES.A[i]!] = found[first + 2 * i]!
+        gradientOf[NAMES.B[i]!] = found[first + 2 * i + 1]!
+      }
+      return gradientOf
     }
   })
 }
-
-const MOST_LAYERS = 3
 
 const kernels = Array.from({ length: MOST_LAYERS }, (_, i) => ({
   plain: kernelFor(i + 1, false),
@@ -125,14 +138,16 @@ const activated = {
   quick: kernelFor(1, true, "quick")
 }
 
-const shapesOf = ({ W, bias, A, B, scale }: LoraLayer): string =>
-  `${W.shape} ${bias === null} ${A.shape} ${B.shape} ${scale}`
+const areAlike = (a: LoraLayer, b: LoraLayer): boolean =>
+  (a.bias === null) === (b.bias === null) &&
+  a.scale === b.scale &&
+  (["W", "A", "B"] as const).every((name) => a[name].shape.every((n, i) => n === b[name].shape[i]))
 
 /** Are there programs for these layers, here? */
 const together = (engine: WebgpuEngine, x: Tensor2D, layers: ReadonlyArray<LoraLayer>): boolean => {
   if (layers.length > MOST_LAYERS) return false
   const [first] = layers
-  const alike = layers.every((own) => !isPacked(own.W) && shapesOf(own) === shapesOf(first!))
+  const alike = layers.every((own) => !isPacked(own.W) && (own === first || areAlike(own, first!)))
   const [out, inputs] = first!.W.shape
   return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
 }

@@ -83,22 +83,36 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u, 
 const number = new Float32Array(1)
 const bits = new Uint32Array(number.buffer)
 
-/** Writes the words of a dispatch. */
-export const writeWords = <Words extends string>(
-  { words }: Program<string, Words>,
-  values: Readonly<Record<Words, number>>,
+/** A program's words in the order of their places. */
+export interface WordPlaces {
+  readonly names: ReadonlyArray<string>
+  /** which of them are f32 */
+  readonly floats: ReadonlyArray<boolean>
+}
+
+export const wordPlaces = ({ words }: Program): WordPlaces => ({
+  names: Object.keys(words),
+  floats: Object.values(words).map((type) => type === "f32")
+})
+
+/** Writes the words of a dispatch. False: one of them is no number. */
+export const writeWords = (
+  { names, floats }: WordPlaces,
+  values: Readonly<Record<string, number>>,
   groups: number,
   to: Uint32Array
-): void => {
+): boolean => {
   to[0] = groups
   to[1] = QUIET_NAN
-  let at = 2
-  for (const name in words) {
-    if (words[name] === "f32") {
-      number[0] = values[name]
-      to[at++] = bits[0]!
-    } else to[at++] = values[name]
+  for (let i = 0; i < names.length; i++) {
+    const value = values[names[i]!]
+    if (typeof value !== "number") return false
+    if (floats[i]) {
+      number[0] = value
+      to[i + 2] = bits[0]!
+    } else to[i + 2] = value
   }
+  return true
 }
 
 /** Variants of a program, each made when it is first asked for and the same object ever after. */

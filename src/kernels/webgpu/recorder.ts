@@ -14,7 +14,7 @@ import { arenasOf, type BufferSpan } from "./arenas.ts"
 import { submitPending, TENSOR_USAGE, type WebgpuBackend } from "./backend.ts"
 import { provideWebgpuEngine, type Span, type WebgpuEngine } from "./engine.ts"
 import { providePrograms } from "./loaded.ts"
-import { MOST_PROGRAM_WORDS, type Program, writeWords } from "./program.ts"
+import { MOST_PROGRAM_WORDS, type Program, type WordPlaces, wordPlaces, writeWords } from "./program.ts"
 import * as programs from "./programs.ts"
 
 /** Dispatches that are collected before they are submitted. */
@@ -30,8 +30,7 @@ interface Compiled {
   readonly layout: GPUBindGroupLayout
   /** of its buffers, in the order of their bindings */
   readonly names: ReadonlyArray<string>
-  /** how many it declares */
-  readonly words: number
+  readonly words: WordPlaces
   readonly groups: GroupsBy
 }
 
@@ -92,7 +91,7 @@ export const installWebgpuEngine = (
     const it: Compiled = {
       layout,
       names: Object.keys(program.buffers),
-      words: countOf(program.words),
+      words: wordPlaces(program),
       groups: new Map(),
       pipeline: device.createComputePipeline({
         label,
@@ -111,8 +110,8 @@ export const installWebgpuEngine = (
   ): GPUBindGroup => {
     let at = groups
     let last = 0
-    for (const [i, span] of spans.entries()) {
-      last = numberOf(span)
+    for (let i = 0; i < spans.length; i++) {
+      last = numberOf(spans[i]!)
       if (i === spans.length - 1) break
       let next = at.get(last) as GroupsBy | undefined
       if (next === undefined) {
@@ -142,7 +141,8 @@ export const installWebgpuEngine = (
     const it = compile(program)
     // as many as are declared, and none of these absent: else the message says which
     if (countOf(buffers) !== it.names.length) refuseOthers(program.name, "buffers", program.buffers, buffers)
-    if (countOf(values) !== it.words) refuseOthers(program.name, "words", program.words, values)
+    if (countOf(values) !== it.words.names.length || !writeWords(it.words, values, groups, words.next()))
+      refuseOthers(program.name, "words", program.words, values)
     // uploads end the pass
     const spans: Array<BufferSpan> = []
     for (const name of it.names) {
@@ -150,19 +150,13 @@ export const installWebgpuEngine = (
       if (typeof own !== "object" || own === null) refuseOthers(program.name, "buffers", program.buffers, buffers)
       else spans.push(isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan))
     }
-    for (const name in program.words)
-      if (typeof values[name] !== "number") refuseOthers(program.name, "words", program.words, values)
     if (groups === 0) return
     const group = bindGroupOf(program, it, spans)
     backend.ensureCommandEncoderReady()
     backend.computePassEncoder ??= backend.commandEncoder!.beginComputePass({ label: program.name })
     const pass = backend.computePassEncoder
     pass.setPipeline(it.pipeline)
-    pass.setBindGroup(
-      0,
-      group,
-      words.next((to) => writeWords(program, values, groups, to))
-    )
+    pass.setBindGroup(0, group, words.take())
     const [x, y] = gridOf(groups, mostGroups)
     pass.dispatchWorkgroups(x, y)
     if (++backend.dispatchCountInPass >= DISPATCHES_PER_SUBMIT || words.full()) submitPending(backend)
@@ -295,12 +289,10 @@ const wordsOf = (backend: WebgpuBackend) => {
       buffer: { type: "uniform", hasDynamicOffset: true }
     } as const satisfies GPUBindGroupLayoutEntry,
     binding: { binding: 0, resource: { buffer, size: STRIDE } },
-    /** Writes the words of the next dispatch; where they are. */
-    next: (write: (to: Uint32Array) => void): Array<number> => {
-      const place = places[used++]!
-      write(place.words)
-      return place.offsets
-    },
+    /** Where the words of the next dispatch are to be written. */
+    next: (): Uint32Array => places[used]!.words,
+    /** They are written; where the dispatch finds them. */
+    take: (): Array<number> => places[used++]!.offsets,
     full: (): boolean => used === DISPATCHES_PER_SUBMIT,
     destroy: () => buffer.destroy()
   }

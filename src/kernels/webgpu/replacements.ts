@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { installKernels, type KernelTable, plainProduct } from "../replaced-kernels.ts"
-import { addKernel, addListKernel } from "./addition.ts"
+import { arithmeticKernels } from "./arithmetic.ts"
 import type { Kernel, WebgpuBackend } from "./backend.ts"
 import { webgpuEngineOf } from "./engine.ts"
 import { gatherKernel } from "./gather.ts"
@@ -53,8 +53,7 @@ const matMulKernel =
 
 const TABLE: KernelTable<WebgpuBackend> = {
   replaced: {
-    Add: addKernel,
-    AddN: addListKernel,
+    ...arithmeticKernels,
     BatchMatMul: matMulKernel,
     GatherV2: gatherKernel,
     UnsortedSegmentSum: segmentSumKernel,

@@ -36,6 +36,14 @@ const productAlone = defineKernel<"a" | "b", object>({
   gradient: ([dy], [sum]) => ({ a: () => tf.mul(dy!, sum!) })
 })
 
+/** a·b, whose gradient of b is there before it is asked for. */
+const early = defineKernel<"a" | "b", object>({
+  name: "TestEarlyGradient",
+  reference: ({ a, b }) => [tf.mul(a, b)],
+  inputsToSave: ["a", "b"],
+  gradient: ([dy], [a, b]) => ({ a: () => tf.mul(dy!, b!), b: tf.mul(dy!, a!) })
+})
+
 const inputs = () => ({ a: tf.tensor1d([1, 2, 4]), b: tf.tensor1d([8, 16, 32]) })
 const loss = ({ a, b }: ReturnType<typeof inputs>) => tf.sum(productAndSum({ a, b }, { factor: 2 })[0]!) as tf.Scalar
 
@@ -55,6 +63,22 @@ describeOnBoth(() => {
     const both = tf.grads((a: tf.Tensor, b: tf.Tensor) => loss({ a, b } as typeof given))([given.a, given.b])
     expect(await both[0]!.data()).toEqual(new Float32Array([16, 32, 64]))
     expect(counted).toEqual({ a: 1, b: 2 })
+  })
+
+  test("a gradient may be given as it is", async () => {
+    const { a, b } = inputs()
+    const product = (x: tf.Tensor, y: tf.Tensor) => tf.sum(early({ a: x, b: y }, {})[0]!) as tf.Scalar
+    const stock = tf.grads(product)([a, b])
+    await expectNoLeak(() =>
+      tf.tidy(() => {
+        for (const xs of [[a], [b], [a, b]]) valueAndGradients(() => product(a, b), xs)
+      })
+    )
+    const ours = valueAndGradients(() => product(a, b), [a, b]).gradients
+    for (const [i, own] of [b, a].entries()) {
+      expect(await ours[i]!.data()).toEqual(await own.data())
+      expect(await stock[i]!.data()).toEqual(await own.data())
+    }
   })
 
   test("what is only saved is not computed where no tape records", async () => {

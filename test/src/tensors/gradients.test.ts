@@ -35,6 +35,22 @@ test("leaves the value and the gradients, nothing else", async () => {
   await expectNoLeak(() => tf.tidy(() => void valueAndGradients(() => network(x, w), [x, w])))
 })
 
+test("what is older than the tape is saved without a second handle, and stays", async () => {
+  const x = random([3, 5], 1)
+  const w = random([5, 4], 2)
+  const before = tf.memory().numTensors
+  let made = 0
+  const { value, gradients } = valueAndGradients(() => {
+    const h = tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D) // saves x and w
+    made = tf.memory().numTensors - before
+    return tf.sum(tf.square(h)) // saves h
+  }, [x, w])
+  expect(made).toBe(1)
+  expect([x.isDisposed, w.isDisposed]).toEqual([false, false])
+  tf.dispose([value, ...gradients])
+  expect(tf.memory().numTensors).toBe(before)
+})
+
 test("an error in the function leaves the tape usable and nothing behind", async () => {
   const x = random([2, 2], 3)
   const failing = () => {
