@@ -42,8 +42,8 @@ const kernel = declareKernel({
   }
 })
 
-/** Bytes: three matrices, a block of 64 columns and some forty rows of float64; rows are whole vectors, of 16 numbers at most. */
-export const scratchOf = ({ r }: PairSizes): number => 64 + 8 * (r + 15) * (3 * (r + 15) + 64 + 48)
+/** Bytes: three matrices, a block of 64 columns and some eighty rows of float64; rows are whole vectors, of 16 numbers at most. */
+export const scratchOf = ({ r }: PairSizes): number => 64 + 8 * (r + 15) * (3 * (r + 15) + 64 + 80)
 
 /** Multiplications: of the Grams, and of two eigenproblems by the slower way, some six sweeps of Jacobi's method. */
 const costOf = ({ r, inputs, outputs }: PairSizes): number => (r * r * (inputs + outputs)) / 2 + 30 * r ** 3

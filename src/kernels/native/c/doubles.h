@@ -2,6 +2,8 @@
 #pragma once
 #include "vectors.h"
 
+#define EPSILON 2.220446049250313e-16
+
 /** float64 in a vector */
 enum { L = W / 2 };
 

@@ -2,7 +2,6 @@
 #pragma once
 #include "doubles.h"
 
-#define EPSILON 2.220446049250313e-16
 #define ORTHOGONAL 1e-20
 enum { MAX_SWEEPS = 40 };
 

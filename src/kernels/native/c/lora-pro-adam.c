@@ -11,6 +11,39 @@
 /** The fields of a pair come first. */
 INLINE const LoraProEntry *pair_of(const LoraProAdamEntry *one) { return (const LoraProEntry *)one; }
 
+INLINE void scale(float *x, float factor, size_t count) {
+  for (size_t i = 0; i < count; i++) x[i] *= factor;
+}
+
+/** Qᵀ and R, and of the gradients bᵀ and a. */
+static void whitened(uint8_t *heap, const LoraProEntry *one, float *panels, float *q, float *R, float *b, float *a) {
+  const int32_t r = one->r;
+  flat_of_tall(FLOATS(one->TB), FLOATS(one->B), r, one->outputs, panels, q, FROM_ZERO);
+  flat(FLOATS(one->TAt), 0, FLOATS(one->A), r, one->inputs, panels, R, FROM_ZERO);
+  flat_of_tall(FLOATS(one->TAgrad), FLOATS(one->gB), r, one->outputs, panels, b, FROM_ZERO);
+  flat(FLOATS(one->TBgrad), 0, FLOATS(one->gA), r, one->inputs, panels, a, FROM_ZERO);
+}
+
+/** dA and dB from coordinates, which are used up. f·q is Qᵀ. */
+static void pull_back(uint8_t *heap, const LoraProEntry *one, int32_t x, float *a, float *b, const float *q, float f, const float *R,
+                      Room room) {
+  const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
+  const size_t square = (size_t)r * r;
+  const float *s = FLOATS(one->S);
+  float *n = room.n, *y = room.y, *panels = room.panels;
+  overlap(q, b, r, outputs, panels, n);
+  if (x == SYLVESTER) overlap(a, R, r, inputs, panels, y);
+  for (size_t i = 0; i < square; i++) {
+    const float own = f * n[i];
+    y[i] = x == SYLVESTER ? -s[i] * y[i] : x == SYMMETRIC ? -0.5f * own : 0;
+    n[i] = -f * (own + y[i]);
+  }
+  flat(n, 1, q, r, outputs, panels, b, FROM_THERE);
+  if (x != ZERO) flat(y, 0, R, r, inputs, panels, a, FROM_THERE);
+  flat(FLOATS(one->TB), 0, a, r, inputs, panels, FLOATS(one->dA), FROM_ZERO);
+  tall_of_flat(b, FLOATS(one->TAt), r, outputs, panels, FLOATS(one->dB));
+}
+
 KERNEL(loraProAdamOpen) {
   ARGUMENTS(LoraProAdam);
   const int32_t end = least((chunk + 1) * args->perChunk, args->entries);

@@ -1,23 +1,31 @@
-/** Eigenvalues and eigenvectors by way of a tridiagonal matrix; the method and when it answers are in `../../wasm/assembly/tridiagonal.ts`. */
+/**
+ * Eigenvalues and eigenvectors by way of a tridiagonal matrix; the method and when it answers are in `../../wasm/assembly/tridiagonal.ts`.
+ *
+ * Two things are done otherwise here, where vectors are long. Eigenvalues are found by bisection (`bisection.h`), many at a time. And
+ * eigenvectors are columns of a panel, one in each lane: a reflection is a few numbers that meet whole rows of it, several reflections
+ * pass it at once, and a panel stays in the first cache until they all have.
+ */
 #pragma once
+#include "bisection.h"
 #include "jacobi.h"
 
 #define FLOAT32 5.9604644775390625e-8
 #define TINY 1e-40
-enum { MOST_STEPS = 40 };
 
-/** Rows that `tridiagonal` needs, and those of L numbers for each of r. */
+/** Columns of a panel, and the reflections that pass it at once: their sums stay in registers. */
+enum { VECTORS_OF_PANEL = 4, PANEL = VECTORS_OF_PANEL * L, TOGETHER = W == 8 ? 2 : 4 };
+
+/** Rows that `tridiagonal` needs, and those of L numbers for each of r, and of PANEL. */
 typedef struct {
-  double *diagonal, *off, *taus, *squares, *v, *w, *p, *lower, *upper, *down, *up;
+  double *diagonal, *off, *taus, *squares, *v, *w, *p, *lower, *upper, *down, *up, *panel;
 } Spare;
 
-/** Of L lanes at once: `lower`, `upper`, `down` and `up`. */
-enum { SPARE_ROWS = 7 + 4 * L };
+enum { SPARE_ROWS = 7 + 4 * L + PANEL };
 
 INLINE Spare spare_of(double *from, int32_t wide) {
   double *lanes = from + 7 * wide;
   return (Spare){from, from + wide, from + 2 * wide, from + 3 * wide, from + 4 * wide, from + 5 * wide, from + 6 * wide,
-                 lanes, lanes + L * wide, lanes + 2 * L * wide, lanes + 3 * L * wide};
+                 lanes, lanes + L * wide, lanes + 2 * L * wide, lanes + 3 * L * wide, lanes + 4 * L * wide};
 }
 
 /** Hᵢ, which leaves of the first i numbers of `row` only the last. */
@@ -88,48 +96,6 @@ static void reduce(double *a, int32_t r, Spare at) {
   at.diagonal[0] = a[0] - 2 * at.v[0] * at.w[0];
 }
 
-/** One QL step on the rows l to m of T, with the squares of what lies beside its diagonal. */
-INLINE void step_ql(double *values, double *squares, int32_t l, int32_t m) {
-  const double first = values[l], root = __builtin_sqrt(squares[l]), half = (values[l + 1] - first) / (2 * root);
-  const double length = __builtin_sqrt(half * half + 1), shift = first - root / (half + (half >= 0 ? length : -length));
-  double c = 1, s = 0, gamma = values[m] - shift, p = gamma * gamma;
-  for (int32_t i = m - 1; i >= l; i--) {
-    const double square = squares[i], sum = p + square, before = c, old = gamma, alpha = values[i];
-    if (i != m - 1) squares[i + 1] = s * sum;
-    // 1/c beside c, not after it: each step waits for one division, not for two
-    const double inverse = sum / p;
-    c = p / sum;
-    s = square / sum;
-    gamma = c * (alpha - shift) - s * old;
-    values[i + 1] = old + (alpha - gamma);
-    p = c != 0 ? gamma * gamma * inverse : before * square;
-  }
-  squares[l] = s * p;
-  values[l] = shift + gamma;
-}
-
-/** Eigenvalues of T, ascending. 0 where QL steps do not end. */
-static int eigenvalues(double *values, int32_t r, Spare at) {
-  double *squares = at.squares;
-  for (int32_t i = 0; i < r; i++) values[i] = at.diagonal[i];
-  for (int32_t i = 1; i < r; i++) squares[i - 1] = at.off[i] * at.off[i];
-  for (int32_t l = 0; l < r; l++)
-    for (int32_t steps = 0;; steps++) {
-      int32_t m = l;
-      while (m < r - 1 && squares[m] > EPSILON * EPSILON * __builtin_fabs(values[m] * values[m + 1])) m++;
-      if (m == l) break;
-      if (steps == MOST_STEPS) return 0;
-      step_ql(values, squares, l, m);
-    }
-  for (int32_t i = 1; i < r; i++) {
-    const double value = values[i];
-    int32_t j = i;
-    for (; j > 0 && values[j - 1] > value; j--) values[j] = values[j - 1];
-    values[j] = value;
-  }
-  return 1;
-}
-
 /** x, or `least` where it cannot be divided by. */
 INLINE dvec divisor(dvec x, dvec least) {
   const lvec small = __builtin_elementwise_abs(x) < least;
@@ -141,6 +107,8 @@ INLINE void factorize(dvec lambda, int32_t r, dvec tiny, Spare at) {
   dvec plus = divisor(at.diagonal[0] - lambda, tiny), minus = divisor(at.diagonal[r - 1] - lambda, tiny);
   dstore(at.lower, plus);
   dstore(at.upper + (r - 1) * L, minus);
+  dstore(at.down + (r - 1) * L, (dvec){});
+  dstore(at.up, (dvec){});
   for (int32_t i = 1; i < r; i++) {
     const double e = at.off[i], f = at.off[r - i];
     const dvec l = e / plus, u = f / minus;
@@ -160,22 +128,31 @@ INLINE double normalize(double *z, double length, int32_t wide) {
   return square;
 }
 
-/** The eigenvector z of the λ in a lane. */
-INLINE void vector_of(double lambda, int32_t lane, int32_t r, double *z, Spare at) {
-  int32_t twist = 0;
-  double nearest = __builtin_inf();
+/** The eigenvectors z of L numbers λ, in lanes of rows of `PANEL` numbers. */
+INLINE void vectors_of(dvec lambda, int32_t r, double *z, Spare at) {
+  dvec nearest = dsplat(__builtin_inf());
+  lvec twist = {};
   for (int32_t i = 0; i < r; i++) {
-    const double gamma = __builtin_fabs(at.lower[i * L + lane] + at.upper[i * L + lane] - (at.diagonal[i] - lambda));
-    if (gamma < nearest) {
-      nearest = gamma;
-      twist = i;
-    }
+    const dvec gamma = dabs(dload(at.lower + i * L) + dload(at.upper + i * L) - (at.diagonal[i] - lambda));
+    const lvec nearer = gamma < nearest;
+    nearest = dselect(nearest, gamma, nearer);
+    twist = lselect(twist, lsplat(i), nearer);
   }
-  z[twist] = 1;
-  for (int32_t i = twist - 1; i >= 0; i--) z[i] = z[i + 1] * at.down[i * L + lane];
-  for (int32_t i = twist + 1; i < r; i++) z[i] = z[i - 1] * at.up[i * L + lane];
-  dclear(z + r, in_rows(r) - r);
-  normalize(z, 1, in_rows(r));
+  dvec above = {}, below = {}, square = {};
+  for (int32_t i = r - 1; i >= 0; i--) {
+    above = dselect(above * dload(at.down + i * L), dsplat(1), twist == i);
+    square += above * above;
+    dstore(z + (size_t)i * PANEL, above);
+  }
+  for (int32_t i = 0; i < r; i++) {
+    const lvec here = twist == i;
+    below = dselect(below * dload(at.up + i * L), dsplat(1), here);
+    const dvec added = dselect(below, (dvec){}, here);
+    square += added * added;
+    dstore(z + (size_t)i * PANEL, dload(z + (size_t)i * PANEL) + added);
+  }
+  const dvec factor = 1 / __builtin_elementwise_sqrt(square);
+  for (int32_t i = 0; i < r; i++) dstore(z + (size_t)i * PANEL, dload(z + (size_t)i * PANEL) * factor);
 }
 
 /** Makes z orthogonal to the vectors before it whose eigenvalues are near. 0 where it is one of them. */
@@ -188,25 +165,53 @@ INLINE int separate(double *vectors, const double *values, int32_t j, int32_t r,
   return i == j - 1 || normalize(z, 1, wide) > 0.5;
 }
 
-enum { TOGETHER = 4 };
+/**
+ * Z ← Hᵢ₊ₙ₋₁···Hᵢ Z for n ≤ TOGETHER reflections and the columns of a panel, which are read twice for all of them:
+ *
+ *   S = Vᵀ·Z     Z −= V·F     Fₘ = τₘ (Sₘ − Σₖ vₘᵀvₖ Fₖ), k < m: what the reflections before have changed of Sₘ
+ */
+INLINE void reflect_panel(int n, const double *a, int32_t wide, int32_t i, const double *taus, double *z) {
+  const int32_t count = i + n - 1;
+  const double *v = a + (size_t)i * wide;
+  dvec f[TOGETHER][VECTORS_OF_PANEL] = {};
+  for (int32_t k = 0; k < count; k++) {
+    const double *row = z + (size_t)k * PANEL;
+#pragma clang loop unroll(full)
+    for (int m = 0; m < n; m++)
+      for (int c = 0; c < VECTORS_OF_PANEL; c++) f[m][c] += v[m * wide + k] * dload(row + c * L);
+  }
+  for (int m = 0; m < n; m++) {
+    for (int before = 0; before < m; before++) {
+      const double both = ddot(v + m * wide, v + before * wide, in_vectors(i + before));
+      for (int c = 0; c < VECTORS_OF_PANEL; c++) f[m][c] -= both * f[before][c];
+    }
+    for (int c = 0; c < VECTORS_OF_PANEL; c++) f[m][c] *= taus[i + m];
+  }
+  for (int32_t k = 0; k < count; k++) {
+    double *row = z + (size_t)k * PANEL;
+    dvec own[VECTORS_OF_PANEL];
+    for (int c = 0; c < VECTORS_OF_PANEL; c++) own[c] = dload(row + c * L);
+#pragma clang loop unroll(full)
+    for (int m = 0; m < n; m++)
+      for (int c = 0; c < VECTORS_OF_PANEL; c++) own[c] -= v[m * wide + k] * f[m][c];
+    for (int c = 0; c < VECTORS_OF_PANEL; c++) dstore(row + c * L, own[c]);
+  }
+}
 
-/** z ← Hᵣ₋₁···H₁ z for four z, which share what a reflection costs to load. */
-INLINE void transform_back(const double *a, int32_t r, double *const z[TOGETHER], Spare at) {
+/** Z ← Hᵣ₋₁···H₁ Z */
+INLINE void transform_back(const double *a, int32_t r, double *z, const double *taus) {
+  int32_t i = 2;
+  for (; i + TOGETHER <= r; i += TOGETHER) reflect_panel(TOGETHER, a, in_rows(r), i, taus, z);
+  for (; i < r; i++) reflect_panel(1, a, in_rows(r), i, taus, z);
+}
+
+/** Columns of a panel as rows of `vectors`, `count` of them. */
+INLINE void write_rows(const double *z, int32_t r, int32_t count, double *vectors) {
   const int32_t wide = in_rows(r);
-  for (int32_t i = 2; i < r; i++) {
-    const double *row = a + (size_t)i * wide;
-    const int32_t count = in_vectors(i);
-    dvec sums[TOGETHER] = {};
-    for (int32_t k = 0; k < count; k += L) {
-      const dvec x = dload(row + k);
-      for (int n = 0; n < TOGETHER; n++) sums[n] += x * dload(z[n] + k);
-    }
-    double f[TOGETHER];
-    for (int n = 0; n < TOGETHER; n++) f[n] = at.taus[i] * total64(sums[n]);
-    for (int32_t k = 0; k < count; k += L) {
-      const dvec x = dload(row + k);
-      for (int n = 0; n < TOGETHER; n++) dstore(z[n] + k, dload(z[n] + k) - f[n] * x);
-    }
+  for (int32_t j = 0; j < count; j++) {
+    double *row = vectors + (size_t)j * wide;
+    for (int32_t i = 0; i < r; i++) row[i] = z[(size_t)i * PANEL + j];
+    dclear(row + r, wide - r);
   }
 }
 
@@ -216,23 +221,21 @@ static int tridiagonal(const double *gram, int32_t r, double *vectors, double *v
   for (int32_t i = 0; i < r; i++)
     for (int32_t j = 0; j < wide; j++) a[(size_t)i * wide + j] = j <= i ? gram[(size_t)i * wide + j] : 0;
   reduce(a, r, at);
-  if (!eigenvalues(values, r, at)) return 0;
+  eigenvalues(at.diagonal, at.off, r, values, at.p, at.squares);
   const double largest = values[r - 1], near = FLOAT32 * largest;
   if (!(values[0] > near)) return 0;
-  for (int32_t j = 0; j < r; j += L) {
-    dvec lambda;
-    for (int lane = 0; lane < L; lane++) lambda[lane] = values[least(j + lane, r - 1)];
-    factorize(lambda, r, dsplat(TINY * largest), at);
-    for (int32_t lane = 0; lane < least(L, r - j); lane++)
-      vector_of(values[j + lane], lane, r, vectors + (size_t)(j + lane) * wide, at);
+  for (int32_t first = 0; first < r; first += PANEL) {
+    for (int32_t j = 0; j < PANEL; j += L) {
+      dvec lambda;
+      for (int lane = 0; lane < L; lane++) lambda[lane] = values[least(first + j + lane, r - 1)];
+      factorize(lambda, r, dsplat(TINY * largest), at);
+      vectors_of(lambda, r, at.panel + j, at);
+    }
+    transform_back(a, r, at.panel, at.taus);
+    write_rows(at.panel, r, least(PANEL, r - first), vectors + (size_t)first * wide);
   }
   for (int32_t j = 1; j < r; j++)
     if (!separate(vectors, values, j, r, near)) return 0;
-  for (int32_t j = 0; j < r; j += TOGETHER) {
-    double *z[TOGETHER];
-    for (int n = 0; n < TOGETHER; n++) z[n] = j + n < r ? vectors + (size_t)(j + n) * wide : at.lower + n * wide;
-    transform_back(a, r, z, at);
-  }
   for (int32_t j = 0; j < r; j++) normalize(vectors + (size_t)j * wide, __builtin_sqrt(values[j]), wide);
   return 1;
 }

@@ -3,21 +3,32 @@
 #include "gram.h"
 #include "tridiagonal.h"
 
-/** From this rank on the way over a tridiagonal matrix is the faster one, as there. */
-enum { TRIDIAGONAL = 24 };
+/** From this rank on the way over a tridiagonal matrix is the faster one; there only from 24 on. */
+enum { TRIDIAGONAL = 8 };
 
-/** T [r, r] and s⁻²·T, one of them transposed. */
+/** T [r, r] and s⁻²·T, one of them transposed. W columns at a time: what is next to each other in T lies rows apart here. */
 static void write_out(const double *columns, const double *values, int32_t rank, int32_t r, double damping, float *straight, double f,
                       float *transposed, double g) {
   const size_t wide = in_rows(r);
-  for (int32_t j = 0; j < r; j++) {
-    const double value = j < rank ? values[j] : 0;
-    const double factor = value > 0 ? 1 / (__builtin_sqrt(value) * __builtin_sqrt(value + damping)) : 0;
-    for (int32_t i = 0; i < r; i++) {
-      const double own = factor == 0 ? 0 : columns[j * wide + i] * factor;
-      straight[(size_t)i * r + j] = (float)(own * f);
-      transposed[(size_t)j * r + i] = (float)(own * g);
+  for (int32_t first = 0; first < r; first += W) {
+    const int32_t count = least(W, r - first);
+    const double *from = columns + first * wide;
+    double factors[W];
+    for (int32_t j = 0; j < count; j++) {
+      const double value = first + j < rank ? values[first + j] : 0;
+      factors[j] = value > 0 ? 1 / (__builtin_sqrt(value) * __builtin_sqrt(value + damping)) : 0;
     }
+    // beyond the rank there are no numbers
+    for (int32_t i = 0; i < r; i++)
+      for (int32_t j = 0; j < count; j++) {
+        const double own = factors[j] == 0 ? 0 : from[j * wide + i] * factors[j];
+        straight[(size_t)i * r + first + j] = (float)(own * f);
+      }
+    for (int32_t j = 0; j < count; j++)
+      for (int32_t i = 0; i < r; i++) {
+        const double own = factors[j] == 0 ? 0 : from[j * wide + i] * factors[j];
+        transposed[(size_t)(first + j) * r + i] = (float)(own * g);
+      }
   }
 }
 
