@@ -12,11 +12,16 @@ const EXACT_TIMES = "disable-dawn-features=timestamp_quantization"
 /** Dawn's instance takes the process down if it is collected as garbage. */
 const kept: Array<GPU> = []
 
+const carriesOutNothing = new WeakSet<GPU>()
+
 /** Once in a process, before tfjs's webgpu backend is imported: it looks for `navigator.gpu` while that happens. */
 export const openDawn = (adapter: StepSetting["adapter"]): GPU => {
   Object.assign(globalThis, globals)
   const gpu = create(adapter === "null" ? ["backend=null"] : [EXACT_TIMES]) as GPU
-  if (adapter === "null") zeroNewBuffers()
+  if (adapter === "null") {
+    carriesOutNothing.add(gpu)
+    zeroNewBuffers()
+  }
   kept.push(gpu)
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true })
   return gpu
@@ -41,5 +46,12 @@ const zeroNewBuffers = (): void => {
   )
 }
 
-/** Bun as our device sees it, on this GPU. */
-export const runtimeOn = (gpu: GPU): Runtime => ({ ...bun, gpu: Effect.succeed(gpu) })
+/** Bun as our device sees it, on this GPU. Tiles are by the fixed rule on the null backend, where nothing can be timed. */
+export const runtimeOn = (gpu: GPU): Runtime => {
+  const { keptTiles, ...runtime } = bun
+  return {
+    ...runtime,
+    ...(keptTiles === undefined || carriesOutNothing.has(gpu) ? {} : { keptTiles }),
+    gpu: Effect.succeed(gpu)
+  }
+}

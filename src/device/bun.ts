@@ -59,6 +59,7 @@ export const bun: Runtime = {
   }),
   ...(inBun ? {} : { emulated: Effect.promise(emulatedAdapter) }),
   native: nativeLibrary,
+  keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
   openWasm,
   peakBytes: peakResidentBytes
 }

@@ -24,6 +24,7 @@ export const deno: Runtime = {
       : Effect.succeed(globalThis.navigator.gpu)
   ),
   native: nativeLibrary,
+  keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
   openWasm,
   peakBytes: peakResidentBytes
 }

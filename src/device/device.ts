@@ -19,6 +19,8 @@ export interface DeviceDescription {
   readonly adapter?: string
   /** a GPU that is emulated on the CPU */
   readonly software?: boolean
+  /** how products on a GPU choose their tiles; no result depends on it */
+  readonly tiles?: string
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
   /** whether wasm has 128-bit vectors */

@@ -10,6 +10,7 @@ import * as Scope from "effect/Scope"
 import { messageOf } from "../boundary/index.ts"
 import { Device, type DeviceDescription, type DeviceShape } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
+import type { KeptTiles } from "./tile-plan.ts"
 import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
 export interface WasmChoice {
@@ -45,6 +46,8 @@ export interface Runtime {
   readonly emulated?: Effect.Effect<string | undefined>
   /** The file of the native library that this process can compute with. Fails where there is none, with its reason. */
   readonly native: Effect.Effect<string, DeviceError>
+  /** How measurements of a GPU are kept from one process to the next. Absent: nothing is measured, in a page. */
+  readonly keptTiles?: () => Promise<KeptTiles>
   readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
   /** bytes; 0: unknown */
   readonly peakBytes: () => number
@@ -131,8 +134,8 @@ const webgpuDevice = Effect.tryPromise({
 
 const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
   Effect.map(
-    Effect.flatMap(webgpuDevice, ({ openWebgpu }) => openWebgpu(adapter)),
-    ({ adapter: name, software, errors, peakBytes }) => ({
+    Effect.flatMap(webgpuDevice, ({ openWebgpu }) => openWebgpu({ adapter, keptTiles: runtime.keptTiles })),
+    ({ adapter: name, software, tiles, errors, peakBytes }) => ({
       backend: "webgpu" as const,
       threads: 1,
       padMultiple: GPU_PAD_MULTIPLE,
@@ -142,6 +145,7 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
         backend: "webgpu" as const,
         adapter: name,
         software,
+        ...(tiles === undefined ? {} : { tiles }),
         threads: 1,
         simd: false,
         versions: versionsIn(runtime)

@@ -15,9 +15,10 @@ import {
   type WebgpuBackend,
   webgpuBackend
 } from "../kernels/webgpu/index.ts"
-import type { DeviceError } from "./device-error.ts"
+import { DeviceError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
+import { type KeptTiles, openTiles } from "./tile-plan.ts"
 import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
 import { guardBuffers, manageMemory, refuseUnbindable } from "./webgpu-memory.ts"
@@ -41,6 +42,8 @@ export interface OpenedWebgpu {
   readonly device: GPUDevice
   readonly adapter: string
   readonly software: boolean
+  /** how products choose their tiles; undefined where they have none */
+  readonly tiles: string | undefined
   readonly errors: GpuErrors
   readonly peakBytes: () => number
   readonly installed: InstalledWebgpuEngine
@@ -48,7 +51,16 @@ export interface OpenedWebgpu {
   readonly uninstallKernels: () => void
 }
 
-const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
+export interface WebgpuOptions {
+  readonly adapter: GPUAdapter
+  /** absent where nothing can be kept from one process to the next */
+  readonly keptTiles?: (() => Promise<KeptTiles>) | undefined
+}
+
+const open = async ({ adapter, keptTiles }: WebgpuOptions): Promise<OpenedWebgpu> => {
+  const software = isSoftware(adapter.info)
+  const kept = software ? undefined : await keptTiles?.()
+  const wanted = kept?.wanted() // refused before anything is opened
   const { WebGPUBackend } = await importWebgpuBackend()
   tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", TILED_MATMUL)
   // tfjs' default of 15 counts our dispatches too
@@ -62,14 +74,16 @@ const open = async (adapter: GPUAdapter): Promise<OpenedWebgpu> => {
   guardBuffers(backend)
   const errors = watchGpuErrors(device, () => submitPending(backend))
   await useBackend("webgpu", backend)
-  const software = isSoftware(adapter.info)
   const installed = installWebgpuEngine(backend, { software, refuseUnbindable })
   explainReads(backend, errors)
   const uninstallKernels = installWebgpuKernels()
+  const worked = async () => (await errors.settle()) === undefined
+  const tiles = await openTiles({ engine: installed.engine, backend, adapter: adapter.info, wanted, worked }, kept)
   return {
     device,
     adapter: nameOfAdapter(adapter.info),
     software,
+    tiles,
     errors,
     peakBytes,
     installed,
@@ -87,7 +101,7 @@ const explainReads = (backend: WebgpuBackend, errors: GpuErrors): void => {
 }
 
 /** Opens the backend on an adapter and makes it tfjs' current one; the scope's end destroys the GPU device. */
-export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
+export const openWebgpu = onePerProcess<WebgpuOptions, OpenedWebgpu, DeviceError>(
   {
     backend: "webgpu",
     open,
@@ -98,5 +112,5 @@ export const openWebgpu = onePerProcess<GPUAdapter, OpenedWebgpu, DeviceError>(
     },
     closed: ({ device }) => device.destroy()
   },
-  (cause) => webgpuFailure(messageOf(cause))
+  (cause) => (cause instanceof DeviceError ? cause : webgpuFailure(messageOf(cause)))
 )

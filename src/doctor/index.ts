@@ -2,6 +2,7 @@
  * What this machine can train on: its adapters and engines, what they do in two seconds each, which one `--device auto`
  * takes and why, and what is wrong, with a remedy. Nothing here fails: what cannot be done is a problem in the answer.
  */
+import path from "node:path"
 import process from "node:process"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,7 @@ import {
   ofDevice,
   openDevice,
   type Runtime,
+  tilesFolder,
   type WasmDescription
 } from "../device/index.ts"
 import { versions } from "../output/index.ts"
@@ -34,6 +36,8 @@ type Measured = Automatic["device"]
 export interface Measurement extends Rates {
   readonly device: Measured
   readonly threads: number
+  /** of webgpu: how its products choose their tiles, and the folder where a measurement of them is kept; null where they have none */
+  readonly tiles?: { readonly chosen: string; readonly folder: string | null } | null
 }
 
 export interface Diagnosis {
@@ -101,9 +105,13 @@ const adaptersIn = (runtime: Runtime) =>
 const measurementOn = (runtime: Runtime, device: Measured) =>
   Effect.gen(function* () {
     const opened = yield* openDevice(runtime, device)
-    const { threads, notice } = opened.describe()
+    const { backend, threads, notice, tiles: chosen } = opened.describe()
     const rates = yield* measure.pipe(ofDevice, Effect.provideService(Device, opened))
-    return { measurement: { device, threads, ...rates } satisfies Measurement, notice }
+    const tiles = chosen === undefined ? null : { chosen, folder: tilesFolder(path) ?? null }
+    return {
+      measurement: { device, threads, ...rates, ...(backend === "webgpu" ? { tiles } : {}) } satisfies Measurement,
+      notice
+    }
   }).pipe(Effect.scoped)
 
 /** Problems of what works, but less well than it could. */
@@ -194,6 +202,13 @@ const adapterLines = ({ name, software, features, limits, subgroups }: AdapterDe
   ]
 }
 
+const tilesLine = ({ tiles }: Measurement): ReadonlyArray<string> => {
+  if (tiles === undefined) return []
+  if (tiles === null) return ["    tiles of products: none, the GPU is emulated"]
+  const { chosen, folder } = tiles
+  return [`    tiles of products: ${chosen}${folder === null ? "" : ` (measurements are kept in ${folder})`}`]
+}
+
 const rate = (value: number): string =>
   value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)
 
@@ -208,10 +223,11 @@ export const diagnosisText = ({
   mpi,
   problems
 }: Diagnosis): string => {
-  const table = measured.map(({ device, threads, gflops, stepsPerSecond }) => {
+  const table = measured.flatMap((own) => {
+    const { device, threads, gflops, stepsPerSecond } = own
     const on = device !== "webgpu" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
     const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
-    return `  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`
+    return [`  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`, ...tilesLine(own)]
   })
   return [
     `${Object.entries(versions)

@@ -88,20 +88,26 @@ fn kernel(group: u32, local: u32) {
 
 const hasBarriers = ({ body }: Program): boolean => body.includes("workgroupBarrier")
 
-/** Bytes of workgroup memory that every WebGPU implementation grants. */
-const MOST_WORKGROUP_BYTES = 16384
+/** For what is not known here: bytes of workgroup memory that every WebGPU implementation grants. */
+const UNKNOWN_BYTES = 16384
 const BYTES: Readonly<Record<string, number>> = { f32: 4, u32: 4, vec2f: 8, vec4f: 16 }
 
+const counted = new WeakMap<Program, number>()
+
 /** Of the arrays that a body has in workgroup memory; of an element that is not known here, too many. */
-const workgroupBytes = ({ body }: Program): number =>
-  [...body.matchAll(/var<workgroup>[^;]*array<(\w+),\s*(\d+)>/g)].reduce(
-    (sum, [, element, count]) => sum + (BYTES[element!] ?? MOST_WORKGROUP_BYTES) * Number(count),
+const workgroupBytes = (program: Program): number => {
+  const known = counted.get(program)
+  if (known !== undefined) return known
+  const bytes = [...program.body.matchAll(/var<workgroup>[^;]*array<(\w+),\s*(\d+)>/g)].reduce(
+    (sum, [, element, count]) => sum + (BYTES[element!] ?? UNKNOWN_BYTES) * Number(count),
     0
   )
+  counted.set(program, bytes)
+  return bytes
+}
 
 const canMerge = (first: Program, second: Program, shared: Shared): boolean => {
   const buffers = Object.keys(first.buffers).length + Object.keys(second.buffers).length - Object.keys(shared).length
-  if (workgroupBytes(first) + workgroupBytes(second) > MOST_WORKGROUP_BYTES) return false
   const smaller = first.workgroup < second.workgroup ? first : second
   return buffers <= MOST_BUFFERS && (first.workgroup === second.workgroup || !hasBarriers(smaller))
 }
@@ -123,6 +129,17 @@ const programOfBoth = (first: Program, second: Program, shared: Shared): Program
   return it
 }
 
+const limits = new WeakMap<WebgpuEngine, number>()
+
+/** Bytes of workgroup memory. Asking the device each time is slow. */
+const mostBytesOf = (engine: WebgpuEngine): number => {
+  const known = limits.get(engine)
+  if (known !== undefined) return known
+  const bytes = engine.limits.maxComputeWorkgroupStorageSize
+  limits.set(engine, bytes)
+  return bytes
+}
+
 const run = (engine: WebgpuEngine, { program, buffers, words, groups }: Dispatch): void =>
   engine.run(program, buffers, words, groups)
 
@@ -134,7 +151,9 @@ export const runDispatches = (engine: WebgpuEngine, dispatches: ReadonlyArray<Di
     return
   }
   const shared = sharedBy(first!, second)
-  const both = programOfBoth(first!.program, second.program, shared)
+  const bytes = workgroupBytes(first!.program) + workgroupBytes(second.program)
+  const fits = bytes <= mostBytesOf(engine)
+  const both = fits ? programOfBoth(first!.program, second.program, shared) : null
   if (both === null) {
     for (const own of dispatches) run(engine, own)
     return

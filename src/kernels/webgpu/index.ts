@@ -4,5 +4,17 @@
  * imports this file.
  */
 export * from "./backend.ts"
+export type { WebgpuEngine } from "./engine.ts"
+export { type TileName, tileNames } from "./product-tiles.ts"
 export { DISPATCHES_PER_SUBMIT, type InstalledWebgpuEngine, installWebgpuEngine } from "./recorder.ts"
 export { installWebgpuKernels } from "./replacements.ts"
+export {
+  fixedTile,
+  measuredTile,
+  PROBED_AREAS,
+  type ProbedTiles,
+  provideTiles,
+  type TileChoice,
+  type TileTimes
+} from "./tile-choice.ts"
+export { probedPrograms, probeTiles } from "./tile-probe.ts"

@@ -31,6 +31,8 @@ export interface Form {
   readonly second: Pair | null
   /** C is a sum over the matrices of a batch, and there is one C */
   readonly summed: boolean
+  /** the inner dimension is cut into parts, and there is a C for each (`product-parts.ts`); then without a second pair */
+  readonly parts: boolean
   readonly bias: boolean
   /** a matrix like C is added */
   readonly plus: boolean
@@ -65,11 +67,15 @@ const WORDS = { m: "u32", n: "u32", k: "u32", k2: "u32", scale: "f32", matrices:
 
 export type Words = keyof typeof WORDS
 
+/** Of a product in parts: how much of the inner dimension each has. */
+const PART_WORDS = { ...WORDS, partLength: "u32" } as const
+
 /** The declaration of a product's program, to which a body and the workgroup's size are to be added. */
 export const declarationOf = ({
   kind,
   pair,
   second,
+  parts,
   bias,
   plus,
   activation,
@@ -86,7 +92,7 @@ export const declarationOf = ({
     c: write(out),
     ...(activation === null ? {} : { derivative: write(out) })
   },
-  words: WORDS
+  words: parts ? PART_WORDS : WORDS
 })
 
 const nameOf = (kind: Kind, b: Storage): string => (isPacked(b) ? `Product ${kind} ${b}` : `Product ${kind}`)
@@ -97,8 +103,8 @@ export const programsOf = <Own extends Form>(
 ): ((own: Own) => Program<string, Words>) => {
   const made = new Map<string, Program<string, Words>>()
   return (own) => {
-    const { kind, pair, second, summed, bias, plus, activation, out, ...rest } = own
-    let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${bias}${plus}${activation}${out}`
+    const { kind, pair, second, summed, parts, bias, plus, activation, out, ...rest } = own
+    let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${parts}${bias}${plus}${activation}${out}`
     for (const name in rest) key += `,${rest[name as keyof typeof rest]}`
     const known = made.get(key)
     if (known !== undefined) return known
@@ -202,11 +208,28 @@ export const functionsOf = ({ kind, pair, second, bias, plus, activation, out }:
   (bias ? fourAt("bias", out) : "") +
   (plus ? fourAt("plus", out) : "")
 
-/** Where the matrix, a C, begins that a workgroup has a part of, which is number `tile` of it; `tiles` are of one C. */
-export const whereOf = ({ summed }: Form, tiles: string): string => `
+/**
+ * Where the matrix, a C, begins that a workgroup has a part of, which is number `tile` of it; `tiles` are of one C. Of a product in parts
+ * the Cs of a part are one after the other, and then come those of the next part; it is for what is from `first` to `end` of the inner
+ * dimension.
+ */
+export const whereOf = ({ summed, parts }: Form, tiles: string): string =>
+  parts
+    ? `
+  let whole = group / (${tiles});
+  let tile = group % (${tiles});
+  let matrix = whole % words.matrices;
+  let first = (whole / words.matrices) * words.partLength;
+  let end = min(words.k, first + words.partLength);
+  let cAt = whole * words.m * words.n;`
+    : `
   let matrix = ${summed ? "0u" : `group / (${tiles})`};
   let tile = group % (${tiles});
   let cAt = matrix * words.cBatch;`
+
+/** What of the inner dimension a workgroup sums over. */
+export const rangeOf = ({ parts }: Form, mark: "" | "2"): readonly [first: string, end: string] =>
+  parts ? ["first", "end"] : ["0u", `words.k${mark}`]
 
 /** What row `row` of C becomes of its sums `c${r}`, four columns from j on. */
 export const finished = ({ second, bias, plus }: Form, r: number, row: string): string =>

@@ -15,6 +15,7 @@ import {
   functionsOf,
   lines,
   programsOf,
+  rangeOf,
   sums,
   whereOf,
   written
@@ -35,8 +36,11 @@ export interface Direct {
   readonly transposed: boolean
 }
 
-const sum = ({ rows, slices }: Direct, mark: "" | "2"): string => `
-  for (var k = 4u * slice; k < words.k${mark}; k += ${4 * slices}u) {
+const sum = (own: Direct & Form, mark: "" | "2"): string => {
+  const { rows, slices } = own
+  const [first, end] = rangeOf(own, mark)
+  return `
+  for (var k = ${first} + 4u * slice; k < ${end}; k += ${4 * slices}u) {
     let q = b${mark}Block(bAt, k, j);
 ${lines(Math.ceil(rows / 4), (four) => `    let p${four} = a${mark}Block(aAt, k, i + ${4 * four}u);`)}
 ${lines(rows, (r) => {
@@ -44,6 +48,7 @@ ${lines(rows, (r) => {
   return `    c${r} = ${[0, 1, 2, 3].reduce(plus, `c${r}`)};`
 })}
   }`
+}
 
 const meeting = ({ rows, columns, slices }: Direct): string => {
   if (slices === 1) return ""

@@ -1,82 +1,159 @@
 /**
- * Products by tiles in workgroup memory, for matrices that give many of them: a workgroup of 2T invocations sums T × T
- * numbers of C.
+ * Products by tiles in workgroup memory, for matrices that give many of them: a workgroup sums `down` × `across` numbers of C, and an
+ * invocation `rows` × 4 of them.
  *
- * In a round of 16 of the inner dimension every invocation brings one block of four by four, half of them A's and half
- * B's, and each multiplies for T/8 × 4 numbers. While a round is multiplied, the blocks of the next one are on their
- * way.
+ * In a round of `depth` of the inner dimension an invocation brings one block of four by four or none, the first of them A's, those after
+ * them B's, and each multiplies for its own numbers. While a round is multiplied, the blocks of the next one are on their way.
+ *
+ * Whichever the tile, a number of C is the sum of its products one by one, from the first of the inner dimension to the last: the same
+ * bits. Which of them is taken may therefore be decided by time (`tile-choice.ts`).
  */
-import { declarationOf, type Form, functionsOf, lines, programsOf, sums, whereOf, written } from "./product-blocks.ts"
+import {
+  declarationOf,
+  type Form,
+  functionsOf,
+  lines,
+  programsOf,
+  rangeOf,
+  sums,
+  whereOf,
+  written
+} from "./product-blocks.ts"
 import { program } from "./program.ts"
 
-export interface Tiles {
-  /** T */
-  readonly tile: 32 | 64
+interface Tile {
+  /** rows of C, of a workgroup: a multiple of 4 and of `rows` */
+  readonly down: number
+  /** columns of C: a multiple of 4 */
+  readonly across: number
+  /** of an invocation: a multiple of 4 */
+  readonly rows: number
+  /**
+   * of the inner dimension, a round: a multiple of 4 that divides PART_MULTIPLE, with no more blocks of four by four in it than there are
+   * invocations
+   */
+  readonly depth: number
 }
 
-/** of the inner dimension, a round */
-const DEPTH = 16
+/**
+ * Every tile by its name, the smallest first. Which of them is fastest depends on the GPU and on the product: the larger, the less is read
+ * from memory for each number, and the fewer workgroups there are.
+ */
+export const tiles = {
+  "32x32": { down: 32, across: 32, rows: 4, depth: 16 },
+  "32x64": { down: 32, across: 64, rows: 4, depth: 16 },
+  "64x64": { down: 64, across: 64, rows: 8, depth: 16 },
+  "128x128": { down: 128, across: 128, rows: 16, depth: 8 }
+} as const satisfies Readonly<Record<string, Tile>>
+
+export type TileName = keyof typeof tiles
+
+export const tileNames = Object.keys(tiles) as ReadonlyArray<TileName>
+
+/** Where the inner dimension is cut into parts, every tile's rounds end too. */
+export const PART_MULTIPLE = 16
+
+export interface Tiles {
+  readonly tile: TileName
+}
+
+/** Invocations of a workgroup. */
+export const tileWorkgroup = (name: TileName): number => {
+  const { down, across, rows } = tiles[name]
+  return (down / rows) * (across / 4)
+}
 
 /**
  * Fours from row to row of what was brought: one more than there are, so that the rows of a block are in different
  * banks.
  */
-const pitchOf = ({ tile }: Tiles): number => tile / 4 + 1
+const pitchOf = (edge: number): number => edge / 4 + 1
+
+/** Bytes of workgroup memory. */
+export const tileBytes = (name: TileName): number => {
+  const { down, across, depth } = tiles[name]
+  return 16 * depth * (pitchOf(down) + pitchOf(across))
+}
+
+/** Numbers of C that its tiles have room for, of `matrices` of it: at least those there are. */
+export const tiledArea = (name: TileName, m: number, n: number, matrices: number): number => {
+  const { down, across } = tiles[name]
+  return matrices * Math.ceil(m / down) * down * Math.ceil(n / across) * across
+}
 
 /** Which block of a tile an invocation brings, by k and by i. Neighbours read neighbouring addresses. */
-const placeOf = ({ tile }: Tiles, along: boolean): string =>
-  along ? "vec2u(number % 4u, number / 4u)" : `vec2u(number / ${tile / 4}u, number % ${tile / 4}u)`
+const placeOf = (edge: number, depth: number, along: boolean): string =>
+  along
+    ? `vec2u(number % ${depth / 4}u, number / ${depth / 4}u)`
+    : `vec2u(number / ${edge / 4}u, number % ${edge / 4}u)`
 
 const bringing = (mark: "" | "2"): string => `
-fn next${mark}(ofA: bool, k: u32, i: u32, aAt: u32, bAt: u32) -> mat4x4f {
-  if (k >= words.k${mark}) { return mat4x4f(); }
+fn next${mark}(ofA: bool, k: u32, end: u32, i: u32, aAt: u32, bAt: u32) -> mat4x4f {
+  if (k >= end) { return mat4x4f(); }
   if (ofA) { return a${mark}Block(aAt, k, i); }
   return b${mark}Block(bAt, k, i);
 }
 `
 
-const rounds = (own: Tiles, mark: "" | "2"): string => {
-  const { tile } = own
-  const pitch = pitchOf(own)
-  const rows = tile / 8
+/** What is brought to where A's and B's blocks are.. */
+const storing = ({ down, across }: Tile): string => {
+  const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
+  if (ofA === ofB) return lines(4, (r) => `    brought[to + ${r * ofA}u] = block[${r}];`)
+  return lines(4, (r) => `    brought[to + select(${r * ofB}u, ${r * ofA}u, ofA)] = block[${r}];`)
+}
+
+const rounds = (own: Tiles & Form, mark: "" | "2"): string => {
+  const tile: Tile = tiles[own.tile]
+  const { down, across, rows, depth } = tile
+  const [first, end] = rangeOf(own, mark)
+  const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
+  const brings = ((down + across) / 4) * (depth / 4)
+  const idle = brings < tileWorkgroup(own.tile)
+  // an invocation that brings nothing reads nothing either: as if it were beyond the end
+  const blockAt = (k: string) => `next${mark}(ofA, ${idle ? `select(${end}, ${k}, brings)` : k}, ${end}, i, aAt, bAt)`
   return `
-  block = next${mark}(ofA, 4u * place.x, i, aAt, bAt);
-  for (var k = 0u; k < words.k${mark}; k += ${DEPTH}u) {
+  block = ${blockAt(`${first} + 4u * place.x`)};
+  for (var k = ${first}; k < ${end}; k += ${depth}u) {
     workgroupBarrier();
-${lines(4, (r) => `    brought[to + ${r * pitch}u] = block[${r}];`)}
+${idle ? `    if (brings) {\n${storing(tile)}\n    }` : storing(tile)}
     workgroupBarrier();
-    block = next${mark}(ofA, k + ${DEPTH}u + 4u * place.x, i, aAt, bAt);
-    for (var row = 0u; row < ${DEPTH * pitch}u; row += ${pitch}u) {
-      let q = brought[${DEPTH * pitch}u + row + column];
-${lines(rows / 4, (four) => `      let p${four} = brought[row + ${rows / 4}u * down + ${four}u];`)}
+    block = ${blockAt(`k + ${depth}u + 4u * place.x`)};
+    var ofRow = ${rows / 4}u * down;
+    for (var at = ${depth * ofA}u + column; at < ${depth * (ofA + ofB)}u; at += ${ofB}u) {
+      let q = brought[at];
+${lines(rows / 4, (four) => `      let p${four} = brought[ofRow + ${four}u];`)}
 ${lines(rows, (r) => `      c${r} += p${Math.floor(r / 4)}[${r % 4}] * q;`)}
+      ofRow += ${ofA}u;
     }
   }`
 }
 
 export const tilesProgram = programsOf((own: Tiles & Form) => {
   const { kind, second, tile } = own
-  const rows = tile / 8
-  const pitch = pitchOf(own)
+  const { down, across, rows, depth }: Tile = tiles[tile]
+  const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
+  const aBlocks = (down / 4) * (depth / 4)
+  const bBlocks = (across / 4) * (depth / 4)
   return program({
     ...declarationOf(own),
-    workgroup: 2 * tile,
+    workgroup: tileWorkgroup(tile),
     body: `${functionsOf(own)}${bringing("")}${second === null ? "" : bringing("2")}
-var<workgroup> brought: array<vec4f, ${2 * DEPTH * pitch}>;
+var<workgroup> brought: array<vec4f, ${depth * (ofA + ofB)}>;
 fn kernel(group: u32, local: u32) {
-  let tilesAcross = (words.n + ${tile - 1}u) / ${tile}u;
-  let tilesDown = (words.m + ${tile - 1}u) / ${tile}u;
+  let tilesAcross = (words.n + ${across - 1}u) / ${across}u;
+  let tilesDown = (words.m + ${down - 1}u) / ${down}u;
 ${whereOf(own, "tilesAcross * tilesDown")}
-  let corner = ${tile}u * vec2u(tile / tilesAcross, tile % tilesAcross);
+  let corner = vec2u(${down}u, ${across}u) * vec2u(tile / tilesAcross, tile % tilesAcross);
 
-  let ofA = local < ${tile}u;
-  let number = local % ${tile}u;
-  let place = select(${placeOf(own, kind[1] === "t")}, ${placeOf(own, kind[0] === "n")}, ofA);
+  let ofA = local < ${aBlocks}u;
+  let brings = local < ${aBlocks + bBlocks}u;
+  let number = select(local - ${aBlocks}u, local, ofA);
+  let place = select(${placeOf(across, depth, kind[1] === "t")}, ${placeOf(down, depth, kind[0] === "n")}, ofA);
   let i = select(corner.y, corner.x, ofA) + 4u * place.y;
-  let to = select(${DEPTH * pitch}u, 0u, ofA) + ${4 * pitch}u * place.x + place.y;
+  let to = select(${depth * ofA}u + ${4 * ofB}u * place.x, ${4 * ofA}u * place.x, ofA) + place.y;
 
-  let column = local % ${tile / 4}u;
-  let down = local / ${tile / 4}u;
+  let column = local % ${across / 4}u;
+  let down = local / ${across / 4}u;
   var block: mat4x4f;
 ${lines(rows, (r) => `  var c${r} = vec4f();`)}
 ${sums(own, rows, (mark) => rounds(own, mark))}
@@ -88,4 +165,5 @@ ${lines(rows, (r) => written(own, r, `i0 + ${r}u`))}
 })
 
 /** Workgroups for C [m, n]. */
-export const tilesGroups = ({ tile }: Tiles, m: number, n: number): number => Math.ceil(m / tile) * Math.ceil(n / tile)
+export const tilesGroups = ({ tile }: Tiles, m: number, n: number): number =>
+  Math.ceil(m / tiles[tile].down) * Math.ceil(n / tiles[tile].across)

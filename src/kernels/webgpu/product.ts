@@ -1,5 +1,5 @@
 /**
- * Matrix products on the GPU: the host side of `product-tiles.ts`, `product-direct.ts` and `product-small.ts`, and
+ * Matrix products on the GPU: the host side of `product-tiles.ts`, `product-direct.ts`, `product-small.ts` and `product-parts.ts`, and
  * which of them a product takes.
  *
  *   C = scale · op(A)·op(B) + bias             or, with a second pair, whose inner dimension is its own,
@@ -7,7 +7,7 @@
  *
  * in one dispatch: W + s·BA of a layer with LoRA is never formed, and neither is sB. B may be a packed weight, which is
  * dequantized as it is read. Numbers are added in an order that the sizes and the kind of device determine: the same bits
- * twice.
+ * twice. Which tile a product takes, where it takes one, is decided by time (`tile-choice.ts`), and no number depends on it.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Packing } from "../../numbers/index.ts"
@@ -15,8 +15,10 @@ import { type Dispatch, runDispatches } from "./beside.ts"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import type { Form, Kind, Pair, Strides } from "./product-blocks.ts"
 import { type Direct, directGroups, directProgram } from "./product-direct.ts"
+import { partLengthOf, partSumGroups, partSumProgram, partsOf } from "./product-parts.ts"
 import { smallGroups, smallProgram } from "./product-small.ts"
-import { type Tiles, tilesGroups, tilesProgram } from "./product-tiles.ts"
+import { type Tiles, tileNames, tilesGroups, tilesProgram, tileWorkgroup } from "./product-tiles.ts"
+import { type TileChoice, tileChoiceOf } from "./tile-choice.ts"
 
 type Matrix = TensorInfo | Span
 
@@ -48,15 +50,28 @@ export interface Product {
   readonly summed?: boolean
 }
 
-/** How a product is computed. */
-export type Plan = "small" | Direct | Tiles
+/** How a product is computed: in one dispatch, or in parts. */
+export type Plan = "small" | PlanOfParts
+
+type PlanOfParts = (Direct | Tiles) & {
+  /** of the inner dimension, each with workgroups of its own (`product-parts.ts`); 1 unless given */
+  readonly parts?: number
+}
+
+/** What a plan depends on beside the product. */
+interface Planner {
+  /** Is the GPU emulated on a CPU? */
+  readonly software: boolean
+  /** among tiles that all give the same bits */
+  readonly tile: TileChoice
+}
 
 /** Multiplications of a small product at most, and of one of its numbers. */
 const SMALL = 1 << 15
 const SMALL_DEPTH = 512
-/** Tiles that keep a GPU busy: of 64 if there are so many, of 32 if there are so many of these. */
-const MANY_TILES = 128
+/** Of the smallest tiles, so many keep a GPU busy. Where there are fewer, invocations read their operands themselves. */
 const SOME_TILES = 32
+const SMALLEST: Tiles = { tile: tileNames[0]! }
 /** Rows or columns of which most of a tile would be outside of C. */
 const THIN = 16
 /** Invocations of a workgroup that computes a thin product on a GPU. */
@@ -68,16 +83,25 @@ const powerBelow = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, 
 /** Fours of columns of a workgroup: the fewer programs for it, the better. */
 const columnsFor = (n: number): number => Math.max(2, Math.min(8, powerAbove(n / 4)))
 
-/** Which program, a function of the sizes alone. `software`: is the GPU emulated on a CPU? */
-export const planOf = (product: Product, software: boolean): Plan => {
-  const { kind, m, n, k, second, bias, plus, activation, summed = false, batch = 1 } = product
+const plannerOf = (engine: WebgpuEngine): Planner => ({ software: engine.software, tile: tileChoiceOf(engine) })
+
+/** Cs that are written. */
+const outputsOf = ({ summed = false, batch = 1 }: Product): number => (summed ? 1 : batch)
+
+/** Which program. The order of a product's sums is a function of the sizes and of `software`: the tile has no part in it. */
+export const planOf = (product: Product, planner: Planner): Plan => {
+  const plan = wholePlan(product, planner)
+  return plan === "small" ? plan : inParts(product, plan, planner, 0)
+}
+
+/** In one dispatch. */
+const wholePlan = (product: Product, { software, tile }: Planner): "small" | Direct | Tiles => {
+  const { kind, m, n, k, second, bias, plus, activation, summed = false } = product
   if (!summed && plus === undefined && activation === undefined && m * n * k <= SMALL && k <= SMALL_DEPTH)
     return "small"
-  const tiles = (tile: Tiles["tile"]) => (summed ? 1 : batch) * tilesGroups({ tile }, m, n)
-  if (!software && Math.min(m, n) > THIN) {
-    if (tiles(64) >= MANY_TILES) return { tile: 64 }
-    if (tiles(32) >= SOME_TILES) return { tile: 32 }
-  }
+  const outputs = outputsOf(product)
+  if (!software && Math.min(m, n) > THIN && outputs * tilesGroups(SMALLEST, m, n) >= SOME_TILES)
+    return { tile: tile(m, n, outputs) }
   // with few columns most invocations would be without work, with few rows none is
   const transposed =
     kind === "tn" && n <= THIN && n < m && [second, bias, plus, activation].every((own) => own === undefined)
@@ -87,6 +111,23 @@ export const planOf = (product: Product, software: boolean): Plan => {
   if (software) return { rows: single ? 1 : rows <= 4 ? 4 : 8, columns, slices: 1, transposed }
   // fewer than four blocks in a slice cost more than they save
   return { rows: single ? 1 : 4, columns, slices: Math.min(THIN_WORKGROUP / columns, powerBelow(k / 16)), transposed }
+}
+
+/** Workgroups of a plan in one dispatch, by the smallest tile if it is by tiles: a function of the sizes. */
+const leastGroups = (product: Product, plan: Direct | Tiles): number => {
+  const { m, n } = product
+  if ("tile" in plan) return outputsOf(product) * tilesGroups(SMALLEST, m, n)
+  return outputsOf(product) * (plan.transposed ? directGroups(plan, n, m) : directGroups(plan, m, n))
+}
+
+/** The plan in parts, where they pay beside so many workgroups of another product. On a CPU there is nothing that idles. */
+const inParts = (product: Product, plan: Direct | Tiles, { software, tile }: Planner, beside: number): PlanOfParts => {
+  const { m, n, k, second, plus, activation, summed = false } = product
+  if (software || second !== undefined || plus !== undefined || activation !== undefined || summed) return plan
+  const groups = beside + leastGroups(product, plan)
+  const parts = partsOf({ groups, slices: "tile" in plan ? undefined : plan.slices }, k)
+  if (parts === 1) return plan
+  return "tile" in plan ? { tile: tile(m, n, outputsOf(product) * parts), parts } : { ...plan, parts }
 }
 
 const storageOf = (length: number): "vec4f" | "f32" => (length % 4 === 0 ? "vec4f" : "f32")
@@ -107,7 +148,7 @@ export const multiply = (
   engine: WebgpuEngine,
   product: Product,
   shape: ReadonlyArray<number> = [product.m, product.n],
-  plan: Plan = planOf(product, engine.software)
+  plan: Plan = planOf(product, plannerOf(engine))
 ): TensorInfo => {
   const c = engine.output(shape)
   multiplyInto(engine, product, c, plan)
@@ -119,17 +160,55 @@ export const multiplyInto = (
   engine: WebgpuEngine,
   product: Product,
   c: Matrix,
-  plan: Plan = planOf(product, engine.software)
+  plan: Plan = planOf(product, plannerOf(engine))
 ): void => {
   if (plan === "small") runSmall(engine, product, c)
-  else runDispatches(engine, [dispatchOf(product, c, plan)])
+  else run(engine, [[product, c, plan]])
+}
+
+type Planned = readonly [Product, Matrix, PlanOfParts]
+
+/** What one product is, or two products are: all that is in one dispatch, and then the sums over parts. */
+const run = (engine: WebgpuEngine, all: ReadonlyArray<Planned>): void => {
+  const found = all.map(([product, , { parts = 1 }]) =>
+    parts === 1 ? undefined : engine.scratch(parts * sizeOf(product))
+  )
+  runDispatches(
+    engine,
+    all.map(([product, c, plan], i) =>
+      dispatchOf(found[i] === undefined ? product : bare(product), found[i] ?? c, plan)
+    )
+  )
+  const sums = all.flatMap(([product, c, { parts = 1 }], i) =>
+    found[i] === undefined ? [] : [sumOfParts(product, found[i], c, parts)]
+  )
+  if (sums.length > 0) runDispatches(engine, sums)
+  for (const span of found) if (span !== undefined) engine.release(span)
+}
+
+/** Numbers of all Cs. */
+const sizeOf = (product: Product): number => outputsOf(product) * product.m * product.n
+
+/** Without what is done to the sum of the parts. */
+const bare = ({ scale: _, bias: __, ...product }: Product): Product => product
+
+const sumOfParts = (product: Product, found: Span, c: Matrix, parts: number): Dispatch => {
+  const { m, n, bias, scale = 1 } = product
+  const size = sizeOf(product)
+  const { cBatch, biasBatch } = stridesOf(product)
+  return {
+    program: partSumProgram(bias === undefined ? "plain" : "biased"),
+    buffers: bias === undefined ? { found, c } : { found, bias, c },
+    words: { size, parts, one: m * n, n, cBatch, biasBatch, scale },
+    groups: partSumGroups(size)
+  }
 }
 
 /** A product by a plan that is not "small". */
-const dispatchOf = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch =>
+const dispatchOf = (product: Product, c: Matrix, plan: PlanOfParts): Dispatch =>
   byForm("transposed" in plan && plan.transposed ? turned(product) : product, c, plan)
 
-const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => {
+const byForm = (product: Product, c: Matrix, { parts = 1, ...plan }: PlanOfParts): Dispatch => {
   const { kind, m, n, k, a, b, packed, second, scale = 1, bias, plus, activation, batch = 1, summed = false } = product
   const pair = pairOf(kind, m, n, k)
   const form: Form = {
@@ -137,6 +216,7 @@ const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => 
     pair: packed === undefined ? pair : { ...pair, b: packed.packing },
     second: second === undefined ? null : pairOf(kind, m, n, second.k),
     summed,
+    parts: parts > 1,
     bias: bias !== undefined,
     plus: plus !== undefined,
     activation: activation?.kernel ?? null,
@@ -151,11 +231,12 @@ const byForm = (product: Product, c: Matrix, plan: Direct | Tiles): Dispatch => 
   if (bias !== undefined) buffers["bias"] = bias
   if (plus !== undefined) buffers["plus"] = plus
   if (activation !== undefined) buffers["derivative"] = activation.derivative
-  const groups = (summed ? 1 : batch) * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  const groups = parts * outputsOf(product) * ("tile" in plan ? tilesGroups(plan, m, n) : directGroups(plan, m, n))
+  const words = { m, n, k, k2: second?.k ?? 0, scale, matrices: batch, ...stridesOf(product) }
   return {
     program: "tile" in plan ? tilesProgram({ ...form, ...plan }) : directProgram({ ...form, ...plan }),
     buffers,
-    words: { m, n, k, k2: second?.k ?? 0, scale, matrices: batch, ...stridesOf(product) },
+    words: parts > 1 ? { ...words, partLength: partLengthOf(k, parts) } : words,
     groups
   }
 }
@@ -171,25 +252,51 @@ export const multiplyBoth = (
   engine: WebgpuEngine,
   both: readonly [readonly [Product, Matrix], readonly [Product, Matrix]]
 ): void => {
-  const plans = both.map(([product]) => planOf(product, engine.software))
-  if (plans.includes("small")) {
-    for (const [product, c] of both) multiplyInto(engine, product, c)
-    return
-  }
-  const matched = engine.software ? plans : inStep(plans as ReadonlyArray<Direct | Tiles>)
-  runDispatches(
-    engine,
-    both.map(([product, c], i) => dispatchOf(product, c, matched[i] as Direct | Tiles))
-  )
+  const planner = plannerOf(engine)
+  const plans = plansOfBoth([both[0][0], both[1][0]], planner)
+  if (plans === "apart") for (const [product, c] of both) multiplyInto(engine, product, c)
+  else
+    run(engine, [
+      [...both[0], plans[0]],
+      [...both[1], plans[1]]
+    ])
 }
 
-const workgroupOf = (plan: Direct | Tiles): number => ("tile" in plan ? 2 * plan.tile : plan.columns * plan.slices)
+/** For one dispatch; "apart" where one is small. */
+export const plansOfBoth = (
+  products: readonly [Product, Product],
+  planner: Planner
+): "apart" | readonly [PlanOfParts, PlanOfParts] => {
+  const [first, second] = [wholePlan(products[0], planner), wholePlan(products[1], planner)]
+  if (first === "small" || second === "small") return "apart"
+  if (planner.software) return [first, second]
+  const [one, other] = inStep([first, second])
+  return [
+    inParts(products[0], one, planner, leastGroups(products[1], second)),
+    inParts(products[1], other, planner, leastGroups(products[0], first))
+  ]
+}
 
-/** Plans with as many invocations in a workgroup, where one of them can be cut otherwise. */
-const inStep = (plans: ReadonlyArray<Direct | Tiles>): ReadonlyArray<Direct | Tiles> => {
-  const tiles = plans.filter((plan) => "tile" in plan)
-  const size = Math.max(...(tiles.length > 0 ? tiles : plans).map(workgroupOf))
-  return plans.map((plan) => ("tile" in plan ? plan : { ...plan, slices: size / plan.columns }))
+const workgroupOf = (plan: Direct | Tiles): number =>
+  "tile" in plan ? tileWorkgroup(plan.tile) : plan.columns * plan.slices
+
+/** Plans with as many invocations in a workgroup, where one of them can be cut otherwise. No slices depend on a tile. */
+const inStep = (plans: readonly [Direct | Tiles, Direct | Tiles]): readonly [Direct | Tiles, Direct | Tiles] => {
+  const [one, other] = plans
+  if ("tile" in one && "tile" in other) return plans
+  if ("tile" in one) return [one, beside(other as Direct, one)]
+  if ("tile" in other) return [beside(one, other), other]
+  const size = Math.max(workgroupOf(one), workgroupOf(other))
+  return [
+    { ...one, slices: size / one.columns },
+    { ...other, slices: size / other.columns }
+  ]
+}
+
+/** A thin product in workgroups of a tile's: they have more columns or fewer, and the same slices. */
+const beside = (plan: Direct, tile: Tiles): Direct => {
+  const slices = THIN_WORKGROUP / plan.columns
+  return { ...plan, slices, columns: Math.max(1, tileWorkgroup(tile.tile) / slices) }
 }
 
 const runSmall = (engine: WebgpuEngine, product: Product, c: Matrix): void => {

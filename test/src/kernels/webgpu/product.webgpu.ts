@@ -6,8 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import type { WebgpuEngine } from "../../../../src/kernels/webgpu/engine.ts"
-import { multiply, type Plan, planOf } from "../../../../src/kernels/webgpu/product.ts"
+import { probeTiles, webgpuBackend } from "../../../../src/kernels/webgpu/index.ts"
+import { multiply, multiplyBoth, type Plan, planOf, plansOfBoth } from "../../../../src/kernels/webgpu/product.ts"
 import type { Kind } from "../../../../src/kernels/webgpu/product-blocks.ts"
+import { type TileName, tileNames } from "../../../../src/kernels/webgpu/product-tiles.ts"
+import { fixedTile, provideTiles } from "../../../../src/kernels/webgpu/tile-choice.ts"
 import { type PackedHostMatrix, type Packing, packMatrix } from "../../../../src/numbers/index.ts"
 import { webgpu } from "../../../runtime/runtimes.ts"
 import { expectClose } from "../../../setup.ts"
@@ -80,8 +83,8 @@ const programs: Readonly<Record<string, Tested>> = {
   "direct, as on a CPU": { plan: direct, ...some },
   "direct, of one row": { plan: { ...direct, rows: 1, columns: 2 }, ...some, shapes: ONE_ROW },
   "direct, by slices": { plan: { ...direct, rows: 4, slices: 16 }, ...some },
-  "tiles of 32": { plan: { tile: 32 }, ...some },
-  "tiles of 64": { plan: { tile: 64 }, ...some }
+  "tiles of 32 × 32": { plan: { tile: "32x32" }, ...some },
+  "tiles of 64 × 64": { plan: { tile: "64x64" }, ...some }
 }
 
 const valuesOf = ({ kind, shape: [m, n, k], batch = 1, second = 0, packing, spoilt }: Case) => {
@@ -276,10 +279,10 @@ describe.skipIf(!webgpu.exists)("products on a GPU", () => {
 
   test("which programs they are", () => {
     const plan = (kind: Kind, [m, n, k]: Shape, software = false) =>
-      planOf({ kind, m, n, k, a: SOME, b: SOME }, software)
+      planOf({ kind, m, n, k, a: SOME, b: SOME }, { software, tile: fixedTile })
     // y of many and of few tokens; h; dA; dB of a layer [1536, 384] with rank 8
-    expect(plan("nt", [4096, 1536, 384])).toEqual({ tile: 64 })
-    expect(plan("nt", [128, 1536, 384])).toEqual({ tile: 32 })
+    expect(plan("nt", [4096, 1536, 384])).toEqual({ tile: "64x64" })
+    expect(plan("nt", [128, 1536, 384])).toEqual({ tile: "32x32" })
     expect(plan("nt", [1024, 8, 384])).toEqual({ rows: 4, columns: 2, slices: 16, transposed: false })
     expect(plan("tn", [8, 384, 1024])).toEqual({ rows: 4, columns: 8, slices: 16, transposed: false })
     expect(plan("tn", [1536, 8, 1024])).toEqual({ rows: 4, columns: 8, slices: 16, transposed: true })
@@ -287,11 +290,181 @@ describe.skipIf(!webgpu.exists)("products on a GPU", () => {
     expect(plan("nt", [128, 1536, 384], true)).toEqual({ rows: 8, columns: 8, slices: 1, transposed: false })
     expect(plan("nn", [8, 8, 8])).toBe("small")
     // one number of two long rows is not small
-    expect(plan("nt", [1, 1, 8192])).toEqual({ rows: 1, columns: 2, slices: 64, transposed: false })
+    expect(plan("nt", [1, 1, 8000])).toEqual({ rows: 1, columns: 2, slices: 64, transposed: false })
     expect(plan("nt", [1, 1536, 576], true)).toEqual({ rows: 1, columns: 8, slices: 1, transposed: false })
     expect(plan("tn", [64, 1, 1024], true)).toEqual({ rows: 4, columns: 8, slices: 1, transposed: true })
+    // in parts: dA of many tokens; the gradient of few hidden states under a vocabulary. On a CPU nothing idles
+    expect(plan("tn", [8, 384, 16384])).toEqual({ rows: 4, columns: 8, slices: 16, transposed: false, parts: 16 })
+    expect(plan("nn", [64, 384, 30522])).toMatchObject({ rows: 4, slices: 16, parts: 2 })
+    expect(plan("nn", [128, 384, 30522])).toEqual({ tile: "32x32", parts: 10 })
+    expect(plan("tn", [8, 384, 16384], true)).toEqual({ rows: 8, columns: 8, slices: 1, transposed: false })
+  })
+
+  test("no step of MiniLM at 4 × 32 or 8 × 128 tokens has a product in parts", () => {
+    const planner = { software: false, tile: fixedTile }
+    for (const tokens of [128, 1024])
+      for (const [from, to] of [
+        [384, 384],
+        [384, 1536],
+        [1536, 384]
+      ] as const)
+        for (const [kind, m, n, k] of [
+          ["nt", tokens, to, from],
+          ["nn", tokens, from, to],
+          ["nt", tokens, 8, from],
+          ["nn", tokens, 8, to],
+          ["tn", 8, from, tokens],
+          ["tn", to, 8, tokens]
+        ] as const)
+          expect(planOf({ kind, m, n, k, a: SOME, b: SOME }, planner)).not.toHaveProperty("parts")
+  })
+
+  describe("in parts of the inner dimension", () => {
+    for (const [name, plan] of [
+      ["direct, by slices", { ...direct, rows: 4, slices: 4, parts: 3 }],
+      ["tiles", { tile: "32x32", parts: 3 }]
+    ] as const satisfies ReadonlyArray<readonly [string, Plan]>)
+      test(
+        `${name}: equal float64, with a scale, a bias and a batch`,
+        () =>
+          onWebgpu(async (engine) => {
+            // parts of 48, 48 and 35
+            for (const own of [
+              { kind: "nt", shape: [67, 36, 131], bias: true, scale: -1.5 },
+              { kind: "tn", shape: [37, 65, 131], batch: 2, scale: 2 }
+            ] as const satisfies ReadonlyArray<Case>)
+              await expectExact(engine, own, plan)
+          }),
+        COMPILING
+      )
+
+    test(
+      "the transpose, and what a GPU chooses by itself, within the bound that it states",
+      () =>
+        onWebgpu(async (engine) => {
+          const own = { kind: "tn", shape: [33, 3, 3000], scale: 2 } as const
+          await expectExact(engine, own, { ...direct, slices: 16, rows: 4, transposed: true, parts: 2 })
+          const [m, n, k] = [4, 8, 9000]
+          const product = { kind: "nt", m, n, k, a: SOME, b: SOME } as const
+          const chosen = planOf(product, { software: false, tile: fixedTile })
+          expect(chosen).toMatchObject({ parts: 2 })
+          const long = { kind: "nt", shape: [m, n, k] } as const
+          const numbers = await onGpu({ ...engine, software: false }, long)
+          const { a, b } = valuesOf(long)
+          for (const [at, expected] of exact(long).entries()) {
+            const [i, j] = [Math.floor(at / n), at % n]
+            let absolute = 0
+            for (let l = 0; l < k; l++) absolute += Math.abs(a[i * k + l]! * b[j * k + l]!)
+            expect(Math.abs(numbers[at]! - expected)).toBeLessThanOrEqual((k / 2 + 2) * 2 ** -24 * absolute)
+          }
+          // the same bits again
+          expect(await onGpu({ ...engine, software: false }, long)).toEqual(numbers)
+        }),
+      COMPILING
+    )
+  })
+
+  describe("whichever the tile", () => {
+    test(
+      "C has the same bits",
+      () =>
+        onWebgpu(async (engine) => {
+          for (const own of [
+            { kind: "nt", shape: [160, 136, 132] },
+            { kind: "tn", shape: [131, 65, 67], batch: 2, scale: -1.5 }
+          ] as const satisfies ReadonlyArray<Case>) {
+            const first = await onGpu(engine, own, { tile: tileNames[0]! })
+            expectClose(first, exact(own), BOUND)
+            for (const tile of tileNames.slice(1)) expect(await onGpu(engine, own, { tile })).toEqual(first)
+          }
+        }),
+      COMPILING
+    )
+
+    test(
+      "a thin product beside it has the same bits, and slices that the tile does not change",
+      () =>
+        onWebgpu(async (engine) => {
+          const [wide, thin] = [
+            { kind: "nn", shape: [200, 164, 36] },
+            { kind: "tn", shape: [8, 164, 200] }
+          ] as const satisfies ReadonlyArray<Case>
+          const both = async (tile: TileName) => {
+            const own = { ...engine, software: false }
+            provideTiles(own, () => tile)
+            const tensors: Array<Tensor> = []
+            const productOf = ({ kind, shape: [m, n, k], ...rest }: Case) => {
+              const { a, b } = valuesOf({ kind, shape: [m, n, k], ...rest })
+              tensors.push(tf.tensor1d(a), tf.tensor1d(b))
+              const [left, right] = tensors.slice(-2) as [Tensor, Tensor]
+              return [{ kind, m, n, k, a: left, b: right }, engine.output([m, n])] as const
+            }
+            const products = [productOf(wide), productOf(thin)] as const
+            multiplyBoth(own, products)
+            const cs = products.map(([, c]) => tf.engine().makeTensorFromTensorInfo(c as TensorInfo))
+            const found = await Promise.all(cs.map(async (c) => (await c.data()).slice()))
+            tf.dispose([...tensors, ...cs])
+            return found
+          }
+          const first = await both("32x32")
+          expectClose(first[0]!, exact(wide), BOUND)
+          expectClose(first[1]!, exact(thin), BOUND)
+          expect(await both("64x64")).toEqual(first)
+          for (const tile of tileNames) {
+            const products = [wide, thin].map(({ kind, shape: [m, n, k] }) => ({ kind, m, n, k, a: SOME, b: SOME }))
+            const plans = plansOfBoth([products[0]!, products[1]!], { software: false, tile: () => tile })
+            expect(plans[1]).toMatchObject({ rows: 4, slices: 16 })
+          }
+        }),
+      COMPILING
+    )
+
+    test(
+      "a GPU's are timed, and one with other bits is refused",
+      () =>
+        onWebgpu(async (engine) => {
+          const backend = webgpuBackend(tf.backend())
+          const worked = async () => true
+          // without time there is no result, and with the limits of a small device no large tile
+          expect(await probeTiles(engine, backend, { worked, budget: -1 })).toEqual({ times: {}, refused: [] })
+          const limits = { ...LIMITS, maxComputeInvocationsPerWorkgroup: 128 } as unknown as GPUSupportedLimits
+          const small: WebgpuEngine = { ...engine, limits }
+          const found = (await probeTiles(small, backend, { worked, budget: COMPILING, areas: 2 }))!
+          expect(found.refused).toEqual([])
+          expect(Object.keys(found.times)).toEqual(["32x32", "32x64", "64x64"])
+          const [times, ...others] = Object.values(found.times)
+          expect(times).toHaveLength(2)
+          for (const own of others) expect(own).toHaveLength(times!.length)
+          for (const time of Object.values(found.times).flat()) expect(time).toBeGreaterThan(0)
+          const other: WebgpuEngine = {
+            ...small,
+            run: (program, buffers, words, groups) =>
+              engine.run(
+                program,
+                buffers,
+                program.workgroup === 128 ? { ...words, scale: 1 + 2 ** -20 } : words,
+                groups
+              )
+          }
+          expect(await probeTiles(other, backend, { worked, budget: COMPILING })).toMatchObject({
+            refused: ["32x64", "64x64"]
+          })
+          const broken = async () => false
+          expect(await probeTiles(small, backend, { worked: broken, budget: COMPILING })).toEqual({
+            times: {},
+            refused: ["32x32", "32x64", "64x64"]
+          })
+        }),
+      COMPILING
+    )
   })
 })
+
+const LIMITS = {
+  maxComputeWorkgroupStorageSize: 32768,
+  maxComputeInvocationsPerWorkgroup: 1024,
+  maxComputeWorkgroupSizeX: 1024
+}
 
 /** An operand whose numbers nobody reads. */
 const SOME: TensorInfo = { dataId: {}, shape: [], dtype: "float32" }

@@ -1,0 +1,108 @@
+/**
+ * Measurements of tiles (`tile-plan.ts`) on disk, for Bun, Deno and Node: HASH.json for each adapter in the folder of `tiles-folder.ts`,
+ * where HASH is of the runtime and of how the adapter describes itself, its driver included. A file that is damaged, of another version of
+ * this package or of other programs counts as none, and the next measurement replaces it. What it says has a bearing on time alone.
+ */
+import process from "node:process"
+import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
+import * as NodePath from "@effect/platform-node-shared/NodePath"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import ownPackage from "../../package.json" with { type: "json" }
+import { parseBoundedJson, readTextFile, sha256, writeJson } from "../files/index.ts"
+import { PROBED_AREAS, type ProbedTiles, probedPrograms, probeTiles, tileNames } from "../kernels/webgpu/index.ts"
+import { DeviceError } from "./device-error.ts"
+import { type KeptTiles, TILES_VARIABLE, type WantedTile } from "./tile-plan.ts"
+import { isAllowed, tilesFolder } from "./tiles-folder.ts"
+
+/** A file has some 700 bytes. */
+const MOST_BYTES = 2 ** 16
+
+const Name = Schema.Literals(tileNames)
+
+/** Nanoseconds of a product: an hour at most. */
+const Time = Schema.Finite.check(Schema.isBetween({ minimum: 1, maximum: 3.6e12 }))
+
+const Times = Schema.Array(Time).check(Schema.isMinLength(1), Schema.isMaxLength(PROBED_AREAS.length))
+
+const Kept = Schema.Struct({
+  package: Schema.String,
+  /** SHA-256 of what was timed */
+  programs: Schema.String,
+  adapter: Schema.Record(Schema.String, Schema.String),
+  times: Schema.Array(Schema.Struct({ tile: Name, nanoseconds: Times })).check(Schema.isMaxLength(tileNames.length)),
+  refused: Schema.Array(Name).check(Schema.isMaxLength(tileNames.length))
+})
+
+const decode = Schema.decodeUnknownEffect(Kept, { onExcessProperty: "error" })
+
+/** How an adapter describes itself to this runtime. Dawn has the driver's version in the description. */
+const identityOf = (info: GPUAdapterInfo): Readonly<Record<string, string>> => {
+  const { vendor, architecture, device, description, driver = "" } = info as GPUAdapterInfo & { driver?: string }
+  const runtime = (["bun", "deno"] as const).find((name) => process.versions[name] !== undefined) ?? "node"
+  return { runtime, vendor, architecture, device, description, driver }
+}
+
+const hashOf = (text: string): string => sha256().update(text).digest("hex")
+
+const programs = (): string => hashOf(probedPrograms())
+
+const fileOf = (info: GPUAdapterInfo) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const folder = tilesFolder(path)
+    if (folder === undefined) return undefined
+    return path.join(folder, `${hashOf(JSON.stringify(identityOf(info))).slice(0, 16)}.json`)
+  })
+
+const read = (info: GPUAdapterInfo) =>
+  Effect.gen(function* () {
+    const file = yield* fileOf(info)
+    if (file === undefined) return undefined
+    const parsed = parseBoundedJson(yield* readTextFile(file, MOST_BYTES))
+    if ("problem" in parsed) return undefined
+    const { times, refused, ...of } = yield* decode(parsed.value)
+    const here = { package: ownPackage.version, programs: programs(), adapter: identityOf(info) }
+    if (JSON.stringify(of) !== JSON.stringify(here)) return undefined
+    const lengths = new Set(times.map(({ nanoseconds }) => nanoseconds.length))
+    if (lengths.size > 1) return undefined
+    return { times: Object.fromEntries(times.map(({ tile, nanoseconds }) => [tile, nanoseconds])), refused }
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+const write = (info: GPUAdapterInfo, { times, refused }: ProbedTiles) =>
+  Effect.gen(function* () {
+    const file = yield* fileOf(info)
+    if (file === undefined) return false
+    const [fs, path] = [yield* FileSystem.FileSystem, yield* Path.Path]
+    yield* fs.makeDirectory(path.dirname(file), { recursive: true })
+    const measured = tileNames.flatMap((tile) => {
+      const nanoseconds = times[tile]
+      return nanoseconds === undefined ? [] : [{ tile, nanoseconds }]
+    })
+    const of = { package: ownPackage.version, programs: programs(), adapter: identityOf(info) }
+    yield* writeJson(file, { ...of, times: measured, refused } satisfies typeof Kept.Type)
+    return true
+  }).pipe(Effect.orElseSucceed(() => false))
+
+const wanted = (): WantedTile | undefined => {
+  const text = isAllowed("env") ? (process.env[TILES_VARIABLE] ?? "") : ""
+  if (text === "") return undefined
+  const found = (["fixed", ...tileNames] as const).find((name) => name === text)
+  if (found === undefined) {
+    const reason = `the variable ${TILES_VARIABLE} is ${JSON.stringify(text)}; expected fixed, or one of ${tileNames.join(", ")}`
+    throw new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "without it tiles are measured" })
+  }
+  return found
+}
+
+const disk = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
+
+export const keptTiles: KeptTiles = {
+  wanted,
+  probe: probeTiles,
+  read: (info) => Effect.runPromise(Effect.provide(read(info), disk)),
+  write: (info, probed) => Effect.runPromise(Effect.provide(write(info, probed), disk))
+}
