@@ -59,14 +59,16 @@ const cpu = async ({ steps, ...setting }: CpuMeasurement): Promise<CpuResult> =>
   const { take } = await openStep(setting)
   await take(CPU_WARM_UP)
   const times: Array<number> = []
-  const before = process.cpuUsage()
+  const [before, ofThread] = [process.cpuUsage(), process.threadCpuUsage()]
   for (let taken = 0; taken < steps; taken += TOGETHER) {
     const began = performance.now()
     await take(TOGETHER)
     times.push((performance.now() - began) / TOGETHER)
   }
-  const { user, system } = process.cpuUsage(before) // microseconds
-  return { milliseconds: median(times), cpuMilliseconds: (user + system) / 1000 / (TOGETHER * times.length) }
+  const taken = TOGETHER * times.length
+  const perStep = ({ user, system }: NodeJS.CpuUsage) => (user + system) / 1000 / taken // of microseconds
+  const [own, all] = [process.threadCpuUsage(ofThread), process.cpuUsage(before)]
+  return { milliseconds: median(times), threadMilliseconds: perStep(own), cpuMilliseconds: perStep(all) }
 }
 
 const programs = async ({ steps, ...setting }: ProgramsMeasurement): Promise<ProgramsResult> => {

@@ -44,6 +44,8 @@ export interface CpuMeasurement extends StepSetting {
 export interface CpuResult {
   /** of a step, the median over turns of eight, from the call until the GPU has done them */
   readonly milliseconds: number
+  /** of the thread that takes the steps, the mean over them */
+  readonly threadMilliseconds: number
   /** all threads of the process, the mean over the steps */
   readonly cpuMilliseconds: number
 }

@@ -99,8 +99,12 @@ export const referenceOf = (name: string): KernelDefinition<string, object>["ref
 /** Names of our kernels in tfjs's table. */
 export const ownKernels = (): ReadonlyArray<string> => [...references.keys()]
 
-const hasEmpty = (inputs: Readonly<Record<string, TensorInfo | undefined>>): boolean => {
-  for (const name in inputs) if (inputs[name]?.shape.includes(0)) return true
+const hasEmpty = (inputs: Readonly<Record<string, (TensorInfo & Partial<Pick<Tensor, "size">>) | undefined>>) => {
+  for (const name in inputs) {
+    const own = inputs[name]
+    // a tensor knows its size
+    if (own !== undefined && (own.size === undefined ? own.shape.includes(0) : own.size === 0)) return true
+  }
   return false
 }
 

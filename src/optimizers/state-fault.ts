@@ -83,11 +83,13 @@ export const stateFault = (state: unknown): string | undefined => {
       continue
     if (contains(visit)) return `${whereIs(visit)} refers back to an object that contains it`
     if (depth >= deepest) return `state nests deeper than ${deepest} levels`
-    const children: Iterable<readonly [string | number, unknown]> = Array.isArray(value)
-      ? value.entries()
-      : Object.entries(value)
-    const next = Array.from(children, ([key, child]) => ({ value: child, key, around: visit, depth: depth + 1 }))
-    waiting.push(...next.reverse())
+    const keys: ReadonlyArray<string | number> = Array.isArray(value) ? [...value.keys()] : Object.keys(value)
+    for (const key of keys.toReversed()) {
+      const child: unknown = value[key as keyof typeof value]
+      // most of a state is tensors as they should be
+      if (!(child instanceof tf.Tensor) || unfit(child) !== undefined)
+        waiting.push({ value: child, key, around: visit, depth: depth + 1 })
+    }
   }
   return undefined
 }

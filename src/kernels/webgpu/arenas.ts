@@ -32,7 +32,7 @@ interface Window {
   readonly index: number
 }
 
-type MaybeWindow = TensorData & { window?: Window }
+type MaybeWindow = TensorData & { window?: Window | undefined }
 
 const WORD = 4
 const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1)
@@ -40,6 +40,8 @@ const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => p
 export interface Arenas {
   /** A tensor's bytes on the GPU; uploads it if it is not there yet. */
   readonly spanOf: (tensor: TensorInfo) => BufferSpan
+  /** A new tensor, with a buffer of its own. */
+  readonly output: (shape: ReadonlyArray<number>, dtype: "float32" | "int32") => TensorInfo
   /** Memory of no tensor. */
   readonly scratch: (elements: number) => BufferSpan
   readonly release: (span: Span) => void
@@ -53,6 +55,8 @@ export interface Arenas {
 export const arenasOf = (backend: WebgpuBackend): Arenas => {
   const dataOf = (id: DataId): MaybeWindow => backend.tensorMap.get(id)
   wrap(backend, dataOf)
+  const usage = TENSOR_USAGE()
+  const acquire = (size: number): GPUBuffer => backend.bufferManager.acquireBuffer(size, usage)
 
   const spanOf = ({ dataId }: TensorInfo): BufferSpan => {
     const data = dataOf(dataId)
@@ -62,10 +66,15 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
       ? { buffer: resource!, offset: 0, size: resource!.size }
       : { buffer: resource!, offset: window.offset, size: window.size }
   }
+  const output: Arenas["output"] = (shape, dtype) => {
+    const info = backend.makeTensorInfo(shape, dtype)
+    dataOf(info.dataId).resource = acquire(WORD * sizeOf(info))
+    return info
+  }
   const owned = new WeakSet<Span>()
   const scratch = (elements: number): BufferSpan => {
     const size = WORD * elements
-    const span = { buffer: backend.bufferManager.acquireBuffer(size, TENSOR_USAGE()), offset: 0, size }
+    const span = { buffer: acquire(size), offset: 0, size }
     owned.add(span)
     return span
   }
@@ -88,7 +97,7 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     const tensors = shapes.map((shape) => backend.makeTensorInfo(shape, "float32"))
     const layout = layoutOf(tensors.map(sizeOf))
     const size = WORD * layout.elements
-    const buffer = backend.bufferManager.acquireBuffer(size, TENSOR_USAGE())
+    const buffer = acquire(size)
     windows(tensors, buffer, layout)
     return { tensors, starts: layout.starts, span: { buffer, offset: 0, size } }
   }
@@ -138,7 +147,7 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     windows(tensors, span.buffer as GPUBuffer, { starts, elements: span.size / WORD })
     return { span, starts }
   }
-  return { spanOf, scratch, release, outputs, together, settled }
+  return { spanOf, output, scratch, release, outputs, together, settled }
 }
 
 interface Run {
@@ -167,7 +176,7 @@ const wrap = (backend: WebgpuBackend, dataOf: (id: DataId) => MaybeWindow): void
     const data = backend.tensorMap.has(id) ? dataOf(id) : undefined
     if (data?.window === undefined) return releaseResource.call(backend, id)
     const { arena } = data.window
-    delete data.window
+    data.window = undefined
     data.resource = null
     if (--arena.users === 0) backend.bufferManager.releaseBuffer(arena.buffer)
   }

@@ -179,11 +179,7 @@ export const installWebgpuEngine = (
     limits: device.limits,
     mostNumbers: Math.floor(device.limits.maxStorageBufferBindingSize / 4),
     software,
-    output: (shape, dtype = "float32") => {
-      const info = backend.makeTensorInfo(shape, dtype)
-      backend.uploadToGPU(info.dataId)
-      return info
-    },
+    output: (shape, dtype = "float32") => arenas.output(shape, dtype),
     dispose: ({ dataId }) => {
       backend.disposeData(dataId)
     },
