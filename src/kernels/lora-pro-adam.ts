@@ -37,8 +37,10 @@ interface Attributes {
 
 const INPUTS = PAIR_INPUTS + 2
 
-/** Rows of g̃ at a time, as in `assembly/lora-pro-adam.ts`, and at most in `native/c/lora-pro-adam.c`. */
-const [ROWS, MOST_ROWS] = [24, 32]
+/** Rows of g̃ at a time in `assembly/lora-pro-adam.ts`. */
+const ROWS = 24
+/** Likewise in `native/c/lora-pro-adam.c`, with those of a panel beside them, of 32 columns at most: more than twice `ROWS`, which is what wasm needs. */
+const BAND = 96 + 32
 /** Of a pair at most: each has a sum of its own [r, in], so more of them cost memory. */
 const PARTS = 4
 /** Floats that lie between the three pieces of work, for all pairs of a group together: 16 MiB. */
@@ -121,7 +123,7 @@ const runTable = (engine: WasmEngine, { x, rates }: Attributes, table: ReadonlyA
   const ofPairs = { entries, ...cutItems(table.length, costOfPairs(table)), scratch: scratchOfPairs(table) }
   const parts = sumOf(table.map((sizes) => partsOf(sizes)[1]))
   const cost = sumOf(table.map(({ r, inputs, outputs }) => inputs * outputs * 4 * r))
-  const scratch = 4 * (ALIGNED + Math.max(...table.map(({ inputs }) => 2 * MOST_ROWS * inPanels(inputs))))
+  const scratch = 4 * (ALIGNED + Math.max(...table.map(({ inputs }) => BAND * inPanels(inputs))))
   engine.run(KERNELS.open, {}, words, ofPairs)
   engine.run(KERNELS.move, {}, words, { entries, ...cutItems(parts, cost), scratch })
   engine.run(KERNELS.close, {}, words, ofPairs)

@@ -44,6 +44,16 @@ static void gram_of(const float *m, int32_t r, int32_t n, size_t row, size_t ste
           dstore(to + p * W, low(x));
           dstore(to + p * W + L, high(x));
         }
+      else if (step == 1 && width == W && terms % W == 0)
+        for (int32_t p = 0; p < terms; p += W) {
+          float turned[W * W];
+          transpose(at + p, row, turned, W);
+          for (int32_t i = 0; i < W; i++) {
+            const vec x = load(turned + i * W);
+            dstore(to + (p + i) * W, low(x));
+            dstore(to + (p + i) * W + L, high(x));
+          }
+        }
       else
         for (int32_t i = 0; i < width; i++)
           for (int32_t p = 0; p < terms; p++) to[p * W + i] = at[i * row + p * step];

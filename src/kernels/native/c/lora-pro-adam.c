@@ -1,7 +1,7 @@
 /**
  * LoRA-Pro's full form with Adam inside; the three kernels and their equations are those of `../../wasm/assembly/lora-pro-adam.ts`.
  *
- * `left` holds Lᵀ [2r, outputs], `tall` bᵀ [r, outputs]; g̃ and u exist COLUMNS rows at a time, in panels, which is what a part of s·Qᵀu
+ * `left` holds Lᵀ [2r, outputs], `tall` bᵀ [r, outputs]; g̃ and u exist BAND rows at a time, in panels, which is what a part of s·Qᵀu
  * is made of.
  */
 #include "expressions.h"
@@ -61,7 +61,10 @@ KERNEL(loraProAdamOpen) {
   }
 }
 
-/** u for some rows of g̃, `rows` ≤ COLUMNS of them, as panels. Their moments, which the next step reads, go by two rows at `moments`. */
+/** Rows of g̃ at a time, as in `src/kernels/lora-pro-adam.ts`: each time K and a part's sum pass once. */
+enum { BAND = 96 };
+
+/** u for some rows of g̃, `rows` ≤ BAND of them, as panels. Their moments, which the next step reads, go by two rows at `moments`. */
 static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u,
                       float *moments) {
   const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
@@ -89,16 +92,19 @@ static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamE
 static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t part, float *scratch) {
   const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
   const size_t size = (size_t)r * inputs;
-  float *sum = FLOATS(one->parts) + part * size, *u = aligned(scratch), *turned = u + (size_t)COLUMNS * padded(inputs);
+  float *sum = FLOATS(one->parts) + part * size, *u = aligned(scratch), *turned = u + (size_t)BAND * padded(inputs);
   const float *R = FLOATS(one->right) + size;
   const int32_t from = part * one->perPart, to = least(from + one->perPart, outputs);
-  for (int32_t row = from; row < to; row += COLUMNS) {
-    const int32_t rows = least(COLUMNS, to - row);
+  for (int32_t row = from; row < to; row += BAND) {
+    const int32_t rows = least(BAND, to - row);
     adam_rows(heap, args, one, row, rows, u, turned);
     multiply(r, inputs, rows, 1, (Side){FLOATS(one->left) + row, outputs, 1}, u, sum, inputs, row == from ? FROM_ZERO : FROM_THERE);
-    for (int32_t j = 0; j < inputs; j += COLUMNS)
-      pack_rows(u + (size_t)j * rows, COLUMNS, least(COLUMNS, inputs - j), rows, turned + (size_t)j * COLUMNS);
-    multiply(r, rows, inputs, 1, (Side){R, inputs, 1}, turned, FLOATS(one->tall) + row, outputs, FROM_ZERO);
+    for (int32_t i = 0; i < rows; i += COLUMNS) {
+      const int32_t some = least(COLUMNS, rows - i);
+      for (int32_t j = 0; j < inputs; j += COLUMNS)
+        pack_rows(u + (size_t)j * rows + i * COLUMNS, COLUMNS, least(COLUMNS, inputs - j), some, turned + (size_t)j * COLUMNS);
+      multiply(r, some, inputs, 1, (Side){R, inputs, 1}, turned, FLOATS(one->tall) + row + i, outputs, FROM_ZERO);
+    }
   }
 }
 

@@ -44,29 +44,46 @@ INLINE void reflect(double *row, int32_t i, Spare at) {
   row[i - 1] = 1;
 }
 
-/** Two rows of the leading block: A −= v·wᵀ + w·vᵀ, and with what they are then, p += A·x. `second`: 0 where there is only one. */
-INLINE void update_two(double *a, double *b, int32_t j, double second, const double *x, Spare at) {
-  const double va = at.v[j], wa = at.w[j], xa = x[j];
-  const double vb = at.v[j + 1] * second, wb = at.w[j + 1] * second, xb = x[j + 1] * second;
+/** Rows of the leading block that are updated at once, no more than a vector has lanes. */
+enum { MOST_ROWS = L < 4 ? L : 4 };
+
+/**
+ * Some rows of the leading block, from j on, a multiple of `rows`: A −= v·wᵀ + w·vᵀ, and with what they are then, p += A·x. `last`: 0 where the
+ * last of them is none of the block's.
+ */
+INLINE void update_rows(int rows, double *a, int32_t wide, int32_t j, double last, const double *x, Spare at) {
+  double va[MOST_ROWS], wa[MOST_ROWS], xa[MOST_ROWS];
+  for (int n = 0; n < rows; n++) {
+    const double present = n == rows - 1 ? last : 1;
+    va[n] = at.v[j + n] * present;
+    wa[n] = at.w[j + n] * present;
+    xa[n] = x[j + n] * present;
+  }
   const int32_t whole = j / L * L, rest = j - whole;
-  dvec sa = {}, sb = {};
+  dvec sums[MOST_ROWS] = {};
   for (int32_t k = 0; k < whole; k += L) {
     const dvec v = dload(at.v + k), w = dload(at.w + k), own = dload(x + k);
-    const dvec ak = dload(a + k) - va * w - wa * v, bk = dload(b + k) - vb * w - wb * v;
-    dstore(a + k, ak);
-    dstore(b + k, bk);
-    sa += ak * own;
-    sb += bk * own;
-    dstore(at.p + k, dload(at.p + k) + xa * ak + xb * bk);
+    dvec p = dload(at.p + k);
+    for (int n = 0; n < rows; n++) {
+      const dvec y = dload(a + n * wide + k) - va[n] * w - wa[n] * v;
+      dstore(a + n * wide + k, y);
+      sums[n] += y * own;
+      p += xa[n] * y;
+    }
+    dstore(at.p + k, p);
   }
   // what lies beyond the diagonal stays 0, and what lies on it counts once
   const dvec v = dload(at.v + whole), w = dload(at.w + whole), own = dload(x + whole);
-  const dvec ak = dfirst(dload(a + whole) - va * w - wa * v, rest + 1), bk = dfirst(dload(b + whole) - vb * w - wb * v, rest + 2);
-  dstore(a + whole, ak);
-  dstore(b + whole, bk);
-  dstore(at.p + whole, dload(at.p + whole) + xa * dfirst(ak, rest) + xb * dfirst(bk, rest + 1));
-  at.p[j] += total64(sa + ak * own);
-  if (second != 0) at.p[j + 1] += total64(sb + bk * own);
+  dvec p = dload(at.p + whole);
+  for (int n = 0; n < rows; n++) {
+    const dvec y = dfirst(dload(a + n * wide + whole) - va[n] * w - wa[n] * v, rest + n + 1);
+    dstore(a + n * wide + whole, y);
+    sums[n] += y * own;
+    p += xa[n] * dfirst(y, rest + n);
+  }
+  dstore(at.p + whole, p);
+  for (int n = 0; n < rows; n++)
+    if (n < rows - 1 || last != 0) at.p[j + n] += total64(sums[n]);
 }
 
 /** T from the lower half of `a`, whose row i then begins with vᵢ. */
@@ -82,10 +99,9 @@ static void reduce(double *a, int32_t r, Spare at) {
     for (int32_t k = i; k < count; k++) row[k] = 0;
     reflect(row, i, at);
     dclear(at.p, wide);
-    for (int32_t j = 0; j < i; j += 2) {
-      double *two = a + (size_t)j * wide;
-      update_two(two, two + wide, j, j + 1 < i, row, at);
-    }
+    int32_t j = 0;
+    for (; j + MOST_ROWS <= i; j += MOST_ROWS) update_rows(MOST_ROWS, a + (size_t)j * wide, wide, j, 1, row, at);
+    for (; j < i; j += 2) update_rows(2, a + (size_t)j * wide, wide, j, j + 1 < i, row, at);
     const double tau = at.taus[i], half = 0.5 * tau * tau * ddot(at.p, row, count);
     for (int32_t k = 0; k < count; k += L) {
       const dvec x = dload(row + k);
