@@ -54,11 +54,12 @@ interface Repeats {
 
 /** How a tensor's numbers are repeated in a shape; undefined: not in this way. */
 const repeatsIn = (own: ReadonlyArray<number>, shape: ReadonlyArray<number>): Repeats | undefined => {
-  const aligned = [...Array(shape.length - own.length).fill(1), ...own] as ReadonlyArray<number>
+  // axes are aligned at the last one
+  const lengthAt = (axis: number) => own[axis - shape.length + own.length] ?? 1
   let [first, end] = [0, shape.length]
-  while (first < end && aligned[first] === 1) first++
-  while (end > first && aligned[end - 1] === 1) end--
-  for (let i = first; i < end; i++) if (aligned[i] !== shape[i]) return undefined
+  while (first < end && lengthAt(first) === 1) first++
+  while (end > first && lengthAt(end - 1) === 1) end--
+  for (let axis = first; axis < end; axis++) if (lengthAt(axis) !== shape[axis]) return undefined
   const product = (lengths: ReadonlyArray<number>) => lengths.reduce((size, n) => size * n, 1)
   return { each: product(shape.slice(end)), count: product(shape.slice(first, end)) }
 }
