@@ -24,7 +24,7 @@ static void whitened(uint8_t *heap, const LoraProEntry *one, float *panels, floa
   flat(FLOATS(one->TBgrad), 0, FLOATS(one->gA), r, one->inputs, panels, a, FROM_ZERO);
 }
 
-/** dA and dB from coordinates, which are used up. f·q is Qᵀ. */
+/** dA and dB from the coordinates a = s⁻¹·Qᵀu and b = s⁻¹·uRᵀ of one u, so that a·Rᵀ is N; they are used up. f·q is Qᵀ. */
 static void pull_back(uint8_t *heap, const LoraProEntry *one, int32_t x, float *a, float *b, const float *q, float f, const float *R,
                       Room room) {
   const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
@@ -32,10 +32,9 @@ static void pull_back(uint8_t *heap, const LoraProEntry *one, int32_t x, float *
   const float *s = FLOATS(one->S);
   float *n = room.n, *y = room.y, *panels = room.panels;
   overlap(q, b, r, outputs, panels, n);
-  if (x == SYLVESTER) overlap(a, R, r, inputs, panels, y);
   for (size_t i = 0; i < square; i++) {
     const float own = f * n[i];
-    y[i] = x == SYLVESTER ? -s[i] * y[i] : x == SYMMETRIC ? -0.5f * own : 0;
+    y[i] = x == SYLVESTER ? -s[i] * own : x == SYMMETRIC ? -0.5f * own : 0;
     n[i] = -f * (own + y[i]);
   }
   flat(n, 1, q, r, outputs, panels, b, FROM_THERE);

@@ -134,7 +134,6 @@ export function loraProAdamClose(args: LoraProAdam, chunk: i32, scratch: usize):
       floats(2 * r),
       inverse,
       rows,
-      one.transposed,
       behind(),
       one.dA,
       one.dB
