@@ -3,12 +3,12 @@
  *
  * W + s·BA is never formed, and neither is dW: the forward pass costs one product with W and two thin ones, the
  * backward pass the same for dx and two thin ones for the factors. Kept for it: x (which the layer before holds anyway)
- * and h = xAᵀ.
+ * and h = s·xAᵀ.
  *
- *   dh = s·dy·B    dx = dy·W + dh·A    dA = dhᵀx    dB = s·dyᵀh
+ *   dh = s·dy·B    dx = dy·W + dh·A    dA = dhᵀx    dB = dyᵀh
  *
- * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is folded into B, the smallest operand,
- * and on webgpu into the accumulators.
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], h [tokens, r]. s is a factor of the two products whose result is thin, and so
+ * costs neither a kernel nor a pass of its own.
  *
  * On wasm and webgpu each direction is one product: the thin pair runs in its accumulators, and a packed W is dequantized
  * inside. Gradients are those of the function that is computed, whose W is the dequantized one. On webgpu a layer in float32 without a mask
@@ -25,8 +25,6 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 import { frozenGradient } from "./dense-linear.ts"
 import { type DropoutMask, dropout, dropoutOnWasm, dropoutOnWebgpu } from "./dropout.ts"
-import { mul } from "./expression/expression.ts"
-import { elementwise } from "./expression/kernel.ts"
 import {
   biasInput,
   type Form,
@@ -97,33 +95,23 @@ const fused = (engine: WasmEngine, { kind, form, a, weight, second: [a2, b2], n,
   return out
 }
 
-const timesScale = elementwise({
-  name: "timesScale",
-  reads: ["x"],
-  words: { scale: "f32" },
-  cost: 1,
-  body: ({ x, scale }) => ({ z: mul(x, scale) })
-})
-
-/** op(a)·op(b) of whole matrices, b scaled. */
-const thin = (engine: WasmEngine, kind: Product["kind"], a: TensorInfo, b: TensorInfo, scale?: number): TensorInfo => {
-  const [m, k] = (kind === "tn" ? a.shape.toReversed() : a.shape) as [number, number]
+/** s·op(a)·op(b) of whole matrices. */
+const thin = (engine: WasmEngine, kind: "nt" | "nn", a: TensorInfo, b: TensorInfo, scale: number): TensorInfo => {
+  const [m, k] = a.shape as [number, number]
   const n = b.shape[kind === "nt" ? 0 : 1]!
-  const own = scale === undefined ? b : timesScale.wasm!({ x: b }, { scale }, engine)[0]!
   const out = engine.output([m, n])
-  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), b: matrixOf(engine, own), c: matrixOf(engine, out) })
-  if (own !== b) engine.dispose(own)
+  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), b: matrixOf(engine, b), c: matrixOf(engine, out), scale })
   return out
 }
 
-/** a·(s·b), or aᵀ·(s·b). On webgpu in one dispatch. */
-const scaledProduct = defineKernel<"a" | "b", { readonly scale: number; readonly transposeA: boolean }>({
+/** s·a·b */
+const scaledProduct = defineKernel<"a" | "b", { readonly scale: number }>({
   name: "ScaledProduct",
-  reference: ({ a, b }, { scale, transposeA }) => [tf.matMul(a, tf.mul(b, scale), transposeA, false)],
-  wasm: ({ a, b }, { scale, transposeA }, engine) => [thin(engine, transposeA ? "tn" : "nn", a, b, scale)],
-  webgpu: ({ a, b }, { scale, transposeA }, engine) => {
-    const [m, k] = (transposeA ? a.shape.toReversed() : a.shape) as [number, number]
-    return [programs().multiplyOnWebgpu(engine, { kind: transposeA ? "tn" : "nn", m, n: b.shape[1]!, k, a, b, scale })]
+  reference: ({ a, b }, { scale }) => [tf.mul(tf.matMul(a, b), scale)],
+  wasm: ({ a, b }, { scale }, engine) => [thin(engine, "nn", a, b, scale)],
+  webgpu: ({ a, b }, { scale }, engine) => {
+    const [m, k] = a.shape as [number, number]
+    return [programs().multiplyOnWebgpu(engine, { kind: "nn", m, n: b.shape[1]!, k, a, b, scale })]
   }
 })
 
@@ -138,30 +126,27 @@ const adapted = forEachForm((form, name) =>
   defineKernel<"x" | WeightInput | "bias" | "A" | "B", Attributes>({
     name: name("LoraLinear"),
     reference: ({ x, bias, A, B, ...weight }, { scale, mask }) => {
-      const h = tf.matMul(droppedBy(mask, x), A, false, true)
+      const h = tf.mul(tf.matMul(droppedBy(mask, x), A, false, true), scale)
       const W = wholeWeight(form, weight, x.shape[1]!)
-      return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, tf.mul(B, scale), false, true)), bias), h]
+      return [plusBias(tf.add(tf.matMul(x, W, false, true), tf.matMul(h, B, false, true)), bias), h]
     },
     // as the reference, in kernels of ours alone: tfjs' ops between them took as long as a thin product
     wasm: ({ x, bias, A, B, ...weight }, { scale, mask }, engine) => {
       const seen = mask === undefined ? x : dropoutOnWasm(engine, x, mask)
-      const h = thin(engine, "nt", seen, A)
+      const h = thin(engine, "nt", seen, A, scale)
       if (seen !== x) engine.dispose(seen)
-      const scaled = timesScale.wasm!({ x: B }, { scale }, engine)[0]!
       const start = startOf(bias)
-      const y = fused(engine, { kind: "nt", form, a: x, weight, second: [h, scaled], n: B.shape[0]!, start })
-      engine.dispose(scaled)
-      return [y, h]
+      return [fused(engine, { kind: "nt", form, a: x, weight, second: [h, B], n: B.shape[0]!, start }), h]
     },
     webgpu: ({ x, bias, A, B, ...weight }, { scale, mask }, engine) => {
       const [m, k] = x.shape as [number, number]
       const [n, r] = B.shape as [number, number]
       const seen = mask === undefined ? x : dropoutOnWebgpu(engine, x, mask)
-      const h = programs().multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: seen, b: A })
+      const h = programs().multiplyOnWebgpu(engine, { kind: "nt", m, n: r, k, a: seen, b: A, scale })
       if (seen !== x) engine.dispose(seen)
       const second = { a: h, b: B, k: r }
       const W = weightOnWebgpu(form, weight)
-      return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, scale, bias }), h]
+      return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...W, second, bias }), h]
     },
     inputsToSave: ["x", "A", "B", ...weightToSave(form)],
     outputsToSave: [false, true],
@@ -169,14 +154,14 @@ const adapted = forEachForm((form, name) =>
       const h = rest.at(-1)! // an output, after the inputs
       const weight = savedWeight(form, rest)
       // here rather than in a closure: dx and dA both need it
-      const dh = scaledProduct({ a: dy!, b: B! }, { scale, transposeA: false })[0]!
+      const dh = scaledProduct({ a: dy!, b: B! }, { scale })[0]!
       return {
         x: () =>
           mask === undefined
             ? backward[form]({ dy: dy!, ...weight, dh, A: A! }, {})[0]!
             : tf.add(frozenGradient(form, dy!, weight, x!.shape[1]!), dropout(tf.matMul(dh, A!), mask)),
         A: () => tf.matMul(dh, droppedBy(mask, x!), true, false),
-        B: () => scaledProduct({ a: dy!, b: h }, { scale, transposeA: true })[0]!
+        B: () => tf.matMul(dy!, h, true, false)
       }
     }
   })

@@ -40,7 +40,8 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
       aInner: 0,
       bInner: 0,
       cInner: 0,
-      packing: 0
+      packing: 0,
+      scale: 1
     }
     const [lda, ldb] = [kind === "tn" ? M : K, kind === "nt" ? K : N]
     const words = { ...none, lda, ldb, ldc: N, m: M, n: N, k: K, start: 0, inner: 1, rows: M, columns: N }

@@ -44,6 +44,8 @@ export interface Product {
   readonly b: Matrix
   readonly c: Matrix
   readonly start?: "zero" | "there" | { readonly bias: Buffer }
+  /** C = scale·A·B, of a C that starts at 0 and has no second pair; default 1 */
+  readonly scale?: number
   /** A second pair whose product is added, with its own inner dimension; not for `tn`. */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   readonly batch?: Batch
@@ -85,6 +87,8 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
       k: "u32",
       /** what C starts at: 0, 1 for the bias, 2 for what is there */
       start: "u32",
+      /** a factor of the whole C */
+      scale: "f32",
       lda2: "u32",
       ldb2: "u32",
       k2: "u32",
@@ -110,9 +114,11 @@ const ONE: Batch = { outer: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] }
 
 /** Computes a product. Sizes must fit; an inner dimension of 0 leaves C at its start. */
 export const multiply = (engine: WasmEngine, product: Product): void => {
-  const { kind, m, n, k, a, b, c, start = "zero", second, batch = ONE, packed } = product
+  const { kind, m, n, k, a, b, c, start = "zero", scale = 1, second, batch = ONE, packed } = product
   const { outer, inner } = batch
   const matrices = outer * inner
+  if (scale !== 1 && (start !== "zero" || second !== undefined))
+    throw new Error(`${kind}: a scale is of a product that starts at zero and has no second pair`)
   if (m === 0 || n === 0 || matrices === 0) return
   const [rows, columns] = engine.cuts.chunk(product, matrices)
   const [from, bias] = start === "zero" ? [0, undefined] : start === "there" ? [2, undefined] : [1, start.bias]
@@ -120,7 +126,7 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
     KERNELS[kind],
     { a, b, c, bias, a2: second?.a, b2: second?.b, scales: packed?.scales },
     {
-      ...{ lda: a.stride, ldb: b.stride, ldc: c.stride, m, n, k, start: from },
+      ...{ lda: a.stride, ldb: b.stride, ldc: c.stride, m, n, k, start: from, scale },
       ...{ lda2: second?.a.stride ?? 0, ldb2: second?.b.stride ?? 0, k2: second?.k ?? 0 },
       ...{ inner, aOuter: batch.a[0], bOuter: batch.b[0], cOuter: batch.c[0] },
       ...{ aInner: batch.a[1], bInner: batch.b[1], cInner: batch.c[1], rows, columns },

@@ -5,6 +5,8 @@
  *   nn   C += A·B  + A₂·B₂       A [m, k], B [k, n]
  *   tn   C += Aᵀ·B               A [k, m], B [k, n]
  *
+ * A C that starts at 0 may have a factor: C = scale·A·B.
+ *
  * A chunk packs the columns of its part of B, DEPTH terms at a time, into panels of `COLUMNS` columns, whatever way B lies and whatever
  * numbers it holds; A is read where it is. A tile of ROWS × COLUMNS sums stays in registers for all terms of a block. Every element is
  * one sum in an order that the shape alone decides.
@@ -92,6 +94,11 @@ static void pack_quantized_columns(int32_t packing, const uint32_t *b, size_t ld
   }
 }
 
+/** C ← scale·C, of a chunk whose sums are whole. */
+static void scale_rows(float *c, size_t ldc, int32_t rows, int32_t columns, float scale) {
+  for (int32_t i = 0; i < rows; i++) scaled(c + i * ldc, scale, c + i * ldc, columns);
+}
+
 typedef enum { NT, NN, TN } Kind;
 
 INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk, float *panels) {
@@ -107,12 +114,13 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
   const size_t lda = args->lda, ldb = args->ldb, ldc = args->ldc, lda2 = args->lda2, ldb2 = args->ldb2;
   const float *a2 = FLOATS(args->a2), *b2 = FLOATS(args->b2), *bias = FLOATS(args->bias), *scales = FLOATS(args->scales);
   const int32_t k = args->k, k2 = kind == TN ? 0 : args->k2, packing = kind == TN ? 0 : args->packing;
-  if (kind == NT && args->m == 1) return one_row(heap, args, a, b, c, i0, j0, columns, panels);
+  const int32_t alone = kind == NT && args->m == 1;
+  if (alone) one_row(heap, args, a, b, c, i0, j0, columns, panels);
   const int32_t thin = packing == 0 && k2 == 0 && args->n <= THIN;
   // fewer columns, of which more terms are a block
   const int32_t most = thin && kind != TN ? DEPTH * COLUMNS / THIN : DEPTH;
-  const int32_t blocks = k <= most ? 1 : (k + most - 1) / most;
-  const int32_t depth = (k + blocks - 1) / blocks;
+  const int32_t blocks = alone ? 0 : k <= most ? 1 : (k + most - 1) / most;
+  const int32_t depth = alone ? 0 : (k + blocks - 1) / blocks;
   // few rows read B once, and where its columns lie side by side it needs no packing for that
   const int32_t direct = kind != NT && packing == 0 && rows <= FEW;
   for (int32_t block = 0; block < blocks; block++) {
@@ -169,6 +177,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
       }
     }
   }
+  if (args->scale != 1) scale_rows(c + i0 * ldc + j0, ldc, rows, columns, args->scale);
 }
 
 KERNEL(nt) {

@@ -13,8 +13,7 @@ import { addBlock, scoreBlock } from "./causal-blocks"
 import { CausalAttention } from "./declared"
 import { exp } from "./exp"
 import { packRows, packWide, padded } from "./panels"
-import { copyRows } from "./thin"
-import { floats, loadPart, total } from "./vectors"
+import { copyRows, floats, loadPart, total } from "./vectors"
 
 /** floats from part to part */
 

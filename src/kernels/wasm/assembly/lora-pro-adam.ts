@@ -16,8 +16,8 @@ import {
   r, wide
 } from "./lora-pro"
 import { packRows } from "./panels"
-import { addProduct, combine, copyRows, product, scale, wholePanels } from "./thin"
-import { floats } from "./vectors"
+import { addProduct, combine, product, scale, wholePanels } from "./thin"
+import { copyRows, floats } from "./vectors"
 
 /** Rows of g̃ at a time: 24·in floats stay in a core's second cache. */
 const ROWS: i32 = 24

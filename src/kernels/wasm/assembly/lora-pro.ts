@@ -17,8 +17,8 @@
  */
 import { LoraPro } from "./declared"
 import { packColumns, packRows, padded } from "./panels"
-import { combine, copyRows, product, scale, wholePanels } from "./thin"
-import { floats } from "./vectors"
+import { combine, product, scale, wholePanels } from "./thin"
+import { copyRows, floats } from "./vectors"
 
 // the choices of X
 const SYLVESTER: i32 = 0

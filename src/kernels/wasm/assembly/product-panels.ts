@@ -4,7 +4,7 @@
  */
 import { Product } from "./declared"
 import { dequantize12, dequantizeRow, factorOf, fourOf, packedBytes, Q4 } from "./dequantize"
-import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
+import { a, b, c, close, columns, firstColumn, firstRow, open, rows } from "./product"
 import { floats, madd, storeUpTo } from "./vectors"
 
 /** Columns of a packed panel. */
@@ -202,6 +202,7 @@ export function nn(args: Product, chunk: i32, scratch: usize): void {
       else edgeTile(x0, x1, x2, 4, panel, k, k2, c0, c1, c2, width, scratch)
     }
   }
+  close(args)
 }
 
 /** Needs a scratch of 144 bytes and a panel of 256 rows. */
@@ -234,4 +235,5 @@ export function tn(args: Product, chunk: i32, scratch: usize): void {
       }
     }
   }
+  close(args)
 }

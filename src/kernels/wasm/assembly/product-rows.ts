@@ -4,7 +4,7 @@
  */
 import { Product } from "./declared"
 import { dequantizeRow, factorOf } from "./dequantize"
-import { a, b, c, columns, firstColumn, firstRow, open, rows } from "./product"
+import { a, b, c, close, columns, firstColumn, firstRow, open, rows } from "./product"
 import { oneRow } from "./product-one-row"
 import { floats, loadPart, madd, total } from "./vectors"
 
@@ -118,6 +118,12 @@ export function tileNT(
 /** With a packed B, needs a scratch of three rows of k floats. */
 export function nt(args: Product, chunk: i32, scratch: usize): void {
   open(args, chunk)
+  if (rows === 1) oneRow(args)
+  else everyRow(args, scratch)
+  close(args)
+}
+
+function everyRow(args: Product, scratch: usize): void {
   const lda = floats(args.lda)
   const ldb = floats(args.ldb)
   const ldc = floats(args.ldc)
@@ -128,7 +134,6 @@ export function nt(args: Product, chunk: i32, scratch: usize): void {
   const a2 = args.a2
   const b2 = args.b2
   const packing = args.packing
-  if (rows === 1) return oneRow(args)
   for (let j = 0; j < columns; j += 3) {
     const o1 = <usize>min(j + 1, columns - 1)
     const o2 = <usize>min(j + 2, columns - 1)

@@ -6,7 +6,7 @@
  *   tn   C += Aᵀ·B               A [k, m], B [k, n]                              product-panels.ts
  *
  * The second pair is what a low-rank adapter adds: it runs in the accumulators of the first product. C starts at a bias (a row), at
- * 0, or at what is there. In `nt` and `nn` B may be packed (dequantize.ts); the result has the bits of a product with the dequantized B.
+ * 0, or at what is there. A C that starts at 0 may have a factor: C = scale·A·B. In `nt` and `nn` B may be packed (dequantize.ts); the result has the bits of a product with the dequantized B.
  *
  * Three rows by three vectors are nine accumulators, three operands and a temporary: what sixteen registers hold. Pointers move
  * instead of offsets being added, which JavaScriptCore compiles to an instruction each. Every element is one sum in an order that
@@ -15,7 +15,7 @@
  * At an edge, a tile's missing rows (in `nt` also columns) point at the last one: it is computed twice, to the same value.
  */
 import { Product } from "./declared"
-import { floats } from "./vectors"
+import { copyRows, floats } from "./vectors"
 
 // what C starts at
 const FROM_ZERO: i32 = 0
@@ -50,6 +50,12 @@ export function open(args: Product, chunk: i32): void {
   c = args.c + floats(outer * args.cOuter + inner * args.cInner)
   c += floats(firstRow * args.ldc + firstColumn)
   start(c, floats(args.ldc), rows, columns, args.start, args.bias + floats(firstColumn))
+}
+
+/** Multiplies the chunk's part of C, which is whole, by what the product has as its factor. */
+export function close(args: Product): void {
+  const stride = floats(args.ldc)
+  if (args.scale !== 1) copyRows(c, stride, c, stride, rows, columns, args.scale)
 }
 
 function start(to: usize, stride: usize, rows: i32, columns: i32, kind: i32, bias: usize): void {

@@ -3,7 +3,7 @@
  */
 import { strip } from "./panels"
 import { tileN } from "./product-panels"
-import { floats, loadPart, storePart } from "./vectors"
+import { copyRows, floats, loadPart, storePart } from "./vectors"
 
 /** Columns of a matrix [r, n] of our own: whole panels. At least `padded(n)`. */
 export function wholePanels(n: i32): i32 {
@@ -76,24 +76,4 @@ export function combine(x: usize, f: f32, y: usize, g: f32, z: usize, count: i32
 /** z = f·x over `count` floats; z may be x. */
 export function scale(x: usize, f: f32, z: usize, count: i32): void {
   copyRows(x, 0, z, 0, 1, count, f)
-}
-
-/** `rows` rows of `count` floats, f·x → z, between matrices of any strides (bytes). */
-export function copyRows(x: usize, ldx: usize, z: usize, ldz: usize, rows: i32, count: i32, f: f32): void {
-  const factor = f32x4.splat(f)
-  const whole = floats(count & ~3)
-  const rest = count & 3
-  for (let i = 0; i < rows; i++) {
-    let from = x
-    let to = z
-    const end = from + whole
-    while (from < end) {
-      v128.store(to, f32x4.mul(v128.load(from), factor))
-      from += 16
-      to += 16
-    }
-    if (rest !== 0) storePart(to, f32x4.mul(loadPart(from, rest), factor), rest)
-    x += ldx
-    z += ldz
-  }
 }

@@ -75,3 +75,23 @@ export function total64(a: v128, b: v128): f64 {
   const sum = f64x2.add(a, b)
   return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)
 }
+
+/** `rows` rows of `count` floats, f·x → z, between matrices of any strides (bytes). */
+export function copyRows(x: usize, ldx: usize, z: usize, ldz: usize, rows: i32, count: i32, f: f32): void {
+  const factor = f32x4.splat(f)
+  const whole = floats(count & ~3)
+  const rest = count & 3
+  for (let i = 0; i < rows; i++) {
+    let from = x
+    let to = z
+    const end = from + whole
+    while (from < end) {
+      v128.store(to, f32x4.mul(v128.load(from), factor))
+      from += 16
+      to += 16
+    }
+    if (rest !== 0) storePart(to, f32x4.mul(loadPart(from, rest), factor), rest)
+    x += ldx
+    z += ldz
+  }
+}

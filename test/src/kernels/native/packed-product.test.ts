@@ -66,7 +66,7 @@ const callOf = (kind: "nt" | "nn", form: "f32" | Packing, [m, n, k, k2]: Shape) 
       bInner: 0,
       cInner: 0
     },
-    ...{ rows: m, columns, packing: form === "f32" ? 0 : PACKING_WORDS[form] }
+    ...{ rows: m, columns, packing: form === "f32" ? 0 : PACKING_WORDS[form], scale: 1 }
   }
   return {
     exact,
