@@ -60,7 +60,19 @@ const own = (instructions: string): Multiply => {
     const at = (address: number) => ({ address, stride: 0 })
     const [rows, columns] = NATIVE_CUTS.chunk({ kind, m, n, k }, 1)
     const none = { lda2: 0, ldb2: 0, k2: 0, aOuter: 0, bOuter: 0, cOuter: 0, aInner: 0, bInner: 0, cInner: 0 }
-    const words = { ...none, lda: k, ldb: kind === "nt" ? k : n, ldc: n, m, n, k, start: 0, inner: 1, packing: 0, scale: 1 }
+    const words = {
+      ...none,
+      lda: k,
+      ldb: kind === "nt" ? k : n,
+      ldc: n,
+      m,
+      n,
+      k,
+      start: 0,
+      inner: 1,
+      packing: 0,
+      scale: 1
+    }
     const chunks = Math.ceil(m / rows) * Math.ceil(n / columns)
     const addressOf = (buffer: object): number => (buffer as { readonly address: number }).address
     const buffers = { a: at(a), b: at(b), c: at(c) }

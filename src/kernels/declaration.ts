@@ -102,10 +102,19 @@ export interface Field {
   readonly at: number
 }
 
+/** Fields by who gives their values. */
+export interface Fields {
+  readonly words: ReadonlyArray<Field>
+  readonly buffers: ReadonlyArray<Field>
+  /** `entries` and `perChunk` */
+  readonly implicit: ReadonlyArray<Field>
+}
+
 /** Where the arguments lie, as a C compiler would put them: words, then buffers. Sizes in 32-bit words. */
 export interface Layout {
   readonly className: string
   readonly fields: ReadonlyArray<Field>
+  readonly given: Fields
   readonly size: number
   readonly entry: ReadonlyArray<Field>
   readonly entrySize: number
@@ -163,7 +172,12 @@ export const declareKernel = <
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.assembly ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
   const aligned = entryFields.some(({ type }) => type === "f64") ? Math.ceil(size / 2) * 2 : size
-  layouts.set(kernel, { className, fields, size: aligned, entry: entryFields, entrySize })
+  const given: Fields = {
+    words: fields.filter(({ name }) => name in words),
+    buffers: fields.filter(({ name }) => name in buffers),
+    implicit: fields.filter(({ name }) => name in implicit)
+  }
+  layouts.set(kernel, { className, fields, given, size: aligned, entry: entryFields, entrySize })
   kernels.set(name, kernel)
   return kernel
 }

@@ -20,6 +20,13 @@ export interface ArgumentViews {
 
 type Given = Readonly<Record<string, Buffer | number | undefined>>
 
+/** Values that there are. */
+const countOf = (given: Given): number => {
+  let count = 0
+  for (const name in given) if (given[name] !== undefined) count++
+  return count
+}
+
 /** Returns in how many chunks the kernel is cut. */
 export const writeArguments = (
   { i32, f32, f64 }: ArgumentViews,
@@ -33,28 +40,36 @@ export const writeArguments = (
   const { name, split, entry = {} } = kernel
   const size = layout.size + entries.length * layout.entrySize
   if (size > MOST_WORDS) throw new Error(`${name}: ${size} words of arguments are more than ${MOST_WORDS}`)
-  refuseOthers(name, "buffers", kernel.buffers, buffers)
-  refuseOthers(name, "words", kernel.words, words)
 
-  const write = ({ name, type, at }: Field, start: number, given: Given): void => {
-    const value = given[name]
-    if (typeof value !== "number") {
-      i32[start + at] = value === undefined ? 0 : addressOf(value)
-    } else if (type === "f32") f32[start + at] = value
-    else if (type === "f64") f64[(start + at) / 2] = value
-    else i32[start + at] = value
+  /** Whether the values are those of the fields, no less and no more. */
+  const write = (fields: ReadonlyArray<Field>, start: number, given: Given): boolean => {
+    let written = 0
+    for (const { name, type, at, optional } of fields) {
+      const value = given[name]
+      if (value === undefined) {
+        if (!optional) return false
+        i32[start + at] = 0
+        continue
+      }
+      if (type === "buffer") {
+        if (typeof value !== "object" || value === null) return false
+        i32[start + at] = addressOf(value)
+      } else if (typeof value !== "number") return false
+      else if (type === "f32") f32[start + at] = value
+      else if (type === "f64") f64[(start + at) / 2] = value
+      else i32[start + at] = value
+      written++
+    }
+    return written === countOf(given)
   }
+  if (!write(layout.given.buffers, 0, buffers)) refuseOthers(name, "buffers", kernel.buffers, buffers)
+  if (!write(layout.given.words, 0, words)) refuseOthers(name, "words", kernel.words, words)
   const cut =
     split === undefined ? ([perChunk, chunks] as const) : chunksOf(words[split.over]!, split.cost(words), split.unit)
-  const implicit = { entries: entries.length, perChunk: cut[0] }
-  for (const field of layout.fields) {
-    const given = field.name in kernel.buffers ? buffers : field.name in words ? words : implicit
-    write(field, 0, given)
-  }
+  for (const { name, at } of layout.given.implicit) i32[at] = name === "entries" ? entries.length : cut[0]
   let start = layout.size
   for (const one of entries) {
-    refuseOthers(name, "entry", entry, one)
-    for (const field of layout.entry) write(field, start, one)
+    if (!write(layout.entry, start, one)) refuseOthers(name, "entry", entry, one)
     start += layout.entrySize
   }
   return cut[1]
