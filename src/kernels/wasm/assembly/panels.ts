@@ -164,7 +164,7 @@ export function narrowTile(
   a1: usize,
   a2: usize,
   step: usize,
-  b0: usize,
+  panel: usize,
   k: i32,
   c0: usize,
   c1: usize,
@@ -176,11 +176,10 @@ export function narrowTile(
   let s11 = v128.load(c1, 16)
   let s20 = v128.load(c2)
   let s21 = v128.load(c2, 16)
-  let b1 = b0 + 16
-  const end = b0 + floats(NARROW * k)
-  while (b0 < end) {
-    const y0 = v128.load(b0)
-    const y1 = v128.load(b1)
+  const end = panel + floats(NARROW * k)
+  while (panel < end) {
+    const y0 = v128.load(panel)
+    const y1 = v128.load(panel, 16)
     const x0 = v128.load32_splat(a0)
     s00 = madd(x0, y0, s00)
     s01 = madd(x0, y1, s01)
@@ -193,8 +192,7 @@ export function narrowTile(
     a0 += step
     a1 += step
     a2 += step
-    b0 += 32
-    b1 += 32
+    panel += 32
   }
   v128.store(c0, s00)
   v128.store(c0, s01, 16)

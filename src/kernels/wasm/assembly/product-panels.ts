@@ -88,15 +88,12 @@ export function tileN(
   let s20 = v128.load(c2)
   let s21 = v128.load(c2, 16)
   let s22 = v128.load(c2, 32)
-  let b0 = panel
-  let b1 = panel + 16
-  let b2 = panel + 32
   while (true) {
-    const end = b0 + (<usize>k) * PANEL_BYTES
-    while (b0 < end) {
-      const y0 = v128.load(b0)
-      const y1 = v128.load(b1)
-      const y2 = v128.load(b2)
+    const end = panel + (<usize>k) * PANEL_BYTES
+    while (panel < end) {
+      const y0 = v128.load(panel)
+      const y1 = v128.load(panel, 16)
+      const y2 = v128.load(panel, 32)
       const x0 = v128.load32_splat(a0)
       s00 = madd(x0, y0, s00)
       s01 = madd(x0, y1, s01)
@@ -112,9 +109,7 @@ export function tileN(
       a0 += step
       a1 += step
       a2 += step
-      b0 += PANEL_BYTES
-      b1 += PANEL_BYTES
-      b2 += PANEL_BYTES
+      panel += PANEL_BYTES
     }
     if (k2 === 0) break
     k = k2

@@ -43,7 +43,7 @@ export function tileNT(
   let s22 = f32x4.splat(0)
   while (true) {
     const end = a0 + ((<usize>(k & ~3)) << 2)
-    while (a0 < end) {
+    if (a0 < end) do {
       const y0 = v128.load(b0)
       const y1 = v128.load(b1)
       const y2 = v128.load(b2)
@@ -65,7 +65,7 @@ export function tileNT(
       b0 += 16
       b1 += 16
       b2 += 16
-    }
+    } while (a0 < end)
     const rest = k & 3
     if (rest !== 0) {
       const y0 = loadPart(b0, rest)

@@ -8,8 +8,10 @@
  * The second pair is what a low-rank adapter adds: it runs in the accumulators of the first product. C starts at a bias (a row), at
  * 0, or at what is there. A C that starts at 0 may have a factor: C = scale·A·B. In `nt` and `nn` B may be packed (dequantize.ts); the result has the bits of a product with the dequantized B.
  *
- * Three rows by three vectors are nine accumulators, three operands and a temporary: what sixteen registers hold. Pointers move
- * instead of offsets being added, which JavaScriptCore compiles to an instruction each. Every element is one sum in an order that
+ * Three rows by three vectors are nine accumulators, three operands and a temporary: what sixteen registers hold. Pointers move, and what
+ * lies beside what one points at is a constant offset, which costs no instruction. A loop has few instructions besides its arithmetic: a
+ * processor that decodes no more than it computes loses a quarter of its speed wherever the loop happens to begin badly. (Unrolled, loops are
+ * slower: the compiler then orders terms by their sums, and registers do not suffice.) Every element is one sum in an order that
  * the shape alone decides, so which thread computes which chunk changes no bit.
  *
  * At an edge, a tile's missing rows (in `nt` also columns) point at the last one: it is computed twice, to the same value.
