@@ -121,9 +121,15 @@ export const readPage = async (page: string): Promise<Reading> => {
     return reader.run(rowFor(row.instead, named)?.[0] ?? withPort(added === undefined ? step : `${step} ${added}`))
   }
 
+  /** Files that computed commands wrote: their numbers are another machine's too. */
+  const computedFiles: Array<string> = []
+
   const runCommand = async (shown: Shown): Promise<void> => {
     const steps = stepsOf(shown.text)
     for (const [i, step] of steps.entries()) {
+      const computed = isComputed(step) || computedFiles.some((file) => step.includes(file))
+      const [, written] = / --out (\S+)/.exec(step) ?? []
+      if (computed && written !== undefined) computedFiles.push(written)
       const result = await runStep(step)
       if (result === undefined) return
       const last = i === steps.length - 1
@@ -135,7 +141,6 @@ export const readPage = async (page: string): Promise<Reading> => {
       // what a page leaves out of a terminal is not compared
       if (!last || shown.output === undefined || shown.output.length === 0) continue
       const output = shown.output.filter((line) => rowFor(row.unlike, line) === undefined)
-      const computed = isComputed(step)
       const wrong = differences(output, linesOf(result), { numbers: !computed, whole: !computed })
       if (wrong.length > 0) problems.push([`${placeOf(shown)} ${step}`, ...wrong].join("\n  "))
     }

@@ -134,6 +134,7 @@ export function loraProAdamClose(args: LoraProAdam, chunk: i32, scratch: usize):
       floats(2 * r),
       inverse,
       rows,
+      one.transposed,
       behind(),
       one.dA,
       one.dB

@@ -21,7 +21,6 @@ import { combine, product, scale, wholePanels } from "./thin"
 import { copyRows, floats } from "./vectors"
 
 // the choices of X
-const SYLVESTER: i32 = 0
 const ZERO: i32 = 1
 const SYMMETRIC: i32 = 2
 
@@ -112,8 +111,8 @@ export function addTall(Q: usize, ldq: usize, f: f32, D: usize, b: usize, spare:
   combine(b, 1, spare, f, b, outputs * narrow)
 }
 
-/** Y [r, narrow], by the choice of X. `M`: a·Rᵀ, read where X is Sylvester's. */
-function split(x: i32, N: usize, M: usize, Y: usize): void {
+/** Y [r, narrow], by the choice of X. */
+function split(x: i32, a: usize, transposed: usize, N: usize, Y: usize): void {
   if (x === ZERO) {
     memory.fill(Y, 0, floats(r * narrow))
     return
@@ -122,18 +121,23 @@ function split(x: i32, N: usize, M: usize, Y: usize): void {
     scale(N, 0.5, Y, r * narrow)
     return
   }
+  product(a, floats(wide), 4, r, transposed, inputs, r, Y, floats(narrow))
+  timesS(Y)
+}
+
+function timesS(Y: usize): void {
   for (let i = 0; i < r; i++) {
-    const row = floats(i * narrow)
+    const row = Y + floats(i * narrow)
     for (let j = 0; j < r; j++) {
       const at = row + floats(j)
-      store<f32>(Y + at, load<f32>(M + at) * load<f32>(S + floats(i * r + j)))
+      store<f32>(at, load<f32>(at) * load<f32>(S + floats(i * r + j)))
     }
   }
 }
 
 /**
- * dA and dB from the coordinates a = s⁻¹ Qᵀu and b = s⁻¹ u Rᵀ of one u, so that a·Rᵀ is N; they are used up. Q has rows `ldq` bytes apart and is f⁻¹ times
- * the matrix that it represents; `spare`: as many floats as a or b.
+ * dA and dB from coordinates, which are used up. Q has rows `ldq` bytes apart and is f⁻¹ times the matrix that it represents; `transposed`: R's
+ * transpose, packed; `spare`: as many floats as a or b.
  */
 export function pullBack(
   x: i32,
@@ -143,6 +147,7 @@ export function pullBack(
   ldq: usize,
   f: f32,
   R: usize,
+  transposed: usize,
   spare: usize,
   dA: usize,
   dB: usize
@@ -151,7 +156,7 @@ export function pullBack(
   const Y = N + floats(r * narrow)
   const D = Y + floats(r * narrow)
   overlap(Q, ldq, f, b, N)
-  split(x, N, N, Y)
+  split(x, a, transposed, N, Y)
   combine(Y, 1, N, -1, D, r * narrow)
   addTall(Q, ldq, f, D, b, spare)
   if (x !== ZERO) {
@@ -199,13 +204,15 @@ function directions(x: i32, A: usize, B: usize, gA: usize, gB: usize, from: usiz
   overlap(B, floats(r), 1, b, t)
   packRows(t, floats(narrow), r, r, panels)
   square(TB, 4, floats(r), N)
-  if (x === SYLVESTER) {
+  if (x === ZERO) memory.fill(Y, 0, floats(r * narrow))
+  else if (x === SYMMETRIC) scale(N, 0.5, Y, r * narrow)
+  else {
     packColumns(A, floats(inputs), inputs, r, transposed)
     product(a, floats(wide), 4, r, transposed, inputs, r, t, floats(narrow))
     packColumns(TAt, floats(r), r, r, panels)
     square(t, floats(narrow), 4, Y)
+    timesS(Y)
   }
-  split(x, N, Y, Y)
   combine(Y, 1, N, -1, t, r * narrow)
   packRows(t, floats(narrow), r, r, panels)
   square(TB, floats(r), 4, N)
