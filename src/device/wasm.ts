@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads"
 import { BackendWasm } from "@tensorflow/tfjs-backend-wasm"
 import { messageOf } from "../boundary/index.ts"
 import {
+  askForLargePages,
   heapOf,
   installWasmEngine,
   installWasmKernels,
@@ -126,6 +127,7 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const memory = memoryOf(wasm)
   collectGarbage(own, memory)
   const library = options.native === undefined ? undefined : openLibrary(options.native)
+  if (library !== undefined) askForLargePages(memory)
   const started = await startEngine(own, module, memory, threads, pool, library && heapOf(library, memory))
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()

@@ -10,7 +10,12 @@ interface Foreign {
   readonly kernels: (file: string, names: ReadonlyArray<string>) => ReadonlyArray<NativeKernel>
   readonly pointer: NativeLibrary["pointer"]
   readonly addressOf: NativeLibrary["addressOf"]
+  /** madvise of the C library: 0 where it did what it was asked. Throws where there is no such library. */
+  readonly advise: (address: number, bytes: number, advice: number) => unknown
 }
+
+/** The GNU C library on Linux. */
+const LIBC = "libc.so.6"
 
 /** What is used of `bun:ffi`, whose types a program in Node or Deno does not have. */
 interface BunForeign {
@@ -33,7 +38,9 @@ const ofBun = ({ dlopen, CString, ptr }: BunForeign): Foreign => ({
     return names.map((name) => symbols[name] as NativeKernel)
   },
   pointer: (address) => address,
-  addressOf: (buffer) => ptr(new Uint8Array(buffer))
+  addressOf: (buffer) => ptr(new Uint8Array(buffer)),
+  advise: (...values) =>
+    dlopen(LIBC, { madvise: { args: ["ptr", "u64", "i32"], returns: "i32" } }).symbols["madvise"]!(...values)
 })
 
 /** What is used of Deno's, whose types are not among those of this project. */
@@ -61,7 +68,11 @@ const ofDeno = ({ dlopen, UnsafePointer, UnsafePointerView }: DenoForeign): Fore
     return names.map((name) => symbols[name] as NativeKernel)
   },
   pointer: (address) => UnsafePointer.create(BigInt(address)),
-  addressOf: (buffer) => Number(UnsafePointer.value(UnsafePointer.of(new Uint8Array(buffer))))
+  addressOf: (buffer) => Number(UnsafePointer.value(UnsafePointer.of(new Uint8Array(buffer)))),
+  advise: (address, bytes, advice) => {
+    const { symbols } = dlopen(LIBC, { madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" } })
+    return symbols["madvise"]!(UnsafePointer.create(BigInt(address)), BigInt(bytes), advice)
+  }
 })
 
 const foreign = (): Foreign => {
@@ -107,5 +118,25 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
     kernels: new Map(names.map((name, i) => [name, calls[i]!])),
     pointer,
     addressOf
+  }
+}
+
+/** MADV_HUGEPAGE of Linux. */
+const LARGE_PAGES = 14
+
+/** Where a wasm memory grows in place: its runtime reserves as much. */
+const RESERVED = 2 ** 32 - 2 ** 16
+
+/**
+ * Asks Linux for pages of 2 MiB for a memory that has not been written to, and for what it grows by: a step touches more of 4 KiB than a
+ * processor remembers the places of. A system that gives none changes nothing.
+ */
+export const askForLargePages = (memory: WebAssembly.Memory): void => {
+  if (process.platform !== "linux") return
+  try {
+    const { addressOf, advise } = foreign()
+    advise(addressOf(memory.buffer), RESERVED, LARGE_PAGES)
+  } catch {
+    // another C library: its pages stay as they are
   }
 }

@@ -1,6 +1,6 @@
 /** The door of this room for the devices that open a wasm backend. */
 export { heapOf } from "../native/heap.ts"
-export { libraryFile, openLibrary } from "../native/library.ts"
+export { askForLargePages, libraryFile, openLibrary } from "../native/library.ts"
 export { disagreement } from "../native/probe.ts"
 export { memoryOf, type WasmBackend, type WasmModule, wasmBackend } from "./backend.ts"
 export { kernelModuleFor } from "./binary.ts"
