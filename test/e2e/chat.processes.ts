@@ -75,8 +75,9 @@ describe("on a terminal", () => {
   test(
     "Ctrl-C stops a reply and the conversation goes on; at the prompt it ends the program",
     async () => {
-      // 256 positions
-      const chat = onTerminal("chat", "llama", "--max-tokens", "250", "--temperature", "3")
+      // 250 tokens, on the slowest device: a reply that has ended before it is stopped is none to stop
+      const slowly = ["--device", "cpu", "--max-tokens", "250", "--temperature", "3"]
+      const chat = startOnTerminal([process.execPath, cli, "chat", "llama", ...slowly], w.directory)
       await chat.until("> ")
       chat.type("what is it ?\r")
       await chat.until("it ?\n")
