@@ -265,7 +265,10 @@ describe("a process", () => {
       const folder = "two/busy"
       const first = launch(w, "train", "busy.json", "--out", folder)
       await first.said("before training")
+      // held up, or a fast machine has it done before the second one looks
+      first.kill("SIGSTOP")
       const second = await failure(launch(w, "train", "--resume", folder))
+      first.kill("SIGCONT")
       expect(second.message).toBe(
         `${folder} is being written by process ${first.pid}; wait for it, or, if it is gone, remove ${folder}/lock`
       )
