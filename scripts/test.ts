@@ -88,7 +88,8 @@ interface Counts {
 /** Passes everything on as it comes, and keeps the end, where bun counts, and the failed tests, each under its file. */
 const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) => {
   const decoder = new TextDecoder()
-  const failures: Array<string> = []
+  // by what bun says of them: it repeats the failures of a long run at its end
+  const failures = new Map<string, string>()
   let end = ""
   let file = ""
   let rest = ""
@@ -100,11 +101,11 @@ const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) =
     rest = lines.pop() as string
     for (const line of lines) {
       if (/^\S+\.ts:$/.test(line)) file = line.slice(0, -1)
-      if (line.startsWith("(fail) "))
-        failures.push(`${file} > ${line.replace(/^\(fail\) /, "").replace(/ \[[\d.]+m?s\]$/, "")}`)
+      if (line.startsWith("(fail) ") && !failures.has(line))
+        failures.set(line, `${file} > ${line.replace(/^\(fail\) /, "").replace(/ \[[\d.]+m?s\]$/, "")}`)
     }
   }
-  return { end, failures }
+  return { end, failures: [...failures.values()] }
 }
 
 const none: Counts = { passed: 0, failed: 0, failures: [] }
@@ -134,8 +135,7 @@ const runJob = async ({ files, parallel, flags, env }: Job): Promise<Counts> => 
   return {
     passed: countIn(end, "pass"),
     failed: (await child.exited) === 0 ? failed : Math.max(1, failed),
-    // bun repeats the failures of a long run at its end
-    failures: [...new Set(failures)]
+    failures
   }
 }
 
