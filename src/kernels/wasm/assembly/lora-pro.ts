@@ -5,13 +5,6 @@
  *   coordinates   a = s⁻² T_Bᵀ·gA [r, in]        b = s⁻² gB·T_A [out, r]
  *   pull back     N = Qᵀ b    Y = S ⊙ (a Rᵀ)     dA = T_B (a − Y R)    dB = (b + Q (Y − N)) T_Aᵀ
  *
- * `loraPro` makes neither Q nor R: what either is multiplied by is [r, r], and so T goes there.
- *
- *   N = T_Bᵀ (Bᵀ b)    a Rᵀ = (a Aᵀ) T_A    Y R = (Y T_Aᵀ) A    Q (Y − N) = B (T_B (Y − N))
- *
- * That leaves eight products of [r, r] with a thin matrix instead of ten, and the order in which numbers meet, so that an error is still
- * multiplied by the condition of B or of A and not by both.
- *
  * Rows of a and R are `wide` floats apart, those of Q and b `narrow`: whole panels. What is beyond in or r means nothing, and stays in
  * its own columns.
  */
@@ -122,10 +115,6 @@ function split(x: i32, a: usize, transposed: usize, N: usize, Y: usize): void {
     return
   }
   product(a, floats(wide), 4, r, transposed, inputs, r, Y, floats(narrow))
-  timesS(Y)
-}
-
-function timesS(Y: usize): void {
   for (let i = 0; i < r; i++) {
     const row = Y + floats(i * narrow)
     for (let j = 0; j < r; j++) {
@@ -164,20 +153,10 @@ export function pullBack(
     product(Y, floats(narrow), 4, r, panels, r, inputs, spare, floats(wide))
     combine(a, 1, spare, -1, a, r * wide)
   }
-  toFactors(a, b, spare, dA, dB)
-}
-
-/** dA = T_B·a and dB = b·T_Aᵀ. */
-function toFactors(a: usize, b: usize, spare: usize, dA: usize, dB: usize): void {
   packRows(a, floats(wide), r, inputs, panels)
   into(TB, floats(r), r, inputs, dA, spare)
   packRows(TAt, floats(r), r, r, panels)
   into(b, floats(narrow), outputs, r, dB, spare)
-}
-
-/** to [r, narrow] = X·M for X [r, r] with rows and terms some bytes apart, and a packed M [r, r]. */
-function square(X: usize, row: usize, term: usize, to: usize): void {
-  product(X, row, term, r, panels, r, r, to, floats(narrow))
 }
 
 /** to [m, n] = A [m, r]·panels, tightly; through `spare` where a row would reach into the next. */
@@ -191,48 +170,21 @@ function into(A: usize, row: usize, m: i32, n: i32, to: usize, spare: usize): vo
   copyRows(spare, floats(width), to, floats(n), m, n, 1)
 }
 
-/** dA and dB of the open pair, in scratch from `from` on. */
-function directions(x: i32, A: usize, B: usize, gA: usize, gB: usize, from: usize, dA: usize, dB: usize): void {
-  const b = from
-  const a = b + floats(outputs * narrow)
-  const transposed = a + floats(r * wide)
-  const spare = transposed + floats(inputs * narrow)
-  const N = small
-  const Y = N + floats(r * narrow)
-  const t = Y + floats(r * narrow)
-  coordinates(gA, gB, a, b)
-  overlap(B, floats(r), 1, b, t)
-  packRows(t, floats(narrow), r, r, panels)
-  square(TB, 4, floats(r), N)
-  if (x === ZERO) memory.fill(Y, 0, floats(r * narrow))
-  else if (x === SYMMETRIC) scale(N, 0.5, Y, r * narrow)
-  else {
-    packColumns(A, floats(inputs), inputs, r, transposed)
-    product(a, floats(wide), 4, r, transposed, inputs, r, t, floats(narrow))
-    packColumns(TAt, floats(r), r, r, panels)
-    square(t, floats(narrow), 4, Y)
-    timesS(Y)
-  }
-  combine(Y, 1, N, -1, t, r * narrow)
-  packRows(t, floats(narrow), r, r, panels)
-  square(TB, floats(r), 4, N)
-  addTall(B, floats(r), 1, N, b, spare)
-  if (x !== ZERO) {
-    packRows(TAt, floats(r), r, r, panels)
-    square(Y, floats(narrow), 4, t)
-    packRows(A, floats(inputs), r, inputs, panels)
-    product(t, floats(narrow), 4, r, panels, r, inputs, spare, floats(wide))
-    combine(a, 1, spare, -1, a, r * wide)
-  }
-  toFactors(a, b, spare, dA, dB)
-}
-
 /** Scratch: `scratchOfPair` floats (`src/kernels/wasm/lora-pro.ts`). */
 export function loraPro(args: LoraPro, chunk: i32, scratch: usize): void {
   const end = min((chunk + 1) * args.perChunk, args.entries)
   for (let i = chunk * args.perChunk; i < end; i++) {
     const one = args.entry(i)
     openPair(one.r, one.inputs, one.outputs, one.TB, one.TBgrad, one.TAt, one.TAgrad, one.S, scratch)
-    directions(args.x, one.A, one.B, one.gA, one.gB, behind(), one.dA, one.dB)
+    const Q = behind()
+    const b = Q + floats(outputs * narrow)
+    const rows = b + floats(outputs * narrow)
+    const a = rows + floats(r * wide)
+    const transposed = a + floats(r * wide)
+    const spare = transposed + floats(inputs * narrow)
+    bases(one.A, one.B, Q, rows)
+    coordinates(one.gA, one.gB, a, b)
+    packTransposed(rows, transposed)
+    pullBack(args.x, a, b, Q, floats(narrow), 1, rows, transposed, spare, one.dA, one.dB)
   }
 }

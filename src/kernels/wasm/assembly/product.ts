@@ -6,7 +6,8 @@
  *   tn   C += Aᵀ·B               A [k, m], B [k, n]                              product-panels.ts
  *
  * The second pair is what a low-rank adapter adds: it runs in the accumulators of the first product. C starts at a bias (a row), at
- * 0, or at what is there. A C that starts at 0 may have a factor: C = scale·A·B. In `nt` and `nn` B may be packed (dequantize.ts); the result has the bits of a product with the dequantized B.
+ * 0, or at what is there. A C that starts at 0 may have a factor: C = scale·A·B. In `nt` and `nn` B may be packed (dequantize.ts); the
+ * result has the bits of a product with the dequantized B.
  *
  * Three rows by three vectors are nine accumulators, three operands and a temporary: what sixteen registers hold. Pointers move, and what
  * lies beside what one points at is a constant offset, which costs no instruction. A loop has few instructions besides its arithmetic: a
