@@ -14,9 +14,10 @@ import * as Schema from "effect/Schema"
 import ownPackage from "../../package.json" with { type: "json" }
 import { parseBoundedJson, readTextFile, sha256, writeJson } from "../files/index.ts"
 import { PROBED_AREAS, type ProbedTiles, probedPrograms, probeTiles, tileNames } from "../kernels/webgpu/index.ts"
+import { denied } from "./deno-permissions.ts"
 import { DeviceError } from "./device-error.ts"
 import { type KeptTiles, TILES_VARIABLE, type WantedTile } from "./tile-plan.ts"
-import { isAllowed, tilesFolder } from "./tiles-folder.ts"
+import { tilesFolder } from "./tiles-folder.ts"
 
 /** A file has some 700 bytes. */
 const MOST_BYTES = 2 ** 16
@@ -88,7 +89,7 @@ const write = (info: GPUAdapterInfo, { times, refused }: ProbedTiles) =>
   }).pipe(Effect.orElseSucceed(() => false))
 
 const wanted = (): WantedTile | undefined => {
-  const text = isAllowed("env") ? (process.env[TILES_VARIABLE] ?? "") : ""
+  const text = denied(["env"]).length === 0 ? (process.env[TILES_VARIABLE] ?? "") : ""
   if (text === "") return undefined
   const found = (["fixed", ...tileNames] as const).find((name) => name === text)
   if (found === undefined) {

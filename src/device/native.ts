@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
 import { libraryFile } from "../kernels/wasm/index.ts"
+import { denied } from "./deno-permissions.ts"
 import { DeviceError } from "./device-error.ts"
 
 /** Beside this file and with its ending, .ts in the repository, .js in the package. */
@@ -19,7 +20,6 @@ const TIMEOUT = 10_000
 
 interface Deno {
   readonly build: { readonly standalone?: boolean }
-  readonly permissions: { querySync(of: object): { readonly state: string } }
 }
 
 /** What keeps this process from opening a library, whichever it is: a clause and its remedy. */
@@ -27,10 +27,13 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
   const { Deno: deno } = globalThis as { readonly Deno?: Deno }
   if (deno !== undefined) {
     if (deno.build.standalone === true) return ["a compiled program has no files of its own to open", ""]
-    const denied = ["ffi", "run", "read"].filter((name) => deno.permissions.querySync({ name }).state !== "granted")
-    return denied.length === 0
+    const missing = denied(["ffi", "run", "read"])
+    return missing.length === 0
       ? undefined
-      : [`Deno does not allow it to open a library`, `run it with ${denied.map((name) => `--allow-${name}`).join(" ")}`]
+      : [
+          `Deno does not allow it to open a library`,
+          `run it with ${missing.map((name) => `--allow-${name}`).join(" ")}`
+        ]
   }
   return process.versions["bun"] === undefined
     ? ["Node has no foreign-function interface to open a library with", "Bun and Deno have"]

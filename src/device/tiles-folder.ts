@@ -5,20 +5,11 @@
  */
 import process from "node:process"
 import type * as Path from "effect/Path"
-
-interface Deno {
-  readonly permissions: { querySync(of: object): { readonly state: string } }
-}
-
-/** Deno asks the user, in the middle of a run, for what it was not allowed. */
-export const isAllowed = (...names: ReadonlyArray<"env" | "read" | "write">): boolean => {
-  const { Deno: deno } = globalThis as { readonly Deno?: Deno }
-  return deno === undefined || names.every((name) => deno.permissions.querySync({ name }).state === "granted")
-}
+import { denied } from "./deno-permissions.ts"
 
 /** Undefined where the user has no such folder, or it may not be used. */
 export const tilesFolder = ({ isAbsolute, join }: Pick<Path.Path, "isAbsolute" | "join">): string | undefined => {
-  if (!isAllowed("env", "read", "write")) return undefined
+  if (denied(["env", "read", "write"]).length > 0) return undefined
   const { XDG_CACHE_HOME: given = "", HOME, USERPROFILE } = process.env
   const home = HOME || USERPROFILE
   // a relative one counts for nothing, says the standard

@@ -185,8 +185,8 @@ export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): Re
   bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, engine.mostNumbers)
 
 /**
- * Over lists of tensors, those at one place of one shape, each list an arena: one dispatch, or several where an arena would be larger than what the device binds. The padding between the
- * tensors of an arena is computed along with them, and means nothing. Outputs: all that are written of each place in turn.
+ * Over lists of tensors, those at one place of one shape, each list an arena: one dispatch, or several where an arena would be larger than
+ * what the device binds. The padding between the tensors of an arena is computed along with them, and means nothing. Outputs: all that are written of each place in turn.
  */
 export const listOnWebgpu = (
   engine: WebgpuEngine,

@@ -95,7 +95,7 @@ fn next${mark}(ofA: bool, k: u32, end: u32, i: u32, aAt: u32, bAt: u32) -> mat4x
 }
 `
 
-/** What is brought to where A's and B's blocks are.. */
+/** What is brought to where A's and B's blocks are. */
 const storing = ({ down, across }: Tile): string => {
   const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
   if (ofA === ofB) return lines(4, (r) => `    brought[to + ${r * ofA}u] = block[${r}];`)
