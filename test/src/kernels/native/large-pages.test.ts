@@ -1,35 +1,55 @@
-/** Linux is asked for large pages for a wasm memory, from its first byte on. */
+/** Linux is asked for large pages for the memory that native computes on, from its first byte on. */
 import { expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { askForLargePages, libraryFile, openLibrary } from "../../../../src/kernels/native/library.ts"
+import { onWasm } from "../../device/on-wasm.ts"
 
-/** The flags of the mapping that an address of this process is in, as Linux prints them. */
-const flagsAt = (address: number): ReadonlyArray<string> => {
-  let within = false
-  for (const line of readFileSync("/proc/self/smaps", "utf8").split("\n")) {
-    const [, from, to] = /^([\da-f]+)-([\da-f]+) /.exec(line) ?? []
-    if (from !== undefined) within = Number.parseInt(from, 16) <= address && address < Number.parseInt(to!, 16)
-    else if (within && line.startsWith("VmFlags:")) return line.split(/\s+/)
-  }
-  throw new Error(`no mapping has the address ${address}`)
+interface Mapping {
+  readonly from: number
+  readonly to: number
+  /** may have large pages */
+  readonly large: boolean
 }
 
-// a kernel without them refuses, and nothing changes
-const hasLargePages = existsSync("/sys/kernel/mm/transparent_hugepage/enabled")
+/** The mappings of this process, as Linux prints them. */
+const mappings = (): ReadonlyArray<Mapping> =>
+  [...readFileSync("/proc/self/smaps", "utf8").matchAll(/^([\da-f]+)-([\da-f]+) [\s\S]*?^VmFlags:(.*)$/gm)].map(
+    ([, from, to, flags]) => ({
+      from: Number.parseInt(from!, 16),
+      to: Number.parseInt(to!, 16),
+      large: flags!.split(" ").includes("hg")
+    })
+  )
 
-test.skipIf(!hasLargePages)(
-  "a memory may have pages of 2 MiB once they are asked for, also where it has yet to grow",
-  () => {
-    const { addressOf } = openLibrary(fileURLToPath(libraryFile()))
-    for (const shared of [false, true]) {
-      const memory = new WebAssembly.Memory({ initial: 16, maximum: 4096, shared })
-      expect([shared, flagsAt(addressOf(memory.buffer))]).not.toEqual([shared, expect.arrayContaining(["hg"])])
-      askForLargePages(memory)
-      expect([shared, flagsAt(addressOf(memory.buffer))]).toEqual([shared, expect.arrayContaining(["hg"])])
-      memory.grow(1024)
-      const last = addressOf(memory.buffer) + memory.buffer.byteLength - 1
-      expect([shared, flagsAt(last)]).toEqual([shared, expect.arrayContaining(["hg"])])
-    }
+const isLargeAt = (address: number): boolean | undefined =>
+  mappings().find(({ from, to }) => from <= address && address < to)?.large
+
+// a kernel without them refuses, and nothing changes
+const largePages = test.skipIf(!existsSync("/sys/kernel/mm/transparent_hugepage/enabled"))
+
+const file = fileURLToPath(libraryFile())
+
+largePages("a memory may have pages of 2 MiB once they are asked for, also where it has yet to grow", () => {
+  const { addressOf } = openLibrary(file)
+  for (const shared of [false, true]) {
+    const memory = new WebAssembly.Memory({ initial: 16, maximum: 4096, shared })
+    expect([shared, isLargeAt(addressOf(memory.buffer))]).toEqual([shared, false])
+    askForLargePages(memory)
+    expect([shared, isLargeAt(addressOf(memory.buffer))]).toEqual([shared, true])
+    memory.grow(1024)
+    const last = addressOf(memory.buffer) + memory.buffer.byteLength - 1
+    expect([shared, isLargeAt(last)]).toEqual([shared, true])
   }
-)
+})
+
+largePages("native's memory is such a one, and wasm's is not", async () => {
+  const bytes = () => mappings().reduce((sum, { from, to, large }) => sum + (large ? to - from : 0), 0)
+  // what a runtime reserves for a memory is gigabytes
+  const gained = async (options: { readonly native?: string }) => {
+    const before = bytes()
+    return onWasm(() => bytes() - before > 2 ** 30, { threads: 1, ...options })
+  }
+  expect(await gained({})).toBe(false)
+  expect(await gained({ native: file })).toBe(true)
+})

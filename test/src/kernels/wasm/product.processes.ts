@@ -16,6 +16,7 @@ interface Shape {
   readonly k: number
   readonly k2: number
   readonly start: "zero" | "there" | "bias"
+  readonly scale?: number
   /** floats of a row beyond the matrix, so that it is a part of a wider one */
   readonly beside: number
   readonly outer: number
@@ -39,7 +40,7 @@ const stored = ({ kind, m, n, k }: Shape) => ({
 
 /** Runs one product on the engine; answers with C and with what float64 makes of it. */
 const both = async (shape: Shape, next: () => number) => {
-  const { kind, m, n, k, k2, start, beside, outer, inner } = shape
+  const { kind, m, n, k, k2, start, scale = 1, beside, outer, inner } = shape
   const engine = wasmEngineOf(tf.backend()) as WasmEngine
   const { a, b } = stored(shape)
   const [lda, ldb, ldc] = [a[1]! + beside, b[1]! + beside, n + beside]
@@ -61,6 +62,7 @@ const both = async (shape: Shape, next: () => number) => {
     b: { address: address(B), stride: ldb },
     c: { address: address(C), stride: ldc },
     start: start === "bias" ? { bias: bias.tensor } : start,
+    scale,
     ...(k2 === 0
       ? {}
       : {
@@ -83,7 +85,7 @@ const both = async (shape: Shape, next: () => number) => {
           sum += x * B.values[matrix * sizes.b + (kind === "nt" ? j * ldb + p : p * ldb + j)]!
         }
         for (let p = 0; p < k2; p++) sum += A2.values[i * k2 + p]! * B2.values[kind === "nt" ? j * k2 + p : p * n + j]!
-        expected[at] = sum
+        expected[at] = scale * sum
       }
     }
   }
@@ -118,6 +120,23 @@ describe("product on the wasm engine", () => {
           }
         }))
     }
+  }
+
+  for (const kind of ["nt", "nn", "tn"] as const) {
+    test(`${kind} with a factor, of its own part alone, which no other start and no second pair may have`, () =>
+      onWasm(async () => {
+        const next = random(6)
+        const shape = { kind, k2: 0, start: "zero", scale: -1.75, beside: 5, outer: 2, inner: 3 } as const
+        for (const [m, n, k] of SIZES) {
+          const { actual, expected } = await both({ ...shape, m, n, k }, next)
+          expectClose(actual, expected, PRODUCT)
+        }
+        const small = { ...shape, m: 2, n: 3, k: 4 }
+        for (const other of [{ start: "there" }, { start: "bias" }, { k2: 2 }] as const)
+          await expect(both({ ...small, ...other }, next)).rejects.toThrow(
+            "a scale is of a product that starts at zero"
+          )
+      }))
   }
 
   for (const kind of ["nt", "nn"] as const) {
