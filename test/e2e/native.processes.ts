@@ -8,7 +8,7 @@ import { adapterOf, busyPlan, start } from "./runs.ts"
 const w = workspace()
 w.model("bert")
 /** After the first progress lines there is time to interrupt the rest. */
-const STEPS = 150
+const STEPS = 300
 w.write("plan.json", busyPlan("bert", STEPS))
 
 const train = (out: string, threads: number) => [
@@ -41,7 +41,7 @@ describe.skipIf(!hasNative)("on native", () => {
     "interrupted and resumed: the same adapter",
     async () => {
       const run = start([process.execPath, cli, ...train("cut", 1)], w.directory)
-      await run.said(/step +[1-4]\d\/150/)
+      await run.said(/step +[1-4]\d\/300/)
       run.kill("SIGINT")
       expect((await run.ended).code).toBe(130)
       cpSync(w.path("cut"), w.path("moved"), { recursive: true })
