@@ -1,5 +1,5 @@
 /** How products are cut into chunks for the native library (`c/product.c`). */
-import { CHUNKS, type ProductCuts, sizeOf, upTo } from "../wasm/product-cuts.ts"
+import { CHUNKS, columnsOfOneRow, isOneRow, type ProductCuts, sizeOf, upTo } from "../wasm/product-cuts.ts"
 
 /** Of `c/product.c`: the widest panel and the highest tile of an instruction set, and the terms of a block. */
 const PANEL = 32
@@ -15,9 +15,10 @@ const THIN = 8
 
 /** A chunk packs its columns of B: it takes as many rows as leave enough chunks. */
 export const NATIVE_CUTS: ProductCuts = {
-  chunk: (product, matrices) => {
+  chunk: (product, matrices, threads) => {
     const { m, n } = product
     const shared = matrices < CHUNKS && sizeOf(product, matrices) >= WORTH_SHARING
+    if (isOneRow(product, matrices)) return [1, shared ? columnsOfOneRow(product, threads) : n]
     const [rowChunks, tile] = n <= THIN ? [CHUNKS, PANEL] : [Math.ceil(m / ROWS), TILE]
     const rows = shared ? upTo(m, rowChunks, tile) : m
     const columnChunks = shared ? Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows))) : 1
@@ -25,5 +26,9 @@ export const NATIVE_CUTS: ProductCuts = {
     const panels = Math.max(1, Math.floor(upTo(n, 1, PANEL) / PANEL / columnChunks))
     return [rows, Math.min(COLUMNS, PANEL * panels)]
   },
-  scratch: ({ k, second }, columns) => 4 * upTo(columns, 1, PANEL) * (Math.min(k, DEPTH) + (second?.k ?? 0))
+  // a panel, or sums of one row's blocks of 32
+  scratch: (product, columns) =>
+    isOneRow(product, 1)
+      ? 4 * Math.ceil(product.k / 32)
+      : 4 * upTo(columns, 1, PANEL) * (Math.min(product.k, DEPTH) + (product.second?.k ?? 0))
 }

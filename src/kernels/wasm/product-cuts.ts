@@ -1,6 +1,6 @@
 /**
- * How matrix products are cut into chunks: a function of their shape alone, never of the threads. An engine carries the cuts of the code
- * that computes on it, so that a page has those of wasm alone, and has them when it opens a wasm device.
+ * How matrix products are cut into chunks. Their sums are cut by the shape alone, so that results do not depend on the threads. An engine
+ * carries the cuts of the code that computes on it, so that a page has those of wasm alone, and has them when it opens a wasm device.
  */
 
 /** Of a `Product`, what its cuts depend on. */
@@ -15,7 +15,7 @@ export interface ProductSizes {
 
 export interface ProductCuts {
   /** of C, in a chunk */
-  readonly chunk: (product: ProductSizes, matrices: number) => readonly [rows: number, columns: number]
+  readonly chunk: (product: ProductSizes, matrices: number, threads: number) => readonly [rows: number, columns: number]
   /** of a chunk, in bytes */
   readonly scratch: (product: ProductSizes, columns: number) => number
 }
@@ -29,6 +29,20 @@ export const sizeOf = ({ m, n, k }: ProductSizes, matrices: number): number => m
 /** A `parts`-th of a length, rounded up to whole tiles. */
 export const upTo = (length: number, parts: number, tile: number): number =>
   Math.ceil(length / Math.max(1, parts) / tile) * tile
+
+/** Is it what a model that writes token by token asks for? */
+export const isOneRow = ({ kind, m }: ProductSizes, matrices: number): boolean =>
+  kind === "nt" && m === 1 && matrices === 1
+
+/** Multiplications of one row's chunk, at most: what one thread can have left when the others are done. */
+const MOST_OF_ONE_ROW = 1 << 21
+
+/**
+ * Columns of a chunk where A has one row. B is read once, from memory, and a processor reads ahead where it reads on: each thread gets its
+ * share in one piece, or in a few of a large B. Every column is a sum of its own, which no cut changes.
+ */
+export const columnsOfOneRow = ({ n, k }: ProductSizes, threads: number): number =>
+  upTo(n, threads * Math.ceil((n * k) / threads / MOST_OF_ONE_ROW), 4)
 
 /** Multiplications below which a second thread costs more than it saves. */
 const WORTH_SHARING = 1 << 16
@@ -46,13 +60,14 @@ const ROWS_OF_PANEL = 512
  * pack a panel of B for the rows of a chunk, which pays from some hundred rows on.
  */
 export const WASM_CUTS: ProductCuts = {
-  chunk: (product, matrices) => {
+  chunk: (product, matrices, threads) => {
     const { kind, m, n, packed } = product
     if (matrices >= CHUNKS || sizeOf(product, matrices) < WORTH_SHARING) return [m, n]
+    if (isOneRow(product, matrices)) return [1, columnsOfOneRow(product, threads)]
     const most = kind !== "nt" ? ROWS_OF_PANEL : packed === undefined ? ROWS : ROWS_OF_PACKED
     const rows = upTo(m, Math.ceil(m / most), 3)
     const columnChunks = Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows)))
-    return [rows, upTo(n, columnChunks, kind !== "nt" ? PANEL : m === 1 ? 4 : 3)]
+    return [rows, upTo(n, columnChunks, kind !== "nt" ? PANEL : 3)]
   },
   // a panel, or the rows of a packed B that are dequantized at a time
   scratch: ({ kind, k, second, packed }) => {

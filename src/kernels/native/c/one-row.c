@@ -3,7 +3,9 @@
  * it is summed:
  *
  *   f16, int8   c = scale·Σ a·stored
- *   q4, q8      c = Σ over blocks (d·Σ a·q + m·Σ a)           Σ a of each block is made once for all rows of B
+ *   q8          c = Σ over blocks d·Σ a·q
+ *   q4          c = Σ over blocks (d·Σ a·q + m·Σ a)           Σ a of each block is made once for all rows of B;
+ *               c = Σ a·(d·q + m)                             where a vector has room for the sixteen numbers that a block is made of
  */
 #include "one-row.h"
 #include "tiles.h"
@@ -22,10 +24,23 @@ typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
 INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
 INLINE vec of_halves(const _Float16 *p) { return __builtin_convertvector(*(const half_numbers *)p, vec); }
 
-/** Lanes of sixteen bytes from the n-th vector's on. */
 #if W == 16
-#define LANES(x, n) x
-#elif W == 8
+typedef uint32_t half_words __attribute__((vector_size(2 * W)));
+
+/** sum + Σ a·(d·q + m) over a block. */
+INLINE vec plus_q4(vec sum, const float *a, const uint32_t *block, float of_a [[gnu::unused]], float *rest [[gnu::unused]]) {
+  const vec head = __builtin_convertvector((half_numbers)(*block - (half_words){}), vec);
+  const vec d = __builtin_shufflevector(head, head, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14);
+  const vec m = __builtin_shufflevector(head, head, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15, 15);
+  const vec numbers = d * __builtin_convertvector(PLACES, vec) + m;
+  // which of the numbers: the last four bits of a lane say it
+  const uvec both = __builtin_convertvector(*(const pairs *)(block + 1), uvec);
+  sum += load(a) * __builtin_ia32_permvarsf512(numbers, (ivec)both);
+  return sum + load(a + 16) * __builtin_ia32_permvarsf512(numbers, (ivec)(both >> 4));
+}
+#else
+/** Lanes of sixteen bytes from the n-th vector's on. */
+#if W == 8
 #define LANES(x, n) __builtin_shufflevector(x, x, 8 * n, 8 * n + 1, 8 * n + 2, 8 * n + 3, 8 * n + 4, 8 * n + 5, 8 * n + 6, 8 * n + 7)
 #else
 #define LANES(x, n) __builtin_shufflevector(x, x, 4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3)
@@ -35,14 +50,28 @@ INLINE vec of_halves(const _Float16 *p) { return __builtin_convertvector(*(const
 /** sum + Σ a·x over sixteen bytes */
 INLINE vec plus_sixteen(vec sum, const float *a, pairs x) {
   sum += load(a) * OF_LANES(x, 0);
-#if W <= 8
   sum += load(a + W) * OF_LANES(x, 1);
-#endif
 #if W == 4
   sum += load(a + 2 * W) * OF_LANES(x, 2);
   sum += load(a + 3 * W) * OF_LANES(x, 3);
 #endif
   return sum;
+}
+
+/** sum + d·Σ a·q over a block, whose m·Σ a is added to `rest`. */
+INLINE vec plus_q4(vec sum, const float *a, const uint32_t *block, float of_a, float *rest) {
+  const Head head = head_of(block);
+  const pairs both = *(const pairs *)(block + 1);
+  *rest += head.m * of_a;
+  return sum + plus_sixteen(plus_sixteen((vec){}, a, both & 15), a + 16, both >> 4) * splat(head.d);
+}
+#endif
+
+/** sum + d·Σ a·q over a block. */
+INLINE vec plus_q8(vec sum, const float *a, const uint32_t *block) {
+  vec part = {};
+  for (int32_t q = 0; q < BLOCK; q += W) part += load(a + q) * of_bytes((const int8_t *)(block + 1) + q);
+  return sum + part * splat(head_of(block).d);
 }
 
 /** Number p of a packed row, without what its row shares. */
@@ -72,16 +101,7 @@ INLINE void sums(int packing, const float *a, const uint32_t *const rows[FOUR], 
     for (; p + BLOCK <= k; p += BLOCK)
       for (int r = 0; r < FOUR; r++) {
         const uint32_t *block = rows[r] + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
-        const Head head = head_of(block);
-        vec part = {};
-        if (packing == Q4) {
-          const pairs both = *(const pairs *)(block + 1);
-          part = plus_sixteen(plus_sixteen(part, a + p, both & 15), a + p + 16, both >> 4);
-          rest[r] += head.m * block_sums[p / BLOCK];
-        } else {
-          for (int32_t q = 0; q < BLOCK; q += W) part += load(a + p + q) * of_bytes((const int8_t *)(block + 1) + q);
-        }
-        sum[r] += part * splat(head.d);
+        sum[r] = packing == Q4 ? plus_q4(sum[r], a + p, block, block_sums[p / BLOCK], &rest[r]) : plus_q8(sum[r], a + p, block);
       }
   } else {
     for (; p + W <= k; p += W) {
@@ -133,7 +153,7 @@ void one_row(const uint8_t *heap, const Product *args, const float *a, const flo
   case BYTES: return columns_of(BYTES, heap, args, a, b, c, i, j0, columns, scratch);
   case Q8: return columns_of(Q8, heap, args, a, b, c, i, j0, columns, scratch);
   }
-  for (int32_t block = 0; block < args->k / BLOCK; block++) {
+  for (int32_t block = 0; W < 16 && block < args->k / BLOCK; block++) {
     vec sum = {};
     for (int32_t q = 0; q < BLOCK; q += W) sum += load(a + block * BLOCK + q);
     scratch[block] = total(sum);

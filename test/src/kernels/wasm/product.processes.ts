@@ -1,8 +1,14 @@
 /** Products of parts of matrices, as kernels ask for them, against float64; tfjs's own products are tested with the device. */
 import { describe, expect, test } from "bun:test"
+import { fileURLToPath } from "node:url"
 import * as tf from "@tensorflow/tfjs"
+import { libraryFile } from "../../../../src/kernels/native/library.ts"
+import { NATIVE_CUTS } from "../../../../src/kernels/native/product-cuts.ts"
 import { type WasmEngine, wasmEngineOf } from "../../../../src/kernels/wasm/engine.ts"
 import { multiply, type Product } from "../../../../src/kernels/wasm/product.ts"
+import { WASM_CUTS } from "../../../../src/kernels/wasm/product-cuts.ts"
+import { type PackedHostMatrix, type Packing, packMatrix } from "../../../../src/numbers/index.ts"
+import { hasNative } from "../../../runtime/runtimes.ts"
 import { expectClose } from "../../../setup.ts"
 import { onWasm, random } from "../../device/on-wasm.ts"
 
@@ -152,6 +158,52 @@ describe("product on the wasm engine", () => {
         }
       }))
   }
+
+  for (const native of hasNative ? [undefined, fileURLToPath(libraryFile())] : [undefined]) {
+    test(`a row alone has the same bits on one thread, two and three${native === undefined ? "" : ", in machine code"}`, async () => {
+      // more columns than threads divide, and chunks that end within four of them
+      const [n, k] = [1027, 576]
+      const next = random(10)
+      const [a, b] = [filled(k, next).values, filled(n * k, next).values]
+      for (const packing of ["f32", "f16", "int8", "q4", "q8"] as ReadonlyArray<"f32" | Packing>) {
+        const packed = packing === "f32" ? undefined : (packMatrix(packing, b, [n, k]) as PackedHostMatrix)
+        const words = packed === undefined ? b : new Float32Array(packed.words.buffer)
+        const onThreads = (threads: number) =>
+          onWasm(
+            async () => {
+              const engine = wasmEngineOf(tf.backend()) as WasmEngine
+              expect(engine.threads).toBe(threads)
+              const [A, B, C] = [tf.tensor1d(a), tf.tensor1d(words), tf.zeros([n])]
+              const scales = packed?.scales == null ? undefined : tf.tensor1d(packed.scales)
+              multiply(engine, {
+                ...{ kind: "nt", m: 1, n, k },
+                a: { address: engine.address(A), stride: k },
+                b: { address: engine.address(B), stride: words.length / n },
+                c: { address: engine.address(C), stride: n },
+                packed: packing === "f32" ? undefined : { packing, scales }
+              })
+              return C.data()
+            },
+            { threads, ...(native === undefined ? {} : { native }) }
+          )
+        const alone = await onThreads(1)
+        expect(await onThreads(2)).toEqual(alone)
+        expect(await onThreads(3)).toEqual(alone)
+      }
+    })
+  }
+
+  test("a row alone is cut into a share for each thread, and into a few where the shares are large", () => {
+    const chunks = (n: number, k: number, threads: number) =>
+      [WASM_CUTS, NATIVE_CUTS].map((cuts) => Math.ceil(n / cuts.chunk({ kind: "nt", m: 1, n, k }, 1, threads)[1]))
+    expect(chunks(576, 1536, 1)).toEqual([1, 1])
+    expect(chunks(576, 1536, 2)).toEqual([2, 2])
+    expect(chunks(576, 1536, 8)).toEqual([8, 8])
+    // 2²¹ multiplications at most
+    expect(chunks(49_152, 576, 2)).toEqual([14, 14])
+    // what is small has no other thread to wait for
+    expect(chunks(64, 64, 8)).toEqual([1, 1])
+  })
 
   test("a row alone has the bits that it has among others", () =>
     onWasm(async () => {
