@@ -7,24 +7,30 @@ const TILE = 12
 const DEPTH = 384
 /** Machine code is four times as fast. */
 const WORTH_SHARING = 1 << 18
-/** Rows for which B is packed once, and columns whose panels stay in the second cache. */
+/** Rows for which B is packed once, and panels that stay in the second cache. */
 const ROWS = 512
-const COLUMNS = 256
+const PANELS = 8
+/** Panels of a chunk where threads share a product: while one is multiplied the next one is read, and no thread waits long for another. */
+const SHARED_PANELS = 4
 /** Columns that no panel is packed for (`thin.h`), so that its rows are cut into many chunks. */
 const THIN = 8
 
-/** A chunk packs its columns of B: it takes as many rows as leave enough chunks. */
+/**
+ * A chunk packs its columns of B: it takes as many rows as leave enough chunks, and each thread a few chunks of columns side by side. Every
+ * element is one sum, which no cut changes.
+ */
 export const NATIVE_CUTS: ProductCuts = {
   chunk: (product, matrices, threads) => {
     const { m, n } = product
     const shared = matrices < CHUNKS && sizeOf(product, matrices) >= WORTH_SHARING
     if (isOneRow(product, matrices)) return [1, shared ? columnsOfOneRow(product, threads) : n]
+    const panels = Math.ceil(n / PANEL)
+    if (!shared) return [m, PANEL * Math.min(PANELS, panels)]
     const [rowChunks, tile] = n <= THIN ? [CHUNKS, PANEL] : [Math.ceil(m / ROWS), TILE]
-    const rows = shared ? upTo(m, rowChunks, tile) : m
-    const columnChunks = shared ? Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows))) : 1
-    // whole panels, rounded down: with 9 chunks for 16, one of two threads waits for the other
-    const panels = Math.max(1, Math.floor(upTo(n, 1, PANEL) / PANEL / columnChunks))
-    return [rows, Math.min(COLUMNS, PANEL * panels)]
+    const rows = upTo(m, rowChunks, tile)
+    const share = Math.ceil(panels / Math.ceil(threads / (matrices * Math.ceil(m / rows))))
+    // chunks of equal size: with a large one and a small one, one of two threads waits for the other
+    return [rows, PANEL * Math.ceil(share / Math.ceil(share / SHARED_PANELS))]
   },
   // a panel, or sums of one row's blocks of 32
   scratch: (product, columns) =>

@@ -63,6 +63,13 @@ KERNEL(loraProAdamOpen) {
 /** Rows of g̃ at a time, as in `src/kernels/lora-pro-adam.ts`: each time K and a part's sum pass once. */
 enum { BAND = 96 };
 
+/** Moments are asked for so many floats before they are read: of two rows at a time the processor itself reads too little ahead. */
+enum { AHEAD = 1024 };
+
+INLINE void ask_for(const float *x) {
+  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + i, 0, 3);
+}
+
 /** u for some rows of g̃, `rows` ≤ BAND of them, as panels. Their moments, which the next step reads, go by two rows at `moments`. */
 static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u,
                       float *moments) {
@@ -80,12 +87,41 @@ static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamE
     const size_t at = (size_t)(row + i) * inputs;
     for (int32_t j = 0; j < inputs; j += COLUMNS) {
       float *g = u + (size_t)j * rows + i * COLUMNS;
-      adam_span(g, FLOATS(one->M) + at + j, FLOATS(one->V) + at + j, g, first + j, second + j, least(COLUMNS, inputs - j), args->b1,
-                args->b2, args->c, args->e);
+      const float *m = FLOATS(one->M) + at + j, *v = FLOATS(one->V) + at + j;
+      ask_for(m + AHEAD), ask_for(v + AHEAD);
+      adam_span(g, m, v, g, first + j, second + j, least(COLUMNS, inputs - j), args->b1, args->b2, args->c, args->e);
     }
     stream(first, inputs, FLOATS(one->nextM) + at);
     stream(second, inputs, FLOATS(one->nextV) + at);
   }
+}
+
+/** Ranks up to which sums along the rows of u take less time than a tile's, for which u has to be turned. */
+enum { NARROW = 32 };
+
+/** b [r, rows] = R·uᵀ, a few rows of either at a time. */
+static void along_rows(const float *R, int32_t r, const float *u, int32_t rows, int32_t inputs, float *b, size_t ldb) {
+  enum { OF_R = 4, OF_U = W / OF_R };
+  for (int32_t i = 0; i < rows; i += OF_U)
+    for (int32_t q = 0; q < r; q += OF_R) {
+      vec sums[W] = {};
+      for (int32_t j = 0; j < inputs; j += COLUMNS)
+        for (int32_t l = 0; l < COLUMNS && j + l < inputs; l += W) {
+          // of rows beyond the last, the last
+          vec y[OF_R];
+#pragma clang loop unroll(full)
+          for (int n = 0; n < OF_R; n++) y[n] = load_up_to(R + (size_t)least(q + n, r - 1) * inputs + j + l, inputs - j - l);
+#pragma clang loop unroll(full)
+          for (int m = 0; m < OF_U; m++) {
+            const vec x = load(u + (size_t)j * rows + least(i + m, rows - 1) * COLUMNS + l);
+#pragma clang loop unroll(full)
+            for (int n = 0; n < OF_R; n++) sums[m * OF_R + n] += x * y[n];
+          }
+        }
+      const vec own = totals(sums);
+      for (int m = 0; m < OF_U && i + m < rows; m++)
+        for (int n = 0; n < OF_R && q + n < r; n++) b[(q + n) * ldb + i + m] = own[m * OF_R + n];
+    }
 }
 
 static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t part, float *scratch) {
@@ -98,11 +134,13 @@ static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry 
     const int32_t rows = least(BAND, to - row);
     adam_rows(heap, args, one, row, rows, u, turned);
     multiply(r, inputs, rows, 1, (Side){FLOATS(one->left) + row, outputs, 1}, u, sum, inputs, row == from ? FROM_ZERO : FROM_THERE);
-    for (int32_t i = 0; i < rows; i += COLUMNS) {
+    float *b = FLOATS(one->tall) + row;
+    if (r <= NARROW) along_rows(R, r, u, rows, inputs, b, outputs);
+    else for (int32_t i = 0; i < rows; i += COLUMNS) {
       const int32_t some = least(COLUMNS, rows - i);
       for (int32_t j = 0; j < inputs; j += COLUMNS)
         pack_rows(u + (size_t)j * rows + i * COLUMNS, COLUMNS, least(COLUMNS, inputs - j), some, turned + (size_t)j * COLUMNS);
-      multiply(r, some, inputs, 1, (Side){R, inputs, 1}, turned, FLOATS(one->tall) + row + i, outputs, FROM_ZERO);
+      multiply(r, some, inputs, 1, (Side){R, inputs, 1}, turned, b + i, outputs, FROM_ZERO);
     }
   }
 }

@@ -205,6 +205,41 @@ describe("product on the wasm engine", () => {
     expect(chunks(64, 64, 8)).toEqual([1, 1])
   })
 
+  test.skipIf(!hasNative)("in machine code, products have the same bits on one thread, two and three", async () => {
+    const [m, n, k] = [130, 700, 515]
+    const next = random(11)
+    const [a, b] = [filled(m * k, next).values, filled(n * k, next).values]
+    for (const [turnsA, turnsB] of [
+      [false, true],
+      [false, false],
+      [true, false]
+    ] as const) {
+      const onThreads = (threads: number) =>
+        onWasm(
+          () => {
+            const A = tf.tensor2d(a, turnsA ? [k, m] : [m, k])
+            const B = tf.tensor2d(b, turnsB ? [n, k] : [k, n])
+            return tf.matMul(A, B, turnsA, turnsB).data()
+          },
+          { threads, native: fileURLToPath(libraryFile()) }
+        )
+      const alone = await onThreads(1)
+      expect(await onThreads(2)).toEqual(alone)
+      expect(await onThreads(3)).toEqual(alone)
+    }
+  })
+
+  test("in machine code, each thread has its share of the columns, and a chunk panels that stay in a cache", () => {
+    const cut = (m: number, n: number, threads: number) => NATIVE_CUTS.chunk({ kind: "nt", m, n, k: 384 }, 1, threads)
+    expect(cut(128, 384, 1)).toEqual([132, 128])
+    expect(cut(128, 384, 2)).toEqual([132, 96])
+    expect(cut(128, 384, 8)).toEqual([132, 64])
+    // rows are shared already
+    expect(cut(1024, 384, 2)).toEqual([516, 128])
+    // what is small has no other thread to wait for
+    expect(cut(12, 40, 8)).toEqual([12, 64])
+  })
+
   test("a row alone has the bits that it has among others", () =>
     onWasm(async () => {
       const next = random(9)
