@@ -45,19 +45,25 @@ INLINE void exchange(int d, vec *a, vec *b) {
 #endif
 }
 
-/** W numbers of each of W rows → W rows of as many numbers. */
+/** W numbers of each of W rows → W rows of as many numbers, in registers: as loops they would go through memory at each exchange. */
 INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
   vec x[W];
+#pragma clang loop unroll(full)
   for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
+#pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
+#pragma clang loop unroll(full)
     for (int i = 0; i < W; i++)
       if (!(i & d)) exchange(d, &x[i], &x[i + d]);
+#pragma clang loop unroll(full)
   for (int i = 0; i < W; i++) store(to + i * step, x[i]);
 }
 
 /** The sum of x[i] in lane i, and so on; x is used up. */
 INLINE vec totals(vec x[W]) {
+#pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
+#pragma clang loop unroll(full)
     for (int i = 0; i < W; i += 2 * d) {
       exchange(d, &x[i], &x[i + d]);
       x[i] += x[i + d];
@@ -65,7 +71,9 @@ INLINE vec totals(vec x[W]) {
   return x[0];
 }
 INLINE vec maxima(vec x[W]) {
+#pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
+#pragma clang loop unroll(full)
     for (int i = 0; i < W; i += 2 * d) {
       exchange(d, &x[i], &x[i + d]);
       x[i] = pmax(x[i], x[i + d]);
