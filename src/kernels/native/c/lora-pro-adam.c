@@ -6,7 +6,6 @@
  */
 #include "expressions.h"
 #include "lora-pro.h"
-#include "stream.h"
 
 /** The fields of a pair come first. */
 INLINE const LoraProEntry *pair_of(const LoraProAdamEntry *one) { return (const LoraProEntry *)one; }
@@ -63,16 +62,18 @@ KERNEL(loraProAdamOpen) {
 /** Rows of g̃ at a time, as in `src/kernels/lora-pro-adam.ts`: each time K and a part's sum pass once. */
 enum { BAND = 96 };
 
-/** Moments are asked for so many floats before they are read: of two rows at a time the processor itself reads too little ahead. */
-enum { AHEAD = 1024 };
+/** Floats between a moment that is read, or written, and the one that is asked for: rows of two matrices in turn hide where they lead. */
+enum { READ_AHEAD = 512, WRITE_AHEAD = 256 };
 
-INLINE void ask_for(const float *x) {
-  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + i, 0, 3);
+INLINE void ask_to_read(const float *x) {
+  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + READ_AHEAD + i, 0, 3);
+}
+INLINE void ask_to_write(const float *x) {
+  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + WRITE_AHEAD + i, 1, 3);
 }
 
-/** u for some rows of g̃, `rows` ≤ BAND of them, as panels. Their moments, which the next step reads, go by two rows at `moments`. */
-static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u,
-                      float *moments) {
+/** u for some rows of g̃, `rows` ≤ BAND of them, as panels, and their moments. */
+static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry *one, int32_t row, int32_t rows, float *u) {
   const int32_t r = one->r, inputs = one->inputs, outputs = one->outputs;
   const int32_t tiles = (rows + ROWS - 1) / ROWS;
   for (int32_t j = 0; j < inputs; j += COLUMNS)
@@ -82,17 +83,15 @@ static void adam_rows(uint8_t *heap, const LoraProAdam *args, const LoraProAdamE
                       .step = COLUMNS, .k = 2 * r, .c = u + (size_t)j * rows + first * COLUMNS, .ldc = COLUMNS, .width = COLUMNS};
       run_tile(next - first, 0, &t);
     }
-  float *first = moments, *second = moments + inputs;
   for (int32_t i = 0; i < rows; i++) {
     const size_t at = (size_t)(row + i) * inputs;
     for (int32_t j = 0; j < inputs; j += COLUMNS) {
       float *g = u + (size_t)j * rows + i * COLUMNS;
       const float *m = FLOATS(one->M) + at + j, *v = FLOATS(one->V) + at + j;
-      ask_for(m + AHEAD), ask_for(v + AHEAD);
-      adam_span(g, m, v, g, first + j, second + j, least(COLUMNS, inputs - j), args->b1, args->b2, args->c, args->e);
+      float *next_m = FLOATS(one->nextM) + at + j, *next_v = FLOATS(one->nextV) + at + j;
+      ask_to_read(m), ask_to_read(v), ask_to_write(next_m), ask_to_write(next_v);
+      adam_span(g, m, v, g, next_m, next_v, least(COLUMNS, inputs - j), args->b1, args->b2, args->c, args->e);
     }
-    stream(first, inputs, FLOATS(one->nextM) + at);
-    stream(second, inputs, FLOATS(one->nextV) + at);
   }
 }
 
@@ -132,7 +131,7 @@ static void move(uint8_t *heap, const LoraProAdam *args, const LoraProAdamEntry 
   const int32_t from = part * one->perPart, to = least(from + one->perPart, outputs);
   for (int32_t row = from; row < to; row += BAND) {
     const int32_t rows = least(BAND, to - row);
-    adam_rows(heap, args, one, row, rows, u, turned);
+    adam_rows(heap, args, one, row, rows, u);
     multiply(r, inputs, rows, 1, (Side){FLOATS(one->left) + row, outputs, 1}, u, sum, inputs, row == from ? FROM_ZERO : FROM_THERE);
     float *b = FLOATS(one->tall) + row;
     if (r <= NARROW) along_rows(R, r, u, rows, inputs, b, outputs);
@@ -158,7 +157,6 @@ KERNEL(loraProAdamMove) {
       move(heap, args, one, part, FLOATS(scratch_at));
     before += parts;
   }
-  end_of_stream();
 }
 
 KERNEL(loraProAdamClose) {
