@@ -1,64 +1,46 @@
 /** Tiles and panels; what they are in `tiles.h`. */
 #include "tiles.h"
 
+/** What has the number of rows in its bounds is unrolled: sums are registers then, and nothing of them goes through memory. */
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
+
 /** One segment of a tile's terms: sums += A·panel. */
 INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k, Ahead ahead) {
   // a copy that nothing points at stays in registers
   vec sums[ROWS][VECTORS];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < VECTORS; v++) sums[i][v] = to[i][v];
+  EACH(i, rows) EACH(v, VECTORS) sums[i][v] = to[i][v];
   for (int32_t p = 0; p < k;) {
     for (int32_t i = 0; i < ahead.count; i++) __builtin_prefetch(ahead.at + (i >> 1) * ahead.pair + (i & 1) * ahead.other, 0, 2);
     ahead.at += ahead.next;
     for (const int32_t end = least(p + TERMS_AHEAD, k); p < end; p++) {
       vec y[VECTORS];
-      for (int v = 0; v < VECTORS; v++) y[v] = load(b + v * W);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < rows; i++) {
-        vec x = splat(a[i * row]);
-        for (int v = 0; v < VECTORS; v++) sums[i][v] += x * y[v];
+      EACH(v, VECTORS) y[v] = load(b + v * W);
+      EACH(i, rows) {
+        const vec x = splat(a[i * row]);
+        EACH(v, VECTORS) sums[i][v] += x * y[v];
       }
       a += term;
       b += step;
     }
   }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < VECTORS; v++) to[i][v] = sums[i][v];
+  EACH(i, rows) EACH(v, VECTORS) to[i][v] = sums[i][v];
 }
 
+/** Of COLUMNS columns. */
 INLINE void tile(int rows, int contiguous, const Tile *t) {
   vec sums[ROWS][VECTORS];
-  const int whole = t->width == COLUMNS;
-  float edge[ROWS][COLUMNS];
-  if (t->start == FROM_ZERO) {
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < VECTORS; v++) {
-        sums[i][v] = (vec){};
-        // on its way while the sums are made
-        __builtin_prefetch(t->c + i * t->ldc + v * W, 1, 3);
-      }
-  } else {
-    for (int i = 0; i < rows; i++) {
-      const float *from = t->start == FROM_BIAS ? t->bias : t->c + i * t->ldc;
-      if (!whole) {
-        for (int j = 0; j < COLUMNS; j++) edge[i][j] = j < t->width ? from[j] : 0;
-        from = edge[i];
-      }
-      for (int v = 0; v < VECTORS; v++) sums[i][v] = load(from + v * W);
-    }
+  if (t->start == FROM_ZERO) EACH(i, rows) EACH(v, VECTORS) {
+    sums[i][v] = (vec){};
+    // on its way while the sums are made
+    __builtin_prefetch(t->c + i * t->ldc + v * W, 1, 3);
   }
+  else if (t->start == FROM_BIAS) EACH(i, rows) EACH(v, VECTORS) sums[i][v] = load(t->bias + v * W);
+  else EACH(i, rows) EACH(v, VECTORS) sums[i][v] = load(t->c + i * t->ldc + v * W);
   if (contiguous) {
     accumulate(rows, sums, t->a.at, t->a.row, 1, t->b, t->step, t->k, t->ahead);
     if (t->k2 > 0) accumulate(rows, sums, t->a2.at, t->a2.row, 1, t->b2, t->step2, t->k2, (Ahead){});
   } else accumulate(rows, sums, t->a.at, 1, t->a.term, t->b, t->step, t->k, t->ahead);
-  for (int i = 0; i < rows; i++) {
-    float *to = whole ? t->c + i * t->ldc : edge[i];
-    for (int v = 0; v < VECTORS; v++) store(to + v * W, sums[i][v]);
-    if (!whole)
-      for (int j = 0; j < t->width; j++) t->c[i * t->ldc + j] = edge[i][j];
-  }
+  EACH(i, rows) EACH(v, VECTORS) store(t->c + i * t->ldc + v * W, sums[i][v]);
 }
 
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
@@ -70,8 +52,33 @@ INLINE void tile(int rows, int contiguous, const Tile *t) {
     }                                                                                                                   \
     break;
 
-void run_tile(int32_t rows, int contiguous, const Tile *t) {
+static void whole_tile(int32_t rows, int contiguous, const Tile *t) {
   switch (rows) { EACH_HEIGHT(HEIGHT) }
+}
+
+/** `width` floats and zeros. */
+INLINE void widened(const float *from, int32_t width, float *to) {
+  for (int32_t j = 0; j < COLUMNS; j++) to[j] = j < width ? from[j] : 0;
+}
+
+/** Of fewer columns, in a place that has them all. */
+static void edge_tile(int32_t rows, int contiguous, const Tile *t) {
+  float c[ROWS * COLUMNS], bias[COLUMNS];
+  Tile own = *t;
+  own.c = c;
+  own.ldc = COLUMNS;
+  own.bias = bias;
+  if (t->start == FROM_BIAS) widened(t->bias, t->width, bias);
+  if (t->start == FROM_THERE)
+    for (int32_t i = 0; i < rows; i++) widened(t->c + i * t->ldc, t->width, c + i * COLUMNS);
+  whole_tile(rows, contiguous, &own);
+  for (int32_t i = 0; i < rows; i++)
+    for (int32_t j = 0; j < t->width; j++) t->c[i * t->ldc + j] = c[i * COLUMNS + j];
+}
+
+void run_tile(int32_t rows, int contiguous, const Tile *t) {
+  if (t->width == COLUMNS) whole_tile(rows, contiguous, t);
+  else edge_tile(rows, contiguous, t);
 }
 
 void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
