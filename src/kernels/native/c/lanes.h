@@ -45,18 +45,34 @@ INLINE void exchange(int d, vec *a, vec *b) {
 #endif
 }
 
-/** W numbers of each of W rows → W rows of as many numbers, in registers: as loops they would go through memory at each exchange. */
-INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
-  vec x[W];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
+/** Lane j of x[i] ↔ lane i of x[j], in registers: as loops it would go through memory at each exchange. */
+INLINE void turn(vec x[W]) {
 #pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
 #pragma clang loop unroll(full)
     for (int i = 0; i < W; i++)
       if (!(i & d)) exchange(d, &x[i], &x[i + d]);
+}
+
+/** W numbers of each of W rows → W rows of as many numbers. */
+INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
+  vec x[W];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
+  turn(x);
 #pragma clang loop unroll(full)
   for (int i = 0; i < W; i++) store(to + i * step, x[i]);
+}
+
+/** The first `columns` numbers of each of `rows` rows, W of either at most → rows of `width` numbers, those beyond `rows` 0. */
+INLINE void transpose_part(const float *from, size_t stride, int32_t rows, int32_t columns, float *to, size_t step, int32_t width) {
+  vec x[W];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < W; i++) x[i] = i < rows ? load_up_to(from + i * stride, columns) : (vec){};
+  turn(x);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < W; i++)
+    if (i < columns) store_up_to(to + i * step, x[i], width);
 }
 
 /** The sum of x[i] in lane i, and so on; x is used up. */

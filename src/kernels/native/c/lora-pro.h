@@ -37,10 +37,20 @@ INLINE void flat_of_tall(const float *t, const float *m, int32_t r, int32_t n, f
   multiply(r, n, r, 0, (Side){t, 1, r}, panels, c, n, start);
 }
 
-/** C [n, r] = Mᵀ·T for M [r, n] and T [r, r]. */
-INLINE void tall_of_flat(const float *m, const float *t, int32_t r, int32_t n, float *panels, float *c) {
-  pack_all_columns(t, r, r, r, panels);
-  multiply(n, r, r, 0, (Side){m, 1, n}, panels, c, r, FROM_ZERO);
+/** C [n, r] = Mᵀ·T for M [r, n] and T [r, r]; M is used up. */
+INLINE void tall_of_flat(float *m, const float *t, int32_t r, int32_t n, float *panels, float *c) {
+  if (r >= COLUMNS) {
+    pack_all_columns(t, r, r, r, panels);
+    multiply(n, r, r, 0, (Side){m, 1, n}, panels, c, r, FROM_ZERO);
+    return;
+  }
+  // tiles of so few columns would be edges
+  flat(t, 1, m, r, n, panels, m, FROM_ZERO);
+  for (int32_t j = 0; j < n; j += W)
+    for (int32_t i = 0; i < r; i += W) {
+      const int32_t rows = least(W, r - i);
+      transpose_part(m + (size_t)i * n + j, n, rows, least(W, n - j), c + (size_t)j * r + i, r, rows);
+    }
 }
 
 /** C [r, r] = X·Yᵀ for X, Y [r, n]. */

@@ -83,11 +83,11 @@ void run_tile(int32_t rows, int contiguous, const Tile *t) {
 
 void pack_rows(const float *b, size_t ldb, int32_t k, int32_t width, float *to) {
   for (int32_t j = 0; j < COLUMNS; j += W) {
+    const int32_t rows = least(W, width - j);
     int32_t p = 0;
-    if (j + W <= width)
+    if (rows == W)
       for (; p + W <= k; p += W) transpose(b + j * ldb + p, ldb, to + p * COLUMNS + j, COLUMNS);
-    for (; p < k; p++)
-      for (int32_t i = j; i < j + W; i++) to[p * COLUMNS + i] = i < width ? b[i * ldb + p] : 0;
+    for (; p < k; p += W) transpose_part(b + j * ldb + p, ldb, rows, least(W, k - p), to + p * COLUMNS + j, COLUMNS, W);
   }
 }
 
