@@ -155,7 +155,8 @@ const benchPlace = (place: Place): void => {
   const { model, batch, length } = place
   console.log(`### ${model === "base" ? "BERT-base's shape" : "MiniLM"}, ${batch} × ${length} tokens\n`)
   const peakOf = measurePeaks(place)
-  const steps = values.quick || model === "base" || batch * length > 1024 ? 2 : 5
+  // small ones many times: a runtime compiles what it runs often, and their host's part counts
+  const steps = values.quick || model === "base" || batch * length > 1024 ? 2 : batch * length > 256 ? 5 : 40
   const cells = cellsOf(place)
   const results = inRounds(cells, rounds, (cell) => cell.measure(place, steps))
   const of = (cell: Cell | undefined) => {
