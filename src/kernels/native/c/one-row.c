@@ -153,10 +153,12 @@ void one_row(const uint8_t *heap, const Product *args, const float *a, const flo
   case BYTES: return columns_of(BYTES, heap, args, a, b, c, i, j0, columns, scratch);
   case Q8: return columns_of(Q8, heap, args, a, b, c, i, j0, columns, scratch);
   }
-  for (int32_t block = 0; W < 16 && block < args->k / BLOCK; block++) {
+#if W < 16
+  for (int32_t block = 0; block < args->k / BLOCK; block++) {
     vec sum = {};
     for (int32_t q = 0; q < BLOCK; q += W) sum += load(a + block * BLOCK + q);
     scratch[block] = total(sum);
   }
+#endif
   columns_of(Q4, heap, args, a, b, c, i, j0, columns, scratch);
 }
