@@ -75,15 +75,18 @@ export const recordReader = ({
   let start = from // of what the buffer holds
   let held = 0 // bytes that it holds
   let rest = from // the first record that was not handed over: its end has not been seen
+  const tooLong = (line: number) =>
+    dataError(
+      `${file.name}:${line}`,
+      `the row is longer than ${overLimit("row-bytes")}; is this one row a line, with every quote closed?`
+    )
   return Effect.gen(function* () {
     const used = rest.offset - start.offset
     buffer.copyWithin(0, used, held)
     held -= used
     start = rest
-    if (held > limit("row-bytes")) {
-      const reason = `the row is longer than ${overLimit("row-bytes")}; is this one row a line, with every quote closed?`
-      return yield* dataError(`${file.name}:${start.line}`, reason)
-    }
+    // without an end so far
+    if (held > limit("row-bytes")) return yield* tooLong(start.line)
     if (start.offset + held >= file.size) {
       const last = { bytes: buffer.subarray(0, held), ...start }
       rest = { offset: file.size, line: start.line }
@@ -95,6 +98,9 @@ export const recordReader = ({
     const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
     held += wanted
     rest = cut.next
+    const most = limit("row-bytes")
+    const long = cut.records.find(({ bytes }) => bytes.length > most)
+    if (long !== undefined) return yield* tooLong(long.line)
     return cut.records
   })
 }

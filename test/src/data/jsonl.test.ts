@@ -1,6 +1,7 @@
-import { describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, test } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { openLabelledFile } from "../../../src/data/labelled-rows.ts"
 import { failureOf, run, temporaryFiles } from "./files.ts"
 
@@ -87,6 +88,24 @@ describe("a JSON Lines file", () => {
     const lines = texts.map((text) => JSON.stringify({ text, label: "a" })).join("\n")
     const rows = await read(lines, [...texts.keys()])
     expect(rows.every((row, i) => row.text === texts[i])).toBe(true)
+  })
+})
+
+describe("a row longer than the limit", () => {
+  afterEach(() => setLimits({ "row-bytes": limits["row-bytes"].default }))
+  const rowOf = (bytes: number) => {
+    const around = JSON.stringify({ text: "", label: "a" }).length
+    return JSON.stringify({ text: "x".repeat(bytes - around), label: "a" })
+  }
+
+  test.each([
+    ["whose end is read with its beginning", (long: string) => `${rowOf(99)}\n${long}\n${rowOf(99)}\n`],
+    ["at the end of the file", (long: string) => `${rowOf(99)}\n${long}`]
+  ])("%s", async (_, file) => {
+    setLimits({ "row-bytes": 1_000 })
+    // a line's end is one of its bytes
+    expect(await failureOf(open(file(rowOf(1_001))))).toStartWith("rows.jsonl:2: the row is longer than 1,000 bytes")
+    expect((await run(open(file(rowOf(999))))).index.rows).toBeGreaterThan(1)
   })
 })
 
