@@ -27,27 +27,32 @@ export const fileError = (action: "read" | "write", file: string) => (error: Pla
 /** The name under which a file is written before it is renamed. It has the process's number, so that two processes never share one. */
 export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
 
-/** Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. */
+/**
+ * Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. An interruption waits for
+ * what the file system was asked: a rename that goes on by itself would take what the next writer has put under the same name.
+ */
 export const replaceFile = <E, R>(
   file: string,
   write: (handle: FileSystem.File) => Effect.Effect<void, E, R>,
   failed: (error: PlatformError) => E
 ): Effect.Effect<void, E, R | FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const temporary = temporaryName(file)
-    const writeTemporary = Effect.gen(function* () {
-      // made anew: a link left under this name would be written through
-      yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
-      const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
-      yield* write(handle)
-      yield* handle.sync.pipe(Effect.mapError(failed))
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const temporary = temporaryName(file)
+      const writeTemporary = Effect.gen(function* () {
+        // made anew: a link left under this name would be written through
+        yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
+        const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
+        yield* restore(write(handle))
+        yield* handle.sync.pipe(Effect.mapError(failed))
+      })
+      yield* Effect.scoped(writeTemporary).pipe(
+        Effect.andThen(fs.rename(temporary, file).pipe(Effect.mapError(failed))),
+        Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
+      )
     })
-    yield* Effect.scoped(writeTemporary).pipe(
-      Effect.andThen(fs.rename(temporary, file).pipe(Effect.mapError(failed))),
-      Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
-    )
-  })
+  )
 
 /** `content`: a text, written as UTF-8, or bytes as they are. */
 export const writeFileAtomic = (
