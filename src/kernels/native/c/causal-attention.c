@@ -38,13 +38,11 @@ static void few_scores(const Part *p, const float *q, int32_t heads, const float
       for (int32_t c = 0; c < whole; c += W) {
         const vec x = load(q + g * d + c);
         // of keys beyond the last, the last: they mean nothing
-#pragma clang loop unroll(full)
-        for (int l = 0; l < W; l++) sums[l] += x * load(k + least(j + l, p->keys - 1) * p->key_stride + c);
+        EACH(l, W) sums[l] += x * load(k + least(j + l, p->keys - 1) * p->key_stride + c);
       }
       if (rest > 0) {
         const vec x = load_part(q + g * d + whole, rest);
-#pragma clang loop unroll(full)
-        for (int l = 0; l < W; l++) sums[l] += x * load_part(k + least(j + l, p->keys - 1) * p->key_stride + whole, rest);
+        EACH(l, W) sums[l] += x * load_part(k + least(j + l, p->keys - 1) * p->key_stride + whole, rest);
       }
       store(scores + g * wide + j, totals(sums));
     }

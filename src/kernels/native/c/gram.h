@@ -14,8 +14,7 @@ INLINE void gram_tile(const double *a, const double *b, int32_t terms, double *c
   dvec sums[HIGH][2] = {};
   for (int32_t p = 0; p < terms; p++) {
     const dvec y0 = dload(b + p * W), y1 = dload(b + p * W + L);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < HIGH; i++) {
+    EACH(i, HIGH) {
       const double x = a[p * W + i];
       sums[i][0] += x * y0;
       sums[i][1] += x * y1;

@@ -42,6 +42,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/** Over `count` numbers that the compiler knows, unrolled: an array of vectors is registers then, and nothing of it goes through memory. */
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
+
 typedef float vec __attribute__((vector_size(4 * W)));
 typedef int32_t ivec __attribute__((vector_size(4 * W)));
 typedef uint32_t uvec __attribute__((vector_size(4 * W)));

@@ -49,29 +49,24 @@ INLINE void exchange(int d, vec *a, vec *b) {
 INLINE void turn(vec x[W]) {
 #pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
-#pragma clang loop unroll(full)
-    for (int i = 0; i < W; i++)
+    EACH(i, W)
       if (!(i & d)) exchange(d, &x[i], &x[i + d]);
 }
 
 /** W numbers of each of W rows → W rows of as many numbers. */
 INLINE void transpose(const float *from, size_t stride, float *to, size_t step) {
   vec x[W];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < W; i++) x[i] = load(from + i * stride);
+  EACH(i, W) x[i] = load(from + i * stride);
   turn(x);
-#pragma clang loop unroll(full)
-  for (int i = 0; i < W; i++) store(to + i * step, x[i]);
+  EACH(i, W) store(to + i * step, x[i]);
 }
 
 /** The first `columns` numbers of each of `rows` rows, W of either at most → rows of `width` numbers, those beyond `rows` 0. */
 INLINE void transpose_part(const float *from, size_t stride, int32_t rows, int32_t columns, float *to, size_t step, int32_t width) {
   vec x[W];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < W; i++) x[i] = i < rows ? load_up_to(from + i * stride, columns) : (vec){};
+  EACH(i, W) x[i] = i < rows ? load_up_to(from + i * stride, columns) : (vec){};
   turn(x);
-#pragma clang loop unroll(full)
-  for (int i = 0; i < W; i++)
+  EACH(i, W)
     if (i < columns) store_up_to(to + i * step, x[i], width);
 }
 

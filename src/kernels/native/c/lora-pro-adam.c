@@ -108,13 +108,10 @@ static void along_rows(const float *R, int32_t r, const float *u, int32_t rows, 
         for (int32_t l = 0; l < COLUMNS && j + l < inputs; l += W) {
           // of rows beyond the last, the last
           vec y[OF_R];
-#pragma clang loop unroll(full)
-          for (int n = 0; n < OF_R; n++) y[n] = load_up_to(R + (size_t)least(q + n, r - 1) * inputs + j + l, inputs - j - l);
-#pragma clang loop unroll(full)
-          for (int m = 0; m < OF_U; m++) {
+          EACH(n, OF_R) y[n] = load_up_to(R + (size_t)least(q + n, r - 1) * inputs + j + l, inputs - j - l);
+          EACH(m, OF_U) {
             const vec x = load(u + (size_t)j * rows + least(i + m, rows - 1) * COLUMNS + l);
-#pragma clang loop unroll(full)
-            for (int n = 0; n < OF_R; n++) sums[m * OF_R + n] += x * y[n];
+            EACH(n, OF_R) sums[m * OF_R + n] += x * y[n];
           }
         }
       const vec own = totals(sums);

@@ -22,8 +22,7 @@ INLINE void dot_tile(int rows, int columns, const float *a, size_t lda, const fl
   for (; p + W <= k; p += W) {
     vec x[DOT_ROWS];
     for (int i = 0; i < rows; i++) x[i] = load(a + i * lda + p);
-#pragma clang loop unroll(full)
-    for (int j = 0; j < columns; j++) {
+    EACH(j, columns) {
       const vec y = load(b + j * ldb + p);
       for (int i = 0; i < rows; i++) sums[i][j] += x[i] * y;
     }
@@ -31,16 +30,13 @@ INLINE void dot_tile(int rows, int columns, const float *a, size_t lda, const fl
   if (p < k) {
     vec x[DOT_ROWS];
     for (int i = 0; i < rows; i++) x[i] = load_part(a + i * lda + p, k - p);
-#pragma clang loop unroll(full)
-    for (int j = 0; j < columns; j++) {
+    EACH(j, columns) {
       const vec y = load_part(b + j * ldb + p, k - p);
       for (int i = 0; i < rows; i++) sums[i][j] += x[i] * y;
     }
   }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++)
-#pragma clang loop unroll(full)
-    for (int j = 0; j < columns; j++) c[i * ldc + j] = begin_of(start, bias, c + i * ldc, j) + total(sums[i][j]);
+  EACH(i, rows)
+    EACH(j, columns) c[i * ldc + j] = begin_of(start, bias, c + i * ldc, j) + total(sums[i][j]);
 }
 
 INLINE void dot_columns(int columns, const float *a, size_t lda, int32_t m, const float *b, size_t ldb, int32_t k, float *c, size_t ldc,

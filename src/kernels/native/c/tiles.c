@@ -1,9 +1,6 @@
 /** Tiles and panels; what they are in `tiles.h`. */
 #include "tiles.h"
 
-/** What has the number of rows in its bounds is unrolled: sums are registers then, and nothing of them goes through memory. */
-#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
-
 /** One segment of a tile's terms: sums += A·panel. */
 INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k, Ahead ahead) {
   // a copy that nothing points at stays in registers

@@ -192,8 +192,7 @@ INLINE void reflect_panel(int n, const double *a, int32_t wide, int32_t i, const
   dvec f[TOGETHER][VECTORS_OF_PANEL] = {};
   for (int32_t k = 0; k < count; k++) {
     const double *row = z + (size_t)k * PANEL;
-#pragma clang loop unroll(full)
-    for (int m = 0; m < n; m++)
+    EACH(m, n)
       for (int c = 0; c < VECTORS_OF_PANEL; c++) f[m][c] += v[m * wide + k] * dload(row + c * L);
   }
   for (int m = 0; m < n; m++) {
@@ -207,8 +206,7 @@ INLINE void reflect_panel(int n, const double *a, int32_t wide, int32_t i, const
     double *row = z + (size_t)k * PANEL;
     dvec own[VECTORS_OF_PANEL];
     for (int c = 0; c < VECTORS_OF_PANEL; c++) own[c] = dload(row + c * L);
-#pragma clang loop unroll(full)
-    for (int m = 0; m < n; m++)
+    EACH(m, n)
       for (int c = 0; c < VECTORS_OF_PANEL; c++) own[c] -= v[m * wide + k] * f[m][c];
     for (int c = 0; c < VECTORS_OF_PANEL; c++) dstore(row + c * L, own[c]);
   }
