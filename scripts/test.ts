@@ -81,9 +81,12 @@ export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
 interface Counts {
   readonly passed: number
   readonly failed: number
-  /** the failed tests with their files, for the end: what bun says of them may be thousands of lines before it */
+  /** the failed tests, each with its file and what bun said of it, for the end: that may be thousands of lines before it */
   readonly failures: ReadonlyArray<string>
 }
+
+/** Lines of what is said of a failed test that are repeated at the end. */
+const LONGEST_FAILURE = 60
 
 /** Passes everything on as it comes, and keeps the end, where bun counts, and the failed tests, each under its file. */
 const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) => {
@@ -93,6 +96,8 @@ const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) =
   let end = ""
   let file = ""
   let rest = ""
+  // since the test before
+  let said: Array<string> = []
   for await (const bytes of from) {
     to.write(bytes)
     const text = decoder.decode(bytes, { stream: true })
@@ -101,8 +106,12 @@ const relay = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) =
     rest = lines.pop() as string
     for (const line of lines) {
       if (/^\S+\.ts:$/.test(line)) file = line.slice(0, -1)
-      if (line.startsWith("(fail) ") && !failures.has(line))
-        failures.set(line, `${file} > ${line.replace(/^\(fail\) /, "").replace(/ \[[\d.]+m?s\]$/, "")}`)
+      if (line.startsWith("(fail) ") && !failures.has(line)) {
+        const test = line.replace(/^\(fail\) /, "").replace(/ \[[\d.]+m?s\]$/, "")
+        failures.set(line, [`failed: ${file} > ${test}`, ...said.slice(-LONGEST_FAILURE)].join("\n  "))
+      }
+      if (/^\((?:pass|fail|skip|todo)\) |^\S+\.ts:$/.test(line)) said = []
+      else if (line.trim() !== "") said.push(line)
     }
   }
   return { end, failures: [...failures.values()] }
@@ -158,7 +167,7 @@ if (import.meta.main) {
   }
   const left = partNames.filter((name) => !asked.includes(name) && !asked.includes("all"))
   if (left.length > 0) console.error(`not run: ${left.join(", ")} (bun run test:all runs every part)`)
-  for (const failure of total.failures) console.log(`failed: ${failure}`)
+  for (const failure of total.failures) console.log(failure)
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exit(total.failed === 0 ? 0 : 1)
 }

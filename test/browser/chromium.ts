@@ -1,12 +1,14 @@
-/** The system's Chromium, with WebGPU on its software adapter, and pages that complain about nothing. */
+/** The system's Chromium, or the one that CHROMIUM names, with WebGPU on its software adapter, and pages that complain about nothing. */
 import { type Browser, chromium, type Page } from "playwright-core"
 
-const executable = ["chromium", "chromium-browser", "google-chrome"].map((name) => Bun.which(name)).find(Boolean)
+const executable =
+  process.env["CHROMIUM"] ??
+  ["chromium", "chromium-browser", "google-chrome"].map((name) => Bun.which(name)).find(Boolean)
 
 if (executable === undefined || executable === null) {
   const announcement = "chromium is not installed"
   if (process.env["REQUIRE_CHROMIUM"] === "1") throw new Error(`${announcement}, but REQUIRE_CHROMIUM=1`)
-  console.warn(`${announcement}: training in a page is not tested (REQUIRE_CHROMIUM=1 makes that a failure)`)
+  console.warn(`${announcement}: pages are not tested (REQUIRE_CHROMIUM=1 makes that a failure)`)
 }
 
 export const chromiumExists = Boolean(executable)
@@ -22,6 +24,25 @@ export const launch = (flags: ReadonlyArray<string> = []): Promise<Browser> =>
       ...flags
     ]
   })
+
+/** Milliseconds: less than a test has, so that it says what it waited for. */
+const PATIENCE = 90_000
+
+/**
+ * Waits until an expression of the page is true. Playwright's own `waitForFunction` has the page read it again with `eval`, which a page with a
+ * Content-Security-Policy refuses: it fails there whenever the first look is too early.
+ */
+export const waitUntil = async <Given>(
+  page: Page,
+  isTrue: string | ((given: Given) => boolean),
+  given?: Given
+): Promise<void> => {
+  const end = performance.now() + PATIENCE
+  while (!(await page.evaluate(isTrue as (given: unknown) => boolean, given))) {
+    if (performance.now() > end) throw new Error(`the page did not come to ${isTrue} within ${PATIENCE / 1000} s`)
+    await Bun.sleep(20)
+  }
+}
 
 export interface OpenPage {
   readonly page: Page

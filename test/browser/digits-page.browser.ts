@@ -12,7 +12,7 @@ import type { Browser, Page } from "playwright-core"
 import { run, succeed } from "../e2e/fixtures.ts"
 import { type BuiltPage, builtPage } from "./built-page.ts"
 import { repository } from "./bundle.ts"
-import { chromiumExists, launch, type OpenPage, openPage } from "./chromium.ts"
+import { chromiumExists, launch, type OpenPage, openPage, waitUntil } from "./chromium.ts"
 
 const TIMEOUT = 180_000
 const STEPS = 60
@@ -32,13 +32,13 @@ const text = async (page: Page, id: string) => ((await page.textContent(`#${id}`
 
 /** Waits for a text in an element, or for the problem that the page tells. */
 const until = async (page: Page, id: string, pattern: RegExp) => {
-  await page.waitForFunction(
+  await waitUntil(
+    page,
     ([id, source]) => {
       const of = (id: string) => document.getElementById(id)?.textContent ?? ""
       return new RegExp(source!).test(of(id!)) || of("problem") !== ""
     },
-    [id, pattern.source],
-    { timeout: TIMEOUT / 2 }
+    [id, pattern.source]
   )
   expect(await text(page, "problem")).toBe("")
   return text(page, id)
@@ -202,11 +202,11 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
       await page.focus("#switch")
       await page.keyboard.press("Space")
       await until(page, "switch-state", /^off/)
-      await page.waitForFunction((on) => document.getElementById("answer")!.textContent !== on, on)
+      await waitUntil(page, (on) => document.getElementById("answer")!.textContent !== on, on)
       const off = await text(page, "answer")
       await page.keyboard.press("Space")
       await until(page, "switch-state", /^on/)
-      await page.waitForFunction((off) => document.getElementById("answer")!.textContent !== off, off)
+      await waitUntil(page, (off) => document.getElementById("answer")!.textContent !== off, off)
       expect(await text(page, "answer")).toBe(on)
 
       const names = ["adapter_config.json", "adapter_model.safetensors", "drawing.png"]
@@ -223,7 +223,7 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
       // the network alone reads what it read before there was an adapter
       await page.uncheck("#switch")
       await page.setInputFiles("#files", join(folder, "first-2.png"))
-      await page.waitForFunction((alone) => document.getElementById("answer")!.textContent === alone, alone)
+      await waitUntil(page, (alone) => document.getElementById("answer")!.textContent === alone, alone)
     },
     TIMEOUT
   )
@@ -234,7 +234,7 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
       const { page } = opened
       await watch(page)
       await train(page, "lora", 2000)
-      await page.waitForFunction("seen.looks.length >= 4")
+      await waitUntil(page, "seen.looks.length >= 4")
       await page.click("#stop")
       await until(page, "status", /^Stopped after .*without the adapter/)
       const { looks, losses } = await watched(page)
@@ -263,7 +263,7 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
     const { page } = opened
     await page.setViewportSize({ width: 360, height: 780 })
     // the charts follow with the next frame
-    await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth)
+    await waitUntil(page, () => document.documentElement.scrollWidth <= window.innerWidth)
     await pictured("phone")
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360)
     const low = await page.evaluate(() =>

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { TIMEOUT } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch } from "./chromium.ts"
+import { chromiumExists, launch, waitUntil } from "./chromium.ts"
 import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 let browser: Browser
@@ -162,7 +162,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       expect(await field("adapter.rank").getAttribute("aria-invalid")).toBe("true")
       expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
       await page.getByRole("button", { name: "adapter.rank" }).click()
-      await page.waitForFunction("document.activeElement.id === 'plan-adapter.rank'")
+      await waitUntil(page, "document.activeElement.id === 'plan-adapter.rank'")
       expect(await violationsEverywhere(page)).toEqual([])
       // a field that is added, and an optimizer with others
       await page.getByLabel("Add a field to training").selectOption("evaluateEvery")

@@ -11,7 +11,7 @@ import { cli, onWasm, run, succeed, TIMEOUT, workspace } from "../e2e/fixtures.t
 import { violationsEverywhere } from "./axe.ts"
 import { type BuiltPage, builtSite } from "./built-page.ts"
 import { repository } from "./bundle.ts"
-import { chromiumExists, launch, openPage } from "./chromium.ts"
+import { chromiumExists, launch, openPage, waitUntil } from "./chromium.ts"
 
 const w = workspace()
 let browser: Browser
@@ -66,7 +66,7 @@ const asking = (page: Page) => {
 
 const tab = async (context: Pick<Browser, "newPage">, url = site.url) => {
   const opened = await openPage(context, `${url}${HOST}?device=wasm&threads=1`)
-  await opened.page.waitForFunction("globalThis.studio !== undefined")
+  await waitUntil(opened.page, "globalThis.studio !== undefined")
   return { ...asking(opened.page), complaints: opened.complaints }
 }
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
-import { chromiumExists, launch } from "./chromium.ts"
+import { chromiumExists, launch, waitUntil } from "./chromium.ts"
 import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 const w = workspace()
@@ -57,13 +57,13 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       await page.getByRole("heading", { name: "watched-1" }).waitFor()
       await page.getByRole("img", { name: /^Loss\./ }).waitFor()
       const early = await lastStep(page)
-      await page.waitForFunction(
+      await waitUntil(
+        page,
         (early) => {
           const words = document.querySelector(".plot")!.getAttribute("aria-label")!
           return Math.max(...[...words.matchAll(/at step (\d+)/g)].map(([, step]) => Number(step))) > early
         },
-        early,
-        { timeout: TIMEOUT }
+        early
       )
       await page.getByRole("button", { name: "Stop watched-1" }).click()
       await page.locator(".state.stopped").waitFor()
@@ -141,7 +141,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       const chart = page.locator("figure.chart")
       const legend = chart.getByRole("button")
       await page.getByText("3 runs").waitFor()
-      await page.waitForFunction(() => document.querySelectorAll(".legend button").length === 9)
+      await waitUntil(page, () => document.querySelectorAll(".legend button").length === 9)
       const names = await legend.allInnerTexts()
       for (const run of ["first", "second", "watched-1"])
         for (const curve of ["training", "test", "validation"])

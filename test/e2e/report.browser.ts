@@ -1,20 +1,12 @@
 /**
  * The report in a browser: drawn without a complaint, nothing asked of the network, nothing wider than the screen, in both colour
  * schemes, on paper, and with labels that try to run.
- *
- * Needs Chromium (CHROMIUM names it). Where there is none the skip is announced; REQUIRE_CHROMIUM=1 makes it a failure.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Browser, Page } from "playwright-core"
+import { chromiumExists, launch, waitUntil } from "../browser/chromium.ts"
 import { hostileLabels, hostileText, writeHostileRows } from "../src/output/hostile-run.ts"
 import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
-
-const executable = ["chromium", "chromium-browser", "google-chrome"].map((name) => Bun.which(name)).find(Boolean)
-const executablePath = process.env["CHROMIUM"] ?? executable ?? null
-if (executablePath === null) {
-  if (process.env["REQUIRE_CHROMIUM"] === "1") throw new Error("REQUIRE_CHROMIUM=1, but there is no Chromium")
-  console.warn("no Chromium: reports are not looked at in a browser (REQUIRE_CHROMIUM=1 makes that a failure)")
-}
 
 const w = workspace()
 let browser: Browser
@@ -41,7 +33,7 @@ const open = async (run: string, { width, colorScheme = "light" }: View): Promis
   })
   page.on("request", (request) => requests.push(request.url()))
   await page.goto(`file://${w.path(`runs/${run}/report.html`)}`)
-  await page.waitForFunction(() => document.querySelectorAll(".plot canvas").length > 0)
+  await waitUntil(page, () => document.querySelectorAll(".plot canvas").length > 0)
   return { page, complaints, requests }
 }
 
@@ -62,7 +54,7 @@ const luminance = (page: Page, property: "color" | "backgroundColor") =>
     return (0.2126 * r! + 0.7152 * g! + 0.0722 * b!) / 255
   }, property)
 
-describe.skipIf(executablePath === null)("the report in Chromium", () => {
+describe.skipIf(!chromiumExists)("the report in Chromium", () => {
   beforeAll(async () => {
     w.model("minilm")
     const training = { steps: 6, batchSize: 4, evaluateEvery: 2 }
@@ -73,10 +65,7 @@ describe.skipIf(executablePath === null)("the report in Chromium", () => {
       await succeed(w.cli(["train", `${plan}.json`, "--out", `runs/${plan}`, ...onWasm]))
     writeHostileRows(w)
     await succeed(w.cli(["train", "plain.json", "--out", "runs/hostile", ...onWasm]))
-    browser = await chromium.launch({
-      executablePath: executablePath!,
-      args: ["--no-sandbox", "--disable-background-networking"]
-    })
+    browser = await launch()
   }, 2 * TIMEOUT)
   afterAll(() => browser?.close())
 
@@ -155,7 +144,7 @@ describe.skipIf(executablePath === null)("the report in Chromium", () => {
       expect(await luminance(page, "backgroundColor")).toBeGreaterThan(0.95)
       await page.emulateMedia({ media: "screen" })
       await page.setViewportSize({ width: 400, height: 900 })
-      await page.waitForFunction(() => document.documentElement.scrollWidth === 400)
+      await waitUntil(page, () => document.documentElement.scrollWidth === 400)
       for (const share of await inked(page)) expect(share).toBeGreaterThan(0.002)
       expect((await page.pdf({ format: "A4" })).length).toBeGreaterThan(10_000)
       expect(complaints).toEqual([])

@@ -2,6 +2,7 @@
  * The foreign-function interface that Bun and Deno have, as far as a library of C functions over numbers and pointers needs it. Node has
  * none.
  */
+import { fstatSync } from "node:fs"
 
 /** How the runtime writes an address: a number in Bun, an object in Deno. */
 export type Pointer = unknown
@@ -25,6 +26,8 @@ export interface Foreign {
 export interface System {
   /** whether an open file of this process is a connection */
   readonly isSocket: (file: number) => boolean
+  /** Bytes that were written to an open file of this process and that whoever reads it has not taken yet; 0 where it is no pipe. */
+  readonly unread: (file: number) => number
   /** What this process prints from here on is not seen. */
   readonly silence: () => void
   /**
@@ -106,12 +109,21 @@ const ofDeno = ({ dlopen, UnsafePointer, UnsafePointerView }: DenoForeign): Runt
   }
 })
 
+const isPipe = (file: number): boolean => {
+  try {
+    return fstatSync(file).isFIFO()
+  } catch {
+    return false
+  }
+}
+
 /** The system's library in which dlopen is. */
 const systemLibraries: Readonly<Record<string, ReadonlyArray<string>>> = {
   linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
   darwin: ["libSystem.B.dylib"]
 }
 const O_WRONLY = 1
+const FIONREAD: Readonly<Record<string, number>> = { linux: 0x541b, darwin: 0x4004_667f }
 const RTLD_NOW = 2
 const RTLD_GLOBAL: Readonly<Record<string, number>> = { linux: 0x100, darwin: 0x8 }
 
@@ -125,6 +137,8 @@ const foreignOf = ({ open, text, addressOf }: Runtime): Foreign => {
       open: [["pointer", "i32"], "i32"],
       dup2: [["i32", "i32"], "i32"],
       getsockname: [["i32", "pointer", "pointer"], "i32"],
+      // it is variadic: its value is the third argument, but for Apple's arm64 the first one on the stack, which is the ninth
+      ioctl: [["i32", "i32", ...Array.from({ length: 7 }, () => "pointer" as const)], "i32"],
       exit: [["i32"], "i32"]
     })
   )
@@ -140,6 +154,13 @@ const foreignOf = ({ open, text, addressOf }: Runtime): Foreign => {
         const room = new Uint8Array(128)
         const length = new Uint8Array(Int32Array.of(room.length).buffer)
         return system["getsockname"]!(file, addressOf(room), addressOf(length)) === 0
+      },
+      unread: (file) => {
+        if (!isPipe(file)) return 0
+        const bytes = Int32Array.of(0)
+        const at = addressOf(new Uint8Array(bytes.buffer))
+        const nothing = Array.from({ length: 5 }, () => null)
+        return system["ioctl"]!(file, FIONREAD[process.platform]!, at, ...nothing, at) === 0 ? bytes[0]! : 0
       },
       silence: () => {
         const nowhere = given(system["open"]!, [], "/dev/null", [O_WRONLY])

@@ -17,6 +17,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { RankError, Ranks } from "../ranks.ts"
+import type { System } from "./foreign.ts"
 import type { Launch } from "./launch.ts"
 import { mismatch, type NoLibrary, openLibrary } from "./library.ts"
 import { lostConnection } from "./lost-connection.ts"
@@ -74,11 +75,22 @@ const open = (launch: Launch): Effect.Effect<World, MpiError> =>
         return
       }
       // what the first rank had to say is said; the library's words and the launcher's are not about this run
+      if (!launch.endsAll) untilRead(library.system)
       library.system.silence()
       if (code === 0 || !launch.endsAll) world.abort(code === 0 ? 1 : code)
     })
     return world
   })
+
+/** Milliseconds for which an end waits for the launcher to read what was said. */
+const UNTIL_READ = 2_000
+
+/** MPICH's launcher ends with what ends the processes, and what it has not read from their pipes by then is lost. */
+const untilRead = (system: System): void => {
+  const asleep = new Int32Array(new SharedArrayBuffer(4))
+  const until = performance.now() + UNTIL_READ
+  while ([1, 2].some((file) => system.unread(file) > 0) && performance.now() < until) Atomics.wait(asleep, 0, 0, 1)
+}
 
 /** Those that have nothing more to say to each other. */
 const parted = new WeakSet<World>()

@@ -1,5 +1,5 @@
 /** A program for `mpirun` to start: what is asked of its ranks is the first argument. Rank 0 prints, as a command does. */
-import { writeFileSync } from "node:fs"
+import { existsSync, writeFileSync } from "node:fs"
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -89,10 +89,15 @@ const scenarios = {
     return yield* new Wrong({ text: "step 1: the loss is NaN" })
   }),
 
-  /** Rank 0 fails, the others wait. */
+  /** Rank 0 fails, the others wait. Where a file is named, it fails once that is there, and says before it which processes it and its launcher are. */
   "first fails": Effect.gen(function* () {
     const { rank, barrier } = yield* Ranks
+    const [, , , file] = process.argv
     yield* barrier
+    if (file !== undefined) {
+      yield* sayBeside(`process ${process.pid} of ${process.ppid}`)
+      while (rank === 0 && !existsSync(file)) yield* Effect.sleep(10)
+    }
     if (rank === 0) return yield* new Wrong({ text: "the disk of rank 0 is full" })
     yield* barrier
   }),

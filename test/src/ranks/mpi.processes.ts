@@ -1,9 +1,19 @@
 /** Ranks that real launchers start: what they tell each other through MPI, and how they end. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { run } from "../../e2e/fixtures.ts"
+import { run, succeed } from "../../e2e/fixtures.ts"
 import { start } from "../../e2e/runs.ts"
 import { type Mpirun, mpiEnvironment, mpiruns } from "../../mpirun.ts"
 import { runtimes } from "../../runtime/runtimes.ts"
@@ -116,6 +126,45 @@ for (const mpirun of mpiruns) {
     })
   })
 }
+
+describe("a launcher that is slow to read", () => {
+  // Open MPI's reads all before it ends; MPICH's may hear first that all are to end
+  test.skipIf(mpich === undefined)("has read what the first rank said before that ends them all", async () => {
+    const go = join(folder, "go")
+    const child = start(command(mpich!, bun, 3, "first fails", go), import.meta.dir, { env: mpiEnvironment })
+    await child.said(/process \d+ of \d+\n/)
+    const [first, launcher] = child.stderr().match(/\d+/g)!.map(Number) as [number, number]
+    process.kill(launcher, "SIGSTOP")
+    writeFileSync(go, "")
+    await Bun.sleep(500)
+    // one that has ended is a zombie, since its launcher does not ask for it
+    const state = /^State:\s+(\w)/m.exec(readFileSync(`/proc/${first}/status`, "utf8"))![1]
+    process.kill(launcher, "SIGCONT")
+    const { code, stderr } = await child.ended
+    expect(ownLines(stderr)).toEqual([`process ${first} of ${launcher}`, "the disk of rank 0 is full"])
+    expect({ code, hasEnded: state === "Z" }).toEqual({ code: 1, hasEnded: false })
+  })
+
+  for (const { name: runtime, command } of runtimes) {
+    test(`what is in a pipe and not read yet is counted, in ${runtime}`, async () => {
+      const pipe = join(folder, `pipe-${runtime}`)
+      await succeed(run(["mkfifo", pipe], { cwd: folder }))
+      const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+      const writer = openSync(pipe, constants.O_WRONLY)
+      const child = Bun.spawn([...command, join(import.meta.dir, "unread-program.ts")], { stderr: writer })
+      try {
+        const said: Array<string> = []
+        for await (const bytes of child.stdout) {
+          if (said.push(new TextDecoder().decode(bytes)) === 1) readSync(reader, new Uint8Array(100))
+        }
+        expect(said).toEqual(["0, then 5\n", "0\n"])
+      } finally {
+        child.kill()
+        for (const file of [reader, writer]) closeSync(file)
+      }
+    })
+  }
+})
 
 describe("what cannot be", () => {
   test.skipIf(openMpi === undefined || mpich === undefined)(
