@@ -4,8 +4,8 @@
  *
  * Row scaling: W′ = diag(l) W, l trained (the linear case of (IA)³, Liu et al. 2022, arXiv 2205.05638).
  */
-import { expect, test } from "bun:test"
-import { mkdtempSync } from "node:fs"
+import { afterAll, expect, test } from "bun:test"
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
@@ -55,12 +55,14 @@ const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
 
 const read = (tensor: tf.Tensor) => Effect.promise(() => tensor.data())
 
+const folder = mkdtempSync(join(tmpdir(), "outside-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
 test("a method from outside is injected, trained, merged, saved and restored", async () => {
   await tf.setBackend("cpu")
   const toy = toyModel()
   // names of files are a family's affair
   const model = { ...toy.model, family: "bert" }
-  const folder = mkdtempSync(join(tmpdir(), "outside-"))
   await Effect.gen(function* () {
     const { start } = yield* Schema.decodeUnknownEffect(RowScaling)({ method: "row-scaling", start: 1 })
     const adapted = yield* inject(model, rowScaling, { start, targets: ["dense"] })

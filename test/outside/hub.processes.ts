@@ -2,7 +2,7 @@
  * A Hub that lies: whatever it sends, a call ends, writes no more than was listed and nowhere else than in the cache, gives the token to
  * nobody else, and says in one sentence what is wrong.
  */
-import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
+import { afterAll, afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -23,6 +23,7 @@ const files = {
   "model.safetensors": new Uint8Array(300_000).fill(7)
 }
 const folder = mkdtempSync(join(tmpdir(), "hub-outside-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const w = workspace()
 
 let hub: HubServer

@@ -1,9 +1,12 @@
 /** Images on other threads, in Bun and Deno: the same numbers for every number of threads, processes that end, threads that die. */
-import { describe, expect, test } from "bun:test"
-import { mkdtempSync, writeFileSync } from "node:fs"
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { END_TIMEOUT, runScript, runtimes } from "./runtimes.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "workers-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const golden = join(import.meta.dir, "..", "golden", "images")
 const files = ["photo.png", "photo-420.jpg", "photo.webp", "turned-6.jpg", "rgba.webp"].map((name) =>
@@ -39,7 +42,7 @@ for (const runtime of runtimes) {
       "a thread that dies is an error with the file's name, and the pool goes on",
       async () => {
         // the package's own worker, but of a file of this name it dies
-        const script = join(mkdtempSync(join(tmpdir(), "workers-")), "dies.mjs")
+        const script = join(folder, "dies.mjs")
         writeFileSync(
           script,
           `import { parentPort } from "node:worker_threads"

@@ -1,6 +1,6 @@
 /** Where native kernels cannot be had: a library that is none, one that crashes, a runtime that may not open it. */
-import { describe, expect, test } from "bun:test"
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -13,6 +13,7 @@ import { libraryFile } from "../../src/kernels/wasm/index.ts"
 import { END_TIMEOUT, hasNative, webgpu } from "./runtimes.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "native-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const written = (name: string, bytes: string | Uint8Array): string => {
   writeFileSync(join(folder, name), bytes)
   return join(folder, name)

@@ -1,6 +1,6 @@
 /** The threads of the wasm device in Bun and Deno: equal bits for every number of them, processes that end, honest fallbacks. */
-import { describe, expect, test } from "bun:test"
-import { mkdtempSync, writeFileSync } from "node:fs"
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { END_TIMEOUT, hasNative, runScript, runtimes } from "./runtimes.ts"
@@ -30,6 +30,7 @@ for (const runtime of runtimes) {
     )
 
     const folder = mkdtempSync(join(tmpdir(), "workers-"))
+    afterAll(() => rmSync(folder, { recursive: true, force: true }))
     const scripts = { "throws.cjs": `throw new Error("no luck")`, "is-silent.cjs": "setInterval(() => {}, 1000)" }
     for (const [name, text] of Object.entries(scripts)) writeFileSync(join(folder, name), text)
 

@@ -1,15 +1,15 @@
 /** Headers as they are written by the package `@huggingface/gguf`, and headers that lie. */
 import { expect, test } from "bun:test"
-import { mkdtempSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { readGgufHeader } from "../../../../src/models/gguf/header.ts"
 import { failure, run } from "../golden.ts"
-import { ggufBytes, writtenGguf } from "./written-gguf.ts"
+import { ggufBytes, ggufFiles } from "./written-gguf.ts"
+
+const fileOf = ggufFiles()
+const fileWith = (metadata: Parameters<typeof ggufBytes>[0]) => fileOf(ggufBytes(metadata))
 
 test("a byte order mark at a token's beginning stays", async () => {
   const tokens = ["a", "\uFEFF", "\uFEFFusing", "b\uFEFF", "\uFFFD", "né€😀"]
-  const file = writtenGguf({ "general.architecture": "llama", "tokenizer.ggml.tokens": tokens })
+  const file = fileWith({ "general.architecture": "llama", "tokenizer.ggml.tokens": tokens })
   const { metadata } = await run(readGgufHeader(file))
   expect(metadata.get("tokenizer.ggml.tokens")).toEqual(tokens)
 })
@@ -17,7 +17,7 @@ test("a byte order mark at a token's beginning stays", async () => {
 test("a header longer than what is read first is read whole", async () => {
   // the last string reaches over byte 2²², where the first read ends
   const list = ["x".repeat(2 ** 22 - 1_000), "y".repeat(5_000)]
-  const { metadata } = await run(readGgufHeader(writtenGguf({ list, after: "z" })))
+  const { metadata } = await run(readGgufHeader(fileWith({ list, after: "z" })))
   expect(metadata.get("list")).toEqual(list)
   expect(metadata.get("after")).toBe("z")
 })
@@ -32,7 +32,7 @@ test("values of every kind arrive as they are", async () => {
     numbers: [3, -1],
     reals: [0.25, -2]
   }
-  const { metadata, tensors } = await run(readGgufHeader(writtenGguf(stored)))
+  const { metadata, tensors } = await run(readGgufHeader(fileWith(stored)))
   expect(Object.fromEntries(metadata)).toEqual(stored)
   expect(tensors.size).toBe(0)
 })
@@ -44,12 +44,6 @@ test("metadata keeps its names, numbers and a prototype's among them", async () 
   const { metadata } = await run(readGgufHeader(fileOf(bytes)))
   expect([...metadata]).toEqual([...Object.entries(stored), ["__proto__", 6]])
 })
-
-const fileOf = (bytes: Uint8Array): string => {
-  const file = join(mkdtempSync(join(tmpdir(), "gguf-")), "model.gguf")
-  writeFileSync(file, bytes)
-  return file
-}
 
 const u32 = (value: number) => {
   const bytes = Buffer.alloc(4)

@@ -6,7 +6,7 @@ import golden from "../../../golden/tokenizers/smollm2/goldens.json" with { type
 import savedJson from "../../../golden/tokenizers/smollm2/tokenizer.json" with { type: "json" }
 import savedConfig from "../../../golden/tokenizers/smollm2/tokenizer_config.json" with { type: "json" }
 import { run } from "../golden.ts"
-import { writtenGguf } from "./written-gguf.ts"
+import { ggufBytes, ggufFiles } from "./written-gguf.ts"
 
 const special = new Set(savedJson.added_tokens.map(({ id }) => id))
 const tokens = Object.entries(savedJson.model.vocab)
@@ -30,7 +30,8 @@ const metadata = {
 }
 
 // written and read once; what a test changes, it changes in what was read
-const stored = (await run(readGgufHeader(writtenGguf(metadata)))).metadata
+const fileOf = ggufFiles()
+const stored = (await run(readGgufHeader(fileOf(ggufBytes(metadata))))).metadata
 
 const read = (changes: Readonly<Record<string, string | boolean | ReadonlyArray<string>>> = {}) =>
   tokenizerOf(new Map([...stored, ...Object.entries(changes)]))

@@ -1,5 +1,6 @@
 /** A GGUF file without tensors, its metadata written by the package's own serializer. */
-import { mkdtempSync, writeFileSync } from "node:fs"
+import { afterAll } from "bun:test"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type GGUFTypedMetadata, serializeGgufMetadata, GGUFValueType as Type } from "@huggingface/gguf"
@@ -24,9 +25,14 @@ export const ggufBytes = (metadata: Readonly<Record<string, Value>>): Uint8Array
   return Uint8Array.from(serializeGgufMetadata(fields as unknown as GGUFTypedMetadata))
 }
 
-/** Writes it into a folder of its own, which the system clears. */
-export const writtenGguf = (metadata: Readonly<Record<string, Value>>): string => {
-  const file = join(mkdtempSync(join(tmpdir(), "gguf-")), "model.gguf")
-  writeFileSync(file, ggufBytes(metadata))
-  return file
+/** Writes bytes as a file of its own, which is there until the last test of the test file that asks for this. */
+export const ggufFiles = (): ((bytes: Uint8Array) => string) => {
+  const folder = mkdtempSync(join(tmpdir(), "gguf-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  let count = 0
+  return (bytes) => {
+    const file = join(folder, `model-${count++}.gguf`)
+    writeFileSync(file, bytes)
+    return file
+  }
 }
