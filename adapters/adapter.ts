@@ -24,13 +24,16 @@ import type { PeftLayout, SitePart } from "./peft.ts"
  * (`loraLinear`, `frozenLinear`), `init` and `merge` read it through `dequantized`.
  */
 export interface BaseLayer {
-  readonly W: FrozenMatrix // [out, in]
-  readonly bias: Tensor1D | null // [out]
+  /** `[out, in]`; packed where the plan has `model.weights` */
+  readonly W: FrozenMatrix
+  /** `[out]`; null: the layer has none */
+  readonly bias: Tensor1D | null
 }
 
 /** What `init` may use: the frozen layer, a random stream that depends on the plan's seed and the site's name alone, and the data. */
 export interface InitSource extends BaseLayer {
-  readonly random: () => number // uniform in [0, 1)
+  /** the next number, uniform in [0, 1) */
+  readonly random: () => number
   /** what training data shows at this site; for methods that have a `calibration` */
   readonly calibrate: Calibrate
   /** other numbers will be put in their place: shapes count, and nothing is read or computed (default false) */
@@ -53,6 +56,7 @@ export type SiteOptions<Options> = Omit<SitePart<Options>, "part">
 
 /** ΔW = s·BA */
 export interface ScaledFactors extends Factors {
+  /** s, which multiplies B·A */
   readonly scale: number
 }
 
@@ -72,14 +76,17 @@ export interface SharedTensors<Options> {
 
 /** Ranks that may come to a site. */
 export interface RankBounds {
+  /** the fewest that the site keeps; 0: it may go without an adapter */
   readonly least: number
   /** by the plan: its share of the budget */
   readonly planned: number
+  /** the most that it gets, never above min(out, in) */
   readonly most: number
 }
 
 /** How an init decides ranks (`ranks.ts`). */
 export interface InitRanks<Options> {
+  /** From the plan's rank of the site and the options of its init. */
   readonly bounds: (one: SiteOptions<Options>) => RankBounds
   /** what one rank at a site costs of the budget; the budget is what all planned ranks cost */
   readonly cost: (site: LinearSite) => number
@@ -125,6 +132,7 @@ export interface ComparedAdapter<Options> {
   readonly ranked: boolean
   /** worth a try */
   readonly learningRates: ReadonlyArray<number>
+  /** The adapter section of a trial's plan. */
   readonly section: (sections: ComparedSections<Options>) => Written
 }
 
@@ -160,7 +168,12 @@ export interface AdapterMethod<Options> extends MethodFacts {
    * `forward` of several sites that read one x, without masks, as one kernel, or of one and GELU of what it gives; undefined where it has
    * none for these. Absent for a method without such a kernel.
    */
-  readonly together?: Together<{ readonly trained: Trainable; readonly base: BaseLayer }>
+  readonly together?: Together<{
+    /** the site's trainable part, as `forward` takes it */
+    readonly trained: Trainable
+    /** the site's frozen layer */
+    readonly base: BaseLayer
+  }>
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
   readonly merge: (site: LinearSite, trained: Trainable, base: BaseLayer) => Tensor2D
   /** whether the site's bias is trained too: merging then replaces it with the trained one */
@@ -172,7 +185,16 @@ export interface AdapterMethod<Options> extends MethodFacts {
   /** How adapters of the method are summed, or why they cannot be. */
   readonly sum: Sum
   /** How PEFT stores them, or why it does not. */
-  readonly peft: { readonly layout: PeftLayout<Options> } | { readonly layout: null; readonly because: string }
+  readonly peft:
+    | {
+        /** its tensors as PEFT names and arranges them; null: PEFT has no form for the method */
+        readonly layout: PeftLayout<Options>
+      }
+    | {
+        readonly layout: null
+        /** why not, as the end of a sentence */
+        readonly because: string
+      }
   /** by their names in `compare` */
   readonly compared: Readonly<Record<string, ComparedAdapter<Options>>>
 }

@@ -28,7 +28,15 @@ import type { AdapterMethod, SiteSize } from "./adapter.ts"
  * problems at once, each with the path of its field.
  */
 export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
-  problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+  /** in the order of the fields; at least one */
+  problems: Schema.Array(
+    Schema.Struct({
+      /** the field, dotted: "adapter.targets.0"; "adapter" where it is about all of them */
+      path: Schema.String,
+      /** what was found and what is expected */
+      message: Schema.String
+    })
+  )
 }) {
   override get message() {
     return listedLines(this.problems, ({ path, message }) => `${path}: ${message}`)
@@ -37,17 +45,28 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
 
 /** Where a method's options apply. Later overrides win over earlier ones. */
 export interface Selection<Options> {
+  /** a preset, or patterns of layers, each of which has to match at least one */
   readonly targets: TargetPreset | ReadonlyArray<SitePattern>
   /** sites that are left alone although targets name them */
   readonly exclude?: ReadonlyArray<SitePattern> | undefined
-  readonly overrides?: ReadonlyArray<{ readonly targets: ReadonlyArray<SitePattern> } & Partial<Options>> | undefined
+  /** options that hold for some of the sites alone; default: none */
+  readonly overrides?:
+    | ReadonlyArray<
+        {
+          /** which of the selected sites; a pattern that matches no layer is a problem */
+          readonly targets: ReadonlyArray<SitePattern>
+        } & Partial<Options>
+      >
+    | undefined
   /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter */
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
 }
 
 /** A layer that is adapted, with the options that hold for it after overrides. */
 export interface SelectedSite<Options> {
+  /** the layer, with its sizes */
   readonly site: LinearSite
+  /** the method's, with the overrides that match the site */
   readonly options: Options
 }
 
@@ -56,6 +75,7 @@ export type SiteRanks = Readonly<Record<string, number>>
 
 /** What an adapter's options select in a model: the layers that are adapted and the parameters that are trained themselves. */
 export interface Selected<Options> {
+  /** in the order of the model's layers */
   readonly sites: ReadonlyArray<SelectedSite<Options>>
   /** parameter names of the modules to save */
   readonly parameters: ReadonlyArray<string>
@@ -68,7 +88,12 @@ type Described = Pick<ModelDescription, "sites" | "parameters" | "prefix">
 /** A plan's adapter section as `select` takes it: the method's options, and where they apply. */
 export const selectionOf = (
   adapter: AdapterConfig
-): { readonly options: object; readonly selection: Selection<object> } => {
+): {
+  /** the method's own options: rank, α, dropout, init */
+  readonly options: object
+  /** which layers they apply to */
+  readonly selection: Selection<object>
+} => {
   const {
     method: _,
     from: __,
@@ -267,7 +292,12 @@ export const unmatched = (
   prefix: string,
   where: string,
   kind: string
-): ReadonlyArray<{ readonly path: string; readonly message: string }> =>
+): ReadonlyArray<{
+  /** the pattern's path in the plan: `where` and its index */
+  readonly path: string
+  /** the pattern, and the nearest names that there are */
+  readonly message: string
+}> =>
   patterns.flatMap((pattern, i) =>
     names.some((name) => matches(pattern, name, prefix))
       ? []

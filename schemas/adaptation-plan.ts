@@ -40,7 +40,10 @@ export const AdaptationPlan = Schema.Struct({
 /** As it is written. */
 export type AdaptationPlanInput = typeof AdaptationPlan.Encoded
 /** A decoded plan: every default filled in, the optimizer's too. */
-export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & { readonly optimizer: OptimizerConfig }
+export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & {
+  /** where none was given, LoRA-Pro in its full form if its theorem holds, else AdamW, at a rate that is found */
+  readonly optimizer: OptimizerConfig
+}
 
 /** LoRA-Pro in its full form where its theorem holds, else AdamW; at a rate that is found on the first batches. */
 const defaultOptimizer = ({ theorem }: MethodFacts): (typeof OptimizerConfig)["Encoded"] => ({

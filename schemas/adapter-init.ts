@@ -104,11 +104,19 @@ type ConfigOf<Kind extends LoraInit["kind"]> = Extract<LoraInit, { readonly kind
 
 /** What is true of an init, whatever its options. */
 export interface InitFacts<Config> {
+  /** for people: in `validate`, reports and cards */
   readonly label: string
   /** its arXiv number; null where it has no paper of its own */
   readonly paper: string | null
   /** what it computes from the first training batches, and from how many; null where it needs no data */
-  readonly calibration: ((config: Config) => { readonly what: "gradient" | "inputs"; readonly batches: number }) | null
+  readonly calibration:
+    | ((config: Config) => {
+        /** the gradient of W, or the inputs of the layer */
+        readonly what: "gradient" | "inputs"
+        /** how many of the first training batches it sees; at least 1 */
+        readonly batches: number
+      })
+    | null
   /** whether the first BA is not 0 and is subtracted: an exported adapter then holds it too, and has twice the rank */
   readonly subtracted: boolean
   /** Does the model start as its base? If not, a relative clause that says how else. */

@@ -294,19 +294,25 @@ export const factsOfMethod = ({ method }: Pick<AdapterConfig, "method">): Method
 export const methodsWith = (is: (facts: MethodFacts) => boolean): ReadonlyArray<string> =>
   Object.values<MethodFacts>(methodFacts).flatMap((facts) => (is(facts) ? [facts.tag] : []))
 
+/** A plan, as far as rules about adapters look at it. */
+interface WithAdapter {
+  /** the adapter section */
+  readonly adapter: AdapterConfig
+}
+
 /** A rule about the sections of one method. */
 const methodRule = <Tag extends AdapterConfig["method"]>(
   tag: Tag,
   name: string,
   field: string,
   check: (adapter: Extract<AdapterConfig, { readonly method: Tag }>) => string | undefined
-): Rule<{ readonly adapter: AdapterConfig }> =>
+): Rule<WithAdapter> =>
   rule(name, `adapter.${field}`, ({ adapter }) =>
     adapter.method === tag ? check(adapter as Extract<AdapterConfig, { readonly method: Tag }>) : undefined
   )
 
 /** Facts between the fields of a method's own section. */
-export const methodRules: ReadonlyArray<Rule<{ readonly adapter: AdapterConfig }>> = [
+export const methodRules: ReadonlyArray<Rule<WithAdapter>> = [
   methodRule("adalora", "adalora-gives-up-ranks", "initialRank", ({ initialRank, rank }) =>
     initialRank !== undefined && initialRank < rank
       ? `found ${initialRank} with rank ${rank}; expected at least rank, since ranks are only given up`

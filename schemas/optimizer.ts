@@ -84,10 +84,16 @@ export const unconditional: ReadonlyArray<string> = Object.entries<{ readonly ne
   ([kind, { needs }]) => (needs === "nothing" ? [kind] : [])
 )
 
+/** A plan, as far as rules about optimizers look at it. */
+interface WithOptimizer {
+  /** the optimizer section */
+  readonly optimizer: OptimizerConfig
+}
+
 /** Facts between the fields of an optimizer's own section. */
-export const optimizerRules: ReadonlyArray<Rule<{ readonly optimizer: OptimizerConfig }>> = Object.entries<
-  OptimizerFacts<never>
->(optimizerFacts).flatMap(([kind, { rules = [] }]) =>
+export const optimizerRules: ReadonlyArray<Rule<WithOptimizer>> = Object.entries<OptimizerFacts<never>>(
+  optimizerFacts
+).flatMap(([kind, { rules = [] }]) =>
   rules.map(({ name, field, problem }) =>
     rule(name, `optimizer.${field}`, ({ optimizer }) =>
       optimizer.kind === kind ? problem(optimizer as never) : undefined

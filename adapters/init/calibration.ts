@@ -11,8 +11,11 @@ import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"
 
 /** A site whose factors cannot be initialized as `adapter.init` says. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
+  /** the layer's name */
   site: Schema.String,
+  /** `adapter.init.kind` of the plan */
   init: Schema.String,
+  /** what is wrong and what to change, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -24,6 +27,7 @@ export class InitError extends Schema.TaggedError<InitError>()("InitError", {
 export interface Calibration {
   /** the init that asks, by its tag */
   readonly init: string
+  /** the gradient of W [out, in] of each batch, or the layer's inputs [tokens, in] */
   readonly what: "gradient" | "inputs"
   /** how many training batches it takes */
   readonly batches: number

@@ -31,6 +31,8 @@ export const dialect = {
 
 /** How text files of rows are written, where a plan says so; what is absent is seen in the files. */
 export interface Dialect {
+  /** absent: what each file's header and first rows show */
   readonly separator?: Separator
+  /** absent: UTF-8, or UTF-16 by a byte order mark */
   readonly encoding?: Encoding
 }

@@ -36,10 +36,25 @@ export const planOf = <
 
 /** What every plan has, whatever its kind. */
 export interface AnyPlan {
-  readonly model: { readonly source: string; readonly weights?: string }
-  readonly data: { readonly format: string; readonly validation?: string | number }
+  /** the model section */
+  readonly model: {
+    /** a folder, or a model of the Hub: hf:owner/name[@revision] */
+    readonly source: string
+    /** how the frozen weights of linear layers are held; absent or "f32": in float32 */
+    readonly weights?: string
+  }
+  /** the data section */
+  readonly data: {
+    /** the kind of the rows: a kind of run has one or several */
+    readonly format: string
+    /** a file, or the share of the training rows that is held out, in (0, 1) */
+    readonly validation?: string | number
+  }
+  /** method, targets and their options */
   readonly adapter: typeof AdapterConfig.Type
+  /** kind, learning rate and the kind's own options */
   readonly optimizer: typeof OptimizerConfig.Type
+  /** steps, batches, evaluations, seed */
   readonly training: typeof TrainingSection.Type
 }
 

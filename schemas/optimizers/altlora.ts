@@ -36,7 +36,7 @@ export type AltLoraPlusConfig = typeof AltLoraPlusConfig.Type
 
 const titled =
   (label: string) =>
-  ({ variant }: { readonly variant: AltLoraConfig["variant"] }): string =>
+  ({ variant }: Pick<AltLoraConfig, "variant">): string =>
     `${label} (${variant === "paper" ? "B and A take turns" : "the authors' code"})`
 
 const facts = { ...plain, paper: "2505.12455", needs: "theorem" } as const

@@ -23,6 +23,7 @@ const numberOrAuto = Schema.Union([
 
 /** A section whose rate is a number: what an optimizer can be made of. */
 export type Decided<Config extends { readonly learningRate: number | "auto" }> = Config & {
+  /** greater than 0: "auto" has been replaced by the rate that was found */
   readonly learningRate: number
 }
 
