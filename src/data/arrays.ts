@@ -24,13 +24,17 @@ export interface ArrayBatch {
   readonly tokens: number
   /** one for each input of the model: [size, …] */
   readonly inputs: ReadonlyArray<{
+    /** row-major, scaled */
     readonly values: Float32Array
+    /** `[size, …]` */
     readonly shape: ReadonlyArray<number>
     readonly dtype: "float32"
   }>
   /** one for each target: classes [size] */
   readonly targets: ReadonlyArray<{
+    /** row-major */
     readonly values: Int32Array
+    /** `[size]` */
     readonly shape: ReadonlyArray<number>
     readonly dtype: "int32"
   }>
@@ -75,7 +79,15 @@ interface ArrayTrainingOptions extends ArrayOptions {
 export const arrayTrainingBatches = (
   split: ClassificationSplit,
   { seed, start, ...options }: ArrayTrainingOptions
-): Stream.Stream<ArrayBatch & { readonly epoch: number; readonly index: number }, DataError> => {
+): Stream.Stream<
+  ArrayBatch & {
+    /** from 0 */
+    readonly epoch: number
+    /** of the batch within the epoch, from 0 */
+    readonly index: number
+  },
+  DataError
+> => {
   const perEpoch = batchesPerEpoch(split.rows, options.batchSize)
   return Stream.suspend(() => {
     const orderOf = epochOrders(split.rows, seed)
@@ -93,7 +105,13 @@ export const arrayTrainingBatches = (
 /** The first `rows` rows in their order, each once. */
 export const arrayEvaluationBatches = (
   split: ClassificationSplit,
-  { rows = split.rows, ...options }: ArrayOptions & { readonly rows?: number }
+  {
+    rows = split.rows,
+    ...options
+  }: ArrayOptions & {
+    /** default and at most: all of the split */
+    readonly rows?: number
+  }
 ): Stream.Stream<ArrayBatch, DataError> =>
   inStretches(Math.min(rows, split.rows), options.batchSize, (indices) =>
     Effect.map(readBatch(split, indices, options), (batch) => [batch])

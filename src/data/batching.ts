@@ -14,6 +14,7 @@ import { type BatchPosition, batchesPerEpoch, bucketBatches, epochOrders, inStre
 
 /** Rows that become batches. */
 export interface Batching<Item, Batch> {
+  /** how many there are */
   readonly rows: number
   /** The rows at `indices`, in that order, ready to be put into a batch. */
   readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<Item>, DataError>
@@ -25,7 +26,9 @@ export interface Batching<Item, Batch> {
 
 /** How shuffled rows become batches: in pools, within which rows are sorted by length. */
 export interface PoolOptions {
+  /** of the orders of all epochs */
   readonly seed: number
+  /** rows of a batch; the last of an epoch may have fewer */
   readonly batchSize: number
   /** batches a pool */
   readonly bucketPool: number
@@ -35,6 +38,7 @@ export interface PoolOptions {
 
 /** Where a batch is in training. */
 export interface Numbered {
+  /** from 0 */
   readonly epoch: number
   /** within the epoch */
   readonly index: number
@@ -86,7 +90,15 @@ const batchesPerStretch = 32
  */
 export const stretchedBatches = <Item, Batch>(
   { rows, read }: Pick<Batching<Item, Batch>, "rows" | "read">,
-  { batchSize, rows: wanted = rows }: { readonly batchSize: number; readonly rows?: number | undefined },
+  {
+    batchSize,
+    rows: wanted = rows
+  }: {
+    /** rows of a batch, at most */
+    readonly batchSize: number
+    /** how many from the start of the file; default and at most: all */
+    readonly rows?: number | undefined
+  },
   cut: (items: ReadonlyArray<Item>, indices: Uint32Array) => ReadonlyArray<Batch>
 ): Stream.Stream<Batch, DataError> =>
   inStretches(Math.min(rows, wanted), batchSize * batchesPerStretch, (indices) =>

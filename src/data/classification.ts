@@ -25,7 +25,9 @@ import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, 
 
 /** The splits of labelled texts, with the labels in the order of the classes. */
 export interface ClassificationData {
+  /** class i is the i-th; each once */
   readonly labels: ReadonlyArray<string>
+  /** train, and those of the others that the plan has */
   readonly splits: BySplit<ClassificationSplit>
   /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>
@@ -42,7 +44,12 @@ export interface SplitDescription {
   /** rows in it */
   readonly rows: number
   /** each label with its rows */
-  readonly classes: ReadonlyArray<{ readonly label: string; readonly rows: number }>
+  readonly classes: ReadonlyArray<{
+    /** as the rows have it */
+    readonly label: string
+    /** rows with this label */
+    readonly rows: number
+  }>
 }
 
 /**

@@ -11,6 +11,7 @@ export const isFields = (value: unknown): value is Fields =>
 
 /** Why a row cannot be used, as the end of a sentence that begins with its place. */
 export interface Broken {
+  /** such as `"text" is blank` */
   readonly broken: string
 }
 
@@ -36,7 +37,16 @@ export const missingColumn = (name: string, found: ReadonlyArray<string>, role =
 }
 
 /** The string in a column; a blank one only where `blank` allows it. */
-export const stringField = (row: Fields, name: string, { blank }: { readonly blank: boolean }): string | Broken => {
+export const stringField = (
+  row: Fields,
+  name: string,
+  {
+    blank
+  }: {
+    /** whether a string of nothing but white space passes */
+    readonly blank: boolean
+  }
+): string | Broken => {
   if (!Object.hasOwn(row, name)) return { broken: missingColumn(name, Object.keys(row)) }
   const value = row[name]
   if (typeof value !== "string") return { broken: `"${name}" is ${kindOf(value)}, expected a string` }

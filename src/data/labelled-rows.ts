@@ -10,12 +10,15 @@ import type { LabelledText, Located, TextFields } from "./source.ts"
 
 /** Which columns hold a row's text, or its two. */
 export interface TextColumns {
+  /** of the text, or of the first of two */
   readonly text: string
+  /** of the second text; absent: rows have one */
   readonly textPair?: string | undefined
 }
 
 /** Which columns hold the texts and the label. */
 export interface Columns extends TextColumns {
+  /** of the class */
   readonly label: string
 }
 
@@ -57,10 +60,17 @@ export const labelTarget = (column: string): RowTargets<LabelledText> => ({
 /** What rows of texts have beside them. */
 export interface RowTargets<Row extends TextFields & Located> {
   /** the columns that it is read from */
-  readonly columns: ReadonlyArray<{ readonly name: string; readonly role: string }>
+  readonly columns: ReadonlyArray<{
+    /** in the file */
+    readonly name: string
+    /** what messages call it: "label field" */
+    readonly role: string
+  }>
   /** What is learned of a row; what is wrong with it goes into `reasons`, and the result is then left alone. */
   readonly read: (row: Fields, reasons: Array<string>) => Omit<Row, "where" | "text" | "textPair">
+  /** A row's class, counted over the file; absent: rows have no classes. */
   readonly label?: NonNullable<RowReader<Row>["label"]>
+  /** Called once for each row, in the file's order; absent: nothing is. */
   readonly seen?: NonNullable<RowReader<Row>["seen"]>
 }
 

@@ -197,7 +197,9 @@ const openFile = (files: Map<string, Content>, path: string, append: boolean): F
 
 /** A file that could not be fetched, with its URL and the reason. */
 export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
+  /** without secrets in it */
   url: Schema.String,
+  /** what the server answered, or why it did not */
   reason: Schema.String
 }) {
   override get message() {

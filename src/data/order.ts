@@ -26,7 +26,9 @@ export const epochOrders = (rows: number, seed: number): ((epoch: number) => Uin
 
 /** The batch that comes next. Both count from 0; `batch` within the epoch. */
 export interface BatchPosition {
+  /** from 0 */
   readonly epoch: number
+  /** from 0 */
   readonly batch: number
 }
 

@@ -31,7 +31,15 @@ const rowsPerRead = 512
 /** The rows of a file once, in its order. The whole file is checked before the first row. */
 export const classification = (
   path: string,
-  { text = "text", label = "label" }: { readonly text?: string; readonly label?: string } = {}
+  {
+    text = "text",
+    label = "label"
+  }: {
+    /** column of the text; default "text" */
+    readonly text?: string
+    /** column of the label; default "label" */
+    readonly label?: string
+  } = {}
 ): Stream.Stream<LabelledText, DataError> =>
   Stream.unwrap(
     Effect.map(openLabelledFile(path, { text, label }), (source) =>
@@ -47,7 +55,15 @@ export const classification = (
 export const tokenize =
   (
     tokenizer: Pick<TextTokenizer, "encode">,
-    { maxLength, labels }: { readonly maxLength: number; readonly labels: ReadonlyArray<string> }
+    {
+      maxLength,
+      labels
+    }: {
+      /** tokens of a text at most, special tokens included */
+      readonly maxLength: number
+      /** the classes in their order; a row with another label is an error */
+      readonly labels: ReadonlyArray<string>
+    }
   ) =>
   <E, R>(rows: Stream.Stream<LabelledText, E, R>): Stream.Stream<Example, E | DataError, R> =>
     Stream.mapArrayEffect(rows, (some) =>

@@ -24,8 +24,11 @@ export interface RelatedTexts extends Required<TextFields>, Located {
 
 /** Which columns hold what. */
 export interface RelatedColumns extends Required<TextColumns> {
+  /** of the text that belongs to the first */
   readonly textPair: string
+  /** of the text that does not; absent: rows have none */
   readonly negative?: string | undefined
+  /** of a number for how alike the two are; absent: rows have none */
   readonly score?: string | undefined
 }
 
@@ -37,12 +40,19 @@ export interface RelatedSplit extends RowSource<RelatedTexts> {
 
 /** The splits of texts that belong together, and what is reported of them before training. */
 export interface RelatedData {
+  /** train, and those of the others that the plan has */
   readonly splits: BySplit<RelatedSplit>
+  /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>
+  /** Rows and texts of every split, for a table. */
   readonly describe: () => ReadonlyArray<{
+    /** which one */
     readonly split: "train" | "validation" | "test"
+    /** its file, or the source's name */
     readonly where: string
+    /** rows in it */
     readonly rows: number
+    /** of a row: 2, or 3 with negatives */
     readonly texts: number
   }>
 }
@@ -128,6 +138,7 @@ interface RelatedExample {
 export interface RelatedBatch {
   /** rows */
   readonly size: number
+  /** of all texts, without padding */
   readonly tokens: number
   /** [texts·size] sequences */
   readonly texts: TokenTexts

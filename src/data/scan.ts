@@ -25,11 +25,13 @@ export interface RowReader<Row> {
 
 /** A source whose rows have all been seen once. */
 export interface ScannedSource<Row extends Located = LabelledText> extends Scanned {
+  /** Rows by their numbers. */
   readonly read: RowSource<Row>["read"]
 }
 
 /** What is known of rows that were all seen once. */
 export interface Scanned extends Omit<RowSource<never>, "read"> {
+  /** where each row is in its file */
   readonly index: RowIndex
   /** of the texts; not held by `read`, so that it goes when the source goes */
   readonly hashes: TextHashes

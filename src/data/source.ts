@@ -7,17 +7,21 @@ import type { DataError } from "./data-error.ts"
 
 /** A text, or two that belong together. */
 export interface TextFields {
+  /** the text, or the first of two */
   readonly text: string
+  /** the second text; absent: rows have one */
   readonly textPair?: string
 }
 
 /** A row's place for error messages: `train.jsonl:12`. */
 export interface Located {
+  /** file and line, or what the source calls the row */
   readonly where: string
 }
 
 /** One labelled text. */
 export interface LabelledText extends TextFields, Located {
+  /** its class, as the row has it */
   readonly label: string
   /** what is looked at where the text is but its name: the path of an image's file, or its bytes */
   readonly image?: string | Uint8Array
@@ -25,7 +29,9 @@ export interface LabelledText extends TextFields, Located {
 
 /** A text, or two, as tokens. */
 export interface TokenizedText {
+  /** with special tokens */
   readonly ids: ReadonlyArray<number>
+  /** as many as `ids`: 0 in the first text, 1 in the second */
   readonly typeIds: ReadonlyArray<number>
 }
 
@@ -37,6 +43,7 @@ export interface Example extends TokenizedText {
 
 /** Rows that can be read by their position, from a file of any size or from memory. */
 export interface RowSource<Row> {
+  /** how many there are */
   readonly rows: number
   /** The rows at `indices` (each in 0 … rows − 1), in that order. */
   readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<Row>, DataError>

@@ -17,8 +17,11 @@ export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
 // no interface: Object.values infers its values
 /** A value for each split that there is. */
 export type BySplit<A> = {
+  /** rows that are trained on */
   readonly train: A
+  /** rows that are evaluated on the way */
   readonly validation?: A
+  /** rows that are evaluated at the end */
   readonly test?: A
 }
 

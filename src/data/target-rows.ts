@@ -17,6 +17,7 @@ import { encoded, type TextTokenizer } from "./tokenize.ts"
 
 /** A text and its numbers. */
 export interface TargetText extends TextFields, Located {
+  /** what the model is to say, in the order of the plan's columns */
   readonly targets: ReadonlyArray<number>
 }
 

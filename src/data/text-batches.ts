@@ -119,7 +119,13 @@ export interface EvaluationBatch extends TokenRows {
 export const batchesOfRows = (
   examples: ReadonlyArray<Example>,
   rows: ArrayLike<number>,
-  { batchSize, ...padding }: Padding & { readonly batchSize: number }
+  {
+    batchSize,
+    ...padding
+  }: Padding & {
+    /** rows of a batch at most */
+    readonly batchSize: number
+  }
 ): ReadonlyArray<EvaluationBatch> => {
   const numbered = examples.map((example, i) => ({ example, row: rows[i]! }))
   return lengthBatches(numbered, ({ example }) => example.ids.length, batchSize, padding).map((batch) => {

@@ -17,6 +17,7 @@ import {
 export interface TextTokenizer {
   /** Ids with special tokens, at most `maxLength` of them; `pair`: the second text, where rows have two. */
   readonly encode: (text: string, maxLength: number, pair?: string) => TokenizedText
+  /** what shorter texts of a batch are padded with */
   readonly padId: number
 }
 
@@ -87,6 +88,7 @@ export interface LengthPercentiles {
   readonly p50: number
   /** 95 % of the texts have at most this many */
   readonly p95: number
+  /** tokens of the longest text of the sample */
   readonly max: number
   /** tokens that are left of a text on average, cut at `maxLength` */
   readonly mean: number

@@ -46,7 +46,9 @@ import { type RawRecord, type RowFile, recordReader, sayRead, type Table } from 
 
 /** `where` is the value's place for error messages: `films.jsonl:12`. */
 export interface Placed<A> {
+  /** what was read */
   readonly value: A
+  /** its file and line */
   readonly where: string
 }
 
@@ -159,11 +161,13 @@ const checkEach = (
 
 /** A file whose rows were all looked at once. */
 export interface CheckedRows {
+  /** how many there are; at least 1 */
   readonly rows: number
   /** of all rows, in the order in which they appear */
   readonly columns: ReadonlyArray<string>
   /** where it is one */
   readonly table?: Table
+  /** In the file's order; read anew each time it is run. */
   readonly records: Stream.Stream<Placed<Fields>, DataError>
 }
 

@@ -20,6 +20,7 @@ export interface WrittenTarget {
   readonly ids: ReadonlyArray<number>
   /** of all of them together: the sum of their logarithms */
   readonly logProbability: number
+  /** "eos": a token that ends a text was chosen; "length": there were as many as there may be */
   readonly finish: "eos" | "length"
 }
 

@@ -37,6 +37,7 @@ export interface KeyValueCache {
   readonly restart: (padding: ReadonlyArray<number>) => void
   /** Forgets all rows but these, in this order. */
   readonly choose: (rows: ReadonlyArray<number>) => void
+  /** Disposes its tensors; it is not to be used after that. */
   readonly dispose: () => void
 }
 

@@ -10,6 +10,7 @@ import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** A conversation has no prompt. */
 export class ConversationError extends Schema.TaggedError<ConversationError>()("ConversationError", {
+  /** a sentence that says what to do */
   reason: Schema.String
 }) {
   override get message() {
@@ -19,6 +20,7 @@ export class ConversationError extends Schema.TaggedError<ConversationError>()("
 
 /** Messages of a user and an assistant, as a value: each message makes a new one. */
 export interface Conversation {
+  /** in the order in which they were said, a system message first */
   readonly messages: ReadonlyArray<Message>
   /** The same with a message after it. */
   readonly say: (role: "user" | "assistant", content: string) => Conversation
@@ -31,7 +33,15 @@ export interface Conversation {
 /** An empty conversation, or one that `messages` begin. */
 export const conversation = (
   tokenizer: CausalTokenizer,
-  { system, messages = [] }: { readonly system?: string | undefined; readonly messages?: ReadonlyArray<Message> } = {}
+  {
+    system,
+    messages = []
+  }: {
+    /** what a system message says before all others; default: none */
+    readonly system?: string | undefined
+    /** what was said before; default: nothing */
+    readonly messages?: ReadonlyArray<Message>
+  } = {}
 ): Effect.Effect<Conversation, ConversationError> => {
   if (tokenizer.chatTemplate === null) {
     const reason = "the model has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"

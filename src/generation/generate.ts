@@ -45,7 +45,14 @@ import { type Finish, type Writer, writer } from "./writer.ts"
 /** What `generate` emits: pieces of text as they are written, and the end of each prompt's text. */
 export type GenerationEvent =
   /** a piece of a prompt's text: whole characters, no part of a stop string */
-  { readonly kind: "text"; readonly prompt: number; readonly text: string } | GenerationEnd
+  | {
+      readonly kind: "text"
+      /** place of the prompt */
+      readonly prompt: number
+      /** at least one character */
+      readonly text: string
+    }
+  | GenerationEnd
 
 /** A text that is complete, with its tokens and why it ended. */
 export interface GenerationEnd {

@@ -52,6 +52,7 @@ export interface ObservedToken extends LikelyToken {
 export interface TokenObserver {
   /** how many of the likeliest tokens at each place are shown, 1 at least */
   readonly likeliest: number
+  /** Called before the next token is chosen, which waits for it. */
   readonly tell: (token: ObservedToken) => Effect.Effect<void>
 }
 
@@ -60,6 +61,7 @@ export type Turn = <A, E, R>(pass: Effect.Effect<A, E, R>) => Effect.Effect<A, E
 
 /** Nothing can be generated: all reasons at once. */
 export class GenerationError extends Schema.TaggedError<GenerationError>()("GenerationError", {
+  /** a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {

@@ -16,6 +16,7 @@ export interface Reading {
   readonly weights: ReadonlyArray<unknown>
   /** the tokens */
   readonly ids: ReadonlyArray<number>
+  /** of as many tokens, in its first row */
   readonly cache: KeyValueCache
 }
 

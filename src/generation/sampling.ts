@@ -69,7 +69,9 @@ export const largest = (logits: Float32Array): number => {
 
 /** A token where it might be written, and how likely the model finds it there. */
 export interface LikelyToken {
+  /** in the vocabulary */
   readonly id: number
+  /** by softmax of the model's own logits, in [0, 1] */
   readonly probability: number
 }
 

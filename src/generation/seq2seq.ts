@@ -146,6 +146,7 @@ const written = (
 
 /** What may be asked of a target that is observed. */
 export type ObservedOptions = Pick<GenerateOptions, "maxNewTokens" | "temperature" | "seed" | "turn"> & {
+  /** told of each token of the target */
   readonly observer: TokenObserver
 }
 

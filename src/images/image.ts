@@ -7,7 +7,9 @@ import * as Schema from "effect/Schema"
 
 /** An image that cannot be read. `where`: its file, or the row that holds it; `reason`: the end of a sentence that begins with that. */
 export class ImageError extends Schema.TaggedError<ImageError>()("ImageError", {
+  /** file or row */
   where: Schema.String,
+  /** the end of a sentence that begins with that */
   reason: Schema.String
 }) {
   override get message() {
@@ -20,9 +22,11 @@ export type ImageFormat = "png" | "jpeg" | "webp"
 
 /** What the first bytes of a file say. */
 export interface ImageHeader {
+  /** told by the first bytes, whatever the file's name */
   readonly format: ImageFormat
   /** pixels, as they are stored: before `orientation` */
   readonly width: number
+  /** pixels, as they are stored: before `orientation` */
   readonly height: number
   /** EXIF's, 1 to 8; 1 where there is none: as it is */
   readonly orientation: number
@@ -34,6 +38,7 @@ export interface Pixels {
   readonly width: number
   /** rows */
   readonly height: number
+  /** row-major, 3·height·width bytes */
   readonly data: Uint8Array
 }
 
@@ -42,7 +47,9 @@ export type Resampling = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" 
 
 /** Rows and columns of an image, in pixels. */
 export interface Size {
+  /** rows */
   readonly height: number
+  /** columns */
   readonly width: number
 }
 
@@ -54,12 +61,21 @@ export interface Processing {
    * Before that: to a size whatever the proportions are; the shorter edge to a length, and the other with it; "cover": the smallest with
    * the image's proportions that leaves none of `size` empty; null: not resized.
    */
-  readonly resize: Size | { readonly shortestEdge: number } | "cover" | null
+  readonly resize:
+    | Size
+    | {
+        /** pixels of the shorter edge */
+        readonly shortestEdge: number
+      }
+    | "cover"
+    | null
+  /** the filter that resizes */
   readonly resampling: Resampling
   /** what bytes are multiplied by: 1/255 */
   readonly scale: number
   /** of each channel, after scaling: (x − mean) / deviation */
   readonly mean: readonly [number, number, number]
+  /** of each channel: what (x − mean) is divided by */
   readonly deviation: readonly [number, number, number]
   /** 1: grey, ITU-R 601-2 luma as Pillow's `convert("L")`, of the first channel's mean and deviation */
   readonly channels: 1 | 3
@@ -75,8 +91,11 @@ export interface Augmentation {
 
 /** What an image's changes at random depend on, and on nothing else. */
 export interface ImageDraw {
+  /** the run's */
   readonly seed: number
+  /** from 0 */
   readonly epoch: number
+  /** its number in the split */
   readonly row: number
 }
 

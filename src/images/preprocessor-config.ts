@@ -57,7 +57,15 @@ const harmless = new Set([
 ])
 
 /** What was made of a file, or all that is wrong with it: sentences without the file's name. */
-export type ParsedProcessing = { readonly processing: Processing } | { readonly problems: ReadonlyArray<string> }
+export type ParsedProcessing =
+  | {
+      /** what the file says, with the defaults of its class */
+      readonly processing: Processing
+    }
+  | {
+      /** a sentence each, without the file's name; at least one */
+      readonly problems: ReadonlyArray<string>
+    }
 
 /** Takes values out of a file, keeps what is wrong with them, and knows which were never asked for. */
 class Fields {
@@ -209,15 +217,31 @@ export const preprocessorConfig = ({ size, resize, resampling, scale, mean, devi
     resize.width === size.width
   const resized = resize === null || resize === "cover" ? size : resize
   return {
+    /** false: images are not resized */
     do_resize: resize !== null,
-    size: "height" in resized ? resized : { shortest_edge: resized.shortestEdge },
+    /** what images are resized to */
+    size:
+      "height" in resized
+        ? resized
+        : {
+            /** pixels of the shorter edge */
+            shortest_edge: resized.shortestEdge
+          },
+    /** Pillow's number of the filter, 0 to 5 */
     resample: filters.indexOf(resampling),
+    /** false: resizing gives the final size */
     do_center_crop: !isWhole,
+    /** the final size, in pixels */
     crop_size: size,
+    /** false: bytes are taken as they are */
     do_rescale: scale !== 1,
+    /** what bytes are multiplied by */
     rescale_factor: scale,
+    /** always */
     do_normalize: true,
+    /** of each channel, after scaling */
     image_mean: mean,
+    /** of each channel */
     image_std: deviation
   }
 }

@@ -8,7 +8,12 @@ import type { Network } from "./model.ts"
 export const baseLayer = (
   { weights, packed }: Pick<Network, "weights" | "packed">,
   site: LinearSite
-): { readonly W: FrozenMatrix; readonly bias: Tensor1D | null } => {
+): {
+  /** `[out, in]`; packed where the plan has `model.weights` */
+  readonly W: FrozenMatrix
+  /** `[out]` */
+  readonly bias: Tensor1D | null
+} => {
   const name = `${site.name}.weight`
   const W: FrozenMatrix = packed?.get(name) ?? (weights(name) as Tensor2D)
   return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }

@@ -15,7 +15,9 @@ import { type Exported, type HeadSpec, type ModelDescription, ModelError } from 
 
 /** Of a classifier. */
 export interface TaskOptions {
+  /** what the head sees; default of `Models.load`: "mean" */
   readonly pooling: Pooling
+  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's; default of `Models.load`: "normal" */
   readonly headInit: HeadInit
   /** class names in the order of the logits; without them the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
@@ -23,6 +25,7 @@ export interface TaskOptions {
 
 /** Of a model whose outputs are the pooled hidden states themselves. */
 export interface EmbeddingOptions {
+  /** over a text's tokens, or the first token's hidden state */
   readonly pooling: "mean" | "first"
   /** whether vectors have length 1 */
   readonly normalize: boolean

@@ -38,8 +38,11 @@ export interface Family {
   readonly className: string
   /** prefix of the backbone's names in transformers' classification class */
   readonly prefix: string
+  /** A config.json, or all that is wrong with it. */
   readonly decodeConfig: (json: unknown) => Result.Result<EncoderConfig, ReadonlyArray<string>>
+  /** Names of a block's modules; blocks are counted from 0. */
   readonly block: (layer: number) => BlockNames
+  /** names of the modules of a classification head over the first token */
   readonly pooler: PoolerNames
   /** rows at the start of the position table that no token ever uses */
   readonly reservedPositions: (config: EncoderConfig) => number

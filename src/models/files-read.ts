@@ -30,6 +30,7 @@ export interface ModelFile {
   readonly name: string
   /** there may be no such file */
   readonly path: string
+  /** whether weights are in it */
   readonly holdsWeights: boolean
 }
 

@@ -22,8 +22,11 @@ export const noHead: NewHead = { parameters: [], inCheckpoint: new Set(), start:
 export interface FolderDescription extends ExportedModel {
   /** on this machine */
   readonly folder: string
+  /** every frozen parameter that the forward pass needs (the head's not included) */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  /** what is trained itself; of some families nothing */
   readonly head: NewHead
+  /** of the names in the checkpoint's own class; "" for none */
   readonly prefix: string
   /** the stored name of every parameter, and of those of the head that the checkpoint has */
   readonly stored: ReadonlyMap<string, string>

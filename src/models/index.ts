@@ -56,6 +56,7 @@ export interface LoadModelOptions {
   readonly source: string
   /** "classification" is mean pooling and a new head */
   readonly task: "classification" | ({ readonly kind: "classification" } & Partial<Omit<TaskOptions, "labels">>)
+  /** class names in the order of the logits; default: the checkpoint's `id2label` */
   readonly labels?: ReadonlyArray<string>
   /** seed of the head's new parameters, 0 unless given */
   readonly seed?: number

@@ -135,7 +135,14 @@ export const loadTokenizer = (
     vocabularySize,
     tokenTypes = 0,
     padToken
-  }: { readonly vocabularySize?: number; readonly tokenTypes?: number; readonly padToken?: string } = {}
+  }: {
+    /** rows of the embedding; default: not checked */
+    readonly vocabularySize?: number
+    /** rows of the table of types; default 0: the model has none */
+    readonly tokenTypes?: number
+    /** tried where tokenizer_config.json names no token, before [PAD] and <pad> */
+    readonly padToken?: string
+  } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const json = yield* readJson(folder, "tokenizer.json")

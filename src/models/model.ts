@@ -13,6 +13,7 @@ import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../te
 
 /** Everything that is wrong with a model folder. */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
+  /** the model's folder or file */
   folder: Schema.String,
   /** each a sentence that names the file */
   problems: Schema.Array(Schema.String)
@@ -31,7 +32,9 @@ export const refusedUrl = (source: string): ModelError | undefined => {
 
 /** A parameter of a model: its name in the family's naming and its shape (linear weights [out, in]). */
 export interface ParameterSpec {
+  /** in the family's naming */
   readonly name: string
+  /** a linear weight's is [out, in] */
   readonly shape: ReadonlyArray<number>
 }
 
@@ -47,6 +50,7 @@ export const normParameters = (name: string, size: number): ReadonlyArray<Parame
 
 /** Rows of a step, on the host. */
 export interface Rows {
+  /** how many there are */
   readonly size: number
   /** what the speed of a step is counted in: tokens without padding, or rows */
   readonly tokens: number
@@ -56,7 +60,9 @@ export interface Rows {
 
 /** A batch on the device; the caller disposes its tensors. */
 export interface OnDevice<Input, Target> {
+  /** what `forward` takes */
   readonly input: Input
+  /** what the loss compares outputs with */
   readonly target: Target
   /** `[positions]`: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
   readonly mask?: Tensor1D
@@ -78,6 +84,7 @@ export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
 export interface Sequences {
   /** positions of a row, with its padding */
   readonly length: number
+  /** in the batch's order */
   readonly rows: ReadonlyArray<{
     /** all that distinguishes a row's hidden states from another's */
     readonly key: string
@@ -85,7 +92,10 @@ export interface Sequences {
     readonly tokens: number
   }>
   /** Some of the rows as a batch of their own, as long as the longest of them. */
-  readonly some: (rows: ReadonlyArray<number>) => Rows & { readonly length: number }
+  readonly some: (rows: ReadonlyArray<number>) => Rows & {
+    /** positions of a row, with padding */
+    readonly length: number
+  }
 }
 
 /**
@@ -95,6 +105,7 @@ export interface Sequences {
 export interface Stack {
   /** names of the parameters that each block reads */
   readonly blocks: ReadonlyArray<ReadonlyArray<string>>
+  /** numbers of a hidden state */
   readonly width: number
   // a method, whose argument a network may narrow
   /** The rows of a batch, one by one; undefined: they are too short to be computed alone. */
@@ -103,11 +114,15 @@ export interface Stack {
 
 /** What can be adapted and trained: layers, parameters, and a forward pass in which each linear layer is an argument. */
 export interface Network {
+  /** the linear layers that an adapter may go into */
   readonly sites: ReadonlyArray<LinearSite>
   /** every frozen parameter the forward pass needs (the head's not included) */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** what is trained itself, with a learning rate of its own; its parameters are in `weights` too */
-  readonly head: { readonly parameters: ReadonlyArray<ParameterSpec> }
+  readonly head: {
+    /** none: nothing is trained itself */
+    readonly parameters: ReadonlyArray<ParameterSpec>
+  }
   /** prefix of the names in the checkpoint's own class, e.g. "bert."; "" for none */
   readonly prefix: string
   /** parameters on the device, but for those in `packed` */
@@ -138,7 +153,9 @@ export const toDevice = <M extends Network>(model: M, batch: BatchOf<M>): OnDevi
 
 /** A text, or a pair, as tokens; type 1 is the second text of a pair. */
 export interface Encoding {
+  /** with special tokens */
   readonly ids: ReadonlyArray<number>
+  /** as many as `ids` */
   readonly typeIds: ReadonlyArray<number>
 }
 
@@ -149,7 +166,9 @@ export interface Tokenizer {
    * where the tokenizer has no form for pairs.
    */
   readonly encode: (text: string, maxLength: number, pair?: string) => Encoding
+  /** what shorter texts of a batch are padded with */
   readonly padId: number
+  /** tokens that it has ids for */
   readonly vocabularySize: number
 }
 
@@ -206,8 +225,11 @@ export type TaskType = (typeof taskTypes)[number]
 
 /** What a description says of how its model is written. */
 export interface ExportedModel {
+  /** `model_type` of config.json */
   readonly family: string
+  /** the linear layers that an adapter may go into */
   readonly sites: ReadonlyArray<LinearSite>
+  /** how PEFT and transformers call it and its tensors */
   readonly exported: Exported
 }
 
@@ -242,6 +264,7 @@ export interface ModelDescription extends ExportedModel {
 }
 
 export interface Model extends ModelDescription {
+  /** ids for texts and pairs of them */
   readonly tokenizer: Tokenizer
   /** frozen parameters on the device, but for those in `packed` */
   readonly weights: Weights
@@ -249,8 +272,11 @@ export interface Model extends ModelDescription {
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
   /** a batch on the device; target: the labels, int32 [batch] */
   readonly toDevice: (batch: TokenRows) => {
+    /** ids, types and the attention mask, each [size, length] */
     readonly input: TokenBatch
+    /** int32 [size]: indices of classes */
     readonly target: Tensor1D
+    /** `[size·length]`: 1 where there is a token, 0 where there is padding */
     readonly mask: Tensor1D
   }
   /** what the head says, [batch, classes] or [batch, hidden]; `weights` must also know the head's parameters; without `runBlock` each block runs once */

@@ -23,7 +23,9 @@ export const SENTENCE_CONFIG = "sentence_bert_config.json"
 
 /** What a folder says; a field is undefined where it says nothing of it. */
 export interface SentenceSettings {
+  /** undefined too where it pools in another way */
   readonly pooling: "mean" | "cls" | undefined
+  /** whether vectors have length 1 */
   readonly normalize: boolean | undefined
   /** tokens at which texts are cut */
   readonly maxLength: number | undefined

@@ -31,6 +31,7 @@ export interface CausalTrainingBatchOptions extends PoolOptions {
 }
 
 export interface CausalTrainingBatch extends CausalRows {
+  /** from 0 */
   readonly epoch: number
   /** within the epoch: grows, but leaps from pool to pool where rows are packed or texts cut */
   readonly index: number
@@ -116,6 +117,7 @@ export const causalBatchesPerEpoch = (split: CausalSplit, options: PoolOptions):
   })
 
 export interface PoolOptions extends Batching {
+  /** of the orders of all epochs */
   readonly seed: number
   /** batches a pool; about as many where rows are packed */
   readonly bucketPool: number

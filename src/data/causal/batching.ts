@@ -11,6 +11,7 @@ export interface Batching {
   readonly batchSize: number
   /** tokens of a row at most */
   readonly maxLength: number
+  /** several texts in a row, each attending to itself alone */
   readonly packing: boolean
 }
 

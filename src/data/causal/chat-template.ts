@@ -12,7 +12,9 @@ import type { Message } from "./row.ts"
 
 /** What a template wrote; `spans`: the characters between generation tags, absent where the template has no such tag. */
 export interface Rendering {
+  /** what the model reads, special tokens written out */
   readonly text: string
+  /** what the assistant says, in order */
   readonly spans?: ReadonlyArray<Span>
 }
 
@@ -22,7 +24,13 @@ export type Span = readonly [start: number, end: number]
 /** A checkpoint's chat template, which writes conversations out as the model was trained on them. */
 export interface ChatTemplate {
   /** Writes a conversation out; `prompt`: followed by the beginning of an assistant's turn. */
-  readonly render: (messages: ReadonlyArray<Message>, options?: { readonly prompt?: boolean }) => Rendering | Broken
+  readonly render: (
+    messages: ReadonlyArray<Message>,
+    options?: {
+      /** with the beginning of an assistant's turn; default false */
+      readonly prompt?: boolean
+    }
+  ) => Rendering | Broken
   /** whether the template says itself what the assistant says */
   readonly marked: boolean
 }
@@ -90,7 +98,9 @@ const unmarked = (written: string): Rendering | Broken => {
 
 /** A conversation written out, and where the assistant speaks in it. */
 export interface Turns {
+  /** the whole conversation, special tokens written out */
   readonly text: string
+  /** what the assistant says, in order, each with the token that ends its turn */
   readonly spans: ReadonlyArray<Span>
 }
 

@@ -28,7 +28,9 @@ export interface Written {
 
 /** What a row becomes: the text that the model reads (`write`), and its tokens with what is learned of them (`encode`). */
 export interface RowEncoder {
+  /** The text, special tokens of its template written out, and what is learned of it. */
   readonly write: (content: CausalContent) => Written | Broken
+  /** The tokens and their labels, nothing cut off; `Broken` where the row cannot become tokens. */
   readonly encode: (content: CausalContent) => Sequence | Broken
 }
 

@@ -15,7 +15,16 @@ export interface TokenStatistics {
   /** rows measured: 512 at most, fewer where they are long */
   readonly sample: number
   /** tokens of a row, uncut (nearest rank) */
-  readonly tokens: { readonly mean: number; readonly p50: number; readonly p95: number; readonly max: number }
+  readonly tokens: {
+    /** of the sample's rows */
+    readonly mean: number
+    /** half of the rows have at most this many */
+    readonly p50: number
+    /** 95 % of the rows have at most this many */
+    readonly p95: number
+    /** of the longest row */
+    readonly max: number
+  }
   /** share of the rows that are longer than `maxLength`, in 0 … 1 */
   readonly truncated: number
   /** share of the tokens that are left after the cut which are learned */
@@ -103,7 +112,12 @@ export interface RenderedSample {
   /** the row's place */
   readonly where: string
   /** the text, cut at `maxLength`, in pieces that are learned and pieces that are not */
-  readonly runs: ReadonlyArray<{ readonly text: string; readonly trained: boolean }>
+  readonly runs: ReadonlyArray<{
+    /** decoded, with its special tokens */
+    readonly text: string
+    /** whether its tokens are learned */
+    readonly trained: boolean
+  }>
   /** tokens, cut */
   readonly tokens: number
   /** tokens of the row before it was cut */

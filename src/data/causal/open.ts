@@ -27,6 +27,7 @@ export type OpenedCausal = OpenedTokens<CausalSplit>
 
 /** Splits of rows that become tokens, and what is reported of them before training. */
 export interface OpenedTokens<Split> {
+  /** train, and those of the others that the plan has */
   readonly splits: BySplit<Split>
   /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>

@@ -2,19 +2,38 @@
 
 /** A message as chat templates take it; its other fields (tool calls, a name) go to the template as they are. */
 export interface Message {
+  /** "system", "user", "assistant" or whatever else the template knows */
   readonly role: string
+  /** what was said; null where other fields say it (tool calls) */
   readonly content: string | null
   readonly [field: string]: unknown
 }
 
 /** What a row says, of one of three kinds. `given`: so many of the first messages are a prompt, of which nothing is learned. */
 export type CausalContent =
-  | { readonly kind: "chat"; readonly messages: ReadonlyArray<Message>; readonly given?: number }
-  | { readonly kind: "completion"; readonly prompt: string; readonly completion: string }
-  | { readonly kind: "text"; readonly text: string }
+  | {
+      readonly kind: "chat"
+      /** in the order in which they were said */
+      readonly messages: ReadonlyArray<Message>
+      /** default 0: all that the assistant says is learned */
+      readonly given?: number
+    }
+  | {
+      readonly kind: "completion"
+      /** of which nothing is learned unless the plan's `lossOn` says so */
+      readonly prompt: string
+      /** what is learned */
+      readonly completion: string
+    }
+  | {
+      readonly kind: "text"
+      /** all of which is learned */
+      readonly text: string
+    }
 
 /** A row of a language model's data: a conversation, a prompt with its completion, or a text. */
 export interface CausalRow {
+  /** the row without its place */
   readonly content: CausalContent
   /** its place for error messages: `train.jsonl:12` */
   readonly where: string
@@ -22,7 +41,8 @@ export interface CausalRow {
 
 /** A row as tokens. Nothing is cut off yet. */
 export interface Sequence {
-  readonly ids: Int32Array // [tokens]
+  /** `[tokens]` */
+  readonly ids: Int32Array
   /** `[tokens]`: the token that should follow each one, or −100 where none is asked for */
   readonly labels: Int32Array
 }

@@ -26,6 +26,7 @@ export interface FileFormat {
 export interface RowWriter {
   /** what a file begins with */
   readonly head: string
+  /** A line of the file, with its end; several where a cell has line breaks. */
   readonly row: (row: Fields) => string
 }
 

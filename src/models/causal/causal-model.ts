@@ -21,9 +21,13 @@ export interface CausalDescription extends DecoderSizes, ExportedModel {
   readonly sites: ReadonlyArray<LinearSite>
   /** with the output layer's `lm_head.weight`, where it is not the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  /** the blocks that can be computed anew in the backward pass */
   readonly stack: Stack
   /** what is trained itself: nothing of its own */
-  readonly head: { readonly parameters: readonly [] }
+  readonly head: {
+    /** none */
+    readonly parameters: readonly []
+  }
   /** prefix of the backbone's names in transformers' own class; `causalClassName` applies it */
   readonly prefix: string
   /** the output layer is the embedding */
@@ -39,14 +43,21 @@ export interface CausalDescription extends DecoderSizes, ExportedModel {
 }
 
 export interface CausalModel extends CausalDescription, Network {
-  readonly head: { readonly parameters: readonly [] }
+  readonly head: {
+    /** none */
+    readonly parameters: readonly []
+  }
   readonly sites: ReadonlyArray<LinearSite>
   readonly parameters: ReadonlyArray<ParameterSpec>
   readonly stack: Stack
   readonly prefix: string
+  /** ids for texts, and its chat template */
   readonly tokenizer: CausalTokenizer
   /** target: the labels int32 [size·length]; mask: 1 where there is a token */
-  readonly toDevice: (batch: CausalRows) => OnDevice<CausalInput, Tensor1D> & { readonly mask: Tensor1D }
+  readonly toDevice: (batch: CausalRows) => OnDevice<CausalInput, Tensor1D> & {
+    /** `[size·length]` */
+    readonly mask: Tensor1D
+  }
   readonly forward: (input: CausalInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }
 
@@ -66,9 +77,16 @@ export interface CheckpointSource {
   readonly generationConfig: unknown
   /** tokenizer.json, and tokenizer_config.json (with `chat_template` in it wherever the template was found); null: there is none */
   readonly tokenizer: unknown
+  /** null: there is no such file */
   readonly tokenizerConfig: unknown
   /** stored tensors by their names in transformers' own class ("model.layers.0.self_attn.q_proj.weight"), shapes as transformers has them */
-  readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number> }>
+  readonly tensors: ReadonlyMap<
+    string,
+    {
+      /** a linear weight's is [out, in] */
+      readonly shape: ReadonlyArray<number>
+    }
+  >
   /**
    * Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. `take` is offered a
    * matrix that is stored in blocks that a packing has, as it is; where it takes the matrix (true), no one visits it.

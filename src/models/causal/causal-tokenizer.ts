@@ -24,7 +24,12 @@ interface AddedToken {
 /** Makes the tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding. */
 export const causalTokenizer = (
   { where, tokenizer, tokenizerConfig }: Source,
-  { vocabularySize }: { readonly vocabularySize?: number } = {}
+  {
+    vocabularySize
+  }: {
+    /** rows of the embedding; default: not checked */
+    readonly vocabularySize?: number
+  } = {}
 ): Effect.Effect<CausalTokenizer, ModelError> =>
   Effect.suspend(() => {
     if (tokenizer === null) {

@@ -33,14 +33,23 @@ export type Attend = (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, shap
 
 /** A batch on the device, its rows one after another; all tensors are int32 [size·length] but for the rotary ones. */
 export interface CausalInput {
+  /** rows */
   readonly size: number
+  /** positions of a row, with padding */
   readonly length: number
+  /** token ids */
   readonly inputIds: Tensor1D
+  /** places in a text, from 0 */
   readonly positions: Tensor1D
   /** −1: padding */
   readonly segments: Tensor1D
   /** cos and sin [tokens, r] of the decoder's `rotary`, in its order */
-  readonly rotary: ReadonlyArray<{ readonly cos: Tensor2D; readonly sin: Tensor2D }>
+  readonly rotary: ReadonlyArray<{
+    /** cos of each token's angles */
+    readonly cos: Tensor2D
+    /** sin of each token's angles */
+    readonly sin: Tensor2D
+  }>
   /** in place of causal attention inside the batch's segments */
   readonly attend?: Attend | undefined
 }
@@ -63,8 +72,15 @@ export const tablesOf = ({ embedding, tied }: Pick<Decoder, "embedding" | "tied"
   tied ? [embedding] : [embedding, OUTPUT_LAYER]
 
 /** A parameter's or module's name in transformers' own class: what a PEFT adapter's keys are made of. */
-export const causalClassName = ({ prefix }: { readonly prefix: string }, name: string): string =>
-  name === OUTPUT_LAYER || `${name}.weight` === OUTPUT_LAYER ? name : prefix + name
+export const causalClassName = (
+  {
+    prefix
+  }: {
+    /** of the backbone's names in that class */
+    readonly prefix: string
+  },
+  name: string
+): string => (name === OUTPUT_LAYER || `${name}.weight` === OUTPUT_LAYER ? name : prefix + name)
 
 /** What a block uses besides its hidden states. */
 export interface Pass {
@@ -100,6 +116,7 @@ export interface Decoder extends DecoderSizes {
   readonly family: string
   /** prefix of the backbone's names in transformers' own class */
   readonly prefix: string
+  /** the linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter of the forward pass, by its name in the backbone; the output layer's is `lm_head.weight` */
   readonly parameters: ReadonlyArray<ParameterSpec>
@@ -111,12 +128,15 @@ export interface Decoder extends DecoderSizes {
   readonly tied: boolean
   /** linear weights are stored [in, out] */
   readonly fanInFanOut: boolean
+  /** c of logits c·tanh(z/c); null: they are as they are */
   readonly softcap: number | null
   /** the rotary positions that its layers use; none where positions are learned */
   readonly rotary: ReadonlyArray<RotaryRows>
   /** h₀ [tokens, hidden]; `tokens`: the table of `embedding` */
   readonly embed: (input: CausalInput, weights: Weights, tokens: FrozenMatrix) => Tensor2D
+  /** One after another: [tokens, hidden] → [tokens, hidden]. */
   readonly blocks: ReadonlyArray<(h: Tensor2D, pass: Pass) => Tensor2D>
+  /** What the last hidden states go through before the output layer. */
   readonly norm: (h: Tensor2D, weights: Weights) => Tensor2D
 }
 
@@ -136,8 +156,11 @@ export interface CausalFamily {
   readonly className: string
   /** a merged model is a text model alone: its `model_type`, prefix and config; null: it is all of this family's model */
   readonly textPart: {
+    /** `model_type` of the text model */
     readonly modelType: string
+    /** of the backbone's names in its class */
     readonly prefix: string
+    /** Its config.json, from that of the whole model. */
     readonly config: (config: object) => object
   } | null
 }

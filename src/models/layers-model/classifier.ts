@@ -21,22 +21,31 @@ type Scores = "softmax" | "sigmoid" | "logits"
 export interface DescribedLayers {
   /** its model.json */
   readonly source: string
+  /** of the model */
   readonly name: string
+  /** its linear layers, without the head's */
   readonly sites: ReadonlyArray<LinearSite>
+  /** of its layers without the head's, in the model's order */
   readonly parameters: ReadonlyArray<ParameterSpec>
+  /** the layers that are trained themselves */
   readonly head: LayersNetwork["head"]
+  /** always "" */
   readonly prefix: string
+  /** in the order of the outputs; "0", "1", … until they are known */
   readonly labels: ReadonlyArray<string>
   /** of one row */
   readonly inputShape: ReadonlyArray<number>
+  /** how many it has */
   readonly layers: number
   /** numbers that all layers make of one row */
   readonly activations: number
+  /** what the last layer makes: probabilities that sum to 1, one probability of the second class, or logits */
   readonly scores: Scores
 }
 
 /** The loaded model. */
 export interface LayersClassifier extends LayersNetwork {
+  /** in the order of the logits */
   readonly labels: ReadonlyArray<string>
   /** Its outputs as logits [rows, classes]. Tensor code. */
   readonly logits: (outputs: ReadonlyArray<tf.Tensor>) => tf.Tensor2D

@@ -20,7 +20,9 @@ import { computed, layersOf } from "./topology.ts"
 
 /** A `tf.LayersModel` that cannot be adapted or loaded, with every problem. */
 export class LayersModelError extends Schema.TaggedError<LayersModelError>()("LayersModelError", {
+  /** the model's name, or its model.json */
   model: Schema.String,
+  /** a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -30,8 +32,11 @@ export class LayersModelError extends Schema.TaggedError<LayersModelError>()("La
 
 /** A tensor on the host, row-major. */
 export interface HostArray {
+  /** row-major */
   readonly values: Float32Array | Int32Array | Uint8Array
+  /** the rows first */
   readonly shape: ReadonlyArray<number>
+  /** the type of `values` */
   readonly dtype: "float32" | "int32" | "bool"
 }
 
@@ -40,7 +45,9 @@ export interface HostArray {
  * `size`.
  */
 export interface LayersBatch extends Rows {
+  /** in the order of the model's inputs */
   readonly inputs: ReadonlyArray<HostArray>
+  /** in the order of the model's outputs */
   readonly targets: ReadonlyArray<HostArray>
 }
 
@@ -53,9 +60,12 @@ interface PlacedParameter extends LayerParameter {
 export interface LayersNetwork extends Network {
   /** the user's own model, as it was */
   readonly base: LayersModel
+  /** those of all layers, the head's too */
   readonly layerParameters: ReadonlyArray<PlacedParameter>
   readonly toDevice: (batch: LayersBatch) => {
+    /** in the order of the model's inputs */
     readonly input: ReadonlyArray<tf.Tensor>
+    /** in the order of the model's outputs */
     readonly target: ReadonlyArray<tf.Tensor>
   }
   /** one tensor for each input → one for each output */

@@ -27,6 +27,7 @@ export interface StoredWeights {
 
 /** A tensor that is stored in fewer bytes. */
 export interface SmallerTensor {
+  /** of the weight in the manifest */
   readonly name: string
   /** of its numbers, what is read back against what was stored */
   readonly largestError: number

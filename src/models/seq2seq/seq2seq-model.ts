@@ -7,26 +7,39 @@ import type { FolderDescription } from "../folder-model.ts"
 import type { Network, ParameterSpec, RunBlock, Stack } from "../model.ts"
 
 export interface Seq2SeqSizes {
+  /** numbers of a hidden state */
   readonly hiddenSize: number
   /** of the encoder, and of the decoder */
   readonly layers: number
+  /** blocks of the decoder */
   readonly decoderLayers: number
+  /** heads of each attention */
   readonly attentionHeads: number
+  /** numbers of a head */
   readonly headDim: number
+  /** numbers inside the feed-forward part */
   readonly intermediateSize: number
+  /** rows of the embedding */
   readonly vocabularySize: number
   /** the token that every target begins after */
   readonly startId: number
   /** the token that ends a text */
   readonly eosId: number
+  /** what shorter texts of a batch are padded with */
   readonly padId: number
 }
 
 /** All that is known of such a model without reading a weight. */
 export interface Seq2SeqDescription extends FolderDescription, Seq2SeqSizes {
+  /** the model without its weights */
   readonly network: EncoderDecoder
+  /** absent: its forward pass is no stack of blocks */
   readonly stack?: Stack | undefined
-  readonly head: FolderDescription["head"] & { readonly parameters: readonly [] }
+  /** what is trained itself: nothing of its own */
+  readonly head: FolderDescription["head"] & {
+    /** none */
+    readonly parameters: readonly []
+  }
   /** the output layer is the embedding */
   readonly tied: boolean
 }
@@ -40,6 +53,7 @@ export interface AttendSoFar {
   readonly before: number
   /** the encoder's keys and values are known from an earlier pass, and it is not run again */
   readonly sourcesRead: boolean
+  /** Over the tokens of the texts that are written, [texts·tokens, heads·d]. */
   readonly self: (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor) => Tensor2D
   /** `keyValues`: [sources·length, heads·d], of the pass that reads the sources; there may be several texts for each, one after another */
   readonly cross: (
@@ -52,7 +66,9 @@ export interface AttendSoFar {
 
 /** A batch on the device: int32 [size, source], 1 and 0 [size, source], int32 [size, target]. */
 export interface Seq2SeqInput {
+  /** `[size, source]`, int32: tokens of the texts that are read */
   readonly inputIds: Tensor2D
+  /** `[size, source]`: 1 where there is a token, 0 where there is padding */
   readonly attentionMask: Tensor2D
   /** the labels one place to the right, after the start token */
   readonly decoderInputIds: Tensor2D
@@ -70,7 +86,9 @@ export interface EncoderDecoder extends Seq2SeqSizes {
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** the parameter that tokens are looked up in, and what files call it besides */
   readonly embedding: string
+  /** what files call a parameter besides its name, the likeliest first */
   readonly otherNames: Readonly<Record<string, ReadonlyArray<string>>>
+  /** the parameter that makes logits of hidden states */
   readonly outputLayer: string
   /** by its config; a folder's weights have the last word */
   readonly tied: boolean
@@ -100,14 +118,21 @@ export interface Seq2SeqFamily {
 }
 
 export interface Seq2SeqModel extends Seq2SeqDescription, Network {
+  /** the linear layers of the blocks, without the output layer */
   readonly sites: Seq2SeqDescription["sites"]
   readonly parameters: Seq2SeqDescription["parameters"]
   readonly head: Seq2SeqDescription["head"]
   readonly stack?: Stack | undefined
   readonly prefix: string
+  /** ids for the texts that are read and those that are written */
   readonly tokenizer: CausalTokenizer
   /** target: the labels, int32 [size·target], −100 where none is asked for */
-  readonly toDevice: (batch: Seq2SeqRows) => { readonly input: Seq2SeqInput; readonly target: Tensor1D }
+  readonly toDevice: (batch: Seq2SeqRows) => {
+    /** the tokens of both */
+    readonly input: Seq2SeqInput
+    /** int32 [size·target], −100 where none is asked for */
+    readonly target: Tensor1D
+  }
   /** the decoder's last hidden states [size·target, hidden], scaled where the family scales them, and the unembedding */
   readonly forward: (input: Seq2SeqInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }

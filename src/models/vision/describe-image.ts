@@ -18,6 +18,7 @@ import { imageSequences } from "./image-rows.ts"
 import { type Tower, towerOf, towerParameters, towerSites, towerStack } from "./tower.ts"
 
 export interface ImageOptions {
+  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's */
   readonly headInit: HeadInit
   /** class names in the order of the logits; without them the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
@@ -25,7 +26,9 @@ export interface ImageOptions {
 
 /** A described classifier, and the tower that it is made of. */
 export interface DescribedImageModel extends ImageDescription {
+  /** how its config and its parameters are spelled */
   readonly imageFamily: ImageFamily
+  /** its transformer, without weights */
   readonly tower: Tower
 }
 

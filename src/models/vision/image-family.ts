@@ -10,9 +10,11 @@ import type { PreNormNames, PreNormSizes } from "./pre-norm.ts"
 
 /** What a config.json says of a tower of images, in one spelling for all families. */
 export interface ImageConfig extends PreNormSizes {
+  /** blocks */
   readonly layers: number
   /** of an image, and of a patch, in pixels */
   readonly image: Extent
+  /** in pixels */
   readonly patch: Extent
   /** class names by index, empty where the checkpoint has none */
   readonly labels: ReadonlyArray<string>
@@ -20,7 +22,9 @@ export interface ImageConfig extends PreNormSizes {
 
 /** Rows and columns, in pixels or in patches. */
 export interface Extent {
+  /** rows */
   readonly height: number
+  /** columns */
   readonly width: number
 }
 
@@ -53,8 +57,11 @@ export interface ImageFamily {
   readonly processor: ProcessorName
   /** prefix of the backbone's names in that class */
   readonly prefix: string
+  /** A config.json, or all that is wrong with it. */
   readonly decodeConfig: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>
+  /** names of its parameters outside the blocks */
   readonly tower: TowerNames
+  /** what the classifier sees */
   readonly pooling: ImagePooling
   /** What a parameter of that class may be called in a file, the likeliest name first. */
   readonly storedNames: (name: string) => ReadonlyArray<string>

@@ -14,10 +14,15 @@ import { activated } from "../encoder.ts"
 import { linearParameters, normParameters, type ParameterSpec } from "../model.ts"
 
 export interface PreNormSizes {
+  /** numbers of a hidden state */
   readonly hiddenSize: number
+  /** heads of each attention */
   readonly attentionHeads: number
+  /** numbers inside the feed-forward part */
   readonly intermediateSize: number
+  /** ε of its norms, added to the variance */
   readonly normEpsilon: number
+  /** between the two layers of the feed-forward part */
   readonly activation: Activation
   /** whether queries, keys and values have biases; the other layers always have */
   readonly projectionBias: boolean

@@ -9,6 +9,7 @@ import type { ImageDescription } from "./image-model.ts"
 
 /** How a model's images are prepared, and what was taken to be so because no file says it. */
 export interface Processed {
+  /** what an image goes through before the model sees it */
   readonly processing: Processing
   /** what is not said by a file but taken to be so, a sentence each */
   readonly notes: ReadonlyArray<string>

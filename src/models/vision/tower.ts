@@ -18,8 +18,11 @@ import { applyPreNormBlock, normalized, type PreNormBlock, preNormBlock, preNorm
 
 /** A tower without its weights. */
 export interface Tower {
+  /** of its parameters */
   readonly names: TowerNames
+  /** sizes of images, patches and hidden states */
   readonly config: ImageConfig
+  /** from the first to the last */
   readonly blocks: ReadonlyArray<PreNormBlock>
   /** of a sequence: patches and the class token */
   readonly positions: number

@@ -45,9 +45,13 @@ export interface ZeroShotOptions {
 type Prompts = ReadonlyArray<ReadonlyArray<number>>
 
 export interface ZeroShotDescription extends ImageDescription {
+  /** what makes the classifier's weights */
   readonly zeroShot: {
+    /** that of images */
     readonly tower: Tower
+    /** that of texts */
     readonly text: TextTower
+    /** token ids: those of a label one after another, without padding */
     readonly prompts: Prompts
     /** what is worth knowing of the prompts, a sentence each */
     readonly notes: ReadonlyArray<string>
