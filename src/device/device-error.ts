@@ -11,6 +11,7 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
   site: Schema.String,
   /** which program of the GPU, where that is known */
   kernel: Schema.optionalKey(Schema.String),
+  /** why, as the end of a sentence */
   reason: Schema.String,
   /** what the reader can do about it; may be empty */
   remedy: Schema.String

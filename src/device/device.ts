@@ -35,6 +35,7 @@ export interface DeviceDescription {
 
 /** An open device: its backend, and what a run has to know of it. */
 export interface DeviceShape {
+  /** tfjs's current backend while the device is open */
   readonly backend: Backend
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
@@ -50,6 +51,7 @@ export interface DeviceShape {
   readonly rowsAlone: boolean
   /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */
   readonly stepsPerRead: number
+  /** What runs record: the adapter's name, threads, versions and whatever makes the device less than what was asked for. */
   readonly describe: () => DeviceDescription
   /**
    * Waits for the device and fails with whatever has gone wrong on it since the last call. tfjs never throws on a GPU

@@ -33,7 +33,11 @@ const layer = (choice: DeviceChoice, options: DeviceOptions = {}) =>
   Layer.unwrap(Effect.map(Effect.promise(runtimeModule), (runtime) => runtime.layer(choice, options)))
 
 /** The service `Device` and its layers: `Device.layer(choice, { threads })`, `Device.auto`. */
-export const Device = Object.assign(DeviceService, { layer, auto: layer("auto") })
+export const Device = Object.assign(DeviceService, {
+  layer,
+  /** the layer of `Device.layer("auto")`: WebGPU on a hardware GPU, else native, else wasm */
+  auto: layer("auto")
+})
 export type Device = DeviceService
 
 export { type DeviceDescription, type DeviceShape, ofDevice } from "./device.ts"

@@ -12,8 +12,11 @@ import { ownNumber } from "./own-process.ts"
 import { platformReason } from "./platform-reason.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
+  /** what failed */
   action: Schema.Literals(["read", "write"]),
+  /** its path or name */
   file: Schema.String,
+  /** the system's reason, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

@@ -22,8 +22,11 @@ import type { WebgpuEngine } from "./webgpu/engine.ts"
 
 /** Which numbers are dropped: `rate` of them, in [0, 1). `seed` and `offset` are unsigned integers of 32 bits. */
 export interface DropoutMask {
+  /** probability that a number is dropped, in [0, 1) */
   readonly rate: number
+  /** unsigned integer of 32 bits: of the run and the step */
   readonly seed: number
+  /** unsigned integer of 32 bits: of the batch and the site within a step */
   readonly offset: number
 }
 

@@ -135,6 +135,7 @@ export interface AskedField {
 
 /** What the model says of a row. A kind adds what its models say besides: probabilities, values. */
 export interface Prediction {
+  /** the row's text; of an image its file, of numbers their list */
   readonly text: string
   /** the second text of a pair */
   readonly textPair?: string
@@ -152,7 +153,9 @@ export interface Prediction {
 
 /** A trained model and the plan that it was trained by. */
 export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
+  /** the run's own, decoded */
   readonly plan: Plan
+  /** the base model with the trained adapter in it */
   readonly adapted: Adapted<M>
   /** steps it was trained for; NaN of an adapter from elsewhere, which does not say */
   readonly steps: number

@@ -20,7 +20,9 @@ import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
 
 /** A layer of a sum of adapters: its rank, and what the cut to it lost. */
 export interface CombinedSite {
+  /** the layer's name */
   readonly site: string
+  /** of the sum: the ranks of its terms together, or what they were cut to */
   readonly rank: number
   /** ‖ΔW − Σ wₖ ΔWₖ‖ / ‖Σ wₖ ΔWₖ‖ (Frobenius); float32's rounding where the rank was not cut */
   readonly error: number
@@ -30,6 +32,7 @@ export interface CombinedSite {
 export interface Combined {
   /** the same over all sites together */
   readonly error: number
+  /** in the order of the model's layers */
   readonly sites: ReadonlyArray<CombinedSite>
 }
 

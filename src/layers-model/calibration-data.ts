@@ -27,6 +27,7 @@ export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 
 /** Beside the options of `adapt` and `add`: what an init that needs calibration sees. */
 export interface CalibrationData {
+  /** rows that the init looks at; default: none, and an init that needs them fails */
   readonly examples?: Examples | undefined
   /** rows of x and y in a batch; default 32 */
   readonly batchSize?: number | undefined

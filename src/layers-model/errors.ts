@@ -3,11 +3,18 @@ import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
 
 /** `path` is dotted, in the options ("targets.0"); empty where it is about all of them. */
-const Problem = Schema.Struct({ path: Schema.String, message: Schema.String })
+const Problem = Schema.Struct({
+  /** dotted, in the options or in the data: "targets.0"; empty where it is about all of them */
+  path: Schema.String,
+  /** what was found and what is expected */
+  message: Schema.String
+})
 
 /** The options of an adapter do not fit the model. */
 export class AdaptError extends Schema.TaggedError<AdaptError>()("AdaptError", {
+  /** the model's name */
   model: Schema.String,
+  /** at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -21,6 +28,7 @@ export const adaptError = (model: string, message: string): AdaptError =>
 
 /** Options, plan or the model's compilation do not allow training or evaluation; nothing was done. */
 export class FitError extends Schema.TaggedError<FitError>()("FitError", {
+  /** at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -30,7 +38,9 @@ export class FitError extends Schema.TaggedError<FitError>()("FitError", {
 
 /** Data that does not fit the model's inputs and outputs. `where`: "batch 3 of the dataset", "x and y". */
 export class LayersDataError extends Schema.TaggedError<LayersDataError>()("LayersDataError", {
+  /** "x and y", "batch 3 of the dataset" */
   where: Schema.String,
+  /** at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -40,7 +50,9 @@ export class LayersDataError extends Schema.TaggedError<LayersDataError>()("Laye
 
 /** An adapter that cannot be saved there, or a source that holds none for this model. `source`: a folder, a URL, or its name. */
 export class AdapterFileError extends Schema.TaggedError<AdapterFileError>()("AdapterFileError", {
+  /** a folder, a URL, or the adapter's name */
   source: Schema.String,
+  /** a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {

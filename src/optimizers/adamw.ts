@@ -43,6 +43,7 @@ export type AdamState = {
  * leaves `adam` out.
  */
 export interface AdamTransform extends Transform<AdamState> {
+  /** β₁, β₂ and ε of its moments */
   readonly adam: AdamDecays
 }
 

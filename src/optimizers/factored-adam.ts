@@ -65,6 +65,7 @@ interface Pairs {
 
 /** Adam's moments of the gradient of W [out, in] as products of thin matrices, for `loraPro({ inner })`. */
 export interface FactoredAdam {
+  /** β₁, β₂ and ε of its moments */
   readonly factored: AdamDecays
   /** of the pairs of each shape, in the order of `stacksOf` */
   readonly init: (pairs: ReadonlyArray<FactorPair>) => ReadonlyArray<FactoredMoments>
@@ -72,7 +73,12 @@ export interface FactoredAdam {
   readonly move: (
     pairs: Pairs,
     states: ReadonlyArray<FactoredMoments>
-  ) => { readonly gradients: ReadonlyArray<Factors>; readonly states: ReadonlyArray<FactoredMoments> }
+  ) => {
+    /** sBᵀu [r, in] and suAᵀ [out, r] of every pair, in their order */
+    readonly gradients: ReadonlyArray<Factors>
+    /** after this step, in the order of those given */
+    readonly states: ReadonlyArray<FactoredMoments>
+  }
 }
 
 const zeros = ({ indices, rank, in: inputs, out }: PairStack): FactoredMoments => ({

@@ -48,6 +48,7 @@ export type InvariantAdamState = {
   readonly count: number
   /** one per stack, in the order of `stacksOf` */
   readonly stacks: ReadonlyArray<StackMoments>
+  /** of all tensors but those of pairs */
   readonly dense: AdamState
 }
 

@@ -58,6 +58,7 @@ export type LoraPreState = {
   readonly matrices: ReadonlyArray<MatrixMoments>
   /** m/(1−β₁) and v/(1−β₂) of everything else */
   readonly first: ReadonlyArray<Tensor>
+  /** v/(1−β₂), in the same order */
   readonly second: ReadonlyArray<Tensor>
 }
 

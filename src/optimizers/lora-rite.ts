@@ -85,7 +85,12 @@ export type LoraRiteState = WhitenedState & {
   /** steps taken */
   readonly count: number
   /** in the order of `stacksOf` */
-  readonly stacks: ReadonlyArray<{ readonly A: SideState; readonly B: SideState }>
+  readonly stacks: ReadonlyArray<{
+    /** of the pairs' A */
+    readonly A: SideState
+    /** of the pairs' B */
+    readonly B: SideState
+  }>
 }
 
 type Side = "A" | "B"

@@ -57,7 +57,9 @@ export const twoMoments: StateSize = { pair: perFactor(2), perDense: 2 }
 
 /** Adam's moments as plans write them. */
 export interface PlannedMoments {
+  /** β₁ and β₂, each in [0, 1) */
   readonly betas: readonly [number, number]
+  /** ε, added to the root of the second moment; greater than 0 */
   readonly epsilon: number
 }
 
@@ -86,7 +88,11 @@ export type Parts<Config> = (config: Config, rates: Rates, steps: number, ranks:
 
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
   /** what its section becomes, where a run has this optimizer */
-  readonly load: () => Promise<{ readonly parts: Parts<Config> }>
+  readonly load: () => Promise<{
+    /** makes the transforms of a run from its section */
+    readonly parts: Parts<Config>
+  }>
+  /** The numbers that it keeps from step to step. */
   readonly state: (config: Config) => StateSize
   /** what ranks share of it */
   readonly shared: (config: Config) => SharedWork

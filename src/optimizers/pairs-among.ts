@@ -20,7 +20,10 @@ import { Elsewhere, type Shared, type State } from "./transform.ts"
  * The rank that moves each pair: the largest [out, in] first, each to the rank that has the fewest numbers so far. All ranks come to the same.
  */
 export const ownersOf = (
-  pairs: ReadonlyArray<{ readonly site: Pick<LinearSite, "in" | "out"> }>,
+  pairs: ReadonlyArray<{
+    /** the layer's in and out, whose product is the pair's share of the work */
+    readonly site: Pick<LinearSite, "in" | "out">
+  }>,
   size: number
 ): ReadonlyArray<number> => {
   const numbers = new Array<number>(size).fill(0)
@@ -36,6 +39,7 @@ export const ownersOf = (
 
 /** How a transform shares its pairs. */
 export interface PairSharing {
+  /** of this process, from 0 */
   readonly rank: number
   /** The rank that moves each pair. */
   readonly ownersOf: (pairs: ReadonlyArray<FactorPair>) => ReadonlyArray<number>

@@ -51,7 +51,9 @@ export interface RankedSite {
 
 /** AdaLoRA's budget of ranks, and how importance is averaged. */
 export interface RankAllocationOptions {
+  /** the adapted sites whose ranks share the budget */
   readonly sites: ReadonlyArray<RankedSite>
+  /** how many ranks there are from the first step to the last */
   readonly budget: RankBudget
   /** β₁ of the sensitivity, β₂ of its uncertainty */
   readonly betas: readonly [number, number]
@@ -63,15 +65,24 @@ export type RankAllocationState = {
   readonly count: number
   /** Ī and Ū: of Q, P and λ of each site in turn; empty when no allocation will ask for them any more */
   readonly importance: ReadonlyArray<Tensor>
+  /** Ū */
   readonly uncertainty: ReadonlyArray<Tensor>
   /** after the last allocation: 1 where λ stays, 0 where it is 0 [b₀]; null before it, and where all stay */
   readonly kept: Tensor | null
+  /** of the optimizer within */
   readonly inner: State
 }
 
 /** t₀ and t₁ of a run of `steps` steps from shares of it; t₀ < t₁ ≤ steps, however short the run. */
 export const budgetSteps = (
-  shares: { readonly start: number; readonly end: number; readonly every: number },
+  shares: {
+    /** t₀ as a share of all steps, in [0, 1): until then all ranks stay */
+    readonly start: number
+    /** t₁ as a share of all steps, in (0, 1]: from then on ranks are fixed */
+    readonly end: number
+    /** steps between two allocations */
+    readonly every: number
+  },
   steps: number
 ): Pick<RankBudget, "start" | "end" | "every"> => {
   const end = Math.max(1, Math.round(shares.end * steps))

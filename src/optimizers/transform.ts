@@ -19,7 +19,9 @@ export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | 
 
 /** In the place of a tensor that another rank holds. */
 export class Elsewhere {
+  /** of the process that holds it, from 0 */
   readonly rank: number
+  /** of the tensor */
   readonly shape: ReadonlyArray<number>
   constructor(rank: number, shape: ReadonlyArray<number>) {
     this.rank = rank
@@ -33,6 +35,7 @@ export class Elsewhere {
 
 /** The shape of a tensor, in its place in a layout. */
 export class OfShape {
+  /** of the tensor */
   readonly shape: ReadonlyArray<number>
   constructor(shape: ReadonlyArray<number>) {
     this.shape = shape
@@ -61,7 +64,16 @@ export interface Transform<S extends State = State> {
   /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it stays as it was made. */
   layout?(initial: StateLayout, params: Trainable, step: number): StateLayout
   /** gradients (or the updates of the transform before) → updates, and the state after this step */
-  update(updates: Trainable, state: S, params: Trainable): { readonly updates: Trainable; readonly state: S }
+  update(
+    updates: Trainable,
+    state: S,
+    params: Trainable
+  ): {
+    /** of the same structure as those given */
+    readonly updates: Trainable
+    /** for the next step */
+    readonly state: S
+  }
   /**
    * The directions that raw gradients become before moments and learning rate: what the equivalent gradient
    * s(B·dA + dB·A) is measured on. `state` is one after `refresh`, as for `update`. Absent: the gradients themselves.
@@ -89,6 +101,7 @@ export interface Shared<S extends State = State> {
 
 /** LoRA-Pro's own health: λ_min(BᵀB)/δ of each site. Below 1 the damping, not B, decides the smallest direction; infinite at δ = 0. */
 export interface Conditioning {
+  /** the names of the sites, in the order of `smallest` */
   readonly sites: ReadonlyArray<string>
   /** λ_min(BᵀB) of each; the state's */
   readonly smallest: Tensor1D

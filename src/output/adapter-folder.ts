@@ -47,7 +47,9 @@ import {
 
 /** An adapter's folder that cannot be read or does not fit the model, with every problem. */
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
+  /** the adapter's */
   folder: Schema.String,
+  /** a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {

@@ -80,7 +80,9 @@ export const files = { tensors: "state.safetensors", record: "state.json", sums:
 
 /** A checkpoint that is not what was written. */
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
+  /** the checkpoint's */
   folder: Schema.String,
+  /** what is damaged, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -90,7 +92,9 @@ export class CheckpointError extends Schema.TaggedError<CheckpointError>()("Chec
 
 /** A checkpoint of another model, another optimizer, or another budget of steps. */
 export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("CheckpointMisfit", {
+  /** the checkpoint's */
   folder: Schema.String,
+  /** what it does not fit, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

@@ -26,7 +26,9 @@ export type Inputs = typeof Inputs.Type
 export interface InputFile {
   /** `model/config.json`, `data.train` */
   readonly name: string
+  /** of its bytes, in hex; null: there is no such file */
   readonly sha256: string | null
+  /** whether it holds weights of the base or of the run's adapter */
   readonly holdsWeights: boolean
 }
 
@@ -117,7 +119,14 @@ const FROM = "adapter.from/"
 
 /** Everything that a run reads. */
 export const inputsOf = (
-  { plan, base, data }: Pick<ResolvedPlan, "plan" | "base"> & { readonly data: Pick<OpenedData, "splits"> },
+  {
+    plan,
+    base,
+    data
+  }: Pick<ResolvedPlan, "plan" | "base"> & {
+    /** the opened splits, whose files are hashed */
+    readonly data: Pick<OpenedData, "splits">
+  },
   recorded?: Inputs
 ) =>
   Effect.map(
@@ -157,7 +166,9 @@ export const inputDifferences = (
 
 /** Which base an adapter belongs to, for its readers: its name or folder (of a tf.LayersModel its model.json), and its weights' SHA-256. */
 export interface BaseIdentity {
+  /** its name or folder; of a tf.LayersModel its model.json */
   readonly path: string
+  /** by file, of those with weights, in hex */
   readonly sha256: Readonly<Record<string, string>>
 }
 

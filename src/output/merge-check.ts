@@ -25,9 +25,11 @@ import { yamlString } from "./model-card/metadata.ts"
 export const MERGE_BOUND = 1e-4
 
 interface OutputComparison {
+  /** how many were compared */
   readonly rows: number
   /** the largest output of the unmerged model */
   readonly largestLogit: number
+  /** the largest of all |merged − unmerged|; infinite where a difference is not a number */
   readonly largestDifference: number
   /** largestDifference / largestLogit; 0 where both models say 0 throughout */
   readonly relativeDifference: number
@@ -37,6 +39,7 @@ interface OutputComparison {
 
 /** What outputs are, in messages: "logit", "value", "coordinate". */
 export interface OutputWords {
+  /** as a singular */
   readonly output: string
   /** what the largest output of a row means: "label", "next token"; null where the largest is nothing by itself */
   readonly answer: string | null
@@ -44,9 +47,11 @@ export interface OutputWords {
 
 /** How near a merged model's outputs are to those of the adapted one, and the bound that they were held to. */
 export interface MergeCheck extends OutputComparison {
+  /** what its outputs are called */
   readonly words: OutputWords
   /** where the rows came from */
   readonly split: "validation" | "test" | "train" | "sample"
+  /** the largest `relativeDifference` that is allowed */
   readonly bound: number
 }
 
@@ -68,17 +73,26 @@ export const checkedSplit = (
 export interface WrittenModel {
   /** numbers in a row of outputs: classes, tokens of the vocabulary, coordinates of a vector */
   readonly width: number
+  /** what its outputs are called */
   readonly words: OutputWords
+  /** which split the compared rows are of: validation where there is one, else test, else train */
   readonly split: MergeCheck["split"]
   /** outputs [rows, width] of the run on rows of the split */
   readonly unmerged: Float32Array
   /** the same of the model in the folder */
   readonly merged: Effect.Effect<
     Float32Array,
-    { readonly _tag: string; readonly message: string },
+    {
+      /** the error's, as Effect's tagged errors have it */
+      readonly _tag: string
+      /** what went wrong, in sentences */
+      readonly message: string
+    },
     Device | FileSystem.FileSystem | Path.Path | Scope.Scope
   >
+  /** how its tensors came about */
   readonly counts: TensorCounts
+  /** Its model card as Markdown, with the comparison in it. */
   readonly readme: (check: MergeCheck) => string
 }
 
@@ -110,14 +124,27 @@ export const compareOutputs = (
 
 /** A merged model that computes something else than the adapted one: it is not written. */
 export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefused", {
+  /** the run's folder */
   run: Schema.String,
+  /** which rows were compared: "validation", "test", "train" or "sample" */
   split: Schema.String,
+  /** how many */
   rows: Schema.Int,
+  /** the largest |output| of the unmerged model */
   largestLogit: Schema.Number,
+  /** the largest |merged − unmerged|; infinite where a difference is not a number */
   largestDifference: Schema.Number,
+  /** `largestDifference` / `largestLogit` */
   relativeDifference: Schema.Number,
+  /** the largest `relativeDifference` that is allowed */
   bound: Schema.Number,
-  words: Schema.Struct({ output: Schema.String, answer: Schema.NullOr(Schema.String) })
+  /** what outputs are called in the message */
+  words: Schema.Struct({
+    /** a singular: "logit" */
+    output: Schema.String,
+    /** what the largest output of a row means; null: nothing by itself */
+    answer: Schema.NullOr(Schema.String)
+  })
 }) {
   override get message() {
     const { output } = this.words
@@ -134,6 +161,7 @@ export interface MergedCard {
   readonly method: AdapterMethod<unknown>
   /** the Hub's */
   readonly pipeline: string
+  /** the Hub's, besides those of the method and this package */
   readonly tags: ReadonlyArray<string>
   /** of the base, where its own card names one */
   readonly license: string | undefined
@@ -141,12 +169,15 @@ export interface MergedCard {
   readonly introduction: ReadonlyArray<string>
   /** how the run held the weights of linear layers */
   readonly weights: "f32" | Packing
+  /** which base it was merged from */
   readonly base: BaseIdentity
+  /** how its tensors came about */
   readonly counts: TensorCounts
   /** which tensors of the base are left out, and why */
   readonly leftOut: ReadonlyArray<string>
   /** where outputs were compared: "at the last token of each row" */
   readonly compared?: string
+  /** how near it is to the unmerged model */
   readonly check: MergeCheck
   /** how to load it */
   readonly usage: ReadonlyArray<string>
@@ -202,7 +233,15 @@ const lastSegment = (folder: string): string => folder.split(/[/\\]/).at(-1)!
 /** What was trained, in words. `alone`: where no layer was adapted; `beside`: what is always trained with the layers. */
 export const changeOf = <M extends Network>(
   { method, sites, parts, trainable }: Pick<Adapted<M>, "method" | "sites" | "parts" | "trainable">,
-  { alone, beside }: { readonly alone: string; readonly beside?: string }
+  {
+    alone,
+    beside
+  }: {
+    /** what is said where no layer was adapted */
+    readonly alone: string
+    /** what is always trained with the layers: "a new head"; absent: nothing is */
+    readonly beside?: string
+  }
 ): string => {
   if (method.trains === "nothing") return alone
   const layers = `${sites.length} linear layers`

@@ -145,7 +145,9 @@ export const withoutUntrue = (base: object): Readonly<Record<string, unknown>> =
 
 /** Labels as transformers' config.json has them. */
 export const labelsOfConfig = (labels: ReadonlyArray<string>) => ({
+  /** index → label */
   id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
+  /** label → index */
   label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
 })
 

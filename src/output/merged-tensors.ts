@@ -81,9 +81,11 @@ export const roundedParameters = <M extends Network>({ model }: Adapted<M>): Rea
 
 /** How the tensors of the merged file came about, counted. */
 export interface TensorCounts {
+  /** those that carry what was trained */
   readonly merged: number
   /** as the run rounded them, and otherwise the base's */
   readonly rounded: number
+  /** as they are in the base */
   readonly copied: number
   /** of the base, not in the merged file */
   readonly leftOut: ReadonlyArray<string>

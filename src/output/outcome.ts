@@ -12,7 +12,9 @@ export interface Baseline {
 
 /** What doing nothing reaches on each split that was evaluated. */
 export interface Baselines {
+  /** null: nothing is known of it */
   readonly validation: Baseline | null
+  /** null: nothing is known of it */
   readonly test: Baseline | null
 }
 
@@ -35,7 +37,15 @@ interface Reached {
  * doing nothing reaches, or where that is not known, than what there was before training. null: it is better.
  */
 export const noBetterText = (
-  { metrics, headline }: { readonly metrics: Metrics; readonly headline: readonly [string, ...ReadonlyArray<string>] },
+  {
+    metrics,
+    headline
+  }: {
+    /** what the kind's evaluations measure */
+    readonly metrics: Metrics
+    /** names of the metrics that sentences speak of; the first decides */
+    readonly headline: readonly [string, ...ReadonlyArray<string>]
+  },
   { before, after = null, validation, test, baseline }: Reached
 ): string | null => {
   const split = test === null ? "validation" : "test"
@@ -54,7 +64,10 @@ export const noBetterText = (
 /** A sentence without its end for each warning of a run; for one of before there were any, whether it was for nothing. */
 export const warningTexts = (
   kind: Parameters<typeof noBetterText>[0],
-  run: Reached & { readonly warnings?: ReadonlyArray<Pick<Warning, "says" | "advice">> }
+  run: Reached & {
+    /** what the course of the run showed; absent in runs of before there were any */
+    readonly warnings?: ReadonlyArray<Pick<Warning, "says" | "advice">>
+  }
 ): ReadonlyArray<string> => {
   if (run.warnings !== undefined) return run.warnings.map(warningText)
   const says = noBetterText(kind, run)
@@ -63,18 +76,23 @@ export const warningTexts = (
 
 /** A metric of the validation split at a step. */
 interface Watched {
+  /** steps taken before the evaluation */
   readonly step: number
+  /** by its name in the kind's metrics */
   readonly metric: string
+  /** its value then; null: it never was a finite number */
   readonly value: number | null
 }
 
 /** The last gain (step 0: there was none), and the evaluations since then that were none. */
 export interface Stopped extends Watched {
+  /** evaluations since the last gain */
   readonly evaluations: number
 }
 
 /** The best evaluated step, among the rows that were looked at on the way. */
 export interface Kept extends Watched {
+  /** rows of the split that were evaluated */
   readonly rows: number
 }
 
@@ -82,7 +100,15 @@ export interface Kept extends Watched {
 export const stoppedText = (
   metrics: Metrics,
   { metric: name, step, value, evaluations }: Stopped,
-  { steps, planned = steps }: { readonly steps: number; readonly planned?: number }
+  {
+    steps,
+    planned = steps
+  }: {
+    /** steps taken */
+    readonly steps: number
+    /** steps of the plan; `steps` unless given */
+    readonly planned?: number
+  }
 ): string => {
   const metric = metrics[name]
   const shown = metric === undefined ? "" : ` (${written(metric, value)})`
@@ -95,7 +121,12 @@ export const stoppedText = (
 export const keptText = (
   metrics: Metrics,
   { step, metric: name, value }: Omit<Kept, "rows">,
-  { steps }: { readonly steps: number }
+  {
+    steps
+  }: {
+    /** steps taken */
+    readonly steps: number
+  }
 ): string => {
   const metric = metrics[name]
   const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)})`

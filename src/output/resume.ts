@@ -33,7 +33,9 @@ import { Versions, versionsNote } from "./versions.ts"
 
 /** A run that is to go on under another plan or other files: every field that differs, with both values. */
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
+  /** the run's folder */
   directory: Schema.String,
+  /** a line for each field or file: its name, what it was, and what it is now */
   differences: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -46,7 +48,9 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
 
 /** A run that has steps in its metrics and no whole checkpoint to go on from. */
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
+  /** the run's folder */
   directory: Schema.String,
+  /** steps that it took */
   steps: Schema.Number
 }) {
   override get message() {
@@ -123,7 +127,9 @@ export interface FoundRun extends RunFolder {
   readonly guard: GuardedFolder
   /** of the plan it started from, where a checkpoint says it */
   readonly name: string
+  /** its plan.json, decoded */
   readonly written: RunPlan
+  /** SHA-256 of each file that it read */
   readonly inputs: Inputs
   /** null: no checkpoint is intact, and the run starts at its first step */
   readonly checkpoint: StoredCheckpoint | null

@@ -27,6 +27,7 @@ import {
 
 /** A run folder that is there already: a run never overwrites another. */
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
+  /** the folder that was to be made */
   directory: Schema.String
 }) {
   override get message() {
@@ -119,8 +120,11 @@ export const createRunFolder = (
 
 /** A run folder that another process is writing. */
 export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
+  /** the run's folder */
   directory: Schema.String,
+  /** number of the process that writes it */
   pid: Schema.Int,
+  /** name of the machine that the process runs on */
   host: Schema.String
 }) {
   override get message() {

@@ -38,6 +38,7 @@ export interface Run extends RunFolder {
   readonly written: unknown
   /** the files it reads, by content */
   readonly inputs: Inputs
+  /** Adds a line to metrics.jsonl. */
   readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   /** what was reported before this process resumed the run; empty for a new run */
   readonly history: ReadonlyArray<MetricsRow>
@@ -245,6 +246,7 @@ export type EvaluationReport = Evaluation & {
   readonly kind: "evaluation"
   /** steps taken before it; 0 is the untrained head */
   readonly step: number
+  /** the rows that were evaluated */
   readonly split: "validation" | "test"
 }
 

@@ -11,16 +11,27 @@ export type { Working } from "../progress/index.ts"
 
 /** What a run tells while it is under way: a notice, an evaluation, a step. */
 export type ProgressEvent =
-  | { readonly kind: "notice"; readonly message: string }
+  | {
+      readonly kind: "notice"
+      /** a sentence */
+      readonly message: string
+    }
   | Working
   | {
       readonly kind: "evaluating"
       /** a split, or the name of the file whose rows they are */
       readonly split: string
+      /** rows that are done */
       readonly rows: number
+      /** rows that will be evaluated in all */
       readonly of: number
     }
-  | (StepReport & { readonly of: number /** what its speed is counted in */; readonly unit: string })
+  | (StepReport & {
+      /** steps of the whole run */
+      readonly of: number
+      /** what its speed is counted in, as a plural: "tokens", "images" */
+      readonly unit: string
+    })
   | (EvaluationReport & {
       /** in words */
       readonly scores: string

@@ -40,6 +40,7 @@ export interface TrainInMemoryOptions {
 export interface TrainedInMemory {
   /** the model with what it learned, as long as the scope */
   readonly adapted: Adapted<Network>
+  /** a report for each step */
   readonly steps: ReadonlyArray<StepReport>
   /** what was seen of the full gradient, where the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>

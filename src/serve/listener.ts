@@ -13,7 +13,9 @@ import { errorBody, refusal } from "./refusal.ts"
 
 /** Nothing listens. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  /** host and port */
   address: Schema.String,
+  /** the system's, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -22,6 +24,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 }
 
 export interface ListenOptions {
+  /** a name or an address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
   readonly host: string
   /** 0: one that is free */
   readonly port: number
@@ -34,6 +37,7 @@ export interface ListenOptions {
 export interface Listening {
   /** "http://127.0.0.1:8000" */
   readonly url: string
+  /** the one in use, also where 0 was asked for */
   readonly port: number
   /** Takes no more connections. */
   readonly stop: Effect.Effect<void>

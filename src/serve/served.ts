@@ -26,11 +26,13 @@ type Failed = { readonly _tag: string; readonly message: string }
 
 /** A model that is served, and what it does. */
 export interface Served {
+  /** by which clients call it */
   readonly name: string
   /** the run's folder */
   readonly place: string
   /** when it was loaded, in seconds since 1970 */
   readonly since: number
+  /** with its model on the device */
   readonly run: LoadedRun
   /** labels and values of rows; null: it has none */
   readonly predict: Batches<Asked, Prediction, Failed> | null
@@ -41,7 +43,12 @@ export interface Served {
     | ((texts: ReadonlyArray<string>, options: WriteOptions) => Effect.Effect<ReadonlyArray<WrittenText>, Failed>)
     | null
   /** what goes on with texts; null: it does not */
-  readonly writing: { readonly run: WritingRun; readonly prompts: PromptCache } | null
+  readonly writing: {
+    /** the model that goes on with them */
+    readonly run: WritingRun
+    /** what it has read of the prompts before */
+    readonly prompts: PromptCache
+  } | null
 }
 
 /** What a name of a model may be. */
@@ -49,6 +56,7 @@ export const isModelName = (name: string): boolean => /^[A-Za-z0-9][\w.:@-]{0,99
 
 /** A model to load. */
 export interface Named {
+  /** by which clients call it: letters, digits and `_.:@-`, 100 characters at most */
   readonly name: string
   /** a run's folder, or that of an adapter of PEFT */
   readonly run: string
@@ -78,6 +86,7 @@ type Loading = Effect.Services<ReturnType<typeof loadTrained>>
 
 /** The models that a server has, by name; they come and go while it serves. */
 export interface ServedModels {
+  /** Those that answer now. */
   readonly all: () => ReadonlyArray<Served>
   /** The model of a name for as long as the scope; without a name the only one that does what is asked. */
   readonly use: (
@@ -88,6 +97,7 @@ export interface ServedModels {
   readonly load: (named: Named) => Effect.Effect<Served, Failed>
   /** Loads a run from the folder of adapters, whatever its name leads to. */
   readonly loadInside: (named: Named) => Effect.Effect<Served, Refusal>
+  /** Takes it from those that answer; its tensors go when its last request is answered. */
   readonly drop: (name: string) => Effect.Effect<void, Refusal>
 }
 

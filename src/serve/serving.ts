@@ -49,6 +49,7 @@ export interface ServingOptions {
 export interface Serving {
   /** Answers a request. It never rejects. */
   readonly fetch: (request: Request) => Promise<Response>
+  /** those that answer, by name */
   readonly models: ServedModels
   /** requests that are answered or wait */
   readonly active: () => number

@@ -5,13 +5,17 @@
  * another: then `segments` counts them, attention stays inside each, and `positions` begin at 0 in each.
  */
 export interface CausalRows {
+  /** rows */
   readonly size: number
+  /** positions of a row, with padding */
   readonly length: number
+  /** `[size, length]`: token ids */
   readonly inputIds: Int32Array
   /** the token that should follow each token, or −100 where none is asked for: shifted already */
   readonly labels: Int32Array
   /** 0, 1, 2, … for the texts of a row, −1 for padding */
   readonly segments: Int32Array
+  /** `[size, length]`: places in a text, from 0 */
   readonly positions: Int32Array
   /** `[size]`: tokens of each row's text, where more of it follows in later batches; absent: a text ends at its last position here */
   readonly textLengths?: ReadonlyArray<number>
@@ -41,7 +45,13 @@ export interface Seq2SeqRows {
 
 export interface CausalTokenizer {
   /** Ids of a text; `special`: with what the tokenizer puts around every text (a BOS, mostly); default false. Never truncated. */
-  readonly encode: (text: string, options?: { readonly special?: boolean }) => ReadonlyArray<number>
+  readonly encode: (
+    text: string,
+    options?: {
+      /** with the tokens that the tokenizer puts around every text; default false */
+      readonly special?: boolean
+    }
+  ) => ReadonlyArray<number>
   /** The text of ids; `special`: special tokens are written out (default: left away). */
   readonly decode: (ids: ReadonlyArray<number>, options?: { readonly special?: boolean }) => string
   readonly bosId: number | null
@@ -59,9 +69,13 @@ export interface CausalTokenizer {
 
 /** A padded batch of tokenized texts on the host, row-major [size, length]. */
 export interface TokenTexts {
+  /** texts */
   readonly size: number
+  /** positions of the longest text */
   readonly length: number
+  /** `[size, length]`: token ids */
   readonly inputIds: Int32Array
+  /** `[size, length]`: 0 in the first text of a row, 1 in the second */
   readonly tokenTypeIds: Int32Array
   /** 1 where there is a token, 0 where there is padding */
   readonly attentionMask: Float32Array
@@ -71,5 +85,6 @@ export interface TokenTexts {
 
 /** The same with the class of each. */
 export interface TokenRows extends TokenTexts {
-  readonly labels: Int32Array // [size]
+  /** `[size]`: indices of classes */
+  readonly labels: Int32Array
 }

@@ -66,7 +66,9 @@ export interface Weights {
 
 /** A [r, in] and B [out, r]. */
 export interface Factors {
+  /** `[r, in]` */
   readonly A: Tensor2D
+  /** `[out, r]` */
   readonly B: Tensor2D
 }
 
@@ -94,7 +96,9 @@ export interface DenseParameter {
 
 /** Gradients, updates and moments are trees of the same pairs and dense tensors, without the frozen ones. */
 export interface Trainable {
+  /** one for each adapted site that has factors A and B */
   readonly pairs: ReadonlyArray<FactorPair>
+  /** tensors that are trained themselves: heads, biases, vectors of a method, whole weights */
   readonly dense: ReadonlyArray<DenseParameter>
   /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter */
   readonly frozen?: ReadonlyArray<Tensor>

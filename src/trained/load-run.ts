@@ -67,8 +67,13 @@ export interface DescribedRun {
 }
 
 /** Loads a run. `base`: where the base model is now, if it has moved. The model lives as long as the scope. */
-export const loadRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
-  Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice)
+export const loadRun = (
+  directory: string,
+  options: {
+    /** another place of the base model, as `model.source`; default: the one that the run's plan names */
+    readonly base?: string | undefined
+  } = {}
+) => Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice)
 
 /** Reads of a run all but weights, and holds its base against what run.json says of it. */
 export const describeRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>

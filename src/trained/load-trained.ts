@@ -27,6 +27,7 @@ export const describeTrained = (place: string, options: LoadAdapterOptions = {})
 export interface Embedder {
   /** texts that are given to it at a time */
   readonly batchSize: number
+  /** A vector for each text. */
   readonly embed: LoadedRun["embed"]
 }
 

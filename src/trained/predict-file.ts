@@ -64,7 +64,15 @@ export const predictedRows = (
 /** Predicts the rows of a file into a new one: .csv, .tsv or .jsonl. Gives their number. */
 export const predictFile = (
   run: Pick<LoadedRun, "kind" | "plan" | "adapted" | "predict">,
-  { data, out }: { readonly data: string; readonly out: string }
+  {
+    data,
+    out
+  }: {
+    /** the rows: a file whose columns are those of the plan */
+    readonly data: string
+    /** the new file, whose extension decides its format; one that exists is refused */
+    readonly out: string
+  }
 ) =>
   Effect.gen(function* () {
     const write = yield* rowWriter(out)

@@ -38,7 +38,9 @@ import { Progress } from "../run/index.ts"
 
 /** A run that cannot be used: its folder is no finished run, or the weights and files under it are others. Says what and why. */
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
+  /** the run's folder */
   directory: Schema.String,
+  /** what is wrong and what to do, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

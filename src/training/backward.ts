@@ -18,7 +18,9 @@ import { penalised } from "./loss.ts"
 import type { Session } from "./session.ts"
 
 export interface LossAndGradients {
+  /** the mean over the terms of all batches, without the method's penalty */
   readonly loss: Scalar
+  /** of that mean and the method's penalty, for every trainable tensor */
   readonly gradients: Trainable
 }
 
@@ -119,6 +121,7 @@ export const fullGradients = <M extends Network>(
   })
 
 export interface WithFullGradients extends LossAndGradients {
+  /** by the layer's name, `[out, in]`: of the weight W that the layer computes with */
   readonly full: FullGradients
 }
 

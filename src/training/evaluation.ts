@@ -15,6 +15,7 @@ import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** What every evaluation reports. */
 export interface Scored {
+  /** how many were evaluated */
   readonly rows: number
   /** the mean of what is learned by, of rows or of tokens */
   readonly loss: number
@@ -40,8 +41,10 @@ export interface Classifier extends Network {
 
 /** Rows of known classes. */
 export interface ClassifiedRows {
+  /** rows */
   readonly size: number
-  readonly labels: Int32Array // [size]
+  /** `[size]`: indices of classes */
+  readonly labels: Int32Array
 }
 
 /** Logits of a batch on the host, row-major [size, classes]. */
@@ -79,6 +82,7 @@ export const logitsOfRows =
 
 /** A batch with the model's predictions. */
 export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
+  /** the rows, as they were evaluated */
   readonly batch: B
   /** `[size]`: the class with the largest logit */
   readonly predicted: Int32Array
@@ -167,14 +171,17 @@ interface NumberedRows extends ClassifiedRows {
 export interface WrongRow {
   /** its number in the split */
   readonly row: number
+  /** what the model says of it, in words */
   readonly predicted: string
   /** how wrong it is: the largest are kept */
   readonly weight: number
+  /** of `predicted`, in [0, 1]; absent where the model gives none */
   readonly probability?: number
 }
 
 /** Keeps the worst mistakes of an evaluation. */
 export interface Mistakes {
+  /** Offers rows; those of the largest weight stay, up to the limit. */
   readonly add: (wrong: ReadonlyArray<WrongRow>) => void
   /** The kept ones, those of the largest weight first, with their texts. */
   readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
@@ -241,7 +248,9 @@ export const wrongRows = (
 export interface ClassedRow {
   /** its number in the split */
   readonly row: number
+  /** its own, by index */
   readonly label: number
+  /** the one with the largest logit, by index */
   readonly predicted: number
   /** of `predicted` */
   readonly probability: number
@@ -253,7 +262,9 @@ export const noteClasses = (
     mistakes,
     classed
   }: {
+    /** where rows that came out wrong go; absent: nowhere */
     readonly mistakes?: Mistakes | undefined
+    /** called with the rows of each batch; absent: not called */
     readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
   },
   scored: ScoredBatch<NumberedRows>,

@@ -4,13 +4,19 @@ import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
 
 /** As a run records it. */
 export const FoundRate = Schema.Struct({
+  /** what the optimizer peaks at, for all but the head */
   learningRate: Schema.Finite.check(Schema.isGreaterThan(0)),
   /** absent: there is no head, or the plan has its rate */
   headLearningRate: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
   /** in a sentence */
   reason: Schema.String,
   /** passes over the rows of a step that it took */
-  passes: Schema.Struct({ backward: Schema.Natural, forward: Schema.Natural })
+  passes: Schema.Struct({
+    /** passes forward and backward */
+    backward: Schema.Natural,
+    /** passes forward alone */
+    forward: Schema.Natural
+  })
 })
 export type FoundRate = typeof FoundRate.Type
 

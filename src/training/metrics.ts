@@ -7,11 +7,17 @@ export interface Metric {
   readonly unit: string
   /** a value as people read it */
   readonly format: (value: number) => string
+  /** which direction is a gain; null: neither */
   readonly better: "higher" | "lower" | null
   /** with its value in a list of several; "label value" unless given */
   readonly inWords?: (shown: string) => string
   /** type and name on the Hugging Face Hub; absent where it has none */
-  readonly hub?: { readonly type: string; readonly name: string }
+  readonly hub?: {
+    /** its identifier there: "f1" */
+    readonly type: string
+    /** as its pages show it: "Macro F1" */
+    readonly name: string
+  }
 }
 
 /** By their names in an evaluation, in the order in which they are listed. */

@@ -17,7 +17,14 @@ import { Elsewhere, OfShape, type State, type StateLayout } from "../optimizers/
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 
 /** The tree without its tensors, and the tensors in the order of their indices. The tensors stay the caller's. */
-export const storedState = (state: State): { readonly tree: StoredState; readonly tensors: ReadonlyArray<Tensor> } => {
+export const storedState = (
+  state: State
+): {
+  /** as JSON: each tensor by its index */
+  readonly tree: StoredState
+  /** by their indices */
+  readonly tensors: ReadonlyArray<Tensor>
+} => {
   const { tree, tensors } = sharedState(state)
   return { tree, tensors: tensors.filter((tensor) => tensor instanceof tf.Tensor) }
 }
@@ -25,7 +32,12 @@ export const storedState = (state: State): { readonly tree: StoredState; readonl
 /** The same of a state that ranks share: the tree is that of the whole state, on every rank. */
 export const sharedState = (
   state: State
-): { readonly tree: StoredState; readonly tensors: ReadonlyArray<Tensor | Elsewhere> } => {
+): {
+  /** as JSON: each tensor by its index */
+  readonly tree: StoredState
+  /** by their indices; those that another rank holds as `Elsewhere` */
+  readonly tensors: ReadonlyArray<Tensor | Elsewhere>
+} => {
   const tensors: Array<Tensor | Elsewhere> = []
   const store = (node: State): StoredState => {
     if (node === null) return null
@@ -46,7 +58,10 @@ const numberAsText = (value: number) => ({ $number: Object.is(value, -0) ? "-0" 
 export const stateProblem = (
   layout: StateLayout,
   tree: unknown,
-  tensors: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>,
+  tensors: ReadonlyArray<{
+    /** by their indices, as the file has them */
+    readonly shape: ReadonlyArray<number>
+  }>,
   step: number
 ): string | undefined => {
   const named = new Set<number>()

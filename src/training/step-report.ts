@@ -9,8 +9,11 @@ import type { Trainable } from "../tensors/index.ts"
 
 /** Median over the adapted sites, and the worst site. */
 export interface SiteSummary {
+  /** over the sites */
   readonly median: number
+  /** the largest or the smallest of them, whichever is worse */
   readonly worst: number
+  /** that site's name */
   readonly worstSite: string
 }
 

@@ -30,8 +30,11 @@ import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepN
  * that before the step.
  */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
+  /** the step that was attempted, counted from 1 */
   step: Schema.Int,
+  /** of the step, as it was read; may be finite itself */
   loss: Schema.Number,
+  /** the first place that was not finite, in words: "the loss", "A of " and a layer */
   where: Schema.String
 }) {
   override get message() {
@@ -70,7 +73,9 @@ export const diverged = <M extends Network>(
 
 /** A step was not finite: its loss and where that showed. The session is as it was before the steps. */
 export class NotFinite {
+  /** of the step, as it was read; may be finite itself */
   readonly loss: number
+  /** where it showed, in words: "the loss", "the gradients", "A of " and a layer */
   readonly symptom: string
 
   constructor(loss: number, symptom: string) {

@@ -30,7 +30,10 @@ export interface StepsOptions<E, R> {
 }
 
 /** Which steps are probed: the first of every `every`. */
-export type DueProbe = ProbeOptions & { readonly every: number }
+export type DueProbe = ProbeOptions & {
+  /** steps between two probes; the first is at step 1 */
+  readonly every: number
+}
 
 /** What compares a step with the full gradient's: loaded where steps are probed. */
 const probedSteps = Effect.promise(() => import("./diagnostics/probe.ts"))
@@ -41,7 +44,15 @@ export const takeNextStep = <M extends Network>(
   batches: ReadonlyArray<BatchOf<M>>,
   probe?: DueProbe,
   begins?: (step: number) => void
-): Effect.Effect<{ readonly report: StepReport; readonly diagnostics?: DiagnosticsReport }, StepError> =>
+): Effect.Effect<
+  {
+    /** of the step */
+    readonly report: StepReport
+    /** what the probe saw; absent where none was due */
+    readonly diagnostics?: DiagnosticsReport
+  },
+  StepError
+> =>
   probe === undefined || session.step % probe.every !== 0
     ? Effect.map(takeStep(session, batches, begins), (report) => ({ report }))
     : Effect.flatMap(probedSteps, ({ takeProbedStep }) => takeProbedStep(session, batches, probe, begins))

@@ -17,7 +17,11 @@ import { hostArrays, type Slots, slotsOf } from "./host-arrays.ts"
 
 /** Whatever yields `{ xs, ys }`: `tf.data.Dataset`s do. */
 export interface LayersDataset {
-  readonly iterator: () => Promise<{ readonly next: () => Promise<IteratorResult<unknown>> }>
+  /** Begins anew; awaited. */
+  readonly iterator: () => Promise<{
+    /** The next `{ xs, ys }`, whose tensors are disposed once they were read; no value after the last. */
+    readonly next: () => Promise<IteratorResult<unknown>>
+  }>
   /** elements, where they are counted; infinite where they have no end */
   readonly size?: number | null
 }

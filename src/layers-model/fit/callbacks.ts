@@ -20,11 +20,17 @@ export type Logs = Record<string, number>
 
 /** A plain object, as `tf.CustomCallbackArgs`: any of these. */
 export interface CallbackObject {
+  /** Before the first step. */
   readonly onTrainBegin?: (logs: Logs) => void | Promise<void>
+  /** After the last step. */
   readonly onTrainEnd?: (logs: Logs) => void | Promise<void>
+  /** Before an epoch, which is counted from 0. */
   readonly onEpochBegin?: (epoch: number, logs: Logs) => void | Promise<void>
+  /** After an epoch, with its means and those of the validation ("val_loss"). */
   readonly onEpochEnd?: (epoch: number, logs: Logs) => void | Promise<void>
+  /** Before a batch, which is counted from 0 within the epoch. */
   readonly onBatchBegin?: (batch: number, logs: Logs) => void | Promise<void>
+  /** After a batch, with its loss and metrics. */
   readonly onBatchEnd?: (batch: number, logs: Logs) => void | Promise<void>
   /** every `yieldEvery`, with the logs of the batch before */
   readonly onYield?: (epoch: number, batch: number, logs: Logs) => void | Promise<void>
@@ -34,7 +40,9 @@ export interface CallbackObject {
 
 /** A `tf.Callback`, `tf.History` … Their events are not spelled out, so that those of a plain object have one type. */
 export interface CallbackInstance {
+  /** Is given the epochs, the sizes and the names of the metrics before training. */
   setParams(params: object): void
+  /** Is given the model before training. */
   setModel(model: object): void
 }
 

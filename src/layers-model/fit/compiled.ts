@@ -21,7 +21,9 @@ export type LossOrMetric = (yTrue: Tensor, yPred: Tensor) => Tensor
 
 /** What `model.compile` takes. */
 export interface Compilation {
+  /** default: the one that the model is compiled with */
   readonly loss?: tf.ModelCompileArgs["loss"] | undefined
+  /** default: those that the model is compiled with */
   readonly metrics?: tf.ModelCompileArgs["metrics"] | undefined
 }
 

@@ -25,7 +25,9 @@ export interface Slot {
 
 /** The shapes that a model's inputs and targets have. */
 export interface Slots {
+  /** of the inputs, in the model's order */
   readonly xs: ReadonlyArray<Slot>
+  /** of the targets, in the order of the model's outputs */
   readonly ys: ReadonlyArray<Slot>
 }
 

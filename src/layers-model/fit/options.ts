@@ -37,9 +37,11 @@ interface SharedOptions extends Compilation {
   readonly initialEpoch?: number | undefined
   /** taken for tfjs's sake: nothing is printed, as in a browser */
   readonly verbose?: 0 | 1 | 2 | undefined
+  /** called as tfjs calls them; default: none */
   readonly callbacks?: Callbacks | undefined
   /** default "auto": every 125 ms, between two steps */
   readonly yieldEvery?: YieldEvery | undefined
+  /** a factor for the loss of each class in the data, by its number; of several outputs a list or by their names; default: 1 */
   readonly classWeight?: ClassWeights | undefined
   /** [x, y] or a dataset, evaluated after every epoch */
   readonly validationData?: readonly [LayersData, LayersData] | LayersDataset | undefined

@@ -32,6 +32,7 @@ import { openStepper, type RateError, type Stepper } from "./steps.ts"
 
 /** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
 export interface FitHistory extends tf.History {
+  /** in the order of the steps; empty without `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
   /** where the model learned nothing: what was seen, and what to change */
   readonly warnings: ReadonlyArray<Warning>

@@ -8,7 +8,9 @@ import type { RunReport } from "../run.ts"
 
 /** What an adapter's model card is written from. */
 export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
+  /** the run's plan, with its model and its data */
   readonly resolved: R
+  /** the run's results */
   readonly report: RunReport
   /** the base model as the card calls it */
   readonly base: string
@@ -16,6 +18,7 @@ export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
   readonly adapter: string
   /** the run's folder as the card calls it */
   readonly run: string
+  /** what the base's own card says */
   readonly baseCard: BaseCard
 }
 
@@ -39,7 +42,9 @@ export interface CardParts {
 
 /** A kind of run, as far as a card needs it. */
 export interface CardKind {
+  /** what its evaluations measure, in the order in which they are listed */
   readonly metrics: Metrics
+  /** What a card says of this kind alone. */
   card(source: CardSource): CardParts
 }
 

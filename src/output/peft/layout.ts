@@ -16,7 +16,10 @@ import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
 /** What is stored of an adapted model. */
-export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & { readonly model: ExportedModel }
+export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & {
+  /** whose tensors it goes into */
+  readonly model: ExportedModel
+}
 
 /** Where a tensor is stored. */
 export interface Place {

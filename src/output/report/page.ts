@@ -94,7 +94,9 @@ const sourceHash = (script: string): string => `'sha256-${sha256().update(script
 
 /** A report that cannot be written, with the reason. */
 export class ReportError extends Schema.TaggedError<ReportError>()("ReportError", {
+  /** the page's */
   file: Schema.String,
+  /** what stopped it, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

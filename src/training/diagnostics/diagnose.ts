@@ -77,7 +77,12 @@ export const probedProblems = (
   prefix: string,
   probed: ProbedSites,
   where: string
-): ReadonlyArray<{ readonly path: string; readonly message: string }> =>
+): ReadonlyArray<{
+  /** the pattern's path: `where` and its index */
+  readonly path: string
+  /** the pattern, and the nearest names that there are */
+  readonly message: string
+}> =>
   probed === "all"
     ? []
     : unmatched(

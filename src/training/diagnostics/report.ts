@@ -37,7 +37,9 @@ export interface MethodNearness extends Nearness {
 
 /** Singular values of a factor; 0 where it has not its full rank. */
 export interface FactorSpectrum {
+  /** σ_min; null where it is not finite */
   readonly smallest: number | null
+  /** σ_max; null where it is not finite */
   readonly largest: number | null
   /** σ_max/σ_min; null: without full rank */
   readonly condition: number | null

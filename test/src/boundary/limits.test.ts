@@ -34,15 +34,26 @@ describe("limits", () => {
     expect(() => setLimitsFromText(text)).toThrow(says)
   })
 
+  const page = () => [
+    ...readFileSync(join(root, "docs", "limits.md"), "utf8").matchAll(/^\| `([\w-]+)` \| (.+?) \| (.+) \|$/gm)
+  ]
+
   test("are documented, with their defaults", () => {
-    const rows = readFileSync(join(root, "docs", "limits.md"), "utf8").matchAll(/^\| `([\w-]+)` \| (.+?) \| (.+) \|$/gm)
-    const documented = [...rows].map(([, name, value, what]) => [name!, value!, what !== ""])
+    const documented = page().map(([, name, value, what]) => [name!, value!, what !== ""])
     const inForce = names.map((name) => [
       name,
       `${limits[name].default.toLocaleString("en")} ${limits[name].unit}`,
       true
     ])
     expect(documented).toEqual(inForce)
+  })
+
+  test("have docstrings that say what the page says", () => {
+    const source = readFileSync(join(root, "src", "boundary", "limits.ts"), "utf8")
+    const docstrings = source.matchAll(/^ {2}\/\*\* default (.+?): (.+) \*\/\n(?: {2}\/\/ .*\n)*? {2}"?([\w-]+)"?: /gm)
+    const said = [...docstrings].map(([, value, what, name]) => [name, value, what])
+    const withoutLinks = (what: string) => what.replace(/ \(\[.*?\]\(.*?\)\)/g, "")
+    expect(said).toEqual(page().map(([, name, value, what]) => [name, value, withoutLinks(what!)]))
   })
 
   test("are all in force somewhere", () => {
