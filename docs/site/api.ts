@@ -4,7 +4,7 @@
  *
  * TypeDoc needs a TypeScript with an API in JavaScript, which the repository's own is not: so it lives in this folder's package.
  *
- * Writes `api.json` beside the pages: the entries in order, and the public names without a docstring.
+ * Writes `api.json` beside the pages: the entries in order, and the public names, and the fields of what they are, that have no docstring.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
@@ -12,10 +12,12 @@ import {
   Application,
   Comment,
   type CommentDisplayPart,
+  Converter,
   type DeclarationReflection,
   ParameterReflection,
   type ProjectReflection,
   ReferenceType,
+  type Reflection,
   ReflectionKind
 } from "typedoc"
 import ts from "typescript"
@@ -99,6 +101,10 @@ const nameInferredTypes = (program: ts.Program): void => {
 }
 for (const program of new Set(points.map((point) => point.program))) nameInferredTypes(program)
 
+const declarations = new Map<Reflection, ReadonlyArray<ts.Declaration>>()
+app.converter.on(Converter.EVENT_CREATE_DECLARATION, (context, reflection) => {
+  declarations.set(reflection, context.getSymbolFromReflection(reflection)?.declarations ?? [])
+})
 const project: ProjectReflection = app.converter.convert(points)
 
 /** What a file says of itself at its top. */
@@ -153,7 +159,9 @@ const described =
   ReflectionKind.Enum
 
 const isTold = (reflection: DeclarationReflection): boolean =>
-  [reflection, ...(reflection.signatures ?? [])].some(({ comment }) => comment?.hasVisibleComponent() === true)
+  [reflection, reflection.getSignature, ...(reflection.signatures ?? [])].some(
+    (one) => one?.comment?.hasVisibleComponent() === true
+  )
 
 const names = project
   .getReflectionsByKind(described)
@@ -165,10 +173,62 @@ const names = project
 const told = new Set(names.filter(isTold).map((one) => one.getFullName()))
 const undocumented = [...new Set(names.map((one) => one.getFullName()).filter((name) => !told.has(name)))].sort()
 
+// Fields without a docstring: of exported interfaces, classes and type literals, of the options of functions, and of the schemas of errors
+
+/** Part of what an entry exports, and no constraint of a type parameter. */
+const isPublic = (reflection: Reflection): boolean => {
+  for (let one: Reflection | undefined = reflection; one !== undefined; one = one.parent)
+    if (one.name === NOT_EXPORTED || one.kindOf(ReflectionKind.TypeParameter)) return false
+  return true
+}
+
+/** In a table, a constant that is an object: the type that the table satisfies describes its rows. */
+const isInTable = (node: ts.Node): boolean => {
+  let one = node
+  while (!ts.isObjectLiteralElement(one)) {
+    if (one.parent === undefined) return false
+    one = one.parent
+  }
+  while (
+    ts.isObjectLiteralElement(one) ||
+    ts.isObjectLiteralExpression(one) ||
+    ts.isAsExpression(one) ||
+    ts.isSatisfiesExpression(one)
+  )
+    one = one.parent
+  return ts.isVariableDeclaration(one)
+}
+
+/** What needs no docstring of its own. */
+const saysAll = (node: ts.Declaration): boolean =>
+  // it has that of what it overrides
+  (ts.canHaveModifiers(node) &&
+    ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.OverrideKeyword) === true) ||
+  // a tag has one value, which tells the members of a union apart
+  (ts.isPropertySignature(node) && node.type !== undefined && ts.isLiteralTypeNode(node.type)) ||
+  isInTable(node) ||
+  // the sections of plans have their descriptions, which test/schemas sees to
+  (ts.isObjectLiteralElement(node) && node.getSourceFile().fileName.startsWith(join(repository, "schemas")))
+
+/** By the place of the declaration, which a field has in common wherever it is inherited, picked or mapped. */
+const fields = new Map<string, { readonly name: string; readonly told: boolean }>()
+for (const kind of [ReflectionKind.Property, ReflectionKind.Accessor, ReflectionKind.Method]) {
+  for (const one of project.getReflectionsByKind(kind)) {
+    const [node] = declarations.get(one) ?? []
+    if (!one.isDeclaration() || node === undefined || !isPublic(one) || saysAll(node)) continue
+    const { fileName } = node.getSourceFile()
+    if (!fileName.startsWith(repository) || fileName.includes("/node_modules/")) continue
+    const place = `${fileName}:${node.getStart()}`
+    const known = fields.get(place)
+    fields.set(place, { name: known?.name ?? one.getFullName(), told: known?.told === true || isTold(one) })
+  }
+}
+const undocumentedFields = [...fields.values()].flatMap(({ name, told }) => (told ? [] : [name])).sort()
+
 app.validate(project)
 await app.generateOutputs(project)
 writeFileSync(
   join(out, "api.json"),
-  `${JSON.stringify({ entries: entries.map(({ name, file }) => ({ name, file: file.slice(repository.length + 1) })), names: names.length, undocumented }, null, 2)}\n`
+  `${JSON.stringify({ entries: entries.map(({ name, file }) => ({ name, file: file.slice(repository.length + 1) })), names: names.length, undocumented, fields: fields.size, undocumentedFields }, null, 2)}\n`
 )
 if (app.logger.warningCount + app.logger.errorCount > 0) process.exit(1)
