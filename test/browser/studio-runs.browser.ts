@@ -1,8 +1,9 @@
 /**
  * The studio's view of runs, with real runs: one watched from its first step to its last, stopped and resumed on the way; what it left, down to
- * the rows behind a number; several over each other; one that failed.
+ * the rows behind a number; several over each other; one that failed; some that are removed.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { existsSync } from "node:fs"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
@@ -204,6 +205,50 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       w.write("nowhere.jsonl", w.read("train.jsonl"))
       await page.getByRole("button", { name: "Resume lost-1" }).click()
       await page.locator(".state.finished").waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "one is removed when that was agreed to, with all that it left; so is one that never had a folder",
+    async () => {
+      const { data } = tinyPlan("")
+      const plan = tinyPlan("bert", { data: { ...data, train: "never.jsonl" } })
+      const never = await studio.call("start", { name: "never", plan })
+      const { page, complaints } = await opened("#/runs")
+      await page.locator("tr", { hasText: "never-1" }).locator(".state.failed").waitFor()
+      const button = page.getByRole("button", { name: "Remove second" })
+      const dialog = page.getByRole("dialog", { name: "Remove second?" })
+      await button.press("Enter")
+      await dialog.waitFor()
+      expect(await dialog.textContent()).toContain("The folder runs/second goes with everything in it")
+      expect(await violationsEverywhere(page)).toEqual([])
+      await keepPicture(page, "studio-remove")
+      await page.keyboard.press("Escape")
+      await dialog.waitFor({ state: "detached" })
+      await button.press("Enter")
+      await dialog.getByRole("button", { name: "Cancel" }).click()
+      await dialog.waitFor({ state: "detached" })
+      // whoever came by the keyboard is where they were
+      expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Remove second")
+      expect(existsSync(w.path("runs/second/run.json"))).toBe(true)
+      await button.press("Enter")
+      await dialog.getByRole("button", { name: "Remove" }).click()
+      await page.getByRole("status").filter({ hasText: "second is removed" }).waitFor({ state: "attached" })
+      await page.locator("tr", { hasText: "second" }).waitFor({ state: "detached" })
+      expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("H1")
+      expect(existsSync(w.path("runs/second"))).toBe(false)
+      expect(existsSync(w.path("plans/short.json"))).toBe(true)
+      // from its own page, which leads back to the list
+      await page.getByRole("link", { name: "never-1" }).click()
+      await page.getByRole("button", { name: "Remove never-1" }).click()
+      await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click()
+      await page.getByRole("heading", { name: "Curves over each other" }).waitFor()
+      await page.locator("tr", { hasText: "never-1" }).waitFor({ state: "detached" })
+      expect((await studio.call("runs", {})).map(({ id }) => id)).not.toContain(never.id)
+      expect(existsSync(w.path(`.studio/runs/${encodeURIComponent(never.id)}.json`))).toBe(false)
       expect(complaints).toEqual([])
       await page.close()
     },

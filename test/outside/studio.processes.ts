@@ -15,7 +15,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { connect } from "node:net"
-import { tmpdir } from "node:os"
+import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { type OpenStudio, openStudio } from "../browser/studio.ts"
 import { tinyPlan } from "../e2e/fixtures.ts"
@@ -192,6 +192,15 @@ test("what is asked is refused in a sentence, whatever it is", async () => {
     ["POST /call/result", '{"id":"runs/good-1"}', 400],
     ["POST /call/stop", '{"id":"../../../etc"}', 400],
     ["POST /call/resume", '{"id":"/etc"}', 400],
+    ["POST /call/remove", "{}", 400],
+    ["POST /call/remove", '{"id":""}', 400],
+    ["POST /call/remove", '{"id":"runs"}', 400],
+    ["POST /call/remove", '{"id":"data"}', 400],
+    ["POST /call/remove", '{"id":"../beside"}', 400],
+    ["POST /call/remove", '{"id":"runs/../secret.txt"}', 400],
+    ["POST /call/remove", '{"id":"runs/good-1/out"}', 400],
+    ["POST /call/remove", '{"id":"runs/./good-1"}', 400],
+    ["POST /call/remove", `{"id":${JSON.stringify(join(top, "beside"))}}`, 400],
     ["POST /call/start", '{"name":"../../x","plan":{}}', 400],
     ["POST /call/start", `{"name":"x","plan":${planTo("../elsewhere")}}`, 400],
     ["POST /call/start", `{"name":"x","plan":${planTo(join(top, "elsewhere"))}}`, 400],
@@ -210,6 +219,34 @@ test("what is asked is refused in a sentence, whatever it is", async () => {
   // a body that is larger than it says is cut where it said
   expect((await raw("POST /call/about", { ...json, "content-length": "2000000000" }, "{}")).status).toBe(413)
   expect(studio.said()).not.toMatch(/\n\s+at /)
+})
+
+test("a run is removed with the links in it, not what they lead to; one that is a link or in use is refused", async () => {
+  const elsewhere = join(top, "elsewhere-1")
+  const make = (run: string) => {
+    mkdirSync(run, { recursive: true })
+    writeFileSync(join(run, "plan.json"), "{}")
+    symlinkSync(join(top, "beside"), join(run, "out"))
+  }
+  for (const run of [elsewhere, ...["gone-1", "used-1"].map((name) => join(folder, "runs", name))]) make(run)
+  symlinkSync(elsewhere, join(folder, "runs", "linked-1"))
+  const remove = (id: string) => raw("POST /call/remove", json, JSON.stringify({ id }))
+  const refusedFor = async (id: string, reason: string) => {
+    const answer = await remove(id)
+    expect([answer.status, (JSON.parse(answer.text) as { readonly message: string }).message]).toEqual([400, reason])
+    isPlain(answer)
+  }
+  await refusedFor(
+    "runs/linked-1",
+    "runs/linked-1 is a symbolic link, through which the studio removes nothing; remove it by hand"
+  )
+  writeFileSync(join(folder, "runs", "used-1", "lock"), JSON.stringify({ pid: process.pid, host: hostname() }))
+  await refusedFor("runs/used-1", "runs/used-1 is under way; stop it before it is removed")
+  expect((await remove("runs/gone-1")).status).toBe(200)
+  await refusedFor("runs/gone-1", "runs/gone-1 is no run of this folder")
+  expect(readdirSync(join(folder, "runs")).sort()).toEqual(["good-1", "linked-1", "used-1"])
+  expect(readFileSync(join(top, "beside", "secret.txt"), "utf8")).toBe(SECRET)
+  expect(existsSync(join(elsewhere, "plan.json"))).toBe(true)
 })
 
 describe("what is dropped", () => {

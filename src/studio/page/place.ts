@@ -27,3 +27,6 @@ export const usePlace = (): ReadonlyArray<string> => {
 export const goTo = (...parts: ReadonlyArray<string>): void => {
   location.hash = addressOf(...parts)
 }
+
+/** For who reads by the keyboard or by ear, and whose place on the page is gone: back to the view's beginning. */
+export const focusView = (): void => document.querySelector<HTMLElement>("main h1")?.focus()

@@ -12,7 +12,7 @@ export type Ability =
   | "paths"
   /** studies of several methods */
   | "compare"
-  /** results of finished runs may be removed */
+  /** runs may be removed, with all that they left */
   | "remove"
 
 export interface About {

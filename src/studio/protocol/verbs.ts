@@ -96,6 +96,7 @@ export const calls = {
   stop: answers<null>()(Run),
   /** Goes on with a run that is stopped or has failed, after what trains already unless `now`; with `now` one that waits begins. */
   resume: answers<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
+  /** With its folder and all that the host keeps of it; one that waits is taken from the queue. Refused for a run that anything works with. */
   remove: answers<null>()(Run),
   result: answers<RunResult>()(Run),
   /** One plot of several runs, `points` for each series at most. */

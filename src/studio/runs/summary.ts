@@ -15,6 +15,7 @@ import { runFolder } from "../../output/index.ts"
 import { type Evaluation, rowIn, type Step } from "../../output/report/index.ts"
 import { inWords, scoreOf } from "../../training/index.ts"
 import type { RunState, RunSummary } from "../protocol/index.ts"
+import { nameBeforeRemoval } from "./removed.ts"
 import { seenFiles } from "./seen-file.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -218,7 +219,7 @@ export const runFolders = (runs = "runs"): Effect.Effect<ReadonlyArray<string>, 
     const fs = yield* FileSystem.FileSystem
     const names = yield* fs.readDirectory(runs).pipe(Effect.orElseSucceed(() => []))
     const found = yield* Effect.forEach(
-      names,
+      names.filter((name) => nameBeforeRemoval(name) === undefined),
       (name) =>
         Effect.map(fs.exists(`${runs}/${name}/plan.json`).pipe(Effect.orElseSucceed(() => false)), (isRun) =>
           isRun ? [`${runs}/${name}`] : []

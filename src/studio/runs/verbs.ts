@@ -37,10 +37,26 @@ export const runsOf = (writer: RunWriter): Runs => {
   const ids: Runs["ids"] = Effect.gen(function* () {
     return [...new Set([...(yield* runFolders()), ...writer.begun()])]
   })
+  const isThere = (id: string) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      if (writer.begun().includes(id)) return true
+      return yield* fs.exists(`${id}/plan.json`).pipe(Effect.orElseSucceed(() => false))
+    })
+  const thoseThere = (read: ReadonlyArray<RunSummary>) =>
+    Effect.map(
+      Effect.forEach(read, (one) => Effect.map(isThere(one.id), (is) => (is ? [one] : []))),
+      (found) => found.flat()
+    )
+  /** Removals that were asked for, and those that came to their end. */
+  let [asked, done] = [0, 0]
   const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
+    const doneBefore = done
     const all = yield* ids
     const lives = yield* writer.lives(all)
-    const summaries = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
+    const read = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
+    // of a run that was removed meanwhile half may have been read
+    const summaries = asked === doneBefore ? read : yield* thoseThere(read)
     return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
   })
   const known = (id: string) =>
@@ -78,7 +94,7 @@ export const runsOf = (writer: RunWriter): Runs => {
     })
 
   /** What changed since the last look. */
-  const follow = (id: string): Stream.Stream<RunEvent, never, Files> => {
+  const follow = (id: string): Stream.Stream<RunEvent, RunRefused, Files> => {
     const log = growingFile(writer.logOf(id), LOG_BYTES)
     let said = ""
     let drawn: unknown
@@ -87,6 +103,7 @@ export const runsOf = (writer: RunWriter): Runs => {
     const look = Effect.gen(function* () {
       const news: Array<RunEvent> = []
       const summary = yield* summaryOf(id)
+      if (!(yield* isThere(id))) return yield* new RunRefused({ id, reason: "was removed" })
       const text = JSON.stringify(summary)
       if (text !== said) news.push({ kind: "summary", summary })
       said = text
@@ -123,6 +140,13 @@ export const runsOf = (writer: RunWriter): Runs => {
         }),
       stop: ({ id }) => known(id).pipe(Effect.andThen(writer.stop(id)), Effect.as(null)),
       resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(writer.resume(id, now)), Effect.as(null)),
+      remove: ({ id }) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          asked++
+          yield* writer.remove(id).pipe(Effect.ensuring(Effect.sync(() => done++)))
+          return null
+        }),
       result: ({ id }) =>
         Effect.gen(function* () {
           yield* known(id)

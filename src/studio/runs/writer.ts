@@ -4,6 +4,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { FileError } from "../../files/index.ts"
+import type { RunLocked } from "../../output/index.ts"
 import type { Plot } from "../protocol/index.ts"
 import type { Life } from "./summary.ts"
 
@@ -33,6 +34,8 @@ export interface RunWriter {
   readonly resume: (id: string, now: boolean) => Effect.Effect<void, RunRefused | FileError, Files>
   /** Lets it finish its step and save. */
   readonly stop: (id: string) => Effect.Effect<void, RunRefused | FileError, Files>
+  /** Removes a run that is over, or waits, with its folder and all that the host keeps of it. */
+  readonly remove: (id: string) => Effect.Effect<void, RunRefused | RunLocked | FileError, Files>
   /** The file with what a run says as it goes. */
   readonly logOf: (id: string) => string
   /** A plot of the memory that is held for a run; absent where that is not known. The same value until there is more. */

@@ -10,7 +10,9 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { isRecord } from "../../files/index.ts"
 import type { Problem, Reply, Request } from "../protocol/index.ts"
+import type { Busy } from "./busy.ts"
 
 /** How the engine is started. */
 export interface EngineCommand {
@@ -144,3 +146,16 @@ export const engineClient = (
       end
     }
   })
+
+/** The same, with each run held for as long as the engine is asked of it. */
+export const holdingRuns = (client: EngineClient, busy: Pick<Busy, "hold">): EngineClient => {
+  const hold = (input: unknown) => {
+    const id = isRecord(input) ? input["id"] : undefined
+    return typeof id === "string" ? busy.hold(id, "is being asked") : Effect.void
+  }
+  return {
+    ...client,
+    call: (verb, input) => Effect.scoped(Effect.andThen(hold(input), client.call(verb, input))),
+    watch: (verb, input) => Stream.unwrap(Effect.as(hold(input), client.watch(verb, input)))
+  }
+}

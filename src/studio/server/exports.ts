@@ -12,6 +12,7 @@ import { readTextFile } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
 import { exportFolder, RunRefused, usesIn } from "../runs/index.ts"
+import type { Busy } from "./busy.ts"
 import type { OwnCommand } from "./processes.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -99,11 +100,12 @@ const exported = (
     tell({ kind: "done", exported: { folder, id: folder, files, lines: report.value.lines, uses: usesIn(readme) } })
   })
 
-/** `device`: flags of it. `runs`: folders of runs, of which one leaves. */
+/** `device`: flags of it. `runs`: folders of runs, of which one leaves, and is held meanwhile. */
 export const exportsOf = (
   program: OwnCommand,
   device: ReadonlyArray<string>,
-  runs: Effect.Effect<ReadonlyArray<string>, never, Files>
+  runs: Effect.Effect<ReadonlyArray<string>, never, Files>,
+  busy: Pick<Busy, "hold">
 ): Partial<Handlers<Files>> => ({
   watches: {
     export: (asked) =>
@@ -111,8 +113,10 @@ export const exportsOf = (
         Effect.gen(function* () {
           const { id } = asked
           if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+          yield* busy.hold(id, "is being exported")
           yield* exported(program, device, asked, (event) => void Queue.offerUnsafe(queue, event))
         }).pipe(
+          Effect.scoped,
           Effect.matchCauseEffect({
             onSuccess: () => Queue.end(queue),
             onFailure: (cause) => Queue.failCause(queue, cause)

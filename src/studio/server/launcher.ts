@@ -10,8 +10,10 @@ import * as Semaphore from "effect/Semaphore"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
+import type { Busy } from "./busy.ts"
 import { memoryLog } from "./memory.ts"
 import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
+import { endRemovals, hideFolder, removeHidden } from "./removal.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -51,13 +53,15 @@ const stepsIn = (log: string): number | null => {
   return found === undefined ? null : Number(found)
 }
 
-/** `flags`: those of the device. */
+/** `flags`: those of the device. `busy`: what the studio itself does with runs. */
 export const openLauncher = (
   command: OwnCommand,
-  flags: ReadonlyArray<string>
+  flags: ReadonlyArray<string>,
+  busy: Pick<Busy, "with">
 ): Effect.Effect<Launcher, FileError, Files> =>
   Effect.gen(function* () {
     const records = yield* openRecords
+    yield* endRemovals(["runs/", ...records.all().map(({ id }) => id)], records.remove)
     const memory = memoryLog()
     const context = yield* Effect.context<Files>()
     const run = Effect.runPromiseWith(context)
@@ -71,6 +75,10 @@ export const openLauncher = (
     const outcomeAt = seenFiles((file) => Effect.map(textOf(file), (text) => decodeFailure(text.trim())))
     /** Runs without a record that were asked to stop. */
     const asked = new Set<string>()
+    /** Runs whose folder is about to go, and with it their place in the list. */
+    const going = new Set<string>()
+    /** Processes that have been seen to write their runs: they load no more. */
+    const began = new Map<string, number>()
 
     const livingProcess = (record: RunRecord | undefined) =>
       Effect.gen(function* () {
@@ -127,7 +135,7 @@ export const openLauncher = (
       Effect.gen(function* () {
         if (now || (yield* underWay).length === 0) return yield* launch(record)
         yield* records.put({ ...record, waits: true })
-      }).pipe(deciding.withPermits(1))
+      })
 
     const failureOf = (id: string, { exit, stopping, owner }: RunRecord, last: ReadonlyArray<string>) =>
       Effect.gen(function* () {
@@ -139,19 +147,29 @@ export const openLauncher = (
         return [...why, ...last].join("\n")
       })
 
-    const lifeOf = (id: string, busy: ReadonlyArray<string>) =>
+    /** A run that is new has a plan of its own from its first moment; its lock goes a moment before its process. */
+    const hasBegun = (id: string, record: RunRecord | undefined) =>
+      Effect.gen(function* () {
+        if (record === undefined || record.resumes) return false
+        const fs = yield* FileSystem.FileSystem
+        return yield* fs.exists(`${id}/plan.json`).pipe(Effect.orElseSucceed(() => false))
+      })
+
+    const lifeOf = (id: string, others: ReadonlyArray<string>) =>
       Effect.gen(function* () {
         const record = records.get(id)
         const { steps = null, last = [] } = (record === undefined ? undefined : yield* logAt(logOf(id))) ?? {}
         const known = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
         if (record?.waits === true) {
-          const whom = busy.length === 0 ? "its turn" : `${listed(busy, 3).join(" and ")} to end`
+          const whom = others.length === 0 ? "its turn" : `${listed(others, 3).join(" and ")} to end`
           return { ...known, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
         const locked = yield* lockedBy(id)
-        if (locked !== undefined || (yield* livingProcess(record)) !== undefined) {
+        const owner = locked ?? (yield* livingProcess(record))
+        if (owner !== undefined) {
           const isStopping = record?.stopping === true || asked.has(id)
-          const state = isStopping ? "stopping" : locked === undefined ? "starting" : "training"
+          if (locked !== undefined || (yield* hasBegun(id, record))) began.set(id, owner.pid)
+          const state = isStopping ? "stopping" : began.get(id) === owner.pid ? "training" : "starting"
           return {
             ...known,
             state,
@@ -160,25 +178,54 @@ export const openLauncher = (
           } satisfies Life
         }
         asked.delete(id)
-        const failed = record === undefined ? null : yield* failureOf(id, record, last)
+        // what is known since the process is gone: how it ended
+        const ended = records.get(id)
+        const failed = ended === undefined ? null : yield* failureOf(id, ended, last)
         return { ...known, state: "ended", failed, note: null } satisfies Life
       })
 
     const lives: Launcher["lives"] = (ids) =>
       Effect.gen(function* () {
-        const busy = records.all().some(({ waits }) => waits) ? yield* underWay : []
-        return yield* Effect.forEach(ids, (id) => lifeOf(id, busy), { concurrency: 16 })
+        const others = records.all().some(({ waits }) => waits) ? yield* underWay : []
+        return yield* Effect.forEach(ids, (id) => lifeOf(id, others), { concurrency: 16 })
       })
+
+    const mayGo = (id: string) =>
+      Effect.gen(function* () {
+        const { state } = yield* lifeOf(id, [])
+        if (state !== "ended" && state !== "waiting")
+          return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+        const what = busy.with(id)
+        if (what !== undefined) return yield* new RunRefused({ id, reason: `${what}; remove it when that has ended` })
+        const all = [...(yield* runFolders()), ...records.all().map((record) => record.id)]
+        const inner = all.find((other) => other.startsWith(`${id}/`))
+        if (inner !== undefined)
+          return yield* new RunRefused({ id, reason: `has another run in its folder, ${inner}; remove that one first` })
+      })
+    /** Out of every list; the hidden folder with its files, where there is one. */
+    const takenOut = (id: string) =>
+      Effect.gen(function* () {
+        yield* mayGo(id)
+        going.add(id)
+        const hidden = yield* hideFolder(id, "plan.json")
+        yield* records.remove(id)
+        asked.delete(id)
+        began.delete(id)
+        memory.forget(id)
+        return hidden
+      }).pipe(Effect.ensuring(Effect.sync(() => going.delete(id))), deciding.withPermits(1))
 
     return {
       records,
-      begun: () => records.all().map(({ id }) => id),
+      begun: () => records.all().flatMap(({ id }) => (going.has(id) ? [] : [id])),
       logOf,
       lives,
       turn,
       underWay,
       start: ({ id, plan, now }) =>
-        begin({ id, plan, startedAt: Date.now(), waits: false, resumes: false, stopping: false }, now),
+        begin({ id, plan, startedAt: Date.now(), waits: false, resumes: false, stopping: false }, now).pipe(
+          deciding.withPermits(1)
+        ),
       resume: (id, now) =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
@@ -194,7 +241,13 @@ export const openLauncher = (
             { id, plan: record?.plan ?? plan, startedAt, waits: false, resumes: opened, stopping: false },
             now
           )
-        }),
+        }).pipe(deciding.withPermits(1)),
+      // who asked may leave: half of it would be told by no one
+      remove: (id) =>
+        takenOut(id).pipe(
+          Effect.flatMap((hidden) => (hidden === undefined ? Effect.void : removeHidden(id, hidden))),
+          Effect.uninterruptible
+        ),
       stop: (id) =>
         Effect.gen(function* () {
           const record = records.get(id)

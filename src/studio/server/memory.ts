@@ -36,6 +36,8 @@ export interface MemoryLog {
   readonly look: (id: string, pid: number, step: number) => Effect.Effect<void>
   /** What was seen so far: the most at each step. undefined: nothing was. */
   readonly plot: (id: string) => Plot | undefined
+  /** A run of the same name begins anew. */
+  readonly forget: (id: string) => void
 }
 
 export const memoryLog = (): MemoryLog => {
@@ -85,6 +87,10 @@ export const memoryLog = (): MemoryLog => {
       }
       plots.set(id, own)
       return own
+    },
+    forget: (id) => {
+      all.delete(id)
+      plots.delete(id)
     }
   }
 }

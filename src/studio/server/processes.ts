@@ -27,6 +27,11 @@ interface Detached {
   readonly ended: (how: Ended) => void
 }
 
+/** Children of this process of whose end it was not told yet, and since when they are known to be gone. */
+const untold = new Map<number, number | undefined>()
+/** milliseconds that it takes to be told, at most */
+const TOLD = 5_000
+
 /** Starts the command line with these words. Its number; undefined: it could not be started, which `ended` is told. */
 export const startDetached = (
   { runtime, args, env }: OwnCommand,
@@ -42,19 +47,39 @@ export const startDetached = (
         stdio: ["ignore", out, error],
         detached: true
       })
+      const { pid } = child
       child.unref()
-      child.on("error", () => ended({ code: null, signal: null }))
-      child.on("exit", (code, signal) => ended({ code, signal }))
-      return child.pid
+      if (pid !== undefined) untold.set(pid, undefined)
+      const end = (how: Ended) => {
+        ended(how)
+        if (pid !== undefined) untold.delete(pid)
+      }
+      child.on("error", () => end({ code: null, signal: null }))
+      child.on("exit", (code, signal) => end({ code, signal }))
+      return pid
     } finally {
       closeSync(error)
       if (out !== error) closeSync(out)
     }
   })
 
-/** Without waiting for a process that is about to end: the next look will see it. */
+/** Whether this process is soon to be told how a child of it has ended, which is gone. */
+const isToBeTold = (pid: number): boolean => {
+  if (!untold.has(pid)) return false
+  const since = untold.get(pid) ?? Date.now()
+  untold.set(pid, since)
+  return Date.now() - since < TOLD
+}
+
+/**
+ * Without waiting for a process that is about to end: the next look will see it. A child is alive until it is known how it ended: a moment
+ * before, nothing says whether it was killed or had come to its end.
+ */
 export const isAlive = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
-  Effect.map(Effect.timeoutOption(isGone(owner), "20 millis"), (gone) => gone._tag === "None" || !gone.value)
+  Effect.map(
+    Effect.timeoutOption(isGone(owner), "20 millis"),
+    (gone) => gone._tag === "None" || !gone.value || isToBeTold(owner.pid)
+  )
 
 /** A lock has less. */
 const LOCK_BYTES = 4_096

@@ -52,6 +52,7 @@ export interface RunRecords {
   readonly get: (id: string) => RunRecord | undefined
   readonly put: (record: RunRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   readonly change: (id: string, parts: Partial<RunRecord>) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  /** With its log; what waits to be written of it is not. */
   readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
@@ -72,7 +73,13 @@ export const openRecords: Effect.Effect<RunRecords, FileError, Files> = Effect.g
   const put: RunRecords["put"] = (record) =>
     Effect.suspend(() => {
       records.set(record.id, record)
-      return writing.withPermits(1)(Effect.suspend(() => writeJson(recordOf(record.id), records.get(record.id))))
+      return writing.withPermits(1)(
+        Effect.suspend(() => {
+          const now = records.get(record.id)
+          // it may have been removed since
+          return now === undefined ? Effect.void : writeJson(recordOf(record.id), now)
+        })
+      )
     })
   return {
     all: () => [...records.values()],
@@ -84,9 +91,12 @@ export const openRecords: Effect.Effect<RunRecords, FileError, Files> = Effect.g
         return record === undefined ? Effect.void : put({ ...record, ...parts })
       }),
     remove: (id) =>
-      Effect.gen(function* () {
+      Effect.suspend(() => {
         records.delete(id)
-        for (const file of [recordOf(id), logOf(id), outcomeOf(id)]) yield* Effect.ignore(fs.remove(file))
+        const files = [recordOf(id), logOf(id), outcomeOf(id)]
+        return Effect.forEach(files, (file) => Effect.ignore(fs.remove(file)), { discard: true }).pipe(
+          writing.withPermits(1)
+        )
       })
   }
 })

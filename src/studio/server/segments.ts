@@ -11,5 +11,5 @@ export const segmentsOf = (path: string): ReadonlyArray<string> | undefined => {
 }
 
 /** A name of a file in its folder, on every system. */
-const isName = (segment: string): boolean =>
+export const isName = (segment: string): boolean =>
   segment !== "" && segment !== "." && segment !== ".." && !/[/\\\p{Cc}]/u.test(segment) && segment.length <= 255

@@ -10,8 +10,9 @@ import type { FileError } from "../../files/index.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
 import { runsOf } from "../runs/index.ts"
+import { openBusy } from "./busy.ts"
 import { doorkeeper } from "./doorkeeper.ts"
-import { type EngineCommand, engineClient } from "./engine-client.ts"
+import { type EngineCommand, engineClient, holdingRuns } from "./engine-client.ts"
 import { exportsOf } from "./exports.ts"
 import { openLauncher } from "./launcher.ts"
 import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
@@ -49,7 +50,11 @@ export interface Studio {
 const aboutHandlers: Partial<Handlers<ServerNeeds>> = {
   calls: {
     about: () =>
-      Effect.succeed({ version: ownPackage.version, place: process.cwd(), abilities: ["paths", "compare"] as const })
+      Effect.succeed({
+        version: ownPackage.version,
+        place: process.cwd(),
+        abilities: ["paths", "compare", "remove"] as const
+      })
   }
 }
 
@@ -86,8 +91,9 @@ export const openStudio = ({
     const { token, announce } = yield* openOwnFolder
     let own = port
     const door = doorkeeper(token, () => own)
-    const client = yield* engineClient(engine, say)
-    const launcher = yield* openLauncher(program, flags)
+    const busy = openBusy()
+    const client = holdingRuns(yield* engineClient(engine, say), busy)
+    const launcher = yield* openLauncher(program, flags, busy)
     const runs = runsOf(launcher)
     yield* launcher.turn.pipe(
       Effect.andThen(launcher.look((id) => Effect.map(runs.summary(id), ({ step }) => step))),
@@ -103,7 +109,7 @@ export const openStudio = ({
       handlers: handlersOf(
         aboutHandlers,
         runs.handlers,
-        exportsOf(program, flags, runs.ids),
+        exportsOf(program, flags, runs.ids, busy),
         yield* openStudies(program, flags)
       ),
       engine: client,

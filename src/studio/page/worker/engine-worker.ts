@@ -90,7 +90,6 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
               abilities: ["remove"] as const
             }
           }),
-        remove: ({ id }) => Effect.as(writer.remove(id), null),
         // commands are for folders of a machine
         result: (asked) => Effect.map(handlers.calls!.result!(asked), (result) => ({ ...result, commands: [] }))
       }

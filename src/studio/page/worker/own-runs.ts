@@ -37,12 +37,7 @@ interface Active {
   steps: number | null
 }
 
-export interface OwnRuns extends RunWriter {
-  /** Removes a run that is over, with everything in its folder. */
-  readonly remove: (id: string) => Effect.Effect<void, RunRefused, Files>
-}
-
-export const ownRuns = (train: Train): Effect.Effect<OwnRuns, never, Files> =>
+export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const context = yield* Effect.context<Files>()
@@ -148,7 +143,10 @@ export const ownRuns = (train: Train): Effect.Effect<OwnRuns, never, Files> =>
         }),
       remove: (id) =>
         Effect.gen(function* () {
-          if (active.has(id)) return yield* new RunRefused({ id, reason: "is under way: stop it first" })
+          const one = active.get(id)
+          if (one !== undefined && one.state !== "waiting")
+            return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+          active.delete(id)
           known.delete(id)
           for (const one of [id, recordOf(id), logOf(id)]) yield* Effect.ignore(fs.remove(one, { recursive: true }))
         })

@@ -6,10 +6,11 @@ import { useMedia } from "../../parts/media.ts"
 import { Scrolled } from "../../parts/scrolled.tsx"
 import { StateOf } from "../../parts/state.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
-import { addressOf } from "../../place.ts"
+import { addressOf, focusView } from "../../place.ts"
 import { useWatch } from "../../use.ts"
 import { CurvesOf } from "./CurvesOf.tsx"
 import { type Column, chosen, columns, type Order, sorted } from "./order.ts"
+import { Removal } from "./Removal.tsx"
 import { Buttons, type Doing, loss, ProgressOf, useDoing, when } from "./standing.tsx"
 
 /** What was ticked, and the order, for whoever comes back from a run. */
@@ -178,6 +179,7 @@ export const List = () => {
   const [ticked, setTicked] = useState(remembered.ticked)
   const [order, setOrder] = useState(remembered.order)
   const doing = useDoing()
+  const [said, say] = useState("")
   useEffect(() => {
     remembered = { ticked, order }
   }, [ticked, order])
@@ -188,7 +190,18 @@ export const List = () => {
     [drawn.map(({ id, name, state }) => [id, name, state].join("\n")).join("\n")]
   )
   if (runs === undefined) return problem === undefined ? <Loading what="Runs" /> : <Trouble problem={problem} />
-  if (runs.length === 0) return <Empty />
+  const status = (
+    <p class="hidden" role="status">
+      {said}
+    </p>
+  )
+  if (runs.length === 0)
+    return (
+      <>
+        {status}
+        <Empty />
+      </>
+    )
   const tick = (id: string) =>
     setTicked((before) => {
       const after = new Set(before)
@@ -206,7 +219,17 @@ export const List = () => {
   }
   return (
     <>
+      {status}
       <Trouble problem={problem ?? doing.problem} />
+      <Removal
+        doing={doing}
+        removed={({ id, name }) => {
+          // another run may have its name one day
+          setTicked((before) => new Set([...before].filter((one) => one !== id)))
+          say(`${name} is removed`)
+          focusView()
+        }}
+      />
       {isNarrow ? (
         <Cards {...shown} />
       ) : (

@@ -4,8 +4,9 @@ import { Chart } from "../../parts/chart.tsx"
 import { Loading } from "../../parts/loading.tsx"
 import { One, withLines } from "../../parts/one.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
-import { goTo } from "../../place.ts"
+import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
+import { Removal } from "./Removal.tsx"
 import { Result } from "./Result.tsx"
 import { Buttons, loss, ProgressOf, useDoing, when } from "./standing.tsx"
 
@@ -28,15 +29,22 @@ export const OneRun = ({ id }: { readonly id: string }) => {
   const { state, problem } = useWatch("run", { id }, NOTHING, seen)
   const { summary, plots, log } = state
   const doing = useDoing()
+  const removed = () => {
+    goTo("runs")
+    focusView()
+  }
+  // what is watched ends with its removal, which is nothing wrong
+  const seenProblem = doing.busy === `remove ${id}` ? undefined : problem
   return (
     <One
       id={id}
       all={{ view: "runs", text: "All runs" }}
       summary={summary}
-      problem={problem ?? doing.problem}
+      problem={seenProblem ?? doing.problem}
       log={log}
-      buttons={summary && <Buttons summary={summary} doing={doing} hasNext={false} removed={() => goTo("runs")} />}
+      buttons={summary && <Buttons summary={summary} doing={doing} hasNext={false} />}
     >
+      <Removal doing={doing} removed={removed} />
       {summary && <Standing summary={summary} />}
       {summary?.state === "finished" ? <Reached id={id} plots={plots} /> : summary && <Curves plots={plots} />}
     </One>

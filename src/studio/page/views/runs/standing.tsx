@@ -63,6 +63,9 @@ export interface Doing {
   /** without its turn */
   readonly beginNow: (id: string) => void
   readonly remove: (id: string, then: () => void) => void
+  /** the run of which it is asked whether it may go */
+  readonly toRemove: RunSummary | undefined
+  readonly askToRemove: (run: RunSummary | undefined) => void
 }
 
 /** Stop, resume and remove, with what went wrong. */
@@ -70,6 +73,7 @@ export const useDoing = (): Doing => {
   const { host } = useStudio()
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [busy, setBusy] = useState<string | undefined>(undefined)
+  const [toRemove, askToRemove] = useState<RunSummary | undefined>(undefined)
   const act = (name: "stop" | "resume" | "remove", id: string, then?: () => void, isNow = false) => {
     setProblem(undefined)
     setBusy(`${name} ${id}`)
@@ -87,29 +91,34 @@ export const useDoing = (): Doing => {
     stop: (id) => act("stop", id),
     resume: (id) => act("resume", id),
     beginNow: (id) => act("resume", id, undefined, true),
-    remove: (id, then) => act("remove", id, then)
+    remove: (id, then) => act("remove", id, then),
+    toRemove,
+    askToRemove
   }
 }
 
+/** A list has no room for the word in each line. */
+const Bin = () => (
+  <svg viewBox="0 0 16 16" aria-hidden="true">
+    <path d="M2.5 4.5h11M6 4.5v-2h4v2M4 4.5l.75 9h6.5l.75-9M6.75 7v4M9.25 7v4" />
+  </svg>
+)
+
 /** What can be done with a run as it stands. The name is in every label: a list has the same buttons in each line. */
 export const Buttons = ({
-  summary: { id, name, state },
+  summary,
   doing,
-  removed,
   hasNext = true
 }: {
   readonly summary: RunSummary
   readonly doing: Doing
-  readonly removed?: () => void
   /** with the ways on from a finished run */
   readonly hasNext?: boolean
 }) => {
   const { about } = useStudio()
+  const { id, name, state } = summary
   const isBusy = doing.busy?.endsWith(` ${id}`) === true
-  const canRemove = about.abilities.includes("remove") && !isUnderWay(state)
-  const remove = () => {
-    if (confirm(`Remove ${id} with everything in it? This cannot be undone.`)) doing.remove(id, removed ?? (() => {}))
-  }
+  const canRemove = about.abilities.includes("remove") && (state === "waiting" || !isUnderWay(state))
   return (
     <span class="row buttons">
       {state === "waiting" ? (
@@ -138,8 +147,15 @@ export const Buttons = ({
         </>
       ) : null}
       {canRemove ? (
-        <button type="button" class="plain" disabled={isBusy} aria-label={`Remove ${name}`} onClick={remove}>
-          Remove
+        <button
+          type="button"
+          class="plain bin"
+          disabled={isBusy}
+          aria-label={`Remove ${name}`}
+          title={hasNext ? "Remove" : undefined}
+          onClick={() => doing.askToRemove(summary)}
+        >
+          {hasNext ? <Bin /> : "Remove"}
         </button>
       ) : null}
     </span>

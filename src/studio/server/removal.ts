@@ -1,0 +1,115 @@
+/**
+ * Folders of runs, studies and exports, removed as a whole. A folder gets a hidden name beside its own, in one step, by which no list shows
+ * it; then what the studio keeps of it goes, and then its files. Where the studio is killed in between, the next one ends the removal.
+ *
+ * Nothing is removed through a link: neither a folder that is one, nor one on whose way there is one. A link inside a folder goes with it,
+ * and what it leads to stays.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import { type FileError, fileError, platformReason } from "../../files/index.ts"
+import { lockRun, type RunLocked } from "../../output/index.ts"
+import { nameBeforeRemoval, RunRefused, removedName } from "../runs/index.ts"
+import { OWN_FOLDER } from "./own-folder.ts"
+import { isName } from "./segments.ts"
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** Where the studio keeps many things: none of them is one run's. */
+const PLACES = ["runs", "plans", "data", "compare", "exports"]
+
+/** "runs/reviews-1" → ["runs", "reviews-1"] */
+const placeOf = (id: string): readonly [folder: string, name: string] => {
+  const end = id.lastIndexOf("/")
+  return [id.slice(0, Math.max(0, end)), id.slice(end + 1)]
+}
+
+const below = (folder: string, name: string): string => (folder === "" ? name : `${folder}/${name}`)
+
+/** What has this name, and no link on its way; undefined: nothing. Fails with why it is not to be removed. */
+const looked = (id: string): Effect.Effect<FileSystem.File.Type | undefined, RunRefused, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const refused = (reason: string) => new RunRefused({ id, reason })
+    const segments = id.split("/")
+    if (!segments.every(isName)) return yield* refused("is no folder inside the one that the studio was started in")
+    if (segments[0] === OWN_FOLDER || (segments.length === 1 && PLACES.includes(id)))
+      return yield* refused("is a folder in which the studio keeps other things too; it removes none of those")
+    let type: FileSystem.File.Type | undefined
+    for (const end of segments.keys()) {
+      const file = segments.slice(0, end + 1).join("/")
+      type = yield* fs.lstat(file).pipe(
+        Effect.map((info) => info.type),
+        Effect.orElseSucceed(() => undefined)
+      )
+      if (type === "SymbolicLink") {
+        const what = file === id ? "is" : `lies behind ${file}, which is`
+        return yield* refused(`${what} a symbolic link, through which the studio removes nothing; remove it by hand`)
+      }
+      if (type !== "Directory") break
+    }
+    return type
+  })
+
+/** Whether a folder is what its list takes it for, or was left in the moment in which it was made. */
+const isOwn = (id: string, sign: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const names = yield* fs.readDirectory(id)
+    return names.includes(sign) || names.every((name) => name === "lock" || name.startsWith(`${sign}.tmp-`))
+  }).pipe(Effect.orElseSucceed(() => false))
+
+/**
+ * Takes a folder out of its list by its hidden name, which is the answer. undefined: there is no such folder, or what has its name has no
+ * file `sign` and is something else, which stays. Fails where another process writes it.
+ */
+export const hideFolder = (
+  id: string,
+  sign: string
+): Effect.Effect<string | undefined, RunRefused | RunLocked | FileError, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if ((yield* looked(id)) !== "Directory" || !(yield* isOwn(id, sign))) return undefined
+    const [folder, name] = placeOf(id)
+    const hidden = below(folder, removedName(name))
+    // no process begins to write it in between
+    yield* lockRun(id)
+    yield* fs.rename(id, hidden).pipe(Effect.mapError(fileError("write", id)))
+    return hidden
+  }).pipe(Effect.scoped)
+
+/** Removes the files of a folder that is hidden. */
+export const removeHidden = (id: string, hidden: string): Effect.Effect<void, RunRefused, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    yield* fs.remove(hidden, { recursive: true, force: true }).pipe(
+      Effect.mapError((error) => {
+        const reason = `is out of the list, and some of its files are left in ${hidden}: ${platformReason(error)}; remove that folder by hand`
+        return new RunRefused({ id, reason })
+      })
+    )
+  })
+
+/** Ends removals that a studio of before began, of these folders and beside them. `forget`: removes what it kept of one. */
+export const endRemovals = (
+  ids: ReadonlyArray<string>,
+  forget: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
+): Effect.Effect<void, never, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    for (const folder of new Set(ids.map((id) => placeOf(id)[0]))) {
+      const names = yield* fs.readDirectory(folder || ".").pipe(Effect.orElseSucceed(() => []))
+      for (const name of names) {
+        const before = nameBeforeRemoval(name)
+        if (before === undefined) continue
+        const hidden = below(folder, name)
+        const isFolder = Effect.map(looked(hidden), (type) => type === "Directory")
+        if (!(yield* isFolder.pipe(Effect.orElseSucceed(() => false)))) continue
+        const id = below(folder, before)
+        // a run of the same name may have come since
+        if (!(yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))) yield* forget(id)
+        yield* Effect.ignore(removeHidden(id, hidden))
+      }
+    }
+  })
