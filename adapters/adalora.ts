@@ -31,7 +31,7 @@ export type AdaloraOptions = Pick<
   AdaloraConfig,
   "rank" | "initialRank" | "alpha" | "budget" | "sensitivityBetas" | "orthogonality"
 > & {
-  /** default 0 */
+  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

@@ -137,7 +137,7 @@ export interface ComparedAdapter<Options> {
 }
 
 export interface AdapterMethod<Options> extends MethodFacts {
-  /** Why this site cannot be adapted with these options, if so; reported before any weight is read. */
+  /** Why this site cannot be adapted with these options, if so; reported before any weight is read. Absent: every site can be. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
   /** Numbers that a site gets: trained factors, trained dense numbers, frozen ones, and the method's own state. */
   readonly size: (site: LinearSite, options: Options) => SiteSize

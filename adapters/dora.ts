@@ -34,15 +34,15 @@ import type { PeftLayout } from "./peft.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface DoraOptions {
-  /** r */
+  /** r, at least 1 and at most the smaller side of W */
   readonly rank: number
-  /** α */
+  /** α, greater than 0 */
   readonly alpha: number
   /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: DoraConfig["scaling"]
   /** how A and B begin */
   readonly init: DoraConfig["init"]
-  /** default 0 */
+  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

@@ -46,9 +46,9 @@ export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
 /** How one forward pass of an adapted model differs from a plain one. */
 export interface ForwardOptions {
-  /** called after each linear layer */
+  /** called after each linear layer; default: nothing is */
   readonly tap?: Tap | undefined
-  /** how the model's blocks run */
+  /** how the model's blocks run; default: once, their activations kept */
   readonly runBlock?: RunBlock | undefined
   /** the position of training: adapters with dropout drop their input as they do there; absent: nothing is dropped */
   readonly training?: TrainingPlace | undefined
@@ -79,7 +79,7 @@ export interface Adapted<M extends Network = Model> {
 }
 
 export interface InjectOptions<Options> extends Selection<Options> {
-  /** seed of the inits, from which each site has a random stream of its own, and of dropout */
+  /** seed of the inits, from which each site has a random stream of its own, and of dropout; default 0 */
   readonly seed?: number
   /** what training data shows, for inits that need calibration (LoRA-GA, EVA) */
   readonly calibrate?: Calibrate

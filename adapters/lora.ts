@@ -33,15 +33,15 @@ export const scaleOf = (scaling: LoraConfig["scaling"], rank: number, alpha: num
 
 /** What one site needs to know of the plan (overrides applied). */
 export interface LoraOptions {
-  /** r */
+  /** r, at least 1 and at most the smaller side of W */
   readonly rank: number
-  /** α */
+  /** α, greater than 0 */
   readonly alpha: number
   /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: LoraConfig["scaling"]
   /** how A and B begin */
   readonly init: LoraConfig["init"]
-  /** default 0 */
+  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

@@ -55,7 +55,7 @@ export interface PeftLayout<Options> {
   readonly stored: (part: SitePart<Options>) => SiteTensors<Tensor>
   /** The part that was stored so. Tensor code, in the caller's tidy; `part` has the structure, and other numbers. */
   readonly restored: (part: SitePart<Options>, stored: SiteTensors<Tensor>) => Trainable
-  /** For a method whose files hold fewer numbers than are stored. Host code. */
+  /** For a method whose files hold fewer numbers than are stored; absent: they hold the same. Host code. */
   readonly files?: {
     /** What of a site's stored tensors goes into the file. */
     readonly written: (stored: SiteTensors<HostTensor>) => SiteTensors<HostTensor>

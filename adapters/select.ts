@@ -47,7 +47,7 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
 export interface Selection<Options> {
   /** a preset, or patterns of layers, each of which has to match at least one */
   readonly targets: TargetPreset | ReadonlyArray<SitePattern>
-  /** sites that are left alone although targets name them */
+  /** sites that are left alone although targets name them; default: none */
   readonly exclude?: ReadonlyArray<SitePattern> | undefined
   /** options that hold for some of the sites alone; default: none */
   readonly overrides?:
@@ -58,7 +58,7 @@ export interface Selection<Options> {
         } & Partial<Options>
       >
     | undefined
-  /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter */
+  /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter; default: none */
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
 }
 

@@ -23,7 +23,7 @@ import type { PeftLayout } from "./peft.ts"
 
 /** What a site needs to know of the plan: the same for all of them, since they share A and B. */
 export type VeraOptions = Pick<VeraConfig, "rank" | "dInitial" | "projectionKey"> & {
-  /** default 0 */
+  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

@@ -47,7 +47,7 @@ export interface AnyPlan {
   readonly data: {
     /** the kind of the rows: a kind of run has one or several */
     readonly format: string
-    /** a file, or the share of the training rows that is held out, in (0, 1) */
+    /** a file, or the share of the training rows that is held out, in (0, 1); absent: nothing is evaluated on the way */
     readonly validation?: string | number
   }
   /** method, targets and their options */

@@ -24,7 +24,7 @@ export interface OptimizerFacts<Config extends { readonly learningRate: number |
   readonly largestRate: (config: Decided<Config>) => number
   /** how `validate` names it */
   readonly title: (config: Config) => string
-  /** what has to hold between the fields of its section */
+  /** what has to hold between the fields of its section; absent: nothing */
   readonly rules?: ReadonlyArray<SectionRule<Config>>
 }
 

@@ -28,9 +28,9 @@ export interface Batching<Item, Batch> {
 export interface PoolOptions {
   /** of the orders of all epochs */
   readonly seed: number
-  /** rows of a batch; the last of an epoch may have fewer */
+  /** rows of a batch, at least 1; the last of an epoch may have fewer */
   readonly batchSize: number
-  /** batches a pool */
+  /** batches a pool, at least 1 */
   readonly bucketPool: number
   /** the first batch to yield; the first of epoch 0 unless given */
   readonly start?: BatchPosition | undefined

@@ -16,9 +16,9 @@ import { padTexts, type TrainingBatchOptions } from "./text-batches.ts"
 import { encoded, type TextTokenizer } from "./tokenize.ts"
 
 export interface RelatedTexts extends Required<TextFields>, Located {
-  /** a text that does not belong to the first */
+  /** a text that does not belong to the first; absent: rows have none */
   readonly negative?: string
-  /** how alike the two are */
+  /** how alike the two are, a finite number; absent: rows have none */
   readonly score?: number
 }
 

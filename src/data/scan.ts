@@ -19,7 +19,7 @@ export interface RowReader<Row> {
   readonly text: (row: Omit<Row, "where">) => string
   /** its class, where rows have classes: counted, and compared between rows that repeat each other; at most 65,535 different ones */
   readonly label?: (row: Omit<Row, "where">) => string
-  /** called once for each row of the file, in their order, while it is scanned */
+  /** called once for each row of the file, in their order, while it is scanned; absent: nothing is */
   readonly seen?: (row: Omit<Row, "where">) => void
 }
 
@@ -35,7 +35,7 @@ export interface Scanned extends Omit<RowSource<never>, "read"> {
   readonly index: RowIndex
   /** of the texts; not held by `read`, so that it goes when the source goes */
   readonly hashes: TextHashes
-  /** what messages call a row that is no line of a file */
+  /** what messages call a row that is no line of a file; absent: its line */
   readonly place?: (row: number) => string
 }
 

@@ -19,9 +19,9 @@ export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
 export type BySplit<A> = {
   /** rows that are trained on */
   readonly train: A
-  /** rows that are evaluated on the way */
+  /** rows that are evaluated on the way; absent: the plan has none */
   readonly validation?: A
-  /** rows that are evaluated at the end */
+  /** rows that are evaluated at the end; absent: the plan has none */
   readonly test?: A
 }
 

@@ -15,21 +15,21 @@ export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 export interface DeviceDescription {
   /** tfjs's name of it */
   readonly backend: Backend
-  /** the GPU, in its driver's words */
+  /** the GPU, in its driver's words; absent without one */
   readonly adapter?: string
-  /** a GPU that is emulated on the CPU */
+  /** a GPU that is emulated on the CPU; absent without a GPU */
   readonly software?: boolean
-  /** how products on a GPU choose their tiles; no result depends on it */
+  /** how products on a GPU choose their tiles; no result depends on it; absent without one */
   readonly tiles?: string
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
   /** whether wasm has 128-bit vectors */
   readonly simd: boolean
-  /** that native kernels are compiled for: avx512, avx2 or neon */
+  /** that native kernels are compiled for: avx512, avx2 or neon; absent on other devices */
   readonly instructions?: string
   /** of what computes */
   readonly versions: Readonly<Record<string, string>>
-  /** why the device is less than what was asked for */
+  /** why the device is less than what was asked for; absent: it is not */
   readonly notice?: string
 }
 

@@ -57,7 +57,7 @@ export interface Runtime {
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
 export interface DeviceOptions {
-  /** threads of the wasm backend; "auto": the cores there are, at most 8 */
+  /** CPU threads of native and wasm, at most 8; "auto", the default: the cores there are */
   readonly threads?: "auto" | number
   /** default true: wasm gives the same bits on every engine; false lets it fuse multiply-adds where the engine can */
   readonly deterministic?: boolean

@@ -10,13 +10,13 @@ import { greedy, type LikelyToken, type Sampling } from "./sampling.ts"
 
 /** How texts are written: how long, how tokens are chosen, where they stop. */
 export interface GenerateOptions extends Partial<Sampling> {
-  /** tokens that a text has at most; default 128 */
+  /** tokens that a text has at most, 1 at least; default 128 */
   readonly maxNewTokens?: number
   /** of the choice at a temperature above 0; each prompt has a random stream of its own; default 0 */
   readonly seed?: number
-  /** strings before which a text ends */
+  /** strings before which a text ends, none of them empty; default: none */
   readonly stop?: ReadonlyArray<string>
-  /** the frozen weights alone, without what was trained */
+  /** the frozen weights alone, without what was trained; default false */
   readonly base?: boolean
   /** tokens that end a text; default: the model's */
   readonly eosIds?: ReadonlyArray<number>
@@ -26,7 +26,7 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly promptCache?: PromptCache
   /** how each forward pass is run, so that several texts may take turns on a device; default: as it comes */
   readonly turn?: Turn
-  /** is called with every token; the logits of each place are then read whole */
+  /** is called with every token; the logits of each place are then read whole; default: no one is */
   readonly observer?: TokenObserver
 }
 

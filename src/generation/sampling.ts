@@ -13,13 +13,13 @@ import type { Random } from "../numbers/index.ts"
 
 /** How the next token is chosen of a distribution. */
 export interface Sampling {
-  /** 0: always the most probable token; the other options do not matter */
+  /** what logits are divided by, at least 0; 0, the default: always the most probable token, whatever `topK` and `topP` are */
   readonly temperature: number
-  /** null: all tokens */
+  /** how many of the most probable tokens may be chosen, at least 1; null, the default: all */
   readonly topK: number | null
-  /** 1: all tokens */
+  /** only the most probable tokens that reach this probability together may be chosen, in (0, 1]; 1, the default: all */
   readonly topP: number
-  /** 1: none */
+  /** what logits of tokens that are there already are divided by, or multiplied with where they are negative: above 0; 1, the default: nothing changes */
   readonly repetitionPenalty: number
 }
 

@@ -37,11 +37,11 @@ import { type Finish, writer } from "./writer.ts"
 
 /** How targets are written: how long, and with how many beams. */
 export interface WriteOptions {
-  /** tokens that a target has at most; default 64 */
+  /** tokens that a target has at most, at least 1; default 64 */
   readonly maxNewTokens?: number
-  /** texts that are tried at a time for each source; default 1: always the most probable token */
+  /** texts that are tried at a time for each source, from 1 to half of the vocabulary; default 1: always the most probable token */
   readonly beams?: number
-  /** targets of several beams are compared by log p / lengthᵖ, p this: above 0 longer ones gain; default 1 */
+  /** targets of several beams are compared by log p / lengthᵖ, p this, any finite number: above 0 longer ones gain; default 1 */
   readonly lengthPenalty?: number
 }
 

@@ -183,7 +183,7 @@ const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt
 export interface ImagePoolOptions {
   /** default: one fewer than there are cores, of which the training itself needs one, and at most 4; in a page always none */
   readonly threads?: number | undefined
-  /** the script that runs a thread; another one in tests alone */
+  /** the script that runs a thread; default: this package's */
   readonly script?: URL | undefined
 }
 

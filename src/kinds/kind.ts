@@ -137,7 +137,7 @@ export interface AskedField {
 export interface Prediction {
   /** the row's text; of an image its file, of numbers their list */
   readonly text: string
-  /** the second text of a pair */
+  /** the second text of a pair; absent: rows have one */
   readonly textPair?: string
   /** in a word: a class, several of them with commas between, a value */
   readonly label: string

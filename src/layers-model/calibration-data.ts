@@ -29,9 +29,9 @@ export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 export interface CalibrationData {
   /** rows that the init looks at; default: none, and an init that needs them fails */
   readonly examples?: Examples | undefined
-  /** rows of x and y in a batch; default 32 */
+  /** rows of x and y in a batch, at least 1; default 32 */
   readonly batchSize?: number | undefined
-  /** instead of the compiled one */
+  /** instead of the compiled one, which is the default */
   readonly loss?: Compilation["loss"] | undefined
 }
 

@@ -7,7 +7,7 @@ import { adaptError } from "./errors.ts"
 
 /** How rows are predicted. */
 export interface PredictOptions {
-  /** rows at a time (default 32, as in tfjs) */
+  /** rows at a time, at least 1 (default 32, as in tfjs) */
   readonly batchSize?: number
 }
 

@@ -64,7 +64,7 @@ export interface LoadFolderOptions {
   readonly seed: number
   /** how weights of linear layers are held (default "f32"); everything else is float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded */
+  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded; default: none */
   readonly whole?: ReadonlyArray<string>
 }
 

@@ -62,7 +62,7 @@ export interface LoadModelOptions {
   readonly seed?: number
   /** how weights of linear layers are held: "f32" unless given, or packed as "f16" or "int8" */
   readonly weights?: LoadOptions["weights"]
-  /** parameters that stay float32 whatever `weights` says: modules that will be trained themselves */
+  /** parameters that stay float32 whatever `weights` says: modules that will be trained themselves; none unless given */
   readonly whole?: LoadOptions["whole"]
 }
 

@@ -39,11 +39,11 @@ import { uploaded } from "./upload.ts"
 export interface LoadOptions {
   /** seed of the head's new parameters */
   readonly seed: number
-  /** in place of the folder's own, which is then not read */
+  /** in place of the folder's own, the default, which is then not read */
   readonly tokenizer?: Tokenizer
   /** how weights of linear layers are held (default "f32"); everything else is float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded */
+  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded; default: none */
   readonly whole?: ReadonlyArray<string>
 }
 

@@ -20,11 +20,11 @@ import { chain, type Transform } from "./transform.ts"
 
 /** The numbers of Adam. */
 export interface AdamOptions {
-  /** decay of the first moment; default 0.9 */
+  /** β₁, decay of the first moment, in [0, 1); default 0.9 */
   readonly b1?: number
-  /** decay of the second moment; default 0.999 */
+  /** β₂, decay of the second moment, in [0, 1); default 0.999 */
   readonly b2?: number
-  /** added outside the root; default 1e-8 */
+  /** ε, added outside the root, greater than 0; default 1e-8 */
   readonly eps?: number
 }
 
@@ -78,7 +78,7 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = 
 export interface AdamWOptions extends AdamOptions {
   /** η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** λ; default 0 */
+  /** λ, decoupled from the gradient, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

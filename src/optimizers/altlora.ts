@@ -51,7 +51,7 @@ import {
 
 /** Options of `altLora` and `altLoraPlus`. */
 export interface AltLoraOptions extends AdamWOptions {
-  /** δ, absolute; default 1e-5, the authors' value */
+  /** δ, absolute, at least 0; default 1e-5, the authors' value */
   readonly damping?: number
   /** default "paper" */
   readonly variant?: AltLoraConfig["variant"]

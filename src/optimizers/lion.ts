@@ -24,9 +24,9 @@ import { chain, type Transform } from "./transform.ts"
 
 /** The numbers of Lion. */
 export interface LionMoments {
-  /** β₁, of the direction; default 0.9 */
+  /** β₁, of the direction, in [0, 1); default 0.9 */
   readonly b1?: number
-  /** β₂, of the momentum; default 0.99 */
+  /** β₂, of the momentum, in [0, 1); default 0.99 */
   readonly b2?: number
 }
 
@@ -46,7 +46,7 @@ export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transfor
 export interface LionOptions extends LionMoments {
   /** η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** λ, decoupled; default 0 */
+  /** λ, decoupled, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

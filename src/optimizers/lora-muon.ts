@@ -47,7 +47,7 @@ import {
 
 /** Options of `loraMuon`. */
 export interface LoraMuonOptions {
-  /** δ, absolute; default 1e-8 */
+  /** δ, absolute, at least 0; default 1e-8 */
   readonly damping?: number
 }
 

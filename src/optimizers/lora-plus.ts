@@ -29,9 +29,9 @@ import { chain, type State, type Transform } from "./transform.ts"
 export interface LoraPlusOptions extends AdamOptions {
   /** η, A's */
   readonly learningRate: Schedule | number
-  /** η_B/η_A; default 16 */
+  /** η_B/η_A, greater than 0; default 16 */
   readonly ratio?: number
-  /** λ; default 0 */
+  /** λ, decoupled from the gradient, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

@@ -41,7 +41,7 @@ import type { Transform } from "./transform.ts"
 
 /** Options of `scaleByLoraPre`. */
 export interface LoraPreOptions extends AdamOptions {
-  /** k; default 8 */
+  /** k, at least 1; default 8 */
   readonly rank?: number
 }
 

@@ -59,12 +59,12 @@ export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../kernel
 export interface LoraProOptions {
   /**
    * Transforms the equivalent gradient [out, in] of one site at a time (a norm inside it is that site's norm). `scaleByAdam` by itself is
-   * one kernel for all sites, and `factoredAdam` and `TangentMoves` never form it.
+   * one kernel for all sites, and `factoredAdam` and `TangentMoves` never form it. Default: none, which is the paper's SGD form.
    */
   readonly inner?: Transform | FactoredAdam | TangentMoves
   /** default "sylvester" */
   readonly x?: XChoice
-  /** δ, absolute; default 1e-8, the authors' value */
+  /** δ, absolute, at least 0; default 1e-8, the authors' value */
   readonly damping?: number
   /**
    * How the ranks of a run share the pairs where each has an [out, in] state: `scaleByAdam` inside. What follows in a chain has to move each

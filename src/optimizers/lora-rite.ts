@@ -52,11 +52,11 @@ import { notWhitened, type WhitenedState, whitenedLayout, whiteningsFor, whitenP
 
 /** Options of `loraRite`. */
 export interface LoraRiteOptions {
-  /** decay of the first moment; default 0.9 */
+  /** β₁, decay of the first moment, in [0, 1); default 0.9 */
   readonly b1?: number
-  /** decay of the second moment; default 0.999 */
+  /** β₂, decay of the second moment, in [0, 1); default 0.999 */
   readonly b2?: number
-  /** added to the root of each eigenvalue of the second moment; default 1e-6 */
+  /** ε, added to the root of each eigenvalue of the second moment, greater than 0; default 1e-6 */
   readonly eps?: number
   /** largest norm of the unmagnified gradients of all pairs together; null: no clipping; default 1 */
   readonly clipUnmagnified?: number | null

@@ -44,7 +44,7 @@ import { dampedRoots } from "./whitening.ts"
 
 /** Options of `tangentSigns`. */
 export interface TangentSigns {
-  /** τ, at least 1; default 3 */
+  /** τ, an integer of at least 1; default 3 */
   readonly tau?: number
   /** δ as `loraPro` has it; default 1e-8 */
   readonly damping?: number

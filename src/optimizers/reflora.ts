@@ -43,7 +43,7 @@ import { whitenPairs } from "./whitening.ts"
 export interface RefLoraOptions {
   /** steps that leave gradients as they are; default 0 */
   readonly warmup?: number
-  /** δ, absolute; default 1e-8 */
+  /** δ, absolute, at least 0; default 1e-8 */
   readonly damping?: number
 }
 

@@ -19,11 +19,11 @@ export const rateAt = (learningRate: Schedule | number, step: number): number =>
 
 /** A learning rate over a run: its peak, the steps, and the steps of warm-up, over which it rises from 0. */
 export interface ScheduleOptions {
-  /** the largest rate */
+  /** the largest rate, greater than 0 */
   readonly peak: number
   /** steps of the whole run, n */
   readonly steps: number
-  /** steps of warm-up, w; default 0 */
+  /** steps of warm-up, w, over which the rate rises; default 0: the first step has the largest */
   readonly warmup?: number
 }
 

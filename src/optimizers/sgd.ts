@@ -37,9 +37,9 @@ export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
 export interface SgdOptions {
   /** η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** μ; default 0 */
+  /** μ in [0, 1): share of the last velocity that is kept; default 0 */
   readonly momentum?: number
-  /** λ, decoupled; default 0 */
+  /** λ, decoupled, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

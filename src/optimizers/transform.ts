@@ -79,11 +79,11 @@ export interface Transform<S extends State = State> {
    * s(B·dA + dB·A) is measured on. `state` is one after `refresh`, as for `update`. Absent: the gradients themselves.
    */
   direction?(updates: Trainable, state: S, params: Trainable): Trainable
-  /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. */
+  /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. Absent: it needs nothing. */
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError | RankError>
   /** The learning rate that the next update will use, where this transform sets one. */
   learningRate?(state: S): number | undefined
-  /** What a step report shows of the last refresh; left on the device, to be read with the rest of a step's numbers. */
+  /** What a step report shows of the last refresh; left on the device, to be read with the rest of a step's numbers. Absent: nothing. */
   health?(state: S, params: Trainable): ReadonlyArray<Conditioning>
   /** Where the ranks of a run hold a part of the state each and make a part of the updates. Absent: all hold and make everything. */
   readonly shared?: Shared<S>

@@ -166,7 +166,7 @@ export const saveAdapter = (
 export interface PeftOptions {
   /** what `base_model_name_or_path` says: the base model's folder, or its name on the Hub, owner/name */
   readonly base: string
-  /** optimisation steps, of which AdaLoRA's budget is counted; PEFT asks for them in training alone */
+  /** optimisation steps, of which AdaLoRA's budget is counted; PEFT asks for them in training alone; default 100 */
   readonly steps?: number
 }
 

@@ -26,11 +26,11 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 export interface ListenOptions {
   /** a name or an address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
   readonly host: string
-  /** 0: one that is free */
+  /** 0 to 65535; 0: one that is free */
   readonly port: number
   /** Whether the server ends: connections are closed after their answers then. */
   readonly isDraining: () => boolean
-  /** for a body that is no file: until all of it has arrived; a handler of files bounds each piece itself, and has 0 here */
+  /** seconds until all of a body has arrived that is no file; a handler of files bounds each piece itself, and has 0 here; default: the limit `serve-body-seconds` */
   readonly bodySeconds?: number
 }
 

@@ -14,7 +14,7 @@ export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
   readonly runs: ReadonlyArray<string>
   /** default "auto" */
   readonly device?: DeviceChoice
-  /** CPU threads of native and wasm; "auto", the default: the cores there are, at most 8 */
+  /** CPU threads of native and wasm, at most 8; "auto", the default: the cores there are */
   readonly threads?: DeviceOptions["threads"]
 }
 

@@ -37,7 +37,7 @@ export interface ServingOptions {
   readonly apiKey?: string | undefined
   /** origins of pages that may ask; none unless given */
   readonly cors?: ReadonlyArray<string>
-  /** rows that are computed together at most; default 32 */
+  /** rows that are computed together at most, at least 1; default 32 */
   readonly batchSize?: number
   /** milliseconds that an idle device waits for more rows than the first; default 3 */
   readonly batchWait?: number

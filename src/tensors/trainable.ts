@@ -100,9 +100,9 @@ export interface Trainable {
   readonly pairs: ReadonlyArray<FactorPair>
   /** tensors that are trained themselves: heads, biases, vectors of a method, whole weights */
   readonly dense: ReadonlyArray<DenseParameter>
-  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter */
+  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter; absent: there are none */
   readonly frozen?: ReadonlyArray<Tensor>
-  /** such tensors that all sites share: VeRA's projections */
+  /** such tensors that all sites share: VeRA's projections; absent: there are none */
   readonly shared?: ReadonlyArray<Tensor>
 }
 

@@ -150,7 +150,7 @@ export interface Mistake {
   readonly where: string
   /** at most 500 characters of it */
   readonly text: string
-  /** of the second text of a pair, likewise */
+  /** of the second text of a pair, likewise; absent: rows have one */
   readonly textPair?: string
   /** the row's own */
   readonly label: string
@@ -158,7 +158,7 @@ export interface Mistake {
   readonly predicted: string
   /** the model's, of `predicted`; absent where what it says has none */
   readonly probability?: number
-  /** an image as a small data: URI */
+  /** an image as a small data: URI; absent of anything else */
   readonly picture?: string
 }
 

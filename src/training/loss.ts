@@ -13,9 +13,9 @@ export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits,
 
 /** How much each class counts, and how far labels are smoothed. */
 export interface LabelLossOptions {
-  /** by class: how much its rows count; all alike unless given */
+  /** by class, each greater than 0: how much its rows count; all alike unless given */
   readonly weights?: ReadonlyArray<number> | undefined
-  /** ε, 0 unless given */
+  /** ε in [0, 1), the share of the target that all classes have alike; 0 unless given */
   readonly smoothing?: number | undefined
 }
 

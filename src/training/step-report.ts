@@ -19,11 +19,11 @@ export interface SiteSummary {
 
 /** LoRA-Pro's own health; for other optimizers the relative updates alone. */
 export interface Health {
-  /** λ_min(BᵀB)/δ; worst = smallest */
+  /** λ_min(BᵀB)/δ; worst = smallest; absent of optimizers that whiten nothing */
   readonly conditioning?: SiteSummary
-  /** ‖ΔA‖/‖A‖; worst = largest */
+  /** ‖ΔA‖/‖A‖ after the step; worst = largest; absent without factors */
   readonly relativeUpdateA?: SiteSummary
-  /** ‖ΔB‖/‖B‖ after the step; worst = largest */
+  /** ‖ΔB‖/‖B‖ after the step; worst = largest; absent without factors */
   readonly relativeUpdateB?: SiteSummary
 }
 

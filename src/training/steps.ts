@@ -23,9 +23,9 @@ export interface StepsOptions<E, R> {
   readonly record?: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
   /** Steps whose numbers are read at once, from the next step on; default 1. See `takeSteps`. */
   readonly stepsPerRead?: (nextStep: number) => number
-  /** Called with the number of each step before its work is given to the device. */
+  /** Called with the number of each step before its work is given to the device; default: nothing is. */
   readonly begins?: (step: number) => void
-  /** Probes the full gradient in the first step of every `every`; those steps are read by themselves. */
+  /** Probes the full gradient in the first step of every `every`; those steps are read by themselves. Default: none is probed. */
   readonly probe?: DueProbe
 }
 

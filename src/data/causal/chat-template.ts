@@ -14,7 +14,7 @@ import type { Message } from "./row.ts"
 export interface Rendering {
   /** what the model reads, special tokens written out */
   readonly text: string
-  /** what the assistant says, in order */
+  /** what the assistant says, in order; absent: the template does not mark it */
   readonly spans?: ReadonlyArray<Span>
 }
 

@@ -32,9 +32,9 @@ export interface CallbackObject {
   readonly onBatchBegin?: (batch: number, logs: Logs) => void | Promise<void>
   /** After a batch, with its loss and metrics. */
   readonly onBatchEnd?: (batch: number, logs: Logs) => void | Promise<void>
-  /** every `yieldEvery`, with the logs of the batch before */
+  /** Every `yieldEvery`, with the logs of the batch before. */
   readonly onYield?: (epoch: number, batch: number, logs: Logs) => void | Promise<void>
-  /** how the thread is given up */
+  /** How the thread is given up; default: by a timer of 0 ms. */
   readonly nextFrameFunc?: (() => Promise<void>) | undefined
 }
 

@@ -31,11 +31,11 @@ export type LayersData = unknown
 interface SharedOptions extends Compilation {
   /** seed, optimizer, and how long; default: LoRA-Pro's full form at a rate that is found on the first batch (`learningRate: "auto"`) */
   readonly plan?: AdaptationPlanInput | undefined
-  /** the epoch after the last; takes precedence over the plan's */
+  /** the epoch after the last, at least 1; default: the plan's, and where it has neither epochs nor steps 1 in `fit` and an error in `fitDataset` */
   readonly epochs?: number | undefined
-  /** default 0 */
+  /** the first epoch, from 0 and below `epochs`; default 0 */
   readonly initialEpoch?: number | undefined
-  /** taken for tfjs's sake: nothing is printed, as in a browser */
+  /** taken for tfjs's sake, and handed to callbacks (default 1): nothing is printed, as in a browser */
   readonly verbose?: 0 | 1 | 2 | undefined
   /** called as tfjs calls them; default: none */
   readonly callbacks?: Callbacks | undefined
@@ -43,34 +43,34 @@ interface SharedOptions extends Compilation {
   readonly yieldEvery?: YieldEvery | undefined
   /** a factor for the loss of each class in the data, by its number; of several outputs a list or by their names; default: 1 */
   readonly classWeight?: ClassWeights | undefined
-  /** [x, y] or a dataset, evaluated after every epoch */
+  /** [x, y] or a dataset, evaluated after every epoch; default: none */
   readonly validationData?: readonly [LayersData, LayersData] | LayersDataset | undefined
-  /** rows per forward pass of a validation on x and y */
+  /** rows per forward pass of a validation on x and y, at least 1; default: the plan's `evaluateBatchSize`, else `batchSize`, in `fitDataset` 32 */
   readonly validationBatchSize?: number | undefined
-  /** batches of a validation on a dataset; default: all */
+  /** batches of a validation on a dataset, at least 1; default: all */
   readonly validationBatches?: number | undefined
 }
 
 /** Options of `fitDataset`: those of tfjs, and a plan. */
 export interface FitDatasetOptions extends SharedOptions {
-  /** of the dataset, which continues where the last epoch ended; default: an epoch is the whole dataset */
+  /** of the dataset, which continues where the last epoch ended, at least 1; default: an epoch is the whole dataset */
   readonly batchesPerEpoch?: number | undefined
 }
 
 /** Options of `fit`: those of tfjs, and a plan. */
 export interface FitOptions extends SharedOptions {
-  /** before the plan's; default 32 */
+  /** rows of a batch, at least 1; takes precedence over the plan's; default 32 */
   readonly batchSize?: number | undefined
   /** default true: in an order of the plan's seed and the epoch */
   readonly shuffle?: boolean | undefined
-  /** the last rows, kept for validation */
+  /** the share of the rows, the last of them, that is kept for validation, in (0, 1); default: none; `validationData` takes precedence */
   readonly validationSplit?: number | undefined
 }
 
 export interface EvaluateOptions extends Compilation {
-  /** of x and y; default 32 */
+  /** rows of x and y in a forward pass, at least 1; default 32 */
   readonly batchSize?: number | undefined
-  /** of a dataset; default: all */
+  /** batches of a dataset, at least 1; default: all */
   readonly batches?: number | undefined
 }
 

@@ -50,7 +50,7 @@ export interface CausalInput {
     /** sin of each token's angles */
     readonly sin: Tensor2D
   }>
-  /** in place of causal attention inside the batch's segments */
+  /** in place of causal attention inside the batch's segments, which is the default */
   readonly attend?: Attend | undefined
 }
 

@@ -18,11 +18,11 @@ import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 
 /** How a causal language model is loaded. */
 export interface LoadCausalOptions {
-  /** in place of the source's own, which is then not read */
+  /** in place of the source's own, the default, which is then not read */
   readonly tokenizer?: CausalTokenizer
   /** how weights of the blocks' linear layers are held (default "f32"), and tables by `TABLES`; everything else is float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves */
+  /** parameters that stay float32 all the same: those that will be trained themselves; default: none */
   readonly whole?: ReadonlyArray<string>
 }
 

@@ -79,7 +79,7 @@ export const seq2seqTokenizer = ({
 
 /** How an encoder-decoder is loaded. */
 export interface LoadSeq2SeqOptions extends LoadFolderOptions {
-  /** in place of the folder's own, which is then not read */
+  /** in place of the folder's own, the default, which is then not read */
   readonly tokenizer?: CausalTokenizer
 }
 

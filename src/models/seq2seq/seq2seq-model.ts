@@ -72,7 +72,7 @@ export interface Seq2SeqInput {
   readonly attentionMask: Tensor2D
   /** the labels one place to the right, after the start token */
   readonly decoderInputIds: Tensor2D
-  /** in place of attention inside the batch */
+  /** in place of attention inside the batch, which is the default */
   readonly attend?: AttendSoFar | undefined
 }
 
