@@ -61,9 +61,13 @@ export const packedBytes = (packing: Packing, [out, inputs]: MatrixShape): numbe
 
 /** A packed matrix on the host. */
 export interface PackedHostMatrix {
+  /** how its numbers are held */
   readonly packing: Packing
-  readonly words: Int32Array // [out · wordsOfRow]
-  readonly scales: Float32Array | null // [out]; null: in blocks
+  /** `[out · wordsOfRow]` */
+  readonly words: Int32Array
+  /** `[out]`; null: they are in the blocks */
+  readonly scales: Float32Array | null
+  /** out and in of W */
   readonly shape: MatrixShape
 }
 

@@ -3,9 +3,13 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import type { MatrixShape, Packing } from "../numbers/index.ts"
 
 export interface PackedMatrix {
+  /** how its numbers are held */
   readonly packing: Packing
-  readonly words: Tensor2D // int32 [out, wordsOfRow]
-  readonly scales: Tensor1D | null // [out]; null: in blocks
+  /** `[out, wordsOfRow]`, int32 */
+  readonly words: Tensor2D
+  /** `[out]`; null: they are in the blocks */
+  readonly scales: Tensor1D | null
+  /** out and in of W */
   readonly shape: MatrixShape
 }
 

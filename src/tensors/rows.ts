@@ -25,18 +25,20 @@ export interface CausalRows {
 
 /** Texts that are read, and those that are to be written, padded on the right. */
 export interface Seq2SeqRows {
+  /** rows */
   readonly size: number
   /** positions of a text that is read */
   readonly sourceLength: number
-  readonly inputIds: Int32Array // [size, sourceLength]
-  /** 1 where there is a token, 0 where there is padding */
-  readonly attentionMask: Float32Array // [size, sourceLength]
+  /** `[size, sourceLength]`: token ids */
+  readonly inputIds: Int32Array
+  /** `[size, sourceLength]`: 1 where there is a token, 0 where there is padding */
+  readonly attentionMask: Float32Array
   /** positions of a text that is written */
   readonly targetLength: number
-  /** the labels one place to the right, after the start token, and padding in place of −100 */
-  readonly decoderInputIds: Int32Array // [size, targetLength]
-  /** −100 where there is padding */
-  readonly labels: Int32Array // [size, targetLength]
+  /** `[size, targetLength]`: the labels one place to the right, after the start token, and padding in place of −100 */
+  readonly decoderInputIds: Int32Array
+  /** `[size, targetLength]`: token ids, −100 where there is padding */
+  readonly labels: Int32Array
   /** tokens of both that are not padding */
   readonly tokens: number
   /** labels that are not −100 */

@@ -11,6 +11,7 @@ import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 
 /** Where a linear map is. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
 export interface LinearSite {
+  /** as patterns of `targets` match it; a parameter's is `name` with ".weight" */
   readonly name: string
   /**
    * What its inputs are. `dense`: rows of x [tokens, in]. `conv`: the patches under a convolution's kernel, one row for each place that
@@ -77,9 +78,12 @@ export interface Factors {
  * recover which A belongs to which B from names or order.
  */
 export interface FactorPair {
+  /** the layer, with its sizes */
   readonly site: LinearSite
-  readonly A: Tensor2D // [r, in]
-  readonly B: Tensor2D // [out, r]
+  /** `[r, in]` */
+  readonly A: Tensor2D
+  /** `[out, r]` */
+  readonly B: Tensor2D
   /** s of W + s·BA: α/r, or α/√r when rank-stabilized */
   readonly scale: number
 }
@@ -89,8 +93,11 @@ export type DenseRole = "head" | "body"
 
 /** A tensor that is trained itself. `name` is a parameter name as in `Weights`. */
 export interface DenseParameter {
+  /** as `Weights` takes it */
   readonly name: string
+  /** which learning rate it has */
   readonly role: DenseRole
+  /** of the parameter's shape: a linear weight's is [out, in] */
   readonly value: Tensor
 }
 

@@ -28,9 +28,9 @@ export interface CallbackObject {
   readonly onEpochBegin?: (epoch: number, logs: Logs) => void | Promise<void>
   /** After an epoch, with its means and those of the validation ("val_loss"). */
   readonly onEpochEnd?: (epoch: number, logs: Logs) => void | Promise<void>
-  /** Before a batch, which is counted from 0 within the epoch. */
+  /** Before a step over a batch, or over as many as are accumulated; counted from 0 within the epoch. */
   readonly onBatchBegin?: (batch: number, logs: Logs) => void | Promise<void>
-  /** After a batch, with its loss and metrics. */
+  /** After that step, with its loss and metrics. */
   readonly onBatchEnd?: (batch: number, logs: Logs) => void | Promise<void>
   /** Every `yieldEvery`, with the logs of the batch before. */
   readonly onYield?: (epoch: number, batch: number, logs: Logs) => void | Promise<void>
