@@ -62,9 +62,17 @@ export interface ScaledFactors extends Factors {
 
 /** How adapters of a method are summed: as factors side by side, value by value, or not at all. */
 export type Sum =
-  | { readonly by: "factors"; readonly factors: (part: SitePart<unknown>) => ScaledFactors }
+  | {
+      readonly by: "factors"
+      /** The factors of a site's part, whose B·A is its ΔW. */
+      readonly factors: (part: SitePart<unknown>) => ScaledFactors
+    }
   | { readonly by: "values" }
-  | { readonly by: null; readonly because: string }
+  | {
+      readonly by: null
+      /** why not, as the end of a sentence */
+      readonly because: string
+    }
 
 /** Frozen tensors of all sites together, the same for the same sites and options. */
 export interface SharedTensors<Options> {
@@ -115,8 +123,11 @@ type Written = typeof AdapterConfig.Encoded
 export interface ComparedSections<Options> {
   /** rank and α with the plan's scale α/r, and its overrides */
   readonly rank: number
+  /** α, greater than 0 */
   readonly alpha: number
+  /** ranks and alphas of the plan that hold for some targets alone */
   readonly overrides: ReadonlyArray<LoraOverride>
+  /** the plan's targets, and the modules beside them */
   readonly selection: Required<
     Pick<Extract<Written, { readonly method: "full" }>, "targets" | "exclude" | "modulesToSave">
   >

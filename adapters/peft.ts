@@ -36,8 +36,11 @@ export interface PeftSource<Options> {
 
 /** Rank and α of a pair as a file holds it. */
 export interface StoredSizes {
+  /** r of the pair in the file */
   readonly rank: number
+  /** α of the pair in the file */
   readonly alpha: number
+  /** whether s is α/√r, else α/r */
   readonly rankStabilized: boolean
 }
 

@@ -103,7 +103,13 @@ export const withDefault =
   }
 
 /** Whether something holds for a kind; if not, a relative clause that says why. */
-export type Holds = { readonly holds: true } | { readonly holds: false; readonly because: string }
+export type Holds =
+  | { readonly holds: true }
+  | {
+      readonly holds: false
+      /** a relative clause: "whose factors A and B are frozen" */
+      readonly because: string
+    }
 
 /** Where editors find the JSON Schema. */
 export const schemaKey = Schema.optionalKey(

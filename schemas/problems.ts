@@ -23,7 +23,9 @@ export interface PlanProblem {
 
 /** A fact about a whole document that no single field can state. `check` returns every violation. */
 export interface Rule<Document> {
+  /** in words with hyphens */
   readonly name: string
+  /** Every violation; none where it holds. */
   readonly check: (document: Document) => ReadonlyArray<PlanProblem>
 }
 

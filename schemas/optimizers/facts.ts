@@ -3,6 +3,7 @@ import type { Decided } from "./shared.ts"
 
 /** What has to hold between the fields of a section. */
 export interface SectionRule<Config> {
+  /** of the rule, in words with hyphens */
   readonly name: string
   /** the field that a violation is reported at */
   readonly field: string

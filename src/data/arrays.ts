@@ -60,6 +60,7 @@ export const openArrays = (
 }
 
 interface ArrayOptions {
+  /** rows of a batch; the last of an epoch may have fewer */
   readonly batchSize: number
   /** shape of one row */
   readonly shape: ReadonlyArray<number>
@@ -68,7 +69,9 @@ interface ArrayOptions {
 }
 
 interface ArrayTrainingOptions extends ArrayOptions {
+  /** of the orders of all epochs */
   readonly seed: number
+  /** the first batch to yield */
   readonly start: BatchPosition
 }
 

@@ -39,6 +39,7 @@ export interface RowFile {
 }
 
 export interface Table {
+  /** their names, in the order of the header */
   readonly columns: ReadonlyArray<string>
   /** the character between two columns */
   readonly separator: string

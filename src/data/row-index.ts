@@ -6,6 +6,7 @@
 import type { Position } from "./records.ts"
 
 export interface RowIndex {
+  /** how many there are */
   readonly rows: number
   /** byte offset of a row; of `rows` itself, the end of the file */
   readonly offset: (row: number) => number
@@ -18,8 +19,11 @@ export interface RowIndex {
 }
 
 export interface LabelCount {
+  /** as rows have it */
   readonly label: string
+  /** rows with it */
   readonly rows: number
+  /** the number of the first of them */
   readonly firstRow: number
 }
 

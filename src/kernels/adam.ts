@@ -22,8 +22,11 @@ export interface AdamRates {
 
 /** β₁, β₂ and ε. */
 export interface AdamDecays {
+  /** β₁, in [0, 1) */
   readonly b1: number
+  /** β₂, in [0, 1) */
   readonly b2: number
+  /** ε, greater than 0 */
   readonly eps: number
 }
 

@@ -39,7 +39,9 @@ export type World = Files | Scope.Scope
 
 /** A failure whose message says all that a user needs. */
 export interface Reported {
+  /** which failure it is */
   readonly _tag: string
+  /** sentences that say what, where, and what to do */
   readonly message: string
 }
 
@@ -126,6 +128,7 @@ export type Asked = string | Readonly<Record<string, unknown>>
 
 /** What a user fills in to ask a run: a column of its rows. */
 export interface AskedField {
+  /** the column's */
   readonly name: string
   /** "image": a data: URI; "number": one, as text; "numbers": a JSON list */
   readonly type: "text" | "image" | "number" | "numbers"
@@ -166,6 +169,7 @@ export type Loadable<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "plan" | "
 
 /** A language model, and how it was taught to be spoken to. */
 export interface Writing {
+  /** the model with what was trained */
   readonly adapted: Adapted<CausalModel>
   /** it learned conversations */
   readonly chat: boolean
@@ -187,19 +191,25 @@ export interface WriteOptions {
 
 /** How a text is written whose tokens are reported as they are chosen. */
 export interface ObservedWriting {
+  /** tokens of the text at most */
   readonly maxTokens: number
   /** 0: always the most probable token */
   readonly temperature: number
+  /** of the choice at a temperature above 0 */
   readonly seed: number
   /** the frozen weights alone, without what was trained */
   readonly base: boolean
+  /** told of each token */
   readonly observer: TokenObserver
+  /** how each forward pass is run */
   readonly turn: Turn
 }
 
 /** A text that was written for one that was read. */
 export interface WrittenText {
+  /** without the token that ended it */
   readonly text: string
+  /** tokens that were chosen */
   readonly tokens: number
   /** whether it came to its end, or to as many tokens as it may have */
   readonly finish: "eos" | "length"

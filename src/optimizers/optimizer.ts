@@ -11,7 +11,9 @@ import type { PartitionOptions } from "./transform.ts"
 
 /** Learning rates over the steps of a run. */
 export interface Rates {
+  /** of all but the head */
   readonly body: Schedule
+  /** of the head */
   readonly head: Schedule
 }
 

@@ -110,7 +110,9 @@ export const stepOf = (name: string): number | undefined =>
 
 /** A checkpoint that was intact when it was read. */
 export interface StoredCheckpoint {
+  /** where it is */
   readonly folder: string
+  /** what its state.json says */
   readonly record: CheckpointRecord
   /** trained parameters, what they subtract, and the optimizer's tensors, each in its order */
   readonly trainable: ReadonlyArray<StoredTensor>

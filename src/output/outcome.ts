@@ -25,10 +25,15 @@ export const baselineText = (metrics: Metrics, { of, scores }: Baseline): string
 }
 
 interface Reached {
+  /** the evaluation before training; null: there was none */
   readonly before: object | null
+  /** the same rows evaluated after it */
   readonly after?: object | null
+  /** the last evaluation of this split; null: there is none */
   readonly validation: object | null
+  /** the last evaluation of this split; null: there is none */
   readonly test: object | null
+  /** what doing nothing reaches; absent: it is not known */
   readonly baseline?: Baselines
 }
 

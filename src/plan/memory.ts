@@ -24,6 +24,7 @@ export interface TrainableCounts {
   readonly factors: number
   /** numbers trained themselves: head, modules to save, targets of full fine-tuning */
   readonly dense: number
+  /** numbers of both */
   readonly total: number
   /** numbers in the frozen base */
   readonly frozen: number
@@ -32,8 +33,11 @@ export interface TrainableCounts {
 export interface MemoryEstimate {
   /** bytes */
   readonly weights: number
+  /** bytes that a step takes for what is trained: parameters, gradients, the optimizer's state, a probe's full gradients */
   readonly trainable: number
+  /** bytes: what the forward pass keeps for the backward pass */
   readonly activations: number
+  /** bytes of a checkpoint while it is written: parameters, the optimizer's state, what is frozen of the adapter */
   readonly checkpoint: number
   /** of rows under the lowest adapted block (`prefix.ts`); 0 unless the plan keeps them */
   readonly kept: number

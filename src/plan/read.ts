@@ -20,9 +20,19 @@ import { JsonSyntaxError, parseJson } from "./json.ts"
  * `column`, which JavaScriptCore sets on every Error, to places in this source.
  */
 export class PlanFileError extends Schema.TaggedError<PlanFileError>()("PlanFileError", {
+  /** as the user named it */
   file: Schema.String,
+  /** what is wrong, as the end of a sentence */
   reason: Schema.String,
-  position: Schema.optionalKey(Schema.Struct({ line: Schema.Int, column: Schema.Int }))
+  /** where in the text; absent where the error has no place */
+  position: Schema.optionalKey(
+    Schema.Struct({
+      /** from 1 */
+      line: Schema.Int,
+      /** from 1 */
+      column: Schema.Int
+    })
+  )
 }) {
   override get message(): string {
     const { file, position, reason } = this
@@ -32,8 +42,11 @@ export class PlanFileError extends Schema.TaggedError<PlanFileError>()("PlanFile
 
 /** A plan from a file: input paths absolute; `name` is the file's name without `.json`. */
 export interface PlanFile {
+  /** decoded, its paths absolute */
   readonly plan: RunPlan
-  readonly file: string // absolute
+  /** its absolute path */
+  readonly file: string
+  /** the file's name without `.json` */
   readonly name: string
 }
 

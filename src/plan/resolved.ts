@@ -7,6 +7,7 @@ import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
+  /** of the plan */
   name: Schema.String,
   /** one message per problem; a message may have several lines */
   problems: Schema.Array(Schema.String)
@@ -25,7 +26,9 @@ export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"
 
 /** A part of the data. */
 export interface SplitSource {
+  /** how many there are */
   readonly rows: number
+  /** its file, or the source's name */
   readonly where: string
   /** where rows name files: these, with what tells their content, a line each */
   readonly list?: ReadonlyArray<string>
@@ -33,8 +36,11 @@ export interface SplitSource {
 
 /** The splits of the data by their names. */
 export interface Splits<Source extends SplitSource = SplitSource> {
+  /** rows that are trained on */
   readonly train: Source
+  /** rows that are evaluated on the way; absent: the plan has none */
   readonly validation?: Source
+  /** rows that are evaluated at the end; absent: the plan has none */
   readonly test?: Source
 }
 
@@ -49,9 +55,11 @@ export interface SplitSummary {
 
 /** The data of a plan, opened: every row was read once. */
 export interface OpenedData {
+  /** train, and those of the others that the plan has */
   readonly splits: Splits
   /** what is not wrong but probably not meant, a sentence each */
   readonly warnings: ReadonlyArray<string>
+  /** Rows and classes of every split, for a table. */
   readonly describe: () => ReadonlyArray<SplitSummary>
 }
 

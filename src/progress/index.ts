@@ -12,6 +12,7 @@ export interface Working {
   readonly what: string
   /** of `of`; without it no one knows how much there is to do */
   readonly done?: number
+  /** how much there is */
   readonly of?: number
   /** what is counted: "tensors", "MB" */
   readonly unit?: string

@@ -14,9 +14,11 @@ import * as Schema from "effect/Schema"
 export class RankError extends Schema.TaggedError<RankError>()("RankError", {
   /** whose fault it is; null: it is not known */
   rank: Schema.NullOr(Schema.Int),
+  /** processes of the run */
   size: Schema.Int,
   /** the machine that it runs on, where that is known */
   host: Schema.optionalKey(Schema.String),
+  /** what happened, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -28,6 +30,7 @@ export class RankError extends Schema.TaggedError<RankError>()("RankError", {
 export interface RanksShape {
   /** from 0 on; rank 0 writes the run folder and speaks to the user */
   readonly rank: number
+  /** processes of the run */
   readonly size: number
   /** the machine that this one runs on, where ranks may be on several */
   readonly host?: string
@@ -106,7 +109,9 @@ export const fromAll = (own: unknown): Effect.Effect<ReadonlyArray<unknown>, Ran
 
 /** A range of whole numbers, its end not in it. */
 export interface Range {
+  /** the first number */
   readonly start: number
+  /** one more than the last */
   readonly end: number
 }
 

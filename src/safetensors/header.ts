@@ -17,7 +17,9 @@ import { cut, Listing, limit, listedLines, overLimit, quoted } from "../boundary
 import { isRecord, parseBoundedJson, platformReason, readExactly, repeatsKey } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
+  /** its path */
   file: Schema.String,
+  /** a sentence each; at least one */
   problems: Schema.Array(Schema.String),
   /** there is no such file */
   missing: Schema.optionalKey(Schema.Boolean)

@@ -10,6 +10,7 @@ import { working } from "../progress/index.ts"
 import { type Dtype, readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export interface HostTensor {
+  /** a linear weight's is [out, in] */
   readonly shape: ReadonlyArray<number>
   /** row-major */
   readonly data: Float32Array

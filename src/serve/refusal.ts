@@ -2,7 +2,9 @@
 import * as Schema from "effect/Schema"
 
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
+  /** of HTTP */
   status: Schema.Int,
+  /** a sentence that says what to do */
   reason: Schema.String,
   /** a word that programs may go by; null: the status says all */
   code: Schema.NullOr(Schema.String),

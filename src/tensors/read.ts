@@ -9,7 +9,9 @@ import * as Schema from "effect/Schema"
 import { messageOf } from "../boundary/index.ts"
 
 export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("DeviceReadError", {
+  /** what was read: "the loss of step 12" */
   what: Schema.String,
+  /** the device's, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

@@ -55,11 +55,20 @@ export interface CausalTokenizer {
     }
   ) => ReadonlyArray<number>
   /** The text of ids; `special`: special tokens are written out (default: left away). */
-  readonly decode: (ids: ReadonlyArray<number>, options?: { readonly special?: boolean }) => string
+  readonly decode: (
+    ids: ReadonlyArray<number>,
+    options?: {
+      /** special tokens are written out; default false */
+      readonly special?: boolean
+    }
+  ) => string
+  /** the token that texts begin with; null: there is none */
   readonly bosId: number | null
   /** the token that ends a text (for chat models the end of a turn, as tokenizer_config.json says) */
   readonly eosId: number | null
+  /** what shorter texts of a batch are padded with; masked, so that any id does */
   readonly padId: number
+  /** tokens that it has ids for */
   readonly vocabularySize: number
   /** ids of special tokens */
   readonly specialIds: ReadonlySet<number>

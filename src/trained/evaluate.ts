@@ -87,13 +87,18 @@ const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => E
 export interface Answer {
   /** the row's place: `test.jsonl:12` */
   readonly where: string
+  /** the row's content, its answer included */
   readonly content: CausalContent
+  /** the row's own answer */
   readonly expected: string
+  /** the model's answer */
   readonly text: string
+  /** why it ended */
   readonly finish: GenerationEnd["finish"]
 }
 
 export interface ScoredAnswer extends Answer {
+  /** as its `Score` judges it */
   readonly score: number
 }
 
@@ -101,6 +106,7 @@ export interface ScoredAnswer extends Answer {
 export type Score<E = never, R = never> = (answer: Answer) => Effect.Effect<number, E, R>
 
 export interface GeneratedScores {
+  /** how many were answered */
   readonly rows: number
   /** the mean */
   readonly score: number
@@ -240,6 +246,7 @@ const questionOf = ({ tokenizer }: CausalModel, content: CausalContent): Effect.
 type Asked = Pick<Question, "prompt" | "expected">
 
 export interface GeneratedReport extends GeneratedScores {
+  /** which split's rows they are */
   readonly split: "validation" | "test"
 }
 

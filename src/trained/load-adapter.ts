@@ -18,7 +18,14 @@ export interface LoadAdapterOptions {
   /** the base model: a folder, a .gguf file or hf:owner/name; the one that the adapter names unless given */
   readonly base?: string | undefined
   /** rows that it will be evaluated on: their file, and its columns where they have other names than usual */
-  readonly rows?: { readonly file: string; readonly columns: Columns } | undefined
+  readonly rows?:
+    | {
+        /** the file, read as the plan's data would be */
+        readonly file: string
+        /** their names, by what they hold */
+        readonly columns: Columns
+      }
+    | undefined
 }
 
 /** Whether a place is an adapter rather than a run: a folder of PEFT, or a repository of the Hub. */

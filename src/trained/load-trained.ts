@@ -54,9 +54,13 @@ const embedderOf = (place: string, options: LoadAdapterOptions) =>
 
 /** What was trained to write texts. */
 export interface WritingRun extends Writing {
+  /** the run's own */
   readonly plan: RunPlan
+  /** it was trained for; NaN of an adapter from elsewhere */
   readonly steps: number
+  /** the files that it was trained on, by content */
   readonly inputs: Inputs
+  /** what writes texts with such a model */
   readonly generation: NonNullable<Runner["generation"]>
 }
 

@@ -114,10 +114,13 @@ export const courseOf = (given: ReadonlyArray<number | null>, certain: number): 
 
 /** A run that learned nothing, or less than nothing does: what was seen, and what to change. */
 export interface Warning {
+  /** whether the training loss showed it, or the score on the way */
   readonly about: "loss" | "score"
   /** after which it was seen */
   readonly step: number
+  /** what was seen, a sentence without its end */
   readonly says: string
+  /** what to change, a sentence without its end */
   readonly advice: string
 }
 

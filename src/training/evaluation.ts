@@ -164,7 +164,8 @@ export interface Mistake {
 
 /** Rows with their numbers in the split. */
 interface NumberedRows extends ClassifiedRows {
-  readonly rows: Uint32Array // [size]
+  /** `[size]` */
+  readonly rows: Uint32Array
 }
 
 /** A row that came out wrong. */

@@ -39,6 +39,7 @@ export interface Wanted {
 }
 
 export interface WantedColumn {
+  /** as the header has it */
   readonly name: string
   /** what messages call it: "column" unless given */
   readonly role?: string

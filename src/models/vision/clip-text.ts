@@ -23,10 +23,13 @@ const PROJECTION = "text_projection.weight"
 
 /** A tower of texts without its weights; names as in transformers' CLIPModel. */
 export interface TextTower {
+  /** sizes of texts, heads and hidden states */
   readonly config: ClipTextConfig
+  /** from the first to the last */
   readonly blocks: ReadonlyArray<PreNormBlock>
   /** the linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
+  /** every parameter that it reads */
   readonly parameters: ReadonlyArray<ParameterSpec>
 }
 

@@ -78,8 +78,11 @@ export const fenced = (language: string, lines: ReadonlyArray<string>): string =
  * card that is missing or says nothing gives nothing.
  */
 export interface BaseCard {
+  /** an identifier of the Hub's, or "other" */
   readonly license?: string
+  /** of a licence that is "other" */
   readonly licenseName?: string
+  /** where that is to be read */
   readonly licenseLink?: string
   /** one value or the first of several */
   readonly language?: string
