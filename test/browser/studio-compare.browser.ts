@@ -1,6 +1,6 @@
 /** The studio's view of studies, with a real one: begun, stopped and gone on with in the page; and one that the command line left. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cpSync } from "node:fs"
+import { cpSync, existsSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
 import { repository, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
@@ -88,7 +88,7 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
   )
 
   test(
-    "the list has those of the command line too; one that cannot be begun says why",
+    "the list has those of the command line too; one that cannot be begun says why; both are removed",
     async () => {
       const { page, complaints } = await opened("#/compare")
       await page.getByRole("link", { name: "earlier-1" }).waitFor()
@@ -112,6 +112,22 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
       )
       await page.locator(".state.failed").waitFor()
       expect(await page.getByRole("alert").textContent()).toContain("data.test: missing")
+      const trials = w.path("compare/earlier-1/study.json")
+      for (const name of ["blind-1", "earlier-1"]) {
+        if (name === "earlier-1") await page.getByRole("link", { name }).click()
+        await page.getByRole("heading", { name }).waitFor()
+        await page.getByRole("button", { name: "Remove" }).click()
+        const dialog = page.getByRole("dialog", { name: `Remove ${name}?` })
+        if (name === "earlier-1") expect(await violationsEverywhere(page)).toEqual([])
+        expect(existsSync(trials)).toBe(true)
+        await dialog.getByRole("button", { name: "Remove" }).click()
+        await page.getByRole("heading", { name: "Studies" }).waitFor()
+        await page.getByRole("link", { name: "tiny-1" }).waitFor()
+        expect(await page.getByRole("link", { name }).count()).toBe(0)
+      }
+      expect(existsSync(w.path("compare/earlier-1"))).toBe(false)
+      expect(existsSync(w.path(`.studio/studies/${encodeURIComponent(id)}.json`))).toBe(false)
+      expect(existsSync(w.path("plans/blind.json"))).toBe(true)
       expect(complaints).toEqual([])
       await page.close()
     },
@@ -134,7 +150,8 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
     expect(await refused(studio.call("startStudy", { ...asked, plan: "plans/tiny.json", workers: 1000 }))).toContain(
       "workers: found 1000"
     )
-    expect(await refused(studio.call("stopStudy", { id: "compare/earlier-1" }))).toContain("is not under way")
-    expect(await refused(studio.call("resumeStudy", { id: "runs/none" }))).toContain("is no study of this folder")
+    expect(await refused(studio.call("stopStudy", { id: "compare/tiny-1" }))).toContain("is not under way")
+    for (const call of ["resumeStudy", "removeStudy"] as const)
+      expect(await refused(studio.call(call, { id: "runs/none" }))).toContain("is no study of this folder")
   })
 })

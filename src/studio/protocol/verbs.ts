@@ -121,7 +121,9 @@ export const calls = {
     })
   ),
   stopStudy: answers<null>()(Run),
-  resumeStudy: answers<null>()(Run)
+  resumeStudy: answers<null>()(Run),
+  /** With its folder and all runs in it. Refused for one that is under way. */
+  removeStudy: answers<null>()(Run)
 }
 
 export const watches = {

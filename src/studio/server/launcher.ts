@@ -13,7 +13,7 @@ import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "..
 import type { Busy } from "./busy.ts"
 import { memoryLog } from "./memory.ts"
 import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
-import { endRemovals, hideFolder, removeHidden } from "./removal.ts"
+import { endRemovals, openRemover } from "./removal.ts"
 import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -75,8 +75,6 @@ export const openLauncher = (
     const outcomeAt = seenFiles((file) => Effect.map(textOf(file), (text) => decodeFailure(text.trim())))
     /** Runs without a record that were asked to stop. */
     const asked = new Set<string>()
-    /** Runs whose folder is about to go, and with it their place in the list. */
-    const going = new Set<string>()
     /** Processes that have been seen to write their runs: they load no more. */
     const began = new Map<string, number>()
 
@@ -122,6 +120,7 @@ export const openLauncher = (
 
     // one decision at a time: two that find nothing under way would both begin
     const deciding = Semaphore.makeUnsafe(1)
+    const remover = openRemover(deciding)
     const turn: Launcher["turn"] = Effect.gen(function* () {
       const next = records
         .all()
@@ -202,22 +201,17 @@ export const openLauncher = (
         if (inner !== undefined)
           return yield* new RunRefused({ id, reason: `has another run in its folder, ${inner}; remove that one first` })
       })
-    /** Out of every list; the hidden folder with its files, where there is one. */
-    const takenOut = (id: string) =>
-      Effect.gen(function* () {
-        yield* mayGo(id)
-        going.add(id)
-        const hidden = yield* hideFolder(id, "plan.json")
-        yield* records.remove(id)
+    const forget = (id: string) =>
+      Effect.suspend(() => {
         asked.delete(id)
         began.delete(id)
         memory.forget(id)
-        return hidden
-      }).pipe(Effect.ensuring(Effect.sync(() => going.delete(id))), deciding.withPermits(1))
+        return records.remove(id)
+      })
 
     return {
       records,
-      begun: () => records.all().flatMap(({ id }) => (going.has(id) ? [] : [id])),
+      begun: () => records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id])),
       logOf,
       lives,
       turn,
@@ -242,12 +236,7 @@ export const openLauncher = (
             now
           )
         }).pipe(deciding.withPermits(1)),
-      // who asked may leave: half of it would be told by no one
-      remove: (id) =>
-        takenOut(id).pipe(
-          Effect.flatMap((hidden) => (hidden === undefined ? Effect.void : removeHidden(id, hidden))),
-          Effect.uninterruptible
-        ),
+      remove: (id) => remover.remove({ id, sign: "plan.json", mayGo: mayGo(id), forget: forget(id) }),
       stop: (id) =>
         Effect.gen(function* () {
           const record = records.get(id)

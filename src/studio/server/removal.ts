@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import type * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, platformReason } from "../../files/index.ts"
 import { lockRun, type RunLocked } from "../../output/index.ts"
 import { nameBeforeRemoval, RunRefused, removedName } from "../runs/index.ts"
@@ -60,14 +61,26 @@ const isOwn = (id: string, sign: string): Effect.Effect<boolean, never, FileSyst
     return names.includes(sign) || names.every((name) => name === "lock" || name.startsWith(`${sign}.tmp-`))
   }).pipe(Effect.orElseSucceed(() => false))
 
-/**
- * Takes a folder out of its list by its hidden name, which is the answer. undefined: there is no such folder, or what has its name has no
- * file `sign` and is something else, which stays. Fails where another process writes it.
- */
-export const hideFolder = (
-  id: string,
-  sign: string
-): Effect.Effect<string | undefined, RunRefused | RunLocked | FileError, Files> =>
+/** A folder of a list that is to be removed. */
+export interface ToRemove {
+  readonly id: string
+  /** a file that every folder of this list has; what has none is something else, which stays */
+  readonly sign: string
+  /** Fails with why it cannot go: something works with it. */
+  readonly mayGo: Effect.Effect<void, RunRefused, Files>
+  /** Removes what the studio keeps of it elsewhere. */
+  readonly forget: Effect.Effect<void, never, FileSystem.FileSystem>
+}
+
+export interface Remover {
+  /** Its folder is about to go, and with it its place in the list. */
+  readonly isGoing: (id: string) => boolean
+  /** Fails where another process writes it, and where it is or lies behind a link. */
+  readonly remove: (folder: ToRemove) => Effect.Effect<void, RunRefused | RunLocked | FileError, Files>
+}
+
+/** Gives it its hidden name. undefined: there is no such folder, or it is something else. */
+const hide = ({ id, sign }: ToRemove): Effect.Effect<string | undefined, RunRefused | RunLocked | FileError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if ((yield* looked(id)) !== "Directory" || !(yield* isOwn(id, sign))) return undefined
@@ -80,7 +93,7 @@ export const hideFolder = (
   }).pipe(Effect.scoped)
 
 /** Removes the files of a folder that is hidden. */
-export const removeHidden = (id: string, hidden: string): Effect.Effect<void, RunRefused, FileSystem.FileSystem> =>
+const removeHidden = (id: string, hidden: string): Effect.Effect<void, RunRefused, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     yield* fs.remove(hidden, { recursive: true, force: true }).pipe(
@@ -90,6 +103,29 @@ export const removeHidden = (id: string, hidden: string): Effect.Effect<void, Ru
       })
     )
   })
+
+/** `deciding`: whoever begins to work with such a folder holds it, so that none does between the look at it and its end. */
+export const openRemover = (deciding: Semaphore.Semaphore): Remover => {
+  const going = new Set<string>()
+  return {
+    isGoing: (id) => going.has(id),
+    remove: (folder) => {
+      const { id, mayGo, forget } = folder
+      const takenOut = Effect.gen(function* () {
+        yield* mayGo
+        going.add(id)
+        const hidden = yield* hide(folder)
+        yield* forget
+        return hidden
+      }).pipe(Effect.ensuring(Effect.sync(() => going.delete(id))), deciding.withPermits(1))
+      // who asked may leave: no one would be told of half of it
+      return takenOut.pipe(
+        Effect.flatMap((hidden) => (hidden === undefined ? Effect.void : removeHidden(id, hidden))),
+        Effect.uninterruptible
+      )
+    }
+  }
+}
 
 /** Ends removals that a studio of before began, of these folders and beside them. `forget`: removes what it kept of one. */
 export const endRemovals = (

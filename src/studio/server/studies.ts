@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import {
   comparedMethods,
@@ -21,10 +22,11 @@ import { ownerOf } from "../../files/index.ts"
 import { relocate } from "../../plan/index.ts"
 import type { Handlers } from "../engine/index.ts"
 import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/index.ts"
-import { growingFile, looks, RunRefused, runReader, seenFiles } from "../runs/index.ts"
+import { growingFile, looks, nameBeforeRemoval, RunRefused, runReader, seenFiles } from "../runs/index.ts"
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
 import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
+import { endRemovals, openRemover } from "./removal.ts"
 import { openStudyRecords, type StudyRecord, studyLog } from "./study-records.ts"
 import { trialTable } from "./trial-table.ts"
 
@@ -79,6 +81,10 @@ const questionFor = ({ plan, methods, learningRates, seeds, freshSeeds }: Asked)
 export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const records = yield* openStudyRecords
+    yield* endRemovals([`${FOLDER}/`], records.remove)
+    // a study that begins is not removed meanwhile
+    const deciding = Semaphore.makeUnsafe(1)
+    const remover = openRemover(deciding)
     const reader = runReader()
     const context = yield* Effect.context<Files>()
     const run = Effect.runPromiseWith(context)
@@ -110,14 +116,15 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
       const fs = yield* FileSystem.FileSystem
       const names = yield* fs.readDirectory(FOLDER).pipe(Effect.orElseSucceed(() => []))
       const folders = yield* Effect.forEach(
-        names.map((name) => `${FOLDER}/${name}`),
+        names.filter((name) => nameBeforeRemoval(name) === undefined).map((name) => `${FOLDER}/${name}`),
         (folder) =>
           fs.exists(`${folder}/study.json`).pipe(
             Effect.orElseSucceed(() => false),
             Effect.map((isStudy) => (isStudy ? [folder] : []))
           )
       )
-      return [...new Set([...folders.flat(), ...records.all().map(({ id }) => id)])]
+      const begun = records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id]))
+      return [...new Set([...folders.flat(), ...begun])]
     })
     const known = (id: string) =>
       Effect.gen(function* () {
@@ -163,7 +170,10 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
       })
 
     const list: Effect.Effect<ReadonlyArray<StudySummary>, never, Files> = Effect.gen(function* () {
-      const all = yield* Effect.forEach(yield* ids, summaryOf, { concurrency: 8 })
+      const read = yield* Effect.forEach(yield* ids, summaryOf, { concurrency: 8 })
+      // of one that was removed meanwhile half may have been read
+      const left = yield* ids
+      const all = read.filter(({ id }) => left.includes(id))
       return all.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
     })
 
@@ -193,8 +203,24 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         }
       })
 
+    const mayGo = (id: string) =>
+      Effect.gen(function* () {
+        if ((yield* processOf(id)) !== undefined)
+          return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+        // a worker of another machine, or one that has not heard of the end yet
+        const fs = yield* FileSystem.FileSystem
+        const trials = yield* fs.readDirectory(`${id}/runs`).pipe(Effect.orElseSucceed(() => []))
+        for (const name of trials) {
+          if ((yield* lockedBy(`${id}/runs/${name}`)) === undefined) continue
+          return yield* new RunRefused({
+            id,
+            reason: `is under way: its run ${name} is written; remove it when that has ended`
+          })
+        }
+      })
+
     /** What changed since the last look. */
-    const follow = (id: string): Stream.Stream<StudyEvent, never, Files> => {
+    const follow = (id: string): Stream.Stream<StudyEvent, RunRefused, Files> => {
       const log = growingFile(studyLog(id), LOG_BYTES)
       const said = new Map<StudyEvent["kind"], string>()
       const fresh = (event: StudyEvent): ReadonlyArray<StudyEvent> => {
@@ -205,6 +231,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
       }
       const look = Effect.gen(function* () {
         const summary = yield* summaryOf(id)
+        if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "was removed" })
         const news: Array<StudyEvent> = [...fresh({ kind: "summary", summary })]
         const { lines } = yield* log.more
         if (lines.length > 0) news.push({ kind: "log", lines })
@@ -270,7 +297,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
             ]
             yield* launch({ id, words, workers, startedAt: Date.now(), stopping: false }, words, false)
             return { id }
-          }),
+          }).pipe(deciding.withPermits(1)),
         stopStudy: ({ id }) =>
           Effect.gen(function* () {
             yield* known(id)
@@ -301,6 +328,12 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
             const words = isThere ? ["--out", id, "--workers", `${workers}`, ...flags] : before!.words
             const record: StudyRecord = before ?? { id, words, workers, startedAt: Date.now(), stopping: false }
             yield* launch(record, words, true)
+            return null
+          }).pipe(deciding.withPermits(1)),
+        removeStudy: ({ id }) =>
+          Effect.gen(function* () {
+            yield* known(id)
+            yield* remover.remove({ id, sign: "study.json", mayGo: mayGo(id), forget: records.remove(id) })
             return null
           })
       },

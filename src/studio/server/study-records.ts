@@ -37,6 +37,8 @@ export interface StudyRecords {
   readonly all: () => ReadonlyArray<StudyRecord>
   readonly get: (id: string) => StudyRecord | undefined
   readonly put: (record: StudyRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  /** With its log. */
+  readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
 /** Reads what a studio of before left. */
@@ -58,6 +60,12 @@ export const openStudyRecords: Effect.Effect<StudyRecords, FileError, FileSystem
         Effect.suspend(() => {
           records.set(record.id, record)
           return writeJson(fileOf(record.id, "json"), record)
+        }),
+      remove: (id) =>
+        Effect.suspend(() => {
+          records.delete(id)
+          const files = [fileOf(id, "json"), studyLog(id)]
+          return Effect.forEach(files, (file) => Effect.ignore(fs.remove(file)), { discard: true })
         })
     }
   }

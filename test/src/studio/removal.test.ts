@@ -14,7 +14,7 @@ import {
   symlinkSync,
   writeFileSync
 } from "node:fs"
-import { tmpdir } from "node:os"
+import { hostname, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -25,6 +25,7 @@ import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
 import { openBusy } from "../../../src/studio/server/busy.ts"
 import { type Launcher, openLauncher } from "../../../src/studio/server/launcher.ts"
 import { type Ended, isAlive, startDetached } from "../../../src/studio/server/processes.ts"
+import { openStudies } from "../../../src/studio/server/studies.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -211,7 +212,7 @@ describe("what is removed", () => {
     const launcher = await run(openLauncher(NEVER, [], busy))
     const child = Bun.spawn([process.execPath, "-e", "setInterval(() => {}, 1000)"])
     try {
-      writeFileSync(join(ID, "lock"), JSON.stringify({ pid: child.pid, host: (await import("node:os")).hostname() }))
+      writeFileSync(join(ID, "lock"), JSON.stringify({ pid: child.pid, host: hostname() }))
       expect(await refusal(launcher, ID)).toBe(`${ID} is under way; stop it before it is removed`)
     } finally {
       child.kill("SIGKILL")
@@ -224,6 +225,31 @@ describe("what is removed", () => {
     expect(await refusal(launcher, ID)).toBe("removed")
     expect(existsSync(ID)).toBe(false)
   })
+})
+
+test("a study is removed with its runs, unless one of them is written; a removal that was cut off is ended", async () => {
+  const study = "compare/s-1"
+  inFolder({
+    [`${study}/study.json`]: "{}",
+    [`${study}/runs/t-1/plan.json`]: "{}",
+    "compare/.removed-0-s-2/study.json": "{}",
+    "compare/notes/mine.txt": "mine"
+  })
+  symlinkSync(join(process.cwd(), "compare", "s-1"), join("compare", "linked-1"))
+  const { calls } = await run(openStudies(NEVER, []))
+  const named = async () => (await run(calls!.studies!({}))).map(({ id }) => id).sort()
+  const removed = (id: string) =>
+    run(Effect.match(calls!.removeStudy!({ id }), { onSuccess: () => "removed", onFailure: ({ message }) => message }))
+  expect(await named()).toEqual(["compare/linked-1", study])
+  expect(readdirSync("compare").sort()).toEqual(["linked-1", "notes", "s-1"])
+  writeFileSync(`${study}/runs/t-1/lock`, JSON.stringify({ pid: process.pid, host: hostname() }))
+  expect(await removed(study)).toBe(`${study} is under way: its run t-1 is written; remove it when that has ended`)
+  rmSync(`${study}/runs/t-1/lock`)
+  expect(await removed("compare/linked-1")).toContain("is a symbolic link")
+  expect(await removed("compare/notes")).toBe("compare/notes is no study of this folder")
+  expect(await removed(study)).toBe("removed")
+  expect(await named()).toEqual([])
+  expect(readdirSync("compare").sort()).toEqual(["linked-1", "notes"])
 })
 
 describe("a run as a process", () => {

@@ -148,7 +148,9 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
             return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
           active.delete(id)
           known.delete(id)
-          for (const one of [id, recordOf(id), logOf(id)]) yield* Effect.ignore(fs.remove(one, { recursive: true }))
+          // first what lists it: a tab that is closed in between leaves files that no one sees, and no half of a run
+          for (const one of [recordOf(id), logOf(id), `${id}/plan.json`, id])
+            yield* Effect.ignore(fs.remove(one, { recursive: true }))
         })
     }
   })

@@ -2,9 +2,11 @@
 import { useState } from "preact/hooks"
 import type { StudyEvent, StudySummary, TableOfTexts } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
+import { Confirm } from "../../parts/confirm.tsx"
 import { One, withLines } from "../../parts/one.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { useUrl } from "../../parts/url.ts"
+import { focusView, goTo } from "../../place.ts"
 import { useStudio, useWatch } from "../../use.ts"
 import { StudyProgress } from "./progress.tsx"
 
@@ -54,26 +56,63 @@ const VerdictOf = ({ id, verdict: { sentences, table, page } }: { readonly id: s
   )
 }
 
-const Buttons = ({ id, state, failed }: ButtonsProps) => {
-  const { host } = useStudio()
+const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
+  const { host, about } = useStudio()
+  const [isAsking, setAsking] = useState(false)
   const [isBusy, setBusy] = useState(false)
-  const act = (name: "stopStudy" | "resumeStudy") => {
+  const act = (name: "stopStudy" | "resumeStudy" | "removeStudy", then = () => {}) => {
     setBusy(true)
     failed(undefined)
     host
       .call(name, { id })
-      .catch(failed)
+      .then(then, (problem: HostError) => {
+        going(false)
+        failed(problem)
+      })
       .finally(() => setBusy(false))
   }
-  if (state === "finished") return null
-  return state === "running" ? (
-    <button type="button" disabled={isBusy} onClick={() => act("stopStudy")}>
-      Stop
-    </button>
-  ) : (
-    <button type="button" disabled={isBusy} onClick={() => act("resumeStudy")}>
-      Go on
-    </button>
+  const remove = () => {
+    going(true)
+    act("removeStudy", () => {
+      goTo("compare")
+      focusView()
+    })
+  }
+  if (state === "running")
+    return (
+      <button type="button" disabled={isBusy} onClick={() => act("stopStudy")}>
+        Stop
+      </button>
+    )
+  return (
+    <span class="row">
+      {state === "finished" ? null : (
+        <button type="button" disabled={isBusy} onClick={() => act("resumeStudy")}>
+          Go on
+        </button>
+      )}
+      {about.abilities.includes("remove") ? (
+        <button type="button" class="plain" disabled={isBusy} onClick={() => setAsking(true)}>
+          Remove
+        </button>
+      ) : null}
+      {isAsking ? (
+        <Confirm
+          title={`Remove ${id.split("/").at(-1)}?`}
+          act="Remove"
+          answered={(isAgreed) => {
+            setAsking(false)
+            if (isAgreed) remove()
+          }}
+        >
+          <p>
+            The folder <code>{id}</code> goes with everything in it: its runs, their results, and the verdict. Its log
+            goes too. This cannot be undone.
+          </p>
+          <p>The plan that it was made on, and the rows, stay.</p>
+        </Confirm>
+      ) : null}
+    </span>
   )
 }
 
@@ -81,20 +120,23 @@ interface ButtonsProps {
   readonly id: string
   readonly state: StudySummary["state"]
   readonly failed: (problem: HostError | undefined) => void
+  /** it is about to be removed, and what is watched ends with it */
+  readonly going: (isGoing: boolean) => void
 }
 
 export const OneStudy = ({ id }: { readonly id: string }) => {
   const { state, problem } = useWatch("study", { id }, NOTHING, seen)
   const [failed, setFailed] = useState<HostError | undefined>(undefined)
+  const [isGoing, setGoing] = useState(false)
   const { summary, trials, verdict, log } = state
   return (
     <One
       id={id}
       all={{ view: "compare", text: "All studies" }}
       summary={summary}
-      problem={problem ?? failed}
+      problem={(isGoing ? undefined : problem) ?? failed}
       log={log}
-      buttons={summary && <Buttons id={id} state={summary.state} failed={setFailed} />}
+      buttons={summary && <Buttons id={id} state={summary.state} failed={setFailed} going={setGoing} />}
     >
       {summary && <Standing summary={summary} />}
       {verdict && <VerdictOf id={id} verdict={verdict} />}
