@@ -1,6 +1,6 @@
 /** The studio's view Export: a run leaves as ONNX, which onnxruntime reads as the run says; what keeps it from other formats is said. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs"
 import { env, pipeline } from "@huggingface/transformers"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
@@ -112,6 +112,8 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       await expect(last({ id: "../elsewhere", format: "onnx", options: {} })).rejects.toThrow(
         "is no run of this folder"
       )
+      for (const folder of ["exports", "exports/none-onnx-1", "runs/reviews-1", "exports/../runs/reviews-1"])
+        await expect(studio.call("removeExport", { id: folder })).rejects.toThrow("is no export of this folder")
       // what was exported before is left as it is
       const second = await last({ id, format: "huggingface", options: {} })
       expect(second).toMatchObject({ kind: "done", exported: { folder: "exports/reviews-1-huggingface-1" } })
@@ -136,6 +138,41 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       await read
       expect(await until(() => !folders().some((name) => name.includes(".tmp-")))).toBe(true)
       expect(folders()).toEqual(before)
+    },
+    TIMEOUT
+  )
+
+  test(
+    "those that are there are found again, opened, and removed when that was agreed to",
+    async () => {
+      w.write("exports/reviews-1-notes/README.md", "mine")
+      symlinkSync(w.path("exports/reviews-1-notes"), w.path("exports/reviews-1-onnx-9"))
+      await expect(studio.call("removeExport", { id: "exports/reviews-1-onnx-9" })).rejects.toThrow(
+        "is a symbolic link"
+      )
+      rmSync(w.path("exports/reviews-1-onnx-9"))
+      const { page, complaints } = await openView(browser, studio, "#/export/runs%2Freviews-1")
+      const exports = page.locator("section", { has: page.getByRole("heading", { name: "Exports of this run" }) })
+      await exports.getByText("exports/reviews-1-onnx-1").waitFor()
+      expect(await exports.locator("summary").allTextContents()).toEqual(
+        ["huggingface-1", "huggingface-2", "onnx-1"].map((name) => `exports/reviews-1-${name}`)
+      )
+      await exports.getByText("exports/reviews-1-onnx-1").click()
+      const link = exports.getByRole("link", { name: "onnx/model.onnx" })
+      expect((await studio.fetch((await link.getAttribute("href"))!)).status).toBe(200)
+      await exports.getByRole("button", { name: "Remove exports/reviews-1-huggingface-1" }).click()
+      const dialog = page.getByRole("dialog", { name: "Remove exports/reviews-1-huggingface-1?" })
+      await dialog.waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      await dialog.getByRole("button", { name: "Remove" }).click()
+      await exports.getByText("exports/reviews-1-huggingface-1").waitFor({ state: "detached" })
+      expect(readdirSync(w.path("exports")).sort()).toEqual([
+        "reviews-1-huggingface-2",
+        "reviews-1-notes",
+        "reviews-1-onnx-1"
+      ])
+      expect(complaints).toEqual([])
+      await page.close()
     },
     TIMEOUT
   )

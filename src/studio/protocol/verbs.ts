@@ -19,6 +19,7 @@ import type {
   ExampleRows,
   Exit,
   ExportEvent,
+  Exported,
   JudgedRow,
   Rows,
   RunEvent,
@@ -108,6 +109,10 @@ export const calls = {
   askable: answers<Askable>()(Run),
   ask: answers<ReadonlyArray<AnswerPair>>()(Schema.Struct({ id: Text, rows: Schema.Array(Schema.Record(Text, Text)) })),
   exits: answers<ReadonlyArray<Exit>>()(Run),
+  /** What exports of a run left that are there still. */
+  exported: answers<ReadonlyArray<Exported>>()(Run),
+  /** With its folder, by its id. */
+  removeExport: answers<null>()(Run),
   methods: answers<ReadonlyArray<ComparedMethod>>()(Nothing),
   studies: answers<ReadonlyArray<StudySummary>>()(Nothing),
   /** plans of this folder: of its runs, and files */

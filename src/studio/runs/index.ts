@@ -1,7 +1,7 @@
 /** Run folders as the studio shows them, for a server and for a page alike: files alone are asked. */
 export { type FollowedMetrics, followMetrics, plotsSoFar } from "./curve-data.ts"
 export { curvesOf, type PlotsOfRun, thinned } from "./curves.ts"
-export { exportFolder } from "./export-folder.ts"
+export { EXPORTS, exportedTo, exportFolder, exportFolders, SIGN_OF_EXPORT } from "./exported.ts"
 export { type GrowingFile, growingFile } from "./growing-file.ts"
 export { looks } from "./looks.ts"
 export { type PlotReader, plotReader } from "./plots.ts"

@@ -3,17 +3,18 @@ import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FormatName, formatNamed, formatNames } from "../../exports/formats.ts"
-import { readTextFile } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
-import { exportFolder, RunRefused, usesIn } from "../runs/index.ts"
+import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
 import type { Busy } from "./busy.ts"
 import type { OwnCommand } from "./processes.ts"
+import { endRemovals, openRemover } from "./removal.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 type Asked = WatchInput<"export">
@@ -81,7 +82,6 @@ const exported = (
   tell: (event: ExportEvent) => void
 ) =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
     const { id, format } = asked
     const flags = flagsOf(asked)
     if (flags === null) return yield* new RunRefused({ id, reason: `does not leave as ${format} with such options` })
@@ -95,33 +95,53 @@ const exported = (
       return yield* new NotExported({
         reason: last === "" ? "the command that exports ended before it was done" : last
       })
-    const readme = yield* readTextFile(path.join(folder, "README.md")).pipe(Effect.orElseSucceed(() => ""))
-    const files = report.value.files.map(({ name, bytes }) => ({ path: name, bytes }))
-    tell({ kind: "done", exported: { folder, id: folder, files, lines: report.value.lines, uses: usesIn(readme) } })
+    tell({ kind: "done", exported: yield* exportedTo(folder, report.value.lines) })
   })
 
 /** `device`: flags of it. `runs`: folders of runs, of which one leaves, and is held meanwhile. */
-export const exportsOf = (
+export const openExports = (
   program: OwnCommand,
   device: ReadonlyArray<string>,
   runs: Effect.Effect<ReadonlyArray<string>, never, Files>,
   busy: Pick<Busy, "hold">
-): Partial<Handlers<Files>> => ({
-  watches: {
-    export: (asked) =>
-      Stream.callback<ExportEvent, Reported, Files>((queue) =>
-        Effect.gen(function* () {
-          const { id } = asked
-          if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
-          yield* busy.hold(id, "is being exported")
-          yield* exported(program, device, asked, (event) => void Queue.offerUnsafe(queue, event))
-        }).pipe(
-          Effect.scoped,
-          Effect.matchCauseEffect({
-            onSuccess: () => Queue.end(queue),
-            onFailure: (cause) => Queue.failCause(queue, cause)
+): Effect.Effect<Partial<Handlers<Files>>, never, Files> =>
+  Effect.gen(function* () {
+    yield* endRemovals([`${EXPORTS}/`], () => Effect.void)
+    const remover = openRemover(Semaphore.makeUnsafe(1))
+    const known = (id: string) =>
+      Effect.gen(function* () {
+        if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+      })
+    return {
+      calls: {
+        exported: ({ id }) =>
+          Effect.gen(function* () {
+            yield* known(id)
+            return yield* Effect.forEach(yield* exportFolders(id), (folder) => exportedTo(folder, []))
+          }),
+        removeExport: ({ id }) =>
+          Effect.gen(function* () {
+            if (!(yield* exportFolders()).includes(id))
+              return yield* new RunRefused({ id, reason: "is no export of this folder" })
+            yield* remover.remove({ id, sign: SIGN_OF_EXPORT, mayGo: Effect.void, forget: Effect.void })
+            return null
           })
-        )
-      )
-  }
-})
+      },
+      watches: {
+        export: (asked) =>
+          Stream.callback<ExportEvent, Reported, Files>((queue) =>
+            Effect.gen(function* () {
+              yield* known(asked.id)
+              yield* busy.hold(asked.id, "is being exported")
+              yield* exported(program, device, asked, (event) => void Queue.offerUnsafe(queue, event))
+            }).pipe(
+              Effect.scoped,
+              Effect.matchCauseEffect({
+                onSuccess: () => Queue.end(queue),
+                onFailure: (cause) => Queue.failCause(queue, cause)
+              })
+            )
+          )
+      }
+    }
+  })

@@ -9,11 +9,11 @@ import ownPackage from "../../../package.json" with { type: "json" }
 import type { FileError } from "../../files/index.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
-import { runsOf } from "../runs/index.ts"
+import { nameBeforeRemoval, runsOf } from "../runs/index.ts"
 import { openBusy } from "./busy.ts"
 import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient, holdingRuns } from "./engine-client.ts"
-import { exportsOf } from "./exports.ts"
+import { openExports } from "./exports.ts"
 import { openLauncher } from "./launcher.ts"
 import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
 import { pageFiles } from "./page-files.ts"
@@ -70,6 +70,7 @@ const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds
     const fs = yield* FileSystem.FileSystem
     const others = yield* Effect.forEach(SHOWN, (top) =>
       fs.readDirectory(top).pipe(
+        Effect.map((names) => names.filter((name) => nameBeforeRemoval(name) === undefined)),
         Effect.map((names) => names.map((name) => `${top}/${name}`)),
         Effect.orElseSucceed((): ReadonlyArray<string> => [])
       )
@@ -109,7 +110,7 @@ export const openStudio = ({
       handlers: handlersOf(
         aboutHandlers,
         runs.handlers,
-        exportsOf(program, flags, runs.ids, busy),
+        yield* openExports(program, flags, runs.ids, busy),
         yield* openStudies(program, flags)
       ),
       engine: client,

@@ -14,7 +14,7 @@ import { layer } from "../../../device/browser.ts"
 import { type Answering, answering, ComesWith, engineHandlers, type Handlers, handlersOf } from "../../engine/index.ts"
 import type { Problem, Reply } from "../../protocol/index.ts"
 import { runsOf } from "../../runs/index.ts"
-import { exportHandlers } from "./exports.ts"
+import { exportedHandlers, exportHandlers } from "./exports.ts"
 import { ownRuns } from "./own-runs.ts"
 import { storeFiles } from "./store.ts"
 import type { Asked, Place, RunAsked, RunTold, StopAsked, WorkerBegun } from "./told.ts"
@@ -94,7 +94,7 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
         result: (asked) => Effect.map(handlers.calls!.result!(asked), (result) => ({ ...result, commands: [] }))
       }
     }
-    return handlersOf(own, handlers)
+    return handlersOf(own, handlers, exportedHandlers)
   })
 
 export const send = (reply: Reply) => postMessage(reply)

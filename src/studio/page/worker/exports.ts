@@ -1,18 +1,17 @@
 /** Ways out of a run, taken in the page: its folder of another format is written among the page's files, to be saved from there. */
 import * as Effect from "effect/Effect"
-import * as Path from "effect/Path"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { exportRun, formatNamed, formatNames } from "../../../exports/index.ts"
-import { readTextFile } from "../../../files/index.ts"
 import { Progress } from "../../../run/progress.ts"
 import type { EngineNeeds, Handlers, Reported } from "../../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../../protocol/index.ts"
-import { exportFolder, RunRefused, usesIn } from "../../runs/index.ts"
+import { exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../../runs/index.ts"
 
 const exported = ({ id, format: name, options }: WatchInput<"export">, tell: (event: ExportEvent) => void) =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
     const format = formatNames.find((own) => own === name)
     if (format === undefined) return yield* new RunRefused({ id, reason: `does not leave as ${name}` })
     const out = yield* exportFolder(id, format)
@@ -27,9 +26,7 @@ const exported = ({ id, format: name, options }: WatchInput<"export">, tell: (ev
         })
       )
     )
-    const readme = yield* readTextFile(path.join(out, "README.md")).pipe(Effect.orElseSucceed(() => ""))
-    const files = report.files.map((file) => ({ path: file.name, bytes: file.bytes }))
-    tell({ kind: "done", exported: { folder: out, id: out, files, lines: report.lines, uses: usesIn(readme) } })
+    tell({ kind: "done", exported: yield* exportedTo(out, report.lines) })
   })
 
 export const exportHandlers: Partial<Handlers<EngineNeeds>> = {
@@ -43,5 +40,22 @@ export const exportHandlers: Partial<Handlers<EngineNeeds>> = {
           })
         )
       )
+  }
+}
+
+/** Those that are there already, which need no device. */
+export const exportedHandlers: Partial<Handlers<FileSystem.FileSystem | Path.Path>> = {
+  calls: {
+    exported: ({ id }) =>
+      Effect.flatMap(exportFolders(id), (folders) => Effect.forEach(folders, (folder) => exportedTo(folder, []))),
+    removeExport: ({ id }) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        if (!(yield* exportFolders()).includes(id))
+          return yield* new RunRefused({ id, reason: "is no export of this studio" })
+        // first what lists it
+        for (const one of [`${id}/${SIGN_OF_EXPORT}`, id]) yield* Effect.ignore(fs.remove(one, { recursive: true }))
+        return null
+      })
   }
 }

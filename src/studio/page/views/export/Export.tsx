@@ -5,6 +5,7 @@ import { RunChoice } from "../../parts/run-choice.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
 import { useCall } from "../../use.ts"
 import type { ViewProps } from "../../view.ts"
+import { Earlier } from "./Earlier.tsx"
 import { Left } from "./Left.tsx"
 import { WayOut } from "./WayOut.tsx"
 import "./export.css"
@@ -16,9 +17,11 @@ const Ways = ({ id }: { readonly id: string }) => {
   const { value: exits, problem, again } = useCall("exits", { id })
   /** the way that is under way: a run leaves by one at a time */
   const [busy, setBusy] = useState<string | undefined>(undefined)
+  const earlier = useCall("exported", { id })
+  const [removed, setRemoved] = useState<ReadonlySet<string>>(new Set())
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
   if (exits === undefined) return <Loading what="Ways out" />
-  return (
+  const list = (
     <ul class="exits">
       {exits.map((exit) => (
         <li key={exit.name} class={classOf(exit)}>
@@ -32,11 +35,27 @@ const Ways = ({ id }: { readonly id: string }) => {
               exit={exit}
               isFree={busy === undefined || busy === exit.name}
               onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
+              onDone={(folder) => {
+                // one of this name may have been removed before
+                setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
+                earlier.again()
+              }}
+              removed={removed}
             />
           ) : null}
         </li>
       ))}
     </ul>
+  )
+  return (
+    <>
+      {list}
+      <Trouble problem={earlier.problem} />
+      <Earlier
+        all={earlier.value?.filter((one) => !removed.has(one.id)) ?? []}
+        removed={(folder) => setRemoved((before) => new Set([...before, folder]))}
+      />
+    </>
   )
 }
 

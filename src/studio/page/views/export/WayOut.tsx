@@ -72,12 +72,16 @@ interface WayOutProps {
   /** no other export is under way */
   readonly isFree: boolean
   readonly onBusy: (isBusy: boolean) => void
+  /** It has left, to this folder. */
+  readonly onDone: (folder: string) => void
+  /** folders of exports that were removed since */
+  readonly removed: ReadonlySet<string>
 }
 
 /** lines of its progress that stay in sight */
 const SEEN = 6
 
-export const WayOut = ({ id, exit, isFree, onBusy }: WayOutProps) => {
+export const WayOut = ({ id, exit, isFree, onBusy, onDone, removed }: WayOutProps) => {
   const { host } = useStudio()
   const [chosen, setChosen] = useState<Chosen>(() =>
     Object.fromEntries(exit.options.map(({ name, usual }) => [name, usual]))
@@ -87,6 +91,7 @@ export const WayOut = ({ id, exit, isFree, onBusy }: WayOutProps) => {
   useEffect(() => () => stop.current?.(), [])
   const isWhole = Object.values(chosen).every((values) => values.length > 0)
   const goes = doing.state === "goes"
+  const done = doing.state === "done" && !removed.has(doing.exported.id) ? doing.exported : undefined
 
   const begin = () => {
     setDoing({ state: "goes", lines: [] })
@@ -95,11 +100,15 @@ export const WayOut = ({ id, exit, isFree, onBusy }: WayOutProps) => {
       "export",
       { id, format: exit.name, options: chosen },
       {
-        event: (event) =>
-          setDoing((now) => {
-            if (event.kind === "done") return { state: "done", exported: event.exported }
-            return now.state === "goes" ? { state: "goes", lines: [...now.lines, event.text].slice(-SEEN) } : now
-          }),
+        event: (event) => {
+          if (event.kind === "done") {
+            setDoing({ state: "done", exported: event.exported })
+            return onDone(event.exported.id)
+          }
+          setDoing((now) =>
+            now.state === "goes" ? { state: "goes", lines: [...now.lines, event.text].slice(-SEEN) } : now
+          )
+        },
         end: (problem) => {
           onBusy(false)
           if (problem !== undefined) setDoing({ state: "failed", message: problem.message })
@@ -138,11 +147,11 @@ export const WayOut = ({ id, exit, isFree, onBusy }: WayOutProps) => {
         {isWhole ? null : <span class="quiet small">Choose one of each at least.</span>}
       </p>
       <p role="status" class={goes ? "small" : "hidden"}>
-        {goes ? "It is exported …" : doing.state === "done" ? `Exported: ${doing.exported.folder}` : ""}
+        {goes ? "It is exported …" : done === undefined ? "" : `Exported: ${done.folder}`}
       </p>
       {goes && doing.lines.length > 0 ? <pre class="progress-lines">{doing.lines.join("\n")}</pre> : null}
       {doing.state === "failed" ? <Trouble problem={doing} again={begin} /> : null}
-      {doing.state === "done" ? <Left left={doing.exported} /> : null}
+      {done === undefined ? null : <Left left={done} />}
     </>
   )
 }
