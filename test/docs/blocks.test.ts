@@ -13,9 +13,11 @@ import { madeBy, madeByProgram, readBy } from "./files.ts"
 import {
   allBlocks,
   allCommands,
+  type Block,
   blocksOf,
   codeInSentences,
   commandsOf,
+  isProgram,
   isTerminal,
   pages,
   placeOf,
@@ -24,6 +26,7 @@ import {
   wordsOf
 } from "./pages.ts"
 import { documentsIn, problemsOf } from "./plan-blocks.ts"
+import { resultsIn, strayIn } from "./results.ts"
 import { givenTo, type PageRow, table } from "./table.ts"
 
 const scripts: Readonly<Record<string, string>> = ownPackage.scripts
@@ -55,11 +58,28 @@ describe("blocks", () => {
     expect(allBlocks.filter(({ language }) => !languages.includes(language)).map(placeOf)).toEqual([])
   })
 
+  const plain = allBlocks.filter((block) => block.language === "" && !isTerminal(block))
+
+  test("show the command whose output they are, or have a reason in the table", () => {
+    const wrong = plain.filter(
+      ({ page, text }) => !Object.keys(table[page]?.plain ?? {}).some((it) => text.includes(it))
+    )
+    expect(wrong.map(placeOf)).toEqual([])
+  })
+
+  test("the folders that CONTRIBUTING.md lists are there", () => {
+    const [list] = blocksOf("CONTRIBUTING.md").filter((block) => plain.some(({ text }) => text === block.text))
+    const paths = list!.text
+      .split("\n")
+      .flatMap((line) => /^((?:[\w./-]+ )*[\w./-]+) {2,}/.exec(`${line}  `)?.[1]?.split(" ") ?? [])
+    const listed = paths.filter((path) => /\/$|\.ts$/.test(path))
+    expect(listed.length).toBeGreaterThan(25)
+    expect(listed.filter((path) => !existsSync(join(repository, path)))).toEqual([])
+  })
+
   test("that are commands say so, by sh or a prompt", () => {
     const looksTyped = /^(bun|bunx|npx|npm|deno|mpirun|python3?|curl|sudo|tensorboard|tfjs-lora-pro) /m
-    const wrong = allBlocks.filter(
-      (block) => block.language === "" && !isTerminal(block) && looksTyped.test(block.text)
-    )
+    const wrong = plain.filter(({ text }) => looksTyped.test(text))
     expect(wrong.map(placeOf)).toEqual([])
   })
 
@@ -83,6 +103,21 @@ describe("blocks", () => {
       expect(Object.keys(Bun.TOML.parse(text)).length).toBeGreaterThan(0)
     }
   )
+})
+
+describe("results in the comments of programs", () => {
+  const programs = allBlocks.filter(isProgram)
+
+  test("are there", () => {
+    expect(programs.flatMap(({ text, language }) => resultsIn(text, language)).length).toBeGreaterThan(8)
+  })
+
+  test("stand where something is printed: elsewhere they are not compared", () => {
+    const stray = programs.flatMap((block) =>
+      strayIn(block.text, block.language).map(({ line, text }) => `${block.page}:${block.line + line - 1}: ${text}`)
+    )
+    expect(stray).toEqual([])
+  })
 })
 
 /** The words after `tfjs-lora-pro`, however it is called; undefined of other programs. */
@@ -210,17 +245,28 @@ describe("the table of what pages take for granted", () => {
       .flatMap(commandsOf)
       .flatMap(({ output = [] }) => output)
     const unlike = Object.keys(row.unlike ?? {}).filter((start) => !shown.some((line) => line.startsWith(start)))
-    const programs = blocksOf(page).filter(({ language }) => ["ts", "js", "python"].includes(language))
-    const unknown = Object.keys(row.programs ?? {}).filter(
-      (words) => programs.filter(({ text }) => text.includes(words)).length !== 1
+    const having = (words: string, blocks: ReadonlyArray<Block>) => blocks.filter(({ text }) => text.includes(words))
+    const programs = blocksOf(page).filter(isProgram)
+    const unknown = Object.keys({ ...row.programs, ...row.near }).filter(
+      (words) => having(words, programs).length !== 1
+    )
+    const plain = blocksOf(page).filter((block) => block.language === "" && !isTerminal(block))
+    const unseen = Object.keys(row.plain ?? {}).filter((words) => having(words, plain).length !== 1)
+    const exact = Object.keys(row.near ?? {}).filter((words) =>
+      having(words, programs).some(({ text, language }) => resultsIn(text, language).length === 0)
     )
     const text = readFileSync(join(repository, page), "utf8")
     const unnamed = Object.keys(row.given ?? {}).filter((file) => !text.includes(file) && !inGiven(row, file))
-    expect({ stale, unlike, unknown, unnamed }).toEqual({ stale: [], unlike: [], unknown: [], unnamed: [] })
+    const idle = { stale, unlike, unknown, unseen, exact, unnamed }
+    expect(Object.entries(idle).filter(([, lines]) => lines.length > 0)).toEqual([])
   })
 
   test("what is not run has its reason, and is less than what is", () => {
-    const reasons = rows.flatMap(([, { notRun = {} }]) => Object.values(notRun))
+    const reasons = rows.flatMap(([, { notRun = {}, plain = {}, near = {} }]) => [
+      ...Object.values(notRun),
+      ...Object.values(plain),
+      ...Object.values(near).map(([, because]) => because)
+    ])
     expect(reasons.filter((reason) => reason.split(" ").length < 3)).toEqual([])
   })
 })

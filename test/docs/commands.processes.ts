@@ -3,7 +3,7 @@
  * and print what the page shows; its programs are pasted and run. What is left out, and what is made shorter, is in `table.ts`.
  */
 import { afterAll, expect, test } from "bun:test"
-import { allBlocks, commandsOf, pages } from "./pages.ts"
+import { allBlocks, commandsOf, isProgram, pages } from "./pages.ts"
 import { askedByCard, forgetDefaultRun, readPage } from "./read-page.ts"
 
 /** A page trains for seconds at most, on two busy cores. */
@@ -11,9 +11,8 @@ const TIMEOUT = 180_000
 
 afterAll(forgetDefaultRun, TIMEOUT)
 
-const programs = ["ts", "js", "python"]
 const read = pages.filter((page) =>
-  allBlocks.some((block) => block.page === page && (commandsOf(block).length > 0 || programs.includes(block.language)))
+  allBlocks.some((block) => block.page === page && (commandsOf(block).length > 0 || isProgram(block)))
 )
 
 test("there are pages with something to run", () => {

@@ -1,12 +1,13 @@
 /**
  * The examples in docstrings: every one compiles as a module of its own, with the names that it imports, and its module loads and runs to
- * its end where it waits for nothing.
+ * its end where it waits for nothing, and prints the results in its comments.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import ownPackage from "../../package.json" with { type: "json" }
+import { marked, othersThanShown, resultsIn, strayIn } from "./results.ts"
 
 const repository = join(import.meta.dir, "..", "..")
 /** In the package, so that `tfjs-lora-pro/…` is itself; ignored by git. */
@@ -66,7 +67,8 @@ const tsconfig = {
 beforeAll(() => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
-  for (const [index, example] of examples.entries()) writeFileSync(join(folder, nameOf(index)), moduleOf(example))
+  for (const [index, example] of examples.entries())
+    writeFileSync(join(folder, nameOf(index)), marked(moduleOf(example), "ts", nameOf(index)))
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -104,14 +106,28 @@ describe("the examples of docstrings", () => {
     ).toEqual([])
   })
 
-  test("run, where they wait for nothing", () => {
-    const ready = examples.flatMap(({ code }, index) =>
-      /^(?:const .*= |export .*= )?await\b|\.plan\.json"/m.test(code) ? [] : [nameOf(index)]
+  const waits = ({ code }: Example): boolean => /^(?:const .*= |export .*= )?await\b|\.plan\.json"/m.test(code)
+
+  test("show results where they print them and are run", () => {
+    const stray = examples.flatMap((example) =>
+      [...strayIn(example.code, "ts"), ...(waits(example) ? resultsIn(example.code, "ts") : [])].map(
+        ({ text }) => `${example.where}: ${text}`
+      )
     )
+    expect(stray).toEqual([])
+    expect(examples.flatMap(({ code }) => resultsIn(code, "ts")).length).toBeGreaterThan(2)
+  })
+
+  test("run, where they wait for nothing, and print what they show", () => {
+    const ready = examples.flatMap((example, index) => (waits(example) ? [] : [nameOf(index)]))
     expect(ready.length).toBeGreaterThan(40)
     const program = `${ready.map((name) => `await import("./${name}").catch((cause) => console.error("${name}", cause))`).join("\n")}\nprocess.exit(0)\n`
     writeFileSync(join(folder, "all.ts"), program)
-    const { status, stderr } = spawnSync(process.execPath, ["run", "all.ts"], { cwd: folder, encoding: "utf8" })
-    expect([status, stderr]).toEqual([0, ""])
+    const run = spawnSync(process.execPath, ["run", "all.ts"], { cwd: folder, encoding: "utf8" })
+    expect([run.status, run.stderr]).toEqual([0, ""])
+    const wrong = examples.flatMap(({ where, code }, index) =>
+      othersThanShown(code, "ts", run.stdout, { place: nameOf(index) }).map((problem) => `${where} ${problem}`)
+    )
+    expect(wrong).toEqual([])
   })
 })

@@ -70,6 +70,9 @@ const PROMPT = "$ "
 export const isTerminal = ({ language, text }: Block): boolean =>
   language === "" && text.split("\n").some((line) => line.startsWith(PROMPT))
 
+/** Is it a program, with whatever results its comments show? */
+export const isProgram = ({ language }: Block): boolean => ["ts", "js", "python"].includes(language)
+
 /** Its lines, with those that a backslash or an open quote continues. */
 const logicalLines = (lines: ReadonlyArray<string>): ReadonlyArray<{ readonly at: number; readonly text: string }> => {
   const all: Array<{ at: number; text: string }> = []

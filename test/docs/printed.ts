@@ -18,10 +18,13 @@ const varying: ReadonlyArray<readonly [RegExp, string]> = [
   [/\bruns\/([\w-]+?)-\d+\b/g, "runs/$1-n"]
 ]
 
+/** A line without what a machine and a clock decide. */
+export const withoutVarying = (line: string): string =>
+  varying.reduce((text, [pattern, word]) => text.replace(pattern, word), line)
+
 /** What is left of a line to compare; `numbers`: those too. */
 const essence = (line: string, numbers: boolean): string => {
-  let text = line
-  for (const [pattern, word] of varying) text = text.replace(pattern, word)
+  let text = withoutVarying(line)
   if (!numbers)
     text = text
       .replace(/(?<![\w.])[-−+]?\d[\d.,]*(e[-+]?\d+)?/g, "n")

@@ -1,9 +1,10 @@
 /** A page, read from its first block to its last: what its reader would do, and what went otherwise than the page says. */
 import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Block, blocksOf, commandsOf, pages, placeOf, type Shown, stepsOf } from "./pages.ts"
+import { type Block, blocksOf, commandsOf, isProgram, pages, placeOf, type Shown, stepsOf } from "./pages.ts"
 import { differences, isComputed } from "./printed.ts"
 import { changed, type Ran, type Reader, readerOf } from "./reader.ts"
+import { marked, othersThanShown, withoutMarks } from "./results.ts"
 import { rowFor, table } from "./table.ts"
 
 /** The default run, by the names that pages have for it. It is trained once for all of them. */
@@ -150,18 +151,23 @@ export const readPage = async (page: string): Promise<Reading> => {
     const entry = Object.entries(row.programs ?? {}).find(([words]) => block.text.includes(words))?.[1] ?? []
     if (typeof entry === "string" || (block.language === "python" && lacksModules(block))) return
     const file = `pasted-${block.line}.${block.language}`
-    reader.put(file, withPort(changed(block.text, entry)).replaceAll(`port: ${PORT}`, `port: ${port}`))
+    const code = changed(block.text, entry)
+    reader.put(file, marked(withPort(code).replaceAll(`port: ${PORT}`, `port: ${port}`), block.language))
     const began = performance.now()
     if (block.text.includes(`port: ${PORT}`)) await reader.stop() // it listens there itself
-    const { code, printed } = await reader.run(block.language === "python" ? `${PYTHON} ${file}` : `bun ${file}`)
+    const ran = await reader.run(block.language === "python" ? `${PYTHON} ${file}` : `bun ${file}`)
     done.push(`${placeOf(block)}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
-    if (code !== 0) problems.push(`${placeOf(block)}: exit code ${code}\n${printed.slice(-3000)}`)
+    if (ran.code !== 0)
+      problems.push(`${placeOf(block)}: exit code ${ran.code}\n${withoutMarks(ran.printed).slice(-3000)}`)
+    const [within] = Object.entries(row.near ?? {}).find(([words]) => block.text.includes(words))?.[1] ?? []
+    const wrong = othersThanShown(code, block.language, ran.printed, within === undefined ? {} : { within })
+    if (wrong.length > 0) problems.push([`${placeOf(block)}`, ...wrong].join("\n  "))
   }
 
   try {
     for (const block of blocksOf(page)) {
       reader.home()
-      if (["ts", "js", "python"].includes(block.language)) await runProgram(block)
+      if (isProgram(block)) await runProgram(block)
       if (earlierPage(block) === undefined) for (const shown of commandsOf(block)) await runCommand(shown)
     }
   } finally {

@@ -64,10 +64,13 @@ export const changed = (text: string, changes: ReadonlyArray<readonly [string, s
     return now.replace(from, to)
   }, text)
 
-const contentOf = (page: string, given: Given): string | Uint8Array | undefined => {
-  if ("bytes" in given) return given.bytes()
-  if ("block" in given) return changed(blockWith(page, given.block).text, given.changed ?? [])
-  return "text" in given ? given.text() : undefined
+/** The files of what is given by a name. */
+const contentsOf = (page: string, name: string, given: Given): Readonly<Record<string, string | Uint8Array>> => {
+  if ("bytes" in given) return { [name]: given.bytes() }
+  if ("block" in given) return { [name]: changed(blockWith(page, given.block).text, given.changed ?? []) }
+  if ("text" in given) return { [name]: given.text() }
+  if ("own" in given) return {}
+  return Object.fromEntries(Object.entries(given.files()).map(([file, content]) => [join(name, file), content]))
 }
 
 /** Programs that a reader has: the package's command as an installation has it, and bunx, which takes what is installed. */
@@ -120,8 +123,7 @@ export const readerOf = (page: string): Reader => {
   }
   put(folder, FEW, fewRows())
   for (const [name, given] of Object.entries(givenTo(page))) {
-    const content = contentOf(page, given)
-    if (content !== undefined) put(folder, name, content)
+    for (const [file, content] of Object.entries(contentsOf(page, name, given))) put(folder, file, content)
   }
   const env = { ...environment(), PATH: `${join(root, "bin")}:${process.env["PATH"]}`, REPOSITORY: repository }
   const place = join(root, "place") // where the last command has led

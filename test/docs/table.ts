@@ -2,8 +2,11 @@
  * What a page takes for granted, and what of it no test runs, each with its reason. Everything that is not named here is run as it stands:
  * `blocks.test.ts` holds that every line of this table speaks of something that a page has.
  */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { crc32 } from "node:zlib"
+import { tokenizerConfig, wordTokenizer } from "../e2e/causal-workspace.ts"
+import { drawn, drawnClasses, pngOf } from "../images.ts"
 import { repository } from "./pages.ts"
 
 /** Where a file comes from that a page speaks of and its commands do not make. */
@@ -12,6 +15,8 @@ export type Given =
   | { readonly block: string; readonly changed?: ReadonlyArray<readonly [string, string]> }
   | { readonly text: () => string }
   | { readonly bytes: () => Uint8Array }
+  /** a folder, by its files */
+  | { readonly files: () => Readonly<Record<string, string | Uint8Array>> }
   /** the reader's own, which no test has: what names it is not run */
   | { readonly own: string }
 
@@ -32,6 +37,10 @@ export interface PageRow {
   readonly unlike?: Readonly<Record<string, string>>
   /** programs, by words that one of them alone has: changes by which it takes seconds, or why it is compiled and not run */
   readonly programs?: Readonly<Record<string, ReadonlyArray<readonly [string, string]> | string>>
+  /** the same: by how much the numbers in its comments may differ from what it prints, and why; of others, all digits are compared */
+  readonly near?: Readonly<Record<string, readonly [within: number, because: string]>>
+  /** plain blocks, by words that one of them alone has: why no command prints them */
+  readonly plain?: Readonly<Record<string, string>>
 }
 
 const inRepository = (file: string): string => readFileSync(join(repository, file), "utf8")
@@ -117,6 +126,83 @@ const unbalanced: Given = {
   }
 }
 
+/** A golden model's files, with more. */
+const goldenModel = (name: string, more: Readonly<Record<string, object>>): Given => ({
+  files: () => {
+    const folder = join(repository, "test", "golden", "models", name)
+    const files = readdirSync(folder).filter((file) => statSync(join(folder, file)).isFile())
+    return {
+      ...Object.fromEntries(files.map((file) => [file, readFileSync(join(folder, file))])),
+      ...Object.fromEntries(Object.entries(more).map(([file, content]) => [file, JSON.stringify(content)]))
+    }
+  }
+})
+
+const toyViT = goldenModel("vit", {
+  "preprocessor_config.json": {
+    image_processor_type: "ViTImageProcessor",
+    size: { height: 16, width: 16 },
+    image_mean: [0.5, 0.5, 0.5],
+    image_std: [0.5, 0.5, 0.5]
+  }
+})
+
+/** A plan over the toy ViT and these images. */
+const imagesPlan = (data: object, steps: number): Given =>
+  lines({
+    model: { source: "vit" },
+    data: { format: "images", ...data },
+    adapter: { method: "lora", rank: 4 },
+    optimizer: { kind: "lora-pro", learningRate: 5e-3, headLearningRate: 1e-2 },
+    training: { steps, batchSize: 8 }
+  })
+
+/** 60 drawn images to learn from and 24 to test on, of which one shows a ring and lies among the stripes. */
+const drawings: Given = {
+  files: () => ({
+    ...Object.fromEntries(
+      drawnClasses.flatMap((label) => [
+        ...Array.from({ length: 20 }, (_, i) => [`train/${label}/${i}.png`, drawn(label, i, 24)] as const),
+        ...Array.from({ length: 8 }, (_, i) => [`test/${label}/${i}.png`, drawn(label, 100 + i, 24)] as const)
+      ])
+    ),
+    "test/stripes/0.png": drawn("ring", 200, 24)
+  })
+}
+
+/** Images of two classes, as many as a step takes. */
+const sound: Given = {
+  files: () =>
+    Object.fromEntries(
+      [0, 1, 2, 3].flatMap((i) => [
+        [`cat/${i}.png`, drawn("cross", i)] as const,
+        [`dog/${i}.png`, drawn("ring", i)] as const
+      ])
+    )
+}
+
+/** Among sound images one that ends early, one that says it is 100,000 wide and high, and one of a telephone. */
+const damaged: Given = {
+  files: () => {
+    const huge = pngOf(1, 1, new Uint8Array(3))
+    const view = new DataView(huge.buffer)
+    for (const at of [16, 20]) view.setUint32(at, 100_000)
+    view.setUint32(29, crc32(huge.subarray(12, 29)))
+    const whole = readFileSync(join(repository, "test", "golden", "images", "photo-444.jpg"))
+    return {
+      "cat/1.png": drawn("cross", 10),
+      "cat/12.jpg": whole.subarray(0, -200),
+      "dog/1.png": drawn("ring", 10),
+      "dog/3.png": huge,
+      "dog/4.jpg": Buffer.from("\0\0\0\u0018ftypheic".padEnd(64, "\0"), "latin1")
+    }
+  }
+}
+
+const said = (role: string, content: string) => ({ role, content })
+const question = said("user", "what colour is grass ?")
+const [right, wrong] = [said("assistant", "green ."), said("assistant", "red .")]
+
 const photos = { own: "photos" } as const
 const withPhotos =
   "reads photos of the reader's own: e2e/images.processes.ts and e2e/clip.processes.ts do it with drawn ones"
@@ -131,6 +217,7 @@ const dev = "a server of pages, which goes on until it is ended"
 const seen = "looks at this machine"
 
 export const table: Readonly<Record<string, PageRow>> = {
+  "CONTRIBUTING.md": { plain: { "src/train.ts": "lists folders: blocks.test.ts looks for each" } },
   "README.md": {
     given: {
       "reviews.csv": reviews,
@@ -243,6 +330,7 @@ export const table: Readonly<Record<string, PageRow>> = {
     shorter: { "bun run train --device wasm": fewMovies }
   },
   "docs/distributed.md": {
+    plain: { "alpha slots=1": "a file of MPI's, which names the reader's own machines" },
     given: { "plan.json": { own: "the reader's plan" }, $RUN: { own: "a variable of the script" } },
     notRun: {
       "sudo apt": "installs a package of the system",
@@ -269,13 +357,21 @@ export const table: Readonly<Record<string, PageRow>> = {
         { query: "another", document: 7 }
       )
     },
-    shorter: { "bun run train": few }
+    shorter: { "bun run train": few },
+    programs: { SentenceTransformer: "of a run that is made shorter here: e2e/embedding.processes.ts compares vectors" }
   },
   "docs/export.md": {
     given: { "runs/word-problems": { own: "a run of a language model" }, "runs/turned": { own: "a run" } },
-    notRun: {
-      "bun run export runs/word-problems": smollm2,
-      "bun run export runs/turned": "reads the run of layers-models.md: e2e/export-layers.processes.ts does it"
+    before: {
+      "bun run export runs/turned":
+        "bun examples/digits/rows.ts && bun run train examples/digits/turned.json --set training.steps=60 --out runs/turned"
+    },
+    notRun: { "bun run export runs/word-problems": smollm2 },
+    near: {
+      "text-classification": [
+        1e-4,
+        "of a run that was trained on the device at hand: wasm and native differ by 4e-7, and losses on WebGPU by up to 1e-4"
+      ]
     }
   },
   "docs/first-run.md": {
@@ -290,8 +386,18 @@ export const table: Readonly<Record<string, PageRow>> = {
     }
   },
   "docs/image-files.md": {
-    given: { "flowers.json": photos, "runs/flowers-1": photos },
-    notRun: { "bun run validate flowers.json": withPhotos, "bun run predict": withPhotos }
+    given: {
+      "flowers.json": photos,
+      "runs/flowers-1": photos,
+      "photos.json": imagesPlan({ train: "photos", validation: "sound" }, 1),
+      photos: damaged,
+      sound,
+      vit: toyViT
+    },
+    before: {
+      "bun run predict runs/flowers-1 photos": "bun run train photos.json --set data.train=sound --out runs/flowers-1"
+    },
+    notRun: { "bun run validate flowers.json": withPhotos, "bun run predict runs/flowers-1 photo.jpg": withPhotos }
   },
   "docs/image-models.md": {
     given: { photos },
@@ -299,13 +405,16 @@ export const table: Readonly<Record<string, PageRow>> = {
     programs: { describeImageModel: hub }
   },
   "docs/images.md": {
-    given: { photos, "runs/photos": photos },
+    given: {
+      photos: drawings,
+      vit: toyViT,
+      "photos.json": imagesPlan({ train: "photos/train", validation: 0.2, test: "photos/test" }, 20)
+    },
     notRun: {
       "bun run suggest": hub,
-      "bun run validate": withPhotos,
-      "bun run train": withPhotos,
-      "bun run predict": withPhotos,
-      "bun run merge": withPhotos
+      "bun run validate flowers.json": hub,
+      "bun run train flowers.json": hub,
+      "bun run predict runs/flowers-1": hub
     }
   },
   "docs/installed.md": {
@@ -322,7 +431,6 @@ export const table: Readonly<Record<string, PageRow>> = {
     shorter: { "bun run train": `${few} --set training.evaluateRows=50`, "bun examples/digits/adapt.ts": "10" },
     unlike: { "epoch ": "of ten steps, there is a single epoch" },
     programs: {
-      "const again = await loadAdapter": [["epochs: 4", "epochs: 1"]],
       'install("auto"': "is for a page: browser/adapter-places.browser.ts",
       "epochs: 5": [["epochs: 5", "epochs: 1"]],
       "tf.data.zip": [["tf.unstack(x)", "tf.unstack(x).slice(0, 64)"]]
@@ -352,7 +460,23 @@ export const table: Readonly<Record<string, PageRow>> = {
     shorter: { "bun run train": fewMovies }
   },
   "docs/preference.md": {
-    given: { "runs/dpo-2e-4": { own: "a run of a language model" } },
+    given: {
+      "runs/dpo-2e-4": { own: "a run of a language model" },
+      llama: goldenModel("llama", { "tokenizer.json": wordTokenizer(), "tokenizer_config.json": tokenizerConfig }),
+      "wrong.json": lines({
+        model: { source: "llama" },
+        data: { format: "preference", train: "wrong.jsonl" },
+        optimizer: { kind: "lora-pro", learningRate: 1e-4 },
+        training: { steps: 2, batchSize: 2 }
+      }),
+      "wrong.jsonl": lines(
+        { chosen: [question, right], rejected: [question, right] },
+        { chosen: [question, right] },
+        { chosen: [question, right], rejected: [question, wrong] },
+        { chosen: [question, right], rejected: [said("user", "what is it ?"), wrong] },
+        { chosen: [question, right], rejected: [question, said("user", "red ?")] }
+      )
+    },
     notRun: { "bun scripts/smollm2.ts": smollm2, "bun run train": smollm2, "bun src/bin": smollm2, echo: smollm2 }
   },
   "docs/runs.md": {
@@ -405,7 +529,10 @@ export const table: Readonly<Record<string, PageRow>> = {
     unlike: { "second (": twoSteps, "CSS3 (": twoSteps, "JS API (": twoSteps }
   },
   "docs/training.md": {
-    shorter: { "bun run train examples/plans": fewMovies.replace("training.steps=2", "training.epochs=0.01") },
+    shorter: {
+      "bun run train examples/plans/movies-lora-pro-full.json --set training.epochs": `${fewMovies.replace("training.steps=2", "training.epochs=0.01")} --out runs/passes`,
+      "bun run train examples/plans/movies-lora-pro-full.json --set 'optimizer": `${fewMovies} --out runs/found`
+    },
     notRun: { "bun run train examples/fashion": long }
   },
   "docs/what-does-not-work.md": { notRun: { "bun run doctor": seen } },
@@ -426,7 +553,10 @@ export const table: Readonly<Record<string, PageRow>> = {
     notRun: { "bun run": "trains MobileNetV2: e2e/mobilenet.processes.ts does it on a few images" }
   },
   "examples/pairs/README.md": { shorter: { "bun run train": few }, unlike: { "yes (": twoSteps, "no (": twoSteps } },
-  "examples/smollm2/README.md": { notRun: { bun: smollm2 } },
+  "examples/smollm2/README.md": {
+    notRun: { bun: smollm2 },
+    plain: { '"Costaça"': "chosen by hand from what answers.ts prints, which needs the language model" }
+  },
   "examples/word-problems/README.md": { notRun: { bun: smollm2 } }
 }
 

@@ -48,7 +48,7 @@ export interface Estimate {
  * @example
  * import { estimate } from "./statistics.ts"
  *
- * estimate([87.1, 88.3, 88.0, 86.9, 88.6], 0.95) // 87.8, from 86.8 to 88.7
+ * console.log(estimate([87.1, 88.3, 88.0, 86.9, 88.6], 0.95)) // { n: 5, mean: 87.78, deviation: 0.746, interval: [86.85, 88.71] }
  */
 export const estimate = (values: ReadonlyArray<number>, level: number): Estimate | null => {
   const n = values.length
@@ -133,7 +133,7 @@ const incompleteBeta = (a: number, b: number, x: number, rest: number): number =
  * @example
  * import { twoSidedProbability } from "./statistics.ts"
  *
- * twoSidedProbability(2.776445105, 4) // 0.05
+ * console.log(twoSidedProbability(2.776445105, 4)) // 0.05
  */
 export const twoSidedProbability = (t: number, degrees: number): number => {
   if (!Number.isFinite(t)) return Number.isNaN(t) ? Number.NaN : 0
@@ -148,7 +148,7 @@ export const twoSidedProbability = (t: number, degrees: number): number => {
  * @example
  * import { twoSidedQuantile } from "./statistics.ts"
  *
- * twoSidedQuantile(0.95, 4) // 2.776
+ * console.log(twoSidedQuantile(0.95, 4)) // 2.776
  */
 export const twoSidedQuantile = (level: number, degrees: number): number => {
   const outside = 1 - level
