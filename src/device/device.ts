@@ -13,13 +13,13 @@ export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 
 /** What a run records about its device. Flat, so that it prints in a line. */
 export interface DeviceDescription {
-  /** tfjs's name of it */
+  /** what it is open as: "native" is tfjs's backend "wasm" with native kernels, any other is tfjs's name */
   readonly backend: Backend
   /** the GPU, in its driver's words; absent without one */
   readonly adapter?: string
   /** a GPU that is emulated on the CPU; absent without a GPU */
   readonly software?: boolean
-  /** how products on a GPU choose their tiles; no result depends on it; absent without one */
+  /** how products on a GPU choose their tiles; no result depends on it; absent where they are not chosen by a measurement */
   readonly tiles?: string
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
@@ -35,7 +35,7 @@ export interface DeviceDescription {
 
 /** An open device: its backend, and what a run has to know of it. */
 export interface DeviceShape {
-  /** tfjs's current backend while the device is open */
+  /** what it is open as: "native" is tfjs's backend "wasm" with native kernels, any other is tfjs's name */
   readonly backend: Backend
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number

@@ -75,7 +75,7 @@ export interface WrittenModel {
   readonly width: number
   /** what its outputs are called */
   readonly words: OutputWords
-  /** which split the compared rows are of: validation where there is one, else test, else train */
+  /** which rows are compared: those of validation where there are any, else test, else train; "sample": of an adapter from elsewhere */
   readonly split: MergeCheck["split"]
   /** outputs [rows, width] of the run on rows of the split */
   readonly unmerged: Float32Array
