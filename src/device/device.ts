@@ -19,7 +19,7 @@ export interface DeviceDescription {
   readonly adapter?: string
   /** a GPU that is emulated on the CPU; absent without a GPU */
   readonly software?: boolean
-  /** how products on a GPU choose their tiles; no result depends on it; absent where they are not chosen by a measurement */
+  /** how products on a GPU choose their tiles; no result depends on it; absent without a GPU, and on one that is emulated */
   readonly tiles?: string
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
