@@ -6,7 +6,8 @@
  *
  * The compiler is zig, whose clang builds for every platform on any: `python3 -m pip install ziglang==VERSION`, with the VERSION below,
  * and `ZIG="python3 -m ziglang"`, or a `zig` of that version on the path. A library holds the kernels once for each instruction set
- * (`name_avx2`, `name_avx512`, `name_neon`) and `describe`, which says what the processor has. A test compares the committed bytes with fresh ones.
+ * (`name_avx2`, `name_avx512`, `name_neon`), `describe`, which says what the processor has, and on Linux what makes it a module of
+ * Node. A test compares the committed bytes with fresh ones.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -75,7 +76,8 @@ const entriesOf = (name: string, size: number): string =>
 
 const KERNEL = /^KERNEL\((\w+)\)/gm
 
-const DESCRIBE = "describe.c"
+/** The files that are compiled once: of a library, not of its kernels. */
+const ONCE = ["describe.c", "node.c"]
 
 /** The files that are made. */
 const made = (): Readonly<Record<string, string>> => ({ "declared.h": declared(), ...expressions() })
@@ -84,7 +86,7 @@ const made = (): Readonly<Record<string, string>> => ({ "declared.h": declared()
 const kernelFiles = (folders: ReadonlyArray<string>) =>
   folders
     .flatMap((folder) => readdirSync(folder).map((name) => ({ name, path: join(folder, name) })))
-    .filter(({ name }) => name.endsWith(".c") && name !== DESCRIBE)
+    .filter(({ name }) => name.endsWith(".c") && !ONCE.includes(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ name, path }) => ({
       name,
@@ -136,7 +138,11 @@ const built = (
 
 /** The bytes of a library. */
 export const compile = (platform: Platform): Uint8Array<ArrayBuffer> =>
-  built(platform, (names) => ["-shared", `-DKERNELS=${JSON.stringify(names.join(" "))}`, sources + DESCRIBE])
+  built(platform, (names) => [
+    "-shared",
+    `-DKERNELS=${JSON.stringify(names.join(" "))}`,
+    ...ONCE.map((name) => sources + name)
+  ])
 
 /** The bytes of a program for Linux on arm64 that needs nothing else: a file of C and the kernels, of which it knows `EACH_KERNEL(X)`. */
 export const compileProgram = (file: string): Uint8Array<ArrayBuffer> =>

@@ -1,5 +1,5 @@
 /**
- * The GPU adapter in Node, asked for in a process of its own: Dawn remarks on its limits on stderr, and in Node nothing can leave that out
+ * The GPU adapter in Node, asked for in a process of its own where nothing can leave out what Dawn remarks on its limits on stderr
  * (`native-stderr.ts`). Where the adapter is emulated on the CPU, `auto` needs to know no more of it.
  */
 import { spawn } from "node:child_process"

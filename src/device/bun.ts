@@ -10,7 +10,7 @@ import { emulatedAdapter } from "./adapter-probe.ts"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
 import { nativeLibrary } from "./native.ts"
-import { withoutLines } from "./native-stderr.ts"
+import { linesCanBeLeftOut, withoutLines } from "./native-stderr.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
@@ -20,7 +20,7 @@ import { openWasm, peakResidentBytes } from "./wasm.ts"
  */
 const REDUCED = /^Warning: max\w+ artificially reduced from \d+ to \d+ /
 
-/** Dawn without those lines. */
+/** Dawn without those lines, which it writes while it is asked, before there is a promise. */
 const quiet = (gpu: GPU): GPU => {
   const requestAdapter = gpu.requestAdapter.bind(gpu)
   gpu.requestAdapter = (options) => withoutLines(REDUCED, () => requestAdapter(options))
@@ -57,7 +57,7 @@ export const bun: Runtime = {
     try: dawn,
     catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
   }),
-  ...(inBun ? {} : { emulated: Effect.promise(emulatedAdapter) }),
+  emulated: Effect.suspend(() => (linesCanBeLeftOut() ? Effect.undefined : Effect.promise(emulatedAdapter))),
   native: nativeLibrary,
   keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
   openWasm,

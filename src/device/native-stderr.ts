@@ -1,23 +1,29 @@
 /**
- * What a native library writes to stderr by itself, past every stream of the runtime, while something is done: lines that mean nothing are
- * left out, all others are written afterwards. In Bun, on Linux and macOS; elsewhere the lines appear (Node has no
- * foreign-function interface).
+ * What a native library writes to stderr by itself, past every stream of the runtime, while it is called: lines that mean nothing are
+ * left out, all others are written afterwards. In Bun on Linux and macOS, by the C library; in Node on Linux, by our own
+ * (`kernels/native/c/node.c`), because Node can call no other. Elsewhere the lines appear.
  *
- * The descriptor is a file for that time. Where the process dies in it, the file stays, with what the library said last.
+ * The descriptor is a file for that time, in which this thread does nothing else. Where the process dies in it, the file stays in the folder
+ * of temporary files, with what the library said last.
  */
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
+import { fileURLToPath } from "node:url"
+import { libraryFile } from "../kernels/wasm/index.ts"
 
 const STDERR = 2
+
+/** As in C: a descriptor, or −1. */
+type Descriptors = Readonly<Record<"dup" | "dup2", (...descriptors: ReadonlyArray<number>) => number>>
 
 /** What is used of `bun:ffi`, whose types a program in Node or Deno does not have. */
 interface BunForeign {
   dlopen(
     file: string,
     symbols: Readonly<Record<string, { readonly args: ReadonlyArray<string>; readonly returns: string }>>
-  ): { readonly symbols: Readonly<Record<"dup" | "dup2", (...descriptors: ReadonlyArray<number>) => number>> }
+  ): { readonly symbols: Descriptors }
 }
 
 /** The C library by its names: of glibc, of musl, of macOS. */
@@ -26,18 +32,11 @@ const LIBRARIES: Readonly<Record<string, ReadonlyArray<string>>> = {
   darwin: ["libSystem.B.dylib"]
 }
 
-/** dup and dup2; undefined where they cannot be called. */
-const descriptors = () => {
-  const bun = process.versions["bun"] && (process.getBuiltinModule as (name: string) => unknown)("bun:ffi")
-  if (!bun) return undefined
+const ofBun = ({ dlopen }: BunForeign): Descriptors | undefined => {
   for (const library of LIBRARIES[process.platform] ?? []) {
     try {
       const int = { returns: "i32" }
-      const { symbols } = (bun as BunForeign).dlopen(library, {
-        dup: { ...int, args: ["i32"] },
-        dup2: { ...int, args: ["i32", "i32"] }
-      })
-      return symbols
+      return dlopen(library, { dup: { ...int, args: ["i32"] }, dup2: { ...int, args: ["i32", "i32"] } }).symbols
     } catch {
       // another name of it
     }
@@ -45,9 +44,48 @@ const descriptors = () => {
   return undefined
 }
 
+const ofNode = (): Descriptors | undefined => {
+  if (process.platform !== "linux") return undefined
+  const opened = { exports: {} as Partial<Descriptors> }
+  try {
+    process.dlopen(opened, fileURLToPath(libraryFile()))
+  } catch {
+    // a program in one file has none beside it, and Node may be told to open none
+    return undefined
+  }
+  const { dup, dup2 } = opened.exports
+  return dup && dup2 && { dup, dup2 }
+}
+
+const found = (): Descriptors | undefined => {
+  const bun = process.versions["bun"] && (process.getBuiltinModule as (name: string) => unknown)("bun:ffi")
+  return bun ? ofBun(bun as BunForeign) : ofNode()
+}
+
+let descriptors: { readonly found: Descriptors | undefined } | undefined
+
+/** dup and dup2; undefined where they cannot be called. */
+const descriptorsHere = (): Descriptors | undefined => {
+  descriptors ??= { found: found() }
+  return descriptors.found
+}
+
+/** Can lines be left out here? */
+export const linesCanBeLeftOut = (): boolean => descriptorsHere() !== undefined
+
+/** To stderr itself, whose reader may be slow, or gone. */
+const writeOn = (bytes: Uint8Array): void => {
+  let written = 0
+  try {
+    while (written < bytes.length) written += writeSync(STDERR, bytes, written)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EAGAIN") process.stderr.write(bytes.subarray(written))
+  }
+}
+
 /** Takes stderr aside; returns what puts it back and writes the lines that are not `meaningless`. Undefined where that cannot be. */
 const takenAside = (meaningless: RegExp): (() => void) | undefined => {
-  const symbols = descriptors()
+  const symbols = descriptorsHere()
   if (symbols === undefined) return undefined
   const file = join(tmpdir(), `tfjs-lora-pro-stderr-${process.pid}-${Date.now()}.txt`)
   try {
@@ -59,39 +97,26 @@ const takenAside = (meaningless: RegExp): (() => void) | undefined => {
       return undefined
     }
     closeSync(aside)
-    let back = false
-    const putBack = () => {
-      if (back) return
-      back = true
-      process.off("exit", putBack)
+    return () => {
       symbols.dup2(own, STDERR)
       closeSync(own)
-      const lines = readFileSync(file, "utf8").split(/(?<=\n)/)
+      // every byte is a letter: what a driver says is in any encoding
+      const lines = readFileSync(file, "latin1").split(/(?<=\n)/)
       rmSync(file)
-      const said = lines.filter((line) => !meaningless.test(line)).join("")
-      if (said !== "") writeSync(STDERR, said)
+      writeOn(Buffer.from(lines.filter((line) => !meaningless.test(line)).join(""), "latin1"))
     }
-    process.on("exit", putBack)
-    return putBack
   } catch {
     // no folder for it: nothing is taken aside
     return undefined
   }
 }
 
-/** One at a time: putting back what another call has taken aside would leave that one's file as stderr. */
-let before: Promise<unknown> = Promise.resolve()
-
-/** Does something without the lines that are `meaningless`. */
-export const withoutLines = <A>(meaningless: RegExp, act: () => Promise<A>): Promise<A> => {
-  const own = before.then(async () => {
-    const putBack = takenAside(meaningless)
-    try {
-      return await act()
-    } finally {
-      putBack?.()
-    }
-  })
-  before = own.catch(() => {})
-  return own
+/** Does something without the lines that are `meaningless`, of those that are written before it returns. */
+export const withoutLines = <A>(meaningless: RegExp, act: () => A): A => {
+  const putBack = takenAside(meaningless)
+  try {
+    return act()
+  } finally {
+    putBack?.()
+  }
 }

@@ -15,7 +15,6 @@ import {
   memoryOf,
   pagePool,
   startEngine,
-  type WasmBackend,
   wasmBackend
 } from "../kernels/wasm/index.ts"
 import { DeviceError } from "./device-error.ts"
@@ -37,13 +36,13 @@ const MOST_THREADS = 8
 /** milliseconds that workers have to start */
 const START_TIMEOUT = 10_000
 
+/** Is memory shared here? tfjs takes its threaded build then, on whichever thread it is. */
+const isolated = (): boolean => globalThis.crossOriginIsolated === true
+
 /** Threads that may be had here, of those that are wished for. */
 const threadsHere = (threads: WasmChoice["threads"]): number => {
-  const { crossOriginIsolated, WorkerGlobalScope: worker } = globalThis as {
-    readonly crossOriginIsolated?: boolean
-    readonly WorkerGlobalScope?: unknown
-  }
-  if (crossOriginIsolated !== true || worker === undefined) return 1
+  const { WorkerGlobalScope: worker } = globalThis as { readonly WorkerGlobalScope?: unknown }
+  if (!isolated() || worker === undefined) return 1
   const wished = threads === "auto" ? (globalThis.navigator.hardwareConcurrency ?? 1) : threads
   return Math.max(1, Math.min(MOST_THREADS, wished))
 }
@@ -55,9 +54,8 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   const folder = wasmFolder === undefined ? undefined : folderUrl(wasmFolder)
   const here = threadsHere(wished)
   if (folder !== undefined) setWasmPaths(folder)
-  if (here === 1 && wished !== "auto") setThreadsCount(wished)
   const start = () => tf.setBackend("wasm")
-  if (!(await (here === 1 ? start() : withOneThread(start)))) throw new Error("tfjs could not start it")
+  if (!(await (isolated() ? withOneThread(start) : start()))) throw new Error("tfjs could not start it")
   const backend = wasmBackend(tf.backend())
   const memory = memoryOf(backend.wasm)
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer
@@ -66,7 +64,7 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   let notice: string | undefined
   const started =
     shared && here > 1
-      ? await startThreads(backend, module, memory, here).catch((cause: unknown) => {
+      ? await startEngine(backend, module, memory, here, pagePool(START_TIMEOUT)).catch((cause: unknown) => {
           notice = `wasm runs on one thread instead of ${here}: ${messageOf(cause)}`
           return alone()
         })
@@ -85,44 +83,41 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   }
 }
 
-/** Stands in for a thread of tfjs's threaded build. */
-const IDLE = `onmessage = ({ data }) => { if (data.cmd === "load") postMessage({ cmd: "loaded" }) }`
+/** What emscripten sends a worker that is to be a thread, before all else. */
+const isLoading = (message: unknown): boolean => {
+  const { cmd, wasmMemory } = (message ?? {}) as { readonly cmd?: unknown; readonly wasmMemory?: unknown }
+  return cmd === "load" && wasmMemory instanceof WebAssembly.Memory
+}
 
 /**
  * Starts tfjs with XNNPACK on this thread alone: threads run our own kernels, and of the threaded build only the shared memory is wanted.
  * Its pool is made by a C++ static initialiser from half of the cores, so that for this moment there are two. emscripten starts eight
- * workers nevertheless, whose script is made of the text of a function, which does not survive every minifier; they get one that only
- * says that it has loaded.
+ * workers nevertheless, and waits for them to load a script that is made of the text of a function. The text does not survive every minifier
+ * (`typeof e !== "undefined"` becomes `e !== void 0`, where e is a variable outside the function): those workers fail, and the wait has
+ * no end. Here the answer is given in their place. A page may start workers of its own meanwhile: they are none of this.
  */
 const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
   const { Worker: own, navigator } = globalThis
-  const script = URL.createObjectURL(new Blob([IDLE], { type: "text/javascript" }))
-  class IdleWorker extends own {
-    constructor() {
-      super(script)
+  class NoThread extends own {
+    override postMessage(message: unknown, more?: Array<Transferable> | StructuredSerializeOptions): void {
+      if (isLoading(message))
+        queueMicrotask(() => this.dispatchEvent(new MessageEvent("message", { data: { cmd: "loaded" } })))
+      else super.postMessage(message, more as StructuredSerializeOptions)
     }
   }
   setThreadsCount(1)
-  globalThis.Worker = IdleWorker
+  globalThis.Worker = NoThread
   Object.defineProperty(navigator, "hardwareConcurrency", { value: 2, configurable: true })
   try {
     return await start()
   } finally {
     globalThis.Worker = own
     Reflect.deleteProperty(navigator, "hardwareConcurrency")
-    URL.revokeObjectURL(script)
+    if (tf.getBackend() === "wasm") {
+      const { PThread: threads } = wasmBackend(tf.backend()).wasm
+      for (const idle of threads?.unusedWorkers.splice(0) ?? []) idle.terminate()
+    }
   }
-}
-
-const startThreads = async (
-  backend: WasmBackend,
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number
-) => {
-  const started = await startEngine(backend, module, memory, threads, pagePool(START_TIMEOUT))
-  for (const idle of backend.wasm.PThread?.unusedWorkers?.splice(0) ?? []) idle.terminate()
-  return started
 }
 
 export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { run, succeed } from "../e2e/fixtures.ts"
 import { repository } from "./bundle.ts"
-import type { PageServer } from "./server.ts"
+import { ISOLATING, type PageServer } from "./server.ts"
 
 export interface BuiltPage extends PageServer {
+  /** the same page, isolated: it has a SharedArrayBuffer */
+  readonly isolatedUrl: string
   /** where it lies */
   readonly folder: string
   /** what Vite said */
@@ -33,17 +35,19 @@ export const builtSite = async (page: string, { mode, texts = {} }: BuildOptions
     port: 0,
     hostname: "127.0.0.1",
     fetch: async (request) => {
-      const path = /^\/site\/(.*)$/.exec(new URL(request.url).pathname)?.[1]
+      const [, site, path] = /^\/(site|isolated)\/(.*)$/.exec(new URL(request.url).pathname) ?? []
+      const headers = site === "isolated" ? ISOLATING : {}
       const text = path === undefined ? undefined : texts[path]
-      if (text !== undefined) return new Response(text, { headers: { "content-type": "text/html" } })
+      if (text !== undefined) return new Response(text, { headers: { ...headers, "content-type": "text/html" } })
       const file = path === undefined ? undefined : Bun.file(join(folder, path === "" ? "index.html" : path))
       return file !== undefined && (await file.exists())
-        ? new Response(file)
+        ? new Response(file, { headers })
         : new Response("no such file", { status: 404 })
     }
   })
   return {
     url: `http://127.0.0.1:${server.port}/site/`,
+    isolatedUrl: `http://127.0.0.1:${server.port}/isolated/`,
     folder,
     log: `${stdout}${stderr}`,
     stop: async () => {

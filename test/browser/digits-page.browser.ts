@@ -246,6 +246,46 @@ describe.skipIf(!chromiumExists)("the digits' page", () => {
     TIMEOUT
   )
 
+  test(
+    "an isolated page trains on its own thread, and has the workers that it starts itself",
+    async () => {
+      // a worker of the page's own, started while tfjs's threads are
+      const whileOpening = () => {
+        const { Worker: own } = globalThis
+        const timer = setInterval(() => {
+          if (globalThis.Worker === own) return
+          clearInterval(timer)
+          const script = URL.createObjectURL(new Blob(["onmessage = ({ data }) => postMessage(data.cmd + ' again')"]))
+          const worker = new Worker(script)
+          worker.onmessage = ({ data }) => Object.assign(globalThis, { answer: data })
+          worker.postMessage({ cmd: "load" })
+        })
+      }
+      const newPage = async () => {
+        const page = await browser.newPage()
+        await page.addInitScript(whileOpening)
+        return page
+      }
+      const { page, complaints } = await openPage({ newPage }, `${built.isolatedUrl}?device=wasm`)
+      expect(await page.evaluate("crossOriginIsolated")).toBe(true)
+      await until(page, "device", /^Device: wasm/)
+      await waitUntil(page, "globalThis.answer === 'load again'")
+      expect(await page.evaluate("Worker.toString()")).toContain("[native code]")
+      await page.click("#ready")
+      await until(page, "count", /^160 examples/)
+      await watch(page)
+      await train(page, "lora-pro", 20)
+      const status = await until(page, "status", /without the adapter/)
+      const { losses } = await watched(page)
+      expect(losses.length).toBe(20)
+      const [, right, rightAlone] = /it reads (\d+) right; without the adapter (\d+)/.exec(status)!.map(Number)
+      expect(right).toBeGreaterThan(rightAlone!)
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
   test("every control is reached by Tab, in the order of the page", async () => {
     const { page } = opened
     await page.focus("#clear")

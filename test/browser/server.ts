@@ -5,7 +5,8 @@
 import { join } from "node:path"
 import { repository } from "./bundle.ts"
 
-const isolated = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }
+/** The headers that isolate a page. */
+export const ISOLATING = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" }
 
 const wasmFolders = ["node_modules/@tensorflow/tfjs-backend-wasm/dist", "src/kernels/wasm"]
 
@@ -19,7 +20,7 @@ export const servePage = (
   texts: Readonly<Record<string, string>>,
   options: { readonly isolate: boolean }
 ): PageServer => {
-  const headers = options.isolate ? isolated : {}
+  const headers = options.isolate ? ISOLATING : {}
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",

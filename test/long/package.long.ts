@@ -21,6 +21,7 @@ import {
   writeBunProject,
   writePlain
 } from "../package/projects.ts"
+import { webgpu } from "../runtime/runtimes.ts"
 
 /** A download of some hundred megabytes, where nothing is cached. */
 const INSTALL = 600_000
@@ -154,6 +155,32 @@ describe.skipIf(node === undefined)("Node", () => {
       } finally {
         await studio.close()
       }
+    },
+    RUN
+  )
+
+  test.skipIf(!webgpu.exists)(
+    "on a GPU, doctor and train say what they say, and nothing of the driver's limits",
+    async () => {
+      const command = [join(node!, "node"), "node_modules/tfjs-lora-pro/src/bin/tfjs-lora-pro.js"]
+      const train = ["train", "tiny.plan.json", "--device", "webgpu", "--out"]
+      const told: Array<string> = []
+      for (const args of [["doctor"], [...train, "gpu"]]) {
+        const piped = await succeed(run([...command, ...args], { cwd: w.directory }))
+        // the file that stdout has too
+        const again = args[0] === "doctor" ? args : [...train, "gpu-again"]
+        const toFile = ["sh", "-c", 'exec "$0" "$@" > told.txt 2>&1', ...command, ...again]
+        await succeed(run(toFile, { cwd: w.directory }))
+        const file = readFileSync(w.path("told.txt"), "utf8")
+        expect(piped.stderr + file).not.toMatch(/artificially reduced/)
+        told.push(piped.stderr, file)
+      }
+      const [doing, diagnosis, progress, trained] = told
+      expect([doing, diagnosis]).toEqual([
+        expect.stringContaining("measuring webgpu"),
+        expect.stringMatching(/measuring webgpu[\s\S]*WebGPU adapters\n {2}(?!none)/)
+      ])
+      expect([progress, trained]).toEqual([expect.stringContaining("webgpu"), expect.stringContaining("webgpu")])
     },
     RUN
   )
