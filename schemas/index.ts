@@ -15,7 +15,8 @@ export {
   adaptationPlanJsonSchema,
   adaptationPlanJsonSchemaText,
   runPlanJsonSchema,
-  runPlanJsonSchemaText
+  runPlanJsonSchemaText,
+  writtenOut
 } from "./json-schema.ts"
 export { ArraysPlan, ArraysSection, LayersModelSection } from "./kinds/arrays.ts"
 export {

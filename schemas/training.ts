@@ -56,7 +56,9 @@ export type StopEarly = typeof StopEarly.Type
 
 /** Schema of a plan's `training` section. */
 export const TrainingSection = Schema.Struct({
-  steps: Schema.optionalKey(count(1, "Updates of the parameters. Either this or epochs.", "steps")),
+  steps: Schema.optionalKey(
+    count(1, "Updates of the parameters. Either this or epochs.", "steps").annotate({ examples: [100] })
+  ),
   epochs: Schema.optionalKey(
     positive("Passes over the training rows, also in fractions. Either this or steps.", "epochs")
   ),

@@ -16,6 +16,8 @@ export interface Working {
   readonly of?: number
   /** what is counted: "tensors", "MB" */
   readonly unit?: string
+  /** what is done of it survives: who leaves it goes on from there the next time */
+  readonly isKept?: true
 }
 
 export type WorkListener = (event: Working) => Effect.Effect<void>

@@ -1,16 +1,35 @@
 /**
  * The studio's view of a new run in a real browser: from a file that is dropped to a run that trains, in at most five clicks and by the keyboard
- * alone; what is no table and what is no plan, told where it is; tables that are too wide; and what survives a reload.
+ * alone; what is no table and what is no plan, told where it is; a plan of one's own where none can be suggested; a model that is downloaded; tables
+ * that are too wide; and what survives a reload.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
-import { TIMEOUT } from "../e2e/fixtures.ts"
+import { repository, TIMEOUT } from "../e2e/fixtures.ts"
+import { COMMIT, type HubServer, startHub } from "../src/models/hub/hub-server.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
 import { chromiumExists, launch, waitUntil } from "./chromium.ts"
 import { type OpenStudio, openStudio, openView } from "./studio.ts"
 
 let browser: Browser
 let studio: OpenStudio
+let hub: HubServer
+const cache = mkdtempSync(join(tmpdir(), "studio-hub-"))
+
+const minilm = join(repository, "examples", "models", "minilm")
+const WEIGHTS = "model.safetensors"
+
+/** A repository of the Hub. */
+const published = () => ({
+  files: Object.fromEntries(
+    readdirSync(minilm).map((name) => [name, new Uint8Array(readFileSync(join(minilm, name)))])
+  ),
+  large: [WEIGHTS],
+  refs: { main: COMMIT }
+})
 
 const opinions = [
   ["a joy from the first scene to the last", "good"],
@@ -56,6 +75,13 @@ const drop = async (page: Page, name: string, content: string | Uint8Array) => {
 const ready = (page: Page) => page.getByText(/^Ready: \d/).waitFor()
 const alert = (page: Page) => page.getByRole("alert").filter({ hasNotText: /^$/ })
 
+/** Names a model that is not in the list. */
+const takeModel = async (page: Page, name: string) => {
+  await page.getByLabel("Model", { exact: true }).selectOption("another …")
+  await page.getByLabel("Folder, file or name of the model").fill(name)
+  await page.getByRole("button", { name: "Take it" }).click()
+}
+
 /** The choice of a column. */
 const role = (page: Page, name: string) =>
   page.getByRole("region", { name: "Columns and model" }).getByLabel(name, { exact: true })
@@ -68,14 +94,18 @@ const form = async (page: Page) => {
 
 describe.skipIf(!chromiumExists)("a new run in the studio", () => {
   beforeAll(async () => {
+    hub = await startHub({ "lab/minilm": published(), "lab/again": published() })
+    const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: cache, HF_HUB_CACHE: undefined, HF_TOKEN: undefined }
     ;[studio, browser] = await Promise.all([
-      openStudio({ files: { "data/reviews.csv": reviews, "wide.csv": wide } }),
+      openStudio({ files: { "data/reviews.csv": reviews, "wide.csv": wide }, env }),
       launch()
     ])
   }, TIMEOUT)
   afterAll(async () => {
     await browser?.close()
     await studio?.close()
+    await hub?.close()
+    rmSync(cache, { recursive: true, force: true })
   })
 
   test(
@@ -139,8 +169,118 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         await alert(page).filter({ hasText: says }).waitFor()
         expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
       }
-      // refused questions are answers of status 400, which a browser notes
-      expect(complaints.filter((one) => !one.includes("400"))).toEqual([])
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "goes on with a plan of one's own where none can be suggested, or from an empty one",
+    async () => {
+      const { page, complaints } = await opened()
+      const field = (path: string) => page.locator(`[id="plan-${path}"]`)
+      const wrong = (path: string, says: string | RegExp) =>
+        page.locator(`[id="plan-${path}-wrong"]`).filter({ hasText: says }).waitFor()
+      /** To rows that there are. */
+      const complete = async () => {
+        await field("data.train").fill("data/reviews.csv")
+        await field("data.text").fill("review")
+        await field("data.label").fill("stars")
+        await page.getByText("Ready: 100 steps.").waitFor()
+        expect(await page.getByRole("button", { name: "Train", exact: true }).isEnabled()).toBe(true)
+      }
+      await drop(page, "one.csv", "text\nhello\nbye\n")
+      await alert(page)
+        .filter({ hasText: /which column holds the label cannot be/ })
+        .waitFor()
+      await page.getByRole("button", { name: "Begin with a plan of your own" }).click()
+      // the form is open, and each problem is at its field
+      await wrong("data.label", /no label field "label" \(found: text\)/)
+      await waitUntil(page, "document.activeElement.id === 'plan-heading'")
+      expect(await field("data.train").inputValue()).toContain("one")
+      expect(await field("data.text").inputValue()).toBe("text")
+      expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
+      expect(await page.getByRole("button", { name: "Begin with a plan of your own" }).count()).toBe(0)
+      expect(await violationsEverywhere(page)).toEqual([])
+      await page.reload()
+      await wrong("data.label", /no label field/)
+      await complete()
+
+      await page.getByRole("button", { name: "Begin anew" }).click()
+      await page.getByRole("button", { name: "Or begin with an empty plan" }).click()
+      await wrong("data.train", /missing; expected a path/)
+      await page.getByText("The plan names no rows yet").waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      await complete()
+      // its rows are shown as soon as it names them
+      await page.getByRole("cell", { name: "slow, dull and far too long, 1", exact: true }).waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "says how a model comes from the Hub, what is wrong where it does not, and goes on where it was left",
+    async () => {
+      const { page, complaints } = await opened()
+      await page.getByLabel("Or a path of this machine").fill("data/reviews.csv")
+      await page.keyboard.press("Enter")
+      await ready(page)
+      await takeModel(page, "hf:lab/none")
+      await alert(page)
+        .filter({ hasText: `no such model or revision at ${hub.endpoint}; look there how` })
+        .waitFor()
+      // the plan of the model before is none for this one
+      expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
+      await page.getByRole("button", { name: "Begin with a plan of your own" }).waitFor()
+      hub.token = "hf_of_someone_else"
+      await takeModel(page, "hf:lab/minilm")
+      await alert(page)
+        .filter({ hasText: /private, gated or does not exist .* set HF_TOKEN or run hf auth login/ })
+        .waitFor()
+      hub.token = null
+      const held = Promise.withResolvers<void>()
+      hub.holds.set(WEIGHTS, { after: 12e6, until: held.promise })
+      await page.getByRole("button", { name: "Try again" }).click()
+      await page
+        .getByRole("status")
+        .filter({ hasText: `A plan for these rows: downloading ${WEIGHTS} …` })
+        .waitFor()
+      await page.getByText("12 of 29 MB").waitFor()
+      const bar = page.getByRole("progressbar", { name: `downloading ${WEIGHTS}` })
+      expect([await bar.getAttribute("value"), await bar.getAttribute("max")]).toEqual(["12", "29"])
+      await page.getByText("You can leave: what has arrived is kept").waitFor()
+      expect(await violationsEverywhere(page)).toEqual([])
+      // who leaves ends the download, and who comes again goes on with it
+      await page.reload()
+      const asked = () => hub.requests.filter((request) => request.startsWith(WEIGHTS))
+      while (asked().length < 2) await Bun.sleep(20)
+      expect(asked()).toEqual([WEIGHTS, expect.stringMatching(/ bytes=1[12]\d{6}-/)])
+      held.resolve()
+      await ready(page)
+      expect(await role(page, "Label").inputValue()).toBe("stars")
+      expect(asked()).toHaveLength(2)
+
+      // a plan that is checked tells the same
+      const again = Promise.withResolvers<void>()
+      hub.holds.set(WEIGHTS, { after: 3e6, until: again.promise })
+      const plan = {
+        model: { source: "hf:lab/again" },
+        data: { format: "classification", train: "data/reviews.csv", text: "review", label: "stars" },
+        optimizer: { kind: "adamw", learningRate: 0.001 },
+        training: { steps: 3 }
+      }
+      await drop(page, "mine.json", JSON.stringify(plan))
+      await page
+        .getByRole("status")
+        .filter({ hasText: `The plan is checked: downloading ${WEIGHTS} …` })
+        .waitFor()
+      await page.getByText("3 of 29 MB").waitFor()
+      again.resolve()
+      await page.getByText("Ready: 3 steps.").waitFor()
+      expect(complaints).toEqual([])
       await page.close()
     },
     TIMEOUT

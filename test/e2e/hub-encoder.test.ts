@@ -99,7 +99,7 @@ test(
     expect(hub.requests.length).toBe(requests)
     const { message } = await here(Effect.flip(resolved("tiny.json")), { ...offline, HF_HUB_CACHE: w.path("empty") })
     expect(message).toBe(
-      `model hf:lab/tiny: is not complete in the cache ${w.path("empty")}, and HF_HUB_OFFLINE forbids to ask the Hub`
+      `model hf:lab/tiny: is not complete in the cache ${w.path("empty")}, and HF_HUB_OFFLINE forbids to ask the Hub; unset it to download`
     )
   },
   TIMEOUT

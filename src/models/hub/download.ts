@@ -45,7 +45,7 @@ export const downloadBlob = (
     const blob = download.cache.blob(file.hash)
     if (yield* exists(blob)) return blob
     const incomplete = incompleteOf(blob)
-    yield* lockDownload(`${blob}.lock`, incomplete)
+    yield* lockDownload(`${blob}.lock`, incomplete, file.path)
     // the lock's last holder may have downloaded it
     if (yield* exists(blob)) return blob
     // whatever else has this name would be written through
@@ -157,7 +157,12 @@ const append = ({ hubSource, settings, commit, onProgress }: Download, file: Rem
       yield* handle.writeAll(taken)
       there += taken.length
       onProgress(file.path, there, file.size)
-      yield* working(`downloading ${file.path}`, { done: megabytes(there), of: megabytes(file.size), unit: "MB" })
+      yield* working(`downloading ${file.path}`, {
+        done: megabytes(there),
+        of: megabytes(file.size),
+        unit: "MB",
+        isKept: true
+      })
       if (performance.now() - looked.at < seconds * 1_000) continue
       if (there - looked.there < seconds * slowest) return yield* tooSlow
       looked = { at: performance.now(), there }
@@ -189,18 +194,20 @@ const longest = () => 2_000 * limit("hub-seconds")
  */
 const lockDownload = (
   lock: string,
-  growing: string
+  growing: string,
+  name: string
 ): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const own = JSON.stringify(yield* thisProcess)
+    const wait = Effect.andThen(working(`waiting for another download of ${name}`), Effect.sleep("200 millis"))
     const take: Effect.Effect<void, PlatformError> = fs.writeFileString(lock, own, { flag: "wx" }).pipe(
       Effect.catchIf(
         ({ reason }) => reason._tag === "AlreadyExists",
         () =>
           isStale(fs, lock, growing).pipe(
             Effect.provideService(FileSystem.FileSystem, fs),
-            Effect.flatMap((stale) => (stale ? fs.remove(lock, { force: true }) : Effect.sleep("200 millis"))),
+            Effect.flatMap((stale) => (stale ? fs.remove(lock, { force: true }) : wait)),
             Effect.andThen(Effect.suspend(() => take))
           )
       )

@@ -212,11 +212,15 @@ const failureOf = (
   if (status === 401 || status === 403) {
     const remedy =
       authorization === undefined
-        ? "set HF_TOKEN, and accept its licence on its page if it is gated"
+        ? "set HF_TOKEN or run hf auth login, and accept its licence on its page if it is gated"
         : `the token in ${authorizedBy} has no access to it; accept its licence on its page if it is gated`
     return hubError(source, `is private, gated or does not exist at ${endpoint} (status ${status}); ${remedy}`)
   }
-  if (status === 404) return hubError(source, `no such model or revision at ${endpoint}`)
+  if (status === 404)
+    return hubError(
+      source,
+      `no such model or revision at ${endpoint}; look there how owner, name and revision are spelled`
+    )
   if (status >= 500 || status === 429) return unreachable(`status ${status}`)
   return hubError(source, `${endpoint} answered with status ${status}`)
 }

@@ -74,11 +74,14 @@ const resolved = (
     const cache = repositoryCache(yield* Path.Path, settings.cache, hubSource)
     const local = yield* cached(cache, hubSource, content)
     if (local !== null && (settings.offline || isCommit(hubSource.revision))) return local
-    if (settings.offline) return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE forbids to ask the Hub"))
+    if (settings.offline)
+      return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE forbids to ask the Hub; unset it to download"))
     return yield* fetched(hubSource, settings, content, onProgress).pipe(
       Effect.catchTag("Unreachable", ({ reason }) =>
         local === null
-          ? Effect.fail(hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason})`)))
+          ? Effect.fail(
+              hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason}); ${CONNECT}`))
+            )
           : Effect.succeed(local)
       ),
       Effect.catchTags({
@@ -87,6 +90,8 @@ const resolved = (
       })
     )
   })
+
+const CONNECT = "look at the network connection and try again: what has arrived is kept"
 
 const unusable = ({ cache }: HubSettings, reason: string): string => `the cache ${cache} cannot be used: ${reason}`
 

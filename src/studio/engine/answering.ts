@@ -8,7 +8,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { calls, type Problem, type Reply, type Request, watches } from "../protocol/index.ts"
+import { Work, type WorkListener } from "../../progress/index.ts"
+import { calls, type Doing, type Problem, type Reply, type Request, watches } from "../protocol/index.ts"
 import type { Handlers, Reported } from "./handlers.ts"
 
 /** A verb that this host does not have, or that was given what it does not take. */
@@ -86,6 +87,30 @@ export const problemIn = (
   return bug
 }
 
+/** Milliseconds between two tellings of the same work. */
+const AGAIN = 200
+
+/** Tells of work that goes on: at once when it is another, and then how far it is, no more often than that is read. */
+export const telling = (tell: (doing: Doing) => void, again = AGAIN): WorkListener => {
+  let told = { what: "", at: Number.NEGATIVE_INFINITY }
+  // how far it is, until it is time to tell: where nothing more comes, that stays
+  let next: Doing | undefined
+  const say = (doing: Doing) => {
+    next = undefined
+    told = { what: doing.what, at: performance.now() }
+    tell(doing)
+  }
+  return ({ kind, ...doing }) =>
+    Effect.sync(() => {
+      // a run tells the same listener of its steps, of which a page has curves
+      if (kind !== "working") return
+      const wait = doing.what === told.what ? told.at + again - performance.now() : 0
+      if (wait <= 0) return say(doing)
+      if (next === undefined) setTimeout(() => next !== undefined && say(next), wait)
+      next = doing
+    })
+}
+
 export interface Answering {
   /** Takes a message; replies come by and by. */
   readonly take: (request: Request) => void
@@ -103,10 +128,16 @@ export const answering = <R>(
     const context = yield* Effect.context<R>()
     const running = new Map<number, Fiber.Fiber<unknown, Reported>>()
     const run = (id: number, effect: Effect.Effect<unknown, Reported, R>, done: (value: unknown) => Reply) => {
-      const fiber = Effect.runForkWith(context)(effect)
+      let isOver = false
+      const tell = telling((doing) => {
+        if (!isOver) send({ id, doing })
+      })
+      const told = Effect.provideService(effect, Work, tell)
+      const fiber = Effect.runForkWith(context)(told)
       running.set(id, fiber)
       fiber.addObserver((exit) => {
         running.delete(id)
+        isOver = true
         const problem = problemIn(exit, onBug)
         if (problem !== null) send({ id, problem })
         else if (Exit.isSuccess(exit)) send(done(exit.value))

@@ -5,6 +5,7 @@ import { deviceHandlers } from "./device.ts"
 import { exitHandlers } from "./exits.ts"
 import { type EngineNeeds, handlersOf } from "./handlers.ts"
 import { modelHandlers } from "./models.ts"
+import { outlineHandlers } from "./outline.ts"
 import { planHandlers } from "./plans.ts"
 import { rowsHandlers } from "./rows.ts"
 import { writingHandlers } from "./writing.ts"
@@ -14,6 +15,7 @@ export const engineHandlers = handlersOf<EngineNeeds>(
   modelHandlers,
   rowsHandlers,
   planHandlers,
+  outlineHandlers,
   cellHandlers,
   askingHandlers,
   writingHandlers,

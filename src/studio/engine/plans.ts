@@ -87,6 +87,9 @@ const placed =
       const isAlone = message[inside[1]!.length] === ":"
       return { path: inside[1]!, message: isAlone ? message.slice(inside[0].length) : message }
     }
+    // a column that the rows lack
+    const role = /: no (\w+) field "/.exec(message)?.[1]
+    if (role !== undefined && Object.hasOwn(plan.data, role)) return { path: `data.${role}`, message }
     const { train, validation, test } = plan.data
     const inputs = {
       "model.source": plan.model.source,

@@ -2,7 +2,7 @@
  * Whom the page talks to: a server on this machine, or a worker of the page itself. Views ask the host, and do not know which it is; what one
  * cannot do is not among its abilities (`About`).
  */
-import type { CallName, Input, Output, Problem, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
+import type { CallName, Doing, Input, Output, Problem, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 
 /** What a call or a watch fails with. */
 export class HostError extends Error {
@@ -13,7 +13,15 @@ export class HostError extends Error {
   }
 }
 
-export interface Watching<Name extends WatchName> {
+/** Who asks, beside what is asked. */
+export interface Asking {
+  /** takes the question back */
+  readonly signal?: AbortSignal | undefined
+  /** what the host does for the answer, where that takes long */
+  readonly doing?: ((doing: Doing) => void) | undefined
+}
+
+export interface Watching<Name extends WatchName> extends Pick<Asking, "doing"> {
   readonly event: (event: WatchEvent<Name>) => void
   /** it came to its end; with what was wrong, where something was */
   readonly end?: (problem?: HostError) => void
@@ -27,7 +35,7 @@ export interface DroppedFile {
 
 export interface Host {
   /** Rejects with a `HostError`. */
-  readonly call: <Name extends CallName>(name: Name, input: Input<Name>, signal?: AbortSignal) => Promise<Output<Name>>
+  readonly call: <Name extends CallName>(name: Name, input: Input<Name>, asking?: Asking) => Promise<Output<Name>>
   /** Events until the function that it gives is called. */
   readonly watch: <Name extends WatchName>(name: Name, input: WatchInput<Name>, watching: Watching<Name>) => () => void
   /** Takes files in, and gives what a plan names them by: a file, or the folder that they are in together. */

@@ -1,9 +1,10 @@
 /** The host that is a worker of the page: nothing leaves the machine, and files are the browser's own. */
-import type { Problem, Reply } from "../protocol/index.ts"
-import { type Host, HostError } from "./host.ts"
+import type { Doing, Problem, Reply } from "../protocol/index.ts"
+import { type Asking, type Host, HostError } from "./host.ts"
 import type { Asked, Place, WorkerBegun } from "./worker/told.ts"
 
 interface Waiting {
+  readonly doing?: ((doing: Doing) => void) | undefined
   readonly event: (event: unknown) => void
   readonly end: (value: unknown) => void
   readonly fail: (problem: Problem) => void
@@ -31,6 +32,7 @@ export const openPageHost = (): Host => {
   worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
     const one = waiting.get(reply.id)
     if (one === undefined) return
+    if ("doing" in reply) return one.doing?.(reply.doing)
     if ("event" in reply) return one.event(reply.event)
     waiting.delete(reply.id)
     if ("problem" in reply) one.fail(reply.problem)
@@ -54,9 +56,14 @@ export const openPageHost = (): Host => {
       if (waiting.delete(id)) worker.postMessage({ id, cancel: true } satisfies Asked)
     }
   }
-  const answered = <A>(of: (id: number) => Asked, event: (event: unknown) => void = () => {}, signal?: AbortSignal) =>
+  const answered = <A>(
+    of: (id: number) => Asked,
+    event: (event: unknown) => void = () => {},
+    { signal, doing }: Asking = {}
+  ) =>
     new Promise<A>((resolve, reject) => {
       const cancel = ask(of, {
+        doing,
         event,
         end: (value) => resolve(value as A),
         fail: (problem) => reject(new HostError(problem))
@@ -69,13 +76,14 @@ export const openPageHost = (): Host => {
 
   const addresses: Array<string> = []
   return {
-    call: (call, input, signal) => {
+    call: (call, input, asking) => {
       // from here on there is something to lose
       if (call === "start") void navigator.storage?.persist?.()
-      return answered((id) => ({ id, call, input }), undefined, signal)
+      return answered((id) => ({ id, call, input }), undefined, asking)
     },
     watch: (watch, input, watching) =>
       ask((id) => ({ id, watch, input }), {
+        doing: watching.doing,
         event: (event) => watching.event(event as never),
         end: () => watching.end?.(),
         fail: (problem) => watching.end?.(new HostError(problem))

@@ -1,8 +1,11 @@
 /** The host that is a server: calls and watches are POST requests, the browser's cookie says who asks. */
-import type { Problem } from "../protocol/index.ts"
+import type { Doing, Output, Problem } from "../protocol/index.ts"
 import { type Host, HostError, type Watching } from "./host.ts"
 
 const GONE: Problem = { tag: "Gone", message: "The studio does not answer. Is its command still running?" }
+
+/** Asked for, a call tells what is done for it too. */
+const EVENTS = "text/event-stream"
 
 const failure = async (response: Response): Promise<HostError> => {
   const text = await response.text()
@@ -25,20 +28,30 @@ const ask = async (path: string, init: RequestInit): Promise<Response> => {
 const post = (path: string, input: unknown, signal?: AbortSignal) =>
   ask(path, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", accept: EVENTS },
     body: JSON.stringify(input),
     ...(signal === undefined ? {} : { signal })
   })
 
 /** The parts of a stream of server-sent events. */
-async function* sentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<{ type: string; data: unknown }> {
-  let rest = ""
+async function* sentEvents(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal
+): AsyncGenerator<{ type: string; data: unknown }> {
+  // a large event comes in many pieces, and is put together once
+  let pieces: ReadonlyArray<string> = []
   const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader()
   while (true) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      if (signal.aborted) throw error
+      throw new HostError(GONE)
+    })
     if (done) return
-    const parts = `${rest}${value}`.split("\n\n")
-    rest = parts.pop()!
+    const isOpen = !`${pieces.at(-1)?.slice(-1) ?? ""}${value}`.includes("\n\n")
+    pieces = [...pieces, value]
+    if (isOpen) continue
+    const parts = pieces.join("").split("\n\n")
+    pieces = [parts.pop()!]
     for (const part of parts) {
       const type = /^event: (.*)$/m.exec(part)?.[1] ?? "event"
       const data = /^data: (.*)$/m.exec(part)?.[1]
@@ -47,9 +60,16 @@ async function* sentEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<{ t
   }
 }
 
+const NEVER = new AbortController().signal
+
+/** Hears all of it; rejects with what was wrong, or where it broke off. */
 const watched = async (path: string, input: unknown, watching: Watching<never>, signal: AbortSignal) => {
   const { body } = await post(path, input, signal)
-  for await (const { type, data } of sentEvents(body!)) {
+  for await (const { type, data } of sentEvents(body!, signal)) {
+    if (type === "doing") {
+      watching.doing?.(data as Doing)
+      continue
+    }
     if (type === "problem") throw new HostError(data as Problem)
     if (type === "end") return
     watching.event(data as never)
@@ -61,7 +81,14 @@ const watched = async (path: string, input: unknown, watching: Watching<never>, 
 const each = (path: string) => path.split("/").map(encodeURIComponent).join("/")
 
 export const serverHost: Host = {
-  call: async (name, input, signal) => (await post(`/call/${name}`, input, signal)).json(),
+  call: async (name, input, { signal = NEVER, doing } = {}) => {
+    let answer: unknown
+    const event = (value: unknown) => {
+      answer = value
+    }
+    await watched(`/call/${name}`, input, { event, doing }, signal)
+    return answer as Output<typeof name>
+  },
   watch: (name, input, watching) => {
     const stop = new AbortController()
     watched(`/watch/${name}`, input, watching as Watching<never>, stop.signal).then(

@@ -1,7 +1,7 @@
 /** The host in components: its answers and events as state. */
 import { createContext } from "preact"
 import { useCallback, useContext, useEffect, useState } from "preact/hooks"
-import type { About, CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
+import type { About, CallName, Doing, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 import type { Host, HostError } from "./host.ts"
 
 export interface Studio {
@@ -14,36 +14,64 @@ export const StudioContext = createContext<Studio | undefined>(undefined)
 export const useStudio = (): Studio => useContext(StudioContext)!
 
 export interface Asked<Value> {
-  /** the newest answer, also while it is asked again */
+  /** the newest answer; that to the last question while this one is busy */
   readonly value: Value | undefined
   readonly problem: HostError | undefined
+  /** what the host does for the answer, where that takes long */
+  readonly doing: Doing | undefined
   readonly isBusy: boolean
   readonly again: () => void
 }
 
-/** Asks when the component is shown, and whenever the input changes. `input` undefined: nothing is asked. */
+/** Something with the question that it belongs to. */
+interface Of<Value> {
+  readonly key: string
+  readonly value: Value
+}
+
+/**
+ * Asks when the component is shown, and whenever the input changes. `input` undefined: nothing is asked. In every rendering an answer that is not
+ * busy is the answer to the input of that rendering.
+ */
 export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | undefined): Asked<Output<Name>> => {
   const { host } = useStudio()
   const [round, setRound] = useState(0)
-  const [state, setState] = useState<Omit<Asked<Output<Name>>, "again">>({
-    value: undefined,
-    problem: undefined,
-    isBusy: input !== undefined
-  })
-  const key = input === undefined ? undefined : JSON.stringify(input)
+  const [answer, setAnswer] = useState<Of<Output<Name>>>()
+  const [failure, setFailure] = useState<Of<HostError>>()
+  const [work, setWork] = useState<Of<Doing>>()
+  const key = input === undefined ? undefined : `${round} ${JSON.stringify(input)}`
   useEffect(() => {
-    if (input === undefined) return setState({ value: undefined, problem: undefined, isBusy: false })
+    if (key === undefined || input === undefined) return setAnswer(undefined)
     const stop = new AbortController()
-    setState(({ value }) => ({ value, problem: undefined, isBusy: true }))
-    host.call(name, input, stop.signal).then(
-      (value) => setState({ value, problem: undefined, isBusy: false }),
-      (problem: HostError) => {
-        if (!stop.signal.aborted) setState({ value: undefined, problem, isBusy: false })
+    // of the same question, asked before
+    setFailure(undefined)
+    setWork(undefined)
+    /** Does nothing for whoever asks something else by now. */
+    const told =
+      <Value>(set: (next: Of<Value>) => void) =>
+      (value: Value) => {
+        if (!stop.signal.aborted) set({ key, value })
       }
-    )
+    const fail = (next: Of<HostError>) => {
+      setFailure(next)
+      setAnswer(undefined)
+    }
+    host
+      .call(name, input, { signal: stop.signal, doing: told<Doing>(setWork) })
+      .then(told<Output<Name>>(setAnswer), told<HostError>(fail))
     return () => stop.abort()
-  }, [host, name, key, round])
-  return { ...state, again: useCallback(() => setRound((last) => last + 1), []) }
+  }, [host, name, key])
+  const own = <Value>(one: Of<Value> | undefined) =>
+    key !== undefined && one?.key === key ? { value: one.value } : undefined
+  const [answered, failed] = [own(answer), own(failure)]
+  const isBusy = key !== undefined && answered === undefined && failed === undefined
+  return {
+    value: key === undefined ? undefined : answer?.value,
+    problem: failed?.value,
+    doing: isBusy ? own(work)?.value : undefined,
+    isBusy,
+    again: useCallback(() => setRound((last) => last + 1), [])
+  }
 }
 
 const RETRY = 2_000 // milliseconds

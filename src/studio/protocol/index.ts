@@ -1,5 +1,5 @@
 /** What the studio's page and its host say to each other. The page imports its types alone. */
-export type { Problem, Reply, Request } from "./messages.ts"
+export type { Doing, Problem, Reply, Request } from "./messages.ts"
 export type * from "./values.ts"
 export {
   type CallName,

@@ -103,6 +103,13 @@ export interface SuggestedPlan {
   readonly warnings: ReadonlyArray<string>
 }
 
+/** The beginning of a plan of a user's own: what is known of it, what its schema fills in, and the rest to be filled in by hand. */
+export interface OutlinedPlan {
+  /** a name for the run */
+  readonly name: string
+  readonly plan: PlanJson
+}
+
 /** A plan as JSON, right or wrong. */
 export type PlanJson = Readonly<Record<string, unknown>>
 

@@ -21,6 +21,7 @@ import type {
   ExportEvent,
   Exported,
   JudgedRow,
+  OutlinedPlan,
   Rows,
   RunEvent,
   RunResult,
@@ -56,6 +57,9 @@ const dialect = {
   encoding: Schema.optionalKey(Schema.Literals(encodings))
 }
 
+/** What lies beside the rows to train on, as `rows` names it. */
+const splits = { validation: Schema.optionalKey(Text), test: Schema.optionalKey(Text) }
+
 /** Which methods are compared, on which plan (its id), and how often. */
 const StudyAsked = Schema.Struct({
   plan: Text,
@@ -81,8 +85,19 @@ export const calls = {
     Schema.Struct({
       model: Text,
       train: Text,
-      validation: Schema.optionalKey(Text),
-      test: Schema.optionalKey(Text),
+      ...splits,
+      columns: Schema.optionalKey(Columns),
+      ...dialect
+    })
+  ),
+  /** A plan to begin with where none can be suggested, or before there are rows. It reads no rows: `names` are those of their columns. */
+  outline: answers<OutlinedPlan>()(
+    Schema.Struct({
+      /** absent: the first that comes with the studio */
+      model: Schema.optionalKey(Text),
+      ...splits,
+      train: Schema.optionalKey(Text),
+      names: Schema.optionalKey(Schema.Array(Text)),
       columns: Schema.optionalKey(Columns),
       ...dialect
     })

@@ -11,7 +11,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isRecord } from "../../files/index.ts"
-import type { Problem, Reply, Request } from "../protocol/index.ts"
+import { Work } from "../../progress/index.ts"
+import type { Doing, Problem, Reply, Request } from "../protocol/index.ts"
 import type { Busy } from "./busy.ts"
 
 /** How the engine is started. */
@@ -31,6 +32,7 @@ export class EngineProblem extends Schema.TaggedError<EngineProblem>()("EnginePr
   }
 }
 
+/** What the engine does for an answer is told to the listener of whoever asks (`Work`). */
 export interface EngineClient {
   readonly call: (verb: string, input: unknown) => Effect.Effect<unknown, EngineProblem>
   readonly watch: (verb: string, input: unknown) => Stream.Stream<unknown, EngineProblem>
@@ -39,6 +41,7 @@ export interface EngineClient {
 }
 
 interface Waiting {
+  readonly doing: (doing: Doing) => void
   readonly event: (event: unknown) => void
   readonly end: (value: unknown) => void
   readonly fail: (problem: Problem) => void
@@ -48,6 +51,9 @@ interface Waiting {
 const IDLE = 10 * 60_000
 
 const GONE: Problem = { tag: "EngineGone", message: "the process that computes for the studio has ended; ask again" }
+
+/** Tells whoever listens here what the engine says that it does. */
+const relaying = Effect.map(Work, (tell) => (doing: Doing) => void Effect.runFork(tell({ kind: "working", ...doing })))
 
 const problem = ({ tag, message }: Problem) => new EngineProblem({ tag, reason: message })
 
@@ -65,6 +71,7 @@ export const engineClient = (
     const reply = (message: Reply) => {
       const one = waiting.get(message.id)
       if (one === undefined) return
+      if ("doing" in message) return one.doing(message.doing)
       if ("event" in message) return one.event(message.event)
       waiting.delete(message.id)
       restWhenDone()
@@ -123,18 +130,22 @@ export const engineClient = (
     yield* Effect.addFinalizer(() => end)
     return {
       call: (verb, input) =>
-        Effect.callback<unknown, EngineProblem>((resume) =>
-          ask({ call: verb }, input, {
-            event: () => {},
-            end: (value) => resume(Effect.succeed(value)),
-            fail: (failed) => resume(Effect.fail(problem(failed)))
-          })
+        Effect.flatMap(relaying, (doing) =>
+          Effect.callback<unknown, EngineProblem>((resume) =>
+            ask({ call: verb }, input, {
+              doing,
+              event: () => {},
+              end: (value) => resume(Effect.succeed(value)),
+              fail: (failed) => resume(Effect.fail(problem(failed)))
+            })
+          )
         ),
       watch: (verb, input) =>
         Stream.callback<unknown, EngineProblem>((queue) =>
           Effect.acquireRelease(
-            Effect.sync(() =>
+            Effect.map(relaying, (doing) =>
               ask({ watch: verb }, input, {
+                doing,
                 event: (event) => void Queue.offerUnsafe(queue, event),
                 end: () => void Queue.endUnsafe(queue),
                 fail: (failed) => void Queue.failCauseUnsafe(queue, Cause.fail(problem(failed)))

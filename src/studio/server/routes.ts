@@ -2,8 +2,10 @@
  * The studio over HTTP:
  *
  *   GET  /…                     the page's own files
- *   POST /call/VERB             a call: its input as JSON, its answer as JSON; a problem with status 400
- *   POST /watch/VERB            a watch: its events as server-sent ones, `event: problem` or `event: end` at last
+ *   POST /call/VERB             a call: its input as JSON, its answer as JSON; a problem with status 400. Whoever accepts text/event-stream is told
+ *                               what is done meanwhile: the answer is then the one event of a watch
+ *   POST /watch/VERB            a watch: its events as server-sent ones, `event: doing` for what is done meanwhile, `event: problem` or `event: end`
+ *                               at last
  *   PUT  /store/PATH            bytes of a file that was dropped, POST /store for the end of a drop (store.ts)
  *   GET  /files/RUN/…/FILE      a file of a run, an export or a study; `?download` to save it, `?zip` for a folder
  */
@@ -12,7 +14,8 @@ import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { answer, events, type Handlers, problemIn } from "../engine/index.ts"
+import { Work } from "../../progress/index.ts"
+import { answer, events, type Handlers, problemIn, type Reported, telling } from "../engine/index.ts"
 import type { Problem } from "../protocol/index.ts"
 import { jsonOf, RequestRefused } from "./body.ts"
 import type { Doorkeeper } from "./doorkeeper.ts"
@@ -67,10 +70,15 @@ const eventResponse = (
       const beat = setInterval(() => {
         if (isWanted()) put(":\n\n")
       }, KEEP_ALIVE)
-      const each = Stream.runForEach(all, (event) => write(`data: ${JSON.stringify(event)}\n\n`))
+      const each = Stream.runForEach(all, (event) => write(`data: ${JSON.stringify(event ?? null)}\n\n`))
+      // of what goes on a slow reader is told less
+      const told = telling((doing) => {
+        if (isWanted()) put(`event: doing\ndata: ${JSON.stringify(doing)}\n\n`)
+      }, 0)
       const ended = each.pipe(
         Effect.andThen(write("event: end\ndata: null\n\n")),
-        Effect.catch((problem) => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`))
+        Effect.catch((problem) => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`)),
+        Effect.provideService(Work, told)
       )
       run(ended, stop.signal).finally(() => {
         clearInterval(beat)
@@ -97,6 +105,9 @@ const guarded = (response: Response): Response => {
   return new Response(response.body, { status: response.status, headers })
 }
 
+/** Whether whoever asks reads events, and so can be told what is done meanwhile. */
+const readsEvents = ({ headers }: Request): boolean => headers.get("accept")?.includes("text/event-stream") === true
+
 /** The handler of requests. */
 export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: Routes<R>) =>
   Effect.gen(function* () {
@@ -104,23 +115,28 @@ export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: 
     const runPromise = Effect.runPromiseExitWith(context)
     const onCause = (cause: unknown) => onBug(String(cause))
 
+    const sent = (all: Stream.Stream<unknown, Reported, R | Files>): Response => {
+      const told = Stream.mapError(all, (error): Problem => {
+        return { tag: error._tag, message: error.message }
+      })
+      return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
+        Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))
+      )
+    }
     const call = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
         const own = Object.hasOwn(handlers.calls, verb)
-        return json(yield* own ? answer(handlers, verb, input) : engine.call(verb, input))
+        const answered: Effect.Effect<unknown, Reported, R> = own
+          ? answer(handlers, verb, input)
+          : engine.call(verb, input)
+        return readsEvents(request) ? sent(Stream.fromEffect(answered)) : json(yield* answered)
       })
     const watch = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
         const own = Object.hasOwn(handlers.watches, verb)
-        const all = own ? events(handlers, verb, input) : engine.watch(verb, input)
-        const told = Stream.mapError(all, (error): Problem => {
-          return { tag: error._tag, message: error.message }
-        })
-        return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
-          Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))
-        )
+        return sent(own ? events(handlers, verb, input) : engine.watch(verb, input))
       })
     const put = (path: string, url: URL, request: Request) =>
       Effect.as(store.put(path, url.searchParams.get("drop"), request), json(null))

@@ -1,7 +1,12 @@
-/** Messages become effects: what is asked is decoded, a watch is taken back, and what is wrong in the program itself is told as that. */
+/**
+ * Messages become effects: what is asked is decoded, what is done meanwhile is told, a watch is taken back, and what is wrong in the program itself
+ * is told as that.
+ */
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { working } from "../../../src/progress/index.ts"
+import { Progress } from "../../../src/run/index.ts"
 import { answering, type Handlers } from "../../../src/studio/engine/index.ts"
 import type { Reply } from "../../../src/studio/protocol/index.ts"
 
@@ -62,4 +67,40 @@ test("what is no verb, no input of it, or not to be had here is refused by name;
   expect(JSON.stringify(problems[4])).not.toContain("secret")
   expect(String(bugs[0])).toContain("secret")
   expect(problems[5]).toEqual({ id: 5, value: [] })
+})
+
+test("what is done for an answer is told before it: other work at once, the same now and then, and no step of a run", async () => {
+  const { replies, take, settled } = await open({
+    calls: {
+      runs: () =>
+        Effect.gen(function* () {
+          for (let done = 1; done <= 1_000; done++)
+            yield* working("fetching", { done, of: 1_000, unit: "MB", isKept: true })
+          // where it stands, it stands
+          yield* Effect.sleep(300)
+          yield* working("reading")
+          yield* Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message: "for a terminal" }))
+          return []
+        })
+    },
+    watches: { runs: () => Stream.fromEffect(Effect.as(working("looking"), [])) }
+  })
+  take({ id: 1, call: "runs", input: {} })
+  while (replies.at(-1) === undefined || !("value" in replies.at(-1)!)) await settled()
+  const fetching = { what: "fetching", of: 1_000, unit: "MB", isKept: true }
+  expect(replies[0]).toEqual({ id: 1, doing: { ...fetching, done: 1 } })
+  expect(replies.slice(-3)).toEqual([
+    { id: 1, doing: { ...fetching, done: 1_000 } },
+    { id: 1, doing: { what: "reading" } },
+    { id: 1, value: [] }
+  ])
+  // of a thousand that came in milliseconds
+  expect(replies.length).toBeLessThan(10)
+  take({ id: 2, watch: "runs", input: {} })
+  await settled()
+  expect(replies.slice(-3)).toEqual([
+    { id: 2, doing: { what: "looking" } },
+    { id: 2, event: [] },
+    { id: 2, end: true }
+  ])
 })

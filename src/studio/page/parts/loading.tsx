@@ -1,17 +1,44 @@
-/** What is shown while something is on its way; nothing for the first moment, so that quick answers do not flicker. */
+/**
+ * What is shown while something is on its way, with what is done for it meanwhile; nothing for the first moment, so that quick answers do not
+ * flicker.
+ */
 import { useEffect, useState } from "preact/hooks"
+import type { Doing } from "../../protocol/index.ts"
 
 const SOON = 250 // milliseconds
 
-export const Loading = ({ what }: { readonly what: string }) => {
+interface LoadingProps {
+  readonly what: string
+  /** what the host does for it, where it says so */
+  readonly doing?: Doing | undefined
+}
+
+export const Loading = ({ what, doing }: LoadingProps) => {
   const [isLate, setLate] = useState(false)
   useEffect(() => {
     const timer = setTimeout(() => setLate(true), SOON)
     return () => clearTimeout(timer)
   }, [])
   return (
-    <p class="loading" role="status">
-      {isLate ? `${what}: one moment …` : ""}
-    </p>
+    <div class="loading">
+      <p role="status">{isLate ? `${what}: ${doing?.what ?? "one moment"} …` : ""}</p>
+      {isLate && doing !== undefined ? <Share doing={doing} /> : null}
+    </div>
   )
 }
+
+const Share = ({ doing: { what, done, of, unit = "", isKept } }: { readonly doing: Doing }) => (
+  <>
+    {done === undefined || of === undefined ? null : (
+      <div class="share">
+        <progress aria-label={what} max={Math.max(1, of)} value={of === 0 ? 1 : done} />
+        <span>
+          {done.toLocaleString("en")} of {of.toLocaleString("en")} {unit}
+        </span>
+      </div>
+    )}
+    {isKept === true ? (
+      <p class="small">You can leave: what has arrived is kept, and the next time it goes on from there.</p>
+    ) : null}
+  </>
+)

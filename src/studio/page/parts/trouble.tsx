@@ -3,7 +3,7 @@ import type { HostError } from "../host.ts"
 
 interface TroubleProps {
   readonly problem: Pick<HostError, "message"> | undefined
-  readonly again?: () => void
+  readonly again?: (() => void) | undefined
 }
 
 export const Trouble = ({ problem, again }: TroubleProps) =>

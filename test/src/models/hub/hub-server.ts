@@ -19,6 +19,8 @@ export interface HubServer {
   readonly requests: Array<string>
   /** answers to requests for a file's bytes that break off after so many bytes, in turn */
   readonly cuts: Array<number>
+  /** file → its bytes after so many are sent when the promise says so */
+  readonly holds: Map<string, { readonly after: number; readonly until: Promise<void> }>
   /** file → what is sent instead of its content, of equal length */
   readonly replaced: Map<string, Uint8Array>
   /** the answer to requests without this token is 401 */
@@ -29,7 +31,7 @@ export interface HubServer {
 }
 
 export const startHub = async (repositories: Readonly<Record<string, Repository>>): Promise<HubServer> => {
-  const state = { requests: [] as Array<string>, cuts: [] as Array<number>, replaced: new Map<string, Uint8Array>() }
+  const state: State = { requests: [], cuts: [], holds: new Map(), replaced: new Map() }
   const hub: Pick<HubServer, "token" | "instead"> = { token: null, instead: null }
   const server = createServer((request, response) => {
     if (hub.instead?.(request, response) === true) return
@@ -47,7 +49,7 @@ export const startHub = async (repositories: Readonly<Record<string, Repository>
   return Object.assign(hub, state, { endpoint, close })
 }
 
-type State = Pick<HubServer, "requests" | "cuts" | "replaced">
+type State = Pick<HubServer, "requests" | "cuts" | "holds" | "replaced">
 
 const answer = (
   repositories: Readonly<Record<string, Repository>>,
@@ -85,7 +87,7 @@ const listing = ({ files, large }: Repository) =>
   }))
 
 const send = (
-  { requests, cuts }: State,
+  { requests, cuts, holds }: State,
   path: string,
   content: Uint8Array,
   range: string | undefined,
@@ -109,7 +111,12 @@ const send = (
   const cut = probe ? undefined : cuts.shift()
   // an answer that has begun is not asked for again by the runtime itself
   response.flushHeaders()
-  if (cut === undefined) response.end(part)
+  const hold = probe ? undefined : holds.get(path)
+  if (hold !== undefined) {
+    const first = Math.max(0, hold.after - from)
+    response.write(part.subarray(0, first))
+    hold.until.then(() => response.end(part.subarray(first)))
+  } else if (cut === undefined) response.end(part)
   // what was sent is read first, also on a busy machine: a broken connection takes what nobody has read yet with it
   else response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 100))
 }

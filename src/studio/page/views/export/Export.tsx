@@ -14,13 +14,13 @@ const classOf = ({ refused, there }: Exit): string =>
   refused !== null ? "card refused" : there === undefined ? "card" : "card whole"
 
 const Ways = ({ id }: { readonly id: string }) => {
-  const { value: exits, problem, again } = useCall("exits", { id })
+  const { value: exits, problem, doing, again } = useCall("exits", { id })
   /** the way that is under way: a run leaves by one at a time */
   const [busy, setBusy] = useState<string | undefined>(undefined)
   const earlier = useCall("exported", { id })
   const [removed, setRemoved] = useState<ReadonlySet<string>>(new Set())
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (exits === undefined) return <Loading what="Ways out" />
+  if (exits === undefined) return <Loading what="Ways out" doing={doing} />
   const list = (
     <ul class="exits">
       {exits.map((exit) => (

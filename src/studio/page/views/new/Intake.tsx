@@ -1,11 +1,12 @@
 /** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { ExampleRows, PlanJson } from "../../../protocol/index.ts"
+import type { ExampleRows, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
 import { Trouble } from "../../parts/trouble.tsx"
 import { useCall, useStudio } from "../../use.ts"
 import { droppedOf, filesOfDrop, filesOfInput } from "./dropped.ts"
+import { OwnPlan } from "./OwnPlan.tsx"
 
 export interface Taking {
   /** takes what was dropped or chosen */
@@ -172,10 +173,12 @@ interface IntakeProps {
   readonly taking: Taking
   readonly isOver: boolean
   readonly named: (source: string) => void
+  /** a plan without rows */
+  readonly outlined: (outlined: OutlinedPlan) => void
 }
 
 /** All of it, for a page that has no rows yet. */
-export const Intake = ({ taking: { take, share, problem }, isOver, named }: IntakeProps) => {
+export const Intake = ({ taking: { take, share, problem }, isOver, named, outlined }: IntakeProps) => {
   const { about } = useStudio()
   const { value: examples = [] } = useCall("examples", {})
   return (
@@ -200,6 +203,7 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named }: Inta
       </div>
       {about.abilities.includes("paths") ? <PathField named={named} /> : null}
       <Examples examples={examples} named={named} />
+      <OwnPlan label="Or begin with an empty plan" known={{}} take={outlined} />
     </section>
   )
 }

@@ -1,15 +1,27 @@
 /** A new run, top to bottom: rows, what their columns are for and the model, the plan that fits them, changes to it, and its beginning. */
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { Checked, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
+import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading } from "../../parts/loading.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
 import { useCall } from "../../use.ts"
 import type { ViewProps } from "../../view.ts"
 import { ModelChoice, Roles, Written } from "./Choices.tsx"
-import { type Draft, draftOfPlan, draftOfRows, edited, isNews, keep, kept, suggested } from "./draft.ts"
+import {
+  type Draft,
+  draftOfOwn,
+  draftOfPlan,
+  draftOfRows,
+  edited,
+  isNews,
+  keep,
+  kept,
+  suggested,
+  withOwn
+} from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
 import { Intake, Other, type Taking, useDrop, useTaking } from "./Intake.tsx"
 import { Facts, Problems } from "./Judged.tsx"
+import { OwnPlan } from "./OwnPlan.tsx"
 import { Reasons, Warnings } from "./Reasons.tsx"
 import { RowsTable } from "./RowsTable.tsx"
 import { StartBar } from "./StartBar.tsx"
@@ -38,17 +50,18 @@ const sourceOf = (draft: Draft): string | undefined => {
   return draft.source ?? (typeof train === "string" ? train : undefined)
 }
 
+/** Rows and what lies beside them, as plans name them. */
+const placesOf = ({ source, validation, test }: Rows) => ({
+  train: source,
+  ...(validation === undefined ? {} : { validation }),
+  ...(test === undefined ? {} : { test })
+})
+
 /** The answer of `check` to the plan as it is now; undefined while it is asked for. */
 const useChecked = (plan: PlanJson | null) => {
   const settled = useSettled(plan)
-  const { value, problem, isBusy, again } = useCall("check", settled === null ? undefined : { plan: settled })
-  const last = useRef<{ readonly plan: PlanJson | null; readonly value: Checked | undefined }>({
-    plan: null,
-    value: undefined
-  })
-  if (!isBusy && value !== last.current.value) last.current = { plan: settled, value }
-  const checked = !isBusy && last.current.plan === plan ? value : undefined
-  return { checked, newest: value, problem, again }
+  const { value, isBusy, ...asked } = useCall("check", settled === null ? undefined : { plan: settled })
+  return { ...asked, checked: isBusy || settled !== plan ? undefined : value, newest: value }
 }
 
 export const NewRun = (_: ViewProps) => {
@@ -70,7 +83,7 @@ export const NewRun = (_: ViewProps) => {
   return (
     <div class="new-run">
       {draft === null ? (
-        <Intake taking={taking} isOver={isOver} named={named} />
+        <Intake taking={taking} isOver={isOver} named={named} outlined={(outlined) => setDraft(draftOfOwn(outlined))} />
       ) : (
         <Begun draft={draft} setDraft={setDraft} taking={taking} />
       )}
@@ -95,7 +108,9 @@ interface BegunProps {
 const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const change = (next: (draft: Draft) => Draft) => setDraft((now) => (now === null ? null : next(now)))
   const isOpened = draft.source === null
-  const source = sourceOf(draft)
+  // that of a plan is typed letter by letter
+  const typed = useSettled(sourceOf(draft))
+  const source = draft.source ?? typed
   const rows = useCall("rows", source === undefined ? undefined : { source, ...draft.dialect })
   const models = useCall("models", {})
   const table = rows.isBusy ? undefined : rows.value
@@ -107,7 +122,8 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
     models.value !== undefined &&
     (model === undefined || models.value.some((one) => one.source === model && !one.takesImages))
   const roles = useCall("roles", isOpened || model === undefined ? undefined : { model })
-  const names = roles.value?.map(({ name }) => name)
+  // those of another model tell nothing; and a model that has to be fetched is fetched for one question at a time
+  const names = roles.isBusy ? undefined : roles.value?.map(({ name }) => name)
   const columns = Object.fromEntries(
     Object.entries(draft.columns).filter(([role]) => names === undefined || names.includes(role))
   )
@@ -117,24 +133,46 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
       ? undefined
       : {
           model,
-          train: table.source,
+          ...placesOf(table),
           columns,
-          ...draft.dialect,
-          ...(table.validation === undefined ? {} : { validation: table.validation }),
-          ...(table.test === undefined ? {} : { test: table.test })
+          ...draft.dialect
         }
   )
   const newest = suggestion.isBusy ? undefined : suggestion.value
+  // columns stay as they were found until others are
+  const found = useRef<SuggestedPlan | undefined>(undefined)
+  if (suggestion.value !== undefined || !(roles.isBusy || suggestion.isBusy)) found.current = suggestion.value
+  // why there is none
+  const unsuggested = isOpened ? undefined : [roles, suggestion].find(({ problem }) => problem !== undefined)
+  const isOwn = isOpened || draft.isEdited
+  const hasNoModel = table !== undefined && models.value !== undefined && model === undefined
+  const isBlocked =
+    isMisfit || hasNoModel || [rows, models, roles, suggestion].some(({ problem }) => problem !== undefined)
+  // a plan that was suggested for other columns or another model is no plan for these
+  const plan = isOwn || !isBlocked ? draft.plan : null
+  const isCurrent = isOwn || (newest !== undefined && !isNews(draft, newest))
   useEffect(() => {
     if (newest !== undefined) change((now) => (now.isEdited || !isNews(now, newest) ? now : suggested(now, newest)))
   }, [newest])
   const isBroken = draft.text !== null && planIn(draft.text) === undefined
-  const check = useChecked(draft.plan)
+  const check = useChecked(plan)
   const problems = check.newest?.ok === false ? check.newest.problems : []
   const [wanted, setWanted] = useState<Wanted | null>(null)
   const lead = (path: string) => setWanted({ path })
   const wrong = useRef<HTMLDivElement>(null)
   const [isChanging, setChanging] = useState(draft.isEdited)
+  const heading = useRef<HTMLHeadingElement>(null)
+  const isTaken = useRef(false)
+  const takeOwn = (outlined: OutlinedPlan) => {
+    isTaken.current = true
+    setChanging(true)
+    change((now) => withOwn(now, outlined))
+  }
+  // the button is gone: whoever pressed it goes on with the plan
+  useEffect(() => {
+    if (isTaken.current) heading.current?.focus()
+    isTaken.current = false
+  }, [draft.plan])
   return (
     <>
       <section aria-labelledby="rows-heading">
@@ -155,11 +193,14 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           </p>
         )}
         <Trouble problem={rows.problem} />
-        {rows.problem === undefined && table === undefined && source !== undefined ? <Loading what="The rows" /> : null}
+        {rows.problem === undefined && table === undefined && source !== undefined ? (
+          <Loading what="The rows" doing={rows.doing} />
+        ) : null}
         {table === undefined ? null : <RowsTable rows={table} />}
         {isOpened ? (
           <p class="quiet small">
-            This plan was opened from a file. The paths in it are read from the studio's folder.
+            {source === undefined ? "The plan names no rows yet: name them in it, as “train” of its data. " : null}
+            Paths in the plan are read from the studio's folder.
           </p>
         ) : table?.isFolder === true ? null : (
           <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
@@ -169,7 +210,6 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
         <section aria-labelledby="choices-heading">
           <h2 id="choices-heading">Columns and model</h2>
           <Trouble problem={models.problem} again={models.again} />
-          <Trouble problem={roles.problem} />
           {models.value === undefined ? null : (
             <ModelChoice
               models={models.value}
@@ -182,26 +222,45 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
             <Roles
               roles={roles.value}
               rows={table}
-              suggestion={suggestion.value}
+              suggestion={found.current}
               columns={columns}
               change={(next) => change((now) => ({ ...now, columns: next }))}
             />
           )}
         </section>
       )}
-      {isOpened || table === undefined || isMisfit ? null : (
-        <Suggested
-          draft={draft}
-          suggestion={newest}
-          problem={suggestion.problem}
-          take={(found) => change((now) => suggested(now, found))}
-        />
+      {isOpened || table === undefined ? null : (
+        <>
+          <Trouble problem={unsuggested?.problem} again={unsuggested?.again} />
+          {isBlocked && !draft.isEdited ? (
+            <OwnPlan
+              label="Begin with a plan of your own"
+              known={{
+                ...(model === undefined ? {} : { model }),
+                ...placesOf(table),
+                names: table.columns.map(({ name }) => name),
+                columns,
+                ...draft.dialect
+              }}
+              take={takeOwn}
+            />
+          ) : null}
+          {isBlocked || newest !== undefined ? null : (
+            <Loading what="A plan for these rows" doing={suggestion.doing ?? roles.doing} />
+          )}
+          {draft.isEdited && newest !== undefined && isNews(draft, newest) ? (
+            <News take={() => change((now) => suggested(now, newest))} />
+          ) : null}
+        </>
       )}
-      {draft.plan === null ? null : (
+      {plan === null ? null : (
         <>
           <section aria-labelledby="plan-heading">
-            <h2 id="plan-heading">The plan</h2>
+            <h2 id="plan-heading" ref={heading} tabIndex={-1}>
+              The plan
+            </h2>
             <Trouble problem={check.problem} again={check.again} />
+            {check.doing === undefined ? null : <Loading what="The plan is checked" doing={check.doing} />}
             {check.newest?.ok === true ? (
               <>
                 <Facts facts={check.newest.facts} />
@@ -224,7 +283,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
               <summary>Change the plan</summary>
               {isChanging ? (
                 <Edit
-                  plan={draft.plan}
+                  plan={plan}
                   text={draft.text}
                   problems={problems}
                   wanted={wanted}
@@ -237,7 +296,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           </section>
           <StartBar
             draft={draft}
-            checked={check.checked}
+            checked={isCurrent ? check.checked : undefined}
             isBroken={isBroken}
             time={draft.isEdited ? null : (newest?.time ?? null)}
             rename={(name) => change((now) => ({ ...now, name, isNamed: true }))}
@@ -254,24 +313,12 @@ const warningsOf = (draft: Draft, suggestion: SuggestedPlan | undefined, checked
   ...new Set([...(draft.isEdited ? [] : (suggestion?.warnings ?? [])), ...checked])
 ]
 
-interface SuggestedProps {
-  readonly draft: Draft
-  readonly suggestion: SuggestedPlan | undefined
-  readonly problem: Parameters<typeof Trouble>[0]["problem"]
-  readonly take: (suggestion: SuggestedPlan) => void
-}
-
-/** What keeps a plan from being suggested; or that there is another one than the plan that was changed. */
-const Suggested = ({ draft, suggestion, problem, take }: SuggestedProps) => {
-  if (problem !== undefined) return <Trouble problem={problem} />
-  if (suggestion === undefined) return <Loading what="A plan for these rows" />
-  if (!draft.isEdited || !isNews(draft, suggestion)) return null
-  return (
-    <div class="card news" role="status">
-      <p>For these columns and this model another plan is suggested. Yours is kept as you changed it.</p>
-      <button type="button" onClick={() => take(suggestion)}>
-        Take the suggestion instead
-      </button>
-    </div>
-  )
-}
+/** That there is another plan than the one that was changed. */
+const News = ({ take }: { readonly take: () => void }) => (
+  <div class="card news" role="status">
+    <p>For these columns and this model another plan is suggested. Yours is kept as you changed it.</p>
+    <button type="button" onClick={take}>
+      Take the suggestion instead
+    </button>
+  </div>
+)

@@ -1,5 +1,5 @@
 /** An unfinished plan: what was dropped and chosen, and the plan as it is now. It survives a reload of the page. */
-import type { PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
+import type { OutlinedPlan, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
 
 export interface Dialect {
   readonly separator?: "comma" | "semicolon" | "tab" | "pipe"
@@ -7,7 +7,7 @@ export interface Dialect {
 }
 
 export interface Draft {
-  /** the rows, as the host names them; null: a plan was opened whose rows may be anywhere */
+  /** the rows, as the host names them; null: it began with a plan, whose rows may be anywhere */
   readonly source: string | null
   readonly dialect: Dialect
   /** null: the first there is */
@@ -18,7 +18,7 @@ export interface Draft {
   readonly plan: PlanJson | null
   /** the plan as a text, where it was typed so; null: as it is written from `plan` */
   readonly text: string | null
-  /** the suggestion that `plan` began as, as JSON; null: it was opened from a file */
+  /** the suggestion that `plan` began as, as JSON; null: it is no suggestion */
   readonly basis: string | null
   readonly isEdited: boolean
   readonly isNamed: boolean
@@ -63,6 +63,19 @@ export const suggested = (draft: Draft, { name, plan }: SuggestedPlan): Draft =>
   isEdited: false,
   name: draft.isNamed ? draft.name : name
 })
+
+/** With a plan of the user's own, which no suggestion takes the place of. */
+export const withOwn = (draft: Draft, { name, plan }: OutlinedPlan): Draft => ({
+  ...draft,
+  plan,
+  text: null,
+  basis: null,
+  isEdited: true,
+  name: draft.isNamed ? draft.name : name
+})
+
+/** A plan of the user's own, without rows. */
+export const draftOfOwn = (outlined: OutlinedPlan): Draft => withOwn(nothing, outlined)
 
 /** With the plan as a user changed it. */
 export const edited = (draft: Draft, plan: PlanJson, text: string | null): Draft => ({

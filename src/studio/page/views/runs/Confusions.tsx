@@ -144,7 +144,7 @@ const Pairs = ({ confusion: { split, labels, counts }, ...opening }: TableProps)
 const Behind = ({ id, cell, close }: { readonly id: string; readonly cell: Cell; readonly close: () => void }) => {
   const { split, label, predicted, count } = cell
   const [most, setMost] = useState(FIRST)
-  const { value, problem, again } = useCall("cell", { id, split, label, predicted, most })
+  const { value, problem, doing, again } = useCall("cell", { id, split, label, predicted, most })
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     setMost(FIRST)
@@ -163,7 +163,7 @@ const Behind = ({ id, cell, close }: { readonly id: string; readonly cell: Cell;
       <Trouble problem={problem} again={again} />
       {value === undefined ? (
         problem === undefined ? (
-          <Loading what="The model reads the rows of this split again" />
+          <Loading what="The model reads the rows of this split again" doing={doing} />
         ) : null
       ) : (
         <>

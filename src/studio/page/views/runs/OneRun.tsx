@@ -73,9 +73,9 @@ const Standing = ({ summary }: { readonly summary: RunSummary }) => (
 
 /** What a finished run left. */
 const Reached = ({ id, plots }: { readonly id: string; readonly plots: ReadonlyArray<Plot> }) => {
-  const { value, problem, again } = useCall("result", { id })
+  const { value, problem, doing, again } = useCall("result", { id })
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="What it reached" />
+  if (value === undefined) return <Loading what="What it reached" doing={doing} />
   return (
     <Result id={id} result={value}>
       <Curves plots={plots} />

@@ -61,8 +61,9 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
     setBusy(true)
     setProblem(undefined)
     setSaid("")
-    host.call("ask", { id, rows }, own.signal).then(
+    host.call("ask", { id, rows }, { signal: own.signal }).then(
       (answers) => {
+        if (own.signal.aborted) return
         setBusy(false)
         setSaid(announcement(answers))
         setHistory((last) => [{ number: (last[0]?.number ?? 0) + 1, rows, answers }, ...last].slice(0, HISTORY))

@@ -21,9 +21,9 @@ const Asking = ({ id, askable }: { readonly id: string; readonly askable: Askabl
 }
 
 const OneRun = ({ id }: { readonly id: string }) => {
-  const { value, problem, again } = useCall("askable", { id })
+  const { value, problem, doing, again } = useCall("askable", { id })
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="The model is loaded" />
+  if (value === undefined) return <Loading what="The model is loaded" doing={doing} />
   return <Asking id={id} askable={value} />
 }
 

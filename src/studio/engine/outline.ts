@@ -1,0 +1,138 @@
+/**
+ * The beginning of a plan where none can be suggested: what a user has chosen, and what its schema fills in. What is still missing or wrong
+ * `check` says, at its field.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import { planKinds, unconditional, writtenOut } from "../../../schemas/index.ts"
+import { isRecord } from "../../files/index.ts"
+import { kinds } from "../../kinds/index.ts"
+import { columnNames, namedModel, severalColumns } from "../../suggest/index.ts"
+import type { Input, OutlinedPlan } from "../protocol/index.ts"
+import { ComesWith } from "./comes-with.ts"
+import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { nameOfRun } from "./plans.ts"
+
+type Values = Readonly<Record<string, unknown>>
+
+/** JSON Schema, as far as a beginning needs it. */
+interface Written {
+  readonly [keyword: string]: unknown
+  readonly anyOf?: ReadonlyArray<Written>
+  readonly properties?: Readonly<Record<string, Written>>
+  readonly required?: ReadonlyArray<string>
+  readonly enum?: ReadonlyArray<unknown>
+  readonly examples?: ReadonlyArray<unknown>
+}
+
+/** Whether an alternative says nothing against what is given: the tag that it is told by. */
+const agrees = ({ properties = {} }: Written, given: Values): boolean =>
+  Object.entries(given).every(([key, value]) => properties[key]?.enum?.includes(value) ?? true)
+
+/**
+ * What a value begins as by its schema: what is given of it; else its default, its example, the one word that it may be, or the object of
+ * what it has to have or has an example for. undefined: the schema leaves that to the user.
+ */
+export const begun = (schema: Written, given?: unknown): unknown => {
+  if (given !== undefined && !isRecord(given)) return given
+  const { anyOf, properties, required = [], examples, enum: words } = schema
+  if (given === undefined && schema["default"] !== undefined) return schema["default"]
+  if (given === undefined && examples !== undefined) return examples[0]
+  if (words !== undefined) return words[0]
+  if (anyOf !== undefined) {
+    const alternatives = anyOf.filter((one) => agrees(one, given ?? {}))
+    return alternatives.map((one) => begun(one, given)).find((value) => value !== undefined) ?? given
+  }
+  if (properties === undefined) return given
+  const own = Object.entries(properties).flatMap(([key, field]) => {
+    const isWanted = required.includes(key) || given?.[key] !== undefined || field.examples !== undefined
+    const value = isWanted ? begun(field, given?.[key]) : undefined
+    return value === undefined ? [] : [[key, value] as const]
+  })
+  return Object.fromEntries(own)
+}
+
+type Format = keyof typeof planKinds
+const formats = Object.keys(planKinds) as ReadonlyArray<Format>
+
+/** The schema of a format's plans, and that of their data. */
+const schemasOf = (format: Format) => {
+  const plan: Written = writtenOut(planKinds[format])
+  const data = plan.properties?.["data"] ?? {}
+  return { plan, data: data.anyOf?.find((one) => agrees(one, { format })) ?? data }
+}
+
+/** Milliseconds. A model that has to be fetched first says nothing of formats. */
+const AT_HAND = 1_000
+
+/** The formats whose kinds take a model, with the columns that each has a role for; those of all kinds where that is not known. */
+const formatsFor = (model: string | undefined) =>
+  Effect.gen(function* () {
+    const named =
+      model === undefined
+        ? Option.none()
+        : yield* namedModel(model).pipe(
+            Effect.timeoutOption(AT_HAND),
+            Effect.orElseSucceed(() => Option.none())
+          )
+    const all = yield* Effect.all(kinds)
+    const fitting = Option.isNone(named) ? all : all.filter(({ detecting }) => detecting.takes(named.value))
+    const roles = Object.assign({}, ...(fitting.length === 0 ? all : fitting).map(({ detecting }) => detecting.columns))
+    return formats.filter((format) => Object.hasOwn(roles, format)).map((format) => ({ format, roles: roles[format] }))
+  })
+
+/** "a, b" → a and b */
+const listOf = (column: unknown): unknown =>
+  typeof column === "string" ? column.split(",").map((one) => one.trim()) : column
+
+/** What the roles of a format read: the columns that a user named, else those that its schema names. */
+const columnsOf = (data: Written, roles: ReadonlyArray<string>, named: Values): Values =>
+  Object.fromEntries(
+    roles.flatMap((role) => {
+      const field = data.properties?.[role] ?? {}
+      const column = named[role] ?? field["default"]
+      if (column === undefined) return []
+      const isText = [field, ...(field.anyOf ?? [])].some(({ type }) => type === "string")
+      const isSeveral = severalColumns.some((one) => one === role) && String(column).includes(",")
+      return [[role, isText && !isSeveral ? column : listOf(column)] as const]
+    })
+  )
+
+/** The format that the most columns speak for: of those that are read, how many the rows have. The first of several. */
+const nearest = <One extends { readonly reads: Values }>(
+  all: ReadonlyArray<One>,
+  names: ReadonlyArray<string>
+): One => {
+  const found = ({ reads }: One) =>
+    Object.values(reads)
+      .flat()
+      .filter((column) => names.some((name) => name === column)).length
+  return all.reduce((best, one) => (found(one) > found(best) ? one : best))
+}
+
+const outlined = ({ model, train, validation, test, names = [], columns = {}, ...dialect }: Input<"outline">) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const source = model ?? (yield* ComesWith).models[0]
+    const known = Object.fromEntries(
+      Object.entries(columns).filter(([role]) => columnNames.some((one) => one === role))
+    )
+    const all = (yield* formatsFor(source)).map(({ format, roles }) => {
+      const schemas = schemasOf(format)
+      return { format, ...schemas, reads: columnsOf(schemas.data, roles, known) }
+    })
+    const { format, plan, reads } = nearest(all, names)
+    const given = {
+      model: { source },
+      data: { format, train, validation, test, ...dialect, ...reads },
+      // one that any adapter can be trained with
+      optimizer: { kind: unconditional[0] }
+    }
+    return {
+      name: train === undefined ? "run" : nameOfRun(path, train),
+      plan: begun(plan, given) as Values
+    } satisfies OutlinedPlan
+  })
+
+export const outlineHandlers: Partial<Handlers<EngineNeeds>> = { calls: { outline: outlined } }
