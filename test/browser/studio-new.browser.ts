@@ -370,6 +370,8 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.keyboard.press("End")
       await page.keyboard.type('\n"for')
       await page.locator(".cm-tooltip-autocomplete li", { hasText: "form" }).waitFor()
+      // for a moment after the list has come the editor takes Enter for a line of the text
+      await page.waitForTimeout(250)
       await page.keyboard.press("Enter")
       await page.locator(".cm-tooltip-autocomplete li", { hasText: "efficient" }).click()
       await page.getByText('"form": "efficient"').waitFor()
