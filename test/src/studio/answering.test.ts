@@ -87,7 +87,7 @@ test("what is done for an answer is told before it: other work at once, the same
   })
   take({ id: 1, call: "runs", input: {} })
   while (replies.at(-1) === undefined || !("value" in replies.at(-1)!)) await settled()
-  const fetching = { what: "fetching", of: 1_000, unit: "MB", isKept: true }
+  const fetching = { what: "fetching", of: 1_000, unit: "MB", isKept: true as const }
   expect(replies[0]).toEqual({ id: 1, doing: { ...fetching, done: 1 } })
   expect(replies.slice(-3)).toEqual([
     { id: 1, doing: { ...fetching, done: 1_000 } },
