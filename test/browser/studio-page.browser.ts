@@ -188,6 +188,11 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       // a second one waits for it
       const cut = await first.call("start", { name: "cut", plan })
       expect(await first.until(cut.id, () => true)).toMatchObject({ state: "waiting", note: "waits for its turn" })
+      const unwanted = await first.call("start", { name: "unwanted", plan })
+      await first.call("remove", { id: unwanted.id })
+      expect((await first.call("runs", {})).map(({ id }) => id)).not.toContain(unwanted.id)
+      await expect(first.call("remove", { id: whole.id })).rejects.toThrow("is under way; stop it")
+      await expect(first.call("remove", { id: "models" })).rejects.toThrow("is no run of this folder")
       expect(await first.until(whole.id, isOver)).toMatchObject({ state: "finished", step: 8 })
       const bytes = (id: string) => stored(first.page, `${id}/adapter/adapter_model.safetensors`)
       const expected = await bytes(whole.id)

@@ -220,7 +220,7 @@ describe("the studio", () => {
 })
 
 describe.skipIf(deno === undefined)("in Deno, the studio", () => {
-  test("trains, ends, and finds its run again", async () => {
+  test("trains, ends, finds its run again, and removes it", async () => {
     const folder = join(w.directory, "deno")
     const program = [...deno!.command, cli]
     const own = tinyPlan("../bert", {
@@ -240,8 +240,12 @@ describe.skipIf(deno === undefined)("in Deno, the studio", () => {
       expect(await other.stop()).toBe(0)
       other = await openStudio({ folder, program })
       expect((await other.call("runs", {}))[0]).toMatchObject({ id, state: "training" })
+      await expect(other.call("remove", { id })).rejects.toThrow("is under way; stop it before it is removed")
       await other.call("stop", { id })
       await other.until("run", { id }, (event) => event.kind === "summary" && event.summary.state === "stopped")
+      await other.call("remove", { id })
+      expect(await other.call("runs", {})).toEqual([])
+      expect(readdirSync(join(folder, "runs"))).toEqual([])
     } finally {
       await other.close()
     }

@@ -17,12 +17,15 @@ import {
 import { hostname, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
 import { ownerOf } from "../../../src/files/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
 import { openBusy } from "../../../src/studio/server/busy.ts"
+import { holdingRuns } from "../../../src/studio/server/engine-client.ts"
 import { type Launcher, openLauncher } from "../../../src/studio/server/launcher.ts"
 import { type Ended, isAlive, startDetached } from "../../../src/studio/server/processes.ts"
 import { openStudies } from "../../../src/studio/server/studies.ts"
@@ -225,6 +228,56 @@ describe("what is removed", () => {
     expect(await refusal(launcher, ID)).toBe("removed")
     expect(existsSync(ID)).toBe(false)
   })
+})
+
+describe("a list", () => {
+  test("that is read while a run is removed has all of it or nothing; whoever watches it is told", async () => {
+    inFolder({ ...runOf(ID), ...record(ID), ...runOf("runs/b-1") })
+    await run(
+      Effect.gen(function* () {
+        const { calls, watches } = runsOf(yield* openLauncher(NEVER, [], idle)).handlers
+        const watched = yield* Effect.forkChild(Effect.flip(Stream.runDrain(watches!.run!({ id: ID }))))
+        // the list knows of both, and comes to their files when one of them is gone
+        const fs = yield* FileSystem.FileSystem
+        const files = yield* Effect.context<Files>()
+        let isRemoved = false
+        const late: FileSystem.FileSystem = {
+          ...fs,
+          stat: (file) =>
+            Effect.gen(function* () {
+              if (!isRemoved && file.endsWith("plan.json")) {
+                isRemoved = true
+                yield* calls!.remove!({ id: ID }).pipe(Effect.provideContext(files), Effect.orDie)
+              }
+              return yield* fs.stat(file)
+            })
+        }
+        const seen = yield* calls!.runs!({}).pipe(Effect.provideService(FileSystem.FileSystem, late))
+        expect(isRemoved).toBe(true)
+        expect(seen.map(({ id }) => id)).toEqual(["runs/b-1"])
+        expect((yield* Fiber.join(watched)).message).toBe(`${ID} was removed`)
+        expect((yield* Effect.flip(calls!.remove!({ id: ID }))).message).toBe(`${ID} is no run of this folder`)
+      })
+    )
+  })
+})
+
+test("a run is held for as long as the engine is asked of it", async () => {
+  const busy = openBusy()
+  const seen: Array<string | undefined> = []
+  const client = holdingRuns(
+    {
+      call: () => Effect.sync(() => seen.push(busy.with(ID))),
+      watch: () => Stream.fromIterable([1, 2]).pipe(Stream.tap(() => Effect.sync(() => seen.push(busy.with(ID))))),
+      end: Effect.void
+    },
+    busy
+  )
+  await Effect.runPromise(client.call("ask", { id: ID }))
+  await Effect.runPromise(Stream.runDrain(client.watch("write", { id: ID })))
+  await Effect.runPromise(client.call("rows", { source: ID }))
+  expect(seen).toEqual(["is being asked", "is being asked", "is being asked", undefined])
+  expect(busy.with(ID)).toBeUndefined()
 })
 
 test("a study is removed with its runs, unless one of them is written; a removal that was cut off is ended", async () => {
