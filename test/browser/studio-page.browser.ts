@@ -238,6 +238,13 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       expect(await only.until(id, isOver)).toMatchObject({ state: "finished", step: 2, note: null })
       const { files } = await only.call("result", { id })
       expect(files.map(({ path }) => path)).toContain("adapter/adapter_model.safetensors")
+      // the run is loaded for its first question, and the worker says so
+      const told = await only.page.evaluate(`(async () => {
+        const told = []
+        await studio.call("askable", { id: ${JSON.stringify(id)} }, { doing: ({ what }) => told.push(what) })
+        return told
+      })()`)
+      expect(told).toContainEqual(expect.stringContaining("weights"))
       const [answer] = await only.call("ask", { id, rows: [{ text: "a joy to watch" }] })
       expect(["good", "bad"]).toContain(answer!.trained.label)
       // a plan that fails is told in its sentence

@@ -148,8 +148,10 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const hasNoModel = table !== undefined && models.value !== undefined && model === undefined
   const isBlocked =
     isMisfit || hasNoModel || [rows, models, roles, suggestion].some(({ problem }) => problem !== undefined)
+  // the model is on its way
+  const isAway = roles.doing !== undefined
   // a plan that was suggested for other columns or another model is no plan for these
-  const plan = isOwn || !isBlocked ? draft.plan : null
+  const plan = isOwn || !(isBlocked || isAway) ? draft.plan : null
   const isCurrent = isOwn || (newest !== undefined && !isNews(draft, newest))
   useEffect(() => {
     if (newest !== undefined) change((now) => (now.isEdited || !isNews(now, newest) ? now : suggested(now, newest)))
