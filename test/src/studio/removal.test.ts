@@ -22,6 +22,7 @@ import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { ownerOf } from "../../../src/files/index.ts"
+import { seenIn } from "../../../src/files/process-owner.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
 import { openBusy } from "../../../src/studio/server/busy.ts"
@@ -377,16 +378,16 @@ describe("a run as a process", () => {
       })
     )
     const owner = await run(ownerOf(pid!))
-    const states = () => {
+    const isDead = () => {
       try {
-        return /^.*\) (\w) /s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? ""
+        return seenIn(readFileSync(`/proc/${pid}/stat`, "utf8")).state === "dead"
       } catch {
-        return "gone"
+        return true
       }
     }
     process.kill(pid!, "SIGKILL")
     // no event comes in between
-    while (!/^(Z|X|gone)$/.test(states())) {}
+    while (!isDead()) {}
     const atOnce = Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const readFileString = (file: string) => Effect.sync(() => readFileSync(file, "utf8"))
