@@ -1,7 +1,5 @@
 /** Programs for Node out of sources: it reads no TypeScript from here, and finds packages and the native library beside the program. */
-import { afterAll } from "bun:test"
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdtempSync, symlinkSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { libraryFile } from "../../src/kernels/wasm/index.ts"
@@ -16,22 +14,10 @@ if (node === undefined) {
   console.warn("node is not installed: the tests of it are skipped (REQUIRE_NODE=1 makes that a failure)")
 }
 
-let folder: string | undefined
-let made = 0
-
-afterAll(() => {
-  if (folder !== undefined) rmSync(folder, { recursive: true })
-  folder = undefined
-})
-
-/** The file of a program, until the tests of the file are over. `withLibrary` false: the native library is not beside it. */
-export const nodeProgram = async (source: string, { withLibrary = true } = {}): Promise<string> => {
-  if (folder === undefined) {
-    folder = mkdtempSync(join(realpathSync(tmpdir()), "node-program-"))
-    symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"))
-  }
-  const place = join(folder, String(made++))
-  mkdirSync(place)
+/** The file of a program, in a folder of its own in `folder`. `withLibrary` false: the native library is not beside it. */
+export const nodeProgram = async (folder: string, source: string, { withLibrary = true } = {}): Promise<string> => {
+  const place = mkdtempSync(join(folder, "node-program-"))
+  symlinkSync(join(repository, "node_modules"), join(place, "node_modules"))
   if (withLibrary) {
     const library = fileURLToPath(libraryFile())
     symlinkSync(library, join(place, basename(library)))

@@ -24,7 +24,7 @@ const inBun = async (body: string) => {
   w.write(file, program(body))
   return [process.execPath, w.path(file)]
 }
-const inNode = async (body: string) => [node!, await nodeProgram(program(body))]
+const inNode = async (body: string) => [node!, await nodeProgram(w.directory, program(body))]
 
 const runtimes = [
   { name: "Bun", command: inBun, there: true },
@@ -119,7 +119,7 @@ test.skipIf(node === undefined)(
     withoutLines(/^noise/, () => say("noise\\nnews\\n"))
     console.log(linesCanBeLeftOut())
   `
-    const file = await nodeProgram(program(body), { withLibrary: false })
+    const file = await nodeProgram(w.directory, program(body), { withLibrary: false })
     expect(await run([node!, file], { cwd: w.directory })).toEqual({
       code: 0,
       stdout: "false\n",

@@ -49,7 +49,7 @@ const asking = `
 
 /** As Node's, which has a navigator from 21 on. `redirected`: where the shell has its output. */
 const inNode = async (program: string, options?: { readonly withLibrary: boolean }) => {
-  const file = await nodeProgram(`globalThis.navigator ??= {}\n${program}`, options)
+  const file = await nodeProgram(w.directory, `globalThis.navigator ??= {}\n${program}`, options)
   return (redirected: string) => run(["sh", "-c", `exec "$0" "$1" ${redirected}`, node!, file], { cwd: repository })
 }
 
