@@ -128,6 +128,9 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
           document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }))
       }, reviews)
       await page.getByText(/^Ready: \d/).waitFor()
+      // nor is a model that would have to be downloaded
+      const models = await page.getByLabel("Model", { exact: true }).locator("option").allTextContents()
+      expect(models.map((name) => name.split(":")[0])).toEqual(["minilm", "mobilenet", "digits"])
       await page.getByText("Change the plan", { exact: true }).click()
       await page.locator('[id="plan-training.steps"]').fill("3")
       await page.getByText(/^Ready: 3 steps/).waitFor()

@@ -1,6 +1,7 @@
 /** What the columns are for, and the model: everything that a suggestion goes by. */
 import { useState } from "preact/hooks"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
+import { useStudio } from "../../use.ts"
 import type { Dialect, Draft } from "./draft.ts"
 import { labelOf } from "./form/schema.ts"
 
@@ -166,7 +167,7 @@ export const Written = ({
 
 const OTHER = "\u0000"
 
-/** A model of the list, or any that a plan can name. */
+/** A model of the list, or any that a plan can name where the host reads paths of a machine. */
 export const ModelChoice = ({
   models,
   model,
@@ -176,6 +177,7 @@ export const ModelChoice = ({
   readonly model: string
   readonly change: (model: string) => void
 }) => {
+  const { about } = useStudio()
   const [isOther, setOther] = useState(false)
   const [typed, setTyped] = useState("")
   const found = models.find(({ source }) => source === model)
@@ -198,7 +200,7 @@ export const ModelChoice = ({
             {name}: {says}
           </option>
         ))}
-        <option value={OTHER}>another …</option>
+        {about.abilities.includes("paths") ? <option value={OTHER}>another …</option> : null}
       </select>
       {isOther ? (
         <form

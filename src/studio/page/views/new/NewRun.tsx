@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading } from "../../parts/loading.tsx"
 import { Trouble } from "../../parts/trouble.tsx"
-import { useCall } from "../../use.ts"
+import { useCall, useStudio } from "../../use.ts"
 import type { ViewProps } from "../../view.ts"
 import { ModelChoice, Roles, Written } from "./Choices.tsx"
 import {
@@ -97,7 +97,8 @@ export const NewRun = (_: ViewProps) => {
 }
 
 const NO_MODEL_OF_IMAGES =
-  "These rows are images, and this model does not take any. Choose one that does: a tf.LayersModel over images, a vision model of Hugging Face, or its name under “another”, such as hf:google/vit-base-patch16-224."
+  "These rows are images, and this model does not take any. Choose one that does: a tf.LayersModel over images, or a vision model of Hugging Face."
+const NAME_ONE = " Its name goes under “another”, such as hf:google/vit-base-patch16-224."
 
 interface BegunProps {
   readonly draft: Draft
@@ -107,6 +108,7 @@ interface BegunProps {
 
 const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const change = (next: (draft: Draft) => Draft) => setDraft((now) => (now === null ? null : next(now)))
+  const canName = useStudio().about.abilities.includes("paths")
   const isOpened = draft.source === null
   // that of a plan is typed letter by letter
   const typed = useSettled(sourceOf(draft))
@@ -219,7 +221,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
               change={(next) => change((now) => ({ ...now, model: next }))}
             />
           )}
-          {isMisfit ? <Trouble problem={{ message: NO_MODEL_OF_IMAGES }} /> : null}
+          {isMisfit ? <Trouble problem={{ message: `${NO_MODEL_OF_IMAGES}${canName ? NAME_ONE : ""}` }} /> : null}
           {table.isFolder || roles.value === undefined ? null : (
             <Roles
               roles={roles.value}
