@@ -12,7 +12,7 @@ const consumer = emptyProject()
 const installed = join(consumer, "node_modules", "tfjs-lora-pro")
 const manifest = () => manifestOf(installed)
 
-beforeAll(() => void installInto(consumer), 60_000)
+beforeAll(() => void installInto(consumer), 180_000)
 
 test("every entry has its JavaScript and its declarations, and loads", () => {
   const entries = Object.entries(manifest().exports)
@@ -27,7 +27,7 @@ test("every entry has its JavaScript and its declarations, and loads", () => {
     const { status, stderr } = spawnSync(process.execPath, ["-e", code], { cwd: consumer, encoding: "utf8" })
     expect({ specifier, status, stderr }).toEqual({ specifier, status: 0, stderr: "" })
   }
-}, 60_000)
+}, 180_000)
 
 /** Of the packed file: the embedded model is nearly all of it, and every installation downloads it. */
 const MOST_BYTES = 35_000_000
@@ -123,7 +123,7 @@ test("the browser entry is bundled for a page, without Node, and with the CSV pa
   for (const name of ["kernels", "kernels-shared", "kernels-fused", "kernels-fused-shared"]) {
     expect(existsSync(join(installed, "src", "kernels", "wasm", `${name}.wasm`))).toBe(true)
   }
-}, 60_000)
+}, 180_000)
 
 /** Gzipped, of all files of the studio's page: what a browser may load of it. */
 const MOST_OF_STUDIO = 400_000
@@ -147,7 +147,7 @@ test("the studio serves its page, which is built already and needs no package be
   } finally {
     await studio.close()
   }
-}, 60_000)
+}, 180_000)
 
 test("validates a plan from outside the repository", () => {
   const bin = join(installed, manifest().bin["tfjs-lora-pro"])

@@ -11,7 +11,7 @@ beforeAll(() => {
   tinyProject(w)
   writeBunProject(w)
   installInto(w.directory)
-}, 60_000)
+}, 180_000)
 
 const bun = (...args: ReadonlyArray<string>) => run([process.execPath, ...args], { cwd: w.directory })
 

@@ -11,7 +11,7 @@ const folder = emptyProject()
 let tarball: string
 beforeAll(() => {
   tarball = pack(folder)
-}, 60_000)
+}, 180_000)
 
 /**
  * Not followed, with the reason: the field "browser" gives pages the build of csv-parse that needs no Buffer. "imports" could say
@@ -39,4 +39,4 @@ test("the types are right for everyone who can import the package: it is ESM, fo
   const ignored = ["node10", "node16-cjs"]
   expect(analysis.problems.filter(({ resolutionKind }) => !ignored.includes(resolutionKind ?? ""))).toEqual([])
   expect(status).toBe(0)
-}, 60_000)
+}, 180_000)

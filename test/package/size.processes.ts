@@ -22,7 +22,7 @@ import { optimizerFacts } from "../../schemas/index.ts"
 import { emptyProject, installInto } from "./consumer.ts"
 
 const project = emptyProject()
-beforeAll(() => void installInto(project), 60_000)
+beforeAll(() => void installInto(project), 180_000)
 
 const tfjs = [
   "@tensorflow/tfjs",

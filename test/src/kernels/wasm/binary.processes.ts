@@ -11,5 +11,5 @@ test.each(Object.entries(binaries))(
     const fresh = await compile(options)
     expect(Buffer.compare(readFileSync(`${root}${file}`), fresh)).toBe(0)
   },
-  60_000
+  180_000
 )
