@@ -6,7 +6,7 @@ import { belowOne, betas, choice, count, nonNegative, positive, withDefault } fr
 export const ScheduleConfig = Schema.Struct({
   kind: choice(
     ["constant", "linear", "cosine"],
-    "How the rate goes on after the warm-up: stays, or falls to 0 at the last step."
+    "How the rate goes on after the warm-up: stays, or falls towards 0, which it would reach one step after the last."
   ),
   warmup: Schema.optionalKey(belowOne("Share of the steps over which the rate rises from 0. Not with warmupSteps.")),
   warmupSteps: Schema.optionalKey(count(0, "Steps over which the rate rises from 0. Not with warmup.", "steps"))

@@ -41,10 +41,10 @@ const warmed =
 /** The peak after the warm-up, to the last step. */
 export const constant = warmed(() => 1)
 
-/** Falls from the peak to 0 at the last step along a line. */
+/** Falls from the peak along a line that would reach 0 one step after the last. */
 export const linear = warmed((progress) => 1 - progress)
 
-/** Falls from the peak to 0 at the last step along half a cosine. */
+/** Falls from the peak along half a cosine that would reach 0 one step after the last. */
 export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))
 
 const shapes = { constant, linear, cosine } satisfies { [Kind in ScheduleConfig["kind"]]: typeof constant }
