@@ -4,16 +4,18 @@
  *
  *   bench/studies/NAME.results.json     the study and the numbers of every trial (--take FOLDER NAME makes it of a study's folder)
  *   bench/studies/NAME.md               what `compare` says of them, between two comments
- *   docs/successors.md                  a line for each method, between two comments
+ *   README.md, docs/                    tables of several studies, each between two comments
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { measureOf, Study, TrialResult } from "../src/compare/index.ts"
+import { comparedMethods, measureOf, Study, TrialResult } from "../src/compare/index.ts"
 import { bare, type Measure } from "../src/compare/measure.ts"
 import { judge, labelOf, markdownOf, type Verdict } from "../src/compare/verdict/index.ts"
-import { number } from "../src/output/report/index.ts"
+import { megabytes } from "../src/compare/verdict/sentences.ts"
+import type { Entry, Table } from "../src/compare/verdict/verdict.ts"
+import { fixed, number } from "../src/output/report/index.ts"
 
 const repository = join(import.meta.dir, "..")
 const folder = join(repository, "bench/studies")
@@ -34,48 +36,127 @@ export const verdictIn = async (name: string): Promise<Verdict> => {
   return judge(study, results, labelOf, await Effect.runPromise(measureOf(study.plan)))
 }
 
-/** Columns of the table in docs/successors.md: a study, and what its tasks and ranks are called there. */
-const columns = [
-  ["eras-successors", "eras, r 8"],
-  ["fashion-successors", "clothes, r 4"],
-  ["word-problems-successors", "word problems, r 8"]
-] as const
+type Marks = (entry: Entry) => string
 
-/** Methods in the order of that page; one that no study has has no line. */
-const order = [
-  "full",
-  "lora",
-  "lora-pro",
-  "lora-pro-factored",
-  "lora-pro-efficient",
-  "lora-rite",
-  "altlora-plus",
-  "reflora",
-  "lora-muon",
-  "lora-tsd",
-  "lora-one"
-]
+const signOf = (difference: Entry["againstLora"], beside: string): string =>
+  difference?.claim === "ahead" ? ` ▲${beside}` : difference?.claim === "behind" ? ` ▼${beside}` : ""
 
-/** "0.002: 36.0 (34.3 to 37.7) ▼" */
-const reached = ({ measure, final }: Verdict, method: string): string => {
-  const entry = final?.entries.find((one) => one.method === method)
+/** " ▲": distinguishable from LoRA, for the better. */
+const besideLora: Marks = ({ againstLora }) => signOf(againstLora, "")
+
+/** " ▲LoRA ▼full": also from full fine-tuning. */
+const besideBoth: Marks = ({ againstLora, againstFull }) => signOf(againstLora, "LoRA") + signOf(againstFull, "full")
+
+/** "0.002: 36.0 (34.3 to 37.7) ▼": an entry's rate, where it has one of its own, and what it reaches. */
+const reached = (table: Table | null, measure: Measure, method: string, marks: Marks): string => {
+  const entry = table?.entries.find((one) => one.method === method)
   if (entry?.test == null) return "–"
   const { mean, interval } = entry.test
   const within = interval === null ? "" : ` (${interval.map((end) => bare(measure, end)).join(" to ")})`
-  return `${number(entry.learningRate)}: ${bare(measure, mean)}${within}${marks[entry.againstLora?.claim ?? ""] ?? ""}`
+  const rate = table?.stage === "final" ? `${number(entry.learningRate)}: ` : ""
+  return `${rate}${bare(measure, mean)}${within}${marks(entry)}`
 }
 
-/** Distinguishable from LoRA, for the better and for the worse. */
-const marks: Readonly<Record<string, string>> = { ahead: " ▲", behind: " ▼" }
-
-const head = (name: string, { unit, label }: Measure): string => `${name}: rate, test ${unit === "%" ? unit : label}`
-
-const successors = async (): Promise<string> => {
-  const verdicts = await Promise.all(columns.map(([study]) => verdictIn(study)))
-  const heads = columns.map(([, name], i) => head(name, verdicts[i]!.measure))
-  const rows = order.map((method) => [labelOf(method), ...verdicts.map((verdict) => reached(verdict, method))])
+const tableOf = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
-  return [line(["method", ...heads]), `|${"---|".repeat(1 + heads.length)}`, ...rows.map(line)].join("\n")
+  return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n")
+}
+
+interface Column {
+  readonly study: string
+  readonly head: (verdict: Verdict) => string
+  readonly cell: (verdict: Verdict, method: string) => string
+}
+
+const unitOf = ({ measure: { unit, label } }: Verdict): string => (unit === "%" ? unit : label)
+
+/** What a method reaches at the best rate of its own grid; `task`: what the study's task is called in this table. */
+const atBest = (study: string, task: string, marks = besideLora): Column => ({
+  study,
+  head: (verdict) => `${task}: rate, test ${unitOf(verdict)}`,
+  cell: ({ final, measure }, method) => reached(final, measure, method, marks)
+})
+
+/** What it reaches at the rate that all have. */
+const atCommon = (study: string): Column => ({
+  study,
+  head: ({ study: { commonRate } }) => `at ${number(commonRate)}`,
+  cell: ({ common, measure }, method) => reached(common, measure, method, besideBoth)
+})
+
+const stateOn = (study: string, task: string): Column => ({
+  study,
+  head: () => `state on ${task}, MB`,
+  cell: ({ final }, method) => {
+    const entry = final?.entries.find((one) => one.method === method)
+    return entry === undefined ? "–" : megabytes(entry.stateBytes)
+  }
+})
+
+/** A line for each method that some study has, in the order in which `compare` lists them. */
+const byMethod = async (columns: ReadonlyArray<Column>): Promise<string> => {
+  const verdicts = await Promise.all(columns.map(({ study }) => verdictIn(study)))
+  const methods = Object.keys(comparedMethods).filter((one) =>
+    verdicts.some(({ study }) => study.methods.includes(one))
+  )
+  return tableOf(
+    ["method", ...columns.map(({ head }, i) => head(verdicts[i]!))],
+    methods.map((method) => [labelOf(method), ...columns.map(({ cell }, i) => cell(verdicts[i]!, method))])
+  )
+}
+
+/** README's table: what three methods reach, a line for each study. */
+const inShort = async (
+  rows: ReadonlyArray<readonly [study: string, stage: "final" | "common", task: string]>
+): Promise<string> => {
+  const methods = ["lora", "lora-pro", "full"]
+  const lines = rows.map(async ([study, stage, task]) => {
+    const verdict = await verdictIn(study)
+    const cells = methods.map((method) =>
+      reached(verdict[stage], verdict.measure, method, besideLora).replace(/^[^ ]+: /, "")
+    )
+    return [task, ...cells]
+  })
+  return tableOf(
+    ["test accuracy, % (95 % interval; ▲ ▼: distinguishable from LoRA)", ...methods.map(labelOf)],
+    await Promise.all(lines)
+  )
+}
+
+/** Each seed's value, and the sweep that chose the rate. */
+const bySeed = async (study: string): Promise<string> => {
+  const { final, sweeps, measure, results } = await verdictIn(study)
+  const entries = final?.entries ?? []
+  return tableOf(
+    [
+      "method",
+      "rate",
+      `test ${measure.label} of each seed, ${measure.unit}`,
+      "mean",
+      "test loss",
+      "validation loss at each rate"
+    ],
+    entries.map(({ method, name, learningRate, test, testLoss }) => [
+      name,
+      number(learningRate),
+      results
+        .filter(({ trial }) => trial.stage === "final" && trial.method === method)
+        .toSorted((a, b) => a.trial.seed - b.trial.seed)
+        .map((one) => bare(measure, one.test?.[measure.name] ?? Number.NaN))
+        .join(", "),
+      test === null ? "–" : bare(measure, test.mean),
+      fixed(testLoss?.mean),
+      (sweeps.find((one) => one.method === method)?.points ?? [])
+        .map((point) => `${number(point.learningRate)}: ${fixed(point.loss)}`)
+        .map((text, i, all) => (all.length > 1 && isBest(sweeps, method, i) ? `**${text}**` : text))
+        .join(", ")
+    ])
+  )
+}
+
+const isBest = (sweeps: Verdict["sweeps"], method: string, i: number): boolean => {
+  const sweep = sweeps.find((one) => one.method === method)
+  return sweep?.points[i]?.learningRate === sweep?.best
 }
 
 /** What a study's page says, without the title, which is the page's own. */
@@ -86,24 +167,80 @@ const page = async (name: string): Promise<string> =>
     .join("\n")
     .trim()
 
-const BEGIN = "<!-- made by scripts/studies.ts from the raw results -->"
+/** What makes each part of each file. */
+export const made: Readonly<Record<string, Readonly<Record<string, () => Promise<string>>>>> = {
+  ...Object.fromEntries(studies.map((name) => [`bench/studies/${name}.md`, { study: () => page(name) }])),
+  "docs/successors.md": {
+    "digits and movies": () =>
+      byMethod([
+        atBest("digits-turned", "digits turned, r 4"),
+        atBest("digits-inverted", "digits inverted, r 4"),
+        atBest("movies-successors", "movie sentences, r 8"),
+        stateOn("movies-successors", "movies")
+      ]),
+    "three more": () =>
+      byMethod([
+        atBest("eras-successors", "eras, r 8"),
+        atBest("fashion-successors", "clothes, r 4"),
+        atBest("word-problems-successors", "word problems, r 8")
+      ])
+  },
+  "docs/methods.md": {
+    results: () =>
+      byMethod([
+        atBest("movies", "1,500 movie sentences", besideBoth),
+        atCommon("movies"),
+        atBest("movies-64", "64 of them", besideBoth),
+        atCommon("movies-64")
+      ])
+  },
+  "docs/paper.md": { pairs: () => bySeed("paper-pairs") },
+  "README.md": {
+    reached: () =>
+      inShort([
+        ["movies", "common", "movie sentences, all at 1e-4 ([methods](docs/methods.md#results-here))"],
+        [
+          "movies-successors",
+          "final",
+          "movie sentences, each at its best rate ([successors](docs/successors.md#what-they-reach))"
+        ],
+        ["paper-pairs", "final", "sentence pairs, each at its best rate ([paper](docs/paper.md#the-table-small))"],
+        [
+          "digits-turned",
+          "final",
+          "digits turned by 90°, each at its best rate ([successors](docs/successors.md#what-they-reach))"
+        ],
+        [
+          "fashion-successors",
+          "final",
+          "pictures of clothes, each at its best rate ([successors](docs/successors.md#what-they-reach))"
+        ]
+      ])
+  }
+}
+
 const END = "<!-- end of what is made -->"
+const beginOf = (part: string): string => `<!-- made by scripts/studies.ts from the raw results: ${part} -->`
 
-/** Files, and what makes what they have between the two comments. */
-export const made: Readonly<Record<string, () => Promise<string>>> = {
-  ...Object.fromEntries(studies.map((name) => [`bench/studies/${name}.md`, () => page(name)])),
-  "docs/successors.md": successors
+interface Place {
+  readonly before: string
+  readonly between: string
+  readonly after: string
 }
 
-const partsOf = (file: string): readonly [before: string, between: string, after: string] => {
-  const text = readFileSync(join(repository, file), "utf8")
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
-  if (begin < 0 || end < begin) throw new Error(`${file} lacks the comments ${BEGIN} and ${END}`)
-  return [text.slice(0, begin + BEGIN.length), text.slice(begin + BEGIN.length, end).trim(), text.slice(end)]
+const placeIn = (file: string, text: string, part: string): Place => {
+  const begin = beginOf(part)
+  const at = text.indexOf(begin)
+  const end = text.indexOf(END, at)
+  if (at < 0 || end < 0) throw new Error(`${file} lacks the comments ${begin} and ${END}`)
+  const from = at + begin.length
+  return { before: text.slice(0, from), between: text.slice(from, end).trim(), after: text.slice(end) }
 }
 
-/** What a file has between the two comments now. */
-export const committed = (file: string): string => partsOf(file)[1]
+const textOf = (file: string): string => readFileSync(join(repository, file), "utf8")
+
+/** What a part of a file is now. */
+export const committed = (file: string, part: string): string => placeIn(file, textOf(file), part).between
 
 /** Paths of the machine that a study ran on, without what lies above the repository. */
 const near = (value: unknown): unknown =>
@@ -125,9 +262,13 @@ if (import.meta.main) {
   const [option, from, name] = process.argv.slice(2)
   if (option === "--take" && from !== undefined && name !== undefined) take(from, name)
   else {
-    for (const [file, make] of Object.entries(made)) {
-      const [before, , after] = partsOf(file)
-      writeFileSync(join(repository, file), `${before}\n\n${await make()}\n\n${after}`)
+    for (const [file, parts] of Object.entries(made)) {
+      let text = textOf(file)
+      for (const [part, make] of Object.entries(parts)) {
+        const { before, after } = placeIn(file, text, part)
+        text = `${before}\n${await make()}\n${after}`
+      }
+      writeFileSync(join(repository, file), text)
     }
   }
 }
