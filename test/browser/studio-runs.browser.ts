@@ -15,7 +15,7 @@ let browser: Browser
 let studio: OpenStudio
 
 /** Long enough to be stopped on the way, on a fast machine too. */
-const STEPS = 800
+const STEPS = 3000
 
 interface Record_ {
   readonly labels: ReadonlyArray<string>
