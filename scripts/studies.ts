@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import { comparedMethods, measureOf, Study, TrialResult } from "../src/compare/index.ts"
 import { bare, type Measure } from "../src/compare/measure.ts"
 import { judge, labelOf, markdownOf, type Verdict } from "../src/compare/verdict/index.ts"
+import { pointsOf, tableOf, withInterval } from "../src/compare/verdict/markdown.ts"
 import { megabytes } from "../src/compare/verdict/sentences.ts"
 import type { Entry, Table } from "../src/compare/verdict/verdict.ts"
 import { fixed, number } from "../src/output/report/index.ts"
@@ -47,20 +48,16 @@ const besideLora: Marks = ({ againstLora }) => signOf(againstLora, "")
 /** " ▲LoRA ▼full": also from full fine-tuning. */
 const besideBoth: Marks = ({ againstLora, againstFull }) => signOf(againstLora, "LoRA") + signOf(againstFull, "full")
 
-/** "0.002: 36.0 (34.3 to 37.7) ▼": an entry's rate, where it has one of its own, and what it reaches. */
+const entryOf = (table: Table | null, method: string): Entry | undefined =>
+  table?.entries.find((one) => one.method === method)
+
+/** "36.0 (34.3 to 37.7) ▼": what a method reaches. */
 const reached = (table: Table | null, measure: Measure, method: string, marks: Marks): string => {
-  const entry = table?.entries.find((one) => one.method === method)
-  if (entry?.test == null) return "–"
-  const { mean, interval } = entry.test
-  const within = interval === null ? "" : ` (${interval.map((end) => bare(measure, end)).join(" to ")})`
-  const rate = table?.stage === "final" ? `${number(entry.learningRate)}: ` : ""
-  return `${rate}${bare(measure, mean)}${within}${marks(entry)}`
+  const entry = entryOf(table, method)
+  return entry === undefined ? "–" : withInterval(measure, entry.test) + marks(entry)
 }
 
-const tableOf = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
-  return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n")
-}
+const linesOf = (...table: Parameters<typeof tableOf>): string => tableOf(...table).join("\n")
 
 interface Column {
   readonly study: string
@@ -74,7 +71,10 @@ const unitOf = ({ measure: { unit, label } }: Verdict): string => (unit === "%" 
 const atBest = (study: string, task: string, marks = besideLora): Column => ({
   study,
   head: (verdict) => `${task}: rate, test ${unitOf(verdict)}`,
-  cell: ({ final, measure }, method) => reached(final, measure, method, marks)
+  cell: ({ final, measure }, method) => {
+    const entry = entryOf(final, method)
+    return entry?.test == null ? "–" : `${number(entry.learningRate)}: ${reached(final, measure, method, marks)}`
+  }
 })
 
 /** What it reaches at the rate that all have. */
@@ -88,7 +88,7 @@ const stateOn = (study: string, task: string): Column => ({
   study,
   head: () => `state on ${task}, MB`,
   cell: ({ final }, method) => {
-    const entry = final?.entries.find((one) => one.method === method)
+    const entry = entryOf(final, method)
     return entry === undefined ? "–" : megabytes(entry.stateBytes)
   }
 })
@@ -99,7 +99,7 @@ const byMethod = async (columns: ReadonlyArray<Column>): Promise<string> => {
   const methods = Object.keys(comparedMethods).filter((one) =>
     verdicts.some(({ study }) => study.methods.includes(one))
   )
-  return tableOf(
+  return linesOf(
     ["method", ...columns.map(({ head }, i) => head(verdicts[i]!))],
     methods.map((method) => [labelOf(method), ...columns.map(({ cell }, i) => cell(verdicts[i]!, method))])
   )
@@ -112,12 +112,9 @@ const inShort = async (
   const methods = ["lora", "lora-pro", "full"]
   const lines = rows.map(async ([study, stage, task]) => {
     const verdict = await verdictIn(study)
-    const cells = methods.map((method) =>
-      reached(verdict[stage], verdict.measure, method, besideLora).replace(/^[^ ]+: /, "")
-    )
-    return [task, ...cells]
+    return [task, ...methods.map((method) => reached(verdict[stage], verdict.measure, method, besideLora))]
   })
-  return tableOf(
+  return linesOf(
     ["test accuracy, % (95 % interval; ▲ ▼: distinguishable from LoRA)", ...methods.map(labelOf)],
     await Promise.all(lines)
   )
@@ -127,7 +124,7 @@ const inShort = async (
 const bySeed = async (study: string): Promise<string> => {
   const { final, sweeps, measure, results } = await verdictIn(study)
   const entries = final?.entries ?? []
-  return tableOf(
+  return linesOf(
     [
       "method",
       "rate",
@@ -146,17 +143,12 @@ const bySeed = async (study: string): Promise<string> => {
         .join(", "),
       test === null ? "–" : bare(measure, test.mean),
       fixed(testLoss?.mean),
-      (sweeps.find((one) => one.method === method)?.points ?? [])
-        .map((point) => `${number(point.learningRate)}: ${fixed(point.loss)}`)
-        .map((text, i, all) => (all.length > 1 && isBest(sweeps, method, i) ? `**${text}**` : text))
-        .join(", ")
+      sweeps
+        .filter((one) => one.method === method)
+        .map(pointsOf)
+        .join()
     ])
   )
-}
-
-const isBest = (sweeps: Verdict["sweeps"], method: string, i: number): boolean => {
-  const sweep = sweeps.find((one) => one.method === method)
-  return sweep?.points[i]?.learningRate === sweep?.best
 }
 
 /** What a study's page says, without the title, which is the page's own. */

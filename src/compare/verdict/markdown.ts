@@ -21,13 +21,14 @@ const cell = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll(
 
 const row = (cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
 
-const tableOf = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => [
-  row(header),
-  `|${"---|".repeat(header.length)}`,
-  ...rows.map(row)
-]
+/** A table in Markdown. */
+export const tableOf = (
+  header: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string>>
+): ReadonlyArray<string> => [row(header), `|${"---|".repeat(header.length)}`, ...rows.map(row)]
 
-const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
+/** "87.4 (86.0 to 88.8)", the mean and the interval. */
+export const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
   const shown = bare(measure, mean)
@@ -120,20 +121,21 @@ const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
   costWords(table, measure)
 ]
 
+/** "5e-4: 0.579, **0.001: 0.348**": each rate with its validation loss, the chosen one in bold. */
+export const pointsOf = ({ points, best }: SweepRecord): string =>
+  points
+    .map(({ learningRate, loss, failed, share }) => {
+      const notes = [failed > 0 ? `${failed} failed` : "", share < 1 ? `stopped at ${share} of the steps` : ""]
+      const note = notes.filter((part) => part !== "").join(", ")
+      const text = `${number(learningRate)}: ${fixed(loss)}${note === "" ? "" : ` (${note})`}`
+      return learningRate === best ? `**${text}**` : text
+    })
+    .join(", ")
+
 const sweepTable = (sweeps: ReadonlyArray<SweepRecord>): ReadonlyArray<string> =>
   tableOf(
     ["method", "rate: validation loss, mean over the sweep's seeds (the chosen one in bold)"],
-    sweeps.map(({ name, points, best }) => [
-      name,
-      points
-        .map(({ learningRate, loss, failed, share }) => {
-          const notes = [failed > 0 ? `${failed} failed` : "", share < 1 ? `stopped at ${share} of the steps` : ""]
-          const note = notes.filter((part) => part !== "").join(", ")
-          const text = `${number(learningRate)}: ${fixed(loss)}${note === "" ? "" : ` (${note})`}`
-          return learningRate === best ? `**${text}**` : text
-        })
-        .join(", ")
-    ])
+    sweeps.map((sweep) => [sweep.name, pointsOf(sweep)])
   )
 
 const failures = ({ results }: Verdict): ReadonlyArray<string> =>
