@@ -86,7 +86,13 @@ interface Timed {
 }
 
 /** Of a tokenizer that no text goes through. */
-const noTexts = { vocabularySize: 32128, specialIds: new Set<number>(), chatTemplate: null, specialTokens: {} }
+const noTexts = {
+  vocabularySize: 32128,
+  specialIds: new Set<number>(),
+  bytesOf: () => null,
+  chatTemplate: null,
+  specialTokens: {}
+}
 
 /** The models: what config.json says, what is trained on, and how it is loaded. */
 const models: Readonly<Record<string, Timed>> = {

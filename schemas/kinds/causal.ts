@@ -3,11 +3,13 @@
  *
  *   "model": { "source": "../models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" }
  *   "data": { "format": "chat", "train": "chats.jsonl", "mapping": "sharegpt", "maxLength": 1024 }
- *   "data": { "format": "completion", "train": "sums.csv", "prompt": "question", "completion": "answer" }
+ *   "data": { "format": "chat", "train": "sums.csv", "messages": [
+ *     { "role": "user", "content": "{question}" }, { "role": "assistant", "content": "{answer}" }] }
+ *   "data": { "format": "completion", "train": "sums.csv", "prompt": "Question: {question}\nAnswer: ", "completion": "answer" }
  *   "data": { "format": "text", "train": "speeches.parquet" }
  */
 import * as Schema from "effect/Schema"
-import { choice, count, integer, text, withDefault } from "../fields.ts"
+import { choice, count, integer, listOf, text, withDefault } from "../fields.ts"
 import { packedWeights } from "../model.ts"
 import type { Rule } from "../problems.ts"
 import {
@@ -46,6 +48,60 @@ export const bucketPool = count(
 
 export const cutAt = (what: string) => integer(4, 131_072, what, "tokens").pipe(withDefault(512))
 
+const columnOrTextExpected = "the name of a column, or a text with {column} in it and {{ for a brace"
+
+/** A column, or a text with columns in it. */
+const columnOrText = (what: string) =>
+  text(
+    columnOrTextExpected,
+    `${what}: a column's name, or a text in which {column} stands for a column's value and {{ for a brace.`
+  ).check(
+    Schema.makeFilter((value: string) => !/[{}]/.test(value.replace(/\{\{|\}\}|\{[^{}]+\}/g, "")), {
+      expected: columnOrTextExpected
+    })
+  )
+
+const TemplateMessage = Schema.Struct({
+  role: choice(["system", "user", "assistant"], "Who says it."),
+  content: columnOrText("What is said")
+}).annotate({ expected: "{ role, content }", description: "A message that is made of a row's columns." })
+
+const day = /^\d{4}-\d{2}-\d{2}$/
+
+/** Fields of conversations of any kind. */
+export const conversationFields = {
+  tools: Schema.optionalKey(
+    column(
+      "Column that holds the tools that the assistant may call, a list of { type: function, function: { name, description, parameters } }. Absent: tools, where rows have it."
+    )
+  ),
+  system: Schema.optionalKey(
+    text("a system message", "Put before every conversation that has no system message of its own.")
+  ),
+  chatTemplate: Schema.optionalKey(
+    text(
+      "a path to a .jinja file",
+      "A chat template to use instead of the checkpoint's, relative to the plan file. The run keeps a copy, and generate, chat, serve and exports use it."
+    )
+  ),
+  templateValues: Schema.optionalKey(
+    Schema.Record(Schema.String, Schema.Json).annotate({
+      expected: "an object",
+      description: 'Values that the chat template reads by name, such as { "enable_thinking": false }.'
+    })
+  ),
+  templateDate: Schema.optionalKey(
+    text(
+      "a date, YYYY-MM-DD",
+      "The date that a chat template writes which asks for today's. Absent: the day on which the run starts."
+    ).check(Schema.isPattern(day, { expected: "a date, YYYY-MM-DD" }))
+  ),
+  reasoning: choice(
+    ["learn", "drop"],
+    "Whether the assistant's reasoning (reasoning_content, thinking, or <think> … </think> before the answer) is learned or removed from the rows."
+  ).pipe(withDefault("learn"))
+}
+
 /** Schema of `data` with `format: "chat"`: conversations, of which the assistant's turns are learned. */
 export const ChatData = Schema.Struct({
   format: Schema.Literal("chat").annotate({
@@ -57,15 +113,26 @@ export const ChatData = Schema.Struct({
     "The form of a row's conversation: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
   ).pipe(withDefault("openai")),
   messages: Schema.optionalKey(
-    column("Column that holds the list of messages. Absent: messages (openai) or conversations (sharegpt).")
+    Schema.Union([
+      column("Column that holds the list of messages."),
+      listOf(1, TemplateMessage, "a list of { role, content }", "Messages that are made of columns.")
+    ]).annotate({
+      expected: "the name of a column, or a list of { role, content }",
+      description:
+        "Column that holds the list of messages, or messages that are made of other columns. Absent: messages (openai) or conversations (sharegpt)."
+    })
   ),
-  system: Schema.optionalKey(
-    text("a system message", "Put before every conversation that has no system message of its own.")
-  ),
+  ...conversationFields,
   lossOn: choice(
-    ["assistant", "all"],
-    "What is learned: what the assistant says and the end of its turn, or every token."
+    ["assistant", "last", "all"],
+    "What is learned: each of the assistant's turns with its end, the last of them, or every token."
   ).pipe(withDefault("assistant")),
+  turns: Schema.optionalKey(
+    choice(
+      ["together", "apart"],
+      "Whether all turns of a conversation are learned in one example, or each in an example of its own, after exactly the prompt that generation would see. Absent: together where the chat template writes every turn as it would be generated, otherwise apart."
+    )
+  ),
   maxLength: cutAt("Tokens of a conversation at most; its end is cut off."),
   packing: packed(false),
   bucketPool
@@ -76,9 +143,9 @@ export type ChatData = typeof ChatData.Type
 export const CompletionData = Schema.Struct({
   format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
   ...splits,
-  prompt: column("Column that holds the prompt.").pipe(withDefault("prompt")),
-  completion: column(
-    "Column that holds what follows the prompt. Nothing is put between the two; an end-of-text token is added after."
+  prompt: columnOrText("The prompt").pipe(withDefault("prompt")),
+  completion: columnOrText(
+    "What follows the prompt; nothing is put between the two, and an end-of-text token is added after it"
   ).pipe(withDefault("completion")),
   lossOn: choice(
     ["completion", "all"],
@@ -109,7 +176,7 @@ export type CausalData = typeof CausalData.Type
 
 /** The column of a conversation's messages, which depends on the mapping where the plan does not name it. */
 export const messagesColumn = ({ messages, mapping }: Pick<ChatData, "messages" | "mapping">): string =>
-  messages ?? (mapping === "sharegpt" ? "conversations" : "messages")
+  typeof messages === "string" ? messages : mapping === "sharegpt" ? "conversations" : "messages"
 
 /** A causal language model and conversations, completions or texts. */
 export const CausalPlan = planOf(

@@ -7,8 +7,8 @@
  *   "loss": { "kind": "dpo", "beta": 0.1 }
  */
 import * as Schema from "effect/Schema"
-import { choice, positive, share, text, withDefault } from "../fields.ts"
-import { bucketPool, CausalModelSection, cutAt, languageModelRules } from "./causal.ts"
+import { choice, positive, share, withDefault } from "../fields.ts"
+import { bucketPool, CausalModelSection, conversationFields, cutAt, languageModelRules } from "./causal.ts"
 import { column, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Schema of `data` with `format: "preference"`: a prompt, a better and a worse answer. */
@@ -38,9 +38,7 @@ export const PreferenceData = Schema.Struct({
       "What rows are: conversations, written out by the chat template of the checkpoint, or texts, in which nothing is put between prompt and answer and an end-of-text token comes after. Absent: what the first training row is."
     )
   ),
-  system: Schema.optionalKey(
-    text("a system message", "Put before every conversation that has no system message of its own.")
-  ),
+  ...conversationFields,
   maxLength: cutAt("Tokens of a prompt and one of its answers at most; the end is cut off."),
   bucketPool
 }).annotate({ title: "Preference data", description: "Pairs of answers and how they become batches." })

@@ -4,8 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { Message } from "../data/causal/index.ts"
-import { type ChatTemplate, chatTemplate, tokenized } from "../data/causal/index.ts"
+import { type ChatTemplate, type Message, type Tool, templateOf, tokenized } from "../data/causal/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 
 /** A conversation has no prompt. */
@@ -18,12 +17,14 @@ export class ConversationError extends Schema.TaggedError<ConversationError>()("
   }
 }
 
-/** Messages of a user and an assistant, as a value: each message makes a new one. */
+/** Messages of a user, an assistant and its tools, as a value: each message makes a new one. */
 export interface Conversation {
   /** in the order in which they were said, a system message first */
   readonly messages: ReadonlyArray<Message>
   /** The same with a message after it. */
   readonly say: (role: "user" | "assistant", content: string) => Conversation
+  /** The same with messages after it that have more than a text: calls, results. */
+  readonly add: (...messages: ReadonlyArray<Message>) => Conversation
   /** The same without its oldest exchange; null where there is none before the last message. System messages stay. */
   readonly withoutOldest: () => Conversation | null
   /** Tokens after which the assistant speaks. */
@@ -35,40 +36,47 @@ export const conversation = (
   tokenizer: CausalTokenizer,
   {
     system,
-    messages = []
+    messages = [],
+    tools = []
   }: {
     /** what a system message says before all others; default: none */
     readonly system?: string | undefined
     /** what was said before; default: nothing */
     readonly messages?: ReadonlyArray<Message>
+    /** what the assistant may call; default: nothing */
+    readonly tools?: ReadonlyArray<Tool>
   } = {}
 ): Effect.Effect<Conversation, ConversationError> => {
-  if (tokenizer.chatTemplate === null) {
+  const template = templateOf(tokenizer)
+  if (template === undefined) {
     const reason = "the model has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
     return Effect.fail(new ConversationError({ reason: `${reason}; use generate, or a model that was made to chat` }))
   }
-  const template = chatTemplate(tokenizer.chatTemplate, tokenizer.specialTokens)
   if ("broken" in template) return Effect.fail(new ConversationError({ reason: template.broken }))
   const first = system === undefined ? [] : [{ role: "system", content: system }]
-  return Effect.succeed(withMessages(tokenizer, template, [...first, ...messages]))
+  return Effect.succeed(withMessages({ tokenizer, template, tools }, [...first, ...messages]))
 }
 
-const withMessages = (
-  tokenizer: CausalTokenizer,
-  template: ChatTemplate,
-  messages: ReadonlyArray<Message>
-): Conversation => ({
+interface Writing {
+  readonly tokenizer: CausalTokenizer
+  readonly template: ChatTemplate
+  readonly tools: ReadonlyArray<Tool>
+}
+
+const withMessages = (writing: Writing, messages: ReadonlyArray<Message>): Conversation => ({
   messages,
-  say: (role, content) => withMessages(tokenizer, template, [...messages, { role, content }]),
+  say: (role, content) => withMessages(writing, [...messages, { role, content }]),
+  add: (...more) => withMessages(writing, [...messages, ...more]),
   withoutOldest: () => {
     const from = messages[0]?.role === "system" ? 1 : 0
     // an exchange begins with what the user says
     const next = messages.findIndex(({ role }, i) => i > from && role === "user")
     if (next < 0) return null
-    return withMessages(tokenizer, template, [...messages.slice(0, from), ...messages.slice(next)])
+    return withMessages(writing, [...messages.slice(0, from), ...messages.slice(next)])
   },
   prompt: Effect.suspend(() => {
-    const written = template.render(messages, { prompt: true })
+    const { tokenizer, template, tools } = writing
+    const written = template.render({ messages, tools }, { prompt: true })
     if ("broken" in written) return Effect.fail(new ConversationError({ reason: written.broken }))
     const ids = tokenized(tokenizer, written.text)
     return "broken" in ids

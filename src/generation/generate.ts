@@ -102,7 +102,12 @@ export const generate = (
       const weights = base ? [model] : [adapted.forward, adapted.trainable]
       const batch = yield* openBatch(used, ids.success, settings.success, weights)
       const { turn } = settings.success
-      return Stream.paginate(batch, (at) => Effect.andThen(Effect.yieldNow, turn(advance(at))))
+      const first = yield* begun(batch)
+      const steps = (from: Batch) => Stream.paginate(from, (at) => Effect.andThen(Effect.yieldNow, turn(advance(at))))
+      return Stream.concat(
+        Stream.fromIterable(first[0]),
+        Option.match(first[1], { onNone: () => Stream.empty, onSome: steps })
+      )
     })
   )
 
@@ -122,10 +127,10 @@ interface Batch {
   readonly padding: ReadonlyArray<number>
   /** tokens of the prompts that the cache held before */
   readonly cached: number
-  /** of each of them: the tokens that the cache does not hold yet, equally many */
+  /** of each of them: the tokens that the cache does not hold yet, at least one */
   readonly next: ReadonlyArray<ReadonlyArray<number>>
-  /** when the first tokens were chosen, in milliseconds */
-  readonly began: number
+  /** when the first tokens were chosen, in milliseconds; null: none have been */
+  readonly began: number | null
 }
 
 /** `weights`: what keys and values are computed with, as `Reading` has it. */
@@ -173,7 +178,7 @@ const openBatch = (
       padding,
       cached,
       next: next.map((ids) => ids.slice(cached)),
-      began: 0
+      began: null
     }
   })
 
@@ -185,13 +190,16 @@ const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknow
     return dynamic && own > 0 ? Symbol() : own
   })
 
-/** The batch with all its texts to be read again, where one has outgrown the frequencies of its rotary positions (LongRoPE). */
-const readAgain = (batch: Batch): Batch => {
+/**
+ * The batch with all its texts to be read again, where one has outgrown the frequencies of its rotary positions (LongRoPE) by its last
+ * tokens, as many as `added` says.
+ */
+const readAgain = (batch: Batch, added: ReadonlyArray<number>): Batch => {
   const { adapted, cache, writers, prompts } = batch
   const { decoder, tokenizer } = adapted.model
   const texts = writers.map(({ prompt, ids }) => [...prompts[prompt]!, ...ids])
-  const outgrown = texts.some(({ length }) =>
-    decoder.rotary.some(({ dynamic, classOf }) => !dynamic && classOf(length) !== classOf(length - 1))
+  const outgrown = texts.some(({ length }, row) =>
+    decoder.rotary.some(({ dynamic, classOf }) => !dynamic && classOf(length) !== classOf(length - added[row]!))
   )
   if (!outgrown) return batch
   const { padding, next } = aligned(texts, tokenizer.padId)
@@ -208,17 +216,32 @@ const aligned = (texts: ReadonlyArray<ReadonlyArray<number>>, padId: number): Pi
 
 type Step = readonly [ReadonlyArray<GenerationEvent>, Option.Option<Batch>]
 
-/** A part of the prompts, or a token of each text. */
+/** The tokens that texts must begin with, before a pass. */
+const begun = (batch: Batch): Effect.Effect<Step, DeviceError, Device> =>
+  batch.settings.constraint === null
+    ? Effect.succeed([[], Option.some(batch)])
+    : written(
+        batch,
+        batch.next,
+        batch.writers.map(() => null)
+      )
+
+/** A part of the tokens that are known, or a token of each text all of whose tokens are read with it. */
 const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceReadError | DeviceError, Device> => {
   const { adapted, cache, padding, next } = batch
   const most = Math.max(1, Math.floor(TOKENS_PER_PASS / next.length))
-  if (next[0]!.length > most) {
+  const length = next.reduce((least, ids) => Math.min(least, ids.length), Number.POSITIVE_INFINITY)
+  const count = Math.min(most, length)
+  const ids = next.map((all) => all.slice(0, count))
+  const rest = next.map((all) => all.slice(count))
+  const pass: Pass = { adapted, cache, padding, ids, ahead: rest.map((all) => all.length) }
+  if (length > most) {
     return Effect.sync(() => {
-      readOnly({ adapted, cache, padding, ids: next.map((ids) => ids.slice(0, most)), ahead: next[0]!.length - most })
-      return [[], Option.some({ ...batch, next: next.map((ids) => ids.slice(most)) })]
+      readOnly(pass)
+      return [[], Option.some({ ...batch, next: rest })]
     })
   }
-  return Effect.flatMap(chosen(batch, { adapted, cache, padding, ids: next }), (tokens) => written(batch, tokens))
+  return Effect.flatMap(chosen(batch, pass, rest), (tokens) => written(batch, rest, tokens))
 }
 
 /** A token, and what an observer is given of its place. */
@@ -227,14 +250,15 @@ interface Choice {
   readonly place?: Pick<ObservedToken, "probability" | "likeliest">
 }
 
-/** The next token of each row. */
+/** The next token of each row; null where tokens are known that it has not read, which are in `rest`. */
 const chosen = (
   { settings, writers }: Batch,
-  pass: Pass
-): Effect.Effect<ReadonlyArray<Choice>, GenerationError | DeviceReadError> =>
+  pass: Pass,
+  rest: Batch["next"]
+): Effect.Effect<ReadonlyArray<Choice | null>, GenerationError | DeviceReadError> =>
   Effect.gen(function* () {
-    const { sampling, observer } = settings
-    if (observer === null && isGreedy(sampling)) {
+    const { sampling, observer, constraint } = settings
+    if (observer === null && constraint === null && isGreedy(sampling)) {
       const values = yield* read(() => nextTokens(pass))
       if (!values.slice(writers.length).every(Number.isFinite)) return yield* notFinite
       return Array.from(values.slice(0, writers.length), (id) => ({ id }))
@@ -242,48 +266,97 @@ const chosen = (
     const logits = yield* read(() => nextLogits(pass))
     if (!logits.every(Number.isFinite)) return yield* notFinite
     const width = logits.length / writers.length
-    return writers.map((own, row): Choice => {
+    const tokens: Array<Choice | null> = []
+    for (const [row, own] of writers.entries()) {
       const after = logits.subarray(row * width, (row + 1) * width)
-      const id = own.choose(after)
-      if (observer === null) return { id }
-      const { probability, likeliest } = likelihoods(after, id, observer.likeliest)
-      return { id, place: { probability, likeliest: likeliest.map(own.shown) } }
-    })
+      const id = rest[row]!.length > 0 ? null : own.choose(after)
+      if (id === null) {
+        if (rest[row]!.length === 0) return yield* impossible
+        tokens.push(null)
+      } else if (observer === null) tokens.push({ id })
+      else {
+        const { probability, likeliest } = likelihoods(after, id, observer.likeliest)
+        tokens.push({ id, place: { probability, likeliest: likeliest.map(own.shown) } })
+      }
+    }
+    return tokens
   })
 
-/** Takes a token of each text; texts that end with it leave the batch. */
-const written = (batch: Batch, tokens: ReadonlyArray<Choice>): Effect.Effect<Step, DeviceError, Device> =>
+const impossible = Effect.suspend(() => {
+  const problem =
+    "the vocabulary has no token that continues a text as its constraint demands; a character may be missing"
+  return Effect.fail(new GenerationError({ problems: [problem] }))
+})
+
+/** Takes a token of each text, and those that must follow it; texts that end with these leave the batch. */
+const written = (
+  batch: Batch,
+  rest: Batch["next"],
+  tokens: ReadonlyArray<Choice | null>
+): Effect.Effect<Step, DeviceError, Device> =>
   Effect.gen(function* () {
     const now = performance.now()
     const { writers, cache, settings } = batch
-    const began = writers.every(({ ids }) => ids.length === 0) ? now : batch.began
-    const pushed = writers.map((own, row) => own.push(tokens[row]!.id))
-    for (const [row, { id, place }] of tokens.entries()) {
-      if (settings.observer === null || place === undefined) break
+    const began = batch.began ?? (tokens.some((token) => token !== null) ? now : null)
+    const pushed = writers.map((own, row) => pushedTo(own, tokens[row]!, settings))
+    for (const [row, token] of tokens.entries()) {
+      if (settings.observer === null || token?.place === undefined) continue
       const { text, finish } = pushed[row]!
+      const { id, place } = token
       yield* settings.observer.tell({ id, prompt: writers[row]!.prompt, text, ends: finish === "eos", ...place })
     }
     const events = pushed.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
       const own = writers[row]!
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: own.prompt, text }]
-      return finish === null ? piece : [...piece, ended(batch, own, finish, now - began)]
+      return finish === null ? piece : [...piece, ended(batch, own, finish, began === null ? null : now - began)]
     })
     const left = pushed.flatMap(({ finish }, row) => (finish === null ? [row] : []))
     // a failed device returns wrong numbers silently: texts that end here are verified first
     if (left.length < writers.length) yield* (yield* Device).sync
     if (left.length === 0) return [events, Option.none()]
     if (left.length < writers.length) cache.choose(left)
-    const rest: Batch = {
+    const going: Batch = {
       ...batch,
       began,
       writers: left.map((row) => writers[row]!),
       padding: left.map((row) => batch.padding[row]!),
-      next: left.map((row) => [tokens[row]!.id])
+      next: left.map((row) => [...rest[row]!, ...pushed[row]!.ids])
     }
-    return [events, Option.some(readAgain(rest))]
+    return [
+      events,
+      Option.some(
+        readAgain(
+          going,
+          left.map((row) => pushed[row]!.ids.length)
+        )
+      )
+    ]
   })
 
-const ended = ({ prompts, cached }: Batch, own: Writer, finish: Finish, milliseconds: number): GenerationEnd => ({
+/** Gives a text its next token, and those that must follow it. A text without one has begun, or waits until its tokens are read. */
+const pushedTo = (own: Writer, token: Choice | null, { observer }: Settings) => {
+  const ids: Array<number> = []
+  let [text, finish]: [string, Finish | null] = ["", null]
+  const push = (id: number) => {
+    const result = own.push(id)
+    ids.push(id)
+    text += result.text
+    finish = result.finish
+  }
+  const waits = token === null && own.ids.length > 0
+  if (token !== null) push(token.id)
+  // an observer is shown how likely each token is, which takes a pass
+  const forced = finish !== null || observer !== null || waits ? [] : own.forced()
+  for (const id of forced) if (finish === null) push(id)
+  return { ids, text, finish }
+}
+
+const ended = (
+  { prompts, cached }: Batch,
+  own: Writer,
+  finish: Finish,
+  milliseconds: number | null
+): GenerationEnd => ({
   kind: "end",
   prompt: own.prompt,
   text: own.text(),
@@ -291,5 +364,5 @@ const ended = ({ prompts, cached }: Batch, own: Writer, finish: Finish, millisec
   finish,
   promptTokens: prompts[own.prompt]!.length,
   cachedTokens: cached,
-  tokensPerSecond: own.ids.length < 2 ? null : (1000 * (own.ids.length - 1)) / milliseconds
+  tokensPerSecond: milliseconds === null || own.ids.length < 2 ? null : (1000 * (own.ids.length - 1)) / milliseconds
 })

@@ -15,10 +15,25 @@
  *     return generate(adapted, [prompt], { maxNewTokens: 32 })
  *   })
  */
+export {
+  type Constraint,
+  type ConstraintState,
+  constraintOf,
+  type Forced,
+  type Grammar,
+  type JsonStyle
+} from "../constraint/index.ts"
 export type { WrittenTarget } from "./beams.ts"
 export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"
 export { type Conversation, ConversationError, conversation } from "./conversation.ts"
 export { type GenerationEnd, type GenerationEvent, generate } from "./generate.ts"
+export {
+  type GenerateAsOptions,
+  generateAs,
+  SchemaAnswerError,
+  type StandardJsonSchema,
+  type StandardResult
+} from "./generate-as.ts"
 export {
   type GenerateOptions,
   GenerationError,

@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
+import type { Constraint } from "../constraint/index.ts"
 import { tokenized } from "../data/causal/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
@@ -28,6 +29,10 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly turn?: Turn
   /** is called with every token; the logits of each place are then read whole; default: no one is */
   readonly observer?: TokenObserver
+  /** what texts may be, by the model's own tokenizer (`constraintOf`): other tokens are not chosen; default: anything */
+  readonly constraint?: Constraint
+  /** special tokens are written out in the text, all but the one that ends it; default false */
+  readonly special?: boolean
 }
 
 /** A token of a text, and its place. */
@@ -80,6 +85,8 @@ export interface Settings {
   readonly promptCache: PromptCache | null
   readonly turn: Turn
   readonly observer: TokenObserver | null
+  readonly constraint: Constraint | null
+  readonly special: boolean
 }
 
 /** A text, or tokens, which are taken as they are. */
@@ -116,6 +123,8 @@ export const settingsOf = (
     promptCache,
     turn = (pass) => pass,
     observer,
+    constraint,
+    special = false,
     ...sampling
   }: GenerateOptions
 ): Result.Result<Settings, ReadonlyArray<string>> => {
@@ -130,7 +139,9 @@ export const settingsOf = (
     first,
     promptCache: promptCache ?? null,
     turn,
-    observer: observer ?? null
+    observer: observer ?? null,
+    constraint: constraint ?? null,
+    special
   }
   const problems = problemsOf(settings)
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)

@@ -16,12 +16,12 @@ export interface Pass {
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
   /** of each row: places before its first token */
   readonly padding: ReadonlyArray<number>
-  /** tokens of each row that are known and follow in later passes; default 0 */
-  readonly ahead?: number
+  /** of each row: tokens that are known and follow in later passes; default 0 */
+  readonly ahead?: ReadonlyArray<number>
 }
 
 /** Hidden states [rows·tokens, hidden] of the tokens, which are in the cache afterwards. */
-const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput => {
+const output = ({ adapted, cache, ids, padding, ahead = [] }: Pass): CausalOutput => {
   const [size, length, before] = [ids.length, ids[0]!.length, cache.length()]
   const places = Array.from({ length: size * length }, (_, i) => ({
     row: Math.floor(i / length),
@@ -35,10 +35,10 @@ const output = ({ adapted, cache, ids, padding, ahead = 0 }: Pass): CausalOutput
     labels: new Int32Array(size * length),
     segments: Int32Array.from(places, ({ position }) => (position < 0 ? -1 : 0)),
     positions: Int32Array.from(places, ({ position }) => Math.max(0, position)),
-    textLengths: padding.map((pad) => before + length + ahead - pad),
+    textLengths: padding.map((pad, row) => before + length + (ahead[row] ?? 0) - pad),
     tokens: places.filter(({ position }) => position >= 0).length
   })
-  return adapted.forward({ ...input, attend: cache.pass(length, ahead) }, adapted.trainable)
+  return adapted.forward({ ...input, attend: cache.pass(length, Math.max(0, ...ahead)) }, adapted.trainable)
 }
 
 /** Only fills the cache. */

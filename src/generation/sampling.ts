@@ -49,6 +49,27 @@ export const sample = (
   return ids[ids.length - 1]!
 }
 
+/** The same among the tokens whose bit of `allowed` is set (token i is bit i & 31 of element i >> 5); null: there are none. */
+export const sampleAmong = (
+  logits: Float32Array,
+  allowed: Uint32Array,
+  seen: ReadonlyArray<number>,
+  sampling: Sampling,
+  random: Random
+): number | null => {
+  const ids: Array<number> = []
+  for (let i = 0; i < allowed.length; i++) {
+    for (let bits = allowed[i]!; bits !== 0; bits &= bits - 1) {
+      const id = 32 * i + 31 - Math.clz32(bits & -bits)
+      if (id < logits.length) ids.push(id)
+    }
+  }
+  if (ids.length === 0) return null
+  const penalized = withPenalty(logits, seen, sampling.repetitionPenalty)
+  const among = Float32Array.from(ids, (id) => penalized[id]!)
+  return ids[sample(among, [], { ...sampling, repetitionPenalty: 1 }, random)]!
+}
+
 /** New logits where there is a penalty. */
 export const withPenalty = (logits: Float32Array, seen: ReadonlyArray<number>, penalty: number): Float32Array => {
   if (penalty === 1) return logits

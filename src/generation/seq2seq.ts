@@ -181,7 +181,8 @@ export const writeObserved = (
         yield* Effect.yieldNow
         const logits = yield* turn(read(() => logitsAfter(batch, [0], [last])))
         if (!logits.every(Number.isFinite)) return yield* notFinite
-        const id = own.choose(logits)
+        // without a constraint there is always one
+        const id = own.choose(logits)!
         const { probability, likeliest } = likelihoods(logits, id, observer.likeliest)
         const shown = likeliest.map(own.shown)
         const { text, finish } = own.push(id)

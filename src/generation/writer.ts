@@ -1,8 +1,9 @@
 /** One text while it is written: its tokens, its pieces, and when it ends. */
+import type { Constraint } from "../constraint/index.ts"
 import { randomStream } from "../numbers/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 import type { Settings, ShownToken } from "./options.ts"
-import { type LikelyToken, sample } from "./sampling.ts"
+import { type LikelyToken, sample, sampleAmong } from "./sampling.ts"
 
 /** Why a text ended: the model said so, a stop string came, or there is no room for more. */
 export type Finish = "eos" | "stop" | "length"
@@ -12,8 +13,10 @@ export interface Writer {
   readonly prompt: number
   /** what has been chosen */
   readonly ids: ReadonlyArray<number>
-  /** Chooses a token from the logits after the last one. */
-  readonly choose: (logits: Float32Array) => number
+  /** Chooses a token from the logits after the last one; null: the constraint allows no token of the vocabulary. */
+  readonly choose: (logits: Float32Array) => number | null
+  /** Tokens that must come next, before any is chosen. */
+  readonly forced: () => ReadonlyArray<number>
   /** A token that may come next. */
   readonly shown: (token: LikelyToken) => ShownToken
   /** Takes a token; returns the text that is now certain, and whether it was the last token. */
@@ -28,10 +31,11 @@ export const writer = (
   prompt: number,
   given: ReadonlyArray<number>,
   room: number,
-  { sampling, seed, first, stop, eosIds, maxNewTokens }: Settings
+  { sampling, seed, first, stop, eosIds, maxNewTokens, constraint, special }: Settings
 ): Writer => {
   const ids: Array<number> = []
-  const pieces = textPieces(decode, given)
+  const pieces = textPieces(special ? (all) => decode(all, { special }) : decode, given)
+  const grammar = constraint === null ? null : grammarOf(constraint, eosIds)
   const stops = stopStrings(stop)
   const random = randomStream(seed, "generate", first + prompt)
   const most = Math.min(maxNewTokens, room)
@@ -48,17 +52,49 @@ export const writer = (
   return {
     prompt,
     ids,
-    choose: (logits) => sample(logits, [...given, ...ids], sampling, random),
+    choose: (logits) =>
+      grammar === null
+        ? sample(logits, [...given, ...ids], sampling, random)
+        : sampleAmong(logits, grammar.allowed(), [...given, ...ids], sampling, random),
+    forced: () => grammar?.forced() ?? [],
     shown: shownBy(decode, pieces),
     push: (id) => {
       ids.push(id)
       if (eosIds.has(id)) return ended("", "eos")
       const piece = pieces.push(id)
+      if (grammar?.push(id) === true) return ended(piece, "eos")
       if (ids.length >= most) return ended(piece, "length")
       const { text, stopped } = stops.push(piece)
       return handedOut(text, stopped ? "stop" : null)
     },
     text: () => whole
+  }
+}
+
+/** Where a text is in its grammar, with the tokens that may end it. */
+const grammarOf = (constraint: Constraint, eosIds: ReadonlySet<number>) => {
+  let state = constraint.start
+  return {
+    /** Bits of the tokens that may come next. */
+    allowed: (): Uint32Array => {
+      const ids = [...eosIds]
+      const words = Math.max(0, ...ids.map((id) => (id >> 5) + 1))
+      const mask = constraint.mask(state)
+      const allowed = new Uint32Array(Math.max(mask.length, words))
+      allowed.set(mask)
+      for (const id of ids) {
+        if (constraint.mayEnd(state)) allowed[id >> 5]! |= 1 << (id & 31)
+        else allowed[id >> 5]! &= ~(1 << (id & 31))
+      }
+      return allowed
+    },
+    forced: () => constraint.forced(state).tokens,
+    /** Takes a token that may come; returns whether nothing can follow. */
+    push: (id: number): boolean => {
+      // a token that was chosen or forced may come
+      state = constraint.advance(state, id)!
+      return constraint.mustEnd(state)
+    }
   }
 }
 

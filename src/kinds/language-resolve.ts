@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../schemas/index.ts"
+import { plannedTokenizer } from "../data/causal/index.ts"
 import type { DataError } from "../data/index.ts"
 import {
   type CausalDescription,
@@ -82,7 +83,7 @@ export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable
       /** tokens of a row that the model has places for; Infinity where it has no such bound */
       readonly positions: number
     },
-    ModelError,
+    ModelError | DataError,
     World
   >
   /** `sequences`: of a batch for each of its rows */
@@ -99,7 +100,7 @@ export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable
 export interface WritingRows<Plan extends WritingPlan, Model extends Adaptable, Data extends OpenedData> {
   readonly open: (plan: Plan, tokenizer: CausalTokenizer, model: Model) => Effect.Effect<Data, DataError, World>
   /** the plan with what its data shows */
-  readonly filled: (plan: Plan, data: Data) => Plan
+  readonly filled: (plan: Plan, data: Data, tokenizer: CausalTokenizer) => Plan
   readonly batchesPerEpoch: (plan: Plan, data: Data, maxLength: number) => Effect.Effect<number, DataError>
   /** tokens of a row of data, on average */
   readonly tokens: (data: Data, maxLength: number) => Effect.Effect<number, DataError>
@@ -116,7 +117,8 @@ const causalModels: WritingModels<LanguagePlan, DescribedCausal> = {
     Effect.gen(function* () {
       const model = yield* describeLanguagePlan(plan)
       const { origin, maxLength: positions } = model
-      return { model, tokenizer: yield* causalTokenizer(origin, model), base: origin.where, positions }
+      const tokenizer = yield* plannedTokenizer(yield* causalTokenizer(origin, model), plan.data)
+      return { model, tokenizer, base: origin.where, positions }
     }),
   memory: (plan, model, trainable, sites, sequences) => estimateMemory(plan, model, trainable, sites, sequences)
 }
@@ -148,7 +150,7 @@ export const resolveWriting = <
       const failures: ReadonlyArray<Result.Result<unknown, { readonly message: string }>> = [data, selected]
       return yield* fail(failures.flatMap((part) => (Result.isFailure(part) ? [part.failure.message] : [])))
     }
-    const plan = rows.filled(written, data.success)
+    const plan = rows.filled(written, data.success, tokenizer)
     const maxLength = Math.min(plan.data.maxLength, positions)
     const perEpoch =
       plan.training.epochs === undefined ? 0 : yield* reported(rows.batchesPerEpoch(plan, data.success, maxLength))

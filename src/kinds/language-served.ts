@@ -9,9 +9,17 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
+import { withoutGenerationTags } from "../data/causal/index.ts"
 import { isRecord } from "../files/index.ts"
 import { causalAttention } from "../kernels/index.ts"
-import { type Attend, type CausalModel, type CheckpointSource, logitsOf, openSource } from "../models/causal/index.ts"
+import {
+  type Attend,
+  type CausalModel,
+  type CheckpointSource,
+  logitsOf,
+  openSource,
+  storedChatTemplate
+} from "../models/causal/index.ts"
 import { ModelError, type Network } from "../models/index.ts"
 import { mergedCausalConfig } from "../output/index.ts"
 import { type Served, type ServedInput, script } from "./served.ts"
@@ -123,7 +131,13 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       return { logits: tf.reshape(logits, [size, length, logits.shape[1]]), ...outputs }
     }
     const own = isFile && isRecord(source.tokenizerConfig) ? source.tokenizerConfig : {}
-    const tokenizerConfig = { ...own, add_bos_token: beginsWithBos(model) }
+    const { chatTemplate } = model.tokenizer
+    const planned = chatTemplate !== null && chatTemplate !== storedChatTemplate(source)
+    const tokenizerConfig = {
+      ...own,
+      add_bos_token: beginsWithBos(model),
+      ...(planned ? { chat_template: withoutGenerationTags(chatTemplate) } : {})
+    }
     const served: Served = {
       adapted: trained as Adapted<Network>,
       base: isFile ? null : model.source,

@@ -12,12 +12,15 @@ import { weightFiles } from "./layers-model/index.ts"
 /** Says where texts end: it decides what is written with a model, and nothing of what is trained. */
 export const GENERATION_CONFIG = "generation_config.json"
 
+/** The chat template's name in folders of models, adapters and runs, as transformers has it. */
+export const CHAT_TEMPLATE = "chat_template.jinja"
+
 /** What is read of a Hugging Face folder beside its weights: the first always, the others where they are there. */
 export const folderFiles = [
   "config.json",
   "tokenizer.json",
   "tokenizer_config.json",
-  "chat_template.jinja",
+  CHAT_TEMPLATE,
   // of models of images
   "preprocessor_config.json",
   GENERATION_CONFIG

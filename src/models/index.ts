@@ -29,7 +29,7 @@ export {
 export { distilbert } from "./distilbert.ts"
 export { families, familyOf } from "./families.ts"
 export type { EncoderConfig, Family } from "./family.ts"
-export { GENERATION_CONFIG, type ModelFile, modelFiles } from "./files-read.ts"
+export { CHAT_TEMPLATE, GENERATION_CONFIG, type ModelFile, modelFiles } from "./files-read.ts"
 export type { FolderDescription, LoadFolderOptions } from "./folder-model.ts"
 export { unitRows } from "./head.ts"
 export * from "./layers-model/index.ts"

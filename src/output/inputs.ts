@@ -60,15 +60,14 @@ const unread = (recorded: string, files: ReadonlyArray<ModelFile>): ReadonlyArra
   return name === undefined || files.some((file) => file.name === name) ? [] : [name]
 }
 
-/** The files of the splits, and the lists of those that their rows name; a folder is its list. */
-export const dataInputs = (
-  { data: { train, validation, test } }: RunPlan,
-  splits?: Splits
-): Hashing<ReadonlyArray<InputFile>> =>
+/** The files of the splits and of the chat template, and the lists of those that their rows name; a folder is its list. */
+export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const all: Array<InputFile> = []
-    for (const [split, place] of Object.entries({ train, validation, test })) {
+    const { train, validation, test } = data
+    const chatTemplate = "chatTemplate" in data ? data.chatTemplate : undefined
+    for (const [split, place] of Object.entries({ train, validation, test, chatTemplate })) {
       if (typeof place !== "string") continue
       const add = (name: string, sha256: string | null) => all.push({ name, sha256, holdsWeights: false })
       const list = splits?.[split as keyof Splits]?.list

@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
-import { type FileError, writeJson } from "../files/index.ts"
+import { type FileError, writeFileAtomic, writeJson } from "../files/index.ts"
 import {
   type CausalDescription,
   type CausalFamily,
@@ -23,9 +23,10 @@ import {
   type CheckpointSource,
   causalClassName,
   causalFamilies,
+  storedChatTemplate,
   transposed
 } from "../models/causal/index.ts"
-import type { ModelError } from "../models/index.ts"
+import { CHAT_TEMPLATE, type ModelError } from "../models/index.ts"
 import { bytesOf, type SafetensorsError } from "../safetensors/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { copyCompanions } from "./merge.ts"
@@ -69,6 +70,11 @@ export const writeMergedCausal = (
     yield* writeTensorShards(folder, tensors, shardBytes)
     yield* writeMergedConfig(source.where, folder, mergedCausalConfig(source.config, model))
     yield* writeCompanions(source, folder)
+    const { chatTemplate } = model.tokenizer
+    if (chatTemplate !== null && chatTemplate !== storedChatTemplate(source)) {
+      const path = yield* Path.Path
+      yield* writeFileAtomic(path.join(folder, CHAT_TEMPLATE), chatTemplate)
+    }
     const counts = { merged: trained.size, rounded: rounded.size }
     return { ...counts, copied: tensors.size - trained.size - rounded.size, leftOut: model.unusedTensors }
   })

@@ -24,6 +24,7 @@ import {
   thisProcess,
   within
 } from "../files/index.ts"
+import { CHAT_TEMPLATE } from "../models/index.ts"
 
 /** A run folder that is there already: a run never overwrites another. */
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
@@ -45,6 +46,8 @@ export interface RunFolder {
   readonly metrics: string
   /** run.json */
   readonly report: string
+  /** chat_template.jinja, where the plan chooses one */
+  readonly template: string
   /** pictures of mistakes, where rows are images */
   readonly pictures: string
   /** report.html */
@@ -62,6 +65,7 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     plan: path.join(directory, "plan.json"),
     metrics: path.join(directory, "metrics.jsonl"),
     report: path.join(directory, "run.json"),
+    template: path.join(directory, CHAT_TEMPLATE),
     pictures: path.join(directory, "pictures.json"),
     page: path.join(directory, "report.html"),
     adapter: path.join(directory, "adapter"),

@@ -16,7 +16,16 @@ import type * as Scope from "effect/Scope"
 import type { SiteRanks } from "../../adapters/index.ts"
 import { RunPlan } from "../../schemas/index.ts"
 import type { SplitDescription } from "../data/index.ts"
-import { type FileError, fileError, type GuardedFolder, refuseLink, within, writeJson } from "../files/index.ts"
+import {
+  type FileError,
+  fileError,
+  type GuardedFolder,
+  refuseLink,
+  within,
+  writeFileAtomic,
+  writeJson
+} from "../files/index.ts"
+import { CHAT_TEMPLATE } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
 import { Ranks } from "../ranks/index.ts"
@@ -58,6 +67,7 @@ export const openRun = (
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
     const guard = yield* lockRun(folder.directory)
     const written = yield* planIn(resolved, folder.directory)
+    yield* keepTemplate(resolved.plan, folder).pipe(within(guard))
     yield* writeJson(folder.plan, written).pipe(within(guard))
     const { name } = resolved
     const append = yield* appending(folder, written, 0, []).pipe(within(guard))
@@ -84,9 +94,24 @@ export const planIn = (
   { plan }: Pick<ResolvedPlan, "plan">,
   directory: string
 ): Effect.Effect<RunPlan, never, Path.Path> =>
-  Effect.map(relocate(plan, directory), ({ $schema: _, output: { directory: __, ...output }, ...sections }) =>
-    Schema.decodeUnknownSync(RunPlan)({ ...sections, output })
-  )
+  Effect.map(relocate(plan, directory), ({ $schema: _, output: { directory: __, ...output }, data, ...sections }) => {
+    const own = templateOf(plan) === undefined ? data : { ...data, chatTemplate: CHAT_TEMPLATE }
+    return Schema.decodeUnknownSync(RunPlan)({ ...sections, data: own, output })
+  })
+
+/** The file of the chat template that a plan chooses. */
+const templateOf = ({ data }: Pick<RunPlan, "data">): string | undefined =>
+  "chatTemplate" in data ? data.chatTemplate : undefined
+
+/** The run has the template that it was trained with, whatever becomes of the plan's. */
+const keepTemplate = (plan: RunPlan, { template }: RunFolder) =>
+  Effect.gen(function* () {
+    const file = templateOf(plan)
+    if (file === undefined) return
+    const fs = yield* FileSystem.FileSystem
+    const text = yield* fs.readFileString(file).pipe(Effect.mapError(fileError("read", file)))
+    yield* writeFileAtomic(template, text)
+  })
 
 /** What the device says of itself; kept as it is. */
 type DeviceReport = object

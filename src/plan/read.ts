@@ -70,6 +70,9 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
       train: change(train),
       ...(typeof validation === "string" ? { validation: change(validation) } : {}),
       ...(test === undefined ? {} : { test: change(test) }),
+      ...("chatTemplate" in plan.data && plan.data.chatTemplate !== undefined
+        ? { chatTemplate: change(plan.data.chatTemplate) }
+        : {}),
       // where rows name files
       ...("folder" in plan.data && typeof plan.data.folder === "string" ? { folder: change(plan.data.folder) } : {})
     }
@@ -95,7 +98,7 @@ export const withInputs = (
     ...plan,
     ...section("model", ["source"], place),
     ...section("adapter", ["from"], place),
-    ...section("data", ["train", "validation", "test", "folder"], change)
+    ...section("data", ["train", "validation", "test", "folder", "chatTemplate"], change)
   }
 }
 

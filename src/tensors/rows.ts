@@ -72,10 +72,16 @@ export interface CausalTokenizer {
   readonly vocabularySize: number
   /** ids of special tokens */
   readonly specialIds: ReadonlySet<number>
+  /** What a token adds to a text after others, as UTF-8, perhaps a part of a character; null: a special token, or an id without a token. */
+  readonly bytesOf: (id: number) => Uint8Array | null
   /** Jinja source of the chat template; null: there is none */
   readonly chatTemplate: string | null
   /** the special tokens as a template may name them: bos_token, eos_token, … */
   readonly specialTokens: Readonly<Record<string, string>>
+  /** other values that the template may name; absent: none */
+  readonly templateValues?: Readonly<Record<string, unknown>>
+  /** the date that a template writes which calls strftime_now, as YYYY-MM-DD; absent: the present */
+  readonly templateDate?: string
 }
 
 /** A padded batch of tokenized texts on the host, row-major [size, length]. */

@@ -53,7 +53,14 @@ const kinds: ReadonlyArray<{
     name: "questions and answers",
     model: "llama",
     rows: "questions.csv",
-    data: { format: "completion", prompt: "question", completion: "answer", packing: false }
+    data: {
+      format: "chat",
+      messages: [
+        { role: "user", content: "{question}" },
+        { role: "assistant", content: "{answer}" }
+      ],
+      packing: false
+    }
   },
   {
     name: "pairs of answers",

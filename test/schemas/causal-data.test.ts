@@ -18,7 +18,7 @@ describe("a sound section", () => {
   test.each([
     [
       { format: "chat", train: "a.jsonl" },
-      { mapping: "openai", lossOn: "assistant", maxLength: 512, packing: false, bucketPool: 8 }
+      { mapping: "openai", reasoning: "learn", lossOn: "assistant", maxLength: 512, packing: false, bucketPool: 8 }
     ],
     [
       { format: "completion", train: "a.csv.gz" },
@@ -57,12 +57,28 @@ describe("mistakes, all at once", () => {
   test("in a section for conversations", () => {
     const section = { format: "chat", mapping: "shareGPT", maxLength: 2, packing: "yes", lossOn: "user", colums: 1 }
     expect(problems(section).toSorted()).toEqual([
-      "colums: unknown key (allowed: format, train, validation, test, separator, encoding, mapping, messages, system, lossOn, maxLength, packing, bucketPool)",
-      'lossOn: found "user"; expected one of "assistant", "all"',
+      "colums: unknown key (allowed: format, train, validation, test, separator, encoding, mapping, messages, tools, system, chatTemplate, templateValues, templateDate, reasoning, lossOn, turns, maxLength, packing, bucketPool)",
+      'lossOn: found "user"; expected one of "assistant", "last", "all"',
       'mapping: found "shareGPT"; expected one of "openai", "sharegpt", "alpaca"; did you mean "sharegpt"?',
       "maxLength: found 2; expected an integer from 4 to 131072",
       'packing: found "yes"; expected true or false',
       "train: missing; expected a path to a .jsonl, .csv or .parquet file"
+    ])
+  })
+
+  test("in messages that are made of columns, a date", () => {
+    const messages = [
+      { role: "bot", content: "{question}" },
+      { role: "assistant", content: "{answer" }
+    ]
+    const expected = "expected the name of a column, or a text with {column} in it and {{ for a brace"
+    expect(problems({ format: "chat", train: "a.csv", messages, templateDate: "30.11.2026" }).toSorted()).toEqual([
+      'messages.0.role: found "bot"; expected one of "system", "user", "assistant"',
+      `messages.1.content: found "{answer"; ${expected}`,
+      'templateDate: found "30.11.2026"; expected a date, YYYY-MM-DD'
+    ])
+    expect(problems({ format: "completion", train: "a.csv", prompt: "Q: }" })).toEqual([
+      `prompt: found "Q: }"; ${expected}`
     ])
   })
 

@@ -104,7 +104,7 @@ const rowsCounted = 2_048
 /** Batches of an epoch: exact where a row of a batch is a row of data, else what the first pools of epoch 0 have. */
 export const causalBatchesPerEpoch = (split: CausalSplit, options: PoolOptions): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
-    if (!options.packing && split.tooLong === "drop the end") return Math.ceil(split.rows / options.batchSize)
+    if (!isCounted(split, options)) return Math.ceil(split.rows / options.batchSize)
     const pools = yield* openPools(split, options)
     let batches = 0
     let rows = 0
@@ -139,7 +139,7 @@ const largestSample = 256
 export const openPools = (split: CausalSplit, options: PoolOptions): Effect.Effect<Pools, DataError> =>
   Effect.gen(function* () {
     const { seed, batchSize, bucketPool, maxLength } = options
-    const counted = options.packing || split.tooLong === "continue"
+    const counted = isCounted(split, options)
     const share = counted ? yield* rowsNeeded(split, options) : 1
     const rows = Math.max(1, Math.round((batchSize * bucketPool) / share))
     const orderOf = epochOrders(split.rows, seed)
@@ -152,12 +152,16 @@ export const openPools = (split: CausalSplit, options: PoolOptions): Effect.Effe
     }
   })
 
+/** Whether a row of data is not a row of a batch. */
+const isCounted = ({ tooLong, several }: CausalSplit, { packing }: Batching): boolean =>
+  packing || several || tooLong === "continue"
+
 /** How many rows of a batch a row of data needs, on average over a sample. */
 const rowsNeeded = (split: CausalSplit, { maxLength, packing }: Batching): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, largestSample))
-    const needed = sequences.map((sequence) => {
-      const pieces = cut(sequence, maxLength, split.tooLong)
+    const needed = sequences.map((own) => {
+      const pieces = own.flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
       return packing ? pieces.reduce((total, { ids }) => total + ids.length, 0) / maxLength : pieces.length
     })
     return Math.max(1 / maxLength, needed.reduce((total, one) => total + one, 0) / needed.length)

@@ -6,25 +6,26 @@
  *   characters    of any one text
  *   levels        nodes within one another, calls of macros included
  *
- * The library evaluates everything through `evaluate`, which is overridden. What most operations make is counted after it is made, since it
- * is no larger than their operands together. Where it can be much larger (`replace`, `join`, `indent`, `tojson`, `split`), the operands are
- * looked at as soon as they are known, which is before the operation runs. So is a list that is written out, since it may hold another
- * list twice, and that one a third twice.
+ * `@huggingface/jinja` evaluates everything through `evaluate`, which is overridden. What most operations make is counted after it is made,
+ * since it is no larger than their operands together. Where it can be much larger (`replace`, `join`, `indent`, `tojson`, `split`), the
+ * operands are looked at as soon as they are known, which is before the operation runs. So is a list that is written out, since it may hold
+ * another list twice, and that one a third twice.
  */
-import { Environment, Interpreter, Template } from "@huggingface/jinja"
+import { Environment } from "@huggingface/jinja"
 import { cut, limit, messageOf, overLimit } from "../../boundary/index.ts"
 import { isRecord } from "../../files/index.ts"
+import { type Node, PythonInterpreter, pythonProgram } from "./python-template.ts"
+import { pythonText, strftime, type Value } from "./python-values.ts"
 
-type Value = ReturnType<Interpreter["evaluate"]>
-type Node = NonNullable<Parameters<Interpreter["evaluate"]>[0]>
 type Fields = Readonly<Record<string, unknown>>
 
 export interface BoundedTemplate {
   /**
-   * `size`: messages and thousands of characters of what is given, in all. Throws where the template does, and where it goes over a
-   * limit; `templateReason` makes the end of a sentence of it.
+   * Writes what transformers would. `size`: messages and thousands of characters of what is given, in all. `now`: the local time that
+   * `strftime_now` writes; default: the present. Throws where the template does, and where it exceeds a limit; `templateReason` makes the
+   * end of a sentence of it.
    */
-  readonly render: (given: Fields, size: number) => string
+  readonly render: (given: Fields, size: number, now?: Date) => string
 }
 
 // What is longer has as many steps: by default two million, which take half a second and may hold 200 MB.
@@ -36,13 +37,14 @@ export const boundedTemplate = (source: string): BoundedTemplate => {
   if ((source.match(/\s+/g) ?? []).some(({ length }) => length > limit("template-spaces"))) {
     throw new OverLimit(`has more spaces in a row than ${overLimit("template-spaces")}`)
   }
-  const { parsed } = new Template(source)
+  const parsed = pythonProgram(source)
   const uses = usesOf(parsed)
   return {
-    render: (given, size) => {
+    render: (given, size, now = new Date()) => {
       const environment = new Environment()
       const interpreter = new BoundedInterpreter(environment, uses, Math.min(1 + size, largestSize))
-      for (const [name, value] of Object.entries({ ...globals(interpreter), ...given })) environment.set(name, value)
+      for (const [name, value] of Object.entries({ ...globals(interpreter, now), ...given }))
+        environment.set(name, value)
       return String(interpreter.run(parsed).value)
     }
   }
@@ -67,7 +69,7 @@ const tooDeep = () => new OverLimit(`nests deeper than ${overLimit("template-dep
 const tooLong = () => new OverLimit(`writes a text of more than ${overLimit("template-characters")}`)
 
 /** What transformers gives every template, as the library's own `render` does. */
-const globals = (interpreter: BoundedInterpreter): Fields => ({
+const globals = (interpreter: BoundedInterpreter, now: Date): Fields => ({
   true: true,
   false: false,
   none: null,
@@ -87,13 +89,10 @@ const globals = (interpreter: BoundedInterpreter): Fields => ({
   },
   strftime_now: (format: unknown) => {
     if (typeof format !== "string") throw new Error("strftime_now() takes a text")
-    // names of months come from formatters that are made anew, and each name takes as long as a hundred steps
-    interpreter.spend(500 + 100 * occurrences(format, "%"))
-    return strftime.render({ format })
+    interpreter.spend(1 + format.length)
+    return strftime(now, format)
   }
 })
-
-const strftime = new Template("{{ strftime_now(format) }}")
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
@@ -120,7 +119,7 @@ const roundCost = 8
 
 const makers = /^(Filter|Call|If$|For$|ArrayLiteral|TupleLiteral|ObjectLiteral|BinaryExpression)/
 /** Filters that look at no element of a list. */
-const atOnce = new Set(["length", "first", "last", "default", "safe", "list"])
+const atOnce = new Set(["length", "first", "last", "default"])
 
 /** Nodes of a program with their uses. Throws where they nest too deep. */
 const usesOf = (program: Node): ReadonlyMap<unknown, Use> => {
@@ -186,6 +185,7 @@ const usesOfParts = (node: Fields): ReadonlyArray<readonly [part: unknown, use: 
     case "FilterExpression": {
       const name = filterName(filter)
       const sorted = name === "sort" || name === "dictsort"
+      if (name === "list") return [[operand, { eachElement: 1 }]]
       return atOnce.has(name) ? [] : [[operand, { spelled: true, sorted, eachElement: 1 }]]
     }
     case "MemberExpression":
@@ -214,7 +214,7 @@ interface Frame {
   readonly parts: Array<Value>
 }
 
-class BoundedInterpreter extends Interpreter {
+class BoundedInterpreter extends PythonInterpreter {
   readonly #uses: ReadonlyMap<unknown, Use>
   /** what functions such as `text.replace` were taken from */
   readonly #owners = new WeakMap<Value, Value>()
@@ -312,7 +312,8 @@ class BoundedInterpreter extends Interpreter {
   #check(name: string, operands: ReadonlyArray<Value>, given: ReadonlyArray<Value>): void {
     const args = given.flatMap((value) => [value, ...elementsOf(value)]).map(({ value }) => value)
     const texts = args.filter((arg) => typeof arg === "string")
-    const text = operands.map(({ value }) => (typeof value === "string" ? value : "")).join("")
+    const isText = name === "replace" || name === "indent"
+    const text = operands.map((each) => (isText || each.type === "StringValue" ? pythonText(each) : "")).join("")
     // pieces are values; without a separator there may be one for every second character
     const pieces = texts[0] === undefined ? text.length / 2 : occurrences(text, texts[0])
     if (name === "split") this.#leave(pieces)

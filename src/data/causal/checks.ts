@@ -3,92 +3,89 @@
  *
  *   checkTemplate   a template that does not end the assistant's turn (the model never learns to stop), one whose end is not learned,
  *                   a beginning-of-text token written twice
- *   refusals        conversations that the template cannot write
+ *   shapesOf        conversations that the template cannot write, or of which it leaves something out: tools, calls, reasoning
  *   specialTexts    special tokens inside what people wrote
  */
 import type { ChatData } from "../../../schemas/index.ts"
 import { listed } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
-import { assistantTurns, type ChatTemplate, chatTemplate, type Turns } from "./chat-template.ts"
+import { type ChatTemplate, chatTemplate } from "./chat-template.ts"
 import { textsOf } from "./content.ts"
 import { specialPattern } from "./encoder.ts"
-import type { CausalContent, Message } from "./row.ts"
+import type { CausalContent, Conversation, Message } from "./row.ts"
+import {
+  afterAnswer,
+  learnedMessages,
+  probe,
+  type TurnOptions,
+  type Written,
+  type WrittenTurns,
+  writtenTurns
+} from "./turns.ts"
 
 /** A template that will do, or what is wrong with it, a sentence each. */
 export type CheckedTemplate =
   | { readonly template: ChatTemplate; readonly warnings: ReadonlyArray<string> }
   | { readonly problems: ReadonlyArray<string> }
 
-const answer = "An answer."
-
 /** Compiles the tokenizer's template and writes a conversation of two messages with it. */
-export const checkTemplate = (
-  { chatTemplate: source, specialTokens, ...tokenizer }: CausalTokenizer,
-  { lossOn }: Pick<ChatData, "lossOn">
-): CheckedTemplate => {
+export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: TurnOptions): CheckedTemplate => {
+  const { chatTemplate: source, bosId } = tokenizer
   if (source === null) {
     const reason =
       "the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
-    return { problems: [`${reason}; use a model made for conversations, or data.format "completion"`] }
+    return {
+      problems: [
+        `${reason}; give one as data.chatTemplate, use a model made for conversations, or data.format "completion"`
+      ]
+    }
   }
-  const template = chatTemplate(source, specialTokens)
+  const template = chatTemplate(source, tokenizer)
   if (isBroken(template)) return { problems: [template.broken] }
-  const probe: ReadonlyArray<Message> = [
-    { role: "user", content: "A question?" },
-    { role: "assistant", content: answer }
-  ]
-  const special = specialPattern({ ...tokenizer, chatTemplate: source, specialTokens })
-  const turns = lossOn === "assistant" ? assistantTurns(template, probe, special) : written(template, probe)
-  if (isBroken(turns)) return { problems: [`of a question and its answer, ${turns.broken}`] }
-  const { problems, end } = endOfTurn(template, turns, special, lossOn)
-  const ids = tokenizer.encode(turns.text)
-  const { bosId } = tokenizer
+  const special = specialPattern(tokenizer)
+  const written = writtenTurns(template, { kind: "chat", messages: probe }, { lossOn, turns }, special)
+  if (isBroken(written)) return { problems: [`of a question and its answer, ${written.broken}`] }
+  const example = written.examples[0]!
+  const { problems, end } = endOfTurn(template, example, special, lossOn)
+  const ids = tokenizer.encode(example.text)
   const doubled = bosId !== null && ids[0] === bosId && ids[1] === bosId
   const twice = doubled
     ? ["the chat template and the tokenizer both begin a text with the beginning-of-text token"]
     : []
   if (problems.length + twice.length > 0) return { problems: [...problems, ...twice] }
-  return { template, warnings: warningsOf(tokenizer, source, ids, end) }
-}
-
-const written = (template: ChatTemplate, messages: ReadonlyArray<Message>) => {
-  const rendering = template.render(messages)
-  return isBroken(rendering) ? rendering : { text: rendering.text, spans: [[0, rendering.text.length]] as const }
+  return { template, warnings: warningsOf(tokenizer, ids, end) }
 }
 
 /** The special token after the answer, and whether it is learned. */
 const endOfTurn = (
   template: ChatTemplate,
-  { text, spans }: Turns,
+  { text, spans }: Written,
   special: RegExp | undefined,
   lossOn: ChatData["lossOn"]
 ): { readonly problems: ReadonlyArray<string>; readonly end: string } => {
-  const at = text.lastIndexOf(answer)
-  if (at < 0) return { problems: ["the chat template leaves out what the assistant says"], end: "" }
-  const after = at + answer.length
-  const match = special === undefined ? null : [...text.slice(after).matchAll(special)][0]
-  if (match == null) {
-    const found = `found ${JSON.stringify(text.slice(after))} after it`
+  const { answer, rest, end } = afterAnswer(text, special)
+  if (answer < 0) return { problems: ["the chat template leaves out what the assistant says"], end: "" }
+  if (end === undefined) {
     const never = "so the model would never learn to stop"
+    const found = `found ${JSON.stringify(rest)} after it`
     return {
       problems: [`the chat template ends the assistant's turn with no special token (${found}), ${never}`],
       end: ""
     }
   }
-  const [end] = match
-  const learned = spans.some(([from, to]) => from <= at && after + match.index + end.length <= to)
-  if (learned || lossOn === "all") return { problems: [], end }
+  const { token, to } = end
+  const learned = spans.some(([from, until]) => from <= answer && to <= until)
+  if (learned || lossOn === "all") return { problems: [], end: token }
   const where = template.marked ? "is outside of {% generation %}" : "is not part of the turn"
   return {
-    problems: [`${end}, which ends the assistant's turn, ${where}, so the model would never learn to stop`],
-    end
+    problems: [`${token}, which ends the assistant's turn, ${where}, so the model would never learn to stop`],
+    end: token
   }
 }
 
 const warningsOf = (
   { bosId, eosId, encode, decode }: Pick<CausalTokenizer, "bosId" | "eosId" | "encode" | "decode">,
-  source: string,
   ids: ReadonlyArray<number>,
   end: string
 ): ReadonlyArray<string> => {
@@ -104,39 +101,133 @@ const warningsOf = (
       `the tokenizer begins texts with ${decode([bosId], { special: true })}, the chat template does not; conversations are as the template writes them`
     )
   }
-  if (source.includes("strftime_now")) {
-    warnings.push("the chat template may write the date of the day, so that the same rows differ from day to day")
-  }
   return warnings
 }
 
-type Conversation = Extract<CausalContent, { readonly kind: "chat" }>
+type Chat = Extract<CausalContent, { readonly kind: "chat" }>
+
+/** What is known of all rows whose conversations have the same shape. */
+export interface Shapes {
+  /** Why a conversation cannot be written, or nothing. */
+  readonly refusal: (content: Chat) => Broken | undefined
+  /** why turns of some are examples of their own, a reason each, and their rows */
+  readonly apart: () => ReadonlyMap<string, number>
+}
 
 /**
- * Why a conversation cannot be written, or nothing; for every row of a file without writing every one (which takes 80 µs and more). A
- * template depends on who speaks when, on which fields a message has, and on words that it names itself ("</think>"): one conversation
- * of every such shape is written. `source` is the template's, `write` uses it.
+ * Tries every shape of conversations without writing every one (which takes 80 µs and more). A template depends on who speaks when, on
+ * which fields a message has, and on words that it names itself ("</think>"): one conversation of every such shape is written. `write`
+ * uses the template.
  */
-export const refusals = (
-  source: string,
-  write: (content: Conversation) => object | Broken
-): ((content: Conversation) => Broken | undefined) => {
-  const words = namedWords(source)
-  const known = new Map<string, Broken | undefined>()
-  return (content) => {
-    const shape = content.messages.map((message) => shapeOf(message, words)).join(" ")
-    if (!known.has(shape)) {
-      const written = write(content)
-      known.set(shape, isBroken(written) ? written : undefined)
-    }
-    return known.get(shape)
+export const shapesOf = (
+  tokenizer: CausalTokenizer,
+  template: ChatTemplate | undefined,
+  write: (content: Chat) => WrittenTurns | Broken
+): Shapes => {
+  const words = namedWords(tokenizer.chatTemplate ?? "")
+  const known = new Map<string, WrittenTurns | Broken>()
+  const apart = new Map<string, number>()
+  const tried = (content: Chat) => {
+    const written = write(content)
+    if (isBroken(written) || template === undefined) return written
+    return lostPart(template, content, written) ?? written
+  }
+  return {
+    refusal: (content) => {
+      const shape = JSON.stringify([
+        content.given ?? 0,
+        (content.tools ?? []).length > 0,
+        content.messages.map((message) => shapeOf(message, words))
+      ])
+      const found = known.get(shape) ?? tried(content)
+      known.set(shape, found)
+      if (isBroken(found)) return found
+      if (found.apart !== undefined) apart.set(found.apart, (apart.get(found.apart) ?? 0) + 1)
+      return undefined
+    },
+    apart: () => apart
   }
 }
 
-const shapeOf = (message: Message, words: ReadonlyArray<string>): string => {
-  const { role, content } = message
-  const named = words.flatMap((word, i) => (content?.includes(word) ? [i] : []))
-  return `${role}:${content === null ? "-" : content.trim() === "" ? "blank" : named.join()}:${Object.keys(message).join()}`
+const shapeOf = ({ content, reasoning, calls = [], ...message }: Message, words: ReadonlyArray<string>) => [
+  message.role,
+  content === null
+    ? "-"
+    : content.trim() === ""
+      ? "blank"
+      : words.flatMap((word, i) => (content.includes(word) ? [i] : [])),
+  reasoning !== undefined,
+  calls.length,
+  Object.keys(message).join(),
+  message.weight ?? 1
+]
+
+/** A noncharacter, as no text holds it; it is put where something must not be lost. */
+const mark = (i: number): string => `\uFDD2${i}\uFDD2`
+
+/**
+ * What of a conversation its template leaves out, and what to do about it; undefined: nothing that the model should see or learn. Parts
+ * are marked, and the marks looked for in what the template writes. Reasoning of earlier turns may be left out of later prompts, as long
+ * as it is in the turn that is learned.
+ */
+const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns): Broken | undefined => {
+  const parts: Array<{ readonly what: string; readonly fix: string; readonly message?: number }> = []
+  const marked = (text: string, what: string, fix: string, message?: number): string => {
+    parts.push({ what, fix, ...(message === undefined ? {} : { message }) })
+    return text.replace(/\s*$/, (space) => mark(parts.length - 1) + space)
+  }
+  const another = "give a template that writes them as data.chatTemplate"
+  const learned = new Set(learnedMessages(chat))
+  const tools = chat.tools?.map((tool) => ({
+    ...tool,
+    function: { ...tool.function, name: marked(tool.function.name, `the tool "${tool.function.name}"`, another) }
+  }))
+  const messages = chat.messages.map((message, i): Message => {
+    const { content, reasoning, calls } = message
+    const number = `of message ${i + 1}`
+    return {
+      ...message,
+      ...(content === null || content.trim() === ""
+        ? {}
+        : { content: marked(content, `the content ${number} (${message.role})`, another, i) }),
+      ...(reasoning === undefined || !learned.has(i)
+        ? {}
+        : {
+            reasoning: marked(
+              reasoning,
+              `the reasoning ${number}`,
+              `set data.reasoning to "drop", or ${another.replace("them", "it")}`,
+              i
+            )
+          }),
+      ...(calls === undefined
+        ? {}
+        : {
+            calls: calls.map((call) => ({
+              ...call,
+              name: marked(call.name, `the call of "${call.name}" ${number}`, another, i)
+            }))
+          })
+    }
+  })
+  const own: Conversation = { messages, ...(tools === undefined ? {} : { tools }) }
+  const rendered = (count: number): string | undefined => {
+    const rendering = template.render({ ...own, messages: messages.slice(0, count) })
+    return isBroken(rendering) ? undefined : rendering.text
+  }
+  const whole = rendered(messages.length)
+  // a template that looks at what is marked says nothing about the conversation
+  if (whole === undefined) return undefined
+  const lost = parts.flatMap(({ what, fix, message }, i) => {
+    if (whole.includes(mark(i))) return []
+    const earlier = examples.length > 1 && message !== undefined ? rendered(message + 1) : undefined
+    return earlier?.includes(mark(i)) ? [] : [{ what, fix }]
+  })
+  if (lost.length === 0) return undefined
+  const [{ fix }] = lost as [(typeof lost)[number]]
+  return {
+    broken: `the chat template leaves out ${lost.map(({ what }) => what).join(", ")}, and the model would never see it; ${fix}`
+  }
 }
 
 /** The texts between quotes that are not names of roles or fields, line by line. */

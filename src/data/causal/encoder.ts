@@ -1,7 +1,8 @@
 /**
  * Rows → sequences of tokens with their labels.
  *
- *   chat        what the template writes, without anything of the tokenizer's own around it; learned is what the assistant says
+ *   chat        what the template writes, without anything of the tokenizer's own around it; learned is what the assistant says, all
+ *               turns in one sequence or each in one of its own (`turns.ts`)
  *   completion  BOS (where the tokenizer begins texts with one), prompt, completion, EOS; learned are completion and EOS
  *   text        BOS, text, EOS; learned is all of it
  *
@@ -11,27 +12,22 @@ import type { ChatData, CompletionData, TextData } from "../../../schemas/index.
 import { messageOf } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
-import { assistantTurns, type ChatTemplate, type Span, type Turns } from "./chat-template.ts"
+import type { ChatTemplate, Span } from "./chat-template.ts"
 import { type CausalContent, ignored, type Sequence } from "./row.ts"
+import { type Written, type WrittenTurns, writtenTurns } from "./turns.ts"
 
 /** What of a `data` section says how rows become tokens. */
 export type Encoding =
-  | Pick<ChatData, "format" | "lossOn">
+  | Pick<ChatData, "format" | "lossOn" | "turns">
   | Pick<CompletionData, "format" | "lossOn">
   | Pick<TextData, "format">
 
-/** A row as a tokenizer sees it: its text and the characters that are learned. */
-export interface Written {
-  readonly text: string
-  readonly spans: ReadonlyArray<Span>
-}
-
-/** What a row becomes: the text that the model reads (`write`), and its tokens with what is learned of them (`encode`). */
+/** What a row becomes: the texts that the model reads (`write`), and their tokens with what is learned of them (`encode`). */
 export interface RowEncoder {
-  /** The text, special tokens of its template written out, and what is learned of it. */
-  readonly write: (content: CausalContent) => Written | Broken
-  /** The tokens and their labels, nothing cut off; `Broken` where the row cannot become tokens. */
-  readonly encode: (content: CausalContent) => Sequence | Broken
+  /** The text of each example, special tokens of its template written out, and what is learned of it. */
+  readonly write: (content: CausalContent) => WrittenTurns | Broken
+  /** The tokens and labels of each example, nothing cut off; `Broken` where the row cannot become tokens. */
+  readonly encode: (content: CausalContent) => ReadonlyArray<Sequence> | Broken
 }
 
 /** `template` is needed for conversations only; the section says what is learned. */
@@ -42,41 +38,26 @@ export const rowEncoder = (
 ): RowEncoder => {
   const special = specialPattern(tokenizer)
   const begin = section.format === "chat" ? [] : beginningOf(tokenizer)
-  const write = (content: CausalContent): Written | Broken => {
-    if (content.kind === "text") return { text: content.text, spans: [[0, content.text.length]] }
-    if (content.kind === "completion") return completion(content, section)
+  const write = (content: CausalContent): WrittenTurns | Broken => {
+    if (content.kind === "text") return { examples: [{ text: content.text, spans: [[0, content.text.length]] }] }
+    if (content.kind === "completion") return { examples: [completion(content, section)] }
     if (template === undefined) return { broken: "a conversation needs a chat template" }
-    if (section.format !== "chat" || section.lossOn === "assistant") {
-      const turns = assistantTurns(template, content.messages, special)
-      return isBroken(turns) ? turns : withoutGiven(template, turns, content)
-    }
-    const written = template.render(content.messages)
-    return isBroken(written) ? written : { text: written.text, spans: [[0, written.text.length]] }
+    return writtenTurns(template, content, section.format === "chat" ? section : { lossOn: "assistant" }, special)
   }
-  const encode = (content: CausalContent): Sequence | Broken => {
+  const encode = (content: CausalContent): ReadonlyArray<Sequence> | Broken => {
     const written = write(content)
     if (isBroken(written)) return written
+    const ended = content.kind === "chat" || tokenizer.eosId === null ? [] : [tokenizer.eosId]
     try {
-      const { ids, mask } = maskedIds(written.text, written.spans, tokenizer.encode)
-      const ended = content.kind === "chat" || tokenizer.eosId === null ? [] : [tokenizer.eosId]
-      return sequence([...begin, ...ids, ...ended], (i) => (mask[i - begin.length] ?? 1) === 1)
+      return written.examples.map(({ text, spans }) => {
+        const { ids, mask } = maskedIds(text, spans, tokenizer)
+        return sequence([...begin, ...ids, ...ended], (i) => (mask[i - begin.length] ?? 1) === 1)
+      })
     } catch (cause) {
       return notTokenized(cause)
     }
   }
   return { write, encode }
-}
-
-/** The turns that come after the messages of a prompt. */
-const withoutGiven = (
-  template: ChatTemplate,
-  { text, spans }: Turns,
-  { messages, given = 0 }: Extract<CausalContent, { readonly kind: "chat" }>
-): Written | Broken => {
-  const prompt = messages.slice(0, given)
-  if (!template.marked) return { text, spans: spans.slice(prompt.filter(({ role }) => role === "assistant").length) }
-  const written = given === 0 ? { spans: [] } : template.render(prompt)
-  return isBroken(written) ? written : { text, spans: spans.slice(written.spans!.length) }
 }
 
 const notTokenized = (cause: unknown): Broken => ({
@@ -137,20 +118,25 @@ export interface MaskedIds {
  *
  *   1. the pieces between the spans' borders one by one: where their ids in a row are the text's, no token crosses a border
  *      (the usual case, since most borders are next to special tokens);
- *   2. else, for every border, the text up to it: the ids that it shares with the whole text are before the border, and a
- *      token that crosses the border counts as the span's, as in transformers.
+ *   2. else by the bytes of each token, where they are the text's in a row;
+ *   3. else, for every border, the text up to it: the ids that it shares with the whole text are before the border.
+ *
+ * A token that crosses a border counts as the span's, as in transformers.
  *
  * Throws where the tokenizer does.
  */
-export const maskedIds = (text: string, spans: ReadonlyArray<Span>, encode: CausalTokenizer["encode"]): MaskedIds => {
+export const maskedIds = (text: string, spans: ReadonlyArray<Span>, tokenizer: Tokenizing): MaskedIds => {
+  const { encode } = tokenizer
   const ids = encode(text)
   const mask = new Uint8Array(ids.length)
   if (spans.length === 1 && spans[0]![0] === 0 && spans[0]![1] === text.length) return { ids, mask: mask.fill(1) }
-  for (const [from, to] of piecewise(text, spans, ids, encode) ?? bordered(text, spans, ids, encode)) {
-    mask.fill(1, from, to)
-  }
+  const ranges =
+    piecewise(text, spans, ids, encode) ?? placed(text, spans, ids, tokenizer) ?? bordered(text, spans, ids, encode)
+  for (const [from, to] of ranges) mask.fill(1, from, to)
   return { ids, mask }
 }
+
+type Tokenizing = Pick<CausalTokenizer, "encode" | "decode" | "bytesOf">
 
 type TokenRange = readonly [from: number, to: number]
 
@@ -177,6 +163,32 @@ const piecewise = (
     ranges.push([from, token])
   }
   return advance(text.length) && token === ids.length ? ranges : undefined
+}
+
+const utf8 = new TextEncoder()
+
+/** By the bytes of each token; undefined where they are not the text's in a row, as after a normalizer. */
+const placed = (
+  text: string,
+  spans: ReadonlyArray<Span>,
+  ids: ReadonlyArray<number>,
+  { bytesOf, decode }: Tokenizing
+): ReadonlyArray<TokenRange> | undefined => {
+  const whole = utf8.encode(text)
+  const ends = new Int32Array(ids.length)
+  let at = 0
+  for (const [i, id] of ids.entries()) {
+    const bytes = bytesOf(id) ?? utf8.encode(decode([id], { special: true }))
+    if (!bytes.every((byte, k) => whole[at + k] === byte)) return undefined
+    at += bytes.length
+    ends[i] = at
+  }
+  if (at !== whole.length) return undefined
+  return spans.map(([start, end]) => {
+    const before = utf8.encode(text.slice(0, start)).length
+    const until = before + utf8.encode(text.slice(start, end)).length
+    return [ends.findIndex((byte) => byte > before), ends.findIndex((byte) => byte >= until) + 1]
+  })
 }
 
 const bordered = (

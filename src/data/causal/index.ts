@@ -10,15 +10,17 @@ export {
 } from "./batches.ts"
 export { type Batching, packed, padRows } from "./batching.ts"
 export {
-  assistantTurns,
   type ChatTemplate,
   chatTemplate,
   type Rendering,
   type Span,
-  type Turns
+  type TemplateOptions,
+  templateOf,
+  withoutGenerationTags
 } from "./chat-template.ts"
-export { type RowEncoder, rowEncoder, tokenized } from "./encoder.ts"
+export { type RowEncoder, rowEncoder, specialPattern, tokenized } from "./encoder.ts"
 export { meanTokens, type RenderedSample, type TokenStatistics } from "./measure.ts"
+export { openai as messageIn, reasoningNames } from "./messages.ts"
 export {
   type CausalSplitDescription,
   type OpenedCausal,
@@ -26,5 +28,18 @@ export {
   openCausal,
   openTokens
 } from "./open.ts"
-export type { CausalContent, CausalExample, CausalRow, Message, Sequence } from "./row.ts"
+export { plannedTokenizer, withTemplateDate } from "./planned-template.ts"
+export type {
+  CausalContent,
+  CausalExample,
+  CausalRow,
+  Conversation,
+  JsonFields,
+  Message,
+  Sequence,
+  Tool,
+  ToolCall
+} from "./row.ts"
 export { type CausalSplit, causalSplit } from "./split.ts"
+export { callProblems, toolsIn } from "./tools.ts"
+export { type TurnOptions, type Written, type WrittenTurns, writtenTurns } from "./turns.ts"

@@ -10,7 +10,7 @@ import { textsOf } from "./content.ts"
 import { type CausalRow, ignored, type Sequence } from "./row.ts"
 import { type CausalSplit, cut, sequencesOf } from "./split.ts"
 
-/** How long a split's rows are in tokens, from a sample of them. */
+/** How long a split's rows are in tokens, from a sample of them; turns that are examples of their own count each. */
 export interface TokenStatistics {
   /** rows measured: 512 at most, fewer where they are long */
   readonly sample: number
@@ -51,9 +51,9 @@ export const measured = (
     const sequences: Array<Sequence> = []
     const problems: Array<string> = []
     for (const { content, where } of yield* sampledRows(split, largestSample)) {
-      const sequence = split.encode(content)
-      if (isBroken(sequence)) problems.push(`${where}: ${sequence.broken}`)
-      else sequences.push(sequence)
+      const own = split.encode(content)
+      if (isBroken(own)) problems.push(`${where}: ${own.broken}`)
+      else sequences.push(...own)
     }
     if (problems.length > 0) {
       return yield* new DataError({
@@ -103,7 +103,7 @@ const sampleForMean = 128
 export const meanTokens = (split: CausalSplit, maxLength: number): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, sampleForMean))
-    const kept = sequences.flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
+    const kept = sequences.flat().flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
     return sum(kept.map(({ ids }) => ids.length)) / Math.max(1, sequences.length)
   })
 
@@ -124,6 +124,8 @@ export interface RenderedSample {
   readonly uncut: number
   /** tokens that are learned */
   readonly trained: number
+  /** examples that the row becomes, of which the last is shown; absent: one */
+  readonly examples?: number
 }
 
 /** One row of a split, its tokens decoded; a token is learned where it is the label of the one before. */
@@ -136,8 +138,10 @@ export const renderedSample = (
   Effect.gen(function* () {
     const [found] = yield* split.read([row])
     const { content, where } = found!
-    const sequence = split.encode(content)
-    if (isBroken(sequence)) return yield* dataError(where, sequence.broken)
+    const sequences = split.encode(content)
+    if (isBroken(sequences)) return yield* dataError(where, sequences.broken)
+    // of several the last shows most: what precedes it is its prompt
+    const sequence = sequences.at(-1)!
     const { ids, labels } = cut(sequence, maxLength, split.tooLong)[0]!
     const runs: Array<{ readonly text: string; readonly trained: boolean }> = []
     const learned = (t: number) => t > 0 && labels[t - 1] !== ignored
@@ -148,7 +152,7 @@ export const renderedSample = (
       from = to
     }
     const trained = labels.filter((label) => label !== ignored).length
-    return { where, runs, tokens: ids.length, uncut: sequence.ids.length, trained }
+    return { where, runs, tokens: ids.length, uncut: sequence.ids.length, trained, examples: sequences.length }
   })
 
 // Tokenising them takes about a second.

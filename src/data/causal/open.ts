@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type CausalData, messagesColumn } from "../../../schemas/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
+import { columnsIn } from "../column-text.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
 import type { Wanted } from "../formats/format.ts"
@@ -15,8 +16,8 @@ import { type ScannedSource, scanRows } from "../scan.ts"
 import { type Located, type RowSource, subset } from "../source.ts"
 import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "../splits.ts"
 import { nothingToLearn } from "./batches.ts"
-import { checkTemplate, refusals, specialTexts } from "./checks.ts"
-import { contentOf } from "./content.ts"
+import { checkTemplate, type Shapes, shapesOf, specialTexts } from "./checks.ts"
+import { contentOf, conversationColumns } from "./content.ts"
 import { type Encoding, type RowEncoder, rowEncoder, specialPattern } from "./encoder.ts"
 import { measured, type RenderedSample, renderedSample, type TokenStatistics } from "./measure.ts"
 import type { CausalContent, CausalRow } from "./row.ts"
@@ -61,7 +62,8 @@ export const openCausal = (
       return isBroken(content) ? content : { content }
     },
     contents: ({ content }) => [content],
-    splitOf: (source, encode) => causalSplit(source, encode, section.format === "text" ? "continue" : "drop the end"),
+    splitOf: (source, encode, several) =>
+      causalSplit(source, encode, section.format === "text" ? "continue" : "drop the end", several),
     sequences: (split) => split
   })
 
@@ -72,7 +74,8 @@ export interface TokenForm<Row extends Located, Split extends RowSource<Row>> {
   readonly read: (value: unknown) => Omit<Row, "where"> | Broken
   /** what of a row becomes tokens */
   readonly contents: (row: Omit<Row, "where">) => ReadonlyArray<CausalContent>
-  readonly splitOf: (source: RowSource<Row>, encode: RowEncoder["encode"]) => Split
+  /** `several`: a row may become several sequences */
+  readonly splitOf: (source: RowSource<Row>, encode: RowEncoder["encode"], several: boolean) => Split
   /** A split's sequences, one a row. */
   readonly sequences: (split: Split) => CausalSplit
 }
@@ -88,23 +91,25 @@ export const openTokens = <Row extends Located, Split extends RowSource<Row>>(
     const { template, warnings: templateWarnings } = yield* templateOf(encoding, tokenizer)
     const special = specialTexts(specialPattern(tokenizer))
     const { encode, write } = rowEncoder(encoding, tokenizer, template)
-    const refusal = refusals(tokenizer.chatTemplate ?? "", write)
+    const shapes = shapesOf(tokenizer, template, write)
     const check = (row: Omit<Row, "where">, where: string): Broken | undefined => {
       const refused = contents(row).map((content) => {
         special.check(content, where)
-        return content.kind === "chat" ? refusal(content) : undefined
+        return content.kind === "chat" ? shapes.refusal(content) : undefined
       })
       return refused.find((one) => one !== undefined)
     }
     const files = yield* openSplitFiles(section, (path) => openTokenRows(path, columns, read, contents, check))
     const rows = yield* rowsOfSplits(section, files, seed)
+    const several = shapes.apart().size > 0 || (encoding.format === "chat" && encoding.turns === "apart")
     const splits = mapSplits(rows, ({ file, rows }) =>
-      splitOf(rows === undefined ? file : subset(file, rows, file.where), encode)
+      splitOf(rows === undefined ? file : subset(file, rows, file.where), encode, several)
     )
     const descriptions = yield* described(splits, sequences, section.maxLength, tokenizer.bosId)
     const warnings = [
       ...templateWarnings,
       ...special.warnings(),
+      ...apartWarnings(shapes),
       ...descriptions.flatMap((one) => cutWarnings(one, section.maxLength, encoding.format === "text")),
       ...repeatWarnings(rows)
     ]
@@ -168,6 +173,14 @@ const cutWarnings = (
   return [...(truncated > 0 && !continues ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
 }
 
+/** Why turns are examples of their own. */
+const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
+  [...shapes.apart()].slice(0, 1).map(([reason]) => {
+    const rows = [...shapes.apart().values()].reduce((sum, count) => sum + count, 0)
+    const count = rows === 1 ? "1 conversation" : `${rows.toLocaleString("en")} conversations`
+    return `turns: each of the assistant's turns in ${count} is an example of its own, after the prompt that generation sees, since ${reason} (data.turns)`
+  })
+
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
 /** Opens and scans a file, 14 bytes of index and 8 of hash a row in memory. Rows of the same content repeat each other. All broken rows at once. */
@@ -195,7 +208,17 @@ const openTokenRows = <Row extends Located>(
 const columnsOf = (section: CausalData): NonNullable<Wanted["columns"]> => {
   const required = (...names: ReadonlyArray<string>) => names.map((name) => ({ name }))
   if (section.format === "text") return { required: required(section.text) }
-  if (section.format === "completion") return { required: required(section.prompt, section.completion) }
-  if (section.mapping !== "alpaca") return { required: required(messagesColumn(section)) }
-  return { required: required("instruction", "output"), optional: ["input", "system"] }
+  if (section.format === "completion") {
+    return { required: required(...new Set([section.prompt, section.completion].flatMap(columnsIn))) }
+  }
+  const { messages, mapping } = section
+  if (typeof messages === "object") {
+    return {
+      required: required(...new Set(messages.flatMap(({ content }) => columnsIn(content)))),
+      optional: conversationColumns(section)
+    }
+  }
+  if (mapping === "alpaca") return { required: required("instruction", "output"), optional: ["input", "system"] }
+  const named = section.tools === undefined ? [] : [section.tools]
+  return { required: required(messagesColumn(section), ...named), optional: conversationColumns(section) }
 }

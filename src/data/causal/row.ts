@@ -1,23 +1,68 @@
 /** What a row of causal data says, before any tokenizer has seen it; and what it is after one has. */
 
-/** A message as chat templates take it; its other fields (tool calls, a name) go to the template as they are. */
-export interface Message {
-  /** "system", "user", "assistant" or whatever else the template knows */
-  readonly role: string
-  /** what was said; null where other fields say it (tool calls) */
-  readonly content: string | null
+/** Fields of a JSON object. */
+export type JsonFields = Readonly<Record<string, unknown>>
+
+/** A function that a model may call, as OpenAI and transformers describe it. */
+export interface Tool {
+  readonly type: "function"
+  readonly function: {
+    /** letters, digits and `_.-`, as calls name it */
+    readonly name: string
+    /** for the model */
+    readonly description?: string
+    /** JSON Schema of the arguments, an object */
+    readonly parameters?: JsonFields
+    readonly [field: string]: unknown
+  }
   readonly [field: string]: unknown
+}
+
+/** A call of a tool. */
+export interface ToolCall {
+  /** by which its result names it; absent: results follow their calls in order */
+  readonly id?: string
+  /** of the tool */
+  readonly name: string
+  /** a JSON object, by the names of the tool's parameters */
+  readonly arguments: JsonFields
+}
+
+/** A message of a conversation. */
+export interface Message {
+  /** "system", "developer", "user", "assistant", "tool" or whatever else the template knows */
+  readonly role: string
+  /** the text; null where calls are all that there is */
+  readonly content: string | null
+  /** of the assistant: what it thought before it answered */
+  readonly reasoning?: string
+  /** of the assistant: the tools that it calls */
+  readonly calls?: ReadonlyArray<ToolCall>
+  /** of the assistant: 0 makes the message context, of which nothing is learned; default 1 */
+  readonly weight?: 0 | 1
+  /** of a tool's result: the id of its call */
+  readonly call?: string
+  /** of a tool's result: the tool; of others: the speaker */
+  readonly name?: string
+  /** fields of a row that only its template knows; they reach it unchanged */
+  readonly other?: JsonFields
+}
+
+/** Messages, and the tools that the assistant may call in them. */
+export interface Conversation {
+  /** in the order in which they were said */
+  readonly messages: ReadonlyArray<Message>
+  /** default: none */
+  readonly tools?: ReadonlyArray<Tool>
 }
 
 /** What a row says, of one of three kinds. `given`: so many of the first messages are a prompt, of which nothing is learned. */
 export type CausalContent =
-  | {
+  | ({
       readonly kind: "chat"
-      /** in the order in which they were said */
-      readonly messages: ReadonlyArray<Message>
       /** default 0: all that the assistant says is learned */
       readonly given?: number
-    }
+    } & Conversation)
   | {
       readonly kind: "completion"
       /** of which nothing is learned unless the plan's `lossOn` says so */

@@ -8,8 +8,10 @@ import { type CausalExample, type CausalRow, ignored, type Sequence } from "./ro
 
 /** Rows of a language model's data, and how one becomes tokens. */
 export interface CausalSplit extends RowSource<CausalRow> {
-  /** A row as tokens, uncut. */
+  /** A row as tokens, uncut: a sequence, or one for each turn. */
   readonly encode: RowEncoder["encode"]
+  /** a row may become several sequences */
+  readonly several: boolean
   /** what becomes of a sequence that is too long: its end is dropped, or it continues in further examples */
   readonly tooLong: "drop the end" | "continue"
 }
@@ -18,23 +20,29 @@ export interface CausalSplit extends RowSource<CausalRow> {
 export const causalSplit = (
   { rows, where, read }: RowSource<CausalRow>,
   encode: RowEncoder["encode"],
-  tooLong: CausalSplit["tooLong"]
-): CausalSplit => ({ rows, where, read, encode, tooLong })
+  tooLong: CausalSplit["tooLong"],
+  several = false
+): CausalSplit => ({ rows, where, read, encode, tooLong, several })
 
-/** The sequences of rows; the first row that is none fails. */
+/** The sequences of each row; the first row that has none fails. */
 export const sequencesOf = (
   split: CausalSplit,
   rows: ReadonlyArray<CausalRow>
-): Effect.Effect<ReadonlyArray<Sequence>, DataError> =>
+): Effect.Effect<ReadonlyArray<ReadonlyArray<Sequence>>, DataError> =>
   Effect.gen(function* () {
-    const sequences: Array<Sequence> = []
+    const all: Array<ReadonlyArray<Sequence>> = []
     for (const { content, where } of rows) {
-      const sequence = split.encode(content)
-      if (isBroken(sequence)) return yield* dataError(where, sequence.broken)
-      sequences.push(sequence)
+      const sequences = split.encode(content)
+      if (isBroken(sequences)) return yield* dataError(where, sequences.broken)
+      // batches are numbered by it, and a run is resumed by their numbers
+      if (sequences.length > 1 && !split.several) return yield* dataError(where, unexpectedlyApart)
+      all.push(sequences)
     }
-    return sequences
+    return all
   })
+
+const unexpectedlyApart =
+  'its turns cannot be learned together, unlike those of all rows that look like it; set data.turns to "apart"'
 
 /**
  * The examples of some rows, each of at most `maxLength` tokens. One in which nothing is learned is left out: a batch of
@@ -48,10 +56,10 @@ export const examplesOf = (
   inParts(indices, (part) =>
     Effect.gen(function* () {
       const sequences = yield* sequencesOf(split, yield* split.read(part))
-      return sequences.flatMap((sequence, i) =>
-        cut(sequence, maxLength, split.tooLong).flatMap((piece) =>
-          piece.labels.some((label) => label !== ignored) ? [{ ...piece, row: part[i]! }] : []
-        )
+      return sequences.flatMap((own, i) =>
+        own
+          .flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
+          .flatMap((piece) => (piece.labels.some((label) => label !== ignored) ? [{ ...piece, row: part[i]! }] : []))
       )
     })
   )

@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import { type PreferenceData, preferenceColumns } from "../../../schemas/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { nothingToLearn } from "../causal/batches.ts"
+import { conversationColumns } from "../causal/content.ts"
 import { type OpenedTokens, openTokens, type TokenForm } from "../causal/open.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import { firstRows } from "../formats/index.ts"
@@ -33,7 +34,14 @@ export const openPreferences = (
     const needed = promptNeeded || form === "text"
     const rows: TokenForm<PreferenceRow, PreferenceSplit> = {
       encoding: ENCODINGS[form],
-      columns: needed ? { required: [{ name: prompt }, ...answers] } : { required: answers, optional: [prompt] },
+      columns: {
+        required: [
+          ...(needed ? [{ name: prompt }] : []),
+          ...answers,
+          ...(section.tools === undefined ? [] : [{ name: section.tools }])
+        ],
+        optional: [...(needed ? [] : [prompt]), ...conversationColumns(section)]
+      },
       read: (value) => preferencesOf(value, { ...section, form }),
       contents: (row) => [row.chosen, row.rejected],
       splitOf: ({ rows, where, read }, encode) => ({ rows, where, read, encode }),

@@ -1,6 +1,7 @@
 /** What a row of preference data says: a prompt with a better and a worse answer, in the forms in which data sets write them. */
 import { type PreferenceData, preferenceColumns } from "../../../schemas/index.ts"
-import { instructed, messagesIn } from "../causal/content.ts"
+import { conversationWith } from "../causal/content.ts"
+import { messagesIn } from "../causal/messages.ts"
 import type { CausalContent, Message } from "../causal/row.ts"
 import { type Broken, type Fields, isBroken, isFields, listField, notAnObject, stringField } from "../columns.ts"
 import type { Located } from "../source.ts"
@@ -13,7 +14,7 @@ export interface Preferences {
 
 export interface PreferenceRow extends Preferences, Located {}
 
-type Section = Pick<PreferenceData, "mapping" | "prompt" | "chosen" | "rejected" | "system"> &
+type Section = Pick<PreferenceData, "mapping" | "prompt" | "chosen" | "rejected" | "system" | "tools" | "reasoning"> &
   Required<Pick<PreferenceData, "form">>
 
 /**
@@ -74,7 +75,7 @@ const conversations = (row: Fields, section: Section): Preferences | Broken => {
   if (broken !== undefined) return broken
   const [better, worse] = [chosen as Messages, rejected as Messages]
   const shared = sharedBeginning(better, worse)
-  const implicit = () => sidesOf(better.slice(0, shared), better.slice(shared), worse.slice(shared), section)
+  const implicit = () => sidesOf(row, better.slice(0, shared), better.slice(shared), worse.slice(shared), section)
   if (!columns.promptNeeded && row[columns.prompt] == null) {
     if (shared > 0) return implicit()
     const expected = `expected a column "${columns.prompt}", or conversations that begin with the same messages`
@@ -84,7 +85,7 @@ const conversations = (row: Fields, section: Section): Preferences | Broken => {
   }
   const prompt = messagesOf(row, columns.prompt, "user")
   if (isBroken(prompt)) return prompt
-  return shared > 0 && sameMessage(prompt[0]!, better[0]!) ? implicit() : sidesOf(prompt, better, worse, section)
+  return shared > 0 && sameMessage(prompt[0]!, better[0]!) ? implicit() : sidesOf(row, prompt, better, worse, section)
 }
 
 /** A list of messages, an object that has one (`input.messages`), or a text that `role` says. */
@@ -118,15 +119,24 @@ const sameMessage = (one: Message, other: Message): boolean => fieldsOf(one) ===
 const fieldsOf = (message: Message): string =>
   JSON.stringify(Object.entries(message).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-const sidesOf = (prompt: Messages, better: Messages, worse: Messages, section: Section): Preferences | Broken => {
-  const { chosen, rejected } = preferenceColumns(section)
+const sidesOf = (
+  row: Fields,
+  prompt: Messages,
+  better: Messages,
+  worse: Messages,
+  section: Section
+): Preferences | Broken => {
+  const { prompt: asked, chosen, rejected } = preferenceColumns(section)
+  // OpenAI's rows have the tools next to the prompt's messages
+  const fields = section.mapping === "openai" && isFields(row[asked]) ? { ...row[asked], ...row } : row
   const side = (answer: Messages, name: string): CausalContent | Broken => {
-    if (!answer.some((message) => message.role === "assistant" && message.content?.trim() !== "")) {
+    if (!answer.some(({ role, content, calls }) => role === "assistant" && (content?.trim() || calls !== undefined))) {
       const roles = answer.map((message) => message.role).join(", ")
       return { broken: `"${name}": the assistant says nothing after the prompt (found: ${roles})` }
     }
-    const messages = instructed([...prompt, ...answer], section.system)
-    return { kind: "chat", messages, given: messages.length - answer.length }
+    const conversation = conversationWith(fields, [...prompt, ...answer], section)
+    if (isBroken(conversation)) return { broken: `"${name}": ${conversation.broken}` }
+    return { kind: "chat", ...conversation, given: conversation.messages.length - answer.length }
   }
   const sides = { chosen: side(better, chosen), rejected: side(worse, rejected) }
   return reasonsOf(sides.chosen, sides.rejected) ?? (sides as Preferences)

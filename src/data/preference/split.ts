@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RowEncoder } from "../causal/encoder.ts"
 import type { CausalExample, CausalRow } from "../causal/row.ts"
 import { type CausalSplit, causalSplit, examplesOf } from "../causal/split.ts"
+import { isBroken } from "../columns.ts"
 import type { DataError } from "../data-error.ts"
 import type { RowSource } from "../source.ts"
 import type { PreferenceRow } from "./row.ts"
@@ -38,8 +39,20 @@ export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalS
       })
     }
   }
-  return causalSplit(source, encode, "drop the end")
+  return causalSplit(source, onlyOne(encode), "drop the end")
 }
+
+/** An answer is one sequence, whose log-probability is compared. */
+const onlyOne =
+  (encode: RowEncoder["encode"]): RowEncoder["encode"] =>
+  (content) => {
+    const sequences = encode(content)
+    if (isBroken(sequences) || sequences.length === 1) return sequences
+    return {
+      broken:
+        "the answer has several turns of the assistant, which the chat template writes differently once others follow; keep the last one and put the others into the prompt"
+    }
+  }
 
 /** The same with the better answers alone, whose prompts can be asked. */
 export const chosenOf = (split: PreferenceSplit): CausalSplit => {

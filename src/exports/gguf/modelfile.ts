@@ -6,7 +6,7 @@
  *
  * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
  */
-import { chatTemplate, type Message } from "../../data/causal/index.ts"
+import { type Message, templateOf } from "../../data/causal/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
 /** The text before and after a message of a role. */
@@ -65,13 +65,12 @@ export interface FoundForm {
 }
 
 /** The form of a tokenizer's chat template; undefined: none of those above. */
-export const formOf = ({ chatTemplate: source, specialTokens }: CausalTokenizer): FoundForm | undefined => {
-  if (source === null) return undefined
-  const template = chatTemplate(source, specialTokens)
-  if ("broken" in template) return undefined
-  const bos = specialTokens["bos_token"] ?? ""
+export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
+  const template = templateOf(tokenizer)
+  if (template === undefined || "broken" in template) return undefined
+  const bos = tokenizer.specialTokens["bos_token"] ?? ""
   const rendered = (messages: ReadonlyArray<Message>): string => {
-    const written = template.render(messages, { prompt: true })
+    const written = template.render({ messages }, { prompt: true })
     return "broken" in written ? "" : written.text
   }
   const [plain, longer, told] = [rendered(asked), rendered(long), rendered(instructed)]

@@ -11,8 +11,15 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
+import { withoutGenerationTags } from "../../data/causal/index.ts"
 import { writeFileAtomic } from "../../files/index.ts"
-import { type CausalDescription, type CausalModel, openCausalModel, openSource } from "../../models/causal/index.ts"
+import {
+  type CausalDescription,
+  type CausalModel,
+  openCausalModel,
+  openSource,
+  storedChatTemplate
+} from "../../models/causal/index.ts"
 import {
   type EncodedValue,
   encoded,
@@ -129,6 +136,7 @@ const writeFiles = (
     const { adapted } = loaded.kind.generation!.writing(loaded)
     const own = adapted.model
     const source = yield* openSource(own.source)
+    const { chatTemplate: template } = own.tokenizer
     const model = ggufModelOf(own.family, source.config)
     if ("reason" in model) return yield* refusedAs(run, `its base ${model.reason}`)
     const mixed = merged(types)
@@ -139,6 +147,10 @@ const writeFiles = (
       for (const type of mixed) {
         const all = new Map([
           ...metadata,
+          // llama.cpp's Jinja has no generation tags
+          ...(template === null || template === storedChatTemplate(source)
+            ? []
+            : [["tokenizer.chat_template", encoded.string(withoutGenerationTags(template))] as const]),
           ["general.name", encoded.string(name)],
           ["general.file_type", encoded.u32(mixtures[type].fileType)],
           ["general.quantization_version", encoded.u32(2)]

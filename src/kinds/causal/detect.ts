@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { dataError, firstRows } from "../../data/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
-import { describeCausal, openSource } from "../../models/causal/index.ts"
+import { describeCausal, openSource, storedChatTemplate } from "../../models/causal/index.ts"
 import { families } from "../../models/index.ts"
 import { seq2seqFamilies } from "../../models/seq2seq/index.ts"
 import { ResolveError } from "../../plan/index.ts"
@@ -23,13 +23,23 @@ const causalRows = (source: string, file: string, columns: Columns) =>
   Effect.gen(function* () {
     const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
     const rows = Result.isSuccess(probed) ? causalFormat(probed.success, columns) : probed.failure.problems.join("\n")
-    if (typeof rows !== "string") return rows
+    if (typeof rows !== "string") {
+      const named = columns.prompt !== undefined || columns.completion !== undefined
+      if (rows.format !== "completion" || named || !(yield* chats(source))) return rows
+      return causalFormat((probed as Result.Success<ReadonlyArray<Row>, never>).success, columns, true) as DetectedRows
+    }
     // of the model as well, so that all problems are reported at once
     const model = yield* Effect.result(Effect.scoped(Effect.flatMap(openSource(source), describeCausal)))
     const problem = Result.isFailure(probed) ? probed.failure : dataError(file, rows)
     if (Result.isSuccess(model)) return yield* problem
     return yield* new ResolveError({ name: file, problems: [model.failure.message, problem.message] })
   })
+
+/** Whether a model has a chat template. One that cannot be opened is reported when the plan is resolved. */
+const chats = (source: string) =>
+  Effect.scoped(Effect.map(openSource(source), (own) => storedChatTemplate(own) !== null)).pipe(
+    Effect.orElseSucceed(() => false)
+  )
 
 const isText = (value: unknown): value is string => typeof value === "string"
 
@@ -55,8 +65,11 @@ const pairs = [
 
 const textColumns = ["text", "content", "document", "body"] as const
 
-/** The format that a file's first rows are of, by the columns that all of them have; or what was found and expected. */
-export const causalFormat = (rows: ReadonlyArray<Row>, columns: Columns): DetectedRows | string => {
+/**
+ * The format that a file's first rows are of, by the columns that all of them have; or what was found and expected. `chats`: the model has
+ * a chat template, so that questions and answers become conversations.
+ */
+export const causalFormat = (rows: ReadonlyArray<Row>, columns: Columns, chats = false): DetectedRows | string => {
   const all = Object.keys(rows[0]!)
   const texts = all.filter((name) => rows.every((row) => isText(row[name])))
   const lists = all.filter((name) => rows.every((row) => messagesIn(row[name]).length > 0))
@@ -79,7 +92,7 @@ export const causalFormat = (rows: ReadonlyArray<Row>, columns: Columns): Detect
     return { format: "chat", choices: [format("chat", reason), mapping] }
   }
   const pair = pairs.find((names) => names.every((name) => texts.includes(name)))
-  if (pair !== undefined) return completion(rows, pair, format)
+  if (pair !== undefined) return chats ? exchange(pair, format) : completion(rows, pair, format)
   const text = textColumns.find((name) => texts.includes(name)) ?? (texts.length === 1 ? texts[0] : undefined)
   if (text === undefined) return noFormat(all)
   const others = all.filter((name) => name !== text)
@@ -110,25 +123,58 @@ const chat = (
   }
 }
 
+/** A question and its answer, for a model that was made for conversations. */
+const exchange = (
+  [prompt, answer]: readonly [string, string],
+  format: (name: string, reason: string) => Choice
+): DetectedRows => ({
+  format: "chat",
+  choices: [
+    format(
+      "chat",
+      `rows have a question ("${prompt}") and its answer ("${answer}"), and the model has a chat template`
+    ),
+    {
+      path: "data.messages",
+      value: [
+        { role: "user", content: `{${prompt}}` },
+        { role: "assistant", content: `{${answer}}` }
+      ],
+      reason: "what the user and the assistant say; other columns and a system message may be added"
+    }
+  ]
+})
+
 const completion = (
   rows: ReadonlyArray<Row>,
   [prompt, answer]: readonly [string, string],
   format: (name: string, reason: string) => Choice
 ): DetectedRows => {
+  const pair = format("completion", `rows have a prompt ("${prompt}") and what follows it ("${answer}")`)
   const apart = rows.some((row) => /\s$/.test(String(row[prompt])) || /^\s/.test(String(row[answer])))
-  const between = apart
-    ? ""
-    : "; nothing is put between the two: where the model is to see a line break or a space there, write it into the rows"
+  const learned = "what is learned, and an end-of-text token after it"
+  if (apart || prompt === "prompt") {
+    const between = apart
+      ? ""
+      : '; nothing is put between the two: if the model is to see a line break or a space there, use a text such as "{prompt}\\n"'
+    return {
+      format: "completion",
+      choices: [
+        pair,
+        choice("data.prompt", prompt, "the column that holds the prompt"),
+        choice("data.completion", answer, `the column that holds ${learned}${between}`)
+      ]
+    }
+  }
+  const label = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
+  const text = `${label(prompt)}: {${prompt}}\n${label(answer)}:`
   return {
     format: "completion",
     choices: [
-      format("completion", `rows have a prompt ("${prompt}") and what follows it ("${answer}")`),
-      choice("data.prompt", prompt, "the column that holds the prompt"),
-      choice(
-        "data.completion",
-        answer,
-        `the column that holds what is learned, and an end-of-text token after it${between}`
-      )
+      pair,
+      choice("data.prompt", text, "the column with words around it, so that the model sees where the answer begins"),
+      // a token of most vocabularies begins with a space, and none ends with one
+      choice("data.completion", ` {${answer}}`, `${learned}; the space before it is part of its first token`)
     ]
   }
 }

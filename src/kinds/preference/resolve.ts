@@ -1,7 +1,7 @@
 /** A plan over pairs of answers before its model's weights are read. */
 import * as Effect from "effect/Effect"
 import type { PreferencePlan } from "../../../schemas/index.ts"
-import { meanTokens } from "../../data/causal/index.ts"
+import { meanTokens, withTemplateDate } from "../../data/causal/index.ts"
 import { batchesPerEpoch } from "../../data/index.ts"
 import { type OpenedPreferences, openPreferences, sidesOf } from "../../data/preference/index.ts"
 import { type LanguageRows, type ResolvedLanguagePlan, resolveLanguage } from "../language-resolve.ts"
@@ -13,7 +13,7 @@ export const SEQUENCES = 2
 
 const pairRows: LanguageRows<PreferencePlan, OpenedPreferences> = {
   open: ({ data, seed }, tokenizer) => openPreferences(data, seed, tokenizer),
-  filled: (plan, { form }) => ({ ...plan, data: { ...plan.data, form } }),
+  filled: (plan, { form }, tokenizer) => ({ ...plan, data: withTemplateDate({ ...plan.data, form }, tokenizer) }),
   batchesPerEpoch: ({ training: { batchSize } }, { splits }) =>
     Effect.succeed(batchesPerEpoch(splits.train.rows, batchSize)),
   tokens: ({ splits }, maxLength) =>

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { PreferenceLoss, PreferencePlan } from "../../../schemas/index.ts"
+import { plannedTokenizer } from "../../data/causal/index.ts"
 import { mapSplits } from "../../data/index.ts"
 import {
   chosenOf,
@@ -56,7 +57,10 @@ const completed = (
 }
 
 const open = (model: PairsModel, { data, seed }: PreferencePlan, file?: string) =>
-  Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits)
+  plannedTokenizer(model.tokenizer, data).pipe(
+    Effect.flatMap((tokenizer) => openPreferences(sectionFor(data, file), seed, tokenizer)),
+    Effect.map(({ splits }) => splits)
+  )
 
 export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
   loss: (_, { plan }) => preferenceLoss(plan.loss),

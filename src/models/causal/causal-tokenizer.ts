@@ -12,6 +12,7 @@ import { BoundedTokenizer } from "../bounded-tokenizer.ts"
 import { ModelError } from "../model.ts"
 import { buildTokenizer, charactersProblem, checkIds, type Fields } from "../tokenizer-json.ts"
 import type { CheckpointSource } from "./causal-model.ts"
+import { tokenBytes } from "./token-bytes.ts"
 
 type Source = Pick<CheckpointSource, "where" | "tokenizer" | "tokenizerConfig">
 
@@ -96,6 +97,7 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
   }
   const eosId = idOf("eos_token")
   const added = json["added_tokens"] as ReadonlyArray<AddedToken>
+  const specialIds = new Set(added.filter(({ special }) => special === true).map(({ id }) => id))
   return {
     encode,
     decode,
@@ -104,7 +106,8 @@ const wrapped = (json: Fields, config: Fields, largestId: number): CausalTokeniz
     // padding comes after a text and is masked, so any id will do where a checkpoint names none
     padId: idOf("pad_token") ?? eosId ?? 0,
     vocabularySize: largestId + 1,
-    specialIds: new Set(added.filter(({ special }) => special === true).map(({ id }) => id)),
+    specialIds,
+    bytesOf: tokenBytes(json, library, new Map(added.map(({ id, content }) => [id, content])), specialIds),
     chatTemplate: chatTemplateOf(config["chat_template"]),
     specialTokens
   }
@@ -122,6 +125,10 @@ const specialTokensOf = (config: Fields): Readonly<Record<string, string>> =>
       return typeof content === "string" ? [[name, content] as const] : []
     })
   )
+
+/** The chat template of a checkpoint's own files; null: there is none. */
+export const storedChatTemplate = ({ tokenizerConfig }: Pick<Source, "tokenizerConfig">): string | null =>
+  isRecord(tokenizerConfig) ? chatTemplateOf(tokenizerConfig["chat_template"]) : null
 
 /** A template, or the one called "default" of several. */
 const chatTemplateOf = (template: unknown): string | null => {

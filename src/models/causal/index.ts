@@ -11,7 +11,7 @@
  * })
  */
 export type { CausalDescription, CausalModel, CheckpointSource } from "./causal-model.ts"
-export { causalTokenizer } from "./causal-tokenizer.ts"
+export { causalTokenizer, storedChatTemplate } from "./causal-tokenizer.ts"
 export {
   type Attend,
   type CausalFamily,

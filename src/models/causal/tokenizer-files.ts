@@ -4,11 +4,9 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { readTextFile } from "../../files/index.ts"
 import { readJson } from "../checkpoint.ts"
-import type { FolderFile } from "../files-read.ts"
+import { CHAT_TEMPLATE, type FolderFile } from "../files-read.ts"
 import { ModelError } from "../model.ts"
 import type { CheckpointSource } from "./causal-model.ts"
-
-const TEMPLATE = "chat_template.jinja" satisfies FolderFile
 
 /** `tokenizer.json`, and `tokenizer_config.json` with the template of `chat_template.jinja`; null where there is none. */
 export const tokenizerFiles = (
@@ -39,10 +37,10 @@ export const readOptional = (folder: string, name: FolderFile) =>
 /** A template in a file of its own takes precedence over the one in tokenizer_config.json, as in transformers. */
 const withTemplate = (folder: string, tokenizerConfig: unknown) =>
   Effect.gen(function* () {
-    if (!(yield* isThere(folder, TEMPLATE))) return tokenizerConfig
+    if (!(yield* isThere(folder, CHAT_TEMPLATE))) return tokenizerConfig
     const path = yield* Path.Path
-    const template = yield* readTextFile(path.join(folder, TEMPLATE)).pipe(
-      Effect.mapError(({ reason }) => new ModelError({ folder, problems: [`${TEMPLATE}: ${reason}`] }))
+    const template = yield* readTextFile(path.join(folder, CHAT_TEMPLATE)).pipe(
+      Effect.mapError(({ reason }) => new ModelError({ folder, problems: [`${CHAT_TEMPLATE}: ${reason}`] }))
     )
     const own = typeof tokenizerConfig === "object" && !Array.isArray(tokenizerConfig) ? tokenizerConfig : null
     return { ...own, chat_template: template }

@@ -227,8 +227,8 @@ class Refused extends Error {
 export const templates: Target = () => (random) => {
   const source = `{% macro f(x) %}{{ x }}{% endmacro %}${list(block(2), 3, 1)(random).join("")}`
   return Effect.suspend(() => {
-    const template = chatTemplate(source, { bos_token: "<s>" })
-    const written = "broken" in template ? template : template.render([...conversation])
+    const template = chatTemplate(source, { specialTokens: { bos_token: "<s>" } })
+    const written = "broken" in template ? template : template.render({ messages: conversation })
     return "broken" in written ? Effect.fail(new Refused(written.broken)) : Effect.succeed(written.text)
   })
 }

@@ -56,7 +56,7 @@ TEMPLATES = {
         "{%- for message in messages -%}\n    <|start|>{{ message.role }}<|message|>{{ message.content }}\n"
         "    {%- if loop.last and not add_generation_prompt %}<|return|>{% else %}<|end|>{% endif -%}\n{%- endfor -%}\n"
         "{%- if add_generation_prompt -%}<|start|>assistant<|message|>{%- endif -%}",
-        [" First. <|end|>", "Second.<|return|>"],
+        [" First. <|return|>", "Second.<|return|>"],
     ),
 }
 MESSAGES = [

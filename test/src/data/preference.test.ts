@@ -6,7 +6,12 @@ import { type Pair, padPairs, pairsOf, preferencesOf } from "../../../src/data/p
 import { formOf } from "../../../src/data/preference/row.ts"
 
 type Section = Parameters<typeof preferencesOf>[1]
-const section = (more: Partial<Section> = {}): Section => ({ mapping: "trl", form: "messages", ...more })
+const section = (more: Partial<Section> = {}): Section => ({
+  mapping: "trl",
+  form: "messages",
+  reasoning: "learn",
+  ...more
+})
 const said = (role: string, content: string) => ({ role, content })
 const user = said("user", "2 + 2?")
 const [right, wrong] = [said("assistant", "4"), said("assistant", "5")]
@@ -119,10 +124,8 @@ describe("batches", () => {
       // everything after two letters is an answer
       encode: (row: { readonly kind: string }) => {
         const { text } = row as ReturnType<typeof content>
-        return number(
-          [...text].map((letter) => letter.charCodeAt(0)),
-          2
-        )
+        const letters = [...text].map((letter) => letter.charCodeAt(0))
+        return [number(letters, 2)]
       }
     }
     const rows = async (maxLength: number) =>

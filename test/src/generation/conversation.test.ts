@@ -93,7 +93,7 @@ test("without a template, or with one that refuses, there is no prompt", async (
   expect((await failure(conversation(broken))).message).toContain("not valid Jinja")
   const strict = { ...bytesTokenizer, chatTemplate: "{{ raise_exception('roles must alternate') }}" }
   const refused = await failure(Effect.flatMap(conversation(strict), (talk) => talk.say("user", "x").prompt))
-  expect(refused.message).toContain("refuses the conversation")
+  expect(refused.message).toContain("rejects the conversation")
 })
 
 test("texts that are written together are printed one behind another", () => {

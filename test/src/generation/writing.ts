@@ -67,6 +67,7 @@ export const bytesTokenizer: CausalTokenizer = {
   padId: 0,
   vocabularySize: 256,
   specialIds: new Set([0, 2]),
+  bytesOf: (id) => (id > 2 && id < 256 ? Uint8Array.of(id) : null),
   chatTemplate: null,
   specialTokens: {}
 }

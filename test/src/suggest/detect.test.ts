@@ -61,6 +61,15 @@ describe("rows of a language model", () => {
     [
       "a question and its answer",
       { id: "7", question: "2+2?", answer: "4" },
+      {
+        "data.format": "completion",
+        "data.prompt": "Question: {question}\nAnswer:",
+        "data.completion": " {answer}"
+      }
+    ],
+    [
+      "a question and an answer that begins with its space",
+      { question: "2+2?", answer: " 4" },
       { "data.format": "completion", "data.prompt": "question", "data.completion": "answer" }
     ],
     ["a text", { text: "Once." }, { "data.format": "text", "data.text": "text" }],
@@ -89,14 +98,28 @@ describe("rows of a language model", () => {
     expect(formatOf([row], { messages: "talk" })).toMatchObject({ "data.mapping": "sharegpt", "data.messages": "talk" })
   })
 
-  test("that nothing stands between prompt and completion is said where nothing does", () => {
+  test("that nothing is put between prompt and completion is said where nothing is", () => {
     const reason = (row: Row) => {
       const found = causalFormat([row], {})
       return typeof found === "string" ? found : found.choices.at(-1)!.reason
     }
-    expect(reason({ question: "2+2?", answer: "4" })).toContain("nothing is put between the two")
-    expect(reason({ question: "2+2?", answer: " 4" })).not.toContain("nothing stands between")
-    expect(reason({ question: "2+2?\n", answer: "4" })).not.toContain("nothing stands between")
+    expect(reason({ prompt: "2+2?", completion: "4" })).toContain("nothing is put between the two")
+    expect(reason({ prompt: "2+2?", completion: " 4" })).not.toContain("nothing is put between")
+    expect(reason({ prompt: "2+2?\n", completion: "4" })).not.toContain("nothing is put between")
+  })
+
+  test("a question and its answer become a conversation where the model has a chat template", () => {
+    const found = causalFormat([{ question: "2+2?", answer: "4" }], {}, true)
+    expect(typeof found === "string" ? found : found.choices.map(({ path, value }) => [path, value])).toEqual([
+      ["data.format", "chat"],
+      [
+        "data.messages",
+        [
+          { role: "user", content: "{question}" },
+          { role: "assistant", content: "{answer}" }
+        ]
+      ]
+    ])
   })
 
   test("other columns are named, with what is expected", () => {

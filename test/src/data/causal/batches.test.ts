@@ -11,7 +11,7 @@ import {
   causalEvaluationBatches,
   causalTrainingBatches
 } from "../../../../src/data/causal/index.ts"
-import { ignored } from "../../../../src/data/causal/row.ts"
+import { ignored, type Sequence } from "../../../../src/data/causal/row.ts"
 import type { DataError } from "../../../../src/data/data-error.ts"
 import { randomStream } from "../../../../src/numbers/random.ts"
 import type { CausalRows } from "../../../../src/tensors/rows.ts"
@@ -41,6 +41,7 @@ const splitOf = (
     rows,
     where: "rows",
     tooLong,
+    several: false,
     read: (indices) =>
       Effect.succeed(
         Array.from(indices, (row) => ({ content: { kind: "text", text: String(row) } as const, where: `rows[${row}]` }))
@@ -49,7 +50,7 @@ const splitOf = (
       const row = content.kind === "text" ? Number(content.text) : -1
       const ids = Int32Array.from({ length: lengths[row]! }, (_, t) => 1000 * (row + 1) + t)
       const labels = ids.map((id, t) => (t + 1 < ids.length && t >= unlearned(row) ? id + 1 : ignored))
-      return { ids, labels }
+      return [{ ids, labels }]
     }
   }
 }
@@ -99,7 +100,8 @@ const epochOf = async (split: CausalSplit, epoch: number, changes: Partial<Causa
 /** What the rows say: the texts of a split, in the order of its rows. */
 const wanted = (split: CausalSplit, maxLength: number) =>
   Array.from({ length: split.rows }, (_, row) => {
-    const { ids, labels } = split.encode({ kind: "text", text: String(row) }) as { ids: Int32Array; labels: Int32Array }
+    const [sequence] = split.encode({ kind: "text", text: String(row) }) as ReadonlyArray<Sequence>
+    const { ids, labels } = sequence!
     return { ids: [...ids].slice(0, maxLength), labels: [...labels].slice(0, maxLength) }
   })
 

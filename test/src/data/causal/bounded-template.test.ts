@@ -1,7 +1,8 @@
 /** Chat templates that would run for ever or write without end, each stopped by the limit that it meets first. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { limits, setLimits } from "../../../../src/boundary/index.ts"
-import { assistantTurns, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
+import { chatTemplate } from "../../../../src/data/causal/chat-template.ts"
+import { writtenTurns } from "../../../../src/data/causal/turns.ts"
 
 const small = { "template-steps": 10_000, "template-characters": 20_000, "template-source": 20_000 } as const
 const names = Object.keys(small) as ReadonlyArray<keyof typeof small>
@@ -12,8 +13,8 @@ afterAll(() => setLimits(Object.fromEntries(names.map((name) => [name, limits[na
 const messages = [{ role: "user", content: "a question" }]
 
 const written = (source: string): string => {
-  const template = chatTemplate(source, {})
-  const rendering = "broken" in template ? template : template.render(messages)
+  const template = chatTemplate(source, { specialTokens: {} })
+  const rendering = "broken" in template ? template : template.render({ messages })
   return "broken" in rendering ? rendering.broken : rendering.text
 }
 
@@ -48,6 +49,8 @@ describe("steps:", () => {
       "a list as arguments",
       `{% macro f() %}{{ varargs|length }}{% endmacro %}{% set l = range(1000) %}${times(100, "{{ f(*l) }}")}`
     ],
+    ["a loop over characters", `${long}${times(10, "{% for x in ns.x %}{% endfor %}")}`],
+    ["the characters of a text, listed again and again", `${long}${times(20, "{% set y = ns.x|list %}")}`],
     ["the date", times(1000, "{{ strftime_now('%d') }}")],
     ["large macros defined again and again", times(1000, `{% macro f() %}${"{{ 1 }}".repeat(500)}{% endmacro %}`)],
     ["a block of text that grows", `${long}${times(9, `{% set y %}${"{{ ns.x }}".repeat(500)}{% endset %}`)}`]
@@ -67,6 +70,7 @@ describe("characters:", () => {
     ["the same of a block", `${long}{% filter replace('a', ns.x) %}{{ ns.x }}{% endfilter %}`],
     ["a long separator", `${long}{{ range(100)|join(ns.x) }}`],
     ["a long separator of characters", `${long}{{ ns.x|join('    ') }}`],
+    ["the same of a list", `${long}{{ [ns.x]|replace('a', ns.x) }}`],
     ["a wide indent", "{{ 'a\nb'|indent(1000000000) }}"],
     ["an indent of many lines", `${long}{{ ns.x|replace('a', '\n')|indent(100, true, true) }}`],
     ["JSON with a wide indent", "{{ [[1]]|tojson(indent=1000000000) }}"],
@@ -126,17 +130,21 @@ describe("bounds change nothing else:", () => {
 
 test("a turn that thousands of special tokens close is found in no time", () => {
   const closed = `{% for m in messages %}{{ m.content }}</s>{% endfor %}{% if messages|length == 2 %}${times(20_000, "<e>")}`
-  const template = chatTemplate(`${closed}{% endif %}{% if add_generation_prompt %}{% endif %}`, {})
+  const template = chatTemplate(`${closed}{% endif %}{% if add_generation_prompt %}{% endif %}`, { specialTokens: {} })
   if ("broken" in template) throw new Error(template.broken)
   const [question, answer] = [messages[0]!, { role: "assistant", content: "an answer" }]
   setLimits({ "template-characters": 1_000_000, "template-steps": 1_000_000 })
   const begun = performance.now()
-  const turns = assistantTurns(template, [question, answer, question, answer], /<\/s>|<e>/g)
+  const turns = writtenTurns(
+    template,
+    { kind: "chat", messages: [question, answer, question, answer] },
+    { lossOn: "assistant" },
+    /<\/s>|<e>/g
+  )
   expect(performance.now() - begun).toBeLessThan(4_000)
-  expect(turns).toMatchObject({
-    spans: [
-      [14, 27],
-      [41, 54]
-    ]
-  })
+  const spans = [
+    [14, 27],
+    [41, 54]
+  ]
+  expect(turns).toMatchObject({ examples: [{ spans }] })
 })

@@ -1,15 +1,16 @@
 /** Which tokens are learned: the goldens' masks (transformers), for a template that marks the assistant's turns and one that does not. */
 import { describe, expect, test } from "bun:test"
-import { assistantTurns, type ChatTemplate, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
+import { type ChatTemplate, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
 import { maskedIds, rowEncoder, specialPattern } from "../../../../src/data/causal/encoder.ts"
 import { type CausalContent, ignored, type Message, type Sequence } from "../../../../src/data/causal/row.ts"
+import { writtenTurns } from "../../../../src/data/causal/turns.ts"
 import { isBroken } from "../../../../src/data/columns.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import { chatSection, completionSection, textSection } from "./sections.ts"
 import { goldenChats, markedTemplate, smollm2, templatesInUse } from "./smollm2.ts"
 
 const compiled = (source: string): ChatTemplate => {
-  const template = chatTemplate(source, smollm2.specialTokens)
+  const template = chatTemplate(source, smollm2)
   if (isBroken(template)) throw new Error(template.broken)
   return template
 }
@@ -23,9 +24,10 @@ const encoded = (
   template: ChatTemplate | undefined = plain,
   tokenizer: CausalTokenizer = smollm2
 ): Sequence => {
-  const sequence = rowEncoder(section, tokenizer, template).encode(content)
-  if (isBroken(sequence)) throw new Error(sequence.broken)
-  return sequence
+  const sequences = rowEncoder(section, tokenizer, template).encode(content)
+  if (isBroken(sequences)) throw new Error(sequences.broken)
+  expect(sequences).toHaveLength(1)
+  return sequences[0]!
 }
 
 /** The mask that labels imply: token t is learned where label t − 1 asks for it, and then it is that token. */
@@ -43,8 +45,8 @@ describe("chats of the goldens", () => {
   })
 
   test.each(goldenChats.map((chat, i) => [i, chat] as const))("%i: text, ids and mask", (_, chat) => {
-    expect(plain.render(chat.messages)).toEqual({ text: chat.text })
-    expect(plain.render(chat.messages, { prompt: true })).toEqual({ text: chat.text_with_generation_prompt })
+    expect(plain.render(chat)).toEqual({ text: chat.text })
+    expect(plain.render(chat, { prompt: true })).toEqual({ text: chat.text_with_generation_prompt })
     for (const template of [plain, marked]) {
       const sequence = encoded({ kind: "chat", messages: chat.messages }, chatSection, template)
       expect([...sequence.ids]).toEqual([...chat.ids])
@@ -68,9 +70,10 @@ const talk: ReadonlyArray<Message> = [
 ]
 
 const turnsOf = (source: string, messages = talk): ReadonlyArray<string> => {
-  const turns = assistantTurns(compiled(source), messages, specialPattern(smollm2))
+  const options = { lossOn: "assistant" } as const
+  const turns = writtenTurns(compiled(source), { kind: "chat", messages }, options, specialPattern(smollm2))
   if (isBroken(turns)) return [turns.broken]
-  return turns.spans.map(([start, end]) => turns.text.slice(start, end))
+  return turns.examples.flatMap(({ text, spans }) => spans.map(([start, end]) => text.slice(start, end)))
 }
 
 describe("templates of other kinds", () => {
@@ -91,9 +94,9 @@ describe("templates of other kinds", () => {
     ].join("\n")
     // jinja2 3.1 with trim_blocks and lstrip_blocks, the tags as a block of an extension, as in transformers
     const text = "<|im_start|>user:Two?<|im_end|><|im_start|>assistant:Second.<|im_end|>"
-    expect(compiled(source).render(talk.slice(2))).toEqual({ text: `${text}\n`, spans: [[53, 71]] })
+    expect(compiled(source).render({ messages: talk.slice(2) })).toEqual({ text: `${text}\n`, spans: [[53, 71]] })
     const stripped = source.replaceAll(/\{% ((?:end)?generation) %\}/g, "{%- $1 -%}")
-    expect(compiled(stripped).render(talk.slice(2))).toEqual({ text, spans: [[53, 70]] })
+    expect(compiled(stripped).render({ messages: talk.slice(2) })).toEqual({ text, spans: [[53, 70]] })
   })
 
   test("content that the template trims", () => {
@@ -106,43 +109,52 @@ describe("templates of other kinds", () => {
 
   test("a call of a tool, which has no content", () => {
     const source = `${loop(
-      "[{{ message.role }}]{% if message.tool_calls %}CALL {{ message.tool_calls[0].name }}{% else %}{{ message.content }}{% endif %}<|im_end|>"
+      "[{{ message.role }}]{% if message.tool_calls %}CALL {{ message.tool_calls[0].function.name }}{% else %}{{ message.content }}{% endif %}<|im_end|>"
     )}{% if add_generation_prompt %}[assistant]{% endif %}`
-    const call = { role: "assistant", content: null, tool_calls: [{ name: "clock" }] }
+    const call = { role: "assistant", content: null, calls: [{ name: "clock", arguments: {} }] }
     expect(turnsOf(source, [talk[0]!, call, { role: "tool", content: "noon" }, talk[3]!])).toEqual([
       "CALL clock<|im_end|>",
       "Second.<|im_end|>"
     ])
   })
 
-  test("one that takes the reasoning out of earlier turns is refused", () => {
+  test("one that takes the reasoning out of earlier turns: each turn is an example of its own", () => {
     const source = `${loop(
       "[{{ message.role }}]{% if loop.last %}{{ message.content }}{% else %}{{ message.content.split('</think>')[-1] }}{% endif %}<|im_end|>"
     )}{% if add_generation_prompt %}[assistant]{% endif %}`
-    expect(turnsOf(source)).toEqual([
-      'message 2: which tokens are the assistant\'s is not known: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
-    ])
+    expect(turnsOf(source)).toEqual(["<think>hm</think>First.<|im_end|>", "Second.<|im_end|>"])
+    const written = (turns: "together" | "apart" | undefined) =>
+      writtenTurns(
+        compiled(source),
+        { kind: "chat", messages: talk },
+        { lossOn: "assistant", turns },
+        specialPattern(smollm2)
+      )
+    const reason = "the chat template writes message 2 and what precedes it differently once others follow"
+    expect(written(undefined)).toMatchObject({ examples: [{}, {}], apart: reason })
+    expect(written("apart")).not.toHaveProperty("apart")
+    expect(written("together")).toEqual({
+      broken: `the turns cannot be learned together: ${reason}; remove data.turns, or give another data.chatTemplate`
+    })
   })
 
   test("one whose prompt is not how it begins a turn is refused", () => {
     const source =
       loop("[{{ message.role }}]{{ message.content }}<|im_end|>") +
       "{% if add_generation_prompt %}[assistant]<think>{% endif %}"
-    expect(turnsOf(source, talk.slice(2))[0]).toContain(
-      "begins the assistant's turn otherwise than its generation prompt does"
-    )
+    expect(turnsOf(source, talk.slice(2))[0]).toContain("begins the turn differently from its generation prompt")
   })
 
   test("a refusal of the template is a reason, not an exception", () => {
     const source = "{{ raise_exception('roles must alternate') }}"
-    expect(compiled(source).render(talk)).toEqual({
-      broken: "the chat template refuses the conversation: roles must alternate"
+    expect(compiled(source).render({ messages: talk })).toEqual({
+      broken: "the chat template rejects the conversation: roles must alternate"
     })
-    expect(chatTemplate("{% for %}", {})).toMatchObject({ broken: expect.stringContaining("not valid Jinja") })
+    expect(chatTemplate("{% for %}", smollm2)).toMatchObject({ broken: expect.stringContaining("not valid Jinja") })
   })
 
   test("a text that holds a mark is refused, not taken for one", () => {
-    expect(marked.render([{ role: "assistant", content: "a\uFDD1b" }])).toMatchObject({
+    expect(marked.render({ messages: [{ role: "assistant", content: "a\uFDD1b" }] })).toMatchObject({
       broken: expect.stringContaining("U+FDD1")
     })
   })
@@ -153,21 +165,22 @@ describe("templates in use", () => {
   test("there are several", () => expect(templatesInUse.length).toBe(6))
 
   test.each(templatesInUse.map((one) => [one.name, one] as const))("%s: text and turns", (_, one) => {
-    const template = chatTemplate(one.template, one.specialTokens)
+    const template = chatTemplate(one.template, one)
     if (isBroken(template)) throw new Error(template.broken)
     const special = new RegExp(one.special.map((word) => word.replaceAll("|", "\\|")).join("|"), "g")
-    const turns = assistantTurns(template, one.messages, special)
+    const turns = writtenTurns(template, { kind: "chat", ...one }, { lossOn: "assistant" }, special)
     if (isBroken(turns)) throw new Error(turns.broken)
-    expect(turns.text).toBe(one.text)
-    expect(turns.spans.map(([start, end]) => turns.text.slice(start, end))).toEqual([...one.turns])
-    expect(template.render(one.messages.slice(0, 1), { prompt: true })).toEqual({ text: one.prompt })
+    expect(template.render(one)).toEqual({ text: one.text })
+    const learned = turns.examples.flatMap(({ text, spans }) => spans.map(([start, end]) => text.slice(start, end)))
+    expect(learned).toEqual([...one.turns])
+    expect(template.render({ messages: one.messages.slice(0, 1) }, { prompt: true })).toEqual({ text: one.prompt })
   })
 })
 
 describe("tokens at a border", () => {
   const { encode } = smollm2
   const learnt = (text: string, from: number, to: number) => {
-    const { ids, mask } = maskedIds(text, [[from, to]], encode)
+    const { ids, mask } = maskedIds(text, [[from, to]], smollm2)
     expect([...ids]).toEqual([...encode(text)])
     return [...ids].filter((_, t) => mask[t] === 1).map((id) => smollm2.decode([id]))
   }
@@ -183,9 +196,10 @@ describe("tokens at a border", () => {
       const id = vocabulary.findIndex((word) => text.startsWith(word))
       return id < 0 ? [] : [id, ...greedy(text.slice(vocabulary[id]!.length))]
     }
+    const words = { encode: greedy, decode: () => "", bytesOf: () => null }
     expect([greedy("abcd"), greedy("ab"), greedy("cd")]).toEqual([[0, 3], [1], [2]])
-    expect([...maskedIds("abcd", [[2, 4]], greedy).mask]).toEqual([1, 1]) // abc has c in it
-    expect([...maskedIds("abcd", [[0, 2]], greedy).mask]).toEqual([1, 0])
+    expect([...maskedIds("abcd", [[2, 4]], words).mask]).toEqual([1, 1]) // abc has c in it
+    expect([...maskedIds("abcd", [[0, 2]], words).mask]).toEqual([1, 0])
   })
   test("in the middle of a character of several tokens", () => expect(learnt("a 😀b", 4, 5)).toEqual(["b"]))
 })

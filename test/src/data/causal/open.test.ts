@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { CausalData } from "../../../../schemas/index.ts"
 import { causalEvaluationBatches, openCausal } from "../../../../src/data/causal/index.ts"
 import type { Message } from "../../../../src/data/causal/row.ts"
+import { isBroken } from "../../../../src/data/columns.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import { failureOf, run, temporaryFiles } from "../files.ts"
 import { section } from "./sections.ts"
@@ -142,11 +143,13 @@ describe("mappings", () => {
   test("sharegpt: what tools answer", async () => {
     const conversations = [
       { from: "human", value: "Time?" },
+      { from: "gpt", value: "<tool_call>clock</tool_call>" }, // a call within a text
       { from: "function", value: "noon" },
       { from: "gpt", value: "Noon." }
     ]
     const [found] = await contents({ format: "chat", train: jsonlOf([{ conversations }]), mapping: "sharegpt" })
-    expect(found!.content).toMatchObject({ messages: [{ role: "user" }, { role: "tool" }, { role: "assistant" }] })
+    const roles = ["user", "assistant", "tool", "assistant"]
+    expect(found!.content).toMatchObject({ messages: roles.map((role) => ({ role })) })
   })
 
   test("alpaca without input; a system message of the plan's own where a row has none", async () => {
@@ -227,11 +230,11 @@ describe("broken rows", () => {
     const rows = [{ messages: chat(1) }, { messages: chat(1).toReversed() }]
     expect(
       await failureOf(open({ format: "chat", train: jsonlOf(rows) }, { ...smollm2, chatTemplate: alternating }))
-    ).toBe("rows.jsonl:2: the chat template refuses the conversation: roles must alternate")
+    ).toBe("rows.jsonl:2: the chat template rejects the conversation: roles must alternate")
   })
 })
 
-test("a turn that is not known, since the template changes earlier ones, is found in any row", async () => {
+test("a turn that the template changes once others follow is found in any row, and is an example of its own", async () => {
   const thinking =
     "{% for m in messages %}[{{ m.role }}]{% if loop.last %}{{ m.content }}{% else %}{{ m.content.split('</think>')[-1] }}{% endif %}<|im_end|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
   const said = (answer: string) => ({
@@ -239,11 +242,26 @@ test("a turn that is not known, since the template changes earlier ones, is foun
   })
   const thought = [chat(1)[0]!, { role: "assistant", content: "Hm</think>2" }, chat(2)[0]!, chat(2)[1]!]
   const rows = [...Array.from({ length: 900 }, (_, i) => said(`Because ${i}.`)), { messages: thought }]
-  expect(await failureOf(open({ format: "chat", train: jsonlOf(rows) }, { ...smollm2, chatTemplate: thinking }))).toBe(
-    'rows.jsonl:901: message 2: which tokens are the assistant\'s is not known: the chat template writes the messages up to here otherwise when others follow; use one with {% generation %} tags, or lossOn "all"'
+  const opened = (all: ReadonlyArray<object>, turns?: "together" | "apart") =>
+    open(
+      { format: "chat", train: jsonlOf(all), ...(turns === undefined ? {} : { turns }) },
+      { ...smollm2, chatTemplate: thinking }
+    )
+  const { splits, warnings } = await run(Effect.map(opened(rows), ({ splits, warnings }) => ({ splits, warnings })))
+  expect(splits.train.several).toBe(true)
+  expect(warnings).toEqual([
+    "turns: each of the assistant's turns in 1 conversation is an example of its own, after the prompt that generation sees, since the chat template writes message 2 and what precedes it differently once others follow (data.turns)"
+  ])
+  const apart = splits.train.encode({ kind: "chat", messages: thought })
+  expect(isBroken(apart) || apart.map(({ ids }) => smollm2.decode([...ids], { special: true }))).toEqual([
+    "[user]Wie viel ist 1 + 1? 😀<|im_end|>[assistant]Hm</think>2<|im_end|>",
+    "[user]Wie viel ist 1 + 1? 😀<|im_end|>[assistant]2<|im_end|>[user]Wie viel ist 2 + 2? 😀<|im_end|>[assistant]4<|im_end|>"
+  ])
+  expect(await failureOf(opened(rows, "together"))).toBe(
+    "rows.jsonl:901: the turns cannot be learned together: the chat template writes message 2 and what precedes it differently once others follow; remove data.turns, or give another data.chatTemplate"
   )
-  const last = [...rows.slice(0, 900), said("Hm</think>Because.")] // it is the last turn, which is written as it is
-  await run(open({ format: "chat", train: jsonlOf(last) }, { ...smollm2, chatTemplate: thinking }))
+  const last = [...rows.slice(0, 900), said("Hm</think>Because.")] // it is the last turn, which is written unchanged
+  expect(await run(Effect.map(opened(last), ({ splits }) => splits.train.several))).toBe(false)
 })
 
 describe("refused before weights are loaded", () => {
@@ -253,7 +271,7 @@ describe("refused before weights are loaded", () => {
 
   test("no chat template", async () => {
     expect(await refused(null)).toBe(
-      'chat template: the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja); use a model made for conversations, or data.format "completion"'
+      'chat template: the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja); give one as data.chatTemplate, use a model made for conversations, or data.format "completion"'
     )
   })
 
@@ -324,14 +342,10 @@ describe("told", () => {
     ])
   })
 
-  test("a turn that ends with another token than texts do, a date of the day", async () => {
-    const chatTemplate = `${smollm2.chatTemplate}{# strftime_now #}`
-    const { warnings } = await run(
-      open({ format: "chat", train: jsonlOf(chats) }, { ...smollm2, chatTemplate, eosId: 0 })
-    )
+  test("a turn that ends with another token than texts do", async () => {
+    const { warnings } = await run(open({ format: "chat", train: jsonlOf(chats) }, { ...smollm2, eosId: 0 }))
     expect(warnings).toEqual([
-      "the chat template ends the assistant's turn with <|im_end|>, while the tokenizer's end-of-text token is <|endoftext|>: generation has to stop at the former too",
-      "the chat template may write the date of the day, so that the same rows differ from day to day"
+      "the chat template ends the assistant's turn with <|im_end|>, while the tokenizer's end-of-text token is <|endoftext|>: generation has to stop at the former too"
     ])
   })
 

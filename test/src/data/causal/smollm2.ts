@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Tokenizer } from "@huggingface/tokenizers"
 import type { Message } from "../../../../src/data/causal/row.ts"
+import { tokenBytes } from "../../../../src/models/causal/token-bytes.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 
 const folder = join(import.meta.dirname, "../../../golden/tokenizers/smollm2")
@@ -11,6 +12,12 @@ const read = (name: string): string => readFileSync(join(folder, name), "utf8")
 const json = JSON.parse(read("tokenizer.json"))
 const config = JSON.parse(read("tokenizer_config.json")) as { readonly [key: string]: unknown }
 const library = new Tokenizer(json, config)
+const addedTokens = json.added_tokens as ReadonlyArray<{
+  readonly id: number
+  readonly content: string
+  readonly special: boolean
+}>
+const specialIds = new Set(addedTokens.flatMap(({ id, special }) => (special ? [id] : [])))
 
 export const smollm2: CausalTokenizer = {
   encode: (text, { special = false } = {}) => library.encode(text, { add_special_tokens: special }).ids,
@@ -19,11 +26,8 @@ export const smollm2: CausalTokenizer = {
   eosId: 2,
   padId: 2,
   vocabularySize: 49_152,
-  specialIds: new Set(
-    (json.added_tokens as ReadonlyArray<{ readonly id: number; readonly special: boolean }>).flatMap(
-      ({ id, special }) => (special ? [id] : [])
-    )
-  ),
+  specialIds,
+  bytesOf: tokenBytes(json, library, new Map(addedTokens.map(({ id, content }) => [id, content])), specialIds),
   chatTemplate: String(config["chat_template"]),
   specialTokens: { bos_token: "<|im_start|>", eos_token: "<|im_end|>", pad_token: "<|im_end|>" }
 }

@@ -11,6 +11,7 @@ const tokenizer = (chatTemplate: string | null, bos = "<s>"): CausalTokenizer =>
   padId: 0,
   vocabularySize: 8,
   specialIds: new Set(),
+  bytesOf: () => null,
   chatTemplate,
   specialTokens: { bos_token: bos }
 })

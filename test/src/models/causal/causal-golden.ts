@@ -32,6 +32,7 @@ export const noTokenizer: CausalTokenizer = {
   padId: 0,
   vocabularySize: 0,
   specialIds: new Set(),
+  bytesOf: () => null,
   chatTemplate: null,
   specialTokens: {}
 }

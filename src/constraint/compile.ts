@@ -1,0 +1,67 @@
+/** A grammar as an automaton, or everything that is wrong with it, before a token is written. */
+import { call, either, type Node, node, prune, type Rule, text } from "./automaton.ts"
+import type { Grammar, JsonStyle } from "./grammar.ts"
+import { type JsonRules, jsonRules } from "./json.ts"
+
+/** A grammar that texts can be read by. */
+export interface Compiled {
+  readonly rule: Rule
+}
+
+/** Repetitions with nodes of their own, at most. */
+const MOST_REPETITIONS = 10_000
+
+/**
+ * Compiles a grammar. `broken`: all its problems, each with the place in its JSON Schema: what is not supported, what is not valid, and
+ * schemas that allow nothing.
+ */
+export const compileGrammar = (grammar: Grammar): Compiled | { readonly broken: ReadonlyArray<string> } => {
+  const problems = new Set<string>()
+  const report = (path: string, sentence: string) => problems.add(`${path}: ${sentence}`)
+  const known = new Map<unknown, Map<JsonStyle | undefined, JsonRules>>()
+  const rulesOf = (schema: unknown, style: JsonStyle | undefined): JsonRules => {
+    const styles = known.get(schema) ?? new Map<JsonStyle | undefined, JsonRules>()
+    known.set(schema, styles)
+    const rules = styles.get(style) ?? jsonRules(schema, style ?? {}, report)
+    styles.set(style, rules)
+    return rules
+  }
+  const built = (part: Grammar, next: Node): Node => {
+    switch (part.kind) {
+      case "text":
+        return text(part.text, next, true)
+      case "json":
+        return call(rulesOf(part.schema, part.style).value([{ schema: part.schema, path: "#" }]), next)
+      case "members":
+        return rulesOf(part.schema, part.style).members(
+          part.schema,
+          { key: (name, value) => text(part.key(name), value), comma: (member) => text(part.comma, member) },
+          next
+        )
+      case "sequence":
+        return part.parts.reduceRight((after, each) => built(each, after), next)
+      case "choice":
+        return either(part.options.map((option) => built(option, next)))
+      case "repeat": {
+        const { body, between, min, max } = part
+        if ((max ?? min) > MOST_REPETITIONS) report("#", `more than ${MOST_REPETITIONS} repetitions are not supported`)
+        const rule: Rule = { start: built(body, node({ accepts: true })), path: "#" }
+        const one = (after: Node, first: boolean) =>
+          first ? call(rule, after) : text(between, call(rule, after), true)
+        let at = next
+        if (max === null) {
+          const last = node()
+          last.jumps = [next, one(last, false)]
+          at = min === 0 ? either([next, one(last, true)]) : last
+        }
+        const count = Math.min(max ?? min, MOST_REPETITIONS)
+        for (let i = count - 1; i >= 0; i--) at = i >= min ? either([next, one(at, i === 0)]) : one(at, i === 0)
+        return at
+      }
+    }
+  }
+  const rule: Rule = { start: built(grammar, node({ accepts: true })), path: "#" }
+  const dead = problems.size > 0 ? [] : prune(rule)
+  for (const { path } of dead) report(path, "no value is allowed here that could be written")
+  return problems.size > 0 ? { broken: [...problems] } : { rule }
+}

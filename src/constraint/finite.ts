@@ -1,0 +1,64 @@
+/** Finite automata over characters: explored from a start, without what leads to no end. */
+import type { Ranges } from "./ranges.ts"
+
+export interface Finite {
+  readonly accepts: boolean
+  readonly arcs: ReadonlyArray<{ readonly ranges: Ranges; readonly to: Finite }>
+}
+
+/** What a state reads: where it may end, and the states after each set of characters. */
+export interface Reads<State> {
+  readonly accepts: boolean
+  readonly arcs: ReadonlyArray<readonly [ranges: Ranges, to: State]>
+}
+
+/** States of an automaton, at most: at 200 bytes each, a few megabytes. */
+const MOST_STATES = 2 ** 15
+
+interface Found<State> {
+  readonly state: State
+  readonly finite: { accepts: boolean; arcs: Finite["arcs"] }
+  /** keys of the states after each set of characters */
+  arcs: ReadonlyArray<readonly [ranges: Ranges, to: string]>
+  /** states that lead here */
+  readonly before: Array<string>
+}
+
+/** The automaton with all states that lead to an end; "empty": there is no end; "large": there are too many states. */
+export const explore = <State>(
+  start: State,
+  keyOf: (state: State) => string,
+  read: (state: State) => Reads<State>
+): Finite | "empty" | "large" => {
+  const found = new Map<string, Found<State>>()
+  const first = keyOf(start)
+  const add = (key: string, state: State): Found<State> => {
+    const made: Found<State> = { state, finite: { accepts: false, arcs: [] }, arcs: [], before: [] }
+    found.set(key, made)
+    return made
+  }
+  add(first, start)
+  // a map's iterator comes to what is added on its way
+  for (const [key, own] of found) {
+    if (found.size > MOST_STATES) return "large"
+    const { accepts, arcs } = read(own.state)
+    own.finite.accepts = accepts
+    own.arcs = arcs.map(([ranges, to]) => {
+      const target = keyOf(to)
+      const { before } = found.get(target) ?? add(target, to)
+      before.push(key)
+      return [ranges, target]
+    })
+  }
+  const alive = new Set<string>()
+  const waiting = [...found].flatMap(([key, { finite }]) => (finite.accepts ? [key] : []))
+  for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    if (alive.has(key)) continue
+    alive.add(key)
+    waiting.push(...found.get(key)!.before)
+  }
+  for (const { finite, arcs } of found.values()) {
+    finite.arcs = arcs.flatMap(([ranges, to]) => (alive.has(to) ? [{ ranges, to: found.get(to)!.finite }] : []))
+  }
+  return alive.has(first) ? found.get(first)!.finite : "empty"
+}

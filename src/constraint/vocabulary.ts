@@ -1,0 +1,90 @@
+/**
+ * The tokens of a tokenizer as a trie of their bytes, in the order of a walk: after a node come the nodes below it, so that a walk goes
+ * through arrays from left to right and skips what is below a byte that may not come.
+ */
+import type { CausalTokenizer } from "../tensors/index.ts"
+
+export interface Vocabulary {
+  readonly size: number
+  /** null: the token has no bytes of its own */
+  readonly bytesOf: (token: number) => Uint8Array | null
+  /** of each node but the first, which is the empty beginning */
+  readonly byte: Uint8Array
+  readonly depth: Uint16Array
+  /** the first node that is not below it */
+  readonly end: Uint32Array
+  /** of each node, where its tokens begin in `tokens`; one entry more than there are nodes */
+  readonly first: Uint32Array
+  readonly tokens: Uint32Array
+  readonly deepest: number
+  /** special tokens and what they write where they are written out */
+  readonly special: ReadonlyArray<{ readonly token: number; readonly bytes: Uint8Array }>
+  readonly tokenizer: CausalTokenizer
+}
+
+const vocabularies = new WeakMap<CausalTokenizer, Vocabulary>()
+
+/** Made once for each tokenizer. */
+export const vocabularyOf = (tokenizer: CausalTokenizer): Vocabulary => {
+  const known = vocabularies.get(tokenizer)
+  if (known !== undefined) return known
+  const made = madeOf(tokenizer)
+  vocabularies.set(tokenizer, made)
+  return made
+}
+
+const compare = (a: Uint8Array, b: Uint8Array): number => {
+  const shorter = Math.min(a.length, b.length)
+  for (let i = 0; i < shorter; i++) if (a[i] !== b[i]) return a[i]! - b[i]!
+  return a.length - b.length
+}
+
+const madeOf = (tokenizer: CausalTokenizer): Vocabulary => {
+  const size = tokenizer.vocabularySize
+  const bytes = Array.from({ length: size }, (_, id) => tokenizer.bytesOf(id))
+  // a token of no bytes changes nothing, so that a text of such tokens would not end
+  const written = bytes.flatMap((own, token) => (own === null || own.length === 0 ? [] : [{ own, token }]))
+  written.sort((a, b) => compare(a.own, b.own) || a.token - b.token)
+  const most = written.reduce((sum, { own }) => sum + own.length, 1)
+  const [byte, depth, end] = [new Uint8Array(most), new Uint16Array(most), new Uint32Array(most)]
+  const first = new Uint32Array(most + 1)
+  const tokens = Uint32Array.from(written, ({ token }) => token)
+  const open: Array<number> = [0]
+  let nodes = 1
+  let before: Uint8Array = new Uint8Array()
+  const close = (length: number) => {
+    while (open.length > length + 1) end[open.pop()!] = nodes
+  }
+  for (const [i, { own }] of written.entries()) {
+    let same = 0
+    while (same < before.length && before[same] === own[same]) same++
+    close(same)
+    for (let at = same; at < own.length; at++) {
+      byte[nodes] = own[at]!
+      depth[nodes] = at + 1
+      first[nodes] = i
+      open.push(nodes++)
+    }
+    before = own
+  }
+  close(0)
+  end[0] = nodes
+  first[nodes] = written.length
+  const utf8 = new TextEncoder()
+  const special = [...tokenizer.specialIds].flatMap((token) => {
+    const content = utf8.encode(tokenizer.decode([token], { special: true }))
+    return content.length === 0 ? [] : [{ token, bytes: content }]
+  })
+  return {
+    size,
+    bytesOf: (token) => bytes[token] ?? null,
+    byte: byte.slice(0, nodes),
+    depth: depth.slice(0, nodes),
+    end: end.slice(0, nodes),
+    first: first.slice(0, nodes + 1),
+    tokens,
+    deepest: written.reduce((longest, { own }) => Math.max(longest, own.length), 0),
+    special,
+    tokenizer
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * What is learned of a conversation: the assistant's turns, as characters of what the chat template writes.
+ *
+ * A template with generation tags marks them itself. For any other, the turn of message i is what a model would generate:
+ *
+ *   prompt   render(messages[…i), with generation prompt)
+ *   turn     render(messages[…i]) after the prompt, up to the special token that ends it
+ *
+ * All turns are learned together, in one rendering of the whole conversation, where it begins with every prompt and its turn. A template
+ * that writes a turn, or what precedes it, differently once the conversation continues (Qwen 3 removes the reasoning from earlier turns,
+ * gpt-oss that of earlier calls) has no such rendering: then each turn is an example of its own, after its prompt.
+ */
+import type { ChatData } from "../../../schemas/index.ts"
+import { type Broken, isBroken } from "../columns.ts"
+import type { ChatTemplate, Rendering, Span } from "./chat-template.ts"
+import type { CausalContent, Conversation, Message } from "./row.ts"
+
+/** A text as the model sees it, and the characters of it that are learned. */
+export interface Written {
+  readonly text: string
+  /** in order, without overlap */
+  readonly spans: ReadonlyArray<Span>
+}
+
+/** A conversation as one or more examples. */
+export interface WrittenTurns {
+  /** at least one */
+  readonly examples: ReadonlyArray<Written>
+  /** why its turns are examples of their own, as the end of a sentence; absent: they are not, or the plan says so */
+  readonly apart?: string
+}
+
+/** What of a plan's section decides over turns. */
+export interface TurnOptions {
+  /** every turn of the assistant, the last of them, or every token */
+  readonly lossOn: ChatData["lossOn"]
+  /** undefined: together where the template allows it, else apart */
+  readonly turns?: ChatData["turns"] | undefined
+}
+
+type Chat = Extract<CausalContent, { readonly kind: "chat" }>
+
+/** Writes a conversation and finds what is learned of it. `special` finds the special tokens of a text; it has the flag g. */
+export const writtenTurns = (
+  template: ChatTemplate,
+  chat: Chat,
+  { lossOn, turns }: TurnOptions,
+  special: RegExp | undefined
+): WrittenTurns | Broken => {
+  const { messages } = chat
+  const all = learnedMessages(chat)
+  const learned = lossOn === "last" ? all.slice(-1) : all
+  // of what ends with context nothing is lost: it follows all that is learned
+  const length = lossOn === "last" || turns === "apart" ? (learned.at(-1) ?? 0) + 1 : messages.length
+  const whole = template.render(upTo(chat, length))
+  if (isBroken(whole)) return whole
+  if (lossOn === "all") return everything(template, chat, whole, special)
+  if (template.marked) return markedTurns(template, chat, whole, { learned, apart: turns === "apart" })
+  const found: Array<Turn> = []
+  for (const i of learned) {
+    const turn = turnOf(template, chat, i, special, i + 1 === length ? whole : undefined)
+    if (isBroken(turn)) return { broken: `message ${i + 1}: ${turn.broken}` }
+    found.push(turn)
+  }
+  const together: WrittenTurns = { examples: [{ text: whole.text, spans: found.map(({ span }) => span) }] }
+  if (turns !== "apart" && found.every((turn) => beginsWith(whole.text, turn))) return together
+  const examples = found.map(({ text, span }) => ({ text, spans: [span] }))
+  if (turns === "apart") return { examples }
+  const first = learned[found.findIndex((turn) => !beginsWith(whole.text, turn))]!
+  const reason = `the chat template writes message ${first + 1} and what precedes it differently once others follow`
+  return turns === "together"
+    ? {
+        broken: `the turns cannot be learned together: ${reason}; remove data.turns, or give another data.chatTemplate`
+      }
+    : { examples, apart: reason }
+}
+
+const upTo = ({ messages, tools }: Conversation, count: number): Conversation => ({
+  messages: messages.slice(0, count),
+  ...(tools === undefined ? {} : { tools })
+})
+
+/** Places of the messages that are learned. */
+export const learnedMessages = ({ messages, given = 0 }: Chat): ReadonlyArray<number> =>
+  messages.flatMap(({ role, weight }, i) => (role === "assistant" && weight !== 0 && i >= given ? [i] : []))
+
+/** Every token but those of messages of weight 0. */
+const everything = (
+  template: ChatTemplate,
+  chat: Chat,
+  whole: Rendering,
+  special: RegExp | undefined
+): WrittenTurns | Broken => {
+  const context = chat.messages.flatMap(({ role, weight }, i) => (role === "assistant" && weight === 0 ? [i] : []))
+  const spans: Array<Span> = []
+  let from = 0
+  for (const i of context) {
+    const turn = template.marked ? markedSpans(template, chat, whole, i) : turnOf(template, chat, i, special)
+    if (isBroken(turn)) return { broken: `message ${i + 1}: ${turn.broken}` }
+    for (const [start, end] of "span" in turn ? [turn.span] : turn) {
+      spans.push([from, start])
+      from = end
+    }
+  }
+  return { examples: [{ text: whole.text, spans: [...spans, [from, whole.text.length] as const] }] }
+}
+
+/** The spans of message i in a rendering with generation tags. */
+const markedSpans = (template: ChatTemplate, chat: Chat, whole: Rendering, i: number): ReadonlyArray<Span> | Broken => {
+  const countOf = (count: number) => {
+    if (count === 0) return 0
+    const rendering = template.render(upTo(chat, count))
+    return isBroken(rendering) ? rendering : rendering.spans!.length
+  }
+  const [before, until] = [countOf(i), countOf(i + 1)]
+  if (typeof before !== "number") return before
+  return typeof until === "number" ? whole.spans!.slice(before, until) : until
+}
+
+const markedTurns = (
+  template: ChatTemplate,
+  chat: Chat,
+  whole: Rendering,
+  { learned, apart }: { readonly learned: ReadonlyArray<number>; readonly apart: boolean }
+): WrittenTurns | Broken => {
+  const spoken = chat.messages.filter(({ role }) => role === "assistant").length
+  if (!apart && learned.length === spoken) return { examples: [{ text: whole.text, spans: whole.spans! }] }
+  const examples: Array<Written> = []
+  for (const i of learned) {
+    const own = apart ? template.render(upTo(chat, i + 1)) : whole
+    const spans = isBroken(own) ? own : markedSpans(template, chat, own, i)
+    if (isBroken(own) || isBroken(spans))
+      return { broken: `message ${i + 1}: ${(isBroken(own) ? own : (spans as Broken)).broken}` }
+    examples.push({ text: own.text, spans })
+  }
+  if (apart) return { examples }
+  return { examples: [{ text: whole.text, spans: examples.flatMap(({ spans }) => spans) }] }
+}
+
+/** A turn in the conversation that ends with it. */
+interface Turn {
+  readonly text: string
+  readonly span: Span
+}
+
+const beginsWith = (whole: string, { text, span: [, end] }: Turn): boolean => whole.startsWith(text.slice(0, end))
+
+/** The turn of message i; `rendered`: the conversation up to it, if it is known. */
+const turnOf = (
+  template: ChatTemplate,
+  chat: Chat,
+  i: number,
+  special: RegExp | undefined,
+  rendered?: Rendering
+): Turn | Broken => {
+  const own = rendered ?? template.render(upTo(chat, i + 1))
+  if (isBroken(own)) return own
+  const begun = i === 0 ? beginningOfFirst(template, chat, own) : beginning(template, chat, i, own)
+  if (isBroken(begun)) return begun
+  const { text, start } = begun
+  return { text, span: [start, endOf(template, text, start, special)] }
+}
+
+/** A conversation up to a turn, the last of it, and where the turn begins. */
+interface Begun {
+  readonly text: string
+  readonly start: number
+}
+
+const beginning = (template: ChatTemplate, chat: Chat, i: number, own: Rendering): Begun | Broken => {
+  const prompt = template.render(upTo(chat, i), { prompt: true })
+  if (isBroken(prompt)) return prompt
+  const start = prompt.text.length
+  if (own.text.startsWith(prompt.text)) return { text: own.text, start }
+  // what precedes the turn is written differently once it is there: generation sees the prompt
+  const turn = afterPrompt(template, chat, i, own, prompt)
+  return turn === undefined ? otherBeginning : { text: prompt.text + turn, start }
+}
+
+const marks = ["\uFDD2", "\uFDD3"] as const
+
+/** What follows the generation prompt in message i, which is found between the message before and the first part of message i. */
+const afterPrompt = (
+  template: ChatTemplate,
+  chat: Chat,
+  i: number,
+  own: Rendering,
+  prompt: Rendering
+): string | undefined => {
+  const { messages } = chat
+  const before = template.render(upTo(chat, i))
+  if (isBroken(before) || !prompt.text.startsWith(before.text)) return undefined
+  const cue = prompt.text.slice(before.text.length)
+  const [previous, answer] = [lastMarked(messages[i - 1]!), firstMarked(messages[i]!)]
+  if (cue === "" || previous === undefined || answer === undefined) return undefined
+  const marked = template.render(upTo({ ...chat, messages: messages.with(i - 1, previous).with(i, answer) }, i + 1))
+  if (isBroken(marked) || marked.text.replaceAll(/[\uFDD2\uFDD3]/g, "") !== own.text) return undefined
+  const [from, to] = marks.map((mark) => marked.text.indexOf(mark)) as [number, number]
+  if (from < 0 || to < from) return undefined
+  const at = own.text.lastIndexOf(cue, to - 1 - cue.length)
+  return at < from ? undefined : own.text.slice(at + cue.length)
+}
+
+/** The message with a mark at the end of its text; undefined: it has none. */
+const lastMarked = (message: Message): Message | undefined => {
+  const { content } = message
+  if (content === null || content.trim() === "") return undefined
+  return { ...message, content: content.replace(/\s*$/, (space) => marks[0] + space) }
+}
+
+/** The message with a mark at the beginning of the first of its parts; undefined: it has none. */
+const firstMarked = (message: Message): Message | undefined => {
+  const { content, reasoning, calls = [] } = message
+  const marked = (text: string) => text.replace(/^\s*/, (space) => space + marks[1])
+  if (reasoning !== undefined) return { ...message, reasoning: marked(reasoning) }
+  if (content !== null && content.trim() !== "") return { ...message, content: marked(content) }
+  const [first, ...rest] = calls
+  return first === undefined ? undefined : { ...message, calls: [{ ...first, name: marks[1] + first.name }, ...rest] }
+}
+
+/** A conversation that the assistant begins has no prompt: its first turn begins after the first occurrence of the generation prompt. */
+const beginningOfFirst = (template: ChatTemplate, chat: Chat, { text }: Rendering): Begun | Broken => {
+  const prompted = template.render(upTo(chat, 1), { prompt: true })
+  if (isBroken(prompted)) return prompted
+  const prompt = prompted.text.startsWith(text) ? prompted.text.slice(text.length) : ""
+  const at = prompt === "" ? -1 : text.indexOf(prompt)
+  return at < 0 ? otherBeginning : { text, start: at + prompt.length }
+}
+
+const otherBeginning: Broken = {
+  broken:
+    'which tokens are the assistant\'s is not known: the chat template begins the turn differently from its generation prompt; give data.templateValues under which the two agree (such as { "enable_thinking": false }) or a template with {% generation %} tags as data.chatTemplate, or use lossOn "all"'
+}
+
+/** A turn ends with its last special token; what closes a conversation after it is not part of the turn. */
+const endOf = (template: ChatTemplate, text: string, start: number, special: RegExp | undefined): number => {
+  const closing = special === undefined ? "" : closingOf(template, special)
+  const end = text.endsWith(closing) ? Math.max(start, text.length - closing.length) : text.length
+  const last = special === undefined ? undefined : [...text.slice(start, end).matchAll(special)].at(-1)
+  return last === undefined ? end : start + last.index + last[0].length
+}
+
+const probeAnswer = "An answer."
+
+/** A conversation of one exchange, by which a template is tried. */
+export const probe: ReadonlyArray<Message> = [
+  { role: "user", content: "A question?" },
+  { role: "assistant", content: probeAnswer }
+]
+
+/** The special token that ends the answer of the probe, what precedes it after the answer, and what closes the conversation then. */
+export const afterAnswer = (text: string, special: RegExp | undefined) => {
+  const at = text.lastIndexOf(probeAnswer)
+  const after = at + probeAnswer.length
+  const found = at < 0 || special === undefined ? undefined : text.slice(after).matchAll(special).next().value
+  return {
+    answer: at,
+    rest: text.slice(after),
+    end: found === undefined ? undefined : { token: found[0], to: after + found.index + found[0].length }
+  }
+}
+
+const closings = new WeakMap<ChatTemplate, string>()
+
+const closingOf = (template: ChatTemplate, special: RegExp): string => {
+  const known = closings.get(template)
+  if (known !== undefined) return known
+  const rendering = template.render({ messages: probe })
+  const end = isBroken(rendering) ? undefined : afterAnswer(rendering.text, special).end
+  const closing = end === undefined || isBroken(rendering) ? "" : rendering.text.slice(end.to)
+  closings.set(template, closing)
+  return closing
+}
