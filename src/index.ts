@@ -6,6 +6,7 @@
  */
 export { full, inject, lora, none } from "../adapters/index.ts"
 export { type LimitName, limits, setLimits } from "./boundary/index.ts"
+export * as Calls from "./calls/index.ts"
 export * as Data from "./data/index.ts"
 export { Device } from "./device/index.ts"
 export * as Generation from "./generation/index.ts"

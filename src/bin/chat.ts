@@ -7,9 +7,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { answerMessage, type CallEvent, said, waitingCalls } from "../calls/index.ts"
 import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
 import { Progress } from "../run/index.ts"
+import { callLine, toolsOf } from "./answer-files.ts"
 import { dialogue } from "./dialogue.ts"
 import type { chatFlags, Given } from "./flags.ts"
 import { screen, tell, writeResult } from "./output.ts"
@@ -39,48 +41,63 @@ const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
     return { now, prompt }
   })
 
-export const chat = ({ model, system, base, device, threads, ...given }: Given<typeof chatFlags>) =>
+export const chat = ({ model, tools, system, base, device, threads, ...given }: Given<typeof chatFlags>) =>
   Effect.gen(function* () {
     const { adapted, system: trained } = yield* openWriting(model, base)
     const { tokenizer, maxLength } = adapted.model
-    const begun = yield* conversation(tokenizer, { system: Option.getOrElse(system, () => trained) })
+    const use = yield* toolsOf(tools, tokenizer)
+    const begun = yield* conversation(tokenizer, {
+      system: Option.getOrElse(system, () => trained),
+      tools: use?.tools ?? []
+    })
     const { typed, messages, ask, stopped } = yield* dialogue
-    const options = { ...optionsOf(given), promptCache: yield* promptCache }
+    const options = { ...optionsOf(given), promptCache: yield* promptCache, special: use !== undefined }
     /** Prints the reply as it is written. Gives the conversation with the message and the reply. */
-    const replied = (before: Conversation, said: string, turn: number) =>
+    const replied = (before: Conversation, text: string, turn: number) =>
       Effect.gen(function* () {
-        const { now, prompt } = yield* fitted(before.say("user", said), given.maxTokens, maxLength)
+        const after = before.add(...said(before.messages, text))
+        if (waitingCalls(after.messages).length > 0) return after
+        const { now, prompt } = yield* fitted(after, given.maxTokens, maxLength)
         let reply = ""
         let end: GenerationEnd | undefined
+        const reader = use?.reader()
+        const show = (events: ReadonlyArray<CallEvent>) =>
+          writeResult(events.map((event) => (event.kind === "text" ? event.text : callLine(event.call))).join(""))
         const writing = generate(adapted, [prompt], { ...options, first: turn }).pipe(
           Stream.runForEach((event) => {
             if (event.kind === "text") reply += event.text
             else end = event
-            return event.kind === "text" ? writeResult(event.text) : Effect.void
+            if (reader === undefined) return event.kind === "text" ? writeResult(event.text) : Effect.void
+            return show(event.kind === "text" ? reader.push(event.text) : reader.end())
           })
         )
         yield* Effect.raceFirst(writing, stopped)
         yield* writeResult("\n")
         if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
-        return reply === "" && end === undefined ? before : now.say("assistant", reply)
+        if (reply === "" && end === undefined) return before
+        if (use === undefined) return now.say("assistant", reply)
+        const answer = answerMessage(use.read(reply), turn)
+        const called = (answer.calls ?? []).map(({ name }) => name)
+        if (called.length > 0) yield* tell(resultsWanted(called))
+        return now.add(answer)
       })
     /** At a terminal a person sees what is wrong, and can say something else. */
-    const answered = (before: Conversation, said: string, turn: number) =>
+    const answered = (before: Conversation, text: string, turn: number) =>
       typed
-        ? replied(before, said, turn).pipe(
+        ? replied(before, text, turn).pipe(
             Effect.catchTags({
               ConversationError: ({ message }) => Effect.as(tell(message), before),
               GenerationError: ({ message }) => Effect.as(tell(message), before)
             })
           )
-        : replied(before, said, turn)
+        : replied(before, text, turn)
     yield* ask
     yield* messages.pipe(
       Stream.zipWithIndex,
       Stream.runFoldEffect(
         () => begun,
-        (before, [said, turn]) => Effect.tap(answered(before, said, turn), () => ask)
+        (before, [text, turn]) => Effect.tap(answered(before, text, turn), () => ask)
       ),
       ofDevice
     )
@@ -89,6 +106,11 @@ export const chat = ({ model, system, base, device, threads, ...given }: Given<t
     Effect.provide(Device.layer(device, { threads })),
     Effect.provideService(Progress, terminalListener(screen))
   )
+
+const resultsWanted = (names: ReadonlyArray<string>): string =>
+  names.length === 1
+    ? `(the next message is the result of ${names[0]})`
+    : `(the next ${names.length} messages are the results of ${names.join(", ")})`
 
 const lengthReached = ({ ids, promptTokens }: GenerationEnd, maxTokens: number): string =>
   ids.length < maxTokens

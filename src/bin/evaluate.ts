@@ -2,11 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type { ToolCall } from "../data/causal/index.ts"
 import { Device } from "../device/index.ts"
+import { readJsonFile } from "../files/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress, spokenByFirst } from "../run/index.ts"
 import { type Columns, columnNames } from "../suggest/columns.ts"
 import {
+  type CallCounts,
   evaluateGenerated,
   evaluateRun,
   exactMatch,
@@ -15,9 +18,11 @@ import {
   isAdapter,
   type LoadedRun,
   loadCausalRun,
-  loadTrained
+  loadTrained,
+  type TypedCounts
 } from "../trained/index.ts"
-import { scoresText } from "../training/index.ts"
+import { percent, scoresText } from "../training/index.ts"
+import { callLine } from "./answer-files.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen } from "./output.ts"
 import { onRanks, spoken } from "./ranks.ts"
@@ -29,6 +34,9 @@ export const evaluate = ({
   data,
   generate,
   match,
+  schema,
+  constrained,
+  baseOnly,
   maxTokens,
   base,
   device,
@@ -57,17 +65,25 @@ export const evaluate = ({
     }
     if (generate) {
       const run = yield* loadCausalRun(directory, from)
-      const score = Option.getOrUndefined(match) === "number" ? finalNumber : exactMatch
-      const options = { file, score, maxNewTokens: maxTokens }
+      const allowed = Option.isNone(schema) ? {} : { schema: yield* readJsonFile(schema.value) }
+      const score = Option.match(match, { onNone: () => ({}), onSome: (name) => ({ score: matches[name] }) })
+      const options = { file, ...score, ...allowed, constrained, base: baseOnly, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
         yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(answersText(report, called ?? report.split)))
       }
       return
     }
-    if (Option.isSome(match))
+    const others = [
+      ...(Option.isSome(match) ? ["--match"] : []),
+      ...(Option.isSome(schema) ? ["--schema"] : []),
+      ...(constrained ? ["--constrained"] : []),
+      ...(baseOnly ? ["--base-only"] : [])
+    ]
+    if (others.length > 0) {
       return yield* userError(
-        "--match is for --generate: it says which of the written answers are right; expected --generate with it"
+        `found ${others.join(", ")}, for answers that the model writes; expected --generate as well`
       )
+    }
     const run = yield* loadTrained(directory, from)
     const reports = yield* evaluateRun(run, file)
     if (reports.length === 0)
@@ -85,24 +101,51 @@ export const evaluate = ({
     onRanks
   )
 
+/** By `--match`. */
+const matches = { exact: exactMatch, number: finalNumber } as const
+
 /** Wrong answers that are shown. */
 const SHOWN = 5
 
-const answersText = ({ rows, score, answers }: GeneratedReport, called: string): string => {
+const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, called: string): string => {
   const wrong = answers.filter((answer) => answer.score < 1)
   const shown = wrong
     .slice(0, SHOWN)
-    .flatMap(({ where, text, expected }) => [
+    .flatMap(({ where, text, expected, expectedCalls: own }) => [
       `  ${where}`,
       `    wrote     ${text.trim()}`,
-      `    expected  ${expected.trim()}`
+      `    expected  ${expectedText(expected, own)}`
     ])
   const more = wrong.length > SHOWN ? [`  and ${wrong.length - SHOWN} more`] : []
   const right = rows - wrong.length
-  return [`${called}: ${right} of ${rows} answers are right (${(100 * score).toFixed(1)} %)`, ...shown, ...more].join(
-    "\n"
-  )
+  return [
+    `${called}: ${right} of ${rows} answers are right (${percent(score)})`,
+    ...(calls === undefined ? [] : [callsText(calls)]),
+    ...(typed === undefined ? [] : [typedText(typed)]),
+    ...shown,
+    ...more
+  ].join("\n")
 }
+
+const expectedText = (text: string, calls: ReadonlyArray<ToolCall> = []): string =>
+  [text.trim(), ...calls.map((call) => callLine(call).trim())].filter((part) => part !== "").join(" ")
+
+const callsText = (counts: CallCounts): string => {
+  const { expected, others, right, wrongNames, wrongArguments, malformed, missing, uninvited } = counts
+  const wrong = [
+    [wrongNames, "with wrong names"],
+    [wrongArguments, "with wrong arguments"],
+    [malformed, "malformed"],
+    [missing, "without a call"]
+  ] as const
+  const shown = wrong.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  const share = expected === 0 ? "" : ` (${percent(right / expected)})`
+  const calls = `  calls: ${right} of ${expected} right${share}${shown.length === 0 ? "" : `; ${shown.join(", ")}`}`
+  return others === 0 ? calls : `${calls}; ${uninvited} of ${others} answers without a call made one`
+}
+
+const typedText = ({ answers, decoded, equal }: TypedCounts): string =>
+  `  values: ${decoded} of ${answers} match the schema (${percent(decoded / answers)}), ${equal} equal the expected value (${percent(equal / answers)})`
 
 const evaluationText = ({ kind, labels }: LoadedRun, report: EvaluationReport, called: string = report.split): string =>
   kind.details?.(labels, report) ?? evaluationLine({ ...report, split: called }, scoresText(kind.metrics, report))

@@ -183,6 +183,18 @@ export const evaluateFlags = {
     ),
     Flag.optional
   ),
+  schema: optionalText(
+    "schema",
+    "of --generate: JSON file with a JSON Schema; reports how many answers it allows, and how many equal the expected value"
+  ),
+  constrained: Flag.Boolean("constrained").pipe(
+    Flag.withDescription("of --generate: only calls and values are written that the row's tools and --schema allow"),
+    Flag.withDefault(false)
+  ),
+  baseOnly: Flag.Boolean("base-only").pipe(
+    Flag.withDescription("of --generate: the base model alone, without what the run trained"),
+    Flag.withDefault(false)
+  ),
   maxTokens,
   base,
   device,
@@ -260,8 +272,12 @@ export const samplingFlags = {
 
 const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
 
+const tools = optionalText("tools", "JSON file with the tools that the model may call, as OpenAI's API lists them")
+
 export const generateFlags = {
   model,
+  tools,
+  schema: optionalText("schema", "JSON file with a JSON Schema: the text is a JSON value that it allows"),
   prompts: Argument.String("prompt").pipe(
     Argument.withDescription("Beginnings of texts, or texts that are read; none or - reads one a line from stdin"),
     Argument.atLeast(0)
@@ -282,6 +298,7 @@ export const generateFlags = {
 
 export const chatFlags = {
   model,
+  tools,
   system: Flag.String("system").pipe(
     Flag.withMetavar("STR"),
     Flag.withDescription("what the assistant is told before the conversation"),

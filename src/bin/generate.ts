@@ -2,10 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import type { CallEvent, ToolUse } from "../calls/index.ts"
+import type { Tool } from "../data/causal/index.ts"
 import { Device, ofDevice } from "../device/index.ts"
 import {
   type ConversationError,
   conversation,
+  type GenerateOptions,
   type GenerationEnd,
   type GenerationEvent,
   generate as generated,
@@ -13,6 +16,7 @@ import {
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
+import { callLine, schemaOf, toolsOf } from "./answer-files.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, generateFlags, samplingFlags } from "./flags.ts"
 import { screen, tell, writeResult } from "./output.ts"
@@ -23,17 +27,26 @@ import { openWriter, optionsOf, type Writer } from "./writing.ts"
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
 
-const line = (prompt: string, { text, ids, finish, tokensPerSecond }: GenerationEnd): string =>
-  `${JSON.stringify({ prompt, text, tokens: ids.length, finish, tokensPerSecond })}\n`
+const line = (prompt: string, { text, ids, finish, tokensPerSecond }: GenerationEnd, use?: ToolUse): string => {
+  const read = use?.read(text)
+  const own = read === undefined ? { text } : { text: read.content, calls: read.calls }
+  return `${JSON.stringify({ prompt, ...own, tokens: ids.length, finish, tokensPerSecond })}\n`
+}
+
+/** A piece of an answer as a terminal shows it. */
+const shownEvent = (event: CallEvent): string => (event.kind === "text" ? event.text : callLine(event.call))
 
 /** What is printed at each event. Texts come in the order of their prompts: the first that has not ended as it is written. */
-export const printed = (prompts: ReadonlyArray<string>, json: boolean) => {
+export const printed = (prompts: ReadonlyArray<string>, json: boolean, use?: ToolUse) => {
   const waiting = prompts.map((): Array<string> => [])
+  const readers = prompts.map(() => use?.reader())
   const ended = new Set<number>()
   let current = 0
   const textOf = (event: GenerationEvent): string => {
-    if (json) return event.kind === "end" ? line(prompts[event.prompt]!, event) : ""
-    return event.kind === "end" ? "\n" : event.text
+    if (json) return event.kind === "end" ? line(prompts[event.prompt]!, event, use) : ""
+    const reader = readers[event.prompt]
+    if (event.kind === "end") return `${(reader?.end() ?? []).map(shownEvent).join("")}\n`
+    return reader === undefined ? event.text : reader.push(event.text).map(shownEvent).join("")
   }
   return (event: GenerationEvent): string => {
     waiting[event.prompt]!.push(textOf(event))
@@ -49,21 +62,36 @@ export const printed = (prompts: ReadonlyArray<string>, json: boolean) => {
 }
 
 /** Prompts as they are, or as what a user says to a model that learned conversations. */
-const promptsOf = ({ adapted, chat, system }: Writing, texts: ReadonlyArray<string>, plain: boolean) =>
-  chat && !plain
-    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system }), (begun) =>
+const promptsOf = (
+  { adapted, chat, system }: Writing,
+  texts: ReadonlyArray<string>,
+  plain: boolean,
+  tools: ReadonlyArray<Tool>
+) =>
+  (chat || tools.length > 0) && !plain
+    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system, tools }), (begun) =>
         Effect.forEach(texts, (text): Effect.Effect<Prompt, ConversationError> => begun.say("user", text).prompt)
       )
     : Effect.succeed<ReadonlyArray<Prompt>>(texts)
 
 /** What chooses tokens of a text that goes on, and nothing of one that is written for another. */
-const refused = ({ temperature, topK, topP, repetitionPenalty, stop }: Given<typeof samplingFlags>) =>
+const refused = ({
+  temperature,
+  topK,
+  topP,
+  repetitionPenalty,
+  stop,
+  tools,
+  schema
+}: Given<typeof samplingFlags> & Pick<Given<typeof generateFlags>, "tools" | "schema">) =>
   [
     ...(temperature === 0 ? [] : ["--temperature"]),
     ...(Option.isNone(topK) ? [] : ["--top-k"]),
     ...(topP === 1 ? [] : ["--top-p"]),
     ...(repetitionPenalty === 1 ? [] : ["--repetition-penalty"]),
-    ...(stop.length === 0 ? [] : ["--stop"])
+    ...(stop.length === 0 ? [] : ["--stop"]),
+    ...(Option.isNone(tools) ? [] : ["--tools"]),
+    ...(Option.isNone(schema) ? [] : ["--schema"])
   ].join(", ")
 
 /** A text for each, in their order. */
@@ -102,22 +130,35 @@ const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
     return { texts: source ? stdinLines : Stream.fromIterable(prompts), size: typed ? 1 : batchSize }
   })
 
-const continued = (writing: Writing, { prompts, json, plain, beams, ...given }: Given<typeof generateFlags>) =>
+const continued = (
+  writing: Writing,
+  { prompts, json, plain, beams, tools, schema, ...given }: Given<typeof generateFlags>
+) =>
   Effect.gen(function* () {
     const { adapted } = writing
+    const { tokenizer } = adapted.model
     if (beams > 1) {
       yield* userError(
         `found --beams ${beams}; the model goes on with a text, token by token: expected --temperature, --top-k, --top-p, or nothing`
       )
     }
-    const options = optionsOf(given)
+    if (plain && Option.isSome(tools)) {
+      yield* userError("found --plain and --tools; tools are part of a conversation: expected one of the two")
+    }
+    const use = yield* toolsOf(tools, tokenizer)
+    const typed = yield* schemaOf(schema, tokenizer)
+    const options: GenerateOptions = {
+      ...optionsOf(given),
+      ...(typed === undefined ? {} : { constraint: typed.constraint }),
+      special: use !== undefined
+    }
     const { texts, size } = yield* textsOf(prompts, BATCH_SIZE)
     yield* texts.pipe(
       Stream.grouped(size),
       Stream.zipWithIndex,
       Stream.runForEach(([batch, i]) => {
-        const next = printed(batch, json)
-        return Effect.flatMap(promptsOf(writing, batch, plain), (ids) =>
+        const next = printed(batch, json, use)
+        return Effect.flatMap(promptsOf(writing, batch, plain, use?.tools ?? []), (ids) =>
           generated(adapted, ids, { ...options, first: i * size }).pipe(
             Stream.runForEach((event) => writeResult(next(event)))
           )

@@ -54,14 +54,15 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
   }).pipe(Effect.scoped)
 
 /** The first row as the model will see it: what is learned in green, or between brackets where there are no colours. */
-const sampleText = ({ where, runs, tokens, uncut, trained }: RenderedSample): string => {
+const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: RenderedSample): string => {
   const colours = canColour("stdout")
   const learned = (text: string) => (colours ? painted(text, "green", "stdout") : `⟦${text}⟧`)
   const text = runs.map((run) => (run.trained ? learned(printable(run.text)) : printable(run.text))).join("")
   const cut = uncut > tokens ? ` of its ${uncut}` : ""
+  const which = examples > 1 ? `, the last of ${examples} examples` : ""
   return [
     "",
-    `${printable(where)}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : "between ⟦ and ⟧"}:`,
+    `${printable(where)}${which}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : "between ⟦ and ⟧"}:`,
     ...text.split("\n").map((line) => `  ${line}`)
   ].join("\n")
 }

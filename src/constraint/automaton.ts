@@ -78,7 +78,10 @@ export const words = (contents: ReadonlyArray<string>, next: Node): Node =>
 const branched = (all: ReadonlyArray<Uint8Array>, at: number, next: Node): Node => {
   const groups = new Map<number, Array<Uint8Array>>()
   for (const bytes of all) {
-    if (at < bytes.length) groups.set(bytes[at]!, [...(groups.get(bytes[at]!) ?? []), bytes])
+    if (at >= bytes.length) continue
+    const group = groups.get(bytes[at]!)
+    if (group === undefined) groups.set(bytes[at]!, [bytes])
+    else group.push(bytes)
   }
   const ended = all.some(({ length }) => length === at)
   if (groups.size === 0 && ended) return next

@@ -1,5 +1,6 @@
 /** A grammar as an automaton, or everything that is wrong with it, before a token is written. */
 import { call, either, type Node, node, prune, type Rule, text } from "./automaton.ts"
+import { freeText } from "./free-text.ts"
 import type { Grammar, JsonStyle } from "./grammar.ts"
 import { type JsonRules, jsonRules } from "./json.ts"
 
@@ -40,6 +41,8 @@ export const compileGrammar = (grammar: Grammar): Compiled | { readonly broken: 
         )
       case "sequence":
         return part.parts.reduceRight((after, each) => built(each, after), next)
+      case "after-text":
+        return freeText(part.openings, [next, built(part.body, next)])
       case "choice":
         return either(part.options.map((option) => built(option, next)))
       case "repeat": {
@@ -62,6 +65,6 @@ export const compileGrammar = (grammar: Grammar): Compiled | { readonly broken: 
   }
   const rule: Rule = { start: built(grammar, node({ accepts: true })), path: "#" }
   const dead = problems.size > 0 ? [] : prune(rule)
-  for (const { path } of dead) report(path, "no value is allowed here that could be written")
+  for (const { path } of dead) report(path, "allows no value that can be written")
   return problems.size > 0 ? { broken: [...problems] } : { rule }
 }

@@ -199,7 +199,9 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
     const bytes: Array<number> = []
     let [at, whole] = [state, 0]
     let after = state
-    for (let byte = onlyByte(at); byte >= 0 && bytes.length < MOST_FORCED; byte = onlyByte(at)) {
+    // within a character its other bytes are no text
+    const inside = onlyByte(at) >= 0x80 && onlyByte(at) < 0xc0
+    for (let byte = inside ? -1 : onlyByte(at); byte >= 0 && bytes.length < MOST_FORCED; byte = onlyByte(at)) {
       bytes.push(byte)
       at = states.step(at, byte)!
       if (isWhole(bytes)) {

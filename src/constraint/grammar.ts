@@ -28,6 +28,8 @@ export type Grammar =
       readonly style?: JsonStyle
     }
   | { readonly kind: "sequence"; readonly parts: ReadonlyArray<Grammar> }
+  /** a text that holds none of the openings, and then perhaps `body`, which begins with one of them */
+  | { readonly kind: "after-text"; readonly openings: ReadonlyArray<string>; readonly body: Grammar }
   | { readonly kind: "choice"; readonly options: ReadonlyArray<Grammar> }
   /** at least `min` times, at most `max`; null: without end */
   | {

@@ -11,9 +11,10 @@
 import { LinearRegExp } from "../patterns/index.ts"
 import { call, either, type Node, node, type Rule, text, words } from "./automaton.ts"
 import type { JsonStyle } from "./grammar.ts"
+import { type Located, type Report, type Type, typeOf, under, type Variant } from "./keywords.ts"
 import { numberRule } from "./numbers.ts"
 import { anyString, type StringLimits, stringRule } from "./strings.ts"
-import { type Located, type Report, type Type, typeOf, under, type Variant, variantsOf } from "./variants.ts"
+import { variantsOf } from "./variants.ts"
 
 /** Elements with nodes of their own, at most. */
 const MOST_ELEMENTS = 10_000
@@ -215,8 +216,10 @@ export const jsonRules = (root: unknown, style: JsonStyle, report: Report): Json
       separated.jumps = [one]
     }
     let at = { first, later, separated }
-    for (const { name, schemas, required: needed } of named.toReversed()) {
-      const member = form.key(name, call(value(schemas), at.later))
+    // in the order of the schema, in which problems are reported
+    const members = named.map((one) => ({ ...one, rule: value(one.schemas) }))
+    for (const { name, rule, required: needed } of members.toReversed()) {
+      const member = form.key(name, call(rule, at.later))
       const open = node({ jumps: needed ? [member] : [member, at.separated] })
       // a comma leads to this member, or to a later one
       const after = node({

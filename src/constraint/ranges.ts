@@ -33,6 +33,10 @@ const allCharacters = (): string => {
   return characters
 }
 
+/** Classes of ASCII alone, most of those in use: nothing else has to be tried. */
+const asciiClass = /^(?:\\[dw]|\[(?!\^)(?:[ -[\]-~]|\\[dw]|\\[ -/:-@[-`{-~])*\])$/
+const ascii = String.fromCharCode(...Array.from({ length: 128 }, (_, code) => code))
+
 const known = new Map<string, Ranges>()
 
 /** The characters that a class, an escape or a single character of a pattern means, as the engine has it with the flag u. */
@@ -47,7 +51,9 @@ export const rangesOf = (source: string): Ranges => {
   const single = source.codePointAt(0)!
   if (source !== "." && String.fromCodePoint(single).length === source.length) add(single, single)
   else {
-    for (const { 0: run } of allCharacters().matchAll(new RegExp(`(?:${source})+`, "gu"))) {
+    for (const { 0: run } of (asciiClass.test(source) ? ascii : allCharacters()).matchAll(
+      new RegExp(`(?:${source})+`, "gu")
+    )) {
       const last = run.charCodeAt(run.length - 1)
       const [from, to] = [
         run.codePointAt(0)!,

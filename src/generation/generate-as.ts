@@ -132,17 +132,12 @@ const madeOf = (schema: object, tokenizer: CausalTokenizer): Effect.Effect<Made,
  * Generates JSON that the schema allows and decodes it. Fails with a `GenerationError` before a token is written where the schema asks what
  * is not supported, and with a `SchemaAnswerError` where the text was cut off or does not pass the schema's own checks.
  */
-export const generateAs: <Output>(
-  adapted: Adapted<CausalModel>,
-  prompt: Prompt,
-  schema: EffectSchema<Output> | StandardJsonSchema<Output>,
-  options?: GenerateAsOptions
-) => Effect.Effect<Output, GenerationError | SchemaAnswerError | DeviceReadError | DeviceError, Device> = <Output>(
+export const generateAs = <Output>(
   adapted: Adapted<CausalModel>,
   prompt: Prompt,
   schema: EffectSchema<Output> | StandardJsonSchema<Output>,
   options: GenerateAsOptions = {}
-) =>
+): Effect.Effect<Output, GenerationError | SchemaAnswerError | DeviceReadError | DeviceError, Device> =>
   Effect.gen(function* () {
     const { constraint, decode } = yield* madeOf(schema, adapted.model.tokenizer)
     const events = yield* Stream.runCollect(generate(adapted, [prompt], { ...options, constraint }))

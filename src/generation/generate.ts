@@ -76,6 +76,12 @@ export interface GenerationEnd {
 /** Tokens of a pass over prompts, at most: what a pass needs besides its weights is this many rows. */
 const TOKENS_PER_PASS = 512
 
+/**
+ * Forced tokens of a single text that a CPU reads one after another, fewer than this: a pass over one row multiplies packed weights as they
+ * are, one over several takes about as long as four of them (SmolLM2 in 4 bits on native), and the logits of all but the last are not needed.
+ */
+const FEW_TOKENS = 4
+
 /** Continues all prompts together. Its `end` events come once for each prompt; the device holds nothing of it when the stream has ended. */
 export const generate = (
   adapted: Adapted<CausalModel>,
@@ -129,6 +135,8 @@ interface Batch {
   readonly cached: number
   /** of each of them: the tokens that the cache does not hold yet, at least one */
   readonly next: ReadonlyArray<ReadonlyArray<number>>
+  /** forced tokens are read one after another where there are fewer, and there is one text */
+  readonly few: number
   /** when the first tokens were chosen, in milliseconds; null: none have been */
   readonly began: number | null
 }
@@ -141,7 +149,7 @@ const openBatch = (
   weights: ReadonlyArray<unknown>
 ): Effect.Effect<Batch, never, Device | Scope.Scope> =>
   Effect.gen(function* () {
-    const { padMultiple } = yield* Device
+    const { padMultiple, backend } = yield* Device
     const { tokenizer, maxLength } = adapted.model
     const { promptCache } = settings
     const { padding, next } = aligned(prompts, tokenizer.padId)
@@ -178,6 +186,7 @@ const openBatch = (
       padding,
       cached,
       next: next.map((ids) => ids.slice(cached)),
+      few: settings.constraint === null || backend === "webgpu" ? 0 : FEW_TOKENS,
       began: null
     }
   })
@@ -228,14 +237,14 @@ const begun = (batch: Batch): Effect.Effect<Step, DeviceError, Device> =>
 
 /** A part of the tokens that are known, or a token of each text all of whose tokens are read with it. */
 const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceReadError | DeviceError, Device> => {
-  const { adapted, cache, padding, next } = batch
+  const { adapted, cache, padding, next, few } = batch
   const most = Math.max(1, Math.floor(TOKENS_PER_PASS / next.length))
   const length = next.reduce((least, ids) => Math.min(least, ids.length), Number.POSITIVE_INFINITY)
-  const count = Math.min(most, length)
+  const count = batch.began !== null && next.length === 1 && length < few ? 1 : Math.min(most, length)
   const ids = next.map((all) => all.slice(0, count))
   const rest = next.map((all) => all.slice(count))
   const pass: Pass = { adapted, cache, padding, ids, ahead: rest.map((all) => all.length) }
-  if (length > most) {
+  if (length > count) {
     return Effect.sync(() => {
       readOnly(pass)
       return [[], Option.some({ ...batch, next: rest })]

@@ -44,6 +44,6 @@ export {
   type Turn
 } from "./options.ts"
 export { type PromptCache, promptCache, promptCaches, type Reading } from "./prompt-cache.ts"
-export { type Distribution, distribution, greedy, type Sampling, sample, withPenalty } from "./sampling.ts"
+export { type Distribution, distribution, greedy, type Sampling, sample, sampleAmong, withPenalty } from "./sampling.ts"
 export { type ObservedOptions, type WriteOptions, writeObserved, writeTargets } from "./seq2seq.ts"
 export type { Finish } from "./writer.ts"

@@ -57,16 +57,18 @@ export const sampleAmong = (
   sampling: Sampling,
   random: Random
 ): number | null => {
-  const ids: Array<number> = []
+  const ids = new Uint32Array(logits.length)
+  let count = 0
   for (let i = 0; i < allowed.length; i++) {
     for (let bits = allowed[i]!; bits !== 0; bits &= bits - 1) {
       const id = 32 * i + 31 - Math.clz32(bits & -bits)
-      if (id < logits.length) ids.push(id)
+      if (id < logits.length) ids[count++] = id
     }
   }
-  if (ids.length === 0) return null
+  if (count === 0) return null
   const penalized = withPenalty(logits, seen, sampling.repetitionPenalty)
-  const among = Float32Array.from(ids, (id) => penalized[id]!)
+  const among = new Float32Array(count)
+  for (let i = 0; i < count; i++) among[i] = penalized[ids[i]!]!
   return ids[sample(among, [], { ...sampling, repetitionPenalty: 1 }, random)]!
 }
 

@@ -251,7 +251,7 @@ export interface Runner<
   readonly asking?: {
     /** What they fill in, in its order. A model that goes on with texts has one, the text. */
     fields(adapted: Adapted<M>, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>]
-    /** Rows of a split by these fields, to begin with. */
+    /** Rows of a split by these fields, to begin with; `tools`: what a conversation's model may call, as JSON text. */
     examples(
       source: Source,
       plan: Plan,

@@ -19,11 +19,17 @@ const promptOf = (content: CausalContent): string => {
   return words.length < content.text.length ? words.replace(/\s+\S*$/, "") : words
 }
 
-/** Rows as a user would ask them. */
+/** What the model may call in a row, as JSON text; absent where there is nothing. */
+const toolsOf = (content: CausalContent): { readonly tools?: string } => {
+  const { tools = [] } = content.kind === "chat" ? content : {}
+  return tools.length === 0 ? {} : { tools: JSON.stringify(tools, null, 2) }
+}
+
+/** Rows as a user would ask them, with their tools. */
 export const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
   Effect.map(source.read(rows), (read) =>
     read.flatMap(({ content }) => {
       const prompt = promptOf(content)
-      return prompt.trim() === "" ? [] : [{ [PROMPT]: prompt }]
+      return prompt.trim() === "" ? [] : [{ [PROMPT]: prompt, ...toolsOf(content) }]
     })
   )

@@ -1,63 +1,53 @@
-/** POST /v1/chat/completions: OpenAI's chats with a run that goes on with texts, by its chat template. */
+/** POST /v1/chat/completions: OpenAI's chats with a run that continues texts, by its chat template; tools, and answers by a schema. */
+import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { limit, overLimit } from "../boundary/index.ts"
+import type { ToolUse } from "../calls/index.ts"
+import type { ToolCall } from "../data/causal/index.ts"
 import { conversation } from "../generation/index.ts"
+import { answerForm } from "./answer-form.ts"
 import { decodedBody } from "./body.ts"
-import { generateOptions, mostTokens, writingFields } from "./openai-fields.ts"
+import { ChatBody, charactersOf, conversationOf } from "./chat-body.ts"
+import { generateOptions, mostTokens } from "./openai-fields.ts"
 import { refusal } from "./refusal.ts"
 import type { Route } from "./route.ts"
 import { verbsOf } from "./verbs.ts"
 import { type Form, writtenReply } from "./written-reply.ts"
 
-const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+/** Some templates take no ids but of nine letters and digits, which clients send back with results. */
+const newCallId = (): string => randomUUID().replaceAll("-", "").slice(0, 9)
 
-const Message = Schema.Struct({
-  role: Schema.Literals(["system", "developer", "user", "assistant"]),
-  content: Schema.Union([Schema.String, Schema.Array(TextPart)]).annotate({
-    message: 'expected a text, or a list of parts of type "text"'
-  }),
-  name: Schema.optionalKey(Schema.String)
+const callOf = ({ id, name, arguments: own }: ToolCall) => ({
+  id: id ?? newCallId(),
+  type: "function",
+  function: { name, arguments: JSON.stringify(own) }
 })
 
-const nothing = (what: string) =>
-  Schema.optionalKey(Schema.Literal(what).annotate({ message: `only "${what}" is done here` }))
-
-const ChatBody = Schema.Struct({
-  ...writingFields,
-  messages: Schema.Array(Message).check(Schema.isMinLength(1)),
-  max_completion_tokens: writingFields.max_tokens,
-  logprobs: Schema.optionalKey(Schema.Literal(false).annotate({ message: "only false is done here" })),
-  tools: Schema.optionalKey(
-    Schema.Array(Schema.Unknown).check(
-      Schema.makeFilter((tools) => (tools.length === 0 ? undefined : "are not called here"))
-    )
-  ),
-  tool_choice: nothing("none"),
-  response_format: Schema.optionalKey(
-    Schema.Struct({ type: Schema.Literal("text").annotate({ message: 'only "text" is done here' }) })
-  ),
-  // what clients send that changes no text
-  parallel_tool_calls: Schema.optionalKey(Schema.Boolean),
-  store: Schema.optionalKey(Schema.Boolean),
-  metadata: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
-  service_tier: Schema.optionalKey(Schema.String),
-  safety_identifier: Schema.optionalKey(Schema.String),
-  prompt_cache_key: Schema.optionalKey(Schema.String)
-})
-
-const form: Form = {
+/** `thinking`: the prompt begins the model's reasoning. */
+const formOf = (use: ToolUse | null, thinking: boolean): Form => ({
   prefix: "chatcmpl",
   object: "chat.completion",
   chunk: "chat.completion.chunk",
-  whole: (content) => ({ message: { role: "assistant", content, refusal: null } }),
+  whole: (content, calls) => ({
+    message: {
+      role: "assistant",
+      content: content === "" && calls.length > 0 ? null : content,
+      ...(calls.length === 0 ? {} : { tool_calls: calls.map(callOf) }),
+      refusal: null
+    }
+  }),
   piece: (content) => ({ delta: { content } }),
+  call: (call, index) => {
+    const { function: own, ...rest } = callOf(call)
+    return [
+      { delta: { tool_calls: [{ index, ...rest, function: { name: own.name, arguments: "" } }] } },
+      { delta: { tool_calls: [{ index, function: { arguments: own.arguments } }] } }
+    ]
+  },
+  reader: use === null ? null : () => use.reader({ thinking }),
   begin: { delta: { role: "assistant", content: "", refusal: null } },
   end: { delta: {} }
-}
-
-const textOf = (content: (typeof Message.Type)["content"]): string =>
-  typeof content === "string" ? content : content.map(({ text }) => text).join("")
+})
 
 export const chatRoute: Route = {
   method: "POST",
@@ -72,18 +62,14 @@ export const chatRoute: Route = {
         return yield* refusal(400, verbsOf(served, "holds no conversations"), { param: "model" })
       const { adapted, system } = served.writing.run
       const { tokenizer, maxLength } = adapted.model
-      const messages = body.messages.map(({ role, content }) => ({
-        role: role === "developer" ? "system" : role,
-        content: textOf(content)
-      }))
-      const characters = messages.reduce((sum, { content }) => sum + content.length, 0)
-      if (characters > limit("serve-characters"))
+      const said = yield* conversationOf(body, system)
+      if (charactersOf(said) > limit("serve-characters"))
         return yield* refusal(400, `messages: are longer than ${overLimit("serve-characters")}`, {
           param: "messages",
           code: "context_length_exceeded"
         })
-      const begins = messages[0]!.role === "system"
-      const prompt = yield* conversation(tokenizer, { system: begins ? undefined : system, messages }).pipe(
+      const { use, constraint } = yield* answerForm(tokenizer, body, said.tools)
+      const prompt = yield* conversation(tokenizer, said).pipe(
         Effect.flatMap((talk) => talk.prompt),
         Effect.mapError(({ message }) => refusal(400, `messages: ${message}`, { param: "messages" }))
       )
@@ -92,9 +78,15 @@ export const chatRoute: Route = {
         return yield* refusal(400, reason, { param: "messages", code: "context_length_exceeded" })
       }
       const most = yield* mostTokens(body, limit("serve-new-tokens"))
-      const events = yield* generating.events(served, [prompt], generateOptions(body, most))
+      const events = yield* generating.events(served, [prompt], {
+        ...generateOptions(body, most),
+        ...(constraint === null ? {} : { constraint }),
+        // the marks of calls may be special tokens
+        special: use !== null
+      })
+      const thinking = tokenizer.decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>")
       return yield* writtenReply({
-        form,
+        form: formOf(use, thinking),
         model: served.name,
         events,
         texts: 1,

@@ -33,6 +33,8 @@ const form: Form = {
   chunk: "text_completion",
   whole: (text) => ({ text }),
   piece: (text) => ({ text }),
+  call: () => [],
+  reader: null,
   begin: null,
   end: { text: "" }
 }

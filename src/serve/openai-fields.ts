@@ -83,8 +83,9 @@ export const generateOptions = (body: WritingBody, maxNewTokens: number): Genera
   stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? [])
 })
 
-/** `finish_reason` */
-export const finishReason = (finish: Finish): "stop" | "length" => (finish === "length" ? "length" : "stop")
+/** `finish_reason`; `called`: the answer calls tools. */
+export const finishReason = (finish: Finish, called = false): "stop" | "length" | "tool_calls" =>
+  finish === "length" ? "length" : called ? "tool_calls" : "stop"
 
 /** Tokens of all texts of a request. */
 export const usageOf = (ends: ReadonlyArray<Pick<GenerationEnd, "promptTokens" | "cachedTokens" | "ids">>) => {

@@ -1,6 +1,8 @@
 /** The events of a generation as OpenAI's answers: one object, or a stream of chunks. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { CallEvent, CallReader } from "../calls/index.ts"
+import type { ToolCall } from "../data/causal/index.ts"
 import type { GenerationEnd, GenerationEvent } from "../generation/index.ts"
 import { finishReason, newId, nowSeconds, usageOf } from "./openai-fields.ts"
 import type { Refusal } from "./refusal.ts"
@@ -13,10 +15,14 @@ export interface Form {
   /** `object` of an answer, and of a chunk */
   readonly object: string
   readonly chunk: string
-  /** a choice's part that holds a whole text */
-  readonly whole: (text: string) => object
+  /** a choice's part that holds a whole text, and the calls in it */
+  readonly whole: (text: string, calls: ReadonlyArray<ToolCall>) => object
   /** the same of a piece of it, and of what comes before the first and after the last */
   readonly piece: (text: string) => object
+  /** the parts that announce a call, the `index`th of its text */
+  readonly call: (call: ToolCall, index: number) => ReadonlyArray<object>
+  /** what finds calls in a text; null: all of it is text */
+  readonly reader: (() => CallReader) | null
   readonly begin: object | null
   readonly end: object
 }
@@ -32,6 +38,9 @@ export interface Replied {
   readonly withUsage: boolean
 }
 
+/** To which everything is text. */
+const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "text", text }]), end: () => [] }
+
 const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"
 
 export const writtenReply = ({
@@ -46,27 +55,44 @@ export const writtenReply = ({
   if (!stream) {
     return Effect.map(Stream.runCollect(events), (all) => {
       const ends = all.filter(isEnd).sort((a, b) => a.prompt - b.prompt)
-      const choices = ends.map(({ prompt, text, finish }) => ({
-        index: prompt,
-        ...form.whole(text),
-        logprobs: null,
-        finish_reason: finishReason(finish)
-      }))
+      const choices = ends.map(({ prompt, text: written, finish }) => {
+        const reader = form.reader?.() ?? textReader
+        const read = [...reader.push(written), ...reader.end()]
+        const text = read.map((event) => (event.kind === "text" ? event.text : "")).join("")
+        const calls = read.flatMap((event) => (event.kind === "call" ? [event.call] : []))
+        return {
+          index: prompt,
+          ...form.whole(text, calls),
+          logprobs: null,
+          finish_reason: finishReason(finish, calls.length > 0)
+        }
+      })
       return { json: { ...head, object: form.object, choices, usage: usageOf(ends) } }
     })
   }
   const ends: Array<GenerationEnd> = []
   // every chunk has the field where the last one has numbers
   const own = { ...head, object: form.chunk, ...(withUsage ? { usage: null } : {}) }
-  const chunk = (index: number, part: object, finish: "stop" | "length" | null) =>
+  const chunk = (index: number, part: object, finish: ReturnType<typeof finishReason> | null) =>
     JSON.stringify({ ...own, choices: [{ index, ...part, logprobs: null, finish_reason: finish }] })
   const { begin } = form
   const first = begin === null ? [] : Array.from({ length: texts }, (_, i) => chunk(i, begin, null))
-  const pieces = Stream.map(events, (event) => {
-    if (event.kind === "text") return chunk(event.prompt, form.piece(event.text), null)
-    ends.push(event)
-    return chunk(event.prompt, form.end, finishReason(event.finish))
-  })
+  const written = Array.from({ length: texts }, () => ({ reader: form.reader?.() ?? textReader, calls: 0 }))
+  const chunksOf = (prompt: number, read: ReadonlyArray<CallEvent>): ReadonlyArray<string> =>
+    read.flatMap((event) => {
+      const parts = event.kind === "text" ? [form.piece(event.text)] : form.call(event.call, written[prompt]!.calls++)
+      return parts.map((part) => chunk(prompt, part, null))
+    })
+  const pieces = events.pipe(
+    Stream.map((event): ReadonlyArray<string> => {
+      const { reader } = written[event.prompt]!
+      if (event.kind === "text") return chunksOf(event.prompt, reader.push(event.text))
+      ends.push(event)
+      const rest = chunksOf(event.prompt, reader.end())
+      return [...rest, chunk(event.prompt, form.end, finishReason(event.finish, written[event.prompt]!.calls > 0))]
+    }),
+    Stream.flattenIterable
+  )
   const last = Stream.suspend(() =>
     Stream.fromIterable([
       ...(withUsage ? [JSON.stringify({ ...own, choices: [], usage: usageOf(ends) })] : []),

@@ -3,6 +3,7 @@
  * writes itself, compared with what its data says: the answer to each row's prompt, and a score of it.
  *
  *   a conversation    the messages before its last one are the prompt; the last one, the assistant's, is expected
+ *   one with tools    the same of every turn of the assistant that is learned: calls are compared, whatever the order of their arguments
  *   a completion      its prompt, and what follows it
  *
  * Loss and perplexity look at tokens one at a time, each after the right ones; here a model goes on with what it wrote. A score is a
@@ -24,15 +25,18 @@ import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import type { CausalContent, CausalRow, CausalSplit } from "../data/causal/index.ts"
-import { DataError, LeakListener } from "../data/index.ts"
+import type { CausalContent, CausalSplit, ToolCall } from "../data/causal/index.ts"
+import { LeakListener } from "../data/index.ts"
 import { ofDevice } from "../device/device.ts"
-import { conversation, type GenerateOptions, type GenerationEnd, generate, type Prompt } from "../generation/index.ts"
+import { type GenerateOptions, type GenerationEnd, GenerationError, generate } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import { inRounds, json } from "../ranks/index.ts"
 import { evaluateSplit, Progress } from "../run/index.ts"
+import { type CallCounts, type CallOutcome, callCounts, judgeCalls } from "./judge-calls.ts"
+import { type TypedCounts, type TypedOutcome, typedCounts, typedJudge } from "./judge-typed.ts"
 import type { LoadedRun } from "./load-run.ts"
 import type { WritingRun } from "./load-trained.ts"
+import { type Question, questions } from "./questions.ts"
 import { compareRows } from "./run-identity.ts"
 
 /** One report per split; for `file` a single one, whose `split` is "test". Listeners get the file's name. */
@@ -95,6 +99,12 @@ export interface Answer {
   readonly text: string
   /** why it ended */
   readonly finish: GenerationEnd["finish"]
+  /** where the row has tools: the calls that it expects */
+  readonly expectedCalls?: ReadonlyArray<ToolCall>
+  /** where the row has tools: what became of the calls that it expects */
+  readonly calls?: CallOutcome
+  /** where a schema is given: whether the answer is a value of it, and the expected one */
+  readonly typed?: TypedOutcome
 }
 
 export interface ScoredAnswer extends Answer {
@@ -106,17 +116,25 @@ export interface ScoredAnswer extends Answer {
 export type Score<E = never, R = never> = (answer: Answer) => Effect.Effect<number, E, R>
 
 export interface GeneratedScores {
-  /** how many were answered */
+  /** how many answers there are: one a row, of conversations with tools one a turn */
   readonly rows: number
   /** the mean */
   readonly score: number
+  /** where rows have tools: how many calls are right, and what is wrong with the others */
+  readonly calls?: CallCounts
+  /** where a schema is given: how many answers are its values, and the expected ones */
+  readonly typed?: TypedCounts
   /** in the order of the rows */
   readonly answers: ReadonlyArray<ScoredAnswer>
 }
 
 export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "first"> {
-  /** default: `exactMatch` */
+  /** default: whether calls are right where a row has tools, whether values are equal where a schema is given, else `exactMatch` */
   readonly score?: Score<E, R>
+  /** a JSON Schema, of which every answer should be a value */
+  readonly schema?: unknown
+  /** only what the row's tools and `schema` allow is written: a text, or calls of them; default false */
+  readonly constrained?: boolean
   /** the first rows, this many; all unless given */
   readonly rows?: number
   /** answers that are written together; default 8 */
@@ -127,6 +145,13 @@ export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "firs
 
 /** 1 where the two are the same but for white space around them. */
 export const exactMatch: Score = ({ text, expected }) => Effect.succeed(text.trim() === expected.trim() ? 1 : 0)
+
+/** 1 where the calls of the row are made, where the value of its answer is equal, or else where the text is the same. */
+export const rightAnswer: Score = (answer) => {
+  if (answer.calls !== undefined) return Effect.succeed(answer.calls === "right" ? 1 : 0)
+  if (answer.typed !== undefined) return Effect.succeed(answer.typed.equal ? 1 : 0)
+  return exactMatch(answer)
+}
 
 /** 1 where the last number of the two is the same, as mathematics is scored ("… so the answer is: 1,234." and "#### 1234"). */
 export const finalNumber: Score = ({ text, expected }) => {
@@ -147,26 +172,49 @@ const lastNumber = (text: string): number | undefined => {
 export const generatedScores = <E = never, R = never>(
   adapted: Adapted<CausalModel>,
   split: Pick<CausalSplit, "rows" | "where" | "read">,
-  { score, rows = split.rows, batchSize = 8, done, ...options }: GeneratedScoreOptions<E, R> = {}
+  {
+    score,
+    schema,
+    constrained = false,
+    rows = split.rows,
+    batchSize = 8,
+    done,
+    ...options
+  }: GeneratedScoreOptions<E, R> = {}
 ) =>
   Effect.gen(function* () {
-    const judge = (score ?? exactMatch) as Score<E, R>
+    const judge = (score ?? rightAnswer) as Score<E, R>
+    const typed = schema === undefined ? undefined : typedJudge(schema)
+    if (typed !== undefined && "broken" in typed) return yield* new GenerationError({ problems: [typed.broken] })
+    const ask = questions(adapted, { constrained, ...(schema === undefined ? {} : { schema }) })
     const count = Math.min(rows, split.rows)
     const answers: Array<ScoredAnswer> = []
+    const outcomes: Array<{ readonly outcome: CallOutcome; readonly expected: boolean }> = []
     const batchAt = (start: number) =>
       Effect.gen(function* () {
         const size = Math.min(batchSize, count - start)
         const rows = yield* split.read(Array.from({ length: size }, (_, i) => start + i))
-        return { start, asked: yield* questionsOf(adapted, rows) }
+        return { start, rows: size, asked: yield* ask(rows) }
       })
-    const use = ({ asked }: Asking, ends: ReadonlyArray<Ended>) =>
+    let read = 0
+    const use = ({ asked, rows }: Asking, ends: ReadonlyArray<Ended>) =>
       Effect.gen(function* () {
-        for (const [i, { where, content, expected }] of asked.entries()) {
+        for (const [i, { where, content, expected, calls, use, thinking }] of asked.entries()) {
           const { text, finish } = ends[i]!
-          const answer: Answer = { where, content, expected, text, finish }
+          const answer: Answer = {
+            where,
+            content,
+            expected,
+            text,
+            finish,
+            ...(use === undefined ? {} : { expectedCalls: calls, calls: judgeCalls(use, calls, text, thinking) }),
+            ...(typed === undefined ? {} : { typed: typed(text, expected) })
+          }
           answers.push({ ...answer, score: yield* judge(answer) })
+          if (answer.calls !== undefined) outcomes.push({ outcome: answer.calls, expected: calls.length > 0 })
         }
-        if (done !== undefined) yield* done(answers.length)
+        read += rows
+        if (done !== undefined) yield* done(read)
       })
     yield* Stream.range(0, Math.ceil(count / batchSize) - 1).pipe(
       // one at a time: rows are read when they are asked
@@ -179,71 +227,58 @@ export const generatedScores = <E = never, R = never>(
       })
     )
     const sum = answers.reduce((total, own) => total + own.score, 0)
-    const scores: GeneratedScores = { rows: answers.length, score: sum / answers.length, answers }
+    const values = answers.flatMap((answer) => answer.typed ?? [])
+    const scores: GeneratedScores = {
+      rows: answers.length,
+      score: sum / answers.length,
+      ...(outcomes.length === 0 ? {} : { calls: callCounts(outcomes) }),
+      ...(values.length === 0 ? {} : { typed: typedCounts(values) }),
+      answers
+    }
     return scores
   })
-
-interface Question {
-  readonly where: string
-  readonly content: CausalContent
-  readonly prompt: Prompt
-  readonly expected: string
-}
 
 /** Questions that are asked together, from row `start` on. */
 interface Asking {
   readonly start: number
+  readonly rows: number
   readonly asked: ReadonlyArray<Question>
 }
 
 type Ended = Pick<GenerationEnd, "text" | "finish">
 
-/** What became of each prompt, in their order. */
+/** What became of each prompt, in their order. Those with constraints of their own are written one by one. */
 const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, options: GenerateOptions) =>
-  generate(
-    adapted,
-    asked.map(({ prompt }) => prompt),
-    options
-  ).pipe(
-    Stream.filter((event): event is GenerationEnd => event.kind === "end"),
-    Stream.runCollect,
-    Effect.map((ends) =>
-      ends.toSorted((a, b) => a.prompt - b.prompt).map(({ text, finish }): Ended => ({ text, finish }))
-    )
-  )
-
-/** All rows that cannot be asked at once. */
-const questionsOf = ({ model }: Adapted<CausalModel>, rows: ReadonlyArray<CausalRow>) =>
   Effect.gen(function* () {
-    const questions: Array<Question> = []
-    const problems: Array<string> = []
-    for (const { where, content } of rows) {
-      const asked = yield* Effect.result(questionOf(model, content))
-      if (asked._tag === "Failure") problems.push(`${where}: ${asked.failure}`)
-      else questions.push({ where, content, ...asked.success })
+    const first = options.first ?? 0
+    const ends: Array<Ended> = []
+    for (const { from, to } of alike(asked)) {
+      const { constraint, use } = asked[from]!
+      const written = generate(
+        adapted,
+        asked.slice(from, to).map(({ prompt }) => prompt),
+        {
+          ...options,
+          first: first + from,
+          special: use !== undefined,
+          ...(constraint === undefined ? {} : { constraint })
+        }
+      ).pipe(Stream.filter((event): event is GenerationEnd => event.kind === "end"))
+      const all = yield* Stream.runCollect(written)
+      ends.push(...all.toSorted((a, b) => a.prompt - b.prompt).map(({ text, finish }) => ({ text, finish })))
     }
-    if (problems.length === 0) return questions
-    return yield* new DataError({ where: rows[0]!.where, problems, total: problems.length })
+    return ends
   })
 
-const questionOf = ({ tokenizer }: CausalModel, content: CausalContent): Effect.Effect<Asked, string> => {
-  if (content.kind === "completion") return Effect.succeed({ prompt: content.prompt, expected: content.completion })
-  if (content.kind === "text") return Effect.fail("is a text, which asks nothing; completions and conversations do")
-  const { messages } = content
-  const last = messages.at(-1)
-  if (messages.length < 2 || last?.role !== "assistant" || last.content === null) {
-    return Effect.fail(
-      "the conversation does not end with an answer of the assistant to something, so none is expected"
-    )
-  }
-  const { content: expected } = last
-  return conversation(tokenizer, { messages: messages.slice(0, -1) }).pipe(
-    Effect.flatMap(({ prompt }) => prompt),
-    Effect.mapBoth({ onSuccess: (prompt) => ({ prompt, expected }), onFailure: ({ message }) => message })
-  )
+/** Stretches of questions that are written in the same way. */
+const alike = (asked: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
+  const borders = asked.flatMap(({ constraint, use }, i) => {
+    const before = asked[i - 1]
+    const same = before?.constraint === constraint && (before?.use === undefined) === (use === undefined)
+    return before !== undefined && same ? [] : [i]
+  })
+  return borders.map((from, i) => ({ from, to: borders[i + 1] ?? asked.length }))
 }
-
-type Asked = Pick<Question, "prompt" | "expected">
 
 export interface GeneratedReport extends GeneratedScores {
   /** which split's rows they are */

@@ -12,6 +12,8 @@ export {
   generatedScores,
   type Score
 } from "./evaluate.ts"
+export type { CallCounts, CallOutcome } from "./judge-calls.ts"
+export type { TypedCounts, TypedOutcome } from "./judge-typed.ts"
 export { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
 export { adapterFileAt, isOfLayersModel, loadAdapterFile } from "./load-adapter-file.ts"
 export { loadMerged } from "./load-merged.ts"

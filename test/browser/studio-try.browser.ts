@@ -7,6 +7,7 @@ import { jsonLines, jsonObjects, onWasm, succeed, TIMEOUT, tinyPlan, tinyRows, w
 import { imagesPlan, imagesWorkspace } from "../e2e/images-workspace.ts"
 import { network, plan as picturesPlan, rows, writeModel } from "../e2e/pictures.ts"
 import { pairRows } from "../e2e/text-kinds.ts"
+import { tools, writeTools } from "../e2e/tools-workspace.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
 import { chromiumExists, launch } from "./chromium.ts"
 import { type OpenStudio, openStudio, openView } from "./studio.ts"
@@ -76,6 +77,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
     await trained("grey", picturesPlan({ output: {} }))
     // long enough to speak in words
     await trained("colours", causalPlan("llama", "chat"), { ...few, training: { steps: 60, batchSize: 4 } })
+    await trained("tools", writeTools(w), {})
     ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory }), launch()])
   }, TIMEOUT)
   afterAll(async () => {
@@ -264,6 +266,65 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       await page.getByRole("button", { name: "Stop" }).click()
       expect(await turn.getByText("Stopped.").count()).toBe(2)
       await page.getByRole("button", { name: "Ask", exact: true }).waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "tools in a conversation: a call, its result, and the answer; by the side that calls",
+    async () => {
+      const { page, complaints } = await opened("tools")
+      const ask = page.getByRole("button", { name: "Ask", exact: true })
+      const typed = page.getByLabel("Tools", { exact: true })
+      await page.getByText("Settings", { exact: true }).click()
+      await typed.fill("[{")
+      await page.getByLabel("Your message").fill("light on")
+      await ask.click()
+      await page.getByText('"tools" is not JSON: [{').first().waitFor()
+      await page.getByRole("button", { name: "Start over" }).click()
+
+      await typed.fill(JSON.stringify(tools))
+      await page.getByLabel("Your message").fill("light on")
+      await ask.click()
+      const first = cardOf(page, page.getByRole("article", { name: "Turn 1" }), "With the adapter")
+      const calls = first.getByRole("list", { name: "Calls, with the adapter" }).getByRole("listitem")
+      await calls.waitFor()
+      expect(await calls.allTextContents()).toEqual(['set_light {"on":true}'])
+      expect(await calls.locator("strong").textContent()).toBe("set_light")
+      // its marks are not shown with it, but are in the tokens
+      expect(await first.locator(".text").textContent()).toBe("")
+      const status = page.getByRole("status").filter({ hasText: "With the adapter: " })
+      await status.waitFor({ state: "attached" })
+      expect(await status.textContent()).toStartWith('With the adapter: set_light {"on":true}. Without the adapter: ')
+      await page.getByLabel("Show probabilities").check()
+      const tokens = first.getByRole("toolbar").getByRole("button")
+      expect((await tokens.allTextContents()).join("").replaceAll(/[·■]/g, "")).toBe(
+        '<tool_call>\n{"name": "set_light", "arguments": {"on": true}}\n</tool_call>'
+      )
+      await page.getByLabel("Show probabilities").uncheck()
+      await keepPicture(page, "studio-tools")
+      expect(await violationsEverywhere(page)).toEqual([])
+
+      // a row of its own data is a message, and a result is waited for
+      const chips = page.getByRole("group", { name: "From its own data" }).getByRole("button")
+      expect(await chips.first().isDisabled()).toBe(true)
+      await page.getByLabel("Result of set_light").fill("ok")
+      await ask.click()
+      const second = page.getByRole("article", { name: "Turn 2" })
+      await cardOf(page, second, "With the adapter").getByText("done", { exact: true }).waitFor()
+      await page.getByLabel("Your message").waitFor()
+      expect(await second.locator(".said").textContent()).toBe("Result of set_light: ok")
+      expect(await cardOf(page, second, "Without the adapter").textContent()).toContain("It was not asked.")
+
+      // with the tools of its row
+      await page.getByRole("button", { name: "Start over" }).click()
+      await typed.fill("")
+      await chips.nth(1).click()
+      await calls.waitFor()
+      expect(await calls.allTextContents()).toEqual(['set_light {"on":false}'])
+      expect(JSON.parse(await typed.inputValue())).toEqual(tools)
       expect(complaints).toEqual([])
       await page.close()
     },

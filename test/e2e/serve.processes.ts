@@ -237,8 +237,9 @@ describe("OpenAI's client", () => {
     await told({ n: 2 }, { status: 400, param: "n" })
     await told({ tools: [{ type: "function", function: { name: "f" } }] }, { status: 400, param: "tools" })
     await told({ temperature: 3 }, { status: 400, param: "temperature" })
-    await told({ response_format: { type: "json_object" } }, { status: 400, param: "response_format.type" })
-    await told({ messages: [{ role: "tool", content: "x" }] }, { status: 400, param: "messages[0].role" })
+    await told({ response_format: { type: "xml" } }, { status: 400, param: "response_format" })
+    await told({ messages: [{ role: "bot", content: "x" }] }, { status: 400, param: "messages[0].role" })
+    await told({ messages: [{ role: "tool", content: "x" }] }, { status: 400, param: "messages" })
     await told({ max_tokens: 1_000_000 }, { status: 400, param: "max_tokens" })
     await told({ anything: 1 }, { status: 400, param: "anything" })
     const long = [{ role: "user" as const, content: "sky ".repeat(300) }]

@@ -42,7 +42,10 @@ const askableOf = (run: LoadedRun, examples: ReadonlyArray<Row>): Askable => {
   }
   const fields = kind.asking.fields(adapted, plan)
   const texts = examples.map((row) => row[fields[0].name] ?? "")
-  if (kind.generation?.writing(run).chat === true) return { kind: "conversation", examples: texts }
+  if (kind.generation?.writing(run).chat === true) {
+    const tools = examples.map((row) => row["tools"] ?? "")
+    return { kind: "conversation", examples: texts, ...(tools.some((own) => own !== "") ? { tools } : {}) }
+  }
   if (kind.generation !== undefined || kind.writeObserved !== undefined) return { kind: "writing", examples: texts }
   return { kind: "rows", fields, examples }
 }

@@ -3,8 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { limit } from "../../boundary/index.ts"
+import { answerMessage, said, type ToolUse, toolUse, waitingCalls } from "../../calls/index.ts"
+import { type Message, toolsIn } from "../../data/causal/index.ts"
 import { ofDevice } from "../../device/device.ts"
 import { conversation, generate, type ObservedToken, type TokenObserver } from "../../generation/index.ts"
+import type { LoadedRun } from "../../trained/index.ts"
 import type { WatchInput, WritingEvent } from "../protocol/index.ts"
 import { AskRefused } from "./asking.ts"
 import type { EngineNeeds, Handlers, Reported } from "./handlers.ts"
@@ -26,16 +29,59 @@ const tokenEvent = (side: Side, { id, text, probability, ends, likeliest }: Obse
   }
 }
 
+/** The tools as a run uses them; null: no tools are given. */
+const useOf = (run: LoadedRun, typed: string) =>
+  Effect.gen(function* () {
+    const tools = toolsIn(typed.trim(), "tools")
+    if ("broken" in tools) return yield* new AskRefused({ reason: tools.broken })
+    if (tools.length === 0) return null
+    const writing = run.kind.generation?.writing(run)
+    if (writing?.chat !== true)
+      return yield* new AskRefused({ reason: "this run holds no conversations, so it cannot call tools" })
+    const use = toolUse(writing.adapted.model.tokenizer, tools)
+    return "broken" in use ? yield* new AskRefused({ reason: use.broken }) : use
+  })
+
+/** Messages as chat templates take them: calls in the assistant's texts become calls, and what the user says next their results. */
+const messagesOf = (use: ToolUse | null, messages: Asked["messages"]): ReadonlyArray<Message> => {
+  if (use === null) return messages
+  const all: Array<Message> = []
+  for (const [i, message] of messages.entries()) {
+    // a text with </think> in it began with reasoning, whichever of the two wrote <think>
+    if (message.role === "assistant") all.push(answerMessage(use.read(message.content, { thinking: true }), i))
+    else all.push(...(message.role === "user" ? said(all, message.content) : [message]))
+  }
+  return all
+}
+
+/** What is left of a text without its calls, and the calls. */
+const readText = (use: ToolUse | null, text: string, thinking: boolean) => {
+  const reader = use?.reader({ thinking })
+  if (reader === undefined) return { content: text, calls: [] }
+  const parts = [...reader.push(text), ...reader.end()]
+  return {
+    content: parts.map((part) => (part.kind === "text" ? part.text : "")).join(""),
+    calls: parts.flatMap((part) =>
+      part.kind === "call" ? [{ name: part.call.name, arguments: part.call.arguments }] : []
+    )
+  }
+}
+
 /** The tokens of a conversation; its oldest exchanges are left away where it has outgrown the model. */
 const conversationPrompt = (
   { adapted, system }: { readonly adapted: Parameters<typeof generate>[0]; readonly system: string | undefined },
-  messages: Asked["messages"],
-  tokens: number
+  messages: ReadonlyArray<Message>,
+  { tokens, use }: { readonly tokens: number; readonly use: ToolUse | null }
 ) =>
   Effect.gen(function* () {
     const { tokenizer, maxLength } = adapted.model
+    const waiting = waitingCalls(messages).map(({ name }) => name)
+    if (waiting.length > 0)
+      return yield* new AskRefused({
+        reason: `the result of ${waiting.join(", ")} is missing; write one result per line`
+      })
     const own = messages[0]?.role === "system" ? undefined : system
-    let talk = yield* conversation(tokenizer, { system: own, messages })
+    let talk = yield* conversation(tokenizer, { system: own, messages, tools: use?.tools ?? [] })
     let prompt = yield* talk.prompt
     const room = Math.min(tokens, Math.floor(maxLength / 2))
     for (
@@ -49,12 +95,11 @@ const conversationPrompt = (
     return prompt
   })
 
-/** Writes one side, and gives its end. */
+/** Writes one side, and gives its end; `thinking`: its prompt begins the model's reasoning. */
 const written = (
   { run, prompts, turn }: RunInUse,
   { messages, tokens, temperature, seed }: Asked,
-  side: Side,
-  tell: TokenObserver["tell"]
+  { side, use, tell }: Pick<TokenObserver, "tell"> & { readonly side: Side; readonly use: ToolUse | null }
 ) =>
   Effect.gen(function* () {
     const { kind, plan, adapted } = run
@@ -65,11 +110,14 @@ const written = (
       const write = kind.writeObserved
       if (write === undefined)
         return yield* new AskRefused({ reason: "this run writes nothing; it can be asked for answers" })
-      return yield* write(adapted, plan, text, { maxTokens: tokens, temperature, seed, base, observer, turn })
+      const finish = yield* write(adapted, plan, text, { maxTokens: tokens, temperature, seed, base, observer, turn })
+      return { finish, thinking: false }
     }
     const writing = kind.generation.writing(run)
-    const prompt = writing.chat ? yield* conversationPrompt(writing, messages, tokens) : text
-    const options = { maxNewTokens: tokens, temperature, seed, base, observer, turn, promptCache: prompts }
+    const prompt = writing.chat ? yield* conversationPrompt(writing, messagesOf(use, messages), { tokens, use }) : text
+    // the marks of calls may be special tokens
+    const special = use !== null
+    const options = { maxNewTokens: tokens, temperature, seed, base, observer, turn, promptCache: prompts, special }
     let finish: "eos" | "length" = "length"
     yield* generate(writing.adapted, [prompt], options).pipe(
       Stream.runForEach((event) =>
@@ -78,7 +126,10 @@ const written = (
         })
       )
     )
-    return finish
+    const { decode } = writing.adapted.model.tokenizer
+    const thinking =
+      typeof prompt !== "string" && decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>")
+    return { finish, thinking }
   }).pipe(Effect.scoped)
 
 const checked = ({ messages, tokens }: Asked) => {
@@ -93,14 +144,17 @@ const write = (asked: Asked) =>
     Effect.gen(function* () {
       yield* checked(asked)
       const used = yield* useRun(asked.id)
+      const use = yield* useOf(used.run, asked.tools ?? "")
       // one after the other: a device has one piece of work at a time
       for (const side of asked.sides) {
-        let tokens = 0
-        const finish = yield* written(used, asked, side, (token) => {
+        let [tokens, text] = [0, ""]
+        const tell = (token: ObservedToken) => {
           tokens += 1
+          text += token.text
           return Queue.offer(queue, tokenEvent(side, token))
-        })
-        yield* Queue.offer(queue, { kind: "end", side, tokens, finish })
+        }
+        const { finish, thinking } = yield* written(used, asked, { side, use, tell })
+        yield* Queue.offer(queue, { kind: "end", side, tokens, finish, ...readText(use, text, thinking) })
       }
     }).pipe(
       ofDevice,

@@ -249,7 +249,12 @@ export type Askable =
       /** rows of its own data, to begin with, as `ask` takes them */
       readonly examples: ReadonlyArray<Readonly<Record<string, string>>>
     }
-  | { readonly kind: "conversation"; readonly examples: ReadonlyArray<string> }
+  | {
+      readonly kind: "conversation"
+      readonly examples: ReadonlyArray<string>
+      /** of each example: the tools of its row, as `write` takes them; absent: no row has tools */
+      readonly tools?: ReadonlyArray<string>
+    }
   /** a text is continued, or written for another */
   | { readonly kind: "writing"; readonly examples: ReadonlyArray<string> }
   | { readonly kind: "nothing"; readonly why: string }
@@ -283,6 +288,14 @@ export interface ChosenToken extends TokenChoice {
   readonly place: number | null
 }
 
+/** A call that a model writes. */
+export interface CalledTool {
+  /** the name of the tool */
+  readonly name: string
+  /** by the names of the tool's parameters */
+  readonly arguments: Readonly<Record<string, unknown>>
+}
+
 export type WritingEvent =
   | {
       readonly kind: "token"
@@ -297,6 +310,10 @@ export type WritingEvent =
       readonly side: "trained" | "base"
       readonly tokens: number
       readonly finish: "eos" | "length"
+      /** the text without its calls */
+      readonly content: string
+      /** the calls of tools in the text, in order; without tools: none */
+      readonly calls: ReadonlyArray<CalledTool>
     }
 
 /** A way in which a finished run can leave. */

@@ -156,6 +156,8 @@ export const watches = {
       id: Text,
       /** a conversation so far; of a text that is continued or read, one message of the user */
       messages: Schema.Array(Schema.Struct({ role: Text, content: Text })),
+      /** of a conversation: a JSON list of the tools that may be called, as typed; absent or empty: none */
+      tools: Schema.optionalKey(Text),
       tokens: Schema.Int,
       temperature: Schema.Finite,
       seed: Schema.Int,

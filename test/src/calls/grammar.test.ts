@@ -67,6 +67,8 @@ const sample = (grammar: Grammar, random: Choices): string => {
       return members(grammar.schema as Schema, { ...grammar.style, comma: grammar.comma }, grammar.key)
     case "sequence":
       return grammar.parts.map((part) => sample(part, random)).join("")
+    case "after-text":
+      return sample(grammar.body, random)
     case "choice":
       return sample(oneOf(grammar.options), random)
     case "repeat": {

@@ -58,7 +58,7 @@ describe("decimals", () => {
       ])
       for (const text of [
         ...Array.from({ length: 200 }, decimal),
-        ...near.filter((text) => /^-?\d+(\.\d+)?$/.test(text))
+        ...near.filter((text) => /^-?(0|[1-9]\d*)(\.\d+)?$/.test(text))
       ]) {
         const expected = within(Number(text)) && !Object.is(Number(text), -0) && text.replace(/\D/g, "").length <= 15
         expect(`${low} ${high} ${open} ${text} ${reads(text)}`).toBe(`${low} ${high} ${open} ${text} ${expected}`)

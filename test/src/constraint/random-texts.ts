@@ -23,7 +23,9 @@ const written = (schema: unknown, random: Random): string | null => {
       return may ? [{ id, weight }] : []
     })
     let rest = random() * allowed.reduce((sum, { weight }) => sum + weight, 0)
-    const { id } = allowed.find(({ weight }) => (rest -= weight) < 0) ?? allowed.at(-1)!
+    let at = 0
+    while (at < allowed.length - 1 && rest >= allowed[at]!.weight) rest -= allowed[at++]!.weight
+    const { id } = allowed[at]!
     if (id === eosToken) return tiny.decode(ids)
     ids.push(id)
     state = constraint.advance(state, id)!

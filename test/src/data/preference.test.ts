@@ -19,6 +19,47 @@ const conversation = (...messages: ReadonlyArray<object>) => ({ kind: "chat", me
 
 const sides = { chosen: conversation(user, right), rejected: conversation(user, wrong) }
 
+describe("pairs of conversations with tools", () => {
+  const tool = { type: "function", function: { name: "clock", parameters: { type: "object" } } }
+  const calling = (args: unknown) => ({
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id: "c1", type: "function", function: { name: "clock", arguments: args } }]
+  })
+  const call = (own: object) => ({
+    role: "assistant",
+    content: null,
+    calls: [{ id: "c1", name: "clock", arguments: own }]
+  })
+  const rows: Readonly<Record<string, readonly [row: object, more?: Partial<Section>]>> = {
+    "TRL's": [{ prompt: [user], chosen: [calling('{"zone": "UTC"}')], rejected: [calling("{}")], tools: [tool] }],
+    "OpenAI's": [
+      {
+        input: { messages: [user], tools: [tool], parallel_tool_calls: true },
+        preferred_output: [calling('{"zone": "UTC"}')],
+        non_preferred_output: [calling("{}")]
+      },
+      { mapping: "openai" }
+    ]
+  }
+  test.each(Object.entries(rows))("%s: tools reach both sides, arguments are objects", (_, [row, more]) => {
+    const side = (own: object) => ({ kind: "chat", messages: [user, call(own)], tools: [tool], given: 1 })
+    expect(preferencesOf(row, section(more)) as unknown).toEqual({ chosen: side({ zone: "UTC" }), rejected: side({}) })
+  })
+
+  test("a call of an undeclared tool is an error of its side", () => {
+    const row = {
+      prompt: [user],
+      chosen: [right],
+      rejected: [calling("{}")],
+      tools: [{ ...tool, function: { name: "x" } }]
+    }
+    expect(preferencesOf(row, section())).toEqual({
+      broken: '"rejected": message 2: calls "clock", which is not among the row\'s tools (x)'
+    })
+  })
+})
+
 describe("one pair, however it is written:", () => {
   const forms: Readonly<Record<string, readonly [row: object, more?: Partial<Section>]>> = {
     "a prompt of messages": [{ prompt: [user], chosen: [right], rejected: [wrong] }],

@@ -321,7 +321,8 @@ describe("texts", () => {
             Stream.runCollect
           )
           expect(tokens.map(({ token }) => token.text).join("")).toBe(expected!.text)
-          expect(end).toEqual({ kind: "end", side, tokens: expected!.ids.length, finish: expected!.finish as "eos" })
+          const { ids: chosen, text: content, finish } = expected!
+          expect(end).toEqual({ kind: "end", side, tokens: chosen.length, finish: finish as "eos", content, calls: [] })
           expect(tokens).toHaveLength(expected!.ids.length)
           for (const { token, others } of tokens) {
             expect(others).toHaveLength(5)

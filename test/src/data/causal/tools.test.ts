@@ -7,6 +7,7 @@ import { type CausalContent, ignored, type Message, type Tool } from "../../../.
 import { isBroken } from "../../../../src/data/columns.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/rows.ts"
 import { failureOf, run, temporaryFiles } from "../files.ts"
+import { goldenTemplates } from "./chat-goldens.ts"
 import { section } from "./sections.ts"
 import { smollm2 } from "./smollm2.ts"
 
@@ -334,5 +335,85 @@ describe("conversations that a plan makes of columns", () => {
       Effect.flatMap(openCausal(section(sectionOf), 0, smollm2), ({ splits }) => splits.train.read([0]))
     )
     expect(read!.content).toEqual({ kind: "completion", prompt: "Question: 2+2?\nAnswer: ", completion: "4" })
+  })
+})
+
+describe("rows that other tools train on, with the templates of published models", () => {
+  // from the documentation of mlx-lm, its tool shortened
+  const weatherRow = {
+    messages: [
+      { role: "user", content: "What is the weather in San Francisco?" },
+      {
+        role: "assistant",
+        tool_calls: [
+          {
+            id: "call_id",
+            type: "function",
+            function: {
+              name: "get_current_weather",
+              arguments: '{"location": "San Francisco, USA", "format": "celsius"}'
+            }
+          }
+        ]
+      }
+    ],
+    tools: [
+      {
+        type: "function",
+        function: {
+          name: "get_current_weather",
+          parameters: {
+            type: "object",
+            properties: { location: { type: "string" }, format: { type: "string", enum: ["celsius", "fahrenheit"] } }
+          }
+        }
+      }
+    ]
+  }
+  const template = (name: string) => goldenTemplates.find((one) => one.name === name)!.source
+  const sampleOf = async (row: object, name: string) => {
+    const own = { ...smollm2, chatTemplate: template(name), specialTokens: { ...smollm2.specialTokens, bos_token: "" } }
+    const { runs } = await run(Effect.flatMap(open(row, { maxLength: 4096 }, own), ({ sample }) => sample()))
+    return runs.map((piece) => (piece.trained ? `⟦${piece.text}⟧` : piece.text)).join("")
+  }
+
+  test.each([
+    [
+      "qwen2_5",
+      '⟦<tool_call>\n{"name": "get_current_weather", "arguments": {"location": "San Francisco, USA", "format": "celsius"}}\n</tool_call><|im_end|>⟧'
+    ],
+    [
+      "qwen3",
+      '⟦<think>\n\n</think>\n\n<tool_call>\n{"name": "get_current_weather", "arguments": {"location": "San Francisco, USA", "format": "celsius"}}\n</tool_call><|im_end|>⟧'
+    ]
+  ])("%s: the tool is seen, and the arguments are an object", async (name, turn) => {
+    const text = await sampleOf(weatherRow, name)
+    expect(text).toContain(turn)
+    expect(text.indexOf('"get_current_weather"')).toBeLessThan(text.indexOf("What is the weather"))
+  })
+
+  test("qwen3: a conversation of several turns and one with tools are learned turn by turn", async () => {
+    const own = { ...smollm2, chatTemplate: template("qwen3") }
+    const say = (role: string, content: string, more: object = {}) => ({ role, content, ...more })
+    const rows = [
+      [
+        say("user", "1+1?"),
+        say("assistant", "2", { reasoning_content: "Add." }),
+        say("user", "2+2?"),
+        say("assistant", "4")
+      ],
+      [...weatherRow.messages, { role: "tool", tool_call_id: "call_id", content: "sun" }, say("assistant", "Sun.")]
+    ]
+    for (const messages of rows) {
+      const turns = await run(
+        Effect.gen(function* () {
+          const { splits } = yield* open({ ...weatherRow, messages }, { maxLength: 4096 }, own)
+          const sequences = splits.train.encode((yield* splits.train.read([0]))[0]!.content)
+          if (isBroken(sequences)) throw new Error(sequences.broken)
+          return sequences.length
+        })
+      )
+      expect(turns).toBe(2)
+    }
   })
 })

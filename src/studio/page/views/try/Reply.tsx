@@ -2,7 +2,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Bars } from "./Bars.tsx"
 import { percent } from "./numbers.ts"
-import { doubt, type Place, type Reply, type Side, sideNames, textOf } from "./talk.ts"
+import { argumentsOf, callsOf, contentOf, doubt, type Place, type Reply, type Side, sideNames } from "./talk.ts"
 
 /** A text whose spaces and line breaks are seen. */
 const visible = (text: string): string => text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣")
@@ -120,7 +120,16 @@ export const ReplyOf = ({
         {withTokens && reply.places.length > 0 ? (
           <Tokens places={reply.places} label={sideNames[side]} />
         ) : (
-          <p class="text">{textOf(reply)}</p>
+          <p class="text">{contentOf(reply)}</p>
+        )}
+        {callsOf(reply).length === 0 ? null : (
+          <ul class="calls" aria-label={`Calls, ${sideNames[side].toLowerCase()}`}>
+            {callsOf(reply).map((call, i) => (
+              <li key={String(i)}>
+                <strong>{call.name}</strong> <code>{argumentsOf(call)}</code>
+              </li>
+            ))}
+          </ul>
         )}
         {reply.state === "waits" ? <p class="quiet small">Its turn comes …</p> : null}
         {reply.problem === undefined ? null : <p class="wrong">{reply.problem}</p>}

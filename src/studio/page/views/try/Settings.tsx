@@ -21,17 +21,19 @@ export interface Typed {
   readonly temperature: string
   readonly seed: string
   readonly tokens: string
+  /** a JSON list, which the engine reads */
+  readonly tools: string
 }
 
-export const usual: Typed = { temperature: "0", seed: "0", tokens: "128" }
+export const usual: Typed = { temperature: "0", seed: "0", tokens: "128", tools: "" }
 
-const says: Readonly<Record<keyof Typed, { readonly label: string; readonly hint: string }>> = {
+const says: Readonly<Record<keyof HowToWrite, { readonly label: string; readonly hint: string }>> = {
   temperature: { label: "Temperature", hint: "0: always the likeliest token; more: bolder choices" },
   seed: { label: "Seed", hint: "the same one gives the same text again" },
   tokens: { label: "Tokens", hint: "of a text, at most" }
 }
 
-const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: keyof Typed }) => {
+const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: keyof HowToWrite }) => {
   const id = useId()
   const isWrong = settingsOf({ ...usual, [name]: typed[name] }) === null
   return (
@@ -53,15 +55,37 @@ const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: key
   )
 }
 
+const Tools = ({ typed, onChange }: SettingsProps) => {
+  const id = useId()
+  return (
+    <div class="tools">
+      <label for={id}>Tools</label>
+      <textarea
+        id={id}
+        rows={4}
+        spellcheck={false}
+        value={typed.tools}
+        aria-describedby={`${id}-hint`}
+        onInput={({ currentTarget }) => onChange({ ...typed, tools: currentTarget.value })}
+      />
+      <p id={`${id}-hint`} class="quiet small">
+        JSON list of the tools that the model may call, as in OpenAI's API
+      </p>
+    </div>
+  )
+}
+
 interface SettingsProps {
   readonly typed: Typed
   readonly onChange: (typed: Typed) => void
 }
 
-export const Settings = (props: SettingsProps) => (
+/** `withTools`: for conversations, in which tools can be called. */
+export const Settings = ({ withTools, ...props }: SettingsProps & { readonly withTools: boolean }) => (
   <div class="settings">
-    {(Object.keys(says) as ReadonlyArray<keyof Typed>).map((name) => (
+    {(Object.keys(says) as ReadonlyArray<keyof HowToWrite>).map((name) => (
       <Setting key={name} name={name} {...props} />
     ))}
+    {withTools ? <Tools {...props} /> : null}
   </div>
 )

@@ -13,8 +13,9 @@ const Asking = ({ id, askable }: { readonly id: string; readonly askable: Askabl
     case "rows":
       return <AskRows id={id} fields={askable.fields} examples={askable.examples} />
     case "conversation":
+      return <Write id={id} isConversation examples={askable.examples} exampleTools={askable.tools} />
     case "writing":
-      return <Write id={id} isConversation={askable.kind === "conversation"} examples={askable.examples} />
+      return <Write id={id} isConversation={false} examples={askable.examples} />
     case "nothing":
       return <p>{askable.why}</p>
   }

@@ -4,7 +4,20 @@ import { useMedia } from "../../parts/media.ts"
 import { useStudio } from "../../use.ts"
 import { ReplyOf } from "./Reply.tsx"
 import { Settings, settingsOf, type Typed, usual } from "./Settings.tsx"
-import { ended, isOver, messagesOf, type Side, sideNames, type Turn, textOf, told } from "./talk.ts"
+import {
+  argumentsOf,
+  callsOf,
+  contentOf,
+  ended,
+  isOver,
+  messagesOf,
+  nextAsked,
+  type Reply,
+  type Side,
+  sideNames,
+  type Turn,
+  told
+} from "./talk.ts"
 
 const NARROW = "(max-width: 60rem)"
 const SHORT = 80 // characters
@@ -24,13 +37,24 @@ const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (sid
   </fieldset>
 )
 
+/** A finished answer as it is read aloud. */
+const spoken = (reply: Reply): string =>
+  [reply.problem ?? contentOf(reply), ...callsOf(reply).map((call) => `${call.name} ${argumentsOf(call)}`)]
+    .filter((part) => part !== "")
+    .join(", ")
+
+const resultLabel = (names: ReadonlyArray<string>): string =>
+  names.length === 1 ? `Result of ${names[0]}` : `Results of ${names.join(", ")}`
+
 interface WriteProps {
   readonly id: string
   readonly isConversation: boolean
   readonly examples: ReadonlyArray<string>
+  /** of each example: the tools of its row; absent: no row has tools */
+  readonly exampleTools?: ReadonlyArray<string> | undefined
 }
 
-export const Write = ({ id, isConversation, examples }: WriteProps) => {
+export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps) => {
   const { host } = useStudio()
   const [text, setText] = useState("")
   const [turns, setTurns] = useState<ReadonlyArray<Turn>>([])
@@ -49,32 +73,36 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
   const last = turns.at(-1)
   const isWriting = last !== undefined && both.some((own) => last.replies[own] && !isOver(last.replies[own]))
   const how = settingsOf(typed)
-  const canAsk = !isWriting && how !== null && text.trim() !== ""
+  const { sides: asked, resultsOf } = nextAsked(turns, withBase ? both : both.slice(0, 1))
+  // of several results, each is a line
+  const message = resultsOf.length > 1 ? text.trim() : text
+  const hasResults = resultsOf.length < 2 || message.split("\n").length === resultsOf.length
+  const canAsk = !isWriting && how !== null && text.trim() !== "" && hasResults
 
   /** The sides of the newest turn, one after the other. */
-  const write = (before: ReadonlyArray<Turn>, said: string, sides: ReadonlyArray<Side>) => {
+  const write = (before: ReadonlyArray<Turn>, said: string, sides: ReadonlyArray<Side>, tools: string) => {
     const [own, ...rest] = sides
     if (own === undefined || how === null) return
     const past = isConversation ? messagesOf(before, own) : []
     stop.current = host.watch(
       "write",
-      { id, ...how, sides: [own], messages: [...past, { role: "user", content: said }] },
+      { id, ...how, tools, sides: [own], messages: [...past, { role: "user", content: said }] },
       {
         event: (event) => setTurns((now) => told(now, event)),
         end: (problem) => {
-          if (problem === undefined) return write(before, said, rest)
+          if (problem === undefined) return write(before, said, rest, tools)
           setTurns((now) => ended(now, "failed", problem.message))
         }
       }
     )
   }
-  const ask = (said: string) => {
-    const sides = withBase ? both : both.slice(0, 1)
-    const replies = Object.fromEntries(sides.map((own) => [own, { places: [], state: "waits" }])) as Turn["replies"]
-    setTurns([...turns, { said, replies }])
+  const ask = (said: string, tools = typed.tools) => {
+    const replies = Object.fromEntries(asked.map((own) => [own, { places: [], state: "waits" }])) as Turn["replies"]
+    setTurns([...turns, { said, resultsOf, replies }])
+    setTyped({ ...typed, tools })
     setText("")
     setAnnounced("")
-    write(turns, said, sides)
+    write(turns, said, asked, tools)
   }
   const halt = () => {
     stop.current?.()
@@ -93,7 +121,7 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
     if (last === undefined || isWriting) return
     const parts = both.flatMap((own) => {
       const reply = last.replies[own]
-      return reply === undefined ? [] : [`${sideNames[own]}: ${reply.problem ?? textOf(reply)}`]
+      return reply === undefined ? [] : [`${sideNames[own]}: ${spoken(reply)}`]
     })
     setAnnounced(parts.join(". "))
   }, [isWriting])
@@ -137,7 +165,7 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
             Turn {i + 1}
           </h3>
           <p class="said">
-            <span class="hidden">You: </span>
+            {turn.resultsOf.length === 0 ? <span class="hidden">You: </span> : `${resultLabel(turn.resultsOf)}: `}
             {turn.said}
           </p>
           <div class={shown.length === 1 ? "sides one" : "sides"}>
@@ -151,23 +179,31 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          if (canAsk) ask(text)
+          if (canAsk) ask(message)
         }}
         onKeyDown={(event) => {
           if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
             event.preventDefault()
-            if (canAsk) ask(text)
+            if (canAsk) ask(message)
           }
         }}
       >
-        <label for={field}>{isConversation ? "Your message" : "Your text"}</label>
+        <label for={field}>
+          {resultsOf.length > 0 ? resultLabel(resultsOf) : isConversation ? "Your message" : "Your text"}
+        </label>
         <textarea
           id={field}
           ref={input}
           rows={3}
           value={text}
+          aria-describedby={resultsOf.length > 1 ? `${field}-hint` : undefined}
           onInput={({ currentTarget }) => setText(currentTarget.value)}
         />
+        {resultsOf.length > 1 ? (
+          <p id={`${field}-hint`} class="quiet small">
+            Write one result per line, in this order.
+          </p>
+        ) : null}
         <p class="row">
           {isWriting ? (
             <button type="button" class="primary" onClick={halt}>
@@ -197,8 +233,8 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
                   key={String(i)}
                   type="button"
                   class="chip"
-                  disabled={isWriting || how === null}
-                  onClick={() => ask(example)}
+                  disabled={isWriting || how === null || resultsOf.length > 0}
+                  onClick={() => ask(example, exampleTools?.[i])}
                 >
                   {example.length > SHORT ? `${example.slice(0, SHORT).trimEnd()}…` : example}
                 </button>
@@ -208,7 +244,7 @@ export const Write = ({ id, isConversation, examples }: WriteProps) => {
         )}
         <details>
           <summary>Settings</summary>
-          <Settings typed={typed} onChange={setTyped} />
+          <Settings typed={typed} onChange={setTyped} withTools={isConversation} />
         </details>
       </form>
     </div>

@@ -1,0 +1,133 @@
+/** The prompts of rows and what is expected after them, for a model that answers them. */
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../adapters/index.ts"
+import { type ToolUse, toolUse } from "../calls/index.ts"
+import { type Constraint, constraintOf, type Grammar } from "../constraint/index.ts"
+import type { CausalContent, CausalRow, ToolCall } from "../data/causal/index.ts"
+import { DataError } from "../data/index.ts"
+import { conversation, type Prompt } from "../generation/index.ts"
+import type { CausalModel } from "../models/causal/index.ts"
+
+/** A prompt and the answer that a row has to it. */
+export interface Question {
+  /** the row's place */
+  readonly where: string
+  /** of the row */
+  readonly content: CausalContent
+  readonly prompt: Prompt
+  /** the row's own text */
+  readonly expected: string
+  /** the row's own calls */
+  readonly calls: ReadonlyArray<ToolCall>
+  /** how calls are read; absent: the row has no tools */
+  readonly use?: ToolUse
+  /** the prompt begins the model's reasoning */
+  readonly thinking: boolean
+  /** what may be written; absent: anything */
+  readonly constraint?: Constraint
+}
+
+/** What decides over questions. */
+export interface QuestionOptions {
+  /** a JSON Schema of answers without calls */
+  readonly schema?: unknown
+  /** only what tools and schema allow may be written */
+  readonly constrained: boolean
+}
+
+type Chat = Extract<CausalContent, { readonly kind: "chat" }>
+type Asked = Omit<Question, "where" | "content">
+
+/** Returns a function that makes the questions of rows; it fails with all rows that cannot be asked at once. */
+export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOptions) => {
+  const uses = new Map<string, ToolUse | { readonly broken: string }>()
+  const constraints = new Map<string, Constraint | { readonly broken: ReadonlyArray<string> }>()
+  const { tokenizer } = model
+
+  const useOf = (tools: NonNullable<Chat["tools"]>) => {
+    const key = JSON.stringify(tools)
+    const use = uses.get(key) ?? toolUse(tokenizer, tools)
+    uses.set(key, use)
+    return "broken" in use ? Effect.fail(use.broken) : Effect.succeed(use)
+  }
+  /** What may be written: a value of the schema, else any text; or calls. */
+  const constraintFor = (use: ToolUse | undefined) => {
+    const { schema, constrained } = options
+    if (!constrained || (use === undefined && schema === undefined)) return Effect.succeed(undefined)
+    const calls = use === undefined ? undefined : use.grammar?.({ parallel: true })
+    if (use !== undefined && calls === undefined) {
+      return Effect.fail(
+        `calls of the form "${use.name}" cannot be constrained: their values are written without quotes`
+      )
+    }
+    const grammar: Grammar =
+      schema === undefined
+        ? { kind: "after-text", openings: use!.openings, body: calls! }
+        : calls === undefined
+          ? { kind: "json", schema }
+          : { kind: "choice", options: [{ kind: "json", schema }, calls] }
+    const key = JSON.stringify([use?.tools, schema])
+    const constraint = constraints.get(key) ?? constraintOf(grammar, tokenizer)
+    constraints.set(key, constraint)
+    return "broken" in constraint ? Effect.fail(constraint.broken.join("; ")) : Effect.succeed(constraint)
+  }
+
+  const turn = (chat: Chat, i: number): Effect.Effect<Asked, string> =>
+    Effect.gen(function* () {
+      const { content, calls = [] } = chat.messages[i]!
+      const { tools = [] } = chat
+      const use = tools.length === 0 ? undefined : yield* useOf(tools)
+      const constraint = yield* constraintFor(use)
+      const prompt = yield* conversation(tokenizer, { messages: chat.messages.slice(0, i), tools }).pipe(
+        Effect.flatMap((talk) => talk.prompt),
+        Effect.mapError(({ message }) => message)
+      )
+      return {
+        prompt,
+        expected: content ?? "",
+        calls,
+        thinking: tokenizer.decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>"),
+        ...(use === undefined ? {} : { use }),
+        ...(constraint === undefined ? {} : { constraint })
+      }
+    })
+
+  const asked = (content: CausalContent): Effect.Effect<ReadonlyArray<Asked>, string> => {
+    if (content.kind === "text") return Effect.fail("is a text, which asks nothing; completions and conversations do")
+    if (content.kind === "completion") {
+      const { prompt, completion: expected } = content
+      return Effect.map(constraintFor(undefined), (constraint) => [
+        { prompt, expected, calls: [], thinking: false, ...(constraint === undefined ? {} : { constraint }) }
+      ])
+    }
+    const { messages, tools = [] } = content
+    const learned = messages.flatMap(({ role, weight }, i) =>
+      i > 0 && role === "assistant" && weight !== 0 ? [i] : []
+    )
+    if (tools.length > 0) {
+      return learned.length === 0
+        ? Effect.fail("the conversation has no answer of the assistant to something, so none is expected")
+        : Effect.forEach(learned, (i) => turn(content, i))
+    }
+    const last = messages.length - 1
+    if (!learned.includes(last) || messages[last]!.content === null) {
+      return Effect.fail(
+        "the conversation does not end with an answer of the assistant to something, so none is expected"
+      )
+    }
+    return Effect.map(turn(content, last), (one) => [one])
+  }
+
+  return (rows: ReadonlyArray<CausalRow>) =>
+    Effect.gen(function* () {
+      const all: Array<Question> = []
+      const problems: Array<string> = []
+      for (const { where, content } of rows) {
+        const found = yield* Effect.result(asked(content))
+        if (found._tag === "Failure") problems.push(`${where}: ${found.failure}`)
+        else all.push(...found.success.map((one) => ({ where, content, ...one })))
+      }
+      if (problems.length === 0) return all
+      return yield* new DataError({ where: rows[0]!.where, problems, total: problems.length })
+    })
+}
