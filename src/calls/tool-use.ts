@@ -104,7 +104,7 @@ const thought = (text: string, thinking: boolean): { readonly reasoning?: string
   const end = text.indexOf(closed)
   if ((!begins && !thinking) || end < 0) return { rest: text }
   const inside = text.slice(0, end).replace(opened, "").trim()
-  return { ...(inside === "" ? {} : { reasoning: inside }), rest: text.slice(end + closed.length) }
+  return { ...(inside === "" ? {} : { reasoning: inside }), rest: text.slice(end + closed.length).trimStart() }
 }
 
 /** A reader to which reasoning is text: calls within it are not made. */

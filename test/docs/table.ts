@@ -503,6 +503,11 @@ export const table: Readonly<Record<string, PageRow>> = {
   },
   "docs/successors.md": { notRun: { "bun run compare": compared } },
   "docs/t5.md": { notRun: { "bun run generate": hub }, programs: { writeTargets: hub } },
+  "docs/tools.md": {
+    given: { "person.json": { own: "the schema of a type of the reader's own" } },
+    notRun: { bun: smollm2, curl: smollm2 },
+    programs: { generateAs: smollm2 }
+  },
   "docs/text-kinds.md": {
     given: {
       "stars.json": planOf({ format: "regression", train: "reviews.jsonl", target: "stars" }),
@@ -556,6 +561,10 @@ export const table: Readonly<Record<string, PageRow>> = {
   "examples/smollm2/README.md": {
     notRun: { bun: smollm2 },
     plain: { '"Costaça"': "chosen by hand from what answers.ts prints, which needs the language model" }
+  },
+  "examples/tools/README.md": {
+    notRun: { bun: smollm2 },
+    plain: { "Tools:": "what the template writes of a row, shortened: test/src/data/causal compares templates" }
   },
   "examples/word-problems/README.md": { notRun: { bun: smollm2 } }
 }

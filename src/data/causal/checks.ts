@@ -158,7 +158,7 @@ const shapeOf = ({ content, reasoning, calls = [], ...message }: Message, words:
       : words.flatMap((word, i) => (content.includes(word) ? [i] : [])),
   reasoning !== undefined,
   calls.length,
-  Object.keys(message).join(),
+  Object.keys({ ...message, ...message.other }).join(),
   message.weight ?? 1
 ]
 
