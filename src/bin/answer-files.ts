@@ -19,8 +19,8 @@ export const toolsOf = (file: Option.Option<string>, tokenizer: CausalTokenizer)
     return "broken" in use ? yield* userError(`--tools: ${use.broken}`) : use
   })
 
-/** What a file's JSON Schema allows; undefined: none is given. */
-export const schemaOf = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
+/** What the JSON Schema in a file allows; undefined: none is given. */
+export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
   Effect.gen(function* () {
     if (Option.isNone(file)) return undefined
     const schema = yield* readJsonFile(file.value)
@@ -30,7 +30,7 @@ export const schemaOf = (file: Option.Option<string>, tokenizer: CausalTokenizer
     )
     if ("broken" in constraint)
       return yield* userError(constraint.broken.map((one) => `${file.value}: ${one}`).join("\n"))
-    return { schema, constraint }
+    return constraint
   })
 
 /** A call as a line: `set_light {"room": "kitchen"}`. */

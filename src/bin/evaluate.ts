@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import { cut } from "../boundary/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import { Device } from "../device/index.ts"
 import { readJsonFile } from "../files/index.ts"
@@ -113,7 +114,7 @@ const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, ca
     .slice(0, SHOWN)
     .flatMap(({ where, text, expected, expectedCalls: own }) => [
       `  ${where}`,
-      `    wrote     ${text.trim()}`,
+      `    wrote     ${oneLine(text)}`,
       `    expected  ${expectedText(expected, own)}`
     ])
   const more = wrong.length > SHOWN ? [`  and ${wrong.length - SHOWN} more`] : []
@@ -128,7 +129,12 @@ const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, ca
 }
 
 const expectedText = (text: string, calls: ReadonlyArray<ToolCall> = []): string =>
-  [text.trim(), ...calls.map((call) => callLine(call).trim())].filter((part) => part !== "").join(" ")
+  [oneLine(text), ...calls.map((call) => callLine(call).trim())].filter((part) => part !== "").join(" ")
+
+/** Characters of an answer that are shown. */
+const LINE = 160
+
+const oneLine = (text: string): string => cut(text.trim().replaceAll(/\s*\n\s*/g, " ↵ "), LINE)
 
 const callsText = (counts: CallCounts): string => {
   const { expected, others, right, wrongNames, wrongArguments, malformed, missing, uninvited } = counts

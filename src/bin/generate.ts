@@ -16,7 +16,7 @@ import {
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
-import { callLine, schemaOf, toolsOf } from "./answer-files.ts"
+import { callLine, schemaConstraint, toolsOf } from "./answer-files.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, generateFlags, samplingFlags } from "./flags.ts"
 import { screen, tell, writeResult } from "./output.ts"
@@ -146,10 +146,10 @@ const continued = (
       yield* userError("found --plain and --tools; tools are part of a conversation: expected one of the two")
     }
     const use = yield* toolsOf(tools, tokenizer)
-    const typed = yield* schemaOf(schema, tokenizer)
+    const constraint = yield* schemaConstraint(schema, tokenizer)
     const options: GenerateOptions = {
       ...optionsOf(given),
-      ...(typed === undefined ? {} : { constraint: typed.constraint }),
+      ...(constraint === undefined ? {} : { constraint }),
       special: use !== undefined
     }
     const { texts, size } = yield* textsOf(prompts, BATCH_SIZE)

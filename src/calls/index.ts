@@ -28,7 +28,6 @@ export { type CallEvent, type CallReader, callReader } from "./reader.ts"
 export { answerMessage, said, waitingCalls } from "./results.ts"
 export {
   type CallChoice,
-  callConstraint,
   type NoToolUse,
   type ReadAnswer,
   type ThinkingOptions,

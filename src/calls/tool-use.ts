@@ -3,7 +3,7 @@
  *
  * Texts are generated with special tokens written out, since the marks of many forms are special tokens.
  */
-import { type Constraint, constraintOf, type Grammar } from "../constraint/index.ts"
+import type { Grammar } from "../constraint/index.ts"
 import { specialPattern, type Tool, templateOf } from "../data/causal/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 import type { ReadCalls } from "./call-form.ts"
@@ -153,13 +153,3 @@ const afterThought = (inner: CallReader, plain: (text: string) => string, thinki
     }
   }
 }
-
-/** The constraint of calls that must be made; `broken`: why there is none, a sentence each. */
-export const callConstraint = (
-  use: ToolUse,
-  tokenizer: CausalTokenizer,
-  choice: CallChoice
-): Constraint | { readonly broken: ReadonlyArray<string> } =>
-  use.grammar === null
-    ? { broken: [`calls of the form "${use.name}" cannot be required: their values are written without quotes`] }
-    : constraintOf(use.grammar(choice), tokenizer)

@@ -4,6 +4,7 @@
  * What is not supported is a problem with its place in the schema; a schema is never read as less than it says.
  */
 import { isRecord } from "../files/index.ts"
+import type { NumberLimits } from "./numbers.ts"
 
 export type Type = "null" | "boolean" | "number" | "string" | "array" | "object"
 
@@ -27,16 +28,10 @@ export interface ArrayPart {
 }
 
 /** One way to be allowed. */
-export interface Variant {
+export interface Variant extends NumberLimits {
   readonly types: ReadonlySet<Type>
   /** the only values, by `enum` and `const`; null: any of the types */
   readonly values: ReadonlyArray<unknown> | null
-  readonly integer: boolean
-  readonly minimum: number
-  readonly exclusiveMinimum: number
-  readonly maximum: number
-  readonly exclusiveMaximum: number
-  readonly multiples: ReadonlyArray<number>
   readonly minLength: number
   readonly maxLength: number
   readonly patterns: ReadonlyArray<string>

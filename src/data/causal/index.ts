@@ -20,7 +20,7 @@ export {
 } from "./chat-template.ts"
 export { type RowEncoder, rowEncoder, specialPattern, tokenized } from "./encoder.ts"
 export { meanTokens, type RenderedSample, type TokenStatistics } from "./measure.ts"
-export { openai as messageIn, reasoningNames } from "./messages.ts"
+export { openai as messageIn } from "./messages.ts"
 export {
   type CausalSplitDescription,
   type OpenedCausal,
