@@ -68,7 +68,9 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of("data.packing", "sample_packing pack_sequences"),
   of("data.bucketPool", "group_by_length length_bucketing", "by which batches hold texts of similar length"),
   of("data.system", "system_prompt default_system"),
-  of(null, "chat_template", "the checkpoint's own chat template writes out conversations"),
+  of("data.chatTemplate", "chat_template chat_template_path chat_template_jinja", "a path"),
+  of("data.templateValues", "chat_template_kwargs"),
+  of("data.tools", "field_tools tools_column"),
 
   of("adapter.method", "peft_type finetuning_type fine_tune_type"),
   of("adapter.method", "use_dora peft_use_dora", 'with "dora"'),

@@ -48,13 +48,13 @@ export const bucketPool = count(
 
 export const cutAt = (what: string) => integer(4, 131_072, what, "tokens").pipe(withDefault(512))
 
-const columnOrTextExpected = "the name of a column, or a text with {column} in it and {{ for a brace"
+const columnOrTextExpected = "the name of a column, or a text with {column} in it and a doubled brace for a brace"
 
 /** A column, or a text with columns in it. */
 const columnOrText = (what: string) =>
   text(
     columnOrTextExpected,
-    `${what}: a column's name, or a text in which {column} stands for a column's value and {{ for a brace.`
+    `${what}: a column's name, or a text in which {column} stands for a column's value and a doubled brace for a brace.`
   ).check(
     Schema.makeFilter((value: string) => !/[{}]/.test(value.replace(/\{\{|\}\}|\{[^{}]+\}/g, "")), {
       expected: columnOrTextExpected

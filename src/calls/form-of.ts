@@ -5,7 +5,9 @@ import { type CallFormName, callForms } from "./forms.ts"
 
 /** A form and its name. */
 export interface NamedCallForm {
+  /** in the table `callForms` */
   readonly name: CallFormName
+  /** its entry */
   readonly form: CallForm
 }
 

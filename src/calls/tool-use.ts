@@ -51,6 +51,7 @@ export interface CallChoice {
 
 /** Why a model cannot call tools, as a sentence. */
 export interface NoToolUse {
+  /** a sentence without its full stop */
   readonly broken: string
 }
 

@@ -265,7 +265,12 @@ const isWhole = (bytes: ReadonlyArray<number>): boolean => {
 export const constraintOf = (
   grammar: Grammar,
   tokenizer: CausalTokenizer
-): Constraint | { readonly broken: ReadonlyArray<string> } => {
+):
+  | Constraint
+  | {
+      /** what is wrong with the grammar, a sentence each; at least one */
+      readonly broken: ReadonlyArray<string>
+    } => {
   const compiled = compileGrammar(grammar)
   return "broken" in compiled ? compiled : constrain(compiled, tokenizer)
 }

@@ -12,30 +12,56 @@ export interface JsonStyle {
 
 /** A language of texts, as a value. */
 export type Grammar =
-  /** exactly this text */
-  | { readonly kind: "text"; readonly text: string }
-  /** a JSON value that a JSON Schema allows */
-  | { readonly kind: "json"; readonly schema: unknown; readonly style?: JsonStyle }
-  /**
-   * The members of an object without its braces: `key(name)`, the value, `comma` between two of them, as in `f(a=1, b=2)`. `schema`
-   * describes the object.
-   */
   | {
-      readonly kind: "members"
+      readonly kind: "text"
+      /** exactly this text; special tokens may write it */
+      readonly text: string
+    }
+  | {
+      readonly kind: "json"
+      /** JSON Schema of the value that is written */
       readonly schema: unknown
-      readonly key: (name: string) => string
-      readonly comma: string
+      /** how it is written */
       readonly style?: JsonStyle
     }
-  | { readonly kind: "sequence"; readonly parts: ReadonlyArray<Grammar> }
-  /** a text that holds none of the openings, and then perhaps `body`, which begins with one of them */
-  | { readonly kind: "after-text"; readonly openings: ReadonlyArray<string>; readonly body: Grammar }
-  | { readonly kind: "choice"; readonly options: ReadonlyArray<Grammar> }
-  /** at least `min` times, at most `max`; null: without end */
+  /** The members of an object without its braces, as in `f(a=1, b=2)`. */
+  | {
+      readonly kind: "members"
+      /** JSON Schema of the object */
+      readonly schema: unknown
+      /** Returns what is written before a member's value. */
+      readonly key: (name: string) => string
+      /** between two members */
+      readonly comma: string
+      /** how values are written */
+      readonly style?: JsonStyle
+    }
+  | {
+      readonly kind: "sequence"
+      /** one after the other */
+      readonly parts: ReadonlyArray<Grammar>
+    }
+  /** Any text, and then perhaps what an opening begins. */
+  | {
+      readonly kind: "after-text"
+      /** none of them is in the text */
+      readonly openings: ReadonlyArray<string>
+      /** what may follow the text; it begins with one of the openings */
+      readonly body: Grammar
+    }
+  | {
+      readonly kind: "choice"
+      /** one of them */
+      readonly options: ReadonlyArray<Grammar>
+    }
   | {
       readonly kind: "repeat"
+      /** what is repeated */
       readonly body: Grammar
+      /** between two repetitions */
       readonly between: string
+      /** repetitions, at least; 0 or more */
       readonly min: number
+      /** repetitions, at most; null: without end */
       readonly max: number | null
     }

@@ -34,17 +34,40 @@ import { type GenerateOptions, GenerationError, type Prompt } from "./options.ts
 
 /** A schema of any library that follows Standard Schema and writes itself as JSON Schema (Zod, ArkType). */
 export interface StandardJsonSchema<Output> {
+  /** the interface of Standard Schema, with its extension for JSON Schema */
   readonly "~standard": {
+    /** the library's name */
     readonly vendor: string
+    /** Returns the value as the schema has it, or what is wrong with it. */
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
-    readonly jsonSchema: { readonly input: (options: { readonly target: "draft-2020-12" }) => unknown }
+    /** the schema as JSON Schema */
+    readonly jsonSchema: {
+      /** Returns the JSON Schema of values before they are decoded. */
+      readonly input: (options: {
+        /** the dialect */
+        readonly target: "draft-2020-12"
+      }) => unknown
+    }
   }
 }
 
 /** What a Standard Schema finds of a value. */
 export type StandardResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: ReadonlyArray<{ readonly message: string; readonly path?: ReadonlyArray<unknown> | undefined }> }
+  | {
+      /** decoded */
+      readonly value: Output
+      /** absent: the value is valid */
+      readonly issues?: undefined
+    }
+  | {
+      /** at least one */
+      readonly issues: ReadonlyArray<{
+        /** what is wrong, as the library says it */
+        readonly message: string
+        /** keys and indices; absent: the whole value */
+        readonly path?: ReadonlyArray<unknown> | undefined
+      }>
+    }
 
 /** A text was written that is not a value of the schema. */
 export class SchemaAnswerError extends Schema.TaggedError<SchemaAnswerError>()("SchemaAnswerError", {

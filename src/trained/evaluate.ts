@@ -103,7 +103,7 @@ export interface Answer {
   readonly expectedCalls?: ReadonlyArray<ToolCall>
   /** where the row has tools: what became of the calls that it expects */
   readonly calls?: CallOutcome
-  /** where a schema is given: whether the answer is a value of it, and the expected one */
+  /** where a schema is given, and no call is expected: whether the answer is a value of it, and the expected one */
   readonly typed?: TypedOutcome
 }
 
@@ -208,7 +208,7 @@ export const generatedScores = <E = never, R = never>(
             text,
             finish,
             ...(use === undefined ? {} : { expectedCalls: calls, calls: judgeCalls(use, calls, text, thinking) }),
-            ...(typed === undefined ? {} : { typed: typed(text, expected) })
+            ...(typed === undefined || calls.length > 0 ? {} : { typed: typed(text, expected) })
           }
           answers.push({ ...answer, score: yield* judge(answer) })
           if (answer.calls !== undefined) outcomes.push({ outcome: answer.calls, expected: calls.length > 0 })

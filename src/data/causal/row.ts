@@ -6,6 +6,7 @@ export type JsonFields = Readonly<Record<string, unknown>>
 /** A function that a model may call, as OpenAI and transformers describe it. */
 export interface Tool {
   readonly type: "function"
+  /** its name, what it does, and what it takes */
   readonly function: {
     /** letters, digits and `_.-`, as calls name it */
     readonly name: string

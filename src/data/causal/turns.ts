@@ -17,6 +17,7 @@ import type { CausalContent, Conversation, Message } from "./row.ts"
 
 /** A text as the model sees it, and the characters of it that are learned. */
 export interface Written {
+  /** special tokens of the template written out */
   readonly text: string
   /** in order, without overlap */
   readonly spans: ReadonlyArray<Span>
