@@ -15,6 +15,7 @@ export interface Candidate {
   readonly logProbability: number
 }
 
+/** A text that was written for another. */
 export interface WrittenTarget {
   /** the tokens that were chosen, the one that ends the text among them */
   readonly ids: ReadonlyArray<number>
