@@ -76,6 +76,8 @@ const MAY_DIFFER = [
 export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<string> => {
   const differences = (before: unknown, after: unknown, path: string): ReadonlyArray<string> => {
     if (MAY_DIFFER.includes(path)) return []
+    // runs of before did not record the date that their template wrote
+    if (path === "data.templateDate" && before === undefined) return []
     if (isRecord(before) && isRecord(after)) {
       const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
       return keys.flatMap((key) => differences(before[key], after[key], path === "" ? key : `${path}.${key}`))

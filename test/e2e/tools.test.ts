@@ -233,3 +233,24 @@ describe("evaluate --generate", () => {
     TIMEOUT
   )
 })
+
+test(
+  "a template that writes the date writes that of the run's beginning, also on a later day, and the values that the plan gives it",
+  async () => {
+    const dated = template.replace("<s>", "<s>{{ strftime_now('%d %B %Y') }} {{ mood }} ")
+    w.write("dated.jinja", dated)
+    const plan = w.json("tools-plan.json") as never as { data: object }
+    const data = { ...plan.data, chatTemplate: "dated.jinja", templateValues: { mood: "calm" } }
+    const file = w.write("dated.json", { ...plan, data, training: { steps: 2, batchSize: 4 } })
+    await complete(w, file, "runs/dated")
+    const written = w.json("runs/dated/plan.json") as never as { data: { templateDate: string } }
+    const now = new Date()
+    const two = (n: number) => String(n).padStart(2, "0")
+    expect(written.data.templateDate).toBe(`${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`)
+    // as if it had been trained in another year
+    w.write("runs/dated/plan.json", { ...written, data: { ...written.data, templateDate: "2024-02-03" } })
+    const { stdout } = await succeed(w.cli(["validate", "runs/dated/plan.json"]))
+    expect(stdout).toContain("03 February 2024 calm")
+  },
+  TIMEOUT
+)
