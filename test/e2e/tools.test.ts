@@ -1,6 +1,6 @@
 /** Tools from the plan to their calls: a chat template of the plan's own, what the run keeps of it, `generate`, `chat`, `evaluate`. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { jsonObjects, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { template, writeTools } from "./tools-workspace.ts"
 import { complete } from "./train-here.ts"
@@ -42,6 +42,18 @@ describe("the chat template of a plan", () => {
     async () => {
       await run("merge", "runs/tools", "--out", "merged")
       expect(w.read("merged/chat_template.jinja")).toBe(template)
+      expect(await run("generate", "merged", "--tools", "tools.json", "light on")).toBe('→ set_light {"on":true}\n\n')
+    },
+    TIMEOUT
+  )
+
+  test(
+    "goes into a GGUF file, without generation tags",
+    async () => {
+      await run("export", "runs/tools", "--format", "gguf", "--type", "f32", "--out", "gguf")
+      const file = readdirSync(w.path("gguf")).find((name) => name.endsWith(".gguf"))!
+      const out = await run("generate", `gguf/${file}`, "--tools", "tools.json", "light on")
+      expect(out).toBe('→ set_light {"on":true}\n\n')
     },
     TIMEOUT
   )

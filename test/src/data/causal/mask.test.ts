@@ -1,6 +1,6 @@
 /** Which tokens are learned: the goldens' masks (transformers), for a template that marks the assistant's turns and one that does not. */
 import { describe, expect, test } from "bun:test"
-import { type ChatTemplate, chatTemplate } from "../../../../src/data/causal/chat-template.ts"
+import { type ChatTemplate, chatTemplate, withoutGenerationTags } from "../../../../src/data/causal/chat-template.ts"
 import { maskedIds, rowEncoder, specialPattern } from "../../../../src/data/causal/encoder.ts"
 import { type CausalContent, ignored, type Message, type Sequence } from "../../../../src/data/causal/row.ts"
 import { writtenTurns } from "../../../../src/data/causal/turns.ts"
@@ -75,6 +75,12 @@ const turnsOf = (source: string, messages = talk): ReadonlyArray<string> => {
   if (isBroken(turns)) return [turns.broken]
   return turns.examples.flatMap(({ text, spans }) => spans.map(([start, end]) => text.slice(start, end)))
 }
+
+test("without its generation tags a template writes the same, and marks nothing", () => {
+  const unmarked = compiled(withoutGenerationTags(markedTemplate))
+  expect([marked.marked, unmarked.marked]).toEqual([true, false])
+  for (const chat of goldenChats) expect(unmarked.render(chat)).toEqual({ text: chat.text })
+})
 
 describe("templates of other kinds", () => {
   const loop = (body: string) => `{% for message in messages %}${body}{% endfor %}`
