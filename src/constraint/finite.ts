@@ -13,7 +13,7 @@ export interface Reads<State> {
 }
 
 /** States of an automaton, at most: at 200 bytes each, a few megabytes. */
-const MOST_STATES = 2 ** 15
+const MOST_STATES = 2 ** 13
 
 interface Found<State> {
   readonly state: State

@@ -48,11 +48,14 @@ type Leaf = Rule | { readonly broken: string } | "empty"
 
 const leaves = new Map<string, Leaf>()
 
-/** Strings and numbers depend on their limits alone, so that all grammars share their rules: the newest thousand. */
+/** Rules that are remembered, at most: of a long string one takes some megabytes. */
+const MOST_LEAVES = 64
+
+/** Strings and numbers depend on their limits alone, so that all grammars share their rules. */
 const leaf = (key: string, make: () => Leaf): Leaf => {
   const known = leaves.get(key)
   if (known !== undefined) return known
-  if (leaves.size >= 1000) leaves.clear()
+  if (leaves.size >= MOST_LEAVES) leaves.clear()
   const made = make()
   leaves.set(key, made)
   return made

@@ -35,7 +35,7 @@ export interface States {
 type Head = readonly [node: Node, below: Frame]
 
 /** States that are remembered, at most: about 2 kB each. Those in use stay. */
-const MOST_STATES = 20_000
+const MOST_STATES = 5_000
 
 export const statesOf = (rule: Rule): States => {
   let count = 0

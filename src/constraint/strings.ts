@@ -3,7 +3,8 @@
  *
  * A string that may hold anything may be written with every escape of JSON. One with a pattern, a length or excluded values has one spelling
  * for each character, that of `JSON.stringify`, so that what the automaton counts and compares is what a reader of the JSON gets. A length
- * has to hold in characters, as JSON Schema counts, and in UTF-16 units, as JavaScript does: at least `min` characters, at most `max` units.
+ * has to hold in characters, as JSON Schema counts, and in UTF-16 units, as JavaScript does: at least `min` characters, at most `max` units,
+ * and no more than a few thousand where there is a maximum, since each has states of its own.
  */
 import { type Edge, type Node, node, type Rule, text, words } from "./automaton.ts"
 import { explore, type Finite } from "./finite.ts"
@@ -127,9 +128,14 @@ interface StringState {
   readonly begins: string | null
 }
 
+/** UTF-16 units of a string with a maximum that is larger. */
+const LONGEST = 4_096
+
 /** The rule, or the end of a sentence that begins with "a string". */
-export const stringRule = ({ patterns, min, max, not }: StringLimits): Rule | { readonly broken: string } | "empty" => {
-  const bounded = max !== Number.POSITIVE_INFINITY
+export const stringRule = (limits: StringLimits): Rule | { readonly broken: string } | "empty" => {
+  const { patterns, min, not } = limits
+  const bounded = limits.max !== Number.POSITIVE_INFINITY
+  const max = bounded && patterns.length === 0 ? Math.min(limits.max, Math.max(min, LONGEST)) : limits.max
   if (patterns.length === 0 && min === 0 && !bounded && not.length === 0) return freeString()
   const machines: Array<PatternMachine> = []
   for (const pattern of patterns) {
@@ -167,7 +173,7 @@ export const stringRule = ({ patterns, min, max, not }: StringLimits): Rule | { 
     units: 0,
     begins: not.length > 0 ? "" : null
   }
-  if (bounded && max < min) return "empty"
+  if (bounded && limits.max < min) return "empty"
   const finite = explore(start, keyOf, (state) => {
     const targets = new Map<string, { readonly ranges: Array<number>; readonly to: StringState }>()
     for (const { ranges, sample } of classes) {

@@ -69,7 +69,7 @@ const jsonGrammar = (format: ChatBody["response_format"]): Grammar | null => {
 }
 
 /** Constraints of a tokenizer that are kept. */
-const MOST = 32
+const MOST = 8
 
 const kept = new WeakMap<CausalTokenizer, Map<string, Constraint>>()
 

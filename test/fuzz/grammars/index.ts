@@ -1,5 +1,6 @@
 /** Inputs written from grammars, by what reads them. */
 import type { Target } from "../target.ts"
+import { jsonSchemas, toolRows } from "./answers.ts"
 import { adapters, checkpoints, layersModels } from "./networks.ts"
 import { parquetFiles } from "./parquet.ts"
 import { peftFolders } from "./peft.ts"
@@ -13,6 +14,8 @@ export const grammars: { readonly [name: string]: Target } = {
   "GGUF (grammar)": gguf,
   "tokenizer.json (grammar)": tokenizerFiles,
   "chat templates (grammar)": templates,
+  "tool rows (grammar)": toolRows,
+  "JSON Schemas (grammar)": jsonSchemas,
   "Parquet (grammar)": parquetFiles,
   "CSV (grammar)": csvFiles,
   "plans (grammar)": plans,

@@ -343,3 +343,10 @@ describe("grammars", () => {
     expect(['{"a":[null,null]}', '{"a": [null, null]}'].filter(reads)).toEqual([])
   })
 })
+
+test("a string with a large maximum has 4,096 characters at most, and as many as its minimum", () => {
+  const reads = jsonReader({ type: "string", maxLength: 1e9 })
+  expect([reads(`"${"a".repeat(4_096)}"`), reads(`"${"a".repeat(4_097)}"`)]).toEqual([true, false])
+  const long = jsonReader({ type: "string", minLength: 5_000, maxLength: 1e9 })
+  expect([long(`"${"a".repeat(4_999)}"`), long(`"${"a".repeat(5_000)}"`)]).toEqual([false, true])
+})

@@ -72,7 +72,7 @@ describe("problems", () => {
     ],
     [
       "a length with too many states",
-      { type: "string", maxLength: 100_000 },
+      { type: "string", pattern: "^[a-z]+$", maxLength: 100_000 },
       "#: its pattern and length together have too many states"
     ]
   ]
