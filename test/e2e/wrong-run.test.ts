@@ -59,7 +59,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "evaluate with a flag of written answers",
     args: () => ["evaluate", "trained", "--match", "exact"],
-    says: ["--match is for --generate", "--generate"]
+    says: ["found --match, for answers that the model writes", "expected --generate as well"]
   },
   {
     name: "evaluate with a run that is not there",
