@@ -52,7 +52,8 @@ const ToolChoice = Schema.Union([
 })
 
 const ResponseFormat = Schema.Union([
-  Schema.Struct({ type: Schema.Literals(["text", "json_object"]) }),
+  Schema.Struct({ type: Schema.Literal("text") }),
+  Schema.Struct({ type: Schema.Literal("json_object") }),
   Schema.Struct({
     type: Schema.Literal("json_schema"),
     json_schema: Schema.Struct({
