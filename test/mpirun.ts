@@ -23,11 +23,15 @@ export const mpiruns: ReadonlyArray<Mpirun> = all.filter(({ name, command }) => 
   return false
 })
 
-/** What Open MPI needs to start more processes than there are cores, as root, and without words about the network. */
+/**
+ * What Open MPI needs to start more processes than there are cores, as root, and without words about the network. Its launcher
+ * tells a process of the others by memory that must lie at one address in all, where Deno's engine now and then has something: by messages instead.
+ */
 export const mpiEnvironment: Readonly<Record<string, string>> = {
   OMPI_ALLOW_RUN_AS_ROOT: "1",
   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
   OMPI_MCA_btl: "self,sm",
+  PMIX_MCA_gds: "hash",
   PRTE_MCA_rmaps_default_mapping_policy: ":oversubscribe",
   NO_COLOR: "1"
 }
