@@ -93,7 +93,7 @@ describe.each(forms)("%s:", (name, form) => {
   test("damage loses nothing", () => {
     const random = choices(5, name)
     let [damaged, intact] = [0, 0]
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < 400; i++) {
       let count = 0
       const { text, tools } = randomAnswer(name, random, () => `ω${count++}ω`)
       const [at, other] = [random.below(text.length), random.below(text.length)]
@@ -119,7 +119,7 @@ describe.each(forms)("%s:", (name, form) => {
       if (calls.length === 0) damaged++
       else intact++
     }
-    expect(Math.min(damaged, intact)).toBeGreaterThan(50)
+    expect(Math.min(damaged, intact)).toBeGreaterThan(20)
   })
 
   test("deep values and thousands of openings are read in bounded time", () => {
