@@ -55,18 +55,14 @@ const columnOrText = (what: string) =>
   text(
     columnOrTextExpected,
     `${what}: a column's name, or a text in which {column} stands for a column's value and a doubled brace for a brace.`
-  ).check(
-    Schema.makeFilter((value: string) => !/[{}]/.test(value.replace(/\{\{|\}\}|\{[^{}]+\}/g, "")), {
-      expected: columnOrTextExpected
-    })
-  )
+  ).check(Schema.isPattern(/^(?:[^{}]|\{\{|\}\}|\{[^{}]+\})*$/u, { expected: columnOrTextExpected }))
 
 const TemplateMessage = Schema.Struct({
   role: choice(["system", "user", "assistant"], "Who says it."),
   content: columnOrText("What is said")
 }).annotate({ expected: "{ role, content }", description: "A message that is made of a row's columns." })
 
-const day = /^\d{4}-\d{2}-\d{2}$/
+const day = /^\d{4}-\d{2}-\d{2}$/u
 
 /** Fields of conversations of any kind. */
 export const conversationFields = {

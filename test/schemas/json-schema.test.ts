@@ -175,3 +175,32 @@ describe("refuses, as the decoder does", () => {
     ])
   })
 })
+
+describe("a text with columns in it", () => {
+  const { $defs } = runPlanJsonSchema() as { $defs: Record<string, { properties: Record<string, Json> }> }
+  const { prompt, completion } = $defs["CompletionData"]!.properties
+
+  test("has its default, which editors show", () => {
+    expect([prompt!["default"], completion!["default"]]).toEqual(["prompt", "completion"])
+  })
+
+  test("is refused by validators where the decoder refuses it", () => {
+    const texts = ["{a}", "a", "{{a}}", "{{{a}}}", "{a", "a}", "{}", "{{a}", "{a}}", "{a}\n{b}"]
+    const valid = validatorOf({ type: "string", pattern: prompt!["pattern"] })
+    const plan = (text: string) => ({
+      model: { source: "m" },
+      data: { format: "completion", train: "t.jsonl", prompt: text },
+      adapter: { method: "lora" },
+      optimizer: { kind: "adamw" },
+      training: { steps: 1 },
+      output: { directory: "o" }
+    })
+    const promptProblem = (text: string) => {
+      const result = decodeRunPlanResult(plan(text))
+      return Result.isFailure(result) && JSON.stringify(result.failure).includes("data.prompt")
+    }
+    const refused = (text: string): boolean => !valid(text)
+    expect(texts.filter(refused)).toEqual(["{a", "a}", "{}", "{{a}", "{a}}"])
+    expect(texts.filter(promptProblem)).toEqual(["{a", "a}", "{}", "{{a}", "{a}}"])
+  })
+})
