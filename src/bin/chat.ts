@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { answerMessage, type CallEvent, said, waitingCalls } from "../calls/index.ts"
+import { answerMessage, type CallEvent, endsThinking, said, waitingCalls } from "../calls/index.ts"
 import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
 import { Progress } from "../run/index.ts"
@@ -60,7 +60,8 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         const { now, prompt } = yield* fitted(after, given.maxTokens, maxLength)
         let reply = ""
         let end: GenerationEnd | undefined
-        const reader = use?.reader()
+        const thinking = endsThinking(tokenizer, prompt)
+        const reader = use?.reader({ thinking })
         const show = (events: ReadonlyArray<CallEvent>) =>
           writeResult(events.map((event) => (event.kind === "text" ? event.text : callLine(event.call))).join(""))
         const writing = generate(adapted, [prompt], { ...options, first: turn }).pipe(
@@ -77,7 +78,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
         if (reply === "" && end === undefined) return before
         if (use === undefined) return now.say("assistant", reply)
-        const answer = answerMessage(use.read(reply), turn)
+        const answer = answerMessage(use.read(reply, { thinking }), turn)
         const called = (answer.calls ?? []).map(({ name }) => name)
         if (called.length > 0) yield* tell(resultsWanted(called))
         return now.add(answer)

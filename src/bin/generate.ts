@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { CallEvent, ToolUse } from "../calls/index.ts"
+import { type CallEvent, endsThinking, type ToolUse } from "../calls/index.ts"
 import type { Tool } from "../data/causal/index.ts"
 import { Device, ofDevice } from "../device/index.ts"
 import {
@@ -27,8 +27,13 @@ import { openWriter, optionsOf, type Writer } from "./writing.ts"
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
 
-const line = (prompt: string, { text, ids, finish, tokensPerSecond }: GenerationEnd, use?: ToolUse): string => {
-  const read = use?.read(text)
+const line = (
+  prompt: string,
+  { text, ids, finish, tokensPerSecond }: GenerationEnd,
+  use: ToolUse | undefined,
+  thinking: boolean
+): string => {
+  const read = use?.read(text, { thinking })
   const own = read === undefined ? { text } : { text: read.content, calls: read.calls }
   return `${JSON.stringify({ prompt, ...own, tokens: ids.length, finish, tokensPerSecond })}\n`
 }
@@ -36,14 +41,22 @@ const line = (prompt: string, { text, ids, finish, tokensPerSecond }: Generation
 /** A piece of an answer as a terminal shows it. */
 const shownEvent = (event: CallEvent): string => (event.kind === "text" ? event.text : callLine(event.call))
 
-/** What is printed at each event. Texts come in the order of their prompts: the first that has not ended as it is written. */
-export const printed = (prompts: ReadonlyArray<string>, json: boolean, use?: ToolUse) => {
+/**
+ * What is printed at each event. Texts come in the order of their prompts: the first that has not ended as it is written. `thinking`: which
+ * prompts begin the model's reasoning.
+ */
+export const printed = (
+  prompts: ReadonlyArray<string>,
+  json: boolean,
+  use?: ToolUse,
+  thinking: ReadonlyArray<boolean> = prompts.map(() => false)
+) => {
   const waiting = prompts.map((): Array<string> => [])
-  const readers = prompts.map(() => use?.reader())
+  const readers = thinking.map((own) => use?.reader({ thinking: own }))
   const ended = new Set<number>()
   let current = 0
   const textOf = (event: GenerationEvent): string => {
-    if (json) return event.kind === "end" ? line(prompts[event.prompt]!, event, use) : ""
+    if (json) return event.kind === "end" ? line(prompts[event.prompt]!, event, use, thinking[event.prompt]!) : ""
     const reader = readers[event.prompt]
     if (event.kind === "end") return `${(reader?.end() ?? []).map(shownEvent).join("")}\n`
     return reader === undefined ? event.text : reader.push(event.text).map(shownEvent).join("")
@@ -156,14 +169,15 @@ const continued = (
     yield* texts.pipe(
       Stream.grouped(size),
       Stream.zipWithIndex,
-      Stream.runForEach(([batch, i]) => {
-        const next = printed(batch, json, use)
-        return Effect.flatMap(promptsOf(writing, batch, plain, use?.tools ?? []), (ids) =>
-          generated(adapted, ids, { ...options, first: i * size }).pipe(
+      Stream.runForEach(([batch, i]) =>
+        Effect.flatMap(promptsOf(writing, batch, plain, use?.tools ?? []), (ids) => {
+          const thinking = ids.map((prompt) => typeof prompt !== "string" && endsThinking(tokenizer, prompt))
+          const next = printed(batch, json, use, thinking)
+          return generated(adapted, ids, { ...options, first: i * size }).pipe(
             Stream.runForEach((event) => writeResult(next(event)))
           )
-        )
-      }),
+        })
+      ),
       ofDevice
     )
   })

@@ -21,6 +21,17 @@ const tools: ReadonlyArray<Tool> = [
 
 /** Returns the form in which a template writes calls; null where it writes none, or in a form that is not in the table. */
 export const callFormOf = (template: ChatTemplate): NamedCallForm | null => {
+  const known = found.get(template)
+  if (known !== undefined) return known
+  const form = formOf(template)
+  found.set(template, form)
+  return form
+}
+
+/** A server asks for each request, and a probe takes a millisecond and more. */
+const found = new WeakMap<ChatTemplate, NamedCallForm | null>()
+
+const formOf = (template: ChatTemplate): NamedCallForm | null => {
   // some templates reject a message without content, others write no calls with one
   for (const content of [null, ""]) {
     const turn = turnOf(template, { role: "assistant", content, calls: [probe] })

@@ -45,7 +45,7 @@ export const pythonCall = (name: string, schema: JsonFields): Grammar =>
     {
       kind: "members",
       schema,
-      key: (key) => `${key}=`,
+      equals: "=",
       comma: ", ",
       style: { ...jsonStyle, literals: ["True", "False", "None"] }
     },

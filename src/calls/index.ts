@@ -24,10 +24,11 @@
 export type { CallBlock, CallForm, CallGrammar, ReadCalls } from "./call-form.ts"
 export { callFormOf, type NamedCallForm } from "./form-of.ts"
 export { type CallFormName, callForms } from "./forms.ts"
-export { type CallEvent, type CallReader, callReader } from "./reader.ts"
+export { type CallEvent, type CallReader, callReader, readWhole } from "./reader.ts"
 export { answerMessage, said, waitingCalls } from "./results.ts"
 export {
   type CallChoice,
+  endsThinking,
   type NoToolUse,
   type ReadAnswer,
   type ThinkingOptions,

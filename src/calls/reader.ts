@@ -150,12 +150,14 @@ export const callForm = (grammar: CallGrammar | null, ...blocks: ReadonlyArray<C
   blocks,
   openings: blocks.map(({ opening }) => opening),
   grammar,
-  parse: (text, tools): ReadCalls => {
-    const reader = callReader({ blocks }, tools)
-    const events = [...reader.push(text), ...reader.end()]
-    return {
-      content: events.map((event) => (event.kind === "text" ? event.text : "")).join(""),
-      calls: events.flatMap((event) => (event.kind === "call" ? [event.call] : []))
-    }
-  }
+  parse: (text, tools) => readWhole(callReader({ blocks }, tools), text)
 })
+
+/** A whole text, read by a reader that has read nothing yet. */
+export const readWhole = (reader: CallReader, text: string): ReadCalls => {
+  const events = [...reader.push(text), ...reader.end()]
+  return {
+    content: events.map((event) => (event.kind === "text" ? event.text : "")).join(""),
+    calls: events.flatMap((event) => (event.kind === "call" ? [event.call] : []))
+  }
+}

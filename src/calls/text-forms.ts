@@ -2,7 +2,7 @@
 import type { JsonFields, Tool, ToolCall } from "../data/causal/index.ts"
 import { skipSpace, take, takeIf, takeName, takeUntil } from "./input.ts"
 import { block, callForm } from "./reader.ts"
-import { marked, takeFields } from "./values.ts"
+import { marked, pythonWords, takeFields } from "./values.ts"
 
 /** `call:name{key:value, …}` between two marks, and strings between two of a third one. */
 const gemmaForm = (opening: string, close: string, mark: string) =>
@@ -76,8 +76,6 @@ const callOf = (name: string, texts: Texts, tools: ReadonlyArray<Tool>): ToolCal
   const properties = tool?.function.parameters?.["properties"] as JsonFields | undefined
   return { name, arguments: Object.fromEntries(texts.map(([key, text]) => [key, valueIn(text, properties?.[key])])) }
 }
-
-const pythonWords: Readonly<Record<string, unknown>> = { True: true, False: false, None: null }
 
 /** What a text without quotes means: a string where the schema allows one, else JSON or a word of Python's. */
 const valueIn = (text: string, schema: unknown): unknown => {

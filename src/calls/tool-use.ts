@@ -99,6 +99,10 @@ export const toolUse = (tokenizer: CausalTokenizer, tools: ReadonlyArray<Tool>):
 
 const [opened, closed] = ["<think>", "</think>"]
 
+/** Whether a prompt ends within reasoning, so that what follows begins with it. */
+export const endsThinking = ({ decode }: Pick<CausalTokenizer, "decode">, prompt: ReadonlyArray<number>): boolean =>
+  decode(prompt.slice(-8), { special: true }).trimEnd().endsWith(opened)
+
 /** A text's reasoning, and what follows it. */
 const thought = (text: string, thinking: boolean): { readonly reasoning?: string; readonly rest: string } => {
   const begins = text.trimStart().startsWith(opened)

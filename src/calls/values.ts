@@ -29,7 +29,8 @@ export interface Notation {
 }
 
 const jsonWords = { true: true, false: false, null: null }
-const pythonWords = { ...jsonWords, True: true, False: false, None: null }
+/** Words of Python and of JSON. */
+export const pythonWords: Readonly<Record<string, unknown>> = { ...jsonWords, True: true, False: false, None: null }
 const jsonEscapes = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }
 const pythonEscapes = { ...jsonEscapes, "'": "'", a: "\x07", v: "\v", "0": "\0", "\n": "" }
 

@@ -36,7 +36,7 @@ export const compileGrammar = (grammar: Grammar): Compiled | { readonly broken: 
       case "members":
         return rulesOf(part.schema, part.style).members(
           part.schema,
-          { key: (name, value) => text(part.key(name), value), comma: (member) => text(part.comma, member) },
+          { key: (name, value) => text(name + part.equals, value), comma: (member) => text(part.comma, member) },
           next
         )
       case "sequence":

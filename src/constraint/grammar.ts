@@ -29,8 +29,8 @@ export type Grammar =
       readonly kind: "members"
       /** JSON Schema of the object */
       readonly schema: unknown
-      /** Returns what is written before a member's value. */
-      readonly key: (name: string) => string
+      /** between a member's name and its value */
+      readonly equals: string
       /** between two members */
       readonly comma: string
       /** how values are written */

@@ -34,13 +34,14 @@ export interface JsonRules {
   readonly members: (schema: unknown, form: Pick<MemberForm, "key" | "comma">, next: Node) => Node
 }
 
-/** What a schema says of keys that no part declares: null where there are none. */
+/** What the parts of a variant say together of its keys. */
 interface Members {
   readonly named: ReadonlyArray<{
     readonly name: string
     readonly schemas: ReadonlyArray<Located>
     readonly required: boolean
   }>
+  /** what keys hold that no part declares; null: there are no such keys */
   readonly further: ReadonlyArray<Located> | null
 }
 
@@ -163,7 +164,6 @@ export const jsonRules = (root: unknown, style: JsonStyle, report: Report): Json
     return after
   }
 
-  /** What the parts of a variant say together of its keys. */
   const membersIn = ({ objects, required }: Variant): Members => {
     const names = new Set([...objects.flatMap(({ properties }) => [...properties.keys()]), ...required])
     const declares = objects.some(({ properties }) => properties.size > 0)
@@ -239,19 +239,19 @@ export const jsonRules = (root: unknown, style: JsonStyle, report: Report): Json
   const constants = (values: ReadonlyArray<unknown>, variant: Variant, end: Node): ReadonlyArray<Node> => {
     const allowed = values.filter((one) => variant.types.has(typeOf(one)))
     const nested = variant.arrays.length > 0 || variant.objects.length > 0 || variant.required.size > 0
-    if (nested && allowed.some((one) => typeof one === "object" && one !== null)) {
+    if (nested && !allowed.every(isScalar)) {
       report(variant.path, "enum and const of objects or arrays are not supported next to keywords about these")
     }
-    const plain = allowed.filter((one) => typeof one !== "object" && scalarAllowed(one, variant, report))
-    const literal = (one: unknown) => (one === true ? yes : one === false ? no : JSON.stringify(one))
-    const simple = [...plain.map(literal), ...(allowed.includes(null) ? [nothing] : [])]
-    const structured = allowed.filter((one) => typeof one === "object" && one !== null)
-    return [...(simple.length > 0 ? [words(simple, end)] : []), ...structured.map((one) => constant(one, end))]
+    const scalars = allowed.filter((one) => isScalar(one) && scalarAllowed(one, variant, report)).map(literal)
+    const structured = allowed.filter((one) => !isScalar(one))
+    return [...(scalars.length > 0 ? [words(scalars, end)] : []), ...structured.map((one) => constant(one, end))]
   }
 
+  const literal = (one: unknown): string =>
+    one === null ? nothing : one === true ? yes : one === false ? no : JSON.stringify(one)
+
   const constant = (one: unknown, next: Node): Node => {
-    if (typeof one !== "object") return text(one === true ? yes : one === false ? no : JSON.stringify(one), next)
-    if (one === null) return text(nothing, next)
+    if (isScalar(one)) return text(literal(one), next)
     const listed = (parts: ReadonlyArray<(next: Node) => Node>, end: Node) =>
       parts.reduceRight((after, part, i) => (i === 0 ? part(after) : comma(part(after))), end)
     if (Array.isArray(one)) {
@@ -282,7 +282,10 @@ export const jsonRules = (root: unknown, style: JsonStyle, report: Report): Json
 
 const escapedPattern = (literal: string) => literal.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&")
 
-/** Whether a string, number or boolean is within the bounds of a variant. */
+const isScalar = (one: unknown): one is string | number | boolean | null | undefined =>
+  typeof one !== "object" || one === null
+
+/** Whether a string, number or boolean is within the bounds of a variant; null has none. */
 const scalarAllowed = (one: unknown, variant: Variant, report: Report): boolean => {
   if (typeof one === "number") {
     const { integer, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multiples } = variant

@@ -77,8 +77,7 @@ const compiled = (tokenizer: CausalTokenizer, grammar: Grammar, field: string): 
   Effect.suspend(() => {
     const known = kept.get(tokenizer) ?? new Map<string, Constraint>()
     kept.set(tokenizer, known)
-    // `members` has a function, which its own name decides
-    const key = JSON.stringify(grammar, (_, value) => (typeof value === "function" ? String(value("name")) : value))
+    const key = JSON.stringify(grammar)
     const found = known.get(key) ?? constraintOf(grammar, tokenizer)
     if ("broken" in found) return Effect.fail(wrongField(field, found.broken.join("; ")))
     known.delete(key)

@@ -1,7 +1,7 @@
 /** The body of a chat: OpenAI's fields, and the conversation, tools and form of answer that they ask for. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Conversation, callProblems, type Message, messageIn, toolsIn } from "../data/causal/index.ts"
+import { type Conversation, callProblems, instructed, type Message, messageIn, toolsIn } from "../data/causal/index.ts"
 import { writingFields } from "./openai-fields.ts"
 import { type Refusal, wrongField } from "./refusal.ts"
 
@@ -101,8 +101,7 @@ export const conversationOf = (
     if ("broken" in tools) return yield* wrongField("tools", tools.broken)
     const problems = callProblems({ messages }, undefined)
     if (problems !== undefined) return yield* wrongField("messages", problems.broken)
-    const instructed = system === undefined || messages[0]!.role === "system"
-    return { messages: instructed ? messages : [{ role: "system", content: system }, ...messages], tools }
+    return { messages: instructed(messages, system), tools }
   })
 
 const withoutNulls = (tool: NonNullable<ChatBody["tools"]>[number]) => ({

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { limit, overLimit } from "../boundary/index.ts"
-import type { ToolUse } from "../calls/index.ts"
+import { endsThinking, type ToolUse } from "../calls/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import { conversation } from "../generation/index.ts"
 import { answerForm } from "./answer-form.ts"
@@ -84,7 +84,7 @@ export const chatRoute: Route = {
         // the marks of calls may be special tokens
         special: use !== null
       })
-      const thinking = tokenizer.decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>")
+      const thinking = endsThinking(tokenizer, prompt)
       return yield* writtenReply({
         form: formOf(use, thinking),
         model: served.name,

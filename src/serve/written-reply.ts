@@ -1,7 +1,7 @@
 /** The events of a generation as OpenAI's answers: one object, or a stream of chunks. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { CallEvent, CallReader } from "../calls/index.ts"
+import { type CallEvent, type CallReader, readWhole } from "../calls/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import type { GenerationEnd, GenerationEvent } from "../generation/index.ts"
 import { finishReason, newId, nowSeconds, usageOf } from "./openai-fields.ts"
@@ -56,13 +56,10 @@ export const writtenReply = ({
     return Effect.map(Stream.runCollect(events), (all) => {
       const ends = all.filter(isEnd).sort((a, b) => a.prompt - b.prompt)
       const choices = ends.map(({ prompt, text: written, finish }) => {
-        const reader = form.reader?.() ?? textReader
-        const read = [...reader.push(written), ...reader.end()]
-        const text = read.map((event) => (event.kind === "text" ? event.text : "")).join("")
-        const calls = read.flatMap((event) => (event.kind === "call" ? [event.call] : []))
+        const { content, calls } = readWhole(form.reader?.() ?? textReader, written)
         return {
           index: prompt,
-          ...form.whole(text, calls),
+          ...form.whole(content, calls),
           logprobs: null,
           finish_reason: finishReason(finish, calls.length > 0)
         }

@@ -6,7 +6,7 @@ import type { ToolCall } from "../data/causal/index.ts"
 export type CallOutcome =
   /** the calls that are expected, or none where none are */
   | "right"
-  /** others tools, or not as many calls */
+  /** other tools, or not as many calls */
   | "wrong names"
   /** the tools that are expected, with other arguments */
   | "wrong arguments"

@@ -1,7 +1,7 @@
 /** The prompts of rows and what is expected after them, for a model that answers them. */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
-import { type ToolUse, toolUse } from "../calls/index.ts"
+import { endsThinking, type ToolUse, toolUse } from "../calls/index.ts"
 import { type Constraint, constraintOf, type Grammar } from "../constraint/index.ts"
 import type { CausalContent, CausalRow, ToolCall } from "../data/causal/index.ts"
 import { DataError } from "../data/index.ts"
@@ -86,7 +86,7 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
         prompt,
         expected: content ?? "",
         calls,
-        thinking: tokenizer.decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>"),
+        thinking: endsThinking(tokenizer, prompt),
         ...(use === undefined ? {} : { use }),
         ...(constraint === undefined ? {} : { constraint })
       }

@@ -138,6 +138,14 @@ const unmarked = (written: string): Rendering | Broken => {
   return start === undefined ? { text, spans } : { broken: "the chat template leaves a generation block open" }
 }
 
-/** The tokenizer's own template, compiled; undefined where it has none. */
-export const templateOf = (tokenizer: TemplateOptions & Pick<CausalTokenizer, "chatTemplate">) =>
-  tokenizer.chatTemplate === null ? undefined : chatTemplate(tokenizer.chatTemplate, tokenizer)
+const compiled = new WeakMap<object, ChatTemplate | Broken>()
+
+/** The tokenizer's own template, compiled once; undefined where it has none. */
+export const templateOf = (
+  tokenizer: TemplateOptions & Pick<CausalTokenizer, "chatTemplate">
+): ChatTemplate | Broken | undefined => {
+  if (tokenizer.chatTemplate === null) return undefined
+  const template = compiled.get(tokenizer) ?? chatTemplate(tokenizer.chatTemplate, tokenizer)
+  compiled.set(tokenizer, template)
+  return template
+}

@@ -10,7 +10,7 @@ import type { ChatData } from "../../../schemas/index.ts"
 import { listed } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
-import { type ChatTemplate, chatTemplate } from "./chat-template.ts"
+import { type ChatTemplate, templateOf } from "./chat-template.ts"
 import { textsOf } from "./content.ts"
 import { specialPattern } from "./encoder.ts"
 import type { CausalContent, Conversation, Message } from "./row.ts"
@@ -31,8 +31,9 @@ export type CheckedTemplate =
 
 /** Compiles the tokenizer's template and writes a conversation of two messages with it. */
 export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: TurnOptions): CheckedTemplate => {
-  const { chatTemplate: source, bosId } = tokenizer
-  if (source === null) {
+  const { bosId } = tokenizer
+  const template = templateOf(tokenizer)
+  if (template === undefined) {
     const reason =
       "the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
     return {
@@ -41,7 +42,6 @@ export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: Tur
       ]
     }
   }
-  const template = chatTemplate(source, tokenizer)
   if (isBroken(template)) return { problems: [template.broken] }
   const special = specialPattern(tokenizer)
   const written = writtenTurns(template, { kind: "chat", messages: probe }, { lossOn, turns }, special)

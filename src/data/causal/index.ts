@@ -18,6 +18,7 @@ export {
   templateOf,
   withoutGenerationTags
 } from "./chat-template.ts"
+export { instructed } from "./content.ts"
 export { type RowEncoder, rowEncoder, specialPattern, tokenized } from "./encoder.ts"
 export { meanTokens, type RenderedSample, type TokenStatistics } from "./measure.ts"
 export { openai as messageIn } from "./messages.ts"

@@ -7,8 +7,7 @@ import {
   type CausalSplit,
   causalEvaluationBatches,
   causalTrainingBatches,
-  openCausal,
-  plannedTokenizer
+  openCausal
 } from "../../data/causal/index.ts"
 import { Device } from "../../device/device.ts"
 import type { CausalModel } from "../../models/causal/index.ts"
@@ -38,10 +37,7 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
       // the loss of a batch is the mean over its labels: as many count where batches are accumulated
     ).pipe(Stream.map((batch) => ({ ...batch, counted: countedTokens(batch) }))),
   splits: ({ model }, { data, seed }, file) =>
-    plannedTokenizer(model.tokenizer, data).pipe(
-      Effect.flatMap((tokenizer) => openCausal(sectionFor(data, file), seed, tokenizer)),
-      Effect.map(({ splits }) => splits)
-    ),
+    Effect.map(openCausal(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits),
   evaluate: (adapted, plan, source, { rows, done }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device

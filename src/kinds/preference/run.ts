@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { PreferenceLoss, PreferencePlan } from "../../../schemas/index.ts"
-import { plannedTokenizer } from "../../data/causal/index.ts"
 import { mapSplits } from "../../data/index.ts"
 import {
   chosenOf,
@@ -57,10 +56,7 @@ const completed = (
 }
 
 const open = (model: PairsModel, { data, seed }: PreferencePlan, file?: string) =>
-  plannedTokenizer(model.tokenizer, data).pipe(
-    Effect.flatMap((tokenizer) => openPreferences(sectionFor(data, file), seed, tokenizer)),
-    Effect.map(({ splits }) => splits)
-  )
+  Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits)
 
 export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
   loss: (_, { plan }) => preferenceLoss(plan.loss),

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { limit } from "../../boundary/index.ts"
-import { answerMessage, said, type ToolUse, toolUse, waitingCalls } from "../../calls/index.ts"
+import { answerMessage, endsThinking, readWhole, said, type ToolUse, toolUse, waitingCalls } from "../../calls/index.ts"
 import { type Message, toolsIn } from "../../data/causal/index.ts"
 import { ofDevice } from "../../device/device.ts"
 import { conversation, generate, type ObservedToken, type TokenObserver } from "../../generation/index.ts"
@@ -56,15 +56,9 @@ const messagesOf = (use: ToolUse | null, messages: Asked["messages"]): ReadonlyA
 
 /** What is left of a text without its calls, and the calls. */
 const readText = (use: ToolUse | null, text: string, thinking: boolean) => {
-  const reader = use?.reader({ thinking })
-  if (reader === undefined) return { content: text, calls: [] }
-  const parts = [...reader.push(text), ...reader.end()]
-  return {
-    content: parts.map((part) => (part.kind === "text" ? part.text : "")).join(""),
-    calls: parts.flatMap((part) =>
-      part.kind === "call" ? [{ name: part.call.name, arguments: part.call.arguments }] : []
-    )
-  }
+  if (use === null) return { content: text, calls: [] }
+  const { content, calls } = readWhole(use.reader({ thinking }), text)
+  return { content, calls: calls.map(({ name, arguments: own }) => ({ name, arguments: own })) }
 }
 
 /** The tokens of a conversation; its oldest exchanges are left away where it has outgrown the model. */
@@ -126,9 +120,7 @@ const written = (
         })
       )
     )
-    const { decode } = writing.adapted.model.tokenizer
-    const thinking =
-      typeof prompt !== "string" && decode(prompt.slice(-8), { special: true }).trimEnd().endsWith("<think>")
+    const thinking = typeof prompt !== "string" && endsThinking(writing.adapted.model.tokenizer, prompt)
     return { finish, thinking }
   }).pipe(Effect.scoped)
 

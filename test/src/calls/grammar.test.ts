@@ -64,7 +64,11 @@ const sample = (grammar: Grammar, random: Choices): string => {
     case "json":
       return value(grammar.schema as Schema, grammar.style)
     case "members":
-      return members(grammar.schema as Schema, { ...grammar.style, comma: grammar.comma }, grammar.key)
+      return members(
+        grammar.schema as Schema,
+        { ...grammar.style, comma: grammar.comma },
+        (key) => key + grammar.equals
+      )
     case "sequence":
       return grammar.parts.map((part) => sample(part, random)).join("")
     case "after-text":

@@ -1,6 +1,7 @@
 /** How a model uses tools: found from its template, reasoning apart from calls, streams as texts, and why it cannot. */
 import { describe, expect, test } from "bun:test"
-import { type CallEvent, type ToolUse, toolUse } from "../../../src/calls/index.ts"
+import { printed } from "../../../src/bin/generate.ts"
+import { type CallEvent, endsThinking, type ToolUse, toolUse } from "../../../src/calls/index.ts"
 import { answerMessage, said, waitingCalls } from "../../../src/calls/results.ts"
 import type { Message, Tool } from "../../../src/data/causal/index.ts"
 import { smollm2 } from "../data/causal/smollm2.ts"
@@ -98,5 +99,35 @@ describe("a conversation that is typed", () => {
     expect(waitingCalls([answer, ...first]).map(({ id }) => id)).toEqual(["call00301"])
     const talk: ReadonlyArray<Message> = [{ role: "assistant", content: "Hello." }]
     expect(said(talk, "a\nb")).toEqual([{ role: "user", content: "a\nb" }])
+  })
+})
+
+describe("a prompt that ends within reasoning", () => {
+  const [before, after] = ["<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n"]
+
+  test("is known by its last tokens", () => {
+    const ends = [before, after, `${after}</think>`].map((text) => endsThinking(tokenizer, tokenizer.encode(text)))
+    expect(ends).toEqual([false, true, false])
+  })
+
+  test("makes a call in it reasoning, printed as text and as JSON", () => {
+    const text = `${call}</think>${call}`
+    const end = {
+      kind: "end",
+      prompt: 0,
+      text,
+      ids: [1],
+      finish: "eos",
+      promptTokens: 1,
+      cachedTokens: 0,
+      tokensPerSecond: null
+    } as const
+    const events = [{ kind: "text", prompt: 0, text }, end] as const
+    const shown = events.map(printed(["x"], false, found(), [true])).join("")
+    expect(shown).toBe(`${call}</think>→ clock {"zone":"UTC"}\n\n`)
+    expect(JSON.parse(events.map(printed(["x"], true, found(), [true])).join(""))).toMatchObject({
+      text: "",
+      calls: [clock]
+    })
   })
 })

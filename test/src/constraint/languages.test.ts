@@ -326,7 +326,7 @@ describe("grammars", () => {
         {
           kind: "members",
           schema,
-          key: (name) => `${name}=`,
+          equals: "=",
           comma: ", ",
           style: { literals: ["True", "False", "None"], comma: ", ", colon: ": " }
         },
