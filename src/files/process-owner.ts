@@ -71,7 +71,8 @@ export const isGone = (owner: ProcessOwner): Effect.Effect<boolean, never, Files
     for (let waited = 0; exists(owner.pid); waited += PAUSE) {
       const { state, started } = yield* look(owner.pid)
       if (state === "dead" || differ(owner.started, started)) return true
-      if (state === "running" || waited >= PATIENCE) return false
+      // a killed process may look like a running one between two moments of its end, and may be gone before it is looked at
+      if (waited >= (state === "running" ? PAUSE : PATIENCE)) return false
       yield* Effect.sleep(PAUSE)
     }
     return true
@@ -109,13 +110,12 @@ const textOf = (file: string) =>
 
 /** PF_EXITING of the kernel's sched.h */
 const EXITING = 1 << 2
-/** SIGKILL in a set of signals */
-const KILL = 1 << 8
+const SIGKILL = 9
 
 /**
  * A line of /proc/<pid>/stat: `4711 (a name) S 1 …`. The name may have spaces and parentheses, so that the fields are counted after the
  * last one: the state is the third of the line, the flags are the ninth, the number of threads is the 20th, the start in ticks since the
- * boot the 22nd, and signals that wait the 31st.
+ * boot the 22nd, signals that wait the 31st, and the signal that ends it the 52nd, where the reader may know.
  *
  * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
@@ -126,7 +126,8 @@ export const seenIn = (line: string): Seen => {
   if (started === undefined) return { state: "running" }
   const ended = /^[ZXx]$/.test(field(3)!)
   if (ended && Number(field(20)) <= 1) return { state: "dead", started }
-  const ending = ended || (Number(field(9)) & EXITING) !== 0 || (Number(field(31)) & KILL) !== 0
+  const killed = (Number(field(31)) & (1 << (SIGKILL - 1))) !== 0 || (Number(field(52)) & 0x7f) === SIGKILL
+  const ending = ended || killed || (Number(field(9)) & EXITING) !== 0
   return { state: ending ? "ending" : "running", started }
 }
 

@@ -12,8 +12,12 @@ afterAll(() => child.kill())
 
 describe("a line of /proc/<pid>/stat", () => {
   /** Fields from the state on; `starttime` is the 22nd of the line. */
-  const line = (name: string, state: string, { flags = 4194304, threads = 1, start = 1260840, signals = 0 } = {}) =>
-    `4711 (${name}) ${state} 1 4711 4711 0 -1 ${flags} 102 0 0 0 0 0 0 0 20 0 ${threads} 0 ${start} 3366912 412 18446744073709551615 1 1 0 0 0 ${signals} 0 0 0\n`
+  const line = (
+    name: string,
+    state: string,
+    { flags = 4194304, threads = 1, start = 1260840, signals = 0, exit = 0 } = {}
+  ) =>
+    `4711 (${name}) ${state} 1 4711 4711 0 -1 ${flags} 102 0 0 0 0 0 0 0 20 0 ${threads} 0 ${start} 3366912 412 18446744073709551615 1 1 0 0 0 ${signals} 0 0 0 0 0 0 17 1 0 0 0 0 0 1 2 3 4 5 6 7 ${exit}\n`
 
   test("is counted after the name, whatever that holds", () => {
     for (const name of ["bun", "a b", "a) Z 1 (b", "((", ") S 2 3", "Z"]) {
@@ -29,6 +33,9 @@ describe("a line of /proc/<pid>/stat", () => {
     // SIGKILL is on its way, and SIGTERM
     expect(seenIn(line("bun", "S", { signals: 256 })).state).toBe("ending")
     expect(seenIn(line("bun", "S", { signals: 1 << 14 })).state).toBe("running")
+    // it has taken SIGKILL from what waits, and has not begun to end; stopped by SIGTSTP, a process only waits
+    expect(seenIn(line("bun", "R", { exit: 9 })).state).toBe("ending")
+    expect(seenIn(line("bun", "T", { exit: 20 })).state).toBe("running")
     // the first thread has ended, others have not
     expect(seenIn(line("bun", "Z", { threads: 3 })).state).toBe("ending")
   })
