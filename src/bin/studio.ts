@@ -12,7 +12,7 @@ import { print, screen, tell } from "./output.ts"
 import { userError } from "./user-error.ts"
 
 const OPEN =
-  "warning: whoever can reach this address and has the token can read files and train here, and nothing on the way is encrypted"
+  "warning: anyone who reads the traffic to this address can read files and train here, because it is not encrypted"
 
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
@@ -50,7 +50,7 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     const flags = ["--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])]
     // what the studio works for is no one its runs work for
     const { [PARENT]: _, [ANCESTOR]: __, ...env } = process.env
-    const { url, underWay } = yield* openStudio({
+    const { url, doubts, underWay } = yield* openStudio({
       host,
       port,
       page: yield* builtPage,
@@ -69,6 +69,8 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     )
     yield* print(url)
     yield* tell("open it in a browser; Ctrl-C ends the studio, and runs go on")
+    if (doubts.length > 0)
+      yield* tell(`this folder is open read-only until you trust it in the studio: it brings ${doubts.join("; ")}`)
     if (!isLocal(host)) yield* tell(OPEN)
     process.exitCode = 0
     return yield* Effect.never.pipe(Effect.onInterrupt(() => Effect.flatMap(underWay, farewell)))

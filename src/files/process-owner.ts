@@ -55,6 +55,16 @@ export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, Files> 
     return { ...machine, pid, ...(started === undefined ? {} : { started }) }
   })
 
+/** Whether an owner is of this host and says as much of itself as this system can: what a file that came from elsewhere cannot know. */
+export const isIdentified = (owner: ProcessOwner): Effect.Effect<boolean, never, Files> =>
+  Effect.map(
+    thisProcess,
+    ({ host, started, boot }) =>
+      owner.host === host &&
+      (started === undefined || owner.started !== undefined) &&
+      (boot === undefined || owner.boot !== undefined)
+  )
+
 /** Milliseconds that a killed process may take to give its memory back: it needs half a second for 3 GB. */
 const PATIENCE = 10_000
 const PAUSE = 50

@@ -1,6 +1,6 @@
 /**
- * Who a browser lets into the studio: the page that its address opens, also after the studio was closed and opened again; no page of elsewhere, and
- * none that a run's folder brought with it.
+ * Who a browser lets into the studio: the pages that an address of the terminal opened; no page of elsewhere, and none that a run's folder
+ * brought with it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Browser } from "playwright-core"
@@ -34,29 +34,55 @@ describe.skipIf(!chromiumExists)("the studio's door", () => {
   })
 
   test(
-    "a page goes on when the studio was closed and opened again on its port",
+    "an address opens one browser, whose pages then go on; nothing of it is left in the address or sent elsewhere",
     async () => {
-      const { page, complaints, foreign } = await openPage(browser, studio.url)
+      const { url } = studio
+      const context = await browser.newContext()
+      const { page, complaints, foreign } = await openPage(context, url)
       await page.getByRole("navigation").first().waitFor()
-      // the token is nowhere to be seen, nor to be read by a script
-      expect(page.url()).not.toContain("token")
+      expect(page.url()).toBe(`${studio.origin}/`)
+      expect(await page.evaluate("history.length")).toBe(2)
       expect(await page.evaluate("document.cookie")).toBe("")
-      const about = () =>
-        page.evaluate(async () => {
-          const headers = { "content-type": "application/json" }
-          const answer = await fetch("/call/about", { method: "POST", headers, body: "{}" })
-          return answer.status
-        })
-      expect(await about()).toBe(200)
-      await studio.stop()
-      const port = Number(new URL(studio.url).port)
-      const { folder, close } = studio
-      studio = await openStudio({ folder, port })
-      const own = studio
-      studio = { ...own, close: () => own.stop().then(close) }
-      expect(await about()).toBe(200)
+      // another server of this machine is sent nothing that opens the studio
+      const received: Array<string> = []
+      using other = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        fetch: ({ headers }) => {
+          received.push(JSON.stringify([...headers]))
+          return new Response("<!doctype html><title>other</title>", { headers: { "content-type": "text/html" } })
+        }
+      })
+      const tab = await context.newPage()
+      await tab.goto(other.url.href)
+      expect(await tab.evaluate("document.cookie + JSON.stringify(localStorage)")).toBe("{}")
+      expect(received.length).toBeGreaterThan(0)
+      expect(received.join()).not.toContain(studio.secret)
+      // the same browser goes on in another tab, also by the address that was used
+      for (const address of [studio.origin, url]) {
+        await tab.goto(address)
+        await tab.getByRole("navigation").first().waitFor()
+      }
+      // another browser does not
+      const { page: stranger } = await openPage(browser, url)
+      await stranger.getByText("This address works once, and was used already.").waitFor()
+      await stranger.goto(studio.origin)
+      await stranger.getByText("This page is not connected to the studio").waitFor()
+      const { page: second } = await openPage(browser, studio.url)
+      await second.getByRole("navigation").first().waitFor()
       expect(foreign).toEqual([])
-      expect(complaints.filter((text) => !/ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(text))).toEqual([])
+      expect(complaints).toEqual([])
+      // a studio that is opened again has another secret
+      await studio.stop()
+      const { folder, close } = studio
+      studio = await openStudio({ folder, port: Number(new URL(studio.origin).port) })
+      const own = studio
+      studio = Object.assign(Object.create(own), { close: () => own.stop().then(close) }) as OpenStudio
+      await page.reload()
+      await page.getByText("This page is not connected to the studio").waitFor()
+      await page.goto(studio.url)
+      await page.getByRole("navigation").first().waitFor()
+      await context.close()
     },
     TIMEOUT
   )
@@ -67,14 +93,22 @@ describe.skipIf(!chromiumExists)("the studio's door", () => {
       const context = await browser.newContext()
       const page = await context.newPage()
       await page.goto(studio.url)
+      await page.getByRole("navigation").first().waitFor()
+      const signed = await studio.fetch("/sign", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ path: "/files/runs/brought-1/report.html" })
+      })
+      const { address } = (await signed.json()) as { readonly address: string }
       const could = page.evaluate(
-        () =>
+        (src) =>
           new Promise((resolve) => {
             addEventListener("message", ({ data }) => resolve(data))
             const frame = document.createElement("iframe")
-            frame.src = "/files/runs/brought-1/report.html"
+            frame.src = src
             document.body.append(frame)
-          })
+          }),
+        address
       )
       expect(await could).toBe(NOTHING)
       // another server of this machine, whose pages are of the same site

@@ -22,7 +22,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import type { Browser } from "playwright-core"
 import type { CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../../src/studio/protocol/index.ts"
 import { cli, repository, run, succeed, withoutScript } from "../e2e/fixtures.ts"
@@ -79,17 +79,19 @@ export interface StudioOptions {
 }
 
 export interface OpenStudio {
-  /** with the token: what a browser opens */
+  /** the newest address: what a browser opens, once */
   readonly url: string
   /** its scheme, host and port */
   readonly origin: string
-  /** the Cookie header of a browser that has opened `url` */
-  readonly cookie: string
+  /** what a page that was opened sends with its requests */
+  readonly secret: string
+  /** the folder with all that the studio keeps of its own */
+  readonly state: string
   /** its working directory */
   readonly folder: string
   readonly path: (...names: ReadonlyArray<string>) => string
   readonly write: (name: string, content: unknown) => void
-  /** A request with the cookie. */
+  /** A request with the secret. */
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>
   /** Throws with the problem's message where there is one. */
   readonly call: <Name extends CallName>(name: Name, input: Input<Name>) => Promise<Output<Name>>
@@ -117,9 +119,9 @@ const put = (folder: string, name: string, content: unknown): void => {
   writeFileSync(file, isPlain ? content : JSON.stringify(content, null, 2))
 }
 
-/** The processes of runs, or of studies, that a studio of this folder has recorded. */
-const recorded = (folder: string, kind: "runs" | "studies"): ReadonlyArray<number> => {
-  const records = join(folder, ".studio", kind)
+/** The processes of runs, or of studies, that a studio has recorded in its state. */
+const recorded = (state: string, kind: "runs" | "studies"): ReadonlyArray<number> => {
+  const records = join(state, kind)
   if (!existsSync(records)) return []
   return readdirSync(records).flatMap((name) => {
     if (!name.endsWith(".json")) return []
@@ -150,12 +152,20 @@ export const openStudio = async ({
 }: StudioOptions = {}): Promise<OpenStudio> => {
   const folder = given ?? mkdtempSync(join(tmpdir(), "studio-"))
   mkdirSync(folder, { recursive: true })
+  // one for each folder, beside it: a studio that is opened again finds its state
+  const stateHome = env["XDG_STATE_HOME"] ?? `${realpathSync(folder)}.state`
+  const stateOf = (): string => {
+    const all = join(stateHome, "tfjs-lora-pro", "studio")
+    const names = existsSync(all) ? readdirSync(all) : []
+    return join(all, names.find((name) => name.startsWith(`${basename(folder)}-`)) ?? "none")
+  }
   for (const [name, content] of Object.entries(files)) put(folder, name, content)
   const child = Bun.spawn([...program, "studio", "--port", `${port}`, "--device", "wasm", "--threads", "1", ...args], {
     cwd: folder,
     env: {
       ...process.env,
       ...withoutScript,
+      XDG_STATE_HOME: stateHome,
       ...(PAGE in env ? {} : { [PAGE]: await builtStudioPage() }),
       ...env
     },
@@ -176,7 +186,8 @@ export const openStudio = async ({
   }
   const close = async () => {
     await stop()
-    for (const kind of ["studies", "runs"] as const) for (const pid of recorded(folder, kind)) end(pid, folder)
+    for (const kind of ["studies", "runs"] as const) for (const pid of recorded(stateOf(), kind)) end(pid, folder)
+    rmSync(stateHome, { recursive: true, force: true })
     if (given === undefined) rmSync(folder, { recursive: true, force: true })
   }
   const url = await (async () => {
@@ -188,11 +199,19 @@ export const openStudio = async ({
     await listening
     throw new Error(`the studio ended: ${said}${text}`)
   })()
-  const { origin } = new URL(url)
-  const entered = await fetch(url, { redirect: "manual" })
-  const cookie = (entered.headers.get("set-cookie") ?? "").split(";")[0]!
+  const { origin, hash } = new URL(url)
+  const entered = await fetch(`${origin}/open`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ code: hash.slice("#open=".length) })
+  })
+  const { secret } = (await entered.json()) as { readonly secret: string }
+  const authorization = `Bearer ${secret}`
   const ask = (path: string, init: RequestInit = {}) =>
-    fetch(`${origin}${path}`, { ...init, headers: { cookie, ...(init.headers as Record<string, string> | undefined) } })
+    fetch(`${origin}${path}`, {
+      ...init,
+      headers: { authorization, ...(init.headers as Record<string, string> | undefined) }
+    })
   const post = async (path: string, input: unknown, signal?: AbortSignal) => {
     const response = await ask(path, {
       method: "POST",
@@ -225,10 +244,14 @@ export const openStudio = async ({
       leave.abort()
     }
   }
+  const state = stateOf()
   return {
-    url,
+    get url() {
+      return readFileSync(join(state, "address"), "utf8").trim()
+    },
     origin,
-    cookie,
+    secret,
+    state,
     folder,
     path: (...names) => join(folder, ...names),
     write: (name, content) => put(folder, name, content),

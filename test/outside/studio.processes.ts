@@ -17,6 +17,9 @@ import {
 import { connect } from "node:net"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { thisProcess } from "../../src/files/index.ts"
+import { platform } from "../../src/platform.ts"
 import { type OpenStudio, openStudio } from "../browser/studio.ts"
 import { tinyPlan } from "../e2e/fixtures.ts"
 
@@ -37,10 +40,17 @@ beforeAll(async () => {
   mkdirSync(join(top, "beside"))
   writeFileSync(join(top, "beside", "secret.txt"), SECRET)
   symlinkSync(join(top, "beside"), run("out"))
+  for (const place of ["exports", "compare"]) {
+    mkdirSync(join(folder, place))
+    symlinkSync(join(top, "beside"), join(folder, place, "evil"))
+  }
+  symlinkSync(join(top, "beside"), join(folder, "runs", "evil"))
   studio = await openStudio({
     folder,
     env: { TFJS_LORA_PRO_LIMITS: "studio-body-bytes=100000,studio-store-bytes=200000" }
   })
+  // the links in it are asked about: this test is about what comes after that
+  await studio.call("trust", {})
 })
 afterAll(async () => {
   await studio.close()
@@ -69,7 +79,7 @@ const raw = (line: string, headers: Readonly<Record<string, string>> = {}, body 
     })
     const all = {
       host,
-      cookie: studio.cookie,
+      authorization: `Bearer ${studio.secret}`,
       connection: "close",
       "content-length": `${Buffer.byteLength(body)}`,
       ...headers
@@ -92,17 +102,20 @@ const isPlain = ({ text }: Answer) => {
 
 describe("who may ask", () => {
   const asked = [
-    "GET /",
     "GET /files/runs/good-1/weights.bin",
     "POST /call/about",
     "POST /watch/runs",
+    "POST /sign",
     "PUT /store/a.csv?drop=12345678"
   ]
 
-  test("nobody without the cookie, from another page, or by another name of this machine", async () => {
+  test("nobody without the secret, from another page, or by another name of this machine", async () => {
     for (const line of asked) {
-      for (const cookie of ["", studio.cookie.replace(/=.*/, "=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), "studio-1=x"])
-        expect([line, (await raw(line, { ...json, cookie }, "{}")).status]).toEqual([line, 403])
+      for (const authorization of ["", "Bearer", `Bearer ${"A".repeat(32)}`, `Basic ${studio.secret}`])
+        expect([line, (await raw(line, { ...json, authorization }, "{}")).status]).toEqual([line, 403])
+      // what other servers of this machine would be sent by a browser opens nothing
+      const cookie = `studio-${new URL(studio.origin).port}=${studio.secret}; token=${studio.secret}`
+      expect((await raw(line, { ...json, authorization: "", cookie }, "{}")).status).toBe(403)
       for (const site of ["cross-site", "same-site"])
         expect((await raw(line, { ...json, "sec-fetch-site": site }, "{}")).status).toBe(403)
       for (const origin of ["http://evil.example", "null", "http://127.0.0.1:1"])
@@ -110,18 +123,40 @@ describe("who may ask", () => {
       for (const host of ["evil.example", `evil.example:${new URL(studio.origin).port}`, "127.0.0.1.evil.example"])
         expect((await raw(line, { ...json, host }, "{}")).status).toBe(421)
     }
-    expect((await raw("GET /?token=wrong", { cookie: "" })).status).toBe(403)
   })
 
-  test("whoever has the token, by a cookie that pages of elsewhere and scripts do not have", async () => {
-    const { status, head } = await raw(`GET /${new URL(studio.url).search}`, { cookie: "" })
-    expect(status).toBe(303)
-    expect(head).toMatch(/set-cookie: studio-\d+=[\w-]{32}; HttpOnly; SameSite=Strict; Path=\//i)
-    expect(head).not.toMatch(/access-control/i)
-    expect((await raw("GET /", { origin: studio.origin, "sec-fetch-site": "same-origin" })).status).toBe(200)
-    // the token is for its owner alone, and does not go into a repository
-    expect(statSync(join(folder, ".studio", "token")).mode & 0o777).toBe(0o600)
-    expect(readFileSync(join(folder, ".studio", ".gitignore"), "utf8")).toBe("*\n")
+  test("whoever has the newest address, once; nothing of it is in the folder, or for other users to read", async () => {
+    const open = (code: string) => raw("POST /open", { ...json, authorization: "" }, JSON.stringify({ code }))
+    const codeOf = () => new URL(studio.url).hash.slice("#open=".length)
+    const code = codeOf()
+    for (const wrong of ["", "x", studio.secret]) expect((await open(wrong)).status).toBe(403)
+    for (const body of ["", "{}", '{"code":1}'])
+      expect((await raw("POST /open", { ...json, authorization: "" }, body)).status).toBe(400)
+    const { status, head, text } = await open(code)
+    expect([status, JSON.parse(text)]).toEqual([200, { secret: studio.secret }])
+    expect(head).not.toMatch(/access-control|set-cookie/i)
+    const again = await open(code)
+    expect([again.status, JSON.parse(again.text).message]).toEqual([403, expect.stringContaining("works once")])
+    expect(codeOf()).not.toBe(code)
+    expect(studio.said()).toContain(`opened; to open it again elsewhere: ${studio.url}`)
+    expect(statSync(join(studio.state, "address")).mode & 0o777).toBe(0o600)
+    expect(statSync(studio.state).mode & 0o777).toBe(0o700)
+    expect(existsSync(join(folder, ".studio"))).toBe(false)
+    // the page itself has no secret
+    const page = await raw("GET /", { authorization: "", "sec-fetch-site": "cross-site" })
+    expect(page.status).toBe(200)
+    expect(page.text).not.toContain(studio.secret)
+  })
+
+  test("a signed address of a file, for that file alone", async () => {
+    const path = "/files/runs/good-1/weights.bin"
+    const { address } = JSON.parse((await raw("POST /sign", json, JSON.stringify({ path }))).text)
+    const read = async (line: string) => (await raw(line, { authorization: "" })).status
+    expect(await read(`GET ${address}`)).toBe(200)
+    expect(await read(`GET ${address.replace("weights.bin", "plan.json")}`)).toBe(403)
+    expect(await read(`DELETE ${address}`)).toBe(403)
+    for (const wrong of ["/call/about", "/", "files/x", `${path}?x`])
+      expect((await raw("POST /sign", json, JSON.stringify({ path: wrong }))).status).toBe(400)
   })
 })
 
@@ -144,11 +179,15 @@ test("no path leads out of a run", async () => {
     "/files/runs/good-1/out/secret.txt",
     "/files/runs/good-1/out?zip",
     "/files/runs/../secret.txt",
+    ...["runs", "exports", "compare"].flatMap((place) => [
+      `/files/${place}/evil/secret.txt`,
+      `/files/${place}/evil?zip`
+    ]),
     "/files/runs%2fgood-1%2f..%2f..%2fsecret.txt",
     `/files/${encodeURIComponent(join(top, "secret.txt"))}`,
     `/files/${join(top, "secret.txt")}`,
     "/files//etc/passwd",
-    "/files/.studio/token",
+    "/files/.studio/runs/a.json",
     "/files/secret.txt",
     "/files/runs/good-1/%zz",
     "/%zz",
@@ -168,7 +207,7 @@ test("no path leads out of a run", async () => {
   expect(new TextDecoder().decode(await zip.arrayBuffer())).not.toContain(SECRET)
 })
 
-test("a page from a run's folder has no cookie and loads nothing", async () => {
+test("a page from a run's folder is in a sandbox and loads nothing", async () => {
   const { status, head } = await raw("GET /files/runs/good-1/report.html")
   expect(status).toBe(200)
   expect(head).toMatch(/content-security-policy: sandbox allow-scripts; default-src 'none';/i)
@@ -242,15 +281,13 @@ test("a run is removed with the links in it, not what they lead to; one that is 
     expect([answer.status, (JSON.parse(answer.text) as { readonly message: string }).message]).toEqual([400, reason])
     isPlain(answer)
   }
-  await refusedFor(
-    "runs/linked-1",
-    "runs/linked-1 is a symbolic link, through which the studio removes nothing; remove it by hand"
-  )
-  writeFileSync(join(folder, "runs", "used-1", "lock"), JSON.stringify({ pid: process.pid, host: hostname() }))
+  await refusedFor("runs/linked-1", "runs/linked-1 is no run of this folder")
+  const used = await Effect.runPromise(Effect.provide(thisProcess, platform))
+  writeFileSync(join(folder, "runs", "used-1", "lock"), JSON.stringify(used))
   await refusedFor("runs/used-1", "runs/used-1 is under way; stop it before it is removed")
   expect((await remove("runs/gone-1")).status).toBe(200)
   await refusedFor("runs/gone-1", "runs/gone-1 is no run of this folder")
-  expect(readdirSync(join(folder, "runs")).sort()).toEqual(["good-1", "linked-1", "used-1"])
+  expect(readdirSync(join(folder, "runs")).sort()).toEqual(["evil", "good-1", "linked-1", "used-1"])
   expect(readFileSync(join(top, "beside", "secret.txt"), "utf8")).toBe(SECRET)
   expect(existsSync(join(elsewhere, "plan.json"))).toBe(true)
 })
@@ -259,8 +296,7 @@ describe("what is dropped", () => {
   const put = (path: string, body: string, drop = "0123456789abcdef") =>
     raw(`PUT /store/${path}?drop=${drop}`, {}, body)
   const finish = (drop = "0123456789abcdef") => raw(`POST /store?drop=${drop}`, json, "{}")
-  const before = () =>
-    (readdirSync(folder, { recursive: true }) as Array<string>).filter((name) => !/^\.studio/.test(name)).sort()
+  const before = () => (readdirSync(folder, { recursive: true }) as Array<string>).sort()
 
   test("lands nowhere else", async () => {
     const names = before()
@@ -294,5 +330,107 @@ describe("what is dropped", () => {
     expect((await put("rows/c.csv", "c")).status).toBe(400)
     expect((await finish()).status).toBe(400)
     expect(before()).toEqual(names)
+  })
+})
+
+describe("a folder that came from elsewhere", () => {
+  const planted = join(top, "planted")
+  const victim = Bun.spawn(["sleep", "600"])
+  let other: OpenStudio
+  beforeAll(async () => {
+    const put = (name: string, content: unknown) => {
+      mkdirSync(join(planted, name, ".."), { recursive: true })
+      writeFileSync(join(planted, name), typeof content === "string" ? content : JSON.stringify(content))
+    }
+    const lock = { pid: victim.pid, host: hostname() }
+    const record = { plan: "plans/evil.json", startedAt: 1, resumes: false, stopping: false }
+    put("plans/evil.json", tinyPlan("bert"))
+    put(".studio/token", `${"A".repeat(32)}\n`)
+    put(".studio/runs/runs%2Fevil-1.json", { ...record, id: "runs/evil-1", waits: true })
+    put(`.studio/runs/${encodeURIComponent("../escaped")}.json`, { ...record, id: "../escaped", waits: true })
+    put(".studio/runs/runs%2Fheld-1.json", { ...record, id: "runs/held-1", waits: false, owner: lock })
+    put("runs/held-1/plan.json", {})
+    put("runs/held-1/lock", lock)
+    put("compare/held-1/study.json", {})
+    put("compare/held-1/lock", lock)
+    mkdirSync(join(planted, "exports"))
+    symlinkSync(join(top, "beside"), join(planted, "exports", "out-onnx-1"))
+    other = await openStudio({ folder: planted })
+  })
+  afterAll(async () => {
+    victim.kill("SIGKILL")
+    await other.close()
+  })
+  const post = (path: string, input: unknown) =>
+    other.fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(input)
+    })
+  const before = () => (readdirSync(planted, { recursive: true }) as Array<string>).sort()
+
+  test("starts nothing, opens for no one whom it names, and no process of its user's is signalled", async () => {
+    const names = before()
+    expect((await fetch(`${other.origin}/?token=${"A".repeat(32)}`)).headers.get("set-cookie")).toBeNull()
+    const wrong = await fetch(`${other.origin}/call/runs`, { headers: { authorization: `Bearer ${"A".repeat(32)}` } })
+    expect([other.secret === "A".repeat(32), wrong.status]).toEqual([false, 404])
+    // two looks of the queue
+    await Bun.sleep(2_500)
+    const states = async () => (await other.call("runs", {})).map(({ id, state }) => [id, state])
+    expect(await states()).toEqual([["runs/held-1", "stopped"]])
+    expect((await other.call("studies", {})).map(({ id, state }) => [id, state])).toEqual([
+      ["compare/held-1", "stopped"]
+    ])
+    await other.call("trust", {})
+    await Bun.sleep(1_500)
+    expect(await states()).toEqual([["runs/held-1", "stopped"]])
+    await expect(other.call("stop", { id: "runs/held-1" })).rejects.toThrow("runs/held-1 is not under way")
+    await expect(other.call("stopStudy", { id: "compare/held-1" })).rejects.toThrow("is not under way")
+    expect([victim.exitCode, victim.signalCode]).toEqual([null, null])
+    expect(before()).toEqual(names)
+    expect(existsSync(join(top, "escaped"))).toBe(false)
+  })
+
+  test("is asked about first: until it is trusted, it is read and nothing else, by name of what it brings", async () => {
+    await other.close()
+    other = await openStudio({ folder: planted })
+    const names = before()
+    const { doubts } = await other.call("about", {})
+    expect(doubts).toEqual([
+      "a .studio folder, the state of another studio (it is not read)",
+      'a link to other folders: "exports/out-onnx-1"'
+    ])
+    expect(other.said()).toContain(
+      "this folder is open read-only until you trust it in the studio: it brings a .studio folder"
+    )
+    expect((await other.call("runs", {})).length).toBe(1)
+    const changing: ReadonlyArray<readonly [string, unknown]> = [
+      ["/call/start", { name: "x", plan: {} }],
+      ["/call/stop", { id: "runs/held-1" }],
+      ["/call/resume", { id: "runs/held-1" }],
+      ["/call/remove", { id: "runs/held-1" }],
+      ["/call/removeExport", { id: "exports/out-onnx-1" }],
+      ["/call/stopStudy", { id: "compare/held-1" }],
+      ["/call/resumeStudy", { id: "compare/held-1" }],
+      ["/call/removeStudy", { id: "compare/held-1" }],
+      ["/call/startStudy", {}],
+      ["/watch/export", { id: "runs/held-1", format: "merged", options: {} }],
+      ["/store?drop=0123456789abcdef", {}]
+    ]
+    const reason = expect.stringContaining("This folder is open read-only until you trust it")
+    for (const [path, input] of changing) {
+      const answer = await post(path, input)
+      expect([path, answer.status, (await answer.json()).message]).toEqual([path, 403, reason])
+    }
+    const dropped = await other.fetch("/store/a.csv?drop=0123456789abcdef", { method: "PUT", body: "x" })
+    expect(dropped.status).toBe(403)
+    expect(before()).toEqual(names)
+    await other.call("trust", {})
+    expect((await other.call("about", {})).doubts).toEqual([])
+    // its lock is believed by whoever would write there: that costs nothing
+    await expect(other.call("remove", { id: "runs/held-1" })).rejects.toThrow("remove runs/held-1/lock")
+    rmSync(join(planted, "runs", "held-1", "lock"))
+    await other.call("remove", { id: "runs/held-1" })
+    expect(existsSync(join(planted, "runs", "held-1"))).toBe(false)
   })
 })

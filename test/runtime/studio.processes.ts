@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { RunState, RunSummary } from "../../src/studio/protocol/index.ts"
 import { type OpenStudio, openStudio } from "../browser/studio.ts"
 import { cli, onWasm, run, succeed, tinyPlan, workspace } from "../e2e/fixtures.ts"
@@ -37,9 +37,8 @@ const reaches = (id: string, state: RunState) =>
 const begins = (id: string) => until(id, ({ state, step }) => state === "training" && step > 5)
 const listed = async (id: string) => (await studio.call("runs", {})).find((one) => one.id === id)
 const pidOf = (id: string): number => {
-  const { owner } = w.json(`.studio/runs/${encodeURIComponent(id)}.json`) as {
-    readonly owner: { readonly pid: number }
-  }
+  const record = join(studio.state, "runs", `${encodeURIComponent(id)}.json`)
+  const { owner } = JSON.parse(readFileSync(record, "utf8")) as { readonly owner: { readonly pid: number } }
   return owner.pid
 }
 const isAlive = (pid: number) => {
@@ -136,13 +135,13 @@ describe("runs of the studio", () => {
     // Ctrl-C in the studio's terminal, and its end, reach a process group of which the run is no part
     if (process.platform === "linux")
       expect(Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[2])).toBe(pid)
-    const { url } = studio
+    const { secret, url } = studio
     expect(await studio.stop()).toBe(0)
     expect(studio.said()).toContain(`${id} goes on`)
     expect(isAlive(pid)).toBe(true)
     studio = await openStudio({ folder: w.directory })
-    // the token stayed, so that an open page goes on
-    expect(new URL(studio.url).search).toBe(new URL(url).search)
+    // each start has a secret of its own
+    expect([studio.secret === secret, studio.url === url]).toEqual([false, false])
     const found = await listed(id)
     expect(found).toMatchObject({ state: "training" })
     await until(id, ({ step }) => step > found!.step)
@@ -167,7 +166,11 @@ describe("runs of the studio", () => {
       // unless it is told to begin
       await studio.call("resume", { id, now: true })
       await reaches(id, "finished")
-      await studio.call("stop", { id: "runs/outside" })
+      // a lock is a file of the folder: what it names is signalled by no one
+      await expect(studio.call("stop", { id: "runs/outside" })).rejects.toThrow(
+        `runs/outside was not started in the studio: stop it with Ctrl-C in its terminal (process ${child.pid})`
+      )
+      child.kill("SIGINT")
       await reaches("runs/outside", "stopped")
       expect(await child.exited).toBe(130)
     } finally {
@@ -175,6 +178,8 @@ describe("runs of the studio", () => {
     }
   })
 })
+
+const stateHome = ({ state }: OpenStudio) => dirname(dirname(dirname(state)))
 
 describe("the studio", () => {
   test("asks a new engine where the last one has ended", async () => {
@@ -202,15 +207,19 @@ describe("the studio", () => {
   })
 
   test("is one for a folder, and says where another is", async () => {
-    const second = await run([process.execPath, cli, "studio", "--port", "0"], { cwd: w.directory })
+    const env = { XDG_STATE_HOME: stateHome(studio) }
+    const second = await run([process.execPath, cli, "studio", "--port", "0"], { cwd: w.directory, env })
     expect(second.code).toBe(1)
-    expect(second.stderr).toContain(`a studio of this folder is open already at ${studio.origin}; use that one`)
-    expect(w.read(".studio/address").trim()).toBe(studio.url)
+    const file = join(studio.state, "address")
+    expect(second.stderr).toContain(
+      `a studio of this folder is open already at ${studio.origin}; open the address in ${file}, or end its process ${studio.pid}`
+    )
   })
 
   test("says what to do where its port is taken", async () => {
     const other = mkdtempSync(join(tmpdir(), "studio-"))
-    const second = await run([process.execPath, cli, "studio", "--port", new URL(studio.url).port], { cwd: other })
+    const env = { XDG_STATE_HOME: stateHome(studio) }
+    const second = await run([process.execPath, cli, "studio", "--port", new URL(studio.url).port], { cwd: other, env })
     rmSync(other, { recursive: true })
     expect(second.code).toBe(1)
     expect(second.stderr).toMatch(

@@ -43,5 +43,7 @@ export interface Host {
   /** The address of a file of a run, an export or a study, to be opened, shown or saved. `path`: as the host named it. */
   readonly urlOf: (id: string, path: string) => Promise<string>
   /** The address of a folder as one ZIP file; absent where the host makes none. `folder`: as the host named it. */
-  readonly zipOf?: (folder: string) => string
+  readonly zipOf?: (folder: string) => Promise<string>
+  /** Milliseconds for which such an address works at least; absent: until the page is closed. */
+  readonly urlsLast?: number
 }

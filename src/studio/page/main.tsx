@@ -3,14 +3,15 @@ import { render } from "preact"
 import type { About } from "../protocol/index.ts"
 import type { Host } from "./host.ts"
 import { Trouble } from "./parts/trouble.tsx"
-import { serverHost } from "./server-host.ts"
+import { openServerHost } from "./server-host.ts"
 import { Shell } from "./shell.tsx"
 import { StudioContext } from "./use.ts"
 
 const root = document.getElementById("studio")!
 
-const open = async (host: Host): Promise<void> => {
+const open = async (opening: () => Promise<Host>): Promise<void> => {
   try {
+    const host = await opening()
     const about: About = await host.call("about", {})
     root.textContent = ""
     render(
@@ -21,16 +22,16 @@ const open = async (host: Host): Promise<void> => {
     )
   } catch (problem) {
     root.textContent = ""
-    render(<Trouble problem={problem as Error} again={() => open(host)} />, root)
+    render(<Trouble problem={problem as Error} again={() => open(opening)} />, root)
   }
 }
 
 /** As static files the page is its own host; the build says which it is. */
 const hostOfBuild = async (): Promise<Host> => {
-  if (import.meta.env.MODE !== "page") return serverHost
+  if (import.meta.env.MODE !== "page") return openServerHost()
   const [{ openPageHost }, { isolate }] = await Promise.all([import("./page-host.ts"), import("./isolation.ts")])
   await isolate()
   return openPageHost()
 }
 
-await open(await hostOfBuild())
+await open(hostOfBuild)

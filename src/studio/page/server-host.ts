@@ -1,4 +1,7 @@
-/** The host that is a server: calls and watches are POST requests, the browser's cookie says who asks. */
+/**
+ * The host that is a server: calls and watches are POST requests, whose header has the secret that this page was opened with. It is in the
+ * storage of the page's own origin, which other servers of the machine cannot read, and is worthless once the studio has ended.
+ */
 import type { Doing, Output, Problem } from "../protocol/index.ts"
 import { type Host, HostError, type Watching } from "./host.ts"
 
@@ -16,8 +19,30 @@ const failure = async (response: Response): Promise<HostError> => {
   }
 }
 
+const SECRET = "studio-secret"
+
+/** A browser may keep nothing for this page, as in a private window. */
+let secret: string | undefined
+const kept = (): string | undefined => {
+  try {
+    return localStorage.getItem(SECRET) ?? undefined
+  } catch {
+    return undefined
+  }
+}
+const keep = (value: string) => {
+  secret = value
+  try {
+    localStorage.setItem(SECRET, value)
+  } catch {
+    // for as long as the page is open
+  }
+}
+
 const ask = async (path: string, init: RequestInit): Promise<Response> => {
-  const response = await fetch(path, init).catch((error: unknown) => {
+  const authorization = secret === undefined ? {} : { authorization: `Bearer ${secret}` }
+  const headers = { ...(init.headers as Record<string, string> | undefined), ...authorization }
+  const response = await fetch(path, { ...init, headers }).catch((error: unknown) => {
     if (init.signal?.aborted === true) throw error
     throw new HostError(GONE)
   })
@@ -80,7 +105,39 @@ const watched = async (path: string, input: unknown, watching: Watching<never>, 
 
 const each = (path: string) => path.split("/").map(encodeURIComponent).join("/")
 
-export const serverHost: Host = {
+/** A path of a file with a signature, for what sends no header. */
+const signed = async (path: string): Promise<string> => {
+  const response = await post("/sign", { path: `/files/${path}` })
+  return ((await response.json()) as { readonly address: string }).address
+}
+
+const codeOf = (hash: string): string | undefined => /^#open=(.+)$/.exec(hash)?.[1]
+
+/** The address of the terminal has a code, which works once: it leaves the browser's address at once, and becomes the secret. */
+const enter = async (): Promise<void> => {
+  const code = codeOf(location.hash)
+  // another address of a terminal, opened in this tab
+  addEventListener("hashchange", () => {
+    if (codeOf(location.hash) !== undefined) location.reload()
+  })
+  secret = kept()
+  if (code === undefined) return
+  history.replaceState(null, "", location.pathname)
+  const entered = await post("/open", { code }).then(
+    async (response) => ((await response.json()) as { readonly secret: string }).secret,
+    // this browser may have used it before
+    (error: unknown) => (secret === undefined ? Promise.reject(error) : secret)
+  )
+  keep(entered)
+}
+
+/** Rejects with a `HostError` where this page was not opened by an address of the terminal. */
+export const openServerHost = async (): Promise<Host> => {
+  await enter()
+  return serverHost
+}
+
+const serverHost: Host = {
   call: async (name, input, { signal = NEVER, doing } = {}) => {
     let answer: unknown
     const event = (value: unknown) => {
@@ -114,6 +171,7 @@ export const serverHost: Host = {
     const { source } = (await (await post(`/store?drop=${drop}`, {})).json()) as { readonly source: string }
     return source
   },
-  urlOf: async (id, path) => `/files/${each(id)}/${each(path)}`,
-  zipOf: (folder) => `/files/${each(folder)}?zip`
+  urlOf: (id, path) => signed(`${each(id)}/${each(path)}`),
+  zipOf: async (folder) => `${await signed(each(folder))}&zip`,
+  urlsLast: 9 * 60_000
 }

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import { Loading } from "./parts/loading.tsx"
+import { Trust } from "./parts/trust.tsx"
 import { addressOf, usePlace } from "./place.ts"
 import { useCall, useStudio } from "./use.ts"
 import type { View, ViewProps } from "./view.ts"
@@ -68,6 +69,7 @@ export const Shell = () => {
         </p>
       </nav>
       <main id="main">
+        <Trust />
         <h1 ref={heading} tabIndex={-1}>
           {view.title}
         </h1>

@@ -20,6 +20,8 @@ export interface About {
   /** where runs and files are, for people: a folder, or "this browser" */
   readonly place: string
   readonly abilities: ReadonlyArray<Ability>
+  /** what the folder brings for which it is open read-only, until its user trusts it; empty: it is trusted */
+  readonly doubts: ReadonlyArray<string>
 }
 
 /** A model that a run can begin from. */

@@ -37,11 +37,17 @@ import type {
 export interface Verb<In, Out> {
   readonly input: Schema.Codec<In, unknown>
   readonly output?: Out
+  /** it starts, stops, writes or removes something: not in a folder that its user does not trust */
+  readonly changes?: true
 }
 
 const answers =
   <Out>() =>
   <In>(input: Schema.Codec<In, unknown>): Verb<In, Out> => ({ input })
+
+const changes =
+  <Out>() =>
+  <In>(input: Schema.Codec<In, unknown>): Verb<In, Out> => ({ input, changes: true })
 
 const Nothing = Schema.Struct({})
 const Json = Schema.Record(Schema.String, Schema.Unknown)
@@ -72,6 +78,8 @@ const StudyAsked = Schema.Struct({
 
 export const calls = {
   about: answers<About>()(Nothing),
+  /** Trusts the folder that the studio is started in, now and later. */
+  trust: answers<null>()(Nothing),
   /** what computes, for people: "native, 2 threads, AVX-512" */
   device: answers<string>()(Nothing),
   models: answers<ReadonlyArray<BaseModel>>()(Nothing),
@@ -104,16 +112,16 @@ export const calls = {
   ),
   check: answers<Checked>()(Schema.Struct({ plan: Json })),
   /** Begins to train, after what trains already unless `now`; the answer is the run, which is not opened yet. */
-  start: answers<{ readonly id: string }>()(
+  start: changes<{ readonly id: string }>()(
     Schema.Struct({ name: Text, plan: Json, now: Schema.optionalKey(Schema.Boolean) })
   ),
   runs: answers<ReadonlyArray<RunSummary>>()(Nothing),
   /** Lets it finish its step and save; one that waits is taken from the queue. */
-  stop: answers<null>()(Run),
+  stop: changes<null>()(Run),
   /** Goes on with a run that is stopped or has failed, after what trains already unless `now`; with `now` one that waits begins. */
-  resume: answers<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
+  resume: changes<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
   /** With its folder and all that the host keeps of it; one that waits is taken from the queue. Refused for a run that anything works with. */
-  remove: answers<null>()(Run),
+  remove: changes<null>()(Run),
   result: answers<RunResult>()(Run),
   /** One plot of several runs, `points` for each series at most. */
   curves: answers<Curves>()(Schema.Struct({ ids: Schema.Array(Text), plot: Text, points: Schema.Int })),
@@ -127,23 +135,23 @@ export const calls = {
   /** What exports of a run left that are there still. */
   exported: answers<ReadonlyArray<Exported>>()(Run),
   /** With its folder, by its id. */
-  removeExport: answers<null>()(Run),
+  removeExport: changes<null>()(Run),
   methods: answers<ReadonlyArray<ComparedMethod>>()(Nothing),
   studies: answers<ReadonlyArray<StudySummary>>()(Nothing),
   /** plans of this folder: of its runs, and files */
   plans: answers<ReadonlyArray<ComparablePlan>>()(Nothing),
   sizeStudy: answers<StudySize>()(StudyAsked),
-  startStudy: answers<{ readonly id: string }>()(
+  startStudy: changes<{ readonly id: string }>()(
     Schema.Struct({
       ...StudyAsked.fields,
       /** trials at a time */
       workers: Schema.Int
     })
   ),
-  stopStudy: answers<null>()(Run),
-  resumeStudy: answers<null>()(Run),
+  stopStudy: changes<null>()(Run),
+  resumeStudy: changes<null>()(Run),
   /** With its folder and all runs in it. Refused for one that is under way. */
-  removeStudy: answers<null>()(Run)
+  removeStudy: changes<null>()(Run)
 }
 
 export const watches = {
@@ -164,7 +172,7 @@ export const watches = {
       sides: Schema.Array(Schema.Literals(["trained", "base"]))
     })
   ),
-  export: answers<ExportEvent>()(
+  export: changes<ExportEvent>()(
     Schema.Struct({ id: Text, format: Text, options: Schema.Record(Text, Schema.Array(Text)) })
   )
 }

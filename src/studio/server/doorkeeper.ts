@@ -1,44 +1,69 @@
 /**
- * Who may ask: whoever has opened the URL that the command prints, which has the token. Its first request gets a cookie, which the browser
- * then sends with calls, pictures and downloads alike; a page of elsewhere cannot make the browser send it (SameSite), and a name of elsewhere
- * that leads to this machine is refused by the listener.
+ * Who may ask: the pages that were opened by an address of the terminal. Such an address has a code that works once, in its fragment, which
+ * browsers send to no server. The page exchanges it for the secret of this start (`POST /open`), keeps that in the storage of its own origin,
+ * host and port, and sends it in a header. So no other server of this machine is sent anything that opens the studio, which cookies would be.
+ *
+ * Pictures, downloads and new tabs send no header: their addresses are signed, each for one path and for minutes.
  */
-import { isSameSecret } from "../../serve/secrets.ts"
+import { createHmac, randomBytes } from "node:crypto"
+import { hasBearer, isSameSecret } from "../../serve/secrets.ts"
 
 export interface Doorkeeper {
-  /** The answer to a request that nothing else may answer: a cookie for whoever has the token, a refusal for others; undefined: go on. */
+  /** The answer to a request that may not pass; undefined: it may. */
   readonly stops: (request: Request, url: URL) => Response | undefined
+  /** The secret for whoever has the code of the newest address; undefined for others. */
+  readonly admit: (code: string) => string | undefined
+  /** The code of the newest address. */
+  readonly code: () => string
+  /** The path with a signature: "/files/runs/a-1/report.html?signed=…" */
+  readonly signed: (pathname: string) => string
 }
 
-const REFUSED = "This studio is for whoever started it: open the address that the terminal shows, with its token.\n"
+const REFUSED = "This page is not connected to the studio: open the newest address that the terminal shows.\n"
 
-/** `port` is in the cookie's name: cookies of one host are shared by its ports, and two studios are not to take each other's. */
-export const doorkeeper = (token: string, port: () => number): Doorkeeper => {
-  const name = () => `studio-${port()}`
-  const cookie = (request: Request): string | undefined =>
-    (request.headers.get("cookie") ?? "")
-      .split(/; */)
-      .find((part) => part.startsWith(`${name()}=`))
-      ?.slice(name().length + 1)
-  /** Pages of elsewhere may not even ask, whatever the browser sends with it. Programs, which say nothing, have no cookies that are not theirs. */
-  const isForeign = (request: Request) => {
-    const site = request.headers.get("sec-fetch-site")
-    if (site !== null && site !== "same-origin" && site !== "none") return true
-    const origin = request.headers.get("origin")
-    return origin !== null && URL.parse(origin)?.host !== request.headers.get("host")
+/** milliseconds for which a signed address works */
+const SIGNED = 10 * 60_000
+
+/** What anyone may read, and what opens: the files of the page are those of the package. */
+const isOpen = ({ method }: Request, { pathname }: URL): boolean =>
+  method === "GET" ? !/^\/files(\/|$)/.test(pathname) : pathname === "/open"
+
+/** Pages of other sites may not even ask, whatever the browser sends with it. */
+const isForeign = ({ headers }: Request): boolean => {
+  const site = headers.get("sec-fetch-site")
+  if (site !== null && site !== "same-origin" && site !== "none") return true
+  const origin = headers.get("origin")
+  return origin !== null && URL.parse(origin)?.host !== headers.get("host")
+}
+
+const randomSecret = () => randomBytes(24).toString("base64url")
+
+export const doorkeeper = (now: () => number = Date.now): Doorkeeper => {
+  const secret = randomSecret()
+  const key = randomBytes(32)
+  let code = randomSecret()
+  const signature = (pathname: string, until: string) =>
+    createHmac("sha256", key).update(`${until} ${pathname}`).digest("base64url")
+  const isSigned = ({ method }: Request, { pathname, searchParams }: URL): boolean => {
+    const [until = "", given = ""] = (searchParams.get("signed") ?? "").split(".")
+    return method === "GET" && isSameSecret(given, signature(pathname, until)) && Number(until) > now()
   }
-  const isToken = (given: string | undefined): boolean => given !== undefined && isSameSecret(given, token)
   return {
     stops: (request, url) => {
-      const given = url.searchParams.get("token")
-      if (given !== null && url.pathname === "/") {
-        if (!isToken(given)) return new Response(REFUSED, { status: 403 })
-        return new Response(null, {
-          status: 303,
-          headers: { location: "/", "set-cookie": `${name()}=${token}; HttpOnly; SameSite=Strict; Path=/` }
-        })
-      }
-      return isForeign(request) || !isToken(cookie(request)) ? new Response(REFUSED, { status: 403 }) : undefined
+      const may =
+        (request.method === "GET" && isOpen(request, url)) ||
+        (!isForeign(request) && (isOpen(request, url) || hasBearer(request, [secret]) || isSigned(request, url)))
+      return may ? undefined : new Response(REFUSED, { status: 403 })
+    },
+    admit: (given) => {
+      if (!isSameSecret(given, code)) return undefined
+      code = randomSecret()
+      return secret
+    },
+    code: () => code,
+    signed: (pathname) => {
+      const until = `${now() + SIGNED}`
+      return `${pathname}?signed=${until}.${signature(pathname, until)}`
     }
   }
 }

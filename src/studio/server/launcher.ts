@@ -12,9 +12,9 @@ import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
 import type { Busy } from "./busy.ts"
 import { memoryLog } from "./memory.ts"
-import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
+import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
 import { endRemovals, openRemover } from "./removal.ts"
-import { logOf, openRecords, outcomeOf, type RunRecord, type RunRecords } from "./run-records.ts"
+import { openRecords, type RunRecord, type RunRecords } from "./run-records.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -53,14 +53,16 @@ const stepsIn = (log: string): number | null => {
   return found === undefined ? null : Number(found)
 }
 
-/** `flags`: those of the device. `busy`: what the studio itself does with runs. */
+/** `flags`: those of the device. `state`: the studio's state folder. `busy`: what the studio itself does with runs. */
 export const openLauncher = (
   command: OwnCommand,
   flags: ReadonlyArray<string>,
+  state: string,
   busy: Pick<Busy, "with">
 ): Effect.Effect<Launcher, FileError, Files> =>
   Effect.gen(function* () {
-    const records = yield* openRecords
+    const records = yield* openRecords(state)
+    const { logOf, outcomeOf } = records
     yield* endRemovals(["runs/", ...records.all().map(({ id }) => id)], records.remove)
     const memory = memoryLog()
     const context = yield* Effect.context<Files>()
@@ -241,8 +243,8 @@ export const openLauncher = (
         Effect.gen(function* () {
           const record = records.get(id)
           if (record?.waits === true) return yield* records.change(id, { waits: false })
-          const owner = (yield* livingProcess(record)) ?? (yield* lockedBy(id))
-          if (owner === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
+          const owner = yield* livingProcess(record)
+          if (owner === undefined) return yield* startedElsewhere(id)
           // a second signal means: leave at once, unsaved
           if (record?.stopping === true || asked.has(id)) return
           asked.add(id)

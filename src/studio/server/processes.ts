@@ -3,7 +3,8 @@ import { spawn } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { isGone, ownerIn, type ProcessOwner, readTextFile } from "../../files/index.ts"
+import { isGone, isIdentified, ownerIn, type ProcessOwner, readTextFile } from "../../files/index.ts"
+import { RunRefused } from "../runs/index.ts"
 
 /** How the command line is started again, without its verb. */
 export interface OwnCommand {
@@ -84,13 +85,27 @@ export const isAlive = (owner: ProcessOwner): Effect.Effect<boolean, never, File
 /** A lock has less. */
 const LOCK_BYTES = 4_096
 
-/** The living process that has locked a folder. */
+/** The living process that has locked a folder. A lock that may have come with its folder, and names a process by chance, does not count. */
 export const lockedBy = (folder: string): Effect.Effect<ProcessOwner | undefined, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const text = yield* readTextFile(`${folder}/lock`, LOCK_BYTES).pipe(Effect.orElseSucceed(() => ""))
     const owner = ownerIn(text)
-    return owner !== undefined && (yield* isAlive(owner)) ? owner : undefined
+    return owner !== undefined && (yield* isIdentified(owner)) && (yield* isAlive(owner)) ? owner : undefined
   })
+
+/** Why nothing is signalled where no process of the studio's own writes a folder: a lock alone, which is a file in it, stops no process. */
+export const startedElsewhere = (id: string): Effect.Effect<never, RunRefused, FileSystem.FileSystem> =>
+  Effect.flatMap(lockedBy(id), (owner) =>
+    Effect.fail(
+      new RunRefused({
+        id,
+        reason:
+          owner === undefined
+            ? "is not under way"
+            : `was not started in the studio: stop it with Ctrl-C in its terminal (process ${owner.pid})`
+      })
+    )
+  )
 
 /** of a log, where a command that failed says why */
 const LAST_LINES = 12

@@ -12,7 +12,6 @@ import type * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, platformReason } from "../../files/index.ts"
 import { lockRun, type RunLocked } from "../../output/index.ts"
 import { nameBeforeRemoval, RunRefused, removedName } from "../runs/index.ts"
-import { OWN_FOLDER } from "./own-folder.ts"
 import { isName } from "./segments.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -35,7 +34,7 @@ const looked = (id: string): Effect.Effect<FileSystem.File.Type | undefined, Run
     const refused = (reason: string) => new RunRefused({ id, reason })
     const segments = id.split("/")
     if (!segments.every(isName)) return yield* refused("is no folder inside the one that the studio was started in")
-    if (segments[0] === OWN_FOLDER || (segments.length === 1 && PLACES.includes(id)))
+    if (segments.length === 1 && PLACES.includes(id))
       return yield* refused("is a folder in which the studio keeps other things too; it removes none of those")
     let type: FileSystem.File.Type | undefined
     for (const end of segments.keys()) {

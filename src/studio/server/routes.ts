@@ -2,6 +2,8 @@
  * The studio over HTTP:
  *
  *   GET  /…                     the page's own files
+ *   POST /open                  {"code"} of the terminal's address → {"secret"}, which is sent with all that follows as `authorization: Bearer …`
+ *   POST /sign                  {"path": "/files/…"} → {"address"}: that path, for whoever has the address, for minutes
  *   POST /call/VERB             a call: its input as JSON, its answer as JSON; a problem with status 400. Whoever accepts text/event-stream is told
  *                               what is done meanwhile: the answer is then the one event of a watch
  *   POST /watch/VERB            a watch: its events as server-sent ones, `event: doing` for what is done meanwhile, `event: problem` or `event: end`
@@ -13,10 +15,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Work } from "../../progress/index.ts"
 import { answer, events, type Handlers, problemIn, type Reported, telling } from "../engine/index.ts"
-import type { Problem } from "../protocol/index.ts"
+import { calls, type Problem, watches } from "../protocol/index.ts"
 import { jsonOf, RequestRefused } from "./body.ts"
 import type { Doorkeeper } from "./doorkeeper.ts"
 import type { EngineClient } from "./engine-client.ts"
@@ -27,6 +30,10 @@ type Files = FileSystem.FileSystem | Path.Path
 
 export interface Routes<R> {
   readonly door: Doorkeeper
+  /** called when someone was admitted: the address of before opens no more */
+  readonly onAdmitted: Effect.Effect<void, never, R>
+  /** for which nothing is changed here; empty: the folder is trusted */
+  readonly doubts: () => ReadonlyArray<string>
   /** what the server answers itself; the engine is asked for the rest */
   readonly handlers: Handlers<R>
   readonly engine: EngineClient
@@ -105,11 +112,27 @@ const guarded = (response: Response): Response => {
   return new Response(response.body, { status: response.status, headers })
 }
 
+const Opening = Schema.Struct({ code: Schema.String })
+const Signing = Schema.Struct({ path: Schema.String.check(Schema.isPattern(/^\/files\/[^?#]+$/)) })
+
+const asked = <A>(schema: Schema.Codec<A, unknown>, request: Request): Effect.Effect<A, RequestRefused> =>
+  Effect.flatMap(jsonOf(request), (input) =>
+    Schema.decodeUnknownEffect(schema)(input).pipe(
+      Effect.mapError(({ message }) => new RequestRefused({ status: 400, reason: message.replaceAll("\n", " ") }))
+    )
+  )
+
+const USED =
+  "This address works once, and was used already. The terminal shows a new one; it is also in the file that the command names when it is started again."
+
+const changes = (table: object, verb: string): boolean =>
+  Object.hasOwn(table, verb) && (table as Record<string, { readonly changes?: true }>)[verb]!.changes === true
+
 /** Whether whoever asks reads events, and so can be told what is done meanwhile. */
 const readsEvents = ({ headers }: Request): boolean => headers.get("accept")?.includes("text/event-stream") === true
 
 /** The handler of requests. */
-export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: Routes<R>) =>
+export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, store, file, onBug }: Routes<R>) =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R | Files>()
     const runPromise = Effect.runPromiseExitWith(context)
@@ -123,9 +146,29 @@ export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: 
         Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))
       )
     }
+    const mayChange = Effect.suspend(() =>
+      doubts().length === 0
+        ? Effect.void
+        : Effect.fail(
+            new RequestRefused({
+              status: 403,
+              reason: `This folder is open read-only until you trust it: it brings ${doubts().join("; ")}.`
+            })
+          )
+    )
+    const open = (request: Request) =>
+      Effect.gen(function* () {
+        const secret = door.admit((yield* asked(Opening, request)).code)
+        if (secret === undefined) return yield* new RequestRefused({ status: 403, reason: USED })
+        yield* onAdmitted
+        return json({ secret })
+      })
+    const sign = (request: Request) =>
+      Effect.map(asked(Signing, request), ({ path }) => json({ address: door.signed(path) }))
     const call = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
+        if (changes(calls, verb)) yield* mayChange
         const own = Object.hasOwn(handlers.calls, verb)
         const answered: Effect.Effect<unknown, Reported, R> = own
           ? answer(handlers, verb, input)
@@ -135,14 +178,16 @@ export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: 
     const watch = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
+        if (changes(watches, verb)) yield* mayChange
         const own = Object.hasOwn(handlers.watches, verb)
         return sent(own ? events(handlers, verb, input) : engine.watch(verb, input))
       })
     const put = (path: string, url: URL, request: Request) =>
-      Effect.as(store.put(path, url.searchParams.get("drop"), request), json(null))
+      Effect.as(Effect.andThen(mayChange, store.put(path, url.searchParams.get("drop"), request)), json(null))
     const finish = (url: URL, request: Request) =>
       Effect.gen(function* () {
         yield* jsonOf(request)
+        yield* mayChange
         return json({ source: yield* store.finish(url.searchParams.get("drop")) })
       })
     const routed = (
@@ -150,12 +195,14 @@ export const routes = <R>({ door, handlers, engine, page, store, file, onBug }: 
       url: URL
     ): Effect.Effect<Response, { _tag: string; message: string }, R | Files> => {
       const [, first = "", rest = ""] = /^\/(\w+)(?:\/(.+))?$/.exec(url.pathname) ?? []
-      const asked = `${request.method} ${first}`
-      if (asked === "POST call") return call(rest, request)
-      if (asked === "POST watch") return watch(rest, request)
-      if (asked === "POST store") return finish(url, request)
-      if (asked === "PUT store") return put(rest, url, request)
-      if (asked === "GET files") return file(rest, url.searchParams)
+      const route = `${request.method} ${first}`
+      if (route === "POST open") return open(request)
+      if (route === "POST sign") return sign(request)
+      if (route === "POST call") return call(rest, request)
+      if (route === "POST watch") return watch(rest, request)
+      if (route === "POST store") return finish(url, request)
+      if (route === "PUT store") return put(rest, url, request)
+      if (route === "GET files") return file(rest, url.searchParams)
       if (request.method !== "GET") return Effect.succeed(notFound())
       const path = url.pathname === "/" ? ["index.html"] : segmentsOf(url.pathname.slice(1))
       return path === undefined

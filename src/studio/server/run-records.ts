@@ -1,5 +1,5 @@
 /**
- * What the studio knows of the runs that it started, in `.studio/runs/`: so that it finds them again after it was closed and opened. A run
+ * What the studio knows of the runs that it started, in its state folder: so that it finds them again after it was closed and opened. A run
  * that the command line started has no record; its folder says what there is to know.
  */
 import * as Effect from "effect/Effect"
@@ -9,13 +9,11 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
-import { OWN_FOLDER } from "./own-folder.ts"
-
-const RECORDS = `${OWN_FOLDER}/runs`
+import { isName } from "./segments.ts"
 
 export const RunRecord = Schema.Struct({
-  /** the run's folder */
-  id: Schema.String,
+  /** the run's folder, below the working directory */
+  id: Schema.String.check(Schema.makeFilter((id) => id.split("/").every(isName))),
   /** the plan that it was started with */
   plan: Schema.String,
   /** milliseconds since 1970 */
@@ -35,19 +33,13 @@ export type RunRecord = typeof RunRecord.Type
 
 type Files = FileSystem.FileSystem | Path.Path
 
-/** A name for a file, of which no two folders have the same. */
-const nameOf = encodeURIComponent
-
-/** stdout and stderr of a run's process. */
-export const logOf = (id: string): string => `${RECORDS}/${nameOf(id)}.log`
-/** What `--json` says at its end. */
-export const outcomeOf = (id: string): string => `${RECORDS}/${nameOf(id)}.outcome`
-
-const recordOf = (id: string): string => `${RECORDS}/${nameOf(id)}.json`
-
 const decode = Schema.decodeUnknownOption(RunRecord)
 
 export interface RunRecords {
+  /** stdout and stderr of a run's process. */
+  readonly logOf: (id: string) => string
+  /** What `--json` says at its end. */
+  readonly outcomeOf: (id: string) => string
   readonly all: () => ReadonlyArray<RunRecord>
   readonly get: (id: string) => RunRecord | undefined
   readonly put: (record: RunRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
@@ -56,47 +48,57 @@ export interface RunRecords {
   readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
-/** Reads what a studio of before left. */
-export const openRecords: Effect.Effect<RunRecords, FileError, Files> = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  yield* fs.makeDirectory(RECORDS, { recursive: true }).pipe(Effect.mapError(fileError("write", RECORDS)))
-  const names = yield* fs.readDirectory(RECORDS).pipe(Effect.mapError(fileError("read", RECORDS)))
-  const records = new Map<string, RunRecord>()
-  for (const name of names.filter((one) => one.endsWith(".json"))) {
-    const json = yield* readJsonFile(path.join(RECORDS, name)).pipe(Effect.orElseSucceed(() => null))
-    const record = Option.getOrUndefined(decode(json))
-    if (record !== undefined && recordOf(record.id) === `${RECORDS}/${name}`) records.set(record.id, record)
-  }
-  // one after the other: a run may be asked to stop in the moment in which its process ends
-  const writing = Semaphore.makeUnsafe(1)
-  const put: RunRecords["put"] = (record) =>
-    Effect.suspend(() => {
-      records.set(record.id, record)
-      return writing.withPermits(1)(
-        Effect.suspend(() => {
-          const now = records.get(record.id)
-          // it may have been removed since
-          return now === undefined ? Effect.void : writeJson(recordOf(record.id), now)
-        })
-      )
-    })
-  return {
-    all: () => [...records.values()],
-    get: (id) => records.get(id),
-    put,
-    change: (id, parts) =>
+/** Reads what a studio of before left. `state`: the studio's state folder */
+export const openRecords = (state: string): Effect.Effect<RunRecords, FileError, Files> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = path.join(state, "runs")
+    /** of which no two runs have the same */
+    const fileOf = (id: string, ending: string) => path.join(folder, `${encodeURIComponent(id)}.${ending}`)
+    const recordOf = (id: string) => fileOf(id, "json")
+    yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
+    const names = yield* fs.readDirectory(folder).pipe(Effect.mapError(fileError("read", folder)))
+    const records = new Map<string, RunRecord>()
+    for (const name of names.filter((one) => one.endsWith(".json"))) {
+      const file = path.join(folder, name)
+      const json = yield* readJsonFile(file).pipe(Effect.orElseSucceed(() => null))
+      const record = Option.getOrUndefined(decode(json))
+      if (record !== undefined && recordOf(record.id) === file) records.set(record.id, record)
+    }
+    // one after the other: a run may be asked to stop in the moment in which its process ends
+    const writing = Semaphore.makeUnsafe(1)
+    const put: RunRecords["put"] = (record) =>
       Effect.suspend(() => {
-        const record = records.get(id)
-        return record === undefined ? Effect.void : put({ ...record, ...parts })
-      }),
-    remove: (id) =>
-      Effect.suspend(() => {
-        records.delete(id)
-        const files = [recordOf(id), logOf(id), outcomeOf(id)]
-        return Effect.forEach(files, (file) => Effect.ignore(fs.remove(file)), { discard: true }).pipe(
-          writing.withPermits(1)
+        records.set(record.id, record)
+        return writing.withPermits(1)(
+          Effect.suspend(() => {
+            const now = records.get(record.id)
+            // it may have been removed since
+            return now === undefined ? Effect.void : writeJson(recordOf(record.id), now)
+          })
         )
       })
-  }
-})
+    const logOf = (id: string) => fileOf(id, "log")
+    const outcomeOf = (id: string) => fileOf(id, "outcome")
+    return {
+      logOf,
+      outcomeOf,
+      all: () => [...records.values()],
+      get: (id) => records.get(id),
+      put,
+      change: (id, parts) =>
+        Effect.suspend(() => {
+          const record = records.get(id)
+          return record === undefined ? Effect.void : put({ ...record, ...parts })
+        }),
+      remove: (id) =>
+        Effect.suspend(() => {
+          records.delete(id)
+          const files = [recordOf(id), logOf(id), outcomeOf(id)]
+          return Effect.forEach(files, (file) => Effect.ignore(fs.remove(file)), { discard: true }).pipe(
+            writing.withPermits(1)
+          )
+        })
+    }
+  })

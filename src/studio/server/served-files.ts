@@ -46,21 +46,12 @@ interface Found {
   readonly bytes: number
 }
 
-/** What `segments` name below a folder, if no link is on the way. */
-const found = (folder: string, segments: ReadonlyArray<string>): Effect.Effect<Found | undefined, never, Files> =>
+/** What has this name and is no link; that none is on the way is seen to by the file system of the studio. */
+const found = (file: string): Effect.Effect<Found | undefined, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    let file = folder
-    let type = "Directory"
-    let bytes = 0
-    for (const segment of segments) {
-      if (type !== "Directory") return undefined
-      file = `${file}/${segment}`
-      const info = yield* fs.lstat(file)
-      type = info.type
-      bytes = Number(info.size)
-    }
-    return type === "File" || type === "Directory" ? ({ file, type, bytes } as const) : undefined
+    const { type, size } = yield* fs.lstat(file)
+    return type === "File" || type === "Directory" ? ({ file, type, bytes: Number(size) } as const) : undefined
   }).pipe(Effect.orElseSucceed(() => undefined))
 
 /** As many as were announced: the files of a run that is under way grow. */
@@ -117,13 +108,9 @@ export const servedFiles =
     Effect.gen(function* () {
       const segments = segmentsOf(path)
       if (segments === undefined) return absent()
-      const asked = `${segments.join("/")}/`
-      const [own] = (yield* folders)
-        .filter((folder) => asked.startsWith(`${folder}/`))
-        .toSorted((a, b) => b.length - a.length)
-      if (own === undefined) return absent()
-      const rest = segments.slice(own.split("/").length)
-      const one = yield* found(own, rest)
+      const file = segments.join("/")
+      if (!(yield* folders).some((folder) => `${file}/`.startsWith(`${folder}/`))) return absent()
+      const one = yield* found(file)
       if (one === undefined) return absent()
       const name = segments.at(-1)!
       if (one.type === "Directory") return search.has("zip") ? yield* zipped(one.file, name) : absent()

@@ -25,9 +25,9 @@ import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/inde
 import { growingFile, looks, nameBeforeRemoval, RunRefused, runReader, seenFiles } from "../runs/index.ts"
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
-import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached } from "./processes.ts"
+import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
 import { endRemovals, openRemover } from "./removal.ts"
-import { openStudyRecords, type StudyRecord, studyLog } from "./study-records.ts"
+import { openStudyRecords, type StudyRecord } from "./study-records.ts"
 import { trialTable } from "./trial-table.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -77,10 +77,10 @@ const questionFor = ({ plan, methods, learningRates, seeds, freshSeeds }: Asked)
     return { file, question }
   })
 
-/** `flags`: those of the device. */
-export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =>
+/** `flags`: those of the device. `state`: the studio's state folder */
+export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, state: string) =>
   Effect.gen(function* () {
-    const records = yield* openStudyRecords
+    const records = yield* openStudyRecords(state)
     yield* endRemovals([`${FOLDER}/`], records.remove)
     // a study that begins is not removed meanwhile
     const deciding = Semaphore.makeUnsafe(1)
@@ -131,12 +131,16 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no study of this folder" })
       })
 
+    /** The process that the studio started for a study. */
+    const startedProcess = (record: StudyRecord | undefined) =>
+      Effect.gen(function* () {
+        const { owner, exit } = record ?? {}
+        return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
+      })
     /** The process that a study's trials are given out by. */
     const processOf = (id: string) =>
       Effect.gen(function* () {
-        const { owner, exit } = records.get(id) ?? {}
-        if (owner !== undefined && exit === undefined && (yield* isAlive(owner))) return owner
-        return yield* lockedBy(id)
+        return (yield* startedProcess(records.get(id))) ?? (yield* lockedBy(id))
       })
 
     const failureOf = (id: string) =>
@@ -147,7 +151,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         if (owner === undefined) return exit === undefined ? null : "its process could not be started"
         if (exit?.code === 0 || exit?.code === INTERRUPTED) return null
         const why = exit?.signal == null ? [] : [`its process was ended by ${exit.signal}`]
-        const said = yield* failureSaid(studyLog(id))
+        const said = yield* failureSaid(records.logOf(id))
         return exit === undefined ? null : [...why, said ?? "it did not say why"].join("\n")
       })
 
@@ -182,7 +186,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         const { id } = record
         const { owner: _, exit: __, ...fresh } = record
         const pid = yield* startDetached(command, ["compare", ...words], {
-          log: studyLog(id),
+          log: records.logOf(id),
           goesOn,
           ended: (exit) => {
             const now = records.get(id)
@@ -221,7 +225,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
 
     /** What changed since the last look. */
     const follow = (id: string): Stream.Stream<StudyEvent, RunRefused, Files> => {
-      const log = growingFile(studyLog(id), LOG_BYTES)
+      const log = growingFile(records.logOf(id), LOG_BYTES)
       const said = new Map<StudyEvent["kind"], string>()
       const fresh = (event: StudyEvent): ReadonlyArray<StudyEvent> => {
         const text = JSON.stringify(event)
@@ -301,17 +305,17 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>) =
         stopStudy: ({ id }) =>
           Effect.gen(function* () {
             yield* known(id)
-            const owner = yield* processOf(id)
-            if (owner === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
             const record = records.get(id)
+            const owner = yield* startedProcess(record)
+            if (record === undefined || owner === undefined) return yield* startedElsewhere(id)
             // a second signal means: leave at once, unsaved
-            if (record?.stopping === true) return null
+            if (record.stopping) return null
             yield* Effect.try({
               try: () => process.kill(owner.pid, "SIGINT"),
               catch: () =>
                 new RunRefused({ id, reason: `belongs to process ${owner.pid}, which cannot be asked to stop` })
             })
-            if (record !== undefined) yield* records.put({ ...record, stopping: true })
+            yield* records.put({ ...record, stopping: true })
             return null
           }),
         resumeStudy: ({ id }) =>

@@ -6,7 +6,7 @@ import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import ownPackage from "../../../package.json" with { type: "json" }
-import type { FileError } from "../../files/index.ts"
+import { type FileError, withoutLinks } from "../../files/index.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
 import { nameBeforeRemoval, runsOf } from "../runs/index.ts"
@@ -15,13 +15,14 @@ import { doorkeeper } from "./doorkeeper.ts"
 import { type EngineCommand, engineClient, holdingRuns } from "./engine-client.ts"
 import { openExports } from "./exports.ts"
 import { openLauncher } from "./launcher.ts"
-import { openOwnFolder, type StudioOpen } from "./own-folder.ts"
 import { pageFiles } from "./page-files.ts"
 import type { OwnCommand } from "./processes.ts"
 import { routes } from "./routes.ts"
 import { servedFiles } from "./served-files.ts"
+import { openStateFolder, type StateFolder, type StudioOpen } from "./state-folder.ts"
 import { openStore } from "./store.ts"
 import { openStudies } from "./studies.ts"
+import { openTrust, type Trust } from "./trust.ts"
 
 export type ServerNeeds = FileSystem.FileSystem | Path.Path
 
@@ -41,22 +42,26 @@ export interface StudioOptions {
 }
 
 export interface Studio {
-  /** with the token: to be opened in a browser */
+  /** what opens it in a browser, once: later addresses are said */
   readonly url: string
+  /** what the folder brings for which it is open read-only; empty: nothing */
+  readonly doubts: ReadonlyArray<string>
   /** folders of the runs that are under way */
   readonly underWay: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds>
 }
 
-const aboutHandlers: Partial<Handlers<ServerNeeds>> = {
+const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<ServerNeeds>> => ({
   calls: {
     about: () =>
-      Effect.succeed({
+      Effect.sync(() => ({
         version: ownPackage.version,
         place: process.cwd(),
-        abilities: ["paths", "compare", "remove"] as const
-      })
+        abilities: ["paths", "compare", "remove"] as const,
+        doubts: doubts()
+      })),
+    trust: () => Effect.as(trust, null)
   }
-}
+})
 
 /** Those that wait get their turn within this time after another has ended. */
 const TURNS = "1 second"
@@ -79,22 +84,28 @@ const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds
   })
 
 /** Serves until the scope ends. */
-export const openStudio = ({
-  host,
-  port,
-  page,
-  engine,
-  program,
-  flags,
-  say
-}: StudioOptions): Effect.Effect<Studio, ListenError | StudioOpen | FileError, ServerNeeds | Scope.Scope> =>
+export const openStudio = (
+  options: StudioOptions
+): Effect.Effect<Studio, ListenError | StudioOpen | FileError, ServerNeeds | Scope.Scope> =>
   Effect.gen(function* () {
-    const { token, announce } = yield* openOwnFolder
-    let own = port
-    const door = doorkeeper(token, () => own)
+    const shown = yield* pageFiles(options.page)
+    const state = yield* openStateFolder
+    // the folder may come from anywhere: all that is read, written and removed in it is so by no link
+    const files = yield* withoutLinks(".")
+    return yield* Effect.provideService(open(options, shown, state), FileSystem.FileSystem, files)
+  })
+
+const open = (
+  { host, port, engine, program, flags, say }: StudioOptions,
+  page: (path: string) => Effect.Effect<Response | undefined>,
+  { folder: state, announce }: StateFolder
+): Effect.Effect<Studio, ListenError | FileError, ServerNeeds | Scope.Scope> =>
+  Effect.gen(function* () {
+    const trust = yield* openTrust(state)
+    const door = doorkeeper()
     const busy = openBusy()
     const client = holdingRuns(yield* engineClient(engine, say), busy)
-    const launcher = yield* openLauncher(program, flags, busy)
+    const launcher = yield* openLauncher(program, flags, state, busy)
     const runs = runsOf(launcher)
     yield* launcher.turn.pipe(
       Effect.andThen(launcher.look((id) => Effect.map(runs.summary(id), ({ step }) => step))),
@@ -105,23 +116,29 @@ export const openStudio = ({
     const store = openStore()
     yield* store.clear
     yield* store.sweep.pipe(Effect.repeat(Schedule.spaced(SWEEPS)), Effect.forkScoped)
+    let origin = ""
+    const address = () => `${origin}/#open=${door.code()}`
     const fetch = yield* routes({
       door,
+      onAdmitted: Effect.suspend(() => announce(address())).pipe(
+        Effect.catch(({ message }) => Effect.sync(() => say(message))),
+        Effect.andThen(Effect.sync(() => say(`opened; to open it again elsewhere: ${address()}`)))
+      ),
+      doubts: trust.doubts,
       handlers: handlersOf(
-        aboutHandlers,
+        aboutHandlers(trust),
         runs.handlers,
         yield* openExports(program, flags, runs.ids, busy),
-        yield* openStudies(program, flags)
+        yield* openStudies(program, flags, state)
       ),
       engine: client,
-      page: yield* pageFiles(page),
+      page,
       store,
       file: servedFiles(foldersOf(runs.ids)),
       onBug: say
     })
     const listening = yield* listen(fetch, { host, port, isDraining: () => false, bodySeconds: 0 })
-    own = listening.port
-    const url = `${listening.url}/?token=${token}`
-    yield* announce(url)
-    return { url, underWay: launcher.underWay }
+    origin = listening.url
+    yield* announce(address())
+    return { url: address(), doubts: trust.doubts(), underWay: launcher.underWay }
   })

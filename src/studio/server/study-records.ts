@@ -1,19 +1,18 @@
 /**
- * What the studio knows of the studies that it started, in `.studio/studies/`. A study that the command line started has no record; its folder
+ * What the studio knows of the studies that it started, in its state folder. A study that the command line started has no record; its folder
  * says what there is to know.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
-
-const RECORDS = ".studio/studies"
+import { isName } from "./segments.ts"
 
 export const StudyRecord = Schema.Struct({
-  /** the study's folder */
-  id: Schema.String,
+  /** the study's folder, below the working directory */
+  id: Schema.String.check(Schema.makeFilter((id) => id.split("/").every(isName))),
   /** what `compare` was asked, from its plan on */
   words: Schema.Array(Schema.String),
   workers: Schema.Int,
@@ -27,13 +26,11 @@ export const StudyRecord = Schema.Struct({
 })
 export type StudyRecord = typeof StudyRecord.Type
 
-const fileOf = (id: string, ending: string): string => `${RECORDS}/${encodeURIComponent(id)}.${ending}`
-
-/** stdout and stderr of a study's process. */
-export const studyLog = (id: string): string => fileOf(id, "log")
 const decode = Schema.decodeUnknownOption(StudyRecord)
 
 export interface StudyRecords {
+  /** stdout and stderr of a study's process. */
+  readonly logOf: (id: string) => string
   readonly all: () => ReadonlyArray<StudyRecord>
   readonly get: (id: string) => StudyRecord | undefined
   readonly put: (record: StudyRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
@@ -41,19 +38,27 @@ export interface StudyRecords {
   readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
-/** Reads what a studio of before left. */
-export const openStudyRecords: Effect.Effect<StudyRecords, FileError, FileSystem.FileSystem | Path.Path> = Effect.gen(
-  function* () {
+/** Reads what a studio of before left. `state`: the studio's state folder */
+export const openStudyRecords = (
+  state: string
+): Effect.Effect<StudyRecords, FileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    yield* fs.makeDirectory(RECORDS, { recursive: true }).pipe(Effect.mapError(fileError("write", RECORDS)))
-    const names = yield* fs.readDirectory(RECORDS).pipe(Effect.mapError(fileError("read", RECORDS)))
+    const path = yield* Path.Path
+    const folder = path.join(state, "studies")
+    const fileOf = (id: string, ending: string) => path.join(folder, `${encodeURIComponent(id)}.${ending}`)
+    const logOf = (id: string) => fileOf(id, "log")
+    yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
+    const names = yield* fs.readDirectory(folder).pipe(Effect.mapError(fileError("read", folder)))
     const records = new Map<string, StudyRecord>()
     for (const name of names.filter((one) => one.endsWith(".json"))) {
-      const json = yield* readJsonFile(`${RECORDS}/${name}`).pipe(Effect.orElseSucceed(() => null))
+      const file = path.join(folder, name)
+      const json = yield* readJsonFile(file).pipe(Effect.orElseSucceed(() => null))
       const record = Option.getOrUndefined(decode(json))
-      if (record !== undefined && fileOf(record.id, "json") === `${RECORDS}/${name}`) records.set(record.id, record)
+      if (record !== undefined && fileOf(record.id, "json") === file) records.set(record.id, record)
     }
     return {
+      logOf,
       all: () => [...records.values()],
       get: (id) => records.get(id),
       put: (record) =>
@@ -64,9 +69,8 @@ export const openStudyRecords: Effect.Effect<StudyRecords, FileError, FileSystem
       remove: (id) =>
         Effect.suspend(() => {
           records.delete(id)
-          const files = [fileOf(id, "json"), studyLog(id)]
+          const files = [fileOf(id, "json"), logOf(id)]
           return Effect.forEach(files, (file) => Effect.ignore(fs.remove(file)), { discard: true })
         })
     }
-  }
-)
+  })

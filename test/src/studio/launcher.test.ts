@@ -21,7 +21,7 @@ test("a run that is asked to stop twice is signalled once: a second signal means
   try {
     await Effect.gen(function* () {
       const command = { runtime: process.execPath, args: ["-e", script, "--"], env: process.env }
-      const { start, stop, lives } = yield* openLauncher(command, [], { with: () => undefined })
+      const { start, stop, lives } = yield* openLauncher(command, [], ".state", { with: () => undefined })
       const until = (is: () => boolean) => Effect.sleep(10).pipe(Effect.repeat({ until: is }))
       yield* start({ id: "runs/a-1", plan: "a.json", now: true })
       yield* until(() => existsSync("ready"))

@@ -14,14 +14,14 @@ import {
   symlinkSync,
   writeFileSync
 } from "node:fs"
-import { hostname, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { ownerOf } from "../../../src/files/index.ts"
+import { ownerOf, thisProcess } from "../../../src/files/index.ts"
 import { seenIn } from "../../../src/files/process-owner.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
@@ -53,7 +53,7 @@ const inFolder = (files: Readonly<Record<string, string>>): string => {
 
 const ID = "runs/a-1"
 const record = (id: string, parts: object = {}) => ({
-  [`.studio/runs/${encodeURIComponent(id)}.json`]: JSON.stringify({
+  [`.state/runs/${encodeURIComponent(id)}.json`]: JSON.stringify({
     id,
     plan: "plans/a.json",
     startedAt: 1,
@@ -62,8 +62,8 @@ const record = (id: string, parts: object = {}) => ({
     stopping: false,
     ...parts
   }),
-  [`.studio/runs/${encodeURIComponent(id)}.log`]: "what it said\n",
-  [`.studio/runs/${encodeURIComponent(id)}.outcome`]: ""
+  [`.state/runs/${encodeURIComponent(id)}.log`]: "what it said\n",
+  [`.state/runs/${encodeURIComponent(id)}.outcome`]: ""
 })
 const runOf = (id: string) => ({
   [`${id}/plan.json`]: "{}",
@@ -129,7 +129,7 @@ describe("a studio that is killed while it removes a run", () => {
         const isDone = await run(
           Effect.gen(function* () {
             const { files, count } = killedAt(yield* FileSystem.FileSystem, at, inMiddle)
-            const launcher = yield* openLauncher(NEVER, [], idle).pipe(
+            const launcher = yield* openLauncher(NEVER, [], ".state", idle).pipe(
               Effect.provideService(FileSystem.FileSystem, files)
             )
             count.isOn = true
@@ -143,7 +143,7 @@ describe("a studio that is killed while it removes a run", () => {
         const isListed = (await run(runFolders())).includes(ID)
         // the command line, which knows of no removal, sees the same
         if (isListed) expect(everything()).toEqual(all)
-        const again = await run(openLauncher(NEVER, [], idle))
+        const again = await run(openLauncher(NEVER, [], ".state", idle))
         expect(again.begun()).toEqual(isListed ? [ID] : [])
         const left = everything()
         expect(left).toEqual(isListed ? all : { "data/rows.csv": "text", "plans/a.json": "{}" })
@@ -162,7 +162,7 @@ describe("what is removed", () => {
     const folder = inFolder({ ...runOf(ID), ...record(ID), ...runOf("runs/b-1"), "kept/rows.csv": "text" })
     symlinkSync(join(folder, "kept"), join(ID, "rows"))
     symlinkSync(join(folder, "kept", "rows.csv"), join(ID, "rows.csv"))
-    const launcher = await run(openLauncher(NEVER, [], idle))
+    const launcher = await run(openLauncher(NEVER, [], ".state", idle))
     expect(await refusal(launcher, ID)).toBe("removed")
     expect(everything()).toEqual({ ...runOf("runs/b-1"), "kept/rows.csv": "text" })
     expect(readdirSync("runs")).toEqual(["b-1"])
@@ -176,7 +176,7 @@ describe("what is removed", () => {
     symlinkSync(outside, join("runs", "link-1"))
     symlinkSync(join(folder, "kept"), join("runs", "way"))
     const all = [everything(), everything(outside)]
-    const launcher = await run(openLauncher(NEVER, [], idle))
+    const launcher = await run(openLauncher(NEVER, [], ".state", idle))
     const link = /is a symbolic link, through which the studio removes nothing; remove it by hand$/
     expect(await refusal(launcher, "runs/link-1")).toMatch(link)
     expect(await refusal(launcher, "runs/way/c-1")).toStartWith("runs/way/c-1 lies behind runs/way, which is a")
@@ -185,7 +185,7 @@ describe("what is removed", () => {
         id,
         `${id} is no folder inside the one that the studio was started in`
       ])
-    for (const id of ["plans", "runs", "data", "compare", "exports", ".studio", ".studio/runs"])
+    for (const id of ["plans", "runs", "data", "compare", "exports"])
       expect(await refusal(launcher, id)).toMatch(/has another run in its folder|the studio keeps other things too/)
     expect([everything(), everything(outside)]).toEqual(all)
     expect(readdirSync("runs").sort()).toEqual(["link-1", "real-1", "way"])
@@ -194,7 +194,7 @@ describe("what is removed", () => {
   test("is never a folder that holds another run, or that is no run's", async () => {
     inFolder({ ...runOf("deep"), ...runOf("deep/inner-1"), ...record("deep"), ...record("deep/inner-1") })
     mkdirSync("runs")
-    const launcher = await run(openLauncher(NEVER, [], idle))
+    const launcher = await run(openLauncher(NEVER, [], ".state", idle))
     expect(await refusal(launcher, "deep")).toBe(
       "deep has another run in its folder, deep/inner-1; remove that one first"
     )
@@ -202,7 +202,7 @@ describe("what is removed", () => {
     expect(await refusal(launcher, "deep")).toBe("removed")
     // a run that had no folder yet, whose name another folder has by now
     inFolder({ ...record(ID), ...record("runs/b-1"), [`${ID}/notes.txt`]: "mine", "runs/b-1/lock": "{}" })
-    const other = await run(openLauncher(NEVER, [], idle))
+    const other = await run(openLauncher(NEVER, [], ".state", idle))
     expect(await refusal(other, ID)).toBe("removed")
     expect(await refusal(other, "runs/b-1")).toBe("removed")
     expect(other.begun()).toEqual([])
@@ -213,10 +213,10 @@ describe("what is removed", () => {
   test("is nothing that is used: trained by another process, exported, asked", async () => {
     inFolder(runOf(ID))
     const busy = openBusy()
-    const launcher = await run(openLauncher(NEVER, [], busy))
+    const launcher = await run(openLauncher(NEVER, [], ".state", busy))
     const child = Bun.spawn([process.execPath, "-e", "setInterval(() => {}, 1000)"])
     try {
-      writeFileSync(join(ID, "lock"), JSON.stringify({ pid: child.pid, host: hostname() }))
+      writeFileSync(join(ID, "lock"), JSON.stringify(await run(ownerOf(child.pid))))
       expect(await refusal(launcher, ID)).toBe(`${ID} is under way; stop it before it is removed`)
     } finally {
       child.kill("SIGKILL")
@@ -236,7 +236,7 @@ describe("a list", () => {
     inFolder({ ...runOf(ID), ...record(ID), ...runOf("runs/b-1") })
     await run(
       Effect.gen(function* () {
-        const { calls, watches } = runsOf(yield* openLauncher(NEVER, [], idle)).handlers
+        const { calls, watches } = runsOf(yield* openLauncher(NEVER, [], ".state", idle)).handlers
         const watched = yield* Effect.forkChild(Effect.flip(Stream.runDrain(watches!.run!({ id: ID }))))
         // the list knows of both, and comes to their files when one of them is gone
         const fs = yield* FileSystem.FileSystem
@@ -290,13 +290,13 @@ test("a study is removed with its runs, unless one of them is written; a removal
     "compare/notes/mine.txt": "mine"
   })
   symlinkSync(join(process.cwd(), "compare", "s-1"), join("compare", "linked-1"))
-  const { calls } = await run(openStudies(NEVER, []))
+  const { calls } = await run(openStudies(NEVER, [], ".state"))
   const named = async () => (await run(calls!.studies!({}))).map(({ id }) => id).sort()
   const removed = (id: string) =>
     run(Effect.match(calls!.removeStudy!({ id }), { onSuccess: () => "removed", onFailure: ({ message }) => message }))
   expect(await named()).toEqual(["compare/linked-1", study])
   expect(readdirSync("compare").sort()).toEqual(["linked-1", "notes", "s-1"])
-  writeFileSync(`${study}/runs/t-1/lock`, JSON.stringify({ pid: process.pid, host: hostname() }))
+  writeFileSync(`${study}/runs/t-1/lock`, JSON.stringify(await run(thisProcess)))
   expect(await removed(study)).toBe(`${study} is under way: its run t-1 is written; remove it when that has ended`)
   rmSync(`${study}/runs/t-1/lock`)
   expect(await removed("compare/linked-1")).toContain("is a symbolic link")
@@ -312,7 +312,10 @@ describe("a run as a process", () => {
   const fs = require("node:fs")
   const id = process.argv[process.argv.indexOf("--out") + 1]
   fs.mkdirSync(id, { recursive: true })
-  fs.writeFileSync(id + "/lock", JSON.stringify({ pid: process.pid, host: require("node:os").hostname() }))
+  const line = process.platform === "linux" ? fs.readFileSync("/proc/self/stat", "utf8") : undefined
+  const boot = line === undefined ? undefined : fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+  const started = line?.slice(line.lastIndexOf(")") + 2).split(" ")[19]
+  fs.writeFileSync(id + "/lock", JSON.stringify({ pid: process.pid, host: require("node:os").hostname(), started, boot }))
   fs.writeFileSync(id + "/plan.json", "{}")
   setInterval(() => {}, 1000)`
   const pidIn = (id: string) => (JSON.parse(readFileSync(`${id}/lock`, "utf8")) as { readonly pid: number }).pid
@@ -321,7 +324,7 @@ describe("a run as a process", () => {
     inFolder({})
     await run(
       Effect.gen(function* () {
-        const launcher = yield* openLauncher(command(script), [], idle)
+        const launcher = yield* openLauncher(command(script), [], ".state", idle)
         const { summary } = runsOf(launcher)
         for (const id of ["runs/k-1", "runs/k-2", "runs/k-3"]) {
           yield* launcher.start({ id, plan: "plans/a.json", now: true })
@@ -342,7 +345,7 @@ describe("a run as a process", () => {
     inFolder({})
     await run(
       Effect.gen(function* () {
-        const launcher = yield* openLauncher(command(script), [], idle)
+        const launcher = yield* openLauncher(command(script), [], ".state", idle)
         const { summary } = runsOf(launcher)
         yield* launcher.start({ id: ID, plan: "plans/a.json", now: true })
         while ((yield* summary(ID)).state !== "training") yield* Effect.sleep(5)
@@ -404,7 +407,7 @@ describe("a run as a process", () => {
     inFolder({})
     await run(
       Effect.gen(function* () {
-        const launcher = yield* openLauncher(command(script), [], idle)
+        const launcher = yield* openLauncher(command(script), [], ".state", idle)
         const { summary, ids } = runsOf(launcher)
         yield* launcher.start({ id: ID, plan: "plans/a.json", now: true })
         while ((yield* summary(ID)).state !== "training") yield* Effect.sleep(5)

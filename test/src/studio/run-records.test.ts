@@ -13,7 +13,7 @@ test("a record that is changed from many places at once is whole, and has all ch
   process.chdir(folder)
   try {
     await Effect.gen(function* () {
-      const records = yield* openRecords
+      const records = yield* openRecords(".state")
       const id = "runs/a-1"
       yield* records.put({ id, plan: "a.json", startedAt: 1, waits: true, resumes: false, stopping: false })
       const changes = [
@@ -23,7 +23,7 @@ test("a record that is changed from many places at once is whole, and has all ch
         ...Array.from({ length: 40 }, (_, i) => ({ startedAt: i }))
       ]
       yield* Effect.forEach(changes, (parts) => records.change(id, parts), { concurrency: "unbounded" })
-      const written = JSON.parse(readFileSync(".studio/runs/runs%2Fa-1.json", "utf8"))
+      const written = JSON.parse(readFileSync(".state/runs/runs%2Fa-1.json", "utf8"))
       expect(written).toEqual({
         id,
         plan: "a.json",
@@ -33,7 +33,7 @@ test("a record that is changed from many places at once is whole, and has all ch
         stopping: true,
         exit: { code: 130, signal: null }
       })
-      expect((yield* openRecords).get(id)).toEqual(written)
+      expect((yield* openRecords(".state")).get(id)).toEqual(written)
     }).pipe(Effect.provide(platform), Effect.runPromise)
   } finally {
     process.chdir(before)

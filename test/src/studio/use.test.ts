@@ -48,7 +48,7 @@ const opened = () => {
     render(
       createElement(
         StudioContext.Provider,
-        { value: { host, about: { version: "", place: "", abilities: [] } } },
+        { value: { host, about: { version: "", place: "", abilities: [], doubts: [] } } },
         createElement(Probe, { input })
       ),
       container

@@ -1,23 +1,33 @@
-/** The address of a file of a run, an export or a study; undefined until it is known, and where there is none. */
+/** The address of a file of a run, an export or a study, or of a folder as a ZIP file; undefined until it is known, and where there is none. */
 import { useEffect, useState } from "preact/hooks"
+import type { Host } from "../host.ts"
 import { useStudio } from "../use.ts"
 
-export const useUrl = (id: string, path: string | null): string | undefined => {
+/** A new address is there before the last one ends. */
+const useAddress = (addressOf: (host: Host) => Promise<string> | undefined, key: string): string | undefined => {
   const { host } = useStudio()
   const [url, setUrl] = useState<string | undefined>(undefined)
   useEffect(() => {
     setUrl(undefined)
-    if (path === null) return
     let isWanted = true
-    host.urlOf(id, path).then(
-      (found) => {
-        if (isWanted) setUrl(found)
-      },
-      () => {}
-    )
+    const ask = () =>
+      addressOf(host)?.then(
+        (found) => {
+          if (isWanted) setUrl(found)
+        },
+        () => {}
+      )
+    void ask()
+    const timer = host.urlsLast === undefined ? undefined : setInterval(ask, host.urlsLast / 2)
     return () => {
       isWanted = false
+      clearInterval(timer)
     }
-  }, [host, id, path])
+  }, [host, key])
   return url
 }
+
+export const useUrl = (id: string, path: string | null): string | undefined =>
+  useAddress((host) => (path === null ? undefined : host.urlOf(id, path)), `${id} ${path}`)
+
+export const useZip = (folder: string): string | undefined => useAddress((host) => host.zipOf?.(folder), folder)

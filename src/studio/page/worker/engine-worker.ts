@@ -87,7 +87,8 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
             return {
               version: ownPackage.version,
               place: unkept === null ? "this browser" : UNKEPT,
-              abilities: ["remove"] as const
+              abilities: ["remove"] as const,
+              doubts: []
             }
           }),
         // commands are for folders of a machine

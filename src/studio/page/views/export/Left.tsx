@@ -2,8 +2,7 @@
 import { useState } from "preact/hooks"
 import type { CodeToUse, Exported } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/scrolled.tsx"
-import { useUrl } from "../../parts/url.ts"
-import { useStudio } from "../../use.ts"
+import { useUrl, useZip } from "../../parts/url.ts"
 
 const sizeOf = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
@@ -54,10 +53,10 @@ const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
 
 /** All files at once, where the host makes one of them. */
 const AllFiles = ({ folder }: { readonly folder: string }) => {
-  const { host } = useStudio()
-  return host.zipOf === undefined ? null : (
+  const url = useZip(folder)
+  return url === undefined ? null : (
     <p>
-      <a class="button" href={host.zipOf(folder)} download={`${folder.split("/").at(-1)}.zip`}>
+      <a class="button" href={url} download={`${folder.split("/").at(-1)}.zip`}>
         Save all as a ZIP file
       </a>
     </p>

@@ -1,0 +1,86 @@
+/**
+ * A file system that follows no symbolic link below one folder, for programs that show what is in a folder of unknown origin: a link there
+ * may lead anywhere. What is outside of the folder is read and written as ever.
+ *
+ * A link can be looked at (`lstat`, `readLink`), renamed and removed; whatever would follow it fails as if permission were denied.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { type PlatformError, systemError } from "effect/PlatformError"
+import * as Stream from "effect/Stream"
+import { Refusal } from "./platform-reason.ts"
+
+/** `root`: the folder, as this process names it; relative paths are looked up in the working directory. */
+export const withoutLinks = (
+  root: string
+): Effect.Effect<FileSystem.FileSystem, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const top = path.resolve(root)
+
+    /** Fails where one of the names on the way to a file is a link; `itself`: the last one counts, too. */
+    const check = (method: string, file: string, itself: boolean): Effect.Effect<void, PlatformError> =>
+      Effect.gen(function* () {
+        const relative = path.relative(top, path.resolve(file))
+        if (relative === "" || relative === ".." || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative))
+          return
+        const names = relative.split(path.sep)
+        let at = top
+        for (const name of itself ? names : names.slice(0, -1)) {
+          at = path.join(at, name)
+          const type = yield* Effect.match(fs.lstat(at), {
+            // nothing there: what comes next will say so
+            onFailure: () => undefined,
+            onSuccess: (info) => info.type
+          })
+          if (type === undefined) return
+          if (type !== "SymbolicLink") continue
+          const what = at === path.resolve(file) ? "it" : path.relative(top, at)
+          const cause = new Refusal(`${what} is a symbolic link, which is not followed`)
+          yield* Effect.fail(
+            systemError({ _tag: "PermissionDenied", module: "FileSystem", method, pathOrDescriptor: file, cause })
+          )
+        }
+      })
+    /** Of a method whose first argument is a file, the same with the check before it. */
+    const checked =
+      <Rest extends ReadonlyArray<unknown>, A, R>(
+        method: string,
+        act: (file: string, ...rest: Rest) => Effect.Effect<A, PlatformError, R>,
+        itself = true
+      ) =>
+      (file: string, ...rest: Rest) =>
+        Effect.andThen(check(method, file, itself), act(file, ...rest))
+
+    return FileSystem.makeNoop({
+      access: checked("access", fs.access),
+      // a link is there, wherever it leads
+      exists: (file) =>
+        Effect.andThen(
+          check("exists", file, false),
+          Effect.match(fs.lstat(file), { onFailure: () => false, onSuccess: () => true })
+        ),
+      lstat: checked("lstat", fs.lstat, false),
+      makeDirectory: checked("makeDirectory", fs.makeDirectory),
+      open: checked("open", fs.open),
+      readDirectory: checked("readDirectory", fs.readDirectory),
+      readFile: checked("readFile", fs.readFile),
+      readFileString: checked("readFileString", fs.readFileString),
+      readLink: checked("readLink", fs.readLink, false),
+      realPath: checked("realPath", fs.realPath),
+      remove: checked("remove", fs.remove, false),
+      rename: (from, to) =>
+        check("rename", from, false).pipe(
+          Effect.andThen(check("rename", to, false)),
+          Effect.andThen(fs.rename(from, to))
+        ),
+      link: (from, to) =>
+        check("link", from, false).pipe(Effect.andThen(check("link", to, false)), Effect.andThen(fs.link(from, to))),
+      stat: checked("stat", fs.stat),
+      stream: (file, options) => Stream.unwrap(Effect.as(check("stream", file, true), fs.stream(file, options))),
+      writeFile: checked("writeFile", fs.writeFile),
+      writeFileString: checked("writeFileString", fs.writeFileString)
+    })
+  })
