@@ -88,6 +88,28 @@ describe.skipIf(!chromiumExists)("the studio's door", () => {
   )
 
   test(
+    "a folder that came from elsewhere is open read-only until its user trusts it",
+    async () => {
+      const other = await openStudio({ files: { ".studio/token": "x", "runs/brought-1/plan.json": {} } })
+      try {
+        const { page } = await openPage(browser, other.url)
+        const trust = page.getByRole("region", { name: "Trust" })
+        await trust.getByText("This folder is open read-only.").waitFor()
+        await trust.getByText("a .studio folder, the state of another studio (it is not read)").waitFor()
+        await trust.getByRole("button", { name: "Trust this folder" }).click()
+        await trust.waitFor({ state: "detached" })
+        expect((await other.call("about", {})).doubts).toEqual([])
+        await page.reload()
+        await page.getByRole("navigation").first().waitFor()
+        expect(await trust.count()).toBe(0)
+      } finally {
+        await other.close()
+      }
+    },
+    TIMEOUT
+  )
+
+  test(
     "neither a page of a run's folder nor one of another server reaches it",
     async () => {
       const context = await browser.newContext()

@@ -12,4 +12,9 @@ export const segmentsOf = (path: string): ReadonlyArray<string> | undefined => {
 
 /** A name of a file in its folder, on every system. */
 export const isName = (segment: string): boolean =>
-  segment !== "" && segment !== "." && segment !== ".." && !/[/\\\p{Cc}]/u.test(segment) && segment.length <= 255
+  segment !== "" &&
+  segment !== "." &&
+  segment !== ".." &&
+  segment.isWellFormed() &&
+  !/[/\\\p{Cc}]/u.test(segment) &&
+  segment.length <= 255

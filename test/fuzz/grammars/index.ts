@@ -6,6 +6,7 @@ import { parquetFiles } from "./parquet.ts"
 import { peftFolders } from "./peft.ts"
 import { plans } from "./plans.ts"
 import { httpRequests, hubAnswers } from "./servers.ts"
+import { studioRecords } from "./studio.ts"
 import { gguf, safetensors } from "./tensors.ts"
 import { csvFiles, templates, tokenizerFiles } from "./texts.ts"
 
@@ -24,5 +25,6 @@ export const grammars: { readonly [name: string]: Target } = {
   "adapters (grammar)": adapters,
   "checkpoints (grammar)": checkpoints,
   "Hub answers (grammar)": hubAnswers,
-  "HTTP requests (grammar)": httpRequests
+  "HTTP requests (grammar)": httpRequests,
+  "studio records (grammar)": studioRecords
 }
