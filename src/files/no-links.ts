@@ -11,9 +11,13 @@ import { type PlatformError, systemError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import { Refusal } from "./platform-reason.ts"
 
-/** `root`: the folder, as this process names it; relative paths are looked up in the working directory. */
+/**
+ * `root`: the folder, as this process names it; relative paths are looked up in the working directory. While `isReadOnly`, nothing is
+ * written or removed in it.
+ */
 export const withoutLinks = (
-  root: string
+  root: string,
+  isReadOnly: () => boolean = () => false
 ): Effect.Effect<FileSystem.FileSystem, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -21,11 +25,18 @@ export const withoutLinks = (
     const top = path.resolve(root)
 
     /** Fails where one of the names on the way to a file is a link; `itself`: the last one counts, too. */
-    const check = (method: string, file: string, itself: boolean): Effect.Effect<void, PlatformError> =>
+    const check = (method: string, file: string, itself: boolean, writes = false): Effect.Effect<void, PlatformError> =>
       Effect.gen(function* () {
+        const denied = (reason: string) => {
+          const cause = new Refusal(reason)
+          return Effect.fail(
+            systemError({ _tag: "PermissionDenied", module: "FileSystem", method, pathOrDescriptor: file, cause })
+          )
+        }
         const relative = path.relative(top, path.resolve(file))
         if (relative === "" || relative === ".." || relative.startsWith(`..${path.sep}`) || path.isAbsolute(relative))
           return
+        if (writes && isReadOnly()) yield* denied("its folder is open read-only")
         const names = relative.split(path.sep)
         let at = top
         for (const name of itself ? names : names.slice(0, -1)) {
@@ -38,10 +49,7 @@ export const withoutLinks = (
           if (type === undefined) return
           if (type !== "SymbolicLink") continue
           const what = at === path.resolve(file) ? "it" : path.relative(top, at)
-          const cause = new Refusal(`${what} is a symbolic link, which is not followed`)
-          yield* Effect.fail(
-            systemError({ _tag: "PermissionDenied", module: "FileSystem", method, pathOrDescriptor: file, cause })
-          )
+          yield* denied(`${what} is a symbolic link, which is not followed`)
         }
       })
     /** Of a method whose first argument is a file, the same with the check before it. */
@@ -49,10 +57,13 @@ export const withoutLinks = (
       <Rest extends ReadonlyArray<unknown>, A, R>(
         method: string,
         act: (file: string, ...rest: Rest) => Effect.Effect<A, PlatformError, R>,
-        itself = true
+        { itself = true, writes = false } = {}
       ) =>
       (file: string, ...rest: Rest) =>
-        Effect.andThen(check(method, file, itself), act(file, ...rest))
+        Effect.andThen(check(method, file, itself, writes), act(file, ...rest))
+    /** Two names, of which neither is followed. */
+    const moved = (method: string, from: string, to: string, act: Effect.Effect<void, PlatformError>) =>
+      check(method, from, false, true).pipe(Effect.andThen(check(method, to, false, true)), Effect.andThen(act))
 
     return FileSystem.makeNoop({
       access: checked("access", fs.access),
@@ -62,25 +73,24 @@ export const withoutLinks = (
           check("exists", file, false),
           Effect.match(fs.lstat(file), { onFailure: () => false, onSuccess: () => true })
         ),
-      lstat: checked("lstat", fs.lstat, false),
-      makeDirectory: checked("makeDirectory", fs.makeDirectory),
-      open: checked("open", fs.open),
+      lstat: checked("lstat", fs.lstat, { itself: false }),
+      makeDirectory: checked("makeDirectory", fs.makeDirectory, { writes: true }),
+      open: (file, options) =>
+        Effect.andThen(
+          check("open", file, true, options?.flag !== undefined && options.flag !== "r"),
+          fs.open(file, options)
+        ),
       readDirectory: checked("readDirectory", fs.readDirectory),
       readFile: checked("readFile", fs.readFile),
       readFileString: checked("readFileString", fs.readFileString),
-      readLink: checked("readLink", fs.readLink, false),
+      readLink: checked("readLink", fs.readLink, { itself: false }),
       realPath: checked("realPath", fs.realPath),
-      remove: checked("remove", fs.remove, false),
-      rename: (from, to) =>
-        check("rename", from, false).pipe(
-          Effect.andThen(check("rename", to, false)),
-          Effect.andThen(fs.rename(from, to))
-        ),
-      link: (from, to) =>
-        check("link", from, false).pipe(Effect.andThen(check("link", to, false)), Effect.andThen(fs.link(from, to))),
+      remove: checked("remove", fs.remove, { itself: false, writes: true }),
+      rename: (from, to) => moved("rename", from, to, fs.rename(from, to)),
+      link: (from, to) => moved("link", from, to, fs.link(from, to)),
       stat: checked("stat", fs.stat),
       stream: (file, options) => Stream.unwrap(Effect.as(check("stream", file, true), fs.stream(file, options))),
-      writeFile: checked("writeFile", fs.writeFile),
-      writeFileString: checked("writeFileString", fs.writeFileString)
+      writeFile: checked("writeFile", fs.writeFile, { writes: true }),
+      writeFileString: checked("writeFileString", fs.writeFileString, { writes: true })
     })
   })

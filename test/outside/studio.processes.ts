@@ -353,6 +353,8 @@ describe("a folder that came from elsewhere", () => {
     put("runs/held-1/lock", lock)
     put("compare/held-1/study.json", {})
     put("compare/held-1/lock", lock)
+    put("runs/.removed-0-mine/kept.txt", "kept")
+    put("data/.drop-0123456789/kept.txt", "kept")
     mkdirSync(join(planted, "exports"))
     symlinkSync(join(top, "beside"), join(planted, "exports", "out-onnx-1"))
     other = await openStudio({ folder: planted })

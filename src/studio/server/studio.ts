@@ -90,18 +90,19 @@ export const openStudio = (
   Effect.gen(function* () {
     const shown = yield* pageFiles(options.page)
     const state = yield* openStateFolder
-    // the folder may come from anywhere: all that is read, written and removed in it is so by no link
-    const files = yield* withoutLinks(".")
-    return yield* Effect.provideService(open(options, shown, state), FileSystem.FileSystem, files)
+    const trust = yield* openTrust(state.folder)
+    // the folder may come from anywhere: no link in it is followed, and nothing changes in it before it is trusted
+    const files = yield* withoutLinks(".", () => trust.doubts().length > 0)
+    return yield* Effect.provideService(open(options, shown, state, trust), FileSystem.FileSystem, files)
   })
 
 const open = (
   { host, port, engine, program, flags, say }: StudioOptions,
   page: (path: string) => Effect.Effect<Response | undefined>,
-  { folder: state, announce }: StateFolder
+  { folder: state, announce }: StateFolder,
+  trust: Trust
 ): Effect.Effect<Studio, ListenError | FileError, ServerNeeds | Scope.Scope> =>
   Effect.gen(function* () {
-    const trust = yield* openTrust(state)
     const door = doorkeeper()
     const busy = openBusy()
     const client = holdingRuns(yield* engineClient(engine, say), busy)

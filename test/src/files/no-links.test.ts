@@ -14,6 +14,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import { platformReason, withoutLinks } from "../../../src/files/index.ts"
 import { platform } from "../../../src/platform.ts"
@@ -76,6 +77,34 @@ test("nothing is moved or removed behind a link; a link itself may be", async ()
   await Effect.runPromise(fs.remove(join(root, "runs/same")))
   expect(readdirSync(join(root, "runs")).sort()).toEqual(["a", "away"])
   expect(existsSync(join(outside, "secret.txt"))).toBe(true)
+})
+
+test("a folder that is read-only is read, and nothing is written or removed in it; elsewhere, it is", async () => {
+  let isReadOnly = true
+  const own = await Effect.runPromise(
+    Effect.provide(
+      withoutLinks(root, () => isReadOnly),
+      platform
+    )
+  )
+  const plan = join(root, "runs/a/plan.json")
+  const changing = [
+    own.writeFileString(plan, "x"),
+    own.writeFile(plan, new Uint8Array(1)),
+    Effect.scoped(own.open(plan, { flag: "a" })),
+    own.makeDirectory(join(root, "new")),
+    own.remove(plan),
+    own.rename(plan, `${plan}.2`),
+    own.link(plan, `${plan}.2`)
+  ]
+  for (const change of changing) {
+    const error = await Effect.runPromise(Effect.flip(change as Effect.Effect<unknown, PlatformError>))
+    expect(platformReason(error)).toBe("its folder is open read-only")
+  }
+  expect(await Effect.runPromise(own.readFileString(plan))).toBe("{}")
+  await Effect.runPromise(own.writeFileString(join(top, "elsewhere.txt"), "x"))
+  isReadOnly = false
+  await Effect.runPromise(own.writeFileString(plan, "{}"))
 })
 
 test("elsewhere, and where there is no link, it is the file system as ever", async () => {
