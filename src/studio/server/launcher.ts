@@ -13,13 +13,13 @@ import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "..
 import type { Busy } from "./busy.ts"
 import { memoryLog } from "./memory.ts"
 import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
+import { openRunRecords, type Records, type RunRecord } from "./records.ts"
 import { endRemovals, openRemover } from "./removal.ts"
-import { openRecords, type RunRecord, type RunRecords } from "./run-records.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 
 export interface Launcher extends RunWriter {
-  readonly records: RunRecords
+  readonly records: Records<RunRecord>
   /** Gives the run that waited longest its turn, where nothing trains. */
   readonly turn: Effect.Effect<void, FileError, Files>
   /** Folders of runs and studies that a process works on. */
@@ -61,7 +61,7 @@ export const openLauncher = (
   busy: Pick<Busy, "with">
 ): Effect.Effect<Launcher, FileError, Files> =>
   Effect.gen(function* () {
-    const records = yield* openRecords(state)
+    const records = yield* openRunRecords(state)
     const { logOf, outcomeOf } = records
     yield* endRemovals(["runs/", ...records.all().map(({ id }) => id)], records.remove)
     const memory = memoryLog()

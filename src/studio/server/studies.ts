@@ -26,8 +26,8 @@ import { growingFile, looks, nameBeforeRemoval, RunRefused, runReader, seenFiles
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
 import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
+import { openStudyRecords, type StudyRecord } from "./records.ts"
 import { endRemovals, openRemover } from "./removal.ts"
-import { openStudyRecords, type StudyRecord } from "./study-records.ts"
 import { trialTable } from "./trial-table.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -189,8 +189,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           log: records.logOf(id),
           goesOn,
           ended: (exit) => {
-            const now = records.get(id)
-            if (now !== undefined) void run(Effect.ignore(records.put({ ...now, exit })))
+            void run(Effect.ignore(records.change(id, { exit })))
           }
         })
         const owner = pid === undefined ? {} : { owner: yield* ownerOf(pid) }
@@ -315,7 +314,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
               catch: () =>
                 new RunRefused({ id, reason: `belongs to process ${owner.pid}, which cannot be asked to stop` })
             })
-            yield* records.put({ ...record, stopping: true })
+            yield* records.change(id, { stopping: true })
             return null
           }),
         resumeStudy: ({ id }) =>

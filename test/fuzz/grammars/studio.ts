@@ -4,8 +4,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { lockedBy } from "../../../src/studio/server/processes.ts"
-import { openRecords } from "../../../src/studio/server/run-records.ts"
-import { openStudyRecords } from "../../../src/studio/server/study-records.ts"
+import { openRunRecords, openStudyRecords } from "../../../src/studio/server/records.ts"
 import { among, type Made, object, one, optional, seldom, size, sound, text } from "../grammar.ts"
 import { jsonText } from "../mutate.ts"
 import type { Target } from "../target.ts"
@@ -58,7 +57,7 @@ export const studioRecords: Target = (folder) => {
       writeFileSync(join(folder, kind, file), jsonText(record(id)(random), random))
     writeFileSync(join(folder, "run", "lock"), jsonText(owner(random), random))
     return Effect.gen(function* () {
-      const records = [...(yield* openRecords(folder)).all(), ...(yield* openStudyRecords(folder)).all()]
+      const records = [...(yield* openRunRecords(folder)).all(), ...(yield* openStudyRecords(folder)).all()]
       if (!records.every(isBelow)) return yield* Effect.die(`a place outside: ${JSON.stringify(records)}`)
       // this process has no such lock
       if ((yield* lockedBy(join(folder, "run"))) !== undefined) return yield* Effect.die("a lock is believed")

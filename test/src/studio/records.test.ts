@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { platform } from "../../../src/platform.ts"
-import { openRecords } from "../../../src/studio/server/run-records.ts"
+import { openRunRecords } from "../../../src/studio/server/records.ts"
 
 test("a record that is changed from many places at once is whole, and has all changes", async () => {
   const before = process.cwd()
@@ -13,7 +13,7 @@ test("a record that is changed from many places at once is whole, and has all ch
   process.chdir(folder)
   try {
     await Effect.gen(function* () {
-      const records = yield* openRecords(".state")
+      const records = yield* openRunRecords(".state")
       const id = "runs/a-1"
       yield* records.put({ id, plan: "a.json", startedAt: 1, waits: true, resumes: false, stopping: false })
       const changes = [
@@ -33,7 +33,7 @@ test("a record that is changed from many places at once is whole, and has all ch
         stopping: true,
         exit: { code: 130, signal: null }
       })
-      expect((yield* openRecords(".state")).get(id)).toEqual(written)
+      expect((yield* openRunRecords(".state")).get(id)).toEqual(written)
     }).pipe(Effect.provide(platform), Effect.runPromise)
   } finally {
     process.chdir(before)

@@ -1,6 +1,6 @@
 /**
- * What the studio knows of the runs that it started, in its state folder: so that it finds them again after it was closed and opened. A run
- * that the command line started has no record; its folder says what there is to know.
+ * What the studio knows of the runs and studies that it started, in its state folder: so that it finds them again after it was closed and
+ * opened. One that the command line started has no record; its folder says what there is to know.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -11,55 +11,67 @@ import * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
 import { isName } from "./segments.ts"
 
-export const RunRecord = Schema.Struct({
-  /** the run's folder, below the working directory */
+/** What every record has. */
+const common = {
+  /** the folder of the run or study, below the working directory */
   id: Schema.String.check(Schema.makeFilter((id) => id.split("/").every(isName))),
-  /** the plan that it was started with */
-  plan: Schema.String,
   /** milliseconds since 1970 */
   startedAt: Schema.Finite,
-  /** it has its turn when others have ended */
-  waits: Schema.Boolean,
-  /** its process goes on with what is there */
-  resumes: Schema.Boolean,
   /** the process; absent: there was none yet */
   owner: Schema.optionalKey(ProcessOwner),
   /** it was asked to save and end */
   stopping: Schema.Boolean,
   /** how its process ended, where the studio saw it */
   exit: Schema.optionalKey(Schema.Struct({ code: Schema.NullOr(Schema.Int), signal: Schema.NullOr(Schema.String) }))
+}
+
+export const RunRecord = Schema.Struct({
+  ...common,
+  /** the plan that it was started with */
+  plan: Schema.String,
+  /** it has its turn when others have ended */
+  waits: Schema.Boolean,
+  /** its process goes on with what is there */
+  resumes: Schema.Boolean
 })
 export type RunRecord = typeof RunRecord.Type
 
-type Files = FileSystem.FileSystem | Path.Path
+export const StudyRecord = Schema.Struct({
+  ...common,
+  /** what `compare` was asked, from its plan on */
+  words: Schema.Array(Schema.String),
+  workers: Schema.Int
+})
+export type StudyRecord = typeof StudyRecord.Type
 
-const decode = Schema.decodeUnknownOption(RunRecord)
-
-export interface RunRecords {
-  /** stdout and stderr of a run's process. */
+export interface Records<Record> {
+  /** stdout and stderr of its process. */
   readonly logOf: (id: string) => string
-  /** What `--json` says at its end. */
+  /** What `--json` says at its end, where that has a file of its own. */
   readonly outcomeOf: (id: string) => string
-  readonly all: () => ReadonlyArray<RunRecord>
-  readonly get: (id: string) => RunRecord | undefined
-  readonly put: (record: RunRecord) => Effect.Effect<void, FileError, FileSystem.FileSystem>
-  readonly change: (id: string, parts: Partial<RunRecord>) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  readonly all: () => ReadonlyArray<Record>
+  readonly get: (id: string) => Record | undefined
+  readonly put: (record: Record) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  readonly change: (id: string, parts: Partial<Record>) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   /** With its log; what waits to be written of it is not. */
   readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
-/** Reads what a studio of before left. `state`: the studio's state folder */
-export const openRecords = (state: string): Effect.Effect<RunRecords, FileError, Files> =>
+/** Reads what a studio of before left in a folder. */
+const openFolder = <R extends { readonly id: string }>(
+  folder: string,
+  schema: Schema.Codec<R, unknown>
+): Effect.Effect<Records<R>, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const folder = path.join(state, "runs")
-    /** of which no two runs have the same */
+    const decode = Schema.decodeUnknownOption(schema)
+    /** of which no two ids have the same */
     const fileOf = (id: string, ending: string) => path.join(folder, `${encodeURIComponent(id)}.${ending}`)
     const recordOf = (id: string) => fileOf(id, "json")
     yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
     const names = yield* fs.readDirectory(folder).pipe(Effect.mapError(fileError("read", folder)))
-    const records = new Map<string, RunRecord>()
+    const records = new Map<string, R>()
     for (const name of names.filter((one) => one.endsWith(".json"))) {
       const file = path.join(folder, name)
       const json = yield* readJsonFile(file).pipe(Effect.orElseSucceed(() => null))
@@ -68,7 +80,9 @@ export const openRecords = (state: string): Effect.Effect<RunRecords, FileError,
     }
     // one after the other: a run may be asked to stop in the moment in which its process ends
     const writing = Semaphore.makeUnsafe(1)
-    const put: RunRecords["put"] = (record) =>
+    const logOf = (id: string) => fileOf(id, "log")
+    const outcomeOf = (id: string) => fileOf(id, "outcome")
+    const put: Records<R>["put"] = (record) =>
       Effect.suspend(() => {
         records.set(record.id, record)
         return writing.withPermits(1)(
@@ -79,8 +93,6 @@ export const openRecords = (state: string): Effect.Effect<RunRecords, FileError,
           })
         )
       })
-    const logOf = (id: string) => fileOf(id, "log")
-    const outcomeOf = (id: string) => fileOf(id, "outcome")
     return {
       logOf,
       outcomeOf,
@@ -102,3 +114,7 @@ export const openRecords = (state: string): Effect.Effect<RunRecords, FileError,
         })
     }
   })
+
+/** `state`: the studio's state folder */
+export const openRunRecords = (state: string) => openFolder(`${state}/runs`, RunRecord)
+export const openStudyRecords = (state: string) => openFolder(`${state}/studies`, StudyRecord)
