@@ -20,7 +20,8 @@ test(
     const w = workspace()
     w.model("bert")
     const random = randomStream(SEED)
-    const plan = (steps: number) => tinyPlan("bert", { training: { steps: Math.floor(steps), batchSize: 4 }, output: { checkpointEvery: 5 } })
+    const plan = (steps: number) =>
+      tinyPlan("bert", { training: { steps: Math.floor(steps), batchSize: 4 }, output: { checkpointEvery: 5 } })
     await succeed(w.cli(["train", w.write("kept.json", plan(10)), "--out", "runs/kept", ...onWasm]))
     const filesOf = (folder: string) =>
       existsSync(w.path(folder)) ? (readdirSync(w.path(folder), { recursive: true }) as Array<string>).sort() : []
@@ -54,7 +55,9 @@ test(
         await Promise.all(acting)
         studio = await openStudio({ folder: w.directory })
         const listed = await studio.call("runs", {})
-        const folders = readdirSync(w.path("runs")).filter((name) => existsSync(join(w.directory, "runs", name, "plan.json")))
+        const folders = readdirSync(w.path("runs")).filter((name) =>
+          existsSync(join(w.directory, "runs", name, "plan.json"))
+        )
         for (const name of folders) expect(listed.map(({ id }) => id)).toContain(`runs/${name}`)
         expect(readdirSync(w.path("runs")).filter((name) => name.startsWith(".removed-"))).toEqual([])
         expect(filesOf("runs/kept")).toEqual(kept)
