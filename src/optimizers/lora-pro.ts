@@ -123,10 +123,42 @@ export interface TangentMoves {
   readonly movesOf: (pairs: Pairs) => ReadonlyArray<Factors>
 }
 
-/** The paper's SGD form. */
-const theorems: TangentMoves = {
-  movesOf: ({ params, gradients, whitenings, x }) => loraProDirections(params, gradients, whitenings, x)
+/** Of a float32. */
+const ROUNDING = 2 ** -24
+
+/**
+ * T_A of `whitening` times 0 where theory moves B by nothing and round-off by something, so that b and with it dB are exactly 0.
+ *
+ * With X = 0 dB is what b keeps outside col(B). Of a square B (r = out) of full rank that is b − Q_B Q_Bᵀ b = δ (BBᵀ+δI)⁻¹ b: at most the share
+ * δ/(λ_min+δ) of b. What cancels is as large as b, and Q_B = B T_B with T_B rounded to u = 2⁻²⁴ is off by u κ √r, κ² = (λ_max+δ)/(λ_min+δ), so the
+ * difference has an error of about 2 u κ r of b (a sum over r of both). A share below that is nothing but this error, whose size Adam does not see: it
+ * would move B by whole steps in random directions. A share above it, as of a B that is still small, stays, and so does b where κ lets no
+ * digit be trusted (B = 0 with δ = 0). Columns of T_B have the squared norms 1/(λ+δ). NaN stays NaN.
+ */
+const withoutRoundOff = (
+  whitening: Whitening,
+  { B: { shape } }: FactorPair,
+  x: XChoice,
+  damping: number
+): Whitening => {
+  const [out, r] = shape
+  if (x !== "zero" || out !== r) return whitening
+  const inverses = tf.sum(tf.square(whitening.TB), 0)
+  const largest = tf.max(inverses)
+  const error = tf.mul(tf.sqrt(tf.div(largest, tf.min(inverses))), 2 * ROUNDING * r)
+  const isNothing = tf.logicalAnd(tf.lessEqual(tf.mul(largest, damping), error), tf.less(error, 1))
+  return { ...whitening, TAgrad: tf.mul(whitening.TAgrad, tf.sub(1, tf.cast(isNothing, "float32"))) }
 }
+
+/** The theorem's directions, with 0 in the place of round-off. */
+const theoremMoves = ({ params, gradients, whitenings, x }: Pairs, damping: number): ReadonlyArray<Factors> =>
+  tidy(() => {
+    const whole = whitenings.map((whitening, i) => withoutRoundOff(whitening, params[i]!, x, damping))
+    return loraProDirections(params, gradients, whole, x)
+  })
+
+/** The paper's SGD form. */
+const theorems = (damping: number): TangentMoves => ({ movesOf: (pairs) => theoremMoves(pairs, damping) })
 
 /** Dense parameters pass through. */
 const movesInside = ({ movesOf, obstacle }: TangentMoves): Inner<null> => ({
@@ -273,10 +305,8 @@ const withInner = <S extends State, D extends State>(
   // the theorem's, whatever is inside
   direction: (updates, state, { pairs }) => {
     const whitenings = whiteningsFor("loraPro", state, pairs)
-    return {
-      pairs: withFactors(updates.pairs, loraProDirections(pairs, updates.pairs, whitenings, x)),
-      dense: updates.dense
-    }
+    const moves = theoremMoves({ params: pairs, gradients: updates.pairs, whitenings, x }, damping)
+    return { pairs: withFactors(updates.pairs, moves), dense: updates.dense }
   },
   health: (state, { pairs }) => conditioningOf(state, pairs, damping),
   ...(inner.shared === undefined ? {} : { shared: sharedInside(inner.shared) })
@@ -302,7 +332,7 @@ export const loraPro = ({
   damping = 1e-8,
   sharing
 }: LoraProOptions = {}): Transform<LoraProState> => {
-  if (inner === undefined) return withInner(movesInside(theorems), x, damping)
+  if (inner === undefined) return withInner(movesInside(theorems(damping)), x, damping)
   if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
   if ("factored" in inner) return withInner(factoredInside(inner), x, damping)
   return isAdam(inner)

@@ -14,7 +14,20 @@ import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { readGrams, whiten } from "../../../src/optimizers/whitening.ts"
 import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"
 import { describeEverywhere } from "./everywhere.ts"
-import { deviation, type Matrix, random, randomMatrix } from "./matrix.ts"
+import {
+  combine,
+  conditioned,
+  deviation,
+  identity,
+  inverse,
+  type Matrix,
+  norm,
+  random,
+  randomMatrix,
+  rounded,
+  times,
+  transpose
+} from "./matrix.ts"
 import { matrixOf, pairOf, type Run, takeStep, treeOf } from "./tensors.ts"
 
 const folder = new URL("../../golden/lora_pro/", import.meta.url)
@@ -85,6 +98,77 @@ describeEverywhere("LoRA-Pro's theorem", () => {
       })
     }
   }
+})
+
+/** Adam's step is about as long as the rate, however small what it is given. */
+const RATE = 1e-3
+
+describeEverywhere("LoRA-Pro with X = 0 where B is square", () => {
+  /** σ of B lies between `size` and a tenth of it. */
+  const given = (r: number, inputs: number, size: number, out = r) => {
+    const next = random(31 * r + out)
+    const [A, B] = [rounded(randomMatrix(r, inputs, next)), rounded(conditioned(out, r, size, next))]
+    const gradients = treeOf(pairOf(rounded(randomMatrix(r, inputs, next)), rounded(randomMatrix(out, r, next)), 2))
+    return { A, B, gradients, params: treeOf(pairOf(A, B, 2)) }
+  }
+  /** A and B after some steps. */
+  const trained = async (transform: Transform, { gradients, params }: ReturnType<typeof given>, steps: number) => {
+    const optimizer = chain(transform, scaleByLearningRate(RATE))
+    let run: Run = { params, state: optimizer.init(params) }
+    for (let step = 0; step < steps; step++) run = await takeStep(optimizer, run, gradients)
+    const [pair] = run.params.pairs
+    return { A: await matrixOf(pair!.A), B: await matrixOf(pair!.B) }
+  }
+  const efficient = (x: XChoice) => chain(loraPro({ x }), scaleByAdam())
+
+  // r = out = in, and r = out alone
+  for (const [r, inputs] of [
+    [1, 1],
+    [2, 2],
+    [4, 4],
+    [8, 8],
+    [4, 7]
+  ] as const)
+    test(`[${r}, ${inputs}]: B, which theory does not move, keeps every bit over 20 steps of Adam, and A moves`, async () => {
+      const start = given(r, inputs, 1)
+      const moved = await trained(efficient("zero"), start, 20)
+      expect(moved.B).toEqual(start.B)
+      for (const [i, row] of moved.A.entries())
+        for (const [j, value] of row.entries()) expect(Math.abs(value - start.A[i]![j]!)).toBeGreaterThan(5 * RATE)
+    })
+
+  test("dA is the theorem's, s⁻² (BᵀB)⁻¹ gA in float64, and dB is 0", async () => {
+    const start = given(6, 6, 1)
+    const gA = await matrixOf(start.gradients.pairs[0]!.A)
+    const moved = await trained(loraPro({ x: "zero" }), start, 1)
+    const expected = combine([1 / 4, times(inverse(times(transpose(start.B), start.B)), gA)])
+    // rate 1e-3: what is left of the move after it was added to A in float32 has four digits
+    const found = combine([-1 / RATE, moved.A], [1 / RATE, start.A])
+    expect(deviation(found, expected)).toBeLessThan(1e-3)
+    expect(moved.B).toEqual(start.B)
+  })
+
+  test("what is more than round-off stays: δ (BBᵀ+δI)⁻¹ of a B as small as √δ, B = 0, and other choices of X", async () => {
+    const small = given(4, 4, 1e-4)
+    const gB = await matrixOf(small.gradients.pairs[0]!.B)
+    const moved = await trained(loraPro({ x: "zero", damping: 1e-8 }), small, 1)
+    const outside = combine([1e-8, inverse(combine([1, times(small.B, transpose(small.B))], [1e-8, identity(4)]))])
+    const right = inverse(times(small.A, transpose(small.A)))
+    const expected = combine([1 / 4, times(outside, gB, right)])
+    const found = combine([-1 / RATE, moved.B], [1 / RATE, small.B])
+    expect(deviation(found, expected)).toBeLessThan(1e-3)
+    for (const x of ["sylvester", "symmetric"] as const) {
+      const start = given(4, 4, 1)
+      expect(norm(combine([1, (await trained(efficient(x), start, 1)).B], [-1, start.B]))).toBeGreaterThan(RATE)
+    }
+    for (const damping of [0, 1e-8]) {
+      const empty = given(3, 5, 0)
+      const { B } = await trained(chain(loraPro({ x: "zero", damping }), scaleByAdam()), empty, 1)
+      expect(norm(B)).toBeGreaterThan(RATE)
+    }
+    const tall = given(4, 4, 1, 5)
+    expect(norm(combine([1, (await trained(efficient("zero"), tall, 1)).B], [-1, tall.B]))).toBeGreaterThan(RATE)
+  })
 })
 
 describe("LoRA-Pro as a transform", () => {

@@ -20,8 +20,12 @@ import { PAIRS } from "../../../../src/kernels/webgpu/eigen.ts"
 import { provideWebgpuEngine, type WebgpuEngine, webgpuEngineOf } from "../../../../src/kernels/webgpu/engine.ts"
 import { program } from "../../../../src/kernels/webgpu/program.ts"
 import { whitenedOnDevice } from "../../../../src/kernels/whitening.ts"
+import { scaleByAdam } from "../../../../src/optimizers/adamw.ts"
+import { loraPro } from "../../../../src/optimizers/lora-pro.ts"
+import { scaleByLearningRate } from "../../../../src/optimizers/schedule.ts"
+import { chain } from "../../../../src/optimizers/transform.ts"
 import { whitenPairs } from "../../../../src/optimizers/whitening.ts"
-import type { FactorPair } from "../../../../src/tensors/trainable.ts"
+import { type FactorPair, tensorsOf } from "../../../../src/tensors/trainable.ts"
 import { webgpu } from "../../../runtime/runtimes.ts"
 import { expectNoLeak, relativeError } from "../../../setup.ts"
 import { onWebgpu } from "../../device/on-webgpu.ts"
@@ -38,7 +42,7 @@ import {
   times,
   transpose
 } from "../../optimizers/matrix.ts"
-import { matrixOf } from "../../optimizers/tensors.ts"
+import { disposeState, matrixOf, type Run, takeStep, tensorOf, treeOf } from "../../optimizers/tensors.ts"
 import { normals } from "../float64.ts"
 import { lists, type PairShape, pairsOf, whiteningsOf, withoutB } from "../lora-pro-pairs.ts"
 import {
@@ -468,5 +472,20 @@ describe.skipIf(!webgpu.exists)("LoRA-Pro on a GPU", () => {
       // Grams that tfjs multiplies and a read fetches are wrong by 6e-8·λ_max, here some 250, beside the smallest
       // eigenvalues
       expect(deviation(move, g)).toBeLessThan(2e-3)
+    }))
+
+  test("with X = 0 a square B keeps every bit under Adam: theory does not move it, and round-off is no gradient", () =>
+    onWebgpu(async () => {
+      const numbers = (of: string, columns: number) =>
+        make(6, columns, (i, j) => normals(6 * columns, of)[i * columns + j]!)
+      const B = rounded(combine([0.2, numbers("square B", 6)], [1, identity(6)]))
+      const params = treeOf(pairOf(withGradients(rounded(numbers("square A", 6)), B, 2, "square"), "p"))
+      const gradients = treeOf({ ...params.pairs[0]!, A: tensorOf(numbers("gA", 6)), B: tensorOf(numbers("gB", 6)) })
+      const optimizer = chain(loraPro({ x: "zero" }), scaleByAdam(), scaleByLearningRate(1e-3))
+      let run: Run = { params, state: optimizer.init(params) }
+      for (let step = 0; step < 5; step++) run = await takeStep(optimizer, run, gradients)
+      expect(await matrixOf(run.params.pairs[0]!.B)).toEqual(B)
+      disposeState(run.state)
+      tf.dispose([...tensorsOf(run.params), ...tensorsOf(gradients)])
     }))
 })
