@@ -138,7 +138,7 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
     "save_steps save_every save_strategy save_interval saves_per_epoch steps_per_save",
     "in steps"
   ),
-  of("output.keep", "load_best_model_at_end save_best_only", '"best" or "last"'),
+  of("output.keep", "load_best_model_at_end save_best_only", '"auto", "best" or "last"'),
   of(
     "training.stopEarly.metric",
     "metric_for_best_model greater_is_better",

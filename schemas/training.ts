@@ -3,7 +3,7 @@
  * often the run is saved.
  *
  *   { "steps": 80, "batchSize": 8, "accumulate": 1, "evaluateEvery": 40 }
- *   { "directory": "runs/movies", "checkpointEvery": 20, "keep": "best" }
+ *   { "directory": "runs/movies", "checkpointEvery": 20, "keep": "auto" }
  *
  * Exactly one of `steps` and `epochs` (a rule in run-plan.ts). A step is one update of the parameters: `batchSize × accumulate` rows.
  *
@@ -115,9 +115,9 @@ export const OutputSection = Schema.Struct({
     withDefault(50)
   ),
   keep: choice(
-    ["best", "last"],
-    "What the adapter is: the state of the best evaluated step, on the rows of the evaluations on the way, or that of the last step. Without a validation split the last."
-  ).pipe(withDefault("best")),
+    ["auto", "best", "last"],
+    "What the adapter is. auto: the state of the best evaluated step if the rows of the evaluations on the way can tell that it is better than that of the last step, else the last; best: the best of these states; last: the last. Without a validation split the last."
+  ).pipe(withDefault("auto")),
   keepCheckpoints: Schema.optionalKey(
     count(
       1,

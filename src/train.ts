@@ -39,7 +39,7 @@ import {
   adaptPlan,
   baselinesOf,
   checkAlike,
-  choiceOf,
+  chooseState,
   type DecidedRate,
   decideRate,
   evaluatorOf,
@@ -50,15 +50,12 @@ import {
   openPlanSession,
   Progress,
   presentRun,
-  type RunStanding,
   reasonOf,
   savedOnFailure,
   spokenByFirst,
-  standingOf,
   stepsOfPlan,
   takenOf,
-  warningsOf,
-  watchOf
+  warningsOf
 } from "./run/index.ts"
 import { type DiagnosticsReport, type Session, type StepReport, sharedState } from "./training/index.ts"
 
@@ -188,11 +185,11 @@ const trainRun = (
           done.push(brief(report))
         }
       })
-    const standing = standingOf(watchOf(plan, kind), evaluator.seen)
+    const { standing } = evaluator
     const looked = lookAtThird(kind, resolved, done)
     const look = (step: number) =>
       Effect.gen(function* () {
-        standing.add(yield* evaluator.during(step))
+        yield* evaluator.during(step)
         yield* checkpoints.afterStep(standing.now().best)
       })
 
@@ -216,7 +213,7 @@ const trainRun = (
       yield* checkpoints.save
       const stopped = session.step < steps ? reasonOf(standing) : null
       if (stopped !== null) yield* notice(stoppedText(kind.metrics, stopped, { steps: session.step, planned: steps }))
-      const kept = plan.output.keep === "best" ? yield* keepBest(adapted, session.step, run, standing, evaluator) : null
+      const kept = yield* chooseState(adapted, plan, evaluator, session.step, restoreBest(adapted, run))
       const after = yield* evaluator.after(before, kept?.step ?? session.step)
       const results = {
         steps: session.step,
@@ -236,23 +233,15 @@ const trainRun = (
   })
 
 /** The state of the best evaluated step, put in place of the last one's. Where it cannot be read, the last stays, and a warning says so. */
-const keepBest = (
-  adapted: Adapted<Network>,
-  step: number,
-  run: Run,
-  standing: RunStanding,
-  evaluator: ReturnType<typeof evaluatorOf>
-) =>
-  Effect.gen(function* () {
-    const kept = choiceOf(standing, yield* evaluator.last(step))
-    if (kept === null || kept.step === step) return kept
-    const restored = yield* Effect.result(restoreTrainedOf(run.checkpoints, kept.step, adapted))
-    if (restored._tag === "Success") return kept
-    yield* notice(
-      `warning: step ${kept.step} was the best, but ${restored.failure.message}; the adapter is the last state`
+const restoreBest =
+  (adapted: Adapted<Network>, { checkpoints }: Run) =>
+  (step: number) =>
+    restoreTrainedOf(checkpoints, step, adapted).pipe(
+      Effect.as(true),
+      Effect.catch(({ message }) =>
+        Effect.as(notice(`warning: step ${step} was the best, but ${message}; the adapter is the last state`), false)
+      )
     )
-    return null
-  })
 
 /** What of a step is needed at the end. */
 const brief = (report: StepReport) => ({ ...takenOf(report), milliseconds: report.milliseconds })

@@ -15,6 +15,7 @@ import {
   keptText,
   type RunReport,
   runFolder,
+  shortfallText,
   stoppedText,
   warningTexts
 } from "../output/index.ts"
@@ -168,6 +169,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
     `${GAINED} ${before.split}: ${gainedText(kind, before, after)}`,
     `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
     ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`]),
+    ...[shortfallText(kind, report)].filter((text) => text !== null),
     ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`])
   ]
 }

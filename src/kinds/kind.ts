@@ -27,7 +27,7 @@ import type { ResolvedPlan, ResolveError, SplitSource, Splits } from "../plan/in
 import type { RankError } from "../ranks/index.ts"
 import type { Detecting, Suggesting } from "../suggest/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
-import type { ClassedRow, Evaluation, Loss, Metrics, Mistakes } from "../training/index.ts"
+import type { ClassedRow, Evaluation, Loss, Metrics, Mistakes, RowScores } from "../training/index.ts"
 import type { Served } from "./served.ts"
 
 export type { Baseline } from "../output/index.ts"
@@ -119,6 +119,8 @@ export interface EvaluateOptions {
   readonly mistakes?: Mistakes | undefined
   /** called with the rows of each batch, where rows have one class each */
   readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
+  /** called at the end with each metric as a function of the rows */
+  readonly scored?: ((scores: RowScores) => void) | undefined
   /** called with the number of rows that are done */
   readonly done: (rows: number) => Effect.Effect<void>
 }

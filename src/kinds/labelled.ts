@@ -15,7 +15,7 @@ import type { ClassEvaluation, Evaluation } from "../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../training/index.ts"
 import type { Baseline, Prediction } from "./kind.ts"
 
-const share = { unit: "%", format: percent, better: "higher" } as const
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
 export const classMetrics = {
   accuracy: { label: "accuracy", ...share, hub: { type: "accuracy", name: "Accuracy" } },

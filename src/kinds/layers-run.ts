@@ -7,7 +7,7 @@ import type { ClassificationData, ClassificationSplit } from "../data/index.ts"
 import { fileError, refuseLink, writeFileAtomic } from "../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../layers-model/index.ts"
 import { loadLayersClassifier } from "../models/index.ts"
-import { evaluate, logitsOf, noteClasses } from "../training/index.ts"
+import { evaluateClasses, logitsOf } from "../training/index.ts"
 import type { Runner } from "./kind.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "./labelled-run.ts"
 import {
@@ -34,13 +34,8 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
   batches: (model, { plan, data }, start) => rows.training(data.splits.train, rowsFor(model, plan), start),
   splits: ({ model }, plan, file) =>
     rows.open(rowsOf(plan.data, model.labels, file), plan.seed, shapeOf(model)).pipe(onlySplits),
-  evaluate: (adapted, plan, source, { rows: some, done, ...noted }) =>
-    rows.evaluation(source, rowsFor(adapted.model, plan), some).pipe(
-      evaluate(adapted, (count, scored) => {
-        noteClasses(noted, scored, source.labels)
-        return done(count)
-      })
-    ),
+  evaluate: (adapted, plan, source, { rows: some, ...options }) =>
+    rows.evaluation(source, rowsFor(adapted.model, plan), some).pipe(evaluateClasses(adapted, source.labels, options)),
   asking: {
     fields: ({ model }, plan) => rows.asking.fields(plan, shapeOf(model)),
     examples: rows.asking.examples

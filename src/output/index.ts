@@ -76,6 +76,7 @@ export {
   keptText,
   noBetterText,
   type Stopped,
+  shortfallText,
   stoppedText,
   warningTexts
 } from "./outcome.ts"

@@ -95,10 +95,24 @@ export interface Stopped extends Watched {
   readonly evaluations: number
 }
 
-/** The best evaluated step, among the rows that were looked at on the way. */
+/** Another state that the kept one was compared with, on the same rows. */
+export interface Compared {
+  /** after which it is the state */
+  readonly step: number
+  /** of the same metric */
+  readonly value: number | null
+  /** how likely rows drawn from these show no gain of the better one over the last: the p-value of a paired bootstrap, one sided */
+  readonly chance: number
+  /** the chance at most with which the last is replaced */
+  readonly level: number
+}
+
+/** The state that the adapter is, where evaluations on the way decided it. */
 export interface Kept extends Watched {
   /** rows of the split that were evaluated */
   readonly rows: number
+  /** where the plan left the choice to the rows: the last state if the best is kept, the best if the last is; absent: the last is the best */
+  readonly compared?: Compared
 }
 
 /** "stopped after step 48 of 80: validation loss was last better at step 24 (0.281), 3 evaluations ago" */
@@ -122,10 +136,19 @@ export const stoppedText = (
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
 }
 
-/** "the best state, of step 64 of 80 (validation loss 0.247)" */
+/** "the best state, of step 64 of 80 (validation loss 0.247; 0.391 at the last step)" */
 export const keptText = (
   metrics: Metrics,
-  { step, metric: name, value }: Omit<Kept, "rows">,
+  {
+    step,
+    metric: name,
+    value,
+    rows,
+    compared
+  }: Omit<Kept, "rows" | "compared"> & {
+    readonly rows?: number
+    readonly compared?: Pick<Compared, "step" | "value">
+  },
   {
     steps
   }: {
@@ -134,8 +157,40 @@ export const keptText = (
   }
 ): string => {
   const metric = metrics[name]
-  const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)})`
-  return step === steps
-    ? `the last state, which is the best${shown}`
-    : `the best state, of step ${step} of ${steps}${shown}`
+  const other = metric === undefined || compared === undefined ? undefined : written(metric, compared.value)
+  const last = step === steps || other === undefined ? "" : `; ${other} at the last step`
+  const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)}${last})`
+  if (step !== steps) return `the best state, of step ${step} of ${steps}${shown}`
+  if (compared === undefined) return `the last state, which is the best${shown}`
+  const on = rows === undefined ? "the validation rows" : `${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}`
+  const had = other === undefined ? " was better" : ` had ${other}`
+  return `the last state${shown}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
+}
+
+/**
+ * "While accuracy improved, loss rose from 0.312 to 0.405.": metrics that got worse, or stay at the worst value that they can have, while the one
+ * that the run is judged by improved on the same rows. null: there are none. Values that read alike are the same.
+ */
+export const shortfallText = (
+  { metrics, headline: [judged] }: Parameters<typeof noBetterText>[0],
+  { before, after = null }: Pick<Reached, "before" | "after">
+): string | null => {
+  if (before === null || after === null) return null
+  const changes = Object.entries(metrics).map(([name, metric]) => {
+    const [was, is] = [scoreOf(before, name), scoreOf(after, name)]
+    const [from, to] = [written(metric, was), written(metric, is)]
+    const rise = was === null || is === null || from === to ? 0 : is - was
+    const gain = metric.better === null ? 0 : metric.better === "higher" ? rise : -rise
+    const isWorst = metric.worst !== undefined && from === to && to === written(metric, metric.worst)
+    const stays = isWorst ? `${metric.label} stayed at ${to}` : null
+    return {
+      name,
+      gain,
+      falls: gain < 0 ? `${metric.label} ${rise > 0 ? "rose" : "fell"} from ${from} to ${to}` : stays
+    }
+  })
+  const falls = changes.flatMap((change) => change.falls ?? [])
+  const isGain = changes.some(({ name, gain }) => name === judged && gain > 0)
+  if (!isGain || falls.length === 0) return null
+  return `While ${metrics[judged]!.label} improved, ${[falls.slice(0, -1).join(", "), falls.at(-1)].filter((part) => part !== "").join(" and ")}.`
 }

@@ -9,8 +9,9 @@ import type { LoadedKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Run } from "../output/index.ts"
 import { evaluationsOf, type ResolvedPlan, type SplitSource } from "../plan/index.ts"
-import { type Mistakes, scoresText } from "../training/index.ts"
+import { type Mistakes, type RowScores, scoresText } from "../training/index.ts"
 import { Progress } from "./progress.ts"
+import { standingOf, watchOf } from "./standing.ts"
 
 type Split = EvaluationReport["split"]
 
@@ -31,19 +32,29 @@ export interface SplitEvaluation {
   readonly rows?: number | undefined
   /** where the rows that come out wrong are kept */
   readonly mistakes?: Mistakes | undefined
+  /** called with each metric as a function of the rows */
+  readonly scored?: ((scores: RowScores) => void) | undefined
 }
 
-/** Evaluates one split and reports it to the listener. */
-export const evaluateSplit = ({ kind, adapted, plan, split, source, called, step, rows, mistakes }: SplitEvaluation) =>
+const evaluated = ({ kind, adapted, plan, source, ...asked }: Omit<SplitEvaluation, "step">) =>
   Effect.gen(function* () {
     const tell = yield* Progress
     const { sync } = yield* Device
-    const of = Math.min(source.rows, rows ?? source.rows)
-    const done = (count: number) => tell({ kind: "evaluating", split: called ?? split, rows: count, of })
+    const { split, called = split, mistakes, scored } = asked
+    const of = Math.min(source.rows, asked.rows ?? source.rows)
+    const done = (count: number) => tell({ kind: "evaluating", split: called, rows: count, of })
     yield* done(0)
-    const result = yield* kind.evaluate(adapted, plan, source, { rows: of, mistakes, done })
-    const report: EvaluationReport = { kind: "evaluation", step, split, ...result }
+    const result = yield* kind.evaluate(adapted, plan, source, { rows: of, mistakes, scored, done })
     yield* sync
+    return result
+  })
+
+/** Evaluates one split and reports it to the listener. */
+export const evaluateSplit = ({ step, ...evaluation }: SplitEvaluation) =>
+  Effect.gen(function* () {
+    const { kind, split, called } = evaluation
+    const tell = yield* Progress
+    const report: EvaluationReport = { kind: "evaluation", step, split, ...(yield* evaluated(evaluation)) }
     yield* tell({ ...report, scores: scoresText(kind.metrics, report), ...(called === undefined ? {} : { called }) })
     return report
   })
@@ -60,35 +71,58 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
   const made: Array<EvaluationReport> = run.history.filter((row) => row.kind === "evaluation")
   const known = (split: Split, step: number, rows: number) =>
     made.find((row) => row.split === split && row.step === step && row.rows === rows)
-  const evaluated = (split: Split, step: number, rows: number, mistakes?: Mistakes) =>
+  type Noted = Pick<SplitEvaluation, "mistakes" | "scored">
+  const reported = (split: Split, step: number, rows: number, noted: Noted = {}) =>
     Effect.gen(function* () {
       const before = known(split, step, rows)
-      if (before !== undefined && mistakes === undefined) return before
-      const report = yield* evaluateSplit({ kind, adapted, plan, split, source: splits[split]!, step, rows, mistakes })
+      if (before !== undefined && noted.mistakes === undefined) return before
+      const report = yield* evaluateSplit({ kind, adapted, plan, split, source: splits[split]!, step, rows, ...noted })
       if (before !== undefined) return report
       made.push(report)
       yield* run.append(report)
       return report
     })
+  // what was looked at on the way before this process resumed the run, in the order of the steps
+  const seen = made
+    .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
+    .sort((a, b) => a.step - b.step)
+  const standing = standingOf(watchOf(plan, kind), seen)
+  /** By step: of the best evaluation on the way and of the newest, as far as this process made them. */
+  const scores = new Map<number, RowScores>()
+  const scored = (step: number) =>
+    plan.output.keep === "auto" ? { scored: (own: RowScores) => void scores.set(step, own) } : {}
   return {
-    /** What was looked at on the way before this process resumed the run, in the order of the steps. */
-    seen: made
-      .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
-      .sort((a, b) => a.step - b.step),
+    standing,
+    /** Whether the rows of an evaluation are at hand. */
+    isKnown: (step: number) => scores.has(step),
+    /** Each metric on the way as a function of the rows, of the state after a step, which is in place where they are not known. */
+    rowScores: (step: number) =>
+      Effect.gen(function* () {
+        if (!scores.has(step)) {
+          const [split, rows] = [watched!, watchedRows]
+          yield* evaluated({ kind, adapted, plan, split, source: splits[split]!, rows, ...scored(step) })
+        }
+        return scores.get(step) ?? {}
+      }),
     /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
     before: Effect.suspend(() => {
       if (judged === undefined) return Effect.succeed(undefined)
       const first = made.find(({ split, step }) => split === judged && step === 0)
-      return first !== undefined || run.checkpoint !== null ? Effect.succeed(first) : evaluated(judged, 0, judgedRows)
+      return first !== undefined || run.checkpoint !== null ? Effect.succeed(first) : reported(judged, 0, judgedRows)
     }),
-    /** A resumed run may have it already. */
+    /** Where one is due; a resumed run may have it already. */
     during: (step: number) =>
-      watched === undefined || step === 0 || step >= steps || step % every !== 0
-        ? Effect.succeed(undefined)
-        : evaluated(watched, step, watchedRows),
+      Effect.gen(function* () {
+        if (watched === undefined || step === 0 || step >= steps || step % every !== 0) return
+        standing.add(yield* reported(watched, step, watchedRows, scored(step)))
+        const best = standing.now().best?.step
+        for (const at of scores.keys()) if (at !== step && at !== best) scores.delete(at)
+      }),
     /** Of the last step, by which it is compared with those on the way; undefined where there are none, or none of validation rows. */
     last: (step: number) =>
-      watched === "validation" && every < steps ? evaluated(watched, step, watchedRows) : Effect.succeed(undefined),
+      watched === "validation" && every < steps
+        ? reported(watched, step, watchedRows, scored(step))
+        : Effect.succeed(undefined),
     /** Every split whole, and the mistakes on the last of them; and once more the rows that were looked at before training. */
     after: (before: EvaluationReport | undefined, step: number) =>
       Effect.gen(function* () {
@@ -102,9 +136,9 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
         const first =
           before === undefined || before.rows === splits[before.split]!.rows
             ? undefined
-            : yield* evaluated(before.split, step, before.rows)
+            : yield* reported(before.split, step, before.rows)
         const reports = yield* Effect.forEach(existing, (split) =>
-          evaluated(split, step, splits[split]!.rows, split === last ? kept : undefined)
+          reported(split, step, splits[split]!.rows, split === last ? { mistakes: kept } : {})
         )
         const sameRows = first ?? reports.find(({ split }) => split === before?.split)
         return { reports, sameRows, mistakes: kept === undefined ? [] : yield* kept.read }

@@ -1,6 +1,7 @@
 /** From a resolved plan to a run: its session and steps, its evaluations, what it says on the way and what it shows at the end. */
 
 export { checkAlike, RanksDiffer } from "./alike.ts"
+export { chooseState } from "./choice.ts"
 export { begun } from "./continued.ts"
 export { presentRun, savedOnFailure } from "./ending.ts"
 export { evaluateSplit, evaluatorOf } from "./evaluator.ts"
@@ -8,4 +9,4 @@ export { foundByFirst, openedByFirst, spokenByFirst } from "./first-rank.ts"
 export { baselinesOf, lookAtThird, takenOf, warningsOf } from "./guard.ts"
 export { adaptPlan, type DecidedRate, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 export { type Listener, Progress, type ProgressEvent, type Working } from "./progress.ts"
-export { choiceOf, type RunStanding, reasonOf, standingOf, watchOf } from "./standing.ts"
+export { reasonOf } from "./standing.ts"

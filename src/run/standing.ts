@@ -22,13 +22,15 @@ export interface Watch {
 export interface Standing {
   /** of the last evaluation that counts; 0: there was none */
   readonly step: number
+  /** that had a value */
+  readonly evaluations: number
   readonly best: { readonly step: number; readonly value: number; readonly loss: number } | null
   /** the last gain */
   readonly gain: { readonly step: number; readonly value: number } | null
   readonly withoutGain: number
 }
 
-export const beginning: Standing = { step: 0, best: null, gain: null, withoutGain: 0 }
+export const beginning: Standing = { step: 0, evaluations: 0, best: null, gain: null, withoutGain: 0 }
 
 /**
  * The metric that a plan stops by, or what its kind of run is judged by. The loss of a classifier turns while it still gets better: of one
@@ -58,6 +60,7 @@ export const afterEvaluation = (
   const gained = by(gain) > leastGain
   return {
     step,
+    evaluations: standing.evaluations + 1,
     // of equals the one with the smaller loss: a share of some hundred rows has few values
     best: by(best) > 0 || (by(best) === 0 && loss < best!.loss) ? { step, value, loss } : best,
     gain: gained ? { step, value } : gain,
@@ -73,7 +76,7 @@ export const reasonOf = ({ watch, now }: RunStanding) => {
   return { metric: watch.metric, step: gain?.step ?? 0, value: gain?.value ?? null, evaluations: withoutGain }
 }
 
-/** Which state is kept: that of the best evaluated step. `last`: the evaluation of the last one, on the same rows. */
+/** The best evaluated step. `last`: the evaluation of the last one, on the same rows. */
 export const choiceOf = ({ watch, add, now }: RunStanding, last: EvaluationReport | undefined) => {
   if (last === undefined) return null
   add(last)

@@ -12,8 +12,6 @@
  *   return { adapted, steps }
  * })
  */
-import type { Tensor } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
@@ -22,13 +20,12 @@ import { loadKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Kept } from "../output/index.ts"
 import { type ResolvedPlan, withDecided } from "../plan/index.ts"
-import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Taken, Warning } from "../training/course.ts"
 import type { DiagnosticsReport, FoundRate, StepReport } from "../training/index.ts"
+import { chooseState, heldState } from "./choice.ts"
 import { evaluatorOf } from "./evaluator.ts"
 import { adaptPlan, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
-import { choiceOf, standingOf, watchOf } from "./standing.ts"
 
 /** Where a run in memory leaves its adapter. */
 export interface TrainInMemoryOptions {
@@ -56,27 +53,6 @@ export interface TrainedInMemory {
   readonly warnings: ReadonlyArray<Warning>
 }
 
-/** Room for one more copy of what is trained, that of the best step: there are no files to hold it. */
-const heldState = (adapted: Adapted<Network>) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => ({ tensors: [] as ReadonlyArray<Tensor> })),
-      (held) => Effect.sync(() => tf.dispose([...held.tensors]))
-    ),
-    (held) => ({
-      hold: () => {
-        tf.dispose([...held.tensors])
-        held.tensors = tensorsOf(adapted.trainable).map((tensor) => tf.keep(tensor.clone()))
-      },
-      restore: () => {
-        const last = tensorsOf(adapted.trainable)
-        adapted.trainable = withTensors(adapted.trainable, held.tensors)
-        held.tensors = []
-        tf.dispose([...last])
-      }
-    })
-  )
-
 /** Trains a plan. What it does is reported to `Progress`; between steps the page may draw. */
 export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
   Effect.gen(function* () {
@@ -90,7 +66,7 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const { rate } = decided
     const session = yield* openPlanSession(kind, adapted, resolved, decided)
     const evaluator = evaluatorOf(kind, adapted, resolved, { append: () => Effect.void, history: [], checkpoint: null })
-    const standing = standingOf(watchOf(resolved.plan, kind), evaluator.seen)
+    const { standing } = evaluator
     const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
@@ -107,7 +83,7 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
         yield* looked
         // of steps read together, the state is that after the last
         if (report.step === session.step) {
-          standing.add(yield* evaluator.during(report.step))
+          yield* evaluator.during(report.step)
           if (standing.now().best?.step === report.step) best.hold()
         }
         yield* Effect.sleep(0)
@@ -120,8 +96,9 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
       Stream.runDrain
     )
     device.label("the last evaluation")
-    const kept = resolved.plan.output.keep === "best" ? choiceOf(standing, yield* evaluator.last(session.step)) : null
-    if (kept !== null && kept.step < session.step) best.restore()
+    const kept = yield* chooseState(adapted, resolved.plan, evaluator, session.step, () =>
+      Effect.as(Effect.sync(best.restore), true)
+    )
     const step = kept?.step ?? session.step
     const { reports, sameRows } = yield* evaluator.after(before, step)
     const baseline = baselinesOf(kind, resolved)

@@ -12,6 +12,7 @@ import type { ClassificationSplit, DataError, LabelledText, Located, RowSource, 
 import { type BatchOf, type Model, type Network, toDevice } from "../models/index.ts"
 import { floats, inRounds, type RankError } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
+import { macroF1Of, type RowScores, ratioOf } from "./row-scores.ts"
 
 /** What every evaluation reports. */
 export interface Scored {
@@ -100,11 +101,15 @@ const scored = (logits: Float32Array, start: number, classes: number, label: num
   return { predicted: best, probability: 1 / sum, loss: largest + Math.log(sum) - logits[start + label]! }
 }
 
-/** Batches are divided among ranks. `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes. */
+/**
+ * Batches are divided among ranks. `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes;
+ * `onScores` at the end each metric as a function of the rows.
+ */
 export const evaluate =
   <M extends Classifier, B extends BatchOf<M> & ClassifiedRows>(
     adapted: Adapted<M>,
-    onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void
+    onBatch: (rows: number, scored: ScoredBatch<B>) => Effect.Effect<void> = () => Effect.void,
+    onScores?: (scores: RowScores) => void
   ) =>
   <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<ClassEvaluation, E | DeviceReadError | RankError, R> =>
     Effect.gen(function* () {
@@ -112,6 +117,7 @@ export const evaluate =
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
       let loss = 0
       let rows = 0
+      const own = { right: [] as Array<number>, given: [] as Array<number>, losses: [] as Array<number> }
       const use = (batch: B, logits: Float32Array) =>
         Effect.suspend(() => {
           const predicted = new Int32Array(batch.size)
@@ -123,11 +129,20 @@ export const evaluate =
             loss += row.loss
             predicted[i] = row.predicted
             probabilities[i] = row.probability
+            if (onScores === undefined) continue
+            own.right.push(label)
+            own.given.push(row.predicted)
+            own.losses.push(row.loss)
           }
           rows += batch.size
           return onBatch(rows, { batch, predicted, probabilities })
         })
       yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
+      onScores?.({
+        accuracy: ratioOf(own.right.map((label, i) => (label === own.given[i] ? 1 : 0))),
+        macroF1: macroF1Of(own.right, own.given, classes),
+        loss: ratioOf(own.losses)
+      })
       return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }
     })
 
@@ -257,30 +272,40 @@ export interface ClassedRow {
   readonly probability: number
 }
 
-/** What comes out of a classifier's batch goes where it was asked for: the mistakes, and every row. */
-export const noteClasses = (
+/** `evaluate`, and what comes out of each batch goes where it was asked for: the mistakes, and every row. */
+export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & NumberedRows>(
+  adapted: Adapted<M>,
+  labels: ReadonlyArray<string>,
   {
     mistakes,
-    classed
+    classed,
+    scored,
+    done
   }: {
     /** where rows that came out wrong go; absent: nowhere */
     readonly mistakes?: Mistakes | undefined
     /** called with the rows of each batch; absent: not called */
     readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
-  },
-  scored: ScoredBatch<NumberedRows>,
-  labels: ReadonlyArray<string>
-): void => {
-  mistakes?.add(wrongRows(scored, labels))
-  const { batch, predicted, probabilities } = scored
-  classed?.(
-    Array.from(batch.rows, (row, i) => ({
-      row,
-      label: batch.labels[i]!,
-      predicted: predicted[i]!,
-      probability: probabilities[i]!
-    }))
-  )
+    /** called at the end with each metric as a function of the rows; absent: not called */
+    readonly scored?: ((scores: RowScores) => void) | undefined
+    /** called with the number of rows that are done */
+    readonly done: (rows: number) => Effect.Effect<void>
+  }
+) => {
+  const note = (rows: number, own: ScoredBatch<B>) => {
+    mistakes?.add(wrongRows(own, labels))
+    const { batch, predicted, probabilities } = own
+    classed?.(
+      Array.from(batch.rows, (row, i) => ({
+        row,
+        label: batch.labels[i]!,
+        predicted: predicted[i]!,
+        probability: probabilities[i]!
+      }))
+    )
+    return done(rows)
+  }
+  return evaluate<M, B>(adapted, note, scored)
 }
 
 /** The texts of a row, cut to what a report shows of them. */

@@ -27,13 +27,13 @@ export {
   type Classifier,
   type Evaluation,
   evaluate,
+  evaluateClasses,
   keepMistakes,
   keepWorst,
   logitsOf,
   logitsOfRows,
   type Mistake,
   type Mistakes,
-  noteClasses,
   type Scored,
   type ScoredBatch,
   type WrongRow,
@@ -52,6 +52,7 @@ export {
   written
 } from "./metrics.ts"
 export { findRate } from "./rate.ts"
+export { combined, macroF1Of, overAll, type RowScore, type RowScores, ratioOf, rowsOf } from "./row-scores.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { restoredState, type StoredState, sharedState, stateProblem, storedState } from "./state-tree.ts"
 export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
@@ -63,5 +64,6 @@ export {
   evaluateTokensAnd,
   type LanguageModel,
   type TokenEvaluation,
-  tokenCrossEntropy
+  tokenCrossEntropy,
+  tokenSums
 } from "./tokens.ts"

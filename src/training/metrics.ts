@@ -9,6 +9,8 @@ export interface Metric {
   readonly format: (value: number) => string
   /** which direction is a gain; null: neither */
   readonly better: "higher" | "lower" | null
+  /** the worst value that it can have; absent: there is none */
+  readonly worst?: number
   /** with its value in a list of several; "label value" unless given */
   readonly inWords?: (shown: string) => string
   /** type and name on the Hugging Face Hub; absent where it has none */

@@ -13,6 +13,7 @@ import { type BatchOf, type Network, toDevice } from "../models/index.ts"
 import { both, floats, inRounds, json, type Message, type RankError } from "../ranks/index.ts"
 import { type DeviceReadError, type FrozenMatrix, readTensor } from "../tensors/index.ts"
 import type { Scored } from "./evaluation.ts"
+import { combined, type RowScore, ratioOf } from "./row-scores.ts"
 
 export interface TokenEvaluation extends Scored {
   /** share of the tokens that are right */
@@ -64,16 +65,22 @@ const nothing: Beside<unknown, null, never, never> = { compute: () => Effect.suc
 export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, E2 = never, R2 = never>(
   adapted: Adapted<M>,
   rowsOf: (batch: B) => number,
-  onBatch: (rows: number, batch: B, losses: Float64Array) => Effect.Effect<void, E2, R2>
+  onBatch: (rows: number, batch: B, losses: Float64Array, right: Float64Array) => Effect.Effect<void, E2, R2>
 ) => evaluateTokensAnd(adapted, nothing, rowsOf, onBatch)
 
-/** `evaluateTokens`, with something beside the losses computed on each batch (`beside`) and each batch's losses handed on (`onBatch`). */
+/** `evaluateTokens`, with something beside the losses computed on each batch (`beside`) and each batch's losses and right tokens handed on (`onBatch`). */
 export const evaluateTokensAnd =
   <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, A, E2, R2, E3 = never, R3 = never>(
     adapted: Adapted<M>,
     beside: Beside<B, A, E2, R2>,
     rowsOf: (batch: B) => number,
-    onBatch: (rows: number, batch: B, losses: Float64Array, beside: A) => Effect.Effect<void, E3, R3>
+    onBatch: (
+      rows: number,
+      batch: B,
+      losses: Float64Array,
+      right: Float64Array,
+      beside: A
+    ) => Effect.Effect<void, E3, R3>
   ) =>
   <E, R>(
     batches: Stream.Stream<B, E, R>
@@ -85,10 +92,11 @@ export const evaluateTokensAnd =
           const half = scores.length / 2
           const losses = Float64Array.from(scores.subarray(0, half))
           loss += losses.reduce((sum, one) => sum + one, 0)
-          right += Float64Array.from(scores.subarray(half)).reduce((sum, one) => sum + one, 0)
+          const rightTokens = Float64Array.from(scores.subarray(half))
+          right += rightTokens.reduce((sum, one) => sum + one, 0)
           tokens += countedTokens(batch)
           rows += rowsOf(batch)
-          return onBatch(rows, batch, losses, own)
+          return onBatch(rows, batch, losses, rightTokens, own)
         })
       const compute = (batch: B) => Effect.all([scoresOf(adapted, batch), beside.compute(batch)])
       yield* batches.pipe(inRounds({ compute, as: both(floats, beside.as), use }))
@@ -110,3 +118,28 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
     (scores) => readTensor(scores, "the losses of a batch's tokens") as Effect.Effect<Float32Array, DeviceReadError>,
     (scores) => Effect.sync(() => scores.dispose())
   )
+
+/** Sums over the tokens of each row, in the order in which rows come: a row may be in several sequences. */
+export const tokenSums = () => {
+  const places = new Map<number, number>()
+  const [loss, right, tokens]: ReadonlyArray<Array<number>> = [[], [], []]
+  return {
+    /** Adds a batch; `rowAt`: the row that has the token at a place. */
+    add: ({ labels }: LabelledTokens, losses: Float64Array, hits: Float64Array, rowAt: (at: number) => number) => {
+      for (let i = 0; i < labels.length; i++) {
+        if (labels[i] === IGNORED) continue
+        const row = rowAt(i)
+        const known = places.get(row)
+        const at = known ?? loss!.push(0) - 1
+        if (known === undefined) places.set(row, at)
+        loss![at] = loss![at]! + losses[i]!
+        right![at] = (right![at] ?? 0) + hits[i]!
+        tokens![at] = (tokens![at] ?? 0) + 1
+      }
+    },
+    read: (): Readonly<Record<"loss" | "accuracy" | "perplexity", RowScore>> => {
+      const mean = ratioOf(loss!, tokens)
+      return { loss: mean, accuracy: ratioOf(right!, tokens), perplexity: combined(Math.exp, mean) }
+    }
+  }
+}

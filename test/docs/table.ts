@@ -536,6 +536,7 @@ export const table: Readonly<Record<string, PageRow>> = {
   "docs/training.md": {
     shorter: {
       "bun run train examples/plans/movies-lora-pro-full.json --set training.epochs": `${fewMovies.replace("training.steps=2", "training.epochs=0.01")} --out runs/passes`,
+      "bun run train examples/plans/movies-lora-pro-full.json --set seed": `${fewMovies} --out runs/seeded`,
       "bun run train examples/plans/movies-lora-pro-full.json --set 'optimizer": `${fewMovies} --out runs/found`
     },
     notRun: { "bun run train examples/fashion": long }

@@ -9,7 +9,7 @@ const STEPS = 12
 /** A rate at which the toy soon gets worse. */
 const optimizer = { kind: "adamw", learningRate: 0.2 }
 const training = { steps: STEPS, batchSize: 4, evaluateEvery: 2, stopEarly: { metric: "loss", patience: 2 } }
-const output = { checkpointEvery: 1, keepCheckpoints: STEPS }
+const output = { checkpointEvery: 1, keepCheckpoints: STEPS, keep: "best" }
 
 interface Evaluated {
   readonly kind: string

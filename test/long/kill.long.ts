@@ -13,7 +13,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { randomStream } from "../../src/numbers/random.ts"
 import type { FaultDescription } from "../e2e/faulty-cli.ts"
-import { onWasm, succeed, workspace } from "../e2e/fixtures.ts"
+import { jsonLines, onWasm, succeed, tinyRows, workspace } from "../e2e/fixtures.ts"
 import { busyPlan, type Launched, launch, launchFaulty, resultsOf } from "../e2e/runs.ts"
 
 const TRIALS = 30
@@ -34,13 +34,24 @@ beforeAll(async () => {
   w.write(
     "run.json",
     busyPlan("bert", STEPS, {
-      training: { steps: STEPS, batchSize: 4, accumulate: 2, evaluateEvery: 5 },
-      output: { checkpointEvery: 1, keep: 2 }
+      // at such a rate it soon gets worse, and at its end the best state is compared with the last
+      seed: 2,
+      optimizer: { kind: "adamw", learningRate: 0.05 },
+      training: {
+        steps: STEPS,
+        batchSize: 4,
+        accumulate: 2,
+        evaluateEvery: 5,
+        stopEarly: { metric: "accuracy", patience: 9 }
+      },
+      output: { checkpointEvery: 1, keepCheckpoints: 2 }
     })
   )
+  w.write("validation.jsonl", jsonLines(tinyRows(24, 24)))
   const began = performance.now()
   await succeed(w.cli(["train", "run.json", "--out", whole, ...onWasm]))
   const between = performance.now()
+  expect(w.json(`${whole}/run.json`)["kept"]).toMatchObject({ compared: { step: expect.any(Number) } })
   expect((await launchFaulty(w, slow, "train", "run.json", "--out", "slow/run").ended).code).toBe(0)
   lifetimes = [between - began, performance.now() - between]
 }, TIMEOUT)

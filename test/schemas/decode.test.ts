@@ -78,7 +78,7 @@ describe("a sound plan", () => {
         threads: "auto",
         deterministic: true
       },
-      output: { checkpointEvery: 50, keep: "best" }
+      output: { checkpointEvery: 50, keep: "auto" }
     })
   })
 

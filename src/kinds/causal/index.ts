@@ -22,6 +22,7 @@ const metrics = {
     unit: "%",
     format: percent,
     better: "higher",
+    worst: 0,
     inWords: (shown) => `${shown} of the next tokens right`
   }
 } satisfies Metrics

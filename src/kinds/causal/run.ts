@@ -11,7 +11,7 @@ import {
 } from "../../data/causal/index.ts"
 import { Device } from "../../device/device.ts"
 import type { CausalModel } from "../../models/causal/index.ts"
-import { countedTokens, evaluateTokens, tokenCrossEntropy } from "../../training/index.ts"
+import { countedTokens, evaluateTokens, tokenCrossEntropy, tokenSums } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import type { Runner } from "../kind.ts"
 import { askedPrompt, promptsOf } from "../language-asked.ts"
@@ -38,7 +38,7 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
     ).pipe(Stream.map((batch) => ({ ...batch, counted: countedTokens(batch) }))),
   splits: ({ model }, { data, seed }, file) =>
     Effect.map(openCausal(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits),
-  evaluate: (adapted, plan, source, { rows, done }) =>
+  evaluate: (adapted, plan, source, { rows, done, scored }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
@@ -50,7 +50,16 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
         ...(rows === undefined ? {} : { rows })
       })
       const rowsOf = ({ rows }: CausalEvaluationBatch) => new Set(rows.flat()).size
-      return yield* batches.pipe(evaluateTokens(adapted, rowsOf, done))
+      const sums = tokenSums()
+      const evaluation = yield* batches.pipe(
+        evaluateTokens(adapted, rowsOf, (count, batch, losses, right) => {
+          const rowAt = (place: number) => batch.rows[Math.floor(place / batch.length)]![batch.segments[place]!]!
+          if (scored !== undefined) sums.add(batch, losses, right, rowAt)
+          return done(count)
+        })
+      )
+      scored?.(sums.read())
+      return evaluation
     }),
   asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(source, rows) },
   predict: noLabels,

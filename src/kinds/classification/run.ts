@@ -13,7 +13,7 @@ import {
 import { Device } from "../../device/device.ts"
 import { loadDescribed, type Model } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
-import { evaluate, keepMistakes, logitsOfRows, noteClasses } from "../../training/index.ts"
+import { evaluateClasses, keepMistakes, logitsOfRows } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { longestText } from "../encoder-resolve.ts"
 import type { Runner } from "../kind.ts"
@@ -48,7 +48,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
     ),
   splits: ({ model }, plan, file) =>
     openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
-  evaluate: (adapted, plan, source, { rows, done, ...noted }) =>
+  evaluate: (adapted, plan, source, { rows, ...options }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
@@ -57,12 +57,7 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         maxLength: longestText(plan, model),
         padMultiple,
         ...(rows === undefined ? {} : { rows })
-      }).pipe(
-        evaluate(adapted, (count, scored) => {
-          noteClasses(noted, scored, source.labels)
-          return done(count)
-        })
-      )
+      }).pipe(evaluateClasses(adapted, source.labels, options))
     }),
   asking: askingTexts(({ data }) => data),
   problemOf: (_, plan, row) => askedProblem(row, plan.data),

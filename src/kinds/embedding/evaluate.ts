@@ -11,7 +11,15 @@ import { type RelatedSplit, type RelatedTexts, textsOfRow } from "../../data/ind
 import { unitRows } from "../../models/index.ts"
 import { inRounds, json } from "../../ranks/index.ts"
 import { readTensor } from "../../tensors/index.ts"
-import { type RelatedLoss, spearman } from "../../training/index.ts"
+import {
+  overAll,
+  type RelatedLoss,
+  type RowScore,
+  type RowScores,
+  ratioOf,
+  rowsOf,
+  spearman
+} from "../../training/index.ts"
 import type { EvaluateOptions } from "../kind.ts"
 import { type EmbeddingModel, type EmbedOptions, vectorsOf } from "./model.ts"
 import { placesOf, questionsOf, type RankingScores, scoresOf } from "./ranking.ts"
@@ -35,8 +43,18 @@ interface EmbeddedRows {
   readonly vectors: Float32Array
 }
 
-/** What is measured of the rows of a corpus, with how much it counts. */
-type Measured<Scores> = { readonly scores: Scores; readonly count: number }
+/** A score over the rows of several corpora: the mean of theirs, each by its share of the rows. */
+const joined = (parts: ReadonlyArray<RowScore>): RowScore => {
+  const starts = parts.map((_, k) => parts.slice(0, k).reduce((sum, { size }) => sum + size, 0))
+  return {
+    size: parts.reduce((sum, { size }) => sum + size, 0),
+    over: (rows) =>
+      parts.reduce((sum, part, k) => {
+        const own = Array.from(rows, (row) => row - starts[k]!).filter((row) => row >= 0 && row < part.size)
+        return own.length === 0 ? sum : sum + (own.length / rows.length) * part.over(own)
+      }, 0)
+  }
+}
 
 export interface RelatedEvaluation {
   readonly batchSize: number
@@ -47,14 +65,12 @@ export interface RelatedEvaluation {
 }
 
 const evaluated =
-  <Scores extends Readonly<Record<string, number>>, E, R>(
-    measure: (embedded: EmbeddedRows) => Effect.Effect<Measured<Scores>, E, R>
-  ) =>
+  <E, R>(measure: (embedded: EmbeddedRows) => Effect.Effect<RowScores, E, R>) =>
   (
     adapted: Adapted<EmbeddingModel>,
     source: RelatedSplit,
     { loss, lossRows, embed }: Omit<RelatedEvaluation, "batchSize">,
-    { rows: wanted = source.rows, done }: EvaluateOptions
+    { rows: wanted = source.rows, done, scored }: EvaluateOptions
   ) =>
     Effect.gen(function* () {
       const rows = Math.min(wanted, source.rows)
@@ -63,6 +79,8 @@ const evaluated =
       let lossSum = 0
       let counted = 0
       const sums: Record<string, number> = {}
+      const each: Array<RowScores> = []
+      const [batchLosses, batchRows]: [Array<number>, Array<number>] = [[], []]
       for (let i = 0; i < corpora; i++) {
         const [start, end] = [Math.floor((i * rows) / corpora), Math.floor(((i + 1) * rows) / corpora)]
         const some = yield* source.read(Array.from({ length: end - start }, (_, at) => start + at))
@@ -73,16 +91,27 @@ const evaluated =
           done: (count) => done(start + Math.floor(count / source.texts))
         })
         const embedded: EmbeddedRows = { rows: some, texts: source.texts, width, vectors }
-        lossSum += (yield* lossOf(embedded, loss, lossRows)) * some.length
-        const { scores, count } = yield* measure(embedded)
-        for (const [name, value] of Object.entries(scores)) sums[name] = (sums[name] ?? 0) + count * value
-        counted += count
+        const [mean, ...parts] = yield* lossOf(embedded, loss, lossRows)
+        lossSum += mean! * some.length
+        for (const [at, part] of parts.entries()) {
+          batchLosses.push(part * some.length)
+          batchRows.push(Math.min(lossRows, some.length - at * lossRows))
+        }
+        const own = yield* measure(embedded)
+        each.push(own)
+        for (const [name, score] of Object.entries(own)) sums[name] = (sums[name] ?? 0) + score.size * overAll(score)
+        counted += Object.values(own)[0]!.size
       }
-      const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / counted])) as Scores
+      const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / counted]))
+      scored?.({
+        ...Object.fromEntries(Object.keys(means).map((name) => [name, joined(each.map((own) => own[name]!))])),
+        // rows of a batch are compared with each other: what stands for itself is the batch
+        loss: ratioOf(batchLosses, batchRows)
+      })
       return { rows, loss: lossSum / rows, ...means }
     })
 
-/** Of the rows in batches of `size`, in their order. */
+/** Of the rows in batches of `size`, in their order: the mean, and what each batch adds to it. */
 const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss, size: number) =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -96,10 +125,10 @@ const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss
           const target = { texts, scores: tf.slice(scores, [start], [count]) }
           parts.push(tf.mul(loss(own as Tensor2D, target), count / rows.length))
         }
-        return tf.addN(parts)
+        return tf.stack([tf.addN(parts), ...parts])
       })
     ),
-    (value) => Effect.map(readTensor(value, "the loss of an evaluation"), (values) => values[0]!),
+    (value) => Effect.map(readTensor(value, "the loss of an evaluation"), (values) => Array.from(values)),
     (value) => Effect.sync(() => value.dispose())
   )
 
@@ -113,7 +142,7 @@ export const evaluateRanking = evaluated((embedded) =>
       for (const [i, at] of indices.entries()) own.set(vectors.subarray(at * width, (at + 1) * width), i * width)
       return unitRows(tf.tensor2d(own, [indices.length, width]))
     }
-    const sums: Record<keyof RankingScores, number> = { recallAt1: 0, recallAt10: 0, mrrAt10: 0, ndcgAt10: 0 }
+    const all: Array<RankingScores> = []
     yield* Effect.acquireUseRelease(
       Effect.sync(() => tf.tidy(() => picked(corpus.map((row) => rows.length + row)))),
       (texts) =>
@@ -132,18 +161,14 @@ export const evaluateRanking = evaluated((embedded) =>
                 ),
               (all) => Effect.sync(() => all.dispose())
             )
-          const use = (_: typeof anchors, all: ReadonlyArray<RankingScores>) =>
-            Effect.sync(() => {
-              for (const scores of all)
-                for (const name of Object.keys(sums) as ReadonlyArray<keyof RankingScores>) sums[name] += scores[name]
-            })
+          const use = (_: typeof anchors, some: ReadonlyArray<RankingScores>) =>
+            Effect.sync(() => void all.push(...some))
           yield* Stream.fromIterable(parts).pipe(inRounds({ compute, as: json<ReadonlyArray<RankingScores>>(), use }))
         }),
       (texts) => Effect.sync(() => texts.dispose())
     )
-    const count = anchors.length
-    const scores = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / count]))
-    return { scores: scores as { [K in keyof RankingScores]: number }, count }
+    const names = Object.keys(all[0]!) as ReadonlyArray<keyof RankingScores>
+    return Object.fromEntries(names.map((name) => [name, ratioOf(all.map((own) => own[name]))]))
   })
 )
 
@@ -162,13 +187,9 @@ export const cosinesOf = ({ rows, width, vectors }: EmbeddedRows): Float64Array 
 
 /** How cosines go with scores. */
 export const evaluateSimilarity = evaluated((embedded) =>
-  Effect.sync(() => ({
-    scores: {
-      spearman: spearman(
-        cosinesOf(embedded),
-        embedded.rows.map(({ score = 0 }) => score)
-      )
-    },
-    count: embedded.rows.length
-  }))
+  Effect.sync(() => {
+    const [cosines, right] = [cosinesOf(embedded), embedded.rows.map(({ score = 0 }) => score)]
+    const over = (rows: ArrayLike<number>) => spearman(rowsOf(cosines, 1, rows), rowsOf(right, 1, rows))
+    return { spearman: { size: right.length, over } }
+  })
 )

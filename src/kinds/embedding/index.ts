@@ -6,8 +6,8 @@ import { columnsOf, describeRelated, type RelatedPlan, type ResolvedRelatedPlan,
 import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
 
 const plain = (value: number): string => value.toFixed(3)
-const share = { unit: "%", format: percent, better: "higher" } as const
-const gain = { unit: "", format: plain, better: "higher" } as const
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+const gain = { unit: "", format: plain, better: "higher", worst: 0 } as const
 
 const ranking = {
   recallAt10: { label: "recall@10", ...share, hub: { type: "cosine_recall@10", name: "Cosine Recall@10" } },
@@ -26,7 +26,13 @@ const similarityLoss: Metric = {
 }
 
 const correlation = {
-  spearman: { label: "Spearman", ...gain, unit: "ρ", hub: { type: "spearman_cosine", name: "Spearman Cosine" } },
+  spearman: {
+    label: "Spearman",
+    unit: "ρ",
+    format: plain,
+    better: "higher",
+    hub: { type: "spearman_cosine", name: "Spearman Cosine" }
+  },
   loss: similarityLoss
 } satisfies Metrics
 

@@ -15,7 +15,7 @@ import {
 import type { ClassificationSplit } from "../../data/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { computesThing } from "../../ranks/index.ts"
-import { evaluate, keepMistakes, logitsOf, noteClasses } from "../../training/index.ts"
+import { evaluateClasses, keepMistakes, logitsOf } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import { askedExamples, askedImage, pictureOf } from "../image-picture.ts"
 import type { Runner } from "../kind.ts"
@@ -40,18 +40,13 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       augmentation: augmentationOf(plan.data)
     }),
   splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
-  evaluate: (adapted, plan, source, { rows, done, ...noted }) =>
+  evaluate: (adapted, plan, source, { rows, ...options }) =>
     Effect.flatMap(computesThing, (needed) =>
       imageEvaluationBatches(source, adapted.model, {
         batchSize: plan.training.evaluateBatchSize,
         rows,
         needed
-      }).pipe(
-        evaluate(adapted, (count, scored) => {
-          noteClasses(noted, scored, source.labels)
-          return done(count)
-        })
-      )
+      }).pipe(evaluateClasses(adapted, source.labels, options))
     ),
   asking: { fields: (_, plan) => askedImage(plan), examples: askedExamples },
   problemOf: (_, plan, row) => askedProblem(row, plan.data),

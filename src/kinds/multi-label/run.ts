@@ -21,7 +21,7 @@ import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run
 import { type MultiLabelSplit, openMultiLabel } from "./data.ts"
 import { binaryCrossEntropy } from "./loss.ts"
 import type { ResolvedMultiLabelPlan } from "./resolve.ts"
-import { bestThresholds, lossOf, multiLabelScores, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
+import { bestThresholds, lossOf, multiLabelRows, multiLabelScores, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
 
 export interface MultiLabelModel extends TargetModel {
   /** from which probability on each label is given; settled after training */
@@ -50,9 +50,10 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
       const { thresholds } = adapted.model
       thresholds.set(bestThresholds(outputs, targets, thresholds.length))
     }),
-  evaluate: (adapted, plan, source, { mistakes, ...options }) =>
+  evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
     Effect.map(outputsOf(adapted, plan, source, options), (found) => {
       mistakes?.add(wrongRowsOf(found, adapted.model))
+      scored?.(multiLabelRows(found.outputs, found.targets, adapted.model.thresholds))
       return multiLabelScores(found.outputs, found.targets, adapted.model.thresholds)
     }),
   keepMistakes: ({ labels, ...source }, limit) =>

@@ -1,7 +1,7 @@
 /** How well sets of labels are predicted, and the probability from which a label is given. */
-import { type Metrics, percent, type Scored } from "../../training/index.ts"
+import { type Metrics, percent, type RowScore, type RowScores, rowsOf, type Scored } from "../../training/index.ts"
 
-const share = { unit: "%", format: percent, better: "higher" } as const
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
 export const multiLabelMetrics = {
   microF1: { label: "micro-F1", ...share, hub: { type: "f1", name: "Micro F1" } },
@@ -35,8 +35,8 @@ const f1Of = (both: number, given: number, right: number): number =>
 
 /** `logits`, `targets`: [rows, labels], row-major. */
 export const multiLabelScores = (
-  logits: Float32Array,
-  targets: Float32Array,
+  logits: ArrayLike<number>,
+  targets: ArrayLike<number>,
   thresholds: ArrayLike<number>
 ): MultiLabelEvaluation => {
   const width = thresholds.length
@@ -65,6 +65,20 @@ export const multiLabelScores = (
     macroF1: each.reduce((total, value) => total + value, 0) / width,
     exactMatch: exact / rows
   }
+}
+
+/** Each metric as a function of the rows. */
+export const multiLabelRows = (
+  logits: Float32Array,
+  targets: Float32Array,
+  thresholds: ArrayLike<number>
+): RowScores => {
+  const width = thresholds.length
+  const score = (name: keyof typeof multiLabelMetrics): RowScore => ({
+    size: logits.length / width,
+    over: (rows) => multiLabelScores(rowsOf(logits, width, rows), rowsOf(targets, width, rows), thresholds)[name]
+  })
+  return { microF1: score("microF1"), macroF1: score("macroF1"), exactMatch: score("exactMatch"), loss: score("loss") }
 }
 
 /** From which probability on giving a label where no rows say better. */

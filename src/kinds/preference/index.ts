@@ -23,6 +23,7 @@ const metrics = {
     unit: "%",
     format: percent,
     better: "higher",
+    worst: 0,
     inWords: (shown) => `the better answer preferred in ${shown}`
   },
   margin: { label: "margin", unit: "rewards", format: signed, better: "higher" },

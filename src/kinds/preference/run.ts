@@ -76,7 +76,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       )
     ),
   splits: ({ model }, plan, file) => open(model, plan, file),
-  evaluate: (adapted, plan, source, { rows, done }) =>
+  evaluate: (adapted, plan, source, { rows, done, scored }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
@@ -104,6 +104,7 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
           }
         })
       )
+      scored?.(scores.ofRows())
       return scores.read()
     }),
   asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(chosenOf(source), rows) },

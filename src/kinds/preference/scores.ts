@@ -1,6 +1,6 @@
 /** What an evaluation says of pairs, summed in float64 on the host: the loss as `loss.ts` has it, and rewards. */
 import type { PreferenceLoss } from "../../../schemas/index.ts"
-import { countedTokens, type Evaluation } from "../../training/index.ts"
+import { combined, countedTokens, type Evaluation, type RowScores, ratioOf } from "../../training/index.ts"
 import type { PairBatch } from "./pairs-model.ts"
 
 export interface PreferenceEvaluation extends Evaluation {
@@ -55,6 +55,13 @@ const scored = (
 /** Sums of some batches. */
 export const scoresOf = (loss: PreferenceLoss) => {
   const sums = { rows: 0, term: 0, cross: 0, counted: 0, right: 0, chosen: 0, rejected: 0 }
+  const each = {
+    term: [] as Array<number>,
+    cross: [] as Array<number>,
+    counted: [] as Array<number>,
+    right: [] as Array<number>,
+    margin: [] as Array<number>
+  }
   return {
     /** Adds a batch with the sums of its sequences, [2n] each; the rows so far. */
     add: ({ pairs, reference, answers: mask, labels, length }: PairBatch, answers: Float32Array, all: Float32Array) => {
@@ -75,10 +82,24 @@ export const scoresOf = (loss: PreferenceLoss) => {
         sums.chosen += chosen
         sums.rejected += rejected
         sums.cross += all[i]!
+        each.term.push(term)
+        each.right.push(right)
+        each.margin.push(chosen - rejected)
+        each.cross.push(all[i]!)
+        each.counted.push(countedTokens({ labels: labels.subarray(i * length, (i + 1) * length) }))
       }
       sums.counted += countedTokens({ labels: labels.subarray(0, n * length) })
       sums.rows += n
       return sums.rows
+    },
+    ofRows: (): RowScores => {
+      const term = ratioOf(each.term)
+      const cross = ratioOf(each.cross, each.counted)
+      return {
+        loss: loss.kind === "orpo" ? combined((a, b) => a! + b!, term, cross) : term,
+        accuracy: ratioOf(each.right),
+        margin: ratioOf(each.margin)
+      }
     },
     read: (): PreferenceEvaluation => {
       const { rows, term, cross, counted, right, chosen, rejected } = sums

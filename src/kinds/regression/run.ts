@@ -18,7 +18,7 @@ import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run
 import { openRegression, type Scaling } from "./data.ts"
 import { squaredError } from "./loss.ts"
 import type { ResolvedRegressionPlan } from "./resolve.ts"
-import { regressionScores, valuesText } from "./scores.ts"
+import { regressionRows, regressionScores, valuesText } from "./scores.ts"
 
 /** A plan whose data were opened has its scaling. */
 export const scalingOf = ({ data }: RegressionPlan, { labels }: Pick<TargetModel, "labels">): Scaling =>
@@ -42,11 +42,13 @@ export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, Targe
   batches: (model, { plan, data }, start) =>
     planTargetBatches(model, { plan, source: standardised(data.splits.train, data.scaling), start }),
   splits: (_, plan, file) => Effect.map(openRegression(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
-  evaluate: (adapted, plan, source, { mistakes, ...options }) =>
+  evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
     Effect.map(outputsOf(adapted, plan, source, options), (found) => {
       const scaling = scalingOf(plan, adapted.model)
       mistakes?.add(errorsOf(found, scaling, adapted.model.labels))
-      return regressionScores(inUnits(found.outputs, scaling), found.targets, scaling)
+      const values = inUnits(found.outputs, scaling)
+      scored?.(regressionRows(values, found.targets, scaling))
+      return regressionScores(values, found.targets, scaling)
     }),
   keepMistakes: (source, limit) =>
     // targets are named by the plan; of several, each is known by its place

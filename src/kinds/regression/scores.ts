@@ -1,6 +1,5 @@
 /** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
-import type { Scored } from "../../training/index.ts"
-import { type Metrics, pearson, spearman, written } from "../../training/index.ts"
+import { type Metrics, overAll, pearson, type RowScore, type Scored, spearman, written } from "../../training/index.ts"
 import type { Scaling } from "./data.ts"
 
 /** A number as people read it: four digits. */
@@ -58,42 +57,51 @@ const meanOf = (values: ArrayLike<number>): number => {
   return sum / values.length
 }
 
-/** Of one target. */
-const scoresOfTarget = (predicted: Float64Array, right: Float64Array) => {
-  const errors = right.map((value, i) => value - predicted[i]!)
-  const mse = meanOf(errors.map((error) => error * error))
-  const mean = meanOf(right)
-  const variance = meanOf(right.map((value) => (value - mean) ** 2))
-  return {
-    mse,
-    mae: meanOf(errors.map(Math.abs)),
-    r2: variance === 0 ? Number.NaN : 1 - mse / variance,
-    pearson: pearson(predicted, right),
-    spearman: spearman(predicted, right)
-  }
-}
+const meanError = (predicted: Float64Array, right: Float64Array, of: (error: number) => number): number =>
+  meanOf(right.map((value, i) => of(value - predicted[i]!)))
 
-/** `predicted`, `right`: [rows, targets], row-major, in the data's units. */
-export const regressionScores = (
+const squared = (error: number): number => error * error
+
+/** Of one target, whose deviation is given. */
+const scoresOfTarget = {
+  loss: (predicted, right, deviation) => meanError(predicted, right, squared) / deviation ** 2,
+  mae: (predicted, right) => meanError(predicted, right, Math.abs),
+  mse: (predicted, right) => meanError(predicted, right, squared),
+  r2: (predicted, right) => {
+    const mean = meanOf(right)
+    const variance = meanOf(right.map((value) => squared(value - mean)))
+    return variance === 0 ? Number.NaN : 1 - meanError(predicted, right, squared) / variance
+  },
+  pearson,
+  spearman
+} satisfies Record<
+  keyof typeof regressionMetrics,
+  (predicted: Float64Array, right: Float64Array, deviation: number) => number
+>
+
+/** Each metric as a function of the rows. `predicted`, `right`: [rows, targets], row-major, in the data's units. */
+export const regressionRows = (
   predicted: ArrayLike<number>,
   right: ArrayLike<number>,
   { deviation }: Pick<Scaling, "deviation">
-): RegressionEvaluation => {
+) => {
   const width = deviation.length
-  const rows = right.length / width
-  const column = (values: ArrayLike<number>, at: number) =>
-    Float64Array.from({ length: rows }, (_, row) => values[row * width + at]!)
-  const each = deviation.map((_, i) => scoresOfTarget(column(predicted, i), column(right, i)))
-  const over = (name: keyof ReturnType<typeof scoresOfTarget>) => meanOf(each.map((own) => own[name]))
-  return {
-    rows,
-    loss: meanOf(each.map(({ mse }, i) => mse / deviation[i]! ** 2)),
-    mae: over("mae"),
-    mse: over("mse"),
-    r2: over("r2"),
-    pearson: over("pearson"),
-    spearman: over("spearman")
-  }
+  const column = (values: ArrayLike<number>, at: number, rows: ArrayLike<number>) =>
+    Float64Array.from(rows, (row) => values[row * width + at]!)
+  const score = (name: keyof typeof scoresOfTarget): RowScore => ({
+    size: right.length / width,
+    over: (rows) =>
+      meanOf(deviation.map((own, i) => scoresOfTarget[name](column(predicted, i, rows), column(right, i, rows), own)))
+  })
+  const names = Object.keys(scoresOfTarget) as ReadonlyArray<keyof typeof scoresOfTarget>
+  return Object.fromEntries(names.map((name) => [name, score(name)])) as Record<keyof typeof scoresOfTarget, RowScore>
+}
+
+/** `predicted`, `right`: [rows, targets], row-major, in the data's units. */
+export const regressionScores = (...given: Parameters<typeof regressionRows>): RegressionEvaluation => {
+  const scores = Object.entries(regressionRows(...given))
+  const values = Object.fromEntries(scores.map(([name, score]) => [name, overAll(score)]))
+  return { rows: scores[0]![1].size, ...values } as RegressionEvaluation
 }
 
 /** "3.71", or "valence 0.31, arousal 0.7" where there are several. */

@@ -17,7 +17,7 @@ import { writeObserved } from "../../generation/index.ts"
 import { loadSeq2Seq, type Seq2SeqModel } from "../../models/seq2seq/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { json } from "../../ranks/index.ts"
-import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, type WrongRow } from "../../training/index.ts"
+import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, tokenSums, type WrongRow } from "../../training/index.ts"
 import { begin } from "../begin.ts"
 import type { Prediction, Runner, WriteOptions, WrittenText } from "../kind.ts"
 import { askedProblem, askedTexts, askingTexts, onlyFile } from "../labelled-run.ts"
@@ -67,7 +67,7 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       )
     ),
   splits: (_, plan, file) => Effect.map(openSeq2Seq(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
-  evaluate: (adapted, plan, source, { rows, mistakes, done }) =>
+  evaluate: (adapted, plan, source, { rows, mistakes, done, scored }) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
@@ -86,10 +86,12 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
         },
         as: json<ReadonlyArray<WrittenText>>()
       }
-      const scored = (
+      const sums = tokenSums()
+      const use = (
         count: number,
         batch: Seq2SeqEvaluationBatch,
         losses: Float64Array,
+        right: Float64Array,
         texts: ReadonlyArray<WrittenText>
       ) =>
         Effect.suspend(() => {
@@ -102,13 +104,16 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
             return [{ row: batch.rows[i]!, predicted: whole, weight }]
           })
           mistakes?.add(wrong)
+          sums.add(batch, losses, right, (place) => batch.rows[Math.floor(place / batch.targetLength)]!)
           return done(count)
         })
       const tokens = yield* seq2seqEvaluationBatches(source, encoding, {
         batchSize: plan.training.evaluateBatchSize,
         padMultiple,
         rows
-      }).pipe(evaluateTokensAnd(adapted, texts, ({ size }) => size, scored))
+      }).pipe(evaluateTokensAnd(adapted, texts, ({ size }) => size, use))
+      const { loss, accuracy } = sums.read()
+      scored?.({ ...scores.ofRows(), tokenAccuracy: accuracy, loss })
       const evaluation: Seq2SeqEvaluation = {
         rows: tokens.rows,
         loss: tokens.loss,

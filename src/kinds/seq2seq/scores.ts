@@ -1,7 +1,15 @@
 /** How what was written compares with what was to be written: whole texts, and of a closed set of targets each target's F1. */
-import { crossEntropyMetric, type Metrics, percent, type Scored } from "../../training/index.ts"
+import {
+  crossEntropyMetric,
+  type Metrics,
+  macroF1Of,
+  overAll,
+  percent,
+  ratioOf,
+  type Scored
+} from "../../training/index.ts"
 
-const share = { unit: "%", format: percent, better: "higher" } as const
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
 export const seq2seqMetrics = {
   exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact Match" } },
@@ -30,29 +38,28 @@ export const alwaysF1 = (right: number, targets: number): number => (2 * right) 
 /** Sums over rows. `targets`: the closed set; empty: there is none. */
 export const writtenScores = (targets: ReadonlyArray<string>) => {
   const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
-  const [expected, written, both] = [targets.map(() => 0), targets.map(() => 0), targets.map(() => 0)]
-  let [rows, right, outside] = [0, 0, 0]
+  // of the closed set; −1: none of it
+  const [right, expected, written]: ReadonlyArray<Array<number>> = [[], [], []]
+  /** Each metric as a function of the rows. */
+  const ofRows = () => ({
+    exactMatch: ratioOf(right!),
+    ...(targets.length === 0 || expected!.includes(-1)
+      ? {}
+      : { macroF1: macroF1Of(expected!, written!, targets.length) })
+  })
   return {
     /** Whether the text is the target. A text that is none of the closed set is wrong whatever it says. */
     add: (target: string, text: string): boolean => {
       const same = plain(text) === plain(target)
-      const [own, found] = [numberOf.get(plain(target)), numberOf.get(plain(text))]
-      rows++
-      if (same) right++
-      if (own === undefined) outside++
-      else expected[own]!++
-      if (found !== undefined) written[found]!++
-      if (same && own !== undefined) both[own]!++
+      right!.push(same ? 1 : 0)
+      expected!.push(numberOf.get(plain(target)) ?? -1)
+      written!.push(numberOf.get(plain(text)) ?? -1)
       return same
     },
+    ofRows,
     read: (): Pick<Seq2SeqEvaluation, "exactMatch" | "macroF1"> => {
-      const exactMatch = right / rows
-      if (targets.length === 0 || outside > 0) return { exactMatch }
-      const f1 = targets.map((_, i) => {
-        const all = expected[i]! + written[i]!
-        return all === 0 ? 0 : (2 * both[i]!) / all
-      })
-      return { exactMatch, macroF1: f1.reduce((sum, own) => sum + own, 0) / targets.length }
+      const { exactMatch, macroF1 } = ofRows()
+      return { exactMatch: overAll(exactMatch), ...(macroF1 === undefined ? {} : { macroF1: overAll(macroF1) }) }
     }
   }
 }

@@ -1,7 +1,7 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
 
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
-import { baselineText, keptText, stoppedText, warningTexts } from "../outcome.ts"
+import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
 import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
@@ -14,6 +14,7 @@ const PAIRS = 20
 export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
   [
     reached(run, kind),
+    ...[shortfallText(kind, run)].filter((text) => text !== null),
     ...doingNothing(run, kind),
     ...(run.stopped == null ? [] : [`${capital(stoppedText(kind.metrics, run.stopped, run))}.`]),
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])

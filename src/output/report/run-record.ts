@@ -115,7 +115,17 @@ const Record = Schema.Struct({
   warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String, advice: Schema.String }))),
   planned: Schema.optionalKey(Schema.Int),
   rate: Schema.optionalKey(FoundRate),
-  kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric }))),
+  kept: Schema.optionalKey(
+    Schema.NullOr(
+      Schema.Struct({
+        step: Schema.Int,
+        metric: Schema.String,
+        value: Numeric,
+        rows: Schema.optionalKey(Schema.Int),
+        compared: Schema.optionalKey(Schema.Struct({ step: Schema.Int, value: Numeric }))
+      })
+    )
+  ),
   stopped: Schema.optionalKey(
     Schema.NullOr(Schema.Struct({ step: Schema.Int, metric: Schema.String, value: Numeric, evaluations: Schema.Int }))
   ),

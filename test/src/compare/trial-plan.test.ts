@@ -58,7 +58,7 @@ describe.each(methodNames)("%s", (name) => {
     const { adapter: _, optimizer: __, training: ___, seed: ____, output: _____, ...own } = plan
     expect(rest).toEqual(own)
     expect(seed).toBe(11)
-    expect(output).toEqual({ checkpointEvery: 7, keep: "best" })
+    expect(output).toEqual({ checkpointEvery: 7, keep: "auto" })
     // some clip in a way of their own, and are refused with this one
     const clips = !(optimizerOf(optimizer).rules ?? []).some((rule) => rule.problem({ ...optimizer, clipNorm: 1 }))
     expect(optimizer).toMatchObject({ weightDecay: 0.01, clipNorm: clips ? 1 : null })

@@ -1,8 +1,10 @@
 /** What doing nothing reaches, and runs that reach no more. */
 import { describe, expect, test } from "bun:test"
 import type { ClassificationData } from "../../../src/data/index.ts"
+import { embedding } from "../../../src/kinds/embedding/index.ts"
 import { majorityBaseline, classMetrics as metrics } from "../../../src/kinds/labelled.ts"
-import { baselineText, noBetterText } from "../../../src/output/index.ts"
+import { regression } from "../../../src/kinds/regression/index.ts"
+import { baselineText, keptText, noBetterText, shortfallText } from "../../../src/output/index.ts"
 
 /** Rows of each class in train and in test. */
 const data = (learned: ReadonlyArray<number>, tested: ReadonlyArray<number>) => {
@@ -70,5 +72,57 @@ describe("a run that is no better than nothing", () => {
       "the mean: on test loss 0.500, against 0.400"
     )
     expect(noBetterText(kind, { ...ended(0.7), baseline: byLoss })).toBeNull()
+  })
+})
+
+describe("a metric that does not follow the one that a run is judged by", () => {
+  const { metrics: ranking, headline } = embedding
+  const kind = { metrics: ranking, headline }
+  const of = (recallAt10: number, recallAt1: number, loss = 1) => ({
+    recallAt10,
+    recallAt1,
+    mrrAt10: recallAt10 / 2,
+    loss
+  })
+
+  test("stays at its worst value", () => {
+    expect(shortfallText(kind, { before: of(0.81, 0), after: of(0.97, 0) })).toBe(
+      "While recall@10 improved, recall@1 stayed at 0.0 %."
+    )
+  })
+
+  test("gets worse, whichever way that is", () => {
+    expect(shortfallText(kind, { before: of(0.81, 0.5, 1), after: of(0.97, 0.4, 1.5) })).toBe(
+      "While recall@10 improved, recall@1 fell from 50.0 % to 40.0 % and loss rose from 1.000 to 1.500."
+    )
+    const values = (mae: number, r2: number) => ({ mae, r2, mse: 1, pearson: 0.5, spearman: Number.NaN, loss: 1 })
+    expect(shortfallText(regression, { before: values(0.9, 0.5), after: values(0.8, 0.4) })).toBe(
+      "While mean error improved, R² fell from 0.500 to 0.400."
+    )
+  })
+
+  test("is not mentioned where all follow, values read alike, the other did not improve, or there is nothing to compare", () => {
+    expect(shortfallText(kind, { before: of(0.81, 0.1), after: of(0.97, 0.3) })).toBeNull()
+    expect(shortfallText(kind, { before: of(0.81, 0.50001), after: of(0.97, 0.5) })).toBeNull()
+    expect(shortfallText(kind, { before: of(0.81, 0.5), after: of(0.81, 0.1) })).toBeNull()
+    expect(shortfallText(kind, { before: of(0.97, 0), after: of(0.81, 0) })).toBeNull()
+    expect(shortfallText(kind, { before: null, after: of(0.81, 0) })).toBeNull()
+    expect(shortfallText(kind, { before: of(0.81, 0), after: null })).toBeNull()
+  })
+})
+
+describe("the state that is kept, in words", () => {
+  const kept = { step: 80, metric: "accuracy", value: 0.908, rows: 1240 }
+
+  test("the last, where rows cannot tell that another is better", () => {
+    expect(keptText(metrics, { ...kept, compared: { step: 64, value: 0.913 } }, { steps: 80 })).toBe(
+      "the last state (validation accuracy 90.8 %): step 64 had 91.3 %, a difference that 1,240 rows cannot tell from chance"
+    )
+  })
+
+  test("the best, next to the last", () => {
+    expect(keptText(metrics, { ...kept, step: 64, compared: { step: 80, value: 0.7 } }, { steps: 80 })).toBe(
+      "the best state, of step 64 of 80 (validation accuracy 90.8 %; 70.0 % at the last step)"
+    )
   })
 })

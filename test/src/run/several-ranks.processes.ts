@@ -4,9 +4,11 @@ import { cpSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Device } from "../../../src/device/index.ts"
+import { loadKind } from "../../../src/kinds/index.ts"
 import { platform } from "../../../src/platform.ts"
 import type { ProgressEvent } from "../../../src/run/index.ts"
 import { evaluateRun, loadRun } from "../../../src/trained/index.ts"
+import { overAll, type RowScores, scoreOf } from "../../../src/training/index.ts"
 import {
   causalData,
   causalPlan,
@@ -33,11 +35,19 @@ beforeAll(() => {
   writeRows(w)
   writePreferences(w)
   writeSourceTargets(w)
-  for (const [name, rows] of Object.entries({ scored: scoredRows, topics: topicRows, related: relatedRows })) {
+  for (const [name, rows] of Object.entries({
+    scored: scoredRows,
+    topics: topicRows,
+    related: relatedRows,
+    alike: alikeRows
+  })) {
     w.write(`${name}.jsonl`, jsonLines(rows(24)))
     w.write(`${name}-more.jsonl`, jsonLines(rows(11, 24)))
   }
 })
+
+const alikeRows = (count: number, offset = 0) =>
+  relatedRows(count, offset).map((row, i) => ({ ...row, score: (i % 5) / 4 }))
 
 const training = { steps: 4, batchSize: 4, accumulate: 2, evaluateBatchSize: 2, evaluateEvery: 2 }
 const output = { checkpointEvery: 2, keepCheckpoints: 2 }
@@ -60,12 +70,44 @@ const plans = {
     anchor: "query",
     positive: "document"
   }),
+  similarity: encoder({
+    format: "similarity",
+    train: "alike.jsonl",
+    validation: "alike-more.jsonl",
+    text: "query",
+    textPair: "document",
+    score: "score"
+  }),
   causal: causalPlan("llama", "chat", { data: causalData("chat", { packing: true }), training, output }),
   preference: preferencePlan("llama", { training, output }),
   seq2seq: seq2seqPlan("t5", { training, output }),
   images: imagesPlan({}, { training, output }),
   arrays: picturesPlan({ training, output })
 }
+
+/** Every metric of a run on its validation rows, as the evaluation says it and as functions of the rows say it of all of them. */
+const metricsOf = (directory: string) =>
+  Effect.gen(function* () {
+    const { plan, adapted } = yield* loadRun(w.path(directory))
+    const kind = yield* loadKind(plan)
+    const { validation, train } = yield* kind.splits(adapted, plan)
+    let scores: RowScores = {}
+    const scored = (own: RowScores) => {
+      scores = own
+    }
+    const evaluation = yield* kind.evaluate(adapted, plan, validation ?? train, { scored, done: () => Effect.void })
+    const names = Object.keys(kind.metrics).filter((name) => kind.metrics[name]!.better !== null)
+    return {
+      names: names.filter((name) => scoreOf(evaluation, name) !== null),
+      missing: names.filter((name) => scoreOf(evaluation, name) !== null && scores[name] === undefined),
+      said: (name: string) => scoreOf(evaluation, name)!,
+      overAll: (name: string) => overAll(scores[name]!),
+      rows: evaluation.rows,
+      scores
+    }
+  }).pipe(Effect.scoped, Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform), (program) =>
+    Effect.runPromise(program)
+  )
 
 /** Evaluates a run on ranks: what each reports, and how often each asked the model. */
 const evaluated = (directory: string, size: number) =>
@@ -94,6 +136,20 @@ for (const [kind, plan] of Object.entries(plans))
     }, TIMEOUT)
 
     test("three ranks leave what one does", () => expectSame(w, kind, 3), TIMEOUT)
+
+    test(
+      "each metric is a function of the rows",
+      async () => {
+        const { names, missing, said, overAll: over, scores, rows } = await metricsOf(`1/${kind}`)
+        expect(names.length).toBeGreaterThan(0)
+        expect(missing).toEqual([])
+        // float64, summed in another order
+        for (const name of names)
+          expect([name, Math.abs(over(name) - said(name)) <= 1e-6 * Math.abs(said(name))]).toEqual([name, true])
+        for (const name of names) expect(scores[name]!.size).toBeLessThanOrEqual(rows)
+      },
+      TIMEOUT
+    )
 
     test(
       "each row is evaluated by one of them",

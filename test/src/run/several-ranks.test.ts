@@ -4,13 +4,15 @@ import { readdirSync } from "node:fs"
 import * as Exit from "effect/Exit"
 import type { RunReport } from "../../../src/output/index.ts"
 import type { ProgressEvent } from "../../../src/run/index.ts"
-import { TIMEOUT, tinyPlan, workspace } from "../../e2e/fixtures.ts"
+import { jsonLines, TIMEOUT, tinyPlan, tinyRows, workspace } from "../../e2e/fixtures.ts"
 import { alike, endsOf, expectSame, trainOnRanks } from "../../e2e/train-on-ranks.ts"
 
 const w = workspace()
 
 beforeAll(async () => {
   w.model("minilm")
+  // enough for rows to tell that the best state is better than the last
+  w.write("validation.jsonl", jsonLines(tinyRows(24, 24)))
   w.write("plain.json", tinyPlan("minilm"))
   // at such a rate the toy soon gets worse, and the best state is one that a checkpoint has
   w.write(

@@ -1,0 +1,116 @@
+/**
+ * Which state of a run is its adapter. With `output.keep: "auto"` the best evaluated step replaces the last one only where the rows that both
+ * were evaluated on can tell that it is better: the best of several evaluations of a few hundred rows is the best by chance as often as not.
+ *
+ *   gain     in the metric that the run is watched by, best − last, over rows that are drawn from these with replacement, the same for both
+ *   chance   the share of such draws without a gain (a paired bootstrap, one sided), drawn from the plan's seed
+ *   better   chance ≤ LEVEL / evaluations that the last was compared with: the best of k has k chances to look better (Bonferroni)
+ *
+ * No chance is below 2⁻ⁿ: that is how often n rows agree on nothing. The best and the newest evaluation are in memory, with what they have of each row; a resumed
+ * run evaluates the state of the best checkpoint again, to the same bits.
+ */
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../adapters/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import type { Network } from "../models/index.ts"
+import { randomStream } from "../numbers/index.ts"
+import type { Kept } from "../output/index.ts"
+import { tensorsOf, withTensors } from "../tensors/index.ts"
+import { type RowScore, scoreOf } from "../training/index.ts"
+import type { evaluatorOf } from "./evaluator.ts"
+import { choiceOf } from "./standing.ts"
+
+/** How often a run may keep a state that is no better than its last, where all are equally good. */
+export const LEVEL = 0.05
+
+/** Draws: enough for a share of a hundredth, fewer where each has many rows, and so many that a few of them are beyond any level. */
+const DRAWS = 2000
+const ROWS_DRAWN = 2e8
+const BEYOND = 5
+/** Of draws at a time: then others have a turn. */
+const ROWS_AT_ONCE = 2e5
+
+/** The chance of a gain as large as that of `best` over `last` where there is none. */
+export const chanceOf = (
+  best: RowScore,
+  last: RowScore,
+  { better, seed, level }: { readonly better: "higher" | "lower"; readonly seed: number; readonly level: number }
+): Effect.Effect<number> =>
+  Effect.gen(function* () {
+    const rows = best.size
+    const draws = Math.max(Math.ceil(BEYOND / level), Math.min(DRAWS, Math.ceil(ROWS_DRAWN / rows)))
+    const random = randomStream(seed, "which state is kept")
+    const drawn = new Uint32Array(rows)
+    const atOnce = Math.ceil(ROWS_AT_ONCE / rows)
+    let without = 0
+    for (let draw = 0; draw < draws; draw++) {
+      if (draw % atOnce === 0) yield* Effect.sleep(0)
+      for (let i = 0; i < rows; i++) drawn[i] = Math.floor(random() * rows)
+      const gain = best.over(drawn) - last.over(drawn)
+      if (!(better === "higher" ? gain > 0 : gain < 0)) without++
+    }
+    return Math.max((1 + without) / (1 + draws), 2 ** -rows)
+  })
+
+/** One more copy of what is trained, released with the scope. A step replaces tensors, so that it takes memory only where they differ. */
+export const heldState = (adapted: Adapted<Network>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => ({ tensors: [] as ReadonlyArray<Tensor> })),
+      (held) => Effect.sync(() => tf.dispose([...held.tensors]))
+    ),
+    (held) => ({
+      hold: () => {
+        tf.dispose([...held.tensors])
+        held.tensors = tensorsOf(adapted.trainable).map((tensor) => tf.keep(tensor.clone()))
+      },
+      restore: () => {
+        const last = tensorsOf(adapted.trainable)
+        adapted.trainable = withTensors(adapted.trainable, held.tensors)
+        held.tensors = []
+        tf.dispose([...last])
+      }
+    })
+  )
+
+/**
+ * Decides which state is kept after the last step, and leaves it in `adapted`. `putBest`: puts the state after a step in place of the last one;
+ * false: it could not, and the last stays. null: there was nothing to choose by, or from.
+ */
+export const chooseState = <E, R>(
+  adapted: Adapted<Network>,
+  { seed, output: { keep } }: Pick<RunPlan, "seed" | "output">,
+  evaluator: ReturnType<typeof evaluatorOf>,
+  step: number,
+  putBest: (step: number) => Effect.Effect<boolean, E, R>
+) =>
+  Effect.gen(function* () {
+    const { standing, rowScores } = evaluator
+    const newest = keep === "last" ? undefined : yield* evaluator.last(step)
+    const best = choiceOf(standing, newest)
+    if (best === null || newest === undefined || best.step === step) return best
+    const value = scoreOf(newest, best.metric)
+    // as good with a smaller loss is no better; and what has no value at its end is no state to keep
+    if (keep === "auto" && value === best.value) return { ...best, step }
+    if (keep === "best" || value === null) return (yield* putBest(best.step)) ? best : null
+    const { watch } = standing
+    const held = yield* heldState(adapted)
+    const last = yield* rowScores(step)
+    const isKnown = evaluator.isKnown(best.step)
+    if (!isKnown) {
+      held.hold()
+      if (!(yield* putBest(best.step))) return null
+    }
+    const level = LEVEL / Math.max(1, standing.now().evaluations - 1)
+    const of = (yield* rowScores(best.step))[best.metric]
+    const chance = of === undefined ? 1 : yield* chanceOf(of, last[best.metric]!, { better: watch.better, seed, level })
+    if (chance <= level) {
+      if (isKnown && !(yield* putBest(best.step))) return null
+      return { ...best, compared: { step, value, chance, level } }
+    }
+    if (!isKnown) held.restore()
+    const kept: Kept = { ...best, step, value, compared: { step: best.step, value: best.value, chance, level } }
+    return kept
+  }).pipe(Effect.scoped)
