@@ -1,7 +1,15 @@
 /** An ONNX graph while it is written: nodes in their order, and tensors that are stored with it. */
-import type { onnx as Onnx } from "onnx-proto"
 import { bytesOf } from "../../safetensors/index.ts"
-import { onnx, type TypeName, types } from "./proto.ts"
+import {
+  type AttributeProto,
+  attributeTypes,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+  type TypeName,
+  types,
+  type ValueInfoProto
+} from "./proto.ts"
 import type { Product, Size } from "./sizes.ts"
 
 export type Attribute = number | ReadonlyArray<number> | { readonly float: number }
@@ -20,8 +28,8 @@ const IR_VERSION = 8
 const CONTRIBUTED = { domain: "com.microsoft", version: 1, operators: ["MatMulNBits"] }
 
 export class Graph {
-  readonly #nodes: Array<Onnx.INodeProto> = []
-  readonly #tensors = new Map<string, Onnx.ITensorProto>()
+  readonly #nodes: Array<NodeProto> = []
+  readonly #tensors = new Map<string, TensorProto>()
   readonly #once = new Map<string, unknown>()
   #count = 0
   #contributed = false
@@ -132,7 +140,7 @@ export class Graph {
     readonly outputs: ReadonlyArray<Port>
     readonly version: string
   }): Uint8Array {
-    const model: Onnx.IModelProto = {
+    return encodeModel({
       irVersion: IR_VERSION,
       producerName: "tfjs-lora-pro",
       producerVersion: version,
@@ -147,18 +155,18 @@ export class Graph {
         input: inputs.map(valueInfo),
         output: outputs.map(valueInfo)
       }
-    }
-    return onnx.ModelProto.encode(model).finish()
+    })
   }
 }
 
-const attributeOf = (name: string, value: Attribute): Onnx.IAttributeProto => {
-  const { INT, INTS, FLOAT } = onnx.AttributeProto.AttributeType
-  if (typeof value === "number") return { name, type: INT, i: value }
-  return "float" in value ? { name, type: FLOAT, f: value.float } : { name, type: INTS, ints: [...value] }
+const attributeOf = (name: string, value: Attribute): AttributeProto => {
+  if (typeof value === "number") return { name, type: attributeTypes.int, i: value }
+  return "float" in value
+    ? { name, type: attributeTypes.float, f: value.float }
+    : { name, type: attributeTypes.ints, ints: value }
 }
 
-const valueInfo = ({ name, type, shape }: Port): Onnx.IValueInfoProto => ({
+const valueInfo = ({ name, type, shape }: Port): ValueInfoProto => ({
   name,
   type: {
     tensorType: {
