@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
 import { openStudio } from "../browser/studio.ts"
-import { run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
+import { repository, run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
 import { nodeFolder } from "../package/node-folder.ts"
 import {
@@ -35,10 +35,11 @@ beforeAll(() => {
 
 const byBun = (w: Workspace, ...packages: ReadonlyArray<string>) =>
   succeed(run([process.execPath, "add", tarball, ...packages], { cwd: w.directory }))
-const byNpm = (w: Workspace, ...packages: ReadonlyArray<string>) =>
-  succeed(
-    run(["npm", "install", "--prefer-offline", "--no-audit", "--no-fund", tarball, ...packages], { cwd: w.directory })
-  )
+/** Without install scripts, as SECURITY.md advises. */
+const byNpm = (w: Workspace, ...packages: ReadonlyArray<string>) => {
+  const options = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
+  return succeed(run(["npm", "install", ...options, tarball, ...packages], { cwd: w.directory }))
+}
 
 /** What Bun trained: what the others have to train too. */
 let adapter = "nothing"
@@ -124,6 +125,14 @@ describe.skipIf(node === undefined)("Node", () => {
     tinyProject(w)
     await byNpm(w)
   }, INSTALL)
+
+  test("npm knows of the install scripts that SECURITY.md lists, and of no others", () => {
+    const { packages } = w.json("package-lock.json") as { readonly packages: Readonly<Record<string, object>> }
+    const withScript = Object.entries(packages).filter(([, facts]) => "hasInstallScript" in facts)
+    const [, table] = readFileSync(join(repository, "SECURITY.md"), "utf8").split("| its install script |")
+    const listed = [...table!.split("\n\n")[0]!.matchAll(/^\| `(\S+)`/gm)].map(([, name]) => `node_modules/${name}`)
+    expect(withScript.map(([folder]) => folder).toSorted()).toEqual(listed.toSorted())
+  })
 
   test(
     "npx tfjs-lora-pro validates, trains and predicts",
