@@ -16,6 +16,7 @@ import { main } from "assemblyscript/asc"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, type Kernel, layoutOf } from "../src/kernels/index.ts"
 import { expressions } from "./assembly-expressions.ts"
+import { writeChecksums } from "./checksums.ts"
 
 const root = new URL("../", import.meta.url).pathname
 const folder = "src/kernels/wasm/assembly/"
@@ -134,4 +135,5 @@ else if (import.meta.main) {
     await Bun.write(`${root}${file}`, bytes)
     console.log(`${file}: ${bytes.length} bytes`)
   }
+  await writeChecksums()
 }

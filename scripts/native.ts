@@ -15,6 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, layoutOf } from "../src/kernels/index.ts"
+import { writeChecksums } from "./checksums.ts"
 import { expressions } from "./native-expressions.ts"
 
 export const ZIG_VERSION = "0.17.1"
@@ -173,4 +174,5 @@ else if (import.meta.main) {
     await Bun.write(`${root}src/kernels/native/${file}`, bytes)
     console.log(`${file}: ${bytes.length} bytes`)
   }
+  await writeChecksums()
 }

@@ -2,6 +2,7 @@
  * The one failure of this folder: a device that could not be opened, or that failed while it computed.
  */
 import * as Schema from "effect/Schema"
+import { messageOf } from "../boundary/index.ts"
 
 /** A device that cannot be opened, was lost, or reported an error: what was done, why it failed, and what to do. */
 export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
@@ -22,3 +23,11 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
     return this.remedy === "" ? sentence : `${sentence}; ${this.remedy}`
   }
 }
+
+/** Returns the error of an opening that threw `cause`, which may be one already. */
+export const openingError =
+  (device: string, remedy: string) =>
+  (cause: unknown): DeviceError =>
+    cause instanceof DeviceError
+      ? cause
+      : new DeviceError({ device, site: "opening", reason: messageOf(cause), remedy })

@@ -12,6 +12,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { libraryFile } from "../kernels/wasm/index.ts"
+import { checked } from "./compiled-file.ts"
 
 const STDERR = 2
 
@@ -48,9 +49,11 @@ const ofNode = (): Descriptors | undefined => {
   if (process.platform !== "linux") return undefined
   const opened = { exports: {} as Partial<Descriptors> }
   try {
-    process.dlopen(opened, fileURLToPath(libraryFile()))
+    const url = libraryFile()
+    checked("webgpu", url, readFileSync(url))
+    process.dlopen(opened, fileURLToPath(url))
   } catch {
-    // a program in one file has none beside it, and Node may be told to open none
+    // a program in one file has none beside it, Node may be told to open none, and a changed one is not opened
     return undefined
   }
   const { dup, dup2 } = opened.exports

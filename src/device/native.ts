@@ -3,14 +3,15 @@
  * process can have it.
  */
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
 import { libraryFile } from "../kernels/wasm/index.ts"
+import { checked } from "./compiled-file.ts"
 import { denied } from "./deno-permissions.ts"
-import { DeviceError } from "./device-error.ts"
+import { DeviceError, openingError } from "./device-error.ts"
 
 /** Beside this file and with its ending, .ts in the repository, .js in the package. */
 const PROBE = new URL(`./native-probe${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url)
@@ -77,6 +78,10 @@ const tried = Effect.gen(function* () {
   if (url.protocol !== "file:" || !existsSync(url))
     return yield* failure(`there is no library for ${process.platform} on ${process.arch}`, REMEDY)
   const file = fileURLToPath(url)
+  yield* Effect.try({
+    try: () => checked("native", url, readFileSync(url)),
+    catch: openingError("native", REMEDY)
+  })
   const answer = yield* Effect.promise(() => probe(file))
   return answer.reason === undefined ? file : yield* failure(`${file}: ${answer.reason}`, REMEDY)
 })

@@ -17,7 +17,7 @@ import {
   startEngine,
   wasmBackend
 } from "../kernels/wasm/index.ts"
-import { DeviceError } from "./device-error.ts"
+import { type DeviceError, openingError } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
 
@@ -122,5 +122,5 @@ const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
 
 export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },
-  (cause) => new DeviceError({ device: "wasm", site: "opening", reason: messageOf(cause), remedy: REMEDY })
+  openingError("wasm", REMEDY)
 )

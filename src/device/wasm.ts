@@ -24,7 +24,8 @@ import {
   wasmBackend,
   workerScript
 } from "../kernels/wasm/index.ts"
-import { DeviceError } from "./device-error.ts"
+import { checked } from "./compiled-file.ts"
+import { DeviceError, openingError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
 import { expired, sharedModule, simdModule } from "./wasm-module.ts"
@@ -123,7 +124,7 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   const own = wasmBackend(backend)
   const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
   const fused = options.deterministic === false
-  const module = await kernelModuleFor({ shared: threads > 1, fused, read: readFile })
+  const module = await kernelModuleFor({ shared: threads > 1, fused, read: readKernels })
   const memory = memoryOf(wasm)
   collectGarbage(own, memory)
   const library = options.native === undefined ? undefined : openLibrary(options.native)
@@ -144,12 +145,15 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   }
 }
 
+const readKernels = async (url: URL) => checked("wasm", url, await readFile(url))
+
 const open = async (options: WasmOptions): Promise<InstalledWasm> => {
   const threads = threadsOf(options.threads)
   if (threads === 1) return openModule(await simdModule(), 1, options)
   try {
     return await openModule(await sharedModule(options.startTimeout ?? START_TIMEOUT), threads, options)
   } catch (cause) {
+    if (cause instanceof DeviceError) throw cause
     const notice = `wasm runs on one thread instead of ${threads}: ${messageOf(cause)}`
     return { ...(await openModule(await simdModule(), 1, options)), notice }
   }
@@ -167,11 +171,5 @@ const open = async (options: WasmOptions): Promise<InstalledWasm> => {
  */
 export const openWasm = onePerProcess<WasmOptions, InstalledWasm, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },
-  (cause) =>
-    new DeviceError({
-      device: "wasm",
-      site: "opening",
-      reason: messageOf(cause),
-      remedy: "the cpu backend works everywhere"
-    })
+  openingError("wasm", "the cpu backend works everywhere")
 )

@@ -31,5 +31,9 @@ export const kernelModule = ({ shared, fused, folder, read }: BinaryKind): Promi
 /** The fused kernels if they are wanted and the engine knows them, else the plain ones. */
 export const kernelModuleFor = ({ fused, ...kind }: BinaryKind): Promise<WebAssembly.Module> => {
   const plain = () => kernelModule({ ...kind, fused: false })
-  return fused ? kernelModule({ ...kind, fused }).catch(plain) : plain()
+  if (!fused) return plain()
+  return kernelModule({ ...kind, fused }).catch((cause) => {
+    if (cause instanceof WebAssembly.CompileError) return plain()
+    throw cause
+  })
 }

@@ -1,4 +1,5 @@
 /** The door of this room for the devices that open a wasm backend. */
+export { checksums } from "../checksums.ts"
 export { heapOf } from "../native/heap.ts"
 export { askForLargePages, libraryFile, openLibrary } from "../native/library.ts"
 export { disagreement } from "../native/probe.ts"
