@@ -14,13 +14,15 @@ import { join } from "node:path"
 import { randomStream } from "../../src/numbers/random.ts"
 import type { FaultDescription } from "../e2e/faulty-cli.ts"
 import { jsonLines, onWasm, succeed, tinyRows, workspace } from "../e2e/fixtures.ts"
-import { busyPlan, type Launched, launch, launchFaulty, resultsOf } from "../e2e/runs.ts"
+import { busyPlan, hashes, type Launched, launch, launchFaulty, resultsOf } from "../e2e/runs.ts"
 
 const TRIALS = 30
 const SEED = 20_240_718
 /** Longer than any trial on a busy machine: at most four legs of seconds. */
 const TIMEOUT = 120_000
 const STEPS = 40
+/** kills of the export of each format */
+const EXPORTS = 5
 
 const w = workspace()
 const whole = "whole/run"
@@ -136,6 +138,31 @@ describe("killed at random", () => {
     expect(count(({ halfCheckpoint }) => halfCheckpoint)).toBeGreaterThan(TRIALS / 6)
     expect(count(({ steps, finished }) => steps > 0 && !finished)).toBeGreaterThan(TRIALS / 3)
   })
+})
+
+describe("an export that is killed leaves no part of a folder", () => {
+  const formats = ["onnx", "huggingface"] as const
+  const exported = (format: string, out: string) => ["export", whole, "--format", format, "--out", out]
+
+  test.each(formats)(
+    "%s",
+    async (format) => {
+      const began = performance.now()
+      await succeed(w.cli([...exported(format, `whole/${format}`), ...onWasm]))
+      const lifetime = performance.now() - began
+      const expected = hashes(w, `whole/${format}`)
+      const random = randomStream(SEED, "kill-export", formats.indexOf(format))
+      for (let trial = 0; trial < EXPORTS; trial++) {
+        const out = `killed/${format}-${trial}`
+        // most of its files are written in the last third
+        await killAfter(launch(w, ...exported(format, out)), (0.5 + 0.6 * random()) * lifetime)
+        if (existsSync(w.path(out))) expect(hashes(w, out)).toEqual(expected)
+        else await succeed(w.cli([...exported(format, out), ...onWasm]))
+        expect(hashes(w, out)).toEqual(expected)
+      }
+    },
+    TIMEOUT
+  )
 })
 
 describe("killed inside a checkpoint's writing, before", () => {
