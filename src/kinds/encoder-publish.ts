@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
 import type { TextColumns } from "../data/index.ts"
 import type { Device } from "../device/device.ts"
-import type { ModelDescription, Network } from "../models/index.ts"
+import type { Model, ModelDescription, Network } from "../models/index.ts"
 import {
   changeOf,
   checkedSplit,
@@ -20,7 +20,7 @@ import { exampleTexts } from "./encoder-words.ts"
 import type { Reported, World } from "./kind.ts"
 import { mergedRun } from "./merged-run.ts"
 
-type HeadModel = ModelDescription & Network
+type HeadModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
 export interface Merging<M extends HeadModel, Source extends SplitSource> {
   readonly plan: EncoderPlan & { readonly data: TextColumns }

@@ -4,8 +4,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
 import type { TextColumns } from "../data/index.ts"
-import { isRecord } from "../files/index.ts"
-import { familyOf, type Model, type Network, type RunBlock, readJson } from "../models/index.ts"
+import { familyOf, type Model, type Network, type RunBlock } from "../models/index.ts"
 import { labelsOfConfig, type ProblemType } from "../output/index.ts"
 import type { Linear, Weights } from "../tensors/index.ts"
 import { type EncoderPlan, longestText } from "./encoder-resolve.ts"
@@ -40,29 +39,6 @@ const applied =
     return { said, hidden }
   }
 
-/** transformers' tokenizers that say nothing of the model; the family's own class knows whether there are token types. */
-const UNSPECIFIC = ["PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend"]
-
-/** tokenizer_config.json: texts are cut where the run cuts them, and a base that has no such file gets one. */
-const tokenizerConfig = (model: TextNetwork, maxLength: number) =>
-  Effect.gen(function* () {
-    const read = (name: "tokenizer_config.json" | "tokenizer.json") =>
-      readJson(model.folder, name).pipe(
-        Effect.map((json) => (isRecord(json) ? json : {})),
-        Effect.orElseSucceed((): Readonly<Record<string, unknown>> => ({}))
-      )
-    const [own, tokenizer] = [yield* read("tokenizer_config.json"), yield* read("tokenizer.json")]
-    const added = Array.isArray(tokenizer["added_tokens"]) ? tokenizer["added_tokens"].filter(isRecord) : []
-    const pad = added.find(({ id }) => id === model.tokenizer.padId)?.["content"]
-    const named = own["tokenizer_class"]
-    const unspecific = typeof named !== "string" || UNSPECIFIC.includes(named)
-    return {
-      model_max_length: maxLength,
-      ...(unspecific ? { tokenizer_class: `${familyOf(model.family).className}Tokenizer` } : {}),
-      ...(own["pad_token"] == null && pad !== undefined ? { pad_token: pad } : {})
-    }
-  })
-
 interface Serving {
   readonly plan: EncoderPlan
   readonly adapted: Adapted<TextNetwork>
@@ -70,14 +46,15 @@ interface Serving {
   readonly written?: Adapted<TextNetwork>
 }
 
-const shared = ({ plan, adapted, written = adapted }: Serving) =>
-  Effect.map(tokenizerConfig(adapted.model, longestText(plan, adapted.model)), (config) => ({
-    adapted: written as Adapted<Network>,
-    base: adapted.model.folder,
-    inputs: inputsOf(adapted.model),
-    axes: { batch_size: [11, 13], sequence_length: [5, 7] } as const,
-    files: { "tokenizer_config.json": config }
-  }))
+const shared = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
+  adapted: written as Adapted<Network>,
+  base: model.folder,
+  tokenizer: { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId },
+  inputs: inputsOf(model),
+  axes: { batch_size: [11, 13], sequence_length: [5, 7] } as const,
+  // texts are cut where the run cuts them
+  files: { "tokenizer_config.json": { model_max_length: longestText(plan, model) } }
+})
 
 /** Logits [batch, labels] under transformers' name, so that its classes for sequences run them, whatever the head's shape. */
 export const servedClassifier = (
@@ -86,20 +63,17 @@ export const servedClassifier = (
   const { adapted, problemType, usage } = serving
   const { model } = adapted
   const forward = applied(model)
-  return Effect.map(
-    shared(serving),
-    (common): Served => ({
-      ...common,
-      task: "text-classification",
-      forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
-      config: {
-        architectures: [`${familyOf(model.family).className}ForSequenceClassification`],
-        ...labelsOfConfig(model.labels),
-        problem_type: problemType
-      },
-      usage
-    })
-  )
+  return Effect.succeed<Served>({
+    ...shared(serving),
+    task: "text-classification",
+    forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
+    config: {
+      architectures: [`${familyOf(model.family).className}ForSequenceClassification`],
+      ...labelsOfConfig(model.labels),
+      problem_type: problemType
+    },
+    usage
+  })
 }
 
 /** The pipeline for texts. */
@@ -111,8 +85,13 @@ export const pipelineUse = (options?: string): ReadonlyArray<string> => [
 ]
 
 /** The model without a pipeline, which takes no pairs. */
-export const logitsUse = ({ textPair }: TextColumns): ReadonlyArray<string> => {
-  const pair = textPair === undefined ? "" : 'text_pair: ["the other"], '
+export const logitsUse = (
+  { textPair }: TextColumns,
+  { tokenTypes }: Pick<TextNetwork, "tokenTypes">
+): ReadonlyArray<string> => {
+  // not every class of tokenizers returns them unasked; where there is one type, transformers.js fills in zeros
+  const types = tokenTypes > 1 ? "return_token_type_ids: true, " : ""
+  const pair = textPair === undefined ? "" : `text_pair: ["the other"], ${types}`
   return [
     script("AutoModelForSequenceClassification, AutoTokenizer", [
       'const tokenizer = await AutoTokenizer.from_pretrained("folder")',
@@ -129,29 +108,26 @@ export const servedEmbedder = (serving: Serving) => {
   const forward = applied(model)
   const pooling = model.head.pooling === "mean" ? "mean" : "cls"
   const options = `{ pooling: "${pooling}", normalize: ${model.head.output === "normalized"} }`
-  return Effect.map(
-    shared(serving),
-    (common): Served => ({
-      ...common,
-      task: "feature-extraction",
-      forward: (inputs, linear, weights) => {
-        const { said, hidden } = forward(inputs, linear, weights)
-        return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
-      },
-      config: {
-        architectures: [`${familyOf(model.family).className}Model`],
-        id2label: undefined,
-        label2id: undefined,
-        problem_type: undefined
-      },
-      usage: [
-        "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
-        "",
-        script("pipeline", [
-          'const embed = await pipeline("feature-extraction", "folder")',
-          `const vectors = await embed(["a text", "another"], ${options})`
-        ])
-      ]
-    })
-  )
+  return Effect.succeed<Served>({
+    ...shared(serving),
+    task: "feature-extraction",
+    forward: (inputs, linear, weights) => {
+      const { said, hidden } = forward(inputs, linear, weights)
+      return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
+    },
+    config: {
+      architectures: [`${familyOf(model.family).className}Model`],
+      id2label: undefined,
+      label2id: undefined,
+      problem_type: undefined
+    },
+    usage: [
+      "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
+      "",
+      script("pipeline", [
+        'const embed = await pipeline("feature-extraction", "folder")',
+        `const vectors = await embed(["a text", "another"], ${options})`
+      ])
+    ]
+  })
 }

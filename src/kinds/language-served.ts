@@ -21,7 +21,7 @@ import {
   storedChatTemplate
 } from "../models/causal/index.ts"
 import { ModelError, type Network } from "../models/index.ts"
-import { mergedCausalConfig } from "../output/index.ts"
+import { causalTokenizerUse, mergedCausalConfig } from "../output/index.ts"
 import { type Served, type ServedInput, script } from "./served.ts"
 
 /** Rows of the tables of angles at most: a file of more positions would be tables. */
@@ -83,9 +83,6 @@ const filesOf = ({ tokenizer, generationConfig }: CheckpointSource): Served["fil
   ...(isRecord(generationConfig) ? { "generation_config.json": generationConfig } : {})
 })
 
-const beginsWithBos = ({ tokenizer }: CausalModel): boolean =>
-  tokenizer.bosId !== null && tokenizer.encode("a", { special: true })[0] === tokenizer.bosId
-
 export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
   Effect.gen(function* () {
     const { model } = trained
@@ -130,17 +127,19 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       const logits = logitsOf(out.hidden, out)
       return { logits: tf.reshape(logits, [size, length, logits.shape[1]]), ...outputs }
     }
+    const tokenizer = causalTokenizerUse(model, source.config)
     const own = isFile && isRecord(source.tokenizerConfig) ? source.tokenizerConfig : {}
     const { chatTemplate } = model.tokenizer
     const planned = chatTemplate !== null && chatTemplate !== storedChatTemplate(source)
     const tokenizerConfig = {
       ...own,
-      add_bos_token: beginsWithBos(model),
+      add_bos_token: tokenizer.ends.begins,
       ...(planned ? { chat_template: withoutGenerationTags(chatTemplate) } : {})
     }
     const served: Served = {
       adapted: trained as Adapted<Network>,
       base: isFile ? null : model.source,
+      tokenizer,
       task: "text-generation",
       inputs: inputsOf(model),
       // the last is the sum of the two before

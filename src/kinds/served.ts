@@ -2,7 +2,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../adapters/index.ts"
 import type { Network } from "../models/index.ts"
-import { fenced } from "../output/index.ts"
+import { fenced, type TokenizerUse } from "../output/index.ts"
 import type { Linear, Weights } from "../tensors/index.ts"
 
 /** An array that goes in. */
@@ -28,6 +28,8 @@ export interface Served {
   readonly adapted: Adapted<Network>
   /** the base's folder; null: it is none, and all files are in `files` */
   readonly base: string | null
+  /** what the model needs of its tokenizer */
+  readonly tokenizer: TokenizerUse
   /** transformers' name of what it does: "text-classification" */
   readonly task: string
   readonly inputs: ReadonlyArray<ServedInput>

@@ -51,7 +51,7 @@ export {
   trainedFor,
   type WrittenModel
 } from "./merge-check.ts"
-export { causalMergedClass, mergedCausalConfig, writeMergedCausal } from "./merged-causal.ts"
+export { causalMergedClass, causalTokenizerUse, mergedCausalConfig, writeMergedCausal } from "./merged-causal.ts"
 export { writeMergedConfig } from "./merged-config.ts"
 export { writeMergedFolder } from "./merged-folder.ts"
 export { roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
@@ -94,4 +94,5 @@ export {
 } from "./resume.ts"
 export { appendMetrics, type EvaluationReport, finishRun, openRun, planIn, type Run, type RunReport } from "./run.ts"
 export { checkFree, lockRun, type RunFolder, RunFolderExists, RunLocked, runFolder } from "./run-folder.ts"
+export type { TokenizerUse } from "./tokenizer-config.ts"
 export { Versions, versions, versionsNote } from "./versions.ts"

@@ -7,7 +7,7 @@
  *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
  *   head.safetensors     weight [classes, hidden], bias [classes], and `labels` in its metadata: a head over mean pooling
- *   tokenizer files, LICENSE, NOTICE as they are in the base
+ *   tokenizer files, LICENSE, NOTICE as they are in the base, but for what tokenizer_config.json lacks (tokenizer-config.ts)
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -20,6 +20,7 @@ import {
   familyOf,
   type HeadSpec,
   loadDescribed,
+  type Model,
   type ModelDescription,
   type ModelError,
   type Network,
@@ -30,6 +31,7 @@ import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { type AdapterError, restoreAdapter } from "./adapter-folder.ts"
 import { writeMergedConfig } from "./merged-config.ts"
 import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
+import { type TokenizerUse, writeTokenizerConfig } from "./tokenizer-config.ts"
 
 /** The files of a model besides its config and weights, by transformers' names. */
 const companions = [
@@ -51,7 +53,7 @@ const companions = [
 const isCompanion = (name: string): boolean => companions.includes(name) || /^(licen[cs]e|notice)(\.\w+)?$/i.test(name)
 
 /** A text model whatever its targets are. */
-type MergedModel = ModelDescription & Network
+type MergedModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
 /** What transformers' classes for sequences make of labels: which loss, and how a pipeline reads outputs. */
 export type ProblemType = "single_label_classification" | "multi_label_classification" | "regression"
@@ -72,7 +74,7 @@ export const writeMerged = <M extends MergedModel>(
     // described before, so it is an object
     const config = (yield* readJson(model.folder, "config.json")) as object
     yield* writeMergedConfig(model.folder, folder, mergedConfig(config, model, problemType))
-    yield* copyCompanions(model.folder, folder)
+    yield* copyCompanions(model.folder, folder, { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId })
     return counts
   })
 
@@ -90,10 +92,11 @@ const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, fold
     yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt", labels })
   })
 
-/** Copies the files of a model besides its config and weights. */
+/** Copies the files of a model besides its config and weights; what tokenizer_config.json lacks is added. */
 export const copyCompanions = (
   from: string,
-  to: string
+  to: string,
+  use: TokenizerUse
 ): Effect.Effect<void, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -104,6 +107,7 @@ export const copyCompanions = (
       yield* statRegular(path.join(from, name))
       yield* fs.copyFile(path.join(from, name), target).pipe(Effect.mapError(fileError("write", target)))
     }
+    yield* writeTokenizerConfig(from, to, use)
   })
 
 /** The merged model as anyone would load it: from its folder, without an adapter, with the head that is saved there. */

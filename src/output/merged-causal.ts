@@ -5,7 +5,8 @@
  *   model.safetensors           W′ = W + s·BA (or what the method's `merge` says) in place of W, what was trained itself in place of what
  *                               it started from, everything else as the base has it; float32, since a merged weight rounded back to
  *                               float16 would not compute what was trained                      (shards where it is large)
- *   generation_config.json, tokenizer files, LICENSE, NOTICE     as they are in the base; of a GGUF file: made from its metadata
+ *   generation_config.json, tokenizer files, LICENSE, NOTICE     as they are in the base, but for what tokenizer_config.json lacks
+ *                               (tokenizer-config.ts); of a GGUF file: made from its metadata
  *
  * Names are those of transformers' own class, whatever the base's file calls its tensors; GPT-2's linear weights are transposed back to
  * [in, out]. What nothing reads (buffers, a copy of a tied output layer, a vision tower) is left out: of a Gemma 3 with a vision tower
@@ -33,6 +34,7 @@ import { copyCompanions } from "./merge.ts"
 import { writeMergedConfig } from "./merged-config.ts"
 import { type ChangedParameter, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 import { type TensorToWrite, writeTensorShards } from "./tensor-shards.ts"
+import { paddingOf, type TokenizerUse } from "./tokenizer-config.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
@@ -69,7 +71,7 @@ export const writeMergedCausal = (
     }
     yield* writeTensorShards(folder, tensors, shardBytes)
     yield* writeMergedConfig(source.where, folder, mergedCausalConfig(source.config, model))
-    yield* writeCompanions(source, folder)
+    yield* writeCompanions(source, folder, model)
     const { chatTemplate } = model.tokenizer
     if (chatTemplate !== null && chatTemplate !== storedChatTemplate(source)) {
       const path = yield* Path.Path
@@ -127,11 +129,26 @@ export const mergedCausalConfig = (
   }
 }
 
+/** What a model that continues texts needs of its tokenizer. */
+export const causalTokenizerUse = (
+  { tokenizer }: Pick<CausalModel, "tokenizer">,
+  config: unknown
+): TokenizerUse & Required<Pick<TokenizerUse, "ends">> => {
+  const { bosId, eosId, encode } = tokenizer
+  const ids = encode("a", { special: true })
+  return {
+    tokenTypes: 0,
+    ...paddingOf(config),
+    ends: { begins: bosId !== null && ids[0] === bosId, finishes: eosId !== null && ids.at(-1) === eosId }
+  }
+}
+
 /** What belongs to a model besides its config and weights. */
-const writeCompanions = (source: CheckpointSource, folder: string) =>
+const writeCompanions = (source: CheckpointSource, folder: string, model: Pick<CausalModel, "tokenizer">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    if (!source.where.endsWith(".gguf")) return yield* copyCompanions(source.where, folder)
+    if (!source.where.endsWith(".gguf"))
+      return yield* copyCompanions(source.where, folder, causalTokenizerUse(model, source.config))
     const made = {
       "generation_config.json": source.generationConfig,
       "tokenizer.json": source.tokenizer,

@@ -14,6 +14,7 @@ import { copyCompanions, withoutUntrue } from "./merge.ts"
 import { writeMergedConfig } from "./merged-config.ts"
 import { copied, type MergedTensor, roundedParameters, type TensorCounts, trainedParameters } from "./merged-tensors.ts"
 import { writeTensorShards } from "./tensor-shards.ts"
+import { paddingOf } from "./tokenizer-config.ts"
 
 interface MergedFolderOptions {
   /** what config.json says of the merged model that its base's does not: `architectures`, labels */
@@ -47,7 +48,7 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
     // described before, so it is an object
     const base = (yield* readJson(model.folder, "config.json")) as object
     yield* writeMergedConfig(model.folder, folder, { ...withoutUntrue(base), dtype: "float32", ...config })
-    yield* copyCompanions(model.folder, folder)
+    yield* copyCompanions(model.folder, folder, { tokenTypes: 0, ...paddingOf(base) })
     const counts = { merged: trained.size, rounded: rounded.length, leftOut: [] }
     return { ...counts, copied: tensors.size - trained.size - rounded.length }
   })

@@ -251,9 +251,14 @@ describe("merge RUN", () => {
         "tokenizer.json",
         "tokenizer_config.json"
       ])
-      for (const file of ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "LICENSE"]) {
+      for (const file of ["tokenizer.json", "generation_config.json", "LICENSE"]) {
         expect(w.bytes(`out/${file}`)).toEqual(w.bytes(`llama/${file}`))
       }
+      expect(w.json("out/tokenizer_config.json")).toEqual({
+        ...w.json("llama/tokenizer_config.json"),
+        padding_side: "left",
+        model_input_names: ["input_ids", "attention_mask"]
+      })
       expect(w.read("out/README.md")).toContain("LoRA of rank 4 (s = 2) in 14 linear layers, trained for 12 steps")
     },
     TIMEOUT

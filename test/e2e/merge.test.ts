@@ -67,7 +67,8 @@ describe("merge RUN", () => {
         "config.json",
         "head.safetensors",
         "model.safetensors",
-        "tokenizer.json"
+        "tokenizer.json",
+        "tokenizer_config.json"
       ])
     },
     TIMEOUT

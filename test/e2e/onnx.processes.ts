@@ -91,6 +91,20 @@ describe.each(classifiers)("a classifier over %s, head over %s", (model, pooling
     expect(furthest([alone!], [own[1]!])).toBeLessThan(BOUNDS[dtype])
   })
 
+  test("has a tokenizer that transformers reads as the run does, with the inputs of the graph", () => {
+    const types = model === "roberta" ? ["token_type_ids"] : []
+    expect(w.json(`out/${name}/tokenizer_config.json`)).toMatchObject({
+      model_max_length: 16,
+      pad_token: "[PAD]",
+      ...(model === "bert" || model === "minilm"
+        ? { tokenizer_class: "BertTokenizer", do_lower_case: true, strip_accents: null }
+        : {
+            tokenizer_class: "PreTrainedTokenizerFast",
+            model_input_names: ["input_ids", ...types, "attention_mask"]
+          })
+    })
+  })
+
   test("gives the run's labels and probabilities in the pipeline", async () => {
     const classify = await pipeline("text-classification", `out/${name}`, { dtype: "fp32" })
     const answers = await classify(texts)

@@ -134,17 +134,16 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
         yield* working(`writing ${precision.file}`)
         yield* writeFileAtomic(path.join(folder, "onnx", precision.file), writtenModel(model, precision))
       }
-      if (base !== null) yield* copyCompanions(base, folder)
-      const json = (name: ServedFile) =>
-        base === null
-          ? Effect.succeed({})
-          : readJson(base, name).pipe(
-              Effect.map((found) => (isRecord(found) ? found : {})),
-              Effect.orElseSucceed(() => ({}))
-            )
-      yield* writeMergedConfig(base ?? folder, folder, { ...withoutUntrue(yield* json("config.json")), ...config })
+      if (base !== null) yield* copyCompanions(base, folder, served.tokenizer)
+      const json = (place: string, name: ServedFile) =>
+        readJson(place, name).pipe(
+          Effect.map((found) => (isRecord(found) ? found : {})),
+          Effect.orElseSucceed(() => ({}))
+        )
+      const described = base === null ? {} : yield* json(base, "config.json")
+      yield* writeMergedConfig(base ?? folder, folder, { ...withoutUntrue(described), ...config })
       for (const [name, own] of Object.entries(files) as ReadonlyArray<[ServedFile, object]>) {
-        yield* writeJson(path.join(folder, name), { ...(yield* json(name)), ...own })
+        yield* writeJson(path.join(folder, name), { ...(yield* json(folder, name)), ...own })
       }
       const { license } = yield* readBaseCard(path.join(base ?? folder, "README.md"))
       yield* writeFileAtomic(

@@ -29,7 +29,7 @@ export const publishClassification: Publisher<
         plan,
         adapted,
         problemType: "single_label_classification",
-        usage: plan.data.textPair === undefined ? pipelineUse() : logitsUse(plan.data)
+        usage: plan.data.textPair === undefined ? pipelineUse() : logitsUse(plan.data, adapted.model)
       })
   },
   card: classificationCard,

@@ -17,6 +17,7 @@ export const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>
   return Effect.succeed({
     adapted: adapted as Adapted<Network>,
     base: model.folder,
+    tokenizer: { tokenTypes: 0 },
     task: "image-classification",
     // as transformers has them, channels first
     inputs: [

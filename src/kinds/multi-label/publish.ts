@@ -56,7 +56,7 @@ export const publishMultiLabel: Publisher<MultiLabelPlan, ResolvedMultiLabelPlan
           "",
           fenced("json", [JSON.stringify(settled)]),
           "",
-          ...(plan.data.textPair === undefined ? pipelineUse("{ top_k: null }") : logitsUse(plan.data))
+          ...(plan.data.textPair === undefined ? pipelineUse("{ top_k: null }") : logitsUse(plan.data, adapted.model))
         ]
       })
     }

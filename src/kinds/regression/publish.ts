@@ -63,7 +63,7 @@ export const publishRegression: Publisher<
             usage: [
               "The logits are the values in the data's units. The pipeline of transformers.js takes every output for a class; the model itself does not:",
               "",
-              ...logitsUse(plan.data)
+              ...logitsUse(plan.data, adapted.model)
             ]
           })
       )
