@@ -409,6 +409,28 @@ describe("the Hub says no:", () => {
     expect(hub.committed.get("lab/tiny@main")).toBeUndefined()
   })
 
+  test.each(["file:///etc/hostname", "s3://bucket/x"])(
+    "with %s as the place for a file, which is not opened",
+    async (href) => {
+      answering(/batch/, (response, request) => {
+        const parts: Array<Uint8Array> = []
+        request.on("data", (part) => parts.push(part))
+        request.on("end", () => {
+          const { objects } = JSON.parse(new TextDecoder().decode(Buffer.concat(parts)))
+          const answer = {
+            transfer: "basic",
+            objects: objects.map((object: object) => ({ ...object, actions: { upload: { href } } }))
+          }
+          response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer))
+        })
+      })
+      expect(await said()).toBe(
+        `lab/tiny: ${hub.endpoint} names the address ${href}; expected an http or https address`
+      )
+      expect(hub.committed.get("lab/tiny@main")).toBeUndefined()
+    }
+  )
+
   test("with the token in its words, which is not repeated", async () => {
     answering(/create/, (response, { headers }) =>
       status(401, { error: `${headers.authorization} is unknown` })(response, undefined as never)

@@ -265,6 +265,13 @@ describe("the token", () => {
       expect(seen).toEqual([undefined])
     }))
 
+  test("is not needed where the next page is a file, which is not opened", async () => {
+    answering(listing, json([], { link: '<file:///etc/hostname>; rel="next"' }))
+    expect(await said(token)).toBe(
+      `hf:lab/m: ${hub.endpoint} names the address file:///etc/hostname; expected an http or https address`
+    )
+  })
+
   test("does not follow a redirect, which works without it", () =>
     elsewhere(async (origin, seen) => {
       const asked: Array<string | undefined> = []

@@ -1,8 +1,12 @@
 /**
  * One file of the Hub into the cache: to `<hash>.incomplete`, which a later call continues, then checked against its hash and renamed.
  *
- * A broken connection is resumed where it broke. After five attempts that brought next to nothing the download fails and keeps what has
- * arrived. Nothing is written beyond the size that the listing names but one byte, which shows that there are more.
+ * A broken connection is resumed where it broke, by an answer (`answer.ts`) with the missing range. An answer with the whole file is compared
+ * with what has arrived: where they are equal, only the rest of it is written; else it goes to `<hash>.incomplete-restarted`, which replaces
+ * what has arrived once its hash is right.
+ *
+ * After five attempts that brought next to nothing the download fails and keeps what has arrived. Nothing is written beyond the size that
+ * the listing names but one byte, which shows that there are more.
  */
 import type { Hash } from "node:crypto"
 import * as Duration from "effect/Duration"
@@ -13,11 +17,12 @@ import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../../boundary/index.ts"
-import { isGone, ownerIn, readTextFile, thisProcess } from "../../files/index.ts"
+import { isGone, ownerIn, readExactly, readTextFile, thisProcess } from "../../files/index.ts"
 import { working } from "../../progress/index.ts"
+import { answerFrom, type KnownState } from "./answer.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
 import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
-import { call, type RemoteFile, succeeded, unreachable } from "./remote.ts"
+import { type RemoteFile, unreachable } from "./remote.ts"
 
 const attempts = 5
 /** of an attempt that counts as one */
@@ -58,6 +63,7 @@ export const downloadBlob = (
   }).pipe(Effect.scoped)
 
 const incompleteOf = (blob: string): string => `${blob}.incomplete`
+const restartedOf = (incomplete: string): string => `${incomplete}-restarted`
 
 /** Bytes of files that are not in the cache yet. */
 export const missingBytes = (
@@ -82,11 +88,18 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
     if (file.size === 0) yield* fs.writeFile(incomplete, new Uint8Array(0))
     let there = yield* sizeOf(incomplete)
     let fruitless = 0
+    const known: KnownState = {}
+    const restarted = restartedOf(incomplete)
     while (there < file.size) {
-      const broken = yield* append(download, file, incomplete, there).pipe(
+      yield* fs.remove(restarted, { force: true })
+      const broken = yield* append(download, file, incomplete, there, known).pipe(
         Effect.as(undefined),
         Effect.catchTag("Unreachable", Effect.succeed)
       )
+      if ((yield* sizeOf(restarted)) >= file.size) {
+        yield* check(download, file, restarted)
+        yield* fs.rename(restarted, incomplete)
+      }
       const now = yield* sizeOf(incomplete)
       fruitless = now - there >= leastBytes ? 0 : fruitless + 1
       there = now
@@ -96,7 +109,9 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
       const { source } = download.hubSource
       return yield* hubError(source, `${place} (${reason}); what there is is kept, try again to go on`)
     }
-  })
+  }).pipe(Effect.ensuring(Effect.ignore(removed(restartedOf(incomplete)))))
+
+const removed = (file: string) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(file, { force: true }))
 
 /** Removes a file that has not the hash that the Hub names, and fails. */
 const check = ({ hubSource: { source } }: Download, file: RemoteFile, incomplete: string) =>
@@ -122,41 +137,42 @@ const sizeOf = (file: string) =>
     )
   )
 
-/** Requests what is missing and appends it. */
-const append = ({ hubSource, settings, commit, onProgress }: Download, file: RemoteFile, to: string, from: number) =>
+/** Requests what is missing and appends it; what answers with the whole file, and is not what has arrived, begins the restarted file. */
+const append = (download: Download, file: RemoteFile, incomplete: string, from: number, known: KnownState) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const { source, repository } = hubSource
     const controller = yield* Effect.acquireRelease(
       Effect.sync(() => new AbortController()),
       (controller) => Effect.sync(() => controller.abort())
     )
-    // a plain request for a range: it can be resumed, and what arrives has the hash that the listing names
-    const place = `${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
-    const range = from === 0 ? {} : { range: `bytes=${from}-${file.size - 1}` }
-    const body = yield* call(source, settings, async (request) => {
-      const init = { headers: range, signal: controller.signal }
-      const response = await request(`${settings.endpoint}/${place}`, init)
-      return response.status === 404 ? undefined : succeeded(source, settings, response).body?.getReader()
-    })
-    if (body === undefined)
-      return yield* hubError(source, `${file.path} is in the listing, but cannot be downloaded; try again later`)
-    const handle = yield* fs.open(to, { flag: "a" })
+    const { body, begin, end } = yield* answerFrom(download, file, from, known, controller.signal)
+    let to = yield* fs.open(incomplete, { flag: "a" })
+    let arrived = begin < from ? yield* fs.open(incomplete) : undefined
     const seconds = limit("hub-seconds")
     const tooSlow = unreachable(`less than ${slowest} bytes a second came for ${overLimit("hub-seconds")}`)
-    let there = from
+    let there = begin
     let looked = { at: performance.now(), there }
-    // one byte too many shows that the answer is not the file
-    while (there <= file.size) {
+    while (there < end) {
       const { done, value } = yield* Effect.tryPromise({
         try: () => body.read(),
         catch: unreachable
       }).pipe(Effect.timeoutOrElse({ duration: Duration.seconds(seconds), orElse: () => Effect.fail(tooSlow) }))
       if (done || value === undefined) return
-      const taken = value.subarray(0, file.size + 1 - there)
-      yield* handle.writeAll(taken)
+      const taken = value.subarray(0, end - there)
+      let added = taken
+      if (arrived !== undefined) {
+        const had = yield* readExactly(arrived, there, Math.min(taken.length, from - there))
+        if (had.every((byte, i) => byte === taken[i])) added = taken.subarray(had.length)
+        else {
+          const restarted = restartedOf(incomplete)
+          yield* Stream.run(fs.stream(incomplete, { bytesToRead: there }), fs.sink(restarted))
+          to = yield* fs.open(restarted, { flag: "a" })
+        }
+        if (added === taken || there + taken.length >= from) arrived = undefined
+      }
+      if (added.length > 0) yield* to.writeAll(added)
       there += taken.length
-      onProgress(file.path, there, file.size)
+      download.onProgress(file.path, there, file.size)
       yield* working(`downloading ${file.path}`, {
         done: megabytes(there),
         of: megabytes(file.size),
@@ -166,6 +182,8 @@ const append = ({ hubSource, settings, commit, onProgress }: Download, file: Rem
       if (performance.now() - looked.at < seconds * 1_000) continue
       if (there - looked.there < seconds * slowest) return yield* tooSlow
       looked = { at: performance.now(), there }
+      // bytes that are compared, too, show others that this process is alive
+      yield* fs.utimes(incomplete, new Date(), new Date())
     }
   }).pipe(Effect.scoped)
 

@@ -146,6 +146,11 @@ export const requesting =
   async (input, init = {}) => {
     const url = new URL(input instanceof Request ? input.url : input)
     const headers = new Headers(init.headers)
+    // Bun opens other ones, too: file:, data:, s3:
+    if (!/^https?:$/.test(url.protocol)) {
+      const address = cut(withoutSecrets(url.href))
+      throw hubError(source, `${endpoint} names the address ${address}; expected an http or https address`)
+    }
     if (authorization !== undefined && url.origin === new URL(endpoint).origin) {
       if (isReadable(url)) {
         const without = /^[A-Z_]+$/.test(authorizedBy) ? `unset ${authorizedBy}` : `remove ${authorizedBy}`

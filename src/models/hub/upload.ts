@@ -252,8 +252,10 @@ const MOST_SAID = 65_536
 const sending = (repository: string, settings: HubSettings, signal: AbortSignal): Fetch => {
   const request = requesting(repository, settings, signal)
   return async (input, init = {}) => {
+    // the package loses a failure that comes before its events are read
+    await new Promise((resolve) => setTimeout(resolve))
     const to = new URL(input instanceof Request ? input.url : input)
-    if (settings.endpoint.startsWith("https:") && to.protocol !== "https:") {
+    if (settings.endpoint.startsWith("https:") && to.protocol === "http:") {
       throw hubError(repository, `${settings.endpoint} wants files sent to ${to.origin}, which is not encrypted`)
     }
     const seconds = limit("hub-seconds") + sizeOf(init.body) / slowest

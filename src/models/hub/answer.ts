@@ -1,0 +1,92 @@
+/**
+ * An answer with bytes of a file, by its status and headers: what is not the file, or not the range of it that was requested, is found before
+ * a byte of it is written.
+ */
+import type * as Effect from "effect/Effect"
+import { cut } from "../../boundary/index.ts"
+import type { Download } from "./download.ts"
+import { type HubError, hubError } from "./hub-source.ts"
+import { call, type RemoteFile, succeeded, type Unreachable } from "./remote.ts"
+
+interface Bounds {
+  /** where it begins in the file: where it was requested from, or 0 where the server sends the whole file */
+  readonly begin: number
+  /** the end of what is read of it */
+  readonly end: number
+}
+
+export interface FileAnswer extends Bounds {
+  readonly body: ReadableStreamDefaultReader<Uint8Array>
+}
+
+/** What is known of a file's state on the server, from the answers so far. */
+export interface KnownState {
+  etag?: string
+}
+
+/**
+ * Requests a file from a byte on. Where the server has no such range, or answers with another one or one of another state of the file, the
+ * whole file is requested.
+ */
+export const answerFrom = (
+  { hubSource: { source, repository }, settings, commit }: Download,
+  file: RemoteFile,
+  from: number,
+  known: KnownState,
+  signal: AbortSignal
+): Effect.Effect<FileAnswer, HubError | Unreachable> =>
+  call(source, settings, async (request) => {
+    const fail = (problem: string) => {
+      const remedy = "look at the network connection and at HF_ENDPOINT, and try again: what has arrived is kept"
+      return hubError(source, `${file.path}: ${settings.endpoint} ${problem}; ${remedy}`)
+    }
+    // a plain request for a range: it can be resumed, and what arrives has the hash that the listing names
+    const place = `${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
+    for (const first of from === 0 ? [0] : [from, 0]) {
+      const range: Record<string, string> = first === 0 ? {} : { range: `bytes=${first}-${file.size - 1}` }
+      // ranges count the bytes that are sent: compressed ones are others than the file's
+      const headers = { "accept-encoding": "identity", ...range }
+      const response = await request(`${settings.endpoint}/${place}`, { headers, signal })
+      if (response.status === 404) {
+        throw hubError(source, `${file.path} is in the listing, but cannot be downloaded; try again later`)
+      }
+      const bounds =
+        first > 0 && response.status === 416
+          ? undefined
+          : boundsOf(succeeded(source, settings, response), first, file.size, known)
+      if (typeof bounds === "object" && response.body !== null) return { ...bounds, body: response.body.getReader() }
+      response.body?.cancel().catch(() => undefined)
+      if (typeof bounds === "string") throw fail(bounds)
+    }
+    throw fail("sends another part of it than was requested")
+  })
+
+/** Undefined: another part than from `first` on. A text: the answer is not of the file, as it says. */
+const boundsOf = ({ status, headers }: Response, first: number, size: number, known: KnownState) => {
+  const type = headers.get("content-type") ?? ""
+  if (/^\s*(text\/html|application\/xhtml)/i.test(type)) {
+    return `answered with a web page (${cut(type, 60)}) instead of the file, as networks do that want a sign-in`
+  }
+  if (status !== 200 && status !== 206) return `answered with status ${status}`
+  const isEncoded = !/^(identity)?$/i.test(headers.get("content-encoding") ?? "")
+  // a weak one does not tell bytes apart
+  const etag = /^"/.test(headers.get("etag") ?? "") ? (headers.get("etag") ?? undefined) : undefined
+  const isOther = etag !== undefined && known.etag !== undefined && etag !== known.etag
+  const bounds = status === 200 ? { begin: 0, end: size } : partIn(headers.get("content-range") ?? "", first, size)
+  if (bounds === undefined || (status === 206 && (isEncoded || isOther))) return undefined
+  const length = headers.get("content-length")
+  const expected = bounds.end - bounds.begin
+  if (!isEncoded && length !== null && Number(length) !== expected) {
+    const bytes = (count: number) => count.toLocaleString("en")
+    return `answered with ${bytes(Number(length))} bytes, expected ${bytes(expected)}`
+  }
+  if (etag !== undefined) known.etag = etag
+  // of a whole file one byte too many shows that the answer is not the file
+  return status === 200 ? { begin: 0, end: size + 1 } : bounds
+}
+
+/** "bytes 5-9/10": a part that begins at `first`, of a file of this size. */
+const partIn = (contentRange: string, first: number, size: number): Bounds | undefined => {
+  const [, begin, last = size, total] = (/^bytes (\d+)-(\d+)\/(\d+)$/i.exec(contentRange.trim()) ?? []).map(Number)
+  return begin === first && total === size && last >= begin && last < size ? { begin, end: last + 1 } : undefined
+}
