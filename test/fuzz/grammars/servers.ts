@@ -1,6 +1,6 @@
 /** What comes over a connection: answers of a Hub, and requests to the HTTP example. */
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { join } from "node:path"
@@ -16,7 +16,7 @@ type Random = Parameters<Made<unknown>>[0]
 const files: Readonly<Record<string, Uint8Array>> = {
   "config.json": new TextEncoder().encode('{"model_type":"llama"}'),
   "tokenizer.json": new TextEncoder().encode("{}"),
-  "model.safetensors": new Uint8Array(2_000)
+  "model.safetensors": Uint8Array.from({ length: 2_000 }, (_, i) => (i * 7) & 255)
 }
 const sha = (algorithm: string, bytes: Uint8Array, start = "") =>
   createHash(algorithm).update(start).update(bytes).digest("hex")
@@ -45,6 +45,16 @@ const entry = (path: string, bytes: Uint8Array): Made<unknown> => {
         )
       : optional(() => null, 0)
   })
+}
+
+/** What an earlier call has left of the weights, rightly or not. */
+const begun: Made<Uint8Array> = (random) => {
+  const weights = files["model.safetensors"]!.slice(0, below(2_100, random))
+  return seldom<Uint8Array>(
+    4,
+    (own) => weights.fill(1, below(2_000, own)),
+    () => weights
+  )(random)
 }
 
 const listing = sound((random) => [
@@ -84,13 +94,25 @@ export const hubAnswers: Target = (folder) => {
     const bytes = files[name] ?? new Uint8Array(10)
     const [, first = "0", last = ""] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "") ?? []
     const [from, to] = [Number(first), last === "" ? bytes.length - 1 : Math.min(Number(last), bytes.length - 1)]
-    answer.setHeader("etag", seldom(60, among("", "x"), () => '"x"')(random))
-    if (request.headers.range !== undefined) {
-      answer.statusCode = seldom(60, among(200, 416), () => 206)(random)
-      answer.setHeader("content-range", `bytes ${from}-${to}/${seldom(60, size, () => bytes.length)(random)}`)
-    }
+    answer.setHeader("etag", seldom(20, among("", "x", '"y"', 'W/"x"'), () => '"x"')(random))
+    answer.setHeader(
+      "content-type",
+      seldom(20, among("text/html", "text/plain", ""), () => "application/octet-stream")(random)
+    )
     const other = (own: Random) => new Uint8Array(below(5_000, own))
-    misbehaving(answer, seldom<Uint8Array>(30, other, () => bytes.subarray(from, to + 1))(random), random)
+    const whole = request.headers.range === undefined || random() < 0.1
+    if (!whole) {
+      answer.statusCode = seldom(20, among(200, 204, 416), () => 206)(random)
+      const number = (usual: number) => seldom<unknown>(20, one<unknown>(size, text), () => usual)
+      const range = `bytes ${number(from)(random)}-${number(to)(random)}/${number(bytes.length)(random)}`
+      // what a header cannot hold is no answer of a server
+      if (/^[\x20-\x7e]*$/.test(range)) answer.setHeader("content-range", range)
+    }
+    const sent = seldom<Uint8Array>(20, other, () => (whole ? bytes : bytes.subarray(from, to + 1)))(random)
+    // what is shorter than it says is not waited for
+    answer.setHeader("connection", "close")
+    if (random() < 0.5) answer.setHeader("content-length", seldom(20, size, () => sent.length)(random))
+    misbehaving(answer, sent, random)
   })
   const listening = new Promise<void>((done) => void server.listen(0, "127.0.0.1", done))
   server.unref()
@@ -99,12 +121,22 @@ export const hubAnswers: Target = (folder) => {
     Effect.gen(function* () {
       yield* Effect.promise(() => listening)
       rmSync(cache, { recursive: true, force: true })
-      mkdirSync(cache)
+      const blobs = join(cache, "models--lab--model", "blobs")
+      mkdirSync(blobs, { recursive: true })
+      const weights = sha("sha256", files["model.safetensors"]!)
+      if (own() < 0.7) writeFileSync(join(blobs, `${weights}.incomplete`), begun(own))
       random = own
       const env = { HF_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, HF_HUB_CACHE: cache }
       const source = own() < 0.8 ? "hf:lab/model" : "hf:lab/model/model.gguf@v1"
       return yield* resolveSource(source).pipe(
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+        Effect.tap(() =>
+          Effect.sync(() => {
+            // whatever came, what has the name of a hash has that hash
+            for (const name of readdirSync(blobs).filter((name) => /^[0-9a-f]{64}$/.test(name)))
+              if (sha("sha256", readFileSync(join(blobs, name))) !== name) throw new Error(`${name} has another hash`)
+          })
+        ),
         Effect.ensuring(Effect.sync(() => server.closeAllConnections()))
       )
     })
