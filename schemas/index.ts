@@ -62,7 +62,7 @@ export {
   ImagesPlan,
   ZeroShotTask
 } from "./kinds/images.ts"
-export { planKinds } from "./kinds/index.ts"
+export { formatsOfOwnDropout, planKinds } from "./kinds/index.ts"
 export { LabelLoss } from "./kinds/labels.ts"
 export { MultiLabelPlan, MultiLabelSection, MultiLabelTask } from "./kinds/multi-label.ts"
 export type { AnyPlan } from "./kinds/plan.ts"

@@ -39,3 +39,18 @@ export const kindRules = [
   ...rulesOf(imagesPlans),
   ...rulesOf(imageArraysPlans)
 ]
+
+/** Formats whose runs take no dropout from an adapter that they begin with. */
+export const formatsOfOwnDropout: ReadonlyArray<string> = [
+  classificationPlans,
+  embeddingPlans,
+  similarityPlans,
+  arraysPlans,
+  causalPlans,
+  preferencePlans,
+  seq2seqPlans,
+  regressionPlans,
+  multiLabelPlans,
+  imagesPlans,
+  imageArraysPlans
+].flatMap(({ formats, ownDropout }) => (ownDropout === true ? Object.keys(formats) : []))

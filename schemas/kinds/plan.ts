@@ -62,6 +62,8 @@ export interface AnyPlan {
 export interface PlanKind<Format extends string, Plan extends AnyPlan, S extends Schema.Top> {
   readonly formats: { readonly [F in Format]: S }
   readonly rules: ReadonlyArray<Rule<Plan>>
+  /** a run that begins with an adapter does not take that adapter's dropout: without one in the plan it has none */
+  readonly ownDropout?: true
 }
 
 /** Rules of a kind, as rules about any plan: nothing is wrong with plans of other kinds. */

@@ -108,5 +108,7 @@ export type PreferencePlan = typeof PreferencePlan.Type
 
 export const preferencePlans: PlanKind<"preference", PreferencePlan, typeof PreferencePlan> = {
   formats: { preference: PreferencePlan },
-  rules: languageModelRules
+  rules: languageModelRules,
+  // as TRL's trainers (disable_dropout): an answer is compared with what the reference gave it without dropout
+  ownDropout: true
 }

@@ -33,6 +33,8 @@ export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
 export const ADAPTER_CONFIG = "adapter_config.json"
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors"
 const HEAD = "head.safetensors"
+/** which PEFT wrote before it had safetensors; not read */
+const PICKLE = "adapter_model.bin"
 
 /** An adapted layer of a head, which a run trains itself: W + s·BA is where it starts. */
 export interface FoldedLayer {
@@ -105,7 +107,7 @@ const folderOf = (source: string) =>
     if (yield* there(ADAPTER_CONFIG)) {
       if (yield* there(ADAPTER_WEIGHTS)) return folder
       return yield* fail(
-        (yield* there("adapter_model.bin"))
+        (yield* there(PICKLE))
           ? `has its weights in adapter_model.bin, a pickle, which runs whatever code is in it when it is read; load the adapter with PEFT in Python where you trust it, and save it with save_pretrained(…, safe_serialization=True)`
           : `${ADAPTER_WEIGHTS} is missing`
       )
@@ -119,7 +121,13 @@ const folderOf = (source: string) =>
       )
     }
     if (!(yield* there("."))) return yield* fail("no such folder")
-    return yield* fail(`${ADAPTER_CONFIG} is missing; expected a folder that PEFT's save_pretrained wrote, or a run's`)
+    const weights = [ADAPTER_WEIGHTS, PICKLE]
+    const [alone] = yield* Effect.filter(weights, (name) => there(name))
+    return yield* fail(
+      alone === undefined
+        ? `${ADAPTER_CONFIG} is missing; expected a folder that PEFT's save_pretrained wrote, or a run's`
+        : `${ADAPTER_CONFIG} is missing, without which ${alone} cannot be read: it has the rank, α and names of layers; copy it from where the adapter was saved (PEFT's save_pretrained writes both)`
+    )
   })
 
 /** Reads what is in the folder of an adapter by its headers. All that is wrong or not supported is reported at once. */

@@ -1,6 +1,7 @@
 /** Adapters from elsewhere: folders of Hugging Face PEFT, read as sections of a plan. */
 export {
   ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
   bareName,
   type FoldedLayer,
   type PeftAdapter,

@@ -145,7 +145,8 @@ const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan
       return yield* decodeForeignPlan(value)
     }
     const { withSource } = yield* Effect.promise(() => import("./adapter-from.ts"))
-    const { section, problems } = yield* withSource(adapter, baseDirectory)
+    const format = isRecord(value["data"]) ? value["data"]["format"] : undefined
+    const { section, problems } = yield* withSource(adapter, baseDirectory, format)
     const decoded = yield* Effect.result(decodeForeignPlan({ ...value, adapter: section }))
     const others = Result.isFailure(decoded) ? decoded.failure.problems : []
     if (problems.length > 0) return yield* new PlanError({ problems: [...problems, ...others] })

@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { ofDevice } from "../device/device.ts"
 import { kinds, loadKind } from "../kinds/index.ts"
-import { ADAPTER_CONFIG, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
 import { type Columns, detect } from "../suggest/index.ts"
 import { type DescribedRun, embedWith, type LoadedRun, predictWith } from "./load-run.ts"
@@ -28,13 +28,14 @@ export interface LoadAdapterOptions {
     | undefined
 }
 
-/** Whether a place is an adapter rather than a run: a folder of PEFT, or a repository of the Hub. */
+/** Whether a place is an adapter rather than a run: a folder of PEFT, also one that lacks its configuration, or a repository of the Hub. */
 export const isAdapter = (place: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    if (/^hf:/.test(place)) return true
-    return yield* fs.exists(path.join(place, ADAPTER_CONFIG)).pipe(Effect.orElseSucceed(() => false))
+    const there = (name: string) => fs.exists(path.join(place, name)).pipe(Effect.orElseSucceed(() => false))
+    if (/^hf:/.test(place) || (yield* there(ADAPTER_CONFIG))) return true
+    return (yield* there(ADAPTER_WEIGHTS)) && !(yield* there("plan.json"))
   })
 
 /** Loads an adapter. The model lives as long as the scope. */

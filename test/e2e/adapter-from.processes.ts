@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test"
 import { cpSync } from "node:fs"
 import { join } from "node:path"
-import { decoder, preferencePlan, preferences } from "./causal-workspace.ts"
-import { jsonLines, onWasm, repository, succeed, workspace } from "./fixtures.ts"
+import { decoder, preferencePlan, preferences, writePreferences } from "./causal-workspace.ts"
+import { jsonLines, jsonObjects, onWasm, repository, succeed, workspace } from "./fixtures.ts"
 
 const w = workspace()
 cpSync(join(repository, "test", "golden", "peft", "llama-dora"), w.path("llama-dora"), { recursive: true })
@@ -27,6 +27,36 @@ test("a second stage of a model whose output layer is its embedding, with the em
   await train(stage("tied", { method: "lora", rank: 2, modulesToSave: ["embed_tokens"] }), "runs/tied")
   await train(stage("tied-second", { method: "lora", from: "runs/tied" }), "runs/tied-second")
   expect(report("runs/tied-second").before.loss).toBe(report("runs/tied").test.loss)
+})
+
+test("preference trains without the dropout of the adapter that it began with, unless the plan has one", async () => {
+  decoder(w, "llama")
+  writePreferences(w)
+  cpSync(w.path("llama-dora"), w.path("dropping"), { recursive: true })
+  w.write("dropping/adapter_config.json", { ...w.json("dropping/adapter_config.json"), lora_dropout: 0.4 })
+  const firstLoss = async (name: string, kind: string, adapter: object) => {
+    const plan = preferencePlan("llama", {
+      adapter: { method: "dora", from: "dropping", ...adapter },
+      optimizer: { kind: "adamw", learningRate: 1e-3 },
+      loss: { kind },
+      training: { steps: 1, batchSize: 4 }
+    })
+    await train(w.write(`${name}.json`, plan), `runs/${name}`)
+    const rows = jsonObjects(w.read(`runs/${name}/metrics.jsonl`))
+    return rows.find((row) => row["kind"] === "step")?.["loss"] as number
+  }
+  expect(await firstLoss("without", "dpo", {})).toBeCloseTo(Math.LN2, 6)
+  expect((w.json("runs/without/plan.json") as { readonly adapter: object }).adapter).toMatchObject({ dropout: 0 })
+  expect(Math.abs((await firstLoss("own", "dpo", { dropout: 0.4 })) - Math.LN2)).toBeGreaterThan(1e-3)
+  expect(await firstLoss("orpo", "orpo", {})).toBe(await firstLoss("orpo-none", "orpo", { dropout: 0 }))
+  // other kinds continue with it, as PEFT does
+  const data = { format: "text", train: "dropped.jsonl", maxLength: 16 }
+  w.write("dropped.jsonl", jsonLines([{ text: "snow is white ." }]))
+  const other = preferencePlan("llama", { data, adapter: { from: "dropping" }, training: { steps: 1, batchSize: 1 } })
+  const { optimizer: _, ...rest } = other
+  w.write("other.json", { ...rest, optimizer: { kind: "adamw", learningRate: 1e-3 } })
+  await train("other.json", "runs/other")
+  expect((w.json("runs/other/plan.json") as { readonly adapter: object }).adapter).toMatchObject({ dropout: 0.4 })
 })
 
 test("preference after another stage: the reference is the adapter that it began with, so the first loss is ln 2", async () => {

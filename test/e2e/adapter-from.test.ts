@@ -106,9 +106,12 @@ test("what the plan says otherwise than the adapter is told, all at once", async
 })
 
 test("an adapter of another model, or none, is told with the plan's other problems", async () => {
-  const none = await problems(planned("none", { method: "lora", from: "nowhere" }, { training: { steps: 0 } }))
-  expect(none).toContain("adapter.from: nowhere: no such folder")
-  expect(none).toContain("training.steps: found 0")
+  for (const adapter of [{ method: "lora", from: "nowhere" }, { from: "nowhere" }]) {
+    const none = await problems(planned("none", adapter, { training: { steps: 0 } }))
+    expect(none).toContain("2 problems")
+    expect(none).toContain("adapter.from: nowhere: no such folder")
+    expect(none).toContain("training.steps: found 0")
+  }
   const other = await problems(planned("other", { method: "lora", from: "distilbert-exclude" }))
   expect(other).toContain('found "transformer.layer.0.attention.q_lin", which matches no linear layer of the model')
 })

@@ -2,8 +2,8 @@
  * Folders that PEFT wrote in Python (test/golden/peft), read without a plan: their logits and, continued here for ten steps of AdamW,
  * PyTorch's losses; and what is said of folders that cannot be used.
  */
-import { expect, test } from "bun:test"
-import { readFileSync, rmSync } from "node:fs"
+import { describe, expect, test } from "bun:test"
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import { Device } from "../../src/device/index.ts"
 import type { CausalModel, CausalOutput } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
-import { readTensors } from "../../src/safetensors/index.ts"
+import { readTensors, writeSafetensors } from "../../src/safetensors/index.ts"
 import { loadAdapter } from "../../src/trained/index.ts"
 import { crossEntropy, openSession, takeStep, tokenCrossEntropy } from "../../src/training/index.ts"
 import { expectClose } from "../setup.ts"
@@ -193,6 +193,70 @@ test("generate continues a prompt with it", async () => {
   const adapted = await succeed(command([...asked, "--base", base("llama")]))
   expect(JSON.parse(adapted.stdout).tokens).toBeGreaterThan(0)
   expect(JSON.parse(adapted.stdout).text).not.toBe(JSON.parse(plain.stdout).text)
+})
+
+describe("a folder that is not all of what PEFT saved", () => {
+  const FILE = "adapter_model.safetensors"
+  /** A copy of the golden folder, whose modules_to_save are the pooler and the classifier, without some tensors. */
+  const lacking = async (name: string, ...names: ReadonlyArray<string>) => {
+    cpSync(folder("bert-regex"), w.path(name), { recursive: true })
+    const tensors = Object.fromEntries(await read("peft/bert-regex/adapter_model.safetensors"))
+    for (const lacks of names) {
+      expect(tensors).toHaveProperty([lacks])
+      delete tensors[lacks]
+    }
+    const file = join(w.path(name), FILE)
+    await Effect.runPromise(writeSafetensors(file, tensors).pipe(Effect.provide(platform)))
+    return name
+  }
+  const [weight, bias] = ["base_model.model.classifier.weight", "base_model.model.classifier.bias"] as const
+  const asks = (name: string): ReadonlyArray<ReadonlyArray<string>> => [
+    ["predict", name, "so good", "--base", base("bert")],
+    ["merge", name, "--base", base("bert"), "--out", `${name}-merged`]
+  ]
+  const refused = async (name: string, says: string) => {
+    for (const args of asks(name)) {
+      const { code, stdout, stderr } = await command(args)
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toContain(says)
+      expect(existsSync(w.path(`${name}-merged`))).toBe(false)
+    }
+  }
+
+  test("whole, it answers", async () => {
+    await succeed(command(asks(await lacking("complete"))[0]!))
+  })
+
+  test("without a part of a module that was trained", async () => {
+    await refused(
+      await lacking("no-weight", weight),
+      `no-weight: ${FILE}: ${weight} is missing, and ${bias} is there: the file is damaged`
+    )
+  })
+
+  test("without a module that modules_to_save lists", async () => {
+    await refused(
+      await lacking("no-classifier", weight, bias),
+      `no-classifier: ${FILE}: ${weight} is missing, and modules_to_save lists its module: the file is damaged`
+    )
+  })
+
+  test("without adapter_config.json", async () => {
+    await lacking("no-config")
+    rmSync(w.path("no-config/adapter_config.json"))
+    for (const args of [
+      ["predict", "no-config", "x"],
+      ["evaluate", "no-config", "--base", "bert", "--data", "numbers.jsonl"],
+      ["generate", "no-config", "x"],
+      ...asks("no-config")
+    ]) {
+      const { code, stderr } = await command(args)
+      expect(code).toBe(1)
+      expect(stderr).toContain(
+        `no-config: adapter_config.json is missing, without which ${FILE} cannot be read: it has the rank, α and names of layers; copy it from where the adapter was saved`
+      )
+    }
+  })
 })
 
 test.each([

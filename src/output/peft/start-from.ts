@@ -49,6 +49,8 @@ export const startFrom = (
     const places = placesOf(adapted)
     const storedAt = ({ file, name }: Place): StoredTensor | undefined =>
       file === "head.safetensors" ? source.head.get(name) : source.tensors.get(bareName(name))
+    const missing = missingParts(source, places, storedAt)
+    if (missing.length > 0) return yield* new PeftError({ source: source.source, problems: missing })
     const ofHead = places.filter(({ name }) => heads.has(name))
     const fits = ofHead.every((place) => {
       const stored = storedAt(place)
@@ -98,6 +100,33 @@ export const startFrom = (
       head: ofHead.some((place) => !asItWas.has(place))
     }
   })
+
+/**
+ * What the file lacks of modules that were trained themselves: PEFT saves the whole of each, and with a part of it the model would compute
+ * with the base's for the rest.
+ */
+const missingParts = (
+  { config }: PeftAdapter,
+  places: ReadonlyArray<Place>,
+  storedAt: (place: Place) => StoredTensor | undefined
+): ReadonlyArray<string> => {
+  const moduleOf = ({ file, name }: Place) => `${file}: ${name.slice(0, name.lastIndexOf("."))}`
+  const isListed = (module: string) => config.modulesToSave.some((name) => module.endsWith(`.${name}`))
+  return [...Map.groupBy(places, moduleOf)].flatMap(([module, parts]) => {
+    const there = parts.filter((place) => storedAt(place) !== undefined)
+    const why =
+      there.length > 0
+        ? `${there[0]!.name} is there`
+        : isListed(module)
+          ? "modules_to_save lists its module"
+          : undefined
+    return parts.flatMap((place) =>
+      why === undefined || there.includes(place)
+        ? []
+        : `${place.file}: ${place.name} is missing, and ${why}: the file is damaged, or was not saved by PEFT; save the adapter again with save_pretrained`
+    )
+  })
+}
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 

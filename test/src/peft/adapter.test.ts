@@ -69,6 +69,13 @@ test("everything that is not supported is told at once, and defaults of newer re
 test.each([
   [{ r: 0 }, "adapter_config.json: r: found 0; expected an integer of at least 1"],
   [{ lora_alpha: 0 }, "adapter_config.json: lora_alpha: found 0; expected a number above 0"],
+  // PEFT fails on these: None is neither divided nor compared
+  [{ lora_alpha: null }, "adapter_config.json: lora_alpha: found null; expected a number above 0"],
+  [{ r: null }, "adapter_config.json: r: found null; expected an integer of at least 1"],
+  [
+    { lora_dropout: null },
+    "adapter_config.json: lora_dropout: found null; expected a number of at least 0 and below 1"
+  ],
   [{ lora_dropout: 1 }, "adapter_config.json: lora_dropout: found 1; expected a number of at least 0 and below 1"],
   [{ use_dora: "yes" }, 'adapter_config.json: use_dora: found "yes"; expected true or false'],
   [{ target_modules: [1] }, "adapter_config.json: target_modules: found [1]; expected a list of names"],
