@@ -1,6 +1,7 @@
 /**
  * Files and folders that a reader finds as they were or whole, never in part. A file is written under a temporary name in the same folder,
- * flushed to the disk, then renamed; a new folder is made under a temporary name and renamed when it is complete.
+ * flushed to the disk, then renamed; a new folder is made under a temporary name and renamed when it is complete. What a killed process
+ * leaves under such a name is removed by the next one (`leftovers.ts`).
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -8,7 +9,7 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ownNumber } from "./own-process.ts"
+import { temporaryFor } from "./leftovers.ts"
 import { platformReason } from "./platform-reason.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
@@ -27,9 +28,6 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
 export const fileError = (action: "read" | "write", file: string) => (error: PlatformError) =>
   new FileError({ action, file, reason: platformReason(error) })
 
-/** The name under which a file is written before it is renamed. It has the process's number, so that two processes never share one. */
-export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
-
 /**
  * Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. An interruption waits for
  * what the file system was asked: a rename that goes on by itself would take what the next writer has put under the same name.
@@ -42,7 +40,7 @@ export const replaceFile = <E, R>(
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const temporary = temporaryName(file)
+      const temporary = yield* temporaryFor(file)
       const writeTemporary = Effect.gen(function* () {
         // made anew: a link left under this name would be written through
         yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
@@ -107,7 +105,7 @@ export const inNewFolder = <A, E, R>(
     if (yield* exists(target)) return yield* taken
     let above = path.dirname(path.resolve(target))
     while (!(yield* exists(above))) above = path.dirname(above)
-    const temporary = path.join(above, temporaryName(path.basename(target)))
+    const temporary = yield* temporaryFor(path.join(above, path.basename(target)))
     const writing = Effect.gen(function* () {
       yield* fs.makeDirectory(temporary).pipe(Effect.mapError(fileError("write", temporary)))
       const written = yield* write(temporary)

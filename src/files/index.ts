@@ -7,12 +7,12 @@ export {
   inNewFolder,
   refuseLink,
   replaceFile,
-  temporaryName,
   writeFileAtomic,
   writeJson
 } from "./atomic-file.ts"
 export { infoOf } from "./file-info.ts"
 export { type FolderPlace, type GuardedFolder, guardFolder, within, writtenElsewhere } from "./guarded-folder.ts"
+export { isLeftover, temporaryFor, temporaryName } from "./leftovers.ts"
 export { withoutLinks } from "./no-links.ts"
 export { hostname, ownNumber } from "./own-process.ts"
 export { platformReason } from "./platform-reason.ts"

@@ -11,7 +11,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
-import { type FileError, hostname, isGone, ownNumber, refuseLink, temporaryName } from "../files/index.ts"
+import { type FileError, isLeftover, ownNumber, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
 import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
@@ -246,10 +246,10 @@ export const clearTemporary = (
     for (const folder of [...folders, shared]) {
       const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
       for (const name of names) {
-        const pid = Number(/\.tmp-(\d+)$/.exec(name)?.[1] ?? 0)
+        const pid = /\.tmp-(\d+)(-[0-9a-f]{12})?$/.exec(name)?.[1]
         // a process that died may have had this one's number, which writes nothing yet
-        const own = folder !== shared || pid === ownNumber
-        const left = pid > 0 && (own || (yield* isGone({ pid, host: hostname() })))
+        const own = folder !== shared || Number(pid) === ownNumber
+        const left = pid !== undefined && (own || (yield* isLeftover(name, true)))
         if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { parseBoundedJson, readTextFile, temporaryName } from "../../files/index.ts"
+import { parseBoundedJson, readTextFile, temporaryFor } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
 import { type HubError, type HubSource, hubError } from "./hub-source.ts"
@@ -113,7 +113,7 @@ export const linkBlob = (
     // a commit's file never changes: an existing one is right
     if (yield* exists(file)) return
     yield* fs.remove(file, { force: true })
-    const copy = temporaryName(file)
+    const copy = yield* temporaryFor(file)
     yield* fs.remove(copy, { force: true })
     yield* fs
       .symlink(path.relative(path.dirname(file), blob), file)

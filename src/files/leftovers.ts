@@ -1,0 +1,63 @@
+/**
+ * Temporary names, and what was left under them: a process that is killed while it writes leaves `merged.tmp-4711-0f3a…`, which the next one
+ * that writes into the folder removes.
+ *
+ * The name says which process writes: its number, its machine, and its start. A machine that shares the folder removes nothing of another
+ * one, and a process that has the number of a dead one is not taken for it. Names of earlier versions, `merged.tmp-4711`, say the number
+ * alone: they count where their file is written again, and others with such a name may be anybody's.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { ownNumber } from "./own-process.ts"
+import { isGone, ownerOf, type ProcessOwner, thisProcess } from "./process-owner.ts"
+import { sha256 } from "./sha256.ts"
+
+type Files = FileSystem.FileSystem
+
+/** The name under which a file is written before it is renamed, in a folder that no other process writes. */
+export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
+
+const short = (text: string): string => sha256().update(text).digest("hex").slice(0, 6)
+const machineOf = ({ host }: ProcessOwner): string => short(host)
+const startOf = ({ boot = "", started = "" }: ProcessOwner): string => short(`${boot} ${started}`)
+const endingOf = (owner: ProcessOwner): string => `.tmp-${owner.pid}-${machineOf(owner)}${startOf(owner)}`
+
+/** Whether a name is a temporary one of a process that will never write again. `untagged`: one of an earlier version counts, too. */
+export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boolean, never, Files> =>
+  Effect.gen(function* () {
+    const [, digits, machine, start] = /\.tmp-([1-9]\d{0,9})(?:-([0-9a-f]{6})([0-9a-f]{6}))?$/.exec(name) ?? []
+    if (digits === undefined) return false
+    const own = yield* thisProcess
+    if (name.endsWith(endingOf(own))) return false
+    if (machine === undefined) return untagged && (yield* isGone({ pid: Number(digits), host: own.host }))
+    if (machine !== machineOf(own)) return false
+    const now = yield* ownerOf(Number(digits))
+    return (now.started !== undefined && startOf(now) !== start) || (yield* isGone(now))
+  })
+
+/** folders that this process has looked into */
+const swept = new Set<string>()
+
+/** Removes what dead processes left in a folder; `name`: what is written there. Does so once: a folder is not read at every write. */
+const sweep = (folder: string, name: string) =>
+  Effect.gen(function* () {
+    if (swept.has(folder)) return
+    swept.add(folder)
+    const fs = yield* FileSystem.FileSystem
+    const remove = (one: string) =>
+      Effect.gen(function* () {
+        if (!(yield* isLeftover(one, one.startsWith(`${name}.tmp-`)))) return
+        const { type } = yield* fs.lstat(`${folder}${one}`)
+        if (type === "File" || type === "Directory") yield* fs.remove(`${folder}${one}`, { recursive: true })
+      })
+    const names = yield* fs.readDirectory(folder === "" ? "." : folder)
+    yield* Effect.forEach(names, (one) => Effect.ignore(remove(one)), { discard: true })
+  }).pipe(Effect.ignore)
+
+/** The name under which a file or folder is written before it is renamed, where others may write as well. Removes what they left. */
+export const temporaryFor = (file: string): Effect.Effect<string, never, Files> =>
+  Effect.gen(function* () {
+    const name = /[^/\\]*$/.exec(file)![0]
+    yield* sweep(file.slice(0, file.length - name.length), name)
+    return `${file}${endingOf(yield* thisProcess)}`
+  })
