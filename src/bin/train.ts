@@ -20,10 +20,10 @@ import {
   warningTexts
 } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
-import { fromOf, type ResolvedPlan, readPlan } from "../plan/index.ts"
+import { fromOf, type PlanFile, type ResolvedPlan, readPlan } from "../plan/index.ts"
 import { shortDuration } from "../progress/index.ts"
 import { onFirst, Ranks } from "../ranks/index.ts"
-import { type Listener, Progress } from "../run/index.ts"
+import { checkAskedAlike, type Listener, Progress, planDifferences } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
 import { colourOf, painted } from "./colour.ts"
@@ -57,6 +57,29 @@ const listener = Effect.map(Ranks, ({ rank }): Listener => (rank === 0 ? termina
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
 
+/** What this rank was asked for otherwise than the first; a plan that is not on its machine is the first one's. */
+const askedOtherwise = (
+  first: Pick<PlanFile, "plan"> & { readonly [name in "file" | "resume"]?: string | undefined },
+  given: Option.Option<string>,
+  set: ReadonlyArray<string>,
+  resume: string | undefined
+) =>
+  Effect.gen(function* () {
+    const asked = (run: string | undefined) => (run === undefined ? "a new run" : `--resume ${run}`)
+    if (resume !== first.resume) return [`it was asked for ${asked(resume)}, rank 0 for ${asked(first.resume)}`]
+    if (resume !== undefined) return []
+    const fs = yield* FileSystem.FileSystem
+    const file = Option.getOrUndefined(given)
+    const place = file ?? (yield* defaultPlan)
+    if (file === first.file && !(yield* fs.exists(place).pipe(Effect.orElseSucceed(() => false)))) return []
+    return yield* readPlan(place, set).pipe(
+      Effect.match({
+        onSuccess: ({ plan }) => planDifferences(first.plan, plan).map((difference) => `${place}: ${difference}`),
+        onFailure: ({ message }) => [message]
+      })
+    )
+  })
+
 export const train = ({
   plan: given,
   set,
@@ -70,18 +93,20 @@ export const train = ({
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
-    const { size, barrier } = yield* Ranks
+    const { rank, size, barrier } = yield* Ranks
     const tell = yield* Progress
     // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
-    const { file, plan, name, directory } = yield* onFirst(
+    const first = yield* onFirst(
       Effect.gen(function* () {
         const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
         const read = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
         const directory = Option.getOrUndefined(out) ?? read.plan.output.directory
         if (resume === undefined) yield* checkFree(directory)
-        return { ...read, file, directory }
+        return { ...read, file, directory, resume }
       })
     )
+    if (size > 1) yield* checkAskedAlike(rank === 0 ? [] : yield* askedOtherwise(first, given, set, resume))
+    const { file, plan, name, directory } = first
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
     const resolved = yield* resolvePlan(kind, plan, yield* nameOf(file ?? name, name), size).pipe(early)

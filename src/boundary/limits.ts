@@ -195,6 +195,9 @@ export const limits = {
   /** default 16,384 tokens: cached prompt prefixes, for each model */
   // a model of 30 layers and 3 heads of keys takes 46 kB a token: 750 MB
   "serve-cached-tokens": { default: 16_384, unit: "tokens" },
+  /** default 300 seconds: until all processes of a run have begun */
+  // machines start them within seconds, a package on a slow network disk takes a minute
+  "rank-seconds": { default: 300, unit: "seconds" },
   /** default 300 seconds: until a request is answered, including waiting */
   // clients of OpenAI wait ten minutes by default
   "serve-seconds": { default: 300, unit: "seconds" },

@@ -14,6 +14,7 @@ export {
 export { both, floats, json, type Message } from "./message.ts"
 export {
   alone,
+  begunTogether,
   fromAll,
   onFirst,
   type Range,

@@ -74,6 +74,17 @@ export const alone: RanksShape = {
 /** The ranks of the program; one process by default. */
 export const Ranks = Context.Reference<RanksShape>("tfjs-lora-pro/Ranks", { defaultValue: () => alone })
 
+/**
+ * The first meeting of the ranks: fails where one of them does not come within so many milliseconds, so that the others do not wait for
+ * ever. Later ones have no bound: how long a rank reads and computes is its own affair.
+ */
+export const begunTogether = (milliseconds: number): Effect.Effect<void, RankError> =>
+  Effect.flatMap(Ranks, ({ barrier, size }) => {
+    const reason = `another process of the run has not begun after ${Math.ceil(milliseconds / 1_000)} seconds`
+    const orElse = () => Effect.fail(new RankError({ rank: null, size, reason }))
+    return Effect.timeoutOrElse(barrier, { duration: milliseconds, orElse })
+  })
+
 const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 const decode = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
 

@@ -1,13 +1,15 @@
 /**
- * Before a run's first step its ranks compare what decides their numbers: versions, rows, tokenizer and weights by their hashes, and the
- * device. The plan is the first rank's for all of them.
+ * Before a run's first step its ranks compare what decides their numbers: the plan, versions, rows, tokenizer and weights by their hashes,
+ * and the device. Where inputs lie and where the run folder is may differ.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../boundary/index.ts"
+import type { RunPlan } from "../../schemas/index.ts"
+import { cut, listedLines } from "../boundary/index.ts"
 import { Device, type DeviceDescription } from "../device/device.ts"
+import { isRecord } from "../files/index.ts"
 import { inputsOf, recordOf, versions } from "../output/index.ts"
-import type { ResolvedPlan } from "../plan/index.ts"
+import { type ResolvedPlan, withInputs } from "../plan/index.ts"
 import { fromAll, Ranks } from "../ranks/index.ts"
 
 /** Ranks that would compute a run with other numbers than each other's. */
@@ -30,10 +32,39 @@ export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer"
 /** What a rank says of itself. */
 interface Facts {
   readonly host: string | undefined
+  readonly plan: Fields
   readonly versions: Readonly<Record<string, string>>
   readonly inputs: Readonly<Record<string, string | null>>
   readonly device: string
 }
+
+/** The values of a plan by their paths, as JSON. */
+type Fields = Readonly<Record<string, string>>
+
+const fieldsOf = ({ output: { directory: _, ...output }, ...plan }: RunPlan): Fields => {
+  const within = (value: unknown, path: string): ReadonlyArray<readonly [string, string]> =>
+    isRecord(value)
+      ? Object.entries(value).flatMap(([name, own]) => within(own, path === "" ? name : `${path}.${name}`))
+      : [[path, JSON.stringify(value) ?? "null"]]
+  // what is fetched has one address, and what is a file has its hash
+  return Object.fromEntries(
+    within(
+      withInputs({ ...plan, output }, () => "…"),
+      ""
+    )
+  )
+}
+
+const fieldDifferences = (first: Fields, other: Fields): ReadonlyArray<string> => {
+  const shown = (value: string | undefined) => (value === undefined ? "left out" : cut(value, 60))
+  return [...new Set([...Object.keys(first), ...Object.keys(other)])]
+    .filter((name) => first[name] !== other[name])
+    .map((name) => `${name} is ${shown(other[name])}, of rank 0 ${shown(first[name])}`)
+}
+
+/** What a plan has otherwise than the first rank's, a clause each. */
+export const planDifferences = (first: RunPlan, other: RunPlan): ReadonlyArray<string> =>
+  fieldDifferences(fieldsOf(first), fieldsOf(other))
 
 /** Those that bear on numbers: adapters are the same in all runtimes. */
 const bearing = ["tfjs-lora-pro", "tfjs", "effect"]
@@ -47,6 +78,7 @@ const short = (hash: string | null | undefined): string =>
 
 /** What differs, by kind. */
 const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
+  plan: fieldDifferences(first.plan, other.plan),
   versions: bearing
     .filter((name) => first.versions[name] !== other.versions[name])
     .map((name) => `${name} is ${other.versions[name]}, of rank 0 ${first.versions[name]}`),
@@ -58,10 +90,24 @@ const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
 })
 
 const REMEDIES = {
+  plan: "give every process the same plan and the same settings",
   versions: "install the same version on every machine",
   inputs: "give every machine the same files",
   devices: "choose a device that all of them have, such as --device wasm, or let numbers differ with --mixed-devices"
 } as const
+
+const placeOf = (rank: number, host: string | null | undefined): string =>
+  host === undefined || host === null ? `rank ${rank}` : `rank ${rank} (${host})`
+
+/** Fails, on every rank alike, where one was asked for something else than the first; `own`: how this one was, a clause each. */
+export const checkAskedAlike = (own: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { size, host = null } = yield* Ranks
+    if (size === 1) return
+    const all = (yield* fromAll({ host, own })) as ReadonlyArray<{ host: string | null; own: ReadonlyArray<string> }>
+    const differences = all.flatMap(({ host, own }, rank) => own.map((text) => `${placeOf(rank, host)}: ${text}`))
+    if (differences.length > 0) return yield* new RanksDiffer({ differences, remedies: [REMEDIES.plan] })
+  })
 
 /** Fails, on every rank alike, where they differ. `mixedDevices`: other devices are meant, whose sums have other last digits. */
 export const checkAlike = (resolved: ResolvedPlan, mixedDevices = false) =>
@@ -70,16 +116,16 @@ export const checkAlike = (resolved: ResolvedPlan, mixedDevices = false) =>
     if (size === 1) return
     const own: Facts = {
       host,
+      plan: fieldsOf(resolved.plan),
       versions: versions(),
       inputs: recordOf(yield* inputsOf(resolved)),
       device: computerOf((yield* Device).describe())
     }
     const [first, ...others] = (yield* fromAll(own)) as readonly [Facts, ...ReadonlyArray<Facts>]
-    const place = (rank: number, { host }: Facts) => (host === undefined ? `rank ${rank}` : `rank ${rank} (${host})`)
-    const kinds = ["versions", "inputs", "devices"] as const
+    const kinds = ["plan", "versions", "inputs", "devices"] as const
     const found = others.map((other) => differencesOf(first, other, mixedDevices))
     const differences = found.flatMap((all, i) =>
-      kinds.flatMap((kind) => all[kind].map((text) => `${place(i + 1, others[i]!)}: ${text}`))
+      kinds.flatMap((kind) => all[kind].map((text) => `${placeOf(i + 1, others[i]!.host)}: ${text}`))
     )
     if (differences.length === 0) return
     const remedies = kinds.filter((kind) => found.some((all) => all[kind].length > 0)).map((kind) => REMEDIES[kind])

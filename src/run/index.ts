@@ -1,6 +1,6 @@
 /** From a resolved plan to a run: its session and steps, its evaluations, what it says on the way and what it shows at the end. */
 
-export { checkAlike, RanksDiffer } from "./alike.ts"
+export { checkAlike, checkAskedAlike, planDifferences, RanksDiffer } from "./alike.ts"
 export { chooseState } from "./choice.ts"
 export { begun } from "./continued.ts"
 export { presentRun, savedOnFailure } from "./ending.ts"

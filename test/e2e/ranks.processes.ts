@@ -3,7 +3,7 @@
  * also where a process is killed and the run goes on in another number of them. (All kinds, in one process: several-ranks.processes.ts.)
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { mkdirSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { mpiEnvironment, mpiruns } from "../mpirun.ts"
 import { causalData, causalPlan, decoder, writeRows } from "./causal-workspace.ts"
@@ -92,6 +92,51 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
     },
     TIMEOUT
   )
+
+  describe("one that was asked for something else than the first is told by all, before anything is written:", () => {
+    const { name: by, command } = mpiruns[0] ?? { name: "Open MPI", command: "" }
+    const rank = { "Open MPI": "OMPI_COMM_WORLD_RANK", MPICH: "PMI_RANK" }[by]
+    beforeAll(() => {
+      w.write("other.json", { ...plans.lora, adapter: { method: "lora", rank: 2, alpha: 8 } })
+      w.write("broken.json", "{")
+    })
+    const asked = async (first: string, second: string) => {
+      const [one, other] = [first, second].map(
+        (args) => `'${process.execPath}' '${cli}' train ${args} ${onWasm.join(" ")}`
+      )
+      const shell = `if [ $${rank} = 0 ]; then exec ${one}; else exec ${other}; fi`
+      return await run([command, "-n", "2", "sh", "-c", shell], { cwd: w.directory, env: mpiEnvironment })
+    }
+    test.each([
+      ["lora.json --out a", "other.json --out a", "other.json: adapter.rank is 2, of rank 0 4"],
+      ["lora.json --out a", "lora.json --out a --set training.steps=9", "lora.json: training.steps is 9, of rank 0 4"],
+      ["lora.json --out a", "nowhere.json --out a", "nowhere.json: no such file"],
+      ["lora.json --out a", "broken.json --out a", "broken.json:1:2: not JSON"],
+      ["lora.json --out a", "--resume whole/busy", "it was asked for --resume whole/busy, rank 0 for a new run"]
+    ])(
+      "%s, and %s",
+      async (first, second, says) => {
+        const { code, stderr } = await asked(first, second)
+        expect(code).not.toBe(0)
+        expect(stderr).toContain("the processes of this run differ in what decides its numbers:")
+        expect(stderr).toMatch(/\n +rank 1 \(.+\): /)
+        expect(stderr).toContain(says)
+        expect(stderr).toContain("give every process the same plan and the same settings")
+        expect(existsSync(w.path("a"))).toBe(false)
+      },
+      TIMEOUT
+    )
+
+    test(
+      "the same plan in another place is the same",
+      async () => {
+        w.write("copy.json", plans.lora)
+        const { code, stderr } = await asked("lora.json --out same", "copy.json --out same")
+        expect({ code, stderr }).toMatchObject({ code: 0 })
+      },
+      TIMEOUT
+    )
+  })
 
   /** The process of a rank, below the one that was started. */
   const pidOf = (launcher: Launched, rank: number): number => {

@@ -16,11 +16,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { RankError, Ranks } from "../ranks.ts"
+import { limit, overLimit } from "../../boundary/index.ts"
+import { begunTogether, RankError, Ranks } from "../ranks.ts"
 import type { System } from "./foreign.ts"
 import type { Launch } from "./launch.ts"
 import { mismatch, type NoLibrary, openLibrary } from "./library.ts"
 import { lostConnection } from "./lost-connection.ts"
+import { watchedStart } from "./start-watch.ts"
 import { openWorld, type World } from "./world.ts"
 
 export { type Launch, launched } from "./launch.ts"
@@ -64,7 +66,12 @@ const open = (launch: Launch): Effect.Effect<World, MpiError> =>
     if ("reason" in library) return yield* refused(launch, library)
     const lost = lostConnection(library)
     if (lost !== undefined) return yield* refused(launch, lost)
+    const late = notBegun(launch)
+    // the first one says it for all, unless it is what has not begun
+    const patience = 1_000 * limit("rank-seconds") + (launch.rank === 0 ? 0 : PATIENCE_ALONE)
+    const stop = yield* Effect.promise(() => watchedStart(`\nERROR\n  ${late.message}\n`, patience))
     const world = openWorld(library)
+    stop()
     if (launch.size !== undefined && world.size !== launch.size) {
       yield* world.finalize
       return yield* refused(launch, mismatch(launch, library, world.size))
@@ -79,7 +86,20 @@ const open = (launch: Launch): Effect.Effect<World, MpiError> =>
       library.system.silence()
       if (code === 0 || !launch.endsAll) world.abort(code === 0 ? 1 : code)
     })
+    yield* begunTogether(patience).pipe(
+      Effect.provideService(Ranks, world),
+      Effect.mapError(() => late)
+    )
     return world
+  })
+
+const notBegun = ({ rank, size, by }: Launch) =>
+  new MpiError({
+    rank,
+    size: size ?? null,
+    by,
+    reason: `another process of the run has not begun after ${overLimit("rank-seconds")}`,
+    remedy: "look what it waits for (a machine, a disk, memory) and start the run again"
   })
 
 /** Milliseconds for which an end waits for the launcher to read what was said. */

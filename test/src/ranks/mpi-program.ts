@@ -4,6 +4,7 @@ import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { onRanks } from "../../../src/bin/ranks.ts"
+import { LIMITS_VARIABLE, setLimitsFromText } from "../../../src/boundary/index.ts"
 import { fromAll, onFirst, Ranks } from "../../../src/ranks/index.ts"
 
 class Wrong extends Schema.TaggedError<Wrong>()("Wrong", { text: Schema.String }) {
@@ -137,6 +138,8 @@ const scenarios = {
     yield* barrier
   }).pipe(Effect.onInterrupt(() => say("interrupted")))
 } satisfies Readonly<Record<string, Effect.Effect<unknown, { readonly message: string }>>>
+
+setLimitsFromText(process.env[LIMITS_VARIABLE] ?? "")
 
 const name = process.argv[2] as keyof typeof scenarios
 const scenario: Effect.Effect<unknown, { readonly message: string }> = scenarios[name]

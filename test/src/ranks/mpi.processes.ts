@@ -80,6 +80,25 @@ for (const mpirun of mpiruns) {
       })
     }
 
+    for (const { name: runtime, command: own } of runtimes)
+      for (const late of [0, 1])
+        test(`one that never begins (rank ${late}) is not waited for beyond the limit, in ${runtime}`, async () => {
+          const rank = { "Open MPI": "OMPI_COMM_WORLD_RANK", MPICH: "PMI_RANK" }[mpirun.name]
+          const begins = [...own, program, "collectives"].map((word) => `'${word}'`).join(" ")
+          const line = `if [ $${rank} = ${late} ]; then exec sleep 300; else exec ${begins}; fi`
+          const began = performance.now()
+          const { code, stderr } = await run([mpirun.command, "-n", "2", "sh", "-c", line], {
+            cwd: import.meta.dir,
+            env: { ...mpiEnvironment, TFJS_LORA_PRO_LIMITS: "rank-seconds=2" }
+          })
+          expect(code).not.toBe(0)
+          expect(stderr).toContain(
+            `\nERROR\n  rank ${1 - late} of 2, started by ${mpirun.name === "MPICH" ? "the mpirun of MPICH, Intel MPI or MVAPICH" : "Open MPI's mpirun"}: another process of the run has not begun after 2 seconds (limit rank-seconds; TFJS_LORA_PRO_LIMITS=rank-seconds=N raises it); look what it waits for`
+          )
+          // without the limit: 300 seconds
+          expect(performance.now() - began).toBeLessThan(60_000)
+        })
+
     test("a failure that all have is told once, as the first has it", async () => {
       const { code, stderr } = await started(mpirun, bun, 3, "same failure")
       expect(ownLines(stderr)).toEqual(["step 1: the loss is NaN"])

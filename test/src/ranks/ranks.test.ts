@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { alone, fromAll, onFirst, Ranks, rangesOf } from "../../../src/ranks/index.ts"
+import { alone, begunTogether, fromAll, onFirst, Ranks, rangesOf } from "../../../src/ranks/index.ts"
 import { ranksInProcess } from "../../ranks.ts"
 
 class Refused extends Schema.TaggedError<Refused>()("Refused", { reason: Schema.String }) {
@@ -54,4 +54,14 @@ test("values of all ranks come in their order", async () => {
   const { run } = ranksInProcess(4)
   const seen = await Effect.runPromise(run((rank) => fromAll({ rank })))
   for (const one of seen) expect(one).toEqual([{ rank: 0 }, { rank: 1 }, { rank: 2 }, { rank: 3 }])
+})
+
+test("a rank that does not come to the first meeting is not waited for beyond a limit", async () => {
+  const together = ranksInProcess(3)
+  expect(await Effect.runPromise(together.run(() => begunTogether(10_000)))).toHaveLength(3)
+  const late = ranksInProcess(3)
+  const program = (rank: number) => (rank === 1 ? Effect.sleep(60) : begunTogether(20))
+  const exits = await Effect.runPromise(late.exits(program))
+  expect(exits.map((exit) => exit._tag)).toEqual(["Failure", "Success", "Failure"])
+  expect(JSON.stringify(exits[0])).toContain("another process of the run has not begun after 1 seconds")
 })

@@ -58,6 +58,20 @@ test("other rows are told to all, with the rank and the file", async () => {
   ])
 })
 
+test("another plan is told with the fields that differ; where its files and its run folder are may", async () => {
+  const [message, ...rest] = await told([{}, { settings: ["adapter.rank=2", "seed=5"] }])
+  expect(rest).toEqual([message!])
+  expect(message!.split("\n")).toEqual([
+    "the processes of this run differ in what decides its numbers:",
+    "  rank 1: seed is 5, of rank 0 1",
+    "  rank 1: adapter.rank is 2, of rank 0 4",
+    "expected the same on all of them: give every process the same plan and the same settings"
+  ])
+  w.write("copied.jsonl", w.read("train.jsonl"))
+  const elsewhere = { settings: ["data.train=copied.jsonl", "output.directory=elsewhere"] }
+  expect(await told([{}, elsewhere])).toEqual(everyone(2, null))
+})
+
 test("so are files that only some ranks have", async () => {
   const [message] = await told([{}, { settings: ["data.validation=other-rows.jsonl"] }])
   expect(message).toMatch(
