@@ -4,9 +4,14 @@
  */
 import type * as Effect from "effect/Effect"
 import { cut } from "../../boundary/index.ts"
-import type { Download } from "./download.ts"
-import { type HubError, hubError } from "./hub-source.ts"
+import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 import { call, type RemoteFile, succeeded, type Unreachable } from "./remote.ts"
+
+interface Asked {
+  readonly hubSource: HubSource
+  readonly settings: HubSettings
+  readonly commit: string
+}
 
 interface Bounds {
   /** where it begins in the file: where it was requested from, or 0 where the server sends the whole file */
@@ -29,7 +34,7 @@ export interface KnownState {
  * whole file is requested.
  */
 export const answerFrom = (
-  { hubSource: { source, repository }, settings, commit }: Download,
+  { hubSource: { source, repository }, settings, commit }: Asked,
   file: RemoteFile,
   from: number,
   known: KnownState,
