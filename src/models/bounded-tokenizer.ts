@@ -5,7 +5,9 @@
  * finds the same and takes about twenty times as long for it (0.4 s for a million characters; to encode then takes three times as long).
  */
 import {
-  BertNormalizer,
+  BPE,
+  Normalizer,
+  PreTokenizer,
   ReplaceDecoder,
   ReplaceNormalizer,
   ReplacePreTokenizer,
@@ -18,16 +20,18 @@ import {
   WordPiece
 } from "@huggingface/tokenizers"
 import { isRecord } from "../files/index.ts"
-import { LinearRegExp } from "../patterns/index.ts"
-import { spaceIdeographs } from "./bert-normalizer.ts"
+import { LinearRegExp, pattern, withOwnClasses } from "../patterns/index.ts"
+import { type TokenizerParts, textEncoder } from "./added-tokens.ts"
 import { cuttings } from "./gguf/pre-tokenizers.ts"
 import { beginGrowth, boundGrowth, boundLattice, Growth } from "./tokenizer-growth.ts"
 import type { Fields } from "./tokenizer-json.ts"
+import { cutting, normalizing } from "./unicode-parts.ts"
 
 /** Throws where a pattern has no bound on its time. */
 export class BoundedTokenizer extends Tokenizer {
   constructor(json: Fields, config: Fields) {
     super(json, { ...config, additional_special_tokens: additionalTokens(json, config) })
+    Object.assign(this, { encode_text: textEncoder(this as unknown as TokenizerParts) })
   }
 }
 
@@ -49,29 +53,32 @@ for (const name of ["normalizer", "pre_tokenizer", "model", "decoder"]) {
   Object.defineProperty(BoundedTokenizer.prototype, name, {
     set(part: unknown) {
       const growth = new Growth()
-      bound(part, growth)
+      bound(part, (this as unknown as { readonly tokenizer: Fields }).tokenizer[name], growth)
       beginGrowth(part, growth)
       Object.defineProperty(this, name, { value: part, writable: true, enumerable: true, configurable: true })
     }
   })
 }
 
-/** The parts of a sequence. */
-const partsOf = (part: unknown): ReadonlyArray<unknown> | null => {
-  if (part instanceof SequenceNormalizer) return part.normalizers
-  if (part instanceof SequencePreTokenizer) return part.tokenizers
-  return part instanceof SequenceDecoder ? part.decoders : null
+/** The parts of a sequence, and the field of the file that has them. */
+const partsOf = (part: unknown): readonly [parts: ReadonlyArray<unknown>, field: string] | null => {
+  if (part instanceof SequenceNormalizer) return [part.normalizers, "normalizers"]
+  if (part instanceof SequencePreTokenizer) return [part.tokenizers, "pretokenizers"]
+  return part instanceof SequenceDecoder ? [part.decoders, "decoders"] : null
 }
 
-const bound = (part: unknown, growth: Growth): void => {
-  const parts = partsOf(part)
-  if (parts !== null) {
-    for (const each of parts) bound(each, growth)
+/** `fields`: the part in the file. */
+const bound = (part: unknown, fields: unknown, growth: Growth): void => {
+  const config = isRecord(fields) ? fields : {}
+  const sequence = partsOf(part)
+  if (sequence !== null) {
+    const [parts, field] = sequence
+    for (const [i, each] of parts.entries()) bound(each, (config[field] as ReadonlyArray<unknown>)[i], growth)
     return
   }
-  if (part instanceof BertNormalizer) spaceIdeographs(part)
-  else if (part instanceof Unigram) boundLattice(part)
+  if (part instanceof Unigram) boundLattice(part)
   else if (part instanceof WordPiece) cutInReach(part)
+  else if (part instanceof BPE) leaveOutUnknown(part)
   else if (
     part instanceof SplitPreTokenizer ||
     part instanceof ReplaceNormalizer ||
@@ -79,12 +86,28 @@ const bound = (part: unknown, growth: Growth): void => {
     part instanceof ReplaceDecoder
   ) {
     const written: string | undefined = part.config.pattern?.Regex
-    // the library's own source: it writes the syntax of the files in that of JavaScript
-    if (written !== undefined && part.pattern !== null && !linear.has(written)) {
-      part.pattern = new LinearRegExp(part.pattern.source)
+    if (written !== undefined && part.pattern !== null) {
+      // the library's own source: it writes the syntax of the files in that of JavaScript
+      const { source } = part.pattern
+      part.pattern = linear.has(written) ? pattern(source) : new LinearRegExp(withOwnClasses(source))
     }
   }
+  if (part instanceof Normalizer) part.normalize = normalizing(part, config, growth) ?? part.normalize
+  else if (part instanceof PreTokenizer) part.pre_tokenize_text = cutting(part, config) ?? part.pre_tokenize_text
   boundGrowth(part, growth)
+}
+
+/**
+ * Without a token for what is unknown, the Rust library leaves out letters that no token is for before it merges those next to them, this
+ * one after it. (SmolLM2 has none for some bytes.)
+ */
+const leaveOutUnknown = (model: BPE): void => {
+  if ((model.unk_token ?? null) !== null || model.byte_fallback || model.end_of_word_suffix) return
+  const letters = [...model.tokens_to_ids.keys()].filter((token) => token.length < 3 && [...token].length === 1)
+  const codes = letters.map((letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`)
+  const unknown = new RegExp(`[^${codes.join("")}]`, "gu")
+  const merge = model.bpe.bind(model)
+  model.bpe = (word) => merge(word.replace(unknown, ""))
 }
 
 /**

@@ -184,12 +184,6 @@ const findPadId = (library: HuggingFaceTokenizer, config: object, usual?: string
   return candidates.map((name) => library.token_to_id(name)).find((id) => id !== undefined)
 }
 
-const lowercases = (normalizer: unknown): boolean => {
-  if (typeof normalizer !== "object" || normalizer === null) return false
-  const { type, lowercase, normalizers } = normalizer as { readonly [key: string]: unknown }
-  return type === "Lowercase" || lowercase === true || (Array.isArray(normalizers) && normalizers.some(lowercases))
-}
-
 /** Throws where the library does. */
 const wrap = (
   library: HuggingFaceTokenizer,
@@ -199,17 +193,15 @@ const wrap = (
   tokenTypes: number
 ): Tokenizer => {
   const after = trailingSpecialTokens(library)
-  const lowercase = lowercases(json["normalizer"])
-  const written = (text: string) => (lowercase ? plainSigma(text) : text)
   const template = once(() => pairTemplate(library, json["post_processor"], tokenTypes))
   const encodePair = (text: string, pair: string, maxLength: number): Encoding => {
-    const texts = [text, pair].map((one) => library.encode(written(one), { add_special_tokens: false }).ids)
+    const texts = [text, pair].map((one) => library.encode(one, { add_special_tokens: false }).ids)
     for (const ids of texts) checkIds(ids, largestId)
     return joinPair(template(), texts[0]!, texts[1]!, maxLength)
   }
   const encode = (text: string, maxLength: number, pair?: string): Encoding => {
     if (pair !== undefined) return encodePair(text, pair, maxLength)
-    const { ids, token_type_ids: typeIds } = library.encode(written(text), { return_token_type_ids: true })
+    const { ids, token_type_ids: typeIds } = library.encode(text, { return_token_type_ids: true })
     checkIds(ids, largestId)
     // a tokenizer without post-processor has no types: all of one kind
     const types: ReadonlyArray<number> = typeIds ?? ids.map(() => 0)
@@ -229,12 +221,6 @@ const once = <A>(make: () => A): (() => A) => {
 
 /** Nothing, a word, and characters that no vocabulary has: an unassigned one, and a word longer than a word may be. */
 const probes = ["", "a word", "\u2FE0", "\u2FE0".repeat(300)]
-
-/**
- * JavaScript lowercases a word-final Σ to ς; the Rust tokenizers, with which models are trained, lowercase character by character
- * to σ. It is the only letter whose lower case depends on its neighbours.
- */
-const plainSigma = (text: string): string => text.replaceAll("Σ", "σ")
 
 /** How many special tokens the template puts after a text, found with a probe text, since templates differ. */
 const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {

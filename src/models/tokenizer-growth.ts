@@ -10,7 +10,6 @@ import {
   ReplaceDecoder,
   ReplaceNormalizer,
   ReplacePreTokenizer,
-  SplitPreTokenizer,
   type Unigram
 } from "@huggingface/tokenizers"
 import { limit, overLimit } from "../boundary/index.ts"
@@ -34,9 +33,10 @@ export class Growth {
     return made
   }
 
-  replace(text: string, pattern: RegExp, content: string): string {
+  replace(text: string, pattern: RegExp, contentOf: (match: string) => string): string {
     this.#left -= text.length
-    return text.replaceAll(pattern, () => {
+    return text.replaceAll(pattern, (match) => {
+      const content = contentOf(match)
       this.#left -= content.length
       if (this.#left < 0) throw tooLong()
       return content
@@ -59,11 +59,6 @@ export const boundGrowth = (part: unknown, growth: Growth): void => {
   } else if (part instanceof ReplaceDecoder) {
     const replace = replacing(part, growth)
     part.decode_chain = (tokens) => tokens.map(replace)
-  } else if (part instanceof SplitPreTokenizer && part.config.invert !== true && isRemoved(part.config.behavior)) {
-    const { pattern } = part
-    // the library's way also gives each group of the pattern, of which there may be a thousand
-    if (part.config.pattern?.Regex !== undefined && pattern !== null)
-      part.pre_tokenize_text = (text) => between(text, pattern)
   }
   if (part instanceof Normalizer) {
     const normalize = part.normalize.bind(part)
@@ -109,21 +104,7 @@ const replacing = (
   if (pattern === null) return (text: string) => text
   // one at most at every character: what is made of it is looked at afterwards
   if (content.length < 4 && !content.includes("$")) return (text: string) => text.replaceAll(pattern, content)
-  return (text: string) => growth.replace(text, pattern, content)
-}
-
-const isRemoved = (behavior: string | undefined): boolean => behavior?.toLowerCase() === "removed"
-
-/** The pieces of a text between the matches. */
-const between = (text: string, pattern: RegExp): Array<string> => {
-  const pieces: Array<string> = []
-  let from = 0
-  for (const { 0: match, index } of text.matchAll(pattern)) {
-    if (index > from) pieces.push(text.slice(from, index))
-    from = index + match.length
-  }
-  if (from < text.length) pieces.push(text.slice(from))
-  return pieces
+  return (text: string) => growth.replace(text, pattern, () => content)
 }
 
 /**

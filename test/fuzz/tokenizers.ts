@@ -100,7 +100,7 @@ export const tokenizers: ReadonlyArray<Record<string, unknown>> = [
   },
   {
     ...common,
-    normalizer: { type: "Precompiled", precompiled_charsmap: "AAAA" },
+    normalizer: { type: "Precompiled", precompiled_charsmap: "BAAAAAAAAAA=" },
     pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "always" },
     post_processor: null,
     model: { type: "Unigram", unk_id: 1, vocab: pieces.map((piece, i) => [piece, -i]) }

@@ -49,26 +49,9 @@ const withoutTokensBeyond = (json: unknown, rows: number): unknown => {
   return { ...json, added_tokens: json["added_tokens"].filter(within) }
 }
 
-/**
- * `Digits` splits at numbers of every script and kind (½, Ⅷ, ٣) in the Rust library, with which models are trained, and at 0 to 9 in this
- * one. A split at \p{N} is the same in both. Pre-tokenizers nest (type Sequence).
- */
-const withAllDigits = (pre: unknown): unknown => {
-  if (!isRecord(pre)) return pre
-  const { type, pretokenizers, individual_digits: single } = pre
-  if (Array.isArray(pretokenizers)) return { ...pre, pretokenizers: pretokenizers.map(withAllDigits) }
-  if (type !== "Digits") return pre
-  return {
-    type: "Split",
-    pattern: { Regex: single === true ? "\\p{N}" : "\\p{N}+" },
-    behavior: "Isolated",
-    invert: false
-  }
-}
-
 const libraryOf = (json: Fields, config: Fields): BoundedTokenizer =>
   new BoundedTokenizer(
-    { ...json, truncation: null, padding: null, pre_tokenizer: withAllDigits(json["pre_tokenizer"]) },
+    { ...json, truncation: null, padding: null },
     // by default the library tidies spaces before punctuation; transformers does so only where a file says it
     { ...config, clean_up_tokenization_spaces: config["clean_up_tokenization_spaces"] === true }
   )

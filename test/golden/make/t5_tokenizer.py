@@ -4,10 +4,10 @@
 
 torch 2.13.0, transformers 5.24.0, tokenizers 0.23.3, sentencepiece 0.2.3; TEXT_FILE: any text, here examples/preferences/train.jsonl.
 
-  tokenizer.json, tokenizer_config.json    by `T5Tokenizer.from_pretrained(...).save_pretrained(...)`, but for the table of the normalizer (300 kB in
-                                           base64), of which the library in JavaScript checks only that it is there: it normalizes by NFKC
+  tokenizer.json, tokenizer_config.json    by `T5Tokenizer.from_pretrained(...).save_pretrained(...)`
   goldens.json                             `texts[]`: text, ids with and without special tokens, and the text of the ids; `spellings[]`: parts of
-                                           tokenizer.json as other files have them, each with the ids of the same texts
+                                           tokenizer.json as other files have them, each with the ids of the same texts; "AAAA" is the table of
+                                           tokenizer.json (300 kB in base64)
 """
 import json
 import os
@@ -94,7 +94,7 @@ def main(folder, text_file, out):
     with open(os.path.join(out, "goldens.json"), "w") as file:
         json.dump(goldens, file)
     with open(os.path.join(out, "tokenizer.json"), "w") as file:
-        json.dump(shortened(whole), file)
+        json.dump(whole, file)
     with open(os.path.join(folder, "tokenizer_config.json"), encoding="utf-8") as file:
         config = json.load(file)
     with open(os.path.join(out, "tokenizer_config.json"), "w") as file:

@@ -12,20 +12,13 @@ const folder = join(goldens, "tokenizers/t5")
 const jsonOf = (name: string) => Bun.file(join(folder, name)).json()
 const golden = await jsonOf("goldens.json")
 
-/**
- * The library in JavaScript normalizes by NFKC, the one in Rust by SentencePiece's table, a grapheme cluster at a time: it leaves joined
- * emoji and Hangul in letters as they are. A comparison of all characters found nothing else, but for letters with several combining marks.
- */
-const otherwise = (text: string) => /[\u1100-\u11FF\u200D]/.test(text)
-
 test("gives the ids of the Python library, the end of text after them, and the text back", () =>
   runScoped(
     Effect.gen(function* () {
       const tokenizer = yield* seq2seqTokenizer({ folder, vocabularySize: 512 })
       expect([tokenizer.eosId, tokenizer.padId, tokenizer.vocabularySize]).toEqual([1, 0, 450])
-      const texts = golden.texts.filter(({ text }: { readonly text: string }) => !otherwise(text))
-      expect(texts.length).toBe(golden.texts.length - 2)
-      for (const { text, ids, ids_without_special_tokens: bare, decoded } of texts) {
+      expect(golden.texts.length).toBeGreaterThan(30)
+      for (const { text, ids, ids_without_special_tokens: bare, decoded } of golden.texts) {
         expect([text, tokenizer.encode(text, { special: true })]).toEqual([text, ids])
         expect([text, tokenizer.encode(text)]).toEqual([text, bare])
         expect([text, tokenizer.decode(ids)]).toEqual([text, decoded])
@@ -40,9 +33,12 @@ test("older spellings of the same give the same ids as in Python", () =>
       expect(golden.spellings.length).toBe(2)
       for (const { parts, ids } of golden.spellings) {
         const [json, tokenizerConfig] = files
-        const tokenizer = yield* causalTokenizer({ where: "t5", tokenizer: { ...json, ...parts }, tokenizerConfig })
+        // the golden has a mark where the table is
+        const table = json.normalizer.precompiled_charsmap
+        const own = JSON.parse(JSON.stringify(parts).replace("AAAA", () => table))
+        const tokenizer = yield* causalTokenizer({ where: "t5", tokenizer: { ...json, ...own }, tokenizerConfig })
         for (const [i, { text }] of golden.texts.entries()) {
-          if (!otherwise(text)) expect([text, tokenizer.encode(text, { special: true })]).toEqual([text, ids[i]])
+          expect([text, tokenizer.encode(text, { special: true })]).toEqual([text, ids[i]])
         }
       }
     })

@@ -1,0 +1,82 @@
+/**
+ * SentencePiece's table of replacements, `precompiled_charsmap`, as the Rust library (spm_precompiled) reads it:
+ *
+ *   uint32 size   bytes of the trie
+ *   uint32[]      the trie of the texts that are replaced, a double array (Darts)
+ *   bytes         what they are replaced by, each in UTF-8 up to a zero, at the place that is the trie's value
+ *
+ * A grapheme cluster of fewer than six bytes is replaced as a whole by what stands for the shortest text that it begins with, so that é as
+ * two characters after ﬁ may lose a mark; any other character by character.
+ */
+import { pattern } from "../patterns/index.ts"
+
+/** Undefined: nothing is there to replace it by. */
+type Replacement = (part: string) => string | undefined
+
+const bytesIn = (table: string): Uint8Array<ArrayBuffer> => {
+  try {
+    return Uint8Array.from(atob(table), (byte) => byte.charCodeAt(0))
+  } catch {
+    return new Uint8Array()
+  }
+}
+
+const replacementsOf = (table: string): Replacement => {
+  const bytes = bytesIn(table)
+  const view = new DataView(bytes.buffer)
+  const size = bytes.length < 8 ? 0 : view.getUint32(0, true)
+  if (size === 0 || size % 4 !== 0 || size + 4 > bytes.length) {
+    throw new Error("precompiled_charsmap is damaged; expected SentencePiece's table in base64")
+  }
+  const units = Uint32Array.from({ length: size / 4 }, (_, i) => view.getUint32(4 + 4 * i, true))
+  const texts = bytes.subarray(4 + size)
+  const [encoder, decoder] = [new TextEncoder(), new TextDecoder()]
+  const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6)
+  const placeOf = (part: string): number | undefined => {
+    let place = offsetOf(units[0] ?? 0)
+    for (const byte of encoder.encode(part)) {
+      place ^= byte
+      const unit = units[place]
+      if (byte === 0 || unit === undefined || (unit & 0x800000ff) !== byte) return undefined
+      place ^= offsetOf(unit)
+      if ((unit & 0x100) !== 0) return (units[place] ?? 0) & 0x7fffffff
+    }
+    return undefined
+  }
+  return (part) => {
+    const start = placeOf(part)
+    if (start === undefined) return undefined
+    const end = texts.indexOf(0, start)
+    return decoder.decode(texts.subarray(start, end < 0 ? texts.length : end))
+  }
+}
+
+const bytesOf = (character: number): number =>
+  character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4
+
+const isShort = (cluster: string): boolean =>
+  cluster.length < 6 && [...cluster].reduce((sum, character) => sum + bytesOf(character.codePointAt(0)!), 0) < 6
+
+const control = "(?![\\p{Extending}\\p{Prepended}])\\p{Controlling}"
+const clusters = `\\r\\n|${control}|\\p{Prepended}*(?!${control})[\\s\\S]\\p{Extending}*`
+
+/** What a table looks at one by one, and what becomes of each. Throws where it is none. */
+export const charsmap = (
+  table: string
+): { readonly clusters: RegExp; readonly replaced: (cluster: string) => string } => {
+  const replacements = replacementsOf(table)
+  const known = new Map<string, string>()
+  return {
+    clusters: pattern(clusters),
+    replaced: (cluster) => {
+      const before = known.get(cluster)
+      if (before !== undefined) return before
+      const whole = isShort(cluster) ? replacements(cluster) : undefined
+      const made = whole ?? Array.from(cluster, (character) => replacements(character) ?? character).join("")
+      if (known.size < mostKnown && cluster.length + made.length < 16) known.set(cluster, made)
+      return made
+    }
+  }
+}
+
+const mostKnown = 4_096
