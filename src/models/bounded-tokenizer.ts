@@ -107,7 +107,7 @@ const leaveOutUnknown = (model: BPE): void => {
   const codes = letters.map((letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`)
   const unknown = new RegExp(`[^${codes.join("")}]`, "gu")
   const merge = model.bpe.bind(model)
-  model.bpe = (word) => merge(word.replace(unknown, ""))
+  model.bpe = (word) => model.cache.get(word) ?? merge(word.replace(unknown, ""))
 }
 
 /**

@@ -15,7 +15,10 @@ type Replacement = (part: string) => string | undefined
 
 const bytesIn = (table: string): Uint8Array<ArrayBuffer> => {
   try {
-    return Uint8Array.from(atob(table), (byte) => byte.charCodeAt(0))
+    const letters = atob(table)
+    const bytes = new Uint8Array(letters.length)
+    for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i)
+    return bytes
   } catch {
     return new Uint8Array()
   }
@@ -23,12 +26,11 @@ const bytesIn = (table: string): Uint8Array<ArrayBuffer> => {
 
 const replacementsOf = (table: string): Replacement => {
   const bytes = bytesIn(table)
-  const view = new DataView(bytes.buffer)
-  const size = bytes.length < 8 ? 0 : view.getUint32(0, true)
+  const size = bytes.length < 8 ? 0 : new DataView(bytes.buffer).getUint32(0, true)
   if (size === 0 || size % 4 !== 0 || size + 4 > bytes.length) {
     throw new Error("precompiled_charsmap is damaged; expected SentencePiece's table in base64")
   }
-  const units = Uint32Array.from({ length: size / 4 }, (_, i) => view.getUint32(4 + 4 * i, true))
+  const units = new Uint32Array(bytes.buffer, 4, size / 4)
   const texts = bytes.subarray(4 + size)
   const [encoder, decoder] = [new TextEncoder(), new TextDecoder()]
   const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6)
@@ -59,6 +61,9 @@ const isShort = (cluster: string): boolean =>
 
 const control = "(?![\\p{Extending}\\p{Prepended}])\\p{Controlling}"
 const clusters = `\\r\\n|${control}|\\p{Prepended}*(?!${control})[\\s\\S]\\p{Extending}*`
+/** Those of them that are not a character of ASCII alone. */
+const otherClusters = `\\r\\n|[ -~]\\p{Extending}+|(?![ -~])(?:${clusters})`
+const printable = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i))
 
 /** What a table looks at one by one, and what becomes of each. Throws where it is none. */
 export const charsmap = (
@@ -67,7 +72,7 @@ export const charsmap = (
   const replacements = replacementsOf(table)
   const known = new Map<string, string>()
   return {
-    clusters: pattern(clusters),
+    clusters: pattern(printable.some((letter) => replacements(letter) !== undefined) ? clusters : otherClusters),
     replaced: (cluster) => {
       const before = known.get(cluster)
       if (before !== undefined) return before

@@ -89,9 +89,11 @@ export const cutting = (part: PreTokenizer, config: Fields): Cut | undefined => 
   if (part instanceof SplitPreTokenizer && part.pattern !== null)
     return cutAt(part.pattern, behavior, config["invert"] === true)
   if (part instanceof MetaspacePreTokenizer && config["split"] !== false) {
+    const { replacement } = part
     const prefixed = part.pre_tokenize_text.bind(part)
-    const cut = cutAt(pattern(`\\u{${part.replacement.codePointAt(0)!.toString(16)}}`), "MergedWithNext")
-    return (text, options) => prefixed(text, options).flatMap((piece) => cut(piece))
+    const cut = cutAt(pattern(`\\u{${replacement.codePointAt(0)!.toString(16)}}`), "MergedWithNext")
+    const cutAgain = (text: string) => (text.lastIndexOf(replacement) > 0 ? cut(text) : [text])
+    return (text, options) => prefixed(text, options).flatMap(cutAgain)
   }
   if (part instanceof ByteLevelPreTokenizer) part.pattern = pattern(gpt2Words)
   return undefined
