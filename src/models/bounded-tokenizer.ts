@@ -76,8 +76,10 @@ const bound = (part: unknown, fields: unknown, growth: Growth): void => {
     for (const [i, each] of parts.entries()) bound(each, (config[field] as ReadonlyArray<unknown>)[i], growth)
     return
   }
-  if (part instanceof Unigram) boundLattice(part)
-  else if (part instanceof WordPiece) cutInReach(part)
+  if (part instanceof Unigram) {
+    boundLattice(part)
+    readScores(part)
+  } else if (part instanceof WordPiece) cutInReach(part)
   else if (part instanceof BPE) leaveOutUnknown(part)
   else if (
     part instanceof SplitPreTokenizer ||
@@ -95,6 +97,26 @@ const bound = (part: unknown, fields: unknown, growth: Growth): void => {
   if (part instanceof Normalizer) part.normalize = normalizing(part, config, growth) ?? part.normalize
   else if (part instanceof PreTokenizer) part.pre_tokenize_text = cutting(part, config) ?? part.pre_tokenize_text
   boundGrowth(part, growth)
+}
+
+/**
+ * Scores as Rust's serde_json reads them, digits through a power of ten, which now and then is a bit off the nearest number: it decides
+ * which of two ways to cut "3555" is better, 5 and 55 or 55 and 5.
+ */
+const readScores = (model: Unigram): void => {
+  model.scores = model.scores.map(scoreInRust)
+  model.unk_score = scoreInRust(model.min_score) - 10
+  if (model.unk_token_id !== undefined) model.scores[model.unk_token_id] = model.unk_score
+}
+
+const scoreInRust = (score: number): number => {
+  const written = /^-?(\d+)\.?(\d*)(?:e([+-]\d+))?$/.exec(String(score))
+  if (written === null) return score
+  const [, whole = "", fraction = "", exponent = "0"] = written
+  const power = Number(exponent) - fraction.length
+  const digits = Math.sign(score) * Number(whole + fraction)
+  const scale = Number(`1e${Math.abs(power)}`)
+  return power < 0 ? digits / scale : digits * scale
 }
 
 /**

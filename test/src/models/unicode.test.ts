@@ -125,6 +125,12 @@ test("added tokens: white space beside them, words around them", () => {
   expect(own.encode("w<w> <w> <w>").ids).toEqual([4, 3, 4, 5, 0, 2, 0, 2])
 })
 
+test("of two ways to cut that are equally good, the one that Rust's reading of scores prefers", () => {
+  // the Rust library's ids
+  const { ids } = new BoundedTokenizer(jsonOf("unigram, unsplit"), {}).encode("\u{76274}3555\u{6e778}1430")
+  expect(ids.slice(2)).toEqual([288, 19, 2, 4, 30, 111])
+})
+
 test("a letter that no token is for is left out before its neighbours are merged", () => {
   const own = tokenizer({ model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2 }, merges: [["a", "b"]] } })
   expect(own.encode("acb").ids).toEqual([2])
