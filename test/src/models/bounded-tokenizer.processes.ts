@@ -87,8 +87,7 @@ describe("(a+)+$ ends", () => {
   }
   for (const [where, parts] of Object.entries(cases)) {
     test(where, () => {
-      const expected = where.includes("sequence of pre") ? [] : ids
-      expect(new BoundedTokenizer(json(parts), {}).encode(text).ids).toEqual(expected)
+      expect(new BoundedTokenizer(json(parts), {}).encode(text).ids).toEqual(ids)
     })
   }
 
@@ -121,7 +120,7 @@ test("words are cut as the library cuts them, in a time that grows with their le
     continuing_subword_prefix: "##",
     max_input_chars_per_word: 256
   }
-  const parts = json({ model, pre_tokenizer: { type: "Whitespace" } })
+  const parts = json({ model, pre_tokenizer: { type: "WhitespaceSplit" } })
   const [library, bounded] = [new Library(parts, {}), new BoundedTokenizer(parts, {})]
   const random = randomStream(15)
   const words = Array.from({ length: 500 }, () =>
