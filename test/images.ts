@@ -12,16 +12,12 @@ const chunk = (type: string, data: Uint8Array): Uint8Array => {
   return bytes
 }
 
-/** RGB bytes [height, width, 3] as a PNG file. */
-export const pngOf = (width: number, height: number, rgb: Uint8Array): Uint8Array<ArrayBuffer> => {
+/** Lines of a PNG file of 8 bits, each after its filter. `color`: 0 grey, 2 RGB */
+const pngFile = (width: number, height: number, color: 0 | 2, lines: Uint8Array): Uint8Array<ArrayBuffer> => {
   const header = new Uint8Array(13)
   new DataView(header.buffer).setUint32(0, width)
   new DataView(header.buffer).setUint32(4, height)
-  header.set([8, 2], 8)
-  const lines = new Uint8Array(height * (1 + 3 * width))
-  for (let y = 0; y < height; y++) {
-    lines.set(rgb.subarray(3 * width * y, 3 * width * (y + 1)), y * (1 + 3 * width) + 1)
-  }
+  header.set([8, color], 8)
   const parts = [
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
     chunk("IHDR", header),
@@ -30,6 +26,22 @@ export const pngOf = (width: number, height: number, rgb: Uint8Array): Uint8Arra
   ]
   return new Uint8Array(Buffer.concat(parts))
 }
+
+/** RGB bytes [height, width, 3] as a PNG file. */
+export const pngOf = (width: number, height: number, rgb: Uint8Array): Uint8Array<ArrayBuffer> => {
+  const lines = new Uint8Array(height * (1 + 3 * width))
+  for (let y = 0; y < height; y++) {
+    lines.set(rgb.subarray(3 * width * y, 3 * width * (y + 1)), y * (1 + 3 * width) + 1)
+  }
+  return pngFile(width, height, 2, lines)
+}
+
+/** A black image: few bytes, however many pixels. */
+export const blackPng = (width: number, height: number): Uint8Array<ArrayBuffer> =>
+  pngFile(width, height, 0, new Uint8Array(height * (1 + width)))
+
+/** A file as a row holds it. */
+export const dataUri = (png: Uint8Array): string => `data:image/png;base64,${Buffer.from(png).toString("base64")}`
 
 /** What images of the drawn classes show. */
 export const drawnClasses = ["cross", "ring", "stripes"] as const

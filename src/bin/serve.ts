@@ -47,7 +47,10 @@ export const serve = ({
   Effect.gen(function* () {
     const folder = Option.getOrUndefined(adapters)
     const token = secret(TOKEN_VARIABLE)
+    // a bearer token has neither spaces nor commas
     const apiKey = secret(API_KEY_VARIABLE)
+      ?.split(/[\s,]+/)
+      .filter((key) => key !== "")
     const all = yield* named(runs)
     if (all.length === 0 && (folder === undefined || token === undefined))
       yield* userError(

@@ -93,6 +93,9 @@ export const limits = {
   /** default 67,108,864 pixels: an image, by its header */
   // cameras of 60 megapixels are below it; while one is decoded it takes up to 18 bytes a pixel, on every thread that decodes
   "image-pixels": { default: 2 ** 26, unit: "pixels" },
+  /** default 65,535 pixels: a side of an image, by its header */
+  // JPEG has no more; weights of a resize take memory in proportion to the longest side
+  "image-side": { default: 65_535, unit: "pixels" },
   /** default 268,435,456 bytes: an image file */
   // photographs take a few megabytes; so many pixels that nothing packs take 200
   "image-file-bytes": { default: 256 * mebibyte, unit: "bytes" },
@@ -180,6 +183,18 @@ export const limits = {
   /** default 2,048 entries: rows or texts of one request */
   // OpenAI takes 2,048 texts to embed
   "serve-rows": { default: 2_048, unit: "entries" },
+  /** default 64 entries: images of one request */
+  // a page of thumbnails
+  "serve-images": { default: 64, unit: "entries" },
+  /** default 12,582,912 pixels: an image of a request, by its header */
+  // photographs of phones: 4,096 × 3,072; decoding takes up to 18 bytes a pixel, and `serve` decodes as many at a time
+  "serve-image-pixels": { default: 3 * 2 ** 22, unit: "pixels" },
+  /** default 67,108,864 pixels: all images of one request */
+  // decoding as many takes a second
+  "serve-request-pixels": { default: 2 ** 26, unit: "pixels" },
+  /** default 268,435,456 pixels: images that wait in `serve` or are decoded, of all requests */
+  // what waits longer takes three seconds on one thread
+  "serve-waiting-pixels": { default: 2 ** 28, unit: "pixels" },
   /** default 262,144 characters: one text of a request */
   // as tokens take 0.3 s; models read a tenth of it
   "serve-characters": { default: 2 ** 18, unit: "characters" },

@@ -57,9 +57,9 @@ export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
   const header = signature.header(image)
   const { width, height } = header
   if (width === 0 || height === 0) throw new Refused(`is damaged: its size is ${width} × ${height}`)
-  if (width * height > limit("image-pixels")) {
-    const size = `${width.toLocaleString("en")} × ${height.toLocaleString("en")} pixels`
-    throw new Refused(`has ${size}, more than ${overLimit("image-pixels")}`)
-  }
+  const size = `${width.toLocaleString("en")} × ${height.toLocaleString("en")} pixels`
+  if (width * height > limit("image-pixels")) throw new Refused(`has ${size}, more than ${overLimit("image-pixels")}`)
+  if (Math.max(width, height) > limit("image-side"))
+    throw new Refused(`has ${size}, a side of more than ${overLimit("image-side")}`)
   return header
 }

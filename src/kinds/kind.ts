@@ -265,8 +265,17 @@ export interface Runner<
    * where nothing is predicted.
    */
   problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
-  /** Whether a row names a file of this machine, rather than holding what is asked about; absent where none ever does. */
-  namesFile?(plan: Plan, row: Asked): boolean
+  /** What is known of rows that contain images before one is decoded; absent where rows have none. */
+  readonly images?: {
+    /** Pixels of the image in a row from others, by its header; `broken`: why the row is rejected, such as a path or a URL. */
+    pixels(plan: Plan, row: Asked): { readonly pixels: number } | { readonly broken: string }
+    /** `predict` in two parts: decodes the rows' images, which takes no device, and returns the effect of the rest. */
+    decoded(
+      adapted: Adapted<M>,
+      plan: Plan,
+      rows: ReadonlyArray<Asked>
+    ): Effect.Effect<Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>, Reported, Device>
+  }
   /**
    * What the model says of users' texts or rows, one prediction each, in their order. `folder`: what paths in rows are relative to; the
    * working directory unless given.

@@ -75,16 +75,20 @@ export interface LayersRows<
   }
   /** What keeps what a user asks about from being read, as the end of a sentence; undefined: nothing. */
   problemOf(asked: Asked, plan: Plan, shape: RowShape): string | undefined
-  /** Whether a row names a file of this machine. */
-  namesFile(asked: Asked, plan: Plan): boolean
+  /** Pixels of the image in a row; absent where rows have none. See `Runner.images`. */
+  pixels?(asked: Asked, plan: Plan): { readonly pixels: number } | { readonly broken: string }
   /** What a user asks about, each with the text that its prediction names. `folder`: what paths are relative to. */
   asked(
     asked: ReadonlyArray<Asked>,
     plan: Plan,
     folder: string | undefined
   ): Effect.Effect<ReadonlyArray<LabelledText>, DataError>
-  /** Rows that a user asks about. They have no class: the batch's labels are 0. */
-  read(rows: ReadonlyArray<LabelledText>, to: RowsFor<Plan, Ready>): Effect.Effect<ArrayBatch, DataError>
+  /** Rows that a user asks about. They have no class: the batch's labels are 0. `apart`: on other threads, however few they are. */
+  read(
+    rows: ReadonlyArray<LabelledText>,
+    to: RowsFor<Plan, Ready>,
+    apart?: boolean
+  ): Effect.Effect<ArrayBatch, DataError>
   /** Keeps the rows of a split that come out wrong, at most `limit`. */
   readonly keepMistakes: (source: ClassificationSplit, limit: number) => Mistakes
 }

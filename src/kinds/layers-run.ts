@@ -41,7 +41,19 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
     examples: rows.asking.examples
   },
   problemOf: ({ model }, plan, asked) => rows.problemOf(asked, plan, shapeOf(model)),
-  namesFile: (plan, asked) => rows.namesFile(asked, plan),
+  ...(rows.pixels === undefined
+    ? {}
+    : {
+        images: {
+          pixels: (plan, asked) => rows.pixels!(asked, plan),
+          decoded: ({ model, ...adapted }, plan, asked) =>
+            Effect.gen(function* () {
+              const all = yield* rows.asked(asked, plan, undefined)
+              const batch = yield* rows.read(all, rowsFor(model, plan), true)
+              return predictionsOf(all, all.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
+            })
+        }
+      }),
   predict: (adapted, plan, asked, folder) =>
     Effect.gen(function* () {
       const { model } = adapted

@@ -2,35 +2,58 @@
  * Rows of several requests as batches of one model: what arrives within some milliseconds, and whatever has come while the device was busy,
  * is computed together.
  *
- * A batch takes one row of each request in turn until it is full, so that a request of one row never waits for one of a thousand. Where a
- * batch fails, each request's rows are computed alone: one with a row that cannot be read fails alone.
+ * A batch begins with a row of the client whose turn it is and takes one row of each client in turn until it is full, so that a request of one
+ * row never waits for one of a thousand; each client is charged for its rows. Where a batch fails, each request's rows are computed alone: one
+ * with a row that cannot be read fails alone.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Turns } from "./turns.ts"
+import type * as Semaphore from "effect/Semaphore"
+import type { Scheduler } from "./scheduler.ts"
 
 export interface BatchOptions<Row, Answer, E, R> {
-  readonly turns: Turns
+  /** of the device */
+  readonly turns: Scheduler
+  /** whose rows these are, to `turns`: a model and what it does */
+  readonly kind: string
   /** rows of a batch at most */
   readonly size: number
   /** milliseconds that an idle device waits for more rows than the first */
   readonly wait: number
-  /** The answers of rows, one each, in their order. */
-  readonly compute: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<Answer>, E, R>
+  /** What is done to rows first without the device: decoding. Absent: nothing. */
+  readonly apart?: Apart
+  /** Does the rows' first part, and returns the rest, which has their answers, one each, in their order. */
+  readonly compute: (rows: ReadonlyArray<Row>) => Effect.Effect<Effect.Effect<ReadonlyArray<Answer>, E, R>, E, R>
   /** called with the rows of each batch */
   readonly onBatch: (rows: number) => Effect.Effect<void>
 }
 
+/** The part of work that needs no device. */
+export interface Apart {
+  readonly turns: Scheduler
+  /** units of a batch at most, unless its first row has more */
+  readonly units: number
+  /** batches that may wait for the device after it */
+  readonly ahead: Semaphore.Semaphore
+}
+
+/** Rows of a request. */
+export interface Request<Row> {
+  readonly client: string
+  readonly rows: ReadonlyArray<Row>
+  /** units of work of each row's first part; default 1 */
+  readonly units?: ReadonlyArray<number>
+}
+
 export interface Batches<Row, Answer, E> {
   /** The answers of rows, one each, in their order. An interruption takes away the rows that wait. */
-  readonly ask: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>
+  readonly ask: (request: Request<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>
   /** rows that wait */
   readonly waiting: () => number
 }
 
-interface Asked<Row, Answer, E> {
-  readonly rows: ReadonlyArray<Row>
+interface Asked<Row, Answer, E> extends Request<Row> {
   readonly answers: Array<Answer>
   /** rows that were taken into a batch */
   taken: number
@@ -45,27 +68,75 @@ interface Place<Row, Answer, E> {
   readonly at: number
 }
 
-/** Batches are computed in a fiber of the scope. */
+/** Rows with what remains to be done for their answers. */
+interface Begun<Row, Answer, E, R> {
+  readonly places: ReadonlyArray<Place<Row, Answer, E>>
+  readonly rest: Effect.Effect<ReadonlyArray<Answer>, E, R>
+}
+
+/** Batches are computed in fibers of the scope. */
 export const batches = <Row, Answer, E, R>({
   turns,
+  kind,
   size,
   wait,
+  apart,
   compute,
   onBatch
 }: BatchOptions<Row, Answer, E, R>): Effect.Effect<Batches<Row, Answer, E>, never, R | Scope.Scope> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
     const scope = yield* Effect.scope
-    let pending: Array<Asked<Row, Answer, E>> = []
-    let working = false
-    const waiting = () => pending.reduce((sum, { rows, taken }) => sum + rows.length - taken, 0)
+    /** requests with rows that wait, by client */
+    const pending = new Map<string, Array<Asked<Row, Answer, E>>>()
+    const working = new Set<string>()
+    const first = apart?.turns ?? turns
+    const waiting = () => [...pending.values()].flat().reduce((sum, { rows, taken }) => sum + rows.length - taken, 0)
 
-    /** One row of each request, again and again. */
-    const takeBatch = (): ReadonlyArray<Place<Row, Answer, E>> => {
+    const leave = (asked: Asked<Row, Answer, E>) => {
+      const left = (pending.get(asked.client) ?? []).filter((own) => own !== asked)
+      if (left.length === 0) pending.delete(asked.client)
+      else pending.set(asked.client, left)
+    }
+    const unitsOf = ({ asked, at }: Place<Row, Answer, E>) => asked.units?.[at] ?? 1
+    const headOf = (client: string): Place<Row, Answer, E> | undefined => {
+      const [asked] = pending.get(client) ?? []
+      return asked === undefined ? undefined : { asked, at: asked.taken }
+    }
+    /** A client's next row; its requests take turns. */
+    const taken = (head: Place<Row, Answer, E>) => {
+      const { asked } = head
+      asked.taken += 1
+      leave(asked)
+      if (asked.taken < asked.rows.length) pending.set(asked.client, [...(pending.get(asked.client) ?? []), asked])
+      return head
+    }
+
+    /** One row of each client, again and again, the first of the one whose turn it is. */
+    const takeBatch = (client: string): ReadonlyArray<Place<Row, Answer, E>> => {
       const batch: Array<Place<Row, Answer, E>> = []
-      while (batch.length < size && pending.length > 0) {
-        for (const asked of pending.slice(0, size - batch.length)) batch.push({ asked, at: asked.taken++ })
-        pending = pending.filter(({ rows, taken }) => taken < rows.length)
+      // what a client adds may not make a turn long that others wait for
+      const clients = turns.clients()
+      const isShared = clients > 1
+      const rows = isShared ? Math.min(size / clients, apart === undefined ? size : turns.room(kind)) : size
+      const room = isShared ? first.room(kind) : Number.POSITIVE_INFINITY
+      const units = new Map<string, number>()
+      let all = 0
+      const isFull = (own: string, more: number) =>
+        batch.length === size ||
+        (batch.length > 0 && ((units.get(own) ?? 0) + more > room || all + more > (apart?.units ?? all + more)))
+      for (let round = 0; round === 0 || round < rows; round++) {
+        const before = batch.length
+        for (const own of [client, ...[...pending.keys()].filter((other) => other !== client)]) {
+          const head = headOf(own)
+          if (head === undefined) continue
+          const more = unitsOf(head)
+          if (isFull(own, more)) continue
+          units.set(own, (units.get(own) ?? 0) + more)
+          all += more
+          batch.push(taken(head))
+        }
+        if (batch.length === before) break
       }
       return batch
     }
@@ -80,61 +151,110 @@ export const batches = <Row, Answer, E, R>({
         },
         { discard: true }
       )
-    const rowsOf = (places: ReadonlyArray<Place<Row, Answer, E>>) => places.map(({ asked, at }) => asked.rows[at]!)
 
-    /** The rows of one request; its failure is the request's. */
-    const alone = (asked: Asked<Row, Answer, E>, places: ReadonlyArray<Place<Row, Answer, E>>) =>
-      Effect.matchCauseEffect(compute(rowsOf(places)), {
-        onSuccess: (answers) => answer(places, answers),
-        onFailure: (cause) => {
-          pending = pending.filter((own) => own !== asked)
-          return Effect.asVoid(Deferred.failCause(asked.done, cause))
-        }
-      })
-
-    const one = Effect.suspend(() => {
-      const places = takeBatch()
-      if (places.length === 0) return Effect.void
-      const byRequest = Map.groupBy(places, ({ asked }) => asked)
-      const apart = Effect.forEach(byRequest, ([asked, own]) => alone(asked, own), { discard: true })
-      if (byRequest.size === 1) return Effect.andThen(onBatch(places.length), apart)
-      return Effect.andThen(
-        onBatch(places.length),
-        Effect.matchCauseEffect(compute(rowsOf(places)), {
-          onSuccess: (answers) => answer(places, answers),
-          onFailure: () => apart
-        })
+    const begin = (places: ReadonlyArray<Place<Row, Answer, E>>) =>
+      Effect.map(
+        compute(places.map(({ asked, at }) => asked.rows[at]!)),
+        (rest): Begun<Row, Answer, E, R> => ({ places, rest })
       )
-    })
+    const finish = ({ places, rest }: Begun<Row, Answer, E, R>) =>
+      Effect.flatMap(rest, (answers) => answer(places, answers))
 
-    const work = Effect.gen(function* () {
-      while (true) {
-        // nothing comes between the two: a request that comes later starts another fiber
-        if (pending.length === 0) {
-          working = false
-          return
-        }
-        if (!turns.busy() && waiting() < size) yield* Effect.sleep(wait)
-        yield* turns.run(one)
+    /** Does a step for all places together, or, where it fails, for the rows of each request, whose failure is the request's. */
+    const orAlone = <A>(
+      places: ReadonlyArray<Place<Row, Answer, E>>,
+      together: Effect.Effect<A, E, R>,
+      alone: (places: ReadonlyArray<Place<Row, Answer, E>>) => Effect.Effect<A, E, R>
+    ): Effect.Effect<ReadonlyArray<A>, never, R> => {
+      const byRequest = Map.groupBy(places, ({ asked }) => asked)
+      const failing = (asked: Asked<Row, Answer, E>, step: Effect.Effect<A, E, R>) =>
+        Effect.matchCauseEffect(step, {
+          onSuccess: (value): Effect.Effect<ReadonlyArray<A>> => Effect.succeed([value]),
+          onFailure: (cause): Effect.Effect<ReadonlyArray<A>> => {
+            leave(asked)
+            return Effect.as(Deferred.failCause(asked.done, cause), [])
+          }
+        })
+      if (byRequest.size === 1) return failing(places[0]!.asked, together)
+      return Effect.matchCauseEffect(together, {
+        onSuccess: (value) => Effect.succeed([value]),
+        onFailure: () =>
+          Effect.map(
+            Effect.forEach(byRequest, ([asked, own]) => failing(asked, alone(own))),
+            (all) => all.flat()
+          )
+      })
+    }
+
+    /** Both parts of what was begun, for those who still wait. */
+    const finishAll = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) =>
+      Effect.forEach(
+        all.filter(({ places }) => places.some(({ asked }) => !Deferred.isDoneUnsafe(asked.done))),
+        (begun) => orAlone(begun.places, finish(begun), (own) => Effect.flatMap(begin(own), finish)),
+        { discard: true }
+      )
+
+    /** How many of these rows, in units, are whose. */
+    const partsOf = (places: ReadonlyArray<Place<Row, Answer, E>>, units: (place: Place<Row, Answer, E>) => number) => {
+      const parts = new Map<string, number>()
+      for (const place of places) {
+        const { client } = place.asked
+        parts.set(client, (parts.get(client) ?? 0) + units(place))
       }
-    }).pipe(Effect.provideContext(context))
+      return parts
+    }
+
+    /** A batch that a client's turn begins. Its rows may have been taken by another's meanwhile. */
+    const one = (client: string) => {
+      let places: ReadonlyArray<Place<Row, Answer, E>> = []
+      const taking = Effect.suspend(() => {
+        places = takeBatch(client)
+        return places.length === 0 ? Effect.succeed([]) : Effect.andThen(onBatch(places.length), begunOf)
+      })
+      const begunOf = Effect.suspend(() => orAlone(places, begin(places), begin))
+      const units = () => {
+        const head = headOf(client)
+        return head === undefined ? 0 : unitsOf(head)
+      }
+      const job = { client, kind, units, parts: () => partsOf(places, unitsOf) }
+      if (apart === undefined) return turns.run(job, Effect.flatMap(taking, finishAll))
+      const begun = apart.turns.run(job, Effect.andThen(apart.ahead.take(1), taking))
+      const finished = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) => {
+        const rows = { client, kind, units: () => places.length, parts: () => partsOf(places, () => 1) }
+        return all.length === 0 ? Effect.void : turns.run(rows, finishAll(all))
+      }
+      return Effect.ensuring(Effect.flatMap(begun, finished), apart.ahead.release(1))
+    }
+
+    const work = (client: string) =>
+      Effect.gen(function* () {
+        while (true) {
+          // nothing comes between the two: a request that comes later starts another fiber
+          if (!pending.has(client)) return void working.delete(client)
+          // where others ask too, rows gather while they are served
+          if (!turns.busy() && waiting() < size && turns.clients() < 2) yield* Effect.sleep(wait)
+          yield* one(client)
+        }
+      }).pipe(Effect.provideContext(context))
 
     return {
       waiting,
-      ask: (rows) =>
+      ask: (request) =>
         Effect.gen(function* () {
-          if (rows.length === 0) return []
+          if (request.rows.length === 0) return []
           const done = yield* Deferred.make<ReadonlyArray<Answer>, E>()
-          const asked: Asked<Row, Answer, E> = { rows, answers: [], taken: 0, answered: 0, done }
-          pending.push(asked)
-          if (!working) {
-            working = true
-            yield* Effect.forkIn(work, scope)
+          const asked: Asked<Row, Answer, E> = { ...request, answers: [], taken: 0, answered: 0, done }
+          const { client } = request
+          pending.set(client, [...(pending.get(client) ?? []), asked])
+          if (!working.has(client)) {
+            working.add(client)
+            yield* Effect.forkIn(work(client), scope)
           }
           return yield* Deferred.await(done).pipe(
             Effect.onInterrupt(() =>
-              Effect.sync(() => {
-                pending = pending.filter((own) => own !== asked)
+              Effect.suspend(() => {
+                leave(asked)
+                return Deferred.interrupt(done)
               })
             )
           )

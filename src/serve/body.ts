@@ -5,65 +5,88 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import { cut, limit, overLimit } from "../boundary/index.ts"
 import { isRecord, parseBoundedJson } from "../files/index.ts"
-import { type Refusal, refusal } from "./refusal.ts"
-
-/** Bytes of the bodies that are held now. */
-export interface HeldBytes {
-  now: number
-}
+import type { Holdings } from "./clients.ts"
+import { overloaded, type Refusal, refusal } from "./refusal.ts"
+import type { Scheduler } from "./scheduler.ts"
 
 const tooLarge = () =>
   refusal(413, `the body is larger than ${overLimit("serve-body-bytes")}`, { code: "body_too_large" })
 
 const isJson = (type: string | null): boolean => /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i.test(type ?? "")
 
-/** The text of a body, which counts as held until the scope ends. */
-const bodyText = (request: Request, held: HeldBytes): Effect.Effect<string, Refusal, Scope.Scope> =>
+/** A request that has a body. */
+export interface WithBody {
+  readonly request: Request
+  readonly client: string
+}
+
+/** What bodies take from a server. */
+export interface Bodies {
+  /** their bytes */
+  readonly held: Holdings
+  /** of a client's large bodies, which are read one piece after the other */
+  readonly reading: Scheduler
+  /** of the device, in one of which a large body is parsed: both take the same thread */
+  readonly turns: Scheduler
+}
+
+/** Bytes of a body that is parsed without a turn: some tenths of a millisecond. */
+const SMALL = 2 ** 16
+
+/** Bytes of large bodies that a client brings in a millisecond, at most, while others ask too: reading them takes the thread from others. */
+const SHARED_READING = 32_000
+
+/** The bytes of a body, which count as held until the scope ends. */
+const bodyBytes = (
+  { request, client }: WithBody,
+  { held, reading, turns }: Bodies
+): Effect.Effect<Uint8Array, Refusal, Scope.Scope> =>
   Effect.gen(function* () {
     const most = limit("serve-body-bytes")
     if (Number(request.headers.get("content-length") ?? 0) > most) return yield* tooLarge()
     const own = yield* Effect.acquireRelease(Effect.succeed({ bytes: 0 }), ({ bytes }) =>
       Effect.sync(() => {
-        held.now -= bytes
+        held.give(client, bytes)
       })
     )
-    if (request.body === null) return ""
+    if (request.body === null) return new Uint8Array(0)
     const reader = (request.body as ReadableStream<Uint8Array>).getReader()
-    const decoder = new TextDecoder("utf-8", { fatal: true })
-    const decoded = (chunk?: Uint8Array) =>
-      Effect.try({
-        try: () => (chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true })),
-        catch: () => refusal(400, "the body is not UTF-8", { code: "invalid_json" })
-      })
+    const slow = refusal(408, `the body did not arrive within ${overLimit("serve-body-seconds")}`, {
+      code: "slow_body"
+    })
+    let left = 1000 * limit("serve-body-seconds")
+    /** The next piece. Only the client's time counts, not that in which its turn is waited for. */
+    const next = Effect.suspend(() => {
+      const at = performance.now()
+      return Effect.tryPromise({
+        try: () => reader.read(),
+        catch: () => refusal(400, "the body did not arrive whole")
+      }).pipe(
+        Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => Effect.fail(slow) }),
+        Effect.tap(() =>
+          Effect.sync(() => {
+            left -= performance.now() - at
+          })
+        )
+      )
+    })
     const read = Effect.gen(function* () {
-      let text = ""
+      const pieces: Array<Uint8Array> = []
       while (true) {
-        const { done, value } = yield* Effect.tryPromise({
-          try: () => reader.read(),
-          catch: () => refusal(400, "the body did not arrive whole")
-        })
-        if (done) return text + (yield* decoded())
-        own.bytes += value.byteLength
-        held.now += value.byteLength
-        if (own.bytes > most) return yield* tooLarge()
-        if (held.now > limit("serve-waiting-bytes")) {
-          const reason = `requests that wait have more than ${overLimit("serve-waiting-bytes")} together`
-          return yield* refusal(503, reason, { code: "overloaded", retryAfter: 1 })
-        }
-        text += yield* decoded(value)
+        const { done, value } = yield* next
+        if (done) return Buffer.concat(pieces)
+        const { byteLength } = value
+        if (own.bytes + byteLength > most) return yield* tooLarge()
+        if (!held.take(client, byteLength)) return yield* overloaded("serve-waiting-bytes", "requests that wait")
+        own.bytes += byteLength
+        pieces.push(value)
+        if (own.bytes <= SMALL) continue
+        const pause = turns.clients() > 1 ? Effect.sleep(byteLength / SHARED_READING) : Effect.void
+        yield* reading.run({ client, kind: "read", units: () => byteLength }, pause)
       }
     })
-    return yield* read.pipe(
-      Effect.timeoutOrElse({
-        duration: 1000 * limit("serve-body-seconds"),
-        orElse: () =>
-          Effect.fail(
-            refusal(408, `the body did not arrive within ${overLimit("serve-body-seconds")}`, { code: "slow_body" })
-          )
-      }),
-      // what is left of it is not waited for
-      Effect.onError(() => Effect.sync(() => void reader.cancel().catch(() => {})))
-    )
+    // what is left of it is not waited for
+    return yield* Effect.onError(read, () => Effect.sync(() => void reader.cancel().catch(() => {})))
   })
 
 /** "messages[0].role" */
@@ -95,16 +118,28 @@ const withoutNulls = (value: unknown): unknown =>
 
 /** The body as a schema has it; null fields are absent. What the schema does not know is refused, by its name. */
 export const decodedBody = <A, I>(
-  request: Request,
+  called: WithBody,
   schema: Schema.Codec<A, I>,
-  held: HeldBytes
+  bodies: Bodies
 ): Effect.Effect<A, Refusal, Scope.Scope> =>
   Effect.gen(function* () {
-    if (!isJson(request.headers.get("content-type"))) {
+    if (!isJson(called.request.headers.get("content-type"))) {
       // a page elsewhere may send other types without being asked whether it may
       return yield* refusal(415, "expected content-type: application/json (curl --json sends it)")
     }
-    const parsed = parseBoundedJson(yield* bodyText(request, held))
+    const bytes = yield* bodyBytes(called, bodies)
+    const inTurn = <B, E>(step: Effect.Effect<B, E>) =>
+      bytes.length <= SMALL
+        ? step
+        : bodies.turns.run({ client: called.client, kind: "body", units: () => bytes.length }, step)
+    // as a whole: pieces of text make more garbage than the thread has time for
+    const text = yield* inTurn(
+      Effect.try({
+        try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+        catch: () => refusal(400, "the body is not UTF-8", { code: "invalid_json" })
+      })
+    )
+    const parsed = yield* inTurn(Effect.sync(() => parseBoundedJson(text)))
     if ("problem" in parsed) return yield* refusal(400, `the body ${parsed.problem}`, { code: "invalid_json" })
     return yield* Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })(withoutNulls(parsed.value)).pipe(
       Effect.mapError(({ issue }) => wrong(SchemaIssue.makeFormatterStandardSchemaV1()(issue).issues))

@@ -53,11 +53,11 @@ export const chatRoute: Route = {
   method: "POST",
   path: "/v1/chat/completions",
   who: "key",
-  answer: ({ models, generating, held }, { request, answeredBy }) =>
+  answer: ({ models, generating, bodies }, called) =>
     Effect.gen(function* () {
-      const body = yield* decodedBody(request, ChatBody, held)
+      const body = yield* decodedBody(called, ChatBody, bodies)
       const served = yield* models.use(body.model, ({ writing }) => writing !== null)
-      answeredBy(served)
+      called.answeredBy(served)
       if (served.writing === null)
         return yield* refusal(400, verbsOf(served, "holds no conversations"), { param: "model" })
       const { adapted, system } = served.writing.run
@@ -78,7 +78,7 @@ export const chatRoute: Route = {
         return yield* refusal(400, reason, { param: "messages", code: "context_length_exceeded" })
       }
       const most = yield* mostTokens(body, limit("serve-new-tokens"))
-      const events = yield* generating.events(served, [prompt], {
+      const events = yield* generating.events(called.client, served, [prompt], {
         ...generateOptions(body, most),
         ...(constraint === null ? {} : { constraint }),
         // the marks of calls may be special tokens

@@ -52,6 +52,7 @@ const choosing = ["temperature", "top_p", "top_k", "repetition_penalty", "stop"]
 
 /** Texts that are written from the first token to the last at once. */
 const writtenAtOnce = (
+  client: string,
   served: Served,
   body: typeof CompletionBody.Type,
   prompts: ReadonlyArray<Prompt>,
@@ -63,7 +64,7 @@ const writtenAtOnce = (
     const field = choosing.find((name) => body[name] !== undefined && body[name] !== 0)
     if (field !== undefined)
       return yield* wrongField(field, `${served.name} reads a text and writes the most probable other: leave it away`)
-    const all = yield* Effect.mapError(served.write!(texts, { maxTokens }), failedBatch)
+    const all = yield* Effect.mapError(served.write!(client, texts, { maxTokens }), failedBatch)
     const events = all.flatMap(
       ({ text, tokens, finish }, i): ReadonlyArray<GenerationEvent> => [
         { kind: "text", prompt: i, text },
@@ -86,11 +87,11 @@ export const completionsRoute: Route = {
   method: "POST",
   path: "/v1/completions",
   who: "key",
-  answer: ({ models, generating, held }, { request, answeredBy }) =>
+  answer: ({ models, generating, bodies }, called) =>
     Effect.gen(function* () {
-      const body = yield* decodedBody(request, CompletionBody, held)
+      const body = yield* decodedBody(called, CompletionBody, bodies)
       const served = yield* models.use(body.model, ({ writing, write }) => writing !== null || write !== null)
-      answeredBy(served)
+      called.answeredBy(served)
       if (served.writing === null && served.write === null)
         return yield* refusal(400, verbsOf(served, "writes no text"), { param: "model" })
       const prompts = promptsOf(body.prompt)
@@ -100,8 +101,8 @@ export const completionsRoute: Route = {
       const most = yield* mostTokens(body, USUAL_TOKENS)
       const events =
         served.writing === null
-          ? yield* writtenAtOnce(served, body, prompts, most)
-          : yield* generating.events(served, prompts, generateOptions(body, most))
+          ? yield* writtenAtOnce(called.client, served, body, prompts, most)
+          : yield* generating.events(called.client, served, prompts, generateOptions(body, most))
       return yield* writtenReply({
         form,
         model: served.name,

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { decodedBody } from "./body.ts"
-import { checkTexts, failedBatch } from "./predict-route.ts"
+import { checkTexts, failedBatch, textUnits } from "./predict-route.ts"
 import { refusal, wrongField } from "./refusal.ts"
 import type { Route } from "./route.ts"
 import { tokensOf } from "./tokens.ts"
@@ -29,15 +29,18 @@ export const embeddingsRoute: Route = {
   method: "POST",
   path: "/v1/embeddings",
   who: "key",
-  answer: ({ models, held, metrics }, { request, answeredBy }) =>
+  answer: ({ models, bodies, metrics }, called) =>
     Effect.gen(function* () {
-      const body = yield* decodedBody(request, EmbeddingsBody, held)
+      const body = yield* decodedBody(called, EmbeddingsBody, bodies)
       const served = yield* models.use(body.model, ({ embed }) => embed !== null)
-      answeredBy(served)
+      called.answeredBy(served)
       if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
       const texts = typeof body.input === "string" ? [body.input] : body.input
       yield* checkTexts(texts, "input")
-      const vectors = yield* Effect.mapError(served.embed.ask(texts), failedBatch)
+      const vectors = yield* Effect.mapError(
+        served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) }),
+        failedBatch
+      )
       const width = vectors[0]!.length
       if (body.dimensions !== undefined && body.dimensions !== width)
         return yield* wrongField("dimensions", `is ${body.dimensions}; the vectors of ${served.name} have ${width}`)

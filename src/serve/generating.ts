@@ -1,26 +1,26 @@
 /**
- * Texts that a served model goes on with: the events of one request, written ahead of their reader, so that a slow reader holds neither
- * the device nor another request. Each token has a turn of its own.
+ * Texts that a served model continues: the events of one request, written ahead of their reader, so that a slow reader holds neither the
+ * device nor another request. Each token has a turn of its own. Texts wait for a place fairly by client, some prompts of a request at a time.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
 import type { Device } from "../device/device.ts"
 import { type GenerateOptions, type GenerationEvent, generate, type Prompt } from "../generation/index.ts"
 import type { Metrics } from "./metrics.ts"
 import { type Refusal, refusal } from "./refusal.ts"
+import { type Scheduler, scheduler } from "./scheduler.ts"
 import type { Served } from "./served.ts"
-import type { Turns } from "./turns.ts"
 
 export interface Generating {
   /**
    * The events of prompts that a model goes on with, to an `end` for each. The scope's end stops what is written at its next token.
    */
   readonly events: (
+    client: string,
     served: Served,
     prompts: ReadonlyArray<Prompt>,
     options: GenerateOptions
@@ -31,19 +31,20 @@ export interface Generating {
 
 const tooLate = () => refusal(504, `the text was not written within ${overLimit("serve-seconds")}`, { code: "timeout" })
 
-export const generating = (turns: Turns, metrics: Metrics): Effect.Effect<Generating, never, Device> =>
+export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Generating, never, Device> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Device>()
     const places = limit("serve-texts")
-    const free = yield* Semaphore.make(places)
+    const free = scheduler({ places })
+    // prompts of one request that are written together: others find places between them
+    const together = Math.max(1, Math.floor(places / 4))
     let active = 0
     return {
       active: () => active,
-      events: (served, prompts, options) =>
+      events: (client, served, prompts, options) =>
         Effect.gen(function* () {
           const { run, prompts: cache } = served.writing!
           const events = yield* Queue.unbounded<GenerationEvent, Refusal | Cause.Done>()
-          const own = { ...options, turn: turns.run, ...(prompts.length === 1 ? { promptCache: cache } : {}) }
           const counted = (event: GenerationEvent) =>
             event.kind === "text"
               ? Effect.void
@@ -52,22 +53,39 @@ export const generating = (turns: Turns, metrics: Metrics): Effect.Effect<Genera
                   metrics.tokens(served.name, "cached", event.cachedTokens),
                   metrics.tokens(served.name, "completion", event.ids.length)
                 ])
-          const texts = Math.min(prompts.length, places) // no more are let in, but for a limit that was changed
-          const written = Effect.acquireUseRelease(
-            Effect.sync(() => {
-              active += texts
-            }),
-            () =>
-              generate(run.adapted, prompts, own).pipe(
-                Stream.runForEach((event) => Effect.andThen(counted(event), Queue.offer(events, event)))
-              ),
-            () =>
+          /** The prompts from `first` on. */
+          const part = (first: number) => {
+            const some = prompts.slice(first, first + together)
+            const own = {
+              ...options,
+              ...(options.seed === undefined ? {} : { seed: options.seed + first }),
+              turn: <A, E, R>(pass: Effect.Effect<A, E, R>) =>
+                turns.run({ client, kind: `${served.name} tokens`, units: () => some.length }, pass),
+              ...(prompts.length === 1 ? { promptCache: cache } : {})
+            }
+            const written = generate(run.adapted, some, own).pipe(
+              Stream.map((event) => ({ ...event, prompt: event.prompt + first })),
+              Stream.runForEach((event) => Effect.andThen(counted(event), Queue.offer(events, event)))
+            )
+            const counting = Effect.acquireUseRelease(
               Effect.sync(() => {
-                active -= texts
-              })
+                active += some.length
+              }),
+              () => written,
+              () =>
+                Effect.sync(() => {
+                  active -= some.length
+                })
+            )
+            const units = () => some.length
+            return free.run({ client, kind: "texts", units, places: Math.min(some.length, places) }, counting)
+          }
+          const written = Effect.forEach(
+            prompts.flatMap((_, i) => (i % together === 0 ? [i] : [])),
+            part,
+            { discard: true }
           )
           const whole = written.pipe(
-            free.withPermits(texts),
             Effect.mapError(({ _tag, message }) => refusal(_tag === "GenerationError" ? 400 : 500, message)),
             Effect.timeoutOrElse({
               duration: 1000 * limit("serve-seconds"),

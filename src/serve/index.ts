@@ -8,6 +8,7 @@
  * const server = await openServer({ runs: ["runs/movies-1"] })
  * Bun.serve({ port: 8000, fetch: server.fetch })
  */
+export type { Connection } from "./clients.ts"
 export { ListenError, type Listening, type ListenOptions, listen } from "./listener.ts"
 export { nameOfRun } from "./names.ts"
 export { type OpenServer, type OpenServerOptions, openServer } from "./open-server.ts"

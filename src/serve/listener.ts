@@ -9,7 +9,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { limit } from "../boundary/index.ts"
 import { systemReason } from "../files/platform-reason.ts"
-import { errorBody, refusal } from "./refusal.ts"
+import type { Connection } from "./clients.ts"
+import { errorBody, type Refusal, refusal } from "./refusal.ts"
 
 /** Nothing listens. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
@@ -67,10 +68,13 @@ const headersOf = ({ rawHeaders }: IncomingMessage): Headers => {
   return headers
 }
 
-/** The body as it arrives: no more is read than is asked for. */
-const bodyOf = (incoming: IncomingMessage): ReadableStream<Uint8Array> => {
+/** The body as it arrives: no more is read than is asked for. `leave`: what still comes is no part of it. */
+const bodyOf = (incoming: IncomingMessage) => {
   let open = true
-  return new ReadableStream({
+  const leave = () => {
+    open = false
+  }
+  const stream = new ReadableStream<Uint8Array>({
     start: (controller) => {
       const end = (act: () => void) => () => {
         if (!open) return
@@ -97,24 +101,27 @@ const bodyOf = (incoming: IncomingMessage): ReadableStream<Uint8Array> => {
       incoming.pause()
     },
     pull: () => void incoming.resume(),
-    cancel: () => {
-      open = false
-    }
+    cancel: leave
   })
+  return { stream, leave }
 }
 
-/** Reads on and forgets, for a while, so that the answer arrives; then the connection is closed. */
-const forgetRest = (incoming: IncomingMessage): void => {
-  let bytes = 0
-  const close = () => incoming.socket?.destroy()
-  const late = setTimeout(close, REST_MILLISECONDS)
-  incoming.on("data", (chunk: Uint8Array) => {
-    bytes += chunk.byteLength
-    if (bytes > REST_BYTES) close()
+/** Reads on and forgets, for a while: a client that still writes reads the answer only if its connection stays open meanwhile. */
+const forgetRest = (incoming: IncomingMessage): Promise<void> =>
+  new Promise((resolve) => {
+    let bytes = 0
+    const done = () => {
+      clearTimeout(late)
+      resolve()
+    }
+    const late = setTimeout(done, REST_MILLISECONDS)
+    incoming.on("data", (chunk: Uint8Array) => {
+      bytes += chunk.byteLength
+      if (bytes > REST_BYTES) done()
+    })
+    for (const event of ["end", "close", "error"]) incoming.on(event, done)
+    incoming.resume()
   })
-  for (const event of ["end", "close", "error"]) incoming.on(event, () => clearTimeout(late))
-  incoming.resume()
-}
 
 /** Waits until the client has taken what was written; false: it has not in time, or has gone. */
 const taken = (outgoing: ServerResponse): Promise<boolean> =>
@@ -132,7 +139,13 @@ const taken = (outgoing: ServerResponse): Promise<boolean> =>
     outgoing.on("close", closed)
   })
 
-const write = async (response: Response, outgoing: ServerResponse, close: boolean): Promise<void> => {
+/** `rest`: waits until the request's body is out of the way. */
+const write = async (
+  response: Response,
+  outgoing: ServerResponse,
+  close: boolean,
+  rest: () => Promise<void>
+): Promise<void> => {
   const headers: Record<string, string> = Object.fromEntries(response.headers)
   if (close) headers["connection"] = "close"
   if (response.body === null || outgoing.req.method === "HEAD") {
@@ -146,6 +159,7 @@ const write = async (response: Response, outgoing: ServerResponse, close: boolea
     const bytes = new Uint8Array(await response.arrayBuffer())
     outgoing.writeHead(response.status, { ...headers, "content-length": `${bytes.byteLength}` })
     if (!outgoing.write(bytes) && !(await taken(outgoing))) return void outgoing.destroy()
+    await rest()
     outgoing.end()
     return
   }
@@ -169,16 +183,24 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 /** Names of this machine: a page of elsewhere whose name leads here has another one. */
 const isLocalName = (host: string | undefined): boolean => loopback.test((host ?? "localhost").replace(/:\d+$/, ""))
 
-const misdirected = () =>
-  Response.json(errorBody(refusal(421, "this server is for its own machine, and has no other name than localhost")), {
-    status: 421
-  })
+// nothing more is believed of such a connection
+const refused = (own: Refusal) =>
+  Response.json(errorBody(own), { status: own.status, headers: { connection: "close" } })
 
-const broken = () => Response.json(errorBody(refusal(400, "the request has no URL")), { status: 400 })
+const misdirected = refusal(421, "this server is for its own machine, and has no other name than localhost")
+const broken = refusal(400, "the request has no URL")
+const twoHosts = refusal(400, "the request has more than one Host header")
+const unknownMethod = refusal(501, "the method is not supported; use GET or POST")
+
+/** Methods that a `Request` cannot have. */
+const isForbidden = (method: string | undefined): boolean => /^(CONNECT|TRACE|TRACK)$/i.test(method ?? "")
+
+const hostsOf = ({ rawHeaders }: IncomingMessage): number =>
+  rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length
 
 /** Serves until the scope ends. */
 export const listen = (
-  fetch: (request: Request) => Promise<Response>,
+  fetch: (request: Request, connection: Connection) => Promise<Response>,
   { host, port, isDraining, bodySeconds = limit("serve-body-seconds") }: ListenOptions
 ): Effect.Effect<Listening, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -191,24 +213,42 @@ export const listen = (
         if (!outgoing.writableFinished) abort.abort()
       })
       outgoing.on("error", () => abort.abort())
-      const hasBody = incoming.method !== "GET" && incoming.method !== "HEAD"
+      const body = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : bodyOf(incoming)
       const url = URL.parse(incoming.url ?? "/", `http://${named}`)
       const respond = (): Promise<Response> | Response => {
-        if (isLocal && !isLocalName(incoming.headers.host)) return misdirected()
-        if (url === null) return broken()
+        if (isForbidden(incoming.method)) return refused(unknownMethod)
+        if (hostsOf(incoming) > 1) return refused(twoHosts)
+        if (isLocal && !isLocalName(incoming.headers.host)) return refused(misdirected)
+        if (url === null) return refused(broken)
         return fetch(
           new Request(url, {
             method: incoming.method ?? "GET",
             headers: headersOf(incoming),
             signal: abort.signal,
-            ...(hasBody ? { body: bodyOf(incoming), duplex: "half" } : {})
-          } as RequestInit)
+            ...(body === undefined ? {} : { body: body.stream, duplex: "half" })
+          } as RequestInit),
+          { address: incoming.socket.remoteAddress }
         )
       }
       const response = await respond()
       if (outgoing.destroyed) return void (await response.body?.cancel())
-      await write(response, outgoing, isDraining())
-      if (hasBody && !incoming.readableEnded) forgetRest(incoming)
+      const rest = async () => {
+        if (body === undefined || incoming.readableEnded) return
+        body.leave()
+        await forgetRest(incoming)
+      }
+      await write(response, outgoing, isDraining(), rest)
+    }
+    const last = new WeakMap<object, Promise<void>>()
+    /** Requests of a connection are answered one after another: those that have not begun when it closes never do. */
+    const inOrder = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      const { socket } = incoming
+      const before = last.get(socket) ?? Promise.resolve()
+      // a client that goes in the middle of anything is no bug
+      const own = before
+        .then(() => (socket.destroyed ? undefined : answered(incoming, outgoing)))
+        .catch(() => void outgoing.destroy())
+      last.set(socket, own)
     }
     const own = yield* Effect.acquireRelease(
       Effect.callback<Server, ListenError>((resume) => {
@@ -220,11 +260,9 @@ export const listen = (
             requestTimeout: bodySeconds === 0 ? 0 : 1000 * (limit("serve-header-seconds") + bodySeconds),
             connectionsCheckingInterval: LOOKS
           },
-          (incoming, outgoing) => {
-            // a client that goes in the middle of anything is no bug
-            answered(incoming, outgoing).catch(() => outgoing.destroy())
-          }
+          inOrder
         )
+        server.on("connect", (_, socket) => socket.end("HTTP/1.1 501 Not Implemented\r\nConnection: close\r\n\r\n"))
         server.on("error", (error) => {
           const reason =
             addressReasons[(error as NodeJS.ErrnoException).code ?? ""] ?? systemReason(error) ?? error.message

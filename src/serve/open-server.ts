@@ -32,8 +32,9 @@ export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
  * import { openServer } from "tfjs-lora-pro/serve"
  *
  * const { fetch: answer, close } = await openServer({ runs: ["movies=runs/movies-1"], device: "wasm" })
- * createServer(async ({ url }, response) => {
- *   const answered = await answer(new Request(new URL(url ?? "/", "http://localhost")))
+ * createServer(async ({ url, socket }, response) => {
+ *   const request = new Request(new URL(url ?? "/", "http://localhost"))
+ *   const answered = await answer(request, { address: socket.remoteAddress })
  *   response.writeHead(answered.status, Object.fromEntries(answered.headers)).end(await answered.text())
  * }).listen(8000)
  * process.once("SIGTERM", () => void close())

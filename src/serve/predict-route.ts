@@ -1,10 +1,12 @@
 /** POST /predict and POST /embed: what the commands of these names print as JSON. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { limit, overLimit } from "../boundary/index.ts"
+import type * as Scope from "effect/Scope"
+import { type LimitName, limit, overLimit } from "../boundary/index.ts"
 import type { Asked } from "../kinds/index.ts"
 import { decodedBody } from "./body.ts"
-import { type Refusal, refusal, wrongField } from "./refusal.ts"
+import type { Holdings } from "./clients.ts"
+import { overloaded, type Refusal, refusal, wrongField } from "./refusal.ts"
 import type { Route } from "./route.ts"
 import type { Served } from "./served.ts"
 import { verbsOf } from "./verbs.ts"
@@ -15,7 +17,7 @@ type Row = typeof Row.Type
 
 const row = "a text, an object with the columns of the run's plan, or a list of numbers"
 
-const PredictBody = Schema.Struct({
+export const PredictBody = Schema.Struct({
   model: Schema.optionalKey(Schema.String),
   inputs: Schema.Union([Row, Schema.Array(Row)]).annotate({ message: `expected ${row}, or a list of these` })
 })
@@ -29,6 +31,10 @@ const EmbedBody = Schema.Struct({
 
 const isList = (inputs: Row | ReadonlyArray<Row>): inputs is ReadonlyArray<Row> =>
   Array.isArray(inputs) && !(inputs.length > 0 && inputs.every((one) => typeof one === "number"))
+
+/** The rows of a body, as runs take them. */
+export const rowsOf = ({ inputs }: typeof PredictBody.Type): ReadonlyArray<Asked> =>
+  (isList(inputs) ? inputs : [inputs]).map(asked)
 
 const asked = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
 
@@ -45,28 +51,83 @@ export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.
 
 /** Texts in rows too, but for what holds an image. */
 const textsIn = ({ run: { kind } }: Served, rows: ReadonlyArray<Asked>): ReadonlyArray<unknown> =>
-  kind.namesFile === undefined
+  kind.images === undefined
     ? rows.map((one) => (typeof one === "string" ? one : (Object.values(one).find((value) => isLong(value)) ?? one)))
     : rows.map(() => null)
 
 const isLong = (value: unknown) => typeof value === "string" && value.length > limit("serve-characters")
 
-/** What keeps rows from being predicted. */
-const checkRows = (served: Served, rows: ReadonlyArray<Asked>): Effect.Effect<void, Refusal> =>
+/** What keeps rows from being predicted. Returns the pixels of their images; undefined: rows have none. */
+const checkRows = (
+  served: Served,
+  rows: ReadonlyArray<Asked>
+): Effect.Effect<ReadonlyArray<number> | undefined, Refusal> =>
   Effect.gen(function* () {
     yield* checkTexts(textsIn(served, rows), "inputs")
     const { kind, adapted, plan } = served.run
+    if (kind.images !== undefined) return yield* pixelsOf(rows, (one) => kind.images!.pixels(plan, one))
     for (const [i, one] of rows.entries()) {
-      const field = `inputs[${i}]`
-      if (kind.namesFile?.(plan, one) === true)
-        return yield* wrongField(
-          field,
-          "names a file of the server, which reads none for others: send it as a data: URI"
-        )
       const problem = kind.problemOf!(adapted, plan, one)
-      if (problem !== undefined) return yield* wrongField(field, problem)
+      if (problem !== undefined) return yield* wrongField(`inputs[${i}]`, problem)
     }
+    return undefined
   })
+
+const counted = (pixels: number): string => `${pixels.toLocaleString("en")} pixels`
+
+/** Pixels of images, by their headers: nothing is decoded before all of them are known to be within the limits. */
+export const pixelsOf = (
+  rows: ReadonlyArray<Asked>,
+  read: (row: Asked) => { readonly pixels: number } | { readonly broken: string }
+): Effect.Effect<ReadonlyArray<number>, Refusal> =>
+  Effect.gen(function* () {
+    const over = (param: string, reason: string, name: LimitName) =>
+      refusal(422, `${param}: ${reason}, more than ${overLimit(name)}`, { param })
+    if (rows.length > limit("serve-images")) return yield* over("inputs", `has ${rows.length} images`, "serve-images")
+    const all: Array<number> = []
+    for (const [i, row] of rows.entries()) {
+      const image = read(row)
+      if ("broken" in image) return yield* wrongField(`inputs[${i}]`, image.broken)
+      if (image.pixels > limit("serve-image-pixels"))
+        return yield* over(`inputs[${i}]`, `the image has ${counted(image.pixels)}`, "serve-image-pixels")
+      all.push(image.pixels)
+    }
+    const sum = all.reduce((total, pixels) => total + pixels, 0)
+    return sum > limit("serve-request-pixels")
+      ? yield* over("inputs", `the images have ${counted(sum)}`, "serve-request-pixels")
+      : all
+  })
+
+/** The same for as long as the scope, if there is room for them. */
+const heldPixels = (
+  held: Holdings,
+  client: string,
+  pixels: ReadonlyArray<number>
+): Effect.Effect<ReadonlyArray<number>, Refusal, Scope.Scope> =>
+  Effect.gen(function* () {
+    // a small image is made as large as the model's input
+    const units = pixels.map((own) => Math.max(LEAST_PIXELS, own))
+    const sum = units.reduce((total, own) => total + own, 0)
+    if (!held.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "images that wait")
+    yield* Effect.addFinalizer(() => Effect.sync(() => held.give(client, sum)))
+    return units
+  })
+
+const LEAST_PIXELS = 2 ** 16
+
+/** Characters that make about as much work as a short text. */
+const CHARACTERS = 256
+
+/** How much work rows are, in short texts. */
+export const textUnits = (rows: ReadonlyArray<unknown>): ReadonlyArray<number> =>
+  rows.map((row) => 1 + lengthOf(row) / CHARACTERS)
+
+const lengthOf = (row: unknown): number =>
+  typeof row === "string"
+    ? row.length
+    : typeof row === "object" && row !== null
+      ? Object.values(row).reduce((sum: number, value) => sum + (typeof value === "string" ? value.length : 1), 0)
+      : 1
 
 /** A batch's failure as the request's. */
 export const failedBatch = (error: { readonly _tag: string; readonly message: string }): Refusal =>
@@ -76,15 +137,17 @@ export const predictRoute: Route = {
   method: "POST",
   path: "/predict",
   who: "key",
-  answer: ({ models, held }, { request, answeredBy }) =>
+  answer: ({ models, bodies, pixels: waiting }, called) =>
     Effect.gen(function* () {
-      const { model, inputs } = yield* decodedBody(request, PredictBody, held)
-      const served = yield* models.use(model, ({ predict }) => predict !== null)
-      answeredBy(served)
+      const { client } = called
+      const body = yield* decodedBody(called, PredictBody, bodies)
+      const served = yield* models.use(body.model, ({ predict }) => predict !== null)
+      called.answeredBy(served)
       if (served.predict === null) return yield* refusal(400, verbsOf(served, "labels no rows"), { param: "model" })
-      const rows = (isList(inputs) ? inputs : [inputs]).map(asked)
-      yield* checkRows(served, rows)
-      const predictions = yield* Effect.mapError(served.predict.ask(rows), failedBatch)
+      const rows = rowsOf(body)
+      const pixels = yield* checkRows(served, rows)
+      const units = pixels === undefined ? textUnits(rows) : yield* heldPixels(waiting, client, pixels)
+      const predictions = yield* Effect.mapError(served.predict.ask({ client, rows, units }), failedBatch)
       return { json: { model: served.name, predictions } }
     })
 }
@@ -97,15 +160,18 @@ export const embedRoute: Route = {
   method: "POST",
   path: "/embed",
   who: "key",
-  answer: ({ models, held }, { request, answeredBy }) =>
+  answer: ({ models, bodies }, called) =>
     Effect.gen(function* () {
-      const { model, inputs } = yield* decodedBody(request, EmbedBody, held)
+      const { model, inputs } = yield* decodedBody(called, EmbedBody, bodies)
       const served = yield* models.use(model, ({ embed }) => embed !== null)
-      answeredBy(served)
+      called.answeredBy(served)
       if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
       const texts = typeof inputs === "string" ? [inputs] : inputs
       yield* checkTexts(texts, "inputs")
-      const vectors = yield* Effect.mapError(served.embed.ask(texts), failedBatch)
+      const vectors = yield* Effect.mapError(
+        served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) }),
+        failedBatch
+      )
       return { json: { model: served.name, vectors: vectors.map(shortest) } }
     })
 }

@@ -1,5 +1,6 @@
 /** Why a request is not answered as it was meant: a status and one sentence, in the shape in which OpenAI's API says it. */
 import * as Schema from "effect/Schema"
+import { type LimitName, overLimit } from "../boundary/index.ts"
 
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
   /** of HTTP */
@@ -30,6 +31,16 @@ export const refusal = (status: number, reason: string, { code, param, retryAfte
 /** What is wrong with a field of the body. */
 export const wrongField = (param: string, reason: string, code?: string): Refusal =>
   refusal(400, `${param}: ${reason}`, { param, ...(code === undefined ? {} : { code }) })
+
+/** How long a client may wait before it asks again, in seconds. */
+export const AGAIN = 1
+
+/** There is no room for more; `held`: of what the limit is. */
+export const overloaded = (name: LimitName, held: string): Refusal =>
+  refusal(503, `${held} have, with this one, more than ${overLimit(name)}, or more of them are yours than are left`, {
+    code: "overloaded",
+    retryAfter: AGAIN
+  })
 
 const types: Readonly<Record<number, string>> = {
   401: "authentication_error",

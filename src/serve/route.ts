@@ -2,7 +2,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { HeldBytes } from "./body.ts"
+import type { Bodies } from "./body.ts"
+import type { Holdings } from "./clients.ts"
 import type { Generating } from "./generating.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Refusal } from "./refusal.ts"
@@ -19,7 +20,9 @@ export interface Inside {
   readonly models: ServedModels
   readonly generating: Generating
   readonly metrics: Metrics
-  readonly held: HeldBytes
+  readonly bodies: Bodies
+  /** pixels of images in requests that wait */
+  readonly pixels: Holdings
   readonly isDraining: () => boolean
   readonly metricsText: Effect.Effect<string>
 }
@@ -27,6 +30,8 @@ export interface Inside {
 /** A request as routes see it. */
 export interface Called {
   readonly request: Request
+  /** who asks, for its part of the device: no secret */
+  readonly client: string
   /** what is after the route's path, where it ends with "/*" */
   readonly rest: string
   /** Says which model answers, for what is counted. */

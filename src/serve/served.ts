@@ -11,16 +11,17 @@ import * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { cut, limit, listed, overLimit, quoted } from "../boundary/index.ts"
+import type { Device } from "../device/device.ts"
 import { type PromptCache, promptCaches } from "../generation/index.ts"
 import type { Asked, Prediction, WriteOptions, WrittenText } from "../kinds/index.ts"
 import { SharedParts, sharedParts } from "../models/index.ts"
 import { runFolder } from "../output/index.ts"
 import { fromOf, readPlan } from "../plan/index.ts"
 import { isAdapter, type LoadedRun, loadTrained, type WritingRun, writingRun } from "../trained/index.ts"
-import { type Batches, batches } from "./batches.ts"
+import { type Apart, type Batches, batches } from "./batches.ts"
 import type { Metrics } from "./metrics.ts"
 import { type Refusal, refusal } from "./refusal.ts"
-import type { Turns } from "./turns.ts"
+import type { Scheduler } from "./scheduler.ts"
 
 type Failed = { readonly _tag: string; readonly message: string }
 
@@ -40,7 +41,11 @@ export interface Served {
   readonly embed: Batches<string, Float32Array, Failed> | null
   /** texts for texts that are read, from the first token to the last in one turn; null: it writes none so */
   readonly write:
-    | ((texts: ReadonlyArray<string>, options: WriteOptions) => Effect.Effect<ReadonlyArray<WrittenText>, Failed>)
+    | ((
+        client: string,
+        texts: ReadonlyArray<string>,
+        options: WriteOptions
+      ) => Effect.Effect<ReadonlyArray<WrittenText>, Failed>)
     | null
   /** what goes on with texts; null: it does not */
   readonly writing: {
@@ -63,7 +68,9 @@ export interface Named {
 }
 
 export interface ServedOptions {
-  readonly turns: Turns
+  readonly turns: Scheduler
+  /** how images are decoded without the device */
+  readonly decoding: Apart
   readonly metrics: Metrics
   /** rows of a batch */
   readonly batchSize: number
@@ -111,6 +118,7 @@ const outside = (what: string) =>
 /** No models yet. Those that are loaded live until the scope ends. */
 export const servedModels = ({
   turns,
+  decoding,
   metrics,
   batchSize,
   batchWait,
@@ -128,6 +136,24 @@ export const servedModels = ({
       Effect.forEach([...entries.values()], ({ scope }) => Scope.close(scope, exit), { discard: true })
     )
 
+    /** What is made of texts, as many in a turn as a batch has, or fewer where others want theirs. */
+    const inTurns = <A, E>(
+      client: string,
+      kind: string,
+      texts: ReadonlyArray<string>,
+      make: (some: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<A>, E, Device>
+    ): Effect.Effect<ReadonlyArray<A>, E> =>
+      Effect.gen(function* () {
+        const all: Array<A> = []
+        while (all.length < texts.length) {
+          const most = () => (turns.clients() > 1 ? Math.min(batchSize, turns.room(kind)) : batchSize)
+          const left = texts.slice(all.length)
+          const some = Effect.suspend(() => make(left.slice(0, most())))
+          all.push(...(yield* turns.run({ client, kind, units: () => Math.min(most(), left.length) }, some)))
+        }
+        return all
+      }).pipe(Effect.provideContext(context))
+
     const opened = ({ name, run: place }: Named) =>
       Effect.gen(function* () {
         const run = yield* loadTrained(place, { base })
@@ -144,7 +170,12 @@ export const servedModels = ({
               ? null
               : yield* batches({
                   ...own,
-                  compute: (rows: ReadonlyArray<Asked>) => run.predict(rows),
+                  kind: `${name} predict`,
+                  ...(kind.images === undefined ? {} : { apart: decoding }),
+                  compute: (rows: ReadonlyArray<Asked>) =>
+                    kind.images === undefined
+                      ? Effect.succeed(run.predict(rows))
+                      : Effect.map(kind.images.decoded(adapted, plan, rows), Effect.provideContext(context)),
                   onBatch: onBatch("predict")
                 }),
           embed:
@@ -152,16 +183,17 @@ export const servedModels = ({
               ? null
               : yield* batches({
                   ...own,
-                  compute: (texts: ReadonlyArray<string>) => run.embed(texts),
+                  kind: `${name} embed`,
+                  compute: (texts: ReadonlyArray<string>) => Effect.succeed(run.embed(texts)),
                   onBatch: onBatch("embed")
                 }),
           write:
             kind.write === undefined
               ? null
-              : (texts, options) =>
+              : (client, texts, options) =>
                   Effect.andThen(
                     onBatch("write")(texts.length),
-                    turns.run(kind.write!(adapted, plan, texts, options)).pipe(Effect.provideContext(context))
+                    inTurns(client, `${name} write`, texts, (some) => kind.write!(adapted, plan, some, options))
                   ),
           writing:
             kind.generation === undefined

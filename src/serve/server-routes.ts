@@ -39,16 +39,16 @@ export const loadRoute: Route = {
   method: "POST",
   path: "/adapters",
   who: "token",
-  answer: ({ models, held }, { request, answeredBy }) =>
+  answer: ({ models, bodies }, called) =>
     Effect.gen(function* () {
-      const { name, run } = yield* decodedBody(request, AdapterBody, held)
+      const { name, run } = yield* decodedBody(called, AdapterBody, bodies)
       if (!isModelName(name))
         return yield* wrongField(
           "name",
           "expected at most 100 letters, digits, and . _ - : @, a letter or a digit first"
         )
       const served = yield* models.loadInside({ name, run })
-      answeredBy(served)
+      called.answeredBy(served)
       return { json: described(served), status: 201 }
     })
 }

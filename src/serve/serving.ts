@@ -11,17 +11,18 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
-import type { HeldBytes } from "./body.ts"
+import { type Connection, clientAt, holdings } from "./clients.ts"
 import { generating } from "./generating.ts"
 import { metrics } from "./metrics.ts"
-import { bug, errorBody, Refusal, refusal } from "./refusal.ts"
+import { AGAIN, bug, errorBody, overloaded, Refusal, refusal } from "./refusal.ts"
 import type { Inside, Reply, Route } from "./route.ts"
 import { restOf, routes, routesAt } from "./routes.ts"
+import { scheduler } from "./scheduler.ts"
 import { hasBearer } from "./secrets.ts"
 import { type Named, type ServedModels, servedModels } from "./served.ts"
-import { turns } from "./turns.ts"
 
 /** What is served, who may change it, and how much at a time. */
 export interface ServingOptions {
@@ -33,8 +34,8 @@ export interface ServingOptions {
   readonly adapters?: string | undefined
   /** with it a client may load and drop runs; unless given no one may */
   readonly adminToken?: string | undefined
-  /** with it a client may ask; unless given anyone may */
-  readonly apiKey?: string | undefined
+  /** with it a client may ask; of several keys each is a client of its own; unless given anyone may, and a client is an address */
+  readonly apiKey?: string | ReadonlyArray<string> | undefined
   /** origins of pages that may ask; none unless given */
   readonly cors?: ReadonlyArray<string>
   /** rows that are computed together at most, at least 1; default 32 */
@@ -47,8 +48,8 @@ export interface ServingOptions {
 
 /** Models that answer requests. */
 export interface Serving {
-  /** Answers a request. It never rejects. */
-  readonly fetch: (request: Request) => Promise<Response>
+  /** Answers a request. It never rejects. `connection`: where it came from, as `Bun.serve`, `Deno.serve` and `listen` pass it. */
+  readonly fetch: (request: Request, connection?: Connection) => Promise<Response>
   /** those that answer, by name */
   readonly models: ServedModels
   /** requests that are answered or wait */
@@ -59,13 +60,21 @@ export interface Serving {
   readonly drain: (seconds: number) => Effect.Effect<boolean>
 }
 
+const pathOf = (request: Request): string => URL.parse(request.url)?.pathname ?? "/"
+
+/** "GET, HEAD" */
+const methodsAt = (pathname: string): string =>
+  routesAt(pathname)
+    .flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method]))
+    .join(", ")
+
 /** What is counted of a request whose client has gone. */
 const GONE = 499
 
 const gone = refusal(GONE, "the client has gone")
 
-/** How long a client may wait before it asks again, in seconds. */
-const AGAIN = 1
+/** Batches of decoded images that may wait for the device. */
+const DECODED = 2
 
 /** A server that has loaded its runs. They live as long as the scope. */
 export const serving = ({
@@ -80,11 +89,25 @@ export const serving = ({
   onBug = console.error
 }: ServingOptions) =>
   Effect.gen(function* () {
-    const order = turns()
+    const order = scheduler()
+    const decoding = {
+      turns: scheduler(),
+      units: limit("serve-image-pixels"),
+      ahead: yield* Semaphore.make(DECODED)
+    }
     const counted = metrics()
-    const models = yield* servedModels({ turns: order, metrics: counted, batchSize, batchWait, base, adapters })
+    const models = yield* servedModels({
+      turns: order,
+      decoding,
+      metrics: counted,
+      batchSize,
+      batchWait,
+      base,
+      adapters
+    })
     for (const run of runs) yield* models.load(run)
-    const held: HeldBytes = { now: 0 }
+    const keys = typeof apiKey === "string" ? [apiKey] : apiKey
+    const waiters = holdings("serve-requests")
     const texts = yield* generating(order, counted)
     const running = new Set<() => void>()
     let draining = false
@@ -94,7 +117,12 @@ export const serving = ({
       models,
       generating: texts,
       metrics: counted,
-      held,
+      bodies: {
+        held: holdings("serve-waiting-bytes"),
+        reading: scheduler({ places: Number.POSITIVE_INFINITY, each: 1 }),
+        turns: order
+      },
+      pixels: holdings("serve-waiting-pixels"),
       isDraining: () => draining,
       metricsText: Effect.suspend(() =>
         counted.text({
@@ -119,12 +147,19 @@ export const serving = ({
           ? undefined
           : refusal(401, "expected Authorization: Bearer with the token")
       }
-      if (apiKey === undefined || hasBearer(request, [apiKey, adminToken])) return undefined
+      if (keys === undefined || hasBearer(request, [...keys, adminToken])) return undefined
       return refusal(401, "expected Authorization: Bearer with the key", { code: "invalid_api_key" })
     }
 
-    /** The route of a request, unless it is refused before it costs anything. */
-    const admitted = (request: Request, pathname: string): Route | Refusal => {
+    /** Whose part of the device a request has: its key's, by place, so that none is shown, or else its address's. */
+    const clientOf = (request: Request, connection: Connection | undefined): string => {
+      const key = (keys ?? []).findIndex((own) => hasBearer(request, [own]))
+      if (key >= 0) return `key ${key + 1}`
+      return hasBearer(request, [adminToken]) ? "token" : clientAt(request, connection)
+    }
+
+    /** The route of a request, unless it is refused before it costs anything. One that is not always answered takes a place. */
+    const admitted = (request: Request, pathname: string, client: string): Route | Refusal => {
       const here = routesAt(pathname)
       if (here.length === 0) {
         const known = [...new Set(routes.map(({ path }) => path))].join(", ")
@@ -134,19 +169,13 @@ export const serving = ({
         ({ method }) => method === request.method || (method === "GET" && request.method === "HEAD")
       )
       if (route === undefined) {
-        const methods = here.map(({ method }) => method).join(", ")
-        return refusal(405, `${pathname.slice(0, 100)} is asked with ${methods}, not ${request.method}`)
+        return refusal(405, `${pathname.slice(0, 100)} is asked with ${methodsAt(pathname)}, not ${request.method}`)
       }
       const refused = may(route, request)
       if (refused !== undefined) return refused
       if (route.always === true) return route
       if (draining) return refusal(503, "the server ends; ask another one", { code: "draining", retryAfter: AGAIN })
-      if (running.size >= limit("serve-requests"))
-        return refusal(503, `more than ${overLimit("serve-requests")} wait already`, {
-          code: "overloaded",
-          retryAfter: AGAIN
-        })
-      return route
+      return waiters.take(client, 1) ? route : overloaded("serve-requests", "requests that wait")
     }
 
     const headersFor = (request: Request): Headers => {
@@ -161,6 +190,7 @@ export const serving = ({
       const headers = headersFor(request)
       if (own.retryAfter !== null) headers.set("retry-after", `${own.retryAfter}`)
       if (own.status === 401) headers.set("www-authenticate", "Bearer")
+      if (own.status === 405) headers.set("allow", methodsAt(pathOf(request)))
       // the rest of its body is not read
       if ([408, 413, 415].includes(own.status)) headers.set("connection", "close")
       return Response.json(errorBody(own), { status: own.status, headers })
@@ -192,11 +222,12 @@ export const serving = ({
         Stream.encodeText
       )
 
-    const fetch: Serving["fetch"] = (request) => {
+    const fetch: Serving["fetch"] = (request, connection) => {
       const began = performance.now()
-      const pathname = URL.parse(request.url)?.pathname ?? "/"
+      const pathname = pathOf(request)
       if (request.method === "OPTIONS") return Promise.resolve(preflight(request))
-      const route = admitted(request, pathname)
+      const client = clientOf(request, connection)
+      const route = admitted(request, pathname, client)
       if (route instanceof Refusal) {
         const count = counted.answered({
           route: routesAt(pathname)[0]?.path ?? "other",
@@ -214,6 +245,7 @@ export const serving = ({
       let model = ""
       const called = {
         request,
+        client,
         rest: rest ?? "",
         answeredBy: ({ name }: { readonly name: string }) => {
           model = name
@@ -223,6 +255,7 @@ export const serving = ({
       const ended = (scope: Scope.Closeable, status: number) =>
         Effect.suspend(() => {
           running.delete(stop)
+          if (route.always !== true) waiters.give(client, 1)
           request.signal.removeEventListener("abort", stop)
           const seconds = (performance.now() - began) / 1000
           return Effect.andThen(

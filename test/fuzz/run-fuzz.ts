@@ -29,7 +29,7 @@ export const mostGrowth = 1_000
  * MB after a full collection: code that is compiled late, no input of the thousands. A codec of images keeps the memory that an image
  * took, up to 64 MB (`src/images/codecs/codec.ts`), and after 200 cases it may not have met its largest yet.
  */
-export const mostRetained = (target: string): number => (target.endsWith(" images") ? 20 + 64 : 20)
+export const mostRetained = (target: string): number => (/\bimages\b/.test(target) ? 20 + 64 : 20)
 
 /** Cases `first` to `first + count - 1`. A case is the same whenever it runs. */
 export const runFuzz = async (target: string, first: number, count: number): Promise<FuzzReport> => {

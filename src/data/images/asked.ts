@@ -1,6 +1,7 @@
 /** Images that a user asks about: by paths, or as rows with the columns of a plan. */
 import * as Effect from "effect/Effect"
-import { type Broken, type Fields, isBroken, missingColumn } from "../columns.ts"
+import { headerOf } from "../../images/index.ts"
+import { type Broken, type Fields, isBroken, isFields, missingColumn } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
 import type { LabelledText } from "../source.ts"
 import type { ImageSection } from "./open.ts"
@@ -27,10 +28,28 @@ export const askedProblem = (asked: Asked, columns: Columns): string | undefined
   return isBroken(text) ? text.broken : undefined
 }
 
-/** Whether the image of a row is in a file. */
-export const namesFile = (asked: Asked, columns: Columns): boolean => {
+/**
+ * Pixels of the image that a row contains, by its header, or why there is none, as the end of a sentence. For rows of others: a path or a
+ * URL is rejected, whatever it leads to.
+ */
+export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: number } | Broken => {
+  const value = isFields(asked) ? asked[columns.image] : asked
+  const given = isFields(value) ? (value["bytes"] ?? value["path"]) : value
+  const isElsewhere = typeof given === "string" && given.trim() !== "" && !isEmbedded(given)
+  if (isElsewhere) {
+    return {
+      broken: "names an image by a path or a URL; send the image itself as a data: URI: data:image/png;base64,…"
+    }
+  }
   const text = askedText(asked, columns)
-  return !isBroken(text) && !isEmbedded(text.text)
+  if (isBroken(text)) return text
+  const { bytes } = embeddedImage(text.text)
+  return Effect.runSync(
+    Effect.match(headerOf(bytes, ""), {
+      onFailure: ({ reason }) => ({ broken: `the image ${reason}` }),
+      onSuccess: ({ width, height }) => ({ pixels: width * height })
+    })
+  )
 }
 
 /** `folder`: what paths are relative to; the working directory unless given. */

@@ -122,12 +122,13 @@ export const imageEvaluationBatches = (
     })
   )
 
-/** Images in memory or of files as one batch. They have no class: the labels are 0. */
+/** Images in memory or of files as one batch. They have no class: the labels are 0. `apart`: on other threads, however few they are. */
 export const readyImages = (
   images: ReadonlyArray<LabelledText>,
-  preparing: Preparing
+  { prepare, prepareFew }: Preparing,
+  apart = false
 ): Effect.Effect<ImageBatch, DataError> =>
-  Effect.map(pixelsOf(images, { prepare: preparing.prepareFew }), (pixels) => ({
+  Effect.map(pixelsOf(images, { prepare: apart ? prepare : prepareFew }), (pixels) => ({
     size: images.length,
     tokens: images.length,
     pixels,

@@ -1,5 +1,5 @@
 /** Images as data: labelled images of a folder or of rows, and batches of them. Loaded by kinds over images alone. */
-export { askedImages, askedProblem, namesFile } from "./asked.ts"
+export { askedImages, askedProblem, pixelsIn } from "./asked.ts"
 export {
   augmentationOf,
   type ImageBatch,

@@ -39,9 +39,13 @@ const decodedName = (name: string): string => {
   }
 }
 
+// absent in Node 20
+const { fromBase64 } = Uint8Array as { readonly fromBase64?: (base64: string) => Uint8Array }
+
 /** Undefined where it is no base64. */
 const bytesOf = (base64: string): Uint8Array | undefined => {
   try {
+    if (fromBase64 !== undefined) return fromBase64.call(Uint8Array, base64)
     const letters = atob(base64)
     const bytes = new Uint8Array(letters.length)
     for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i)

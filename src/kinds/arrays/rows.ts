@@ -68,7 +68,6 @@ export const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
       })
   },
   problemOf: (asked, { data }, shape) => numbersProblem(textOf(asked), data, shape),
-  namesFile: () => false,
   asked: (asked) => Effect.succeed(asked.map((one) => ({ text: textOf(one), label: "", where: textOf(one) }))),
   read: (rows, { plan, shape }) => readNumbers(rows, plan.data, shape),
   keepMistakes

@@ -10,10 +10,10 @@ import {
   type ImageClasses,
   imageEvaluationBatches,
   imageTrainingBatches,
-  namesFile,
   openImages,
   openPreparing,
   type Preparing,
+  pixelsIn,
   readyImages
 } from "../../data/images/index.ts"
 import { type ArrayBatch, arrayBatchOf } from "../../data/index.ts"
@@ -82,8 +82,8 @@ export const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
     ),
   asking: { fields: askedImage, examples: askedExamples },
   problemOf: (asked, { data }) => askedProblem(asked, data),
-  namesFile: (asked, { data }) => namesFile(asked, data),
+  pixels: (asked, { data }) => pixelsIn(asked, data),
   asked: (asked, { data }, folder) => askedImages(asked, data, folder),
-  read: (images, { shape, ready }) => Effect.map(readyImages(images, ready), asArrays(shape)),
+  read: (images, { shape, ready }, apart) => Effect.map(readyImages(images, ready, apart), asArrays(shape)),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)
 }

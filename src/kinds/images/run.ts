@@ -7,9 +7,9 @@ import {
   augmentationOf,
   imageEvaluationBatches,
   imageTrainingBatches,
-  namesFile,
   openImages,
   openPreparing,
+  pixelsIn,
   readyImages
 } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
@@ -50,7 +50,15 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
     ),
   asking: { fields: (_, plan) => askedImage(plan), examples: askedExamples },
   problemOf: (_, plan, row) => askedProblem(row, plan.data),
-  namesFile: ({ data }, row) => namesFile(row, data),
+  images: {
+    pixels: ({ data }, row) => pixelsIn(row, data),
+    decoded: ({ model, ...adapted }, plan, asked) =>
+      Effect.gen(function* () {
+        const images = yield* askedImages(asked, plan.data)
+        const batch = yield* readyImages(images, model, true)
+        return predictionsOf(images, images.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
+      })
+  },
   predict: (adapted, plan, asked, folder) =>
     Effect.gen(function* () {
       const images = yield* askedImages(asked, plan.data, folder)

@@ -69,8 +69,8 @@ const checked = ({ kind, adapted, plan }: LoadedRun, fields: ReadonlyArray<Asked
           return yield* refused(`"${name}" is longer than ${overLimit("serve-characters")}`)
       }
       const asked = askedOf(fields, row)
-      if (kind.namesFile?.(plan, asked) === true)
-        return yield* refused("names a file; expected the picture itself, as a data: URI")
+      const image = kind.images?.pixels(plan, asked)
+      if (image !== undefined && "broken" in image) return yield* refused(image.broken)
       const problem = kind.problemOf?.(adapted, plan, asked)
       if (problem !== undefined) return yield* refused(problem)
     }

@@ -5,6 +5,7 @@ import { adapters, checkpoints, layersModels } from "./networks.ts"
 import { parquetFiles } from "./parquet.ts"
 import { peftFolders } from "./peft.ts"
 import { plans } from "./plans.ts"
+import { servedImages } from "./served-images.ts"
 import { httpRequests, hubAnswers } from "./servers.ts"
 import { studioRecords } from "./studio.ts"
 import { gguf, safetensors } from "./tensors.ts"
@@ -26,5 +27,6 @@ export const grammars: { readonly [name: string]: Target } = {
   "checkpoints (grammar)": checkpoints,
   "Hub answers (grammar)": hubAnswers,
   "HTTP requests (grammar)": httpRequests,
-  "studio records (grammar)": studioRecords
+  "studio records (grammar)": studioRecords,
+  "served images (grammar)": servedImages
 }

@@ -2,9 +2,11 @@
 import { afterEach, beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { type LimitName, limits, setLimits } from "../../../src/boundary/index.ts"
-import { namesFile } from "../../../src/data/images/index.ts"
+import { pixelsIn } from "../../../src/data/images/index.ts"
+import { clientAt } from "../../../src/serve/clients.ts"
 import { type OpenServer, openServer } from "../../../src/serve/index.ts"
 import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../../e2e/fixtures.ts"
+import { blackPng, dataUri } from "../../images.ts"
 
 const w = workspace()
 const texts = ["the film is good", "the plot was dull and the cast very bad", "a story so moving"]
@@ -102,12 +104,55 @@ describe("what is refused", () => {
       code: "invalid_api_key"
     })
     expect((await refused(ask("/adapters", { name: "2", run: "2" }))).status).toBe(401)
-    expect(await refused(ask("/predict"))).toMatchObject({ status: 405 })
+    const wrong = await refused(ask("/predict"))
+    expect([wrong.status, wrong.headers.get("allow")]).toEqual([405, "POST"])
+    const model = await refused(ask("/v1/models/1", undefined, { method: "PROPFIND" }))
+    expect([model.status, model.headers.get("allow")]).toEqual([405, "GET, HEAD"])
     expect(await refused(ask("/predictions", { inputs: "x" }))).toMatchObject({ status: 404, code: "not_found" })
     const plain = ask("/predict", { inputs: "x" }, { headers: { "content-type": "text/plain" } })
     expect((await refused(plain)).status).toBe(415)
     expect((await refused(ask("/v1/models/%E0%A4%A"))).status).toBe(400)
   })
+})
+
+test("each key is a client of its own, and so is each address: what one holds leaves others room", async () => {
+  const open = await openServer({ runs: [w.path("runs/1")], device: "wasm", threads: 1, apiKey: ["one", "two"] })
+  withLimit("serve-requests", 8)
+  const from = (bearer: string, address = "10.0.0.1") =>
+    open.fetch(
+      new Request("http://here/predict", {
+        method: "POST",
+        body: JSON.stringify({ inputs: "good" }),
+        headers: { "content-type": "application/json", authorization: `Bearer ${bearer}` }
+      }),
+      { address }
+    )
+  const many = Array.from({ length: 20 }, (_, i) => from("one", `10.0.0.${i}`))
+  const other = from("two")
+  const statuses = (await Promise.all(many)).map(({ status }) => status)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(4)
+  expect((await other).status).toBe(200)
+  expect((await from("three")).status).toBe(401)
+  const metrics = await (
+    await open.fetch(new Request("http://here/metrics", { headers: { authorization: "Bearer one" } }))
+  ).text()
+  expect(metrics).not.toMatch(/\b(one|two)\b/)
+  await open.close()
+})
+
+test("what a client is without a key: an address, of IPv6 its network, and nothing that a header says", () => {
+  const request = new Request("http://here/", { headers: { "x-forwarded-for": "1.2.3.4", forwarded: "for=1.2.3.4" } })
+  const client = (address: string) => clientAt(request, { address })
+  expect(client("10.0.0.1")).not.toBe(client("10.0.0.2"))
+  expect(client("::ffff:10.0.0.1")).toBe(client("10.0.0.1"))
+  expect(client("2001:db8:1:2:3:4:5:6")).toBe(client("2001:db8:1:2::9"))
+  expect(client("2001:db8:1:2::9")).not.toBe(client("2001:db8:1:3::9"))
+  expect(client("::1")).toBe(client("0:0:0:0:0:0:0:1"))
+  expect(clientAt(request, { remoteAddr: { transport: "tcp", hostname: "10.0.0.1", port: 9 } })).toBe(
+    client("10.0.0.1")
+  )
+  expect(clientAt(request, { requestIP: () => ({ address: "10.0.0.1" }) })).toBe(client("10.0.0.1"))
+  expect(clientAt(request, undefined)).toBe(clientAt(request, { requestIP: () => null }))
 })
 
 test("a page of an origin that is named may ask, and no other", async () => {
@@ -172,13 +217,33 @@ test(
   TIMEOUT
 )
 
-test("which rows name a file, of which a server reads none", () => {
+test("a path or a URL of an image is answered by what is taken in its place, whatever it leads to", () => {
   const columns = { image: "photo" }
-  const data = `data:image/png;base64,${Buffer.from("bytes").toString("base64")}`
-  for (const row of ["/etc/passwd", "a.png", { photo: "a.png" }, { photo: { path: "a.png" } }])
-    expect([row, namesFile(row, columns)]).toEqual([row, true])
-  for (const row of [data, { photo: data }, { photo: { bytes: data, path: "a.png" } }, { no: "a.png" }])
-    expect([row, namesFile(row, columns)]).toEqual([row, false])
+  const elsewhere = expect.stringMatching(/^names an image by a path or a URL; send the image itself as a data: URI/)
+  const places = [
+    "/etc/passwd",
+    "a.png",
+    "http://here/a.png",
+    "https://here/a.png",
+    "file:///etc/passwd",
+    "file:/etc/passwd"
+  ]
+  for (const place of places)
+    for (const row of [place, { photo: place }, { photo: { path: place } }, { photo: { bytes: place } }])
+      expect([row, pixelsIn(row, columns)]).toEqual([row, { broken: elsewhere }])
+  const data = dataUri(blackPng(3, 2))
+  for (const row of [data, { photo: data }, { photo: { bytes: data, path: "a.png" } }])
+    expect([row, pixelsIn(row, columns)]).toEqual([row, { pixels: 6 }])
+  expect(pixelsIn({ no: "a.png" }, columns)).toEqual({ broken: expect.stringContaining('no column "photo"') })
+  expect(pixelsIn("data:image/png;base64,AAAA", columns)).toEqual({
+    broken: expect.stringContaining("no image that is known")
+  })
+  expect(pixelsIn("data:image/png,x", columns)).toEqual({
+    broken: expect.stringContaining("data: URI that cannot be read")
+  })
+  // a strip has few pixels, and yet sides that cost memory
+  const strip = dataUri(blackPng(1, 70_000))
+  expect(pixelsIn(strip, columns)).toEqual({ broken: expect.stringContaining("limit image-side") })
 })
 
 test("while it ends, it says so and takes no more; what runs has its answer", async () => {

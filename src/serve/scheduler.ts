@@ -1,0 +1,213 @@
+/**
+ * Whose work comes next, where only so much is done at a time: deficit round robin over clients. A piece of work has an estimated cost; every
+ * client that waits is credited equally, and the first whose credit covers its next piece has its turn. What a turn really took is charged
+ * afterwards, so clients with work waiting get equal time, however large their pieces are and however many they send.
+ *
+ * The device is such a scheduler with one place, decoding another, and texts that are written have as many places as there may be texts.
+ * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
+ */
+import { setImmediate, setTimeout } from "node:timers"
+import * as Effect from "effect/Effect"
+
+/** A piece of work that waits for its turn. */
+export interface Job {
+  /** whose it is */
+  readonly client: string
+  /** Pieces of one kind take time in proportion to their units: what a unit takes is learned from turn to turn. */
+  readonly kind: string
+  /** Units of work, asked for whenever a turn is given; 0: there is nothing left to do. */
+  readonly units: () => number
+  /** places it takes; default 1 */
+  readonly places?: number
+  /** Whose work was done in the turn, in units, asked for when it ends; default: the client's own. */
+  readonly parts?: () => ReadonlyMap<string, number>
+}
+
+export interface Scheduler {
+  /** Runs work when its turn has come. An interruption before that ends the wait. */
+  readonly run: <A, E, R>(job: Job, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * Runs what is mostly waiting for files, outside of turns. Its steps alternate with those of the device, each of which takes long: so that
+   * it comes to its end, it has a fifth of the time meanwhile.
+   */
+  readonly beside: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** units of a kind that a turn has room for while others want theirs; at least 1 */
+  readonly room: (kind: string) => number
+  /** clients that have had or awaited a turn within the last second */
+  readonly clients: () => number
+  /** pieces of work that wait */
+  readonly waiting: () => number
+  /** whether no place is free */
+  readonly busy: () => boolean
+}
+
+export interface SchedulerOptions {
+  /** what is done at a time; default 1 */
+  readonly places?: number
+  /** of these a client's, at most; default: as many as it leaves free */
+  readonly each?: number
+  /** milliseconds; default `performance.now` */
+  readonly now?: () => number
+}
+
+interface Piece {
+  readonly job: Job
+  readonly enter: () => void
+}
+
+interface Flow {
+  /** milliseconds of work that it may have now; below 0: it has had more than its part */
+  credit: number
+  /** places it has now */
+  held: number
+  readonly queue: Array<Piece>
+}
+
+/** A turn that has begun. */
+interface Turn {
+  readonly at: number
+  readonly units: number
+  readonly cost: number
+}
+
+/** The pause after a turn while something runs beside: a part of the turn's own time, and milliseconds at least. */
+const BESIDE = { part: 1 / 4, least: 10 }
+
+/** Milliseconds of a turn, at most, that a client's own work takes while others want theirs. */
+const SHARED_TURN = 25
+
+/** Milliseconds after which a client no longer counts. */
+const ABSENT = 1_000
+
+/** How far a turn moves what is known of its kind. */
+const LEARNING = 1 / 4
+
+/** Deno looks at its sockets only when it has nothing else to do, which a timer gives it; an immediate does not. */
+const isDeno = "Deno" in globalThis
+
+export const scheduler = ({ places = 1, each, now = () => performance.now() }: SchedulerOptions = {}): Scheduler => {
+  // in the order of their last turns
+  const flows = new Map<string, Flow>()
+  const rates = new Map<string, number>()
+  const seen = new Map<string, number>()
+  let taken = 0
+  let beside = 0
+
+  // what is not known yet is found out first
+  const costOf = ({ kind, units }: Job) => (rates.get(kind) ?? 0) * units()
+  const flowOf = (client: string): Flow => {
+    const flow = flows.get(client) ?? { credit: 0, held: 0, queue: [] }
+    flows.set(client, flow)
+    return flow
+  }
+  const isGone = ({ credit, held, queue }: Flow) => credit >= 0 && held === 0 && queue.length === 0
+
+  /** No client takes a place so that fewer are left than it has: however many a few hold, there is room for another. */
+  const fits = ({ held, queue: [head] }: Flow) => {
+    if (head === undefined) return false
+    const wanted = head.job.places ?? 1
+    return wanted <= places - taken && held + wanted <= (each ?? places - taken)
+  }
+
+  const missing = ({ credit, queue }: Flow): number => {
+    const cost = costOf(queue[0]!.job)
+    return cost === 0 ? 0 : Math.max(0, cost - credit)
+  }
+
+  const next = () => {
+    while (taken < places) {
+      const ready = [...flows].filter(([, flow]) => fits(flow))
+      if (ready.length === 0) return
+      const needs = ready.map(([, flow]) => missing(flow))
+      const least = Math.min(...needs)
+      for (const [client, flow] of flows) {
+        // who waits for nothing pays back, and saves nothing up
+        flow.credit = flow.queue.length > 0 ? flow.credit + least : Math.min(0, flow.credit + least)
+        if (isGone(flow)) flows.delete(client)
+      }
+      const [client, flow] = ready[needs.indexOf(least)]!
+      flows.delete(client)
+      flows.set(client, flow)
+      const piece = flow.queue.shift()!
+      const wanted = piece.job.places ?? 1
+      taken += wanted
+      flow.held += wanted
+      piece.enter()
+    }
+  }
+
+  const take = (job: Job) =>
+    Effect.callback<Turn>((resume) => {
+      const { queue } = flowOf(job.client)
+      const enter = () => {
+        const turn = { at: now(), units: job.units(), cost: costOf(job) }
+        flowOf(job.client).credit -= turn.cost
+        seen.set(job.client, turn.at)
+        resume(Effect.succeed(turn))
+      }
+      const piece: Piece = { job, enter }
+      queue.push(piece)
+      seen.set(job.client, now())
+      next()
+      return Effect.sync(() => {
+        const at = queue.indexOf(piece)
+        if (at >= 0) queue.splice(at, 1)
+      })
+    })
+
+  /** Charges what a turn took to those whose work it was, in the place of its estimate. */
+  const charge = ({ client, kind, parts }: Job, { at, units, cost }: Turn) => {
+    const took = now() - at
+    const shares = parts?.() ?? new Map([[client, units]])
+    const all = [...shares.values()].reduce((sum, own) => sum + own, 0)
+    flowOf(client).credit += cost
+    for (const [own, part] of shares) {
+      flowOf(own).credit -= all === 0 ? 0 : (took * part) / all
+      seen.set(own, now())
+    }
+    if (all === 0) return
+    const rate = rates.get(kind)
+    rates.set(kind, rate === undefined ? took / all : rate + LEARNING * (took / all - rate))
+  }
+
+  // the one that is next is chosen when the connections have been looked at: until then it may still leave
+  const give = (job: Job, turn: Turn) =>
+    Effect.sync(() => {
+      charge(job, turn)
+      const free = () => {
+        const wanted = job.places ?? 1
+        taken -= wanted
+        flowOf(job.client).held -= wanted
+        next()
+        if (taken === 0) flows.clear()
+      }
+      if (beside > 0) setTimeout(free, Math.max(BESIDE.least, BESIDE.part * (now() - turn.at)))
+      else if (isDeno) setTimeout(free, 0)
+      else setImmediate(free)
+    })
+
+  return {
+    run: (job, work) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(take(job)), (turn) => Effect.ensuring(restore(work), give(job, turn)))
+      ),
+    beside: (work) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          beside += 1
+        }),
+        () => work,
+        () =>
+          Effect.sync(() => {
+            beside -= 1
+          })
+      ),
+    room: (kind) => Math.max(1, Math.floor(SHARED_TURN / (rates.get(kind) ?? SHARED_TURN))),
+    clients: () => {
+      for (const [client, at] of seen) if (now() - at > ABSENT) seen.delete(client)
+      return seen.size
+    },
+    waiting: () => [...flows.values()].reduce((sum, { queue }) => sum + queue.length, 0),
+    busy: () => taken >= places
+  }
+}
