@@ -84,17 +84,17 @@ const [quote, openBracket, closeBracket, openBrace, closeBrace, colon] = [34, 91
 /** Calls `visit` with each character of a text of JSON that is in no string, until it returns true. */
 const outsideStrings = (text: string, visit: (unit: number) => boolean): boolean => {
   // strings are long, such as images in base64: the engine finds their ends faster than a loop
-  let escape = -1
+  let slash = -1
   const endOf = (start: number): number => {
     let at = start
     let end = text.indexOf('"', at)
     while (end >= 0) {
-      if (escape < at) {
-        escape = text.indexOf("\\", at)
-        if (escape < 0) escape = text.length
+      if (slash < at) {
+        slash = text.indexOf("\\", at)
+        if (slash < 0) slash = text.length
       }
-      if (escape > end) return end
-      at = escape + 2
+      if (slash > end) return end
+      at = slash + 2
       if (end < at) end = text.indexOf('"', at)
     }
     return text.length
