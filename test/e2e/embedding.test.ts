@@ -110,7 +110,8 @@ describe("pairs", () => {
       "model.safetensors",
       "modules.json",
       "sentence_bert_config.json",
-      "tokenizer.json"
+      "tokenizer.json",
+      "tokenizer_config.json"
     ])
     expect(w.json("runs/pairs/merged/config.json")).not.toHaveProperty("id2label")
     const [merged, trained] = [await embedded("runs/pairs/merged"), await embedded("runs/pairs")]
