@@ -9,8 +9,8 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { temporaryFor } from "./leftovers.ts"
 import { platformReason } from "./platform-reason.ts"
+import { temporaryFor } from "./temporary-name.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
   /** what failed */

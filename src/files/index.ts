@@ -12,13 +12,14 @@ export {
 } from "./atomic-file.ts"
 export { infoOf } from "./file-info.ts"
 export { type FolderPlace, type GuardedFolder, guardFolder, within, writtenElsewhere } from "./guarded-folder.ts"
-export { isLeftover, temporaryFor, temporaryName } from "./leftovers.ts"
+export { isLeftover } from "./leftovers.ts"
 export { withoutLinks } from "./no-links.ts"
 export { hostname, ownNumber } from "./own-process.ts"
 export { platformReason } from "./platform-reason.ts"
 export { isGone, isIdentified, ownerIn, ownerOf, ProcessOwner, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"
 export { hashesWhole, sha256, wholeSha256 } from "./sha256.ts"
+export { temporaryFor, temporaryName } from "./temporary-name.ts"
 export {
   asFileError,
   isDeeperThan,

@@ -8,14 +8,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import { ownNumber } from "./own-process.ts"
 import { isGone, ownerOf, type ProcessOwner, thisProcess } from "./process-owner.ts"
 import { sha256 } from "./sha256.ts"
 
 type Files = FileSystem.FileSystem
-
-/** The name under which a file is written before it is renamed, in a folder that no other process writes. */
-export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
 
 const short = (text: string): string => sha256().update(text).digest("hex").slice(0, 6)
 const machineOf = ({ host }: ProcessOwner): string => short(host)
@@ -54,8 +50,8 @@ const sweep = (folder: string, name: string) =>
     yield* Effect.forEach(names, (one) => Effect.ignore(remove(one)), { discard: true })
   }).pipe(Effect.ignore)
 
-/** The name under which a file or folder is written before it is renamed, where others may write as well. Removes what they left. */
-export const temporaryFor = (file: string): Effect.Effect<string, never, Files> =>
+/** A temporary name of this process, after what dead ones left beside it is removed. */
+export const sweptName = (file: string): Effect.Effect<string, never, Files> =>
   Effect.gen(function* () {
     const name = /[^/\\]*$/.exec(file)![0]
     yield* sweep(file.slice(0, file.length - name.length), name)

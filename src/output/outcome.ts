@@ -146,7 +146,9 @@ export const keptText = (
     rows,
     compared
   }: Omit<Kept, "rows" | "compared"> & {
+    /** rows that it was evaluated on; default: not said */
     readonly rows?: number
+    /** the other state that it was compared with; default: none */
     readonly compared?: Pick<Compared, "step" | "value">
   },
   {

@@ -6,9 +6,21 @@ import { type LimitName, limit } from "../boundary/index.ts"
  * without a key are of one client.
  */
 export type Connection =
-  | { readonly address: string | undefined }
-  | { readonly remoteAddr: object }
-  | { readonly requestIP: (request: Request) => { readonly address: string } | null }
+  | {
+      /** of the client; undefined: not known */
+      readonly address: string | undefined
+    }
+  | {
+      /** as Deno describes the client's end: with a `hostname` where it has an address */
+      readonly remoteAddr: object
+    }
+  | {
+      /** Bun's own: the client's end of a request's connection */
+      readonly requestIP: (request: Request) => {
+        /** of the client */
+        readonly address: string
+      } | null
+    }
 
 const addressOf = (request: Request, connection: Connection | undefined): string => {
   if (connection === undefined) return ""

@@ -24,6 +24,7 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
   }
 }
 
+/** Options of `listen`. */
 export interface ListenOptions {
   /** a name or an address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
   readonly host: string
@@ -35,6 +36,7 @@ export interface ListenOptions {
   readonly bodySeconds?: number
 }
 
+/** A server that accepts connections. */
 export interface Listening {
   /** "http://127.0.0.1:8000" */
   readonly url: string

@@ -137,6 +137,7 @@ export const tokenSums = () => {
         tokens![at] = (tokens![at] ?? 0) + 1
       }
     },
+    /** Each metric as a function of the rows. */
     read: (): Readonly<Record<"loss" | "accuracy" | "perplexity", RowScore>> => {
       const mean = ratioOf(loss!, tokens)
       return { loss: mean, accuracy: ratioOf(right!, tokens), perplexity: combined(Math.exp, mean) }
