@@ -105,7 +105,7 @@ export const train = ({
         return { ...read, file, directory, resume }
       })
     )
-    if (size > 1) yield* checkAskedAlike(rank === 0 ? [] : yield* askedOtherwise(first, given, set, resume))
+    yield* checkAskedAlike(rank === 0 ? [] : yield* askedOtherwise(first, given, set, resume))
     const { file, plan, name, directory } = first
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)

@@ -53,7 +53,7 @@ const ofNode = (): Descriptors | undefined => {
     checked("webgpu", url, readFileSync(url))
     process.dlopen(opened, fileURLToPath(url))
   } catch {
-    // a program in one file has none beside it, Node may be told to open none, and a changed one is not opened
+    // a program in one file has none next to it, Node may be told to open none, and a changed one is not opened
     return undefined
   }
   const { dup, dup2 } = opened.exports

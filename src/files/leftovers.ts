@@ -50,7 +50,7 @@ const sweep = (folder: string, name: string) =>
     yield* Effect.forEach(names, (one) => Effect.ignore(remove(one)), { discard: true })
   }).pipe(Effect.ignore)
 
-/** A temporary name of this process, after what dead ones left beside it is removed. */
+/** A temporary name of this process, after removing what dead ones left next to it. */
 export const sweptName = (file: string): Effect.Effect<string, never, Files> =>
   Effect.gen(function* () {
     const name = /[^/\\]*$/.exec(file)![0]

@@ -1,6 +1,6 @@
 /**
  * Added tokens in a text as the Rust library looks for them: what `lstrip` and `rstrip` take is its white space, a token that is a
- * `single_word` is none next to a letter, and only the beginning of a text is its `first` piece. The library in JavaScript also collapses
+ * `single_word` does not count next to a letter, and only the beginning of a text is its `first` piece. The library in JavaScript also collapses
  * spaces and lower-cases where tokenizer_config.json has said so to tokenizers in Python; tokenizer.json says all that the one in Rust does.
  */
 import { trimmed, withOwnClasses } from "../patterns/index.ts"

@@ -7,7 +7,7 @@
  *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
  *   head.safetensors     weight [classes, hidden], bias [classes], and `labels` in its metadata: a head over mean pooling
- *   tokenizer files, LICENSE, NOTICE as they are in the base, but for what tokenizer_config.json lacks (tokenizer-config.ts)
+ *   tokenizer files, LICENSE, NOTICE the base's, with what its tokenizer_config.json lacks (tokenizer-config.ts)
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -5,7 +5,7 @@
  *   model.safetensors           W′ = W + s·BA (or what the method's `merge` says) in place of W, what was trained itself in place of what
  *                               it started from, everything else as the base has it; float32, since a merged weight rounded back to
  *                               float16 would not compute what was trained                      (shards where it is large)
- *   generation_config.json, tokenizer files, LICENSE, NOTICE     as they are in the base, but for what tokenizer_config.json lacks
+ *   generation_config.json, tokenizer files, LICENSE, NOTICE     the base's, with what its tokenizer_config.json lacks
  *                               (tokenizer-config.ts); of a GGUF file: made from its metadata
  *
  * Names are those of transformers' own class, whatever the base's file calls its tensors; GPT-2's linear weights are transposed back to

@@ -171,7 +171,7 @@ export const keptText = (
 
 /**
  * "While accuracy improved, loss rose from 0.312 to 0.405.": metrics that got worse, or stay at the worst value that they can have, while the one
- * that the run is judged by improved on the same rows. null: there are none. Values that read alike are the same.
+ * that the run is judged by improved on the same rows; null if no metric did. Values that read alike are the same.
  */
 export const shortfallText = (
   { metrics, headline: [judged] }: Parameters<typeof noBetterText>[0],

@@ -63,7 +63,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 
 const recordOf = (value: unknown): Json => (isRecord(value) ? value : {})
 
-/** The options under which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined where there are none. */
+/** The options under which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined if it builds another one. */
 const bertOptions = (tokenizer: Json, own: Json): Json | undefined => {
   const [normalizer, pre, after, model] = ["normalizer", "pre_tokenizer", "post_processor", "model"].map((part) =>
     recordOf(tokenizer[part])

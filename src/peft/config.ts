@@ -198,7 +198,7 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
       const words = allowed.map((one) => JSON.stringify(one)).join(", ")
       return found !== null || value === null ? found : wrong(name, value, `${words} or null`, null)
     },
-    /** null is no number in PEFT either, which fails on it: its default is for a field that is left out. */
+    /** PEFT fails on null, too: its default is for a field that is left out. */
     number: (name: string, otherwise: number, bounds: Bounds) => {
       const value = Object.hasOwn(json, name) ? json[name] : otherwise
       return isNumber(value, bounds) ? value : wrong(name, value, inWords(bounds), otherwise)

@@ -75,7 +75,7 @@ export const alone: RanksShape = {
 export const Ranks = Context.Reference<RanksShape>("tfjs-lora-pro/Ranks", { defaultValue: () => alone })
 
 /**
- * The first meeting of the ranks: fails where one of them does not come within so many milliseconds, so that the others do not wait for
+ * The first meeting of the ranks: fails if one of them does not come within `milliseconds`, so that the others do not wait for
  * ever. Later ones have no bound: how long a rank reads and computes is its own affair.
  */
 export const begunTogether = (milliseconds: number): Effect.Effect<void, RankError> =>

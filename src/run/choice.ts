@@ -22,17 +22,17 @@ import { type RowScore, scoreOf } from "../training/index.ts"
 import type { evaluatorOf } from "./evaluator.ts"
 import { choiceOf } from "./standing.ts"
 
-/** How often a run may keep a state that is no better than its last, where all are equally good. */
+/** Largest chance of replacing the last state if all states are equally good. */
 export const LEVEL = 0.05
 
-/** Draws: enough for a share of a hundredth, fewer where each has many rows, and so many that a few of them are beyond any level. */
+/** Draws: enough for a share of a hundredth, fewer if each has many rows, but enough that a few of them are beyond any level. */
 const DRAWS = 2000
 const ROWS_DRAWN = 2e8
 const BEYOND = 5
 /** Of draws at a time: then others have a turn. */
 const ROWS_AT_ONCE = 2e5
 
-/** The chance of a gain as large as that of `best` over `last` where there is none. */
+/** Returns the chance of a gain as large as that of `best` over `last` if neither is better. */
 export const chanceOf = (
   best: RowScore,
   last: RowScore,

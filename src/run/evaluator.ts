@@ -93,7 +93,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
     plan.output.keep === "auto" ? { scored: (own: RowScores) => void scores.set(step, own) } : {}
   return {
     standing,
-    /** Whether the rows of an evaluation are at hand. */
+    /** Whether the row scores of an evaluation are known. */
     isKnown: (step: number) => scores.has(step),
     /** Each metric on the way as a function of the rows, of the state after a step, which is in place where they are not known. */
     rowScores: (step: number) =>

@@ -45,7 +45,7 @@ export const clientAt = (request: Request, connection: Connection | undefined): 
 
 /** What clients hold of something that has a limit. */
 export interface Holdings {
-  /** Takes so much for a client; false: there is no room for it. */
+  /** Takes an amount for a client; false if there is no room for it. */
   readonly take: (client: string, amount: number) => boolean
   readonly give: (client: string, amount: number) => void
 }

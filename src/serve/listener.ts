@@ -70,7 +70,7 @@ const headersOf = ({ rawHeaders }: IncomingMessage): Headers => {
   return headers
 }
 
-/** The body as it arrives: no more is read than is asked for. `leave`: what still comes is no part of it. */
+/** The body as it arrives, read on demand. `leave`: ignores the rest of it. */
 const bodyOf = (incoming: IncomingMessage) => {
   let open = true
   const leave = () => {
@@ -246,7 +246,7 @@ export const listen = (
     const inOrder = (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const { socket } = incoming
       const before = last.get(socket) ?? Promise.resolve()
-      // a client that goes in the middle of anything is no bug
+      // a client may leave at any moment
       const own = before
         .then(() => (socket.destroyed ? undefined : answered(incoming, outgoing)))
         .catch(() => void outgoing.destroy())

@@ -1,5 +1,5 @@
 /**
- * Whose work comes next, where only so much is done at a time: deficit round robin over clients. A piece of work has an estimated cost; every
+ * Whose work comes next where the number of pieces done at a time is limited: deficit round robin over clients. A piece of work has an estimated cost; every
  * client that waits is credited equally, and the first whose credit covers its next piece has its turn. What a turn really took is charged
  * afterwards, so clients with work waiting get equal time, however large their pieces are and however many they send.
  *

@@ -9,7 +9,7 @@ export interface Metric {
   readonly format: (value: number) => string
   /** which direction is a gain; null: neither */
   readonly better: "higher" | "lower" | null
-  /** the worst value that it can have; absent: there is none */
+  /** the worst value that it can have; absent if it has no bound */
   readonly worst?: number
   /** with its value in a list of several; "label value" unless given */
   readonly inWords?: (shown: string) => string

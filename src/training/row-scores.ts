@@ -46,7 +46,7 @@ export const rowsOf = (values: ArrayLike<number>, width: number, rows: ArrayLike
   return some
 }
 
-/** Unweighted mean of the F1 of classes, whose numbers are in `right` and `given`; −1 is none of them. One that is in neither counts 0. */
+/** Unweighted mean of the F1 of classes, whose numbers are in `right` and `given`; −1 stands for another class. A class that is in neither counts 0. */
 export const macroF1Of = (right: ArrayLike<number>, given: ArrayLike<number>, classes: number): RowScore => ({
   size: right.length,
   over: (rows) => {

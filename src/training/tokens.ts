@@ -68,7 +68,7 @@ export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & L
   onBatch: (rows: number, batch: B, losses: Float64Array, right: Float64Array) => Effect.Effect<void, E2, R2>
 ) => evaluateTokensAnd(adapted, nothing, rowsOf, onBatch)
 
-/** `evaluateTokens`, with something beside the losses computed on each batch (`beside`) and each batch's losses and right tokens handed on (`onBatch`). */
+/** `evaluateTokens`, with something else computed on each batch next to the losses (`beside`) and each batch's losses and right tokens handed on (`onBatch`). */
 export const evaluateTokensAnd =
   <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, A, E2, R2, E3 = never, R3 = never>(
     adapted: Adapted<M>,

@@ -152,7 +152,7 @@ export const openStudio = async ({
 }: StudioOptions = {}): Promise<OpenStudio> => {
   const folder = given ?? mkdtempSync(join(tmpdir(), "studio-"))
   mkdirSync(folder, { recursive: true })
-  // one for each folder, beside it: a studio that is opened again finds its state
+  // one for each folder, next to it: a studio that is opened again finds its state
   const stateHome = env["XDG_STATE_HOME"] ?? `${realpathSync(folder)}.state`
   const stateOf = (): string => {
     const all = join(stateHome, "tfjs-lora-pro", "studio")

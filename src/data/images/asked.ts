@@ -29,7 +29,7 @@ export const askedProblem = (asked: Asked, columns: Columns): string | undefined
 }
 
 /**
- * Pixels of the image that a row contains, by its header, or why there is none, as the end of a sentence. For rows of others: a path or a
+ * Pixels of the image that a row contains, by its header, or the reason why it cannot be read, as the end of a sentence. For rows of others: a path or a
  * URL is rejected, whatever it leads to.
  */
 export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: number } | Broken => {

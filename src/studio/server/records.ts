@@ -31,7 +31,7 @@ export const RunRecord = Schema.Struct({
   plan: Schema.String,
   /** it has its turn when others have ended */
   waits: Schema.Boolean,
-  /** its process goes on with what is there */
+  /** its process resumes the run */
   resumes: Schema.Boolean
 })
 export type RunRecord = typeof RunRecord.Type

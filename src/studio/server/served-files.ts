@@ -46,7 +46,7 @@ interface Found {
   readonly bytes: number
 }
 
-/** What has this name and is no link; that none is on the way is seen to by the file system of the studio. */
+/** Looks up a file or folder, but not a link. The studio's file system rejects links on the way. */
 const found = (file: string): Effect.Effect<Found | undefined, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -7,13 +7,13 @@
  * One studio per folder at a time: two would start the same waiting run twice.
  */
 import { createHash } from "node:crypto"
-import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { FileError, fileError, readTextFile } from "../../files/index.ts"
+import { userFolder } from "../../files/user-folder.ts"
 import { lockRun } from "../../output/index.ts"
 
 /** A studio of this folder is open. */
@@ -48,26 +48,20 @@ const writePrivate = (file: string, text: string) =>
     yield* fs.writeFileString(file, text, { flag: "wx", mode: MODE.file })
   }).pipe(Effect.mapError(fileError("write", file)))
 
-const stateHome = Effect.gen(function* () {
-  const path = yield* Path.Path
-  const { XDG_STATE_HOME: given = "", HOME, USERPROFILE } = process.env
-  // a relative one is ignored, as the standard says
-  if (path.isAbsolute(given)) return given
-  const home = HOME || USERPROFILE
-  if (home) return path.join(home, ".local", "state")
-  const reason = "there is no home folder for the studio's state; set XDG_STATE_HOME to a folder that only you can read"
-  return yield* new FileError({ action: "write", file: ".local/state", reason })
-})
-
 /** Where the state of a folder is. */
 const placeOf = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
+    const state = userFolder(path, "state")
+    if (state === undefined) {
+      const reason = "you have no home folder; set XDG_STATE_HOME to a folder that only you can read"
+      return yield* new FileError({ action: "write", file: "the studio's state", reason })
+    }
     const real = yield* fs.realPath(folder).pipe(Effect.mapError(fileError("read", folder)))
     const hash = createHash("sha256").update(real).digest("hex").slice(0, 16)
     const name = path.basename(real).replaceAll(/[^\w.-]+/g, "-")
-    return path.join(yield* stateHome, "tfjs-lora-pro", "studio", `${name}-${hash}`)
+    return path.join(state, "studio", `${name}-${hash}`)
   })
 
 /** Opens the state of the working directory until the scope ends. */

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import { isGone, ownerIn, seenIn, thisProcess } from "../../../src/files/process-owner.ts"
 import { platform } from "../../../src/platform.ts"
 
@@ -56,6 +57,22 @@ test("a process that lives is there; one of another start is not, and one of ano
   expect(await gone({ ...own, pid: child.pid, started: started! })).toBe(false)
   expect(await gone({ ...own, pid: child.pid, started: `${started}0` })).toBe(true)
   expect(await gone({ ...own, boot: "another" })).toBe(true)
+})
+
+test.skipIf(process.platform !== "linux")("a process that ends while it is looked at is gone", async () => {
+  const ending = Bun.spawn(["sleep", "60"])
+  const owner = { pid: ending.pid, host: own.host }
+  const looked = Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const readFileString: typeof fs.readFileString = (file) =>
+      Effect.promise(async () => {
+        if (!file.includes(`/${ending.pid}/`)) return
+        ending.kill("SIGKILL")
+        await ending.exited
+      }).pipe(Effect.andThen(fs.readFileString(file)))
+    return yield* Effect.provideService(isGone(owner), FileSystem.FileSystem, { ...fs, readFileString })
+  })
+  expect(await Effect.runPromise(Effect.provide(looked, platform))).toBe(true)
 })
 
 test.skipIf(process.platform !== "linux")("a zombie is gone", async () => {

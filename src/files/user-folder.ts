@@ -1,0 +1,21 @@
+/** Folders of the user's for what programs store outside of a project, by the XDG Base Directory Specification, on every system. */
+import process from "node:process"
+import type * as Path from "effect/Path"
+
+const folders = {
+  cache: { variable: "XDG_CACHE_HOME", fallback: [".cache"] },
+  state: { variable: "XDG_STATE_HOME", fallback: [".local", "state"] }
+} as const
+
+/** This package's folder of that kind; undefined if the user has no home folder. */
+export const userFolder = (
+  { isAbsolute, join }: Pick<Path.Path, "isAbsolute" | "join">,
+  kind: keyof typeof folders
+): string | undefined => {
+  const { variable, fallback } = folders[kind]
+  const { [variable]: given = "", HOME, USERPROFILE } = process.env
+  const home = HOME || USERPROFILE
+  // a relative one is ignored, as the specification says
+  const base = isAbsolute(given) ? given : home ? join(home, ...fallback) : undefined
+  return base === undefined ? undefined : join(base, "tfjs-lora-pro")
+}
