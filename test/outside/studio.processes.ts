@@ -336,6 +336,9 @@ describe("what is dropped", () => {
 describe("a folder that came from elsewhere", () => {
   const planted = join(top, "planted")
   const victim = Bun.spawn(["sleep", "600"])
+  const filesOf = () => (readdirSync(planted, { recursive: true }) as Array<string>).sort()
+  /** before a studio was opened */
+  let brought: ReadonlyArray<string>
   let other: OpenStudio
   beforeAll(async () => {
     const put = (name: string, content: unknown) => {
@@ -357,6 +360,7 @@ describe("a folder that came from elsewhere", () => {
     put("data/.drop-0123456789/kept.txt", "kept")
     mkdirSync(join(planted, "exports"))
     symlinkSync(join(top, "beside"), join(planted, "exports", "out-onnx-1"))
+    brought = filesOf()
     other = await openStudio({ folder: planted })
   })
   afterAll(async () => {
@@ -369,10 +373,8 @@ describe("a folder that came from elsewhere", () => {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(input)
     })
-  const before = () => (readdirSync(planted, { recursive: true }) as Array<string>).sort()
 
   test("starts nothing, opens for no one whom it names, and no process of its user's is signalled", async () => {
-    const names = before()
     expect((await fetch(`${other.origin}/?token=${"A".repeat(32)}`)).headers.get("set-cookie")).toBeNull()
     const wrong = await fetch(`${other.origin}/call/runs`, { headers: { authorization: `Bearer ${"A".repeat(32)}` } })
     expect([other.secret === "A".repeat(32), wrong.status]).toEqual([false, 404])
@@ -389,14 +391,13 @@ describe("a folder that came from elsewhere", () => {
     await expect(other.call("stop", { id: "runs/held-1" })).rejects.toThrow("runs/held-1 is not under way")
     await expect(other.call("stopStudy", { id: "compare/held-1" })).rejects.toThrow("is not under way")
     expect([victim.exitCode, victim.signalCode]).toEqual([null, null])
-    expect(before()).toEqual(names)
+    expect(filesOf()).toEqual(brought)
     expect(existsSync(join(top, "escaped"))).toBe(false)
   })
 
   test("is asked about first: until it is trusted, it is read and nothing else, by name of what it brings", async () => {
     await other.close()
     other = await openStudio({ folder: planted })
-    const names = before()
     const { doubts } = await other.call("about", {})
     expect(doubts).toEqual([
       "a .studio folder, the state of another studio (it is not read)",
@@ -426,7 +427,7 @@ describe("a folder that came from elsewhere", () => {
     }
     const dropped = await other.fetch("/store/a.csv?drop=0123456789abcdef", { method: "PUT", body: "x" })
     expect(dropped.status).toBe(403)
-    expect(before()).toEqual(names)
+    expect(filesOf()).toEqual(brought)
     await other.call("trust", {})
     expect((await other.call("about", {})).doubts).toEqual([])
     // its lock is believed by whoever would write there: that costs nothing
