@@ -338,7 +338,7 @@ describe("a folder that came from elsewhere", () => {
   const victim = Bun.spawn(["sleep", "600"])
   const filesOf = () => (readdirSync(planted, { recursive: true }) as Array<string>).sort()
   /** before a studio was opened */
-  let brought: ReadonlyArray<string>
+  let brought: Array<string>
   let other: OpenStudio
   beforeAll(async () => {
     const put = (name: string, content: unknown) => {
