@@ -4,7 +4,7 @@
  *   $XDG_CACHE_HOME/tfjs-lora-pro/webgpu-tiles           ~/.cache without the variable
  */
 import type * as Path from "effect/Path"
-import { userFolder } from "../files/user-folder.ts"
+import { userFolder } from "../files/index.ts"
 import { denied } from "./deno-permissions.ts"
 
 /** Undefined where the user has no such folder, or it may not be used. */

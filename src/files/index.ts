@@ -33,3 +33,4 @@ export {
   repeatsKey,
   TextFileError
 } from "./text-file.ts"
+export { userFolder } from "./user-folder.ts"

@@ -1,6 +1,6 @@
 /** Folders of the user's for what programs store outside of a project, by the XDG Base Directory Specification, on every system. */
-import process from "node:process"
 import type * as Path from "effect/Path"
+import { ownSystem } from "./own-process.ts"
 
 const folders = {
   cache: { variable: "XDG_CACHE_HOME", fallback: [".cache"] },
@@ -13,7 +13,7 @@ export const userFolder = (
   kind: keyof typeof folders
 ): string | undefined => {
   const { variable, fallback } = folders[kind]
-  const { [variable]: given = "", HOME, USERPROFILE } = process.env
+  const { [variable]: given = "", HOME, USERPROFILE } = ownSystem?.env ?? {}
   const home = HOME || USERPROFILE
   // a relative one is ignored, as the specification says
   const base = isAbsolute(given) ? given : home ? join(home, ...fallback) : undefined

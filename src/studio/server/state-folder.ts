@@ -12,8 +12,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { FileError, fileError, readTextFile } from "../../files/index.ts"
-import { userFolder } from "../../files/user-folder.ts"
+import { FileError, fileError, readTextFile, userFolder } from "../../files/index.ts"
 import { lockRun } from "../../output/index.ts"
 
 /** A studio of this folder is open. */
