@@ -60,7 +60,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     caughtBy: "test/adapters/pissa.test.ts"
   },
   {
-    room: "src/kinds/classification",
+    room: "src/kinds/encoder/classification",
     text: "maxLength: longestText(plan, model),\n          padMultiple,\n          start\n",
     replacement: "maxLength: longestText(plan, model),\n          padMultiple\n",
     breaks: "a resumed run reads its data from the first batch again",
@@ -435,7 +435,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     text: "3 * parameters + 2 * moments",
     replacement: "3 * parameters + moments",
     breaks: "the estimate holds the optimizer's moments once, where a step has them twice",
-    caughtBy: "test/src/kinds/classification/resolve.test.ts"
+    caughtBy: "test/src/kinds/encoder/classification/resolve.test.ts"
   },
   {
     room: "src/bin",

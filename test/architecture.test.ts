@@ -36,6 +36,7 @@ const relativeImports = (file: string): ReadonlyArray<string> =>
 /**
  * Every room and its level. A room imports rooms of lower levels alone, so that rooms of one level do not know each other, and enters
  * them by a door: an `index.ts`, or one of the doors below. The files of `src/` itself are the package's entries, and each is a door.
+ * Families of kinds are rooms inside their room.
  */
 const rooms: Readonly<Record<string, number>> = {
   "src/boundary": 0,
@@ -65,7 +66,13 @@ const rooms: Readonly<Record<string, number>> = {
   "src/suggest": 8,
   "src/layers-model": 9,
   "src/doctor": 9,
-  "src/kinds": 10,
+  "src/kinds/contract": 10,
+  "src/kinds/rows": 10.1,
+  "src/kinds/encoder": 10.2,
+  "src/kinds/language": 10.2,
+  "src/kinds/images": 10.3,
+  "src/kinds/layers": 10.4,
+  "src/kinds": 10.5,
   "src/run": 11,
   "src/compare": 11,
   "src/trained": 12,
@@ -93,8 +100,11 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/run/progress.ts": "a page, which publishes no run",
   "src/run/train-in-memory.ts": "a page, which publishes no run",
   "src/training/course.ts": "a page, which loads with a run what is said of one that learns nothing",
-  "src/kinds/labelled.ts": "an adapter file, which has no plan and so no kind",
-  "src/kinds/labelled-run.ts": "an adapter file, which has no plan and so no kind",
+  "src/kinds/encoder/kind.ts": "models of images, which are encoders of patches",
+  "src/kinds/encoder/resolve.ts": "models of images, whose blocks take the memory of an encoder's",
+  "src/kinds/encoder/suggest.ts": "models of images, of which nothing else was measured",
+  "src/kinds/encoder/embedding/run.ts": "a folder that is no run, to embed with",
+  "src/kinds/language/seq2seq/write.ts": "a folder that is no run, to write with",
   "src/compare/parent-watch.ts": "every process watches its parent, before any command is loaded",
   "src/suggest/columns.ts": "the flags of a command, before it is loaded",
   "src/compare/methods.ts": "the flags of a command, before it is loaded",
@@ -104,10 +114,20 @@ const sideDoors: Readonly<Record<string, string>> = {
 }
 const folderOf = (file: string) =>
   file.startsWith("src/") ? file.split("/").slice(0, 2).join("/") : file.slice(0, file.indexOf("/"))
-const roomOf = (file: string) => (entries.includes(file) ? "src" : folderOf(file))
+const roomOf = (file: string) => {
+  if (entries.includes(file)) return "src"
+  const inner = file.split("/").slice(0, 3).join("/")
+  return inner in rooms ? inner : folderOf(file)
+}
+/** Rooms without an index, whose files are all doors, since each is for other importers. */
+const openRooms: Readonly<Record<string, string>> = {
+  "src/kinds/contract": "what a plan means is read without what trains it, and both without what is published",
+  "src/kinds/rows": "a kind loads what its rows are, and nothing of others"
+}
 /** What is built into files of the package, and so needs no package beside it there. */
 const isBuilt = (file: string) => file.startsWith("src/studio/page/")
-const isDoor = (file: string) => entries.includes(file) || file.endsWith("/index.ts") || file in sideDoors
+const isDoor = (file: string) =>
+  entries.includes(file) || file.endsWith("/index.ts") || file in sideDoors || roomOf(file) in openRooms
 
 /** The imports that lead from one room into another. */
 const crossings = files.flatMap((file) =>

@@ -3,23 +3,23 @@ import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { LabelledText } from "../data/index.ts"
 import { processesProblem, ResolveError } from "../plan/index.ts"
+import type { LoadedKind, RunKind, World } from "./contract/kind.ts"
 import type { JudgedPlan } from "./describe.ts"
-import type { LoadedKind, RunKind, World } from "./kind.ts"
 
 type Format = RunPlan["data"]["format"]
 
-const classification = () => import("./classification/index.ts").then((room) => room.classification)
-const embedding = () => import("./embedding/index.ts").then((room) => room.embedding)
-const similarity = () => import("./embedding/index.ts").then((room) => room.similarity)
-const arrays = () => import("./arrays/index.ts").then((room) => room.arrays)
-const causal = () => import("./causal/index.ts").then((room) => room.causal)
-const regression = () => import("./regression/index.ts").then((room) => room.regression)
+const classification = () => import("./encoder/classification/index.ts").then((room) => room.classification)
+const embedding = () => import("./encoder/embedding/index.ts").then((room) => room.embedding)
+const similarity = () => import("./encoder/embedding/index.ts").then((room) => room.similarity)
+const arrays = () => import("./layers/arrays/index.ts").then((room) => room.arrays)
+const causal = () => import("./language/causal/index.ts").then((room) => room.causal)
+const regression = () => import("./encoder/regression/index.ts").then((room) => room.regression)
 const images = () => import("./images/index.ts").then((room) => room.images)
-const imageArrays = () => import("./image-arrays/index.ts").then((room) => room.imageArrays)
-const multiLabel = () => import("./multi-label/index.ts").then((room) => room.multiLabel)
+const imageArrays = () => import("./layers/image-arrays/index.ts").then((room) => room.imageArrays)
+const multiLabel = () => import("./encoder/multi-label/index.ts").then((room) => room.multiLabel)
 
-const preference = () => import("./preference/index.ts").then((room) => room.preference)
-const seq2seq = () => import("./seq2seq/index.ts").then((room) => room.seq2seq)
+const preference = () => import("./language/preference/index.ts").then((room) => room.preference)
+const seq2seq = () => import("./language/seq2seq/index.ts").then((room) => room.seq2seq)
 
 const table = {
   classification,
@@ -105,34 +105,24 @@ export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Ef
 /** The model in a Hugging Face folder, to embed texts with. It lives as long as the scope. */
 export const openEmbedder = (folder: string) =>
   Effect.flatMap(
-    Effect.promise(() => import("./embedding/run.ts")),
+    Effect.promise(() => import("./encoder/embedding/run.ts")),
     (room) => room.openEmbedder(folder)
   )
 
 /** The model in a Hugging Face folder that reads texts and writes others, as it is; undefined: it is no such model. It lives as long as the scope. */
 export const openWriter = (folder: string) =>
   Effect.flatMap(
-    Effect.promise(() => import("./seq2seq/write.ts")),
+    Effect.promise(() => import("./language/seq2seq/write.ts")),
     (room) => room.openWriter(folder)
   )
 
 /** A row's image as a small PNG in a data: URI; undefined where it cannot be read. */
 export const pictureOf = (row: LabelledText): Effect.Effect<string | undefined> =>
   Effect.flatMap(
-    Effect.promise(() => import("./image-picture.ts")),
+    Effect.promise(() => import("./rows/pictures.ts")),
     (room) => room.pictureOf(row)
   )
 
-export {
-  describeJudged,
-  describePlan,
-  describeProcesses,
-  type JudgedPlan,
-  judgedJson,
-  type PlanFact,
-  planFacts,
-  planJson
-} from "./describe.ts"
 export type {
   Asked,
   AskedField,
@@ -152,4 +142,14 @@ export type {
   WriteOptions,
   Writing,
   WrittenText
-} from "./kind.ts"
+} from "./contract/kind.ts"
+export {
+  describeJudged,
+  describePlan,
+  describeProcesses,
+  type JudgedPlan,
+  judgedJson,
+  type PlanFact,
+  planFacts,
+  planJson
+} from "./describe.ts"

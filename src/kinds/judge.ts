@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import { WeightlessFolders } from "../models/index.ts"
 import { countTrainable, ResolveError, selectSites } from "../plan/index.ts"
+import type { RunKind, World } from "./contract/kind.ts"
 import type { JudgedPlan } from "./describe.ts"
-import type { RunKind, World } from "./kind.ts"
 
 /**
  * A plan judged by its model alone: no row is looked at, and a folder without weights has those of its config.json. `kind`: the plan's.

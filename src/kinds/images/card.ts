@@ -1,6 +1,6 @@
 /** The part of an adapter's model card that a model of images has of its own. */
 import { type CardParts, type CardSource, fenced, inTypeScript, peftReader } from "../../output/index.ts"
-import { classesLimits, classesPurpose } from "../labelled-run.ts"
+import { classesLimits, classesPurpose } from "../rows/predictions.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
 import { taskOf } from "./task.ts"
 

@@ -1,9 +1,16 @@
 /** Labelled images and a Hugging Face model of images. */
 import type { ImagesPlan } from "../../../schemas/index.ts"
-import { unusedText } from "../encoder-kind.ts"
-import { imagesText } from "../image-words.ts"
-import type { RunKind } from "../kind.ts"
-import { classesText, classHeadline, classMetrics, confusionText, labelText, majorityBaseline } from "../labelled.ts"
+import type { RunKind } from "../contract/kind.ts"
+import { unusedText } from "../encoder/kind.ts"
+import {
+  classesText,
+  classHeadline,
+  classMetrics,
+  confusionText,
+  labelText,
+  majorityBaseline
+} from "../rows/classes.ts"
+import { imagesText } from "../rows/images.ts"
 import { type ResolvedImagesPlan, resolveImages } from "./resolve.ts"
 import { detectImages, suggestImages } from "./suggest.ts"
 import { describeImages } from "./task.ts"

@@ -15,8 +15,8 @@ import {
   writeMergedFolder
 } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
-import type { Publisher, Runner, Trained } from "../kind.ts"
-import { mergedRun } from "../merged-run.ts"
+import type { Publisher, Runner, Trained } from "../contract/kind.ts"
+import { mergedRun } from "../contract/merged-run.ts"
 import { imagesCard } from "./card.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
 import { servedImages } from "./served.ts"

@@ -21,9 +21,9 @@ import {
   type TrainableCounts,
   withPrefix
 } from "../../plan/index.ts"
-import { impossibleBatch, largestActivations } from "../encoder-resolve.ts"
-import type { World } from "../kind.ts"
-import { withKnownWeights } from "../labelled.ts"
+import type { World } from "../contract/kind.ts"
+import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
+import { withKnownWeights } from "../rows/classes.ts"
 import { type DescribedImages, describeImages, taskOf } from "./task.ts"
 
 export interface ResolvedImagesPlan extends ResolvedPlan<ImagesPlan, DescribedImages, ImageClasses> {}

@@ -1,9 +1,9 @@
 /** What doing nothing reaches, and runs that reach no more. */
 import { describe, expect, test } from "bun:test"
 import type { ClassificationData } from "../../../src/data/index.ts"
-import { embedding } from "../../../src/kinds/embedding/index.ts"
-import { majorityBaseline, classMetrics as metrics } from "../../../src/kinds/labelled.ts"
-import { regression } from "../../../src/kinds/regression/index.ts"
+import { embedding } from "../../../src/kinds/encoder/embedding/index.ts"
+import { regression } from "../../../src/kinds/encoder/regression/index.ts"
+import { majorityBaseline, classMetrics as metrics } from "../../../src/kinds/rows/classes.ts"
 import { baselineText, keptText, noBetterText, shortfallText } from "../../../src/output/index.ts"
 
 /** Rows of each class in train and in test. */

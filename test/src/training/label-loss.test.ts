@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import type { ClassificationData } from "../../../src/data/index.ts"
-import { plannedLoss } from "../../../src/kinds/labelled-run.ts"
+import { plannedLoss } from "../../../src/kinds/rows/predictions.ts"
 import { crossEntropy, labelCrossEntropy } from "../../../src/training/index.ts"
 import { describeOnEach } from "../../backends.ts"
 import golden from "../../golden/losses/label_loss.json"

@@ -1,0 +1,79 @@
+/** Texts that belong together and a Hugging Face encoder: pairs and triplets, and scored pairs. */
+import { crossEntropyMetric, type Metric, type Metrics, percent } from "../../../training/index.ts"
+import type { RunKind } from "../../contract/kind.ts"
+import { encoderWords } from "../kind.ts"
+import { columnsOf, describeRelated, type RelatedPlan, type ResolvedRelatedPlan, resolveRelated } from "./resolve.ts"
+import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
+
+const plain = (value: number): string => value.toFixed(3)
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+const gain = { unit: "", format: plain, better: "higher", worst: 0 } as const
+
+const ranking = {
+  recallAt10: { label: "recall@10", ...share, hub: { type: "cosine_recall@10", name: "Cosine Recall@10" } },
+  recallAt1: { label: "recall@1", ...share, hub: { type: "cosine_recall@1", name: "Cosine Recall@1" } },
+  mrrAt10: { label: "MRR@10", ...gain, hub: { type: "cosine_mrr@10", name: "Cosine MRR@10" } },
+  ndcgAt10: { label: "nDCG@10", ...gain, hub: { type: "cosine_ndcg@10", name: "Cosine nDCG@10" } },
+  loss: { ...crossEntropyMetric, hub: { type: "loss", name: "Contrastive loss" } }
+} satisfies Metrics
+
+const similarityLoss: Metric = {
+  label: "loss",
+  unit: "",
+  format: plain,
+  better: "lower",
+  hub: { type: "loss", name: "Loss" }
+}
+
+const correlation = {
+  spearman: {
+    label: "Spearman",
+    unit: "ρ",
+    format: plain,
+    better: "higher",
+    hub: { type: "spearman_cosine", name: "Spearman Cosine" }
+  },
+  loss: similarityLoss
+} satisfies Metrics
+
+type RelatedKind = RunKind<RelatedPlan, ResolvedRelatedPlan>
+
+const pooled = ({ head: { pooling, output } }: ResolvedRelatedPlan["model"]): string =>
+  `${pooling === "mean" ? "the mean of the tokens" : "the first token"}${output === "normalized" ? ", of length 1" : ""}`
+
+const related = (own: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "adopting">): RelatedKind => ({
+  ...own,
+  baseline: () => null,
+  resolve: resolveRelated,
+  describe: describeRelated,
+  baseOf: (_, { folder }) => folder,
+  labelsOf: () => [],
+  words: {
+    ...encoderWords,
+    model: (model) => `${model.family} (${model.layers} layers, vectors of ${model.hiddenSize}: ${pooled(model)})`,
+    untrained: () => "the model as it was",
+    rows: ({ texts }) => (texts === 3 ? "triplets" : "pairs"),
+    json: ({ plan, model: { family, folder, hiddenSize, unusedTensors }, lengths }) => ({
+      model: { family, folder, ...plan.model.task, hiddenSize, unusedTensors },
+      columns: columnsOf(plan),
+      lengths
+    })
+  },
+  suggesting: suggestRelated,
+  next: (_, run) => `embed ${run} "your text"`,
+  runner: () => import("./run.ts").then(({ runRelated }) => runRelated),
+  publisher: () => import("./publish.ts").then(({ publishRelated }) => publishRelated)
+})
+
+export const embedding: RelatedKind = related({
+  metrics: ranking,
+  headline: ["recallAt10", "loss"],
+  detecting: detectEmbedding,
+  adopting: () => import("./adopt.ts").then(({ adoptEmbedder }) => adoptEmbedder)
+})
+
+export const similarity: RelatedKind = related({
+  metrics: correlation,
+  headline: ["spearman", "loss"],
+  detecting: detectSimilarity
+})

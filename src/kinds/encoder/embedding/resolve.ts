@@ -1,0 +1,85 @@
+/** A plan over texts that belong together before its weights are read. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { EmbeddingPlan, SimilarityPlan } from "../../../../schemas/index.ts"
+import { openRelated, type RelatedColumns, type RelatedData, singleTexts } from "../../../data/index.ts"
+import { type DescribedModel, describe, ModelError, sentenceSettings } from "../../../models/index.ts"
+import { ResolveError } from "../../../plan/index.ts"
+import { type ResolvedEncoderPlan, resolveEncoder } from "../resolve.ts"
+
+export type RelatedPlan = EmbeddingPlan | SimilarityPlan
+
+export interface ResolvedRelatedPlan extends ResolvedEncoderPlan<RelatedPlan, RelatedData> {}
+
+export const columnsOf = ({ data }: Pick<RelatedPlan, "data">): RelatedColumns =>
+  data.format === "embedding"
+    ? { text: data.anchor, textPair: data.positive, negative: data.negative }
+    : { text: data.text, textPair: data.textPair, score: data.score }
+
+/** Texts of a row. */
+export const textsOf = (plan: Pick<RelatedPlan, "data">): number => (columnsOf(plan).negative === undefined ? 2 : 3)
+
+type Task = RelatedPlan["model"]["task"]
+
+/** The model in a folder, with a task whose gaps are filled by what the folder says, or by the usual. */
+export const describeEmbedder = (
+  folder: string,
+  task: Pick<Task, "pooling" | "normalize"> = {}
+): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const settings = yield* sentenceSettings(folder)
+    const { pooling = settings.pooling ?? "mean", normalize = settings.normalize ?? true } = task
+    // a plan that says how texts are pooled says what it wants of such a folder
+    if (task.pooling === undefined && settings.unsupported.length > 0) {
+      const hint = "; model.task.pooling takes the hidden states as they are"
+      return yield* new ModelError({ folder, problems: settings.unsupported.map((problem) => problem + hint) })
+    }
+    return yield* describe(folder, { pooling: pooling === "cls" ? "first" : pooling, normalize })
+  })
+
+export const describeRelated = ({ model }: RelatedPlan) => describeEmbedder(model.source, model.task)
+
+/** The task as the model has it. */
+const taskOf = ({ head }: DescribedModel): Task => ({
+  kind: "embedding",
+  pooling: head.pooling === "mean" ? "mean" : "cls",
+  normalize: head.output === "normalized"
+})
+
+export const resolveRelated = (
+  plan: RelatedPlan,
+  name: string
+): Effect.Effect<ResolvedRelatedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.gen(function* () {
+    const data = yield* Effect.result(openRelated(plan.data, columnsOf(plan), plan.seed))
+    const model = yield* Effect.result(describeRelated(plan))
+    const resolved = yield* resolveEncoder(plan, name, {
+      data,
+      model,
+      texts: textsOf(plan),
+      textsOf: ({ splits }) => singleTexts(splits.train),
+      filled: (_, described) => ({ ...plan, model: { ...plan.model, task: taskOf(described) } })
+    })
+    const problems = Result.isSuccess(model) ? sizeProblems(plan, model.success) : []
+    if (problems.length > 0) return yield* new ResolveError({ name, problems })
+    return { ...resolved, warnings: [...resolved.warnings, ...comparedApart(plan)] }
+  })
+
+const sizeProblems = ({ loss }: RelatedPlan, { hiddenSize }: DescribedModel): ReadonlyArray<string> =>
+  (loss.matryoshka ?? []).flatMap((size, i) =>
+    size <= hiddenSize
+      ? []
+      : [
+          `loss.matryoshka.${i}: found ${size}, but the model's vectors have ${hiddenSize} coordinates; expected at most that`
+        ]
+  )
+
+const comparedApart = ({ training: { accumulate, batchSize } }: RelatedPlan): ReadonlyArray<string> =>
+  accumulate === 1
+    ? []
+    : [
+        `training.accumulate ${accumulate}: rows are contrasted with those of their own batch of ${batchSize}, not from all ${accumulate * batchSize} of a step; a larger training.batchSize compares more`
+      ]

@@ -1,0 +1,105 @@
+/** Texts that belong together and a Hugging Face encoder. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type Adapted, unadapted } from "../../../../adapters/index.ts"
+import { openRelated, type RelatedSplit, relatedBatches } from "../../../data/index.ts"
+import { Device } from "../../../device/device.ts"
+import { loadDescribed, sentenceSettings } from "../../../models/index.ts"
+import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
+import { contrast, cosent, cosineError, nested, type RelatedLoss } from "../../../training/index.ts"
+import { begin } from "../../contract/begin.ts"
+import type { Runner } from "../../contract/kind.ts"
+import { askingTexts } from "../../rows/predictions.ts"
+import { longestText } from "../resolve.ts"
+import { evaluateRanking, evaluateSimilarity } from "./evaluate.ts"
+import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
+import { columnsOf, describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
+
+/** A model that makes vectors was asked for labels. */
+class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
+  override get message() {
+    return "the run of an embedding model has no labels to predict: use embed, whose vectors can be compared"
+  }
+}
+
+/** What a plan is trained by. */
+const lossOf = ({ data, loss }: RelatedPlan): RelatedLoss => {
+  const whole =
+    data.format === "embedding" || !("kind" in loss)
+      ? contrast(loss.temperature)
+      : loss.kind === "cosent"
+        ? cosent(loss.temperature)
+        : cosineError
+  return loss.matryoshka === undefined ? whole : nested(whole, loss.matryoshka)
+}
+
+const embedOptions = (plan: RelatedPlan, model: Pick<EmbeddingModel, "maxLength">) => ({
+  batchSize: plan.training.evaluateBatchSize,
+  maxLength: longestText(plan, model)
+})
+
+export const runRelated: Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSplit> = {
+  loss: (_, { plan }) => lossOf(plan),
+  load: ({ plan, model, selected }) =>
+    loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }).pipe(
+      Effect.map(embeddingModel)
+    ),
+  batches: (model, { plan, data }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        relatedBatches(data.splits.train, model.tokenizer, {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          maxLength: longestText(plan, model),
+          padMultiple,
+          start
+        })
+      )
+    ),
+  splits: (_, plan, file) => {
+    const { validation, test, ...columns } = plan.data
+    const section = file === undefined ? plan.data : { ...columns, train: file }
+    return Effect.map(openRelated(section, columnsOf(plan), plan.seed), ({ splits }) => splits)
+  },
+  evaluate: (adapted, plan, source, options) => {
+    const how = { loss: lossOf(plan), lossRows: plan.training.batchSize, embed: embedOptions(plan, adapted.model) }
+    return plan.data.format === "embedding"
+      ? evaluateRanking(adapted, source, how, options)
+      : evaluateSimilarity(adapted, source, how, options)
+  },
+  asking: askingTexts(columnsOf),
+  predict: () => Effect.fail(new NoLabels()),
+  embed: (adapted, plan, texts) =>
+    vectorsOf(adapted, texts, embedOptions(plan, adapted.model)).pipe(
+      Effect.map((vectors) => rowsOf(vectors, adapted.model.hiddenSize))
+    ),
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
+}
+
+const rowsOf = (vectors: Float32Array, width: number): ReadonlyArray<Float32Array> =>
+  Array.from({ length: vectors.length / width }, (_, i) => vectors.slice(i * width, (i + 1) * width))
+
+/** Texts of a forward pass where no plan says how many. */
+const BATCH_SIZE = 32
+
+/** A folder's model as it is, to embed with. It lives as long as the scope. */
+export const openEmbedder = (folder: string) =>
+  Effect.gen(function* () {
+    const description = yield* describeEmbedder(folder)
+    const settings = yield* sentenceSettings(folder)
+    const adapted: Adapted<EmbeddingModel> = yield* unadapted(
+      embeddingModel(yield* loadDescribed(description, { seed: 0 }))
+    )
+    const maxLength = Math.min(settings.maxLength ?? description.maxLength, description.maxLength)
+    return {
+      batchSize: BATCH_SIZE,
+      embed: (texts: ReadonlyArray<string>) =>
+        Effect.map(vectorsOf(adapted, texts, { batchSize: BATCH_SIZE, maxLength }), (vectors) =>
+          rowsOf(vectors, description.hiddenSize)
+        )
+    }
+  })

@@ -1,0 +1,57 @@
+/** Texts with any number of labels each, and a Hugging Face encoder. */
+import type { MultiLabelPlan } from "../../../../schemas/index.ts"
+import { percent } from "../../../training/index.ts"
+import type { Baseline, Prediction, RunKind } from "../../contract/kind.ts"
+import { classesText } from "../../rows/classes.ts"
+import { encoderWords } from "../kind.ts"
+import { exampleArgument } from "../words.ts"
+import { type MultiLabelData, setOf } from "./data.ts"
+import { describeMultiLabel, type ResolvedMultiLabelPlan, resolveMultiLabel } from "./resolve.ts"
+import { multiLabelMetrics } from "./scores.ts"
+import { detectMultiLabel, suggestMultiLabel } from "./suggest.ts"
+
+export const multiLabel: RunKind<MultiLabelPlan, ResolvedMultiLabelPlan> = {
+  metrics: multiLabelMetrics,
+  headline: ["microF1", "loss"],
+  baseline: (data, split) => frequentBaseline(data, split),
+  resolve: resolveMultiLabel,
+  describe: describeMultiLabel,
+  baseOf: (_, { folder }) => folder,
+  labelsOf: ({ labels }) => labels,
+  words: {
+    ...encoderWords,
+    prediction: predictionText,
+    rows: (split) => classesText({ ...split, classes: split.classes ?? [] })
+  },
+  suggesting: suggestMultiLabel,
+  detecting: detectMultiLabel,
+  next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`,
+  runner: () => import("./run.ts").then(({ runMultiLabel }) => runMultiLabel),
+  publisher: () => import("./publish.ts").then(({ publishMultiLabel }) => publishMultiLabel)
+}
+
+/** "praise (98.1 %), craft (61.0 %)" */
+function predictionText({ label, labels = [], probabilities = {} }: Prediction): string {
+  return labels.length === 0 ? label : labels.map((name) => `${name} (${percent(probabilities[name] ?? 0)})`).join(", ")
+}
+
+/** The labels that at least half of the training rows have, or else the most frequent one, given to every row of a split. */
+const frequentBaseline = ({ splits, labels }: MultiLabelData, split: "validation" | "test"): Baseline | null => {
+  const own = splits[split]
+  const { counts, rows } = splits.train
+  if (own === undefined || own.rows === 0) return null
+  const half = labels.filter((_, i) => counts[i]! >= rows / 2)
+  const most = labels[counts.indexOf(Math.max(...counts))]!
+  const given = half.length > 0 ? half : [most]
+  const right = labels.map((label, i) => (given.includes(label) ? own.counts[i]! : 0))
+  const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
+  const each = labels.map((label, i) => (given.includes(label) ? (2 * right[i]!) / (own.rows + own.counts[i]!) : 0))
+  return {
+    of: `always “${given.join(", ")}”, ${half.length > 0 ? "which at least half of the training rows have" : "the most frequent label"}`,
+    scores: {
+      microF1: (2 * sum(right)) / (given.length * own.rows + sum(own.counts)),
+      macroF1: sum(each) / labels.length,
+      exactMatch: (own.sets.get(setOf(given)) ?? 0) / own.rows
+    }
+  }
+}

@@ -1,0 +1,156 @@
+/** The `data` section of a plan over texts with numbers, opened: every file scanned, the scale of the targets settled, the splits ready to be read. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type RegressionSection, targetsOf } from "../../../../schemas/index.ts"
+import { quoted } from "../../../boundary/index.ts"
+import {
+  type BySplit,
+  type DataError,
+  type Fields,
+  fieldOf,
+  kindOf,
+  mapSplits,
+  openSplitFiles,
+  openTextFile,
+  type RowSource,
+  type RowTargets,
+  repeatWarnings,
+  rowsOfSplits,
+  subset,
+  type TargetText
+} from "../../../data/index.ts"
+import type { SplitSummary } from "../../../plan/index.ts"
+
+/** What is subtracted from a target and what it is divided by, one of each a target. */
+export type Scaling = NonNullable<RegressionSection["scaling"]>
+
+/** A target's values on a split. */
+interface Spread {
+  readonly target: string
+  readonly mean: number
+  /** the population's */
+  readonly deviation: number
+  readonly least: number
+  readonly most: number
+}
+
+export interface RegressionSplit extends SplitSummary {
+  readonly targets: ReadonlyArray<Spread>
+}
+
+export interface RegressionData {
+  readonly splits: BySplit<RowSource<TargetText>>
+  readonly scaling: Scaling
+  /** [rows, targets] of every split, row-major */
+  readonly values: BySplit<Float64Array>
+  readonly warnings: ReadonlyArray<string>
+  readonly describe: () => ReadonlyArray<RegressionSplit>
+}
+
+/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+export const openRegression = (
+  section: RegressionSection,
+  seed: number
+): Effect.Effect<RegressionData, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const targets = targetsOf(section)
+    const files = yield* openSplitFiles(section, (path) =>
+      Effect.suspend(() => {
+        const values = growing()
+        const open = openTextFile(path, section, { ...numbers(targets), seen: ({ targets: own }) => values.add(own) })
+        return Effect.map(open, (file) => ({ ...file, values: values.all }))
+      })
+    )
+    const rows = yield* rowsOfSplits(section, files, seed)
+    const values = mapSplits(rows, ({ file, rows: some }) => valuesOf(file.values(), targets.length, some))
+    const spreads = mapSplits(values, (all) => targets.map((target, i) => spreadOf(target, all, targets.length, i)))
+    const scaling = section.scaling ?? scalingOf(spreads.train)
+    const splits = mapSplits(
+      rows,
+      ({ file, rows: some }): RowSource<TargetText> => (some === undefined ? file : subset(file, some, file.where))
+    )
+    const constant = spreads.train.filter(({ deviation }) => deviation === 0)
+    return {
+      splits,
+      scaling,
+      values,
+      warnings: [
+        ...constant.map(
+          ({ target, mean }) =>
+            `train (${splits.train.where}): the target ${quoted(target)} is ${mean} in every row, so there is nothing to learn`
+        ),
+        ...repeatWarnings(rows)
+      ],
+      describe: () =>
+        (["train", "validation", "test"] as const).flatMap((split) => {
+          const source = splits[split]
+          return source === undefined
+            ? []
+            : [{ split, where: source.where, rows: source.rows, targets: spreads[split] ?? [] }]
+        })
+    }
+  })
+
+/** A target that is the same everywhere is divided by 1. */
+const scalingOf = (spreads: ReadonlyArray<Spread>): Scaling => ({
+  mean: spreads.map(({ mean }) => mean),
+  deviation: spreads.map(({ deviation }) => (deviation === 0 ? 1 : deviation))
+})
+
+/** Columns of numbers, in a text file as text. */
+const numbers = (targets: ReadonlyArray<string>): RowTargets<TargetText> => ({
+  columns: targets.map((name) => ({ name, role: "target field" })),
+  read: (row, reasons) => ({ targets: targets.map((name) => numberIn(row, name, reasons)) })
+})
+
+const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
+
+const numberIn = (row: Fields, name: string, reasons: Array<string>): number => {
+  const value = fieldOf(row, name, "target", reasons)
+  const number = typeof value === "string" && decimal.test(value) ? Number(value) : value
+  // what float32 does not hold would be infinite to the model
+  if (typeof number === "number" && Number.isFinite(Math.fround(number))) return number
+  if (value !== undefined) {
+    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
+    reasons.push(`the target "${name}" is ${found}, expected a number such as 3.5`)
+  }
+  return 0
+}
+
+/** Numbers in the order in which they come. */
+const growing = () => {
+  let values = new Float64Array(1024)
+  let used = 0
+  return {
+    add: (some: ReadonlyArray<number>) => {
+      if (used + some.length > values.length) {
+        const larger = new Float64Array(2 * values.length + some.length)
+        larger.set(values)
+        values = larger
+      }
+      values.set(some, used)
+      used += some.length
+    },
+    all: () => values.subarray(0, used)
+  }
+}
+
+const valuesOf = (all: Float64Array, width: number, rows: Uint32Array | undefined): Float64Array => {
+  if (rows === undefined) return all
+  const some = new Float64Array(rows.length * width)
+  rows.forEach((row, i) => {
+    some.set(all.subarray(row * width, (row + 1) * width), i * width)
+  })
+  return some
+}
+
+const spreadOf = (target: string, values: Float64Array, width: number, at: number): Spread => {
+  const own = values.filter((_, i) => i % width === at)
+  const mean = own.reduce((sum, value) => sum + value, 0) / own.length
+  const variance = own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length
+  const [least, most] = own.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY
+  ] as readonly [number, number])
+  return { target, mean, deviation: Math.sqrt(variance), least, most }
+}

@@ -1,0 +1,241 @@
+/**
+ * What kinds over Hugging Face encoders share before weights are read: headers of the weights, the tokenizer, lengths of the texts, the
+ * memory it takes. What rows are, and what is made of the hidden states, each kind says.
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import { methodOf, type SelectedSite } from "../../../adapters/index.ts"
+import type { ClassificationPlan, MultiLabelPlan, RunPlan } from "../../../schemas/index.ts"
+import {
+  batchesPerEpoch,
+  type DataError,
+  type LengthPercentiles,
+  type Located,
+  lengthPercentiles,
+  type RowSource,
+  type TextFields
+} from "../../data/index.ts"
+import {
+  type DescribedModel,
+  loadTokenizer,
+  type ModelDescription,
+  type ModelError,
+  type Tokenizer
+} from "../../models/index.ts"
+import {
+  bytesOfWeights,
+  countTrainable,
+  FLOAT,
+  FOUR_GIB,
+  gigabytes,
+  type MemoryEstimate,
+  machineMemory,
+  memoryEstimate,
+  memoryWarnings,
+  type OpenedData,
+  plannedPrefix,
+  type ResolvedPlan,
+  ResolveError,
+  selectSites,
+  stepsOf,
+  type TrainableCounts,
+  withPrefix
+} from "../../plan/index.ts"
+
+/** A plan whose texts are cut at `data.maxLength`. */
+export type EncoderPlan = RunPlan & {
+  readonly model: Pick<ClassificationPlan["model"], "weights">
+  readonly data: { readonly maxLength: number }
+}
+
+export interface ResolvedEncoderPlan<Plan extends EncoderPlan, Data extends OpenedData>
+  extends ResolvedPlan<Plan, DescribedModel, Data> {
+  readonly tokenizer: Tokenizer
+  /** token lengths of a sample of the training texts; `truncated` at what the model and the plan allow */
+  readonly lengths: LengthPercentiles
+}
+
+/** Tokens that a text has at most when it reaches the model. */
+export const longestText = (
+  { data }: { readonly data: Pick<EncoderPlan["data"], "maxLength"> },
+  { maxLength }: Pick<ModelDescription, "maxLength">
+): number => Math.min(data.maxLength, maxLength)
+
+interface Encoded<Plan extends EncoderPlan, Data extends OpenedData> {
+  readonly data: Result.Result<Data, DataError>
+  readonly model: Result.Result<DescribedModel, ModelError>
+  /** sequences that a training row becomes; 1 unless given */
+  readonly texts?: number
+  /** the training texts, whose lengths are measured */
+  readonly textsOf: (data: Data) => RowSource<TextFields & Located>
+  /** the plan with what was found out */
+  readonly filled: (data: Data, model: DescribedModel) => Plan
+}
+
+/** All problems come back together. */
+export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData>(
+  plan: Plan,
+  name: string,
+  { data, model, texts = 1, textsOf, filled }: Encoded<Plan, Data>
+): Effect.Effect<ResolvedEncoderPlan<Plan, Data>, ResolveError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const selected = Result.flatMap(model, (described) => selectSites(plan, described))
+    const tokenizer: Result.Result<Tokenizer, ModelError> = Result.isFailure(model)
+      ? Result.fail(model.failure)
+      : yield* Effect.result(loadTokenizer(model.success.folder, model.success))
+    if (
+      Result.isFailure(model) ||
+      Result.isFailure(selected) ||
+      Result.isFailure(tokenizer) ||
+      Result.isFailure(data)
+    ) {
+      // a model that cannot be described fails three times with the same words
+      const failures = [selected, tokenizer, data].flatMap(
+        (part: Result.Result<unknown, { readonly message: string }>) =>
+          Result.isFailure(part) ? [part.failure.message] : []
+      )
+      return yield* new ResolveError({ name, problems: [...new Set(failures)] })
+    }
+    const { train } = data.success.splits
+    const maxLength = longestText(plan, model.success)
+    const lengths = yield* lengthPercentiles(textsOf(data.success), tokenizer.success.encode, maxLength).pipe(
+      Effect.mapError(({ message }) => new ResolveError({ name, problems: [message] }))
+    )
+    const impossible = impossibleTensors(plan, model.success, {
+      rows: train.rows,
+      texts,
+      longest: Math.min(lengths.max, maxLength)
+    })
+    if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
+    const trainable = countTrainable(plan, model.success, selected.success)
+    const machine = machineMemory()
+    const known = {
+      base: model.success.folder,
+      plan: filled(data.success, model.success),
+      name,
+      model: model.success,
+      tokenizer: tokenizer.success,
+      selected: selected.success,
+      data: data.success,
+      lengths,
+      steps: stepsOf(plan, batchesPerEpoch(train.rows, plan.training.batchSize)),
+      trainable,
+      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows, texts)
+    }
+    const prefix = plannedPrefix(known, { tokens: texts * lengths.mean, sameRows: true, machine })
+    const memory = withPrefix(known.memory, prefix)
+    return {
+      ...known,
+      prefix,
+      memory,
+      warnings: [
+        ...data.success.warnings,
+        ...tooLong(plan, model.success),
+        ...truncated(train.where, maxLength, lengths),
+        ...memoryWarnings(memory, machine, plan)
+      ]
+    }
+  })
+
+/** For the labels of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
+export const standIns = ({
+  task
+}: ClassificationPlan["model"] | MultiLabelPlan["model"]): ReadonlyArray<string> | undefined =>
+  task.headInit === "checkpoint" ? undefined : ["0", "1"]
+
+const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<string> =>
+  plan.data.maxLength > model.maxLength
+    ? [
+        `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`
+      ]
+    : []
+
+// Fewer are outliers, and cutting them is what maxLength is for.
+const LARGEST_SHARE_CUT = 0.05
+
+const truncated = (
+  where: string,
+  maxLength: number,
+  { sample, p95, truncated: share }: LengthPercentiles
+): ReadonlyArray<string> => {
+  if (share <= LARGEST_SHARE_CUT) return []
+  const cut = `${(100 * share).toFixed(1)} % of the texts lose their end at ${maxLength} tokens`
+  const sampled = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
+  return [`train (${where}): ${cut} (${sampled}); data.maxLength says where they are cut`]
+}
+
+/** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
+export const impossibleTensors = (
+  plan: EncoderPlan,
+  model: ModelDescription,
+  { rows, texts = 1, longest }: { readonly rows: number; readonly texts?: number; readonly longest: number }
+): ReadonlyArray<string> => {
+  const size = texts * Math.min(plan.training.batchSize, rows)
+  return impossibleBatch(model, { size, length: longest }, `${size} texts, padded to one of ${longest} tokens,`, [
+    "data.maxLength"
+  ])
+}
+
+/** The same of so many sequences of a length. `called`: what they are; `others`: fields of the plan that lower it beside the batch's size. */
+export const impossibleBatch = (
+  { intermediateSize, hiddenSize, attentionHeads }: Widths,
+  { size, length }: { readonly size: number; readonly length: number },
+  called: string,
+  others: ReadonlyArray<string> = []
+): ReadonlyArray<string> => {
+  const bytes = FLOAT * size * length * Math.max(intermediateSize, hiddenSize, attentionHeads * length)
+  if (bytes <= FOUR_GIB) return []
+  const lower = ["lower training.batchSize (training.accumulate keeps the rows of a step)", ...others].join(" or ")
+  return [
+    `memory: a batch of ${called} needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; ${lower}`
+  ]
+}
+
+type Widths = Pick<ModelDescription, "intermediateSize" | "hiddenSize" | "attentionHeads">
+
+/** `rows`: of the training split, where it is known; no batch has more. `texts`: sequences that a training row becomes. */
+export const estimateMemory = (
+  plan: EncoderPlan,
+  model: ModelDescription,
+  trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>,
+  rows = Infinity,
+  texts = 1
+): MemoryEstimate =>
+  memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      activations:
+        FLOAT *
+        largestActivations(plan, model, {
+          size: texts * Math.min(plan.training.batchSize, rows),
+          length: longestText(plan, model)
+        })
+    }
+  )
+
+/** Numbers. `batch`: sequences of a training batch, and their length. */
+export const largestActivations = (
+  plan: Pick<RunPlan, "adapter" | "training">,
+  model: Pick<ModelDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers">,
+  { size: batchSize, length }: { readonly size: number; readonly length: number }
+): number => {
+  const { hiddenSize, intermediateSize, attentionHeads, layers } = model
+  const scores = attentionHeads * length
+  // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
+  // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted
+  const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0
+  const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
+  const gradients = 3 * hiddenSize + intermediateSize
+  // and what only the next layer reads
+  const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
+  const { evaluateBatchSize, recompute } = plan.training
+  const inputs = layers * hiddenSize
+  const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
+  return length * Math.max(batchSize * (kept + gradients), evaluateBatchSize * made)
+}

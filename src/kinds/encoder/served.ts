@@ -1,0 +1,133 @@
+/** An encoder under a head as other engines run it: token ids in, logits or vectors out. */
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { TextColumns } from "../../data/index.ts"
+import { familyOf, type Model, type Network, type RunBlock } from "../../models/index.ts"
+import { labelsOfConfig, type ProblemType } from "../../output/index.ts"
+import type { Linear, Weights } from "../../tensors/index.ts"
+import { type Served, type ServedInput, script } from "../contract/served.ts"
+import { type EncoderPlan, longestText } from "./resolve.ts"
+
+/** A model over tokens, whatever its targets are. */
+type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
+
+const AXES = ["batch_size", "sequence_length"] as const
+
+/** What transformers' tokenizers make of texts, of which a model without token types takes two. */
+const inputsOf = ({ tokenTypes }: TextNetwork): ReadonlyArray<ServedInput> => [
+  { name: "input_ids", stored: "int64", dtype: "int32", shape: AXES },
+  { name: "attention_mask", stored: "int64", dtype: "float32", shape: AXES },
+  ...(tokenTypes === 0 ? [] : [{ name: "token_type_ids", stored: "int64", dtype: "int32", shape: AXES } as const])
+]
+
+/** What the head says, and the last hidden states [batch, length, hidden]. */
+const applied =
+  (model: TextNetwork) => (inputs: Readonly<Record<string, Tensor>>, linear: Linear, weights: Weights) => {
+    const inputIds = inputs["input_ids"] as Tensor2D
+    const attentionMask = inputs["attention_mask"] as Tensor2D
+    const tokenTypeIds = (inputs["token_type_ids"] ?? inputIds) as Tensor2D
+    let hidden: Tensor | undefined
+    const runBlock: RunBlock = (block, ...given) => {
+      const h = block(...given)
+      // here, for a head may take the states away
+      hidden = tf.reshape(h, [...inputIds.shape, model.hiddenSize])
+      return h
+    }
+    const said = model.forward({ inputIds, attentionMask, tokenTypeIds }, linear, weights, runBlock)
+    return { said, hidden }
+  }
+
+interface Serving {
+  readonly plan: EncoderPlan
+  readonly adapted: Adapted<TextNetwork>
+  /** whose parameters are written, where that is not the model that was trained */
+  readonly written?: Adapted<TextNetwork>
+}
+
+const shared = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
+  adapted: written as Adapted<Network>,
+  base: model.folder,
+  tokenizer: { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId },
+  inputs: inputsOf(model),
+  axes: { batch_size: [11, 13], sequence_length: [5, 7] } as const,
+  // texts are cut where the run cuts them
+  files: { "tokenizer_config.json": { model_max_length: longestText(plan, model) } }
+})
+
+/** Logits [batch, labels] under transformers' name, so that its classes for sequences run them, whatever the head's shape. */
+export const servedClassifier = (
+  serving: Serving & { readonly problemType: ProblemType; readonly usage: ReadonlyArray<string> }
+) => {
+  const { adapted, problemType, usage } = serving
+  const { model } = adapted
+  const forward = applied(model)
+  return Effect.succeed<Served>({
+    ...shared(serving),
+    task: "text-classification",
+    forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
+    config: {
+      architectures: [`${familyOf(model.family).className}ForSequenceClassification`],
+      ...labelsOfConfig(model.labels),
+      problem_type: problemType
+    },
+    usage
+  })
+}
+
+/** The pipeline for texts. */
+export const pipelineUse = (options?: string): ReadonlyArray<string> => [
+  script("pipeline", [
+    'const classify = await pipeline("text-classification", "folder")',
+    `console.log(await classify(["your text"]${options === undefined ? "" : `, ${options}`}))`
+  ])
+]
+
+/** The model without a pipeline, which takes no pairs. */
+export const logitsUse = (
+  { textPair }: TextColumns,
+  { tokenTypes }: Pick<TextNetwork, "tokenTypes">
+): ReadonlyArray<string> => {
+  // not every class of tokenizers returns them unasked; where there is one type, transformers.js fills in zeros
+  const types = tokenTypes > 1 ? "return_token_type_ids: true, " : ""
+  const pair = textPair === undefined ? "" : `text_pair: ["the other"], ${types}`
+  return [
+    script("AutoModelForSequenceClassification, AutoTokenizer", [
+      'const tokenizer = await AutoTokenizer.from_pretrained("folder")',
+      'const model = await AutoModelForSequenceClassification.from_pretrained("folder")',
+      `const { logits } = await model(tokenizer(["your text"], { ${pair}padding: true, truncation: true }))`,
+      "console.log(logits.tolist())"
+    ])
+  ]
+}
+
+/** Vectors [batch, hidden] as sentence-transformers calls them, and the states that they are made of, as transformers.js's pipeline wants them. */
+export const servedEmbedder = (serving: Serving) => {
+  const { model } = serving.adapted
+  const forward = applied(model)
+  const pooling = model.head.pooling === "mean" ? "mean" : "cls"
+  const options = `{ pooling: "${pooling}", normalize: ${model.head.output === "normalized"} }`
+  return Effect.succeed<Served>({
+    ...shared(serving),
+    task: "feature-extraction",
+    forward: (inputs, linear, weights) => {
+      const { said, hidden } = forward(inputs, linear, weights)
+      return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
+    },
+    config: {
+      architectures: [`${familyOf(model.family).className}Model`],
+      id2label: undefined,
+      label2id: undefined,
+      problem_type: undefined
+    },
+    usage: [
+      "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
+      "",
+      script("pipeline", [
+        'const embed = await pipeline("feature-extraction", "folder")',
+        `const vectors = await embed(["a text", "another"], ${options})`
+      ])
+    ]
+  })
+}

@@ -1,0 +1,178 @@
+/** An encoder under a head: from what is known of data and model to values of a plan, a rule for each. */
+import { families } from "../../models/index.ts"
+import type { OpenedData } from "../../plan/index.ts"
+import {
+  batchSize,
+  type Choice,
+  type Evaluated,
+  evaluatedRows,
+  evaluation,
+  fewOfEach,
+  findings,
+  heldOutLabelled,
+  knobs,
+  MOST_PASSES,
+  MOST_ROWS_SEEN,
+  measured,
+  type NamedModel,
+  nothingToEvaluate,
+  passesOf,
+  ranks,
+  rates,
+  roundLength,
+  rowsSeen,
+  SHORT,
+  type Suggesting,
+  secondsOf,
+  someLabelled,
+  speeds,
+  timeText,
+  WIDEST_MEASURED,
+  warmup
+} from "../../suggest/index.ts"
+import { type EncoderPlan, estimateMemory, type ResolvedEncoderPlan } from "./resolve.ts"
+
+/** What the rules look at. Rows are counted, lengths are tokens. */
+export interface Facts extends Evaluated {
+  /** training rows, without those held out for validation */
+  readonly rows: number
+  /** null: rows have numbers, not classes */
+  readonly classes: number | null
+  /** tokens that 95 % of the training texts do not exceed */
+  readonly p95: number
+  readonly median: number
+  readonly longest: number
+  /** positions of the model */
+  readonly positions: number
+  readonly hiddenSize: number
+  /** the smallest side of an adapted weight: no rank is larger */
+  readonly narrowest: number
+  /** numbers in linear layers */
+  readonly linear: number
+  /** a new linear layer over the mean of the hidden states */
+  readonly newHead: boolean
+}
+
+type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
+
+const factsOf = ({ model, data, lengths }: Resolved, held: number, classes: number | null): Facts => {
+  const { train, validation, test } = data.splits
+  return {
+    rows: train.rows - held,
+    classes,
+    p95: lengths.p95,
+    median: lengths.p50,
+    longest: lengths.max,
+    positions: model.maxLength,
+    hiddenSize: model.hiddenSize,
+    narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
+    linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
+    validation: validation?.rows ?? (held > 0 ? held : null),
+    test: test?.rows ?? null,
+    newHead: model.head.pooling === "mean"
+  }
+}
+
+/** Steps of `batchSize` rows, and why. */
+const steps = ({ rows, classes, median, linear }: Facts): Choice => {
+  const [target, finding] =
+    classes === null
+      ? ([rowsSeen.two, findings.rowsOfNumbers] as const)
+      : classes > 2
+        ? ([rowsSeen.more, findings.rowsOfMore] as const)
+        : ([rowsSeen.two, findings.rowsOfTwo] as const)
+  const wanted = Math.max(target, rows)
+  const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
+  const value = Math.max(1, Math.round(seen / batchSize))
+  const limit =
+    seen < wanted && seen === MOST_ROWS_SEEN
+      ? `; one pass over all of them is training.epochs: 1, but nothing as long was measured`
+      : seen < wanted
+        ? `; ${MOST_PASSES} passes at most, since a row that is seen more often teaches little but itself`
+        : ""
+  const time = timeText(secondsOf(value * batchSize * median, linear, speeds.encoder))
+  return measured("training.steps", value, `${passesOf(value * batchSize, rows)}${limit}; ${time}`, finding)
+}
+
+const rate = ({ hiddenSize }: Facts, steps: number): Choice => {
+  if (hiddenSize > WIDEST_MEASURED.encoder) {
+    const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
+    return measured("optimizer.learningRate", rates.loraProFullWide, reason, findings.wideRate)
+  }
+  return steps < SHORT
+    ? measured("optimizer.learningRate", rates.loraProFullShort, `${steps} steps are few`, findings.shortRate)
+    : measured("optimizer.learningRate", rates.loraProFull, "", findings.fullFormRate)
+}
+
+/** Where texts are cut. */
+const maxLength = ({ p95, longest, positions }: Facts): Choice => {
+  const round = roundLength(p95)
+  const value = Math.min(round, positions)
+  const cut = longest <= value ? `the longest has ${longest}` : `the longest has ${longest} and loses its end`
+  const reason =
+    value < round
+      ? `the model has no more positions; 95 % of the texts have at most ${p95} tokens, so more than one in twenty loses its end`
+      : `95 % of the texts have at most ${p95} tokens; ${cut}`
+  return { path: "data.maxLength", value, reason }
+}
+
+/** Values for everything that the data and the model decide, in the order of a plan. */
+export const choose = (facts: Facts): ReadonlyArray<Choice> => {
+  const length = steps(facts)
+  const number = length.value as number
+  return [
+    maxLength(facts),
+    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
+    ...ranks(facts.narrowest, findings.rank),
+    measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
+    measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
+    rate(facts, number),
+    ...(facts.newHead ? [measured("optimizer.headLearningRate", rates.head, "", findings.headRate)] : []),
+    measured("optimizer.schedule.kind", "linear", "", findings.warmup),
+    measured("optimizer.schedule.warmup", warmup, "", findings.warmup),
+    length,
+    measured("training.batchSize", batchSize, "", findings.batch),
+    ...evaluation(facts, number, someLabelled(evaluatedRows.labelled))
+  ]
+}
+
+const cautions = (facts: Facts): ReadonlyArray<string> => [
+  ...(facts.classes === null ? [] : fewOfEach(facts.rows, facts.classes)),
+  ...nothingToEvaluate(facts),
+  ...(facts.newHead
+    ? []
+    : [
+        "optimizer.headLearningRate is left out, so the head moves at learningRate: a head on a pooler was not measured here"
+      ])
+]
+
+const plainLora: ReadonlyArray<Choice> = [
+  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.moments),
+  measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.loraRate)
+]
+
+/** What such plans can give up for memory. */
+export const headTurns = (choices: ReadonlyArray<Choice>, shortest: number | null): ReturnType<Suggesting["turns"]> =>
+  knobs(choices, {
+    method: { choices: plainLora, dropped: ["optimizer.form"] },
+    packing: findings.packing,
+    blocks: true,
+    shortest
+  })
+
+/** How plans of a kind under a head are suggested. `classesOf`: how many its rows have; null: they have numbers instead. */
+export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) => number | null): Suggesting<R> => ({
+  uncut: 8192,
+  heldOut: heldOutLabelled,
+  choose(seen, held) {
+    const facts = factsOf(seen, held, classesOf(seen.data))
+    return { choices: choose(facts), cautions: cautions(facts) }
+  },
+  turns: (choices) => headTurns(choices, 32),
+  estimate: (plan, { model, trainable, selected, data }) =>
+    estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows)
+})
+
+/** Models whose config.json names a family of encoders. */
+export const isEncoder = ({ modelType }: NamedModel): boolean =>
+  typeof modelType === "string" && Object.hasOwn(families, modelType)

@@ -1,0 +1,27 @@
+/** What is made of a language model's run over conversations, completions or texts. */
+import type { CausalPlan } from "../../../../schemas/index.ts"
+import type { CausalSplit } from "../../../data/causal/index.ts"
+import type { CausalModel } from "../../../models/causal/index.ts"
+import { peftReader } from "../../../output/index.ts"
+import type { Publisher } from "../../contract/kind.ts"
+import { languageCard } from "../card.ts"
+import { mergedLanguage } from "../publish.ts"
+import { servedLanguage } from "../served.ts"
+import type { ResolvedCausalPlan } from "./resolve.ts"
+
+const learned = {
+  chat: "conversations",
+  completion: "prompts",
+  text: "texts"
+} as const satisfies { readonly [F in CausalPlan["data"]["format"]]: string }
+
+export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
+  readerOf: peftReader,
+  mergesInto: "huggingface",
+  served: { of: ({ plan, adapted }) => servedLanguage(adapted, plan.data.format === "chat") },
+  card: (source) => languageCard(source, `to go on with ${learned[source.resolved.plan.data.format]}`),
+  merge: ({ plan, adapted, steps }, splits, run, folder) => {
+    const chat = plan.data.format === "chat"
+    return mergedLanguage({ plan, adapted, steps, chat, splits: (own) => splits(own, plan) }, run, folder)
+  }
+}

@@ -1,0 +1,249 @@
+/** Conversations, completions or texts and a causal language model: values of a plan, a rule for each. */
+import type { CausalPlan } from "../../../../schemas/index.ts"
+import type { OpenedTokens } from "../../../data/causal/index.ts"
+import type { SplitSource } from "../../../plan/index.ts"
+import {
+  type Choice,
+  count,
+  type Evaluated,
+  evaluatedRows,
+  evaluation,
+  findings,
+  knobs,
+  MOST_PASSES_OF_ANSWERS,
+  MOST_ROWS_SEEN,
+  measured,
+  nothingToEvaluate,
+  paperWarmup,
+  passesOf,
+  ranks,
+  rates,
+  roundLength,
+  rowsOfStep,
+  rowsSeen,
+  type Suggesting,
+  secondsOf,
+  speeds,
+  timeText,
+  WIDEST_MEASURED,
+  warmup
+} from "../../../suggest/index.ts"
+import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../resolve.ts"
+import type { ResolvedCausalPlan } from "./resolve.ts"
+
+/** What the rules look at. Rows are counted, lengths are tokens. */
+export interface CausalFacts extends Evaluated {
+  readonly format: CausalPlan["data"]["format"]
+  /** training rows, without those held out for validation */
+  readonly rows: number
+  /** training rows whose lengths are known */
+  readonly sample: number
+  readonly mean: number
+  readonly p95: number
+  /** of all splits: what is cut off is not evaluated either */
+  readonly longest: number
+  /** positions of the model */
+  readonly positions: number
+  readonly hiddenSize: number
+  /** the smallest side of an adapted weight: no rank is larger */
+  readonly narrowest: number
+  /** numbers in linear layers */
+  readonly linear: number
+  /** sequences of a row; 1 unless given */
+  readonly sequences?: number
+}
+
+export const languageFacts = (
+  format: CausalFacts["format"],
+  { model, data }: Pick<ResolvedLanguagePlan<LanguagePlan, OpenedTokens<SplitSource>>, "model" | "data">,
+  held: number
+): CausalFacts => {
+  const { train, validation, test } = data.splits
+  const descriptions = data.describe()
+  const { sample, tokens } = descriptions[0]!
+  return {
+    format,
+    rows: train.rows - held,
+    sample,
+    mean: tokens.mean,
+    p95: tokens.p95,
+    longest: Math.max(...descriptions.map(({ tokens: { max } }) => max)),
+    positions: model.maxLength,
+    hiddenSize: model.hiddenSize,
+    narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
+    linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
+    validation: validation?.rows ?? (held > 0 ? held : null),
+    test: test?.rows ?? null
+  }
+}
+
+// An evaluation costs a third of a step a row: of many rows a small share tells as much.
+const SHARES = [
+  { below: 10, share: 0 },
+  { below: 100, share: 0.2 },
+  { below: 1_000, share: 0.1 },
+  { below: 10_000, share: 0.05 },
+  { below: Number.POSITIVE_INFINITY, share: 0.01 }
+] as const
+
+const heldOut = (rows: number): Choice | null => {
+  const value = SHARES.find(({ below }) => rows < below)!.share
+  if (value === 0) return null
+  const reason = `no validation file was given: ${count(Math.round(rows * value))} of ${count(rows)} rows are held out`
+  return { path: "data.validation", value, reason }
+}
+
+// A batch's memory grows with its longest row: one that is much longer than the others is not worth it.
+const MUCH_LONGER = 2
+/** A row of packed texts: at least a few short ones, and no more than the default. */
+const BLOCK = { shortest: 128, longest: 512 } as const
+
+const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFacts): Choice => {
+  const path = "data.maxLength"
+  if (format === "text") {
+    const value = Math.min(positions, BLOCK.longest, Math.max(BLOCK.shortest, roundLength(p95)))
+    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; a longer one continues in further rows, so that nothing is lost`
+    return { path, value, reason }
+  }
+  const all = longest <= MUCH_LONGER * p95
+  const wanted = roundLength(all ? longest : p95)
+  const value = Math.min(wanted, positions)
+  const longestRow = `the longest row${sample < rows ? ` of ${count(sample)} looked at` : ""} has ${count(longest)} tokens`
+  const lost = "and with it the token at which the model learns to stop"
+  const reason =
+    value < wanted
+      ? `the model has no more positions; ${longestRow} and loses its end, ${lost}`
+      : all
+        ? `${longestRow}, so that none loses its end, ${lost}`
+        : `95 % of the rows have at most ${count(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
+  return { path, value, reason }
+}
+
+const packing = ({ format, mean, p95 }: CausalFacts, maxLength: number): Choice => {
+  const path = "data.packing"
+  if (format === "text") {
+    const reason = `texts of ${count(Math.round(mean))} tokens on average fill rows of ${count(maxLength)} one after another, each attending to itself alone: no padding is computed`
+    return { path, value: true, reason }
+  }
+  const reason = `a step is a number of answers, and rows of like length share a batch (data.bucketPool), so that little of it is padding; the mean is ${count(Math.round(mean))} tokens, 95 % have at most ${count(p95)}`
+  return { path, value: false, reason }
+}
+
+/** The fewest steps of a run, unless its rows are too few: 24 were measured, of 4 rows. */
+const STEP = { largest: 32, smallest: 4, steps: 100 } as const
+
+/** Steps and their rows. A row of packed texts is full. */
+const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> => {
+  const { format, rows, mean, linear, sequences = 1 } = facts
+  const text = format === "text"
+  const pass = text ? Math.ceil((rows * mean) / maxLength) : rows
+  const wanted = Math.max(rowsSeen.answers, pass)
+  const seen = Math.min(wanted, MOST_PASSES_OF_ANSWERS * pass, MOST_ROWS_SEEN)
+  const batch = rowsOfStep(seen, STEP)
+  const steps = Math.max(1, Math.round(seen / batch))
+  const limit =
+    seen === wanted
+      ? ""
+      : seen === MOST_ROWS_SEEN
+        ? "; one pass over all of them is training.epochs: 1, but nothing as long was measured here"
+        : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon says its rows by heart`
+  const tokens = steps * batch * sequences * (text ? maxLength : Math.min(mean, maxLength))
+  const what = `${passesOf(steps * batch, pass)}${text ? ` (rows of ${count(maxLength)} tokens)` : ""}`
+  const path = "training.steps"
+  const reason = `${what}${limit}; ${timeText(secondsOf(tokens, linear, speeds.decoder))}`
+  const fewer = batch < STEP.largest ? `more would leave a run of fewer than ${STEP.steps} steps` : ""
+  return [
+    text
+      ? { path, value: steps, reason: `${reason}; what more passes over texts give was not measured here` }
+      : measured(path, steps, reason, findings.decoderSteps),
+    measured("training.batchSize", batch, fewer, findings.decoderBatch)
+  ]
+}
+
+const isWide = ({ hiddenSize }: Pick<CausalFacts, "hiddenSize">): boolean => hiddenSize > WIDEST_MEASURED.decoder
+
+const optimizer = (facts: CausalFacts): ReadonlyArray<Choice> => {
+  if (!isWide(facts)) {
+    return [
+      measured("optimizer.kind", "lora-pro", "", findings.decoderMethod),
+      measured("optimizer.form", "efficient", "moments of the factors alone", findings.decoderForm),
+      measured("optimizer.learningRate", rates.decoder, "", findings.decoderRate),
+      measured("optimizer.schedule.kind", "cosine", "", findings.decoderSchedule),
+      measured("optimizer.schedule.warmup", warmup, "", findings.decoderSchedule)
+    ]
+  }
+  const wider = `the model is ${count(facts.hiddenSize)} wide, more than the ${WIDEST_MEASURED.decoder} that were measured`
+  return [
+    measured("optimizer.kind", "lora-pro", wider, findings.paperForm),
+    measured("optimizer.form", "full", "", findings.paperForm),
+    measured("optimizer.learningRate", rates.decoderFullWide, "", findings.paperRate),
+    measured("optimizer.schedule.kind", "cosine", "", findings.paperSchedule),
+    measured("optimizer.schedule.warmup", paperWarmup, "", findings.paperSchedule)
+  ]
+}
+
+/** Values for everything that the data and the model decide, in the order of a plan. */
+export const chooseCausal = (facts: CausalFacts): ReadonlyArray<Choice> => {
+  const cut = maxLength(facts)
+  const tokens = cut.value as number
+  const [steps, batchSize] = length(facts, tokens)
+  return [
+    cut,
+    packing(facts, tokens),
+    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer of the blocks" },
+    ...ranks(facts.narrowest, findings.decoderRank),
+    ...optimizer(facts),
+    steps!,
+    batchSize!,
+    ...evaluation(facts, steps!.value as number, {
+      rows: evaluatedRows.causal,
+      why: "evaluations before the last need to see whether the loss falls, no more"
+    })
+  ]
+}
+
+/** Hours on two cores from which a run is none for them. */
+const LONG_HOURS = 12
+
+export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): ReadonlyArray<string> => {
+  const value = (path: string) => choices.find((choice) => choice.path === path)!.value as number
+  const tokens = facts.format === "text" ? value("data.maxLength") : Math.min(facts.mean, value("data.maxLength"))
+  const seen = value("training.steps") * value("training.batchSize") * (facts.sequences ?? 1)
+  const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
+  return [
+    ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
+      ? [`${count(facts.rows)} training rows are few: more of them will change more than any value of the plan`]
+      : []),
+    ...(hours > LONG_HOURS
+      ? [
+          `about ${count(Math.round(hours))} hours on two CPU cores: take a GPU (--device webgpu), a smaller model, or fewer training.steps`
+        ]
+      : []),
+    ...nothingToEvaluate(facts)
+  ]
+}
+
+const efficient: ReadonlyArray<Choice> = [
+  measured("optimizer.form", "efficient", "memory", findings.decoderMoments),
+  measured("optimizer.learningRate", rates.decoderFactorsWide, "", findings.factorsRate)
+]
+
+export const suggestCausal: Suggesting<ResolvedCausalPlan> = {
+  uncut: 131_072,
+  heldOut,
+  choose(seen, held) {
+    const facts = languageFacts(seen.plan.data.format, seen, held)
+    const choices = chooseCausal(facts)
+    return { choices, cautions: cautions(facts, choices) }
+  },
+  turns: (choices) => {
+    const full = choices.some(({ path, value }) => path === "optimizer.form" && value === "full")
+    return knobs(choices, {
+      method: full ? { choices: efficient } : null,
+      packing: findings.decoderPacking,
+      blocks: true,
+      shortest: 64
+    })
+  },
+  estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites)
+}

@@ -1,0 +1,163 @@
+/** A causal language model whose batches are pairs of answers, and what it said of answers before training. */
+import type { Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../../../adapters/index.ts"
+import type { Padding } from "../../../data/index.ts"
+import { type PairRows, type PreferenceSplit, padPairs } from "../../../data/preference/index.ts"
+import { type CausalInput, type CausalModel, type CausalOutput, causalToDevice } from "../../../models/causal/index.ts"
+import { baseLinear, type Network, type OnDevice } from "../../../models/index.ts"
+import { floats, inRounds, type RankError } from "../../../ranks/index.ts"
+import {
+  type CausalRows,
+  type DeviceReadError,
+  everyTensorOf,
+  mapEveryTensor,
+  readTensor,
+  tidy
+} from "../../../tensors/index.ts"
+import { countedTokens } from "../../../training/index.ts"
+import { type PairTarget, sequenceSums } from "./loss.ts"
+
+/** A batch of pairs, with what the model said of their answers before training where the loss asks for it. */
+export interface PairBatch extends PairRows {
+  readonly reference?: Float32Array // [2n]
+}
+
+/** Parts of a batch that are no pairs have no target: `Stack.sequences` makes such. */
+type PairsOnDevice = OnDevice<CausalInput, PairTarget> & Pick<ReturnType<CausalModel["toDevice"]>, "mask">
+
+export interface PairsModel extends Omit<CausalModel, "toDevice">, Network {
+  readonly head: CausalModel["head"]
+  readonly sites: CausalModel["sites"]
+  readonly parameters: CausalModel["parameters"]
+  readonly stack: CausalModel["stack"]
+  readonly prefix: string
+  readonly forward: CausalModel["forward"]
+  readonly toDevice: (
+    batch: CausalRows & Partial<Pick<PairBatch, "answers" | "reference" | "counted">>
+  ) => PairsOnDevice
+}
+
+export const pairsModel = (model: CausalModel): PairsModel => ({
+  ...model,
+  toDevice: (batch) => {
+    const { target: labels, ...given } = model.toDevice(batch)
+    const { size, length, answers = new Float32Array(size * length), reference } = batch
+    const better = batch.labels.subarray(0, (size / 2) * length)
+    return {
+      ...given,
+      target: {
+        labels,
+        answers: tf.tensor2d(answers, [size, length]),
+        counted: countedTokens({ labels: better }),
+        ...(reference === undefined ? {} : { reference: tf.tensor1d(reference) })
+      }
+    }
+  }
+})
+
+/** The same model over batches of texts: what writes, and what is merged. */
+export const writingModel = (adapted: Adapted<PairsModel>): Adapted<CausalModel> => {
+  const { model } = adapted
+  return { ...adapted, model: { ...model, toDevice: causalToDevice(model.decoder) } }
+}
+
+/** Log-probabilities of answers before training, two a row of a split, each computed once. */
+export interface References {
+  /** [2n], as the batch has them */
+  readonly of: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError>
+  /** The same where all ranks ask for the same batch: those that are not known yet are divided among them. */
+  readonly together: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError | RankError>
+}
+
+const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
+
+/** What a run began with, by its model's weights, where that is another adapter. */
+const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
+
+/** References are those of `adapted` as it is now, for as long as the scope. */
+export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void, never, Scope.Scope> => {
+  const { model, forward } = adapted
+  return Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), adapted.trainable))),
+      (kept) => Effect.sync(() => tf.dispose([...everyTensorOf(kept)]))
+    ),
+    (kept) => void beginnings.set(model.weights, (input) => forward(input, kept))
+  )
+}
+
+/**
+ * Of a model and a split, computed with the weights as they are read: the adapter is off, or the one that the run began with. Each pair is computed alone, so that its numbers
+ * do not depend on the batches in which it comes, nor on the step that a run goes on from.
+ */
+export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
+  const ofModel = known.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()
+  known.set(model.weights, ofModel)
+  const found = ofModel.get(split) ?? computedOnce(model, split.rows, lengths)
+  ofModel.set(split, found)
+  return found
+}
+
+/** How batches of the device are padded. */
+type Lengths = Pick<Padding, "padMultiple" | "maxLength">
+
+const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): References => {
+  const { padId } = model.tokenizer
+  const sums = new Float32Array(2 * rows).fill(Number.NaN)
+  type Pair = PairRows["pairs"][number]
+  const compute = (pair: Pair) => answerSums(model, padPairs([pair], { ...lengths, padId, prompts: false }))
+  const use = (pair: Pair, own: Float32Array) => Effect.sync(() => sums.set(own, 2 * pair.row))
+  const missing = (pairs: ReadonlyArray<Pair>) => pairs.filter(({ row }) => Number.isNaN(sums[2 * row]))
+  const ofPairs = (pairs: ReadonlyArray<Pair>) =>
+    Float32Array.from(
+      { length: 2 * pairs.length },
+      (_, i) => sums[2 * pairs[i % pairs.length]!.row + (i < pairs.length ? 0 : 1)]!
+    )
+  return {
+    of: ({ pairs }) =>
+      Effect.forEach(missing(pairs), (pair) => Effect.flatMap(compute(pair), (own) => use(pair, own)), {
+        discard: true
+      }).pipe(Effect.map(() => ofPairs(pairs))),
+    together: ({ pairs }) =>
+      Stream.fromIterable(missing(pairs)).pipe(
+        inRounds({ compute, as: floats, use }),
+        Effect.map(() => ofPairs(pairs))
+      )
+  }
+}
+
+/** [2n] of the model as it is. */
+const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = model.toDevice(batch)
+        const forward =
+          beginnings.get(model.weights) ?? ((rows) => model.forward(rows, baseLinear(model), model.weights))
+        return sequenceSums(forward(input), target).answers
+      })
+    ),
+    (sums) => Effect.map(readTensor(sums, "log-probabilities before training"), (values) => values as Float32Array),
+    (sums) => Effect.sync(() => sums.dispose())
+  )
+
+/** [2, 2n] on the host: log-probabilities of each sequence's answer, and of all of its tokens that have labels. */
+export const pairSums = (
+  adapted: Adapted<PairsModel>,
+  batch: PairBatch
+): Effect.Effect<Float32Array, DeviceReadError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() =>
+      tf.tidy(() => {
+        const { input, target } = adapted.model.toDevice(batch)
+        const { answers, all } = sequenceSums(adapted.forward(input, adapted.trainable), target)
+        return tf.stack([answers, all]) as Tensor2D
+      })
+    ),
+    (sums) => Effect.map(readTensor(sums, "log-probabilities of a batch"), (values) => values as Float32Array),
+    (sums) => Effect.sync(() => sums.dispose())
+  )

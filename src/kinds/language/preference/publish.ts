@@ -1,0 +1,35 @@
+/** What is made of a language model's run over pairs of answers. */
+import * as Effect from "effect/Effect"
+import type { PreferencePlan } from "../../../../schemas/index.ts"
+import { mapSplits } from "../../../data/index.ts"
+import { chosenOf, type PreferenceSplit } from "../../../data/preference/index.ts"
+import { peftReader } from "../../../output/index.ts"
+import type { Publisher } from "../../contract/kind.ts"
+import { languageCard } from "../card.ts"
+import { mergedLanguage } from "../publish.ts"
+import { servedLanguage } from "../served.ts"
+import { type PairsModel, pairsModel, writingModel } from "./pairs-model.ts"
+import type { ResolvedPreferencePlan } from "./resolve.ts"
+
+export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
+  readerOf: peftReader,
+  mergesInto: "huggingface",
+  served: { of: ({ plan, adapted }) => servedLanguage(writingModel(adapted), plan.data.form !== "text") },
+  card: (source) => {
+    const { loss } = source.resolved.plan
+    return languageCard(source, "to answer as its rows prefer", [["loss", `${loss.kind}, β ${loss.beta}`]])
+  },
+  merge: ({ plan, adapted, steps }, splits, run, folder) =>
+    mergedLanguage(
+      {
+        plan,
+        adapted: writingModel(adapted),
+        steps,
+        chat: plan.data.form !== "text",
+        splits: (own) =>
+          Effect.map(splits({ ...adapted, model: pairsModel(own.model) }, plan), (rows) => mapSplits(rows, chosenOf))
+      },
+      run,
+      folder
+    )
+}

@@ -1,0 +1,128 @@
+/** Pairs of answers and a causal language model. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { PreferenceLoss, PreferencePlan } from "../../../../schemas/index.ts"
+import { mapSplits } from "../../../data/index.ts"
+import {
+  chosenOf,
+  openPreferences,
+  type PairRows,
+  type PreferenceSplit,
+  pairEvaluationBatches,
+  pairTrainingBatches
+} from "../../../data/preference/index.ts"
+import { Device } from "../../../device/device.ts"
+import { both, floats, inRounds } from "../../../ranks/index.ts"
+import { begin } from "../../contract/begin.ts"
+import type { Runner } from "../../contract/kind.ts"
+import { askedPrompt, promptsOf } from "../asked.ts"
+import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../run.ts"
+import { preferenceLoss } from "./loss.ts"
+import {
+  keepBeginning,
+  type PairBatch,
+  type PairsModel,
+  pairSums,
+  pairsModel,
+  type References,
+  referencesOf,
+  writingModel
+} from "./pairs-model.ts"
+import type { ResolvedPreferencePlan } from "./resolve.ts"
+import { scoresOf } from "./scores.ts"
+
+/** Whether a loss looks at the model before training, and whether at prompts. */
+const facts = {
+  dpo: { reference: true, prompts: false },
+  orpo: { reference: false, prompts: true }
+} as const satisfies Readonly<Record<PreferenceLoss["kind"], object>>
+
+const NONE = new Float32Array(0)
+
+/** What a batch of a split needs besides its tokens, computed by this rank or `together` with the others. */
+const completed = (
+  model: PairsModel,
+  plan: PreferencePlan,
+  split: PreferenceSplit,
+  padMultiple: number,
+  by: keyof References
+) => {
+  const maxLength = longest(plan, model)
+  const references = referencesOf(model, split, { padMultiple, maxLength })
+  return <Batch extends PairRows>(batch: Batch) =>
+    facts[plan.loss.kind].reference
+      ? Effect.map(references[by](batch), (reference) => ({ ...batch, reference }))
+      : Effect.succeed(batch)
+}
+
+const open = (model: PairsModel, { data, seed }: PreferencePlan, file?: string) =>
+  Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits)
+
+export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
+  loss: (_, { plan }) => preferenceLoss(plan.loss),
+  load: (resolved) => Effect.map(loadLanguage(resolved), pairsModel),
+  batches: (model, { plan, data: { splits } }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        pairTrainingBatches(splits.train, model.tokenizer, {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          maxLength: longest(plan, model),
+          prompts: facts[plan.loss.kind].prompts,
+          padMultiple,
+          start
+        }).pipe(Stream.mapEffect(completed(model, plan, splits.train, padMultiple, "together")))
+      )
+    ),
+  splits: ({ model }, plan, file) => open(model, plan, file),
+  evaluate: (adapted, plan, source, { rows, done, scored }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const scores = scoresOf(plan.loss)
+      const batches = pairEvaluationBatches(source, model.tokenizer, {
+        batchSize: plan.training.evaluateBatchSize,
+        maxLength: longest(plan, model),
+        prompts: facts[plan.loss.kind].prompts,
+        padMultiple,
+        rows
+      })
+      const complete = completed(model, plan, source, padMultiple, "of")
+      const compute = (batch: PairRows) =>
+        Effect.gen(function* () {
+          const whole: PairBatch = yield* complete(batch)
+          return [whole.reference ?? NONE, yield* pairSums(adapted, whole)] as const
+        })
+      yield* batches.pipe(
+        inRounds({
+          compute,
+          as: both(floats, floats),
+          use: (batch, [reference, sums]) => {
+            const whole = reference.length === 0 ? batch : { ...batch, reference }
+            return done(scores.add(whole, sums.subarray(0, batch.size), sums.subarray(batch.size)))
+          }
+        })
+      )
+      scored?.(scores.ofRows())
+      return scores.read()
+    }),
+  asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(chosenOf(source), rows) },
+  predict: noLabels,
+  generation: {
+    writing: ({ adapted, plan }) => ({
+      adapted: writingModel(adapted),
+      plan,
+      chat: plan.data.form !== "text",
+      system: plan.data.system
+    }),
+    splits: ({ adapted: { model } }, { data, seed }, file) =>
+      Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) =>
+        mapSplits(splits, chosenOf)
+      )
+  },
+  save: saveLanguage,
+  restore: restoreLanguage,
+  begin: (adapted, source) => Effect.tap(begin(adapted, source), () => keepBeginning(adapted)),
+  asksBeginning: ({ loss }) => facts[loss.kind].reference
+}

@@ -1,0 +1,69 @@
+/** Texts with targets and a model that reads the one and writes the other. */
+import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
+import { cut, listed, printableLine } from "../../../boundary/index.ts"
+import type { LengthPercentiles } from "../../../data/index.ts"
+import type { Seq2SeqDescription } from "../../../models/seq2seq/index.ts"
+import { percent } from "../../../training/index.ts"
+import type { Baseline, RunKind } from "../../contract/kind.ts"
+import {
+  describeSeq2SeqPlan,
+  type MeasuredSeq2Seq,
+  type MeasuredSplit,
+  type ResolvedSeq2SeqPlan,
+  resolveSeq2Seq
+} from "./resolve.ts"
+import { alwaysF1, seq2seqMetrics } from "./scores.ts"
+import { detectSeq2Seq, suggestSeq2Seq } from "./suggest.ts"
+
+const shown = (text: string): string => printableLine(cut(text, 60))
+
+const lengthsText = ({ p50, p95, max, truncated }: LengthPercentiles): string =>
+  `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${truncated > 0 ? `; ${percent(truncated)} are cut` : ""}`
+
+const rowsText = ({ rows, classes, sources, targets }: MeasuredSplit): string => {
+  const counted = (classes ?? []).map(
+    (own) => `${shown(own.label)} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`
+  )
+  return [
+    ...(counted.length === 0 ? [] : [listed(counted).join(", ")]),
+    `texts ${lengthsText(sources)}`,
+    `targets ${lengthsText(targets)}`
+  ].join("; ")
+}
+
+/** The most frequent target of the training rows, written for every row of a split. */
+const usualBaseline = ({ usual, targets }: MeasuredSeq2Seq, split: "validation" | "test"): Baseline | null => {
+  const exactMatch = usual.share[split]
+  if (exactMatch === undefined) return null
+  const closed = targets?.includes(usual.target) === true ? { macroF1: alwaysF1(exactMatch, targets.length) } : {}
+  return { of: `always “${shown(usual.target)}”, the most frequent target`, scores: { exactMatch, ...closed } }
+}
+
+export const seq2seq: RunKind<Seq2SeqPlan, ResolvedSeq2SeqPlan> = {
+  metrics: seq2seqMetrics,
+  headline: ["exactMatch", "loss"],
+  baseline: usualBaseline,
+  resolve: resolveSeq2Seq,
+  describe: describeSeq2SeqPlan,
+  baseOf: (_, { folder }) => folder,
+  labelsOf: () => [],
+  words: {
+    model: ({ family, layers, decoderLayers, hiddenSize, vocabularySize }: Seq2SeqDescription) =>
+      `${family} (${layers} + ${decoderLayers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
+    modelName: ({ family }) => family,
+    untrained: () => "the model as it was",
+    prediction: ({ label }) => label,
+    rows: rowsText,
+    lines: () => ({}),
+    json: ({ model: { family, folder, tied, unusedTensors } }) => ({
+      model: { family, source: folder, tied, unusedTensors }
+    })
+  },
+  sample: ({ data }) => data.sample(),
+  suggesting: suggestSeq2Seq,
+  detecting: detectSeq2Seq,
+  adopting: () => import("./adopt.ts").then(({ adoptSeq2Seq }) => adoptSeq2Seq),
+  next: (_, run) => `generate ${run} "your text"`,
+  runner: () => import("./run.ts").then(({ runSeq2Seq }) => runSeq2Seq),
+  publisher: () => import("./publish.ts").then(({ publishSeq2Seq }) => publishSeq2Seq)
+}

@@ -1,0 +1,137 @@
+/** What is made of a run that reads one text and writes another: a card, and the merged model as a Hugging Face folder. */
+import * as Effect from "effect/Effect"
+import { type Adapted, unadapted } from "../../../../adapters/index.ts"
+import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
+import { type Seq2SeqSplit, seq2seqEvaluationBatches } from "../../../data/seq2seq/index.ts"
+import { Device } from "../../../device/device.ts"
+import { openSeq2SeqModel, type Seq2SeqModel, seq2seqFamilies } from "../../../models/seq2seq/index.ts"
+import {
+  type CardParts,
+  type CardSource,
+  changeOf,
+  checkedSplit,
+  codeSpan,
+  fenced,
+  fileName,
+  markdown,
+  peftReader,
+  python,
+  trainedFor,
+  writeMergedFolder
+} from "../../../output/index.ts"
+import type { Publisher } from "../../contract/kind.ts"
+import { mergedRun } from "../../contract/merged-run.ts"
+import { WRITES_TOKENS } from "../../contract/served.ts"
+import { CHECKED_TEXTS, lastLogits } from "../logits.ts"
+import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
+
+// the Hub's name of the pipeline and of what its results are of: its list has none for models that read a text and write another
+const TASK = "text-generation"
+
+const classOf = (family: string): string => seq2seqFamilies[family as keyof typeof seq2seqFamilies].className
+
+const example = ({ data: { prefix = "" } }: Seq2SeqPlan): string => python(`${prefix}your text`)
+
+/** Python that writes a text with `model` and `tokenizer`. */
+const writing = (plan: Seq2SeqPlan): ReadonlyArray<string> => [
+  `batch = tokenizer(${example(plan)}, truncation=True, max_length=${plan.data.maxLength}, return_tensors="pt")`,
+  `print(tokenizer.decode(model.generate(**batch, max_new_tokens=${plan.data.maxTargetLength})[0], skip_special_tokens=True))`
+]
+
+const purpose = ({ plan, data: { targets } }: ResolvedSeq2SeqPlan): string => {
+  const { source, target, prefix } = plan.data
+  const after = prefix === undefined ? "" : ` after ${codeSpan(prefix)}`
+  const shown = targets?.slice(0, 20).map(markdown).join(", ")
+  const closed = shown === undefined ? "" : `: one of ${shown}`
+  return `to write ${codeSpan(target)} for ${codeSpan(source)}${after}${closed}`
+}
+
+const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPlan>): CardParts => {
+  const { plan } = resolved
+  const peft = peftReader(plan) !== null
+  return {
+    pipeline: TASK,
+    task: TASK,
+    alone: "Some modules",
+    purpose: purpose(resolved),
+    settings: [
+      ["tokens that are read at most", plan.data.maxLength],
+      ["tokens that are written at most", plan.data.maxTargetLength],
+      ...(plan.data.prefix === undefined ? [] : [["put before every text", plan.data.prefix] as const])
+    ],
+    loading: [
+      "In Python, from the folder that training was started in:",
+      fenced("python", [
+        "import torch",
+        peft ? "from peft import PeftModel" : "from safetensors.torch import load_file",
+        "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
+        "",
+        `tokenizer = AutoTokenizer.from_pretrained(${python(base)})`,
+        `model = AutoModelForSeq2SeqLM.from_pretrained(${python(base)}, dtype=torch.float32)`,
+        peft
+          ? `model = PeftModel.from_pretrained(model, ${python(adapter)})`
+          : `model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`,
+        "model.eval()",
+        "",
+        ...writing(plan)
+      ]),
+      "With tfjs-lora-pro:",
+      fenced("sh", [`tfjs-lora-pro generate ${fileName(report.directory)} "your text"`])
+    ].join("\n\n"),
+    limits: "writes something for every text, whatever the text is about, and may write what is wrong."
+  }
+}
+
+export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
+  readerOf: peftReader,
+  mergesInto: "huggingface",
+  served: WRITES_TOKENS,
+  card,
+  merge: ({ plan, adapted, steps }, splits, run, folder) => {
+    const { model } = adapted
+    const logits = (own: Adapted<Seq2SeqModel>) =>
+      Effect.gen(function* () {
+        const { padMultiple } = yield* Device
+        const opened = yield* splits(own, plan)
+        const split = checkedSplit(opened)
+        const batches = seq2seqEvaluationBatches(opened[split]!, encodingOf(plan, own.model, own.model.tokenizer), {
+          batchSize: Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS),
+          padMultiple,
+          rows: CHECKED_TEXTS
+        })
+        return { outputs: yield* lastLogits(own, batches), split }
+      }).pipe(Effect.scoped)
+    return mergedRun({
+      adapted,
+      run,
+      base: model.folder,
+      width: model.vocabularySize,
+      words: { output: "logit", answer: "token" },
+      unmerged: logits(adapted),
+      write: writeMergedFolder(adapted, folder, { config: { architectures: [classOf(model.family)] } }),
+      merged: Effect.gen(function* () {
+        return yield* logits(yield* unadapted(yield* openSeq2SeqModel(folder, { seed: 0 })))
+      }),
+      card: {
+        pipeline: TASK,
+        introduction: [
+          `A model that reads a text and writes another: ${changeOf(adapted, { alone: "modules trained themselves" })}${trainedFor(steps)}, merged into the base model.`
+        ],
+        weights: plan.model.weights,
+        compared: "at the last token of each row's target",
+        usage: [
+          `It loads as transformers' \`${classOf(model.family)}\`.`,
+          "",
+          fenced("python", [
+            "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer",
+            "",
+            'folder = "path/to/this/folder"',
+            "tokenizer = AutoTokenizer.from_pretrained(folder)",
+            "model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()",
+            ...writing(plan)
+          ])
+        ]
+      }
+    })
+  }
+}

@@ -1,0 +1,219 @@
+/** A plan over texts and their targets before its model's weights are read. */
+import * as Effect from "effect/Effect"
+import type { SelectedSite } from "../../../../adapters/index.ts"
+import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
+import type { RenderedSample } from "../../../data/causal/index.ts"
+import { batchesPerEpoch, type DataError, type LengthPercentiles, lengthPercentiles } from "../../../data/index.ts"
+import {
+  type OpenedSeq2Seq,
+  openSeq2Seq,
+  type Seq2SeqEncoding,
+  type Seq2SeqExample,
+  type Seq2SeqSplit,
+  type SourceTargetSplit,
+  seq2seqExamples,
+  sidesOf
+} from "../../../data/seq2seq/index.ts"
+import { describeSeq2Seq, type Seq2SeqDescription, seq2seqTokenizer } from "../../../models/seq2seq/index.ts"
+import {
+  bytesOfWeights,
+  FLOAT,
+  type MemoryEstimate,
+  memoryEstimate,
+  type TrainableCounts
+} from "../../../plan/index.ts"
+import { percent } from "../../../training/index.ts"
+import { LOGITS, type ResolvedWritingPlan, resolveWriting, type WritingModels, type WritingRows } from "../resolve.ts"
+import { plain } from "./scores.ts"
+
+/** Lengths of both sides, the end token included, over a sample of a split's rows. */
+export interface MeasuredSplit extends SourceTargetSplit {
+  readonly sources: LengthPercentiles
+  readonly targets: LengthPercentiles
+}
+
+/** The data of a plan, its rows measured. */
+export interface MeasuredSeq2Seq extends Omit<OpenedSeq2Seq, "describe"> {
+  readonly describe: () => ReadonlyArray<MeasuredSplit>
+  /** the first training row as the model will see it */
+  readonly sample: () => Effect.Effect<RenderedSample, DataError>
+}
+
+export interface ResolvedSeq2SeqPlan extends ResolvedWritingPlan<Seq2SeqPlan, Seq2SeqDescription, MeasuredSeq2Seq> {}
+
+export const describeSeq2SeqPlan = ({ model }: Seq2SeqPlan) => describeSeq2Seq(model.source)
+
+/** How the rows of a plan become tokens. */
+export const encodingOf = (
+  { data }: Seq2SeqPlan,
+  { startId, eosId, padId }: Pick<Seq2SeqDescription, "startId" | "eosId" | "padId">,
+  tokenizer: Seq2SeqEncoding["tokenizer"]
+): Seq2SeqEncoding => {
+  const { prefix, maxLength, maxTargetLength } = data
+  return { tokenizer, startId, eosId, padId, prefix, maxLength, maxTargetLength }
+}
+
+const models: WritingModels<Seq2SeqPlan, Seq2SeqDescription> = {
+  open: (plan) =>
+    Effect.gen(function* () {
+      const model = yield* describeSeq2SeqPlan(plan)
+      const tokenizer = yield* seq2seqTokenizer(model)
+      // positions are relative
+      return { model, tokenizer, base: model.folder, positions: Number.POSITIVE_INFINITY }
+    }),
+  memory: (plan, model, trainable, sites) => estimateMemory(plan, model, trainable, sites)
+}
+
+const rows: WritingRows<Seq2SeqPlan, Seq2SeqDescription, MeasuredSeq2Seq> = {
+  open: (plan, tokenizer, model) =>
+    Effect.gen(function* () {
+      const data = yield* openSeq2Seq(plan.data, plan.seed)
+      const { maxLength, maxTargetLength } = plan.data
+      const encoding = encodingOf(plan, model, tokenizer)
+      const sides = sidesOf(encoding)
+      const descriptions: Array<MeasuredSplit> = []
+      for (const own of data.describe()) {
+        const split = data.splits[own.split]!
+        const sources = yield* lengthPercentiles(split, sides.source.encode, maxLength)
+        const targets = yield* lengthPercentiles(onlyTargets(split), sides.target.encode, maxTargetLength)
+        descriptions.push({ ...own, sources, targets })
+      }
+      return {
+        ...data,
+        warnings: [
+          ...data.warnings,
+          ...descriptions.flatMap((own) => cutWarnings(own, plan.data)),
+          ...(yield* unwritable(data, tokenizer))
+        ],
+        describe: () => descriptions,
+        sample: () => renderedPair(data.splits.train, encoding, tokenizer)
+      }
+    }),
+  // what is written later is compared with the targets of these rows
+  filled: (plan, { targets }) => (targets === null ? plan : { ...plan, data: { ...plan.data, targets } }),
+  batchesPerEpoch: ({ training: { batchSize } }, { splits }) =>
+    Effect.succeed(batchesPerEpoch(splits.train.rows, batchSize)),
+  tokens: (data) => Effect.succeed(data.describe()[0]!.sources.mean + data.describe()[0]!.targets.mean),
+  sequences: 1,
+  sameRows: () => true
+}
+
+export const resolveSeq2Seq = (plan: Seq2SeqPlan, name: string) => resolveWriting(plan, name, models, rows)
+
+/** The first row, its tokens decoded: the text that is read, and the target, which is learned. */
+const renderedPair = (
+  train: Seq2SeqSplit,
+  encoding: Seq2SeqEncoding,
+  { decode }: ResolvedSeq2SeqPlan["tokenizer"]
+): Effect.Effect<RenderedSample, DataError> =>
+  Effect.gen(function* () {
+    const [row] = yield* train.read([0])
+    const tokensOf = ({ source, target }: Seq2SeqExample) => source.length + target.length
+    const [cut] = yield* seq2seqExamples([row!], encoding)
+    const [uncut] = yield* seq2seqExamples([row!], { ...encoding, maxLength: UNCUT, maxTargetLength: UNCUT })
+    const { source, target } = cut!
+    return {
+      where: row!.where,
+      runs: [
+        { text: decode(source, { special: true }), trained: false },
+        { text: decode(target, { special: true }), trained: true }
+      ],
+      tokens: tokensOf(cut!),
+      uncut: tokensOf(uncut!),
+      trained: target.length
+    }
+  })
+
+const UNCUT = 2 ** 31 - 1
+
+const onlyTargets = (split: Seq2SeqSplit): Seq2SeqSplit => ({
+  ...split,
+  read: (indices) => Effect.map(split.read(indices), (some) => some.map((row) => ({ ...row, text: row.target })))
+})
+
+const cutWarnings = (
+  { split, where, sources, targets }: MeasuredSplit,
+  { maxLength, maxTargetLength }: Seq2SeqPlan["data"]
+): ReadonlyArray<string> => {
+  const cut = (side: LengthPercentiles, what: string, at: string, lost: string) =>
+    side.truncated === 0
+      ? []
+      : [
+          `${split} (${where}): ${percent(side.truncated)} of the ${what} are longer than ${at} and lose their end${lost} (95 % have at most ${side.p95} tokens, the longest ${side.max})`
+        ]
+  return [
+    ...cut(sources, "texts that are read", `data.maxLength, ${maxLength} tokens,`, ""),
+    ...cut(
+      targets,
+      "targets",
+      `data.maxTargetLength, ${maxTargetLength} tokens,`,
+      ", so that none of these can be written as a whole"
+    )
+  ]
+}
+
+// as many as are looked at in a moment
+const LOOKED_AT = 256
+const SHOWN = 3
+
+/** Targets that the tokenizer does not give back: a model cannot write what its vocabulary lacks. */
+const unwritable = ({ splits: { train }, targets }: OpenedSeq2Seq, tokenizer: ResolvedSeq2SeqPlan["tokenizer"]) =>
+  Effect.gen(function* () {
+    const count = Math.min(train.rows, LOOKED_AT)
+    const sample = () => train.read(Array.from({ length: count }, (_, i) => Math.floor((i * train.rows) / count)))
+    const texts = targets ?? (yield* sample()).map(({ target }) => target)
+    const lost = texts.filter((text) => plain(tokenizer.decode(tokenizer.encode(text))) !== plain(text))
+    if (lost.length === 0) return []
+    const like = lost
+      .slice(0, SHOWN)
+      .map((text) => `${shownText(text)} as ${shownText(tokenizer.decode(tokenizer.encode(text)))}`)
+      .join(", ")
+    const some =
+      targets === null
+        ? `${percent(lost.length / texts.length)} of the targets`
+        : `${lost.length} of the ${texts.length} targets`
+    return [
+      `train (${train.where}): the model's vocabulary cannot write ${some} as they are (${like}); evaluations count them as wrong`
+    ]
+  })
+
+const shownText = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+
+/**
+ * Of a batch whose texts are all `data.maxLength` long and whose targets are `data.maxTargetLength`. A layer keeps its input, norms, q, k, v
+ * and what attention made of them with its weights, and the feed-forward layer's inside twice; a decoder's has two attentions, of which the
+ * second keeps k and v of every token that is read. After the layers logits of a chunk of rows alone.
+ */
+export const estimateMemory = (
+  plan: Seq2SeqPlan,
+  model: Seq2SeqDescription,
+  trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>
+): MemoryEstimate => {
+  const { hiddenSize, intermediateSize, attentionHeads, headDim, layers, decoderLayers, vocabularySize } = model
+  const { maxLength: read, maxTargetLength: written } = plan.data
+  const { batchSize, evaluateBatchSize, recompute } = plan.training
+  const wide = attentionHeads * headDim
+  const inner = model.sites.filter((site) => site.out === intermediateSize).length / (layers + decoderLayers)
+  const feedForward = 2 * inner * intermediateSize
+  const encoder = read * (4 * hiddenSize + 4 * wide + 2 * attentionHeads * read + feedForward)
+  const decoder =
+    written * (6 * hiddenSize + 6 * wide + 2 * attentionHeads * (written + read) + feedForward) + read * 2 * wide
+  const all = layers * encoder + decoderLayers * decoder
+  const inputs = hiddenSize * (layers * read + decoderLayers * written)
+  const largest = Math.max(encoder, decoder)
+  const kept = hiddenSize * read + (recompute === "none" ? all : Math.min(all, inputs + largest))
+  // keys and values of what is written and of what is read, while texts are written
+  const cache = 2 * wide * decoderLayers * (read + written)
+  const rows = Math.max(batchSize * (kept + largest), evaluateBatchSize * (2 * largest + cache))
+  const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * written * vocabularySize)
+  return memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      activations: FLOAT * (rows + 2 * logits)
+    }
+  )
+}

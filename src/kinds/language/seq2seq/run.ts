@@ -1,0 +1,163 @@
+/** Texts with targets and a model that reads the one and writes the other. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type Adapted, unadapted } from "../../../../adapters/index.ts"
+import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
+import type { TextFields } from "../../../data/index.ts"
+import {
+  openSeq2Seq,
+  type Seq2SeqEvaluationBatch,
+  type Seq2SeqSplit,
+  seq2seqEvaluationBatches,
+  seq2seqExamples,
+  seq2seqTrainingBatches
+} from "../../../data/seq2seq/index.ts"
+import { Device } from "../../../device/device.ts"
+import { writeObserved } from "../../../generation/index.ts"
+import { loadSeq2Seq, type Seq2SeqModel } from "../../../models/seq2seq/index.ts"
+import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
+import { json } from "../../../ranks/index.ts"
+import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, tokenSums, type WrongRow } from "../../../training/index.ts"
+import { begin } from "../../contract/begin.ts"
+import type { Prediction, Runner, WriteOptions, WrittenText } from "../../contract/kind.ts"
+import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
+import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
+import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
+import { writtenFor } from "./write.ts"
+
+const asked = ({ data }: Seq2SeqPlan) => ({ text: data.source })
+
+/** What is written for texts, as many at a time as are evaluated. */
+const written = (
+  adapted: Adapted<Seq2SeqModel>,
+  plan: Seq2SeqPlan,
+  texts: ReadonlyArray<TextFields>,
+  { plain = false, base = false, maxTokens = plan.data.maxTargetLength, beams }: WriteOptions
+) =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const writer = base ? yield* unadapted(model) : adapted
+    const own = encodingOf(plan, model, model.tokenizer)
+    const encoding = plain ? { ...own, prefix: "" } : own
+    const rows = texts.map(({ text }) => ({ text, target: "", where: "the text" }))
+    const all: Array<WrittenText> = []
+    for (let at = 0; at < rows.length; at += plan.training.evaluateBatchSize) {
+      const some = yield* seq2seqExamples(rows.slice(at, at + plan.training.evaluateBatchSize), encoding)
+      const sources = some.map(({ source }) => source)
+      all.push(...(yield* writtenFor(writer, sources, { maxTokens, beams })))
+    }
+    return all
+  }).pipe(Effect.scoped)
+
+export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
+  loss: () => tokenCrossEntropy,
+  // what is trained itself starts from its own numbers, not from rounded ones
+  load: ({ plan, model, selected }) =>
+    loadSeq2Seq(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
+  batches: (model, { plan, data }, start) =>
+    Stream.unwrap(
+      Effect.map(Device, ({ padMultiple }) =>
+        seq2seqTrainingBatches(data.splits.train, encodingOf(plan, model, model.tokenizer), {
+          seed: plan.seed,
+          batchSize: plan.training.batchSize,
+          bucketPool: plan.data.bucketPool,
+          padMultiple,
+          start
+        })
+      )
+    ),
+  splits: (_, plan, file) => Effect.map(openSeq2Seq(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
+  evaluate: (adapted, plan, source, { rows, mistakes, done, scored }) =>
+    Effect.gen(function* () {
+      const { padMultiple } = yield* Device
+      const { model } = adapted
+      const encoding = encodingOf(plan, model, model.tokenizer)
+      const { targets = [] } = plan.data
+      const scores = writtenScores(targets)
+      // none that is right is longer than the longest target, of the batch or of the closed set
+      const known = targets.map((target) => model.tokenizer.encode(target).length + 1)
+      const texts = {
+        compute: (batch: Seq2SeqEvaluationBatch) => {
+          const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
+          return writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
+            // whose numbers are not finite writes nothing; its loss says so
+            Effect.catchTag("GenerationError", () => Effect.succeed(batch.targets.map(() => nothing)))
+          )
+        },
+        as: json<ReadonlyArray<WrittenText>>()
+      }
+      const sums = tokenSums()
+      const use = (
+        count: number,
+        batch: Seq2SeqEvaluationBatch,
+        losses: Float64Array,
+        right: Float64Array,
+        texts: ReadonlyArray<WrittenText>
+      ) =>
+        Effect.suspend(() => {
+          const wrong = texts.flatMap(({ text, finish }, i): ReadonlyArray<WrongRow> => {
+            const whole = finish === "eos" ? text : `${text}…`
+            if (scores.add(batch.targets[i]!, whole)) return []
+            const weight = losses
+              .subarray(i * batch.targetLength, (i + 1) * batch.targetLength)
+              .reduce((sum, loss) => sum + loss, 0)
+            return [{ row: batch.rows[i]!, predicted: whole, weight }]
+          })
+          mistakes?.add(wrong)
+          sums.add(batch, losses, right, (place) => batch.rows[Math.floor(place / batch.targetLength)]!)
+          return done(count)
+        })
+      const tokens = yield* seq2seqEvaluationBatches(source, encoding, {
+        batchSize: plan.training.evaluateBatchSize,
+        padMultiple,
+        rows
+      }).pipe(evaluateTokensAnd(adapted, texts, ({ size }) => size, use))
+      const { loss, accuracy } = sums.read()
+      scored?.({ ...scores.ofRows(), tokenAccuracy: accuracy, loss })
+      const evaluation: Seq2SeqEvaluation = {
+        rows: tokens.rows,
+        loss: tokens.loss,
+        ...scores.read(),
+        tokenAccuracy: tokens.accuracy,
+        tokens: tokens.tokens
+      }
+      return evaluation
+    }),
+  keepMistakes: (source, limit) => keepWorst(source, limit, ({ target }) => target),
+  asking: askingTexts(asked),
+  problemOf: (_, plan, row) => askedProblem(row, asked(plan)),
+  predict: (adapted, plan, rows) =>
+    Effect.gen(function* () {
+      const texts = yield* askedTexts(rows, asked(plan))
+      const all = yield* written(adapted, plan, texts, {})
+      return texts.map((text, i): Prediction => ({ ...text, label: all[i]!.text, logits: {} }))
+    }),
+  write: (adapted, plan, texts, options) =>
+    written(
+      adapted,
+      plan,
+      texts.map((text) => ({ text })),
+      options
+    ),
+  writeObserved: (adapted, plan, text, { maxTokens, base, ...options }) =>
+    Effect.gen(function* () {
+      const { model } = adapted
+      const rows = [{ text, target: "", where: "the text" }]
+      const [example] = yield* seq2seqExamples(rows, encodingOf(plan, model, model.tokenizer))
+      const used = base ? yield* unadapted(model) : adapted
+      const finish = yield* writeObserved(used, example!.source, { ...options, maxNewTokens: maxTokens })
+      return finish === "eos" ? finish : "length"
+    }).pipe(Effect.scoped),
+  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
+  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
+  begin
+}
+
+const nothing: WrittenText = { text: "", tokens: 0, finish: "eos" }
+
+/** The ids that each row of a batch reads, without padding. */
+const sourcesOf = ({ size, sourceLength, inputIds, attentionMask }: Seq2SeqEvaluationBatch) =>
+  Array.from({ length: size }, (_, row) => {
+    const ids = inputIds.subarray(row * sourceLength, (row + 1) * sourceLength)
+    return [...ids].filter((_, t) => attentionMask[row * sourceLength + t] === 1)
+  })

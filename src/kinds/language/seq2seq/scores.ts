@@ -1,0 +1,65 @@
+/** How what was written compares with what was to be written: whole texts, and of a closed set of targets each target's F1. */
+import {
+  crossEntropyMetric,
+  type Metrics,
+  macroF1Of,
+  overAll,
+  percent,
+  ratioOf,
+  type Scored
+} from "../../../training/index.ts"
+
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+
+export const seq2seqMetrics = {
+  exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact Match" } },
+  macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
+  tokenAccuracy: { label: "tokens right", ...share, inWords: (shown) => `${shown} of the tokens right` },
+  loss: crossEntropyMetric
+} satisfies Metrics
+
+export interface Seq2SeqEvaluation extends Scored {
+  /** share of the rows whose target was written as it is */
+  readonly exactMatch: number
+  /** unweighted mean of the targets' F1, where they are a closed set and every row's is one of it */
+  readonly macroF1?: number
+  /** share of the target's tokens that are the most probable ones after the right ones before */
+  readonly tokenAccuracy: number
+  /** tokens that count */
+  readonly tokens: number
+}
+
+/** A text as it is compared: whatever white space there is counts as one space, and at its ends as nothing. */
+export const plain = (text: string): string => text.trim().replace(/\s+/g, " ")
+
+/** F1 of a target that `right` of `rows` rows have and that is written for all of them. */
+export const alwaysF1 = (right: number, targets: number): number => (2 * right) / (1 + right) / targets
+
+/** Sums over rows. `targets`: the closed set; empty: there is none. */
+export const writtenScores = (targets: ReadonlyArray<string>) => {
+  const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
+  // of the closed set; −1: none of it
+  const [right, expected, written]: ReadonlyArray<Array<number>> = [[], [], []]
+  /** Each metric as a function of the rows. */
+  const ofRows = () => ({
+    exactMatch: ratioOf(right!),
+    ...(targets.length === 0 || expected!.includes(-1)
+      ? {}
+      : { macroF1: macroF1Of(expected!, written!, targets.length) })
+  })
+  return {
+    /** Whether the text is the target. A text that is none of the closed set is wrong whatever it says. */
+    add: (target: string, text: string): boolean => {
+      const same = plain(text) === plain(target)
+      right!.push(same ? 1 : 0)
+      expected!.push(numberOf.get(plain(target)) ?? -1)
+      written!.push(numberOf.get(plain(text)) ?? -1)
+      return same
+    },
+    ofRows,
+    read: (): Pick<Seq2SeqEvaluation, "exactMatch" | "macroF1"> => {
+      const { exactMatch, macroF1 } = ofRows()
+      return { exactMatch: overAll(exactMatch), ...(macroF1 === undefined ? {} : { macroF1: overAll(macroF1) }) }
+    }
+  }
+}

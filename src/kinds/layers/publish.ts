@@ -1,0 +1,130 @@
+/** What is made of a run over a `tf.LayersModel`: a card, and the merged model as model.json and weights.bin, which `tf.loadLayersModel` reads. */
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { type Adapted, unadapted } from "../../../adapters/index.ts"
+import type { ClassificationData, ClassificationSplit } from "../../data/index.ts"
+import { Device } from "../../device/device.ts"
+import { writeFileAtomic, writeJson } from "../../files/index.ts"
+import { copyOf, writeMerged } from "../../layers-model/index.ts"
+import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
+import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../../output/index.ts"
+import { logitsOfRows } from "../../training/index.ts"
+import type { Publisher } from "../contract/kind.ts"
+import { type CalledRows, layersCard } from "./card.ts"
+import {
+  type LayersPlan,
+  type LayersRows,
+  type LayersWithRows,
+  type ResolvedLayersPlan,
+  rowsFor,
+  shapeOf
+} from "./rows.ts"
+
+type PublisherOf<Plan extends LayersPlan, Data extends ClassificationData, Ready> = Publisher<
+  Plan,
+  ResolvedLayersPlan<Plan, Data>,
+  LayersWithRows<Ready>,
+  ClassificationSplit
+>
+
+/** `called`: what a card calls the rows. */
+export const layersPublisher = <Plan extends LayersPlan, Data extends ClassificationData, Ready>(
+  rows: LayersRows<Plan, Data, Ready>,
+  called: CalledRows
+): PublisherOf<Plan, Data, Ready> => ({
+  readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
+  mergesInto: "layers-model",
+  served:
+    "is over a tf.LayersModel, of which no graph is written: use --format layers-model, or tf2onnx on what that gives",
+  card: layersCard(called),
+  merge: ({ plan, adapted, steps }, open, _, folder) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const device = yield* Device
+      const { labels } = adapted.model
+      /** Of the rows that are compared, of those that were not trained on where there are any: [rows, classes]. */
+      const checkedLogits = (adapted: Adapted<LayersWithRows<Ready>>) =>
+        Effect.gen(function* () {
+          const splits = yield* open(adapted, plan)
+          const split = checkedSplit(splits)
+          const source = splits[split]!
+          const checked = Math.min(CHECKED_ROWS, source.rows)
+          const logits = yield* rows
+            .evaluation(source, rowsFor(adapted.model, plan), checked)
+            .pipe(logitsOfRows(adapted, checked))
+          yield* device.sync
+          return { logits, split }
+        })
+      device.label("the unmerged model")
+      const { logits: unmerged, split } = yield* checkedLogits(adapted)
+      const source = path.join(folder, "model.json")
+      yield* saveCopy(adapted, source)
+      yield* device.sync
+      device.label("the merged model")
+      const merged = Effect.gen(function* () {
+        const description = yield* describeLayersClassifier(source, { head: [] })
+        const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
+        // what made rows ready for the run has ended with it
+        const alone = yield* unadapted({ ...model, ready: yield* rows.ready(plan, shapeOf(model)) })
+        return (yield* checkedLogits(alone)).logits
+      })
+      const all = adapted.model.base.getWeights().length
+      const changed = adapted.sites.length + adapted.trainable.dense.length
+      const written: WrittenModel = {
+        width: labels.length,
+        words: { output: "logit", answer: "label" },
+        split,
+        unmerged,
+        merged,
+        counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
+        readme: (check) => readme(steps, adapted, check)
+      }
+      return written
+    })
+})
+
+type AdaptedClassifier = Adapted<LayersClassifier>
+
+/** The model under its adapter, as tfjs saves one. */
+const saveCopy = (adapted: AdaptedClassifier, source: string) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const artifacts = yield* Effect.acquireUseRelease(
+      Effect.sync(() => copyOf(adapted.model.base)),
+      (copy) =>
+        Effect.promise(async () => {
+          writeMerged(copy, adapted.model, adapted)
+          let saved: tf.io.ModelArtifacts = {}
+          const save = async (all: tf.io.ModelArtifacts) => {
+            saved = all
+            return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" as const } }
+          }
+          await copy.model.save(tf.io.withSaveHandler(save))
+          return saved
+        }),
+      ({ model }) => Effect.sync(() => model.dispose())
+    )
+    const { modelTopology, weightSpecs, weightData } = artifacts
+    const weights = tf.io.CompositeArrayBuffer.join(weightData as ArrayBuffer)
+    yield* writeFileAtomic(path.join(path.dirname(source), "weights.bin"), new Uint8Array(weights))
+    yield* writeJson(source, {
+      format: "layers-model",
+      generatedBy: "tfjs-lora-pro",
+      modelTopology,
+      weightsManifest: [{ paths: ["weights.bin"], weights: weightSpecs }]
+    })
+  })
+
+const readme = (steps: number, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>
+  `# ${model.base.name}, merged
+
+A tf.LayersModel: its base with what ${method.tag} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
+
+On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
+${check.relativeDifference.toExponential(1)} of the largest.
+
+\`\`\`ts
+const model = await tf.loadLayersModel(".../model.json")
+\`\`\`
+`

@@ -1,0 +1,175 @@
+/** Values of a plan for a `tf.LayersModel`, and a rule for each. */
+import * as Effect from "effect/Effect"
+import type { ClassificationData } from "../../data/index.ts"
+import { readTextFile } from "../../files/index.ts"
+import type { DescribedLayers } from "../../models/index.ts"
+import {
+  type Choice,
+  evaluatedRows,
+  evaluation,
+  fewOfEach,
+  findings,
+  heldOutLabelled,
+  knobs,
+  layersRank,
+  MOST_PASSES,
+  MOST_ROWS_SEEN,
+  measured,
+  type NamedModel,
+  nothingToEvaluate,
+  passesOf,
+  ranks,
+  rowsOfStep,
+  rowsSeen,
+  type Suggesting,
+  scale,
+  someLabelled,
+  warmup
+} from "../../suggest/index.ts"
+import type { LinearSite } from "../../tensors/index.ts"
+import { estimateMemory } from "./resolve.ts"
+import type { LayersPlan, ResolvedLayersPlan } from "./rows.ts"
+
+// 60 steps are the fewest that were measured, batches of 32 the only ones
+const STEP = { largest: 32, smallest: 4, steps: 60 } as const
+
+const length = (rows: number): ReadonlyArray<Choice> => {
+  const wanted = Math.max(rowsSeen.images, rows)
+  const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
+  const batch = rowsOfStep(seen, STEP)
+  const steps = Math.max(1, Math.round(seen / batch))
+  const limit =
+    seen === wanted
+      ? ""
+      : seen === MOST_ROWS_SEEN
+        ? "; nothing as long was measured, and a first run need not be longer"
+        : `; ${MOST_PASSES} passes at most, since a row that is seen more often teaches little but itself`
+  const fewer = batch < STEP.largest ? `${STEP.largest} would leave a run of fewer than ${STEP.steps} steps` : ""
+  return [
+    measured("training.steps", steps, `${passesOf(steps * batch, rows)}${limit}`, findings.layersRows),
+    measured("training.batchSize", batch, fewer, findings.layersBatch)
+  ]
+}
+
+/** A lower rank for layers that allow no more: a scale with one output, a convolution over one number. */
+const narrowLayers = (sites: ReadonlyArray<LinearSite>, rank: number): ReadonlyArray<Choice> => {
+  const narrow = sites
+    .map((site) => ({ name: site.name, side: Math.min(site.in, site.out) }))
+    .filter(({ side }) => side < rank)
+  if (narrow.length === 0) return []
+  const value = narrow.map(({ name, side }) => ({ targets: [name], rank: side, alpha: scale * side }))
+  const names = narrow.map(({ name, side }) => `${name} (${side})`).join(", ")
+  return [
+    {
+      path: "adapter.overrides",
+      value,
+      reason: `no rank is larger than the smaller side of a layer's weights: ${names}`
+    }
+  ]
+}
+
+/** Whether labels are the numbers of the classes, in whatever order. */
+const areNumbers = (labels: ReadonlyArray<string>): boolean =>
+  labels.every((label) => /^\d+$/.test(label) && Number(label) < labels.length && String(Number(label)) === label)
+
+/** Which class an output of the model is, a model does not say. */
+const classOrder = (labels: ReadonlyArray<string>): ReadonlyArray<Choice> => {
+  const byNumber = labels.map((_, i) => String(i))
+  if (!areNumbers(labels) || labels.every((label, i) => label === byNumber[i])) return []
+  const reason = `the labels are the numbers of the model's ${labels.length} outputs; sorted as words, "10" would come before "2"`
+  return [{ path: "data.labels", value: byNumber, reason }]
+}
+
+const NAMED_LABELS = 6
+
+const orderCaution = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
+  if (areNumbers(labels)) return []
+  const named = labels.slice(0, NAMED_LABELS).map((label, i) => `${i}: ${label}`)
+  const more = labels.length > NAMED_LABELS ? ", …" : ""
+  return [
+    `the model's outputs are taken to be the labels in this order: ${named.join(", ")}${more}; if it was trained with another, data.labels says so`
+  ]
+}
+
+/** The layer that makes a number for each class, where others are left to adapt. */
+const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): LinearSite | undefined => {
+  const last = sites.at(-1)
+  return sites.length > 1 && last?.out === classes ? last : undefined
+}
+
+const newHead = (name: string): Choice => ({
+  path: "model.head",
+  value: [name],
+  reason:
+    "the layer that decides between the classes is trained itself: it is new where the labels are not those of before"
+})
+
+/** What was measured of models of a kind's sort. */
+interface LayersMeasured<Plan extends LayersPlan> {
+  /** whether a last layer that fits the classes is taken to be new */
+  readonly newHead: boolean
+  /** what no value of the plan can mend, a sentence each */
+  readonly cautions: (data: Plan["data"]) => ReadonlyArray<string>
+}
+
+const plainLora: ReadonlyArray<Choice> = [
+  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.layersLora)
+]
+
+export const suggestLayers = <Plan extends LayersPlan, Data extends ClassificationData>({
+  newHead: asksHead,
+  cautions
+}: LayersMeasured<Plan>): Suggesting<ResolvedLayersPlan<Plan, Data>> => ({
+  uncut: null,
+  heldOut: heldOutLabelled,
+  choose({ model, data, plan }, held) {
+    const { train, validation, test } = data.splits
+    const rows = train.rows - held
+    const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
+    const [steps, batchSize] = length(rows)
+    const last = !asksHead || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
+    const sites = model.sites.filter((site) => site !== last)
+    const widest = Math.max(...sites.map((site) => Math.min(site.in, site.out)))
+    const factors = ranks(widest, findings.layersRank, layersRank)
+    return {
+      choices: [
+        ...(last === undefined ? [] : [newHead(last.name)]),
+        ...classOrder(data.labels),
+        { path: "adapter.method", value: "lora", reason: "factors A and B at every dense layer and convolution" },
+        ...factors,
+        ...narrowLayers(sites, factors[0]!.value as number),
+        measured("optimizer.kind", "lora-pro", "", findings.layersForm),
+        measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
+        measured("optimizer.learningRate", "auto", "", findings.layersRate),
+        measured("optimizer.schedule.kind", "linear", "", findings.layersWarmup),
+        measured("optimizer.schedule.warmup", warmup, "", findings.layersWarmup),
+        steps!,
+        batchSize!,
+        ...evaluation(evaluated, steps!.value as number, someLabelled(evaluatedRows.labelled))
+      ],
+      cautions: [
+        ...fewOfEach(rows, data.labels.length),
+        ...orderCaution(data.labels),
+        ...cautions(plan.data),
+        ...nothingToEvaluate(evaluated)
+      ]
+    }
+  },
+  turns: (choices) =>
+    knobs(choices, {
+      method: { choices: plainLora, dropped: ["optimizer.form"] },
+      packing: null,
+      blocks: false,
+      shortest: null
+    }),
+  estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites)
+})
+
+export const isTopology = ({ source }: NamedModel): boolean => /\.json$/i.test(source)
+
+/** Whether a model has a layer that scales bytes itself. */
+export const rescales = (source: string) =>
+  readTextFile(source).pipe(
+    Effect.orElseSucceed(() => ""),
+    Effect.map((text) => /"class_name"\s*:\s*"Rescaling"/.test(text))
+  )

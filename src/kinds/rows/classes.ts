@@ -1,0 +1,107 @@
+/** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
+import * as Effect from "effect/Effect"
+import type { LabelLoss } from "../../../schemas/index.ts"
+import { cut, listed, listedLines, printableLine } from "../../boundary/index.ts"
+import {
+  type ClassificationData,
+  type DataError,
+  dataError,
+  labelHint,
+  type SplitDescription,
+  shownLabel,
+  shownLabels
+} from "../../data/index.ts"
+import type { ClassEvaluation, Evaluation } from "../../training/index.ts"
+import { crossEntropyMetric, type Metrics, percent } from "../../training/index.ts"
+import type { Baseline, Prediction } from "../contract/kind.ts"
+
+const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+
+export const classMetrics = {
+  accuracy: { label: "accuracy", ...share, hub: { type: "accuracy", name: "Accuracy" } },
+  macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
+  loss: crossEntropyMetric
+} satisfies Metrics
+
+export const classHeadline = ["accuracy", "loss"] as const
+
+/** Labelled rows whose classes are those that the plan's loss weighs. */
+export const withKnownWeights =
+  ({ loss }: { readonly loss?: LabelLoss }) =>
+  <Data extends ClassificationData, R>(opened: Effect.Effect<Data, DataError, R>): Effect.Effect<Data, DataError, R> =>
+    Effect.gen(function* () {
+      const data = yield* opened
+      const { labels } = data
+      const weighed = typeof loss?.classWeights === "object" ? Object.keys(loss.classWeights) : []
+      const unknown = weighed.find((label) => !labels.includes(label))
+      if (unknown === undefined) return data
+      const reason = `the label ${shownLabel(unknown)} is not among the classes; the training rows have ${shownLabels(labels)}${labelHint(unknown, labels)}`
+      return yield* dataError("loss.classWeights", reason)
+    })
+
+/**
+ * The class that most training rows have, given to every row of a split; of equally many the first. As its loss that of the training rows'
+ * frequencies as probabilities, the lowest that the same answer to every row is sure to have; left out where they say that a row of the
+ * split cannot be.
+ */
+export const majorityBaseline = (
+  { splits, labels }: ClassificationData,
+  split: "validation" | "test"
+): Baseline | null => {
+  const { classCounts: learned = [] } = splits.train
+  const counts = splits[split]?.classCounts
+  const rows = splits[split]?.rows ?? 0
+  if (counts === undefined || rows === 0) return null
+  const most = learned.indexOf(Math.max(...learned))
+  const right = (counts[most] ?? 0) / rows
+  // of all classes one has predictions: precision is the share that is right, recall 1
+  const macroF1 = (2 * right) / (1 + right) / labels.length
+  const seen = learned.reduce((sum, own) => sum + own, 0)
+  const loss = counts.reduce(
+    (sum, own, i) => (own === 0 ? sum : sum - (own / rows) * Math.log((learned[i] ?? 0) / seen)),
+    0
+  )
+  const scores = { accuracy: right, macroF1, ...(Number.isFinite(loss) ? { loss } : {}) }
+  return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores }
+}
+
+/** "neg 675 (50.0 %), pos 675 (50.0 %)" */
+export const classesText = ({ rows, classes }: SplitDescription): string =>
+  listed(
+    classes.map(
+      (own) => `${shown(own.label)} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`
+    )
+  ).join(", ")
+
+/** A label is a word of the data's: it may be anything. */
+const shown = (label: string): string => printableLine(cut(label, 60))
+
+/** "pos (98.1 %)", by the softmax probability of the label. */
+export const labelText = ({ probabilities = {}, label }: Prediction): string =>
+  `${label} (${percent(probabilities[label] ?? 0)})`
+
+// a table of more is no table: 2,000 classes would be 4 million cells
+const mostInTable = 100
+
+/** The confusion matrix as a table; of many classes the pairs that are confused most often. */
+export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
+  const { confusion } = evaluation as ClassEvaluation
+  const names = labels.map(shown)
+  if (names.length > mostInTable) return confusedPairs(names, confusion)
+  const width = Math.max(...names.map((name) => name.length), 6)
+  const header = ["true \\ predicted", ...names.map((name) => name.padStart(width))].join("  ")
+  const rows = confusion.map((row, i) =>
+    [names[i]!.padEnd(16), ...row.map((count) => String(count).padStart(width))].join("  ")
+  )
+  return [header, ...rows].join("\n")
+}
+
+const confusedPairs = (names: ReadonlyArray<string>, confusion: ClassEvaluation["confusion"]): string => {
+  const pairs = confusion.flatMap((row, actual) =>
+    row.flatMap((count, predicted) => (count > 0 && actual !== predicted ? [{ actual, predicted, count }] : []))
+  )
+  const sorted = pairs.sort((a, b) => b.count - a.count)
+  const line = (pair: (typeof pairs)[number]) =>
+    `${pair.count}  ${names[pair.actual]!} taken for ${names[pair.predicted]!}`
+  return [`${names.length} classes, those that are confused most often:`, listedLines(sorted, line)].join("\n")
+}

@@ -1,0 +1,153 @@
+/** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
+import * as Effect from "effect/Effect"
+import type { ArraysPlan, ClassificationPlan, ImageArraysPlan, ImagesPlan, LabelLoss } from "../../../schemas/index.ts"
+import { quoted } from "../../boundary/index.ts"
+import {
+  type Broken,
+  type ClassificationData,
+  type ClassificationSplit,
+  type DataError,
+  dataError,
+  isBroken,
+  type RowSource,
+  type SplitSection,
+  stringField,
+  type TextColumns,
+  type TextFields
+} from "../../data/index.ts"
+import { isRecord, parseBoundedJson } from "../../files/index.ts"
+import { markdown } from "../../output/index.ts"
+import { type Loss, labelCrossEntropy } from "../../training/index.ts"
+import type { Asked, AskedField, Prediction } from "../contract/kind.ts"
+
+type Section = (ClassificationPlan | ArraysPlan | ImagesPlan | ImageArraysPlan)["data"]
+
+/** The section of a trained plan with its classes; with `file`, that file's rows in place of all splits. */
+export const rowsOf = <S extends Section>(section: S, labels: ReadonlyArray<string>, file?: string): S => ({
+  ...onlyFile(section, file),
+  labels
+})
+
+/** The section with the rows of `file` in place of all splits, where there is one. */
+export const onlyFile = <S extends SplitSection>(section: S, file: string | undefined): S => {
+  if (file === undefined) return section
+  const { validation: _, test: __, ...columns } = section
+  return { ...columns, train: file } as S
+}
+
+/** What training minimises: the plan's weights of classes and smoothing. `data`: whose training rows "balanced" weights are of. */
+export const plannedLoss = (
+  { loss = { labelSmoothing: 0 } }: { readonly loss?: LabelLoss },
+  { labels, splits }: Pick<ClassificationData, "labels" | "splits">
+): Loss =>
+  labelCrossEntropy({ weights: weightsOf(loss.classWeights, labels, splits.train), smoothing: loss.labelSmoothing })
+
+const weightsOf = (
+  given: LabelLoss["classWeights"],
+  labels: ReadonlyArray<string>,
+  { rows, classCounts = [] }: ClassificationSplit
+): ReadonlyArray<number> | undefined => {
+  if (given === undefined) return undefined
+  // a class without a row has no loss of its own
+  if (given === "balanced") return labels.map((_, i) => rows / (labels.length * (classCounts[i] || rows)))
+  return labels.map((label) => (Object.hasOwn(given, label) ? given[label]! : 1))
+}
+
+export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)
+
+/** What a card says a classifier is for. */
+export const classesPurpose = (labels: ReadonlyArray<string>, what: string): string => {
+  const named = labels.slice(0, 30).map(markdown).join(", ")
+  const more = labels.length > 30 ? ` and ${labels.length - 30} more` : ""
+  return `to distinguish ${labels.length} classes of ${what}: ${named}${more}`
+}
+
+/** What a card warns of; `what`: one of its rows. */
+export const classesLimits = (labels: ReadonlyArray<string>, what: string): string =>
+  `answers every ${what} with one of its ${labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.`
+
+/**
+ * The texts that are asked about: as they are, or in the columns that the plan names. Of a plan over pairs a text is a JSON object with
+ * both.
+ */
+export const askedTexts = (
+  asked: ReadonlyArray<Asked>,
+  columns: TextColumns
+): Effect.Effect<ReadonlyArray<TextFields>, DataError> =>
+  Effect.forEach(asked, (one, i) => {
+    const text = askedText(one, columns)
+    return isBroken(text) ? Effect.fail(dataError(`row ${i + 1}`, text.broken)) : Effect.succeed(text)
+  })
+
+const askedText = (one: Asked, { text: column, textPair: other }: TextColumns): TextFields | Broken => {
+  if (typeof one === "string" && other === undefined) return { text: one }
+  const row = typeof one === "string" ? rowIn(one) : one
+  if (row === undefined) {
+    const both = `{"${column}": "…", "${other}": "…"}`
+    return { broken: `found ${quoted(String(one))}; this run reads pairs of texts: expected an object such as ${both}` }
+  }
+  const text = stringField(row, column, { blank: false })
+  if (typeof text !== "string") return text
+  if (other === undefined) return { text }
+  const textPair = stringField(row, other, { blank: false })
+  return typeof textPair === "string" ? { text, textPair } : textPair
+}
+
+/** What keeps a row from being one of `askedTexts`. */
+export const askedProblem = (one: Asked, columns: TextColumns): string | undefined => {
+  const text = askedText(one, columns)
+  return isBroken(text) ? text.broken : undefined
+}
+
+/** How runs over texts are asked, or over pairs of them. */
+export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
+  fields: (_: unknown, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>] => {
+    const { text, textPair } = columnsOf(plan)
+    const field = (name: string): AskedField => ({ name, type: "text" })
+    return [field(text), ...(textPair === undefined ? [] : [field(textPair)])]
+  },
+  examples: (source: RowSource<TextFields>, plan: Plan, rows: ReadonlyArray<number>) =>
+    Effect.map(source.read(rows), (read) => {
+      const { text: column, textPair: other } = columnsOf(plan)
+      return read.map(({ text, textPair }) => ({
+        [column]: text,
+        ...(other === undefined || textPair === undefined ? {} : { [other]: textPair })
+      }))
+    })
+})
+
+/** A row that was written as JSON. */
+const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  const parsed = parseBoundedJson(text)
+  return "value" in parsed && isRecord(parsed.value) ? parsed.value : undefined
+}
+
+/** One prediction per text, in their order; `logits`: of at most `size` texts at a time, [texts, classes]. */
+export const predictionsOf = <A extends TextFields, E, R>(
+  texts: ReadonlyArray<A>,
+  size: number,
+  labels: ReadonlyArray<string>,
+  logits: (texts: ReadonlyArray<A>) => Effect.Effect<Float32Array, E, R>
+): Effect.Effect<ReadonlyArray<Prediction>, E, R> =>
+  Effect.gen(function* () {
+    const predictions: Array<Prediction> = []
+    const named = (values: ArrayLike<number>) => Object.fromEntries(labels.map((name, j) => [name, values[j]!]))
+    for (let start = 0; start < texts.length; start += size) {
+      const some = texts.slice(start, start + size)
+      const all = yield* logits(some)
+      for (const [i, { text, textPair }] of some.entries()) {
+        const own = Array.from(all.subarray(i * labels.length, (i + 1) * labels.length))
+        const largest = Math.max(...own)
+        const exponentials = own.map((logit) => Math.exp(logit - largest))
+        const sum = exponentials.reduce((total, one) => total + one, 0)
+        predictions.push({
+          text,
+          ...(textPair === undefined ? {} : { textPair }),
+          label: labels[own.indexOf(largest)]!,
+          probabilities: named(exponentials.map((one) => one / sum)),
+          logits: named(own)
+        })
+      }
+    }
+    return predictions
+  })
