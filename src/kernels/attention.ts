@@ -1,195 +1,214 @@
 /**
- * Multi-head scaled dot-product attention over padded sequences, as one kernel.
+ * Multi-head attention as one kernel: heads that share keys and values or not, causal or both ways, within a window or not, over padded
+ * sequences or several texts in a row, with a bias on the scores or a soft cap.
  *
- *   S = QKᵀ/√d + m        P = softmax(S)        O = PV                    per sequence and head, m = 0 or −10⁹ (padding)
- *   dP = dO·Vᵀ        dS = P∘(dP − Σ_keys dP∘P)        dQ = dS·K/√d        dK = dSᵀQ/√d        dV = Pᵀ·dO
+ *   s = scale·qkᵀ + bias      c = cap·tanh(s/cap), or s      P = softmax(c) over the keys that a query attends      O = P·v
+ *   dP = dO·vᵀ         dc = P∘(dP − Σ dO∘O)           ds = dc·(1 − (c/cap)²), or dc
+ *   dq = scale·ds·k    dk = scale·dsᵀq    dv = Pᵀ·dO   dbias = ds               dk, dv: sums over the heads of a group; dbias: over the batch
  *
- * Shapes: q, k, v, O [batch·length, heads·d]; Q, K, V [batch, heads, length, d]; S, P [batch, heads, length, length];
- * m [batch, 1, 1, length]. Saved: q, k, v as the linear layers made them, and P; on a GPU not P, but two numbers of each of its
- * rows and O, which the layer after it often keeps too (`webgpu/attention.ts`).
+ * Query i of a sequence is at t = i + (keys − queries), which has keys of tokens before the first query (a cache). It attends key j iff
+ * t − back ≤ j ≤ t + ahead, and their segments are equal and not negative. A query that attends nothing gives 0, and its gradients are 0.
  *
- * The mask is a large finite number: with −∞, a row of padding alone would be NaN, and so would every gradient after it.
+ * Shapes: q, O [batch·queries, heads·d]; k, v [batch·keys, keyHeads·d]; segments int32 [batch·queries], [batch·keys]; bias [heads, queries,
+ * keys]; P [batch, heads, queries, keys]. Saved: inputs, O, which the layer after it keeps too, and of P two numbers a row, its largest c
+ * and 1/Σ exp(c − largest), from which the backward pass makes P again: at 2048 tokens it would be larger than all other activations of a
+ * layer.
+ *
+ * @see arXiv 1706.03762 (attention), 2305.13245 (grouped heads), 2205.14135 (FlashAttention)
  */
-import type { Tensor, Tensor2D, Tensor4D, TensorInfo } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
-import { declareKernel, optional, reads, write, writes } from "./declaration.ts"
+import { type AttentionShape, EVERY } from "./attention-shape.ts"
 import { defineKernel } from "./kernel.ts"
-import type { WasmEngine } from "./wasm/engine.ts"
-import type { WebgpuEngine } from "./webgpu/engine.ts"
-import { programs } from "./webgpu/loaded.ts"
 
-interface Shape {
-  readonly batch: number
-  readonly heads: number
+const INPUTS = ["q", "k", "v", "querySegments", "keySegments"] as const
+type Inputs<T> = Readonly<Record<(typeof INPUTS)[number], T>> & { readonly bias?: T }
+
+/** [batch·length, heads·d] → [batch, keyHeads, heads/keyHeads · length, d]: the heads of a group share keys */
+const split = (x: Tensor, { batch, heads, keyHeads }: AttentionShape, own = heads): Tensor => {
+  const [length, d] = [x.shape[0]! / batch, x.shape[1]! / own]
+  const heads4 = tf.transpose(tf.reshape(x, [batch, length, own, d]), [0, 2, 1, 3])
+  return tf.reshape(heads4, [batch, keyHeads, (own / keyHeads) * length, d])
 }
-
-const MASKED = -1e9
-
-/** [batch, length] with 1 for tokens → the m above, to be made once a forward pass. */
-export const additiveMask = (attentionMask: Tensor2D): Tensor4D => {
-  const [batch, length] = attentionMask.shape
-  return tf.reshape(tf.mul(tf.sub(1, attentionMask), MASKED), [batch, 1, 1, length])
-}
-
-/** [batch·length, heads·d] → [batch, heads, length, d] */
-const split = (x: Tensor, { batch, heads }: Shape, length: number): Tensor =>
-  tf.transpose(tf.reshape(x, [batch, length, heads, x.shape[1]! / heads]), [0, 2, 1, 3])
 
 /** and back */
-const merge = (x: Tensor): Tensor => {
-  const [batch, heads, length, d] = x.shape as [number, number, number, number]
-  return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * length, heads * d])
+const merge = (x: Tensor, { batch, keyHeads }: AttentionShape, own: number): Tensor => {
+  const [length, d] = [x.shape[2]! / (own / keyHeads), x.shape[3]!]
+  const heads4 = tf.reshape(x, [batch, own, length, d])
+  return tf.reshape(tf.transpose(heads4, [0, 2, 1, 3]), [batch * length, own * d])
 }
 
-const scaleOf = (q: Tensor, { heads }: Shape) => 1 / Math.sqrt(q.shape[1]! / heads)
-
-const forward = (q: Tensor, k: Tensor, v: Tensor, mask: Tensor, shape: Shape): [Tensor, Tensor] => {
-  const length = mask.shape[3]! // the tokens do not say it of an empty batch
-  // scaling Q is cheaper than scaling S wherever d < length
-  const Q = inPlaceOf(split(q, shape, length), (x) => tf.mul(x, scaleOf(q, shape)))
-  const S = inPlaceOf(Q, () => inPlaceOf(split(k, shape, length), (K) => tf.matMul(Q, K, false, true)))
-  const P = inPlaceOf(
-    inPlaceOf(S, (s) => tf.add(s, mask)),
-    (s) => tf.softmax(s)
+/** Whether a query attends a key: bool [batch, 1, group·queries, keys] */
+const attends = ({ q, k, querySegments, keySegments }: Inputs<Tensor>, shape: AttentionShape): Tensor => {
+  const { batch, heads, keyHeads, back, ahead } = shape
+  const [queries, keys] = [q.shape[0]! / batch, k.shape[0]! / batch]
+  const t = tf.reshape(tf.range(keys - queries, keys, 1, "int32"), [queries, 1])
+  const distance = tf.sub(t, tf.reshape(tf.range(0, keys, 1, "int32"), [1, keys]))
+  const near = tf.logicalAnd(
+    tf.lessEqual(distance, tf.scalar(back, "int32")),
+    tf.greaterEqual(distance, tf.scalar(-ahead, "int32"))
   )
-  const O = inPlaceOf(split(v, shape, length), (V) => tf.matMul(P, V))
-  return [inPlaceOf(O, merge), P]
+  const own = tf.reshape(querySegments, [batch, queries, 1])
+  const others = tf.reshape(keySegments, [batch, 1, keys])
+  const together = tf.logicalAnd(tf.equal(own, others), tf.greaterEqual(own, tf.scalar(0, "int32")))
+  const mask = tf.expandDims(tf.logicalAnd(together, tf.expandDims(near, 0)), 1)
+  return tf.concat(
+    Array.from({ length: heads / keyHeads }, () => mask),
+    2
+  )
 }
 
-const backward = (dO: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, shape: Shape): [Tensor, Tensor, Tensor] => {
-  const scale = scaleOf(q, shape)
-  const length = P.shape[2]!
-  const dOut = split(dO, shape, length)
-  const dv = inPlaceOf(tf.matMul(P, dOut, true, false), merge)
-  const dP = inPlaceOf(dOut, () => inPlaceOf(split(v, shape, length), (V) => tf.matMul(dOut, V, false, true)))
-  const weighted = inPlaceOf(dP, (x) => tf.mul(x, P))
-  const dS = inPlaceOf(weighted, (w) => {
-    const total = tf.sum(w, -1, true)
-    return inPlaceOf(tf.mul(P, total), (mean) => tf.sub(w, mean))
+/** c and P of every row; a row without keys is 0 */
+const weights = (inputs: Inputs<Tensor>, shape: AttentionShape) => {
+  const { scale, softCap, keyHeads } = shape
+  const mask = attends(inputs, shape)
+  const K = split(inputs.k, shape, keyHeads)
+  const scaled = inPlaceOf(
+    inPlaceOf(split(inputs.q, shape), (Q) => tf.matMul(Q, K, false, true)),
+    (s) => tf.mul(s, scale)
+  )
+  const { bias } = inputs
+  const rows = scaled.shape.slice(1)
+  const s = bias === undefined ? scaled : inPlaceOf(scaled, (own) => tf.add(own, tf.reshape(bias, rows)))
+  const c = softCap === null ? s : inPlaceOf(s, (own) => tf.mul(tf.tanh(tf.div(own, softCap)), softCap))
+  const whole = tf.broadcastTo(mask, c.shape)
+  const most = tf.max(tf.where(whole, c, tf.fill(c.shape, -3e38)), -1, true)
+  const e = tf.where(whole, tf.exp(tf.sub(c, most)), tf.zerosLike(c))
+  const none = tf.cast(tf.logicalNot(tf.any(mask, -1, true)), "float32")
+  const P = tf.div(e, tf.add(tf.sum(e, -1, true), none))
+  return { c, P }
+}
+
+const isEmpty = ({ q, k }: Inputs<Tensor>) => q.size === 0 || k.size === 0
+
+/** O; what else is saved is not needed here */
+const reference = (inputs: Inputs<Tensor>, shape: AttentionShape): ReadonlyArray<Tensor> => {
+  if (isEmpty(inputs)) return [tf.zerosLike(inputs.q), tf.zeros([1])]
+  const { P } = weights(inputs, shape)
+  const O = tf.matMul(P, split(inputs.v, shape, shape.keyHeads))
+  return [merge(O, shape, shape.heads), tf.zeros([1])]
+}
+
+type Outputs<T> = Inputs<T> & Readonly<Record<"dO" | "O", T>>
+
+/** P, and ds [batch, keyHeads, group·queries, keys] */
+const slopes = ({ dO, O, ...inputs }: Outputs<Tensor>, shape: AttentionShape) => {
+  const { softCap, keyHeads } = shape
+  const { c, P } = weights(inputs, shape)
+  const dOut = split(dO, shape)
+  const dP = tf.matMul(dOut, split(inputs.v, shape, keyHeads), false, true)
+  const dc = tf.mul(P, tf.sub(dP, tf.sum(tf.mul(dOut, split(O, shape)), -1, true)))
+  return { P, dOut, ds: softCap === null ? dc : tf.mul(dc, tf.sub(1, tf.square(tf.div(c, softCap)))) }
+}
+
+const referenceBackward = (given: Outputs<Tensor>, shape: AttentionShape): ReadonlyArray<Tensor> => {
+  const { q, k, v } = given
+  if (isEmpty(given)) return [q, k, v].map((x) => tf.zerosLike(x))
+  const { heads, keyHeads, scale } = shape
+  const { P, dOut, ds } = slopes(given, shape)
+  const scaled = inPlaceOf(ds, (own) => tf.mul(own, scale))
+  return [
+    merge(tf.matMul(scaled, split(k, shape, keyHeads)), shape, heads),
+    merge(tf.matMul(scaled, split(q, shape), true, false), shape, keyHeads),
+    merge(tf.matMul(P, dOut, true, false), shape, keyHeads)
+  ]
+}
+
+/** Of tfjs ops everywhere: nothing that is trained by default needs it. */
+const biasGradient = (given: Outputs<Tensor>, shape: AttentionShape): Tensor =>
+  isEmpty(given) ? tf.zerosLike(given.bias!) : tf.reshape(tf.sum(slopes(given, shape).ds, 0), given.bias!.shape)
+
+const kernelOf = (name: "Attention" | "BiasedAttention", inputs: ReadonlyArray<keyof Inputs<Tensor>>) => {
+  /** dq, dk, dv together, for they share ds. */
+  const gradients = defineKernel<keyof Outputs<Tensor> | "kept", AttentionShape>({
+    name: `${name}Gradient`,
+    reference: referenceBackward
   })
-  const scaled = (x: Tensor) => inPlaceOf(split(x, shape, length), (X) => tf.mul(X, scale))
-  const dq = inPlaceOf(
-    inPlaceOf(scaled(k), (K) => tf.matMul(dS, K)),
-    merge
+  return defineKernel<keyof Inputs<Tensor>, AttentionShape>({
+    name,
+    reference,
+    inputsToSave: inputs,
+    outputsToSave: [true, true],
+    gradient: ([dO], saved, shape) => {
+      const own = Object.fromEntries(inputs.map((input, i) => [input, saved[i]!])) as unknown as Required<
+        Inputs<Tensor>
+      >
+      const [O, kept] = saved.slice(inputs.length)
+      const given = { ...own, dO: dO!, O: O! }
+      // here rather than in a closure: all three share ds
+      const [dq, dk, dv] = gradients({ ...given, kept: kept! }, shape)
+      const found = { q: () => dq!, k: () => dk!, v: () => dv! }
+      return name === "Attention" ? found : { ...found, bias: () => biasGradient(given, shape) }
+    }
+  })
+}
+
+const plain = kernelOf("Attention", INPUTS)
+const biased = kernelOf("BiasedAttention", [...INPUTS, "bias"])
+
+/** Which texts queries and keys are of. */
+export interface Segments {
+  /** int32 [batch·queries]: a query attends keys of its own segment; −1: nothing */
+  readonly queries: Tensor1D
+  /** int32 [batch·keys]; −1: padding, which nothing attends */
+  readonly keys: Tensor1D
+}
+
+export interface AttentionMask {
+  /** a query attends no key behind its own place; default false */
+  readonly causal?: boolean
+  /** a query attends keys that are fewer places than this away, so with 1 that of its own place alone; null, the default: all */
+  readonly window?: number | null
+  /** null, the default: every query attends every key that `causal` and `window` leave */
+  readonly segments?: Segments | null
+}
+
+export interface Attention {
+  /** [batch·queries, heads·d] */
+  readonly q: Tensor2D
+  /** [batch·keys, keyHeads·d] */
+  readonly k: Tensor2D
+  readonly v: Tensor2D
+  /** sequences */
+  readonly batch: number
+  readonly heads: number
+  /** heads of keys and values, each for as many heads of queries side by side; default: as many as `heads` */
+  readonly keyHeads?: number
+  /** of the scores; default 1/√d */
+  readonly scale?: number
+  readonly mask?: AttentionMask
+  /** [heads, queries, keys], added to the scores of each sequence; null, the default: none */
+  readonly bias?: Tensor3D | null
+  /** the scores go through cap·tanh(s/cap); null, the default: they do not */
+  readonly softCap?: number | null
+}
+
+/**
+ * → [batch·queries, heads·d]; gradients for q, k, v and bias.
+ *
+ * Padding behind a text, in front of it or between texts changes no number of them: give it the segment −1.
+ */
+export const attention = ({ q, k, v, batch, heads, mask = {}, bias = null, ...scores }: Attention): Tensor2D => {
+  const { keyHeads = heads, scale = 1 / Math.sqrt(q.shape[1] / heads), softCap = null } = scores
+  const { causal = false, window = null, segments = null } = mask
+  const reach = window === null ? EVERY : window - 1
+  const shape: AttentionShape = { batch, heads, keyHeads, scale, softCap, back: reach, ahead: causal ? 0 : reach }
+  const every = (x: Tensor2D) => tf.zeros<tf.Rank.R1>([x.shape[0]], "int32")
+  const made = segments === null ? { queries: every(q), keys: every(k) } : null
+  const { queries: querySegments, keys: keySegments } = (segments ?? made)!
+  const inputs = { q, k, v, querySegments, keySegments }
+  const run = bias === null ? plain(inputs as Required<Inputs<Tensor>>, shape) : biased({ ...inputs, bias }, shape)
+  const [O, kept] = run
+  // the tape holds its own handles
+  tf.dispose([kept!, ...Object.values(made ?? {})])
+  return O as Tensor2D
+}
+
+/** Segments of a padded batch, [batch, length] with 1 for tokens: every query, of padding too, attends the tokens. */
+export const segmentsOfPadding = (attentionMask: Tensor2D): Segments => ({
+  queries: tf.zeros([attentionMask.size], "int32"),
+  keys: tf.tidy(() =>
+    tf.sub(tf.cast(tf.reshape<tf.Rank.R1>(attentionMask, [attentionMask.size]), "int32"), tf.scalar(1, "int32"))
   )
-  const dk = inPlaceOf(
-    inPlaceOf(scaled(q), (Q) => tf.matMul(dS, Q, true, false)),
-    merge
-  )
-  dS.dispose()
-  return [dq, dk, dv]
-}
-
-/** Multiplications below which a second thread, or a chunk of its own, costs more than it saves. */
-const WORTH_SHARING = 1 << 16
-
-/** Floats that n columns take up in the panels of either engine, of 32 columns or fewer. */
-const inPanels = (n: number): number => Math.ceil(n / 32) * 32
-/** Queries that go through everything together, at most, and floats to the next address that vectors like. */
-const [ROWS, ALIGNED] = [12, 16]
-
-const WORDS = {
-  length: "u32",
-  heads: "u32",
-  d: "u32",
-  scale: "f32",
-  /** sequences × heads, and how many of them are a chunk */
-  matrices: "u32",
-  perChunk: "u32"
-} as const
-
-/** Scratch is in bytes. */
-const attentionKernel = declareKernel({
-  name: "attention",
-  buffers: { ...reads("f32", "q", "k", "v", "mask"), p: optional(write("f32")), o: write("f32") },
-  words: WORDS,
-  scratch: ({ length, d }) =>
-    4 * (ALIGNED + (1 + ROWS + inPanels(d)) * inPanels(length) + (ROWS + length) * inPanels(d))
 })
-
-const gradientKernel = declareKernel({
-  name: "attentionGradient",
-  buffers: { ...reads("f32", "q", "k", "v", "p", "dO"), ...writes("f32", "dq", "dk", "dv") },
-  words: WORDS,
-  scratch: ({ length, d }) =>
-    4 * (ALIGNED + 3 * inPanels(d) + length * inPanels(length) + 2 * inPanels(length) * inPanels(d))
-})
-
-/** Words of either, and chunks. */
-const overHeads = (q: TensorInfo, { batch, heads }: Shape) => {
-  const [length, d] = [q.shape[0]! / batch, q.shape[1]! / heads]
-  const matrices = batch * heads
-  const perChunk = Math.min(matrices, Math.ceil(WORTH_SHARING / (2 * length * length * d)))
-  const words = { length, heads, d, scale: 1 / Math.sqrt(d), matrices, perChunk }
-  return [words, { chunks: Math.ceil(matrices / perChunk) }] as const
-}
-
-type Inputs = Readonly<Record<"q" | "k" | "v" | "mask", TensorInfo>>
-
-/** O and P. */
-const forwardOnWasm = (inputs: Inputs, shape: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
-  const length = inputs.q.shape[0]! / shape.batch
-  const [o, p] = [engine.output(inputs.q.shape), engine.output([shape.batch, shape.heads, length, length])]
-  engine.run(attentionKernel, { ...inputs, p, o }, ...overHeads(inputs.q, shape))
-  return [o, p]
-}
-
-/** O; of P there are the rows at hand. */
-const aloneOnWasm = (inputs: Inputs, shape: Shape, engine: WasmEngine): ReadonlyArray<TensorInfo> => {
-  const o = engine.output(inputs.q.shape)
-  engine.run(attentionKernel, { ...inputs, o }, ...overHeads(inputs.q, shape))
-  return [o]
-}
-
-/** O, what is needed of P's rows, and O once more, to be saved. */
-const forwardOnWebgpu = (inputs: Inputs, { batch, heads }: Shape, engine: WebgpuEngine): ReadonlyArray<TensorInfo> => {
-  const [O, statistics] = programs().attentionOnWebgpu(engine, inputs, batch, heads)
-  tf.backend().incRef(O.dataId)
-  return [O, statistics, { ...O }]
-}
-
-type Saved = "dO" | "q" | "k" | "v" | "P"
-
-/** dq, dk, dv together, for they share dS. On a GPU P's statistics are in its place, and there is O. */
-const gradients = defineKernel<Saved, Shape>({
-  name: "AttentionGradient",
-  reference: ({ dO, q, k, v, P }, shape) => backward(dO, q, k, v, P, shape),
-  wasm: ({ dO, q, k, v, P }, shape, engine) => {
-    const [dq, dk, dv] = [engine.output(q.shape), engine.output(k.shape), engine.output(v.shape)]
-    engine.run(gradientKernel, { q, k, v, p: P, dO, dq, dk, dv }, ...overHeads(q, shape))
-    return [dq, dk, dv]
-  },
-  webgpu: (
-    { P: statistics, O, ...others }: Readonly<Record<Saved, TensorInfo>> & { readonly O?: TensorInfo },
-    { heads },
-    engine
-  ) => programs().attentionGradientOnWebgpu(engine, { ...others, O: O!, statistics }, heads)
-})
-
-const forwards = {
-  reference: ({ q, k, v, mask }: Readonly<Record<keyof Inputs, Tensor>>, shape: Shape) => forward(q, k, v, mask, shape),
-  webgpu: forwardOnWebgpu
-}
-
-const kernel = defineKernel<keyof Inputs, Shape>({
-  ...forwards,
-  name: "Attention",
-  wasm: forwardOnWasm,
-  untaped: { ...forwards, name: "AttentionAlone", wasm: aloneOnWasm },
-  inputsToSave: ["q", "k", "v"],
-  outputsToSave: [false, true, true],
-  gradient: ([dO], [q, k, v, P, O], shape) => {
-    const inputs = { dO: dO!, q: q!, k: k!, v: v!, P: P!, ...(O === undefined ? {} : { O }) }
-    // all three share dS
-    const [dq, dk, dv] = gradients(inputs, shape)
-    return { q: dq!, k: dk!, v: dv! }
-  }
-})
-
-/** q, k, v [batch·length, heads·d], mask [batch, 1, 1, length] → [batch·length, heads·d]; gradients for q, k and v. */
-export const attention = (q: Tensor2D, k: Tensor2D, v: Tensor2D, mask: Tensor4D, shape: Shape): Tensor2D => {
-  const [output, ...saved] = kernel({ q, k, v, mask }, { ...shape })
-  tf.dispose(saved) // the tape holds its own handles
-  return output as Tensor2D
-}

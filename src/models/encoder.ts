@@ -11,7 +11,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { additiveMask, attention, gelu, layerNorm } from "../kernels/index.ts"
+import { additiveMask, gelu, layerNorm, paddedAttention } from "../kernels/index.ts"
 import { type FannedOut, fanOut, type Linear, type LinearSite, type Weights } from "../tensors/index.ts"
 import type { BlockNames, EncoderConfig, Family } from "./family.ts"
 import {
@@ -131,7 +131,7 @@ export const applyBlock = (
     const shape = { batch: mask.shape[0], heads: config.attentionHeads }
     const projected = fanOut(linear, [sites.query, sites.key, sites.value], h)
     const [q, k, v] = projected.outputs as [Tensor2D, Tensor2D, Tensor2D]
-    const mixed = attention(q, k, v, mask, shape)
+    const mixed = paddedAttention(q, k, v, mask, shape)
     const middle = normalize(linear(sites.attentionOutput, mixed), projected.x, names.attentionNorm, config, weights)
     const widened = activated(linear, sites.intermediate, middle, config.activation)
     return normalize(linear(sites.output, widened.outputs[0]!), widened.x, names.outputNorm, config, weights)

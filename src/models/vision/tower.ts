@@ -9,7 +9,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { additiveMask, attention, denseLinear } from "../../kernels/index.ts"
+import { additiveMask, denseLinear, paddedAttention } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 import { firstToken } from "../head.ts"
 import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack } from "../model.ts"
@@ -108,7 +108,7 @@ export const encodeImages = (
     (before, block) =>
       runBlock(
         (h, mask: Tensor4D) =>
-          applyPreNormBlock(config, block, h, (q, k, v) => attention(q, k, v, mask, shape), linear, weights),
+          applyPreNormBlock(config, block, h, (q, k, v) => paddedAttention(q, k, v, mask, shape), linear, weights),
         before,
         nothing
       ),

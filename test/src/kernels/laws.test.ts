@@ -1,7 +1,6 @@
 /** The kernels of a forward and backward pass, and tfjs's own that the wasm device replaces, under the laws of `laws.ts`. */
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { attention } from "../../../src/kernels/attention.ts"
 import { causalAttention } from "../../../src/kernels/causal-attention.ts"
 import type { CausalShape } from "../../../src/kernels/causal-shape.ts"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
@@ -10,6 +9,7 @@ import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
 import { linearCrossEntropy } from "../../../src/kernels/linear-cross-entropy.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
+import { paddedAttention } from "../../../src/kernels/padded-attention.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
@@ -200,7 +200,7 @@ describeLaws({
     return { q: of("q"), k: of("k"), v: of("v"), mask: maskOf(size) }
   },
   run: ({ q, k, v, mask }, { heads, tokens }) =>
-    attention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
+    paddedAttention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
   differentiable: ["q", "k", "v"],
   assembly: ["attention", "attentionGradient"],
   shaders: ["Attention", "AttentionGradient q", "AttentionGradient k v"]

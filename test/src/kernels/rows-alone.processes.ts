@@ -5,11 +5,11 @@
 import { expect, test } from "bun:test"
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { additiveMask, attention } from "../../../src/kernels/attention.ts"
 import { causalAttention } from "../../../src/kernels/causal-attention.ts"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
+import { additiveMask, paddedAttention } from "../../../src/kernels/padded-attention.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
@@ -142,7 +142,7 @@ describeOnEngines(hasNative, () => {
         expectSequencesAlone(
           [heads * d, heads * d],
           (q, k, v, size, isToken) =>
-            attention(q, k, v, additiveMask(tf.tensor2d(isToken, [size, isToken.length / size])), {
+            paddedAttention(q, k, v, additiveMask(tf.tensor2d(isToken, [size, isToken.length / size])), {
               batch: size,
               heads
             }),

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { additiveMask, attention } from "../../../../src/kernels/attention.ts"
+import { additiveMask, paddedAttention } from "../../../../src/kernels/padded-attention.ts"
 import { provideWebgpuEngine } from "../../../../src/kernels/webgpu/engine.ts"
 import { webgpu } from "../../../runtime/runtimes.ts"
 import { expectClose } from "../../../setup.ts"
@@ -33,7 +33,7 @@ const outcome = async (size: Size, [q, k, v]: ReadonlyArray<Float32Array>): Prom
     const tokens = Float32Array.from({ length: batch * length }, (_, i) => (i === batch * length - 1 && i > 0 ? 0 : 1))
     const mask = additiveMask(tf.tensor2d(tokens, [batch, length])) as Tensor4D
     const run = (...xs: ReadonlyArray<Tensor>) =>
-      attention(xs[0] as Tensor2D, xs[1] as Tensor2D, xs[2] as Tensor2D, mask, { batch, heads })
+      paddedAttention(xs[0] as Tensor2D, xs[1] as Tensor2D, xs[2] as Tensor2D, mask, { batch, heads })
     const { value, grads } = tf.valueAndGrads(run)([q!, k!, v!].map(matrix), matrix(hostOf(size, "dO")))
     return [value, ...grads]
   })

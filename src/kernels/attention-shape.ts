@@ -1,0 +1,25 @@
+/** What attention needs to know of its heads, scores and places, in every backend. */
+import type { TensorInfo } from "@tensorflow/tfjs-core"
+
+export interface AttentionShape {
+  readonly batch: number
+  readonly heads: number
+  /** divides `heads`: as many of them share keys and values */
+  readonly keyHeads: number
+  /** of the scores */
+  readonly scale: number
+  /** of the scores; null: none */
+  readonly softCap: number | null
+  /** A query attends so many keys before its own place and behind it, at most; `EVERY`: all. */
+  readonly back: number
+  readonly ahead: number
+}
+
+/** More places than any sequence has. */
+export const EVERY = 1 << 29
+
+/** Queries and keys of a sequence, and numbers of a head. */
+export const sizesOf = (
+  { q, k }: Readonly<Record<"q" | "k", TensorInfo>>,
+  { batch, heads }: Pick<AttentionShape, "batch" | "heads">
+) => ({ queries: q.shape[0]! / batch, keys: k.shape[0]! / batch, d: q.shape[1]! / heads })
