@@ -9,7 +9,6 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { platform } from "../src/index.ts"
-import { encoderOf, encoderParameters } from "../src/models/encoder.ts"
 import { bert } from "../src/models/index.ts"
 import { bytesOf, streamSafetensors } from "../src/safetensors/index.ts"
 import { minilmFolder, modelShapes } from "./shapes.ts"
@@ -54,7 +53,7 @@ export const writeBaseCheckpoint = (folder: string): Promise<void> => {
   writeFileSync(join(folder, "config.json"), JSON.stringify(config))
   for (const file of ["tokenizer.json", "tokenizer_config.json"])
     copyFileSync(join(minilmFolder, file), join(folder, file))
-  const parameters = encoderParameters(encoderOf(bert, Result.getOrThrow(bert.decodeConfig(config))))
+  const { parameters } = Result.getOrThrow(bert.open(config))
   const shapes = new Map(parameters.map(({ name, shape }) => [name, { dtype: "F32", shape } as const]))
   const random = uniform()
   const bytes = (name: string) => {

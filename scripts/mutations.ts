@@ -229,8 +229,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/models",
-    text: "attention.self.key`",
-    replacement: "attention.self.query`",
+    text: 'projection("key")',
+    replacement: 'projection("query")',
     breaks: "keys are read from the queries' weights",
     caughtBy: "test/src/models/goldens.test.ts"
   },

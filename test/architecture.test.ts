@@ -301,7 +301,7 @@ test("a table entry's tag is its file's name", () => {
       `export const ${camelCase(kind)}Optimizer: Optimizer<`
     )
   }
-  for (const family of ["bert", "distilbert", "roberta"]) {
+  for (const family of ["bert", "distilbert", "modernbert", "roberta"]) {
     expect(source("src/models/index.ts")).toContain(`./${family}.ts`)
   }
 })

@@ -9,8 +9,7 @@ import * as Result from "effect/Result"
 import { quoted } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
-import { type Encoder, encoderOf, encoderParameters, WORD_EMBEDDINGS } from "./encoder.ts"
-import type { EncoderConfig, Family } from "./family.ts"
+import type { Encoder, Family } from "./encoder.ts"
 import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 import { placeOf, WeightlessFolders } from "./source.ts"
@@ -18,6 +17,7 @@ import { placeOf, WeightlessFolders } from "./source.ts"
 export interface Checkpoint {
   /** on this machine */
   readonly folder: string
+  readonly family: Family
   readonly encoder: Encoder
   /** "bert." in the file of a BertForSequenceClassification, "" in that of a BertModel */
   readonly prefix: string
@@ -36,26 +36,23 @@ export const openCheckpoint = (
 ): Effect.Effect<Checkpoint, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
-    const encoder = yield* readEncoder(folder, families)
+    const { family, config: encoder } = yield* readFamily<Encoder, Family>(folder, families)
     const headers = yield* readHeaders(folder)
-    const { family } = encoder
-    const prefix = headers.has(`${family.prefix}${WORD_EMBEDDINGS}`) ? family.prefix : ""
+    const prefix = headers.has(family.prefix + encoder.embedding) ? family.prefix : ""
     const find = (name: string) => {
       const stored = storedName(family, prefix, name)
       return headers.get(stored) ?? headers.get(legacyName(stored))
     }
     const misfits = (parameters: ReadonlyArray<ParameterSpec>) =>
       shapeProblems(headers, parameters, (name) => find(name) ?? { name: storedName(family, prefix, name) })
-    const problems = misfits(encoderParameters(encoder))
+    const problems = misfits(encoder.parameters)
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    return { folder, encoder, prefix, find, stored: [...headers.keys()], misfits }
+    return { folder, family, encoder, prefix, find, stored: [...headers.keys()], misfits }
   })
 
 /** A parameter's name in a file whose backbone has `prefix`. Classifiers are outside the backbone. */
-export const storedName = ({ pooler }: Family, prefix: string, name: string): string => {
-  const outside = [pooler.classifier, ...(pooler.denseIsPretrained ? [] : [pooler.dense])]
-  return outside.some((module) => name.startsWith(`${module}.`)) ? name : prefix + name
-}
+export const storedName = ({ outside }: Family, prefix: string, name: string): string =>
+  outside.some((module) => name.startsWith(`${module}.`)) ? name : prefix + name
 
 /** The first BERT checkpoints call a norm's parameters gamma and beta; transformers renames them silently, and so do we. */
 const legacyName = (name: string): string =>
@@ -125,7 +122,7 @@ export const readJson = (
 
 /** What reads the config.json of a family. */
 interface ConfigFamily<Config> {
-  readonly decodeConfig: (json: unknown) => Result.Result<Config, ReadonlyArray<string>>
+  readonly open: (json: unknown) => Result.Result<Config, ReadonlyArray<string>>
 }
 
 /** The family of `families` that the value of a config.json names by its `model_type`, or why there is none. */
@@ -145,22 +142,7 @@ export const readFamily = <Config, F extends ConfigFamily<Config>>(
     const json = yield* readJson(folder, "config.json")
     const family = familyIn<F & ConfigFamily<Config>>(json, families)
     if (typeof family === "string") return yield* new ModelError({ folder, problems: [family] })
-    const decoded = family.decodeConfig(json)
+    const decoded = family.open(json)
     if (Result.isFailure(decoded)) return yield* new ModelError({ folder, problems: decoded.failure })
     return { family, config: decoded.success }
   })
-
-const readEncoder = (folder: string, families: Readonly<Record<string, Family>>) =>
-  Effect.gen(function* () {
-    const { family, config } = yield* readFamily<EncoderConfig, Family>(folder, families)
-    const problems = paddingProblems(family, config)
-    if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    return encoderOf(family, config)
-  })
-
-/** Where positions begin after the padding id, it decides how many there are. */
-const paddingProblems = (family: Family, config: EncoderConfig): ReadonlyArray<string> => {
-  const { padId, positions } = config
-  if (family.positionIds === null || (padId >= 0 && family.reservedPositions(config) < positions)) return []
-  return [`config.json: pad_token_id ${padId} leaves no text any of the ${positions} positions, which begin after it`]
-}

@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { type Checkpoint, openCheckpoint, storedName } from "./checkpoint.ts"
-import { encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
+import type { Family } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
-import type { Family } from "./family.ts"
 import { type HeadInit, headLayers, type Pooling } from "./head.ts"
 import { type Labels, labelsOf } from "./labels.ts"
 import { type Exported, type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
@@ -44,30 +43,29 @@ export const describe = (
 ): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(source, families)
-    const { folder, encoder, prefix, find, stored, misfits } = checkpoint
-    const { family, config } = encoder
+    const { folder, family, encoder, prefix, find, stored, misfits } = checkpoint
     const { labels, problems, head } = outputsFor(checkpoint, options)
     const headProblems = misfits(head.parameters.filter(({ name }) => head.inCheckpoint.has(name)))
     if (problems.length + headProblems.length > 0) {
       return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })
     }
-    const parameters = encoderParameters(encoder)
+    const { parameters } = encoder
     const used = new Set([...parameters.map(({ name }) => name), ...head.inCheckpoint].map((name) => find(name)?.name))
     return {
       folder,
       family: family.name,
-      sites: encoderSites(encoder),
+      sites: encoder.sites,
       parameters,
-      stack: encoderStack(encoder),
+      stack: encoder.stack,
       head,
       labels,
-      hiddenSize: config.hiddenSize,
-      layers: config.layers,
-      attentionHeads: config.attentionHeads,
-      intermediateSize: config.intermediateSize,
-      vocabularySize: config.vocabularySize,
-      tokenTypes: config.tokenTypes,
-      maxLength: config.positions - family.reservedPositions(config),
+      hiddenSize: encoder.hiddenSize,
+      layers: encoder.layers,
+      attentionHeads: encoder.attentionHeads,
+      intermediateSize: encoder.intermediateSize,
+      vocabularySize: encoder.vocabularySize,
+      tokenTypes: encoder.tokenTypes,
+      maxLength: encoder.maxLength,
       // a head of transformers' classification class makes it that class, whatever the file was saved from
       prefix: options.pooling === "pooler" ? family.prefix : prefix,
       exported: exportedEncoder(family, head),
@@ -109,29 +107,30 @@ const embeddingHead = ({ pooling, normalize }: EmbeddingOptions): HeadSpec => ({
   modulesToSave: []
 })
 
-const headFor = ({ encoder, find }: Checkpoint, { pooling, headInit }: TaskOptions, classes: number): HeadSpec => {
-  const { family } = encoder
-  const { dense, classifier } = headLayers(encoder, pooling, classes)
+const headFor = (
+  { family, encoder, find }: Checkpoint,
+  { pooling, headInit }: TaskOptions,
+  classes: number
+): HeadSpec => {
+  const { before, classifier } = headLayers(encoder, pooling, classes)
   const names = (layer: typeof classifier) => layer.map(({ name }) => name)
   // a pooler that was pre-trained is used wherever there is one; a classifier, where it is asked for
-  const pretrained =
-    dense !== null && family.pooler.denseIsPretrained && names(dense).every((name) => find(name) !== undefined)
-  const saved = pooling === "pooler" && headInit === "checkpoint" ? names([...(dense ?? []), ...classifier]) : []
+  const pretrained = encoder.head.isPretrained && names(before).every((name) => find(name) !== undefined)
+  const saved = pooling === "pooler" && headInit === "checkpoint" ? names([...before, ...classifier]) : []
   return {
     pooling,
     output: "linear",
-    parameters: [...(dense ?? []), ...classifier],
-    inCheckpoint: new Set([...(pretrained ? names(dense) : []), ...saved]),
+    parameters: [...before, ...classifier],
+    inCheckpoint: new Set([...(pretrained ? names(before) : []), ...saved]),
     start: headInit === "zeros" ? "zeros" : "normal",
-    modulesToSave: pooling === "mean" ? [] : family.pooler.modules
+    modulesToSave: pooling === "mean" ? [] : family.headModules
   }
 }
 
 /** The classes, and what is wrong with them. */
 const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, headInit }: TaskOptions): Labels => {
-  const { config, family } = encoder
-  const classes = find(`${family.pooler.classifier}.weight`)?.shape[0]
-  const found = labelsOf({ given: labels, own: config.labels, classes: headInit === "checkpoint" ? classes : null })
+  const classes = find(`${encoder.head.classifier}.weight`)?.shape[0]
+  const found = labelsOf({ given: labels, own: encoder.labels, classes: headInit === "checkpoint" ? classes : null })
   if (pooling !== "mean" || headInit !== "checkpoint") return found
   const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
   return { ...found, problems: [problem] }

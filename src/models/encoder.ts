@@ -1,177 +1,230 @@
 /**
- * The post-norm transformer encoder that BERT, DistilBERT and RoBERTa share (Vaswani et al. 2017, the encoder half).
+ * An encoder without its weights, its forward pass, and the contract of a family of encoders:
  *
- *   h₀ = LN(word + position + type)                 h ← LN(h + Wₒ·attention(W_q h, W_k h, W_v h))        h ← LN(h + W₂·act(W₁ h))
+ *   h₀ = embed(tokens)        hᵢ₊₁ = blockᵢ(hᵢ)        hidden = finish(h_L)
  *
- * Hidden states are [tokens, hidden] with tokens = batch·length throughout, since linear layers see tokens, not sequences; only
- * attention looks at the batch again. Every linear layer goes through `linear`; everything else reads `weights`.
- *
- * Always in evaluation mode: no hidden or attention dropout, not even in training (a few steps of low-rank training do not need it, and
- * a run is reproducible without it).
+ * Hidden states are [tokens, hidden] with tokens = batch·length. A block is `transformer-block.ts`'s; what its tokens attend is here: all
+ * tokens of their text or those of a window, with positions that were added to the embeddings or turn queries and keys (`rope`).
  */
-import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { additiveMask, gelu, layerNorm, paddedAttention } from "../kernels/index.ts"
-import { type FannedOut, fanOut, type Linear, type LinearSite, type Weights } from "../tensors/index.ts"
-import type { BlockNames, EncoderConfig, Family } from "./family.ts"
-import {
-  linearParameters,
-  normParameters,
-  type ParameterSpec,
-  type RunBlock,
-  runOnce,
-  type Stack,
-  type TokenBatch
-} from "./model.ts"
+import * as Result from "effect/Result"
+import type * as Schema from "effect/Schema"
+import { additiveMask, attention, paddedAttention, rope, segmentsOfPadding } from "../kernels/index.ts"
+import type { HostTensor } from "../safetensors/index.ts"
+import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
+import { configReader, type Normalized } from "./config-reader.ts"
+import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack, type TokenBatch } from "./model.ts"
+import { type Rope, rotaryRows } from "./rotary-rows.ts"
 import { textSequences } from "./sequences.ts"
+import { type Attend, type Norm, normalized, type TransformerBlock } from "./transformer-block.ts"
 
-const EMBEDDINGS = {
-  word: "embeddings.word_embeddings.weight",
-  position: "embeddings.position_embeddings.weight",
-  tokenType: "embeddings.token_type_embeddings.weight",
-  norm: "embeddings.LayerNorm"
-} as const
-
-/** Every checkpoint has this tensor: its prefix shows which class the checkpoint was saved from. */
-export const WORD_EMBEDDINGS = EMBEDDINGS.word
-
-interface Block {
-  readonly names: BlockNames
-  readonly sites: { readonly [K in Exclude<keyof BlockNames, "attentionNorm" | "outputNorm">]: LinearSite }
+/** The sizes of an encoder, as its config.json has them. */
+export interface EncoderSizes {
+  /** numbers of a hidden state */
+  readonly hiddenSize: number
+  /** blocks */
+  readonly layers: number
+  /** heads of each attention */
+  readonly attentionHeads: number
+  /** numbers inside the feed-forward part */
+  readonly intermediateSize: number
+  /** tokens */
+  readonly vocabularySize: number
+  /** rows of the token-type table; 0: the model has none and ignores types */
+  readonly tokenTypes: number
+  /** longest token sequence that positions allow */
+  readonly maxLength: number
 }
 
-/** An encoder without its weights. */
-export interface Encoder {
-  readonly family: Family
-  readonly config: EncoderConfig
-  readonly blocks: ReadonlyArray<Block>
+/** A block, and what its attention takes besides queries, keys and values. */
+export interface EncoderBlock extends TransformerBlock {
+  /** a token attends those that are fewer places than this away; null: all of its text */
+  readonly window: number | null
+  /** which of the encoder's `ropes` turns queries and keys; null: positions are in the embeddings */
+  readonly rope: number | null
 }
 
-export const encoderOf = (family: Family, config: EncoderConfig): Encoder => {
-  const { hiddenSize, intermediateSize, layers } = config
-  const site = (name: string, part: "attention" | "mlp", out: number, inputs: number): LinearSite => ({
-    name,
-    kind: "dense",
-    part,
-    out,
-    in: inputs
+/**
+ * The classification head of transformers' own class: classifier(norm(act(dense(h)))) over the first token's last hidden state, or over the
+ * mean of all.
+ */
+export interface ClassifierHead {
+  readonly over: "first" | "mean"
+  readonly dense: LinearSite
+  readonly activate: (x: Tensor2D) => Tensor2D
+  /** null: there is none */
+  readonly norm: Norm | null
+  /** the module of the last layer */
+  readonly classifier: string
+  /** whether what comes before the classifier was trained with the backbone (BERT's pooler), and is used wherever a checkpoint has it */
+  readonly isPretrained: boolean
+}
+
+/** An encoder's forward pass as a value: its sizes, layers, parameters and blocks. */
+export interface Encoder extends EncoderSizes {
+  /** the linear layers of the blocks, in the order of the forward pass */
+  readonly sites: ReadonlyArray<LinearSite>
+  /** every parameter of the forward pass, by its name in the backbone */
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  readonly stack: Stack
+  /** the parameter that tokens are looked up in: every checkpoint has it, and its prefix shows the class that the file was saved from */
+  readonly embedding: string
+  /** h₀ [tokens, hidden] */
+  readonly embed: (batch: TokenBatch, weights: Weights) => Tensor2D
+  /** one after another */
+  readonly blocks: ReadonlyArray<EncoderBlock>
+  /** What the last block's output goes through. */
+  readonly finish: (h: Tensor2D, weights: Weights) => Tensor2D
+  /** cos and sin of positions that are not learned, which the forward pass reads besides its parameters */
+  readonly tables: ReadonlyArray<RotaryTable>
+  readonly head: ClassifierHead
+  /** class names by index, empty if the checkpoint has none */
+  readonly labels: ReadonlyArray<string>
+}
+
+/** Tables of cos and sin, each [maxLength, d/2], by their names in `weights`. */
+interface RotaryTable {
+  readonly cos: string
+  readonly sin: string
+  readonly make: () => Readonly<Record<"cos" | "sin", HostTensor>>
+}
+
+/** What a family's `open` gives of an encoder, from which the rest follows. */
+export interface EncoderParts
+  extends Omit<Encoder, "layers" | "sites" | "parameters" | "stack" | "finish" | "embedding" | "tables"> {
+  /** parameters that `embed` reads, the tokens' first */
+  readonly embeddings: readonly [ParameterSpec, ...ReadonlyArray<ParameterSpec>]
+  /** null: the last block's output is the last hidden state */
+  readonly finalNorm: Norm | null
+  /** rotary positions that blocks name by their place here; none: positions are learned */
+  readonly ropes?: ReadonlyArray<Rope>
+}
+
+export const encoderOf = ({ embeddings, finalNorm, ropes = [], ...parts }: EncoderParts): Encoder => {
+  const { blocks, hiddenSize, maxLength } = parts
+  const last = finalNorm === null ? [] : normParameters(finalNorm.name, hiddenSize, finalNorm.bias)
+  return {
+    ...parts,
+    layers: blocks.length,
+    sites: blocks.flatMap(({ sites }) => sites),
+    parameters: [...embeddings, ...blocks.flatMap(({ parameters }) => parameters), ...last],
+    stack: {
+      // the last block has what `encode` makes of its output, too
+      blocks: blocks.map(({ parameters }, i) =>
+        [...parameters, ...(i === blocks.length - 1 ? last : [])].map(({ name }) => name)
+      ),
+      width: hiddenSize,
+      sequences: textSequences
+    },
+    embedding: embeddings[0].name,
+    finish: (h, weights) => (finalNorm === null ? h : normalized(h, null, finalNorm, weights)),
+    tables: ropes.map((rope, i) => ({
+      cos: `rotary.${i}.cos`,
+      sin: `rotary.${i}.sin`,
+      make: () => rotaryTable(rope, maxLength)
+    }))
+  }
+}
+
+/** The two columns of a pair are turned by one angle, so a table has half a head's. */
+const rotaryTable = (rope: Rope, positions: number): Readonly<Record<"cos" | "sin", HostTensor>> => {
+  const half = rope.dimensions / 2
+  const places = Int32Array.from({ length: positions }, (_, position) => position)
+  const rows = rotaryRows(rope).at(places, new Int32Array(positions).fill(positions))
+  const halved = (data: Float32Array): HostTensor => ({
+    shape: [positions, half],
+    data: Float32Array.from({ length: positions * half }, (_, i) => data[2 * half * Math.floor(i / half) + (i % half)]!)
   })
-  const blocks = Array.from({ length: layers }, (_, layer): Block => {
-    const names = family.block(layer)
-    return {
-      names,
-      sites: {
-        query: site(names.query, "attention", hiddenSize, hiddenSize),
-        key: site(names.key, "attention", hiddenSize, hiddenSize),
-        value: site(names.value, "attention", hiddenSize, hiddenSize),
-        attentionOutput: site(names.attentionOutput, "attention", hiddenSize, hiddenSize),
-        intermediate: site(names.intermediate, "mlp", intermediateSize, hiddenSize),
-        output: site(names.output, "mlp", hiddenSize, intermediateSize)
-      }
-    }
-  })
-  return { family, config, blocks }
+  return { cos: halved(rows.cos), sin: halved(rows.sin) }
 }
 
-/** The linear layers of the blocks, in the order of the forward pass. */
-export const encoderSites = ({ blocks }: Encoder): ReadonlyArray<LinearSite> =>
-  blocks.flatMap(({ sites }) => Object.values(sites))
-
-/** Every parameter that `encode` reads. */
-export const encoderParameters = ({ config, blocks }: Encoder): ReadonlyArray<ParameterSpec> => {
-  const { hiddenSize, vocabularySize, positions, tokenTypes } = config
-  return [
-    { name: EMBEDDINGS.word, shape: [vocabularySize, hiddenSize] },
-    { name: EMBEDDINGS.position, shape: [positions, hiddenSize] },
-    ...(tokenTypes === 0 ? [] : [{ name: EMBEDDINGS.tokenType, shape: [tokenTypes, hiddenSize] }]),
-    ...normParameters(EMBEDDINGS.norm, hiddenSize),
-    ...blocks.flatMap((block) => blockParameters(block, hiddenSize))
-  ]
+/** A family of encoders: how its config.json is read, and what its parameters are called. */
+export interface Family {
+  /** `model_type` of config.json */
+  readonly name: string
+  /** beginning of transformers' class names: "Bert" of `BertModel` and `BertForSequenceClassification` */
+  readonly className: string
+  /** prefix of the backbone's names in transformers' classification class */
+  readonly prefix: string
+  /** adaptable modules of the backbone, where other models have names with that prefix, too; absent: none have */
+  readonly modules?: RegExp
+  /** modules of the head of that class that are not in the backbone, and so have no prefix */
+  readonly outside: ReadonlyArray<string>
+  /** modules of the head as PEFT's `modules_to_save` lists them */
+  readonly headModules: ReadonlyArray<string>
+  /** The encoder that a config describes, or all that is wrong with it. */
+  readonly open: (config: unknown) => Result.Result<Encoder, ReadonlyArray<string>>
 }
 
-const blockParameters = ({ names, sites }: Block, hiddenSize: number): ReadonlyArray<ParameterSpec> => [
-  ...Object.values(sites).flatMap(linearParameters),
-  ...normParameters(names.attentionNorm, hiddenSize),
-  ...normParameters(names.outputNorm, hiddenSize)
-]
-
-export const encoderStack = ({ config, blocks }: Encoder): Stack => ({
-  blocks: blocks.map((block) => blockParameters(block, config.hiddenSize).map(({ name }) => name)),
-  width: config.hiddenSize,
-  sequences: textSequences
-})
-
-/** h₀ [tokens, hidden] */
-export const embed = ({ family, config }: Encoder, batch: TokenBatch, weights: Weights): Tensor2D =>
-  tf.tidy(() => {
-    const { inputIds, tokenTypeIds } = batch
-    const [size, length] = inputIds.shape
-    const rows = (table: string, ids: Tensor2D) => tf.gather(weights(table), ids)
-    const word = rows(EMBEDDINGS.word, inputIds) // [batch, length, hidden]
-    const position =
-      family.positionIds === null
-        ? tf.slice(weights(EMBEDDINGS.position), [0, 0], [length, config.hiddenSize]) // the same for every row of the batch
-        : rows(EMBEDDINGS.position, family.positionIds(inputIds, config))
-    const placed = tf.add(word, position)
-    const sum = config.tokenTypes === 0 ? placed : tf.add(placed, rows(EMBEDDINGS.tokenType, tokenTypeIds))
-    return normalize(tf.reshape(sum, [size * length, config.hiddenSize]), null, EMBEDDINGS.norm, config, weights)
+/** Opens a config by a family's schema, whose fields `read` puts together. */
+export const encoderReader = <File>(
+  schema: Schema.Codec<File, unknown>,
+  read: (file: File) => Normalized<EncoderParts>
+): Family["open"] => {
+  const parts = configReader(schema, (file) => {
+    const { config, problems } = read(file)
+    const { hiddenSize, attentionHeads } = config
+    const problem = `config.json: hidden size ${hiddenSize} is not a multiple of its ${attentionHeads} attention heads`
+    return { config, problems: [...(hiddenSize % attentionHeads === 0 ? [] : [problem]), ...problems] }
   })
-
-/** One block: h [tokens, hidden] → [tokens, hidden]. `mask` as `additiveMask` makes it. */
-export const applyBlock = (
-  { config }: Encoder,
-  { names, sites }: Block,
-  h: Tensor2D,
-  mask: Tensor4D,
-  linear: Linear,
-  weights: Weights
-): Tensor2D =>
-  // a tidy for each block: what the backward pass does not need goes before the next one begins
-  tf.tidy(() => {
-    const shape = { batch: mask.shape[0], heads: config.attentionHeads }
-    const projected = fanOut(linear, [sites.query, sites.key, sites.value], h)
-    const [q, k, v] = projected.outputs as [Tensor2D, Tensor2D, Tensor2D]
-    const mixed = paddedAttention(q, k, v, mask, shape)
-    const middle = normalize(linear(sites.attentionOutput, mixed), projected.x, names.attentionNorm, config, weights)
-    const widened = activated(linear, sites.intermediate, middle, config.activation)
-    return normalize(linear(sites.output, widened.outputs[0]!), widened.x, names.outputNorm, config, weights)
-  })
-
-/** act(W₁ x), and x again. */
-export const activated = (
-  linear: Linear,
-  site: LinearSite,
-  x: Tensor2D,
-  activation: EncoderConfig["activation"]
-): FannedOut => {
-  const asOne = activation === "relu" ? undefined : linear.together?.([site], x, activation)
-  if (asOne !== undefined) return asOne
-  const widened = fanOut(linear, [site], x)
-  const inner = widened.outputs[0]!
-  return { ...widened, outputs: [activation === "relu" ? tf.relu(inner) : gelu(inner, activation)] }
+  return (config) => Result.map(parts(config), encoderOf)
 }
 
-/** Last hidden states [tokens, hidden]. */
+/** Tensor code: last hidden states [tokens, hidden]. `tables`: looks up the encoder's rotary tables; absent: as `weights`. */
 export const encode = (
   encoder: Encoder,
   batch: TokenBatch,
   linear: Linear,
   weights: Weights,
-  runBlock: RunBlock = runOnce
+  runBlock: RunBlock = runOnce,
+  tables: Weights = weights
 ): Tensor2D => {
-  const mask = additiveMask(batch.attentionMask)
-  return encoder.blocks.reduce<Tensor2D>(
-    (before, block) => runBlock((h, m) => applyBlock(encoder, block, h, m, linear, weights), before, mask),
-    embed(encoder, batch, weights)
-  )
+  const { attentionMask } = batch
+  const mask = additiveMask(attentionMask)
+  const keys = encoder.blocks.some(({ window }) => window !== null) ? segmentsOfPadding(attentionMask).keys : null
+  const angles = encoder.tables.map(({ cos, sin }) => [cos, sin].map((name) => inBatch(tables(name), batch)))
+  const through = (before: Tensor2D, block: EncoderBlock, i: number) => {
+    const run = (h: Tensor2D, ...shared: ReadonlyArray<Tensor>) => {
+      const after = block.run(h, attends(encoder, block, attentionMask.shape[0], shared), linear, weights)
+      // in the last block's run, so that what leaves it is the last hidden state
+      return i === encoder.layers - 1 ? encoder.finish(after, weights) : after
+    }
+    // inputs of the run, since they do not outlive the pass
+    const attended = block.window === null ? mask : keys!
+    return runBlock<[Tensor2D, ...Array<Tensor>]>(
+      run,
+      before,
+      attended,
+      ...(block.rope === null ? [] : angles[block.rope]!)
+    )
+  }
+  return encoder.blocks.reduce(through, encoder.embed(batch, weights))
 }
 
-/** LN(x + residual) */
-const normalize = (
-  x: Tensor2D,
-  residual: Tensor2D | null,
-  name: string,
-  { layerNormEpsilon }: EncoderConfig,
-  weights: Weights
-): Tensor2D =>
-  layerNorm(x, residual, weights(`${name}.weight`) as Tensor1D, weights(`${name}.bias`) as Tensor1D, layerNormEpsilon)
+/** Rows of a rotary table [positions, d/2] for the tokens of a batch: [batch·length, d]. */
+const inBatch = (table: Tensor, { inputIds }: TokenBatch): Tensor2D =>
+  tf.tidy(() => {
+    const [size, length] = inputIds.shape
+    const rows = tf.slice(table as Tensor2D, [0, 0], [length, table.shape[1]!])
+    return tf.tile(tf.concat([rows, rows], 1), [size, 1])
+  })
+
+/** `attended`: the mask of a block without a window, segments of keys of one with a window; cos and sin where it has a `rope`. */
+const attends = (
+  { attentionHeads: heads }: Encoder,
+  { window }: EncoderBlock,
+  batch: number,
+  [attended, cos, sin]: ReadonlyArray<Tensor>
+): Attend => {
+  const turned = (x: Tensor2D) =>
+    cos === undefined || sin === undefined ? x : rope(x, cos as Tensor2D, sin as Tensor2D)
+  if (window === null) {
+    return (q, k, v) => paddedAttention(turned(q), turned(k), v, attended as Tensor4D, { batch, heads })
+  }
+  return (q, k, v) => {
+    const keys = attended as Tensor1D
+    const mask = { window, segments: { queries: tf.zerosLike(keys), keys } }
+    return attention({ q: turned(q), k: turned(k), v, batch, heads, mask })
+  }
+}

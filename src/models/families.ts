@@ -1,11 +1,12 @@
 /** The encoder families, by `model_type` of config.json. Adding one takes a file and a line here (CONTRIBUTING.md). */
 import { bert } from "./bert.ts"
 import { distilbert } from "./distilbert.ts"
-import type { Family } from "./family.ts"
+import type { Family } from "./encoder.ts"
+import { modernbert } from "./modernbert.ts"
 import { roberta } from "./roberta.ts"
 
 /** Every family of encoders by `model_type`. */
-export const families = { bert, distilbert, roberta } as const satisfies Record<string, Family>
+export const families = { bert, distilbert, modernbert, roberta } as const satisfies Record<string, Family>
 
 /** The family of a name. Throws an Error where there is none. */
 export const familyOf = (name: string): Family => {

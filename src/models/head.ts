@@ -4,7 +4,8 @@
  * Classification, `output: "linear"`:
  *
  *   mean     z = W·(Σ m∘h / Σ m) + b                       over the tokens; new parameters `head.weight`, `head.bias`
- *   pooler   z = W·act(W_d·h[first] + b_d) + b             as transformers' own classification class, under its names
+ *   pooler   z = W·norm(act(W_d·v + b_d)) + b             as transformers' own classification class, under its names: v = h[first], or the
+ *                                                          mean where the family says so; most families have no norm
  *
  * W [classes, hidden], W_d [hidden, hidden]. Parameters that are in the checkpoint start there (BERT's pooler always, the
  * classifier with `headInit: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
@@ -19,8 +20,9 @@ import { denseLinear } from "../kernels/index.ts"
 import { gaussian, randomStream } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import type { Weights } from "../tensors/index.ts"
-import type { Encoder } from "./encoder.ts"
-import type { HeadSpec, ParameterSpec, TokenBatch } from "./model.ts"
+import type { ClassifierHead, Encoder } from "./encoder.ts"
+import { type HeadSpec, linearParameters, normParameters, type TokenBatch } from "./model.ts"
+import { normalized } from "./transformer-block.ts"
 
 /** What a classification head sees. */
 export type Pooling = Exclude<HeadSpec["pooling"], "first">
@@ -31,20 +33,17 @@ const DEVIATION = 0.02
 
 const MEAN_HEAD = "head"
 
-const layer = (name: string, out: number, inputs: number): ReadonlyArray<ParameterSpec> => [
-  { name: `${name}.weight`, shape: [out, inputs] },
-  { name: `${name}.bias`, shape: [out] }
-]
-
-/** The layers of a head: `dense` is null over mean pooling. */
-export const headLayers = ({ family, config }: Encoder, pooling: Pooling, classes: number) => {
-  const { dense, classifier } = family.pooler
-  return pooling === "mean"
-    ? { dense: null, classifier: layer(MEAN_HEAD, classes, config.hiddenSize) }
-    : {
-        dense: layer(dense, config.hiddenSize, config.hiddenSize),
-        classifier: layer(classifier, classes, config.hiddenSize)
-      }
+/** The parameters of a head: those of its last layer, and those of what comes before it, of which a head over mean pooling has none. */
+export const headLayers = (
+  { head: { dense, norm, classifier }, hiddenSize }: Encoder,
+  pooling: Pooling,
+  classes: number
+) => {
+  const last = (name: string) => linearParameters({ name, kind: "dense", out: classes, in: hiddenSize })
+  if (pooling === "mean") return { before: [], classifier: last(MEAN_HEAD) }
+  const ofNorm = norm === null ? [] : normParameters(norm.name, hiddenSize, norm.bias)
+  const started = ofNorm.map((own) => (own.name.endsWith(".weight") ? { ...own, initial: 1 } : own))
+  return { before: [...linearParameters(dense), ...started], classifier: last(classifier) }
 }
 
 /** Starting values of the parameters that no checkpoint gives, from the seed and each parameter's name alone. */
@@ -56,8 +55,8 @@ export const newHeadParameters = (
   return new Map(
     head.parameters
       .filter(({ name }) => !head.inCheckpoint.has(name))
-      .map(({ name, shape }) => {
-        const data = new Float32Array(shape.reduce((size, n) => size * n, 1))
+      .map(({ name, shape, initial = 0 }) => {
+        const data = new Float32Array(shape.reduce((size, n) => size * n, 1)).fill(initial)
         const zero = shape.length === 1 || (head.start === "zeros" && name === last)
         if (!zero) {
           const random = randomStream(seed, "head", name)
@@ -70,7 +69,7 @@ export const newHeadParameters = (
 
 /** Logits [batch, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
 export const applyHead = (
-  { family }: Encoder,
+  { head }: { readonly head: ClassifierHead },
   { pooling, output }: Pick<HeadSpec, "pooling" | "output">,
   h: Tensor2D,
   batch: TokenBatch,
@@ -80,12 +79,14 @@ export const applyHead = (
     const pooled = pooling === "mean" ? meanPooling(h, batch) : firstToken(h, batch.attentionMask.shape[0])
     return output === "normalized" ? unitRows(pooled) : pooled
   }
-  const linear = (name: string, x: Tensor2D) =>
-    denseLinear(x, weights(`${name}.weight`) as Tensor2D, weights(`${name}.bias`) as Tensor1D)
+  const linear = (name: string, x: Tensor2D, bias?: false) =>
+    denseLinear(x, weights(`${name}.weight`) as Tensor2D, (bias ?? true) ? (weights(`${name}.bias`) as Tensor1D) : null)
   if (pooling === "mean") return linear(MEAN_HEAD, meanPooling(h, batch))
-  const { dense, nonlinearity, classifier } = family.pooler
-  const pooled = linear(dense, firstToken(h, batch.attentionMask.shape[0]))
-  return linear(classifier, nonlinearity === "tanh" ? tf.tanh(pooled) : tf.relu(pooled))
+  const { over, dense, activate, norm, classifier } = head
+  const pooled = over === "mean" ? meanPooling(h, batch) : firstToken(h, batch.attentionMask.shape[0])
+  const inner = linear(dense.name, pooled, dense.bias)
+  const active = activate(inner)
+  return linear(classifier, norm === null ? active : normalized(active, null, norm, weights))
 }
 
 /** Mean of the tokens' hidden states, padding excluded: [tokens, hidden] → [batch, hidden]. */

@@ -16,7 +16,7 @@ import { type LoadOptions, load as loadDescribed } from "./load.ts"
 import type { Model, ModelError } from "./model.ts"
 
 export { baseLayer, baseLinear } from "./base-layer.ts"
-export { bert } from "./bert.ts"
+export { bert, type EncoderConfig } from "./bert.ts"
 export * as Causal from "./causal/index.ts"
 export { openCheckpoint, readJson, storedName } from "./checkpoint.ts"
 export {
@@ -27,8 +27,8 @@ export {
   type TaskOptions
 } from "./describe.ts"
 export { distilbert } from "./distilbert.ts"
+export type { Family } from "./encoder.ts"
 export { families, familyOf } from "./families.ts"
-export type { EncoderConfig, Family } from "./family.ts"
 export { CHAT_TEMPLATE, GENERATION_CONFIG, type ModelFile, modelFiles } from "./files-read.ts"
 export type { FolderDescription, LoadFolderOptions } from "./folder-model.ts"
 export { unitRows } from "./head.ts"
@@ -36,6 +36,7 @@ export * from "./layers-model/index.ts"
 export { type LoadOptions, load as loadDescribed, loadTokenizer, tokenTensors } from "./load.ts"
 export type * from "./model.ts"
 export { ModelError, taskTypes } from "./model.ts"
+export { modernbert } from "./modernbert.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
 export {

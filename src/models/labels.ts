@@ -1,5 +1,25 @@
 /** The classes of a classifier: those that are given, or the checkpoint's own. */
-import { namedByNumber } from "./family.ts"
+import * as Schema from "effect/Schema"
+import { maybe } from "./config-reader.ts"
+
+/** The fields of config.json that name classes. A list of `num_labels` names is made, so a config that asks for a billion is refused. */
+export const labelFields = {
+  id2label: maybe(Schema.Record(Schema.String, Schema.String)),
+  num_labels: maybe(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
+} as const
+const LabelFile = Schema.Struct(labelFields)
+
+/** transformers' names of classes that have none. */
+const namedByNumber = (classes: number): ReadonlyArray<string> =>
+  Array.from({ length: classes }, (_, i) => `LABEL_${i}`)
+
+/** The names in `id2label`, which has strings for keys, in any order; without it those of `num_labels`. */
+export const labelsInOrder = ({ id2label, num_labels }: typeof LabelFile.Type): ReadonlyArray<string> =>
+  id2label == null
+    ? namedByNumber(num_labels ?? 0)
+    : Object.entries(id2label)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .map(([, label]) => label)
 
 /** Names in the order of the logits, and what is wrong with them. */
 export interface Labels {

@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import { isRecord } from "../files/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
-import type { TokenRows, TokenTexts } from "../tensors/index.ts"
+import type { TokenRows, TokenTexts, Weights } from "../tensors/index.ts"
 import { BoundedTokenizer } from "./bounded-tokenizer.ts"
 import { type Checkpoint, modelErrorOf, openCheckpoint, readJson } from "./checkpoint.ts"
 import { type Encoder, encode } from "./encoder.ts"
@@ -64,13 +64,18 @@ export const load = (
       Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
     )
     for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
+    for (const { cos, sin, make } of encoder.tables) {
+      const table = make()
+      yield* upload(cos, table.cos)
+      yield* upload(sin, table.sin)
+    }
     return {
       ...description,
       tokenizer,
       weights,
       packed,
       toDevice: textToDevice,
-      forward: forwardOf(encoder, head)
+      forward: forwardOf(encoder, head, weights)
     }
   })
 
@@ -82,11 +87,11 @@ const sharedTokenizer = ({ folder, vocabularySize, tokenTypes }: ModelDescriptio
     return yield* sharedPart(key, loadTokenizer(folder, { vocabularySize, tokenTypes }))
   })
 
-/** The forward pass of an encoder under a head. */
+/** The forward pass of an encoder under a head. `tables`: looks up the encoder's rotary tables on the device. */
 export const forwardOf =
-  (encoder: Encoder, head: HeadSpec): Model["forward"] =>
+  (encoder: Encoder, head: HeadSpec, tables: Weights): Model["forward"] =>
   (batch, linear, weights, runBlock) =>
-    tf.tidy(() => applyHead(encoder, head, encode(encoder, batch, linear, weights, runBlock), batch, weights))
+    tf.tidy(() => applyHead(encoder, head, encode(encoder, batch, linear, weights, runBlock, tables), batch, weights))
 
 /** Where the description's parameters lie, with their names. */
 const storedParameters = (

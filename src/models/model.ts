@@ -36,6 +36,8 @@ export interface ParameterSpec {
   readonly name: string
   /** a linear weight's is [out, in] */
   readonly shape: ReadonlyArray<number>
+  /** its starting value everywhere, where it is new and neither drawn at random nor 0 */
+  readonly initial?: number
 }
 
 /** The parameters of a linear layer. */
@@ -44,9 +46,9 @@ export const linearParameters = ({ name, out, in: inputs, bias }: LinearSite): R
   ...(bias === false ? [] : [{ name: `${name}.bias`, shape: [out] }])
 ]
 
-/** The parameters of a LayerNorm. */
-export const normParameters = (name: string, size: number): ReadonlyArray<ParameterSpec> =>
-  ["weight", "bias"].map((part) => ({ name: `${name}.${part}`, shape: [size] }))
+/** The parameters of a LayerNorm, which may have no bias. */
+export const normParameters = (name: string, size: number, bias = true): ReadonlyArray<ParameterSpec> =>
+  (bias ? ["weight", "bias"] : ["weight"]).map((part) => ({ name: `${name}.${part}`, shape: [size] }))
 
 /** Rows of a step, on the host. */
 export interface Rows {

@@ -4,10 +4,9 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { gaussian, randomStream } from "../numbers/index.ts"
-import { bert } from "./bert.ts"
+import { bert, bertKind, bertParts, type EncoderConfig } from "./bert.ts"
 import { exportedEncoder } from "./describe.ts"
-import { encoderOf, encoderParameters, encoderSites, encoderStack } from "./encoder.ts"
-import type { EncoderConfig } from "./family.ts"
+import { encoderOf } from "./encoder.ts"
 import { headLayers, newHeadParameters } from "./head.ts"
 import { forwardOf, textToDevice } from "./load.ts"
 import type { HeadSpec, Model } from "./model.ts"
@@ -25,8 +24,8 @@ const initial = (name: string, shape: ReadonlyArray<number>): Float32Array => {
 /** A classifier over mean pooling. Its tensors live as long as the scope. Needs an open device. */
 export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const encoder = encoderOf(bert, config)
-    const parameters = encoderParameters(encoder)
+    const encoder = encoderOf(bertParts(bertKind, config).config)
+    const { sites, parameters, stack } = encoder
     const { labels, padId, positions: maxLength, vocabularySize } = config
     const head: HeadSpec = {
       pooling: "mean",
@@ -42,20 +41,21 @@ export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, S
       void tensors.set(name, tf.keep(tf.tensor(data, [...shape], "float32")))
     for (const { name, shape } of parameters) upload(name, initial(name, shape), shape)
     for (const [name, { data, shape }] of newHeadParameters(head, 0)) upload(name, data, shape)
+    const weights = (name: string) => tensors.get(name)!
     return {
       ...config,
       folder: "random weights",
       family: bert.name,
-      sites: encoderSites(encoder),
+      sites,
       parameters,
-      stack: encoderStack(encoder),
+      stack,
       head,
       maxLength,
       prefix: bert.prefix,
       exported: exportedEncoder(bert, head),
       tokenizer: { encode: () => ({ ids: [], typeIds: [] }), padId, vocabularySize },
-      weights: (name) => tensors.get(name)!,
+      weights,
       toDevice: textToDevice,
-      forward: forwardOf(encoder, head)
+      forward: forwardOf(encoder, head, weights)
     }
   })

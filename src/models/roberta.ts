@@ -8,32 +8,34 @@
  *
  * @see transformers `RobertaModel`, `RobertaForSequenceClassification`
  */
-import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { bertBlock, bertConfigReader } from "./bert.ts"
-import type { Family } from "./family.ts"
+import { bertBlock, openBert } from "./bert.ts"
+import type { Family } from "./encoder.ts"
 
 const DEFAULT_PAD_ID = 1
-
-const positionIds = (inputIds: Tensor2D, padId: number): Tensor2D => {
-  const isToken = tf.cast(tf.notEqual(inputIds, padId), "float32")
-  return tf.cast(tf.add(tf.mul(tf.cumsum(isToken, 1), isToken), padId), "int32")
-}
 
 /** RoBERTa, `model_type: "roberta"`. */
 export const roberta: Family = {
   name: "roberta",
   className: "Roberta",
   prefix: "roberta.",
-  decodeConfig: bertConfigReader(DEFAULT_PAD_ID),
-  block: bertBlock,
-  pooler: {
-    dense: "classifier.dense",
-    nonlinearity: "tanh",
-    classifier: "classifier.out_proj",
-    denseIsPretrained: false,
-    modules: ["classifier"]
-  },
-  reservedPositions: ({ padId }) => padId + 1,
-  positionIds: (inputIds, { padId }) => positionIds(inputIds, padId)
+  outside: ["classifier"],
+  headModules: ["classifier"],
+  open: openBert(
+    {
+      block: bertBlock,
+      head: {
+        dense: "classifier.dense",
+        activate: tf.tanh,
+        classifier: "classifier.out_proj",
+        isPretrained: false
+      },
+      reservedPositions: ({ padId }) => padId + 1,
+      positionIds: (inputIds, { padId }) => {
+        const isToken = tf.cast(tf.notEqual(inputIds, padId), "float32")
+        return tf.cast(tf.add(tf.mul(tf.cumsum(isToken, 1), isToken), padId), "int32")
+      }
+    },
+    DEFAULT_PAD_ID
+  )
 }

@@ -70,9 +70,9 @@ const START = "base_model.model."
 const SHARED = ["base_model.vera_A", "base_model.vera_B"]
 
 const encoders = Object.values(families)
-const headModules = [...new Set(encoders.flatMap(({ pooler }) => pooler.modules))]
+const headModules = [...new Set(encoders.flatMap((family) => family.headModules))]
 const imageFamilies = Object.values(Vision.imageFamilies).filter(({ prefix }) => prefix !== "")
-const backbones = [...encoders, ...imageFamilies].map(({ prefix }) => prefix)
+const backbones: ReadonlyArray<{ readonly prefix: string; readonly modules?: RegExp }> = [...encoders, ...imageFamilies]
 
 /**
  * A module's or tensor's name without what only the class of an encoder puts before it: `bert.` of BertForSequenceClassification, which
@@ -86,7 +86,9 @@ export const bareName = (name: string): string => {
   return imageFamilies.find((family) => family.prefix === prefix)?.currentName(bare) ?? bare
 }
 
-const prefixOf = (name: string): string => backbones.find((backbone) => name.startsWith(backbone)) ?? ""
+const prefixOf = (name: string): string =>
+  backbones.find(({ prefix, modules }) => name.startsWith(prefix) && modules?.test(name.slice(prefix.length)) !== false)
+    ?.prefix ?? ""
 
 /** Whether a module is of the head of a class that classifies. */
 const isOfHead = (module: string): boolean =>

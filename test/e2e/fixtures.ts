@@ -187,7 +187,7 @@ const tokenizer = (padId: number) => {
   }
 }
 
-export type TinyModel = "bert" | "minilm" | "roberta" | "distilbert"
+export type TinyModel = "bert" | "minilm" | "modernbert" | "roberta" | "distilbert"
 
 /** Tokens that every tiny model has positions for. */
 const MAX_LENGTH = 16

@@ -46,7 +46,7 @@ if (imports.code !== 0) {
 }
 
 beforeAll(() => {
-  for (const model of ["bert", "minilm", "roberta", "distilbert"] as const) w.model(model)
+  for (const model of ["bert", "minilm", "modernbert", "roberta", "distilbert"] as const) w.model(model)
 })
 
 describe("merge RUN", () => {
@@ -204,7 +204,9 @@ describe.skipIf(imports.code !== 0)("transformers says of a merged run what the 
     { name: "roberta-mean", model: "roberta", sections: { adapter: { method: "none" }, optimizer: adamw } },
     { name: "roberta-pooler", model: "roberta", sections: { task: pooler, adapter: lora } },
     { name: "distilbert-mean", model: "distilbert", sections: { adapter: lora } },
-    { name: "distilbert-pooler", model: "distilbert", sections: { task: pooler, adapter: lora } }
+    { name: "distilbert-pooler", model: "distilbert", sections: { task: pooler, adapter: lora } },
+    { name: "modernbert-mean", model: "modernbert", sections: { adapter: lora } },
+    { name: "modernbert-pooler", model: "modernbert", sections: { task: pooler, adapter: lora } }
   ]
   const texts = [...tinyRows(12, 40).map(({ text }) => text), "Nobody knows these words!", "the film"]
   const ours: Array<ReadonlyArray<Prediction>> = []

@@ -64,7 +64,7 @@ const furthest = (a: ReadonlyArray<ReadonlyArray<number>>, b: ReadonlyArray<Read
 }
 
 beforeAll(() => {
-  for (const model of ["bert", "minilm", "roberta", "distilbert"] as const) w.model(model)
+  for (const model of ["bert", "minilm", "modernbert", "roberta", "distilbert"] as const) w.model(model)
 })
 
 const classifiers: ReadonlyArray<readonly [TinyModel, "mean" | "pooler"]> = [
@@ -72,7 +72,9 @@ const classifiers: ReadonlyArray<readonly [TinyModel, "mean" | "pooler"]> = [
   ["bert", "pooler"],
   ["roberta", "pooler"],
   ["distilbert", "mean"],
-  ["distilbert", "pooler"]
+  ["distilbert", "pooler"],
+  ["modernbert", "mean"],
+  ["modernbert", "pooler"]
 ]
 
 describe.each(classifiers)("a classifier over %s, head over %s", (model, pooling) => {

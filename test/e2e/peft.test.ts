@@ -170,7 +170,9 @@ const cases: ReadonlyArray<Case> = [
   { name: "roberta, classifier head", model: "roberta", task: pooler, adapter: lora },
   { name: "roberta, mean head", model: "roberta", adapter: lora },
   { name: "distilbert, classifier head", model: "distilbert", task: pooler, adapter: lora },
-  { name: "distilbert, mean head", model: "distilbert", adapter: lora }
+  { name: "distilbert, mean head", model: "distilbert", adapter: lora },
+  { name: "modernbert, classifier head", model: "modernbert", task: pooler, adapter: lora },
+  { name: "modernbert, mean head", model: "modernbert", adapter: lora }
 ]
 
 /** Cases that golden adapters correspond to; our head trains `own` besides. */
@@ -193,7 +195,7 @@ const folderOf = ({ name }: Pick<Case, "name">): string => name.replaceAll(/\W+/
 const texts = [...tinyRows(5, 40).map(({ text }) => text), "Nobody knows these words!", "the film"]
 
 beforeAll(async () => {
-  for (const model of ["bert", "minilm", "roberta", "distilbert"] as const) w.model(model)
+  for (const model of ["bert", "minilm", "modernbert", "roberta", "distilbert"] as const) w.model(model)
   for (const one of imports.code === 0 ? cases : cases.filter(({ name }) => saved.some((pair) => pair.name === name))) {
     const { model, task, adapter, optimizer } = one
     const sections = {

@@ -7,7 +7,7 @@ import { atStep, complete, trainHere } from "./train-here.ts"
 
 const w = workspace()
 beforeAll(() => {
-  for (const model of ["bert", "roberta", "distilbert"] as const) w.model(model)
+  for (const model of ["bert", "roberta", "distilbert", "modernbert"] as const) w.model(model)
 })
 
 const STEPS = 6
@@ -33,7 +33,7 @@ const kernelsOf = async (f: () => Promise<void>): Promise<number> => {
 }
 
 describe("the same adapter and the same metrics:", () => {
-  for (const model of ["bert", "roberta", "distilbert"]) {
+  for (const model of ["bert", "roberta", "distilbert", "modernbert"]) {
     test(
       model,
       async () => {

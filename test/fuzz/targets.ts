@@ -102,7 +102,7 @@ const shardIndexes: Target = (folder) => {
   }
 }
 
-const families = ["bert", "distilbert", "roberta"]
+const families = ["bert", "distilbert", "modernbert", "roberta"]
 
 const configs: Target = (folder) => {
   for (const family of families) {

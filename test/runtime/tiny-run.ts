@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import { type MemoryFiles, memoryFiles } from "../../src/data/memory-files.ts"
 import { resolve } from "../../src/kinds/index.ts"
 import { bert } from "../../src/models/bert.ts"
-import { encoderOf, encoderParameters } from "../../src/models/encoder.ts"
 import { randomStream } from "../../src/numbers/random.ts"
 import { planFromValue } from "../../src/plan/index.ts"
 import { trainInMemory } from "../../src/run/train-in-memory.ts"
@@ -57,10 +56,10 @@ const rows = (): string => {
 
 /** Uniform numbers, the same bits in every engine; large enough that the encoder tells its words apart. */
 const weights = () => {
-  const decoded = bert.decodeConfig(config)
+  const decoded = bert.open(config)
   if (decoded._tag === "Failure") throw new Error(decoded.failure.join("\n"))
   return Object.fromEntries(
-    encoderParameters(encoderOf(bert, decoded.success)).map(({ name, shape }) => {
+    decoded.success.parameters.map(({ name, shape }) => {
       const random = randomStream(1, name)
       const centre = name.endsWith("LayerNorm.weight") ? 1 : 0
       const size = shape.reduce((product, n) => product * n, 1)

@@ -23,7 +23,7 @@ import {
 } from "../../tensors/index.ts"
 import type { GgufArchitecture, GgufWriting } from "../gguf/architecture.ts"
 import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
-import type { RotaryRows } from "./rotary-rows.ts"
+import type { RotaryRows } from "../rotary-rows.ts"
 
 /**
  * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyValueHeads·d], positions applied → [batch·queries, heads·d].

@@ -4,9 +4,9 @@
 import * as Schema from "effect/Schema"
 import type { GeluForm } from "../../kernels/index.ts"
 import { Count, Epsilon, Layers, maybe, type Normalized, Positive, withDefault } from "../config-reader.ts"
+import { oneRope, RopeFile, type RopeOfHead, reachOf } from "../rope-config.ts"
+import type { Rope } from "../rotary-rows.ts"
 import type { DecoderSizes } from "./decoder.ts"
-import { oneRope, RopeFile, type RopeOfHead, reachOf } from "./rope-config.ts"
-import type { Rope } from "./rotary-rows.ts"
 
 interface GatedLayer {
   /** tokens that a query sees, itself included; null: all before it */

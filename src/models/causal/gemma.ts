@@ -19,10 +19,10 @@ import type { ConfigSource, GgufArchitecture } from "../gguf/architecture.ts"
 import { gatedArchitecture, gatedBlockNames, gatedSizes, queryKeyNormNames, rotaryParameters } from "../gguf/gated.ts"
 import type { GatedWriting } from "../gguf/write/gated.ts"
 import { encoded } from "../gguf/write/values.ts"
+import { oneRope, RopeFile, type RopeOfHead, ropeOf } from "../rope-config.ts"
 import type { CausalFamily } from "./decoder.ts"
 import { ActivationName, activationOf, type GatedConfig, gatedFields, plainGated, windowed } from "./gated-config.ts"
 import { gatedDecoder, gatedFamily } from "./gated-decoder.ts"
-import { oneRope, RopeFile, type RopeOfHead, ropeOf } from "./rope-config.ts"
 
 const gemmaFields = {
   ...gatedFields,

@@ -7,10 +7,10 @@
 import * as Schema from "effect/Schema"
 import { decoderConfigReader } from "../config-reader.ts"
 import { gatedArchitecture, gatedConfigJson } from "../gguf/gated.ts"
+import type { RopeFile } from "../rope-config.ts"
 import type { CausalFamily } from "./decoder.ts"
 import { llamaFields, llamaLike } from "./gated-config.ts"
 import { gatedFamily } from "./gated-decoder.ts"
-import type { RopeFile } from "./rope-config.ts"
 
 const Phi3File = Schema.Struct(llamaFields)
 

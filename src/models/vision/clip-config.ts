@@ -17,7 +17,7 @@ import {
   type Problems,
   withDefault
 } from "../config-reader.ts"
-import type { PreNormSizes } from "./pre-norm.ts"
+import type { TowerSizes } from "./image-family.ts"
 
 const TextPart = Schema.Struct({
   vocab_size: withDefault(Count, 49_408),
@@ -37,7 +37,7 @@ const ClipFile = Schema.Struct({
   text_config_dict: maybe(TextPart)
 })
 
-export interface ClipTextConfig extends PreNormSizes {
+export interface ClipTextConfig extends TowerSizes {
   readonly layers: number
   readonly vocabularySize: number
   /** tokens of a text at most */
@@ -63,7 +63,6 @@ export const readClipText: (json: unknown) => Result.Result<ClipTextConfig, Prob
       intermediateSize: part.intermediate_size,
       normEpsilon: part.layer_norm_eps,
       activation: activations[part.hidden_act],
-      projectionBias: true,
       layers: part.num_hidden_layers,
       vocabularySize: part.vocab_size,
       positions: part.max_position_embeddings,

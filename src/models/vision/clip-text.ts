@@ -12,9 +12,9 @@ import * as tf from "@tensorflow/tfjs-core"
 import { causalAttention, denseLinear } from "../../kernels/index.ts"
 import type { Linear, LinearSite, TokenTexts, Weights } from "../../tensors/index.ts"
 import { normParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
+import { type Attend, type Norm, normalized, type TransformerBlock, transformerBlock } from "../transformer-block.ts"
 import { clipBlock } from "./clip.ts"
 import type { ClipTextConfig } from "./clip-config.ts"
-import { applyPreNormBlock, normalized, type PreNormBlock, preNormBlock, preNormParameters } from "./pre-norm.ts"
 
 const TOKENS = "text_model.embeddings.token_embedding.weight"
 const POSITIONS = "text_model.embeddings.position_embedding.weight"
@@ -26,7 +26,7 @@ export interface TextTower {
   /** sizes of texts, heads and hidden states */
   readonly config: ClipTextConfig
   /** from the first to the last */
-  readonly blocks: ReadonlyArray<PreNormBlock>
+  readonly blocks: ReadonlyArray<TransformerBlock>
   /** the linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter that it reads */
@@ -36,16 +36,16 @@ export interface TextTower {
 export const textTowerOf = (config: ClipTextConfig): TextTower => {
   const { hiddenSize, layers, vocabularySize, positions } = config
   const blocks = Array.from({ length: layers }, (_, i) =>
-    preNormBlock(config, clipBlock(`text_model.encoder.layers.${i}`))
+    transformerBlock({ ...config, norms: "before" }, clipBlock(`text_model.encoder.layers.${i}`))
   )
   return {
     config,
     blocks,
-    sites: blocks.flatMap(({ sites }) => Object.values(sites)),
+    sites: blocks.flatMap(({ sites }) => sites),
     parameters: [
       { name: TOKENS, shape: [vocabularySize, hiddenSize] },
       { name: POSITIONS, shape: [positions, hiddenSize] },
-      ...blocks.flatMap((block) => preNormParameters(config, block)),
+      ...blocks.flatMap(({ parameters }) => parameters),
       ...normParameters(FINAL_NORM, hiddenSize),
       { name: PROJECTION, shape: [config.projection, hiddenSize] }
     ]
@@ -92,17 +92,19 @@ export const encodeTexts = (
     const shape = { batch: size, heads, keyValueHeads: heads, scale: 1 / Math.sqrt(hiddenSize / heads) }
     // a text is one segment; its padding comes after all that is read
     const segments = tf.zeros<tf.Rank.R1>([size * length], "int32")
-    const attend = (of: Tensor1D) => (q: Tensor2D, k: Tensor2D, v: Tensor2D) =>
-      causalAttention(q, k, v, of, of, { ...shape, window: null, softcap: null })
+    const attend =
+      (of: Tensor1D): Attend =>
+      (q, k, v) =>
+        causalAttention(q, k, v, of, of, { ...shape, window: null, softcap: null })
     const positions = tf.slice(weights(POSITIONS), [0, 0], [length, hiddenSize])
     const tokens = tf.reshape(tf.gather(weights(TOKENS), ids), [size, length, hiddenSize])
     const embedded = tf.reshape<tf.Rank.R2>(tf.add(tokens, positions), [size * length, hiddenSize])
     const last = blocks.reduce<Tensor2D>(
-      (before, block) =>
-        runBlock((h, of) => applyPreNormBlock(config, block, h, attend(of), linear, weights), before, segments),
+      (before, block) => runBlock((h, of) => block.run(h, attend(of), linear, weights), before, segments),
       embedded
     )
     // of the last hidden states one a text is read, so one a text is normalized
     const read = tf.gather(last, ends)
-    return denseLinear(normalized(config, read, FINAL_NORM, weights), weights(PROJECTION) as Tensor2D, null)
+    const norm: Norm = { name: FINAL_NORM, epsilon: config.normEpsilon, bias: true }
+    return denseLinear(normalized(read, null, norm, weights), weights(PROJECTION) as Tensor2D, null)
   })

@@ -7,9 +7,9 @@
  */
 import * as Schema from "effect/Schema"
 import { ActivationName, configReader, Epsilon, maybe, withDefault } from "../config-reader.ts"
-import { Classes, Labels, labelsInOrder } from "../family.ts"
+import { labelFields, labelsInOrder } from "../labels.ts"
+import type { BlockNames } from "../transformer-block.ts"
 import { type ImageFamily, towerConfig, towerFields } from "./image-family.ts"
-import type { PreNormNames } from "./pre-norm.ts"
 
 /** The part of config.json about images. */
 export const ClipVisionConfig = Schema.Struct({
@@ -23,22 +23,19 @@ const ClipConfig = Schema.Struct({
   vision_config: withDefault(ClipVisionConfig, {}),
   // the first configs have this too, and transformers prefers it
   vision_config_dict: maybe(ClipVisionConfig),
-  id2label: maybe(Labels),
-  num_labels: Classes
+  ...labelFields
 })
 
 const TOWER = "vision_model"
 
 /** Module names of a block of either tower. */
-export const clipBlock = (block: string): PreNormNames => ({
-  query: `${block}.self_attn.q_proj`,
-  key: `${block}.self_attn.k_proj`,
-  value: `${block}.self_attn.v_proj`,
+export const clipBlock = (block: string): BlockNames => ({
+  projections: [`${block}.self_attn.q_proj`, `${block}.self_attn.k_proj`, `${block}.self_attn.v_proj`],
   attentionOutput: `${block}.self_attn.out_proj`,
+  attentionNorm: `${block}.layer_norm1`,
   inner: `${block}.mlp.fc1`,
   outer: `${block}.mlp.fc2`,
-  before: `${block}.layer_norm1`,
-  between: `${block}.layer_norm2`
+  feedForwardNorm: `${block}.layer_norm2`
 })
 
 export const clip: ImageFamily = {
@@ -47,9 +44,8 @@ export const clip: ImageFamily = {
   inPipeline: false,
   processor: "CLIPImageProcessor",
   prefix: "",
-  decodeConfig: configReader(ClipConfig, (file) =>
+  open: configReader(ClipConfig, (file) =>
     towerConfig(file.vision_config_dict ?? file.vision_config, {
-      projectionBias: true,
       labels: labelsInOrder(file),
       at: file.vision_config_dict == null ? "vision_config." : "vision_config_dict."
     })

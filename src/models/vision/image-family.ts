@@ -6,10 +6,16 @@ import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ProcessorName } from "../../images/index.ts"
 import { ActivationName, activations, Count, Epsilon, Layers, type Normalized, withDefault } from "../config-reader.ts"
-import type { PreNormNames, PreNormSizes } from "./pre-norm.ts"
+import type { BlockForm, BlockNames } from "../transformer-block.ts"
+
+/** The sizes of a tower's blocks, of images or of texts. */
+export interface TowerSizes extends Omit<BlockForm, "norms"> {
+  /** heads of each attention */
+  readonly attentionHeads: number
+}
 
 /** What a config.json says of a tower of images, in one spelling for all families. */
-export interface ImageConfig extends PreNormSizes {
+export interface ImageConfig extends TowerSizes {
   /** blocks */
   readonly layers: number
   /** of an image, and of a patch, in pixels */
@@ -39,7 +45,7 @@ export interface TowerNames {
   }
   /** a norm under the first block; null: there is none */
   readonly normBefore: string | null
-  readonly block: (layer: number) => PreNormNames
+  readonly block: (layer: number) => BlockNames
 }
 
 /** What a classifier sees: the class token's last hidden state through a norm, or the mean of the patches' as they are. */
@@ -58,7 +64,7 @@ export interface ImageFamily {
   /** prefix of the backbone's names in that class */
   readonly prefix: string
   /** A config.json, or all that is wrong with it. */
-  readonly decodeConfig: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>
+  readonly open: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>
   /** names of its parameters outside the blocks */
   readonly tower: TowerNames
   /** what the classifier sees */
@@ -100,7 +106,7 @@ const TowerFile = Schema.Struct(towerFields)
 /** The common spelling. `at`: where the fields are in config.json, with a dot after it. */
 export const towerConfig = (
   file: typeof TowerFile.Type,
-  { projectionBias, labels, at = "" }: Pick<ImageConfig, "projectionBias" | "labels"> & { readonly at?: string }
+  { bias, labels, at = "" }: Pick<ImageConfig, "bias" | "labels"> & { readonly at?: string }
 ): Normalized<ImageConfig> => {
   const config: ImageConfig = {
     hiddenSize: file.hidden_size,
@@ -109,7 +115,7 @@ export const towerConfig = (
     intermediateSize: file.intermediate_size,
     normEpsilon: file.layer_norm_eps,
     activation: activations[file.hidden_act],
-    projectionBias,
+    ...(bias === undefined ? {} : { bias }),
     image: extent(file.image_size),
     patch: extent(file.patch_size),
     labels

@@ -1,7 +1,7 @@
 /**
- * A tower of images: patches under a linear map, a class token before them, learned positions, and pre-norm blocks.
+ * A tower of images: patches under a linear map, a class token before them, learned positions, and blocks with norms before.
  *
- *   h₀ = [class; W·patch₁ + b; W·patch₂ + b; …] + positions        then `pre-norm.ts`
+ *   h₀ = [class; W·patch₁ + b; W·patch₂ + b; …] + positions        then `../transformer-block.ts`
  *
  * A patch is the pixels of a P×P square, and a convolution whose strides are its kernel's sides is a linear map of them. Images are
  * [size, height, width, 3]; hidden states are [size·positions, hidden]. What is beyond the last whole patch is not read, as in a
@@ -13,8 +13,8 @@ import { additiveMask, denseLinear, paddedAttention } from "../../kernels/index.
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 import { firstToken } from "../head.ts"
 import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack } from "../model.ts"
+import { type Norm, normalized, type TransformerBlock, transformerBlock } from "../transformer-block.ts"
 import { CLASSIFIER, type ImageConfig, type ImageFamily, type ImagePooling, type TowerNames } from "./image-family.ts"
-import { applyPreNormBlock, normalized, type PreNormBlock, preNormBlock, preNormParameters } from "./pre-norm.ts"
 
 /** A tower without its weights. */
 export interface Tower {
@@ -23,7 +23,7 @@ export interface Tower {
   /** sizes of images, patches and hidden states */
   readonly config: ImageConfig
   /** from the first to the last */
-  readonly blocks: ReadonlyArray<PreNormBlock>
+  readonly blocks: ReadonlyArray<TransformerBlock>
   /** of a sequence: patches and the class token */
   readonly positions: number
 }
@@ -37,13 +37,13 @@ const gridOf = ({ image, patch }: ImageConfig) =>
 /** The transformer of a family of models of images at the sizes of a config: blocks, and positions (patches and the class token). */
 export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tower => {
   const { rows, columns } = gridOf(config)
-  const blocks = Array.from({ length: config.layers }, (_, layer) => preNormBlock(config, names.block(layer)))
+  const form = { ...config, norms: "before" } as const
+  const blocks = Array.from({ length: config.layers }, (_, layer) => transformerBlock(form, names.block(layer)))
   return { names, config, blocks, positions: rows * columns + 1 }
 }
 
 /** The linear layers of the blocks, in the order of the forward pass. The map of patches is none: to PEFT it is a convolution. */
-export const towerSites = ({ blocks }: Tower): ReadonlyArray<LinearSite> =>
-  blocks.flatMap(({ sites }) => Object.values(sites))
+export const towerSites = ({ blocks }: Tower): ReadonlyArray<LinearSite> => blocks.flatMap(({ sites }) => sites)
 
 /** Every parameter that `encodeImages` reads. */
 export const towerParameters = ({ names, config, blocks, positions }: Tower): ReadonlyArray<ParameterSpec> => {
@@ -55,14 +55,16 @@ export const towerParameters = ({ names, config, blocks, positions }: Tower): Re
     ...(bias ? [{ name: `${module}.bias`, shape: [hiddenSize] }] : []),
     { name: names.positions.name, shape: names.positions.shape(positions, hiddenSize) },
     ...(names.normBefore === null ? [] : normParameters(names.normBefore, hiddenSize)),
-    ...blocks.flatMap((block) => preNormParameters(config, block))
+    ...blocks.flatMap(({ parameters }) => parameters)
   ]
 }
 
 export const towerStack = ({ config, blocks }: Tower): Omit<Stack, "sequences"> => ({
-  blocks: blocks.map((block) => preNormParameters(config, block).map(({ name }) => name)),
+  blocks: blocks.map(({ parameters }) => parameters.map(({ name }) => name)),
   width: config.hiddenSize
 })
+
+const normOf = ({ normEpsilon }: ImageConfig, name: string): Norm => ({ name, epsilon: normEpsilon, bias: true })
 
 /** Patches of images, row by row of an image, as rows of their pixels: [size·patches, P·P·3]. */
 const patchRows = (config: ImageConfig, images: Tensor4D): Tensor2D => {
@@ -89,7 +91,7 @@ export const embedImages = ({ names, config, positions }: Tower, images: Tensor4
     const sequences = tf.concat([token, tf.reshape(mapped, [size, positions - 1, hiddenSize])], 1)
     const table = tf.reshape(weights(names.positions.name), [1, positions, hiddenSize])
     const h = tf.reshape(tf.add(sequences, table), [size * positions, hiddenSize]) as Tensor2D
-    return names.normBefore === null ? h : normalized(config, h, names.normBefore, weights)
+    return names.normBefore === null ? h : normalized(h, null, normOf(config, names.normBefore), weights)
   })
 
 /** Last hidden states [size·positions, hidden]; no norm is over them yet. */
@@ -107,8 +109,7 @@ export const encodeImages = (
   return blocks.reduce<Tensor2D>(
     (before, block) =>
       runBlock(
-        (h, mask: Tensor4D) =>
-          applyPreNormBlock(config, block, h, (q, k, v) => paddedAttention(q, k, v, mask, shape), linear, weights),
+        (h, mask: Tensor4D) => block.run(h, (q, k, v) => paddedAttention(q, k, v, mask, shape), linear, weights),
         before,
         nothing
       ),
@@ -125,7 +126,7 @@ export const pooledImages = (
 ): Tensor2D => {
   const [width, size] = [config.hiddenSize, h.shape[0] / positions]
   // a norm sees each token by itself, so that of the class tokens is enough
-  if (pooling.of === "class") return normalized(config, firstToken(h, size), pooling.norm, weights)
+  if (pooling.of === "class") return normalized(firstToken(h, size), null, normOf(config, pooling.norm), weights)
   const patches = tf.slice(tf.reshape(h, [size, positions, width]), [0, 1, 0], [size, positions - 1, width])
   return tf.mean(patches, 1)
 }

@@ -9,7 +9,7 @@
  */
 import * as Schema from "effect/Schema"
 import { ActivationName, configReader, Epsilon, withDefault } from "../config-reader.ts"
-import { Classes, Labels, labelsInOrder } from "../family.ts"
+import { labelFields, labelsInOrder } from "../labels.ts"
 import { CLASSIFIER, type ImageFamily, towerConfig, towerFields } from "./image-family.ts"
 
 const ViTConfig = Schema.Struct({
@@ -18,8 +18,7 @@ const ViTConfig = Schema.Struct({
   hidden_act: withDefault(ActivationName, "gelu"),
   layer_norm_eps: withDefault(Epsilon, 1e-12),
   qkv_bias: withDefault(Schema.Boolean, true),
-  id2label: Schema.optionalKey(Schema.NullOr(Labels)),
-  num_labels: Classes
+  ...labelFields
 })
 
 /** Modules of a block: today's names, and those of before. */
@@ -55,8 +54,8 @@ export const vit: ImageFamily = {
   inPipeline: true,
   processor: "ViTImageProcessor",
   prefix: PREFIX,
-  decodeConfig: configReader(ViTConfig, (file) =>
-    towerConfig(file, { projectionBias: file.qkv_bias, labels: labelsInOrder(file) })
+  open: configReader(ViTConfig, (file) =>
+    towerConfig(file, { bias: { projection: file.qkv_bias }, labels: labelsInOrder(file) })
   ),
   tower: {
     classToken: { name: "embeddings.cls_token", shape: (hidden) => [1, 1, hidden] },
@@ -66,14 +65,12 @@ export const vit: ImageFamily = {
     block: (layer) => {
       const block = `${NOW}${layer}`
       return {
-        query: `${block}.attention.q_proj`,
-        key: `${block}.attention.k_proj`,
-        value: `${block}.attention.v_proj`,
+        projections: [`${block}.attention.q_proj`, `${block}.attention.k_proj`, `${block}.attention.v_proj`],
         attentionOutput: `${block}.attention.o_proj`,
+        attentionNorm: `${block}.layernorm_before`,
         inner: `${block}.mlp.fc1`,
         outer: `${block}.mlp.fc2`,
-        before: `${block}.layernorm_before`,
-        between: `${block}.layernorm_after`
+        feedForwardNorm: `${block}.layernorm_after`
       }
     }
   },

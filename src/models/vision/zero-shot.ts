@@ -83,7 +83,7 @@ export const describeZeroShot = (
         `config.json: model_type ${found}; expected "${clip.name}", whose text tower makes weights of labels`
       ])
     }
-    const [images, texts] = [clip.decodeConfig(json), readClipText(json)]
+    const [images, texts] = [clip.open(json), readClipText(json)]
     if (Result.isFailure(images) || Result.isFailure(texts)) {
       return yield* fail(failuresOf(images, texts).flat())
     }

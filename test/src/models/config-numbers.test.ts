@@ -11,7 +11,7 @@ import { describe } from "../../../src/models/describe.ts"
 import { ModelError } from "../../../src/models/model.ts"
 import { failure, goldens, run } from "./golden.ts"
 
-const encoders = ["bert", "distilbert", "roberta"]
+const encoders = ["bert", "distilbert", "modernbert", "roberta"]
 const decoders = [
   "llama",
   "gpt2",

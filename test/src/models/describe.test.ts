@@ -193,7 +193,9 @@ suite("a wrong folder", () => {
 
   test("is of another family", async () => {
     const folder = await altered("bert", { config: (c) => ({ ...c, model_type: "llama" }) })
-    expect(await problems(folder)).toEqual(['config.json: model_type "llama"; supported are bert, distilbert, roberta'])
+    expect(await problems(folder)).toEqual([
+      'config.json: model_type "llama"; supported are bert, distilbert, modernbert, roberta'
+    ])
     const none = await altered("bert", { config: ({ model_type: _, ...c }) => c })
     expect((await problems(none))[0]).toContain("model_type is missing")
   })

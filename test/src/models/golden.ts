@@ -52,11 +52,10 @@ export const batchOf = (io: Tensors): TokenBatch => {
 /** y = xWᵀ + b */
 export const frozen =
   (weights: Weights): Linear =>
-  (site, x) =>
-    tf.add(
-      tf.matMul(x, weights(`${site.name}.weight`) as Tensor2D, false, true),
-      weights(`${site.name}.bias`)
-    ) as Tensor2D
+  (site, x) => {
+    const product: Tensor2D = tf.matMul(x, weights(`${site.name}.weight`) as Tensor2D, false, true)
+    return site.bias === false ? product : tf.add<Tensor2D>(product, weights(`${site.name}.bias`))
+  }
 
 export interface GoldenPair {
   readonly A: Tensor2D

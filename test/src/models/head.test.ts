@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { bert } from "../../../src/models/bert.ts"
-import { encoderOf } from "../../../src/models/encoder.ts"
+import { bertKind, bertParts } from "../../../src/models/bert.ts"
 import { applyHead, meanPooling, newHeadParameters } from "../../../src/models/head.ts"
 import type { HeadSpec } from "../../../src/models/model.ts"
 import { expectClose } from "../../setup.ts"
@@ -20,7 +19,7 @@ const head: HeadSpec = {
   start: "normal",
   modulesToSave: []
 }
-const encoder = encoderOf(bert, {
+const { config: encoder } = bertParts(bertKind, {
   hiddenSize: 2,
   layers: 1,
   attentionHeads: 1,

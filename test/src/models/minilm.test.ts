@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { bert } from "../../../src/models/bert.ts"
-import { encode, encoderOf } from "../../../src/models/encoder.ts"
+import { encode } from "../../../src/models/encoder.ts"
 import { meanPooling } from "../../../src/models/head.ts"
 import { load, loadTokenizer } from "../../../src/models/index.ts"
 import { describeOn } from "../../backends.ts"
@@ -45,7 +45,7 @@ describeOn("wasm", () => {
       maxLength: 256
     })
     const config = await Bun.file(join(folder, "config.json")).json()
-    const encoder = encoderOf(bert, Result.getOrThrow(bert.decodeConfig(config)))
+    const encoder = Result.getOrThrow(bert.open(config))
     const expected = (await readGolden("real/minilm/io.safetensors")).get("embeddings")!.data
     let compared = 0
     for (const [i, text] of texts.texts.entries()) {

@@ -108,13 +108,22 @@ export const cases: ReadonlyArray<Case> = [
   { name: "roberta-mean", model: "roberta", adapter: lora, changed: layers, leftOut: 4 },
   { name: "roberta-pooler", model: "roberta", task: pooler, adapter: lora, changed: layers + 4 },
   { name: "distilbert-mean", model: "distilbert", adapter: lora, changed: layers, leftOut: 4 },
-  { name: "distilbert-pooler", model: "distilbert", task: pooler, adapter: lora, changed: layers + 4 }
+  { name: "distilbert-pooler", model: "distilbert", task: pooler, adapter: lora, changed: layers + 4 },
+  // four blocks of four layers, and in the head a norm without bias
+  { name: "modernbert-mean", model: "modernbert", adapter: lora, changed: 16, leftOut: 4 },
+  { name: "modernbert-pooler", model: "modernbert", task: pooler, adapter: lora, changed: 16 + 4 }
 ]
 
 /** Those that the fast tests train: plain LoRA with modules trained whole, and PiSSA with ranks of its own. */
 export const everyDay = ["bert-pooler", "bert-pissa"]
 
-const classNames = { minilm: "Bert", bert: "Bert", roberta: "Roberta", distilbert: "DistilBert" }
+const classes = {
+  minilm: { name: "Bert", prefix: "bert." },
+  bert: { name: "Bert", prefix: "bert." },
+  roberta: { name: "Roberta", prefix: "roberta." },
+  distilbert: { name: "DistilBert", prefix: "distilbert." },
+  modernbert: { name: "ModernBert", prefix: "model." }
+}
 
 /** W + s·BA in float64. */
 const sum = (W: HostTensor, A: HostTensor, B: HostTensor, s: number): Float64Array => {
@@ -182,19 +191,19 @@ const heldAs = (base: ReadonlyMap<string, HostTensor>, packing: Packing | undefi
   )
 
 /** A file's tensors by the names of the class with this prefix: the mean head's class is the bare encoder. */
-const byClassName = (tensors: ReadonlyMap<string, HostTensor>, family: string, bare: boolean) =>
+const byClassName = (tensors: ReadonlyMap<string, HostTensor>, prefix: string, bare: boolean) =>
   new Map(
     [...tensors].map(([name, tensor]) => {
-      const own = name.startsWith(`${family}.`) ? name.slice(family.length + 1) : name
-      const outside = /^(pre_)?classifier\b/.test(own)
-      return [bare || outside ? own : `${family}.${own}`, tensor]
+      const own = name.startsWith(prefix) ? name.slice(prefix.length) : name
+      const outside = /^((pre_)?classifier|head)\b/.test(own)
+      return [bare || outside ? own : prefix + own, tensor]
     })
   )
 
 /** Writes the models before the tests of a file. */
 export const writeBases = (w: Workspace) =>
   beforeAll(() => {
-    for (const model of ["bert", "minilm", "roberta", "distilbert"] as const) w.model(model)
+    for (const model of ["bert", "minilm", "modernbert", "roberta", "distilbert"] as const) w.model(model)
     w.write("bert/LICENSE", "the licence of the base")
     w.write("bert/README.md", "---\nlicense: apache-2.0\n---\n# base\n")
     w.write("bert/tokenizer_config.json", { model_max_length: 40 })
@@ -223,11 +232,11 @@ export const testMerged = (w: Workspace, one: Case) => {
 
   test(`${name}: every tensor is the base's or what the equation says`, async () => {
     const bare = task === undefined
-    const family = model === "minilm" ? "bert" : model
-    const stored = byClassName(await tensorsIn(w, `${model}/model.safetensors`), family, bare)
+    const { prefix } = classes[model]
+    const stored = byClassName(await tensorsIn(w, `${model}/model.safetensors`), prefix, bare)
     const saved = (adapter as { modulesToSave?: ReadonlyArray<string> }).modulesToSave ?? []
     const base = heldAs(stored, weights, saved)
-    const merged = byClassName(await tensorsIn(w, `runs/${name}/merged/model.safetensors`), family, bare)
+    const merged = byClassName(await tensorsIn(w, `runs/${name}/merged/model.safetensors`), prefix, bare)
     const expected = await expectedChanges(w, name, base)
     expect(expected.size).toBe(changed)
     for (const [parameter, values] of expected) {
@@ -255,7 +264,7 @@ export const testMerged = (w: Workspace, one: Case) => {
     const config = w.json(`runs/${name}/merged/config.json`)
     const { architectures, dtype, id2label, label2id, problem_type, ...rest } = config
     const kind = task === undefined ? "Model" : "ForSequenceClassification"
-    expect({ architectures, dtype }).toEqual({ architectures: [`${classNames[model]}${kind}`], dtype: "float32" })
+    expect({ architectures, dtype }).toEqual({ architectures: [`${classes[model].name}${kind}`], dtype: "float32" })
     // under another head they would make a classifier of a folder that is none
     expect(id2label).toEqual(task === undefined ? undefined : { 0: "bad", 1: "fair", 2: "good" })
     expect(label2id).toEqual(task === undefined ? undefined : { bad: 0, fair: 1, good: 2 })

@@ -145,7 +145,8 @@ const encoders = [
   ["bert", heads[1], "int8"],
   ["distilbert", heads[1], "f32"],
   ["roberta", heads[1], "f16"],
-  ["minilm", heads[0], "f32"]
+  ["minilm", heads[0], "f32"],
+  ["modernbert", heads[1], "f32"]
 ] as const
 const decoders = ["llama", "mistral", "qwen3", "gemma2", "gemma3", "gpt2"] as const
 

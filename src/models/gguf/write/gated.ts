@@ -6,7 +6,7 @@
  */
 import * as Result from "effect/Result"
 import type { GatedConfig } from "../../causal/gated-config.ts"
-import type { Rope } from "../../causal/rotary-rows.ts"
+import type { Rope } from "../../rotary-rows.ts"
 import type { GgufArchitecture, GgufWriting, Hyperparameters } from "../architecture.ts"
 import { FREQUENCIES, LONG, llama3, llama3Factors, SHORT } from "../gated.ts"
 import { type EncodedValue, encoded } from "./values.ts"

@@ -233,7 +233,6 @@ test("config files that leave much out, and old ones that say things twice", asy
       intermediateSize: read.text["intermediate_size"],
       normEpsilon: read.text["layer_norm_eps"],
       activation: "quick",
-      projectionBias: true,
       layers: read.text["num_hidden_layers"],
       vocabularySize: read.text["vocab_size"],
       positions: read.text["max_position_embeddings"],
@@ -242,14 +241,13 @@ test("config files that leave much out, and old ones that say things twice", asy
     } as typeof text)
     const { vision } = read
     const side = (pixels: unknown) => ({ height: pixels, width: pixels })
-    const images = Result.getOrThrow(clip.decodeConfig(file))
+    const images = Result.getOrThrow(clip.open(file))
     expect(images).toEqual({
       hiddenSize: vision["hidden_size"],
       attentionHeads: vision["num_attention_heads"],
       intermediateSize: vision["intermediate_size"],
       normEpsilon: vision["layer_norm_eps"],
       activation: "quick",
-      projectionBias: true,
       layers: vision["num_hidden_layers"],
       image: side(vision["image_size"]),
       patch: side(vision["patch_size"]),

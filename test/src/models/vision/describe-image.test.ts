@@ -90,7 +90,7 @@ test("a config that cannot be computed, all of it at once", async () => {
 
 test("a model of images is none of texts", async () => {
   const text = await failure(describe(folderOf("vit"), { pooling: "mean", headInit: "normal", labels: ["a", "b"] }))
-  expect(text.problems).toEqual(['config.json: model_type "vit"; supported are bert, distilbert, roberta'])
+  expect(text.problems).toEqual(['config.json: model_type "vit"; supported are bert, distilbert, modernbert, roberta'])
   expect((await failure(openCausalModel(folderOf("clip")))).message).toContain(
     'config.json: model_type "clip"; supported'
   )

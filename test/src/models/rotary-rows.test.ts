@@ -1,7 +1,7 @@
 /** Angles of rotary positions: what rows hold, whatever was asked for before. Scalings are tested against transformers (`variants`, `rope-scaling`). */
 import { expect, test } from "bun:test"
-import { frequenciesOf, type Rope, rotaryRows } from "../../../../src/models/causal/rotary-rows.ts"
-import { expectClose, tolerance } from "../../../setup.ts"
+import { frequenciesOf, type Rope, rotaryRows } from "../../../src/models/rotary-rows.ts"
+import { expectClose, tolerance } from "../../setup.ts"
 
 const r = 8
 const plain: Rope = { theta: 10_000, dimensions: r, scaling: null }

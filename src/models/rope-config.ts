@@ -5,7 +5,7 @@
  * @see transformers `modeling_rope_utils.py`
  */
 import * as Schema from "effect/Schema"
-import { Count, maybe, Positive } from "../config-reader.ts"
+import { Count, maybe, Positive } from "./config-reader.ts"
 import { type Rope, type RopeScaling, rotaryRows } from "./rotary-rows.ts"
 
 const Factors = Schema.Array(Positive)
