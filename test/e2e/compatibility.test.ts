@@ -6,10 +6,10 @@ import { test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import { loadAdapter } from "../../src/layers-model/index.ts"
 import { expectClose, tolerance } from "../setup.ts"
+import { expected, quick, testFinished, written } from "./faf5b6a.ts"
 import { jsonObjects } from "./fixtures.ts"
-import { expected, quick, testFinished, writtenThen } from "./written-then.ts"
 
-const w = writtenThen()
+const w = written()
 
 testFinished(w, quick)
 

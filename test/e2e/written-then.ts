@@ -1,46 +1,34 @@
-/** What tests of compatibility share: all that was written at faf5b6a (`test/golden/compatibility`), and what is asked of its runs. */
+/**
+ * What tests of compatibility share: folders that an earlier version wrote (`test/golden/compatibility`, `compatibility-kinds`), and what is
+ * asked of their runs, checkpoints and studies.
+ */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { createHash } from "node:crypto"
 import { cpSync } from "node:fs"
 import { join } from "node:path"
+import { expectClose } from "../setup.ts"
 import { jsonObjects, onWasm, repository, succeed, TIMEOUT, type Workspace, workspace } from "./fixtures.ts"
 
 const golden = join(repository, "test", "golden")
-const written = join(golden, "compatibility")
-const models = ["bert", "llama-tied"]
 
-interface Expected {
-  /** what `compare` was called with */
-  readonly compare: ReadonlyArray<string>
-  readonly finished: ReadonlyArray<{
-    readonly run: string
-    readonly command: "predict" | "generate"
-    readonly given: string
-    readonly greedy: ReadonlyArray<string>
-    readonly said: object
-    readonly evaluation: ReadonlyArray<object>
-    readonly merged: { readonly file: string; readonly sha256: string }
-  }>
-  readonly layersAdapter: { readonly folder: string; readonly scores: ReadonlyArray<number> }
-  readonly interrupted: ReadonlyArray<{ readonly run: string; readonly steps: number; readonly adapter: string }>
-}
-export const expected: Expected = await Bun.file(join(written, "expected.json")).json()
-
-/** A working directory with all that was written then. */
-export const writtenThen = (): Workspace => {
+/** A working directory with all that was written then. `models`: golden ones that it had, whose weights are not repeated in it. */
+export const writtenThen = (folder: string, models: ReadonlyArray<string>): Workspace => {
   const w = workspace()
   beforeAll(() => {
-    cpSync(written, w.directory, { recursive: true })
+    cpSync(join(golden, folder), w.directory, { recursive: true })
     for (const model of models)
       cpSync(join(golden, "models", model, "model.safetensors"), w.path(`${model}/model.safetensors`))
   })
   return w
 }
 
-const sha256 = (w: Workspace, name: string) => createHash("sha256").update(w.bytes(name)).digest("hex")
+export const expectedOf = <Expected>(folder: string, file = "expected.json"): Promise<Expected> =>
+  Bun.file(join(golden, folder, file)).json()
+
+export const sha256 = (w: Workspace, name: string) => createHash("sha256").update(w.bytes(name)).digest("hex")
 
 /** The same value, its numbers up to another order of sums; fields may have come since, and a clock says what it will. */
-const alike = (value: unknown): unknown => {
+export const alike = (value: unknown): unknown => {
   if (typeof value === "number") return Number.isInteger(value) ? value : expect.closeTo(value, 5)
   if (Array.isArray(value)) return value.map(alike)
   if (typeof value !== "object" || value === null) return value
@@ -48,44 +36,99 @@ const alike = (value: unknown): unknown => {
   return expect.objectContaining(Object.fromEntries(entries.map(([key, one]) => [key, alike(one)])))
 }
 
-/** Asks the finished runs of these names what they were asked then. */
-export const testFinished = (w: Workspace, names: ReadonlyArray<string>) =>
-  describe("a finished run", () => {
-    for (const { run, command, given, greedy, said, evaluation, merged } of expected.finished.filter((one) =>
-      names.includes(one.run)
-    )) {
-      test(
-        `${run} is evaluated, used and merged`,
-        async () => {
-          const evaluated = await succeed(w.cli(["evaluate", run, "--json", ...onWasm]))
-          expect(jsonObjects(evaluated.stdout)).toEqual(evaluation.map(alike) as never)
-          const used = await succeed(w.cli([command, run, given, ...greedy, "--json", ...onWasm]))
-          expect(jsonObjects(used.stdout)).toEqual([alike(said)] as never)
-          await succeed(w.cli(["merge", run, "--out", `merged/${run}`, ...onWasm]))
-          expect(sha256(w, `merged/${run}/${merged.file}`)).toBe(merged.sha256)
-        },
-        TIMEOUT
-      )
-    }
-  })
+/** What a run became that was interrupted then, and that the version of then went on with. */
+export interface Resumed {
+  readonly run: string
+  /** of every step, on wasm */
+  readonly losses: ReadonlyArray<number>
+  /** SHA-256 of the adapter on the cpu, where tfjs's own ops compute alone: the layers of a tf.LayersModel */
+  readonly reference?: string
+}
 
-/** Goes on with the interrupted runs. */
-export const testInterrupted = (w: Workspace) =>
+/** In the order of another version's sums: the cpu's differ from wasm's by 2e-6 in 40 steps. */
+const SUMS = 1e-5
+
+/** Goes on with interrupted runs: to the losses of then on wasm, whose kernels may sum in another order, and to its bits on the reference. */
+export const testInterrupted = (w: Workspace, runs: ReadonlyArray<Resumed>) =>
   describe("an interrupted run", () => {
-    for (const { run, steps, adapter } of expected.interrupted) {
+    const resume = async (run: string, device: ReadonlyArray<string>) => {
+      // beside the other one: a plan's paths are relative
+      const folder = `${run}-${device[1]}`
+      cpSync(w.path(run), w.path(folder), { recursive: true })
+      const { stderr } = await succeed(w.cli(["train", "--resume", folder, ...device]))
+      expect(stderr).toContain("step 6")
+      return folder
+    }
+    for (const { run, losses, reference } of runs) {
       test(
-        `${run} goes on from its checkpoint, and ends with the adapter of then, bit for bit`,
+        `${run} goes on from its checkpoint, to the losses of then`,
         async () => {
-          const { stderr } = await succeed(w.cli(["train", "--resume", run, ...onWasm]))
-          expect(stderr).toContain("step 6")
-          expect(sha256(w, `${run}/adapter/adapter_model.safetensors`)).toBe(adapter)
-          const reported = jsonObjects(w.read(`${run}/metrics.jsonl`)).filter(({ kind }) => kind === "step")
-          expect(reported.map(({ step }) => step)).toEqual(Array.from({ length: steps }, (_, i) => i + 1))
+          const folder = await resume(run, onWasm)
+          const reported = jsonObjects(w.read(`${folder}/metrics.jsonl`)).filter(({ kind }) => kind === "step")
+          expect(reported.map(({ step }) => step)).toEqual(losses.map((_, i) => i + 1))
+          expectClose(
+            reported.map(({ loss }) => Number(loss)),
+            losses,
+            SUMS
+          )
         },
         TIMEOUT
       )
+      if (reference !== undefined)
+        test(
+          `${run} ends on the cpu with the adapter of then, bit for bit`,
+          async () => {
+            const folder = await resume(run, ["--device", "cpu"])
+            expect(sha256(w, `${folder}/adapter/adapter_model.safetensors`)).toBe(reference)
+          },
+          TIMEOUT
+        )
     }
   })
 
-/** The finished runs that the fast tests ask. */
-export const quick = ["text", "causal", "arrays"]
+/** Studies in `study` and `unfinished-study`, which `compare` was called with these arguments for. */
+export const testStudies = (w: Workspace, asked: ReadonlyArray<string>) =>
+  describe("a study", () => {
+    const compare = (folder: string) => succeed(w.cli(["compare", "study.json", ...asked, "--out", folder, ...onWasm]))
+    /** The verdict without the folder's name, what a clock says, and `output`, which is in today's words. */
+    const unknown = ["baseline", "before", "after", "stepSeconds", "began", "ended", "cost", "beside", "learnedNothing"] // to studies of then
+    const verdict = (folder: string) =>
+      JSON.parse(w.read(`${folder}/compare.json`), (key, value) => {
+        if (unknown.includes(key)) return undefined
+        if (key === "warnings") return value.filter((one: string) => !one.includes("say that they learned nothing"))
+        return ["study", "folder", "plan", "seconds", "peakBytes", "id", "output"].includes(key) ? null : value
+      })
+
+    test(
+      "that is finished has the verdict of then, and nothing is run again",
+      async () => {
+        const before = verdict("study")
+        const { stderr } = await compare("study")
+        expect(stderr).toContain("is finished: nothing is run again")
+        expect(verdict("study")).toEqual(before)
+      },
+      TIMEOUT
+    )
+
+    test(
+      "that was interrupted goes on, and comes to the same verdict",
+      async () => {
+        const { stderr } = await compare("unfinished-study")
+        expect(stderr).toContain("runs that are done already")
+        expect(verdict("unfinished-study")).toEqual(alike(verdict("study")))
+      },
+      TIMEOUT
+    )
+
+    test(
+      "goes on by its folder alone, which says what it asks",
+      async () => {
+        const { stderr, stdout } = await succeed(w.cli(["compare", "--out", "study", "--json", ...onWasm]))
+        expect(stderr).toContain("is finished: nothing is run again")
+        expect(JSON.parse(stdout)).toMatchObject({ folder: "study" })
+        const { code, stderr: said } = await w.cli(["compare", "--out", "elsewhere", ...onWasm])
+        expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining("there is no study.json") })
+      },
+      TIMEOUT
+    )
+  })

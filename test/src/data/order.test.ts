@@ -97,4 +97,17 @@ describe("holdOut of rows with classes", () => {
     expect(heldOut.filter((row) => row % 3 === 0)).toHaveLength(10)
     expect(heldOut).toHaveLength(30)
   })
+
+  test("of equal remainders the class with more rows gives one more, and of equally many the first", () => {
+    const held = (counts: ReadonlyArray<number>, share: number) => {
+      const labels = counts.flatMap((count, own) => Array.from({ length: count }, () => own))
+      const { heldOut } = holdOut(labels.length, share, 0, (row) => labels[row]!)
+      return counts.map((_, own) => heldOut.filter((row) => labels[row] === own).length)
+    }
+    // 0.5 and 1.5 of four rows in eight: two are held out
+    expect(held([2, 6], 0.25)).toEqual([0, 2])
+    expect(held([6, 2], 0.25)).toEqual([2, 0])
+    // half a row of each: two of the four classes have one
+    expect(held([2, 2, 2, 2], 0.25)).toEqual([1, 1, 0, 0])
+  })
 })

@@ -7,11 +7,13 @@ import { rules, shapes } from "../../../src/exports/onnx/rules.ts"
 import { generalized, SizesDiffer, sizeOf } from "../../../src/exports/onnx/sizes.ts"
 import { type Placeholders, traced, UnknownOperation } from "../../../src/exports/onnx/trace.ts"
 import { onnxWriter } from "../../../src/exports/onnx/writer.ts"
-import { gelu } from "../../../src/kernels/index.ts"
+import { gelu, rmsNorm, swiglu } from "../../../src/kernels/index.ts"
 import { kinds } from "../../../src/kinds/index.ts"
 import { randomStream } from "../../../src/numbers/index.ts"
 import { platform } from "../../../src/platform.ts"
 import type { DescribedRun } from "../../../src/trained/index.ts"
+import { expectClose, tolerance } from "../../setup.ts"
+import { erf } from "../kernels/float64.ts"
 
 const backend = async () => {
   await tf.setBackend("cpu")
@@ -179,6 +181,73 @@ describe("weights in bytes", () => {
     expect(symmetric(nothing)).toEqual({ quantized: new Uint8Array([128, 128]), scales: new Float32Array([1]) })
   })
 })
+
+/** A graph that computes what is written into it, as ONNX's specification has each node. */
+const computing = () => {
+  const values = new Map<string, Float64Array>()
+  const value = (name: string) => values.get(name)!
+  const named = (own: Float64Array) => {
+    const name = `v${values.size}`
+    values.set(name, own)
+    return name
+  }
+  const each = (act: (...numbers: ReadonlyArray<number>) => number, inputs: ReadonlyArray<string>) => {
+    const all = inputs.map(value)
+    const length = Math.max(...all.map((own) => own.length))
+    return Float64Array.from({ length }, (_, i) => act(...all.map((own) => own[own.length === 1 ? 0 : i]!)))
+  }
+  const operations: Readonly<Record<string, (...numbers: ReadonlyArray<number>) => number>> = {
+    Add: (a, b) => a! + b!,
+    Mul: (a, b) => a! * b!,
+    Div: (a, b) => a! / b!,
+    Sqrt: (a) => Math.sqrt(a!),
+    Erf: (a) => erf(a!),
+    Tanh: (a) => Math.tanh(a!),
+    Sigmoid: (a) => 1 / (1 + Math.exp(-a!))
+  }
+  const node = (op: string, inputs: ReadonlyArray<string>): string => {
+    if (op !== "ReduceMean") return named(each(operations[op]!, inputs))
+    const row = value(inputs[0]!)
+    return named(Float64Array.of(row.reduce((sum, own) => sum + own, 0) / row.length))
+  }
+  const float = (number: number) => named(Float64Array.of(number))
+  const graph = { node, float, widely: (x: string, act: (x: string, number: typeof float) => string) => act(x, float) }
+  return { graph, named, value }
+}
+
+test.each([
+  ["GeluErf", ({ x }) => gelu(x!, "erf")],
+  ["GeluTanh", ({ x }) => gelu(x!, "tanh")],
+  ["GeluQuick", ({ x }) => gelu(x!, "quick")],
+  ["Swiglu", ({ gate, up }) => swiglu(gate!, up!)],
+  ["RmsNorm", ({ x, gamma }) => rmsNorm(x!, null, gamma! as never, 1e-3)],
+  ["ResidualRmsNorm", ({ x, residual, gamma }) => rmsNorm(x!, residual!, gamma! as never, 1e-3)]
+] as ReadonlyArray<readonly [string, (inputs: Readonly<Record<string, tf.Tensor2D>>) => tf.Tensor]>)(
+  "what is written for %s computes what the kernel does",
+  async (name, kernel) => {
+    await backend()
+    const random = randomStream(5, "test", name)
+    const inputs = Object.fromEntries(
+      ["x", "residual", "gate", "up", "gamma"].map((input) => [
+        input,
+        Float32Array.from({ length: 33 }, () => 8 * random() - 4)
+      ])
+    )
+    const { graph, named, value } = computing()
+    const given = Object.fromEntries(
+      Object.entries(inputs).map(([input, own]) => [input, { name: named(Float64Array.from(own)) }])
+    )
+    const written = rules[name]!.write(graph as never, given as never, { epsilon: 1e-3 }, null as never, [])
+    const tensors = Object.fromEntries(
+      Object.entries(inputs).map(([input, own]) => [
+        input,
+        input === "gamma" ? tf.tensor1d(own) : tf.tensor2d(own, [1, 33])
+      ])
+    ) as Record<string, tf.Tensor2D>
+    expectClose(await kernel(tensors).data(), value(written as string), tolerance.operation)
+    tf.dispose(tensors)
+  }
+)
 
 test("a mask's large number stays finite in 16 bits", () => {
   const [bits] = constantFloats("float16", [-1e9]) as Uint16Array

@@ -237,6 +237,24 @@ describe("batches", () => {
     for (const rows of seen.slice(2)) expect(rows.filter((row) => row.startsWith("m")).length).toBeLessThanOrEqual(8)
   })
 
+  test("no batch has more rows than its size, and none but the last has fewer, with one client or several", async () => {
+    for (const clients of [["a"], ["a", "b", "c"]]) {
+      const { seen } = await run(
+        Effect.gen(function* () {
+          const { seen, ask } = yield* capitals(6)
+          const rows = (client: string) => Array.from({ length: 24 }, (_, i) => `${client}${i}`)
+          yield* Effect.all(
+            clients.map((client) => ask(rows(client), client)),
+            { concurrency: "unbounded" }
+          )
+          return { seen }
+        })
+      )
+      expect(seen.map(({ length }) => length)).toEqual(Array.from({ length: 4 * clients.length }, () => 6))
+      expect(new Set(seen.flat()).size).toBe(24 * clients.length)
+    }
+  })
+
   test("a row that cannot be computed fails its own request alone", async () => {
     const exits = await run(
       Effect.gen(function* () {
