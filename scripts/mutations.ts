@@ -60,9 +60,9 @@ export const mutations: ReadonlyArray<Mutation> = [
     caughtBy: "test/adapters/pissa.test.ts"
   },
   {
-    room: "src/kinds/encoder/classification",
-    text: "maxLength: longestText(plan, model),\n          padMultiple,\n          start\n",
-    replacement: "maxLength: longestText(plan, model),\n          padMultiple\n",
+    room: "src/kinds/rows",
+    text: "batches({ seed, batchSize, bucketPool, maxLength, padMultiple, start })",
+    replacement: "batches({ seed, batchSize, bucketPool, maxLength, padMultiple })",
     breaks: "a resumed run reads its data from the first batch again",
     caughtBy: "test/e2e/diagnostics.test.ts"
   },

@@ -6,7 +6,7 @@ import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { fromOf, type ProcessesEstimate, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
-import type { RunKind } from "./contract/kind.ts"
+import type { RunKind } from "./contract/index.ts"
 
 /** What is known of a plan whose rows were not looked at. */
 export interface JudgedPlan

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { LabelledText } from "../data/index.ts"
 import { processesProblem, ResolveError } from "../plan/index.ts"
-import type { LoadedKind, RunKind, World } from "./contract/kind.ts"
+import type { LoadedKind, RunKind, World } from "./contract/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 
 type Format = RunPlan["data"]["format"]
@@ -142,7 +142,7 @@ export type {
   WriteOptions,
   Writing,
   WrittenText
-} from "./contract/kind.ts"
+} from "./contract/index.ts"
 export {
   describeJudged,
   describePlan,

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import { WeightlessFolders } from "../models/index.ts"
 import { countTrainable, ResolveError, selectSites } from "../plan/index.ts"
-import type { RunKind, World } from "./contract/kind.ts"
+import type { RunKind, World } from "./contract/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 
 /**

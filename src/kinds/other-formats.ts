@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import { namedModel } from "../suggest/index.ts"
-import type { RunKind, World } from "./contract/kind.ts"
+import type { RunKind, World } from "./contract/index.ts"
 
 /** A sentence where the plan's kind does not take such models and another of `kinds` does. */
 export const otherFormats = (

@@ -95,8 +95,8 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
   Effect.gen(function* () {
     for (const kind of kinds.toReversed()) {
       const own = yield* kind
-      if (own.adopting === undefined) continue
-      const adopting = yield* Effect.promise(own.adopting)
+      const { adopting } = own
+      if (adopting === undefined) continue
       const sections = yield* adopting.sections(adapter, source, evaluated)
       if (sections !== null) return { own, adopting, sections }
     }

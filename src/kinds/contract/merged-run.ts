@@ -17,7 +17,7 @@ import {
   type TensorCounts,
   type WrittenModel
 } from "../../output/index.ts"
-import type { Reported, World } from "./kind.ts"
+import type { Reported, World } from "./index.ts"
 
 /** Outputs [rows, width] of the first rows of a split, row-major. */
 export interface CheckedOutputs {

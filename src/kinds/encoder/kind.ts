@@ -1,9 +1,27 @@
-/** What `validate` and `train` say of every encoder under a head. */
+/**
+ * What every kind over a Hugging Face encoder says of its plans; and a kind under a head whole, but for what its rows and its outputs are:
+ * how its plans are resolved, suggested, and made for adapters from elsewhere.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { shellWord } from "../../boundary/index.ts"
+import type { BySplit, DataError, Located, RowSource, TextColumns, TextFields } from "../../data/index.ts"
+import { describe } from "../../models/index.ts"
 import type { OpenedData } from "../../plan/index.ts"
+import type { Detecting } from "../../suggest/index.ts"
 import { percent } from "../../training/index.ts"
-import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./resolve.ts"
+import type { Adopting, PlanKind, RunKind, World } from "../contract/index.ts"
+import type { AdoptedHead } from "./adopt.ts"
+import { type EncoderPlan, longestText, type ResolvedEncoderPlan, resolveEncoder } from "./resolve.ts"
+import { headSuggesting, isEncoder } from "./suggest.ts"
 
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
+
+/** What kinds over encoders say alike. */
+export const encoderFacts = {
+  baseOf: (_: unknown, { folder }: Resolved["model"]) => folder,
+  labelsOf: ({ labels }: Resolved["model"]) => labels
+}
 
 export const encoderWords = {
   model: ({ family, layers, hiddenSize }: Resolved["model"]) => `${family} (${layers} layers, ${hiddenSize} wide)`,
@@ -33,3 +51,102 @@ export const unusedText = ({ parameters, head, unusedTensors }: Read): string =>
   const more = unusedTensors.length > UNUSED_SHOWN ? ` and ${unusedTensors.length - UNUSED_SHOWN} more` : ""
   return `${read}; not used: ${shown}${more}`
 }
+
+/** Plans of texts, or of pairs of them, and a head over what an encoder makes of them. */
+export interface HeadPlan extends Omit<EncoderPlan, "model" | "data"> {
+  readonly model: EncoderPlan["model"] & {
+    readonly task: { readonly pooling: "mean" | "pooler"; readonly headInit: "normal" | "zeros" | "checkpoint" }
+  }
+  readonly data: EncoderPlan["data"] & TextColumns
+}
+
+interface HeadData extends OpenedData {
+  readonly splits: BySplit<RowSource<TextFields & Located>>
+}
+
+type HeadKindOf<Plan extends EncoderPlan & HeadPlan, Data extends HeadData> = RunKind<
+  Plan,
+  ResolvedEncoderPlan<Plan, Data>
+>
+
+/** What a kind under a head has of its own. */
+interface HeadKind<Plan extends EncoderPlan & HeadPlan, Data extends HeadData>
+  extends Pick<HeadKindOf<Plan, Data>, "metrics" | "headline" | "baseline" | "details" | "runner" | "publisher"> {
+  /** Opens the rows until the scope closes. All problems at once. */
+  open(plan: Plan): Effect.Effect<Data, DataError, World>
+  /** Names of the outputs: those of opened rows, and those that a plan says by itself. */
+  readonly outputs: {
+    found(data: Data): ReadonlyArray<string>
+    planned(data: Plan["data"]): ReadonlyArray<string> | undefined
+  }
+  /** fields of the data section that rows settle where the plan leaves them out */
+  settled(data: Data): Partial<Plan["data"]>
+  /** whether outputs are classes, of which a row has one or several, and not numbers */
+  readonly classes: boolean
+  readonly words: Pick<PlanKind<Plan, ResolvedEncoderPlan<Plan, Data>>["words"], "prediction" | "rows">
+  readonly detecting: Omit<Detecting, "takes">
+  /** What is made of an adapter with a head from elsewhere; absent where PEFT has no such heads. */
+  readonly adopting?: {
+    /** the task's `kind`, and the data section; null: the head is of another kind */
+    sections(
+      head: AdoptedHead,
+      evaluated: boolean
+    ): { readonly kind: string; readonly data: Readonly<Record<string, unknown>> } | null
+    readonly sample: Adopting["sample"]
+  }
+}
+
+export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadData>({
+  open,
+  outputs,
+  settled,
+  classes,
+  words,
+  detecting,
+  adopting,
+  ...own
+}: HeadKind<Plan, Data>): HeadKindOf<Plan, Data> => ({
+  ...own,
+  ...encoderFacts,
+  labelsOf: ({ labels }) => (classes ? labels : []),
+  describe: ({ model, data }) => describe(model.source, { ...model.task, labels: outputs.planned(data) }),
+  resolve: (plan, name) =>
+    Effect.gen(function* () {
+      const { source, task } = plan.model
+      const data = yield* Effect.result(open(plan))
+      // of rows that could not be read, so that the model is judged all the same and its missing labels are no problem of its own
+      const standIns = task.headInit === "checkpoint" ? undefined : ["0", "1"]
+      const labels = Result.isSuccess(data) ? outputs.found(data.success) : (outputs.planned(plan.data) ?? standIns)
+      const model = yield* Effect.result(describe(source, { ...task, labels }))
+      return yield* resolveEncoder(plan, name, {
+        data,
+        model,
+        textsOf: ({ splits }) => splits.train,
+        filled: (found) => ({ ...plan, data: { ...plan.data, ...settled(found) } })
+      })
+    }),
+  words: { ...encoderWords, ...words },
+  suggesting: headSuggesting((data) => (classes ? outputs.found(data).length : null)),
+  detecting: { ...detecting, takes: isEncoder },
+  ...(adopting === undefined ? {} : { adopting: { ...adopting, sections: adoptedSections(adopting.sections) } }),
+  next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`
+})
+
+const adoptedSections =
+  (of: NonNullable<HeadKind<never, never>["adopting"]>["sections"]): Adopting["sections"] =>
+  (adapter, source, evaluated) =>
+    Effect.gen(function* () {
+      const { adoptedHead } = yield* Effect.promise(() => import("./adopt.ts"))
+      const head = yield* adoptedHead(adapter, source)
+      const sections = head === null ? null : of(head, evaluated)
+      if (head === null || sections === null) return null
+      const { kind, data } = sections
+      return {
+        model: { source, task: { kind, ...head.task } },
+        data: { format: kind, train: "none.jsonl", maxLength: head.maxLength, ...data }
+      }
+    })
+
+/** A row of the plan as a word of a shell. */
+export const exampleArgument = ({ text, textPair }: TextColumns): string =>
+  textPair === undefined ? '"your text"' : shellWord(JSON.stringify({ [text]: "your text", [textPair]: "the other" }))

@@ -1,99 +1,224 @@
-/** What is made of the run of an encoder under a head: base + s·BA as a Hugging Face folder, compared with the run before it stays. */
+/**
+ * What is made of the run of an encoder under a head: the card of its adapter, base + s·BA as a Hugging Face folder, compared with the run
+ * before it stays, and its forward pass for other engines. A head over mean pooling is in no transformers class, so its code is written out.
+ */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { TextColumns } from "../../data/index.ts"
 import type { Device } from "../../device/device.ts"
 import type { Model, ModelDescription, Network } from "../../models/index.ts"
 import {
+  type CardSource,
   changeOf,
   checkedSplit,
   fenced,
+  inTypeScript,
   mergedClass,
   type OutputWords,
   openMerged,
   type ProblemType,
+  peftReader,
+  python,
   writeMerged
 } from "../../output/index.ts"
-import type { SplitSource, Splits } from "../../plan/index.ts"
-import type { Reported, World } from "../contract/kind.ts"
+import type { OpenedData, SplitSource } from "../../plan/index.ts"
+import type { Publisher, Reported, Trained, World } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
-import { type EncoderPlan, longestText } from "./resolve.ts"
-import { exampleTexts } from "./words.ts"
+import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./resolve.ts"
+import { servedClassifier, type TextNetwork } from "./served.ts"
 
-type HeadModel = ModelDescription & Network & Pick<Model, "tokenizer">
+type HeadPlan = EncoderPlan & { readonly data: TextColumns }
+type HeadModel = ModelDescription & Network & Pick<Model, "tokenizer"> & TextNetwork
+type Source = CardSource<ResolvedEncoderPlan<HeadPlan, OpenedData>>
 
-export interface Merging<M extends HeadModel, Source extends SplitSource> {
-  readonly plan: EncoderPlan & { readonly data: TextColumns }
-  readonly adapted: Adapted<M>
-  /** what is written, where it is another model than the one that was trained: its head in other units */
-  readonly written?: Adapted<M>
+/** Python that says what `logits` [rows, outputs] mean, whose outputs are named by `labels`. */
+interface PythonAnswer {
+  readonly imports?: ReadonlyArray<string>
+  readonly answer: ReadonlyArray<string>
+}
+
+/** Python that uses a merged folder as transformers' class, and what it says of `logits` where the head is this package's. */
+interface MergedPython {
+  readonly own: ReadonlyArray<string>
+  readonly answer: ReadonlyArray<string>
+}
+
+/** What the run of a kind under a head has of its own to be given away. */
+interface HeadPublisher<
+  Plan extends HeadPlan,
+  R extends ResolvedEncoderPlan<Plan, OpenedData>,
+  M extends HeadModel,
+  S extends SplitSource
+> {
   readonly problemType: ProblemType
   readonly words: OutputWords
-  readonly splits: Effect.Effect<Splits<Source>, Reported, World>
-  /** Outputs [rows, outputs] of the first rows of a split: of the run, and of the model in the folder. */
-  readonly outputs: (source: Source) => Effect.Effect<Float32Array, Reported, Device>
-  readonly mergedOutputs: (merged: Adapted, source: Source) => Effect.Effect<Float32Array, Reported, Device>
-  /** what is trained where no layer is adapted */
+  /** what is trained where no layer is adapted: "A classification head" */
   readonly alone: string
-  /** the card's first lines; `change`: what was trained, in words */
-  readonly introduction: (change: string) => ReadonlyArray<string>
-  /** Python that uses the folder as transformers' class, and what it says of `logits` and `labels` where it is this package's head */
-  readonly python: {
-    readonly own: ReadonlyArray<string>
-    readonly answer: ReadonlyArray<string>
+  /** what its results are of, as the Hub calls it */
+  readonly task: string
+  /** what it is for, and what it must not be taken for: the ends of sentences */
+  purpose(model: R["model"]): string
+  limits(model: R["model"]): string
+  /** Python that uses the adapter, in the folder `adapter`. */
+  python(resolved: R): PythonAnswer
+  /** The merged model: the first lines of its card (`change`: what was trained, in words), and Python that uses it. */
+  introduction(trained: Trained<Plan, M>, change: string): ReadonlyArray<string>
+  mergedPython(trained: Trained<Plan, M>): MergedPython
+  /** JavaScript that uses its forward pass. */
+  usage(trained: Trained<Plan, M>): ReadonlyArray<string>
+  /** Outputs [rows, outputs] of the first rows of a split: of the run, and of the model in the folder. */
+  outputs(adapted: Adapted<M>, plan: Plan, source: S): Effect.Effect<Float32Array, Reported, Device>
+  mergedOutputs(merged: Adapted, plan: Plan, source: S): Effect.Effect<Float32Array, Reported, Device>
+  /** What is written, where it is another model than the one that was trained: its head in other units. For as long as the scope. */
+  written?(trained: Trained<Plan, M>): Effect.Effect<Adapted<M>, never, World>
+}
+
+export const headPublisher = <
+  Plan extends HeadPlan,
+  R extends ResolvedEncoderPlan<Plan, OpenedData>,
+  M extends HeadModel,
+  S extends SplitSource
+>({
+  problemType,
+  words,
+  task,
+  usage: served,
+  ...own
+}: HeadPublisher<Plan, R, M, S>): Publisher<Plan, R, M, S> => {
+  const writtenOf = (trained: Trained<Plan, M>) => own.written?.(trained) ?? Effect.succeed(trained.adapted)
+  return {
+    readerOf: peftReader,
+    mergesInto: "huggingface",
+    served: {
+      of: (trained) =>
+        Effect.flatMap(writtenOf(trained), (written) =>
+          servedClassifier({
+            plan: trained.plan,
+            adapted: trained.adapted,
+            written,
+            problemType,
+            usage: served(trained)
+          })
+        )
+    },
+    card: (source) => {
+      const { plan, model } = source.resolved
+      const longest = longestText(plan, model)
+      return {
+        pipeline: "text-classification",
+        task,
+        alone: own.alone,
+        purpose: own.purpose(model),
+        settings: [["tokens of a text at most", longest]],
+        loading: loadingCode(source, own.python(source.resolved)),
+        limits: `${own.limits(model)} Texts are cut at ${longest} tokens.`
+      }
+    },
+    merge: (trained, splits, run, folder) => {
+      const { plan, adapted } = trained
+      const { model } = adapted
+      const alone = own.alone.toLowerCase()
+      const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
+      const checked = (outputsOn: (source: S) => Effect.Effect<Float32Array, Reported, Device>) =>
+        Effect.gen(function* () {
+          const opened = yield* splits(adapted, plan)
+          const split = checkedSplit(opened)
+          return { outputs: yield* outputsOn(opened[split]!), split }
+        })
+      return mergedRun({
+        adapted,
+        run,
+        base: model.folder,
+        width: model.labels.length,
+        words,
+        unmerged: checked((source) => own.outputs(adapted, plan, source)),
+        write: Effect.scoped(
+          Effect.flatMap(writtenOf(trained), (written) => writeMerged(written, folder, problemType))
+        ),
+        merged: Effect.flatMap(openMerged(folder, model), (merged) =>
+          checked((source) => own.mergedOutputs(merged, plan, source))
+        ),
+        card: {
+          pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
+          introduction: own.introduction(trained, change),
+          weights: plan.model.weights,
+          leftOut: "they are another head's",
+          usage: usage(model, plan.data, longestText(plan, model), own.mergedPython(trained))
+        }
+      })
+    }
   }
 }
 
-/** Writes a run's model with what was trained merged into it. */
-export const mergedEncoder = <M extends HeadModel, Source extends SplitSource>(
-  {
-    plan,
-    adapted,
-    written = adapted,
-    problemType,
-    words,
-    splits,
-    outputs,
-    mergedOutputs,
-    alone,
-    introduction,
-    python
-  }: Merging<M, Source>,
-  run: string,
-  folder: string
-) => {
-  const { model } = adapted
-  const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
-  const checked = (outputsOn: (source: Source) => Effect.Effect<Float32Array, Reported, Device>) =>
-    Effect.gen(function* () {
-      const opened = yield* splits
-      const split = checkedSplit(opened)
-      return { outputs: yield* outputsOn(opened[split]!), split }
-    })
-  return mergedRun({
-    adapted,
-    run,
-    base: model.folder,
-    width: model.labels.length,
-    words,
-    unmerged: checked(outputs),
-    write: writeMerged(written, folder, problemType),
-    merged: Effect.flatMap(openMerged(folder, model), (merged) => checked((source) => mergedOutputs(merged, source))),
-    card: {
-      pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
-      introduction: introduction(change),
-      weights: plan.model.weights,
-      leftOut: "they are another head's",
-      usage: usage(model, plan.data, longestText(plan, model), python)
-    }
-  })
+/** A row of the plan in TypeScript. */
+export const exampleRow = ({ text, textPair }: TextColumns): string =>
+  textPair === undefined ? '"a text"' : JSON.stringify({ [text]: "a text", [textPair]: "another" })
+
+/** What a tokenizer in Python is given of one row. */
+export const exampleTexts = ({ textPair }: TextColumns, text = "a text"): string =>
+  textPair === undefined ? `["${text}"]` : `["${text}"], ["the other"]`
+
+/** In Python with PEFT or transformers, and here. */
+const loadingCode = (source: Source, answer: PythonAnswer): string => {
+  const { resolved } = source
+  const where = peftReader(resolved.plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
+  return [
+    `${where}, from the folder that training was started in:`,
+    fenced("python", pythonLines(source, answer)),
+    inTypeScript(source, `predict([${exampleRow(resolved.plan.data)}])`)
+  ].join("\n\n")
+}
+
+const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): ReadonlyArray<string> => {
+  const { resolved, base, adapter } = source
+  const trained = trainedLines(resolved)
+  const { plan, model } = resolved
+  const mean = model.head.pooling === "mean"
+  const length = longestText(plan, model)
+  return [
+    ...imports,
+    "import torch",
+    ...(peftReader(plan) !== null ? ["from peft import PeftModel"] : []),
+    ...(mean || peftReader(plan) === null ? ["from safetensors.torch import load_file"] : []),
+    `from transformers import ${mean ? "AutoModel" : "AutoModelForSequenceClassification"}, AutoTokenizer`,
+    "",
+    `base = ${python(base)}`,
+    `adapter = ${python(adapter)}`,
+    `labels = ${JSON.stringify(model.labels)}`,
+    "tokenizer = AutoTokenizer.from_pretrained(base)",
+    mean
+      ? "model = AutoModel.from_pretrained(base, dtype=torch.float32)"
+      : "model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)",
+    ...trained,
+    "model.eval()",
+    "",
+    `batch = tokenizer(${exampleTexts(plan.data)}, padding=True, truncation=True, max_length=${length}, return_tensors="pt")`,
+    "with torch.no_grad():",
+    ...(mean
+      ? [
+          "    hidden = model(**batch).last_hidden_state",
+          'mask = batch["attention_mask"].unsqueeze(-1)',
+          "mean = (hidden * mask).sum(1) / mask.sum(1)",
+          'head = load_file(f"{adapter}/head.safetensors")',
+          'logits = mean @ head["weight"].T + head["bias"]'
+        ]
+      : ["    logits = model(**batch).logits"]),
+    ...answer
+  ]
+}
+
+/** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
+const trainedLines = ({ plan, model, selected }: Source["resolved"]): ReadonlyArray<string> => {
+  if (peftReader(plan) !== null) return ["model = PeftModel.from_pretrained(model, adapter)"]
+  const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
+  return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
 }
 
 const usage = (
   model: ModelDescription,
   columns: TextColumns,
   maxLength: number,
-  { own, answer }: Merging<HeadModel, SplitSource>["python"]
+  { own, answer }: MergedPython
 ): ReadonlyArray<string> =>
   model.head.pooling === "pooler"
     ? [`It loads as transformers' \`${mergedClass(model)}\`.`, "", fenced("python", own)]

@@ -7,7 +7,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { methodOf, type SelectedSite } from "../../../adapters/index.ts"
-import type { ClassificationPlan, MultiLabelPlan, RunPlan } from "../../../schemas/index.ts"
+import type { ClassificationPlan, RunPlan } from "../../../schemas/index.ts"
 import {
   batchesPerEpoch,
   type DataError,
@@ -138,12 +138,6 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       ]
     }
   })
-
-/** For the labels of data that could not be read, so that the model is judged all the same and its missing labels are no problem of its own. */
-export const standIns = ({
-  task
-}: ClassificationPlan["model"] | MultiLabelPlan["model"]): ReadonlyArray<string> | undefined =>
-  task.headInit === "checkpoint" ? undefined : ["0", "1"]
 
 const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<string> =>
   plan.data.maxLength > model.maxLength

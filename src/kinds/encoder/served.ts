@@ -11,7 +11,7 @@ import { type Served, type ServedInput, script } from "../contract/served.ts"
 import { type EncoderPlan, longestText } from "./resolve.ts"
 
 /** A model over tokens, whatever its targets are. */
-type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
+export type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
 
 const AXES = ["batch_size", "sequence_length"] as const
 
@@ -23,7 +23,7 @@ const inputsOf = ({ tokenTypes }: TextNetwork): ReadonlyArray<ServedInput> => [
 ]
 
 /** What the head says, and the last hidden states [batch, length, hidden]. */
-const applied =
+export const applied =
   (model: TextNetwork) => (inputs: Readonly<Record<string, Tensor>>, linear: Linear, weights: Weights) => {
     const inputIds = inputs["input_ids"] as Tensor2D
     const attentionMask = inputs["attention_mask"] as Tensor2D
@@ -39,14 +39,15 @@ const applied =
     return { said, hidden }
   }
 
-interface Serving {
+export interface Serving {
   readonly plan: EncoderPlan
   readonly adapted: Adapted<TextNetwork>
   /** whose parameters are written, where that is not the model that was trained */
   readonly written?: Adapted<TextNetwork>
 }
 
-const shared = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
+/** What is served of every encoder over texts. */
+export const servedText = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
   adapted: written as Adapted<Network>,
   base: model.folder,
   tokenizer: { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId },
@@ -64,7 +65,7 @@ export const servedClassifier = (
   const { model } = adapted
   const forward = applied(model)
   return Effect.succeed<Served>({
-    ...shared(serving),
+    ...servedText(serving),
     task: "text-classification",
     forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
     config: {
@@ -100,34 +101,4 @@ export const logitsUse = (
       "console.log(logits.tolist())"
     ])
   ]
-}
-
-/** Vectors [batch, hidden] as sentence-transformers calls them, and the states that they are made of, as transformers.js's pipeline wants them. */
-export const servedEmbedder = (serving: Serving) => {
-  const { model } = serving.adapted
-  const forward = applied(model)
-  const pooling = model.head.pooling === "mean" ? "mean" : "cls"
-  const options = `{ pooling: "${pooling}", normalize: ${model.head.output === "normalized"} }`
-  return Effect.succeed<Served>({
-    ...shared(serving),
-    task: "feature-extraction",
-    forward: (inputs, linear, weights) => {
-      const { said, hidden } = forward(inputs, linear, weights)
-      return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
-    },
-    config: {
-      architectures: [`${familyOf(model.family).className}Model`],
-      id2label: undefined,
-      label2id: undefined,
-      problem_type: undefined
-    },
-    usage: [
-      "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
-      "",
-      script("pipeline", [
-        'const embed = await pipeline("feature-extraction", "folder")',
-        `const vectors = await embed(["a text", "another"], ${options})`
-      ])
-    ]
-  })
 }

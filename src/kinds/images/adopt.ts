@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { ModelError, placeOf, readJson } from "../../models/index.ts"
 import { describeImageModel, imageFamilies } from "../../models/vision/index.ts"
-import type { Adopting } from "../contract/kind.ts"
+import type { Adopting } from "../contract/index.ts"
 import { suitableTask } from "./task.ts"
 
 // the module of the head in every class of transformers'

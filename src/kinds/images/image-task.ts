@@ -6,7 +6,7 @@ import type { Processing } from "../../images/index.ts"
 import type { LoadFolderOptions, ModelError } from "../../models/index.ts"
 import type { ImageDescription, ImageModel } from "../../models/vision/index.ts"
 import type { Choice } from "../../suggest/index.ts"
-import type { World } from "../contract/kind.ts"
+import type { World } from "../contract/index.ts"
 import type { AdapterPlace } from "./python.ts"
 
 export type Task = ImagesPlan["model"]["task"]

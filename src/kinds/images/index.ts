@@ -1,24 +1,16 @@
 /** Labelled images and a Hugging Face model of images. */
 import type { ImagesPlan } from "../../../schemas/index.ts"
-import type { RunKind } from "../contract/kind.ts"
+import type { RunKind } from "../contract/index.ts"
 import { unusedText } from "../encoder/kind.ts"
-import {
-  classesText,
-  classHeadline,
-  classMetrics,
-  confusionText,
-  labelText,
-  majorityBaseline
-} from "../rows/classes.ts"
+import { classFacts, classWords } from "../rows/classes.ts"
 import { imagesText } from "../rows/images.ts"
+import { adoptImages } from "./adopt.ts"
 import { type ResolvedImagesPlan, resolveImages } from "./resolve.ts"
 import { detectImages, suggestImages } from "./suggest.ts"
 import { describeImages } from "./task.ts"
 
 export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
-  metrics: classMetrics,
-  headline: classHeadline,
-  baseline: majorityBaseline,
+  ...classFacts,
   resolve: resolveImages,
   describe: describeImages,
   baseOf: (_, { folder }) => folder,
@@ -28,8 +20,7 @@ export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
       `${title} (${layers} layers, ${hiddenSize} wide, images of ${image.width}×${image.height})`,
     modelName: ({ family }) => family,
     untrained: ({ untrained }) => untrained,
-    prediction: labelText,
-    rows: classesText,
+    ...classWords,
     unit: "images",
     lines: ({ model, data }) => ({ weights: unusedText(model), images: imagesText(data.images) }),
     json: ({ model: { family, folder, labels, unusedTensors, image }, data }) => ({
@@ -39,9 +30,8 @@ export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
   },
   suggesting: suggestImages,
   detecting: detectImages,
-  adopting: () => import("./adopt.ts").then(({ adoptImages }) => adoptImages),
+  adopting: adoptImages,
   next: (_, run) => `predict ${run} photo.jpg`,
-  details: confusionText,
   runner: () => import("./run.ts").then(({ runImages }) => runImages),
   publisher: () => import("./publish.ts").then(({ publishImages }) => publishImages)
 }

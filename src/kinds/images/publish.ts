@@ -15,7 +15,7 @@ import {
   writeMergedFolder
 } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
-import type { Publisher, Runner, Trained } from "../contract/kind.ts"
+import type { Publisher, Runner, Trained } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
 import { imagesCard } from "./card.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"

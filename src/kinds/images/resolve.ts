@@ -21,7 +21,7 @@ import {
   type TrainableCounts,
   withPrefix
 } from "../../plan/index.ts"
-import type { World } from "../contract/kind.ts"
+import type { World } from "../contract/index.ts"
 import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
 import { withKnownWeights } from "../rows/classes.ts"
 import { type DescribedImages, describeImages, taskOf } from "./task.ts"

@@ -13,11 +13,10 @@ import {
   readyImages
 } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
-import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import { computesThing } from "../../ranks/index.ts"
 import { evaluateClasses, keepMistakes, logitsOf } from "../../training/index.ts"
-import { begin } from "../contract/begin.ts"
-import type { Runner } from "../contract/kind.ts"
+import { adapterFolder } from "../contract/adapter-folder.ts"
+import type { Runner } from "../contract/index.ts"
 import { askedExamples, askedImage, pictureOf } from "../rows/pictures.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../rows/predictions.ts"
 import type { ResolvedImagesPlan } from "./resolve.ts"
@@ -67,7 +66,5 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       )
     }),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf),
-  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  begin
+  ...adapterFolder
 }

@@ -7,7 +7,7 @@ import type { ImagesPlan } from "../../../schemas/index.ts"
 import { preprocessorConfig } from "../../images/index.ts"
 import type { Network } from "../../models/index.ts"
 import { labelsOfConfig } from "../../output/index.ts"
-import type { Trained } from "../contract/kind.ts"
+import type { Trained } from "../contract/index.ts"
 import { type Served, script } from "../contract/served.ts"
 import { type ImagesModel, taskOf } from "./task.ts"
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { CausalContent, CausalRow } from "../../data/causal/index.ts"
 import type { RowSource } from "../../data/index.ts"
-import type { AskedField } from "../contract/kind.ts"
+import type { AskedField } from "../contract/index.ts"
 
 const PROMPT = "prompt"
 

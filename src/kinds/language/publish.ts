@@ -10,7 +10,7 @@ import { type CausalDescription, type CausalModel, openCausalModel, openSource }
 import type { ModelError } from "../../models/index.ts"
 import { causalMergedClass, changeOf, checkedSplit, fenced, trainedFor, writeMergedCausal } from "../../output/index.ts"
 import type { Splits } from "../../plan/index.ts"
-import type { World } from "../contract/kind.ts"
+import type { World } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
 import { CHECKED_TEXTS, lastLogits } from "./logits.ts"
 import type { LanguagePlan } from "./resolve.ts"

@@ -8,7 +8,7 @@ import { type CausalModel, loadCausal, storedChatTemplate } from "../../models/c
 import { CHAT_TEMPLATE, ModelError } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import type { OpenedData } from "../../plan/index.ts"
-import type { Loadable } from "../contract/kind.ts"
+import type { Loadable } from "../contract/index.ts"
 import type { LanguagePlan, ResolvedLanguagePlan } from "./resolve.ts"
 
 /** A language model was asked for labels. */

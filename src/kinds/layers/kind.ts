@@ -1,15 +1,8 @@
 /** What `validate` and `train` say of every `tf.LayersModel`, and what a kind of runs over one is made of. */
 import type { ClassificationData } from "../../data/index.ts"
 import type { Detecting, Suggesting } from "../../suggest/index.ts"
-import type { RunKind } from "../contract/kind.ts"
-import {
-  classesText,
-  classHeadline,
-  classMetrics,
-  confusionText,
-  labelText,
-  majorityBaseline
-} from "../rows/classes.ts"
+import type { RunKind } from "../contract/index.ts"
+import { classFacts, classWords } from "../rows/classes.ts"
 import type { CalledRows } from "./card.ts"
 import { describeLayers, resolveLayers } from "./resolve.ts"
 import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./rows.ts"
@@ -34,9 +27,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
   images
 }: LayersKind<Plan, Data, Ready>) =>
   ({
-    metrics: classMetrics,
-    headline: classHeadline,
-    baseline: majorityBaseline,
+    ...classFacts,
     resolve: resolveLayers(rows),
     describe: describeLayers,
     baseOf: (_, { source }) => source,
@@ -46,8 +37,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
         `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
       modelName: ({ name }) => name,
       untrained: () => "the model as it was",
-      prediction: labelText,
-      rows: classesText,
+      ...classWords,
       unit: called.unit,
       lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
       json: ({ model: { name, source, labels, inputShape }, data }) => ({
@@ -58,7 +48,6 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
     suggesting,
     detecting,
     next: (_, run) => `predict ${run} ${asked}`,
-    details: confusionText,
     runner: () => import("./run.ts").then(({ layersRunner }) => layersRunner(rows)),
     publisher: () => import("./publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
   }) satisfies RunKind<Plan, ResolvedLayersPlan<Plan, Data>>

@@ -10,7 +10,7 @@ import { copyOf, writeMerged } from "../../layers-model/index.ts"
 import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
 import { CHECKED_ROWS, checkedSplit, type MergeCheck, type WrittenModel } from "../../output/index.ts"
 import { logitsOfRows } from "../../training/index.ts"
-import type { Publisher } from "../contract/kind.ts"
+import type { Publisher } from "../contract/index.ts"
 import { type CalledRows, layersCard } from "./card.ts"
 import {
   type LayersPlan,

@@ -16,7 +16,7 @@ import {
   stepsOf,
   type TrainableCounts
 } from "../../plan/index.ts"
-import type { World } from "../contract/kind.ts"
+import type { World } from "../contract/index.ts"
 import { withKnownWeights } from "../rows/classes.ts"
 import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./rows.ts"
 

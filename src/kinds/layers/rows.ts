@@ -14,7 +14,7 @@ import type {
 import type { DescribedLayers, LayersClassifier, Network } from "../../models/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Mistakes } from "../../training/index.ts"
-import type { Asked, AskedField, Runner, World } from "../contract/kind.ts"
+import type { Asked, AskedField, Runner, World } from "../contract/index.ts"
 
 export type LayersPlan = ArraysPlan | ImageArraysPlan
 

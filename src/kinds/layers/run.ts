@@ -8,7 +8,7 @@ import { fileError, refuseLink, writeFileAtomic } from "../../files/index.ts"
 import { MODEL_FILE, peftFiles, readPeftFile, restoreTensors, savedAdapter } from "../../layers-model/index.ts"
 import { loadLayersClassifier } from "../../models/index.ts"
 import { evaluateClasses, logitsOf } from "../../training/index.ts"
-import type { Runner } from "../contract/kind.ts"
+import type { Runner } from "../contract/index.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../rows/predictions.ts"
 import {
   type LayersPlan,

@@ -1,4 +1,4 @@
-/** What the two kinds of labelled rows share before weights are read: their metrics, and what is said of classes. */
+/** Rows with one label each, before weights are read: metrics, a baseline, and what is said of classes. */
 import * as Effect from "effect/Effect"
 import type { LabelLoss } from "../../../schemas/index.ts"
 import { cut, listed, listedLines, printableLine } from "../../boundary/index.ts"
@@ -13,7 +13,7 @@ import {
 } from "../../data/index.ts"
 import type { ClassEvaluation, Evaluation } from "../../training/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../../training/index.ts"
-import type { Baseline, Prediction } from "../contract/kind.ts"
+import type { Baseline, Prediction } from "../contract/index.ts"
 
 const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
@@ -22,8 +22,6 @@ export const classMetrics = {
   macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
   loss: crossEntropyMetric
 } satisfies Metrics
-
-export const classHeadline = ["accuracy", "loss"] as const
 
 /** Labelled rows whose classes are those that the plan's loss weighs. */
 export const withKnownWeights =
@@ -105,3 +103,13 @@ const confusedPairs = (names: ReadonlyArray<string>, confusion: ClassEvaluation[
     `${pair.count}  ${names[pair.actual]!} taken for ${names[pair.predicted]!}`
   return [`${names.length} classes, those that are confused most often:`, listedLines(sorted, line)].join("\n")
 }
+
+/** What kinds whose rows have one label each say alike. */
+export const classFacts = {
+  metrics: classMetrics,
+  headline: ["accuracy", "loss"],
+  baseline: majorityBaseline,
+  details: confusionText
+} as const
+
+export const classWords = { prediction: labelText, rows: classesText }

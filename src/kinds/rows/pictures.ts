@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { imageBytes } from "../../data/images/index.ts"
 import type { LabelledText, RowSource } from "../../data/index.ts"
 import { decodedImage, encodedPng, headerOf, type Pixels, type Processing, processed } from "../../images/index.ts"
-import type { AskedField } from "../contract/kind.ts"
+import type { AskedField } from "../contract/index.ts"
 
 // a photo of a phone, made smaller by it for the network
 const MOST_BYTES = 2 ** 20

@@ -18,7 +18,7 @@ import {
 import { isRecord, parseBoundedJson } from "../../files/index.ts"
 import { markdown } from "../../output/index.ts"
 import { type Loss, labelCrossEntropy } from "../../training/index.ts"
-import type { Asked, AskedField, Prediction } from "../contract/kind.ts"
+import type { Asked, AskedField, Prediction } from "../contract/index.ts"
 
 type Section = (ClassificationPlan | ArraysPlan | ImagesPlan | ImageArraysPlan)["data"]
 

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/decode.ts"
 import type { ClassificationPlan } from "../../../schemas/index.ts"
-import { suggestClassification } from "../../../src/kinds/encoder/classification/suggest.ts"
+import { classification } from "../../../src/kinds/encoder/classification/index.ts"
 import { choose, type Facts } from "../../../src/kinds/encoder/suggest.ts"
 import { kindOf, resolve } from "../../../src/kinds/index.ts"
 import { planFromValue, readPlan } from "../../../src/plan/index.ts"
@@ -192,7 +192,7 @@ describe("memory", () => {
 
   const choices = choose(facts({ p95: 512 }))
   const stagesOf = (fit: (values: Record<string, unknown>) => boolean) =>
-    fitted(choices, suggestClassification.turns(choices), (some) => fit(valuesOf(some)))
+    fitted(choices, classification.suggesting.turns(choices), (some) => fit(valuesOf(some)))
 
   test("what turned out needless is taken back", () => {
     // only the moments are too much: everything tried before is undone

@@ -1,9 +1,11 @@
 /** Labelled texts and a Hugging Face encoder. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Adapted } from "../../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../../schemas/index.ts"
 import {
   batchesOfRows,
+  type ClassificationData,
   type ClassificationSplit,
   evaluationBatches,
   openClassification,
@@ -11,56 +13,39 @@ import {
   trainingBatches
 } from "../../../data/index.ts"
 import { Device } from "../../../device/device.ts"
-import { loadDescribed, type Model } from "../../../models/index.ts"
-import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
+import type { Model } from "../../../models/index.ts"
 import { evaluateClasses, keepMistakes, logitsOfRows } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Runner } from "../../contract/kind.ts"
-import {
-  askedProblem,
-  askedTexts,
-  askingTexts,
-  onlySplits,
-  plannedLoss,
-  predictionsOf,
-  rowsOf
-} from "../../rows/predictions.ts"
-import { longestText } from "../resolve.ts"
-import type { ResolvedClassificationPlan } from "./resolve.ts"
+import type { Runner } from "../../contract/index.ts"
+import { evaluatedBatches, plannedBatches } from "../../rows/batches.ts"
+import { askedTexts, onlySplits, plannedLoss, predictionsOf, rowsOf } from "../../rows/predictions.ts"
+import { longestText, type ResolvedEncoderPlan } from "../resolve.ts"
+import { headRunner, loadEncoder } from "../run.ts"
+
+export type ResolvedClassificationPlan = ResolvedEncoderPlan<ClassificationPlan, ClassificationData>
+
+/** Rows of a split, each once: the first `rows`. */
+export const evaluationOf = (
+  { model }: Adapted,
+  plan: ClassificationPlan,
+  source: ClassificationSplit,
+  rows?: number | undefined
+) =>
+  evaluatedBatches(plan, longestText(plan, model), rows, (options) =>
+    evaluationBatches(source, model.tokenizer, options)
+  )
 
 export const runClassification: Runner<ClassificationPlan, ResolvedClassificationPlan, Model, ClassificationSplit> = {
+  ...headRunner,
   loss: (_, { plan, data }) => plannedLoss(plan, data),
-  // what is trained itself starts from its own numbers, not from rounded ones
-  load: ({ plan, model, selected }) =>
-    loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
+  load: loadEncoder,
   batches: (model, { plan, data }, start) =>
-    Stream.unwrap(
-      Effect.map(Device, ({ padMultiple }) =>
-        trainingBatches(data.splits.train, model.tokenizer, {
-          seed: plan.seed,
-          batchSize: plan.training.batchSize,
-          bucketPool: plan.data.bucketPool,
-          maxLength: longestText(plan, model),
-          padMultiple,
-          start
-        })
-      )
+    plannedBatches(plan, longestText(plan, model), start, (options) =>
+      trainingBatches(data.splits.train, model.tokenizer, options)
     ),
   splits: ({ model }, plan, file) =>
     openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, ...options }) =>
-    Effect.gen(function* () {
-      const { padMultiple } = yield* Device
-      const { model } = adapted
-      return yield* evaluationBatches(source, model.tokenizer, {
-        batchSize: plan.training.evaluateBatchSize,
-        maxLength: longestText(plan, model),
-        padMultiple,
-        ...(rows === undefined ? {} : { rows })
-      }).pipe(evaluateClasses(adapted, source.labels, options))
-    }),
-  asking: askingTexts(({ data }) => data),
-  problemOf: (_, plan, row) => askedProblem(row, plan.data),
+    evaluationOf(adapted, plan, source, rows).pipe(evaluateClasses(adapted, source.labels, options)),
   predict: (adapted, plan, asked) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
@@ -76,8 +61,5 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
         })
       )
     }),
-  keepMistakes,
-  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  begin
+  keepMistakes
 }

@@ -20,7 +20,7 @@ import {
   rowsOf,
   spearman
 } from "../../../training/index.ts"
-import type { EvaluateOptions } from "../../contract/kind.ts"
+import type { EvaluateOptions } from "../../contract/index.ts"
 import { type EmbeddingModel, type EmbedOptions, vectorsOf } from "./model.ts"
 import { placesOf, questionsOf, type RankingScores, scoresOf } from "./ranking.ts"
 

@@ -1,8 +1,17 @@
 /** Texts that belong together and a Hugging Face encoder: pairs and triplets, and scored pairs. */
+import * as Effect from "effect/Effect"
 import { crossEntropyMetric, type Metric, type Metrics, percent } from "../../../training/index.ts"
-import type { RunKind } from "../../contract/kind.ts"
-import { encoderWords } from "../kind.ts"
-import { columnsOf, describeRelated, type RelatedPlan, type ResolvedRelatedPlan, resolveRelated } from "./resolve.ts"
+import type { Adopting, RunKind } from "../../contract/index.ts"
+import { sampleTexts } from "../../rows/sample-texts.ts"
+import { encoderFacts, encoderWords } from "../kind.ts"
+import {
+  columnsOf,
+  describeEmbedder,
+  describeRelated,
+  type RelatedPlan,
+  type ResolvedRelatedPlan,
+  resolveRelated
+} from "./resolve.ts"
 import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
 
 const plain = (value: number): string => value.toFixed(3)
@@ -46,7 +55,7 @@ const related = (own: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "
   baseline: () => null,
   resolve: resolveRelated,
   describe: describeRelated,
-  baseOf: (_, { folder }) => folder,
+  baseOf: encoderFacts.baseOf,
   labelsOf: () => [],
   words: {
     ...encoderWords,
@@ -65,11 +74,24 @@ const related = (own: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "
   publisher: () => import("./publish.ts").then(({ publishRelated }) => publishRelated)
 })
 
+const adopting: Adopting = {
+  sections: ({ config, head }, source) =>
+    Effect.gen(function* () {
+      if (config.task !== "FEATURE_EXTRACTION" || head.size > 0) return null
+      const { maxLength } = yield* describeEmbedder(source)
+      return {
+        model: { source, task: { kind: "embedding" } },
+        data: { format: "embedding", train: "none.jsonl", maxLength }
+      }
+    }),
+  sample: () => sampleTexts.map((text) => ({ anchor: text, positive: text }))
+}
+
 export const embedding: RelatedKind = related({
   metrics: ranking,
   headline: ["recallAt10", "loss"],
   detecting: detectEmbedding,
-  adopting: () => import("./adopt.ts").then(({ adoptEmbedder }) => adoptEmbedder)
+  adopting
 })
 
 export const similarity: RelatedKind = related({

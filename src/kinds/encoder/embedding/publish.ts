@@ -2,19 +2,28 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import type { Adapted } from "../../../../adapters/index.ts"
-import { unadapted } from "../../../../adapters/index.ts"
-import type { RelatedSplit } from "../../../data/index.ts"
-import { textsOfRow } from "../../../data/index.ts"
+import { type Adapted, unadapted } from "../../../../adapters/index.ts"
+import { type RelatedSplit, textsOfRow } from "../../../data/index.ts"
 import { Device } from "../../../device/device.ts"
 import { fileError, writeJson } from "../../../files/index.ts"
-import { loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../../models/index.ts"
-import { CHECKED_ROWS, changeOf, checkedSplit, fenced, peftReader, writeMerged } from "../../../output/index.ts"
-import type { Publisher, Runner, Trained } from "../../contract/kind.ts"
+import { familyOf, loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../../models/index.ts"
+import {
+  type CardParts,
+  type CardSource,
+  CHECKED_ROWS,
+  changeOf,
+  checkedSplit,
+  fenced,
+  inTypeScript,
+  peftReader,
+  python,
+  writeMerged
+} from "../../../output/index.ts"
+import type { Publisher, Runner, Served, Trained } from "../../contract/index.ts"
 import { mergedRun } from "../../contract/merged-run.ts"
+import { script } from "../../contract/served.ts"
 import { longestText } from "../resolve.ts"
-import { servedEmbedder } from "../served.ts"
-import { relatedCard } from "./card.ts"
+import { applied, type Serving, servedText } from "../served.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
 
@@ -26,7 +35,7 @@ export const publishRelated: Publisher<RelatedPlan, ResolvedRelatedPlan, Embeddi
   served: {
     of: ({ plan, adapted }) => servedEmbedder({ plan, adapted })
   },
-  card: relatedCard,
+  card: (source) => relatedCard(source),
   merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
 }
 
@@ -127,3 +136,84 @@ const usage: ReadonlyArray<string> = [
     "print(model.similarity(vectors, vectors))"
   ])
 ]
+
+const relatedCard = (source: CardSource<ResolvedRelatedPlan>): CardParts => {
+  const { resolved } = source
+  const { plan, model } = resolved
+  const longest = longestText(plan, model)
+  const { matryoshka } = plan.loss
+  return {
+    pipeline: "sentence-similarity",
+    task: "sentence-similarity",
+    alone: "An encoder",
+    purpose: "to give texts vectors of which those that belong together point the same way",
+    settings: [
+      ["tokens of a text at most", longest],
+      ["numbers of a vector", model.hiddenSize],
+      ...(matryoshka === undefined ? [] : [["sizes that vectors may be cut to", matryoshka.join(", ")] as const])
+    ],
+    loading: [
+      `${peftReader(plan) === null ? "In Python, with transformers" : "In Python, with PEFT"}, from the folder that training was started in:`,
+      fenced("python", pythonLines(source)),
+      inTypeScript(source, 'embed(["a text"])')
+    ].join("\n\n"),
+    limits: `says by a cosine how alike two texts are, not whether either is true; a cosine of one model is not comparable with another's. Texts are cut at ${longest} tokens.`
+  }
+}
+
+const pythonLines = ({ resolved: { plan, model }, base, adapter }: CardSource<ResolvedRelatedPlan>) => {
+  const reader = peftReader(plan)
+  return [
+    "import torch",
+    ...(reader === null ? ["from safetensors.torch import load_file"] : ["from peft import PeftModel"]),
+    "from transformers import AutoModel, AutoTokenizer",
+    "",
+    `base = ${python(base)}`,
+    `adapter = ${python(adapter)}`,
+    "tokenizer = AutoTokenizer.from_pretrained(base)",
+    "model = AutoModel.from_pretrained(base, dtype=torch.float32)",
+    reader === null
+      ? 'model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'
+      : "model = PeftModel.from_pretrained(model, adapter)",
+    "model.eval()",
+    "",
+    `batch = tokenizer(["a text", "another"], padding=True, truncation=True, max_length=${longestText(plan, model)}, return_tensors="pt")`,
+    "with torch.no_grad():",
+    "    hidden = model(**batch).last_hidden_state",
+    ...(model.head.pooling === "mean"
+      ? ['mask = batch["attention_mask"].unsqueeze(-1)', "vectors = (hidden * mask).sum(1) / mask.sum(1)"]
+      : ["vectors = hidden[:, 0]"]),
+    ...(model.head.output === "normalized" ? ["vectors = torch.nn.functional.normalize(vectors)"] : []),
+    "print(torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0))"
+  ]
+}
+
+/** Vectors [batch, hidden] as sentence-transformers calls them, and the states that they are made of, as transformers.js's pipeline wants them. */
+const servedEmbedder = (serving: Serving) => {
+  const { model } = serving.adapted
+  const forward = applied(model)
+  const pooling = model.head.pooling === "mean" ? "mean" : "cls"
+  const options = `{ pooling: "${pooling}", normalize: ${model.head.output === "normalized"} }`
+  return Effect.succeed<Served>({
+    ...servedText(serving),
+    task: "feature-extraction",
+    forward: (inputs, linear, weights) => {
+      const { said, hidden } = forward(inputs, linear, weights)
+      return { ...(hidden === undefined ? {} : { last_hidden_state: hidden }), sentence_embedding: said }
+    },
+    config: {
+      architectures: [`${familyOf(model.family).className}Model`],
+      id2label: undefined,
+      label2id: undefined,
+      problem_type: undefined
+    },
+    usage: [
+      "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
+      "",
+      script("pipeline", [
+        'const embed = await pipeline("feature-extraction", "folder")',
+        `const vectors = await embed(["a text", "another"], ${options})`
+      ])
+    ]
+  })
+}

@@ -1,17 +1,16 @@
 /** Texts that belong together and a Hugging Face encoder. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import { openRelated, type RelatedSplit, relatedBatches } from "../../../data/index.ts"
-import { Device } from "../../../device/device.ts"
 import { loadDescribed, sentenceSettings } from "../../../models/index.ts"
-import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
 import { contrast, cosent, cosineError, nested, type RelatedLoss } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Runner } from "../../contract/kind.ts"
-import { askingTexts } from "../../rows/predictions.ts"
+import { adapterFolder } from "../../contract/adapter-folder.ts"
+import type { Runner } from "../../contract/index.ts"
+import { plannedBatches } from "../../rows/batches.ts"
+import { askingTexts, onlyFile } from "../../rows/predictions.ts"
 import { longestText } from "../resolve.ts"
+import { loadEncoder } from "../run.ts"
 import { evaluateRanking, evaluateSimilarity } from "./evaluate.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { columnsOf, describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
@@ -41,28 +40,13 @@ const embedOptions = (plan: RelatedPlan, model: Pick<EmbeddingModel, "maxLength"
 
 export const runRelated: Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSplit> = {
   loss: (_, { plan }) => lossOf(plan),
-  load: ({ plan, model, selected }) =>
-    loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }).pipe(
-      Effect.map(embeddingModel)
-    ),
+  load: (resolved) => Effect.map(loadEncoder(resolved), embeddingModel),
   batches: (model, { plan, data }, start) =>
-    Stream.unwrap(
-      Effect.map(Device, ({ padMultiple }) =>
-        relatedBatches(data.splits.train, model.tokenizer, {
-          seed: plan.seed,
-          batchSize: plan.training.batchSize,
-          bucketPool: plan.data.bucketPool,
-          maxLength: longestText(plan, model),
-          padMultiple,
-          start
-        })
-      )
+    plannedBatches(plan, longestText(plan, model), start, (options) =>
+      relatedBatches(data.splits.train, model.tokenizer, options)
     ),
-  splits: (_, plan, file) => {
-    const { validation, test, ...columns } = plan.data
-    const section = file === undefined ? plan.data : { ...columns, train: file }
-    return Effect.map(openRelated(section, columnsOf(plan), plan.seed), ({ splits }) => splits)
-  },
+  splits: (_, plan, file) =>
+    Effect.map(openRelated(onlyFile(plan.data, file), columnsOf(plan), plan.seed), ({ splits }) => splits),
   evaluate: (adapted, plan, source, options) => {
     const how = { loss: lossOf(plan), lossRows: plan.training.batchSize, embed: embedOptions(plan, adapted.model) }
     return plan.data.format === "embedding"
@@ -75,9 +59,7 @@ export const runRelated: Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel
     vectorsOf(adapted, texts, embedOptions(plan, adapted.model)).pipe(
       Effect.map((vectors) => rowsOf(vectors, adapted.model.hiddenSize))
     ),
-  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  begin
+  ...adapterFolder
 }
 
 const rowsOf = (vectors: Float32Array, width: number): ReadonlyArray<Float32Array> =>

@@ -1,47 +1,72 @@
 /** Texts with any number of labels and a Hugging Face encoder. From which probability on a label is given is decided when training is over. */
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
 import { readJsonFile, writeJson } from "../../../files/index.ts"
-import { AdapterError, restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
-import { keepWorst, type WrongRow } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Prediction, Runner } from "../../contract/kind.ts"
-import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
-import {
-  loadTargetModel,
-  type Outputs,
-  outputsOf,
-  outputsOfTexts,
-  planTargetBatches,
-  type TargetModel
-} from "../targets.ts"
-import { type MultiLabelSplit, openMultiLabel } from "./data.ts"
-import { binaryCrossEntropy } from "./loss.ts"
-import type { ResolvedMultiLabelPlan } from "./resolve.ts"
-import { bestThresholds, lossOf, multiLabelRows, multiLabelScores, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
+import { defineKernel } from "../../../kernels/index.ts"
+import { AdapterError } from "../../../output/adapter-folder.ts"
+import type { Runner } from "../../contract/index.ts"
+import { onlyFile } from "../../rows/predictions.ts"
+import type { ResolvedEncoderPlan } from "../resolve.ts"
+import { byName, outputsOf, type TargetModel, targetRunner } from "../run.ts"
+import { type MultiLabelData, type MultiLabelSplit, openMultiLabel } from "./data.ts"
+import { bestThresholds, lossOf, multiLabelRows, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
+
+const crossEntropies = defineKernel<"z" | "y", object>({
+  name: "BinaryCrossEntropy",
+  // log(1 + eᶻ) − y·z without overflow
+  reference: ({ z, y }) => [tf.mean(tf.add(tf.sub(tf.relu(z), tf.mul(z, y)), tf.log1p(tf.exp(tf.neg(tf.abs(z))))))],
+  inputsToSave: ["z", "y"],
+  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(tf.sigmoid(z!), y!), 1 / z!.size), dy!) })
+})
+
+/** z [rows, labels], y the same with 0 and 1 → the mean over both; gradient for z. PyTorch's BCEWithLogitsLoss. */
+export const binaryCrossEntropy = (z: Tensor2D, y: Tensor2D): Scalar => crossEntropies({ z, y }, {})[0] as Scalar
 
 export interface MultiLabelModel extends TargetModel {
   /** from which probability on each label is given; settled after training */
   readonly thresholds: Float64Array
 }
 
+export type ResolvedMultiLabelPlan = ResolvedEncoderPlan<MultiLabelPlan, MultiLabelData>
+
 export const THRESHOLDS_FILE = "thresholds.json"
 
-export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, MultiLabelModel, MultiLabelSplit> = {
-  loss: () => binaryCrossEntropy,
-  load: (resolved) =>
-    Effect.map(loadTargetModel(resolved), (model): MultiLabelModel => {
-      const thresholds = new Float64Array(model.labels.length).fill(USUAL_THRESHOLD)
-      return { ...model, thresholds }
-    }),
-  batches: (model, { plan, data }, start) => planTargetBatches(model, { plan, source: data.splits.train, start }),
-  splits: ({ model }, plan, file) => {
-    const section = { ...onlyFile(plan.data, file), labels: [...model.labels] }
-    return Effect.map(openMultiLabel(section, plan.seed), ({ splits }) => splits)
+/** What is given from its own probability on, by the outputs of a row. */
+const givenOf = (outputs: ArrayLike<number>, { labels, thresholds }: MultiLabelModel): ReadonlyArray<string> =>
+  labels.filter((_, i) => probabilityOf(outputs[i]!) >= thresholds[i]!)
+
+const runner = targetRunner<MultiLabelPlan, MultiLabelData, MultiLabelModel>({
+  loss: binaryCrossEntropy,
+  loaded: (model) => ({ ...model, thresholds: new Float64Array(model.labels.length).fill(USUAL_THRESHOLD) }),
+  learned: ({ splits }) => splits.train,
+  splits: ({ labels }, { data, seed }, file) =>
+    Effect.map(openMultiLabel({ ...onlyFile(data, file), labels: [...labels] }, seed), ({ splits }) => splits),
+  expected: ({ labels }, { targets }) => namesText(labels.filter((_, i) => targets[i] === 1)),
+  scores: ({ outputs, targets }, { thresholds }) => multiLabelRows(outputs, targets, thresholds),
+  said: (outputs, model) => {
+    const given = givenOf(outputs, model)
+    return {
+      label: namesText(given),
+      labels: given,
+      probabilities: byName(model.labels, Float64Array.from(outputs, probabilityOf)),
+      logits: byName(model.labels, outputs)
+    }
   },
+  // by the loss of its labels
+  wrong: (outputs, targets, model) => {
+    const given = givenOf(outputs, model)
+    if (model.labels.every((label, i) => given.includes(label) === (targets[i] === 1))) return null
+    return model.labels.reduce((sum, _, i) => sum + lossOf(outputs[i]!, targets[i]!), 0)
+  }
+})
+
+export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, MultiLabelModel, MultiLabelSplit> = {
+  ...runner,
   settle: (adapted, { plan, data }) =>
     Effect.gen(function* () {
       const { validation } = data.splits
@@ -50,46 +75,15 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
       const { thresholds } = adapted.model
       thresholds.set(bestThresholds(outputs, targets, thresholds.length))
     }),
-  evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
-    Effect.map(outputsOf(adapted, plan, source, options), (found) => {
-      mistakes?.add(wrongRowsOf(found, adapted.model))
-      scored?.(multiLabelRows(found.outputs, found.targets, adapted.model.thresholds))
-      return multiLabelScores(found.outputs, found.targets, adapted.model.thresholds)
-    }),
-  keepMistakes: ({ labels, ...source }, limit) =>
-    keepWorst(source, limit, ({ targets }) => namesText(labels.filter((_, i) => targets[i] === 1))),
-  asking: askingTexts(({ data }) => data),
-  problemOf: (_, plan, row) => askedProblem(row, plan.data),
-  predict: (adapted, plan, asked) =>
-    Effect.gen(function* () {
-      const { labels, thresholds } = adapted.model
-      const texts = yield* askedTexts(asked, plan.data)
-      const outputs = yield* outputsOfTexts(adapted, plan, texts)
-      return texts.map((text, row): Prediction => {
-        const logits = outputs.subarray(row * labels.length, (row + 1) * labels.length)
-        const probabilities = Float64Array.from(logits, probabilityOf)
-        const given = labels.filter((_, i) => probabilities[i]! >= thresholds[i]!)
-        const named = (values: ArrayLike<number>) => Object.fromEntries(labels.map((name, i) => [name, values[i]!]))
-        return {
-          ...text,
-          label: namesText(given),
-          labels: given,
-          probabilities: named(probabilities),
-          logits: named(logits)
-        }
-      })
-    }),
   save: (adapted, resolved, folder) =>
     Effect.gen(function* () {
       const path = yield* Path.Path
       const { labels, thresholds } = adapted.model
-      yield* saveAdapter(adapted, resolved, folder)
-      const file = Object.fromEntries(labels.map((label, i) => [label, thresholds[i]!]))
-      yield* writeJson(path.join(folder, THRESHOLDS_FILE), file)
+      yield* runner.save(adapted, resolved, folder)
+      yield* writeJson(path.join(folder, THRESHOLDS_FILE), byName(labels, thresholds))
     }),
-  restore: (adapted, _, folder) =>
-    Effect.andThen(restoreAdapter(adapted, folder), readThresholds(adapted.model, folder)),
-  begin
+  restore: (adapted, plan, folder) =>
+    Effect.andThen(runner.restore(adapted, plan, folder), readThresholds(adapted.model, folder))
 }
 
 const Thresholds = Schema.Record(Schema.String, Schema.Finite)
@@ -113,18 +107,3 @@ const readThresholds = ({ labels, thresholds }: MultiLabelModel, folder: string)
 
 /** "praise, craft" */
 const namesText = (labels: ReadonlyArray<string>): string => (labels.length === 0 ? "no label" : labels.join(", "))
-
-/** Rows whose labels are not all right, by their loss. */
-const wrongRowsOf = (
-  { rows, outputs, targets }: Outputs,
-  { labels, thresholds }: MultiLabelModel
-): ReadonlyArray<WrongRow> => {
-  const width = labels.length
-  return Array.from({ length: rows }, (_, row) => {
-    const at = (i: number) => row * width + i
-    const given = labels.map((_, i) => probabilityOf(outputs[at(i)]!) >= thresholds[i]!)
-    const right = given.every((has, i) => has === (targets[at(i)] === 1))
-    const weight = labels.reduce((sum, _, i) => sum + lossOf(outputs[at(i)]!, targets[at(i)]!), 0)
-    return { row, right, predicted: namesText(labels.filter((_, i) => given[i])), weight }
-  }).flatMap(({ right, ...wrong }) => (right ? [] : [wrong]))
-}

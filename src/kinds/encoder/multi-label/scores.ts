@@ -78,7 +78,7 @@ export const multiLabelRows = (
     size: logits.length / width,
     over: (rows) => multiLabelScores(rowsOf(logits, width, rows), rowsOf(targets, width, rows), thresholds)[name]
   })
-  return { microF1: score("microF1"), macroF1: score("macroF1"), exactMatch: score("exactMatch"), loss: score("loss") }
+  return { loss: score("loss"), microF1: score("microF1"), macroF1: score("macroF1"), exactMatch: score("exactMatch") }
 }
 
 /** From which probability on giving a label where no rows say better. */

@@ -39,6 +39,8 @@ export interface RegressionSplit extends SplitSummary {
 }
 
 export interface RegressionData {
+  /** the columns of the targets */
+  readonly targets: ReadonlyArray<string>
   readonly splits: BySplit<RowSource<TargetText>>
   readonly scaling: Scaling
   /** [rows, targets] of every split, row-major */
@@ -71,6 +73,7 @@ export const openRegression = (
     )
     const constant = spreads.train.filter(({ deviation }) => deviation === 0)
     return {
+      targets,
       splits,
       scaling,
       values,

@@ -1,24 +1,24 @@
 /** Texts with numbers and a Hugging Face encoder: standardised inside, in the data's units outside. */
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { RegressionPlan } from "../../../../schemas/index.ts"
 import type { RowSource, TargetText } from "../../../data/index.ts"
-import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
-import { keepWorst, type WrongRow } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Prediction, Runner } from "../../contract/kind.ts"
-import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
-import {
-  loadTargetModel,
-  type Outputs,
-  outputsOf,
-  outputsOfTexts,
-  planTargetBatches,
-  type TargetModel
-} from "../targets.ts"
-import { openRegression, type Scaling } from "./data.ts"
-import { squaredError } from "./loss.ts"
-import type { ResolvedRegressionPlan } from "./resolve.ts"
-import { regressionRows, regressionScores, valuesText } from "./scores.ts"
+import { defineKernel } from "../../../kernels/index.ts"
+import { onlyFile } from "../../rows/predictions.ts"
+import { byName, type TargetModel, targetRunner } from "../run.ts"
+import { openRegression, type RegressionData, type Scaling } from "./data.ts"
+import { regressionRows, valuesText } from "./scores.ts"
+
+const meanSquaredError = defineKernel<"z" | "y", object>({
+  name: "MeanSquaredError",
+  reference: ({ z, y }) => [tf.mean(tf.square(tf.sub(z, y)))],
+  inputsToSave: ["z", "y"],
+  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(z!, y!), 2 / z!.size), dy!) })
+})
+
+/** z, y [rows, targets] → the mean of (z − y)² over both; gradient for z. PyTorch's MSELoss. */
+export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
 
 /** A plan whose data were opened has its scaling. */
 export const scalingOf = ({ data }: RegressionPlan, { labels }: Pick<TargetModel, "labels">): Scaling =>
@@ -36,57 +36,25 @@ const standardised = (source: RowSource<TargetText>, { mean, deviation }: Scalin
     )
 })
 
-export const runRegression: Runner<RegressionPlan, ResolvedRegressionPlan, TargetModel, RowSource<TargetText>> = {
-  loss: () => squaredError,
-  load: loadTargetModel,
-  batches: (model, { plan, data }, start) =>
-    planTargetBatches(model, { plan, source: standardised(data.splits.train, data.scaling), start }),
-  splits: (_, plan, file) => Effect.map(openRegression(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
-  evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
-    Effect.map(outputsOf(adapted, plan, source, options), (found) => {
-      const scaling = scalingOf(plan, adapted.model)
-      mistakes?.add(errorsOf(found, scaling, adapted.model.labels))
-      const values = inUnits(found.outputs, scaling)
-      scored?.(regressionRows(values, found.targets, scaling))
-      return regressionScores(values, found.targets, scaling)
-    }),
-  keepMistakes: (source, limit) =>
-    // targets are named by the plan; of several, each is known by its place
-    keepWorst(source, limit, ({ targets }) => targets.join(", ")),
-  asking: askingTexts(({ data }) => data),
-  problemOf: (_, plan, row) => askedProblem(row, plan.data),
-  predict: (adapted, plan, asked) =>
-    Effect.gen(function* () {
-      const { labels } = adapted.model
-      const texts = yield* askedTexts(asked, plan.data)
-      const outputs = yield* outputsOfTexts(adapted, plan, texts)
-      const values = inUnits(outputs, scalingOf(plan, adapted.model))
-      const named = (all: ArrayLike<number>, row: number) =>
-        Object.fromEntries(labels.map((name, i) => [name, all[row * labels.length + i]!]))
-      return texts.map((text, row): Prediction => {
-        const own = values.subarray(row * labels.length, (row + 1) * labels.length)
-        return { ...text, label: valuesText(labels, own), values: named(values, row), logits: named(outputs, row) }
-      })
-    }),
-  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  begin
-}
-
-/** Every row with how far it is off, in deviations of its targets. */
-const errorsOf = (
-  { rows, outputs, targets }: Outputs,
-  scaling: Scaling,
-  names: ReadonlyArray<string>
-): ReadonlyArray<WrongRow> => {
-  const width = names.length
-  const values = inUnits(outputs, scaling)
-  return Array.from({ length: rows }, (_, row) => {
-    const own = values.subarray(row * width, (row + 1) * width)
-    const weight = scaling.deviation.reduce(
-      (sum, deviation, i) => sum + Math.abs(own[i]! - targets[row * width + i]!) / deviation,
-      0
-    )
-    return { row, predicted: valuesText(names, own), weight }
-  })
-}
+export const runRegression = targetRunner<RegressionPlan, RegressionData, TargetModel>({
+  loss: squaredError,
+  loaded: (model) => model,
+  learned: ({ splits, scaling }) => standardised(splits.train, scaling),
+  splits: (_, { data, seed }, file) => Effect.map(openRegression(onlyFile(data, file), seed), ({ splits }) => splits),
+  // targets are named by the plan; of several, each is known by its place
+  expected: (_, { targets }) => targets.join(", "),
+  scores: ({ outputs, targets }, model, plan) => {
+    const scaling = scalingOf(plan, model)
+    return regressionRows(inUnits(outputs, scaling), targets, scaling)
+  },
+  said: (outputs, { labels }, plan) => {
+    const values = inUnits(outputs, scalingOf(plan, { labels }))
+    return { label: valuesText(labels, values), values: byName(labels, values), logits: byName(labels, outputs) }
+  },
+  // in deviations of the targets
+  wrong: (outputs, targets, model, plan) => {
+    const scaling = scalingOf(plan, model)
+    const values = inUnits(outputs, scaling)
+    return scaling.deviation.reduce((sum, own, i) => sum + Math.abs(values[i]! - targets[i]!) / own, 0)
+  }
+})

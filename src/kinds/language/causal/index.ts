@@ -1,7 +1,9 @@
 /** Conversations, completions or texts and a causal language model. */
+import * as Effect from "effect/Effect"
 import type { CausalPlan } from "../../../../schemas/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../../../training/index.ts"
-import type { RunKind } from "../../contract/kind.ts"
+import type { RunKind } from "../../contract/index.ts"
+import { sampleTexts } from "../../rows/sample-texts.ts"
 import { describeLanguagePlan } from "../resolve.ts"
 import { languageWords, rowsText } from "../words.ts"
 import { detectCausal } from "./detect.ts"
@@ -42,7 +44,15 @@ export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   sample: ({ data }) => data.sample(),
   suggesting: suggestCausal,
   detecting: detectCausal,
-  adopting: () => import("./adopt.ts").then(({ adoptCausal }) => adoptCausal),
+  adopting: {
+    sections: ({ config: { task, className } }, source) =>
+      Effect.succeed(
+        task === "CAUSAL_LM" || (task === null && /ForCausalLM$|LMHeadModel$/.test(className ?? ""))
+          ? { model: { source }, data: { format: "text", train: "none.jsonl", packing: false } }
+          : null
+      ),
+    sample: () => sampleTexts.map((text) => ({ text }))
+  },
   next: ({ data }, run) => (data.format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`),
   runner: () => import("./run.ts").then(({ runCausal }) => runCausal),
   publisher: () => import("./publish.ts").then(({ publishCausal }) => publishCausal)

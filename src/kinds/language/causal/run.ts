@@ -12,8 +12,8 @@ import {
 import { Device } from "../../../device/device.ts"
 import type { CausalModel } from "../../../models/causal/index.ts"
 import { countedTokens, evaluateTokens, tokenCrossEntropy, tokenSums } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Runner } from "../../contract/kind.ts"
+import { adapterFolder } from "../../contract/adapter-folder.ts"
+import type { Runner } from "../../contract/index.ts"
 import { askedPrompt, promptsOf } from "../asked.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../run.ts"
 import type { ResolvedCausalPlan } from "./resolve.ts"
@@ -74,5 +74,5 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
   },
   save: saveLanguage,
   restore: restoreLanguage,
-  begin
+  begin: adapterFolder.begin
 }

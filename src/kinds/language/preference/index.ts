@@ -1,7 +1,7 @@
 /** Pairs of a better and a worse answer, and a causal language model. */
 import type { PreferencePlan } from "../../../../schemas/index.ts"
 import { type Metrics, percent } from "../../../training/index.ts"
-import type { RunKind } from "../../contract/kind.ts"
+import type { RunKind } from "../../contract/index.ts"
 import { describeLanguagePlan } from "../resolve.ts"
 import { languageWords, rowsText } from "../words.ts"
 import { detectPreference } from "./detect.ts"

@@ -13,8 +13,8 @@ import {
 } from "../../../data/preference/index.ts"
 import { Device } from "../../../device/device.ts"
 import { both, floats, inRounds } from "../../../ranks/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Runner } from "../../contract/kind.ts"
+import { adapterFolder } from "../../contract/adapter-folder.ts"
+import type { Runner } from "../../contract/index.ts"
 import { askedPrompt, promptsOf } from "../asked.ts"
 import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../run.ts"
 import { preferenceLoss } from "./loss.ts"
@@ -123,6 +123,6 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
   },
   save: saveLanguage,
   restore: restoreLanguage,
-  begin: (adapted, source) => Effect.tap(begin(adapted, source), () => keepBeginning(adapted)),
+  begin: (adapted, source) => Effect.tap(adapterFolder.begin(adapted, source), () => keepBeginning(adapted)),
   asksBeginning: ({ loss }) => facts[loss.kind].reference
 }

@@ -1,10 +1,12 @@
 /** Texts with targets and a model that reads the one and writes the other. */
+import * as Effect from "effect/Effect"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
 import { cut, listed, printableLine } from "../../../boundary/index.ts"
 import type { LengthPercentiles } from "../../../data/index.ts"
 import type { Seq2SeqDescription } from "../../../models/seq2seq/index.ts"
 import { percent } from "../../../training/index.ts"
-import type { Baseline, RunKind } from "../../contract/kind.ts"
+import type { Baseline, RunKind } from "../../contract/index.ts"
+import { sampleTexts } from "../../rows/sample-texts.ts"
 import {
   describeSeq2SeqPlan,
   type MeasuredSeq2Seq,
@@ -62,7 +64,15 @@ export const seq2seq: RunKind<Seq2SeqPlan, ResolvedSeq2SeqPlan> = {
   sample: ({ data }) => data.sample(),
   suggesting: suggestSeq2Seq,
   detecting: detectSeq2Seq,
-  adopting: () => import("./adopt.ts").then(({ adoptSeq2Seq }) => adoptSeq2Seq),
+  adopting: {
+    sections: ({ config: { task, className } }, source) =>
+      Effect.succeed(
+        task === "SEQ_2_SEQ_LM" || (task === null && /T5ForConditionalGeneration$/.test(className ?? ""))
+          ? { model: { source }, data: { format: "seq2seq", train: "none.jsonl" } }
+          : null
+      ),
+    sample: () => sampleTexts.map((source, i) => ({ source, target: sampleTexts[(i + 1) % sampleTexts.length] }))
+  },
   next: (_, run) => `generate ${run} "your text"`,
   runner: () => import("./run.ts").then(({ runSeq2Seq }) => runSeq2Seq),
   publisher: () => import("./publish.ts").then(({ publishSeq2Seq }) => publishSeq2Seq)

@@ -19,7 +19,7 @@ import {
   trainedFor,
   writeMergedFolder
 } from "../../../output/index.ts"
-import type { Publisher } from "../../contract/kind.ts"
+import type { Publisher } from "../../contract/index.ts"
 import { mergedRun } from "../../contract/merged-run.ts"
 import { WRITES_TOKENS } from "../../contract/served.ts"
 import { CHECKED_TEXTS, lastLogits } from "../logits.ts"

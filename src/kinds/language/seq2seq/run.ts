@@ -15,11 +15,10 @@ import {
 import { Device } from "../../../device/device.ts"
 import { writeObserved } from "../../../generation/index.ts"
 import { loadSeq2Seq, type Seq2SeqModel } from "../../../models/seq2seq/index.ts"
-import { restoreAdapter, saveAdapter } from "../../../output/adapter-folder.ts"
 import { json } from "../../../ranks/index.ts"
 import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, tokenSums, type WrongRow } from "../../../training/index.ts"
-import { begin } from "../../contract/begin.ts"
-import type { Prediction, Runner, WriteOptions, WrittenText } from "../../contract/kind.ts"
+import { adapterFolder } from "../../contract/adapter-folder.ts"
+import type { Prediction, Runner, WriteOptions, WrittenText } from "../../contract/index.ts"
 import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
@@ -148,9 +147,7 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const finish = yield* writeObserved(used, example!.source, { ...options, maxNewTokens: maxTokens })
       return finish === "eos" ? finish : "length"
     }).pipe(Effect.scoped),
-  save: (adapted, resolved, folder) => saveAdapter(adapted, resolved, folder),
-  restore: (adapted, _, folder) => restoreAdapter(adapted, folder),
-  begin
+  ...adapterFolder
 }
 
 const nothing: WrittenText = { text: "", tokens: 0, finish: "eos" }

@@ -4,7 +4,7 @@ import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import { writeTargets } from "../../../generation/index.ts"
 import { placeOf, readJson } from "../../../models/index.ts"
 import { openSeq2SeqModel, type Seq2SeqModel, seq2seqFamilies } from "../../../models/seq2seq/index.ts"
-import type { WriteOptions, WrittenText } from "../../contract/kind.ts"
+import type { WriteOptions, WrittenText } from "../../contract/index.ts"
 
 /** `sources`: their ids. */
 export const writtenFor = (

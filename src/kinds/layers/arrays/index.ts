@@ -1,7 +1,7 @@
 /** Labelled rows of numbers and a `tf.LayersModel`. */
 import type { ArraysPlan } from "../../../../schemas/index.ts"
 import type { ClassificationData } from "../../../data/index.ts"
-import type { RunKind } from "../../contract/kind.ts"
+import type { RunKind } from "../../contract/index.ts"
 import { layersKind } from "../kind.ts"
 import type { ResolvedLayersPlan } from "../rows.ts"
 import { arraysRows, calledArrays } from "./rows.ts"

@@ -10,7 +10,7 @@ import {
   readNumbers
 } from "../../../data/index.ts"
 import { keepMistakes } from "../../../training/index.ts"
-import type { Asked, AskedField } from "../../contract/kind.ts"
+import type { Asked, AskedField } from "../../contract/index.ts"
 import type { CalledRows } from "../card.ts"
 import type { LayersRows } from "../rows.ts"
 

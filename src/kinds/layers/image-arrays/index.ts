@@ -1,7 +1,7 @@
 /** Labelled images and a `tf.LayersModel`. */
 import type { ImageArraysPlan } from "../../../../schemas/index.ts"
 import type { ImageClasses } from "../../../data/images/index.ts"
-import type { RunKind } from "../../contract/kind.ts"
+import type { RunKind } from "../../contract/index.ts"
 import { imagesText } from "../../rows/images.ts"
 import { layersKind } from "../kind.ts"
 import type { ResolvedLayersPlan } from "../rows.ts"

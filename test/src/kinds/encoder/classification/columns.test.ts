@@ -1,6 +1,6 @@
 /** Which columns of a file are the text and the label, where nobody names them. */
 import { describe, expect, test } from "bun:test"
-import { labelledColumns } from "../../../../../src/kinds/encoder/classification/columns.ts"
+import { labelledColumns } from "../../../../../src/kinds/encoder/classification/index.ts"
 import type { Columns, Row } from "../../../../../src/suggest/index.ts"
 
 const count = 50

@@ -1,0 +1,18 @@
+/** How runs whose adapters PEFT reads are kept in a folder, taken from it again, and begun with an adapter from elsewhere. */
+import * as Effect from "effect/Effect"
+import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
+import type { StoredAdapted } from "../../output/peft/layout.ts"
+import type { PeftAdapter } from "../../peft/index.ts"
+
+/** Members of a `Runner`. */
+export const adapterFolder = {
+  save: (adapted: StoredAdapted, resolved: Parameters<typeof saveAdapter>[1], folder: string) =>
+    saveAdapter(adapted, resolved, folder),
+  restore: (adapted: StoredAdapted, _: unknown, folder: string) => restoreAdapter(adapted, folder),
+  // loaded when there is one
+  begin: (adapted: StoredAdapted, source: PeftAdapter) =>
+    Effect.flatMap(
+      Effect.promise(() => import("../../output/peft/start-from.ts")),
+      ({ startFrom }) => startFrom(adapted, source)
+    )
+}

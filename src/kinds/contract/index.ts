@@ -1,0 +1,41 @@
+/**
+ * A kind of run is one value of three parts, which are read apart: what a plan of it means (`PlanKind`), what trains it, judges and answers
+ * (`Runner`, with `Answers`), and what is made of a finished run to be given away (`Publisher`). The last two are loaded when they are
+ * needed: `validate` trains nothing, and a page publishes nothing. Whatever trains, evaluates, merges, compares, suggests or reports is
+ * written against these and knows no kind by its name; `../index.ts` is the table.
+ *
+ * A family gives its kinds defaults for all three; a new kind is a folder in its family, its sections of a plan in `schemas/kinds/`, and a
+ * line of each table.
+ */
+import type { RunPlan } from "../../../schemas/index.ts"
+import type { ResolvedPlan } from "../../plan/index.ts"
+import type { PlanKind } from "./plan-kind.ts"
+import type { Publisher } from "./publisher.ts"
+import type { Runner } from "./runner.ts"
+
+export type {
+  Answers,
+  Asked,
+  AskedField,
+  ObservedWriting,
+  Prediction,
+  Trained,
+  WriteOptions,
+  Writing,
+  WrittenText
+} from "./answers.ts"
+export type { Adopting, Baseline, PlanKind } from "./plan-kind.ts"
+export type { Publisher } from "./publisher.ts"
+export type { EvaluateOptions, Loadable, Runner } from "./runner.ts"
+export type { Served, ServedFile, ServedInput } from "./served.ts"
+export type { Reported, World } from "./world.ts"
+
+/** A kind of run, whole. */
+export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan>
+  extends PlanKind<Plan, R> {
+  readonly runner: () => Promise<Runner>
+  readonly publisher: () => Promise<Publisher>
+}
+
+/** A kind with what trains it. */
+export interface LoadedKind extends RunKind, Runner {}

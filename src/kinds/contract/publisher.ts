@@ -1,0 +1,41 @@
+/** The part of a kind of run that is given away: cards, merged models, forward passes for other engines. Loaded to write these alone. */
+import type * as Effect from "effect/Effect"
+import type { RunPlan } from "../../../schemas/index.ts"
+import type { Device } from "../../device/device.ts"
+import type { Network } from "../../models/index.ts"
+import type { CardParts, CardSource, WrittenModel } from "../../output/index.ts"
+import type { ResolvedPlan, SplitSource } from "../../plan/index.ts"
+import type { Trained } from "./answers.ts"
+import type { Reported, World } from "./world.ts"
+import type { Runner } from "./runner.ts"
+import type { Served } from "./served.ts"
+
+/** What is made of a finished run for others. */
+export interface Publisher<
+  Plan extends RunPlan = RunPlan,
+  R extends ResolvedPlan = ResolvedPlan,
+  M extends Network = Network,
+  Source extends SplitSource = SplitSource
+> {
+  /** The other program that reads the adapter; null: none does. */
+  readerOf(plan: Plan): string | null
+  /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
+  readonly mergesInto: "huggingface" | "layers-model"
+  /**
+   * How other engines run the model, for as long as the scope; or why its forward pass is no function of a row's arrays, as the end of a
+   * sentence that begins with the run's place.
+   */
+  readonly served: string | { of(trained: Trained<Plan, M>): Effect.Effect<Served, Reported, Device | World> }
+  /** The kind's part of the adapter's model card. */
+  card(source: CardSource<R>): CardParts
+  /**
+   * Writes a run's model with what was trained merged into it, and takes what is needed of the run after it has left the device.
+   * `splits`: the runner's; `run`: the run's folder.
+   */
+  merge(
+    trained: Trained<Plan, M>,
+    splits: Runner<Plan, R, M, Source>["splits"],
+    run: string,
+    folder: string
+  ): Effect.Effect<WrittenModel, Reported, Device | World>
+}

@@ -1,0 +1,78 @@
+/** The part of a kind of run that trains a plan and judges what was trained. It is loaded with tfjs, when a plan is trained or asked. */
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { RunPlan } from "../../../schemas/index.ts"
+import type { BatchPosition, DataError } from "../../data/index.ts"
+import type { Device } from "../../device/device.ts"
+import type { DeviceError } from "../../device/index.ts"
+import type { BatchOf, ModelError, Network } from "../../models/index.ts"
+import type { Started } from "../../output/peft/start-from.ts"
+import type { PeftAdapter } from "../../peft/index.ts"
+import type { ResolvedPlan, SplitSource, Splits } from "../../plan/index.ts"
+import type { RankError } from "../../ranks/index.ts"
+import type { DeviceReadError } from "../../tensors/index.ts"
+import type { ClassedRow, Evaluation, Loss, Mistakes, RowScores } from "../../training/index.ts"
+import type { Answers } from "./answers.ts"
+import type { Files, Reported, World } from "./world.ts"
+
+export interface EvaluateOptions {
+  /** the first rows, this many; all unless given */
+  readonly rows?: number | undefined
+  /** where the rows that come out wrong are kept */
+  readonly mistakes?: Mistakes | undefined
+  /** called with the rows of each batch, where rows have one class each */
+  readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
+  /** called at the end with each metric as a function of the rows */
+  readonly scored?: ((scores: RowScores) => void) | undefined
+  /** called with the number of rows that are done */
+  readonly done: (rows: number) => Effect.Effect<void>
+}
+
+/** What a model is loaded by. */
+export type Loadable<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "plan" | "selected" | "model">
+
+/** What trains a plan of a kind, and uses what was trained. */
+export interface Runner<
+  Plan extends RunPlan = RunPlan,
+  R extends ResolvedPlan = ResolvedPlan,
+  M extends Network = Network,
+  Source extends SplitSource = SplitSource
+> extends Answers<Plan, M, Source> {
+  loss(model: M, resolved: R): Loss<M>
+  /** The model on the device, frozen, for as long as the scope. */
+  load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
+  /** The plan's batches from `start` on, without end; the same on every rank, where they are asked for together. */
+  batches(
+    model: M,
+    resolved: R,
+    start: BatchPosition
+  ): Stream.Stream<BatchOf<M>, DataError | DeviceReadError | RankError, Device>
+  /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
+  splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
+  /** Loss and scores on rows of a split, each once; the same on every rank, among which the rows are divided. */
+  evaluate(
+    adapted: Adapted<M>,
+    plan: Plan,
+    source: Source,
+    options: EvaluateOptions
+  ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError | RankError, Device>
+  /**
+   * What is decided on rows when training is over, such as thresholds: called with the state that stays, before the last evaluations and
+   * before it is saved, on every rank.
+   */
+  settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError | RankError, Device>
+  /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
+  keepMistakes?(source: Source, limit: number): Mistakes
+  /** Writes what was trained into a folder. */
+  save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
+  /** Puts what a folder holds in place of what `adapted` started with. */
+  restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
+  /** The same with an adapter of PEFT from elsewhere, whose head may be another one; absent where PEFT has no such models. */
+  begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, World>
+  /**
+   * Whether the model that a plan began with is asked again after training has begun (a reference): a run that goes on or is evaluated then
+   * begins with `adapter.from` once more before its own numbers are put in place. Absent: never.
+   */
+  asksBeginning?(plan: Plan): boolean
+}

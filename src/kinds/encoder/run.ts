@@ -1,0 +1,204 @@
+/**
+ * What runs over encoders share: how a model is loaded and asked; and the runner of a model under a head whose outputs are compared with
+ * numbers, but for what its numbers say.
+ */
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import * as Effect from "effect/Effect"
+import type { Adapted } from "../../../adapters/index.ts"
+import type { RunPlan } from "../../../schemas/index.ts"
+import {
+  askedTargets,
+  type DataError,
+  type RowSource,
+  type TargetBatch,
+  type TargetRows,
+  type TargetText,
+  type TextColumns,
+  targetBatches,
+  targetTrainingBatches
+} from "../../data/index.ts"
+import { Device } from "../../device/device.ts"
+import { loadDescribed, type Model, type TokenBatch, tokenTensors } from "../../models/index.ts"
+import { CHECKED_ROWS } from "../../output/index.ts"
+import type { OpenedData, Splits } from "../../plan/index.ts"
+import { floats, inRounds, type RankError } from "../../ranks/index.ts"
+import type { DeviceReadError } from "../../tensors/index.ts"
+import {
+  type Evaluation,
+  keepWorst,
+  type Loss,
+  logitsOf,
+  overAll,
+  type RowScores,
+  type WrongRow
+} from "../../training/index.ts"
+import { adapterFolder } from "../contract/adapter-folder.ts"
+import type { Asked, Prediction, Runner, World } from "../contract/index.ts"
+import { evaluatedBatches, plannedBatches } from "../rows/batches.ts"
+import { askedProblem, askedTexts, askingTexts } from "../rows/predictions.ts"
+import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./resolve.ts"
+
+/** How runs under a head are asked, and kept. */
+export const headRunner = {
+  asking: askingTexts(({ data }: { readonly data: TextColumns }) => data),
+  problemOf: (_: unknown, { data }: { readonly data: TextColumns }, row: Asked) => askedProblem(row, data),
+  ...adapterFolder
+}
+
+type Loadable = Pick<ResolvedEncoderPlan<EncoderPlan, never>, "plan" | "selected" | "model">
+
+/** The model on the device, for as long as the scope. What is trained itself starts from its own numbers, not from rounded ones. */
+export const loadEncoder = ({ plan, model, selected }: Loadable) =>
+  loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters })
+
+/** A text model whose targets are numbers: float32 [batch, outputs]. `labels`: the outputs' names. */
+export interface TargetModel extends Omit<Model, "toDevice"> {
+  readonly toDevice: (batch: TargetRows) => {
+    readonly input: TokenBatch
+    readonly target: Tensor2D
+    readonly mask: Tensor1D
+  }
+}
+
+const targetsToDevice = (batch: TargetRows) => {
+  const input = tokenTensors(batch)
+  // a batch that is asked for its outputs alone has no targets
+  const { size, targets = new Float32Array(0) } = batch as Partial<TargetRows> & TargetRows
+  const target = tf.tensor2d(targets, [size, targets.length / size], "float32")
+  return { input, target, mask: tf.reshape(input.attentionMask, [size * batch.length]) as Tensor1D }
+}
+
+/** A model that was loaded as a classifier, with numbers as its targets. */
+export const withTargets = (adapted: Adapted): Adapted<TargetModel> => ({
+  ...adapted,
+  model: { ...adapted.model, toDevice: targetsToDevice }
+})
+
+/** Encoder plans whose rows are pooled by length. */
+type TargetPlan = EncoderPlan & { readonly data: { readonly bucketPool: number } & TextColumns }
+
+/** What a model says of rows: outputs and targets [rows, outputs], row-major, in the order of the rows. */
+export interface Outputs {
+  readonly rows: number
+  readonly outputs: Float32Array
+  readonly targets: Float32Array
+}
+
+interface OutputOptions {
+  /** the first rows, this many; all unless given */
+  readonly rows?: number | undefined
+  /** called with the number of rows that are done */
+  readonly done?: (rows: number) => Effect.Effect<void>
+}
+
+/** The outputs on rows of a source, each once, divided among ranks. */
+export const outputsOf = (
+  adapted: Adapted<TargetModel>,
+  plan: TargetPlan,
+  source: RowSource<TargetText>,
+  { rows: wanted = source.rows, done = () => Effect.void }: OutputOptions = {}
+): Effect.Effect<Outputs, DataError | DeviceReadError | RankError, Device> =>
+  Effect.gen(function* () {
+    const { model } = adapted
+    const width = model.labels.length
+    const rows = Math.min(wanted, source.rows)
+    const outputs = new Float32Array(rows * width)
+    const targets = new Float32Array(rows * width)
+    const batches = evaluatedBatches(plan, longestText(plan, model), rows, (options) =>
+      targetBatches(source, model.tokenizer, options)
+    )
+    let seen = 0
+    const use = (batch: TargetBatch, own: Float32Array) =>
+      Effect.suspend(() => {
+        for (const [i, row] of batch.rows.entries()) {
+          outputs.set(own.subarray(i * width, (i + 1) * width), row * width)
+          targets.set(batch.targets.subarray(i * width, (i + 1) * width), row * width)
+        }
+        seen += batch.size
+        return done(seen)
+      })
+    yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
+    return { rows, outputs, targets }
+  })
+
+/** The outputs [rows, outputs] by which a merged model is compared. */
+export const checkedTargets = (adapted: Adapted<TargetModel>, plan: TargetPlan, source: RowSource<TargetText>) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const { outputs } = yield* outputsOf(adapted, plan, source, { rows: CHECKED_ROWS })
+    yield* device.sync
+    return outputs
+  })
+
+/** Values by the outputs' names. */
+export const byName = (names: ReadonlyArray<string>, values: ArrayLike<number>): Readonly<Record<string, number>> =>
+  Object.fromEntries(names.map((name, i) => [name, values[i]!]))
+
+interface TargetsOpened extends OpenedData {
+  readonly splits: Splits<RowSource<TargetText>>
+}
+
+/** What a run has of its own whose outputs are compared with numbers. */
+interface TargetRun<Plan extends TargetPlan, Data extends TargetsOpened, M extends TargetModel> {
+  readonly loss: Loss<TargetModel>
+  /** the model with what it keeps besides its weights */
+  readonly loaded: (model: TargetModel) => M
+  /** the training rows as they are learned */
+  readonly learned: (data: Data) => RowSource<TargetText>
+  splits(model: M, plan: Plan, file?: string): Effect.Effect<Data["splits"], DataError, World>
+  /** what is right of a row, in a word; `source`: its split */
+  expected(source: Data["splits"]["train"], row: TargetText): string
+  /** Each metric as a function of the rows, in the order in which evaluations have them. */
+  scores(found: Outputs, model: M, plan: Plan): RowScores
+  /** What the outputs of one row say. */
+  said(outputs: Float32Array, model: M, plan: Plan): Omit<Prediction, "text" | "textPair">
+  /** How far they are from what is right; null: they are right. */
+  wrong(outputs: Float32Array, targets: Float32Array, model: M, plan: Plan): number | null
+}
+
+export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends TargetsOpened, M extends TargetModel>({
+  loss,
+  loaded,
+  learned,
+  splits,
+  expected,
+  scores,
+  said,
+  wrong
+}: TargetRun<Plan, Data, M>): Runner<Plan, ResolvedEncoderPlan<Plan, Data>, M, Data["splits"]["train"]> => {
+  const rowOf = (values: Float32Array, row: number, { labels: { length } }: M) =>
+    values.subarray(row * length, (row + 1) * length)
+  const wrongRows = ({ rows, outputs, targets }: Outputs, model: M, plan: Plan): ReadonlyArray<WrongRow> =>
+    Array.from({ length: rows }, (_, row) => row).flatMap((row) => {
+      const own = rowOf(outputs, row, model)
+      const weight = wrong(own, rowOf(targets, row, model), model, plan)
+      return weight === null ? [] : [{ row, predicted: said(own, model, plan).label, weight }]
+    })
+  return {
+    ...headRunner,
+    loss: () => loss,
+    load: (resolved) => Effect.map(loadEncoder(resolved), (model) => loaded({ ...model, toDevice: targetsToDevice })),
+    batches: (model, { plan, data }, start) =>
+      plannedBatches(plan, longestText(plan, model), start, (options) =>
+        targetTrainingBatches(learned(data), model.tokenizer, options)
+      ),
+    splits: ({ model }, plan, file) => splits(model, plan, file),
+    evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
+      Effect.map(outputsOf(adapted, plan, source, options), (found) => {
+        mistakes?.add(wrongRows(found, adapted.model, plan))
+        const all = scores(found, adapted.model, plan)
+        scored?.(all)
+        const values = Object.fromEntries(Object.entries(all).map(([name, score]) => [name, overAll(score)]))
+        return { rows: found.rows, ...values } as Evaluation
+      }),
+    keepMistakes: (source, limit) => keepWorst(source, limit, (row) => expected(source, row)),
+    predict: (adapted, plan, asked) =>
+      Effect.gen(function* () {
+        const { model } = adapted
+        const texts = yield* askedTexts(asked, plan.data)
+        const { outputs } = yield* outputsOf(adapted, plan, askedTargets(texts, model.labels.length))
+        return texts.map((text, row): Prediction => ({ ...text, ...said(rowOf(outputs, row, model), model, plan) }))
+      })
+  }
+}
