@@ -66,7 +66,7 @@ type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveErro
 export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
   Effect.flatMap(kindOf(plan), (kind) => resolvePlan(kind, plan, name)) as Resolving<Plan>
 
-const metricRule = Effect.promise(() => import("./metric-problems.ts").then((room) => room.metricProblems))
+const metricRule = Effect.promise(() => import("./judge.ts").then((room) => room.metricProblems))
 
 /** The same for a plan whose kind is there already. `processes`: how many are to train it. */
 export const resolvePlan = (
@@ -84,7 +84,7 @@ export const resolvePlan = (
     ]
     const failed = ({ problems }: ResolveError) =>
       Effect.gen(function* () {
-        const { otherFormats } = yield* Effect.promise(() => import("./other-formats.ts"))
+        const { otherFormats } = yield* Effect.promise(() => import("./judge.ts"))
         const others = yield* otherFormats(kinds, kind, plan)
         return yield* new ResolveError({ name, problems: [...own, ...others, ...problems] })
       })
@@ -112,7 +112,7 @@ export const openEmbedder = (folder: string) =>
 /** The model in a Hugging Face folder that reads texts and writes others, as it is; undefined: it is no such model. It lives as long as the scope. */
 export const openWriter = (folder: string) =>
   Effect.flatMap(
-    Effect.promise(() => import("./language/seq2seq/write.ts")),
+    Effect.promise(() => import("./language/seq2seq/run.ts")),
     (room) => room.openWriter(folder)
   )
 

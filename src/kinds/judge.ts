@@ -1,8 +1,9 @@
-/** A plan and its model, before there are weights or rows. */
+/** Which plans of a kind can run, what a plan is by its model alone, and what a plan should have said: what is asked where one is refused. */
 import * as Effect from "effect/Effect"
-import type { RunPlan } from "../../schemas/index.ts"
+import { closest, type RunPlan, showValue } from "../../schemas/index.ts"
 import { WeightlessFolders } from "../models/index.ts"
 import { countTrainable, ResolveError, selectSites } from "../plan/index.ts"
+import { namedModel } from "../suggest/index.ts"
 import type { RunKind, World } from "./contract/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 
@@ -20,3 +21,32 @@ export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Ef
     Effect.mapError(({ message }) => new ResolveError({ name, problems: [message] })),
     Effect.provideService(WeightlessFolders, true)
   )
+
+export const metricProblems = ({ metrics }: RunKind, metric: string): ReadonlyArray<string> => {
+  const names = Object.keys(metrics).filter((name) => metrics[name]!.better !== null)
+  if (names.includes(metric)) return []
+  const near = closest(metric, names)
+  const hint = near === undefined ? "" : `; did you mean "${near}"?`
+  const expected = names.map((one) => `"${one}"`).join(", ")
+  return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
+}
+
+/** A sentence where the plan's kind does not take such models and another of `kinds` does. */
+export const otherFormats = (
+  kinds: ReadonlyArray<Effect.Effect<Pick<RunKind, "detecting">>>,
+  { detecting }: Pick<RunKind, "detecting">,
+  { model: { source }, data: { format } }: RunPlan
+): Effect.Effect<ReadonlyArray<string>, never, World> =>
+  Effect.gen(function* () {
+    const named = yield* namedModel(source)
+    if (typeof named.modelType !== "string" || detecting.takes(named)) return []
+    const all = yield* Effect.all(kinds)
+    // the special ones are last
+    const first = all.findLast((kind) => kind.detecting.takes(named))
+    const same = all.filter((kind) => kind.detecting.takes === first?.detecting.takes)
+    const formats = same.flatMap((kind) => Object.keys(kind.detecting.columns)).map((one) => `"${one}"`)
+    if (formats.length === 0) return []
+    return [
+      `data.format: found "${format}" with a model of type "${named.modelType}"; expected ${formats.join(", ").replace(/, (?=[^,]*$)/, " or ")}`
+    ]
+  }).pipe(Effect.orElseSucceed(() => []))

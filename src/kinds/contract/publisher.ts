@@ -6,9 +6,9 @@ import type { Network } from "../../models/index.ts"
 import type { CardParts, CardSource, WrittenModel } from "../../output/index.ts"
 import type { ResolvedPlan, SplitSource } from "../../plan/index.ts"
 import type { Trained } from "./answers.ts"
-import type { Reported, World } from "./world.ts"
 import type { Runner } from "./runner.ts"
 import type { Served } from "./served.ts"
+import type { Reported, World } from "./world.ts"
 
 /** What is made of a finished run for others. */
 export interface Publisher<

@@ -1,13 +1,159 @@
 /** Labelled images and a Hugging Face model of images. */
+
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { SelectedSite } from "../../../adapters/index.ts"
 import type { ImagesPlan } from "../../../schemas/index.ts"
-import type { RunKind } from "../contract/index.ts"
+import { openImages } from "../../data/images/index.ts"
+import { batchesPerEpoch } from "../../data/index.ts"
+import { imageFamilies } from "../../models/vision/index.ts"
+import {
+  bytesOfWeights,
+  countTrainable,
+  FLOAT,
+  type MemoryEstimate,
+  machineMemory,
+  memoryEstimate,
+  memoryWarnings,
+  plannedPrefix,
+  ResolveError,
+  selectSites,
+  stepsOf,
+  type TrainableCounts,
+  withPrefix
+} from "../../plan/index.ts"
+import { type Detecting, fewOfEach, heldOutLabelled, nothingToEvaluate, type Suggesting } from "../../suggest/index.ts"
+import type { RunKind, World } from "../contract/index.ts"
 import { unusedText } from "../encoder/kind.ts"
-import { classFacts, classWords } from "../rows/classes.ts"
-import { imagesText } from "../rows/images.ts"
+import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
+import { choose, headTurns } from "../encoder/suggest.ts"
+import { classFacts, classWords, withKnownWeights } from "../rows/classes.ts"
+import { detectedImages, imagesText } from "../rows/images.ts"
 import { adoptImages } from "./adopt.ts"
-import { type ResolvedImagesPlan, resolveImages } from "./resolve.ts"
-import { detectImages, suggestImages } from "./suggest.ts"
-import { describeImages } from "./task.ts"
+import type { ResolvedImagesPlan } from "./run.ts"
+import { type DescribedImages, describeImages, suitableTask, taskOf } from "./task.ts"
+
+/** All problems come back together. */
+const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedImagesPlan, ResolveError, World> =>
+  Effect.gen(function* () {
+    const data = yield* Effect.result(openImages(plan.data, plan.seed).pipe(withKnownWeights(plan)))
+    const labels = Result.isSuccess(data)
+      ? data.success.labels
+      : (plan.data.labels ?? taskOf(plan).standIns(plan.model.task))
+    const { labels: _, ...unlabelled } = plan.data
+    const filled: ImagesPlan = {
+      ...plan,
+      data: labels === undefined ? unlabelled : { ...unlabelled, labels: [...labels] }
+    }
+    const model = yield* Effect.result(describeImages(filled))
+    const selected = Result.flatMap(model, (described) => selectSites(plan, described))
+    if (Result.isFailure(model) || Result.isFailure(selected) || Result.isFailure(data)) {
+      // a model that cannot be described fails twice with the same words
+      const failures = [selected, data].flatMap((part: Result.Result<unknown, { readonly message: string }>) =>
+        Result.isFailure(part) ? [part.failure.message] : []
+      )
+      return yield* new ResolveError({ name, problems: failures })
+    }
+    const { rows } = data.success.splits.train
+    const size = Math.min(plan.training.batchSize, rows)
+    const impossible = impossibleBatch(model.success, { size, length: model.success.positions }, `${size} images`)
+    if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
+    const trainable = countTrainable(plan, model.success, selected.success)
+    const machine = machineMemory()
+    const known = {
+      base: model.success.folder,
+      plan: filled,
+      name,
+      model: model.success,
+      selected: selected.success,
+      data: data.success,
+      steps: stepsOf(plan, batchesPerEpoch(rows, plan.training.batchSize)),
+      trainable,
+      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, rows)
+    }
+    const sameRows = plan.data.augment === undefined
+    const prefix = plannedPrefix(known, { tokens: model.success.positions, sameRows, machine })
+    const memory = withPrefix(known.memory, prefix)
+    const warnings = [...model.success.notes, ...data.success.warnings, ...memoryWarnings(memory, machine, plan)]
+    return { ...known, prefix, memory, warnings }
+  })
+
+// batches are made ready ahead, and each is on the device too
+const pixelsHeld = 4
+
+/** `rows`: of the training split; no batch has more. */
+export const estimateMemory = (
+  plan: ImagesPlan,
+  model: DescribedImages,
+  trainable: Omit<TrainableCounts, "total">,
+  sites: ReadonlyArray<SelectedSite<object>>,
+  rows: number
+): MemoryEstimate => {
+  const size = Math.min(plan.training.batchSize, rows)
+  const { height, width } = model.image
+  const pixels = pixelsHeld * 3 * height * width * Math.max(size, plan.training.evaluateBatchSize)
+  const beside = model.beside === undefined ? 0 : besideActivations(plan, model.beside)
+  return memoryEstimate(
+    plan,
+    trainable,
+    { all: model.sites, adapted: sites },
+    {
+      weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
+      activations: FLOAT * (pixels + beside + largestActivations(plan, model, { size, length: model.positions }))
+    }
+  )
+}
+
+/** Of sequences that are as many in an evaluation as in training. */
+const besideActivations = ({ adapter, training }: ImagesPlan, beside: NonNullable<DescribedImages["beside"]>): number =>
+  largestActivations({ adapter, training: { ...training, evaluateBatchSize: beside.size } }, beside, beside)
+
+const suggestImages: Suggesting<ResolvedImagesPlan> = {
+  uncut: null,
+  heldOut: heldOutLabelled,
+  choose({ model, data }, held) {
+    const { train, validation, test } = data.splits
+    const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
+    const rows = train.rows - held
+    const { positions, hiddenSize } = model
+    const choices = choose({
+      ...evaluated,
+      rows,
+      classes: data.labels.length,
+      p95: positions,
+      median: positions,
+      longest: positions,
+      positions,
+      hiddenSize,
+      narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
+      linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
+      newHead: model.head.parameters.length > 0
+    })
+    return {
+      // a text's length, which images do not have
+      choices: choices.filter(({ path }) => path !== "data.maxLength"),
+      cautions: [unmeasured, ...fewOfEach(rows, data.labels.length), ...nothingToEvaluate(evaluated)]
+    }
+  },
+  turns: (choices) => headTurns(choices, null),
+  estimate: (plan, { model, trainable, selected, data }) =>
+    estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows ?? plan.training.batchSize)
+}
+
+const unmeasured =
+  "rates and steps are those that were measured on texts: of models of images under LoRA-Pro nothing was measured here"
+
+const detectImages: Detecting = {
+  columns: { images: ["image", "label"] },
+  takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(imageFamilies, modelType),
+  rows: (source, place, columns) =>
+    Effect.gen(function* () {
+      const found = yield* detectedImages("images", place, columns)
+      // what is wrong with the model is reported when it is described
+      const task = yield* Effect.orElseSucceed(suitableTask(source), () => undefined)
+      return task === undefined ? found : { ...found, choices: [task, ...found.choices] }
+    })
+}
 
 export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {
   ...classFacts,

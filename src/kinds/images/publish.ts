@@ -1,15 +1,24 @@
-/** What is made of a run over images: a card for its adapter, and base + s·BA as a folder that transformers loads. */
+/** What is made of a run over images: a card for its adapter, base + s·BA as a folder that transformers loads, and the forward pass for other engines: pixels in, logits out. */
+
+import type { Tensor4D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import { imageEvaluationBatches, openPreparing } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
+import { preprocessorConfig } from "../../images/index.ts"
+import type { Network } from "../../models/index.ts"
 import {
+  type CardParts,
+  type CardSource,
   CHECKED_ROWS,
   changeOf,
   checkedSplit,
   fenced,
+  inTypeScript,
+  labelsOfConfig,
   peftReader,
   trainedFor,
   writeMergedFolder
@@ -17,20 +26,12 @@ import {
 import { logitsOfRows } from "../../training/index.ts"
 import type { Publisher, Runner, Trained } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
-import { imagesCard } from "./card.ts"
-import type { ResolvedImagesPlan } from "./resolve.ts"
-import { servedImages } from "./served.ts"
+import { type Served, script } from "../contract/served.ts"
+import { classesLimits, classesPurpose } from "../rows/predictions.ts"
+import type { ResolvedImagesPlan } from "./run.ts"
 import { describeImages, type ImagesModel, taskOf } from "./task.ts"
 
 type Open = Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit>["splits"]
-
-export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
-  readerOf: peftReader,
-  mergesInto: "huggingface",
-  served: { of: servedImages },
-  card: imagesCard,
-  merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
-}
 
 const merged = (
   { plan, adapted, steps }: Trained<ImagesPlan, ImagesModel>,
@@ -93,3 +94,96 @@ const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, open: Op
     yield* device.sync
     return { outputs, split }
   }).pipe(Effect.scoped)
+
+const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts => {
+  const { resolved, report } = source
+  const { plan, model } = resolved
+  const { height, width } = model.image
+  const { flip, crop } = plan.data.augment ?? {}
+  const changes = [...(flip === true ? ["flipped"] : []), ...(crop === undefined ? [] : [`cropped to ${crop} or more`])]
+  const task = taskOf(plan)
+  return {
+    pipeline: task.pipeline,
+    task: task.pipeline,
+    alone: task.alone,
+    purpose: classesPurpose(report.labels, "images"),
+    settings: [
+      ["images", `${width}×${height}`],
+      ...(changes.length === 0 ? [] : [["changed at random in training", changes.join(", ")] as const])
+    ],
+    loading: loadingCode(source),
+    limits: classesLimits(report.labels, "image")
+  }
+}
+
+/** In Python with PEFT or transformers, and here. */
+const loadingCode = (source: CardSource<ResolvedImagesPlan>): string => {
+  const { resolved, report, base, adapter } = source
+  const { plan } = resolved
+  const where = peftReader(plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
+  return [
+    `${where}, from the folder that training was started in:`,
+    fenced("python", taskOf(plan).python(plan.model.task, { plan, base, adapter, labels: report.labels })),
+    inTypeScript(source, 'predict(["photo.jpg"])')
+  ].join("\n\n")
+}
+
+const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>): Effect.Effect<Served> => {
+  const { model } = adapted
+  const { height, width } = model.image
+  return Effect.succeed({
+    adapted: adapted as Adapted<Network>,
+    base: model.folder,
+    tokenizer: { tokenTypes: 0 },
+    task: "image-classification",
+    // as transformers has them, channels first
+    inputs: [
+      {
+        name: "pixel_values",
+        stored: "float",
+        dtype: "float32",
+        shape: ["batch_size", model.processing.channels, height, width]
+      }
+    ],
+    axes: { batch_size: [11, 13] },
+    forward: ({ pixel_values: pixels }, linear, weights) => ({
+      logits: model.forward(tf.transpose(pixels as Tensor4D, [0, 2, 3, 1]), linear, weights)
+    }),
+    config: { ...taskOf(plan).config(model), ...labelsOfConfig(model.labels) },
+    // said in full: what is absent from a file, transformers.js does not take from a class
+    files: { "preprocessor_config.json": preprocessorConfig(model.processing) },
+    usage: model.inPipeline ? pipelineUse : modelUse(model.labels)
+  })
+}
+
+const SIZES =
+  "Images that have the model's size already are the run's, number for number; others transformers.js resizes in its own way, which is not quite Pillow's."
+
+const pipelineUse = [
+  SIZES,
+  "",
+  script("pipeline", [
+    'const classify = await pipeline("image-classification", "folder")',
+    'console.log(await classify("photo.jpg"))'
+  ])
+]
+
+const modelUse = (labels: ReadonlyArray<string>): ReadonlyArray<string> => [
+  `The pipeline of transformers.js for images has no class of this model, which runs without it. ${SIZES}`,
+  "",
+  script("AutoImageProcessor, AutoModel, load_image", [
+    `const labels = ${JSON.stringify(labels)}`,
+    'const processor = await AutoImageProcessor.from_pretrained("folder")',
+    'const model = await AutoModel.from_pretrained("folder")',
+    'const { logits } = await model(await processor(await load_image("photo.jpg")))',
+    "console.log(labels[logits.tolist()[0].reduce((best, logit, i, all) => (logit > all[best] ? i : best), 0)])"
+  ])
+]
+
+export const publishImages: Publisher<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
+  readerOf: peftReader,
+  mergesInto: "huggingface",
+  served: { of: servedImages },
+  card: imagesCard,
+  merge: (trained, splits, run, folder) => merged(trained, splits, run, folder)
+}

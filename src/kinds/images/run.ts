@@ -5,6 +5,7 @@ import {
   askedImages,
   askedProblem,
   augmentationOf,
+  type ImageClasses,
   imageEvaluationBatches,
   imageTrainingBatches,
   openImages,
@@ -13,14 +14,17 @@ import {
   readyImages
 } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
+import type { ResolvedPlan } from "../../plan/index.ts"
 import { computesThing } from "../../ranks/index.ts"
 import { evaluateClasses, keepMistakes, logitsOf } from "../../training/index.ts"
 import { adapterFolder } from "../contract/adapter-folder.ts"
 import type { Runner } from "../contract/index.ts"
 import { askedExamples, askedImage, pictureOf } from "../rows/pictures.ts"
 import { onlySplits, plannedLoss, predictionsOf, rowsOf } from "../rows/predictions.ts"
-import type { ResolvedImagesPlan } from "./resolve.ts"
+import type { DescribedImages } from "./image-task.ts"
 import type { ImagesModel } from "./task.ts"
+
+export type ResolvedImagesPlan = ResolvedPlan<ImagesPlan, DescribedImages, ImageClasses>
 
 export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
   loss: (_, { plan, data }) => plannedLoss(plan, data),

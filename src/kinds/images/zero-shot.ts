@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import { describeZeroShot, imageFamilies, loadZeroShot, readProcessing } from "../../models/vision/index.ts"
 import { peftReader, python } from "../../output/index.ts"
-import type { TaskOf } from "./image-task.ts"
-import { photo } from "./python.ts"
+import { photo, type TaskOf } from "./image-task.ts"
 
 /** of transformers */
 const CLASS = "CLIPModel"

@@ -1,4 +1,4 @@
-/** What is made of a language model's run: a card, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
+/** What is made of a language model's run: the card of its adapter, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
@@ -8,12 +8,25 @@ import type { DataError } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { type CausalDescription, type CausalModel, openCausalModel, openSource } from "../../models/causal/index.ts"
 import type { ModelError } from "../../models/index.ts"
-import { causalMergedClass, changeOf, checkedSplit, fenced, trainedFor, writeMergedCausal } from "../../output/index.ts"
-import type { Splits } from "../../plan/index.ts"
+import {
+  type CardParts,
+  type CardSource,
+  causalMergedClass,
+  changeOf,
+  checkedSplit,
+  fenced,
+  fileName,
+  inLlamaCpp,
+  peftReader,
+  python,
+  trainedFor,
+  writeMergedCausal
+} from "../../output/index.ts"
+import type { OpenedData, Splits } from "../../plan/index.ts"
 import type { World } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
 import { CHECKED_TEXTS, lastLogits } from "./logits.ts"
-import type { LanguagePlan } from "./resolve.ts"
+import type { LanguagePlan, ResolvedLanguagePlan } from "./resolve.ts"
 
 type AdaptedCausal = Adapted<CausalModel>
 
@@ -101,3 +114,87 @@ const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> =
   "",
   fenced("sh", ["python convert_hf_to_gguf.py --outfile model.gguf path/to/this/folder"])
 ]
+
+type Source = CardSource<ResolvedLanguagePlan<LanguagePlan, OpenedData>>
+
+/** `learned`: the end of a sentence, "to go on with …"; `settings`: further rows of the table. */
+export const languageCard = (source: Source, learned: string, settings: CardParts["settings"] = []): CardParts => ({
+  pipeline: "text-generation",
+  task: "text-generation",
+  // a language model has no head
+  alone: "Some modules",
+  purpose: learned,
+  settings: [["tokens of a row at most", source.resolved.plan.data.maxLength], ...settings],
+  loading: loadingCode(source),
+  limits: "may say what is wrong as fluently as what is right."
+})
+
+/** A GGUF file is one that transformers reads as well, with its weights dequantised. */
+const loadingCode = (source: Source): string => {
+  const { resolved, report, base, adapter } = source
+  const gguf = /^(?:(.*)[\\/])?([^\\/]+\.gguf)$/.exec(base)
+  const from = gguf === null ? python(base) : `${python(gguf[1] ?? ".")}, gguf_file=${python(gguf[2]!)}`
+  const loaded =
+    peftReader(resolved.plan) !== null
+      ? [`model = PeftModel.from_pretrained(model, ${python(adapter)})`]
+      : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
+  const llamaCpp = llamaCppCode(source)
+  return [
+    "In Python, from the folder that training was started in:",
+    fenced("python", [
+      "import torch",
+      peftReader(resolved.plan) !== null ? "from peft import PeftModel" : "from safetensors.torch import load_file",
+      "from transformers import AutoModelForCausalLM, AutoTokenizer",
+      "",
+      `tokenizer = AutoTokenizer.from_pretrained(${from})`,
+      `model = AutoModelForCausalLM.from_pretrained(${from}, dtype=torch.float32)`,
+      ...loaded,
+      "model.eval()",
+      "",
+      'batch = tokenizer("Once upon a time", return_tensors="pt")',
+      "print(tokenizer.decode(model.generate(**batch, max_new_tokens=32, do_sample=False)[0]))"
+    ]),
+    llamaCpp.text,
+    fenced("sh", llamaCpp.commands),
+    "With tfjs-lora-pro:",
+    fenced("sh", [`tfjs-lora-pro generate ${fileName(report.directory)} "Once upon a time"`])
+  ].join("\n\n")
+}
+
+/** As one word of a shell's command line. */
+const word = (text: string): string => (/^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text))
+
+interface LlamaCppCode {
+  readonly text: string
+  readonly commands: ReadonlyArray<string>
+}
+
+const llamaCppCode = (source: Source): LlamaCppCode => {
+  const { plan, model, selected } = source.resolved
+  const verdict = inLlamaCpp({ model, config: plan.adapter, ...selected })
+  return "reason" in verdict ? merged(source, verdict.reason) : converted(source, verdict.scale)
+}
+
+const converted = ({ base, adapter }: Source, scale: number): LlamaCppCode => {
+  const gguf = base.endsWith(".gguf")
+  const lora = scale === 1 ? "--lora adapter.gguf" : `--lora-scaled adapter.gguf:${scale}`
+  const missing = "; its converter reads `lora_alpha` and no other scale, so that the command line says what is missing"
+  return {
+    text: `In llama.cpp, over the base as a GGUF file${scale === 1 ? "" : missing}:`,
+    commands: [
+      `python convert_lora_to_gguf.py --base ${word(gguf ? adapter : base)} --outfile adapter.gguf ${word(adapter)}`,
+      `llama-completion -m ${gguf ? word(base) : "base.gguf"} ${lora} -no-cnv -p "Once upon a time"`
+    ]
+  }
+}
+
+const merged = ({ report }: Source, reason: string): LlamaCppCode => {
+  const run = fileName(report.directory)
+  return {
+    text: `In llama.cpp, merged. Its converter for adapters is not for this one: ${reason}.`,
+    commands: [
+      `tfjs-lora-pro export ${word(run)} --format gguf`,
+      `llama-completion -m ${word(`${run}/gguf/${run}-q8_0.gguf`)} -no-cnv -p "Once upon a time"`
+    ]
+  }
+}

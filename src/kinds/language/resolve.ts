@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../../schemas/index.ts"
-import { plannedTokenizer } from "../../data/causal/index.ts"
+import { type CausalSplitDescription, plannedTokenizer } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
 import {
   type CausalDescription,
@@ -40,9 +40,10 @@ import {
   withPrefix
 } from "../../plan/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
+import { percent } from "../../training/index.ts"
 
 /** A causal model, and the file or folder that its weights are read from. */
-export interface DescribedCausal extends CausalDescription {
+interface DescribedCausal extends CausalDescription {
   readonly origin: CheckpointSource
 }
 
@@ -50,7 +51,7 @@ export interface DescribedCausal extends CausalDescription {
 export type LanguagePlan = CausalPlan | PreferencePlan
 
 /** A plan whose rows are cut at `data.maxLength`. */
-export type WritingPlan = RunPlan & {
+type WritingPlan = RunPlan & {
   readonly model: Pick<CausalPlan["model"], "weights">
   readonly data: { readonly maxLength: number }
 }
@@ -222,4 +223,21 @@ export const estimateMemory = (
       activations: FLOAT * (length * rows + 2 * logits)
     }
   )
+}
+
+export const languageWords = {
+  model: ({ family, layers, hiddenSize, vocabularySize }: DescribedCausal) =>
+    `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
+  modelName: ({ family }: DescribedCausal) => family,
+  untrained: () => "the model as it was",
+  lines: () => ({}),
+  json: ({ model: { family, source, tied, unusedTensors } }: { readonly model: DescribedCausal }) => ({
+    model: { family, source, tied, unusedTensors }
+  })
+}
+
+/** How long the rows of a split are, and how much of them is learned. */
+export const rowsText = ({ truncated, learned, tokens: { p50, p95, max } }: CausalSplitDescription): string => {
+  const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
+  return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
 }

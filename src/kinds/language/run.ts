@@ -2,13 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { plannedTokenizer } from "../../data/causal/index.ts"
+import { type CausalContent, type CausalRow, plannedTokenizer } from "../../data/causal/index.ts"
+import type { RowSource } from "../../data/index.ts"
 import { writeFileAtomic } from "../../files/index.ts"
 import { type CausalModel, loadCausal, storedChatTemplate } from "../../models/causal/index.ts"
 import { CHAT_TEMPLATE, ModelError } from "../../models/index.ts"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import type { OpenedData } from "../../plan/index.ts"
-import type { Loadable } from "../contract/index.ts"
+import type { AskedField, Loadable } from "../contract/index.ts"
 import type { LanguagePlan, ResolvedLanguagePlan } from "./resolve.ts"
 
 /** A language model was asked for labels. */
@@ -58,3 +59,33 @@ export const sectionFor = <Data extends LanguagePlan["data"]>(data: Data, file: 
   const { validation: _, test: __, ...columns } = data
   return file === undefined ? data : ({ ...columns, train: file } as Data)
 }
+
+const PROMPT = "prompt"
+
+export const askedPrompt = (): readonly [AskedField] => [{ name: PROMPT, type: "text" }]
+
+// enough for a model to know what it is about
+const BEGINNING = 60 // characters
+
+/** What of a row is given to the model, which writes the rest; "": nothing. */
+const promptOf = (content: CausalContent): string => {
+  if (content.kind === "completion") return content.prompt
+  if (content.kind === "chat") return content.messages.find(({ role }) => role === "user")?.content ?? ""
+  const words = content.text.slice(0, BEGINNING)
+  return words.length < content.text.length ? words.replace(/\s+\S*$/, "") : words
+}
+
+/** What the model may call in a row, as JSON text; absent where there is nothing. */
+const toolsOf = (content: CausalContent): { readonly tools?: string } => {
+  const { tools = [] } = content.kind === "chat" ? content : {}
+  return tools.length === 0 ? {} : { tools: JSON.stringify(tools, null, 2) }
+}
+
+/** Rows as a user would ask them, with their tools. */
+export const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
+  Effect.map(source.read(rows), (read) =>
+    read.flatMap(({ content }) => {
+      const prompt = promptOf(content)
+      return prompt.trim() === "" ? [] : [{ [PROMPT]: prompt, ...toolsOf(content) }]
+    })
+  )

@@ -27,7 +27,7 @@ import {
   warmup
 } from "../../suggest/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
-import { estimateMemory } from "./resolve.ts"
+import { estimateMemory } from "./kind.ts"
 import type { LayersPlan, ResolvedLayersPlan } from "./rows.ts"
 
 // 60 steps are the fewest that were measured, batches of 32 the only ones

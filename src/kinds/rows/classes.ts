@@ -11,8 +11,13 @@ import {
   shownLabel,
   shownLabels
 } from "../../data/index.ts"
-import type { ClassEvaluation, Evaluation } from "../../training/index.ts"
-import { crossEntropyMetric, type Metrics, percent } from "../../training/index.ts"
+import {
+  type ClassEvaluation,
+  crossEntropyMetric,
+  type Evaluation,
+  type Metrics,
+  percent
+} from "../../training/index.ts"
 import type { Baseline, Prediction } from "../contract/index.ts"
 
 const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const

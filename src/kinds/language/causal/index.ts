@@ -1,13 +1,20 @@
 /** Conversations, completions or texts and a causal language model. */
+
 import * as Effect from "effect/Effect"
 import type { CausalPlan } from "../../../../schemas/index.ts"
+import {
+  causalBatchesPerEpoch,
+  meanTokens,
+  type OpenedCausal,
+  openCausal,
+  withTemplateDate
+} from "../../../data/causal/index.ts"
 import { crossEntropyMetric, type Metrics, percent } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
-import { describeLanguagePlan } from "../resolve.ts"
-import { languageWords, rowsText } from "../words.ts"
+import { describeLanguagePlan, type LanguageRows, languageWords, resolveLanguage, rowsText } from "../resolve.ts"
 import { detectCausal } from "./detect.ts"
-import { type ResolvedCausalPlan, resolveCausal } from "./resolve.ts"
+import type { ResolvedCausalPlan } from "./run.ts"
 import { suggestCausal } from "./suggest.ts"
 
 const metrics = {
@@ -28,6 +35,19 @@ const metrics = {
     inWords: (shown) => `${shown} of the next tokens right`
   }
 } satisfies Metrics
+
+const causalRows: LanguageRows<CausalPlan, OpenedCausal> = {
+  open: ({ data, seed }, tokenizer) => openCausal(data, seed, tokenizer),
+  filled: (plan, _, tokenizer) => ({ ...plan, data: withTemplateDate(plan.data, tokenizer) }),
+  batchesPerEpoch: ({ seed, training: { batchSize }, data: { bucketPool, packing } }, { splits }, maxLength) =>
+    causalBatchesPerEpoch(splits.train, { seed, batchSize, bucketPool, packing, maxLength }),
+  tokens: ({ splits }, maxLength) => meanTokens(splits.train, maxLength),
+  sequences: 1,
+  // packed rows are others in every epoch
+  sameRows: ({ data }) => !data.packing
+}
+
+const resolveCausal = (plan: CausalPlan, name: string) => resolveLanguage(plan, name, causalRows)
 
 export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
   metrics,

@@ -4,10 +4,9 @@ import type { CausalSplit } from "../../../data/causal/index.ts"
 import type { CausalModel } from "../../../models/causal/index.ts"
 import { peftReader } from "../../../output/index.ts"
 import type { Publisher } from "../../contract/index.ts"
-import { languageCard } from "../card.ts"
-import { mergedLanguage } from "../publish.ts"
+import { languageCard, mergedLanguage } from "../publish.ts"
 import { servedLanguage } from "../served.ts"
-import type { ResolvedCausalPlan } from "./resolve.ts"
+import type { ResolvedCausalPlan } from "./run.ts"
 
 const learned = {
   chat: "conversations",

@@ -7,6 +7,7 @@ import {
   type CausalSplit,
   causalEvaluationBatches,
   causalTrainingBatches,
+  type OpenedCausal,
   openCausal
 } from "../../../data/causal/index.ts"
 import { Device } from "../../../device/device.ts"
@@ -14,9 +15,19 @@ import type { CausalModel } from "../../../models/causal/index.ts"
 import { countedTokens, evaluateTokens, tokenCrossEntropy, tokenSums } from "../../../training/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
 import type { Runner } from "../../contract/index.ts"
-import { askedPrompt, promptsOf } from "../asked.ts"
-import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../run.ts"
-import type { ResolvedCausalPlan } from "./resolve.ts"
+import type { ResolvedLanguagePlan } from "../resolve.ts"
+import {
+  askedPrompt,
+  loadLanguage,
+  longest,
+  noLabels,
+  promptsOf,
+  restoreLanguage,
+  saveLanguage,
+  sectionFor
+} from "../run.ts"
+
+export type ResolvedCausalPlan = ResolvedLanguagePlan<CausalPlan, OpenedCausal>
 
 export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, CausalSplit> = {
   loss: () => tokenCrossEntropy,

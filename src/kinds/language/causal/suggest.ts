@@ -29,7 +29,7 @@ import {
   warmup
 } from "../../../suggest/index.ts"
 import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../resolve.ts"
-import type { ResolvedCausalPlan } from "./resolve.ts"
+import type { ResolvedCausalPlan } from "./run.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
 export interface CausalFacts extends Evaluated {

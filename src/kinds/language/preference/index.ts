@@ -1,12 +1,38 @@
 /** Pairs of a better and a worse answer, and a causal language model. */
+
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { PreferencePlan } from "../../../../schemas/index.ts"
+import { meanTokens, withTemplateDate } from "../../../data/causal/index.ts"
+import { batchesPerEpoch, firstRows } from "../../../data/index.ts"
+import { type OpenedPreferences, openPreferences, sidesOf } from "../../../data/preference/index.ts"
+import {
+  type Choice,
+  type Columns,
+  choice,
+  type DetectedRows,
+  type Detecting,
+  findings,
+  knobs,
+  measured,
+  PROBED_ROWS,
+  type Row,
+  rates,
+  type Suggesting
+} from "../../../suggest/index.ts"
 import { type Metrics, percent } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
-import { describeLanguagePlan } from "../resolve.ts"
-import { languageWords, rowsText } from "../words.ts"
-import { detectPreference } from "./detect.ts"
-import { type ResolvedPreferencePlan, resolvePreference } from "./resolve.ts"
-import { suggestPreference } from "./suggest.ts"
+import { detectCausal } from "../causal/detect.ts"
+import { cautions, chooseCausal, languageFacts, suggestCausal } from "../causal/suggest.ts"
+import {
+  describeLanguagePlan,
+  estimateMemory,
+  type LanguageRows,
+  languageWords,
+  resolveLanguage,
+  rowsText
+} from "../resolve.ts"
+import type { ResolvedPreferencePlan } from "./run.ts"
 
 const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`
 
@@ -30,6 +56,105 @@ const metrics = {
   chosenReward: { label: "reward of the better answer", unit: "reward", format: signed, better: null },
   rejectedReward: { label: "reward of the worse answer", unit: "reward", format: signed, better: null }
 } satisfies Metrics
+
+/** Sequences of a batch for each of its pairs. */
+const SEQUENCES = 2
+
+const pairRows: LanguageRows<PreferencePlan, OpenedPreferences> = {
+  open: ({ data, seed }, tokenizer) => openPreferences(data, seed, tokenizer),
+  filled: (plan, { form }, tokenizer) => ({ ...plan, data: withTemplateDate({ ...plan.data, form }, tokenizer) }),
+  batchesPerEpoch: ({ training: { batchSize } }, { splits }) =>
+    Effect.succeed(batchesPerEpoch(splits.train.rows, batchSize)),
+  tokens: ({ splits }, maxLength) =>
+    Effect.map(meanTokens(sidesOf(splits.train), maxLength), (tokens) => SEQUENCES * tokens),
+  sequences: SEQUENCES,
+  sameRows: () => true
+}
+
+const resolvePreference = (plan: PreferencePlan, name: string) => resolveLanguage(plan, name, pairRows)
+
+const loss: Choice = {
+  path: "loss.kind",
+  value: "dpo",
+  reason:
+    "each pair moves the model away from what it was by as much as the pair asks for; with orpo, which needs no model to compare with, the better answers are learned by heart too"
+}
+
+/** Of what conversations are given: nothing is packed, and a preference has a rate of its own. */
+const ofPairs = (choice: Choice): ReadonlyArray<Choice> => {
+  if (choice.path === "data.packing") return []
+  if (choice.path !== "optimizer.learningRate") return [choice]
+  return [measured(choice.path, rates.preference, "", findings.preferenceRate)]
+}
+
+const suggestPreference: Suggesting<ResolvedPreferencePlan> = {
+  uncut: suggestCausal.uncut,
+  heldOut: suggestCausal.heldOut,
+  choose(seen, held) {
+    const facts = { ...languageFacts("chat", seen, held), sequences: SEQUENCES }
+    const choices = [loss, ...chooseCausal(facts).flatMap(ofPairs)]
+    return { choices, cautions: cautions(facts, choices) }
+  },
+  turns: (choices) => knobs(choices, { method: null, packing: findings.decoderPacking, blocks: true, shortest: 64 }),
+  estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites, SEQUENCES)
+}
+
+/** What data sets call them; the first are those that a plan has unless it names others. */
+const answers = [
+  ["chosen", "rejected"],
+  ["preferred_output", "non_preferred_output"],
+  ["chosen_response", "rejected_response"],
+  ["response_chosen", "response_rejected"],
+  ["preferred", "dispreferred"]
+] as const
+
+const prompts = ["prompt", "question", "instruction", "query", "input"] as const
+
+const format = (chosen: string, rejected: string): Choice =>
+  choice(
+    "data.format",
+    "preference",
+    `rows have a better answer ("${chosen}") and a worse one ("${rejected}") to the same prompt`
+  )
+
+const detectedPairs = (rows: ReadonlyArray<Row>, columns: Columns): DetectedRows | null => {
+  const has = (name: string) => rows.every((row) => row[name] !== undefined && row[name] !== null)
+  const named = columns.chosen !== undefined || columns.rejected !== undefined
+  const found = answers.find((names) => names.every(has))
+  if (!named && found === undefined) return null
+  const [usual] = answers
+  const [chosen, rejected] = [columns.chosen ?? found?.[0] ?? usual[0], columns.rejected ?? found?.[1] ?? usual[1]]
+  if (chosen === "preferred_output" && has("input")) {
+    const mapping = choice(
+      "data.mapping",
+      "openai",
+      'the columns "input" and "preferred_output" are those of OpenAI\'s form'
+    )
+    return { format: "preference", choices: [format(chosen, rejected), mapping] }
+  }
+  const prompt = columns.prompt ?? prompts.find(has)
+  const own = (path: string, name: string | undefined, usually: string, what: string) =>
+    name === undefined || name === usually ? [] : [choice(`data.${path}`, name, `the column that holds ${what}`)]
+  return {
+    format: "preference",
+    choices: [
+      format(chosen, rejected),
+      ...own("prompt", prompt, "prompt", "the prompt"),
+      ...own("chosen", chosen, usual[0], "the better answer"),
+      ...own("rejected", rejected, usual[1], "the worse answer")
+    ]
+  }
+}
+
+const detectPreference: Detecting = {
+  columns: { preference: ["prompt", "chosen", "rejected"] },
+  takes: detectCausal.takes,
+  rows: (_, file, columns) =>
+    Effect.map(Effect.result(firstRows(file, PROBED_ROWS)), (probed) =>
+      // what is wrong with the file is reported by the kind that takes any rows
+      Result.isSuccess(probed) ? detectedPairs(probed.success, columns) : null
+    )
+}
 
 export const preference: RunKind<PreferencePlan, ResolvedPreferencePlan> = {
   metrics,

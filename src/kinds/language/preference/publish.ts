@@ -5,11 +5,10 @@ import { mapSplits } from "../../../data/index.ts"
 import { chosenOf, type PreferenceSplit } from "../../../data/preference/index.ts"
 import { peftReader } from "../../../output/index.ts"
 import type { Publisher } from "../../contract/index.ts"
-import { languageCard } from "../card.ts"
-import { mergedLanguage } from "../publish.ts"
+import { languageCard, mergedLanguage } from "../publish.ts"
 import { servedLanguage } from "../served.ts"
 import { type PairsModel, pairsModel, writingModel } from "./pairs-model.ts"
-import type { ResolvedPreferencePlan } from "./resolve.ts"
+import type { ResolvedPreferencePlan } from "./run.ts"
 
 export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
   readerOf: peftReader,

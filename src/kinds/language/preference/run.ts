@@ -5,6 +5,7 @@ import type { PreferenceLoss, PreferencePlan } from "../../../../schemas/index.t
 import { mapSplits } from "../../../data/index.ts"
 import {
   chosenOf,
+  type OpenedPreferences,
   openPreferences,
   type PairRows,
   type PreferenceSplit,
@@ -15,8 +16,17 @@ import { Device } from "../../../device/device.ts"
 import { both, floats, inRounds } from "../../../ranks/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
 import type { Runner } from "../../contract/index.ts"
-import { askedPrompt, promptsOf } from "../asked.ts"
-import { loadLanguage, longest, noLabels, restoreLanguage, saveLanguage, sectionFor } from "../run.ts"
+import type { ResolvedLanguagePlan } from "../resolve.ts"
+import {
+  askedPrompt,
+  loadLanguage,
+  longest,
+  noLabels,
+  promptsOf,
+  restoreLanguage,
+  saveLanguage,
+  sectionFor
+} from "../run.ts"
 import { preferenceLoss } from "./loss.ts"
 import {
   keepBeginning,
@@ -28,8 +38,9 @@ import {
   referencesOf,
   writingModel
 } from "./pairs-model.ts"
-import type { ResolvedPreferencePlan } from "./resolve.ts"
 import { scoresOf } from "./scores.ts"
+
+export type ResolvedPreferencePlan = ResolvedLanguagePlan<PreferencePlan, OpenedPreferences>
 
 /** Whether a loss looks at the model before training, and whether at prompts. */
 const facts = {

@@ -13,8 +13,9 @@ import {
   seq2seqTrainingBatches
 } from "../../../data/seq2seq/index.ts"
 import { Device } from "../../../device/device.ts"
-import { writeObserved } from "../../../generation/index.ts"
-import { loadSeq2Seq, type Seq2SeqModel } from "../../../models/seq2seq/index.ts"
+import { writeObserved, writeTargets } from "../../../generation/index.ts"
+import { placeOf, readJson } from "../../../models/index.ts"
+import { loadSeq2Seq, openSeq2SeqModel, type Seq2SeqModel, seq2seqFamilies } from "../../../models/seq2seq/index.ts"
 import { json } from "../../../ranks/index.ts"
 import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, tokenSums, type WrongRow } from "../../../training/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
@@ -22,7 +23,6 @@ import type { Prediction, Runner, WriteOptions, WrittenText } from "../../contra
 import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
-import { writtenFor } from "./write.ts"
 
 const asked = ({ data }: Seq2SeqPlan) => ({ text: data.source })
 
@@ -157,4 +157,42 @@ const sourcesOf = ({ size, sourceLength, inputIds, attentionMask }: Seq2SeqEvalu
   Array.from({ length: size }, (_, row) => {
     const ids = inputIds.subarray(row * sourceLength, (row + 1) * sourceLength)
     return [...ids].filter((_, t) => attentionMask[row * sourceLength + t] === 1)
+  })
+
+/** `sources`: their ids. */
+const writtenFor = (
+  adapted: Adapted<Seq2SeqModel>,
+  sources: ReadonlyArray<ReadonlyArray<number>>,
+  { maxTokens, beams = 1 }: { readonly maxTokens: number; readonly beams?: number | undefined }
+) =>
+  Effect.map(writeTargets(adapted, sources, { maxNewTokens: maxTokens, beams }), (targets) =>
+    targets.map(({ ids, finish }): WrittenText => {
+      const own = finish === "eos" ? ids.slice(0, -1) : ids
+      return { text: adapted.model.tokenizer.decode(own), tokens: own.length, finish }
+    })
+  )
+
+// reading the weights once serves all of them
+const BATCH_SIZE = 8
+
+/** The model in a Hugging Face folder as it is, to write with; undefined: it is of none of these families. It lives as long as the scope. */
+export const openWriter = (source: string) =>
+  Effect.gen(function* () {
+    if (/\.gguf(@[^/]*)?$/i.test(source)) return undefined
+    const config = yield* Effect.flatMap(placeOf(source), (folder) => readJson(folder, "config.json")).pipe(
+      Effect.orElseSucceed(() => null)
+    )
+    const type = (config as { readonly model_type?: unknown } | null)?.model_type
+    if (typeof type !== "string" || !Object.hasOwn(seq2seqFamilies, type)) return undefined
+    const adapted = yield* unadapted(yield* openSeq2SeqModel(source, { seed: 0 }))
+    const { encode } = adapted.model.tokenizer
+    return {
+      batchSize: BATCH_SIZE,
+      write: (texts: ReadonlyArray<string>, { maxTokens = 128, beams }: WriteOptions) =>
+        writtenFor(
+          adapted,
+          texts.map((text) => encode(text, { special: true })),
+          { maxTokens, beams }
+        )
+    }
   })

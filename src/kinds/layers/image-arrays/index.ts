@@ -1,12 +1,120 @@
-/** Labelled images and a `tf.LayersModel`. */
-import type { ImageArraysPlan } from "../../../../schemas/index.ts"
-import type { ImageClasses } from "../../../data/images/index.ts"
+/** Labelled images and a tf.LayersModel: as large as its input is, and in the range of numbers that the plan says. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { ImageArraysData, ImageArraysPlan } from "../../../../schemas/index.ts"
+import {
+  askedImages,
+  askedProblem,
+  augmentationOf,
+  type ImageBatch,
+  type ImageClasses,
+  imageEvaluationBatches,
+  imageTrainingBatches,
+  openImages,
+  openPreparing,
+  type Preparing,
+  pixelsIn,
+  readyImages
+} from "../../../data/images/index.ts"
+import { type ArrayBatch, arrayBatchOf } from "../../../data/index.ts"
+import type { Processing } from "../../../images/index.ts"
+import { choice, type Detecting } from "../../../suggest/index.ts"
+import { keepMistakes } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
-import { imagesText } from "../../rows/images.ts"
+import { detectedImages, holdsImages, imagesText } from "../../rows/images.ts"
+import { askedExamples, askedImage, pictureOf } from "../../rows/pictures.ts"
 import { layersKind } from "../kind.ts"
-import type { ResolvedLayersPlan } from "../rows.ts"
-import { calledImages, imageRows } from "./rows.ts"
-import { detectImageArrays, suggestImageArrays } from "./suggest.ts"
+import type { CalledRows } from "../publish.ts"
+import type { LayersRows, ResolvedLayersPlan, RowShape } from "../rows.ts"
+import { isTopology, rescales, suggestLayers } from "../suggest.ts"
+
+const calledImages: CalledRows = {
+  rows: "images",
+  row: "image",
+  unit: "images",
+  shaped: (shape) => `images of ${shape}`,
+  task: "image-classification"
+}
+
+/** What bytes are multiplied by, and what is taken from that. */
+const ranges: { readonly [Range in ImageArraysData["range"]]: { readonly scale: number; readonly mean: number } } = {
+  "0 to 1": { scale: 1 / 255, mean: 0 },
+  "-1 to 1": { scale: 2 / 255, mean: 1 },
+  "0 to 255": { scale: 1, mean: 0 }
+}
+
+/** `shape`: one of which `problemOfShape` has nothing to say. */
+const processingOf = ({ data: { resize, range } }: ImageArraysPlan, shape: RowShape): Processing => {
+  const [height, width, channels] = shape as readonly [number, number, 1 | 3]
+  const size = { height, width }
+  const { scale, mean } = ranges[range]
+  return {
+    size,
+    resize: resize === "stretch" ? size : "cover",
+    resampling: "bilinear",
+    scale,
+    mean: [mean, mean, mean],
+    deviation: [1, 1, 1],
+    channels
+  }
+}
+
+const asArrays =
+  (shape: RowShape) =>
+  ({ pixels, labels, rows }: ImageBatch): ArrayBatch =>
+    arrayBatchOf(pixels, shape, labels, rows)
+
+const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
+  problemOfShape: (shape) => {
+    const [height = 0, width = 0, channels] = shape
+    const fits = shape.length === 3 && height > 0 && width > 0 && (channels === 1 || channels === 3)
+    if (fits) return undefined
+    const found = shape.map((n: number | null) => n ?? "any").join("×")
+    return `its input is ${found}; expected height×width×1 or height×width×3, all of them numbers, for images`
+  },
+  open: (section, seed) => openImages(section, seed),
+  ready: (plan, shape) => openPreparing(processingOf(plan, shape)),
+  training: (split, { plan, shape, ready }, start) =>
+    imageTrainingBatches(split, ready, {
+      seed: plan.seed,
+      batchSize: plan.training.batchSize,
+      start,
+      augmentation: augmentationOf(plan.data)
+    }).pipe(Stream.map((batch) => ({ ...asArrays(shape)(batch), epoch: batch.epoch, index: batch.index }))),
+  evaluation: (split, { plan, shape, ready }, rows) =>
+    imageEvaluationBatches(split, ready, { batchSize: plan.training.evaluateBatchSize, rows }).pipe(
+      Stream.map(asArrays(shape))
+    ),
+  asking: { fields: askedImage, examples: askedExamples },
+  problemOf: (asked, { data }) => askedProblem(asked, data),
+  pixels: (asked, { data }) => pixelsIn(asked, data),
+  asked: (asked, { data }, folder) => askedImages(asked, data, folder),
+  read: (images, { shape, ready }, apart) => Effect.map(readyImages(images, ready, apart), asArrays(shape)),
+  keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)
+}
+
+const FORMAT = "image-arrays"
+
+const rangeCaution =
+  "data.range has to be what the model was trained with, which its file does not say: if its accuracy before training, which train prints first, is lower than the model's own, look there"
+
+const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
+  newHead: true,
+  // a model that rescales takes bytes
+  cautions: ({ range }) => (range === "0 to 255" ? [] : [rangeCaution])
+})
+
+const detectImageArrays: Detecting = {
+  columns: { [FORMAT]: ["image", "label"] },
+  takes: isTopology,
+  rows: (source, place, columns) =>
+    Effect.gen(function* () {
+      if (!(yield* holdsImages(place, columns))) return null
+      const detected = yield* detectedImages(FORMAT, place, columns)
+      const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes itself")
+      return { ...detected, choices: [...detected.choices, ...((yield* rescales(source)) ? [bytes] : [])] }
+    })
+}
 
 export const imageArrays: RunKind<ImageArraysPlan, ResolvedLayersPlan<ImageArraysPlan, ImageClasses>> = layersKind({
   rows: imageRows,

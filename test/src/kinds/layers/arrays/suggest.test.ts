@@ -1,7 +1,7 @@
 /** Plans for a tf.LayersModel: those of the digits for their images, and what other layers and labels ask for. */
 import { describe, expect, test } from "bun:test"
 import type { ResolvedArraysPlan } from "../../../../../src/kinds/layers/arrays/index.ts"
-import { suggestArrays } from "../../../../../src/kinds/layers/arrays/suggest.ts"
+import { suggestArrays } from "../../../../../src/kinds/layers/arrays/index.ts"
 import type { Choice } from "../../../../../src/suggest/choice.ts"
 import { fitted } from "../../../../../src/suggest/memory-fit.ts"
 
