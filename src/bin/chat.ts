@@ -11,12 +11,11 @@ import { answerMessage, type CallEvent, endsThinking, said, waitingCalls } from 
 import { Device, ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
 import { Progress } from "../run/index.ts"
-import { callLine, toolsOf } from "./answer-files.ts"
 import { dialogue } from "./dialogue.ts"
 import type { chatFlags, Given } from "./flags.ts"
 import { screen, tell, writeResult } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { openWriting, optionsOf } from "./writing.ts"
+import { callLine, openWriting, optionsOf, toolsOf } from "./writing.ts"
 
 /**
  * The conversation, if it leaves room for a reply of `maxTokens`; else without its oldest exchanges, down to half of the positions, so that

@@ -40,9 +40,8 @@ import { command } from "../output/invocation.ts"
 import { processesProblem, readPlan } from "../plan/index.ts"
 import { Work } from "../progress/index.ts"
 import type { compareFlags, Given } from "./flags.ts"
-import { print, printJson, screen, tell } from "./output.ts"
+import { print, printJson, screen, tell, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 /** A worker has its storage in its environment: command lines can be read by others, and there is a password in it. */
 const STORAGE = "TFJS_LORA_PRO_STORAGE"

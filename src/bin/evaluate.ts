@@ -23,12 +23,11 @@ import {
   type TypedCounts
 } from "../trained/index.ts"
 import { percent, scoresText } from "../training/index.ts"
-import { callLine } from "./answer-files.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
-import { print, printJson, screen } from "./output.ts"
+import { print, printJson, screen, userError } from "./output.ts"
 import { onRanks, spoken } from "./ranks.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
+import { callLine } from "./writing.ts"
 
 export const evaluate = ({
   run: directory,

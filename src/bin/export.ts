@@ -5,8 +5,7 @@ import { Device } from "../device/index.ts"
 import { type ExportReport, exportRun, formatNamed } from "../exports/index.ts"
 import { Progress } from "../run/index.ts"
 import type { exportFlags, Given } from "./flags.ts"
-import { print, printJson, screen } from "./output.ts"
-import { sizeLines } from "./sizes.ts"
+import { print, printJson, screen, sizeLines } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 
 export const exportTo = ({ run, format, options, out, base, device, threads, json }: Given<typeof exportFlags>) =>

@@ -16,13 +16,11 @@ import {
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import { Progress } from "../run/index.ts"
-import { callLine, schemaConstraint, toolsOf } from "./answer-files.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, generateFlags, samplingFlags } from "./flags.ts"
-import { screen, tell, writeResult } from "./output.ts"
+import { screen, tell, userError, writeResult } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
-import { openWriter, optionsOf, type Writer } from "./writing.ts"
+import { callLine, openWriter, optionsOf, schemaConstraint, toolsOf, type Writer } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8

@@ -9,8 +9,7 @@ import { LIMITS_VARIABLE, printable, setLimitsFromText } from "../boundary/index
 import { watchParent } from "../compare/parent-watch.ts"
 import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
-import { libraryConsole } from "./output.ts"
-import { reported } from "./user-error.ts"
+import { libraryConsole, reported } from "./output.ts"
 
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
   name: string,

@@ -7,16 +7,44 @@
  */
 import { format } from "node:util"
 import type * as Console from "effect/Console"
+import { CliError } from "effect/cli"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { printable, withoutSecretsIn } from "../boundary/index.ts"
+import { cutLines, listed, printable, withoutSecretsIn } from "../boundary/index.ts"
 import { systemReason } from "../files/platform-reason.ts"
-import { type Colour, canColour, canMove, painted } from "./colour.ts"
+
+/**
+ * Whether a stream moves its cursor and shows colours, and the few colours there are: errors red (the command-line library's), warnings
+ * yellow, what was gained green. `NO_COLOR` turns them off, `FORCE_COLOR` on where there is no terminal, `TERM=dumb` off everywhere.
+ */
+type Stream = "stdout" | "stderr"
+
+const isTerminal = (stream: Stream): boolean => process[stream].isTTY === true && process.env["TERM"] !== "dumb"
+
+/** Whether a line can be written over. */
+const canMove = (stream: Stream): boolean => isTerminal(stream)
+
+export const canColour = (stream: Stream): boolean => {
+  const { TERM, NO_COLOR = "", FORCE_COLOR = "" } = process.env
+  if (TERM === "dumb" || NO_COLOR !== "") return false
+  return (FORCE_COLOR !== "" && FORCE_COLOR !== "0" && FORCE_COLOR !== "false") || isTerminal(stream)
+}
+
+const codes = { red: 31, green: 32, yellow: 33 } as const
+
+export type Colour = keyof typeof codes
+
+/** A text that is printable already, in a colour where the stream shows it. */
+export const painted = (text: string, colour: Colour, stream: Stream): string =>
+  canColour(stream) ? `\u001b[${codes[colour]}m${text}\u001b[39m` : text
+
+/** The colour of a line by what it says. */
+export const colourOf = (line: string): Colour | undefined => (line.startsWith("warning: ") ? "yellow" : undefined)
 
 /** What was to be printed did not arrive. */
-export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
+class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   stream: Schema.Literals(["stdout", "stderr"]),
   reason: Schema.String,
   /** the reader of a pipe has left, as `head` does when it has its lines: it wants no more, and nothing is wrong */
@@ -162,3 +190,37 @@ export const libraryConsole = (): {
 
 /** Something beside the result, on stderr. */
 export const tell = (text: string): Effect.Effect<void> => Effect.sync(() => screen.write(`${printable(text)}\n`))
+
+const sizeOf = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+
+/** Files and their sizes, as lines of a result. */
+export const sizeLines = (
+  files: ReadonlyArray<{ readonly name: string; readonly bytes: number }>
+): ReadonlyArray<string> => {
+  const width = Math.max(...files.map(({ name }) => name.length))
+  return files.map(({ name, bytes }) => `  ${name.padEnd(width)}  ${sizeOf(bytes)}`)
+}
+
+/** Errors list 20 entries of each of their kinds; what is longer all the same ends here. */
+const mostLines = 100
+
+/**
+ * A message for stderr: what it quotes from outside is shown, not obeyed. Its lines are indented alike: the command line indents only the
+ * first.
+ */
+export const userError = (message: string, cause: unknown = new Error(message)): CliError.UserError => {
+  const lines = listed(cutLines(message).split("\n"), mostLines)
+  return new CliError.UserError({ cause, userMessage: printable(lines.join("\n  ")) })
+}
+
+const readerLeft = (error: unknown): boolean => error instanceof OutputError && error.left
+
+/** Reports every failure of a command by its `message`. Where the reader of a pipe has left, the command has done its part. */
+export const reported = <E extends { readonly message: string }, R>(
+  effect: Effect.Effect<void, E, R>
+): Effect.Effect<void, CliError.CliError, R> =>
+  effect.pipe(
+    Effect.catchIf(readerLeft, () => Effect.void),
+    Effect.mapError((error) => (CliError.isCliError(error) ? error : userError(error.message, error)))
+  )

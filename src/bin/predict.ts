@@ -23,9 +23,8 @@ import {
 } from "../trained/index.ts"
 import { stdinLines } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
-import { print, printJson, printResult, screen, tell } from "./output.ts"
+import { print, printJson, printResult, screen, tell, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 /** A run, an adapter of PEFT, or one of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>

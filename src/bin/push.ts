@@ -5,10 +5,8 @@ import * as Path from "effect/Path"
 import { type PushReport, pushRun } from "../exports/push/index.ts"
 import { Progress } from "../run/index.ts"
 import type { Given, pushFlags } from "./flags.ts"
-import { print, printJson, screen } from "./output.ts"
-import { sizeLines } from "./sizes.ts"
+import { print, printJson, screen, sizeLines, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 export const push = ({
   run,

@@ -9,8 +9,7 @@ import * as Result from "effect/Result"
 import { adaptationPlanJsonSchemaText, runPlanJsonSchemaText } from "../../schemas/index.ts"
 import { platformReason } from "../files/index.ts"
 import type { Given, schemaFlags } from "./flags.ts"
-import { print } from "./output.ts"
-import { userError } from "./user-error.ts"
+import { print, userError } from "./output.ts"
 
 /** The file that was written, or what is wrong with the plan. */
 const writeTypes = (plan: string) =>

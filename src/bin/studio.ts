@@ -8,8 +8,7 @@ import { Device } from "../device/index.ts"
 import { builtPage, ComesWith, engineProcess, openStudio } from "../studio/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, studioFlags } from "./flags.ts"
-import { print, screen, tell } from "./output.ts"
-import { userError } from "./user-error.ts"
+import { print, screen, tell, userError } from "./output.ts"
 
 const OPEN =
   "warning: anyone who reads the traffic to this address can read files and train here, because it is not encrypted"

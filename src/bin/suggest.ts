@@ -19,9 +19,8 @@ import {
   suggestionText
 } from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
-import { print, printBeside, printJson, screen } from "./output.ts"
+import { print, printBeside, printJson, screen, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 const files = ["model", "data", "validation", "test"] as const
 const dialect = ["separator", "encoding"] as const

@@ -10,7 +10,7 @@ import type { EvaluationReport } from "../output/index.ts"
 import { shortDuration } from "../progress/index.ts"
 import type { Listener, ProgressEvent, Working } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
-import { type Colour, colourOf } from "./colour.ts"
+import { type Colour, colourOf } from "./output.ts"
 
 /** `split`: or the name of the file whose rows they are */
 type Evaluated = Pick<EvaluationReport, "step" | "rows"> & { readonly split: string }

@@ -26,13 +26,11 @@ import { onFirst, Ranks } from "../ranks/index.ts"
 import { checkAskedAlike, type Listener, Progress, planDifferences } from "../run/index.ts"
 import { train as trained } from "../train.ts"
 import { scoreOf, scoresText, written } from "../training/index.ts"
-import { colourOf, painted } from "./colour.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
-import { printColoured, printJson, screen } from "./output.ts"
+import { colourOf, painted, printColoured, printJson, screen, userError } from "./output.ts"
 import { onRanks, spoken, threadsOfRank } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 /** The embedded default. */
 const defaultPlan = Effect.map(Path.Path, (path) => path.relative(process.cwd(), embedded.plan))

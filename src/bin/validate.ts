@@ -17,11 +17,9 @@ import {
 } from "../kinds/index.ts"
 import { processesEstimate, processesProblem, ResolveError, readPlan } from "../plan/index.ts"
 import { Work } from "../progress/index.ts"
-import { canColour, painted } from "./colour.ts"
 import type { Given, validateFlags } from "./flags.ts"
-import { printColoured, printJson, screen } from "./output.ts"
+import { canColour, painted, printColoured, printJson, screen, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
-import { userError } from "./user-error.ts"
 
 /** What is printed of a plan: for a person, and for machines. */
 const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds }: Given<typeof validateFlags>) =>

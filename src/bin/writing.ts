@@ -1,14 +1,20 @@
-/** What `generate` and `chat` open: the model that writes, and how it chooses tokens. */
+/** What `generate` and `chat` open: the model that writes, how it chooses tokens, and what files say of its answers. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
+import { type ToolUse, toolUse } from "../calls/index.ts"
+import { type Constraint, constraintOf } from "../constraint/index.ts"
+import { type ToolCall, toolsIn } from "../data/causal/index.ts"
+import { readJsonFile } from "../files/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
 import { openWriter as openWriterOf, type WriteOptions, type Writing } from "../kinds/index.ts"
 import { type CausalModel, openCausalModel } from "../models/causal/index.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
 import { isAdapter, loadCausalRun, loadTrained, writingRun } from "../trained/index.ts"
 import type { Given, samplingFlags } from "./flags.ts"
+import { userError } from "./output.ts"
 
 export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
   maxNewTokens: given.maxTokens,
@@ -64,3 +70,31 @@ const isRun = (source: string) =>
     const path = yield* Path.Path
     return yield* fs.exists(path.join(source, "plan.json")).pipe(Effect.orElseSucceed(() => false))
   })
+
+/** The tools in a file, as a model of this tokenizer uses them; undefined: none are given. */
+export const toolsOf = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
+  Effect.gen(function* () {
+    if (Option.isNone(file)) return undefined
+    const tools = toolsIn(yield* readJsonFile(file.value), "tools")
+    if ("broken" in tools) return yield* userError(`${file.value}: ${tools.broken}`)
+    if (tools.length === 0) return yield* userError(`${file.value}: is an empty list; expected tools`)
+    const use: ToolUse | { readonly broken: string } = toolUse(tokenizer, tools)
+    return "broken" in use ? yield* userError(`--tools: ${use.broken}`) : use
+  })
+
+/** What the JSON Schema in a file allows; undefined: none is given. */
+export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
+  Effect.gen(function* () {
+    if (Option.isNone(file)) return undefined
+    const schema = yield* readJsonFile(file.value)
+    const constraint: Constraint | { readonly broken: ReadonlyArray<string> } = constraintOf(
+      { kind: "json", schema },
+      tokenizer
+    )
+    if ("broken" in constraint)
+      return yield* userError(constraint.broken.map((one) => `${file.value}: ${one}`).join("\n"))
+    return constraint
+  })
+
+/** A call as a line: `set_light {"room": "kitchen"}`. */
+export const callLine = ({ name, arguments: own }: ToolCall): string => `→ ${name} ${JSON.stringify(own)}\n`

@@ -29,7 +29,7 @@ export const formats = [
     title: "Hugging Face folder",
     summary: "a Hugging Face folder, which transformers loads, as merge writes it",
     options: {},
-    writer: async () => (await import("./merged.ts")).mergedWriter("huggingface")
+    writer: async () => (await import("./layers-model.ts")).mergedWriter("huggingface")
   }),
   exportFormat({
     name: "layers-model",

@@ -7,13 +7,33 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { Listing } from "../boundary/index.ts"
 import { fileError, isRecord, readJsonFile, readTextFile, writeFileAtomic, writeJson } from "../files/index.ts"
-import type { LoadedKind } from "../kinds/index.ts"
+import type { LoadedKind, Publisher } from "../kinds/index.ts"
 import { readSpecs, type SmallerForm, smallerWeights } from "../models/index.ts"
 import { Progress } from "../run/index.ts"
-import { evaluateRun, type LoadedRun, loadMerged } from "../trained/index.ts"
+import { evaluateRun, type LoadedRun, loadMerged, writeMergedRun } from "../trained/index.ts"
 import { scoresText } from "../training/index.ts"
 import type { Exported, ExportWriter, FormatOption } from "./format.ts"
-import { mergedWriter } from "./merged.ts"
+
+/** Forms that a merged model may have, and what each is called. */
+const called = {
+  huggingface: "a Hugging Face folder",
+  "layers-model": "a tf.LayersModel"
+} as const satisfies Record<Publisher["mergesInto"], string>
+
+/** What `merge` writes, as a format: the run's model with what was trained in place, compared with the run before it stays. */
+export const mergedWriter = (form: Publisher["mergesInto"]): ExportWriter => ({
+  obstacle: ({ kind }) =>
+    Effect.map(Effect.promise(kind.publisher), ({ mergesInto }) =>
+      mergesInto === form ? undefined : `merges into ${called[mergesInto]}: use --format ${mergesInto}`
+    ),
+  write: ({ directory, open }, folder) =>
+    Effect.map(writeMergedRun(directory, open, folder), ({ tensors, check }) => ({
+      lines: [
+        `On ${check.rows} ${check.split} rows its ${check.words.output}s differ from the run's by at most ${check.largestDifference.toExponential(1)}.`
+      ],
+      json: { tensors, check }
+    })).pipe(Effect.scoped)
+})
 
 export interface LayersModelOptions extends Readonly<Record<string, FormatOption>> {
   readonly weights: FormatOption & { readonly values: readonly ["float32", "float16", "int8"] }

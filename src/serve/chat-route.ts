@@ -5,14 +5,11 @@ import { limit, overLimit } from "../boundary/index.ts"
 import { endsThinking, type ToolUse } from "../calls/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import { conversation } from "../generation/index.ts"
-import { answerForm } from "./answer-form.ts"
 import { decodedBody } from "./body.ts"
-import { ChatBody, charactersOf, conversationOf } from "./chat-body.ts"
-import { generateOptions, mostTokens } from "./openai-fields.ts"
+import { answerForm, ChatBody, charactersOf, conversationOf } from "./chat-body.ts"
+import { type Form, generateOptions, mostTokens, writtenReply } from "./openai.ts"
 import { refusal } from "./refusal.ts"
-import type { Route } from "./route.ts"
-import { verbsOf } from "./verbs.ts"
-import { type Form, writtenReply } from "./written-reply.ts"
+import { type Route, verbsOf } from "./route.ts"
 
 /** Some templates take no ids but of nine letters and digits, which clients send back with results. */
 const newCallId = (): string => randomUUID().replaceAll("-", "").slice(0, 9)

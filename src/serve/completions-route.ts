@@ -5,14 +5,11 @@ import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
 import type { GenerationEvent, Prompt } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
-import { generateOptions, mostTokens, writingFields } from "./openai-fields.ts"
+import { type Form, generateOptions, mostTokens, tokensOf, writingFields, writtenReply } from "./openai.ts"
 import { checkTexts, failedBatch } from "./predict-route.ts"
 import { type Refusal, refusal, wrongField } from "./refusal.ts"
-import type { Route } from "./route.ts"
+import { type Route, verbsOf } from "./route.ts"
 import type { Served } from "./served.ts"
-import { tokensOf } from "./tokens.ts"
-import { verbsOf } from "./verbs.ts"
-import { type Form, writtenReply } from "./written-reply.ts"
 
 const Tokens = Schema.Array(Schema.Int).check(Schema.isMinLength(1))
 

@@ -10,7 +10,6 @@
  */
 export type { Connection } from "./clients.ts"
 export { ListenError, type Listening, type ListenOptions, listen } from "./listener.ts"
-export { nameOfRun } from "./names.ts"
 export { type OpenServer, type OpenServerOptions, openServer } from "./open-server.ts"
-export { isModelName, type Named, type Served, type ServedModels } from "./served.ts"
+export { isModelName, type Named, nameOfRun, type Served, type ServedModels } from "./served.ts"
 export { type Serving, type ServingOptions, serving } from "./serving.ts"

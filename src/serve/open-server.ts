@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { Device, type DeviceChoice, type DeviceOptions } from "../device/index.ts"
 import { platform } from "../platform.ts"
-import { nameOfRun } from "./names.ts"
+import { nameOfRun } from "./served.ts"
 import { type Serving, type ServingOptions, serving } from "./serving.ts"
 
 /** The runs of a server, its device, and its limits. */

@@ -1,4 +1,4 @@
-/** POST /predict and POST /embed: what the commands of these names print as JSON. */
+/** POST /predict and POST /embed: what the commands of these names print as JSON. POST /v1/embeddings: OpenAI's vectors of texts. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -6,10 +6,10 @@ import { type LimitName, limit, overLimit } from "../boundary/index.ts"
 import type { Asked } from "../kinds/index.ts"
 import { decodedBody } from "./body.ts"
 import type { Holdings } from "./clients.ts"
+import { tokensOf } from "./openai.ts"
 import { overloaded, type Refusal, refusal, wrongField } from "./refusal.ts"
-import type { Route } from "./route.ts"
+import { type Route, verbsOf } from "./route.ts"
 import type { Served } from "./served.ts"
-import { verbsOf } from "./verbs.ts"
 
 /** A text, a row with the plan's columns, or numbers. */
 const Row = Schema.Union([Schema.String, Schema.Array(Schema.Finite), Schema.Record(Schema.String, Schema.Unknown)])
@@ -119,7 +119,7 @@ const LEAST_PIXELS = 2 ** 16
 const CHARACTERS = 256
 
 /** How much work rows are, in short texts. */
-export const textUnits = (rows: ReadonlyArray<unknown>): ReadonlyArray<number> =>
+const textUnits = (rows: ReadonlyArray<unknown>): ReadonlyArray<number> =>
   rows.map((row) => 1 + lengthOf(row) / CHARACTERS)
 
 const lengthOf = (row: unknown): number =>
@@ -173,5 +173,61 @@ export const embedRoute: Route = {
         failedBatch
       )
       return { json: { model: served.name, vectors: vectors.map(shortest) } }
+    })
+}
+
+const EmbeddingsBody = Schema.Struct({
+  model: Schema.optionalKey(Schema.String),
+  input: Schema.Union([Schema.String, Schema.Array(Schema.String)]).annotate({
+    message: "expected a text, or a list of texts; tokens are not taken"
+  }),
+  encoding_format: Schema.optionalKey(Schema.Literals(["float", "base64"])),
+  dimensions: Schema.optionalKey(Schema.Int),
+  user: Schema.optionalKey(Schema.String)
+})
+
+/** float32 numbers, the lowest byte first. */
+const base64 = (vector: Float32Array): string => {
+  const view = new DataView(new ArrayBuffer(4 * vector.length))
+  vector.forEach((value, i) => view.setFloat32(4 * i, value, true))
+  return Buffer.from(view.buffer).toString("base64")
+}
+
+export const embeddingsRoute: Route = {
+  method: "POST",
+  path: "/v1/embeddings",
+  who: "key",
+  answer: ({ models, bodies, metrics }, called) =>
+    Effect.gen(function* () {
+      const body = yield* decodedBody(called, EmbeddingsBody, bodies)
+      const served = yield* models.use(body.model, ({ embed }) => embed !== null)
+      called.answeredBy(served)
+      if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
+      const texts = typeof body.input === "string" ? [body.input] : body.input
+      yield* checkTexts(texts, "input")
+      const vectors = yield* Effect.mapError(
+        served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) }),
+        failedBatch
+      )
+      const width = vectors[0]!.length
+      if (body.dimensions !== undefined && body.dimensions !== width)
+        return yield* wrongField("dimensions", `is ${body.dimensions}; the vectors of ${served.name} have ${width}`)
+      const longest =
+        "maxLength" in served.run.plan.data ? Number(served.run.plan.data.maxLength) : Number.MAX_SAFE_INTEGER
+      const tokens = tokensOf(served.run.adapted, texts, longest)
+      yield* metrics.tokens(served.name, "prompt", tokens)
+      const data = vectors.map((vector, index) => ({
+        object: "embedding",
+        index,
+        embedding: body.encoding_format === "base64" ? base64(vector) : Array.from(vector)
+      }))
+      return {
+        json: {
+          object: "list",
+          model: served.name,
+          data,
+          usage: { prompt_tokens: tokens, total_tokens: tokens }
+        }
+      }
     })
 }

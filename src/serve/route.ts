@@ -28,7 +28,7 @@ export interface Inside {
 }
 
 /** A request as routes see it. */
-export interface Called {
+interface Called {
   readonly request: Request
   /** who asks, for its part of the device: no secret */
   readonly client: string
@@ -48,3 +48,15 @@ export interface Route {
   readonly always?: boolean
   readonly answer: (inside: Inside, called: Called) => Effect.Effect<Reply, Refusal, Scope.Scope>
 }
+
+/** Which routes a model answers. */
+export const routesOf = ({ predict, embed, write, writing }: Served): ReadonlyArray<string> => [
+  ...(predict === null ? [] : ["/predict"]),
+  ...(embed === null ? [] : ["/embed", "/v1/embeddings"]),
+  ...(writing === null ? [] : ["/v1/chat/completions"]),
+  ...(writing === null && write === null ? [] : ["/v1/completions"])
+]
+
+/** What a model does in the place of what it was asked for; `not`: "makes no vectors". */
+export const verbsOf = (served: Served, not: string): string =>
+  `model: ${served.name} ${not}; it answers ${routesOf(served).join(", ")}`

@@ -1,10 +1,88 @@
 /** All routes. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { decodedBody } from "./body.ts"
 import { chatRoute } from "./chat-route.ts"
 import { completionsRoute } from "./completions-route.ts"
-import { embeddingsRoute } from "./embeddings-route.ts"
-import { embedRoute, predictRoute } from "./predict-route.ts"
-import type { Route } from "./route.ts"
-import { dropRoute, healthRoute, loadRoute, metricsRoute, modelRoute, modelsRoute } from "./server-routes.ts"
+import { embeddingsRoute, embedRoute, predictRoute } from "./predict-route.ts"
+import { wrongField } from "./refusal.ts"
+import { type Route, routesOf } from "./route.ts"
+import { isModelName, type Served } from "./served.ts"
+
+const described = (served: Served) => ({
+  id: served.name,
+  object: "model",
+  created: served.since,
+  owned_by: "tfjs-lora-pro",
+  routes: routesOf(served)
+})
+
+const modelsRoute: Route = {
+  method: "GET",
+  path: "/v1/models",
+  who: "key",
+  answer: ({ models }) => Effect.sync(() => ({ json: { object: "list", data: models.all().map(described) } }))
+}
+
+const modelRoute: Route = {
+  method: "GET",
+  path: "/v1/models/*",
+  who: "key",
+  answer: ({ models }, { rest }) =>
+    Effect.map(
+      models.use(rest, () => true),
+      (served) => ({ json: described(served) })
+    )
+}
+
+const AdapterBody = Schema.Struct({ name: Schema.String, run: Schema.NonEmptyString })
+
+const loadRoute: Route = {
+  method: "POST",
+  path: "/adapters",
+  who: "token",
+  answer: ({ models, bodies }, called) =>
+    Effect.gen(function* () {
+      const { name, run } = yield* decodedBody(called, AdapterBody, bodies)
+      if (!isModelName(name))
+        return yield* wrongField(
+          "name",
+          "expected at most 100 letters, digits, and . _ - : @, a letter or a digit first"
+        )
+      const served = yield* models.loadInside({ name, run })
+      called.answeredBy(served)
+      return { json: described(served), status: 201 }
+    })
+}
+
+const dropRoute: Route = {
+  method: "DELETE",
+  path: "/adapters/*",
+  who: "token",
+  answer: ({ models }, { rest }) => Effect.as(models.drop(rest), { json: { id: rest, object: "model", deleted: true } })
+}
+
+const healthRoute: Route = {
+  method: "GET",
+  path: "/health",
+  who: "anyone",
+  always: true,
+  answer: ({ isDraining, models }) =>
+    Effect.sync(() =>
+      isDraining()
+        ? { json: { status: "draining" }, status: 503 }
+        : { json: { status: "ready", models: models.all().length } }
+    )
+}
+
+const metricsRoute: Route = {
+  method: "GET",
+  path: "/metrics",
+  who: "key",
+  always: true,
+  answer: ({ metricsText }) =>
+    Effect.map(metricsText, (text) => ({ text, type: "text/plain; version=0.0.4; charset=utf-8" }))
+}
 
 export const routes: ReadonlyArray<Route> = [
   predictRoute,

@@ -67,7 +67,7 @@ export interface Named {
   readonly run: string
 }
 
-export interface ServedOptions {
+interface ServedOptions {
   readonly turns: Scheduler
   /** how images are decoded without the device */
   readonly decoding: Apart
@@ -349,3 +349,14 @@ export const servedModels = ({
 
 /** Files in a run's folder, checkpoints and pictures among them, at most. */
 const FILES = 10_000
+
+/** "runs/movies-1" is "movies-1"; "movies=runs/movies-1" is "movies". */
+export const nameOfRun = (given: string): Named => {
+  const [, name, run] = /^([\w.:@-]+)=(.+)$/s.exec(given) ?? []
+  if (name !== undefined && run !== undefined) return { name, run }
+  const last = given
+    .replace(/[/\\]+$/, "")
+    .split(/[/\\]/)
+    .at(-1)!
+  return { name: last.replaceAll(/[^\w.:@-]/g, "-"), run: given }
+}

@@ -5,15 +5,16 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { type DataError, dataError } from "../data/index.ts"
+import type { Dialect, PlanError, RunPlan } from "../../schemas/index.ts"
+import { DataDialect, type DataError, dataError } from "../data/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { placeOf } from "../models/index.ts"
-import { ResolveError } from "../plan/index.ts"
+import { planFromValue, ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
 import { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
 
 /** Sections of a plan as they are written, and why they are so. */
-export interface Detected {
+interface Detected {
   readonly model: { readonly source: string }
   readonly data: { readonly format: string; readonly [key: string]: unknown }
   readonly found: ReadonlyArray<Choice>
@@ -145,4 +146,42 @@ export const namedModel = (model: string): Effect.Effect<Found, ResolveError, Wo
     )
     const type = config !== undefined && "value" in config ? (config.value as Row | null)?.["model_type"] : undefined
     return { ...named, modelType: typeof type === "string" ? type : null }
+  })
+
+/** As a user names them, relative to the working directory. */
+export interface NamedSources {
+  /** a folder, a file, or hf:owner/name */
+  readonly model: string
+  /** the training rows */
+  readonly data: string
+  readonly validation?: string
+  readonly test?: string
+  /** what of them is not found by looking */
+  readonly columns: Columns
+  readonly dialect: Dialect
+}
+
+/** A plan of which `model` and `data` alone are meant, and why they are so. */
+export type NamedPlan = RunPlan & { readonly found: ReadonlyArray<Choice> }
+
+/** Looks at the model and the first rows. `directory`: the working directory. */
+export const namedPlan = (
+  kinds: ReadonlyArray<Effect.Effect<{ readonly detecting: Detecting }>>,
+  { model, data, columns, dialect, ...splits }: NamedSources,
+  directory: string
+): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const detected = yield* detect(kinds, model, data, columns).pipe(Effect.provideService(DataDialect, dialect))
+    const { format, ...own } = detected.data
+    const plan = yield* planFromValue(
+      {
+        model: detected.model,
+        data: { format, train: data, ...splits, ...dialect, ...own },
+        // replaced by what is suggested
+        optimizer: { kind: "adamw", learningRate: 1e-3 },
+        training: { steps: 1 }
+      },
+      directory
+    )
+    return { ...plan, found: detected.found }
   })

@@ -9,13 +9,22 @@ export {
   isRow,
   NAMED,
   type NamedModel,
+  type NamedPlan,
+  type NamedSources,
   namedModel,
+  namedPlan,
   PROBED_ROWS,
   type Row
 } from "./detect.ts"
 export * from "./findings.ts"
-export { type NamedPlan, type NamedSources, namedPlan } from "./given.ts"
 export { fitted, knobs } from "./memory-fit.ts"
 export * from "./rules.ts"
-export type { Estimated, Suggesting } from "./suggest.ts"
-export { type Given, type Suggestion, type SuggestOptions, suggest, suggestionText } from "./suggest.ts"
+export {
+  type Estimated,
+  type Given,
+  type Suggesting,
+  type Suggestion,
+  type SuggestOptions,
+  suggest,
+  suggestionText
+} from "./suggest.ts"

@@ -1,9 +1,28 @@
-/** A run, or what was exported of it, to a repository of the Hugging Face Hub. */
+/**
+ * A run, or what was exported of it, to a repository of the Hugging Face Hub: of a run its adapter with the card, the plan and the record as
+ * others may see them; or a folder, as it is.
+ */
 import * as Effect from "effect/Effect"
-import { isBranch, isRepository, type Told, type Upload, upload } from "../../models/hub/index.ts"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import { limit, overLimit } from "../../boundary/index.ts"
+import { FileError, fileError, isRecord, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
+import { kindOf } from "../../kinds/index.ts"
+import { isBranch, isRepository, type Told, type Upload, type UploadedFile, upload } from "../../models/hub/index.ts"
+import { fileName, hubNameOf, runFolder, writeReport } from "../../output/index.ts"
+import { command } from "../../output/invocation.ts"
+import { readPlan } from "../../plan/index.ts"
 import { Progress } from "../../run/index.ts"
 import { RunError } from "../../trained/index.ts"
-import { filesToPush, type PushedContent } from "./files.ts"
+import {
+  foldersHere,
+  type HubName,
+  publishableAdapterConfig,
+  publishableCard,
+  publishablePlan,
+  publishableRecord,
+  withoutFolders
+} from "./publishable.ts"
 
 export interface PushRequest extends Omit<Upload, "files" | "message"> {
   readonly message?: string | undefined
@@ -56,3 +75,188 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
     }
     return report
   }).pipe(Effect.scoped)
+
+interface PushedContent {
+  /** a folder in the place of the adapter's: that of an export, or `<run>/merged` */
+  readonly folder?: string | undefined
+  /** with report.html, which shows rows that came out wrong */
+  readonly report: boolean
+  /** what the base is called on the Hub, where the plan names a folder */
+  readonly base: HubName
+}
+
+interface FilesToPush {
+  readonly files: ReadonlyArray<UploadedFile>
+  /** what stays here, as sentences */
+  readonly kept: ReadonlyArray<string>
+  /** the name of what is sent, for the commit's message */
+  readonly name: string
+}
+
+/** The files of a finished run that are sent, by their paths in the repository. Nothing is sent. */
+const filesToPush = (directory: string, { folder, report, base }: PushedContent) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const run = yield* finished(directory)
+    const hubName = base ?? run.hubName
+    if (folder !== undefined) return yield* filesOfFolder(directory, folder, run, hubName)
+    const { record } = run
+    const here = yield* runFolder(directory)
+    const folders = yield* foldersHere
+    const own = (place: string, text: string) => asFile(place, withoutFolders(text, folders))
+    const json = (place: string, value: unknown) => own(place, `${JSON.stringify(value, null, 2)}\n`)
+    const adapter = yield* Effect.forEach(yield* namesIn(here.adapter), (name) =>
+      Effect.gen(function* () {
+        const file = path.join(here.adapter, name)
+        if (name === "README.md") return own(name, publishableCard(yield* readTextFile(file), hubName, run.base))
+        if (!name.endsWith(".json")) return yield* onDisk(name, file)
+        const value = yield* readJsonFile(file)
+        const isConfig = isRecord(value) && "base_model_name_or_path" in value
+        return json(name, isConfig ? publishableAdapterConfig(value, hubName) : value)
+      })
+    )
+    const plan = json("plan.json", publishablePlan(yield* readJsonFile(here.plan), hubName))
+    const said = json("run.json", publishableRecord(record, hubName, false))
+    const page = report ? [yield* publishableReport(directory, record, hubName, own)] : []
+    const mistakes = Array.isArray(record["mistakes"]) ? record["mistakes"].length : 0
+    const pushed: FilesToPush = {
+      files: [...adapter, plan, said, ...page],
+      kept: [
+        ...(hubName === undefined
+          ? [
+              "The base model is a folder of this machine, which is not named: say with --base-model what the Hub calls it."
+            ]
+          : []),
+        ...(mistakes === 0 || report
+          ? []
+          : [
+              `Texts of ${mistakes} rows that came out wrong stay here, and report.html, which shows them (--report sends it).`
+            ]),
+        "Paths of this machine are sent as their last names."
+      ],
+      name: run.name
+    }
+    return pushed
+  })
+
+const asFile = (path: string, text: string): UploadedFile => ({ path, content: new Blob([text]) })
+
+/** Of a file whose bytes are read when they are sent. */
+const onDisk = (path: string, file: string) =>
+  Effect.map(
+    Effect.tryPromise({
+      try: () => process.getBuiltinModule("node:fs").openAsBlob(file),
+      catch: () => new FileError({ action: "read", file, reason: "it cannot be opened" })
+    }),
+    (content): UploadedFile => ({ path, content })
+  )
+
+/** What is known of a run; fails where it is none, or not finished. */
+const finished = (directory: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const here = yield* runFolder(directory)
+    const fail = (reason: string) => new RunError({ directory, reason })
+    const isThere = (file: string) => fs.exists(file).pipe(Effect.orElseSucceed(() => false))
+    if (!(yield* isThere(here.plan)))
+      return yield* fail("is no run folder: it has no plan.json; expected one such as runs/<name>-1")
+    if (!(yield* isThere(here.report)) || !(yield* isThere(here.adapter)))
+      return yield* fail(`is not finished: go on with ${command(`train --resume ${directory}`)}, then push it`)
+    const record = yield* readJsonFile(here.report)
+    if (!isRecord(record)) return yield* fail("run.json is not what a run writes")
+    const plan = yield* readJsonFile(here.plan)
+    const { source } = isRecord(plan) && isRecord(plan["model"]) ? plan["model"] : {}
+    const base = isRecord(record["base"]) ? String(record["base"]["path"] ?? "") : ""
+    return {
+      record,
+      name: String(record["name"] ?? path.basename(directory)),
+      // as the card has it: a folder of this machine by its last name
+      base: path.isAbsolute(base) ? path.basename(base) : base,
+      hubName: typeof source === "string" ? hubNameOf(source) : undefined
+    }
+  })
+
+/** report.html once more, of what others may see, and of the rows that came out wrong. */
+const publishableReport = (
+  directory: string,
+  record: Readonly<Record<string, unknown>>,
+  base: HubName,
+  own: (place: string, text: string) => UploadedFile
+) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const from = yield* runFolder(directory)
+    const { plan, name } = yield* readPlan(from.plan, [], { ofRun: true })
+    const kind = yield* kindOf(plan)
+    const folder = yield* fs.makeTempDirectoryScoped().pipe(Effect.mapError(fileError("write", "a temporary folder")))
+    const to = yield* runFolder(folder)
+    const text = (file: string) => readTextFile(file)
+    yield* writeFileAtomic(to.plan, JSON.stringify(publishablePlan(yield* readJsonFile(from.plan), base)))
+    yield* writeFileAtomic(to.report, JSON.stringify(publishableRecord(record, base, true)))
+    yield* writeFileAtomic(to.metrics, yield* text(from.metrics))
+    const pictures = yield* Effect.orElseSucceed(text(from.pictures), () => undefined)
+    if (pictures !== undefined) yield* writeFileAtomic(to.pictures, pictures)
+    yield* writeReport(to, { ...kind, next: () => kind.next(plan, fileName(name)) })
+    return own("report.html", yield* text(to.page))
+  })
+
+/** Files of a folder, by their paths in it: none whose name begins with a dot, no link out of it. */
+const namesIn = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const failed = fileError("read", folder)
+    const all = yield* fs.readDirectory(folder, { recursive: true }).pipe(Effect.mapError(failed))
+    if (all.length > limit("hub-files"))
+      return yield* new FileError({
+        action: "read",
+        file: folder,
+        reason: `it has more than ${overLimit("hub-files")}`
+      })
+    const home = yield* fs.realPath(folder).pipe(Effect.mapError(failed))
+    const seen = all.filter((name) => !name.split(/[/\\]/).some((part) => part.startsWith(".")))
+    const found = yield* Effect.forEach(seen.toSorted(), (name) =>
+      Effect.gen(function* () {
+        const file = path.join(folder, name)
+        const { type } = yield* fs.stat(file).pipe(Effect.mapError(fileError("read", file)))
+        if (type !== "File") return []
+        const real = yield* fs.realPath(file).pipe(Effect.mapError(fileError("read", file)))
+        if (real.startsWith(path.join(home, path.sep))) return [name.replaceAll("\\", "/")]
+        const reason = `it is a link to ${real}, out of the folder that is sent`
+        return yield* new FileError({ action: "read", file, reason })
+      })
+    )
+    return found.flat()
+  })
+
+const filesOfFolder = (
+  run: string,
+  folder: string,
+  { base, name }: Effect.Success<ReturnType<typeof finished>>,
+  hubName: HubName
+) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const fail = (reason: string) => new RunError({ directory: folder, reason })
+    const { type } = yield* fs.stat(folder).pipe(Effect.orElseSucceed(() => ({ type: "none" })))
+    if (type !== "Directory") {
+      const made =
+        path.resolve(folder) === path.resolve(run, "merged") ? `; make it with ${command(`merge ${run}`)}` : ""
+      return yield* fail(`is no folder${made}`)
+    }
+    const names = yield* namesIn(folder)
+    if (names.includes("plan.json") && names.includes("run.json"))
+      return yield* fail("is a run folder, of which not all may leave: push it without --folder")
+    if (names.length === 0) return yield* fail("has no files to send")
+    const files = yield* Effect.forEach(names, (name) =>
+      Effect.gen(function* () {
+        const file = path.join(folder, name)
+        if (name !== "README.md") return yield* onDisk(name, file)
+        return asFile(name, publishableCard(yield* readTextFile(file), hubName, base))
+      })
+    )
+    const pushed: FilesToPush = { files, kept: [], name: `${name}, ${path.basename(folder)}` }
+    return pushed
+  })

@@ -2,12 +2,14 @@
  * What answers verbs: a table of functions from a verb's input to an effect, or to a stream where it is watched. A host has several such
  * tables; what none of them has is refused by name.
  */
+
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Stream from "effect/Stream"
 import type { Device } from "../../device/device.ts"
-import type { CallName, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
+import type { CallName, ExampleRows, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 
 /** A failure whose message says all that a user needs. */
 export interface Reported {
@@ -35,4 +37,15 @@ export type EngineNeeds = FileSystem.FileSystem | Path.Path | Device
 export const handlersOf = <R>(...tables: ReadonlyArray<Partial<Handlers<R>>>): Handlers<R> => ({
   calls: Object.assign({}, ...tables.map(({ calls }) => calls).toReversed()),
   watches: Object.assign({}, ...tables.map(({ watches }) => watches).toReversed())
+})
+
+/** The models and rows that come with the program, which each host has somewhere else. */
+export interface ComesWith {
+  /** folders or files of models; a new run begins with the first */
+  readonly models: ReadonlyArray<string>
+  readonly rows: ReadonlyArray<ExampleRows>
+}
+
+export const ComesWith = Context.Reference<ComesWith>("tfjs-lora-pro/StudioComesWith", {
+  defaultValue: () => ({ models: [], rows: [] })
 })

@@ -6,9 +6,8 @@ import { isRecord, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/index.ts"
 import type { Column } from "../../suggest/index.ts"
 import type { BaseModel } from "../protocol/index.ts"
-import { ComesWith } from "./comes-with.ts"
-import type { EngineNeeds, Handlers } from "./handlers.ts"
-import { rolesOf } from "./roles.ts"
+import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
+import { rolesOf } from "./plans.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 

@@ -10,8 +10,7 @@ import { isRecord } from "../../files/index.ts"
 import { kinds } from "../../kinds/index.ts"
 import { columnNames, namedModel, severalColumns } from "../../suggest/index.ts"
 import type { Input, OutlinedPlan } from "../protocol/index.ts"
-import { ComesWith } from "./comes-with.ts"
-import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
 import { nameOfRun } from "./plans.ts"
 
 type Values = Readonly<Record<string, unknown>>

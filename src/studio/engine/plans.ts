@@ -7,17 +7,41 @@ import { kindOf, kinds, planFacts, resolvePlan } from "../../kinds/index.ts"
 import { planFromValue } from "../../plan/index.ts"
 import {
   type Columns,
+  columnDescriptions,
   columnNames,
   flagOf,
   type NamedSources,
+  namedModel,
   namedPlan,
+  severalColumns,
   suggest,
   timeIn
 } from "../../suggest/index.ts"
-import type { Checked, PlanJson, SuggestedPlan } from "../protocol/index.ts"
+import type { Checked, ColumnRole, PlanJson, SuggestedPlan } from "../protocol/index.ts"
 import type { EngineNeeds, Handlers, Reported } from "./handlers.ts"
 import { stemOf } from "./places.ts"
-import { rolesOf } from "./roles.ts"
+
+/** The roles of all formats that such a model is trained with, in the order in which users are told of them. */
+export const rolesOf = (model: string) =>
+  Effect.gen(function* () {
+    const named = yield* namedModel(model)
+    const all = yield* Effect.all(kinds)
+    const fitting = all.filter(({ detecting }) => detecting.takes(named))
+    // where no kind takes it, the first says what is wrong with it
+    const own = new Set((fitting.length === 0 ? all.slice(0, 1) : fitting).flatMap(columnsOfKind))
+    return columnNames
+      .filter((name) => own.has(name))
+      .map(
+        (name): ColumnRole => ({
+          name,
+          says: columnDescriptions[name],
+          isSeveral: severalColumns.includes(name)
+        })
+      )
+  })
+
+const columnsOfKind = ({ detecting }: { readonly detecting: { readonly columns: object } }): ReadonlyArray<string> =>
+  Object.values(detecting.columns).flat()
 
 /** What a plan is called in messages that begin with its name. */
 const NAME = "plan"

@@ -1,6 +1,11 @@
 /** Where in the studio a reader is: the address's fragment, `#/runs/reviews-1`. */
 import { useEffect, useState } from "preact/hooks"
 
+export interface ViewProps {
+  /** what follows the view's name in the address: a run, a study */
+  readonly place: ReadonlyArray<string>
+}
+
 /** "#/runs/runs%2Freviews-1" → ["runs", "runs/reviews-1"] */
 export const placeOf = (hash: string): ReadonlyArray<string> =>
   hash

@@ -1,12 +1,40 @@
 /** The frame of every view: navigation, heading, and where runs and files are. */
 import type { ComponentType } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { Loading } from "./parts/loading.tsx"
-import { Trust } from "./parts/trust.tsx"
-import { addressOf, usePlace } from "./place.ts"
+import type { HostError } from "./host.ts"
+import { Loading, Trouble } from "./parts/asked.tsx"
+import { addressOf, usePlace, type ViewProps } from "./place.ts"
 import { useCall, useStudio } from "./use.ts"
-import type { View, ViewProps } from "./view.ts"
-import { views } from "./views/index.ts"
+import { type View, views } from "./views/index.ts"
+
+/** What a folder brings for which the studio changes nothing in it, and the button by which its user trusts it. */
+const Trust = () => {
+  const { host, about } = useStudio()
+  const [doubts, setDoubts] = useState(about.doubts)
+  const [problem, setProblem] = useState<HostError>()
+  if (doubts.length === 0) return null
+  const trust = () =>
+    host.call("trust", {}).then(
+      () => setDoubts([]),
+      (failed: HostError) => setProblem(failed)
+    )
+  return (
+    <section class="trust" aria-label="Trust">
+      <p>
+        This folder is open read-only. You can look at its runs, but nothing is started, stopped or removed. It brings:
+      </p>
+      <ul>
+        {doubts.map((doubt) => (
+          <li key={doubt}>{doubt}</li>
+        ))}
+      </ul>
+      <button type="button" onClick={trust}>
+        Trust this folder
+      </button>
+      <Trouble problem={problem} />
+    </section>
+  )
+}
 
 const Sign = ({ path }: { readonly path: string }) => (
   <svg viewBox="0 0 24 24" class="sign" aria-hidden="true">

@@ -1,10 +1,10 @@
-/** The host in components: its answers and events as state. */
+/** The host in components: its answers, its events and its addresses as state; and what the reader's screen says. */
 import { createContext } from "preact"
 import { useCallback, useContext, useEffect, useState } from "preact/hooks"
 import type { About, CallName, Doing, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 import type { Host, HostError } from "./host.ts"
 
-export interface Studio {
+interface Studio {
   readonly host: Host
   readonly about: About
 }
@@ -119,3 +119,47 @@ export const useWatch = <Name extends WatchName, State>(
   }, [host, name, key])
   return { state, problem }
 }
+
+/** What the reader's screen and settings say, as state. */
+export const useMedia = (query: string): boolean => {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches)
+  useEffect(() => {
+    const list = matchMedia(query)
+    const changed = () => setMatches(list.matches)
+    changed()
+    list.addEventListener("change", changed)
+    return () => list.removeEventListener("change", changed)
+  }, [query])
+  return matches
+}
+
+/** A new address is there before the last one ends. */
+const useAddress = (addressOf: (host: Host) => Promise<string> | undefined, key: string): string | undefined => {
+  const { host } = useStudio()
+  const [url, setUrl] = useState<string | undefined>(undefined)
+  useEffect(() => {
+    setUrl(undefined)
+    let isWanted = true
+    const ask = () =>
+      addressOf(host)?.then(
+        (found) => {
+          if (isWanted) setUrl(found)
+        },
+        () => {}
+      )
+    void ask()
+    const timer = host.urlsLast === undefined ? undefined : setInterval(ask, host.urlsLast / 2)
+    return () => {
+      isWanted = false
+      clearInterval(timer)
+    }
+  }, [host, key])
+  return url
+}
+
+/** The address of a file of a run, an export or a study; undefined until it is known, and where there is none. */
+export const useUrl = (id: string, path: string | null): string | undefined =>
+  useAddress((host) => (path === null ? undefined : host.urlOf(id, path)), `${id} ${path}`)
+
+/** The same of a folder as a ZIP file. */
+export const useZip = (folder: string): string | undefined => useAddress((host) => host.zipOf?.(folder), folder)

@@ -1,13 +1,164 @@
-/** What the studio's page and its host say to each other. The page imports its types alone. */
-export type { Doing, Problem, Reply, Request } from "./messages.ts"
+import * as Schema from "effect/Schema"
+import { encodings, separatorNames } from "../../../schemas/index.ts"
+import type * as Values from "./values.ts"
+
+/** A verb of either table: the schema of what is asked, and the type of what is answered. */
+interface Verb<In, Out> {
+  readonly input: Schema.Codec<In, unknown>
+  readonly output?: Out
+  /** it starts, stops, writes or removes something: not in a folder that its user does not trust */
+  readonly changes?: true
+}
+
+const answers =
+  <Out>() =>
+  <In>(input: Schema.Codec<In, unknown>): Verb<In, Out> => ({ input })
+
+const changes =
+  <Out>() =>
+  <In>(input: Schema.Codec<In, unknown>): Verb<In, Out> => ({ input, changes: true })
+
+const Nothing = Schema.Struct({})
+const Json = Schema.Record(Schema.String, Schema.Unknown)
+const Run = Schema.Struct({ id: Schema.String })
+const Text = Schema.String
+
+/** Columns by what they are for, as the flags of `suggest` name them; what is not named is found. */
+const Columns = Schema.Record(Schema.String, Schema.String)
+
+/** How a file of text is written, where that is said and not found: as `data.separator` and `data.encoding` of a plan. */
+const dialect = {
+  separator: Schema.optionalKey(Schema.Literals(separatorNames)),
+  encoding: Schema.optionalKey(Schema.Literals(encodings))
+}
+
+/** What lies beside the rows to train on, as `rows` names it. */
+const splits = { validation: Schema.optionalKey(Text), test: Schema.optionalKey(Text) }
+
+/** Which methods are compared, on which plan (its id), and how often. */
+const StudyAsked = Schema.Struct({
+  plan: Text,
+  methods: Schema.Array(Text),
+  /** the same for every method; absent: each one's own */
+  learningRates: Schema.optionalKey(Schema.Array(Schema.Finite)),
+  seeds: Schema.Int,
+  freshSeeds: Schema.Int
+})
+
+export const calls = {
+  about: answers<Values.About>()(Nothing),
+  /** Trusts the folder that the studio is started in, now and later. */
+  trust: answers<null>()(Nothing),
+  /** what computes, for people: "native, 2 threads, AVX-512" */
+  device: answers<string>()(Nothing),
+  models: answers<ReadonlyArray<Values.BaseModel>>()(Nothing),
+  /** the JSON Schema of plans */
+  schema: answers<object>()(Nothing),
+  examples: answers<ReadonlyArray<Values.ExampleRows>>()(Nothing),
+  rows: answers<Values.Rows>()(Schema.Struct({ source: Text, ...dialect })),
+  /** The roles that columns can have for a model. */
+  roles: answers<ReadonlyArray<Values.ColumnRole>>()(Schema.Struct({ model: Text })),
+  suggest: answers<Values.SuggestedPlan>()(
+    Schema.Struct({
+      model: Text,
+      train: Text,
+      ...splits,
+      columns: Schema.optionalKey(Columns),
+      ...dialect
+    })
+  ),
+  /** A plan to begin with where none can be suggested, or before there are rows. It reads no rows: `names` are those of their columns. */
+  outline: answers<Values.OutlinedPlan>()(
+    Schema.Struct({
+      /** absent: the first that comes with the studio */
+      model: Schema.optionalKey(Text),
+      ...splits,
+      train: Schema.optionalKey(Text),
+      names: Schema.optionalKey(Schema.Array(Text)),
+      columns: Schema.optionalKey(Columns),
+      ...dialect
+    })
+  ),
+  check: answers<Values.Checked>()(Schema.Struct({ plan: Json })),
+  /** Begins to train, after what trains already unless `now`; the answer is the run, which is not opened yet. */
+  start: changes<{ readonly id: string }>()(
+    Schema.Struct({ name: Text, plan: Json, now: Schema.optionalKey(Schema.Boolean) })
+  ),
+  runs: answers<ReadonlyArray<Values.RunSummary>>()(Nothing),
+  /** Lets it finish its step and save; one that waits is taken from the queue. */
+  stop: changes<null>()(Run),
+  /** Goes on with a run that is stopped or has failed, after what trains already unless `now`; with `now` one that waits begins. */
+  resume: changes<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
+  /** With its folder and all that the host keeps of it; one that waits is taken from the queue. Refused for a run that anything works with. */
+  remove: changes<null>()(Run),
+  result: answers<Values.RunResult>()(Run),
+  /** One plot of several runs, `points` for each series at most. */
+  curves: answers<Values.Curves>()(Schema.Struct({ ids: Schema.Array(Text), plot: Text, points: Schema.Int })),
+  /** The rows behind a cell of a confusion matrix, `most` at most. */
+  cell: answers<ReadonlyArray<Values.JudgedRow>>()(
+    Schema.Struct({ id: Text, split: Text, label: Text, predicted: Text, most: Schema.Int })
+  ),
+  askable: answers<Values.Askable>()(Run),
+  ask: answers<ReadonlyArray<Values.AnswerPair>>()(
+    Schema.Struct({ id: Text, rows: Schema.Array(Schema.Record(Text, Text)) })
+  ),
+  exits: answers<ReadonlyArray<Values.Exit>>()(Run),
+  /** What exports of a run left that are there still. */
+  exported: answers<ReadonlyArray<Values.Exported>>()(Run),
+  /** With its folder, by its id. */
+  removeExport: changes<null>()(Run),
+  methods: answers<ReadonlyArray<Values.ComparedMethod>>()(Nothing),
+  studies: answers<ReadonlyArray<Values.StudySummary>>()(Nothing),
+  /** plans of this folder: of its runs, and files */
+  plans: answers<ReadonlyArray<Values.ComparablePlan>>()(Nothing),
+  sizeStudy: answers<Values.StudySize>()(StudyAsked),
+  startStudy: changes<{ readonly id: string }>()(
+    Schema.Struct({
+      ...StudyAsked.fields,
+      /** trials at a time */
+      workers: Schema.Int
+    })
+  ),
+  stopStudy: changes<null>()(Run),
+  resumeStudy: changes<null>()(Run),
+  /** With its folder and all runs in it. Refused for one that is under way. */
+  removeStudy: changes<null>()(Run)
+}
+
+export const watches = {
+  /** The whole list, at first and whenever any of it changes. */
+  runs: answers<ReadonlyArray<Values.RunSummary>>()(Nothing),
+  run: answers<Values.RunEvent>()(Run),
+  study: answers<Values.StudyEvent>()(Run),
+  write: answers<Values.WritingEvent>()(
+    Schema.Struct({
+      id: Text,
+      /** a conversation so far; of a text that is continued or read, one message of the user */
+      messages: Schema.Array(Schema.Struct({ role: Text, content: Text })),
+      /** of a conversation: a JSON list of the tools that may be called, as typed; absent or empty: none */
+      tools: Schema.optionalKey(Text),
+      tokens: Schema.Int,
+      temperature: Schema.Finite,
+      seed: Schema.Int,
+      sides: Schema.Array(Schema.Literals(["trained", "base"]))
+    })
+  ),
+  export: changes<Values.ExportEvent>()(
+    Schema.Struct({ id: Text, format: Text, options: Schema.Record(Text, Schema.Array(Text)) })
+  )
+}
+
+type Calls = typeof calls
+type Watches = typeof watches
+export type CallName = keyof Calls
+export type WatchName = keyof Watches
+
+type InputOf<V> = V extends Verb<infer In, infer _> ? In : never
+type OutputOf<V> = V extends Verb<infer _, infer Out> ? Out : never
+
+export type Input<Name extends CallName> = InputOf<Calls[Name]>
+export type Output<Name extends CallName> = OutputOf<Calls[Name]>
+export type WatchInput<Name extends WatchName> = InputOf<Watches[Name]>
+export type WatchEvent<Name extends WatchName> = OutputOf<Watches[Name]>
+
 export type * from "./values.ts"
-export {
-  type CallName,
-  calls,
-  type Input,
-  type Output,
-  type WatchEvent,
-  type WatchInput,
-  type WatchName,
-  watches
-} from "./verbs.ts"

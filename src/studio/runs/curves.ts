@@ -1,6 +1,60 @@
-/** One plot of several runs, each with as many points as fit on a screen. */
-import type { Plot, Series } from "../../output/report/index.ts"
+/** The plots of runs, the same as a report's, for as long as they are watched; and one plot of several runs over each other. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import { runFolder } from "../../output/index.ts"
+import {
+  type Diagnostics,
+  type Evaluation,
+  gradientPlots,
+  type MeasuredKind,
+  type MetricsSoFar,
+  type Plot,
+  plotsOf,
+  rowIn,
+  type Series,
+  type Step
+} from "../../output/report/index.ts"
 import type { Curves, RunCurve } from "../protocol/index.ts"
+import type { RunReader } from "./summary.ts"
+import { growingFile, stampOf } from "./watching.ts"
+
+/** The rows of a run's metrics.jsonl so far. */
+export interface FollowedMetrics {
+  readonly rows: MetricsSoFar
+  /** Reads what came since; whether anything did. */
+  readonly read: Effect.Effect<boolean, never, FileSystem.FileSystem>
+}
+
+export const followMetrics = (file: string): FollowedMetrics => {
+  const growing = growingFile(file)
+  const rows = {
+    steps: [] as Step[],
+    evaluations: [] as Evaluation[],
+    diagnostics: [] as Diagnostics[]
+  }
+  const take = (line: string) => {
+    const row = rowIn(line)
+    if (row === undefined) return
+    if (row.kind === "step") rows.steps.push(row)
+    else if (row.kind === "evaluation") rows.evaluations.push(row)
+    else rows.diagnostics.push(row)
+  }
+  return {
+    rows,
+    read: Effect.map(growing.more, ({ lines, anew }) => {
+      if (anew) for (const list of Object.values(rows)) list.length = 0
+      for (const line of lines) take(line)
+      return anew || lines.length > 0
+    })
+  }
+}
+
+/** Every plot that there are numbers for. */
+export const plotsSoFar = (rows: MetricsSoFar, kind: MeasuredKind): ReadonlyArray<Plot> => [
+  ...plotsOf(rows, kind),
+  ...gradientPlots(rows.diagnostics)
+]
 
 const mean = (values: ReadonlyArray<number | null>): number | null => {
   const known = values.filter((value) => value !== null)
@@ -40,5 +94,56 @@ export const curvesOf = (runs: ReadonlyArray<PlotsOfRun>, plot: string, points: 
     unit: shown?.unit ?? "",
     logarithmic: shown?.logarithmic ?? false,
     runs: curves
+  }
+}
+
+/** The plots of runs, kept: of a run that is under way its rows too, so that only new ones are read; of others what is drawn alone. */
+type Files = FileSystem.FileSystem | Path.Path
+
+interface Kept {
+  readonly stamp: string
+  readonly plots: ReadonlyArray<Plot>
+  readonly followed: FollowedMetrics | undefined
+}
+
+/** About 200 kB each. */
+const MOST = 300
+
+export interface PlotReader {
+  /** All plots of a run; the same value for as long as its metrics.jsonl is the same. `live`: whether more is to come, where that is known. */
+  readonly plots: (id: string, live?: boolean) => Effect.Effect<ReadonlyArray<Plot>, never, Files>
+}
+
+const NONE: ReadonlyArray<Plot> = []
+
+/** The plots of runs, kept: of a run that is under way its rows too, so that only new ones are read; of others what is drawn alone. */
+export const plotReader = ({ plan }: Pick<RunReader, "plan">): PlotReader => {
+  const kept = new Map<string, Kept>()
+  return {
+    plots: (id, live) =>
+      Effect.gen(function* () {
+        const { metrics } = yield* runFolder(id)
+        const stamp = yield* stampOf(metrics)
+        const last = kept.get(id)
+        if (stamp === undefined) {
+          kept.delete(id)
+          return NONE
+        }
+        if (last?.stamp === stamp) {
+          kept.delete(id)
+          kept.set(id, live === false ? { ...last, followed: undefined } : last)
+          return last.plots
+        }
+        const own = yield* plan(id)
+        if (own === null) return NONE
+        const followed = last?.followed ?? followMetrics(metrics)
+        yield* followed.read
+        const plots = plotsSoFar(followed.rows, own.kind)
+        kept.delete(id)
+        const goesOn = live ?? last?.followed !== undefined
+        kept.set(id, { stamp, plots, followed: goesOn ? followed : undefined })
+        if (kept.size > MOST) kept.delete(kept.keys().next().value!)
+        return plots
+      })
   }
 }

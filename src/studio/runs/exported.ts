@@ -4,9 +4,33 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { formatNames } from "../../exports/formats.ts"
 import { readTextFile } from "../../files/index.ts"
-import type { Exported } from "../protocol/index.ts"
+import type { CodeToUse, Exported } from "../protocol/index.ts"
 import { filesOf } from "./result.ts"
-import { usesIn } from "./uses.ts"
+
+/** "In Python, with PEFT, from the folder that …:" without its colon; a heading without its marks. */
+const titleOf = (before: string): string => {
+  const last = before
+    .trim()
+    .split(/\n\s*\n/)
+    .at(-1)!
+  return last
+    .replace(/^#+\s*/, "")
+    .replaceAll(/\s*\n\s*/g, " ")
+    .replace(/:$/, "")
+}
+
+/** How a folder is used, by its own README.md: the code in it, each piece under the sentence that introduces it. */
+export const usesIn = (markdown: string): ReadonlyArray<CodeToUse> => {
+  const fence = /^```(\w*)\n([\s\S]*?)^```$/gm
+  const uses: Array<CodeToUse> = []
+  let end = 0
+  for (const match of markdown.matchAll(fence)) {
+    const [whole, language = "", code = ""] = match
+    uses.push({ title: titleOf(markdown.slice(end, match.index)), language, code: code.trimEnd() })
+    end = match.index + whole.length
+  }
+  return uses
+}
 
 type Files = FileSystem.FileSystem | Path.Path
 

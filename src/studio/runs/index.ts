@@ -1,14 +1,218 @@
-/** Run folders as the studio shows them, for a server and for a page alike: files alone are asked. */
-export { type FollowedMetrics, followMetrics, plotsSoFar } from "./curve-data.ts"
-export { curvesOf, type PlotsOfRun, thinned } from "./curves.ts"
-export { EXPORTS, exportedTo, exportFolder, exportFolders, SIGN_OF_EXPORT } from "./exported.ts"
-export { type GrowingFile, growingFile } from "./growing-file.ts"
-export { looks } from "./looks.ts"
-export { type PlotReader, plotReader } from "./plots.ts"
-export { nameBeforeRemoval, removedName } from "./removed.ts"
-export { filesOf, resultOf } from "./result.ts"
-export { seenFiles, stampOf } from "./seen-file.ts"
-export { isOver, type Life, type PlanOfRun, type RunReader, runFolders, runReader, unattended } from "./summary.ts"
-export { usesIn } from "./uses.ts"
-export { type Runs, runsOf } from "./verbs.ts"
-export { RunRefused, type RunWriter } from "./writer.ts"
+/**
+ * Run folders as the studio shows them, for a server and for a page alike: files alone are asked. Their list, each as it goes, and what is asked
+ * of them, over the studio's verbs.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type FileError, isRecord } from "../../files/index.ts"
+import { checkFree, type RunLocked } from "../../output/index.ts"
+import type { Handlers } from "../engine/handlers.ts"
+import type { Plot, RunEvent, RunSummary } from "../protocol/index.ts"
+import { curvesOf, plotReader } from "./curves.ts"
+import { nameOfRun, writePlan } from "./plan-files.ts"
+import { resultOf } from "./result.ts"
+import { isOver, type Life, runFolders, runReader } from "./summary.ts"
+import { growingFile, looks } from "./watching.ts"
+
+export { curvesOf, plotReader, thinned } from "./curves.ts"
+export { EXPORTS, exportedTo, exportFolder, exportFolders, SIGN_OF_EXPORT, usesIn } from "./exported.ts"
+export { filesOf } from "./result.ts"
+export {
+  type Life,
+  nameBeforeRemoval,
+  type RunReader,
+  removedName,
+  runFolders,
+  runReader,
+  unattended
+} from "./summary.ts"
+export { growingFile, looks, seenFiles } from "./watching.ts"
+
+/** What was asked of a run cannot be done with it. */
+export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
+  id: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.id} ${this.reason}`
+  }
+}
+
+export interface RunWriter {
+  /** Folders of the runs that it was told to begin, of which some may not be there yet. */
+  readonly begun: () => ReadonlyArray<string>
+  /** What is known of the writing of runs, in their order. */
+  readonly lives: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Life>, never, Files>
+  /** Begins, or waits for its turn; `now`: whatever else trains. */
+  readonly start: (run: {
+    readonly id: string
+    readonly plan: string
+    readonly now: boolean
+  }) => Effect.Effect<void, FileError, Files>
+  readonly resume: (id: string, now: boolean) => Effect.Effect<void, RunRefused | FileError, Files>
+  /** Lets it finish its step and save. */
+  readonly stop: (id: string) => Effect.Effect<void, RunRefused | FileError, Files>
+  /** Removes a run that is over, or waits, with its folder and all that the host keeps of it. */
+  readonly remove: (id: string) => Effect.Effect<void, RunRefused | RunLocked | FileError, Files>
+  /** The file with what a run says as it goes. */
+  readonly logOf: (id: string) => string
+  /** A plot of the memory that is held for a run; absent where that is not known. The same value until there is more. */
+  readonly memoryOf?: (id: string) => Plot | undefined
+}
+
+type Files = FileSystem.FileSystem | Path.Path
+
+/** milliseconds between the plots of a run */
+const PLOTS = 1_000
+/** of a log, at first */
+const LOG_BYTES = 256 * 1024
+
+interface Runs {
+  readonly handlers: Partial<Handlers<Files>>
+  /** Folders of runs, as the list names them. */
+  readonly ids: Effect.Effect<ReadonlyArray<string>, never, Files>
+  readonly summary: (id: string) => Effect.Effect<RunSummary, never, Files>
+}
+
+export const runsOf = (writer: RunWriter): Runs => {
+  const reader = runReader()
+  const { plots } = plotReader(reader)
+
+  const ids: Runs["ids"] = Effect.gen(function* () {
+    return [...new Set([...(yield* runFolders()), ...writer.begun()])]
+  })
+  const isThere = (id: string) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      if (writer.begun().includes(id)) return true
+      return yield* fs.exists(`${id}/plan.json`).pipe(Effect.orElseSucceed(() => false))
+    })
+  const thoseThere = (read: ReadonlyArray<RunSummary>) =>
+    Effect.map(
+      Effect.forEach(read, (one) => Effect.map(isThere(one.id), (is) => (is ? [one] : []))),
+      (found) => found.flat()
+    )
+  /** Removals that were asked for, and those that came to their end. */
+  let [asked, done] = [0, 0]
+  const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
+    const doneBefore = done
+    const all = yield* ids
+    const lives = yield* writer.lives(all)
+    const read = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
+    // of a run that was removed meanwhile half may have been read
+    const summaries = asked === doneBefore ? read : yield* thoseThere(read)
+    return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
+  })
+  const known = (id: string) =>
+    Effect.gen(function* () {
+      if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+    })
+  const summaryOf = (id: string) =>
+    Effect.gen(function* () {
+      const [life] = yield* writer.lives([id])
+      return yield* reader.summary(id, life!)
+    })
+
+  const freeFolder = (name: string) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      for (let n = 1; ; n++) {
+        const id = `runs/${name}-${n}`
+        const taken = writer.begun().includes(id) || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
+        if (!taken) return id
+      }
+    })
+
+  /** The folder that a plan names itself. */
+  const namedFolder = (directory: string) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const id = path.relative(path.resolve("."), path.resolve(directory)).replaceAll(path.sep, "/")
+      if (id === "" || /^\.\.?(\/|$)/.test(id) || path.isAbsolute(id))
+        return yield* new RunRefused({
+          id: directory,
+          reason: "(output.directory) is not inside the folder that the studio was started in, where its runs are"
+        })
+      yield* checkFree(id)
+      return id
+    })
+
+  /** What changed since the last look. */
+  const follow = (id: string): Stream.Stream<RunEvent, RunRefused, Files> => {
+    const log = growingFile(writer.logOf(id), LOG_BYTES)
+    let said = ""
+    let drawn: unknown
+    let drawnMemory: unknown
+    let drawnAt = 0
+    const look = Effect.gen(function* () {
+      const news: Array<RunEvent> = []
+      const summary = yield* summaryOf(id)
+      if (!(yield* isThere(id))) return yield* new RunRefused({ id, reason: "was removed" })
+      const text = JSON.stringify(summary)
+      if (text !== said) news.push({ kind: "summary", summary })
+      said = text
+      const { lines } = yield* log.more
+      if (lines.length > 0) news.push({ kind: "log", lines })
+      const over = isOver(summary.state)
+      if (over || performance.now() - drawnAt >= PLOTS) {
+        const now = yield* plots(id, !over)
+        const memory = writer.memoryOf?.(id)
+        if (now !== drawn || memory !== drawnMemory) {
+          news.push({ kind: "plots", plots: memory === undefined ? now : [...now, memory] })
+          drawnAt = performance.now()
+        }
+        drawn = now
+        drawnMemory = memory
+      }
+      return news
+    })
+    return Stream.flatMap(looks(look), Stream.fromIterable)
+  }
+
+  const handlers: Runs["handlers"] = {
+    calls: {
+      runs: () => list,
+      start: ({ name, plan, now = false }) =>
+        Effect.gen(function* () {
+          const own = nameOfRun(name)
+          const { output } = plan
+          const directory = isRecord(output) ? output["directory"] : undefined
+          const id = typeof directory === "string" ? yield* namedFolder(directory) : yield* freeFolder(own)
+          const file = yield* writePlan(own, plan)
+          yield* writer.start({ id, plan: file, now })
+          return { id }
+        }),
+      stop: ({ id }) => known(id).pipe(Effect.andThen(writer.stop(id)), Effect.as(null)),
+      resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(writer.resume(id, now)), Effect.as(null)),
+      remove: ({ id }) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          asked++
+          yield* writer.remove(id).pipe(Effect.ensuring(Effect.sync(() => done++)))
+          return null
+        }),
+      result: ({ id }) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          const own = yield* reader.plan(id)
+          if (own === null) return yield* new RunRefused({ id, reason: "has no plan.json that can be read" })
+          return yield* resultOf(id, own)
+        }),
+      curves: ({ ids: asked, plot, points }) =>
+        Effect.gen(function* () {
+          const all = yield* ids
+          const shown = asked.filter((id) => all.includes(id))
+          const runs = yield* Effect.forEach(shown, (id) => Effect.map(plots(id), (own) => ({ id, plots: own })))
+          return curvesOf(runs, plot, Math.min(Math.max(points, 2), 1_000))
+        })
+    },
+    watches: {
+      runs: () => Stream.changesWith(looks(list), (a, b) => JSON.stringify(a) === JSON.stringify(b)),
+      run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
+    }
+  }
+  return { handlers, ids, summary: summaryOf }
+}

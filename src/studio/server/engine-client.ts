@@ -12,8 +12,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isRecord } from "../../files/index.ts"
 import { Work } from "../../progress/index.ts"
+import { answering } from "../engine/answering.ts"
+import { engineHandlers } from "../engine/index.ts"
 import type { Doing, Problem, Reply, Request } from "../protocol/index.ts"
-import type { Busy } from "./busy.ts"
+import type { Busy } from "./removal.ts"
 
 /** How the engine is started. */
 export interface EngineCommand {
@@ -23,7 +25,7 @@ export interface EngineCommand {
 }
 
 /** What the engine said of a question that it could not answer, in its words. */
-export class EngineProblem extends Schema.TaggedError<EngineProblem>()("EngineProblem", {
+class EngineProblem extends Schema.TaggedError<EngineProblem>()("EngineProblem", {
   tag: Schema.String,
   reason: Schema.String
 }) {
@@ -170,3 +172,23 @@ export const holdingRuns = (client: EngineClient, busy: Pick<Busy, "hold">): Eng
     watch: (verb, input) => Stream.unwrap(Effect.as(hold(input), client.watch(verb, input)))
   }
 }
+
+/**
+ * The engine's side, a process of its own: messages on stdin and stdout, a line of JSON each. Kernels compute for long in one go, and the
+ * server has to answer meanwhile. Answers until stdin ends. `onBug`: what is wrong in the program itself, for stderr.
+ */
+export const engineProcess = (onBug: (text: string) => void) =>
+  Effect.gen(function* () {
+    const { take, end } = yield* answering(
+      engineHandlers,
+      (reply) => void process.stdout.write(`${JSON.stringify(reply)}\n`),
+      (cause) => onBug(String(cause))
+    )
+    const lines = createInterface({ input: process.stdin })
+    yield* Effect.callback<void>((resume) => {
+      // only the server of this package writes here
+      lines.on("line", (line) => take(JSON.parse(line) as Request))
+      lines.on("close", () => resume(Effect.void))
+    })
+    yield* end
+  })

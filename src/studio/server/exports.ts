@@ -12,9 +12,8 @@ import { type FormatName, formatNamed, formatNames } from "../../exports/formats
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
 import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
-import type { Busy } from "./busy.ts"
 import type { OwnCommand } from "./processes.ts"
-import { endRemovals, openRemover } from "./removal.ts"
+import { type Busy, endRemovals, openRemover } from "./removal.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 type Asked = WatchInput<"export">

@@ -10,11 +10,10 @@ import * as Semaphore from "effect/Semaphore"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
-import type { Busy } from "./busy.ts"
 import { memoryLog } from "./memory.ts"
 import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
 import { openRunRecords, type Records, type RunRecord } from "./records.ts"
-import { endRemovals, openRemover } from "./removal.ts"
+import { type Busy, endRemovals, openRemover } from "./removal.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 

@@ -9,7 +9,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, ProcessOwner, readJsonFile, writeJson } from "../../files/index.ts"
-import { isName } from "./segments.ts"
+import { isName } from "./requests.ts"
 
 /** What every record has. */
 const common = {

@@ -8,11 +8,38 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
 import { type FileError, fileError, platformReason } from "../../files/index.ts"
 import { lockRun, type RunLocked } from "../../output/index.ts"
 import { nameBeforeRemoval, RunRefused, removedName } from "../runs/index.ts"
-import { isName } from "./segments.ts"
+import { isName } from "./requests.ts"
+
+/** What the studio itself does with runs at the moment: no run is removed from under a question or an export. */
+export interface Busy {
+  /** Until the scope ends. `what`: "is being exported" */
+  readonly hold: (id: string, what: string) => Effect.Effect<void, never, Scope.Scope>
+  /** undefined: nothing is done with it */
+  readonly with: (id: string) => string | undefined
+}
+
+export const openBusy = (): Busy => {
+  const held = new Set<{ readonly id: string; readonly what: string }>()
+  return {
+    hold: (id, what) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const one = { id, what }
+            held.add(one)
+            return one
+          }),
+          (one) => Effect.sync(() => held.delete(one))
+        )
+      ),
+    with: (id) => [...held].find((one) => one.id === id)?.what
+  }
+}
 
 type Files = FileSystem.FileSystem | Path.Path
 
@@ -61,7 +88,7 @@ const isOwn = (id: string, sign: string): Effect.Effect<boolean, never, FileSyst
   }).pipe(Effect.orElseSucceed(() => false))
 
 /** A folder of a list that is to be removed. */
-export interface ToRemove {
+interface ToRemove {
   readonly id: string
   /** a file that every folder of this list has; what has none is something else, which stays */
   readonly sign: string
@@ -71,7 +98,7 @@ export interface ToRemove {
   readonly forget: Effect.Effect<void, never, FileSystem.FileSystem>
 }
 
-export interface Remover {
+interface Remover {
   /** Its folder is about to go, and with it its place in the list. */
   readonly isGoing: (id: string) => boolean
   /** Fails where another process writes it, and where it is or lies behind a link. */

@@ -20,10 +20,9 @@ import * as Stream from "effect/Stream"
 import { Work } from "../../progress/index.ts"
 import { answer, events, type Handlers, problemIn, type Reported, telling } from "../engine/index.ts"
 import { calls, type Problem, watches } from "../protocol/index.ts"
-import { jsonOf, RequestRefused } from "./body.ts"
 import type { Doorkeeper } from "./doorkeeper.ts"
 import type { EngineClient } from "./engine-client.ts"
-import { segmentsOf } from "./segments.ts"
+import { jsonOf, RequestRefused, segmentsOf } from "./requests.ts"
 import type { Store } from "./store.ts"
 
 type Files = FileSystem.FileSystem | Path.Path

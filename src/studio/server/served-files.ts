@@ -4,11 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { crc32 } from "../../images/index.ts"
 import { filesOf } from "../runs/index.ts"
-import { segmentsOf } from "./segments.ts"
+import { segmentsOf } from "./requests.ts"
 import { LARGEST, MOST_ZIPPED, type ZippedFile, zipEnd, zipHeader, zipSize } from "./zip.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
@@ -126,3 +126,34 @@ export const servedFiles =
       if (type === undefined) headers.set("content-disposition", attachment(name))
       return new Response(yield* Stream.toReadableStreamEffect(piecesOf(one.file, one.bytes)), { headers })
     })
+
+/** The built page: the files of one folder, by the names that are in it when the studio opens. */
+const types: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+  ".svg": "image/svg+xml",
+  ".png": "image/png"
+}
+
+/** Names with a hash of the content in them never change. */
+const FOREVER = "public, max-age=31536000, immutable"
+
+export const pageFiles = (folder: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    return (name: string): Effect.Effect<Response | undefined> =>
+      Effect.gen(function* () {
+        const type = types[path.extname(name)]
+        const file = path.resolve(folder, name)
+        if (type === undefined || !file.startsWith(`${path.resolve(folder)}${path.sep}`)) return undefined
+        const bytes = yield* fs.readFile(file)
+        const hashed = name.startsWith("assets/")
+        return new Response(bytes as Uint8Array<ArrayBuffer>, {
+          headers: { "content-type": type, "cache-control": hashed ? FOREVER : "no-cache" }
+        })
+      }).pipe(Effect.orElseSucceed(() => undefined))
+  })

@@ -12,8 +12,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type LimitName, limit, overLimit } from "../../boundary/index.ts"
 import { type FileError, fileError } from "../../files/index.ts"
-import { RequestRefused } from "./body.ts"
-import { segmentsOf } from "./segments.ts"
+import { RequestRefused, segmentsOf } from "./requests.ts"
 
 type Files = FileSystem.FileSystem | Path.Path
 

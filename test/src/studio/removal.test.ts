@@ -25,10 +25,10 @@ import { ownerOf, thisProcess } from "../../../src/files/index.ts"
 import { seenIn } from "../../../src/files/process-owner.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
-import { openBusy } from "../../../src/studio/server/busy.ts"
 import { holdingRuns } from "../../../src/studio/server/engine-client.ts"
 import { type Launcher, openLauncher } from "../../../src/studio/server/launcher.ts"
 import { type Ended, isAlive, startDetached } from "../../../src/studio/server/processes.ts"
+import { openBusy } from "../../../src/studio/server/removal.ts"
 import { openStudies } from "../../../src/studio/server/studies.ts"
 
 type Files = FileSystem.FileSystem | Path.Path

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { platform } from "../../../src/platform.ts"
-import { segmentsOf } from "../../../src/studio/server/segments.ts"
+import { segmentsOf } from "../../../src/studio/server/requests.ts"
 import { openStore } from "../../../src/studio/server/store.ts"
 import { type ZippedFile, zipEnd, zipHeader, zipSize } from "../../../src/studio/server/zip.ts"
 

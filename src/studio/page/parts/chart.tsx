@@ -6,9 +6,8 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import uPlot from "uplot"
 import { chartOptions, described } from "../../../output/report/chart.ts"
 import type { Plot } from "../../protocol/index.ts"
-import { useMedia } from "./media.ts"
+import { useMedia } from "../use.ts"
 import "uplot/dist/uPlot.min.css"
-import "./chart.css"
 
 interface ChartProps {
   readonly plot: Plot

@@ -1,7 +1,6 @@
 /** A question before something that cannot be undone, over the page. Escape and “Cancel” leave everything as it is. */
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef } from "preact/hooks"
-import "./confirm.css"
 
 interface ConfirmProps {
   readonly title: string

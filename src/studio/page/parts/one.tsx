@@ -1,14 +1,87 @@
 /** A run or a study by itself: the way back to all of them, its heading, how it stands, and at the end what its process says. */
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef } from "preact/hooks"
-import type { RunSummary, StudySummary } from "../../protocol/index.ts"
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { RunState, RunSummary, StudySummary } from "../../protocol/index.ts"
 import type { HostError } from "../host.ts"
 import { addressOf } from "../place.ts"
-import { Loading } from "./loading.tsx"
-import { Log } from "./log.tsx"
-import { StateOf } from "./state.tsx"
-import { Trouble } from "./trouble.tsx"
-import "./one.css"
+import { Loading, Trouble } from "./asked.tsx"
+import { Scrolled } from "./table.tsx"
+
+/** What the page has, as a file of the reader's. */
+const saveText = (name: string, text: string): void => {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }))
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+/** More lines of a log than these are in the file alone. */
+const SHOWN = 400
+/** pixels from the end within which a reader is at it */
+const NEAR = 24
+
+/** What a process says: its last lines, which follow it unless the reader has scrolled up, and all of it as a file. */
+const Log = ({ lines, name }: { readonly lines: ReadonlyArray<string>; readonly name: string }) => {
+  const box = useRef<HTMLElement>(null)
+  const [follows, setFollows] = useState(true)
+  useEffect(() => {
+    if (follows && box.current !== null) box.current.scrollTop = box.current.scrollHeight
+  }, [lines, follows])
+  const scrolled = () => {
+    const { scrollTop, scrollHeight, clientHeight } = box.current!
+    setFollows(scrollHeight - scrollTop - clientHeight < NEAR)
+  }
+  const left = lines.length - SHOWN
+  return (
+    <div class="log">
+      <Scrolled label="Log" box={box} onScroll={scrolled}>
+        <pre>
+          {left > 0 ? `… ${left} lines before\n` : ""}
+          {lines.slice(-SHOWN).join("\n")}
+        </pre>
+      </Scrolled>
+      <div class="row">
+        <button type="button" onClick={() => saveText(`${name}.log`, `${lines.join("\n")}\n`)}>
+          Save the log
+        </button>
+        {follows ? null : (
+          <button type="button" onClick={() => setFollows(true)}>
+            To the newest line
+          </button>
+        )}
+      </div>
+    </div>
+  )
+}
+
+type State = RunState | StudySummary["state"]
+
+const triangle = "M5 3.5v9l7-4.5z"
+const arc = "M8 2.5a5.5 5.5 0 1 1-5.5 5.5"
+
+/** In a box of 16 × 16. */
+const signs: Readonly<Record<State, string>> = {
+  waiting: "M8 4.5V8l2.5 1.5M13.5 8a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0",
+  starting: arc,
+  training: triangle,
+  running: triangle,
+  stopping: arc,
+  stopped: "M5.5 4v8M10.5 4v8",
+  finished: "M3 8.5l3.5 3.5L13 4.5",
+  failed: "M4 4l8 8M12 4l-8 8"
+}
+
+/** How a run or a study stands: a word with a sign of its own. */
+export const StateOf = ({ state }: { readonly state: State }) => (
+  <span class={`state ${state}`}>
+    <svg viewBox="0 0 16 16" aria-hidden="true">
+      <path d={signs[state]} />
+    </svg>
+    {state}
+  </span>
+)
 
 /** A page that is open for days keeps no more lines than these. */
 const LINES = 20_000

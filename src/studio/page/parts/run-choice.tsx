@@ -2,8 +2,7 @@
 import type { ComponentChildren } from "preact"
 import { addressOf, goTo } from "../place.ts"
 import { useCall } from "../use.ts"
-import { Loading } from "./loading.tsx"
-import { Trouble } from "./trouble.tsx"
+import { Loading, Trouble } from "./asked.tsx"
 
 interface RunChoiceProps {
   /** the view's name in the address */

@@ -1,12 +1,35 @@
-/** A table of texts. Where most of a column is numbers it is set to the right. */
+/** What is larger than its place, and tables of texts in it. */
+import type { ComponentChildren, RefObject } from "preact"
 import type { TableOfTexts } from "../../protocol/index.ts"
-import { Scrolled } from "./scrolled.tsx"
+
+interface ScrolledProps {
+  readonly label: string
+  readonly class?: string
+  readonly box?: RefObject<HTMLElement | null>
+  readonly onScroll?: () => void
+  readonly children: ComponentChildren
+}
+
+/** It is scrolled in its place, by the keyboard too, and has a name. */
+export const Scrolled = ({ label, class: own, box, onScroll, children }: ScrolledProps) => (
+  <section
+    class={own === undefined ? "scroll" : `scroll ${own}`}
+    aria-label={label}
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: nobody without a mouse could scroll it otherwise
+    tabIndex={0}
+    {...(box === undefined ? {} : { ref: box })}
+    {...(onScroll === undefined ? {} : { onScroll })}
+  >
+    {children}
+  </section>
+)
 
 const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| MB| s)?$/.test(text) || text === "–"
 
 /** Characters of a cell that is a sentence. */
 const LONG = 24
 
+/** Where most of a column is numbers it is set to the right. */
 export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readonly caption: string }) => {
   const numeric = table.columns.map(
     (_, i) => table.rows.length > 0 && table.rows.filter((row) => isNumber(row[i] ?? "")).length > table.rows.length / 2

@@ -18,8 +18,7 @@ import { exportedHandlers, exportHandlers } from "./exports.ts"
 import { ownRuns } from "./own-runs.ts"
 import { storeFiles } from "./store.ts"
 import type { Asked, Place, RunAsked, RunTold, StopAsked, WorkerBegun } from "./told.ts"
-import { wasmFolderOf } from "./train-run.ts"
-import { type Train, trainingHere } from "./trainer.ts"
+import { type Train, trainingHere, wasmFolderOf } from "./trainer.ts"
 import { nameOfStore, openWorld, type World } from "./world.ts"
 
 type Files = FileSystem.FileSystem | Path.Path

@@ -1,5 +1,5 @@
 /** A folder in memory, as OPFS would be one: for a private window, which has none. */
-import type { Access, StoredFile, StoredFolder } from "./stored.ts"
+import type { Access, StoredFile, StoredFolder } from "./stored-files.ts"
 
 const refused = (name: string, message: string) => new DOMException(message, name)
 

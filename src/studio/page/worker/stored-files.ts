@@ -10,7 +10,38 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { type PlatformError, type SystemErrorTag, systemError } from "effect/PlatformError"
 import { infoOf } from "../../../files/index.ts"
-import type { Access, StoredFile, StoredFolder } from "./stored.ts"
+
+/**
+ * The part of the File System standard that is used: the folders of a page's own store (OPFS), and folders in memory. Its types in
+ * TypeScript's library are those of a page, which has no `createSyncAccessHandle`, and lack `move`.
+ *
+ * @see https://fs.spec.whatwg.org
+ */
+
+/** What a worker alone has: an open file that is read and written at once. Nobody else opens it meanwhile. */
+export interface Access {
+  write(bytes: Uint8Array, options: { readonly at: number }): number
+  truncate(size: number): void
+  getSize(): number
+  flush(): void
+  close(): void
+}
+
+export interface StoredFile {
+  readonly kind: "file"
+  getFile(): Promise<File>
+  createSyncAccessHandle(): Promise<Access>
+  /** Replaces what has this name there. */
+  move?(folder: StoredFolder, name: string): Promise<void>
+}
+
+export interface StoredFolder {
+  readonly kind: "directory"
+  getDirectoryHandle(name: string, options?: { readonly create?: boolean }): Promise<StoredFolder>
+  getFileHandle(name: string, options?: { readonly create?: boolean }): Promise<StoredFile>
+  removeEntry(name: string, options?: { readonly recursive?: boolean }): Promise<void>
+  entries(): AsyncIterable<readonly [name: string, entry: StoredFile | StoredFolder]>
+}
 
 /** A path from the root, without "." and "..", part by part. */
 export const partsOf = (path: string): ReadonlyArray<string> => {
@@ -293,7 +324,7 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
 }
 
 /** What an open file does. */
-export interface Opened {
+interface Opened {
   readonly size: () => number
   readonly read: (at: number, length: number) => Promise<Uint8Array<ArrayBuffer>>
   readonly write: (bytes: Uint8Array, at: number) => void

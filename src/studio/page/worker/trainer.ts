@@ -1,11 +1,77 @@
-/** Trains one run at a time in a fiber that can be asked to stop; what it comes to is told. */
+/** A run of the page: the same `train` as a command's, over the page's files, on the page's devices. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type { Place, RunAsked, RunTold } from "./told.ts"
-import { trainRun } from "./train-run.ts"
-import type { World } from "./world.ts"
+import * as Path from "effect/Path"
+import uPlotScript from "uplot/dist/uPlot.iife.min.js?raw"
+import uPlotStyle from "uplot/dist/uPlot.min.css?raw"
+import { messageOf } from "../../../boundary/index.ts"
+import { layer } from "../../../device/browser.ts"
+import { Device } from "../../../device/device.ts"
+import { kindOf, resolvePlan } from "../../../kinds/index.ts"
+import { OwnPlotLibrary } from "../../../output/index.ts"
+import { readPlan } from "../../../plan/index.ts"
+import { Progress, type ProgressEvent } from "../../../run/progress.ts"
+import { train } from "../../../train.ts"
+import type { Place, RunAsked, RunTold, StopAsked } from "./told.ts"
+import { fetchingText, openWorld, type World } from "./world.ts"
+
+/** What is told of a run that is past its beginning. */
+const begun = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
+
+/** "loading the weights: 12 of 101 tensors" */
+const workText = ({ what, done = 0, of, unit = "" }: Extract<ProgressEvent, { readonly kind: "working" }>): string =>
+  of === undefined ? what : `${what}: ${done} of ${of} ${unit}`.trimEnd()
+
+/** What a run says, in lines; steps are in its metrics. */
+const lineOf = (event: ProgressEvent): string | undefined => {
+  switch (event.kind) {
+    case "notice":
+      return event.message
+    case "evaluation":
+      return `step ${event.step}, ${event.split}: ${event.scores}`
+    default:
+      return undefined
+  }
+}
+
+export const wasmFolderOf = (base: string): string => new URL("wasm/", base).href
+
+/** Trains from the first step, or goes on; `tell` is told of it. */
+export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (told: RunTold) => void) =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const file = resumes ? path.join(id, "plan.json") : plan
+    const read = yield* readPlan(file, [], { ofRun: resumes })
+    const kind = yield* kindOf(read.plan)
+    const resolved = yield* resolvePlan(kind, read.plan, resumes ? path.basename(id) : read.name)
+    tell({ kind: "steps", steps: resolved.steps })
+    for (const warning of resolved.warnings) tell({ kind: "line", text: `warning: ${warning}` })
+    const { deterministic } = read.plan.training
+    const device = layer(place.device, {
+      threads: place.threads,
+      wasmFolder: wasmFolderOf(place.base),
+      deterministic
+    })
+    return yield* Effect.gen(function* () {
+      const { backend, threads, notice } = (yield* Device).describe()
+      tell({ kind: "line", text: `device: ${backend}, ${threads} ${threads === 1 ? "thread" : "threads"}` })
+      if (notice !== undefined) tell({ kind: "line", text: `note: ${notice}` })
+      return yield* train(resolved, resumes ? { resume: id } : { directory: id })
+    }).pipe(Effect.provide(device))
+  }).pipe(
+    Effect.scoped,
+    Effect.provideService(OwnPlotLibrary, { script: uPlotScript, style: uPlotStyle }),
+    Effect.provideService(Progress, (event) =>
+      Effect.sync(() => {
+        if (begun.has(event.kind)) tell({ kind: "training" })
+        if (event.kind === "working") tell({ kind: "note", text: workText(event) })
+        const text = lineOf(event)
+        if (text !== undefined) tell({ kind: "line", text })
+      })
+    )
+  )
 
 /** What someone is told who trains, and stops, a run. */
 export interface Training {
@@ -15,7 +81,7 @@ export interface Training {
 
 export type Train = (run: RunAsked, tell: (told: RunTold) => void) => Training
 
-/** In this worker. */
+/** In this worker, one at a time, in a fiber that can be asked to stop; what it comes to is told. */
 export const trainingHere =
   (place: Place, world: Pick<World, "layer">): Train =>
   (run, tell) => {
@@ -34,3 +100,20 @@ export const trainingHere =
     })
     return { stop: () => void Effect.runFork(Fiber.interrupt(fiber)) }
   }
+
+const tell = (told: RunTold) => postMessage(told)
+
+/** A worker that trains one run, and is ended by who started it: what it held in memory goes with it. Gives what takes the wish to stop. */
+export const openTrainingWorker = async (place: Place, run: RunAsked): Promise<(asked: StopAsked) => void> => {
+  const none = () => {}
+  try {
+    const world = await openWorld(place.base, (...fetching) => tell({ kind: "note", text: fetchingText(...fetching) }))
+    // then files are in the memory of another worker
+    if (world.unkept !== null) throw new Error(world.unkept)
+    const training: Training = trainingHere(place, world)(run, tell)
+    return training.stop
+  } catch (cause) {
+    tell({ kind: "ended", message: messageOf(cause) })
+    return none
+  }
+}

@@ -9,7 +9,7 @@ let role: Promise<(message: Asked | StopAsked) => void> | undefined
 
 const begin = async ({ place, run }: WorkerBegun): Promise<(message: Asked | StopAsked) => void> => {
   if (run !== undefined) {
-    const stop = await (await import("./training-worker.ts")).openTrainingWorker(place, run)
+    const stop = await (await import("./trainer.ts")).openTrainingWorker(place, run)
     return (message) => void ("stop" in message && stop(message))
   }
   const take = await (await import("./engine-worker.ts")).openEngineWorker(place)

@@ -9,8 +9,7 @@ import { messageOf } from "../../../boundary/index.ts"
 import { ownDataFiles, rootedPaths } from "../../../data/index.ts"
 import { MemoryFolder } from "./memory-folder.ts"
 import { type Fetching, type StaticFile, withStaticFiles } from "./static-files.ts"
-import type { StoredFolder } from "./stored.ts"
-import { storedFileAt, storedFiles } from "./stored-files.ts"
+import { type StoredFolder, storedFileAt, storedFiles } from "./stored-files.ts"
 
 /** Of this page: several studios may be on one site. */
 export const nameOfStore = (base: string): string => `tfjs-lora-pro ${encodeURIComponent(new URL(base).pathname)}`

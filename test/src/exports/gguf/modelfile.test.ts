@@ -1,6 +1,6 @@
 /** Modelfiles of chat templates in use. */
 import { expect, test } from "bun:test"
-import { formOf, modelfile } from "../../../../src/exports/gguf/modelfile.ts"
+import { formOf, modelfile } from "../../../../src/exports/gguf/companions.ts"
 import type { CausalTokenizer } from "../../../../src/tensors/index.ts"
 
 const tokenizer = (chatTemplate: string | null, bos = "<s>"): CausalTokenizer => ({

@@ -2,8 +2,7 @@
 import { useEffect, useState } from "preact/hooks"
 import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
-import { Loading } from "../../parts/loading.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Loading, Trouble } from "../../parts/asked.tsx"
 import { addressOf, goTo } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
 

@@ -5,10 +5,19 @@ import type { HostError } from "../../host.ts"
 import { Confirm } from "../../parts/confirm.tsx"
 import { One, withLines } from "../../parts/one.tsx"
 import { Texts } from "../../parts/table.tsx"
-import { useUrl } from "../../parts/url.ts"
 import { focusView, goTo } from "../../place.ts"
-import { useStudio, useWatch } from "../../use.ts"
-import { StudyProgress } from "./progress.tsx"
+import { useStudio, useUrl, useWatch } from "../../use.ts"
+
+/** How many runs of a study have ended. */
+export const StudyProgress = ({ study: { name, done, trials } }: { readonly study: StudySummary }) =>
+  trials === 0 ? null : (
+    <span class="study-progress">
+      <progress max={trials} value={Math.min(done, trials)} aria-label={`Runs of ${name}`} />
+      <span class="small quiet">
+        {done} of at most {trials} runs ended
+      </span>
+    </span>
+  )
 
 type Verdict = Extract<StudyEvent, { readonly kind: "verdict" }>
 

@@ -1,8 +1,8 @@
 /** What an export left: its files to save, and the lines that use it. */
 import { useState } from "preact/hooks"
 import type { CodeToUse, Exported } from "../../../protocol/index.ts"
-import { Scrolled } from "../../parts/scrolled.tsx"
-import { useUrl, useZip } from "../../parts/url.ts"
+import { Scrolled } from "../../parts/table.tsx"
+import { useUrl, useZip } from "../../use.ts"
 
 const sizeOf = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`

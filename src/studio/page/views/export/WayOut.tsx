@@ -1,7 +1,7 @@
 /** A way out: its options, the export while it goes on, and what it left. */
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { Exit, Exported } from "../../../protocol/index.ts"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Trouble } from "../../parts/asked.tsx"
 import { useStudio } from "../../use.ts"
 import { Left } from "./Left.tsx"
 

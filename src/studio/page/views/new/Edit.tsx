@@ -1,12 +1,11 @@
 /** The plan, to be changed: as a form, or as JSON. Both edit one value. */
 import { useEffect, useId, useState } from "preact/hooks"
 import type { PlanJson, PlanProblem } from "../../../protocol/index.ts"
-import { Loading } from "../../parts/loading.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Loading, Trouble } from "../../parts/asked.tsx"
 import { useCall } from "../../use.ts"
 import { JsonEditor } from "./editor/JsonEditor.tsx"
-import { idOf } from "./form/context.ts"
-import { PlanForm } from "./form/PlanForm.tsx"
+import { PlanForm } from "./form/Field.tsx"
+import { idOf } from "./form/inputs.tsx"
 import type { Schema } from "./form/schema.ts"
 
 /** A place of the plan that a reader asked to be led to. */

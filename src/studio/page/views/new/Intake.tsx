@@ -1,12 +1,48 @@
 /** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { ExampleRows, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
+import type { ExampleRows, Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Trouble } from "../../parts/asked.tsx"
 import { useCall, useStudio } from "../../use.ts"
 import { droppedOf, filesOfDrop, filesOfInput } from "./dropped.ts"
-import { OwnPlan } from "./OwnPlan.tsx"
+
+/** A way on without a suggestion: a plan of one's own, begun by the host with what is known of it. */
+interface OwnPlanProps {
+  readonly label: string
+  /** what is known of it */
+  readonly known: Input<"outline">
+  readonly take: (outlined: OutlinedPlan) => void
+}
+
+export const OwnPlan = ({ label, known, take }: OwnPlanProps) => {
+  const { host } = useStudio()
+  const [problem, setProblem] = useState<HostError>()
+  const stop = useRef<AbortController | undefined>(undefined)
+  useEffect(() => () => stop.current?.abort(), [])
+  const begin = () => {
+    stop.current?.abort()
+    const own = new AbortController()
+    stop.current = own
+    setProblem(undefined)
+    host.call("outline", known, { signal: own.signal }).then(
+      (outlined) => {
+        if (!own.signal.aborted) take(outlined)
+      },
+      (failed: HostError) => {
+        if (!own.signal.aborted) setProblem(failed)
+      }
+    )
+  }
+  return (
+    <div class="own-plan">
+      <button type="button" class="plain" onClick={begin}>
+        {label}
+      </button>
+      <Trouble problem={problem} />
+    </div>
+  )
+}
 
 export interface Taking {
   /** takes what was dropped or chosen */

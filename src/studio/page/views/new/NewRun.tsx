@@ -1,10 +1,9 @@
 /** A new run, top to bottom: rows, what their columns are for and the model, the plan that fits them, changes to it, and its beginning. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
-import { Loading } from "../../parts/loading.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Loading, Trouble } from "../../parts/asked.tsx"
+import type { ViewProps } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
-import type { ViewProps } from "../../view.ts"
 import { ModelChoice, Roles, Written } from "./Choices.tsx"
 import {
   type Draft,
@@ -19,10 +18,8 @@ import {
   withOwn
 } from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
-import { Intake, Other, type Taking, useDrop, useTaking } from "./Intake.tsx"
-import { Facts, Problems } from "./Judged.tsx"
-import { OwnPlan } from "./OwnPlan.tsx"
-import { Reasons, Warnings } from "./Reasons.tsx"
+import { Intake, Other, OwnPlan, type Taking, useDrop, useTaking } from "./Intake.tsx"
+import { Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
 import { RowsTable } from "./RowsTable.tsx"
 import { StartBar } from "./StartBar.tsx"
 import "./new.css"

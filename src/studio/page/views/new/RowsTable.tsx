@@ -1,6 +1,6 @@
 /** The first rows, and what their columns hold. */
 import type { Cell, Rows } from "../../../protocol/index.ts"
-import { Scrolled } from "../../parts/scrolled.tsx"
+import { Scrolled } from "../../parts/table.tsx"
 
 const number = (value: number): string => value.toLocaleString("en")
 

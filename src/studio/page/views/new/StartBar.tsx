@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks"
 import type { Checked } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Trouble } from "../../parts/asked.tsx"
 import { goTo } from "../../place.ts"
 import { useStudio } from "../../use.ts"
 import { type Draft, keep } from "./draft.ts"
@@ -49,7 +49,7 @@ export const StartBar = (props: StartBarProps) => {
     <section class="start" aria-label="Begin">
       <Trouble problem={problem} />
       <div class="row">
-        <p role="status" class={checked?.ok === false || isBroken ? "state wrong" : "state"}>
+        <p role="status" class={checked?.ok === false || isBroken ? "status wrong" : "status"}>
           {isStarting ? "The run begins …" : statusOf(props)}
         </p>
         {checked?.ok === false && !isBroken ? (

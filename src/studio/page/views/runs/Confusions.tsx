@@ -1,11 +1,30 @@
 /** Which classes were taken for which: each cell opens the rows that are counted in it. */
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { Confusion } from "../../../protocol/index.ts"
-import { Loading } from "../../parts/loading.tsx"
-import { JudgedRows } from "../../parts/rows.tsx"
-import { Scrolled } from "../../parts/scrolled.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
+import type { Confusion, JudgedRow } from "../../../protocol/index.ts"
+import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Scrolled } from "../../parts/table.tsx"
 import { useCall } from "../../use.ts"
+
+/** Rows with what a model said of them. */
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+export const JudgedRows = ({ rows }: { readonly rows: ReadonlyArray<JudgedRow> }) => (
+  <ol class="judged">
+    {rows.map(({ where, text, textPair, label, predicted, probability, picture }) => (
+      <li key={where}>
+        {picture == null ? null : <img src={picture} alt={`${text}, labelled ${label}, predicted ${predicted}`} />}
+        <div>
+          <q>{text}</q>
+          {textPair === undefined ? null : <q>{textPair}</q>}
+          <p class="small quiet">
+            labelled <strong>{label}</strong>, predicted <strong>{predicted}</strong>
+            {probability == null ? "" : ` at ${percent(probability)}`} · {where}
+          </p>
+        </div>
+      </li>
+    ))}
+  </ol>
+)
 
 interface Cell {
   readonly split: string

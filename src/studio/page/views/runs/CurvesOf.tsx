@@ -1,9 +1,8 @@
 /** Curves of several runs in one chart: which of their plots is the reader's choice. */
 import { useEffect, useMemo, useState } from "preact/hooks"
 import type { RunSummary } from "../../../protocol/index.ts"
+import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart } from "../../parts/chart.tsx"
-import { Loading } from "../../parts/loading.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
 import { useCall } from "../../use.ts"
 import { overlaid } from "./overlay.ts"
 import { isUnderWay } from "./standing.tsx"

@@ -1,14 +1,12 @@
 /** One run: how it goes while it goes, and what it left. */
 import type { Plot, RunEvent, RunSummary } from "../../../protocol/index.ts"
+import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart } from "../../parts/chart.tsx"
-import { Loading } from "../../parts/loading.tsx"
 import { One, withLines } from "../../parts/one.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
 import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
-import { Removal } from "./Removal.tsx"
 import { Result } from "./Result.tsx"
-import { Buttons, loss, ProgressOf, useDoing, when } from "./standing.tsx"
+import { Buttons, loss, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined

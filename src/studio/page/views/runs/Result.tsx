@@ -2,12 +2,10 @@
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
-import { JudgedRows } from "../../parts/rows.tsx"
-import { Scrolled } from "../../parts/scrolled.tsx"
-import { Texts } from "../../parts/table.tsx"
-import { useUrl } from "../../parts/url.ts"
+import { Scrolled, Texts } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
-import { Confusions } from "./Confusions.tsx"
+import { useUrl } from "../../use.ts"
+import { Confusions, JudgedRows } from "./Confusions.tsx"
 
 export const sizeOf = (bytes: number): string =>
   bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`

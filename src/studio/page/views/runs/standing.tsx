@@ -2,11 +2,12 @@
 import { useState } from "preact/hooks"
 import type { RunState, RunSummary } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
+import { Confirm } from "../../parts/confirm.tsx"
 import { addressOf } from "../../place.ts"
 import { useStudio } from "../../use.ts"
 
 /** "3 min left" */
-export const timeLeft = (seconds: number): string => {
+const timeLeft = (seconds: number): string => {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`
   if (seconds < 5400) return `${Math.round(seconds / 60)} min left`
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min left`
@@ -15,7 +16,7 @@ export const timeLeft = (seconds: number): string => {
 // made once: a list has hundreds of these, and each making takes half a millisecond
 const counted = new Intl.NumberFormat("en")
 
-export const steps = (value: number): string => counted.format(value)
+const steps = (value: number): string => counted.format(value)
 
 /** A bar, and the same in numbers. */
 export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
@@ -159,5 +160,30 @@ export const Buttons = ({
         </button>
       ) : null}
     </span>
+  )
+}
+
+/** Asks before a run is removed, and says what goes with it and what stays. */
+export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly removed: (run: RunSummary) => void }) => {
+  const run = doing.toRemove
+  if (run === undefined) return null
+  const { id, name, state } = run
+  return (
+    <Confirm
+      key={id}
+      title={`Remove ${name}?`}
+      act="Remove"
+      answered={(isAgreed) => {
+        doing.askToRemove(undefined)
+        if (isAgreed) doing.remove(id, () => removed(run))
+      }}
+    >
+      <p>
+        {state === "waiting" ? "It is taken from the queue. " : ""}
+        The folder <code>{id}</code> goes with everything in it: adapter, checkpoints, curves and report, as far as they
+        are there. Its log goes too. This cannot be undone.
+      </p>
+      <p>Its rows, the plan file that it was started with, and its exports stay.</p>
+    </Confirm>
   )
 }

@@ -1,10 +1,18 @@
 /** Answers to rows that were asked together: one as two cards, several as a table. */
-import type { Answer, FieldToFill } from "../../../protocol/index.ts"
-import { Scrolled } from "../../parts/scrolled.tsx"
-import { Bars } from "./Bars.tsx"
-import { percent } from "./numbers.ts"
-import type { Answered, Row } from "./rows.ts"
-import { Thumbnail } from "./Thumbnail.tsx"
+import type { Answer, AnswerPair, FieldToFill } from "../../../protocol/index.ts"
+import { Scrolled } from "../../parts/table.tsx"
+import { Bars, percent } from "./Bars.tsx"
+import { Thumbnail } from "./grey.tsx"
+
+/** Fields and what is in them. */
+export type Row = Readonly<Record<string, string>>
+
+/** Rows that were asked together, with their answers. */
+export interface Answered {
+  readonly number: number
+  readonly rows: ReadonlyArray<Row>
+  readonly answers: ReadonlyArray<AnswerPair>
+}
 
 const WITH = "With the adapter"
 const WITHOUT = "Without the adapter"

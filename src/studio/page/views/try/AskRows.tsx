@@ -2,13 +2,48 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
-import { Trouble } from "../../parts/trouble.tsx"
+import { Trouble } from "../../parts/asked.tsx"
 import { useStudio } from "../../use.ts"
-import { Answers } from "./Answers.tsx"
-import { Examples } from "./Examples.tsx"
+import { type Answered, Answers, type Row } from "./Answers.tsx"
+import { percent } from "./Bars.tsx"
 import { Field } from "./Field.tsx"
-import { percent } from "./numbers.ts"
-import type { Answered, Row } from "./rows.ts"
+import { Thumbnail } from "./grey.tsx"
+
+/** Rows of the run's own data, of which one is asked by a press. */
+const SHORT = 60 // characters
+
+const shortened = (text: string): string => (text.length > SHORT ? `${text.slice(0, SHORT).trimEnd()}…` : text)
+
+interface ExamplesProps {
+  readonly fields: ReadonlyArray<FieldToFill>
+  readonly examples: ReadonlyArray<Row>
+  readonly onChoose: (row: Row) => void
+}
+
+const isShown = ({ type, shape }: FieldToFill) => type === "image" || (type === "numbers" && shape !== undefined)
+
+const Examples = ({ fields, examples, onChoose }: ExamplesProps) =>
+  examples.length === 0 ? null : (
+    <fieldset class="examples">
+      <legend>Rows of its own data</legend>
+      <div class="chips">
+        {examples.map((row, i) => (
+          <button key={String(i)} type="button" class="chip" onClick={() => onChoose(row)}>
+            {isShown(fields[0]!) ? (
+              <>
+                <span class="hidden">Row {i + 1}</span>
+                <span aria-hidden="true">
+                  <Thumbnail field={fields[0]!} value={row[fields[0]!.name] ?? ""} />
+                </span>
+              </>
+            ) : (
+              shortened(fields.map(({ name }) => row[name] ?? "").join(" · "))
+            )}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  )
 
 /** answers that are kept in sight */
 const HISTORY = 10

@@ -1,6 +1,12 @@
 /** Shares as bars with names and numbers. */
 import { useState } from "preact/hooks"
-import { percent } from "./numbers.ts"
+
+/** "93.1 %"; of what is nearly nothing or nearly all, that it is not. */
+export const percent = (share: number): string => {
+  if (share > 0 && share < 0.0005) return "< 0.1 %"
+  if (share < 1 && share > 0.9995) return "> 99.9 %"
+  return `${(100 * share).toFixed(1)} %`
+}
 
 interface BarsProps {
   readonly shares: ReadonlyArray<{ readonly name: string; readonly share: number }>

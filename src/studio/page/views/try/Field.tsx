@@ -1,9 +1,97 @@
 /** A field to fill in, by what it takes. */
-import { useId, useState } from "preact/hooks"
+import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { FieldToFill } from "../../../protocol/index.ts"
-import { numbersIn, sidesOf, whiteOf } from "./grey.ts"
-import { Pad } from "./Pad.tsx"
-import type { Row } from "./rows.ts"
+import type { Row } from "./Answers.tsx"
+import { drawNumbers, numbersIn, sidesOf, whiteOf } from "./grey.tsx"
+
+/** A pad to draw on, whose pixels are the numbers of a row: as MNIST's digits are, white on black, soft at the edges. */
+interface PadProps {
+  readonly name: string
+  readonly sides: readonly [number, number]
+  /** the number of a white pixel */
+  readonly white: number
+  readonly value: string
+  readonly onChange: (value: string) => void
+}
+
+const Pad = ({ name, sides, white, value, onChange }: PadProps) => {
+  const [height, width] = sides
+  const id = useId()
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const pixels = useRef<Array<number>>([])
+  /** where the pen was; null: it is up */
+  const pen = useRef<readonly [number, number] | null>(null)
+  const redraw = () => {
+    if (canvas.current !== null) drawNumbers(canvas.current, pixels.current, sides, white)
+  }
+  useEffect(() => {
+    // its own drawing comes back
+    if (pen.current !== null) return
+    const numbers = numbersIn(value)
+    pixels.current = Array.from({ length: height * width }, (_, i) => numbers[i] ?? 0)
+    redraw()
+  }, [value, height, width, white])
+
+  const at = (event: PointerEvent): readonly [number, number] => {
+    const box = canvas.current!.getBoundingClientRect()
+    return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height]
+  }
+  /** Paints a dot of a radius that fits 28 pixels as a pen does. */
+  const dot = (x: number, y: number) => {
+    const radius = Math.max(0.8, Math.min(width, height) / 20)
+    const reach = Math.ceil(radius + 1)
+    for (let row = Math.floor(y) - reach; row <= y + reach; row++) {
+      for (let column = Math.floor(x) - reach; column <= x + reach; column++) {
+        if (row < 0 || column < 0 || row >= height || column >= width) continue
+        const ink = Math.max(0, Math.min(1, radius + 0.5 - Math.hypot(column + 0.5 - x, row + 0.5 - y)))
+        const i = row * width + column
+        pixels.current[i] = Math.max(pixels.current[i]!, white === 1 ? ink : Math.round(ink * white))
+      }
+    }
+  }
+  const line = ([x0, y0]: readonly [number, number], [x1, y1]: readonly [number, number]) => {
+    const steps = Math.max(1, Math.ceil(2 * Math.hypot(x1 - x0, y1 - y0)))
+    for (let i = 0; i <= steps; i++) dot(x0 + ((x1 - x0) * i) / steps, y0 + ((y1 - y0) * i) / steps)
+    redraw()
+  }
+  const lift = () => {
+    if (pen.current === null) return
+    onChange(JSON.stringify(pixels.current))
+    pen.current = null
+  }
+  return (
+    <div class="pad">
+      <p id={id} class="pad-name">
+        {name} <span class="quiet small">draw here, or give the numbers below</span>
+      </p>
+      <canvas
+        ref={canvas}
+        class="grey"
+        role="img"
+        aria-labelledby={id}
+        width={width}
+        height={height}
+        onPointerDown={(event) => {
+          event.preventDefault()
+          canvas.current!.setPointerCapture(event.pointerId)
+          pen.current = at(event)
+          line(pen.current, pen.current)
+        }}
+        onPointerMove={(event) => {
+          if (pen.current === null) return
+          const to = at(event)
+          line(pen.current, to)
+          pen.current = to
+        }}
+        onPointerUp={lift}
+        onPointerCancel={lift}
+      />
+      <button type="button" onClick={() => onChange("")}>
+        Clear
+      </button>
+    </div>
+  )
+}
 
 interface FieldProps {
   readonly field: FieldToFill

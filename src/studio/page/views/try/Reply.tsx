@@ -1,7 +1,6 @@
 /** What a model wrote: as text, or token by token with how likely each was and what else might have stood there. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks"
-import { Bars } from "./Bars.tsx"
-import { percent } from "./numbers.ts"
+import { Bars, percent } from "./Bars.tsx"
 import { argumentsOf, callsOf, contentOf, doubt, type Place, type Reply, type Side, sideNames } from "./talk.ts"
 
 /** A text whose spaces and line breaks are seen. */

@@ -1,9 +1,9 @@
+/** A trained run, asked: with its adapter beside without. */
 import type { Askable } from "../../../protocol/index.ts"
-import { Loading } from "../../parts/loading.tsx"
+import { Loading, Trouble } from "../../parts/asked.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
-import { Trouble } from "../../parts/trouble.tsx"
+import type { ViewProps } from "../../place.ts"
 import { useCall } from "../../use.ts"
-import type { ViewProps } from "../../view.ts"
 import { AskRows } from "./AskRows.tsx"
 import { Write } from "./Write.tsx"
 import "./try.css"

@@ -1,8 +1,7 @@
 /** The editor of plans as JSON, as a component. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { PlanProblem } from "../../../../protocol/index.ts"
-import { Loading } from "../../../parts/loading.tsx"
-import { Trouble } from "../../../parts/trouble.tsx"
+import { Loading, Trouble } from "../../../parts/asked.tsx"
 import type { PlanEditor } from "./editor.ts"
 
 interface JsonEditorProps {

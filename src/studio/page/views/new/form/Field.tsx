@@ -1,8 +1,28 @@
 /** A form for any value of a JSON Schema: fields of objects, and the input that a field's shape asks for. */
 import { useRef, useState } from "preact/hooks"
-import { idOf, useForm, useProblems } from "./context.ts"
-import { BooleanInput, ChoiceInput, JsonInput, LinesInput, WordInput } from "./inputs.tsx"
-import { defaultOf, descriptionOf, labelOf, moved, type Schema, type Shape, shapeOf, type Variant } from "./schema.ts"
+import type { PlanJson, PlanProblem } from "../../../../protocol/index.ts"
+import {
+  BooleanInput,
+  ChoiceInput,
+  Form,
+  idOf,
+  JsonInput,
+  LinesInput,
+  useForm,
+  useProblems,
+  WordInput
+} from "./inputs.tsx"
+import {
+  defaultOf,
+  descriptionOf,
+  labelOf,
+  moved,
+  planSchema,
+  type Schema,
+  type Shape,
+  shapeOf,
+  type Variant
+} from "./schema.ts"
 
 type Values = Readonly<Record<string, unknown>>
 
@@ -39,7 +59,7 @@ const Remove = ({ label, remove }: { readonly label: string; readonly remove: ((
     </button>
   )
 
-export const Field = (props: FieldProps) => {
+const Field = (props: FieldProps) => {
   const { root } = useForm()
   const shape = shapeOf(props.schema, root)
   return isGroup(shape) ? <Group {...props} shape={shape} /> : <Single {...props} shape={shape} />
@@ -172,7 +192,7 @@ interface ValuesProps {
 const under = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`)
 
 /** The fields that are set or have to be, and a way to add the others. `left`: a key that is edited elsewhere. */
-export const Fields = ({
+const Fields = ({
   path,
   name,
   shape: { fields, required },
@@ -390,5 +410,26 @@ const Objects = ({
         Add to {name.toLowerCase()}
       </button>
     </div>
+  )
+}
+
+/** The plan as a form. */
+interface PlanFormProps {
+  /** the JSON Schema of plans */
+  readonly root: Schema
+  readonly plan: PlanJson
+  readonly problems: ReadonlyArray<PlanProblem>
+  readonly change: (plan: PlanJson) => void
+}
+
+export const PlanForm = ({ root, plan, problems, change }: PlanFormProps) => {
+  const shape = shapeOf(planSchema(root, plan), root)
+  if (shape.kind !== "object") return null
+  return (
+    <Form.Provider value={{ root, problems }}>
+      <div class="plan-form">
+        <Fields path="" name="the plan" shape={shape} value={plan} change={(next) => change(next as PlanJson)} />
+      </div>
+    </Form.Provider>
   )
 }

@@ -1,7 +1,28 @@
 /** Inputs of single values and of lists. Each edits a value of the plan, or undefined where nothing is set. */
-import { useState } from "preact/hooks"
-import { useProblems } from "./context.ts"
-import type { Shape } from "./schema.ts"
+
+import { createContext } from "preact"
+import { useContext, useState } from "preact/hooks"
+import type { PlanProblem } from "../../../../protocol/index.ts"
+import type { Schema, Shape } from "./schema.ts"
+
+/** What every field of the form needs: the schema that references lead into, and what is wrong where. */
+interface FormContext {
+  readonly root: Schema
+  readonly problems: ReadonlyArray<PlanProblem>
+}
+
+export const Form = createContext<FormContext>({ root: {}, problems: [] })
+
+export const useForm = (): FormContext => useContext(Form)
+
+/** The element of a field, by its path in the plan. */
+export const idOf = (path: string): string => `plan-${path === "" ? "all" : path}`
+
+/** What is wrong at this place alone; with `within`, also inside it. */
+export const useProblems = (path: string, within = false): ReadonlyArray<string> =>
+  useForm().problems.flatMap((problem) =>
+    problem.path === path || (within && problem.path.startsWith(`${path}.`)) ? [problem.message] : []
+  )
 
 interface InputProps {
   readonly id: string

@@ -1,5 +1,5 @@
 /**
- * Ollama's Modelfile: where the model is, how a conversation is written out, at which texts an answer ends.
+ * What is beside GGUF files: README.md, and Ollama's Modelfile: where the model is, how a conversation is written out, at which texts an answer ends.
  *
  * Ollama's templates are Go's. A chat template is Jinja, a program: what it does is found by having it write conversations out and holding
  * them against the forms in use below. A template of another form is left to the user, in a comment.
@@ -7,6 +7,7 @@
  * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
  */
 import { type Message, templateOf } from "../../data/causal/index.ts"
+import { codeSpan, type compareOutputs, fenced, markdown } from "../../output/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
 /** The text before and after a message of a role. */
@@ -58,7 +59,7 @@ const long: ReadonlyArray<Message> = [
 ]
 const instructed: ReadonlyArray<Message> = [{ role: "system", content: "Be brief." }, ...long]
 
-export interface FoundForm {
+interface FoundForm {
   readonly form: Form
   /** what the template says where a conversation has no system message; null: nothing */
   readonly system: string | null
@@ -108,7 +109,7 @@ const goTemplate = ({ system, user, assistant }: Form): string => {
 
 const quotedText = (text: string): string => `"""${text}"""`
 
-export interface ModelfileFacts {
+interface ModelfileFacts {
   /** the model's file */
   readonly from: string
   /** a comment on it */
@@ -139,3 +140,63 @@ export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileF
   ]
   return `${lines.join("\n")}\n`
 }
+
+export interface FileCard {
+  readonly type: string
+  readonly file: string
+  /** what llama.cpp calls its type */
+  readonly label: string
+  /** against the run; null: an adapter, which the base's file is needed for */
+  readonly check: ReturnType<typeof compareOutputs> | null
+}
+
+interface GgufCard {
+  /** of the run */
+  readonly name: string
+  /** of the base */
+  readonly base: string
+  readonly files: ReadonlyArray<FileCard>
+  readonly writes: "chat" | "text"
+  /** sentences */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** README.md of the folder. */
+export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string => {
+  const first = files.find(({ check }) => check !== null)
+  const adapter = files.find(({ check }) => check === null)
+  const prompt = writes === "chat" ? "" : ' -no-cnv -p "Once upon a time"'
+  const commands = [
+    ...(first === undefined ? [] : [`llama-cli -m ${JSON.stringify(first.file)}${prompt}`]),
+    ...(adapter === undefined
+      ? []
+      : [
+          `llama-cli -m ${JSON.stringify(base.endsWith(".gguf") ? base : "base.gguf")} --lora ${JSON.stringify(adapter.file)}${prompt}`
+        ])
+  ]
+  return `${[
+    ["---", "library_name: gguf", "pipeline_tag: text-generation", "tags:", "- gguf", "- tfjs-lora-pro", "---"].join(
+      "\n"
+    ),
+    `# ${markdown(name)} as GGUF`,
+    `Trained with tfjs-lora-pro over ${codeSpan(base)}.`,
+    table(files),
+    "Logits and next tokens are those of three short texts, the file read again by tfjs-lora-pro against the run.",
+    ...notes,
+    "With llama.cpp:",
+    fenced("sh", commands),
+    "With Ollama, in this folder:",
+    fenced("sh", ["ollama create my-model -f Modelfile", "ollama run my-model"])
+  ].join("\n\n")}\n`
+}
+
+const table = (files: ReadonlyArray<FileCard>): string =>
+  [
+    "| file | type | largest difference of a logit, of the largest logit | same next tokens |",
+    "|---|---|---|---|",
+    ...files.map(({ file, label, check }) =>
+      check === null
+        ? `| ${codeSpan(file)} | ${label} | | |`
+        : `| ${codeSpan(file)} | ${label} | ${check.relativeDifference.toExponential(1)} | ${check.sameLabel} of ${check.rows} |`
+    )
+  ].join("\n")

@@ -1,7 +1,8 @@
-/** A file that grows by lines while it is read: what was read once is not read again. One that was made anew is read from its beginning. */
+/** Files and folders that change while they are shown: each thing is read once, and as seldom as leaves the machine its time. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { readExactly } from "../../files/index.ts"
 
 export interface GrowingFile {
@@ -9,7 +10,7 @@ export interface GrowingFile {
   readonly more: Effect.Effect<Grown, never, FileSystem.FileSystem>
 }
 
-export interface Grown {
+interface Grown {
   readonly lines: ReadonlyArray<string>
   readonly anew: boolean
 }
@@ -19,7 +20,10 @@ const LONGEST = 32 * 2 ** 20
 const PIECE = 4 * 2 ** 20
 const NEWLINE = 10
 
-/** `from`: the bytes at the end that are read at first; all unless given. */
+/**
+ * A file that grows by lines while it is read: what was read once is not read again. One that was made anew is read from its beginning.
+ * `from`: the bytes at the end that are read at first; all unless given.
+ */
 export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): GrowingFile => {
   let offset = 0
   let identity = Number.NaN
@@ -73,3 +77,55 @@ export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): Grow
     })
   }
 }
+
+/**
+ * What was read of a file, kept for as long as the file is the same by its size, its time and its place on the disk. `most`: files that are
+ * kept; those that were asked for longest ago are forgotten first.
+ */
+export const seenFiles = <A, R>(read: (file: string) => Effect.Effect<A, never, R>, most = 5_000) => {
+  const kept = new Map<string, { readonly stamp: string; readonly value: A }>()
+  /** undefined: there is no such file */
+  return (file: string): Effect.Effect<A | undefined, never, R | FileSystem.FileSystem> =>
+    Effect.gen(function* () {
+      const stamp = yield* stampOf(file)
+      if (stamp === undefined) {
+        kept.delete(file)
+        return undefined
+      }
+      const last = kept.get(file)
+      kept.delete(file)
+      const now = last?.stamp === stamp ? last : { stamp, value: yield* read(file) }
+      kept.set(file, now)
+      if (kept.size > most) kept.delete(kept.keys().next().value!)
+      return now.value
+    })
+}
+
+/** Changes whenever the file does; undefined: there is no file of this name. */
+export const stampOf = (file: string): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { type, size, mtime, ino } = yield* fs.stat(file)
+    if (type !== "File") return undefined
+    const time = Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
+    return `${size} ${time} ${Option.getOrElse(ino, () => 0)}`
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+/** milliseconds between two looks, at least */
+const PAUSE = 500
+/** and as many times what the last one took */
+const REST = 20
+
+/** What each look at a folder saw, at once and then again and again while someone watches. The next one is made when that was taken. */
+export const looks = <A, E, R>(look: Effect.Effect<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.suspend(() => {
+    let pause = 0
+    const next = Effect.gen(function* () {
+      if (pause > 0) yield* Effect.sleep(pause)
+      const began = performance.now()
+      const seen = yield* look
+      pause = Math.max(PAUSE, REST * (performance.now() - began))
+      return seen
+    })
+    return Stream.forever(Stream.fromEffect(next))
+  })

@@ -1,4 +1,4 @@
-/** The body of a call: JSON, bounded in bytes and in time before it is believed. */
+/** What a request brings: its body, as JSON that is bounded in bytes and in time before it is believed, and the path in its address. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { limit, overLimit } from "../../boundary/index.ts"
@@ -42,3 +42,22 @@ export const jsonOf = (request: Request): Effect.Effect<unknown, RequestRefused>
     const parsed = parseBoundedJson(text)
     return "problem" in parsed ? yield* refused(400, `the body ${parsed.problem}`) : parsed.value
   })
+
+/** Segments, each decoded by itself, none of which leads elsewhere: "runs/reviews%201" → ["runs", "reviews 1"]; undefined: it is no path. */
+export const segmentsOf = (path: string): ReadonlyArray<string> | undefined => {
+  try {
+    const segments = path.split("/").map(decodeURIComponent)
+    return segments.every(isName) ? segments : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A name of a file in its folder, on every system. */
+export const isName = (segment: string): boolean =>
+  segment !== "" &&
+  segment !== "." &&
+  segment !== ".." &&
+  segment.isWellFormed() &&
+  !/[/\\\p{Cc}]/u.test(segment) &&
+  segment.length <= 255

@@ -4,6 +4,7 @@
  */
 import { useEffect, useState } from "preact/hooks"
 import type { Doing } from "../../protocol/index.ts"
+import type { HostError } from "../host.ts"
 
 const SOON = 250 // milliseconds
 
@@ -42,3 +43,21 @@ const Share = ({ doing: { what, done, of, unit = "", isKept } }: { readonly doin
     ) : null}
   </>
 )
+
+/** What went wrong, and a way to try again. */
+interface TroubleProps {
+  readonly problem: Pick<HostError, "message"> | undefined
+  readonly again?: (() => void) | undefined
+}
+
+export const Trouble = ({ problem, again }: TroubleProps) =>
+  problem === undefined ? null : (
+    <div class="trouble" role="alert">
+      <p>{problem.message}</p>
+      {again === undefined ? null : (
+        <button type="button" onClick={again}>
+          Try again
+        </button>
+      )}
+    </div>
+  )

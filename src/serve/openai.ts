@@ -1,0 +1,221 @@
+/**
+ * OpenAI's completions: what is asked, and the events of a generation as its answers, one object or a stream of chunks.
+ *
+ * Fields of OpenAI's requests to write texts. What a client sends because it always does is taken; what would change the answer and is not
+ * done here is refused by its name, unless it has the value that changes nothing.
+ */
+import { randomInt, randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Adapted } from "../../adapters/index.ts"
+import { limit, overLimit } from "../boundary/index.ts"
+import { type CallEvent, type CallReader, readWhole } from "../calls/index.ts"
+import type { ToolCall } from "../data/causal/index.ts"
+import type { Finish, GenerateOptions, GenerationEnd, GenerationEvent } from "../generation/index.ts"
+import type { Network, Tokenizer } from "../models/index.ts"
+import type { CausalTokenizer } from "../tensors/index.ts"
+import { type Refusal, refusal } from "./refusal.ts"
+import type { Reply } from "./route.ts"
+
+/** What is refused unless it has a value that changes nothing. */
+const only = <const L extends string | number | boolean>(value: L) =>
+  Schema.optionalKey(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
+
+const empty = Schema.optionalKey(
+  Schema.Record(Schema.String, Schema.Unknown).check(
+    Schema.makeFilter((value) => (Object.keys(value).length === 0 ? undefined : "is not done here"))
+  )
+)
+
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const Stop = Schema.Union([Schema.NonEmptyString, Schema.Array(Schema.NonEmptyString).check(Schema.isMaxLength(16))])
+
+/** What both kinds of completions have. `top_k` and `repetition_penalty` are not OpenAI's; other servers of open models have them too. */
+export const writingFields = {
+  model: Schema.optionalKey(Schema.String),
+  max_tokens: Schema.optionalKey(count),
+  temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
+  top_p: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))),
+  top_k: Schema.optionalKey(count),
+  repetition_penalty: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
+  seed: Schema.optionalKey(Schema.Int),
+  stop: Schema.optionalKey(Stop.annotate({ message: "expected a string, or at most 16 strings, none of them empty" })),
+  stream: Schema.optionalKey(Schema.Boolean),
+  stream_options: Schema.optionalKey(
+    Schema.Struct({
+      include_usage: Schema.optionalKey(Schema.Boolean),
+      include_obfuscation: Schema.optionalKey(Schema.Boolean)
+    })
+  ),
+  n: only(1),
+  frequency_penalty: only(0),
+  presence_penalty: only(0),
+  logit_bias: empty,
+  user: Schema.optionalKey(Schema.String)
+}
+
+interface WritingBody {
+  readonly max_tokens?: number | undefined
+  readonly max_completion_tokens?: number | undefined
+  readonly temperature?: number | undefined
+  readonly top_p?: number | undefined
+  readonly top_k?: number | undefined
+  readonly repetition_penalty?: number | undefined
+  readonly seed?: number | undefined
+  readonly stop?: string | ReadonlyArray<string> | undefined
+}
+
+/** How many tokens may be written; `usual`: where the request says nothing. */
+export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<number, Refusal> => {
+  const [param, given] = [
+    ["max_completion_tokens", body.max_completion_tokens] as const,
+    ["max_tokens", body.max_tokens] as const
+  ].find(([, value]) => value !== undefined) ?? ["max_tokens", usual]
+  const most = limit("serve-new-tokens")
+  return given! > most && given !== usual
+    ? Effect.fail(refusal(400, `${param}: is ${given}, more than ${overLimit("serve-new-tokens")}`, { param }))
+    : Effect.succeed(Math.min(given!, most))
+}
+
+const SEEDS = 2 ** 31
+
+/** What OpenAI's fields mean to `generate`; its defaults are OpenAI's: a temperature of 1, and another text each time. */
+export const generateOptions = (body: WritingBody, maxNewTokens: number): GenerateOptions => ({
+  maxNewTokens,
+  temperature: body.temperature ?? 1,
+  topP: body.top_p ?? 1,
+  topK: body.top_k ?? null,
+  repetitionPenalty: body.repetition_penalty ?? 1,
+  seed: body.seed ?? randomInt(SEEDS),
+  stop: typeof body.stop === "string" ? [body.stop] : (body.stop ?? [])
+})
+
+/** `finish_reason`; `called`: the answer calls tools. */
+const finishReason = (finish: Finish, called = false): "stop" | "length" | "tool_calls" =>
+  finish === "length" ? "length" : called ? "tool_calls" : "stop"
+
+/** Tokens of all texts of a request. */
+const usageOf = (ends: ReadonlyArray<Pick<GenerationEnd, "promptTokens" | "cachedTokens" | "ids">>) => {
+  const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
+  const [prompt, completion] = [sum(({ promptTokens }) => promptTokens), sum(({ ids }) => ids.length)]
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: sum(({ cachedTokens }) => cachedTokens) }
+  }
+}
+
+const newId = (prefix: string): string => `${prefix}-${randomUUID().replaceAll("-", "")}`
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1000)
+
+/** An encoder's tokenizer, or that of a model that writes. */
+const tokenizerOf = ({ model }: Adapted<Network>): Tokenizer | CausalTokenizer | undefined =>
+  "tokenizer" in model && typeof model.tokenizer === "object"
+    ? (model.tokenizer as Tokenizer | CausalTokenizer)
+    : undefined
+
+/** Tokens of texts as a model reads them, each up to `longest`; 0 where it reads none. */
+export const tokensOf = (adapted: Adapted<Network>, texts: ReadonlyArray<string>, longest: number): number => {
+  const tokenizer = tokenizerOf(adapted)
+  if (tokenizer === undefined) return 0
+  const count = (text: string): number =>
+    "decode" in tokenizer
+      ? Math.min(longest, tokenizer.encode(text, { special: true }).length)
+      : tokenizer.encode(text, longest).ids.length
+  return texts.reduce((sum, text) => sum + count(text), 0)
+}
+
+/** What differs between chats and completions. */
+export interface Form {
+  /** of the answer's id */
+  readonly prefix: string
+  /** `object` of an answer, and of a chunk */
+  readonly object: string
+  readonly chunk: string
+  /** a choice's part that holds a whole text, and the calls in it */
+  readonly whole: (text: string, calls: ReadonlyArray<ToolCall>) => object
+  /** the same of a piece of it, and of what comes before the first and after the last */
+  readonly piece: (text: string) => object
+  /** the parts that announce a call, the `index`th of its text */
+  readonly call: (call: ToolCall, index: number) => ReadonlyArray<object>
+  /** what finds calls in a text; null: all of it is text */
+  readonly reader: (() => CallReader) | null
+  readonly begin: object | null
+  readonly end: object
+}
+
+interface Replied {
+  readonly form: Form
+  readonly model: string
+  readonly events: Stream.Stream<GenerationEvent, Refusal>
+  /** how many texts are written */
+  readonly texts: number
+  readonly stream: boolean
+  /** whether a last chunk has the numbers of tokens */
+  readonly withUsage: boolean
+}
+
+/** To which everything is text. */
+const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "text", text }]), end: () => [] }
+
+const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"
+
+export const writtenReply = ({
+  form,
+  model,
+  events,
+  texts,
+  stream,
+  withUsage
+}: Replied): Effect.Effect<Reply, Refusal> => {
+  const head = { id: newId(form.prefix), created: nowSeconds(), model }
+  if (!stream) {
+    return Effect.map(Stream.runCollect(events), (all) => {
+      const ends = all.filter(isEnd).sort((a, b) => a.prompt - b.prompt)
+      const choices = ends.map(({ prompt, text: written, finish }) => {
+        const { content, calls } = readWhole(form.reader?.() ?? textReader, written)
+        return {
+          index: prompt,
+          ...form.whole(content, calls),
+          logprobs: null,
+          finish_reason: finishReason(finish, calls.length > 0)
+        }
+      })
+      return { json: { ...head, object: form.object, choices, usage: usageOf(ends) } }
+    })
+  }
+  const ends: Array<GenerationEnd> = []
+  // every chunk has the field where the last one has numbers
+  const own = { ...head, object: form.chunk, ...(withUsage ? { usage: null } : {}) }
+  const chunk = (index: number, part: object, finish: ReturnType<typeof finishReason> | null) =>
+    JSON.stringify({ ...own, choices: [{ index, ...part, logprobs: null, finish_reason: finish }] })
+  const { begin } = form
+  const first = begin === null ? [] : Array.from({ length: texts }, (_, i) => chunk(i, begin, null))
+  const written = Array.from({ length: texts }, () => ({ reader: form.reader?.() ?? textReader, calls: 0 }))
+  const chunksOf = (prompt: number, read: ReadonlyArray<CallEvent>): ReadonlyArray<string> =>
+    read.flatMap((event) => {
+      const parts = event.kind === "text" ? [form.piece(event.text)] : form.call(event.call, written[prompt]!.calls++)
+      return parts.map((part) => chunk(prompt, part, null))
+    })
+  const pieces = events.pipe(
+    Stream.map((event): ReadonlyArray<string> => {
+      const { reader } = written[event.prompt]!
+      if (event.kind === "text") return chunksOf(event.prompt, reader.push(event.text))
+      ends.push(event)
+      const rest = chunksOf(event.prompt, reader.end())
+      return [...rest, chunk(event.prompt, form.end, finishReason(event.finish, written[event.prompt]!.calls > 0))]
+    }),
+    Stream.flattenIterable
+  )
+  const last = Stream.suspend(() =>
+    Stream.fromIterable([
+      ...(withUsage ? [JSON.stringify({ ...own, choices: [], usage: usageOf(ends) })] : []),
+      "[DONE]"
+    ])
+  )
+  return Effect.succeed({ events: Stream.concat(Stream.concat(Stream.fromIterable(first), pieces), last) })
+}
