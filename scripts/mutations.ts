@@ -543,7 +543,7 @@ export const filesWith = ({ room, text }: Mutation, root: string = repository): 
   )
 
 /** Tracked files and what they import from packages, in a folder of their own. */
-const copyOf = (folder: string): void => {
+export const copyOf = (folder: string): void => {
   const { stdout } = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: repository })
   for (const file of stdout.toString().split("\0").filter(Boolean))
     cpSync(join(repository, file), join(folder, file), { recursive: true })
