@@ -5,6 +5,7 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import { cpSync } from "node:fs"
 import { join } from "node:path"
+import { planKinds } from "../../schemas/kinds/index.ts"
 import golden from "../golden/kinds/plans.json" with { type: "json" }
 import { jsonLines, jsonObjects, onWasm, repository, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { metricsOf } from "./runs.ts"
@@ -77,8 +78,18 @@ for (const [name, { plan, losses, scores, baseline, thresholds, answers }] of Ob
       test("answers", async () => {
         const { format, test: file } = plan.data as { readonly format: string; readonly test?: string }
         const [command, field] = asking[format] ?? ["predict", ""]
-        const asked = file === undefined ? photos : jsonObjects(w.read(file)).map((row) => String(row[field]))
+        const asked =
+          format === "arrays"
+            ? jsonObjects(w.read("rows/pixels-validation.jsonl")).map(({ pixels }) => JSON.stringify(pixels))
+            : file === undefined
+              ? photos
+              : jsonObjects(w.read(file)).map((row) => String(row[field]))
         const { stdout } = await succeed(w.cli([command, run, ...asked, "--json", ...onWasm]))
         expect(jsonObjects(stdout)).toEqual(near(answers) as never)
       })
   })
+
+test("every kind of plan has its row", () => {
+  const formats = new Set(Object.values(golden.plans).map(({ plan }) => plan.data.format))
+  expect([...formats].sort()).toEqual(Object.keys(planKinds).sort())
+})

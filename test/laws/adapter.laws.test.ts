@@ -19,6 +19,7 @@ import { doraLinear, rowLengths } from "../../adapters/dora.ts"
 import { type AdaloraOptions, type AdapterMethod, type BaseLayer, inject, methods } from "../../adapters/index.ts"
 import type { Calibrate } from "../../adapters/init/calibration.ts"
 import type { LoraOptions } from "../../adapters/lora.ts"
+import { initFacts } from "../../schemas/adapter-init.ts"
 import { factsOfInit, type LoraInit } from "../../schemas/index.ts"
 import { frozenLinear } from "../../src/kernels/dense-linear.ts"
 import { dequantized } from "../../src/kernels/dequantize.ts"
@@ -361,4 +362,9 @@ describeOnBoth(() => {
       startLaw(title, name, methods[name] as AnyMethod, options)
     }
   }
+})
+
+test("every init has its case", () => {
+  const tried = new Set(Object.values(cases.lora).map(({ init }) => init.kind))
+  expect([...tried].sort()).toEqual(Object.keys(initFacts).sort() as ReadonlyArray<LoraInit["kind"]> as never)
 })

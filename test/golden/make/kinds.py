@@ -50,6 +50,8 @@ ROWS = {
     "seldom": lambda i: {"text": text_of(i), "labels": (["praise"] if i % 3 == 1 else []) + (["craft"] if i % 4 == 2 else [])},
     "related": lambda i: {"anchor": text_of(i), "positive": f"{text_of(i + 3)} and {SUBJECTS[(i * 3) % 4]}"},
     "alike": lambda i: {"text": text_of(i), "textPair": text_of(i + 1 + i % 2), "score": (i * 5 % 7) / 7},
+    "texts": lambda i: {"text": text_of(i)},
+    "chats": lambda i: {"messages": [{"role": "user", "content": asked(i)[0]}, {"role": "assistant", "content": asked(i)[1].strip()}]},
     "answers": lambda i: {"prompt": asked(i)[0], "completion": asked(i)[1]},
     "better": lambda i: {"prompt": asked(i)[0], "chosen": asked(i)[1], "rejected": asked(i)[2]},
     "written": lambda i: {"source": text_of(i), "target": "very bad" if i % 3 == 0 else "good"},
@@ -325,12 +327,13 @@ def language_plan(format, name, loss=None):
     return plan({"source": "llama-tied"}, {"format": format, **files(name), "maxLength": 24}, DECODER, loss)
 
 
-def completion(loss_on):
+def causal(own, of, everything=False):
+    """`of`: ids, mask and labels of a split. `everything`: all of each row is learned."""
     trained = llama()
 
     def measured(split):
-        ids, mask, labels = answered(column("answers", split, "prompt"), column("answers", split, "completion"))
-        if loss_on == "all":
+        ids, mask, labels = of(split)
+        if everything:
             labels = torch.where(mask == 1, ids, -100)
             labels[:, 0] = -100
         own, right = log_probabilities(trained, ids, mask, labels)
@@ -340,10 +343,33 @@ def completion(loss_on):
     losses = trained.train(lambda: measured("train")[0])
     with torch.no_grad():
         said = {split: measured(split) for split in ("validation", "test")}
-    own = language_plan("completion", "answers")
-    return {"plan": {**own, "data": {**own["data"], "lossOn": loss_on}}, "losses": losses, "baseline": None, "answers": [],
+    return {"plan": own, "losses": losses, "baseline": None, "answers": [],
             "scores": {split: {"loss": loss.item(), "perplexity": float(np.exp(loss.item())), "accuracy": right, "tokens": count}
                        for split, (loss, right, count) in said.items()}}
+
+
+def completion(loss_on):
+    own = language_plan("completion", "answers")
+    rows_of = lambda split: answered(column("answers", split, "prompt"), column("answers", split, "completion"))
+    return causal({**own, "data": {**own["data"], "lossOn": loss_on}}, rows_of, loss_on == "all")
+
+
+def text():
+    return causal(language_plan("text", "texts"), lambda split: answered(column("texts", split, "text"), [""] * SPLITS[split][0]), True)
+
+
+def chat():
+    """As the template in tokenizer_config.json writes a conversation; learned is what the assistant says, and its end."""
+    read = tokens("llama-tied")
+
+    def rows_of(split):
+        said = [[message["content"] for message in own] for own in column("chats", split, "messages")]
+        pairs = [(read.encode(f"<s><user> {question} </s><assistant>", add_special_tokens=False).ids,
+                  read.encode(f" {answer} </s>", add_special_tokens=False).ids) for question, answer in said]
+        ids, mask = batched([prompt + answer for prompt, answer in pairs])
+        return ids, mask, batched([[-100] * len(prompt) + answer for prompt, answer in pairs], -100)[0]
+
+    return causal(language_plan("chat", "chats"), rows_of)
 
 
 def preference(loss):
@@ -462,14 +488,23 @@ class Coloured(torch.nn.Module):
         return self.scores(torch.relu(self.hidden(seen.permute(0, 2, 3, 1).flatten(1))))
 
 
-def image_arrays():
+def coloured(data):
     trained = Trained(Coloured(), "hidden")
     trained.parameters += [parameter.requires_grad_(True) for parameter in trained.model.scores.parameters()]
     logits = lambda split: trained.model(photos(split)[0] / 255)
-    data = {"format": "image-arrays", "train": "photos/train", "validation": "photos/validation"}
     return of_classes(trained, logits, plan({"source": "coloured/model.json", "head": ["scores"]}, data, "hidden"))
 
 
+def arrays():
+    """The photos' numbers as rows."""
+    for split in ("train", "validation"):
+        pixels, labels = photos(split)
+        given[f"rows/pixels-{split}.jsonl"] = [{"pixels": own, "kind": CLASSES[label]} for own, label in zip(pixels.int().tolist(), labels)]
+    return coloured({"format": "arrays", "train": "rows/pixels-train.jsonl", "validation": "rows/pixels-validation.jsonl",
+                     "input": "pixels", "label": "kind", "scale": 1 / 255})
+
+
+given = {f"rows/{name}-{split}.jsonl": own for name, splits in rows.items() for split, own in splits.items()}
 made = {
     "classification": classification("reviews"),
     "classification, weighed and smoothed": classification("reviews", {"classWeights": "balanced", "labelSmoothing": 0.2}),
@@ -482,12 +517,14 @@ made = {
     "similarity by cosine": similarity("cosine"),
     "completion": completion("completion"),
     "completion, prompts too": completion("all"),
+    "text": text(),
+    "chat": chat(),
     "preference, dpo": preference({"kind": "dpo", "beta": 0.2, "labelSmoothing": 0.1}),
     "preference, orpo": preference({"kind": "orpo", "beta": 0.3}),
     "seq2seq": seq2seq(),
     "images": images(),
-    "image-arrays": image_arrays(),
+    "image-arrays": coloured({"format": "image-arrays", "train": "photos/train", "validation": "photos/validation"}),
+    "arrays": arrays(),
 }
-given = {f"rows/{name}-{split}.jsonl": own for name, splits in rows.items() for split, own in splits.items()}
 (FOLDER / "kinds").mkdir(exist_ok=True)
 (FOLDER / "kinds" / "plans.json").write_text(json.dumps({"rows": given, "plans": made}, separators=(",", ":")) + "\n")

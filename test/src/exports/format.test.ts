@@ -1,6 +1,9 @@
 /** What a format's options take, and every format of the table. */
 import { describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { chosenOf, ExportRefused } from "../../../src/exports/format.ts"
+import type { FormatName } from "../../../src/exports/formats.ts"
 import { formatNames, formats } from "../../../src/exports/index.ts"
 
 const format = {
@@ -38,4 +41,20 @@ describe("options of a format", () => {
 test("every format has a name of its own, and its usual values are values of its options", () => {
   expect(new Set(formatNames).size).toBe(formats.length)
   for (const format of formats) expect(chosenOf(format, {})).not.toBeInstanceOf(ExportRefused)
+})
+
+/** The tests that give each format's files to what reads them. */
+const engines = {
+  onnx: ["e2e/onnx.processes.ts", "e2e/onnx-causal.processes.ts", "e2e/onnx-images.processes.ts"],
+  gguf: ["long/export-gguf.long.ts", "e2e/export-gguf.test.ts"],
+  huggingface: ["e2e/export.processes.ts"],
+  "layers-model": ["e2e/export-layers.processes.ts"]
+} satisfies { readonly [Name in FormatName]: ReadonlyArray<string> }
+
+test("every format has a test that gives its files to what reads them", () => {
+  for (const [name, files] of Object.entries(engines))
+    for (const file of files) {
+      const text = readFileSync(join(import.meta.dir, "../..", file), "utf8")
+      expect([file, text.includes(`"${name}"`)]).toEqual([file, true])
+    }
 })

@@ -14,7 +14,7 @@ import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
-import { describeLaws, type Host, normalHost } from "./laws.ts"
+import { describeLaws, type Host, normalHost, testEveryKernelHasItsRow } from "./laws.ts"
 
 const matrix = (tensor: Tensor) => tensor as Tensor2D
 const vector = (tensor: Tensor) => tensor as Tensor1D
@@ -530,3 +530,39 @@ for (const [tA, tB] of [
     shaders: [`Product ${tA ? "t" : "n"}${tB ? "t" : "n"}`]
   })
 }
+
+testEveryKernelHasItsRow({
+  Adam: "src/kernels/adam.test.ts",
+  Attention: "src/kernels/attention.test.ts",
+  AttentionGradient: "src/kernels/attention.test.ts",
+  BiasedAttention: "src/kernels/attention.test.ts",
+  BiasedAttentionGradient: "src/kernels/attention.test.ts",
+  BinaryCrossEntropy: "src/kinds/encoder/heads.test.ts",
+  ClippedRelu: "src/kernels/picture-kernels.test.ts",
+  ClippedReluBackward: "src/kernels/picture-kernels.test.ts",
+  Combination: "src/kernels/combination.test.ts",
+  DepthwiseConvolution: "src/kernels/picture-kernels.test.ts",
+  DepthwiseConvolutionBackward: "src/kernels/picture-kernels.test.ts",
+  DepthwiseConvolutionFilterGradient: "src/kernels/picture-kernels.test.ts",
+  Dequantize: "src/kernels/dequantize.test.ts",
+  Dropout: "src/kernels/dropout.test.ts",
+  FrozenLinearBackward: "src/kernels/packed-linear.test.ts",
+  Lion: "src/optimizers/lion.test.ts",
+  LogOneMinusExp: "src/kinds/language/preference/goldens.test.ts",
+  LoraLinears: "src/kernels/webgpu/lora-linears.webgpu.ts",
+  LoraLinearsGradient: "src/kernels/webgpu/lora-linears.webgpu.ts",
+  LoraPro: "src/kernels/lora-pro.test.ts",
+  LoraProAdam: "src/kernels/lora-pro.test.ts",
+  MaxPooling: "src/kernels/picture-kernels.test.ts",
+  MaxPoolingBackward: "src/kernels/picture-kernels.test.ts",
+  MeanSquaredError: "src/kinds/encoder/heads.test.ts",
+  Multiple: "src/kernels/combination.test.ts",
+  Orthogonality: "src/training/penalty.test.ts",
+  Patches: "src/kernels/picture-kernels.test.ts",
+  PatchesBackward: "src/kernels/picture-kernels.test.ts",
+  Penalised: "src/training/penalty.test.ts",
+  PutRows: "src/kernels/put-rows.test.ts",
+  Scaled: "src/kernels/combination.test.ts",
+  SquaredNorms: "src/kernels/squared-norms.test.ts",
+  TokenScores: "src/kernels/linear-cross-entropy.test.ts"
+})

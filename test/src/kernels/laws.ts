@@ -12,7 +12,9 @@
  *
  * The reference runs on tfjs's cpu backend.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import type { Scalar, Tensor, TensorInfo } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { write } from "../../../src/kernels/declaration.ts"
@@ -424,7 +426,51 @@ const testOnWebgpu = <Name extends string, Size>(kernel: Lawful<Name, Size>, sha
 }
 
 /** Tests every law. */
-export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Size>): void =>
+/** What each kernel that is described here runs for a value and its gradients. */
+const described: Array<() => void> = []
+
+/** Kernels have forms (`Linear_int8`) and one for no tape (`GeluErfAlone`): a row is for all of them. */
+const plainName = (name: string): string => name.replace(/(_|Alone$).*/, "")
+
+/** Prints the names of all kernels that the sources define: tests of the same process define some of their own. */
+const ownNames = `
+const { ownKernels } = await import("./src/kernels/index.ts")
+for (const file of new Bun.Glob("{src,adapters}/**/*.ts").scanSync("."))
+  if (/\\b(defineKernel|elementwise|list|rows)[<(]/.test(await Bun.file(file).text())) await import("./" + file)
+console.log(JSON.stringify(ownKernels()))`
+
+/**
+ * Every kernel of ours is run by a law of this process, or has a test of its own. `elsewhere`: of those that no law runs, the file beside
+ * this one, or anywhere in test/, that compares it with its reference.
+ */
+export const testEveryKernelHasItsRow = (elsewhere: Readonly<Record<string, string>>): void =>
+  test("every kernel has its row: a law, or a test of its own", async () => {
+    await tf.setBackend("cpu")
+    const engine = tf.engine()
+    const ran = new Set<string>()
+    const spy = spyOn(engine, "runKernel").mockImplementation(((name, ...given) => {
+      ran.add(plainName(name))
+      return original.call(engine, name, ...given)
+    }) as typeof original)
+    try {
+      for (const run of described) run()
+    } finally {
+      spy.mockRestore()
+    }
+    const { stdout } = Bun.spawnSync([process.execPath, "-e", ownNames], { cwd: repository, stderr: "inherit" })
+    const names = new Set((JSON.parse(stdout.toString()) as ReadonlyArray<string>).map(plainName))
+    expect(names.size).toBeGreaterThan(40)
+    expect([...names].filter((name) => !ran.has(name)).sort()).toEqual(Object.keys(elsewhere).sort())
+    for (const file of Object.values(elsewhere))
+      expect([file, existsSync(join(repository, "test", file))]).toEqual([file, true])
+  })
+
+const repository = join(import.meta.dir, "..", "..", "..")
+const original = tf.engine().runKernel
+
+export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Size>): void => {
+  const size = kernel.sizes[0]!
+  described.push(() => tf.dispose([...differentiated(kernel, uploadAll(kernel.inputs(size)), size)]))
   describe(kernel.name, () => {
     const { sizes, large, empty, differentiable, run, shaders } = kernel
     if (shaders !== undefined && webgpu.chosen)
@@ -460,3 +506,4 @@ export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Siz
       await expectSameBits()
     })
   })
+}
