@@ -220,14 +220,14 @@ export const adalora: AdapterMethod<AdaloraOptions> = {
       return { pairs: [pair], dense: [{ name: singularValuesName(site), role: "body", value: tf.zeros([r]) }] }
     }),
   dropout: (_site, { dropout = 0 }) => dropout,
-  forward: (_site, trained, x, base, mask) => {
-    const { A, B } = factorsOf(trained)
-    return loraLinear(x, base.W, base.bias, A, B, pairOf(trained).scale, mask)
+  forward: ({ part }, x, base, mask) => {
+    const { A, B } = factorsOf(part)
+    return loraLinear(x, base.W, base.bias, A, B, pairOf(part).scale, mask)
   },
-  merge: (_site, trained, base) =>
+  merge: ({ part }, base) =>
     tf.tidy(() => {
-      const { A, B } = factorsOf(trained)
-      return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pairOf(trained).scale))
+      const { A, B } = factorsOf(part)
+      return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pairOf(part).scale))
     }),
   trainsBias: false,
   penalty,

@@ -174,19 +174,14 @@ export interface AdapterMethod<Options> extends MethodFacts {
    * x [tokens, in] → [tokens, out]. Synchronous tensor code. `mask`: in training, where `dropout` is not 0; the adapter
    * then sees `dropout(x, mask)`, and the frozen layer x.
    */
-  readonly forward: (site: LinearSite, trained: Trainable, x: Tensor2D, base: BaseLayer, mask?: DropoutMask) => Tensor2D
+  readonly forward: (site: SitePart<Options>, x: Tensor2D, base: BaseLayer, mask?: DropoutMask) => Tensor2D
   /**
    * `forward` of several sites that read one x, without masks, as one kernel, or of one and GELU of what it gives; undefined where it has
    * none for these. Absent for a method without such a kernel.
    */
-  readonly together?: Together<{
-    /** the site's trainable part, as `forward` takes it */
-    readonly trained: Trainable
-    /** the site's frozen layer */
-    readonly base: BaseLayer
-  }>
+  readonly together?: Together<SitePart<Options> & { readonly base: BaseLayer }>
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
-  readonly merge: (site: LinearSite, trained: Trainable, base: BaseLayer) => Tensor2D
+  readonly merge: (site: SitePart<Options>, base: BaseLayer) => Tensor2D
   /** whether the site's bias is trained too: merging then replaces it with the trained one */
   readonly trainsBias: boolean
   /** What the loss gains from all adapted sites together, tensor code; null: nothing. */

@@ -107,19 +107,19 @@ export const dora: AdapterMethod<DoraOptions> = {
       dense: [{ name: `${site.name}.magnitude`, role: "body", value: rowLengths(source, part.pairs[0]!) }]
     })),
   dropout: (_site, { dropout: rate = 0 }) => rate,
-  forward: (_site, trained, x, base, mask) =>
+  forward: ({ part }, x, base, mask) =>
     doraLinear(
-      trained,
+      part,
       x,
       base,
-      stopGradient(() => rowLengths(base, pairOf(trained))),
+      stopGradient(() => rowLengths(base, pairOf(part))),
       mask
     ),
-  merge: (_site, trained, base) =>
+  merge: ({ part }, base) =>
     tf.tidy(() => {
-      const { A, B, scale } = pairOf(trained)
+      const { A, B, scale } = pairOf(part)
       const W = tf.add<tf.Tensor2D>(dequantized(base.W), tf.mul(tf.matMul(B, A), scale))
-      const factor = tf.div(magnitudeOf(trained), rowLengths(base, pairOf(trained)))
+      const factor = tf.div(magnitudeOf(part), rowLengths(base, pairOf(part)))
       return tf.mul(W, tf.expandDims(factor, 1))
     }),
   trainsBias: false,

@@ -36,12 +36,12 @@ export const full: AdapterMethod<Record<never, never>> = {
       if (bias === null) return { pairs: [], dense: [weight] }
       return { pairs: [], dense: [weight, { name: `${site.name}.bias`, role: "body", value: tf.clone(bias) }] }
     }),
-  forward: (site, { dense }, x) => {
+  forward: ({ site, part: { dense } }, x) => {
     const W = dense[0]!.value as tf.Tensor2D
     if (site.kind === "embedding") return embedded(x, W)
     return denseLinear(x, W, (dense[1]?.value as tf.Tensor1D | undefined) ?? null)
   },
-  merge: (_site, { dense }) => tf.clone(dense[0]!.value as tf.Tensor2D),
+  merge: ({ part: { dense } }) => tf.clone(dense[0]!.value as tf.Tensor2D),
   trainsBias: true,
   penalty: null,
   allocation: null,

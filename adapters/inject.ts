@@ -128,10 +128,13 @@ export const injectSelected = <Options extends object, M extends Network = Model
         )
       ]
     }
-    const layout = layoutOf(sites, parts)
-    const partsOf = (current: Trainable) =>
-      selected.sites.map(({ site, options }) => ({ site, options, part: partOf(current, layout.get(site.name)!) }))
+    const places = placesOf(parts)
     const order = new Map(sites.map(({ name }, i) => [name, i]))
+    const partAt = (current: Trainable, i: number): SitePart<Options> => ({
+      ...selected.sites[i]!,
+      part: partOf(current, places[i]!)
+    })
+    const partsOf = (current: Trainable) => sites.map((_, i) => partAt(current, i))
     const maskAt = dropoutMasks(
       seed,
       selected.sites.map(({ site, options }) => method.dropout?.(site, options) ?? 0)
@@ -152,11 +155,15 @@ export const injectSelected = <Options extends object, M extends Network = Model
           const site = order.get(name)
           return training === undefined || site === undefined ? undefined : maskAt(training, site)
         }
-        const linear = adaptedLinear(model, method, layout, current, trained, maskOf)
+        const partOfSite: PartOf<Options> = ({ name }) => {
+          const site = order.get(name)
+          return site === undefined ? undefined : partAt(current, site)
+        }
+        const linear = adaptedLinear(model, method, partOfSite, trained, maskOf)
         const seen = tap === undefined ? linear : tapped(linear, tap, maskOf)
         return model.forward(input, seen, weights, runBlock) as OutputOf<M>
       },
-      merged: (site, current) => method.merge(site, partOf(current, layout.get(site.name)!), baseLayer(model, site)),
+      merged: (site, current) => method.merge(partAt(current, order.get(site.name)!), baseLayer(model, site)),
       penalty: penalty === null ? null : (current) => penalty(partsOf(current)),
       optimizer: (inner, steps) => allocation?.optimizer(inner, selected.sites, steps) ?? inner
     }
@@ -177,8 +184,7 @@ export const unadapted = <M extends Network = Model>(
 export const switchedOff = <M extends Network>(adapted: Adapted<M>): Adapted<M> | null => {
   const { model, sites, trainable } = adapted
   if (sites.length === 0 && trainable.dense.every(({ role }) => role === "head")) return null
-  const nothing = new Map<string, Place>()
-  const noMask: MaskOf = () => undefined
+  const nothing = () => undefined
   return {
     ...adapted,
     method: none as AdapterMethod<unknown>,
@@ -190,8 +196,8 @@ export const switchedOff = <M extends Network>(adapted: Adapted<M>): Adapted<M> 
       const head = current.dense.filter(({ role }) => role === "head")
       const trained = new Map(head.map(({ name, value }) => [name, value]))
       const of = (name: string) => trained.get(name) ?? model.weights(name)
-      const linear = adaptedLinear(model, none, nothing, current, trained, noMask)
-      const seen = tap === undefined ? linear : tapped(linear, tap, noMask)
+      const linear = adaptedLinear(model, none, nothing, trained, nothing)
+      const seen = tap === undefined ? linear : tapped(linear, tap, nothing)
       return model.forward(input, seen, Object.assign(of, { trained }), runBlock) as OutputOf<M>
     }
   }
@@ -234,20 +240,21 @@ const wholeParameter = (model: Network, name: string): Tensor => {
 /** What a site's input loses in this pass. */
 type MaskOf = (site: LinearSite) => DropoutMask | undefined
 
+/** What is trained at a site in this pass; undefined where it is not adapted. */
+type PartOf<Options> = (site: LinearSite) => SitePart<Options> | undefined
+
 /** The method at its sites; elsewhere the frozen base, or a module to save, which is in `trained`. */
 const adaptedLinear = <Options>(
   model: Network,
   method: AdapterMethod<Options>,
-  layout: ReadonlyMap<string, Place>,
-  current: Trainable,
+  partOfSite: PartOf<Options>,
   trained: ReadonlyMap<string, Tensor>,
   maskOf: MaskOf
 ): Linear => {
   const frozen = baseLinear(model)
   const one = (site: LinearSite, x: Tensor2D): Tensor2D => {
-    const place = layout.get(site.name)
-    if (place !== undefined)
-      return method.forward(site, partOf(current, place), x, baseLayer(model, site), maskOf(site))
+    const part = partOfSite(site)
+    if (part !== undefined) return method.forward(part, x, baseLayer(model, site), maskOf(site))
     // a module is trained as a whole: its bias too
     const W = trained.get(`${site.name}.weight`) as Tensor2D | undefined
     if (W === undefined) return frozen(site, x)
@@ -256,9 +263,9 @@ const adaptedLinear = <Options>(
   }
   const together: Linear["together"] = (sites, x, form) => {
     const adapted = sites.flatMap((site) => {
-      const place = layout.get(site.name)
-      if (place === undefined || site.kind === "embedding" || maskOf(site) !== undefined) return []
-      return [{ trained: partOf(current, place), base: baseLayer(model, site) }]
+      const part = partOfSite(site)
+      if (part === undefined || site.kind === "embedding" || maskOf(site) !== undefined) return []
+      return [{ ...part, base: baseLayer(model, site) }]
     })
     return adapted.length === sites.length ? method.together?.(adapted, x, form) : undefined
   }
@@ -275,24 +282,18 @@ const tapped =
 /** From where to where a site's part of each list of the tree goes. */
 type Place = { readonly [List in "pairs" | "dense" | "frozen"]: readonly [from: number, to: number] }
 
-const layoutOf = (sites: ReadonlyArray<LinearSite>, parts: ReadonlyArray<Trainable>): ReadonlyMap<string, Place> => {
+const placesOf = (parts: ReadonlyArray<Trainable>): ReadonlyArray<Place> => {
   const ends = { pairs: 0, dense: 0, frozen: 0 }
   const next = (list: keyof Place, count: number): readonly [number, number] => {
     const from = ends[list]
     ends[list] += count
     return [from, ends[list]]
   }
-  return new Map(
-    sites.map(({ name }, i) => {
-      const { pairs, dense, frozen = [] } = parts[i]!
-      const place = {
-        pairs: next("pairs", pairs.length),
-        dense: next("dense", dense.length),
-        frozen: next("frozen", frozen.length)
-      }
-      return [name, place]
-    })
-  )
+  return parts.map(({ pairs, dense, frozen = [] }) => ({
+    pairs: next("pairs", pairs.length),
+    dense: next("dense", dense.length),
+    frozen: next("frozen", frozen.length)
+  }))
 }
 
 const partOf = (trainable: Trainable, { pairs, dense, frozen }: Place): Trainable => ({

@@ -183,22 +183,22 @@ export const lora: AdapterMethod<LoraOptions> = {
       dense: []
     })),
   dropout: ({ kind }, { dropout = 0 }) => (kind === "embedding" ? 0 : dropout),
-  forward: (site, trained, x, base, mask) => {
-    const pair = pairOf(trained)
-    const { A, B } = wholeFactors(trained)
+  forward: ({ site, part }, x, base, mask) => {
+    const pair = pairOf(part)
+    const { A, B } = wholeFactors(part)
     if (site.kind === "embedding") return loraEmbedded(x, base.W, A, B, pair.scale)
     return loraLinear(x, base.W, base.bias, A, B, pair.scale, mask)
   },
   together: (sites, x, form) =>
     loraLinears(
       x,
-      sites.map(({ trained, base }) => ({ ...base, ...wholeFactors(trained), scale: pairOf(trained).scale })),
+      sites.map(({ part, base }) => ({ ...base, ...wholeFactors(part), scale: pairOf(part).scale })),
       { form }
     ),
-  merge: (_site, trained, base) =>
+  merge: ({ part }, base) =>
     tf.tidy(() => {
-      const pair = pairOf(trained)
-      const { A, B } = wholeFactors(trained)
+      const pair = pairOf(part)
+      const { A, B } = wholeFactors(part)
       return tf.add(dequantized(base.W), tf.mul(tf.matMul(B, A), pair.scale))
     }),
   trainsBias: false,

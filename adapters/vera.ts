@@ -144,13 +144,13 @@ export const vera: AdapterMethod<VeraOptions> = {
       ]
     })),
   dropout: (_site, { dropout = 0 }) => dropout,
-  forward: (site, trained, x, base, mask) => {
-    const { A, B } = factorsOf(site, trained)
+  forward: ({ site, part }, x, base, mask) => {
+    const { A, B } = factorsOf(site, part)
     return loraLinear(x, base.W, base.bias, A, B, 1, mask)
   },
-  merge: (site, trained, base) =>
+  merge: ({ site, part }, base) =>
     tf.tidy(() => {
-      const { A, B } = factorsOf(site, trained)
+      const { A, B } = factorsOf(site, part)
       return tf.add(dequantized(base.W), tf.matMul(B, A))
     }),
   trainsBias: false,

@@ -47,11 +47,26 @@ export const rowScaling: AdapterMethod<{ readonly start: number }> = {
       dense: [{ name: `${name}.scale`, role: "body", value: tf.fill([out], start) }]
     })),
   dropout: null,
-  forward: (_site, { dense: [l] }, x, { W, bias }) => {
+  forward: (
+    {
+      part: {
+        dense: [l]
+      }
+    },
+    x,
+    { W, bias }
+  ) => {
     const y = tf.mul<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), l!.value)
     return bias === null ? y : tf.add(y, bias)
   },
-  merge: (_site, { dense: [l] }, { W }) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(l!.value, 1))),
+  merge: (
+    {
+      part: {
+        dense: [l]
+      }
+    },
+    { W }
+  ) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(l!.value, 1))),
   trainsBias: false,
   penalty: null,
   allocation: null,

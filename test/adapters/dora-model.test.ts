@@ -51,7 +51,9 @@ describeOnBoth(() => {
     const base = frozen(model.weights)
     const adapted: Linear = (site, x) => {
       const part = parts.get(site.name)
-      return part === undefined ? base(site, x) : dora.forward(site, part, x, baseOf(model, site))
+      return part === undefined
+        ? base(site, x)
+        : dora.forward({ site, options: {} as never, part }, x, baseOf(model, site))
     }
     const logits = (linear: Linear) => model.forward(batchOf(inputs), linear, model.weights)
     const labels = tf.tensor1d(Int32Array.from(inputs.get("labels")!.data), "int32")
@@ -61,7 +63,7 @@ describeOnBoth(() => {
       const part = parts.get(site.name)
       if (part === undefined) return base(site, x)
       const { W, bias } = baseOf(model, site)
-      return tf.add(tf.matMul(x, dora.merge(site, part, { W, bias }), false, true), bias)
+      return tf.add(tf.matMul(x, dora.merge({ site, options: {} as never, part }, { W, bias }), false, true), bias)
     }
     expectClose(await logits(merged).data(), io.get("logits_merged")!.data, tolerance.forward)
 

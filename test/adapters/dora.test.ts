@@ -64,7 +64,7 @@ const stepOf = (golden: Golden, run: (f: (x: tf.Tensor2D) => tf.Tensor2D, x: tf.
   const { site, base, trained, x } = subjectOf(golden)
   const target = tensorOf(golden.target)
   return valueAndGradients(() => {
-    const y = run((input) => dora.forward(site, trained, input, base), x)
+    const y = run((input) => dora.forward({ site, options, part: trained }, input, base), x)
     return tf.mul(0.5, tf.sum(tf.square(tf.sub(y, target)))) as tf.Scalar
   }, tensorsOf(trained))
 }
@@ -77,8 +77,8 @@ describeOnEach(() => {
 
     test(`${name}: y and W′`, async () => {
       const { site, base, trained, x } = subjectOf(golden)
-      expectClose(await dora.forward(site, trained, x, base).data(), golden.y.flat(), BOUND)
-      expectClose(await dora.merge(site, trained, base).data(), golden.W_prime.flat(), BOUND)
+      expectClose(await dora.forward({ site, options, part: trained }, x, base).data(), golden.y.flat(), BOUND)
+      expectClose(await dora.merge({ site, options, part: trained }, base).data(), golden.W_prime.flat(), BOUND)
     })
 
     test(`${name}: loss and gradients, with the lengths held fixed`, async () => {
@@ -136,7 +136,11 @@ describe("DoRA's start", () => {
     test(`over a base in ${form}: of the rows that it stands for`, async () => {
       const packed = uploadPacked(packMatrix(form, Float32Array.from(W.flat()), [24, 40]) as never)
       const trained = startOn({ W: packed, bias: null })
-      const merged = fromFlat(await dora.merge(site, trained, { W: packed, bias: null }).data(), 24, 40)
+      const merged = fromFlat(
+        await dora.merge({ site, options, part: trained }, { W: packed, bias: null }).data(),
+        24,
+        40
+      )
       expectClose(await trained.dense[0]!.value.data(), lengthsOf(merged), tolerance.operation)
       expect(relativeError(merged.flat(), W.flat())).toBeGreaterThan(1e-5)
     })
@@ -146,7 +150,11 @@ describe("DoRA's start", () => {
     const start = startOn({ W: tensorOf(W), bias: null })
     const [A, B] = [randomMatrix(4, 40, next), randomMatrix(24, 4, next)]
     const trained = { ...start, pairs: [{ ...start.pairs[0]!, A: tensorOf(A), B: tensorOf(B) }] }
-    const merged = fromFlat(await dora.merge(site, trained, { W: tensorOf(W), bias: null }).data(), 24, 40)
+    const merged = fromFlat(
+      await dora.merge({ site, options, part: trained }, { W: tensorOf(W), bias: null }).data(),
+      24,
+      40
+    )
     expectClose(lengthsOf(merged), lengthsOf(W), tolerance.operation)
     const whole = combine([1, W], [2, times(B, A)])
     expectClose(

@@ -83,7 +83,7 @@ describeOnEach(() => {
         dense: dense.map((value) => ({ name: "linear.dense", role: "body", value }))
       }
       const base = { W: matrix(layer.W, inputs), bias: tf.tensor1d([...layer.bias]) }
-      const forward = () => method.forward(site, part, x, base, mask)
+      const forward = () => method.forward({ site, options: {} as never, part }, x, base, mask)
       expectClose(await forward().data(), layer.y, BOUND)
       const dy = matrix(layer.dy, out)
       const { gradients } = valueAndGradients(() => tf.sum(tf.mul(forward(), dy)) as tf.Scalar, [x, A, B, ...dense])
@@ -105,7 +105,7 @@ test("over many masks the mean of the output is the output, within four standard
     const run = (step?: number) =>
       tf.tidy(() => {
         const own = step === undefined ? undefined : dropoutMasks(1, [0.4])({ step, batch: 0 }, 0)
-        return lora.forward(site, { pairs: [pair], dense: [] }, input, base, own)
+        return lora.forward({ site, options: {} as never, part: { pairs: [pair], dense: [] } }, input, base, own)
       })
     const whole = await run().data()
     const MASKS = 3000
@@ -274,9 +274,9 @@ describe("an adapted model", () => {
         const seen: Array<number | undefined> = []
         const own: AdapterMethod<{ readonly rate: number }> = {
           ...full,
-          forward: (at, part, x, base, mask) => {
+          forward: (at, x, base, mask) => {
             seen.push(mask?.rate)
-            return full.forward(at, part, mask === undefined ? x : dropout(x, mask), base)
+            return full.forward(at, mask === undefined ? x : dropout(x, mask), base)
           }
         }
         for (const method of [own, { ...own, dropout: (_: LinearSite, { rate }: { readonly rate: number }) => rate }]) {

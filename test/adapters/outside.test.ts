@@ -46,11 +46,11 @@ const rowScaling: AdapterMethod<Pick<typeof RowScaling.Type, "start">> = {
       pairs: [],
       dense: [{ name: `${site.name}.scale`, role: "body", value: tf.fill([site.out], start) }]
     })),
-  forward: (_site, { dense }, x, { W, bias }) => {
+  forward: ({ part: { dense } }, x, { W, bias }) => {
     const y = tf.mul<tf.Tensor2D>(tf.matMul(x, dequantized(W), false, true), dense[0]!.value)
     return bias === null ? y : tf.add(y, bias)
   },
-  merge: (_site, { dense }, { W }) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(dense[0]!.value, 1)))
+  merge: ({ part: { dense } }, { W }) => tf.tidy(() => tf.mul(dequantized(W), tf.expandDims(dense[0]!.value, 1)))
 }
 
 const read = (tensor: tf.Tensor) => Effect.promise(() => tensor.data())

@@ -264,7 +264,8 @@ describeOnEach((backend) => {
       return tf.tidy(() => tf.add(tensor, tensorOf(more)))
     })
     const params = withTensors(started, disturbed)
-    const loss = () => tf.tidy(() => tf.sum(tf.mul(lora.forward(site, params, x, base), dy)) as tf.Scalar)
+    const loss = () =>
+      tf.tidy(() => tf.sum(tf.mul(lora.forward({ site, options, part: params }, x, base), dy)) as tf.Scalar)
     const { gradients } = valueAndGradients(loss, tensorsOf(params))
     const g = times(transpose(await matrixOf(dy)), await matrixOf(x))
     const [A, B] = [await matrixOf(params.pairs[0]!.A), await matrixOf(params.pairs[0]!.B)]

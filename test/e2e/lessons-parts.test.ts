@@ -142,18 +142,18 @@ describe("own-adapter-method: row scaling on a toy model", () => {
 
         // forward(x) = x·merge(W)ᵀ + bias, site by site
         for (const site of adapted.sites) {
-          const { part } = adapted.parts(adapted.trainable).find((one) => one.site.name === site.name)!
+          const part = adapted.parts(adapted.trainable).find((one) => one.site.name === site.name)!
           const base = {
             W: model.weights(`${site.name}.weight`) as tf.Tensor2D,
             bias: model.weights(`${site.name}.bias`) as tf.Tensor1D
           }
           const [forward, merged] = tf.tidy(() => {
             const x = tf.randomNormal<tf.Rank.R2>([4, site.in], 0, 1, "float32", 7)
-            const weight = method.merge(site, part, base)
+            const weight = adapted.method.merge(part, base)
             const y = tf.add(tf.matMul(x, weight, false, true), base.bias)
             const moved = tf.max(tf.abs(tf.sub(weight, base.W))).dataSync()[0]!
             expect(moved).toBeGreaterThan(1e-3)
-            return [method.forward(site, part, x, base).dataSync(), y.dataSync()]
+            return [adapted.method.forward(part, x, base).dataSync(), y.dataSync()]
           })
           expectClose(forward!, merged!, tolerance.forward)
         }

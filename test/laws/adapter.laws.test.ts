@@ -162,6 +162,7 @@ const normal = (shape: ReadonlyArray<number>): tf.Tensor => {
 }
 
 interface Subject {
+  readonly options: object
   readonly base: BaseLayer
   readonly x: tf.Tensor2D
   readonly start: Trainable
@@ -189,7 +190,7 @@ const subjectOf = async (method: AnyMethod, options: object, form: Form, bias: b
   )
   const start = method.shared === null ? own : { ...own, shared: method.shared.tensors([{ site, options }]) }
   const later = mapTensors((t) => tf.tidy(() => tf.add(t, normal(t.shape))), start)
-  return { base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
+  return { options, base, x: normal([TOKENS, site.in]) as tf.Tensor2D, start, later }
 }
 
 const disposeSubject = ({ base, x, start, later }: Subject) =>
@@ -227,8 +228,8 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
       expect(tensorsOf(start).length).toBeGreaterThan(0)
       const W = tf.tidy(() => (away === undefined ? dequantized(base.W).clone() : withProduct(base, start)))
       const expected = await frozenLinear(x, W, base.bias).data()
-      expectClose(await method.forward(site, start, x, base).data(), expected, tolerance.operation)
-      expectClose(await method.merge(site, start, base).data(), await W.data(), tolerance.operation)
+      expectClose(await method.forward({ site, options, part: start }, x, base).data(), expected, tolerance.operation)
+      expectClose(await method.merge({ site, options, part: start }, base).data(), await W.data(), tolerance.operation)
       const plain = await dequantized(base.W).data()
       if (away !== undefined) expect(relativeError(await W.data(), plain)).toBeGreaterThan(1e-3)
       W.dispose()
@@ -236,10 +237,10 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
 
   test(`${title}: 2 forward is x·merge(W)ᵀ + bias`, () =>
     withSubjects(async ({ base, x, later }) => {
-      const W = method.merge(site, later, base)
+      const W = method.merge({ site, options, part: later }, base)
       expect(W.shape).toEqual([site.out, site.in])
-      const atZero = method.forward(site, later, tf.zeros([TOKENS, site.in]), base)
-      const linearPart = tf.sub(method.forward(site, later, x, base), atZero)
+      const atZero = method.forward({ site, options, part: later }, tf.zeros([TOKENS, site.in]), base)
+      const linearPart = tf.sub(method.forward({ site, options, part: later }, x, base), atZero)
       expectClose(await linearPart.data(), await tf.matMul(x, W, false, true).data(), PRODUCTS)
       const own = exceptions[name].bias === undefined ? base.bias : (later.dense[1]?.value ?? null)
       const expected = own === null ? tf.zeros([TOKENS, site.out]) : tf.tile(tf.expandDims(own, 0), [TOKENS, 1])
@@ -257,15 +258,17 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
       const { base, x, start, later } = subject
       const plain = (input: tf.Tensor2D) => frozenLinear(input, base.W, base.bias)
       const D = dropout(x, mask)
-      const begun = await method.forward(site, start, x, base, mask).data()
+      const begun = await method.forward({ site, options, part: start }, x, base, mask).data()
       const own = tf.tidy(() => (away === undefined ? plain(x) : tf.add(plain(x), product(D, start))))
       expectClose(begun, await own.data(), PRODUCTS)
-      const added = tf.sub(method.forward(site, later, D, base), plain(D))
+      const added = tf.sub(method.forward({ site, options, part: later }, D, base), plain(D))
       const expected = await tf.add(plain(x), added).data()
-      const actual = await method.forward(site, later, x, base, mask).data()
+      const actual = await method.forward({ site, options, part: later }, x, base, mask).data()
       expectClose(actual, expected, PRODUCTS)
       // a mask that is not looked at would keep everything else here
-      expect(relativeError(actual, await method.forward(site, later, x, base).data())).toBeGreaterThan(1e-2)
+      expect(
+        relativeError(actual, await method.forward({ site, options, part: later }, x, base).data())
+      ).toBeGreaterThan(1e-2)
       await expectPure(method, subject, mask)
       await expectDerivatives(name, method, subject, mask)
     }))
@@ -273,13 +276,13 @@ const laws = (title: string, name: keyof typeof cases, method: AnyMethod, option
 
 const mask: DropoutMask = { rate: 0.4, seed: 3, offset: 5 }
 
-const expectPure = async (method: AnyMethod, { base, x, later }: Subject, mask: DropoutMask | undefined) => {
+const expectPure = async (method: AnyMethod, { options, base, x, later }: Subject, mask: DropoutMask | undefined) => {
   const inputs = [x, ...tensorsOfMatrix(base.W), ...tensorsOf(later), ...frozenOf(later)]
   const before = await Promise.all(inputs.map((tensor) => tensor.data().then((data) => data.slice())))
   await expectNoLeak(async () => {
-    const twice = [0, 1].map(() => tf.tidy(() => method.forward(site, later, x, base, mask)))
+    const twice = [0, 1].map(() => tf.tidy(() => method.forward({ site, options, part: later }, x, base, mask)))
     expect(await twice[1]!.data()).toEqual(await twice[0]!.data())
-    const merged = [0, 1].map(() => method.merge(site, later, base))
+    const merged = [0, 1].map(() => method.merge({ site, options, part: later }, base))
     expect(await merged[1]!.data()).toEqual(await merged[0]!.data())
     // the caller owns what merge returns: it must not be a tensor that training still needs
     tf.dispose([...twice, ...merged])
@@ -290,12 +293,13 @@ const expectPure = async (method: AnyMethod, { base, x, later }: Subject, mask: 
 const expectDerivatives = async (
   name: keyof typeof cases,
   method: AnyMethod,
-  { base, x, later }: Subject,
+  { options, base, x, later }: Subject,
   mask: DropoutMask | undefined
 ) => {
   const dy = normal([TOKENS, site.out])
   const loss = (y: () => tf.Tensor2D) => tf.tidy(() => tf.sum(tf.mul(y(), dy)) as tf.Scalar)
-  const forward = (trained: Trainable, input: tf.Tensor2D) => method.forward(site, trained, input, base, mask)
+  const forward = (trained: Trainable, input: tf.Tensor2D) =>
+    method.forward({ site, options, part: trained }, input, base, mask)
   const variables = [...tensorsOf(later), x]
   const { gradients } = valueAndGradients(() => loss(() => forward(later, x)), variables)
   const near = heldFixed[name]?.(later, base, mask) ?? forward
