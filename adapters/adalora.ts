@@ -23,7 +23,7 @@ import { allocateRanks, budgetSteps, type RankBudget } from "../src/optimizers/i
 import type { HostTensor } from "../src/safetensors/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
-import { embeddingProblem, pairOf } from "./lora.ts"
+import { embeddingProblem, pairOf, readDropout } from "./lora.ts"
 import type { PeftLayout, PeftSource, SitePart, SiteTensors } from "./peft.ts"
 
 /** What a site needs to know of the plan: the same for all of them, since they share one budget. */
@@ -178,7 +178,23 @@ const layout: PeftLayout<AdaloraOptions> = {
       return left === undefined || left >= rank ? found : triplets(found, rank, asItIs)
     }
   },
-  config: peftConfig
+  config: peftConfig,
+  reading: {
+    type: "ADALORA",
+    // `rank_pattern` has lists of booleans: which triplets are left. The tensors' shapes say the same
+    unread:
+      "r beta1 beta2 deltaT tinit tfinal orth_reg_weight total_step rank_pattern alpha_pattern use_rslora use_dora",
+    tensors: { lora_A: null, lora_B: null, lora_E: null },
+    section: (fields) => ({
+      section: {
+        method: "adalora",
+        rank: fields.number("target_r", 8, { least: 1, whole: true }),
+        initialRank: fields.number("init_r", 12, { least: 1, whole: true }),
+        alpha: fields.number("lora_alpha", 8, { above: 0 }),
+        ...readDropout(fields)
+      }
+    })
+  }
 }
 
 /**

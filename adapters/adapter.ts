@@ -50,6 +50,8 @@ export interface SiteSize {
   readonly frozen: number
   /** kept from step to step by the method itself */
   readonly state: number
+  /** made of the trained ones in each forward pass and kept for the backward pass; absent: too few to count */
+  readonly formed?: number
 }
 
 export type SiteOptions<Options> = Omit<SitePart<Options>, "part">

@@ -29,7 +29,7 @@ import {
 import { type FactorPair, stopGradient, type Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, BaseLayer } from "./adapter.ts"
 import { calibrationOf, initPair } from "./init/index.ts"
-import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf, scaleOf } from "./lora.ts"
+import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf, readLora, scaleOf } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
 
 /** What one site needs to know of the plan (overrides applied). */
@@ -81,13 +81,21 @@ const layout: PeftLayout<DoraOptions> = {
   tags: ["lora", "dora"],
   factorsAlone: null,
   shared: [],
+  atConvolution: { ...loraLayout.atConvolution, [MAGNITUDE]: "vector" },
   shapes: (part) => ({ ...loraLayout.shapes(part), [MAGNITUDE]: [part.site.out] }),
   stored: (part) => ({ ...loraLayout.stored(part), [MAGNITUDE]: magnitudeOf(part.part) }),
   restored: (part, stored) => ({
     ...loraLayout.restored(part, stored),
     dense: [{ ...part.part.dense[0]!, value: stored[MAGNITUDE]! }]
   }),
-  config: (source) => ({ ...loraLayout.config(source), use_dora: true })
+  config: (source) => ({ ...loraLayout.config(source), use_dora: true }),
+  reading: {
+    type: "LORA",
+    isOwn: ({ use_dora }) => use_dora === true,
+    unread: "",
+    tensors: { ...loraLayout.reading.tensors, [MAGNITUDE]: null },
+    section: readLora
+  }
 }
 
 /** DoRA (arXiv 2402.09353): m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows, with m [out], A [r, in] and B [out, r] trained. */

@@ -4,6 +4,7 @@ import { adalora } from "./adalora.ts"
 import type { AdapterMethod } from "./adapter.ts"
 import { dora } from "./dora.ts"
 import { full } from "./full.ts"
+import { loha } from "./loha.ts"
 import { lora } from "./lora.ts"
 import { none } from "./none.ts"
 import { vera } from "./vera.ts"
@@ -12,7 +13,7 @@ import { vera } from "./vera.ts"
 type AnyMethod = AdapterMethod<any>
 
 /** Every adapter method by the tag that a plan names it with. */
-export const methods = { none, full, lora, dora, adalora, vera } satisfies {
+export const methods = { none, full, lora, dora, adalora, vera, loha } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
 
@@ -48,9 +49,10 @@ export {
   type Tap,
   unadapted
 } from "./inject.ts"
+export { type LohaOptions, loha } from "./loha.ts"
 export { type LoraOptions, lora, scaleOf, subtractedOf, wholeFactors } from "./lora.ts"
 export { none } from "./none.ts"
-export type { PeftLayout, SitePart, SiteTensors } from "./peft.ts"
+export type { PeftBounds, PeftFields, PeftLayout, PeftReading, PeftSizes, SitePart, SiteTensors } from "./peft.ts"
 export { fullest, initRanksOf, withRanks } from "./ranks.ts"
 export {
   adapterSize,

@@ -18,7 +18,7 @@ import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
 import { calibrationOf, initializers, initPair, initProblem, initRanksOf, isSubtracted } from "./init/index.ts"
 import type { Initializer } from "./init/initializer.ts"
-import type { PeftLayout, PeftSource, StoredSizes } from "./peft.ts"
+import type { PeftFields, PeftLayout, PeftSizes, PeftSource, StoredSizes } from "./peft.ts"
 
 /**
  * The scale s of ΔW = s·BA.
@@ -68,9 +68,14 @@ export const embeddingProblem = ({ name }: LinearSite, method: string): string =
 /** Why a site cannot have factors of this rank with this init. */
 export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined => {
   if (site.kind === "embedding" && calibrationOf(init)?.what === "inputs") return initWithoutInputs(site, init.kind)
-  return rank <= Math.min(site.out, site.in)
-    ? initProblem(init, site, rank)
-    : `rank ${rank} is larger than ${site.name} allows: W is [${site.out}, ${site.in}], so at most ${Math.min(site.out, site.in)}`
+  return rankProblem(site, rank) ?? initProblem(init, site, rank)
+}
+
+/** Why a site cannot have factors of this rank. */
+export const rankProblem = ({ name, out, in: inputs }: LinearSite, rank: number): string | undefined => {
+  const largest = Math.min(out, inputs)
+  if (rank <= largest) return undefined
+  return `rank ${rank} is larger than ${name} allows: W is [${out}, ${inputs}], so at most ${largest}`
 }
 
 const initWithoutInputs = ({ name }: LinearSite, init: string): string =>
@@ -113,18 +118,26 @@ const storedSizes = ({ rank, alpha, scaling, init }: LoraOptions): StoredSizes =
 }
 
 /** Ranks and alphas that differ from the first ones go into `rank_pattern` and `alpha_pattern`, under full module names. */
-const peftConfig = ({ options, sites, module }: PeftSource<LoraOptions>) => {
-  const common = storedSizes(options)
-  const sizes = sites.map(({ site, options }) => ({ name: module(site.name), ...storedSizes(options) }))
+export const sizePatterns = <Options>(
+  { options, sites, module }: PeftSource<Options>,
+  sizesOf: (options: Options) => Pick<StoredSizes, "rank" | "alpha">
+) => {
+  const common = sizesOf(options)
+  const sizes = sites.map(({ site, options }) => ({ name: module(site.name), ...sizesOf(options) }))
   const pattern = (key: "rank" | "alpha") =>
     Object.fromEntries(sizes.filter((own) => own[key] !== common[key]).map((own) => [own.name, own[key]]))
+  return { rank_pattern: pattern("rank"), alpha_pattern: pattern("alpha") }
+}
+
+const peftConfig = (source: PeftSource<LoraOptions>) => {
+  const { options } = source
+  const common = storedSizes(options)
   return {
     peft_type: "LORA",
     r: common.rank,
     lora_alpha: common.alpha,
     use_rslora: common.rankStabilized,
-    rank_pattern: pattern("rank"),
-    alpha_pattern: pattern("alpha"),
+    ...sizePatterns(source, storedSizes),
     lora_dropout: options.dropout ?? 0,
     bias: "none",
     fan_in_fan_out: false,
@@ -145,6 +158,37 @@ const restored: PeftLayout<LoraOptions>["restored"] = ({ site, options, part }, 
   return { pairs: [{ site, ...halves(0), scale }], dense: [], frozen: [subtracted.A, tf.neg(subtracted.B)] }
 }
 
+/** Rank and α of layers in PEFT's files, α under the name that the method has for it. */
+export const readSizes = (
+  { number, numbers }: PeftFields,
+  alphaName: string,
+  scale: PeftSizes["scale"]
+): PeftSizes => ({
+  rank: number("r", 8, { least: 1, whole: true }),
+  alpha: number(alphaName, 8, { above: 0 }),
+  rankPattern: numbers("rank_pattern", { least: 1, whole: true }),
+  alphaPattern: numbers("alpha_pattern", { above: 0 }),
+  scale
+})
+
+/** `dropout` of a section, where the file has one. */
+export const readDropout = ({ number }: PeftFields, name = "lora_dropout") => {
+  const dropout = number(name, 0, { least: 0, below: 1 })
+  return dropout === 0 ? {} : { dropout }
+}
+
+/** The section of LoRA or DoRA. */
+export const readLora = (fields: PeftFields) => {
+  const isDora = fields.flag("use_dora")
+  const scaling = fields.flag("use_rslora") ? "rank-stabilized" : "standard"
+  const sizes = readSizes(fields, "lora_alpha", (rank, alpha) => scaleOf(scaling, rank, alpha))
+  const { rank, alpha } = sizes
+  return {
+    section: { method: isDora ? "dora" : "lora", rank, alpha, scaling, ...readDropout(fields) },
+    sizes
+  }
+}
+
 /**
  * As PEFT 0.21 stores it: `lora_A.weight` [r, in], `lora_B.weight` [out, r].
  *
@@ -155,6 +199,7 @@ export const loraLayout: PeftLayout<LoraOptions> = {
   tags: ["lora"],
   factorsAlone: storedSizes,
   shared: [],
+  atConvolution: { "lora_A.weight": "kernel", "lora_B.weight": "ones" },
   shapes: ({ site, options }) => {
     const { rank } = storedSizes(options)
     return { "lora_A.weight": [rank, site.in], "lora_B.weight": [site.out, rank] }
@@ -164,7 +209,15 @@ export const loraLayout: PeftLayout<LoraOptions> = {
     return { "lora_A.weight": A, "lora_B.weight": B }
   },
   restored,
-  config: (source) => ({ ...peftConfig(source), use_dora: false })
+  config: (source) => ({ ...peftConfig(source), use_dora: false }),
+  reading: {
+    type: "LORA",
+    isOwn: ({ use_dora }) => use_dora !== true,
+    unread: "",
+    tensors: { "lora_A.weight": 0, "lora_B.weight": 1 },
+    section: readLora,
+    added: (stored) => tf.matMul(stored["lora_B.weight"] as tf.Tensor2D, stored["lora_A.weight"] as tf.Tensor2D)
+  }
 }
 
 /** LoRA (arXiv 2106.09685): W + s·BA with W [out, in] frozen, A [r, in] and B [out, r] trained, s = α/r or α/√r. */

@@ -4,7 +4,7 @@
  * A site's tensors are stored as `base_model.model.<module>.<name>`. What PEFT cannot express in its own terms is converted, so that
  * it computes the same over the *original* base.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import type { HostTensor } from "../src/safetensors/index.ts"
 import type { LinearSite, Trainable } from "../src/tensors/index.ts"
 
@@ -44,6 +44,64 @@ export interface StoredSizes {
   readonly rankStabilized: boolean
 }
 
+/** Bounds of a number in adapter_config.json. */
+export interface PeftBounds {
+  /** the smallest value; default 0 */
+  readonly least?: number
+  /** every value is greater */
+  readonly above?: number
+  /** every value is less */
+  readonly below?: number
+  /** whether it is an integer; absent: it need not be one */
+  readonly whole?: true
+}
+
+/** The fields of an adapter_config.json, by their names. A wrong value is reported, and the default is read in its place. */
+export interface PeftFields {
+  /** default false */
+  readonly flag: (name: string) => boolean
+  /** `otherwise`: PEFT's default, for a field that is left out */
+  readonly number: (name: string, otherwise: number, bounds: PeftBounds) => number
+  /** numbers by patterns of module names; default none */
+  readonly numbers: (name: string, bounds: PeftBounds) => Readonly<Record<string, number>>
+}
+
+/** Rank and α of adapted layers, as a configuration gives them. */
+export interface PeftSizes {
+  /** r of every layer that no pattern names */
+  readonly rank: number
+  /** α of every layer that no pattern names */
+  readonly alpha: number
+  /** other ranks, by patterns of module names */
+  readonly rankPattern: Readonly<Record<string, number>>
+  /** other alphas, by patterns of module names */
+  readonly alphaPattern: Readonly<Record<string, number>>
+  /** s, which multiplies what the tensors of a layer add to its weight */
+  readonly scale: (rank: number, alpha: number) => number
+}
+
+/** How a method's folders of PEFT are read. */
+export interface PeftReading {
+  /** `peft_type` in adapter_config.json */
+  readonly type: string
+  /** Whether a configuration of this type is of the method; absent: every one is. */
+  readonly isOwn?: (json: Readonly<Record<string, unknown>>) => boolean
+  /** fields of PEFT that change nothing of what a trained adapter computes, separated by spaces */
+  readonly unread: string
+  /** the stored tensors of a layer, and which axis of each is its rank; null: an axis that is not compared */
+  readonly tensors: Readonly<Record<string, 0 | 1 | null>>
+  /** The fields of the plan's section that are the method's own; `sizes`: where layers differ in rank or α. */
+  readonly section: (fields: PeftFields) => {
+    readonly section: Readonly<Record<string, unknown>>
+    readonly sizes?: PeftSizes
+  }
+  /**
+   * ΔW/s [out, in] of a layer's stored tensors, by which a layer of the head begins, which is trained as a whole. Absent: adapters of heads
+   * are not read. Tensor code.
+   */
+  readonly added?: (stored: SiteTensors<Tensor>) => Tensor2D
+}
+
 /** How Hugging Face PEFT stores a method's adapters: the names and shapes of its tensors, and its adapter_config.json. */
 export interface PeftLayout<Options> {
   /** on the Hugging Face Hub */
@@ -52,6 +110,11 @@ export interface PeftLayout<Options> {
   readonly factorsAlone: ((options: Options) => StoredSizes) | null
   /** Names and shapes of a site's stored tensors. */
   readonly shapes: (part: SitePart<Options>) => SiteTensors<ReadonlyArray<number>>
+  /**
+   * Tensors that are stored otherwise at a convolution [out, channels, …window] than at a linear layer: the window as axes of their own
+   * ("kernel"), columns with the channels first ("columns"), axes of size 1 after it ("ones"), or around it ("vector"). Absent: none is.
+   */
+  readonly atConvolution?: Readonly<Record<string, "kernel" | "columns" | "ones" | "vector">>
   /** what all sites share (`Trainable.shared`), in its order, as `base_model.<name>` */
   readonly shared: ReadonlyArray<string>
   /** The stored tensors of a site. Tensor code, in the caller's tidy. */
@@ -67,4 +130,6 @@ export interface PeftLayout<Options> {
   }
   /** The method's own fields of adapter_config.json. */
   readonly config: (source: PeftSource<Options>) => Readonly<Record<string, unknown>>
+  /** How such files are read as a plan's section. */
+  readonly reading: PeftReading
 }

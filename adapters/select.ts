@@ -115,20 +115,17 @@ export const selectionOf = (
 export const adapterSize = <Options>(
   method: AdapterMethod<Options>,
   sites: ReadonlyArray<SelectedSite<Options>>
-): SiteSize => {
-  const own = sites
-    .map(({ site, options }) => method.size(site, options))
-    .reduce(
-      (sum, size) => ({
-        factors: sum.factors + size.factors,
-        dense: sum.dense + size.dense,
-        frozen: sum.frozen + size.frozen,
-        state: sum.state + size.state
-      }),
-      { factors: 0, dense: 0, frozen: 0, state: 0 }
-    )
+): Required<SiteSize> => {
+  const sizes = sites.map(({ site, options }) => method.size(site, options))
+  const sum = (of: keyof SiteSize) => sizes.reduce((total, size) => total + (size[of] ?? 0), 0)
   const shared = sites.length === 0 ? 0 : (method.shared?.size(sites) ?? 0)
-  return { ...own, frozen: own.frozen + shared }
+  return {
+    factors: sum("factors"),
+    dense: sum("dense"),
+    frozen: sum("frozen") + shared,
+    state: sum("state"),
+    formed: sum("formed")
+  }
 }
 
 const withoutTargets = <T extends { readonly targets: unknown }>({ targets: _, ...rest }: T) => rest

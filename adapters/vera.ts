@@ -18,7 +18,7 @@ import { methodFacts, type VeraConfig } from "../schemas/index.ts"
 import { dequantized, loraLinear } from "../src/kernels/index.ts"
 import type { Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteOptions } from "./adapter.ts"
-import { embeddingProblem } from "./lora.ts"
+import { embeddingProblem, readDropout } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
 
 /** What a site needs to know of the plan: the same for all of them, since they share A and B. */
@@ -116,7 +116,21 @@ const layout: PeftLayout<VeraOptions> = {
     bias: "none",
     fan_in_fan_out: false,
     init_weights: true
-  })
+  }),
+  reading: {
+    type: "VERA",
+    unread: "save_projection init_weights",
+    tensors: { vera_lambda_d: null, vera_lambda_b: null },
+    section: (fields) => ({
+      section: {
+        method: "vera",
+        rank: fields.number("r", 8, { least: 1, whole: true }),
+        dInitial: fields.number("d_initial", 0.1, { above: 0 }),
+        projectionKey: fields.number("projection_prng_key", 0, { least: 0, whole: true }),
+        ...readDropout(fields, "vera_dropout")
+      }
+    })
+  }
 }
 
 /**

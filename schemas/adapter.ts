@@ -5,6 +5,7 @@
  *   dora     m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows   { "method": "dora", "rank": 8, "alpha": 16 }
  *   adalora  W + s·P diag(λ) Q, ranks by budget    { "method": "adalora", "rank": 8, "initialRank": 12 }
  *   vera     W + diag(b) B diag(d) A, A and B random { "method": "vera", "rank": 256 }
+ *   loha     W + s·(B₁A₁) ⊙ (B₂A₂)                 { "method": "loha", "rank": 8, "alpha": 8 }
  *   full     the targets' own W and bias           { "method": "full" }
  *   none     the head alone                        { "method": "none" }
  *
@@ -189,6 +190,19 @@ export const VeraConfig = Schema.Struct({
 })
 export type VeraConfig = typeof VeraConfig.Type
 
+/** Schema of `adapter` with `method: "loha"`. */
+export const LohaConfig = Schema.Struct({
+  method: Schema.Literal("loha"),
+  from,
+  rank: integer(1, 1024, "r, the rank of each of the two products; that of ΔW is up to r².").pipe(withDefault(8)),
+  alpha: positive("α; the scale of the update is α/r.").pipe(withDefault(8)),
+  ...selection
+}).annotate({
+  title: "LoHa",
+  description: "The entrywise product of two low-rank products: W + s·(B₁A₁) ⊙ (B₂A₂) (arXiv 2108.06098)."
+})
+export type LohaConfig = typeof LohaConfig.Type
+
 /** Schema of `adapter` with `method: "full"`. */
 export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
@@ -209,6 +223,7 @@ export const AdapterConfig = Schema.Union([
   DoraConfig,
   AdaloraConfig,
   VeraConfig,
+  LohaConfig,
   FullConfig,
   NoneConfig
 ]).annotate({
@@ -283,6 +298,14 @@ export const methodFacts = {
     paper: "2310.11454",
     theorem: because("whose A and B are random and frozen: it trains two vectors around them"),
     factors: because("whose factors A and B are frozen"),
+    trains: "parts"
+  },
+  loha: {
+    tag: "loha",
+    label: "LoHa",
+    paper: "2108.06098",
+    theorem: because("whose weight is the entrywise product of two products: neither is W + s·BA"),
+    factors: because("which has two pairs of factors, each multiplied by the other"),
     trains: "parts"
   }
 } satisfies { readonly [Tag in AdapterConfig["method"]]: MethodFacts & { readonly tag: Tag } }

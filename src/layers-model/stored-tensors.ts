@@ -84,9 +84,22 @@ const kernelOf = ({ layerParameters }: LayersNetwork, weight: string): Kernel | 
   return out === parameter.shape[0] && columns === parameter.shape[1] ? { window, channels } : undefined
 }
 
+/** [rows, window · channels] as [rows, channels · window]. */
+const columnsFirst = (name: string, rows: number, kernel: Kernel): Form => {
+  const { shape, stored, held } = channelsFirst(name, rows, kernel)
+  const columns = shape.reduce((product, n) => product * n) / rows
+  return {
+    name,
+    shape: [rows, columns],
+    stored: (tensor) => tf.reshape(stored(tensor), [rows, columns]),
+    held: (tensor) => held(tf.reshape(tensor, [...shape]))
+  }
+}
+
 /** A site's tensor under PEFT's name for linear layers, as it is called and shaped at this site. */
 const siteForm = (
   network: LayersNetwork,
+  { atConvolution = {} }: PeftLayout<unknown>,
   { name: site, kind }: LinearSite,
   name: string,
   shape: ReadonlyArray<number>
@@ -96,15 +109,23 @@ const siteForm = (
   const kernel = kind === "conv" ? kernelOf(network, `${site}.weight`) : undefined
   if (kernel === undefined) return asHeld(name, shape)
   const ones = kernel.window.map(() => 1)
-  if (name === "lora_A.weight") return channelsFirst(name, shape[0]!, kernel)
-  if (name === "lora_B.weight") return reshaped(name, shape, [...shape, ...ones])
-  if (name === "lora_magnitude_vector") return reshaped(name, shape, [1, ...shape, ...ones])
-  return asHeld(name, shape)
+  switch (atConvolution[name]) {
+    case "kernel":
+      return channelsFirst(name, shape[0]!, kernel)
+    case "columns":
+      return columnsFirst(name, shape[0]!, kernel)
+    case "ones":
+      return reshaped(name, shape, [...shape, ...ones])
+    case "vector":
+      return reshaped(name, shape, [1, ...shape, ...ones])
+    default:
+      return asHeld(name, shape)
+  }
 }
 
 const siteUnit = (network: LayersNetwork, layout: PeftLayout<unknown>, part: SitePart<unknown>): Unit => {
   const shapes = Object.entries(layout.shapes(part))
-  const forms = shapes.map(([name, shape]) => siteForm(network, part.site, name, shape))
+  const forms = shapes.map(([name, shape]) => siteForm(network, layout, part.site, name, shape))
   return {
     places: forms.map(({ name, shape }) => ({ name: `${START}${part.site.name}.${name}`, shape })),
     stored: () => {

@@ -17,7 +17,7 @@ import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { adapterPlaceOf, families, Vision } from "../models/index.ts"
 import { readHeader, readStoredBytes, type StoredTensor } from "../safetensors/index.ts"
-import { type PeftConfig, type PeftType, peftConfigOf } from "./config.ts"
+import { type PeftConfig, peftConfigOf } from "./config.ts"
 import { type Matched, matched } from "./matching.ts"
 
 export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
@@ -59,15 +59,7 @@ export interface PeftAdapter {
   readonly folded: ReadonlyArray<FoldedLayer>
 }
 
-/** PEFT's names of what is stored of a site, by the kind of adapter. */
-const parts: Readonly<Record<PeftType, ReadonlyArray<string>>> = {
-  LORA: ["lora_A.weight", "lora_B.weight", "lora_magnitude_vector"],
-  ADALORA: ["lora_A", "lora_B", "lora_E"],
-  VERA: ["vera_lambda_d", "vera_lambda_b"]
-}
-
 const START = "base_model.model."
-const SHARED = ["base_model.vera_A", "base_model.vera_B"]
 
 const encoders = Object.values(families)
 const headModules = [...new Set(encoders.flatMap((family) => family.headModules))]
@@ -195,14 +187,15 @@ interface Sites {
   readonly problems: ReadonlyArray<string>
 }
 
-const sitesIn = ({ type }: PeftConfig, tensors: Tensors): Sites => {
+const sitesIn = ({ reading, shared }: PeftConfig, tensors: Tensors): Sites => {
+  const parts = Object.keys(reading.tensors)
   const sites = new Map<string, Map<string, StoredTensor>>()
   const saved = new Set<string>()
   const foreign: Array<string> = []
   for (const [name, tensor] of tensors) {
-    if (type === "VERA" && SHARED.includes(name)) continue
+    if (shared.some((own) => name === `base_model.${own}`)) continue
     const own = name.startsWith(START) ? name.slice(START.length) : undefined
-    const part = parts[type].find((part) => own?.endsWith(`.${part}`))
+    const part = parts.find((part) => own?.endsWith(`.${part}`))
     if (own !== undefined && part !== undefined) {
       const module = own.slice(0, -part.length - 1)
       const site = sites.get(module) ?? new Map<string, StoredTensor>()
@@ -287,7 +280,7 @@ const sectionOf = (
   readonly folded: ReadonlyArray<FoldedLayer>
   readonly problems: ReadonlyArray<string>
 } => {
-  const { type, dora, rankStabilized } = config
+  const { reading, sizes: { scale } = {} } = config
   const modules = [...sites.keys()]
   // reported already, and not read
   if (tooMuch) return { section: {}, folded: [], problems: [] }
@@ -297,18 +290,19 @@ const sectionOf = (
     ...agreement(rules, modules),
     ...sizes.flatMap((own) => shapeProblem(config, own, sites.get(own.module)!) ?? [])
   ]
-  const folded = type === "LORA" && !dora ? sizes.filter(({ module }) => isOfHead(bareName(module))) : []
+  const folded = reading.added === undefined ? [] : sizes.filter(({ module }) => isOfHead(bareName(module)))
   const adapted = sizes.filter((own) => !folded.includes(own))
   const body = saved.map(bareName).filter((module) => !isOfHead(module))
   return {
     section: {
-      ...methodSection(config, adapted),
+      ...config.section,
+      ...overridesOf(config, adapted),
       targets: adapted.map(({ module }) => bareName(module)),
       ...(body.length === 0 ? {} : { modulesToSave: body })
     },
     folded: folded.map(({ module, rank, alpha }) => ({
       module: bareName(module),
-      scale: rankStabilized ? alpha / Math.sqrt(rank) : alpha / rank
+      scale: scale!(rank, alpha)
     })),
     problems: [
       ...listed([...new Set([...rules.problems.map((problem) => `${ADAPTER_CONFIG}: ${problem}`), ...problems])])
@@ -317,13 +311,14 @@ const sectionOf = (
 }
 
 /** Rank and α of each module, as the configuration has them. */
-const sizesOf = (config: PeftConfig, rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<SiteSizes> => {
-  const rankAt = rules.patternValue(config.rankPattern)
-  const alphaAt = rules.patternValue(config.alphaPattern)
+const sizesOf = ({ sizes }: PeftConfig, rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<SiteSizes> => {
+  if (sizes === undefined) return modules.map((module) => ({ module, rank: 0, alpha: 0 }))
+  const rankAt = rules.patternValue(sizes.rankPattern)
+  const alphaAt = rules.patternValue(sizes.alphaPattern)
   return modules.map((module) => ({
     module,
-    rank: rankAt(module) ?? config.rank,
-    alpha: alphaAt(module) ?? config.alpha
+    rank: rankAt(module) ?? sizes.rank,
+    alpha: alphaAt(module) ?? sizes.alpha
   }))
 }
 
@@ -335,45 +330,31 @@ const agreement = (rules: Matched, modules: ReadonlyArray<string>): ReadonlyArra
 
 /** What a site's tensors must be, and are not. */
 const shapeProblem = (
-  { type, dora }: PeftConfig,
+  { reading }: PeftConfig,
   { module, rank }: SiteSizes,
   stored: ReadonlyMap<string, StoredTensor>
 ): string | undefined => {
-  const needed = parts[type].filter((part) => part !== "lora_magnitude_vector" || dora)
-  const missing = needed.filter((part) => !stored.has(part))
-  if (missing.length > 0) return `${ADAPTER_WEIGHTS}: ${START}${module}.${missing[0]} is missing`
-  if (stored.has("lora_magnitude_vector") && !dora)
-    return `${ADAPTER_WEIGHTS}: ${module} has a DoRA magnitude, and use_dora is not true`
-  if (type !== "LORA") return undefined // AdaLoRA's files hold fewer triplets; VeRA's vectors are checked at the model
-  const [A, B] = [stored.get("lora_A.weight")!.shape, stored.get("lora_B.weight")!.shape]
-  if (A.length === 2 && B.length === 2 && A[0] === rank && B[1] === rank) return undefined
-  return `${ADAPTER_WEIGHTS}: ${module} has factors of shapes [${A}] and [${B}], and ${ADAPTER_CONFIG} says rank ${rank}`
+  const missing = Object.keys(reading.tensors).find((part) => !stored.has(part))
+  if (missing !== undefined) return `${ADAPTER_WEIGHTS}: ${START}${module}.${missing} is missing`
+  const factors = Object.entries(reading.tensors).flatMap(([part, axis]) =>
+    axis === null ? [] : [{ axis, shape: stored.get(part)!.shape }]
+  )
+  if (factors.every(({ axis, shape }) => shape.length === 2 && shape[axis] === rank)) return undefined
+  const shapes = factors.map(({ shape }) => `[${shape}]`).join(" and ")
+  return `${ADAPTER_WEIGHTS}: ${module} has factors of shapes ${shapes}, and ${ADAPTER_CONFIG} says rank ${rank}`
 }
 
-/** The fields of a section that are the method's own. */
-const methodSection = (config: PeftConfig, sites: ReadonlyArray<SiteSizes>): Written => {
-  const { type, rank, alpha, dropout, ranks, projection } = config
-  const dropped = dropout === 0 ? {} : { dropout }
-  if (type === "ADALORA")
-    return { method: "adalora", rank: ranks.target, initialRank: ranks.initial, alpha, ...dropped }
-  if (type === "VERA") {
-    return { method: "vera", rank, dInitial: projection.dInitial, projectionKey: projection.key, ...dropped }
-  }
+/** Layers whose rank or α is not that of the section. */
+const overridesOf = ({ sizes }: PeftConfig, sites: ReadonlyArray<SiteSizes>): Written => {
   const others = Map.groupBy(
-    sites.filter((own) => own.rank !== rank || own.alpha !== alpha),
+    sites.filter((own) => sizes !== undefined && (own.rank !== sizes.rank || own.alpha !== sizes.alpha)),
     (own) => `${own.rank} ${own.alpha}`
   )
+  if (others.size === 0) return {}
   const overrides = [...others.values()].map((own) => ({
     targets: own.map(({ module }) => bareName(module)),
     rank: own[0]!.rank,
     alpha: own[0]!.alpha
   }))
-  return {
-    method: config.dora ? "dora" : "lora",
-    rank,
-    alpha,
-    scaling: config.rankStabilized ? "rank-stabilized" : "standard",
-    ...(overrides.length === 0 ? {} : { overrides }),
-    ...dropped
-  }
+  return { overrides }
 }

@@ -5,16 +5,16 @@
  * empty list or object, or the value below): PEFT adds some with every release. Any other value would mean a model that computes
  * something else, so it is refused by name.
  */
+import { type AdapterMethod, methods, type PeftBounds, type PeftReading, type PeftSizes } from "../../adapters/index.ts"
 import { cut, limit, overLimit, quoted } from "../boundary/index.ts"
 import { isRecord } from "../files/index.ts"
 import { type TaskType, taskTypes } from "../models/index.ts"
 import type { Matching } from "./matching.ts"
 
-/** The kinds of adapters that are read; a plan calls them differently. */
-export type PeftType = "LORA" | "ADALORA" | "VERA"
-
 export interface PeftConfig {
-  readonly type: PeftType
+  readonly reading: PeftReading
+  /** names of the tensors that all layers share, after `base_model.` */
+  readonly shared: ReadonlyArray<string>
   /** null: none is named */
   readonly task: TaskType | null
   /** `base_model_name_or_path`: a folder, or owner/name; null where it says none */
@@ -23,35 +23,23 @@ export interface PeftConfig {
   readonly className: string | null
   readonly matching: Matching
   readonly modulesToSave: ReadonlyArray<string>
-  readonly rank: number
-  readonly alpha: number
-  readonly dropout: number
-  readonly rankStabilized: boolean
-  readonly dora: boolean
-  readonly rankPattern: Readonly<Record<string, number>>
-  readonly alphaPattern: Readonly<Record<string, number>>
-  /** AdaLoRA's rank at the start, and at the end on average */
-  readonly ranks: { readonly initial: number; readonly target: number }
-  /** VeRA's */
-  readonly projection: { readonly key: number; readonly dInitial: number; readonly saved: boolean }
+  /** the method's own fields of the plan's section */
+  readonly section: Readonly<Record<string, unknown>>
+  /** absent: all layers have those of the section */
+  readonly sizes?: PeftSizes
 }
 
-/** Read below, or of no consequence for what an adapter computes over its base. */
-const known = new Set(
-  [
-    "peft_type task_type base_model_name_or_path target_modules exclude_modules layers_to_transform layers_pattern",
-    "modules_to_save r lora_alpha lora_dropout use_rslora use_dora rank_pattern alpha_pattern bias init_lora_weights",
-    // AdaLoRA's and VeRA's
-    "init_r target_r beta1 beta2 deltaT tinit tfinal orth_reg_weight total_step",
-    "projection_prng_key save_projection vera_dropout d_initial init_weights",
-    // who wrote it, of which base, and how it was begun
-    "auto_mapping peft_version revision inference_mode eva_config loftq_config corda_config lora_ga_config runtime_config",
-    // what a linear layer's class decides, and PEFT corrects by itself
-    "fan_in_fan_out ensure_weight_tying",
-    // of features that other keys turn on
-    "megatron_core qalora_group_size"
-  ].flatMap((line) => line.split(" "))
-)
+/** Read below, or of no consequence for what an adapter of any method computes over its base. */
+const known = [
+  "peft_type task_type base_model_name_or_path target_modules exclude_modules layers_to_transform layers_pattern",
+  "modules_to_save bias init_lora_weights",
+  // who wrote it, of which base, and how it was begun
+  "auto_mapping peft_version revision inference_mode eva_config loftq_config corda_config lora_ga_config runtime_config",
+  // what a linear layer's class decides, and PEFT corrects by itself
+  "fan_in_fan_out ensure_weight_tying",
+  // of features that other keys turn on
+  "megatron_core qalora_group_size"
+].flatMap((line) => line.split(" "))
 
 /** Inits that change the base's weights, so that the factors alone, over the base as it is published, are another model. */
 const changesTheBase = /^(pissa|olora|loftq|corda|lora_ga|milora)/
@@ -62,7 +50,6 @@ const others: Readonly<Record<string, string>> = {
   P_TUNING: "prompts that are trained",
   PREFIX_TUNING: "prefixes that are trained",
   IA3: "vectors that scale activations",
-  LOHA: "Hadamard products of factors",
   LOKR: "Kronecker products of factors"
 }
 
@@ -72,6 +59,8 @@ const isUnasked = (value: unknown): boolean =>
   (Array.isArray(value) && value.length === 0) ||
   (isRecord(value) && Object.keys(value).length === 0)
 
+const layouts = Object.values<AdapterMethod<never>>(methods).flatMap(({ peft }) => peft.layout ?? [])
+
 /** Reads the JSON value of adapter_config.json, or says everything that is wrong with it or not supported, each the end of a sentence. */
 export const peftConfigOf = (
   json: unknown
@@ -79,14 +68,18 @@ export const peftConfigOf = (
   if (!isRecord(json)) return { problems: ["is no JSON object"] }
   const { peft_type: type } = json
   if (typeof type !== "string") return { problems: ['has no "peft_type", so it is no adapter_config.json of PEFT'] }
-  if (type !== "LORA" && type !== "ADALORA" && type !== "VERA") {
+  const layout = layouts.find(({ reading }) => reading.type === type && reading.isOwn?.(json) !== false)
+  if (layout === undefined) {
     const what = Object.hasOwn(others, type) ? ` (${others[type]})` : ""
-    return { problems: [`peft_type: found ${shown(type)}${what}; expected "LORA", "ADALORA" or "VERA"`] }
+    const types = [...new Set(layouts.map(({ reading }) => JSON.stringify(reading.type)))]
+    const expected = `${types.slice(0, -1).join(", ")} or ${types.at(-1)}`
+    return { problems: [`peft_type: found ${shown(type)}${what}; expected ${expected}`] }
   }
-  const read = reading(json)
-  const adalora = type === "ADALORA"
+  const { reading, shared } = layout
+  const read = fieldsOf(json)
   const config: PeftConfig = {
-    type,
+    reading,
+    shared,
     task: read.choice("task_type", taskTypes),
     base: read.text("base_model_name_or_path"),
     className: classNameIn(json["auto_mapping"]),
@@ -97,25 +90,9 @@ export const peftConfigOf = (
       layersPattern: read.list("layers_pattern")
     },
     modulesToSave: read.list("modules_to_save"),
-    rank: read.number("r", 8, { least: 1, whole: true }),
-    alpha: read.number("lora_alpha", 8, { above: 0 }),
-    dropout: read.number(type === "VERA" ? "vera_dropout" : "lora_dropout", 0, { least: 0, below: 1 }),
-    rankStabilized: read.flag("use_rslora"),
-    dora: read.flag("use_dora"),
-    // AdaLoRA's holds lists of booleans: which triplets are left. The file has the same by its shapes
-    rankPattern: adalora ? {} : read.numbers("rank_pattern", { least: 1, whole: true }),
-    alphaPattern: adalora ? {} : read.numbers("alpha_pattern", { above: 0 }),
-    ranks: {
-      initial: read.number("init_r", 12, { least: 1, whole: true }),
-      target: read.number("target_r", 8, { least: 1, whole: true })
-    },
-    projection: {
-      key: read.number("projection_prng_key", 0, { least: 0, whole: true }),
-      dInitial: read.number("d_initial", 0.1, { above: 0 }),
-      saved: json["save_projection"] !== false
-    }
+    ...reading.section(read)
   }
-  const problems = [...read.problems, ...unsupported(json)]
+  const problems = [...read.problems, ...unsupported(json, [...known, ...reading.unread.split(" "), ...read.asked])]
   return problems.length === 0 ? { config } : { problems }
 }
 
@@ -124,9 +101,9 @@ const classNameIn = (mapping: unknown): string | null => {
   return typeof name === "string" ? name : null
 }
 
-const unsupported = (json: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
+const unsupported = (json: Readonly<Record<string, unknown>>, fields: ReadonlyArray<string>): ReadonlyArray<string> => {
   const { bias = "none", init_lora_weights: init } = json
-  const further = Object.entries(json).filter(([key, value]) => !known.has(key) && !isUnasked(value))
+  const further = Object.entries(json).filter(([key, value]) => !fields.includes(key) && !isUnasked(value))
   return [
     ...(bias === "none" ? [] : [`bias: found ${shown(bias)}; biases that are trained beside LoRA are not supported`]),
     ...(typeof init === "string" && changesTheBase.test(init)
@@ -140,16 +117,10 @@ const unsupported = (json: Readonly<Record<string, unknown>>): ReadonlyArray<str
 
 const shown = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing", 60)
 
-interface Bounds {
-  readonly least?: number
-  readonly above?: number
-  readonly below?: number
-  readonly whole?: true
-}
-
-/** The fields of a configuration, each by its name, and what was wrong with them. */
-const reading = (json: Readonly<Record<string, unknown>>) => {
+/** The fields of a configuration, each by its name, which of a method's were asked for, and what was wrong with them. */
+const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   const problems: Array<string> = []
+  const asked: Array<string> = []
   const wrong = <T>(name: string, value: unknown, expected: string, instead: T): T => {
     problems.push(`${name}: found ${shown(value)}; expected ${expected}`)
     return instead
@@ -161,7 +132,7 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
   }
   const isNumber = (
     value: unknown,
-    { least = 0, above = -1, below = Number.POSITIVE_INFINITY, whole }: Bounds
+    { least = 0, above = -1, below = Number.POSITIVE_INFINITY, whole }: PeftBounds
   ): value is number =>
     typeof value === "number" &&
     Number.isFinite(value) &&
@@ -169,7 +140,7 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
     value > above &&
     value < below &&
     (whole === undefined || Number.isSafeInteger(value))
-  const inWords = ({ least = 0, above, below, whole }: Bounds): string =>
+  const inWords = ({ least = 0, above, below, whole }: PeftBounds): string =>
     `${whole ? "an integer" : "a number"} ${above === undefined ? `of at least ${least}` : `above ${above}`}${below === undefined ? "" : ` and below ${below}`}`
   const list = (name: string): ReadonlyArray<string> => {
     const value = json[name] ?? []
@@ -181,6 +152,7 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
   }
   return {
     problems,
+    asked,
     list,
     /** A list, or a regular expression (a string). */
     names: (name: string) => (typeof json[name] === "string" ? json[name] : list(name)),
@@ -189,6 +161,7 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
       return value === null || typeof value === "string" ? value : wrong(name, value, "a text", null)
     },
     flag: (name: string) => {
+      asked.push(name)
       const value = json[name] ?? false
       return typeof value === "boolean" ? value : wrong(name, value, "true or false", false)
     },
@@ -199,11 +172,13 @@ const reading = (json: Readonly<Record<string, unknown>>) => {
       return found !== null || value === null ? found : wrong(name, value, `${words} or null`, null)
     },
     /** PEFT fails on null, too: its default is for a field that is left out. */
-    number: (name: string, otherwise: number, bounds: Bounds) => {
+    number: (name: string, otherwise: number, bounds: PeftBounds) => {
+      asked.push(name)
       const value = Object.hasOwn(json, name) ? json[name] : otherwise
       return isNumber(value, bounds) ? value : wrong(name, value, inWords(bounds), otherwise)
     },
-    numbers: (name: string, bounds: Bounds): Readonly<Record<string, number>> => {
+    numbers: (name: string, bounds: PeftBounds): Readonly<Record<string, number>> => {
+      asked.push(name)
       const value = json[name] ?? {}
       if (!isRecord(value)) return wrong(name, value, "an object of numbers", {})
       const entries = Object.entries(value)

@@ -20,21 +20,6 @@ const unsaid: Section = {
   init: { kind: "kaiming" }
 }
 
-const decided = [
-  "method",
-  "rank",
-  "initialRank",
-  "alpha",
-  "scaling",
-  "dInitial",
-  "projectionKey",
-  "targets",
-  "overrides",
-  "exclude",
-  "modulesToSave",
-  "init"
-]
-
 /** The section with everything that the adapter decides, and what of the plan is in its way. `format`: the plan's data.format. */
 export const withSource = (written: Section, baseDirectory: string, format: unknown) =>
   Effect.gen(function* () {
@@ -53,13 +38,14 @@ export const withSource = (written: Section, baseDirectory: string, format: unkn
     // which method it has is not known: any one, so that nothing is said to be missing
     if (read.problems.length > 0) return { section: { method: "lora", ...written }, problems: read.problems }
     const own: Section = read.section
-    const problems = decided.flatMap((field): ReadonlyArray<PlanProblem> => {
-      if (!Object.hasOwn(written, field) || same(written[field], own[field] ?? unsaid[field])) return []
+    const { dropout: _, ...withoutDropout } = own
+    const decided = Object.entries({ ...unsaid, ...withoutDropout })
+    const problems = decided.flatMap(([field, value]): ReadonlyArray<PlanProblem> => {
+      if (!Object.hasOwn(written, field) || same(written[field], value)) return []
       const is = own[field] === undefined ? "has none" : `has ${showValue(own[field])}`
       const message = `found ${showValue(written[field])}, and the adapter that the run begins with (from: ${from}) ${is}; leave it out here, or begin without from`
       return [{ path: `adapter.${field}`, message }]
     })
-    const { dropout: _, ...withoutDropout } = own
     const isOwn = formatsOfOwnDropout.some((one) => one === format)
     return { section: { ...(isOwn ? withoutDropout : own), ...written }, problems }
   })

@@ -105,10 +105,9 @@ const keptOfDense = (
   adapted: ReadonlyArray<SelectedSite<object>>,
   count: number
 ): number =>
-  adapted.reduce((sum, { site, options }) => {
+  adapted.reduce((sum, { site }) => {
     const weight = site.in * site.out
-    const { factors, dense } = method.size(site, options)
-    return factors > 0 || dense < weight ? sum : sum + matrix(site) - perDense * weight
+    return method.trains === "weights" ? sum + matrix(site) - perDense * weight : sum
   }, perDense * count)
 
 /** Numbers of the optimizer's state: of each factor pair, and of everything else. `dense`: how many numbers are trained themselves. */
@@ -130,13 +129,14 @@ export const memoryEstimate = (
   plan: RunPlan,
   trainable: Omit<TrainableCounts, "total">,
   { all, adapted: selected }: LinearLayers,
-  { weights, activations }: Pick<MemoryEstimate, "weights" | "activations">
+  { weights, activations: ofModel }: Pick<MemoryEstimate, "weights" | "activations">
 ): MemoryEstimate => {
   const { adapter } = plan
   const linear = numbersIn(all)
   const method = methodOf(adapter)
   const adapted = fullest(method, { sites: selected })
-  const { frozen } = adapterSize(method, adapted)
+  const { frozen, formed } = adapterSize(method, adapted)
+  const activations = ofModel + FLOAT * formed
   const parameters = trainable.factors + trainable.dense
   const { ofPairs, others } = stateOf(plan, method, adapted, trainable.dense)
   const moments = ofPairs.reduce((sum, own) => sum + own, others)

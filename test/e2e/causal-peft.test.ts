@@ -35,6 +35,8 @@ const adapters = (
   dora: { adapter: { ...lora, method: "dora" }, optimizer: adamw },
   adalora: { adapter: { method: "adalora", rank: 2, alpha: 8 }, optimizer: largeSteps },
   vera: { adapter: { method: "vera", rank: 6 }, optimizer: largeSteps },
+  // PEFT's adapts no Conv1D, which GPT-2's layers are
+  ...(model === "llama" ? { loha: { adapter: { method: "loha", rank: 3 }, optimizer: largeSteps } } : {}),
   "pissa, ranks and alphas by pattern": {
     adapter: { ...lora, init: { kind: "pissa" }, overrides: overridesOf(model) }
   },

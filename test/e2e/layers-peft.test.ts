@@ -76,7 +76,8 @@ const cases: ReadonlyArray<readonly [name: string, options: AdaptOptionsInput]> 
   ],
   ["dora", { method: "dora", rank: 2, targets: dense }],
   ["adalora", { method: "adalora", rank: 2, targets: ["logits"] }],
-  ["vera", { method: "vera", rank: 6, targets: ["logits"] }]
+  ["vera", { method: "vera", rank: 6, targets: ["logits"] }],
+  ["loha", { method: "loha", rank: 2, targets: dense }]
 ]
 
 test.skipIf(!hasPeft)(

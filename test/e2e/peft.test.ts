@@ -167,6 +167,13 @@ const cases: ReadonlyArray<Case> = [
     adapter: { method: "vera", rank: 40, dInitial: 0.5 },
     optimizer: largeSteps
   },
+  {
+    name: "bert, loha, all linear layers",
+    model: "bert",
+    task: pooler,
+    adapter: { method: "loha", rank: 4, alpha: 6, overrides: [{ targets: ["query"], rank: 7, alpha: 3 }] },
+    optimizer: largeSteps
+  },
   { name: "roberta, classifier head", model: "roberta", task: pooler, adapter: lora },
   { name: "roberta, mean head", model: "roberta", adapter: lora },
   { name: "distilbert, classifier head", model: "distilbert", task: pooler, adapter: lora },

@@ -26,7 +26,8 @@ def load(base, adapter, dropout, labels, own_head):
         )
     model = PeftModel.from_pretrained(model, adapter).eval()
     config = model.peft_config["default"]
-    found = config.vera_dropout if config.peft_type == "VERA" else config.lora_dropout
+    names = {"VERA": "vera_dropout", "LOHA": "rank_dropout"}
+    found = getattr(config, names.get(config.peft_type, "lora_dropout"))
     if found != dropout:
         raise SystemExit(f"{adapter}: dropout {found}, expected {dropout}")
     held = load_file(f"{adapter}/adapter_model.safetensors")

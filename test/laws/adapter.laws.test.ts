@@ -86,6 +86,10 @@ const cases = {
     "": { rank: 4, dInitial: 0.1, projectionKey: 0 },
     "rank above W's": { rank: 8, dInitial: 0.5, projectionKey: 1 }
   },
+  loha: {
+    "r² within W's sides": { rank: 2, alpha: 3 },
+    "r² above them": { rank: 3, alpha: 6 }
+  },
   full: { "": {} }
 } satisfies { readonly [Name in Exclude<keyof typeof methods, "none">]: Readonly<Record<string, object>> }
 
@@ -95,6 +99,7 @@ const exceptions: { readonly [Name in keyof typeof cases]: { readonly [Law in "b
   dora: {},
   adalora: {},
   vera: { randomness: "starts at constants, around matrices of the plan's key: equal weights start equal" },
+  loha: {},
   full: {
     bias: "trains its bias, which merge does not return: what the site computes at x = 0 is no longer the base's",
     randomness: "starts at W: no random numbers, so equal weights start equal"

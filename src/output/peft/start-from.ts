@@ -8,6 +8,7 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import type { SiteTensors } from "../../../adapters/index.ts"
 import { bareName, type PeftAdapter, PeftError } from "../../peft/index.ts"
 import { type HostTensor, readStored, type SafetensorsError, type StoredTensor } from "../../safetensors/index.ts"
 import { type Found, putInPlace } from "../adapter-folder.ts"
@@ -63,7 +64,7 @@ export const startFrom = (
       const stored = storedAt(place)
       const isHead = heads.has(place.name)
       if (isHead && (stored === undefined || !fits)) asItWas.add(place)
-      else if (stored === undefined && source.config.type === "VERA" && /^base_model\.vera_[AB]$/.test(place.name)) {
+      else if (stored === undefined && source.config.shared.some((own) => place.name === `base_model.${own}`)) {
         asItWas.add(place)
       } else if (stored !== undefined) {
         if (sizeOf(stored.shape) > sizeOf(place.shape)) tooLarge.set(place, stored.shape)
@@ -88,9 +89,8 @@ export const startFrom = (
     const change = (place: Place, value: Tensor): Tensor => {
       const added = folded.get(bareName(place.name))
       if (added === undefined) return value
-      const { A, B, scale } = added
-      const factor = ({ data, shape }: HostTensor) => tf.tensor<tf.Rank.R2>(data, shape as [number, number])
-      return tf.add(value, tf.mul(tf.matMul(factor(B), factor(A)), scale))
+      const tensors = Object.entries(added.stored).map(([name, { data, shape }]) => [name, tf.tensor(data, [...shape])])
+      return tf.add(value, tf.mul(source.config.reading.added!(Object.fromEntries(tensors)), added.scale))
     }
     yield* putInPlace(adapted, source.source, contents, { tooLarge, asItWas, change }).pipe(
       Effect.mapError(({ folder, problems }) => new PeftError({ source: folder, problems }))
@@ -137,21 +137,21 @@ const unusedBody = ({ section, tensors }: PeftAdapter, places: ReadonlyArray<Pla
   return [...tensors.keys()].filter((name) => !used.has(name) && saved.some((module) => name.startsWith(`${module}.`)))
 }
 
+/** What is added to the weight of a layer of the head. */
 interface Change {
-  readonly A: HostTensor
-  readonly B: HostTensor
+  /** by PEFT's names */
+  readonly stored: SiteTensors<HostTensor>
   readonly scale: number
 }
 
-const foldedChanges = ({ folded, tensors }: PeftAdapter) =>
-  Effect.map(
-    Effect.forEach(folded, ({ module, scale }) =>
-      Effect.gen(function* () {
-        const factor = (name: string) => readStored(tensors.get(`${module}.${name}.weight` as string)!)
-        const change: Change = { A: yield* factor("lora_A"), B: yield* factor("lora_B"), scale }
-        const entry: readonly [string, Change] = [`${module}.weight`, change]
-        return entry
-      })
-    ),
-    (changes) => new Map(changes)
-  )
+const foldedChanges = ({ config, folded, tensors }: PeftAdapter) =>
+  Effect.gen(function* () {
+    const changes = new Map<string, Change>()
+    for (const { module, scale } of folded) {
+      const stored: Record<string, HostTensor> = {}
+      for (const name of Object.keys(config.reading.tensors))
+        stored[name] = yield* readStored(tensors.get(`${module}.${name}`)!)
+      changes.set(`${module}.weight`, { stored, scale })
+    }
+    return changes
+  })

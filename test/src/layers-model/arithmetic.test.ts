@@ -61,6 +61,7 @@ const pairs: ReadonlyArray<readonly [name: string, first: AdaptOptionsInput, sec
   ],
   ["adalora with lora", { method: "adalora", rank: 2 }, { rank: 2 }],
   ["vera with lora", { method: "vera", rank: 40 }, { rank: 2 }],
+  ["loha with lora", { method: "loha", rank: 2 }, { rank: 2 }],
   ["full with full", { method: "full" }, { method: "full", targets: ["first"] }],
   ["head alone with lora", { method: "none", head: ["logits"] }, { rank: 2, head: ["logits"] }],
   ["heads alone", { method: "none", head: ["logits"] }, { method: "none", head: ["logits"] }]

@@ -89,8 +89,8 @@ test.each([
     'adapter_config.json: task_type: found "QUESTION_ANS"; expected "SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM" or null'
   ],
   [
-    { peft_type: "LOHA" },
-    'adapter_config.json: peft_type: found "LOHA" (Hadamard products of factors); expected "LORA", "ADALORA" or "VERA"'
+    { peft_type: "LOKR" },
+    'adapter_config.json: peft_type: found "LOKR" (Kronecker products of factors); expected "LORA", "ADALORA", "VERA" or "LOHA"'
   ],
   [
     { target_modules: "(?i).*" },

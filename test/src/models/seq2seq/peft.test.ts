@@ -35,8 +35,8 @@ describeOn("wasm", () => {
           new Set(model.sites.map(({ name }) => name))
         )
         const adapted = yield* inject<LoraOptions, Seq2SeqModel>(model, lora as AdapterMethod<LoraOptions>, {
-          rank: source.config.rank,
-          alpha: source.config.alpha,
+          rank: source.config.sizes!.rank,
+          alpha: source.config.sizes!.alpha,
           scaling: "standard",
           init: { kind: "kaiming" },
           targets: "all-linear"
