@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import { dequantized } from "../../src/kernels/index.ts"
 import { solvedRows, timesTransposed } from "../../src/linalg/index.ts"
 import { type DeviceReadError, type Factors, type LinearSite, readTensor, tidy } from "../../src/tensors/index.ts"
-import type { InitSource, SiteOptions } from "../adapter.ts"
+import type { InitSource, RankBounds, SiteOptions } from "../adapter.ts"
 import type { Calibration, InitError } from "./calibration.ts"
 import { withoutGradient } from "./gradient.ts"
-import type { Place } from "./initializer.ts"
+import type { Place, RankedOptions } from "./initializer.ts"
 import { kaimingRows } from "./kaiming.ts"
 
 const DAMPING = 1e-8
@@ -32,16 +32,31 @@ const importanceOf = (
     return yield* withoutGradient(site.name, asked, "not finite")
   })
 
-/** Of all sites, not all 0. */
-export const importancesOf = (
+type Site = SiteOptions<Pick<RankedOptions, "rank">>
+
+/** Sites by the ranks of the plan, what a rank costs at each, and the ranks that each may have. */
+interface Budget {
+  readonly sites: ReadonlyArray<Site>
+  readonly cost: (site: LinearSite) => number
+  readonly bounds: (site: Site) => RankBounds
+}
+
+/** The ranks of all sites: shares of the budget by importance, within bounds. */
+export const movedRanks = (
   asked: Calibration,
-  sites: ReadonlyArray<SiteOptions<unknown>>,
+  { sites, cost, bounds }: Budget,
   sourceOf: (site: LinearSite) => InitSource
 ): Effect.Effect<ReadonlyArray<number>, InitError | DeviceReadError> =>
   Effect.gen(function* () {
     const importances = yield* Effect.forEach(sites, ({ site }) => importanceOf(asked, site, sourceOf(site)))
     if (importances.every((own) => own === 0)) return yield* withoutGradient("any layer", asked, "zero")
-    return importances
+    const sum = importances.reduce((total, own) => total + own, 0)
+    const budget = sites.reduce((total, { site, options }) => total + cost(site) * options.rank, 0)
+    return sites.map((one, i) => {
+      const { least, most } = bounds(one)
+      const share = Math.round((budget * importances[i]!) / sum)
+      return Math.min(Math.max(Math.floor(share / cost(one.site)), least), most)
+    })
   })
 
 /** A, and the B with which s·BA is one step along the gradient. */

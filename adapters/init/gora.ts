@@ -61,17 +61,9 @@ export const gora: Initializer<Gora> = {
     cost,
     rounding: 1 / 2,
     decide: (sites, sourceOf) =>
-      Effect.gen(function* () {
-        const { importancesOf } = yield* parts
-        const importances = yield* importancesOf(asked(config), sites, sourceOf)
-        const sum = importances.reduce((total, own) => total + own, 0)
-        const budget = sites.reduce((total, { site, options }) => total + cost(site) * options.rank, 0)
-        return sites.map((one, i) => {
-          const { least, most } = bounds(config, one)
-          const share = Math.round((budget * importances[i]!) / sum)
-          return Math.min(Math.max(Math.floor(share / cost(one.site)), least), most)
-        })
-      }),
+      Effect.flatMap(parts, ({ movedRanks }) =>
+        movedRanks(asked(config), { sites, cost, bounds: (one) => bounds(config, one) }, sourceOf)
+      ),
     withRank: keepingAlpha
   }),
   init: (config, place, source) =>
