@@ -10,38 +10,7 @@ import { preferencePlans } from "./preference.ts"
 import { regressionPlans } from "./regression.ts"
 import { seq2seqPlans } from "./seq2seq.ts"
 
-/** The plans of every kind by `data.format`. */
-export const planKinds = {
-  ...classificationPlans.formats,
-  ...embeddingPlans.formats,
-  ...similarityPlans.formats,
-  ...arraysPlans.formats,
-  ...causalPlans.formats,
-  ...preferencePlans.formats,
-  ...seq2seqPlans.formats,
-  ...regressionPlans.formats,
-  ...multiLabelPlans.formats,
-  ...imagesPlans.formats,
-  ...imageArraysPlans.formats
-}
-
-/** Rules about plans of one kind. */
-export const kindRules = [
-  ...rulesOf(classificationPlans),
-  ...rulesOf(embeddingPlans),
-  ...rulesOf(similarityPlans),
-  ...rulesOf(arraysPlans),
-  ...rulesOf(causalPlans),
-  ...rulesOf(preferencePlans),
-  ...rulesOf(seq2seqPlans),
-  ...rulesOf(regressionPlans),
-  ...rulesOf(multiLabelPlans),
-  ...rulesOf(imagesPlans),
-  ...rulesOf(imageArraysPlans)
-]
-
-/** Formats whose runs take no dropout from an adapter that they begin with. */
-export const formatsOfOwnDropout: ReadonlyArray<string> = [
+const all = [
   classificationPlans,
   embeddingPlans,
   similarityPlans,
@@ -53,4 +22,21 @@ export const formatsOfOwnDropout: ReadonlyArray<string> = [
   multiLabelPlans,
   imagesPlans,
   imageArraysPlans
-].flatMap(({ formats, ownDropout }) => (ownDropout === true ? Object.keys(formats) : []))
+] as const
+
+type Both<Union> = (Union extends unknown ? (one: Union) => void : never) extends (both: infer All) => void
+  ? All
+  : never
+
+/** The plans of every kind by `data.format`. */
+export const planKinds = Object.assign({}, ...all.map(({ formats }) => formats)) as Both<
+  (typeof all)[number]["formats"]
+>
+
+/** Rules about plans of one kind. */
+export const kindRules = all.flatMap(rulesOf)
+
+/** Formats whose runs take no dropout from an adapter that they begin with. */
+export const formatsOfOwnDropout: ReadonlyArray<string> = all.flatMap(({ formats, ownDropout }) =>
+  ownDropout === true ? Object.keys(formats) : []
+)

@@ -66,18 +66,17 @@ export interface PlanKind<Format extends string, Plan extends AnyPlan, S extends
   readonly ownDropout?: true
 }
 
-/** Rules of a kind, as rules about any plan: nothing is wrong with plans of other kinds. */
-export const rulesOf = <Plan extends AnyPlan>({
-  formats,
-  rules
-}: {
+/** A kind of plan, whichever it is: its rules take plans of it alone. */
+interface AnyPlanKind {
   readonly formats: { readonly [format: string]: unknown }
-  readonly rules: ReadonlyArray<Rule<Plan>>
-}): ReadonlyArray<Rule<AnyPlan>> =>
+  readonly rules: ReadonlyArray<Rule<never>>
+}
+
+/** Rules of a kind, as rules about any plan: nothing is wrong with plans of other kinds. */
+export const rulesOf = ({ formats, rules }: AnyPlanKind): ReadonlyArray<Rule<AnyPlan>> =>
   rules.map(({ name, check }) => ({
     name,
-    check: (plan): ReadonlyArray<PlanProblem> =>
-      Object.hasOwn(formats, plan.data.format) ? check(plan as unknown as Plan) : []
+    check: (plan): ReadonlyArray<PlanProblem> => (Object.hasOwn(formats, plan.data.format) ? check(plan as never) : [])
   }))
 
 const isTopology = (source: string): boolean => /\.json$/.test(source)

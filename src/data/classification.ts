@@ -20,8 +20,17 @@ import {
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"
 import { placeOfRow, type Scanned, type ScannedSource } from "./scan.ts"
-import { type ClassificationSplit, classificationSplit, subset } from "./source.ts"
-import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
+import { type ClassificationSplit, classificationSplit } from "./source.ts"
+import {
+  type BySplit,
+  describedSplits,
+  mapSplits,
+  openSplitFiles,
+  repeatWarnings,
+  rowsOfSplits,
+  type SplitSection,
+  sourceOf
+} from "./splits.ts"
 
 /** The splits of labelled texts, with the labels in the order of the classes. */
 export interface ClassificationData {
@@ -77,21 +86,17 @@ export const openSplits = <R = never>(
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const rows = yield* rowsOfSplits(section, files, seed)
-    const splits = mapSplits(rows, ({ file, rows }) => {
-      const source = rows === undefined ? file : subset(file, rows, file.where)
-      return classificationSplit(source, labels, classCounts(file.index, labels, rows))
-    })
+    const splits = mapSplits(rows, (some) =>
+      classificationSplit(sourceOf(some), labels, classCounts(some.file.index, labels, some.rows))
+    )
     const warnings = [...labelWarnings(splits, labels), ...balanceWarnings(splits), ...repeatWarnings(rows)]
     return { labels, splits, warnings, describe: () => describe(splits) }
   })
 
 const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDescription> =>
-  (["train", "validation", "test"] as const).flatMap((name) => {
-    const split = splits[name]
-    if (split === undefined) return []
-    const classes = split.labels.map((label, i) => ({ label, rows: split.classCounts?.[i] ?? 0 }))
-    return [{ split: name, where: split.where, rows: split.rows, classes }]
-  })
+  describedSplits(splits, ({ labels, classCounts }) => ({
+    classes: labels.map((label, i) => ({ label, rows: classCounts?.[i] ?? 0 }))
+  }))
 
 /** The declared labels, or those of `train`, sorted by code unit. */
 export const settleLabels = (declared: ReadonlyArray<string> | undefined, train: RowIndex): ReadonlyArray<string> =>

@@ -66,12 +66,14 @@ export {
 } from "./source.ts"
 export {
   type BySplit,
+  describedSplits,
   LeakListener,
   mapSplits,
   openSplitFiles,
   repeatWarnings,
   rowsOfSplits,
-  type SplitSection
+  type SplitSection,
+  sourceOf
 } from "./splits.ts"
 export {
   askedTargets,

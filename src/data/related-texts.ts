@@ -10,8 +10,17 @@ import { type Batching, type Numbered, pooledBatches } from "./batching.ts"
 import { kindOf } from "./columns.ts"
 import { DataError } from "./data-error.ts"
 import { fieldOf, openTextFile, type TextColumns, textOf } from "./labelled-rows.ts"
-import { inParts, type Located, type RowSource, subset, type TextFields, type TokenizedText } from "./source.ts"
-import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "./splits.ts"
+import { inParts, type Located, type RowSource, type TextFields, type TokenizedText } from "./source.ts"
+import {
+  type BySplit,
+  describedSplits,
+  mapSplits,
+  openSplitFiles,
+  repeatWarnings,
+  rowsOfSplits,
+  type SplitSection,
+  sourceOf
+} from "./splits.ts"
 import { padTexts, type TrainingBatchOptions } from "./text-batches.ts"
 import { encoded, type TextTokenizer } from "./tokenize.ts"
 
@@ -101,18 +110,14 @@ export const openRelated = (
     const files = yield* openSplitFiles(section, (path) => openFile(path, columns))
     const rows = yield* rowsOfSplits(section, files, seed)
     const texts = columns.negative === undefined ? 2 : 3
-    const splits = mapSplits(rows, ({ file, rows }): RelatedSplit => {
-      const { where, read, rows: count } = rows === undefined ? file : subset(file, rows, file.where)
+    const splits = mapSplits(rows, (some): RelatedSplit => {
+      const { where, read, rows: count } = sourceOf(some)
       return { where, read, rows: count, texts }
     })
     return {
       splits,
       warnings: repeatWarnings(rows),
-      describe: () =>
-        (["train", "validation", "test"] as const).flatMap((split) => {
-          const own = splits[split]
-          return own === undefined ? [] : [{ split, where: own.where, rows: own.rows, texts }]
-        })
+      describe: () => describedSplits(splits, () => ({ texts }))
     }
   })
 

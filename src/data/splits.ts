@@ -7,6 +7,7 @@ import type { DataSection, Dialect } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { holdOut } from "./order.ts"
 import { placeOfRow, type Scanned } from "./scan.ts"
+import { type RowSource, subset } from "./source.ts"
 import { DataDialect } from "./text-file.ts"
 
 /** The part of a section that says which rows belong to which split. */
@@ -32,6 +33,18 @@ export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change:
   ...(test === undefined ? {} : { test: change(test) })
 })
 
+/** What is said of each split that there is, in the order in which plans have them; `more`: besides its place and its rows. */
+export const describedSplits = <A extends Pick<RowSource<unknown>, "where" | "rows">, More extends object>(
+  splits: BySplit<A>,
+  more: (source: A, split: keyof BySplit<A>) => More
+) =>
+  (["train", "validation", "test"] as const).flatMap((split) => {
+    const source = splits[split]
+    if (source === undefined) return []
+    const { where, rows } = source
+    return [{ split, where, rows, ...more(source, split) }]
+  })
+
 /** Opens every file until the scope closes. All problems at once. */
 export const openSplitFiles = <File extends Scanned, R = never>(
   section: SplitSection,
@@ -56,6 +69,10 @@ export interface SomeRows<File extends Scanned = Scanned> {
   /** all of the file's rows unless given */
   readonly rows?: Uint32Array
 }
+
+/** These rows as a source. */
+export const sourceOf = <Row>({ file, rows }: SomeRows<Scanned & RowSource<Row>>): RowSource<Row> =>
+  rows === undefined ? file : subset(file, rows, file.where)
 
 /** Called with the texts of evaluation splits that are in the training rows too, as soon as the files are read; null: no one asks. */
 export const LeakListener = Context.Reference<((leaks: ReadonlyArray<string>) => Effect.Effect<unknown>) | null>(

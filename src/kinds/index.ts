@@ -8,33 +8,23 @@ import type { JudgedPlan } from "./describe.ts"
 
 type Format = RunPlan["data"]["format"]
 
-const classification = () => import("./encoder/classification/index.ts").then((room) => room.classification)
-const embedding = () => import("./encoder/embedding/index.ts").then((room) => room.embedding)
-const similarity = () => import("./encoder/embedding/index.ts").then((room) => room.similarity)
-const arrays = () => import("./layers/arrays/index.ts").then((room) => room.arrays)
-const causal = () => import("./language/causal/index.ts").then((room) => room.causal)
-const regression = () => import("./encoder/regression/index.ts").then((room) => room.regression)
-const images = () => import("./images/index.ts").then((room) => room.images)
-const imageArrays = () => import("./layers/image-arrays/index.ts").then((room) => room.imageArrays)
-const multiLabel = () => import("./encoder/multi-label/index.ts").then((room) => room.multiLabel)
-
-const preference = () => import("./language/preference/index.ts").then((room) => room.preference)
-const seq2seq = () => import("./language/seq2seq/index.ts").then((room) => room.seq2seq)
+// one loader for the formats of one kind
+const causal = async () => (await import("./language/causal/index.ts")).causal
 
 const table = {
-  classification,
-  arrays,
+  classification: async () => (await import("./encoder/classification/index.ts")).classification,
+  arrays: async () => (await import("./layers/arrays/index.ts")).arrays,
   chat: causal,
   completion: causal,
   text: causal,
-  preference,
-  seq2seq,
-  regression,
-  "multi-label": multiLabel,
-  embedding,
-  similarity,
-  images,
-  "image-arrays": imageArrays
+  preference: async () => (await import("./language/preference/index.ts")).preference,
+  seq2seq: async () => (await import("./language/seq2seq/index.ts")).seq2seq,
+  regression: async () => (await import("./encoder/regression/index.ts")).regression,
+  "multi-label": async () => (await import("./encoder/multi-label/index.ts")).multiLabel,
+  embedding: async () => (await import("./encoder/embedding/index.ts")).embedding,
+  similarity: async () => (await import("./encoder/embedding/index.ts")).similarity,
+  images: async () => (await import("./images/index.ts")).images,
+  "image-arrays": async () => (await import("./layers/image-arrays/index.ts")).imageArrays
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
 /** The kind of a plan. Its functions take plans and models of that kind alone. */
@@ -123,33 +113,5 @@ export const pictureOf = (row: LabelledText): Effect.Effect<string | undefined> 
     (room) => room.pictureOf(row)
   )
 
-export type {
-  Asked,
-  AskedField,
-  Baseline,
-  LoadedKind,
-  ObservedWriting,
-  Prediction,
-  Publisher,
-  Reported,
-  RunKind,
-  Runner,
-  Served,
-  ServedFile,
-  ServedInput,
-  Trained,
-  World,
-  WriteOptions,
-  Writing,
-  WrittenText
-} from "./contract/index.ts"
-export {
-  describeJudged,
-  describePlan,
-  describeProcesses,
-  type JudgedPlan,
-  judgedJson,
-  type PlanFact,
-  planFacts,
-  planJson
-} from "./describe.ts"
+export * from "./contract/index.ts"
+export * from "./describe.ts"

@@ -1,5 +1,6 @@
 /** Rules that every kind of data shares. The numbers are in `findings.ts`. */
-import { ON_THE_WAY } from "../plan/index.ts"
+import { ON_THE_WAY, type Splits } from "../plan/index.ts"
+import type { LinearSite } from "../tensors/index.ts"
 import { type Choice, count, measured } from "./choice.ts"
 import { type Finding, findings, rank as measuredRank, type Speed, scale } from "./findings.ts"
 
@@ -75,6 +76,18 @@ export interface Evaluated {
   readonly validation: number | null
   readonly test: number | null
 }
+
+/** Of a plan's splits, where `held` of the training rows will be held out. */
+export const evaluatedOf = ({ validation, test }: Splits, held: number): Evaluated => ({
+  validation: validation?.rows ?? (held > 0 ? held : null),
+  test: test?.rows ?? null
+})
+
+/** What the adapted layers say of ranks and of time: the smallest side of a weight, and numbers in all of them. */
+export const sizesOf = (sites: ReadonlyArray<Pick<LinearSite, "in" | "out">>) => ({
+  narrowest: Math.min(...sites.map((site) => Math.min(site.in, site.out))),
+  linear: sites.reduce((sum, site) => sum + site.in * site.out, 0)
+})
 
 /** On how many rows a run of `steps` is evaluated on its way, where fewer do than it looks at by itself. `few`: how many, and why. */
 export const evaluation = (

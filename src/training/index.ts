@@ -46,9 +46,11 @@ export {
   inWords,
   type Metric,
   type Metrics,
+  numberMetric,
   percent,
   scoreOf,
   scoresText,
+  share,
   written
 } from "./metrics.ts"
 export { findRate } from "./rate.ts"

@@ -50,11 +50,20 @@ export const scoresText = (metrics: Metrics, evaluation: object): string =>
 /** 0.8725 → 87.3 %. */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
+/** A number with three decimals, unless `format` says how it is written. */
+export const numberMetric = (
+  label: string,
+  unit: string,
+  better: "higher" | "lower",
+  hub: NonNullable<Metric["hub"]>,
+  format = (value: number): string => value.toFixed(3)
+): Metric => ({ label, unit, format, better, hub })
+
+/** What a metric has that is a share of what could be right. */
+export const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+
 /** The mean cross-entropy: what every kind of run that there is learns by. */
-export const crossEntropyMetric: Metric = {
-  label: "loss",
-  unit: "cross-entropy",
-  format: (value) => value.toFixed(3),
-  better: "lower",
-  hub: { type: "loss", name: "Cross-entropy" }
-}
+export const crossEntropyMetric: Metric = numberMetric("loss", "cross-entropy", "lower", {
+  type: "loss",
+  name: "Cross-entropy"
+})

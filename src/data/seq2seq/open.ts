@@ -9,8 +9,17 @@ import { type DataError, shownLabel } from "../data-error.ts"
 import { openTextFile, plainText, type TextForm, textOf } from "../labelled-rows.ts"
 import { type TextHashes, textHashBuilder } from "../row-index.ts"
 import type { Scanned, ScannedSource } from "../scan.ts"
-import { type Located, type RowSource, subset, type TextFields } from "../source.ts"
-import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SomeRows } from "../splits.ts"
+import type { Located, RowSource, TextFields } from "../source.ts"
+import {
+  type BySplit,
+  describedSplits,
+  mapSplits,
+  openSplitFiles,
+  repeatWarnings,
+  rowsOfSplits,
+  type SomeRows,
+  sourceOf
+} from "../splits.ts"
 
 /** A text that is read, without the plan's prefix, and the text that is to be written for it. */
 export interface SourceTarget extends TextFields, Located {
@@ -46,10 +55,7 @@ export const openSeq2Seq = (section: Seq2SeqData, seed: number): Effect.Effect<O
     const files = yield* openSplitFiles(section, (path) => openTargets(path, section))
     const targets = section.targets ?? closedSet(files.train)
     const rows = yield* rowsOfSplits(section, targets === null ? mapSplits(files, unclassed) : files, seed)
-    const splits = mapSplits(
-      rows,
-      ({ file, rows: some }): Seq2SeqSplit => (some === undefined ? file : subset(file, some, file.where))
-    )
+    const splits = mapSplits(rows, (some): Seq2SeqSplit => sourceOf(some))
     const counts = targets === null ? undefined : mapSplits(rows, (split) => countsOf(split, targets))
     return {
       splits,
@@ -57,16 +63,9 @@ export const openSeq2Seq = (section: Seq2SeqData, seed: number): Effect.Effect<O
       usual: yield* usualTarget(rows, splits),
       warnings: [...(counts === undefined ? [] : outside(rows, counts)), ...repeatWarnings(rows)],
       describe: () =>
-        (["train", "validation", "test"] as const).flatMap((split) => {
-          const source = splits[split]
-          if (source === undefined) return []
-          const own = { split, where: source.where, rows: source.rows }
+        describedSplits(splits, (_, split) => {
           const counted = counts?.[split]?.counts
-          return [
-            counted === undefined
-              ? own
-              : { ...own, classes: targets!.map((label, i) => ({ label, rows: counted[i]! })) }
-          ]
+          return counted === undefined ? {} : { classes: targets!.map((label, i) => ({ label, rows: counted[i]! })) }
         })
     }
   })

@@ -9,6 +9,7 @@ import { Device } from "../../device/device.ts"
 import type { Network } from "../../models/index.ts"
 import {
   baseIdentity,
+  checkedSplit,
   codeSpan,
   type MergedCard,
   mergedCard,
@@ -17,17 +18,10 @@ import {
   type TensorCounts,
   type WrittenModel
 } from "../../output/index.ts"
+import type { SplitSource, Splits } from "../../plan/index.ts"
 import type { Reported, World } from "./index.ts"
 
-/** Outputs [rows, width] of the first rows of a split, row-major. */
-export interface CheckedOutputs {
-  readonly outputs: Float32Array
-  readonly split: WrittenModel["split"]
-}
-
-type Checking = Effect.Effect<CheckedOutputs, Reported, Device | World>
-
-interface MergedRun<M extends Network> {
+interface MergedRun<M extends Network, Source extends SplitSource> {
   readonly adapted: Adapted<M>
   /** the run's folder */
   readonly run: string
@@ -38,11 +32,14 @@ interface MergedRun<M extends Network> {
   /** numbers in a row of outputs */
   readonly width: number
   readonly words: OutputWords
-  readonly unmerged: Checking
+  /** The rows of the run's plan, with the tokenizer of a model. */
+  readonly splits: (adapted: Adapted<M>) => Effect.Effect<Splits<Source>, Reported, World>
+  /** Outputs [rows, width] of the first rows of a split, row-major. */
+  readonly outputs: (adapted: Adapted<M>, source: Source) => Effect.Effect<Float32Array, Reported, Device | World>
   /** Writes the folder but for its card. */
   readonly write: Effect.Effect<TensorCounts, Reported, Device | World>
-  /** the same rows in the folder */
-  readonly merged: Checking
+  /** The model in the folder, as anyone would load it. */
+  readonly reopened: Effect.Effect<Adapted<M>, Reported, Device | World>
   readonly card: Pick<MergedCard, "pipeline" | "introduction" | "weights" | "usage" | "compared"> & {
     readonly tags?: ReadonlyArray<string>
     /** why tensors of the base are not in the folder, the end of a sentence */
@@ -51,23 +48,33 @@ interface MergedRun<M extends Network> {
 }
 
 /** See `Publisher.merge`. */
-export const mergedRun = <M extends Network>({
+export const mergedRun = <M extends Network, Source extends SplitSource>({
   adapted,
   run,
   base,
   home = base,
   width,
   words,
-  unmerged,
+  splits,
+  outputs,
   write,
-  merged,
+  reopened,
   card: { tags = [], leftOut = "the model does not read them", ...said }
-}: MergedRun<M>): Effect.Effect<WrittenModel, Reported, Device | World> =>
+}: MergedRun<M, Source>): Effect.Effect<WrittenModel, Reported, Device | World> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const device = yield* Device
+    /** Of rows that were not trained on where there are any. */
+    const checked = (model: Adapted<M>) =>
+      Effect.gen(function* () {
+        const opened = yield* splits(model)
+        const split = checkedSplit(opened)
+        const own = yield* outputs(model, opened[split]!)
+        yield* device.sync
+        return { own, split }
+      }).pipe(Effect.scoped)
     device.label("the unmerged model")
-    const { outputs, split } = yield* unmerged
+    const { own: unmerged, split } = yield* checked(adapted)
     const counts = yield* write
     yield* device.sync
     const card = {
@@ -85,8 +92,8 @@ export const mergedRun = <M extends Network>({
       width,
       words,
       split,
-      unmerged: outputs,
-      merged: Effect.map(merged, (again) => again.outputs),
+      unmerged,
+      merged: Effect.flatMap(reopened, (merged) => Effect.map(checked(merged), ({ own }) => own)),
       counts,
       readme: (check) => mergedCard({ ...card, check })
     }

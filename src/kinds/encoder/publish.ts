@@ -10,7 +10,6 @@ import type { Model, ModelDescription, Network } from "../../models/index.ts"
 import {
   type CardSource,
   changeOf,
-  checkedSplit,
   fenced,
   inTypeScript,
   mergedClass,
@@ -66,9 +65,10 @@ interface HeadPublisher<
   mergedPython(trained: Trained<Plan, M>): MergedPython
   /** JavaScript that uses its forward pass. */
   usage(trained: Trained<Plan, M>): ReadonlyArray<string>
-  /** Outputs [rows, outputs] of the first rows of a split: of the run, and of the model in the folder. */
+  /** Outputs [rows, outputs] of the first rows of a split. */
   outputs(adapted: Adapted<M>, plan: Plan, source: S): Effect.Effect<Float32Array, Reported, Device>
-  mergedOutputs(merged: Adapted, plan: Plan, source: S): Effect.Effect<Float32Array, Reported, Device>
+  /** The model in the folder as one of the run's kind; `trained`: the run's. */
+  reopened(merged: Adapted, trained: M): Adapted<M>
   /** What is written, where it is another model than the one that was trained: its head in other units. For as long as the scope. */
   written?(trained: Trained<Plan, M>): Effect.Effect<Adapted<M>, never, World>
 }
@@ -119,25 +119,18 @@ export const headPublisher = <
       const { model } = adapted
       const alone = own.alone.toLowerCase()
       const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
-      const checked = (outputsOn: (source: S) => Effect.Effect<Float32Array, Reported, Device>) =>
-        Effect.gen(function* () {
-          const opened = yield* splits(adapted, plan)
-          const split = checkedSplit(opened)
-          return { outputs: yield* outputsOn(opened[split]!), split }
-        })
       return mergedRun({
         adapted,
         run,
         base: model.folder,
         width: model.labels.length,
         words,
-        unmerged: checked((source) => own.outputs(adapted, plan, source)),
+        splits: () => splits(adapted, plan),
+        outputs: (model, source) => own.outputs(model, plan, source),
         write: Effect.scoped(
           Effect.flatMap(writtenOf(trained), (written) => writeMerged(written, folder, problemType))
         ),
-        merged: Effect.flatMap(openMerged(folder, model), (merged) =>
-          checked((source) => own.mergedOutputs(merged, plan, source))
-        ),
+        reopened: Effect.map(openMerged(folder, model), (merged) => own.reopened(merged, model)),
         card: {
           pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
           introduction: own.introduction(trained, change),

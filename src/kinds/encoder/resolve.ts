@@ -26,23 +26,18 @@ import {
 } from "../../models/index.ts"
 import {
   bytesOfWeights,
-  countTrainable,
   FLOAT,
   FOUR_GIB,
   gigabytes,
   type MemoryEstimate,
-  machineMemory,
   memoryEstimate,
-  memoryWarnings,
   type OpenedData,
-  plannedPrefix,
   type ResolvedPlan,
   ResolveError,
   selectSites,
-  stepsOf,
-  type TrainableCounts,
-  withPrefix
+  type TrainableCounts
 } from "../../plan/index.ts"
+import { withCosts } from "../contract/resolved.ts"
 
 /** A plan whose texts are cut at `data.maxLength`. */
 export type EncoderPlan = RunPlan & {
@@ -109,8 +104,6 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       longest: Math.min(lengths.max, maxLength)
     })
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const trainable = countTrainable(plan, model.success, selected.success)
-    const machine = machineMemory()
     const known = {
       base: model.success.folder,
       plan: filled(data.success, model.success),
@@ -119,24 +112,18 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       tokenizer: tokenizer.success,
       selected: selected.success,
       data: data.success,
-      lengths,
-      steps: stepsOf(plan, batchesPerEpoch(train.rows, plan.training.batchSize)),
-      trainable,
-      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, train.rows, texts)
+      lengths
     }
-    const prefix = plannedPrefix(known, { tokens: texts * lengths.mean, sameRows: true, machine })
-    const memory = withPrefix(known.memory, prefix)
-    return {
-      ...known,
-      prefix,
-      memory,
+    return withCosts(known, {
+      batches: batchesPerEpoch(train.rows, plan.training.batchSize),
+      memory: (trainable) => estimateMemory(plan, known.model, trainable, known.selected.sites, train.rows, texts),
+      rows: { tokens: texts * lengths.mean, sameRows: true },
       warnings: [
         ...data.success.warnings,
         ...tooLong(plan, model.success),
-        ...truncated(train.where, maxLength, lengths),
-        ...memoryWarnings(memory, machine, plan)
+        ...truncated(train.where, maxLength, lengths)
       ]
-    }
+    })
   })
 
 const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<string> =>

@@ -18,7 +18,7 @@ import {
   targetBatches,
   targetTrainingBatches
 } from "../../data/index.ts"
-import { Device } from "../../device/device.ts"
+import type { Device } from "../../device/device.ts"
 import { loadDescribed, type Model, type TokenBatch, tokenTensors } from "../../models/index.ts"
 import { CHECKED_ROWS } from "../../output/index.ts"
 import type { OpenedData, Splits } from "../../plan/index.ts"
@@ -69,11 +69,9 @@ const targetsToDevice = (batch: TargetRows) => {
   return { input, target, mask: tf.reshape(input.attentionMask, [size * batch.length]) as Tensor1D }
 }
 
-/** A model that was loaded as a classifier, with numbers as its targets. */
-export const withTargets = (adapted: Adapted): Adapted<TargetModel> => ({
-  ...adapted,
-  model: { ...adapted.model, toDevice: targetsToDevice }
-})
+/** A model that was loaded as a classifier, with numbers as its targets and what `trained` keeps besides its weights. */
+export const withTargets = <M extends TargetModel>(adapted: Adapted, trained: M) =>
+  ({ ...adapted, model: { ...trained, ...adapted.model, toDevice: targetsToDevice } }) as Adapted<M>
 
 /** Encoder plans whose rows are pooled by length. */
 type TargetPlan = EncoderPlan & { readonly data: { readonly bucketPool: number } & TextColumns }
@@ -124,12 +122,7 @@ export const outputsOf = (
 
 /** The outputs [rows, outputs] by which a merged model is compared. */
 export const checkedTargets = (adapted: Adapted<TargetModel>, plan: TargetPlan, source: RowSource<TargetText>) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const { outputs } = yield* outputsOf(adapted, plan, source, { rows: CHECKED_ROWS })
-    yield* device.sync
-    return outputs
-  })
+  Effect.map(outputsOf(adapted, plan, source, { rows: CHECKED_ROWS }), ({ outputs }) => outputs)
 
 /** Values by the outputs' names. */
 export const byName = (names: ReadonlyArray<string>, values: ArrayLike<number>): Readonly<Record<string, number>> =>
@@ -143,18 +136,18 @@ interface TargetsOpened extends OpenedData {
 interface TargetRun<Plan extends TargetPlan, Data extends TargetsOpened, M extends TargetModel> {
   readonly loss: Loss<TargetModel>
   /** the model with what it keeps besides its weights */
-  readonly loaded: (model: TargetModel) => M
+  loaded(model: TargetModel, plan: Plan): M
   /** the training rows as they are learned */
   readonly learned: (data: Data) => RowSource<TargetText>
   splits(model: M, plan: Plan, file?: string): Effect.Effect<Data["splits"], DataError, World>
   /** what is right of a row, in a word; `source`: its split */
   expected(source: Data["splits"]["train"], row: TargetText): string
   /** Each metric as a function of the rows, in the order in which evaluations have them. */
-  scores(found: Outputs, model: M, plan: Plan): RowScores
+  scores(found: Outputs, model: M): RowScores
   /** What the outputs of one row say. */
-  said(outputs: Float32Array, model: M, plan: Plan): Omit<Prediction, "text" | "textPair">
+  said(outputs: Float32Array, model: M): Omit<Prediction, "text" | "textPair">
   /** How far they are from what is right; null: they are right. */
-  wrong(outputs: Float32Array, targets: Float32Array, model: M, plan: Plan): number | null
+  wrong(outputs: Float32Array, targets: Float32Array, model: M): number | null
 }
 
 export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends TargetsOpened, M extends TargetModel>({
@@ -169,16 +162,17 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
 }: TargetRun<Plan, Data, M>): Runner<Plan, ResolvedEncoderPlan<Plan, Data>, M, Data["splits"]["train"]> => {
   const rowOf = (values: Float32Array, row: number, { labels: { length } }: M) =>
     values.subarray(row * length, (row + 1) * length)
-  const wrongRows = ({ rows, outputs, targets }: Outputs, model: M, plan: Plan): ReadonlyArray<WrongRow> =>
+  const wrongRows = ({ rows, outputs, targets }: Outputs, model: M): ReadonlyArray<WrongRow> =>
     Array.from({ length: rows }, (_, row) => row).flatMap((row) => {
       const own = rowOf(outputs, row, model)
-      const weight = wrong(own, rowOf(targets, row, model), model, plan)
-      return weight === null ? [] : [{ row, predicted: said(own, model, plan).label, weight }]
+      const weight = wrong(own, rowOf(targets, row, model), model)
+      return weight === null ? [] : [{ row, predicted: said(own, model).label, weight }]
     })
   return {
     ...headRunner,
     loss: () => loss,
-    load: (resolved) => Effect.map(loadEncoder(resolved), (model) => loaded({ ...model, toDevice: targetsToDevice })),
+    load: (resolved) =>
+      Effect.map(loadEncoder(resolved), (model) => loaded({ ...model, toDevice: targetsToDevice }, resolved.plan)),
     batches: (model, { plan, data }, start) =>
       plannedBatches(plan, longestText(plan, model), start, (options) =>
         targetTrainingBatches(learned(data), model.tokenizer, options)
@@ -186,8 +180,8 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
     splits: ({ model }, plan, file) => splits(model, plan, file),
     evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
       Effect.map(outputsOf(adapted, plan, source, options), (found) => {
-        mistakes?.add(wrongRows(found, adapted.model, plan))
-        const all = scores(found, adapted.model, plan)
+        mistakes?.add(wrongRows(found, adapted.model))
+        const all = scores(found, adapted.model)
         scored?.(all)
         const values = Object.fromEntries(Object.entries(all).map(([name, score]) => [name, overAll(score)]))
         return { rows: found.rows, ...values } as Evaluation
@@ -198,7 +192,7 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
         const { model } = adapted
         const texts = yield* askedTexts(asked, plan.data)
         const { outputs } = yield* outputsOf(adapted, plan, askedTargets(texts, model.labels.length))
-        return texts.map((text, row): Prediction => ({ ...text, ...said(rowOf(outputs, row, model), model, plan) }))
+        return texts.map((text, row): Prediction => ({ ...text, ...said(rowOf(outputs, row, model), model) }))
       })
   }
 }

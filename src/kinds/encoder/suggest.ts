@@ -5,8 +5,10 @@ import {
   batchSize,
   type Choice,
   type Evaluated,
+  evaluatedOf,
   evaluatedRows,
   evaluation,
+  type Finding,
   fewOfEach,
   findings,
   heldOutLabelled,
@@ -24,6 +26,7 @@ import {
   SHORT,
   type Suggesting,
   secondsOf,
+  sizesOf,
   someLabelled,
   speeds,
   timeText,
@@ -56,19 +59,16 @@ export interface Facts extends Evaluated {
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
 
 const factsOf = ({ model, data, lengths }: Resolved, held: number, classes: number | null): Facts => {
-  const { train, validation, test } = data.splits
   return {
-    rows: train.rows - held,
+    ...evaluatedOf(data.splits, held),
+    ...sizesOf(model.sites),
+    rows: data.splits.train.rows - held,
     classes,
     p95: lengths.p95,
     median: lengths.p50,
     longest: lengths.max,
     positions: model.maxLength,
     hiddenSize: model.hiddenSize,
-    narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
-    linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
-    validation: validation?.rows ?? (held > 0 ? held : null),
-    test: test?.rows ?? null,
     newHead: model.head.pooling === "mean"
   }
 }
@@ -94,15 +94,32 @@ const steps = ({ rows, classes, median, linear }: Facts): Choice => {
   return measured("training.steps", value, `${passesOf(value * batchSize, rows)}${limit}; ${time}`, finding)
 }
 
-const rate = ({ hiddenSize }: Facts, steps: number): Choice => {
-  if (hiddenSize > WIDEST_MEASURED.encoder) {
-    const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
-    return measured("optimizer.learningRate", rates.loraProFullWide, reason, findings.wideRate)
-  }
-  return steps < SHORT
+/** The rate for a model of a width, where as wide ones were measured `otherwise`. */
+const rateOf = (hiddenSize: number, otherwise: Choice): Choice => {
+  if (hiddenSize <= WIDEST_MEASURED.encoder) return otherwise
+  const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
+  return measured("optimizer.learningRate", rates.loraProFullWide, reason, findings.wideRate)
+}
+
+const rate = (steps: number): Choice =>
+  steps < SHORT
     ? measured("optimizer.learningRate", rates.loraProFullShort, `${steps} steps are few`, findings.shortRate)
     : measured("optimizer.learningRate", rates.loraProFull, "", findings.fullFormRate)
-}
+
+/** LoRA at every linear layer under LoRA-Pro, from the method to the schedule. `rate`: that of models as wide as were measured. */
+export const loraPro = (
+  { narrowest, hiddenSize, newHead }: Pick<Facts, "narrowest" | "hiddenSize" | "newHead">,
+  rate: Choice
+): ReadonlyArray<Choice> => [
+  { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
+  ...ranks(narrowest, findings.rank),
+  measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
+  measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
+  rateOf(hiddenSize, rate),
+  ...(newHead ? [measured("optimizer.headLearningRate", rates.head, "", findings.headRate)] : []),
+  measured("optimizer.schedule.kind", "linear", "", findings.warmup),
+  measured("optimizer.schedule.warmup", warmup, "", findings.warmup)
+]
 
 /** Where texts are cut. */
 const maxLength = ({ p95, longest, positions }: Facts): Choice => {
@@ -122,14 +139,7 @@ export const choose = (facts: Facts): ReadonlyArray<Choice> => {
   const number = length.value as number
   return [
     maxLength(facts),
-    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
-    ...ranks(facts.narrowest, findings.rank),
-    measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
-    measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
-    rate(facts, number),
-    ...(facts.newHead ? [measured("optimizer.headLearningRate", rates.head, "", findings.headRate)] : []),
-    measured("optimizer.schedule.kind", "linear", "", findings.warmup),
-    measured("optimizer.schedule.warmup", warmup, "", findings.warmup),
+    ...loraPro(facts, rate(number)),
     length,
     measured("training.batchSize", batchSize, "", findings.batch),
     ...evaluation(facts, number, someLabelled(evaluatedRows.labelled))
@@ -146,15 +156,20 @@ const cautions = (facts: Facts): ReadonlyArray<string> => [
       ])
 ]
 
-const plainLora: ReadonlyArray<Choice> = [
-  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.moments),
-  measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.loraRate)
-]
-
-/** What such plans can give up for memory. */
-export const headTurns = (choices: ReadonlyArray<Choice>, shortest: number | null): ReturnType<Suggesting["turns"]> =>
+/** What such plans can give up for memory. `finding`: what the rate of plain LoRA rests on. */
+export const headTurns = (
+  choices: ReadonlyArray<Choice>,
+  shortest: number | null,
+  finding: Finding = findings.loraRate
+): ReturnType<Suggesting["turns"]> =>
   knobs(choices, {
-    method: { choices: plainLora, dropped: ["optimizer.form"] },
+    method: {
+      choices: [
+        measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.moments),
+        measured("optimizer.learningRate", rates.lora, "LoRA's own", finding)
+      ],
+      dropped: ["optimizer.form"]
+    },
     packing: findings.packing,
     blocks: true,
     shortest

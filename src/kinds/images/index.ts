@@ -9,21 +9,24 @@ import { batchesPerEpoch } from "../../data/index.ts"
 import { imageFamilies } from "../../models/vision/index.ts"
 import {
   bytesOfWeights,
-  countTrainable,
   FLOAT,
   type MemoryEstimate,
-  machineMemory,
   memoryEstimate,
-  memoryWarnings,
-  plannedPrefix,
   ResolveError,
   selectSites,
-  stepsOf,
-  type TrainableCounts,
-  withPrefix
+  type TrainableCounts
 } from "../../plan/index.ts"
-import { type Detecting, fewOfEach, heldOutLabelled, nothingToEvaluate, type Suggesting } from "../../suggest/index.ts"
+import {
+  type Detecting,
+  evaluatedOf,
+  fewOfEach,
+  heldOutLabelled,
+  nothingToEvaluate,
+  type Suggesting,
+  sizesOf
+} from "../../suggest/index.ts"
 import type { RunKind, World } from "../contract/index.ts"
+import { withCosts } from "../contract/resolved.ts"
 import { unusedText } from "../encoder/kind.ts"
 import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
 import { choose, headTurns } from "../encoder/suggest.ts"
@@ -58,24 +61,20 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
     const size = Math.min(plan.training.batchSize, rows)
     const impossible = impossibleBatch(model.success, { size, length: model.success.positions }, `${size} images`)
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const trainable = countTrainable(plan, model.success, selected.success)
-    const machine = machineMemory()
     const known = {
       base: model.success.folder,
       plan: filled,
       name,
       model: model.success,
       selected: selected.success,
-      data: data.success,
-      steps: stepsOf(plan, batchesPerEpoch(rows, plan.training.batchSize)),
-      trainable,
-      memory: estimateMemory(plan, model.success, trainable, selected.success.sites, rows)
+      data: data.success
     }
-    const sameRows = plan.data.augment === undefined
-    const prefix = plannedPrefix(known, { tokens: model.success.positions, sameRows, machine })
-    const memory = withPrefix(known.memory, prefix)
-    const warnings = [...model.success.notes, ...data.success.warnings, ...memoryWarnings(memory, machine, plan)]
-    return { ...known, prefix, memory, warnings }
+    return withCosts(known, {
+      batches: batchesPerEpoch(rows, plan.training.batchSize),
+      memory: (trainable) => estimateMemory(plan, known.model, trainable, known.selected.sites, rows),
+      rows: { tokens: known.model.positions, sameRows: plan.data.augment === undefined },
+      warnings: [...known.model.notes, ...known.data.warnings]
+    })
   })
 
 // batches are made ready ahead, and each is on the device too
@@ -112,9 +111,8 @@ const suggestImages: Suggesting<ResolvedImagesPlan> = {
   uncut: null,
   heldOut: heldOutLabelled,
   choose({ model, data }, held) {
-    const { train, validation, test } = data.splits
-    const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
-    const rows = train.rows - held
+    const evaluated = evaluatedOf(data.splits, held)
+    const rows = data.splits.train.rows - held
     const { positions, hiddenSize } = model
     const choices = choose({
       ...evaluated,
@@ -125,8 +123,7 @@ const suggestImages: Suggesting<ResolvedImagesPlan> = {
       longest: positions,
       positions,
       hiddenSize,
-      narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
-      linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
+      ...sizesOf(model.sites),
       newHead: model.head.parameters.length > 0
     })
     return {

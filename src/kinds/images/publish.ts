@@ -7,7 +7,6 @@ import { type Adapted, unadapted } from "../../../adapters/index.ts"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import { imageEvaluationBatches, openPreparing } from "../../data/images/index.ts"
 import type { ClassificationSplit } from "../../data/index.ts"
-import { Device } from "../../device/device.ts"
 import { preprocessorConfig } from "../../images/index.ts"
 import type { Network } from "../../models/index.ts"
 import {
@@ -15,7 +14,6 @@ import {
   type CardSource,
   CHECKED_ROWS,
   changeOf,
-  checkedSplit,
   fenced,
   inTypeScript,
   labelsOfConfig,
@@ -48,9 +46,10 @@ const merged = (
     base: model.folder,
     width: model.labels.length,
     words: { output: "logit", answer: "label" },
-    unmerged: checkedLogits(adapted, plan, open),
+    splits: (own) => open(own, plan),
+    outputs: (own, source) => checkedLogits(own, plan, source),
     write: writeMergedFolder(adapted, folder, { config: task.config(model) }),
-    merged: Effect.gen(function* () {
+    reopened: Effect.gen(function* () {
       const saved: Pick<ImagesPlan, "model" | "data"> = {
         model: { ...plan.model, source: folder, task: task.saved(plan.model.task) },
         data: { ...plan.data, labels: [...model.labels] }
@@ -59,8 +58,7 @@ const merged = (
       const loaded = yield* described.load({ seed: 0 })
       // threads of the run have ended with it
       const preparing = yield* openPreparing(described.processing)
-      const again = yield* unadapted<ImagesModel>({ ...described, ...loaded, ...preparing })
-      return yield* checkedLogits(again, plan, open)
+      return yield* unadapted<ImagesModel>({ ...described, ...loaded, ...preparing })
     }),
     card: {
       pipeline: task.pipeline,
@@ -79,21 +77,12 @@ const merged = (
   })
 }
 
-/** Logits [rows, classes] of the rows that are compared, of those that were not trained on where there are any. */
-const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, open: Open) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const splits = yield* open(adapted, plan)
-    const split = checkedSplit(splits)
-    const source = splits[split]!
-    const rows = Math.min(CHECKED_ROWS, source.rows)
-    const outputs = yield* imageEvaluationBatches(source, adapted.model, {
-      batchSize: plan.training.evaluateBatchSize,
-      rows
-    }).pipe(logitsOfRows(adapted, rows))
-    yield* device.sync
-    return { outputs, split }
-  }).pipe(Effect.scoped)
+/** Logits [rows, classes] of the rows that are compared. */
+const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, source: ClassificationSplit) => {
+  const rows = Math.min(CHECKED_ROWS, source.rows)
+  const { evaluateBatchSize: batchSize } = plan.training
+  return imageEvaluationBatches(source, adapted.model, { batchSize, rows }).pipe(logitsOfRows(adapted, rows))
+}
 
 const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts => {
   const { resolved, report } = source

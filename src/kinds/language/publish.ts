@@ -13,7 +13,6 @@ import {
   type CardSource,
   causalMergedClass,
   changeOf,
-  checkedSplit,
   fenced,
   fileName,
   inLlamaCpp,
@@ -25,8 +24,8 @@ import {
 import type { OpenedData, Splits } from "../../plan/index.ts"
 import type { World } from "../contract/index.ts"
 import { mergedRun } from "../contract/merged-run.ts"
+import type { LanguagePlan, ResolvedLanguagePlan } from "./kind.ts"
 import { CHECKED_TEXTS, lastLogits } from "./logits.ts"
-import type { LanguagePlan, ResolvedLanguagePlan } from "./resolve.ts"
 
 type AdaptedCausal = Adapted<CausalModel>
 
@@ -42,11 +41,7 @@ interface LanguageRun {
 }
 
 /** See `Publisher.merge`. */
-export const mergedLanguage = (
-  { plan, adapted, steps, chat, splits: open }: LanguageRun,
-  run: string,
-  folder: string
-) =>
+export const mergedLanguage = ({ plan, adapted, steps, chat, splits }: LanguageRun, run: string, folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { model } = adapted
@@ -58,11 +53,10 @@ export const mergedLanguage = (
       home: model.source.endsWith(".gguf") ? path.dirname(model.source) : model.source,
       width: model.vocabularySize,
       words: { output: "logit", answer: "next token" },
-      unmerged: checkedLogits(adapted, plan, open),
+      splits,
+      outputs: (model, source) => checkedLogits(model, plan, source),
       write: Effect.flatMap(openSource(model.source), (source) => writeMergedCausal(adapted, source, folder)),
-      merged: Effect.gen(function* () {
-        return yield* checkedLogits(yield* unadapted(yield* openCausalModel(folder)), plan, open)
-      }),
+      reopened: Effect.flatMap(openCausalModel(folder), (model) => unadapted(model)),
       card: {
         pipeline: "text-generation",
         tags: chat ? ["conversational"] : [],
@@ -74,29 +68,24 @@ export const mergedLanguage = (
     })
   })
 
-/**
- * Logits [rows, vocabulary] of what should follow the last token before the end, which has seen all before it: of rows that
- * were not trained on where there are any.
- */
-const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, open: LanguageRun["splits"]) =>
+/** Logits [rows, vocabulary] of what should follow the last token before the end, which has seen all before it. */
+const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, source: CausalSplit) =>
   Effect.gen(function* () {
-    const device = yield* Device
+    const { padMultiple } = yield* Device
     const { tokenizer, maxLength } = adapted.model
-    const splits = yield* open(adapted)
-    const split = checkedSplit(splits)
     const batchSize = Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS)
-    const batches = causalEvaluationBatches(splits[split]!, tokenizer, {
+    const batches = causalEvaluationBatches(source, tokenizer, {
       batchSize,
       packing: false,
       maxLength: Math.min(plan.data.maxLength, maxLength),
-      padMultiple: device.padMultiple,
+      padMultiple,
       rows: CHECKED_TEXTS
     }).pipe(
       // a long text is several rows
       Stream.take(Math.ceil(CHECKED_TEXTS / batchSize))
     )
-    return { outputs: yield* lastLogits(adapted, batches), split }
-  }).pipe(Effect.scoped)
+    return yield* lastLogits(adapted, batches)
+  })
 
 const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> => [
   `It loads as transformers' \`${causalMergedClass(model)}\`.`,

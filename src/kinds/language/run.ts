@@ -7,10 +7,11 @@ import type { RowSource } from "../../data/index.ts"
 import { writeFileAtomic } from "../../files/index.ts"
 import { type CausalModel, loadCausal, storedChatTemplate } from "../../models/causal/index.ts"
 import { CHAT_TEMPLATE, ModelError } from "../../models/index.ts"
-import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
+import { saveAdapter } from "../../output/adapter-folder.ts"
 import type { OpenedData } from "../../plan/index.ts"
+import { adapterFolder } from "../contract/adapter-folder.ts"
 import type { AskedField, Loadable } from "../contract/index.ts"
-import type { LanguagePlan, ResolvedLanguagePlan } from "./resolve.ts"
+import type { LanguagePlan, ResolvedLanguagePlan } from "./kind.ts"
 
 /** A language model was asked for labels. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
@@ -36,11 +37,7 @@ export const loadLanguage = ({ plan, model, selected }: Loadable<Resolved>) =>
 export const longest = ({ data }: LanguagePlan, { maxLength }: Pick<CausalModel, "maxLength">): number =>
   Math.min(data.maxLength, maxLength)
 
-export const noLabels = () => Effect.fail(new NoLabels())
-
-type Saved = Parameters<typeof saveAdapter>[0]
-
-export const saveLanguage = (adapted: Saved, resolved: Resolved, folder: string) =>
+const save = (adapted: Parameters<typeof saveAdapter>[0], resolved: Resolved, folder: string) =>
   Effect.gen(function* () {
     const { origin, source } = resolved.model
     // llama.cpp's converter asks for the base's config.json, which is not in a GGUF file's folder
@@ -52,17 +49,7 @@ export const saveLanguage = (adapted: Saved, resolved: Resolved, folder: string)
     yield* writeFileAtomic(path.join(folder, CHAT_TEMPLATE), chatTemplate)
   })
 
-export const restoreLanguage = (adapted: Saved, _: LanguagePlan, folder: string) => restoreAdapter(adapted, folder)
-
-/** The `data` section of a trained plan, or the same for another file, which is called "train". */
-export const sectionFor = <Data extends LanguagePlan["data"]>(data: Data, file: string | undefined): Data => {
-  const { validation: _, test: __, ...columns } = data
-  return file === undefined ? data : ({ ...columns, train: file } as Data)
-}
-
 const PROMPT = "prompt"
-
-export const askedPrompt = (): readonly [AskedField] => [{ name: PROMPT, type: "text" }]
 
 // enough for a model to know what it is about
 const BEGINNING = 60 // characters
@@ -82,10 +69,21 @@ const toolsOf = (content: CausalContent): { readonly tools?: string } => {
 }
 
 /** Rows as a user would ask them, with their tools. */
-export const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
+const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
   Effect.map(source.read(rows), (read) =>
     read.flatMap(({ content }) => {
       const prompt = promptOf(content)
       return prompt.trim() === "" ? [] : [{ [PROMPT]: prompt, ...toolsOf(content) }]
     })
   )
+
+/** What runners of language models share. `of`: the rows as prompts and their continuations. */
+export const languageRunner = <Source>(of: (source: Source) => RowSource<CausalRow>) => ({
+  asking: {
+    fields: (): readonly [AskedField] => [{ name: PROMPT, type: "text" }],
+    examples: (source: Source, _: unknown, rows: ReadonlyArray<number>) => promptsOf(of(source), rows)
+  },
+  predict: () => Effect.fail(new NoLabels()),
+  ...adapterFolder,
+  save
+})

@@ -5,19 +5,16 @@ import type { SelectedSite } from "../../../adapters/index.ts"
 import { batchesPerEpoch, type ClassificationData } from "../../data/index.ts"
 import { type DescribedLayers, describeLayersClassifier, labelled } from "../../models/index.ts"
 import {
-  countTrainable,
   FLOAT,
   type MemoryEstimate,
-  machineMemory,
   memoryEstimate,
-  memoryWarnings,
   ResolveError,
   selectSites,
-  stepsOf,
   type TrainableCounts
 } from "../../plan/index.ts"
 import type { Detecting, Suggesting } from "../../suggest/index.ts"
 import type { RunKind, World } from "../contract/index.ts"
+import { withCosts } from "../contract/resolved.ts"
 import { classFacts, classWords, withKnownWeights } from "../rows/classes.ts"
 import type { CalledRows } from "./publish.ts"
 import type { LayersPlan, LayersRows, ResolvedLayersPlan } from "./rows.ts"
@@ -90,21 +87,20 @@ const resolveLayers =
       const model = yield* reported(labelled(described, labels))
       const selected = selectSites(plan, model)
       if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
-      const trainable = countTrainable(plan, model, selected.success)
-      const memory = estimateMemory(plan, model, trainable, selected.success.sites)
-      return {
+      const known = {
         base: model.source,
         plan: { ...plan, data: { ...plan.data, labels: [...labels] } },
         name,
         model,
         selected: selected.success,
-        data,
-        steps: stepsOf(plan, batchesPerEpoch(data.splits.train.rows, plan.training.batchSize)),
-        trainable,
-        memory,
-        prefix: null,
-        warnings: [...data.warnings, ...memoryWarnings(memory, machineMemory(), plan, false)]
+        data
       }
+      return withCosts(known, {
+        batches: batchesPerEpoch(data.splits.train.rows, plan.training.batchSize),
+        memory: (trainable) => estimateMemory(plan, model, trainable, known.selected.sites),
+        rows: null,
+        warnings: data.warnings
+      })
     })
 
 /**

@@ -5,6 +5,7 @@ import { readTextFile } from "../../files/index.ts"
 import type { DescribedLayers } from "../../models/index.ts"
 import {
   type Choice,
+  evaluatedOf,
   evaluatedRows,
   evaluation,
   fewOfEach,
@@ -123,9 +124,8 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
   uncut: null,
   heldOut: heldOutLabelled,
   choose({ model, data, plan }, held) {
-    const { train, validation, test } = data.splits
-    const rows = train.rows - held
-    const evaluated = { validation: validation?.rows ?? (held > 0 ? held : null), test: test?.rows ?? null }
+    const rows = data.splits.train.rows - held
+    const evaluated = evaluatedOf(data.splits, held)
     const [steps, batchSize] = length(rows)
     const last = !asksHead || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
     const sites = model.sites.filter((site) => site !== last)

@@ -7,12 +7,17 @@ import { Device } from "../../device/device.ts"
 
 type Pooled = Pick<RunPlan, "seed" | "training"> & { readonly data: { readonly bucketPool: number } }
 
+interface PlannedOptions extends TrainingBatchOptions {
+  readonly start: BatchPosition
+  readonly padMultiple: number
+}
+
 /** Endless, from `start` on. `maxLength`: tokens of a row at most. */
 export const plannedBatches = <A, E, R>(
   { seed, training: { batchSize }, data: { bucketPool } }: Pooled,
   maxLength: number,
   start: BatchPosition,
-  batches: (options: TrainingBatchOptions & { readonly padMultiple: number }) => Stream.Stream<A, E, R>
+  batches: (options: PlannedOptions) => Stream.Stream<A, E, R>
 ): Stream.Stream<A, E, R | Device> =>
   Stream.unwrap(
     Effect.map(Device, ({ padMultiple }) => batches({ seed, batchSize, bucketPool, maxLength, padMultiple, start }))

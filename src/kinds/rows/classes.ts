@@ -16,11 +16,10 @@ import {
   crossEntropyMetric,
   type Evaluation,
   type Metrics,
-  percent
+  percent,
+  share
 } from "../../training/index.ts"
 import type { Baseline, Prediction } from "../contract/index.ts"
-
-const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
 export const classMetrics = {
   accuracy: { label: "accuracy", ...share, hub: { type: "accuracy", name: "Accuracy" } },

@@ -1,9 +1,7 @@
 /** What is made of a classifier's run. */
-import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../../schemas/index.ts"
 import type { ClassificationSplit } from "../../../data/index.ts"
-import { Device } from "../../../device/device.ts"
 import type { Model } from "../../../models/index.ts"
 import { CHECKED_ROWS, fenced, trainedFor } from "../../../output/index.ts"
 import { logitsOfRows } from "../../../training/index.ts"
@@ -16,14 +14,10 @@ import { evaluationOf, type ResolvedClassificationPlan } from "./run.ts"
 const answer = ["print([labels[i] for i in logits.argmax(-1).tolist()])"]
 
 /** Logits [rows, classes] of the rows that are compared, in their order. */
-const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, source: ClassificationSplit) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const rows = Math.min(CHECKED_ROWS, source.rows)
-    const logits = yield* evaluationOf(adapted, plan, source, rows).pipe(logitsOfRows(adapted, rows))
-    yield* device.sync
-    return logits
-  })
+const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, source: ClassificationSplit) => {
+  const rows = Math.min(CHECKED_ROWS, source.rows)
+  return evaluationOf(adapted, plan, source, rows).pipe(logitsOfRows(adapted, rows))
+}
 
 export const publishClassification = headPublisher<
   ClassificationPlan,
@@ -59,5 +53,5 @@ export const publishClassification = headPublisher<
   usage: ({ plan, adapted: { model } }) =>
     plan.data.textPair === undefined ? pipelineUse() : logitsUse(plan.data, model),
   outputs: checkedLogits,
-  mergedOutputs: checkedLogits
+  reopened: (merged) => merged
 })

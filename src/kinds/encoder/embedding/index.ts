@@ -1,6 +1,6 @@
 /** Texts that belong together and a Hugging Face encoder: pairs and triplets, and scored pairs. */
 import * as Effect from "effect/Effect"
-import { crossEntropyMetric, type Metric, type Metrics, percent } from "../../../training/index.ts"
+import { crossEntropyMetric, type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { Adopting, RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
 import { encoderFacts, encoderWords } from "../kind.ts"
@@ -15,7 +15,6 @@ import {
 import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
 
 const plain = (value: number): string => value.toFixed(3)
-const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 const gain = { unit: "", format: plain, better: "higher", worst: 0 } as const
 
 const ranking = {
@@ -26,23 +25,9 @@ const ranking = {
   loss: { ...crossEntropyMetric, hub: { type: "loss", name: "Contrastive loss" } }
 } satisfies Metrics
 
-const similarityLoss: Metric = {
-  label: "loss",
-  unit: "",
-  format: plain,
-  better: "lower",
-  hub: { type: "loss", name: "Loss" }
-}
-
 const correlation = {
-  spearman: {
-    label: "Spearman",
-    unit: "ρ",
-    format: plain,
-    better: "higher",
-    hub: { type: "spearman_cosine", name: "Spearman Cosine" }
-  },
-  loss: similarityLoss
+  spearman: numberMetric("Spearman", "ρ", "higher", { type: "spearman_cosine", name: "Spearman Cosine" }),
+  loss: numberMetric("loss", "", "lower", { type: "loss", name: "Loss" })
 } satisfies Metrics
 
 type RelatedKind = RunKind<RelatedPlan, ResolvedRelatedPlan>

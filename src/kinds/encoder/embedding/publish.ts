@@ -4,7 +4,6 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import { type RelatedSplit, textsOfRow } from "../../../data/index.ts"
-import { Device } from "../../../device/device.ts"
 import { fileError, writeJson } from "../../../files/index.ts"
 import { familyOf, loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../../models/index.ts"
 import {
@@ -12,7 +11,6 @@ import {
   type CardSource,
   CHECKED_ROWS,
   changeOf,
-  checkedSplit,
   fenced,
   inTypeScript,
   peftReader,
@@ -52,13 +50,13 @@ const merged = (
     base: model.folder,
     width: model.hiddenSize,
     words: { output: "coordinate", answer: null },
-    unmerged: checkedVectors(adapted, plan, splits),
+    splits: (model) => splits(model, plan),
+    outputs: (model, source) => checkedVectors(model, plan, source),
     write: Effect.tap(writeMerged(adapted, folder), () => writeModules(model, longestText(plan, model), folder)),
     // how hidden states become vectors is in the folder
-    merged: Effect.gen(function* () {
+    reopened: Effect.gen(function* () {
       const description = yield* describeEmbedder(folder)
-      const alone = yield* unadapted(embeddingModel(yield* loadDescribed(description, { seed: 0 })))
-      return yield* checkedVectors(alone, plan, splits)
+      return yield* unadapted(embeddingModel(yield* loadDescribed(description, { seed: 0 })))
     }),
     card: {
       pipeline: "sentence-similarity",
@@ -74,21 +72,14 @@ const merged = (
 }
 
 /** Vectors [rows, hidden] of the first texts of the rows that are compared, in their order. */
-const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, open: Open) =>
-  Effect.gen(function* () {
-    const device = yield* Device
-    const splits = yield* open(adapted, plan)
-    const split = checkedSplit(splits)
-    const source = splits[split]!
-    const rows = yield* source.read(Array.from({ length: Math.min(CHECKED_ROWS, source.rows) }, (_, i) => i))
-    const outputs = yield* vectorsOf(
+const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, source: RelatedSplit) =>
+  Effect.flatMap(source.read(Array.from({ length: Math.min(CHECKED_ROWS, source.rows) }, (_, i) => i)), (rows) =>
+    vectorsOf(
       adapted,
       rows.map((row) => textsOfRow(row)[0]!),
       { batchSize: plan.training.evaluateBatchSize, maxLength: longestText(plan, adapted.model) }
     )
-    yield* device.sync
-    return { outputs, split }
-  }).pipe(Effect.scoped)
+  )
 
 /** sentence-transformers' files, in the spelling that all its versions read. */
 const writeModules = ({ head, hiddenSize }: EmbeddingModel, maxLength: number, folder: string) =>

@@ -5,28 +5,26 @@ import {
   type Columns,
   choice,
   type Detecting,
+  evaluatedOf,
   evaluation,
   findings,
   heldOutLabelled,
-  knobs,
   MOST_ROWS_SEEN,
   measured,
   nothingToEvaluate,
   passesOf,
   type Row,
-  ranks,
   rates,
   roundLength,
   type Suggesting,
   secondsOf,
+  sizesOf,
   speeds,
-  timeText,
-  WIDEST_MEASURED,
-  warmup
+  timeText
 } from "../../../suggest/index.ts"
 import { probedRows, textColumnsOf } from "../../rows/columns.ts"
 import { estimateMemory } from "../resolve.ts"
-import { isEncoder } from "../suggest.ts"
+import { headTurns, isEncoder, loraPro } from "../suggest.ts"
 import { type RelatedPlan, type ResolvedRelatedPlan, textsOf } from "./resolve.ts"
 
 const texts = ({ data }: ResolvedRelatedPlan): number => data.splits.train.texts
@@ -44,50 +42,29 @@ const PASSES = 3
 const steps = (resolved: ResolvedRelatedPlan, rows: number): Choice => {
   const seen = Math.min(PASSES * rows, MOST_ROWS_SEEN)
   const value = Math.max(1, Math.round(seen / BATCH_SIZE))
-  const linear = resolved.model.sites.reduce((sum, site) => sum + site.in * site.out, 0)
+  const { linear } = sizesOf(resolved.model.sites)
   const tokens = value * BATCH_SIZE * texts(resolved) * resolved.lengths.p50
   const reason = `${passesOf(value * BATCH_SIZE, rows)}; ${timeText(secondsOf(tokens, linear, speeds.encoder))}`
   return measured("training.steps", value, reason, findings.relatedSteps)
 }
 
-const rate = ({ model: { hiddenSize } }: ResolvedRelatedPlan): Choice => {
-  if (hiddenSize <= WIDEST_MEASURED.encoder)
-    return measured("optimizer.learningRate", rates.loraProFull, "", findings.relatedRate)
-  const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
-  return measured("optimizer.learningRate", rates.loraProFullWide, reason, findings.wideRate)
-}
-
-const evaluatedOf = ({ data: { splits } }: ResolvedRelatedPlan, held: number) => ({
-  validation: splits.validation?.rows ?? (held > 0 ? held : null),
-  test: splits.test?.rows ?? null
-})
-
 const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choice> => {
   const rows = resolved.data.splits.train.rows - held
-  const narrowest = Math.min(...resolved.model.sites.map((site) => Math.min(site.in, site.out)))
   const length = steps(resolved, rows)
   return [
     maxLength(resolved),
-    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
-    ...ranks(narrowest, findings.rank),
-    measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
-    measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
-    rate(resolved),
-    measured("optimizer.schedule.kind", "linear", "", findings.warmup),
-    measured("optimizer.schedule.warmup", warmup, "", findings.warmup),
+    ...loraPro(
+      { ...sizesOf(resolved.model.sites), hiddenSize: resolved.model.hiddenSize, newHead: false },
+      measured("optimizer.learningRate", rates.loraProFull, "", findings.relatedRate)
+    ),
     length,
     measured("training.batchSize", BATCH_SIZE, "", findings.relatedBatch),
-    ...evaluation(evaluatedOf(resolved, held), length.value as number, {
+    ...evaluation(evaluatedOf(resolved.data.splits, held), length.value as number, {
       rows: 1_000,
       why: "places among as many texts tell enough on the way"
     })
   ]
 }
-
-const plainLora: ReadonlyArray<Choice> = [
-  measured("optimizer.kind", "adamw", "memory: plain LoRA", findings.moments),
-  measured("optimizer.learningRate", rates.lora, "LoRA's own", findings.relatedRate)
-]
 
 /** Each anchor is contrasted with the texts of its own batch: fewer rows are another comparison, for which accumulating does not make up. */
 const smallerBatches = {
@@ -105,17 +82,12 @@ export const suggestRelated: Suggesting<ResolvedRelatedPlan> = {
   uncut: 8192,
   heldOut: heldOutLabelled,
   choose(seen, held) {
-    return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluatedOf(seen, held)) }
+    return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluatedOf(seen.data.splits, held)) }
   },
-  turns: (choices) => {
-    const all = knobs(choices, {
-      method: { choices: plainLora, dropped: ["optimizer.form"] },
-      packing: findings.packing,
-      blocks: true,
-      shortest: 32
-    })
-    return [...all.filter(({ name }) => name !== smallerBatches.name), smallerBatches]
-  },
+  turns: (choices) => [
+    ...headTurns(choices, 32, findings.relatedRate).filter(({ name }) => name !== smallerBatches.name),
+    smallerBatches
+  ],
   estimate: (plan: RelatedPlan, { model, trainable, selected, data }) =>
     estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows, textsOf(plan))
 }

@@ -7,6 +7,7 @@ import {
   type BySplit,
   DataError,
   dataError,
+  describedSplits,
   type Fields,
   fieldOf,
   joinDataErrors,
@@ -24,7 +25,7 @@ import {
   type Scanned,
   shownLabel,
   shownLabels,
-  subset,
+  sourceOf,
   type TargetText,
   type TextFields
 } from "../../../data/index.ts"
@@ -76,10 +77,7 @@ export const openMultiLabel = (
     const problems = Object.values(files).flatMap((file) => unknownLabels(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const rows = yield* rowsOfSplits(section, files, seed)
-    const splits = mapSplits(rows, ({ file, rows: some }) => {
-      const source: RowSource<LabelsText> = some === undefined ? file : subset(file, some, file.where)
-      return splitOf(source, labels, setsOf(file, some))
-    })
+    const splits = mapSplits(rows, (some) => splitOf(sourceOf(some), labels, setsOf(some.file, some.rows)))
     const warnings = Object.entries(splits).flatMap(([name, { where, counts }]) => {
       const without = labels.filter((_, i) => counts[i] === 0)
       return without.length === 0 ? [] : [`${name} (${where}): no row has the label ${shownLabels(without)}`]
@@ -89,12 +87,7 @@ export const openMultiLabel = (
       splits,
       warnings: [...warnings, ...repeatWarnings(rows)],
       describe: () =>
-        (["train", "validation", "test"] as const).flatMap((split) => {
-          const own = splits[split]
-          if (own === undefined) return []
-          const classes = labels.map((label, i) => ({ label, rows: own.counts[i]! }))
-          return [{ split, where: own.where, rows: own.rows, classes }]
-        })
+        describedSplits(splits, ({ counts }) => ({ classes: labels.map((label, i) => ({ label, rows: counts[i]! })) }))
     }
   })
 

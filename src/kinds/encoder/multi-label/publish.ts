@@ -56,5 +56,5 @@ export const publishMultiLabel = headPublisher<
     ...(plan.data.textPair === undefined ? pipelineUse("{ top_k: null }") : logitsUse(plan.data, model))
   ],
   outputs: checkedTargets,
-  mergedOutputs: (merged, plan, source) => checkedTargets(withTargets(merged), plan, source)
+  reopened: withTargets
 })

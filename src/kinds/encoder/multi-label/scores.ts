@@ -1,19 +1,19 @@
 /** How well sets of labels are predicted, and the probability from which a label is given. */
-import { type Metrics, percent, type RowScore, type RowScores, rowsOf, type Scored } from "../../../training/index.ts"
-
-const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
+import {
+  type Metrics,
+  numberMetric,
+  type RowScore,
+  type RowScores,
+  rowsOf,
+  type Scored,
+  share
+} from "../../../training/index.ts"
 
 export const multiLabelMetrics = {
   microF1: { label: "micro-F1", ...share, hub: { type: "f1", name: "Micro F1" } },
   macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
   exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact match" } },
-  loss: {
-    label: "loss",
-    unit: "binary cross-entropy",
-    format: (value: number) => value.toFixed(3),
-    better: "lower",
-    hub: { type: "loss", name: "Binary cross-entropy" }
-  }
+  loss: numberMetric("loss", "binary cross-entropy", "lower", { type: "loss", name: "Binary cross-entropy" })
 } satisfies Metrics
 
 export interface MultiLabelEvaluation extends Scored {

@@ -6,6 +6,7 @@ import { quoted } from "../../../boundary/index.ts"
 import {
   type BySplit,
   type DataError,
+  describedSplits,
   type Fields,
   fieldOf,
   kindOf,
@@ -16,7 +17,7 @@ import {
   type RowTargets,
   repeatWarnings,
   rowsOfSplits,
-  subset,
+  sourceOf,
   type TargetText
 } from "../../../data/index.ts"
 import type { SplitSummary } from "../../../plan/index.ts"
@@ -58,19 +59,16 @@ export const openRegression = (
     const targets = targetsOf(section)
     const files = yield* openSplitFiles(section, (path) =>
       Effect.suspend(() => {
-        const values = growing()
-        const open = openTextFile(path, section, { ...numbers(targets), seen: ({ targets: own }) => values.add(own) })
-        return Effect.map(open, (file) => ({ ...file, values: values.all }))
+        const values: Array<number> = []
+        const seen = ({ targets: own }: Pick<TargetText, "targets">) => void values.push(...own)
+        return Effect.map(openTextFile(path, section, { ...numbers(targets), seen }), (file) => ({ ...file, values }))
       })
     )
     const rows = yield* rowsOfSplits(section, files, seed)
-    const values = mapSplits(rows, ({ file, rows: some }) => valuesOf(file.values(), targets.length, some))
+    const values = mapSplits(rows, ({ file, rows: some }) => valuesOf(file.values, targets.length, some))
     const spreads = mapSplits(values, (all) => targets.map((target, i) => spreadOf(target, all, targets.length, i)))
     const scaling = section.scaling ?? scalingOf(spreads.train)
-    const splits = mapSplits(
-      rows,
-      ({ file, rows: some }): RowSource<TargetText> => (some === undefined ? file : subset(file, some, file.where))
-    )
+    const splits = mapSplits(rows, (some): RowSource<TargetText> => sourceOf(some))
     const constant = spreads.train.filter(({ deviation }) => deviation === 0)
     return {
       targets,
@@ -84,13 +82,7 @@ export const openRegression = (
         ),
         ...repeatWarnings(rows)
       ],
-      describe: () =>
-        (["train", "validation", "test"] as const).flatMap((split) => {
-          const source = splits[split]
-          return source === undefined
-            ? []
-            : [{ split, where: source.where, rows: source.rows, targets: spreads[split] ?? [] }]
-        })
+      describe: () => describedSplits(splits, (_, split) => ({ targets: spreads[split] ?? [] }))
     }
   })
 
@@ -120,40 +112,20 @@ const numberIn = (row: Fields, name: string, reasons: Array<string>): number => 
   return 0
 }
 
-/** Numbers in the order in which they come. */
-const growing = () => {
-  let values = new Float64Array(1024)
-  let used = 0
-  return {
-    add: (some: ReadonlyArray<number>) => {
-      if (used + some.length > values.length) {
-        const larger = new Float64Array(2 * values.length + some.length)
-        larger.set(values)
-        values = larger
-      }
-      values.set(some, used)
-      used += some.length
-    },
-    all: () => values.subarray(0, used)
-  }
-}
-
-const valuesOf = (all: Float64Array, width: number, rows: Uint32Array | undefined): Float64Array => {
-  if (rows === undefined) return all
-  const some = new Float64Array(rows.length * width)
-  rows.forEach((row, i) => {
-    some.set(all.subarray(row * width, (row + 1) * width), i * width)
-  })
-  return some
-}
+/** [rows, width] of some of a file's rows. */
+const valuesOf = (all: ReadonlyArray<number>, width: number, rows: Uint32Array | undefined): Float64Array =>
+  rows === undefined
+    ? Float64Array.from(all)
+    : Float64Array.from(
+        { length: rows.length * width },
+        (_, i) => all[rows[Math.floor(i / width)]! * width + (i % width)]!
+      )
 
 const spreadOf = (target: string, values: Float64Array, width: number, at: number): Spread => {
   const own = values.filter((_, i) => i % width === at)
   const mean = own.reduce((sum, value) => sum + value, 0) / own.length
   const variance = own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length
-  const [least, most] = own.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [
-    Number.POSITIVE_INFINITY,
-    Number.NEGATIVE_INFINITY
-  ] as readonly [number, number])
+  const least = own.reduce((low, value) => Math.min(low, value), Number.POSITIVE_INFINITY)
+  const most = own.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY)
   return { target, mean, deviation: Math.sqrt(variance), least, most }
 }

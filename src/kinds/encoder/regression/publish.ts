@@ -7,10 +7,10 @@ import type { RowSource, TargetText } from "../../../data/index.ts"
 import { fenced, markdown } from "../../../output/index.ts"
 import { headPublisher, sequenceCode } from "../publish.ts"
 import { longestText, type ResolvedEncoderPlan } from "../resolve.ts"
-import { checkedTargets, type TargetModel, withTargets } from "../run.ts"
+import { checkedTargets, withTargets } from "../run.ts"
 import { logitsUse } from "../served.ts"
-import type { RegressionData, Scaling } from "./data.ts"
-import { inUnits, scalingOf } from "./run.ts"
+import type { RegressionData } from "./data.ts"
+import { inUnits, type RegressionModel, unscaled } from "./run.ts"
 
 const answer = ["print([dict(zip(labels, row)) for row in logits.tolist()])"]
 
@@ -19,7 +19,7 @@ const numbers = ({ length }: ReadonlyArray<string>): string => (length === 1 ? "
 export const publishRegression = headPublisher<
   RegressionPlan,
   ResolvedEncoderPlan<RegressionPlan, RegressionData>,
-  TargetModel,
+  RegressionModel,
   RowSource<TargetText>
 >({
   problemType: "regression",
@@ -52,19 +52,20 @@ export const publishRegression = headPublisher<
   ],
   outputs: (adapted, plan, source) =>
     Effect.map(checkedTargets(adapted, plan, source), (outputs) =>
-      Float32Array.from(inUnits(outputs, scalingOf(plan, adapted.model)))
+      Float32Array.from(inUnits(outputs, adapted.model.scaling))
     ),
-  mergedOutputs: (merged, plan, source) => checkedTargets(withTargets(merged), plan, source),
-  written: ({ plan, adapted }) =>
+  reopened: (merged, trained) => withTargets(merged, { ...trained, scaling: unscaled(trained.labels) }),
+  written: ({ adapted }) =>
     Effect.acquireRelease(
-      Effect.sync(() => withHeadInUnits(adapted, scalingOf(plan, adapted.model))),
+      Effect.sync(() => withHeadInUnits(adapted)),
       ({ own }) => Effect.sync(() => tf.dispose([...own]))
     )
 })
 
 /** The model with its last layer in the data's units: W' = σ·W, b' = σ·b + μ, a row a target; for as long as the scope. */
-const withHeadInUnits = (adapted: Adapted<TargetModel>, { mean, deviation }: Scaling) => {
-  const { head } = adapted.model
+const withHeadInUnits = (adapted: Adapted<RegressionModel>) => {
+  const { head, scaling } = adapted.model
+  const { mean, deviation } = scaling
   const [weight, bias] = head.parameters.slice(-2).map(({ name }) => name)
   const own: Array<tf.Tensor> = []
   const dense = adapted.trainable.dense.map((parameter) => {

@@ -20,13 +20,19 @@ const meanSquaredError = defineKernel<"z" | "y", object>({
 /** z, y [rows, targets] → the mean of (z − y)² over both; gradient for z. PyTorch's MSELoss. */
 export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
 
-/** A plan whose data were opened has its scaling. */
-export const scalingOf = ({ data }: RegressionPlan, { labels }: Pick<TargetModel, "labels">): Scaling =>
-  data.scaling ?? { mean: labels.map(() => 0), deviation: labels.map(() => 1) }
+export interface RegressionModel extends TargetModel {
+  readonly scaling: Scaling
+}
 
 /** Outputs in the data's units. */
 export const inUnits = (outputs: ArrayLike<number>, { mean, deviation }: Scaling): Float64Array =>
   Float64Array.from(outputs, (value, i) => value * deviation[i % mean.length]! + mean[i % mean.length]!)
+
+/** Of outputs that are in units already. */
+export const unscaled = (targets: ReadonlyArray<string>): Scaling => ({
+  mean: targets.map(() => 0),
+  deviation: targets.map(() => 1)
+})
 
 const standardised = (source: RowSource<TargetText>, { mean, deviation }: Scaling): RowSource<TargetText> => ({
   ...source,
@@ -36,24 +42,21 @@ const standardised = (source: RowSource<TargetText>, { mean, deviation }: Scalin
     )
 })
 
-export const runRegression = targetRunner<RegressionPlan, RegressionData, TargetModel>({
+export const runRegression = targetRunner<RegressionPlan, RegressionData, RegressionModel>({
   loss: squaredError,
-  loaded: (model) => model,
+  // a plan whose data were opened has its scaling
+  loaded: (model, { data: { scaling } }) => ({ ...model, scaling: scaling ?? unscaled(model.labels) }),
   learned: ({ splits, scaling }) => standardised(splits.train, scaling),
   splits: (_, { data, seed }, file) => Effect.map(openRegression(onlyFile(data, file), seed), ({ splits }) => splits),
   // targets are named by the plan; of several, each is known by its place
   expected: (_, { targets }) => targets.join(", "),
-  scores: ({ outputs, targets }, model, plan) => {
-    const scaling = scalingOf(plan, model)
-    return regressionRows(inUnits(outputs, scaling), targets, scaling)
-  },
-  said: (outputs, { labels }, plan) => {
-    const values = inUnits(outputs, scalingOf(plan, { labels }))
+  scores: ({ outputs, targets }, { scaling }) => regressionRows(inUnits(outputs, scaling), targets, scaling),
+  said: (outputs, { labels, scaling }) => {
+    const values = inUnits(outputs, scaling)
     return { label: valuesText(labels, values), values: byName(labels, values), logits: byName(labels, outputs) }
   },
   // in deviations of the targets
-  wrong: (outputs, targets, model, plan) => {
-    const scaling = scalingOf(plan, model)
+  wrong: (outputs, targets, { scaling }) => {
     const values = inUnits(outputs, scaling)
     return scaling.deviation.reduce((sum, own, i) => sum + Math.abs(values[i]! - targets[i]!) / own, 0)
   }

@@ -1,6 +1,6 @@
 /** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
 import {
-  type Metrics,
+  numberMetric,
   overAll,
   pearson,
   type RowScore,
@@ -13,40 +13,14 @@ import type { Scaling } from "./data.ts"
 /** A number as people read it: four digits. */
 export const shortNumber = (value: number): string => String(Number(value.toPrecision(4)))
 
-const plain = (value: number) => value.toFixed(3)
-
 export const regressionMetrics = {
-  mae: {
-    label: "mean error",
-    unit: "the data's",
-    format: shortNumber,
-    better: "lower",
-    hub: { type: "mae", name: "MAE" }
-  },
-  mse: {
-    label: "MSE",
-    unit: "the data's, squared",
-    format: shortNumber,
-    better: "lower",
-    hub: { type: "mse", name: "MSE" }
-  },
-  r2: { label: "R²", unit: "R²", format: plain, better: "higher", hub: { type: "r_squared", name: "R²" } },
-  pearson: { label: "Pearson", unit: "r", format: plain, better: "higher", hub: { type: "pearsonr", name: "Pearson" } },
-  spearman: {
-    label: "Spearman",
-    unit: "ρ",
-    format: plain,
-    better: "higher",
-    hub: { type: "spearmanr", name: "Spearman" }
-  },
-  loss: {
-    label: "loss",
-    unit: "MSE of standardised targets",
-    format: plain,
-    better: "lower",
-    hub: { type: "loss", name: "MSE, standardised" }
-  }
-} satisfies Metrics
+  mae: numberMetric("mean error", "the data's", "lower", { type: "mae", name: "MAE" }, shortNumber),
+  mse: numberMetric("MSE", "the data's, squared", "lower", { type: "mse", name: "MSE" }, shortNumber),
+  r2: numberMetric("R²", "R²", "higher", { type: "r_squared", name: "R²" }),
+  pearson: numberMetric("Pearson", "r", "higher", { type: "pearsonr", name: "Pearson" }),
+  spearman: numberMetric("Spearman", "ρ", "higher", { type: "spearmanr", name: "Spearman" }),
+  loss: numberMetric("loss", "MSE of standardised targets", "lower", { type: "loss", name: "MSE, standardised" })
+}
 
 /** Of numbers. One that is not defined, such as a correlation with a constant, is NaN. */
 export interface RegressionEvaluation extends Scored {

@@ -9,31 +9,20 @@ import {
   openCausal,
   withTemplateDate
 } from "../../../data/causal/index.ts"
-import { crossEntropyMetric, type Metrics, percent } from "../../../training/index.ts"
+import { crossEntropyMetric, type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
-import { describeLanguagePlan, type LanguageRows, languageWords, resolveLanguage, rowsText } from "../resolve.ts"
+import { type LanguageRows, languageKind } from "../kind.ts"
 import { detectCausal } from "./detect.ts"
 import type { ResolvedCausalPlan } from "./run.ts"
 import { suggestCausal } from "./suggest.ts"
 
 const metrics = {
   loss: crossEntropyMetric,
-  perplexity: {
-    label: "perplexity",
-    unit: "exp(loss)",
-    format: (value) => value.toFixed(2),
-    better: "lower",
-    hub: { type: "perplexity", name: "Perplexity" }
-  },
-  accuracy: {
-    label: "next tokens right",
-    unit: "%",
-    format: percent,
-    better: "higher",
-    worst: 0,
-    inWords: (shown) => `${shown} of the next tokens right`
-  }
+  perplexity: numberMetric("perplexity", "exp(loss)", "lower", { type: "perplexity", name: "Perplexity" }, (value) =>
+    value.toFixed(2)
+  ),
+  accuracy: { label: "next tokens right", ...share, inWords: (shown) => `${shown} of the next tokens right` }
 } satisfies Metrics
 
 const causalRows: LanguageRows<CausalPlan, OpenedCausal> = {
@@ -47,21 +36,12 @@ const causalRows: LanguageRows<CausalPlan, OpenedCausal> = {
   sameRows: ({ data }) => !data.packing
 }
 
-const resolveCausal = (plan: CausalPlan, name: string) => resolveLanguage(plan, name, causalRows)
-
-export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
+export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = languageKind({
   metrics,
   headline: ["perplexity", "loss", "accuracy"],
   baseline: () => null,
-  resolve: resolveCausal,
-  describe: describeLanguagePlan,
-  baseOf: (_, { origin }) => origin.where,
-  labelsOf: () => [],
-  words: {
-    ...languageWords,
-    rows: rowsText
-  },
-  sample: ({ data }) => data.sample(),
+  rows: causalRows,
+  chats: ({ format }) => format === "chat",
   suggesting: suggestCausal,
   detecting: detectCausal,
   adopting: {
@@ -73,7 +53,6 @@ export const causal: RunKind<CausalPlan, ResolvedCausalPlan> = {
       ),
     sample: () => sampleTexts.map((text) => ({ text }))
   },
-  next: ({ data }, run) => (data.format === "chat" ? `chat ${run}` : `generate ${run} "your prompt"`),
   runner: () => import("./run.ts").then(({ runCausal }) => runCausal),
   publisher: () => import("./publish.ts").then(({ publishCausal }) => publishCausal)
-}
+})

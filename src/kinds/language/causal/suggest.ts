@@ -6,6 +6,7 @@ import {
   type Choice,
   count,
   type Evaluated,
+  evaluatedOf,
   evaluatedRows,
   evaluation,
   findings,
@@ -23,12 +24,13 @@ import {
   rowsSeen,
   type Suggesting,
   secondsOf,
+  sizesOf,
   speeds,
   timeText,
   WIDEST_MEASURED,
   warmup
 } from "../../../suggest/index.ts"
-import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../resolve.ts"
+import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../kind.ts"
 import type { ResolvedCausalPlan } from "./run.ts"
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
@@ -58,22 +60,19 @@ export const languageFacts = (
   { model, data }: Pick<ResolvedLanguagePlan<LanguagePlan, OpenedTokens<SplitSource>>, "model" | "data">,
   held: number
 ): CausalFacts => {
-  const { train, validation, test } = data.splits
   const descriptions = data.describe()
   const { sample, tokens } = descriptions[0]!
   return {
     format,
-    rows: train.rows - held,
+    ...evaluatedOf(data.splits, held),
+    ...sizesOf(model.sites),
+    rows: data.splits.train.rows - held,
     sample,
     mean: tokens.mean,
     p95: tokens.p95,
     longest: Math.max(...descriptions.map(({ tokens: { max } }) => max)),
     positions: model.maxLength,
-    hiddenSize: model.hiddenSize,
-    narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
-    linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
-    validation: validation?.rows ?? (held > 0 ? held : null),
-    test: test?.rows ?? null
+    hiddenSize: model.hiddenSize
   }
 }
 

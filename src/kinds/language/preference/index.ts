@@ -20,38 +20,20 @@ import {
   rates,
   type Suggesting
 } from "../../../suggest/index.ts"
-import { type Metrics, percent } from "../../../training/index.ts"
+import { type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
 import { detectCausal } from "../causal/detect.ts"
 import { cautions, chooseCausal, languageFacts, suggestCausal } from "../causal/suggest.ts"
-import {
-  describeLanguagePlan,
-  estimateMemory,
-  type LanguageRows,
-  languageWords,
-  resolveLanguage,
-  rowsText
-} from "../resolve.ts"
+import { estimateMemory, type LanguageRows, languageKind } from "../kind.ts"
 import type { ResolvedPreferencePlan } from "./run.ts"
 
 const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`
 
 const metrics = {
-  loss: {
-    label: "loss",
-    unit: "preference loss",
-    format: (value) => value.toFixed(4),
-    better: "lower",
-    hub: { type: "loss", name: "Preference loss" }
-  },
-  accuracy: {
-    label: "reward accuracy",
-    unit: "%",
-    format: percent,
-    better: "higher",
-    worst: 0,
-    inWords: (shown) => `the better answer preferred in ${shown}`
-  },
+  loss: numberMetric("loss", "preference loss", "lower", { type: "loss", name: "Preference loss" }, (value) =>
+    value.toFixed(4)
+  ),
+  accuracy: { label: "reward accuracy", ...share, inWords: (shown) => `the better answer preferred in ${shown}` },
   margin: { label: "margin", unit: "rewards", format: signed, better: "higher" },
   chosenReward: { label: "reward of the better answer", unit: "reward", format: signed, better: null },
   rejectedReward: { label: "reward of the worse answer", unit: "reward", format: signed, better: null }
@@ -70,8 +52,6 @@ const pairRows: LanguageRows<PreferencePlan, OpenedPreferences> = {
   sequences: SEQUENCES,
   sameRows: () => true
 }
-
-const resolvePreference = (plan: PreferencePlan, name: string) => resolveLanguage(plan, name, pairRows)
 
 const loss: Choice = {
   path: "loss.kind",
@@ -156,22 +136,15 @@ const detectPreference: Detecting = {
     )
 }
 
-export const preference: RunKind<PreferencePlan, ResolvedPreferencePlan> = {
+export const preference: RunKind<PreferencePlan, ResolvedPreferencePlan> = languageKind({
   metrics,
   headline: ["accuracy", "margin", "loss"],
   baseline: () => ({ of: "a coin, which prefers either answer", scores: { accuracy: 0.5 } }),
-  resolve: resolvePreference,
-  describe: describeLanguagePlan,
-  baseOf: (_, { origin }) => origin.where,
-  labelsOf: () => [],
-  words: {
-    ...languageWords,
-    rows: (split) => `${rowsText(split)}, of two answers each`
-  },
-  sample: ({ data }) => data.sample(),
+  rows: pairRows,
+  each: ", of two answers each",
+  chats: ({ form }) => form !== "text",
   suggesting: suggestPreference,
   detecting: detectPreference,
-  next: ({ data }, run) => (data.form === "text" ? `generate ${run} "your prompt"` : `chat ${run}`),
   runner: () => import("./run.ts").then(({ runPreference }) => runPreference),
   publisher: () => import("./publish.ts").then(({ publishPreference }) => publishPreference)
-}
+})

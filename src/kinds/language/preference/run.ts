@@ -16,17 +16,10 @@ import { Device } from "../../../device/device.ts"
 import { both, floats, inRounds } from "../../../ranks/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
 import type { Runner } from "../../contract/index.ts"
-import type { ResolvedLanguagePlan } from "../resolve.ts"
-import {
-  askedPrompt,
-  loadLanguage,
-  longest,
-  noLabels,
-  promptsOf,
-  restoreLanguage,
-  saveLanguage,
-  sectionFor
-} from "../run.ts"
+import { plannedBatches } from "../../rows/batches.ts"
+import { onlyFile } from "../../rows/predictions.ts"
+import type { ResolvedLanguagePlan } from "../kind.ts"
+import { languageRunner, loadLanguage, longest } from "../run.ts"
 import { preferenceLoss } from "./loss.ts"
 import {
   keepBeginning,
@@ -66,24 +59,17 @@ const completed = (
       : Effect.succeed(batch)
 }
 
-const open = (model: PairsModel, { data, seed }: PreferencePlan, file?: string) =>
-  Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) => splits)
+const open = ({ tokenizer }: Pick<PairsModel, "tokenizer">, { data, seed }: PreferencePlan, file?: string) =>
+  Effect.map(openPreferences(onlyFile(data, file), seed, tokenizer), ({ splits }) => splits)
 
 export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, PairsModel, PreferenceSplit> = {
+  ...languageRunner(chosenOf),
   loss: (_, { plan }) => preferenceLoss(plan.loss),
   load: (resolved) => Effect.map(loadLanguage(resolved), pairsModel),
   batches: (model, { plan, data: { splits } }, start) =>
-    Stream.unwrap(
-      Effect.map(Device, ({ padMultiple }) =>
-        pairTrainingBatches(splits.train, model.tokenizer, {
-          seed: plan.seed,
-          batchSize: plan.training.batchSize,
-          bucketPool: plan.data.bucketPool,
-          maxLength: longest(plan, model),
-          prompts: facts[plan.loss.kind].prompts,
-          padMultiple,
-          start
-        }).pipe(Stream.mapEffect(completed(model, plan, splits.train, padMultiple, "together")))
+    plannedBatches(plan, longest(plan, model), start, (options) =>
+      pairTrainingBatches(splits.train, model.tokenizer, { ...options, prompts: facts[plan.loss.kind].prompts }).pipe(
+        Stream.mapEffect(completed(model, plan, splits.train, options.padMultiple, "together"))
       )
     ),
   splits: ({ model }, plan, file) => open(model, plan, file),
@@ -118,8 +104,6 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       scored?.(scores.ofRows())
       return scores.read()
     }),
-  asking: { fields: askedPrompt, examples: (source, _, rows) => promptsOf(chosenOf(source), rows) },
-  predict: noLabels,
   generation: {
     writing: ({ adapted, plan }) => ({
       adapted: writingModel(adapted),
@@ -127,13 +111,9 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       chat: plan.data.form !== "text",
       system: plan.data.system
     }),
-    splits: ({ adapted: { model } }, { data, seed }, file) =>
-      Effect.map(openPreferences(sectionFor(data, file), seed, model.tokenizer), ({ splits }) =>
-        mapSplits(splits, chosenOf)
-      )
+    splits: ({ adapted: { model } }, plan, file) =>
+      Effect.map(open(model, plan, file), (splits) => mapSplits(splits, chosenOf))
   },
-  save: saveLanguage,
-  restore: restoreLanguage,
   begin: (adapted, source) => Effect.tap(adapterFolder.begin(adapted, source), () => keepBeginning(adapted)),
   asksBeginning: ({ loss }) => facts[loss.kind].reference
 }

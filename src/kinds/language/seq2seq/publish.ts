@@ -9,7 +9,6 @@ import {
   type CardParts,
   type CardSource,
   changeOf,
-  checkedSplit,
   codeSpan,
   fenced,
   fileName,
@@ -89,29 +88,26 @@ export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2Seq
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { model } = adapted
-    const logits = (own: Adapted<Seq2SeqModel>) =>
+    const logits = (own: Adapted<Seq2SeqModel>, source: Seq2SeqSplit) =>
       Effect.gen(function* () {
         const { padMultiple } = yield* Device
-        const opened = yield* splits(own, plan)
-        const split = checkedSplit(opened)
-        const batches = seq2seqEvaluationBatches(opened[split]!, encodingOf(plan, own.model, own.model.tokenizer), {
+        const batches = seq2seqEvaluationBatches(source, encodingOf(plan, own.model, own.model.tokenizer), {
           batchSize: Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS),
           padMultiple,
           rows: CHECKED_TEXTS
         })
-        return { outputs: yield* lastLogits(own, batches), split }
-      }).pipe(Effect.scoped)
+        return yield* lastLogits(own, batches)
+      })
     return mergedRun({
       adapted,
       run,
       base: model.folder,
       width: model.vocabularySize,
       words: { output: "logit", answer: "token" },
-      unmerged: logits(adapted),
+      splits: (own) => splits(own, plan),
+      outputs: logits,
       write: writeMergedFolder(adapted, folder, { config: { architectures: [classOf(model.family)] } }),
-      merged: Effect.gen(function* () {
-        return yield* logits(yield* unadapted(yield* openSeq2SeqModel(folder, { seed: 0 })))
-      }),
+      reopened: Effect.flatMap(openSeq2SeqModel(folder, { seed: 0 }), (opened) => unadapted(opened)),
       card: {
         pipeline: TASK,
         introduction: [

@@ -23,7 +23,7 @@ import {
   type TrainableCounts
 } from "../../../plan/index.ts"
 import { percent } from "../../../training/index.ts"
-import { LOGITS, type ResolvedWritingPlan, resolveWriting, type WritingModels, type WritingRows } from "../resolve.ts"
+import { LOGITS, type ResolvedWritingPlan, resolveWriting, type WritingModels, type WritingRows } from "../kind.ts"
 import { plain } from "./scores.ts"
 
 /** Lengths of both sides, the end token included, over a sample of a split's rows. */

@@ -1,6 +1,5 @@
 /** Texts with targets and a model that reads the one and writes the other. */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
 import type { TextFields } from "../../../data/index.ts"
@@ -20,6 +19,7 @@ import { json } from "../../../ranks/index.ts"
 import { evaluateTokensAnd, keepWorst, tokenCrossEntropy, tokenSums, type WrongRow } from "../../../training/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
 import type { Prediction, Runner, WriteOptions, WrittenText } from "../../contract/index.ts"
+import { plannedBatches } from "../../rows/batches.ts"
 import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/predictions.ts"
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
@@ -54,16 +54,8 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
   load: ({ plan, model, selected }) =>
     loadSeq2Seq(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
   batches: (model, { plan, data }, start) =>
-    Stream.unwrap(
-      Effect.map(Device, ({ padMultiple }) =>
-        seq2seqTrainingBatches(data.splits.train, encodingOf(plan, model, model.tokenizer), {
-          seed: plan.seed,
-          batchSize: plan.training.batchSize,
-          bucketPool: plan.data.bucketPool,
-          padMultiple,
-          start
-        })
-      )
+    plannedBatches(plan, plan.data.maxLength, start, (options) =>
+      seq2seqTrainingBatches(data.splits.train, encodingOf(plan, model, model.tokenizer), options)
     ),
   splits: (_, plan, file) => Effect.map(openSeq2Seq(onlyFile(plan.data, file), plan.seed), ({ splits }) => splits),
   evaluate: (adapted, plan, source, { rows, mistakes, done, scored }) =>

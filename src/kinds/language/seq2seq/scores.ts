@@ -4,12 +4,10 @@ import {
   type Metrics,
   macroF1Of,
   overAll,
-  percent,
   ratioOf,
-  type Scored
+  type Scored,
+  share
 } from "../../../training/index.ts"
-
-const share = { unit: "%", format: percent, better: "higher", worst: 0 } as const
 
 export const seq2seqMetrics = {
   exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact Match" } },

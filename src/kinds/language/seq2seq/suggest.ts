@@ -9,6 +9,7 @@ import {
   count,
   type Detecting,
   type Evaluated,
+  evaluatedOf,
   evaluatedRows,
   evaluation,
   fewOfEach,
@@ -31,6 +32,7 @@ import {
   rowsSeen,
   type Suggesting,
   secondsOf,
+  sizesOf,
   speeds,
   timeText
 } from "../../../suggest/index.ts"
@@ -147,7 +149,6 @@ interface Facts extends Evaluated {
 }
 
 const factsOf = ({ model, data }: ResolvedSeq2SeqPlan, held: number): Facts => {
-  const { train, validation, test } = data.splits
   const descriptions = data.describe()
   const side = (name: "sources" | "targets") => ({
     p95: descriptions[0]![name].p95,
@@ -155,15 +156,13 @@ const factsOf = ({ model, data }: ResolvedSeq2SeqPlan, held: number): Facts => {
     longest: Math.max(...descriptions.map((own) => own[name].max))
   })
   return {
-    rows: train.rows - held,
+    ...evaluatedOf(data.splits, held),
+    ...sizesOf(model.sites),
+    rows: data.splits.train.rows - held,
     targets: data.targets?.length ?? null,
     read: side("sources"),
     written: side("targets"),
-    hiddenSize: model.hiddenSize,
-    narrowest: Math.min(...model.sites.map((site) => Math.min(site.in, site.out))),
-    linear: model.sites.reduce((sum, site) => sum + site.in * site.out, 0),
-    validation: validation?.rows ?? (held > 0 ? held : null),
-    test: test?.rows ?? null
+    hiddenSize: model.hiddenSize
   }
 }
 

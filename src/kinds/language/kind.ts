@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../../schemas/index.ts"
-import { type CausalSplitDescription, plannedTokenizer } from "../../data/causal/index.ts"
+import { type CausalSplitDescription, plannedTokenizer, type RenderedSample } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
 import {
   type CausalDescription,
@@ -23,24 +23,20 @@ import type { ModelError, Stack } from "../../models/index.ts"
 import {
   type Adaptable,
   bytesOfWeights,
-  countTrainable,
   FLOAT,
   frozenBlocksOf,
   type MemoryEstimate,
-  machineMemory,
   memoryEstimate,
-  memoryWarnings,
   type OpenedData,
-  plannedPrefix,
   type ResolvedPlan,
   ResolveError,
   selectSites,
-  stepsOf,
-  type TrainableCounts,
-  withPrefix
+  type TrainableCounts
 } from "../../plan/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { percent } from "../../training/index.ts"
+import type { RunKind } from "../contract/index.ts"
+import { withCosts } from "../contract/resolved.ts"
 
 /** A causal model, and the file or folder that its weights are read from. */
 interface DescribedCausal extends CausalDescription {
@@ -64,7 +60,7 @@ export interface ResolvedWritingPlan<Plan extends WritingPlan, Model extends Ada
 export interface ResolvedLanguagePlan<Plan extends LanguagePlan, Data extends OpenedData>
   extends ResolvedWritingPlan<Plan, DescribedCausal, Data> {}
 
-export const describeLanguagePlan = ({ model }: LanguagePlan) =>
+const describeLanguagePlan = ({ model }: LanguagePlan) =>
   Effect.gen(function* () {
     const origin = yield* openSource(model.source)
     const described: DescribedCausal = { ...(yield* describeCausal(origin)), origin }
@@ -124,13 +120,6 @@ const causalModels: WritingModels<LanguagePlan, DescribedCausal> = {
   memory: (plan, model, trainable, sites, sequences) => estimateMemory(plan, model, trainable, sites, sequences)
 }
 
-export const resolveLanguage = <Plan extends LanguagePlan, Data extends OpenedData>(
-  written: Plan,
-  name: string,
-  rows: LanguageRows<Plan, Data>
-): Effect.Effect<ResolvedLanguagePlan<Plan, Data>, ResolveError, World> =>
-  resolveWriting(written, name, causalModels, rows)
-
 export const resolveWriting = <
   Plan extends WritingPlan,
   Model extends Adaptable & { readonly stack?: Stack | undefined },
@@ -155,30 +144,17 @@ export const resolveWriting = <
     const maxLength = Math.min(plan.data.maxLength, positions)
     const perEpoch =
       plan.training.epochs === undefined ? 0 : yield* reported(rows.batchesPerEpoch(plan, data.success, maxLength))
-    const trainable = countTrainable(plan, model, selected.success)
-    const machine = machineMemory()
-    const known = {
-      plan,
-      name,
-      base,
-      model,
-      tokenizer,
-      selected: selected.success,
-      data: data.success,
-      steps: stepsOf(plan, perEpoch),
-      trainable,
-      memory: models.memory(plan, model, trainable, selected.success.sites, rows.sequences)
-    }
-    const frozen = frozenBlocksOf(model, selected.success) > 0
-    const tokens = frozen ? yield* reported(rows.tokens(data.success, maxLength)) : 0
-    const prefix = plannedPrefix(known, { tokens, sameRows: rows.sameRows(plan), machine })
-    const memory = withPrefix(known.memory, prefix)
-    return {
-      ...known,
-      prefix,
-      memory,
-      warnings: [...data.success.warnings, ...tooLong(plan, positions), ...memoryWarnings(memory, machine, plan)]
-    }
+    const known = { plan, name, base, model, tokenizer, selected: selected.success, data: data.success }
+    const frozen = frozenBlocksOf(model, known.selected) > 0
+    return withCosts(known, {
+      batches: perEpoch,
+      memory: (trainable) => models.memory(plan, model, trainable, known.selected.sites, rows.sequences),
+      rows: {
+        tokens: frozen ? yield* reported(rows.tokens(data.success, maxLength)) : 0,
+        sameRows: rows.sameRows(plan)
+      },
+      warnings: [...data.success.warnings, ...tooLong(plan, positions)]
+    })
   })
 
 const tooLong = ({ data }: WritingPlan, positions: number): ReadonlyArray<string> =>
@@ -225,7 +201,7 @@ export const estimateMemory = (
   )
 }
 
-export const languageWords = {
+const languageWords = {
   model: ({ family, layers, hiddenSize, vocabularySize }: DescribedCausal) =>
     `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
   modelName: ({ family }: DescribedCausal) => family,
@@ -237,7 +213,47 @@ export const languageWords = {
 }
 
 /** How long the rows of a split are, and how much of them is learned. */
-export const rowsText = ({ truncated, learned, tokens: { p50, p95, max } }: CausalSplitDescription): string => {
+const rowsText = ({ truncated, learned, tokens: { p50, p95, max } }: CausalSplitDescription): string => {
   const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
   return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
 }
+
+interface LanguageData extends OpenedData {
+  /** the first training row as the model will see it */
+  readonly sample: () => Effect.Effect<RenderedSample, DataError>
+  readonly describe: () => ReadonlyArray<CausalSplitDescription>
+}
+
+type LanguageKindOf<Plan extends LanguagePlan, Data extends LanguageData> = RunKind<
+  Plan,
+  ResolvedLanguagePlan<Plan, Data>
+>
+
+/** What a kind over causal language models has of its own. */
+interface LanguageKind<Plan extends LanguagePlan, Data extends LanguageData>
+  extends Pick<
+    LanguageKindOf<Plan, Data>,
+    "metrics" | "headline" | "baseline" | "suggesting" | "detecting" | "adopting" | "runner" | "publisher"
+  > {
+  readonly rows: LanguageRows<Plan, Data>
+  /** the end of the sentence about a split's rows */
+  readonly each?: string
+  /** whether the data are conversations, so that the model is spoken to */
+  chats(data: Plan["data"]): boolean
+}
+
+export const languageKind = <Plan extends LanguagePlan, Data extends LanguageData>({
+  rows,
+  each = "",
+  chats,
+  ...own
+}: LanguageKind<Plan, Data>): LanguageKindOf<Plan, Data> => ({
+  ...own,
+  resolve: (plan, name) => resolveWriting(plan, name, causalModels, rows),
+  describe: describeLanguagePlan,
+  baseOf: (_, { origin }) => origin.where,
+  labelsOf: () => [],
+  words: { ...languageWords, rows: (split) => rowsText(split as CausalSplitDescription) + each },
+  sample: ({ data }) => data.sample(),
+  next: ({ data }, run) => (chats(data) ? `chat ${run}` : `generate ${run} "your prompt"`)
+})

@@ -1,0 +1,42 @@
+/** With what resolving a plan ends, whatever its model is: how long it runs, what is trained, the memory it takes, the prefix that is kept. */
+import {
+  type Adaptable,
+  countTrainable,
+  type MemoryEstimate,
+  machineMemory,
+  memoryWarnings,
+  plannedPrefix,
+  type ResolvedPlan,
+  stepsOf,
+  type TrainableCounts,
+  withPrefix
+} from "../../plan/index.ts"
+
+/** What is known of a plan before its costs are. */
+interface Known extends Pick<ResolvedPlan, "plan" | "selected" | "data"> {
+  readonly model: Adaptable & Parameters<typeof plannedPrefix>[0]["model"]
+}
+
+interface Costs {
+  /** batches of an epoch */
+  readonly batches: number
+  readonly memory: (trainable: TrainableCounts) => MemoryEstimate
+  /** tokens of a training row, and whether an epoch's rows are those of the last; null: such models keep no prefix */
+  readonly rows: { readonly tokens: number; readonly sameRows: boolean } | null
+  readonly warnings: ReadonlyArray<string>
+}
+
+export const withCosts = <K extends Known>(known: K, { batches, memory, rows, warnings }: Costs) => {
+  const { plan, model, selected } = known
+  const machine = machineMemory()
+  const trainable = countTrainable(plan, model, selected)
+  const whole = { ...known, steps: stepsOf(plan, batches), trainable, memory: memory(trainable) }
+  const prefix = rows === null ? null : plannedPrefix(whole, { ...rows, machine })
+  const all = withPrefix(whole.memory, prefix)
+  return {
+    ...whole,
+    prefix,
+    memory: all,
+    warnings: [...warnings, ...memoryWarnings(all, machine, plan, rows !== null)]
+  }
+}
