@@ -1,5 +1,5 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
-export { backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
+export { backward, backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
 export { contrast, cosent, cosineError, nested, type RelatedLoss, type RelatedTarget } from "./contrast.ts"
 export { pearson, spearman } from "./correlation.ts"
@@ -57,7 +57,7 @@ export { findRate } from "./rate.ts"
 export { combined, macroF1Of, overAll, type RowScore, type RowScores, ratioOf, rowsOf } from "./row-scores.ts"
 export { openSession, type Session, type SessionOptions } from "./session.ts"
 export { restoredState, type StoredState, sharedState, stateProblem, storedState } from "./state-tree.ts"
-export { Diverged, NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
+export { applyUpdates, Diverged, NotFinite, refresh, type StepError, takeStep, takeSteps, updatesOf } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"
 export { type DueProbe, type StepsOptions, sessionSteps, steps, takeNextStep } from "./steps.ts"
 export {

@@ -18,9 +18,24 @@ import * as Schema from "effect/Schema"
 import type { BatchPosition, TrainingBatch } from "../data/index.ts"
 import { combined } from "../kernels/index.ts"
 import type { BatchOf, Model, Network, Rows } from "../models/index.ts"
-import { type Conditioning, OptimizerStateError, type State, stateFault, tensorsWithin } from "../optimizers/index.ts"
+import {
+  type Conditioning,
+  OptimizerStateError,
+  type State,
+  stateFault,
+  type Transform,
+  tensorsWithin
+} from "../optimizers/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
-import { type DeviceReadError, disposeAll, readTensor, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
+import {
+  type DeviceReadError,
+  disposeAll,
+  readTensor,
+  type Trainable,
+  tensorsOf,
+  tidy,
+  withTensors
+} from "../tensors/index.ts"
 import { backward, type LossAndGradients } from "./backward.ts"
 import { type AnySession, advance, release, rollback, type Session, type Snapshot, snapshotOf } from "./session.ts"
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
@@ -138,6 +153,53 @@ const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
       : Effect.flatMap(divided, ({ dividedBackward }) => dividedBackward(ranks, session, batches))
   )
 
+/** Reads what the optimizer needs of the parameters that the next update will see: of LoRA-Pro, eigenvalues of AAᵀ and BᵀB. */
+export const refresh = <M extends Network>(
+  session: Session<M>
+): Effect.Effect<void, DeviceReadError | OptimizerStateError | RankError> =>
+  Effect.gen(function* () {
+    const before = snapshotOf(session as AnySession)
+    const refreshed = yield* refreshedState(session, before.optimizerState)
+    const after = { ...before, optimizerState: refreshed }
+    advance(session as AnySession, after, after)
+  })
+
+/** What the optimizer makes of the gradients, which are disposed: updates, and its state after this step. */
+export const updatesOf = <M extends Network>(
+  { adapted, optimizer, optimizerState }: Session<M>,
+  gradients: Trainable
+): ReturnType<Transform["update"]> => {
+  const moved = tidy(() => optimizer.update(gradients, optimizerState, adapted.trainable))
+  const held = new Set([...tensorsOf(moved.updates), ...tensorsWithin(moved.state)])
+  disposeAll(tensorsOf(gradients).filter((tensor) => !held.has(tensor)))
+  return moved
+}
+
+/**
+ * Ends a step taken by hand: adds updates to the parameters and takes over the optimizer's state, both of `updatesOf`. Disposes the updates, the
+ * parameters and the state before.
+ */
+export const applyUpdates = <M extends Network>(
+  session: Session<M>,
+  { updates, state }: ReturnType<Transform["update"]>
+): void => {
+  const { adapted, step, position } = session
+  const moved = tensorsOf(updates)
+  const next = tidy(() => combined(1, tensorsOf(adapted.trainable), 1, moved))
+  // a state may hold an update itself
+  const held = new Set(tensorsWithin(state))
+  disposeAll(moved.filter((tensor) => !held.has(tensor)))
+  const after = { trainable: withTensors(adapted.trainable, next), optimizerState: state, step: step + 1, position }
+  advance(session as AnySession, after, after)
+}
+
+const refreshedState = ({ adapted, optimizer }: Pick<Session<Network>, "adapted" | "optimizer">, before: State) =>
+  Effect.gen(function* () {
+    const refreshed = yield* optimizer.refresh?.(before, adapted.trainable) ?? Effect.succeed(before)
+    yield* mustBeState(refreshed, before)
+    return refreshed
+  })
+
 /** Advances the session over all groups; what `start` holds is kept. */
 export const attemptSteps = <M extends Network>(
   session: Session<M>,
@@ -200,8 +262,7 @@ const dispatchStep = <M extends Network>(
     const learningRate = optimizer.learningRate?.(session.optimizerState) ?? null
     const params = adapted.trainable
     const before = snapshotOf(session)
-    const refreshed = yield* optimizer.refresh?.(before.optimizerState, params) ?? Effect.succeed(before.optimizerState)
-    yield* mustBeState(refreshed, before.optimizerState)
+    const refreshed = yield* refreshedState(session, before.optimizerState)
     advance(session, { ...before, optimizerState: refreshed }, start)
     const conditionings = optimizer.health?.(refreshed, params) ?? []
     const { aside = 0, ...differentiated } = yield* differentiate({ session, refreshed, conditionings, batches })

@@ -285,7 +285,8 @@ export const table: Readonly<Record<string, PageRow>> = {
   "docs/code.md": {
     given: {
       "wrong.csv": lines("id,stars,comment,language", "1,5,Warm and witty.,en", "2,many,A fine cast.,en", '3,9,"  ",de')
-    }
+    },
+    programs: { "Training.refresh(session)": [["steps = training.steps", "steps = 2"]] }
   },
   "docs/coming-from-elsewhere.md": {
     given: {

@@ -115,6 +115,38 @@ describe("runs", () => {
   }
 })
 
+test("the loop is one page, and the page about code begins with it", async () => {
+  const text = (file: string) => Bun.file(join(repository, file)).text()
+  const loop = await text("examples/pipelines/loop.ts")
+  expect(loop.trimEnd().split("\n").length).toBeLessThanOrEqual(60)
+  const block = /```ts\n([\s\S]*?)^```$/m.exec(await text("docs/code.md"))![1]!
+  const asOnThePage = loop
+    .slice(loop.indexOf("import"))
+    .replace(/"\.\.\/\.\.\/(?:src\/)?(?:(\w+)\/)?index\.ts"/g, (_, entry?: string) =>
+      JSON.stringify(entry === undefined ? "tfjs-lora-pro" : `tfjs-lora-pro/${entry}`)
+    )
+    .replace(/new URL\("\.\.\/(.*?)".*pathname/, '"examples/$1"')
+    .replace("Number(process.argv[2] ?? training.steps)", "training.steps")
+  expect(block).toBe(asOnThePage)
+})
+
+test(
+  "the loop takes the steps that the stream of steps takes",
+  async () => {
+    const [loop, movies] = await Promise.all(
+      ["loop.ts", "movies.ts"].map((file) => {
+        const script = join(repository, "examples", "pipelines", file)
+        return succeed(run([process.execPath, script, "3"], { cwd: w.directory }))
+      })
+    )
+    expect(loop!.stdout).toMatch(/step 3: loss \d+\.\d+\nvalidation accuracy/)
+    expect(loop!.stdout).toBe(movies!.stdout)
+    const adapters = ["loop", "movies"].map((name) => w.bytes(`runs/pipeline-${name}/adapter_model.safetensors`))
+    expect(adapters[0]).toEqual(adapters[1]!)
+  },
+  TIMEOUT
+)
+
 test(
   "train without a plan takes the embedded one",
   async () => {

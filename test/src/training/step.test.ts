@@ -7,7 +7,16 @@ import { labelTensor, tokenTensors } from "../../../src/models/load.ts"
 import { sgd as sgdTransform } from "../../../src/optimizers/index.ts"
 import type { State } from "../../../src/optimizers/transform.ts"
 import { tensorsOf } from "../../../src/tensors/trainable.ts"
-import { crossEntropy, Diverged, type Loss, takeStep } from "../../../src/training/index.ts"
+import {
+  applyUpdates,
+  backward,
+  crossEntropy,
+  Diverged,
+  type Loss,
+  refresh,
+  takeStep,
+  updatesOf
+} from "../../../src/training/index.ts"
 import { expectClose, expectNoLeak, relativeError, tolerance } from "../../setup.ts"
 import { adamw, loraProEfficient, loraProFull } from "./optimizers.ts"
 import { joined, randomBatch } from "./tiny-bert.ts"
@@ -65,6 +74,27 @@ describe("several batches", () => {
       })
     ))
 })
+
+test("a step by its parts is a step, and leaves nothing behind either", () =>
+  scoped(
+    Effect.gen(function* () {
+      const whole = yield* tinySession(loraProFull)
+      const parts = yield* tinySession(loraProFull)
+      const byParts = Effect.gen(function* () {
+        yield* refresh(parts)
+        const { loss, gradients } = backward(parts, [small, large])
+        applyUpdates(parts, updatesOf(parts, gradients))
+        loss.dispose()
+      })
+      for (let step = 1; step <= 3; step++) {
+        yield* takeStep(whole, [small, large])
+        // the first step makes what the state keeps
+        yield* step === 1 ? byParts : Effect.promise(() => expectNoLeak(() => Effect.runPromise(byParts)))
+      }
+      expect(parts.step).toBe(3)
+      expect(yield* valuesOf(parts.adapted.trainable)).toEqual(yield* valuesOf(whole.adapted.trainable))
+    })
+  ))
 
 describe("the report", () => {
   test("gradNorm is the norm of all raw gradients, before clipping; loss is the one before the update", () =>
