@@ -8,13 +8,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { answerMessage, type CallEvent, endsThinking, said, waitingCalls } from "../calls/index.ts"
-import { Device, ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
-import { Progress } from "../run/index.ts"
 import { dialogue } from "./dialogue.ts"
 import type { chatFlags, Given } from "./flags.ts"
-import { screen, tell, writeResult } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
+import { onDevice } from "./on-device.ts"
+import { tell, writeResult } from "./output.ts"
 import { callLine, openWriting, optionsOf, toolsOf } from "./writing.ts"
 
 /**
@@ -101,11 +100,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
       ),
       ofDevice
     )
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(device, threads))
 
 const resultsWanted = (names: ReadonlyArray<string>): string =>
   names.length === 1

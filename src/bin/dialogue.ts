@@ -14,10 +14,18 @@ import * as Stream from "effect/Stream"
 import { limit, messageOf, overLimit } from "../boundary/index.ts"
 
 /** Lines of stdin as they come. Opened when it is read: readline loses the lines, and the end, that come before it is listened to. */
-export const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
+const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
   const input = Readable.from(withEnds(process.stdin), { objectMode: false })
   return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), messageOf)
 }).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
+
+/** Whether texts are read from stdin: none was given, or "-". */
+export const readsStdin = (texts: ReadonlyArray<string>): boolean =>
+  texts.length === 0 || (texts.length === 1 && texts[0] === "-")
+
+/** Texts as they were given, or those of stdin. */
+export const textsGiven = (texts: ReadonlyArray<string>): Stream.Stream<string, { readonly message: string }> =>
+  readsStdin(texts) ? stdinLines : Stream.fromIterable(texts)
 
 /** The same bytes, as long as their lines end: readline keeps what has no end in memory. */
 async function* withEnds(input: AsyncIterable<Uint8Array>) {

@@ -3,14 +3,13 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Device, ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/index.ts"
 import { fileError } from "../files/index.ts"
-import { Progress } from "../run/index.ts"
 import { loadEmbedder } from "../trained/index.ts"
-import { stdinLines } from "./dialogue.ts"
+import { textsGiven } from "./dialogue.ts"
 import type { embedFlags, Given } from "./flags.ts"
-import { printResult, screen, tell, writeResult } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
+import { onDevice } from "./on-device.ts"
+import { printResult, tell, writeResult } from "./output.ts"
 
 /** Coordinates that are shown of a vector that a person looks at. */
 const SHOWN = 6
@@ -32,14 +31,12 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
     // never in place of a file that is there
     if (file !== undefined)
       yield* fs.writeFileString(file, "", { flag: "wx" }).pipe(Effect.mapError(fileError("write", file)))
-    const source: Stream.Stream<string, { readonly message: string }> =
-      texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
     let count = 0
     const write = (text: string, vector: Float32Array) =>
       json ? writeResult(jsonLine(text, vector)) : printResult(shortLine(text, vector))
     const append = (lines: string) =>
       fs.writeFileString(file!, lines, { flag: "a" }).pipe(Effect.mapError(fileError("write", file!)))
-    yield* source.pipe(
+    yield* textsGiven(texts).pipe(
       Stream.grouped(embedder.batchSize),
       Stream.mapEffect((some) =>
         Effect.map(embedder.embed(some), (vectors) => some.map((text, i) => [text, vectors[i]!] as const))
@@ -54,8 +51,4 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
       ofDevice
     )
     if (file !== undefined) yield* tell(`${count.toLocaleString("en")} vectors are in ${file}, one a line`)
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(device, threads))

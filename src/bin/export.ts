@@ -1,12 +1,11 @@
 /** `export RUN --format F`: the trained model as the files of another engine. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Device } from "../device/index.ts"
 import { type ExportReport, exportRun, formatNamed } from "../exports/index.ts"
-import { Progress } from "../run/index.ts"
-import type { exportFlags, Given } from "./flags.ts"
-import { print, printJson, screen, sizeLines } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
+import { type MergeReport, mergeRun } from "../trained/index.ts"
+import type { exportFlags, Given, mergeFlags } from "./flags.ts"
+import { onDevice } from "./on-device.ts"
+import { print, printJson, sizeLines } from "./output.ts"
 
 export const exportTo = ({ run, format, options, out, base, device, threads, json }: Given<typeof exportFlags>) =>
   Effect.gen(function* () {
@@ -17,13 +16,28 @@ export const exportTo = ({ run, format, options, out, base, device, threads, jso
       base: Option.getOrUndefined(base)
     })
     yield* json ? printJson(jsonOf(report)) : print(exportText(report))
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(device, threads))
 
 const jsonOf = ({ json, ...report }: ExportReport) => ({ ...report, ...json })
 
 const exportText = ({ directory, files, lines }: ExportReport): string =>
   [`${directory}/`, ...sizeLines(files), ...lines].join("\n")
+
+/** `merge RUN`: the trained model as a Hugging Face folder, or a tf.LayersModel, of its own. */
+export const merge = ({ run, out, base, device, threads, json }: Given<typeof mergeFlags>) =>
+  Effect.gen(function* () {
+    const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }
+    const report = yield* mergeRun(run, options)
+    yield* json ? printJson(report) : print(mergeText(report))
+  }).pipe(onDevice(device, threads))
+
+const mergeText = ({ directory, tensors, check }: MergeReport): string => {
+  const { output, answer } = check.words
+  const same = answer === null ? "" : `; ${check.sameLabel} of ${check.rows} ${answer}s are the same`
+  return [
+    `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
+    `On ${check.rows} ${check.split} rows its ${output}s differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
+    `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)})${same}.`,
+    `${directory}/README.md says how to load it.`
+  ].join("\n")
+}

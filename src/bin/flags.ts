@@ -20,11 +20,36 @@ const count = (name: string, least = 1) =>
     )
   )
 
+/** The same with what it is where it is not given. */
+const counted = (name: string, description: string, usual: number, least = 1) =>
+  count(name, least).pipe(Flag.withDescription(description), Flag.withDefault(usual))
+
 const number = (name: string, allowed: (n: number) => boolean, what: string) =>
   Flag.Finite(name).pipe(Flag.filter(allowed, () => what))
 
-const optionalText = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+const optionalText = (name: string, description: string, metavar?: string) =>
+  (metavar === undefined ? Flag.String(name) : Flag.String(name).pipe(Flag.withMetavar(metavar))).pipe(
+    Flag.withDescription(description),
+    Flag.optional
+  )
+
+/** A flag that is there or not. */
+const flag = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+/** Given as often as there are texts. */
+const repeated = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.atLeast(0))
+
+const port = (usual: number) =>
+  Flag.Int("port").pipe(
+    Flag.filter(
+      (n) => n >= 0 && n <= 65_535,
+      () => "an integer from 0 to 65535; 0: one that is free"
+    ),
+    Flag.withDescription("port to listen on; 0: one that is free"),
+    Flag.withDefault(usual)
+  )
 
 const device = Flag.Literals("device", ["auto", "webgpu", "native", "wasm", "cpu"]).pipe(
   Flag.withDescription("auto: WebGPU where there is a hardware adapter, else native where it works, else wasm"),
@@ -39,17 +64,12 @@ const threads = count("threads").pipe(
 /** For commands without a plan. */
 const threadsOrAuto = threads.pipe(Flag.map(Option.getOrElse(() => "auto" as const)))
 
-const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("print JSON on stdout, and nothing else there"),
-  Flag.withDefault(false)
-)
+const json = flag("json", "print JSON on stdout, and nothing else there")
 
-const set = Flag.String("set").pipe(
-  Flag.withMetavar("path=value"),
-  Flag.withDescription(
-    "replace one value of the plan, e.g. --set adapter.rank=4 or --set training.epochs=2, which takes the place of training.steps; may be repeated"
-  ),
-  Flag.atLeast(0)
+const set = repeated(
+  "set",
+  "path=value",
+  "replace one value of the plan, e.g. --set adapter.rank=4 or --set training.epochs=2, which takes the place of training.steps; may be repeated"
 )
 
 const base = optionalText(
@@ -68,25 +88,19 @@ export const trainFlags = {
   device,
   threads,
   out: optionalText("out", "run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
-  resume: Flag.String("resume").pipe(
-    Flag.withMetavar("RUN"),
-    Flag.withDescription("go on with an interrupted run: its folder, instead of a plan"),
-    Flag.optional
-  ),
-  mixedDevices: Flag.Boolean("mixed-devices").pipe(
-    Flag.withDescription("of a run in several processes: let them compute on different devices, whose numbers differ"),
-    Flag.withDefault(false)
+  resume: optionalText("resume", "go on with an interrupted run: its folder, instead of a plan", "RUN"),
+  mixedDevices: flag(
+    "mixed-devices",
+    "of a run in several processes: let them compute on different devices, whose numbers differ"
   ),
   json
 }
 
 export const validateFlags = {
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
-  modelOnly: Flag.Boolean("model-only").pipe(
-    Flag.withDescription(
-      "judge the adapter by the model alone: its folder needs no weights, only config.json, and no row is looked at"
-    ),
-    Flag.withDefault(false)
+  modelOnly: flag(
+    "model-only",
+    "judge the adapter by the model alone: its folder needs no weights, only config.json, and no row is looked at"
   ),
   ranks: count("ranks", 2).pipe(
     Flag.withMetavar("N"),
@@ -165,7 +179,7 @@ export const newFlags = {
   device
 }
 
-const maxTokens = count("max-tokens").pipe(Flag.withDescription("tokens of a text at most"), Flag.withDefault(128))
+const maxTokens = counted("max-tokens", "tokens of a text at most", 128)
 
 const trained = "Run folder, or with --base an adapter of Hugging Face PEFT: a folder or hf:owner/name"
 
@@ -173,10 +187,7 @@ export const evaluateFlags = {
   run: run(trained),
   ...columnFlags,
   data: optionalText("data", "a data file with the plan's columns, instead of its test and validation splits"),
-  generate: Flag.Boolean("generate").pipe(
-    Flag.withDescription("of a language model: write the answer to each row's prompt, and tell how many are right"),
-    Flag.withDefault(false)
-  ),
+  generate: flag("generate", "of a language model: write the answer to each row's prompt, and tell how many are right"),
   match: Flag.Literals("match", ["exact", "number"]).pipe(
     Flag.withDescription(
       "of --generate: which answers are right, the expected text, or one whose last number is the expected one's (default exact)"
@@ -187,14 +198,11 @@ export const evaluateFlags = {
     "schema",
     "of --generate: JSON file with a JSON Schema; reports how many answers it allows, and how many equal the expected value"
   ),
-  constrained: Flag.Boolean("constrained").pipe(
-    Flag.withDescription("of --generate: only calls and values are written that the row's tools and --schema allow"),
-    Flag.withDefault(false)
+  constrained: flag(
+    "constrained",
+    "of --generate: only calls and values are written that the row's tools and --schema allow"
   ),
-  baseOnly: Flag.Boolean("base-only").pipe(
-    Flag.withDescription("of --generate: the base model alone, without what the run trained"),
-    Flag.withDefault(false)
-  ),
+  baseOnly: flag("base-only", "of --generate: the base model alone, without what the run trained"),
   maxTokens,
   base,
   device,
@@ -202,12 +210,14 @@ export const evaluateFlags = {
   json
 }
 
+const texts = Argument.String("text").pipe(
+  Argument.withDescription("Texts; none or - reads one a line from stdin"),
+  Argument.atLeast(0)
+)
+
 export const predictFlags = {
   run: run(`${trained}, or one of a tf.LayersModel`),
-  texts: Argument.String("text").pipe(
-    Argument.withDescription("Texts; none or - reads one a line from stdin"),
-    Argument.atLeast(0)
-  ),
+  texts,
   data: optionalText("data", "a data file with the plan's columns, whose rows are predicted"),
   out: optionalText(
     "out",
@@ -231,10 +241,7 @@ export const embedFlags = {
     Argument.withMetavar("RUN|MODEL"),
     Argument.withDescription("Run folder, or the Hugging Face folder of an encoder")
   ),
-  texts: Argument.String("text").pipe(
-    Argument.withDescription("Texts; none or - reads one a line from stdin"),
-    Argument.atLeast(0)
-  ),
+  texts,
   out: optionalText("out", "file to write, which must not exist: a JSON object with text and vector a line"),
   base,
   device,
@@ -259,15 +266,8 @@ export const samplingFlags = {
     Flag.withDefault(1)
   ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("of the choice, at a temperature above 0"), Flag.withDefault(0)),
-  stop: Flag.String("stop").pipe(
-    Flag.withMetavar("STR"),
-    Flag.withDescription("end a text before this string; may be repeated"),
-    Flag.atLeast(0)
-  ),
-  baseOnly: Flag.Boolean("base-only").pipe(
-    Flag.withDescription("the base model alone, without what the run trained"),
-    Flag.withDefault(false)
-  )
+  stop: repeated("stop", "STR", "end a text before this string; may be repeated"),
+  baseOnly: flag("base-only", "the base model alone, without what the run trained")
 }
 
 const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
@@ -283,40 +283,25 @@ export const generateFlags = {
     Argument.atLeast(0)
   ),
   ...writingFlags,
-  beams: count("beams").pipe(
-    Flag.withDescription(
-      "of a model that reads a text and writes another: try so many texts at a time, and take the most probable"
-    ),
-    Flag.withDefault(1)
+  beams: counted(
+    "beams",
+    "of a model that reads a text and writes another: try so many texts at a time, and take the most probable",
+    1
   ),
-  plain: Flag.Boolean("plain").pipe(
-    Flag.withDescription("take the prompt as it is, also where the run learned conversations or a prefix"),
-    Flag.withDefault(false)
-  ),
+  plain: flag("plain", "take the prompt as it is, also where the run learned conversations or a prefix"),
   json
 }
 
 export const chatFlags = {
   model,
   tools,
-  system: Flag.String("system").pipe(
-    Flag.withMetavar("STR"),
-    Flag.withDescription("what the assistant is told before the conversation"),
-    Flag.optional
-  ),
+  system: optionalText("system", "what the assistant is told before the conversation", "STR"),
   ...writingFlags
 }
 
 export const studioFlags = {
   host: Flag.String("host").pipe(Flag.withDescription("address to listen on"), Flag.withDefault("127.0.0.1")),
-  port: Flag.Int("port").pipe(
-    Flag.filter(
-      (n) => n >= 0 && n <= 65_535,
-      () => "an integer from 0 to 65535; 0: one that is free"
-    ),
-    Flag.withDescription("port to listen on; 0: one that is free"),
-    Flag.withDefault(4545)
-  ),
+  port: port(4545),
   device,
   threads: threadsOrAuto
 }
@@ -331,27 +316,13 @@ export const serveFlags = {
     Flag.withDescription("address to listen on; 0.0.0.0 is every one of this machine"),
     Flag.withDefault("127.0.0.1")
   ),
-  port: Flag.Int("port").pipe(
-    Flag.filter(
-      (n) => n >= 0 && n <= 65_535,
-      () => "an integer from 0 to 65535; 0: one that is free"
-    ),
-    Flag.withDescription("port to listen on; 0: one that is free"),
-    Flag.withDefault(8000)
-  ),
+  port: port(8000),
   adapters: optionalText(
     "adapters",
     "folder of runs that may be loaded while it serves (POST /adapters), by clients with the TFJS_LORA_PRO_TOKEN of the environment"
   ),
-  cors: Flag.String("cors").pipe(
-    Flag.withMetavar("ORIGIN"),
-    Flag.withDescription("pages of this origin may ask, e.g. https://example.org; may be repeated"),
-    Flag.atLeast(0)
-  ),
-  batch: count("batch").pipe(
-    Flag.withDescription("rows of different requests that are computed together at most"),
-    Flag.withDefault(32)
-  ),
+  cors: repeated("cors", "ORIGIN", "pages of this origin may ask, e.g. https://example.org; may be repeated"),
+  batch: counted("batch", "rows of different requests that are computed together at most", 32),
   batchWait: number("batch-wait", (n) => n >= 0 && n <= 1000, "a number from 0 to 1000").pipe(
     Flag.withMetavar("ms"),
     Flag.withDescription("milliseconds that an idle device waits for more rows than the first"),
@@ -405,27 +376,14 @@ export const exportFlags = {
 export const pushFlags = {
   run: run("Run folder of a finished run"),
   repository: Argument.String("owner/name").pipe(Argument.withDescription("Repository of the Hugging Face Hub")),
-  merged: Flag.Boolean("merged").pipe(
-    Flag.withDescription("send RUN/merged, which merge wrote, instead of the adapter"),
-    Flag.withDefault(false)
-  ),
-  folder: Flag.String("folder").pipe(
-    Flag.withMetavar("DIR"),
-    Flag.withDescription("send this folder, which export wrote, instead of the adapter"),
-    Flag.optional
-  ),
-  report: Flag.Boolean("report").pipe(
-    Flag.withDescription("send report.html too, which shows rows that came out wrong"),
-    Flag.withDefault(false)
-  ),
+  merged: flag("merged", "send RUN/merged, which merge wrote, instead of the adapter"),
+  folder: optionalText("folder", "send this folder, which export wrote, instead of the adapter", "DIR"),
+  report: flag("report", "send report.html too, which shows rows that came out wrong"),
   baseModel: optionalText(
     "base-model",
     "what the Hub calls the base model, owner/name (default: the plan's, where it is hf:owner/name)"
   ),
-  private: Flag.Boolean("private").pipe(
-    Flag.withDescription("make the repository private; one that exists has to be"),
-    Flag.withDefault(false)
-  ),
+  private: flag("private", "make the repository private; one that exists has to be"),
   branch: Flag.String("branch").pipe(
     Flag.withAlias("revision"),
     Flag.withDescription("branch to commit to, which is made where there is none"),
@@ -438,10 +396,7 @@ export const pushFlags = {
     ),
     Flag.withDefault("auto")
   ),
-  dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("list the files with their sizes; send nothing and ask no one"),
-    Flag.withDefault(false)
-  ),
+  dryRun: flag("dry-run", "list the files with their sizes; send nothing and ask no one"),
   json
 }
 
@@ -489,11 +444,8 @@ export const compareFlags = (methods: string) => ({
     Flag.withDescription("ranks of the methods that have one (default: the plan's)"),
     Flag.optional
   ),
-  seeds: count("seeds").pipe(Flag.withDescription("seeds at each rate of the sweep"), Flag.withDefault(2)),
-  freshSeeds: count("fresh-seeds").pipe(
-    Flag.withDescription("other seeds, at each method's best rate, for the test split"),
-    Flag.withDefault(5)
-  ),
+  seeds: counted("seeds", "seeds at each rate of the sweep", 2),
+  freshSeeds: counted("fresh-seeds", "other seeds, at each method's best rate, for the test split", 5),
   commonRate: Flag.String("common-rate").pipe(
     Flag.withMetavar("x"),
     Flag.withDescription("also every method at this one rate: what a user without time to tune would see"),
@@ -501,18 +453,9 @@ export const compareFlags = (methods: string) => ({
     Flag.map(Number),
     Flag.optional
   ),
-  halving: Flag.Boolean("halving").pipe(
-    Flag.withDescription("short runs first; the worse half of the rates drops out before the steps double"),
-    Flag.withDefault(false)
-  ),
-  widen: Flag.Boolean("widen").pipe(
-    Flag.withDescription("where a method's best rate is the edge of its grid, goes on beyond it until it is not"),
-    Flag.withDefault(false)
-  ),
-  workers: count("workers", 0).pipe(
-    Flag.withDescription("trials at a time on this machine; 0: workers elsewhere do them all"),
-    Flag.withDefault(1)
-  ),
+  halving: flag("halving", "short runs first; the worse half of the rates drops out before the steps double"),
+  widen: flag("widen", "where a method's best rate is the edge of its grid, goes on beyond it until it is not"),
+  workers: counted("workers", "trials at a time on this machine; 0: workers elsewhere do them all", 1, 0),
   trialRanks: count("trial-ranks").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription(
@@ -520,38 +463,25 @@ export const compareFlags = (methods: string) => ({
     ),
     Flag.withDefault(1)
   ),
-  out: Flag.String("out").pipe(
-    Flag.withMetavar("DIR"),
-    Flag.withDescription(
-      "the study's folder (default: compare/<plan name>-<n>, the one of the same study if there is one)"
-    ),
-    Flag.optional
+  out: optionalText(
+    "out",
+    "the study's folder (default: compare/<plan name>-<n>, the one of the same study if there is one)",
+    "DIR"
   ),
-  storage: Flag.String("storage").pipe(
-    Flag.withMetavar("URL"),
-    Flag.withDescription(
-      "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE (default: a file in the study's folder)"
-    ),
-    Flag.optional
+  storage: optionalText(
+    "storage",
+    "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE (default: a file in the study's folder)",
+    "URL"
   ),
-  worker: Flag.Boolean("worker").pipe(
-    Flag.withDescription("take trials from --storage, of whatever study is open there, until Ctrl-C"),
-    Flag.withDefault(false)
-  ),
+  worker: flag("worker", "take trials from --storage, of whatever study is open there, until Ctrl-C"),
   device,
   threads,
   json
 })
 
 export const schemaFlags = {
-  types: Flag.Boolean("types").pipe(
-    Flag.withDescription("write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
-    Flag.withDefault(false)
-  ),
-  adaptation: Flag.Boolean("adaptation").pipe(
-    Flag.withDescription("the schema of adaptation plans, for fitDataset and fit in code"),
-    Flag.withDefault(false)
-  ),
+  types: flag("types", "write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
+  adaptation: flag("adaptation", "the schema of adaptation plans, for fitDataset and fit in code"),
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
 }
 

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type CallEvent, endsThinking, type ToolUse } from "../calls/index.ts"
 import type { Tool } from "../data/causal/index.ts"
-import { Device, ofDevice } from "../device/index.ts"
+import { ofDevice } from "../device/index.ts"
 import {
   type ConversationError,
   conversation,
@@ -15,11 +15,10 @@ import {
   type Prompt
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
-import { Progress } from "../run/index.ts"
-import { stdinLines } from "./dialogue.ts"
+import { readsStdin, textsGiven } from "./dialogue.ts"
 import type { Given, generateFlags, samplingFlags } from "./flags.ts"
-import { screen, tell, userError, writeResult } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
+import { onDevice } from "./on-device.ts"
+import { tell, userError, writeResult } from "./output.ts"
 import { callLine, openWriter, optionsOf, schemaConstraint, toolsOf, type Writer } from "./writing.ts"
 
 /** Prompts that are continued together: reading the weights once serves all of them. */
@@ -135,10 +134,9 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
 /** Prompts as they are given, or one a line; typed ones are answered one by one. */
 const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
   Effect.gen(function* () {
-    const source = prompts.length === 0 || (prompts.length === 1 && prompts[0] === "-")
-    const typed = source && process.stdin.isTTY === true
+    const typed = readsStdin(prompts) && process.stdin.isTTY === true
     if (typed) yield* tell("a prompt a line; Ctrl-D ends")
-    return { texts: source ? stdinLines : Stream.fromIterable(prompts), size: typed ? 1 : batchSize }
+    return { texts: textsGiven(prompts), size: typed ? 1 : batchSize }
   })
 
 const continued = (
@@ -184,8 +182,4 @@ export const generate = (given: Given<typeof generateFlags>) =>
   Effect.gen(function* () {
     const writer = yield* openWriter(given.model, given.base)
     yield* "write" in writer ? writtenFor(writer, given) : continued(writer, given)
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(given.device, { threads: given.threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(given.device, given.threads))

@@ -11,121 +11,57 @@ import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
 import { libraryConsole, reported } from "./output.ts"
 
+/** What each command does, as `--help` says it. */
+const says = {
+  new: "Make a project with a plan for your rows, or the package's own, which trains at once",
+  train: "Train a plan and write the run folder",
+  validate: "Say what a plan would train, or everything that is wrong with it; reads no weights",
+  suggest: "Suggest a plan for a model and data, with the reason for each value; reads no weights",
+  evaluate: "Evaluate a trained run",
+  predict: "Label texts with a trained run",
+  embed: "Give texts vectors with a trained run or an encoder",
+  generate: "Continue texts with a trained run or a causal language model",
+  chat: "Talk with a trained run or a causal language model",
+  serve: "Serve trained runs over HTTP: labels, vectors, texts, and OpenAI's API",
+  studio: "Open the studio, an app in the browser: train, watch, try, compare, export",
+  merge: "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
+  export: "Write a trained run as the files of another engine",
+  push: "Send a finished run, or what was exported of it, to a repository of the Hugging Face Hub",
+  compare:
+    "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
+  schema: "Print the JSON Schema of a plan, or write the TypeScript types of plans",
+  doctor: "Say what this machine can train on, how fast, and what is missing; two seconds a device"
+} as const
+
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
-  name: string,
-  description: string,
+  name: keyof typeof says,
   flags: Config,
   load: () => Promise<(given: Flags.Given<Config>) => Effect.Effect<void, E, R>>
 ) =>
   Command.make(name, flags, (given) => reported(Effect.flatMap(Effect.promise(load), (act) => act(given)))).pipe(
-    Command.withDescription(description)
+    Command.withDescription(says[name])
   )
 
 /** `methods`: the description of `compare --methods`. */
 const commandsWith = (methods: string) =>
   [
-    command(
-      "new",
-      "Make a project with a plan for your rows, or the package's own, which trains at once",
-      Flags.newFlags,
-      async () => (await import("./new.ts")).newProject
-    ),
-    command(
-      "train",
-      "Train a plan and write the run folder",
-      Flags.trainFlags,
-      async () => (await import("./train.ts")).train
-    ),
-    command(
-      "validate",
-      "Say what a plan would train, or everything that is wrong with it; reads no weights",
-      Flags.validateFlags,
-      async () => (await import("./validate.ts")).validate
-    ),
-    command(
-      "suggest",
-      "Suggest a plan for a model and data, with the reason for each value; reads no weights",
-      Flags.suggestFlags,
-      async () => (await import("./suggest.ts")).suggest
-    ),
-    command(
-      "evaluate",
-      "Evaluate a trained run",
-      Flags.evaluateFlags,
-      async () => (await import("./evaluate.ts")).evaluate
-    ),
-    command(
-      "predict",
-      "Label texts with a trained run",
-      Flags.predictFlags,
-      async () => (await import("./predict.ts")).predict
-    ),
-    command(
-      "embed",
-      "Give texts vectors with a trained run or an encoder",
-      Flags.embedFlags,
-      async () => (await import("./embed.ts")).embed
-    ),
-    command(
-      "generate",
-      "Continue texts with a trained run or a causal language model",
-      Flags.generateFlags,
-      async () => (await import("./generate.ts")).generate
-    ),
-    command(
-      "chat",
-      "Talk with a trained run or a causal language model",
-      Flags.chatFlags,
-      async () => (await import("./chat.ts")).chat
-    ),
-    command(
-      "serve",
-      "Serve trained runs over HTTP: labels, vectors, texts, and OpenAI's API",
-      Flags.serveFlags,
-      async () => (await import("./serve.ts")).serve
-    ),
-    command(
-      "studio",
-      "Open the studio, an app in the browser: train, watch, try, compare, export",
-      Flags.studioFlags,
-      async () => (await import("./studio.ts")).studio
-    ),
-    command(
-      "merge",
-      "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
-      Flags.mergeFlags,
-      async () => (await import("./merge.ts")).merge
-    ),
-    command(
-      "export",
-      "Write a trained run as the files of another engine",
-      Flags.exportFlags,
-      async () => (await import("./export.ts")).exportTo
-    ),
-    command(
-      "push",
-      "Send a finished run, or what was exported of it, to a repository of the Hugging Face Hub",
-      Flags.pushFlags,
-      async () => (await import("./push.ts")).push
-    ),
-    command(
-      "compare",
-      "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
-      Flags.compareFlags(methods),
-      async () => (await import("./compare.ts")).compare
-    ),
-    command(
-      "schema",
-      "Print the JSON Schema of a plan, or write the TypeScript types of plans",
-      Flags.schemaFlags,
-      async () => (await import("./schema.ts")).schema
-    ),
-    command(
-      "doctor",
-      "Say what this machine can train on, how fast, and what is missing; two seconds a device",
-      Flags.doctorFlags,
-      async () => (await import("./doctor.ts")).doctor
-    )
+    command("new", Flags.newFlags, async () => (await import("./new.ts")).newProject),
+    command("train", Flags.trainFlags, async () => (await import("./train.ts")).train),
+    command("validate", Flags.validateFlags, async () => (await import("./validate.ts")).validate),
+    command("suggest", Flags.suggestFlags, async () => (await import("./suggest.ts")).suggest),
+    command("evaluate", Flags.evaluateFlags, async () => (await import("./evaluate.ts")).evaluate),
+    command("predict", Flags.predictFlags, async () => (await import("./predict.ts")).predict),
+    command("embed", Flags.embedFlags, async () => (await import("./embed.ts")).embed),
+    command("generate", Flags.generateFlags, async () => (await import("./generate.ts")).generate),
+    command("chat", Flags.chatFlags, async () => (await import("./chat.ts")).chat),
+    command("serve", Flags.serveFlags, async () => (await import("./serve.ts")).serve),
+    command("studio", Flags.studioFlags, async () => (await import("./studio.ts")).studio),
+    command("merge", Flags.mergeFlags, async () => (await import("./export.ts")).merge),
+    command("export", Flags.exportFlags, async () => (await import("./export.ts")).exportTo),
+    command("push", Flags.pushFlags, async () => (await import("./push.ts")).push),
+    command("compare", Flags.compareFlags(methods), async () => (await import("./compare.ts")).compare),
+    command("schema", Flags.schemaFlags, async () => (await import("./schema.ts")).schema),
+    command("doctor", Flags.doctorFlags, async () => (await import("./doctor.ts")).doctor)
   ] as const
 
 /** Named only where the text can be shown: adapters and optimizers have to be loaded for their names. */

@@ -2,14 +2,13 @@
  * `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. `predict RUN --data FILE`: for the rows of a file,
  * which `--out` writes with them.
  */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { Device } from "../device/index.ts"
+import { isThere } from "../files/index.ts"
 import type { Prediction } from "../kinds/index.ts"
-import { Progress } from "../run/index.ts"
 import {
   adapterFileAt,
   isAdapter,
@@ -21,10 +20,10 @@ import {
   predictFile,
   RunError
 } from "../trained/index.ts"
-import { stdinLines } from "./dialogue.ts"
+import { textsGiven } from "./dialogue.ts"
 import type { Given, predictFlags } from "./flags.ts"
-import { print, printJson, printResult, screen, tell, userError } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
+import { onDevice } from "./on-device.ts"
+import { print, printJson, printResult, tell, userError } from "./output.ts"
 
 /** A run, an adapter of PEFT, or one of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
@@ -64,9 +63,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
       Effect.forEach(predictions, (one) => (json ? printJson(one) : printResult(inWords(one))), { discard: true })
     if (file === undefined) {
       yield* noteFile(texts)
-      const source: Stream.Stream<string, { readonly message: string }> =
-        texts.length === 0 || (texts.length === 1 && texts[0] === "-") ? stdinLines : Stream.fromIterable(texts)
-      return yield* source.pipe(
+      return yield* textsGiven(texts).pipe(
         Stream.grouped(run.batchSize),
         Stream.mapEffect((some) => run.predict(some)),
         Stream.runForEach(printed)
@@ -83,18 +80,13 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
     yield* json
       ? printJson({ file: target, rows })
       : print(`${rows.toLocaleString("en")} rows with their predictions: ${target}`)
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(device, threads))
 
 /** A text may look like a file's name; a file's name alone mostly means its rows. */
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts
     if (only === undefined || more.length > 0 || !/\.(jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
-    const fs = yield* FileSystem.FileSystem
-    if (yield* fs.exists(only).pipe(Effect.orElseSucceed(() => false)))
+    if (yield* isThere(only))
       yield* tell(`note: ${only} is taken as a text; --data ${only} predicts the rows of the file`)
   })

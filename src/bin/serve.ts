@@ -4,12 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Device } from "../device/index.ts"
-import { Progress } from "../run/index.ts"
 import { isModelName, listen, nameOfRun, serving } from "../serve/index.ts"
 import type { Given, serveFlags } from "./flags.ts"
+import { onDevice } from "./on-device.ts"
 import { print, screen, tell, userError } from "./output.ts"
-import { terminalListener } from "./terminal.ts"
 
 export const API_KEY_VARIABLE = "TFJS_LORA_PRO_API_KEY"
 export const TOKEN_VARIABLE = "TFJS_LORA_PRO_TOKEN"
@@ -87,8 +85,4 @@ export const serve = ({
         })
       )
     )
-  }).pipe(
-    Effect.scoped,
-    Effect.provide(Device.layer(device, { threads })),
-    Effect.provideService(Progress, terminalListener(screen))
-  )
+  }).pipe(onDevice(device, threads))

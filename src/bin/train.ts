@@ -1,12 +1,13 @@
 /** `train [PLAN]`: the main job. */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { factsOfInit } from "../../schemas/index.ts"
 import { printable, shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
+import { isThere } from "../files/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
 import {
   baselineText,
@@ -42,9 +43,8 @@ const resumeAlone = userError(
 /** The plan of a run folder that is to be resumed. */
 const planOf = (directory: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const { plan } = yield* runFolder(directory)
-    if (yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false))) return plan
+    if (yield* isThere(plan)) return plan
     return yield* userError(`${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
@@ -66,10 +66,9 @@ const askedOtherwise = (
     const asked = (run: string | undefined) => (run === undefined ? "a new run" : `--resume ${run}`)
     if (resume !== first.resume) return [`it was asked for ${asked(resume)}, rank 0 for ${asked(first.resume)}`]
     if (resume !== undefined) return []
-    const fs = yield* FileSystem.FileSystem
     const file = Option.getOrUndefined(given)
     const place = file ?? (yield* defaultPlan)
-    if (file === first.file && !(yield* fs.exists(place).pipe(Effect.orElseSucceed(() => false)))) return []
+    if (file === first.file && !(yield* isThere(place))) return []
     return yield* readPlan(place, set).pipe(
       Effect.match({
         onSuccess: ({ plan }) => planDifferences(first.plan, plan).map((difference) => `${place}: ${difference}`),

@@ -1,13 +1,13 @@
 /** What `generate` and `chat` open: the model that writes, how it chooses tokens, and what files say of its answers. */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { type ToolUse, toolUse } from "../calls/index.ts"
 import { type Constraint, constraintOf } from "../constraint/index.ts"
 import { type ToolCall, toolsIn } from "../data/causal/index.ts"
-import { readJsonFile } from "../files/index.ts"
+import { isThere, readJsonFile } from "../files/index.ts"
 import type { GenerateOptions } from "../generation/index.ts"
 import { openWriter as openWriterOf, type WriteOptions, type Writing } from "../kinds/index.ts"
 import { type CausalModel, openCausalModel } from "../models/causal/index.ts"
@@ -66,9 +66,8 @@ const isAdapterOver = (source: string, base: Option.Option<string>) =>
 /** A run has a plan, a model has none. */
 const isRun = (source: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    return yield* fs.exists(path.join(source, "plan.json")).pipe(Effect.orElseSucceed(() => false))
+    return yield* isThere(path.join(source, "plan.json"))
   })
 
 /** The tools in a file, as a model of this tokenizer uses them; undefined: none are given. */

@@ -1,6 +1,5 @@
 /** The formats that `export` writes. What writes one is loaded when it is chosen. */
 import { type ExportFormat, exportFormat } from "./format.ts"
-import { ggufOptions } from "./gguf/options.ts"
 
 export const formats = [
   exportFormat({
@@ -21,7 +20,15 @@ export const formats = [
     name: "gguf",
     title: "GGUF",
     summary: "GGUF files, which llama.cpp and Ollama read",
-    options: ggufOptions,
+    options: {
+      type: {
+        summary:
+          "files to write: the merged model in f32, f16, q8_0, q4_0 or q4_k (llama.cpp's Q4_K_M), or the adapter alone, for the base's own file",
+        values: ["q8_0", "f16", "q4_k", "q4_0", "f32", "adapter"],
+        usual: ["q8_0"],
+        several: true
+      }
+    },
     writer: async () => (await import("./gguf/writer.ts")).ggufWriter
   }),
   exportFormat({

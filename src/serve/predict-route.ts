@@ -8,8 +8,8 @@ import { decodedBody } from "./body.ts"
 import type { Holdings } from "./clients.ts"
 import { tokensOf } from "./openai.ts"
 import { overloaded, type Refusal, refusal, wrongField } from "./refusal.ts"
-import { type Route, verbsOf } from "./route.ts"
-import type { Served } from "./served.ts"
+import { type Called, type Route, verbsOf } from "./route.ts"
+import type { Served, ServedModels } from "./served.ts"
 
 /** A text, a row with the plan's columns, or numbers. */
 const Row = Schema.Union([Schema.String, Schema.Array(Schema.Finite), Schema.Record(Schema.String, Schema.Unknown)])
@@ -152,6 +152,24 @@ export const predictRoute: Route = {
     })
 }
 
+/** Vectors of the texts in a field of a body. */
+const vectorsOf = (
+  models: ServedModels,
+  called: Called,
+  model: string | undefined,
+  field: string,
+  given: string | ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    const served = yield* models.use(model, ({ embed }) => embed !== null)
+    called.answeredBy(served)
+    if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
+    const texts = typeof given === "string" ? [given] : given
+    yield* checkTexts(texts, field)
+    const asked = served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) })
+    return { served, texts, vectors: yield* Effect.mapError(asked, failedBatch) }
+  })
+
 /** A float32 in as few digits as say it. */
 const shortest = (vector: Float32Array): ReadonlyArray<number> =>
   Array.from(vector, (value) => Number(value.toPrecision(9)))
@@ -163,15 +181,7 @@ export const embedRoute: Route = {
   answer: ({ models, bodies }, called) =>
     Effect.gen(function* () {
       const { model, inputs } = yield* decodedBody(called, EmbedBody, bodies)
-      const served = yield* models.use(model, ({ embed }) => embed !== null)
-      called.answeredBy(served)
-      if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
-      const texts = typeof inputs === "string" ? [inputs] : inputs
-      yield* checkTexts(texts, "inputs")
-      const vectors = yield* Effect.mapError(
-        served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) }),
-        failedBatch
-      )
+      const { served, vectors } = yield* vectorsOf(models, called, model, "inputs", inputs)
       return { json: { model: served.name, vectors: vectors.map(shortest) } }
     })
 }
@@ -200,15 +210,7 @@ export const embeddingsRoute: Route = {
   answer: ({ models, bodies, metrics }, called) =>
     Effect.gen(function* () {
       const body = yield* decodedBody(called, EmbeddingsBody, bodies)
-      const served = yield* models.use(body.model, ({ embed }) => embed !== null)
-      called.answeredBy(served)
-      if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
-      const texts = typeof body.input === "string" ? [body.input] : body.input
-      yield* checkTexts(texts, "input")
-      const vectors = yield* Effect.mapError(
-        served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) }),
-        failedBatch
-      )
+      const { served, texts, vectors } = yield* vectorsOf(models, called, body.model, "input", body.input)
       const width = vectors[0]!.length
       if (body.dimensions !== undefined && body.dimensions !== width)
         return yield* wrongField("dimensions", `is ${body.dimensions}; the vectors of ${served.name} have ${width}`)

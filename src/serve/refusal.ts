@@ -6,18 +6,14 @@ export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
   /** of HTTP */
   status: Schema.Int,
   /** a sentence that says what to do */
-  reason: Schema.String,
+  message: Schema.String,
   /** a word that programs may go by; null: the status says all */
   code: Schema.NullOr(Schema.String),
   /** the field of the body that is meant, such as "messages[0].role"; null: none */
   param: Schema.NullOr(Schema.String),
   /** after how many seconds it may be asked again; null: it is not said */
   retryAfter: Schema.NullOr(Schema.Int)
-}) {
-  override get message() {
-    return this.reason
-  }
-}
+}) {}
 
 interface More {
   readonly code?: string
@@ -26,7 +22,7 @@ interface More {
 }
 
 export const refusal = (status: number, reason: string, { code, param, retryAfter }: More = {}): Refusal =>
-  new Refusal({ status, reason, code: code ?? null, param: param ?? null, retryAfter: retryAfter ?? null })
+  new Refusal({ status, message: reason, code: code ?? null, param: param ?? null, retryAfter: retryAfter ?? null })
 
 /** What is wrong with a field of the body. */
 export const wrongField = (param: string, reason: string, code?: string): Refusal =>
@@ -53,8 +49,8 @@ const types: Readonly<Record<number, string>> = {
 const typeOf = (status: number): string => types[status] ?? (status < 500 ? "invalid_request_error" : "server_error")
 
 /** `{"error": {…}}` */
-export const errorBody = ({ status, reason, code, param }: Refusal) => ({
-  error: { message: reason, type: typeOf(status), param, code }
+export const errorBody = ({ status, message, code, param }: Refusal) => ({
+  error: { message, type: typeOf(status), param, code }
 })
 
 /** What a client is given of a failure in here that has no message of its own: the server's stderr has it. */

@@ -28,7 +28,7 @@ export interface Inside {
 }
 
 /** A request as routes see it. */
-interface Called {
+export interface Called {
   readonly request: Request
   /** who asks, for its part of the device: no secret */
   readonly client: string

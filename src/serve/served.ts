@@ -4,6 +4,7 @@
  *
  * Runs over the same files share their frozen weights (`SharedParts`): each adds its adapter and its head.
  */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -12,6 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { cut, limit, listed, overLimit, quoted } from "../boundary/index.ts"
 import type { Device } from "../device/device.ts"
+import { isThere } from "../files/index.ts"
 import { type PromptCache, promptCaches } from "../generation/index.ts"
 import type { Asked, Prediction, WriteOptions, WrittenText } from "../kinds/index.ts"
 import { SharedParts, sharedParts } from "../models/index.ts"
@@ -286,8 +288,7 @@ export const servedModels = ({
         const place = path.resolve(root, named.run)
         // what lies elsewhere is refused before anyone asks the disk whether it is there
         if (!isInside(root, place)) return yield* outside("lies elsewhere")
-        const isThere = yield* fs.exists(place).pipe(Effect.orElseSucceed(() => false))
-        if (!isThere)
+        if (!(yield* isThere(place)))
           return yield* refusal(404, `there is no run ${quoted(named.run)} in the folder of adapters`, { param: "run" })
         yield* inside(root, place, "lies elsewhere")
         const names = yield* fs

@@ -2,12 +2,13 @@
  * What a model and a file of rows are, where nothing but the two is named: which kind of run, by the model's files; and which
  * columns of the rows hold what, by the first of them. What a kind recognises, and its columns, it says itself.
  */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Dialect, PlanError, RunPlan } from "../../schemas/index.ts"
 import { DataDialect, type DataError, dataError } from "../data/index.ts"
-import { parseBoundedJson, readTextFile } from "../files/index.ts"
+import { namesIn, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { placeOf } from "../models/index.ts"
 import { planFromValue, ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
@@ -127,12 +128,11 @@ export const namedModel = (model: string): Effect.Effect<Found, ResolveError, Wo
   Effect.gen(function* () {
     const named: Found = { source: model, modelType: undefined, found: [] }
     if (/\.json$|\.gguf(@[^/]*)?$/i.test(model)) return named
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const place = yield* placeOf(model).pipe(
       Effect.mapError(({ message }) => new ResolveError({ name: "model", problems: [message] }))
     )
-    const files = yield* fs.readDirectory(place).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+    const files = yield* namesIn(place)
     if (!files.includes("config.json")) {
       const [only, ...more] = files.filter((file) => file === "model.json" || /\.gguf$/i.test(file))
       if (only === undefined || more.length > 0) return named

@@ -4,7 +4,7 @@ import { cpSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { platform } from "../../src/platform.ts"
-import { resultOf } from "../../src/studio/runs/result.ts"
+import { resultOf } from "../../src/studio/runs/left.ts"
 import { runReader } from "../../src/studio/runs/summary.ts"
 import { jsonLines, onWasm, succeed, TIMEOUT, tinyPlan, tinyRows, workspace } from "./fixtures.ts"
 

@@ -2,11 +2,20 @@
  * A run, or what was exported of it, to a repository of the Hugging Face Hub: of a run its adapter with the card, the plan and the record as
  * others may see them; or a folder, as it is.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { limit, overLimit } from "../../boundary/index.ts"
-import { FileError, fileError, isRecord, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
+import {
+  FileError,
+  fileError,
+  isRecord,
+  isThere,
+  readJsonFile,
+  readTextFile,
+  writeFileAtomic
+} from "../../files/index.ts"
 import { kindOf } from "../../kinds/index.ts"
 import { isBranch, isRepository, type Told, type Upload, type UploadedFile, upload } from "../../models/hub/index.ts"
 import { fileName, hubNameOf, runFolder, writeReport } from "../../output/index.ts"
@@ -154,11 +163,9 @@ const onDisk = (path: string, file: string) =>
 /** What is known of a run; fails where it is none, or not finished. */
 const finished = (directory: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const here = yield* runFolder(directory)
     const fail = (reason: string) => new RunError({ directory, reason })
-    const isThere = (file: string) => fs.exists(file).pipe(Effect.orElseSucceed(() => false))
     if (!(yield* isThere(here.plan)))
       return yield* fail("is no run folder: it has no plan.json; expected one such as runs/<name>-1")
     if (!(yield* isThere(here.report)) || !(yield* isThere(here.adapter)))

@@ -11,11 +11,7 @@ import type { EngineNeeds, Handlers } from "./handlers.ts"
 import { useRun } from "./loaded-runs.ts"
 
 /** Rows that cannot be asked. */
-export class AskRefused extends Schema.TaggedError<AskRefused>()("AskRefused", { reason: Schema.String }) {
-  override get message() {
-    return this.reason
-  }
-}
+export class AskRefused extends Schema.TaggedError<AskRefused>()("AskRefused", { message: Schema.String }) {}
 
 type Row = Readonly<Record<string, string>>
 
@@ -56,12 +52,12 @@ const askedOf = (fields: ReadonlyArray<AskedField>, row: Row): Asked =>
 
 const checked = ({ kind, adapted, plan }: LoadedRun, fields: ReadonlyArray<AskedField>, rows: ReadonlyArray<Row>) =>
   Effect.gen(function* () {
-    if (rows.length === 0) return yield* new AskRefused({ reason: "there is no row to ask about; give one" })
+    if (rows.length === 0) return yield* new AskRefused({ message: "there is no row to ask about; give one" })
     if (rows.length > limit("serve-rows"))
-      return yield* new AskRefused({ reason: `these are more rows than ${overLimit("serve-rows")}` })
+      return yield* new AskRefused({ message: `these are more rows than ${overLimit("serve-rows")}` })
     for (const [i, row] of rows.entries()) {
       const refused = (reason: string) =>
-        new AskRefused({ reason: rows.length === 1 ? reason : `row ${i + 1}: ${reason}` })
+        new AskRefused({ message: rows.length === 1 ? reason : `row ${i + 1}: ${reason}` })
       for (const { name, type } of fields) {
         const text = row[name]
         if (text === undefined || text.trim() === "") return yield* refused(`"${name}" is empty; fill it in`)
@@ -123,7 +119,7 @@ const ask = (id: string, rows: ReadonlyArray<Row>) =>
     const { kind, plan, adapted } = run
     const fields = kind.asking?.fields(adapted, plan) ?? []
     if (fields.length === 0 || (kind.problemOf === undefined && kind.embed === undefined))
-      return yield* new AskRefused({ reason: `${id} gives rows no labels; it can be written with` })
+      return yield* new AskRefused({ message: `${id} gives rows no labels; it can be written with` })
     yield* checked(run, fields, rows)
     const trained = yield* turn(answersOf(run, fields, rows))
     const off = switchedOff(adapted)

@@ -1,11 +1,12 @@
 /** The ways in which a finished run can leave: its adapter, which lies there already, and the formats of `export`. */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 // what writes them is loaded by each
 import { formats } from "../../exports/formats.ts"
 import type { ExportFormat } from "../../exports/index.ts"
-import { readTextFile } from "../../files/index.ts"
+import { namesIn, readTextFile } from "../../files/index.ts"
 import { runFolder } from "../../output/index.ts"
 import { type DescribedRun, describeTrained } from "../../trained/index.ts"
 import type { Exit } from "../protocol/index.ts"
@@ -45,7 +46,7 @@ const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
     const { adapter } = yield* runFolder(id)
     const { readerOf } = yield* Effect.promise(kind.publisher)
     const reader = readerOf(plan)
-    const names = yield* fs.readDirectory(adapter).pipe(Effect.orElseSucceed(() => []))
+    const names = yield* namesIn(adapter)
     const files = yield* Effect.forEach(names.toSorted(), (name) =>
       Effect.map(fs.stat(path.join(adapter, name)), ({ type, size }) =>
         type === "File" ? [{ path: `${ADAPTER}/${name}`, bytes: Number(size) }] : []

@@ -1,15 +1,14 @@
 /** Models that a run can begin from: those that come with the program, and those in the working directory. */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord, parseBoundedJson, readTextFile } from "../../files/index.ts"
+import { type Files, isRecord, namesIn, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/index.ts"
 import type { Column } from "../../suggest/index.ts"
 import type { BaseModel } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
 import { rolesOf } from "./plans.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** Where models are looked for, from the working directory, and how deep below. */
 const places = [
@@ -86,14 +85,13 @@ const sourcesIn = (path: Path.Path, folder: string, names: ReadonlyArray<string>
 /** The sources below a folder, level by level. */
 const found = (folder: string, depth: number): Effect.Effect<ReadonlyArray<string>, never, Files> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const sources: Array<string> = []
     let [level, seen] = [[folder], 0]
     for (let at = 0; at <= depth && level.length > 0; at++) {
       const below: Array<string> = []
       for (const one of level) {
-        const names = yield* fs.readDirectory(one).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+        const names = yield* namesIn(one)
         seen += names.length
         if (seen > MOST_ENTRIES || sources.length >= MOST_MODELS) return sources
         const own = sourcesIn(path, one, names.toSorted())

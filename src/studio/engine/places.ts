@@ -1,12 +1,12 @@
 /** Where rows are: a file, a folder with files of splits, a folder of images; and what lies beside them. */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { listed } from "../../boundary/index.ts"
 import { entriesOf, splitFolders } from "../../data/images/index.ts"
 import { type DataError, dataError, isRowsName } from "../../data/index.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
+import { type Files, namesIn } from "../../files/index.ts"
 
 /** As a plan names them. */
 export interface PlaceOfRows {
@@ -73,12 +73,11 @@ export const placeOfRows = (source: string): Effect.Effect<PlaceOfRows, DataErro
 /** A file that is called train has its validation and test rows beside it, in files of the same kind. */
 const fileWithSplits = (file: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const name = path.basename(file)
     if (!isOf("train", stemOf(name))) return { train: file, isFolder: false }
     const folder = path.dirname(file)
-    const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+    const names = yield* namesIn(folder)
     const ending = name.slice(stemOf(name).length)
     const { validation, test } = splitsAmong(names.filter((one) => one.endsWith(ending)).toSorted(), (one) =>
       one.slice(0, one.length - ending.length)

@@ -33,13 +33,13 @@ const tokenEvent = (side: Side, { id, text, probability, ends, likeliest }: Obse
 const useOf = (run: LoadedRun, typed: string) =>
   Effect.gen(function* () {
     const tools = toolsIn(typed.trim(), "tools")
-    if ("broken" in tools) return yield* new AskRefused({ reason: tools.broken })
+    if ("broken" in tools) return yield* new AskRefused({ message: tools.broken })
     if (tools.length === 0) return null
     const writing = run.kind.generation?.writing(run)
     if (writing?.chat !== true)
-      return yield* new AskRefused({ reason: "this run holds no conversations, so it cannot call tools" })
+      return yield* new AskRefused({ message: "this run holds no conversations, so it cannot call tools" })
     const use = toolUse(writing.adapted.model.tokenizer, tools)
-    return "broken" in use ? yield* new AskRefused({ reason: use.broken }) : use
+    return "broken" in use ? yield* new AskRefused({ message: use.broken }) : use
   })
 
 /** Messages as chat templates take them: calls in the assistant's texts become calls, and what the user says next their results. */
@@ -72,7 +72,7 @@ const conversationPrompt = (
     const waiting = waitingCalls(messages).map(({ name }) => name)
     if (waiting.length > 0)
       return yield* new AskRefused({
-        reason: `the result of ${waiting.join(", ")} is missing; write one result per line`
+        message: `the result of ${waiting.join(", ")} is missing; write one result per line`
       })
     const own = messages[0]?.role === "system" ? undefined : system
     let talk = yield* conversation(tokenizer, { system: own, messages, tools: use?.tools ?? [] })
@@ -103,7 +103,7 @@ const written = (
     if (kind.generation === undefined) {
       const write = kind.writeObserved
       if (write === undefined)
-        return yield* new AskRefused({ reason: "this run writes nothing; it can be asked for answers" })
+        return yield* new AskRefused({ message: "this run writes nothing; it can be asked for answers" })
       const finish = yield* write(adapted, plan, text, { maxTokens: tokens, temperature, seed, base, observer, turn })
       return { finish, thinking: false }
     }
@@ -126,9 +126,10 @@ const written = (
 
 const checked = ({ messages, tokens }: Asked) => {
   const most = limit("serve-new-tokens")
-  if (messages.length === 0) return Effect.fail(new AskRefused({ reason: "there is no text to go on with; write one" }))
+  if (messages.length === 0)
+    return Effect.fail(new AskRefused({ message: "there is no text to go on with; write one" }))
   if (tokens >= 1 && tokens <= most) return Effect.void
-  return Effect.fail(new AskRefused({ reason: `tokens is ${tokens}; expected 1 to ${most}` }))
+  return Effect.fail(new AskRefused({ message: `tokens is ${tokens}; expected 1 to ${most}` }))
 }
 
 const write = (asked: Asked) =>

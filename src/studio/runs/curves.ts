@@ -1,7 +1,8 @@
 /** The plots of runs, the same as a report's, for as long as they are watched; and one plot of several runs over each other. */
+
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import type { Files } from "../../files/index.ts"
 import { runFolder } from "../../output/index.ts"
 import {
   type Diagnostics,
@@ -98,8 +99,6 @@ export const curvesOf = (runs: ReadonlyArray<PlotsOfRun>, plot: string, points: 
 }
 
 /** The plots of runs, kept: of a run that is under way its rows too, so that only new ones are read; of others what is drawn alone. */
-type Files = FileSystem.FileSystem | Path.Path
-
 interface Kept {
   readonly stamp: string
   readonly plots: ReadonlyArray<Plot>

@@ -2,25 +2,26 @@
  * Run folders as the studio shows them, for a server and for a page alike: files alone are asked. Their list, each as it goes, and what is asked
  * of them, over the studio's verbs.
  */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FileError, isRecord } from "../../files/index.ts"
+import { type FileError, type Files, isRecord, isThere } from "../../files/index.ts"
 import { checkFree, type RunLocked } from "../../output/index.ts"
 import type { Handlers } from "../engine/handlers.ts"
 import type { Plot, RunEvent, RunSummary } from "../protocol/index.ts"
 import { curvesOf, plotReader } from "./curves.ts"
+import { resultOf } from "./left.ts"
 import { nameOfRun, writePlan } from "./plan-files.ts"
-import { resultOf } from "./result.ts"
-import { isOver, type Life, runFolders, runReader } from "./summary.ts"
+import { freeFolder, isOver, type Life, runFolders, runReader } from "./summary.ts"
 import { growingFile, looks } from "./watching.ts"
 
 export { curvesOf, plotReader, thinned } from "./curves.ts"
-export { EXPORTS, exportedTo, exportFolder, exportFolders, SIGN_OF_EXPORT, usesIn } from "./exported.ts"
-export { filesOf } from "./result.ts"
+export { EXPORTS, exportedTo, exportFolder, exportFolders, filesOf, SIGN_OF_EXPORT, usesIn } from "./left.ts"
 export {
+  foldersWith,
+  freeFolder,
   type Life,
   nameBeforeRemoval,
   type RunReader,
@@ -63,8 +64,6 @@ export interface RunWriter {
   readonly memoryOf?: (id: string) => Plot | undefined
 }
 
-type Files = FileSystem.FileSystem | Path.Path
-
 /** milliseconds between the plots of a run */
 const PLOTS = 1_000
 /** of a log, at first */
@@ -84,17 +83,7 @@ export const runsOf = (writer: RunWriter): Runs => {
   const ids: Runs["ids"] = Effect.gen(function* () {
     return [...new Set([...(yield* runFolders()), ...writer.begun()])]
   })
-  const isThere = (id: string) =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      if (writer.begun().includes(id)) return true
-      return yield* fs.exists(`${id}/plan.json`).pipe(Effect.orElseSucceed(() => false))
-    })
-  const thoseThere = (read: ReadonlyArray<RunSummary>) =>
-    Effect.map(
-      Effect.forEach(read, (one) => Effect.map(isThere(one.id), (is) => (is ? [one] : []))),
-      (found) => found.flat()
-    )
+  const isKnown = (id: string) => (writer.begun().includes(id) ? Effect.succeed(true) : isThere(`${id}/plan.json`))
   /** Removals that were asked for, and those that came to their end. */
   let [asked, done] = [0, 0]
   const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
@@ -103,7 +92,7 @@ export const runsOf = (writer: RunWriter): Runs => {
     const lives = yield* writer.lives(all)
     const read = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
     // of a run that was removed meanwhile half may have been read
-    const summaries = asked === doneBefore ? read : yield* thoseThere(read)
+    const summaries = asked === doneBefore ? read : yield* Effect.filter(read, ({ id }) => isKnown(id))
     return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
   })
   const known = (id: string) =>
@@ -114,16 +103,6 @@ export const runsOf = (writer: RunWriter): Runs => {
     Effect.gen(function* () {
       const [life] = yield* writer.lives([id])
       return yield* reader.summary(id, life!)
-    })
-
-  const freeFolder = (name: string) =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      for (let n = 1; ; n++) {
-        const id = `runs/${name}-${n}`
-        const taken = writer.begun().includes(id) || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
-        if (!taken) return id
-      }
     })
 
   /** The folder that a plan names itself. */
@@ -150,7 +129,7 @@ export const runsOf = (writer: RunWriter): Runs => {
     const look = Effect.gen(function* () {
       const news: Array<RunEvent> = []
       const summary = yield* summaryOf(id)
-      if (!(yield* isThere(id))) return yield* new RunRefused({ id, reason: "was removed" })
+      if (!(yield* isKnown(id))) return yield* new RunRefused({ id, reason: "was removed" })
       const text = JSON.stringify(summary)
       if (text !== said) news.push({ kind: "summary", summary })
       said = text
@@ -180,7 +159,10 @@ export const runsOf = (writer: RunWriter): Runs => {
           const own = nameOfRun(name)
           const { output } = plan
           const directory = isRecord(output) ? output["directory"] : undefined
-          const id = typeof directory === "string" ? yield* namedFolder(directory) : yield* freeFolder(own)
+          const id =
+            typeof directory === "string"
+              ? yield* namedFolder(directory)
+              : yield* freeFolder(`runs/${own}`, (taken) => writer.begun().includes(taken))
           const file = yield* writePlan(own, plan)
           yield* writer.start({ id, plan: file, now })
           return { id }

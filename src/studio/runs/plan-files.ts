@@ -1,13 +1,12 @@
 /** A plan of the page as a file, for the run that it starts and for whoever trains it by hand afterwards. */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlanError } from "../../../schemas/index.ts"
-import { type FileError, fileError, readTextFile } from "../../files/index.ts"
+import { type FileError, type Files, fileError, readTextFile } from "../../files/index.ts"
 import { planFromValue, withInputs } from "../../plan/index.ts"
 import type { PlanJson } from "../protocol/index.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 const FOLDER = "plans"
 

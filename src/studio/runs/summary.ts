@@ -2,6 +2,7 @@
  * What a list of runs says of each: from its folder alone, and from what is known of its process. Files that did not change are not read
  * again, and of metrics.jsonl only the end is.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -9,7 +10,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodeRunPlanResult, factsOfMethod, factsOfOptimizer, type RunPlan } from "../../../schemas/index.ts"
-import { readExactly, readJsonFile } from "../../files/index.ts"
+import { type Files, isThere, namesIn, readExactly, readJsonFile } from "../../files/index.ts"
 import { kindOf, type RunKind } from "../../kinds/index.ts"
 import { runFolder } from "../../output/index.ts"
 import { type Evaluation, rowIn, type Step } from "../../output/report/index.ts"
@@ -25,8 +26,6 @@ export const removedName = (name: string): string => `.removed-${Date.now().toSt
 
 /** The name that a folder had before it was removed; undefined: it was not. */
 export const nameBeforeRemoval = (name: string): string | undefined => HIDDEN.exec(name)?.[1]
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** What a host knows of the process that writes a run. */
 export interface Life {
@@ -221,18 +220,27 @@ export const runReader = (): RunReader => {
   return { summary, plan }
 }
 
-/** The folders below `runs` that are runs, by their names. */
-export const runFolders = (runs = "runs"): Effect.Effect<ReadonlyArray<string>, never, Files> =>
+/** Folders in `top` that have a file of this name, in the order of their names. */
+export const foldersWith = (
+  top: string,
+  sign: string
+): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const names = (yield* namesIn(top)).filter((name) => nameBeforeRemoval(name) === undefined)
+    const folders = names.map((name) => `${top}/${name}`).sort()
+    return yield* Effect.filter(folders, (folder) => isThere(`${folder}/${sign}`), { concurrency: 16 })
+  })
+
+/** "runs/reviews-1": the name with the first number that is free. `isTaken`: also of a folder that is not there yet. */
+export const freeFolder = (name: string, isTaken: (folder: string) => boolean = () => false) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const names = yield* fs.readDirectory(runs).pipe(Effect.orElseSucceed(() => []))
-    const found = yield* Effect.forEach(
-      names.filter((name) => nameBeforeRemoval(name) === undefined),
-      (name) =>
-        Effect.map(fs.exists(`${runs}/${name}/plan.json`).pipe(Effect.orElseSucceed(() => false)), (isRun) =>
-          isRun ? [`${runs}/${name}`] : []
-        ),
-      { concurrency: 16 }
-    )
-    return found.flat().sort()
+    for (let n = 1; ; n++) {
+      const folder = `${name}-${n}`
+      if (!isTaken(folder) && !(yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => true)))) return folder
+    }
   })
+
+/** The folders below `runs` that are runs. */
+export const runFolders = (runs = "runs"): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
+  foldersWith(runs, "plan.json")

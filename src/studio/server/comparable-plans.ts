@@ -1,14 +1,13 @@
 /** The plans of a folder that methods can be compared on: those of its runs, and plan files in the places where people keep them. */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { readJsonFile } from "../../files/index.ts"
+import { type Files, namesIn, readJsonFile } from "../../files/index.ts"
 import { type PlanFile, readPlan } from "../../plan/index.ts"
 import type { ComparablePlan } from "../protocol/index.ts"
 import { runFolders } from "../runs/index.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 const FOLDERS = ["plans", "examples/plans"]
 /** A list for a reader to choose from. */
@@ -27,8 +26,7 @@ const runOf = (id: string): string | undefined => /^(.+)\/plan\.json$/.exec(id)?
 
 const filesIn = (folder: string) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const names = yield* fs.readDirectory(folder).pipe(Effect.orElseSucceed(() => []))
+    const names = yield* namesIn(folder)
     const files = names.filter((name) => name.endsWith(".json")).sort()
     const found = yield* Effect.forEach(
       files.slice(0, MOST).map((name) => `${folder}/${name}`),

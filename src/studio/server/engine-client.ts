@@ -27,12 +27,8 @@ export interface EngineCommand {
 /** What the engine said of a question that it could not answer, in its words. */
 class EngineProblem extends Schema.TaggedError<EngineProblem>()("EngineProblem", {
   tag: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return this.reason
-  }
-}
+  message: Schema.String
+}) {}
 
 /** What the engine does for an answer is told to the listener of whoever asks (`Work`). */
 export interface EngineClient {
@@ -57,7 +53,7 @@ const GONE: Problem = { tag: "EngineGone", message: "the process that computes f
 /** Tells whoever listens here what the engine says that it does. */
 const relaying = Effect.map(Work, (tell) => (doing: Doing) => void Effect.runFork(tell({ kind: "working", ...doing })))
 
-const problem = ({ tag, message }: Problem) => new EngineProblem({ tag, reason: message })
+const problem = ({ tag, message }: Problem) => new EngineProblem({ tag, message: message })
 
 export const engineClient = (
   { runtime, args, env }: EngineCommand,

@@ -1,29 +1,24 @@
 /** Ways out of a run, taken: `export RUN --format F` as a process, with what it says, and at last its files. */
+
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FormatName, formatNamed, formatNames } from "../../exports/formats.ts"
+import type { Files } from "../../files/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
 import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
 import type { OwnCommand } from "./processes.ts"
 import { type Busy, endRemovals, openRemover } from "./removal.ts"
 
-type Files = FileSystem.FileSystem | Path.Path
 type Asked = WatchInput<"export">
 
 /** A run that did not leave, in the words of the command. */
-export class NotExported extends Schema.TaggedError<NotExported>()("NotExported", { reason: Schema.String }) {
-  override get message() {
-    return this.reason
-  }
-}
+export class NotExported extends Schema.TaggedError<NotExported>()("NotExported", { message: Schema.String }) {}
 
 /** What `export --json` says at last. */
 const Report = Schema.fromJsonString(
@@ -88,11 +83,11 @@ const exported = (
     const words = ["export", id, ...flags, "--out", folder, "--json", ...device]
     const { code, stdout, last } = yield* ran(program, words, (text) => tell({ kind: "line", text }))
     const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())
-    if (failure._tag === "Some") return yield* new NotExported({ reason: failure.value.message })
+    if (failure._tag === "Some") return yield* new NotExported({ message: failure.value.message })
     const report = Schema.decodeUnknownOption(Report)(stdout.trim())
     if (code !== 0 || report._tag === "None")
       return yield* new NotExported({
-        reason: last === "" ? "the command that exports ended before it was done" : last
+        message: last === "" ? "the command that exports ended before it was done" : last
       })
     tell({ kind: "done", exported: yield* exportedTo(folder, report.value.lines) })
   })

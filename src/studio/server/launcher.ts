@@ -2,20 +2,26 @@
  * Runs as processes: `train PLAN --out runs/NAME-N`, each the leader of a session of its own with its words in a file, so that it goes on
  * when the studio or its terminal is closed. One trains at a time: the others wait for it, unless they are told to begin.
  */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { listed } from "../../boundary/index.ts"
-import { type FileError, ownerOf, readTextFile } from "../../files/index.ts"
+import { type FileError, type Files, isThere, namesIn, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
 import { memoryLog } from "./memory.ts"
-import { type Ended, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
+import {
+  type Ended,
+  INTERRUPTED,
+  LAST_LINES,
+  lockedBy,
+  type OwnCommand,
+  startDetached,
+  startedElsewhere,
+  startedProcess
+} from "./processes.ts"
 import { openRunRecords, type Records, type RunRecord } from "./records.ts"
 import { type Busy, endRemovals, openRemover } from "./removal.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 export interface Launcher extends RunWriter {
   readonly records: Records<RunRecord>
@@ -27,9 +33,6 @@ export interface Launcher extends RunWriter {
   readonly look: (stepOf: (id: string) => Effect.Effect<number, never, Files>) => Effect.Effect<void, never, Files>
 }
 
-/** of the log, where a run that failed says why */
-const LAST_LINES = 12
-
 /** What `--json` says of a failure. */
 const Failure = Schema.fromJsonString(
   Schema.Struct({ ok: Schema.Literal(false), error: Schema.String, message: Schema.String })
@@ -38,9 +41,6 @@ const decodeFailure = Schema.decodeUnknownOption(Failure)
 
 /** The folder of studies, whose processes have locks as those of runs do. */
 const STUDIES = "compare"
-
-/** Exit codes of the command line. */
-const INTERRUPTED = 130
 
 const signals: Readonly<Record<string, string>> = {
   SIGKILL: "its process was killed: the machine may have run out of memory"
@@ -79,20 +79,13 @@ export const openLauncher = (
     /** Processes that have been seen to write their runs: they load no more. */
     const began = new Map<string, number>()
 
-    const livingProcess = (record: RunRecord | undefined) =>
-      Effect.gen(function* () {
-        const { owner, exit } = record ?? {}
-        return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
-      })
-
     /** Runs and studies that are under way, of the studio and of the command line. */
     const underWay: Launcher["underWay"] = Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const studies = yield* fs.readDirectory(STUDIES).pipe(Effect.orElseSucceed(() => []))
+      const studies = yield* namesIn(STUDIES)
       const folders = [...(yield* runFolders()), ...studies.map((name) => `${STUDIES}/${name}`)]
       const busy: Array<string> = []
       for (const id of new Set([...folders, ...records.all().map((record) => record.id)])) {
-        if ((yield* livingProcess(records.get(id))) !== undefined || (yield* lockedBy(id)) !== undefined) busy.push(id)
+        if ((yield* startedProcess(records.get(id))) !== undefined || (yield* lockedBy(id)) !== undefined) busy.push(id)
       }
       return busy
     })
@@ -151,8 +144,7 @@ export const openLauncher = (
     const hasBegun = (id: string, record: RunRecord | undefined) =>
       Effect.gen(function* () {
         if (record === undefined || record.resumes) return false
-        const fs = yield* FileSystem.FileSystem
-        return yield* fs.exists(`${id}/plan.json`).pipe(Effect.orElseSucceed(() => false))
+        return yield* isThere(`${id}/plan.json`)
       })
 
     const lifeOf = (id: string, others: ReadonlyArray<string>) =>
@@ -165,7 +157,7 @@ export const openLauncher = (
           return { ...known, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
         const locked = yield* lockedBy(id)
-        const owner = locked ?? (yield* livingProcess(record))
+        const owner = locked ?? (yield* startedProcess(record))
         if (owner !== undefined) {
           const isStopping = record?.stopping === true || asked.has(id)
           if (locked !== undefined || (yield* hasBegun(id, record))) began.set(id, owner.pid)
@@ -223,13 +215,12 @@ export const openLauncher = (
         ),
       resume: (id, now) =>
         Effect.gen(function* () {
-          const fs = yield* FileSystem.FileSystem
           const record = records.get(id)
           if (record?.waits === true && now) return yield* launch(record)
           if ((yield* lifeOf(id, [])).state !== "ended")
             return yield* new RunRefused({ id, reason: "is under way already" })
           const plan = `${id}/plan.json`
-          const opened = yield* fs.exists(plan).pipe(Effect.orElseSucceed(() => false))
+          const opened = yield* isThere(plan)
           if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is no run folder" })
           const startedAt = opened ? (record?.startedAt ?? Date.now()) : Date.now()
           yield* begin(
@@ -242,7 +233,7 @@ export const openLauncher = (
         Effect.gen(function* () {
           const record = records.get(id)
           if (record?.waits === true) return yield* records.change(id, { waits: false })
-          const owner = yield* livingProcess(record)
+          const owner = yield* startedProcess(record)
           if (owner === undefined) return yield* startedElsewhere(id)
           // a second signal means: leave at once, unsaved
           if (record?.stopping === true || asked.has(id)) return
@@ -258,7 +249,7 @@ export const openLauncher = (
       look: (stepOf) =>
         Effect.gen(function* () {
           for (const record of records.all()) {
-            const owner = yield* livingProcess(record)
+            const owner = yield* startedProcess(record)
             if (owner !== undefined) yield* memory.look(record.id, owner.pid, yield* stepOf(record.id))
           }
         })

@@ -82,6 +82,13 @@ export const isAlive = (owner: ProcessOwner): Effect.Effect<boolean, never, File
     (gone) => gone._tag === "None" || !gone.value || isToBeTold(owner.pid)
   )
 
+/** The process that the studio started for a run or a study, where it is alive. */
+export const startedProcess = (started: { readonly owner?: ProcessOwner; readonly exit?: Ended } | undefined) =>
+  Effect.gen(function* () {
+    const { owner, exit } = started ?? {}
+    return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
+  })
+
 /** A lock has less. */
 const LOCK_BYTES = 4_096
 
@@ -108,7 +115,10 @@ export const startedElsewhere = (id: string): Effect.Effect<never, RunRefused, F
   )
 
 /** of a log, where a command that failed says why */
-const LAST_LINES = 12
+export const LAST_LINES = 12
+
+/** Exit code of a command that was asked to stop. */
+export const INTERRUPTED = 130
 
 /** What a log says of its command's failure: what comes after the last ERROR, or its last lines. */
 export const failureSaid = (log: string): Effect.Effect<string | null, never, FileSystem.FileSystem> =>

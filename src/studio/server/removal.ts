@@ -5,12 +5,12 @@
  * Nothing is removed through a link: neither a folder that is one, nor one on whose way there is one. A link inside a folder goes with it,
  * and what it leads to stays.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
-import { type FileError, fileError, platformReason } from "../../files/index.ts"
+import { type FileError, type Files, fileError, namesIn, platformReason } from "../../files/index.ts"
 import { lockRun, type RunLocked } from "../../output/index.ts"
 import { nameBeforeRemoval, RunRefused, removedName } from "../runs/index.ts"
 import { isName } from "./requests.ts"
@@ -40,8 +40,6 @@ export const openBusy = (): Busy => {
     with: (id) => [...held].find((one) => one.id === id)?.what
   }
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** Where the studio keeps many things: none of them is one run's. */
 const PLACES = ["runs", "plans", "data", "compare", "exports"]
@@ -161,7 +159,7 @@ export const endRemovals = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     for (const folder of new Set(ids.map((id) => placeOf(id)[0]))) {
-      const names = yield* fs.readDirectory(folder || ".").pipe(Effect.orElseSucceed(() => []))
+      const names = yield* namesIn(folder || ".")
       for (const name of names) {
         const before = nameBeforeRemoval(name)
         if (before === undefined) continue

@@ -7,14 +7,10 @@ import { parseBoundedJson, readAnswer } from "../../files/index.ts"
 /** A request that is none of the page's. */
 export class RequestRefused extends Schema.TaggedError<RequestRefused>()("RequestRefused", {
   status: Schema.Int,
-  reason: Schema.String
-}) {
-  override get message() {
-    return this.reason
-  }
-}
+  message: Schema.String
+}) {}
 
-const refused = (status: number, reason: string) => new RequestRefused({ status, reason })
+const refused = (status: number, reason: string) => new RequestRefused({ status, message: reason })
 
 const tooLarge = () => refused(413, `the body is larger than ${overLimit("studio-body-bytes")}`)
 

@@ -11,12 +11,12 @@
  *   PUT  /store/PATH            bytes of a file that was dropped, POST /store for the end of a drop (store.ts)
  *   GET  /files/RUN/…/FILE      a file of a run, an export or a study; `?download` to save it, `?zip` for a folder
  */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { Files } from "../../files/index.ts"
 import { Work } from "../../progress/index.ts"
 import { answer, events, type Handlers, problemIn, type Reported, telling } from "../engine/index.ts"
 import { calls, type Problem, watches } from "../protocol/index.ts"
@@ -24,8 +24,6 @@ import type { Doorkeeper } from "./doorkeeper.ts"
 import type { EngineClient } from "./engine-client.ts"
 import { jsonOf, RequestRefused, segmentsOf } from "./requests.ts"
 import type { Store } from "./store.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 export interface Routes<R> {
   readonly door: Doorkeeper
@@ -117,7 +115,7 @@ const Signing = Schema.Struct({ path: Schema.String.check(Schema.isPattern(/^\/f
 const asked = <A>(schema: Schema.Codec<A, unknown>, request: Request): Effect.Effect<A, RequestRefused> =>
   Effect.flatMap(jsonOf(request), (input) =>
     Schema.decodeUnknownEffect(schema)(input).pipe(
-      Effect.mapError(({ message }) => new RequestRefused({ status: 400, reason: message.replaceAll("\n", " ") }))
+      Effect.mapError(({ message }) => new RequestRefused({ status: 400, message: message.replaceAll("\n", " ") }))
     )
   )
 
@@ -151,14 +149,14 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
         : Effect.fail(
             new RequestRefused({
               status: 403,
-              reason: `This folder is open read-only until you trust it: it brings ${doubts().join("; ")}.`
+              message: `This folder is open read-only until you trust it: it brings ${doubts().join("; ")}.`
             })
           )
     )
     const open = (request: Request) =>
       Effect.gen(function* () {
         const secret = door.admit((yield* asked(Opening, request)).code)
-        if (secret === undefined) return yield* new RequestRefused({ status: 403, reason: USED })
+        if (secret === undefined) return yield* new RequestRefused({ status: 403, message: USED })
         yield* onAdmitted
         return json({ secret })
       })

@@ -2,16 +2,16 @@
  * Files of runs, exports and studies, to be shown or saved: regular files inside those folders, by no link. A page among them, such as
  * report.html, may have come from elsewhere with its folder: it is shown in an origin of its own, and loads nothing.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
+import type { Files } from "../../files/index.ts"
 import { crc32 } from "../../images/index.ts"
 import { filesOf } from "../runs/index.ts"
 import { segmentsOf } from "./requests.ts"
 import { LARGEST, MOST_ZIPPED, type ZippedFile, zipEnd, zipHeader, zipSize } from "./zip.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** Pages draw by scripts and styles of their own, in a sandbox: no cookie, no request, no form. */
 const PAGE_POLICY =

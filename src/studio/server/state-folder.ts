@@ -6,13 +6,14 @@
  *
  * One studio per folder at a time: two would start the same waiting run twice.
  */
+
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { FileError, fileError, readTextFile, userFolder } from "../../files/index.ts"
+import { FileError, type Files, fileError, readTextFile, userFolder } from "../../files/index.ts"
 import { lockRun } from "../../output/index.ts"
 
 /** A studio of this folder is open. */
@@ -26,8 +27,6 @@ export class StudioOpen extends Schema.TaggedError<StudioOpen>()("StudioOpen", {
     return `a studio of this folder is open already${where}; open the address in ${this.file}, or end its process ${this.pid}`
   }
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 export interface StateFolder {
   /** its absolute path */

@@ -5,16 +5,15 @@
  *   PUT  /store/PATH?drop=ID    a file of a drop, under the path that it has there
  *   POST /store?drop=ID         no more come: {"source": "data/reviews.csv"}, or the folder that they are in together
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type LimitName, limit, overLimit } from "../../boundary/index.ts"
-import { type FileError, fileError } from "../../files/index.ts"
+import { type FileError, type Files, fileError, namesIn } from "../../files/index.ts"
 import { RequestRefused, segmentsOf } from "./requests.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 export interface Store {
   /** Takes the bytes of a file. */
@@ -45,7 +44,7 @@ interface Drop {
   readonly tops: Set<string>
 }
 
-const refused = (reason: string, status = 400) => new RequestRefused({ status, reason })
+const refused = (reason: string, status = 400) => new RequestRefused({ status, message: reason })
 
 const over = (name: LimitName) => refused(`what was dropped has more than ${overLimit(name)}`, 413)
 
@@ -132,7 +131,7 @@ export const openStore = (): Store => {
 
   const clear: Store["clear"] = Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const names = yield* fs.readDirectory(FOLDER).pipe(Effect.orElseSucceed(() => []))
+    const names = yield* namesIn(FOLDER)
     for (const name of names) {
       if (UNFINISHED.test(name)) yield* Effect.ignore(fs.remove(`${FOLDER}/${name}`, { recursive: true }))
     }

@@ -2,10 +2,10 @@
  * Studies over the studio's verbs: `compare PLAN --out compare/NAME-N` as a process of its own, its folder as it grows, and the verdict at its
  * end. Studies of the command line are seen, stopped and gone on with alike.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import {
@@ -18,25 +18,29 @@ import {
   resultsSoFar,
   verdictTexts
 } from "../../compare/index.ts"
-import { ownerOf } from "../../files/index.ts"
+import { type Files, isThere, namesIn, ownerOf } from "../../files/index.ts"
 import { relocate } from "../../plan/index.ts"
 import type { Handlers } from "../engine/index.ts"
 import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/index.ts"
-import { growingFile, looks, nameBeforeRemoval, RunRefused, runReader, seenFiles } from "../runs/index.ts"
+import { foldersWith, freeFolder, growingFile, looks, RunRefused, runReader, seenFiles } from "../runs/index.ts"
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
-import { failureSaid, isAlive, lockedBy, type OwnCommand, startDetached, startedElsewhere } from "./processes.ts"
+import {
+  failureSaid,
+  INTERRUPTED,
+  lockedBy,
+  type OwnCommand,
+  startDetached,
+  startedElsewhere,
+  startedProcess
+} from "./processes.ts"
 import { openStudyRecords, type StudyRecord } from "./records.ts"
 import { endRemovals, openRemover } from "./removal.ts"
 import { trialTable } from "./trial-table.ts"
 
-type Files = FileSystem.FileSystem | Path.Path
-
 const FOLDER = "compare"
 /** of a log, at first */
 const LOG_BYTES = 256 * 1024
-/** Exit code of a command that was asked to stop. */
-const INTERRUPTED = 130
 /** Trials at a time of a study that the command line started: it does not say how many it had. */
 const WORKERS = 1
 /** What one machine can do in its lifetime. */
@@ -113,30 +117,15 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
       Effect.map(resultsAt(`${id}/results.json`), (found) => found ?? { finished: false, results: [] })
 
     const ids: Effect.Effect<ReadonlyArray<string>, never, Files> = Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const names = yield* fs.readDirectory(FOLDER).pipe(Effect.orElseSucceed(() => []))
-      const folders = yield* Effect.forEach(
-        names.filter((name) => nameBeforeRemoval(name) === undefined).map((name) => `${FOLDER}/${name}`),
-        (folder) =>
-          fs.exists(`${folder}/study.json`).pipe(
-            Effect.orElseSucceed(() => false),
-            Effect.map((isStudy) => (isStudy ? [folder] : []))
-          )
-      )
+      const folders = yield* foldersWith(FOLDER, "study.json")
       const begun = records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id]))
-      return [...new Set([...folders.flat(), ...begun])]
+      return [...new Set([...folders, ...begun])]
     })
     const known = (id: string) =>
       Effect.gen(function* () {
         if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no study of this folder" })
       })
 
-    /** The process that the studio started for a study. */
-    const startedProcess = (record: StudyRecord | undefined) =>
-      Effect.gen(function* () {
-        const { owner, exit } = record ?? {}
-        return owner !== undefined && exit === undefined && (yield* isAlive(owner)) ? owner : undefined
-      })
     /** The process that a study's trials are given out by. */
     const processOf = (id: string) =>
       Effect.gen(function* () {
@@ -196,23 +185,12 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         yield* records.put({ ...fresh, ...owner, stopping: false })
       })
 
-    const freeFolder = (name: string) =>
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        for (let n = 1; ; n++) {
-          const id = `${FOLDER}/${name}-${n}`
-          const taken = records.get(id) !== undefined || (yield* fs.exists(id).pipe(Effect.orElseSucceed(() => true)))
-          if (!taken) return id
-        }
-      })
-
     const mayGo = (id: string) =>
       Effect.gen(function* () {
         if ((yield* processOf(id)) !== undefined)
           return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
         // a worker of another machine, or one that has not heard of the end yet
-        const fs = yield* FileSystem.FileSystem
-        const trials = yield* fs.readDirectory(`${id}/runs`).pipe(Effect.orElseSucceed(() => []))
+        const trials = yield* namesIn(`${id}/runs`)
         for (const name of trials) {
           if ((yield* lockedBy(`${id}/runs/${name}`)) === undefined) continue
           return yield* new RunRefused({
@@ -282,7 +260,10 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
               ...plan
             } = yield* relocate(file.plan, ".")
             const written = yield* writePlan(nameOfRun(file.name), { ...plan, output } as unknown as PlanJson)
-            const id = yield* freeFolder(nameOfRun(file.name))
+            const id = yield* freeFolder(
+              `${FOLDER}/${nameOfRun(file.name)}`,
+              (taken) => records.get(taken) !== undefined
+            )
             const words = [
               written,
               "--out",
@@ -323,12 +304,11 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
             if ((yield* processOf(id)) !== undefined)
               return yield* new RunRefused({ id, reason: "is under way already" })
             const before = records.get(id)
-            const fs = yield* FileSystem.FileSystem
-            const isThere = yield* fs.exists(`${id}/study.json`).pipe(Effect.orElseSucceed(() => false))
-            if (!isThere && before === undefined) return yield* new RunRefused({ id, reason: "is no study's folder" })
+            const opened = yield* isThere(`${id}/study.json`)
+            if (!opened && before === undefined) return yield* new RunRefused({ id, reason: "is no study's folder" })
             const workers = before?.workers ?? WORKERS
             // its own study.json says all that decides it; what never came so far begins anew
-            const words = isThere ? ["--out", id, "--workers", `${workers}`, ...flags] : before!.words
+            const words = opened ? ["--out", id, "--workers", `${workers}`, ...flags] : before!.words
             const record: StudyRecord = before ?? { id, words, workers, startedAt: Date.now(), stopping: false }
             yield* launch(record, words, true)
             return null

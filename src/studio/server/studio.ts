@@ -2,11 +2,10 @@
 
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import ownPackage from "../../../package.json" with { type: "json" }
-import { type FileError, withoutLinks } from "../../files/index.ts"
+import { type FileError, type Files, namesIn, withoutLinks } from "../../files/index.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
 import { nameBeforeRemoval, runsOf } from "../runs/index.ts"
@@ -22,8 +21,6 @@ import { openStateFolder, type StateFolder, type StudioOpen } from "./state-fold
 import { openStore } from "./store.ts"
 import { openStudies } from "./studies.ts"
 import { openTrust, type Trust } from "./trust.ts"
-
-export type ServerNeeds = FileSystem.FileSystem | Path.Path
 
 export interface StudioOptions {
   readonly host: string
@@ -46,10 +43,10 @@ export interface Studio {
   /** what the folder brings for which it is open read-only; empty: nothing */
   readonly doubts: ReadonlyArray<string>
   /** folders of the runs that are under way */
-  readonly underWay: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds>
+  readonly underWay: Effect.Effect<ReadonlyArray<string>, never, Files>
 }
 
-const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<ServerNeeds>> => ({
+const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<Files>> => ({
   calls: {
     about: () =>
       Effect.sync(() => ({
@@ -69,23 +66,19 @@ const SWEEPS = "1 minute"
 /** Whose folders are shown besides those of runs: exports and studies. */
 const SHOWN = ["exports", "compare"]
 
-const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, ServerNeeds>) =>
+const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, Files>) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const others = yield* Effect.forEach(SHOWN, (top) =>
-      fs.readDirectory(top).pipe(
-        Effect.map((names) => names.filter((name) => nameBeforeRemoval(name) === undefined)),
-        Effect.map((names) => names.map((name) => `${top}/${name}`)),
-        Effect.orElseSucceed((): ReadonlyArray<string> => [])
-      )
+      Effect.map(namesIn(top), (names) => names.map((name) => ({ top, name })))
     )
-    return [...(yield* runs), ...others.flat()]
+    const shown = others.flat().filter(({ name }) => nameBeforeRemoval(name) === undefined)
+    return [...(yield* runs), ...shown.map(({ top, name }) => `${top}/${name}`)]
   })
 
 /** Serves until the scope ends. */
 export const openStudio = (
   options: StudioOptions
-): Effect.Effect<Studio, ListenError | StudioOpen | FileError, ServerNeeds | Scope.Scope> =>
+): Effect.Effect<Studio, ListenError | StudioOpen | FileError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const shown = yield* pageFiles(options.page)
     const state = yield* openStateFolder
@@ -100,7 +93,7 @@ const open = (
   page: (path: string) => Effect.Effect<Response | undefined>,
   { folder: state, announce }: StateFolder,
   trust: Trust
-): Effect.Effect<Studio, ListenError | FileError, ServerNeeds | Scope.Scope> =>
+): Effect.Effect<Studio, ListenError | FileError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const door = doorkeeper()
     const busy = openBusy()

@@ -1,7 +1,6 @@
 /** Trials of a study as a table: those that are done, in the order in which they ended, then those that run. */
+
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import {
   labelOf,
   type Measure,
@@ -11,12 +10,11 @@ import {
   type TrialResult,
   trialNamed
 } from "../../compare/index.ts"
+import { type Files, namesIn } from "../../files/index.ts"
 import { number, percent } from "../../output/report/index.ts"
 import { shortDuration } from "../../progress/index.ts"
 import type { RunSummary, TableOfTexts } from "../protocol/index.ts"
 import type { RunReader } from "../runs/index.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 const stages: Readonly<Record<Trial["stage"], string>> = {
   sweep: "finds the rate",
@@ -61,9 +59,8 @@ export const trialTable = (
   isRunning: boolean
 ): Effect.Effect<TableOfTexts, never, Files> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
     const done = new Set(results.map(({ directory }) => directory))
-    const names = isRunning ? yield* fs.readDirectory(`${folder}/runs`).pipe(Effect.orElseSucceed(() => [])) : []
+    const names = isRunning ? yield* namesIn(`${folder}/runs`) : []
     const running = names.filter((name) => !done.has(`runs/${name}`)).sort()
     const rows = yield* Effect.forEach(running, (name) =>
       Effect.gen(function* () {

@@ -4,13 +4,12 @@
  *
  * Code is not on the list: nothing in a folder is run, whoever trusts it.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { listed, quoted } from "../../boundary/index.ts"
-import { type FileError, fileError } from "../../files/index.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
+import { type FileError, type Files, fileError, namesIn } from "../../files/index.ts"
 
 export interface Trust {
   /** What the folder brings that needs its user's word, a sentence each; empty: it is trusted. */
@@ -47,7 +46,7 @@ const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonl
       const type = yield* Effect.match(fs.lstat(name), { onFailure: () => undefined, onSuccess: (info) => info.type })
       if (type === "SymbolicLink" && (yield* leadsOut(name))) links.push(name)
       if (type !== "Directory" || !below) continue
-      const names = yield* fs.readDirectory(name).pipe(Effect.orElseSucceed((): ReadonlyArray<string> => []))
+      const names = yield* namesIn(name)
       for (const one of names) waiting.push({ name: `${name}/${one}`, below: true })
     }
     return { links, whole: true }

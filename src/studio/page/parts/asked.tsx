@@ -1,7 +1,4 @@
-/**
- * What is shown while something is on its way, with what is done for it meanwhile; nothing for the first moment, so that quick answers do not
- * flicker.
- */
+/** What is asked of the host, as it is shown: on its way, with what is done for it meanwhile; gone wrong; answered. */
 import { useEffect, useState } from "preact/hooks"
 import type { Doing } from "../../protocol/index.ts"
 import type { HostError } from "../host.ts"

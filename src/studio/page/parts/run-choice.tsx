@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact"
 import { addressOf, goTo } from "../place.ts"
 import { useCall } from "../use.ts"
 import { Loading, Trouble } from "./asked.tsx"
+import { Select } from "./fields.tsx"
 
 interface RunChoiceProps {
   /** the view's name in the address */
@@ -36,14 +37,14 @@ export const RunChoice = ({ view, id, children }: RunChoiceProps) => {
     <>
       <div class="run-choice">
         <label for="run-choice">Run</label>
-        <select id="run-choice" value={chosen} onChange={({ currentTarget }) => goTo(view, currentTarget.value)}>
+        <Select
+          id="run-choice"
+          value={chosen}
+          choose={(run) => goTo(view, run)}
+          options={finished.map(({ id, name, says }) => [id, `${name} — ${says}`])}
+        >
           {isKnown ? null : <option value={chosen}>{chosen}</option>}
-          {finished.map((run) => (
-            <option key={run.id} value={run.id}>
-              {run.name} — {run.says}
-            </option>
-          ))}
-        </select>
+        </Select>
       </div>
       {children(chosen)}
     </>

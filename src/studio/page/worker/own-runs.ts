@@ -2,16 +2,14 @@
  * Runs of the page: each trains in a worker of its own, one at a time. What is known of one beside its folder is in `.studio/runs/`, so that a
  * page that is opened again finds it.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { readJsonFile, writeJson } from "../../../files/index.ts"
+import { type Files, isThere, namesIn, readJsonFile, writeJson } from "../../../files/index.ts"
 import { type Life, RunRefused, type RunWriter } from "../../runs/index.ts"
 import type { RunAsked, RunTold } from "./told.ts"
 import type { Train, Training } from "./trainer.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 const FOLDER = ".studio/runs"
 
@@ -43,7 +41,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
     const context = yield* Effect.context<Files>()
     yield* Effect.ignore(fs.makeDirectory(FOLDER, { recursive: true }))
     const known = new Map<string, Known>()
-    const names = yield* fs.readDirectory(FOLDER).pipe(Effect.orElseSucceed((): Array<string> => []))
+    const names = yield* namesIn(FOLDER)
     for (const name of names.filter((one) => one.endsWith(".json"))) {
       const record = decode(yield* readJsonFile(`${FOLDER}/${name}`).pipe(Effect.orElseSucceed(() => null)))
       if (record._tag === "Some") known.set(record.value.id, record.value)
@@ -125,7 +123,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
           if (waiting?.state === "waiting" && now) return launch(waiting)
           if (waiting !== undefined) return yield* new RunRefused({ id, reason: "is under way already" })
           const own = `${id}/plan.json`
-          const opened = yield* fs.exists(own).pipe(Effect.orElseSucceed(() => false))
+          const opened = yield* isThere(own)
           const record = known.get(id)
           if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is no run folder" })
           const plan = record?.plan ?? own

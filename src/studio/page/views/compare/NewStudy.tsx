@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks"
 import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Select } from "../../parts/fields.tsx"
 import { addressOf, goTo } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
 
@@ -121,13 +122,7 @@ const Form = ({ plans, methods }: FormProps) => {
       <h2>New study</h2>
       <label>
         Plan
-        <select value={plan} onChange={({ currentTarget }) => setPlan(currentTarget.value)}>
-          {plans.map(({ id, name }) => (
-            <option key={id} value={id}>
-              {name}
-            </option>
-          ))}
-        </select>
+        <Select value={plan} choose={setPlan} options={plans.map(({ id, name }) => [id, name])} />
         <span class="small quiet">Model, rows, steps and batches are the same for every method.</span>
       </label>
       <fieldset>

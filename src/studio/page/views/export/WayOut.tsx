@@ -2,6 +2,7 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { Exit, Exported } from "../../../protocol/index.ts"
 import { Trouble } from "../../parts/asked.tsx"
+import { Check, Select } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
 import { Left } from "./Left.tsx"
 
@@ -22,18 +23,13 @@ const One = ({ option, chosen, onChange }: ChoiceProps) => {
       <p class="quiet small" id={`${id}-says`}>
         {option.says}
       </p>
-      <select
+      <Select
         id={id}
         aria-describedby={`${id}-says`}
         value={chosen[0]}
-        onChange={({ currentTarget }) => onChange([currentTarget.value])}
-      >
-        {option.values.map((value) => (
-          <option key={value} value={value}>
-            {value}
-          </option>
-        ))}
-      </select>
+        choose={(value) => onChange([value])}
+        options={option.values.map((value) => [value, value])}
+      />
     </div>
   )
 }
@@ -44,17 +40,14 @@ const Several = ({ option, chosen, onChange }: ChoiceProps) => (
     <p class="quiet small">{option.says}</p>
     <div class="values">
       {option.values.map((value) => (
-        <label key={value} class="check">
-          <input
-            type="checkbox"
-            checked={chosen.includes(value)}
-            onChange={({ currentTarget }) =>
-              // in the order in which they are listed
-              onChange(option.values.filter((own) => (own === value ? currentTarget.checked : chosen.includes(own))))
-            }
-          />
+        <Check
+          key={value}
+          checked={chosen.includes(value)}
+          // in the order in which they are listed
+          set={(is) => onChange(option.values.filter((own) => (own === value ? is : chosen.includes(own))))}
+        >
           {value}
-        </label>
+        </Check>
       ))}
     </div>
   </fieldset>

@@ -1,6 +1,7 @@
 /** What the columns are for, and the model: everything that a suggestion goes by. */
 import { useState } from "preact/hooks"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
+import { Select } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
 import type { Dialect, Draft } from "./draft.ts"
 import { labelOf } from "./form/schema.ts"
@@ -47,20 +48,16 @@ const Role = ({
           onChange={({ currentTarget }) => change(currentTarget.value.trim() || undefined)}
         />
       ) : (
-        <select
+        <Select
           id={id}
           aria-describedby={`${id}-help`}
           value={now}
-          onChange={({ currentTarget }) => change(currentTarget.value || undefined)}
+          choose={(column) => change(column || undefined)}
+          options={rows.columns.map((one) => [one.name, one.name.length > 60 ? `${one.name.slice(0, 60)}…` : one.name])}
         >
           <option value="">{named === undefined ? "none" : "found by itself"}</option>
           {isColumn ? null : <option value={now}>{now}</option>}
-          {rows.columns.map((column) => (
-            <option key={column.name} value={column.name}>
-              {column.name.length > 60 ? `${column.name.slice(0, 60)}…` : column.name}
-            </option>
-          ))}
-        </select>
+        </Select>
       )}
       <p class="help" id={`${id}-help`}>
         {upper(says)}.
@@ -101,15 +98,33 @@ export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) 
   )
 }
 
-const separators: ReadonlyArray<readonly [NonNullable<Dialect["separator"]>, string]> = [
-  ["comma", "a comma"],
-  ["semicolon", "a semicolon"],
-  ["tab", "a tab"],
-  ["pipe", "a |"]
-]
-const encodings: ReadonlyArray<readonly [NonNullable<Dialect["encoding"]>, string]> = [
-  ["utf-8", "UTF-8"],
-  ["latin1", "Windows-1252 (Latin 1)"]
+/** What may be said of how a file is written: the field's label, what is taken where nothing is said, and each value with its words. */
+const dialects: ReadonlyArray<{
+  readonly name: keyof Dialect
+  readonly label: string
+  readonly usual: string
+  readonly options: ReadonlyArray<readonly [value: NonNullable<Dialect[keyof Dialect]>, says: string]>
+}> = [
+  {
+    name: "separator",
+    label: "Between columns is",
+    usual: "what the header shows",
+    options: [
+      ["comma", "a comma"],
+      ["semicolon", "a semicolon"],
+      ["tab", "a tab"],
+      ["pipe", "a |"]
+    ]
+  },
+  {
+    name: "encoding",
+    label: "Letters are encoded as",
+    usual: "what the file shows",
+    options: [
+      ["utf-8", "UTF-8"],
+      ["latin1", "Windows-1252 (Latin 1)"]
+    ]
+  }
 ]
 
 /** How the file is written, for those that do not show it themselves. */
@@ -120,47 +135,25 @@ export const Written = ({
   readonly dialect: Dialect
   readonly change: (dialect: Dialect) => void
 }) => (
-  <details class="more" open={dialect.separator !== undefined || dialect.encoding !== undefined}>
+  <details class="more" open={Object.keys(dialect).length > 0}>
     <summary>The file is read wrongly</summary>
     <div class="choices">
-      <div class="field">
-        <label for="separator">Between columns is</label>
-        <select
-          id="separator"
-          value={dialect.separator ?? ""}
-          onChange={({ currentTarget }) => {
-            const { separator: _, ...others } = dialect
-            const found = separators.find(([name]) => name === currentTarget.value)?.[0]
-            change(found === undefined ? others : { ...others, separator: found })
-          }}
-        >
-          <option value="">what the header shows</option>
-          {separators.map(([name, says]) => (
-            <option key={name} value={name}>
-              {says}
-            </option>
-          ))}
-        </select>
-      </div>
-      <div class="field">
-        <label for="encoding">Letters are encoded as</label>
-        <select
-          id="encoding"
-          value={dialect.encoding ?? ""}
-          onChange={({ currentTarget }) => {
-            const { encoding: _, ...others } = dialect
-            const found = encodings.find(([name]) => name === currentTarget.value)?.[0]
-            change(found === undefined ? others : { ...others, encoding: found })
-          }}
-        >
-          <option value="">what the file shows</option>
-          {encodings.map(([name, says]) => (
-            <option key={name} value={name}>
-              {says}
-            </option>
-          ))}
-        </select>
-      </div>
+      {dialects.map(({ name, label, usual, options }) => (
+        <div key={name} class="field">
+          <label for={name}>{label}</label>
+          <Select
+            id={name}
+            value={dialect[name] ?? ""}
+            choose={(value) => {
+              const { [name]: _, ...others } = dialect
+              change(value === "" ? others : { ...others, [name]: value })
+            }}
+            options={options}
+          >
+            <option value="">{usual}</option>
+          </Select>
+        </div>
+      ))}
     </div>
   </details>
 )
@@ -184,24 +177,21 @@ export const ModelChoice = ({
   return (
     <div class="field model">
       <label for="model">Model</label>
-      <select
+      <Select
         id="model"
         aria-describedby="model-help"
         value={isOther ? OTHER : model}
-        onChange={({ currentTarget }) => {
-          const next = currentTarget.value
+        choose={(next) => {
           setOther(next === OTHER)
           if (next !== OTHER) change(next)
         }}
+        options={[
+          ...models.map(({ source, name, says }) => [source, `${name}: ${says}`] as const),
+          ...(about.abilities.includes("paths") ? [[OTHER, "another …"] as const] : [])
+        ]}
       >
         {found === undefined ? <option value={model}>{model === "" ? "choose one" : model}</option> : null}
-        {models.map(({ source, name, says }) => (
-          <option key={source} value={source}>
-            {name}: {says}
-          </option>
-        ))}
-        {about.abilities.includes("paths") ? <option value={OTHER}>another …</option> : null}
-      </select>
+      </Select>
       {isOther ? (
         <form
           class="row"

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart } from "../../parts/chart.tsx"
+import { Select } from "../../parts/fields.tsx"
 import { useCall } from "../../use.ts"
 import { overlaid } from "./overlay.ts"
 import { isUnderWay } from "./standing.tsx"
@@ -35,13 +36,11 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
       <div class="row">
         <label class="which">
           Plot
-          <select value={plot} onChange={({ currentTarget }) => setPlot(currentTarget.value)}>
-            {(available.length === 0 ? [{ id: plot, title: "Loss" }] : available).map(({ id, title }) => (
-              <option key={id} value={id}>
-                {title}
-              </option>
-            ))}
-          </select>
+          <Select
+            value={plot}
+            choose={setPlot}
+            options={available.length === 0 ? [[plot, "Loss"]] : available.map(({ id, title }) => [id, title])}
+          />
         </label>
         <p class="quiet small">
           {runs.length} {runs.length === 1 ? "run" : "runs"}

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Select } from "../../parts/fields.tsx"
 import { StateOf } from "../../parts/one.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { addressOf, focusView, type ViewProps } from "../../place.ts"
@@ -124,13 +125,11 @@ const Cards = ({
   <>
     <label class="sort">
       Sorted by
-      <select value={order.by} onChange={({ currentTarget }) => setOrder(currentTarget.value as Column)}>
-        {columns.map(({ name, title }) => (
-          <option key={name} value={name}>
-            {title}
-          </option>
-        ))}
-      </select>
+      <Select
+        value={order.by}
+        choose={(by) => setOrder(by as Column)}
+        options={columns.map(({ name, title }) => [name, title])}
+      />
     </label>
     <ul class="cards">
       {runs.map((run) => (

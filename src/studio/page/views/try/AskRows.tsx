@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import type { AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
+import { Check } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
 import { type Answered, Answers, type Row } from "./Answers.tsx"
 import { percent } from "./Bars.tsx"
@@ -143,14 +144,9 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
           ))}
         </div>
         {hasLines ? (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={byLines}
-              onChange={({ currentTarget }) => setByLines(currentTarget.checked)}
-            />
+          <Check checked={byLines} set={setByLines}>
             Each line is a text of its own
-          </label>
+          </Check>
         ) : null}
         <p class="row">
           <button type="submit" class="primary" disabled={isBusy || isEmpty(row, fields)}>

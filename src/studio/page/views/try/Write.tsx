@@ -1,5 +1,6 @@
 /** Conversations, and texts that are gone on with or written for others: both sides of the model, token by token as they come. */
 import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { Check } from "../../parts/fields.tsx"
 import { useMedia, useStudio } from "../../use.ts"
 import { ReplyOf } from "./Reply.tsx"
 import {
@@ -225,14 +226,9 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
       </p>
       <div class="row bar-of-talk">
         {isNarrow ? <Tabs side={side} onChoose={setSide} /> : null}
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={withTokens}
-            onChange={({ currentTarget }) => setWithTokens(currentTarget.checked)}
-          />
+        <Check checked={withTokens} set={setWithTokens}>
           Show probabilities
-        </label>
+        </Check>
         {turns.length === 0 ? null : (
           <button type="button" class="plain" onClick={restart}>
             Start over
@@ -302,14 +298,9 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
               Ask
             </button>
           )}
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={withBase}
-              onChange={({ currentTarget }) => setWithBase(currentTarget.checked)}
-            />
+          <Check checked={withBase} set={setWithBase}>
             Without the adapter, too
-          </label>
+          </Check>
           <span class="quiet small">Ctrl+Enter asks, too.</span>
         </p>
         {examples.length === 0 ? null : (

@@ -1,6 +1,8 @@
 /** A form for any value of a JSON Schema: fields of objects, and the input that a field's shape asks for. */
+
 import { useRef, useState } from "preact/hooks"
 import type { PlanJson, PlanProblem } from "../../../../protocol/index.ts"
+import { Select } from "../../../parts/fields.tsx"
 import {
   BooleanInput,
   ChoiceInput,
@@ -261,18 +263,14 @@ const Add = ({
   const key = keys.includes(picked) ? picked : ""
   return (
     <div class="add">
-      <select
+      <Select
         aria-label={`Add a field to ${name.toLowerCase()}`}
         value={key}
-        onChange={({ currentTarget }) => setPicked(currentTarget.value)}
+        choose={setPicked}
+        options={keys.map((one) => [one, labelOf(one)])}
       >
         <option value="">Add a field …</option>
-        {keys.map((one) => (
-          <option key={one} value={one}>
-            {labelOf(one)}
-          </option>
-        ))}
-      </select>
+      </Select>
       <button
         type="button"
         disabled={key === ""}
@@ -331,23 +329,19 @@ const Variants = ({
     <>
       <div class="field">
         <label for={id}>{labelOf(key)}</label>
-        <select
+        <Select
           id={id}
           aria-describedby={`${id}-help`}
           aria-invalid={messages.length > 0 ? true : undefined}
           value={chosen?.value ?? ""}
-          onChange={({ currentTarget }) => {
-            const next = variants.find((one) => one.value === currentTarget.value)
+          choose={(tag) => {
+            const next = variants.find((one) => one.value === tag)
             if (next !== undefined) change(moved(value, key, next))
           }}
+          options={variants.map((one) => [one.value, title(one)])}
         >
           {chosen === undefined ? <option value="">choose one</option> : null}
-          {variants.map((one) => (
-            <option key={one.value} value={one.value}>
-              {title(one)}
-            </option>
-          ))}
-        </select>
+        </Select>
         <Wrong id={id} messages={messages} />
         <p class="help" id={`${id}-help`}>
           {chosen === undefined ? "" : descriptionOf(chosen.schema, root)}

@@ -3,6 +3,7 @@
 import { createContext } from "preact"
 import { useContext, useState } from "preact/hooks"
 import type { PlanProblem } from "../../../../protocol/index.ts"
+import { Select } from "../../../parts/fields.tsx"
 import type { Schema, Shape } from "./schema.ts"
 
 /** What every field of the form needs: the schema that references lead into, and what is wrong where. */
@@ -114,22 +115,18 @@ export const ChoiceInput = ({
   const marks = useMarks(id, path)
   const isKnown = value === undefined || values.includes(String(value))
   return (
-    <select
+    <Select
       {...marks}
       id={id}
       value={value === undefined ? "" : String(value)}
-      onChange={({ currentTarget }) => change(currentTarget.value === "" ? undefined : currentTarget.value)}
+      choose={(next) => change(next === "" ? undefined : next)}
+      options={values.map((one) => [one, one])}
     >
       {isRequired && value !== undefined ? null : (
         <option value="">{fallback === undefined ? "not set" : `usually ${shown(fallback)}`}</option>
       )}
       {isKnown ? null : <option value={String(value)}>{shown(value)}</option>}
-      {values.map((one) => (
-        <option key={one} value={one}>
-          {one}
-        </option>
-      ))}
-    </select>
+    </Select>
   )
 }
 
