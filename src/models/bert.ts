@@ -24,25 +24,13 @@ import {
 } from "./config-reader.ts"
 import { type ClassifierHead, type EncoderParts, encoderReader, type Family } from "./encoder.ts"
 import { labelFields, labelsInOrder } from "./labels.ts"
-import { normParameters } from "./model.ts"
+import { type EncoderSizes, normParameters } from "./model.ts"
 import { type BlockNames, type Norm, normalized, transformerBlock } from "./transformer-block.ts"
 
 /** What a config.json says about an encoder of BERT's kind, in one spelling for all families. */
-export interface EncoderConfig {
-  /** numbers of a hidden state */
-  readonly hiddenSize: number
-  /** blocks */
-  readonly layers: number
-  /** heads of each attention */
-  readonly attentionHeads: number
-  /** numbers inside the feed-forward part */
-  readonly intermediateSize: number
-  /** tokens */
-  readonly vocabularySize: number
+export interface EncoderConfig extends Omit<EncoderSizes, "maxLength"> {
   /** rows of the position table */
   readonly positions: number
-  /** rows of the token-type table; 0: the family has none */
-  readonly tokenTypes: number
   /** ε of the layer norms */
   readonly layerNormEpsilon: number
   /** of the feed-forward part */
@@ -84,7 +72,12 @@ export const bertParts = (
   return {
     problems: positionIds === undefined || (padId >= 0 && maxLength > 0) ? [] : [problem],
     config: {
-      ...config,
+      hiddenSize,
+      attentionHeads: config.attentionHeads,
+      intermediateSize: config.intermediateSize,
+      vocabularySize,
+      tokenTypes,
+      labels: config.labels,
       maxLength,
       embeddings: [
         { name: EMBEDDINGS.word, shape: [vocabularySize, hiddenSize] },

@@ -49,23 +49,15 @@ export const describe = (
     if (problems.length + headProblems.length > 0) {
       return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })
     }
-    const { parameters } = encoder
+    const { embed, blocks, finish, tables, embedding, head: ownHead, labels: ownLabels, parameters, ...sizes } = encoder
     const used = new Set([...parameters.map(({ name }) => name), ...head.inCheckpoint].map((name) => find(name)?.name))
     return {
       folder,
       family: family.name,
-      sites: encoder.sites,
+      ...sizes,
       parameters,
-      stack: encoder.stack,
       head,
       labels,
-      hiddenSize: encoder.hiddenSize,
-      layers: encoder.layers,
-      attentionHeads: encoder.attentionHeads,
-      intermediateSize: encoder.intermediateSize,
-      vocabularySize: encoder.vocabularySize,
-      tokenTypes: encoder.tokenTypes,
-      maxLength: encoder.maxLength,
       // a head of transformers' classification class makes it that class, whatever the file was saved from
       prefix: options.pooling === "pooler" ? family.prefix : prefix,
       exported: exportedEncoder(family, head),

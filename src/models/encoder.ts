@@ -14,28 +14,18 @@ import { additiveMask, attention, paddedAttention, rope, segmentsOfPadding } fro
 import type { HostTensor } from "../safetensors/index.ts"
 import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
 import { configReader, type Normalized } from "./config-reader.ts"
-import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack, type TokenBatch } from "./model.ts"
+import {
+  type EncoderSizes,
+  normParameters,
+  type ParameterSpec,
+  type RunBlock,
+  runOnce,
+  type Stack,
+  type TokenBatch
+} from "./model.ts"
 import { type Rope, rotaryRows } from "./rotary-rows.ts"
 import { textSequences } from "./sequences.ts"
 import { type Attend, type Norm, normalized, type TransformerBlock } from "./transformer-block.ts"
-
-/** The sizes of an encoder, as its config.json has them. */
-export interface EncoderSizes {
-  /** numbers of a hidden state */
-  readonly hiddenSize: number
-  /** blocks */
-  readonly layers: number
-  /** heads of each attention */
-  readonly attentionHeads: number
-  /** numbers inside the feed-forward part */
-  readonly intermediateSize: number
-  /** tokens */
-  readonly vocabularySize: number
-  /** rows of the token-type table; 0: the model has none and ignores types */
-  readonly tokenTypes: number
-  /** longest token sequence that positions allow */
-  readonly maxLength: number
-}
 
 /** A block, and what its attention takes besides queries, keys and values. */
 export interface EncoderBlock extends TransformerBlock {

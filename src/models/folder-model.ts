@@ -7,7 +7,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Packing } from "../numbers/index.ts"
-import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
+import { forEachTensor, type HostTensor, type StoredTensor } from "../safetensors/index.ts"
 import { modelErrorOf, readHeaders, shapeProblems } from "./checkpoint.ts"
 import { newHeadParameters } from "./head.ts"
 import { type ExportedModel, type HeadSpec, ModelError, type Network, type ParameterSpec } from "./model.ts"
@@ -68,10 +68,11 @@ export interface LoadFolderOptions {
   readonly whole?: ReadonlyArray<string>
 }
 
-/** The parameters on the device, for as long as the scope. */
+/** The parameters on the device, for as long as the scope. `computed`: tensors that the forward pass reads besides those. */
 export const loadFolder = (
-  { folder, sites, head, stored }: FolderDescription,
-  { seed, weights: form = "f32", whole = [] }: LoadFolderOptions
+  { folder, sites, head, stored }: Pick<FolderDescription, "folder" | "sites" | "head" | "stored">,
+  { seed, weights: form = "f32", whole = [] }: LoadFolderOptions,
+  computed: ReadonlyMap<string, HostTensor> = new Map()
 ): Effect.Effect<
   Required<Pick<Network, "weights" | "packed">>,
   ModelError,
@@ -92,6 +93,6 @@ export const loadFolder = (
     yield* forEachTensor(missing, (tensor, found) => upload(tensors.get(found)!, tensor, found.name)).pipe(
       Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
     )
-    for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
+    for (const [name, value] of [...newHeadParameters(head, seed), ...computed]) yield* upload(name, value)
     return { weights, packed }
   })

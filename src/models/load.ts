@@ -13,14 +13,13 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { isRecord } from "../files/index.ts"
-import type { Packing } from "../numbers/index.ts"
-import { forEachTensor, type StoredTensor } from "../safetensors/index.ts"
 import type { TokenRows, TokenTexts, Weights } from "../tensors/index.ts"
 import { BoundedTokenizer } from "./bounded-tokenizer.ts"
-import { type Checkpoint, modelErrorOf, openCheckpoint, readJson } from "./checkpoint.ts"
+import { openCheckpoint, readJson } from "./checkpoint.ts"
 import { type Encoder, encode } from "./encoder.ts"
 import { families } from "./families.ts"
-import { applyHead, newHeadParameters } from "./head.ts"
+import { type LoadFolderOptions, loadFolder } from "./folder-model.ts"
+import { applyHead } from "./head.ts"
 import {
   type Encoding,
   type HeadSpec,
@@ -33,42 +32,29 @@ import {
 import { sharedIdentity, sharedPart } from "./shared-parts.ts"
 import { joinPair, pairTemplate } from "./text-pairs.ts"
 import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
-import { uploaded } from "./upload.ts"
 
 /** How an encoder with a head is loaded. */
-export interface LoadOptions {
-  /** seed of the head's new parameters */
-  readonly seed: number
+export interface LoadOptions extends LoadFolderOptions {
   /** in place of the folder's own, the default, which is then not read */
   readonly tokenizer?: Tokenizer
-  /** how weights of linear layers are held (default "f32"); everything else is float32 */
-  readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded; default: none */
-  readonly whole?: ReadonlyArray<string>
 }
 
 /** Loads tokenizer and weights. Needs an open device. */
 export const load = (
   description: ModelDescription,
-  { seed, tokenizer: given, weights: form = "f32", whole = [] }: LoadOptions
+  { tokenizer: given, ...options }: LoadOptions
 ): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { folder, head } = description
     const tokenizer = given ?? (yield* sharedTokenizer(description))
     const { encoder, find } = yield* openCheckpoint(folder, families)
-    const stored = yield* storedParameters(description, find)
-    const own = { reader: "encoder", form, sites: description.sites, whole }
-    const { weights, packed, known, upload } = yield* uploaded(folder, own)
-    const missing = yield* Effect.filter(stored.keys(), (found) => Effect.map(known(stored.get(found)!), (is) => !is))
-    yield* forEachTensor(missing, (tensor, found) => upload(stored.get(found)!, tensor, found.name)).pipe(
-      Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
-    )
-    for (const [name, value] of newHeadParameters(head, seed)) yield* upload(name, value)
-    for (const { cos, sin, make } of encoder.tables) {
+    const names = [...description.parameters.map((parameter) => parameter.name), ...head.inCheckpoint]
+    const stored = new Map(names.map((name) => [name, find(name)?.name ?? name]))
+    const tables = encoder.tables.flatMap(({ cos, sin, make }) => {
       const table = make()
-      yield* upload(cos, table.cos)
-      yield* upload(sin, table.sin)
-    }
+      return [[cos, table.cos] as const, [sin, table.sin] as const]
+    })
+    const { weights, packed } = yield* loadFolder({ ...description, stored }, options, new Map(tables))
     return {
       ...description,
       tokenizer,
@@ -92,23 +78,6 @@ export const forwardOf =
   (encoder: Encoder, head: HeadSpec, tables: Weights): Model["forward"] =>
   (batch, linear, weights, runBlock) =>
     tf.tidy(() => applyHead(encoder, head, encode(encoder, batch, linear, weights, runBlock, tables), batch, weights))
-
-/** Where the description's parameters lie, with their names. */
-const storedParameters = (
-  { folder, parameters, head }: ModelDescription,
-  find: Checkpoint["find"]
-): Effect.Effect<ReadonlyMap<StoredTensor, string>, ModelError> =>
-  Effect.gen(function* () {
-    const stored = new Map<StoredTensor, string>()
-    for (const name of [...parameters.map((parameter) => parameter.name), ...head.inCheckpoint]) {
-      const tensor = find(name)
-      if (tensor === undefined) {
-        return yield* new ModelError({ folder, problems: [`weights: ${name} is gone since the model was described`] })
-      }
-      stored.set(tensor, name)
-    }
-    return stored
-  })
 
 /** Texts as tensors [size, length]: ids and type ids (int32), and the mask (float32). The caller disposes of them. */
 export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenTexts): TokenBatch => {

@@ -235,18 +235,8 @@ export interface ExportedModel {
   readonly exported: Exported
 }
 
-/** All that is known of a text model without reading a weight. */
-export interface ModelDescription extends ExportedModel {
-  /** where the model is, as given */
-  readonly folder: string
-  /** every frozen parameter the forward pass needs (the head's not included) */
-  readonly parameters: ReadonlyArray<ParameterSpec>
-  /** absent: its forward pass is no stack of blocks */
-  readonly stack?: Stack | undefined
-  /** what is put on the backbone */
-  readonly head: HeadSpec
-  /** class names, in the order of the logits */
-  readonly labels: ReadonlyArray<string>
+/** The sizes of an encoder, as its config.json has them. */
+export interface EncoderSizes {
   /** numbers of a hidden state */
   readonly hiddenSize: number
   /** blocks */
@@ -259,8 +249,22 @@ export interface ModelDescription extends ExportedModel {
   readonly vocabularySize: number
   /** rows of the token-type table; 0: the model has none and ignores types */
   readonly tokenTypes: number
-  /** longest token sequence the position embeddings allow */
+  /** longest token sequence that positions allow */
   readonly maxLength: number
+}
+
+/** All that is known of a text model without reading a weight. */
+export interface ModelDescription extends ExportedModel, EncoderSizes {
+  /** where the model is, as given */
+  readonly folder: string
+  /** every frozen parameter the forward pass needs (the head's not included) */
+  readonly parameters: ReadonlyArray<ParameterSpec>
+  /** absent: its forward pass is no stack of blocks */
+  readonly stack?: Stack | undefined
+  /** what is put on the backbone */
+  readonly head: HeadSpec
+  /** class names, in the order of the logits */
+  readonly labels: ReadonlyArray<string>
   /** prefix of a name of this family in the checkpoint's own class, e.g. "bert." (PEFT keys need it) */
   readonly prefix: string
 }

@@ -46,6 +46,21 @@ test("ranks, alphas and targets are the adapter's, and validate shows them", asy
   expect(Object.keys(report("runs/first").inputs)).toContain("adapter.from/adapter_model.safetensors")
 })
 
+test("ModernBERT's classes differ by a prefix that other models have too: either head begins with an adapter of its classifier", async () => {
+  w.model("modernbert")
+  cpSync(join(repository, "test", "golden", "models", "modernbert", "adapter"), w.path("given"), { recursive: true })
+  for (const pooling of ["mean", "pooler"]) {
+    const model = { source: "modernbert", task: { kind: "classification", pooling } }
+    await train(
+      planned(`modernbert-${pooling}`, { method: "lora", from: "given" }, { model }),
+      `runs/modernbert-${pooling}`
+    )
+    const { adapter } = w.json(`runs/modernbert-${pooling}/plan.json`) as { readonly adapter: Record<string, unknown> }
+    expect(adapter["targets"]).toContain("layers.3.attn.Wqkv")
+    expect(adapter["targets"]).toHaveLength(16)
+  }
+})
+
 test("a second stage begins where the first one ended", async () => {
   await first
   await train(planned("second", { method: "lora", from: "runs/first" }), "runs/second")

@@ -181,7 +181,9 @@ test(
 
 describe.each([
   ["minilm", { kind: "embedding", pooling: "mean", normalize: true }, { pooling: "mean", normalize: true }],
-  ["roberta", { kind: "embedding", pooling: "cls", normalize: false }, { pooling: "cls", normalize: false }]
+  ["roberta", { kind: "embedding", pooling: "cls", normalize: false }, { pooling: "cls", normalize: false }],
+  // whose last hidden state has gone through a norm after the last block
+  ["modernbert", { kind: "embedding", pooling: "mean", normalize: true }, { pooling: "mean", normalize: true }]
 ] as const)("vectors of %s, %j", (source, task, options) => {
   const name = `vectors-${source}`
   test(

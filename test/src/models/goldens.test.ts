@@ -143,6 +143,21 @@ describeOnBoth(() => {
     }
   }
 
+  test("modernbert: the published spelling of its config is the same encoder", async () => {
+    const opened = async (file: string) =>
+      Result.getOrThrow(families.modernbert.open(await Bun.file(join(folderOf("modernbert"), file)).json()))
+    const [now, before] = [await opened("config.json"), await opened("config_v4.json")]
+    const facts = ({ tables, blocks, sites, parameters }: typeof now) => ({
+      tables: tables.map(({ make }) => make()),
+      blocks: blocks.map(({ window, rope }) => ({ window, rope })),
+      sites,
+      parameters
+    })
+    expect(facts(before)).toEqual(facts(now))
+    // 4 tokens to either side and its own
+    expect(facts(now).blocks.map(({ window }) => window)).toEqual([null, 5, 5, null])
+  })
+
   test("a forward pass leaves nothing behind but its logits", async () => {
     const model = await open("bert")
     const batch = batchOf(await readGolden("models/bert/io.safetensors"))

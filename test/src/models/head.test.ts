@@ -2,7 +2,8 @@ import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { bertKind, bertParts } from "../../../src/models/bert.ts"
-import { applyHead, meanPooling, newHeadParameters } from "../../../src/models/head.ts"
+import { encoderOf } from "../../../src/models/encoder.ts"
+import { applyHead, headLayers, meanPooling, newHeadParameters } from "../../../src/models/head.ts"
 import type { HeadSpec } from "../../../src/models/model.ts"
 import { expectClose } from "../../setup.ts"
 
@@ -58,6 +59,14 @@ test("zeros: the last layer alone, for a zero layer before it would never learn"
   const values = newHeadParameters({ ...none, start: "zeros" }, 3)
   expect(largest(values.get("classifier.weight")?.data)).toBe(0)
   expect(largest(values.get("pooler.dense.weight")?.data)).toBeGreaterThan(0.01)
+})
+
+test("a norm in a new head starts as the identity", () => {
+  const norm = { name: "head.norm", epsilon: 1e-5, bias: true }
+  const { before, classifier } = headLayers({ ...encoderOf(encoder), head: { ...encoder.head, norm } }, "pooler", 3)
+  const values = newHeadParameters({ ...none, parameters: [...before, ...classifier] }, 3)
+  expect([...values.get("head.norm.weight")!.data]).toEqual([1, 1])
+  expect([...values.get("head.norm.bias")!.data]).toEqual([0, 0])
 })
 
 test("mean pooling divides by the tokens, and padding has no say", async () => {
