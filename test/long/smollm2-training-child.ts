@@ -1,5 +1,5 @@
 /**
- * A golden run on SmolLM2-135M-Instruct in a process of its own: `bun smollm2-training-child.ts GGUF RUN`. Prints a JSON line of what came
+ * A golden run on SmolLM2-135M-Instruct in a process of its own: `bun smollm2-training-child.ts GGUF RUN STEPS`. Prints a JSON line of what came
  * out. The run is read from the golden files, batches and all; where A starts is told by its generator, `smollm2_training.py`.
  */
 import { readFileSync } from "node:fs"
@@ -98,7 +98,7 @@ const rowsOf = (inputIds: Int32Array, size: number, length: number): CausalRows 
   tokens: size * length
 })
 
-const follow = (gguf: string, run: GoldenRun) =>
+const follow = (gguf: string, run: GoldenRun, steps: number) =>
   Effect.gen(function* () {
     const ids = (yield* readTensors(join(folder, "batches.safetensors"))).get("input_ids")!
     const [, size, length] = ids.shape as readonly [number, number, number]
@@ -114,7 +114,7 @@ const follow = (gguf: string, run: GoldenRun) =>
       loss: tokenCrossEntropy
     })
     const reports = []
-    for (let k = 0; k < run.steps; k++) {
+    for (let k = 0; k < steps; k++) {
       const own = Int32Array.from(ids.data.subarray(k * size * length, (k + 1) * size * length))
       reports.push(yield* takeStep(session, [rowsOf(own, size, length)]))
     }
@@ -129,8 +129,8 @@ const follow = (gguf: string, run: GoldenRun) =>
   })
 
 if (import.meta.main) {
-  const [gguf, name] = process.argv.slice(2) as [string, RunName]
-  const followed = await follow(gguf, goldenRun(name)).pipe(
+  const [gguf, name, steps] = process.argv.slice(2) as [string, RunName, string]
+  const followed = await follow(gguf, goldenRun(name), Number(steps)).pipe(
     Effect.scoped,
     Effect.provide(Device.layer("wasm", { threads: 2 })),
     Effect.provide(platform),

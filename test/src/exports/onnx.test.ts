@@ -74,6 +74,26 @@ describe("a trace", () => {
     own.dispose()
   })
 
+  test("of two numbers that are the same too", async () => {
+    await backend()
+    const [small, large] = await both(({ input }, n) => tf.add(input("x", [n, 2], "float32"), tf.ones([2])))
+    const origins = generalized([small!, large!], axes).values.map(({ origin }) => origin)
+    expect(origins).toContainEqual({ kind: "constant", values: [1] })
+  })
+
+  test("names a kernel that no backend has", async () => {
+    await backend()
+    const failed = await Effect.runPromise(
+      Effect.flip(
+        traced(shapes, [
+          ({ input }) => ({ y: tf.engine().runKernel("Unheard", { x: input("x", [2], "float32") }) as tf.Tensor })
+        ])
+      )
+    )
+    expect(failed).toBeInstanceOf(UnknownOperation)
+    expect(failed).toMatchObject({ kernel: "Unheard" })
+  })
+
   test("leaves no tensor", async () => {
     await backend()
     const before = tf.memory().numTensors

@@ -78,3 +78,8 @@ test("launchers within others: the one that is next to the process counts", () =
     rank: 6
   })
 })
+
+test("a number that is none is as if it were not there", () => {
+  for (const PMI_SIZE of ["", "-2", "two", "2.5", "12345678901"])
+    expect([PMI_SIZE, launched({ ...mpich, PMI_SIZE })?.size]).toEqual([PMI_SIZE, undefined])
+})
