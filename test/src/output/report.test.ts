@@ -14,6 +14,7 @@ import type { Plot } from "../../../src/output/report/chart.ts"
 import { placeOf } from "../../../src/output/report/gradient.ts"
 import { embeddedJson, escapeHtml, html } from "../../../src/output/report/html.ts"
 import { smoothed } from "../../../src/output/report/plots.ts"
+import { evaluationTable } from "../../../src/output/report/results.ts"
 import { readPlan } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { type Listener, Progress } from "../../../src/run/index.ts"
@@ -474,4 +475,16 @@ test("the smoothed curve has no bias to its start, keeps a constant, and skips g
   // weights ½ and ¼ of the last two, divided by their sum
   expectClose([second, third], [(0.5 * 1 + 0.25 * 4) / 0.75, 2], PLOTTED)
   expect(smoothed([null, 2], 5)).toEqual([null, 2])
+})
+
+test("of many evaluations the first and the last are shown, and it is said how many are not", () => {
+  const evaluation = { kind: "evaluation", split: "validation", rows: 5, loss: 1, accuracy: 0.5, macroF1: 0.5 }
+  const table = (count: number) => {
+    const evaluations = Array.from({ length: count }, (_, i) => ({ ...evaluation, step: 1000 + i }))
+    return evaluationTable({ evaluations, run: { baseline: undefined } } as never, classification as never)!.source
+  }
+  expect(table(60)).not.toContain("left out")
+  expect(table(61)).toContain("1 between the first 10 and the last 50 are left out")
+  expect(table(61)).toContain("<td>1,009</td>")
+  expect(table(61)).not.toContain("<td>1,010</td>")
 })
