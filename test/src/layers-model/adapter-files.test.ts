@@ -16,6 +16,7 @@ import {
   adapt,
   loadAdapter
 } from "../../../src/layers-model/index.ts"
+import { tensorsOf, withTensors } from "../../../src/tensors/trainable.ts"
 import { convnet, moved, numbers, sequential, siamese, uniform } from "./networks.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "adapter-files-"))
@@ -69,6 +70,29 @@ const methods: ReadonlyArray<AdaptOptionsInput> = [
   { method: "full", exclude: ["logits"] },
   { method: "none", head: ["first"] }
 ]
+
+test("a file of AdaLoRA has the triplets whose λ is not 0, and what is loaded from it says the same", async () => {
+  const adapted = await trained({ method: "adalora", rank: 2, initialRank: 3 })
+  const own = adapted.adapted
+  const isSingular = ({ shape }: tf.Tensor) => shape.length === 1 && shape[0] === 3
+  own.trainable = withTensors(
+    own.trainable,
+    tensorsOf(own.trainable).map((tensor) => (isSingular(tensor) ? tf.mul(tensor, [1, 0, 1]) : tensor.clone()))
+  )
+  adapted.refresh()
+  const files = await adapted.files()
+  const bytes = files[MODEL] as Uint8Array
+  const header = JSON.parse(
+    new TextDecoder().decode(
+      bytes.subarray(8, 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)))
+    )
+  ) as Readonly<Record<string, { readonly shape: ReadonlyArray<number> }>>
+  const shapes = Object.entries(header).filter(([name]) => name.endsWith(".lora_E"))
+  expect(shapes.length).toBeGreaterThan(1)
+  expect(shapes.map(([, { shape }]) => shape)).toEqual(shapes.map(() => [2, 1]))
+  const loaded = await loadAdapter(adapted.network.base, files)
+  expect(await numbers(loaded.predict(x))).toEqual(await numbers(adapted.predict(x)))
+})
 
 describe.each(methods.map((options) => [JSON.stringify(options), options] as const))("%s", (_, options) => {
   test("comes back to the bit: folder, file://, its file, bytes, a handler, a server", async () => {
