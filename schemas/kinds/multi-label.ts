@@ -6,18 +6,16 @@
  *   "data": { "format": "multi-label", "train": "posts.csv", "labelColumns": ["spam", "rude"] }
  */
 import * as Schema from "effect/Schema"
-import { listOf, text, withDefault } from "../fields.ts"
+import { text, withDefault } from "../fields.ts"
 import { type Rule, rule } from "../problems.ts"
 import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
 import { classes } from "./labels.ts"
-import { column, type PlanKind, planOf, splits } from "./plan.ts"
+import { column, columnList, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Labels that a text has or has not, each for itself: a pooled hidden state and a linear head. */
 export const MultiLabelTask = headTask("multi-label", "Any number of labels per text.", "MultiLabel")
 
 const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "multi-label" })))
-
-const columns = "a list of names of columns, each once"
 
 /** Schema of `data` with `format: "multi-label"`: a text and any number of labels. */
 export const MultiLabelSection = Schema.Struct({
@@ -32,9 +30,7 @@ export const MultiLabelSection = Schema.Struct({
     "The separator of labels where the column holds text that is no JSON list."
   ).pipe(withDefault("|")),
   labelColumns: Schema.optionalKey(
-    listOf(1, column("A label, and its column."), columns, "Columns of 1 or 0, true or false, one a label.").check(
-      Schema.isUnique({ expected: columns })
-    )
+    columnList("A label, and its column.", "Columns of 1 or 0, true or false, one a label.")
   ),
   // or labelColumns
   labels: classes.labels,

@@ -1,7 +1,7 @@
 /** What every kind of plan is made of: its own `model` and `data` sections, the sections that all share, and rules about the whole. */
 import * as Schema from "effect/Schema"
 import { AdapterConfig, factsOfMethod } from "../adapter.ts"
-import { count, schemaKey, share, text, withDefault } from "../fields.ts"
+import { count, listOf, schemaKey, share, text, withDefault } from "../fields.ts"
 import { OptimizerConfig } from "../optimizer.ts"
 import { type PlanProblem, type Rule, rule } from "../problems.ts"
 import { OutputSection, TrainingSection } from "../training.ts"
@@ -139,3 +139,9 @@ export const folderSplits = splitsOf(
 
 /** The name of a column. */
 export const column = (what: string) => text("the name of a column", what)
+
+export const columnsExpected = "a list of names of columns, each once"
+
+/** Several columns. */
+export const columnList = (one: string, all: string) =>
+  listOf(1, column(one), columnsExpected, all).check(Schema.isUnique({ expected: columnsExpected }))

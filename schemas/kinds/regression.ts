@@ -9,14 +9,12 @@ import * as Schema from "effect/Schema"
 import { listOf, positive, withDefault } from "../fields.ts"
 import { type Rule, rule } from "../problems.ts"
 import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
-import { column, type PlanKind, planOf, splits } from "./plan.ts"
+import { column, columnList, columnsExpected, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Numbers of a text: a pooled hidden state and a linear head. */
 export const RegressionTask = headTask("regression", "One number per target.", "Regression")
 
 const RegressionModel = encoderSection(RegressionTask.pipe(withDefault({ kind: "regression" })))
-
-const columns = "a list of names of columns, each once"
 
 const Scaling = Schema.Struct({
   mean: listOf(1, Schema.Finite.annotate({ expected: "a number" }), "a list of numbers", "Subtracted, one a target."),
@@ -34,12 +32,10 @@ export const RegressionSection = Schema.Struct({
   ...texts,
   target: Schema.Union([
     column("Column that holds the number."),
-    listOf(1, column("A column of numbers."), columns, "Columns of numbers.").check(
-      Schema.isUnique({ expected: columns })
-    )
+    columnList("A column of numbers.", "Columns of numbers.")
   ])
     .annotate({
-      expected: `the name of a column, or ${columns}`,
+      expected: `the name of a column, or ${columnsExpected}`,
       description: "Column that holds the number that is learned, or several such columns."
     })
     .pipe(withDefault("target")),

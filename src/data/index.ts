@@ -32,30 +32,21 @@ export {
   openLabelledFile,
   openTextFile,
   type RowTargets,
-  type TextColumns
+  type TextColumns,
+  textOf
 } from "./labelled-rows.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths } from "./memory-files.ts"
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { ownDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
-export {
-  openRelated,
-  type RelatedBatch,
-  type RelatedColumns,
-  type RelatedData,
-  type RelatedSplit,
-  type RelatedTexts,
-  relatedBatches,
-  singleTexts,
-  textsOfRow
-} from "./related-texts.ts"
 export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,
   classificationSplit,
   type Example,
   fromRows,
+  inParts,
   type LabelledText,
   type LabelledTextSource,
   type Located,
@@ -99,6 +90,7 @@ export {
 } from "./text-batches.ts"
 export { DataDialect } from "./text-file.ts"
 export {
+  encoded,
   type LengthPercentiles,
   lengthPercentiles,
   type TextTokenizer,

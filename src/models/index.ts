@@ -39,13 +39,6 @@ export { ModelError, taskTypes } from "./model.ts"
 export { modernbert } from "./modernbert.ts"
 export { randomBert } from "./random-bert.ts"
 export { roberta } from "./roberta.ts"
-export {
-  MODULES,
-  POOLING_FOLDER,
-  SENTENCE_CONFIG,
-  type SentenceSettings,
-  sentenceSettings
-} from "./sentence-transformer.ts"
 export * as Seq2Seq from "./seq2seq/index.ts"
 export { SharedParts, sharedParts } from "./shared-parts.ts"
 export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"

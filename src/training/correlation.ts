@@ -1,4 +1,26 @@
-/** Correlations of two lists of numbers, as scipy.stats has them; NaN where one of the lists is constant. */
+/** How near one list of numbers is to another. Correlations are as scipy.stats has them; NaN where one of the lists is constant. */
+
+const meanOf = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]!
+  return sum / values.length
+}
+
+const squared = (error: number): number => error * error
+
+/** The mean of the squared errors, or of what else is made `of` them. */
+export const meanError = (
+  predicted: Float64Array,
+  right: Float64Array,
+  of: (error: number) => number = squared
+): number => meanOf(right.map((value, i) => of(value - predicted[i]!)))
+
+/** R², 1 − Σ(y − ŷ)²/Σ(y − ȳ)²; NaN where all of `right` are the same. */
+export const determination = (predicted: Float64Array, right: Float64Array): number => {
+  const mean = meanOf(right)
+  const variance = meanOf(right.map((value) => squared(value - mean)))
+  return variance === 0 ? Number.NaN : 1 - meanError(predicted, right) / variance
+}
 
 export const pearson = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length

@@ -1,8 +1,7 @@
 /** Training: the loop as a stream of step reports, losses and evaluation. */
 export { backward, backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
-export { contrast, cosent, cosineError, nested, type RelatedLoss, type RelatedTarget } from "./contrast.ts"
-export { pearson, spearman } from "./correlation.ts"
+export { determination, meanError, pearson, spearman } from "./correlation.ts"
 export {
   type DiagnoseOptions,
   type DiagnosticsReport,
@@ -40,7 +39,14 @@ export {
   wrongRows
 } from "./evaluation.ts"
 export { FoundRate, passesText, withRate } from "./found-rate.ts"
-export { crossEntropy, type LabelLossOptions, type Loss, labelCrossEntropy } from "./loss.ts"
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  type LabelLossOptions,
+  type Loss,
+  labelCrossEntropy,
+  squaredError
+} from "./loss.ts"
 export {
   crossEntropyMetric,
   inWords,

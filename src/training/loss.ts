@@ -1,6 +1,6 @@
 /** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
 
-import type { Scalar } from "@tensorflow/tfjs-core"
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel, sparseCrossEntropy } from "../kernels/index.ts"
 import type { Model, Network, OutputOf, TargetOf } from "../models/index.ts"
@@ -41,6 +41,28 @@ export const labelCrossEntropy = ({ weights, smoothing = 0 }: LabelLossOptions):
     return tf.neg(tf.div(tf.sum(tf.mul(chosen, tf.logSoftmax(logits))), total))
   }
 }
+
+// of outputs that are compared with numbers, rather than with a class
+const meanSquaredError = defineKernel<"z" | "y", object>({
+  name: "MeanSquaredError",
+  reference: ({ z, y }) => [tf.mean(tf.square(tf.sub(z, y)))],
+  inputsToSave: ["z", "y"],
+  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(z!, y!), 2 / z!.size), dy!) })
+})
+
+/** z, y [rows, targets] → the mean of (z − y)² over both; gradient for z. PyTorch's MSELoss. */
+export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
+
+const crossEntropies = defineKernel<"z" | "y", object>({
+  name: "BinaryCrossEntropy",
+  // log(1 + eᶻ) − y·z without overflow
+  reference: ({ z, y }) => [tf.mean(tf.add(tf.sub(tf.relu(z), tf.mul(z, y)), tf.log1p(tf.exp(tf.neg(tf.abs(z))))))],
+  inputsToSave: ["z", "y"],
+  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(tf.sigmoid(z!), y!), 1 / z!.size), dy!) })
+})
+
+/** z [rows, labels], y the same with 0 and 1 → the mean over both; gradient for z. PyTorch's BCEWithLogitsLoss. */
+export const binaryCrossEntropy = (z: Tensor2D, y: Tensor2D): Scalar => crossEntropies({ z, y }, {})[0] as Scalar
 
 const kernel = defineKernel<"loss" | "penalty", object>({
   name: "Penalised",

@@ -36,10 +36,10 @@ interface PythonAnswer {
   readonly answer: ReadonlyArray<string>
 }
 
-/** Python that uses a merged folder as transformers' class, and what it says of `logits` where the head is this package's. */
+/** Python that says what `logits` of a merged folder mean; and that uses the folder as transformers' class, where that is something else. */
 interface MergedPython {
-  readonly own: ReadonlyArray<string>
   readonly answer: ReadonlyArray<string>
+  readonly own?: ReadonlyArray<string>
 }
 
 /** What the run of a kind under a head has of its own to be given away. */
@@ -214,7 +214,11 @@ const usage = (
   { own, answer }: MergedPython
 ): ReadonlyArray<string> =>
   model.head.pooling === "pooler"
-    ? [`It loads as transformers' \`${mergedClass(model)}\`.`, "", fenced("python", own)]
+    ? [
+        `It loads as transformers' \`${mergedClass(model)}\`.`,
+        "",
+        fenced("python", own ?? [...sequenceCode(columns, maxLength), ...answer])
+      ]
     : [
         `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is one that no class of transformers has, and lies beside it in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would answer with a new one at random. With the run's own:`,
         "",
@@ -224,7 +228,7 @@ const usage = (
       ]
 
 /** Python that says `logits` of a text with the folder's own class, and what its `labels` are. */
-export const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
   "import torch",
   "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
   "",

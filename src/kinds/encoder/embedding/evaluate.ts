@@ -7,20 +7,13 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../../adapters/index.ts"
-import { type RelatedSplit, type RelatedTexts, textsOfRow } from "../../../data/index.ts"
 import { unitRows } from "../../../models/index.ts"
 import { inRounds, json } from "../../../ranks/index.ts"
 import { readTensor } from "../../../tensors/index.ts"
-import {
-  overAll,
-  type RelatedLoss,
-  type RowScore,
-  type RowScores,
-  ratioOf,
-  rowsOf,
-  spearman
-} from "../../../training/index.ts"
+import { overAll, type RowScore, type RowScores, ratioOf, rowsOf, spearman } from "../../../training/index.ts"
 import type { EvaluateOptions } from "../../contract/index.ts"
+import { type RelatedSplit, type RelatedTexts, textsOfRow } from "./data.ts"
+import type { RelatedLoss } from "./loss.ts"
 import { type EmbeddingModel, type EmbedOptions, vectorsOf } from "./model.ts"
 import { placesOf, questionsOf, type RankingScores, scoresOf } from "./ranking.ts"
 

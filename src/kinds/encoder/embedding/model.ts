@@ -4,12 +4,13 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../../adapters/index.ts"
-import { batchesOfRows, type DataError, type RelatedBatch, tokenizeTexts } from "../../../data/index.ts"
+import { batchesOfRows, type DataError, tokenizeTexts } from "../../../data/index.ts"
 import { Device } from "../../../device/device.ts"
 import type { Model, Network, Rows, Sequences, TokenBatch } from "../../../models/index.ts"
 import { floats, inRounds, type RankError } from "../../../ranks/index.ts"
 import { type DeviceReadError, readTensor, type TokenTexts } from "../../../tensors/index.ts"
-import type { RelatedTarget } from "../../../training/index.ts"
+import type { RelatedBatch } from "./data.ts"
+import type { RelatedTarget } from "./loss.ts"
 
 /** Rows of several texts: vectors [texts·rows, hidden] come out of its forward pass. */
 export interface EmbeddingModel extends Omit<Model, "toDevice" | "stack"> {

@@ -3,9 +3,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
-import { type RelatedSplit, textsOfRow } from "../../../data/index.ts"
 import { fileError, writeJson } from "../../../files/index.ts"
-import { familyOf, loadDescribed, MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "../../../models/index.ts"
+import { familyOf, loadDescribed } from "../../../models/index.ts"
 import {
   type CardParts,
   type CardSource,
@@ -22,8 +21,10 @@ import { mergedRun } from "../../contract/merged-run.ts"
 import { script } from "../../contract/served.ts"
 import { longestText } from "../resolve.ts"
 import { applied, type Serving, servedText } from "../served.ts"
+import { type RelatedSplit, textsOfRow } from "./data.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
+import { MODULES, POOLING_FOLDER, SENTENCE_CONFIG } from "./sentence-transformer.ts"
 
 type Open = Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel, RelatedSplit>["splits"]
 

@@ -5,10 +5,11 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { EmbeddingPlan, SimilarityPlan } from "../../../../schemas/index.ts"
-import { openRelated, type RelatedColumns, type RelatedData, singleTexts } from "../../../data/index.ts"
-import { type DescribedModel, describe, ModelError, sentenceSettings } from "../../../models/index.ts"
+import { type DescribedModel, describe, ModelError } from "../../../models/index.ts"
 import { ResolveError } from "../../../plan/index.ts"
 import { type ResolvedEncoderPlan, resolveEncoder } from "../resolve.ts"
+import { openRelated, type RelatedColumns, type RelatedData, singleTexts } from "./data.ts"
+import { sentenceSettings } from "./sentence-transformer.ts"
 
 export type RelatedPlan = EmbeddingPlan | SimilarityPlan
 

@@ -2,18 +2,19 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
-import { openRelated, type RelatedSplit, relatedBatches } from "../../../data/index.ts"
-import { loadDescribed, sentenceSettings } from "../../../models/index.ts"
-import { contrast, cosent, cosineError, nested, type RelatedLoss } from "../../../training/index.ts"
+import { loadDescribed } from "../../../models/index.ts"
 import { adapterFolder } from "../../contract/adapter-folder.ts"
 import type { Runner } from "../../contract/index.ts"
 import { plannedBatches } from "../../rows/batches.ts"
 import { askingTexts, onlyFile } from "../../rows/predictions.ts"
 import { longestText } from "../resolve.ts"
 import { loadEncoder } from "../run.ts"
+import { openRelated, type RelatedSplit, relatedBatches } from "./data.ts"
 import { evaluateRanking, evaluateSimilarity } from "./evaluate.ts"
+import { contrast, cosent, cosineError, nested, type RelatedLoss } from "./loss.ts"
 import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { columnsOf, describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
+import { sentenceSettings } from "./sentence-transformer.ts"
 
 /** A model that makes vectors was asked for labels. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {

@@ -182,20 +182,16 @@ const listInText = (text: string, separator: string): unknown => {
   return text.split(separator).map((one) => one.trim())
 }
 
-const flags = new Map<unknown, boolean>([
-  [1, true],
-  [0, false],
-  [true, true],
-  [false, false],
+const flags = new Map([
   ["1", true],
-  ["0", false],
   ["true", true],
+  ["0", false],
   ["false", false]
 ])
 
 const flagIn = (row: Fields, name: string, reasons: Array<string>): boolean => {
   const value = fieldOf(row, name, "label", reasons)
-  const flag = flags.get(typeof value === "string" ? value.trim().toLowerCase() : value)
+  const flag = typeof value === "object" ? undefined : flags.get(String(value).trim().toLowerCase())
   if (flag === undefined && value !== undefined) {
     const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? value : kindOf(value)
     reasons.push(`the label "${name}" is ${found}, expected 1 or 0, true or false`)

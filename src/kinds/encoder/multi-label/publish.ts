@@ -1,8 +1,7 @@
 /** What is made of a run over several labels: each is given from a probability of its own on. */
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
 import { fenced, markdown } from "../../../output/index.ts"
-import { headPublisher, sequenceCode } from "../publish.ts"
-import { longestText } from "../resolve.ts"
+import { headPublisher } from "../publish.ts"
 import { byName, checkedTargets, withTargets } from "../run.ts"
 import { logitsUse, pipelineUse } from "../served.ts"
 import type { MultiLabelSplit } from "./data.ts"
@@ -44,10 +43,7 @@ export const publishMultiLabel = headPublisher<
       model.labels.map((label, i) => JSON.stringify({ [label]: model.thresholds[i] }))
     )
   ],
-  mergedPython: ({ plan, adapted: { model } }) => {
-    const last = [`thresholds = ${settled(model)}`, ...answer]
-    return { own: [...sequenceCode(plan.data, longestText(plan, model)), ...last], answer: last }
-  },
+  mergedPython: ({ adapted: { model } }) => ({ answer: [`thresholds = ${settled(model)}`, ...answer] }),
   usage: ({ plan, adapted: { model } }) => [
     "Each label has a probability of its own, from which on it is given:",
     "",

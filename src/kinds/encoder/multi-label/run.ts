@@ -1,31 +1,18 @@
 /** Texts with any number of labels and a Hugging Face encoder. From which probability on a label is given is decided when training is over. */
-import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
 import { readJsonFile, writeJson } from "../../../files/index.ts"
-import { defineKernel } from "../../../kernels/index.ts"
 import { AdapterError } from "../../../output/adapter-folder.ts"
+import { binaryCrossEntropy } from "../../../training/index.ts"
 import type { Runner } from "../../contract/index.ts"
 import { onlyFile } from "../../rows/predictions.ts"
 import type { ResolvedEncoderPlan } from "../resolve.ts"
 import { byName, outputsOf, type TargetModel, targetRunner } from "../run.ts"
 import { type MultiLabelData, type MultiLabelSplit, openMultiLabel } from "./data.ts"
 import { bestThresholds, lossOf, multiLabelRows, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
-
-const crossEntropies = defineKernel<"z" | "y", object>({
-  name: "BinaryCrossEntropy",
-  // log(1 + eᶻ) − y·z without overflow
-  reference: ({ z, y }) => [tf.mean(tf.add(tf.sub(tf.relu(z), tf.mul(z, y)), tf.log1p(tf.exp(tf.neg(tf.abs(z))))))],
-  inputsToSave: ["z", "y"],
-  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(tf.sigmoid(z!), y!), 1 / z!.size), dy!) })
-})
-
-/** z [rows, labels], y the same with 0 and 1 → the mean over both; gradient for z. PyTorch's BCEWithLogitsLoss. */
-export const binaryCrossEntropy = (z: Tensor2D, y: Tensor2D): Scalar => crossEntropies({ z, y }, {})[0] as Scalar
 
 export interface MultiLabelModel extends TargetModel {
   /** from which probability on each label is given; settled after training */

@@ -1,13 +1,5 @@
 /** How well sets of labels are predicted, and the probability from which a label is given. */
-import {
-  type Metrics,
-  numberMetric,
-  type RowScore,
-  type RowScores,
-  rowsOf,
-  type Scored,
-  share
-} from "../../../training/index.ts"
+import { type Metrics, numberMetric, type RowScore, type RowScores, rowsOf, share } from "../../../training/index.ts"
 
 export const multiLabelMetrics = {
   microF1: { label: "micro-F1", ...share, hub: { type: "f1", name: "Micro F1" } },
@@ -15,15 +7,6 @@ export const multiLabelMetrics = {
   exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact match" } },
   loss: numberMetric("loss", "binary cross-entropy", "lower", { type: "loss", name: "Binary cross-entropy" })
 } satisfies Metrics
-
-export interface MultiLabelEvaluation extends Scored {
-  /** of all decisions about a row and a label together */
-  readonly microF1: number
-  /** unweighted mean of the labels' F1; a label that no row has and none is given counts 0 */
-  readonly macroF1: number
-  /** share of the rows whose labels are all right */
-  readonly exactMatch: number
-}
 
 export const probabilityOf = (logit: number): number => 1 / (1 + Math.exp(-logit))
 
@@ -33,12 +16,15 @@ export const lossOf = (z: number, y: number): number => Math.max(z, 0) - z * y +
 const f1Of = (both: number, given: number, right: number): number =>
   given + right === 0 ? 0 : (2 * both) / (given + right)
 
-/** `logits`, `targets`: [rows, labels], row-major. */
+/**
+ * `logits`, `targets`: [rows, labels], row-major. Micro-F1 is of all decisions about a row and a label together; macro-F1 the unweighted mean
+ * of the labels', of which one that no row has and none is given counts 0.
+ */
 export const multiLabelScores = (
   logits: ArrayLike<number>,
   targets: ArrayLike<number>,
   thresholds: ArrayLike<number>
-): MultiLabelEvaluation => {
+): Record<keyof typeof multiLabelMetrics, number> => {
   const width = thresholds.length
   const rows = logits.length / width
   const [both, given, right] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)]
@@ -59,7 +45,6 @@ export const multiLabelScores = (
   const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0)
   const each = Array.from(both, (own, i) => f1Of(own, given[i]!, right[i]!))
   return {
-    rows,
     loss: loss / logits.length,
     microF1: f1Of(sum(both), sum(given), sum(right)),
     macroF1: each.reduce((total, value) => total + value, 0) / width,

@@ -5,14 +5,12 @@ import type { Adapted } from "../../../../adapters/index.ts"
 import type { RegressionPlan } from "../../../../schemas/index.ts"
 import type { RowSource, TargetText } from "../../../data/index.ts"
 import { fenced, markdown } from "../../../output/index.ts"
-import { headPublisher, sequenceCode } from "../publish.ts"
-import { longestText, type ResolvedEncoderPlan } from "../resolve.ts"
+import { headPublisher } from "../publish.ts"
+import type { ResolvedEncoderPlan } from "../resolve.ts"
 import { checkedTargets, withTargets } from "../run.ts"
 import { logitsUse } from "../served.ts"
 import type { RegressionData } from "./data.ts"
 import { inUnits, type RegressionModel, unscaled } from "./run.ts"
-
-const answer = ["print([dict(zip(labels, row)) for row in logits.tolist()])"]
 
 const numbers = ({ length }: ReadonlyArray<string>): string => (length === 1 ? "a number" : "numbers")
 
@@ -41,10 +39,7 @@ export const publishRegression = headPublisher<
     "",
     fenced("json", [JSON.stringify(model.labels)])
   ],
-  mergedPython: ({ plan, adapted: { model } }) => ({
-    own: [...sequenceCode(plan.data, longestText(plan, model)), ...answer],
-    answer
-  }),
+  mergedPython: () => ({ answer: ["print([dict(zip(labels, row)) for row in logits.tolist()])"] }),
   usage: ({ plan, adapted: { model } }) => [
     "The logits are the values in the data's units. The pipeline of transformers.js takes every output for a class; the model itself does not:",
     "",

@@ -1,24 +1,12 @@
 /** Texts with numbers and a Hugging Face encoder: standardised inside, in the data's units outside. */
-import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
-import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { RegressionPlan } from "../../../../schemas/index.ts"
 import type { RowSource, TargetText } from "../../../data/index.ts"
-import { defineKernel } from "../../../kernels/index.ts"
+import { squaredError } from "../../../training/index.ts"
 import { onlyFile } from "../../rows/predictions.ts"
 import { byName, type TargetModel, targetRunner } from "../run.ts"
 import { openRegression, type RegressionData, type Scaling } from "./data.ts"
 import { regressionRows, valuesText } from "./scores.ts"
-
-const meanSquaredError = defineKernel<"z" | "y", object>({
-  name: "MeanSquaredError",
-  reference: ({ z, y }) => [tf.mean(tf.square(tf.sub(z, y)))],
-  inputsToSave: ["z", "y"],
-  gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(z!, y!), 2 / z!.size), dy!) })
-})
-
-/** z, y [rows, targets] → the mean of (z − y)² over both; gradient for z. PyTorch's MSELoss. */
-export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
 
 export interface RegressionModel extends TargetModel {
   readonly scaling: Scaling

@@ -1,10 +1,11 @@
 /** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
 import {
+  determination,
+  meanError,
   numberMetric,
   overAll,
   pearson,
   type RowScore,
-  type Scored,
   spearman,
   written
 } from "../../../training/index.ts"
@@ -22,44 +23,20 @@ export const regressionMetrics = {
   loss: numberMetric("loss", "MSE of standardised targets", "lower", { type: "loss", name: "MSE, standardised" })
 }
 
-/** Of numbers. One that is not defined, such as a correlation with a constant, is NaN. */
-export interface RegressionEvaluation extends Scored {
-  readonly mae: number
-  readonly mse: number
-  /** 1 − Σ(y − ŷ)²/Σ(y − ȳ)² */
-  readonly r2: number
-  readonly pearson: number
-  /** Pearson's of the ranks; equal values have the mean of their ranks */
-  readonly spearman: number
-}
-
-const meanOf = (values: ArrayLike<number>): number => {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i]!
-  return sum / values.length
-}
-
-const meanError = (predicted: Float64Array, right: Float64Array, of: (error: number) => number): number =>
-  meanOf(right.map((value, i) => of(value - predicted[i]!)))
-
-const squared = (error: number): number => error * error
-
-/** Of one target, whose deviation is given. */
+/** Of one target, whose deviation is given. One that is not defined, such as a correlation with a constant, is NaN. */
 const scoresOfTarget = {
-  loss: (predicted, right, deviation) => meanError(predicted, right, squared) / deviation ** 2,
+  loss: (predicted, right, deviation) => meanError(predicted, right) / deviation ** 2,
   mae: (predicted, right) => meanError(predicted, right, Math.abs),
-  mse: (predicted, right) => meanError(predicted, right, squared),
-  r2: (predicted, right) => {
-    const mean = meanOf(right)
-    const variance = meanOf(right.map((value) => squared(value - mean)))
-    return variance === 0 ? Number.NaN : 1 - meanError(predicted, right, squared) / variance
-  },
+  mse: (predicted, right) => meanError(predicted, right),
+  r2: determination,
   pearson,
   spearman
 } satisfies Record<
   keyof typeof regressionMetrics,
   (predicted: Float64Array, right: Float64Array, deviation: number) => number
 >
+
+type Names = keyof typeof scoresOfTarget
 
 /** Each metric as a function of the rows. `predicted`, `right`: [rows, targets], row-major, in the data's units. */
 export const regressionRows = (
@@ -70,20 +47,24 @@ export const regressionRows = (
   const width = deviation.length
   const column = (values: ArrayLike<number>, at: number, rows: ArrayLike<number>) =>
     Float64Array.from(rows, (row) => values[row * width + at]!)
-  const score = (name: keyof typeof scoresOfTarget): RowScore => ({
+  const score = (own: (typeof scoresOfTarget)[Names]): RowScore => ({
     size: right.length / width,
     over: (rows) =>
-      meanOf(deviation.map((own, i) => scoresOfTarget[name](column(predicted, i, rows), column(right, i, rows), own)))
+      deviation.reduce((sum, one, i) => sum + own(column(predicted, i, rows), column(right, i, rows), one), 0) / width
   })
-  const names = Object.keys(scoresOfTarget) as ReadonlyArray<keyof typeof scoresOfTarget>
-  return Object.fromEntries(names.map((name) => [name, score(name)])) as Record<keyof typeof scoresOfTarget, RowScore>
+  return mapScores(score)
 }
 
-/** `predicted`, `right`: [rows, targets], row-major, in the data's units. */
-export const regressionScores = (...given: Parameters<typeof regressionRows>): RegressionEvaluation => {
-  const scores = Object.entries(regressionRows(...given))
-  const values = Object.fromEntries(scores.map(([name, score]) => [name, overAll(score)]))
-  return { rows: scores[0]![1].size, ...values } as RegressionEvaluation
+const mapScores = <A>(of: (score: (typeof scoresOfTarget)[Names], name: Names) => A) =>
+  Object.fromEntries(Object.entries(scoresOfTarget).map(([name, score]) => [name, of(score, name as Names)])) as Record<
+    Names,
+    A
+  >
+
+/** The same over all rows. */
+export const regressionScores = (...given: Parameters<typeof regressionRows>): Readonly<Record<Names, number>> => {
+  const rows = regressionRows(...given)
+  return mapScores((_, name) => overAll(rows[name]))
 }
 
 /** "3.71", or "valence 0.31, arousal 0.7" where there are several. */

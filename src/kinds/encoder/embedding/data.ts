@@ -5,24 +5,35 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { TokenTexts } from "../tensors/index.ts"
-import { type Batching, type Numbered, pooledBatches } from "./batching.ts"
-import { kindOf } from "./columns.ts"
-import { DataError } from "./data-error.ts"
-import { fieldOf, openTextFile, type TextColumns, textOf } from "./labelled-rows.ts"
-import { inParts, type Located, type RowSource, type TextFields, type TokenizedText } from "./source.ts"
 import {
+  type Batching,
   type BySplit,
+  DataError,
   describedSplits,
+  encoded,
+  fieldOf,
+  inParts,
+  kindOf,
+  type Located,
   mapSplits,
+  type Numbered,
   openSplitFiles,
+  openTextFile,
+  padTexts,
+  pooledBatches,
+  type RowSource,
   repeatWarnings,
   rowsOfSplits,
   type SplitSection,
-  sourceOf
-} from "./splits.ts"
-import { padTexts, type TrainingBatchOptions } from "./text-batches.ts"
-import { encoded, type TextTokenizer } from "./tokenize.ts"
+  sourceOf,
+  type TextColumns,
+  type TextFields,
+  type TextTokenizer,
+  type TokenizedText,
+  type TrainingBatchOptions,
+  textOf
+} from "../../../data/index.ts"
+import type { TokenTexts } from "../../../tensors/index.ts"
 
 export interface RelatedTexts extends Required<TextFields>, Located {
   /** a text that does not belong to the first; absent: rows have none */

@@ -2,11 +2,17 @@
 import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { contrast, cosent, cosineError, nested, type RelatedLoss } from "../../../src/training/contrast.ts"
-import { pearson, spearman } from "../../../src/training/correlation.ts"
-import { describeOnBoth } from "../../backends.ts"
-import golden from "../../golden/embedding/embedding.json" with { type: "json" }
-import { expectClose, expectNoLeak } from "../../setup.ts"
+import {
+  contrast,
+  cosent,
+  cosineError,
+  nested,
+  type RelatedLoss
+} from "../../../../../src/kinds/encoder/embedding/loss.ts"
+import { pearson, spearman } from "../../../../../src/training/correlation.ts"
+import { describeOnBoth } from "../../../../backends.ts"
+import golden from "../../../../golden/embedding/embedding.json" with { type: "json" }
+import { expectClose, expectNoLeak } from "../../../../setup.ts"
 
 const { losses, correlation } = golden
 const rows = losses.scores.length

@@ -13,8 +13,8 @@
  */
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { sparseCrossEntropy } from "../kernels/index.ts"
-import { unitRows } from "../models/index.ts"
+import { sparseCrossEntropy } from "../../../kernels/index.ts"
+import { unitRows } from "../../../models/index.ts"
 
 /** What the vectors of a batch are of. */
 export interface RelatedTarget {

@@ -10,9 +10,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord, parseBoundedJson, readTextFile } from "../files/index.ts"
-import { ModelError } from "./model.ts"
-import { placeOf } from "./source.ts"
+import { isRecord, parseBoundedJson, readTextFile } from "../../../files/index.ts"
+import { ModelError, placeOf } from "../../../models/index.ts"
 
 /** The file in which sentence-transformers lists the parts of a model. */
 export const MODULES = "modules.json"
