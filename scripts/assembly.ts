@@ -1,8 +1,5 @@
 /**
- * Compiles our wasm kernels, `src/kernels/wasm/assembly`, into the binaries that are committed beside it:
- *
- *   bun run assembly            writes the binaries
- *   bun run assembly --print    prints the modules that are made, without compiling
+ * Compiles the wasm kernels that are in `src/kernels/wasm/assembly` still, for `kernels.ts`.
  *
  * Three modules of the sources are made here: `./declared`, a class for the arguments of each kernel, from its declaration
  * (`src/kernels/declaration.ts`); `./expressions`, the kernels whose body is an expression (`assembly-expressions.ts`); and the entry,
@@ -16,22 +13,10 @@ import { main } from "assemblyscript/asc"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, type Kernel, layoutOf } from "../src/kernels/index.ts"
 import { expressions } from "./assembly-expressions.ts"
-import { writeChecksums } from "./checksums.ts"
 
 const root = new URL("../", import.meta.url).pathname
 const folder = "src/kernels/wasm/assembly/"
 const entry = `${folder}index.ts`
-
-const fused = ["--enable", "relaxed-simd"]
-const shared = ["--sharedMemory"]
-
-/** File name → what the compiler is told beyond the common options. */
-export const binaries = {
-  "src/kernels/wasm/kernels.wasm": [],
-  "src/kernels/wasm/kernels-shared.wasm": shared,
-  "src/kernels/wasm/kernels-fused.wasm": fused,
-  "src/kernels/wasm/kernels-fused-shared.wasm": [...fused, ...shared]
-} satisfies Record<string, ReadonlyArray<string>>
 
 const TYPES = { buffer: "usize", u32: "i32", i32: "i32", f32: "f32", f64: "f64" } as const satisfies Record<
   Field["type"],
@@ -89,21 +74,23 @@ const exportedKernels = (): ReadonlyArray<{ readonly file: string; readonly name
     [EXPRESSIONS, expressions()] as const
   ].flatMap(([file, text]) => [...text.matchAll(KERNEL)].map(([, name]) => ({ file, name: name! })))
 
-/** The entry: what the module exports. */
-const entryText = (): string =>
-  exportedKernels()
-    .map(({ file, name }) => `export { ${name} } from "./${file.replace(/\.ts$/, "")}"`)
-    .join("\n")
-
-const made: Readonly<Record<string, () => string>> = {
-  [entry]: entryText,
+const EXPRESSIONS_AND_DECLARED: Readonly<Record<string, () => string>> = {
   [`${folder}declared.ts`]: declared,
   [`${folder}${EXPRESSIONS}`]: expressions
 }
 
-/** The bytes of a binary. Fails with the compiler's message. */
-export const compile = async (options: ReadonlyArray<string>): Promise<Uint8Array> => {
+/** The bytes of a module that exports the kernels that are not among `inC`. Fails with the compiler's message. */
+export const compileAssembly = async (inC: ReadonlyArray<string>, fused: boolean, shared: boolean): Promise<Uint8Array> => {
+  const made: Readonly<Record<string, () => string>> = {
+    ...EXPRESSIONS_AND_DECLARED,
+    [entry]: () =>
+      exportedKernels()
+        .filter(({ name }) => !inC.includes(name))
+        .map(({ file, name }) => `export { ${name} } from "./${file.replace(/\.ts$/, "")}"`)
+        .join("\n")
+  }
   let binary: Uint8Array | undefined
+  const options = [...(fused ? ["--enable", "relaxed-simd"] : []), ...(shared ? ["--sharedMemory"] : [])]
   const common = [
     ...["--baseDir", root, "--outFile", "kernels.wasm", "--runtime", "stub", "-O3", "--noAssert"],
     ...["--importMemory", "--initialMemory", "1", "--maximumMemory", "65536", "--enable", "simd", "--enable", "threads"]
@@ -125,15 +112,20 @@ export const compile = async (options: ReadonlyArray<string>): Promise<Uint8Arra
   return binary
 }
 
-if (import.meta.main && process.argv.includes("--print")) console.log(`${declared()}\n${expressions()}`)
-else if (import.meta.main) {
-  const exported = new Set(exportedKernels().map(({ name }) => name))
-  const absent = declaredKernels().filter(({ name }) => !exported.has(name))
-  if (absent.length > 0) throw new Error(`no file in ${folder} exports ${absent.map(({ name }) => name).join(", ")}`)
-  for (const [file, options] of Object.entries(binaries)) {
-    const bytes = await compile(options)
-    await Bun.write(`${root}${file}`, bytes)
-    console.log(`${file}: ${bytes.length} bytes`)
-  }
-  await writeChecksums()
+const BINARYEN = `${root}node_modules/binaryen/bin/`
+
+const binaryen = (folder: string, tool: string, ...args: ReadonlyArray<string>): void => {
+  const { exitCode, stderr } = Bun.spawnSync(["node", BINARYEN + tool, "--all-features", ...args], { cwd: folder })
+  if (exitCode !== 0) throw new Error(`${tool}: ${stderr}`)
+}
+
+/** Adds to `module.wasm` in a folder, whose kernels are in C, those that are not in C yet; one memory for both. */
+export const addAssembly = async (folder: string, inC: ReadonlyArray<string>, fused: boolean, shared: boolean): Promise<void> => {
+  await Bun.write(`${folder}assembly.wasm`, await compileAssembly(inC, fused, shared))
+  binaryen(folder, "wasm-merge", "module.wasm", "c", "assembly.wasm", "assembly", "-o", "both.wasm")
+  binaryen(folder, "wasm-dis", "both.wasm", "-o", "both.wat")
+  const text = readFileSync(`${folder}both.wat`, "utf8")
+  const one = text.replace(/^ \(import "env" "memory" \(memory \$mimport\$1 .*\n/m, "").replace(/^ \(export "memory".*\n/m, "").replaceAll(/ \$mimport\$[01]/g, "")
+  await Bun.write(`${folder}both.wat`, one)
+  binaryen(folder, "wasm-as", "both.wat", "-o", "module.wasm")
 }

@@ -3,12 +3,13 @@
  * of the code that is here already, so that no bundler has to know of a further file.
  */
 import type { StartPool } from "./threads.ts"
-import { threadOf, WORDS, wordNumbers } from "./work.ts"
+import { stackOf, threadOf, WORDS, wordNumbers } from "./work.ts"
 
 interface PageThread {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
   readonly address: number
+  readonly stack: number
   readonly thread: number
   readonly words: number
   readonly numbers: typeof wordNumbers
@@ -19,6 +20,7 @@ const begin = (thread: typeof threadOf) => {
   addEventListener("message", ({ data }: MessageEvent<PageThread>) => {
     const { module, memory, address } = data
     const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+    ;(exports["__stack_pointer"] as WebAssembly.Global).value = data.stack
     const kernels = WebAssembly.Module.exports(module)
       .filter(({ kind }) => kind === "function")
       .map(({ name }) => exports[name] as (args: number, chunk: number, scratch: number) => void)
@@ -50,7 +52,9 @@ export const pagePool =
       })
       const started = Promise.all(workers.map(ready))
       workers.forEach((worker, i) => {
-        const told: PageThread = { module, memory, address, thread: i + 1, words: WORDS, numbers: wordNumbers }
+        const thread = i + 1
+        const stack = stackOf(address, thread)
+        const told: PageThread = { module, memory, address, stack, thread, words: WORDS, numbers: wordNumbers }
         worker.postMessage(told)
       })
       await Promise.race([started, late])

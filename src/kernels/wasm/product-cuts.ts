@@ -44,35 +44,45 @@ const MOST_OF_ONE_ROW = 1 << 21
 export const columnsOfOneRow = ({ n, k }: ProductSizes, threads: number): number =>
   upTo(n, threads * Math.ceil((n * k) / threads / MOST_OF_ONE_ROW), 4)
 
-/** Multiplications below which a second thread costs more than it saves. */
-const WORTH_SHARING = 1 << 16
-const PANEL = 12
-const BLOCK = 256
+/** What the cuts of an engine depend on; sizes are those of `../c/tiles.h`. */
+export interface Tiles {
+  /** columns of a panel, and rows of a tile, of the widest instruction set */
+  readonly panel: number
+  readonly tile: number
+  /** multiplications below which a second thread costs more than it saves */
+  readonly worthSharing: number
+}
 
-/** Most rows of a chunk of `nt`, with floats and with a packed B. */
-const ROWS = 48
-const ROWS_OF_PACKED = 192
-/** of `nn` and `tn` */
-const ROWS_OF_PANEL = 512
+/** Of `../c/product.c`: terms of a block, and columns that no panel is packed for, so that their rows are cut into many chunks. */
+const DEPTH = 384
+/** Rows for which B is packed once, and panels that stay in the second cache. */
+const ROWS = 512
+const PANELS = 8
+/** Panels of a chunk where threads share a product: while one is multiplied the next one is read, and no thread waits long for another. */
+const SHARED_PANELS = 4
 
 /**
- * `nt` takes few rows, which stay in a core's cache while B passes, but more where rows of B are dequantized for them; `nn` and `tn`
- * pack a panel of B for the rows of a chunk, which pays from some hundred rows on.
+ * A chunk packs its columns of B: it takes as many rows as leave enough chunks, and each thread a few chunks of columns side by side. Every
+ * element is one sum, which no cut changes.
  */
-export const WASM_CUTS: ProductCuts = {
+export const cutsOf = ({ panel, tile, worthSharing }: Tiles): ProductCuts => ({
   chunk: (product, matrices, threads) => {
-    const { kind, m, n, packed } = product
-    if (matrices >= CHUNKS || sizeOf(product, matrices) < WORTH_SHARING) return [m, n]
-    if (isOneRow(product, matrices)) return [1, columnsOfOneRow(product, threads)]
-    const most = kind !== "nt" ? ROWS_OF_PANEL : packed === undefined ? ROWS : ROWS_OF_PACKED
-    const rows = upTo(m, Math.ceil(m / most), 3)
-    const columnChunks = Math.ceil(CHUNKS / (matrices * Math.ceil(m / rows)))
-    return [rows, upTo(n, columnChunks, kind !== "nt" ? PANEL : 3)]
+    const { m, n } = product
+    const shared = matrices < CHUNKS && sizeOf(product, matrices) >= worthSharing
+    if (isOneRow(product, matrices)) return [1, shared ? columnsOfOneRow(product, threads) : n]
+    const panels = Math.ceil(n / panel)
+    if (!shared) return [m, panel * Math.min(PANELS, panels)]
+    const [rowChunks, rowTile] = n <= panel / 4 ? [CHUNKS, panel] : [Math.ceil(m / ROWS), tile]
+    const rows = upTo(m, rowChunks, rowTile)
+    const share = Math.ceil(panels / Math.ceil(threads / (matrices * Math.ceil(m / rows))))
+    // chunks of equal size: with a large one and a small one, one of two threads waits for the other
+    return [rows, panel * Math.ceil(share / Math.ceil(share / SHARED_PANELS))]
   },
-  // a panel, or the rows of a packed B that are dequantized at a time
-  scratch: ({ kind, k, second, packed }) => {
-    if (kind === "nt") return packed === undefined ? 0 : 4 * 3 * k
-    const depth = kind === "nn" ? k + (second?.k ?? 0) : Math.min(k, BLOCK)
-    return depth === 0 ? 0 : 144 + 4 * PANEL * depth
-  }
-}
+  // a panel, or sums of one row's blocks of 32
+  scratch: (product, columns) =>
+    isOneRow(product, 1)
+      ? 4 * Math.ceil(product.k / 32)
+      : 4 * upTo(columns, 1, panel) * (Math.min(product.k, DEPTH) + (product.second?.k ?? 0))
+})
+
+export const WASM_CUTS = cutsOf({ panel: 8, tile: 4, worthSharing: 1 << 16 })

@@ -104,9 +104,9 @@ export const startEngine = async (
   native?: Heap
 ): Promise<StartedEngine> => {
   const names = Word.kernelNames(module)
-  const own = Word.kernelsOf(module, memory)
+  const address = backend.wasm._malloc(Word.blockBytes(threads)) >>> 0
+  const own = Word.kernelsOf(module, memory, Word.stackOf(address, 0))
   const kernels = native?.inPlaceOf(own, names) ?? own
-  const address = backend.wasm._malloc(4 * Word.WORDS) >>> 0
   let words = new Int32Array(memory.buffer, address, Word.WORDS).fill(0)
   let views = viewsOf(memory, address)
   let first = Word.threadOf(Word.wordNumbers, { words, address, kernels }, 0)
@@ -150,7 +150,7 @@ export const startEngine = async (
     const room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
     const chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work)
     const index = names.indexOf(kernel.name)
-    if (index < 0) throw new Error(`the wasm binaries have no kernel ${kernel.name}: bun run assembly makes them`)
+    if (index < 0) throw new Error(`the wasm binaries have no kernel ${kernel.name}: bun run kernels makes them`)
     compute(index, chunks, room)
     return chunks
   }

@@ -27,6 +27,13 @@ export const ARGUMENTS = 8
 /** the arguments are at most `MOST_WORDS` (src/kernels/wasm/engine.ts) */
 export const WORDS = 1024
 
+/** Bytes of a thread's stack: more than any kernel has arrays. The stacks lie behind the words. */
+const STACK = 1 << 16
+/** Bytes of the block for so many threads. */
+export const blockBytes = (threads: number): number => 4 * WORDS + threads * STACK
+/** Where the stack of a thread begins, from which it grows down: a multiple of 16. */
+export const stackOf = (address: number, thread: number): number => ((address + blockBytes(thread + 1)) & ~15) >>> 0
+
 export type Kernel = (args: number, chunk: number, scratch: number) => void
 
 /** The kernels of a module, in an order that every thread finds by itself. */
@@ -35,9 +42,14 @@ export const kernelNames = (module: WebAssembly.Module): ReadonlyArray<string> =
     .filter(({ kind }) => kind === "function")
     .map(({ name }) => name)
 
-/** Them in this thread. */
-export const kernelsOf = (module: WebAssembly.Module, memory: WebAssembly.Memory): ReadonlyArray<Kernel> => {
+/** Them in this thread, whose stack begins at `stack`: the module's own memory is tfjs's, where it has no other place. */
+export const kernelsOf = (
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  stack: number
+): ReadonlyArray<Kernel> => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  ;(exports["__stack_pointer"] as WebAssembly.Global).value = stack
   return kernelNames(module).map((name) => exports[name] as Kernel)
 }
 

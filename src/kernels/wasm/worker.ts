@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads"
 import { heapOf } from "../native/heap.ts"
 import { openLibrary } from "../native/library.ts"
 import type { ThreadStart } from "./threads.ts"
-import { kernelNames, kernelsOf, threadOf, WORDS, wordNumbers } from "./work.ts"
+import { kernelNames, kernelsOf, stackOf, threadOf, WORDS, wordNumbers } from "./work.ts"
 
 export interface WorkerStart extends ThreadStart {
   readonly thread: number
@@ -13,7 +13,7 @@ const { module, memory, address, native, thread } = workerData as WorkerStart
 const words = new Int32Array(memory.buffer, address, WORDS)
 // a memory that threads share stays where it is
 const heap = native === undefined ? undefined : heapOf(openLibrary(native), memory)
-const own = kernelsOf(module, memory)
+const own = kernelsOf(module, memory, stackOf(address, thread))
 const kernels = heap?.inPlaceOf(own, kernelNames(module)) ?? own
 
 parentPort!.postMessage("ready")

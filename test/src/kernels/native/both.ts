@@ -41,6 +41,7 @@ const PAGES = 160
 const memory = new WebAssembly.Memory({ initial: PAGES, maximum: 65_536, shared: true })
 const exports = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(binary)), { env: { memory } }).exports
 const all = new Uint8Array(memory.buffer)
+;(exports["__stack_pointer"] as WebAssembly.Global).value = all.length
 /** of whatever type, not a number */
 const POISON = 0xff
 const ARGUMENTS = 4096

@@ -1,4 +1,4 @@
-/** LoRA-Pro's whitening matrices of a list of factor pairs; as `../../wasm/assembly/whitening.ts`. A chunk is a pair, or many. */
+/** LoRA-Pro's whitening matrices of a list of factor pairs; as `../wasm/assembly/whitening.ts`. A chunk is a pair, or many. */
 #include "declared.h"
 #include "gram.h"
 #include "tridiagonal.h"

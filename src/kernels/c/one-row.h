@@ -1,6 +1,6 @@
 /** `nt` with one row of A, what a model that writes token by token asks for: it waits for memory, so B is read once, where it lies. */
 #pragma once
-#include "heap.h"
+#include "halves.h"
 #include "declared.h"
 
 /** How B is packed; from Q4 on its rows consist of blocks of 32 numbers. */
@@ -14,8 +14,8 @@ typedef struct {
 } Head;
 
 INLINE Head head_of(const uint32_t *block) {
-  const _Float16 *halves = (const _Float16 *)block;
-  return (Head){(float)halves[0], (float)halves[1]};
+  const half *halves = (const half *)block;
+  return (Head){of_half(halves[0]), of_half(halves[1])};
 }
 
 #define one_row SUFFIX(one_row)

@@ -1,4 +1,4 @@
-/** Sums in float64; arguments and equations as in `../../wasm/assembly/reduce.ts` and `norms.ts`. */
+/** Sums in float64; arguments and equations as in `../wasm/assembly/reduce.ts` and `norms.ts`. */
 #include "columns.h"
 #include "declared.h"
 #include "lists.h"

@@ -1,4 +1,4 @@
-/** Eigenvalues and eigenvectors by Cholesky's method with pivots and Jacobi's; the reasons are in `../../wasm/assembly/eigen.ts`. */
+/** Eigenvalues and eigenvectors by Cholesky's method with pivots and Jacobi's; the reasons are in `../wasm/assembly/eigen.ts`. */
 #pragma once
 #include "doubles.h"
 

@@ -1,6 +1,6 @@
 /**
  * LoRA-Pro's theorem on one factor pair; the equations are in `src/kernels/lora-pro-theorem.ts`, what kernels do with it in
- * `../../wasm/assembly/lora-pro.ts`.
+ * `../wasm/assembly/lora-pro.ts`.
  *
  * What belongs to B lies transposed here, as what belongs to A does: Qᵀ and bᵀ [r, outputs] beside R and a [r, inputs]. Then nearly every
  * product is [r, r]·[r, n] or [r, n]·[n, r], whose tiles are whole whatever r is.

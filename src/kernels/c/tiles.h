@@ -15,6 +15,10 @@
 #elif W == 8
 #define ROWS 6
 #define VECTORS 2
+#elif defined(__wasm__)
+// an engine on x64 has sixteen registers for wasm's
+#define ROWS 4
+#define VECTORS 2
 #else
 #define ROWS 6
 #define VECTORS 4

@@ -18,11 +18,9 @@
 #define ROWS_AHEAD 12
 
 typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
-typedef _Float16 half_numbers __attribute__((vector_size(2 * W), aligned(2)));
 typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
 
 INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
-INLINE vec of_halves(const _Float16 *p) { return __builtin_convertvector(*(const half_numbers *)p, vec); }
 
 #if W == 16
 typedef uint32_t half_words __attribute__((vector_size(2 * W)));
@@ -77,7 +75,7 @@ INLINE vec plus_q8(vec sum, const float *a, const uint32_t *block) {
 /** Number p of a packed row, without what its row shares. */
 INLINE float number(int packing, const uint32_t *row, int32_t p) {
   if (packing == FLOAT32) return ((const float *)row)[p];
-  if (packing == HALVES) return (float)((const _Float16 *)row)[p];
+  if (packing == HALVES) return of_half(((const half *)row)[p]);
   if (packing == BYTES) return (float)((const int8_t *)row)[p];
   const uint32_t *block = row + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
   const uint8_t *bytes = (const uint8_t *)(block + 1);
@@ -108,7 +106,7 @@ INLINE void sums(int packing, const float *a, const uint32_t *const rows[FOUR], 
       const vec x = load(a + p);
       for (int r = 0; r < FOUR; r++) {
         const vec y = packing == FLOAT32   ? load((const float *)rows[r] + p)
-                      : packing == HALVES ? of_halves((const _Float16 *)rows[r] + p)
+                      : packing == HALVES ? of_halves((const half *)rows[r] + p)
                                           : of_bytes((const int8_t *)rows[r] + p);
         sum[r] += x * y;
       }

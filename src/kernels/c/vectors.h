@@ -34,7 +34,7 @@ INLINE vec pmax(vec a, vec b) { return select(a, b, a < b); }
 INLINE vec magnitude(vec x) { return __builtin_elementwise_abs(x); }
 INLINE vec root(vec x) { return __builtin_elementwise_sqrt(x); }
 
-/** eˣ as in `../../wasm/assembly/exp.ts`. */
+/** eˣ as in `../wasm/assembly/exp.ts`. */
 INLINE vec exponential(vec x) {
   const float ROUNDING = 12582912; // 1.5·2²³
   const vec y = select(x, splat(89), splat(89) < x);

@@ -1,5 +1,5 @@
 /**
- * Matrix products for every transposition and batch; arguments and equations as in `../../wasm/assembly/product.ts`.
+ * Matrix products for every transposition and batch; arguments and equations as in `../wasm/assembly/product.ts`.
  *
  *   nt   C += A·Bᵀ + A₂·B₂ᵀ      A [m, k], B [n, k]
  *   nn   C += A·B  + A₂·B₂       A [m, k], B [k, n]
@@ -58,8 +58,8 @@ static void dequantize_row(int32_t packing, const void *row, int32_t first, int3
   if (packing >= Q4) {
     blocks_of_row(packing, row, first, count, to);
   } else if (packing == HALVES) {
-    const _Float16 *from = (const _Float16 *)row + first;
-    for (int32_t i = 0; i < count; i++) to[i] = scale * (float)from[i];
+    const half *from = (const half *)row + first;
+    for (int32_t i = 0; i < count; i++) to[i] = scale * of_half(from[i]);
   } else {
     const int8_t *from = (const int8_t *)row + first;
     for (int32_t i = 0; i < count; i++) to[i] = scale * (float)from[i];

@@ -1,5 +1,5 @@
 /**
- * Eigenvalues and eigenvectors by way of a tridiagonal matrix; the method and when it answers are in `../../wasm/assembly/tridiagonal.ts`.
+ * Eigenvalues and eigenvectors by way of a tridiagonal matrix; the method and when it answers are in `../wasm/assembly/tridiagonal.ts`.
  *
  * Two things are done otherwise here, where vectors are long. Eigenvalues are found by bisection (`bisection.h`), many at a time. And
  * eigenvectors are columns of a panel, one in each lane: a reflection is a few numbers that meet whole rows of it, several reflections

@@ -24,7 +24,7 @@ static float sum_of_exponentials(const float *z, int32_t count, float m) {
   return total(sum);
 }
 
-/** log x for x ≥ 1 or NaN, as fdlibm computes it; `../../wasm/assembly/cross-entropy.ts` says how. */
+/** log x for x ≥ 1 or NaN, as fdlibm computes it; `../wasm/assembly/cross-entropy.ts` says how. */
 static double log_of(double x) {
   if (!(x < __builtin_inf())) return x;
   const uint64_t root_half = 0x3fe6a09e00000000;

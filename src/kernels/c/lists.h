@@ -1,4 +1,4 @@
-/** Kernels over lists of tensors, as in `../../wasm/assembly/lists.ts`. */
+/** Kernels over lists of tensors, as in `../wasm/assembly/lists.ts`. */
 #pragma once
 #include <stdint.h>
 

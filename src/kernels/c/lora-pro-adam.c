@@ -1,5 +1,5 @@
 /**
- * LoRA-Pro's full form with Adam inside; the three kernels and their equations are those of `../../wasm/assembly/lora-pro-adam.ts`.
+ * LoRA-Pro's full form with Adam inside; the three kernels and their equations are those of `../wasm/assembly/lora-pro-adam.ts`.
  *
  * `left` holds Lᵀ [2r, outputs], `tall` bᵀ [r, outputs]; g̃ and u exist BAND rows at a time, in panels, which is what a part of s·Qᵀu
  * is made of.

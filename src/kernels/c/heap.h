@@ -1,16 +1,21 @@
 /**
- * What every native kernel builds on: vectors of the width of the instruction set that a copy of the sources is compiled for, the heap,
- * and the declaration of a kernel.
+ * What every kernel builds on: vectors of the width of the instruction set that a copy of the sources is compiled for, the heap, and the
+ * declaration of a kernel.
  *
- * A kernel is what it is in WebAssembly (`../../wasm/assembly`): a function of the byte address of its arguments, a chunk and the byte
- * address of a scratch, all in tfjs's wasm memory, which begins at `heap`. It has the chunks, and the answers up to round-off, of the
- * kernel of its name there. `declared.h` has the arguments as structures, made from the declarations by `scripts/native.ts`.
+ * A kernel is a function of the byte address of its arguments, a chunk and the byte address of a scratch, all in tfjs's wasm memory. To
+ * the wasm module that is its memory; a native library gets the address where it begins, `heap`, as a further argument. `declared.h` has
+ * the arguments as structures, made from the declarations by `scripts/kernels.ts`.
  *
- * Of the C library memcpy and memset alone are used: nothing here allocates, prints or calls the system.
+ * Of the C library memcpy and memset alone are used: nothing here allocates, prints or calls the system. Nor is there data of the module's
+ * own, since its memory is tfjs's: no table, no `static` variable (the build refuses one). What stands on the stack lies where the device
+ * has put it (`../wasm/work.ts`).
  */
 #pragma once
 #include <stdint.h>
 #include <stddef.h>
+#ifdef __wasm__
+#include <wasm_simd128.h>
+#endif
 
 #if defined(__AVX512F__)
 /** floats in a vector */
@@ -19,6 +24,9 @@
 #elif defined(__AVX2__)
 #define W 8
 #define SUFFIX(name) name##_avx2
+#elif defined(__wasm__)
+#define W 4
+#define SUFFIX(name) name##_wasm
 #else
 #define W 4
 #define SUFFIX(name) name##_neon
@@ -30,15 +38,22 @@
 #define EXPORTED __attribute__((visibility("default")))
 #endif
 
-/** The head of a kernel. */
+/** KERNEL: its head. AT: what lies at a byte address. */
+#ifdef __wasm__
+#define KERNEL(name)                                                                                                    \
+  __attribute__((export_name(#name))) void SUFFIX(name)(uint32_t at, int32_t chunk [[gnu::unused]], uint32_t scratch_at [[gnu::unused]])
+#define AT(Type, address) ((Type *)(uintptr_t)(address))
+static uint8_t *const heap [[gnu::unused]] = 0;
+#else
 #define KERNEL(name)                                                                                                    \
   EXPORTED void SUFFIX(name)(uint8_t *heap, uint32_t at, int32_t chunk [[gnu::unused]], uint32_t scratch_at [[gnu::unused]])
+#define AT(Type, address) ((Type *)(heap + (address)))
+#endif
 /** Its arguments. */
-#define ARGUMENTS(Type) const Type *args = (const Type *)(heap + at)
-/** Floats at a byte address. */
-#define FLOATS(address) ((float *)(heap + (address)))
-/** Likewise, of a multiple of 8. */
-#define DOUBLES(address) ((double *)(heap + (address)))
+#define ARGUMENTS(Type) const Type *args = AT(const Type, at)
+#define FLOATS(address) AT(float, address)
+/** Of a multiple of 8. */
+#define DOUBLES(address) AT(double, address)
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -72,11 +87,27 @@ INLINE float *aligned(float *p) { return (float *)(((uintptr_t)p + 63) & ~(uintp
 
 INLINE uvec splat_word(uint32_t x) { return x - (uvec){}; }
 
+#ifdef __wasm__
+/** The first `count` < W floats at p; the other lanes are 0. WebAssembly has no masks: they are one, two or three. */
+INLINE vec load_part(const float *p, int32_t count) {
+  if (count <= 0) return (vec){};
+  if (count == 1) return (vec)wasm_v128_load32_zero(p);
+  const v128_t two = wasm_v128_load64_zero(p);
+  return (vec)(count == 2 ? two : wasm_v128_load32_lane(p + 2, two, 2));
+}
+INLINE void store_part(float *p, vec x, int32_t count) {
+  if (count == 1) wasm_v128_store32_lane(p, (v128_t)x, 0);
+  if (count < 2) return;
+  wasm_v128_store64_lane(p, (v128_t)x, 0);
+  if (count == 3) wasm_v128_store32_lane(p + 2, (v128_t)x, 2);
+}
+#else
 /** The first `count` lanes, at most W. */
 INLINE mask lanes(int32_t count) { return __builtin_convertvector(PLACES < splat_word(count), mask); }
 /** The first `count` < W floats at p; the other lanes are 0. */
 INLINE vec load_part(const float *p, int32_t count) { return (vec)__builtin_masked_load(lanes(count), p); }
 INLINE void store_part(float *p, vec x, int32_t count) { __builtin_masked_store(lanes(count), (masked)x, p); }
+#endif
 /** `count` floats, W at most. */
 INLINE vec load_up_to(const float *p, int32_t count) { return count < W ? load_part(p, count) : load(p); }
 INLINE void store_up_to(float *p, vec x, int32_t count) {
