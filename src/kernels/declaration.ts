@@ -85,6 +85,8 @@ export interface Kernel<
   readonly entry?: E
   /** Without it, the caller says how many chunks there are. */
   readonly split?: Split<W>
+  /** Whether machine code gives wasm's bits: where neither the length of a vector nor a fused multiply-add changes a result. */
+  readonly sameBits?: true
   /** Bytes that each thread needs for itself. */
   scratch?(words: WordsOf<W>): number
   /**

@@ -21,6 +21,7 @@ interface Attributes {
 
 const matrix = declareKernel({
   name: "dequantize",
+  sameBits: true,
   buffers: { packed: read("u32"), scales: optional(read("f32")), whole: write("f32") },
   /** length: 32-bit words of a row; packing: one of `PACKING_WORDS` */
   words: { rows: "u32", columns: "u32", length: "u32", packing: "u32" },

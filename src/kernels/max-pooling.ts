@@ -36,6 +36,7 @@ const firstMaxima = (x: Tensor4D, y: Tensor, window: Window): Tensor => {
 
 const backwardKernel = declareKernel({
   name: "maxPoolingBackward",
+  sameBits: true,
   buffers: { x: read("f32"), y: read("f32"), dy: read("f32"), dx: write("f32") },
   words: WINDOW_WORDS,
   split: {

@@ -91,6 +91,7 @@ const referenceBackward = (dy: Tensor, shape: PictureShape, window: Window): Ten
 
 const forwardKernel = declareKernel({
   name: "patches",
+  sameBits: true,
   buffers: { x: read("f32"), out: write("f32") },
   words: { ...WINDOW_WORDS, lines: "u32" },
   split: {
@@ -101,6 +102,7 @@ const forwardKernel = declareKernel({
 
 const backwardKernel = declareKernel({
   name: "patchesBackward",
+  sameBits: true,
   buffers: { dy: read("f32"), dx: write("f32") },
   words: { ...WINDOW_WORDS, lines: "u32" },
   split: {

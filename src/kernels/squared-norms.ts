@@ -27,6 +27,7 @@ const blocks = declareKernel({
 
 const sums = declareKernel({
   name: "squaredNorms",
+  sameBits: true,
   buffers: { parts: read("f64"), norms: write("f32") },
   words: {},
   entry: { size: "u32" }

@@ -24,7 +24,9 @@ static float sum_of_exponentials(const float *z, int32_t count, float m) {
   return total(sum);
 }
 
-/** log x for x ≥ 1 or NaN, as fdlibm computes it; `../wasm/assembly/cross-entropy.ts` says how. */
+/**
+ * log x for x ≥ 1 or NaN, as fdlibm computes it: x = 2ᵏ·(1 + f), √½ < 1 + f < √2, s = f/(2 + f), log(1 + f) = f − s·(f − R(s²)).
+ */
 static double log_of(double x) {
   if (!(x < __builtin_inf())) return x;
   const uint64_t root_half = 0x3fe6a09e00000000;
@@ -49,6 +51,23 @@ KERNEL(crossEntropyStatistics) {
     to[0] = largest_of(z, args->classes);
     to[1] = sum_of_exponentials(z, args->classes, to[0]);
   }
+}
+
+/** The mean over the rows that count. One chunk. */
+KERNEL(crossEntropyMean) {
+  ARGUMENTS(CrossEntropyMean);
+  const int32_t classes = args->classes, *labels = (const int32_t *)FLOATS(args->labels);
+  double sum = 0;
+  int32_t count = 0;
+  for (int32_t i = 0; i < args->rows; i++) {
+    if (labels[i] == args->ignored) continue;
+    count++;
+    const float *statistics = FLOATS(args->statistics) + 2 * (size_t)i;
+    const int is_class = (uint32_t)labels[i] < (uint32_t)classes;
+    const double z = is_class ? FLOATS(args->z)[(size_t)i * classes + labels[i]] : __builtin_nan("");
+    sum += log_of(statistics[1]) - (z - statistics[0]);
+  }
+  *FLOATS(args->loss) = (float)(sum / most(count, 1));
 }
 
 /** to ← exp(z − m)·factor, times 1 − (z·inverse)² where inverse is not 0 */

@@ -104,7 +104,6 @@ INLINE void store_part(float *p, vec x, int32_t count) {
 #else
 /** The first `count` lanes, at most W. */
 INLINE mask lanes(int32_t count) { return __builtin_convertvector(PLACES < splat_word(count), mask); }
-/** The first `count` < W floats at p; the other lanes are 0. */
 INLINE vec load_part(const float *p, int32_t count) { return (vec)__builtin_masked_load(lanes(count), p); }
 INLINE void store_part(float *p, vec x, int32_t count) { __builtin_masked_store(lanes(count), (masked)x, p); }
 #endif
@@ -131,4 +130,30 @@ INLINE float largest(vec x) {
 /** to ← x·factor; the same row, or another. */
 INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
   for (int32_t j = 0; j < count; j += W) store_up_to(to + j, load_up_to(x + j, count - j) * factor, count - j);
+}
+/** to ← x; short pieces in a loop, for which a call costs more. */
+INLINE void copy(float *to, const float *x, size_t count) {
+  size_t j = 0;
+  if (count > 64) {
+    __builtin_memcpy(to, x, 4 * count);
+    return;
+  }
+  for (; j + W <= count; j += W) store(to + j, load(x + j));
+  if (j < count) store_part(to + j, load_part(x + j, count - j), count - j);
+}
+/** to ← 0 */
+INLINE void clear(float *to, size_t count) {
+  size_t j = 0;
+  if (count > 64) {
+    __builtin_memset(to, 0, 4 * count);
+    return;
+  }
+  for (; j + W <= count; j += W) store(to + j, (vec){});
+  if (j < count) store_part(to + j, (vec){}, count - j);
+}
+/** to += x */
+INLINE void add(float *to, const float *x, size_t count) {
+  size_t j = 0;
+  for (; j + W <= count; j += W) store(to + j, load(to + j) + load(x + j));
+  if (j < count) store_part(to + j, load_part(to + j, count - j) + load_part(x + j, count - j), count - j);
 }

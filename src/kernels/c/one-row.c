@@ -8,6 +8,7 @@
  *               c = Σ a·(d·q + m)                             where a vector has room for the sixteen numbers that a block is made of
  */
 #include "one-row.h"
+#include "packing.h"
 #include "tiles.h"
 
 /** Rows of B at a time. */

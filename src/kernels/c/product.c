@@ -14,6 +14,7 @@
 #include "heap.h"
 #include "declared.h"
 #include "one-row.h"
+#include "packing.h"
 #include "thin.h"
 #include "tiles.h"
 
@@ -23,48 +24,6 @@
 #define BAND 192
 /** Rows up to which packing B costs more than it saves. */
 #define FEW 12
-
-/** A block as 32 floats. */
-static void dequantize_block(int32_t packing, const uint32_t *block, float *to) {
-  const Head head = head_of(block);
-  const uint8_t *bytes = (const uint8_t *)(block + 1);
-  if (packing == Q4)
-    for (int32_t i = 0; i < 16; i++) {
-      to[i] = head.d * (float)(bytes[i] & 15) + head.m;
-      to[i + 16] = head.d * (float)(bytes[i] >> 4) + head.m;
-    }
-  else
-    for (int32_t i = 0; i < BLOCK; i++) to[i] = head.d * (float)(int8_t)bytes[i];
-}
-
-static void blocks_of_row(int32_t packing, const uint32_t *row, int32_t first, int32_t count, float *to) {
-  const int32_t words = packing == Q4 ? Q4_WORDS : Q8_WORDS, end = first + count;
-  for (int32_t i = first; i < end;) {
-    const int32_t place = i % BLOCK, own = least(BLOCK - place, end - i);
-    const uint32_t *block = row + i / BLOCK * words;
-    if (own == BLOCK) dequantize_block(packing, block, to);
-    else {
-      float whole[BLOCK];
-      dequantize_block(packing, block, whole);
-      for (int32_t j = 0; j < own; j++) to[j] = whole[place + j];
-    }
-    i += own;
-    to += own;
-  }
-}
-
-/** Packed numbers of a row, from number `first` on, as floats. */
-static void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to) {
-  if (packing >= Q4) {
-    blocks_of_row(packing, row, first, count, to);
-  } else if (packing == HALVES) {
-    const half *from = (const half *)row + first;
-    for (int32_t i = 0; i < count; i++) to[i] = scale * of_half(from[i]);
-  } else {
-    const int8_t *from = (const int8_t *)row + first;
-    for (int32_t i = 0; i < count; i++) to[i] = scale * (float)from[i];
-  }
-}
 
 /** As `pack_rows`, of packed rows; `ldb` counts 32-bit words. Dequantizes W rows of W or more numbers at a time. */
 static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, int32_t first, int32_t k, const float *scales,

@@ -1,4 +1,11 @@
-/** Sums in float64; arguments and equations as in `../wasm/assembly/reduce.ts` and `norms.ts`. */
+/**
+ * Sums in float64, in an order that the shape alone decides.
+ *
+ *   sumRows           out[o] = Σ_r x[o, r] / divisor                      a chunk is a range of rows, or a block of one long row
+ *   sumColumns        out[o, i] = Σ_r x[o, r, i]·y[o, r, i] / divisor     a chunk is a range of columns of one o; y may be absent
+ *   squaresOfBlocks   Σ x² of each block of a list of tensors             a chunk is a run of blocks
+ *   squaredNorms      Σ x² of each tensor, of its blocks in their order
+ */
 #include "columns.h"
 #include "declared.h"
 #include "lists.h"
@@ -40,6 +47,18 @@ KERNEL(sumRows) {
   for (int32_t o = first; o < last; o++) FLOATS(args->out)[o] = sum_of(x + (size_t)o * reduced, reduced, 0) / args->divisor;
 }
 
+/** The sums of long rows from those of their blocks. One chunk. */
+KERNEL(combineSums) {
+  ARGUMENTS(CombineSums);
+  const int32_t blocks = (args->reduced + args->block - 1) / args->block;
+  const double *part = DOUBLES(args->parts);
+  for (int32_t o = 0; o < args->outer; o++) {
+    double sum = 0;
+    for (int32_t b = 0; b < blocks; b++) sum += *part++;
+    FLOATS(args->out)[o] = sum / args->divisor;
+  }
+}
+
 KERNEL(sumColumns) {
   ARGUMENTS(SumColumns);
   const int32_t inner = args->inner, per_outer = (inner + args->perChunk - 1) / args->perChunk;
@@ -61,5 +80,16 @@ KERNEL(squaresOfBlocks) {
     for (int32_t b = most(first - before, 0); b < least(end - before, blocks); b++)
       DOUBLES(args->parts)[before + b] = sum_of(FLOATS(one->x) + b * BLOCK, least(BLOCK, one->size - b * BLOCK), 1);
     before += blocks;
+  }
+}
+
+/** One chunk. */
+KERNEL(squaredNorms) {
+  ARGUMENTS(SquaredNorms);
+  const double *part = DOUBLES(args->parts);
+  for (int32_t i = 0; i < args->entries; i++) {
+    double sum = 0;
+    for (int32_t b = blocks_of(entries_of_SquaredNorms(args)[i].size); b > 0; b--) sum += *part++;
+    FLOATS(args->norms)[i] = sum;
   }
 }

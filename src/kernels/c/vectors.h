@@ -29,15 +29,21 @@ INLINE double total64(dvec x) {
 INLINE vec select(vec a, vec b, ivec condition) { return (vec)((~condition & (ivec)a) | (condition & (ivec)b)); }
 /** The first `count` numbers; the others are 0. */
 INLINE vec first_of(vec x, int32_t count) { return select(splat(0), x, PLACES < splat_word(count)); }
-/** b where a < b, else a: NaN where a is. */
+/** b where a < b, or b < a, else a: NaN where a is. */
+#ifdef __wasm__
+INLINE vec pmax(vec a, vec b) { return __builtin_wasm_pmax_f32x4(a, b); }
+INLINE vec pmin(vec a, vec b) { return __builtin_wasm_pmin_f32x4(a, b); }
+#else
 INLINE vec pmax(vec a, vec b) { return select(a, b, a < b); }
+INLINE vec pmin(vec a, vec b) { return select(a, b, b < a); }
+#endif
 INLINE vec magnitude(vec x) { return __builtin_elementwise_abs(x); }
 INLINE vec root(vec x) { return __builtin_elementwise_sqrt(x); }
 
 /** eˣ as in `../wasm/assembly/exp.ts`. */
 INLINE vec exponential(vec x) {
   const float ROUNDING = 12582912; // 1.5·2²³
-  const vec y = select(x, splat(89), splat(89) < x);
+  const vec y = pmin(x, splat(89));
   const vec shifted = y * splat(1.44269504088896341f) + splat(ROUNDING);
   const vec n = shifted - splat(ROUNDING);
   const vec r = n * splat(2.12194440e-4f) + (n * splat(-0.693359375f) + y);

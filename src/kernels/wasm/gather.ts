@@ -14,6 +14,7 @@ import { wasmEngineOf } from "./engine.ts"
 
 const gatherRows = declareKernel({
   name: "gather",
+  sameBits: true,
   buffers: { x: read("f32"), ids: read("i32"), out: write("f32") },
   words: { rows: "u32", width: "u32" },
   split: { over: "rows", cost: ({ width }) => width }
@@ -47,6 +48,7 @@ export const gatherKernel =
 
 const sumSegments = declareKernel({
   name: "segmentSum",
+  sameBits: true,
   buffers: { x: read("f32"), ids: read("i32"), out: write("f32") },
   words: { rows: "u32", width: "u32", segments: "u32" },
   split: { over: "width", cost: ({ rows, segments }) => rows + segments, unit: 16 }

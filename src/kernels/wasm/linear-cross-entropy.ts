@@ -31,6 +31,7 @@ const COST = 40
 
 const gatherKernel = declareKernel({
   name: "gatherRows",
+  sameBits: true,
   buffers: { from: read("f32"), to: write("f32") },
   words: { width: "u32" },
   entry: { row: "u32" }
@@ -39,6 +40,7 @@ const gatherKernel = declareKernel({
 /** first, end: of the rows of `to` that are written */
 const placeKernel = declareKernel({
   name: "placeRows",
+  sameBits: true,
   buffers: { from: optional(read("f32")), to: write("f32") },
   words: { width: "u32", first: "u32", end: "u32" },
   entry: { row: "u32" }

@@ -33,6 +33,7 @@ const identityKernel =
 /** perChunk: rows of `out` */
 const transposition = declareKernel({
   name: "transpose",
+  sameBits: true,
   buffers: { x: read("f32"), out: write("f32") },
   words: { m: "u32", n: "u32", perChunk: "u32" }
 })

@@ -37,6 +37,7 @@ const rowsKernel = declareKernel({
 
 const combineKernel = declareKernel({
   name: "combineSums",
+  sameBits: true,
   buffers: { parts: read("f64"), out: write("f32") },
   words: ROWS
 })
