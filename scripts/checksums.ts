@@ -1,6 +1,6 @@
 /**
- * Writes `src/kernels/checksums.ts`: the SHA-256 of each compiled file that is committed. A device opens no other. `bun run native` and
- * `bun run assembly` end with it.
+ * Writes `src/kernels/checksums.ts`: the SHA-256 of each compiled file that is committed. A device opens no other. `bun run kernels`
+ * ends with it.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -18,7 +18,7 @@ export const checksumsText = (): string => {
       .digest("hex")
     return `  "${basename(file)}": "${hash}"`
   })
-  return `/** SHA-256 of each compiled file of this package, written by \`bun run native\` and \`bun run assembly\`. */
+  return `/** SHA-256 of each compiled file of this package, written by \`bun run kernels\`. */
 export const checksums: Readonly<Record<string, string>> = {
 ${lines.join(",\n")}
 }

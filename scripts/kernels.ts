@@ -9,7 +9,7 @@
  * The compiler is zig, whose clang builds for every platform on any: `python3 -m pip install ziglang==VERSION`, with the VERSION below,
  * and `ZIG="python3 -m ziglang"`, or a `zig` of that version on the path. Two files of C are made here: `declared.h`, a structure for the
  * arguments of each kernel, from its declaration (`src/kernels/declaration.ts`), and the kernels that are expressions
- * (`native-expressions.ts`).
+ * (`kernel-expressions.ts`).
  *
  * A module of WebAssembly says whether the memory it imports is shared, that is, whether there are several threads; and one with fused
  * multiply-adds (relaxed SIMD) is refused by engines that lack them. A library holds the kernels once for each instruction set
@@ -21,9 +21,8 @@ import { availableParallelism } from "node:os"
 import { basename, join } from "node:path"
 import "../src/kernels/wasm/index.ts"
 import { declaredKernels, type Field, layoutOf } from "../src/kernels/index.ts"
-import { addAssembly } from "./assembly.ts"
 import { writeChecksums } from "./checksums.ts"
-import { expressions } from "./native-expressions.ts"
+import { expressions } from "./kernel-expressions.ts"
 
 export const ZIG_VERSION = "0.17.1"
 
@@ -220,9 +219,9 @@ export const compileModule = async ({
   const linked = [...memory, ...(shared ? ["--shared-memory"] : []), "--export=__stack_pointer"]
   // a stack of no size: the device says where it lies
   await zig("wasm-ld", "--no-entry", "--strip-all", "-z", "stack-size=0", ...linked, ...objects, "-o", "module.wasm")
-  await addAssembly(folder, files.flatMap(({ kernels }) => kernels), fused, shared)
   const bytes = new Uint8Array(readFileSync(`${folder}module.wasm`))
-  if (sectionsOf(bytes).includes(DATA)) throw new Error("a kernel has a table or a static variable: wasm has no room for it")
+  if (sectionsOf(bytes).includes(DATA))
+    throw new Error("a kernel has a table or a static variable: wasm has no room for it")
   return bytes
 }
 

@@ -10,11 +10,9 @@ import { planKinds } from "../schemas/kinds/index.ts"
 import { kinds } from "../src/kinds/index.ts"
 
 const root = join(import.meta.dir, "..")
-/** AssemblyScript: another language, which looks like this one */
-const assembly = "src/kernels/wasm/assembly/"
-const files = ["schemas", "adapters", "src"]
-  .flatMap((folder) => [...new Glob(`${folder}/**/*.{ts,tsx}`).scanSync(root)].map((file) => normalize(file)))
-  .filter((file) => !file.startsWith(assembly))
+const files = ["schemas", "adapters", "src"].flatMap((folder) =>
+  [...new Glob(`${folder}/**/*.{ts,tsx}`).scanSync(root)].map((file) => normalize(file))
+)
 const source = (file: string) => readFileSync(join(root, file), "utf8")
 
 // the code as a parser would see it: no comments, then import and export statements and dynamic imports

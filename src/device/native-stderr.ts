@@ -1,7 +1,7 @@
 /**
  * What a native library writes to stderr by itself, past every stream of the runtime, while it is called: lines that mean nothing are
  * left out, all others are written afterwards. In Bun on Linux and macOS, by the C library; in Node on Linux, by our own
- * (`kernels/native/c/node.c`), because Node can call no other. Elsewhere the lines appear.
+ * (`kernels/c/node.c`), because Node can call no other. Elsewhere the lines appear.
  *
  * The descriptor is a file for that time, in which this thread does nothing else. Where the process dies in it, the file stays in the folder
  * of temporary files, with what the library said last.

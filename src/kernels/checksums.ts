@@ -1,12 +1,12 @@
-/** SHA-256 of each compiled file of this package, written by `bun run native` and `bun run assembly`. */
+/** SHA-256 of each compiled file of this package, written by `bun run kernels`. */
 export const checksums: Readonly<Record<string, string>> = {
-  "kernels-darwin-arm64.dylib": "de35b926efeee1b426442f43686300f8aae0b757b84f87db80f1b9a744ff598a",
-  "kernels-darwin-x64.dylib": "bc4bc6ff0921f88cf1f23f12dc8fa5a62d1940aeeec173f5d4e8c0f408e59564",
-  "kernels-linux-arm64.so": "453caf2ca26a29eafb231d914feea86565e17a32e0b617dd9e49e3e27f370259",
-  "kernels-linux-x64.so": "9677b70713bdce76b8adfc2bc95575597698b2f22b70f1d56f7aed697ef8b5b2",
-  "kernels-win32-x64.dll": "3ab61e9a9ca24a4731e983eec0692564847130b0c52806364570fd434cb6a9fc",
-  "kernels-fused-shared.wasm": "255a85c3649709656d0885265da40a271ea2b041fc0c9f2dde23fbc7b7b7e838",
-  "kernels-fused.wasm": "df2da658c3a97cb9a3e7d45f56d1dda48a88021bba8ee8950916d547a4234acc",
-  "kernels-shared.wasm": "b2125c3df0c2aa6b5c37ee33336ea006d575ccb8eb79bed4d8f453546c2722cf",
-  "kernels.wasm": "481c8079d4a677a3d7e20c7616e12a370348a1f30ff2910c0630b930f87b506b"
+  "kernels-darwin-arm64.dylib": "981cf1021e0a3ed524b268d575e5540698c1c23f5b8dc2f7e25ca910260ccd0b",
+  "kernels-darwin-x64.dylib": "a536721f8a2163a62dd0afdfc7bbaeca48a7ff89e5c16c675b4b33a6ed58eba0",
+  "kernels-linux-arm64.so": "9e66228262b262d1a093db621eccd54438809266dfa1bf1a25dc42cd337c099b",
+  "kernels-linux-x64.so": "6ac8a18cb2451fc93f8e5051c9e847255a67dd6d2b6ca4bb4098345a96ddfe12",
+  "kernels-win32-x64.dll": "d9b57cbf41f202bed0dca1c9cd3a51a1396667bfe9f6fe30c92508e4fd7fc98d",
+  "kernels-fused-shared.wasm": "3859d7b14e42f38cab7461a13ddaf72f5b553f2fcd042f4dc615144f3d75aa68",
+  "kernels-fused.wasm": "479f068945770d286203182cc66f544bb32594e3e2c673e15b7536a5da1ca207",
+  "kernels-shared.wasm": "98aa447b8e9466269031874004eea858c4b3c6e4d97f141758d25c313b201ec3",
+  "kernels.wasm": "9b4d1f5fd91427eba0d29429a9b413c4da85a573a61e0987d73cab017c1bba46"
 }

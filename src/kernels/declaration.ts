@@ -1,6 +1,6 @@
 /**
- * The declaration of a kernel: the names and types of its buffers and words, once. Both engines are called through it, and the classes by
- * which AssemblyScript reads its arguments (`./declared` in `wasm/assembly/`) are made from it by `scripts/assembly.ts`.
+ * The declaration of a kernel: the names and types of its buffers and words, once. Both engines are called through it, and the structures
+ * by which C reads its arguments (`declared.h`) are made from it by `scripts/kernels.ts`.
  *
  * @example
  * import { declareKernel, read, write } from "./declaration.ts"
@@ -14,7 +14,7 @@
  * // engine.run(halved, { x, y }, { size }): a missing, an extra or a misspelt word does not compile, and throws from JavaScript
  */
 
-/** f64 is known on wasm alone; AssemblyScript reads u32 as i32, in which it counts. */
+/** f64 is known on CPUs alone; C reads u32 as int32_t, in which it counts. */
 export type WordType = "u32" | "i32" | "f32" | "f64"
 
 /** Element type in WGSL, such as f32, u32, vec4f; on wasm it says how a reader is to think of the memory. */
@@ -77,7 +77,7 @@ export interface Kernel<
   W extends WordTypes = WordTypes,
   E extends EntryTypes = EntryTypes
 > {
-  /** Of the function in `wasm/assembly/`. */
+  /** Of the function in `c/`. */
   readonly name: string
   readonly buffers: B
   readonly words: W
@@ -90,10 +90,10 @@ export interface Kernel<
   /** Bytes that each thread needs for itself. */
   scratch?(words: WordsOf<W>): number
   /**
-   * Name of the class of its arguments in AssemblyScript; default: the kernel's, capitalised. Kernels share one where the arguments of the
+   * Name of the structure of its arguments in C; default: the kernel's, capitalised. Kernels share one where the arguments of the
    * others are the first of those that one of them has.
    */
-  readonly assembly?: string
+  readonly structure?: string
 }
 
 export interface Field {
@@ -172,7 +172,7 @@ export const declareKernel = <
   if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`the kernel ${name} has a name twice`)
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)
-  const className = kernel.assembly ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
+  const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
   const aligned = entryFields.some(({ type }) => type === "f64") ? Math.ceil(size / 2) * 2 : size
   const given: Fields = {
     words: fields.filter(({ name }) => name in words),

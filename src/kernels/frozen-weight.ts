@@ -1,6 +1,6 @@
 /**
  * A frozen weight as an operand of kernels: float32, or packed and dequantized inside the product
- * (`wasm/assembly/dequantize.ts`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
+ * (`c/packing.h`, `webgpu/product-blocks.ts`), so that a step reads a half or a quarter of the bytes and no
  * whole W in float32 is ever made.
  *
  * A kernel has its inputs by name, and a packed weight is two, words and scales, or words alone where it is in blocks. So a kernel that reads a frozen weight

@@ -79,7 +79,7 @@ const floatsBetween = (sizes: PairSizes): number => sumOf(Object.values(betweenO
 const kernelOf = (name: string) =>
   declareKernel({
     name,
-    assembly: "LoraProAdam",
+    structure: "LoraProAdam",
     buffers: {},
     words: { x: "u32", b1: "f32", b2: "f32", c: "f32", e: "f32" },
     entry: {

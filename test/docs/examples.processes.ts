@@ -45,7 +45,6 @@ const examplesIn = (file: string): ReadonlyArray<Example> => {
 
 const examples = ["schemas", "adapters", "src"]
   .flatMap((room) => [...new Bun.Glob(`${room}/**/*.ts`).scanSync(repository)].sort())
-  .filter((file) => !file.startsWith("src/kernels/wasm/assembly/"))
   .flatMap(examplesIn)
 
 const nameOf = (index: number): string => `example-${index}.ts`

@@ -10,7 +10,7 @@
 /** Fewer queries than this are not worth packing for. */
 #define FEW 4
 /** Heads of a group that go through few queries' keys together. */
-#define TOGETHER 6
+#define TOGETHER (ROWS < 6 ? ROWS : 6)
 
 static void forward_block(uint8_t *heap, const CausalAttention *args, const Part *p, int32_t g, int32_t i, int32_t end, const float *keys,
                           const float *values, float *scores) {

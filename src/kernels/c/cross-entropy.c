@@ -26,6 +26,7 @@ static float sum_of_exponentials(const float *z, int32_t count, float m) {
 
 /**
  * log x for x ≥ 1 or NaN, as fdlibm computes it: x = 2ᵏ·(1 + f), √½ < 1 + f < √2, s = f/(2 + f), log(1 + f) = f − s·(f − R(s²)).
+ * A library's log has tables, for which there is no place in a memory that is tfjs's.
  */
 static double log_of(double x) {
   if (!(x < __builtin_inf())) return x;

@@ -2,44 +2,41 @@
 #include "declared.h"
 #include "packing.h"
 
-/** A block as 32 floats. */
-static void dequantize_block(int32_t packing, const uint32_t *block, float *to) {
+/** Numbers of a block from `place` on. Sixteen bytes have two numbers of four bits each, those of the second half in their high bits. */
+static void part_of_block(int32_t packing, const uint32_t *block, int32_t place, int32_t count, float *to) {
   const Head head = head_of(block);
   const uint8_t *bytes = (const uint8_t *)(block + 1);
-  if (packing == Q4)
-    for (int32_t i = 0; i < 16; i++) {
-      to[i] = head.d * (float)(bytes[i] & 15) + head.m;
-      to[i + 16] = head.d * (float)(bytes[i] >> 4) + head.m;
+  for (int32_t i = 0; i < count;) {
+    const int32_t at = place + i, low = at & 15, high = at & 16;
+    if (count - i >= W && low + W <= 16) {
+      const uvec q = packing == Q4 ? words_of(bytes + low) : (uvec){};
+      store(to + i, packing == Q8 ? head.d * of_bytes((const int8_t *)bytes + at)
+                                  : head.d * __builtin_convertvector(high ? q >> 4 : q & 15, vec) + head.m);
+      i += W;
+    } else {
+      const int32_t q = high ? bytes[low] >> 4 : bytes[low] & 15;
+      to[i] = packing == Q8 ? head.d * (float)(int8_t)bytes[at] : head.d * (float)q + head.m;
+      i++;
     }
-  else
-    for (int32_t i = 0; i < BLOCK; i++) to[i] = head.d * (float)(int8_t)bytes[i];
-}
-
-static void blocks_of_row(int32_t packing, const uint32_t *row, int32_t first, int32_t count, float *to) {
-  const int32_t words = packing == Q4 ? Q4_WORDS : Q8_WORDS, end = first + count;
-  for (int32_t i = first; i < end;) {
-    const int32_t place = i % BLOCK, own = least(BLOCK - place, end - i);
-    const uint32_t *block = row + i / BLOCK * words;
-    if (own == BLOCK) dequantize_block(packing, block, to);
-    else {
-      float whole[BLOCK];
-      dequantize_block(packing, block, whole);
-      for (int32_t j = 0; j < own; j++) to[j] = whole[place + j];
-    }
-    i += own;
-    to += own;
   }
 }
 
 void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to) {
+  int32_t i = 0;
   if (packing >= Q4) {
-    blocks_of_row(packing, row, first, count, to);
+    const int32_t words = packing == Q4 ? Q4_WORDS : Q8_WORDS, end = first + count;
+    for (int32_t at = first, own; at < end; at += own, to += own) {
+      own = least(BLOCK - at % BLOCK, end - at);
+      part_of_block(packing, (const uint32_t *)row + at / BLOCK * words, at % BLOCK, own, to);
+    }
   } else if (packing == HALVES) {
     const half *from = (const half *)row + first;
-    for (int32_t i = 0; i < count; i++) to[i] = scale * of_half(from[i]);
+    for (; i + W <= count; i += W) store(to + i, scale * of_halves(from + i));
+    for (; i < count; i++) to[i] = scale * of_half(from[i]);
   } else {
     const int8_t *from = (const int8_t *)row + first;
-    for (int32_t i = 0; i < count; i++) to[i] = scale * (float)from[i];
+    for (; i + W <= count; i += W) store(to + i, scale * of_bytes(from + i));
+    for (; i < count; i++) to[i] = scale * (float)from[i];
   }
 }
 

@@ -57,6 +57,13 @@ static uint8_t *const heap [[gnu::unused]] = 0;
 
 #define INLINE static inline __attribute__((always_inline))
 
+/** Asks for memory that will be read or written; WebAssembly has no way to. */
+#ifdef __wasm__
+#define PREFETCH(...) ((void)0)
+#else
+#define PREFETCH(...) __builtin_prefetch(__VA_ARGS__)
+#endif
+
 /** Over `count` numbers that the compiler knows, unrolled: an array of vectors is registers then, and nothing of it goes through memory. */
 #define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 

@@ -1,5 +1,13 @@
 /**
- * LoRA-Pro's full form with Adam inside; the three kernels and their equations are those of `../wasm/assembly/lora-pro-adam.ts`.
+ * LoRA-Pro's full form with Adam inside, for a list of factor pairs.
+ *
+ *   open    L = s·[Q | b − Q Qᵀb] [out, 2r]    K = [a ; R] [2r, in], packed          (a chunk: pairs)
+ *   move    g̃ = L·K    M' = β₁M + g̃    V' = β₂V + g̃²    u = M' / (√V'·c + e)
+ *           b = u·Rᵀ for its rows, a part of s·Qᵀu                                    (a chunk: some rows of one pair)
+ *   close   a = s⁻² Σ parts, b ← s⁻¹ b, pull back                                     (a chunk: pairs)
+ *
+ * What passes through memory is M, V, M' and V'. How rows are cut is a function of the shapes, and parts are added in their order:
+ * the number of threads changes no bit.
  *
  * `left` holds Lᵀ [2r, outputs], `tall` bᵀ [r, outputs]; g̃ and u exist BAND rows at a time, in panels, which is what a part of s·Qᵀu
  * is made of.
@@ -66,10 +74,10 @@ enum { BAND = 96 };
 enum { READ_AHEAD = 512, WRITE_AHEAD = 256 };
 
 INLINE void ask_to_read(const float *x) {
-  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + READ_AHEAD + i, 0, 3);
+  for (int32_t i = 0; i < COLUMNS; i += 16) PREFETCH(x + READ_AHEAD + i, 0, 3);
 }
 INLINE void ask_to_write(const float *x) {
-  for (int32_t i = 0; i < COLUMNS; i += 16) __builtin_prefetch(x + WRITE_AHEAD + i, 1, 3);
+  for (int32_t i = 0; i < COLUMNS; i += 16) PREFETCH(x + WRITE_AHEAD + i, 1, 3);
 }
 
 /** u for some rows of g̃, `rows` ≤ BAND of them, as panels, and their moments. */

@@ -1,6 +1,9 @@
 /**
- * LoRA-Pro's theorem on one factor pair; the equations are in `src/kernels/lora-pro-theorem.ts`, what kernels do with it in
- * `../wasm/assembly/lora-pro.ts`.
+ * LoRA-Pro's theorem on one factor pair, in whitened coordinates (the equations are in `src/kernels/lora-pro-theorem.ts`):
+ *
+ *   bases         Q = B·T_B [out, r]             R = T_Aᵀ·A [r, in]
+ *   coordinates   a = s⁻² T_Bᵀ·gA [r, in]        b = s⁻² gB·T_A [out, r]
+ *   pull back     N = Qᵀ b    Y = S ⊙ (a Rᵀ)     dA = T_B (a − Y R)    dB = (b + Q (Y − N)) T_Aᵀ
  *
  * What belongs to B lies transposed here, as what belongs to A does: Qᵀ and bᵀ [r, outputs] beside R and a [r, inputs]. Then nearly every
  * product is [r, r]·[r, n] or [r, n]·[n, r], whose tiles are whole whatever r is.

@@ -18,10 +18,7 @@
 /** What is read is asked for so many rows of B before: packed rows are too short for the processor to see where they lead. */
 #define ROWS_AHEAD 12
 
-typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
 typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
-
-INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
 
 #if W == 16
 typedef uint32_t half_words __attribute__((vector_size(2 * W)));
@@ -88,7 +85,7 @@ INLINE float number(int packing, const uint32_t *row, int32_t p) {
 
 /** Asks for bytes that will be read; beyond the end of the memory it does nothing. */
 INLINE void ask_for(const void *row, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const uint8_t *)row + at, 0, 3);
+  for (size_t at = 0; at < bytes; at += LINE) PREFETCH((const uint8_t *)row + at, 0, 3);
 }
 
 /** Σ a·b over k numbers for four rows of B, `packing` known to the compiler. */

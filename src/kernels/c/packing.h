@@ -36,6 +36,21 @@ INLINE vec of_halves(const half *p) { return __builtin_convertvector(*(const hal
 INLINE float of_half(half x) { return (float)x; }
 #endif
 
+/** W bytes as numbers: with a sign as floats, without one as words. */
+#ifdef __wasm__
+INLINE vec of_bytes(const int8_t *p) {
+  return __builtin_convertvector((ivec)wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p))), vec);
+}
+INLINE uvec words_of(const uint8_t *p) {
+  return (uvec)wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)));
+}
+#else
+typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
+typedef uint8_t unsigned_bytes __attribute__((vector_size(W), aligned(1)));
+INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
+INLINE uvec words_of(const uint8_t *p) { return __builtin_convertvector(*(const unsigned_bytes *)p, uvec); }
+#endif
+
 /** d and m of a block. */
 typedef struct {
   float d, m;

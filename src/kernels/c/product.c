@@ -1,11 +1,12 @@
 /**
- * Matrix products for every transposition and batch; arguments and equations as in `../wasm/assembly/product.ts`.
+ * Matrix products for every transposition and batch, without transposed or packed copies of whole matrices.
  *
  *   nt   C += A·Bᵀ + A₂·B₂ᵀ      A [m, k], B [n, k]
  *   nn   C += A·B  + A₂·B₂       A [m, k], B [k, n]
  *   tn   C += Aᵀ·B               A [k, m], B [k, n]
  *
- * A C that starts at 0 may have a factor: C = scale·A·B.
+ * The second pair is what a low-rank adapter adds: it runs in the accumulators of the first product. C starts at a bias (a row), at 0, or
+ * at what is there. A C that starts at 0 may have a factor: C = scale·A·B. In `nt` and `nn` B may be packed (`packing.h`).
  *
  * A chunk packs the columns of its part of B, DEPTH terms at a time, into panels of `COLUMNS` columns, whatever way B lies and whatever
  * numbers it holds; A is read where it is. A tile of ROWS × COLUMNS sums stays in registers for all terms of a block. Every element is
@@ -116,7 +117,7 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
           if (second > 0) pack_columns(b2 + column, ldb2, second, width, own2);
         }
         // and asks for the part of B that the next one is packed from, this chunk's or the next one's
-        const int32_t following = column + 2 * COLUMNS <= args->n && band == 0 && packing == 0;
+        const int32_t following = TERMS_AHEAD < DEPTH && column + 2 * COLUMNS <= args->n && band == 0 && packing == 0;
         const int32_t pairs = kind == NT ? (COLUMNS + 2 * tiles - 1) / (2 * tiles) : (TERMS_AHEAD + tiles - 1) / tiles;
         Tile t = {.b = own, .step = COLUMNS, .b2 = own2, .step2 = COLUMNS, .k = terms, .k2 = second,
                   .ldc = ldc, .width = width, .bias = bias + j0 + j,

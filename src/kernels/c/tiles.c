@@ -2,12 +2,12 @@
 #include "tiles.h"
 
 /** One segment of a tile's terms: sums += A·panel. */
-INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k, Ahead ahead) {
+INLINE void accumulate(int rows, vec to[ROWS][VECTORS], const float *a, size_t row, size_t term, const float *b, size_t step, int32_t k, Ahead ahead [[gnu::unused]]) {
   // a copy that nothing points at stays in registers
   vec sums[ROWS][VECTORS];
   EACH(i, rows) EACH(v, VECTORS) sums[i][v] = to[i][v];
   for (int32_t p = 0; p < k;) {
-    for (int32_t i = 0; i < ahead.count; i++) __builtin_prefetch(ahead.at + (i >> 1) * ahead.pair + (i & 1) * ahead.other, 0, 2);
+    for (int32_t i = 0; i < ahead.count; i++) PREFETCH(ahead.at + (i >> 1) * ahead.pair + (i & 1) * ahead.other, 0, 2);
     ahead.at += ahead.next;
     for (const int32_t end = least(p + TERMS_AHEAD, k); p < end; p++) {
       vec y[VECTORS];
@@ -29,7 +29,7 @@ INLINE void tile(int rows, int contiguous, const Tile *t) {
   if (t->start == FROM_ZERO) EACH(i, rows) EACH(v, VECTORS) {
     sums[i][v] = (vec){};
     // on its way while the sums are made
-    __builtin_prefetch(t->c + i * t->ldc + v * W, 1, 3);
+    PREFETCH(t->c + i * t->ldc + v * W, 1, 3);
   }
   else if (t->start == FROM_BIAS) EACH(i, rows) EACH(v, VECTORS) sums[i][v] = load(t->bias + v * W);
   else EACH(i, rows) EACH(v, VECTORS) sums[i][v] = load(t->c + i * t->ldc + v * W);

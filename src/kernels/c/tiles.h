@@ -40,7 +40,12 @@ typedef struct {
   size_t other, pair, next;
   int32_t count;
 } Ahead;
+#ifdef __wasm__
+// it cannot ask
+#define TERMS_AHEAD (1 << 28)
+#else
 #define TERMS_AHEAD 16
+#endif
 
 typedef struct {
   Side a, a2;

@@ -1,9 +1,17 @@
-/** LoRA-Pro's whitening matrices of a list of factor pairs; as `../wasm/assembly/whitening.ts`. A chunk is a pair, or many. */
+/**
+ * LoRA-Pro's whitening matrices of a list of factor pairs: all that a step has to know of B and A, from Gram matrix to float32 in one
+ * place. Their definition is in `src/kernels/whitening.ts`; a direction that is not in the span of a factor gets zeros there (its
+ * eigenvectors would multiply nothing but round-off).
+ *
+ *   out: T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S, each [r, r]; smallest: λ_min(BᵀB)
+ *
+ * A chunk is a pair, or many.
+ */
 #include "declared.h"
 #include "gram.h"
 #include "tridiagonal.h"
 
-/** From this rank on the way over a tridiagonal matrix is the faster one; there only from 24 on. */
+/** From this rank on the way over a tridiagonal matrix is the faster one. */
 enum { TRIDIAGONAL = 8 };
 
 /** T [r, r] and s⁻²·T, one of them transposed. W columns at a time: what is next to each other in T lies rows apart here. */

@@ -1,9 +1,9 @@
 /**
- * Arithmetic on one number of each tensor, written once: `evaluate.ts` computes it with tfjs ops, the assembly script prints it as
- * AssemblyScript (four numbers at a time), the native script as C and `webgpu/expression.ts` as WGSL.
+ * Arithmetic on one number of each tensor, written once: `evaluate.ts` computes it with tfjs ops, `scripts/kernel-expressions.ts` prints
+ * it as C (a vector of numbers at a time) and `webgpu/expression.ts` as WGSL.
  *
- * An operation is one line with its forms. Its form in C is WGSL's or is in the native script, since a page has no use for it. What an
- * operation rounds, it rounds once in each of them, in the order in which an expression is written down: wasm has the bits of the
+ * An operation is one line with its forms; where it has one, it is that of both languages. What an operation rounds, it rounds once in
+ * each of them, in the order in which an expression is written down: wasm has the bits of the
  * reference wherever an operation is exact to a rounding.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -26,7 +26,7 @@ export interface Evaluated {
 
 /** `$0`, `$1`, … are the operands. */
 interface Forms<T extends ExpressionType> {
-  readonly assembly: string
+  readonly c: string
   readonly wgsl: string
   reference(operands: ReadonlyArray<Evaluated[ExpressionType]>, size: Size): Evaluated[T]
 }
@@ -82,17 +82,19 @@ const operation =
   <const T extends ReadonlyArray<ExpressionType>, G extends ExpressionType>(
     takes: T,
     type: G,
-    assembly: string,
-    wgsl: string,
+    form: string | { readonly c: string; readonly wgsl: string },
     reference: (operands: EvaluatedAll<T>, size: Size) => Evaluated[G]
   ) =>
   (...operands: Operands<T>): Operation<G> => ({
     type,
     operands: operands.map((own, i) => (typeof own === "number" ? constant(takes[i] as NumberType, own) : own)),
-    forms: { assembly, wgsl, reference: (values, size) => reference(values as EvaluatedAll<T>, size) }
+    forms: {
+      ...(typeof form === "string" ? { c: form, wgsl: form } : form),
+      reference: (values, size) => reference(values as EvaluatedAll<T>, size)
+    }
   })
 
-/** As `operation`; in WGSL and C it is the term, of which a sum is made. */
+/** As `operation`; the form is the term, of which a sum is made. */
 const overRow =
   <const T extends ReadonlyArray<ExpressionType>, G extends ExpressionType>(
     takes: T,
@@ -102,7 +104,7 @@ const overRow =
     reference: (operands: EvaluatedAll<T>) => Evaluated[G]
   ) =>
   (...operands: Operands<T>): Operation<G> => ({
-    ...operation(takes, type, "", term, reference)(...operands),
+    ...operation(takes, type, term, reference)(...operands),
     overRow: kind
   })
 
@@ -120,53 +122,44 @@ const kept = <T extends Tensor | number>([a]: readonly [T, ...ReadonlyArray<unkn
 const one = ["f32"] as const
 const two = ["f32", "f32"] as const
 
-export const add = operation(two, "f32", "f32x4.add($0, $1)", "($0 + $1)", ([a, b]) => tf.add(a, b))
-export const sub = operation(two, "f32", "f32x4.sub($0, $1)", "($0 - $1)", ([a, b]) => tf.sub(a, b))
-export const mul = operation(two, "f32", "f32x4.mul($0, $1)", "($0 * $1)", ([a, b]) => tf.mul(a, b))
-export const div = operation(two, "f32", "f32x4.div($0, $1)", "($0 / $1)", ([a, b]) => tf.div(a, b))
+export const add = operation(two, "f32", "($0 + $1)", ([a, b]) => tf.add(a, b))
+export const sub = operation(two, "f32", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+export const mul = operation(two, "f32", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+export const div = operation(two, "f32", "($0 / $1)", ([a, b]) => tf.div(a, b))
 /** a·b + c, fused where the binary is compiled for it. */
-export const madd = operation(["f32", "f32", "f32"], "f32", "madd($0, $1, $2)", "($0 * $1 + $2)", ([a, b, c]) => {
+export const madd = operation(["f32", "f32", "f32"], "f32", "($0 * $1 + $2)", ([a, b, c]) => {
   const product = tf.mul(a, b)
   const sum = tf.add(product, c)
   product.dispose()
   return sum
 })
-export const neg = operation(one, "f32", "f32x4.neg($0)", "(-$0)", ([a]) => tf.neg(a))
-export const abs = operation(one, "f32", "f32x4.abs($0)", "abs($0)", ([a]) => tf.abs(a))
-export const sqrt = operation(one, "f32", "f32x4.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
+export const neg = operation(one, "f32", "(-$0)", ([a]) => tf.neg(a))
+export const abs = operation(one, "f32", { c: "magnitude($0)", wgsl: "abs($0)" }, ([a]) => tf.abs(a))
+export const sqrt = operation(one, "f32", { c: "root($0)", wgsl: "sqrt($0)" }, ([a]) => tf.sqrt(a))
 /** max(a, 0), and NaN for NaN. */
-export const relu = operation(one, "f32", "f32x4.pmax($0, f32x4.splat(0))", "max($0, V(0.0))", ([a]) => tf.relu(a))
+export const relu = operation(one, "f32", { c: "pmax($0, splat(0))", wgsl: "max($0, V(0.0))" }, ([a]) => tf.relu(a))
 /** WGSL's may be anything for what is not finite, and for what overflows. */
-export const exp = operation(one, "f32", "exp($0)", "exp($0)", ([a]) => tf.exp(a))
+export const exp = operation(one, "f32", { c: "exponential($0)", wgsl: "exp($0)" }, ([a]) => tf.exp(a))
 /** 1/(1 + exp(−a)) */
-export const sigmoid = operation(
-  one,
-  "f32",
-  "f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp(f32x4.neg($0))))",
-  "sigmoid($0)",
-  ([a]) => tf.sigmoid(a)
-)
+export const sigmoid = operation(one, "f32", "sigmoid($0)", ([a]) => tf.sigmoid(a))
 
 /** 1 − σ(b) where a = σ(b); WGSL's exponential leaves too few digits of the difference. */
-export const restOf = operation(two, "f32", "f32x4.sub(f32x4.splat(1), $0)", "sigmoid(-$1)", ([a]) => tf.sub(1, a))
+export const restOf = operation(two, "f32", { c: "(splat(1) - $0)", wgsl: "sigmoid(-$1)" }, ([a]) => tf.sub(1, a))
 
-export const greater = operation(two, "bool", "f32x4.gt($0, $1)", "($0 > $1)", ([a, b]) => tf.greater(a, b))
-export const less = operation(two, "bool", "f32x4.lt($0, $1)", "($0 < $1)", ([a, b]) => tf.less(a, b))
-export const atMost = operation(two, "bool", "f32x4.le($0, $1)", "($0 <= $1)", ([a, b]) => tf.lessEqual(a, b))
-export const both = operation(["bool", "bool"], "bool", "v128.and($0, $1)", "($0 & $1)", ([a, b]) =>
-  tf.logicalAnd(a, b)
-)
+export const greater = operation(two, "bool", "($0 > $1)", ([a, b]) => tf.greater(a, b))
+export const less = operation(two, "bool", "($0 < $1)", ([a, b]) => tf.less(a, b))
+export const atMost = operation(two, "bool", "($0 <= $1)", ([a, b]) => tf.lessEqual(a, b))
+export const both = operation(["bool", "bool"], "bool", "($0 & $1)", ([a, b]) => tf.logicalAnd(a, b))
 /** a where the condition holds, else b. */
-export const select = operation(
-  ["bool", "f32", "f32"],
-  "f32",
-  "v128.bitselect($1, $2, $0)",
-  "select($2, $1, $0)",
-  ([condition, a, b]) => tf.where(condition, a, b)
+export const select = operation(["bool", "f32", "f32"], "f32", "select($2, $1, $0)", ([condition, a, b]) =>
+  tf.where(condition, a, b)
 )
 /** a where the condition holds, else 0. */
-export const where = operation(["bool", "f32"], "f32", "v128.and($1, $0)", "select(V(0.0), $1, $0)", ([condition, a]) =>
-  tf.where(condition, a, 0)
+export const where = operation(
+  ["bool", "f32"],
+  "f32",
+  { c: "select(splat(0), $1, $0)", wgsl: "select(V(0.0), $1, $0)" },
+  ([condition, a]) => tf.where(condition, a, 0)
 )
 
 /**
@@ -174,15 +167,14 @@ export const where = operation(["bool", "f32"], "f32", "v128.and($1, $0)", "sele
  * arithmetic gives the same by itself, and these are their first operand.
  */
 /** a, held between −b and b, beyond which it changes no result. */
-export const held = operation(two, "f32", "$0", "clamp($0, -$1, $1)", kept)
+export const held = operation(two, "f32", { c: "$0", wgsl: "clamp($0, -$1, $1)" }, kept)
 /** a, which is NaN where b is not finite. */
-export const orNaN = operation(two, "f32", "$0", "select(V(notANumber()), $0, finite($1))", kept)
+export const orNaN = operation(two, "f32", { c: "$0", wgsl: "select(V(notANumber()), $0, finite($1))" }, kept)
 /** a, which is ∞ where b is, and NaN where b is −∞ or NaN. */
 export const orInfinity = operation(
   two,
   "f32",
-  "$0",
-  "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))",
+  { c: "$0", wgsl: "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))" },
   kept
 )
 
@@ -192,7 +184,6 @@ const words = ["u32", "u32"] as const
 export const plus = operation(
   words,
   "u32",
-  "i32x4.add($0, $1)",
   "($0 + $1)",
   ([a, b]) =>
     (i) =>
@@ -201,7 +192,6 @@ export const plus = operation(
 export const times = operation(
   words,
   "u32",
-  "i32x4.mul($0, $1)",
   "($0 * $1)",
   ([a, b]) =>
     (i) =>
@@ -211,13 +201,12 @@ export const times = operation(
 export const folded = operation(
   ["u32"],
   "u32",
-  "v128.xor($0, i32x4.shr_u($0, 16))",
-  "($0 ^ ($0 >> U(16u)))",
+  { c: "($0 ^ ($0 >> 16))", wgsl: "($0 ^ ($0 >> U(16u)))" },
   ([a]) =>
     (i) =>
       a(i) ^ (a(i) >>> 16)
 )
-export const atLeast = operation(words, "bool", "i32x4.ge_u($0, $1)", "($0 >= $1)", ([a, b], { shape }) => {
+export const atLeast = operation(words, "bool", "($0 >= $1)", ([a, b], { shape }) => {
   const truths = new Uint8Array(tf.util.sizeFromShape(shape))
   for (let i = 0; i < truths.length; i++) truths[i] = a(i) >>> 0 >= b(i) >>> 0 ? 1 : 0
   return tf.tensor(truths, shape, "bool")
@@ -235,22 +224,22 @@ export const rowProducts64 = overRow(two, "f64", "wideProducts", "$0 * $1", sumO
 
 /** a, which a kernel over rows keeps where the output of this name will be, rather than compute it in each pass. */
 export const keptIn = (output: string, a: Expression<"f32">): Operation<"f32"> => ({
-  ...operation(one, "f32", "$0", "$0", kept)(a),
+  ...operation(one, "f32", "$0", kept)(a),
   keptIn: output
 })
 
 /** A number that a row has once, as float64 and back. */
-export const widened = operation(one, "f64", "<f64>f32x4.extract_lane($0, 0)", "$0", kept)
-export const rounded = operation(wide, "f32", "f32x4.splat(<f32>($0))", "$0", kept)
+export const widened = operation(one, "f64", { c: "((double)($0)[0])", wgsl: "$0" }, kept)
+export const rounded = operation(wide, "f32", { c: "splat((float)$0)", wgsl: "$0" }, kept)
 /** a, and 0 where a float64 is a float32: for a correction that is smaller than a float32's rounding. */
-export const only64 = operation(wide, "f64", "$0", "V(0.0)", () => 0)
-export const add64 = operation(wideTwo, "f64", "($0 + $1)", "($0 + $1)", ([a, b]) => tf.add(a, b))
-export const sub64 = operation(wideTwo, "f64", "($0 - $1)", "($0 - $1)", ([a, b]) => tf.sub(a, b))
-export const mul64 = operation(wideTwo, "f64", "($0 * $1)", "($0 * $1)", ([a, b]) => tf.mul(a, b))
-export const div64 = operation(wideTwo, "f64", "($0 / $1)", "($0 / $1)", ([a, b]) => tf.div(a, b))
+export const only64 = operation(wide, "f64", { c: "$0", wgsl: "V(0.0)" }, () => 0)
+export const add64 = operation(wideTwo, "f64", "($0 + $1)", ([a, b]) => tf.add(a, b))
+export const sub64 = operation(wideTwo, "f64", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+export const mul64 = operation(wideTwo, "f64", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+export const div64 = operation(wideTwo, "f64", "($0 / $1)", ([a, b]) => tf.div(a, b))
 /** max(a, 0) of a difference with what is `only64`: without that it is not negative. */
-export const positive64 = operation(wide, "f64", "max<f64>($0, 0)", "$0", kept)
-export const sqrt64 = operation(wide, "f64", "Math.sqrt($0)", "sqrt($0)", ([a]) => tf.sqrt(a))
+export const positive64 = operation(wide, "f64", { c: "($0 < 0 ? 0 : $0)", wgsl: "$0" }, kept)
+export const sqrt64 = operation(wide, "f64", { c: "__builtin_sqrt($0)", wgsl: "sqrt($0)" }, ([a]) => tf.sqrt(a))
 
 /** Operations in an order in which each comes after its operands, and the leaves. */
 export interface Ordered {

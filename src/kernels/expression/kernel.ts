@@ -1,13 +1,12 @@
 /**
- * A kernel of which an expression is the whole body: one declaration makes its reference, its AssemblyScript and its WGSL.
+ * A kernel of which an expression is the whole body: one declaration makes its reference, its C and its WGSL.
  *
  *   elementwise   over tensors of one shape
  *   list          over lists of tensors: one piece of work or one dispatch, however many tensors there are
  *   rows          over the rows of matrices, with sums over a row
  *   columnSums    Σ over the rows of each column, of products
  *
- * A new kernel is one file beside `../gelu.ts` and a line in `../index.ts`; then `bun run assembly`. On wasm those that were written by hand
- * before had the same bits and took as long, measured in pairs on JavaScriptCore and V8 (the two passes backward through norms 0 to 6 % less).
+ * A new kernel is one file beside `../gelu.ts` and a line in `../index.ts`; then `bun run kernels`.
  * By hand remain rope, which reads each pair of columns at two places; squared norms, whose blocks are summed in float64 and then again;
  * rows put into a buffer, which computes nothing; and whatever multiplies matrices.
  *

@@ -1,5 +1,5 @@
 /**
- * Causal attention on the wasm engine: the host side of `assembly/causal-attention.ts` and `causal-attention-gradient.ts`, and how the
+ * Causal attention on the wasm engine: the host side of `../c/causal-attention.c` and `causal-attention-gradient.c`, and how the
  * work is cut, by the shape alone.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
@@ -17,7 +17,7 @@ const LEAST = 48
 /** Further than any key. */
 const NO_WINDOW = 1 << 29
 
-/** Queries of a block forward and backward, and keys backward: at most, in the assembly and in C. */
+/** Queries of a block forward and backward, and keys backward: at most. */
 const BLOCK = { forward: 24, backward: 48, columns: 96 }
 /** Floats that n columns take in the panels of either engine, of 32 columns or fewer. */
 const inPanels = (n: number): number => Math.ceil(n / 32) * 32
@@ -46,7 +46,7 @@ const cut = (queries: number, { batch, keyValueHeads }: CausalShape, chunks: num
 }
 
 const SHARED = {
-  assembly: "CausalAttention",
+  structure: "CausalAttention",
   words: {
     queries: "u32",
     keys: "u32",

@@ -19,7 +19,7 @@ export const chunksOf = (items: number, cost: number, unit = 1): readonly [perCh
   return [perChunk, Math.ceil(items / perChunk)]
 }
 
-/** Elements of a block, as in `assembly/lists.ts`. */
+/** Elements of a block, as in `../c/lists.h`. */
 const BLOCK = 16_384
 /** Likewise, of a list. */
 const LIST_CHUNKS = 32

@@ -1,8 +1,8 @@
 /**
- * The contract between kernels and the wasm device: own code (`assembly/`) over the memory in which tfjs's wasm backend keeps its
+ * The contract between kernels and the wasm device: own code (`../c/`) over the memory in which tfjs's wasm backend keeps its
  * tensors, split over threads.
  *
- * A kernel of `assembly/` is a function (args, chunk, scratch): it reads its arguments as 32-bit words, and does one of a number of
+ * A kernel of `../c/` is a function (args, chunk, scratch): it reads its arguments as 32-bit words, and does one of a number of
  * independent chunks. The device that opens a wasm backend provides the engine for it (`threads.ts`); a wasm backend
  * that somebody else opened has none, and kernels fall back to their reference there.
  */

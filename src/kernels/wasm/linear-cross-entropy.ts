@@ -1,6 +1,6 @@
 /**
- * A language model's head and its loss on the wasm engine: products by `assembly/product.ts`, what lies between them by
- * `assembly/logits.ts`.
+ * A language model's head and its loss on the wasm engine: products by `../c/product.c`, what lies between them by
+ * `../c/cross-entropy.c`.
  *
  * Which rows count is known on this side: labels are in the memory that this thread sees too, so reading them waits for no one. Only
  * these rows are gathered, and the logits of a chunk of them are made, read and overwritten in one place.

@@ -1,4 +1,4 @@
-/** LoRA-Pro on the wasm engine: sizes that the host and `assembly/theorem.ts` have to agree about. All in floats but for `bytes`. */
+/** LoRA-Pro on the wasm engine: sizes that the host and `../c/lora-pro.h` have to agree about. All in floats but for `bytes`. */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { XChoice } from "../lora-pro-theorem.ts"
 

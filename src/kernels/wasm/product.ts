@@ -1,5 +1,5 @@
 /**
- * Matrix products on the wasm engine: the host side of `assembly/product.ts`, with `product-rows.ts` and `product-panels.ts`.
+ * Matrix products on the wasm engine: the host side of `../c/product.c`.
  *
  * A matrix is an address and a leading dimension (floats from one row to the next), so that a part of a matrix is one too: a head
  * of an attention layer is a column range of [tokens, heads·d].
@@ -66,7 +66,7 @@ export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4 } as const satisfie
 const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
   declareKernel({
     name,
-    assembly: "Product",
+    structure: "Product",
     buffers: {
       a: read("f32"),
       b: read("f32"),

@@ -1,4 +1,4 @@
-/** Sums with float64 accumulators on the wasm engine: the host side of `assembly/reduce.ts`. */
+/** Sums with float64 accumulators on the wasm engine: the host side of `../c/reduce.c`. */
 import { type TensorInfo, util } from "@tensorflow/tfjs-core"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Kernel } from "./backend.ts"

@@ -1,5 +1,5 @@
 /**
- * Eigenvalues and eigenvectors of Gram matrices G [r, r] on the GPU, as `../wasm/assembly/eigen.ts` finds them in
+ * Eigenvalues and eigenvectors of Gram matrices G [r, r] on the GPU, as `../c/jacobi.h` finds them in
  * float64: G = L·Lᵀ by Cholesky's method with pivots, then one-sided Jacobi on the columns of L. Float32 is enough for
  * the second part, since rounding L by 6e-8 of each column changes each eigenvalue by as little of itself; it is not
  * for G and the factorization, whose small pivots are what is left of large numbers. These are pairs of float32, a

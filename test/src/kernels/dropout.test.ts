@@ -23,7 +23,7 @@ describeLaws({
   inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("dropout", tokens, width) }),
   run: ({ x }) => dropout(x, { rate: 0.3, seed: 17, offset: 4 }),
   differentiable: ["x"],
-  assembly: ["dropout"],
+  functions: ["dropout"],
   shaders: ["Dropout"]
 })
 

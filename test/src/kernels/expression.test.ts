@@ -1,7 +1,7 @@
-/** Kernels whose body is an expression: what is evaluated, and what is printed for wasm and for a GPU. */
+/** Kernels whose body is an expression: what is evaluated, and what is printed in C and for a GPU. */
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { printed } from "../../../scripts/assembly-expressions.ts"
+import { printed } from "../../../scripts/kernel-expressions.ts"
 import type { ExpressionKernel } from "../../../src/kernels/expression/declared.ts"
 import { evaluate } from "../../../src/kernels/expression/evaluate.ts"
 import {
@@ -60,19 +60,18 @@ test("what depends on places is computed modulo 2³², compared without a sign",
   tf.dispose([ones, kept!])
 })
 
-test("printed in the order in which it is written, on wasm with a rest, words before the loop", () => {
+test("printed in the order in which it is written, in C with a rest, words before the loop", () => {
   const own = kernelOf("tensors", { z: add(mul(x, word("f32", "f")), y) })
   const text = printed(own)
   const lines = [
-    "f32x4.splat(f)",
-    "while (x < end)",
-    "v128.load(x)",
-    "f32x4.mul(",
-    "f32x4.add(",
-    "v128.store(z",
-    "x += 16"
+    "splat(f)",
+    "for (; i + W <= count; i += W)",
+    "= load(x + i);",
+    "(value1 * value0)",
+    "(value3 + value2)",
+    "store(z + i, value4);"
   ]
-  const places = [...lines, "loadPart(x, rest)", "storePart(z"].map((line) => text.indexOf(line))
+  const places = [...lines, "load_part(x + i, rest)", "store_part(z + i"].map((line) => text.indexOf(line))
   expect(places).toEqual(places.toSorted((a, b) => a - b))
   expect(places[0]).toBeGreaterThan(0)
   expect(

@@ -37,7 +37,7 @@ for (const [form, name] of [
     inputs: ([tokens, width]: readonly [number, number]) => ({ x: normalHost("gelu", tokens, width) }),
     run: ({ x }) => gelu(matrix(x), form),
     differentiable: ["x"],
-    assembly: [`gelu${name}`, "geluBackward"],
+    functions: [`gelu${name}`, "geluBackward"],
     shaders: [`Gelu${name}`, "GeluBackward"]
   })
 }
@@ -64,7 +64,7 @@ describeLaws({
   }),
   run: ({ z, factor, bias }) => scaledColumns(matrix(z), vector(factor), vector(bias)),
   differentiable: ["z", "factor", "bias"],
-  assembly: ["sumColumns"]
+  functions: ["sumColumns"]
 })
 
 describeLaws({
@@ -73,7 +73,7 @@ describeLaws({
   inputs: ([tokens, n]: Rows) => ({ z: normalHost("z", tokens, n), factor: normalHost("factor", n) }),
   run: ({ z, factor }) => scaledColumns(matrix(z), vector(factor), null),
   differentiable: ["z", "factor"],
-  assembly: ["sumColumns"]
+  functions: ["sumColumns"]
 })
 
 describeLaws({
@@ -87,7 +87,7 @@ describeLaws({
   }),
   run: ({ x, gamma, beta }) => layerNorm(matrix(x), null, vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "gamma", "beta"],
-  assembly: ["layerNorm", "layerNormBackward", "layerNormScaleGradient"],
+  functions: ["layerNorm", "layerNormBackward", "layerNormScaleGradient"],
   shaders: ["LayerNorm", "LayerNormBackward", "LayerNormScaleGradient"]
 })
 
@@ -103,7 +103,7 @@ describeLaws({
   }),
   run: ({ x, residual, gamma, beta }) => layerNorm(matrix(x), matrix(residual), vector(gamma), vector(beta), 1e-5),
   differentiable: ["x", "residual", "gamma", "beta"],
-  assembly: ["residualLayerNorm", "layerNormBackward", "layerNormScaleGradient"],
+  functions: ["residualLayerNorm", "layerNormBackward", "layerNormScaleGradient"],
   shaders: ["ResidualLayerNorm", "LayerNormBackward", "LayerNormScaleGradient"]
 })
 
@@ -114,7 +114,7 @@ describeLaws({
   inputs: ([tokens, n]: Rows) => ({ x: normalHost("x", tokens, n), gamma: normalHost("gamma", n) }),
   run: ({ x, gamma }) => rmsNorm(matrix(x), null, vector(gamma), 1e-5),
   differentiable: ["x", "gamma"],
-  assembly: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
+  functions: ["rmsNorm", "rmsNormBackward", "rmsNormScaleGradient"],
   shaders: ["RmsNorm", "RmsNormBackward", "RmsNormScaleGradient"]
 })
 
@@ -140,7 +140,7 @@ for (const [name, run] of [
     }),
     run: ({ x, residual, gamma }) => run(x, residual, gamma),
     differentiable: ["x", "residual", "gamma"],
-    assembly: ["residualRmsNorm", name === "" ? "rmsNormBackward" : "rmsNormAndSumBackward", "rmsNormScaleGradient"],
+    functions: ["residualRmsNorm", name === "" ? "rmsNormBackward" : "rmsNormAndSumBackward", "rmsNormScaleGradient"],
     shaders: ["ResidualRmsNorm", name === "" ? "RmsNormBackward" : "RmsNormAndSumBackward", "RmsNormScaleGradient"]
   })
 }
@@ -161,7 +161,7 @@ describeLaws({
   }),
   run: ({ gate, up }) => swiglu(matrix(gate), matrix(up)),
   differentiable: ["gate", "up"],
-  assembly: ["swiglu", "swigluBackward"],
+  functions: ["swiglu", "swigluBackward"],
   shaders: ["Swiglu", "SwigluBackward"]
 })
 
@@ -202,7 +202,7 @@ describeLaws({
   run: ({ q, k, v, mask }, { heads, tokens }) =>
     paddedAttention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
   differentiable: ["q", "k", "v"],
-  assembly: ["attention", "attentionGradient"],
+  functions: ["attention", "attentionGradient"],
   shaders: ["Attention", "AttentionGradient q", "AttentionGradient k v"]
 })
 
@@ -269,7 +269,7 @@ describeLaws({
     }),
   differentiable: ["q", "k", "v"],
   smears: "the reference multiplies what a query does not attend by 0; the kernel leaves most of it out",
-  assembly: ["causalAttention", "causalAttentionGradient"],
+  functions: ["causalAttention", "causalAttentionGradient"],
   shaders: [
     "CausalAttention",
     "CausalAttentionGradient rows",
@@ -297,7 +297,7 @@ describeLaws({
   },
   run: ({ x, cos, sin }) => rope(matrix(x), matrix(cos), matrix(sin)),
   differentiable: ["x"],
-  assembly: ["rope"],
+  functions: ["rope"],
   shaders: ["Rope"]
 })
 
@@ -321,7 +321,7 @@ describeLaws({
   }),
   run: ({ z, labels }) => sparseCrossEntropy(matrix(z), vector(labels)),
   differentiable: ["z"],
-  assembly: ["crossEntropyStatistics", "crossEntropyBackward"],
+  functions: ["crossEntropyStatistics", "crossEntropyBackward"],
   shaders: ["parts", "share", "statistics", "loss", "slopes"].map((part) => `CrossEntropy ${part}`)
 })
 
@@ -343,7 +343,7 @@ describeLaws({
     // more rows than a chunk of logits has
     { tokens: 1203, width: 2, vocabulary: 5, softcap: null }
   ],
-  large: { tokens: 1301, width: 21, vocabulary: 131, softcap: 4 },
+  large: { tokens: 1301, width: 45, vocabulary: 131, softcap: 4 },
   empty: { tokens: 0, width: 4, vocabulary: 3, softcap: null },
   inputs: ({ tokens, width, vocabulary }: Head) => ({
     hidden: normalHost("hidden", tokens, width),
@@ -356,7 +356,7 @@ describeLaws({
   run: ({ hidden, weight, labels }, { softcap }) =>
     linearCrossEntropy(matrix(hidden), matrix(weight), vector(labels), { softcap }),
   differentiable: ["hidden", "weight"],
-  assembly: ["logitRows", "nt", "nn", "tn"],
+  functions: ["logitRows", "nt", "nn", "tn"],
   shaders: [
     "CrossEntropy parts",
     ...["share", "statistics", "slopes", "loss"].map((part) => `CrossEntropy ${part}`),
@@ -397,7 +397,7 @@ describeLaws({
   inputs: plainInputs,
   run: ({ x, W, bias }) => denseLinear(matrix(x), matrix(W), vector(bias)),
   differentiable: ["x", "W", "bias"],
-  assembly: ["nt", "nn", "tn"],
+  functions: ["nt", "nn", "tn"],
   shaders: ["Product nt", "Product nn", "Product tn"]
 })
 
@@ -407,7 +407,7 @@ describeLaws({
   inputs: plainInputs,
   run: ({ x, W, bias }) => frozenLinear(matrix(x), matrix(W), vector(bias)),
   differentiable: ["x", "bias"],
-  assembly: ["nt", "nn"],
+  functions: ["nt", "nn"],
   shaders: ["Product nt", "Product nn"]
 })
 
@@ -416,7 +416,7 @@ describeLaws({
   name: "a linear layer with LoRA",
   run: ({ x, W, bias, A, B }) => loraLinear(matrix(x), matrix(W), vector(bias), matrix(A), matrix(B), 1.5),
   differentiable: ["x", "A", "B"],
-  assembly: ["nt", "nn", "tn"],
+  functions: ["nt", "nn", "tn"],
   shaders: ["Product nt", "Product nn", "Product nn & Product tn"]
 })
 
@@ -438,7 +438,7 @@ for (const [name, reduce] of [
       inputs: (shape: ReadonlyArray<number>) => ({ x: normalHost("x", ...shape) }),
       run: ({ x }) => reduce(x, axis),
       differentiable: ["x"],
-      assembly: [axis === 2 ? "sumRows" : "sumColumns"],
+      functions: [axis === 2 ? "sumRows" : "sumColumns"],
       shaders: ["Sum"]
     })
   }
@@ -457,7 +457,7 @@ describeLaws({
   inputs: (shape: ReadonlyArray<number>) => ({ x: normalHost("x", ...shape) }),
   run: ({ x }) => tf.transpose(x, [0, 2, 1]),
   differentiable: ["x"],
-  assembly: ["transpose"]
+  functions: ["transpose"]
 })
 
 interface Lookup {
@@ -487,7 +487,7 @@ describeLaws({
   inputs: (size: Lookup) => ({ x: normalHost("table", size.table, size.width), ids: idsOf(size) }),
   run: ({ x, ids }) => tf.gather(x, ids as Tensor1D),
   differentiable: ["x"],
-  assembly: ["gather", "segmentSum"],
+  functions: ["gather", "segmentSum"],
   shaders: ["Gather", "Segment links", "Segment sum"]
 })
 
@@ -500,7 +500,7 @@ describeLaws({
   smears:
     "tfjs's cpu backend multiplies every row by 0 for the segments that it is not in; see device/wasm-kernels.processes.ts",
   // its gradient's gather is behind others of tfjs's
-  assembly: ["segmentSum"],
+  functions: ["segmentSum"],
   shaders: ["Segment links", "Segment sum", "Gather"]
 })
 
@@ -526,7 +526,7 @@ for (const [tA, tB] of [
     }),
     run: ({ a, b }) => tf.matMul(a, b, tA, tB),
     differentiable: ["a", "b"],
-    assembly: [tA ? "tn" : tB ? "nt" : "nn"],
+    functions: [tA ? "tn" : tB ? "nt" : "nn"],
     shaders: [`Product ${tA ? "t" : "n"}${tB ? "t" : "n"}`]
   })
 }

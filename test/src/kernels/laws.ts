@@ -57,8 +57,8 @@ export interface Lawful<Name extends string, Size> {
   readonly differentiable: ReadonlyArray<NoInfer<Name>>
   /** why the reference shows what is not finite in too many places: that law is then not tested here */
   readonly smears?: string
-  /** the functions of `assembly/` that value and gradients take */
-  readonly assembly: ReadonlyArray<string>
+  /** the functions of `src/kernels/c/` that value and gradients take */
+  readonly functions: ReadonlyArray<string>
   /** the programs that value and gradients take on a GPU; absent where tfjs's own do */
   readonly shaders?: ReadonlyArray<string>
 }
@@ -278,7 +278,7 @@ const onDirtyWebgpu = <A>(f: () => Promise<A>, ran: (name: string) => void = () 
     }
   })
 
-/** Runs `f` on wasm, and answers with the most chunks that each function of `assembly/` was given. */
+/** Runs `f` on wasm, and answers with the most chunks that each function of `src/kernels/c/` was given. */
 export const chunksIn = (f: () => unknown): Promise<ReadonlyMap<string, number>> =>
   onWasm(() => {
     const backend = wasmBackend(tf.backend())
@@ -502,7 +502,7 @@ export const describeLaws = <Name extends string, Size>(kernel: Lawful<Name, Siz
     test("the same bits from any number of threads", async () => {
       const chunks = await chunksIn(outcome)
       // else the test would show nothing
-      for (const name of kernel.assembly) expect([name, (chunks.get(name) ?? 0) > 1]).toEqual([name, true])
+      for (const name of kernel.functions) expect([name, (chunks.get(name) ?? 0) > 1]).toEqual([name, true])
       await expectSameBits()
     })
   })

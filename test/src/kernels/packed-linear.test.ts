@@ -1,6 +1,6 @@
 /**
- * Linear layers over a packed W are those over the dequantized one: the same bits on cpu and wasm, forward and backward,
- * for any number of threads, and the same numbers on a GPU; no float32 W is made on wasm or on a GPU.
+ * Linear layers over a packed W are those over the dequantized one: on cpu and wasm the same bits forward and backward, but for shapes that
+ * take another way there, for any number of threads; and the same numbers on a GPU. No float32 W is made on wasm or on a GPU.
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
@@ -78,16 +78,25 @@ const results = ({ x, bias, A, B, dy }: Layer, W: FrozenMatrix): ReadonlyArray<t
 const bitsOf = (tensors: ReadonlyArray<tf.Tensor>) =>
   Promise.all(tensors.map(async (tensor) => new Uint32Array((await tensor.data()).slice().buffer)))
 
+/**
+ * Whether wasm multiplies a packed W as it does a float32 one. One row of A is multiplied by what a row or a block of W shares once it is
+ * summed (`c/one-row.c`), and a float32 W of few columns goes without panels (`c/thin.h`).
+ */
+const sameWay = ([tokens, inputs, out]: Shape): boolean => tokens > 1 && Math.min(inputs, out) > 4
+
 describeOnBoth((backend) => {
   for (const packing of packings) {
     test(`${packing}: the bits of the dequantized weight's`, async () => {
+      expect(shapes.filter(sameWay).length).toBeGreaterThan(5)
       for (const shape of backend === "cpu" ? quick : shapes) {
         const layer = layerOf(shape, packing)
         const whole = dequantized(layer.W)
         const [actual, expected] = [results(layer, layer.W), results(layer, whole)]
         const [own, reference] = [await bitsOf(actual), await bitsOf(expected)]
         expect(own.length).toBe(7)
-        for (const [i, bits] of own.entries()) expect([shape, i, bits]).toEqual([shape, i, reference[i]!])
+        for (const [i, bits] of own.entries())
+          if (backend === "cpu" || sameWay(shape)) expect([shape, i, bits]).toEqual([shape, i, reference[i]!])
+          else expectClose(await actual[i]!.data(), await expected[i]!.data(), tolerance.operation)
         tf.dispose([...actual, ...expected, whole])
         disposeLayer(layer)
       }

@@ -52,7 +52,7 @@ describeLaws<"x", Size>({
   inputs: ({ x }) => ({ x: normalHost("x", ...x) }),
   run: ({ x }, { window }) => patches(x as Tensor4D, window),
   differentiable: ["x"],
-  assembly: ["patches", "patchesBackward"]
+  functions: ["patches", "patchesBackward"]
 })
 
 describeLaws<"x" | "K", Size>({
@@ -66,7 +66,7 @@ describeLaws<"x" | "K", Size>({
   }),
   run: ({ x, K }, { window }) => depthwiseConvolution(x as Tensor4D, K as Tensor4D, window),
   differentiable: ["x", "K"],
-  assembly: ["depthwiseBackward", "depthwiseFilterGradient"],
+  functions: ["depthwiseBackward", "depthwiseFilterGradient"],
   smears: "0 · ∞ in the padding, which tfjs's kernels skip or not, each in its own way"
 })
 
@@ -82,7 +82,7 @@ describeLaws<"x", Size>({
   },
   run: ({ x }, { window }) => maxPooling(x as Tensor4D, window),
   differentiable: ["x"],
-  assembly: ["maxPoolingBackward"],
+  functions: ["maxPoolingBackward"],
   smears: "tfjs's own forward pass skips what is not a number on cpu and passes it on on wasm"
 })
 
@@ -102,6 +102,6 @@ describeLaws<"x", readonly [rows: number, width: number]>({
   },
   run: ({ x }) => clippedRelu(x, 0.75),
   differentiable: ["x"],
-  assembly: ["clippedReluBackward"],
+  functions: ["clippedReluBackward"],
   smears: "of what is not a number tfjs's own forward pass makes 0 on wasm, and nothing else on cpu"
 })

@@ -89,7 +89,7 @@ describeOnEngines(hasNative, () => {
     expect(deviation(times(mine, transpose(mine)), times(theirs, transpose(theirs)))).toBeLessThan(FLOAT32)
   })
 
-  // a tridiagonal matrix finds these (`assembly/tridiagonal.ts`); an odd rank, and one that leaves two of four vectors
+  // a tridiagonal matrix finds these (`c/tridiagonal.h`); an odd rank, and one that leaves two of four vectors
   test("ranks 65 and 30: the damped inverses' roots and S", async () => {
     for (const pair of pairsOf(
       [

@@ -1,28 +1,21 @@
 /**
- * Prints kernels made of expressions (`src/kernels/expression/`) as C, which `native.ts` compiles beside `src/kernels/native/c`. `bun run
- * native --print` shows it.
+ * Prints kernels made of expressions (`src/kernels/expression/`) as C, which `kernels.ts` compiles with `src/kernels/c`. `bun run kernels
+ * --print` shows it.
  *
  *   expressions.h    a function over a span of numbers for each kernel over tensors or lists; kernels that are written by hand may call it
  *   expressions.c    the kernels
  *
  * All of a place is read before any of it is written: what is written may lie where something read lies.
  */
-import { type ColumnKernel, type ExpressionKernel, labelOf, type Reads } from "../src/kernels/expression/declared.ts"
-import { type Expression, filled, type Operation } from "../src/kernels/expression/expression.ts"
-import { type Pass, perNumber } from "../src/kernels/expression/rows.ts"
 import {
-  indented,
-  isPlaced,
-  type Language,
-  type Memory,
-  Names,
-  named,
-  passLines,
-  rowLines,
-  sortedExpressions,
-  spanBuffers,
-  spanLines
-} from "./expression-text.ts"
+  type ColumnKernel,
+  declaredExpressions,
+  type ExpressionKernel,
+  labelOf,
+  type Reads
+} from "../src/kernels/expression/declared.ts"
+import { type Expression, filled, type Leaf, type Operation, ordered } from "../src/kernels/expression/expression.ts"
+import { type Pass, passesOf, perNumber } from "../src/kernels/expression/rows.ts"
 
 const TYPES = { f32: "vec", u32: "uvec", bool: "ivec", f64: "double" } as const satisfies Record<
   Expression["type"],
@@ -33,42 +26,129 @@ const SCALARS = { f32: "float", u32: "uint32_t", f64: "double" } as const
 const splat = (type: Expression["type"], value: string): string =>
   ({ f32: `splat(${value})`, u32: `splat_word(${value})`, f64: value, bool: value })[type]
 
-/** Operations that C does not write as WGSL does, by what they are in AssemblyScript. */
-const IN_C: Readonly<Record<string, string>> = {
-  "f32x4.abs($0)": "magnitude($0)",
-  "f32x4.sqrt($0)": "root($0)",
-  "f32x4.pmax($0, f32x4.splat(0))": "pmax($0, splat(0))",
-  "exp($0)": "exponential($0)",
-  "f32x4.sub(f32x4.splat(1), $0)": "(splat(1) - $0)",
-  "v128.and($1, $0)": "select(splat(0), $1, $0)",
-  // what is said to a compiler of WGSL alone
-  $0: "$0",
-  "v128.xor($0, i32x4.shr_u($0, 16))": "($0 ^ ($0 >> 16))",
-  "<f64>f32x4.extract_lane($0, 0)": "((double)($0)[0])",
-  "f32x4.splat(<f32>($0))": "splat((float)$0)",
-  "max<f64>($0, 0)": "($0 < 0 ? 0 : $0)",
-  "Math.sqrt($0)": "__builtin_sqrt($0)"
+/** A leaf where it is used, or what its name is given. */
+const LEAVES: Readonly<Record<Leaf["leaf"], (leaf: Leaf) => string>> = {
+  constant: ({ type, value }) =>
+    splat(type, type === "u32" ? `${value! >>> 0}u` : Number.isInteger(value) ? `${value}.0` : `${value}`),
+  word: ({ type, name }) => splat(type, name!),
+  scalar: ({ type, name }) => splat(type, name!),
+  row: ({ name }) => `splat(*${name})`,
+  count: ({ type }) => splat(type, "n"),
+  place: () => "place",
+  buffer: ({ name }) => name!,
+  column: ({ name }) => name!
 }
 
-/** An operation, or of a sum over a row its term. */
-const inC = ({ forms }: Operation, operands: ReadonlyArray<string>): string =>
-  filled(IN_C[forms.assembly] ?? forms.wgsl, operands)
-
-const language: Language = {
-  leaves: {
-    constant: ({ type, value }) =>
-      splat(type, type === "u32" ? `${value! >>> 0}u` : Number.isInteger(value) ? `${value}.0` : `${value}`),
-    word: ({ type, name }) => splat(type, name!),
-    scalar: ({ type, name }) => splat(type, name!),
-    row: ({ name }) => `splat(*${name})`,
-    count: ({ type }) => splat(type, "n"),
-    place: () => "place",
-    buffer: ({ name }) => name!,
-    column: ({ name }) => name!
-  },
-  form: inC,
-  constant: ({ type }, name, value) => `const ${TYPES[type]} ${name} = ${value};`
+/** Loads from the buffer of this name, and stores to it. */
+interface Memory {
+  readonly load: (buffer: string) => string
+  readonly store: (buffer: string, value: string) => string
 }
+
+/** What values are called, and the lines that give them their names. */
+class Names {
+  private readonly names = new Map<Expression, string>()
+
+  of(expression: Expression): string {
+    if ("leaf" in expression && (expression.leaf === "constant" || expression.leaf === "place"))
+      return LEAVES[expression.leaf](expression)
+    const name = this.names.get(expression) ?? `value${this.names.size}`
+    this.names.set(expression, name)
+    return name
+  }
+
+  line(own: Operation | Leaf): string {
+    return this.constant(own, "leaf" in own ? LEAVES[own.leaf](own) : filled(own.forms.c, this.all(own.operands)))
+  }
+
+  constant(own: Expression, value: string): string {
+    return `const ${TYPES[own.type]} ${this.of(own)} = ${value};`
+  }
+
+  all(operands: ReadonlyArray<Expression>): ReadonlyArray<string> {
+    return operands.map((own) => this.of(own))
+  }
+}
+
+const indented = (lines: ReadonlyArray<string>, depth: number): string =>
+  lines.map((line) => line.replace(/^/gm, "  ".repeat(depth))).join("\n")
+
+/** Leaves that are read for each number, and those that are computed once and named. */
+const isRead = ({ leaf }: Leaf) => leaf === "buffer" || leaf === "column"
+const isNamed = (own: Leaf) => !isRead(own) && own.leaf !== "constant" && own.leaf !== "place"
+
+const named = ({ reads }: ExpressionKernel, from: string): ReadonlyArray<string> =>
+  Object.keys(reads).filter((name) => reads[name] === from)
+
+const isPlaced = ({ outputs }: ExpressionKernel): boolean =>
+  ordered(Object.values(outputs)).leaves.some(({ leaf }) => leaf === "place")
+
+/** Of a kernel over tensors or lists: the buffers that it reads, then those that it writes. */
+const spanBuffers = (own: ExpressionKernel): ReadonlyArray<string> => [
+  ...named(own, "buffer"),
+  ...Object.keys(own.outputs)
+]
+
+/** Lines of a kernel over tensors or lists: what is computed once, before the numbers; and of some numbers. */
+const spanLines = ({ outputs }: ExpressionKernel, names: Names) => {
+  const { leaves, operations } = ordered(Object.values(outputs))
+  const same = new Set<Expression>(leaves.filter((leaf) => !isRead(leaf) && leaf.leaf !== "place"))
+  const once = operations.filter((operation) => {
+    const uniform = operation.operands.every((operand) => same.has(operand))
+    if (uniform) same.add(operation)
+    return uniform
+  })
+  return {
+    before: [...leaves.filter(isNamed), ...once].map((it) => names.line(it)),
+    loads: (load: Memory["load"]) => leaves.filter(isRead).map((leaf) => names.constant(leaf, load(leaf.name!))),
+    /** A value is stored as soon as it is there. */
+    each: (store: Memory["store"]) =>
+      operations
+        .filter((operation) => !same.has(operation))
+        .flatMap((operation) => [
+          names.line(operation),
+          ...Object.entries(outputs)
+            .filter(([, output]) => output === operation)
+            .map(([name]) => store(name, names.of(operation)))
+        ])
+  }
+}
+
+/** What a pass over a row does for some numbers, without the sums. */
+const passLines = (names: Names, { loads, each, stores }: Pass, { load, store }: Memory): ReadonlyArray<string> => [
+  ...loads.map(([buffer, own]) => names.constant(own, load(buffer))),
+  ...each.map((own) => names.line(own)),
+  ...stores.map(([buffer, own]) => store(buffer, names.of(own)))
+]
+
+/** How a pass is printed: with sums in float32, with sums in float64, and the last one, which has none. */
+type PassPrinters = Readonly<Record<"narrow" | "wide" | "last", (pass: Pass) => ReadonlyArray<string>>>
+
+/** Lines of a kernel over rows for a row. */
+const rowLines = (
+  { kernel, outputs }: ExpressionKernel,
+  names: Names,
+  printers: PassPrinters
+): ReadonlyArray<string> => {
+  const passes = passesOf(outputs).map((pass): ReadonlyArray<string> => {
+    const wide = pass.sums.filter((sum) => sum.overRow === "wideProducts").length
+    if (wide !== 0 && wide !== pass.sums.length) throw new Error(`${kernel.name}: float32 and float64 sums in one pass`)
+    const print = printers[pass.sums.length === 0 ? "last" : wide === 0 ? "narrow" : "wide"]
+    return [...pass.before.map((it) => names.line(it)), ...print(pass)]
+  })
+  const { leaves } = ordered(Object.values(outputs))
+  return [...leaves.filter(isNamed).map((leaf) => names.line(leaf)), ...passes.flat()]
+}
+
+/** Whatever order the modules were loaded in. */
+const sorted = <T extends ColumnKernel | ExpressionKernel>(kernels: ReadonlyArray<T>): ReadonlyArray<T> =>
+  kernels.toSorted((a, b) => (a.kernel.name < b.kernel.name ? -1 : 1))
+
+/** Those of the modules that are loaded. */
+const sortedExpressions = () => ({
+  kernels: sorted(declaredExpressions.kernels),
+  columns: sorted(declaredExpressions.columns)
+})
 
 /** A whole vector at this offset, and `rest` numbers. */
 const whole = (at: string): Memory => ({
@@ -93,7 +173,7 @@ const loop = (count: string, lines: (memory: Memory) => ReadonlyArray<string>): 
 /** The function over a span. */
 const spanOf = (own: ExpressionKernel): string => {
   const placed = isPlaced(own)
-  const { before, loads, each } = spanLines(own, new Names(language))
+  const { before, loads, each } = spanLines(own, new Names())
   const parameters = [
     ...named(own, "buffer").map((name) => `const float *${name}`),
     ...Object.keys(own.outputs).map((name) => `float *${name}`),
@@ -145,7 +225,7 @@ const overLists = (own: ExpressionKernel): string =>
 /** Sums in float32, in two chains: one would wait for each of its additions. */
 const narrowPass = (names: Names, pass: Pass): ReadonlyArray<string> => {
   const { sums } = pass
-  const term = (sum: (typeof sums)[number]) => inC(sum, names.all(sum.operands))
+  const term = (sum: (typeof sums)[number]) => filled(sum.forms.c, names.all(sum.operands))
   const lines = (memory: Memory, chain: string, of: (term: string) => string) => [
     ...passLines(names, pass, memory),
     ...sums.map((sum) => `${names.of(sum)}${chain} += ${of(term(sum))};`)
@@ -193,7 +273,7 @@ const rowAt = (name: string, reads: Reads, once: boolean): string =>
   once || reads[name] === "row" ? " + row" : reads[name] === "column" ? "" : " + at"
 
 const overRows = (own: ExpressionKernel): string => {
-  const names = new Names(language)
+  const names = new Names()
   const once = (name: string) => own.outputs[name] !== undefined && !perNumber(own.outputs[name])
   const lines = rowLines(own, names, {
     narrow: (pass) => narrowPass(names, pass),
