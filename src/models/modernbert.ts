@@ -127,7 +127,8 @@ export const modernbert: Family = {
         hiddenSize,
         attentionHeads,
         vocabularySize,
-        intermediateSize: file.intermediate_size,
+        // what is activated, and its factor
+        intermediateSize: 2 * file.intermediate_size,
         tokenTypes: 0,
         maxLength: file.max_position_embeddings,
         labels: labelsInOrder(file),
