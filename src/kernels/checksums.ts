@@ -1,12 +1,12 @@
 /** SHA-256 of each compiled file of this package, written by `bun run kernels`. */
 export const checksums: Readonly<Record<string, string>> = {
-  "kernels-darwin-arm64.dylib": "981cf1021e0a3ed524b268d575e5540698c1c23f5b8dc2f7e25ca910260ccd0b",
-  "kernels-darwin-x64.dylib": "a536721f8a2163a62dd0afdfc7bbaeca48a7ff89e5c16c675b4b33a6ed58eba0",
-  "kernels-linux-arm64.so": "9e66228262b262d1a093db621eccd54438809266dfa1bf1a25dc42cd337c099b",
-  "kernels-linux-x64.so": "6ac8a18cb2451fc93f8e5051c9e847255a67dd6d2b6ca4bb4098345a96ddfe12",
-  "kernels-win32-x64.dll": "d9b57cbf41f202bed0dca1c9cd3a51a1396667bfe9f6fe30c92508e4fd7fc98d",
-  "kernels-fused-shared.wasm": "3859d7b14e42f38cab7461a13ddaf72f5b553f2fcd042f4dc615144f3d75aa68",
-  "kernels-fused.wasm": "479f068945770d286203182cc66f544bb32594e3e2c673e15b7536a5da1ca207",
-  "kernels-shared.wasm": "98aa447b8e9466269031874004eea858c4b3c6e4d97f141758d25c313b201ec3",
-  "kernels.wasm": "9b4d1f5fd91427eba0d29429a9b413c4da85a573a61e0987d73cab017c1bba46"
+  "kernels-darwin-arm64.dylib": "d29ffc927ae602c3966a6d1a7bff1709d1485b8d091ce894fd4b0497222de67d",
+  "kernels-darwin-x64.dylib": "82639744e8d404633806a1f1c07fb58c0e0462cb51466fe02846a3b388639cfc",
+  "kernels-linux-arm64.so": "4866b79727651a3d3a7c2be2cf8b586b1ab2e4358fdfbe50ed0b229e830610b1",
+  "kernels-linux-x64.so": "2f0e9a5d4efd5846d2afa3a74987e84744e9ea13eb999ede33f06df7e5c125f6",
+  "kernels-win32-x64.dll": "01410226a0f04682a7d33c163c023d478d2f119332601679479d67cf38fb8904",
+  "kernels-fused-shared.wasm": "54630493ab5f3d0c874281270bf609fd8994b62a09a52844119bd751dc65d573",
+  "kernels-fused.wasm": "42843c2028a67046dc67d47fdf13f8467e31a9c07e1a62320c39edb2198219db",
+  "kernels-shared.wasm": "f27cb754bdbad58549cdc53250a49aa19364b662f8694856629aa440c795ac56",
+  "kernels.wasm": "3125623b48961c9fe0259a82a2bc831aad0086d091bbbacdd02a2e01d39858da"
 }

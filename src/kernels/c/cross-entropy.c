@@ -6,7 +6,7 @@
 #include "vectors.h"
 
 /** Of `count` floats; what is not a number shows in the sum. */
-static float largest_of(const float *z, int32_t count) {
+APART float largest_of(const float *z, int32_t count) {
   vec highest = splat(-__builtin_inff());
   int32_t j = 0;
   for (; j + W <= count; j += W) highest = pmax(highest, load(z + j));
@@ -16,7 +16,7 @@ static float largest_of(const float *z, int32_t count) {
 }
 
 /** Σ exp(z − m) */
-static float sum_of_exponentials(const float *z, int32_t count, float m) {
+APART float sum_of_exponentials(const float *z, int32_t count, float m) {
   vec sum = {};
   int32_t j = 0;
   for (; j + W <= count; j += W) sum += exponential(load(z + j) - m);
@@ -28,7 +28,7 @@ static float sum_of_exponentials(const float *z, int32_t count, float m) {
  * log x for x ≥ 1 or NaN, as fdlibm computes it: x = 2ᵏ·(1 + f), √½ < 1 + f < √2, s = f/(2 + f), log(1 + f) = f − s·(f − R(s²)).
  * A library's log has tables, for which there is no place in a memory that is tfjs's.
  */
-static double log_of(double x) {
+APART double log_of(double x) {
   if (!(x < __builtin_inf())) return x;
   const uint64_t root_half = 0x3fe6a09e00000000;
   union { double number; uint64_t bits; } own = {x}, fraction;
@@ -64,21 +64,21 @@ KERNEL(crossEntropyMean) {
     if (labels[i] == args->ignored) continue;
     count++;
     const float *statistics = FLOATS(args->statistics) + 2 * (size_t)i;
-    const int is_class = (uint32_t)labels[i] < (uint32_t)classes;
-    const double z = is_class ? FLOATS(args->z)[(size_t)i * classes + labels[i]] : __builtin_nan("");
+    if ((uint32_t)labels[i] >= (uint32_t)classes) {
+      sum = __builtin_nan("");
+      continue;
+    }
+    const double z = FLOATS(args->z)[(size_t)i * classes + labels[i]];
     sum += log_of(statistics[1]) - (z - statistics[0]);
   }
   *FLOATS(args->loss) = (float)(sum / most(count, 1));
 }
 
-/** to ← exp(z − m)·factor, times 1 − (z·inverse)² where inverse is not 0 */
-INLINE vec slope_of(vec z, float m, float factor, float inverse) {
-  const vec p = exponential(z - m) * factor;
-  return inverse == 0 ? p : p * (1 - z * inverse * (z * inverse));
-}
-static void slopes(const float *z, float m, float factor, float inverse, float *to, int32_t count) {
-  for (int32_t j = 0; j < count; j += W)
-    store_up_to(to + j, slope_of(load_up_to(z + j, count - j), m, factor, inverse), count - j);
+/** to ← exp(z − m)·factor */
+APART void exponentials(const float *z, float m, float factor, float *to, int32_t count) {
+  const int32_t whole = count / W * W;
+  for (int32_t j = 0; j < whole; j += W) store(to + j, exponential(load(z + j) - m) * factor);
+  if (whole < count) store_part(to + whole, exponential(load_part(z + whole, count - whole) - m) * factor, count - whole);
 }
 
 KERNEL(crossEntropyBackward) {
@@ -97,15 +97,24 @@ KERNEL(crossEntropyBackward) {
     }
     const float *statistics = FLOATS(args->statistics) + 2 * (size_t)i;
     const int is_class = (uint32_t)labels[i] < (uint32_t)classes;
-    slopes(FLOATS(args->z) + at, statistics[0], is_class ? share / statistics[1] : __builtin_nanf(""), 0, dz, classes);
+    exponentials(FLOATS(args->z) + at, statistics[0], is_class ? share / statistics[1] : __builtin_nanf(""), dz, classes);
     if (is_class) dz[labels[i]] -= share;
   }
 }
 
-/** z ← cap·tanh(z/cap) = cap − 2·cap/(exp(2·z/cap) + 1) */
+/** cap·tanh(z/cap) = cap − 2·cap/(exp(2·z/cap) + 1) */
 INLINE vec capped_of(vec z, float cap) { return cap - 2 * cap / (exponential(z * (2 / cap)) + 1); }
-static void capped(float *z, int32_t count, float cap) {
+APART void capped(float *z, int32_t count, float cap) {
   for (int32_t j = 0; j < count; j += W) store_up_to(z + j, capped_of(load_up_to(z + j, count - j), cap), count - j);
+}
+
+/** z ← exp(z − m)·factor·(1 − (z·inverse)²) */
+INLINE vec capped_slope_of(vec z, float m, float factor, float inverse) {
+  return exponential(z - m) * factor * (1 - z * inverse * (z * inverse));
+}
+APART void capped_slopes(float *z, float m, float factor, float inverse, int32_t count) {
+  for (int32_t j = 0; j < count; j += W)
+    store_up_to(z + j, capped_slope_of(load_up_to(z + j, count - j), m, factor, inverse), count - j);
 }
 
 /** Whether a place is the first that holds the largest number. */
@@ -130,8 +139,9 @@ KERNEL(logitRows) {
     FLOATS(args->losses)[at] = (float)(is_class ? log_of(sum) - ((double)own - m) : __builtin_nan(""));
     if (args->correct != 0) FLOATS(args->correct)[at] = is_class && is_first(z, label, m);
     if (args->slopes == 0) continue;
-    const float inverse = cap == 0 ? 0 : 1 / cap;
-    slopes(z, m, is_class ? share / sum : __builtin_nanf(""), inverse, z, classes);
+    const float inverse = cap == 0 ? 0 : 1 / cap, factor = is_class ? share / sum : __builtin_nanf("");
+    if (cap == 0) exponentials(z, m, factor, z, classes);
+    else capped_slopes(z, m, factor, inverse, classes);
     if (is_class) z[label] -= share * (1 - own * inverse * (own * inverse));
   }
 }

@@ -56,6 +56,8 @@ static uint8_t *const heap [[gnu::unused]] = 0;
 #define DOUBLES(address) AT(double, address)
 
 #define INLINE static inline __attribute__((always_inline))
+/** A function with a loop of its own, which JavaScriptCore compiles worse as a part of another. */
+#define APART static __attribute__((noinline))
 
 /** Asks for memory that will be read or written; WebAssembly has no way to. */
 #ifdef __wasm__
@@ -138,29 +140,30 @@ INLINE float largest(vec x) {
 INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
   for (int32_t j = 0; j < count; j += W) store_up_to(to + j, load_up_to(x + j, count - j) * factor, count - j);
 }
-/** to ← x; short pieces in a loop, for which a call costs more. */
+/** Numbers that are copied or cleared in a loop: a call costs more. */
+enum { SHORT = 24 };
+
+/** to ← x */
 INLINE void copy(float *to, const float *x, size_t count) {
-  size_t j = 0;
-  if (count > 64) {
-    __builtin_memcpy(to, x, 4 * count);
-    return;
+  const size_t whole = count / W * W;
+  if (count > SHORT) __builtin_memcpy(to, x, 4 * count);
+  else {
+    for (size_t j = 0; j < whole; j += W) store(to + j, load(x + j));
+    if (whole < count) store_part(to + whole, load_part(x + whole, count - whole), count - whole);
   }
-  for (; j + W <= count; j += W) store(to + j, load(x + j));
-  if (j < count) store_part(to + j, load_part(x + j, count - j), count - j);
 }
 /** to ← 0 */
 INLINE void clear(float *to, size_t count) {
-  size_t j = 0;
-  if (count > 64) {
-    __builtin_memset(to, 0, 4 * count);
-    return;
+  const size_t whole = count / W * W;
+  if (count > SHORT) __builtin_memset(to, 0, 4 * count);
+  else {
+    for (size_t j = 0; j < whole; j += W) store(to + j, (vec){});
+    if (whole < count) store_part(to + whole, (vec){}, count - whole);
   }
-  for (; j + W <= count; j += W) store(to + j, (vec){});
-  if (j < count) store_part(to + j, (vec){}, count - j);
 }
 /** to += x */
 INLINE void add(float *to, const float *x, size_t count) {
-  size_t j = 0;
-  for (; j + W <= count; j += W) store(to + j, load(to + j) + load(x + j));
-  if (j < count) store_part(to + j, load_part(to + j, count - j) + load_part(x + j, count - j), count - j);
+  const size_t whole = count / W * W, rest = count - whole;
+  for (size_t j = 0; j < whole; j += W) store(to + j, load(to + j) + load(x + j));
+  if (rest > 0) store_part(to + whole, load_part(to + whole, rest) + load_part(x + whole, rest), rest);
 }

@@ -47,10 +47,20 @@ INLINE void exchange(int d, vec *a, vec *b) {
 
 /** Lane j of x[i] ↔ lane i of x[j], in registers: as loops it would go through memory at each exchange. */
 INLINE void turn(vec x[W]) {
+#ifdef __wasm__
+  // x64 has an instruction for each of these shuffles
+  const vec a = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5), b = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5);
+  const vec c = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7), d = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+  x[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+  x[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  x[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+  x[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+#else
 #pragma clang loop unroll(full)
   for (int d = 1; d < W; d *= 2)
     EACH(i, W)
       if (!(i & d)) exchange(d, &x[i], &x[i + d]);
+#endif
 }
 
 /** W numbers of each of W rows → W rows of as many numbers. */

@@ -10,28 +10,30 @@
 #include "declared.h"
 #include "lists.h"
 
+INLINE dvec term_of(dvec x, int squared) { return squared ? x * x : x; }
+
 /** Σ x, or Σ x²: in two chains of each half, since one would wait for each of its additions. */
 INLINE double sum_of(const float *x, int32_t count, int squared) {
-  dvec a[2] = {}, b[2] = {};
+  enum { HALVED = W / 2 };
+  dvec a = {}, b = {}, c = {}, d = {};
   int32_t i = 0;
-#define ADD(sums, x)                                                                                                    \
-  do {                                                                                                                  \
-    const vec v = x;                                                                                                    \
-    const dvec l = low(v), h = high(v);                                                                                 \
-    sums[0] += squared ? l * l : l;                                                                                     \
-    sums[1] += squared ? h * h : h;                                                                                     \
-  } while (0)
   for (; i + 2 * W <= count; i += 2 * W) {
-    ADD(a, load(x + i));
-    ADD(b, load(x + i + W));
+    a += term_of(promoted(x + i), squared);
+    b += term_of(promoted(x + i + HALVED), squared);
+    c += term_of(promoted(x + i + 2 * HALVED), squared);
+    d += term_of(promoted(x + i + 3 * HALVED), squared);
   }
   if (i + W <= count) {
-    ADD(a, load(x + i));
+    a += term_of(promoted(x + i), squared);
+    b += term_of(promoted(x + i + HALVED), squared);
     i += W;
   }
-  if (i < count) ADD(b, load_part(x + i, count - i));
-#undef ADD
-  return total64(a[0] + b[0] + (a[1] + b[1]));
+  if (i < count) {
+    const vec rest = load_part(x + i, count - i);
+    c += term_of(low(rest), squared);
+    d += term_of(high(rest), squared);
+  }
+  return total64(a + c + (b + d));
 }
 
 KERNEL(sumRows) {

@@ -2,15 +2,19 @@
 #include "declared.h"
 #include "heap.h"
 
+/** `count` columns of either half of a head, W at most. */
+INLINE void turn_some(const float *x, const float *cos, const float *sin, float sign, float *to, int32_t half, int32_t count) {
+  const vec x1 = load_up_to(x, count), x2 = load_up_to(x + half, count);
+  const vec sin1 = load_up_to(sin, count) * sign, sin2 = load_up_to(sin + half, count) * sign;
+  store_up_to(to, x1 * load_up_to(cos, count) - x2 * sin1, count);
+  store_up_to(to + half, x2 * load_up_to(cos + half, count) + x1 * sin2, count);
+}
+
 /** A head of a token, turned; `half`: of its columns. */
 INLINE void turn(const float *x, const float *cos, const float *sin, float sign, float *to, int32_t half) {
-  for (int32_t j = 0; j < half; j += W) {
-    const int32_t count = half - j, k = half + j;
-    const vec x1 = load_up_to(x + j, count), x2 = load_up_to(x + k, count);
-    const vec sin1 = load_up_to(sin + j, count) * sign, sin2 = load_up_to(sin + k, count) * sign;
-    store_up_to(to + j, x1 * load_up_to(cos + j, count) - x2 * sin1, count);
-    store_up_to(to + k, x2 * load_up_to(cos + k, count) + x1 * sin2, count);
-  }
+  const int32_t whole = half / W * W;
+  for (int32_t j = 0; j < whole; j += W) turn_some(x + j, cos + j, sin + j, sign, to + j, half, W);
+  if (whole < half) turn_some(x + whole, cos + whole, sin + whole, sign, to + whole, half, half - whole);
 }
 
 KERNEL(rope) {

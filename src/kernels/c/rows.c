@@ -65,13 +65,16 @@ KERNEL(transpose) {
   const float *x = FLOATS(args->x) + matrix;
   float *out = FLOATS(args->out) + matrix;
   for (int32_t top = 0; top < m; top += TILE)
-    for (int32_t left = first; left < last; left += TILE)
-      for (int32_t j = left; j < least(left + TILE, last); j += W)
-        for (int32_t i = top; i < least(top + TILE, m); i += W) {
-          const int32_t rows = least(W, m - i), columns = least(W, last - j);
-          const float *from = x + (size_t)i * n + j;
-          float *to = out + (size_t)j * m + i;
-          if (rows == W && columns == W) transpose(from, n, to, m);
-          else transpose_part(from, n, rows, columns, to, m, rows);
-        }
+    for (int32_t left = first; left < last; left += TILE) {
+      const int32_t bottom = least(top + TILE, m), right = least(left + TILE, last);
+      for (int32_t j = left; j < right; j += W) {
+        const int32_t columns = least(W, right - j);
+        const float *from = x + (size_t)top * n + j;
+        float *to = out + (size_t)j * m;
+        int32_t i = top;
+        if (columns == W)
+          for (; i + W <= bottom; i += W, from += W * (size_t)n) transpose(from, n, to + i, m);
+        for (; i < bottom; i += W, from += W * (size_t)n) transpose_part(from, n, least(W, bottom - i), columns, to + i, m, least(W, bottom - i));
+      }
+    }
 }

@@ -16,6 +16,12 @@ typedef float half_vec __attribute__((vector_size(2 * W)));
 
 INLINE int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
+/** where tensors lie: 4 bytes apart */
+typedef half_vec half_loose __attribute__((aligned(4)));
+
+/** W / 2 floats at p as float64, and back. */
+INLINE dvec promoted(const float *p) { return __builtin_convertvector(*(const half_loose *)p, dvec); }
+INLINE void store_demoted(float *p, dvec x) { *(half_loose *)p = __builtin_convertvector(x, half_vec); }
 /** The first and the last W / 2 floats as float64. */
 INLINE dvec low(vec x) { return __builtin_convertvector(HALF(x, 0), dvec); }
 INLINE dvec high(vec x) { return __builtin_convertvector(HALF(x, W / 2), dvec); }

@@ -20,24 +20,30 @@ INLINE int32_t row_at(int32_t distance, int32_t stride, int32_t rows) {
 
 /** to += x·y */
 INLINE void add_product(float *to, const float *x, const float *y, size_t count) {
-  size_t j = 0;
-  for (; j + W <= count; j += W) store(to + j, load(to + j) + load(x + j) * load(y + j));
-  for (; j < count; j++) to[j] += x[j] * y[j];
+  const size_t whole = count / W * W, rest = count - whole;
+  for (size_t j = 0; j < whole; j += W) store(to + j, load(to + j) + load(x + j) * load(y + j));
+  if (rest > 0) {
+    const vec product = load_part(x + whole, rest) * load_part(y + whole, rest);
+    store_part(to + whole, load_part(to + whole, rest) + product, rest);
+  }
 }
 
 KERNEL(patches) {
   ARGUMENTS(Patches);
-  const int32_t height = args->height, width = args->width, across = args->kernelWidth, dilation = args->dilationX;
+  const int32_t height = args->height, width = args->width, tall = args->kernelHeight, across = args->kernelWidth;
+  const int32_t columns = args->columns, dilation = args->dilationX, dilation_y = args->dilationY;
   const size_t pixel = args->channels, piece = pixel * across;
   const int32_t first = chunk * args->perChunk, last = least(first + args->perChunk, args->lines);
-  float *to = FLOATS(args->out) + piece * args->kernelHeight * args->columns * first;
-  for (int32_t row = first; row < last; row++)
-    for (int32_t column = 0; column < args->columns; column++) {
+  float *to = FLOATS(args->out) + piece * tall * columns * first;
+  for (int32_t row = first; row < last; row++) {
+    const float *image = FLOATS(args->x) + pixel * height * width * (row / args->rows);
+    const int32_t top = row % args->rows * args->strideY + args->top;
+    for (int32_t column = 0; column < columns; column++) {
       const int32_t left = column * args->strideX + args->left;
       const int32_t whole = dilation == 1 && left >= 0 && left + across <= width;
-      for (int32_t k = 0; k < args->kernelHeight; k++, to += piece) {
-        const int32_t y = row % args->rows * args->strideY + args->top + k * args->dilationY;
-        const float *line = FLOATS(args->x) + pixel * (row / args->rows * height + y) * width;
+      for (int32_t k = 0; k < tall; k++, to += piece) {
+        const int32_t y = top + k * dilation_y;
+        const float *line = image + pixel * y * width;
         if (y < 0 || y >= height) clear(to, piece);
         else if (whole) copy(to, line + pixel * left, piece);
         else
@@ -48,6 +54,7 @@ KERNEL(patches) {
           }
       }
     }
+  }
 }
 
 KERNEL(patchesBackward) {
