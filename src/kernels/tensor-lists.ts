@@ -1,5 +1,7 @@
-/** Lists of tensors as the inputs of a kernel, which tfjs wants named: "0", "1", … in order. And lists in parts. */
-import type { TensorInfo } from "@tensorflow/tfjs-core"
+/** Lists of tensors as the inputs of a kernel, which tfjs wants named: "0", "1", … in order. Lists in parts, and stacks as lists. */
+import type { Tensor2D, Tensor3D, TensorInfo } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import { wasmEngineOf } from "./wasm/engine.ts"
 
 export const named = <T extends TensorInfo>(tensors: ReadonlyArray<T>): Readonly<Record<string, T>> =>
   Object.fromEntries(tensors.map((tensor, i) => [i, tensor]))
@@ -32,4 +34,22 @@ export const bounded = <T>(
     room -= size
   }
   return lists
+}
+
+/**
+ * The matrices of a stack [n, rows, columns] one by one, as `tf.unstack` has them. tfjs' own on wasm copies the whole stack out of its heap
+ * for each of them: half of what an optimizer over stacks of pairs took. Here each is copied once, within the heap. Not for what is
+ * differentiated. The tensors belong to the caller.
+ */
+export const unstacked = (stack: Tensor3D): ReadonlyArray<Tensor2D> => {
+  const engine = wasmEngineOf(tf.backend())
+  if (engine === undefined) return tf.unstack(stack) as Array<Tensor2D>
+  const [n, rows, columns] = stack.shape
+  const bytes = 4 * rows * columns
+  const from = engine.address(stack)
+  return Array.from({ length: n }, (_, i) => {
+    const own = engine.output([rows, columns])
+    engine.copy(from + i * bytes, engine.address(own), bytes)
+    return tf.engine().makeTensorFromTensorInfo(own) as Tensor2D
+  })
 }
