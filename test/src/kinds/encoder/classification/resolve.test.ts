@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import type { ClassificationPlan } from "../../../../../schemas/index.ts"
 import { classification } from "../../../../../src/kinds/encoder/classification/index.ts"
-import { estimateMemory, impossibleTensors } from "../../../../../src/kinds/encoder/resolve.ts"
+import { estimateMemory, impossibleTensors, largestActivations } from "../../../../../src/kinds/encoder/resolve.ts"
 import { describePlan, planJson, resolve } from "../../../../../src/kinds/index.ts"
 import {
   type MachineMemory,
@@ -118,6 +118,20 @@ describe("memory", () => {
   test("recomputation is a way out where there is not enough, unless it is on already", () => {
     expect(warnings(estimate(17e9), machine)[0]).toContain('set training.recompute to "blocks", or lower')
     expect(warnings(estimate(17e9), machine, "blocks")[0]).not.toContain("recompute")
+  })
+
+  test("of activations: what a token keeps in each layer, its gradients in one, or what an evaluation makes of it", () => {
+    const model = { hiddenSize: 2, intermediateSize: 5, attentionHeads: 3, layers: 4 }
+    const numbers = (recompute: "none" | "blocks", evaluateBatchSize: number) =>
+      largestActivations({ adapter: { method: "none" }, training: { recompute, evaluateBatchSize } } as never, model, {
+        size: 2,
+        length: 7
+      })
+    // eight rows of 2, two of 5, three heads' weights over 7 tokens; gradients of three rows of 2 and one of 5
+    const [kept, gradients] = [8 * 2 + 2 * 5 + 3 * 7, 3 * 2 + 5]
+    expect(numbers("none", 1)).toBe(2 * 7 * (4 * kept + gradients))
+    expect(numbers("blocks", 1)).toBe(2 * 7 * (4 * 2 + kept + gradients))
+    expect(numbers("none", 100)).toBe(100 * 7 * (10 * 2 + 3 * 5 + 3 * 7))
   })
 
   test("of activations: those of all layers, or with recomputation one hidden state a layer beside one layer's", async () => {
