@@ -8,8 +8,70 @@
  * const server = await openServer({ runs: ["runs/movies-1"] })
  * Bun.serve({ port: 8000, fetch: server.fetch })
  */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { Device, type DeviceChoice, type DeviceOptions } from "../device/index.ts"
+import { platform } from "../platform.ts"
+import { nameOfRun } from "./served.ts"
+import { type Serving, type ServingOptions, serving } from "./serving.ts"
+
 export type { Connection } from "./clients.ts"
 export { ListenError, type Listening, type ListenOptions, listen } from "./listener.ts"
-export { type OpenServer, type OpenServerOptions, openServer } from "./open-server.ts"
 export { isModelName, type Named, nameOfRun, type Served, type ServedModels } from "./served.ts"
 export { type Serving, type ServingOptions, serving } from "./serving.ts"
+
+/** The runs of a server, its device, and its limits. */
+export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
+  /** folders of runs, each under its own name or under another one: "runs/movies-1", "movies=runs/movies-1" */
+  readonly runs: ReadonlyArray<string>
+  /** default "auto" */
+  readonly device?: DeviceChoice
+  /** CPU threads of native and wasm, at most 8; "auto", the default: the cores there are */
+  readonly threads?: DeviceOptions["threads"]
+}
+
+/** A server's handler of requests, for whatever listens. */
+export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
+  /** Takes no more requests, waits for those that are there (so many seconds at most; default 10), and gives everything back. */
+  readonly close: (seconds?: number) => Promise<void>
+}
+
+/**
+ * Loads runs, and answers requests about them. Rejects with an error whose message says what is wrong with a run.
+ *
+ * @example
+ * import { createServer } from "node:http"
+ * import { openServer } from "tfjs-lora-pro/serve"
+ *
+ * const { fetch: answer, close } = await openServer({ runs: ["movies=runs/movies-1"], device: "wasm" })
+ * createServer(async ({ url, socket }, response) => {
+ *   const request = new Request(new URL(url ?? "/", "http://localhost"))
+ *   const answered = await answer(request, { address: socket.remoteAddress })
+ *   response.writeHead(answered.status, Object.fromEntries(answered.headers)).end(await answered.text())
+ * }).listen(8000)
+ * process.once("SIGTERM", () => void close())
+ */
+export const openServer = async ({
+  runs,
+  device = "auto",
+  threads = "auto",
+  ...options
+}: OpenServerOptions): Promise<OpenServer> => {
+  const scope = Scope.makeUnsafe()
+  const opened = Effect.gen(function* () {
+    const services = yield* Layer.buildWithScope(Layer.merge(Device.layer(device, { threads }), platform), scope)
+    return yield* serving({ ...options, runs: runs.map(nameOfRun) }).pipe(
+      Effect.provideContext(services),
+      Effect.provideService(Scope.Scope, scope)
+    )
+  }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+  const server = await Effect.runPromise(opened)
+  return {
+    fetch: server.fetch,
+    active: server.active,
+    close: (seconds = 10) =>
+      Effect.runPromise(Effect.asVoid(Effect.andThen(server.drain(seconds), Scope.close(scope, Exit.void))))
+  }
+}

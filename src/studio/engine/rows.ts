@@ -15,6 +15,7 @@ import {
   type SampledRows,
   sampledRows
 } from "../../data/index.ts"
+import { isRecord } from "../../files/index.ts"
 import { pictureOf } from "../../kinds/index.ts"
 import type { Cell, ColumnOfRows, Rows } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
@@ -43,9 +44,6 @@ const isEmptyRow = (row: Fields): boolean => Object.values(row).every(isBlank)
 const isNumber = (value: unknown): boolean =>
   typeof value === "number" || (typeof value === "string" && Number.isFinite(Number(value.replace(",", "."))))
 
-const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** A path or the bytes of an image, as the text that names it; undefined where it is none. */
 const imageOf = (value: unknown): string | undefined => {
   if (typeof value === "string" && !isEmbedded(value) && !isImageName(value)) return undefined
@@ -54,7 +52,7 @@ const imageOf = (value: unknown): string | undefined => {
 }
 
 const isConversation = (value: unknown): boolean =>
-  Array.isArray(value) && value.length > 0 && value.every((turn) => isObject(turn) && "role" in turn)
+  Array.isArray(value) && value.length > 0 && value.every((turn) => isRecord(turn) && "role" in turn)
 
 /** What values are called, the special before the general. */
 const types: ReadonlyArray<readonly [name: string, holds: (value: unknown) => boolean]> = [
@@ -64,7 +62,7 @@ const types: ReadonlyArray<readonly [name: string, holds: (value: unknown) => bo
   ["text", (value) => typeof value === "string"],
   ["conversation", isConversation],
   ["list", (value) => Array.isArray(value)],
-  ["object", isObject]
+  ["object", isRecord]
 ]
 
 /** What the column holds in these rows. */

@@ -9,12 +9,12 @@ import * as Semaphore from "effect/Semaphore"
 import { listed } from "../../boundary/index.ts"
 import { type FileError, type Files, isThere, namesIn, ownerOf, readTextFile } from "../../files/index.ts"
 import { type Life, RunRefused, type RunWriter, runFolders, seenFiles } from "../runs/index.ts"
-import { memoryLog } from "./memory.ts"
 import {
   type Ended,
   INTERRUPTED,
   LAST_LINES,
   lockedBy,
+  memoryLog,
   type OwnCommand,
   startDetached,
   startedElsewhere,

@@ -7,8 +7,7 @@ import { Confirm } from "../../parts/confirm.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
 import { focusView, type ViewProps } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
-import { Left } from "./Left.tsx"
-import { WayOut } from "./WayOut.tsx"
+import { Left, WayOut } from "./WayOut.tsx"
 import "./export.css"
 
 /** Exports of a run that are there already, each to be opened, saved or removed. */

@@ -6,7 +6,7 @@ import { useCall } from "../../use.ts"
 import { JsonEditor } from "./editor/JsonEditor.tsx"
 import { PlanForm } from "./form/Field.tsx"
 import { idOf } from "./form/inputs.tsx"
-import type { Schema } from "./form/schema.ts"
+import { isObject, type Schema } from "./form/schema.ts"
 
 /** A place of the plan that a reader asked to be led to. */
 export interface Wanted {
@@ -27,9 +27,6 @@ interface EditProps {
 }
 
 const views = ["Form", "JSON"] as const
-
-const isObject = (value: unknown): value is PlanJson =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 export const planIn = (text: string): PlanJson | undefined => {
   try {

@@ -17,6 +17,7 @@ import {
 import {
   defaultOf,
   descriptionOf,
+  isObject,
   labelOf,
   moved,
   planSchema,
@@ -27,9 +28,6 @@ import {
 } from "./schema.ts"
 
 type Values = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Values =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const without = (values: Values, key: string): Values =>
   Object.fromEntries(Object.entries(values).filter(([name]) => name !== key))
