@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { readPeftAdapter } from "../../../src/peft/index.ts"
+import { bareName, readPeftAdapter } from "../../../src/peft/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { type HostTensor, readTensors, writeSafetensors } from "../../../src/safetensors/index.ts"
 
@@ -17,6 +17,17 @@ const runs = <A, E>(effect: Effect.Effect<A, E, Effect.Services<ReturnType<typeo
 
 let count = 0
 type Json = Record<string, unknown>
+
+test("a prefix is an encoder's where the module is one of its own: language models and ModernBERT both have model.", () => {
+  const names = {
+    "bert.encoder.layer.0.output.dense": "encoder.layer.0.output.dense",
+    "model.layers.0.attn.Wqkv": "layers.0.attn.Wqkv",
+    "model.layers.0.mlp.Wo": "layers.0.mlp.Wo",
+    "model.layers.0.self_attn.q_proj": "model.layers.0.self_attn.q_proj",
+    "model.layers.0.mlp.up_proj": "model.layers.0.mlp.up_proj"
+  }
+  for (const [name, bare] of Object.entries(names)) expect(bareName(`base_model.model.${name}`)).toBe(bare)
+})
 
 /** A copy of a golden folder with another configuration. */
 const folderWith = (change: Json | ((config: Json) => unknown), name = "bert-regex"): string => {
