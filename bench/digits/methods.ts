@@ -1,15 +1,15 @@
 /**
  * What the digits are learnt with: an optimizer for a peak rate and a number of steps, and the rates that are tried.
  */
-import { scaleByAdam } from "../../src/optimizers/adamw.ts"
-import { factoredAdam } from "../../src/optimizers/factored-adam.ts"
-import { scaleByInvariantAdam } from "../../src/optimizers/invariant-adam.ts"
-import { loraMuon } from "../../src/optimizers/lora-muon.ts"
-import { scaleByLoraPre } from "../../src/optimizers/lora-pre.ts"
-import { loraPro } from "../../src/optimizers/lora-pro.ts"
-import { tangentSigns } from "../../src/optimizers/lora-tsd.ts"
+import { scaleByAdam } from "../../src/optimizers/adamw/transform.ts"
+import { loraMuon } from "../../src/optimizers/lora-muon/transform.ts"
+import { scaleByLoraPre } from "../../src/optimizers/lora-pre/transform.ts"
+import { factoredAdam } from "../../src/optimizers/lora-pro/factored-adam.ts"
+import { scaleByInvariantAdam } from "../../src/optimizers/lora-pro/invariant-adam.ts"
+import { loraPro } from "../../src/optimizers/lora-pro/transform.ts"
+import { tangentSigns } from "../../src/optimizers/lora-tsd/transform.ts"
 import { linear, scaleByLearningRate } from "../../src/optimizers/schedule.ts"
-import { ema } from "../../src/optimizers/sgd.ts"
+import { ema } from "../../src/optimizers/sgd/transform.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 
 interface Method {

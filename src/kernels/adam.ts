@@ -1,5 +1,5 @@
 /**
- * Adam's moments and direction for a list of tensors (`src/optimizers/adam.ts` has the equations):
+ * Adam's moments and direction for a list of tensors (`src/optimizers/adamw/transform.ts` has the equations):
  *
  *   M' = β₁M + g     V' = β₂V + g²     u = M' / (√V'·c + e)
  *

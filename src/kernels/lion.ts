@@ -1,5 +1,5 @@
 /**
- * Lion's direction and moment for a list of tensors (`src/optimizers/lion.ts` has the equations), in one pass over memory.
+ * Lion's direction and moment for a list of tensors (`src/optimizers/lion/transform.ts` has the equations), in one pass over memory.
  *
  *   c = β₁m + (1−β₁)g      u = sign c      m' = β₂m + (1−β₂)g
  *

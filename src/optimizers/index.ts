@@ -22,43 +22,48 @@
  * of their own, and plain AdamW under everything but sgd and lion.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
-import { messageOf } from "../boundary/index.ts"
+import { cut, messageOf } from "../boundary/index.ts"
 import { Ranks } from "../ranks/index.ts"
+import { adamwOptimizer } from "./adamw/index.ts"
+import { altloraOptimizer, altloraPlusOptimizer } from "./altlora/index.ts"
 import { clipByGlobalNorm } from "./clip.ts"
-import { OptimizerObstacle } from "./obstacle.ts"
+import { lionOptimizer } from "./lion/index.ts"
+import { loraMuonOptimizer } from "./lora-muon/index.ts"
+import { loraPlusOptimizer } from "./lora-plus/index.ts"
+import { loraPreOptimizer } from "./lora-pre/index.ts"
+import { loraProOptimizer } from "./lora-pro/index.ts"
+import { loraRiteOptimizer } from "./lora-rite/index.ts"
+import { loraTsdOptimizer } from "./lora-tsd/index.ts"
 import type { Optimizer } from "./optimizer.ts"
-import { adamwOptimizer } from "./planned/adamw.ts"
-import { altloraOptimizer } from "./planned/altlora.ts"
-import { altloraPlusOptimizer } from "./planned/altlora-plus.ts"
-import { lionOptimizer } from "./planned/lion.ts"
-import { loraMuonOptimizer } from "./planned/lora-muon.ts"
-import { loraPlusOptimizer } from "./planned/lora-plus.ts"
-import { loraPreOptimizer } from "./planned/lora-pre.ts"
-import { loraProOptimizer } from "./planned/lora-pro.ts"
-import { loraRiteOptimizer } from "./planned/lora-rite.ts"
-import { loraTsdOptimizer } from "./planned/lora-tsd.ts"
-import { refloraOptimizer } from "./planned/reflora.ts"
-import { riemannianOptimizer } from "./planned/riemannian.ts"
-import { sgdOptimizer } from "./planned/sgd.ts"
+import { refloraOptimizer } from "./reflora/index.ts"
+import { riemannianOptimizer } from "./riemannian/index.ts"
 import { scheduleFromConfig } from "./schedule.ts"
+import { sgdOptimizer } from "./sgd/index.ts"
 import { chain, partition, type Transform } from "./transform.ts"
 
 export { mapTensors, type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
-export { type AdamOptions, type AdamState, type AdamTransform, type AdamWOptions, adamw, scaleByAdam } from "./adamw.ts"
-export { type AltLoraOptions, type AltLoraState, altLora, altLoraPlus } from "./altlora.ts"
+export {
+  type AdamOptions,
+  type AdamState,
+  type AdamTransform,
+  type AdamWOptions,
+  adamw,
+  scaleByAdam
+} from "./adamw/transform.ts"
+export { type AltLoraOptions, type AltLoraState, altLora, altLoraPlus } from "./altlora/transform.ts"
 export { type ClipState, clipByGlobalNorm, globalNorm } from "./clip.ts"
 export { addDecayedWeights, addProductDecay, addSplitDecay } from "./decay.ts"
-export { type FactoredAdam, factoredAdam } from "./factored-adam.ts"
-export { type InvariantAdamState, scaleByInvariantAdam } from "./invariant-adam.ts"
-export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion.ts"
-export { type LoraMuonOptions, loraMuon } from "./lora-muon.ts"
-export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus.ts"
-export { type LoraPreOptions, type LoraPreState, scaleByLoraPre } from "./lora-pre.ts"
-export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro.ts"
-export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite.ts"
-export { type TangentSigns, tangentSigns } from "./lora-tsd.ts"
-export { OptimizerObstacle } from "./obstacle.ts"
+export { type LionMoments, type LionOptions, type LionState, lion, scaleByLion } from "./lion/transform.ts"
+export { type LoraMuonOptions, loraMuon } from "./lora-muon/transform.ts"
+export { type LoraPlusOptions, loraPlus, scaleB } from "./lora-plus/transform.ts"
+export { type LoraPreOptions, type LoraPreState, scaleByLoraPre } from "./lora-pre/transform.ts"
+export { type FactoredAdam, factoredAdam } from "./lora-pro/factored-adam.ts"
+export { type InvariantAdamState, scaleByInvariantAdam } from "./lora-pro/invariant-adam.ts"
+export { type LoraProOptions, loraPro, type XChoice } from "./lora-pro/transform.ts"
+export { balanceFactors, type LoraRiteOptions, type LoraRiteState, loraRite } from "./lora-rite/transform.ts"
+export { type TangentSigns, tangentSigns } from "./lora-tsd/transform.ts"
 export type {
   ComparedOptimizer,
   Optimizer,
@@ -68,6 +73,7 @@ export type {
   SharedWork,
   StateSize
 } from "./optimizer.ts"
+export { SHARED_FROM, whiteningNumbers } from "./optimizer.ts"
 export { ownersOf, type PairSharing, pairsAmong } from "./pairs-among.ts"
 export {
   allocateRanks,
@@ -85,8 +91,8 @@ export {
   type RefLoraState,
   refLora,
   refLoraScalar
-} from "./reflora.ts"
-export { type RiemannianOptions, riemannian } from "./riemannian.ts"
+} from "./reflora/transform.ts"
+export { type RiemannianOptions, riemannian } from "./riemannian/transform.ts"
 export {
   constant,
   cosine,
@@ -96,7 +102,7 @@ export {
   scaleByLearningRate,
   scheduleFromConfig
 } from "./schedule.ts"
-export { ema, type SgdOptions, sgd, type TraceOptions, trace } from "./sgd.ts"
+export { ema, type SgdOptions, sgd, type TraceOptions, trace } from "./sgd/transform.ts"
 export { OptimizerStateError, stateFault, tensorsWithin } from "./state-fault.ts"
 export {
   type Conditioning,
@@ -111,7 +117,16 @@ export {
   type StateLayout,
   type Transform
 } from "./transform.ts"
-export { SHARED_FROM, whiteningNumbers } from "./whitening-numbers.ts"
+
+/** An optimizer that cannot move these parameters on the device in use, with the reason and what to do. */
+export class OptimizerObstacle extends Schema.TaggedError<OptimizerObstacle>()("OptimizerObstacle", {
+  /** what was found, what was expected and what to do */
+  obstacle: Schema.String
+}) {
+  override get message() {
+    return `the optimizer cannot take a step here: ${cut(this.obstacle, 600)}`
+  }
+}
 
 /** Every optimizer by the tag that a plan names it with. */
 export const optimizers = {

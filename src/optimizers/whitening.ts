@@ -20,8 +20,8 @@ import { type Whitened, type Whitening, whitenedOnDevice } from "../kernels/inde
 import { symmetricEigen } from "../linalg/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
 import { type DeviceReadError, type FactorPair, isHostResident, readTensor } from "../tensors/index.ts"
+import { SHARED_FROM } from "./optimizer.ts"
 import { type Conditioning, OfShape } from "./transform.ts"
-import { SHARED_FROM } from "./whitening-numbers.ts"
 
 export type { Whitening } from "../kernels/index.ts"
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { groupsOf, type Whitened, type Whitening } from "../kernels/index.ts"
 import { floats, type RankError, type RanksShape, rangesOf } from "../ranks/index.ts"
 import { type DeviceReadError, type FactorPair, readTogether, tensorsFrom } from "../tensors/index.ts"
-import { whiteningNumbers } from "./whitening-numbers.ts"
+import { whiteningNumbers } from "./optimizer.ts"
 
 const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
 

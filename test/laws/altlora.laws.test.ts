@@ -10,7 +10,7 @@
  * The oracle is float64 and shares nothing with the source: inverses by Gaussian elimination, projectors by QR.
  */
 import { describe, expect } from "bun:test"
-import { altLora, altLoraPlus } from "../../src/optimizers/altlora.ts"
+import { altLora, altLoraPlus } from "../../src/optimizers/altlora/transform.ts"
 import { describeOn } from "../backends.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
 import {

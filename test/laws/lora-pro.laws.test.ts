@@ -6,7 +6,7 @@
  */
 import { expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { equivalentGradient, freeMatrix, loraPro, type XChoice } from "../../src/optimizers/lora-pro.ts"
+import { equivalentGradient, freeMatrix, loraPro, type XChoice } from "../../src/optimizers/lora-pro/transform.ts"
 import type { Transform } from "../../src/optimizers/transform.ts"
 import { readGrams, whiten } from "../../src/optimizers/whitening.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"

@@ -11,8 +11,8 @@
  */
 import { describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { scaleByAdam } from "../../src/optimizers/adamw.ts"
-import { balanceFactors, type LoraRiteOptions, loraRite } from "../../src/optimizers/lora-rite.ts"
+import { scaleByAdam } from "../../src/optimizers/adamw/transform.ts"
+import { balanceFactors, type LoraRiteOptions, loraRite } from "../../src/optimizers/lora-rite/transform.ts"
 import { scaleByLearningRate } from "../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 import { describeOn } from "../backends.ts"

@@ -10,8 +10,8 @@
  */
 import { describe, expect } from "bun:test"
 import * as Effect from "effect/Effect"
-import { adamw, scaleByAdam } from "../../src/optimizers/adamw.ts"
-import { refLora, refLoraScalar } from "../../src/optimizers/reflora.ts"
+import { adamw, scaleByAdam } from "../../src/optimizers/adamw/transform.ts"
+import { refLora, refLoraScalar } from "../../src/optimizers/reflora/transform.ts"
 import { scaleByLearningRate } from "../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../src/optimizers/transform.ts"
 import { describeOn } from "../backends.ts"

@@ -10,7 +10,7 @@
  */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { riemannian } from "../../src/optimizers/riemannian.ts"
+import { riemannian } from "../../src/optimizers/riemannian/transform.ts"
 import { describeOn } from "../backends.ts"
 import { describeEverywhere } from "../src/optimizers/everywhere.ts"
 import {

@@ -1,6 +1,6 @@
 """LoRA-Pre's moments and directions for given gradients, float64, with NumPy: `lora_pro/lora_pre.json`.
 
-The equations are those at the top of src/optimizers/lora-pre.ts; pseudo-inverses are by SVD. Run in this folder: python lora_pre.py
+The equations are those at the top of src/optimizers/lora-pre/transform.ts; pseudo-inverses are by SVD. Run in this folder: python lora_pre.py
 """
 import json
 from pathlib import Path

@@ -1,7 +1,7 @@
 /** AltLoRA and AltLoRA+ against the authors' own code, and their manners as transforms. What the paper says of them: the laws. */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { altLora, altLoraPlus } from "../../../src/optimizers/altlora.ts"
+import { altLora, altLoraPlus } from "../../../src/optimizers/altlora/transform.ts"
 import type { Trainable } from "../../../src/tensors/trainable.ts"
 import { describeOn } from "../../backends.ts"
 import { describeEverywhere } from "./everywhere.ts"

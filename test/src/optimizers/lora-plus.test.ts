@@ -1,9 +1,9 @@
 /** LoRA+: what the ratio is about, and what it leaves alone. Its trajectories stand with the others. */
 import { beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
-import { scaleByAdam } from "../../../src/optimizers/adamw.ts"
+import { scaleByAdam } from "../../../src/optimizers/adamw/transform.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
-import { loraPlus, scaleB } from "../../../src/optimizers/lora-plus.ts"
+import { loraPlus, scaleB } from "../../../src/optimizers/lora-plus/transform.ts"
 import { linear, scaleByLearningRate } from "../../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { type Trainable, tensorsOf } from "../../../src/tensors/trainable.ts"

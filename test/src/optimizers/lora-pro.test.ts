@@ -7,8 +7,14 @@ import { readdirSync, readFileSync } from "node:fs"
 import * as tf from "@tensorflow/tfjs"
 import "@tensorflow/tfjs-backend-wasm"
 import * as Effect from "effect/Effect"
-import { scaleByAdam } from "../../../src/optimizers/adamw.ts"
-import { equivalentGradient, freeMatrix, loraPro, theorem, type XChoice } from "../../../src/optimizers/lora-pro.ts"
+import { scaleByAdam } from "../../../src/optimizers/adamw/transform.ts"
+import {
+  equivalentGradient,
+  freeMatrix,
+  loraPro,
+  theorem,
+  type XChoice
+} from "../../../src/optimizers/lora-pro/transform.ts"
 import { scaleByLearningRate } from "../../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { readGrams, whiten } from "../../../src/optimizers/whitening.ts"

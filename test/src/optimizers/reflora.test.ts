@@ -1,9 +1,9 @@
 /** RefLoRA against the authors' own code, and its manners as a transform. What its S is, and what the paper promises: the laws. */
 import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
-import { scaleByAdam } from "../../../src/optimizers/adamw.ts"
+import { scaleByAdam } from "../../../src/optimizers/adamw/transform.ts"
 import { addDecayedWeights } from "../../../src/optimizers/decay.ts"
-import { refLora, refLoraScalar } from "../../../src/optimizers/reflora.ts"
+import { refLora, refLoraScalar } from "../../../src/optimizers/reflora/transform.ts"
 import { scaleByLearningRate } from "../../../src/optimizers/schedule.ts"
 import { chain, type Transform } from "../../../src/optimizers/transform.ts"
 import { describeOn } from "../../backends.ts"

@@ -1,0 +1,12 @@
+/** AdamW as a plan names it. */
+import { type AdamwConfig, optimizerFacts } from "../../../schemas/index.ts"
+import { nothingShared, type Optimizer, plannedMoments, twoMoments } from "../optimizer.ts"
+
+export const adamwOptimizer: Optimizer<AdamwConfig> = {
+  ...optimizerFacts.adamw,
+  load: () => import("./parts.ts"),
+  shared: () => nothingShared,
+  state: () => twoMoments,
+  moments: plannedMoments,
+  compared: {}
+}

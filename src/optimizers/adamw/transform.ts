@@ -1,0 +1,103 @@
+/**
+ * AdamW: Adam's direction, then decoupled weight decay and the learning rate. Adam's direction (Kingma & Ba, arXiv 1412.6980): each entry divided by the root of its running mean square.
+ *
+ *   m ← β₁m + (1−β₁)g     v ← β₂v + (1−β₂)g²     u = m̂ / (√v̂ + ε),   m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t = 1, 2, …
+ *
+ * The state keeps m/(1−β₁) and v/(1−β₂), so that g enters unscaled, and both corrections and both factors meet in two scalars:
+ * nine passes over memory instead of twelve. On m×n moments (LoRA-Pro's full form) passes over memory are the cost of a step.
+ *
+ *   M ← β₁M + g           V ← β₂V + g²           u = M / (√V·c/k + ε/k),   k = (1−β₁)/(1−β₁ᵗ), c = √((1−β₂)/(1−β₂ᵗ))
+ *
+ * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import { type AdamDecays, adamMoves, ratesAt } from "../../kernels/index.ts"
+import { type Trainable, tensorsOf, withTensors } from "../../tensors/index.ts"
+import { addDecayedWeights } from "../decay.ts"
+import type { PlannedMoments, Rates } from "../optimizer.ts"
+import { type Schedule, scaleByLearningRate } from "../schedule.ts"
+import { chain, type Transform } from "../transform.ts"
+
+/** The numbers of Adam. */
+export interface AdamOptions {
+  /** β₁, decay of the first moment, in [0, 1); default 0.9 */
+  readonly b1?: number
+  /** β₂, decay of the second moment, in [0, 1); default 0.999 */
+  readonly b2?: number
+  /** ε, added outside the root, greater than 0; default 1e-8 */
+  readonly eps?: number
+}
+
+/** The state of `scaleByAdam`. */
+export type AdamState = {
+  /** steps taken */
+  readonly count: number
+  /** m/(1−β₁), in the order of `tensorsOf` */
+  readonly first: ReadonlyArray<tf.Tensor>
+  /** v/(1−β₂), in the order of `tensorsOf` */
+  readonly second: ReadonlyArray<tf.Tensor>
+}
+
+/**
+ * Says what it is, so that LoRA-Pro's full form can make Adam's step inside its own. Code that spreads one into a transform with another `update`
+ * leaves `adam` out.
+ */
+export interface AdamTransform extends Transform<AdamState> {
+  /** β₁, β₂ and ε of its moments */
+  readonly adam: AdamDecays
+}
+
+export const isAdam = (transform: Transform): transform is AdamTransform => "adam" in transform
+
+const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
+
+/**
+ * Adam without its learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), m and v the moments of the updates, bias
+ * correction counted from 1.
+ */
+export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): AdamTransform => {
+  const adam: AdamDecays = { b1, b2, eps }
+  return {
+    adam,
+    init: (params) => ({ count: 0, first: zerosOf(params), second: zerosOf(params) }),
+    update: (updates, state) => {
+      const count = state.count + 1
+      const moved = adamMoves(tensorsOf(updates), state.first, state.second, ratesAt(adam, count))
+      return {
+        updates: withTensors(
+          updates,
+          moved.map(({ u }) => u)
+        ),
+        state: { count, first: moved.map(({ first }) => first), second: moved.map(({ second }) => second) }
+      }
+    }
+  }
+}
+
+/** Options of `adamw`. */
+export interface AdamWOptions extends AdamOptions {
+  /** η, a number or a schedule */
+  readonly learningRate: Schedule | number
+  /** λ, decoupled from the gradient, at least 0; default 0 */
+  readonly weightDecay?: number
+}
+
+/** Adam with decoupled weight decay, as torch.optim.AdamW. */
+export const adamw = ({ learningRate, weightDecay = 0, ...moments }: AdamWOptions): Transform =>
+  chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+
+/** Adam's options from a plan's. */
+export const adamOptions = ({ betas: [b1, b2], epsilon }: PlannedMoments): Required<AdamOptions> => ({
+  b1,
+  b2,
+  eps: epsilon
+})
+
+/** AdamW for the dense tensors of an optimizer that moves pairs its own way, with the same moments and decay. */
+export const adamwParts = (
+  { weightDecay, ...moments }: PlannedMoments & { readonly weightDecay: number },
+  { body, head }: Rates
+) => {
+  const options = { ...adamOptions(moments), weightDecay }
+  return { dense: adamw({ ...options, learningRate: body }), head: adamw({ ...options, learningRate: head }) }
+}

@@ -1,0 +1,55 @@
+/**
+ * Lion: every entry moves by the same amount, in the direction of an interpolated momentum (Chen et al. 2023, arXiv 2302.06675,
+ * Algorithm 2).
+ *
+ *   u = sign(β₁m + (1−β₁)g)        m ← β₂m + (1−β₂)g        p ← p − η(u + λp)
+ *
+ * Shapes: m, u as g. One moment instead of Adam's two. A step is as long as the learning rate, whatever the gradient: the paper
+ * takes a third to a tenth of AdamW's rate and as much more decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
+ * equivalent gradient [out, in] of each weight.
+ *
+ * Where β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a run that diverges would go on.
+ *
+ * @example
+ * import { chain, scaleByLearningRate, scaleByLion } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = chain(scaleByLion(), scaleByLearningRate(1e-4))
+ */
+import * as tf from "@tensorflow/tfjs-core"
+import { lionMoves } from "../../kernels/index.ts"
+import { tensorsOf, withTensors } from "../../tensors/index.ts"
+import { addDecayedWeights } from "../decay.ts"
+import { type Schedule, scaleByLearningRate } from "../schedule.ts"
+import { chain, type Transform } from "../transform.ts"
+
+/** The numbers of Lion. */
+export interface LionMoments {
+  /** β₁, of the direction, in [0, 1); default 0.9 */
+  readonly b1?: number
+  /** β₂, of the momentum, in [0, 1); default 0.99 */
+  readonly b2?: number
+}
+
+/** m, in the order of `tensorsOf`. */
+export type LionState = ReadonlyArray<tf.Tensor>
+
+/** Lion without its learning rate (arXiv 2302.06675): the sign of a mean of momentum and gradient. */
+export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
+  init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
+  update: (updates, state) => {
+    const { u, moment } = lionMoves(tensorsOf(updates), state, { b1, b2 })
+    return { updates: withTensors(updates, u), state: moment }
+  }
+})
+
+/** Options of `lion`. */
+export interface LionOptions extends LionMoments {
+  /** η, a number or a schedule */
+  readonly learningRate: Schedule | number
+  /** λ, decoupled, at least 0; default 0 */
+  readonly weightDecay?: number
+}
+
+/** Lion with decoupled weight decay. */
+export const lion = ({ learningRate, weightDecay = 0, ...moments }: LionOptions): Transform =>
+  chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))

@@ -1,0 +1,60 @@
+/**
+ * LoRA+: AdamW with a learning rate for B that is `ratio` times that of A (Hayou et al. 2024, arXiv 2402.12354).
+ *
+ *   A ← A − η(u_A + λA)        B ← B − ratio·η(u_B + λB)        u: Adam's directions
+ *
+ * In wide layers no single rate lets both factors learn at the pace they could; the paper's remedy is η_B/η_A ≫ 1, and
+ * it suggests 16.
+ *
+ * Weight decay is decoupled and goes with the rate: B shrinks by 1 − ratio·ηλ, as in parameter groups of
+ * torch.optim.AdamW, of which the authors and PEFT 0.21 (`create_loraplus_optimizer`) make their optimizer. One
+ * difference to both: they give the ratio to every one-dimensional tensor too (DoRA's magnitudes, biases), for which the
+ * paper has no argument; here only B has it.
+ *
+ * @see arXiv 2402.12354
+ * @example
+ * import { loraPlus } from "tfjs-lora-pro/optimizers"
+ *
+ * const optimizer = loraPlus({ learningRate: 1e-4, ratio: 16 })
+ */
+import type { Tensor2D } from "@tensorflow/tfjs"
+import { scaled } from "../../kernels/index.ts"
+import type { Trainable } from "../../tensors/index.ts"
+import { type AdamOptions, scaleByAdam } from "../adamw/transform.ts"
+import { addDecayedWeights } from "../decay.ts"
+import { type Schedule, scaleByLearningRate } from "../schedule.ts"
+import { chain, type State, type Transform } from "../transform.ts"
+
+/** Options of `loraPlus`. */
+export interface LoraPlusOptions extends AdamOptions {
+  /** η, A's */
+  readonly learningRate: Schedule | number
+  /** η_B/η_A, greater than 0; default 16 */
+  readonly ratio?: number
+  /** λ, decoupled from the gradient, at least 0; default 0 */
+  readonly weightDecay?: number
+}
+
+const withScaledB = (updates: Trainable, ratio: number): Trainable => {
+  const scaledB = scaled(
+    ratio,
+    updates.pairs.map(({ B }) => B)
+  ) as ReadonlyArray<Tensor2D>
+  return { pairs: updates.pairs.map((pair, i) => ({ ...pair, B: scaledB[i]! })), dense: updates.dense }
+}
+
+/** Updates of B times `ratio`; everything else passes through. */
+export const scaleB = (ratio: number): Transform<null> => ({
+  init: () => null,
+  update: (updates, state) => ({ updates: withScaledB(updates, ratio), state }),
+  direction: (updates) => withScaledB(updates, ratio)
+})
+
+/** AdamW, then the ratio. Dense tensors have AdamW at η. */
+export const loraPlus = ({
+  learningRate,
+  ratio = 16,
+  weightDecay = 0,
+  ...moments
+}: LoraPlusOptions): Transform<ReadonlyArray<State>> =>
+  chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))

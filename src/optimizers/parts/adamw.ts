@@ -1,9 +1,0 @@
-/** What AdamW in a plan becomes. */
-import type { AdamwConfig } from "../../../schemas/index.ts"
-import { adamwParts } from "../adamw.ts"
-import type { Parts } from "../optimizer.ts"
-
-export const parts: Parts<AdamwConfig> = (config, rates) => {
-  const { dense, head } = adamwParts(config, rates)
-  return { body: dense, head }
-}

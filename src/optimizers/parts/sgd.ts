@@ -1,9 +1,0 @@
-/** What SGD in a plan becomes. */
-import type { SgdConfig } from "../../../schemas/index.ts"
-import type { Parts } from "../optimizer.ts"
-import { sgd } from "../sgd.ts"
-
-export const parts: Parts<SgdConfig> = ({ momentum, weightDecay }, { body, head }) => ({
-  body: sgd({ learningRate: body, momentum, weightDecay }),
-  head: sgd({ learningRate: head, momentum, weightDecay })
-})
