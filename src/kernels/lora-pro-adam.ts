@@ -37,9 +37,9 @@ interface Attributes {
 
 const INPUTS = PAIR_INPUTS + 2
 
-/** Rows of g̃ at a time in `assembly/lora-pro-adam.ts`. */
+/** What the rows of a part are a multiple of. */
 const ROWS = 24
-/** Likewise in `native/c/lora-pro-adam.c`, with those of a panel beside them, of 32 columns at most: more than twice `ROWS`, which is what wasm needs. */
+/** Rows of g̃ at a time in `c/lora-pro-adam.c`, and those of a panel, of 32 columns at most. */
 const BAND = 96 + 32
 /** Of a pair at most: each has a sum of its own [r, in], so more of them cost memory. */
 const PARTS = 4
