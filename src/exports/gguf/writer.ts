@@ -101,7 +101,7 @@ const ADAPTER = "adapter"
 type FileName = MixtureName | typeof ADAPTER
 
 /** What `formats.ts` says of the options. */
-interface GgufOptions extends FormatOptions {
+export interface GgufOptions extends FormatOptions {
   readonly type: FormatOption & { readonly values: readonly [FileName, ...ReadonlyArray<FileName>] }
 }
 
