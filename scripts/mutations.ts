@@ -131,8 +131,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/kernels",
-    text: "1 / Math.sqrt(q.shape[1]! / heads)",
-    replacement: "1 / Math.sqrt(q.shape[1]!)",
+    text: "1 / Math.sqrt(q.shape[1] / heads)",
+    replacement: "1 / Math.sqrt(q.shape[1])",
     breaks: "attention is scaled by the width of all heads",
     caughtBy: "test/src/models/goldens.test.ts"
   },

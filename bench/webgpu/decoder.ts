@@ -53,7 +53,7 @@ export interface DecoderPrograms {
 
 const FORMS = ["", "_f16", "_int8"]
 const KERNELS = [
-  ...["Rope", "RopeBackward", "CausalAttention", "CausalAttentionGradient"],
+  ...["Rope", "RopeBackward", "Attention", "AttentionGradient"],
   ...FORMS.map((form) => `LinearCrossEntropy${form}`)
 ]
 

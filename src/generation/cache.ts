@@ -6,7 +6,7 @@
  * Each layer holds them in buffers with free places at the end, so that a token is written where it belongs (`kernels/put-rows.ts`); only a
  * full buffer is copied, once in `ROOM` tokens. A layer with a window then drops what no later token attends to.
  *
- * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/causal-attention.ts`) a place
+ * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/attention.ts`) a place
  * that a query does not attend to has segment −1: padding, free places, and for a single query, which then need not be at the last key,
  * what is before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
  *
@@ -16,7 +16,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { causalAttention, putRows } from "../kernels/index.ts"
+import { attention, putRows } from "../kernels/index.ts"
 import type { Attend } from "../models/causal/index.ts"
 
 /** Keys and values of the tokens that a model has read, so that each further token costs one forward pass of itself. */
@@ -127,20 +127,23 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
       const batch = padding.length
       length += queries
       const own = segmentsOf(length - queries, queries, 0)
-      return (layer, q, k, v, shape) => {
+      return (layer, q, k, v, { window, ...heads }) => {
         const before = layers[layer]
-        const kept = appended(before, k, v, shape.window, ahead)
+        const kept = appended(before, k, v, window, ahead)
         layers[layer] = kept
         const { start, places } = kept
         if (queries === 1) {
-          const first = shape.window === null ? 0 : Math.max(0, length - shape.window)
-          return causalAttention(q, kept.k, kept.v, own, segmentsOf(start, places, first), { ...shape, window: null })
+          const first = window === null ? 0 : Math.max(0, length - window)
+          const segments = { queries: own, keys: segmentsOf(start, places, first) }
+          return attention({ q, k: kept.k, v: kept.v, ...heads, mask: { causal: true, segments } })
         }
         const held = length - start
         // a copy, but for the first pass, whose keys are all there are
         const whole = (buffer: Tensor2D, fresh: Tensor2D) =>
           before === undefined ? fresh : flat(placesOf(byRow(buffer, batch), 0, held))
-        return causalAttention(q, whole(kept.k, k), whole(kept.v, v), own, segmentsOf(start, held, 0), shape)
+        const segments = { queries: own, keys: segmentsOf(start, held, 0) }
+        const mask = { causal: true, window, segments }
+        return attention({ q, k: whole(kept.k, k), v: whole(kept.v, v), ...heads, mask })
       }
     },
     cut: (to) => {

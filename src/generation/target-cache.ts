@@ -8,10 +8,10 @@
  *
  * Shapes: k, v of texts [texts·places, heads·d]; of sources [sources·length, heads·d]; mask [sources, length].
  */
-import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { putRows } from "../kernels/index.ts"
-import { type AttendSoFar, biasedAttention } from "../models/seq2seq/index.ts"
+import { attention, putRows } from "../kernels/index.ts"
+import type { AttendSoFar } from "../models/seq2seq/index.ts"
 import { byRow, chosenRows, flat } from "./cache.ts"
 
 export interface TargetCache {
@@ -75,28 +75,21 @@ export const targetCache = ({
           const kept = appended(ofTexts[layer], k, v)
           ofTexts[layer] = kept
           const free = kept.k.shape[0] / texts - length
-          const held: Tensor =
-            free === 0
-              ? bias
-              : tf.pad(
-                  bias as Tensor4D,
-                  [
-                    [0, 0],
-                    [0, 0],
-                    [0, 0],
-                    [0, free]
-                  ],
-                  UNSEEN
-                )
-          return biasedAttention(q, kept.k, kept.v, held, { texts, heads })
+          const sides = [
+            [0, 0],
+            [0, 0],
+            [0, free]
+          ] satisfies Array<[number, number]>
+          const held = free === 0 ? bias : tf.pad(bias, sides, UNSEEN)
+          return attention({ q, k: kept.k, v: kept.v, batch: texts, heads, scale: 1, bias: held })
         },
-        cross: (layer, q, keyValues, bias) => {
+        cross: (layer, q, keyValues, segments) => {
           if (keyValues !== null) {
             const [k, v] = keyValues
             ofSources[layer] = { k: tf.keep(k), v: tf.keep(v) }
           }
           const { k, v } = ofSources[layer]!
-          return biasedAttention(q, k, v, bias, { texts: sources, heads })
+          return attention({ q, k, v, batch: sources, heads, scale: 1, mask: { segments } })
         }
       }
     },

@@ -12,7 +12,7 @@
  * Shapes: q, O [batch·queries, heads·d]; k, v [batch·keys, keyHeads·d]; segments int32 [batch·queries], [batch·keys]; bias [heads, queries,
  * keys]; P [batch, heads, queries, keys]. Saved: inputs, O, which the layer after it keeps too, and of P two numbers a row, its largest c
  * and 1/Σ exp(c − largest), from which the backward pass makes P again: at 2048 tokens it would be larger than all other activations of a
- * layer.
+ * layer. On wasm, short sequences whose queries attend everything keep P (`wasm/attention.ts`).
  *
  * @see arXiv 1706.03762 (attention), 2305.13245 (grouped heads), 2205.14135 (FlashAttention)
  */
@@ -20,7 +20,9 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core
 import * as tf from "@tensorflow/tfjs-core"
 import { inPlaceOf } from "../tensors/index.ts"
 import { type AttentionShape, EVERY } from "./attention-shape.ts"
-import { defineKernel } from "./kernel.ts"
+import { defineKernel, type KernelDefinition } from "./kernel.ts"
+import { attentionAloneOnWasm, attentionGradientOnWasm, attentionOnWasm } from "./wasm/attention.ts"
+import { programs } from "./webgpu/loaded.ts"
 
 const INPUTS = ["q", "k", "v", "querySegments", "keySegments"] as const
 type Inputs<T> = Readonly<Record<(typeof INPUTS)[number], T>> & { readonly bias?: T }
@@ -119,15 +121,29 @@ const referenceBackward = (given: Outputs<Tensor>, shape: AttentionShape): Reado
 const biasGradient = (given: Outputs<Tensor>, shape: AttentionShape): Tensor =>
   isEmpty(given) ? tf.zerosLike(given.bias!) : tf.reshape(tf.sum(slopes(given, shape).ds, 0), given.bias!.shape)
 
+type Forward = KernelDefinition<keyof Inputs<Tensor>, AttentionShape>
+
 const kernelOf = (name: "Attention" | "BiasedAttention", inputs: ReadonlyArray<keyof Inputs<Tensor>>) => {
   /** dq, dk, dv together, for they share ds. */
   const gradients = defineKernel<keyof Outputs<Tensor> | "kept", AttentionShape>({
     name: `${name}Gradient`,
-    reference: referenceBackward
+    reference: referenceBackward,
+    wasm: (given, shape, engine) => attentionGradientOnWasm(engine, given, shape),
+    webgpu: (given, shape, engine) => programs().attentionGradientOnWebgpu(engine, given, shape)
   })
-  return defineKernel<keyof Inputs<Tensor>, AttentionShape>({
-    name,
+  const forwards = {
     reference,
+    webgpu: (given, shape, engine) => programs().attentionOnWebgpu(engine, given, shape)
+  } satisfies Partial<Forward>
+  return defineKernel<keyof Inputs<Tensor>, AttentionShape>({
+    ...forwards,
+    name,
+    wasm: (given, shape, engine) => attentionOnWasm(engine, given, shape),
+    untaped: {
+      ...forwards,
+      name: `${name}Alone`,
+      wasm: (given, shape, engine) => attentionAloneOnWasm(engine, given, shape)
+    },
     inputsToSave: inputs,
     outputsToSave: [true, true],
     gradient: ([dO], saved, shape) => {
@@ -164,12 +180,8 @@ export interface AttentionMask {
   readonly segments?: Segments | null
 }
 
-export interface Attention {
-  /** [batch·queries, heads·d] */
-  readonly q: Tensor2D
-  /** [batch·keys, keyHeads·d] */
-  readonly k: Tensor2D
-  readonly v: Tensor2D
+/** Heads and scores. */
+export interface AttentionHeads {
   /** sequences */
   readonly batch: number
   readonly heads: number
@@ -177,11 +189,19 @@ export interface Attention {
   readonly keyHeads?: number
   /** of the scores; default 1/√d */
   readonly scale?: number
+  /** the scores go through cap·tanh(s/cap); null, the default: they do not */
+  readonly softCap?: number | null
+}
+
+export interface Attention extends AttentionHeads {
+  /** [batch·queries, heads·d] */
+  readonly q: Tensor2D
+  /** [batch·keys, keyHeads·d] */
+  readonly k: Tensor2D
+  readonly v: Tensor2D
   readonly mask?: AttentionMask
   /** [heads, queries, keys], added to the scores of each sequence; null, the default: none */
   readonly bias?: Tensor3D | null
-  /** the scores go through cap·tanh(s/cap); null, the default: they do not */
-  readonly softCap?: number | null
 }
 
 /**
@@ -199,16 +219,17 @@ export const attention = ({ q, k, v, batch, heads, mask = {}, bias = null, ...sc
   const { queries: querySegments, keys: keySegments } = (segments ?? made)!
   const inputs = { q, k, v, querySegments, keySegments }
   const run = bias === null ? plain(inputs as Required<Inputs<Tensor>>, shape) : biased({ ...inputs, bias }, shape)
-  const [O, kept] = run
+  const [O, ...kept] = run
   // the tape holds its own handles
-  tf.dispose([kept!, ...Object.values(made ?? {})])
+  tf.dispose([...kept, ...Object.values(made ?? {})])
   return O as Tensor2D
 }
 
-/** Segments of a padded batch, [batch, length] with 1 for tokens: every query, of padding too, attends the tokens. */
-export const segmentsOfPadding = (attentionMask: Tensor2D): Segments => ({
-  queries: tf.zeros([attentionMask.size], "int32"),
-  keys: tf.tidy(() =>
-    tf.sub(tf.cast(tf.reshape<tf.Rank.R1>(attentionMask, [attentionMask.size]), "int32"), tf.scalar(1, "int32"))
-  )
+/** Segments of a padded batch, [batch, length] with 1 for tokens: every one of the queries attends the tokens; default: as many as keys. */
+export const segmentsOfPadding = (attentionMask: Tensor2D, queries = attentionMask.size): Segments => ({
+  queries: tf.zeros([queries], "int32"),
+  keys: tf.tidy(() => {
+    const tokens = tf.cast(tf.reshape<tf.Rank.R1>(attentionMask, [attentionMask.size]), "int32")
+    return tf.sub(tokens, tf.scalar(1, "int32"))
+  })
 })

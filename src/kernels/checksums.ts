@@ -1,12 +1,12 @@
 /** SHA-256 of each compiled file of this package, written by `bun run kernels`. */
 export const checksums: Readonly<Record<string, string>> = {
-  "kernels-darwin-arm64.dylib": "215ed938dcaa6676ce420e16f06c66f6a6194f430de194d57aa1dcfc1a3b413d",
-  "kernels-darwin-x64.dylib": "a1ad1827ca8800031eab74503bf17d8773d79cfb3690fce9937f33b5ff7889bd",
-  "kernels-linux-arm64.so": "672f3596929333fbf03ed89fe8c4482dc007553960c178e5cb1b77db371a407f",
-  "kernels-linux-x64.so": "3fc99f0a9c8677fcb5c0e4fdfff5fab645641c568cbdd1d74adbb7569d538d09",
-  "kernels-win32-x64.dll": "c18d46ba96440b47df0fdcdd9bae3419ad5ccb9232b536394187c487a338e519",
-  "kernels-fused-shared.wasm": "86d2602ebe6713655e500461f04dcea9f5333aaf52f694b193f377ff647f3253",
-  "kernels-fused.wasm": "3b7f1273d1959b8fc633a0bb6271f99714dc852d5cc38c0ea2262d2270a57c7f",
-  "kernels-shared.wasm": "069515e530a76a9062eb5eb8505841b3e1e63764235662d84237f7df52121f4c",
-  "kernels.wasm": "ed0f2089e6298491538bae2e00530f2f9ce2637f566600a4e73be13783b797f9"
+  "kernels-darwin-arm64.dylib": "ef73623177bc0f5fe1b6f50526c368a8a414bb079f1b803fa98623457aaa1afd",
+  "kernels-darwin-x64.dylib": "172a375a4479de5a17294804f94d71d592af064e57891c712d21146ed9a668e7",
+  "kernels-linux-arm64.so": "e5681349f4933256a855418ac0c70e45cbbfab3af3a5e108646097c72be0cc50",
+  "kernels-linux-x64.so": "4e14e9ceb96b0e60945571fb84205813b2f163d957133dd14838fe62fd6d0cf6",
+  "kernels-win32-x64.dll": "9eaafb79ed10301bc582a74dd076b38e3bf892ed2f39b23cb685cdf6b88bad1f",
+  "kernels-fused-shared.wasm": "e89aab903352d1e680b4ba2aa5b9d9dd0f968d2cdcc92afdb27002d5080b3ad2",
+  "kernels-fused.wasm": "9b2f03a9e3fbf23a0e09ceca4910e3820699ec2a2b7ec623ecf77014c665a33c",
+  "kernels-shared.wasm": "76c3801fddae49b00b3220187203f54daba0c025e9d2bf2444657002dafeb1cb",
+  "kernels.wasm": "e3a98b418458cf50229ae88caa1d02b23a4a295e91f564dc2c15bdd5ee43c668"
 }

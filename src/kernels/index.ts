@@ -1,8 +1,14 @@
 /** The door of this room: what kernels of our own compute, and what declares them. */
 export { type AdamDecays, type AdamRates, adamMoves, ratesAt } from "./adam.ts"
-export { type Attention, type AttentionMask, attention, type Segments, segmentsOfPadding } from "./attention.ts"
-export { causalAttention } from "./causal-attention.ts"
-export type { CausalShape } from "./causal-shape.ts"
+export {
+  type Attention,
+  type AttentionHeads,
+  type AttentionMask,
+  attention,
+  type Segments,
+  segmentsOfPadding
+} from "./attention.ts"
+export { keptWeights } from "./attention-shape.ts"
 export { clippedRelu } from "./clipped-relu.ts"
 export { combined, scaled } from "./combination.ts"
 export { IGNORED, sparseCrossEntropy } from "./cross-entropy.ts"
@@ -41,7 +47,6 @@ export {
 } from "./lora-pro-theorem.ts"
 export { maxPooling } from "./max-pooling.ts"
 export { orthogonality } from "./orthogonality.ts"
-export { additiveMask, paddedAttention } from "./padded-attention.ts"
 export { patches } from "./patches.ts"
 export { putRows } from "./put-rows.ts"
 export { rmsNorm, rmsNormAndSum } from "./rms-norm.ts"

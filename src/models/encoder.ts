@@ -6,11 +6,11 @@
  * Hidden states are [tokens, hidden] with tokens = batch·length. A block is `transformer-block.ts`'s; what its tokens attend is here: all
  * tokens of their text or those of a window, with positions that were added to the embeddings or turn queries and keys (`rope`).
  */
-import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import { additiveMask, attention, paddedAttention, rope, segmentsOfPadding } from "../kernels/index.ts"
+import { attention, rope, segmentsOfPadding } from "../kernels/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import type { Linear, LinearSite, Weights } from "../tensors/index.ts"
 import { configReader, type Normalized } from "./config-reader.ts"
@@ -171,8 +171,7 @@ export const encode = (
   tables: Weights = weights
 ): Tensor2D => {
   const { attentionMask } = batch
-  const mask = additiveMask(attentionMask)
-  const keys = encoder.blocks.some(({ window }) => window !== null) ? segmentsOfPadding(attentionMask).keys : null
+  const { queries, keys } = segmentsOfPadding(attentionMask)
   const angles = encoder.tables.map(({ cos, sin }) => [cos, sin].map((name) => inBatch(tables(name), batch)))
   const through = (before: Tensor2D, block: EncoderBlock, i: number) => {
     const run = (h: Tensor2D, ...shared: ReadonlyArray<Tensor>) => {
@@ -181,11 +180,11 @@ export const encode = (
       return i === encoder.layers - 1 ? encoder.finish(after, weights) : after
     }
     // inputs of the run, since they do not outlive the pass
-    const attended = block.window === null ? mask : keys!
     return runBlock<[Tensor2D, ...Array<Tensor>]>(
       run,
       before,
-      attended,
+      queries,
+      keys,
       ...(block.rope === null ? [] : angles[block.rope]!)
     )
   }
@@ -200,21 +199,15 @@ const inBatch = (table: Tensor, { inputIds }: TokenBatch): Tensor2D =>
     return tf.tile(tf.concat([rows, rows], 1), [size, 1])
   })
 
-/** `attended`: the mask of a block without a window, segments of keys of one with a window; cos and sin where it has a `rope`. */
+/** What a block attends: by the segments of queries and keys; cos and sin where it has a `rope`. */
 const attends = (
   { attentionHeads: heads }: Encoder,
   { window }: EncoderBlock,
   batch: number,
-  [attended, cos, sin]: ReadonlyArray<Tensor>
+  [queries, keys, cos, sin]: ReadonlyArray<Tensor>
 ): Attend => {
   const turned = (x: Tensor2D) =>
     cos === undefined || sin === undefined ? x : rope(x, cos as Tensor2D, sin as Tensor2D)
-  if (window === null) {
-    return (q, k, v) => paddedAttention(turned(q), turned(k), v, attended as Tensor4D, { batch, heads })
-  }
-  return (q, k, v) => {
-    const keys = attended as Tensor1D
-    const mask = { window, segments: { queries: tf.zerosLike(keys), keys } }
-    return attention({ q: turned(q), k: turned(k), v, batch, heads, mask })
-  }
+  const mask = { window, segments: { queries: queries as Tensor1D, keys: keys as Tensor1D } }
+  return (q, k, v) => attention({ q: turned(q), k: turned(k), v, batch, heads, mask })
 }

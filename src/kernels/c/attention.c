@@ -1,122 +1,175 @@
 /**
- * Attention, a sequence's head at a time; equations and shapes in `src/kernels/attention.ts`.
- *
- * A head is a column range of [tokens, heads·d] and is read and written there. A tile's rows of queries go through everything: their scores,
- * softmax and output stay in the first cache, in the backward pass dS [length, padded length] in the second.
- *
- * Heads are independent, so which thread has which changes no bit.
+ * Attention, forward: a block of queries of one head at a time. Their scores against all keys that one of them attends stay in the second
+ * cache; each panel of keys and of values passes the block once. Few queries, as a model that writes has them, read keys and values as they
+ * lie: packing would cost more than the products.
  */
-#include "declared.h"
-#include "tiles.h"
-#include "vectors.h"
+#include "attention.h"
 
-/** Rows of a tile, in whole vectors. */
-#define LANES ((ROWS + W - 1) / W * W)
+/** Queries of a block, of whole tiles: their scores stay in the first cache, or near. */
+#define BLOCK 12
+/** Fewer queries than this, of more keys, are not worth packing for. */
+#define FEW 4
+/** Heads of a group that go through few queries' keys together: a tile of them at most. */
+#define TOGETHER (ROWS < 6 ? ROWS : 6)
+/** Rows of scores that are weighed together, in whole vectors. */
+#define LANES ((BLOCK + W - 1) / W * W)
 
-/** Floats from the start of a tensor [tokens, heads·d] to a head. */
-INLINE size_t head_at(int32_t matrix, int32_t length, int32_t heads, int32_t d) {
-  return (size_t)(matrix / heads) * length * heads * d + (size_t)(matrix % heads) * d;
+/** Rows of scores: of queries i, i + 1, … of a head, or of query i of heads g, g + 1, … */
+typedef struct {
+  int32_t g, i, count, across_heads;
+} Rows;
+
+/** Does query i attend none of the keys, multiples of W? */
+static int attends_none(const Part *p, int32_t i, Keys keys) {
+  const Reach reach = reach_of(p, i, keys.from, keys.to);
+  ivec any = {};
+  for (int32_t j = keys.from; j < keys.to; j += W) any |= attended(p, &reach, j);
+  return !__builtin_reduce_or(any);
 }
 
 /**
- * s ← exp(scale·s + mask − largest), rows of scores; shares: 1/Σ of each. NaN in a score makes the sum NaN, and with it the row. Rows go
- * through each step together: their sums across a vector do not wait for one another.
+ * exp(score − largest) from products, in place, for keys [after, before), multiples of W; 0 for keys that a row does not attend. `shares`
+ * gets 1/Σ, 0 of a row that attends none. Rows go through each step together: their sums across a vector do not wait for one another. NaN
+ * in a score makes the sum NaN, and with it the row.
  */
-INLINE void weights(int32_t rows, float *s, const float *mask, float scale, int32_t wide, float *shares) {
+static void weigh(const Part *p, Rows rows, float *scores, size_t wide, int32_t after, int32_t before, float shares[LANES]) {
+  const float scale = p->scale, cap = p->cap;
   vec across[LANES] = {};
-  for (int32_t r = 0; r < rows; r++) {
-    float *row = s + r * wide;
+  Keys ranges[LANES];
+  float tops[LANES];
+  for (int32_t r = 0; r < rows.count; r++) {
+    float *s = scores + r * wide;
+    const int32_t i = rows.across_heads ? rows.i : rows.i + r, g = rows.across_heads ? rows.g + r : rows.g;
+    const Reach reach = reach_of(p, i, after, before);
+    const float *bias = bias_of(p, g, i);
+    const int32_t some = reach.keys.from < reach.keys.to;
+    const int32_t start = some ? reach.keys.from / W * W : before, end = some ? (reach.keys.to + W - 1) / W * W : before;
+    zeros(s, after, start);
+    zeros(s, end, before);
     vec highest = splat(-__builtin_inff());
-    for (int32_t j = 0; j < wide; j += W) {
-      const vec x = load(row + j) * scale + load(mask + j);
-      store(row + j, x);
+    for (int32_t j = start; j < end; j += W) {
+      vec x = load(s + j) * scale;
+      if (bias != NULL) x += load_up_to(bias + j, p->keys - j);
+      x = score_of(x, cap);
+      if (!is_sure(&reach, j)) x = select(splat(-__builtin_inff()), x, attended(p, &reach, j));
+      store(s + j, x);
       highest = pmax(highest, x);
     }
+    ranges[r] = (Keys){start, end};
     across[r] = highest;
   }
-  for (int32_t r = 0; r < rows; r += W) store(shares + r, maxima(across + r));
-  for (int32_t r = 0; r < rows; r++) {
-    float *row = s + r * wide;
-    const vec top = splat(shares[r]);
+  for (int32_t r = 0; r < rows.count; r += W) store(tops + r, maxima(across + r));
+  for (int32_t r = 0; r < rows.count; r++) {
+    float *s = scores + r * wide;
+    // nothing is attended, or all of it is −∞, which has no softmax
+    if (tops[r] == -__builtin_inff() && attends_none(p, rows.across_heads ? rows.i : rows.i + r, ranges[r])) {
+      zeros(s, ranges[r].from, ranges[r].to);
+      ranges[r].to = ranges[r].from;
+    }
+    const vec top = splat(tops[r]);
     vec sum = {};
-    for (int32_t j = 0; j < wide; j += W) {
-      const vec e = exponential(load(row + j) - top);
-      store(row + j, e);
+    for (int32_t j = ranges[r].from; j < ranges[r].to; j += W) {
+      const vec e = exponential(load(s + j) - top);
+      store(s + j, e);
       sum += e;
     }
     across[r] = sum;
   }
-  for (int32_t r = 0; r < rows; r += W) store(shares + r, 1 / totals(across + r));
-}
-
-static void forward(uint8_t *heap, const Attention *args, int32_t matrix, float *scratch) {
-  const int32_t length = args->length, heads = args->heads, d = args->d;
-  const size_t at = head_at(matrix, length, heads, d), stride = (size_t)heads * d;
-  const float *q = FLOATS(args->q) + at, *additive = FLOATS(args->mask) + (size_t)(matrix / heads) * length;
-  float *o = FLOATS(args->o) + at, *p = FLOATS(args->p) + (size_t)matrix * length * length;
-  const int32_t wide = padded(length);
-  float *mask = scratch, *scores = mask + wide, *keys = scores + ROWS * wide, *values = keys + (size_t)wide * d;
-  // columns that mean nothing get no weight
-  for (int32_t j = 0; j < wide; j++) mask[j] = j < length ? additive[j] : -__builtin_inff();
-  pack_all_rows(FLOATS(args->k) + at, stride, d, length, keys);
-  pack_all_columns(FLOATS(args->v) + at, stride, length, d, values);
-  const int32_t tiles = (length + ROWS - 1) / ROWS;
-  for (int32_t tile = 0; tile < tiles; tile++) {
-    const int32_t i = length * tile / tiles, rows = length * (tile + 1) / tiles - i;
-    multiply(rows, wide, d, 1, (Side){q + i * stride, stride, 1}, keys, scores, wide, FROM_ZERO);
-    float shares[LANES];
-    weights(rows, scores, mask, args->scale, wide, shares);
-    if (args->p != 0)
-      for (int32_t r = 0; r < rows; r++) scaled(scores + r * wide, shares[r], p + (size_t)(i + r) * length, length);
-    float *out = o + i * stride;
-    multiply(rows, d, length, 1, (Side){scores, wide, 1}, values, out, stride, FROM_ZERO);
-    for (int32_t r = 0; r < rows; r++) scaled(out + r * stride, shares[r], out + r * stride, d);
+  for (int32_t r = 0; r < rows.count; r += W) store(shares + r, 1 / totals(across + r));
+  for (int32_t r = 0; r < rows.count; r++) {
+    const int32_t none = ranges[r].from == ranges[r].to;
+    if (none) shares[r] = 0;
+    if (p->statistics == NULL) continue;
+    float *own = p->statistics + 2 * row_of(p, rows.across_heads ? rows.g + r : rows.g, rows.across_heads ? rows.i : rows.i + r);
+    own[0] = none ? 0 : tops[r];
+    own[1] = shares[r];
   }
 }
 
+static void forward_block(uint8_t *heap, const Attention *args, const Part *p, int32_t g, int32_t i, int32_t end, const float *keys,
+                          const float *values, float *scores) {
+  const int32_t rows = least(BLOCK, p->last - i), reach = place(p, i);
+  const size_t wide = padded(p->keys), at = query_offset(p, g, i);
+  const Keys found = find_keys(p, i, rows, 0, end);
+  const int32_t from = most(0, found.from) / COLUMNS * COLUMNS, to = found.from < found.to ? padded(found.to) : from;
+  score_block(p, FLOATS(args->q) + at, rows, keys, from, to, scores, wide, reach);
+  float shares[LANES];
+  // all of a row that is kept
+  const int kept = p->kept != NULL;
+  weigh(p, (Rows){g, i, rows, 0}, scores, wide, kept ? 0 : from, kept ? (int32_t)wide : to, shares);
+  for (int32_t r = 0; kept && r < rows; r++) scaled(scores + r * wide, shares[r], p->kept + row_of(p, g, i + r) * p->keys, p->keys);
+  float *o = FLOATS(args->o) + at;
+  const Side side = {scores, wide, 1};
+  add_block(p, rows, 1, side, values, end, o, p->query_stride, FROM_ZERO, (Keys){from, least(end, to)}, reach - p->back, reach + p->ahead);
+  for (int32_t r = 0; r < rows; r++) scaled(o + r * p->query_stride, shares[r], o + r * p->query_stride, p->d);
+}
+
+/** Products of `heads` queries, d floats apart, with keys `from` … `to` − 1, a multiple of W at a time. */
+static void few_scores(const Part *p, const float *q, int32_t heads, const float *k, Keys found, float *scores, size_t wide) {
+  const int32_t d = p->d, rest = d % W, whole = d - rest;
+  for (int32_t j = found.from / W * W; j < found.to; j += W)
+    for (int32_t g = 0; g < heads; g++) {
+      vec sums[W] = {};
+      for (int32_t c = 0; c < whole; c += W) {
+        const vec x = load(q + g * d + c);
+        // of keys beyond the last, the last: they mean nothing
+        EACH(l, W) sums[l] += x * load(k + least(j + l, p->keys - 1) * p->key_stride + c);
+      }
+      if (rest > 0) {
+        const vec x = load_part(q + g * d + whole, rest);
+        EACH(l, W) sums[l] += x * load_part(k + least(j + l, p->keys - 1) * p->key_stride + whole, rest);
+      }
+      store(scores + g * wide + j, totals(sums));
+    }
+}
+
+/** The part's queries. Needs a scratch of TOGETHER padded rows of keys, and of a panel of all keys. */
+static void few_queries(uint8_t *heap, const Attention *args, const Part *p) {
+  const size_t wide = padded(p->keys);
+  float *scores = p->scratch, *panel = scores + TOGETHER * wide;
+  const float *k = FLOATS(args->k) + p->key_offset, *v = FLOATS(args->v) + p->key_offset;
+  for (int32_t i = p->first; i < p->last; i++) {
+    const Keys found = find_keys(p, i, 1, 0, p->keys);
+    const int32_t from = most(0, found.from), count = most(0, found.to - from);
+    for (int32_t g = 0; g < p->group; g += TOGETHER) {
+      const int32_t heads = least(TOGETHER, p->group - g);
+      const size_t at = query_offset(p, g, i);
+      const int32_t after = from / W * W, before = count > 0 ? (found.to + W - 1) / W * W : after;
+      few_scores(p, FLOATS(args->q) + at, heads, k, (Keys){from, from + count}, scores, wide);
+      float shares[LANES];
+      weigh(p, (Rows){g, i, heads, 1}, scores, wide, after, before, shares);
+      float *o = FLOATS(args->o) + at;
+      for (int32_t j = 0; j < p->d; j += COLUMNS) {
+        const int32_t width = least(COLUMNS, p->d - j);
+        const float *own = v + from * p->key_stride + j;
+        Tile t = {.a = {scores + from, wide, 1}, .b = own, .step = p->key_stride, .k = count, .c = o + j, .ldc = p->d, .width = width,
+                  .start = FROM_ZERO};
+        if (width < COLUMNS) {
+          pack_columns(own, p->key_stride, count, width, panel);
+          t.b = panel, t.step = COLUMNS;
+        }
+        run_tile(heads, 1, &t);
+      }
+      for (int32_t h = 0; h < heads; h++) scaled(o + h * p->d, shares[h], o + h * p->d, p->d);
+    }
+  }
+}
+
+/** Needs a scratch of keys + 32 floats, panels of keys and values, padded(keys)·d and keys·padded(d), and BLOCK padded rows of keys. */
 KERNEL(attention) {
   ARGUMENTS(Attention);
-  const int32_t end = least((chunk + 1) * args->perChunk, args->matrices);
-  for (int32_t matrix = chunk * args->perChunk; matrix < end; matrix++) forward(heap, args, matrix, aligned(FLOATS(scratch_at)));
-}
-
-/** s ← scale·p∘(s − Σ s∘p), a row. */
-INLINE void slope(float *s, const float *p, float scale, int32_t length) {
-  const int32_t rest = length % W, whole = length - rest;
-  vec sum = {};
-  for (int32_t j = 0; j < whole; j += W) sum += load(s + j) * load(p + j);
-  const vec last = load_part(p + whole, rest);
-  if (rest > 0) sum += load(s + whole) * last;
-  const vec mean = splat(total(sum));
-  for (int32_t j = 0; j < whole; j += W) store(s + j, (load(s + j) - mean) * scale * load(p + j));
-  if (rest > 0) store(s + whole, (load(s + whole) - mean) * scale * last);
-}
-
-static void backward(uint8_t *heap, const AttentionGradient *args, int32_t matrix, float *scratch) {
-  const int32_t length = args->length, heads = args->heads, d = args->d;
-  const size_t at = head_at(matrix, length, heads, d), stride = (size_t)heads * d;
-  const float *dO = FLOATS(args->dO) + at, *p = FLOATS(args->p) + (size_t)matrix * length * length;
-  const int32_t wide = padded(length), across = padded(d);
-  const size_t values = (size_t)wide * d, keys = (size_t)length * across;
-  float *dS = scratch, *first = dS + (size_t)length * wide, *second = first + (values > keys ? values : keys);
-  pack_all_rows(FLOATS(args->v) + at, stride, d, length, first);
-  pack_all_columns(FLOATS(args->k) + at, stride, length, d, second);
-  const int32_t tiles = (length + ROWS - 1) / ROWS;
-  for (int32_t tile = 0; tile < tiles; tile++) {
-    const int32_t i = length * tile / tiles, rows = length * (tile + 1) / tiles - i;
-    float *s = dS + (size_t)i * wide;
-    multiply(rows, wide, d, 1, (Side){dO + i * stride, stride, 1}, first, s, wide, FROM_ZERO);
-    for (int32_t r = 0; r < rows; r++) slope(s + r * wide, p + (size_t)(i + r) * length, args->scale, length);
-    multiply(rows, d, length, 1, (Side){s, wide, 1}, second, FLOATS(args->dq) + at + i * stride, stride, FROM_ZERO);
+  const int32_t units = least((chunk + 1) * args->perChunk, args->matrices * args->parts);
+  for (int32_t unit = chunk * args->perChunk; unit < units; unit++) {
+    const Part part = open_part(heap, args, unit, scratch_at), *p = &part;
+    if (p->queries < FEW && p->keys > p->queries) {
+      few_queries(heap, args, p);
+      continue;
+    }
+    const int32_t end = most(0, least(p->keys, place(p, p->last - 1) + p->ahead + 1));
+    float *keys = p->scratch, *values = keys + (size_t)padded(end) * p->d, *scores = values + (size_t)end * padded(p->d);
+    pack_all_rows(FLOATS(args->k) + p->key_offset, p->key_stride, p->d, end, keys);
+    pack_all_columns(FLOATS(args->v) + p->key_offset, p->key_stride, end, p->d, values);
+    for (int32_t g = 0; g < p->group; g++)
+      for (int32_t i = p->first; i < p->last; i += BLOCK) forward_block(heap, args, p, g, i, end, keys, values, scores);
   }
-  pack_all_columns(dO, stride, length, d, first);
-  multiply(length, d, length, 0, (Side){p, 1, length}, first, FLOATS(args->dv) + at, stride, FROM_ZERO);
-  pack_all_columns(FLOATS(args->q) + at, stride, length, d, first);
-  multiply(length, d, length, 0, (Side){dS, 1, wide}, first, FLOATS(args->dk) + at, stride, FROM_ZERO);
-}
-
-KERNEL(attentionGradient) {
-  ARGUMENTS(AttentionGradient);
-  const int32_t end = least((chunk + 1) * args->perChunk, args->matrices);
-  for (int32_t matrix = chunk * args->perChunk; matrix < end; matrix++) backward(heap, args, matrix, aligned(FLOATS(scratch_at)));
 }

@@ -3,7 +3,6 @@
  * kernels reach it through `loaded.ts`, and nothing but the webgpu device imports it.
  */
 export { attentionGradientOnWebgpu, attentionOnWebgpu } from "./attention.ts"
-export { causalAttentionGradientOnWebgpu, causalAttentionOnWebgpu } from "./causal-attention.ts"
 export { crossEntropyBackwardOnWebgpu, crossEntropyOnWebgpu } from "./cross-entropy.ts"
 export { dequantizeOnWebgpu } from "./dequantize.ts"
 export { columnSumsOnWebgpu, elementwiseOnWebgpu, listOnWebgpu, rowsOnWebgpu } from "./expression.ts"

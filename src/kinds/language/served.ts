@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import { withoutGenerationTags } from "../../data/causal/index.ts"
 import { isRecord } from "../../files/index.ts"
-import { causalAttention } from "../../kernels/index.ts"
+import { attention } from "../../kernels/index.ts"
 import {
   type Attend,
   type CausalModel,
@@ -101,7 +101,7 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       const querySegments = tf.reshape(own, [size * length]) as Tensor1D
       const positions = tf.reshape(inputs["position_ids"]!, [size * length]) as Tensor1D
       const outputs: Record<string, Tensor> = {}
-      const attend: Attend = (layer, q, k, v, shape) => {
+      const attend: Attend = (layer, q, k, v, { window, ...heads }) => {
         const joined = (kind: "key" | "value", fresh: Tensor2D) => {
           const heads = tf.transpose(tf.reshape(fresh, [size, length, keyValueHeads, headDim]), [0, 2, 1, 3])
           const all = tf.concat([inputs[cached(kind, layer)] as Tensor4D, heads as Tensor4D], 2)
@@ -109,7 +109,8 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
           return flat(all)
         }
         const [K, V] = [joined("key", k), joined("value", v)]
-        return causalAttention(q, K, V, querySegments, keySegments, shape)
+        const segmentsOfBoth = { queries: querySegments, keys: keySegments }
+        return attention({ q, k: K, v: V, ...heads, mask: { causal: true, window, segments: segmentsOfBoth } })
       }
       const input = {
         size,

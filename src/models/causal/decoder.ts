@@ -12,7 +12,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type * as Result from "effect/Result"
-import { type CausalShape, causalAttention, denseLinear, frozenLinear } from "../../kernels/index.ts"
+import { type AttentionHeads, attention, denseLinear, frozenLinear } from "../../kernels/index.ts"
 import {
   type FrozenMatrix,
   isPacked,
@@ -25,11 +25,16 @@ import type { GgufArchitecture, GgufWriting } from "../gguf/architecture.ts"
 import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import type { RotaryRows } from "../rotary-rows.ts"
 
+/** Heads and scores of a layer, and its window; null: none. */
+export interface DecoderHeads extends AttentionHeads {
+  readonly window: number | null
+}
+
 /**
- * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyValueHeads·d], positions applied → [batch·queries, heads·d].
- * `shape.batch` is the batch's size. Called inside a tidy: it has to `keep` what it holds on to.
+ * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyHeads·d], positions applied → [batch·queries, heads·d].
+ * Called inside a tidy: it has to `keep` what it holds on to.
  */
-export type Attend = (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, shape: CausalShape) => Tensor2D
+export type Attend = (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, heads: DecoderHeads) => Tensor2D
 
 /** A batch on the device, its rows one after another; all tensors are int32 [size·length] but for the rotary ones. */
 export interface CausalInput {
@@ -208,8 +213,8 @@ export const decode = (
 /** Queries and keys are the batch's own. */
 const insideBatch =
   ({ segments }: CausalInput): Attend =>
-  (_layer, q, k, v, shape) =>
-    causalAttention(q, k, v, segments, segments, shape)
+  (_layer, q, k, v, { window, ...heads }) =>
+    attention({ q, k, v, ...heads, mask: { causal: true, window, segments: { queries: segments, keys: segments } } })
 
 /** Logits [rows, vocabulary] of a few rows of `hidden`. Tensor code. */
 export const logitsOf = (hidden: Tensor2D, { weight, softcap }: Omit<CausalOutput, "hidden">): Tensor2D => {

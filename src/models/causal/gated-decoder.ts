@@ -174,7 +174,7 @@ const applyBlock = (config: GatedConfig, block: GatedBlock, layer: number, h: Te
 
 /** y [tokens, hidden] → [tokens, hidden] */
 const attention = (config: GatedConfig, block: GatedBlock, layer: number, y: Tensor2D, pass: Pass): Tensor2D => {
-  const { attentionHeads: heads, keyValueHeads, attentionScale: scale, attentionSoftcap: softcap, headDim } = config
+  const { attentionHeads: heads, keyValueHeads, attentionScale: scale, attentionSoftcap: softCap, headDim } = config
   const { window, rope: which } = config.layers[layer]!
   const { linear, input, attend } = pass
   const { cos, sin } = input.rotary[which]!
@@ -186,7 +186,7 @@ const attention = (config: GatedConfig, block: GatedBlock, layer: number, y: Ten
       : [linear(sites.query, y), linear(sites.key, y), linear(sites.value, y)]
   const turned = (x: Tensor2D, norm: string | null) =>
     headsTurned(config, headsNormed(config, x, norm, pass.weights), cos, sin)
-  const shape = { batch: input.size, heads, keyValueHeads, scale, window, softcap }
+  const shape = { batch: input.size, heads, keyHeads: keyValueHeads, scale, window, softCap }
   const { query, key } = block.norms
   return linear(sites.attentionOutput, attend(layer, turned(q, query), turned(k, key), v, shape))
 }

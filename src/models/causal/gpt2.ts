@@ -146,7 +146,7 @@ const applyBlock = (
   const { attentionHeads: heads, activation, scales } = config
   const projected = linear(sites.queryKeyValue, normalized(config, h, norms.before, weights))
   const [q, k, v] = tf.split(projected, 3, 1) as [Tensor2D, Tensor2D, Tensor2D]
-  const shape = { batch: input.size, heads, keyValueHeads: heads, scale: scales[layer]!, window: null, softcap: null }
+  const shape = { batch: input.size, heads, scale: scales[layer]!, window: null }
   const s = tf.add<Tensor2D>(h, linear(sites.attentionOutput, attend(layer, q, k, v, shape)))
   const inner = linear(sites.inner, normalized(config, s, norms.between, weights))
   const active = activation === "relu" ? tf.relu<Tensor2D>(inner) : gelu(inner, activation)

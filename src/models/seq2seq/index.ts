@@ -9,7 +9,6 @@
  *   Seq2Seq.loadSeq2Seq(description, { seed: 0 })
  * )
  */
-export { biasedAttention } from "./biased-attention.ts"
 export { seq2seqFamilies } from "./families.ts"
 export {
   describeSeq2Seq,

@@ -5,7 +5,7 @@
  *
  * @see transformers `T5Attention._relative_position_bucket`
  */
-import type { Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 
 export interface Buckets {
@@ -35,8 +35,8 @@ export interface Places {
   readonly from: number
 }
 
-/** Bias of the scores [1, heads, queries, keys] from the table [buckets, heads]; keys begin at place 0. Tensor code. */
-export const relativeBias = (table: Tensor2D, buckets: Buckets, { queries, keys, from }: Places): Tensor4D => {
+/** Bias of the scores [heads, queries, keys] from the table [buckets, heads]; keys begin at place 0. Tensor code. */
+export const relativeBias = (table: Tensor2D, buckets: Buckets, { queries, keys, from }: Places): Tensor3D => {
   const ofDistance = Int32Array.from({ length: queries + keys }, (_, i) => bucketOf(i - from - queries, buckets))
   const ids = new Int32Array(queries * keys)
   for (let query = 0; query < queries; query++)
@@ -44,15 +44,5 @@ export const relativeBias = (table: Tensor2D, buckets: Buckets, { queries, keys,
   const heads = table.shape[1]
   // the table is turned rather than what is gathered, which is larger
   const rows = tf.gather(tf.transpose(table), tf.tensor1d(ids, "int32"), 1)
-  return tf.reshape(rows, [1, heads, queries, keys])
-}
-
-const MASKED = -1e9
-
-/** 0 for keys at a query's place or before it, else a large negative number: [1, 1, queries, keys]. The last query is at the last key. Tensor code. */
-export const causalMask = (queries: number, keys: number): Tensor4D => {
-  const values = new Float32Array(queries * keys)
-  for (let query = 0; query < queries; query++)
-    values.fill(MASKED, query * keys + keys - queries + query + 1, (query + 1) * keys)
-  return tf.tensor4d(values, [1, 1, queries, keys])
+  return tf.reshape(rows, [heads, queries, keys])
 }

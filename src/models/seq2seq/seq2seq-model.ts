@@ -1,6 +1,7 @@
 /** Models that read one text and write another: what is known of one without a weight, and one on the device. */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import type * as Result from "effect/Result"
+import type { Segments } from "../../kernels/index.ts"
 import type { CausalTokenizer, Linear, LinearSite, Seq2SeqRows, Weights } from "../../tensors/index.ts"
 import type { CausalOutput } from "../causal/index.ts"
 import type { FolderDescription } from "../folder-model.ts"
@@ -46,21 +47,24 @@ export interface Seq2SeqDescription extends FolderDescription, Seq2SeqSizes {
 
 /**
  * Attention of a decoder that writes: over what earlier passes left too. Called inside a tidy: it has to `keep` what it holds on to.
- * Shapes: q, k, v [texts·tokens, heads·d]; `bias` is added to the scores [texts, heads, queries, keys], and broadcast.
+ * Shapes: q, k, v [texts·tokens, heads·d].
  */
 export interface AttendSoFar {
   /** tokens of each text before those of this pass */
   readonly before: number
   /** the encoder's keys and values are known from an earlier pass, and it is not run again */
   readonly sourcesRead: boolean
-  /** Over the tokens of the texts that are written, [texts·tokens, heads·d]. */
-  readonly self: (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor) => Tensor2D
-  /** `keyValues`: [sources·length, heads·d], of the pass that reads the sources; there may be several texts for each, one after another */
+  /** Over the tokens of the texts that are written; `bias` [heads, queries, keys]. */
+  readonly self: (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor3D) => Tensor2D
+  /**
+   * `keyValues`: [sources·length, heads·d], of the pass that reads the sources; there may be several texts for each, one after another.
+   * `segments`: of the sources' tokens
+   */
   readonly cross: (
     layer: number,
     q: Tensor2D,
     keyValues: readonly [k: Tensor2D, v: Tensor2D] | null,
-    bias: Tensor
+    segments: Segments
   ) => Tensor2D
 }
 

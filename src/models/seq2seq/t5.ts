@@ -1,8 +1,8 @@
 /**
  * T5 (Raffel et al., arXiv 1910.10683), T5 v1.1 and Flan-T5 (a gated feed-forward layer, an output layer of its own), mT5 (Xue et al.,
  * arXiv 2010.11934) and UMT5 (Chung et al., arXiv 2304.09151): an encoder and a decoder of pre-norm blocks without biases, whose scores have
- * relative positions and no scale. The positions of a stack's first block serve all of its blocks, so that they are added to the mask once a
- * pass; UMT5's blocks have positions of their own.
+ * relative positions and no scale. The positions of a stack's first block serve all of its blocks, so that they are looked up once a pass; UMT5's
+ * blocks have positions of their own.
  *
  *   encoder    s = h + W_o·attention(norm h)                                      h ← s + ffn(norm s)
  *   decoder    s = h + W_o·attention(norm h)      t = s + W_o·cross(norm s)       h ← t + ffn(norm t)
@@ -12,14 +12,21 @@
  *
  * @see transformers `T5ForConditionalGeneration`, `MT5ForConditionalGeneration`, `UMT5ForConditionalGeneration`
  */
-import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Result from "effect/Result"
-import { additiveMask, gelu, rmsNorm, rmsNormAndSum, swiglu } from "../../kernels/index.ts"
+import {
+  attention,
+  gelu,
+  rmsNorm,
+  rmsNormAndSum,
+  type Segments,
+  segmentsOfPadding,
+  swiglu
+} from "../../kernels/index.ts"
 import { fanOut, type Linear, type LinearSite, type Weights } from "../../tensors/index.ts"
 import { linearParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
-import { biasedAttention } from "./biased-attention.ts"
-import { type Buckets, causalMask, type Places, relativeBias } from "./relative-positions.ts"
+import { type Buckets, type Places, relativeBias } from "./relative-positions.ts"
 import type { AttendSoFar, EncoderDecoder, Seq2SeqFamily, Seq2SeqInput } from "./seq2seq-model.ts"
 import { readMt5, readT5, readUmt5, type T5Config } from "./t5-config.ts"
 
@@ -63,7 +70,7 @@ const blockOf = (config: T5Config, stack: "encoder" | "decoder", index: number):
     bias: false
   })
   const wide = attentionHeads * headDim
-  const attention = (part: number): AttentionSites => {
+  const sitesOfAttention = (part: number): AttentionSites => {
     const projection = (name: string) => site(`${at(part)}.${parts[part]}.${name}`, "attention", wide, hiddenSize)
     return {
       query: projection("q"),
@@ -75,8 +82,8 @@ const blockOf = (config: T5Config, stack: "encoder" | "decoder", index: number):
   const last = parts.length - 1
   const dense = `${at(last)}.${parts[last]}`
   return {
-    self: attention(0),
-    cross: stack === "encoder" ? null : attention(1),
+    self: sitesOfAttention(0),
+    cross: stack === "encoder" ? null : sitesOfAttention(1),
     inner: (config.gated ? ["wi_0", "wi_1"] : ["wi"]).map((name) =>
       site(`${dense}.${name}`, "mlp", intermediateSize, hiddenSize)
     ),
@@ -149,39 +156,69 @@ interface Pass {
 const embedded = (ids: Tensor2D, weights: Weights): Tensor2D =>
   tf.gather(weights(EMBEDDING) as Tensor2D, tf.reshape<tf.Rank.R1>(ids, [ids.size]))
 
-/** What is added to the scores so far, and with the positions of a table. */
-const withPositions = (
-  bias: Tensor4D,
-  table: string | null,
-  { buckets }: T5Stack,
-  places: Places,
-  { weights }: Pass
-): Tensor4D => (table === null ? bias : tf.add(relativeBias(weights(table) as Tensor2D, buckets, places), bias))
+/** What is added to the scores. */
+const biasOf = (table: string, { buckets }: T5Stack, places: Places, { weights }: Pass): Tensor3D =>
+  tf.tidy(() => relativeBias(weights(table) as Tensor2D, buckets, places))
 
 const scaleOf = (name: string, { weights }: Pass) => weights(name) as Tensor1D
 
+/** A block with the biases that its stack shares, or its own. */
+type RunBiased = (h: Tensor2D, bias: Tensor3D, ...others: ReadonlyArray<Tensor>) => Tensor2D
+
+/** A stack's blocks over `before`, one after another; each is given its biases, and tensors that are the same for all. */
+const runBlocks = (
+  stack: T5Stack,
+  before: Tensor2D,
+  places: Places,
+  pass: Pass,
+  run: (block: Block, layer: number) => RunBiased,
+  ...others: ReadonlyArray<Tensor>
+): Tensor2D => {
+  const { runBlock = runOnce } = pass
+  const shared = stack.positions === null ? [] : [biasOf(stack.positions, stack, places, pass)]
+  return stack.blocks.reduce((h, block, layer) => {
+    const through = (x: Tensor, ...given: ReadonlyArray<Tensor>) =>
+      tf.tidy(() => {
+        const own = block.positions === null ? [] : [biasOf(block.positions, stack, places, pass)]
+        const [bias, ...same] = [...own, ...given]
+        return run(block, layer)(x as Tensor2D, bias as Tensor3D, ...same)
+      })
+    return runBlock(through, h, ...shared, ...others)
+  }, before)
+}
+
 const encode = (config: T5Config, stack: T5Stack, input: Seq2SeqInput, pass: Pass): Tensor2D =>
   tf.tidy(() => {
-    const { runBlock = runOnce } = pass
-    const [, length] = input.inputIds.shape
+    const [batch, length] = input.inputIds.shape
+    const { queries, keys } = segmentsOfPadding(input.attentionMask)
+    const through =
+      (block: Block): RunBiased =>
+      (h, bias, queries, keys) =>
+        encoderBlock(config, block, h, { batch, bias, segments: { queries, keys } as Segments }, pass)
     const places = { queries: length, keys: length, from: 0 }
-    const shared = tf.tidy(() => withPositions(additiveMask(input.attentionMask), stack.positions, stack, places, pass))
-    const through = (before: Tensor2D, block: Block) => {
-      const run = (h: Tensor2D, b: Tensor4D) =>
-        tf.tidy(() => encoderBlock(config, block, h, withPositions(b, block.positions, stack, places, pass), pass))
-      return runBlock(run, before, shared)
-    }
-    const last = stack.blocks.reduce(through, embedded(input.inputIds, pass.weights))
+    const last = runBlocks(stack, embedded(input.inputIds, pass.weights), places, pass, through, queries, keys)
     return rmsNorm(last, null, scaleOf(stack.norm, pass), config.normEpsilon)
   })
 
-const encoderBlock = (config: T5Config, block: Block, h: Tensor2D, bias: Tensor4D, pass: Pass): Tensor2D => {
+interface Encoded {
+  readonly batch: number
+  readonly bias: Tensor3D
+  readonly segments: Segments
+}
+
+const encoderBlock = (
+  config: T5Config,
+  block: Block,
+  h: Tensor2D,
+  { batch, bias, segments }: Encoded,
+  pass: Pass
+): Tensor2D => {
   const { attentionHeads: heads, normEpsilon } = config
   const [before, between] = block.norms
   const y = rmsNorm(h, null, scaleOf(before!, pass), normEpsilon)
   const [q, k, v] = projected(block.self, y, pass)
-  const attended = pass.linear(block.self.output, biasedAttention(q, k, v, bias, { texts: bias.shape[0], heads }))
-  const [z, s] = rmsNormAndSum(attended, h, scaleOf(between!, pass), normEpsilon)
+  const mixed = attention({ q, k, v, batch, heads, scale: 1, mask: { segments }, bias })
+  const [z, s] = rmsNormAndSum(pass.linear(block.self.output, mixed), h, scaleOf(between!, pass), normEpsilon)
   return tf.add(s, feedForward(config, block, z, pass))
 }
 
@@ -193,42 +230,48 @@ const decode = (
   pass: Pass
 ): Tensor2D =>
   tf.tidy(() => {
-    const { runBlock = runOnce } = pass
     const { decoderInputIds, attend = insideBatch(config, input) } = input
     const queries = decoderInputIds.shape[1]
-    const keys = attend.before + queries
-    const places = { queries, keys, from: attend.before }
-    const self = tf.tidy(() => withPositions(causalMask(queries, keys), stack.positions, stack, places, pass))
-    const cross = additiveMask(input.attentionMask)
-    const through = (before: Tensor2D, block: Block, layer: number) => {
-      const run = (h: Tensor2D, s: Tensor4D, c: Tensor4D, read: Tensor2D | null) =>
-        tf.tidy(() => {
-          const self = withPositions(s, block.positions, stack, places, pass)
-          return decoderBlock(config, block, layer, h, { self, cross: c, read, attend }, pass)
-        })
-      return encoded === null
-        ? runBlock((h, s, c) => run(h, s, c, null), before, self, cross)
-        : runBlock(run, before, self, cross, encoded)
-    }
-    const last = stack.blocks.reduce(through, embedded(decoderInputIds, pass.weights))
+    const places = { queries, keys: attend.before + queries, from: attend.before }
+    // several texts of a source are several queries
+    const ofSources = segmentsOfPadding(input.attentionMask, decoderInputIds.size)
+    const through =
+      (block: Block, layer: number): RunBiased =>
+      (h, bias, queries, keys, read) => {
+        const segments = { queries, keys } as Segments
+        return decoderBlock(
+          config,
+          block,
+          layer,
+          h,
+          { bias, segments, read: (read ?? null) as Tensor2D | null, attend },
+          pass
+        )
+      }
+    const others = [ofSources.queries, ofSources.keys, ...(encoded === null ? [] : [encoded])]
+    const last = runBlocks(stack, embedded(decoderInputIds, pass.weights), places, pass, through, ...others)
     const hidden = rmsNorm(last, null, scaleOf(stack.norm, pass), config.normEpsilon)
     return config.scaled ? tf.mul(hidden, Math.fround(config.hiddenSize ** -0.5)) : hidden
   })
 
 /** Keys and values are the batch's own. */
 const insideBatch = ({ attentionHeads: heads }: T5Config, { decoderInputIds }: Seq2SeqInput): AttendSoFar => {
-  const shape = { texts: decoderInputIds.shape[0], heads }
+  const shape = { batch: decoderInputIds.shape[0], heads, scale: 1 }
   return {
     before: 0,
     sourcesRead: false,
-    self: (_layer, q, k, v, bias) => biasedAttention(q, k, v, bias, shape),
-    cross: (_layer, q, keyValues, bias) => biasedAttention(q, ...keyValues!, bias, shape)
+    self: (_layer, q, k, v, bias) => attention({ q, k, v, ...shape, mask: { causal: true }, bias }),
+    cross: (_layer, q, keyValues, segments) => {
+      const [k, v] = keyValues!
+      return attention({ q, k, v, ...shape, mask: { segments } })
+    }
   }
 }
 
 interface Attended {
-  readonly self: Tensor4D
-  readonly cross: Tensor4D
+  readonly bias: Tensor3D
+  /** of the sources' tokens */
+  readonly segments: Segments
   /** the encoder's hidden states; null: their keys and values are known */
   readonly read: Tensor2D | null
   readonly attend: AttendSoFar
@@ -239,7 +282,7 @@ const decoderBlock = (
   block: Block,
   layer: number,
   h: Tensor2D,
-  { self, cross, read, attend }: Attended,
+  { bias, segments, read, attend }: Attended,
   pass: Pass
 ): Tensor2D => {
   const { linear } = pass
@@ -247,11 +290,11 @@ const decoderBlock = (
   const over = block.cross!
   const y = rmsNorm(h, null, scaleOf(before!, pass), config.normEpsilon)
   const [q, k, v] = projected(block.self, y, pass)
-  const attended = linear(block.self.output, attend.self(layer, q, k, v, self))
+  const attended = linear(block.self.output, attend.self(layer, q, k, v, bias))
   const [x, s] = rmsNormAndSum(attended, h, scaleOf(between!, pass), config.normEpsilon)
   const keyValues =
     read === null ? null : (fanOut(linear, [over.key, over.value], read).outputs as [Tensor2D, Tensor2D])
-  const mixed = linear(over.output, attend.cross(layer, linear(over.query, x), keyValues, cross))
+  const mixed = linear(over.output, attend.cross(layer, linear(over.query, x), keyValues, segments))
   const [z, t] = rmsNormAndSum(mixed, s, scaleOf(after!, pass), config.normEpsilon)
   return tf.add(t, feedForward(config, block, z, pass))
 }

@@ -9,7 +9,7 @@
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { causalAttention, denseLinear } from "../../kernels/index.ts"
+import { attention, denseLinear } from "../../kernels/index.ts"
 import type { Linear, LinearSite, TokenTexts, Weights } from "../../tensors/index.ts"
 import { normParameters, type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import { type Attend, type Norm, normalized, type TransformerBlock, transformerBlock } from "../transformer-block.ts"
@@ -89,18 +89,13 @@ export const encodeTexts = (
 ): Tensor2D =>
   tf.tidy(() => {
     const { hiddenSize, attentionHeads: heads } = config
-    const shape = { batch: size, heads, keyValueHeads: heads, scale: 1 / Math.sqrt(hiddenSize / heads) }
-    // a text is one segment; its padding comes after all that is read
-    const segments = tf.zeros<tf.Rank.R1>([size * length], "int32")
-    const attend =
-      (of: Tensor1D): Attend =>
-      (q, k, v) =>
-        causalAttention(q, k, v, of, of, { ...shape, window: null, softcap: null })
+    // padding comes after all that is read
+    const attend: Attend = (q, k, v) => attention({ q, k, v, batch: size, heads, mask: { causal: true } })
     const positions = tf.slice(weights(POSITIONS), [0, 0], [length, hiddenSize])
     const tokens = tf.reshape(tf.gather(weights(TOKENS), ids), [size, length, hiddenSize])
     const embedded = tf.reshape<tf.Rank.R2>(tf.add(tokens, positions), [size * length, hiddenSize])
     const last = blocks.reduce<Tensor2D>(
-      (before, block) => runBlock((h, of) => block.run(h, attend(of), linear, weights), before, segments),
+      (before, block) => runBlock((h) => block.run(h, attend, linear, weights), before),
       embedded
     )
     // of the last hidden states one a text is read, so one a text is normalized

@@ -9,7 +9,7 @@
  */
 import type { Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { additiveMask, denseLinear, paddedAttention } from "../../kernels/index.ts"
+import { attention, denseLinear } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 import { firstToken } from "../head.ts"
 import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack } from "../model.ts"
@@ -102,17 +102,11 @@ export const encodeImages = (
   weights: Weights,
   runBlock: RunBlock = runOnce
 ): Tensor2D => {
-  const { config, blocks, positions } = tower
+  const { config, blocks } = tower
   const shape = { batch: images.shape[0], heads: config.attentionHeads }
-  // every position attends every position: the kernel adds zeros, one for a number of the scores, beside a product for each
-  const nothing = additiveMask(tf.ones([shape.batch, positions]))
   return blocks.reduce<Tensor2D>(
     (before, block) =>
-      runBlock(
-        (h, mask: Tensor4D) => block.run(h, (q, k, v) => paddedAttention(q, k, v, mask, shape), linear, weights),
-        before,
-        nothing
-      ),
+      runBlock((h) => block.run(h, (q, k, v) => attention({ q, k, v, ...shape }), linear, weights), before),
     embedImages(tower, images, weights)
   )
 }

@@ -6,8 +6,8 @@ import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import { type KeyValueCache, keyValueCache } from "../../../src/generation/index.ts"
-import { causalAttention } from "../../../src/kernels/causal-attention.ts"
-import type { CausalShape } from "../../../src/kernels/causal-shape.ts"
+import { attention } from "../../../src/kernels/attention.ts"
+import type { DecoderHeads } from "../../../src/models/causal/decoder.ts"
 import { gaussian, randomStream } from "../../../src/numbers/random.ts"
 import { describeOn, describeOnBoth, describeOnEach } from "../../backends.ts"
 import { expectClose, expectNoLeak, tolerance } from "../../setup.ts"
@@ -29,21 +29,19 @@ const part = (data: Float32Array, from: number, to: number, chosen: ReadonlyArra
 }
 
 const all = [...new Array(rows).keys()]
-const shapeOf = (batch: number, window: number | null): CausalShape => ({
+const shapeOf = (batch: number, window: number | null): DecoderHeads => ({
   batch,
   heads,
-  keyValueHeads,
+  keyHeads: keyValueHeads,
   scale: 0.4,
-  window,
-  softcap: null
+  window
 })
 
 /** Attention [tokens, heads·d] of the row by itself, without its padding. */
 const alone = async (row: number, window: number | null): Promise<ReadonlyArray<number>> => {
   const out = tf.tidy(() => {
     const [q, k, v] = [values.q, values.k, values.v].map((x) => part(x, padding[row]!, length, [row]))
-    const segments = tf.zeros<tf.Rank.R1>([length - padding[row]!], "int32")
-    return causalAttention(q!, k!, v!, segments, segments, shapeOf(1, window))
+    return attention({ q: q!, k: k!, v: v!, ...shapeOf(1, null), mask: { causal: true, window } })
   })
   const found = [...(await out.data())]
   out.dispose()
@@ -206,7 +204,7 @@ test("what is known to follow has its places from the beginning", () => {
         cache.pass(queries, cache.length() === 0 ? ahead : 0)(0, q, k, k, {
           ...shapeOf(1, null),
           heads: 2,
-          keyValueHeads: 1
+          keyHeads: 1
         })
       })
       return (tf.memory().numBytes - before) / 32
@@ -233,7 +231,7 @@ test("a layer with a window keeps at most twice of what it needs", () => {
     for (let i = 0; i < tokens; i++) {
       tf.tidy(() => {
         const [q, k] = [tf.ones<tf.Rank.R2>([1, 8]), tf.ones<tf.Rank.R2>([1, 4])]
-        cache.pass(1)(0, q, k, k, { ...shapeOf(1, 16), heads: 2, keyValueHeads: 1 })
+        cache.pass(1)(0, q, k, k, { ...shapeOf(1, 16), heads: 2, keyHeads: 1 })
       })
     }
     const bytes = tf.memory().numBytes - before

@@ -68,6 +68,21 @@ const exact =
     return out
   }
 
+interface Golden extends Readonly<Record<"batch" | "length" | "heads" | "d", number>> {
+  readonly tokens: ReadonlyArray<number>
+  readonly cases: ReadonlyArray<
+    Readonly<Record<"q" | "k" | "v" | "dO" | "O" | "dq" | "dk" | "dv", Array<number>>> & {
+      readonly name: string
+      readonly scale: number
+      readonly window: number | null
+      readonly bias?: Array<number>
+      readonly dbias?: Array<number>
+    }
+  >
+}
+/** Made by `golden/make/attention.py`. */
+const golden: Golden = await Bun.file(new URL("../../golden/attention.json", import.meta.url)).json()
+
 type Inputs = readonly [q: Tensor2D, k: Tensor2D, v: Tensor2D, bias?: Tensor3D]
 
 const hostsOf = ({ rows, queries, keys, heads, keyHeads, d, biased }: Sizes) => [
@@ -159,6 +174,25 @@ describeOnEach(() => {
       }
     })
   }
+
+  for (const { name, scale, window, q, k, v, dO, bias, ...expected } of golden.cases)
+    test(`PyTorch's values and gradients: ${name}`, async () => {
+      const { batch, length, heads, d, tokens } = golden
+      const matrix = (x: ReadonlyArray<number>) => tf.tensor2d([...x], [batch * length, heads * d])
+      const inputs: Array<Tensor> = [matrix(q), matrix(k), matrix(v)]
+      if (bias !== undefined) inputs.push(tf.tensor3d(bias, [heads, length, length]))
+      const mask = tokens.flatMap((count) => Array.from({ length }, (_, i) => (i < count ? 1 : 0)))
+      const segments = segmentsOfPadding(tf.tensor2d(mask, [batch, length]))
+      const shape = { batch, heads, scale, mask: { window, segments } }
+      const f = (...[q, k, v, own]: ReadonlyArray<Tensor>) =>
+        attention({ q: q as Tensor2D, k: k as Tensor2D, v: v as Tensor2D, bias: (own as Tensor3D) ?? null, ...shape })
+      const { value, grads } = tf.valueAndGrads(f)(inputs, matrix(dO))
+      const atTokens = (x: ArrayLike<number>) => Array.from(x, (own, i) => own * mask[Math.floor(i / (heads * d))]!)
+      expectClose(atTokens(await value.data()), expected.O, tolerance.operation)
+      const names = ["dq", "dk", "dv", ...(bias === undefined ? [] : ["dbias" as const])] as const
+      for (const [i, gradient] of grads.entries())
+        expectClose(await gradient.data(), expected[names[i]!]!, tolerance.operation)
+    })
 
   test("heads of a group share keys and values: as if each had its own copy", async () => {
     const sizes: Sizes = { ...plain, queries: 9, keys: 9, rows: [rowOf([9], 9), rowOf([5, 3], 9)] }

@@ -1,15 +1,13 @@
 /** The kernels of a forward and backward pass, and tfjs's own that the wasm device replaces, under the laws of `laws.ts`. */
-import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { causalAttention } from "../../../src/kernels/causal-attention.ts"
-import type { CausalShape } from "../../../src/kernels/causal-shape.ts"
+import { attention } from "../../../src/kernels/attention.ts"
 import { IGNORED, sparseCrossEntropy } from "../../../src/kernels/cross-entropy.ts"
 import { denseLinear, frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
 import { linearCrossEntropy } from "../../../src/kernels/linear-cross-entropy.ts"
 import { loraLinear } from "../../../src/kernels/lora-linear.ts"
-import { paddedAttention } from "../../../src/kernels/padded-attention.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
@@ -166,58 +164,20 @@ describeLaws({
 })
 
 interface Attended {
-  readonly length: number
   readonly heads: number
+  readonly keyHeads: number
   readonly d: number
-  /** tokens of each sequence */
-  readonly tokens: ReadonlyArray<number>
-}
-
-/** 0 for tokens, −10⁹ for padding; not `additiveMask`, so that the mask is an input in which a number can be spoilt */
-const maskOf = ({ length, tokens }: Attended): Host => ({
-  shape: [tokens.length, 1, 1, length],
-  values: Float32Array.from({ length: tokens.length * length }, (_, i) =>
-    i % length < tokens[Math.floor(i / length)]! ? 0 : -1e9
-  )
-})
-
-describeLaws({
-  name: "attention",
-  sizes: [
-    { length: 5, heads: 3, d: 4, tokens: [5, 3] },
-    { length: 1, heads: 2, d: 8, tokens: [1, 1] },
-    { length: 7, heads: 2, d: 3, tokens: [1, 7, 4] },
-    { length: 21, heads: 1, d: 17, tokens: [20] },
-    { length: 13, heads: 2, d: 32, tokens: [13] }
-  ],
-  // of padding alone: its scores vanish beside −10⁹
-  steep: [{ length: 5, heads: 2, d: 5, tokens: [0, 5] }],
-  large: { length: 37, heads: 4, d: 33, tokens: [37, 30, 1, 0] },
-  empty: { length: 3, heads: 2, d: 4, tokens: [] },
-  inputs: (size: Attended) => {
-    const { length, heads, d, tokens } = size
-    const of = (name: string) => normalHost(name, tokens.length * length, heads * d)
-    return { q: of("q"), k: of("k"), v: of("v"), mask: maskOf(size) }
-  },
-  run: ({ q, k, v, mask }, { heads, tokens }) =>
-    paddedAttention(matrix(q), matrix(k), matrix(v), mask as Tensor4D, { batch: tokens.length, heads }),
-  differentiable: ["q", "k", "v"],
-  functions: ["attention", "attentionGradient"],
-  shaders: ["Attention", "AttentionGradient q", "AttentionGradient k v"]
-})
-
-interface Decoded extends Pick<CausalShape, "heads" | "keyValueHeads" | "window" | "softcap"> {
   readonly queries: number
   readonly keys: number
-  readonly d: number
   /** the tokens of each row's texts, and its padding behind them */
   readonly texts: ReadonlyArray<ReadonlyArray<number>>
+  readonly causal?: boolean
+  readonly window?: number
+  readonly softCap?: number
 }
 
-const plain = { window: null, softcap: null }
-
 /** 0, 0, 0, 1, 1, −1: of texts with three and two tokens, and padding */
-const segmentsOf = ({ texts, keys }: Decoded, count: number): Host => ({
+const segmentsOf = ({ texts, keys }: Attended, count: number): Host => ({
   shape: [texts.length * count],
   values: Int32Array.from(
     texts.flatMap((lengths) => {
@@ -227,55 +187,119 @@ const segmentsOf = ({ texts, keys }: Decoded, count: number): Host => ({
   )
 })
 
+const attendedInputs = (size: Attended) => {
+  const { heads, keyHeads, d, queries, keys, texts } = size
+  const of = (name: string, length: number, own: number) => normalHost(name, texts.length * length, own * d)
+  return {
+    q: of("q", queries, heads),
+    k: of("k", keys, keyHeads),
+    v: of("v", keys, keyHeads),
+    querySegments: segmentsOf(size, queries),
+    keySegments: segmentsOf(size, keys)
+  }
+}
+
+const attended = (
+  { q, k, v, querySegments, keySegments }: Readonly<Record<keyof ReturnType<typeof attendedInputs>, Tensor>>,
+  {
+    heads,
+    keyHeads,
+    texts,
+    causal = false,
+    window = null,
+    softCap = null
+  }: Omit<Attended, "window" | "softCap"> & {
+    readonly window?: number | null
+    readonly softCap?: number | null
+  },
+  bias: Tensor3D | null
+) => {
+  const segments = { queries: vector(querySegments), keys: vector(keySegments) }
+  const shape = { batch: texts.length, heads, keyHeads, softCap, mask: { causal, window, segments } }
+  return attention({ q: matrix(q), k: matrix(k), v: matrix(v), bias, ...shape })
+}
+
+const attentionShaders = ["Attention", ...["rows", "q", "k v"].map((part) => `AttentionGradient ${part}`)]
+const attentionLaws = { functions: ["attention", "attentionGradient"], shaders: attentionShaders } as const
+
+/** What multiplies by 0 what is not attended. */
+const smears = "the reference multiplies what a query does not attend by 0; the kernel leaves most of it out"
+
 describeLaws({
+  ...attentionLaws,
+  name: "attention of every query to every key",
+  sizes: [
+    { heads: 3, keyHeads: 3, d: 4, queries: 5, keys: 5, texts: [[5], [5]] },
+    { heads: 2, keyHeads: 2, d: 8, queries: 1, keys: 1, texts: [[1], [1]] },
+    { heads: 2, keyHeads: 2, d: 3, queries: 7, keys: 7, texts: [[7], [7], [7]] },
+    { heads: 2, keyHeads: 1, d: 17, queries: 21, keys: 21, texts: [[21]] },
+    { heads: 2, keyHeads: 2, d: 32, queries: 13, keys: 13, texts: [[13]], softCap: 2 }
+  ],
+  large: { heads: 4, keyHeads: 4, d: 33, queries: 37, keys: 37, texts: [[37], [37], [37], [37]] },
+  empty: { heads: 2, keyHeads: 2, d: 4, queries: 3, keys: 3, texts: [] },
+  inputs: attendedInputs,
+  run: (inputs, size: Attended) => attended(inputs, size, null),
+  differentiable: ["q", "k", "v"]
+})
+
+describeLaws({
+  ...attentionLaws,
+  name: "attention in a padded batch, of packed texts, within windows",
+  sizes: [
+    { heads: 3, keyHeads: 3, d: 4, queries: 5, keys: 5, texts: [[5], [3]] },
+    { heads: 2, keyHeads: 2, d: 3, queries: 7, keys: 7, texts: [[1], [7], [0], [4]] },
+    { heads: 2, keyHeads: 1, d: 17, queries: 31, keys: 31, texts: [[9, 13, 7]], window: 6, softCap: 3 },
+    { heads: 2, keyHeads: 2, d: 32, queries: 13, keys: 29, texts: [[20, 9]], window: 8 },
+    // more than one block of queries and of keys
+    { heads: 2, keyHeads: 1, d: 64, queries: 107, keys: 107, texts: [[20, 80]], window: 30 }
+  ],
+  large: { heads: 4, keyHeads: 2, d: 20, queries: 205, keys: 205, texts: [[205], [100, 90]], window: 70 },
+  empty: { heads: 2, keyHeads: 1, d: 4, queries: 3, keys: 3, texts: [], window: 2 },
+  inputs: attendedInputs,
+  run: (inputs, size: Attended) => attended(inputs, size, null),
+  differentiable: ["q", "k", "v"],
+  smears
+})
+
+describeLaws({
+  ...attentionLaws,
   name: "causal attention",
   sizes: [
-    { ...plain, heads: 4, keyValueHeads: 2, d: 6, queries: 5, keys: 5, texts: [[5], [3]] },
-    { ...plain, heads: 3, keyValueHeads: 1, d: 3, queries: 1, keys: 1, texts: [[1], [1]] },
-    { heads: 2, keyValueHeads: 2, d: 17, queries: 31, keys: 31, texts: [[9, 13, 7]], window: 6, softcap: 3 },
-    { ...plain, heads: 6, keyValueHeads: 2, d: 32, queries: 13, keys: 29, texts: [[29]] },
+    { heads: 4, keyHeads: 2, d: 6, queries: 5, keys: 5, texts: [[5], [3]] },
+    { heads: 3, keyHeads: 1, d: 3, queries: 1, keys: 1, texts: [[1], [1]] },
+    { heads: 2, keyHeads: 2, d: 17, queries: 31, keys: 31, texts: [[9, 13, 7]], window: 6, softCap: 3 },
+    { heads: 6, keyHeads: 2, d: 32, queries: 13, keys: 29, texts: [[29]] },
     // what a model that writes asks for: few queries, which have a way of their own
-    { heads: 5, keyValueHeads: 1, d: 19, queries: 2, keys: 30, texts: [[11, 16], [30]], window: 20, softcap: 2 },
+    { heads: 5, keyHeads: 1, d: 19, queries: 2, keys: 30, texts: [[11, 16], [30]], window: 20, softCap: 2 },
     // more than one block of queries and of keys
-    { ...plain, heads: 2, keyValueHeads: 1, d: 64, queries: 107, keys: 107, texts: [[20, 80]] }
+    { heads: 2, keyHeads: 1, d: 64, queries: 107, keys: 107, texts: [[20, 80]] }
   ],
-  large: {
-    ...plain,
-    heads: 4,
-    keyValueHeads: 2,
-    d: 20,
-    queries: 205,
-    keys: 211,
-    texts: [[211], [100, 90]],
-    window: 150
-  },
-  empty: { ...plain, heads: 2, keyValueHeads: 1, d: 4, queries: 3, keys: 3, texts: [] },
-  inputs: (size: Decoded) => {
-    const { heads, keyValueHeads, d, queries, keys, texts } = size
-    const of = (name: string, length: number, own: number) => normalHost(name, texts.length * length, own * d)
-    return {
-      q: of("q", queries, heads),
-      k: of("k", keys, keyValueHeads),
-      v: of("v", keys, keyValueHeads),
-      querySegments: segmentsOf(size, queries),
-      keySegments: segmentsOf(size, keys)
-    }
-  },
-  run: ({ q, k, v, querySegments, keySegments }, { d, texts, ...shape }) =>
-    causalAttention(matrix(q), matrix(k), matrix(v), vector(querySegments), vector(keySegments), {
-      ...shape,
-      batch: texts.length,
-      scale: 1 / Math.sqrt(d)
-    }),
+  large: { heads: 4, keyHeads: 2, d: 20, queries: 205, keys: 211, texts: [[211], [100, 90]], window: 150 },
+  empty: { heads: 2, keyHeads: 1, d: 4, queries: 3, keys: 3, texts: [] },
+  inputs: attendedInputs,
+  run: (inputs, size: Attended) => attended(inputs, { ...size, causal: true }, null),
   differentiable: ["q", "k", "v"],
-  smears: "the reference multiplies what a query does not attend by 0; the kernel leaves most of it out",
-  functions: ["causalAttention", "causalAttentionGradient"],
-  shaders: [
-    "CausalAttention",
-    "CausalAttentionGradient rows",
-    "CausalAttentionGradient q",
-    "CausalAttentionGradient k v"
-  ]
+  smears
+})
+
+describeLaws({
+  ...attentionLaws,
+  name: "attention with a bias",
+  sizes: [
+    { heads: 3, keyHeads: 3, d: 4, queries: 5, keys: 5, texts: [[5], [3]] },
+    { heads: 4, keyHeads: 2, d: 17, queries: 21, keys: 21, texts: [[21]], causal: true },
+    { heads: 4, keyHeads: 1, d: 8, queries: 2, keys: 33, texts: [[33], [20, 13]] },
+    { heads: 2, keyHeads: 2, d: 32, queries: 61, keys: 107, texts: [[20, 80]], window: 30, softCap: 2 }
+  ],
+  large: { heads: 6, keyHeads: 2, d: 20, queries: 105, keys: 105, texts: [[105], [50, 40]], causal: true },
+  empty: { heads: 2, keyHeads: 2, d: 4, queries: 3, keys: 3, texts: [] },
+  inputs: (size: Attended) => ({
+    ...attendedInputs(size),
+    bias: normalHost("bias", size.heads, size.queries, size.keys)
+  }),
+  run: ({ bias, ...inputs }, size) => attended(inputs, size, bias as Tensor3D),
+  differentiable: ["q", "k", "v", "bias"],
+  smears
 })
 
 describeLaws({
@@ -533,10 +557,6 @@ for (const [tA, tB] of [
 
 testEveryKernelHasItsRow({
   Adam: "src/kernels/adam.test.ts",
-  Attention: "src/kernels/attention.test.ts",
-  AttentionGradient: "src/kernels/attention.test.ts",
-  BiasedAttention: "src/kernels/attention.test.ts",
-  BiasedAttentionGradient: "src/kernels/attention.test.ts",
   BinaryCrossEntropy: "src/kinds/encoder/heads.test.ts",
   ClippedRelu: "src/kernels/picture-kernels.test.ts",
   ClippedReluBackward: "src/kernels/picture-kernels.test.ts",

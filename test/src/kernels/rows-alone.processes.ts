@@ -5,11 +5,10 @@
 import { expect, test } from "bun:test"
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
-import { causalAttention } from "../../../src/kernels/causal-attention.ts"
+import { attention, segmentsOfPadding } from "../../../src/kernels/attention.ts"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { gelu } from "../../../src/kernels/gelu.ts"
 import { layerNorm } from "../../../src/kernels/layer-norm.ts"
-import { additiveMask, paddedAttention } from "../../../src/kernels/padded-attention.ts"
 import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
@@ -141,16 +140,15 @@ describeOnEngines(hasNative, () => {
       for (const d of [32, 5])
         expectSequencesAlone(
           [heads * d, heads * d],
-          (q, k, v, size, isToken) =>
-            paddedAttention(q, k, v, additiveMask(tf.tensor2d(isToken, [size, isToken.length / size])), {
-              batch: size,
-              heads
-            }),
+          (q, k, v, size, isToken) => {
+            const segments = segmentsOfPadding(tf.tensor2d(isToken, [size, isToken.length / size]))
+            return attention({ q, k, v, batch: size, heads, mask: { segments } })
+          },
           1
         )
   })
 
-  test("causal attention, from four queries on", () => {
+  test("causal attention", () => {
     for (const [heads, keyValueHeads] of [
       [4, 2],
       [3, 3]
@@ -160,14 +158,15 @@ describeOnEngines(hasNative, () => {
           expectSequencesAlone(
             [heads * d, keyValueHeads * d],
             (q, k, v, size, isToken) => {
-              const segments = tf.tensor1d(
+              const own = tf.tensor1d(
                 Int32Array.from(isToken, (is) => is - 1),
                 "int32"
               ) as Tensor1D
-              const shape = { batch: size, heads, keyValueHeads, scale: 0.3, window, softcap: heads === 3 ? 20 : null }
-              return causalAttention(q, k, v, segments, segments, shape)
+              const mask = { causal: true, window, segments: { queries: own, keys: own } }
+              const softCap = heads === 3 ? 20 : null
+              return attention({ q, k, v, batch: size, heads, keyHeads: keyValueHeads, scale: 0.3, softCap, mask })
             },
-            4
+            1
           )
   })
 })

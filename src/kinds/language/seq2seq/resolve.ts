@@ -14,6 +14,7 @@ import {
   seq2seqExamples,
   sidesOf
 } from "../../../data/seq2seq/index.ts"
+import { keptWeights } from "../../../kernels/index.ts"
 import { describeSeq2Seq, type Seq2SeqDescription, seq2seqTokenizer } from "../../../models/seq2seq/index.ts"
 import {
   bytesOfWeights,
@@ -181,7 +182,7 @@ const shownText = (text: string): string => JSON.stringify(text.length > 40 ? `$
 
 /**
  * Of a batch whose texts are all `data.maxLength` long and whose targets are `data.maxTargetLength`. A layer keeps its input, norms, q, k, v
- * and what attention made of them with its weights, and the feed-forward layer's inside twice; a decoder's has two attentions, of which the
+ * and what attention made of them, with its weights where every token is attended, and the feed-forward layer's inside twice; a decoder's has two attentions, of which the
  * second keeps k and v of every token that is read. After the layers logits of a chunk of rows alone.
  */
 export const estimateMemory = (
@@ -196,9 +197,11 @@ export const estimateMemory = (
   const wide = attentionHeads * headDim
   const inner = model.sites.filter((site) => site.out === intermediateSize).length / (layers + decoderLayers)
   const feedForward = 2 * inner * intermediateSize
-  const encoder = read * (4 * hiddenSize + 4 * wide + 2 * attentionHeads * read + feedForward)
-  const decoder =
-    written * (6 * hiddenSize + 6 * wide + 2 * attentionHeads * (written + read) + feedForward) + read * 2 * wide
+  const encoder = read * (4 * hiddenSize + 4 * wide + feedForward) + attentionHeads * keptWeights(read, read)
+  const crossed = attentionHeads * keptWeights(written, read)
+  const decoder = written * (6 * hiddenSize + 6 * wide + feedForward) + crossed + read * 2 * wide
+  // of relative positions, which all rows share
+  const biases = attentionHeads * (read * read + written * written)
   const all = layers * encoder + decoderLayers * decoder
   const inputs = hiddenSize * (layers * read + decoderLayers * written)
   const largest = Math.max(encoder, decoder)
@@ -213,7 +216,7 @@ export const estimateMemory = (
     { all: model.sites, adapted: sites },
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * (rows + 2 * logits)
+      activations: FLOAT * (rows + biases + 2 * logits)
     }
   )
 }

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test"
 import type { Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { causalAttention } from "../../../../src/kernels/causal-attention.ts"
+import { attention } from "../../../../src/kernels/attention.ts"
 import { type Attend, type CausalModel, decode, logitsOf } from "../../../../src/models/causal/index.ts"
 import type { CausalRows } from "../../../../src/tensors/rows.ts"
 import { describeOnBoth } from "../../../backends.ts"
@@ -42,12 +42,11 @@ const packed: CausalRows = {
 /** Keys and values of all tokens so far, layer by layer: what generation keeps. */
 const cacheOf = () => {
   const kept: Array<{ readonly k: Tensor2D; readonly v: Tensor2D }> = []
-  const ones = (x: Tensor2D) => tf.zeros<tf.Rank.R1>([x.shape[0]], "int32")
-  const attend: Attend = (layer, q, k, v, shape) => {
+  const attend: Attend = (layer, q, k, v, { window, ...heads }) => {
     const before = kept[layer]
     const all = before === undefined ? { k, v } : { k: tf.concat([before.k, k]), v: tf.concat([before.v, v]) }
     kept[layer] = { k: tf.keep(all.k.clone()), v: tf.keep(all.v.clone()) }
-    return causalAttention(q, all.k, all.v, ones(q), ones(all.k), shape)
+    return attention({ q, ...all, ...heads, mask: { causal: true, window } })
   }
   return attend
 }

@@ -1,18 +1,20 @@
 /**
- * Causal attention of few queries, as a model that writes asks for: a workgroup for each of them. Its invocations share
+ * Attention of few queries, as a model that writes asks for: a workgroup for each of them. Its invocations share
  * the keys of a round for the scores, and then the columns of the output, and for each of these the keys again.
  */
-import { LOWEST } from "./attention-statistics.ts"
 import {
+  biasOf,
   declarations,
+  endOfKeys,
   type ForwardProgram,
   firstKey,
   inverseOf,
   KEY_WIDTH,
+  LOWEST,
   OF_QUERIES,
   QUERY_WIDTH,
   scoresOf
-} from "./causal-scores.ts"
+} from "./attention-scores.ts"
 import { LANES, type VectorType, vectorFor } from "./elementwise.ts"
 import { program, variants } from "./program.ts"
 
@@ -20,6 +22,7 @@ import { program, variants } from "./program.ts"
 type Workgroup = 64 | 256
 
 interface Layout {
+  readonly biased: boolean
   readonly type: VectorType
   readonly workgroup: Workgroup
   /** invocations side by side, each with columns of its own: a power of two */
@@ -28,7 +31,7 @@ interface Layout {
   readonly columns: number
 }
 
-const forward = ({ type, workgroup, lanes, columns }: Layout): string => `alias N = ${type};
+const forward = ({ biased, type, workgroup, lanes, columns }: Layout): string => `alias N = ${type};
 ${scoresOf("f32")}
 var<workgroup> found: array<vec2f, ${workgroup}>;
 var<workgroup> weights: array<f32, ${workgroup}>;
@@ -36,7 +39,8 @@ var<workgroup> sums: array<N, ${workgroup}>;
 fn kernel(group: u32, local: u32) {
   ${OF_QUERIES}
   let query = group % words.blocks;
-  let t = query + shift;
+  let t = i32(query) + shift;
+  let end = ${endOfKeys("query")};
   let segment = querySegments[batch * words.queries + query];
   let at = queryStart + query * ${QUERY_WIDTH};
   let lane = local % ${lanes}u;
@@ -47,15 +51,16 @@ fn kernel(group: u32, local: u32) {
   var total = 0.0;
   var some = 0.0;
   var spoilt = false;
-  for (var begin = ${firstKey("t")}; begin <= t; begin += ${workgroup}u) {
+  for (var begin = ${firstKey("query")}; begin < end; begin += ${workgroup}u) {
     let key = begin + local;
     var c = f32(${LOWEST});
-    let attended = attends(t, segment, key, keySegments[batch * words.keys + min(key, t)]);
+    let others = keySegments[batch * words.keys + min(key, words.keys - 1u)];
+    let attended = key < end && attends(t, segment, i32(key), others);
     if (attended) {
       let other = keyStart + key * ${KEY_WIDTH};
       var sum = N(0.0);
       for (var column = 0u; column < words.d; column++) { sum += q[at + column] * k[other + column]; }
-      c = capped(${type === "f32" ? "sum" : "dot(sum, vec4f(1.0))"} * words.scale);
+      c = capped(${type === "f32" ? "sum" : "dot(sum, vec4f(1.0))"} * words.scale${biasOf(biased, "query", "key")});
       some = 1.0;
       spoilt = spoilt || spoils(c);
     }
@@ -77,7 +82,7 @@ fn kernel(group: u32, local: u32) {
       let column = lane + i * ${lanes}u;
       var sum = own[i] * kept;
       if (column < words.d) {
-        for (var j = part; j < min(${workgroup}u, t + 1u - begin); j += ${workgroup / lanes}u) {
+        for (var j = part; j < min(${workgroup}u, end - begin); j += ${workgroup / lanes}u) {
           sum += weights[j] * v[keyStart + (begin + j) * ${KEY_WIDTH} + column];
         }
       }
@@ -112,16 +117,18 @@ fn kernel(group: u32, local: u32) {
 
 const programs = variants((key: string): ForwardProgram => {
   const layout = JSON.parse(key) as Layout
-  const { type, workgroup } = layout
-  const own = declarations(type).forward
+  const { biased, type, workgroup } = layout
+  const own = declarations(type, biased).forward
   return { forward: program({ ...own, workgroup, body: forward(layout) }), rows: 1, unit: LANES[type] }
 })
 
 /** For heads of d columns. `software`: is the GPU emulated on a CPU, where idle invocations cost? */
-export const causalOfFew = (d: number, software: boolean): ForwardProgram => {
+export const attentionOfFew = (d: number, biased: boolean, software: boolean): ForwardProgram => {
   const type = vectorFor(d)
   const vectors = d / LANES[type]
   const workgroup: Workgroup = software ? 64 : 256
   const lanes = Math.min(workgroup, 2 ** Math.ceil(Math.log2(vectors)))
-  return programs(JSON.stringify({ type, workgroup, lanes, columns: Math.ceil(vectors / lanes) } satisfies Layout))
+  return programs(
+    JSON.stringify({ biased, type, workgroup, lanes, columns: Math.ceil(vectors / lanes) } satisfies Layout)
+  )
 }

@@ -1,12 +1,16 @@
 /**
- * What the programs of causal attention share (`causal-attention-rows.ts`, `causal-attention-blocks.ts`,
- * `causal-attention-few.ts`): buffers and words, where a head's numbers lie, which keys a query attends, and P of a
- * score.
+ * What the programs of attention share (`attention-rows.ts`, `attention-blocks.ts`, `attention-few.ts`): buffers and words, where a head's
+ * numbers lie, which keys a query attends, and P of a score.
  */
-import { type ElementType, read, reads, write } from "../declaration.ts"
+import { type BufferType, type ElementType, read, reads, write } from "../declaration.ts"
 import type { VectorType } from "./elementwise.ts"
 import type { Program } from "./program.ts"
 import { softcapOf } from "./softcap.ts"
+
+export const PLACES = ["x", "y", "z", "w"] as const
+
+/** Represents −∞, the maximum of nothing. */
+export const LOWEST = "-3.4028234e38"
 
 /**
  * `group`: heads that share keys. blocks: workgroups of a head. d: of a head, in elements of the buffers. softcap: 0
@@ -15,104 +19,117 @@ import { softcapOf } from "./softcap.ts"
 export const WORDS = {
   queries: "u32",
   keys: "u32",
-  keyValueHeads: "u32",
+  keyHeads: "u32",
   group: "u32",
   blocks: "u32",
   d: "u32",
-  window: "u32",
+  back: "i32",
+  ahead: "i32",
   scale: "f32",
   softcap: "f32"
 } as const
 type Words = keyof typeof WORDS
 
 /** Rows of a query's numbers, and of a key's, in elements of the buffers. */
-export const QUERY_WIDTH = "(words.keyValueHeads * words.group * words.d)"
-export const KEY_WIDTH = "(words.keyValueHeads * words.d)"
+export const QUERY_WIDTH = "(words.keyHeads * words.group * words.d)"
+export const KEY_WIDTH = "(words.keyHeads * words.d)"
 
-type Forward = Program<"q" | "k" | "v" | "querySegments" | "keySegments" | "o" | "statistics", Words>
-
-/** Programs whose q, k and v are read by `unit` numbers. */
+/** Programs whose q, k and v are read by `unit` numbers. Those of scores with a bias bind it, too. */
 export interface ForwardProgram {
-  readonly forward: Forward
+  readonly forward: Program<string, Words>
   /** queries of a workgroup */
   readonly rows: number
   readonly unit: 1 | 4
 }
 
-export interface CausalPrograms extends ForwardProgram {
-  readonly queryGradient: Program<"q" | "k" | "v" | "go" | "rows" | "keySegments" | "dq", Words>
-  readonly keyGradient: Program<"q" | "k" | "v" | "go" | "rows" | "keySegments" | "dk" | "dv", Words>
+export interface AttentionPrograms extends ForwardProgram {
+  readonly queryGradient: Program<string, Words>
+  readonly keyGradient: Program<string, Words>
 }
 
 /**
  * Names, buffers and words, where q, k and v are read as `element`. `statistics`: m and 1/Z of each row of P. `rows`:
- * the bits of these, of D = dO·O, and the query's segment
+ * the bits of these, of D = dO·O, and the query's segment; behind them a row for each key, with its segment
  */
-export const declarations = (element: ElementType) =>
-  ({
+export const declarations = (element: ElementType, biased: boolean) => {
+  const bias: Readonly<Record<string, BufferType>> = biased ? { bias: read("f32") } : {}
+  return {
     forward: {
-      name: "CausalAttention",
+      name: "Attention",
       buffers: {
         ...reads(element, "q", "k", "v"),
-        querySegments: read("i32"),
-        keySegments: read("i32"),
+        ...reads("i32", "querySegments", "keySegments"),
+        ...bias,
         o: write(element),
         statistics: write("vec2f")
       },
       words: WORDS
     },
     queryGradient: {
-      name: "CausalAttentionGradient q",
+      name: "AttentionGradient q",
       buffers: {
         ...reads(element, "q", "k", "v", "go"),
         rows: read("vec4u"),
         keySegments: read("i32"),
+        ...bias,
         dq: write(element)
       },
       words: WORDS
     },
     keyGradient: {
-      name: "CausalAttentionGradient k v",
+      name: "AttentionGradient k v",
       buffers: {
         ...reads(element, "q", "k", "v", "go"),
         rows: read("vec4u"),
-        keySegments: read("i32"),
+        ...bias,
         dk: write(element),
         dv: write(element)
       },
       words: WORDS
     }
-  }) as const
+  } as const
+}
 
 /** Which head of which sequence a workgroup has, where its rows begin in q, in k and v, and in `statistics` and `rows`. */
 export const OF_QUERIES = `let matrix = group / words.blocks;
-  let batch = matrix / (words.keyValueHeads * words.group);
-  let head = matrix % (words.keyValueHeads * words.group);
+  let batch = matrix / (words.keyHeads * words.group);
+  let head = matrix % (words.keyHeads * words.group);
   let queryStart = batch * words.queries * ${QUERY_WIDTH} + head * words.d;
   let keyStart = batch * words.keys * ${KEY_WIDTH} + head / words.group * words.d;
   let rowStart = matrix * words.queries;
+  let biasStart = head * words.queries;
   // of the first query, among the keys
-  let shift = words.keys - words.queries;`
+  let shift = i32(words.keys) - i32(words.queries);`
 
 /** Likewise, for a workgroup of keys. */
 export const OF_KEYS = `let matrix = group / words.blocks;
-  let batch = matrix / words.keyValueHeads;
-  let keyValueHead = matrix % words.keyValueHeads;
-  let keyStart = batch * words.keys * ${KEY_WIDTH} + keyValueHead * words.d;
-  let shift = words.keys - words.queries;`
+  let batch = matrix / words.keyHeads;
+  let keyHead = matrix % words.keyHeads;
+  let keyStart = batch * words.keys * ${KEY_WIDTH} + keyHead * words.d;
+  let shift = i32(words.keys) - i32(words.queries);
+  // of the keys' segments, in \`rows\`
+  let batches = words.groups / (words.blocks * words.keyHeads);
+  let segmentStart = batches * words.keyHeads * words.group * words.queries + batch * words.keys;`
 
 /** In the loop over `member`, the heads that share keys. */
-export const OF_MEMBER = `let head = keyValueHead * words.group + member;
+export const OF_MEMBER = `let head = keyHead * words.group + member;
     let queryStart = batch * words.queries * ${QUERY_WIDTH} + head * words.d;
-    let rowStart = (batch * words.keyValueHeads * words.group + head) * words.queries;`
+    let rowStart = (batch * words.keyHeads * words.group + head) * words.queries;
+    let biasStart = head * words.queries;`
 
-/** The first key that a query at t may attend. */
-export const firstKey = (t: string): string => `(max(${t} + 1u, words.window) - words.window)`
+/** The keys [first, end) that queries of [row, last] may attend. */
+export const firstKey = (row: string): string => `u32(max(i32(${row}) + shift - words.back, 0))`
+export const endOfKeys = (last: string): string =>
+  `u32(clamp(i32(${last}) + shift + words.ahead + 1, 0, i32(words.keys)))`
 
 /** The queries [first, end) that may attend a key of [key, last]. */
-export const firstQuery = (key: string): string => `(max(${key}, shift) - shift)`
+export const firstQuery = (key: string): string => `u32(max(i32(${key}) - shift - words.ahead, 0))`
 export const endOfQueries = (last: string): string =>
-  `(min(words.keys, ${last} + words.window) - min(shift, min(words.keys, ${last} + words.window)))`
+  `u32(clamp(i32(${last}) - shift + words.back + 1, 0, i32(words.queries)))`
+
+/** The bias of a query and a key, to be added to their score. */
+export const biasOf = (biased: boolean, row: string, key: string): string =>
+  biased ? ` + bias[(biasStart + ${row}) * words.keys + ${key}]` : ""
 
 const ALIASES = {
   f32: "alias V = f32;\nalias U = u32;\nalias I = i32;\nalias B = bool;",
@@ -126,8 +143,8 @@ const ALIASES = {
  */
 export const scoresOf = (type: VectorType): string => `${ALIASES[type]}
 ${softcapOf(type)}
-fn attends(t: U, own: I, keys: U, others: I) -> B {
-  return (keys <= t) & (t - keys < U(words.window)) & (own == others) & (own >= I(0));
+fn attends(t: I, own: I, keys: I, others: I) -> B {
+  return (keys - t <= I(words.ahead)) & (t - keys <= I(words.back)) & (own == others) & (own >= I(0));
 }
 fn usable(c: V) -> B { return (bitcast<U>(c) & U(0x7f800000u)) != U(0x7f800000u); }
 fn spoils(c: V) -> B { return !usable(c) & (bitcast<U>(c) != U(0xff800000u)); }
