@@ -63,8 +63,8 @@ export const perFactor =
   ({ rank, in: inputs, out }) =>
     count * rank * (inputs + out)
 
-/** Adam's. */
-export const twoMoments: StateSize = { pair: perFactor(2), perDense: 2 }
+/** Adam's; dropped from pages without plans. */
+export const twoMoments: StateSize = { pair: /* @__PURE__ */ perFactor(2), perDense: 2 }
 
 /** Adam's moments as plans write them. */
 export interface PlannedMoments {
