@@ -29,7 +29,10 @@ export const sha256 = (w: Workspace, name: string) => createHash("sha256").updat
 
 /** The same value, its numbers up to another order of sums; fields may have come since, and a clock says what it will. */
 export const alike = (value: unknown): unknown => {
-  if (typeof value === "number") return Number.isInteger(value) ? value : expect.closeTo(value, 5)
+  if (typeof value === "number")
+    return Number.isInteger(value)
+      ? value
+      : expect.closeTo(value, 5 - Math.max(0, Math.ceil(Math.log10(Math.abs(value)))))
   if (Array.isArray(value)) return value.map(alike)
   if (typeof value !== "object" || value === null) return value
   const entries = Object.entries(value).filter(([key]) => key !== "tokensPerSecond")
@@ -45,8 +48,11 @@ export interface Resumed {
   readonly reference?: string
 }
 
-/** In the order of another version's sums: the cpu's differ from wasm's by 2e-6 in 40 steps. */
-const SUMS = 1e-5
+/**
+ * In the order of another version's sums: of the ten steps after the checkpoint, and of all sixty, in which what little differs grows. From
+ * wasm to the cpu 2e-6 were measured in 40 steps, and 3e-4 in 60 from one compiler's sums to another's.
+ */
+const SUMS = { soon: 1e-5, late: 1e-3 }
 
 /** Goes on with interrupted runs: to the losses of then on wasm, whose kernels may sum in another order, and to its bits on the reference. */
 export const testInterrupted = (w: Workspace, runs: ReadonlyArray<Resumed>) =>
@@ -66,11 +72,9 @@ export const testInterrupted = (w: Workspace, runs: ReadonlyArray<Resumed>) =>
           const folder = await resume(run, onWasm)
           const reported = jsonObjects(w.read(`${folder}/metrics.jsonl`)).filter(({ kind }) => kind === "step")
           expect(reported.map(({ step }) => step)).toEqual(losses.map((_, i) => i + 1))
-          expectClose(
-            reported.map(({ loss }) => Number(loss)),
-            losses,
-            SUMS
-          )
+          const own = reported.map(({ loss }) => Number(loss))
+          expectClose(own.slice(0, 16), losses.slice(0, 16), SUMS.soon)
+          expectClose(own, losses, SUMS.late)
         },
         TIMEOUT
       )
