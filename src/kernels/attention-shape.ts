@@ -22,7 +22,7 @@ export const EVERY = 1 << 29
  * Numbers of P for a head of a sequence, up to which a backward pass on wasm reads P where every query attends every key: for longer ones
  * it makes P again, which takes no longer then.
  */
-const KEPT = 1 << 17
+const KEPT = 1 << 19
 
 /** Weights of a head that are kept for the backward pass, at most: of some forms, and on some devices, none are. */
 export const keptWeights = (queries: number, keys: number): number => (queries * keys <= KEPT ? queries * keys : 0)
