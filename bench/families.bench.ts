@@ -6,17 +6,17 @@
  *
  * Every cell is a process of its own, one after another; milliseconds are the median of the steps after the first.
  */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { inject, lora } from "../adapters/index.ts"
 import { mustBeDecided, type OptimizerConfig } from "../schemas/index.ts"
 import { Device } from "../src/device/index.ts"
+import type { Files } from "../src/files/index.ts"
 import { sparseCrossEntropy } from "../src/kernels/index.ts"
 import {
   type BatchOf,
@@ -43,7 +43,6 @@ const { values } = parseArgs({
     folder: { type: "string", default: "" }
   }
 })
-type Files = FileSystem.FileSystem | Path.Path
 type Reported = { readonly _tag: string; readonly message: string }
 
 const steps = Number(values.steps)

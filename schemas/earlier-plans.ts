@@ -5,15 +5,11 @@
  * from before: its adapter is the last state, and its share for validation was drawn from all rows alike. Both are filled in, so that such
  * a folder is evaluated on the rows that it did not learn from, and goes on as it began.
  */
+import { isRecord } from "../src/boundary/index.ts"
 import { arraysPlans } from "./kinds/arrays.ts"
 import { classificationPlans } from "./kinds/classification.ts"
 
 const labelled = { ...classificationPlans.formats, ...arraysPlans.formats }
-
-type Fields = Readonly<Record<string, unknown>>
-
-const isRecord = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const heldOut = (data: unknown): unknown =>
   isRecord(data) && typeof data["validation"] === "number" && Object.hasOwn(labelled, String(data["format"]))

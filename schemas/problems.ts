@@ -11,7 +11,7 @@
  */
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
-import { cut } from "../src/boundary/index.ts"
+import { cut, isRecord } from "../src/boundary/index.ts"
 
 /** What is wrong, and where: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
 export interface PlanProblem {
@@ -154,9 +154,6 @@ const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
   return at(path, `${unknownKeyProblem}${hint} (allowed: ${allowed.join(", ")})`)
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const tagged = (
   path: Path,
   issue: SchemaIssue.AnyOf,
@@ -172,7 +169,7 @@ const tagged = (
 
 function* union(path: Path, issue: SchemaIssue.AnyOf, found: unknown): Problems {
   const tag = tagOf(issue.ast)
-  if (tag !== undefined && isObject(found)) return yield* tagged(path, issue, found, tag)
+  if (tag !== undefined && isRecord(found)) return yield* tagged(path, issue, found, tag)
   // a list in the place of "a word or a list": what is wrong is inside the list, unless it is the list as a whole
   if (Array.isArray(found) && found.length > 0) {
     const composites = issue.issues.filter((one) => one._tag === "Composite")

@@ -43,8 +43,8 @@ export const painted = (text: string, colour: Colour, stream: Stream): string =>
 /** The colour of a line by what it says. */
 export const colourOf = (line: string): Colour | undefined => (line.startsWith("warning: ") ? "yellow" : undefined)
 
-/** What was to be printed did not arrive. */
-class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
+/** What was to be printed did not arrive. Exported, since the declarations of commands name it. */
+export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   stream: Schema.Literals(["stdout", "stderr"]),
   reason: Schema.String,
   /** the reader of a pipe has left, as `head` does when it has its lines: it wants no more, and nothing is wrong */

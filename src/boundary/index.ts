@@ -8,6 +8,7 @@ export {
   setLimits,
   setLimitsFromText
 } from "./limits.ts"
+export { isRecord } from "./record.ts"
 export { shownArgument, withoutSecrets, withoutSecretsIn } from "./secrets.ts"
 export {
   cut,

@@ -3,7 +3,7 @@
  *
  * What is not supported is a problem with its place in the schema; a schema is never read as less than it says.
  */
-import { isRecord } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import type { NumberLimits } from "./numbers.ts"
 
 export type Type = "null" | "boolean" | "number" | "string" | "array" | "object"

@@ -4,7 +4,7 @@
  *
  *   anyOf, oneOf   the variants of each option         allOf, $ref   every variant of one merged with every variant of the other
  */
-import { isRecord } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import { anything, type Located, merged, ownOf, type Report, typeOf, type Variant } from "./keywords.ts"
 
 /** Variants of one schema, at most. */

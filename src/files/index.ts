@@ -23,7 +23,6 @@ export { temporaryFor, temporaryName } from "./temporary-name.ts"
 export {
   asFileError,
   isDeeperThan,
-  isRecord,
   isUrl,
   type ParsedJson,
   parseBoundedJson,

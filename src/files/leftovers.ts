@@ -11,15 +11,13 @@ import * as FileSystem from "effect/FileSystem"
 import { isGone, ownerOf, type ProcessOwner, thisProcess } from "./process-owner.ts"
 import { sha256 } from "./sha256.ts"
 
-type Files = FileSystem.FileSystem
-
 const short = (text: string): string => sha256().update(text).digest("hex").slice(0, 6)
 const machineOf = ({ host }: ProcessOwner): string => short(host)
 const startOf = ({ boot = "", started = "" }: ProcessOwner): string => short(`${boot} ${started}`)
 const endingOf = (owner: ProcessOwner): string => `.tmp-${owner.pid}-${machineOf(owner)}${startOf(owner)}`
 
 /** Whether a name is a temporary one of a process that will never write again. `untagged`: one of an earlier version counts, too. */
-export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boolean, never, Files> =>
+export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const [, digits, machine, start] = /\.tmp-([1-9]\d{0,9})(?:-([0-9a-f]{6})([0-9a-f]{6}))?$/.exec(name) ?? []
     if (digits === undefined) return false
@@ -51,7 +49,7 @@ const sweep = (folder: string, name: string) =>
   }).pipe(Effect.ignore)
 
 /** A temporary name of this process, after removing what dead ones left next to it. */
-export const sweptName = (file: string): Effect.Effect<string, never, Files> =>
+export const sweptName = (file: string): Effect.Effect<string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const name = /[^/\\]*$/.exec(file)![0]
     yield* sweep(file.slice(0, file.length - name.length), name)

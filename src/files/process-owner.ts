@@ -28,12 +28,10 @@ export const ownerIn = (text: string): ProcessOwner | undefined => {
   return owner._tag === "Success" ? owner.success : undefined
 }
 
-type Files = FileSystem.FileSystem
-
 let own: ProcessOwner | undefined
 
 /** This process. */
-export const thisProcess: Effect.Effect<ProcessOwner, never, Files> = Effect.gen(function* () {
+export const thisProcess: Effect.Effect<ProcessOwner, never, FileSystem.FileSystem> = Effect.gen(function* () {
   if (own !== undefined) return own
   if (ownSystem === undefined) return { pid: ownNumber, host: hostname() }
   const { started } = yield* look(ownNumber)
@@ -48,7 +46,7 @@ export const thisProcess: Effect.Effect<ProcessOwner, never, Files> = Effect.gen
 })
 
 /** Another process of this machine. */
-export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, Files> =>
+export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { started: _, ...machine } = yield* thisProcess
     const { started } = yield* look(pid)
@@ -56,7 +54,7 @@ export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, Files> 
   })
 
 /** Whether an owner is of this host and says as much of itself as this system can: what a file that came from elsewhere cannot know. */
-export const isIdentified = (owner: ProcessOwner): Effect.Effect<boolean, never, Files> =>
+export const isIdentified = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.map(
     thisProcess,
     ({ host, started, boot }) =>
@@ -73,7 +71,7 @@ const PAUSE = 50
  * Whether an owner will never write again. False for one of another host, which cannot be asked, and where nothing can be learned. Waits
  * for a process that is about to end.
  */
-export const isGone = (owner: ProcessOwner): Effect.Effect<boolean, never, Files> =>
+export const isGone = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { host, boot } = yield* thisProcess
     if (owner.host !== host) return false
@@ -107,7 +105,7 @@ interface Seen {
 }
 
 /** What the system says of a process that exists. */
-const look = (pid: number): Effect.Effect<Seen, never, Files> =>
+const look = (pid: number): Effect.Effect<Seen, never, FileSystem.FileSystem> =>
   process.platform === "darwin"
     ? Effect.sync(() => lookOnMac(pid))
     : Effect.map(textOf(`/proc/${pid}/stat`), (text) => (text === undefined ? { state: "running" } : seenIn(text)))

@@ -134,10 +134,6 @@ const keysIn = (value: unknown): number => {
   return keys
 }
 
-/** An object of JSON: neither null nor a list. */
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** A value, or why there is none, as the end of a sentence that begins with the file's name. */
 export type ParsedJson = { readonly value: unknown } | { readonly problem: string }
 

@@ -2,8 +2,7 @@
  * What preprocessor_config.json says of a checkpoint's images, as transformers' processors of ViT, CLIP and DeiT understand it. What is
  * absent there is what the processor's class says. What changes pixels in a way that is not known here is refused.
  */
-import { limit, overLimit, quoted } from "../boundary/index.ts"
-import { isRecord } from "../files/index.ts"
+import { isRecord, limit, overLimit, quoted } from "../boundary/index.ts"
 import type { Processing, Resampling, Size } from "./image.ts"
 
 type Three = readonly [number, number, number]

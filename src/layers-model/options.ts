@@ -6,6 +6,7 @@
  *
  * The method is "lora" unless another is named.
  */
+
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -20,6 +21,7 @@ import {
   text,
   withDefault
 } from "../../schemas/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import { AdaptError } from "./errors.ts"
 
 const around = {
@@ -64,8 +66,5 @@ export const decodeOptions = (input: unknown, model: string): Effect.Effect<Adap
   }
   return Effect.succeed({ config, seed, head, name })
 }
-
-const isRecord = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const fail = (model: string, problems: ReadonlyArray<PlanProblem>) => Effect.fail(new AdaptError({ model, problems }))

@@ -12,9 +12,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { selectionOf } from "../../adapters/index.ts"
-import { cut, Listing, limit, overLimit } from "../boundary/index.ts"
+import { cut, isRecord, Listing, limit, overLimit } from "../boundary/index.ts"
 import { memoryFiles } from "../data/index.ts"
-import { isRecord, parseBoundedJson } from "../files/index.ts"
+import { parseBoundedJson } from "../files/index.ts"
 import { readSpecs } from "../models/layers-model/index.ts"
 import {
   bytesOf,

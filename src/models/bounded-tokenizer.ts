@@ -4,6 +4,7 @@
  * up after 2 s, and says that nothing matches). Patterns known to be linear stay as they are; any other runs in `LinearRegExp`, which
  * finds the same and takes about twenty times as long for it (0.4 s for a million characters; to encode then takes three times as long).
  */
+
 import {
   BPE,
   Normalizer,
@@ -19,7 +20,7 @@ import {
   Unigram,
   WordPiece
 } from "@huggingface/tokenizers"
-import { isRecord } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import { LinearRegExp, pattern, withOwnClasses } from "../patterns/index.ts"
 import { type TokenizerParts, textEncoder } from "./added-tokens.ts"
 import { cuttings } from "./gguf/pre-tokenizers.ts"

@@ -6,13 +6,14 @@
  * loses tokens at its right end, never its special tokens, as `longest_first` does. A pair of texts that is too long loses those of the
  * longer one first (`text-pairs.ts`).
  */
+
 import type { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { isRecord } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import type { TokenRows, TokenTexts, Weights } from "../tensors/index.ts"
 import { BoundedTokenizer } from "./bounded-tokenizer.ts"
 import { openCheckpoint, readJson } from "./checkpoint.ts"

@@ -2,8 +2,9 @@
  * Two texts as one sequence of tokens: `[CLS] A [SEP] B [SEP]`, `<s> A </s></s> B </s>`, or whatever else the tokenizer's post-processor
  * makes of a pair, and which tokens are left of two that are too long together: the rule "longest first" of the Rust tokenizers.
  */
+
 import type { Tokenizer } from "@huggingface/tokenizers"
-import { isRecord } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
 import type { Encoding } from "./model.ts"
 
 /** A token of the template, or the place of a text; `type`: of its tokens. */

@@ -6,8 +6,7 @@
  *     "model": { "vocab": { token: id } or [[token, score]], … } }
  */
 import * as Effect from "effect/Effect"
-import { limit, messageOf, overLimit } from "../boundary/index.ts"
-import { isRecord } from "../files/index.ts"
+import { isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { ModelError } from "./model.ts"
 
 /** Ids below this: sixty times the largest vocabulary in use, and a table of that many entries still fits everywhere. */

@@ -13,10 +13,9 @@
  * only the text model is written, since that is what was trained.
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
-import { type FileError, writeFileAtomic, writeJson } from "../files/index.ts"
+import { type FileError, type Files, writeFileAtomic, writeJson } from "../files/index.ts"
 import {
   type CausalDescription,
   type CausalFamily,
@@ -36,7 +35,6 @@ import { type ChangedParameter, roundedParameters, type TensorCounts, trainedPar
 import { type TensorToWrite, writeTensorShards } from "./tensor-shards.ts"
 import { paddingOf, type TokenizerUse } from "./tokenizer-config.ts"
 
-type Files = FileSystem.FileSystem | Path.Path
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
 type Source = TensorToWrite<ModelError | DeviceReadError, Files>
 

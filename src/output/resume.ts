@@ -10,12 +10,11 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodeRunPlanResult, type RunPlan } from "../../schemas/index.ts"
-import { cut, listedLines } from "../boundary/index.ts"
+import { cut, isRecord, listedLines } from "../boundary/index.ts"
 import {
   type FileError,
   fileError,
   type GuardedFolder,
-  isRecord,
   readJsonFile,
   refuseLink,
   statRegular,

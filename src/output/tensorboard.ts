@@ -7,10 +7,12 @@
  * buffer of event.proto and summary.proto. A process that goes on with a run begins a file of its own with SessionLog START at the step it
  * goes on from: TensorBoard forgets what it has of that step and later ones.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { type FileError, fileError, isRecord, refuseLink } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
+import { type FileError, fileError, refuseLink } from "../files/index.ts"
 
 // Protocol buffers: a field is its number and wire type, and the value.
 

@@ -7,9 +7,11 @@
  * takes the whole file in every class, but only a few classes return token types, which a pair of texts needs: `BertTokenizer` is
  * written where its options describe all of tokenizer.json.
  */
+
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import { isRecord, writeJson } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
+import { writeJson } from "../files/index.ts"
 import { readJson } from "../models/index.ts"
 
 type Json = Readonly<Record<string, unknown>>

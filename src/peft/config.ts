@@ -6,8 +6,7 @@
  * something else, so it is refused by name.
  */
 import { type AdapterMethod, methods, type PeftBounds, type PeftReading, type PeftSizes } from "../../adapters/index.ts"
-import { cut, limit, overLimit, quoted } from "../boundary/index.ts"
-import { isRecord } from "../files/index.ts"
+import { cut, isRecord, limit, overLimit, quoted } from "../boundary/index.ts"
 import { type TaskType, taskTypes } from "../models/index.ts"
 import type { Matching } from "./matching.ts"
 

@@ -6,13 +6,15 @@
  * Input paths (model.source, data.train, data.validation, data.test, adapter.from) are relative to the plan file; `output.directory` to the working
  * directory. `relocate` is the inverse: the copy in a run folder names its inputs relative to that folder.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { closest, decodeForeignPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
-import { isRecord, isUrl, readTextFile } from "../files/index.ts"
+import { isRecord } from "../boundary/index.ts"
+import { type Files, isUrl, readTextFile } from "../files/index.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
@@ -158,8 +160,6 @@ export interface PlanOptions {
   /** a run's own plan: what its `adapter.from` decides is written in it, and the adapter need not be there any more */
   readonly ofRun?: boolean
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /**
  * Decode a plan given as a value; relative input paths are relative to `baseDirectory`. What `adapter.from` decides is read from there and

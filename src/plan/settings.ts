@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import { alternatives, PlanError, type PlanProblem, showValue } from "../../schemas/index.ts"
-import { limit, overLimit } from "../boundary/index.ts"
-import { isRecord, parseBoundedJson } from "../files/index.ts"
+import { isRecord, limit, overLimit } from "../boundary/index.ts"
+import { parseBoundedJson } from "../files/index.ts"
 
 interface Setting {
   readonly written: string

@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { cut, Listing, limit, listedLines, overLimit, quoted } from "../boundary/index.ts"
-import { isRecord, parseBoundedJson, platformReason, readExactly, repeatsKey } from "../files/index.ts"
+import { cut, isRecord, Listing, limit, listedLines, overLimit, quoted } from "../boundary/index.ts"
+import { parseBoundedJson, platformReason, readExactly, repeatsKey } from "../files/index.ts"
 
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   /** its path */

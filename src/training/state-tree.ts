@@ -9,8 +9,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { cut } from "../boundary/index.ts"
-import { isRecord } from "../files/index.ts"
+import { cut, isRecord } from "../boundary/index.ts"
 import { Elsewhere, OfShape, type State, type StateLayout } from "../optimizers/index.ts"
 
 /** An optimizer's state as a checkpoint's JSON has it: tensors by their names in the file. */

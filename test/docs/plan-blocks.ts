@@ -1,14 +1,13 @@
 /** The JSON of pages: plans, parts of plans, and what is no plan. */
+
 import { decodeRunPlanResult } from "../../schemas/index.ts"
+import { isRecord } from "../../src/boundary/index.ts"
 import type { Block } from "./pages.ts"
 
 type Document = Readonly<Record<string, unknown>>
 
 /** The sections of a plan. */
 const sections = ["$schema", "seed", "model", "data", "adapter", "optimizer", "training", "loss", "output"]
-
-const isObject = (value: unknown): value is Document =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const parse = (text: string): unknown => {
   try {
@@ -61,14 +60,14 @@ export const documentsIn = ({ text, language }: Block): ReadonlyArray<unknown> |
 /** A part of a plan as a whole one: what it leaves out is the least that its rows need. */
 const completed = (part: Document): Document => {
   if ("format" in part) return completed({ data: part })
-  const data = isObject(part["data"]) ? part["data"] : { format: "classification", train: "t.jsonl" }
-  const training = isObject(part["training"]) ? { batchSize: 4, ...part["training"] } : rest["training"]
+  const data = isRecord(part["data"]) ? part["data"] : { format: "classification", train: "t.jsonl" }
+  const training = isRecord(part["training"]) ? { batchSize: 4, ...part["training"] } : rest["training"]
   const validation = "validation" in data ? {} : { validation: 0.1 }
   return { model: models[`${data["format"]}`], ...rest, ...part, data: { ...validation, ...data }, training }
 }
 
 const isPlan = (document: unknown): document is Document =>
-  isObject(document) && ("format" in document || Object.keys(document).every((key) => sections.includes(key)))
+  isRecord(document) && ("format" in document || Object.keys(document).every((key) => sections.includes(key)))
 
 /** What is wrong with the plans and parts of plans in a block that is JSON. */
 export const problemsOf = (block: Block): ReadonlyArray<unknown> =>

@@ -2,11 +2,13 @@
  * Plans in an editor: what VS Code's JSON language server makes of the JSON Schema. The places are found in the decoder's schema:
  * every object of every kind of plan, and of each alternative of each tagged union, so that a new method is held to the same.
  */
+
 import { describe, expect, test } from "bun:test"
 import type * as SchemaAST from "effect/SchemaAST"
 import { getLanguageService, type JSONSchema, MarkupContent, TextDocument } from "vscode-json-languageservice"
 import { AdaptationPlan, adaptationPlanJsonSchema, planKinds, runPlanJsonSchema } from "../../schemas/index.ts"
 import { literalsOf, propertyOf, tagOf } from "../../schemas/problems.ts"
+import { isRecord } from "../../src/boundary/index.ts"
 
 type Path = ReadonlyArray<string | number>
 
@@ -45,12 +47,9 @@ const valueAt = (plan: unknown, path: Path): Record<string, unknown> | undefined
     | Record<string, unknown>
     | undefined
 
-const isObject = (value: unknown): value is object =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** A value where `path` leads, in objects and lists that are made on the way. */
 const put = (at: unknown, [first, ...rest]: Path, value: unknown): unknown => {
-  if (first === undefined) return isObject(value) ? { ...(at as object), ...value } : value
+  if (first === undefined) return isRecord(value) ? { ...(at as object), ...value } : value
   if (typeof first === "number") return [put((at as Array<unknown> | undefined)?.[0], rest, value)]
   return { ...(at as object), [first]: put((at as Record<string, unknown> | undefined)?.[first], rest, value) }
 }

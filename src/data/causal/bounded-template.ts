@@ -12,8 +12,7 @@
  * another list twice, and that one a third twice.
  */
 import { Environment } from "@huggingface/jinja"
-import { cut, limit, messageOf, overLimit } from "../../boundary/index.ts"
-import { isRecord } from "../../files/index.ts"
+import { cut, isRecord, limit, messageOf, overLimit } from "../../boundary/index.ts"
 import { type Node, PythonInterpreter, pythonProgram } from "./python-template.ts"
 import { pythonText, strftime, type Value } from "./python-values.ts"
 

@@ -5,8 +5,9 @@
  * The program is rewritten once (what it prints becomes `… | string`, what it loops over `… | list`), and the interpreter evaluates the
  * operands of some nodes itself and hands the library a node that holds their values.
  */
+
 import { type Environment, Interpreter, Template } from "@huggingface/jinja"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { isEqual, pythonJson, pythonText, strip, templateValue, type Value } from "./python-values.ts"
 
 /** A node of a parsed template. */

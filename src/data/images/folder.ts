@@ -9,10 +9,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
-import { platformReason } from "../../files/index.ts"
+import { type Files, platformReason } from "../../files/index.ts"
 import { DataError, dataError } from "../data-error.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 export interface FolderImage {
   /** from the folder on, with "/": "rose/close/1.png" */

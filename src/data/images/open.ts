@@ -8,7 +8,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { ImagesData } from "../../../schemas/index.ts"
 import { cut, limit, mostListed } from "../../boundary/index.ts"
-import { platformReason, readExactly, statRegular } from "../../files/index.ts"
+import { type Files, platformReason, readExactly, statRegular } from "../../files/index.ts"
 import { headerOf, type ImageHeader, imageHeader } from "../../images/index.ts"
 import { working } from "../../progress/index.ts"
 import { type ClassificationData, openSplits } from "../classification.ts"
@@ -22,8 +22,6 @@ import type { ClassificationSplit, LabelledText } from "../source.ts"
 import type { BySplit, SplitSection } from "../splits.ts"
 import { listFolder } from "./folder.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** The part of a section that says where images are. */
 export type ImageSection = SplitSection & Pick<ImagesData, "image" | "label" | "labels" | "folder">

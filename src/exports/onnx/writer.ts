@@ -8,12 +8,14 @@
  * The graph is what the model's own forward pass does: it runs once more over tensors without numbers (trace.ts) at two sizes of its
  * inputs (sizes.ts), and each kernel becomes what its rule says (rules.ts).
  */
+
 import type { DataType } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import ownPackage from "../../../package.json" with { type: "json" }
-import { fileError, isRecord, writeFileAtomic, writeJson } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
+import { fileError, writeFileAtomic, writeJson } from "../../files/index.ts"
 import type { Served, ServedFile } from "../../kinds/index.ts"
 import { baseLinear, type Network, readJson } from "../../models/index.ts"
 import {

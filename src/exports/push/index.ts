@@ -6,16 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { limit, overLimit } from "../../boundary/index.ts"
-import {
-  FileError,
-  fileError,
-  isRecord,
-  isThere,
-  readJsonFile,
-  readTextFile,
-  writeFileAtomic
-} from "../../files/index.ts"
+import { isRecord, limit, overLimit } from "../../boundary/index.ts"
+import { FileError, fileError, isThere, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
 import { kindOf } from "../../kinds/index.ts"
 import { isBranch, isRepository, type Told, type Upload, type UploadedFile, upload } from "../../models/hub/index.ts"
 import { fileName, hubNameOf, runFolder, writeReport } from "../../output/index.ts"

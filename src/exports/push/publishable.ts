@@ -5,7 +5,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { fileName } from "../../output/index.ts"
 
 type Json = Readonly<Record<string, unknown>>

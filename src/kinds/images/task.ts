@@ -2,9 +2,10 @@
  * What a model of images is trained to do, each task one value: how its model is described and loaded, and as what it is written. Nothing
  * else of this kind knows a task by its name.
  */
+
 import * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { placeOf, readJson } from "../../models/index.ts"
 import { describeImageModel, loadImageModel, readProcessing } from "../../models/vision/index.ts"
 import { classifierLines, type ImageTask, pipelineLines, type Task, type TaskOf } from "./image-task.ts"

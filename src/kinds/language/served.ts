@@ -4,13 +4,14 @@
  * The pass is the one that is trained, with another attention: keys and values of earlier tokens come before the batch's own, as in
  * `generation/cache.ts`, and which places hold tokens `attention_mask` says.
  */
+
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { withoutGenerationTags } from "../../data/causal/index.ts"
-import { isRecord } from "../../files/index.ts"
 import { attention } from "../../kernels/index.ts"
 import {
   type Attend,

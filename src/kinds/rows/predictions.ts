@@ -1,7 +1,7 @@
 /** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan, ImageArraysPlan, ImagesPlan, LabelLoss } from "../../../schemas/index.ts"
-import { quoted } from "../../boundary/index.ts"
+import { isRecord, quoted } from "../../boundary/index.ts"
 import {
   type Broken,
   type ClassificationData,
@@ -15,7 +15,7 @@ import {
   type TextColumns,
   type TextFields
 } from "../../data/index.ts"
-import { isRecord, parseBoundedJson } from "../../files/index.ts"
+import { parseBoundedJson } from "../../files/index.ts"
 import { markdown } from "../../output/index.ts"
 import { type Loss, labelCrossEntropy } from "../../training/index.ts"
 import type { Asked, AskedField, Prediction } from "../contract/index.ts"

@@ -5,8 +5,9 @@
  * that their text is ordinary text (Gemma 3's text models name an image token that they have no row for); any other token beyond it means
  * that the tokenizer belongs to another model.
  */
+
 import * as Effect from "effect/Effect"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { BoundedTokenizer } from "../bounded-tokenizer.ts"
 import { ModelError } from "../model.ts"

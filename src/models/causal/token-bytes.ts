@@ -5,7 +5,7 @@
  *   Metaspace, Replace   "▁" is a space; with ByteFallback <0x0A> is a byte
  *   others               what a text is longer by
  */
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import type { Fields } from "../tokenizer-json.ts"
 
 interface Library {

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { parseBoundedJson, readTextFile, temporaryFor } from "../../files/index.ts"
+import { type Files, parseBoundedJson, readTextFile, temporaryFor } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
 import { type HubError, type HubSource, hubError } from "./hub-source.ts"
@@ -30,8 +30,6 @@ export const repositoryCache = (path: Path.Path, cache: string, { repository }: 
     snapshot: (commit) => path.join(root, "snapshots", commit)
   }
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** What the cache holds of a source, complete; null where something is missing. `content`: of a repository that is no single file. */
 export const cached = (

@@ -12,12 +12,11 @@ import type { Hash } from "node:crypto"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../../boundary/index.ts"
-import { isGone, ownerIn, readExactly, readTextFile, thisProcess } from "../../files/index.ts"
+import { type Files, isGone, ownerIn, readExactly, readTextFile, thisProcess } from "../../files/index.ts"
 import { working } from "../../progress/index.ts"
 import { answerFrom, type KnownState } from "./answer.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
@@ -37,8 +36,6 @@ export interface Download {
   readonly commit: string
   readonly onProgress: (file: string, bytes: number, size: number) => void
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** The blob of a file, downloaded where it is not in the cache. */
 export const downloadBlob = (

@@ -5,10 +5,9 @@
  * network; a branch or tag is looked up, and where the Hub does not answer (or HF_HUB_OFFLINE is set) the cache's state of it is used.
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
-import { platformReason, readTextFile, writeFileAtomic } from "../../files/index.ts"
+import { type Files, platformReason, readTextFile, writeFileAtomic } from "../../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
 import { partFiles } from "../gguf/split-files.ts"
 import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf, weightFiles } from "./cache.ts"
@@ -32,8 +31,6 @@ export interface ResolveOptions {
   /** called as bytes of a file arrive */
   readonly onProgress?: (file: string, bytes: number, size: number) => void
 }
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** What is taken of a repository that is no single file. */
 interface Content {

@@ -6,8 +6,7 @@
  *     { "class_name": "Dense", "name": "a", "config": { "name": "a", … }, "inbound_nodes": [[["input", 0, 0, {}]]] }, … ] } }
  */
 import { serialization } from "@tensorflow/tfjs-core"
-import { Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
-import { isRecord } from "../../files/index.ts"
+import { isRecord, Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 

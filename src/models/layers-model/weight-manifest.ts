@@ -5,8 +5,7 @@
  *   [{ "paths": ["group1-shard1of1.bin"], "weights": [{ "name": "dense/kernel", "shape": [3, 4], "dtype": "float32" }] }]
  */
 import type * as tf from "@tensorflow/tfjs-core"
-import { Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
-import { isRecord } from "../../files/index.ts"
+import { isRecord, Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
 
 export interface WeightManifest {
   /** relative to the model's folder, in the order in which their bytes follow one another */

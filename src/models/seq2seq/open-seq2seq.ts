@@ -2,12 +2,14 @@
  * From the name of a model in a plan or on a command line, a Hugging Face folder or hf:owner/name, to its description, its tokenizer and the
  * loaded model.
  */
+
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { Files } from "../../files/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { causalTokenizer } from "../causal/causal-tokenizer.ts"
 import { tokenizerFiles } from "../causal/tokenizer-files.ts"
@@ -17,8 +19,6 @@ import { ModelError } from "../model.ts"
 import { placeOf, WeightlessFolders } from "../source.ts"
 import { seq2seqFamilies } from "./families.ts"
 import type { Seq2SeqDescription, Seq2SeqFamily, Seq2SeqModel } from "./seq2seq-model.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 /** Describes a model by its config and the headers of its weights. */
 export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescription, ModelError, Files> =>

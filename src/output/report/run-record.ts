@@ -2,12 +2,14 @@
  * What a report is made from: `plan.json`, `run.json` and `metrics.jsonl` of a finished run, read back. Numbers that are not finite
  * are null in them, and labels are whatever a user called a class.
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { asFileError, FileError, fileError, isRecord, readJsonFile, statRegular } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
+import { asFileError, FileError, fileError, readJsonFile, statRegular } from "../../files/index.ts"
 import { FoundRate, type Metrics } from "../../training/index.ts"
 import type { RunFolder } from "../run-folder.ts"
 

@@ -2,11 +2,12 @@
  * The beginning of a plan where none can be suggested: what a user has chosen, and what its schema fills in. What is still missing or wrong
  * `check` says, at its field.
  */
+
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { planKinds, unconditional, writtenOut } from "../../../schemas/index.ts"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { kinds } from "../../kinds/index.ts"
 import { columnNames, namedModel, severalColumns } from "../../suggest/index.ts"
 import type { Input, OutlinedPlan } from "../protocol/index.ts"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Dialect } from "../../../schemas/index.ts"
-import { cut, listed } from "../../boundary/index.ts"
+import { cut, isRecord, listed } from "../../boundary/index.ts"
 import { embeddedImage, imageForm, isEmbedded, isImageName, listFolder } from "../../data/images/index.ts"
 import {
   type Broken,
@@ -15,7 +15,6 @@ import {
   type SampledRows,
   sampledRows
 } from "../../data/index.ts"
-import { isRecord } from "../../files/index.ts"
 import { pictureOf } from "../../kinds/index.ts"
 import type { Cell, ColumnOfRows, Rows } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"

@@ -2,6 +2,7 @@
  * The server's side of its engine: a child process that is started with the first question, and anew with the next one where it has ended.
  * A question that was under way then fails with a sentence.
  */
+
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import * as Cause from "effect/Cause"
@@ -10,7 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isRecord } from "../../files/index.ts"
+import { isRecord } from "../../boundary/index.ts"
 import { Work } from "../../progress/index.ts"
 import { answering } from "../engine/answering.ts"
 import { engineHandlers } from "../engine/index.ts"

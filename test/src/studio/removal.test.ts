@@ -19,9 +19,8 @@ import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
-import { ownerOf, thisProcess } from "../../../src/files/index.ts"
+import { type Files, ownerOf, thisProcess } from "../../../src/files/index.ts"
 import { seenIn } from "../../../src/files/process-owner.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
@@ -30,8 +29,6 @@ import { type Launcher, openLauncher } from "../../../src/studio/server/launcher
 import { type Ended, isAlive, startDetached } from "../../../src/studio/server/processes.ts"
 import { openBusy } from "../../../src/studio/server/removal.ts"
 import { openStudies } from "../../../src/studio/server/studies.ts"
-
-type Files = FileSystem.FileSystem | Path.Path
 
 const top = mkdtempSync(join(tmpdir(), "studio-removal-"))
 const before = process.cwd()

@@ -7,10 +7,12 @@
  *
  * @see sentence-transformers `SentenceTransformer.save`
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord, parseBoundedJson, readTextFile } from "../../../files/index.ts"
+import { isRecord } from "../../../boundary/index.ts"
+import { parseBoundedJson, readTextFile } from "../../../files/index.ts"
 import { ModelError, placeOf } from "../../../models/index.ts"
 
 /** The file in which sentence-transformers lists the parts of a model. */

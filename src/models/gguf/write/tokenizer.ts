@@ -12,8 +12,9 @@
  * Scores: SentencePiece merges the two neighbours that make the piece of the best score, a list of merges the pair that comes first in it.
  * A piece's score is the place of its first merge, below zero.
  */
+
 import * as Effect from "effect/Effect"
-import { isRecord } from "../../../files/index.ts"
+import { isRecord } from "../../../boundary/index.ts"
 import type { CausalTokenizer } from "../../../tensors/index.ts"
 import { causalTokenizer } from "../../causal/causal-tokenizer.ts"
 import type { MetadataValue } from "../parse-header.ts"

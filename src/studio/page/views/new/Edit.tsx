@@ -1,12 +1,14 @@
 /** The plan, to be changed: as a form, or as JSON. Both edit one value. */
+
 import { useEffect, useId, useState } from "preact/hooks"
+import { isRecord } from "../../../../boundary/index.ts"
 import type { PlanJson, PlanProblem } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { useCall } from "../../use.ts"
 import { JsonEditor } from "./editor/JsonEditor.tsx"
 import { PlanForm } from "./form/Field.tsx"
 import { idOf } from "./form/inputs.tsx"
-import { isObject, type Schema } from "./form/schema.ts"
+import type { Schema } from "./form/schema.ts"
 
 /** A place of the plan that a reader asked to be led to. */
 export interface Wanted {
@@ -31,7 +33,7 @@ const views = ["Form", "JSON"] as const
 export const planIn = (text: string): PlanJson | undefined => {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    return isRecord(value) ? value : undefined
   } catch {
     return undefined
   }

@@ -1,11 +1,12 @@
 /** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
+
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
+import { isRecord } from "../../../../boundary/index.ts"
 import type { ExampleRows, Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { useCall, useStudio } from "../../use.ts"
-import { isObject } from "./form/schema.ts"
 
 /** What was dropped or chosen: a plan, one file of rows, or a folder. */
 type Dropped =
@@ -26,7 +27,7 @@ const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined>
   const text = await file.text()
   try {
     const plan: unknown = JSON.parse(text)
-    if (!isObject(plan) || !("model" in plan || "data" in plan || "training" in plan)) return undefined
+    if (!isRecord(plan) || !("model" in plan || "data" in plan || "training" in plan)) return undefined
     return { kind: "plan", name: file.name.replace(/\.json$/i, ""), plan }
   } catch (error) {
     return { kind: "nothing", why: `${file.name} is no JSON: ${(error as Error).message}` }

@@ -1,6 +1,7 @@
 /** A form for any value of a JSON Schema: fields of objects, and the input that a field's shape asks for. */
 
 import { useRef, useState } from "preact/hooks"
+import { isRecord } from "../../../../../boundary/index.ts"
 import type { PlanJson, PlanProblem } from "../../../../protocol/index.ts"
 import { Select } from "../../../parts/fields.tsx"
 import {
@@ -17,7 +18,6 @@ import {
 import {
   defaultOf,
   descriptionOf,
-  isObject,
   labelOf,
   moved,
   planSchema,
@@ -173,9 +173,9 @@ const Group = ({ name, path, schema, value, change, remove, shape }: FieldProps 
       {shape.kind === "objects" ? (
         <Objects path={path} name={label} item={shape.item} value={value} change={change} />
       ) : shape.kind === "variants" ? (
-        <Variants path={path} shape={shape} value={isObject(value) ? value : {}} change={change} />
+        <Variants path={path} shape={shape} value={isRecord(value) ? value : {}} change={change} />
       ) : shape.kind === "object" ? (
-        <Fields path={path} name={label} shape={shape} value={isObject(value) ? value : {}} change={change} />
+        <Fields path={path} name={label} shape={shape} value={isRecord(value) ? value : {}} change={change} />
       ) : null}
     </fieldset>
   )

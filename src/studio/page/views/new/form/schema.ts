@@ -6,9 +6,6 @@ export interface Schema {
   readonly [keyword: string]: unknown
 }
 
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** One of several objects that are told apart by the value of one key. */
 export interface Variant {
   readonly value: string
