@@ -128,13 +128,9 @@ const sum = (a: Counts, b: Counts): Counts => ({
 const countIn = (text: string, word: "pass" | "fail"): number =>
   Number([...text.matchAll(new RegExp(`^ *(\\d+) ${word}$`, "gm"))].at(-1)?.[1] ?? 0)
 
-/** Milliseconds of each file, of one run on two idle cores: `bun test --timings=test/timings.json --update-timings …` measures again. */
-const TIMINGS = join("test", "timings.json")
-
 /** A part that ends without counts, or with an exit code that they do not explain, counts as one more failure. */
 const runJob = async ({ files, parallel, flags, env }: Job): Promise<Counts> => {
-  // what takes longest begins first: else one process waits for the other's last file
-  const sharing = parallel > 1 ? [`--parallel=${parallel}`, "--no-isolate", `--timings=${TIMINGS}`] : []
+  const sharing = parallel > 1 ? [`--parallel=${parallel}`, "--no-isolate"] : []
   const names = files.map((file) => `./${file}`)
   // a test has three minutes: bun's own five seconds are short for two busy cores
   const child = Bun.spawn([process.execPath, "test", "--timeout", "180000", ...sharing, ...flags, ...names], {
