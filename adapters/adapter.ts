@@ -30,6 +30,12 @@ export interface BaseLayer {
   readonly bias: Tensor1D | null
 }
 
+/** A site with the layer under it. */
+export interface AdaptedLayer<Options> extends SitePart<Options> {
+  /** the frozen layer */
+  readonly base: BaseLayer
+}
+
 /** What `init` may use: the frozen layer, a random stream that depends on the plan's seed and the site's name alone, and the data. */
 export interface InitSource extends BaseLayer {
   /** the next number, uniform in [0, 1) */
@@ -181,7 +187,7 @@ export interface AdapterMethod<Options> extends MethodFacts {
    * `forward` of several sites that read one x, without masks, as one kernel, or of one and GELU of what it gives; undefined where it has
    * none for these. Absent for a method without such a kernel.
    */
-  readonly together?: Together<SitePart<Options> & { readonly base: BaseLayer }>
+  readonly together?: Together<AdaptedLayer<Options>>
   /** W′ [out, in]: the one weight that computes what the adapted site computes. */
   readonly merge: (site: SitePart<Options>, base: BaseLayer) => Tensor2D
   /** whether the site's bias is trained too: merging then replaces it with the trained one */

@@ -80,6 +80,14 @@ export interface PeftSizes {
   readonly scale: (rank: number, alpha: number) => number
 }
 
+/** What a configuration of PEFT is in a plan. */
+export interface PeftSection {
+  /** the fields of `adapter` that are the method's own */
+  readonly section: Readonly<Record<string, unknown>>
+  /** where layers differ in rank or α; absent: they do not */
+  readonly sizes?: PeftSizes
+}
+
 /** How a method's folders of PEFT are read. */
 export interface PeftReading {
   /** `peft_type` in adapter_config.json */
@@ -91,10 +99,7 @@ export interface PeftReading {
   /** the stored tensors of a layer, and which axis of each is its rank; null: an axis that is not compared */
   readonly tensors: Readonly<Record<string, 0 | 1 | null>>
   /** The fields of the plan's section that are the method's own; `sizes`: where layers differ in rank or α. */
-  readonly section: (fields: PeftFields) => {
-    readonly section: Readonly<Record<string, unknown>>
-    readonly sizes?: PeftSizes
-  }
+  readonly section: (fields: PeftFields) => PeftSection
   /**
    * ΔW/s [out, in] of a layer's stored tensors, by which a layer of the head begins, which is trained as a whole. Absent: adapters of heads
    * are not read. Tensor code.

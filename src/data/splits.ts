@@ -33,11 +33,21 @@ export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change:
   ...(test === undefined ? {} : { test: change(test) })
 })
 
+/** A split, its place and its rows. */
+export interface DescribedSplit {
+  /** which one */
+  readonly split: "train" | "validation" | "test"
+  /** its file, or the source's name */
+  readonly where: string
+  /** rows in it */
+  readonly rows: number
+}
+
 /** What is said of each split that there is, in the order in which plans have them; `more`: besides its place and its rows. */
 export const describedSplits = <A extends Pick<RowSource<unknown>, "where" | "rows">, More extends object>(
   splits: BySplit<A>,
   more: (source: A, split: keyof BySplit<A>) => More
-) =>
+): ReadonlyArray<DescribedSplit & More> =>
   (["train", "validation", "test"] as const).flatMap((split) => {
     const source = splits[split]
     if (source === undefined) return []

@@ -22,6 +22,7 @@ export const determination = (predicted: Float64Array, right: Float64Array): num
   return variance === 0 ? Number.NaN : 1 - meanError(predicted, right) / variance
 }
 
+/** Pearson's correlation of two lists of one length, from −1 to 1; NaN where all of a list are the same. */
 export const pearson = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
   const [meanX, meanY] = [mean(x), mean(y)]

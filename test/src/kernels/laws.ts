@@ -460,7 +460,9 @@ export const testEveryKernelHasItsRow = (elsewhere: Readonly<Record<string, stri
     const { stdout } = Bun.spawnSync([process.execPath, "-e", ownNames], { cwd: repository, stderr: "inherit" })
     const names = new Set((JSON.parse(stdout.toString()) as ReadonlyArray<string>).map(plainName))
     expect(names.size).toBeGreaterThan(40)
-    expect([...names].filter((name) => !ran.has(name)).sort()).toEqual(Object.keys(elsewhere).sort())
+    // laws of other files may be described in the same process, so a kernel that is tested elsewhere may have run
+    expect([...names].filter((name) => !ran.has(name) && elsewhere[name] === undefined)).toEqual([])
+    expect(Object.keys(elsewhere).filter((name) => !names.has(name))).toEqual([])
     for (const file of Object.values(elsewhere))
       expect([file, existsSync(join(repository, "test", file))]).toEqual([file, true])
   })
