@@ -4,7 +4,8 @@ merging.
     python mt5.py mt5 ../models/mt5
     python mt5.py umt5 ../models/umt5
 
-torch 2.13.0 (CPU), transformers 5.24.0, peft 0.21.2; float32, eager attention, evaluation mode. What the goldens of T5 have not: an encoder and a
+torch 2.13.0 (CPU), transformers 5.24.0, peft 0.21.2; float32, eager attention, evaluation mode; gradients in float64, since those of
+float32 are off by 1.4e-4. What the goldens of T5 have not: an encoder and a
 decoder of different heights, heads whose width is not hidden/heads, sources longer than the largest distance that has a bucket of its
 own, `tie_word_embeddings` false in config.json as the published mT5 have it, and copies of the embedding in the file. Of UMT5, whose blocks have
 relative positions of their own: a feed-forward layer gated by silu, and an output that is scaled and the embedding's.
@@ -78,12 +79,15 @@ def main(family, folder):
             if "lora_" in name:
                 parameter.copy_(torch.randn(parameter.shape) * 0.2)
     adapted.save_pretrained(os.path.join(folder, "adapter"))
-    out = adapted(**batch)
-    out.loss.backward()
+    with torch.no_grad():
+        out = adapted(**batch)
+    adapted.double()
+    adapted(**batch).loss.backward()
     gradients = {
-        f"grad.{name.replace('.default', '')}": parameter.grad.contiguous()
+        f"grad.{name.replace('.default', '')}": parameter.grad.float().contiguous()
         for name, parameter in adapted.named_parameters() if parameter.requires_grad
     }
+    adapted.float()
     with torch.no_grad():
         logits, loss = out.logits.clone(), out.loss.reshape(1).clone()
         merged = adapted.merge_and_unload()(**batch).logits

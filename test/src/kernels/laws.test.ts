@@ -12,7 +12,9 @@ import { rmsNorm, rmsNormAndSum } from "../../../src/kernels/rms-norm.ts"
 import { rope } from "../../../src/kernels/rope.ts"
 import { scaledColumns } from "../../../src/kernels/scaled-columns.ts"
 import { swiglu } from "../../../src/kernels/swiglu.ts"
-import { describeLaws, type Host, normalHost, testEveryKernelHasItsRow } from "./laws.ts"
+import { describedBefore, describeLaws, type Host, normalHost, testEveryKernelHasItsRow } from "./laws.ts"
+
+const before = describedBefore()
 
 const matrix = (tensor: Tensor) => tensor as Tensor2D
 const vector = (tensor: Tensor) => tensor as Tensor1D
@@ -555,7 +557,7 @@ for (const [tA, tB] of [
   })
 }
 
-testEveryKernelHasItsRow({
+testEveryKernelHasItsRow(before, {
   Adam: "src/kernels/adam.test.ts",
   BinaryCrossEntropy: "src/kinds/encoder/heads.test.ts",
   ClippedRelu: "src/kernels/picture-kernels.test.ts",
