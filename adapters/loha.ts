@@ -11,7 +11,7 @@
  *
  * so LoRA's kernels compute it, at rank r². Where W is too small for that rank, one factor is ΔW/s and the other the identity. With dropout
  * the adapter sees D(x) in training (`dropout.ts`), and W sees x. PEFT drops rows of ΔW instead (`rank_dropout`) or whole layers
- * (`module_dropout`), both in training alone: adapters that were trained so are read, and go on without.
+ * (`module_dropout`), both in training alone: adapters that were trained so are read, and are trained further without them.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

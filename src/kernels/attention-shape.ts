@@ -10,7 +10,7 @@ export interface AttentionShape {
   readonly scale: number
   /** of the scores; null: none */
   readonly softCap: number | null
-  /** A query attends so many keys before its own place and behind it, at most; `EVERY`: all. */
+  /** how many keys before its own place, and after it, a query attends at most; `EVERY`: all */
   readonly back: number
   readonly ahead: number
 }

@@ -67,7 +67,7 @@ export const testInterrupted = (w: Workspace, runs: ReadonlyArray<Resumed>) =>
     }
     for (const { run, losses, reference } of runs) {
       test(
-        `${run} goes on from its checkpoint, to the losses of then`,
+        `${run} is resumed from its checkpoint, to the losses of then`,
         async () => {
           const folder = await resume(run, onWasm)
           const reported = jsonObjects(w.read(`${folder}/metrics.jsonl`)).filter(({ kind }) => kind === "step")

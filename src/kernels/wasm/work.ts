@@ -29,7 +29,7 @@ export const WORDS = 1024
 
 /** Bytes of a thread's stack: more than any kernel has arrays. The stacks lie behind the words. */
 const STACK = 1 << 16
-/** Bytes of the block for so many threads. */
+/** Bytes of the block for this number of threads. */
 export const blockBytes = (threads: number): number => 4 * WORDS + threads * STACK
 /** Where the stack of a thread begins, from which it grows down: a multiple of 16. */
 export const stackOf = (address: number, thread: number): number => ((address + blockBytes(thread + 1)) & ~15) >>> 0
