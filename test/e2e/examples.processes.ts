@@ -126,7 +126,7 @@ test("the loop is one page, and the page about code begins with it", async () =>
       JSON.stringify(entry === undefined ? "tfjs-lora-pro" : `tfjs-lora-pro/${entry}`)
     )
     .replace(/new URL\("\.\.\/(.*?)".*pathname/, '"examples/$1"')
-    .replace("Number(process.argv[2] ?? training.steps)", "training.steps")
+    .replace("Number(process.argv[2] ?? training.steps)", "training.steps ?? 80")
   expect(block).toBe(asOnThePage)
 })
 
