@@ -1,6 +1,7 @@
 /**
- * Writes `src/kernels/checksums.ts`: the SHA-256 of each compiled file that is committed. A device opens no other. `bun run kernels`
- * ends with it.
+ * Writes `src/kernels/checksums.ts`: the SHA-256 of each compiled file that is committed. A device opens no other. And
+ * `src/kernels/version.ts`: the hash of all of them, which runs record; it is a file of its own because pages that train plans have it,
+ * and those hashes only with a device. `bun run kernels` ends with both.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -25,4 +26,13 @@ ${lines.join(",\n")}
 `
 }
 
-export const writeChecksums = () => Bun.write(`${root}src/kernels/checksums.ts`, checksumsText())
+/** The text of the file with the hash of those hashes. */
+export const versionText = (): string =>
+  `/** Which compiled kernels these are: the first digits of the SHA-256 of their checksums, written by \`bun run kernels\`. */
+export const kernelsVersion = "${createHash("sha256").update(checksumsText()).digest("hex").slice(0, 12)}"
+`
+
+export const writeChecksums = async () => {
+  await Bun.write(`${root}src/kernels/checksums.ts`, checksumsText())
+  await Bun.write(`${root}src/kernels/version.ts`, versionText())
+}

@@ -1,19 +1,21 @@
-/** Which versions computed a run: this package's, tfjs's, effect's, and the runtime's. */
+/** Which versions computed a run: this package's, its compiled kernels', tfjs's, effect's, and the runtime's. */
 import * as tf from "@tensorflow/tfjs-core"
 import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"
 import ownPackage from "../../package.json" with { type: "json" }
+import { kernelsVersion } from "../kernels/index.ts"
 
 /** Schema of the versions that a run was trained with, by name. */
 export const Versions = Schema.Record(Schema.String, Schema.String)
 export type Versions = typeof Versions.Type
 
-/** The versions of this package, tfjs, effect and the runtime. */
+/** The versions of this package, its kernels (a hash), tfjs, effect and the runtime. */
 export const versions = (): Versions => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   const runtime = (["bun", "deno", "node"] as const).find((name) => process?.versions?.[name] !== undefined)
   return {
     "tfjs-lora-pro": ownPackage.version,
+    kernels: kernelsVersion,
     tfjs: tf.version_core,
     effect: effectPackage.version,
     ...(runtime === undefined ? {} : { [runtime]: process!.versions[runtime]! })

@@ -66,7 +66,7 @@ export const planDifferences = (first: RunPlan, other: RunPlan): ReadonlyArray<s
   fieldDifferences(fieldsOf(first), fieldsOf(other))
 
 /** Those that bear on numbers: adapters are the same in all runtimes. */
-const bearing = ["tfjs-lora-pro", "tfjs", "effect"]
+const bearing = ["tfjs-lora-pro", "kernels", "tfjs", "effect"]
 
 /** "wasm", "native avx2", "webgpu NVIDIA H100" */
 const computerOf = ({ backend, instructions, adapter }: DeviceDescription): string =>

@@ -99,7 +99,7 @@ describe("the run folder", () => {
     const { sha256 } = report["base"] as { sha256: Record<string, string> }
     const hash = new Bun.CryptoHasher("sha256").update(w.bytes("minilm/model.safetensors")).digest("hex")
     expect(sha256).toEqual({ "model.safetensors": hash })
-    expect(Object.keys(report["versions"] as object)).toEqual(["tfjs-lora-pro", "tfjs", "effect", "bun"])
+    expect(Object.keys(report["versions"] as object)).toEqual(["tfjs-lora-pro", "kernels", "tfjs", "effect", "bun"])
     expect(report["peakBytes"]).toBeGreaterThan(50e6)
     expect(report["seconds"]).toBeGreaterThan(0)
     expect(metricsOf("runs/tiny-1").at(-1)).toEqual(report["test"] as Record<string, unknown>)

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import type * as Effect from "effect/Effect"
 import { type Inputs, inputDifferences } from "../../../src/output/inputs.ts"
 import { cutMetrics, PlanChanged, planDifferences } from "../../../src/output/resume.ts"
+import { versions, versionsNote } from "../../../src/output/versions.ts"
 import { temporaryFolders, withFiles } from "./toy-session.ts"
 
 const plan = {
@@ -58,6 +59,23 @@ describe("a plan", () => {
 
   test("whose section is another kind altogether is one difference", () => {
     expect(planDifferences(plan, { ...plan, data: "x" })).toHaveLength(1)
+  })
+})
+
+describe("versions", () => {
+  test("that are the same, of another runtime, or not recorded, are not mentioned", () => {
+    const { kernels: _, ...before } = versions()
+    for (const trained of [versions(), before, { ...before, deno: "2.0.0" }, {}, undefined]) {
+      expect(versionsNote("runs/a", trained)).toEqual([])
+    }
+  })
+
+  test("that differ, those of the kernels too, are one note", () => {
+    const now = versions()
+    expect(now["kernels"]).toMatch(/^[0-9a-f]{12}$/)
+    expect(versionsNote("runs/a", { ...now, kernels: "0123456789ab", tfjs: "4.0.0" })).toEqual([
+      `note: runs/a was trained with kernels 0123456789ab, now ${now["kernels"]}; tfjs 4.0.0, now ${now["tfjs"]}: numbers may differ in their last digits`
+    ])
   })
 })
 
