@@ -19,6 +19,7 @@ export { platformReason } from "./platform-reason.ts"
 export { isGone, isIdentified, ownerIn, ownerOf, ProcessOwner, thisProcess } from "./process-owner.ts"
 export { statRegular } from "./regular-file.ts"
 export { hashesWhole, sha256, wholeSha256 } from "./sha256.ts"
+export { partFiles } from "./split-files.ts"
 export { temporaryFor, temporaryName } from "./temporary-name.ts"
 export {
   asFileError,

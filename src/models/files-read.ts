@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { partFiles } from "../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, type SafetensorsError, SINGLE_FILE } from "../safetensors/index.ts"
-import { partFiles } from "./gguf/split-files.ts"
 import { weightFiles } from "./layers-model/index.ts"
 
 /** Says where texts end: it decides what is written with a model, and nothing of what is trained. */

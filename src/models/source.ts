@@ -3,7 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import { isHubSource } from "./hub/hub-address.ts"
+import { isHubSource } from "../hub/hub-address.ts"
 import { ModelError } from "./model.ts"
 
 /**
@@ -30,6 +30,6 @@ const found = (source: string, resolving: "resolveSource" | "resolveConfig" | "r
   Effect.gen(function* () {
     if (!isHubSource(source)) return source
     // loaded where it is needed: most models are on the disk
-    const hub = yield* Effect.promise(() => import("./hub/index.ts"))
+    const hub = yield* Effect.promise(() => import("../hub/index.ts"))
     return yield* hub[resolving](source)
   }).pipe(Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems }))))

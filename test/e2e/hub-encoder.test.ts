@@ -8,7 +8,7 @@ import { readPlan } from "../../src/plan/index.ts"
 import { detect } from "../../src/suggest/index.ts"
 import { train } from "../../src/train.ts"
 import { loadRun } from "../../src/trained/index.ts"
-import { COMMIT, type HubServer, startHub } from "../src/models/hub/hub-server.ts"
+import { COMMIT, type HubServer, startHub } from "../src/hub/hub-server.ts"
 import { onDevice } from "../src/output/tiny-run.ts"
 import { TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 

@@ -14,8 +14,8 @@ import { type PushRequest, pushRun } from "../../src/exports/push/index.ts"
 import { platform } from "../../src/platform.ts"
 import { Progress } from "../../src/run/index.ts"
 import { runtimes } from "../runtime/runtimes.ts"
-import { startHub } from "../src/models/hub/hub-server.ts"
-import { COMMITTED, PART, startUploadHub, type UploadServer } from "../src/models/hub/upload-server.ts"
+import { startHub } from "../src/hub/hub-server.ts"
+import { COMMITTED, PART, startUploadHub, type UploadServer } from "../src/hub/upload-server.ts"
 import { trainTiny } from "../src/output/tiny-run.ts"
 import {
   cli,

@@ -12,10 +12,10 @@ import { gzipSync } from "node:zlib"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { limits, setLimits } from "../../src/boundary/index.ts"
-import { resolveSource } from "../../src/models/hub/resolve-source.ts"
+import { resolveSource } from "../../src/hub/resolve-source.ts"
 import { cli, run as runProcess, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { COMMIT, type HubServer, startHub } from "../src/hub/hub-server.ts"
 import { failure, run } from "../src/models/golden.ts"
-import { COMMIT, type HubServer, startHub } from "../src/models/hub/hub-server.ts"
 
 const text = (value: string) => new TextEncoder().encode(value)
 const files = {

@@ -10,9 +10,9 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import { resolveSource } from "../../src/models/hub/resolve-source.ts"
+import { resolveSource } from "../../src/hub/resolve-source.ts"
+import { COMMIT } from "../src/hub/hub-server.ts"
 import { failure, run } from "../src/models/golden.ts"
-import { COMMIT } from "../src/models/hub/hub-server.ts"
 
 const SIZE = 300_000
 const FROM = 120_000

@@ -146,10 +146,10 @@ test("the sources that reach the network are those that SECURITY.md names", () =
   expect(found).toEqual([
     "src/compare/storage.ts",
     "src/data/memory-files.ts",
+    "src/hub/remote.ts",
     "src/images/codecs/wasm.ts",
     "src/kernels/wasm/binary.ts",
     "src/layers-model/adapter-files.ts",
-    "src/models/hub/remote.ts",
     "src/serve/listener.ts",
     "src/studio/page/isolating-worker.ts",
     "src/studio/page/server-host.ts",

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import { cut, Listing, limit, overLimit } from "../../boundary/index.ts"
-import { platformReason, readExactly } from "../../files/index.ts"
+import { partFiles, platformReason, readExactly } from "../../files/index.ts"
 import { type ModelError, refusedUrl } from "../model.ts"
 import { blockTypes, typeName } from "./block-types.ts"
 import {
@@ -17,7 +17,7 @@ import {
   parseHeader,
   problem
 } from "./parse-header.ts"
-import { partCount, partFiles, partProblem } from "./split-files.ts"
+import { partCount, partProblem } from "./split-files.ts"
 
 /**
  * Reads and checks a file's header; of a split model any part may be named, and all are read. Fails on missing, cut or inconsistent files,

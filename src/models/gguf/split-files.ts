@@ -5,16 +5,6 @@
 import { quoted } from "../../boundary/index.ts"
 import type { Metadata } from "./parse-header.ts"
 
-const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
-
-/** All parts' files in their order, by the name of one; undefined: the name is not that of a part. */
-export const partFiles = (file: string): ReadonlyArray<string> | undefined => {
-  const { name, number, count } = (partName.exec(file)?.groups ?? {}) as { readonly [group: string]: string }
-  if (count === undefined || Number(number) < 1 || Number(number) > Number(count)) return undefined
-  const digits = (part: number) => `${part}`.padStart(5, "0")
-  return Array.from({ length: Number(count) }, (_, i) => `${name}-${digits(i + 1)}-of-${count}.gguf`)
-}
-
 /** How many files the model is in that a file's metadata belong to. */
 export const partCount = (metadata: Metadata): number => {
   const count = metadata.get("split.count")

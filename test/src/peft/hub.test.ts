@@ -7,7 +7,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { readPeftAdapter } from "../../../src/peft/index.ts"
 import { platform } from "../../../src/platform.ts"
-import { COMMIT, startHub } from "../models/hub/hub-server.ts"
+import { COMMIT, startHub } from "../hub/hub-server.ts"
 
 const golden = (name: string) => readFileSync(join(import.meta.dirname, "../../golden/peft/bert-regex", name))
 const text = (value: string) => new TextEncoder().encode(value)

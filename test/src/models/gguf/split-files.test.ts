@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import { partFiles } from "../../../../src/files/index.ts"
 import { ggufSource } from "../../../../src/models/gguf/gguf-source.ts"
-import { partFiles } from "../../../../src/models/gguf/split-files.ts"
 import { baseIdentity } from "../../../../src/output/inputs.ts"
 import { failure, goldens, run } from "../golden.ts"
 

@@ -6,10 +6,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
-import { type Files, platformReason, readTextFile, writeFileAtomic } from "../../files/index.ts"
-import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
-import { partFiles } from "../gguf/split-files.ts"
+import { cut, limit, listed, overLimit } from "../boundary/index.ts"
+import { type Files, partFiles, platformReason, readTextFile, writeFileAtomic } from "../files/index.ts"
+import { INDEX_FILE, SINGLE_FILE } from "../safetensors/index.ts"
 import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf, weightFiles } from "./cache.ts"
 import { type Download, downloadBlob, missingBytes } from "./download.ts"
 import { isHubSource } from "./hub-address.ts"

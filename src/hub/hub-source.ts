@@ -11,8 +11,8 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { listedLines, withoutSecrets } from "../../boundary/index.ts"
-import { readTextFile } from "../../files/index.ts"
+import { listedLines, withoutSecrets } from "../boundary/index.ts"
+import { readTextFile } from "../files/index.ts"
 import { PREFIX } from "./hub-address.ts"
 
 export interface HubSource {

@@ -9,9 +9,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import { type Files, parseBoundedJson, readTextFile, temporaryFor } from "../../files/index.ts"
-import { INDEX_FILE, SINGLE_FILE } from "../../safetensors/index.ts"
-import { partFiles } from "../gguf/split-files.ts"
+import { type Files, parseBoundedJson, partFiles, readTextFile, temporaryFor } from "../files/index.ts"
+import { INDEX_FILE, SINGLE_FILE } from "../safetensors/index.ts"
 import { type HubError, type HubSource, hubError } from "./hub-source.ts"
 
 export interface RepositoryCache {

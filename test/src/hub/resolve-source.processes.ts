@@ -4,8 +4,8 @@ import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import { resolveConfig, resolveSource } from "../../../../src/models/hub/resolve-source.ts"
-import { failure, run } from "../golden.ts"
+import { resolveConfig, resolveSource } from "../../../src/hub/resolve-source.ts"
+import { failure, run } from "../models/golden.ts"
 import { COMMIT, type HubServer, startHub } from "./hub-server.ts"
 
 const bytes = (length: number, seed: number) => Uint8Array.from({ length }, (_, i) => (i * seed + (i >> 8)) & 255)

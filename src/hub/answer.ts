@@ -3,7 +3,7 @@
  * a byte of it is written.
  */
 import type * as Effect from "effect/Effect"
-import { cut } from "../../boundary/index.ts"
+import { cut } from "../boundary/index.ts"
 import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 import { call, type RemoteFile, succeeded, type Unreachable } from "./remote.ts"
 

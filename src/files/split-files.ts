@@ -1,0 +1,10 @@
+/** Names of the parts that a GGUF file is split into. */
+const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
+
+/** All parts' files in their order, by the name of one; undefined: the name is not that of a part. */
+export const partFiles = (file: string): ReadonlyArray<string> | undefined => {
+  const { name, number, count } = (partName.exec(file)?.groups ?? {}) as { readonly [group: string]: string }
+  if (count === undefined || Number(number) < 1 || Number(number) > Number(count)) return undefined
+  const digits = (part: number) => `${part}`.padStart(5, "0")
+  return Array.from({ length: Number(count) }, (_, i) => `${name}-${digits(i + 1)}-of-${count}.gguf`)
+}
