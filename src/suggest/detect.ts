@@ -14,13 +14,6 @@ import { planFromValue, ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
 import { type Column, type Columns, columnNames, flagOf } from "./columns.ts"
 
-/** Sections of a plan as they are written, and why they are so. */
-interface Detected {
-  readonly model: { readonly source: string }
-  readonly data: { readonly format: string; readonly [key: string]: unknown }
-  readonly found: ReadonlyArray<Choice>
-}
-
 export type Row = { readonly [column: string]: unknown }
 
 export const isRow = (value: unknown): value is Row =>
@@ -68,36 +61,95 @@ export interface Detecting {
   ) => Effect.Effect<DetectedRows | null, DataError | ResolveError, World>
 }
 
+/** One way to read a place of rows: a file, a folder, an archive. */
+export interface Reading {
+  /** how it is read, as fields of a plan's data section; {}: as every plan reads it */
+  readonly dialect: Dialect
+  /** the first PROBED_ROWS */
+  readonly rows: ReadonlyArray<Row>
+  /** what its user should know, a sentence each: "Read as Windows-1252: line 3 has “Café”." */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** One thing that a model could learn from rows. */
+export interface Learnable {
+  /** `data.format` of its plans */
+  readonly format: string
+  /** as the end of "What should the model learn?": "a number: `price`" */
+  readonly sentence: string
+  /** one of the rows as a person reads it: "“Great pasta, slow service” → food, service" */
+  readonly example: string
+  /** 0..1, one scale for all kinds */
+  readonly certainty: number
+  /** the columns that it reads, as the flags that name them: with `format`, they choose it */
+  readonly columns: Columns
+  /** how the rows are read, as `Reading` has it */
+  readonly dialect: Dialect
+  /** what goes into the plan, with the reason for each value */
+  readonly choices: ReadonlyArray<Choice>
+  /** a model that trains it; or which one is needed, in a sentence that says how to name it */
+  readonly model: { readonly source: string } | { readonly needs: string }
+}
+
+/** What the rows of a place could teach a model. */
+export interface Detection {
+  readonly readings: ReadonlyArray<Reading>
+  /** best first */
+  readonly learnables: ReadonlyArray<Learnable>
+  /** whether the first is so much surer than the second that it is taken without a question */
+  readonly clear: boolean
+  /** of the reading, the language of its texts: a sentence each */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** What is looked at, and what a user has said of it. */
+export interface Looked {
+  /** as a plan's source, or a folder that holds such a file; absent: the first of `models` that suits */
+  readonly model?: string | undefined
+  /** sources of the models that come with the program */
+  readonly models?: ReadonlyArray<string>
+  /** a file of rows, or a folder */
+  readonly data: string
+  /** those that were named */
+  readonly columns: Columns
+  readonly dialect: Dialect
+  /** of a learnable that was chosen */
+  readonly format?: string | undefined
+}
+
 interface Kind {
   readonly detecting: Detecting
 }
 
-/** `model`: as a plan's source, or a folder that holds such a file; `rows`: the training file. Both as the user named them. */
-export const detect = (
-  kinds: ReadonlyArray<Effect.Effect<Kind>>,
-  model: string,
-  rows: string,
-  columns: Columns
-): Effect.Effect<Detected, DataError | ResolveError, World> =>
-  Effect.gen(function* () {
-    const { found, ...named } = yield* namedModel(model)
-    const { format, choices, own, columns: kept = columns } = yield* detectedRows(kinds, named, rows, columns)
-    const misnamed = unused(columns, format, own)
-    if (misnamed !== undefined) return yield* dataError(rows, misnamed)
-    const chosen = (section: "model" | "data") =>
-      Object.fromEntries(
-        choices.flatMap(({ path, value }) =>
-          path.startsWith(`${section}.`) ? [[path.slice(section.length + 1), value]] : []
-        )
-      )
-    return {
-      model: { source: named.source, ...chosen("model") },
-      data: { format, ...kept, ...chosen("data") },
-      found: [...found, ...choices]
-    }
-  })
+type Kinds = ReadonlyArray<Effect.Effect<Kind>>
 
-const detectedRows = (kinds: ReadonlyArray<Effect.Effect<Kind>>, model: NamedModel, rows: string, columns: Columns) =>
+/** How much surer the first learnable is than the second, and how sure at least, where it is taken. */
+export const CLEAR = { by: 0.15, from: 0.6 } as const
+
+/** Looks at the first rows, and at which models there are. */
+export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, World> =>
+  Effect.gen(function* () {
+    const { data: place, columns, dialect, models = [] } = looked
+    const model = looked.model ?? models[0] ?? ""
+    const named = yield* namedModel(model)
+    const { format, choices, own, columns: kept = columns } = yield* detectedRows(kinds, named, place, columns)
+    const misnamed = unused(columns, format, own)
+    if (misnamed !== undefined) return yield* dataError(place, misnamed)
+    const chosen = choices.find(({ path }) => path === "data.format")
+    const learnable: Learnable = {
+      format,
+      sentence: chosen?.reason ?? format,
+      example: "",
+      certainty: 1,
+      columns: kept,
+      dialect,
+      choices: [...named.found, ...choices],
+      model: { source: named.source }
+    }
+    return { readings: [], learnables: [learnable], clear: true, notes: [] }
+  }).pipe(Effect.provideService(DataDialect, looked.dialect))
+
+const detectedRows = (kinds: Kinds, model: NamedModel, rows: string, columns: Columns) =>
   Effect.gen(function* () {
     const ask = (detecting: Detecting) =>
       Effect.map(detecting.rows(model.source, rows, columns), (found) =>
@@ -149,39 +201,53 @@ export const namedModel = (model: string): Effect.Effect<Found, ResolveError, Wo
   })
 
 /** As a user names them, relative to the working directory. */
-export interface NamedSources {
-  /** a folder, a file, or hf:owner/name */
-  readonly model: string
-  /** the training rows */
-  readonly data: string
+export interface NamedSources extends Looked {
   readonly validation?: string
   readonly test?: string
-  /** what of them is not found by looking */
-  readonly columns: Columns
-  readonly dialect: Dialect
 }
 
 /** A plan of which `model` and `data` alone are meant, and why they are so. */
 export type NamedPlan = RunPlan & { readonly found: ReadonlyArray<Choice> }
 
-/** Looks at the model and the first rows. `directory`: the working directory. */
-export const namedPlan = (
-  kinds: ReadonlyArray<Effect.Effect<{ readonly detecting: Detecting }>>,
-  { model, data, columns, dialect, ...splits }: NamedSources,
+/** The sections of its plans that it decides, but for the files. */
+export const sectionsOf = ({ format, columns, dialect, choices, model }: Learnable) => {
+  const chosen = (section: "model" | "data") =>
+    Object.fromEntries(
+      choices.flatMap(({ path, value }) =>
+        path.startsWith(`${section}.`) ? [[path.slice(section.length + 1), value]] : []
+      )
+    )
+  return { model: { ...model, ...chosen("model") }, data: { format, ...dialect, ...columns, ...chosen("data") } }
+}
+
+/** A plan that learns it. `directory`: the working directory. */
+export const planOfLearnable = (
+  learnable: Learnable,
+  { data: train, validation, test }: NamedSources,
   directory: string
-): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<NamedPlan, PlanError | ResolveError, World> =>
   Effect.gen(function* () {
-    const detected = yield* detect(kinds, model, data, columns).pipe(Effect.provideService(DataDialect, dialect))
-    const { format, ...own } = detected.data
+    if ("needs" in learnable.model)
+      return yield* new ResolveError({ name: train, problems: [`${train}: ${learnable.model.needs}`] })
+    const { model, data } = sectionsOf(learnable)
+    const splits = { ...(validation === undefined ? {} : { validation }), ...(test === undefined ? {} : { test }) }
     const plan = yield* planFromValue(
       {
-        model: detected.model,
-        data: { format, train: data, ...splits, ...dialect, ...own },
+        model,
+        data: { ...data, train, ...splits },
         // replaced by what is suggested
         optimizer: { kind: "adamw", learningRate: 1e-3 },
         training: { steps: 1 }
       },
       directory
     )
-    return { ...plan, found: detected.found }
+    return { ...plan, found: learnable.choices }
   })
+
+/** Looks at the model and the first rows. `directory`: the working directory. */
+export const namedPlan = (
+  kinds: Kinds,
+  sources: NamedSources,
+  directory: string
+): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError, World> =>
+  Effect.flatMap(detect(kinds, sources), ({ learnables: [first] }) => planOfLearnable(first!, sources, directory))

@@ -2,11 +2,15 @@
 export { type Choice, count, measured } from "./choice.ts"
 export { type Column, type Columns, columnDescriptions, columnNames, flagOf, severalColumns } from "./columns.ts"
 export {
+  CLEAR,
   choice,
   type DetectedRows,
   type Detecting,
+  type Detection,
   detect,
   isRow,
+  type Learnable,
+  type Looked,
   NAMED,
   type NamedModel,
   type NamedPlan,
@@ -14,7 +18,10 @@ export {
   namedModel,
   namedPlan,
   PROBED_ROWS,
-  type Row
+  planOfLearnable,
+  type Reading,
+  type Row,
+  sectionsOf
 } from "./detect.ts"
 export * from "./findings.ts"
 export { fitted, knobs } from "./memory-fit.ts"

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { ofDevice } from "../device/device.ts"
-import { kinds, loadKind } from "../kinds/index.ts"
+import { kinds, loadKind, type RunKind } from "../kinds/index.ts"
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
-import { type Columns, detect } from "../suggest/index.ts"
+import { type Columns, detect, sectionsOf } from "../suggest/index.ts"
 import { type DescribedRun, embedWith, type LoadedRun, predictWith } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
@@ -48,8 +48,7 @@ export const describeAdapter = (place: string, { base, rows }: LoadAdapterOption
     const adapter = yield* readPeftAdapter(place)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
     const { own, adopting, sections } = yield* adopted(adapter, source, rows !== undefined)
-    const found = rows === undefined ? undefined : yield* detect([Effect.succeed(own)], source, rows.file, rows.columns)
-    const data = { ...sections.data, ...found?.data, ...(rows === undefined ? {} : { train: rows.file }) }
+    const data = { ...sections.data, ...(rows === undefined ? {} : yield* readAs(own, source, rows)) }
     const unused = { optimizer: { kind: "adamw", learningRate: 1e-4 }, training: { steps: 1 } }
     const plan = yield* planFromValue({ model: sections.model, data, adapter: adapter.section, ...unused }, ".")
     const kind = yield* loadKind(plan)
@@ -57,6 +56,13 @@ export const describeAdapter = (place: string, { base, rows }: LoadAdapterOption
     const sample = adopting.sample(kind.labelsOf(model))
     return { directory: place, kind, plan, model, open: openAdapter({ kind, plan, model }, adapter, source, sample) }
   })
+
+/** The data section for rows that are evaluated. */
+const readAs = (kind: RunKind, model: string, { file: data, columns }: NonNullable<LoadAdapterOptions["rows"]>) =>
+  Effect.map(detect([Effect.succeed(kind)], { model, data, columns, dialect: {} }), ({ learnables: [first] }) => ({
+    ...sectionsOf(first!).data,
+    train: data
+  }))
 
 /** `source`: the base; `sample`: rows of the kind. */
 const openAdapter = (

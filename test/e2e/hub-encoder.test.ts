@@ -112,9 +112,10 @@ test("weights that are pickled alone are named, with the way out", async () => {
 })
 
 test("suggest sees by the config of such a model what kind of run it is for", async () => {
-  const { data, model } = await here(detect(kinds, "hf:lab/tiny", w.path("train.jsonl"), {}))
-  expect(model.source).toBe("hf:lab/tiny")
-  expect(data).toMatchObject({ format: "classification" })
-  const { message } = await here(Effect.flip(detect(kinds, "hf:lab/none", w.path("train.jsonl"), {})))
+  const looked = (model: string) => detect(kinds, { model, data: w.path("train.jsonl"), columns: {}, dialect: {} })
+  const { learnables, clear } = await here(looked("hf:lab/tiny"))
+  expect(clear).toBe(true)
+  expect(learnables[0]).toMatchObject({ model: { source: "hf:lab/tiny" }, format: "classification" })
+  const { message } = await here(Effect.flip(looked("hf:lab/none")))
   expect(message).toContain("hf:lab/none: no such model or revision")
 })

@@ -111,7 +111,16 @@ const nearest = <One extends { readonly reads: Values }>(
   return all.reduce((best, one) => (found(one) > found(best) ? one : best))
 }
 
-const outlined = ({ model, train, validation, test, names = [], columns = {}, ...dialect }: Input<"outline">) =>
+const outlined = ({
+  model,
+  train,
+  validation,
+  test,
+  names = [],
+  format: chosen,
+  columns = {},
+  ...dialect
+}: Input<"outline">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const source = model ?? (yield* ComesWith).models[0]
@@ -122,7 +131,7 @@ const outlined = ({ model, train, validation, test, names = [], columns = {}, ..
       const schemas = schemasOf(format)
       return { format, ...schemas, reads: columnsOf(schemas.data, roles, known) }
     })
-    const { format, plan, reads } = nearest(all, names)
+    const { format, plan, reads } = all.find((one) => one.format === chosen) ?? nearest(all, names)
     const given = {
       model: { source },
       data: { format, train, validation, test, ...dialect, ...reads },

@@ -9,7 +9,9 @@ import {
   type Columns,
   columnDescriptions,
   columnNames,
+  detect,
   flagOf,
+  type Looked,
   type NamedSources,
   namedModel,
   namedPlan,
@@ -17,8 +19,8 @@ import {
   suggest,
   timeIn
 } from "../../suggest/index.ts"
-import type { Checked, ColumnRole, PlanJson, SuggestedPlan } from "../protocol/index.ts"
-import type { EngineNeeds, Handlers, Reported } from "./handlers.ts"
+import type { Checked, ColumnRole, DetectedRows, PlanJson, SuggestedPlan } from "../protocol/index.ts"
+import { ComesWith, type EngineNeeds, type Handlers, type Reported } from "./handlers.ts"
 import { stemOf } from "./places.ts"
 
 /** The roles of all formats that such a model is trained with, in the order in which users are told of them. */
@@ -78,6 +80,23 @@ const columnsRead = (plan: RunPlan): Effect.Effect<SuggestedPlan["columns"]> =>
     )
   })
 
+const inPicture = (error: Reported): Reported => ({ _tag: error._tag, message: withoutFlags(error.message) })
+
+const detected = (looked: Looked) =>
+  Effect.gen(function* () {
+    const { models } = yield* ComesWith
+    const { learnables, clear, notes } = yield* detect(kinds, { ...looked, models })
+    return {
+      learnables: learnables.map(({ choices: _, model, ...shown }) => ({
+        ...shown,
+        model: "source" in model ? model.source : null,
+        needs: "needs" in model ? withoutFlags(model.needs) : null
+      })),
+      clear,
+      notes
+    } satisfies DetectedRows
+  }).pipe(Effect.mapError(inPicture))
+
 const suggestion = (sources: NamedSources) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -93,10 +112,7 @@ const suggestion = (sources: NamedSources) =>
       time: timeIn(found.choices) ?? null,
       warnings: found.warnings
     } satisfies SuggestedPlan
-  }).pipe(
-    Effect.scoped,
-    Effect.mapError((error): Reported => ({ _tag: error._tag, message: withoutFlags(error.message) }))
-  )
+  }).pipe(Effect.scoped, Effect.mapError(inPicture))
 
 const sections = "model|data|loss|adapter|optimizer|training|output|seed"
 // "adapter.targets.0: …", "data.labels has …"; a section's name alone may begin any sentence
@@ -150,10 +166,13 @@ export const planHandlers: Partial<Handlers<EngineNeeds>> = {
   calls: {
     schema: () => Effect.sync(() => runPlanJsonSchema()),
     roles: ({ model }) => rolesOf(model),
-    suggest: ({ model, train, validation, test, columns = {}, ...dialect }) =>
+    detect: ({ model, train, columns = {}, ...dialect }) =>
+      detected({ model, data: train, columns: columns as Columns, dialect }),
+    suggest: ({ model, train, format, validation, test, columns = {}, ...dialect }) =>
       suggestion({
         model,
         data: train,
+        format,
         ...(validation === undefined ? {} : { validation }),
         ...(test === undefined ? {} : { test }),
         columns: columns as Columns,

@@ -58,10 +58,22 @@ export const calls = {
   rows: answers<Values.Rows>()(Schema.Struct({ source: Text, ...dialect })),
   /** The roles that columns can have for a model. */
   roles: answers<ReadonlyArray<Values.ColumnRole>>()(Schema.Struct({ model: Text })),
+  /** What the rows could teach a model, best first. */
+  detect: answers<Values.DetectedRows>()(
+    Schema.Struct({
+      /** absent: of the models that come with the studio, the one that suits */
+      model: Schema.optionalKey(Text),
+      train: Text,
+      columns: Schema.optionalKey(Columns),
+      ...dialect
+    })
+  ),
   suggest: answers<Values.SuggestedPlan>()(
     Schema.Struct({
       model: Text,
       train: Text,
+      /** of what was chosen of `detect` */
+      format: Schema.optionalKey(Text),
       ...splits,
       columns: Schema.optionalKey(Columns),
       ...dialect
@@ -75,6 +87,8 @@ export const calls = {
       ...splits,
       train: Schema.optionalKey(Text),
       names: Schema.optionalKey(Schema.Array(Text)),
+      /** of what was chosen of `detect` */
+      format: Schema.optionalKey(Text),
       columns: Schema.optionalKey(Columns),
       ...dialect
     })

@@ -2,6 +2,7 @@
  * What the studio's page shows, as the host that it talks to says it: plain JSON, with texts that are ready to be read. Numbers keep their
  * units in their names or beside them.
  */
+import type { Dialect } from "../../../schemas/index.ts"
 import type { Plot, Series } from "../../output/report/index.ts"
 import type { Working } from "../../progress/index.ts"
 
@@ -92,6 +93,32 @@ export interface Reason {
   readonly value: unknown
   readonly reason: string
   readonly source?: string
+}
+
+/** One thing that a model could learn from rows: an answer to "What should the model learn?". */
+export interface LearnableRows {
+  /** with `columns` and `dialect`, what `suggest` and `outline` take where it is chosen */
+  readonly format: string
+  /** "a number: `price`" */
+  readonly sentence: string
+  /** one of the rows as a person reads it: "“Great pasta, slow service” → food, service" */
+  readonly example: string
+  /** 0..1 */
+  readonly certainty: number
+  readonly columns: Readonly<Record<string, string>>
+  readonly dialect: Dialect
+  /** the model that trains it; null: another is needed, which `needs` says */
+  readonly model: string | null
+  readonly needs: string | null
+}
+
+export interface DetectedRows {
+  /** best first; none: the rows teach nothing that is known, and the call fails with what to do */
+  readonly learnables: ReadonlyArray<LearnableRows>
+  /** whether the first is taken without a question */
+  readonly clear: boolean
+  /** what a user should know of how the file was read, and of its language */
+  readonly notes: ReadonlyArray<string>
 }
 
 export interface SuggestedPlan {

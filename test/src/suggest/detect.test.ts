@@ -9,7 +9,7 @@ import { kinds } from "../../../src/kinds/index.ts"
 import { causalFormat } from "../../../src/kinds/language/causal/detect.ts"
 import { arrayColumns } from "../../../src/kinds/layers/arrays/index.ts"
 import { platform } from "../../../src/platform.ts"
-import { type Columns, detect } from "../../../src/suggest/index.ts"
+import { type Columns, detect, sectionsOf } from "../../../src/suggest/index.ts"
 import { decoder } from "../../e2e/causal-workspace.ts"
 import { jsonLines, repository, workspace } from "../../e2e/fixtures.ts"
 
@@ -225,10 +225,10 @@ describe("files", () => {
     w.write("two/a.gguf", "")
     w.write("two/b.gguf", "")
     const found = async (model: string, columns: Columns = {}) => {
-      const { model: section, data } = await Effect.runPromise(
-        detect(kinds, w.path(model), w.path("rows.jsonl"), columns).pipe(Effect.provide(platform))
-      )
-      return [section.source.slice(w.directory.length + 1), data.format]
+      const looked = { model: w.path(model), data: w.path("rows.jsonl"), columns, dialect: {} }
+      const { learnables } = await Effect.runPromise(detect(kinds, looked).pipe(Effect.provide(platform)))
+      const { model: section, data } = sectionsOf(learnables[0]!)
+      return [(section as { source: string }).source.slice(w.directory.length + 1), data.format]
     }
     expect(await found("llama")).toEqual(["llama", "text"])
     expect(await found("bert", { text: "other", label: "text" })).toEqual(["bert", "classification"])
