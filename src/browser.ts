@@ -23,7 +23,7 @@
 export { full, inject, lora } from "../adapters/index.ts"
 export { PlanError } from "../schemas/index.ts"
 export { type LimitName, limits, setLimits } from "./boundary/index.ts"
-export * as Data from "./data/index.ts"
+export * as Dataset from "./data/index.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles } from "./data/index.ts"
 export { auto, type BrowserDeviceOptions, type DeviceChoice, DeviceError, install, layer } from "./device/browser.ts"
 export { Device, type DeviceDescription, type DeviceShape } from "./device/device.ts"

@@ -2,12 +2,12 @@
  * tfjs-lora-pro: LoRA-Pro fine-tuning on TensorFlow.js.
  *
  * The data door: `readPlan` → `resolve` → `train`, and `loadRun` for what came out. The code door: the same parts by name
- * (`Models`, `inject`, `Data`, `Training`, `Output`, optimizers), composed as effects.
+ * (`Models`, `inject`, `Dataset`, `Training`, `Output`, optimizers), composed as effects.
  */
 export { full, inject, lora, none } from "../adapters/index.ts"
 export { type LimitName, limits, setLimits } from "./boundary/index.ts"
 export * as Calls from "./calls/index.ts"
-export * as Data from "./data/index.ts"
+export * as Dataset from "./data/index.ts"
 export { Device } from "./device/index.ts"
 export * as Generation from "./generation/index.ts"
 export * as Images from "./images/index.ts"

@@ -8,7 +8,7 @@ import {
   adamw,
   chain,
   compiledLoss,
-  Data,
+  Dataset,
   Device,
   linear,
   loraPro,
@@ -49,7 +49,7 @@ const batchOf = (examples: ReadonlyArray<Example>): Models.LayersBatch => {
 /** Batches without end, in a new order every epoch; an epoch's last one may be smaller. */
 function* batches(examples: ReadonlyArray<Example>): Generator<Models.LayersBatch> {
   for (let epoch = 0; ; epoch++) {
-    const order = [...Data.epochOrder(examples.length, SEED, epoch)]
+    const order = [...Dataset.epochOrder(examples.length, SEED, epoch)]
     for (let at = 0; at < order.length; at += BATCH) {
       yield batchOf(order.slice(at, at + BATCH).map((i) => examples[i]!))
     }

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -41,11 +41,11 @@ const program = Effect.gen(function* () {
 
   /** Batches of the rows with at most so many words, epoch after epoch. */
   const stage = (words: number) =>
-    Data.classification(here("../data/movies/train.jsonl")).pipe(
+    Dataset.classification(here("../data/movies/train.jsonl")).pipe(
       Stream.filter(({ text }) => wordsOf(text) <= words),
       Stream.forever,
-      Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-      Data.batch({ size: 8, seed: 0 })
+      Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+      Dataset.batch({ size: 8, seed: 0 })
     )
 
   yield* Stream.fromIterable(stages).pipe(

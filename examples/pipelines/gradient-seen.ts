@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -41,9 +41,9 @@ const program = Effect.gen(function* () {
     }),
     loss: Training.crossEntropy
   })
-  yield* Data.classification(here("../data/movies/train.jsonl")).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size: 8, seed: 0 }),
+  yield* Dataset.classification(here("../data/movies/train.jsonl")).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size: 8, seed: 0 }),
     Stream.take(steps),
     Stream.runForEach((batch) =>
       Effect.gen(function* () {

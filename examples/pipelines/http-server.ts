@@ -16,7 +16,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -35,9 +35,9 @@ const here = (path: string) => new URL(path, import.meta.url).pathname
 const labels = ["negative", "positive"]
 
 const batches = (model: Models.Model, split: string, size: number) =>
-  Data.classification(here(`../data/movies/${split}.jsonl`)).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size, seed: 0 }),
+  Dataset.classification(here(`../data/movies/${split}.jsonl`)).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size, seed: 0 }),
     // a step is synchronous work: before each, other requests and closed connections have a moment to be heard
     Stream.tap(() => Effect.sleep("5 millis"))
   )

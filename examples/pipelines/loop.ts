@@ -7,7 +7,7 @@
  */
 import { Console, Effect, Stream } from "effect"
 import { isDecided } from "../../schemas/index.ts"
-import { Data, Device, inject, lora, Models, Output, platform, readPlan, Training } from "../../src/index.ts"
+import { Dataset, Device, inject, lora, Models, Output, platform, readPlan, Training } from "../../src/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 
 const file = new URL("../plans/movies-lora-pro-full.json", import.meta.url).pathname
@@ -22,9 +22,9 @@ const program = Effect.gen(function* () {
 
   // data: rows, their tokens, batches of texts of about one length
   const batches = (path: string, size: number) =>
-    Data.classification(path).pipe(
-      Data.tokenize(model.tokenizer, { maxLength: data.maxLength, labels }),
-      Data.batch({ size, seed })
+    Dataset.classification(path).pipe(
+      Dataset.tokenize(model.tokenizer, { maxLength: data.maxLength, labels }),
+      Dataset.batch({ size, seed })
     )
 
   // adapter: A and B next to each weight that `targets` names; and LoRA-Pro with what it keeps between steps
@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
   const optimizer = yield* fromConfig(section, steps)
   const session = yield* Training.openSession(adapted, { optimizer, loss: Training.crossEntropy })
 
-  const step = Effect.fnUntraced(function* (batch: Data.Batch) {
+  const step = Effect.fnUntraced(function* (batch: Dataset.Batch) {
     // what LoRA-Pro has to know of A and B: eigenvalues of AAᵀ and BᵀB
     yield* Training.refresh(session)
     // loss, and gradients gA = s·Bᵀg and gB = s·gAᵀ; g, that of W, is never formed

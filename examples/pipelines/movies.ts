@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   linear,
@@ -48,18 +48,18 @@ const program = Effect.gen(function* () {
     head: adamw({ learningRate: linear({ peak: 5e-3, steps, warmup }) })
   })
 
-  yield* Data.classification(here("../data/movies/train.jsonl")).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size: 8, seed: 0 }),
+  yield* Dataset.classification(here("../data/movies/train.jsonl")).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size: 8, seed: 0 }),
     Training.steps(adapted, { optimizer, loss: Training.crossEntropy }),
     Stream.take(steps),
     Stream.tap(({ step, loss }) => Console.log(`step ${step}: loss ${loss.toFixed(3)}`)),
     Stream.runDrain
   )
 
-  const { accuracy, rows } = yield* Data.classification(here("../data/movies/validation.jsonl")).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size: 48, seed: 0 }),
+  const { accuracy, rows } = yield* Dataset.classification(here("../data/movies/validation.jsonl")).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size: 48, seed: 0 }),
     Training.evaluate(adapted)
   )
   yield* Console.log(`validation accuracy ${(100 * accuracy).toFixed(1)} % on ${rows} rows`)

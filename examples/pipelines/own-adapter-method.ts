@@ -19,7 +19,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type AdapterMethod, dequantized } from "../../adapters/index.ts"
-import { adamw, Data, Device, inject, Models, partition, platform, Training } from "../../src/index.ts"
+import { adamw, Dataset, Device, inject, Models, partition, platform, Training } from "../../src/index.ts"
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
 const steps = Number(process.argv[2] ?? 30)
@@ -80,9 +80,9 @@ const program = Effect.gen(function* () {
   const adapted = yield* inject(model, rowScaling, { start: 1, targets: "all-linear" })
   const numbers = adapted.sites.reduce((sum, { out }) => sum + out, 0)
   yield* Console.log(`${rowScaling.label}: ${numbers} numbers for ${adapted.sites.length} layers, beside the head`)
-  yield* Data.classification(here("../data/movies/train.jsonl")).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size: 8, seed: 0 }),
+  yield* Dataset.classification(here("../data/movies/train.jsonl")).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size: 8, seed: 0 }),
     Training.steps(adapted, {
       optimizer: partition({ body: adamw({ learningRate: 1e-2 }), head: adamw({ learningRate: 5e-3 }) }),
       loss: Training.crossEntropy

@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -61,7 +61,7 @@ async function* cursor(pageSize: number): AsyncGenerator<ReadonlyArray<Message>>
 /** A failure of the source ends training as a typed error, beside those of data, model and device. */
 class SourceLost extends Schema.TaggedError<SourceLost>()("SourceLost", { reason: Schema.String }) {}
 
-const messages: Stream.Stream<Data.LabelledText, SourceLost> = Stream.suspend(() =>
+const messages: Stream.Stream<Dataset.LabelledText, SourceLost> = Stream.suspend(() =>
   Stream.fromAsyncIterable(cursor(16), (cause) => new SourceLost({ reason: String(cause) }))
 ).pipe(
   Stream.flattenIterable,
@@ -75,8 +75,8 @@ const program = Effect.gen(function* () {
   const adapted = yield* inject(model, lora, { ...factors, targets: ["query", "value"] })
   const body = chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(2e-4))
   yield* messages.pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 16, labels }),
-    Data.batch({ size: 8, seed: 1, pool: 2 }),
+    Dataset.tokenize(model.tokenizer, { maxLength: 16, labels }),
+    Dataset.batch({ size: 8, seed: 1, pool: 2 }),
     Training.steps(adapted, {
       optimizer: partition({ body, head: adamw({ learningRate: 5e-3 }) }),
       loss: Training.crossEntropy

@@ -16,7 +16,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { adamw, Data, Device, inject, lora, Models, partition, platform, Training } from "../../src/index.ts"
+import { adamw, Dataset, Device, inject, lora, Models, partition, platform, Training } from "../../src/index.ts"
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
 const steps = Number(process.argv[2] ?? 30)
@@ -35,7 +35,7 @@ export const focal =
   }
 
 /** One negative row for every nine positive ones. */
-const unbalanced = Data.classification(here("../data/movies/train.jsonl")).pipe(
+const unbalanced = Dataset.classification(here("../data/movies/train.jsonl")).pipe(
   Stream.zipWithIndex,
   Stream.filter(([{ label }, i]) => label === "positive" || i % 9 === 0),
   Stream.map(([row]) => row)
@@ -45,10 +45,10 @@ const program = Effect.gen(function* () {
   const model = yield* Models.load({ source: here("../models/minilm"), task: "classification", labels, seed: 0 })
   const factors = { rank: 8, alpha: 16, scaling: "standard", init: { kind: "kaiming" } } as const
   const adapted = yield* inject(model, lora, { ...factors, targets: "attention" })
-  const batches = Data.batch({ size: 16, seed: 0 })
+  const batches = Dataset.batch({ size: 16, seed: 0 })
   yield* unbalanced.pipe(
     Stream.forever,
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
     batches,
     Training.steps(adapted, {
       optimizer: partition({ body: adamw({ learningRate: 1e-3 }), head: adamw({ learningRate: 5e-3 }) }),
@@ -58,9 +58,9 @@ const program = Effect.gen(function* () {
     Stream.runForEach(({ step, loss }) => Console.log(`step ${step}: loss ${loss.toFixed(3)}`))
   )
   // an evaluation speaks of cross-entropy and accuracy, whatever was trained
-  const { confusion, rows } = yield* Data.classification(here("../data/movies/validation.jsonl")).pipe(
+  const { confusion, rows } = yield* Dataset.classification(here("../data/movies/validation.jsonl")).pipe(
     Stream.take(96),
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
     batches,
     Training.evaluate(adapted)
   )

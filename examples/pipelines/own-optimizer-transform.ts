@@ -20,7 +20,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -40,7 +40,9 @@ const steps = Number(process.argv[2] ?? 40)
 const labels = ["negative", "positive"]
 
 /** m of every parameter; a checkpoint saves it without knowing what it is. */
-type SignumState = { readonly momentum: ReadonlyArray<tf.Tensor> }
+interface SignumState {
+  readonly momentum: ReadonlyArray<tf.Tensor>
+}
 
 export const scaleBySignum = ({ b = 0.9 } = {}): Transform<SignumState> => ({
   init: (params) => ({ momentum: tensorsOf(params).map((tensor) => tf.zerosLike(tensor)) }),
@@ -60,9 +62,9 @@ const program = Effect.gen(function* () {
     body: chain(loraPro({ inner: scaleBySignum() }), scaleByLearningRate(2e-5)),
     head: adamw({ learningRate: 5e-3 })
   })
-  yield* Data.classification(here("../data/movies/train.jsonl")).pipe(
-    Data.tokenize(model.tokenizer, { maxLength: 32, labels }),
-    Data.batch({ size: 8, seed: 0 }),
+  yield* Dataset.classification(here("../data/movies/train.jsonl")).pipe(
+    Dataset.tokenize(model.tokenizer, { maxLength: 32, labels }),
+    Dataset.batch({ size: 8, seed: 0 }),
     Training.steps(adapted, { optimizer, loss: Training.crossEntropy }),
     Stream.take(steps),
     Stream.runForEach(({ step, loss, health }) =>

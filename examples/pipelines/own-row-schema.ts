@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as z from "zod"
-import { adamw, Data, Device, inject, lora, Models, partition, platform, Training } from "../../src/index.ts"
+import { adamw, Dataset, Device, inject, lora, Models, partition, platform, Training } from "../../src/index.ts"
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
 const steps = Number(process.argv[2] ?? 30)
@@ -37,7 +37,7 @@ export const ReviewInEffect = Schema.toStandardSchemaV1(
 )
 
 /** Three stars are no opinion. `where` is the row's place, for whatever is said of it later. */
-const labelled = Data.rows(file, Review).pipe(
+const labelled = Dataset.rows(file, Review).pipe(
   Stream.filter(({ value }) => value.stars !== 3),
   Stream.map(({ value: { stars, comment }, where }) => ({
     text: comment,
@@ -53,8 +53,8 @@ const program = Effect.gen(function* () {
   const adapted = yield* inject(model, lora, { ...factors, targets: "attention" })
   yield* labelled.pipe(
     Stream.forever, // epoch after epoch
-    Data.tokenize(model.tokenizer, { maxLength: 16, labels }),
-    Data.batch({ size: 11, seed: 0, pool: 2 }),
+    Dataset.tokenize(model.tokenizer, { maxLength: 16, labels }),
+    Dataset.batch({ size: 11, seed: 0, pool: 2 }),
     Training.steps(adapted, {
       optimizer: partition({ body: adamw({ learningRate: 1e-3 }), head: adamw({ learningRate: 5e-3 }) }),
       loss: Training.crossEntropy

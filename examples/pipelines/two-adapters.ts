@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import {
   adamw,
   chain,
-  Data,
+  Dataset,
   Device,
   inject,
   lora,
@@ -31,7 +31,7 @@ const steps = Number(process.argv[2] ?? 40)
 const sample = ["What a delightful little film.", "Why is this dull film so long?"]
 
 /** Does somebody like the film? */
-const movies = Data.classification(here("../data/movies/train.jsonl"))
+const movies = Dataset.classification(here("../data/movies/train.jsonl"))
 
 /** Does somebody ask? The same sentences, every other one with a question mark. */
 const asking = movies.pipe(
@@ -52,13 +52,13 @@ const task = (base: Models.Model, labels: ReadonlyArray<string>, rows: typeof mo
     const body = chain(loraPro({ inner: scaleByAdam() }), scaleByLearningRate(1e-4))
     const optimizer = partition({ body, head: adamw({ learningRate: 5e-3 }) })
     const reports = rows.pipe(
-      Data.tokenize(base.tokenizer, { maxLength: 32, labels }),
-      Data.batch({ size: 8, seed: 0 }),
+      Dataset.tokenize(base.tokenizer, { maxLength: 32, labels }),
+      Dataset.batch({ size: 8, seed: 0 }),
       Training.steps(adapted, { optimizer, loss: Training.crossEntropy })
     )
     const predict = Effect.gen(function* () {
       const examples = sample.map((text) => ({ ...base.tokenizer.encode(text, 32), label: 0 }))
-      const batch = Data.padBatch(examples, { padId: base.tokenizer.padId, padMultiple: 1, maxLength: 32 })
+      const batch = Dataset.padBatch(examples, { padId: base.tokenizer.padId, padMultiple: 1, maxLength: 32 })
       const logits = yield* Training.logitsOf(adapted, batch)
       return sample.map((_, i) => labels[logits[2 * i]! > logits[2 * i + 1]! ? 0 : 1]!)
     })

@@ -17,6 +17,13 @@ import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/inde
 /** What a transform keeps between steps: a tree of numbers and tensors, which checkpoints store as it is. */
 export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | { readonly [key: string]: State }
 
+/** A state whose type is an interface, which has no index signature: each of its fields is a `State`, or such an object again. */
+export type StateLike<S> = {
+  readonly [Key in keyof S]: S[Key] extends State ? S[Key] : S[Key] extends NotStored ? never : StateLike<S[Key]>
+}
+
+type NotStored = string | boolean | bigint | symbol | undefined | ((...input: never) => unknown)
+
 /** In the place of a tensor that another rank holds. */
 export class Elsewhere {
   /** of the process that holds it, from 0 */
@@ -54,7 +61,8 @@ export const layoutOf = (state: State): StateLayout => {
 }
 
 /** A step of an optimizer as a value: `init` makes its state, `update` turns updates into others. `chain` composes them. */
-export interface Transform<S extends State = State> {
+// biome-ignore lint/suspicious/noExplicitAny: a transform of any state, as chains and sessions hold them
+export interface Transform<S extends State | StateLike<S> = any> {
   // Methods, not function-valued properties: their parameters are bivariant, so a Transform<OwnState> is a Transform.
 
   /** State for these parameters. Tensors in it belong to the caller. */
@@ -90,7 +98,8 @@ export interface Transform<S extends State = State> {
 }
 
 /** How ranks share a transform's work and its state. Every rank calls these together. */
-export interface Shared<S extends State = State> {
+// biome-ignore lint/suspicious/noExplicitAny: as of `Transform`
+export interface Shared<S extends State | StateLike<S> = any> {
   /** All updates, of what `update` made of this rank's part, the others being no updates yet. Takes the updates over. */
   complete(updates: Trainable): Effect.Effect<Trainable, DeviceReadError | RankError>
   /** Of a whole state what this rank holds, `Elsewhere` in the place of the rest, which is disposed. */

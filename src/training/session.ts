@@ -47,7 +47,7 @@ export interface Session<M extends Network = Model> extends Required<SessionOpti
   optimizerState: State
   /** steps taken */
   step: number
-  /** the batch that comes next, where batches say which they are (`Data.trainingBatches`) */
+  /** the batch that comes next, where batches say which they are (`Dataset.trainingBatches`) */
   position: BatchPosition
 }
 

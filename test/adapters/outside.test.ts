@@ -11,7 +11,7 @@ import { join } from "node:path"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { adamw, Data, inject, Output, platform, Training } from "tfjs-lora-pro"
+import { adamw, Dataset, inject, Output, platform, Training } from "tfjs-lora-pro"
 import { type AdapterMethod, dequantized } from "tfjs-lora-pro/adapters"
 import { toyModel, toyTokens } from "./toy-model.ts"
 
@@ -72,7 +72,7 @@ test("a method from outside is injected, trained, merged, saved and restored", a
       loss: Training.crossEntropy
     })
     const rows = (ids: ReadonlyArray<number>, label: number) => ({ ids, label, typeIds: ids.map(() => 0) })
-    const batch = Data.padBatch([rows([1, 2, 3], 0), rows([4, 5], 1), rows([6, 7, 8], 2)], {
+    const batch = Dataset.padBatch([rows([1, 2, 3], 0), rows([4, 5], 1), rows([6, 7, 8], 2)], {
       padId: 0,
       maxLength: 4,
       padMultiple: 1

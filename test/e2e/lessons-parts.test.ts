@@ -10,7 +10,7 @@ import { rowScaling } from "../../examples/pipelines/own-adapter-method.ts"
 import { focal } from "../../examples/pipelines/own-loss.ts"
 import { scaleBySignum } from "../../examples/pipelines/own-optimizer-transform.ts"
 import { Review, ReviewInEffect } from "../../examples/pipelines/own-row-schema.ts"
-import { adamw, Data, type Trainable, Training } from "../../src/index.ts"
+import { adamw, Dataset, type Trainable, Training } from "../../src/index.ts"
 import { valueAndGradients } from "../../src/tensors/gradients.ts"
 import { toyModel, toyTokens } from "../adapters/toy-model.ts"
 import { expectClose, expectNoLeak, tolerance } from "../setup.ts"
@@ -134,7 +134,7 @@ describe("own-adapter-method: row scaling on a toy model", () => {
         })
         const row = (ids: ReadonlyArray<number>, label: number) => ({ ids, label, typeIds: ids.map(() => 0) })
         const rows = [row([1, 2, 3], 0), row([4, 5], 1), row([6, 7, 8], 2)]
-        const batch = Data.padBatch(rows, { padId: 0, maxLength: 4, padMultiple: 1 })
+        const batch = Dataset.padBatch(rows, { padId: 0, maxLength: 4, padMultiple: 1 })
         const first = yield* Training.takeStep(session, [batch])
         for (let i = 0; i < 20; i++) yield* Training.takeStep(session, [batch])
         const last = yield* Training.takeStep(session, [batch])
