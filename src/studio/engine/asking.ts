@@ -6,7 +6,7 @@ import { limit, overLimit } from "../../boundary/index.ts"
 import { ofDevice } from "../../device/device.ts"
 import type { Asked, AskedField, Prediction } from "../../kinds/index.ts"
 import type { LoadedRun } from "../../trained/index.ts"
-import type { Answer, AnswerPair, Askable } from "../protocol/index.ts"
+import type { Answer, AnswerPair, Askable, Input } from "../protocol/index.ts"
 import type { EngineNeeds, Handlers } from "./handlers.ts"
 import { useRun } from "./loaded-runs.ts"
 
@@ -113,7 +113,7 @@ const answersOf = (used: Used, fields: ReadonlyArray<AskedField>, rows: Readonly
   return Effect.map(kind.predict(adapted, plan, asked), (predictions) => predictions.map(answerOf))
 }
 
-const ask = (id: string, rows: ReadonlyArray<Row>) =>
+const ask = ({ id, rows, sides = ["trained", "base"] }: Input<"ask">) =>
   Effect.gen(function* () {
     const { run, turn } = yield* useRun(id)
     const { kind, plan, adapted } = run
@@ -122,7 +122,7 @@ const ask = (id: string, rows: ReadonlyArray<Row>) =>
       return yield* new AskRefused({ message: `${id} gives rows no labels; it can be written with` })
     yield* checked(run, fields, rows)
     const trained = yield* turn(answersOf(run, fields, rows))
-    const off = switchedOff(adapted)
+    const off = sides.includes("base") ? switchedOff(adapted) : null
     const base = off === null ? null : yield* turn(answersOf({ kind, plan, adapted: off }, fields, rows))
     return trained.map((answer, i): AnswerPair => ({ trained: answer, base: base?.[i] ?? null }))
   }).pipe(Effect.scoped, ofDevice)
@@ -134,6 +134,6 @@ export const askingHandlers: Partial<Handlers<EngineNeeds>> = {
         const { run } = yield* useRun(id)
         return askableOf(run, run.kind.asking === undefined ? [] : yield* examplesOf(run))
       }).pipe(Effect.scoped, ofDevice),
-    ask: ({ id, rows }) => ask(id, rows)
+    ask
   }
 }

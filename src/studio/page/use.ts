@@ -74,6 +74,18 @@ export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | 
   }
 }
 
+const WAIT = 300 // milliseconds after the last change
+
+/** A value as it was when it last stayed the same for a moment. */
+export const useSettled = <Value>(value: Value): Value => {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), WAIT)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
+}
+
 const RETRY = 2_000 // milliseconds
 
 /**

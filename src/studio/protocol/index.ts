@@ -32,6 +32,9 @@ const dialect = {
   encoding: Schema.optionalKey(Schema.Literals(encodings))
 }
 
+/** A model with its adapter, and without. */
+const Side = Schema.Literals(["trained", "base"])
+
 /** What lies beside the rows to train on, as `rows` names it. */
 const splits = { validation: Schema.optionalKey(Text), test: Schema.optionalKey(Text) }
 
@@ -114,7 +117,12 @@ export const calls = {
   ),
   askable: answers<Values.Askable>()(Run),
   ask: answers<ReadonlyArray<Values.AnswerPair>>()(
-    Schema.Struct({ id: Text, rows: Schema.Array(Schema.Record(Text, Text)) })
+    Schema.Struct({
+      id: Text,
+      rows: Schema.Array(Schema.Record(Text, Text)),
+      /** without "base", nothing is asked of the model without its adapter; absent: both */
+      sides: Schema.optionalKey(Schema.Array(Side))
+    })
   ),
   exits: answers<ReadonlyArray<Values.Exit>>()(Run),
   /** What exports of a run left that are there still. */
@@ -154,7 +162,7 @@ export const watches = {
       tokens: Schema.Int,
       temperature: Schema.Finite,
       seed: Schema.Int,
-      sides: Schema.Array(Schema.Literals(["trained", "base"]))
+      sides: Schema.Array(Side)
     })
   ),
   export: changes<Values.ExportEvent>()(

@@ -267,7 +267,7 @@ const PathField = ({ named }: { readonly named: (source: string) => void }) => {
   )
 }
 
-const Progress = ({ share }: { readonly share: number }) => (
+export const Progress = ({ share }: { readonly share: number }) => (
   <div class="progress">
     <label for="taken-in">Taking the files in</label>
     <progress id="taken-in" max={1} value={share} />
@@ -300,12 +300,14 @@ interface IntakeProps {
   readonly taking: Taking
   readonly isOver: boolean
   readonly named: (source: string) => void
+  /** pictures by the webcam */
+  readonly record: () => void
   /** a plan without rows */
   readonly outlined: (outlined: OutlinedPlan) => void
 }
 
 /** All of it, for a page that has no rows yet. */
-export const Intake = ({ taking: { take, share, problem }, isOver, named, outlined }: IntakeProps) => {
+export const Intake = ({ taking: { take, share, problem }, isOver, named, record, outlined }: IntakeProps) => {
   const { about } = useStudio()
   const { value: examples = [] } = useCall("examples", {})
   return (
@@ -313,16 +315,19 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, outlin
       <Trouble problem={problem} />
       <div class={isOver ? "drop over" : "drop"}>
         <h2 class="drop-head" id="rows-heading" tabIndex={-1}>
-          Drop a file of rows here, or a folder of images
+          Drop a file of rows here, or folders of pictures
         </h2>
         <p class="quiet">
-          A table as CSV, TSV, JSON Lines or Parquet, such as texts with labels; or a folder that has a folder of images
-          for each label. A plan in JSON is opened as a plan.
+          A table as CSV, TSV, JSON Lines or Parquet, such as texts with labels; or a folder of pictures for each class.
+          A plan in JSON is opened as a plan.
         </p>
         {share === null ? (
           <div class="row">
             <Choose label="Choose a file" look="primary" take={take} />
             <Choose label="Choose a folder" isFolder take={take} />
+            <button type="button" onClick={record}>
+              Use the webcam
+            </button>
           </div>
         ) : (
           <Progress share={share} />

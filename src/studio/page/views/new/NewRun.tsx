@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import type { ViewProps } from "../../place.ts"
-import { useCall, useStudio } from "../../use.ts"
+import { useCall, useSettled, useStudio } from "../../use.ts"
 import { ModelChoice, Roles, Written } from "./Choices.tsx"
 import {
   type Draft,
@@ -20,21 +20,10 @@ import {
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
 import { Intake, Other, OwnPlan, type Taking, useDrop, useTaking } from "./Intake.tsx"
 import { Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
+import { Record } from "./Record.tsx"
 import { RowsTable } from "./RowsTable.tsx"
 import { StartBar } from "./StartBar.tsx"
 import "./new.css"
-
-const WAIT = 300 // milliseconds after the last change
-
-/** A value as it was when it last stayed the same for a moment. */
-const useSettled = <Value,>(value: Value): Value => {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), WAIT)
-    return () => clearTimeout(timer)
-  }, [value])
-  return settled
-}
 
 const dataOf = ({ plan }: Draft): Readonly<Record<string, unknown>> => {
   const data = plan?.["data"]
@@ -70,21 +59,32 @@ export const NewRun = (_: ViewProps) => {
   )
   const isOver = useDrop(taking.take)
   const named = (source: string) => setDraft(draftOfRows(source))
+  const [isRecording, setRecording] = useState(false)
   // what was pressed may be gone: whoever goes on by the keyboard goes on from the new beginning
   const isBegun = draft !== null
-  const wasBegun = useRef(isBegun)
+  const stage = isBegun ? "begun" : isRecording ? "recording" : "nothing"
+  const last = useRef(stage)
   useEffect(() => {
-    if (wasBegun.current !== isBegun) document.getElementById("rows-heading")?.focus({ preventScroll: isBegun })
-    wasBegun.current = isBegun
-  }, [isBegun])
+    if (last.current !== stage) document.getElementById("rows-heading")?.focus({ preventScroll: isBegun })
+    last.current = stage
+    if (isBegun) setRecording(false)
+  }, [stage])
   return (
     <div class="new-run">
-      {draft === null ? (
-        <Intake taking={taking} isOver={isOver} named={named} outlined={(outlined) => setDraft(draftOfOwn(outlined))} />
-      ) : (
+      {draft !== null ? (
         <Begun draft={draft} setDraft={setDraft} taking={taking} />
+      ) : isRecording ? (
+        <Record taking={taking} leave={() => setRecording(false)} />
+      ) : (
+        <Intake
+          taking={taking}
+          isOver={isOver}
+          named={named}
+          record={() => setRecording(true)}
+          outlined={(outlined) => setDraft(draftOfOwn(outlined))}
+        />
       )}
-      {isOver && draft !== null ? (
+      {isOver && stage !== "nothing" ? (
         <div class="over-all" aria-hidden="true">
           <p>Let go to take these rows instead</p>
         </div>

@@ -9,6 +9,7 @@ import { type Answered, Answers, type Row } from "./Answers.tsx"
 import { percent } from "./Bars.tsx"
 import { Field } from "./Field.tsx"
 import { Thumbnail } from "./grey.tsx"
+import { Live } from "./Live.tsx"
 
 /** Rows of the run's own data, of which one is asked by a press. */
 const SHORT = 60 // characters
@@ -154,6 +155,7 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
           </button>
           <span class="quiet small">Ctrl+Enter asks, too.</span>
         </p>
+        {fields.length === 1 && fields[0]!.type === "image" ? <Live id={id} field={fields[0]!.name} /> : null}
         <Examples
           fields={fields}
           examples={examples}

@@ -12,12 +12,14 @@ interface BarsProps {
   readonly shares: ReadonlyArray<{ readonly name: string; readonly share: number }>
   /** what of them, for who hears it */
   readonly label: string
+  /** all of them at once */
+  readonly isWhole?: boolean
 }
 
 const SHOWN = 5
 
-export const Bars = ({ shares, label }: BarsProps) => {
-  const [all, setAll] = useState(false)
+export const Bars = ({ shares, label, isWhole = false }: BarsProps) => {
+  const [all, setAll] = useState(isWhole)
   const more = shares.length - SHOWN
   return (
     <>

@@ -159,18 +159,20 @@ const NumbersField = (props: FieldProps) => {
 }
 
 /** A picture that was dropped or chosen, as a data: URI. */
-const readPicture = (file: File, done: (uri: string) => void) => {
-  const reader = new FileReader()
-  reader.onload = () => done(String(reader.result))
-  reader.readAsDataURL(file)
-}
+export const readPicture = (file: File): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader()
+    reader.onload = () => resolve(String(reader.result))
+    reader.onerror = () => reject(reader.error)
+    reader.readAsDataURL(file)
+  })
 
 const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
   const id = useId()
   const [isOver, setOver] = useState(false)
   const take = (files: FileList | null | undefined) => {
     const file = files?.[0]
-    if (file !== undefined) readPicture(file, onChange)
+    if (file !== undefined) readPicture(file).then(onChange, () => {})
   }
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: what is dropped can be chosen by the control in it, too

@@ -1,0 +1,271 @@
+/** Pictures by the webcam: a class is named, and pictures of it are recorded for as long as its button is held. */
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
+import { Trouble } from "../../parts/asked.tsx"
+import { type Camera, takePicture, useCamera, Viewfinder } from "../../parts/camera.tsx"
+import { useSettled } from "../../use.ts"
+import { Progress, type Taking } from "./Intake.tsx"
+import {
+  another,
+  countOf,
+  filesOf,
+  keepRecorded,
+  LONGEST_NAME,
+  lastRecorded,
+  MOST_PICTURES,
+  obstacleOf,
+  type Picture,
+  type Recorded,
+  type RecordedClass
+} from "./recorded.ts"
+
+/** milliseconds between two pictures */
+const PERIOD = 100
+
+const counted = (count: number): string => `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}`
+
+/** Records from `begin` to `end`; the first picture is taken at once, so that a short press takes one. */
+const useRecording = ({ video }: Camera, add: (picture: Picture) => void) => {
+  const last = useRef(0)
+  const end = () => {
+    last.current += 1
+  }
+  useEffect(() => end, [])
+  const begin = async () => {
+    last.current += 1
+    const own = last.current
+    do {
+      const next = performance.now() + PERIOD
+      // the camera may leave meanwhile
+      const file = video.current === null ? undefined : await takePicture(video.current, "picture.jpg")
+      if (file === undefined) return
+      add({ file, url: URL.createObjectURL(file) })
+      await new Promise((resolve) => setTimeout(resolve, next - performance.now()))
+    } while (last.current === own)
+  }
+  return { begin, end }
+}
+
+interface HoldProps {
+  readonly name: string
+  readonly isReady: boolean
+  readonly begin: () => void
+  readonly end: () => void
+}
+
+/** Held by pointer, touch or the space key. Enter, and whatever presses a button without holding it, takes one picture. */
+const Hold = ({ name, isReady, begin, end }: HoldProps) => (
+  <button
+    type="button"
+    class="primary hold"
+    disabled={!isReady}
+    onPointerDown={(event) => {
+      if (event.button !== 0) return
+      event.currentTarget.setPointerCapture(event.pointerId)
+      begin()
+    }}
+    onPointerUp={end}
+    onPointerCancel={end}
+    onKeyDown={(event) => {
+      if (event.key !== " ") return
+      event.preventDefault()
+      if (!event.repeat) begin()
+    }}
+    onKeyUp={(event) => {
+      if (event.key !== " ") return
+      event.preventDefault()
+      end()
+    }}
+    onBlur={end}
+    onClick={(event) => {
+      if (event.detail !== 0) return
+      begin()
+      end()
+    }}
+    onContextMenu={(event) => event.preventDefault()}
+  >
+    Hold to record<span class="hidden"> {name}</span>
+  </button>
+)
+
+interface ThumbnailsProps {
+  readonly name: string
+  readonly pictures: ReadonlyArray<Picture>
+  readonly remove: (picture: Picture) => void
+}
+
+/** All pictures of a class, each a button that deletes it: one stop of the Tab key, and the arrow keys from there on. */
+const Thumbnails = ({ name, pictures, remove }: ThumbnailsProps) => {
+  const [at, setAt] = useState(0)
+  const list = useRef<HTMLDivElement>(null)
+  const isMoving = useRef(false)
+  const current = Math.min(at, pictures.length - 1)
+  useLayoutEffect(() => {
+    if (isMoving.current) list.current?.querySelectorAll("button")[current]?.focus()
+    isMoving.current = false
+  })
+  const move = (to: number) => {
+    isMoving.current = true
+    setAt(Math.max(0, Math.min(pictures.length - 1, to)))
+  }
+  const keys: Readonly<Record<string, () => void>> = {
+    ArrowRight: () => move(current + 1),
+    ArrowLeft: () => move(current - 1),
+    Home: () => move(0),
+    End: () => move(pictures.length - 1),
+    Delete: () => remove(pictures[current]!)
+  }
+  return (
+    <div
+      ref={list}
+      class="thumbnails"
+      role="toolbar"
+      aria-label={`Pictures of ${name}`}
+      onKeyDown={(event) => {
+        const act = keys[event.key]
+        if (act === undefined) return
+        event.preventDefault()
+        isMoving.current = true
+        act()
+      }}
+    >
+      {pictures.map((picture, i) => (
+        <button
+          key={picture.url}
+          type="button"
+          aria-label={`Delete picture ${i + 1} of ${name}`}
+          tabIndex={i === current ? 0 : -1}
+          onFocus={() => setAt(i)}
+          onClick={() => {
+            isMoving.current = true
+            remove(picture)
+          }}
+        >
+          <img src={picture.url} alt="" />
+        </button>
+      ))}
+    </div>
+  )
+}
+
+interface ClassProps {
+  readonly one: RecordedClass
+  readonly camera: Camera
+  readonly isFull: boolean
+  readonly change: (change: (one: RecordedClass) => RecordedClass) => void
+  /** absent: two classes are the fewest */
+  readonly leave: (() => void) | undefined
+}
+
+const Class = ({ one: { number, name, pictures }, camera, isFull, change, leave }: ClassProps) => {
+  const { begin, end } = useRecording(camera, (picture) =>
+    change((now) => ({ ...now, pictures: [...now.pictures, picture] }))
+  )
+  useEffect(() => {
+    if (isFull) end()
+  }, [isFull])
+  const count = counted(pictures.length)
+  // said once the button is released
+  const settled = useSettled(count)
+  const remove = (picture: Picture) => {
+    URL.revokeObjectURL(picture.url)
+    change((now) => ({ ...now, pictures: now.pictures.filter((other) => other !== picture) }))
+  }
+  return (
+    <li class="card recorded">
+      <div class="row">
+        <label>
+          <span class="hidden">Name of class {number}</span>
+          <input
+            type="text"
+            autocomplete="off"
+            maxLength={LONGEST_NAME}
+            value={name}
+            onInput={({ currentTarget }) => change((now) => ({ ...now, name: currentTarget.value }))}
+          />
+        </label>
+        <Hold name={name} isReady={camera.isReady && !isFull} begin={begin} end={end} />
+        <span>{count}</span>
+        <span class="hidden" role="status">
+          {name}: {settled}
+        </span>
+        {leave === undefined ? null : (
+          <button type="button" class="plain" onClick={leave}>
+            Remove<span class="hidden"> {name}</span>
+          </button>
+        )}
+      </div>
+      {pictures.length === 0 ? null : <Thumbnails name={name} pictures={pictures} remove={remove} />}
+    </li>
+  )
+}
+
+interface RecordProps {
+  readonly taking: Taking
+  readonly leave: () => void
+}
+
+export const Record = ({ taking: { take, share, problem }, leave }: RecordProps) => {
+  const camera = useCamera()
+  const [classes, setClasses] = useState<Recorded>(lastRecorded)
+  useEffect(() => keepRecorded(classes), [classes])
+  const change = (number: number) => (next: (one: RecordedClass) => RecordedClass) =>
+    setClasses((all) => all.map((one) => (one.number === number ? next(one) : one)))
+  const removeClass = ({ number, pictures }: RecordedClass) => {
+    for (const { url } of pictures) URL.revokeObjectURL(url)
+    setClasses((all) => all.filter((one) => one.number !== number))
+  }
+  const isFull = countOf(classes) >= MOST_PICTURES
+  const obstacle = obstacleOf(classes)
+  return (
+    <section aria-labelledby="rows-heading">
+      <h2 id="rows-heading" tabIndex={-1}>
+        Pictures by the webcam
+      </h2>
+      <p class="quiet">
+        Name each class, show it to the camera, and hold its button, or the space key on it. Twenty to fifty pictures of
+        each class from several sides are a good beginning. Click a picture to delete it.
+      </p>
+      <Trouble problem={camera.problem} again={camera.again} />
+      <Trouble problem={problem} />
+      <div class="recording">
+        <Viewfinder video={camera.video} />
+        <div>
+          <ol class="classes">
+            {classes.map((one) => (
+              <Class
+                key={one.number}
+                one={one}
+                camera={camera}
+                isFull={isFull}
+                change={change(one.number)}
+                leave={classes.length > 2 ? () => removeClass(one) : undefined}
+              />
+            ))}
+          </ol>
+          <button type="button" onClick={() => setClasses((all) => [...all, another(all)])}>
+            Add a class
+          </button>
+        </div>
+      </div>
+      {isFull ? <p>These are {counted(MOST_PICTURES)}, the most that are recorded together.</p> : null}
+      {share === null ? (
+        <div class="row">
+          <button
+            type="button"
+            class="primary"
+            disabled={obstacle !== undefined}
+            onClick={() => take(filesOf(classes))}
+          >
+            Use these pictures
+          </button>
+          <button type="button" onClick={leave}>
+            Cancel
+          </button>
+          <span class="quiet">{obstacle}</span>
+        </div>
+      ) : (
+        <Progress share={share} />
+      )}
+    </section>
+  )
+}

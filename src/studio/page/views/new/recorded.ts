@@ -1,0 +1,70 @@
+/** Pictures of the webcam by their classes. They stay while the page is open, whichever view is shown, and become files of a folder when they are used. */
+import type { DroppedFile } from "../../host.ts"
+
+export interface Picture {
+  readonly file: File
+  /** of its thumbnail */
+  readonly url: string
+}
+
+export interface RecordedClass {
+  /** of its own, whatever it is called */
+  readonly number: number
+  readonly name: string
+  readonly pictures: ReadonlyArray<Picture>
+}
+
+export type Recorded = ReadonlyArray<RecordedClass>
+
+/** Pictures of all classes: about 40 MB of files, and more than a class of objects on a desk needs. */
+export const MOST_PICTURES = 2_000
+
+export const LONGEST_NAME = 60 // characters
+
+export const another = (classes: Recorded): RecordedClass => {
+  const number = Math.max(0, ...classes.map((one) => one.number)) + 1
+  return { number, name: `Class ${number}`, pictures: [] }
+}
+
+const first = another([])
+
+let classes: Recorded = [first, another([first])]
+
+export const lastRecorded = (): Recorded => classes
+
+export const keepRecorded = (now: Recorded): void => {
+  classes = now
+}
+
+export const countOf = (all: Recorded): number => all.reduce((sum, { pictures }) => sum + pictures.length, 0)
+
+/** Folders that data sets have for their splits: rows in them belong to all classes. */
+const SPLIT = /^(train|training|validation|valid|val|dev|test|testing)$/i
+
+/** The folder of a class: a name that files can have everywhere. */
+const folderOf = (name: string): string =>
+  name
+    .trim()
+    .replace(/[/\\<>:"|?*\p{Cc}]/gu, "_")
+    .replace(/^\.+|[. ]+$/g, "_")
+
+/** Why the pictures cannot be used yet; undefined: they can. */
+export const obstacleOf = (all: Recorded): string | undefined => {
+  const seen = new Set<string>()
+  for (const { name } of all) {
+    const folder = folderOf(name).normalize("NFC").toLowerCase()
+    if (folder === "") return "A class has no name: name it."
+    if (SPLIT.test(folder))
+      return `“${name.trim()}” is what the folder of a split is called: give the class another name.`
+    if (seen.has(folder)) return `Two classes are called “${name.trim()}”: rename one.`
+    seen.add(folder)
+  }
+  const recorded = all.filter(({ pictures }) => pictures.length > 0)
+  return recorded.length < 2 ? "Record pictures of at least two classes." : undefined
+}
+
+/** "webcam/rock/001.jpg", … */
+export const filesOf = (all: Recorded): ReadonlyArray<DroppedFile> =>
+  all.flatMap(({ name, pictures }) =>
+    pictures.map(({ file }, i) => ({ path: `webcam/${folderOf(name)}/${`${i + 1}`.padStart(4, "0")}.jpg`, file }))
+  )
