@@ -86,7 +86,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts
-    if (only === undefined || more.length > 0 || !/\.(jsonl|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
+    if (only === undefined || more.length > 0 || !/\.(jsonl?|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
     if (yield* isThere(only))
       yield* tell(`note: ${only} is taken as a text; --data ${only} predicts the rows of the file`)
   })

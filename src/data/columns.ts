@@ -76,7 +76,7 @@ export const kindOf = (value: unknown): string => {
 /** What is wrong with a row that is not an object. */
 export const notAnObject = (value: unknown): string => {
   const found = Array.isArray(value) ? "a list" : excerpt(JSON.stringify(value) ?? String(value))
-  return `found ${found}, expected one object a line`
+  return `found ${found}, expected an object`
 }
 
 export const excerpt = (text: string): string => cut(text.trim(), 60)

@@ -40,6 +40,7 @@ export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { ownDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
+export { type PlaceOfRows, PROBED_ROWS, type Reading, readings } from "./readings.ts"
 export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,

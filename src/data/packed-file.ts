@@ -122,7 +122,7 @@ const reasonOf = (cause: unknown): string => {
 
 const nothing = "the file holds no bytes; at least one row is needed"
 
-const chunkBytes = 1 << 20
+export const chunkBytes = 1 << 20
 
 /** What is packed in a file. */
 export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, Scope.Scope> =>

@@ -55,12 +55,15 @@ const looksLikeUtf16 = (head: Uint8Array): boolean => {
   return head.length === 8 && Math.max(zeros(0), zeros(1)) === 4
 }
 
-/** What is wrong with a record that is not UTF-8: how it would read in the encoding that such files mostly have, and what says so. */
-export const notUtf8 = ({ bytes }: RawRecord): Broken => {
+/** The first word of some bytes with a letter that is not of ASCII, as Windows-1252 has it. */
+export const wordIn = (bytes: Uint8Array): string => {
   const first = bytes.findIndex((byte) => byte >= 0x80)
   const around = new TextDecoder("windows-1252").decode(bytes.subarray(Math.max(0, first - 20), first + 20))
   const [word = ""] = /[^\s"',;|]*[^\0-\x7f][^\s"',;|]*/.exec(around) ?? []
-  return {
-    broken: `not valid UTF-8; as Windows-1252 it reads "${cut(word)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
-  }
+  return cut(word)
 }
+
+/** What is wrong with a record that is not UTF-8: how it would read in the encoding that such files mostly have, and what says so. */
+export const notUtf8 = ({ bytes }: RawRecord): Broken => ({
+  broken: `not valid UTF-8; as Windows-1252 it reads "${wordIn(bytes)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
+})

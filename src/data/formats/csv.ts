@@ -22,6 +22,11 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
   name: extension.toUpperCase(),
   extensions: [extension],
   gzip: true,
+  separators: (file) =>
+    Effect.gen(function* () {
+      const looked = yield* separatorsOf(yield* openText(file), {}, usual)
+      return looked.map(({ separator }) => separator)
+    }),
   write: (columns, like) => {
     // in a file that is called .csv no one looks for tabs
     const mark = usual === "tab" || like === undefined || like.separator === "\t" ? separators[usual] : like.separator
@@ -85,6 +90,16 @@ const rowsLookedAt = 20
  */
 const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
   Effect.gen(function* () {
+    const [first, ...more] = yield* separatorsOf(text, wanted, usual)
+    if (more.length === 0) return first
+    const found = [first, ...more].map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
+    const reason = `its columns may be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
+    return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
+  })
+
+/** Those that may be it. */
+const separatorsOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
+  Effect.gen(function* () {
     const { separator: given } = yield* DataDialect
     const look = (separator: Separator) =>
       Effect.map(firstRecords({ ...text, ends: endsOf(separator) }, 1 + rowsLookedAt), ([header, ...rows]) => {
@@ -93,11 +108,11 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
       })
     if (given !== undefined) {
       const found = yield* look(given)
-      if (found.fields.length > 1) return found
+      if (found.fields.length > 1) return [found] as const
     }
     const first = yield* look(usual)
     const others = separatorNames.filter((name) => name !== usual && isIn(separators[name], first.header))
-    if (others.length === 0) return first
+    if (others.length === 0) return [first] as const
     const looked = [first, ...(yield* Effect.forEach(others, look))].filter(({ fields }) => fields.length > 1)
     const wants = ({ fields }: (typeof looked)[number]) => columnProblems(fields, wanted).length === 0
     const fits = ({ rows, fields, separator }: (typeof looked)[number]) =>
@@ -109,10 +124,8 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
       const fitting = some.length > 1 ? some.filter(fit) : some
       return fitting.length > 0 ? fitting : some
     }, looked)
-    if (left.length < 2) return left[0] ?? first
-    const found = left.map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
-    const reason = `its columns may be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
-    return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
+    const [best = first, ...more] = left
+    return [best, ...more] as const
   })
 
 const isIn = (mark: string, record: RawRecord | undefined): boolean =>
@@ -125,7 +138,7 @@ const named = (
 ): { readonly value: { readonly [name: string]: unknown } } | Broken => {
   if ("broken" in fields) return fields
   if (fields.length !== header.length) {
-    const hint = fields.length > header.length ? `; a text with ${inWords[separator]} needs quotes` : ""
+    const hint = fields.length > header.length ? `; a text with ${separatorWords[separator]} needs quotes` : ""
     return {
       broken: `columns: found ${fields.length}, expected ${header.length} (${listed(header)
         .map((name) => cut(name))
@@ -135,7 +148,11 @@ const named = (
   return { value: Object.fromEntries(header.map((name, i) => [name, fields[i]])) }
 }
 
-const inWords = { comma: "commas", semicolon: "semicolons", tab: "tabs", pipe: "|" } satisfies Record<Separator, string>
+/** What cells with it have in them, as people call it. */
+export const separatorWords = { comma: "commas", semicolon: "semicolons", tab: "tabs", pipe: "|" } satisfies Record<
+  Separator,
+  string
+>
 
 /**
  * All records in one call of the parser, which is quick; one by one only where that fails, to tell which are to blame.

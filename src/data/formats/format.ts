@@ -1,6 +1,7 @@
 /** What a format of data files is. Each is a value of `FileFormat` in a file of its own, and an entry of the table in `index.ts`. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Separator } from "../../../schemas/index.ts"
 import { cut, limit, overLimit } from "../../boundary/index.ts"
 import { type Fields, missingColumn } from "../columns.ts"
 import { type DataError, problemsShown } from "../data-error.ts"
@@ -16,6 +17,8 @@ export interface FileFormat {
   readonly rows?: string
   /** whether a file of it may be packed as a whole, as .csv.gz is */
   readonly gzip: boolean
+  /** What may separate the columns of a file, the likeliest first; absent where nothing does. */
+  readonly separators?: (file: DataFile) => Effect.Effect<ReadonlyArray<Separator>, DataError, Scope.Scope>
   /** How rows with these columns are written; absent where they are not. `like`: a table whose rows they were. */
   readonly write?: (columns: ReadonlyArray<string>, like?: Table) => RowWriter
   /** The rows of a file, until the scope closes. */

@@ -5,18 +5,22 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import type { Dialect } from "../../../schemas/index.ts"
 import { isUrl } from "../../files/index.ts"
-import { type Broken, type Fields, isFields, notAnObject } from "../columns.ts"
-import { type DataError, dataError } from "../data-error.ts"
+import { type Broken, type Fields, isBroken, isFields, notAnObject } from "../columns.ts"
+import { DataError, dataError, problemsShown } from "../data-error.ts"
 import { openFile } from "../file.ts"
+import { foreignByte } from "../foreign-byte.ts"
 import { unpacked } from "../packed-file.ts"
 import { firstRecords, type RowFile, readRecords, recordReader, type Table } from "../records.ts"
-import { csv, tsv } from "./csv.ts"
+import { DataDialect } from "../text-file.ts"
+import { csv, separatorWords, tsv } from "./csv.ts"
 import type { FileFormat, Wanted } from "./format.ts"
+import { json } from "./json.ts"
 import { jsonLines } from "./jsonl.ts"
 import { parquet } from "./parquet.ts"
 
-const formats: ReadonlyArray<FileFormat> = [jsonLines, csv, tsv, parquet]
+const formats: ReadonlyArray<FileFormat> = [jsonLines, json, csv, tsv, parquet]
 
 /** How rows are written to a file of this name. Any extension but those of `write` is an error. */
 export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["write"]>, DataError> => {
@@ -40,7 +44,8 @@ const formatOf = (path: string) => {
 /** Whether a file of this name is one of rows. */
 export const isRowsName = (name: string): boolean => formatOf(name).format !== undefined
 
-const openFormat = (path: string, wanted: Wanted) =>
+/** A file as it is without gzip, and its format. */
+const openUnpacked = (path: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
     const { extension, gz, format } = formatOf(path)
@@ -51,8 +56,13 @@ const openFormat = (path: string, wanted: Wanted) =>
       return yield* dataError(path, `${found} does not say which format the file has; expected ${expected}`)
     }
     const file = yield* openFile(path)
-    const rows = yield* format.open(gz === undefined ? file : yield* unpacked(file), wanted)
-    return { format, rows }
+    return { format, file: gz === undefined ? file : yield* unpacked(file) }
+  })
+
+const openFormat = (path: string, wanted: Wanted) =>
+  Effect.gen(function* () {
+    const { format, file } = yield* openUnpacked(path)
+    return { format, rows: yield* format.open(file, wanted) }
   })
 
 const inList = (names: ReadonlyArray<string>): string => names.join(", ").replace(/, (?=[^,]*$)/, " or ")
@@ -62,7 +72,7 @@ const written = ({ extensions, rows }: FileFormat): string => {
   return rows === undefined ? names : `${names} (${rows})`
 }
 
-/** ".jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet" */
+/** ".jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet" */
 const expected = [true, false]
   .map((gzip) => {
     const names = formats.filter((format) => format.gzip === gzip).map(written)
@@ -84,6 +94,8 @@ export interface SampledRows {
   readonly problem?: DataError
 }
 
+const noRows = "the file has no rows; at least one is needed"
+
 // a second of reading; a look at rows need not take longer
 const mostCounted = 128 * 2 ** 20 // bytes
 
@@ -93,7 +105,7 @@ export const sampledRows = (path: string, most: number): Effect.Effect<SampledRo
     const { format, rows: opened } = yield* openFormat(path, { first: most })
     const { file, table } = opened
     const rows = yield* firstOf(opened, most)
-    if (rows.length === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
+    if (rows.length === 0) return yield* dataError(file.name, noRows)
     const counted = yield* Effect.result(countOf(opened))
     const outcome = Result.isFailure(counted) ? { count: null, problem: counted.failure } : { count: counted.success }
     return { format: format.name, ...(table === undefined ? {} : { table }), rows, ...outcome }
@@ -135,6 +147,42 @@ const countOf = (rows: RowFile): Effect.Effect<number | null, DataError> =>
     return count
   })
 
+/** A way to read a file, with what a user should know of it. */
+export interface DialectFound {
+  readonly dialect: Dialect
+  readonly notes: ReadonlyArray<string>
+}
+
+/** How a file may be written, as far as `given` and the file's name leave it open: the likeliest first. */
+export const dialectsOf = (path: string, given: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
+  Effect.gen(function* () {
+    const { format, file } = yield* openUnpacked(path)
+    const isOpen = format.gzip && given.encoding === undefined
+    const foreign = isOpen ? yield* foreignByte(file, mostCounted) : undefined
+    const dialect: Dialect = foreign === undefined ? given : { ...given, encoding: "latin1" }
+    const notes = foreign === undefined ? [] : [`Read as Windows-1252: line ${foreign.line} has “${foreign.word}”.`]
+    if (given.separator !== undefined || format.separators === undefined) return [{ dialect, notes }]
+    const found = yield* format.separators(file).pipe(Effect.provideService(DataDialect, dialect))
+    if (found.length < 2) return [{ dialect, notes }]
+    return found.map((separator) => ({
+      dialect: { ...dialect, separator },
+      notes: [...notes, `Read with ${separatorWords[separator]} between columns.`]
+    }))
+  }).pipe(Effect.scoped)
+
+/** At most `most` rows. Fails over all of them that cannot be read, and where there is none. */
+export const readableRows = (path: string, most: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
+  Effect.gen(function* () {
+    const opened = yield* openRows(path, { first: most })
+    const { name } = opened.file
+    const all = yield* firstOf(opened, most)
+    if (all.length === 0) return yield* dataError(name, noRows)
+    const rows = all.filter((row): row is Fields => !isBroken(row))
+    if (rows.length === all.length) return rows
+    const problems = all.flatMap((row) => (isBroken(row) ? [row.broken] : []))
+    return yield* new DataError({ where: name, problems: problems.slice(0, problemsShown), total: problems.length })
+  }).pipe(Effect.scoped)
+
 /** The first rows of a file, unreadable ones left out. `broken`: what is wrong with the first, where none can be read. */
 interface FirstRows {
   readonly rows: ReadonlyArray<Fields>
@@ -147,7 +195,7 @@ const readFirst = (path: string, count: number): Effect.Effect<FirstRows, DataEr
     const { file, parse } = opened
     const read = yield* firstRecords(opened, count)
     const [first] = read
-    if (first === undefined) return yield* dataError(file.name, "the file has no rows; at least one is needed")
+    if (first === undefined) return yield* dataError(file.name, noRows)
     const parsed = parse(read)
     const rows = parsed.flatMap((row) => ("value" in row && isFields(row.value) ? [row.value] : []))
     if (rows.length > 0) return { rows }

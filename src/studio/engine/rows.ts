@@ -95,7 +95,6 @@ const number = (value: number): string => value.toLocaleString("en")
 const otherFiles: ReadonlyArray<readonly [names: RegExp, advice: string]> = [
   [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save its sheet as CSV there, and take that file"],
   [/\.(zip|tar|tgz|7z|rar)$/i, "this is an archive: unpack it, and take what is in it"],
-  [/\.json$/i, "this is neither a plan nor rows: write one object a line into a .jsonl file"],
   [
     /\.(txt|md|docx?|pdf|html?)$/i,
     "this is a text without columns: make a .csv or .jsonl file of it, one row an example"

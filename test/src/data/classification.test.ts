@@ -184,8 +184,8 @@ describe("openClassification", () => {
     expect(message.replaceAll(process.cwd(), "")).toMatchInlineSnapshot(`
       "none.jsonl, rows.jsonl, rows.txt: 3 problems:
         none.jsonl: there is no such file (looked for /none.jsonl)
-        rows.jsonl:1: found 1, expected one object a line
-        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
+        rows.jsonl:1: found 1, expected an object
+        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     `)
   })
 

@@ -58,8 +58,8 @@ describe("a JSON Lines file", () => {
     expect(await failureOf(open(broken))).toMatchInlineSnapshot(`
       "rows.jsonl: 8 problems:
         rows.jsonl:2: not JSON: text,label
-        rows.jsonl:4: found a list, expected one object a line
-        rows.jsonl:5: found "a string", expected one object a line
+        rows.jsonl:4: found a list, expected an object
+        rows.jsonl:5: found "a string", expected an object
         rows.jsonl:6: no text field "text" (found: txt, label; did you mean "txt"?)
         rows.jsonl:7: the text "text" is a number, expected a string; the label "label" is null, expected a string, a number or a boolean
         rows.jsonl:8: the text "text" is blank; the label "label" is blank
@@ -135,7 +135,7 @@ describe("files that cannot be used", () => {
     ["LICENSE", "a name without an extension"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet`
+      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet`
     )
   })
 

@@ -50,7 +50,7 @@ describe("rows", () => {
         '  rows.jsonl:3: the target "target" is blank',
         '  rows.jsonl:4: no target field "target" (found: source)',
         '  rows.jsonl:5: the text "source" is a number, expected a string; the target "target" is a list, expected a string',
-        "  rows.jsonl:6: found a list, expected one object a line"
+        "  rows.jsonl:6: found a list, expected an object"
       ].join("\n")
     )
   })

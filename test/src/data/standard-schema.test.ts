@@ -282,7 +282,7 @@ describe("a file", () => {
     [
       "of an unknown format",
       () => "rows.txt",
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     ]
   ])("%s", async (_, path, message) => {
     expect(await failureOf(Stream.runDrain(rows(path(), anything)))).toBe(message)

@@ -212,7 +212,7 @@ describe("files", () => {
     w.write("some.jsonl", `{"text": \n${jsonLines(rows)}`)
     expect(await first("some.jsonl", 3)).toEqual(rows.slice(0, 2))
     w.write("none.jsonl", "[1, 2]\nnot JSON\n")
-    await expect(first("none.jsonl")).rejects.toThrow("none.jsonl:1: found a list, expected one object a line")
+    await expect(first("none.jsonl")).rejects.toThrow("none.jsonl:1: found a list, expected an object")
     w.write("blank.jsonl", "\n\n")
     await expect(first("blank.jsonl")).rejects.toThrow("blank.jsonl: the file has no rows")
   })

@@ -88,7 +88,7 @@ describe("files", () => {
   test("unlike ones are refused with the reason", async () => {
     const train = fileOf("txt", "a")
     expect(await failureOf(open({ format: "text", train }))).toBe(
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     )
     const noGzip = fileOf("jsonl.gz", "{}")
     expect(await failureOf(open({ format: "text", train: noGzip }))).toStartWith(
@@ -190,7 +190,7 @@ describe("broken rows", () => {
       '  rows.jsonl:5: message 1: unknown role "asistant" (known: system, developer, user, assistant, tool; did you mean "assistant"?); message 2: found a number, expected an object with role and content',
       "  rows.jsonl:6: the assistant says nothing in the conversation, so there is nothing to learn",
       "  rows.jsonl:7: message 2: content is an object, expected a string",
-      "  rows.jsonl:8: found a list, expected one object a line"
+      "  rows.jsonl:8: found a list, expected an object"
     ])
   })
 

@@ -16,6 +16,7 @@ const rows = [
 const written: Readonly<Record<string, string>> = {
   jsonl: rows.map((row) => JSON.stringify(row)).join("\n"),
   ndjson: rows.map((row) => `${JSON.stringify(row)}\r\n`).join(""),
+  json: JSON.stringify(rows, null, 2),
   tsv: `text\tlabel\n${rows.map(({ text, label }) => `${text}\t${label}`).join("\n")}\n`,
   csv: `text,label\n${rows.map(({ text, label }) => `"${text}",${label}`).join("\n")}\n`
 }

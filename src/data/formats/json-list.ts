@@ -1,0 +1,199 @@
+/**
+ * Where the rows of a JSON file are. One pass over its bytes finds the lists that may hold them, whatever the file's size:
+ *
+ *   [ {…}, {…} ]                         the file is the list
+ *   { "version": 1, "data": [ {…} ] }    an object has it, or an object in that one
+ *   {…} {…}                              JSON lines under another name
+ */
+import * as Effect from "effect/Effect"
+import { cut, limit, listed, overLimit } from "../../boundary/index.ts"
+import { type DataError, dataError } from "../data-error.ts"
+import type { DataFile } from "../file.ts"
+import { chunkBytes } from "../packed-file.ts"
+import type { Position, RecordEnds } from "../records.ts"
+
+const [quote, comma, colon, backslash, newline] = [34, 44, 58, 92, 10]
+const [openList, closeList, openObject, closeObject] = [91, 93, 123, 125]
+
+const isSpace = (byte: number): boolean => byte === 32 || (byte >= 9 && byte <= 13)
+
+/** A list that is not inside another one. */
+interface FoundList {
+  /** keys of the objects that it is in */
+  readonly keys: ReadonlyArray<string>
+  /** of its first element */
+  readonly from: Position
+  /** offset of its closing bracket */
+  readonly end: number
+  /** whether its first element is an object */
+  readonly hasObjects: boolean
+}
+
+interface Outline {
+  /** whether the file has one object after the other */
+  readonly isLines: boolean
+  readonly lists: ReadonlyArray<FoundList>
+}
+
+// objects around a list, bytes of a key, and lists, at most
+const [deepest, longestKey, mostLists] = [2, 200, 1_000]
+
+interface OpenList extends Omit<FoundList, "end"> {
+  readonly depth: number
+}
+
+/** The lists of a file. Fails where it holds something else, or where it ends before they do. */
+export const outlineOf = (file: DataFile, start: Position): Effect.Effect<Outline, DataError> =>
+  Effect.gen(function* () {
+    const scanner = scannerOf(file, start)
+    for (let at = start.offset; at < file.size; at += chunkBytes) {
+      const known = scanner.scan(yield* file.read(at, Math.min(chunkBytes, file.size - at)))
+      if (known !== undefined) return yield* known
+    }
+    return yield* scanner.finish()
+  })
+
+const scannerOf = (file: DataFile, start: Position) => {
+  const lists: Array<FoundList> = []
+  const keys: Array<string> = []
+  /** brackets that are open outside of lists */
+  const open: Array<number> = []
+  let { offset, line } = start
+  let depth = 0
+  let isString = false
+  let isEscaped = false
+  let text: Array<number> = []
+  let key = ""
+  let list: OpenList | undefined
+  /** the bracket of a list whose first element has not been seen */
+  let isBeginning = false
+  let isWhole = false
+
+  const broken = (reason: string) => Effect.fail(dataError(`${file.name}:${line}`, reason))
+  const noJson = "this is not JSON; expected a list of objects"
+
+  const inString = (byte: number): void => {
+    if (list === undefined && text.length < longestKey) text.push(byte)
+    if (isEscaped) isEscaped = false
+    else if (byte === backslash) isEscaped = true
+    else if (byte === quote) {
+      isString = false
+      text.pop()
+    }
+  }
+
+  const closed = (byte: number) => {
+    if (list !== undefined && depth === list.depth) {
+      if (byte !== closeList) return broken("the list of rows is closed by }; expected ]")
+      const { depth: _, ...own } = list
+      lists.push({ ...own, end: offset })
+      list = undefined
+    } else if (list === undefined && open.at(-1) !== byte - 2) return broken("a bracket is closed that is not open")
+    if (list === undefined) {
+      open.pop()
+      keys.length = Math.min(keys.length, Math.max(0, open.length - 1))
+    }
+    depth--
+    isWhole = depth === 0
+    return undefined
+  }
+
+  const opened = (byte: number) => {
+    depth++
+    if (list !== undefined) return undefined
+    if (depth > limit("json-depth")) return broken(`nests deeper than ${overLimit("json-depth")}`)
+    if (lists.length > mostLists) return broken(`more than ${mostLists} lists may hold rows`)
+    if (open.length > 0) keys[open.length - 1] = key
+    open.push(byte)
+    const isInObjects = open.slice(0, -1).every((one) => one === openObject)
+    if (byte === openList && isInObjects && depth <= deepest + 1) isBeginning = true
+    return undefined
+  }
+
+  const began = (byte: number): void => {
+    isBeginning = false
+    const own = keys.slice(0, open.length - 1)
+    list = { keys: own, from: { offset, line }, depth, hasObjects: byte === openObject }
+  }
+
+  /** What a byte outside of strings makes the file, where that is known. */
+  const outside = (byte: number): Effect.Effect<Outline, DataError> | undefined => {
+    if (byte === newline) line++
+    if (isSpace(byte)) return undefined
+    if (isWhole) {
+      if (lists.every(({ keys: own }) => own.length > 0) && byte === openObject)
+        return Effect.succeed({ isLines: true, lists })
+      return broken("more text follows after the JSON value")
+    }
+    if (isBeginning) began(byte)
+    if (byte === quote) {
+      isString = true
+      text = []
+    } else if (byte === openList || byte === openObject) return opened(byte)
+    else if (depth === 0) return broken(noJson)
+    else if (byte === closeList || byte === closeObject) return closed(byte)
+    else if (byte === colon && list === undefined) key = new TextDecoder().decode(Uint8Array.from(text))
+    return undefined
+  }
+
+  return {
+    scan: (bytes: Uint8Array): Effect.Effect<Outline, DataError> | undefined => {
+      for (let at = 0; at < bytes.length; at++, offset++) {
+        const byte = bytes[at]!
+        if (isString) inString(byte)
+        else {
+          const known = outside(byte)
+          if (known !== undefined) return known
+        }
+      }
+      return undefined
+    },
+    finish: (): Effect.Effect<Outline, DataError> => {
+      if (isWhole) return Effect.succeed({ isLines: false, lists })
+      const what = list === undefined ? "a value" : "the list of its rows"
+      return broken(`the file ends before ${what} does; was it cut off?`)
+    }
+  }
+}
+
+const nameOf = ({ keys }: FoundList): string => `"${cut(keys.join("."), 60)}"`
+
+/** The list that has the rows: the file itself, or else the one list of objects that is the least deep. */
+export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: string } => {
+  const whole = lists.find(({ keys }) => keys.length === 0)
+  if (whole !== undefined) return whole
+  const ofObjects = lists.filter(({ hasObjects }) => hasObjects)
+  const least = Math.min(...ofObjects.map(({ keys }) => keys.length))
+  const [list, ...more] = ofObjects.filter(({ keys }) => keys.length === least)
+  const names = (some: ReadonlyArray<FoundList>) => listed(some.map(nameOf), 5).join(", ")
+  if (list === undefined) {
+    const others = lists.length === 0 ? "" : ` (the lists ${names(lists)} have none)`
+    return { problem: `the file is one object without a list of objects${others}; rows are [ {…}, {…} ]` }
+  }
+  if (more.length === 0) return list
+  return { problem: `several lists may be its rows: ${names([list, ...more])}; write each into a file of its own` }
+}
+
+/** The bytes of an element end where the next one begins: after the comma and the white space that follows. */
+export const elementEnds = (): RecordEnds => {
+  let depth = 0
+  let state: "plain" | "string" | "escape" | "after" = "plain"
+  const step = (byte: number): typeof state => {
+    if (state === "escape") return "string"
+    if (state === "string") return byte === backslash ? "escape" : byte === quote ? "plain" : "string"
+    if (byte === quote) return "string"
+    if (byte === openList || byte === openObject) depth++
+    if (byte === closeList || byte === closeObject) depth--
+    return byte === comma && depth === 0 ? "after" : "plain"
+  }
+  return (bytes, from) => {
+    for (let at = from; at < bytes.length; at++) {
+      if (state === "after" && !isSpace(bytes[at]!)) {
+        state = "plain"
+        return at
+      }
+      if (state !== "after") state = step(bytes[at]!)
+    }
+    return -1
+  }
+}
