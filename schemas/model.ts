@@ -4,6 +4,12 @@
  */
 import { choice, withDefault } from "./fields.ts"
 
+/** What becomes of the layer that decides between the classes. */
+export const head = choice(
+  ["new", "zeros", "checkpoint"],
+  'The layer that computes a score for each class: "new" has as many outputs as the data have labels, weights N(0, 0.02²) and bias 0; "zeros" the same, of zeros; "checkpoint" is the model\'s own.'
+)
+
 export const packedWeights = choice(
   ["f32", "f16", "int8", "q8", "q4"],
   'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter; "q8" and "q4" in blocks of 32 with 8 or 4 bits a number, as GGUF files have them (Q8_0, Q4_0 and Q4_1, which are held as they are), tables of tokens of causal models too. The adapter is trained over the rounded base.'

@@ -1,6 +1,6 @@
 /**
  * Builds the npm package into `dist/`: JavaScript and declarations, the studio's page, README with docs/ and all pages that they lead to, and the
- * embedded model and data, with which `new` and `train` begin (`npm publish dist`).
+ * included models and data, with which `new` and `train` begin (`npm publish dist`).
  *
  * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
  */
@@ -30,7 +30,7 @@ const copied = [
   "schemas/run-plan.schema.json",
   "schemas/adaptation-plan.schema.json",
   ...globSync("src/**/*.{cjs,wasm,so,dylib,dll}", { cwd: root }),
-  ...globSync("examples/{models/minilm,data/movies}/*", { cwd: root }),
+  ...globSync("examples/{models/{minilm,mobilenet},data/movies}/*", { cwd: root }),
   "examples/plans/movies-lora-pro-full.json"
 ]
 const copy = (file: string): void => {

@@ -67,3 +67,39 @@ export const drawn = (name: DrawnClass, seed: number, size = 16): Uint8Array<Arr
   }
   return pngOf(size, size, rgb)
 }
+
+/** What photos of the photographed classes show: a thing of some colour, size and place before some ground, in some light. */
+export const photographed = ["ball", "box", "fence"] as const
+export type Photographed = (typeof photographed)[number]
+
+/** Whether a point is of the thing: x and y from its middle, 1 at its edge. */
+const things: { readonly [name in Photographed]: (x: number, y: number) => boolean } = {
+  ball: (x, y) => Math.hypot(x, y) < 1,
+  box: (x, y) => Math.max(Math.abs(x), Math.abs(y)) < 0.9,
+  fence: (x, y) => Math.abs(y) < 1.2 && Math.floor(5 * x + 100) % 2 === 0
+}
+
+/** Photo `seed` of a class, as a PNG file of `size`². */
+export const photo = (name: Photographed, seed: number, size = 120): Uint8Array<ArrayBuffer> => {
+  const random = randomStream(seed, "photo", name)
+  const between = (least: number, most: number) => least + (most - least) * random()
+  const colour = () => [0, 1, 2].map(() => between(20, 235))
+  const [thing, ground] = [colour(), colour()]
+  const [middleX, middleY, radius] = [between(0.35, 0.65), between(0.35, 0.65), between(0.2, 0.32)]
+  const [turn, lightX, lightY] = [between(-0.25, 0.25), between(-0.4, 0.4), between(-0.4, 0.4)]
+  const rgb = new Uint8Array(3 * size * size)
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const [fromX, fromY] = [(x / size - middleX) / radius, (y / size - middleY) / radius]
+      const [atX, atY] = [
+        fromX * Math.cos(turn) - fromY * Math.sin(turn),
+        fromX * Math.sin(turn) + fromY * Math.cos(turn)
+      ]
+      const light = 1 + lightX * (x / size - 0.5) + lightY * (y / size - 0.5)
+      for (const [channel, own] of (things[name](atX, atY) ? thing : ground).entries()) {
+        rgb[3 * (size * y + x) + channel] = Math.max(0, Math.min(255, own * light + between(-14, 14)))
+      }
+    }
+  }
+  return pngOf(size, size, rgb)
+}

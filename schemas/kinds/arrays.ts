@@ -6,9 +6,12 @@
  */
 import * as Schema from "effect/Schema"
 import { list, listOf, positive, text, withDefault } from "../fields.ts"
+import { head } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
 import { classes, labelSections } from "./labels.ts"
 import { type AnyPlan, column, formatFitsTheModel, onlyTopology, type PlanKind, planOf, splits } from "./plan.ts"
+
+const layerPaths = "a list of layer paths"
 
 /** A `tf.LayersModel` that classifies. */
 export const LayersModelSection = Schema.Struct({
@@ -16,11 +19,20 @@ export const LayersModelSection = Schema.Struct({
     "a path to the model.json of a tf.LayersModel",
     "model.json of a tf.LayersModel, beside its weight files; relative to the plan file."
   ),
-  head: list(
-    text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
-    "a list of layer paths",
-    "Layers that are trained themselves, with the head's learning rate."
-  ).pipe(withDefault([]))
+  head: Schema.Union([
+    head,
+    list(
+      text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+      layerPaths,
+      "Layers that are trained themselves, with the head's learning rate."
+    )
+  ])
+    .annotate({
+      expected: `"new", "zeros", "checkpoint", or ${layerPaths}`,
+      description:
+        'Layers that are trained themselves, with the head\'s learning rate; or "new": the layer that computes a score for each class is replaced by one with an output for each label, weights N(0, 0.02²), bias 0, and trained itself; "zeros": the same, of zeros; "checkpoint": the model\'s own, frozen or adapted. A model with another number of classes than the data have labels gets a new head unless this says "checkpoint".'
+    })
+    .pipe(withDefault([]))
 }).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
 export type LayersModelSection = typeof LayersModelSection.Type
 

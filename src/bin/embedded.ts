@@ -1,12 +1,33 @@
-/** What the package has with it to begin with: a small encoder, movie sentences, and a plan over both. */
-import { join } from "node:path"
+/** What the package includes to begin with: small models, movie sentences, and a plan over them. */
+import { join, relative } from "node:path"
 
 const root = join(import.meta.dirname, "..", "..")
 
 const movies = (split: string) => join(root, "examples", "data", "movies", `${split}.jsonl`)
 
+/** A model that the package includes. */
+export interface IncludedModel {
+  /** the plan's `model.source`, on this machine */
+  readonly source: string
+  /** the same in the package's folder */
+  readonly inPackage: string
+  /** the subject of the README's first sentence */
+  readonly title: string
+}
+
+const included = (title: string, ...place: ReadonlyArray<string>): IncludedModel => {
+  const source = join(root, "examples", "models", ...place)
+  return { source, inPackage: relative(root, source).replaceAll("\\", "/"), title }
+}
+
+/** By what they learn from. */
+export const includedModels = {
+  texts: included("The package's small encoder (a trimmed all-MiniLM-L6-v2)", "minilm"),
+  images: included("The package's small image model (MobileNetV2)", "mobilenet", "model.json")
+} as const
+
 export const embedded = {
-  model: join(root, "examples", "models", "minilm"),
+  model: includedModels.texts.source,
   data: { train: movies("train"), validation: movies("validation"), test: movies("test") },
   plan: join(root, "examples", "plans", "movies-lora-pro-full.json")
 } as const

@@ -6,10 +6,10 @@ import * as Path from "effect/Path"
 import ownPackage from "../../package.json" with { type: "json" }
 import { shownArgument } from "../boundary/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
-import { kindOf } from "../kinds/index.ts"
+import { holdsImages, kindOf } from "../kinds/index.ts"
 import { Work } from "../progress/index.ts"
 import { suggest as suggested, suggestionText } from "../suggest/index.ts"
-import { embedded } from "./embedded.ts"
+import { embedded, includedModels } from "./embedded.ts"
 import type { Given, newFlags } from "./flags.ts"
 import { print, printBeside, screen, userError } from "./output.ts"
 import { readGiven } from "./suggest.ts"
@@ -135,16 +135,31 @@ type Split = (typeof splits)[number]
 /** Bytes: a larger file stays where it is. */
 const MOST_COPIED = 100_000_000
 
-/** `reviews.csv` → `data/train.csv` */
-const placeOf = (split: Split, file: string): string =>
-  `data/${split}${/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? ""}`
+/** `reviews.csv` → `data/train.csv`, a folder → `data/train` */
+const placeOf = (split: Split, file: string, isFolder: boolean): string =>
+  `data/${split}${isFolder ? "" : (/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? "")}`
 
-/** Flags that are left out name what the package has with it. */
+/** Bytes of a file, or of all files in a folder. */
+const bytesIn = (place: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const { type, size } = yield* fs.stat(place)
+    if (type !== "Directory") return { isFolder: false, bytes: Number(size) }
+    const names = yield* fs.readDirectory(place, { recursive: true })
+    const sizes = yield* Effect.forEach(names, (name) =>
+      Effect.map(fs.stat(path.join(place, name)), ({ type, size }) => (type === "File" ? Number(size) : 0))
+    )
+    return { isFolder: true, bytes: sizes.reduce((sum, one) => sum + one, 0) }
+  }).pipe(Effect.mapError(fileError("read", place)))
+
+/** Flags that are left out name what the package includes. */
 const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "model" | "data" | "validation" | "test">>(
-  flags: Flags
+  flags: Flags,
+  model: string
 ): Flags => ({
   ...flags,
-  model: Option.orElse(flags.model, () => Option.some(embedded.model)),
+  model: Option.orElse(flags.model, () => Option.some(model)),
   ...(Option.isSome(flags.data)
     ? {}
     : {
@@ -155,13 +170,14 @@ const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "model" | "data
 })
 
 const ofOwnModel =
-  "(the package's own model learns texts with labels; for conversations, prompts or other rows name another, such as --model hf:owner/name)"
+  "(the package's own models learn texts and images with labels; for conversations, prompts or other rows name another, such as --model hf:owner/name)"
 
-/** The user's files of the splits, of those that are files. */
-const filesOf = ({ data, validation, test }: Pick<Given<typeof newFlags>, "data" | "validation" | "test">) => {
-  const given = { train: data, validation, test }
-  return splits.flatMap((split) => (Option.isSome(given[split]) ? [[split, given[split].value] as const] : []))
-}
+/** The files and folders of a plan's splits, absolute. */
+const filesOf = (data: { readonly [split in Split]?: string | number }) =>
+  splits.flatMap((split) => {
+    const file = data[split]
+    return typeof file === "string" ? [[split, file] as const] : []
+  })
 
 export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<typeof newFlags>) =>
   Effect.gen(function* () {
@@ -174,7 +190,9 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
       return yield* userError("found rows to evaluate on and none to train on; give these with --data FILE")
     const runtime = Option.getOrElse(wanted, runtimeHere)
-    const given = withEmbedded(flags)
+    const showsImages = Option.isSome(flags.data) && (yield* holdsImages(flags.data.value))
+    const included = includedModels[showsImages ? "images" : "texts"]
+    const given = withEmbedded(flags, included.source)
     const { kind, plan, suggestion } = yield* Effect.gen(function* () {
       const plan = yield* readGiven({ ...given, plan: Option.none() })
       const kind = yield* kindOf(plan)
@@ -182,10 +200,9 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     }).pipe(
       Effect.mapError((error) => (Option.isNone(flags.model) ? userError(`${error.message}\n${ofOwnModel}`) : error))
     )
-    const found = yield* Effect.forEach(filesOf(given), ([split, file]) =>
-      Effect.map(fs.stat(file).pipe(Effect.mapError(fileError("read", file))), ({ type, size }) => {
-        const isFolder = type === "Directory"
-        return { split, file, isFolder, isCopied: !isFolder && Number(size) <= MOST_COPIED }
+    const found = yield* Effect.forEach(filesOf(plan.data), ([split, file]) =>
+      Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
+        return { split, file, isCopied: bytes <= MOST_COPIED, place: placeOf(split, file, isFolder) }
       })
     )
     const copied = found.filter(({ isCopied }) => isCopied)
@@ -194,14 +211,14 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
     const written = {
       $schema: `./${installed}/schemas/run-plan.schema.json`,
       ...suggestion.plan,
-      model: own ? { ...model, source: `${installed}/examples/models/minilm` } : model,
-      data: { ...data, ...Object.fromEntries(copied.map(({ split, file }) => [split, placeOf(split, file)])) }
+      model: own ? { ...model, source: `${installed}/${included.inPackage}` } : model,
+      data: { ...data, ...Object.fromEntries(copied.map(({ split, place }) => [split, place])) }
     }
     const project = {
       name,
       runtime,
       next: kind.next(plan, `runs/${name}-1`),
-      model: own ? "The package's small encoder (a trimmed all-MiniLM-L6-v2)" : `\`${model.source}\``,
+      model: own ? included.title : `\`${model.source}\``,
       data: Option.match(flags.data, {
         onNone: () => "movie sentences (an extract of VADER's data, MIT, C.J. Hutto)",
         onSome: (file) => `\`${path.basename(file)}\``
@@ -212,16 +229,14 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
         const files = { ...projectFiles(project), "plan.json": `${JSON.stringify(written, null, 2)}\n` }
         for (const [file, content] of Object.entries(files)) yield* fs.writeFileString(path.join(folder, file), content)
         yield* fs.makeDirectory(path.join(folder, "data"))
-        for (const { split, file } of copied) yield* fs.copyFile(file, path.join(folder, placeOf(split, file)))
+        for (const { file, place } of copied) yield* fs.copy(file, path.join(folder, place))
       }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
     )
     const told = [...plan.found.map((choice) => choice.path), "training.steps", "training.epochs"]
     const choices = suggestion.choices.filter((choice) => told.includes(choice.path))
     yield* printBeside(`${suggestionText({ ...suggestion, choices })}\n`)
-    for (const { file, isFolder } of found.filter(({ isCopied }) => !isCopied))
-      yield* printBeside(
-        `note: ${file} is ${isFolder ? "a folder" : "large"} and stays where it is; plan.json names it there`
-      )
+    for (const { file } of found.filter(({ isCopied }) => !isCopied))
+      yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
     const { install, run } = commandsOf(runtime)
     yield* print(
       [

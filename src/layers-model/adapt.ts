@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { fromLayersModel } from "../models/layers-model/index.ts"
+import { fromLayersModel, scoringLayer, withNewHead } from "../models/layers-model/index.ts"
 import { type AdaptedLayersModel, adaptedLayersModel, type OpenNetwork } from "./adapted-layers-model.ts"
 import type { CalibrationData } from "./calibration-data.ts"
 import { adaptError } from "./errors.ts"
@@ -69,7 +69,7 @@ export const loadAdapter = async (
   await tf.ready()
   const { loadFrom, restoredAdapter } = await import("./adapter-files.ts")
   const saved = await loadFrom(source)
-  const open = await openNetwork(model, saved.record.head)
+  const open = await openNetwork(model, saved.record.head, saved.record.classes)
   try {
     const adapter = await promised(restoredAdapter(open.network, saved, sourceName(source), options))
     return adaptedLayersModel(open, [[name, adapter]])
@@ -79,14 +79,24 @@ export const loadAdapter = async (
   }
 }
 
-/** The model as a network; `close` disposes what is held of it. */
-const openNetwork = async (model: tf.LayersModel, head: ReadonlyArray<string>): Promise<OpenNetwork> => {
+/** The model as a network, with a new head where `classes` says of how many; `close` disposes what is held of it. */
+const openNetwork = async (
+  model: tf.LayersModel,
+  head: ReadonlyArray<string>,
+  classes?: number
+): Promise<OpenNetwork> => {
   if (!(model instanceof tf.LayersModel)) throw adaptError(nameOf(model), notALayersModel(model))
   // a sequential model joins its layers when it is first used; this is a use
   if (model instanceof tf.Sequential && !model.built && (model.inputs ?? []).length > 0) model.build()
   const scope = Scope.makeUnsafe()
-  const close = () => promised(Scope.close(scope, Exit.void))
-  const network = await promised(fromLayersModel(model, { head }).pipe(Scope.provide(scope)))
+  // its numbers come from the adapter
+  const base = classes === undefined ? model : withNewHead(model, { classes, start: "zeros", seed: 0 })
+  const close = async () => {
+    await promised(Scope.close(scope, Exit.void))
+    if (base !== model) base.dispose()
+  }
+  const newHead = base === model ? undefined : scoringLayer(base).layer
+  const network = await promised(fromLayersModel(base, { head, newHead }).pipe(Scope.provide(scope)))
   return { network, head, close }
 }
 

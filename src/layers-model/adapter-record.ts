@@ -2,11 +2,11 @@
  * What an adapter is, besides its numbers: enough to put it over its base again. It is stored as JSON in the metadata of
  * adapter_model.safetensors (which PEFT ignores), and as the topology of what tfjs's IO handlers store.
  */
-import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AdapterConfig, count, integer, list, problemsOf, strict, text } from "../../schemas/index.ts"
+import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
 /** Of what is written today. */
@@ -23,6 +23,9 @@ export const AdapterRecord = Schema.Struct({
   ),
   seed: count(0, "Seed of the factors' start."),
   head: list(Schema.String, "a list of layer paths", "Layers that are trained themselves."),
+  classes: Schema.optionalKey(
+    count(1, "Classes of a new head, which took the place of the model's own. Absent: the head is the model's own.")
+  ),
   base: Schema.Struct({
     name: Schema.String,
     weights: text("a fingerprint", "Fingerprint of the base's weights.")
@@ -59,17 +62,24 @@ const mixed = (state: number, words: Int32Array): number => {
 const hexadecimal = (hash: number): string => (hash >>> 0).toString(16).padStart(8, "0")
 
 /**
- * Which base an adapter belongs to: 64 bits of all its weights, their shapes and order included, as 16 hexadecimal digits. Over other
- * weights an adapter loads without complaint and answers nonsense; with this it can tell. Names do not count: tfjs numbers them anew
+ * Which base an adapter belongs to: 64 bits of all its weights but a new head's, their shapes and order included, as 16 hexadecimal digits.
+ * Over other weights an adapter loads without complaint and answers nonsense; with this it can tell. Names do not count: tfjs numbers them anew
  * in each program.
  *
  * Two FNV-1a sums over 32-bit words with different starts: identity, no protection against forgery. (SHA-256 is
  * not available in pages that are served without TLS.) Reads every weight from the device, one after the other.
  */
-export const fingerprintOf = (model: tf.LayersModel): Effect.Effect<string, DeviceReadError> =>
+export const fingerprintOf = ({
+  base: model,
+  newHead
+}: Pick<LayersNetwork, "base" | "newHead">): Effect.Effect<string, DeviceReadError> =>
   Effect.gen(function* () {
+    const own = new Set(newHead?.getWeights())
     let [first, second]: [number, number] = [...STARTS]
-    for (const [i, weight] of model.getWeights().entries()) {
+    for (const [i, weight] of model
+      .getWeights()
+      .filter((weight) => !own.has(weight))
+      .entries()) {
       const values = yield* readTensor(weight, `weight ${i} of ${model.name}`)
       const numbers = Float32Array.from(values) // bool and int32 weights are rare, and small
       const words = new Int32Array(numbers.buffer)

@@ -6,15 +6,19 @@
  * its own that begins anew. Layers of the user's own classes are copied where their class is registered
  * (`tf.serialization.registerClass`), as for loading.
  */
-import * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs"
 import type { Adapted } from "../../adapters/index.ts"
 import { messageOf } from "../boundary/index.ts"
-import type { Layer, LayersNetwork } from "../models/layers-model/index.ts"
+import {
+  assign,
+  type Layer,
+  type LayersNetwork,
+  type LayerVariable,
+  sameStructure,
+  variablesOf
+} from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
-
-/** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */
-type LayerVariable = tf.layers.Layer["weights"][number]
 
 /** A copy of a model, and its variables. */
 export interface ModelCopy {
@@ -23,20 +27,9 @@ export interface ModelCopy {
   readonly counterpart: ReadonlyMap<LayerVariable, LayerVariable>
 }
 
-/** Every variable of a model's layers once, in their order. */
-const variablesOf = (model: tf.LayersModel): ReadonlyArray<LayerVariable> => [
-  ...new Set(model.layers.flatMap((layer) => (layer instanceof tf.LayersModel ? variablesOf(layer) : layer.weights)))
-]
-
-interface FromConfig {
-  // named as in tfjs: `fastWeightInit` starts weights at 0 instead of drawing them
-  readonly fromConfig: (cls: unknown, config: object, customObjects: object, fastWeightInit: boolean) => tf.LayersModel
-}
-
 /** A model of the same topology with copies of the weights. Throws an AdaptError where tfjs cannot make one. */
 export const copyOf = (base: tf.LayersModel): ModelCopy => {
-  const cls = base.constructor as unknown as FromConfig
-  const model = copied(base.name, () => cls.fromConfig(cls, structureOf(base), {}, true))
+  const model = copied(base)
   const [from, to] = [variablesOf(base), variablesOf(model)]
   const differs = from.length !== to.length || from.some(({ shape }, i) => `${shape}` !== `${to[i]!.shape}`)
   if (differs) {
@@ -51,20 +44,17 @@ export const copyOf = (base: tf.LayersModel): ModelCopy => {
   return { model, counterpart: new Map(from.map((variable, i) => [variable, to[i]!])) }
 }
 
-const structureOf = (base: tf.LayersModel): object => JSON.parse(JSON.stringify(base.getConfig())) as object
-
-const copied = (name: string, make: () => tf.LayersModel): tf.LayersModel => {
+const copied = (base: tf.LayersModel): tf.LayersModel => {
   try {
-    return make()
+    return sameStructure(base)
   } catch (cause) {
     const reason = messageOf(cause)
-    throw adaptError(name, `tfjs cannot copy it (${reason}); classes of your own need tf.serialization.registerClass`)
+    throw adaptError(
+      base.name,
+      `tfjs cannot copy it (${reason}); classes of your own need tf.serialization.registerClass`
+    )
   }
 }
-
-/** Past a constraint of the layer, which is for training: a copy has the numbers it is given. */
-const assign = (variable: LayerVariable, value: tf.Tensor): void =>
-  void (variable.read() as tf.Variable).assign(value as tf.Tensor)
 
 /** Loss and metrics as they were given, and an optimizer of the same kind and settings. */
 const compileLike = (model: tf.LayersModel, base: tf.LayersModel): void => {

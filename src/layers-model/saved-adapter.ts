@@ -36,13 +36,15 @@ export const savedAdapter = (
   head: ReadonlyArray<string>
 ): Effect.Effect<SavedAdapter, DeviceReadError> =>
   Effect.gen(function* () {
-    const { base } = adapted.model
+    const { base, newHead } = adapted.model
     const tensors = writtenTriplets(adapted, yield* readAll(adapted))
-    const weights = yield* fingerprintOf(base)
+    const weights = yield* fingerprintOf(adapted.model)
     const { ranks } = adapted.selected
     const decided = ranks === undefined ? {} : { ranks }
+    const replaced = newHead === undefined ? {} : { classes: newHead.weights[0]!.shape.at(-1)! }
+    const place = { head, ...replaced, base: { name: base.name, weights } }
     return {
-      record: { format: RECORD_FORMAT, adapter: config, ...decided, seed, head, base: { name: base.name, weights } },
+      record: { format: RECORD_FORMAT, adapter: config, ...decided, seed, ...place },
       tensors
     }
   })
@@ -113,7 +115,7 @@ export const restoredAdapter = (
 ): Effect.Effect<HeldAdapter, AdapterFileError | DeviceReadError> =>
   Effect.gen(function* () {
     const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems: condensed(problems) })
-    const weights = anyBase ? record.base.weights : yield* fingerprintOf(network.base)
+    const weights = anyBase ? record.base.weights : yield* fingerprintOf(network)
     if (weights !== record.base.weights) return yield* fail([otherBase(record, network, weights)])
     const request = { config: record.adapter, seed: record.seed }
     const adapter = yield* initAdapter(network, request, { shapesOnly: true, ranks: record.ranks }).pipe(

@@ -39,9 +39,10 @@ export const isOfLayersModel = (file: string) =>
 export const loadAdapterFile = (file: string, source: string) =>
   Effect.gen(function* () {
     const saved = yield* readPeftFile(file)
-    const { head } = saved.record
-    const description = yield* describeLayersClassifier(source, { head })
-    const model = yield* loadLayersClassifier(description, head)
+    const { head, classes, seed } = saved.record
+    const numbered = classes === undefined ? undefined : Array.from({ length: classes }, (_, i) => String(i))
+    const description = yield* describeLayersClassifier(source, { head, labels: numbered })
+    const model = yield* loadLayersClassifier(description, seed)
     const held = yield* Effect.acquireRelease(restoredAdapter(model, saved, file), ({ close }) => Effect.promise(close))
     const adapted = held.adapted as Adapted<LayersClassifier> // over the model that it was given
     const { labels, inputShape } = description

@@ -133,8 +133,12 @@ const cases: ReadonlyArray<Refusal> = [
   },
   {
     name: "a label too many",
-    args: () => validates("labels.json", broken({ pixels: picture(0), kind: "other" })),
-    says: ["model/model.json", "has 3 classes; the data have 4 labels (dark, light, other, striped)"]
+    args: () =>
+      validates("labels.json", {
+        ...broken({ pixels: picture(0), kind: "other" }),
+        model: { source: "model/model.json", head: "checkpoint" }
+      }),
+    says: ["model/model.json", "has 3 classes; the data have 4 labels (dark, light, other, striped)", 'head to "new"']
   },
   {
     name: "an activation that gives no scores",

@@ -116,6 +116,50 @@ describe("a run", () => {
   )
 
   test(
+    "over other classes than the model's has a new head, which is trained, resumed, saved, merged and asked by the data's labels",
+    async () => {
+      const labels = ["cross", "ring"] as const
+      const sides = { train: "pair/train", validation: "pair/test", test: "pair/test" }
+      for (const name of labels) {
+        for (let i = 0; i < 10; i++) write(`pair/${i < 7 ? "train" : "test"}/${name}/${i}.png`, drawn(name, i, SIDE))
+      }
+      const training = { steps: 24, batchSize: 8 }
+      w.write("pair.json", plan({ model: { source: "rgb/model.json" }, training }, sides))
+      const { stdout } = await succeed(w.cli(["validate", "pair.json"]))
+      expect(stdout).toContain(
+        'the model has 3 classes and the data have 2 labels: a new layer takes the place of "scores"'
+      )
+      await complete(w, "pair.json", "runs/pair")
+      expect(w.json("runs/pair/run.json")).toMatchObject({ labels, test: { accuracy: 1 } })
+      await trainHere(w, "pair.json", { directory: "runs/pair-cut", until: atStep(9) })
+      await complete(w, "pair.json", "runs/pair-cut", { resume: "runs/pair-cut" })
+      expect(resultsOf(w, "runs/pair-cut")).toEqual(resultsOf(w, "runs/pair"))
+
+      const files = labels.map((name) => `pair/test/${name}/8.png`)
+      const own = await predicted(w, "runs/pair", files)
+      expect(own.map(({ label }) => label)).toEqual([...labels])
+      await succeed(w.cli(["merge", "runs/pair", "--out", "merged-pair", ...onWasm]))
+      const adapted = await loadAdapter(await openModel(w, "rgb"), w.path("runs/pair/adapter"))
+      const inputs = tf.tensor4d(
+        files.flatMap((file) => bytesOf(file).map((byte) => byte / 255)),
+        [2, SIDE, SIDE, 3]
+      )
+      for (const model of [adapted, await openModel(w, "merged-pair")]) {
+        const there = tf.tidy(() => [...tf.log(tf.clipByValue(model.predict(inputs) as tf.Tensor, 1e-7, 1)).dataSync()])
+        own.forEach(({ logits }, i) => {
+          labels.forEach((name, j) => {
+            expect(logits[name]!).toBeCloseTo(there[2 * i + j]!, 4)
+          })
+        })
+      }
+      await adapted.dispose()
+      const evaluated = await succeed(w.cli(["evaluate", "runs/pair", "--json", ...onWasm]))
+      expect(evaluated.stdout).toContain('"accuracy":1')
+    },
+    TIMEOUT
+  )
+
+  test(
     "interrupted and resumed, it is the uninterrupted run, with changes at random",
     async () => {
       const file = w.write("resumed.json", plan({}, { augment: { flip: true, crop: 0.5 } }))
@@ -173,7 +217,8 @@ const cases: ReadonlyArray<Refusal> = [
     name: "a class too few",
     args: () => {
       for (const name of ["ring", "cross"] as const) write(`two/${name}/0.png`, drawn(name, 0, SIDE))
-      w.write("two.json", { ...plan(), data: { format: "image-arrays", train: "two" } })
+      const model = { source: "rgb/model.json", head: "checkpoint" }
+      w.write("two.json", { ...plan(), model, data: { format: "image-arrays", train: "two" } })
       return ["validate", "two.json"]
     },
     says: ["rgb/model.json", "has 3 classes; the data have 2 labels (cross, ring)"]

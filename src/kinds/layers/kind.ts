@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import { batchesPerEpoch, type ClassificationData } from "../../data/index.ts"
-import { type DescribedLayers, describeLayersClassifier, labelled } from "../../models/index.ts"
+import { type DescribedLayers, describeLayersClassifier } from "../../models/index.ts"
 import {
   FLOAT,
   type MemoryEstimate,
@@ -48,7 +48,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
       model: ({ name, layers, inputShape }) =>
         `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
       modelName: ({ name }) => name,
-      untrained: () => "the model as it was",
+      untrained: ({ newHead }) => (newHead === null ? "the model as it was" : "the untrained head"),
       ...classWords,
       unit: called.unit,
       lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
@@ -66,9 +66,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
 
 /** The model of a plan whose classes are known; of one whose rows were not looked at, with numbers for names. */
 const describeLayers = ({ model, data }: LayersPlan) =>
-  Effect.flatMap(describeLayersClassifier(model.source, { head: model.head }), (described) =>
-    labelled(described, data.labels ?? described.labels)
-  )
+  describeLayersClassifier(model.source, { head: model.head, labels: data.labels })
 
 const resolveLayers =
   <Plan extends LayersPlan, Data extends ClassificationData>(
@@ -79,12 +77,15 @@ const resolveLayers =
       const fail = (...problems: ReadonlyArray<string>) => new ResolveError({ name, problems })
       const reported = Effect.mapError(({ message }: { readonly message: string }) => fail(message))
       // how many numbers a row must have, the model says; how many classes the model must have, the rows
-      const described = yield* reported(describeLayersClassifier(plan.model.source, { head: plan.model.head }))
+      const { source, head } = plan.model
+      const described = yield* reported(
+        describeLayersClassifier(source, { head: typeof head === "string" ? [] : head })
+      )
       const problem = rows.problemOfShape(described.inputShape)
-      if (problem !== undefined) return yield* fail(`${plan.model.source}: ${problem}`)
+      if (problem !== undefined) return yield* fail(`${source}: ${problem}`)
       const data = yield* reported(rows.open(plan.data, plan.seed, described.inputShape).pipe(withKnownWeights(plan)))
       const { labels } = data
-      const model = yield* reported(labelled(described, labels))
+      const model = yield* reported(describeLayersClassifier(source, { head, labels }))
       const selected = selectSites(plan, model)
       if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
       const known = {
@@ -99,9 +100,17 @@ const resolveLayers =
         batches: batchesPerEpoch(data.splits.train.rows, plan.training.batchSize),
         memory: (trainable) => estimateMemory(plan, model, trainable, known.selected.sites),
         rows: null,
-        warnings: data.warnings
+        warnings: [...data.warnings, ...replacedHead(plan, model)]
       })
     })
+
+/** What a plan did not ask for and gets, because its model has other classes. */
+const replacedHead = ({ model }: LayersPlan, { newHead, labels }: DescribedLayers): ReadonlyArray<string> =>
+  newHead === null || typeof model.head === "string"
+    ? []
+    : [
+        `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer takes the place of "${newHead.path}"; to keep it, name all ${newHead.replaced} classes in data.labels, in the order of the model's outputs`
+      ]
 
 /**
  * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of

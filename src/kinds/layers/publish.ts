@@ -7,7 +7,7 @@ import type { ClassificationData, ClassificationSplit } from "../../data/index.t
 import { Device } from "../../device/device.ts"
 import { writeFileAtomic, writeJson } from "../../files/index.ts"
 import { copyOf, writeMerged } from "../../layers-model/index.ts"
-import { describeLayersClassifier, type LayersClassifier, labelled, loadLayersClassifier } from "../../models/index.ts"
+import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "../../models/index.ts"
 import {
   type CardParts,
   type CardSource,
@@ -73,8 +73,8 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
       yield* device.sync
       device.label("the merged model")
       const merged = Effect.gen(function* () {
-        const description = yield* describeLayersClassifier(source, { head: [] })
-        const model = yield* loadLayersClassifier(yield* labelled(description, labels), [])
+        const description = yield* describeLayersClassifier(source, { head: "checkpoint", labels })
+        const model = yield* loadLayersClassifier(description, plan.seed)
         // what made rows ready for the run has ended with it
         const alone = yield* unadapted({ ...model, ready: yield* rows.ready(plan, shapeOf(model)) })
         return (yield* checkedLogits(alone)).logits

@@ -28,7 +28,7 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
   },
   load: ({ plan, model: described }) =>
     Effect.gen(function* () {
-      const model = yield* loadLayersClassifier(described, plan.model.head)
+      const model = yield* loadLayersClassifier(described, plan.seed)
       return { ...model, ready: yield* rows.ready(plan, shapeOf(model)) }
     }),
   batches: (model, { plan, data }, start) => rows.training(data.splits.train, rowsFor(model, plan), start),
@@ -66,10 +66,10 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
-      const { plan, selected } = resolved
+      const { plan, selected, model } = resolved
       yield* refuseLink(folder)
       yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
-      const saved = yield* savedAdapter({ adapted, config: plan.adapter, seed: plan.seed }, plan.model.head)
+      const saved = yield* savedAdapter({ adapted, config: plan.adapter, seed: plan.seed }, model.headPaths)
       const files = yield* peftFiles({ adapted, selected }, saved)
       for (const [name, bytes] of Object.entries(files)) yield* writeFileAtomic(path.join(folder, name), bytes)
     }),

@@ -98,6 +98,13 @@ const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): L
   return sites.length > 1 && last?.out === classes ? last : undefined
 }
 
+/** The plan's own words for a head that other labels need. */
+const replacedHead = ({ newHead, labels }: Pick<DescribedLayers, "newHead" | "labels">): ReadonlyArray<Choice> => {
+  if (newHead === null) return []
+  const reason = `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer takes the place of "${newHead.path}" and is trained itself`
+  return [{ path: "model.head", value: "new", reason }]
+}
+
 const newHead = (name: string): Choice => ({
   path: "model.head",
   value: [name],
@@ -133,7 +140,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
     const factors = ranks(widest, findings.layersRank, layersRank)
     return {
       choices: [
-        ...(last === undefined ? [] : [newHead(last.name)]),
+        ...(last === undefined ? replacedHead(model) : [newHead(last.name)]),
         ...classOrder(data.labels),
         { path: "adapter.method", value: "lora", reason: "factors A and B at every dense layer and convolution" },
         ...factors,
@@ -149,7 +156,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
       ],
       cautions: [
         ...fewOfEach(rows, data.labels.length),
-        ...orderCaution(data.labels),
+        ...(model.newHead === null ? orderCaution(data.labels) : []),
         ...cautions(plan.data),
         ...nothingToEvaluate(evaluated)
       ]

@@ -2,17 +2,19 @@
  * A `tf.LayersModel` as a classifier: one input, and one output with a number for each class. The last layer shows what these numbers are:
  * softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
  */
-import type { LayersModel, layers } from "@tensorflow/tfjs"
+import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import type * as Scope from "effect/Scope"
-import { limit, overLimit } from "../../boundary/index.ts"
+import * as Scope from "effect/Scope"
+import type { LayersModelSection } from "../../../schemas/index.ts"
+import { limit, messageOf, overLimit } from "../../boundary/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
-import { ModelError, type ParameterSpec } from "../model.ts"
-import { fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
+import { type HeadSpec, ModelError, type ParameterSpec } from "../model.ts"
+import { type FromLayersModelOptions, fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
 import { openLayersModel, openTopology, reasons } from "./model-files.ts"
+import { scoringLayer, withNewHead } from "./new-head.ts"
 import { isModel, layersOf, rowSize, shapesMade } from "./topology.ts"
 
 type Scores = "softmax" | "sigmoid" | "logits"
@@ -29,6 +31,10 @@ export interface DescribedLayers {
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** the layers that are trained themselves */
   readonly head: LayersNetwork["head"]
+  /** their paths */
+  readonly headPaths: ReadonlyArray<string>
+  /** the layer that is made again with an output for each class; null: the model's own scores are used */
+  readonly newHead: NewHead | null
   /** always "" */
   readonly prefix: string
   /** in the order of the outputs; "0", "1", … until they are known */
@@ -43,6 +49,16 @@ export interface DescribedLayers {
   readonly scores: Scores
 }
 
+/** A layer that takes the place of a model's own. */
+interface NewHead {
+  /** of the layer */
+  readonly path: string
+  /** how many the model's own scores have */
+  readonly replaced: number
+  /** how its kernel is initialized */
+  readonly start: HeadSpec["start"]
+}
+
 /** The loaded model. */
 export interface LayersClassifier extends LayersNetwork {
   /** in the order of the logits */
@@ -52,61 +68,81 @@ export interface LayersClassifier extends LayersNetwork {
 }
 
 interface ClassifierOptions {
-  /** layers that are trained themselves, by their paths */
-  readonly head: ReadonlyArray<string>
+  /** the layers that are trained themselves, by their paths; or what becomes of the layer that computes the scores */
+  readonly head: LayersModelSection["head"]
+  /** in the order of the scores; without them the model's own, "0", "1", … */
+  readonly labels?: ReadonlyArray<string> | undefined
 }
 
+type Described = Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path>
+
 /**
- * Fails with everything for which the model at `source` cannot be a classifier. Its classes are called "0", "1", … until `labelled` says
- * how.
+ * Fails with everything for which the model at `source` cannot be a classifier. Where it has other classes than `labels`, its head is a new
+ * one, unless it has to be the checkpoint's.
  */
-export const describeLayersClassifier = (
-  source: string,
-  { head }: ClassifierOptions
-): Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path> =>
+export const describeLayersClassifier = (source: string, { head, labels }: ClassifierOptions): Described =>
   Effect.gen(function* () {
-    const base = yield* openTopology(source)
-    const network = yield* networkOf(source, base, head)
-    const { scores, classes, problems } = yield* Effect.try({
-      try: () => scoresOf(base),
-      catch: (cause) => new ModelError({ folder: source, problems: reasons(cause) })
-    })
-    if (problems.length > 0) return yield* new ModelError({ folder: source, problems })
+    const own = yield* openTopology(source)
+    const { classes: replaced } = yield* scoresOf(source, own)
+    const classes = labels?.length ?? replaced
+    const start = typeof head === "string" ? starts[head] : classes === replaced ? null : "normal"
+    if (start === null && classes !== replaced) return yield* otherClasses(source, replaced, labels ?? [])
+    const base = start === null ? own : yield* headed(source, own, { classes, start, seed: 0 })
+    const path = start === null ? undefined : scoringLayer(base).path
+    const listed = typeof head === "string" ? [] : head
+    const headPaths = path === undefined ? listed : [...new Set([...listed, path])]
+    const network = yield* networkOf(source, base, { head: headPaths })
     return {
       source,
       name: base.name,
       sites: network.sites,
       parameters: network.parameters,
       head: network.head,
+      headPaths,
+      newHead: start === null ? null : { path: path!, replaced, start },
       prefix: network.prefix,
-      labels: Array.from({ length: classes }, (_, i) => String(i)),
+      labels: labels ?? Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
       layers: layersOf(base).length,
       activations: shapesMade(base).reduce((sum, { shape }) => sum + rowSize(shape), 0),
-      scores
+      scores: (yield* scoresOf(source, base)).scores
     }
   }).pipe(Effect.scoped)
 
-/** The description with class names in the order of the scores; fails where these are not as many. */
-export const labelled = (
-  description: DescribedLayers,
-  labels: ReadonlyArray<string>
-): Effect.Effect<DescribedLayers, ModelError> => {
-  const classes = description.labels.length
-  if (classes === labels.length) return Effect.succeed({ ...description, labels })
-  const problem = `has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`
-  return Effect.fail(new ModelError({ folder: description.source, problems: [problem] }))
+/** How the kernel of the layer that computes the scores is initialized; null: it is the model's own. */
+const starts = { new: "normal", zeros: "zeros", checkpoint: null } as const
+
+const otherClasses = (source: string, classes: number, labels: ReadonlyArray<string>) => {
+  const found = `has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`
+  return new ModelError({ folder: source, problems: [`${found}: set model.head to "new"`] })
 }
 
-/** Loads a described model. Needs an open device; lives as long as the scope. */
+/** The model with a new head, as long as the scope. */
+const headed = (source: string, own: LayersModel, options: Parameters<typeof withNewHead>[1]) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => withNewHead(own, options),
+      catch: (cause) => new ModelError({ folder: source, problems: [`model.head: ${messageOf(cause)}`] })
+    }),
+    (model) => Effect.sync(() => model.dispose())
+  )
+
+/** Loads a described model; a new head is initialized by the seed. Needs an open device; lives as long as the scope. */
 export const loadLayersClassifier = (
-  { source, labels, head, scores }: DescribedLayers,
-  paths: ReadonlyArray<string>
+  { source, labels, head, headPaths, newHead, scores }: DescribedLayers,
+  seed: number
 ): Effect.Effect<LayersClassifier, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
-    const base = yield* openLayersModel(source)
+    const base = yield* newHead === null
+      ? openLayersModel(source)
+      : Effect.scopedWith((own) =>
+          Effect.flatMap(Scope.provide(openLayersModel(source), own), (model) =>
+            headed(source, model, { classes: labels.length, start: newHead.start, seed })
+          )
+        )
     yield* computeRow(source, base)
-    const network = yield* networkOf(source, base, paths)
+    const layer = newHead === null ? undefined : scoringLayer(base).layer
+    const network = yield* networkOf(source, base, { head: headPaths, newHead: layer })
     return { ...network, head, labels, logits: ([output]) => logitsFrom(output as tf.Tensor2D, scores) }
   })
 
@@ -122,8 +158,8 @@ const computeRow = (source: string, base: LayersModel) =>
     catch: (cause) => new ModelError({ folder: source, problems: reasons(cause, "computed") })
   })
 
-const networkOf = (source: string, base: LayersModel, head: ReadonlyArray<string>) =>
-  fromLayersModel(base, { head }).pipe(
+const networkOf = (source: string, base: LayersModel, options: FromLayersModelOptions) =>
+  fromLayersModel(base, options).pipe(
     Effect.mapError(
       ({ problems }) =>
         new ModelError({
@@ -133,8 +169,18 @@ const networkOf = (source: string, base: LayersModel, head: ReadonlyArray<string
     )
   )
 
-/** What the scores are and how many classes there are; or why it is no classifier. */
-const scoresOf = (base: LayersModel) => {
+/** What the scores are and how many classes there are; fails where the model is no classifier. */
+const scoresOf = (source: string, base: LayersModel) =>
+  Effect.flatMap(
+    Effect.try({
+      try: () => scoresIn(base),
+      catch: (cause) => new ModelError({ folder: source, problems: reasons(cause) })
+    }),
+    ({ problems, ...found }) =>
+      problems.length > 0 ? Effect.fail(new ModelError({ folder: source, problems })) : Effect.succeed(found)
+  )
+
+const scoresIn = (base: LayersModel) => {
   const [inputs, outputs] = [base.inputs.length, base.outputs.length]
   if (inputs !== 1 || outputs !== 1) {
     const problem = `found ${inputs} inputs and ${outputs} outputs; expected one of each: train other models in code (tfjs-lora-pro/layers)`
@@ -142,7 +188,7 @@ const scoresOf = (base: LayersModel) => {
   }
   const input = base.inputs[0]!.shape.slice(1)
   const output = base.outputs[0]!.shape.slice(1)
-  const activation = lastActivation(base.outputs[0]!.sourceLayer)
+  const activation = lastActivation(base.outputs[0]!)
   const single = output.length === 1 && output[0] === 1
   const scores: Scores =
     activation === "softmax" ? "softmax" : single && activation === "sigmoid" ? "sigmoid" : "logits"
@@ -163,9 +209,11 @@ const scoresOf = (base: LayersModel) => {
 }
 
 /** The name of the activation after the last linear map, "linear" where there is none. */
-const lastActivation = (layer: layers.Layer): string => {
+const lastActivation = ({ sourceLayer: layer, inputs }: SymbolicTensor): string => {
   if (layer.getClassName() === "Softmax") return "softmax"
-  if (isModel(layer)) return lastActivation(layer.outputs[0]!.sourceLayer)
+  if (isModel(layer)) return lastActivation(layer.outputs[0]!)
+  // MobileNet's probabilities are reshaped
+  if (["Reshape", "Flatten", "Dropout"].includes(layer.getClassName())) return lastActivation(inputs[0]!)
   const { activation } = layer.getConfig() as { readonly activation?: string | { readonly class_name?: string } }
   return (typeof activation === "string" ? activation : activation?.class_name)?.toLowerCase() ?? "linear"
 }

@@ -60,6 +60,8 @@ interface PlacedParameter extends LayerParameter {
 export interface LayersNetwork extends Network {
   /** the user's own model, as it was */
   readonly base: LayersModel
+  /** the layer of `base` that was made for other classes; absent: all are the user's own */
+  readonly newHead?: Layer
   /** those of all layers, the head's too */
   readonly layerParameters: ReadonlyArray<PlacedParameter>
   readonly toDevice: (batch: LayersBatch) => {
@@ -82,6 +84,8 @@ export interface FromLayersModelOptions {
    * it). None unless given
    */
   readonly head?: ReadonlyArray<string>
+  /** the layer of the model that was made for other classes (`withNewHead`); `head` has its path. None unless given */
+  readonly newHead?: Layer | undefined
 }
 
 const hostTensor = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(values, [...shape], dtype)
@@ -112,7 +116,7 @@ const isAt =
  */
 export const fromLayersModel = (
   base: LayersModel,
-  { head = [] }: FromLayersModelOptions = {}
+  { head = [], newHead }: FromLayersModelOptions = {}
 ): Effect.Effect<LayersNetwork, LayersModelError, Scope.Scope> =>
   Effect.gen(function* () {
     // not `built`: tfjs builds a sequential model when it is first used, and its graph is there from the first layer on
@@ -131,6 +135,7 @@ export const fromLayersModel = (
     const paths = new Map(placed.map(({ layer, path }) => [layer, path]))
     const network: LayersNetwork = {
       base,
+      ...(newHead === undefined ? {} : { newHead }),
       layerParameters,
       sites: body.flatMap(({ layer, path }): ReadonlyArray<LinearSite> => kindOf(layer)?.sites?.(layer, path) ?? []),
       parameters: specsOf(body),

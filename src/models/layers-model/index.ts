@@ -3,9 +3,9 @@ export {
   type DescribedLayers,
   describeLayersClassifier,
   type LayersClassifier,
-  labelled,
   loadLayersClassifier
 } from "./classifier.ts"
+export { assign, type LayerVariable, sameStructure, variablesOf } from "./copy.ts"
 export {
   type FromLayersModelOptions,
   fromLayersModel,
@@ -16,5 +16,6 @@ export {
 } from "./from-layers-model.ts"
 export type { Layer } from "./layer.ts"
 export { weightFiles } from "./model-files.ts"
+export { scoringLayer, withNewHead } from "./new-head.ts"
 export { type SmallerForm, type SmallerTensor, smallerWeights } from "./smaller-weights.ts"
 export { readSpecs } from "./weight-manifest.ts"

@@ -46,7 +46,7 @@ const loading = (source: string) => {
   if (source === "bert") return load({ source: w.path(source), task: "classification", labels: ["a", "b"] })
   if (source !== arrays) return openCausalModel(w.path(source))
   return Effect.flatMap(describeLayersClassifier(w.path(source), { head: [] }), (described) =>
-    loadLayersClassifier(described, [])
+    loadLayersClassifier(described, 0)
   )
 }
 

@@ -1,0 +1,40 @@
+/** Models of the same structure as another, with weights of their own. */
+import type { LayersModel, layers } from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
+import { isModel } from "./topology.ts"
+
+/** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */
+export type LayerVariable = layers.Layer["weights"][number]
+
+/** Every variable of a model's layers once, in their order. */
+export const variablesOf = (model: LayersModel): ReadonlyArray<LayerVariable> => [
+  ...new Set(model.layers.flatMap((layer) => (isModel(layer) ? variablesOf(layer) : layer.weights)))
+]
+
+/** A layer in what `getConfig` says of a model. */
+export interface LayerStructure {
+  readonly className: string
+  readonly config: { name: string; layers?: ReadonlyArray<LayerStructure>; [field: string]: unknown }
+}
+
+/** What `getConfig` says of a model. */
+export interface ModelStructure {
+  readonly layers: ReadonlyArray<LayerStructure>
+}
+
+interface FromConfig {
+  // named as in tfjs: `fastWeightInit` starts weights at 0 instead of drawing them
+  readonly fromConfig: (cls: unknown, config: object, customObjects: object, fastWeightInit: boolean) => LayersModel
+}
+
+/** A model of the structure of another, after `change` where that is given; its weights are 0. Throws what tfjs throws. */
+export const sameStructure = (base: LayersModel, change?: (structure: ModelStructure) => void): LayersModel => {
+  const cls = base.constructor as unknown as FromConfig
+  const structure = JSON.parse(JSON.stringify(base.getConfig())) as ModelStructure
+  change?.(structure)
+  return cls.fromConfig(cls, structure, {}, true)
+}
+
+/** Past a constraint of the layer, which is for training: a copy has the numbers it is given. */
+export const assign = (variable: LayerVariable, value: tf.Tensor): void =>
+  void (variable.read() as tf.Variable).assign(value as tf.Tensor)
