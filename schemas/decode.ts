@@ -4,10 +4,11 @@
  * Structure first (unknown keys, types, ranges, missing keys); a plan whose structure is right is checked by the rules of
  * run-plan.ts, all of them. Nothing here knows files: paths in the result are as written (src/plan/read.ts resolves them).
  */
+
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { cut, listedLines } from "../src/boundary/index.ts"
+import { counted, cut, listedLines } from "../src/boundary/index.ts"
 import { inTodaysWords } from "./earlier-plans.ts"
 import { strict } from "./fields.ts"
 import { ClassificationPlan } from "./kinds/classification.ts"
@@ -30,7 +31,7 @@ export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
       ({ path, message }) => `${indent}${path === "" ? "plan" : cut(path)}: ${message}`
     )
     if (file === undefined) return lines
-    const count = problems.length === 1 ? "1 problem" : `${problems.length.toLocaleString("en")} problems`
+    const count = counted(problems.length, "problem")
     return `${file}: ${problems.length >= mostProblems ? `the first ${count}` : count}\n${lines}`
   }
 }

@@ -6,12 +6,14 @@
  * The parts it composes are the ones that a pipeline in code composes (`examples/pipelines/`). Of several processes each goes through
  * all of it, and the first alone has the run folder (`run/first-rank.ts`).
  */
+
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../adapters/index.ts"
 import { isDecided } from "../schemas/index.ts"
+import { counted } from "./boundary/index.ts"
 import { Device, ofDevice } from "./device/device.ts"
 import { within } from "./files/index.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
@@ -111,7 +113,7 @@ const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ ki
 const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    yield* notice(`${found.directory} is finished: all ${report.steps} steps are trained, and nothing is done again`)
+    yield* notice(`${found.directory} is finished after ${counted(report.steps, "step")}, and nothing is done again`)
     if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
       yield* presentRun(kind, found, resolved, report)
     if (yield* isAsReported(found, report)) yield* clearCheckpoints(found, resolved)

@@ -4,9 +4,11 @@
  * A turn reads only what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
  * positions loses its oldest exchanges, and a line says so. On a terminal Ctrl-C stops a reply; its beginning stays in the conversation.
  */
+
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { counted } from "../boundary/index.ts"
 import { answerMessage, type CallEvent, endsThinking, said, waitingCalls } from "../calls/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { type Conversation, conversation, type GenerationEnd, generate, promptCache } from "../generation/index.ts"
@@ -33,7 +35,7 @@ const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
     const forgotten = talk.messages.length - now.messages.length
     if (forgotten > 0) {
       yield* tell(
-        `the conversation has outgrown the model's ${maxLength} tokens: its oldest ${forgotten} messages are forgotten`
+        `the conversation has outgrown the model's ${maxLength} tokens: it forgets its oldest ${counted(forgotten, "message")}`
       )
     }
     return { now, prompt }

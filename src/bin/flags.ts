@@ -93,6 +93,7 @@ export const trainFlags = {
     "mixed-devices",
     "of a run in several processes: let them compute on different devices, whose numbers differ"
   ),
+  verbose: flag("verbose", "end with all lines instead of the six that matter most"),
   json
 }
 
@@ -140,6 +141,8 @@ const rowFlags = {
   )
 }
 
+const why = flag("why", "show the reason for every value, with its source, instead of the three that matter most")
+
 export const suggestFlags = {
   plan: Argument.String("plan").pipe(
     Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
@@ -157,6 +160,7 @@ export const suggestFlags = {
     Flag.optional
   ),
   out: optionalText("out", "plan file to write, which must not exist (default: the plan goes to stdout)"),
+  why,
   device,
   json
 }
@@ -176,6 +180,7 @@ export const newFlags = {
     "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the package's small encoder)"
   ),
   ...rowFlags,
+  why,
   device
 }
 

@@ -16,7 +16,7 @@ const says = {
   new: "Make a project with a plan for your rows, or the package's own, which trains at once",
   train: "Train a plan and write the run folder",
   validate: "Say what a plan would train, or everything that is wrong with it; reads no weights",
-  suggest: "Suggest a plan for a model and data, with the reason for each value; reads no weights",
+  suggest: "Suggest a plan for a model and data, with the reasons that matter most; reads no weights",
   evaluate: "Evaluate a trained run",
   predict: "Label texts with a trained run",
   embed: "Give texts vectors with a trained run or an encoder",

@@ -179,7 +179,7 @@ const filesOf = (data: { readonly [split in Split]?: string | number }) =>
     return typeof file === "string" ? [[split, file] as const] : []
   })
 
-export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<typeof newFlags>) =>
+export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Given<typeof newFlags>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -232,9 +232,7 @@ export const newProject = ({ name, runtime: wanted, device, ...flags }: Given<ty
         for (const { file, place } of copied) yield* fs.copy(file, path.join(folder, place))
       }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
     )
-    const told = [...plan.found.map((choice) => choice.path), "training.steps", "training.epochs"]
-    const choices = suggestion.choices.filter((choice) => told.includes(choice.path))
-    yield* printBeside(`${suggestionText({ ...suggestion, choices })}\n`)
+    yield* printBeside(`${suggestionText(suggestion, { why })}\n`)
     for (const { file } of found.filter(({ isCopied }) => !isCopied))
       yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
     const { install, run } = commandsOf(runtime)

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
+import { counted } from "../boundary/index.ts"
 import { isThere } from "../files/index.ts"
 import type { Prediction } from "../kinds/index.ts"
 import {
@@ -77,9 +78,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
       return yield* Stream.runForEach(rows, (some) => printed(some.map(({ prediction }) => prediction)))
     }
     const rows = yield* predictFile(run.run, { data: file, out: target })
-    yield* json
-      ? printJson({ file: target, rows })
-      : print(`${rows.toLocaleString("en")} rows with their predictions: ${target}`)
+    yield* json ? printJson({ file: target, rows }) : print(`${counted(rows, "row")} with their predictions: ${target}`)
   }).pipe(onDevice(device, threads))
 
 /** A text may look like a file's name; a file's name alone mostly means its rows. */

@@ -63,7 +63,7 @@ const writeNew = (target: string, content: string): Effect.Effect<void, FileErro
     yield* fs.writeFileString(target, content, { flag: "wx" })
   }).pipe(Effect.mapError(fileError("write", target)))
 
-export const suggest = ({ memory, out, device, json, ...given }: Given<typeof suggestFlags>) =>
+export const suggest = ({ memory, out, device, why, json, ...given }: Given<typeof suggestFlags>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const target = Option.getOrUndefined(out)
@@ -76,7 +76,7 @@ export const suggest = ({ memory, out, device, json, ...given }: Given<typeof su
     if (target !== undefined) yield* writeNew(target, written(suggestion))
     const { choices, warnings } = suggestion
     if (json) return yield* printJson({ plan: suggestion.plan, choices, warnings })
-    yield* printBeside(suggestionText(suggestion, Option.isSome(given.plan) ? plan : undefined))
+    yield* printBeside(suggestionText(suggestion, { why, before: Option.isSome(given.plan) ? plan : undefined }))
     if (target === undefined) {
       yield* printBeside("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
       return yield* print(written(suggestion).trimEnd())

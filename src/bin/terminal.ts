@@ -1,11 +1,11 @@
 /**
  * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI, a program that reads them).
  *
- * What moves has its plain line only where no one has read anything for a while: a run of seconds says no more than its results, one of
- * hours is never silent for long.
+ * Elsewhere, work prints a line only when it takes long, and never more than one in ten seconds: a run of seconds prints no more than its
+ * results, one of hours is never silent for long.
  */
 import * as Effect from "effect/Effect"
-import { printable, printableLine } from "../boundary/index.ts"
+import { counted, printable, printableLine } from "../boundary/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { shortDuration } from "../progress/index.ts"
 import type { Listener, ProgressEvent, Working } from "../run/index.ts"
@@ -18,7 +18,7 @@ type Evaluated = Pick<EvaluationReport, "step" | "rows"> & { readonly split: str
 /** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
 export const evaluationLine = ({ step, split, rows }: Evaluated, scores: string): string => {
   const when = step === 0 ? "before training: " : Number.isNaN(step) ? "" : `after step ${step}: `
-  return `${when}${split} ${scores} (${rows} rows)`
+  return `${when}${split} ${scores} (${counted(rows, "row")})`
 }
 
 const bar = (share: number, width: number): string => {
@@ -29,40 +29,43 @@ const bar = (share: number, width: number): string => {
 /** One line in several lengths, the longest first: that which fits is shown. */
 type Lengths = readonly [string, ...ReadonlyArray<string>]
 
-/** With a bar, a short one, and none. */
-const barred = (before: string, share: number, after: string): Lengths => [
-  `${before} ${bar(share, 24)} ${after}`,
-  `${before} ${bar(share, 10)} ${after}`,
-  `${before} ${after}`
-]
+/** A line of progress. */
+interface Moving {
+  /** on a terminal */
+  readonly lengths: Lengths
+  /** in a file or a pipe, where a bar says nothing that its numbers do not */
+  readonly plain: string
+}
+
+/** With a bar, a short one, and none; then in fewer words. */
+const barred = (before: string, share: number, after: string, ...fewer: ReadonlyArray<string>): Moving => {
+  const plain = `${before} ${after}`
+  return {
+    lengths: [`${before} ${bar(share, 24)} ${after}`, `${before} ${bar(share, 10)} ${after}`, plain, ...fewer],
+    plain
+  }
+}
 
 type Step = StepReport & Pick<Extract<ProgressEvent, { readonly kind: "step" }>, "of" | "unit">
 
 const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : `${Math.round(perSecond)}`)
 
-const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): Lengths => {
+const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): Moving => {
   const remaining = secondsPerStep * (of - report.step)
   const step = `step ${String(report.step).padStart(String(of).length)}/${of}`
   const loss = `loss ${mean.toFixed(3)}`
   const left = `${shortDuration(remaining)} left`
-  const short = `${step} ${loss} · ${left}`
-  return [
-    ...barred(step, report.step / of, `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${left}`),
-    short,
-    `${step} ${loss}`,
-    step
-  ]
+  const long = `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${left}`
+  return barred(step, report.step / of, long, `${step} ${loss} · ${left}`, `${step} ${loss}`, step)
 }
 
-const workingLine = ({ what, done, of, unit = "" }: Working): Lengths =>
+const workingLine = ({ what, done, of, unit = "" }: Working): Moving =>
   done === undefined || of === undefined
-    ? [`${what} …`, what]
-    : [...barred(what, of === 0 ? 1 : done / of, `${done}/${of} ${unit}`.trimEnd()), `${done}/${of} ${what}`]
+    ? { lengths: [`${what} …`, what], plain: `${what} …` }
+    : barred(what, of === 0 ? 1 : done / of, `${done}/${of} ${unit}`.trimEnd(), `${done}/${of} ${what}`)
 
-const evaluatingLine = ({ split, rows, of }: Extract<ProgressEvent, { readonly kind: "evaluating" }>): Lengths => [
-  ...barred(`evaluating ${split}`, rows / of, `${rows}/${of} rows`),
-  `${split} ${rows}/${of} rows`
-]
+const evaluatingLine = ({ split, rows, of }: Extract<ProgressEvent, { readonly kind: "evaluating" }>): Moving =>
+  barred(`evaluating ${split}`, rows / of, `${rows}/${of} rows`, `${split} ${rows}/${of} rows`)
 
 /** Scripts whose characters take two places of a terminal's line, and pictures. */
 const WIDE =
@@ -98,10 +101,9 @@ export interface Screen {
 const timing = {
   /** between two drawings of the live line */
   redraw: 80,
-  /** without a line, after which a plain one says what goes on; where no one knows how long that takes, sooner */
-  silence: 2_000,
-  shortSilence: 500,
-  /** between two plain lines of the same work */
+  /** of the same work, or of silence before work whose end no one knows, before a plain line says so */
+  long: 2_000,
+  /** between two plain lines of progress */
   again: 10_000
 } as const
 
@@ -120,6 +122,9 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
   let seen = 0
   /** when something was shown last, and the work that it was */
   let shown = { at: now(), work: "" }
+  /** what goes on, and since when; and when a plain line said so last */
+  let current = { work: "", since: shown.at }
+  let said = Number.NEGATIVE_INFINITY
   const line = (text: string, work = "") => {
     const colour = colourOf(text)
     const plain = printable(text)
@@ -133,27 +138,26 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
     return fitted([longest!, ...shorter], (stream.columns || COLUMNS) - 1)
   }
   /** Something that goes on: `work` is the same for as long as it is the same thing. */
-  const moving = (work: string, lengths: Lengths, endless = false) => {
-    const since = now() - shown.at
+  const moving = (work: string, { lengths, plain }: Moving, endless = false) => {
+    const at = now()
+    if (work !== current.work) current = { work, since: at }
     if (!live) {
-      const wait = work === shown.work ? timing.again : endless ? timing.shortSilence : timing.silence
-      if (since >= wait) line(lengths.at(0)!, work)
-      return
+      const lasts = at - (endless ? shown.at : current.since)
+      if (lasts < timing.long || at - said < timing.again) return
+      said = at
+      return line(plain, work)
     }
-    if (work === shown.work && since < timing.redraw) return
+    if (work === shown.work && at - shown.at < timing.redraw) return
     stream.write(`\r\x1b[2K${fitting(lengths)}`)
-    shown = { at: now(), work }
+    shown = { at, work }
   }
   const onStep = (report: Step) => {
-    const { of } = report
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000
     seen += 1
-    const lengths = stepLine(report, mean, elapsed / seen)
-    // plain lines: ten of them and the last, and more where a step takes long
-    const due = report.step === of || report.step % Math.max(1, Math.floor(of / 10)) === 0
-    if (live ? report.step === of : due) line(live ? fitting(lengths) : lengths[0], "step")
-    else moving("step", lengths)
+    const step = stepLine(report, mean, elapsed / seen)
+    if (live && report.step === report.of) line(fitting(step.lengths), "step")
+    else moving("step", step)
   }
   const show = (event: ProgressEvent) => {
     switch (event.kind) {

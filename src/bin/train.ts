@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { factsOfInit } from "../../schemas/index.ts"
-import { printable, shellWord } from "../boundary/index.ts"
+import { counted, printable, shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { isThere } from "../files/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
@@ -85,6 +85,7 @@ export const train = ({
   out,
   resume: resumed,
   mixedDevices,
+  verbose,
   json
 }: Given<typeof trainFlags>) =>
   Effect.gen(function* () {
@@ -123,7 +124,7 @@ export const train = ({
     // what one of the ranks has yet to say is said in place of a good end
     yield* barrier
     const publisher = yield* Effect.promise(kind.publisher)
-    const closing = () => painting(kind, report, closingLines(kind, publisher, report, resolved))
+    const closing = () => painting(kind, report, closingLines(kind, publisher, report, resolved, verbose))
     yield* spoken(json ? printJson(report) : printColoured(closing()))
   }).pipe(
     Effect.scoped,
@@ -145,9 +146,11 @@ const openingLines = (
 ) => {
   const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
   const head = model.head.parameters.length > 0 ? " and the head" : ""
-  const what = selected.sites.length === 0 ? "the head alone" : `${selected.sites.length} linear layers${head}`
+  const layers = selected.sites.length
+  const what = layers === 0 ? "the head alone" : `${counted(layers, "linear layer")}${head}`
+  const rows = plan.training.batchSize * plan.training.accumulate
   return [
-    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${steps} steps of ${plan.training.batchSize * plan.training.accumulate} rows`,
+    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${counted(steps, "step")} of ${counted(rows, "row")}`,
     ...warnings.map((warning) => `warning: ${warning}`)
   ]
 }
@@ -178,62 +181,93 @@ const isBetter = ({ metrics, headline }: RunKind, { before, after }: RunReport):
 
 const GAINED = "Gained on"
 
+/** Lines that a run ends with, unless `--verbose` asks for all. */
+const MOST = 6
+
+/** A line of the end, and how much it matters to someone who reads six; 0: it can be read in the report. */
+type Line = readonly [matters: number, text: string]
+
+const mostTelling = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
+  const told = lines.filter(([matters]) => matters > 0).toSorted(([a], [b]) => b - a)
+  return lines.filter((line) => told.slice(0, MOST).includes(line))
+}
+
 /** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */
-const gainedLines = (kind: RunKind, report: RunReport, untrained: string) => {
+const gainedLines = (kind: RunKind, report: RunReport, untrained: string): ReadonlyArray<Line> => {
   const { before, after, validation, test, baseline } = report
   const whole = test ?? validation
   if (before === null || after === null || whole === null)
-    return ["No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]
-  const rows = (n: number) => n.toLocaleString("en")
+    return [[8, "No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]]
   const all = before.rows === whole.rows
   const nothing = baseline[whole.split]
+  const shortfall = shortfallText(kind, report)
   return [
-    `${GAINED} ${before.split}: ${gainedText(kind, before, after)}`,
-    `  (from ${untrained} to the trained model, on ${all ? "all" : "the first"} ${rows(before.rows)} rows).`,
-    ...(all ? [] : [`On all ${rows(whole.rows)} rows: ${scoresText(kind.metrics, whole)}.`]),
-    ...[shortfallText(kind, report)].filter((text) => text !== null),
-    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`])
+    [
+      8,
+      `${GAINED} ${before.split}: ${gainedText(kind, before, after)} (${all ? "" : "the first "}${counted(before.rows, "row")})`
+    ],
+    [0, `  (from ${untrained} to the trained model).`],
+    ...(all ? [] : [[3, `On all ${counted(whole.rows, "row")}: ${scoresText(kind.metrics, whole)}.`] as const]),
+    ...(shortfall === null ? [] : [[2, shortfall] as const]),
+    ...(nothing === null ? [] : [[4, `Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`] as const])
   ]
 }
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
 
+const firstOf = (warnings: ReadonlyArray<string>): ReadonlyArray<string> =>
+  warnings.length <= 3
+    ? warnings
+    : [...warnings.slice(0, 2), `and ${counted(warnings.length - 2, "more warning")}, in report.html`]
+
 const closingLines = (
   kind: RunKind,
   publisher: Publisher,
   report: RunReport,
-  { model, plan }: ResolvedPlan
+  { model, plan }: ResolvedPlan,
+  verbose: boolean
 ): ReadonlyArray<string> => {
-  const { seconds, peakBytes, directory, adapter } = report
+  const { seconds, peakBytes, directory, adapter, stopped, kept, steps } = report
   const { adapter: section } = plan
   const away = "init" in section && !factsOfInit(section.init).startsAsBase.holds
   const step = away ? ` after the step that init "${section.init.kind}" begins with` : ""
   const untrained =
     fromOf(plan) === undefined ? `${kind.words.untrained(model)}${step}` : "the adapter that it began with"
-  const gained = gainedLines(kind, report, untrained)
   const reader = publisher.readerOf(plan)
   const read = reader === null ? "" : `, as ${reader} reads it`
-  return [
-    "",
-    ...gained,
-    ...warningTexts(kind, report).map((warning) => `warning: ${warning}`),
-    ...(report.stopped === null ? [] : [`${sentence(stoppedText(kind.metrics, report.stopped, report))}.`]),
-    `The adapter is ${report.kept === null ? `the last state, of step ${report.steps}` : keptText(kind.metrics, report.kept, report)}.`,
-    `${report.steps} steps in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`,
-    `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`,
+  const warnings = warningTexts(kind, report).map((warning) => `warning: ${warning}`)
+  const lines: ReadonlyArray<Line> = [
+    ...gainedLines(kind, report, untrained),
+    ...(verbose ? warnings : firstOf(warnings)).map((warning) => [9, warning] as const),
+    ...(stopped === null ? [] : [[1, `${sentence(stoppedText(kind.metrics, stopped, report))}.`] as const]),
+    [5, `The adapter is ${kept === null ? `the last state, of step ${steps}` : keptText(kind.metrics, kept, report)}.`],
+    [
+      0,
+      `${counted(steps, "step")} in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`
+    ],
+    [
+      6,
+      `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`
+    ],
     ...nextLines(kind, publisher, report, plan)
   ]
+  return ["", ...(verbose ? lines : mostTelling(lines)).map(([, text]) => text)]
 }
 
 /** What can be done with it now. */
-const nextLines = (kind: RunKind, { served }: Publisher, { directory }: RunReport, plan: ResolvedPlan["plan"]) => {
+const nextLines = (
+  kind: RunKind,
+  { served }: Publisher,
+  { directory }: RunReport,
+  plan: ResolvedPlan["plan"]
+): ReadonlyArray<Line> => {
   const run = shellWord(directory)
   const exported = typeof served === "string" ? `merge ${run}` : `export ${run} --format onnx`
   return [
-    `Try it: ${command(kind.next(plan, run))}`,
-    `Evaluate it on other rows: ${command(`evaluate ${run} --data FILE`)}`,
-    `Take it elsewhere: ${command(exported)}`,
-    `See how it went: ${directory}/report.html, in a browser`
+    [7, `Try it: ${command(kind.next(plan, run))}`],
+    [0, `Evaluate it on other rows: ${command(`evaluate ${run} --data FILE`)}`],
+    [0, `Take it elsewhere: ${command(exported)}`],
+    [0, `See how it went: ${directory}/report.html, in a browser`]
   ]
 }
 

@@ -3,6 +3,10 @@
 /** Entries of a list in a message. */
 export const mostListed = 20
 
+/** "1 row", "1,350 rows"; `many`: the plural that is not made with an s. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString("en")} ${count === 1 ? one : many}`
+
 const andMore = (count: number) => `and ${count.toLocaleString("en")} more`
 
 /** Whether all entries are shown: one more takes the line of "and 1 more", and may itself be the "and n more" of a list within. */

@@ -2,6 +2,7 @@
  * The coordinator of a study: runs its workflow, keeps workers on this machine, and follows the results of all workers wherever they
  * are. A lock on the study's folder ensures that there is one per study. It may be killed at any moment: started again, it continues.
  */
+
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import { counted } from "../boundary/index.ts"
 import { type GuardedFolder, within } from "../files/index.ts"
 import { lockRun } from "../output/index.ts"
 import { countTrials } from "./ask.ts"
@@ -129,11 +131,9 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const guard = yield* lockRun(folder)
     const { sweep, final, common } = countTrials(study)
     const fewest = study.strategy === "widening" ? "at least " : ""
-    const most = `${fewest}${sweep} runs to find the rates, at most ${final + common} on fresh seeds`
+    const most = `${fewest}${counted(sweep, "run")} to find the rates, at most ${final + common} on fresh seeds`
     // said by the one process that holds the folder, once it does
-    yield* at.live.tell(
-      `${folder}: ${most}; ${at.workers === 1 ? "1 worker" : `${at.workers} workers`} on this machine`
-    )
+    yield* at.live.tell(`${folder}: ${most}; ${counted(at.workers, "worker")} on this machine`)
     const database = yield* openDatabase(study.id)
     const queue = yield* openQueue(study.id)
     const relative = path.relative(process.cwd(), path.resolve(folder)) || "."

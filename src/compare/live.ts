@@ -3,7 +3,7 @@
  * elsewhere what runs as a line from time to time.
  */
 import * as Effect from "effect/Effect"
-import { printable, printableLine } from "../boundary/index.ts"
+import { counted, printable, printableLine } from "../boundary/index.ts"
 import { percent } from "../output/report/index.ts"
 import { shortDuration } from "../progress/index.ts"
 import type { Progress } from "./database.ts"
@@ -56,7 +56,7 @@ const runningLine = ({ trial, worker, step, steps, loss, waiting }: Progress): s
 /** What is shown below the results on a terminal. */
 export const standingLines = ({ results, running, most }: Standing): ReadonlyArray<string> => {
   const failed = results.filter(({ status }) => status === "failed").length
-  const counts = `${results.length} of at most ${most} runs ended${failed === 0 ? "" : `, ${failed} of them failed`}`
+  const counts = `${results.length} of at most ${counted(most, "run")} ended${failed === 0 ? "" : `, ${failed} of them failed`}`
   return [`${counts}; ${running.length} running`, ...running.map(runningLine)]
 }
 

@@ -4,7 +4,7 @@
  */
 import * as Schema from "effect/Schema"
 import { closest } from "../../schemas/index.ts"
-import { cut, cutLines, listed, listedLines } from "../boundary/index.ts"
+import { counted, cut, cutLines, listed, listedLines } from "../boundary/index.ts"
 
 /**
  * So many problems of a file are spelled out, the first ones; a broken file of a million rows needs one screen, not a
@@ -24,7 +24,7 @@ export class DataError extends Schema.TaggedError<DataError>()("DataError", {
   override get message() {
     if (this.total === 1) return cutLines(this.problems[0] ?? this.where)
     const some = this.total > this.problems.length ? `, ${this.problems.length} of them` : ""
-    const head = `${this.where}: ${this.total.toLocaleString("en")} problems${some}:`
+    const head = `${this.where}: ${counted(this.total, "problem")}${some}:`
     return [head, listedLines(this.problems, (problem) => `  ${problem}`)].join("\n")
   }
 }

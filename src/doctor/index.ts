@@ -6,7 +6,7 @@ import path from "node:path"
 import process from "node:process"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { messageOf } from "../boundary/index.ts"
+import { counted, messageOf } from "../boundary/index.ts"
 import {
   type AdapterDescription,
   type Automatic,
@@ -225,14 +225,14 @@ export const diagnosisText = ({
 }: Diagnosis): string => {
   const table = measured.flatMap((own) => {
     const { device, threads, gflops, stepsPerSecond } = own
-    const on = device !== "webgpu" ? `, ${threads} thread${threads === 1 ? "" : "s"}` : ""
+    const on = device !== "webgpu" ? `, ${counted(threads, "thread")}` : ""
     const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
     return [`  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`, ...tilesLine(own)]
   })
   return [
     `${Object.entries(versions)
       .map((named) => named.join(" "))
-      .join(" · ")} · ${system}, ${wasm.cores} core${wasm.cores === 1 ? "" : "s"}`,
+      .join(" · ")} · ${system}, ${counted(wasm.cores, "core")}`,
     "",
     "WebGPU adapters",
     ...(adapters.length === 0 ? ["  none"] : adapters.flatMap(adapterLines)),

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord, Listing } from "../boundary/index.ts"
+import { counted, isRecord, Listing } from "../boundary/index.ts"
 import { fileError, readJsonFile, readTextFile, writeFileAtomic, writeJson } from "../files/index.ts"
 import type { LoadedKind, Publisher } from "../kinds/index.ts"
 import { readSpecs, type SmallerForm, smallerWeights } from "../models/index.ts"
@@ -29,7 +29,7 @@ export const mergedWriter = (form: Publisher["mergesInto"]): ExportWriter => ({
   write: ({ directory, open }, folder) =>
     Effect.map(writeMergedRun(directory, open, folder), ({ tensors, check }) => ({
       lines: [
-        `On ${check.rows} ${check.split} rows its ${check.words.output}s differ from the run's by at most ${check.largestDifference.toExponential(1)}.`
+        `On ${counted(check.rows, `${check.split} row`)} its ${check.words.output}s differ from the run's by at most ${check.largestDifference.toExponential(1)}.`
       ],
       json: { tensors, check }
     })).pipe(Effect.scoped)
@@ -145,7 +145,7 @@ const lines = (
   ...(measured.length === 0
     ? ["It came without rows, so what that loses is not measured: evaluate the model in the folder on yours."]
     : measured.flatMap(({ before, after }) => [
-        `On ${before.rows} ${before.split} rows, float32: ${scoresText(metrics, before)};`,
+        `On ${counted(before.rows, `${before.split} row`)}, float32: ${scoresText(metrics, before)};`,
         `  ${weights}: ${scoresText(metrics, after)}.`
       ]))
 ]

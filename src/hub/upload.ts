@@ -18,7 +18,7 @@ import type { CommitProgressEvent } from "@huggingface/hub"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import { cut, isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
+import { counted, cut, isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
 import type { Working } from "../progress/index.ts"
 import { HubError, type HubSettings, hubError, readSettings } from "./hub-source.ts"
@@ -301,7 +301,7 @@ const linesOf = (files: ReadonlyArray<UploadedFile>, tell: Told) => {
   const sizes = new Map(files.map(({ path, content }) => [path, content.size]))
   return (event: CommitProgressEvent): void => {
     if (event.event === "phase") {
-      if (event.phase === "committing") tell(`committing ${files.length} ${files.length === 1 ? "file" : "files"}`)
+      if (event.phase === "committing") tell(`committing ${counted(files.length, "file")}`)
       return
     }
     if (event.state !== "uploading") return

@@ -1,8 +1,10 @@
 /**
  * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
  */
+
 import { initRanksOf, methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
+import { counted } from "../boundary/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { fromOf, type ProcessesEstimate, prefixText, type ResolvedPlan } from "../plan/index.ts"
 import { percent } from "../training/index.ts"
@@ -181,8 +183,11 @@ const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<str
 
 const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan): ReadonlyArray<PlanFact> => [
   steps === undefined
-    ? { name: "epochs", value: `${training.epochs}, in steps of ${training.batchSize * training.accumulate} rows` }
-    : { name: "steps", value: `${number(steps)} of ${training.batchSize * training.accumulate} rows` },
+    ? {
+        name: "epochs",
+        value: `${training.epochs}, in steps of ${counted(training.batchSize * training.accumulate, "row")}`
+      }
+    : { name: "steps", value: `${number(steps)} of ${counted(training.batchSize * training.accumulate, "row")}` },
   ...(isDecided(optimizer)
     ? []
     : [
@@ -222,7 +227,7 @@ export const planFacts = (kind: RunKind, resolved: ResolvedPlan): ReadonlyArray<
     ...runFacts(kind, resolved),
     ...resolved.data.describe().map((split) => ({
       name: split.split,
-      value: [`${number(split.rows)} rows`, kind.words.rows(split)].filter((text) => text !== "").join(": ")
+      value: [counted(split.rows, "row"), kind.words.rows(split)].filter((text) => text !== "").join(": ")
     }))
   ]
 }
@@ -238,7 +243,7 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
     ...adapterLines(kind, resolved),
     ...runFacts(kind, resolved).map(line),
     "",
-    table(data.describe().map((split) => [split.split, `${number(split.rows)} rows`, kind.words.rows(split)])),
+    table(data.describe().map((split) => [split.split, counted(split.rows, "row"), kind.words.rows(split)])),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
 }

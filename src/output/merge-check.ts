@@ -3,12 +3,14 @@
  * `README.md`, which says them, as the Hugging Face Hub expects it: what was merged into what, how far the result is from the run it came
  * from, and how to load it. Names and labels are the user's, so they are in YAML and in code as JSON strings.
  */
+
 import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Adapted, AdapterMethod } from "../../adapters/index.ts"
+import { counted } from "../boundary/index.ts"
 import type { Device } from "../device/index.ts"
 import type { Network } from "../models/index.ts"
 import type { Packing } from "../numbers/index.ts"
@@ -56,7 +58,8 @@ export interface MergeCheck extends OutputComparison {
 }
 
 /** ", trained for 80 steps"; nothing of an adapter from elsewhere, which does not say. */
-export const trainedFor = (steps: number): string => (Number.isNaN(steps) ? "" : `, trained for ${steps} steps`)
+export const trainedFor = (steps: number): string =>
+  Number.isNaN(steps) ? "" : `, trained for ${counted(steps, "step")}`
 
 /** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
 export const CHECKED_ROWS = 200

@@ -1,4 +1,5 @@
 /** How a run ended, beside its numbers: why it stopped early, which of its states the adapter is, and what doing nothing reaches. */
+import { counted } from "../boundary/index.ts"
 import { type Warning, warningText } from "../training/course.ts"
 import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
 
@@ -132,7 +133,7 @@ export const stoppedText = (
   const metric = metrics[name]
   const shown = metric === undefined ? "" : ` (${written(metric, value)})`
   const since = step === 0 ? "was never a number" : `was last better at step ${step}${shown}`
-  const ago = `${evaluations} evaluation${evaluations === 1 ? "" : "s"} ago`
+  const ago = `${counted(evaluations, "evaluation")} ago`
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
 }
 
@@ -164,7 +165,7 @@ export const keptText = (
   const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)}${last})`
   if (step !== steps) return `the best state, of step ${step} of ${steps}${shown}`
   if (compared === undefined) return `the last state, which is the best${shown}`
-  const on = rows === undefined ? "the validation rows" : `${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}`
+  const on = rows === undefined ? "the validation rows" : counted(rows, "row")
   const had = other === undefined ? " was better" : ` had ${other}`
   return `the last state${shown}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
 }

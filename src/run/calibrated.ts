@@ -1,8 +1,10 @@
 /** The beginning of a run whose init looks at training data. Loaded where a plan has such an init. */
+
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SiteRanks } from "../../adapters/index.ts"
+import { counted } from "../boundary/index.ts"
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
@@ -18,7 +20,7 @@ export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPla
     const tell = yield* Progress
     const device = yield* Device
     device.label(`what adapter.init "${calibration.init}" looks at`)
-    const batches = `${calibration.batches} training ${calibration.batches === 1 ? "batch" : "batches"}`
+    const batches = counted(calibration.batches, "training batch", "training batches")
     yield* tell({ kind: "notice", message: `calibrates adapter.init "${calibration.init}" on ${batches}` })
     const scope = yield* Effect.scope
     return yield* Effect.gen(function* () {
@@ -46,5 +48,5 @@ const ranksText = (init: string, ranks: SiteRanks): string => {
   const none = all.length - adapted.length
   const left =
     none === 0 ? "" : `; ${none} ${none === 1 ? "layer gets none and is" : "layers get none and are"} not adapted`
-  return `adapter.init "${init}" gives ${adapted.length} layers ${Math.min(...adapted)} to ${Math.max(...adapted)} ranks, ${sum} in all${left}`
+  return `adapter.init "${init}" gives ${counted(adapted.length, "layer")} ${Math.min(...adapted)} to ${Math.max(...adapted)} ranks, ${sum} in all${left}`
 }

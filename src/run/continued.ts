@@ -1,7 +1,9 @@
 /** The beginning of a run with `adapter.from`. Loaded where a plan has it. */
+
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
+import { counted } from "../boundary/index.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
@@ -22,7 +24,7 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
     yield* tell({
       kind: "notice",
-      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${layers} layers${own}${anew}`
+      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
     })
     return adapted
   })

@@ -6,6 +6,7 @@
  * recomputation), one row per forward pass, half-precision weights, a method whose moments are those of the factors alone, int8 weights,
  * and last the ends of long rows.
  */
+import { counted } from "../boundary/index.ts"
 import { type Choice, measured } from "./choice.ts"
 import { type Finding, findings } from "./findings.ts"
 
@@ -29,7 +30,7 @@ const evaluationBatch: Knob = {
       path: "training.evaluateBatchSize",
       value,
       reason: needs(
-        `${value} rows per forward pass of an evaluation instead of ${EVALUATED}; results do not depend on it`
+        `${counted(value, "row")} per forward pass of an evaluation instead of ${EVALUATED}; results do not depend on it`
       )
     }
   ])
@@ -42,12 +43,12 @@ const batch = (rows: number): Knob => ({
     {
       path: "training.batchSize",
       value,
-      reason: needs(`${value} rows per forward pass; training.accumulate keeps the ${rows} rows of a step`)
+      reason: needs(`${counted(value, "row")} per forward pass; training.accumulate keeps the ${rows} rows of a step`)
     },
     {
       path: "training.accumulate",
       value: rows / value,
-      reason: `${rows / value} batches of ${value} rows are the ${rows} of a step`
+      reason: `${rows / value} batches of ${counted(value, "row")} are the ${rows} of a step`
     }
   ])
 })

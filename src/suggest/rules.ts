@@ -1,4 +1,5 @@
 /** Rules that every kind of data shares. The numbers are in `findings.ts`. */
+import { counted } from "../boundary/index.ts"
 import { ON_THE_WAY, type Splits } from "../plan/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { type Choice, count, measured } from "./choice.ts"
@@ -33,7 +34,7 @@ export const rowsOfStep = (
 /** "1,920 rows seen, 1.4 passes over 1,350" */
 export const passesOf = (seen: number, rows: number): string => {
   const passes = seen / rows
-  return `${count(seen)} rows seen, ${passes < 10 ? passes.toFixed(1) : passes.toFixed(0)} passes over ${count(rows)}`
+  return `${counted(seen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : passes.toFixed(0)} passes over ${count(rows)}`
 }
 
 /** Seconds of training on two CPU cores. */
@@ -67,7 +68,7 @@ export const heldOutLabelled = (rows: number): Choice | null => {
   if (rows < FEWEST) return null
   const value = rows < SMALL ? LARGEST_SHARE : SHARE
   const held = Math.round(rows * value)
-  const reason = `no validation file was given: ${count(held)} of ${count(rows)} rows are held out, on which an accuracy has a standard error of up to ${errorOf(held)} points`
+  const reason = `no validation file was given: ${count(held)} of ${counted(rows, "row")} are held out, on which an accuracy has a standard error of up to ${errorOf(held)} points`
   return { path: "data.validation", value, reason }
 }
 
@@ -97,7 +98,7 @@ export const evaluation = (
 ): ReadonlyArray<Choice> => {
   const largest = Math.max(validation ?? 0, test ?? 0)
   if (few.rows >= ON_THE_WAY || largest <= few.rows) return []
-  const when = validation === null ? "before training" : `before training and on the way of ${count(steps)} steps`
+  const when = validation === null ? "before training" : `before training and on the way of ${counted(steps, "step")}`
   const reason = `of up to ${count(largest)}, ${when}: ${few.why}; the last one takes all rows`
   return [{ path: "training.evaluateRows", value: few.rows, reason }]
 }
@@ -118,6 +119,6 @@ const FEW_OF_A_CLASS = 20
 export const fewOfEach = (rows: number, classes: number): ReadonlyArray<string> =>
   rows / classes < FEW_OF_A_CLASS
     ? [
-        `${count(rows)} training rows are ${(rows / classes).toFixed(0)} for each of ${classes} classes: more of them will change more than any value of the plan`
+        `${counted(rows, "training row")} are ${(rows / classes).toFixed(0)} for each of ${classes} classes: more of them will change more than any value of the plan`
       ]
     : []

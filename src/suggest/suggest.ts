@@ -16,6 +16,7 @@ import {
   type RunPlan,
   type RunPlanInput
 } from "../../schemas/index.ts"
+import { counted } from "../boundary/index.ts"
 import {
   COMFORTABLE,
   FOUR_GIB,
@@ -187,15 +188,54 @@ const instead = ({ path, value }: Choice, before: unknown): string => {
   return found === undefined ? " (the plan has none)" : ` (the plan has ${shown(found)})`
 }
 
-const lines = (choice: Choice, before: unknown): ReadonlyArray<string> => [
+const lines = (choice: Choice, before: unknown, sourced: boolean): ReadonlyArray<string> => [
   `${choice.path}: ${shown(choice.value)}${instead(choice, before)}`,
   `    ${choice.reason}.`,
-  ...(choice.source === undefined ? [] : [`    Source: ${choice.source}.`])
+  ...(choice.source === undefined || !sourced ? [] : [`    Source: ${choice.source}.`])
 ]
 
-/** `before`: the plan that was given, whose other values are named. */
-export const suggestionText = ({ choices, warnings }: Suggestion, before?: unknown): string =>
-  [
-    ...choices.flatMap((choice) => lines(choice, before)),
+/**
+ * What is learned from what, and for how long, decides the most; then how rows are read, cut and held out. All of it follows from the user's
+ * rows. Methods and rates come after them: those are what was measured elsewhere.
+ */
+const DECISIVE = [
+  /^data\.(label|labelColumns|target|messages|completion|chosen|positive|score)$/,
+  /^data\.(text|textPair|image|source|input|prompt|anchor)$/,
+  /^training\.(steps|epochs)$/,
+  /^data\.format$|^model\.task/,
+  /^data\.maxLength$/,
+  /^data\./,
+  /^optimizer\.learningRate$/
+]
+
+const MOST_REASONS = 3
+
+const weightOf = ({ path }: Choice): number => {
+  const at = DECISIVE.findIndex((pattern) => pattern.test(path))
+  return at < 0 ? DECISIVE.length : at
+}
+
+/** The choices that decide the most, in the order of a plan. */
+const decisive = (choices: ReadonlyArray<Choice>): ReadonlyArray<Choice> => {
+  const first = choices.toSorted((a, b) => weightOf(a) - weightOf(b)).slice(0, MOST_REASONS)
+  return choices.filter((choice) => first.includes(choice))
+}
+
+/** How a suggestion is put into words. */
+interface Wording {
+  /** the reason for every value, with its source; else for those that decide the most */
+  readonly why: boolean
+  /** the plan that was given, whose other values are named */
+  readonly before?: unknown
+}
+
+/** The choices with their reasons, then the warnings. */
+export const suggestionText = ({ choices, warnings }: Suggestion, { why, before }: Wording): string => {
+  const told = why ? choices : decisive(choices)
+  const others = choices.length - told.length
+  return [
+    ...told.flatMap((choice) => lines(choice, before, why)),
+    ...(others === 0 ? [] : [`${counted(others, "more value")}: --why shows all reasons.`]),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
+}

@@ -18,6 +18,7 @@
  * A loss that is flat after a third says little: runs of that very study are at ln 2 for a third of their steps and end at 0.2. So it is a
  * warning then only where nothing moves, and at the end always.
  */
+import { counted } from "../boundary/index.ts"
 import type { StepReport } from "./step-report.ts"
 
 /** With fewer steps nothing is said: neither mean nor noise is known well enough. */
@@ -220,7 +221,7 @@ export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, na
   const course = courseOf(lossesOf(taken), LIKELY)
   if (course !== null && course.kind !== "fell") return adviceOf(course, taken, named)
   if (course === null)
-    return `${taken.length} steps say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
+    return `${counted(taken.length, "step")} say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
   const { start, last } = course
   const fell = `the training loss fell from ${shown(start)} to ${shown(last)}`
   // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere

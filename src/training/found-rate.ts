@@ -1,6 +1,8 @@
 /** A rate that was found on the first batches, and what a run is made of with it. */
+
 import * as Schema from "effect/Schema"
 import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
+import { counted } from "../boundary/index.ts"
 
 /** As a run records it. */
 export const FoundRate = Schema.Struct({
@@ -28,4 +30,4 @@ export const withRate = (
 
 /** "7 forward passes beside 1 gradient": what it cost, in words. */
 export const passesText = ({ passes: { backward, forward } }: FoundRate): string =>
-  `${forward} forward pass${forward === 1 ? "" : "es"} beside ${backward} gradient`
+  `${counted(forward, "forward pass", "forward passes")} beside ${backward} gradient`

@@ -4,7 +4,7 @@
  */
 
 /** Lines that come as time passes. */
-const isProgress = (line: string): boolean => /^step +\d+\/\d+ [█░]/.test(line)
+const isProgress = (line: string): boolean => /^(step|evaluating \w+) +\d+\/\d+ /.test(line)
 
 /** What a machine and a clock decide. */
 const varying: ReadonlyArray<readonly [RegExp, string]> = [
@@ -30,7 +30,7 @@ const essence = (line: string, numbers: boolean): string => {
       .replace(/(?<![\w.])[-−+]?\d[\d.,]*(e[-+]?\d+)?/g, "n")
       // which state is the best, and on how many rows that is seen, are numbers too
       .replace(/^The adapter is the (best|last) state.*/, "The adapter is the … state")
-      .replace(/\bon (all|the first) n rows/, "on n rows")
+      .replace(/\(the first n rows\)/, "(n rows)")
   return text.replace(/\s+/g, " ").trim()
 }
 

@@ -2,7 +2,7 @@
  * The command line on a GPU with a fault, which is given as JSON in the environment variable GPU_FAULT:
  *
  *   { "kernel": "Adam" }         the kernel's text is not WGSL
- *   { "destroyedAt": "step 5" }  the device is destroyed when stderr reports this, as by a driver that resets
+ *   { "destroyedAt": "after step 5:" }  the device is destroyed when stderr reports this, as by a driver that resets
  *
  * For Bun and Deno.
  */

@@ -35,7 +35,7 @@ describe("a finished run", () => {
     "is said to be finished, and is held against the plan and the rows that run.json records",
     async () => {
       const { code, stderr } = await resume(whole)
-      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("is finished: all 6 steps") })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("is finished after 6 steps") })
       const other = await resume(whole, "--set", "adapter.rank=2")
       expect(other.stderr).toContain("adapter.rank: trained with 4, now 2")
       const rows = w.read("train.jsonl")

@@ -5,7 +5,9 @@
  * differences spread less than the runs do. What is said is what Holm's procedure calls over all differences of a table, and the
  * interval that is shown is the one of the level at which it was tested: it leaves out 0 exactly where a difference is called.
  */
+
 import * as Schema from "effect/Schema"
+import { counted } from "../../boundary/index.ts"
 import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
 import { estimate, holm, probabilityOfNone } from "./statistics.ts"
 
@@ -129,7 +131,7 @@ const survivors = ({
   if (failed + baselineFailed === 0) return null
   const who = [failed > 0 ? `${failed} of its runs` : "", baselineFailed > 0 ? `${baselineFailed} of ${name}` : ""]
   const failures = who.filter((part) => part !== "").join(" and ")
-  return `${failures} failed, over the ${pairs} ${pairs === 1 ? "seed" : "seeds"} left`
+  return `${failures} failed, over the ${counted(pairs, "seed")} left`
 }
 
 /** What a claim says; `name` of the baseline, or null where a table's column names it. */

@@ -1,4 +1,5 @@
 /** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
+import { counted } from "../../boundary/index.ts"
 import { count, fixed, number, percent } from "../../output/report/index.ts"
 import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
@@ -65,8 +66,8 @@ export const leadOf = ({ final, common, results, study, measure }: Verdict): str
   const table = final ?? common
   const all = runsOf(results)
   const failed = all.filter(({ status }) => status === "failed").length
-  const methods = `${study.methods.length} ${study.methods.length === 1 ? "method" : "methods"}`
-  const runs = `${count(all.length)} runs of ${methods}${failed > 0 ? `, ${failed} of them failed` : ""}.`
+  const methods = counted(study.methods.length, "method")
+  const runs = `${counted(all.length, "run")} of ${methods}${failed > 0 ? `, ${failed} of them failed` : ""}.`
   if (table === null) return `${runs} No fresh run is there yet, so there is no verdict.`
   const where =
     table.stage === "final" ? "each method at its own best rate" : `every method at ${number(study.commonRate)}`
@@ -81,10 +82,10 @@ export const coverage = (
   const means = entries.flatMap(({ test }) => (test === null ? [] : [test.mean]))
   const share = means.length === 0 || mostOf(measure) !== 1 ? null : mean(means)
   const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
-  const steps = plan.training.steps === undefined ? "" : ` after ${count(plan.training.steps)} steps`
+  const steps = plan.training.steps === undefined ? "" : ` after ${counted(plan.training.steps, "step")}`
   return [
     ...(baseline === null ? [] : [`Doing nothing (${baseline.of}) reaches ${shown(measure, baseline.value)}.`]),
-    `Means over ${freshSeeds.length} fresh ${freshSeeds.length === 1 ? "seed" : "seeds"}${steps}.`,
+    `Means over ${counted(freshSeeds.length, "fresh seed")}${steps}.`,
     "Intervals cover what the seed decides (the order of the rows, the start of head and factors), by Student's t at 95 %.",
     `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${
       error === null
@@ -152,5 +153,5 @@ export const deviceLines = ({ results }: Verdict): ReadonlyArray<string> => {
       .join(", ")
     counts.set(words, (counts.get(words) ?? 0) + 1)
   }
-  return [...counts].map(([device, runs]) => `${count(runs)} runs on ${device}.`)
+  return [...counts].map(([device, runs]) => `${counted(runs, "run")} on ${device}.`)
 }

@@ -2,10 +2,12 @@
  * The `data` section of a causal model's plan, opened: the chat template checked, every file scanned, the splits ready to be
  * read. Whatever would go wrong silently later is an error here, before weights are loaded.
  */
+
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type CausalData, messagesColumn } from "../../../schemas/index.ts"
+import { counted } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { columnsIn } from "../column-text.ts"
 import { type Broken, isBroken } from "../columns.ts"
@@ -177,7 +179,7 @@ const cutWarnings = (
 const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
   [...shapes.apart()].slice(0, 1).map(([reason]) => {
     const rows = [...shapes.apart().values()].reduce((sum, count) => sum + count, 0)
-    const count = rows === 1 ? "1 conversation" : `${rows.toLocaleString("en")} conversations`
+    const count = counted(rows, "conversation")
     return `turns: each of the assistant's turns in ${count} is an example of its own, after the prompt that generation sees, since ${reason} (data.turns)`
   })
 

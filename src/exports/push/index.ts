@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord, limit, overLimit } from "../../boundary/index.ts"
+import { counted, isRecord, limit, overLimit } from "../../boundary/index.ts"
 import { FileError, fileError, isThere, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
 import { isBranch, isRepository, type Told, type Upload, type UploadedFile, upload } from "../../hub/index.ts"
 import { kindOf } from "../../kinds/index.ts"
@@ -131,7 +131,7 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
         ...(mistakes === 0 || report
           ? []
           : [
-              `Texts of ${mistakes} rows that came out wrong stay here, and report.html, which shows them (--report sends it).`
+              `Texts of ${counted(mistakes, "row")} that came out wrong stay here, and report.html, which shows them (--report sends it).`
             ]),
         "Paths of this machine are sent as their last names."
       ],

@@ -1,4 +1,5 @@
 /** An encoder under a head: from what is known of data and model to values of a plan, a rule for each. */
+import { counted } from "../../boundary/index.ts"
 import { families } from "../../models/index.ts"
 import type { OpenedData } from "../../plan/index.ts"
 import {
@@ -103,7 +104,12 @@ const rateOf = (hiddenSize: number, otherwise: Choice): Choice => {
 
 const rate = (steps: number): Choice =>
   steps < SHORT
-    ? measured("optimizer.learningRate", rates.loraProFullShort, `${steps} steps are few`, findings.shortRate)
+    ? measured(
+        "optimizer.learningRate",
+        rates.loraProFullShort,
+        `${counted(steps, "step")} are few`,
+        findings.shortRate
+      )
     : measured("optimizer.learningRate", rates.loraProFull, "", findings.fullFormRate)
 
 /** LoRA at every linear layer under LoRA-Pro, from the method to the schedule. `rate`: that of models as wide as were measured. */

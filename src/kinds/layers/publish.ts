@@ -1,8 +1,10 @@
 /** What is made of a run over a `tf.LayersModel`: a card, and the merged model as model.json and weights.bin, which `tf.loadLayersModel` reads. */
+
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
+import { counted } from "../../boundary/index.ts"
 import type { ClassificationData, ClassificationSplit } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { writeFileAtomic, writeJson } from "../../files/index.ts"
@@ -129,9 +131,9 @@ const saveCopy = (adapted: AdaptedClassifier, source: string) =>
 const readme = (steps: number, { method, sites, model }: AdaptedClassifier, check: MergeCheck): string =>
   `# ${model.base.name}, merged
 
-A tf.LayersModel: its base with what ${method.tag} trained in ${sites.length} of its layers in ${steps} steps of tfjs-lora-pro, merged.
+A tf.LayersModel: its base with what ${method.tag} trained in ${sites.length} of its layers in ${counted(steps, "step")} of tfjs-lora-pro, merged.
 
-On ${check.rows} ${check.split} rows its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
+On ${counted(check.rows, `${check.split} row`)} its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
 ${check.relativeDifference.toExponential(1)} of the largest.
 
 \`\`\`ts

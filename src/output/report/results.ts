@@ -1,5 +1,6 @@
 /** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
 
+import { counted } from "../../boundary/index.ts"
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
 import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
@@ -36,14 +37,14 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
   const value = (evaluation: Evaluation, name: string) => written(metrics[name]!, scoreOf(evaluation, name))
   const also = others.map((name) => inWords(metrics[name]!, scoreOf(after, name)))
   const now = [
-    `${capital(metrics[first]!.label)} on ${after.split} ${value(after, first)} (${count(after.rows)} rows)`,
+    `${capital(metrics[first]!.label)} on ${after.split} ${value(after, first)} (${counted(after.rows, "row")})`,
     ...also
   ].join(", ")
   const { before } = run
   if (before === null) return `${now}.`
   const values = headline.map((name) => value(before, name))
   const were = [values.slice(0, -1).join(", "), values.at(-1)].filter((part) => part !== "").join(" and ")
-  return `${now}; before training ${were}, on ${count(before.rows)} rows of ${before.split}.`
+  return `${now}; before training ${were}, on ${counted(before.rows, "row")} of ${before.split}.`
 }
 
 /** What an evaluation says besides its loss: name and value. */
@@ -165,7 +166,7 @@ const matrix = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<stri
     return html`<tr><th scope="row">${label}</th>${cells}<td>${percent(precision)}</td><td>${percent(recall)}</td></tr>`
   }
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
-<caption>${split}, ${count(rows)} rows: true classes down, predicted ones across</caption>
+<caption>${split}, ${counted(rows, "row")}: true classes down, predicted ones across</caption>
 <thead><tr><th scope="col">true \\ predicted</th>${labels.map((label) => html`<th scope="col">${label}</th>`)}<th scope="col">precision</th><th scope="col">recall</th></tr></thead>
 <tbody>${labels.map(line)}</tbody></table></div>`
 }
@@ -179,7 +180,7 @@ const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<strin
   const wrong = confusion.flatMap((row, i) => row.flatMap((n, j) => (i === j || n === 0 ? [] : [{ i, j, n }])))
   const most = wrong.sort((a, b) => b.n - a.n || a.i - b.i || a.j - b.j).slice(0, PAIRS)
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
-<caption>${split}, ${count(rows)} rows, ${labels.length} classes: the pairs most often confused</caption>
+<caption>${split}, ${counted(rows, "row")}, ${labels.length} classes: the pairs most often confused</caption>
 <thead><tr><th scope="col">true</th><th scope="col" class="text">predicted</th><th scope="col">rows</th></tr></thead>
 <tbody>${most.map(({ i, j, n }) => html`<tr><th scope="row">${labels[i]}</th><td class="text">${labels[j]}</td><td>${count(n)}</td></tr>`)}</tbody></table></div>`
 }
@@ -191,7 +192,7 @@ export const mistakes = ({ run, pictures }: RunRecord): Html | null => {
     return run.mistakes.length === 0
       ? null
       : html`<section><h2>Largest errors</h2>
-<p class="quiet">${run.mistakes.length} of the ${count(split.rows)} rows of ${split.split}, the worst first. Some may be wrong in the data.</p>
+<p class="quiet">${run.mistakes.length} of the ${counted(split.rows, "row")} of ${split.split}, the worst first. Some may be wrong in the data.</p>
 ${mistakeList(run.mistakes, pictures)}</section>`
   const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
   const all = split.rows - correct

@@ -225,13 +225,18 @@ describe("the command", () => {
 
   test("prints a plan and nothing else on stdout, which validate takes", async () => {
     const { stdout, stderr } = await succeed(w.cli(["suggest", ...flags]))
+    const { stderr: all } = await succeed(w.cli(["suggest", ...flags, "--why"]))
     const plan = JSON.parse(stdout)
     expect(plan.data).toEqual({
       ...{ format: "classification", train: "train.jsonl", validation: 0.2, test: "test.jsonl" },
       ...{ text: "text", label: "label", maxLength: 16 }
     })
     expect(stderr).toContain("training.steps: ")
-    expect(stderr).toContain("    Source: ")
+    const values = (text: string) => text.match(/^[a-z]\w*\.[\w.]+: /gm) ?? []
+    expect(values(stderr)).toEqual(["data.validation: ", "data.maxLength: ", "training.steps: "])
+    expect(stderr).toContain(`${values(all).length - 3} more values: --why shows all reasons.`)
+    expect(stderr).not.toContain("    Source: ")
+    expect(all).toContain("    Source: ")
     expect(stderr).toContain("warning: 19 training rows are 6 for each of 3 classes")
     await succeed(w.cli(["suggest", ...flags, "--out", "mine.json"]))
     expect(JSON.parse(w.read("mine.json"))).toEqual(plan)

@@ -3,7 +3,7 @@
  * SVG in the page.
  */
 
-import { shellWord } from "../../../boundary/index.ts"
+import { counted, shellWord } from "../../../boundary/index.ts"
 import { versions } from "../../../output/index.ts"
 import { command } from "../../../output/invocation.ts"
 import { type Html, html, number, raw, style as reportStyle } from "../../../output/report/index.ts"
@@ -76,7 +76,7 @@ const sweeps = (verdict: Verdict): Html | null => {
       ...(failed.length === 0 ? {} : { note: `runs failed at ${failed.join(", ")}` })
     } satisfies Chart)
   })
-  return html`<section><h2>The rate sweep</h2><p class="quiet">Mean over ${verdict.study.seeds.length} sweep ${verdict.study.seeds.length === 1 ? "seed" : "seeds"}; the ringed rate was chosen. Each chart has its own vertical axis.</p>
+  return html`<section><h2>The rate sweep</h2><p class="quiet">Mean over ${counted(verdict.study.seeds.length, "sweep seed")}; the ringed rate was chosen. Each chart has its own vertical axis.</p>
 <div class="grid small">${charts}</div>${sweepTable(verdict)}</section>`
 }
 

@@ -1,4 +1,5 @@
 /** What methods are judged by, with its interval, method by method and against what a method costs. */
+import { counted } from "../../../boundary/index.ts"
 import { count, type Html, html, number } from "../../../output/report/index.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
@@ -14,7 +15,7 @@ const ends = ({ test }: Scored): readonly [number, number] => test.interval ?? [
 const inWords = (measure: Measure, { name, test }: Scored): string => {
   const { mean, interval, n } = test
   const range = interval === null ? "" : `, ${bare(measure, interval[0])} to ${bare(measure, interval[1])}`
-  return `${name} ${shown(measure, mean)}${range} (${n} ${n === 1 ? "run" : "runs"})`
+  return `${name} ${shown(measure, mean)}${range} (${counted(n, "run")})`
 }
 
 const domain = (measure: Measure, scored: ReadonlyArray<Scored>) =>

@@ -1,4 +1,5 @@
 /** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
+import { counted } from "../../../boundary/index.ts"
 import {
   count,
   duration,
@@ -129,5 +130,5 @@ export const allRuns = ({ results, measure }: Verdict): Html => {
     "training",
     "peak MB"
   ]
-  return html`<section><h2>All runs</h2><details><summary>${count(results.length)} trials</summary>${scrolled("All runs", "One line a trial; a final and a common trial at one rate are the same run", head, rows)}</details></section>`
+  return html`<section><h2>All runs</h2><details><summary>${counted(results.length, "trial")}</summary>${scrolled("All runs", "One line a trial; a final and a common trial at one rate are the same run", head, rows)}</details></section>`
 }

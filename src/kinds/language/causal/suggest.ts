@@ -1,5 +1,7 @@
 /** Conversations, completions or texts and a causal language model: values of a plan, a rule for each. */
+
 import type { CausalPlan } from "../../../../schemas/index.ts"
+import { counted } from "../../../boundary/index.ts"
 import type { OpenedTokens } from "../../../data/causal/index.ts"
 import type { SplitSource } from "../../../plan/index.ts"
 import {
@@ -88,7 +90,7 @@ const SHARES = [
 const heldOut = (rows: number): Choice | null => {
   const value = SHARES.find(({ below }) => rows < below)!.share
   if (value === 0) return null
-  const reason = `no validation file was given: ${count(Math.round(rows * value))} of ${count(rows)} rows are held out`
+  const reason = `no validation file was given: ${count(Math.round(rows * value))} of ${counted(rows, "row")} are held out`
   return { path: "data.validation", value, reason }
 }
 
@@ -211,7 +213,7 @@ export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): Re
   const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
   return [
     ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
-      ? [`${count(facts.rows)} training rows are few: more of them will change more than any value of the plan`]
+      ? [`${counted(facts.rows, "training row")} are few: more of them will change more than any value of the plan`]
       : []),
     ...(hours > LONG_HOURS
       ? [

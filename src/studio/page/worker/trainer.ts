@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Path from "effect/Path"
 import uPlotScript from "uplot/dist/uPlot.iife.min.js?raw"
 import uPlotStyle from "uplot/dist/uPlot.min.css?raw"
-import { messageOf } from "../../../boundary/index.ts"
+import { counted, messageOf } from "../../../boundary/index.ts"
 import { layer } from "../../../device/browser.ts"
 import { Device } from "../../../device/device.ts"
 import { kindOf, resolvePlan } from "../../../kinds/index.ts"
@@ -56,7 +56,7 @@ export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (t
     })
     return yield* Effect.gen(function* () {
       const { backend, threads, notice } = (yield* Device).describe()
-      tell({ kind: "line", text: `device: ${backend}, ${threads} ${threads === 1 ? "thread" : "threads"}` })
+      tell({ kind: "line", text: `device: ${backend}, ${counted(threads, "thread")}` })
       if (notice !== undefined) tell({ kind: "line", text: `note: ${notice}` })
       return yield* train(resolved, resumes ? { resume: id } : { directory: id })
     }).pipe(Effect.provide(device))

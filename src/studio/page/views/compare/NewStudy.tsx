@@ -1,5 +1,7 @@
 /** A new study: a plan, methods, seeds; what it would take is said before it begins. */
+
 import { useEffect, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
@@ -13,7 +15,7 @@ const duration = (seconds: number): string => {
   return `${(seconds / 3600).toFixed(1)} h`
 }
 
-const runs = (count: number): string => `${count} ${count === 1 ? "run" : "runs"}`
+const runs = (count: number): string => counted(count, "run")
 
 const sizeText = ({ sweep, final, seconds }: StudySize, workers: number): string =>
   [

@@ -1,5 +1,7 @@
 /** A new run, top to bottom: rows, what their columns are for and the model, the plan that fits them, changes to it, and its beginning. */
+
 import { useEffect, useRef, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import type { ViewProps } from "../../place.ts"
@@ -190,7 +192,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
         {table === undefined ? null : (
           <p class="quiet">
             <strong>{table.source}</strong>, {table.format}
-            {table.count === null ? "" : `, ${table.count.toLocaleString("en")} rows`}
+            {table.count === null ? "" : `, ${counted(table.count, "row")}`}
           </p>
         )}
         <Trouble problem={rows.problem} />

@@ -1,4 +1,5 @@
 /** The first rows, and what their columns hold. */
+import { counted } from "../../../../boundary/index.ts"
 import type { Cell, Rows } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/table.tsx"
 
@@ -17,12 +18,12 @@ const CellOf = ({ cell }: { readonly cell: Cell }) =>
   )
 
 const distinctText = (distinct: number | null): string =>
-  distinct === null ? "many values" : distinct === 1 ? "1 value" : `${number(distinct)} values`
+  distinct === null ? "many values" : counted(distinct, "value")
 
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
   const shown = columns.slice(0, rows[0]?.length ?? columns.length)
   const hidden = columns.length - shown.length
-  const of = count === null ? "the first rows" : `${number(Math.min(rows.length, count))} of ${number(count)} rows`
+  const of = count === null ? "the first rows" : `${number(Math.min(rows.length, count))} of ${counted(count, "row")}`
   return (
     <>
       <Scrolled label={`Rows of ${source}`} class="first-rows">

@@ -1,5 +1,7 @@
 /** The way on: how the plan stands, the run's name, and the button that begins it. Always in sight. */
+
 import { useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { Checked } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
@@ -21,7 +23,7 @@ interface StartBarProps {
 const statusOf = ({ checked, isBroken, time }: StartBarProps): string => {
   if (isBroken) return "The text of the plan is no JSON."
   if (checked === undefined) return "The plan is being checked …"
-  const steps = checked.ok ? `${checked.steps.toLocaleString("en")} ${checked.steps === 1 ? "step" : "steps"}` : ""
+  const steps = checked.ok ? counted(checked.steps, "step") : ""
   if (checked.ok) return time === null ? `Ready: ${steps}.` : `Ready: ${steps}, ${time}.`
   return checked.problems.length === 1 ? "One thing is wrong." : `${checked.problems.length} things are wrong.`
 }

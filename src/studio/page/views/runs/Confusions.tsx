@@ -1,5 +1,7 @@
 /** Which classes were taken for which: each cell opens the rows that are counted in it. */
+
 import { useEffect, useRef, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { Confusion, JudgedRow } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Scrolled } from "../../parts/table.tsx"
@@ -41,7 +43,7 @@ const FIRST = 20
 const MOST = 200
 
 const share = (part: number, all: number): string => (all === 0 ? "–" : `${Math.round((100 * part) / all)} %`)
-const rowsOf = (count: number): string => `${count.toLocaleString("en")} ${count === 1 ? "row" : "rows"}`
+const rowsOf = (count: number): string => counted(count, "row")
 const isSame = (a: Cell | undefined, b: Cell): boolean =>
   a?.split === b.split && a.label === b.label && a.predicted === b.predicted
 

@@ -1,5 +1,7 @@
 /** Curves of several runs in one chart: which of their plots is the reader's choice. */
+
 import { useEffect, useMemo, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart } from "../../parts/chart.tsx"
@@ -42,9 +44,7 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
             options={available.length === 0 ? [[plot, "Loss"]] : available.map(({ id, title }) => [id, title])}
           />
         </label>
-        <p class="quiet small">
-          {runs.length} {runs.length === 1 ? "run" : "runs"}
-        </p>
+        <p class="quiet small">{counted(runs.length, "run")}</p>
         <button type="button" class="plain" onClick={none}>
           Untick all
         </button>

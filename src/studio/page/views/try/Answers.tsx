@@ -1,4 +1,5 @@
 /** Answers to rows that were asked together: one as two cards, several as a table. */
+import { counted } from "../../../../boundary/index.ts"
 import type { Answer, AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/table.tsx"
 import { Bars, percent } from "./Bars.tsx"
@@ -71,7 +72,7 @@ const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {
 const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) => (
   <article class="answered" aria-labelledby={`answer-${number}`}>
     <h3 id={`answer-${number}`}>{rows.length} rows</h3>
-    <Scrolled label={`Answers to ${rows.length} rows`}>
+    <Scrolled label={`Answers to ${counted(rows.length, "row")}`}>
       <table>
         <thead>
           <tr>
