@@ -30,7 +30,7 @@ export const parts = {
     what: "the command line as users meet it: runtimes, signals, faults, fuzz; and the laws again on native",
     parallel: 2
   },
-  browsers: { suffix: ".browser.ts", what: "pages in Chromium", parallel: 1 },
+  browsers: { suffix: ".browser.ts", what: "pages in Chromium", parallel: 2 },
   // those about memory look at processes of their own
   long: {
     suffix: ".long.ts",

@@ -5,33 +5,42 @@
  * tfjs starts threads only in browsers (it needs `Blob` workers and switches the test off under Node), and what would run in them
  * is XNNPACK alone. Here threads run our own kernels (`src/kernels/wasm/threads.ts`), so of the threaded build only the shared memory is
  * wanted. Its pool is made by a C++ static initialiser from half of `os.cpus()` (it assumes hyper-threads): `os.cpus` is answered
- * such that the pool is this thread alone. emscripten starts eight workers nevertheless; they get a script that only says that it
- * has loaded (`wasm-worker.cjs`), and are ended.
+ * such that the pool is this thread alone. emscripten makes eight workers nevertheless, and waits until they have loaded a script: here
+ * they are objects that say so at once, since to start eight threads takes 0.2 s of a core.
  */
 import { createRequire } from "node:module"
 import os from "node:os"
 import process from "node:process"
-import { fileURLToPath } from "node:url"
-import { messageOf } from "../boundary/index.ts"
 import type { WasmModule } from "../kernels/wasm/index.ts"
 
 const require = createRequire(import.meta.url)
 const PACKAGE = "@tensorflow/tfjs-backend-wasm"
-const WORKER_SCRIPT = fileURLToPath(new URL("./wasm-worker.cjs", import.meta.url))
 
-interface PthreadWorker {
-  on(event: "error", listener: (cause: unknown) => void): void
-  terminate(): unknown
+/** In the place of a worker that would never be used. */
+class NoThread {
+  onmessage: ((event: { readonly data: unknown }) => void) | undefined
+  on(): void {}
+  unref(): void {}
+  terminate(): void {}
+  postMessage({ cmd }: { readonly cmd: string }): void {
+    if (cmd === "load") queueMicrotask(() => this.onmessage?.({ data: { cmd: "loaded" } }))
+  }
 }
 
-/** What we pass to the factory; it becomes the module itself, so `PThread` is there before the promise resolves. */
-interface FactoryOptions {
-  locateFile(path: string): string
-  mainScriptUrlOrBlob: string
-  PThread?: { unusedWorkers: Array<PthreadWorker>; terminateAllThreads(): void }
+/** emscripten puts Node's workers in the place of the global ones, and makes its own of them: undone here. */
+const withoutThreads = <A>(f: () => A): A => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, "Worker")
+  Object.defineProperty(globalThis, "Worker", { get: () => NoThread, set: () => {}, configurable: true })
+  try {
+    return f()
+  } finally {
+    if (own === undefined) Reflect.deleteProperty(globalThis, "Worker")
+    else Object.defineProperty(globalThis, "Worker", own)
+  }
 }
 
-type Factory = (options: FactoryOptions) => Promise<WasmModule>
+/** What is passed to it becomes the module itself. */
+type Factory = (options: { readonly locateFile: (path: string) => string }) => Promise<WasmModule>
 
 const LISTENED = ["uncaughtException", "unhandledRejection"] as const
 
@@ -46,18 +55,11 @@ export const keepingListeners = <A>(f: () => A): A => {
   return result
 }
 
-const instantiate = (build: string) => {
+const instantiate = (build: string): Promise<WasmModule> => {
   const root = require.resolve(`${PACKAGE}/package.json`).replace("package.json", "")
-  const script = `${root}wasm-out/${build}.js`
-  const factory = require(script) as Factory
-  const module: FactoryOptions = {
-    locateFile: (path) =>
-      path.endsWith(".worker.js")
-        ? WORKER_SCRIPT
-        : `${root}dist/${path.replace(/^tfjs-backend-wasm\.wasm$/, SIMD_BINARY)}`,
-    mainScriptUrlOrBlob: script
-  }
-  return { module, ready: keepingListeners(() => factory(module)) }
+  const factory = require(`${root}wasm-out/${build}.js`) as Factory
+  const locateFile = (path: string) => `${root}dist/${path.replace(/^tfjs-backend-wasm\.wasm$/, SIMD_BINARY)}`
+  return keepingListeners(() => withoutThreads(() => factory({ locateFile })))
 }
 
 /** The scalar build's loader runs the SIMD binary as well. */
@@ -79,17 +81,7 @@ const start = (wasm: WasmModule): WasmModule => {
 }
 
 /** With a memory of its own. */
-export const simdModule = async (): Promise<WasmModule> => start(await instantiate("tfjs-backend-wasm").ready)
-
-/** Fails when the first worker does; emscripten's own handler would throw into the event loop. */
-const firstWorkerError = (workers: ReadonlyArray<PthreadWorker>): Promise<never> =>
-  new Promise((_, reject) => {
-    const fail = (cause: unknown) => reject(new Error(`a worker failed: ${messageOf(cause)}`))
-    for (const worker of workers) {
-      worker.on("error", fail)
-      Object.defineProperty(worker, "onerror", { get: () => fail, set: () => {} })
-    }
-  })
+export const simdModule = async (): Promise<WasmModule> => start(await instantiate("tfjs-backend-wasm"))
 
 /** Rejects after so many milliseconds, unless it is cleared. */
 export const expired = (milliseconds: number) => {
@@ -100,24 +92,15 @@ export const expired = (milliseconds: number) => {
   return { promise, clear: () => clearTimeout(timer) }
 }
 
-/** With a memory that workers can share. Rejects, with every worker ended, when emscripten's do not start in time. */
-export const sharedModule = async (timeout: number): Promise<WasmModule> => {
+/** With a memory that workers can share. */
+export const sharedModule = async (): Promise<WasmModule> => {
   const cpus = os.cpus
-  const timer = expired(timeout)
-  let started: ReturnType<typeof instantiate> | undefined
   try {
     os.cpus = () => Array<os.CpuInfo>(2).fill(cpus()[0]!)
-    started = instantiate("tfjs-backend-wasm-threaded-simd")
-    const pool = started.module.PThread
-    const wasm = await Promise.race([started.ready, firstWorkerError(pool?.unusedWorkers ?? []), timer.promise])
-    start(wasm)
-    for (const idle of pool?.unusedWorkers.splice(0) ?? []) idle.terminate()
+    const wasm = start(await instantiate("tfjs-backend-wasm-threaded-simd"))
+    wasm.PThread?.unusedWorkers.splice(0)
     return wasm
-  } catch (cause) {
-    started?.module.PThread?.terminateAllThreads()
-    throw cause
   } finally {
     os.cpus = cpus
-    timer.clear()
   }
 }

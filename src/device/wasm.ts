@@ -151,7 +151,7 @@ const open = async (options: WasmOptions): Promise<InstalledWasm> => {
   const threads = threadsOf(options.threads)
   if (threads === 1) return openModule(await simdModule(), 1, options)
   try {
-    return await openModule(await sharedModule(options.startTimeout ?? START_TIMEOUT), threads, options)
+    return await openModule(await sharedModule(), threads, options)
   } catch (cause) {
     if (cause instanceof DeviceError) throw cause
     const notice = `wasm runs on one thread instead of ${threads}: ${messageOf(cause)}`

@@ -78,7 +78,7 @@ interface Watched {
 /** Opens the backend as `src/device/wasm.ts` does, in memory that is full, and watches it. */
 const watched = async (shared: boolean, threads: number): Promise<Watched> => {
   const factory = tf.findBackendFactory("wasm")
-  const module = shared ? await sharedModule(60_000) : await simdModule()
+  const module = shared ? await sharedModule() : await simdModule()
   const backend = wasmBackend(
     new BackendWasm(module as unknown as ConstructorParameters<typeof BackendWasm>[0]) as tf.KernelBackend
   )
