@@ -75,8 +75,15 @@ const drop = async (page: Page, name: string, content: string | Uint8Array) => {
 const ready = (page: Page) => page.getByText(/^Ready: \d/).waitFor()
 const alert = (page: Page) => page.getByRole("alert").filter({ hasNotText: /^$/ })
 
+/** Opens what is below the question. */
+const openDetails = async (page: Page) => {
+  const summary = page.getByText("Details", { exact: true })
+  if (!(await summary.evaluate((at) => (at.parentElement as HTMLDetailsElement).open))) await summary.click()
+}
+
 /** Names a model that is not in the list. */
 const takeModel = async (page: Page, name: string) => {
+  await openDetails(page)
   await page.getByLabel("Model", { exact: true }).selectOption("another …")
   await page.getByLabel("Folder, file or name of the model").fill(name)
   await page.getByRole("button", { name: "Take it" }).click()
@@ -88,6 +95,7 @@ const role = (page: Page, name: string) =>
 
 /** Opens the form, and gives the input of a path. */
 const form = async (page: Page) => {
+  await openDetails(page)
   await page.getByText("Change the plan", { exact: true }).click()
   return (path: string) => page.locator(`[id="plan-${path}"]`)
 }
@@ -126,8 +134,12 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await drop(page, "reviews.csv", reviews)
       await ready(page)
       await page.getByRole("cell", { name: "slow, dull and far too long, 1", exact: true }).waitFor()
+      const question = page.getByRole("group", { name: "What should the model learn?" })
+      expect(await question.getByRole("radio").first().isChecked()).toBe(true)
+      await openDetails(page)
       expect(await role(page, "Text").inputValue()).toBe("review")
       expect(await role(page, "Label").inputValue()).toBe("stars")
+      await page.getByText("Details", { exact: true }).click()
       await keepPicture(page, "studio-new")
       await page.getByRole("button", { name: "Train", exact: true }).click()
       await page.waitForURL(/#\/runs\//)
@@ -194,20 +206,20 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await alert(page)
         .filter({ hasText: /which column holds the label cannot be/ })
         .waitFor()
-      await page.getByRole("button", { name: "Begin with a plan of your own" }).click()
+      await page.getByRole("button", { name: "Write a plan of your own" }).click()
       // the form is open, and each problem is at its field
       await wrong("data.label", /no label field "label" \(found: text\)/)
       await waitUntil(page, "document.activeElement.id === 'plan-heading'")
       expect(await field("data.train").inputValue()).toContain("one")
       expect(await field("data.text").inputValue()).toBe("text")
       expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
-      expect(await page.getByRole("button", { name: "Begin with a plan of your own" }).count()).toBe(0)
+      expect(await page.getByRole("button", { name: "Write a plan of your own" }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.reload()
       await wrong("data.label", /no label field/)
       await complete()
 
-      await page.getByRole("button", { name: "Begin anew" }).click()
+      await page.getByRole("button", { name: "Start over" }).click()
       await page.getByRole("button", { name: "Or begin with an empty plan" }).click()
       await wrong("data.train", /missing; expected a path/)
       await page.getByText("The plan names no rows yet").waitFor()
@@ -234,7 +246,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         .waitFor()
       // the plan of the model before is none for this one
       expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
-      await page.getByRole("button", { name: "Begin with a plan of your own" }).waitFor()
+      await page.getByRole("button", { name: "Write a plan of your own" }).waitFor()
       hub.token = "hf_of_someone_else"
       await takeModel(page, "hf:lab/minilm")
       await alert(page)
@@ -261,6 +273,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       expect(asked()).toEqual([WEIGHTS, expect.stringMatching(/ bytes=1[12]\d{6}-/)])
       held.resolve()
       await ready(page)
+      await openDetails(page)
       expect(await role(page, "Label").inputValue()).toBe("stars")
       expect(asked()).toHaveLength(2)
 
@@ -391,6 +404,8 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.keyboard.press("Enter")
       await page.getByText("50 of 100 columns are not shown").waitFor()
       expect(await violationsEverywhere(page)).toEqual([])
+      await openDetails(page)
+      await role(page, "Text").waitFor()
       const names = await role(page, "Text")
         .locator("option")
         .evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))

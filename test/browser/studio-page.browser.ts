@@ -12,6 +12,7 @@ import { violationsEverywhere } from "./axe.ts"
 import { type BuiltPage, builtSite } from "./built-page.ts"
 import { repository } from "./bundle.ts"
 import { chromiumExists, launch, openPage, waitUntil } from "./chromium.ts"
+import { webcam } from "./webcam.ts"
 
 const w = workspace()
 let browser: Browser
@@ -92,7 +93,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
     const studio = join(repository, "src", "studio", "page")
     ;[site, browser] = await Promise.all([
       builtSite(studio, { mode: "page", texts }),
-      launch(["--host-resolver-rules=MAP studio.test 127.0.0.1"])
+      launch(["--host-resolver-rules=MAP studio.test 127.0.0.1", ...webcam(w.path("webcam.y4m"))])
     ])
     insecure = site.url.replace("127.0.0.1", "studio.test")
     const [host] = [...new Bun.Glob("assets/page-host-*.js").scanSync(site.folder)]
@@ -129,8 +130,9 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       }, reviews)
       await page.getByText(/^Ready: \d/).waitFor()
       // nor is a model that would have to be downloaded
+      await page.getByText("Details", { exact: true }).click()
       const models = await page.getByLabel("Model", { exact: true }).locator("option").allTextContents()
-      expect(models.map((name) => name.split(":")[0])).toEqual(["minilm", "mobilenet", "digits"])
+      expect(models.map((name) => name.split(":")[0])).toEqual(["the one that suits", "minilm", "mobilenet", "digits"])
       await page.getByText("Change the plan", { exact: true }).click()
       await page.locator('[id="plan-training.steps"]').fill("3")
       await page.getByText(/^Ready: 3 steps/).waitFor()
@@ -174,6 +176,32 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       const metrics = losses(`${await stored(page, `${id}/metrics.jsonl`)}`)
       expect(metrics.length).toBeGreaterThan(3)
       expect(metrics).toEqual(losses(readFileSync(w.path("out/metrics.jsonl"), "utf8")))
+      expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] })
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "keeps pictures of the webcam in the browser's own store, and finds what they teach",
+    async () => {
+      const { page, complaints, foreign } = await openPage(browser, `${site.url}?device=wasm&threads=2`)
+      page.setDefaultTimeout(60_000)
+      await page.getByRole("button", { name: "Use the webcam" }).click()
+      for (const name of ["Class 1", "Class 2"]) {
+        const pictures = page.getByRole("toolbar", { name: `Pictures of ${name}` }).getByRole("button")
+        await waitUntil(page, "!document.querySelector('.hold').disabled")
+        await page.getByRole("button", { name: `Hold to record ${name}` }).hover()
+        await page.mouse.down()
+        await pictures.nth(4).waitFor()
+        await page.mouse.up()
+      }
+      await page.getByRole("button", { name: "Use these pictures" }).click()
+      await page.getByText("a folder of images").waitFor()
+      const picture = await stored(page, "data/webcam/Class 2/0005.jpg")
+      // the mark of a JPEG file
+      expect([...picture.subarray(0, 3)]).toEqual([0xff, 0xd8, 0xff])
+      await page.getByText(/^Ready: \d/).waitFor()
       expect({ complaints, foreign }).toEqual({ complaints: [], foreign: [] })
       await page.close()
     },

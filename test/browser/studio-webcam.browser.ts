@@ -108,7 +108,6 @@ describe.skipIf(!chromiumExists)("pictures by the webcam", () => {
       expect(kept.map((names) => names.length)).toEqual([all[0]! - 2, all[1]!, all[2]!])
       expect(kept[0]!.toSorted()[0]).toBe("0001.jpg")
 
-      await page.getByLabel("Model", { exact: true }).selectOption("vit")
       await page.getByText(/^Ready: \d/).waitFor()
       await page.getByRole("button", { name: "Train", exact: true }).click()
       await page.waitForURL(/#\/runs\//)

@@ -90,7 +90,7 @@ export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) 
       <div class="choices">{roles.filter(isOwn).map(role)}</div>
       {others.length === 0 ? null : (
         <details class="more">
-          <summary>The columns are for something else</summary>
+          <summary>Use these columns differently</summary>
           <div class="choices">{others.map(role)}</div>
         </details>
       )}
@@ -136,7 +136,7 @@ export const Written = ({
   readonly change: (dialect: Dialect) => void
 }) => (
   <details class="more" open={Object.keys(dialect).length > 0}>
-    <summary>The file is read wrongly</summary>
+    <summary>Columns look wrong?</summary>
     <div class="choices">
       {dialects.map(({ name, label, usual, options }) => (
         <div key={name} class="field">
@@ -164,33 +164,38 @@ const OTHER = "\u0000"
 export const ModelChoice = ({
   models,
   model,
+  suits,
   change
 }: {
   readonly models: ReadonlyArray<BaseModel>
-  readonly model: string
-  readonly change: (model: string) => void
+  /** null: the one that suits what is learned */
+  readonly model: string | null
+  /** that one, where there is one */
+  readonly suits: string | undefined
+  readonly change: (model: string | null) => void
 }) => {
   const { about } = useStudio()
   const [isOther, setOther] = useState(false)
   const [typed, setTyped] = useState("")
-  const found = models.find(({ source }) => source === model)
+  const isListed = model === null || models.some(({ source }) => source === model)
   return (
     <div class="field model">
       <label for="model">Model</label>
       <Select
         id="model"
         aria-describedby="model-help"
-        value={isOther ? OTHER : model}
+        value={isOther ? OTHER : (model ?? "")}
         choose={(next) => {
           setOther(next === OTHER)
-          if (next !== OTHER) change(next)
+          if (next !== OTHER) change(next || null)
         }}
         options={[
           ...models.map(({ source, name, says }) => [source, `${name}: ${says}`] as const),
           ...(about.abilities.includes("paths") ? [[OTHER, "another …"] as const] : [])
         ]}
       >
-        {found === undefined ? <option value={model}>{model === "" ? "choose one" : model}</option> : null}
+        <option value="">{suits === undefined ? "the one that suits" : `the one that suits: ${suits}`}</option>
+        {isListed ? null : <option value={model}>{model}</option>}
       </Select>
       {isOther ? (
         <form
@@ -222,7 +227,7 @@ export const ModelChoice = ({
       <p class="help" id="model-help">
         {isOther
           ? "A folder of Hugging Face, a model.json or a .gguf file; or hf:owner/name, which is fetched once."
-          : "What the run begins with; it stays as it is, and an adapter is trained beside it."}
+          : "The base model. Its weights stay frozen; training adds an adapter."}
       </p>
     </div>
   )

@@ -5,7 +5,7 @@ import { counted } from "../../../../boundary/index.ts"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import type { ViewProps } from "../../place.ts"
-import { useCall, useSettled, useStudio } from "../../use.ts"
+import { useCall, useSettled } from "../../use.ts"
 import { ModelChoice, Roles, Written } from "./Choices.tsx"
 import {
   type Draft,
@@ -16,14 +16,16 @@ import {
   isNews,
   keep,
   kept,
+  keyOf,
   suggested,
   withOwn
 } from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
 import { Intake, Other, OwnPlan, type Taking, useDrop, useTaking } from "./Intake.tsx"
 import { Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
+import { Learnables } from "./Learnables.tsx"
 import { Record } from "./Record.tsx"
-import { RowsTable } from "./RowsTable.tsx"
+import { Notes, RowsTable } from "./RowsTable.tsx"
 import { StartBar } from "./StartBar.tsx"
 import "./new.css"
 
@@ -95,9 +97,8 @@ export const NewRun = (_: ViewProps) => {
   )
 }
 
-const NO_MODEL_OF_IMAGES =
-  "These rows are images, and this model does not take any. Choose one that does: a tf.LayersModel over images, or a vision model of Hugging Face."
-const NAME_ONE = " Its name goes under “another”, such as hf:google/vit-base-patch16-224."
+/** Problems with rows and plans, which asking again does not change. */
+const lasting = new Set(["DataError", "ResolveError", "PlanError"])
 
 interface BegunProps {
   readonly draft: Draft
@@ -107,7 +108,6 @@ interface BegunProps {
 
 const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const change = (next: (draft: Draft) => Draft) => setDraft((now) => (now === null ? null : next(now)))
-  const canName = useStudio().about.abilities.includes("paths")
   const isOpened = draft.source === null
   // that of a plan is typed letter by letter
   const typed = useSettled(sourceOf(draft))
@@ -115,44 +115,48 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const rows = useCall("rows", source === undefined ? undefined : { source, ...draft.dialect })
   const models = useCall("models", {})
   const table = rows.isBusy ? undefined : rows.value
-  const fitting = models.value?.filter(({ takesImages }) => takesImages || table?.isFolder !== true)
-  const model = draft.model ?? (table === undefined ? undefined : fitting?.[0]?.source)
-  // of a model that is none of the list its roles tell nothing yet, and the suggestion says what is wrong
-  const isMisfit =
-    table?.isFolder === true &&
-    models.value !== undefined &&
-    (model === undefined || models.value.some((one) => one.source === model && !one.takesImages))
-  const roles = useCall("roles", isOpened || model === undefined ? undefined : { model })
-  // those of another model tell nothing; and a model that has to be fetched is fetched for one question at a time
-  const names = roles.isBusy ? undefined : roles.value?.map(({ name }) => name)
-  const columns = Object.fromEntries(
-    Object.entries(draft.columns).filter(([role]) => names === undefined || names.includes(role))
-  )
-  const suggestion = useCall(
-    "suggest",
-    isOpened || table === undefined || model === undefined || names === undefined || isMisfit
+  const ofImages = table?.isFolder === true ? models.value?.find(({ takesImages }) => takesImages)?.source : undefined
+  const looker = draft.model ?? ofImages
+  const detection = useCall(
+    "detect",
+    isOpened || table === undefined || (table.isFolder && looker === undefined)
       ? undefined
       : {
-          model,
-          ...placesOf(table),
-          columns,
+          train: table.source,
+          ...(looker === undefined ? {} : { model: looker }),
+          columns: draft.columns,
           ...draft.dialect
         }
   )
+  const found = detection.isBusy ? undefined : detection.value
+  const learns =
+    found?.learnables.find((one) => keyOf(one) === draft.learns) ?? (found?.clear ? found.learnables[0] : undefined)
+  // as what is learned reads them: in another encoding, by another separator
+  const asRead = useCall(
+    "rows",
+    source === undefined || Object.keys(learns?.dialect ?? {}).length === 0 ? undefined : { source, ...learns?.dialect }
+  )
+  const model = draft.model ?? learns?.model ?? undefined
+  // where none suits, columns are named as for the first
+  const reader = model ?? models.value?.[0]?.source
+  // a model that has to be fetched is fetched for one question at a time
+  const isFound = found !== undefined || lasting.has(detection.problem?.tag ?? "")
+  const roles = useCall("roles", isFound && reader !== undefined ? { model: reader } : undefined)
+  const suggestion = useCall(
+    "suggest",
+    table === undefined || learns === undefined || model === undefined
+      ? undefined
+      : { model, ...placesOf(table), format: learns.format, columns: learns.columns, ...learns.dialect }
+  )
   const newest = suggestion.isBusy ? undefined : suggestion.value
   // columns stay as they were found until others are
-  const found = useRef<SuggestedPlan | undefined>(undefined)
-  if (suggestion.value !== undefined || !(roles.isBusy || suggestion.isBusy)) found.current = suggestion.value
+  const shown = useRef<SuggestedPlan | undefined>(undefined)
+  if (suggestion.value !== undefined || !(detection.isBusy || suggestion.isBusy)) shown.current = suggestion.value
   // why there is none
-  const unsuggested = isOpened ? undefined : [roles, suggestion].find(({ problem }) => problem !== undefined)
+  const unsuggested = [detection, models, roles, suggestion].find(({ problem }) => problem !== undefined)
   const isOwn = isOpened || draft.isEdited
-  const hasNoModel = table !== undefined && models.value !== undefined && model === undefined
-  const isBlocked =
-    isMisfit || hasNoModel || [rows, models, roles, suggestion].some(({ problem }) => problem !== undefined)
-  // the model is on its way
-  const isAway = roles.doing !== undefined
-  // a plan that was suggested for other columns or another model is no plan for these
-  const plan = isOwn || !(isBlocked || isAway) ? draft.plan : null
+  // a plan that was suggested for something else is no plan for this
+  const plan = isOwn || (learns !== undefined && model !== undefined && !unsuggested) ? draft.plan : null
   const isCurrent = isOwn || (newest !== undefined && !isNews(draft, newest))
   useEffect(() => {
     if (newest !== undefined) change((now) => (now.isEdited || !isNews(now, newest) ? now : suggested(now, newest)))
@@ -161,13 +165,14 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const check = useChecked(plan)
   const problems = check.newest?.ok === false ? check.newest.problems : []
   const [wanted, setWanted] = useState<Wanted | null>(null)
-  const lead = (path: string) => setWanted({ path })
   const wrong = useRef<HTMLDivElement>(null)
+  const [isDetailed, setDetailed] = useState(isOwn)
   const [isChanging, setChanging] = useState(draft.isEdited)
   const heading = useRef<HTMLHeadingElement>(null)
   const isTaken = useRef(false)
   const takeOwn = (outlined: OutlinedPlan) => {
     isTaken.current = true
+    setDetailed(true)
     setChanging(true)
     change((now) => withOwn(now, outlined))
   }
@@ -181,11 +186,11 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
       <section aria-labelledby="rows-heading">
         <div class="section-head">
           <h2 id="rows-heading" tabIndex={-1}>
-            Rows
+            {isOpened ? "Rows" : "What should the model learn?"}
           </h2>
           <Other taking={taking}>
             <button type="button" class="plain" onClick={() => setDraft(null)}>
-              Begin anew
+              Start over
             </button>
           </Other>
         </div>
@@ -199,104 +204,119 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
         {rows.problem === undefined && table === undefined && source !== undefined ? (
           <Loading what="The rows" doing={rows.doing} />
         ) : null}
-        {table === undefined ? null : <RowsTable rows={table} />}
         {isOpened ? (
           <p class="quiet small">
             {source === undefined ? "The plan names no rows yet: name them in it, as “train” of its data. " : null}
             Paths in the plan are read from the studio's folder.
           </p>
-        ) : table?.isFolder === true ? null : (
-          <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
+        ) : null}
+        {found === undefined ? null : (
+          <>
+            <Learnables
+              learnables={found.learnables}
+              chosen={learns}
+              choose={(one) => change((now) => ({ ...now, learns: keyOf(one) }))}
+              fetchModel={(one, source) => change((now) => ({ ...now, learns: keyOf(one), model: source }))}
+            />
+            <Notes notes={found.notes} />
+          </>
         )}
+        <Trouble
+          problem={unsuggested?.problem}
+          again={lasting.has(unsuggested?.problem?.tag ?? "") ? undefined : unsuggested?.again}
+        />
+        {isOwn || table === undefined || (found === undefined && unsuggested === undefined) ? null : (
+          <OwnPlan
+            label="Write a plan of your own"
+            known={{
+              ...(model === undefined ? {} : { model }),
+              ...placesOf(table),
+              names: table.columns.map(({ name }) => name),
+              ...(learns === undefined ? {} : { format: learns.format }),
+              columns: learns?.columns ?? draft.columns,
+              ...(learns?.dialect ?? draft.dialect)
+            }}
+            take={takeOwn}
+          />
+        )}
+        {detection.isBusy || suggestion.isBusy ? (
+          <Loading what="A plan for these rows" doing={detection.doing ?? suggestion.doing ?? roles.doing} />
+        ) : null}
+        {draft.isEdited && newest !== undefined && isNews(draft, newest) ? (
+          <News take={() => change((now) => suggested(now, newest))} />
+        ) : null}
       </section>
-      {isOpened || table === undefined ? null : (
-        <section aria-labelledby="choices-heading">
-          <h2 id="choices-heading">Columns and model</h2>
-          <Trouble problem={models.problem} again={models.again} />
-          {models.value === undefined ? null : (
-            <ModelChoice
-              models={models.value}
-              model={model ?? ""}
-              change={(next) => change((now) => ({ ...now, model: next }))}
-            />
+      {table === undefined ? null : <RowsTable rows={asRead.value ?? table} />}
+      {isOpened && plan === null ? null : (
+        <details class="more" open={isDetailed} onToggle={({ currentTarget }) => setDetailed(currentTarget.open)}>
+          <summary>Details</summary>
+          {isOpened || table === undefined ? null : (
+            <section aria-labelledby="choices-heading">
+              <h2 id="choices-heading">Columns and model</h2>
+              {models.value === undefined ? null : (
+                <ModelChoice
+                  models={models.value}
+                  model={draft.model}
+                  suits={model}
+                  change={(next) => change((now) => ({ ...now, model: next }))}
+                />
+              )}
+              {table.isFolder || roles.value === undefined ? null : (
+                <Roles
+                  roles={roles.value}
+                  rows={asRead.value ?? table}
+                  suggestion={shown.current}
+                  columns={draft.columns}
+                  change={(next) => change((now) => ({ ...now, learns: null, columns: next }))}
+                />
+              )}
+              {table.isFolder ? null : (
+                <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
+              )}
+            </section>
           )}
-          {isMisfit ? <Trouble problem={{ message: `${NO_MODEL_OF_IMAGES}${canName ? NAME_ONE : ""}` }} /> : null}
-          {table.isFolder || roles.value === undefined ? null : (
-            <Roles
-              roles={roles.value}
-              rows={table}
-              suggestion={found.current}
-              columns={columns}
-              change={(next) => change((now) => ({ ...now, columns: next }))}
-            />
+          {plan === null ? null : (
+            <section aria-labelledby="plan-heading">
+              <h2 id="plan-heading" ref={heading} tabIndex={-1}>
+                The plan
+              </h2>
+              {check.newest?.ok === true ? <Facts facts={check.newest.facts} /> : null}
+              {newest === undefined || draft.isEdited ? null : <Reasons reasons={newest.reasons} />}
+              <details class="more" open={isChanging} onToggle={({ currentTarget }) => setChanging(currentTarget.open)}>
+                <summary>Change the plan</summary>
+                {isChanging ? (
+                  <Edit
+                    plan={plan}
+                    text={draft.text}
+                    problems={problems}
+                    wanted={wanted}
+                    led={() => setWanted(null)}
+                    change={(plan, text) => change((now) => edited(now, plan, text))}
+                    broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}
+                  />
+                ) : null}
+              </details>
+            </section>
           )}
-        </section>
-      )}
-      {isOpened || table === undefined ? null : (
-        <>
-          <Trouble problem={unsuggested?.problem} again={unsuggested?.again} />
-          {isBlocked && !draft.isEdited ? (
-            <OwnPlan
-              label="Begin with a plan of your own"
-              known={{
-                ...(model === undefined ? {} : { model }),
-                ...placesOf(table),
-                names: table.columns.map(({ name }) => name),
-                columns,
-                ...draft.dialect
-              }}
-              take={takeOwn}
-            />
-          ) : null}
-          {isBlocked || newest !== undefined ? null : (
-            <Loading what="A plan for these rows" doing={suggestion.doing ?? roles.doing} />
-          )}
-          {draft.isEdited && newest !== undefined && isNews(draft, newest) ? (
-            <News take={() => change((now) => suggested(now, newest))} />
-          ) : null}
-        </>
+        </details>
       )}
       {plan === null ? null : (
         <>
-          <section aria-labelledby="plan-heading">
-            <h2 id="plan-heading" ref={heading} tabIndex={-1}>
-              The plan
-            </h2>
-            <Trouble problem={check.problem} again={check.again} />
-            {check.doing === undefined ? null : <Loading what="The plan is checked" doing={check.doing} />}
-            {check.newest?.ok === true ? (
-              <>
-                <Facts facts={check.newest.facts} />
-                <Warnings warnings={warningsOf(draft, newest, check.newest.warnings)} />
-              </>
-            ) : null}
-            <div ref={wrong} tabIndex={-1}>
-              {problems.length === 0 ? null : (
-                <Problems
-                  problems={problems}
-                  lead={(path) => {
-                    setChanging(true)
-                    lead(path)
-                  }}
-                />
-              )}
-            </div>
-            {newest === undefined || draft.isEdited ? null : <Reasons reasons={newest.reasons} />}
-            <details class="more" open={isChanging} onToggle={({ currentTarget }) => setChanging(currentTarget.open)}>
-              <summary>Change the plan</summary>
-              {isChanging ? (
-                <Edit
-                  plan={plan}
-                  text={draft.text}
-                  problems={problems}
-                  wanted={wanted}
-                  led={() => setWanted(null)}
-                  change={(plan, text) => change((now) => edited(now, plan, text))}
-                  broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}
-                />
-              ) : null}
-            </details>
-          </section>
+          <Trouble problem={check.problem} again={check.again} />
+          {check.doing === undefined ? null : <Loading what="The plan is checked" doing={check.doing} />}
+          {check.newest?.ok === true ? <Warnings warnings={warningsOf(draft, newest, check.newest.warnings)} /> : null}
+          <div ref={wrong} tabIndex={-1}>
+            {problems.length === 0 ? null : (
+              <Problems
+                problems={problems}
+                lead={(path) => {
+                  setDetailed(true)
+                  setChanging(true)
+                  setWanted({ path })
+                }}
+              />
+            )}
+          </div>
           <StartBar
             draft={draft}
             checked={isCurrent ? check.checked : undefined}

@@ -20,6 +20,15 @@ const CellOf = ({ cell }: { readonly cell: Cell }) =>
 const distinctText = (distinct: number | null): string =>
   distinct === null ? "many values" : counted(distinct, "value")
 
+export const Notes = ({ notes }: Pick<Rows, "notes">) =>
+  notes.length === 0 ? null : (
+    <ul class="notes">
+      {notes.map((note) => (
+        <li key={note}>{note}</li>
+      ))}
+    </ul>
+  )
+
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
   const shown = columns.slice(0, rows[0]?.length ?? columns.length)
   const hidden = columns.length - shown.length
@@ -58,13 +67,7 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
           </tbody>
         </table>
       </Scrolled>
-      {notes.length === 0 ? null : (
-        <ul class="notes">
-          {notes.map((note) => (
-            <li key={note}>{note}</li>
-          ))}
-        </ul>
-      )}
+      <Notes notes={notes} />
     </>
   )
 }

@@ -1,5 +1,5 @@
 /** An unfinished plan: what was dropped and chosen, and the plan as it is now. It survives a reload of the page. */
-import type { OutlinedPlan, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
+import type { LearnableRows, OutlinedPlan, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
 
 export interface Dialect {
   readonly separator?: "comma" | "semicolon" | "tab" | "pipe"
@@ -10,7 +10,9 @@ export interface Draft {
   /** the rows, as the host names them; null: it began with a plan, whose rows may be anywhere */
   readonly source: string | null
   readonly dialect: Dialect
-  /** null: the first there is */
+  /** of what the rows could teach, the one that a user chose (`keyOf`); null: the clear one */
+  readonly learns: string | null
+  /** null: the one that suits what is learned */
   readonly model: string | null
   /** columns by the roles that a user gave them; the others are found */
   readonly columns: Readonly<Record<string, string>>
@@ -24,9 +26,13 @@ export interface Draft {
   readonly isNamed: boolean
 }
 
+/** What tells one thing that rows could teach from the others. */
+export const keyOf = ({ format, columns }: LearnableRows): string => JSON.stringify([format, columns])
+
 const nothing: Draft = {
   source: null,
   dialect: {},
+  learns: null,
   model: null,
   columns: {},
   name: "",

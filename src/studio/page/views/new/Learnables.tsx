@@ -1,0 +1,59 @@
+/** What a model could learn from the rows, as cards: the clear one is taken, and one click takes another. */
+import { useId } from "preact/hooks"
+import type { LearnableRows } from "../../../protocol/index.ts"
+import { useStudio } from "../../use.ts"
+import { keyOf } from "./draft.ts"
+
+/** How sure it is, in words. */
+const surenesses: ReadonlyArray<readonly [from: number, says: string]> = [
+  [0.8, "very likely"],
+  [0.6, "likely"],
+  [0, "possible"]
+]
+
+const surenessOf = ({ certainty }: LearnableRows): string => surenesses.find(([from]) => certainty >= from)![1]
+
+const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+/** The model that a sentence names. */
+const hubModelIn = (sentence: string): string | undefined => /hf:[\w.-]+\/[\w.-]*\w/.exec(sentence)?.[0]
+
+interface LearnablesProps {
+  readonly learnables: ReadonlyArray<LearnableRows>
+  readonly chosen: LearnableRows | undefined
+  readonly choose: (learnable: LearnableRows) => void
+  /** takes a model that the studio does not come with */
+  readonly fetchModel: (learnable: LearnableRows, source: string) => void
+}
+
+export const Learnables = ({ learnables, chosen, choose, fetchModel }: LearnablesProps) => {
+  const { about } = useStudio()
+  const id = useId()
+  const canFetch = about.abilities.includes("paths")
+  return (
+    <fieldset class="learnables" aria-labelledby="rows-heading">
+      {learnables.map((one) => {
+        const { sentence, example, needs } = one
+        const named = needs === null || !canFetch ? undefined : hubModelIn(needs)
+        return (
+          <div key={keyOf(one)} class={one === chosen ? "card chosen" : "card"}>
+            <label>
+              <input type="radio" name={id} checked={one === chosen} onChange={() => choose(one)} />
+              <span>
+                <strong>{upper(sentence)}</strong>
+                <span class="example-row">{example}</span>
+                <span class="quiet small">{surenessOf(one)}</span>
+              </span>
+            </label>
+            {needs === null ? null : <p class="small">{needs}</p>}
+            {named === undefined ? null : (
+              <button type="button" onClick={() => fetchModel(one, named)}>
+                Fetch {named}
+              </button>
+            )}
+          </div>
+        )
+      })}
+    </fieldset>
+  )
+}
