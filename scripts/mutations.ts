@@ -306,7 +306,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/plan",
-    text: "{ test: change(test) }",
+    text: "{ test: place(test) }",
     replacement: "{ test }",
     breaks: "the test file is looked for in the working directory",
     caughtBy: "test/src/plan/read.test.ts"

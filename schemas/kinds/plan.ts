@@ -107,7 +107,7 @@ export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
 
 /** The formats of `src/data/formats`. */
 const path = "a path to a .jsonl, .csv or .parquet file"
-const extensions = ".jsonl, .ndjson, .csv or .tsv, these as .gz too, or .parquet"
+const extensions = ".jsonl, .ndjson, .csv or .tsv, these as .gz too, .parquet, or hf:datasets/owner/name"
 
 const splitsOf = (path: string, extensions: string) => {
   const file = (what: string) => text(path, `${what} Relative to the plan file.`)

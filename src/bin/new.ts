@@ -6,6 +6,7 @@ import * as Path from "effect/Path"
 import ownPackage from "../../package.json" with { type: "json" }
 import { shownArgument } from "../boundary/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
+import { isHubDataset } from "../hub/hub-address.ts"
 import { holdsImages, kindOf } from "../kinds/index.ts"
 import { Work } from "../progress/index.ts"
 import { suggest as suggested, suggestionText } from "../suggest/index.ts"
@@ -200,7 +201,8 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     }).pipe(
       Effect.mapError((error) => (Option.isNone(flags.model) ? userError(`${error.message}\n${ofOwnModel}`) : error))
     )
-    const found = yield* Effect.forEach(filesOf(plan.data), ([split, file]) =>
+    const local = filesOf(plan.data).filter(([, file]) => !isHubDataset(file))
+    const found = yield* Effect.forEach(local, ([split, file]) =>
       Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
         return { split, file, isCopied: bytes <= MOST_COPIED, place: placeOf(split, file, isFolder) }
       })

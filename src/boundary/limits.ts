@@ -60,7 +60,7 @@ export const limits = {
   "hub-pages": { default: 100, unit: "pages" },
   /** default 100,000 entries: the same listing, all pages together */
   "hub-files": { default: 100_000, unit: "entries" },
-  /** default 274,877,906,944 bytes: the download of a model */
+  /** default 274,877,906,944 bytes: the download of a model or a data set */
   // a model of 120 billion numbers of 16 bits
   "hub-bytes": { default: 256 * 2 ** 30, unit: "bytes" },
   /** default 60 seconds: until the Hub has answered, and until a download that brings less than 1 kB a second counts as broken; an upload has a second more for every 20 kB */

@@ -25,7 +25,16 @@ export {
 } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export type { RowWriter } from "./formats/format.ts"
-export { firstRows, isRowsName, probedRows, rowWriter, type SampledRows, sampledRows } from "./formats/index.ts"
+export {
+  AskedSplit,
+  filesOfRows,
+  firstRows,
+  isRowsName,
+  probedRows,
+  rowWriter,
+  type SampledRows,
+  sampledRows
+} from "./formats/index.ts"
 export {
   type Columns,
   fieldOf,

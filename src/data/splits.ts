@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { DataSection, Dialect } from "../../schemas/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
+import { AskedSplit } from "./formats/index.ts"
 import { holdOut } from "./order.ts"
 import { placeOfRow, type Scanned } from "./scan.ts"
 import { type RowSource, subset } from "./source.ts"
@@ -61,10 +62,17 @@ export const openSplitFiles = <File extends Scanned, R = never>(
   openOne: (path: string) => Effect.Effect<File, DataError, R | Scope.Scope>
 ): Effect.Effect<BySplit<File>, DataError, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const open = (path: string) => openOne(path).pipe(Effect.provideService(DataDialect, section), Effect.result)
-    const train = yield* open(section.train)
-    const validation = typeof section.validation === "string" ? yield* open(section.validation) : undefined
-    const test = section.test === undefined ? undefined : yield* open(section.test)
+    const asked = yield* AskedSplit
+    const open = (path: string, split: keyof BySplit<unknown>) =>
+      openOne(path).pipe(
+        Effect.provideService(DataDialect, section),
+        Effect.provideService(AskedSplit, asked ?? split),
+        Effect.result
+      )
+    const train = yield* open(section.train, "train")
+    const { validation: held } = section
+    const validation = typeof held === "string" ? yield* open(held, "validation") : undefined
+    const test = section.test === undefined ? undefined : yield* open(section.test, "test")
     const errors = [train, validation, test].flatMap((one) => (one && Result.isFailure(one) ? [one.failure] : []))
     if (errors.length > 0 || !Result.isSuccess(train)) return yield* joinDataErrors(errors)
     return {

@@ -34,7 +34,7 @@ export interface KnownState {
  * whole file is requested.
  */
 export const answerFrom = (
-  { hubSource: { source, repository }, settings, commit }: Asked,
+  { hubSource: { source, type, repository }, settings, commit }: Asked,
   file: RemoteFile,
   from: number,
   known: KnownState,
@@ -46,7 +46,8 @@ export const answerFrom = (
       return hubError(source, `${file.path}: ${settings.endpoint} ${problem}; ${remedy}`)
     }
     // a plain request for a range: it can be resumed, and what arrives has the hash that the listing names
-    const place = `${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
+    const prefix = type === "dataset" ? "datasets/" : ""
+    const place = `${prefix}${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
     for (const first of from === 0 ? [0] : [from, 0]) {
       const range: Record<string, string> = first === 0 ? {} : { range: `bytes=${first}-${file.size - 1}` }
       // ranges count the bytes that are sent: compressed ones are others than the file's

@@ -1,7 +1,7 @@
 /**
  * The cache, as all of Hugging Face's programs lay it out, so that they share what any of them downloaded:
  *
- *   models--owner--name/   refs/<revision>               the commit of a branch or tag
+ *   models--owner--name/   refs/<revision>               the commit of a branch or tag (datasets--owner--name/ of a data set)
  *                          snapshots/<commit>/<file>     links to
  *                          blobs/<hash>                  SHA-256 of large files, git's SHA-1 of small ones
  */
@@ -21,8 +21,8 @@ export interface RepositoryCache {
 
 export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision)
 
-export const repositoryCache = (path: Path.Path, cache: string, { repository }: HubSource): RepositoryCache => {
-  const root = path.join(cache, `models--${repository.replace("/", "--")}`)
+export const repositoryCache = (path: Path.Path, cache: string, { type, repository }: HubSource): RepositoryCache => {
+  const root = path.join(cache, `${type}s--${repository.replace("/", "--")}`)
   return {
     blob: (hash) => path.join(root, "blobs", hash),
     ref: (revision) => path.join(root, "refs", revision),
@@ -35,8 +35,7 @@ export const cached = (
   cache: RepositoryCache,
   { revision, file }: HubSource,
   content: {
-    readonly first: string
-    readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string>, never, Files>
+    readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string> | null, never, Files>
   }
 ): Effect.Effect<string | null, never, Files> =>
   Effect.gen(function* () {
@@ -44,7 +43,8 @@ export const cached = (
     const commit = isCommit(revision) ? revision : (yield* readOr(cache.ref(revision), "")).trim()
     if (!isCommit(commit)) return null
     const folder = cache.snapshot(commit)
-    const needed = file === null ? [content.first, ...(yield* content.needed(folder))] : (partFiles(file) ?? [file])
+    const needed = file === null ? yield* content.needed(folder) : (partFiles(file) ?? [file])
+    if (needed === null) return null
     const there = yield* Effect.forEach(needed, (name) => exists(path.join(folder, name)))
     return there.every(Boolean) ? path.join(folder, file ?? "") : null
   })

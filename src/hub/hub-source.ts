@@ -17,10 +17,11 @@ import { PREFIX } from "./hub-address.ts"
 
 export interface HubSource {
   readonly source: string
+  readonly type: "model" | "dataset"
   /** owner/name */
   readonly repository: string
   readonly revision: string
-  /** one GGUF file of the repository; null: the repository is a folder of transformers */
+  /** one file of the repository; null: what is needed of a model's folder, or a split of a data set */
   readonly file: string | null
 }
 
@@ -40,10 +41,16 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
     return Effect.fail(hubError(source, `names the file ${file.join("/")}; only .gguf files are named, ${expected}`))
   }
   const repository = `${owner}/${name}`
-  return Effect.succeed({ source, repository, revision, file: file.length === 0 ? null : file.join("/") })
+  return Effect.succeed({
+    source,
+    type: "model",
+    repository,
+    revision,
+    file: file.length === 0 ? null : file.join("/")
+  })
 }
 
-const isPart = (text: string): boolean => part.test(text)
+export const isPart = (text: string): boolean => part.test(text)
 
 /** Whether a text is owner/name, as the Hub calls a repository. */
 export const isRepository = (text: string): boolean => {
@@ -54,7 +61,7 @@ export const isRepository = (text: string): boolean => {
 /** Whether a text may be a branch's name. */
 export const isBranch = (text: string): boolean => text.split("/").every(isPart)
 
-/** Why a model of the Hugging Face Hub is not available. */
+/** Why a model or a data set of the Hugging Face Hub is not available. */
 export class HubError extends Schema.TaggedError<HubError>()("HubError", {
   /** as the user wrote it: hf:owner/name@revision */
   source: Schema.String,

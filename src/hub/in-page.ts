@@ -11,3 +11,6 @@ export const resolveSource = (source: string): Effect.Effect<string, HubError> =
   Effect.fail(hubError(source, "a browser page has no cache of the Hub; give it the model's files with fetchFiles"))
 
 export const resolveAdapter = resolveSource
+
+export const datasetFiles = (address: string): Effect.Effect<ReadonlyArray<string>, HubError> =>
+  Effect.fail(hubError(address, "a browser page has no cache of the Hub; give it the file of rows"))

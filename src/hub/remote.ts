@@ -13,6 +13,7 @@ import { count, problemsOf, text } from "../../schemas/index.ts"
 import { cut, isRecord, limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
 import { isCommit } from "./cache.ts"
+import { isHubDataset } from "./hub-address.ts"
 import { HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
 
 export interface RemoteFile {
@@ -37,14 +38,15 @@ export const unreachable = (cause: unknown) => {
 export const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
 
 export const commitOf = (
-  { source, repository, revision }: HubSource,
+  { source, type, repository, revision }: HubSource,
   settings: HubSettings
 ): Effect.Effect<string, HubError | Unreachable> =>
   Effect.gen(function* () {
     const commit = yield* call(source, settings, async (request): Promise<unknown> => {
-      const { modelInfo } = await hub()
+      const { datasetInfo, modelInfo } = await hub()
       const options = packageOptions(settings, readingJson(source, settings, request))
-      return (await modelInfo({ ...options, name: repository, revision, additionalFields: ["sha"] })).sha
+      const asked = { ...options, name: repository, revision, additionalFields: ["sha" as const] }
+      return (await (type === "model" ? modelInfo(asked) : datasetInfo(asked))).sha
     })
     if (typeof commit === "string" && isCommit(commit)) return commit
     const found = cut(JSON.stringify(commit) ?? "nothing")
@@ -53,7 +55,7 @@ export const commitOf = (
 
 /** The files of a commit: all of a folder's repository, of which some are in folders; else those at the top, or all where `file` is deeper. */
 export const filesOf = (
-  { source, repository, file }: HubSource,
+  { source, type, repository, file }: HubSource,
   commit: string,
   settings: HubSettings
 ): Effect.Effect<ReadonlyArray<RemoteFile>, HubError | Unreachable> =>
@@ -63,7 +65,12 @@ export const filesOf = (
     const options = packageOptions(settings, onceEach(source, readingJson(source, settings, request)))
     const files = new Map<string, RemoteFile>()
     let entries = 0
-    for await (const entry of listFiles({ ...options, repo: repository, revision: commit, recursive })) {
+    for await (const entry of listFiles({
+      ...options,
+      repo: { type, name: repository },
+      revision: commit,
+      recursive
+    })) {
       if (++entries > limit("hub-files")) throw hubError(source, `its listing has more than ${overLimit("hub-files")}`)
       if (isRecord(entry) && entry["type"] === "directory") continue
       const wrong = (problem: string) => hubError(source, `its listing cannot be used: entry ${entries}: ${problem}`)
@@ -224,7 +231,7 @@ const failureOf = (
   if (status === 404)
     return hubError(
       source,
-      `no such model or revision at ${endpoint}; look there how owner, name and revision are spelled`
+      `no such ${isHubDataset(source) ? "data set" : "model"} or revision at ${endpoint}; look there how owner, name and revision are spelled`
     )
   if (status >= 500 || status === 429) return unreachable(`status ${status}`)
   return hubError(source, `${endpoint} answered with status ${status}`)

@@ -32,12 +32,11 @@ export interface ResolveOptions {
 }
 
 /** What is taken of a repository that is no single file. */
-interface Content {
-  /** the files that the folder has to have, besides those of `needed` */
-  readonly first: string
+export interface Content {
   /** that the branch or tag is this commit is not written down: what others look for there may be missing */
   readonly partial?: true
-  readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string>, never, Files>
+  /** the files that the folder has to have; null: that is not known yet */
+  readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string> | null, never, Files>
   readonly take: <E, R>(
     hubSource: HubSource,
     files: ReadonlyArray<RemoteFile>,
@@ -58,15 +57,22 @@ export const resolveConfig = (source: string, options?: ResolveOptions): Effect.
 export const resolveAdapter = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, adapter, options)
 
-const resolved = (
-  source: string,
+const resolved = (source: string, content: Content, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
+  Effect.gen(function* () {
+    if (!isHubSource(source)) return source
+    const settings = yield* readSettings(source)
+    return yield* placed(yield* parseHubSource(source), settings, content, options)
+  })
+
+/** What an address names, on this machine: the folder of its commit, or its file. */
+export const placed = (
+  hubSource: HubSource,
+  settings: HubSettings,
   content: Content,
   { onProgress = () => undefined }: ResolveOptions = {}
 ): Effect.Effect<string, HubError, Files> =>
   Effect.gen(function* () {
-    if (!isHubSource(source)) return source
-    const hubSource = yield* parseHubSource(source)
-    const settings = yield* readSettings(source)
+    const { source } = hubSource
     const cache = repositoryCache(yield* Path.Path, settings.cache, hubSource)
     const local = yield* cached(cache, hubSource, content)
     if (local !== null && (settings.offline || isCommit(hubSource.revision))) return local
@@ -102,7 +108,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
     const files = yield* filesOf(hubSource, commit, settings)
     const download: Download = { hubSource, settings, cache, commit, onProgress }
     const folder = cache.snapshot(commit)
-    const inside = path.join(folder, hubSource.file ?? content.first)
+    const inside = path.join(folder, hubSource.file ?? "any")
     const ref = isCommit(hubSource.revision) ? undefined : cache.ref(hubSource.revision)
     for (const file of [cache.blob(commit), inside, ...(ref === undefined ? [] : [ref])]) {
       yield* makeFolder(hubSource, settings.cache, path.dirname(file))
@@ -177,12 +183,14 @@ const takeFolder = <E, R>(
     yield* take(yield* Effect.forEach(shards, (shard) => named(hubSource, files, shard)))
   })
 
-const model: Content = { first: "config.json", needed: weightFiles, take: takeFolder }
+const model: Content = {
+  needed: (folder) => Effect.map(weightFiles(folder), (files) => ["config.json", ...files]),
+  take: takeFolder
+}
 
 const config: Content = {
-  first: "config.json",
   partial: true,
-  needed: () => Effect.succeed([]),
+  needed: () => Effect.succeed(["config.json"]),
   take: (hubSource, files, _, take) =>
     Effect.gen(function* () {
       yield* named(hubSource, files, "config.json")
@@ -195,8 +203,7 @@ const [ADAPTER_CONFIG, ADAPTER_WEIGHTS] = ["adapter_config.json", "adapter_model
 const HEAD = "head.safetensors"
 
 const adapter: Content = {
-  first: ADAPTER_CONFIG,
-  needed: () => Effect.succeed([ADAPTER_WEIGHTS]),
+  needed: () => Effect.succeed([ADAPTER_CONFIG, ADAPTER_WEIGHTS]),
   take: (hubSource, files, _, take) =>
     Effect.gen(function* () {
       const config = yield* named(hubSource, files, ADAPTER_CONFIG)
@@ -211,10 +218,14 @@ const adapter: Content = {
     })
 }
 
-const named = ({ source }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
+export const named = ({ source, type }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
   const found = files.find((file) => file.path === name)
   if (found !== undefined) return Effect.succeed(found)
-  const alike = files.filter((file) => /\.(gguf|safetensors|json)$/.test(file.path)).map((file) => cut(file.path))
+  const alike = files
+    .filter((file) =>
+      (type === "model" ? /\.(gguf|safetensors|json)$/ : /\.(parquet|csv|tsv|jsonl?|ndjson)(\.gz)?$/).test(file.path)
+    )
+    .map((file) => cut(file.path))
   const others = alike.length === 0 ? "" : `; it has ${alike.slice(0, 8).join(", ")}${alike.length > 8 ? ", …" : ""}`
   return Effect.fail(hubError(source, `has no file ${name}${others}`))
 }

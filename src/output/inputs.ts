@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
+import { AskedSplit, filesOfRows } from "../data/index.ts"
 import { FileError, fileError, hashesWhole, sha256, statRegular, wholeSha256 } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
@@ -73,7 +74,15 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
       const list = splits?.[split as keyof Splits]?.list
       if (list !== undefined) add(`data.${split}.images`, sha256().update(list.join("\n")).digest("hex"))
       const isFolder = Effect.map(fs.stat(place), ({ type }) => type === "Directory")
-      if (!(yield* Effect.orElseSucceed(isFolder, () => false))) add(`data.${split}`, yield* inputHash(place))
+      if (yield* Effect.orElseSucceed(isFolder, () => false)) continue
+      // what the Hub has under an address are files of its cache, one or several
+      const files = yield* filesOfRows(place).pipe(
+        Effect.provideService(AskedSplit, split === "chatTemplate" ? null : (split as keyof Splits)),
+        Effect.orElseSucceed(() => [])
+      )
+      const hashes = yield* Effect.forEach(files, inputHash)
+      const several = () => sha256().update(hashes.join("\n")).digest("hex")
+      add(`data.${split}`, hashes.length > 1 ? several() : (hashes[0] ?? null))
     }
     return all
   })

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import { closest, decodeForeignPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
 import { isRecord } from "../boundary/index.ts"
 import { type Files, isUrl, readTextFile } from "../files/index.ts"
+import { isHubSource } from "../hub/hub-address.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
@@ -56,12 +57,17 @@ export interface PlanFile {
 export const fromOf = ({ adapter }: Pick<RunPlan, "adapter">): string | undefined =>
   "from" in adapter ? adapter.from : undefined
 
+/** What is fetched is not relative to the plan; what is a URL is refused as it is written. */
+const placing =
+  (change: (path: string) => string) =>
+  (source: string): string =>
+    isHubSource(source) || isUrl(source) ? source : change(source)
+
 /** The plan with each input path replaced. */
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   const { source } = plan.model
-  // what is fetched is not relative to the plan; what is a URL is refused as it is written
-  const place = (source: string) => (/^hf:/.test(source) || isUrl(source) ? source : change(source))
+  const place = placing(change)
   const from = fromOf(plan)
   return {
     ...plan,
@@ -69,9 +75,9 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
     ...(from === undefined ? {} : { adapter: { ...plan.adapter, from: place(from) } }),
     data: {
       ...plan.data, // first: the order of the keys stays as written
-      train: change(train),
-      ...(typeof validation === "string" ? { validation: change(validation) } : {}),
-      ...(test === undefined ? {} : { test: change(test) }),
+      train: place(train),
+      ...(typeof validation === "string" ? { validation: place(validation) } : {}),
+      ...(test === undefined ? {} : { test: place(test) }),
       ...("chatTemplate" in plan.data && plan.data.chatTemplate !== undefined
         ? { chatTemplate: change(plan.data.chatTemplate) }
         : {}),
@@ -86,7 +92,7 @@ export const withInputs = (
   plan: Readonly<Record<string, unknown>>,
   change: (path: string) => string
 ): Readonly<Record<string, unknown>> => {
-  const place = (source: string) => (/^hf:/.test(source) || isUrl(source) ? source : change(source))
+  const place = placing(change)
   const section = (name: string, keys: ReadonlyArray<string>, replaced: (path: string) => string) => {
     const value = plan[name]
     if (!isRecord(value)) return {}
@@ -100,7 +106,7 @@ export const withInputs = (
     ...plan,
     ...section("model", ["source"], place),
     ...section("adapter", ["from"], place),
-    ...section("data", ["train", "validation", "test", "folder", "chatTemplate"], change)
+    ...section("data", ["train", "validation", "test", "folder", "chatTemplate"], place)
   }
 }
 

@@ -26,7 +26,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { CausalContent, CausalSplit, ToolCall } from "../data/causal/index.ts"
-import { LeakListener } from "../data/index.ts"
+import { AskedSplit, LeakListener } from "../data/index.ts"
 import { ofDevice } from "../device/device.ts"
 import { type GenerateOptions, type GenerationEnd, GenerationError, generate } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
@@ -46,7 +46,8 @@ export const evaluateRun = (
 ) =>
   Effect.gen(function* () {
     if (file !== undefined) yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
-    const splits = yield* kind.splits(adapted, plan, file)
+    const asked = file === undefined ? null : "test"
+    const splits = yield* kind.splits(adapted, plan, file).pipe(Effect.provideService(AskedSplit, asked))
     if (file === undefined) yield* compareRows(inputs, plan, splits)
     const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const called = yield* calledBy(file)

@@ -23,6 +23,11 @@ export interface FileFormat {
   readonly write?: (columns: ReadonlyArray<string>, like?: Table) => RowWriter
   /** The rows of a file, until the scope closes. */
   readonly open: (file: DataFile, wanted: Wanted) => Effect.Effect<RowFile, DataError, Scope.Scope>
+  /** The same of rows that go on in further files; absent where a file of rows is always one. */
+  readonly openParts?: (
+    files: readonly [DataFile, ...ReadonlyArray<DataFile>],
+    wanted: Wanted
+  ) => Effect.Effect<RowFile, DataError, Scope.Scope>
 }
 
 /** Rows as text. */

@@ -2,11 +2,13 @@
  * Which formats data files have: the one table that every reader of rows asks (labelled texts, arrays, causal rows, values for a
  * schema, a file's first rows).
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Dialect } from "../../../schemas/index.ts"
 import { isUrl } from "../../files/index.ts"
+import { isHubDataset } from "../../hub/hub-address.ts"
 import { type Broken, type Fields, isBroken, isFields, notAnObject } from "../columns.ts"
 import { DataError, dataError, problemsShown } from "../data-error.ts"
 import { openFile } from "../file.ts"
@@ -44,8 +46,34 @@ const formatOf = (path: string) => {
 /** Whether a file of this name is one of rows. */
 export const isRowsName = (name: string): boolean => formatOf(name).format !== undefined
 
-/** A file as it is without gzip, and its format. */
-const openUnpacked = (path: string) =>
+/** The split that an address of the Hub means where it names none; null: that of the plan's field, "train" where there is no plan. */
+export const AskedSplit = Context.Reference<"train" | "validation" | "test" | null>("tfjs-lora-pro/AskedSplit", {
+  defaultValue: () => null
+})
+
+/** The files of this machine that hold the rows of a place: itself, or those that the Hub has by this address, in their order. */
+export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>, DataError> =>
+  Effect.gen(function* () {
+    if (!isHubDataset(place)) return [place]
+    const split = (yield* AskedSplit) ?? "train"
+    const { datasetFiles } = yield* Effect.promise(() => import("../../hub/index.ts"))
+    return yield* datasetFiles(place, split).pipe(
+      Effect.mapError(({ problems }) => dataError(place, problems.join("; ")))
+    )
+  })
+
+/** Rows of the Hub, under their address. */
+const openDataset = (address: string, wanted: Wanted) =>
+  Effect.gen(function* () {
+    const [first, ...more] = yield* filesOfRows(address)
+    if (more.length === 0) return yield* openLocal(first!, wanted, address)
+    const open = (path: string) => Effect.map(openFile(path), (file) => ({ ...file, name: address }))
+    const rows = yield* parquet.openParts!([yield* open(first!), ...(yield* Effect.forEach(more, open))], wanted)
+    return { format: parquet, rows }
+  })
+
+/** A file as it is without gzip, and its format. `name`: what messages call it; its path unless given. */
+const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
     const { extension, gz, format } = formatOf(path)
@@ -55,15 +83,19 @@ const openUnpacked = (path: string) =>
       const found = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
       return yield* dataError(path, `${found} does not say which format the file has; expected ${expected}`)
     }
-    const file = yield* openFile(path)
+    const opened = yield* openFile(path)
+    const file = name === undefined ? opened : { ...opened, name }
     return { format, file: gz === undefined ? file : yield* unpacked(file) }
   })
 
-const openFormat = (path: string, wanted: Wanted) =>
+const openLocal = (path: string, wanted: Wanted, name?: string) =>
   Effect.gen(function* () {
-    const { format, file } = yield* openUnpacked(path)
+    const { format, file } = yield* openUnpacked(path, name)
     return { format, rows: yield* format.open(file, wanted) }
   })
+
+const openFormat = (path: string, wanted: Wanted) =>
+  isHubDataset(path) ? openDataset(path, wanted) : openLocal(path, wanted)
 
 const inList = (names: ReadonlyArray<string>): string => names.join(", ").replace(/, (?=[^,]*$)/, " or ")
 
@@ -156,7 +188,8 @@ export interface DialectFound {
 /** How a file may be written, as far as `given` and the file's name leave it open: the likeliest first. */
 export const dialectsOf = (path: string, given: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
   Effect.gen(function* () {
-    const { format, file } = yield* openUnpacked(path)
+    const [first] = yield* filesOfRows(path)
+    const { format, file } = yield* openUnpacked(first!)
     const isOpen = format.gzip && given.encoding === undefined
     const foreign = isOpen ? yield* foreignByte(file, mostCounted) : undefined
     const dialect: Dialect = foreign === undefined ? given : { ...given, encoding: "latin1" }

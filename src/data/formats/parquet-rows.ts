@@ -1,6 +1,6 @@
 /**
- * The rows of a Parquet file, read by `hyparquet` and written out once as JSON lines, one row group after the other, so that line n of
- * what is read is row n of the file. Columns that are not asked for are not decoded.
+ * The rows of a Parquet file, or of several that follow each other, read by `hyparquet` and written out once as JSON lines, one row group
+ * after the other, so that line n of what is read is row n of the file. Columns that are not asked for are not decoded.
  *
  * Memory is one row group (the unit in which the format packs a column) and its rows.
  */
@@ -32,25 +32,37 @@ const failed = (cause: unknown): string => {
   return `cannot be read as parquet: ${isStray ? "its parts do not fit together" : cause instanceof Error ? cause.message : cause}`
 }
 
-/** The rows as JSON lines: those that are wanted, and how many there are in all. */
+/** The rows as JSON lines: those that are wanted, and how many there are in all. The first file says which columns there are. */
 export const asJsonLines = (
-  packed: DataFile,
+  files: readonly [DataFile, ...ReadonlyArray<DataFile>],
   wanted: Wanted
 ): Effect.Effect<{ readonly lines: DataFile; readonly count: number }, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { metadata, tree } = yield* Effect.tryPromise({
-      try: () => readFooter(packed),
-      catch: (cause) => dataError(packed.name, failed(cause))
-    })
-    const names = tree.children.map(({ element }) => element.name)
-    const problems = tooManyColumns(names) ?? columnProblems(names, wanted)
-    if (problems.length > 0) return yield* dataError(packed.name, problems.join("; "))
-    if (metadata.num_rows === 0n) return yield* dataError(packed.name, "the file has no rows; at least one is needed")
-    const { required = [], optional = [] } = wanted.columns ?? {}
-    const needed = new Set(wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional])
-    const table = tableOf(metadata, tree, needed)
-    const write = (into: Write, signal: AbortSignal) => writeRows(packed, table, wanted.first, into, signal)
-    return { lines: yield* spilled(packed, write, failed), count: Number(metadata.num_rows) }
+    const [{ name }] = files
+    const tables: Array<{ readonly packed: DataFile; readonly table: Table; readonly rows: number }> = []
+    for (const packed of files) {
+      const { metadata, tree } = yield* Effect.tryPromise({
+        try: () => readFooter(packed),
+        catch: (cause) => dataError(packed.name, failed(cause))
+      })
+      const names = tree.children.map(({ element }) => element.name)
+      const problems = tooManyColumns(names) ?? columnProblems(names, wanted)
+      if (problems.length > 0) return yield* dataError(packed.name, problems.join("; "))
+      const { required = [], optional = [] } = wanted.columns ?? {}
+      const needed = new Set(wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional])
+      tables.push({ packed, table: tableOf(metadata, tree, needed), rows: Number(metadata.num_rows) })
+    }
+    const count = tables.reduce((sum, { rows }) => sum + rows, 0)
+    if (count === 0) return yield* dataError(name, "the file has no rows; at least one is needed")
+    const write = async (into: Write, signal: AbortSignal) => {
+      let row = 0
+      for (const { packed, table, rows } of tables) {
+        await writeRows(packed, table, { row, first: wanted.first ?? count }, into, signal)
+        row += rows
+      }
+    }
+    const size = files.reduce((sum, file) => sum + file.size, 0)
+    return { lines: yield* spilled({ name, size }, write, failed), count }
   })
 
 const tail = 8 // length of the footer, "PAR1"
@@ -107,14 +119,14 @@ const lettersPerWrite = 1 << 20
 const writeRows = async (
   packed: DataFile,
   { columns, tree, metadata, groups }: Table,
-  first: number = Number.POSITIVE_INFINITY,
+  { row: before, first }: { readonly row: number; readonly first: number },
   write: Write,
   signal: AbortSignal
 ): Promise<void> => {
   const utf8 = new TextEncoder()
   const read = readRange(packed)
   const grow = growth(packed)
-  let row = 0
+  let row = before
   for (const group of groups) {
     signal.throwIfAborted()
     if (row >= first) return

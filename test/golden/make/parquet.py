@@ -50,3 +50,13 @@ images = pa.table({
     "label": pa.array([labels[i] for i in order]),
 })
 pq.write_table(images, FOLDER / "images.parquet", row_group_size=3)
+
+# the rows that end-to-end tests train on (tinyRows of test/e2e/fixtures.ts), the training rows in two files
+import json
+import subprocess
+
+script = 'import { tinyRows } from "../../e2e/fixtures.ts"; console.log(JSON.stringify(tinyRows(39)))'
+tiny = json.loads(subprocess.check_output(["bun", "-e", script], cwd=Path(__file__).parent))
+(FOLDER / "tiny").mkdir(exist_ok=True)
+for name, own in {"train-0": tiny[:15], "train-1": tiny[15:24], "validation": tiny[24:30], "test": tiny[30:]}.items():
+    pq.write_table(pa.Table.from_pylist(own), FOLDER / "tiny" / f"{name}.parquet", row_group_size=4)

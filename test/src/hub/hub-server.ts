@@ -64,8 +64,9 @@ const answer = (
   const missing = () => {
     response.writeHead(404, { "X-Error-Code": "RepoNotFound" }).end("not found")
   }
-  const about = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/(.+)$/.exec(path)
-  const file = /^\/([^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/.exec(path)
+  // a data set is called datasets/owner/name
+  const about = /^\/api\/(?:models\/)?((?:datasets\/)?[^/]+\/[^/]+)\/(revision|tree)\/(.+)$/.exec(path)
+  const file = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/[^/]+\/(.+)$/.exec(path)
   const repository = repositories[(about ?? file)?.[1] ?? ""]
   const commit = about?.[3] === COMMIT ? COMMIT : repository?.refs[about?.[3] ?? ""]
   const content = state.replaced.get(file?.[2] ?? "") ?? repository?.files[file?.[2] ?? ""]

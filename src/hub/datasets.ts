@@ -1,0 +1,184 @@
+/**
+ * The rows of a data set on the Hub, as files of the cache:
+ *
+ *   hf:datasets/owner/name      hf:datasets/owner/name/config      hf:datasets/owner/name/config/split
+ *   hf:datasets/owner/name/folder/rows.jsonl      each also with @revision
+ *
+ * Rows are read from Parquet files: of a revision that is named, its own; otherwise those that the Hub keeps of every data set, whatever
+ * its files are (the branch refs/convert/parquet), and its own where there are none. Which files a commit has is written down beside the
+ * snapshots, so that without a network a split is whole or is not there.
+ */
+import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
+import * as NodePath from "@effect/platform-node-shared/NodePath"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
+import * as Result from "effect/Result"
+import { isRecord, listed } from "../boundary/index.ts"
+import { type Files, parseBoundedJson, readTextFile, writeFileAtomic } from "../files/index.ts"
+import { exists, makeFolder, repositoryCache } from "./cache.ts"
+import { DATASETS } from "./hub-address.ts"
+import { type HubError, type HubSettings, type HubSource, hubError, isPart, readSettings } from "./hub-source.ts"
+import { commitOf, type RemoteFile } from "./remote.ts"
+import { type Content, named, placed } from "./resolve-source.ts"
+
+/** Where the Hub keeps every data set as Parquet files: config/split/0000.parquet. */
+const CONVERTED = "refs/convert/parquet"
+
+interface Address {
+  readonly source: string
+  readonly repository: string
+  /** null: those that the Hub made of it */
+  readonly revision: string | null
+  /** a file of rows; null: a split */
+  readonly file: string | null
+  /** null: the only one, or the one called "default" */
+  readonly config: string | null
+  /** null: the one that the plan asks for */
+  readonly split: string | null
+}
+
+const EXPECTED = `expected ${DATASETS}owner/name, ${DATASETS}owner/name/config/split or ${DATASETS}owner/name/file.parquet, each also with @revision`
+
+const parseAddress = (source: string): Effect.Effect<Address, HubError> => {
+  const [path = "", revision = null, ...more] = source.slice(DATASETS.length).split("@")
+  const parts = path.split("/")
+  const [owner, name, ...inside] = parts
+  const names = [...parts, ...(revision?.split("/") ?? [])]
+  const isFile = /\.\w+$/.test(inside.at(-1) ?? "")
+  if (more.length > 0 || name === undefined || (!isFile && inside.length > 2) || !names.every(isPart))
+    return Effect.fail(hubError(source, `is not the address of a data set; ${EXPECTED}`))
+  const [config = null, split = null] = isFile ? [] : inside
+  const file = isFile ? inside.join("/") : null
+  return Effect.succeed({ source, repository: `${owner}/${name}`, revision, file, config, split })
+}
+
+/** Names that data sets give to the splits of a plan. */
+const splitNames = {
+  train: ["train", "training"],
+  validation: ["validation", "valid", "val", "dev"],
+  test: ["test", "testing"]
+} as const
+
+export type SplitName = keyof typeof splitNames
+
+/**
+ * The files that hold the rows of an address, in the order of their rows, downloaded where the cache does not hold them. `split`: where
+ * the address names none. Fails where the Hub has no such rows, with what it has.
+ */
+export const datasetFiles = (source: string, split: SplitName): Effect.Effect<ReadonlyArray<string>, HubError> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const address = yield* parseAddress(source)
+    const settings = yield* readSettings(source)
+    const hubSource = yield* revised(address, settings)
+    const folder = yield* placed(hubSource, settings, contentOf(hubSource, address, split, settings))
+    if (hubSource.file !== null) return [folder]
+    const files = (yield* listingOf(folder)) ?? []
+    const rows = yield* rowsOf(address, split, files)
+    return rows.map((file) => path.join(folder, file))
+  }).pipe(Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
+
+/** The address with its revision: of one that names none, the Parquet files of the Hub where it has made some. */
+const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSource, HubError, Files> =>
+  Effect.gen(function* () {
+    const { source, repository, file, revision } = address
+    const of = (revision: string): HubSource => ({ source, type: "dataset", repository, revision, file })
+    if (revision !== null || file !== null) return of(revision ?? "main")
+    const converted = of(CONVERTED)
+    const isCached = exists(repositoryCache(yield* Path.Path, settings.cache, converted).ref(CONVERTED))
+    if (settings.offline) return (yield* isCached) ? converted : of("main")
+    const found = yield* Effect.result(commitOf(converted, settings))
+    if (Result.isSuccess(found)) return converted
+    return found.failure._tag === "Unreachable" && (yield* isCached) ? converted : of("main")
+  })
+
+/** The file beside the snapshots that lists what is in one. */
+const listingFile = (folder: string) =>
+  Effect.map(Path.Path, (path) => path.join(folder, "..", "..", "listings", `${path.basename(folder)}.json`))
+
+const listingOf = (folder: string): Effect.Effect<ReadonlyArray<string> | null, never, Files> =>
+  Effect.gen(function* () {
+    const parsed = parseBoundedJson(
+      yield* readTextFile(yield* listingFile(folder)).pipe(Effect.orElseSucceed(() => "null"))
+    )
+    const value = "value" in parsed ? parsed.value : null
+    const files = isRecord(value) ? value["files"] : null
+    const isPath = (file: unknown): file is string => typeof file === "string" && file.split("/").every(isPart)
+    return Array.isArray(files) && files.every(isPath) ? files : null
+  })
+
+const contentOf = (hubSource: HubSource, address: Address, split: SplitName, settings: HubSettings): Content => ({
+  needed: (folder) =>
+    Effect.gen(function* () {
+      const files = yield* listingOf(folder)
+      return files === null ? null : yield* Effect.orElseSucceed(rowsOf(address, split, files), () => null)
+    }),
+  take: (_, files, folder, take) =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const rows = yield* rowsOf(address, split, namesOf(files))
+      yield* take(yield* Effect.forEach(rows, (file) => named(hubSource, files, file)))
+      const listing = yield* listingFile(folder)
+      const kept = makeFolder(hubSource, settings.cache, path.dirname(listing))
+      const unwritten = () => hubError(address.source, `the cache ${settings.cache} cannot be written`)
+      yield* Effect.andThen(
+        kept,
+        writeFileAtomic(listing, JSON.stringify({ files: namesOf(files).filter(isParquet) }))
+      ).pipe(Effect.mapError((error) => (error._tag === "HubError" ? error : unwritten())))
+    })
+})
+
+const namesOf = (files: ReadonlyArray<RemoteFile>) =>
+  files.map(({ path }) => path).filter((path) => path.split("/").every(isPart))
+
+const isParquet = (file: string): boolean => file.endsWith(".parquet")
+
+interface Part {
+  readonly file: string
+  readonly config: string
+  readonly split: string
+}
+
+/** config/split/0000.parquet, and what data sets call their own: [config/]split[-00000-of-00002[-hash]].parquet, also in data/. */
+const partOf = (file: string): ReadonlyArray<Part> => {
+  const converted = /^([^/]+)\/([^/]+)\/\d{4,}\.parquet$/.exec(file)
+  const own = /^(?:(.+)\/)?([^/]+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?\.parquet$/.exec(file)
+  if (converted === null && own === null) return []
+  const [, folder = "data", split = ""] = (converted ?? own)!
+  return [{ file, config: folder === "data" ? "default" : folder.replace(/^data\//, ""), split }]
+}
+
+/** 9999.parquet before 10000.parquet */
+const byNumber = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
+
+/** The files of a split, in their order; or what there is in its place. */
+const rowsOf = (
+  { source, repository, config, split }: Address,
+  asked: SplitName,
+  files: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>, HubError> => {
+  const fail = (problem: string) => Effect.fail(hubError(source, problem))
+  const parts = files.flatMap(partOf)
+  if (parts.length === 0)
+    return fail("has no Parquet files, and the Hub has made none of it; name one of its files of rows in the address")
+  const configs = [...new Set(parts.map((part) => part.config))]
+  const chosen = config ?? (configs.length === 1 ? configs[0]! : "default")
+  const shown = (names: ReadonlyArray<string>) => listed(names).join(", ")
+  if (!configs.includes(chosen)) {
+    const which = `${config === null ? "has several configurations" : `has no configuration "${config}"`}: ${shown(configs)}`
+    return fail(`${which}; name one: ${DATASETS}${repository}/${configs[0]}`)
+  }
+  const own = parts.filter((part) => part.config === chosen)
+  const splits = [...new Set(own.map((part) => part.split))]
+  const names: ReadonlyArray<string> = split === null ? splitNames[asked] : [split]
+  const found = names.find((name) => splits.includes(name))
+  if (found !== undefined) {
+    return Effect.succeed(own.flatMap((part) => (part.split === found ? [part.file] : [])).toSorted(byNumber))
+  }
+  if (names.some((name) => splits.includes(`partial-${name}`)))
+    return fail(
+      `the Hub has made Parquet files of a part of "${names[0]}" alone; name one of its own files, or a revision`
+    )
+  return fail(`has no split "${names[0]}"; it has ${shown(splits)}: ${DATASETS}${repository}/${chosen}/${splits[0]}`)
+}
