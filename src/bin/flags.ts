@@ -130,6 +130,7 @@ const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
 const rowFlags = {
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
+  format: optionalText("format", "what is learned, as data.format of a plan (default: what the first rows show)"),
   ...columnFlags,
   separator: Flag.Literals("separator", separatorNames).pipe(
     Flag.withDescription("the separator of CSV files' columns (default: what their header and first rows show)"),

@@ -7,7 +7,7 @@ import ownPackage from "../../package.json" with { type: "json" }
 import { shownArgument } from "../boundary/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
 import { isHubDataset } from "../hub/hub-address.ts"
-import { holdsImages, kindOf } from "../kinds/index.ts"
+import { kindOf } from "../kinds/index.ts"
 import { Work } from "../progress/index.ts"
 import { suggest as suggested, suggestionText } from "../suggest/index.ts"
 import { embedded, includedModels } from "./embedded.ts"
@@ -154,13 +154,11 @@ const bytesIn = (place: string) =>
     return { isFolder: true, bytes: sizes.reduce((sum, one) => sum + one, 0) }
   }).pipe(Effect.mapError(fileError("read", place)))
 
-/** Flags that are left out name what the package includes. */
-const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "model" | "data" | "validation" | "test">>(
-  flags: Flags,
-  model: string
+/** Rows that are left out are those that the package includes. */
+const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "data" | "validation" | "test">>(
+  flags: Flags
 ): Flags => ({
   ...flags,
-  model: Option.orElse(flags.model, () => Option.some(model)),
   ...(Option.isSome(flags.data)
     ? {}
     : {
@@ -169,9 +167,6 @@ const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "model" | "data
         test: Option.some(embedded.data.test)
       })
 })
-
-const ofOwnModel =
-  "(the package's own models learn texts and images with labels; for conversations, prompts or other rows name another, such as --model hf:owner/name)"
 
 /** The files and folders of a plan's splits, absolute. */
 const filesOf = (data: { readonly [split in Split]?: string | number }) =>
@@ -191,16 +186,14 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
       return yield* userError("found rows to evaluate on and none to train on; give these with --data FILE")
     const runtime = Option.getOrElse(wanted, runtimeHere)
-    const showsImages = Option.isSome(flags.data) && (yield* holdsImages(flags.data.value))
-    const included = includedModels[showsImages ? "images" : "texts"]
-    const given = withEmbedded(flags, included.source)
-    const { kind, plan, suggestion } = yield* Effect.gen(function* () {
-      const plan = yield* readGiven({ ...given, plan: Option.none() })
-      const kind = yield* kindOf(plan)
-      return { kind, plan, suggestion: yield* suggested(kind, plan, path.resolve(name), { device }) }
-    }).pipe(
-      Effect.mapError((error) => (Option.isNone(flags.model) ? userError(`${error.message}\n${ofOwnModel}`) : error))
+    const given = withEmbedded(flags)
+    const models = Object.values(includedModels)
+    const plan = yield* readGiven(
+      { ...given, plan: Option.none() },
+      models.map(({ source }) => source)
     )
+    const kind = yield* kindOf(plan)
+    const suggestion = yield* suggested(kind, plan, path.resolve(name), { device })
     const local = filesOf(plan.data).filter(([, file]) => !isHubDataset(file))
     const found = yield* Effect.forEach(local, ([split, file]) =>
       Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
@@ -209,18 +202,18 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     )
     const copied = found.filter(({ isCopied }) => isCopied)
     const { model, data } = suggestion.plan
-    const own = Option.isNone(flags.model)
+    const included = Option.isSome(flags.model) ? undefined : models.find(({ source }) => source === plan.model.source)
     const written = {
       $schema: `./${installed}/schemas/run-plan.schema.json`,
       ...suggestion.plan,
-      model: own ? { ...model, source: `${installed}/${included.inPackage}` } : model,
+      model: included === undefined ? model : { ...model, source: `${installed}/${included.inPackage}` },
       data: { ...data, ...Object.fromEntries(copied.map(({ split, place }) => [split, place])) }
     }
     const project = {
       name,
       runtime,
       next: kind.next(plan, `runs/${name}-1`),
-      model: own ? included.title : `\`${model.source}\``,
+      model: included?.title ?? `\`${model.source}\``,
       data: Option.match(flags.data, {
         onNone: () => "movie sentences (an extract of VADER's data, MIT, C.J. Hutto)",
         onSome: (file) => `\`${path.basename(file)}\``

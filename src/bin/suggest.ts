@@ -1,9 +1,10 @@
 /** `suggest PLAN | --model DIR --data FILE`: a plan on stdout, the reason for each of its values on stderr. */
+import { Prompt } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { shellWord } from "../boundary/index.ts"
+import { printable, shellWord } from "../boundary/index.ts"
 import { type FileError, fileError } from "../files/index.ts"
 import { kindOf, kinds } from "../kinds/index.ts"
 import { command } from "../output/invocation.ts"
@@ -11,12 +12,16 @@ import { readPlan } from "../plan/index.ts"
 import { Work } from "../progress/index.ts"
 import {
   columnNames,
+  type Detection,
+  detect,
   flagOf,
+  type Learnable,
   type NamedSources,
-  namedPlan,
+  planOfLearnable,
   type Suggestion,
   suggest as suggested,
-  suggestionText
+  suggestionText,
+  undecided
 } from "../suggest/index.ts"
 import type { Given, suggestFlags } from "./flags.ts"
 import { print, printBeside, printJson, screen, userError } from "./output.ts"
@@ -24,12 +29,26 @@ import { terminalListener } from "./terminal.ts"
 
 const files = ["model", "data", "validation", "test"] as const
 const dialect = ["separator", "encoding"] as const
-const names = [...files, ...columnNames, ...dialect]
+const names = [...files, "format", ...columnNames, ...dialect] as const
 type Named = (typeof names)[number]
 type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
-/** The plan that model and data are taken from. */
-export const readGiven = (given: Source) =>
+/** The learnable that the rows clearly are, or that a user chooses: by arrow keys on a terminal, by flags elsewhere. */
+const chosen = (place: string, detection: Detection) => {
+  const { learnables, clear } = detection
+  if (clear) return Effect.succeed(learnables[0]!)
+  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) return Effect.fail(undecided(place, detection))
+  const answer = (one: Learnable) => {
+    const { sentence, example, model } = one
+    return { title: printable(sentence), description: printable("needs" in model ? model.needs : example), value: one }
+  }
+  return Prompt.run(Prompt.Select({ message: "What should the model learn?", choices: learnables.map(answer) })).pipe(
+    Effect.mapError(() => userError("nothing was chosen, and nothing is written"))
+  )
+}
+
+/** The plan that model and data are taken from. `models`: those that come with the program, where none is named. */
+export const readGiven = (given: Source, models: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
     const list = flagged.map((name) => `--${flagOf(name)}`).join(", ")
@@ -39,7 +58,8 @@ export const readGiven = (given: Source) =>
         `found a plan (${given.plan.value}) and ${list}: a plan says where its model and data are; give one or the other`
       )
     }
-    const missing = (["model", "data"] as const).filter((name) => Option.isNone(given[name])).map((name) => `--${name}`)
+    const wanted = models.length > 0 ? (["data"] as const) : (["model", "data"] as const)
+    const missing = wanted.filter((name) => Option.isNone(given[name])).map((name) => `--${name}`)
     if (missing.length > 0) {
       const found =
         flagged.length === 0 ? "neither a plan nor --model and --data" : `${list} without ${missing.join(" and ")}`
@@ -49,9 +69,12 @@ export const readGiven = (given: Source) =>
       Object.fromEntries(
         wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
       ) as { readonly [name in Name]?: string }
-    const { model, data, ...splits } = named(files)
-    const sources = { model: model!, data: data!, ...splits, columns: named(columnNames), dialect: named(dialect) }
-    return yield* namedPlan(kinds, sources as NamedSources, process.cwd())
+    const { data, ...others } = named([...files, "format"])
+    const own = { columns: named(columnNames), dialect: named(dialect) as NamedSources["dialect"] }
+    const sources: NamedSources = { data: data!, ...others, ...own, models }
+    const detection = yield* detect(kinds, sources)
+    for (const note of detection.notes) yield* printBeside(`note: ${note}`)
+    return yield* planOfLearnable(yield* chosen(sources.data, detection), sources, process.cwd())
   })
 
 const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`

@@ -13,7 +13,7 @@ export {
 export { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 export * as Causal from "./causal/index.ts"
 export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
-export { type Broken, type Fields, isBroken, kindOf, stringField } from "./columns.ts"
+export { type Broken, type Fields, isBroken, kindOf, missingColumn, stringField } from "./columns.ts"
 export {
   DataError,
   dataError,

@@ -38,13 +38,6 @@ export const loadKind = (plan: RunPlan): Effect.Effect<LoadedKind> =>
     return { ...kind, ...(yield* Effect.promise(kind.runner)) }
   })
 
-/** Whether a place is a folder, or a file whose rows have images. */
-export const holdsImages = (place: string) =>
-  Effect.flatMap(
-    Effect.promise(() => import("./rows/images.ts")),
-    (room) => room.holdsImages(place, {})
-  )
-
 /** Every kind once, in the order in which a model is shown to them. */
 export const kinds: ReadonlyArray<Effect.Effect<RunKind>> = [
   ...new Set<() => Promise<RunKind>>(Object.values(table))

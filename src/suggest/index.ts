@@ -4,24 +4,26 @@ export { type Column, type Columns, columnDescriptions, columnNames, flagOf, sev
 export {
   CLEAR,
   choice,
-  type DetectedRows,
   type Detecting,
   type Detection,
   detect,
+  type Found,
+  flagsOf,
   isRow,
   type Learnable,
   type Looked,
+  type ModelFacts,
   NAMED,
   type NamedModel,
   type NamedPlan,
   type NamedSources,
   namedModel,
   namedPlan,
-  PROBED_ROWS,
   planOfLearnable,
-  type Reading,
   type Row,
-  sectionsOf
+  sectionsOf,
+  sure,
+  undecided
 } from "./detect.ts"
 export * from "./findings.ts"
 export { fitted, knobs } from "./memory-fit.ts"

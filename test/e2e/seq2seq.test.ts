@@ -219,7 +219,7 @@ test(
       "--data",
       w.write("none.jsonl", jsonLines([{ a: "b", c: "d" }]))
     ])
-    expect(wrong.stderr).toContain("name yours with --source and --target")
+    expect(wrong.stderr).toContain("name the columns with --source and --target")
   },
   TIMEOUT
 )

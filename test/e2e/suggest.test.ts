@@ -40,7 +40,7 @@ refuses("suggest", w, [
   {
     name: "columns of no known form",
     args: () => of("llama", w.write("pairs.jsonl", jsonLines([{ left: "a", right: "b" }]))),
-    says: ["pairs.jsonl: found the columns left, right", "expected messages or conversations", "--prompt"]
+    says: ["pairs.jsonl: what its rows teach was not recognised (columns: left, right)", "--messages", "--prompt"]
   },
   {
     name: "a column that is not there",
@@ -92,12 +92,12 @@ refuses("suggest", w, [
   {
     name: "rows of numbers without numbers",
     args: () => of(digits, "chats.jsonl"),
-    says: ["chats.jsonl: no column holds a list of numbers in every row: name it with --input"]
+    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`", "does not learn", "--model hf:"]
   },
   {
     name: "rows of numbers in CSV",
     args: () => of(digits, "labelled.csv"),
-    says: ["labelled.csv: no column holds a list of numbers in every row: name it with --input"]
+    says: ["labelled.csv: the rows teach a label for each text", "that needs an encoder, such as --model hf:"]
   },
   {
     name: "numbers of another size",
@@ -107,6 +107,6 @@ refuses("suggest", w, [
   {
     name: "conversations for an encoder",
     args: () => of("bert", "chats.jsonl"),
-    says: ["chats.jsonl", "name it with --text and --label (found: messages)"]
+    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`, which the model bert does not learn"]
   }
 ])

@@ -13,7 +13,7 @@ import { percent } from "../../training/index.ts"
 import type { Adopting, PlanKind, RunKind, World } from "../contract/index.ts"
 import type { AdoptedHead } from "./adopt.ts"
 import { type EncoderPlan, longestText, type ResolvedEncoderPlan, resolveEncoder } from "./resolve.ts"
-import { headSuggesting, isEncoder } from "./suggest.ts"
+import { headSuggesting } from "./suggest.ts"
 
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
 
@@ -84,7 +84,7 @@ interface HeadKind<Plan extends EncoderPlan & HeadPlan, Data extends HeadData>
   /** whether outputs are classes, of which a row has one or several, and not numbers */
   readonly classes: boolean
   readonly words: Pick<PlanKind<Plan, ResolvedEncoderPlan<Plan, Data>>["words"], "prediction" | "rows">
-  readonly detecting: Omit<Detecting, "takes">
+  readonly detecting: Detecting
   /** What is made of an adapter with a head from elsewhere; absent where PEFT has no such heads. */
   readonly adopting?: {
     /** the task's `kind`, and the data section; null: the head is of another kind */
@@ -127,7 +127,7 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
     }),
   words: { ...encoderWords, ...words },
   suggesting: headSuggesting((data) => (classes ? outputs.found(data).length : null)),
-  detecting: { ...detecting, takes: isEncoder },
+  detecting,
   ...(adopting === undefined ? {} : { adopting: { ...adopting, sections: adoptedSections(adopting.sections) } }),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`
 })

@@ -31,7 +31,7 @@ import { unusedText } from "../encoder/kind.ts"
 import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
 import { choose, headTurns } from "../encoder/suggest.ts"
 import { classFacts, classWords, withKnownWeights } from "../rows/classes.ts"
-import { detectedImages, imagesText } from "../rows/images.ts"
+import { HINT_OF_IMAGES, imagesIn, imagesText } from "../rows/images.ts"
 import { adoptImages } from "./adopt.ts"
 import type { ResolvedImagesPlan } from "./run.ts"
 import { type DescribedImages, describeImages, suitableTask, taskOf } from "./task.ts"
@@ -143,13 +143,15 @@ const unmeasured =
 const detectImages: Detecting = {
   columns: { images: ["image", "label"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(imageFamilies, modelType),
-  rows: (source, place, columns) =>
-    Effect.gen(function* () {
-      const found = yield* detectedImages("images", place, columns)
-      // what is wrong with the model is reported when it is described
-      const task = yield* Effect.orElseSucceed(suitableTask(source), () => undefined)
-      return task === undefined ? found : { ...found, choices: [task, ...found.choices] }
-    })
+  needs: "that needs a model of images, such as --model hf:google/vit-base-patch16-224-in21k",
+  hint: HINT_OF_IMAGES,
+  rows: (reading, columns) => imagesIn("images", reading, columns),
+  // what is wrong with the model is reported when it is described
+  look: (source) =>
+    Effect.map(
+      Effect.orElseSucceed(suitableTask(source), () => undefined),
+      (task) => ({ choices: task === undefined ? [] : [task] })
+    )
 }
 
 export const images: RunKind<ImagesPlan, ResolvedImagesPlan> = {

@@ -1,113 +1,404 @@
-/** Which columns hold texts and labels, by the first rows: the names that data sets use, and what the columns hold. */
-import { probedRows as firstRowsOf } from "../../data/index.ts"
-import { type Choice, type Columns, choice, PROBED_ROWS, type Row } from "../../suggest/index.ts"
+/**
+ * What the columns of rows hold, by the first of them: the evidence that kinds of runs go by, each piece of it on the one scale of
+ * certainty (`sure`).
+ */
+import { counted, cut, quoted } from "../../boundary/index.ts"
+import { parseBoundedJson } from "../../files/index.ts"
+import { type Choice, type Columns, choice, type Found, type Row, sure } from "../../suggest/index.ts"
 
-/** Two texts of a row, as data sets call them. */
-const pairs = [
-  ["text", "textPair"],
-  ["text", "text_pair"],
-  ["sentence1", "sentence2"],
-  ["premise", "hypothesis"],
-  ["question", "answer"],
-  ["question1", "question2"],
-  ["query", "passage"],
-  ["query", "document"],
-  ["text1", "text2"]
-] as const
-
-/** The first rows of a file. Where they cannot be read, that is the problem, and not that columns are missing. */
-export const probedRows = (file: string) => firstRowsOf(file, PROBED_ROWS)
-
-const isText = (value: unknown): boolean => typeof value === "string"
-
-/** The columns that hold a text in every row. */
-export const textColumnsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<string> =>
-  Object.keys(rows[0] ?? {}).filter((name) => rows.every((row) => isText(row[name])))
-
-/** The columns of two texts, where rows have two by their usual names and no column of a text was named. */
-export const pairOf = (rows: ReadonlyArray<Row>, columns: Columns): ReadonlyArray<Choice> => {
-  if (columns.text !== undefined || columns.textPair !== undefined) return []
-  const texts = textColumnsOf(rows)
-  // a column that was named as something else is no text
-  const others = Object.values(columns)
-  const pair = pairs.find((names) => names.every((name) => texts.includes(name) && !others.includes(name)))
-  if (pair === undefined) return []
-  const reason = `rows have two texts, in the columns "${pair[0]}" and "${pair[1]}"`
-  return [choice("data.text", pair[0], reason), choice("data.textPair", pair[1], "the second of the two")]
+/** A column of the first rows. */
+export interface Column {
+  readonly name: string
+  /** a value for each row; undefined where a row has none, or a blank one */
+  readonly cells: ReadonlyArray<unknown>
+  /** the cells that are not blank */
+  readonly filled: ReadonlyArray<unknown>
+  /** different values among them */
+  readonly different: number
 }
 
-/** Columns of a text as data sets call them, the commonest first. */
-const usualTexts = ["sentence", "review", "comment", "content", "message", "tweet", "utterance", "body"]
+const isBlank = (cell: unknown): boolean =>
+  cell === undefined || cell === null || (typeof cell === "string" && cell.trim() === "")
 
-/** Characters of a column's texts on average; 0 where they are numbers, or not all are texts. */
-const textLength = (rows: ReadonlyArray<Row>, name: string): number => {
-  const texts = rows.map((row) => row[name])
-  if (!texts.every((text) => typeof text === "string")) return 0
-  if (texts.every((text) => text.trim() !== "" && Number.isFinite(Number(text.replace(",", "."))))) return 0
-  return texts.reduce((sum, { length }) => sum + length, 0) / texts.length
-}
+export const columnsIn = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
+  [...new Set(rows.flatMap(Object.keys))].map((name) => {
+    const cells = rows.map((row) => (isBlank(row[name]) ? undefined : row[name]))
+    const filled = cells.filter((cell) => cell !== undefined)
+    return { name, cells, filled, different: new Set(filled.map((cell) => JSON.stringify(cell))).size }
+  })
 
 /** The first usual name that is among the columns, in whatever case. */
 export const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
-  names.flatMap((name) => among.filter((one) => one.toLowerCase() === name))[0]
+  names.flatMap((name) => among.filter((one) => one.toLowerCase() === name.toLowerCase()))[0]
 
-/** The column of the texts: one of a usual name, or the only one, or the one that is more than twice as long as any other. */
-export const textOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
-  if (free.includes("text")) return choice("data.text", "text", "")
-  const lengths = free
-    .map((name) => ({ name, length: textLength(rows, name) }))
-    .filter(({ length }) => length > 0)
-    .toSorted((a, b) => b.length - a.length)
-  const named = usual(
-    usualTexts,
-    lengths.map(({ name }) => name)
-  )
-  if (named !== undefined) return choice("data.text", named, "a usual name of a text")
-  const [first, second] = lengths
-  if (first === undefined || (second !== undefined && second.length > first.length / 2)) return undefined
-  const characters = `${Math.round(first.length)} characters on average`
-  return second === undefined
-    ? choice("data.text", first.name, `the only column of texts: ${characters}`)
-    : choice(
-        "data.text",
-        first.name,
-        `the longest texts by far: ${characters}, those of "${second.name}" ${Math.round(second.length)}`
-      )
+// ——— what a column holds
+
+const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
+
+const numberIn = (cell: unknown): number =>
+  typeof cell === "number" ? cell : typeof cell === "string" && decimal.test(cell) ? Number(cell) : Number.NaN
+
+/** Its numbers, a value for each cell that is not blank; undefined: other things too. */
+export const numbersIn = ({ filled }: Column): ReadonlyArray<number> | undefined => {
+  const numbers = filled.map(numberIn)
+  return numbers.length > 0 && numbers.every(Number.isFinite) ? numbers : undefined
 }
 
-/** The columns of the texts where no one named them; `taken`: columns that hold something else. */
-export const textsOf = (
-  rows: ReadonlyArray<Row>,
-  columns: Columns,
-  taken: ReadonlyArray<string>
-): ReadonlyArray<Choice> => {
-  const pair = pairOf(rows, columns)
-  if (pair.length > 0 || columns.text !== undefined) return pair
-  const others = Object.keys(rows[0] ?? {}).filter((name) => name !== columns.textPair && !taken.includes(name))
-  const text = textOf(rows, others)
-  return text === undefined || text.value === "text" ? [] : [text]
+/** A list, or one as JSON text, as tables have it. */
+export const listIn = (cell: unknown): ReadonlyArray<unknown> | undefined => {
+  if (Array.isArray(cell)) return cell
+  const parsed = typeof cell === "string" && cell.trimStart().startsWith("[") ? parseBoundedJson(cell) : undefined
+  return parsed !== undefined && "value" in parsed && Array.isArray(parsed.value) ? parsed.value : undefined
 }
 
-/** Of labels, as data sets call them, the commonest first. */
-const usualLabels = [
-  ...["labels", "sentiment", "category", "class", "target", "stars", "rating"],
-  ...["intent", "emotion", "topic"]
+/** Where an image is: a path, a data: URI, or bytes as a Parquet file has them. */
+export const isImage = (cell: unknown): boolean =>
+  typeof cell === "string"
+    ? /^data:image\/|\.(png|jpe?g|webp)$/i.test(cell)
+    : typeof cell === "object" && cell !== null && "bytes" in cell
+
+const isEvery = ({ filled }: Column, test: (cell: unknown) => boolean): boolean =>
+  filled.length > 0 && filled.every(test)
+
+const isFlag = (cell: unknown): boolean => /^(0|1|true|false)$/i.test(String(cell))
+const isScalar = (cell: unknown): boolean => ["string", "number", "boolean"].includes(typeof cell)
+
+/** Numbers as text, with a comma or a sign of a currency too, dates and addresses: no texts, and no names of classes. */
+const isMeasure = (cell: unknown): boolean =>
+  /^\s*([^\p{L}]*\d[^\p{L}]*|\d{4}-\d\d-\d\d[T ].*|https?:\/\/\S+|[0-9a-f]{8}-[0-9a-f-]{27})\s*$/iu.test(String(cell))
+
+const keyName = /^(|id|idx|index|row|nr|no|number|key|uuid|guid|unnamed: 0)$|[_ -]id$|[a-z]Id$/i
+
+/** Numbers or names that tell rows apart and say nothing of them. */
+export const isKey = (column: Column): boolean => {
+  const { name, filled, different } = column
+  if (different < filled.length || filled.length < 2) return false
+  const numbers = numbersIn(column)
+  const [first, second] = numbers ?? []
+  const isCounted = filled.length > 4 && numbers?.every((n, i) => n === first! + i * (second! - first!)) === true
+  return isCounted || keyName.test(name)
+}
+
+/** What is known of where rows are from, which is seldom what is learned. */
+const aboutRows =
+  /^(split|source|lang|language|locale|user|username|author|date|time|year|month|country|city|domain|file)$/i
+
+const lengthOf = ({ filled }: Column): number =>
+  filled.reduce((sum: number, cell) => sum + String(cell).length, 0) / Math.max(1, filled.length)
+
+const wordsOf = ({ filled }: Column): number =>
+  filled.reduce((sum: number, cell) => sum + String(cell).trim().split(/\s+/).length, 0) / Math.max(1, filled.length)
+
+const isTextColumn = (column: Column): boolean =>
+  column.filled.length === column.cells.length &&
+  isEvery(column, (cell) => typeof cell === "string" && !isImage(cell)) &&
+  !isEvery(column, isMeasure) &&
+  !isEvery(column, (cell) => listIn(cell) !== undefined) &&
+  !isKey(column)
+
+/** The columns that hold a text in every row. */
+export const textsIn = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> => columns.filter(isTextColumn)
+
+/** Whether a column's texts are sentences, not names or words: few people have names of four words. */
+export const isProse = (column: Column): boolean => wordsOf(column) >= 4 || lengthOf(column) >= 40
+
+/** Whether values come back, as classes do and texts do not. */
+export const comesBack = ({ filled, different }: Column): boolean => different > 1 && different <= filled.length / 2
+
+// ——— the text, or the two
+
+/** A column, or two, with what they are read as, and how sure that is. */
+export interface Evidence {
+  readonly columns: Columns
+  readonly certainty: number
+  readonly choices: ReadonlyArray<Choice>
+}
+
+/** Two texts of a row, as data sets call them. */
+export const textPairs = [
+  ["text", "textPair"],
+  ["text", "text_pair"],
+  ["text1", "text2"],
+  ["sentence1", "sentence2"],
+  ["question1", "question2"],
+  ["premise", "hypothesis"],
+  ["question", "answer"],
+  ["question", "context"],
+  ["query", "answer"],
+  ["query", "passage"],
+  ["query", "document"]
+] as const
+
+/** Columns of a text as data sets call them, the commonest first. */
+const usualTexts = [
+  ...["text", "sentence", "review", "comment", "content", "message", "tweet", "utterance", "body"],
+  ...["abstract", "description", "headline", "post", "document"]
 ]
 
-const isLabel = (value: unknown): boolean => ["string", "number", "boolean"].includes(typeof value)
-
-const different = (rows: ReadonlyArray<Row>, name: string): number => new Set(rows.map((row) => row[name])).size
-
-/** The column of the label: one of a usual name, or the only one that has few values. */
-export const labelOf = (rows: ReadonlyArray<Row>, free: ReadonlyArray<string>): Choice | undefined => {
-  // whatever it holds: what is wrong with a row of it is reported with its line
-  if (free.includes("label")) return choice("data.label", "label", "")
-  const found = free.filter((name) => rows.every((row) => isLabel(row[name])))
-  const values = (name: string) => `${different(rows, name)} values in ${rows.length} rows`
-  const named = usual(usualLabels, found)
-  if (named !== undefined) return choice("data.label", named, `a usual name of a label; ${values(named)}`)
-  const few = found.filter((name) => different(rows, name) > 1 && different(rows, name) <= rows.length / 2)
-  return few.length === 1
-    ? choice("data.label", few[0]!, `the only column of few values: ${values(few[0]!)}`)
-    : undefined
+/** The pair whose names the columns have. */
+export const pairIn = <Pair extends readonly [string, string]>(
+  pairs: ReadonlyArray<Pair>,
+  columns: ReadonlyArray<Column>
+): readonly [Column, Column] | undefined => {
+  const one = (name: string) => columns.find((column) => column.name.toLowerCase() === name.toLowerCase())
+  return pairs
+    .map(([a, b]) => [one(a), one(b)] as const)
+    .find((pair): pair is readonly [Column, Column] => pair.every((column) => column !== undefined))
 }
+
+const evidence = (names: Columns, certainty: number, reasons: Readonly<Record<string, string>>): Evidence => ({
+  columns: names,
+  certainty,
+  // the names that a plan has by itself need no word
+  choices: Object.entries(names).flatMap(([role, name]) =>
+    name === role || reasons[role] === undefined ? [] : [choice(`data.${role}`, name, reasons[role])]
+  )
+})
+
+/** Most texts of which a user is asked which is meant. */
+const MOST_TEXTS = 3
+
+/** The text, or the two, that a row is read by; several where it is not clear which. `taken`: columns that hold something else. */
+export const textEvidence = (
+  all: ReadonlyArray<Column>,
+  { text, textPair }: Columns,
+  taken: ReadonlyArray<string>
+): ReadonlyArray<Evidence> => {
+  const isClass = (own: Column) =>
+    comesBack(own) && wordsOf(own) <= LONGEST.words && !usualTexts.includes(own.name.toLowerCase())
+  const free = textsIn(all).filter((own) => ![...taken, text, textPair].includes(own.name) && !isClass(own))
+  if (text !== undefined) return [evidence({ text, ...(textPair === undefined ? {} : { textPair }) }, sure.named, {})]
+  const pair = textPair === undefined ? pairIn(textPairs, free) : undefined
+  if (pair !== undefined) {
+    const [one, other] = pair.map(({ name }) => name) as [string, string]
+    return [
+      evidence({ text: one, textPair: other }, sure.usual, {
+        text: `rows have two texts, in the columns ${quoted(one)} and ${quoted(other)}`,
+        textPair: "the second of the two"
+      })
+    ]
+  }
+  const second = textPair === undefined ? {} : { textPair }
+  const of = (column: Column, certainty: number, reason: string) =>
+    evidence({ text: column.name, ...second }, certainty, { text: reason })
+  const named = usual(
+    usualTexts,
+    free.map(({ name }) => name)
+  )
+  const byName = free.find(({ name }) => name === named)
+  if (byName !== undefined) return [of(byName, sure.usual, "a usual name of a text")]
+  const [longest, next] = free.toSorted((a, b) => lengthOf(b) - lengthOf(a))
+  if (longest === undefined) return []
+  const characters = `${Math.round(lengthOf(longest))} characters on average`
+  if (next === undefined) return [of(longest, sure.usual, `the only column of texts: ${characters}`)]
+  if (lengthOf(longest) > 2 * lengthOf(next)) {
+    const others = `those of ${quoted(next.name)} ${Math.round(lengthOf(next))}`
+    return [of(longest, sure.usual, `the longest texts by far: ${characters}, ${others}`)]
+  }
+  return free.slice(0, MOST_TEXTS).map((column) => of(column, sure.possible, "one of several columns of texts"))
+}
+
+// ——— what is learned of it
+
+/** Of labels, as data sets call them: those that mean nothing else, and those that may. */
+const certainLabel = /^(.*[_ ])?(label|labels|class|category|sentiment|target|intent)$/i
+const likelyLabel = /^(stars|rating|emotion|topic|topics|type|kind|genre|spam|is[_A-Z].*|.*_type)$/i
+
+// too few to see whether values come back
+const FEW_ROWS = 5
+
+// longer ones are texts
+const LONGEST = { words: 4, characters: 60 }
+
+// Fewer whole numbers than these are as likely the names of classes; the order of two or three teaches nothing.
+const MOST_NUMBERED_CLASSES = 20
+const ORDERED = 4
+
+/** Separators of labels in a cell, as tables have them. */
+const separators = ["|", ";", ",", "/"] as const
+
+const partsOf = (cell: unknown, separator: string): ReadonlyArray<string> =>
+  String(cell)
+    .split(separator)
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+
+/**
+ * The separator between the labels of a column's cells: some cells have several, their parts are short and come back, and they meet in
+ * more ways than classes with a comma in their name would.
+ */
+export const separatorIn = (column: Column): string | undefined => {
+  if (!isEvery(column, (cell) => typeof cell === "string" && listIn(cell) === undefined) || numbersIn(column))
+    return undefined
+  return separators.find((separator) => {
+    const cells = column.filled.map((cell) => partsOf(cell, separator))
+    const parts = cells.flat()
+    const several = cells.filter(({ length }) => length > 1).length
+    const different = new Set(parts).size
+    const again = new Set(parts.filter((part, i) => parts.indexOf(part) < i)).size
+    const isShort = parts.every(
+      (part) => part.length <= LONGEST.characters && part.split(/\s+/).length <= LONGEST.words
+    )
+    return (
+      isShort &&
+      several >= Math.max(2, column.filled.length / 10) &&
+      again >= different / 2 &&
+      column.different > Math.min(different, column.filled.length / 2)
+    )
+  })
+}
+
+/** A column of lists of labels: as lists, or with a separator; undefined: it holds none. */
+export const labelLists = (column: Column): { readonly separator?: string } | undefined => {
+  const areLists = isEvery(column, (cell) => listIn(cell)?.every(isScalar) === true && !isNumbers(cell))
+  if (areLists) return {}
+  const separator = separatorIn(column)
+  return separator === undefined ? undefined : { separator }
+}
+
+const isNumbers = (cell: unknown): boolean => {
+  const list = listIn(cell) ?? []
+  return list.length > 0 && list.every((one) => typeof one === "number")
+}
+
+/** The labels of a cell. */
+export const labelsOfCell = (cell: unknown, separator: string | undefined): ReadonlyArray<string> =>
+  cell === undefined
+    ? []
+    : (listIn(cell)?.map(String) ?? (separator === undefined ? [String(cell)] : partsOf(cell, separator)))
+
+/** Columns of 0 and 1: a label each where there are several. */
+export const flagsIn = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
+  columns.filter((column) => column.filled.length === column.cells.length && isEvery(column, isFlag))
+
+/** A column of which a class is learned: how sure that is, and why. */
+export interface LabelEvidence {
+  readonly column: Column
+  readonly certainty: number
+  readonly reason: string
+}
+
+/** The columns that may hold a row's class, the surest first. */
+export const labelEvidence = (
+  all: ReadonlyArray<Column>,
+  { label }: Columns,
+  taken: ReadonlyArray<string>
+): ReadonlyArray<LabelEvidence> => {
+  const named = all.find(({ name }) => name === label)
+  if (named !== undefined) return [{ column: named, certainty: sure.named, reason: "the column that was named" }]
+  const flags = flagsIn(all)
+  return all
+    .flatMap((column): ReadonlyArray<LabelEvidence> => {
+      const { name, filled, cells, different } = column
+      if (taken.includes(name) || !isEvery(column, isScalar) || labelLists(column) !== undefined) return []
+      const isNamed = certainLabel.test(name) || likelyLabel.test(name)
+      const isWhole = filled.length === cells.length
+      const isShort = wordsOf(column) <= LONGEST.words && lengthOf(column) <= LONGEST.characters
+      const values = `${different} values in ${cells.length} rows`
+      if (name.toLowerCase() === "label" && isShort && (comesBack(column) || filled.length < FEW_ROWS))
+        return [{ column, certainty: sure.clearly, reason: `a usual name of a label; ${values}` }]
+      // of a few rows each may have a class of its own
+      const isFew = filled.length < FEW_ROWS && (different > 1 || filled.length === 1)
+      if (!isShort || !isWhole || !(isFew || (comesBack(column) && !isKey(column)))) return []
+      const numbers = numbersIn(column)
+      if (numbers?.every(Number.isInteger) === false) return []
+      if (numbers !== undefined && different > MOST_NUMBERED_CLASSES) return []
+      const reason = isNamed ? `a usual name of a label; ${values}` : `few values: ${values}`
+      const isAside = aboutRows.test(name) || usualTexts.includes(name.toLowerCase())
+      const isOneOfFlags = flags.length > 1 && flags.includes(column)
+      const isOrdered = numbers !== undefined && different >= ORDERED
+      const byShape = isAside || isOneOfFlags || isFew ? sure.possible : isOrdered ? sure.likely : sure.only
+      const certainty = byShape === sure.only && certainLabel.test(name) ? sure.usual : byShape
+      return [{ column, certainty, reason }]
+    })
+    .map((found, _, { length }) =>
+      length > 1 ? found : { ...found, reason: found.reason.replace(/^few/, "the only column of few") }
+    )
+    .toSorted((a, b) => b.certainty - a.certainty)
+}
+
+/** Of numbers as data sets call them. */
+const usualNumbers =
+  /^(.*[_ ])?(score|rating|stars|value|price|grade|points|age|target|cost|amount|duration|minutes|years)$/i
+
+/** The columns of which a number may be learned, the surest first. */
+export const numberEvidence = (
+  all: ReadonlyArray<Column>,
+  taken: ReadonlyArray<string>
+): ReadonlyArray<LabelEvidence> => {
+  const measures = all.filter(
+    (column) => !taken.includes(column.name) && numbersIn(column) !== undefined && !isKey(column)
+  )
+  const others = all.filter(
+    (column) =>
+      labelLists(column) !== undefined || (!isTextColumn(column) && !isKey(column) && !measures.includes(column))
+  )
+  return measures
+    .flatMap((column): ReadonlyArray<LabelEvidence> => {
+      const { name, filled, cells, different } = column
+      const numbers = numbersIn(column)!
+      const isWhole = numbers.every(Number.isInteger)
+      if (filled.length < cells.length || different < (isWhole ? ORDERED : 3) || certainLabel.test(name)) return []
+      const isUsual = usualNumbers.test(name)
+      const few = isWhole && different <= MOST_NUMBERED_CLASSES && comesBack(column)
+      const alone = measures.length === 1 && others.length === 0
+      const certainty = few ? sure.likely - 0.05 : isUsual ? sure.usual : alone ? sure.only : sure.possible
+      const fraction = isWhole ? "" : ", not all of them whole"
+      const reason = `${different} different numbers in the first ${cells.length} rows${fraction}: it is learned as a number, not as a class`
+      return [{ column, certainty, reason }]
+    })
+    .toSorted((a, b) => b.certainty - a.certainty)
+}
+
+// ——— words
+
+const LONGEST_EXAMPLE = 60
+
+/** A cell as it is shown in a sentence. */
+export const shownText = (cell: unknown): string =>
+  `“${cut(String(cell).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
+
+/** A column's name in a sentence. */
+export const shownColumn = (name: string): string => `\`${cut(name)}\``
+
+/** "3 classes in `stars`" */
+export const classesIn = ({ name, different }: Column): string =>
+  `${counted(different, "class", "classes")} in ${shownColumn(name)}`
+
+/** What a user calls a row: by the column of its text, where that says more than "text". */
+export const rowName = ({ text = "text", textPair }: Columns): string =>
+  textPair === undefined
+    ? /^text$/i.test(text)
+      ? "text"
+      : cut(text)
+    : `pair of ${shownColumn(text)} and ${shownColumn(textPair)}`
+
+/** "“Great pasta, slow service” → food": the first row for which there is something to say. */
+export const exampleOf = (
+  rows: ReadonlyArray<Row>,
+  { text, textPair }: Columns,
+  said: (row: Row) => string
+): string => {
+  const row = rows.find((one) => said(one) !== "") ?? rows[0]
+  if (row === undefined || text === undefined) return ""
+  const read = [text, ...(textPair === undefined ? [] : [textPair])].map((name) => shownText(row[name]))
+  return `${read.join(" and ")} → ${said(row)}`
+}
+
+/** Everything that is known of a text with something that is learned of it. */
+export const foundWith = (
+  format: string,
+  text: Evidence,
+  target: { readonly certainty: number; readonly columns: Columns; readonly choices: ReadonlyArray<Choice> },
+  said: Pick<Found, "sentence" | "example">
+): Found => ({
+  format,
+  ...said,
+  // both have to be right
+  certainty: text.certainty * target.certainty,
+  columns: { ...text.columns, ...target.columns },
+  // in the order of a plan
+  choices: [...target.choices, ...text.choices].toSorted((a, b) => order(a) - order(b))
+})
+
+const order = ({ path }: Choice): number => ["data.format", "data.text", "data.textPair"].indexOf(path) + 1 || 4

@@ -62,10 +62,12 @@ export const nameOfRun = (path: Path.Path, train: string): string => {
 
 /** A message that names flags of a command, for those who choose columns from lists: "--text-pair" is “text pair”. */
 const withoutFlags = (message: string): string =>
-  columnNames.reduce((text, name) => {
-    const flag = flagOf(name)
-    return text.replaceAll(new RegExp(`--${flag}(?![a-z-])`, "g"), `“${flag.replaceAll("-", " ")}”`)
-  }, message)
+  columnNames
+    .map(flagOf)
+    .reduce(
+      (text, flag) => text.replaceAll(new RegExp(`--${flag}(?![a-z-])`, "g"), `“${flag.replaceAll("-", " ")}”`),
+      message.replaceAll(/--model (?=\S)/g, "")
+    )
 
 /** What the plan reads from each column that its format has a role for; its defaults are the schema's. */
 const columnsRead = (plan: RunPlan): Effect.Effect<SuggestedPlan["columns"]> =>

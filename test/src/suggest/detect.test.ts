@@ -6,20 +6,22 @@ import { gzipSync } from "node:zlib"
 import * as Effect from "effect/Effect"
 import { firstRows, openRows } from "../../../src/data/formats/index.ts"
 import { kinds } from "../../../src/kinds/index.ts"
-import { causalFormat } from "../../../src/kinds/language/causal/detect.ts"
-import { arrayColumns } from "../../../src/kinds/layers/arrays/index.ts"
+import { detectCausal } from "../../../src/kinds/language/causal/detect.ts"
+import { arrays } from "../../../src/kinds/layers/arrays/index.ts"
 import { platform } from "../../../src/platform.ts"
-import { type Columns, detect, sectionsOf } from "../../../src/suggest/index.ts"
+import { type Columns, type Detecting, detect, type ModelFacts, sectionsOf } from "../../../src/suggest/index.ts"
 import { decoder } from "../../e2e/causal-workspace.ts"
 import { jsonLines, repository, workspace } from "../../e2e/fixtures.ts"
 
 type Row = { readonly [column: string]: unknown }
 
-/** The values that a plan gets, by path; or the sentence. */
-const formatOf = (rows: ReadonlyArray<Row>, columns: Columns = {}) => {
-  const found = causalFormat(rows, columns)
-  return typeof found === "string" ? found : Object.fromEntries(found.choices.map(({ path, value }) => [path, value]))
+/** The values that a plan gets, by path, of the surest; undefined: of rows that teach nothing. */
+const valuesOf = ({ rows }: Detecting, own: ReadonlyArray<Row>, columns: Columns, model?: ModelFacts) => {
+  const [found] = rows({ content: "rows", rows: own, train: "rows.jsonl" }, columns, model)
+  return found === undefined ? undefined : Object.fromEntries(found.choices.map(({ path, value }) => [path, value]))
 }
+const formatOf = (rows: ReadonlyArray<Row>, columns: Columns = {}, chats = false) =>
+  valuesOf(detectCausal, rows, columns, { chats })
 const role = [
   { role: "user", content: "2+2?" },
   { role: "assistant", content: "4" }
@@ -74,7 +76,11 @@ describe("rows of a language model", () => {
     ],
     ["a text", { text: "Once." }, { "data.format": "text", "data.text": "text" }],
     ["a text beside a label", { text: "Once.", label: "a" }, { "data.format": "text", "data.text": "text" }],
-    ["the only column of text", { id: 4, speech: "We …" }, { "data.format": "text", "data.text": "speech" }]
+    [
+      "the only column of text",
+      { id: 4, speech: "We meet on a day of hope." },
+      { "data.format": "text", "data.text": "speech" }
+    ]
   ]
   for (const [name, row, values] of forms) {
     test(name, () => {
@@ -88,7 +94,7 @@ describe("rows of a language model", () => {
       { prompt: "2+2=", text: "b" }
     ]
     expect(formatOf(rows)).toEqual({ "data.format": "text", "data.text": "text" })
-    expect(formatOf([{ messages: role }, { messages: [] }])).toContain("found the columns messages; expected")
+    expect(formatOf([{ messages: role }, { messages: [] }])).toBeUndefined()
   })
 
   test("a column that is named decides", () => {
@@ -100,8 +106,8 @@ describe("rows of a language model", () => {
 
   test("that nothing is put between prompt and completion is said where nothing is", () => {
     const reason = (row: Row) => {
-      const found = causalFormat([row], {})
-      return typeof found === "string" ? found : found.choices.at(-1)!.reason
+      const [found] = detectCausal.rows({ content: "rows", rows: [row], train: "rows.jsonl" }, {})
+      return found!.choices.at(-1)!.reason
     }
     expect(reason({ prompt: "2+2?", completion: "4" })).toContain("nothing is put between the two")
     expect(reason({ prompt: "2+2?", completion: " 4" })).not.toContain("nothing is put between")
@@ -109,31 +115,23 @@ describe("rows of a language model", () => {
   })
 
   test("a question and its answer become a conversation where the model has a chat template", () => {
-    const found = causalFormat([{ question: "2+2?", answer: "4" }], {}, true)
-    expect(typeof found === "string" ? found : found.choices.map(({ path, value }) => [path, value])).toEqual([
-      ["data.format", "chat"],
-      [
-        "data.messages",
-        [
-          { role: "user", content: "{question}" },
-          { role: "assistant", content: "{answer}" }
-        ]
+    expect(formatOf([{ question: "2+2?", answer: "4" }], {}, true)).toEqual({
+      "data.format": "chat",
+      "data.messages": [
+        { role: "user", content: "{question}" },
+        { role: "assistant", content: "{answer}" }
       ]
-    ])
+    })
   })
 
-  test("other columns are named, with what is expected", () => {
-    expect(formatOf([{ chosen: "a", rejected: "b" }])).toBe(
-      "found the columns chosen, rejected; expected messages or conversations (lists), instruction and output, prompt and completion, or text: name yours with --messages, --prompt and --completion, or --text"
-    )
+  test("of other columns it knows nothing", () => {
+    expect(formatOf([{ chosen: "a", rejected: "b" }])).toBeUndefined()
   })
 })
 
 describe("rows of a LayersModel", () => {
-  const columnsOf = (rows: ReadonlyArray<Row>, columns: Columns = {}, rescales = false) => {
-    const found = arrayColumns(rows, columns, rescales)
-    return typeof found === "string" ? found : Object.fromEntries(found.choices.map(({ path, value }) => [path, value]))
-  }
+  const columnsOf = (rows: ReadonlyArray<Row>, columns: Columns = {}, rescales = false) =>
+    valuesOf(arrays.detecting, rows, columns, { rescales })
   const image = [
     [0, 255],
     [12, 0]
@@ -162,15 +160,19 @@ describe("rows of a LayersModel", () => {
       "data.label": "label",
       "data.scale": 1 / 255
     })
-    expect(columnsOf([{ x1: "0,5", x2: "1", kind: "a" }])).toContain("no column holds a list of numbers in every row")
+    expect(columnsOf([{ x1: "0,5", x2: "1", kind: "a" }])).toBeUndefined()
     expect(columnsOf([{ pixels: "[[0, 1], [2, 255]]", digit: "7" }])).toMatchObject({ "data.input": "pixels" })
   })
 
-  test("what is missing or not one is said, all of it", () => {
-    expect(columnsOf([{ a: [1], b: [2], c: "x", d: "y" }])).toBe(
-      "2 columns may hold a list of numbers: name it with --input; 2 columns may hold a label: name it with --label (found: a, b, c, d)"
-    )
-    expect(columnsOf([{ text: "a" }])).toContain("no column holds a list of numbers in every row: name it with --input")
+  test("all columns of numbers but the label, of tables without texts", () => {
+    const rows = Array.from({ length: 12 }, (_, i) => ({
+      id: i,
+      width: i / 7,
+      length: (i * i) % 5,
+      kind: "abc"[i % 3]
+    }))
+    expect(columnsOf(rows)).toMatchObject({ "data.input": ["width", "length"], "data.label": "kind" })
+    expect(columnsOf(rows.map((row) => ({ ...row, note: `Seen at noon on day ${row.id}` })))).toBeUndefined()
   })
 })
 
@@ -234,9 +236,9 @@ describe("files", () => {
     expect(await found("bert", { text: "other", label: "text" })).toEqual(["bert", "classification"])
     // every row has another number
     expect(await found("bert", { label: "other" })).toEqual(["bert", "regression"])
-    expect(await found("holds", { input: "a", label: "b" })).toEqual(["holds/model.json", "arrays"])
+    expect(await found("holds", { input: "other", label: "text" })).toEqual(["holds/model.json", "arrays"])
     expect(await found("gguf")).toEqual(["gguf/a.gguf", "text"])
     // two models: which is meant is not guessed
-    expect(await found("two", { label: "other" })).toEqual(["two", "classification"])
+    await expect(found("two", { label: "other" })).rejects.toThrow("two: config.json: no such file")
   })
 })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { crossEntropyMetric, type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { Adopting, RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
+import { detectRelated, detectSimilarity } from "../detect.ts"
 import { encoderFacts, encoderWords } from "../kind.ts"
 import {
   columnsOf,
@@ -12,7 +13,7 @@ import {
   type ResolvedRelatedPlan,
   resolveRelated
 } from "./resolve.ts"
-import { detectEmbedding, detectSimilarity, suggestRelated } from "./suggest.ts"
+import { suggestRelated } from "./suggest.ts"
 
 const plain = (value: number): string => value.toFixed(3)
 const gain = { unit: "", format: plain, better: "higher", worst: 0 } as const
@@ -75,7 +76,7 @@ const adopting: Adopting = {
 export const embedding: RelatedKind = related({
   metrics: ranking,
   headline: ["recallAt10", "loss"],
-  detecting: detectEmbedding,
+  detecting: detectRelated,
   adopting
 })
 

@@ -1,39 +1,20 @@
 /** Which format rows for a causal language model are of, and which columns of them hold what, by the first of them. */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
-import { dataError, firstRows } from "../../../data/index.ts"
 import { parseBoundedJson } from "../../../files/index.ts"
 import { describeCausal, openSource, storedChatTemplate } from "../../../models/causal/index.ts"
 import { families } from "../../../models/index.ts"
 import { seq2seqFamilies } from "../../../models/seq2seq/index.ts"
-import { ResolveError } from "../../../plan/index.ts"
 import {
   type Choice,
-  type Columns,
   choice,
-  type DetectedRows,
   type Detecting,
+  type Found,
   isRow,
   NAMED,
-  PROBED_ROWS,
-  type Row
+  type Row,
+  sure
 } from "../../../suggest/index.ts"
-
-const causalRows = (source: string, file: string, columns: Columns) =>
-  Effect.gen(function* () {
-    const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
-    const rows = Result.isSuccess(probed) ? causalFormat(probed.success, columns) : probed.failure.problems.join("\n")
-    if (typeof rows !== "string") {
-      const named = columns.prompt !== undefined || columns.completion !== undefined
-      if (rows.format !== "completion" || named || !(yield* chats(source))) return rows
-      return causalFormat((probed as Result.Success<ReadonlyArray<Row>, never>).success, columns, true) as DetectedRows
-    }
-    // of the model as well, so that all problems are reported at once
-    const model = yield* Effect.result(Effect.scoped(Effect.flatMap(openSource(source), describeCausal)))
-    const problem = Result.isFailure(probed) ? probed.failure : dataError(file, rows)
-    if (Result.isSuccess(model)) return yield* problem
-    return yield* new ResolveError({ name: file, problems: [model.failure.message, problem.message] })
-  })
+import { columnsIn, exampleOf, isProse, shownColumn, shownText, textsIn } from "../../rows/columns.ts"
 
 /** Whether a model has a chat template. One that cannot be opened is reported when the plan is resolved. */
 const chats = (source: string) =>
@@ -52,69 +33,89 @@ const messagesIn = (value: unknown): ReadonlyArray<Row> => {
   return Array.isArray(value) && value.length > 0 && value.every(isRow) ? value : []
 }
 
-/** Pairs of a prompt and what follows it, as data sets call them. */
+/** Pairs of a prompt and what follows it, as data sets call them, and how sure the names are. */
 const pairs = [
-  ["prompt", "completion"],
-  ["prompt", "response"],
-  ["instruction", "response"],
-  ["question", "answer"],
-  ["query", "response"],
-  ["input", "output"],
-  ["source", "target"]
+  ["prompt", "completion", sure.clearly],
+  ["prompt", "response", sure.clearly],
+  ["instruction", "response", sure.clearly],
+  ["query", "response", sure.usual],
+  // which of them belong together may be asked as well
+  ["question", "answer", sure.only],
+  ["input", "output", sure.only],
+  ["source", "target", sure.possible]
 ] as const
 
-const textColumns = ["text", "content", "document", "body"] as const
+const textNames = ["text", "content", "document", "body"] as const
 
-/**
- * The format that a file's first rows are of, by the columns that all of them have; or what was found and expected. `chats`: the model has
- * a chat template, so that questions and answers become conversations.
- */
-export const causalFormat = (rows: ReadonlyArray<Row>, columns: Columns, chats = false): DetectedRows | string => {
-  const all = Object.keys(rows[0]!)
-  const texts = all.filter((name) => rows.every((row) => isText(row[name])))
-  const lists = all.filter((name) => rows.every((row) => messagesIn(row[name]).length > 0))
-  const format = (name: string, reason: string) => choice("data.format", name, reason)
-  const named = (own: ReadonlyArray<keyof Columns>) => own.some((name) => columns[name] !== undefined)
+const format = (name: string, reason: string): Choice => choice("data.format", name, reason)
 
-  if (named(["prompt", "completion"])) {
-    return { format: "completion", choices: [format("completion", "a prompt and what follows it were named")] }
-  }
+/** All that rows could be to a causal language model, the surest first. */
+const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = {}) => {
+  if (content !== "rows") return []
+  const all = columnsIn(rows)
+  // of a question without an input the cell is blank
+  const isText = (name: string) => rows.every((row) => typeof row[name] === "string")
+  const texts = all.filter(({ name }) => isText(name)).map(({ name }) => name)
+  const lists = all.map(({ name }) => name).filter((name) => rows.every((row) => messagesIn(row[name]).length > 0))
+  const { prompt, completion: named, text } = columns
+  if (prompt !== undefined || named !== undefined) return [namedPair(rows, prompt ?? "prompt", named ?? "completion")]
   const list = columns.messages ?? ["messages", "conversations", ...lists].find((name) => lists.includes(name))
-  if (list !== undefined && !named(["text"])) return chat(list, messagesIn(rows[0]![list]), format)
-  if (named(["text"])) return { format: "text", choices: [format("text", "the column of a text was named")] }
-  if (["instruction", "output"].every((name) => texts.includes(name))) {
-    const reason = 'rows have the columns "instruction" and "output": one question and its answer'
-    const mapping = choice(
-      "data.mapping",
-      "alpaca",
-      "instruction and input become one message of the user, as in Alpaca"
-    )
-    return { format: "chat", choices: [format("chat", reason), mapping] }
+  if (list !== undefined && text === undefined) return [chat(list, rows)]
+  if (text !== undefined) return [plain(rows, text, sure.named, "the column of a text was named")]
+  if (["instruction", "output"].every((name) => texts.includes(name))) return [alpaca(rows)]
+  const pair = pairs.find(([one, other]) => texts.includes(one) && texts.includes(other))
+  if (pair !== undefined) {
+    const [prompt, answer, certainty] = pair
+    const talks = chats ?? prompt !== "prompt"
+    return [talks ? exchange(rows, prompt, answer, certainty) : completion(rows, prompt, answer, certainty)]
   }
-  const pair = pairs.find((names) => names.every((name) => texts.includes(name)))
-  if (pair !== undefined) return chats ? exchange(pair, format) : completion(rows, pair, format)
-  const text = textColumns.find((name) => texts.includes(name)) ?? (texts.length === 1 ? texts[0] : undefined)
-  if (text === undefined) return noFormat(all)
-  const others = all.filter((name) => name !== text)
+  const prose = textsIn(all)
+  const usual = textNames.find((name) => texts.includes(name))
+  const own = usual ?? (prose.length === 1 && (isProse(prose[0]!) || all.length === 1) ? prose[0]!.name : undefined)
+  if (own === undefined) return []
+  const others = all.map(({ name }) => name).filter((name) => name !== own)
   const alone = others.length === 0 ? "" : `; nothing else of a row is read (${others.slice(0, NAMED).join(", ")})`
-  const reason = `rows have a text in the column "${text}", every token of which is learned${alone}`
-  return {
-    format: "text",
-    choices: [format("text", reason), choice("data.text", text, "the column that holds the text")]
-  }
+  const reason = `rows have a text in the column "${own}", every token of which is learned${alone}`
+  return [plain(rows, own, others.length === 0 ? sure.usual : sure.anything, reason)]
 }
 
-const chat = (
-  column: string,
-  messages: ReadonlyArray<Row>,
-  format: (name: string, reason: string) => Choice
-): DetectedRows => {
+const plain = (rows: ReadonlyArray<Row>, text: string, certainty: number, reason: string): Found => ({
+  format: "text",
+  sentence: `how texts continue: ${shownColumn(text)}`,
+  example: shownText(rows[0]?.[text]),
+  certainty,
+  columns: { text },
+  choices: [
+    format("text", reason),
+    ...(certainty === sure.named ? [] : [choice("data.text", text, "the column that holds the text")])
+  ]
+})
+
+const namedPair = (rows: ReadonlyArray<Row>, prompt: string, completion: string): Found => ({
+  format: "completion",
+  sentence: `how to continue: ${shownColumn(completion)} after each ${shownColumn(prompt)}`,
+  example: exampleOf(rows, { text: prompt }, (row) => shownText(row[completion])),
+  certainty: sure.named,
+  columns: { prompt, completion },
+  choices: [format("completion", "a prompt and what follows it were named")]
+})
+
+/** What a message says, by whichever of the two keys it has. */
+const saidIn = (message: Row | undefined): string => shownText(message?.["content"] ?? message?.["value"] ?? "")
+
+const chat = (column: string, rows: ReadonlyArray<Row>): Found => {
+  const messages = messagesIn(rows[0]?.[column])
   const from = messages.some((message) => Object.hasOwn(message, "from"))
   const mapping = from ? "sharegpt" : "openai"
   const keys = from ? '"from" and "value"' : '"role" and "content"'
   const usual = column === (from ? "conversations" : "messages")
+  const asked = messages.findIndex((message) => /^(user|human)$/.test(String(message["role"] ?? message["from"])))
   return {
     format: "chat",
+    sentence: `how to answer: chats in ${shownColumn(column)}`,
+    example: `${saidIn(messages[Math.max(0, asked)])} → ${saidIn(messages[Math.max(0, asked) + 1])}`,
+    certainty: sure.clearly,
+    columns: usual ? {} : { messages: column },
     choices: [
       format("chat", `the column "${column}" holds lists of messages`),
       choice("data.mapping", mapping, `a message has ${keys}`),
@@ -123,12 +124,25 @@ const chat = (
   }
 }
 
-/** A question and its answer, for a model that was made for conversations. */
-const exchange = (
-  [prompt, answer]: readonly [string, string],
-  format: (name: string, reason: string) => Choice
-): DetectedRows => ({
+const alpaca = (rows: ReadonlyArray<Row>): Found => ({
   format: "chat",
+  sentence: "how to answer: `output` to each `instruction`",
+  example: exampleOf(rows, { text: "instruction" }, (row) => shownText(row["output"])),
+  certainty: sure.clearly,
+  columns: {},
+  choices: [
+    format("chat", 'rows have the columns "instruction" and "output": one question and its answer'),
+    choice("data.mapping", "alpaca", "instruction and input become one message of the user, as in Alpaca")
+  ]
+})
+
+/** A question and its answer, for a model that was made for conversations. */
+const exchange = (rows: ReadonlyArray<Row>, prompt: string, answer: string, certainty: number): Found => ({
+  format: "chat",
+  sentence: `how to answer: ${shownColumn(answer)} to each ${shownColumn(prompt)}`,
+  example: exampleOf(rows, { text: prompt }, (row) => shownText(row[answer])),
+  certainty,
+  columns: {},
   choices: [
     format(
       "chat",
@@ -145,11 +159,8 @@ const exchange = (
   ]
 })
 
-const completion = (
-  rows: ReadonlyArray<Row>,
-  [prompt, answer]: readonly [string, string],
-  format: (name: string, reason: string) => Choice
-): DetectedRows => {
+const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, certainty: number): Found => {
+  const found = { ...namedPair(rows, prompt, answer), certainty, columns: {} }
   const pair = format("completion", `rows have a prompt ("${prompt}") and what follows it ("${answer}")`)
   const apart = rows.some((row) => /\s$/.test(String(row[prompt])) || /^\s/.test(String(row[answer])))
   const learned = "what is learned, and an end-of-text token after it"
@@ -158,7 +169,7 @@ const completion = (
       ? ""
       : '; nothing is put between the two: if the model is to see a line break or a space there, use a text such as "{prompt}\\n"'
     return {
-      format: "completion",
+      ...found,
       choices: [
         pair,
         choice("data.prompt", prompt, "the column that holds the prompt"),
@@ -169,7 +180,7 @@ const completion = (
   const label = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
   const text = `${label(prompt)}: {${prompt}}\n${label(answer)}:`
   return {
-    format: "completion",
+    ...found,
     choices: [
       pair,
       choice("data.prompt", text, "the column with words around it, so that the model sees where the answer begins"),
@@ -179,12 +190,6 @@ const completion = (
   }
 }
 
-const noFormat = (found: ReadonlyArray<string>): string => {
-  const names = found.length === 0 ? "no columns" : `the columns ${found.slice(0, NAMED).join(", ")}`
-  const forms = "messages or conversations (lists), instruction and output, prompt and completion, or text"
-  return `found ${names}; expected ${forms}: name yours with --messages, --prompt and --completion, or --text`
-}
-
 export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
   // any model with a config.json that is of no encoder, with or without a decoder after it
@@ -192,5 +197,9 @@ export const detectCausal: Detecting = {
     /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||
     (modelType !== undefined && !Object.hasOwn(families, modelType) && !Object.hasOwn(seq2seqFamilies, modelType)),
-  rows: causalRows
+  needs: "that needs a language model that writes, such as --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
+  hint: "name the columns with --messages (conversations), --prompt and --completion, or --text",
+  rows: causalForms,
+  look: (source) => Effect.map(chats(source), (has) => ({ chats: has })),
+  opens: (source) => Effect.scoped(Effect.flatMap(openSource(source), describeCausal))
 }

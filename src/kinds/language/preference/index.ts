@@ -1,27 +1,24 @@
 /** Pairs of a better and a worse answer, and a causal language model. */
 
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type { PreferencePlan } from "../../../../schemas/index.ts"
 import { meanTokens, withTemplateDate } from "../../../data/causal/index.ts"
-import { batchesPerEpoch, firstRows } from "../../../data/index.ts"
+import { batchesPerEpoch } from "../../../data/index.ts"
 import { type OpenedPreferences, openPreferences, sidesOf } from "../../../data/preference/index.ts"
 import {
   type Choice,
-  type Columns,
   choice,
-  type DetectedRows,
   type Detecting,
   findings,
   knobs,
   measured,
-  PROBED_ROWS,
-  type Row,
   rates,
-  type Suggesting
+  type Suggesting,
+  sure
 } from "../../../suggest/index.ts"
 import { type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
+import { exampleOf, shownColumn, shownText } from "../../rows/columns.ts"
 import { detectCausal } from "../causal/detect.ts"
 import { cautions, chooseCausal, languageFacts, suggestCausal } from "../causal/suggest.ts"
 import { estimateMemory, type LanguageRows, languageKind } from "../kind.ts"
@@ -97,43 +94,52 @@ const format = (chosen: string, rejected: string): Choice =>
     `rows have a better answer ("${chosen}") and a worse one ("${rejected}") to the same prompt`
   )
 
-const detectedPairs = (rows: ReadonlyArray<Row>, columns: Columns): DetectedRows | null => {
-  const has = (name: string) => rows.every((row) => row[name] !== undefined && row[name] !== null)
-  const named = columns.chosen !== undefined || columns.rejected !== undefined
-  const found = answers.find((names) => names.every(has))
-  if (!named && found === undefined) return null
-  const [usual] = answers
-  const [chosen, rejected] = [columns.chosen ?? found?.[0] ?? usual[0], columns.rejected ?? found?.[1] ?? usual[1]]
-  if (chosen === "preferred_output" && has("input")) {
+const detectPreference: Detecting = {
+  columns: { preference: ["prompt", "chosen", "rejected"] },
+  takes: detectCausal.takes,
+  needs: detectCausal.needs,
+  hint: detectCausal.hint,
+  rows: ({ content, rows }, columns) => {
+    const has = (name: string) => rows.every((row) => row[name] !== undefined && row[name] !== null)
+    const isNamed = columns.chosen !== undefined || columns.rejected !== undefined
+    const found = answers.find((names) => names.every(has))
+    if (content !== "rows" || (!isNamed && found === undefined)) return []
+    const [usual] = answers
+    const [chosen, rejected] = [columns.chosen ?? found?.[0] ?? usual[0], columns.rejected ?? found?.[1] ?? usual[1]]
+    const prompt = columns.prompt ?? prompts.find(has)
+    const own = (path: string, name: string | undefined, usually: string, what: string) =>
+      name === undefined || name === usually ? [] : [choice(`data.${path}`, name, `the column that holds ${what}`)]
+    const isOpenAi = chosen === "preferred_output" && has("input")
     const mapping = choice(
       "data.mapping",
       "openai",
       'the columns "input" and "preferred_output" are those of OpenAI\'s form'
     )
-    return { format: "preference", choices: [format(chosen, rejected), mapping] }
-  }
-  const prompt = columns.prompt ?? prompts.find(has)
-  const own = (path: string, name: string | undefined, usually: string, what: string) =>
-    name === undefined || name === usually ? [] : [choice(`data.${path}`, name, `the column that holds ${what}`)]
-  return {
-    format: "preference",
-    choices: [
-      format(chosen, rejected),
-      ...own("prompt", prompt, "prompt", "the prompt"),
-      ...own("chosen", chosen, usual[0], "the better answer"),
-      ...own("rejected", rejected, usual[1], "the worse answer")
+    const named = { ...(prompt === undefined ? {} : { prompt }), chosen, rejected }
+    return [
+      {
+        format: "preference",
+        sentence: `which answers are better: ${shownColumn(chosen)} than ${shownColumn(rejected)}`,
+        example: exampleOf(
+          rows,
+          { text: prompt ?? chosen },
+          (row) => `${shownText(row[chosen])} rather than ${shownText(row[rejected])}`
+        ),
+        certainty: isNamed ? sure.named : sure.clearly,
+        columns: isOpenAi ? {} : named,
+        choices: [
+          format(chosen, rejected),
+          ...(isOpenAi
+            ? [mapping]
+            : [
+                ...own("prompt", prompt, "prompt", "the prompt"),
+                ...own("chosen", chosen, usual[0], "the better answer"),
+                ...own("rejected", rejected, usual[1], "the worse answer")
+              ])
+        ]
+      }
     ]
   }
-}
-
-const detectPreference: Detecting = {
-  columns: { preference: ["prompt", "chosen", "rejected"] },
-  takes: detectCausal.takes,
-  rows: (_, file, columns) =>
-    Effect.map(Effect.result(firstRows(file, PROBED_ROWS)), (probed) =>
-      // what is wrong with the file is reported by the kind that takes any rows
-      Result.isSuccess(probed) ? detectedPairs(probed.success, columns) : null
-    )
 }
 
 export const preference: RunKind<PreferencePlan, ResolvedPreferencePlan> = languageKind({

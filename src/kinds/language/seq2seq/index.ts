@@ -7,6 +7,7 @@ import type { Seq2SeqDescription } from "../../../models/seq2seq/index.ts"
 import { percent } from "../../../training/index.ts"
 import type { Baseline, RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
+import { detectSeq2Seq } from "./detect.ts"
 import {
   describeSeq2SeqPlan,
   type MeasuredSeq2Seq,
@@ -15,7 +16,7 @@ import {
   resolveSeq2Seq
 } from "./resolve.ts"
 import { alwaysF1, seq2seqMetrics } from "./scores.ts"
-import { detectSeq2Seq, suggestSeq2Seq } from "./suggest.ts"
+import { suggestSeq2Seq } from "./suggest.ts"
 
 const shown = (text: string): string => printableLine(cut(text, 60))
 

@@ -1,13 +1,7 @@
-/** Texts with targets and a model that reads the one and writes the other: which columns hold them, and the plan for them. */
-import * as Effect from "effect/Effect"
-import { dataError } from "../../../data/index.ts"
-import { seq2seqFamilies } from "../../../models/seq2seq/index.ts"
+/** Texts with targets and a model that reads the one and writes the other: the plan for them. */
 import {
   type Choice,
-  type Columns,
-  choice,
   count,
-  type Detecting,
   type Evaluated,
   evaluatedOf,
   evaluatedRows,
@@ -20,11 +14,9 @@ import {
   MOST_PASSES_OF_ANSWERS,
   MOST_ROWS_SEEN,
   measured,
-  NAMED,
   nothingToEvaluate,
   paperWarmup,
   passesOf,
-  type Row,
   ranks,
   rates,
   roundLength,
@@ -36,104 +28,7 @@ import {
   speeds,
   timeText
 } from "../../../suggest/index.ts"
-import { pairOf, probedRows, textColumnsOf, textOf, usual } from "../../rows/columns.ts"
 import { estimateMemory, type ResolvedSeq2SeqPlan } from "./resolve.ts"
-
-/** A text and what is written for it, as data sets call them. */
-const pairs = [
-  ["source", "target"],
-  ["input", "output"],
-  ["question", "answer"],
-  ["document", "summary"],
-  ["text", "summary"],
-  ["article", "summary"],
-  ["article", "highlights"],
-  ["dialogue", "summary"],
-  ["prompt", "completion"],
-  ["prompt", "response"],
-  ["instruction", "response"],
-  ["query", "response"]
-] as const
-
-const labels = ["label", "target", "sentiment", "category", "class", "intent"] as const
-
-interface Pair {
-  readonly source: string
-  readonly target: string
-  readonly reason: string
-}
-
-/** Two columns named by languages: "en" and "de". */
-const translation = (texts: ReadonlyArray<string>): Pair | undefined => {
-  const [source, target, ...more] = texts.filter((name) => /^[a-z]{2}$/.test(name))
-  return source === undefined || target === undefined || more.length > 0
-    ? undefined
-    : {
-        source,
-        target,
-        reason: `rows have a text in "${source}" and another in "${target}", by their names two languages`
-      }
-}
-
-/** A text and its label, which is written out. */
-const labelled = (rows: ReadonlyArray<Row>, { source, target }: Columns): Pair | undefined => {
-  const all = Object.keys(rows[0] ?? {})
-  const label = target ?? usual(labels, all)
-  const others = all.filter((name) => name !== label)
-  // of two texts one would be lost
-  if (label === undefined || (source === undefined && pairOf(rows, {}).length > 0)) return undefined
-  const text = source ?? textOf(rows, others)?.value
-  return typeof text !== "string"
-    ? undefined
-    : {
-        source: text,
-        target: label,
-        reason: `rows have a text ("${text}") and a label ("${label}"), which is written for it`
-      }
-}
-
-const found = (rows: ReadonlyArray<Row>, columns: Columns): Pair | undefined => {
-  const { source, target } = columns
-  if (source !== undefined && target !== undefined) return { source, target, reason: "both columns were named" }
-  const texts = textColumnsOf(rows)
-  const fits = ([one, other]: readonly [string, string]) =>
-    texts.includes(one) && texts.includes(other) && (source ?? one) === one && (target ?? other) === other
-  const pair = pairs.find(fits)
-  if (pair !== undefined) {
-    const [one, other] = pair
-    return { source: one, target: other, reason: `rows have a text ("${one}") and what is written for it ("${other}")` }
-  }
-  return (source === undefined && target === undefined ? translation(texts) : undefined) ?? labelled(rows, columns)
-}
-
-export const detectSeq2Seq: Detecting = {
-  columns: { seq2seq: ["source", "target"] },
-  takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(seq2seqFamilies, modelType),
-  rows: (_, file, columns) =>
-    Effect.gen(function* () {
-      const rows = yield* probedRows(file)
-      const pair = found(rows, columns)
-      if (pair === undefined) {
-        const names = Object.keys(rows[0] ?? {})
-          .slice(0, NAMED)
-          .join(", ")
-        const forms =
-          "source and target, input and output, question and answer, document and summary, or text and label"
-        return yield* dataError(
-          file,
-          `found the columns ${names}; expected ${forms}: name yours with --source and --target`
-        )
-      }
-      return {
-        format: "seq2seq",
-        choices: [
-          choice("data.format", "seq2seq", pair.reason),
-          choice("data.source", pair.source, "the column that holds the text that is read"),
-          choice("data.target", pair.target, "the column that holds the text that is to be written")
-        ]
-      }
-    })
-}
 
 /** What the rules look at. Rows are counted, lengths are tokens. */
 interface Facts extends Evaluated {

@@ -1,13 +1,10 @@
 /** Labelled rows of numbers and a tf.LayersModel. */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type { ArraysPlan } from "../../../../schemas/index.ts"
 import {
   arrayEvaluationBatches,
   arrayTrainingBatches,
   type ClassificationData,
-  dataError,
-  firstRows,
   inputReader,
   listIn,
   matching,
@@ -21,14 +18,24 @@ import {
   type Columns,
   choice,
   count,
-  type DetectedRows,
   type Detecting,
-  NAMED,
-  PROBED_ROWS,
-  type Row
+  type Found,
+  type Row,
+  sure
 } from "../../../suggest/index.ts"
 import { keepMistakes } from "../../../training/index.ts"
 import type { Asked, AskedField, RunKind } from "../../contract/index.ts"
+import {
+  numbersIn as allNumbers,
+  classesIn,
+  columnsIn,
+  comesBack,
+  isKey,
+  isProse,
+  labelEvidence,
+  shownText,
+  textsIn
+} from "../../rows/columns.ts"
 import { layersKind } from "../kind.ts"
 import type { CalledRows } from "../publish.ts"
 import type { LayersRows, ResolvedLayersPlan } from "../rows.ts"
@@ -103,15 +110,6 @@ export const suggestArrays = suggestLayers<ArraysPlan, ClassificationData>({
   cautions: ({ scale }) => (scale === 1 ? [] : [scaleCaution])
 })
 
-const arrayRows = (source: string, file: string, columns: Columns) =>
-  Effect.gen(function* () {
-    const probed = yield* Effect.result(firstRows(file, PROBED_ROWS))
-    // what cannot be read is refused, with what is expected, when it is opened
-    if (Result.isFailure(probed)) return { format: "arrays", choices: [] }
-    const rows = arrayColumns(probed.success, columns, yield* rescales(source))
-    return typeof rows === "string" ? yield* dataError(file, rows) : rows
-  })
-
 const numbersIn = (value: unknown): ReadonlyArray<number> => {
   const list = typeof value === "string" && value.trimStart().startsWith("[") ? listIn(value) : value
   const flat: ReadonlyArray<unknown> = Array.isArray(list) ? list.flat(Number.POSITIVE_INFINITY) : []
@@ -120,37 +118,63 @@ const numbersIn = (value: unknown): ReadonlyArray<number> => {
 
 const BYTE = 255
 
-/** Which columns hold the numbers and the label, and what the numbers are multiplied with; or what was found and expected. */
-export const arrayColumns = (rows: ReadonlyArray<Row>, columns: Columns, rescales: boolean): DetectedRows | string => {
-  const all = Object.keys(rows[0]!)
-  const lists = all.filter((name) => rows.every((row) => numbersIn(row[name]).length > 0))
-  const numbered = lists.length === 0 && columns.input === undefined ? numberedColumns(rows, columns.label) : undefined
-  const labels = all.filter(
-    (name) =>
-      !lists.includes(name) &&
-      numbered?.names.includes(name) !== true &&
-      rows.every((row) => ["string", "number", "boolean"].includes(typeof row[name]))
-  )
-  const input = columns.input ?? numbered?.pattern ?? only("input", lists)
-  const label = columns.label ?? only("label", labels)
-  const missing = [
-    ...(input === undefined ? [`${found(lists, "a list of numbers")}: name it with --input`] : []),
-    ...(label === undefined ? [`${found(labels, "a label")}: name it with --label`] : [])
-  ]
-  if (input === undefined || label === undefined)
-    return `${missing.join("; ")} (found: ${all.slice(0, NAMED).join(", ")})`
-  const read = inputReader(input, label)
-  const numbers = rows.flatMap((row) => numbersIn(read(row)))
-  return {
-    format: "arrays",
-    choices: [
-      choice("data.format", "arrays", "rows of numbers, for a tf.LayersModel"),
-      choice("data.input", input, numbered?.reason ?? "the column that holds lists of numbers"),
-      choice("data.label", label, "the column that holds a label"),
-      ...scaleOf(numbers, rescales)
-    ]
-  }
+interface Numbers {
+  readonly input: string | ReadonlyArray<string>
+  readonly certainty: number
+  readonly reason: string
 }
+
+/** Where the numbers of rows are: a list, columns that a number tells apart, or all columns of numbers but the label. */
+const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): ReadonlyArray<Numbers> => {
+  if (input !== undefined) {
+    const names = input.split(",").map((name) => name.trim())
+    return [{ input: names.length === 1 ? input : names, certainty: sure.named, reason: "named as the numbers" }]
+  }
+  const all = columnsIn(rows)
+  const lists = all.map(({ name }) => name).filter((name) => rows.every((row) => numbersIn(row[name]).length > 0))
+  const list = lists.includes("input") ? ["input"] : lists
+  if (list.length > 0)
+    return list.map((name) => ({
+      input: name,
+      certainty: list.length === 1 ? sure.clearly : sure.possible,
+      reason: "the column that holds lists of numbers"
+    }))
+  const numbered = numberedColumns(rows, label)
+  if (numbered !== undefined) return [{ input: numbered.pattern, certainty: sure.clearly, reason: numbered.reason }]
+  const measures = all.filter((own) => own.name !== label && !isKey(own) && allNumbers(own) !== undefined)
+  const names = measures.filter((own) => !comesBack(own) || own.different > 2).map(({ name }) => name)
+  if (names.length < 2 || textsIn(all).some(isProse)) return []
+  return [{ input: names, certainty: sure.usual, reason: `${count(names.length)} columns of one number each` }]
+}
+
+/** Which columns hold the numbers and the label, and what the numbers are multiplied with. */
+const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales = false } = {}) =>
+  content !== "rows"
+    ? []
+    : numbersOf(rows, columns).flatMap(({ input, certainty, reason }) => {
+        const own = typeof input === "string" ? matching(input, Object.keys(rows[0] ?? {})) : input
+        const width = numbersIn(inputReader(input, columns.label)(rows[0] ?? {})).length
+        const labels = labelEvidence(columnsIn(rows), columns, own)
+        return labels.map(({ column, column: { name }, certainty: ofLabel }): Found => {
+          const read = inputReader(input, name)
+          return {
+            format: "arrays",
+            sentence: `a class for each row of ${count(width)} numbers (${classesIn(column)})`,
+            example: `${shownText(JSON.stringify(numbersIn(read(rows[0]!))))} → ${String(rows[0]![name])}`,
+            certainty: certainty * ofLabel,
+            columns: { ...(typeof input === "string" ? { input } : { input: input.join(",") }), label: name },
+            choices: [
+              choice("data.format", "arrays", "rows of numbers, for a tf.LayersModel"),
+              { path: "data.input", value: input, reason },
+              choice("data.label", name, "the column that holds a label"),
+              ...scaleOf(
+                rows.flatMap((row) => numbersIn(read(row))),
+                rescales
+              )
+            ]
+          }
+        })
+      })
 
 /** Columns of one number each that a number tells apart ("pixel0", "pixel1", …), as the pattern that has them and no other. */
 const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) => {
@@ -170,13 +194,6 @@ const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) =>
   }
 }
 
-/** The column of the usual name, or the only one there is. */
-const only = (usual: string, candidates: ReadonlyArray<string>): string | undefined =>
-  candidates.includes(usual) ? usual : candidates.length === 1 ? candidates[0] : undefined
-
-const found = (candidates: ReadonlyArray<string>, what: string): string =>
-  candidates.length === 0 ? `no column holds ${what} in every row` : `${candidates.length} columns may hold ${what}`
-
 /** Numbers that are bytes become 0 to 1, unless the model does so itself. */
 const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArray<Choice> => {
   const bytes = numbers.every((number) => Number.isInteger(number) && number >= 0 && number <= BYTE)
@@ -189,7 +206,11 @@ const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArr
 const detectArrays: Detecting = {
   columns: { arrays: ["input", "label"] },
   takes: isTopology,
-  rows: arrayRows
+  takesItsOwn: true,
+  needs: "that needs a tf.LayersModel that reads as many numbers, such as --model path/to/model.json",
+  hint: "name the columns of numbers with --input, and the label with --label",
+  rows: arraysFound,
+  look: (source) => Effect.map(rescales(source), (own) => ({ rescales: own }))
 }
 
 export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = layersKind({

@@ -21,7 +21,7 @@ import type { Processing } from "../../../images/index.ts"
 import { choice, type Detecting } from "../../../suggest/index.ts"
 import { keepMistakes } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
-import { detectedImages, holdsImages, imagesText } from "../../rows/images.ts"
+import { HINT_OF_IMAGES, imagesIn, imagesText } from "../../rows/images.ts"
 import { askedExamples, askedImage, pictureOf } from "../../rows/pictures.ts"
 import { layersKind } from "../kind.ts"
 import type { CalledRows } from "../publish.ts"
@@ -107,13 +107,16 @@ const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
 const detectImageArrays: Detecting = {
   columns: { [FORMAT]: ["image", "label"] },
   takes: isTopology,
-  rows: (source, place, columns) =>
-    Effect.gen(function* () {
-      if (!(yield* holdsImages(place, columns))) return null
-      const detected = yield* detectedImages(FORMAT, place, columns)
-      const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes itself")
-      return { ...detected, choices: [...detected.choices, ...((yield* rescales(source)) ? [bytes] : [])] }
-    })
+  needs: "that needs a tf.LayersModel of images, such as --model path/to/model.json",
+  hint: HINT_OF_IMAGES,
+  rows: (reading, columns, { rescales } = {}) => {
+    const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes itself")
+    return imagesIn(FORMAT, reading, columns).map((found) => ({
+      ...found,
+      choices: [...found.choices, ...(rescales === true ? [bytes] : [])]
+    }))
+  },
+  look: (source) => Effect.map(rescales(source), (own) => ({ rescales: own }))
 }
 
 export const imageArrays: RunKind<ImageArraysPlan, ResolvedLayersPlan<ImageArraysPlan, ImageClasses>> = layersKind({

@@ -1,0 +1,338 @@
+/** What rows could teach an encoder: a class, labels or a number of a text, and which texts belong together. */
+import { describe } from "../../models/index.ts"
+import { type Choice, type Columns, choice, type Detecting, type Found, sure } from "../../suggest/index.ts"
+import {
+  type Column,
+  classesIn,
+  columnsIn,
+  exampleOf,
+  flagsIn,
+  foundWith,
+  isKey,
+  labelEvidence,
+  labelLists,
+  labelsOfCell,
+  numberEvidence,
+  numbersIn,
+  pairIn,
+  rowName,
+  shownColumn,
+  shownText,
+  textEvidence,
+  textPairs,
+  textsIn
+} from "../rows/columns.ts"
+import { isEncoder } from "./suggest.ts"
+
+/** What kinds over encoders recognise alike. */
+const ofEncoders = {
+  takes: isEncoder,
+  needs: "that needs an encoder, such as --model hf:sentence-transformers/all-MiniLM-L6-v2",
+  hint: "name the column of the text with --text, and what is learned of it with --label (a class), --target (a number) or --label-columns (labels of 0 and 1)"
+}
+
+const format = (name: string, reason: string): Choice => choice("data.format", name, reason)
+
+/** A value of the plan, unless it is what a plan has by itself. */
+const column = (role: string, name: string, reason: string, usually = role): ReadonlyArray<Choice> =>
+  name === usually ? [] : [choice(`data.${role}`, name, reason)]
+
+const namesOf = (columns: ReadonlyArray<Column>): string =>
+  columns
+    .map(({ name }) => shownColumn(name))
+    .join(", ")
+    .replace(/, (?=[^,]*$)/, " and ")
+
+export const detectClasses: Detecting = {
+  ...ofEncoders,
+  columns: { classification: ["text", "textPair", "label"] },
+  opens: (source) => describe(source, { pooling: "mean", headInit: "normal", labels: ["a", "b"] }),
+  rows: ({ content, rows }, columns) => {
+    if (content === "images") return []
+    const all = columnsIn(rows)
+    const { label: _, ...texts } = columns
+    return labelEvidence(all, columns, Object.values(texts).map(String)).flatMap(
+      ({ column: own, certainty, reason }) => {
+        // a number that was named as the label is one where it is no class
+        if (certainty === sure.named && (isManyNumbers(own) || labelLists(own) !== undefined)) return []
+        return textEvidence(all, texts, [own.name]).map((text): Found => {
+          const { name, different } = own
+          const ordered = numbersIn(own) !== undefined && different > 2 ? "; their order teaches nothing" : ""
+          return foundWith(
+            "classification",
+            text,
+            {
+              certainty,
+              columns: { label: name },
+              choices: columns.label === undefined ? column("label", name, reason) : []
+            },
+            {
+              sentence: `a label for each ${rowName(text.columns)} (${classesIn(own)}${ordered})`,
+              example: exampleOf(rows, text.columns, (row) => String(row[name] ?? ""))
+            }
+          )
+        })
+      }
+    )
+  }
+}
+
+// fewer different numbers are as likely the names of classes: fewer whole ones, and fewer of which some have a fraction
+const MANY = { whole: 20, broken: 5 } as const
+
+const isManyNumbers = (own: Column): boolean => {
+  const numbers = numbersIn(own)
+  return numbers !== undefined && own.different >= (numbers.every(Number.isInteger) ? MANY.whole : MANY.broken)
+}
+
+export const detectNumbers: Detecting = {
+  ...ofEncoders,
+  columns: { regression: ["text", "textPair", "label", "target"] },
+  rows: ({ content, rows }, { label, target, ...texts }) => {
+    if (content !== "rows") return []
+    const all = columnsIn(rows)
+    const own = all.find(({ name }) => name === label)
+    if (label !== undefined && (own === undefined || !isManyNumbers(own))) return []
+    const named = target ?? label
+    const targets =
+      named === undefined
+        ? numberEvidence(all, Object.values(texts).map(String)).map(({ column: found, certainty, reason }) => ({
+            names: [found.name],
+            certainty,
+            reason
+          }))
+        : [
+            {
+              names: named.split(",").map((name) => name.trim()),
+              certainty: sure.named,
+              reason:
+                own === undefined
+                  ? "a column of numbers was named"
+                  : `the column "${label}" has ${own.different} different numbers in the first ${rows.length} rows: it is learned as a number, not as a class`
+            }
+          ]
+    return targets.flatMap(({ names, certainty, reason }) =>
+      textEvidence(all, texts, names).map((text): Found => {
+        const list = names.map(shownColumn).join(", ")
+        const value = names.length === 1 ? names[0]! : names
+        const column =
+          target === undefined
+            ? "the column of the numbers"
+            : named === value
+              ? "the column that was named"
+              : "the columns that were named"
+        // two texts and a number say mostly how alike they are
+        const share = text.columns.textPair === undefined || named !== undefined ? 1 : 0.5
+        return foundWith(
+          "regression",
+          text,
+          {
+            certainty: share * certainty,
+            columns: { target: names.join(",") },
+            choices: [format("regression", reason), { path: "data.target", value, reason: column }]
+          },
+          {
+            sentence: names.length === 1 ? `a number: ${list}` : `numbers: ${list}`,
+            example: exampleOf(rows, text.columns, (row) => names.map((name) => String(row[name] ?? "")).join(", "))
+          }
+        )
+      })
+    )
+  }
+}
+
+interface Tags {
+  readonly certainty: number
+  readonly columns: Columns
+  readonly choices: ReadonlyArray<Choice>
+  readonly sentence: string
+  readonly taken: ReadonlyArray<string>
+  readonly said: (row: { readonly [name: string]: unknown }) => string
+}
+
+const usualTags = /^(labels|label|tags|topics|categories|genres|keywords|classes)$/i
+
+const listsOf = (own: Column, isNamed: boolean): ReadonlyArray<Tags> => {
+  const lists = labelLists(own)
+  if (lists === undefined) return []
+  const { name } = own
+  const { separator } = lists
+  const how = separator === undefined ? "as lists" : `separated by ${separator}`
+  const reason = `the column "${name}" holds ${separator === undefined ? "lists of labels" : `labels with "${separator}" between`}`
+  return [
+    {
+      certainty: isNamed ? sure.named : usualTags.test(name) ? sure.clearly : sure.usual,
+      columns: { label: name },
+      choices: [
+        format("multi-label", reason),
+        ...column(
+          "label",
+          name,
+          separator === undefined ? "the column of the lists" : "the column of the labels",
+          "labels"
+        ),
+        ...(separator === undefined || separator === "|"
+          ? []
+          : [choice("data.labelSeparator", separator, "what is between the labels of a row")])
+      ],
+      sentence: `several tags: ${shownColumn(name)}, ${how}`,
+      taken: [name],
+      said: (row) => labelsOfCell(row[name] ?? undefined, separator).join(", ")
+    }
+  ]
+}
+
+const flagsOf = (flags: ReadonlyArray<Column>, certainty: number, reason: string): Tags => {
+  const names = flags.map(({ name }) => name)
+  return {
+    certainty,
+    columns: { labelColumns: names.join(",") },
+    choices: [
+      format("multi-label", reason),
+      { path: "data.labelColumns", value: names, reason: "a column for each label" }
+    ],
+    sentence: `several tags: ${namesOf(flags)}, a column of 0 and 1 for each`,
+    taken: names,
+    said: (row) => names.filter((name) => /^(1|true)$/i.test(String(row[name]))).join(", ")
+  }
+}
+
+export const detectTags: Detecting = {
+  ...ofEncoders,
+  columns: { "multi-label": ["text", "textPair", "label", "labelColumns"] },
+  rows: ({ content, rows }, { label, labelColumns, ...texts }) => {
+    if (content !== "rows") return []
+    const all = columnsIn(rows).filter(({ name }) => !Object.values(texts).includes(name))
+    const named = labelColumns?.split(",").map((name) => name.trim())
+    const flags = flagsIn(all).filter(({ name }) => named === undefined || named.includes(name))
+    const found =
+      named !== undefined
+        ? [
+            flagsOf(
+              named.map((name) => all.find((own) => own.name === name) ?? missing(name)),
+              sure.named,
+              "named as labels"
+            )
+          ]
+        : [
+            ...all
+              .filter(({ name }) => label === undefined || name === label)
+              .flatMap((own) => listsOf(own, label !== undefined)),
+            ...(label === undefined && flags.length > 1
+              ? [
+                  flagsOf(
+                    flags,
+                    flags.length > 2 ? sure.usual : sure.likely,
+                    `${flags.length} columns hold 0 and 1 alone`
+                  )
+                ]
+              : [])
+          ]
+    return found.flatMap(({ taken, said, sentence, ...target }) =>
+      textEvidence(columnsIn(rows), texts, taken).map((text) =>
+        foundWith("multi-label", text, target, { sentence, example: exampleOf(rows, text.columns, said) })
+      )
+    )
+  }
+}
+
+const missing = (name: string): Column => ({ name, cells: [], filled: [], different: 0 })
+
+// ——— texts that belong together
+
+/** An anchor and what belongs to it, as data sets call them; how sure their names are, where nothing else is in the rows. */
+const related = [
+  ["anchor", "positive", sure.clearly],
+  ["query", "positive", sure.clearly],
+  ["query", "document", sure.usual],
+  ["query", "passage", sure.usual],
+  ["query", "answer", sure.usual],
+  // as likely to be answered in writing
+  ["question", "answer", sure.only],
+  ["question", "context", sure.usual],
+  ["question", "positive", sure.clearly],
+  ["title", "abstract", sure.only],
+  ["term", "definition", sure.only],
+  ["sentence1", "sentence2", sure.usual],
+  ["question1", "question2", sure.usual],
+  ["text1", "text2", sure.only],
+  ["text", "textPair", sure.only]
+] as const
+
+/** Those of which neither asks for the other. */
+const alike = /^(sentence|question|text)_?[12]$|^text$/i
+
+const negatives = /^(hard_?)?negative$/i
+
+export const detectRelated: Detecting = {
+  ...ofEncoders,
+  columns: { embedding: ["anchor", "positive", "negative"] },
+  rows: ({ content, rows }, columns) => {
+    if (content !== "rows") return []
+    const all = columnsIn(rows)
+    const texts = textsIn(all).filter((own) => own.different > own.filled.length / 2 || own.filled.length < 4)
+    const pair = pairIn(
+      related.map(([anchor, positive]) => [anchor, positive] as const),
+      // of anchors one may have several texts
+      textsIn(all)
+    )
+    const { anchor = pair?.[0].name, positive = pair?.[1].name } = columns
+    if (anchor === undefined || positive === undefined) return []
+    const isNamed = columns.anchor !== undefined || columns.positive !== undefined
+    const negative = columns.negative ?? texts.find(({ name }) => negatives.test(name))?.name
+    const others = all.filter((own) => ![anchor, positive, negative].includes(own.name) && !isKey(own))
+    const isAnswered = isNamed || texts.some(({ name }) => name === positive)
+    if (!isAnswered || (!isNamed && others.length > 0 && !/^positive$/i.test(positive))) return []
+    const byName = related.find(([one, other]) => one === anchor.toLowerCase() && other === positive.toLowerCase())
+    const reason = isNamed
+      ? "the columns of texts that belong together were named"
+      : `rows have two texts that belong together ("${anchor}" and "${positive}") and no label`
+    return [
+      {
+        format: "embedding",
+        sentence: alike.test(anchor)
+          ? `pairs that mean the same: ${shownColumn(anchor)} and ${shownColumn(positive)}`
+          : `which ${shownColumn(positive)} belongs to which ${shownColumn(anchor)}`,
+        example: exampleOf(rows, { text: anchor }, (row) => shownText(row[positive])),
+        certainty: isNamed ? sure.named : (byName?.[2] ?? sure.only),
+        columns: { anchor, positive, ...(negative === undefined ? {} : { negative }) },
+        choices: [
+          format("embedding", reason),
+          ...(columns.anchor === undefined ? [choice("data.anchor", anchor, "the text that is asked with")] : []),
+          ...(columns.positive === undefined ? [choice("data.positive", positive, "the text that belongs to it")] : []),
+          ...(negative === undefined ? [] : [choice("data.negative", negative, "a text that does not belong to it")])
+        ]
+      }
+    ]
+  }
+}
+
+const scores = /^(score|similarity|similarity_?score|relatedness)$/i
+
+export const detectSimilarity: Detecting = {
+  ...ofEncoders,
+  columns: { similarity: ["text", "textPair", "score"] },
+  rows: ({ content, rows }, columns) => {
+    if (content !== "rows") return []
+    const all = columnsIn(rows)
+    const score = columns.score ?? all.find((own) => scores.test(own.name) && numbersIn(own) !== undefined)?.name
+    const pair = pairIn([...textPairs, ...related.map(([one, other]) => [one, other] as const)], textsIn(all))
+    const { text = pair?.[0].name, textPair = pair?.[1].name } = columns
+    if (score === undefined || text === undefined || textPair === undefined) return []
+    return [
+      {
+        format: "similarity",
+        sentence: `how alike two texts are: ${shownColumn(score)} of ${shownColumn(text)} and ${shownColumn(textPair)}`,
+        example: exampleOf(rows, { text, textPair }, (row) => String(row[score] ?? "")),
+        certainty: columns.score === undefined ? sure.clearly : sure.named,
+        columns: { text, textPair, score },
+        choices: [
+          format("similarity", `rows have two texts and a number ("${score}") that says how alike they are`),
+          ...(columns.text === undefined ? [choice("data.text", text, "the first text")] : []),
+          ...(columns.textPair === undefined ? [choice("data.textPair", textPair, "the second text")] : []),
+          ...(columns.score === undefined ? [choice("data.score", score, "the number")] : [])
+        ]
+      }
+    ]
+  }
+}
