@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { blocksOf, repository } from "./pages.ts"
-import { FEW, fewRows, type Given, givenTo, table } from "./table.ts"
+import { type Given, givenTo, table } from "./table.ts"
 
 const link = (name: string, folder: string): void => symlinkSync(join(repository, name), join(folder, name))
 
@@ -73,13 +73,18 @@ const contentsOf = (page: string, name: string, given: Given): Readonly<Record<s
   return Object.fromEntries(Object.entries(given.files()).map(([file, content]) => [join(name, file), content]))
 }
 
-/** Programs that a reader has: the package's command as an installation has it, and bunx, which takes what is installed. */
+/**
+ * Programs that a reader has: the package's command as an installation has it, bunx, which takes what is installed, and `some FILE`, which
+ * names a file with some rows of another, for what `table.ts` makes shorter.
+ */
 const programs: Readonly<Record<string, string>> = {
   "tfjs-lora-pro": `exec bun "${join(repository, "src", "bin", "tfjs-lora-pro.ts")}" "$@"`,
   bunx: `[ "$1" = --bun ] && shift
 program="$1"; shift
 if [ "$program" = tfjs-lora-pro ]; then exec tfjs-lora-pro "$@"; fi
-exec "${join(repository, "node_modules", ".bin")}/$program" "$@"`
+exec "${join(repository, "node_modules", ".bin")}/$program" "$@"`,
+  some: `to="$PWD/some-$(basename "$(dirname "$1")")-$(basename "$1")"
+head -n 24 "$1" > "$to" && echo "$to"`
 }
 
 /** An environment without what a package script says of itself, as one of `bun run test` does. */
@@ -121,7 +126,6 @@ export const readerOf = (page: string): Reader => {
     put(root, join("bin", name), `#!/bin/bash\n${body}\n`)
     chmodSync(join(root, "bin", name), 0o755)
   }
-  put(folder, FEW, fewRows())
   for (const [name, given] of Object.entries(givenTo(page))) {
     for (const [file, content] of Object.entries(contentsOf(page, name, given))) put(folder, file, content)
   }

@@ -57,8 +57,10 @@ const others = "a program that is not of this package"
 /** Two steps, and few rows to look at. */
 const few = "--set training.steps=2 --set training.evaluateEvery=1 --set training.evaluateRows=16"
 
-/** The same of a plan over movie sentences, which has few of them to look at besides. */
-const fewMovies = `${few} --set data.validation="$PWD/few.jsonl" --set data.test="$PWD/few.jsonl"`
+/** The same of a plan over rows of the examples, some of which are all that is looked at, before it and after. */
+const fewOf = (folder: string): string =>
+  [few, ...["validation", "test"].map((split) => `--set data.${split}="$(some ${folder}/${split}.jsonl)"`)].join(" ")
+const fewMovies = fewOf("examples/data/movies")
 
 interface Labelled {
   readonly text: string
@@ -99,10 +101,6 @@ const sentences = (
 const lines = (...rows: ReadonlyArray<string | object>) => ({
   text: () => rows.map((row) => `${typeof row === "string" ? row : JSON.stringify(row)}\n`).join("")
 })
-
-/** Rows for `fewMovies`; the pages do not know of them. */
-export const FEW = "few.jsonl"
-export const fewRows = (): string => lines(...movies("validation").slice(0, 16)).text()
 
 /** A plan over MiniLM with these rows. */
 const planOf = (data: object, sections: object = {}): Given =>
@@ -358,7 +356,7 @@ export const table: Readonly<Record<string, PageRow>> = {
         { query: "another", document: 7 }
       )
     },
-    shorter: { "bun run train": few },
+    shorter: { "bun run train": fewOf("examples/data/definitions") },
     programs: { SentenceTransformer: "of a run that is made shorter here: e2e/embedding.processes.ts compares vectors" }
   },
   "docs/export.md": {
@@ -531,7 +529,12 @@ export const table: Readonly<Record<string, PageRow>> = {
       "tags.json": planOf({ format: "multi-label", train: "posts.jsonl", text: "text", label: "tags" }),
       "posts.jsonl": lines({ text: "a", tags: 3 }, { text: "b", tags: [" "] })
     },
-    shorter: { "bun run train": few },
+    shorter: Object.fromEntries(
+      ["comparisons", "ratings", "web-features"].map((name) => [
+        `bun run train examples/plans/${name}.json`,
+        fewOf(`examples/data/${name}`)
+      ])
+    ),
     unlike: { "second (": twoSteps, "CSS3 (": twoSteps, "JS API (": twoSteps }
   },
   "docs/training.md": {
