@@ -72,7 +72,8 @@ export const recordReader = ({
   ends: scanner
 }: Pick<RowFile, "file" | "from" | "ends">): Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError> => {
   const ends = scanner()
-  let buffer = new Uint8Array(2 * chunkBytes)
+  // no more than a small file has: to clear two megabytes takes longer than to read it
+  let buffer = new Uint8Array(Math.max(0, Math.min(2 * chunkBytes, file.size - from.offset)))
   let start = from // of what the buffer holds
   let held = 0 // bytes that it holds
   let rest = from // the first record that was not handed over: its end has not been seen
@@ -93,8 +94,8 @@ export const recordReader = ({
       rest = { offset: file.size, line: start.line }
       return isBlank(buffer, 0, held) ? undefined : [last]
     }
-    if (held + chunkBytes > buffer.length) buffer = enlarged(buffer)
     const wanted = Math.min(chunkBytes, file.size - start.offset - held)
+    if (held + wanted > buffer.length) buffer = enlarged(buffer)
     yield* file.readInto(buffer.subarray(held, held + wanted), start.offset + held)
     const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
     held += wanted

@@ -1,5 +1,5 @@
 /**
- * A golden run on SmolLM2-135M-Instruct in a process of its own: `bun smollm2-training-child.ts GGUF RUN STEPS`. Prints a JSON line of what came
+ * A golden run on SmolLM2-135M-Instruct in a process of its own: `bun smollm2-training-child.ts GGUF RUN STEPS DEVICE`. Prints a JSON line of what came
  * out. The run is read from the golden files, batches and all; where A starts is told by its generator, `smollm2_training.py`.
  */
 import { readFileSync } from "node:fs"
@@ -23,6 +23,7 @@ const folder = join(import.meta.dir, "../golden/training/smollm2")
 const forms = { lora_pro_adamw_efficient: "efficient", lora_pro_adamw_full: "full" } as const
 
 export type RunName = "lora_adamw" | keyof typeof forms
+export type CpuDevice = "wasm" | "native"
 
 export interface GoldenRun {
   readonly rule: RunName
@@ -129,10 +130,10 @@ const follow = (gguf: string, run: GoldenRun, steps: number) =>
   })
 
 if (import.meta.main) {
-  const [gguf, name, steps] = process.argv.slice(2) as [string, RunName, string]
+  const [gguf, name, steps, device] = process.argv.slice(2) as [string, RunName, string, CpuDevice]
   const followed = await follow(gguf, goldenRun(name), Number(steps)).pipe(
     Effect.scoped,
-    Effect.provide(Device.layer("wasm", { threads: 2 })),
+    Effect.provide(Device.layer(device, { threads: 2 })),
     Effect.provide(platform),
     Effect.runPromise
   )
