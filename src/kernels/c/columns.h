@@ -11,12 +11,12 @@ INLINE void column_sums(const float *x, const float *y, const float *factor, siz
   int32_t j = first;
   for (; j + STRIPE * W <= last; j += STRIPE * W) {
     dvec sums[2 * STRIPE] = {};
-    for (int32_t i = 0; i < rows; i++) {
-      const size_t at = i * n + j;
+    const float *own = x + j, *other = y + j;
+    for (int32_t i = 0; i < rows; i++, own += n, other += n) {
       const double f = factor ? factor[i] : 1;
       EACH(v, 2 * STRIPE) {
-        dvec term = promoted(x + at + v * W / 2);
-        if (y) term *= factor ? promoted(y + at + v * W / 2) * f : promoted(y + at + v * W / 2);
+        dvec term = promoted(own + v * W / 2);
+        if (y) term *= factor ? promoted(other + v * W / 2) * f : promoted(other + v * W / 2);
         sums[v] += term;
       }
     }

@@ -8,19 +8,17 @@
 /** Of `count` floats; what is not a number shows in the sum. */
 APART float largest_of(const float *z, int32_t count) {
   vec highest = splat(-__builtin_inff());
-  int32_t j = 0;
-  for (; j + W <= count; j += W) highest = pmax(highest, load(z + j));
+  for (; count >= W; count -= W, z += W) highest = pmax(highest, load(z));
   float m = largest(highest);
-  for (; j < count; j++) m = z[j] > m ? z[j] : m;
+  for (; count > 0; count--, z++) m = *z > m ? *z : m;
   return m;
 }
 
 /** Σ exp(z − m) */
 APART float sum_of_exponentials(const float *z, int32_t count, float m) {
   vec sum = {};
-  int32_t j = 0;
-  for (; j + W <= count; j += W) sum += exponential(load(z + j) - m);
-  if (j < count) sum += first_of(exponential(load_part(z + j, count - j) - m), count - j);
+  for (; count >= W; count -= W, z += W) sum += exponential(load(z) - m);
+  if (count > 0) sum += first_of(exponential(load_part(z, count) - m), count);
   return total(sum);
 }
 
@@ -76,9 +74,8 @@ KERNEL(crossEntropyMean) {
 
 /** to ← exp(z − m)·factor */
 APART void exponentials(const float *z, float m, float factor, float *to, int32_t count) {
-  const int32_t whole = count / W * W;
-  for (int32_t j = 0; j < whole; j += W) store(to + j, exponential(load(z + j) - m) * factor);
-  if (whole < count) store_part(to + whole, exponential(load_part(z + whole, count - whole) - m) * factor, count - whole);
+  for (; count >= W; count -= W, z += W, to += W) store(to, exponential(load(z) - m) * factor);
+  if (count > 0) store_part(to, exponential(load_part(z, count) - m) * factor, count);
 }
 
 KERNEL(crossEntropyBackward) {

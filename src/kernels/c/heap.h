@@ -141,29 +141,28 @@ INLINE void scaled(const float *x, float factor, float *to, int32_t count) {
   for (int32_t j = 0; j < count; j += W) store_up_to(to + j, load_up_to(x + j, count - j) * factor, count - j);
 }
 /** Numbers that are copied or cleared in a loop: a call costs more. */
-enum { SHORT = 24 };
+enum { SHORT = 64 };
 
 /** to ← x */
 INLINE void copy(float *to, const float *x, size_t count) {
-  const size_t whole = count / W * W;
-  if (count > SHORT) __builtin_memcpy(to, x, 4 * count);
-  else {
-    for (size_t j = 0; j < whole; j += W) store(to + j, load(x + j));
-    if (whole < count) store_part(to + whole, load_part(x + whole, count - whole), count - whole);
+  if (count > SHORT) {
+    __builtin_memcpy(to, x, 4 * count);
+    return;
   }
+  for (; count >= W; count -= W, to += W, x += W) store(to, load(x));
+  if (count > 0) store_part(to, load_part(x, count), count);
 }
 /** to ← 0 */
 INLINE void clear(float *to, size_t count) {
-  const size_t whole = count / W * W;
-  if (count > SHORT) __builtin_memset(to, 0, 4 * count);
-  else {
-    for (size_t j = 0; j < whole; j += W) store(to + j, (vec){});
-    if (whole < count) store_part(to + whole, (vec){}, count - whole);
+  if (count > SHORT) {
+    __builtin_memset(to, 0, 4 * count);
+    return;
   }
+  for (; count >= W; count -= W, to += W) store(to, (vec){});
+  if (count > 0) store_part(to, (vec){}, count);
 }
 /** to += x */
 INLINE void add(float *to, const float *x, size_t count) {
-  const size_t whole = count / W * W, rest = count - whole;
-  for (size_t j = 0; j < whole; j += W) store(to + j, load(to + j) + load(x + j));
-  if (rest > 0) store_part(to + whole, load_part(to + whole, rest) + load_part(x + whole, rest), rest);
+  for (; count >= W; count -= W, to += W, x += W) store(to, load(to) + load(x));
+  if (count > 0) store_part(to, load_part(to, count) + load_part(x, count), count);
 }

@@ -18,8 +18,6 @@
 /** What is read is asked for so many rows of B before: packed rows are too short for the processor to see where they lead. */
 #define ROWS_AHEAD 12
 
-typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
-
 #if W == 16
 typedef uint32_t half_words __attribute__((vector_size(2 * W)));
 
@@ -35,22 +33,11 @@ INLINE vec plus_q4(vec sum, const float *a, const uint32_t *block, float of_a [[
   return sum + load(a + 16) * __builtin_ia32_permvarsf512(numbers, (ivec)(both >> 4));
 }
 #else
-/** Lanes of sixteen bytes from the n-th vector's on. */
-#if W == 8
-#define LANES(x, n) __builtin_shufflevector(x, x, 8 * n, 8 * n + 1, 8 * n + 2, 8 * n + 3, 8 * n + 4, 8 * n + 5, 8 * n + 6, 8 * n + 7)
-#else
-#define LANES(x, n) __builtin_shufflevector(x, x, 4 * n, 4 * n + 1, 4 * n + 2, 4 * n + 3)
-#endif
-#define OF_LANES(x, n) __builtin_convertvector(LANES(x, n), vec)
-
 /** sum + Σ a·x over sixteen bytes */
 INLINE vec plus_sixteen(vec sum, const float *a, pairs x) {
-  sum += load(a) * OF_LANES(x, 0);
-  sum += load(a + W) * OF_LANES(x, 1);
-#if W == 4
-  sum += load(a + 2 * W) * OF_LANES(x, 2);
-  sum += load(a + 3 * W) * OF_LANES(x, 3);
-#endif
+  vec own[16 / W];
+  of_sixteen((sixteen)x, own);
+  EACH(i, 16 / W) sum += load(a + i * W) * own[i];
   return sum;
 }
 
@@ -68,19 +55,6 @@ INLINE vec plus_q8(vec sum, const float *a, const uint32_t *block) {
   vec part = {};
   for (int32_t q = 0; q < BLOCK; q += W) part += load(a + q) * of_bytes((const int8_t *)(block + 1) + q);
   return sum + part * splat(head_of(block).d);
-}
-
-/** Number p of a packed row, without what its row shares. */
-INLINE float number(int packing, const uint32_t *row, int32_t p) {
-  if (packing == FLOAT32) return ((const float *)row)[p];
-  if (packing == HALVES) return of_half(((const half *)row)[p]);
-  if (packing == BYTES) return (float)((const int8_t *)row)[p];
-  const uint32_t *block = row + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
-  const uint8_t *bytes = (const uint8_t *)(block + 1);
-  const Head head = head_of(block);
-  const int32_t place = p % BLOCK;
-  if (packing == Q8) return head.d * (float)(int8_t)bytes[place];
-  return head.d * (float)(place < 16 ? bytes[place] & 15 : bytes[place - 16] >> 4) + head.m;
 }
 
 /** Asks for bytes that will be read; beyond the end of the memory it does nothing. */

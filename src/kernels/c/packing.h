@@ -21,22 +21,28 @@ enum { BLOCK = 32, Q4_WORDS = 5, Q8_WORDS = 9 };
 #ifdef __wasm__
 typedef int16_t half;
 typedef half half_numbers __attribute__((vector_size(2 * W), aligned(2)));
-INLINE vec of_halves(const half *p) {
-  const ivec bits = __builtin_convertvector(*(const half_numbers *)p, ivec) << 13 & (int32_t)0x8fffe000;
-  return (vec)bits * 0x1p112f;
-}
+#define HALF_UNIT 0x1p112f
+/** Halves that their unit is still missing from: a factor of theirs may bring it along. */
+INLINE vec unscaled_halves(ivec x) { return (vec)(x << 13 & (int32_t)0x8fffe000); }
+INLINE vec raw_halves(const half *p) { return unscaled_halves(__builtin_convertvector(*(const half_numbers *)p, ivec)); }
 INLINE float of_half(half x) {
   union { uint32_t bits; float number; } own = {(uint32_t)x << 13 & 0x8fffe000};
-  return own.number * 0x1p112f;
+  return own.number * HALF_UNIT;
 }
 #else
 typedef _Float16 half;
 typedef half half_numbers __attribute__((vector_size(2 * W), aligned(2)));
-INLINE vec of_halves(const half *p) { return __builtin_convertvector(*(const half_numbers *)p, vec); }
+#define HALF_UNIT 1
+INLINE vec raw_halves(const half *p) { return __builtin_convertvector(*(const half_numbers *)p, vec); }
 INLINE float of_half(half x) { return (float)x; }
 #endif
+INLINE vec of_halves(const half *p) { return raw_halves(p) * HALF_UNIT; }
 
-/** W bytes as numbers: with a sign as floats, without one as words. */
+/** Bytes as they are stored, and pairs of numbers of four bits each. */
+typedef int8_t sixteen __attribute__((vector_size(16), aligned(1)));
+typedef uint8_t pairs __attribute__((vector_size(16), aligned(1)));
+
+/** W bytes with a sign as floats, without one as words; sixteen with a sign as floats. */
 #ifdef __wasm__
 INLINE vec of_bytes(const int8_t *p) {
   return __builtin_convertvector((ivec)wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p))), vec);
@@ -44,11 +50,30 @@ INLINE vec of_bytes(const int8_t *p) {
 INLINE uvec words_of(const uint8_t *p) {
   return (uvec)wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)));
 }
+/** Bytes that are read at once. */
+enum { RUN = 8 };
+INLINE void of_run(const int8_t *p, vec to[RUN / W]) {
+  const v128_t x = wasm_i16x8_load8x8(p);
+  to[0] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(x));
+  to[1] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(x));
+}
+INLINE void of_sixteen(sixteen x, vec to[16 / W]) {
+  const v128_t low = wasm_i16x8_extend_low_i8x16((v128_t)x), high = wasm_i16x8_extend_high_i8x16((v128_t)x);
+  to[0] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(low));
+  to[1] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(low));
+  to[2] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(high));
+  to[3] = (vec)wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(high));
+}
 #else
 typedef int8_t signed_bytes __attribute__((vector_size(W), aligned(1)));
 typedef uint8_t unsigned_bytes __attribute__((vector_size(W), aligned(1)));
 INLINE vec of_bytes(const int8_t *p) { return __builtin_convertvector(*(const signed_bytes *)p, vec); }
 INLINE uvec words_of(const uint8_t *p) { return __builtin_convertvector(*(const unsigned_bytes *)p, uvec); }
+enum { RUN = W };
+INLINE void of_run(const int8_t *p, vec to[RUN / W]) { to[0] = of_bytes(p); }
+INLINE void of_sixteen(sixteen x, vec to[16 / W]) {
+  EACH(i, 16 / W) to[i] = of_bytes((const int8_t *)&x + i * W);
+}
 #endif
 
 /** d and m of a block. */
@@ -61,6 +86,38 @@ INLINE Head head_of(const uint32_t *block) {
   return (Head){of_half(halves[0]), of_half(halves[1])};
 }
 
+/** Number p of a packed row, without what its row shares. */
+INLINE float number(int packing, const uint32_t *row, int32_t p) {
+  if (packing == FLOAT32) return ((const float *)row)[p];
+  if (packing == HALVES) return of_half(((const half *)row)[p]);
+  if (packing == BYTES) return (float)((const int8_t *)row)[p];
+  const uint32_t *block = row + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
+  const uint8_t *bytes = (const uint8_t *)(block + 1);
+  const Head head = head_of(block);
+  const int32_t place = p % BLOCK;
+  if (packing == Q8) return head.d * (float)(int8_t)bytes[place];
+  return head.d * (float)(place < 16 ? bytes[place] & 15 : bytes[place - 16] >> 4) + head.m;
+}
+
+/** W numbers, from number p on, a multiple of W. */
+INLINE vec numbers(int packing, const uint32_t *row, int32_t p) {
+  if (packing == HALVES) return of_halves((const half *)row + p);
+  if (packing == BYTES) return of_bytes((const int8_t *)row + p);
+  const uint32_t *block = row + p / BLOCK * (packing == Q4 ? Q4_WORDS : Q8_WORDS);
+  const Head head = head_of(block);
+  const int32_t place = p % BLOCK;
+  if (packing == Q8) return head.d * of_bytes((const int8_t *)(block + 1) + place);
+  const uvec both = words_of((const uint8_t *)(block + 1) + place % 16);
+  return head.d * __builtin_convertvector((ivec)(place < 16 ? both & 15 : both >> 4), vec) + head.m;
+}
+
 #define dequantize_row SUFFIX(dequantize_row)
 /** Packed numbers of a row, from number `first` on, as floats. */
 void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to);
+
+/** Numbers of W packed rows → rows of W numbers, `step` floats apart: of k terms those that lie in whole vectors or blocks. Returns their number. */
+#ifdef __wasm__
+int32_t turned_rows(int32_t packing, const uint32_t *const rows[W], int32_t first, int32_t k, vec scales, float *to, size_t step);
+#else
+#define turned_rows(...) 0
+#endif

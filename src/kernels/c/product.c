@@ -31,8 +31,15 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
                                 int32_t width, float *to) {
   enum { PART = 64 };
   float rows[W * PART];
-  for (int32_t j = 0; j < COLUMNS; j += W)
-    for (int32_t p = 0; p < k; p += PART) {
+  for (int32_t j = 0; j < COLUMNS; j += W) {
+    [[gnu::unused]] const uint32_t *own[W];
+    [[gnu::unused]] vec factors = {};
+    // a row that is missing is another one: no tile stores its columns
+    EACH(i, W) {
+      own[i] = b + least(j + i, width - 1) * ldb;
+      if (j + i < width && packing < Q4) factors[i] = scales[j + i];
+    }
+    for (int32_t p = turned_rows(packing, own, first, k, factors, to + j, COLUMNS); p < k; p += PART) {
       const int32_t depth = least(PART, k - p);
       for (int32_t i = 0; i < W; i++) {
         if (j + i < width)
@@ -44,11 +51,19 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
       for (; q < depth; q++)
         for (int32_t i = 0; i < W; i++) to[(p + q) * COLUMNS + j + i] = rows[i * PART + q];
     }
+  }
 }
 
 static void pack_quantized_columns(int32_t packing, const uint32_t *b, size_t ldb, int32_t first, int32_t k, const float *scales,
                                    int32_t width, float *to) {
   for (int32_t p = 0; p < k; p++, b += ldb, to += COLUMNS) {
+    if (width == COLUMNS && first % W == 0) {
+      vec own[VECTORS];
+      if (packing == BYTES) EACH(r, COLUMNS / RUN) of_run((const int8_t *)b + first + r * RUN, own + r * RUN / W);
+      else EACH(v, VECTORS) own[v] = numbers(packing, b, first + v * W);
+      EACH(v, VECTORS) store(to + v * W, packing >= Q4 ? own[v] : scales[p] * own[v]);
+      continue;
+    }
     dequantize_row(packing, b, first, width, packing >= Q4 ? 1 : scales[p], to);
     for (int32_t i = width; i < COLUMNS; i++) to[i] = 0;
   }
@@ -80,7 +95,8 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
   // fewer columns, of which more terms are a block
   const int32_t most = thin && kind != TN ? DEPTH * COLUMNS / THIN : DEPTH;
   const int32_t blocks = alone ? 0 : k <= most ? 1 : (k + most - 1) / most;
-  const int32_t depth = alone ? 0 : (k + blocks - 1) / blocks;
+  // of whole blocks of a packed B
+  const int32_t depth = alone ? 0 : ((k + blocks - 1) / blocks + BLOCK - 1) / BLOCK * BLOCK;
   // few rows read B once, and where its columns lie side by side it needs no packing for that
   const int32_t direct = kind != NT && packing == 0 && rows <= FEW;
   for (int32_t block = 0; block < blocks; block++) {

@@ -16,20 +16,19 @@ INLINE dvec term_of(dvec x, int squared) { return squared ? x * x : x; }
 INLINE double sum_of(const float *x, int32_t count, int squared) {
   enum { HALVED = W / 2 };
   dvec a = {}, b = {}, c = {}, d = {};
-  int32_t i = 0;
-  for (; i + 2 * W <= count; i += 2 * W) {
-    a += term_of(promoted(x + i), squared);
-    b += term_of(promoted(x + i + HALVED), squared);
-    c += term_of(promoted(x + i + 2 * HALVED), squared);
-    d += term_of(promoted(x + i + 3 * HALVED), squared);
+  for (; count >= 2 * W; count -= 2 * W, x += 2 * W) {
+    a += term_of(promoted(x), squared);
+    b += term_of(promoted(x + HALVED), squared);
+    c += term_of(promoted(x + 2 * HALVED), squared);
+    d += term_of(promoted(x + 3 * HALVED), squared);
   }
-  if (i + W <= count) {
-    a += term_of(promoted(x + i), squared);
-    b += term_of(promoted(x + i + HALVED), squared);
-    i += W;
+  if (count >= W) {
+    a += term_of(promoted(x), squared);
+    b += term_of(promoted(x + HALVED), squared);
+    count -= W, x += W;
   }
-  if (i < count) {
-    const vec rest = load_part(x + i, count - i);
+  if (count > 0) {
+    const vec rest = load_part(x, count);
     c += term_of(low(rest), squared);
     d += term_of(high(rest), squared);
   }

@@ -20,12 +20,8 @@ INLINE int32_t row_at(int32_t distance, int32_t stride, int32_t rows) {
 
 /** to += x·y */
 INLINE void add_product(float *to, const float *x, const float *y, size_t count) {
-  const size_t whole = count / W * W, rest = count - whole;
-  for (size_t j = 0; j < whole; j += W) store(to + j, load(to + j) + load(x + j) * load(y + j));
-  if (rest > 0) {
-    const vec product = load_part(x + whole, rest) * load_part(y + whole, rest);
-    store_part(to + whole, load_part(to + whole, rest) + product, rest);
-  }
+  for (; count >= W; count -= W, to += W, x += W, y += W) store(to, load(to) + load(x) * load(y));
+  if (count > 0) store_part(to, load_part(to, count) + load_part(x, count) * load_part(y, count), count);
 }
 
 KERNEL(patches) {
