@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import ownPackage from "../../package.json" with { type: "json" }
 import { shownArgument } from "../boundary/index.ts"
+import { placeInArchive } from "../data/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
 import { isHubDataset } from "../hub/hub-address.ts"
 import { kindOf } from "../kinds/index.ts"
@@ -194,12 +195,14 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     )
     const kind = yield* kindOf(plan)
     const suggestion = yield* suggested(kind, plan, path.resolve(name), { device })
-    const local = filesOf(plan.data).filter(([, file]) => !isHubDataset(file))
-    const found = yield* Effect.forEach(local, ([split, file]) =>
-      Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
-        return { split, file, isCopied: bytes <= MOST_COPIED, place: placeOf(split, file, isFolder) }
+    const local = filesOf(plan.data).filter(([, place]) => !isHubDataset(place))
+    const found = yield* Effect.forEach(local, ([split, place]) => {
+      const { archive: file = place, inside = "" } = placeInArchive(place) ?? {}
+      return Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
+        const copy = inside === "" ? placeOf(split, file, isFolder) : `data/${path.basename(file)}`
+        return { split, file, isCopied: bytes <= MOST_COPIED, copy, place: path.join(copy, inside) }
       })
-    )
+    })
     const copied = found.filter(({ isCopied }) => isCopied)
     const { model, data } = suggestion.plan
     const included = Option.isSome(flags.model) ? undefined : models.find(({ source }) => source === plan.model.source)
@@ -224,7 +227,9 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
         const files = { ...projectFiles(project), "plan.json": `${JSON.stringify(written, null, 2)}\n` }
         for (const [file, content] of Object.entries(files)) yield* fs.writeFileString(path.join(folder, file), content)
         yield* fs.makeDirectory(path.join(folder, "data"))
-        for (const { file, place } of copied) yield* fs.copy(file, path.join(folder, place))
+        // several splits may be in one archive
+        const copies = new Map(copied.map(({ file, copy }) => [copy, file]))
+        for (const [copy, file] of copies) yield* fs.copy(file, path.join(folder, copy))
       }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
     )
     yield* printBeside(`${suggestionText(suggestion, { why })}\n`)

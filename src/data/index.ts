@@ -35,6 +35,7 @@ export {
   type SampledRows,
   sampledRows
 } from "./formats/index.ts"
+export { type FileKindName, listFolder, splitFolders, spread } from "./label-folders.ts"
 export {
   type Columns,
   fieldOf,
@@ -49,7 +50,8 @@ export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { ownDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
-export { type PlaceOfRows, PROBED_ROWS, type Reading, readings } from "./readings.ts"
+export { type PlaceOfRows, placeOfRows, stemOf } from "./places.ts"
+export { PROBED_ROWS, type Reading, readings } from "./readings.ts"
 export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,
@@ -107,4 +109,5 @@ export {
   tokenizeRows,
   tokenizeTexts
 } from "./tokenize.ts"
+export { folderTree, openTree, placeInArchive } from "./tree.ts"
 export { type CheckedRows, openChecked, type Placed, placed, records, rows, validated } from "./values.ts"

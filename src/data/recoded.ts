@@ -49,7 +49,8 @@ const utf8Of: ReadonlyArray<Uint8Array> = Array.from({ length: 256 }, (_, byte) 
   new TextEncoder().encode(from80[byte - 0x80] ?? String.fromCharCode(byte))
 )
 
-const asUtf8 = (bytes: Uint8Array): Uint8Array => {
+/** Windows-1252 as UTF-8. */
+export const asUtf8 = (bytes: Uint8Array): Uint8Array => {
   const target = new Uint8Array(3 * bytes.length)
   let at = 0
   for (const byte of bytes) {

@@ -36,7 +36,13 @@ export interface RowFile {
   readonly ends: () => RecordEnds
   /** One result for every record, in their order. */
   readonly parse: (records: ReadonlyArray<RawRecord>) => ReadonlyArray<Value | Broken>
+  /** what messages call the row of a line; absent: the file and the line */
+  readonly place?: (line: number) => string
 }
+
+/** "train.jsonl:12" */
+export const placeOfLine = ({ file, place }: Pick<RowFile, "file" | "place">, line: number): string =>
+  place?.(line) ?? `${file.name}:${line}`
 
 export interface Table {
   /** their names, in the order of the header */

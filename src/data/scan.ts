@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { type Broken, isBroken } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
-import { type RawRecord, type RowFile, readRecords } from "./records.ts"
+import { placeOfLine, type RawRecord, type RowFile, readRecords } from "./records.ts"
 import { mostLabels, type RowIndex, rowIndexBuilder, type TextHashes, textHashBuilder } from "./row-index.ts"
 import type { LabelledText, Located, RowSource } from "./source.ts"
 
@@ -65,7 +65,7 @@ export const scanRows = <Row extends Located>(
         const record = records[i]!
         const row = "broken" in parsed ? parsed : reader.read(parsed.value, record.line)
         if (isBroken(row)) {
-          if (total++ < problemsShown) problems.push(`${file.name}:${record.line}: ${row.broken}`)
+          if (total++ < problemsShown) problems.push(`${placeOfLine(rows, record.line)}: ${row.broken}`)
         } else if (builder.add(record, reader.label?.(row) ?? "")) {
           hashBuilder.add(reader.text(row))
           reader.seen?.(row)
@@ -80,23 +80,24 @@ export const scanRows = <Row extends Located>(
     const index = builder.finish(file.size)
     if (index.rows === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
     const read: ScannedSource<Row>["read"] = (indices) => readAt(rows, index, reader, indices)
-    return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read }
+    const place = rows.place === undefined ? {} : { place: (row: number) => placeOfLine(rows, index.line(row)) }
+    return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read, ...place }
   })
 
 const readAt = <Row extends Located>(
-  { file, parse }: RowFile,
+  opened: RowFile,
   index: RowIndex,
   reader: RowReader<Row>,
   indices: ArrayLike<number>
 ): Effect.Effect<ReadonlyArray<Row>, DataError> =>
   Effect.gen(function* () {
     const runs = neighbours(index, indices)
-    const records = (yield* Effect.forEach(runs, (run) => readRun(file, index, run), {
+    const records = (yield* Effect.forEach(runs, (run) => readRun(opened.file, index, run), {
       concurrency: readsInFlight
     })).flat()
     const rows: Array<Row> = []
-    for (const [i, parsed] of parse(records).entries()) {
-      const where = `${file.name}:${records[i]!.line}`
+    for (const [i, parsed] of opened.parse(records).entries()) {
+      const where = placeOfLine(opened, records[i]!.line)
       const row = "broken" in parsed ? parsed : reader.read(parsed.value)
       if (isBroken(row)) return yield* dataError(where, `the file changed while it was in use: ${row.broken}`)
       rows.push({ ...row, where } as Row)

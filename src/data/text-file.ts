@@ -63,7 +63,8 @@ export const wordIn = (bytes: Uint8Array): string => {
   return cut(word)
 }
 
-/** What is wrong with a record that is not UTF-8: how it would read in the encoding that such files mostly have, and what says so. */
-export const notUtf8 = ({ bytes }: RawRecord): Broken => ({
-  broken: `not valid UTF-8; as Windows-1252 it reads "${wordIn(bytes)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
-})
+/** What is wrong with bytes that are not UTF-8: how they would read in the encoding that such files mostly have, and what says so. */
+export const notUtf8Bytes = (bytes: Uint8Array): string =>
+  `not valid UTF-8; as Windows-1252 it reads "${wordIn(bytes)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
+
+export const notUtf8 = ({ bytes }: RawRecord): Broken => ({ broken: notUtf8Bytes(bytes) })

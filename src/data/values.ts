@@ -42,7 +42,7 @@ import { type Fields, isFields, notAnObject } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
 import { tooManyColumns } from "./formats/format.ts"
 import { openRows } from "./formats/index.ts"
-import { type RawRecord, type RowFile, recordReader, sayRead, type Table } from "./records.ts"
+import { placeOfLine, type RawRecord, type RowFile, recordReader, sayRead, type Table } from "./records.ts"
 
 /** `where` is the value's place for error messages: `films.jsonl:12`. */
 export interface Placed<A> {
@@ -99,8 +99,8 @@ const isUnread = (row: Placed<unknown> | Unread): row is Unread => "broken" in r
 const problemOf = ({ where, broken }: Unread): string => `${where}: ${broken}`
 
 /** What each record says. */
-const readRows = ({ file, parse }: RowFile, chunk: ReadonlyArray<RawRecord>): ReadonlyArray<Placed<unknown> | Unread> =>
-  parse(chunk).map((row, i) => ({ ...row, where: `${file.name}:${chunk[i]!.line}` }))
+const readRows = (opened: RowFile, chunk: ReadonlyArray<RawRecord>): ReadonlyArray<Placed<unknown> | Unread> =>
+  opened.parse(chunk).map((row, i) => ({ ...row, where: placeOfLine(opened, chunk[i]!.line) }))
 
 /** The first of these problems in words, and how many there are. */
 const brokenRows = (where: string, problems: ReadonlyArray<string>, total = problems.length): DataError =>

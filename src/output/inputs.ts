@@ -12,7 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
-import { AskedSplit, filesOfRows } from "../data/index.ts"
+import { AskedSplit, filesOfRows, folderTree, listFolder, placeInArchive } from "../data/index.ts"
 import { FileError, fileError, hashesWhole, sha256, statRegular, wholeSha256 } from "../files/index.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
@@ -73,10 +73,16 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
       const add = (name: string, sha256: string | null) => all.push({ name, sha256, holdsWeights: false })
       const list = splits?.[split as keyof Splits]?.list
       if (list !== undefined) add(`data.${split}.images`, sha256().update(list.join("\n")).digest("hex"))
-      const isFolder = Effect.map(fs.stat(place), ({ type }) => type === "Directory")
-      if (yield* Effect.orElseSucceed(isFolder, () => false)) continue
+      const isFolder = (at: string) =>
+        Effect.match(fs.stat(at), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
+      if (yield* isFolder(place)) {
+        if (list === undefined) add(`data.${split}`, yield* textsHash(place))
+        continue
+      }
+      const archive = placeInArchive(place)?.archive
+      const own = archive === undefined || (yield* isFolder(archive)) ? place : archive
       // what the Hub has under an address are files of its cache, one or several
-      const files = yield* filesOfRows(place).pipe(
+      const files = yield* filesOfRows(own).pipe(
         Effect.provideService(AskedSplit, split === "chatTemplate" ? null : (split as keyof Splits)),
         Effect.orElseSucceed(() => [])
       )
@@ -86,6 +92,18 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
     }
     return all
   })
+
+/** Of the names and bytes of a folder's text files, in the order in which they are rows. */
+const textsHash = (place: string) =>
+  Effect.gen(function* () {
+    const tree = yield* folderTree(place)
+    const hash = sha256()
+    for (const { name } of (yield* listFolder(tree, "texts")).files) {
+      const bytes = yield* tree.read(name, "row-bytes")
+      hash.update(`${name}\0${bytes.length}\0`).update(bytes)
+    }
+    return hash.digest("hex")
+  }).pipe(Effect.mapError(({ message }) => new FileError({ action: "read", file: place, reason: message })))
 
 /** The tensors in an adapter's folder. */
 export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> =>

@@ -4,13 +4,12 @@
  */
 
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Dialect, PlanError, RunPlan } from "../../schemas/index.ts"
 import { shellWord } from "../boundary/index.ts"
-import { entriesOf, listFolder, splitFolders } from "../data/images/index.ts"
 import { type DataError, dataError, missingColumn, type Reading, readings } from "../data/index.ts"
 import { namesIn, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { placeOf } from "../models/index.ts"
@@ -162,7 +161,7 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
   Effect.gen(function* () {
     const { data: place, columns } = looked
     const all = yield* suitedKinds(kinds, looked)
-    const read = yield* readingsOf(place, looked.dialect).pipe(Effect.catch((error) => withModelProblem(all, error)))
+    const read = yield* readings(place, looked.dialect).pipe(Effect.catch((error) => withModelProblem(all, error)))
     const found = read.map((reading) => ({ reading, learnables: learnablesOf(all, reading, looked) }))
     const [first] = found
     const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
@@ -174,25 +173,6 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     const isClear =
       other === undefined || (one!.certainty >= CLEAR.from && one!.certainty - other.certainty >= CLEAR.by)
     return { readings: read, learnables, clear: isClear, notes: reading.notes }
-  })
-
-/** A folder has images, in a folder for each label, or in folders of splits. */
-const readingsOf = (place: string, dialect: Dialect) =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const { type } = yield* fs.stat(place).pipe(Effect.orElseSucceed(() => ({ type: "File" })))
-    if (type !== "Directory") return yield* readings(place, dialect)
-    const { folders } = yield* entriesOf(place, place)
-    const own = (split: keyof typeof splitFolders) => {
-      const name = folders.find((one) => splitFolders[split].some((usual) => usual === one.toLowerCase()))
-      return name === undefined ? undefined : path.join(place, name)
-    }
-    const { train = place, ...others } = { train: own("train"), validation: own("validation"), test: own("test") }
-    const { images } = yield* listFolder(train, train)
-    const rows = images.map(({ name, label }) => ({ image: name, label }))
-    const splits = Object.fromEntries(Object.entries(others).filter(([, one]) => one !== undefined))
-    return [{ dialect: {}, notes: [], content: "images", rows, train, ...splits }] satisfies ReadonlyArray<Reading>
   })
 
 const surest = ([first]: ReadonlyArray<Learnable>): number => first?.certainty ?? 0

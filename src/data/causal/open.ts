@@ -14,6 +14,7 @@ import { type Broken, isBroken } from "../columns.ts"
 import { type DataError, dataError, joinDataErrors } from "../data-error.ts"
 import type { Wanted } from "../formats/format.ts"
 import { openRows } from "../formats/index.ts"
+import { placeOfLine } from "../records.ts"
 import { type ScannedSource, scanRows } from "../scan.ts"
 import { type Located, type RowSource, subset } from "../source.ts"
 import { type BySplit, mapSplits, openSplitFiles, repeatWarnings, rowsOfSplits, type SplitSection } from "../splits.ts"
@@ -198,7 +199,7 @@ const openTokenRows = <Row extends Located>(
       read: (value, line) => {
         const row = read(value)
         if (isBroken(row) || line === undefined) return row
-        return check(row, `${rows.file.name}:${line}`) ?? row
+        return check(row, placeOfLine(rows, line)) ?? row
       },
       text: (row) =>
         contents(row)

@@ -14,12 +14,12 @@ import { DataError, dataError, problemsShown } from "../data-error.ts"
 import { openFile } from "../file.ts"
 import { foreignByte } from "../foreign-byte.ts"
 import { unpacked } from "../packed-file.ts"
-import { firstRecords, type RowFile, readRecords, recordReader, type Table } from "../records.ts"
+import { firstRecords, placeOfLine, type RowFile, readRecords, recordReader, type Table } from "../records.ts"
 import { DataDialect } from "../text-file.ts"
 import { csv, separatorWords, tsv } from "./csv.ts"
 import type { FileFormat, Wanted } from "./format.ts"
 import { json } from "./json.ts"
-import { jsonLines } from "./jsonl.ts"
+import { jsonLines, linesOf } from "./jsonl.ts"
 import { parquet } from "./parquet.ts"
 
 const formats: ReadonlyArray<FileFormat> = [jsonLines, json, csv, tsv, parquet]
@@ -76,17 +76,35 @@ const openDataset = (address: string, wanted: Wanted) =>
 const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
-    const { extension, gz, format } = formatOf(path)
+    const isElsewhere = !isRowsName(path) || /\.zip[\\/]/i.test(path)
+    const found = isElsewhere ? yield* openedInside(path) : undefined
+    if (found?.name === "") return { format: textFiles(found), file: found.file }
+    const { extension, gz, format } = formatOf(found?.name ?? path)
     if (format === undefined) {
       // a folder or a device has none either, and no other name would help
       if (extension === "") yield* openFile(path)
-      const found = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
-      return yield* dataError(path, `${found} does not say which format the file has; expected ${expected}`)
+      const beginning = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
+      return yield* dataError(path, `${beginning} does not say which format the file has; expected ${expected}`)
     }
-    const opened = yield* openFile(path)
+    const opened = found?.file ?? (yield* openFile(path))
     const file = name === undefined ? opened : { ...opened, name }
     return { format, file: gz === undefined ? file : yield* unpacked(file) }
   })
+
+/** What a folder or an archive has; a page loads what opens them with the first. */
+const openedInside = (path: string) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../texts.ts")),
+    ({ openInside }) => openInside(path, isRowsName)
+  )
+
+const textFiles = ({ place }: Pick<RowFile, "place">): FileFormat => ({
+  name: "text files",
+  extensions: [],
+  gzip: false,
+  open: (file) =>
+    Effect.succeed({ ...linesOf({ file, from: { offset: 0, line: 1 } }), ...(place === undefined ? {} : { place }) })
+})
 
 const openLocal = (path: string, wanted: Wanted, name?: string) =>
   Effect.gen(function* () {
@@ -159,7 +177,7 @@ const firstOf = (opened: RowFile, most: number): Effect.Effect<ReadonlyArray<Fie
       if (records === undefined) break
       const some = records.slice(0, most - rows.length)
       for (const [at, row] of opened.parse(some).entries()) {
-        const place = `${opened.file.name}:${some[at]!.line}`
+        const place = placeOfLine(opened, some[at]!.line)
         if ("broken" in row) rows.push({ broken: `${place}: ${row.broken}` })
         else rows.push(isFields(row.value) ? row.value : { broken: `${place}: ${notAnObject(row.value)}` })
         bytes += some[at]!.bytes.length

@@ -1,4 +1,6 @@
 /** Images as data: labelled images of a folder or of rows, and batches of them. Loaded by kinds over images alone. */
+
+export { isImageName } from "../label-folders.ts"
 export { askedImages, askedProblem, pixelsIn } from "./asked.ts"
 export {
   augmentationOf,
@@ -11,6 +13,5 @@ export {
   type Preparing,
   readyImages
 } from "./batches.ts"
-export { entriesOf, isImageName, listFolder, splitFolders } from "./folder.ts"
 export { type ImageClasses, type ImageSection, type ImagesSummary, openImages } from "./open.ts"
 export { embeddedImage, imageForm, isEmbedded } from "./value.ts"

@@ -15,12 +15,13 @@ import { type ClassificationData, openSplits } from "../classification.ts"
 import { DataError, dataError } from "../data-error.ts"
 import { fileOfBytes } from "../file.ts"
 import { linesOf } from "../formats/jsonl.ts"
+import { listFolder } from "../label-folders.ts"
 import { labelTarget, openTextFile, scanTexts } from "../labelled-rows.ts"
 import { textHashBuilder } from "../row-index.ts"
 import { placeOfRow, type ScannedSource } from "../scan.ts"
 import type { ClassificationSplit, LabelledText } from "../source.ts"
 import type { BySplit, SplitSection } from "../splits.ts"
-import { listFolder } from "./folder.ts"
+import { isBelow, openTree, shownPath, type Tree } from "../tree.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 
 /** The part of a section that says where images are. */
@@ -134,33 +135,16 @@ const listOf = ({ rows, seen }: LookedAt): ReadonlyArray<string> =>
 
 const openRowsOf = (place: string, section: ImageSection) =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const isFolder = yield* Effect.match(fs.stat(place), {
-      onFailure: () => false, // that it is not there is reported when it is opened
-      onSuccess: ({ type }) => type === "Directory"
-    })
-    return yield* isFolder ? openFolder(place, section) : openRowsFile(place, section)
+    const tree = yield* openTree(place)
+    return yield* tree === undefined ? openRowsFile(place, section) : openFolder(tree, section)
   })
 
-const isBelow = (path: Path.Path, root: string, place: string): boolean => {
-  const relative = path.relative(root, place)
-  return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
-}
-
-/** A folder as messages show it: relative to the working directory where it is below it. */
-const shownPath = (path: Path.Path, place: string): string => {
-  const here = path.resolve(".")
-  return isBelow(path, here, path.resolve(place))
-    ? path.relative(here, path.resolve(place)) || "."
-    : path.resolve(place)
-}
-
 /** Its images as rows, which are JSON lines in memory: whatever reads rows by position reads these. */
-const openFolder = (folder: string, section: ImageSection) =>
+const openFolder = (tree: Tree, section: ImageSection) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const shown = shownPath(path, folder)
-    const { images, warnings } = yield* listFolder(folder, shown)
+    const { place: folder, shown } = tree
+    const { files: images, warnings } = yield* listFolder(tree, "images")
     const lines = images.map(({ name, label }) => JSON.stringify({ image: name, label }))
     const file = fileOfBytes(shown, new TextEncoder().encode(`${lines.join("\n")}\n`))
     const scanned = yield* scanTexts<LabelledText>(
@@ -170,23 +154,30 @@ const openFolder = (folder: string, section: ImageSection) =>
       imageForm
     )
     const called = (name: string) => path.join(shown, name)
-    const root = yield* guardOf(section.folder ?? folder)
-    const files = yield* within(
-      root,
-      folder,
-      images.map(({ name }) => name),
-      called
-    )
+    const context = yield* Effect.context<Files>()
+    const bytesOf = (name: string) => Effect.provideContext(tree.read(name, "image-file-bytes"), context)
+    const imageOf = (name: string): Effect.Effect<string | Uint8Array, DataError> =>
+      tree.isPacked ? bytesOf(name) : Effect.succeed(path.resolve(folder, name))
     const source: ScannedSource = {
       ...scanned,
       place: (row) => called(images[row]!.name),
       read: (indices) =>
-        Effect.map(scanned.read(indices), (rows) =>
-          rows.map((row) => ({ ...row, where: called(row.text), image: path.resolve(folder, row.text) }))
+        Effect.flatMap(scanned.read(indices), (rows) =>
+          Effect.forEach(rows, (row) =>
+            Effect.map(imageOf(row.text), (image) => ({ ...row, where: called(row.text), image }))
+          )
         )
     }
-    const opened: OpenedRows = { source, files, embedded: [], called: (row) => images[row]!.name, warnings }
-    return opened
+    const names = images.map(({ name }) => name)
+    const rows = { source, called: (row: number) => names[row]!, warnings }
+    if (!tree.isPacked) {
+      const root = yield* guardOf(section.folder ?? folder)
+      return { ...rows, files: yield* within(root, folder, names, called), embedded: [] } satisfies OpenedRows
+    }
+    const embedded = yield* Effect.forEach(names, (name) =>
+      Effect.map(bytesOf(name), (bytes) => seenOf(bytes.length, bytes, bytes.subarray(-lastBytes)))
+    )
+    return { ...rows, files: names.map(() => null), embedded } satisfies OpenedRows
   })
 
 const openRowsFile = (place: string, section: ImageSection) =>

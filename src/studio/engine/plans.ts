@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { type PlanProblem, type RunPlan, runPlanJsonSchema } from "../../../schemas/index.ts"
+import { stemOf } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { kindOf, kinds, planFacts, resolvePlan } from "../../kinds/index.ts"
 import { planFromValue } from "../../plan/index.ts"
@@ -21,7 +22,6 @@ import {
 } from "../../suggest/index.ts"
 import type { Checked, ColumnRole, DetectedRows, PlanJson, SuggestedPlan } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers, type Reported } from "./handlers.ts"
-import { stemOf } from "./places.ts"
 
 /** The roles of all formats that such a model is trained with, in the order in which users are told of them. */
 export const rolesOf = (model: string) =>

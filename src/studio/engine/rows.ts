@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Dialect } from "../../../schemas/index.ts"
 import { cut, isRecord, listed } from "../../boundary/index.ts"
-import { embeddedImage, imageForm, isEmbedded, isImageName, listFolder } from "../../data/images/index.ts"
+import { embeddedImage, imageForm, isEmbedded, isImageName } from "../../data/images/index.ts"
 import {
   type Broken,
   DataDialect,
@@ -12,13 +12,17 @@ import {
   dataError,
   type Fields,
   isBroken,
+  listFolder,
+  openTree,
+  type PlaceOfRows,
+  placeOfRows,
   type SampledRows,
-  sampledRows
+  sampledRows,
+  spread
 } from "../../data/index.ts"
 import { pictureOf } from "../../kinds/index.ts"
 import type { Cell, ColumnOfRows, Rows } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
-import { type PlaceOfRows, placeOfRows } from "./places.ts"
 
 /** Characters of a cell that people look at. */
 const LONGEST_CELL = 300
@@ -94,7 +98,7 @@ const number = (value: number): string => value.toLocaleString("en")
 /** Files that hold rows for people and not for this program, and what to do with them. */
 const otherFiles: ReadonlyArray<readonly [names: RegExp, advice: string]> = [
   [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save its sheet as CSV there, and take that file"],
-  [/\.(zip|tar|tgz|7z|rar)$/i, "this is an archive: unpack it, and take what is in it"],
+  [/\.(tar|tgz|7z|rar)$/i, "this is an archive: pack what is in it as .zip, or take the unpacked folder"],
   [
     /\.(txt|md|docx?|pdf|html?)$/i,
     "this is a text without columns: make a .csv or .jsonl file of it, one row an example"
@@ -174,14 +178,16 @@ const cellOf = (value: unknown, folder: string) =>
     const image = imageOf(value)
     if (image === undefined) return { text: cellText(value) } satisfies Cell
     const embedded = isEmbedded(image) ? embeddedImage(image) : undefined
-    const alt = embedded?.name ?? image
-    const place = embedded?.bytes ?? path.resolve(folder, image)
-    const picture = yield* pictureOf({ text: alt, label: "", image: place, where: alt })
-    if (picture === undefined) return { text: cut(alt === "" ? "an image that cannot be read" : alt) } satisfies Cell
-    return { picture, alt: cut(alt === "" ? "image" : alt) } satisfies Cell
+    return yield* pictureCell(embedded?.name ?? image, embedded?.bytes ?? path.resolve(folder, image))
   })
 
-const rowsOfFile = ({ train, isFolder, ...splits }: PlaceOfRows, dialect: Dialect) =>
+const pictureCell = (alt: string, image: string | Uint8Array) =>
+  Effect.map(pictureOf({ text: alt, label: "", image, where: alt }), (picture): Cell => {
+    if (picture === undefined) return { text: cut(alt === "" ? "an image that cannot be read" : alt) }
+    return { picture, alt: cut(alt === "" ? "image" : alt) }
+  })
+
+const rowsOfFile = ({ train, content, ...splits }: PlaceOfRows, dialect: Dialect) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     yield* refuseBinary(train)
@@ -201,7 +207,7 @@ const rowsOfFile = ({ train, isFolder, ...splits }: PlaceOfRows, dialect: Dialec
       source: train,
       ...splits,
       format: sample.format,
-      isFolder,
+      isFolder: content === "images",
       count: sample.count,
       columns: names.map((name) => columnOf(name, readable)),
       rows,
@@ -209,29 +215,28 @@ const rowsOfFile = ({ train, isFolder, ...splits }: PlaceOfRows, dialect: Dialec
     } satisfies Rows
   })
 
-/** Images of all labels, each label's first ones as far as they are shown. */
-const spread = <Image extends { readonly label: string }>(images: ReadonlyArray<Image>): ReadonlyArray<Image> => {
-  const groups = [...Map.groupBy(images, ({ label }) => label).values()]
-  const each = Math.max(1, Math.floor(SHOWN / groups.length))
-  return groups.flatMap((group) => group.slice(0, each)).slice(0, SHOWN)
-}
-
-const rowsOfFolder = ({ train, isFolder, ...splits }: PlaceOfRows) =>
+const rowsOfImages = ({ train, content: _, ...splits }: PlaceOfRows) =>
   Effect.gen(function* () {
-    const path = yield* Path.Path
-    const { images, warnings } = yield* listFolder(path.resolve(train), train)
+    const tree = yield* openTree(train)
+    if (tree === undefined) return yield* dataError(train, "the folder is gone")
+    const { files: images, warnings } = yield* listFolder(tree, "images")
     const labels = new Set(images.map(({ label }) => label))
     const rows = yield* Effect.forEach(
-      spread(images),
+      spread(images, SHOWN),
       ({ name, label }) =>
-        Effect.map(cellOf(name, train), (picture): ReadonlyArray<Cell> => [picture, { text: cut(label) }]),
+        Effect.gen(function* () {
+          const picture = tree.isPacked
+            ? yield* pictureCell(name, yield* tree.read(name, "image-file-bytes"))
+            : yield* cellOf(name, train)
+          return [picture, { text: cut(label) }] as ReadonlyArray<Cell>
+        }),
       { concurrency: 4 }
     )
     return {
       source: train,
       ...splits,
       format: "a folder of images",
-      isFolder,
+      isFolder: true,
       count: images.length,
       columns: [
         { name: "image", type: "image", distinct: images.length },
@@ -246,7 +251,7 @@ const rowsOfFolder = ({ train, isFolder, ...splits }: PlaceOfRows) =>
         ...warnings.map((warning) => `${warning}.`)
       ]
     } satisfies Rows
-  })
+  }).pipe(Effect.scoped)
 
 export const rowsHandlers: Partial<Handlers<EngineNeeds>> = {
   calls: {
@@ -254,7 +259,7 @@ export const rowsHandlers: Partial<Handlers<EngineNeeds>> = {
     rows: ({ source, ...dialect }) =>
       Effect.gen(function* () {
         const place = yield* placeOfRows(source)
-        return yield* place.isFolder ? rowsOfFolder(place) : rowsOfFile(place, dialect)
+        return yield* place.content === "images" ? rowsOfImages(place) : rowsOfFile(place, dialect)
       }).pipe(Effect.mapError(withAdvice(source)))
   }
 }

@@ -84,7 +84,7 @@ test("a folder of class folders: sorted, deeper files too, hidden ones not, othe
   expect(rows[2]!.where.replaceAll("\\", "/")).toEndWith("/sorted/ring/deeper/still/z.PNG")
   expect(warnings.length).toBe(1)
   expect(warnings[0]).toEndWith(
-    "1 file is left out, since no name of an image ends so (ring/notes.txt); images end in .png, .jpg, .jpeg or .webp"
+    "1 file is left out, since no image is called so (ring/notes.txt); images end in .png, .jpg, .jpeg or .webp"
   )
   expect(images).toEqual({
     images: 11,

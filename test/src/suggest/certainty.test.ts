@@ -45,13 +45,17 @@ const of = (file: string, more: Partial<Looked> = {}): Looked => ({
   ...more
 })
 
+/** A value as a plan has it: places of splits are in the folder. */
+const placed = (field: string, value: unknown): unknown =>
+  ["train", "validation", "test"].includes(field) ? join(folder, String(value)) : value
+
 const isRight = (learnable: Learnable, answers: ReadonlyArray<Answer>): boolean => {
   const data: Readonly<Record<string, unknown>> = sectionsOf(learnable).data
   return answers.some(
     (answer) =>
       // a folder of images is one to either kind of model
       learnable.format.replace("image-arrays", "images") === answer.format &&
-      Object.entries(answer.data).every(([field, value]) => Bun.deepEquals(data[field] ?? field, value))
+      Object.entries(answer.data).every(([field, value]) => Bun.deepEquals(data[field] ?? field, placed(field, value)))
   )
 }
 

@@ -1,0 +1,182 @@
+/**
+ * A folder with a folder of files for each label, as torchvision's ImageFolder has it: an image anywhere below "photos/rose" is a rose, and a text
+ * below "letters/thanks" says thanks. An archive is such a folder as well.
+ *
+ * Hidden files and folders are left out, and so, with a warning, are files of other names. Links to folders are not followed: what is linked
+ * twice would be counted twice.
+ */
+import * as Effect from "effect/Effect"
+import * as Path from "effect/Path"
+import { cut, limit, listed, overLimit } from "../boundary/index.ts"
+import type { Files } from "../files/index.ts"
+import { DataError, dataError } from "./data-error.ts"
+import type { Entries, Tree } from "./tree.ts"
+
+export interface LabelledFile {
+  /** from the folder on, with "/": "rose/close/1.png" */
+  readonly name: string
+  readonly label: string
+}
+
+export interface ListedFolder {
+  /** sorted by name, code unit by code unit */
+  readonly files: ReadonlyArray<LabelledFile>
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** What files a folder's labels are of. */
+interface FileKind {
+  readonly one: string
+  readonly several: string
+  /** in lower case, without the dot */
+  readonly extensions: ReadonlyArray<string>
+  /** what takes the place of such a folder */
+  readonly instead: string
+}
+
+export const fileKinds = {
+  images: {
+    one: "image",
+    several: "images",
+    extensions: ["png", "jpg", "jpeg", "webp"],
+    instead: "a .csv file with a path and a label a row"
+  },
+  texts: {
+    one: "text file",
+    several: "text files",
+    extensions: ["txt"],
+    instead: "a .csv file with a text and a label a row"
+  }
+} as const satisfies Readonly<Record<string, FileKind>>
+
+/** What a folder of labels holds. */
+export type FileKindName = keyof typeof fileKinds
+
+const isNamed = ({ extensions }: FileKind, name: string): boolean =>
+  extensions.includes(/\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "")
+
+export const isImageName = (name: string): boolean => isNamed(fileKinds.images, name)
+
+/** ".png, .jpg, .jpeg or .webp" */
+const extensionsText = ({ extensions }: FileKind): string =>
+  extensions
+    .map((extension) => `.${extension}`)
+    .join(", ")
+    .replace(/, (?=[^,]*$)/, " or ")
+
+/** Folders of splits, as data sets call them. */
+export const splitFolders = {
+  train: ["train", "training"],
+  validation: ["validation", "valid", "val", "dev"],
+  test: ["test", "testing"]
+} as const
+
+const isSplit = (name: string): boolean =>
+  Object.values(splitFolders).some((names: ReadonlyArray<string>) => names.includes(name.toLowerCase()))
+
+/** The files of a folder's labels. */
+export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<ListedFolder, DataError, Files> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const { shown } = tree
+    const own: FileKind = fileKinds[kind]
+    const top = yield* tree.entries([])
+    const problem = wrongFolder(shown, top, own)
+    if (problem !== undefined) return yield* dataError(shown, problem)
+    const files: Array<LabelledFile> = []
+    const links = [...top.links]
+    const others: Array<string> = []
+    const entries = { seen: 0 }
+    const walk = (below: ReadonlyArray<string>): Effect.Effect<void, DataError, Files> =>
+      Effect.gen(function* () {
+        const found = yield* tree.entries(below)
+        entries.seen += found.files.length + found.folders.length
+        if (entries.seen > limit("image-files")) {
+          return yield* dataError(shown, `the folder has more than ${overLimit("image-files")}`)
+        }
+        for (const name of found.files) {
+          const place = [...below, name].join("/")
+          if (isNamed(own, name)) files.push({ name: place, label: below[0]! })
+          else others.push(place)
+        }
+        links.push(...found.links.map((name) => [...below, name].join("/")))
+        yield* Effect.forEach(found.folders, (name) => walk([...below, name]), { discard: true })
+      })
+    yield* Effect.forEach(top.folders, (name) => walk([name]), { discard: true })
+    if (links.length > 0) {
+      const problems = links.map(
+        (name) =>
+          `${path.join(shown, name)}: this is a link to a folder, which is not followed; put the folder there, or list paths in a .csv file`
+      )
+      return yield* new DataError({ where: shown, problems, total: problems.length })
+    }
+    if (files.length === 0)
+      return yield* dataError(shown, `its folders have no ${own.several} (${extensionsText(own)})`)
+    return {
+      files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      warnings: others.length === 0 ? [] : [leftOut(shown, others, own)]
+    }
+  })
+
+/** What a folder of folders holds: what the first of their files is by its name; undefined where none is known. */
+export const kindOfFiles = (tree: Tree): Effect.Effect<FileKindName | undefined, DataError, Files> => {
+  const first = (below: ReadonlyArray<string>): Effect.Effect<FileKindName | undefined, DataError, Files> =>
+    Effect.gen(function* () {
+      const { files, folders } = yield* tree.entries(below)
+      const kinds = Object.keys(fileKinds) as ReadonlyArray<FileKindName>
+      const own = kinds.find((kind) => below.length > 0 && files.some((name) => isNamed(fileKinds[kind], name)))
+      if (own !== undefined || below.length > deepest) return own
+      for (const name of folders) {
+        const found = yield* first([...below, name])
+        if (found !== undefined) return found
+      }
+      return undefined
+    })
+  return first([])
+}
+
+/** At most `most` files, of each label its share. */
+export const spread = (files: ReadonlyArray<LabelledFile>, most: number): ReadonlyArray<LabelledFile> => {
+  const groups = [...Map.groupBy(files, ({ label }) => label).values()]
+  const each = Math.max(1, Math.floor(most / groups.length))
+  return groups.flatMap((group) => group.slice(0, each)).slice(0, most)
+}
+
+// folders below a label's, of which one is looked into for what it holds
+const deepest = 3
+
+/** Why a folder is none of class folders, as the end of a sentence. */
+const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind): string | undefined => {
+  const expected = `expected a folder of ${kind.several} for each label`
+  const split = folders.find(isSplit)
+  if (split !== undefined && folders.every(isSplit)) {
+    const train = folders.find((name) => splitFolders.train.some((one) => one === name.toLowerCase())) ?? split
+    return `its folders are splits (${listed(folders).join(", ")}); name each by itself: data.train "${shown}/${train}"`
+  }
+  const loose = files.filter((name) => isNamed(kind, name))
+  const table = files.find((name) => /^metadata\.(csv|jsonl|parquet)$/i.test(name))
+  if (table !== undefined && folders.length === 0) return `it has no folders; its rows are in ${table}: give that file`
+  if (loose.length > 0 && folders.length > 0) {
+    const one = loose.length === 1 ? "lies" : "lie"
+    return `${named(loose)} ${one} beside the folders of the labels; ${expected}, and no ${kind.one} outside of one`
+  }
+  if (folders.length > 0) return undefined
+  const found =
+    loose.length === 0
+      ? "no folders"
+      : loose.length === 1
+        ? `1 ${kind.one} without a folder`
+        : `${loose.length.toLocaleString("en")} ${kind.several} without folders`
+  return `found ${found}; ${expected}, or ${kind.instead}`
+}
+
+const named = (names: ReadonlyArray<string>): string =>
+  listed(
+    names.map((name) => cut(name, 60)),
+    3
+  ).join(", ")
+
+const leftOut = (shown: string, others: ReadonlyArray<string>, kind: FileKind): string => {
+  const files = others.length === 1 ? "1 file is" : `${others.length.toLocaleString("en")} files are`
+  return `${shown}: ${files} left out, since no ${kind.one} is called so (${named(others)}); ${kind.several} end in ${extensionsText(kind)}`
+}

@@ -1,0 +1,156 @@
+/** Rows that are files: text files in a folder for each label, in the system or in an archive; and files of rows in archives. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type { Encoding } from "../../schemas/index.ts"
+import { listed, messageOf } from "../boundary/index.ts"
+import type { Files } from "../files/index.ts"
+import type { Fields } from "./columns.ts"
+import { DataError, dataError, problemsShown } from "./data-error.ts"
+import type { DataFile } from "./file.ts"
+import { kindOfFiles, type LabelledFile, listFolder } from "./label-folders.ts"
+import { spilled } from "./packed-file.ts"
+import { asUtf8 } from "./recoded.ts"
+import { DataDialect, notUtf8Bytes, wordIn } from "./text-file.ts"
+import { archiveTree, folderTree, isFolder, openArchive, type Tree } from "./tree.ts"
+import type { Zip } from "./zip.ts"
+
+/** A file of rows as a place leads to it. */
+interface FoundFile {
+  readonly file: DataFile
+  /** by which its format is known; "": a JSON object a line */
+  readonly name: string
+  /** what messages call the row of a line; absent: the line */
+  readonly place?: (line: number) => string
+}
+
+/**
+ * The rows that a folder of text files or an archive has; undefined where the place is neither, or the program has no files. `isRows`: whether
+ * a file of a name has rows.
+ */
+export const openInside = (
+  place: string,
+  isRows: (name: string) => boolean
+): Effect.Effect<FoundFile | undefined, DataError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const fs = yield* Effect.serviceOption(FileSystem.FileSystem)
+    const path = yield* Effect.serviceOption(Path.Path)
+    if (Option.isNone(fs) || Option.isNone(path)) return undefined
+    return yield* openFound(place, isRows).pipe(
+      Effect.provideService(FileSystem.FileSystem, fs.value),
+      Effect.provideService(Path.Path, path.value)
+    )
+  })
+
+const openFound = (
+  place: string,
+  isRows: (name: string) => boolean
+): Effect.Effect<FoundFile | undefined, DataError, Files | Scope.Scope> =>
+  Effect.gen(function* () {
+    const archive = yield* openArchive(place)
+    if (archive === undefined) {
+      if (!(yield* isFolder(place))) return undefined
+      const tree = yield* folderTree(place)
+      return (yield* kindOfFiles(tree)) === "texts" ? yield* openTexts(tree) : undefined
+    }
+    const { zip, inside } = archive
+    if (zip.entries.has(inside)) return yield* openEntry(zip, inside)
+    const tree = archiveTree(zip, place, inside)
+    const { files, folders } = yield* tree.entries([])
+    const [only, ...more] = folders.length === 0 ? files.filter(isRows) : []
+    if (only !== undefined && more.length === 0) return yield* openEntry(zip, `${tree.root}${only}`)
+    if (only !== undefined) {
+      const names = listed([only, ...more], 5).join(", ")
+      return yield* dataError(
+        tree.shown,
+        `the archive has several files of rows (${names}); name one: ${tree.place}/${only}`
+      )
+    }
+    const kind = yield* kindOfFiles(tree)
+    if (kind === "images")
+      return yield* dataError(tree.shown, 'the archive has images, which data.format "images" reads')
+    return yield* openTexts(tree)
+  })
+
+const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, Scope.Scope> =>
+  Effect.map(
+    // that it is not too long was seen when the archive was opened
+    spilled(
+      { name: `${zip.name}/${name}`, size: Number.POSITIVE_INFINITY },
+      (write, signal) => zip.write(name, write, signal),
+      messageOf
+    ),
+    (file) => ({ file, name })
+  )
+
+/** The text of a file: UTF-8, UTF-16 with a mark, or what `encoding` says; undefined where it is none of them. */
+const textIn = (bytes: Uint8Array, encoding: Encoding | undefined): string | undefined => {
+  const decoded = (name: string, own = bytes) => new TextDecoder(name, { fatal: true }).decode(own).trimEnd()
+  try {
+    if (bytes[0] === 0xff && bytes[1] === 0xfe) return decoded("utf-16le")
+    if (bytes[0] === 0xfe && bytes[1] === 0xff) return decoded("utf-16be")
+    return decoded("utf-8")
+  } catch {
+    return encoding === "latin1" ? decoded("utf-8", asUtf8(bytes)) : undefined
+  }
+}
+
+/** Files of a folder as rows of a text, its label and the file's name; each that is not text is a problem. */
+const rowOf = (tree: Tree, { name, label }: LabelledFile, encoding: Encoding | undefined) =>
+  Effect.map(tree.read(name, "row-bytes"), (bytes): Fields | string => {
+    const text = textIn(bytes, encoding)
+    return text === undefined ? `${tree.shown}/${name}: ${notUtf8Bytes(bytes)}` : { text, label, file: name }
+  })
+
+/** All of them, or an error with all problems. */
+export const textRows = (
+  tree: Tree,
+  files: ReadonlyArray<LabelledFile>,
+  encoding: Encoding | undefined
+): Effect.Effect<ReadonlyArray<Fields>, DataError, Files> =>
+  Effect.gen(function* () {
+    const found = yield* Effect.forEach(files, (file) => rowOf(tree, file, encoding), { concurrency: 16 })
+    yield* failOver(
+      tree,
+      found.filter((row) => typeof row === "string")
+    )
+    return found.filter((row) => typeof row !== "string")
+  })
+
+/** The first file that is not text by itself, and a word of it as Windows-1252 has it. */
+export const foreignText = (tree: Tree, files: ReadonlyArray<LabelledFile>) =>
+  Effect.gen(function* () {
+    for (const { name } of files) {
+      const bytes = yield* tree.read(name, "row-bytes")
+      if (textIn(bytes, undefined) === undefined) return { file: `${tree.shown}/${name}`, word: wordIn(bytes) }
+    }
+    return undefined
+  })
+
+const failOver = ({ shown }: Tree, problems: ReadonlyArray<string>) =>
+  problems.length === 0
+    ? Effect.void
+    : Effect.fail(new DataError({ where: shown, problems: problems.slice(0, problemsShown), total: problems.length }))
+
+// files that are read before they are written out together
+const filesAtOnce = 64
+
+/** Its text files as rows, which are JSON lines. */
+const openTexts = (tree: Tree): Effect.Effect<FoundFile, DataError, Files | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { encoding } = yield* DataDialect
+    const { files } = yield* listFolder(tree, "texts")
+    const context = yield* Effect.context<Files>()
+    const write = async (to: (bytes: Uint8Array) => Promise<void>, signal: AbortSignal) => {
+      const encoder = new TextEncoder()
+      for (let at = 0; at < files.length; at += filesAtOnce) {
+        const read = textRows(tree, files.slice(at, at + filesAtOnce), encoding)
+        const rows = await Effect.runPromiseWith(context)(read, { signal })
+        await to(encoder.encode(rows.map((row) => `${JSON.stringify(row)}\n`).join("")))
+      }
+    }
+    const file = yield* spilled({ name: tree.shown, size: Number.POSITIVE_INFINITY }, write, messageOf)
+    return { file, name: "", place: (line) => `${tree.shown}/${files[line - 1]?.name ?? ""}` }
+  })

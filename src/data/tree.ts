@@ -1,0 +1,213 @@
+/** Folders and ZIP archives as one thing: names of what is in them, and bytes of files. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
+import { cut, limit, overLimit } from "../boundary/index.ts"
+import { type Files, platformReason, readExactly, statRegular } from "../files/index.ts"
+import { type DataError, dataError } from "./data-error.ts"
+import { openFile } from "./file.ts"
+import { openZip, type Zip } from "./zip.ts"
+
+/** What is directly in a folder, by name and sorted, without hidden ones. */
+export interface Entries {
+  readonly folders: ReadonlyArray<string>
+  readonly files: ReadonlyArray<string>
+  /** to folders */
+  readonly links: ReadonlyArray<string>
+}
+
+/** A folder of the system, or one in an archive. */
+export interface Tree {
+  /** as a plan names it */
+  readonly place: string
+  /** whether it is in an archive, so that no path leads to its files */
+  readonly isPacked: boolean
+  /** what names of its files begin with in an archive: "", or a folder and "/" */
+  readonly root: string
+  /** what messages call it */
+  readonly shown: string
+  /** What is in a folder below it; fails on what cannot be read. */
+  readonly entries: (below: ReadonlyArray<string>) => Effect.Effect<Entries, DataError, Files>
+  /** All bytes of a file in it, by its name with "/": `most` of them, or an error. */
+  readonly read: (name: string, most: Bound) => Effect.Effect<Uint8Array, DataError, Files>
+}
+
+type Bound = "row-bytes" | "image-file-bytes"
+
+const tooLarge = (size: number, most: Bound): string | undefined =>
+  size <= limit(most) ? undefined : `has ${size.toLocaleString("en")} bytes, more than ${overLimit(most)}`
+
+const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX"
+
+export const isBelow = (path: Path.Path, root: string, place: string): boolean => {
+  const relative = path.relative(root, place)
+  return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
+}
+
+/** A folder as messages show it: relative to the working directory where it is below it. */
+export const shownPath = (path: Path.Path, place: string): string => {
+  const here = path.resolve(".")
+  return isBelow(path, here, path.resolve(place))
+    ? path.relative(here, path.resolve(place)) || "."
+    : path.resolve(place)
+}
+
+const entriesOf = (folder: string, shown: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const reported = (file: string) => Effect.mapError((error: PlatformError) => dataError(file, platformReason(error)))
+    const names = yield* fs.readDirectory(folder).pipe(reported(shown))
+    const kinds = yield* Effect.forEach(
+      names.filter((name) => !isHidden(name)).toSorted(),
+      (name) =>
+        Effect.gen(function* () {
+          const place = path.join(folder, name)
+          const { type } = yield* fs.lstat(place).pipe(reported(path.join(shown, name)))
+          if (type !== "SymbolicLink") return { name, isFolder: type === "Directory", isLink: false }
+          // one that leads nowhere is a file that cannot be read, and is reported as that
+          const isFolder = yield* Effect.match(fs.stat(place), {
+            onFailure: () => false,
+            onSuccess: (target) => target.type === "Directory"
+          })
+          return { name, isFolder, isLink: true }
+        }),
+      { concurrency: 16 }
+    )
+    const of = (isFolder: boolean, isLink?: boolean) =>
+      kinds.flatMap((kind) =>
+        kind.isFolder === isFolder && (isLink === undefined || kind.isLink === isLink) ? [kind.name] : []
+      )
+    return { folders: of(true, false), files: of(false), links: of(true, true) }
+  })
+
+/** A folder of the system. What a link in it leads to is read where that is in it as well. */
+export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path> =>
+  Effect.map(Path.Path, (path) => {
+    const shown = shownPath(path, folder)
+    return {
+      place: folder,
+      isPacked: false,
+      root: "",
+      shown,
+      entries: (below) => entriesOf(path.join(folder, ...below), path.join(shown, ...below)),
+      read: (name, most) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const file = path.join(folder, name)
+          const [root, real] = yield* Effect.all([fs.realPath(folder), fs.realPath(file)])
+          const called = path.join(shown, name)
+          if (!isBelow(path, root, real))
+            return yield* dataError(called, `this is a link that leads outside of ${shown}`)
+          const size = Number((yield* statRegular(file)).size)
+          const problem = tooLarge(size, most)
+          if (problem !== undefined) return yield* dataError(called, problem)
+          return yield* readExactly(yield* fs.open(file), 0, size)
+        }).pipe(
+          Effect.scoped,
+          Effect.catchTags({
+            FileError: ({ reason }) => dataError(path.join(shown, name), `cannot be read: ${reason}`),
+            PlatformError: (error) => dataError(path.join(shown, name), `cannot be read: ${platformReason(error)}`)
+          })
+        )
+    }
+  })
+
+/** An archive, and what a place names in it: "" is all of it. */
+interface PlaceInArchive {
+  readonly archive: string
+  readonly inside: string
+}
+
+/** A place may go on in an archive as in a folder: "letters.zip/train". */
+export const placeInArchive = (place: string): PlaceInArchive | undefined => {
+  const [, archive, inside = ""] = /^(.*?\.zip)(?:[\\/]+(.*?))?[\\/]*$/i.exec(place) ?? []
+  return archive === undefined ? undefined : { archive, inside: inside.replaceAll("\\", "/") }
+}
+
+export const isFolder = (place: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    // that it is not there is reported when it is opened
+    Effect.match(fs.stat(place), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
+  )
+
+/** The archive that a place is in, open until the scope closes; undefined where it is in none. */
+export const openArchive = (
+  place: string
+): Effect.Effect<{ readonly zip: Zip; readonly inside: string } | undefined, DataError, Files | Scope.Scope> =>
+  Effect.gen(function* () {
+    const found = placeInArchive(place)
+    if (found === undefined || (yield* isFolder(found.archive))) return undefined
+    return { zip: yield* openZip(yield* openFile(found.archive)), inside: found.inside }
+  })
+
+type Folders = ReadonlyMap<string, { readonly folders: Set<string>; readonly files: Array<string> }>
+
+/** Folders of an archive by their names, "" the first, with what is directly in them. */
+const foldersOf = ({ entries }: Zip): Folders => {
+  const folders = new Map([["", { folders: new Set<string>(), files: [] as Array<string> }]])
+  const folderAt = (name: string): { readonly folders: Set<string>; readonly files: Array<string> } => {
+    const known = folders.get(name)
+    if (known !== undefined) return known
+    const own = { folders: new Set<string>(), files: [] }
+    folders.set(name, own)
+    const cutAt = name.lastIndexOf("/")
+    folderAt(name.slice(0, Math.max(0, cutAt))).folders.add(name.slice(cutAt + 1))
+    return own
+  }
+  for (const name of entries.keys()) {
+    const cutAt = name.lastIndexOf("/")
+    folderAt(name.slice(0, Math.max(0, cutAt))).files.push(name.slice(cutAt + 1))
+  }
+  return folders
+}
+
+/** The folder in which an archive was packed, where that is all that it has: "" where there is none. */
+const wrapperOf = (folders: Folders, inside: string): string => {
+  const own = folders.get(inside)
+  const [only, ...more] = own?.folders ?? []
+  if (only === undefined || more.length > 0 || own!.files.length > 0) return inside
+  const below = inside === "" ? only : `${inside}/${only}`
+  return folders.get(below)!.folders.size === 0 && !isTable(folders.get(below)!.files)
+    ? inside
+    : wrapperOf(folders, below)
+}
+
+const isTable = (files: ReadonlyArray<string>): boolean =>
+  files.some((name) => /\.(csv|tsv|jsonl?|ndjson|parquet)(\.gz)?$/i.test(name))
+
+/** An archive, or a folder in it, as one of the system. */
+export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
+  const folders = foldersOf(zip)
+  const root = wrapperOf(folders, inside)
+  const added = root.slice(inside.length).replace(/^\//, "")
+  const within = (names: ReadonlyArray<string>) => [root, ...names].filter((name) => name !== "").join("/")
+  const shown = [zip.name, root].filter((name) => name !== "").join("/")
+  return {
+    place: added === "" ? place : `${place}/${added}`,
+    isPacked: true,
+    root: root === "" ? "" : `${root}/`,
+    shown,
+    entries: (below) => {
+      const found = folders.get(within(below))
+      if (found === undefined)
+        return Effect.fail(dataError(zip.name, `the archive has no "${cut(within(below), 100)}"`))
+      return Effect.succeed({ folders: [...found.folders].sort(), files: found.files.toSorted(), links: [] })
+    },
+    read: (name, most) => {
+      const entry = zip.entries.get(within([name]))
+      const problem = entry === undefined ? undefined : tooLarge(entry.size, most)
+      return problem === undefined ? zip.read(within([name])) : Effect.fail(dataError(`${shown}/${name}`, problem))
+    }
+  }
+}
+
+/** The folder that a place is, in an archive or not; undefined where it is a file. */
+export const openTree = (place: string): Effect.Effect<Tree | undefined, DataError, Files | Scope.Scope> =>
+  Effect.gen(function* () {
+    const archive = yield* openArchive(place)
+    if (archive === undefined) return (yield* isFolder(place)) ? yield* folderTree(place) : undefined
+    return archive.zip.entries.has(archive.inside) ? undefined : archiveTree(archive.zip, place, archive.inside)
+  })

@@ -1,0 +1,244 @@
+/**
+ * ZIP archives, read by position: entries as the directory at the end lists them, stored or deflated, with ZIP64's larger numbers. An archive
+ * comes from elsewhere, so nothing in it is believed: names stay inside, links and encrypted entries are refused, entries do not share bytes,
+ * and what they hold is as long as the directory says and has its sum.
+ *
+ * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.7, 4.3.12, 4.3.14 to 4.3.16, 4.5.3
+ */
+import * as Effect from "effect/Effect"
+import { cut, limit, messageOf, overLimit } from "../boundary/index.ts"
+import { crc32 } from "../images/index.ts"
+import { DataError, dataError } from "./data-error.ts"
+import type { DataFile } from "./file.ts"
+import { chunkBytes, growth, type Write } from "./packed-file.ts"
+
+interface ZipEntry {
+  /** from the archive on, with "/" */
+  readonly name: string
+  /** of its bytes, unpacked */
+  readonly size: number
+  readonly packed: number
+  readonly sum: number
+  readonly isDeflated: boolean
+  /** of its header in the archive */
+  readonly offset: number
+}
+
+/** An archive that is open. */
+export interface Zip {
+  readonly name: string
+  /** the regular files in it, without hidden ones */
+  readonly entries: ReadonlyMap<string, ZipEntry>
+  /** All bytes of an entry. */
+  readonly read: (name: string) => Effect.Effect<Uint8Array, DataError>
+  /** Hands over the bytes of an entry in their order. */
+  readonly write: (name: string, write: Write, signal: AbortSignal) => Promise<void>
+}
+
+const [localSize, centralSize, endSize, endMost] = [30, 46, 22, 22 + 0xffff]
+const [localMark, centralMark, endMark, endMark64, placeMark64] = [
+  0x04034b50, 0x02014b50, 0x06054b50, 0x06064b50, 0x07064b50
+]
+const [isEncrypted, isUtf8] = [1, 1 << 11]
+// the type of a file among the bits of its mode in Unix
+const [typeBits, regular, folder, link] = [0o170000, 0o100000, 0o040000, 0o120000]
+
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const u64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
+
+/** Where the directory is, and how many entries it has. */
+const directoryOf = (file: DataFile) =>
+  Effect.gen(function* () {
+    const tail = yield* file.read(Math.max(0, file.size - endMost), Math.min(endMost, file.size))
+    const view = viewOf(tail)
+    let at = tail.length - endSize
+    while (at >= 0 && view.getUint32(at, true) !== endMark) at--
+    if (at < 0) return yield* dataError(file.name, "this is not a ZIP archive, or its end is missing")
+    const plain = {
+      entries: view.getUint16(at + 10, true),
+      size: view.getUint32(at + 12, true),
+      offset: view.getUint32(at + 16, true)
+    }
+    if (plain.entries !== 0xffff && plain.size !== 0xffff_ffff && plain.offset !== 0xffff_ffff) return plain
+    if (at < 20 || view.getUint32(at - 20, true) !== placeMark64) return plain
+    const place = u64(view, at - 12)
+    if (place + 56 > file.size) return plain
+    const large = viewOf(yield* file.read(place, 56))
+    if (large.getUint32(0, true) !== endMark64) return plain
+    return { entries: u64(large, 32), size: u64(large, 40), offset: u64(large, 48) }
+  })
+
+const deepest = 100
+
+/** Why an entry's name leads out of the archive, or is none, as the end of a sentence. */
+const wrongName = (name: string): string | undefined => {
+  if (name === "" || name.includes("\0")) return "is not a name"
+  if (/^([/\\]|[a-z]:)/i.test(name) || name.split(/[/\\]/).includes("..")) return "leads out of the archive"
+  return name.split("/").length > deepest ? `is more than ${deepest} folders deep` : undefined
+}
+
+/** Of names that end in "/", that begin with a dot, or that a Mac adds. */
+const isLeftOut = (name: string): boolean =>
+  name.endsWith("/") || name.split("/").some((part) => part.startsWith(".") || part === "__MACOSX")
+
+const latin1 = new TextDecoder("latin1")
+const utf8 = new TextDecoder()
+
+interface Listed {
+  readonly entry: ZipEntry
+  /** after its header in the directory */
+  readonly next: number
+  readonly problem: string | undefined
+}
+
+/** The entry whose header in the directory is at `at`; undefined where none is. */
+const entryAt = (bytes: Uint8Array, view: DataView, at: number): Listed | undefined => {
+  if (at + centralSize > bytes.length || view.getUint32(at, true) !== centralMark) return undefined
+  const flags = view.getUint16(at + 8, true)
+  const method = view.getUint16(at + 10, true)
+  const [nameLength, extraLength, commentLength] = [28, 30, 32].map((field) => view.getUint16(at + field, true))
+  const afterName = at + centralSize + nameLength!
+  const next = afterName + extraLength! + commentLength!
+  if (next > bytes.length) return undefined
+  const rawName = bytes.subarray(at + centralSize, afterName)
+  const name = ((flags & isUtf8) === 0 ? latin1 : utf8).decode(rawName).replaceAll("\\", "/")
+  const [packed, size, offset] = largeFields(view, at, afterName, afterName + extraLength!)
+  const type = (view.getUint32(at + 38, true) >>> 16) & typeBits
+  const problem =
+    wrongName(name) ??
+    ((flags & isEncrypted) !== 0
+      ? "is encrypted; unpack the archive with its password, and take the folder"
+      : undefined) ??
+    (method !== 0 && method !== 8 ? `is packed by method ${method}; expected deflate (8) or none (0)` : undefined) ??
+    (type === link ? "is a link, which is not followed" : undefined) ??
+    (type !== 0 && type !== regular && type !== folder ? "is not a regular file" : undefined) ??
+    (method === 0 && packed !== size ? "has two sizes" : undefined)
+  const sum = view.getUint32(at + 16, true)
+  return { entry: { name, size, packed, sum, isDeflated: method === 8, offset }, next, problem }
+}
+
+/** An entry's sizes and its place, of which ZIP64 has those that do not fit into 32 bits behind the name. */
+const largeFields = (view: DataView, at: number, from: number, end: number): readonly [number, number, number] => {
+  const fields = {
+    size: view.getUint32(at + 24, true),
+    packed: view.getUint32(at + 20, true),
+    offset: view.getUint32(at + 42, true)
+  }
+  for (let extra = from; extra + 4 <= end; extra += 4 + view.getUint16(extra + 2, true)) {
+    if (view.getUint16(extra, true) !== 1) continue
+    let value = extra + 4
+    for (const name of ["size", "packed", "offset"] as const) {
+      if (fields[name] !== 0xffff_ffff || value + 8 > end) continue
+      fields[name] = u64(view, value)
+      value += 8
+    }
+  }
+  return [fields.packed, fields.size, fields.offset]
+}
+
+/** Opens an archive. Fails over all entries that are refused. */
+export const openZip = (file: DataFile): Effect.Effect<Zip, DataError> =>
+  Effect.gen(function* () {
+    const damaged = (what: string) => dataError(file.name, `the archive is damaged: ${what}`)
+    const directory = yield* directoryOf(file)
+    if (directory.entries > limit("image-files"))
+      return yield* dataError(file.name, `the archive has more than ${overLimit("image-files")}`)
+    if (directory.size > limit("text-file-bytes"))
+      return yield* dataError(file.name, `the archive's directory has more than ${overLimit("text-file-bytes")}`)
+    if (directory.offset + directory.size > file.size) return yield* damaged("its directory is outside of it")
+    const bytes = yield* file.read(directory.offset, directory.size)
+    const view = viewOf(bytes)
+    const entries = new Map<string, ZipEntry>()
+    const problems: Array<string> = []
+    const add = growth(file)
+    const all: Array<ZipEntry> = []
+    for (let i = 0, at = 0; i < directory.entries; i++) {
+      const listed = entryAt(bytes, view, at)
+      if (listed === undefined) return yield* damaged(`its directory has ${i} entries, expected ${directory.entries}`)
+      const { entry, problem } = listed
+      at = listed.next
+      all.push(entry)
+      if (problem !== undefined) problems.push(`${file.name}: the entry "${cut(entry.name, 100)}" ${problem}`)
+      else if (!isLeftOut(entry.name)) {
+        if (entries.has(entry.name)) return yield* damaged(`two entries are called "${cut(entry.name, 100)}"`)
+        entries.set(entry.name, entry)
+        yield* Effect.try({ try: () => add(entry.size), catch: (error) => error as DataError })
+      }
+    }
+    if (problems.length > 0)
+      return yield* new DataError({ where: file.name, problems: problems.slice(0, 10), total: problems.length })
+    // bytes that two entries share unpack twice: a small archive becomes a large one
+    const ends = all.toSorted((a, b) => a.offset - b.offset)
+    const after = (i: number): number => ends[i + 1]?.offset ?? directory.offset
+    if (ends.some(({ offset, packed }, i) => offset + localSize + packed > after(i)))
+      return yield* damaged("its entries overlap")
+    return zipOf(file, entries)
+  })
+
+const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
+  const write: Zip["write"] = async (name, write, signal) => {
+    const entry = entries.get(name)
+    if (entry === undefined) throw dataError(file.name, `the archive has no entry "${cut(name, 100)}"`)
+    const place = `${file.name}/${name}`
+    let [size, sum] = [0, 0]
+    try {
+      for await (const bytes of unpackedEntry(file, entry, signal)) {
+        size += bytes.length
+        if (size > entry.size) break
+        sum = crc32(bytes, 0, bytes.length, sum)
+        await write(bytes)
+      }
+    } catch (cause) {
+      throw cause instanceof DataError ? cause : dataError(place, `cannot be unpacked: ${messageOf(cause)}`)
+    }
+    if (size !== entry.size || sum !== entry.sum)
+      throw dataError(
+        place,
+        "holds other bytes than the archive's directory says; the archive is damaged, or made to deceive"
+      )
+  }
+  const read: Zip["read"] = (name) =>
+    Effect.tryPromise({
+      try: async (signal) => {
+        // whoever reads all of an entry has bounded its size
+        const bytes = new Uint8Array(entries.get(name)?.size ?? 0)
+        let at = 0
+        await write(
+          name,
+          async (part) => {
+            bytes.set(part, at)
+            at += part.length
+          },
+          signal
+        )
+        return bytes
+      },
+      catch: (cause) => (cause instanceof DataError ? cause : dataError(file.name, messageOf(cause)))
+    })
+  return { name: file.name, entries, read, write }
+}
+
+/** The bytes of an entry, as long as someone asks for them. */
+async function* unpackedEntry(file: DataFile, entry: ZipEntry, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const read = (position: number, length: number) => Effect.runPromise(file.read(position, length), { signal })
+  const header = viewOf(await read(entry.offset, localSize))
+  if (header.getUint32(0, true) !== localMark) throw new Error("its header is missing")
+  const from = entry.offset + localSize + header.getUint16(26, true) + header.getUint16(28, true)
+  if (from + entry.packed > file.size) throw new Error("it ends outside of the archive")
+  let at = 0
+  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull: async (controller) => {
+      const length = Math.min(chunkBytes, entry.packed - at)
+      if (length === 0) return controller.close()
+      controller.enqueue(new Uint8Array(await read(from + at, length)))
+      at += length
+    }
+  })
+  const stream = entry.isDeflated ? packed.pipeThrough(new DecompressionStream("deflate-raw")) : packed
+  const reader = stream.getReader()
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
