@@ -6,7 +6,7 @@ import { ownProgram } from "../compare/index.ts"
 import { ANCESTOR, PARENT } from "../compare/parent-watch.ts"
 import { Device } from "../device/index.ts"
 import { builtPage, ComesWith, engineProcess, openStudio } from "../studio/index.ts"
-import { embedded } from "./embedded.ts"
+import { embedded, includedModels } from "./embedded.ts"
 import type { Given, studioFlags } from "./flags.ts"
 import { print, screen, tell, userError } from "./output.ts"
 
@@ -26,7 +26,7 @@ const comesWith = Effect.gen(function* () {
     return below.startsWith("..") ? place : below
   }
   return {
-    models: [named(embedded.model)],
+    models: Object.values(includedModels).map(({ source }) => named(source)),
     rows: [
       {
         name: "movie sentences",

@@ -8,7 +8,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
-import { repository, TIMEOUT } from "../e2e/fixtures.ts"
+import { decoder } from "../e2e/causal-workspace.ts"
+import { repository, TIMEOUT, workspace } from "../e2e/fixtures.ts"
 import { COMMIT, type HubServer, startHub } from "../src/hub/hub-server.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
 import { chromiumExists, launch, waitUntil } from "./chromium.ts"
@@ -22,10 +23,14 @@ const cache = mkdtempSync(join(tmpdir(), "studio-hub-"))
 const minilm = join(repository, "examples", "models", "minilm")
 const WEIGHTS = "model.safetensors"
 
+/** What the studio names where a model has to write; here a tiny one. */
+const WRITER = "HuggingFaceTB/SmolLM2-135M-Instruct"
+const tiny = workspace()
+
 /** A repository of the Hub. */
-const published = () => ({
+const published = (folder: string) => ({
   files: Object.fromEntries(
-    readdirSync(minilm).map((name) => [name, new Uint8Array(readFileSync(join(minilm, name)))])
+    readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))])
   ),
   large: [WEIGHTS],
   refs: { main: COMMIT }
@@ -37,6 +42,8 @@ const opinions = [
   ["moving, funny and beautifully shot", "good"],
   ["the plot makes no sense at all", "bad"]
 ] as const
+
+const frontDoor = (name: string) => readFileSync(join(repository, "test", "data", "front-door", name))
 
 /** A table as someone might have it: neither column is called as a plan calls it. */
 const reviews = `review,stars\n${Array.from({ length: 40 }, (_, i) => {
@@ -102,7 +109,11 @@ const form = async (page: Page) => {
 
 describe.skipIf(!chromiumExists)("a new run in the studio", () => {
   beforeAll(async () => {
-    hub = await startHub({ "lab/minilm": published(), "lab/again": published() })
+    hub = await startHub({
+      "lab/minilm": published(minilm),
+      "lab/again": published(minilm),
+      [WRITER]: published(tiny.path(decoder(tiny, "llama")))
+    })
     const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: cache, HF_HUB_CACHE: undefined, HF_TOKEN: undefined }
     ;[studio, browser] = await Promise.all([
       openStudio({ files: { "data/reviews.csv": reviews, "wide.csv": wide }, env }),
@@ -161,6 +172,50 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
   )
 
   test(
+    "asks what to learn where it is not clear, by the keyboard; and fetches the model that a choice needs",
+    async () => {
+      const { page, complaints } = await opened()
+      const question = page.getByRole("group", { name: "What should the model learn?" })
+      const choices = question.getByRole("radio")
+      await drop(page, "stars.csv", frontDoor("stars.csv"))
+      await choices.nth(1).waitFor()
+      const chosen = () => choices.evaluateAll((all) => all.map((one) => (one as HTMLInputElement).checked))
+      expect((await chosen()).every((isChosen) => !isChosen)).toBe(true)
+      await question.getByText("A label for each review (5 classes in stars").waitFor()
+      await question.getByText("“Boring from the first minute.” → 1").first().waitFor()
+      expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
+      expect(await violationsEverywhere(page)).toEqual([])
+      await choices.first().focus()
+      await page.keyboard.press("Space")
+      await ready(page)
+      await page.keyboard.press("ArrowDown")
+      expect((await chosen())[1]).toBe(true)
+      await ready(page)
+      await openDetails(page)
+      expect(await role(page, "Target").inputValue()).toBe("stars")
+      await page.reload()
+      await ready(page)
+      expect((await chosen())[1]).toBe(true)
+
+      // nothing of the studio's own writes
+      await drop(page, "chats.jsonl", frontDoor("chats.jsonl"))
+      await question.getByText(/^How to answer: chats in/).waitFor()
+      await question.getByText(/^That needs a language model that writes, such as hf:/).waitFor()
+      expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
+      expect(await violationsEverywhere(page)).toEqual([])
+      await question.getByRole("button", { name: /^Fetch hf:/ }).click()
+      await page
+        .getByText(/^Ready: \d|things? (is|are) wrong/)
+        .first()
+        .waitFor()
+      expect(await question.getByRole("button", { name: /^Fetch hf:/ }).count()).toBe(0)
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
     "tells what is no table in a sentence",
     async () => {
       const { page, complaints } = await opened()
@@ -173,13 +228,19 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         ],
         ["sheet.xlsx", "PK", /this is a spreadsheet: save its sheet as CSV/],
         ["long.csv", `text,label\n${"x".repeat(5 * 2 ** 20)},a\n`, /the row is longer than 4,194,304 bytes/],
-        ["one.csv", "text\nhello\nbye\n", /which column holds the label cannot be .*name it with “label”/],
+        [
+          "members.csv",
+          frontDoor("members.csv"),
+          /what its rows teach was not recognised .*column of the text with “text”/
+        ],
         ["broken.json", '{"model": ', /broken\.json is no JSON/]
       ]
       for (const [name, content, says] of cases) {
         await drop(page, name, content)
         await alert(page).filter({ hasText: says }).waitFor()
         expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
+        // the same rows would say the same
+        expect(await page.getByRole("button", { name: "Try again" }).count()).toBe(0)
       }
       expect(complaints).toEqual([])
       await page.close()
@@ -202,21 +263,22 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         await page.getByText("Ready: 100 steps.").waitFor()
         expect(await page.getByRole("button", { name: "Train", exact: true }).isEnabled()).toBe(true)
       }
-      await drop(page, "one.csv", "text\nhello\nbye\n")
+      await drop(page, "members.csv", frontDoor("members.csv"))
       await alert(page)
-        .filter({ hasText: /which column holds the label cannot be/ })
+        .filter({ hasText: /what its rows teach was not recognised/ })
         .waitFor()
+      await page.getByText("Name the columns under Details, or write a plan of your own.").waitFor()
       await page.getByRole("button", { name: "Write a plan of your own" }).click()
       // the form is open, and each problem is at its field
-      await wrong("data.label", /no label field "label" \(found: text\)/)
+      await wrong("data.text", /no text field "text" \(found: number, name\)/)
       await waitUntil(page, "document.activeElement.id === 'plan-heading'")
-      expect(await field("data.train").inputValue()).toContain("one")
+      expect(await field("data.train").inputValue()).toContain("members")
       expect(await field("data.text").inputValue()).toBe("text")
       expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
       expect(await page.getByRole("button", { name: "Write a plan of your own" }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.reload()
-      await wrong("data.label", /no label field/)
+      await wrong("data.text", /no text field/)
       await complete()
 
       await page.getByRole("button", { name: "Start over" }).click()
@@ -240,6 +302,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.getByLabel("Or a path of this machine").fill("data/reviews.csv")
       await page.keyboard.press("Enter")
       await ready(page)
+      const before = hub.requests.length
       await takeModel(page, "hf:lab/none")
       await alert(page)
         .filter({ hasText: `no such model or revision at ${hub.endpoint}; look there how` })
@@ -268,7 +331,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       expect(await violationsEverywhere(page)).toEqual([])
       // who leaves ends the download, and who comes again goes on with it
       await page.reload()
-      const asked = () => hub.requests.filter((request) => request.startsWith(WEIGHTS))
+      const asked = () => hub.requests.slice(before).filter((request) => request.startsWith(WEIGHTS))
       while (asked().length < 2) await Bun.sleep(20)
       expect(asked()).toEqual([WEIGHTS, expect.stringMatching(/ bytes=1[12]\d{6}-/)])
       held.resolve()

@@ -109,6 +109,11 @@ describe.skipIf(!chromiumExists)("pictures by the webcam", () => {
       expect(kept[0]!.toSorted()[0]).toBe("0001.jpg")
 
       await page.getByText(/^Ready: \d/).waitFor()
+      await page.getByText("Details", { exact: true }).click()
+      await page.getByText("Change the plan", { exact: true }).click()
+      await page.locator('[id="plan-training.steps"]').fill("24")
+      expect(await page.locator('[id="plan-model.source"]').inputValue()).toEndWith("mobilenet/model.json")
+      await page.getByText(/^Ready: 24 steps/).waitFor()
       await page.getByRole("button", { name: "Train", exact: true }).click()
       await page.waitForURL(/#\/runs\//)
       const id = decodeURIComponent(page.url().split("#/runs/")[1]!)

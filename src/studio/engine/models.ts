@@ -6,10 +6,8 @@ import * as Path from "effect/Path"
 import { isRecord } from "../../boundary/index.ts"
 import { type Files, namesIn, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/index.ts"
-import type { Column } from "../../suggest/index.ts"
 import type { BaseModel } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
-import { rolesOf } from "./plans.ts"
 
 /** Where models are looked for, from the working directory, and how deep below. */
 const places = [
@@ -117,8 +115,7 @@ const described = (source: string): Effect.Effect<BaseModel | null, never, Files
     const isLayers = path.basename(source) === "model.json"
     const says = yield* isLayers ? layersSay(source) : isGguf(source) ? ggufSays(source) : folderSays(source)
     const name = path.basename(isLayers ? path.dirname(path.resolve(source)) : path.resolve(source))
-    const roles = yield* rolesOf(source)
-    return { source, name, says, takesImages: roles.some((role) => role.name === ("image" satisfies Column)) }
+    return { source, name, says }
   }).pipe(Effect.orElseSucceed(() => null))
 
 export const modelHandlers: Partial<Handlers<EngineNeeds>> = {

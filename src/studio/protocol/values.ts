@@ -33,8 +33,6 @@ export interface BaseModel {
   readonly name: string
   /** a line: what it is, and its size */
   readonly says: string
-  /** whether rows may be images */
-  readonly takesImages: boolean
 }
 
 /** Rows that come with the studio, to try it with. */

@@ -137,7 +137,9 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
 
     const sent = (all: Stream.Stream<unknown, Reported, R | Files>): Response => {
       const told = Stream.mapError(all, (error): Problem => {
-        return { tag: error._tag, message: error.message }
+        // the engine's problems keep the tags that they have there
+        const tag = "tag" in error && typeof error.tag === "string" ? error.tag : error._tag
+        return { tag, message: error.message }
       })
       return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
         Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))

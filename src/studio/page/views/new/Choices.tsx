@@ -177,6 +177,7 @@ export const ModelChoice = ({
   const { about } = useStudio()
   const [isOther, setOther] = useState(false)
   const [typed, setTyped] = useState("")
+  const suiting = models.find(({ source }) => source === suits)?.name ?? suits
   const isListed = model === null || models.some(({ source }) => source === model)
   return (
     <div class="field model">
@@ -194,7 +195,7 @@ export const ModelChoice = ({
           ...(about.abilities.includes("paths") ? [[OTHER, "another …"] as const] : [])
         ]}
       >
-        <option value="">{suits === undefined ? "the one that suits" : `the one that suits: ${suits}`}</option>
+        <option value="">{suiting === undefined ? "the one that suits" : `the one that suits: ${suiting}`}</option>
         {isListed ? null : <option value={model}>{model}</option>}
       </Select>
       {isOther ? (

@@ -15,6 +15,13 @@ const surenessOf = ({ certainty }: LearnableRows): string => surenesses.find(([f
 
 const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
+const sentenceOf = (text: string): string => (text.endsWith(".") ? upper(text) : `${upper(text)}.`)
+
+/** A text whose names of columns are between backticks. */
+const Named = ({ text }: { readonly text: string }) => (
+  <>{text.split("`").map((part, i) => (i % 2 === 0 ? part : <code key={String(i)}>{part}</code>))}</>
+)
+
 /** The model that a sentence names. */
 const hubModelIn = (sentence: string): string | undefined => /hf:[\w.-]+\/[\w.-]*\w/.exec(sentence)?.[0]
 
@@ -40,12 +47,14 @@ export const Learnables = ({ learnables, chosen, choose, fetchModel }: Learnable
             <label>
               <input type="radio" name={id} checked={one === chosen} onChange={() => choose(one)} />
               <span>
-                <strong>{upper(sentence)}</strong>
+                <strong>
+                  <Named text={upper(sentence)} />
+                </strong>
                 <span class="example-row">{example}</span>
                 <span class="quiet small">{surenessOf(one)}</span>
               </span>
             </label>
-            {needs === null ? null : <p class="small">{needs}</p>}
+            {needs === null ? null : <p class="small">{sentenceOf(needs)}</p>}
             {named === undefined ? null : (
               <button type="button" onClick={() => fetchModel(one, named)}>
                 Fetch {named}

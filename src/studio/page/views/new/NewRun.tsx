@@ -97,7 +97,7 @@ export const NewRun = (_: ViewProps) => {
   )
 }
 
-/** Problems with rows and plans, which asking again does not change. */
+/** Problems with rows and with models that come along, which asking again does not change. */
 const lasting = new Set(["DataError", "ResolveError", "PlanError"])
 
 interface BegunProps {
@@ -115,15 +115,13 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const rows = useCall("rows", source === undefined ? undefined : { source, ...draft.dialect })
   const models = useCall("models", {})
   const table = rows.isBusy ? undefined : rows.value
-  const ofImages = table?.isFolder === true ? models.value?.find(({ takesImages }) => takesImages)?.source : undefined
-  const looker = draft.model ?? ofImages
   const detection = useCall(
     "detect",
-    isOpened || table === undefined || (table.isFolder && looker === undefined)
+    isOpened || table === undefined
       ? undefined
       : {
           train: table.source,
-          ...(looker === undefined ? {} : { model: looker }),
+          ...(draft.model === null ? {} : { model: draft.model }),
           columns: draft.columns,
           ...draft.dialect
         }
@@ -144,7 +142,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const roles = useCall("roles", isFound && reader !== undefined ? { model: reader } : undefined)
   const suggestion = useCall(
     "suggest",
-    table === undefined || learns === undefined || model === undefined
+    table === undefined || learns === undefined || model === undefined || roles.isBusy
       ? undefined
       : { model, ...placesOf(table), format: learns.format, columns: learns.columns, ...learns.dialect }
   )
@@ -152,8 +150,10 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   // columns stay as they were found until others are
   const shown = useRef<SuggestedPlan | undefined>(undefined)
   if (suggestion.value !== undefined || !(detection.isBusy || suggestion.isBusy)) shown.current = suggestion.value
+  const isLooking = !isOpened && table !== undefined && found === undefined && detection.problem === undefined
   // why there is none
   const unsuggested = [detection, models, roles, suggestion].find(({ problem }) => problem !== undefined)
+  const isLasting = draft.model === null && lasting.has(unsuggested?.problem?.tag ?? "")
   const isOwn = isOpened || draft.isEdited
   // a plan that was suggested for something else is no plan for this
   const plan = isOwn || (learns !== undefined && model !== undefined && !unsuggested) ? draft.plan : null
@@ -221,10 +221,8 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
             <Notes notes={found.notes} />
           </>
         )}
-        <Trouble
-          problem={unsuggested?.problem}
-          again={lasting.has(unsuggested?.problem?.tag ?? "") ? undefined : unsuggested?.again}
-        />
+        <Trouble problem={unsuggested?.problem} again={isLasting ? undefined : unsuggested?.again} />
+        {isLasting ? <p>Name the columns under Details, or write a plan of your own.</p> : null}
         {isOwn || table === undefined || (found === undefined && unsuggested === undefined) ? null : (
           <OwnPlan
             label="Write a plan of your own"
@@ -239,7 +237,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
             take={takeOwn}
           />
         )}
-        {detection.isBusy || suggestion.isBusy ? (
+        {isLooking || suggestion.isBusy ? (
           <Loading what="A plan for these rows" doing={detection.doing ?? suggestion.doing ?? roles.doing} />
         ) : null}
         {draft.isEdited && newest !== undefined && isNews(draft, newest) ? (
