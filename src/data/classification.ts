@@ -79,10 +79,8 @@ export const openSplits = <R = never>(
   Effect.gen(function* () {
     const files = yield* openSplitFiles(section, open)
     const labels = settleLabels(section.labels, files.train.index)
-    if (labels.length > limit("classes")) {
-      const reason = `${labels.length.toLocaleString("en")} different labels, more than ${overLimit("classes")}`
-      return yield* dataError(files.train.where, `${reason}; is this the right label column?`)
-    }
+    const many = tooManyLabels(files.train.where, labels)
+    if (many !== undefined) return yield* many
     const problems = Object.values(files).flatMap((file) => labelProblems(file, labels, section.labels !== undefined))
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const rows = yield* rowsOfSplits(section, files, seed)
@@ -102,14 +100,24 @@ const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDesc
 export const settleLabels = (declared: ReadonlyArray<string> | undefined, train: RowIndex): ReadonlyArray<string> =>
   declared ?? train.labels.map(({ label }) => label).sort()
 
-/** The labels of a file that are not among the classes, as one error, or nothing. */
+/** What is wrong with more labels than a model has classes; undefined: nothing. */
+export const tooManyLabels = (where: string, { length }: ReadonlyArray<string>): DataError | undefined => {
+  if (length <= limit("classes")) return undefined
+  const reason = `${length.toLocaleString("en")} different labels, more than ${overLimit("classes")}`
+  return dataError(where, `${reason}; is this the right label column?`)
+}
+
+/** The labels of a file that are not among the classes, as one error, or nothing. `labelsIn`: those of a row's label, where it stands for several. */
 export const labelProblems = (
   file: Scanned,
   labels: ReadonlyArray<string>,
-  declared: boolean
+  declared: boolean,
+  labelsIn = (label: string): ReadonlyArray<string> => [label]
 ): ReadonlyArray<DataError> => {
   const known = new Set(labels)
-  const unknown = file.index.labels.filter(({ label }) => !known.has(label))
+  const unknown = file.index.labels.flatMap(({ label: own, ...row }) =>
+    labelsIn(own).flatMap((label) => (known.has(label) ? [] : [{ label, ...row }]))
+  )
   if (unknown.length === 0) return []
   const problems = unknown.slice(0, problemsShown).map(({ label, rows, firstRow }) => {
     const place = placeOfRow(file, firstRow)
@@ -120,23 +128,22 @@ export const labelProblems = (
   return [new DataError({ where: file.where, problems, total: unknown.length })]
 }
 
-/** Rows of each class, of all rows of a file or of some. */
+/** Rows of each label, of all rows of a file or of some. */
+export const labelCounts = ({ labels, label }: RowIndex, rows?: Uint32Array): ReadonlyMap<string, number> => {
+  if (rows === undefined) return new Map(labels.map((one) => [one.label, one.rows]))
+  const counts = new Uint32Array(labels.length)
+  for (const row of rows) counts[label(row)]! += 1
+  return new Map(labels.flatMap((one, i) => (counts[i] === 0 ? [] : [[one.label, counts[i]!] as const])))
+}
+
+/** The same in the order of the classes. */
 export const classCounts = (
   index: RowIndex,
   labels: ReadonlyArray<string>,
   rows?: Uint32Array
 ): ReadonlyArray<number> => {
-  const classOf = new Map(labels.map((label, i) => [label, i]))
-  const counts = labels.map(() => 0)
-  const classes = index.labels.map(({ label }) => classOf.get(label) ?? 0)
-  if (rows === undefined) {
-    index.labels.forEach((label, i) => {
-      counts[classes[i]!]! += label.rows
-    })
-  } else {
-    for (const row of rows) counts[classes[index.label(row)]!]! += 1
-  }
-  return counts
+  const counts = labelCounts(index, rows)
+  return labels.map((label) => counts.get(label) ?? 0)
 }
 
 // Five times as many rows of one class as of another: a model that never names the rare one loses little by it. Few rows say nothing.
@@ -169,6 +176,15 @@ export const labelWarnings = (
       return [
         `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}, so there is nothing to distinguish`
       ]
-    const without = labels.filter((_, i) => counts[i] === 0)
-    return without.length === 0 ? [] : [`${name} (${split.where}): no row has the label ${shownLabels(without)}`]
+    return unseenLabels(name, { where: split.where, labels }, counts)
   })
+
+/** A sentence where no row of a split has some of its labels. */
+export const unseenLabels = (
+  name: string,
+  { where, labels }: { readonly where: string; readonly labels: ReadonlyArray<string> },
+  counts: ReadonlyArray<number>
+): ReadonlyArray<string> => {
+  const without = labels.filter((_, i) => counts[i] === 0)
+  return without.length === 0 ? [] : [`${name} (${where}): no row has the label ${shownLabels(without)}`]
+}

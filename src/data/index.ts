@@ -12,7 +12,15 @@ export {
 } from "./arrays.ts"
 export { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
 export * as Causal from "./causal/index.ts"
-export { type ClassificationData, openClassification, type SplitDescription } from "./classification.ts"
+export {
+  type ClassificationData,
+  labelCounts,
+  labelProblems,
+  openClassification,
+  type SplitDescription,
+  tooManyLabels,
+  unseenLabels
+} from "./classification.ts"
 export { type Broken, type Fields, isBroken, kindOf, missingColumn, stringField } from "./columns.ts"
 export {
   DataError,
@@ -80,7 +88,13 @@ export {
 } from "./splits.ts"
 export {
   askedTargets,
+  type LabelsText,
+  labelledTargets,
+  labelsOf,
+  labelTargets,
+  numberTargets,
   padTargets,
+  setOf,
   type TargetBatch,
   type TargetRows,
   type TargetText,

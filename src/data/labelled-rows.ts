@@ -120,7 +120,7 @@ const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPai
   textPair === undefined ? text : `${text.length} ${text}${textPair}`
 
 // Longer ones are texts in the wrong column. Every different label is kept in memory.
-const longestLabel = 512
+export const longestLabel = 512
 
 /** The text in a column; what is wrong with it goes into `reasons`. */
 export const textOf = (

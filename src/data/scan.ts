@@ -37,6 +37,8 @@ export interface Scanned extends Omit<RowSource<never>, "read"> {
   readonly hashes: TextHashes
   /** what messages call a row that is no line of a file; absent: its line */
   readonly place?: (row: number) => string
+  /** what its rows are compared by, in messages; absent: "text" */
+  readonly compared?: "image"
 }
 
 /** "train.jsonl:12" */

@@ -150,10 +150,10 @@ interface Repeats {
  */
 export const repeatWarnings = ({ train, ...evaluated }: BySplit<SomeRows>): ReadonlyArray<string> => {
   const table = firstOccurrences(train)
-  const warnings = warningsOf("train", train, table.repeatsWithin, {
-    what: "repeat the text of an earlier row",
-    other: "the same text as an earlier row but another label"
-  })
+  const warnings = warningsOf("train", train, table.repeatsWithin, (what) => ({
+    what: `repeat the ${what} of an earlier row`,
+    other: `the same ${what} as an earlier row but another label`
+  }))
   return [...warnings, ...leaksOf({ train, ...evaluated }, table)]
 }
 
@@ -162,10 +162,10 @@ const leaksOf = (
   table: ReturnType<typeof firstOccurrences>
 ): ReadonlyArray<string> =>
   Object.entries(evaluated).flatMap(([name, split]) =>
-    warningsOf(name, split, table.repeatsIn(split), {
-      what: "have a text that is also in train, so the model has seen them",
-      other: "the same text as a training row but another label"
-    })
+    warningsOf(name, split, table.repeatsIn(split), (what) => ({
+      what: `have ${what === "image" ? "an" : "a"} ${what} that is also in train, so the model has seen them`,
+      other: `the same ${what} as a training row but another label`
+    }))
   )
 
 const count = ({ file, rows }: SomeRows): number => rows?.length ?? file.rows
@@ -174,8 +174,9 @@ const warningsOf = (
   name: string,
   split: SomeRows,
   { rows, otherLabel, examples, otherLabelExamples }: Repeats,
-  { what, other }: { readonly what: string; readonly other: string }
+  words: (compared: string) => { readonly what: string; readonly other: string }
 ): ReadonlyArray<string> => {
+  const { what, other } = words(split.file.compared ?? "text")
   const all = count(split).toLocaleString("en")
   const sentence = (some: number, words: string, like: ReadonlyArray<string>) =>
     some === 0

@@ -1,10 +1,14 @@
 /** Texts with numbers that are learned, as many a row as a model has outputs, and how they become batches. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
+import type { MultiLabelSection } from "../../schemas/index.ts"
 import { quoted } from "../boundary/index.ts"
+import { parseBoundedJson } from "../files/index.ts"
 import type { TokenTexts } from "../tensors/index.ts"
 import { type Numbered, pooledBatches, stretchedBatches } from "./batching.ts"
+import { type Fields, kindOf } from "./columns.ts"
 import { DataError, dataError } from "./data-error.ts"
+import { fieldOf, longestLabel, type RowTargets } from "./labelled-rows.ts"
 import { inParts, type Located, type RowSource, type TextFields, type TokenizedText } from "./source.ts"
 import {
   type EvaluationBatchOptions,
@@ -19,6 +23,111 @@ import { encoded, type TextTokenizer } from "./tokenize.ts"
 export interface TargetText extends TextFields, Located {
   /** what the model is to say, in the order of the plan's columns */
   readonly targets: ReadonlyArray<number>
+}
+
+/** A text and its labels. */
+export interface LabelsText extends TextFields, Located {
+  /** each once */
+  readonly labels: ReadonlyArray<string>
+}
+
+/** Columns of numbers, in a text file as text. */
+export const numberTargets = (targets: ReadonlyArray<string>): RowTargets<TargetText> => ({
+  columns: targets.map((name) => ({ name, role: "target field" })),
+  read: (row, reasons) => ({ targets: targets.map((name) => numberIn(row, name, reasons)) })
+})
+
+const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
+
+const numberIn = (row: Fields, name: string, reasons: Array<string>): number => {
+  const value = fieldOf(row, name, "target", reasons)
+  const number = typeof value === "string" && decimal.test(value) ? Number(value) : value
+  // what float32 does not hold would be infinite to the model
+  if (typeof number === "number" && Number.isFinite(Math.fround(number))) return number
+  if (value !== undefined) {
+    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
+    reasons.push(`the target "${name}" is ${found}, expected a number such as 3.5`)
+  }
+  return 0
+}
+
+/** A set of labels as text, the same whatever their order. */
+export const setOf = (labels: ReadonlyArray<string>): string => JSON.stringify([...labels].sort())
+
+/** The labels of such a set. */
+export const labelsOf = (set: string): ReadonlyArray<string> => JSON.parse(set) as ReadonlyArray<string>
+
+/** Rows whose targets are 1 for the labels that they have, else 0. */
+export const labelledTargets = (
+  { rows, where, read }: RowSource<LabelsText>,
+  labels: ReadonlyArray<string>
+): RowSource<TargetText> => ({
+  rows,
+  where,
+  read: (indices) =>
+    Effect.map(read(indices), (some) =>
+      some.map(({ labels: own, ...row }) => ({ ...row, targets: labels.map((label) => (own.includes(label) ? 1 : 0)) }))
+    )
+})
+
+/** Labels in a column of lists, or in a column of 0 and 1 each. */
+export const labelTargets = (
+  section: Pick<MultiLabelSection, "label" | "labelSeparator" | "labelColumns">
+): RowTargets<LabelsText> => {
+  const { label, labelSeparator, labelColumns } = section
+  return {
+    columns: (labelColumns ?? [label]).map((name) => ({ name, role: "label field" })),
+    read: (row, reasons) => ({
+      labels:
+        labelColumns === undefined
+          ? listIn(row, label, labelSeparator, reasons)
+          : labelColumns.filter((name) => flagIn(row, name, reasons))
+    }),
+    label: ({ labels }) => setOf(labels)
+  }
+}
+
+/** A list of labels, one as JSON text, or names with the separator between; a blank cell has none. */
+const listIn = (row: Fields, name: string, separator: string, reasons: Array<string>): ReadonlyArray<string> => {
+  const value = fieldOf(row, name, "label", reasons)
+  if (value === undefined || value === null) return []
+  const list = typeof value === "string" ? listInText(value, separator) : value
+  if (!Array.isArray(list)) {
+    reasons.push(`the labels "${name}" are ${kindOf(value)}, expected a list of labels`)
+    return []
+  }
+  const wrong = list.find((one) => typeof one !== "string" && typeof one !== "number" && typeof one !== "boolean")
+  if (wrong !== undefined) reasons.push(`the labels "${name}" hold ${kindOf(wrong)}, expected strings`)
+  const labels = list.map(String)
+  if (labels.some((one) => one.trim() === "")) reasons.push(`the labels "${name}" hold a blank one`)
+  const long = labels.find(({ length }) => length > longestLabel)
+  if (long !== undefined)
+    reasons.push(`the labels "${name}" hold one of ${long.length} characters, at most ${longestLabel} are expected`)
+  return [...new Set(labels)]
+}
+
+const listInText = (text: string, separator: string): unknown => {
+  if (text.trim() === "") return []
+  const parsed = text.trimStart().startsWith("[") ? parseBoundedJson(text) : undefined
+  if (parsed !== undefined && "value" in parsed && Array.isArray(parsed.value)) return parsed.value
+  return text.split(separator).map((one) => one.trim())
+}
+
+const flags = new Map([
+  ["1", true],
+  ["true", true],
+  ["0", false],
+  ["false", false]
+])
+
+const flagIn = (row: Fields, name: string, reasons: Array<string>): boolean => {
+  const value = fieldOf(row, name, "label", reasons)
+  const flag = typeof value === "object" ? undefined : flags.get(String(value).trim().toLowerCase())
+  if (flag === undefined && value !== undefined) {
+    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? value : kindOf(value)
+    reasons.push(`the label "${name}" is ${found}, expected 1 or 0, true or false`)
+  }
+  return flag ?? false
 }
 
 /** Texts that are asked about, which have no numbers: zeros, `width` of them each. */

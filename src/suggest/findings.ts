@@ -124,7 +124,7 @@ export const findings = {
     says: "of 700 sentences with ratings, R² on validation rows was 0.46 after 960 rows seen, 0.42 after 1,920 and 0.39 after 4,800 (one run)",
     source: 'docs/text-kinds.md, "Numbers"'
   },
-  rowsOfMore: { says: "1,920 and 4,800 rows seen gave 45 and 49 % with six classes", source: eras },
+  rowsOfMore: { says: "1,920 and 4,800 rows seen gave 45 and 49 % in a study with six classes", source: eras },
   batch: { says: "80 steps of 8 rows (640) gave 87.7 %, 60 of 16 (960) 88.0 %", source: study },
   warmup: { says: "every measured run rises over its first tenth and falls to 0 at its end", source: table },
   relatedRate: {

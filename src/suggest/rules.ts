@@ -63,13 +63,21 @@ const errorOf = (rows: number): string => (50 / Math.sqrt(rows)).toFixed(1)
 // A share of few rows is too few to see anything by.
 const [SMALL, LARGEST_SHARE, SHARE, FEWEST] = [1_000, 0.2, 0.1, 10] as const
 
-/** Labelled rows held out where no validation file is given. */
-export const heldOutLabelled = (rows: number): Choice | null => {
+/** Rows held out where no validation file is given. */
+export const heldOutRows = (rows: number): Choice | null => {
   if (rows < FEWEST) return null
   const value = rows < SMALL ? LARGEST_SHARE : SHARE
-  const held = Math.round(rows * value)
-  const reason = `no validation file was given: ${count(held)} of ${counted(rows, "row")} are held out, on which an accuracy has a standard error of up to ${errorOf(held)} points`
+  const held = count(Math.round(rows * value))
+  const reason = `no validation file was given: ${held} of ${counted(rows, "row")} are held out`
   return { path: "data.validation", value, reason }
+}
+
+/** The same of rows with a class each, of which an accuracy is measured. */
+export const heldOutLabelled = (rows: number): Choice | null => {
+  const choice = heldOutRows(rows)
+  if (choice === null) return null
+  const error = errorOf(Math.round(rows * (choice.value as number)))
+  return { ...choice, reason: `${choice.reason}, on which an accuracy has a standard error of up to ${error} points` }
 }
 
 /** Rows of the splits that are evaluated. */
@@ -104,9 +112,11 @@ export const evaluation = (
 }
 
 /** Rows that suffice for an accuracy on the way. */
-export const someLabelled = (rows: number) => ({
+export const someLabelled = (rows: number, hasAccuracy = true) => ({
   rows,
-  why: `evaluations before the last need no more than a standard error of ${errorOf(rows)} points`
+  why: hasAccuracy
+    ? `evaluations before the last need no more than a standard error of ${errorOf(rows)} points`
+    : "evaluations before the last only show which way it goes"
 })
 
 export const nothingToEvaluate = ({ validation, test }: Evaluated): ReadonlyArray<string> =>

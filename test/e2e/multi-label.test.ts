@@ -112,7 +112,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "a label that no training row has",
     args: () => trainOn([{ text: "a", labels: ["praise"] }]),
-    says: ["more.jsonl:", 'the label "craft" is none of those that are learned; the training rows have "praise"']
+    says: ["more.jsonl:", 'the label "craft" (1 row) is not among the classes; the training rows have "praise"']
   },
   {
     name: "rows without any label",

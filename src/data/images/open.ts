@@ -89,7 +89,7 @@ export const openImages = (
         opened.set(place, { rows, seen })
         const hashes = textHashBuilder()
         for (const { identity } of seen) hashes.add(identity)
-        return { ...rows.source, hashes: hashes.finish() }
+        return { ...rows.source, hashes: hashes.finish(), compared: "image" } as const
       })
     )
     const listed = (split: ClassificationSplit, place: string): ImageSplit => ({

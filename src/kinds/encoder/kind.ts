@@ -126,7 +126,7 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
       })
     }),
   words: { ...encoderWords, ...words },
-  suggesting: headSuggesting((data) => (classes ? outputs.found(data).length : null)),
+  suggesting: headSuggesting((data) => (classes ? outputs.found(data).length : null), "accuracy" in own.metrics),
   detecting,
   ...(adopting === undefined ? {} : { adopting: { ...adopting, sections: adoptedSections(adopting.sections) } }),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`

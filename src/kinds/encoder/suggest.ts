@@ -13,6 +13,7 @@ import {
   fewOfEach,
   findings,
   heldOutLabelled,
+  heldOutRows,
   knobs,
   MOST_PASSES,
   MOST_ROWS_SEEN,
@@ -148,7 +149,7 @@ export const choose = (facts: Facts): ReadonlyArray<Choice> => {
     ...loraPro(facts, rate(number)),
     length,
     measured("training.batchSize", batchSize, "", findings.batch),
-    ...evaluation(facts, number, someLabelled(evaluatedRows.labelled))
+    ...evaluation(facts, number, someLabelled(evaluatedRows.labelled, facts.classes !== null))
   ]
 }
 
@@ -181,10 +182,16 @@ export const headTurns = (
     shortest
   })
 
-/** How plans of a kind under a head are suggested. `classesOf`: how many its rows have; null: they have numbers instead. */
-export const headSuggesting = <R extends Resolved>(classesOf: (data: R["data"]) => number | null): Suggesting<R> => ({
+/**
+ * How plans of a kind under a head are suggested. `classesOf`: how many its rows have; null: they have numbers instead. `hasAccuracy`: it is
+ * among what is measured.
+ */
+export const headSuggesting = <R extends Resolved>(
+  classesOf: (data: R["data"]) => number | null,
+  hasAccuracy: boolean
+): Suggesting<R> => ({
   uncut: 8192,
-  heldOut: heldOutLabelled,
+  heldOut: hasAccuracy ? heldOutLabelled : heldOutRows,
   choose(seen, held) {
     const facts = factsOf(seen, held, classesOf(seen.data))
     return { choices: choose(facts), cautions: cautions(facts) }

@@ -4,7 +4,7 @@ import {
   evaluatedOf,
   evaluation,
   findings,
-  heldOutLabelled,
+  heldOutRows,
   MOST_ROWS_SEEN,
   measured,
   nothingToEvaluate,
@@ -74,7 +74,7 @@ const smallerBatches = {
 
 export const suggestRelated: Suggesting<ResolvedRelatedPlan> = {
   uncut: 8192,
-  heldOut: heldOutLabelled,
+  heldOut: heldOutRows,
   choose(seen, held) {
     return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluatedOf(seen.data.splits, held)) }
   },

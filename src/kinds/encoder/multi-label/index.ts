@@ -1,11 +1,12 @@
 /** Texts with any number of labels each, and a Hugging Face encoder. */
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
+import { setOf } from "../../../data/index.ts"
 import { percent } from "../../../training/index.ts"
 import type { Baseline, Prediction } from "../../contract/index.ts"
 import { classesText } from "../../rows/classes.ts"
 import { detectTags } from "../detect.ts"
 import { headKind } from "../kind.ts"
-import { type MultiLabelData, openMultiLabel, setOf } from "./data.ts"
+import { type MultiLabelData, openMultiLabel } from "./data.ts"
 import { multiLabelMetrics } from "./scores.ts"
 
 export const multiLabel = headKind<MultiLabelPlan, MultiLabelData>({

@@ -7,14 +7,11 @@ import {
   type BySplit,
   type DataError,
   describedSplits,
-  type Fields,
-  fieldOf,
-  kindOf,
   mapSplits,
+  numberTargets,
   openSplitFiles,
   openTextFile,
   type RowSource,
-  type RowTargets,
   repeatWarnings,
   rowsOfSplits,
   sourceOf,
@@ -61,7 +58,10 @@ export const openRegression = (
       Effect.suspend(() => {
         const values: Array<number> = []
         const seen = ({ targets: own }: Pick<TargetText, "targets">) => void values.push(...own)
-        return Effect.map(openTextFile(path, section, { ...numbers(targets), seen }), (file) => ({ ...file, values }))
+        return Effect.map(openTextFile(path, section, { ...numberTargets(targets), seen }), (file) => ({
+          ...file,
+          values
+        }))
       })
     )
     const rows = yield* rowsOfSplits(section, files, seed)
@@ -91,26 +91,6 @@ const scalingOf = (spreads: ReadonlyArray<Spread>): Scaling => ({
   mean: spreads.map(({ mean }) => mean),
   deviation: spreads.map(({ deviation }) => (deviation === 0 ? 1 : deviation))
 })
-
-/** Columns of numbers, in a text file as text. */
-const numbers = (targets: ReadonlyArray<string>): RowTargets<TargetText> => ({
-  columns: targets.map((name) => ({ name, role: "target field" })),
-  read: (row, reasons) => ({ targets: targets.map((name) => numberIn(row, name, reasons)) })
-})
-
-const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
-
-const numberIn = (row: Fields, name: string, reasons: Array<string>): number => {
-  const value = fieldOf(row, name, "target", reasons)
-  const number = typeof value === "string" && decimal.test(value) ? Number(value) : value
-  // what float32 does not hold would be infinite to the model
-  if (typeof number === "number" && Number.isFinite(Math.fround(number))) return number
-  if (value !== undefined) {
-    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
-    reasons.push(`the target "${name}" is ${found}, expected a number such as 3.5`)
-  }
-  return 0
-}
 
 /** [rows, width] of some of a file's rows. */
 const valuesOf = (all: ReadonlyArray<number>, width: number, rows: Uint32Array | undefined): Float64Array =>

@@ -8,7 +8,7 @@ import {
   evaluation,
   fewOfEach,
   findings,
-  heldOutLabelled,
+  heldOutRows,
   knobs,
   MOST_PASSES,
   MOST_PASSES_OF_ANSWERS,
@@ -131,7 +131,7 @@ const plainLora: ReadonlyArray<Choice> = [
 
 export const suggestSeq2Seq: Suggesting<ResolvedSeq2SeqPlan> = {
   uncut: 131_072,
-  heldOut: heldOutLabelled,
+  heldOut: heldOutRows,
   choose(seen, held) {
     const facts = factsOf(seen, held)
     return {
