@@ -135,10 +135,10 @@ const models: Readonly<Record<string, Timed>> = {
       },
       ...{ hidden_dropout_prob: 0, attention_probs_dropout_prob: 0, num_labels: labels.length }
     },
-    describe: (folder: string) => describeImageModel(folder, { headInit: "normal", labels }),
+    describe: (folder: string) => describeImageModel(folder, { head: "new", labels }),
     timed: (folder: string, optimizer: OptimizerConfig) =>
       Effect.gen(function* () {
-        const description = yield* describeImageModel(folder, { headInit: "normal", labels })
+        const description = yield* describeImageModel(folder, { head: "new", labels })
         const model: ImageModel = yield* loadImageModel(description, { seed: 0 })
         const loss: Loss<ImageModel> = (logits, own) => sparseCrossEntropy(logits, own)
         const pixels = Float32Array.from({ length: 8 * side * side * 3 }, (_, i) => Math.sin(i))

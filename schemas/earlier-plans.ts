@@ -4,6 +4,8 @@
  * A run folder's plan names every default. `output.keep` was a count of checkpoints in all of them, so a plan that says it as a number is
  * from before: its adapter is the last state, and its share for validation was drawn from all rows alike. Both are filled in, so that such
  * a folder is evaluated on the rows that it did not learn from, and goes on as it began.
+ *
+ * `model.head` was `model.task.headInit`, with "normal" for "new".
  */
 import { isRecord } from "../src/boundary/index.ts"
 import { arraysPlans } from "./kinds/arrays.ts"
@@ -16,9 +18,17 @@ const heldOut = (data: unknown): unknown =>
     ? { ...data, holdOut: data["holdOut"] ?? "random" }
     : data
 
+const withHead = (model: unknown): unknown => {
+  if (!isRecord(model) || !isRecord(model["task"]) || "head" in model || !("headInit" in model["task"])) return model
+  const { headInit, ...task } = model["task"]
+  return { ...model, task, head: headInit === "normal" ? "new" : headInit }
+}
+
 /** The plan as it would be written now; any other value as it is. */
-export const inTodaysWords = (plan: unknown): unknown => {
-  if (!isRecord(plan) || !isRecord(plan["output"])) return plan
+export const inTodaysWords = (written: unknown): unknown => {
+  if (!isRecord(written)) return written
+  const plan = "model" in written ? { ...written, model: withHead(written["model"]) } : written
+  if (!isRecord(plan["output"])) return plan
   const { keep, ...output } = plan["output"]
   if (typeof keep !== "number") return plan
   return {

@@ -4,11 +4,12 @@
  */
 import { choice, withDefault } from "./fields.ts"
 
-/** What becomes of the layer that decides between the classes. */
+/** What becomes of the layer that computes the outputs. */
 export const head = choice(
   ["new", "zeros", "checkpoint"],
-  'The layer that computes a score for each class: "new" has as many outputs as the data have labels, weights N(0, 0.02²) and bias 0; "zeros" the same, of zeros; "checkpoint" is the model\'s own.'
+  'The layer that computes a score for each label: "new" has as many outputs as the data have labels, weights N(0, 0.02²) and bias 0; "zeros" the same, of zeros; "checkpoint" is the model\'s own (of encoders: with pooling "pooler"). Absent: the model\'s own where its classes are the data\'s labels, else new.'
 )
+export type Head = typeof head.Type
 
 export const packedWeights = choice(
   ["f32", "f16", "int8", "q8", "q4"],

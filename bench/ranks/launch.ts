@@ -53,7 +53,7 @@ const writePlan = (folder: string, method: Method, steps: number, { accumulate, 
   const file = join(folder, `${method}.json`)
   const plan = {
     seed: 0,
-    model: { source: minilmFolder, task: { kind: "classification", pooling: "mean", headInit: "normal" } },
+    model: { source: minilmFolder, task: { kind: "classification", pooling: "mean" } },
     data: { format: "classification", train: "rows.jsonl", text: "text", label: "label", maxLength: length },
     adapter: { method: "lora", rank: 8, alpha: 16, targets: "all-linear" },
     optimizer: optimizers[method],

@@ -1,12 +1,12 @@
 /**
  * Texts with one label each, for a Hugging Face encoder.
  *
- *   "model": { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean", "headInit": "normal" } }
+ *   "model": { "source": "../models/minilm", "task": { "kind": "classification", "pooling": "mean" } }
  *   "data": { "format": "classification", "train": "train.jsonl", "validation": 0.1, "text": "text", "label": "label", "maxLength": 32 }
  */
 import * as Schema from "effect/Schema"
 import { withDefault } from "../fields.ts"
-import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
+import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } from "./encoder.ts"
 import { classes, labelSections } from "./labels.ts"
 import { type PlanKind, planOf, splits } from "./plan.ts"
 
@@ -15,7 +15,7 @@ export const ClassificationTask = headTask("classification", "One label per text
 export type ClassificationTask = typeof ClassificationTask.Type
 
 /** Schema of `model` of a classifier of texts. */
-export const ModelSection = encoderSection(ClassificationTask.pipe(withDefault({ kind: "classification" })))
+export const ModelSection = encoderSection(ClassificationTask.pipe(withDefault({ kind: "classification" })), headOfTask)
 export type ModelSection = typeof ModelSection.Type
 
 /** Schema of `data` with `format: "classification"`: rows of a text and its label. */

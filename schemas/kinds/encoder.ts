@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { factsOfInit } from "../adapter-init.ts"
 import { choice, count, integer, text, withDefault } from "../fields.ts"
-import { packedWeights } from "../model.ts"
+import { type Head, head, packedWeights } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
 import { type AnyPlan, column, formatFitsTheModel, noTopology } from "./plan.ts"
 
@@ -13,21 +13,24 @@ export const headTask = <Kind extends string>(kind: Kind, what: string, title: s
     pooling: choice(
       ["mean", "pooler"],
       "What the head sees: the mean of the last hidden states over the tokens, or the checkpoint's pooler (dense + tanh on the first token)."
-    ).pipe(withDefault("mean")),
-    headInit: choice(
-      ["normal", "zeros", "checkpoint"],
-      'How the head starts: weights N(0, 0.02²) and bias 0, all zeros, or the checkpoint\'s own classifier (needs pooling "pooler").'
-    ).pipe(withDefault("normal"))
+    ).pipe(withDefault("mean"))
   }).annotate({ title, description: "What the model is trained to do." })
 
-/** The `model` section of a kind over encoders. */
-export const encoderSection = <Task extends Schema.Top>(task: Task) =>
+/** The field of sections whose task has a head. */
+export const headOfTask = { head: Schema.optionalKey(head) }
+
+/** The `model` section of a kind over encoders. `head`: `headOfTask` where its task has one. */
+export const encoderSection = <Task extends Schema.Top, Head extends Schema.Struct.Fields = Record<never, never>>(
+  task: Task,
+  head: Head = {} as Head
+) =>
   Schema.Struct({
     source: text(
       "a path to a Hugging Face model folder, or hf:owner/name",
       "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
     ),
     task,
+    ...head,
     weights: packedWeights
   }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
 
@@ -57,7 +60,8 @@ export const textLengths = {
 
 interface HeadedPlan extends AnyPlan {
   readonly model: AnyPlan["model"] & {
-    readonly task: { readonly pooling: "mean" | "pooler"; readonly headInit: "normal" | "zeros" | "checkpoint" }
+    readonly task: { readonly pooling: "mean" | "pooler" }
+    readonly head?: Head
   }
 }
 
@@ -70,16 +74,14 @@ export const encoderSource = formatFitsTheModel<AnyPlan>((source) => {
 
 /** Rules about encoders under a head. */
 export const headRules: ReadonlyArray<Rule<HeadedPlan>> = [
-  rule("gradient-reaches-the-sites", "model.task.headInit", ({ adapter, model: { task } }) =>
-    "init" in adapter &&
-    factsOfInit(adapter.init).calibration?.(adapter.init).what === "gradient" &&
-    task.headInit === "zeros"
-      ? `found "zeros" with adapter.init "${adapter.init.kind}", which needs the gradient of the first batches: through a head of zeros every layer's is 0; expected "normal" or "checkpoint" here, or another init`
+  rule("gradient-reaches-the-sites", "model.head", ({ adapter, model: { head } }) =>
+    "init" in adapter && factsOfInit(adapter.init).calibration?.(adapter.init).what === "gradient" && head === "zeros"
+      ? `found "zeros" with adapter.init "${adapter.init.kind}", which needs the gradient of the first batches: through a head of zeros every layer's is 0; expected "new" or "checkpoint" here, or another init`
       : undefined
   ),
-  rule("checkpoint-head-needs-pooler", "model.task.headInit", ({ model: { task } }) =>
-    task.headInit === "checkpoint" && task.pooling !== "pooler"
-      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier reads its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"`
+  rule("checkpoint-head-needs-pooler", "model.head", ({ model: { task, head } }) =>
+    head === "checkpoint" && task.pooling !== "pooler"
+      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier reads its pooler: set model.task.pooling to "pooler", or this to "new" or "zeros"`
       : undefined
   ),
   encoderSource

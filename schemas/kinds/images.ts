@@ -11,7 +11,7 @@
  */
 import * as Schema from "effect/Schema"
 import { choice, listOf, share, text, withDefault } from "../fields.ts"
-import { packedWeights } from "../model.ts"
+import { head, packedWeights } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
 import { LayersModelSection, layersRules } from "./arrays.ts"
 import { classes, labelSections } from "./labels.ts"
@@ -27,11 +27,7 @@ import {
 
 /** A linear head over what the model makes of an image. */
 export const ImageClassificationTask = Schema.Struct({
-  kind: Schema.Literal("image-classification").annotate({ description: "One label per image, by a linear head." }),
-  headInit: choice(
-    ["normal", "zeros", "checkpoint"],
-    "How the head starts: weights N(0, 0.02²) and bias 0, all zeros, or the checkpoint's own classifier."
-  ).pipe(withDefault("normal"))
+  kind: Schema.Literal("image-classification").annotate({ description: "One label per image, by a linear head." })
 }).annotate({ title: "ImageClassification", description: "What the model is trained to do." })
 
 const templatesExpected = "a list of texts that have {} where the label goes"
@@ -65,6 +61,7 @@ export const ImageModelSection = Schema.Struct({
   task: Schema.Union([ImageClassificationTask, ZeroShotTask])
     .annotate({ description: "What the model is trained to do: a new head over images, or CLIP's own." })
     .pipe(withDefault({ kind: "image-classification" })),
+  head: Schema.optionalKey(head),
   weights: packedWeights
 }).annotate({ title: "ImageModel", description: "Which model of images is adapted, and for which task." })
 export type ImageModelSection = typeof ImageModelSection.Type
@@ -143,6 +140,12 @@ export const ImageArraysPlan = planOf(
 )
 export type ImageArraysPlan = typeof ImageArraysPlan.Type
 
+const noHead: Rule<ImagesPlan> = rule("zero-shot-has-no-head", "model.head", ({ model: { task, head } }) =>
+  task.kind === "zero-shot" && head !== undefined
+    ? `found "${head}" with model.task.kind "zero-shot", whose head is the text tower; expected none here`
+    : undefined
+)
+
 const noTower: Rule<ImagesPlan> = rule("zero-shot-has-no-head", "optimizer.headLearningRate", ({ model, optimizer }) =>
   model.task.kind === "zero-shot" && optimizer.headLearningRate !== undefined
     ? 'found with model.task.kind "zero-shot", which trains no head; expected none here'
@@ -162,6 +165,7 @@ export const imagesPlans: PlanKind<"images", ImagesPlan, typeof ImagesPlan> = {
     formatFitsTheModel((source) =>
       noTopology(source) === undefined ? undefined : ', a tf.LayersModel; expected "image-arrays" here'
     ),
+    noHead,
     noTower,
     somethingIsTrained
   ]

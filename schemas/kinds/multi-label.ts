@@ -1,21 +1,21 @@
 /**
  * Texts with any number of labels each, for a Hugging Face encoder.
  *
- *   "model": { "source": "../models/minilm", "task": { "kind": "multi-label", "pooling": "mean", "headInit": "normal" } }
+ *   "model": { "source": "../models/minilm", "task": { "kind": "multi-label", "pooling": "mean" } }
  *   "data": { "format": "multi-label", "train": "posts.jsonl", "label": "tags", "maxLength": 64 }
  *   "data": { "format": "multi-label", "train": "posts.csv", "labelColumns": ["spam", "rude"] }
  */
 import * as Schema from "effect/Schema"
 import { text, withDefault } from "../fields.ts"
 import { type Rule, rule } from "../problems.ts"
-import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
+import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } from "./encoder.ts"
 import { classes } from "./labels.ts"
 import { column, columnList, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Labels that a text has or has not, each for itself: a pooled hidden state and a linear head. */
 export const MultiLabelTask = headTask("multi-label", "Any number of labels per text.", "MultiLabel")
 
-const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "multi-label" })))
+const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "multi-label" })), headOfTask)
 
 /** Schema of `data` with `format: "multi-label"`: a text and any number of labels. */
 export const MultiLabelSection = Schema.Struct({

@@ -1,20 +1,20 @@
 /**
  * Texts with numbers, for a Hugging Face encoder.
  *
- *   "model": { "source": "../models/minilm", "task": { "kind": "regression", "pooling": "mean", "headInit": "normal" } }
+ *   "model": { "source": "../models/minilm", "task": { "kind": "regression", "pooling": "mean" } }
  *   "data": { "format": "regression", "train": "reviews.csv", "validation": 0.1, "text": "review", "target": "stars", "maxLength": 64 }
  *   "data": { "format": "regression", "train": "words.jsonl", "target": ["valence", "arousal"] }
  */
 import * as Schema from "effect/Schema"
 import { listOf, positive, withDefault } from "../fields.ts"
 import { type Rule, rule } from "../problems.ts"
-import { encoderSection, headRules, headTask, textLengths, texts } from "./encoder.ts"
+import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } from "./encoder.ts"
 import { column, columnList, columnsExpected, type PlanKind, planOf, splits } from "./plan.ts"
 
 /** Numbers of a text: a pooled hidden state and a linear head. */
 export const RegressionTask = headTask("regression", "One number per target.", "Regression")
 
-const RegressionModel = encoderSection(RegressionTask.pipe(withDefault({ kind: "regression" })))
+const RegressionModel = encoderSection(RegressionTask.pipe(withDefault({ kind: "regression" })), headOfTask)
 
 const Scaling = Schema.Struct({
   mean: listOf(1, Schema.Finite.annotate({ expected: "a number" }), "a list of numbers", "Subtracted, one a target."),

@@ -41,8 +41,23 @@ const { name: dependency, version } = ownPackage
 const range = `^${version}`
 const onDeno = `deno run -A npm:${dependency}@${range}`
 
-/** Where the package is in the project. */
-export const installed = `node_modules/${dependency}`
+/** Where the package is in a folder that has it. */
+const installed = `node_modules/${dependency}`
+
+/** Where a new project has the package: in a folder above it, as Node resolves packages, or in its own once it is installed. */
+const packageOf = (project: string, model: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const above = (folder: string): ReadonlyArray<string> => {
+      const parent = path.dirname(folder)
+      return parent === folder ? [] : [path.join(parent, installed), ...above(parent)]
+    }
+    const found = yield* Effect.findFirst(above(path.resolve(project)), (place) =>
+      Effect.orElseSucceed(fs.exists(path.join(place, model)), () => false)
+    )
+    return Option.match(found, { onNone: () => installed, onSome: (place) => path.relative(project, place) })
+  })
 
 /** What is typed in the project before a command: once, then each time. */
 export const commandsOf = (runtime: Runtime): { readonly install: string | null; readonly run: string } =>
@@ -206,10 +221,11 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     const copied = found.filter(({ isCopied }) => isCopied)
     const { model, data } = suggestion.plan
     const included = Option.isSome(flags.model) ? undefined : models.find(({ source }) => source === plan.model.source)
+    const place = included === undefined ? installed : yield* packageOf(name, included.inPackage)
     const written = {
-      $schema: `./${installed}/schemas/run-plan.schema.json`,
+      $schema: `./${place}/schemas/run-plan.schema.json`,
       ...suggestion.plan,
-      model: included === undefined ? model : { ...model, source: `${installed}/${included.inPackage}` },
+      model: included === undefined ? model : { ...model, source: `${place}/${included.inPackage}` },
       data: { ...data, ...Object.fromEntries(copied.map(({ split, place }) => [split, place])) }
     }
     const project = {

@@ -16,8 +16,8 @@ import { type Exported, type HeadSpec, type ModelDescription, ModelError } from 
 export interface TaskOptions {
   /** what the head sees; default of `Models.load`: "mean" */
   readonly pooling: Pooling
-  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's; default of `Models.load`: "normal" */
-  readonly headInit: HeadInit
+  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's; default of `Models.load`: "new" */
+  readonly head: HeadInit
   /** class names in the order of the logits; without them the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
 }
@@ -99,31 +99,27 @@ const embeddingHead = ({ pooling, normalize }: EmbeddingOptions): HeadSpec => ({
   modulesToSave: []
 })
 
-const headFor = (
-  { family, encoder, find }: Checkpoint,
-  { pooling, headInit }: TaskOptions,
-  classes: number
-): HeadSpec => {
+const headFor = ({ family, encoder, find }: Checkpoint, { pooling, head }: TaskOptions, classes: number): HeadSpec => {
   const { before, classifier } = headLayers(encoder, pooling, classes)
   const names = (layer: typeof classifier) => layer.map(({ name }) => name)
   // a pooler that was pre-trained is used wherever there is one; a classifier, where it is asked for
   const pretrained = encoder.head.isPretrained && names(before).every((name) => find(name) !== undefined)
-  const saved = pooling === "pooler" && headInit === "checkpoint" ? names([...before, ...classifier]) : []
+  const saved = pooling === "pooler" && head === "checkpoint" ? names([...before, ...classifier]) : []
   return {
     pooling,
     output: "linear",
     parameters: [...before, ...classifier],
     inCheckpoint: new Set([...(pretrained ? names(before) : []), ...saved]),
-    start: headInit === "zeros" ? "zeros" : "normal",
+    start: head === "zeros" ? "zeros" : "normal",
     modulesToSave: pooling === "mean" ? [] : family.headModules
   }
 }
 
 /** The classes, and what is wrong with them. */
-const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, headInit }: TaskOptions): Labels => {
+const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, head }: TaskOptions): Labels => {
   const classes = find(`${encoder.head.classifier}.weight`)?.shape[0]
-  const found = labelsOf({ given: labels, own: encoder.labels, classes: headInit === "checkpoint" ? classes : null })
-  if (pooling !== "mean" || headInit !== "checkpoint") return found
-  const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"`
+  const found = labelsOf({ given: labels, own: encoder.labels, classes: head === "checkpoint" ? classes : null })
+  if (pooling !== "mean" || head !== "checkpoint") return found
+  const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or head "new"`
   return { ...found, problems: [problem] }
 }

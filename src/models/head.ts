@@ -8,7 +8,7 @@
  *                                                          mean where the family says so; most families have no norm
  *
  * W [classes, hidden], W_d [hidden, hidden]. Parameters that are in the checkpoint start there (BERT's pooler always, the
- * classifier with `headInit: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
+ * classifier with `head: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
  *
  * Embedding, without parameters, as sentence-transformers' modules Pooling and Normalize:
  *
@@ -26,7 +26,7 @@ import { normalized } from "./transformer-block.ts"
 
 /** What a classification head sees. */
 export type Pooling = Exclude<HeadSpec["pooling"], "first">
-export type HeadInit = "normal" | "zeros" | "checkpoint"
+export type HeadInit = "new" | "zeros" | "checkpoint"
 
 /** transformers' `initializer_range` */
 const DEVIATION = 0.02

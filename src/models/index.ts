@@ -69,8 +69,8 @@ export const load = ({
   weights = "f32",
   whole = []
 }: LoadModelOptions): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
-  const { pooling = "mean", headInit = "normal" } = task === "classification" ? {} : task
-  return Effect.flatMap(describe(source, { pooling, headInit, labels }), (description) =>
+  const { pooling = "mean", head = "new" } = task === "classification" ? {} : task
+  return Effect.flatMap(describe(source, { pooling, head, labels }), (description) =>
     loadDescribed(description, { seed, weights, whole })
   )
 }

@@ -130,7 +130,7 @@ export const openMerged = (
 const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>) => {
   if (pooling === "first" || output !== "linear")
     return { pooling: pooling === "mean" ? pooling : ("first" as const), normalize: output === "normalized" }
-  return { pooling, headInit: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
+  return { pooling, head: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
 }
 
 /** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */

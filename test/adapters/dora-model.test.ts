@@ -16,7 +16,7 @@ import { batchOf, crossEntropy, frozen, goldens, readAdapter, readGolden, run } 
 const noTokenizer = { encode: () => ({ ids: [], typeIds: [] }), padId: 0, vocabularySize: 0 }
 
 const open = async (): Promise<Model> => {
-  const options = { pooling: "pooler", headInit: "checkpoint" } as const
+  const options = { pooling: "pooler", head: "checkpoint" } as const
   const description = await run(describe(join(goldens, "models/bert"), options))
   return run(load(description, { seed: 0, tokenizer: noTokenizer }))
 }

@@ -32,7 +32,7 @@ const adaptedBy = (name: string) =>
     const source = yield* readPeftAdapter(join(goldens, "peft", name))
     const { method, modulesToSave: _, ...section } = source.section
     expect(method).toBe("loha")
-    const description = yield* describe(join(goldens, "models/bert"), { pooling: "pooler", headInit: "checkpoint" })
+    const description = yield* describe(join(goldens, "models/bert"), { pooling: "pooler", head: "checkpoint" })
     const model = yield* load(description, { seed: 0, tokenizer: noTokenizer })
     const adapted = yield* inject(model, loha, section as unknown as LohaOptions & { readonly targets: [string] })
     yield* startFrom(adapted, source)

@@ -75,7 +75,7 @@ const modelCases: ReadonlyArray<Refusal> = [
     name: "a checkpoint's head with another number of classes",
     args: () =>
       training({
-        model: { source: "bert", task: { kind: "classification", pooling: "pooler", headInit: "checkpoint" } },
+        model: { source: "bert", task: { kind: "classification", pooling: "pooler" }, head: "checkpoint" },
         ...data({ labels: ["bad", "fair", "good", "superb"] })
       }),
     says: ["bert", "3 classes", "4 labels"]

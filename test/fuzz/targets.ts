@@ -113,10 +113,10 @@ const configs: Target = (folder) => {
   return (random) => {
     const family = pick(families, random)
     writeFileSync(join(folder, family, "config.json"), mutant([seeds.get(family)], random))
-    const headInit = pick(["normal", "checkpoint"] as const, random)
+    const head = pick(["new", "checkpoint"] as const, random)
     return describe(join(folder, family), {
       pooling: "pooler",
-      headInit,
+      head,
       labels: random() < 0.5 ? ["a", "b"] : undefined
     })
   }

@@ -5,11 +5,12 @@
  * Needs npm and a registry (or its cache). What is missing is announced; REQUIRE_DENO=1 and REQUIRE_NODE=1 make that a failure.
  */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
 import { openStudio } from "../browser/studio.ts"
-import { repository, run, succeed, type Workspace, workspace } from "../e2e/fixtures.ts"
+import { jsonObjects, repository, run, succeed, type Workspace, withoutScript, workspace } from "../e2e/fixtures.ts"
+import { photo, photographed } from "../images.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
 import { nodeFolder } from "../package/node-folder.ts"
 import {
@@ -40,6 +41,20 @@ const byNpm = (w: Workspace, ...packages: ReadonlyArray<string>) => {
   const options = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
   return succeed(run(["npm", "install", ...options, tarball, ...packages], { cwd: w.directory }))
 }
+
+test("the package has at most 35 MB", () => {
+  expect(statSync(tarball).size).toBeLessThanOrEqual(35e6)
+})
+
+const writeImage = (w: Workspace, file: string, bytes: Uint8Array) => {
+  mkdirSync(dirname(w.path(file)), { recursive: true })
+  writeFileSync(w.path(file), bytes)
+}
+
+/** A command without any network, where this system can start one. */
+const unshared = ["unshare", "--map-root-user", "--net"]
+const canUnshare = Bun.which("unshare") !== null && Bun.spawnSync([...unshared, "true"], { stderr: "ignore" }).success
+const withoutNetwork = canUnshare ? unshared : []
 
 /** What Bun trained: what the others have to train too. */
 let adapter = "nothing"
@@ -73,6 +88,33 @@ describe("Bun", () => {
         })
       )
       expect(adapterIn(w, "run")).toBe(adapterIn(w, "again"))
+    },
+    RUN
+  )
+
+  test(
+    "a folder of 30 pictures of each of three classes becomes a project that knows unseen ones, without a network, within a minute",
+    async () => {
+      for (const name of photographed) {
+        for (let i = 0; i < 30; i++) writeImage(w, `photos/${name}/${i}.png`, photo(name, i))
+        for (let i = 0; i < 10; i++) writeImage(w, `unseen/${name}-${i}.png`, photo(name, 1000 + i))
+      }
+      const offline = (folder: string, ...command: ReadonlyArray<string>) =>
+        succeed(run([...withoutNetwork, process.execPath, ...command], { cwd: w.path(folder), env: withoutScript }))
+      const began = performance.now()
+      await offline("", "x", "--bun", "tfjs-lora-pro", "new", "shapes", "--data", "photos")
+      expect(w.json("shapes/plan.json")).toMatchObject({
+        model: { source: "../node_modules/tfjs-lora-pro/examples/models/mobilenet/model.json", head: "new" },
+        data: { format: "image-arrays", train: "data/train" }
+      })
+      await offline("shapes", "run", "train")
+      const files = photographed.flatMap((name) => Array.from({ length: 10 }, (_, i) => `../unseen/${name}-${i}.png`))
+      const { stdout } = await offline("shapes", "run", "predict", "runs/shapes-1", ...files, "--json")
+      const seconds = (performance.now() - began) / 1000
+      const right = jsonObjects(stdout).filter(({ label }, i) => label === photographed[Math.floor(i / 10)])
+      console.log(`${seconds.toFixed(1)} s from new to ${files.length} predictions, of which ${right.length} are right`)
+      expect(right.length).toBeGreaterThanOrEqual(28)
+      expect(seconds).toBeLessThan(60)
     },
     RUN
   )

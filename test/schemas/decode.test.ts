@@ -34,7 +34,7 @@ describe("a sound plan", () => {
       seed: 0,
       model: {
         source: "minilm",
-        task: { kind: "classification", pooling: "mean", headInit: "normal" },
+        task: { kind: "classification", pooling: "mean" },
         weights: "f32"
       },
       data: {

@@ -34,6 +34,32 @@ describe("a plan whose output.keep is a count", () => {
   })
 })
 
+describe("a plan whose task says how its head starts", () => {
+  const written = (headInit: string) => ({
+    ...smallest,
+    model: { source: "minilm", task: { kind: "classification", pooling: "pooler", headInit } }
+  })
+
+  test.each([
+    ["normal", "new"],
+    ["zeros", "zeros"],
+    ["checkpoint", "checkpoint"]
+  ] as const)("%s is model.head %s", (before, now) => {
+    const { model } = decode(written(before))
+    expect(model).toEqual({
+      source: "minilm",
+      task: { kind: "classification", pooling: "pooler" },
+      head: now,
+      weights: "f32"
+    })
+  })
+
+  test("is told of another word by the name of now", () => {
+    const decoded = decodeRunPlanResult(written("random"))
+    expect(Result.isFailure(decoded) && decoded.failure).toMatchObject([{ path: "model.head" }])
+  })
+})
+
 describe("the loss of labelled rows", () => {
   test("has weights by label or balanced ones, and smoothing", () => {
     const balanced = { ...smallest, loss: { classWeights: "balanced" } }

@@ -15,7 +15,8 @@ export const complete: RunPlanInput = {
   seed: 1,
   model: {
     source: "../models/minilm",
-    task: { kind: "classification", pooling: "mean", headInit: "zeros" },
+    task: { kind: "classification", pooling: "mean" },
+    head: "zeros",
     weights: "f32"
   },
   data: {

@@ -7,7 +7,7 @@ import { smallest } from "./plans.ts"
 
 const adamw = { kind: "adamw", learningRate: 1e-3 }
 const loraPlus = { kind: "lora-plus", ratio: 16, learningRate: 1e-3 }
-const pooler = { kind: "classification", pooling: "pooler", headInit: "checkpoint" }
+const pooler = { kind: "classification", pooling: "pooler" }
 
 /** "adamw", "sgd" or …: the optimizers that work with every adapter */
 const others = unconditional
@@ -143,16 +143,16 @@ const cases: Record<string, Case> = {
   },
   "gradient-reaches-the-sites": {
     bad: {
-      model: { source: "m", task: { kind: "classification", headInit: "zeros" } },
+      model: { source: "m", task: { kind: "classification" }, head: "zeros" },
       adapter: { method: "lora", init: { kind: "lora-ga" } }
     },
     says: [
-      'model.task.headInit: found "zeros" with adapter.init "lora-ga", which needs the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "normal" or "checkpoint" here, or another init'
+      'model.head: found "zeros" with adapter.init "lora-ga", which needs the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "new" or "checkpoint" here, or another init'
     ],
     good: [
       { adapter: { method: "lora", init: { kind: "lora-ga" } } },
       {
-        model: { source: "m", task: { kind: "classification", headInit: "zeros" } },
+        model: { source: "m", task: { kind: "classification" }, head: "zeros" },
         adapter: { method: "lora", init: { kind: "eva" } }
       }
     ]
@@ -171,13 +171,13 @@ const cases: Record<string, Case> = {
     good: [{ adapter: { method: "lora", overrides: [{ targets: ["query"], alpha: 4 }] } }]
   },
   "checkpoint-head-needs-pooler": {
-    bad: { model: { source: "m", task: { kind: "classification", headInit: "checkpoint" } } },
+    bad: { model: { source: "m", task: { kind: "classification" }, head: "checkpoint" } },
     says: [
-      'model.task.headInit: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier reads its pooler: set model.task.pooling to "pooler", or headInit to "normal" or "zeros"'
+      'model.head: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier reads its pooler: set model.task.pooling to "pooler", or this to "new" or "zeros"'
     ],
     good: [
-      { model: { source: "m", task: pooler } },
-      { model: { source: "m", task: { ...pooler, headInit: "normal" } } }
+      { model: { source: "m", task: pooler, head: "checkpoint" } },
+      { model: { source: "m", task: pooler, head: "new" } }
     ]
   },
   "packed-base-is-frozen": {

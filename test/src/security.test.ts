@@ -62,7 +62,7 @@ const modelFolder = (files: Readonly<Record<string, unknown>> = {}): string => {
   return path
 }
 const config = JSON.parse(readFileSync(join(golden, "config.json"), "utf8"))
-const describeIn = (path: string) => describeModel(path, { pooling: "mean", headInit: "normal", labels: ["a", "b"] })
+const describeIn = (path: string) => describeModel(path, { pooling: "mean", head: "new", labels: ["a", "b"] })
 
 describe("names in a model folder lead nowhere else", () => {
   const outside = freshFolder()

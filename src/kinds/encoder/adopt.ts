@@ -7,7 +7,7 @@ import { bareName, type PeftAdapter } from "../../peft/index.ts"
 /** What an adapter with a head says of it. */
 export interface AdoptedHead {
   /** of `model` */
-  readonly task: { readonly pooling: "mean" | "pooler"; readonly headInit: "checkpoint" | "normal" }
+  readonly model: { readonly task: { readonly pooling: "mean" | "pooler" }; readonly head: "checkpoint" | "new" }
   /** as many as it has outputs; null where transformers' own names (LABEL_0 …) are all that there are */
   readonly labels: ReadonlyArray<string> | null
   readonly outputs: number
@@ -21,18 +21,16 @@ export const adoptedHead = (adapter: PeftAdapter, source: string) =>
     if (!hasHead(adapter)) return null
     const pooling = adapter.head.size > 0 ? "mean" : "pooler"
     // its outputs are not known yet: any two
-    const described = yield* describe(source, { pooling, headInit: "normal", labels: ["0", "1"] })
+    const described = yield* describe(source, { pooling, head: "new", labels: ["0", "1"] })
     const own = outputsIn(adapter, described.head)
-    const headInit = own === undefined ? "checkpoint" : "normal"
-    const named = yield* Effect.result(
-      describe(source, { pooling, headInit: own === undefined ? "checkpoint" : "normal" })
-    )
+    const start = own === undefined ? "checkpoint" : "new"
+    const named = yield* Effect.result(describe(source, { pooling, head: start }))
     if (own === undefined && Result.isFailure(named)) return yield* named.failure
     const names = Result.isSuccess(named) ? named.success.labels : []
     const outputs = own ?? names.length
     const isNamed = names.length === outputs && !names.every((name, i) => name === `LABEL_${i}`)
     const head: AdoptedHead = {
-      task: { pooling, headInit },
+      model: { task: { pooling }, head: start },
       labels: isNamed ? names : null,
       outputs,
       maxLength: described.maxLength

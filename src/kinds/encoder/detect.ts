@@ -46,7 +46,7 @@ const namesOf = (columns: ReadonlyArray<Column>): string =>
 export const detectClasses: Detecting = {
   ...ofEncoders,
   columns: { classification: ["text", "textPair", "label"] },
-  opens: (source) => describe(source, { pooling: "mean", headInit: "normal", labels: ["a", "b"] }),
+  opens: (source) => describe(source, { pooling: "mean", head: "new", labels: ["a", "b"] }),
   rows: ({ content, rows }, columns) => {
     if (content === "images") return []
     const all = columnsIn(rows)

@@ -11,6 +11,7 @@ import type { OpenedData } from "../../plan/index.ts"
 import type { Detecting } from "../../suggest/index.ts"
 import { percent } from "../../training/index.ts"
 import type { Adopting, PlanKind, RunKind, World } from "../contract/index.ts"
+import { suitedHead } from "../rows/classes.ts"
 import type { AdoptedHead } from "./adopt.ts"
 import { type EncoderPlan, longestText, type ResolvedEncoderPlan, resolveEncoder } from "./resolve.ts"
 import { headSuggesting } from "./suggest.ts"
@@ -55,7 +56,8 @@ export const unusedText = ({ parameters, head, unusedTensors }: Read): string =>
 /** Plans of texts, or of pairs of them, and a head over what an encoder makes of them. */
 export interface HeadPlan extends Omit<EncoderPlan, "model" | "data"> {
   readonly model: EncoderPlan["model"] & {
-    readonly task: { readonly pooling: "mean" | "pooler"; readonly headInit: "normal" | "zeros" | "checkpoint" }
+    readonly task: { readonly pooling: "mean" | "pooler" }
+    readonly head?: "new" | "zeros" | "checkpoint"
   }
   readonly data: EncoderPlan["data"] & TextColumns
 }
@@ -109,20 +111,29 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
   ...own,
   ...encoderFacts,
   labelsOf: ({ labels }) => (classes ? labels : []),
-  describe: ({ model, data }) => describe(model.source, { ...model.task, labels: outputs.planned(data) }),
+  describe: ({ model, data }) =>
+    describe(model.source, { ...model.task, head: model.head ?? "new", labels: outputs.planned(data) }),
   resolve: (plan, name) =>
     Effect.gen(function* () {
       const { source, task } = plan.model
-      const data = yield* Effect.result(open(plan))
+      const planned = outputs.planned(plan.data)
+      const rows = yield* Effect.result(open(plan))
+      const found = classes && Result.isSuccess(rows) ? outputs.found(rows.success) : undefined
+      const { head, labels: own } =
+        plan.model.head === undefined
+          ? yield* suitedHead(found, planned !== undefined, describe(source, { ...task, head: "checkpoint" }))
+          : { head: plan.model.head, labels: undefined }
+      const data =
+        own === undefined ? rows : yield* Effect.result(open({ ...plan, data: { ...plan.data, labels: own } }))
       // of rows that could not be read, so that the model is judged all the same and its missing labels are no problem of its own
-      const standIns = task.headInit === "checkpoint" ? undefined : ["0", "1"]
-      const labels = Result.isSuccess(data) ? outputs.found(data.success) : (outputs.planned(plan.data) ?? standIns)
-      const model = yield* Effect.result(describe(source, { ...task, labels }))
+      const standIns = head === "checkpoint" ? undefined : ["0", "1"]
+      const labels = Result.isSuccess(data) ? outputs.found(data.success) : (planned ?? standIns)
+      const model = yield* Effect.result(describe(source, { ...task, head, labels }))
       return yield* resolveEncoder(plan, name, {
         data,
         model,
         textsOf: ({ splits }) => splits.train,
-        filled: (found) => ({ ...plan, data: { ...plan.data, ...settled(found) } })
+        filled: (found) => ({ ...plan, model: { ...plan.model, head }, data: { ...plan.data, ...settled(found) } })
       })
     }),
   words: { ...encoderWords, ...words },
@@ -142,7 +153,7 @@ const adoptedSections =
       if (head === null || sections === null) return null
       const { kind, data } = sections
       return {
-        model: { source, task: { kind, ...head.task } },
+        model: { source, ...head.model, task: { kind, ...head.model.task } },
         data: { format: kind, train: "none.jsonl", maxLength: head.maxLength, ...data }
       }
     })

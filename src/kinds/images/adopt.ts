@@ -17,16 +17,16 @@ export const adoptImages: Adopting = {
       if (typeof type !== "string" || !Object.hasOwn(imageFamilies, type)) return null
       const classes = tensors.get(HEAD)?.shape[0]
       if (classes === undefined && (yield* suitableTask(source)) !== undefined) return yield* unlabelled(source)
-      const headInit = classes === undefined ? "checkpoint" : "normal"
+      const head = classes === undefined ? "checkpoint" : "new"
       // how many the base has, where the head is its own
       const numbered = Array.from({ length: classes ?? 0 }, (_, i) => `LABEL_${i}`)
       const { labels } = yield* describeImageModel(source, {
-        headInit,
+        head,
         labels: classes === undefined ? undefined : numbered
       })
       const named = classes === undefined ? labels : yield* ownNames(source, classes, numbered)
       return {
-        model: { source, task: { kind: "image-classification", headInit } },
+        model: { source, task: { kind: "image-classification" }, head },
         data: { format: "images", train: "none", labels: named }
       }
     }),
@@ -41,7 +41,7 @@ const unlabelled = (source: string) => {
 
 /** The base's names of its classes, where it has as many. */
 const ownNames = (source: string, classes: number, otherwise: ReadonlyArray<string>) =>
-  describeImageModel(source, { headInit: "normal" }).pipe(
+  describeImageModel(source, { head: "new" }).pipe(
     Effect.map(({ labels }) => (labels.length === classes ? labels : otherwise)),
     Effect.orElseSucceed(() => otherwise)
   )

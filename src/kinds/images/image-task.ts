@@ -11,6 +11,9 @@ import type { World } from "../contract/index.ts"
 
 export type Task = ImagesPlan["model"]["task"]
 
+/** The `model` section of plans of a task. */
+type Section<T extends Task> = ImagesPlan["model"] & { readonly task: T }
+
 /** So many sequences of a length, and the blocks that they go through. */
 interface Sequences extends Pick<ImageDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers"> {
   readonly size: number
@@ -52,18 +55,17 @@ export interface ImageTask<T extends Task = Task> {
   python(task: T, place: AdapterPlace): ReadonlyArray<string>
   /** `labels`: in the order of the logits; absent: the checkpoint's own */
   describe(
-    source: string,
-    task: T,
+    model: Section<T>,
     labels: ReadonlyArray<string> | undefined
   ): Effect.Effect<DescribedImages, ModelError, World>
   /** Where a task suits a base better than the default: what of it a plan says, and why. `config`: the base's config.json. */
   suits?(config: Readonly<Record<string, unknown>>): Choice | undefined
   /** Labels for data that could not be read, so that the model is judged all the same. */
-  standIns(task: T): ReadonlyArray<string> | undefined
+  standIns(model: Section<T>): ReadonlyArray<string> | undefined
   /** What config.json of a merged folder says of it that its base's does not. */
   config(model: DescribedImages): Readonly<Record<string, unknown>>
-  /** The task by which a merged folder is read again. */
-  saved(task: T): T
+  /** The section with the base's own head; absent: there is no head. */
+  withOwnHead?(model: Section<T>): Section<T>
 }
 
 export type TaskOf<Kind extends Task["kind"]> = ImageTask<Extract<Task, { readonly kind: Kind }>>

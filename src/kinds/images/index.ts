@@ -30,7 +30,7 @@ import { withCosts } from "../contract/resolved.ts"
 import { unusedText } from "../encoder/kind.ts"
 import { impossibleBatch, largestActivations } from "../encoder/resolve.ts"
 import { choose, headTurns } from "../encoder/suggest.ts"
-import { classFacts, classWords, withKnownWeights } from "../rows/classes.ts"
+import { classFacts, classWords, suitedHead, withKnownWeights } from "../rows/classes.ts"
 import { HINT_OF_IMAGES, imagesIn, imagesText } from "../rows/images.ts"
 import { adoptImages } from "./adopt.ts"
 import type { ResolvedImagesPlan } from "./run.ts"
@@ -39,13 +39,22 @@ import { type DescribedImages, describeImages, suitableTask, taskOf } from "./ta
 /** All problems come back together. */
 const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedImagesPlan, ResolveError, World> =>
   Effect.gen(function* () {
-    const data = yield* Effect.result(openImages(plan.data, plan.seed).pipe(withKnownWeights(plan)))
-    const labels = Result.isSuccess(data)
-      ? data.success.labels
-      : (plan.data.labels ?? taskOf(plan).standIns(plan.model.task))
+    const open = (section: ImagesPlan["data"]) =>
+      Effect.result(openImages(section, plan.seed).pipe(withKnownWeights(plan)))
+    const task = taskOf(plan)
+    const first = yield* open(plan.data)
+    const headed = plan.model.head === undefined ? task.withOwnHead?.(plan.model) : undefined
+    const found = Result.isSuccess(first) ? first.success.labels : undefined
+    const suited =
+      headed === undefined
+        ? undefined
+        : yield* suitedHead(found, plan.data.labels !== undefined, task.describe(headed, undefined))
+    const data = suited?.labels === undefined ? first : yield* open({ ...plan.data, labels: suited.labels })
+    const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? task.standIns(plan.model))
     const { labels: _, ...unlabelled } = plan.data
     const filled: ImagesPlan = {
       ...plan,
+      model: suited === undefined ? plan.model : { ...plan.model, head: suited.head },
       data: labels === undefined ? unlabelled : { ...unlabelled, labels: [...labels] }
     }
     const model = yield* Effect.result(describeImages(filled))

@@ -51,7 +51,7 @@ const merged = (
     write: writeMergedFolder(adapted, folder, { config: task.config(model) }),
     reopened: Effect.gen(function* () {
       const saved: Pick<ImagesPlan, "model" | "data"> = {
-        model: { ...plan.model, source: folder, task: task.saved(plan.model.task) },
+        model: { ...(task.withOwnHead?.(plan.model) ?? plan.model), source: folder },
         data: { ...plan.data, labels: [...model.labels] }
       }
       const described = yield* describeImages(saved)

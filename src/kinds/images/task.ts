@@ -18,9 +18,9 @@ const classification: TaskOf<"image-classification"> = {
   pipeline: "image-classification",
   mergedPython: () => pipelineLines,
   python: (_, place) => classifierLines(place),
-  describe: (source, { headInit }, labels) =>
+  describe: ({ source, head = "new" }, labels) =>
     Effect.gen(function* () {
-      const described = yield* describeImageModel(source, { headInit, labels })
+      const described = yield* describeImageModel(source, { head, labels })
       const { className, processor, inPipeline } = described.imageFamily
       const processed = yield* readProcessing(described, processor)
       return {
@@ -33,13 +33,13 @@ const classification: TaskOf<"image-classification"> = {
         load: (options) => loadImageModel(described, options)
       }
     }),
-  standIns: ({ headInit }) => (headInit === "checkpoint" ? undefined : ["0", "1"]),
+  standIns: ({ head }) => (head === "checkpoint" ? undefined : ["0", "1"]),
   config: ({ labels, className }) => ({
     architectures: [className],
     id2label: Object.fromEntries(labels.map((label, i) => [i, label])),
     label2id: Object.fromEntries(labels.map((label, i) => [label, i]))
   }),
-  saved: (task) => ({ ...task, headInit: "checkpoint" })
+  withOwnHead: (model) => ({ ...model, head: "checkpoint" })
 }
 
 const tasks = { "image-classification": classification, "zero-shot": zeroShot } satisfies {
@@ -62,4 +62,4 @@ export const suitableTask = (source: string) =>
 
 /** The model of a plan whose classes are known, or are the checkpoint's own. */
 export const describeImages = ({ model, data }: Pick<ImagesPlan, "model" | "data">) =>
-  taskOf({ model }).describe(model.source, model.task, data.labels)
+  taskOf({ model }).describe(model, data.labels)

@@ -26,7 +26,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
   },
   mergedPython: (task, labels) =>
     lines(task, labels, { imports: [], places: ['base = "path/to/this/folder"'], model: [] }),
-  describe: (source, task, labels = []) =>
+  describe: ({ source, task }, labels = []) =>
     Effect.gen(function* () {
       const { length: count } = task.templates
       const described = yield* describeZeroShot(source, { ...task, labels })
@@ -54,8 +54,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
         }
       : undefined,
   standIns: () => ["0", "1"],
-  config: ({ className }) => ({ architectures: [className] }),
-  saved: (task) => task
+  config: ({ className }) => ({ architectures: [className] })
 }
 
 const longest = (prompts: ReadonlyArray<ReadonlyArray<number>>): number =>

@@ -1,5 +1,6 @@
 /** Rows with one label each, before weights are read: metrics, a baseline, and what is said of classes. */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { LabelLoss } from "../../../schemas/index.ts"
 import { cut, listed, listedLines, printableLine } from "../../boundary/index.ts"
 import {
@@ -26,6 +27,22 @@ export const classMetrics = {
   macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
   loss: crossEntropyMetric
 } satisfies Metrics
+
+/**
+ * The head that suits labels where a plan names none: the checkpoint's own (`described`) where its classes are these labels, with the labels
+ * in its order, or a new one. `planned`: the labels have a plan's order.
+ */
+export const suitedHead = <E, R>(
+  labels: ReadonlyArray<string> | undefined,
+  planned: boolean,
+  described: Effect.Effect<{ readonly labels: ReadonlyArray<string> }, E, R>
+) =>
+  Effect.map(Effect.option(described), (found) => {
+    const own = Option.match(found, { onNone: () => [], onSome: (model) => model.labels })
+    const order = (list: ReadonlyArray<string>) => (planned ? list : list.toSorted()).join("\0")
+    const suits = labels !== undefined && labels.length > 0 && order(own) === order(labels)
+    return suits ? ({ head: "checkpoint", labels: own } as const) : ({ head: "new", labels: undefined } as const)
+  })
 
 /** Labelled rows whose classes are those that the plan's loss weighs. */
 export const withKnownWeights =

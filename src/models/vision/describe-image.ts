@@ -19,7 +19,7 @@ import { type Tower, towerOf, towerParameters, towerSites, towerStack } from "./
 
 export interface ImageOptions {
   /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's */
-  readonly headInit: HeadInit
+  readonly head: HeadInit
   /** class names in the order of the logits; without them the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
 }
@@ -35,16 +35,16 @@ export interface DescribedImageModel extends ImageDescription {
 /** Describes the classifier of images in a folder, or hf:owner/name. */
 export const describeImageModel = (
   source: string,
-  { headInit, labels: given }: ImageOptions
+  { head: start, labels: given }: ImageOptions
 ): Effect.Effect<DescribedImageModel, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const { family, config } = yield* readFamily<ImageConfig, ImageFamily>(folder, imageFamilies)
     const tower = towerOf(family, config)
     const inFile = (yield* readHeaders(folder)).get(`${CLASSIFIER}.weight`)?.shape[0]
-    const classes = headInit === "checkpoint" ? inFile : null
+    const classes = start === "checkpoint" ? inFile : null
     const { labels, problems } = labelsOf({ given, own: config.labels, classes })
-    const head = headOf(config, labels.length, headInit)
+    const head = headOf(config, labels.length, start)
     const parameters = [
       ...towerParameters(tower),
       ...(family.pooling.of === "class" ? normParameters(family.pooling.norm, config.hiddenSize) : [])
@@ -87,11 +87,11 @@ export const describeImageModel = (
 
 const isOfClassifier = (name: string): boolean => name === CLASSIFIER || name.startsWith(`${CLASSIFIER}.`)
 
-const headOf = ({ hiddenSize }: ImageConfig, classes: number, headInit: HeadInit): NewHead => {
+const headOf = ({ hiddenSize }: ImageConfig, classes: number, start: HeadInit): NewHead => {
   const parameters = linearParameters({ name: CLASSIFIER, kind: "dense", out: classes, in: hiddenSize })
   return {
     parameters,
-    inCheckpoint: new Set(headInit === "checkpoint" ? parameters.map(({ name }) => name) : []),
-    start: headInit === "zeros" ? "zeros" : "normal"
+    inCheckpoint: new Set(start === "checkpoint" ? parameters.map(({ name }) => name) : []),
+    start: start === "zeros" ? "zeros" : "normal"
   }
 }

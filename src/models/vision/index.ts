@@ -6,7 +6,7 @@
  * import { Vision } from "tfjs-lora-pro/models"
  *
  * const model = Effect.flatMap(
- *   Vision.describeImageModel("hf:google/vit-base-patch16-224", { headInit: "checkpoint" }),
+ *   Vision.describeImageModel("hf:google/vit-base-patch16-224", { head: "checkpoint" }),
  *   (description) => Vision.loadImageModel(description, { seed: 0 })
  * )
  */

@@ -72,7 +72,7 @@ test("rows of JSON Lines, CSV and UTF-16 between tabs, in any order", async () =
 test("a model's description", async () => {
   const [disk, memory] = await onBoth((root) =>
     Effect.map(
-      describe(join(root, "model"), { pooling: "mean", headInit: "normal", labels: ["a", "b"] }),
+      describe(join(root, "model"), { pooling: "mean", head: "new", labels: ["a", "b"] }),
       // functions are equal to themselves alone
       ({ folder: _, exported: { nameOf, tiedTo, ...exported }, ...rest }) => ({ ...rest, exported })
     )

@@ -17,7 +17,7 @@ interface Golden {
 }
 
 const encoder = {
-  model: { task: { kind: "classification", pooling: "mean", headInit: "normal" } },
+  model: { task: { kind: "classification", pooling: "mean" }, head: "new" },
   data: { format: "classification", train: "none.jsonl", text: "text", label: "label", maxLength: 128 }
 }
 const decoder = { model: {}, data: { format: "completion", train: "none.jsonl", maxLength: 1024 } }

@@ -46,7 +46,7 @@ const described = (
 ): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> => {
   writeFileSync(join(folder(name), "config.json"), JSON.stringify(config))
   return encoders.includes(name)
-    ? describe(folder(name), { pooling: "pooler", headInit: "normal", labels: ["a", "b"] })
+    ? describe(folder(name), { pooling: "pooler", head: "new", labels: ["a", "b"] })
     : Effect.flatMap(folderSource(folder(name)), describeCausal)
 }
 

@@ -29,8 +29,8 @@ const altered = async (
   return folder
 }
 
-const mean: TaskOptions = { pooling: "mean", headInit: "normal", labels: ["no", "yes"] }
-const saved: TaskOptions = { pooling: "pooler", headInit: "checkpoint" }
+const mean: TaskOptions = { pooling: "mean", head: "new", labels: ["no", "yes"] }
+const saved: TaskOptions = { pooling: "pooler", head: "checkpoint" }
 const problems = async (folder: string, options: TaskOptions = mean) =>
   (await failure(describe(folder, options))).problems
 
@@ -143,9 +143,9 @@ suite("heads", () => {
     ])
     expect((await run(describe(golden("bert"), { ...saved, labels: ["x", "y", "z"] }))).labels).toEqual(["x", "y", "z"])
     expect(await problems(golden("bert"), { ...saved, pooling: "mean" })).toEqual([
-      'a head over mean pooling is never in a checkpoint; use pooling "pooler" or headInit "normal"'
+      'a head over mean pooling is never in a checkpoint; use pooling "pooler" or head "new"'
     ])
-    expect(await problems(golden("minilm"), { pooling: "mean", headInit: "normal" })).toEqual([
+    expect(await problems(golden("minilm"), { pooling: "mean", head: "new" })).toEqual([
       "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
     ])
   })
@@ -165,10 +165,7 @@ suite("heads", () => {
     const counted = await altered("bert", {
       config: (config) => ({ ...without("id2label", "label2id")(config), num_labels: 2 })
     })
-    expect((await run(describe(counted, { pooling: "mean", headInit: "normal" }))).labels).toEqual([
-      "LABEL_0",
-      "LABEL_1"
-    ])
+    expect((await run(describe(counted, { pooling: "mean", head: "new" }))).labels).toEqual(["LABEL_0", "LABEL_1"])
   })
 
   test("a classifier that is not there", async () => {

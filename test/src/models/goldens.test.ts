@@ -56,8 +56,8 @@ const encoderFor = async (name: string, family: keyof typeof families) => {
 const open = async (name: string) => {
   const options =
     name === "minilm"
-      ? ({ pooling: "mean", headInit: "normal", labels: ["a", "b"] } as const)
-      : ({ pooling: "pooler", headInit: "checkpoint" } as const)
+      ? ({ pooling: "mean", head: "new", labels: ["a", "b"] } as const)
+      : ({ pooling: "pooler", head: "checkpoint" } as const)
   // the golden folders have no tokenizer: any one will do
   const description = await run(describe(folderOf(name), options))
   return run(load(description, { seed: 0, tokenizer: noTokenizer }))

@@ -145,7 +145,7 @@ describe("a weight that cannot be packed", () => {
       const types = new Map([...tensors].map(([key, { shape }]) => [key, { dtype: "F32", shape } as const]))
       await run(streamSafetensors(file, types, (key) => Effect.succeed(bytesOf(tensors.get(key)!.data))))
       const tokenizer = { padId: 0, vocabularySize: 1, encode: () => ({ ids: [], typeIds: [] }) }
-      const loading = Effect.flatMap(describeModel(folder, { pooling: "mean", headInit: "normal", labels }), (model) =>
+      const loading = Effect.flatMap(describeModel(folder, { pooling: "mean", head: "new", labels }), (model) =>
         loadDescribed(model, { seed: 0, weights, tokenizer })
       )
       const before = tf.memory().numTensors

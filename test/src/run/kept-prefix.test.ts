@@ -117,8 +117,8 @@ const trained = <M extends Network>(
   })
 
 const heads = [
-  { pooling: "mean", headInit: "normal", labels: ["a", "b"] },
-  { pooling: "pooler", headInit: "normal", labels: ["a", "b"] }
+  { pooling: "mean", head: "new", labels: ["a", "b"] },
+  { pooling: "pooler", head: "new", labels: ["a", "b"] }
 ] as const
 const noTokenizer = { encode: () => ({ ids: [], typeIds: [] }), padId: 0, vocabularySize: 0 }
 
@@ -176,7 +176,7 @@ describeOnEngines(hasNative, () => {
   test("vit: a run has the same bits", () =>
     runScoped(
       Effect.gen(function* () {
-        const model: ImageModel = yield* openImages("vit", { headInit: "normal", labels: ["a", "b"] })
+        const model: ImageModel = yield* openImages("vit", { head: "new", labels: ["a", "b"] })
         const plain = yield* trained(model, imageLoss, imageBatch)
         expect(yield* trained(yield* prefixOf(model), imageLoss, imageBatch)).toEqual(plain)
       })
@@ -305,7 +305,7 @@ describeOnEngines(hasNative, () => {
         const cases: ReadonlyArray<readonly [Network, Rows]> = [
           [yield* openEncoder("roberta", heads[1]), textBatch([1, 2])],
           [yield* openImages("vit"), imageBatch([1, 2])],
-          [yield* openImages("clip", { headInit: "zeros", labels: ["a", "b"] }), imageBatch([1, 2])],
+          [yield* openImages("clip", { head: "zeros", labels: ["a", "b"] }), imageBatch([1, 2])],
           ...(yield* Effect.forEach(decoders, (name) => openGolden(name))).map(
             (model) => [model, causalBatch([1, 2])] as const
           )

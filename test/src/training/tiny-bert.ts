@@ -50,7 +50,7 @@ export const tinyBert = (head: "checkpoint" | "mean" = "checkpoint"): Effect.Eff
     Effect.flatMap((source) =>
       load({
         source,
-        task: head === "mean" ? "classification" : { kind: "classification", pooling: "pooler", headInit: "checkpoint" }
+        task: head === "mean" ? "classification" : { kind: "classification", pooling: "pooler", head: "checkpoint" }
       })
     ),
     Effect.provide(platform)

@@ -15,10 +15,10 @@ export const classification = headKind<ClassificationPlan, ClassificationData>({
   words: classWords,
   detecting: detectClasses,
   adopting: {
-    sections: ({ task, labels, outputs }, evaluated) => {
+    sections: ({ model, labels, outputs }, evaluated) => {
       // classes without names are numbers in rows
       const numbered = Array.from({ length: outputs }, (_, i) => (evaluated ? `${i}` : `LABEL_${i}`))
-      const own = task.headInit === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
+      const own = model.head === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
       return { kind: "classification", data: own }
     },
     sample: ([label = ""]) => sampleTexts.map((text) => ({ text, label }))

@@ -27,5 +27,8 @@ test("an adapter has a head where its task, its class or its tensors say so, and
   expect(await headOf({ task: "FEATURE_EXTRACTION", names: ["classifier.weight", "classifier.bias"] })).toBeNull()
   expect(await headOf({ task: null, className: "BertModel" })).toBeNull()
   for (const adapter of [{ task: "SEQ_CLS" }, { task: null, className: "BertForSequenceClassification" }])
-    expect(await headOf(adapter)).toMatchObject({ task: { pooling: "pooler", headInit: "checkpoint" }, outputs: 3 })
+    expect(await headOf(adapter)).toMatchObject({
+      model: { task: { pooling: "pooler" }, head: "checkpoint" },
+      outputs: 3
+    })
 })

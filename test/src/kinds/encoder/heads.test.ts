@@ -26,7 +26,7 @@ describeOnBoth(() => {
     ["multi-label", "labels", (z: Tensor2D, y: Tensor) => binaryCrossEntropy(z, y as Tensor2D)]
   ] as const)("%s of pairs: loss and gradients", async (kind, targets, loss) => {
     const io = await readGolden("training/heads/io.safetensors")
-    const options = { pooling: "mean", headInit: "zeros", labels: ["a", "b", "c"] } as const
+    const options = { pooling: "mean", head: "zeros", labels: ["a", "b", "c"] } as const
     const description = await run(describe(join(goldens, "models/bert"), options))
     const model = await run(load(description, { seed: 0, tokenizer: noTokenizer }))
     const own = (name: string) => tf.tensor(io.get(name)!.data, [...io.get(name)!.shape])

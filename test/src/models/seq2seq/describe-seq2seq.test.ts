@@ -97,7 +97,7 @@ describe("a description", () => {
       'config.json: model_type "bert"; supported are t5, mt5, umt5'
     ])
     const t5 = folderOf("t5")
-    const asEncoder = await failure(describeModel(t5, { pooling: "mean", headInit: "normal", labels: ["a"] }))
+    const asEncoder = await failure(describeModel(t5, { pooling: "mean", head: "new", labels: ["a"] }))
     const asDecoder = await failure(Effect.flatMap(folderSource(t5), describeCausal))
     for (const { problems } of [asEncoder, asDecoder]) {
       expect(problems).toEqual([expect.stringMatching(/^config.json: model_type "t5"; supported are [\w, ]+$/)])

@@ -26,7 +26,7 @@ const altered = async (name: string, config: Json = {}, tensors: (own: Tensors) 
   return folder
 }
 
-const saved: ImageOptions = { headInit: "checkpoint" }
+const saved: ImageOptions = { head: "checkpoint" }
 const described = (folder: string, options: ImageOptions = saved) => run(describeImageModel(folder, options))
 const problems = async (folder: string, options: ImageOptions = saved) =>
   (await failure(describeImageModel(folder, options))).problems
@@ -56,7 +56,7 @@ test("layers in order, sizes, and what PEFT's files are made of", async () => {
   expect(odd.positions).toBe(13)
   expect(odd.sites.filter(({ bias }) => bias === false).length).toBe(6)
 
-  const clip = await described(folderOf("clip"), { headInit: "normal", labels: ["a", "b"] })
+  const clip = await described(folderOf("clip"), { head: "new", labels: ["a", "b"] })
   expect(clip.sites.length).toBe(12)
   expect(clip.exported.nameOf(clip.sites[0]!.name)).toBe("vision_model.encoder.layers.0.self_attn.q_proj")
   expect(clip.unusedTensors.every((name) => /^(text_|logit_scale|vision_model.post_|visual_pro)/.test(name))).toBe(true)
@@ -89,7 +89,7 @@ test("a config that cannot be computed, all of it at once", async () => {
 })
 
 test("a model of images is none of texts", async () => {
-  const text = await failure(describe(folderOf("vit"), { pooling: "mean", headInit: "normal", labels: ["a", "b"] }))
+  const text = await failure(describe(folderOf("vit"), { pooling: "mean", head: "new", labels: ["a", "b"] }))
   expect(text.problems).toEqual(['config.json: model_type "vit"; supported are bert, distilbert, modernbert, roberta'])
   expect((await failure(openCausalModel(folderOf("clip")))).message).toContain(
     'config.json: model_type "clip"; supported'
@@ -104,7 +104,7 @@ test("positions are those of the checkpoint: for images of another size there ar
 
 test("labels are those that are given, or the checkpoint's, and fit its classifier", async () => {
   expect((await described(folderOf("vision/clip-classifier"))).labels).toEqual(["bee", "ant", "wasp"])
-  expect((await described(folderOf("vit"), { headInit: "normal", labels: ["x", "y"] })).labels).toEqual(["x", "y"])
+  expect((await described(folderOf("vit"), { head: "new", labels: ["x", "y"] })).labels).toEqual(["x", "y"])
   expect(await problems(folderOf("vit"), { ...saved, labels: ["x", "y"] })).toEqual([
     "weights: the checkpoint's classifier has 3 classes (LABEL_0, LABEL_1, LABEL_2), 2 labels are given (x, y)"
   ])
@@ -116,7 +116,7 @@ test("labels are those that are given, or the checkpoint's, and fit its classifi
     "weights: classifier.weight is missing; expected shape [2, 24]",
     "weights: classifier.bias is missing; expected shape [2]"
   ])
-  expect(await problems(folderOf("vision/vit-backbone"), { headInit: "normal" })).toEqual([
+  expect(await problems(folderOf("vision/vit-backbone"), { head: "new" })).toEqual([
     "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
   ])
 })

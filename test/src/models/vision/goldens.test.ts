@@ -99,7 +99,7 @@ describeOnEach((backend) => {
     runScoped(
       Effect.gen(function* () {
         const io = yield* golden("vision/vit-backbone/io")
-        const model = yield* openImages("vision/vit-backbone", { headInit: "zeros", labels: ["a", "b"] })
+        const model = yield* openImages("vision/vit-backbone", { head: "zeros", labels: ["a", "b"] })
         expect(model.unusedTensors).toEqual(["pooler.dense.bias", "pooler.dense.weight"])
         const { input } = model.toDevice(imagesOf(io))
         const hidden = encodeImages(model.tower, input, frozen(model), model.weights)
@@ -112,7 +112,7 @@ describeOnEach((backend) => {
     runScoped(
       Effect.gen(function* () {
         const io = yield* golden("clip/io")
-        const model = yield* openImages("clip", { headInit: "normal", labels: ["a", "b"] })
+        const model = yield* openImages("clip", { head: "new", labels: ["a", "b"] })
         const { input } = model.toDevice(imagesOf(io))
         const others = yield* golden("clip/model")
         const tensor = (name: string) => {

@@ -5,10 +5,7 @@ import { describeImageModel, type ImageRows, loadImageModel } from "../../../../
 import { folderOf } from "../causal/causal-golden.ts"
 import type { Tensors } from "../golden.ts"
 
-export const openImages = (
-  name: string,
-  options: Parameters<typeof describeImageModel>[1] = { headInit: "checkpoint" }
-) =>
+export const openImages = (name: string, options: Parameters<typeof describeImageModel>[1] = { head: "checkpoint" }) =>
   Effect.flatMap(describeImageModel(folderOf(name), options), (description) => loadImageModel(description, { seed: 0 }))
 
 /** PyTorch's [size, channels, height, width], channels last. */

@@ -69,7 +69,7 @@ describeOn("wasm", () => {
         Effect.gen(function* () {
           const cases: Array<Case> = []
           for (const { name, others } of models) {
-            const model = yield* openImages(name, { headInit: "normal", labels: ["bee", "ant"] })
+            const model = yield* openImages(name, { head: "new", labels: ["bee", "ant"] })
             const targets = ["q_proj", "v_proj", "fc1"]
             const options = { rank: 2, alpha: 4, scaling: "standard", init: { kind: "kaiming" }, targets } as const
             const adapted = yield* inject(model, lora, options)

@@ -19,7 +19,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => Strin
 /** What the rules read of a resolved plan. */
 const seen = ({ rows = 2000, labels = numbers(10), sites = digits, scale = 1 / 255 }: Seen) =>
   ({
-    model: { sites: Object.entries(sites).map(([name, [out, inputs]]) => ({ name, out, in: inputs })) },
+    model: { sites: Object.entries(sites).map(([name, [out, inputs]]) => ({ name, out, in: inputs })), newHead: null },
     data: { labels, splits: { train: { rows }, validation: { rows: 600 }, test: { rows: 2400 } } },
     plan: { data: { scale } }
   }) as unknown as ResolvedArraysPlan
