@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { crc32 } from "node:zlib"
 import { tokenizerConfig, wordTokenizer } from "../e2e/causal-workspace.ts"
-import { drawn, drawnClasses, pngOf } from "../images.ts"
+import { drawn, drawnClasses, photo, photographed, pngOf } from "../images.ts"
 import { repository } from "./pages.ts"
 
 /** Where a file comes from that a page speaks of and its commands do not make. */
@@ -168,6 +168,19 @@ const drawings: Given = {
   })
 }
 
+/** Thirty photos of each of three classes, and others. */
+const photographs: Given = {
+  files: () =>
+    Object.fromEntries(
+      photographed.flatMap((name) =>
+        Array.from({ length: 30 }, (_, i) => [`${name}/${i}.png`, photo(name, i)] as const)
+      )
+    )
+}
+const unseenPhotographs: Given = {
+  files: () => Object.fromEntries(photographed.map((name, i) => [`${name}.png`, photo(name, 1000 + i)]))
+}
+
 /** Images of two classes, as many as a step takes. */
 const sound: Given = {
   files: () =>
@@ -219,6 +232,7 @@ export const table: Readonly<Record<string, PageRow>> = {
   "README.md": {
     given: {
       "reviews.csv": reviews,
+      photos: photographs,
       "plan-with-mistakes.json": {
         block: '"train": "reviews.csv"',
         changed: [
@@ -405,6 +419,8 @@ export const table: Readonly<Record<string, PageRow>> = {
   },
   "docs/images.md": {
     given: {
+      pictures: photographs,
+      unseen: unseenPhotographs,
       photos: drawings,
       vit: toyViT,
       "photos.json": imagesPlan({ train: "photos/train", validation: 0.2, test: "photos/test" }, 20)
@@ -414,7 +430,10 @@ export const table: Readonly<Record<string, PageRow>> = {
       "bun run validate flowers.json": hub,
       "bun run train flowers.json": hub,
       "bun run predict runs/flowers-1": hub
-    }
+    },
+    instead: { "things$ bun install": [installs, registry] },
+    shorter: { "things$ bun run train": few },
+    unlike: { "ball (": twoSteps, "box (": twoSteps, "fence (": twoSteps }
   },
   "docs/installed.md": {
     where: "project",

@@ -99,9 +99,22 @@ describe("Bun", () => {
         for (let i = 0; i < 30; i++) writeImage(w, `photos/${name}/${i}.png`, photo(name, i))
         for (let i = 0; i < 10; i++) writeImage(w, `unseen/${name}-${i}.png`, photo(name, 1000 + i))
       }
-      const offline = (folder: string, ...command: ReadonlyArray<string>) =>
-        succeed(run([...withoutNetwork, process.execPath, ...command], { cwd: w.path(folder), env: withoutScript }))
-      const began = performance.now()
+      let seconds = 0
+      const offline = async (folder: string, ...command: ReadonlyArray<string>) => {
+        const timed = [
+          ...withoutNetwork,
+          "bash",
+          "-c",
+          'TIMEFORMAT="%U %S"; time "$@"',
+          "bash",
+          process.execPath,
+          ...command
+        ]
+        const finished = await succeed(run(timed, { cwd: w.path(folder), env: withoutScript, timeout: RUN }))
+        const [user, system] = finished.stderr.trimEnd().split("\n").at(-1)!.split(" ").map(Number)
+        seconds += user! + system!
+        return finished
+      }
       await offline("", "x", "--bun", "tfjs-lora-pro", "new", "shapes", "--data", "photos")
       expect(w.json("shapes/plan.json")).toMatchObject({
         model: { source: "../node_modules/tfjs-lora-pro/examples/models/mobilenet/model.json", head: "new" },
@@ -110,11 +123,13 @@ describe("Bun", () => {
       await offline("shapes", "run", "train")
       const files = photographed.flatMap((name) => Array.from({ length: 10 }, (_, i) => `../unseen/${name}-${i}.png`))
       const { stdout } = await offline("shapes", "run", "predict", "runs/shapes-1", ...files, "--json")
-      const seconds = (performance.now() - began) / 1000
       const right = jsonObjects(stdout).filter(({ label }, i) => label === photographed[Math.floor(i / 10)])
-      console.log(`${seconds.toFixed(1)} s from new to ${files.length} predictions, of which ${right.length} are right`)
+      console.log(
+        `${seconds.toFixed(1)} s of CPU time from new to ${files.length} predictions, ${right.length} of them right`
+      )
       expect(right.length).toBeGreaterThanOrEqual(28)
-      expect(seconds).toBeLessThan(60)
+      // a minute of two cores, however many others have them meanwhile
+      expect(seconds).toBeLessThan(2 * 60)
     },
     RUN
   )
