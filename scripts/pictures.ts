@@ -2,7 +2,7 @@
  * Takes the pictures of the studio in docs/images/ anew, of real runs on the movie sentences: `bun scripts/pictures.ts`, with Chromium, in about
  * two minutes. The conversation and the study in there are of runs that take longer, and stay.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
@@ -33,7 +33,13 @@ try {
   const { page } = await openPage(browser, studio.url)
   await page.setViewportSize({ width: 1280, height: 800 })
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" })
-  const keep = (name: string) => page.screenshot({ path: join(images, `studio-${name}.png`) })
+  const keep = async (name: string) => {
+    // whoever looks at the pictures has another machine
+    await page.evaluate(() => {
+      document.querySelector(".place span")!.textContent = "~/my-model"
+    })
+    await page.screenshot({ path: join(images, `studio-${name}.png`) })
+  }
   const goTo = async (place: string, wait: (page: Page) => Promise<unknown>) => {
     await page.goto(`${studio.origin}/#/${place}`)
     await wait(page)
@@ -67,7 +73,9 @@ try {
   await page.waitForTimeout(1_500)
   await keep("try")
 
-  await goTo("new", (shown) => shown.getByRole("button", { name: /movie sentences/ }).click())
+  cpSync(join(repository, "examples", "data", "movies"), join(folder, "data", "movies"), { recursive: true })
+  await goTo("new", (shown) => shown.getByLabel("Or a path of this machine").fill("data/movies/train.jsonl"))
+  await page.keyboard.press("Enter")
   await page.getByText(/^Ready:/).waitFor()
   await keep("new")
 } finally {

@@ -15,6 +15,7 @@ import {
   listFolder,
   openTree,
   type PlaceOfRows,
+  placeInArchive,
   placeOfRows,
   type SampledRows,
   sampledRows,
@@ -119,7 +120,8 @@ const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: st
 /** Fails where a file that is called a text is none: its rows would be told one by one. */
 const refuseBinary = (file: string) =>
   Effect.gen(function* () {
-    if (!/\.(csv|tsv|jsonl|ndjson)$/i.test(file)) return
+    // what is in an archive is unpacked by its reader
+    if (!/\.(csv|tsv|jsonl|ndjson)$/i.test(file) || placeInArchive(file) !== undefined) return
     const { name, size, read } = yield* Effect.flatMap(DataFiles, (open) => open(file))
     const head = yield* read(0, Math.min(size, 1_024))
     const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))

@@ -36,6 +36,7 @@ const { ask, refusal } = asking({
   "empty.csv": "",
   "blank.csv": "text,label\n\n\n",
   "picture.csv": await png(7),
+  "dispatches.zip": readFileSync(join(import.meta.dir, "..", "..", "data", "front-door", "dispatches.zip")),
   "binary.csv": binary,
   "table.xlsx": binary,
   "latin.csv": new Uint8Array([
@@ -171,4 +172,11 @@ describe("what is no table is told in a sentence:", () => {
 test("an encoding that is said is read", async () => {
   const { rows } = await ask("rows", { source: "latin.csv", encoding: "latin1" })
   expect(rows).toEqual([[{ text: "café" }, { text: "a" }]])
+})
+
+test("a table in an archive is read there", async () => {
+  const { source, count, columns } = await ask("rows", { source: "dispatches.zip" })
+  expect(source).toBe("dispatches.zip/dispatches.csv")
+  expect(count).toBeGreaterThan(10)
+  expect(columns.map(({ name }) => name)).toEqual(["dispatch", "section"])
 })

@@ -318,8 +318,8 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, record
           Drop a file of rows here, or folders of pictures
         </h2>
         <p class="quiet">
-          A table as CSV, TSV, JSON Lines or Parquet, such as texts with labels; or a folder of pictures for each class.
-          A plan in JSON is opened as a plan.
+          A table as CSV, TSV, JSON, JSON Lines or Parquet, such as texts with labels; a folder of pictures for each
+          class; or a .zip of either. A plan in JSON is opened as a plan.
         </p>
         {share === null ? (
           <div class="row">
