@@ -107,7 +107,8 @@ export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
 
 /** The formats of `src/data/formats`. */
 const path = "a path to a .jsonl, .csv or .parquet file"
-const extensions = ".jsonl, .ndjson, .csv or .tsv, these as .gz too, .parquet, or hf:datasets/owner/name"
+const extensions =
+  ".jsonl, .ndjson, .json, .csv, .tsv, these as .gz, .parquet, .zip, a folder of texts, or hf:datasets/owner/name"
 
 const splitsOf = (path: string, extensions: string) => {
   const file = (what: string) => text(path, `${what} Relative to the plan file.`)
@@ -134,7 +135,7 @@ export const splits = splitsOf(path, extensions)
 /** The same where rows may be the files of a folder. */
 export const folderSplits = splitsOf(
   `${path}, or to a folder`,
-  `a folder with a folder of images for each label, or a file of rows: ${extensions}`
+  `a folder with a folder of images for each label, a .zip of it, or a file of rows: ${extensions}`
 )
 
 /** The name of a column. */

@@ -135,13 +135,13 @@ export const limits = {
   /** default 10,000 entries: columns of a file of CSV or Parquet */
   // a row has three or four that are read; tables of measurements have some thousand more
   columns: { default: 10_000, unit: "entries" },
-  /** default 2,000,000 entries: files and folders in a folder of images */
+  /** default 2,000,000 entries: files and folders in a folder of images or texts, or in a .zip */
   // ImageNet has 1,281,167; the names of as many take 200 MB
   "image-files": { default: 2_000_000, unit: "entries" },
   /** default 2,048 entries: different labels of the rows that a classifier learns */
   // an evaluation counts every pair of classes: 4 million numbers in the run's record for so many
   classes: { default: 2_048, unit: "entries" },
-  /** default 100 times: the unpacked size of a .gz or .parquet file, relative to the file; 64 MiB are always allowed */
+  /** default 100 times: the unpacked size of a .gz, .zip or .parquet file, relative to the file; 64 MiB are always allowed */
   // honest rows unpack to thirty times as many bytes, bombs to a thousand times
   "unpacked-ratio": { default: 100, unit: "times" },
   /** default 2,097,152 entries: values in the footer of a Parquet file */

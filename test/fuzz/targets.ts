@@ -17,6 +17,7 @@ import { applySettings } from "../../src/plan/settings.ts"
 import { platform } from "../../src/platform.ts"
 import { readFolderHeaders, readTensors, writeSafetensors } from "../../src/safetensors/index.ts"
 import { complete, smallest } from "../schemas/plans.ts"
+import { zipOf } from "../zips.ts"
 import { imageFiles } from "./images.ts"
 import { mutateBytes, mutateJson, pick } from "./mutate.ts"
 import { golden, type Target } from "./target.ts"
@@ -190,14 +191,18 @@ const csv = [
   ""
 ]
 
+const letters = ["a", "b"].flatMap((label) =>
+  ["1", "2", "3"].map((name) => ({ name: `all/${label}/${name}.txt`, bytes: `text é ${name}`, isStored: name === "1" }))
+)
+
 const rowFiles =
-  (extension: "jsonl" | "csv", seeds: ReadonlyArray<string>): Target =>
+  (extension: "jsonl" | "json" | "csv" | "zip", seeds: ReadonlyArray<Uint8Array>): Target =>
   (folder) =>
   (random) => {
     const train = join(folder, `train.${extension}`)
     const test = join(folder, `test.${extension}`)
     const [spoiled, sound] = random() < 0.7 ? [train, test] : [test, train]
-    writeFileSync(spoiled, mutateBytes(seeds.map(bytesOf), random))
+    writeFileSync(spoiled, mutateBytes(seeds, random))
     writeFileSync(sound, seeds[0]!)
     const section = { format: "classification", text: "text", label: "label", maxLength: 32, bucketPool: 8 } as const
     return Effect.gen(function* () {
@@ -220,8 +225,10 @@ export const targets: { readonly [name: string]: Target } = {
   "config.json": configs,
   "tokenizer.json": tokenizerFiles,
   "GGUF files": ggufFiles,
-  "JSON Lines": rowFiles("jsonl", [jsonl.join("\n"), jsonl.slice(0, 3).join("\r\n")]),
-  CSV: rowFiles("csv", [csv.join("\n"), csv.join("\r\n"), csv.slice(0, 2).join("\n")]),
+  "JSON Lines": rowFiles("jsonl", [jsonl.join("\n"), jsonl.slice(0, 3).join("\r\n")].map(bytesOf)),
+  JSON: rowFiles("json", [`[${jsonl.join(",\n")}]`, `{"n": [1], "data": {"rows": [${jsonl.join()}]}}`].map(bytesOf)),
+  CSV: rowFiles("csv", [csv.join("\n"), csv.join("\r\n"), csv.slice(0, 2).join("\n")].map(bytesOf)),
+  ZIP: rowFiles("zip", [zipOf([{ name: "rows.csv", bytes: csv.join("\n") }], true), zipOf(letters)]),
   "PNG images": imageFiles(".png"),
   "JPEG images": imageFiles(".jpg"),
   "WebP images": imageFiles(".webp")
