@@ -7,7 +7,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { readPlan } from "../../src/plan/index.ts"
 import { platform } from "../../src/platform.ts"
-import { jsonObjects, listing, nameOf, onWasm, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonObjects, listing, nameOf, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
 const w = workspace()
 
@@ -70,7 +70,7 @@ describe("trains", () => {
       async () => {
         const name = nameOf(file)
         const { adapter, data } = await Bun.file(plan(file)).json()
-        const { stdout } = await succeed(w.cli(["train", plan(file), ...(await settingsOf(file)), ...onWasm, "--json"]))
+        const { stdout } = await succeed(w.cli(["train", plan(file), ...(await settingsOf(file)), "--json"]))
         const report = JSON.parse(stdout)
         expect(report).toMatchObject({
           name,
@@ -151,7 +151,7 @@ test(
   "train without a plan takes the embedded one",
   async () => {
     const { stderr } = await succeed(
-      w.cli(["train", ...(await settingsOf("movies-lora-pro-full.json")), "--out", "default", ...onWasm])
+      w.cli(["train", ...(await settingsOf("movies-lora-pro-full.json")), "--out", "default"])
     )
     expect(stderr).toContain("movies-lora-pro-full: 36 linear layers and the head of bert")
     expect(w.json("default/run.json")).toMatchObject({ name: "movies-lora-pro-full", steps: 2 })
