@@ -107,8 +107,7 @@ export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
 
 /** The formats of `src/data/formats`. */
 const path = "a path to a .jsonl, .csv or .parquet file"
-const extensions =
-  ".jsonl, .ndjson, .json, .csv, .tsv, these as .gz, .parquet, .zip, a folder of texts, or hf:datasets/owner/name"
+const extensions = ".jsonl, .json, .csv, .tsv, these as .gz, .parquet, .zip, or hf:datasets/owner/name"
 
 const splitsOf = (path: string, extensions: string) => {
   const file = (what: string) => text(path, `${what} Relative to the plan file.`)
