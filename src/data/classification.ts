@@ -176,13 +176,14 @@ export const labelWarnings = (
       return [
         `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}, so there is nothing to distinguish`
       ]
-    return unseenLabels(name, { where: split.where, labels }, counts)
+    return unseenLabels(name, split.where, labels, counts)
   })
 
 /** A sentence where no row of a split has some of its labels. */
 export const unseenLabels = (
   name: string,
-  { where, labels }: { readonly where: string; readonly labels: ReadonlyArray<string> },
+  where: string,
+  labels: ReadonlyArray<string>,
   counts: ReadonlyArray<number>
 ): ReadonlyArray<string> => {
   const without = labels.filter((_, i) => counts[i] === 0)

@@ -63,7 +63,9 @@ export const openMultiLabel = (
     if (problems.length > 0) return yield* joinDataErrors(problems)
     const rows = yield* rowsOfSplits(section, files, seed)
     const splits = mapSplits(rows, (some) => splitOf(sourceOf(some), labels, labelCounts(some.file.index, some.rows)))
-    const warnings = Object.entries(splits).flatMap(([name, split]) => unseenLabels(name, split, split.counts))
+    const warnings = Object.entries(splits).flatMap(([name, { where, counts }]) =>
+      unseenLabels(name, where, labels, counts)
+    )
     return {
       labels,
       splits,
