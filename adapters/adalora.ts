@@ -16,7 +16,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type AdaloraConfig, methodFacts } from "../schemas/index.ts"
+import { AdaloraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized, loraLinear, orthogonality } from "../src/kernels/index.ts"
 import { gaussian } from "../src/numbers/index.ts"
 import { allocateRanks, budgetSteps, type RankBudget } from "../src/optimizers/index.ts"
@@ -201,8 +201,9 @@ const layout: PeftLayout<AdaloraOptions> = {
  * AdaLoRA (arXiv 2303.10512): W + s·P diag(λ) Q, whose least important λ become 0 until the mean rank is `rank`. P
  * [out, r], λ [r], Q [r, in].
  */
-export const adalora: AdapterMethod<AdaloraOptions> = {
+export const adalora: AdapterMethod<AdaloraOptions, typeof AdaloraConfig.Encoded> = {
   ...methodFacts.adalora,
+  section: AdaloraConfig,
   problem: (site, options) => {
     if (site.kind === "embedding") return embeddingProblem(site, "adalora")
     const initial = initialRankOf(options)

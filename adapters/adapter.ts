@@ -12,6 +12,7 @@
  */
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"
 import type { DropoutMask } from "../src/kernels/index.ts"
 import type { RankBudget, Transform } from "../src/optimizers/index.ts"
@@ -155,7 +156,13 @@ export interface ComparedAdapter<Options> {
   readonly section: (sections: ComparedSections<Options>) => Written
 }
 
-export interface AdapterMethod<Options> extends MethodFacts {
+// biome-ignore lint/suspicious/noExplicitAny: a method of one's own has no section
+export interface AdapterMethod<Options, Section = any> extends MethodFacts {
+  /**
+   * The schema of a plan's section of the method: options of `inject` are decoded by it. Absent, or with a tag that no plan has: they are
+   * taken as given.
+   */
+  readonly section?: Schema.Codec<AdapterConfig, Section> | undefined
   /** Why this site cannot be adapted with these options, if so; reported before any weight is read. Absent: every site can be. */
   readonly problem?: (site: LinearSite, options: Options) => string | undefined
   /** Numbers that a site gets: trained factors, trained dense numbers, frozen ones, and the method's own state. */

@@ -17,7 +17,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type DoraConfig, methodFacts } from "../schemas/index.ts"
+import { DoraConfig, methodFacts } from "../schemas/index.ts"
 import {
   type DropoutMask,
   dequantized,
@@ -99,8 +99,9 @@ const layout: PeftLayout<DoraOptions> = {
 }
 
 /** DoRA (arXiv 2402.09353): m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows, with m [out], A [r, in] and B [out, r] trained. */
-export const dora: AdapterMethod<DoraOptions> = {
+export const dora: AdapterMethod<DoraOptions, typeof DoraConfig.Encoded> = {
   ...methodFacts.dora,
+  section: DoraConfig,
   problem: (site, options) =>
     site.kind === "embedding" ? embeddingProblem(site, "dora") : factorProblem(site, options),
   size: (site, options) => ({ ...factorSize(site, options), dense: site.out, state: 0 }),

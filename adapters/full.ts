@@ -6,14 +6,15 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { methodFacts } from "../schemas/index.ts"
+import { FullConfig, methodFacts } from "../schemas/index.ts"
 import { denseLinear, dequantized, embedded } from "../src/kernels/index.ts"
 import type { DenseParameter } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 /** Full fine-tuning as a method: the targets' own W [out, in] and bias [out] are trained. */
-export const full: AdapterMethod<Record<never, never>> = {
+export const full: AdapterMethod<Record<never, never>, typeof FullConfig.Encoded> = {
   ...methodFacts.full,
+  section: FullConfig,
   size: (site) => ({
     factors: 0,
     dense: site.out * site.in + (site.bias === false ? 0 : site.out),

@@ -42,7 +42,6 @@ export type { TrainingPlace } from "./inject.ts"
 export {
   type Adapted,
   type ForwardOptions,
-  type InjectOptions,
   inject,
   injectSelected,
   switchedOff,
@@ -52,6 +51,7 @@ export {
 export { type LohaOptions, loha } from "./loha.ts"
 export { type LoraOptions, lora, scaleOf, subtractedOf, wholeFactors } from "./lora.ts"
 export { none } from "./none.ts"
+export type { InjectOptions, OptionsOf } from "./options.ts"
 export type { PeftBounds, PeftFields, PeftLayout, PeftReading, PeftSizes, SitePart, SiteTensors } from "./peft.ts"
 export { fullest, initRanksOf, withRanks } from "./ranks.ts"
 export {

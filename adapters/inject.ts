@@ -34,9 +34,10 @@ import {
 import type { AdapterMethod, InitSource } from "./adapter.ts"
 import { type Calibrate, type InitError, noCalibration } from "./init/calibration.ts"
 import { none } from "./none.ts"
+import type { OptionsOf } from "./options.ts"
 import type { SitePart } from "./peft.ts"
 import { decided } from "./ranks.ts"
-import { type InjectionError, type Selected, type Selection, select } from "./select.ts"
+import type { InjectionError, Selected } from "./select.ts"
 
 /**
  * Tensor code: sees x and y of each linear layer, in the order of the forward pass; what it returns goes on as y. Where
@@ -78,25 +79,22 @@ export interface Adapted<M extends Network = Model> {
   readonly optimizer: (inner: Transform, steps: number) => Transform
 }
 
-export interface InjectOptions<Options> extends Selection<Options> {
-  /** seed of the inits, from which each site has a random stream of its own, and of dropout; default 0 */
-  readonly seed?: number
-  /** what training data shows, for inits that need calibration (LoRA-GA, EVA) */
-  readonly calibrate?: Calibrate
-}
-
-/** Adapts `model` with `method`; `none` trains the head alone. The parameters live as long as the scope. */
-export const inject = <Options extends object, M extends Network = Model>(
+/**
+ * Adapts `model` with `method`; `none` trains the head alone. The parameters live as long as the scope. Fails with all that is wrong with
+ * the options, in the words of plans.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: as of `AdapterMethod`
+export const inject = <Options extends object, M extends Network = Model, Section = any>(
   model: M,
-  method: AdapterMethod<Options>,
-  options: Options & InjectOptions<Options>
-): Effect.Effect<Adapted<M>, InjectionError | InitError | DeviceReadError, Scope.Scope> => {
-  const { targets, exclude, overrides, modulesToSave, seed = 0, calibrate, ...own } = options
-  const selection = { targets, exclude, overrides, modulesToSave }
-  return Effect.fromResult(select(model, method, own as unknown as Options, selection)).pipe(
-    Effect.flatMap((selected) => injectSelected(model, method, selected, seed, calibrate))
-  )
-}
+  method: AdapterMethod<Options, Section>,
+  options: OptionsOf<Options, Section>
+): Effect.Effect<Adapted<M>, InjectionError | InitError | DeviceReadError, Scope.Scope> =>
+  Effect.gen(function* () {
+    // loaded where options come from code: a plan's are decoded
+    const { selectedBy } = yield* Effect.promise(() => import("./options.ts"))
+    const { selected, seed } = yield* Effect.fromResult(selectedBy(model, method, options))
+    return yield* injectSelected(model, method, selected, seed, options.calibrate)
+  })
 
 /**
  * `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place; an init decides no ranks

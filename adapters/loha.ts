@@ -15,7 +15,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LohaConfig, methodFacts } from "../schemas/index.ts"
+import { LohaConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized, loraLinear } from "../src/kernels/index.ts"
 import type { Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
@@ -107,8 +107,9 @@ const layout: PeftLayout<LohaOptions> = {
 }
 
 /** LoHa (arXiv 2108.06098): W + s·(B₁A₁) ⊙ (B₂A₂), with A₁, A₂ [r, in] and B₁, B₂ [out, r] trained, s = α/r. */
-export const loha: AdapterMethod<LohaOptions> = {
+export const loha: AdapterMethod<LohaOptions, typeof LohaConfig.Encoded> = {
   ...methodFacts.loha,
+  section: LohaConfig,
   problem: (site, { rank }) => (site.kind === "embedding" ? embeddingProblem(site, "loha") : rankProblem(site, rank)),
   size: (site, { rank }) => ({
     factors: 0,

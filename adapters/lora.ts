@@ -12,7 +12,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { type LoraConfig, methodFacts } from "../schemas/index.ts"
+import { LoraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized, loraEmbedded, loraLinear, loraLinears } from "../src/kernels/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, ComparedSections } from "./adapter.ts"
@@ -221,8 +221,9 @@ export const loraLayout: PeftLayout<LoraOptions> = {
 }
 
 /** LoRA (arXiv 2106.09685): W + s·BA with W [out, in] frozen, A [r, in] and B [out, r] trained, s = α/r or α/√r. */
-export const lora: AdapterMethod<LoraOptions> = {
+export const lora: AdapterMethod<LoraOptions, typeof LoraConfig.Encoded> = {
   ...methodFacts.lora,
+  section: LoraConfig,
   problem: factorProblem,
   size: (site, options) => ({ ...factorSize(site, options), dense: 0, state: 0 }),
   keepsOutputs: false,

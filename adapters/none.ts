@@ -4,13 +4,14 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { methodFacts } from "../schemas/index.ts"
+import { methodFacts, NoneConfig } from "../schemas/index.ts"
 import { dequantized, frozenLinear } from "../src/kernels/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
 /** Nothing is adapted: the head alone is trained. */
-export const none: AdapterMethod<Record<never, never>> = {
+export const none: AdapterMethod<Record<never, never>, typeof NoneConfig.Encoded> = {
   ...methodFacts.none,
+  section: NoneConfig,
   size: () => ({ factors: 0, dense: 0, frozen: 0, state: 0 }),
   keepsOutputs: false,
   columns: () => ({}),

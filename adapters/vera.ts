@@ -14,7 +14,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import { methodFacts, type VeraConfig } from "../schemas/index.ts"
+import { methodFacts, VeraConfig } from "../schemas/index.ts"
 import { dequantized, loraLinear } from "../src/kernels/index.ts"
 import type { Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteOptions } from "./adapter.ts"
@@ -137,8 +137,9 @@ const layout: PeftLayout<VeraOptions> = {
  * VeRA (arXiv 2310.11454): W + diag(b) B diag(d) A with A and B random, frozen and shared by all layers; b [out] and d
  * [r] are trained.
  */
-export const vera: AdapterMethod<VeraOptions> = {
+export const vera: AdapterMethod<VeraOptions, typeof VeraConfig.Encoded> = {
   ...methodFacts.vera,
+  section: VeraConfig,
   problem: (site) => (site.kind === "embedding" ? embeddingProblem(site, "vera") : undefined),
   size: (site, { rank }) => ({ factors: 0, dense: rank + site.out, frozen: 0, state: 0 }),
   keepsOutputs: false,

@@ -10,9 +10,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { MethodFacts } from "./adapter.ts"
 import { count, schemaKey, strict, withDefault } from "./fields.ts"
+import { problemsOf } from "./issues.ts"
 import { factorRules, type Moving, scheduleRules } from "./moving-rules.ts"
 import { OptimizerConfig } from "./optimizer.ts"
-import { type PlanProblem, problemsOf, type Rule, rule } from "./problems.ts"
+import { type PlanProblem, type Rule, rule } from "./problems.ts"
 import { TrainingSection } from "./training.ts"
 
 export const AdaptationTraining = Schema.Struct({

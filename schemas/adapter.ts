@@ -32,7 +32,7 @@ import { type Rule, rule } from "./problems.ts"
 /** A dotted glob over site names: `*` one segment, `**` any number, a plain name any site that ends in it (`query`). */
 export const SitePattern = text(
   'a site pattern such as "encoder.layer.*.attention.**" or "query"',
-  "A dotted glob over site names: * is one segment, ** any number; a name without a dot is any site that ends in it."
+  "A dotted glob over site names: * is one segment, ** any number; a name without a dot is any site ending in it."
 ).annotate({ title: "SitePattern" })
 export type SitePattern = typeof SitePattern.Type
 
@@ -45,7 +45,7 @@ export const TargetPreset = choice(
 )
 export type TargetPreset = typeof TargetPreset.Type
 
-const targets = Schema.Union([TargetPreset, patterns("Sites that match any of these patterns.")])
+const targets = Schema.Union([TargetPreset, patterns("Sites matching any of these patterns.")])
   .annotate({
     expected: '"all-linear", "attention", "mlp", or a list of one or more site patterns',
     description:
@@ -53,22 +53,18 @@ const targets = Schema.Union([TargetPreset, patterns("Sites that match any of th
   })
   .pipe(withDefault("all-linear"))
 
-const exclude = list(
-  SitePattern,
-  "a list of site patterns",
-  "Sites that are left alone although targets name them."
-).pipe(withDefault([]))
+const exclude = list(SitePattern, "a list of site patterns", "Targeted sites to leave alone.").pipe(withDefault([]))
 
 const modulesToSave = list(
   SitePattern,
   "a list of site patterns",
-  "Further modules that are trained themselves and saved beside the adapter."
+  "Further modules to train in full and save with the adapter."
 ).pipe(withDefault([]))
 
 const from = Schema.optionalKey(
   text(
     "a folder of PEFT, a run's folder, or hf:owner/name",
-    "An adapter that the run begins with: a folder of Hugging Face PEFT, a run's folder (relative to the plan file), or hf:owner/name[@revision]. Rank, alpha, scaling, targets and modulesToSave are taken from it and need not be given."
+    "A saved adapter to start from: a PEFT folder, a run folder (relative to the plan file), or hf:owner/name[@revision]. It sets rank, alpha, scaling, targets and modulesToSave."
   )
 )
 
@@ -80,7 +76,7 @@ export const LoraOverride = Schema.Struct({
   targets: patterns("Sites that this entry is about."),
   rank: Schema.optionalKey(rank),
   alpha: Schema.optionalKey(alpha)
-}).annotate({ title: "Override", description: "Another rank or alpha for some of the targets." })
+}).annotate({ title: "Override", description: "Another rank or alpha for some targets." })
 export type LoraOverride = typeof LoraOverride.Type
 
 const factors = {
@@ -100,7 +96,7 @@ const selection = {
     "Other ranks or alphas for some targets; later entries win."
   ).pipe(withDefault([])),
   dropout: belowOne(
-    "Share of the adapter's input that is dropped in training, drawn anew for every layer and batch; what is kept is divided by 1 − dropout. Embeddings keep all of theirs."
+    "Share of the adapter's input that is dropped in training, drawn for every layer and batch; the rest is divided by 1 − dropout. Embeddings drop nothing."
   ).pipe(withDefault(0)),
   modulesToSave
 }
@@ -124,7 +120,7 @@ export const DoraConfig = Schema.Struct({
   ...selection
 }).annotate({
   title: "DoRA",
-  description: "LoRA on the directions of W's rows, and their lengths trained beside it (arXiv 2402.09353)."
+  description: "LoRA on the directions of W's rows, and their trained lengths (arXiv 2402.09353)."
 })
 export type DoraConfig = typeof DoraConfig.Type
 
@@ -167,8 +163,7 @@ export const AdaloraConfig = Schema.Struct({
   modulesToSave
 }).annotate({
   title: "AdaLoRA",
-  description:
-    "Ranks that go where they matter: W + s·P diag(λ) Q, whose least important λ become 0 (arXiv 2303.10512)."
+  description: "Ranks where they matter: W + s·P diag(λ) Q, whose least important λ become 0 (arXiv 2303.10512)."
 })
 export type AdaloraConfig = typeof AdaloraConfig.Type
 
@@ -186,7 +181,7 @@ export const VeraConfig = Schema.Struct({
 }).annotate({
   title: "VeRA",
   description:
-    "Two trained vectors a layer around random matrices that all layers share: W + diag(b) B diag(d) A (arXiv 2310.11454)."
+    "Two trained vectors per layer around shared random matrices: W + diag(b) B diag(d) A (arXiv 2310.11454)."
 })
 export type VeraConfig = typeof VeraConfig.Type
 

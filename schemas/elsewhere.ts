@@ -7,7 +7,8 @@
  * Loaded when a plan has an unknown key. docs/coming-from-elsewhere.md is this table.
  */
 import type * as SchemaAST from "effect/SchemaAST"
-import { normalized, type PlanProblem, propertyOf, unknownKeyProblem } from "./problems.ts"
+import { propertyOf, unknownKeyProblem } from "./issues.ts"
+import { normalized, type PlanProblem } from "./problems.ts"
 
 export interface Elsewhere {
   /** as other tools write them; case and separators do not matter */

@@ -11,6 +11,7 @@ export * from "./adapter-init.ts"
 export { decodeForeignPlan, decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
 export { inTodaysWords } from "./earlier-plans.ts"
 export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
+export { problemsOf, showValue } from "./issues.ts"
 export {
   adaptationPlanJsonSchema,
   adaptationPlanJsonSchemaText,
@@ -70,7 +71,8 @@ export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } fro
 export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./kinds/regression.ts"
 export { Seq2SeqData, Seq2SeqModelSection, Seq2SeqPlan } from "./kinds/seq2seq.ts"
 export * from "./optimizer.ts"
+export { decodeOptions, OptionsError, withoutUndefined } from "./options.ts"
 export type { PlanProblem } from "./problems.ts"
-export { closest, problemsOf, showValue } from "./problems.ts"
+export { closest } from "./problems.ts"
 export { alternatives, type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
 export { DiagnosticsConfig, OutputSection, StopEarly, TrainingSection } from "./training.ts"

@@ -22,8 +22,18 @@
  * of their own, and plain AdamW under everything but sgd and lion.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
+import {
+  count,
+  type Decided,
+  type DecidedOptimizer,
+  decodeOptions,
+  isDecided,
+  OptimizerConfig,
+  OptionsError,
+  optimizerRules
+} from "../../schemas/index.ts"
 import { cut, messageOf } from "../boundary/index.ts"
 import { Ranks } from "../ranks/index.ts"
 import { adamwOptimizer } from "./adamw/index.ts"
@@ -152,9 +162,28 @@ export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<
   optimizers[kind] as Optimizer<OptimizerConfig>
 
 /**
- * The optimizer that a plan's section describes, for a run of `steps` steps: its file is loaded. Update with gradients of the mean loss.
+ * The optimizer of a plan's section, for a run of `steps` steps; what the section leaves out has a plan's default. Fails with all that is wrong
+ * with it, in the words of plans. Update with gradients of the mean loss.
  */
-export const fromConfig = (config: DecidedOptimizer, steps: number): Effect.Effect<Transform, OptimizerObstacle> =>
+export const fromConfig = (
+  section: Decided<typeof OptimizerConfig.Encoded>,
+  steps: number
+): Effect.Effect<Transform, OptimizerObstacle | OptionsError> => {
+  const fields = Schema.Struct({ optimizer: OptimizerConfig, steps: count(1, "Steps of the run.", "steps") })
+  const decoded = decodeOptions(fields, { optimizer: section, steps }, optimizerRules)
+  const fail = (problems: OptionsError["problems"]) => Effect.fail(new OptionsError({ of: "fromConfig", problems }))
+  if (Result.isFailure(decoded)) return fail(decoded.failure)
+  const { optimizer } = decoded.success
+  return isDecided(optimizer) ? transformOf(optimizer, steps) : fail([undecided])
+}
+
+const undecided = {
+  path: "optimizer.learningRate",
+  message: 'found "auto"; expected a number greater than 0, such as the one that Training.findRate finds'
+}
+
+/** `fromConfig` of a section that was decoded before: its file is loaded. */
+export const transformOf = (config: DecidedOptimizer, steps: number): Effect.Effect<Transform, OptimizerObstacle> =>
   Effect.gen(function* () {
     const { parts } = yield* Effect.tryPromise({ try: optimizerOf(config).load, catch: notLoaded })
     const { learningRate, headLearningRate = learningRate, schedule, clipNorm } = config

@@ -6,7 +6,7 @@ import { type DecidedOptimizer, factsOfOptimizer, isDecided } from "../../schema
 import { Device } from "../device/device.ts"
 import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
-import { fromConfig } from "../optimizers/index.ts"
+import { transformOf } from "../optimizers/index.ts"
 import { calibrationOfPlan, evaluationsOf, fromOf, injectPlan, type ResolvedPlan } from "../plan/index.ts"
 import { working } from "../progress/index.ts"
 import {
@@ -76,7 +76,7 @@ export const openPlanSession = (
   { optimizer }: DecidedRate
 ) => {
   const { plan, steps } = resolved
-  return Effect.flatMap(fromConfig(optimizer, steps), (transform) =>
+  return Effect.flatMap(transformOf(optimizer, steps), (transform) =>
     openSession(adapted, {
       optimizer: adapted.optimizer(transform, steps),
       loss: runner.loss(adapted.model, resolved),

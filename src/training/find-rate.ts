@@ -20,11 +20,11 @@ import type { OptimizerConfig } from "../../schemas/index.ts"
 import type { BatchOf, Network } from "../models/index.ts"
 import { toDevice } from "../models/index.ts"
 import {
-  fromConfig,
   type OptimizerObstacle,
   type OptimizerStateError,
   type Transform,
-  tensorsWithin
+  tensorsWithin,
+  transformOf
 } from "../optimizers/index.ts"
 import { working } from "../progress/index.ts"
 import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy, withTensors } from "../tensors/index.ts"
@@ -89,7 +89,7 @@ export const search = <M extends Network>(
         { ...config, schedule: { kind: "constant" } },
         { learningRate: rate, headLearningRate: rate }
       )
-      return Effect.map(fromConfig(own, 1), (transform) => adapted.optimizer(transform, 1))
+      return Effect.map(transformOf(own, 1), (transform) => adapted.optimizer(transform, 1))
     }
     yield* working("finding the learning rate: the gradient")
     const gradient = backward({ ...tested, step: 0 }, batches)

@@ -274,6 +274,7 @@ describe("an adapted model", () => {
         const seen: Array<number | undefined> = []
         const own: AdapterMethod<{ readonly rate: number }> = {
           ...full,
+          section: undefined,
           forward: (at, x, base, mask) => {
             seen.push(mask?.rate)
             return full.forward(at, mask === undefined ? x : dropout(x, mask), base)

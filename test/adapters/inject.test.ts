@@ -2,15 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import {
   type AdapterMethod,
   full,
+  InjectionError,
   inject,
   lora,
   methods,
   none,
+  select,
   selectionOf,
   switchedOff
 } from "../../adapters/index.ts"
@@ -43,7 +46,7 @@ describe("every method, and none", () => {
       scoped(
         Effect.gen(function* () {
           const { options: own } = selectionOf(Schema.decodeUnknownSync(AdapterConfig)({ method: name, rank: 2 }))
-          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, { ...own, targets: "all-linear" })
+          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, own)
           const moved = mapTensors((t) => tf.add(t, tf.randomNormal(t.shape, 0, 0.3, "float32", 1)), adapted.trainable)
           const off = switchedOff(adapted)
           if (name === "none") return expect(off).toBeNull()
@@ -61,10 +64,7 @@ describe("every method, and none", () => {
       scoped(
         Effect.gen(function* () {
           const { options: own } = selectionOf(Schema.decodeUnknownSync(AdapterConfig)({ method: name, rank: 2 }))
-          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, {
-            ...own,
-            targets: "all-linear"
-          })
+          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, own)
           expect(adapted.method.tag).toBe(name)
           const logits = adapted.forward(toyTokens(), adapted.trainable)
           expectClose(yield* read(logits), yield* read(baseLogits()), tolerance.operation)
@@ -120,7 +120,7 @@ test("full: W and bias of the targets, as copies", () =>
 test("none: the head alone, without sites", () =>
   scoped(
     Effect.gen(function* () {
-      const adapted = yield* inject(toy.model, none, { targets: "all-linear" })
+      const adapted = yield* inject(toy.model, none, {})
       expect([adapted.method.tag, adapted.sites, adapted.trainable.pairs]).toEqual(["none", [], []])
       expect(adapted.trainable.dense.map(({ name }) => name)).toEqual(["head.weight", "head.bias"])
     })
@@ -159,6 +159,71 @@ test("merged: W + s·BA of one site, and a forward pass with it is the adapted o
       expectClose(yield* read(adapted.forward(toyTokens(), moved)), yield* read(merged), tolerance.forward)
     })
   ))
+
+describe("options have the defaults of a plan, and are wrong in its words", () => {
+  test("each method with one option, or none, is as a plan of it", () =>
+    scoped(
+      Effect.gen(function* () {
+        const decode = Schema.decodeUnknownSync(AdapterConfig)
+        for (const [method, written] of [
+          [lora, { rank: 2 }],
+          [methods.dora, { rank: 2, alpha: 3 }],
+          [methods.adalora, { rank: 2 }],
+          [methods.loha, { rank: 2 }],
+          [methods.vera, { rank: 2 }],
+          [full, {}],
+          [none, {}]
+        ] as const) {
+          const adapted = yield* inject(toy.model, method as AdapterMethod<object>, written as object)
+          const { options, selection } = selectionOf(decode({ method: method.tag, ...written }))
+          const planned = Result.getOrThrow(select(toy.model, method as AdapterMethod<object>, options, selection))
+          expect(adapted.selected).toEqual(planned)
+        }
+        expect((yield* inject(toy.model, lora, { rank: 2, targets: undefined })).sites.length).toBe(3)
+      })
+    ))
+
+  test.each<readonly [wrong: object, ReadonlyArray<string>]>([
+    [
+      { rnk: 2, alpha: "16", dropout: 1, seed: -1 },
+      [
+        'adapter.rnk: unknown key; did you mean "rank"? (allowed: method, from, rank, alpha, scaling, init, targets, exclude, overrides, dropout, modulesToSave)',
+        'adapter.alpha: found "16"; expected a number greater than 0',
+        "adapter.dropout: found 1; expected a number from 0 up to, not including, 1",
+        "seed: found -1; expected an integer of at least 0"
+      ]
+    ],
+    [
+      { targets: 3 },
+      ['adapter.targets: found 3; expected "all-linear", "attention", "mlp", or a list of one or more site patterns']
+    ],
+    [{ method: "dora" }, ['adapter.method: found "dora"; expected "lora"; did you mean "lora"?']],
+    [
+      { init: { kind: "gora", minRank: 4, maxRank: 2 } },
+      ["adapter.init: found minRank 4 and maxRank 2; expected minRank at most maxRank"]
+    ],
+    [
+      { from: "adapters/1" },
+      [
+        "adapter.from: a saved adapter is put in place by readPlan and train, or by loadAdapter; inject starts a new one"
+      ]
+    ]
+  ])("%o", async (wrong, problems) => {
+    const error = await scoped(Effect.flip(inject(toy.model, lora, wrong)))
+    expect(error).toBeInstanceOf(InjectionError)
+    expect(error.message.split("\n")).toEqual([...problems])
+  })
+
+  test("a method of one's own needs no more than its own options", () =>
+    scoped(
+      Effect.gen(function* () {
+        const own: AdapterMethod<{ readonly start: number }> = { ...full, section: undefined }
+        expect((yield* inject(toy.model, own, { start: 1 })).sites.length).toBe(3)
+        const error = yield* Effect.flip(inject(toy.model, own, { start: 1, targets: [] }))
+        expect(error.message).toStartWith("adapter.targets: found []; expected")
+      })
+    ))
+})
 
 describe("seeds", () => {
   const factors = (seed: number | undefined, targets: ReadonlyArray<string>) =>

@@ -127,7 +127,7 @@ describeOn("wasm", () => {
         const before = yield* injected(options(eva(4), { rank: 1 }), [tokens])
         const model = yield* tinyBert("mean")
         const { targets, ...own } = options(eva(4), { rank: 1 })
-        const selected = Result.getOrThrow(select(model, lora, own, { targets }))
+        const selected = Result.getOrThrow(select(model, lora, { dropout: 0, ...own }, { targets }))
         const restored = Result.getOrThrow(withRanks(lora, selected, before.selected.ranks))
         const again = yield* injectSelected(model, lora, restored, 0, undefined, true)
         expect(again.sites).toEqual(before.sites)

@@ -110,7 +110,7 @@ describe("own-adapter-method: row scaling on a toy model", () => {
       Effect.gen(function* () {
         const method = rowScaling
         const adapted = yield* inject(model, method, { start: 1, targets: ["dense", "wide"] })
-        const alone = yield* inject(model, none, { targets: [] })
+        const alone = yield* inject(model, none, {})
         expect(adapted.sites).toHaveLength(3)
         for (const site of adapted.sites) {
           const own = adapted.trainable.dense.filter(({ name }) => name.startsWith(`${site.name}.`))

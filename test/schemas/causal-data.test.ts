@@ -4,7 +4,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { strict } from "../../schemas/decode.ts"
 import { CausalData, messagesColumn } from "../../schemas/index.ts"
-import { problemsOf } from "../../schemas/problems.ts"
+import { problemsOf } from "../../schemas/issues.ts"
 
 const decode = Schema.decodeUnknownResult(CausalData, strict)
 

@@ -7,7 +7,7 @@ import { describe, expect, test } from "bun:test"
 import type * as SchemaAST from "effect/SchemaAST"
 import { getLanguageService, type JSONSchema, MarkupContent, TextDocument } from "vscode-json-languageservice"
 import { AdaptationPlan, adaptationPlanJsonSchema, planKinds, runPlanJsonSchema } from "../../schemas/index.ts"
-import { literalsOf, propertyOf, tagOf } from "../../schemas/problems.ts"
+import { literalsOf, propertyOf, tagOf } from "../../schemas/issues.ts"
 import { isRecord } from "../../src/boundary/index.ts"
 
 type Path = ReadonlyArray<string | number>

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"
 import { factsOfOptimizer, isDecided, mustBeDecided } from "../../../schemas/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
-import { fromConfig, type OptimizerObstacle, type OptimizerStateError } from "../../optimizers/index.ts"
+import { type OptimizerObstacle, type OptimizerStateError, transformOf } from "../../optimizers/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import {
   type DiagnosticsReport,
@@ -93,7 +93,7 @@ export const openStepper = (
       : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first, total)
     const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
     const session = yield* openSession(adapted, {
-      optimizer: adapted.optimizer(yield* fromConfig(optimizer, total), total),
+      optimizer: adapted.optimizer(yield* transformOf(optimizer, total), total),
       loss,
       accumulate
     })

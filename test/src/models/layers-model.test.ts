@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import { dora, full, type InjectOptions, inject, lora } from "../../../adapters/index.ts"
+import { type AdapterMethod, dora, full, type InjectOptions, inject, lora } from "../../../adapters/index.ts"
 import { frozenLinear } from "../../../src/kernels/dense-linear.ts"
 import { fromLayersModel, type LayersBatch } from "../../../src/models/layers-model/from-layers-model.ts"
 import { valueAndGradients } from "../../../src/tensors/gradients.ts"
@@ -31,7 +31,7 @@ const problemsOf = (model: tf.LayersModel, head: ReadonlyArray<string> = []): Pr
 const refusal = (model: tf.LayersModel, method: typeof lora | typeof dora, own: InjectOptions<object> & object) =>
   Effect.gen(function* () {
     const network = yield* fromLayersModel(model)
-    return yield* Effect.flip(inject(network, method, { ...options, ...own } as never))
+    return yield* Effect.flip(inject(network, method as AdapterMethod<object>, { ...options, ...own } as never))
   }).pipe(
     Effect.map((error) => (error as Error).message),
     Effect.scoped,

@@ -29,7 +29,7 @@ const batch = () => {
 
 const logitsOf = (model: Model) =>
   Effect.gen(function* () {
-    const adapted = yield* inject(model, none, { targets: [] })
+    const adapted = yield* inject(model, none, {})
     const logits = tf.tidy(() => adapted.forward(batch(), adapted.trainable))
     const values = yield* Effect.promise(() => logits.data())
     logits.dispose()
@@ -110,7 +110,7 @@ describeOn("wasm", () => {
         expect(model.packed!.size).toBe(35)
         const values = (m: Model) => Effect.promise(() => m.weights(`${name}.weight`).data())
         expect(yield* values(model)).toEqual(yield* values(f32))
-        const adapted = yield* inject(model, none, { targets: [], modulesToSave: [name] })
+        const adapted = yield* inject(model, none, { modulesToSave: [name] })
         const start = adapted.trainable.dense.find((parameter) => parameter.name === `${name}.weight`)!.value
         expect(yield* Effect.promise(() => start.data())).toEqual(yield* values(f32))
       })
@@ -121,7 +121,7 @@ describeOn("wasm", () => {
       Effect.gen(function* () {
         const name = "encoder.layer.2.output.dense"
         const model = yield* load({ ...source, weights: "int8" })
-        const adapted = yield* inject(model, none, { targets: [], modulesToSave: [name] })
+        const adapted = yield* inject(model, none, { modulesToSave: [name] })
         const start = adapted.trainable.dense.find((parameter) => parameter.name === `${name}.weight`)!
           .value as Tensor2D
         expect(start.dtype).toBe("float32")

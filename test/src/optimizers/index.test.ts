@@ -17,9 +17,11 @@ import {
   factoredAdam,
   fromConfig,
   linear,
+  lion,
   loraMuon,
   loraPlus,
   loraPro,
+  loraRite,
   optimizerOf,
   optimizers,
   refLora,
@@ -29,6 +31,7 @@ import {
   scaleByInvariantAdam,
   scaleByLearningRate,
   scaleByLion,
+  scaleByLoraPre,
   scheduleFromConfig,
   sgd,
   type Transform,
@@ -281,6 +284,55 @@ describe("fromConfig", () => {
     }
     expect(scheduleFromConfig({ kind: "linear", warmup: 0.1 }, 1, 26)(3)).toBe(1)
     expect(scheduleFromConfig({ kind: "constant", warmupSteps: 4 }, 2, 80)(2)).toBe(1)
+  })
+})
+
+describe("options in code", () => {
+  const learningRate = 0.01
+  const after = (transform: Transform) => chain(transform, scaleByLearningRate(learningRate))
+
+  test.each<readonly [kind: string, Transform, section?: object]>([
+    ["adamw", adamw({ learningRate })],
+    ["sgd", sgd({ learningRate })],
+    ["lion", lion({ learningRate })],
+    ["lora-plus", loraPlus({ learningRate })],
+    ["riemannian", after(chain(riemannian(), scaleByAdam()))],
+    ["lora-pro", after(loraPro({ inner: scaleByAdam() }))],
+    ["lora-pro", after(loraPro({ inner: factoredAdam() })), { moments: "factored" }],
+    ["lora-pro", after(chain(loraPro(), scaleByInvariantAdam())), { form: "efficient", moments: "invariant" }],
+    ["lora-rite", after(loraRite())],
+    ["altlora", altLora({ learningRate })],
+    ["altlora-plus", altLoraPlus({ learningRate })],
+    ["lora-muon", chain(ema({ decay: 0.9 }), after(loraMuon())), { weightDecay: 0 }],
+    ["lora-pre", after(scaleByLoraPre())],
+    ["reflora", after(chain(refLora(), scaleByAdam())), { warmupSteps: 0 }],
+    ["reflora", refLoraScalar({ learningRate, warmup: 0 }), { form: "scalar", warmupSteps: 0 }],
+    ["lora-tsd", chain(ema({ decay: 0.95 }), after(loraPro({ inner: tangentSigns() })))]
+  ])(
+    "%s moves pairs alike in code and in a plan, with every option left out",
+    async (kind, transform, section = {}) => {
+      const planned = await Effect.runPromise(fromConfig({ kind, learningRate, ...section } as never, STEPS))
+      const pairs = (t: Trainable) => only(t, "pairs")
+      expect(await train(planned, pairs)).toEqual(await train(transform, pairs))
+    }
+  )
+
+  test("wrong ones are told all at once, as a plan's are", async () => {
+    const wrong = { kind: "lora-pro", lerningRate: 1, damping: -1 } as never
+    const told = async (section: never, steps: number) =>
+      (await Effect.runPromise(Effect.flip(fromConfig(section, steps)))).message.split("\n")
+    expect(await told(wrong, 0)).toEqual([
+      expect.stringMatching(/^fromConfig: optimizer\.lerningRate: unknown key; did you mean "learningRate"\?/),
+      'fromConfig: optimizer.learningRate: missing; expected a number greater than 0, or "auto"',
+      "fromConfig: optimizer.damping: found -1; expected a number of at least 0",
+      "fromConfig: steps: found 0; expected an integer of at least 1"
+    ])
+    expect(await told({ kind: "sgd", learningRate: "auto" } as never, 1)).toEqual([
+      'fromConfig: optimizer.learningRate: found "auto"; expected a number greater than 0, such as the one that Training.findRate finds'
+    ])
+    expect(await told({ kind: "lora-pro", learningRate: 1, form: "sgd", moments: "factored" } as never, 1)).toEqual([
+      'fromConfig: optimizer.moments: found "factored" with form "sgd"; expected no moments here'
+    ])
   })
 })
 

@@ -38,7 +38,9 @@ export const toySession = (
       ? inject(model, lora, { ...options, targets })
       : method === "dora"
         ? inject(model, dora, { ...options, init: { kind: "kaiming" }, targets })
-        : inject(model, method === "full" ? full : none, { targets })
+        : method === "full"
+          ? inject(model, full, { targets })
+          : inject(model, none, {})
     return yield* openSession(adapted, {
       optimizer: yield* fromConfig(mustBeDecided(config), STEPS),
       loss: crossEntropy

@@ -47,7 +47,7 @@ const covarianceOnHost = async (model: Model, site: LinearSite, masked = true) =
   const rows: Array<Float64Array> = []
   const adapted = await scoped(
     Effect.gen(function* () {
-      const alone = yield* inject(model, none, { targets: "all-linear" })
+      const alone = yield* inject(model, none, {})
       for (const batch of batches) {
         const seen: Array<tf.Tensor> = []
         tf.tidy(() => {
@@ -80,7 +80,7 @@ describeOnEach(() => {
     scoped(
       Effect.gen(function* () {
         const model = yield* tinyBert("mean")
-        const alone = yield* inject(model, none, { targets: "all-linear" })
+        const alone = yield* inject(model, none, {})
         const whole = fullGradients({ adapted: alone, loss: crossEntropy }, batches, model.sites)
         const own = yield* observed(model, gradient)
         expect(own).toHaveLength(12)

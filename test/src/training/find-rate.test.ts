@@ -74,7 +74,7 @@ const oneNumber = (start: number) =>
       toDevice: () => ({ input: null, target: null }),
       forward: (_: unknown, __: unknown, weights: (name: string) => tf.Tensor) => weights("w")
     } satisfies Network
-    return yield* inject(model, none, { targets: [] })
+    return yield* inject(model, none, {})
   })
 
 const sgd: OptimizerConfig = {

@@ -41,9 +41,7 @@ const adaptedBy = (method: "lora" | "none") =>
   Effect.gen(function* () {
     const model = yield* tinyBert("mean")
     const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "kaiming" } } as const
-    const adapted = yield* method === "lora"
-      ? inject(model, lora, { ...options, targets })
-      : inject(model, none, { targets })
+    const adapted = yield* method === "lora" ? inject(model, lora, { ...options, targets }) : inject(model, none, {})
     adapted.trainable = moved(adapted.trainable)
     return adapted
   })
@@ -139,7 +137,7 @@ describeOnEach((backend) => {
           const whole = dequantized(packed)
           const seen = (asked: Model) =>
             Effect.gen(function* () {
-              const adapted = yield* inject(asked, none, { targets })
+              const adapted = yield* inject(asked, none, {})
               const seen = fullGradients({ adapted, loss: crossEntropy }, batches, [site])
               return yield* read(seen.get(site.name)!)
             })

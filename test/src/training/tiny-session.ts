@@ -17,7 +17,7 @@ export const STEPS = 200
 /** with dropout, so that masks say which batch of a step it is */
 const budget = {
   ...{ rank: 2, alpha: 8, initialRank: 4, dropout: 0.1, orthogonality: 0.5 },
-  ...({ budget: { start: 0, end: 1, every: 1 }, sensitivityBetas: [0.85, 0.85] } as const)
+  ...({ budget: { start: 0, end: 0.99, every: 1 }, sensitivityBetas: [0.85, 0.85] } as const)
 } as const
 
 const adaptedWith = (model: Model, method: MethodName, seed: number) => {
@@ -33,7 +33,7 @@ const adaptedWith = (model: Model, method: MethodName, seed: number) => {
     case "full":
       return inject(model, full, { targets, seed })
     case "none":
-      return inject(model, none, { targets, seed })
+      return inject(model, none, { seed })
   }
 }
 

@@ -1,0 +1,65 @@
+/** Options of `inject` in code: decoded as a plan's section of the method is, so that they have its defaults and its words for what is wrong. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import {
+  count,
+  decodeOptions,
+  FullConfig,
+  methodFacts,
+  methodRules,
+  withDefault,
+  withoutUndefined
+} from "../schemas/index.ts"
+import type { Network } from "../src/models/index.ts"
+import type { AdapterMethod } from "./adapter.ts"
+import type { Calibrate } from "./init/calibration.ts"
+import { InjectionError, type Selected, type Selection, select, selectionOf } from "./select.ts"
+
+/** Where a method's options apply, and what its init is computed from. */
+export interface InjectOptions<Options> extends Partial<Selection<Options>> {
+  /** seed of the inits, from which each site has a random stream of its own, and of dropout; default 0 */
+  readonly seed?: number
+  /** what training data shows, for inits that need calibration (LoRA-GA, EVA) */
+  readonly calibrate?: Calibrate
+}
+
+/** Options of `inject`: those of a plan's section of the method, with its defaults. A method of one's own has none but `targets`: "all-linear". */
+export type OptionsOf<Options, Section> = 0 extends 1 & Section
+  ? Options & InjectOptions<Options>
+  : { readonly [Key in Exclude<keyof Section, "from">]?: Section[Key] | undefined } & Pick<
+      InjectOptions<Options>,
+      "seed" | "calibrate"
+    >
+
+const seedField = count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0))
+
+const saved = {
+  path: "adapter.from",
+  message: "a saved adapter is put in place by readPlan and train, or by loadAdapter; inject starts a new one"
+}
+
+const failed = (problems: InjectionError["problems"]) => Result.fail(new InjectionError({ problems }))
+
+/**
+ * What the options select in a model, and the seed. A method of one's own has no section, or a tag that no plan has: its own options are
+ * taken as given, and its sites are selected as `full` selects them.
+ */
+export const selectedBy = <Options extends object>(
+  model: Network,
+  method: AdapterMethod<Options>,
+  { seed: seedOption, calibrate: _, ...written }: InjectOptions<Options>
+): Result.Result<{ readonly selected: Selected<Options>; readonly seed: number }, InjectionError> => {
+  const { targets, exclude, modulesToSave, overrides, ...own } = written
+  const section = Object.hasOwn(methodFacts, method.tag) ? method.section : undefined
+  const of =
+    section === undefined ? { method: "full", targets, exclude, modulesToSave } : { method: method.tag, ...written }
+  const fields = Schema.Struct({ adapter: section ?? FullConfig, seed: seedField })
+  const decoded = decodeOptions(fields, { adapter: withoutUndefined(of), seed: seedOption }, methodRules)
+  if (Result.isFailure(decoded)) return failed(decoded.failure)
+  const { adapter, seed } = decoded.success
+  if ("from" in adapter) return failed([saved])
+  const { options, selection } = selectionOf(adapter)
+  const chosen = (section === undefined ? { ...selection, overrides } : selection) as Selection<Options>
+  const ownOptions = (section === undefined ? own : options) as Options
+  return Result.map(select(model, method, ownOptions, chosen), (selected) => ({ selected, seed }))
+}

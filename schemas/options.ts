@@ -1,0 +1,38 @@
+/**
+ * Options in code: decoded by the schemas of plans, so that they have the defaults of plans, and what is wrong with them is said in the
+ * same sentences, all at once. A field that is undefined is one that was left out.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { listedLines } from "../src/boundary/index.ts"
+import { strict } from "./fields.ts"
+import { problemsOf } from "./issues.ts"
+import type { PlanProblem, Rule } from "./problems.ts"
+
+/** Options that a function cannot work with. */
+export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsError", {
+  /** the function, as code calls it: "Training.openSession" */
+  of: Schema.String,
+  /** each with the path of its option; at least one */
+  problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+}) {
+  override get message(): string {
+    return listedLines(this.problems, ({ path, message }) => `${this.of}: ${path}: ${message}`)
+  }
+}
+
+/** The fields that are there. */
+export const withoutUndefined = (options: object): object =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
+/** Options with their defaults. Fails with every problem: of the schema, or where there is none, of the rules. */
+export const decodeOptions = <Decoded, Written>(
+  schema: Schema.Codec<Decoded, Written>,
+  options: object,
+  rules: ReadonlyArray<Rule<Decoded>> = []
+): Result.Result<Decoded, ReadonlyArray<PlanProblem>> => {
+  const decoded = Schema.decodeUnknownResult(schema, strict)(withoutUndefined(options))
+  if (Result.isFailure(decoded)) return Result.fail(problemsOf(decoded.failure.issue, schema.ast))
+  const violations = rules.flatMap(({ check }) => check(decoded.success))
+  return violations.length > 0 ? Result.fail(violations) : Result.succeed(decoded.success)
+}
