@@ -4,7 +4,7 @@
  * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
  * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors replace frozen ones.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -28,7 +28,9 @@ import {
   everyTensorOf,
   type Linear,
   type LinearSite,
+  mapTensors,
   type Trainable,
+  tensorsOf,
   type Weights
 } from "../src/tensors/index.ts"
 import type { AdapterMethod, InitSource } from "./adapter.ts"
@@ -67,6 +69,11 @@ export interface Adapted<M extends Network = Model> {
   readonly selected: Selected<unknown>
   /** The current parameters. A training step replaces them, and with them the tensors they held. */
   trainable: Trainable
+  /**
+   * The current parameters as variables of tfjs, in the order of `tensorsOf`, which `forward` reads from then on: for `tf.Optimizer.minimize`
+   * and loops of one's own. Give a loop these variables: a model's own are registered with tfjs too. A step of a session replaces them.
+   */
+  readonly variables: () => Array<Variable>
   /** The adapted sites' parts of a tree, in the order of `sites`. */
   readonly parts: (trainable: Trainable) => ReadonlyArray<SitePart<unknown>>
   /** The model's output under the given parameters (`trainable`, or candidates of it); of a text model logits [batch, classes]. */
@@ -144,6 +151,10 @@ export const injectSelected = <Options extends object, M extends Network = Model
       sites,
       selected,
       trainable,
+      variables: () => {
+        adapted.trainable = mapTensors(asVariable, adapted.trainable)
+        return [...tensorsOf(adapted.trainable)] as Array<Variable>
+      },
       parts: partsOf,
       forward: (input, current, { tap, runBlock, training } = {}) => {
         const trained = new Map(current.dense.map(({ name, value }) => [name, value]))
@@ -199,6 +210,14 @@ export const switchedOff = <M extends Network>(adapted: Adapted<M>): Adapted<M> 
       return model.forward(input, seen, Object.assign(of, { trained }), runBlock) as OutputOf<M>
     }
   }
+}
+
+/** The variable that takes a tensor's place. It shares its numbers, and the tensor's own handle is given up. */
+const asVariable = (tensor: Tensor): Variable => {
+  if (tensor instanceof tf.Variable) return tensor
+  const variable = tf.variable(tensor)
+  tensor.dispose()
+  return variable
 }
 
 /** Each site's part at step 0. If one cannot be initialized, those before it are disposed. */

@@ -34,6 +34,7 @@ const answering = (logits: ReadonlyArray<ReadonlyArray<number>>): Adapted => ({
   sites: [],
   selected: { sites: [], parameters: [] },
   trainable: { pairs: [], dense: [] },
+  variables: () => [],
   parts: () => [],
   penalty: null,
   optimizer: (inner) => inner,
