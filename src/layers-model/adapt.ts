@@ -13,7 +13,7 @@
 import * as tf from "@tensorflow/tfjs"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { fromLayersModel, scoringLayer, withNewHead } from "../models/layers-model/index.ts"
+import { fromLayersModel } from "../models/layers-model/index.ts"
 import { type AdaptedLayersModel, adaptedLayersModel, type OpenNetwork } from "./adapted-layers-model.ts"
 import type { CalibrationData } from "./calibration-data.ts"
 import { adaptError } from "./errors.ts"
@@ -89,13 +89,12 @@ const openNetwork = async (
   // a sequential model joins its layers when it is first used; this is a use
   if (model instanceof tf.Sequential && !model.built && (model.inputs ?? []).length > 0) model.build()
   const scope = Scope.makeUnsafe()
-  // its numbers come from the adapter
-  const base = classes === undefined ? model : withNewHead(model, { classes, start: "zeros", seed: 0 })
+  const { base, newHead } =
+    classes === undefined ? { base: model } : (await import("./headed-model.ts")).headedModel(model, classes)
   const close = async () => {
     await promised(Scope.close(scope, Exit.void))
     if (base !== model) base.dispose()
   }
-  const newHead = base === model ? undefined : scoringLayer(base).layer
   const network = await promised(fromLayersModel(base, { head, newHead }).pipe(Scope.provide(scope)))
   return { network, head, close }
 }
