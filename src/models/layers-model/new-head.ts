@@ -56,8 +56,16 @@ const classifierOf = (model: LayersModel, outer: Names = []): Classifier | { rea
   }
 }
 
-/** The layer that computes a score for each class, and its path. Throws where a model's output is not computed by such a layer. */
-export const scoringLayer = (model: LayersModel): { readonly layer: Layer; readonly path: string } => {
+/** The layer that computes a score for each class. */
+export interface ScoringLayer {
+  /** a dense layer or a convolution */
+  readonly layer: Layer
+  /** its name, after those of the models that it is in: `model.head` */
+  readonly path: string
+}
+
+/** The layer that computes a score for each class. Throws where a model's output is not computed by such a layer. */
+export const scoringLayer = (model: LayersModel): ScoringLayer => {
   const found = classifierOf(model)
   if (!("other" in found)) return { layer: found.layer, path: found.names.join(".") }
   const { name } = found.other
@@ -70,14 +78,21 @@ const structureAt = ({ layers }: ModelStructure, [name, ...inner]: Names): Layer
   return inner.length === 0 ? own : structureAt(own.config as unknown as ModelStructure, inner)
 }
 
+/** What a new head is made of. */
+export interface NewHead {
+  /** how many outputs it has, at least 2 */
+  readonly classes: number
+  /** what its weights are initialized to */
+  readonly start: HeadSpec["start"]
+  /** of the weights that are drawn */
+  readonly seed: number
+}
+
 /**
  * A model with weights of its own, whose head has as many outputs as there are classes. One sigmoid, which tells two classes apart, becomes
  * a softmax. Throws where the model has no head that can be replaced, and where tfjs makes no such model.
  */
-export const withNewHead = (
-  base: LayersModel,
-  { classes, start, seed }: { readonly classes: number; readonly start: HeadSpec["start"]; readonly seed: number }
-): LayersModel => {
+export const withNewHead = (base: LayersModel, { classes, start, seed }: NewHead): LayersModel => {
   scoringLayer(base)
   const found = classifierOf(base) as Classifier
   const model = sameStructure(base, (structure) => {
