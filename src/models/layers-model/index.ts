@@ -16,6 +16,6 @@ export {
 } from "./from-layers-model.ts"
 export type { Layer } from "./layer.ts"
 export { weightFiles } from "./model-files.ts"
-export { scoringLayer, withNewHead } from "./new-head.ts"
+export { type NewHead, type ScoringLayer, scoringLayer, withNewHead } from "./new-head.ts"
 export { type SmallerForm, type SmallerTensor, smallerWeights } from "./smaller-weights.ts"
 export { readSpecs } from "./weight-manifest.ts"
