@@ -23,9 +23,15 @@ const said = async (...args: ReadonlyArray<string>) => {
 const notRegular = "this is not a regular file; rows are read by position, so save the data to a file"
 
 describe("no data file", () => {
+  // a plan says what its files are; looked at by itself, a folder may hold pictures or texts by class
+  test.each(["folder", "folder.csv"])("%s, in a plan and by hand", async (path) => {
+    const inPlan = await said("validate", "plan.json", "--set", `data.train=${path}`)
+    expect(inPlan).toBe(`${path}: this is a folder; give a data file in it`)
+    const byHand = await said("suggest", "--model", "bert", "--data", path)
+    expect(byHand).toStartWith(`${path}: found no folders; expected a folder of images for each label`)
+  })
+
   test.each([
-    ["folder", "folder: this is a folder; give a data file in it"],
-    ["folder.csv", "folder.csv: this is a folder; give a data file in it"],
     ["pipe", `pipe: ${notRegular}`],
     ["pipe.jsonl", `pipe.jsonl: ${notRegular}`],
     ["zero.parquet", `zero.parquet: ${notRegular}`],
@@ -43,7 +49,7 @@ describe("no data file", () => {
       )
     }
     expect(await said("suggest", "--model", "bert", "--data", url)).toBe(
-      "data.train: found a URL; expected a path: download it first"
+      "data: found a URL; expected a path: download it first"
     )
   })
 })
