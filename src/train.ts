@@ -72,7 +72,8 @@ export interface TrainOptions {
 
 /**
  * Trains a resolved plan, from its model and rows to a run folder with adapter, metrics, checkpoints and report;
- * `resume` goes on with a run. Ends with the run's report. Progress goes to the service `Progress`.
+ * `resume` goes on with a run. Ends with the run's report. Progress goes to the service `Progress`; a tracer of effect sees the span `train` and
+ * in it `load`, `inject`, `steps`, `evaluate` and `save`.
  */
 export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices }: TrainOptions = {}) =>
   Effect.gen(function* () {
@@ -84,12 +85,13 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
       return yield* onFirst(alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard)))
     }
     const { session, run, decided, rate } = yield* Effect.gen(function* () {
-      const model = yield* loadPlanModel(kind, resolved)
+      const model = yield* loadPlanModel(kind, resolved).pipe(Effect.withSpan("load"))
       const starts =
         (found?.checkpoint ?? null) === null ||
         (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
       const recorded = yield* withRanksOf(resolved, found?.checkpoint ?? null)
-      const adapted = yield* starts ? adaptPlan(kind, model, recorded) : injectToRestore(model, recorded)
+      const adapting = starts ? adaptPlan(kind, model, recorded) : injectToRestore(model, recorded)
+      const adapted = yield* adapting.pipe(Effect.withSpan("inject"))
       const decided = withDecided(resolved, adapted)
       const run = yield* openedByFirst(
         found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
@@ -97,7 +99,12 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
       return { ...(yield* sessionOf(kind, adapted, decided, run)), run, decided }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
     return yield* trainRun(kind, session, rate, { ...decided, name: run.name }, run).pipe(within(run.guard))
-  }).pipe(Effect.scoped, ofDevice, spokenByFirst)
+  }).pipe(
+    Effect.scoped,
+    ofDevice,
+    spokenByFirst,
+    Effect.withSpan("train", { attributes: { plan: resolved.name, format: resolved.plan.data.format } })
+  )
 
 /** The plan with the ranks that a checkpoint has, where the run's init decided them: it looks at no data again. */
 const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
@@ -209,7 +216,8 @@ const trainRun = (
           // of steps read together, the state is that after the last
           Stream.tap(({ step }) => (step === session.step ? look(step) : Effect.void)),
           Stream.takeUntil(standing.stops),
-          Stream.runDrain
+          Stream.runDrain,
+          Effect.withSpan("steps", { attributes: { from: session.step, to: steps } })
         )
       }
       yield* checkpoints.save
@@ -227,7 +235,7 @@ const trainRun = (
         stateBytes: stateBytesOf(session),
         rate
       }
-      return yield* onFirst(finish(kind, adapted, resolved, run, results))
+      return yield* onFirst(finish(kind, adapted, resolved, run, results).pipe(Effect.withSpan("save")))
     }).pipe(
       ofDevice,
       savedOnFailure(session, checkpoints, run, () => recorded)

@@ -57,7 +57,7 @@ export const evaluateSplit = ({ step, ...evaluation }: SplitEvaluation) =>
     const report: EvaluationReport = { kind: "evaluation", step, split, ...(yield* evaluated(evaluation)) }
     yield* tell({ ...report, scores: scoresText(kind.metrics, report), ...(called === undefined ? {} : { called }) })
     return report
-  })
+  }).pipe(Effect.withSpan("evaluate", { attributes: { split: evaluation.split, step } }))
 
 /** What the evaluations of a run need to know of it, and where they go. */
 export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
