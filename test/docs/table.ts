@@ -298,7 +298,11 @@ export const table: Readonly<Record<string, PageRow>> = {
     given: {
       "wrong.csv": lines("id,stars,comment,language", "1,5,Warm and witty.,en", "2,many,A fine cast.,en", '3,9,"  ",de')
     },
-    programs: { "Training.refresh(session)": [["steps = training.steps", "steps = 2"]] }
+    programs: {
+      "Training.refresh(session)": [["steps = training.steps", "steps = 2"]],
+      OtlpTracer: "sends spans to a collector: e2e/spans.test.ts does"
+    },
+    plain: { "evaluate validation": "times of one machine: e2e/spans.test.ts compares names and order" }
   },
   "docs/coming-from-elsewhere.md": {
     given: {
