@@ -10,7 +10,15 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Dialect, PlanError, RunPlan } from "../../schemas/index.ts"
 import { shellWord } from "../boundary/index.ts"
-import { type DataError, dataError, missingColumn, type Reading, readings } from "../data/index.ts"
+import {
+  DataDialect,
+  type DataError,
+  dataError,
+  firstRows,
+  missingColumn,
+  type Reading,
+  readings
+} from "../data/index.ts"
 import { namesIn, parseBoundedJson, readTextFile } from "../files/index.ts"
 import { placeOf } from "../models/index.ts"
 import { planFromValue, ResolveError } from "../plan/index.ts"
@@ -166,6 +174,9 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     const [first] = found
     const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
     const { reading, learnables } = best
+    // of several separators none may be right: that is said first
+    if (learnables.length === 0 && read.length > 1)
+      yield* firstRows(place, 1).pipe(Effect.provideService(DataDialect, looked.dialect))
     if (learnables.length === 0) return yield* dataError(place, yield* nothingIn(all, kinds, reading, looked))
     const [one, other] = learnables
     const absent = absentColumn(reading, columns)

@@ -248,7 +248,11 @@ export const table: Readonly<Record<string, PageRow>> = {
     programs: { "Output.savePeft": [["Stream.take(80)", "Stream.take(2)"]] }
   },
   "docs/studio.md": { notRun: { "bun run studio": app } },
-  "docs/README.md": { given: { "reviews.csv": reviews } },
+  "docs/README.md": {
+    given: { "reviews.csv": reviews },
+    instead: { "my-model$ bun install": [installs, registry] },
+    shorter: { "my-model$ bun run train": few }
+  },
   "docs/adapters.md": {
     given: {
       "movies-peft": { own: "what PEFT wrote" },

@@ -294,12 +294,14 @@ export const labelEvidence = (
       const isNamed = certainLabel.test(name) || likelyLabel.test(name)
       const isWhole = filled.length === cells.length
       const isShort = wordsOf(column) <= LONGEST.words && lengthOf(column) <= LONGEST.characters
-      const values = `${different} values in ${cells.length} rows`
-      if (name.toLowerCase() === "label" && isShort && (comesBack(column) || filled.length < FEW_ROWS))
+      const values = `${counted(different, "value")} in ${cells.length} rows`
+      // the first rows of a file that is sorted by its classes have one
+      const returns = comesBack(column) || (different === 1 && certainLabel.test(name))
+      if (name.toLowerCase() === "label" && isShort && (returns || filled.length < FEW_ROWS))
         return [{ column, certainty: sure.clearly, reason: `a usual name of a label; ${values}` }]
       // of a few rows each may have a class of its own
       const isFew = filled.length < FEW_ROWS && (different > 1 || filled.length === 1)
-      if (!isShort || !isWhole || !(isFew || (comesBack(column) && !isKey(column)))) return []
+      if (!isShort || !isWhole || !(isFew || (returns && !isKey(column)))) return []
       const numbers = numbersIn(column)
       if (numbers?.every(Number.isInteger) === false) return []
       if (numbers !== undefined && different > MOST_NUMBERED_CLASSES) return []

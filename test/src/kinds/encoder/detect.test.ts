@@ -30,6 +30,15 @@ describe("a class", () => {
     expect(found).toEqual({ own: { text: "text", label: "label" }, certainty: 0.85, why: [] })
   })
 
+  test("of a file that is sorted by its classes, whose first rows have one, by a name that means nothing else", () => {
+    for (const name of ["label", "Sentiment"]) {
+      const [found, ...more] = classes(rowsOf((i) => ({ text: `a film ${i}`, [name]: "good" })))
+      expect(found).toMatchObject({ own: { text: "text", label: name } })
+      expect(more).toEqual([])
+    }
+    expect(classes(rowsOf((i) => ({ text: `a film ${i}`, language: "en" })))).toEqual([])
+  })
+
   test("two columns of which one has few values", () => {
     expect(classes(rowsOf((i) => ({ Bewertung: `Bestellung ${i} kam`, Art: few[i % 3] })))).toEqual([
       {
