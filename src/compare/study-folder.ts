@@ -92,6 +92,8 @@ export const readStudyFolder = (folder: string) =>
 /** `field: there x, here y`. How often trials are saved, and what of it stays, is the study's own. */
 const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<string> => {
   if (path === "plan.output") return []
+  // what a plan leaves open now, studies of before have written out
+  if (path === "plan.model.head" && here === undefined) return []
   if (isRecord(there) && isRecord(here)) {
     const keys = [...new Set([...Object.keys(there), ...Object.keys(here)])].filter((key) => key !== "id")
     return keys.flatMap((key) => differences(there[key], here[key], path === "" ? key : `${path}.${key}`))

@@ -297,7 +297,7 @@ export const labelEvidence = (
       const values = `${counted(different, "value")} in ${cells.length} rows`
       // the first rows of a file that is sorted by its classes have one
       const returns = comesBack(column) || (different === 1 && certainLabel.test(name))
-      if (name.toLowerCase() === "label" && isShort && (returns || filled.length < FEW_ROWS))
+      if (name.toLowerCase() === "label" && (returns || (isShort && filled.length < FEW_ROWS)))
         return [{ column, certainty: sure.clearly, reason: `a usual name of a label; ${values}` }]
       // of a few rows each may have a class of its own
       const isFew = filled.length < FEW_ROWS && (different > 1 || filled.length === 1)

@@ -39,6 +39,12 @@ describe("a class", () => {
     expect(classes(rowsOf((i) => ({ text: `a film ${i}`, language: "en" })))).toEqual([])
   })
 
+  test("classes of many words, which come back, by that name", () => {
+    const long = few.map((name) => `${name}, as far as anyone here can say`)
+    const [found] = classes(rowsOf((i) => ({ text: `a film ${i}`, label: long[i % 3] })))
+    expect(found).toMatchObject({ own: { text: "text", label: "label" }, certainty: 0.85 })
+  })
+
   test("two columns of which one has few values", () => {
     expect(classes(rowsOf((i) => ({ Bewertung: `Bestellung ${i} kam`, Art: few[i % 3] })))).toEqual([
       {
