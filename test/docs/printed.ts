@@ -4,7 +4,8 @@
  */
 
 /** Lines that come as time passes. */
-const isProgress = (line: string): boolean => /^(step|evaluating \w+|(reading|hashing|loading) .*) +\d+\/\d+ /.test(line)
+const isProgress = (line: string): boolean =>
+  /^(step|evaluating \w+|(reading|hashing|loading) .*) +\d+\/\d+ /.test(line)
 
 /** What a machine and a clock decide. */
 const varying: ReadonlyArray<readonly [RegExp, string]> = [
