@@ -57,7 +57,7 @@ export const asJsonLines = (
     const write = async (into: Write, signal: AbortSignal) => {
       let row = 0
       for (const { packed, table, rows } of tables) {
-        await writeRows(packed, table, { row, first: wanted.first ?? count }, into, signal)
+        await writeRows(packed, table, { row, first: wanted.first ?? Number.POSITIVE_INFINITY }, into, signal)
         row += rows
       }
     }
