@@ -208,7 +208,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string): Reado
     ],
     [0, `  (from ${untrained} to the trained model).`],
     ...(all ? [] : [[3, `On all ${counted(whole.rows, "row")}: ${scoresText(kind.metrics, whole)}.`] as const]),
-    ...(shortfall === null ? [] : [[2, shortfall] as const]),
+    ...(shortfall === null ? [] : [[4.5, shortfall] as const]),
     ...(nothing === null ? [] : [[4, `Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`] as const])
   ]
 }

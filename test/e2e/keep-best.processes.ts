@@ -38,7 +38,7 @@ let said = ""
 beforeAll(async () => {
   w.model("minilm")
   w.write("plan.json", tinyPlan("minilm", { optimizer, training, output }))
-  said = (await train("plan.json", "--out", "whole")).stdout
+  said = (await train("plan.json", "--out", "whole", "--verbose")).stdout
 }, TIMEOUT)
 
 describe("a run that gets worse", () => {
