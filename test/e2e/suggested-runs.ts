@@ -96,7 +96,7 @@ export const testSuggested = (w: Workspace, names: ReadonlyArray<string>) =>
           // in a folder of its own: paths are those of where the plan stands
           const file = `plans/${rows}.json`
           w.write("plans/README", "")
-          const args = ["suggest", "--model", model, "--data", rows]
+          const args = ["suggest", "--why", "--model", model, "--data", rows]
           const { stdout, stderr } = await succeed(w.cli([...args, "--out", file]))
           expect(stdout).toBe("")
           expect(stderr).toMatch(/data\.format: "\w+"\n {4}\S/)

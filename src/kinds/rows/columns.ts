@@ -4,7 +4,7 @@
  */
 import { counted, cut, quoted } from "../../boundary/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
-import { type Choice, type Columns, choice, type Found, type Row, sure } from "../../suggest/index.ts"
+import { type Choice, type Columns, choice, type Found, isRow, type Row, sure } from "../../suggest/index.ts"
 
 /** A column of the first rows. */
 export interface Column {
@@ -356,9 +356,12 @@ export const numberEvidence = (
 
 const LONGEST_EXAMPLE = 60
 
-/** A cell as it is shown in a sentence. */
-export const shownText = (cell: unknown): string =>
-  `“${cut(String(cell).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
+/** A cell as it is shown in a sentence; of a list of messages, what the last of them says. */
+export const shownText = (cell: unknown): string => {
+  const last = Array.isArray(cell) ? cell.at(-1) : undefined
+  const said = isRow(last) ? (last["content"] ?? last["value"]) : cell
+  return `“${cut(String(said).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
+}
 
 /** A column's name in a sentence. */
 export const shownColumn = (name: string): string => `\`${cut(name)}\``

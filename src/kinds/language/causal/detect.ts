@@ -60,14 +60,17 @@ const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = 
   const { prompt, completion: named, text } = columns
   if (prompt !== undefined || named !== undefined) return [namedPair(rows, prompt ?? "prompt", named ?? "completion")]
   const list = columns.messages ?? ["messages", "conversations", ...lists].find((name) => lists.includes(name))
-  if (list !== undefined && text === undefined) return [chat(list, rows)]
+  // of several lists, none of which is called as chats are, one is as likely as another
+  const isUsual = ["messages", "conversations"].some((name) => lists.includes(name))
+  const certainty = isUsual || columns.messages !== undefined || lists.length === 1 ? sure.clearly : sure.possible
+  if (list !== undefined && text === undefined) return [chat(list, rows, certainty)]
   if (text !== undefined) return [plain(rows, text, sure.named, "the column of a text was named")]
   if (["instruction", "output"].every((name) => texts.includes(name))) return [alpaca(rows)]
   const pair = pairs.find(([one, other]) => texts.includes(one) && texts.includes(other))
   if (pair !== undefined) {
-    const [prompt, answer, certainty] = pair
+    const [prompt, answer, sureOf] = pair
     const talks = chats ?? prompt !== "prompt"
-    return [talks ? exchange(rows, prompt, answer, certainty) : completion(rows, prompt, answer, certainty)]
+    return [talks ? exchange(rows, prompt, answer, sureOf) : completion(rows, prompt, answer, sureOf)]
   }
   const prose = textsIn(all)
   const usual = textNames.find((name) => texts.includes(name))
@@ -103,7 +106,7 @@ const namedPair = (rows: ReadonlyArray<Row>, prompt: string, completion: string)
 /** What a message says, by whichever of the two keys it has. */
 const saidIn = (message: Row | undefined): string => shownText(message?.["content"] ?? message?.["value"] ?? "")
 
-const chat = (column: string, rows: ReadonlyArray<Row>): Found => {
+const chat = (column: string, rows: ReadonlyArray<Row>, certainty: number): Found => {
   const messages = messagesIn(rows[0]?.[column])
   const from = messages.some((message) => Object.hasOwn(message, "from"))
   const mapping = from ? "sharegpt" : "openai"
@@ -114,7 +117,7 @@ const chat = (column: string, rows: ReadonlyArray<Row>): Found => {
     format: "chat",
     sentence: `how to answer: chats in ${shownColumn(column)}`,
     example: `${saidIn(messages[Math.max(0, asked)])} → ${saidIn(messages[Math.max(0, asked) + 1])}`,
-    certainty: sure.clearly,
+    certainty,
     columns: usual ? {} : { messages: column },
     choices: [
       format("chat", `the column "${column}" holds lists of messages`),
