@@ -77,7 +77,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       expect(await lastStep(page)).toBe(STEPS)
       const log = await page.getByRole("region", { name: "Log" }).textContent()
       expect(log).toContain(`--resume ${id}`)
-      expect(log).toContain(`${STEPS} steps`)
+      expect(log).toContain(`after step ${STEPS}: test`)
       expect(await page.evaluate(() => "isFirst" in window)).toBe(true)
       expect(complaints).toEqual([])
       await page.close()

@@ -6,8 +6,8 @@ import { afterAll, expect, test } from "bun:test"
 import { allBlocks, commandsOf, isProgram, pages } from "./pages.ts"
 import { askedByCard, forgetDefaultRun, readPage } from "./read-page.ts"
 
-/** A page trains for seconds at most, on two busy cores. */
-const TIMEOUT = 180_000
+/** The longest page, README, takes a minute and a half on two cores; a page that takes five hangs. */
+const TIMEOUT = 300_000
 
 afterAll(forgetDefaultRun, TIMEOUT)
 
