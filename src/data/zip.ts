@@ -72,7 +72,8 @@ const deepest = 100
 
 /** Why an entry's name leads out of the archive, or is none, as the end of a sentence. */
 const wrongName = (name: string): string | undefined => {
-  if (name === "" || name.includes("\0")) return "is not a name"
+  // a folder without a name would be its own parent
+  if (name === "" || name.includes("\0") || name.includes("//")) return "is not a name"
   if (/^([/\\]|[a-z]:)/i.test(name) || name.split(/[/\\]/).includes("..")) return "leads out of the archive"
   return name.split("/").length > deepest ? `is more than ${deepest} folders deep` : undefined
 }

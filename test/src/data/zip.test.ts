@@ -81,6 +81,10 @@ describe("what is refused", () => {
     ],
     "a name from the root": [zipOf([{ ...one, name: "/etc/passwd" }]), 'rows.zip: the entry "/etc/passwd" leads out'],
     "a name of a drive": [zipOf([{ ...one, name: "C:\\x" }]), 'rows.zip: the entry "C:/x" leads out'],
+    "a folder without a name, which would be in itself": [
+      zipOf([{ ...one, name: "a//b.txt" }]),
+      'rows.zip: the entry "a//b.txt" is not a name'
+    ],
     "folders without end": [zipOf([{ ...one, name: `${"a/".repeat(200)}b` }]), "is more than 100 folders deep"],
     "a link": [zipOf([{ ...one, mode: 0o120777 }]), 'rows.zip: the entry "a.txt" is a link, which is not followed'],
     "a device": [zipOf([{ ...one, mode: 0o060666 }]), 'rows.zip: the entry "a.txt" is not a regular file'],
