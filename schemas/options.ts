@@ -25,7 +25,7 @@ export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsErr
 export const withoutUndefined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
-/** Options with their defaults. Fails with every problem: of the schema, or where there is none, of the rules. */
+/** Options with their defaults. Fails with every problem: of the schema, or if it has none, of the rules. */
 export const decodeOptions = <Decoded, Written>(
   schema: Schema.Codec<Decoded, Written>,
   options: object,

@@ -145,7 +145,7 @@ const FLAGS = [
 ]
 
 /**
- * Of modules: loops as they are written. What the compiler adds to them costs a fifth of a module's bytes and saves no time: engines have few
+ * Of modules: loops stay as written. What the compiler adds to them costs a fifth of a module's bytes and saves no time: engines have few
  * registers for a longer loop, and addresses of its own (loop strength reduction) hide the offsets that a load may have in WebAssembly.
  */
 const AS_WRITTEN = ["-fno-vectorize", "-fno-slp-vectorize", "-mllvm", "-unroll-runtime=false"]

@@ -72,7 +72,7 @@ export interface TrainOptions {
 
 /**
  * Trains a resolved plan, from its model and rows to a run folder with adapter, metrics, checkpoints and report;
- * `resume` goes on with a run. Ends with the run's report. Progress goes to the service `Progress`; a tracer of effect sees the span `train` and
+ * `resume` continues a run. Ends with the run's report. Progress goes to the service `Progress`; a tracer of effect sees the span `train` and
  * in it `load`, `inject`, `steps`, `evaluate` and `save`.
  */
 export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices }: TrainOptions = {}) =>

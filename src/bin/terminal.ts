@@ -122,8 +122,9 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
   let seen = 0
   /** when something was shown last, and the work that it was */
   let shown = { at: now(), work: "" }
-  /** what goes on, and since when; and when a plain line said so last */
+  /** the work at hand, and since when */
   let current = { work: "", since: shown.at }
+  /** when a plain line of progress was written last */
   let said = Number.NEGATIVE_INFINITY
   const line = (text: string, work = "") => {
     const colour = colourOf(text)

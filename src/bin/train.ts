@@ -188,8 +188,8 @@ const MOST = 6
 type Line = readonly [matters: number, text: string]
 
 const mostTelling = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
-  const told = lines.filter(([matters]) => matters > 0).toSorted(([a], [b]) => b - a)
-  return lines.filter((line) => told.slice(0, MOST).includes(line))
+  const ranked = lines.filter(([matters]) => matters > 0).toSorted(([a], [b]) => b - a)
+  return lines.filter((line) => ranked.slice(0, MOST).includes(line))
 }
 
 /** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */

@@ -145,7 +145,7 @@ export const spread = (files: ReadonlyArray<LabelledFile>, most: number): Readon
 // folders below a label's, of which one is looked into for what it holds
 const deepest = 3
 
-/** Why a folder is none of class folders, as the end of a sentence. */
+/** Why a folder does not hold a folder for each label, as the end of a sentence. */
 const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind): string | undefined => {
   const expected = `expected a folder of ${kind.several} for each label`
   const split = folders.find(isSplit)
@@ -158,7 +158,7 @@ const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind)
   if (table !== undefined && folders.length === 0) return `it has no folders; its rows are in ${table}: give that file`
   if (loose.length > 0 && folders.length > 0) {
     const one = loose.length === 1 ? "lies" : "lie"
-    return `${named(loose)} ${one} beside the folders of the labels; ${expected}, and no ${kind.one} outside of one`
+    return `${named(loose)} ${one} next to the folders of the labels; ${expected}, and no ${kind.one} outside of one`
   }
   if (folders.length > 0) return undefined
   const found =

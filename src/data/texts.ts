@@ -1,12 +1,10 @@
 /** Rows that are files: text files in a folder for each label, in the system or in an archive; and files of rows in archives. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Encoding } from "../../schemas/index.ts"
 import { listed, messageOf } from "../boundary/index.ts"
-import type { Files } from "../files/index.ts"
+import { type Files, withProvidedFiles } from "../files/index.ts"
 import type { Fields } from "./columns.ts"
 import { DataError, dataError, problemsShown } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
@@ -34,15 +32,7 @@ export const openInside = (
   place: string,
   isRows: (name: string) => boolean
 ): Effect.Effect<FoundFile | undefined, DataError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const fs = yield* Effect.serviceOption(FileSystem.FileSystem)
-    const path = yield* Effect.serviceOption(Path.Path)
-    if (Option.isNone(fs) || Option.isNone(path)) return undefined
-    return yield* openFound(place, isRows).pipe(
-      Effect.provideService(FileSystem.FileSystem, fs.value),
-      Effect.provideService(Path.Path, path.value)
-    )
-  })
+  Effect.map(withProvidedFiles(openFound(place, isRows)), Option.getOrUndefined)
 
 const openFound = (
   place: string,
@@ -85,7 +75,7 @@ const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, 
     (file) => ({ file, name })
   )
 
-/** The text of a file: UTF-8, UTF-16 with a mark, or what `encoding` says; undefined where it is none of them. */
+/** The text of a file: UTF-8, UTF-16 with a mark, or what `encoding` says; undefined where it is neither. */
 const textIn = (bytes: Uint8Array, encoding: Encoding | undefined): string | undefined => {
   const decoded = (name: string, own = bytes) => new TextDecoder(name, { fatal: true }).decode(own).trimEnd()
   try {

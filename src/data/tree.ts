@@ -164,7 +164,7 @@ const foldersOf = ({ entries }: Zip): Folders => {
   return folders
 }
 
-/** The folder in which an archive was packed, where that is all that it has: "" where there is none. */
+/** The folder in which an archive was packed, where that is all that it has; else `inside` itself. */
 const wrapperOf = (folders: Folders, inside: string): string => {
   const own = folders.get(inside)
   const [only, ...more] = own?.folders ?? []

@@ -70,7 +70,7 @@ const directoryOf = (file: DataFile) =>
 
 const deepest = 100
 
-/** Why an entry's name leads out of the archive, or is none, as the end of a sentence. */
+/** What is wrong with an entry's name, as the end of a sentence; undefined: nothing. */
 const wrongName = (name: string): string | undefined => {
   // a folder without a name would be its own parent
   if (name === "" || name.includes("\0") || name.includes("//")) return "is not a name"

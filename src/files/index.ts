@@ -33,5 +33,5 @@ export {
   repeatsKey,
   TextFileError
 } from "./text-file.ts"
-export { type Files, isThere, namesIn } from "./there.ts"
+export { type Files, isThere, namesIn, withProvidedFiles } from "./there.ts"
 export { userFolder } from "./user-folder.ts"

@@ -5,13 +5,10 @@
  *   hf:datasets/owner/name/folder/rows.jsonl      each also with @revision
  *
  * Rows are read from Parquet files: of a revision that is named, its own; otherwise those that the Hub keeps of every data set, whatever
- * its files are (the branch refs/convert/parquet), and its own where there are none. Which files a commit has is written down beside the
+ * its files are (the branch refs/convert/parquet), and its own where there are none. Which files a commit has is written down next to the
  * snapshots, so that without a network a split is whole or is not there.
  */
-import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
-import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { isRecord, listed } from "../boundary/index.ts"
@@ -66,7 +63,7 @@ export type SplitName = keyof typeof splitNames
  * The files that hold the rows of an address, in the order of their rows, downloaded where the cache does not hold them. `split`: where
  * the address names none. Fails where the Hub has no such rows, with what it has.
  */
-export const datasetFiles = (source: string, split: SplitName): Effect.Effect<ReadonlyArray<string>, HubError> =>
+export const datasetFiles = (source: string, split: SplitName): Effect.Effect<ReadonlyArray<string>, HubError, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const address = yield* parseAddress(source)
@@ -77,7 +74,7 @@ export const datasetFiles = (source: string, split: SplitName): Effect.Effect<Re
     const files = (yield* listingOf(folder)) ?? []
     const rows = yield* rowsOf(address, split, files)
     return rows.map((file) => path.join(folder, file))
-  }).pipe(Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)))
+  })
 
 /** The address with its revision: of one that names none, the Parquet files of the Hub where it has made some. */
 const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSource, HubError, Files> =>
@@ -93,7 +90,7 @@ const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSour
     return found.failure._tag === "Unreachable" && (yield* isCached) ? converted : of("main")
   })
 
-/** The file beside the snapshots that lists what is in one. */
+/** The file next to the snapshots that lists what is in one. */
 const listingFile = (folder: string) =>
   Effect.map(Path.Path, (path) => path.join(folder, "..", "..", "listings", `${path.basename(folder)}.json`))
 

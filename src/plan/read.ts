@@ -57,7 +57,7 @@ export interface PlanFile {
 export const fromOf = ({ adapter }: Pick<RunPlan, "adapter">): string | undefined =>
   "from" in adapter ? adapter.from : undefined
 
-/** What is fetched is not relative to the plan; what is a URL is refused as it is written. */
+/** What is fetched is not relative to the plan; a URL is refused in the words of the plan. */
 const placing =
   (change: (path: string) => string) =>
   (source: string): string =>

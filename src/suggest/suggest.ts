@@ -231,10 +231,10 @@ interface Wording {
 
 /** The choices with their reasons, then the warnings. */
 export const suggestionText = ({ choices, warnings }: Suggestion, { why, before }: Wording): string => {
-  const told = why ? choices : decisive(choices)
-  const others = choices.length - told.length
+  const shownChoices = why ? choices : decisive(choices)
+  const others = choices.length - shownChoices.length
   return [
-    ...told.flatMap((choice) => lines(choice, before, why)),
+    ...shownChoices.flatMap((choice) => lines(choice, before, why)),
     ...(others === 0 ? [] : [`${counted(others, "more value")}: --why shows all reasons.`]),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")

@@ -54,7 +54,7 @@ describe("a plan whose task says how its head starts", () => {
     })
   })
 
-  test("is told of another word by the name of now", () => {
+  test("names the field of today for another word", () => {
     const decoded = decodeRunPlanResult(written("random"))
     expect(Result.isFailure(decoded) && decoded.failure).toMatchObject([{ path: "model.head" }])
   })

@@ -4,10 +4,11 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Dialect } from "../../../schemas/index.ts"
-import { isUrl } from "../../files/index.ts"
+import { isUrl, withProvidedFiles } from "../../files/index.ts"
 import { isHubDataset } from "../../hub/hub-address.ts"
 import { type Broken, type Fields, isBroken, isFields, notAnObject } from "../columns.ts"
 import { DataError, dataError, problemsShown } from "../data-error.ts"
@@ -57,9 +58,11 @@ export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>,
     if (!isHubDataset(place)) return [place]
     const split = (yield* AskedSplit) ?? "train"
     const { datasetFiles } = yield* Effect.promise(() => import("../../hub/index.ts"))
-    return yield* datasetFiles(place, split).pipe(
+    const found = yield* withProvidedFiles(datasetFiles(place, split)).pipe(
       Effect.mapError(({ problems }) => dataError(place, problems.join("; ")))
     )
+    if (Option.isSome(found)) return found.value
+    return yield* dataError(place, "the program has no files to keep it in; provide `platform`")
   })
 
 /** Rows of the Hub, under their address. */
@@ -72,7 +75,7 @@ const openDataset = (address: string, wanted: Wanted) =>
     return { format: parquet, rows }
   })
 
-/** A file as it is without gzip, and its format. `name`: what messages call it; its path unless given. */
+/** A file without gzip, and its format. `name`: what messages call it; its path unless given. */
 const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
@@ -221,7 +224,7 @@ export const dialectsOf = (path: string, given: Dialect): Effect.Effect<Readonly
     }))
   }).pipe(Effect.scoped)
 
-/** At most `most` rows. Fails over all of them that cannot be read, and where there is none. */
+/** At most `most` rows. Fails over all of them that cannot be read, and over a file without rows. */
 export const readableRows = (path: string, most: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.gen(function* () {
     const opened = yield* openRows(path, { first: most })

@@ -103,7 +103,7 @@ test("folders that are none of class folders, each in a sentence", async () => {
   put("beside/ring/a.png", drawn("ring", 0))
   put("beside/b.png", drawn("ring", 1))
   expect(await failure(section(join(folder, "beside")))).toBe(
-    "/beside: b.png lies beside the folders of the labels; expected a folder of images for each label, and no image outside of one"
+    "/beside: b.png lies next to the folders of the labels; expected a folder of images for each label, and no image outside of one"
   )
   put("splits/train/ring/a.png", drawn("ring", 0))
   put("splits/test/ring/a.png", drawn("ring", 0))

@@ -317,22 +317,22 @@ describe("options in code", () => {
     }
   )
 
-  test("wrong ones are told all at once, as a plan's are", async () => {
+  test("all that is wrong comes at once, as for a plan", async () => {
     const wrong = { kind: "lora-pro", lerningRate: 1, damping: -1 } as never
-    const told = async (section: never, steps: number) =>
+    const problemsWith = async (section: never, steps: number) =>
       (await Effect.runPromise(Effect.flip(fromConfig(section, steps)))).message.split("\n")
-    expect(await told(wrong, 0)).toEqual([
+    expect(await problemsWith(wrong, 0)).toEqual([
       expect.stringMatching(/^fromConfig: optimizer\.lerningRate: unknown key; did you mean "learningRate"\?/),
       'fromConfig: optimizer.learningRate: missing; expected a number greater than 0, or "auto"',
       "fromConfig: optimizer.damping: found -1; expected a number of at least 0",
       "fromConfig: steps: found 0; expected an integer of at least 1"
     ])
-    expect(await told({ kind: "sgd", learningRate: "auto" } as never, 1)).toEqual([
+    expect(await problemsWith({ kind: "sgd", learningRate: "auto" } as never, 1)).toEqual([
       'fromConfig: optimizer.learningRate: found "auto"; expected a number greater than 0, such as the one that Training.findRate finds'
     ])
-    expect(await told({ kind: "lora-pro", learningRate: 1, form: "sgd", moments: "factored" } as never, 1)).toEqual([
-      'fromConfig: optimizer.moments: found "factored" with form "sgd"; expected no moments here'
-    ])
+    expect(
+      await problemsWith({ kind: "lora-pro", learningRate: 1, form: "sgd", moments: "factored" } as never, 1)
+    ).toEqual(['fromConfig: optimizer.moments: found "factored" with form "sgd"; expected no moments here'])
   })
 })
 
