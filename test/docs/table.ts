@@ -232,7 +232,6 @@ export const table: Readonly<Record<string, PageRow>> = {
   "README.md": {
     given: {
       "reviews.csv": reviews,
-      photos: photographs,
       "plan-with-mistakes.json": {
         block: '"train": "reviews.csv"',
         changed: [
