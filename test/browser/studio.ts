@@ -32,14 +32,17 @@ import { type OpenPage, openPage } from "./chromium.ts"
 const PAGE = "TFJS_LORA_PRO_STUDIO_PAGE"
 
 const sources = join(repository, "src", "studio")
+const reports = join(repository, "src", "output", "report")
 
-/** What the page is built from: itself, the types and texts beside it, and its packages. */
+/** What the page is built from: itself, the types and texts next to it, the tokens and charts of reports, and its packages. */
 const keyOfSources = (): string => {
   const hash = createHash("sha256")
-  const names = (readdirSync(sources, { recursive: true }) as Array<string>)
-    .filter((name) => /\.\w+$/.test(name))
-    .sort()
-  for (const file of [...names.map((name) => join(sources, name)), join(repository, "bun.lock")])
+  const filesIn = (folder: string) =>
+    (readdirSync(folder, { recursive: true }) as Array<string>)
+      .filter((name) => /\.\w+$/.test(name))
+      .sort()
+      .map((name) => join(folder, name))
+  for (const file of [...filesIn(sources), ...filesIn(reports), join(repository, "bun.lock")])
     hash.update(file.slice(repository.length)).update("\0").update(readFileSync(file)).update("\0")
   return hash.digest("hex").slice(0, 24)
 }

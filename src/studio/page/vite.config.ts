@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "vite"
+import { tokens } from "../../output/report/tokens.ts"
 
 const repository = new URL("../../../", import.meta.url)
 
@@ -56,10 +57,16 @@ const filesBeside = (): Plugin => ({
   }
 })
 
+/** The page's colours and sizes are those of reports. */
+const tokensOfReports = (): Plugin => ({
+  name: "tokens-of-reports",
+  transformIndexHtml: () => [{ tag: "style", children: tokens, injectTo: "head-prepend" }]
+})
+
 export default defineConfig(({ mode }) => ({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  plugins: mode === "page" ? [filesBeside()] : [],
+  plugins: [tokensOfReports(), ...(mode === "page" ? [filesBeside()] : [])],
   worker: { format: "es" },
   build: {
     target: "es2022",

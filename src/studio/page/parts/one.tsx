@@ -73,9 +73,20 @@ const signs: Readonly<Record<State, string>> = {
   failed: "M4 4l8 8M12 4l-8 8"
 }
 
-/** How a run or a study stands: a word with a sign of its own. */
+const tones: Readonly<Record<State, string>> = {
+  waiting: "warn",
+  starting: "tint",
+  training: "tint",
+  running: "tint",
+  stopping: "warn",
+  stopped: "warn",
+  finished: "good",
+  failed: "wrong"
+}
+
+/** The state of a run or a study: a word with a sign of its own. */
 export const StateOf = ({ state }: { readonly state: State }) => (
-  <span class={`state ${state}`}>
+  <span class={`state badge ${tones[state]} ${state}`}>
     <svg viewBox="0 0 16 16" aria-hidden="true">
       <path d={signs[state]} />
     </svg>
