@@ -242,7 +242,7 @@ export const table: Readonly<Record<string, PageRow>> = {
       }
     },
     instead: { "my-model$ bun install": [installs, registry] },
-    notRun: { "bun run studio": app, "bun add": registry, "npm install -g bun": registry, "bun install": registry },
+    notRun: { "bun add": registry, "npm install -g bun": registry, "bun install": registry },
     shorter: { "my-model$ bun run train": few },
     programs: { "Output.savePeft": [["Stream.take(80)", "Stream.take(2)"]] }
   },
