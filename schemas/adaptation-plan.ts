@@ -19,30 +19,30 @@ import { TrainingSection } from "./training.ts"
 export const AdaptationTraining = Schema.Struct({
   steps: TrainingSection.fields.steps,
   epochs: Schema.optionalKey(
-    count(1, "Passes over the data. Either this or steps; the argument epochs wins.", "epochs")
+    count(1, "Passes over the data. Set either this or steps; the argument epochs takes precedence.", "epochs")
   ),
-  batchSize: count(1, "Rows per forward pass, of arrays and tensors; a dataset has batches already.", "rows").pipe(
+  batchSize: count(1, "Rows per forward pass, for arrays and tensors; datasets are already batched.", "rows").pipe(
     withDefault(32)
   ),
   accumulate: TrainingSection.fields.accumulate,
   evaluateBatchSize: Schema.optionalKey(
-    count(1, "Rows per forward pass of a validation on arrays and tensors.", "rows")
+    count(1, "Rows per forward pass in evaluations, for arrays and tensors.", "rows")
   ),
   diagnostics: TrainingSection.fields.diagnostics
-}).annotate({ title: "AdaptationTraining", description: "How long, in which portions, and when to evaluate." })
+}).annotate({ title: "AdaptationTraining", description: "How long to train, in which batches, and when to evaluate." })
 
 export const AdaptationPlan = Schema.Struct({
   $schema: schemaKey,
-  seed: count(0, "The order of the rows depends on this and nothing else.").pipe(withDefault(0)),
+  seed: count(0, "Seed of the order of the rows.").pipe(withDefault(0)),
   optimizer: Schema.optionalKey(OptimizerConfig),
   training: AdaptationTraining.pipe(withDefault({}))
-}).annotate({ title: "AdaptationPlan", description: "How a tf.LayersModel is adapted." })
+}).annotate({ title: "AdaptationPlan", description: "How to adapt a tf.LayersModel." })
 
-/** As it is written. */
+/** An adaptation plan as written in code or a file: fields with a default may be left out. */
 export type AdaptationPlanInput = typeof AdaptationPlan.Encoded
-/** A decoded plan: every default filled in, the optimizer's too. */
+/** A decoded adaptation plan with all defaults filled in, including the optimizer. */
 export type AdaptationPlan = Omit<typeof AdaptationPlan.Type, "optimizer"> & {
-  /** where none was given, LoRA-Pro in its full form if its theorem holds, else AdamW, at a rate that is found */
+  /** default: LoRA-Pro in form "full" if the adapter method supports it, otherwise AdamW, with learningRate "auto" */
   readonly optimizer: OptimizerConfig
 }
 
@@ -66,8 +66,8 @@ const decodeStructure = Schema.decodeUnknownResult(AdaptationPlan, strict)
 const decodeOptimizer = Schema.decodeUnknownSync(OptimizerConfig)
 
 /**
- * All that is wrong with a plan as written, or the plan with every default filled in. `method`: what the model is
- * adapted with.
+ * Decodes an adaptation plan: returns the plan with all defaults filled in, or all problems. `method`: properties of the
+ * adapter method.
  */
 export const decodeAdaptationPlan = (
   input: unknown,

@@ -17,15 +17,15 @@ import * as Schema from "effect/Schema"
 import { atLeast, choice, count, type Holds, integer, positive, withDefault } from "./fields.ts"
 
 const Kaiming = Schema.Struct({ kind: Schema.Literal("kaiming") }).annotate({
-  description: "A uniform in ±1/√in, B = 0."
+  description: "A uniform in [−1/√in, 1/√in], B = 0."
 })
 
 const Gaussian = Schema.Struct({ kind: Schema.Literal("gaussian") }).annotate({
-  description: "A normal with deviation 1/r, B = 0."
+  description: "A normal with standard deviation 1/r, B = 0."
 })
 
 const Orthogonal = Schema.Struct({ kind: Schema.Literal("orthogonal") }).annotate({
-  description: "A and B both not 0, from orthogonal halves, so that BA is 0. Needs an even rank."
+  description: "A and B nonzero, built from orthogonal halves so that BA = 0. Requires an even rank."
 })
 
 const Pissa = Schema.Struct({
@@ -33,33 +33,35 @@ const Pissa = Schema.Struct({
   iterations: Schema.optionalKey(
     count(
       1,
-      "Power iterations of a randomised decomposition. Absent: an exact one, slower for wide layers.",
+      "Power iterations of a randomized SVD. Default: an exact SVD, which is slower for wide layers.",
       "iterations"
     )
   )
-}).annotate({ description: "A and B from the leading singular directions of W." })
+}).annotate({ description: "A and B from the leading singular directions of W (arXiv 2404.02948)." })
 
-const batches = count(1, "Training batches that are looked at first.", "batches").pipe(withDefault(8))
+const batches = count(1, "Training batches used for the initialization.", "batches").pipe(withDefault(8))
 
 const LoraGa = Schema.Struct({
   kind: Schema.Literal("lora-ga"),
   batches,
-  gamma: positive("γ of the stable scaling: A and B start at the scale out^¼/√γ.").pipe(withDefault(16)),
+  gamma: positive("γ of the stable scaling: A and B are initialized with scale out^¼/√γ.").pipe(withDefault(16)),
   direction: choice(
     ["ArB2r", "A2rBr", "ArBr"],
-    "Which of the first 2r singular directions go where: A the first r and B the next r, the other way round, or by turns."
+    "How to assign the first 2r singular directions: ArB2r: A the first r, B the next r; A2rBr: the reverse; ArBr: alternately."
   ).pipe(withDefault("ArB2r"))
-}).annotate({ description: "A and B from the leading singular directions of the loss's gradient." })
+}).annotate({
+  description: "A and B from the leading singular directions of the gradient of the loss (arXiv 2407.05000)."
+})
 
 const LoraOne = Schema.Struct({
   kind: Schema.Literal("lora-one"),
   batches,
-  gamma: positive(
-    "γ: the step that the model starts with is s/γ of the gradient over its largest singular value."
-  ).pipe(withDefault(128))
+  gamma: positive("γ: the initial step is s/γ times the gradient divided by its largest singular value.").pipe(
+    withDefault(128)
+  )
 }).annotate({
   description:
-    "BA from the leading singular directions of the loss's negative gradient: training starts after one step along it."
+    "BA from the leading singular directions of the negative gradient of the loss: training starts one step along it (arXiv 2502.01235)."
 })
 
 const bound = (description: string) => Schema.optionalKey(integer(1, 1024, description))
@@ -67,12 +69,12 @@ const bound = (description: string) => Schema.optionalKey(integer(1, 1024, descr
 const Gora = Schema.Struct({
   kind: Schema.Literal("gora"),
   batches,
-  gamma: positive("γ: the step that the model starts with is about γ times the gradient.").pipe(withDefault(0.05)),
-  minRank: bound("No layer gets fewer ranks. Absent: half of its rank by the plan."),
-  maxRank: bound("No layer gets more ranks. Absent: four times its rank by the plan; its smaller side at most.")
+  gamma: positive("γ: the initial step is about γ times the gradient.").pipe(withDefault(0.05)),
+  minRank: bound("Minimum rank per layer. Default: half of its rank in the plan."),
+  maxRank: bound("Maximum rank per layer. Default: four times its rank in the plan, limited by its smaller dimension.")
 }).annotate({
   description:
-    "A random, B what the loss's negative gradient is in A's rows; ranks move to the layers whose weights times gradients are largest."
+    "A random, B the negative gradient of the loss projected on the rows of A. Moves ranks to the layers with the largest weights times gradients (arXiv 2502.12171)."
 })
 
 const Eva = Schema.Struct({
@@ -81,14 +83,14 @@ const Eva = Schema.Struct({
   rho: Schema.optionalKey(
     atLeast(
       1,
-      "ρ: ranks move to the layers whose inputs they explain best; none gets more than ρ times its rank by the plan. Absent: 1, none moves."
+      "ρ: moves ranks to the layers whose inputs they explain best, up to ρ times the rank in the plan. Default: 1, no redistribution."
     )
   )
 }).annotate({
-  description: "A from the leading directions of the site's inputs, B = 0."
+  description: "A from the leading directions of the layer's inputs, B = 0 (arXiv 2410.07170)."
 })
 
-/** Starts that need nothing but random numbers. */
+/** Schema of initializations that need only random numbers. */
 export const PlainInit = Schema.Union([Kaiming, Gaussian, Orthogonal]).annotate({
   description: "How A and B are initialized."
 })
@@ -102,30 +104,30 @@ export type LoraInit = typeof LoraInit.Type
 
 type ConfigOf<Kind extends LoraInit["kind"]> = Extract<LoraInit, { readonly kind: Kind }>
 
-/** What is true of an init, whatever its options. */
+/** Properties of an initialization that hold for all of its options. */
 export interface InitFacts<Config> {
-  /** for people: in `validate`, reports and cards */
+  /** name in `validate`, reports and model cards */
   readonly label: string
-  /** its arXiv number; null where it has no paper of its own */
+  /** arXiv number; null without a paper */
   readonly paper: string | null
-  /** what it computes from the first training batches, and from how many; null where it needs no data */
+  /** what it computes from the first training batches, and how many it uses; null if it needs no data */
   readonly calibration:
     | ((config: Config) => {
         /** the gradient of W, or the inputs of the layer */
         readonly what: "gradient" | "inputs"
-        /** how many of the first training batches it sees; at least 1 */
+        /** number of training batches, at least 1 */
         readonly batches: number
       })
     | null
-  /** whether the first BA is not 0 and is subtracted: an exported adapter then holds it too, and has twice the rank */
+  /** whether the initial BA is nonzero and is subtracted; exported adapters then contain it and have twice the rank */
   readonly subtracted: boolean
-  /** Does the model start as its base? If not, a relative clause that says how else. */
+  /** whether the model starts as its base model; if not, a relative clause with the reason */
   readonly startsAsBase: Holds
 }
 
 const startsAsBase: Holds = { holds: true }
 
-/** An init without facts does not compile. `adapters/init/` has the same kinds with their equations. */
+/** Properties of every initialization, by `adapter.init.kind`. `adapters/init/` has the same kinds with their equations. */
 export const initFacts = {
   kaiming: { label: "Kaiming", paper: null, calibration: null, subtracted: false, startsAsBase },
   gaussian: { label: "Gaussian", paper: null, calibration: null, subtracted: false, startsAsBase },
@@ -143,14 +145,14 @@ export const initFacts = {
     paper: "2502.01235",
     calibration: ({ batches }) => ({ what: "gradient", batches }),
     subtracted: false,
-    startsAsBase: { holds: false, because: "whose model starts one step along the gradient from its base" }
+    startsAsBase: { holds: false, because: "which starts one gradient step away from the base model" }
   },
   gora: {
     label: "GoRA",
     paper: "2502.12171",
     calibration: ({ batches }) => ({ what: "gradient", batches }),
     subtracted: false,
-    startsAsBase: { holds: false, because: "whose model starts a step along the gradient from its base" }
+    startsAsBase: { holds: false, because: "which starts a gradient step away from the base model" }
   },
   eva: {
     label: "EVA",
@@ -161,5 +163,5 @@ export const initFacts = {
   }
 } satisfies { readonly [Kind in LoraInit["kind"]]: InitFacts<ConfigOf<Kind>> }
 
-/** The facts of the init that a plan names. */
+/** Returns the properties of the initialization of a plan. */
 export const factsOfInit = ({ kind }: LoraInit): InitFacts<LoraInit> => initFacts[kind] as InitFacts<LoraInit>

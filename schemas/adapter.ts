@@ -1,5 +1,5 @@
 /**
- * The `adapter` section: what is trained beside the head, a union tagged by `method`; and the facts of each method that rules and texts ask.
+ * The `adapter` section: what is trained in addition to the head, a union tagged by `method`; and properties of each method.
  *
  *   lora     W + s·BA with W frozen                { "method": "lora", "rank": 8, "alpha": 16, "targets": ["encoder.layer.*.attention.**"] }
  *   dora     m ⊙ (W + s·BA) / ‖W + s·BA‖ by rows   { "method": "dora", "rank": 8, "alpha": 16 }
@@ -7,7 +7,7 @@
  *   vera     W + diag(b) B diag(d) A, A and B random { "method": "vera", "rank": 256 }
  *   loha     W + s·(B₁A₁) ⊙ (B₂A₂)                 { "method": "loha", "rank": 8, "alpha": 8 }
  *   full     the targets' own W and bias           { "method": "full" }
- *   none     the head alone                        { "method": "none" }
+ *   none     only the head                         { "method": "none" }
  *
  * rsLoRA is `scaling: "rank-stabilized"`; PiSSA, LoRA-GA, LoRA-One, GoRA and EVA are inits (`adapter-init.ts`); LoRA+ and LoRA-Pro are optimizers.
  */
@@ -29,54 +29,56 @@ import {
 } from "./fields.ts"
 import { type Rule, rule } from "./problems.ts"
 
-/** A dotted glob over site names: `*` one segment, `**` any number, a plain name any site that ends in it (`query`). */
+/** Schema of a dotted glob over layer names: `*` matches one segment, `**` any number, a plain name (`query`) every layer that ends in it. */
 export const SitePattern = text(
-  'a site pattern such as "encoder.layer.*.attention.**" or "query"',
-  "A dotted glob over site names: * is one segment, ** any number; a name without a dot is any site ending in it."
+  'a layer pattern such as "encoder.layer.*.attention.**" or "query"',
+  "A dotted glob over layer names: * matches one segment, ** any number; a name without a dot matches every layer that ends in it."
 ).annotate({ title: "SitePattern" })
 export type SitePattern = typeof SitePattern.Type
 
-const patterns = (description: string) => listOf(1, SitePattern, "a list of one or more site patterns", description)
+const patterns = (description: string) => listOf(1, SitePattern, "a list of one or more layer patterns", description)
 
-/** Names for sets of sites that every model family has. */
+/** Schema of the named sets of layers that exist in every model family. */
 export const TargetPreset = choice(
   ["all-linear", "attention", "mlp"],
-  "Every linear layer of the blocks, or those of the attention or of the feed-forward part alone."
+  "All linear layers of the blocks, or only those of the attention or the feed-forward part."
 )
 export type TargetPreset = typeof TargetPreset.Type
 
-const targets = Schema.Union([TargetPreset, patterns("Sites matching any of these patterns.")])
+const targets = Schema.Union([TargetPreset, patterns("Layers that match any of these patterns.")])
   .annotate({
-    expected: '"all-linear", "attention", "mlp", or a list of one or more site patterns',
+    expected: '"all-linear", "attention", "mlp", or a list of one or more layer patterns',
     description:
-      '"all-linear" (every linear layer of the blocks; not the pooler, classifier or head), "attention" or "mlp" (those of one part of each block), or patterns over site names.'
+      'Layers to adapt: "all-linear" (every linear layer of the blocks, not the pooler, classifier or head), "attention" or "mlp" (one part of each block), or patterns over layer names.'
   })
   .pipe(withDefault("all-linear"))
 
-const exclude = list(SitePattern, "a list of site patterns", "Targeted sites to leave alone.").pipe(withDefault([]))
+const exclude = list(SitePattern, "a list of layer patterns", "Layers to leave out of the targets.").pipe(
+  withDefault([])
+)
 
 const modulesToSave = list(
   SitePattern,
-  "a list of site patterns",
-  "Further modules to train in full and save with the adapter."
+  "a list of layer patterns",
+  "Other modules to train in full and save with the adapter."
 ).pipe(withDefault([]))
 
 const from = Schema.optionalKey(
   text(
-    "a folder of PEFT, a run's folder, or hf:owner/name",
-    "A saved adapter to start from: a PEFT folder, a run folder (relative to the plan file), or hf:owner/name[@revision]. It sets rank, alpha, scaling, targets and modulesToSave."
+    "a PEFT folder, a run folder, or hf:owner/name",
+    "A saved adapter to continue training: a PEFT or run folder (relative to the plan file), or hf:owner/name[@revision]. It sets rank, alpha, scaling, targets and modulesToSave."
   )
 )
 
 const rank = integer(1, 1024, "r, the rank of BA.")
-const alpha = positive("α; the scale of BA is α/r (standard) or α/√r (rank-stabilized).")
+const alpha = positive("α; BA is scaled by α/r (standard) or α/√r (rank-stabilized).")
 
-/** Another rank or alpha for some of the targets. Later entries win. */
+/** Schema of an entry of `adapter.overrides`: a different rank or alpha for some of the targets. Later entries win. */
 export const LoraOverride = Schema.Struct({
-  targets: patterns("Sites that this entry is about."),
+  targets: patterns("Layers to which this entry applies."),
   rank: Schema.optionalKey(rank),
   alpha: Schema.optionalKey(alpha)
-}).annotate({ title: "Override", description: "Another rank or alpha for some targets." })
+}).annotate({ title: "Override", description: "A different rank or alpha for some targets." })
 export type LoraOverride = typeof LoraOverride.Type
 
 const factors = {
@@ -93,10 +95,10 @@ const selection = {
   overrides: list(
     LoraOverride,
     "a list of overrides",
-    "Other ranks or alphas for some targets; later entries win."
+    "Different ranks or alphas for some targets; later entries win."
   ).pipe(withDefault([])),
   dropout: belowOne(
-    "Share of the adapter's input that is dropped in training, drawn for every layer and batch; the rest is divided by 1 − dropout. Embeddings drop nothing."
+    "Fraction of the adapter's inputs to drop during training, drawn per layer and batch; the rest is divided by 1 − dropout. Not applied to embeddings."
   ).pipe(withDefault(0)),
   modulesToSave
 }
@@ -108,7 +110,7 @@ export const LoraConfig = Schema.Struct({
   ...factors,
   init: LoraInit.pipe(withDefault({ kind: "kaiming" })),
   ...selection
-}).annotate({ title: "LoRA", description: "W + s·BA with W frozen." })
+}).annotate({ title: "LoRA", description: "Trains low-rank factors: W + s·BA with W frozen (arXiv 2106.09685)." })
 export type LoraConfig = typeof LoraConfig.Type
 
 /** Schema of `adapter` with `method: "dora"`. */
@@ -120,42 +122,42 @@ export const DoraConfig = Schema.Struct({
   ...selection
 }).annotate({
   title: "DoRA",
-  description: "LoRA on the directions of W's rows, and their trained lengths (arXiv 2402.09353)."
+  description: "LoRA on the directions of the rows of W; their lengths are trained separately (arXiv 2402.09353)."
 })
 export type DoraConfig = typeof DoraConfig.Type
 
-/** When AdaLoRA gives up ranks, as shares of the run. */
+/** Schema of `adapter.budget` of AdaLoRA: when ranks are removed, as fractions of the run. */
 export const BudgetConfig = Schema.Struct({
-  start: belowOne("Share of the steps before the first rank is given up.").pipe(withDefault(0.1)),
-  end: share("Share of the steps after which the ranks stay as they are.").pipe(withDefault(0.7)),
-  every: count(1, "Steps between two allocations; the last one is at the end of the budget.", "steps").pipe(
+  start: belowOne("Fraction of the steps before the first rank is removed.").pipe(withDefault(0.1)),
+  end: share("Fraction of the steps after which the ranks no longer change.").pipe(withDefault(0.7)),
+  every: count(1, "Steps between rank allocations; the last one is at the end of the budget.", "steps").pipe(
     withDefault(10)
   )
-}).annotate({ title: "Budget", description: "When AdaLoRA gives up ranks." })
+}).annotate({ title: "Budget", description: "When AdaLoRA removes ranks." })
 export type BudgetConfig = typeof BudgetConfig.Type
 
 // at 0 the sensitivity is its own mean: no uncertainty, and every score 0
 const sensitivityBetas = Schema.Tuple([
-  share("β₁, of the sensitivity |w·∂w|"),
-  share("β₂, of its distance from that mean")
+  share("β₁, for the sensitivity |w·∂w|"),
+  share("β₂, for its deviation from that mean")
 ]).annotate({
   expected: "two fractions [β₁, β₂] between 0 and 1",
-  description: "Decay rates of the means by which triplets are ranked: of the sensitivity, and of its uncertainty."
+  description: "Decay rates of the moving averages that rank the triplets: sensitivity and its uncertainty."
 })
 
 /** Schema of `adapter` with `method: "adalora"`. */
 export const AdaloraConfig = Schema.Struct({
   method: Schema.Literal("adalora"),
   from,
-  rank: integer(1, 1024, "The mean rank of a site at the end.").pipe(withDefault(8)),
+  rank: integer(1, 1024, "Mean rank per layer at the end of training.").pipe(withDefault(8)),
   initialRank: Schema.optionalKey(
-    integer(1, 1536, "The rank of every site at the start. Absent: 1.5 × rank, rounded up.")
+    integer(1, 1536, "Rank of every layer at the start. Default: 1.5 × rank, rounded up.")
   ),
-  alpha: positive("α; the scale of P diag(λ) Q is α/initialRank.").pipe(withDefault(16)),
+  alpha: positive("α; P diag(λ) Q is scaled by α/initialRank.").pipe(withDefault(16)),
   budget: BudgetConfig.pipe(withDefault({})),
   sensitivityBetas: sensitivityBetas.pipe(withDefault([0.85, 0.85])),
   orthogonality: nonNegative(
-    "γ of what the loss gains: γ times the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all sites."
+    "γ, weight of the orthogonality penalty: adds γ times the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all layers to the loss."
   ).pipe(withDefault(0.5)),
   targets,
   exclude,
@@ -163,7 +165,8 @@ export const AdaloraConfig = Schema.Struct({
   modulesToSave
 }).annotate({
   title: "AdaLoRA",
-  description: "Ranks where they matter: W + s·P diag(λ) Q, whose least important λ become 0 (arXiv 2303.10512)."
+  description:
+    "Distributes ranks by importance: W + s·P diag(λ) Q, with the least important λ set to 0 (arXiv 2303.10512)."
 })
 export type AdaloraConfig = typeof AdaloraConfig.Type
 
@@ -171,17 +174,18 @@ export type AdaloraConfig = typeof AdaloraConfig.Type
 export const VeraConfig = Schema.Struct({
   method: Schema.Literal("vera"),
   from,
-  rank: integer(1, 4096, "r, the rank of the shared matrices.").pipe(withDefault(256)),
-  dInitial: positive("What the trained d starts with; b starts at 0.").pipe(withDefault(0.1)),
-  projectionKey: integer(0, 2 ** 32 - 1, "Key of the random A and B, PEFT's projection_prng_key.").pipe(withDefault(0)),
+  rank: integer(1, 4096, "r, rank of the shared matrices.").pipe(withDefault(256)),
+  dInitial: positive("Initial value of the trained vector d; b is initialized to 0.").pipe(withDefault(0.1)),
+  projectionKey: integer(0, 2 ** 32 - 1, "Seed of the random A and B; projection_prng_key in PEFT.").pipe(
+    withDefault(0)
+  ),
   targets,
   exclude,
   dropout: selection.dropout,
   modulesToSave
 }).annotate({
   title: "VeRA",
-  description:
-    "Two trained vectors per layer around shared random matrices: W + diag(b) B diag(d) A (arXiv 2310.11454)."
+  description: "Trains two vectors per layer around shared random matrices: W + diag(b) B diag(d) A (arXiv 2310.11454)."
 })
 export type VeraConfig = typeof VeraConfig.Type
 
@@ -189,26 +193,26 @@ export type VeraConfig = typeof VeraConfig.Type
 export const LohaConfig = Schema.Struct({
   method: Schema.Literal("loha"),
   from,
-  rank: integer(1, 1024, "r, the rank of each of the two products; that of ΔW is up to r².").pipe(withDefault(8)),
-  alpha: positive("α; the scale of the update is α/r.").pipe(withDefault(8)),
+  rank: integer(1, 1024, "r, rank of each of the two products; ΔW has rank r² at most.").pipe(withDefault(8)),
+  alpha: positive("α; the update is scaled by α/r.").pipe(withDefault(8)),
   ...selection
 }).annotate({
   title: "LoHa",
-  description: "The entrywise product of two low-rank products: W + s·(B₁A₁) ⊙ (B₂A₂) (arXiv 2108.06098)."
+  description: "Elementwise product of two low-rank products: W + s·(B₁A₁) ⊙ (B₂A₂) (arXiv 2108.06098)."
 })
 export type LohaConfig = typeof LohaConfig.Type
 
 /** Schema of `adapter` with `method: "full"`. */
 export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
-  description: "The targets' own weights and biases are trained."
+  description: "Trains the weights and biases of the targets themselves."
 })
 export type FullConfig = typeof FullConfig.Type
 
 /** Schema of `adapter` with `method: "none"`. */
 export const NoneConfig = Schema.Struct({ method: Schema.Literal("none"), modulesToSave }).annotate({
   title: "Head alone",
-  description: "Nothing but the head (and modulesToSave) is trained."
+  description: "Trains only the head and modulesToSave."
 })
 export type NoneConfig = typeof NoneConfig.Type
 
@@ -222,23 +226,23 @@ export const AdapterConfig = Schema.Union([
   FullConfig,
   NoneConfig
 ]).annotate({
-  description: "What is trained beside the head."
+  description: "What to train in addition to the head."
 })
 export type AdapterConfig = typeof AdapterConfig.Type
 
-/** What is true of an adapter method, whatever its options. */
+/** Properties of an adapter method that hold for all of its options. */
 export interface MethodFacts {
-  /** what a plan calls it */
+  /** value of `adapter.method` */
   readonly tag: string
-  /** its name for people */
+  /** name in reports and messages */
   readonly label: string
-  /** its arXiv number; null where it has no paper of its own */
+  /** arXiv number; null without a paper */
   readonly paper: string | null
-  /** Is the weight W + s·BA with A and B free to move, as LoRA-Pro's theorem, Riemannian preconditioning and diagnostics require? */
+  /** whether the weight is W + s·BA with A and B trained freely, which LoRA-Pro, Riemannian preconditioning and diagnostics require */
   readonly theorem: Holds
-  /** Are there factors A and B that are trained, for LoRA+ to give rates of their own? */
+  /** whether factors A and B are trained, which LoRA+ requires */
   readonly factors: Holds
-  /** what is trained at a target: parts beside its frozen weight, the weight itself, or nothing (the head alone) */
+  /** what is trained at a target: parts added to its frozen weight, the weight itself, or nothing (head only) */
   readonly trains: "parts" | "weights" | "nothing"
 }
 
@@ -246,9 +250,9 @@ const holds: Holds = { holds: true }
 const because = (reason: string): Holds => ({ holds: false, because: reason })
 
 const noFactors = because("which has no factors A and B")
-const nothingToMove = because("which has no factors A and B to move")
+const nothingToMove = because("which does not train factors A and B")
 
-/** A method without facts does not compile. `adapters/` has the same tags with their equations. */
+/** Properties of every adapter method, by `adapter.method`. `adapters/` has the same tags with their equations. */
 export const methodFacts = {
   none: {
     tag: "none",
@@ -272,7 +276,7 @@ export const methodFacts = {
     label: "DoRA",
     paper: "2402.09353",
     theorem: because(
-      "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes what a move of A and B does to it"
+      "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes the effect of an update of A and B"
     ),
     factors: holds,
     trains: "parts"
@@ -282,7 +286,7 @@ export const methodFacts = {
     label: "AdaLoRA",
     paper: "2303.10512",
     theorem: because(
-      "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move"
+      "which trains P, λ and Q under a penalty and sets entries of λ to 0: its weight is not a product of two freely trained factors"
     ),
     factors: noFactors,
     trains: "parts"
@@ -291,7 +295,7 @@ export const methodFacts = {
     tag: "vera",
     label: "VeRA",
     paper: "2310.11454",
-    theorem: because("whose A and B are random and frozen: it trains two vectors around them"),
+    theorem: because("which trains two vectors around frozen random A and B"),
     factors: because("whose factors A and B are frozen"),
     trains: "parts"
   },
@@ -299,16 +303,16 @@ export const methodFacts = {
     tag: "loha",
     label: "LoHa",
     paper: "2108.06098",
-    theorem: because("whose weight is the entrywise product of two products: neither is W + s·BA"),
-    factors: because("which has two pairs of factors, each multiplied by the other"),
+    theorem: because("whose update is the elementwise product of two products, not a single BA"),
+    factors: because("which has two pairs of factors"),
     trains: "parts"
   }
 } satisfies { readonly [Tag in AdapterConfig["method"]]: MethodFacts & { readonly tag: Tag } }
 
-/** The facts of the method that a section names. */
+/** Returns the properties of the method of an `adapter` section. */
 export const factsOfMethod = ({ method }: Pick<AdapterConfig, "method">): MethodFacts => methodFacts[method]
 
-/** The tags of the methods for which something is true, for messages. */
+/** Returns the tags of the methods that satisfy a condition. */
 export const methodsWith = (is: (facts: MethodFacts) => boolean): ReadonlyArray<string> =>
   Object.values<MethodFacts>(methodFacts).flatMap((facts) => (is(facts) ? [facts.tag] : []))
 
@@ -329,11 +333,11 @@ const methodRule = <Tag extends AdapterConfig["method"]>(
     adapter.method === tag ? check(adapter as Extract<AdapterConfig, { readonly method: Tag }>) : undefined
   )
 
-/** Facts between the fields of a method's own section. */
+/** Rules between the fields of a method's section. */
 export const methodRules: ReadonlyArray<Rule<WithAdapter>> = [
   methodRule("adalora", "adalora-gives-up-ranks", "initialRank", ({ initialRank, rank }) =>
     initialRank !== undefined && initialRank < rank
-      ? `found ${initialRank} with rank ${rank}; expected at least rank, since ranks are only given up`
+      ? `found ${initialRank} with rank ${rank}; expected at least rank, because ranks are only removed`
       : undefined
   ),
   methodRule("adalora", "adalora-budget-in-order", "budget", ({ budget: { start, end } }) =>

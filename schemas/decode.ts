@@ -19,7 +19,7 @@ import { type RunPlan, rules } from "./run-plan.ts"
 
 export { strict } from "./fields.ts"
 
-/** A plan that cannot be run as it is written. `file` is the plan's file as the user named it, absent for a plan from code. */
+/** Error of an invalid plan. `problems`: all of them, each with its path; `file`: the plan's file as the user named it, absent for plans in code. */
 export class PlanError extends Schema.TaggedError<PlanError>()("PlanError", {
   problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String })),
   file: Schema.optionalKey(Schema.String)
@@ -57,7 +57,7 @@ const formatOf = (input: unknown): keyof typeof planKinds =>
 
 const isOfFormat = ({ path }: PlanProblem): boolean => /^(data|model|loss)(\.|$)/.test(path)
 
-/** The schema that a plan is held against. Where its format is not known, any kind's will do for what all share. */
+/** The schema that a plan is checked against. Without a known format, that of any kind checks the sections that all share. */
 const schemaOf = (input: unknown): Schema.Codec<RunPlan, unknown> =>
   (formatProblem(input) === undefined ? planKinds[formatOf(input)] : undefined) ?? ClassificationPlan
 
@@ -71,7 +71,7 @@ const decodeStructure = (input: unknown): Result.Result<RunPlan, ReadonlyArray<P
   return Result.isFailure(decoded) ? Result.fail(problems) : Result.succeed(decoded.success)
 }
 
-/** All that is wrong with a plan as written; for a sound one, the plan with every default filled in. */
+/** Decodes unknown data as a plan: returns the plan with all defaults filled in, or all problems. */
 export const decodeRunPlanResult = (input: unknown): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const decoded = decodeStructure(inTodaysWords(input))
   if (Result.isFailure(decoded)) return decoded
@@ -80,13 +80,13 @@ export const decodeRunPlanResult = (input: unknown): Result.Result<RunPlan, Read
 }
 
 /**
- * Decodes unknown data as a plan. Fails with a PlanError that has every problem found.
+ * Decodes unknown data as a plan. Fails with a PlanError that lists all problems.
  *
  * @example
  * import { Console, Effect } from "effect"
  * import { decodeRunPlan } from "tfjs-lora-pro/schemas"
  *
- * const told = decodeRunPlan({ model: { source: "models/minilm" }, training: { steps: 0 } }).pipe(
+ * const report = decodeRunPlan({ model: { source: "models/minilm" }, training: { steps: 0 } }).pipe(
  *   Effect.matchEffect({
  *     onSuccess: ({ adapter }) => Console.log(adapter.method),
  *     onFailure: ({ problems }) => Console.log(problems.map(({ path, message }) => `${path}: ${message}`).join("\n"))
@@ -100,7 +100,7 @@ export const decodeRunPlan = (input: unknown): Effect.Effect<RunPlan, PlanError>
     : Effect.succeed(result.success)
 }
 
-/** `decodeRunPlan`, which also says of keys that other tools have what they are called here. */
+/** Decodes like `decodeRunPlan`; problems also name the plan's field for keys of other tools. */
 export const decodeForeignPlan = (input: unknown): Effect.Effect<RunPlan, PlanError> =>
   Effect.catchTag(decodeRunPlan(input), "PlanError", ({ problems }) =>
     Effect.gen(function* () {

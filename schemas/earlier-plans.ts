@@ -1,9 +1,9 @@
 /**
- * Plans that earlier versions wrote, in today's words.
+ * Converts plans of earlier versions.
  *
  * A run folder's plan names every default. `output.keep` was a count of checkpoints in all of them, so a plan that says it as a number is
  * from before: its adapter is the last state, and its share for validation was drawn from all rows alike. Both are filled in, so that such
- * a folder is evaluated on the rows that it did not learn from, and goes on as it began.
+ * a folder is evaluated on the rows that it did not learn from, and resumes as it began.
  *
  * `model.head` was `model.task.headInit`, with "normal" for "new".
  */
@@ -24,7 +24,7 @@ const withHead = (model: unknown): unknown => {
   return { ...model, task, head: headInit === "normal" ? "new" : headInit }
 }
 
-/** The plan as it would be written now; any other value as it is. */
+/** Converts a plan of an earlier version to today's fields; returns any other value unchanged. */
 export const inTodaysWords = (written: unknown): unknown => {
   if (!isRecord(written)) return written
   const plan = "model" in written ? { ...written, model: withHead(written["model"]) } : written

@@ -2,7 +2,7 @@
  * What other tools call the fields of a plan: Hugging Face's TrainingArguments and PEFT's LoraConfig, TRL, Axolotl, Unsloth,
  * LLaMA-Factory, mlx-lm, Keras. An unknown key of theirs is answered with the plan's own field, or with the reason why there is none.
  *
- *   training.num_train_epochs: unknown key; here it is training.epochs
+ *   training.num_train_epochs: unknown key; use training.epochs
  *
  * Loaded when a plan has an unknown key. docs/coming-from-elsewhere.md is this table.
  */
@@ -11,11 +11,11 @@ import { propertyOf, unknownKeyProblem } from "./issues.ts"
 import { normalized, type PlanProblem } from "./problems.ts"
 
 export interface Elsewhere {
-  /** as other tools write them; case and separators do not matter */
+  /** keys of other tools; case and separators do not matter */
   readonly names: ReadonlyArray<string>
-  /** the plan's field, dotted; null: there is none */
+  /** the plan's field, dotted; null if there is no equivalent */
   readonly path: string | null
-  /** what else there is to say: after the path, or as the reason why there is none */
+  /** text after the path, or the reason why there is no equivalent */
   readonly say?: string
 }
 
@@ -37,9 +37,9 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of(
     "model.weights",
     "bf16 fp16 tf32 torch_dtype dtype mixed_precision",
-    "for the frozen weights (f16, int8, q8, q4); what is computed is float32"
+    "for the frozen weights (f16, int8, q8, q4); computations use float32"
   ),
-  of("data.labels", "num_labels id2label label2id", "where the rows do not tell them"),
+  of("data.labels", "num_labels id2label label2id", "if the rows do not contain all of them"),
 
   of("data.format", "task_type problem_type dataset_type"),
   of(
@@ -50,13 +50,13 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of(
     "data.validation",
     "val_set_size val_size validation_split eval_split test_size validation_file eval_file eval_dataset valid_data",
-    "a file, or a share of the training rows"
+    "a file, or a fraction of the training rows"
   ),
   of("data.test", "test_file test_dataset test_datasets"),
   of("data.text", "dataset_text_field text_column text_column_name text_field"),
   of("data.textPair", "text_pair_column text2 sentence2 sentence2_key"),
-  of("data.separator", "delimiter sep field_separator", 'by its name, such as "semicolon"'),
-  of("data.holdOut", "stratify stratify_by_column", 'which is "stratified" unless it says "random"'),
+  of("data.separator", "delimiter sep field_separator", 'by name, such as "semicolon"'),
+  of("data.holdOut", "stratify stratify_by_column", '"stratified" by default'),
   of("data.prompt", "prompt_column prompt_field instruction_column"),
   of("data.completion", "completion_column response_column completion_field"),
   of("data.label", "label_column label_column_name label_field target_column"),
@@ -67,7 +67,7 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of("data.lossOn", "train_on_inputs train_on_prompt", 'with "all"'),
   of("data.lossOn", "completion_only_loss assistant_only_loss mask_prompt train_on_responses_only"),
   of("data.packing", "sample_packing pack_sequences"),
-  of("data.bucketPool", "group_by_length length_bucketing", "by which batches hold texts of similar length"),
+  of("data.bucketPool", "group_by_length length_bucketing", "which batches texts of similar length"),
   of("data.system", "system_prompt default_system"),
   of("data.chatTemplate", "chat_template chat_template_path chat_template_jinja", "a path"),
   of("data.templateValues", "chat_template_kwargs"),
@@ -89,8 +89,8 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of("adapter.modulesToSave", "modules_to_save lora_modules_to_save additional_target"),
   of("adapter.overrides", "rank_pattern alpha_pattern"),
   of("adapter.from", "lora_model_dir adapter_name_or_path resume_adapter_file peft_model_id"),
-  of(null, "lora_bias", "the biases of adapted layers stay as they are"),
-  of(null, "fan_in_fan_out", "which way a weight lies is known from its layer"),
+  of(null, "lora_bias", "the biases of adapted layers are frozen"),
+  of(null, "fan_in_fan_out", "the orientation of a weight is known from its layer"),
   of(null, "inference_mode", "a plan is for training"),
 
   of("optimizer.kind", "optim optimizer_type optimizer_name"),
@@ -143,42 +143,42 @@ export const elsewhere: ReadonlyArray<Elsewhere> = [
   of(
     "training.stopEarly.metric",
     "metric_for_best_model greater_is_better",
-    "also for output.keep; which way is better is known"
+    "also for output.keep; the direction of every metric is known"
   ),
   of("output.keepCheckpoints", "save_total_limit", "in a finished run too"),
   of("output.tensorboard", "report_to logging_dir use_tensorboard tensorboard_dir", "true or false"),
   of(
     "output.tensorboard",
     "wandb_project wandb_entity wandb_name use_wandb wandb_log_model mlflow_tracking_uri",
-    "true or false; nothing is sent to a server"
+    "true or false; metrics are not sent to a server"
   ),
-  of(null, "logging_steps log_every logging_strategy steps_per_report", "every step is a line of metrics.jsonl"),
+  of(null, "logging_steps log_every logging_strategy steps_per_report", "metrics.jsonl has a line for every step"),
   of(
     null,
     "push_to_hub hub_model_id hub_strategy hub_token hub_private_repo",
-    "nothing is uploaded by a plan; push RUN owner/name sends a finished run"
+    "plans do not upload; push RUN owner/name uploads a finished run"
   ),
   of(null, "run_name", "the run is named after the plan's file, or after output.directory"),
-  of(null, "resume_from_checkpoint resume overwrite_output_dir", "the flag --resume DIR of train goes on with a run"),
-  of(null, "device device_map use_cpu no_cuda use_mps_device accelerator", "the flag --device of train says it"),
+  of(null, "resume_from_checkpoint resume overwrite_output_dir", "train --resume DIR resumes a run"),
+  of(null, "device device_map use_cpu no_cuda use_mps_device accelerator", "use train --device"),
   of(
     null,
     "deepspeed fsdp fsdp_config ddp_backend ddp_find_unused_parameters local_rank",
-    "several processes train together where MPI starts them"
+    "start train with MPI to use several processes"
   ),
   of(
     null,
     "flash_attention attn_implementation use_liger_kernel torch_compile xformers_attention",
-    "every device brings its own kernels"
+    "every device has its own kernels"
   ),
-  of(null, "trust_remote_code", "no code of a checkpoint is run"),
+  of(null, "trust_remote_code", "code in checkpoints is never run"),
   of(null, "remove_unused_columns", "columns that the plan does not name are not read"),
-  of(null, "do_train do_eval do_predict", "the commands train, evaluate and predict do it")
+  of(null, "do_train do_eval do_predict", "use the commands train, evaluate and predict")
 ]
 
 const byName = new Map(elsewhere.flatMap((entry) => entry.names.map((name) => [normalized(name), entry] as const)))
 
-/** The schemas of a dotted path in a plan: several where a section is a union. */
+/** Returns the schemas at a dotted path in a plan; several if a section is a union. */
 export const fieldsAt = (root: SchemaAST.AST, path: string): ReadonlyArray<SchemaAST.AST> =>
   path.split(".").reduce<ReadonlyArray<SchemaAST.AST>>((asts, key) => asts.flatMap((ast) => fields(ast, key)), [root])
 
@@ -210,10 +210,10 @@ const answerTo = (path: string, root: SchemaAST.AST): string | undefined => {
   const place = entry?.path ?? ownPlace(name, root)
   // a field of another kind of plan, or of another method
   if (place === undefined || place === path || fieldsAt(root, place).length === 0) return undefined
-  return `here it is ${place}${entry?.say === undefined ? "" : `, ${entry.say}`}`
+  return `use ${place}${entry?.say === undefined ? "" : `, ${entry.say}`}`
 }
 
-/** Problems with those of unknown keys answered. */
+/** Returns the problems, with the plan's field added to those of unknown keys. */
 export const answered = (problems: ReadonlyArray<PlanProblem>, root: SchemaAST.AST): ReadonlyArray<PlanProblem> =>
   problems.map(({ path, message }) => {
     const answer = message.startsWith(unknownKeyProblem) ? answerTo(path, root) : undefined

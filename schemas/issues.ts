@@ -22,21 +22,21 @@ const longestShown = 60 // characters of a found value; the rest of the line bel
 const annotated = (annotations: { readonly [key: string]: unknown } | undefined): string | undefined =>
   typeof annotations?.["expected"] === "string" ? annotations["expected"] : undefined
 
-/** A choice in words: `one of "a", "b"`. */
+/** Returns a choice in words: `one of "a", "b"`. */
 export const oneOf = (values: ReadonlyArray<unknown>): string => {
   const words = values.map((value) => JSON.stringify(value)).join(", ")
   return values.length > 1 ? `one of ${words}` : words
 }
 
-/** The literal values a schema allows: those of a literal or of a union of literals (and others). */
+/** Returns the literal values that a schema allows: of a literal, or of a union with literals. */
 export const literalsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.LiteralValue> =>
   ast._tag === "Literal" ? [ast.literal] : ast._tag === "Union" ? ast.types.flatMap(literalsOf) : []
 
-/** The schema of a struct's key, or undefined (for a list, or no such key). */
+/** Returns the schema of a struct's key, or undefined for lists and unknown keys. */
 export const propertyOf = (ast: SchemaAST.AST, key: PropertyKey | undefined): SchemaAST.AST | undefined =>
   ast._tag === "Objects" ? ast.propertySignatures.find(({ name }) => name === key)?.type : undefined
 
-/** The key by which the members of a union of structs are distinguished, and its values. */
+/** Returns the key that distinguishes the members of a union of structs, and its values. */
 export const tagOf = (
   ast: SchemaAST.AST
 ): { readonly key: string; readonly values: ReadonlyArray<SchemaAST.LiteralValue> } | undefined => {
@@ -50,7 +50,7 @@ export const tagOf = (
   return { key, values: ast.types.flatMap((type) => literalsOf(propertyOf(type, key)!)) }
 }
 
-/** What a schema (or one of its checks) expects, as a noun phrase. */
+/** Returns what a schema, or one of its checks, expects, as a noun phrase. */
 export const expectedOf = (ast: SchemaAST.AST, check?: SchemaAST.Filter<unknown>): string => {
   const phrase =
     annotated(check?.annotations) ?? annotated(ast.checks?.at(-1)?.annotations) ?? annotated(ast.annotations)
@@ -77,7 +77,7 @@ const objectPhrase = (ast: SchemaAST.Objects): string => {
   return names === "" ? "an object" : `an object with ${names}`
 }
 
-/** A found value on one line, as JSON where JSON can say it. */
+/** Formats an invalid value on one line, as JSON if possible. */
 export const showValue = (value: unknown): string => {
   if (Object.is(value, -0)) return "-0"
   if (typeof value === "number" || typeof value === "bigint" || value === undefined) return String(value)
@@ -112,7 +112,7 @@ const mismatch = (path: Path, found: unknown, expected: string, words: ReadonlyA
 const unlike = (path: Path, found: unknown, ast: SchemaAST.AST) =>
   mismatch(path, found, expectedOf(ast), literalsOf(ast))
 
-/** How the message of a key that is not in the schema begins. */
+/** Beginning of the message about a key that is not in the schema. */
 export const unknownKeyProblem = "unknown key"
 
 const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
@@ -142,7 +142,7 @@ const tagged = (
 function* union(path: Path, issue: SchemaIssue.AnyOf, found: unknown): Problems {
   const tag = tagOf(issue.ast)
   if (tag !== undefined && isRecord(found)) return yield* tagged(path, issue, found, tag)
-  // a list in the place of "a word or a list": what is wrong is inside the list, unless it is the list as a whole
+  // a list for "a word or a list": what is wrong is inside the list, unless it is the list as a whole
   if (Array.isArray(found) && found.length > 0) {
     const composites = issue.issues.filter((one) => one._tag === "Composite")
     let inside = false
@@ -191,10 +191,10 @@ function* all(path: Path, issues: ReadonlyArray<SchemaIssue.Issue>, found: unkno
   for (const issue of issues) yield* walk(path, issue, found, parent)
 }
 
-/** So many problems of a document are put into words; the search ends with them. */
+/** Maximum number of problems that are reported per document. */
 export const mostProblems = 1_000
 
-/** Every problem of a failed decode, each said once; of more than `mostProblems` the first. `root` is the schema's AST. */
+/** Returns the distinct problems of a failed decode, `mostProblems` at most. `root` is the schema's AST. */
 export const problemsOf = (issue: SchemaIssue.Issue, root: SchemaAST.AST): ReadonlyArray<PlanProblem> => {
   const seen = new Map<string, PlanProblem>()
   for (const problem of walk([], issue, undefined, root)) {

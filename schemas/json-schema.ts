@@ -52,7 +52,7 @@ const mapChildren = (schema: JsonSchema, name: string, change: Change): JsonSche
   )
 
 /**
- * Gives a tag without a description that of its alternative, which editors show beside the tag's value, and leaves out the bound that
+ * Gives a tag without a description that of its alternative, which editors show next to the tag's value, and leaves out the bound that
  * every integer has.
  */
 const forReaders = ({ maximum, ...schema }: JsonSchema): JsonSchema => {
@@ -110,8 +110,8 @@ const merged = ({ allOf = [], ...schema }: JsonSchema): JsonSchema => {
 }
 
 /**
- * The JSON Schema of a plan with every section written out where it is used, and `unit` beside what is counted: what docs/plan-reference.md
- * is made of (scripts/plan-reference.ts).
+ * Returns the JSON Schema of a plan without `$defs` and with the units of counts, from which scripts/plan-reference.ts writes
+ * docs/plan-reference.md.
  */
 export const writtenOut = (plan: Schema.Top): JsonSchema => {
   const includeAnnotationKey = (key: string) => key === "unit"
@@ -150,14 +150,14 @@ const printed = (value: unknown, indent = ""): string => {
 
 const textOf = (document: JsonSchema): string => `${printed(document)}\n`
 
-/** The JSON Schema (2020-12) of run plans, as an object. */
+/** Returns the JSON Schema (2020-12) of run plans. */
 export const runPlanJsonSchema = (): JsonSchema => documentOf(RunPlan)
 
-/** The text of run-plan.schema.json. */
+/** Returns the text of run-plan.schema.json. */
 export const runPlanJsonSchemaText = (): string => textOf(runPlanJsonSchema())
 
-/** The JSON Schema (2020-12) of adaptation plans, as an object. */
+/** Returns the JSON Schema (2020-12) of adaptation plans. */
 export const adaptationPlanJsonSchema = (): JsonSchema => documentOf(AdaptationPlan)
 
-/** The text of adaptation-plan.schema.json. */
+/** Returns the text of adaptation-plan.schema.json. */
 export const adaptationPlanJsonSchemaText = (): string => textOf(adaptationPlanJsonSchema())

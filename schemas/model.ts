@@ -4,14 +4,14 @@
  */
 import { choice, withDefault } from "./fields.ts"
 
-/** What becomes of the layer that computes the outputs. */
+/** Schema of `model.head`: how the output layer is initialized. Optional. */
 export const head = choice(
   ["new", "zeros", "checkpoint"],
-  'The layer that computes a score for each label: "new" has as many outputs as the data have labels, weights N(0, 0.02²) and bias 0; "zeros" the same, of zeros; "checkpoint" is the model\'s own (of encoders: with pooling "pooler"). Absent: the model\'s own where its classes are the data\'s labels, else new.'
+  'The layer that computes a score for each label. "new": one output per label, weights drawn from N(0, 0.02²), bias 0; "zeros": the same, initialized to 0; "checkpoint": the base model\'s head (encoders need pooling "pooler"). Default: the base model\'s head if its classes are the labels of the data, otherwise a new one.'
 )
 export type Head = typeof head.Type
 
 export const packedWeights = choice(
   ["f32", "f16", "int8", "q8", "q4"],
-  'How the frozen weights of linear layers are held: "f32" as they are computed with; "f16" rounded to half precision, for half the memory; "int8" to 255 steps of each row\'s largest, for a quarter; "q8" and "q4" in blocks of 32 with 8 or 4 bits a number, as GGUF files have them (Q8_0, Q4_0 and Q4_1, which are held as they are), tables of tokens of causal models too. The adapter is trained over the rounded base.'
+  'Precision of the frozen linear weights in memory. "f32": full precision; "f16": half precision, half the memory; "int8": 255 steps per row, a quarter of the memory; "q8" and "q4": blocks of 32 values with 8 or 4 bits each, as in GGUF files (Q8_0, Q4_0 and Q4_1 are loaded without conversion), including the token embeddings of causal models. The adapter is trained on top of the rounded weights.'
 ).pipe(withDefault("f32"))

@@ -6,7 +6,7 @@ import { factsOfOptimizer, isDecided, type OptimizerConfig, optimizerRules, unco
 import { type Rule, rule } from "./problems.ts"
 import type { TrainingSection } from "./training.ts"
 
-/** What these rules read. */
+/** The parts of a plan that these rules check. */
 export interface Moving {
   /** the adapter method's */
   readonly method: MethodFacts
@@ -29,7 +29,7 @@ const needed = (name: string, needs: "theorem" | "factors"): Rule<Moving> =>
     const fact = method[needs]
     if (factsOfOptimizer(optimizer).needs !== needs || fact.holds) return undefined
     const methods = oneOf(methodsWith((facts) => facts[needs].holds))
-    return `found "${optimizer.kind}" with adapter.method "${method.tag}", ${fact.because}; expected ${oneOf(unconditional)} here, or adapter.method ${methods}`
+    return `found "${optimizer.kind}" with adapter.method "${method.tag}", ${fact.because}; expected ${oneOf(unconditional)}, or adapter.method ${methods}`
   })
 
 /** Of the optimizer and the adapter. */
@@ -39,7 +39,7 @@ export const factorRules: ReadonlyArray<Rule<Moving>> = [
   needed("factors-are-trained", "factors"),
   moving("diagnostics-need-factors", "training.diagnostics", ({ method, training: { diagnostics } }) =>
     diagnostics !== undefined && !method.theorem.holds
-      ? `found with adapter.method "${method.tag}"; the distance to the full gradient is worked out for W + s·BA: leave diagnostics out, or set adapter.method to ${oneOf(methodsWith(({ theorem }) => theorem.holds))}`
+      ? `not supported with adapter.method "${method.tag}", since diagnostics compare with the full gradient of W + s·BA; leave diagnostics out, or set adapter.method to ${oneOf(methodsWith(({ theorem }) => theorem.holds))}`
       : undefined
   )
 ]
@@ -53,7 +53,7 @@ export const scheduleRules: ReadonlyArray<Rule<Moving>> = [
   ),
   moving("warmup-ends", "optimizer.schedule.warmupSteps", ({ optimizer: { schedule }, training: { steps } }) =>
     steps !== undefined && schedule.warmupSteps !== undefined && schedule.warmupSteps >= steps
-      ? `found ${schedule.warmupSteps} with training.steps ${steps}; expected fewer than the steps, else the rate never reaches its peak`
+      ? `found ${schedule.warmupSteps} with training.steps ${steps}; expected fewer than the steps, otherwise the rate never reaches its peak`
       : undefined
   ),
   // decoupled decay multiplies by 1 − ηλ (LoRA-Pro's full form by its root), which has to stay positive
@@ -62,7 +62,7 @@ export const scheduleRules: ReadonlyArray<Rule<Moving>> = [
     const own = isDecided(optimizer) ? factsOfOptimizer(optimizer).largestRate(optimizer) : 0
     const rate = Math.max(own, headLearningRate)
     return rate * weightDecay >= 1
-      ? `found ${weightDecay} with a learning rate of ${rate}; expected learning rate × weightDecay below 1, else decay flips the sign of the weights`
+      ? `found ${weightDecay} with a learning rate of ${rate}; expected learning rate × weightDecay below 1, otherwise decay flips the sign of the weights`
       : undefined
   })
 ]

@@ -1,5 +1,5 @@
 /**
- * The `optimizer` section, a union tagged by `kind`; and the facts of each optimizer that rules and texts ask.
+ * The `optimizer` section, a union tagged by `kind`; and properties of each optimizer.
  *
  *   sgd           w ← w − η·(g + momentum)                                       { "kind": "sgd", "learningRate": 0.1 }
  *   adamw         Adam with decoupled weight decay                               { "kind": "adamw", "learningRate": 1e-3 }
@@ -8,7 +8,7 @@
  *   riemannian    AdamW on gradients scaled by the other factor's inverse Gram (arXiv 2402.02347)
  *   lora-pro      (A, B) moved so that BA follows full fine-tuning (arXiv 2407.18242)   { "kind": "lora-pro", "form": "full", "learningRate": 1e-4 }
  *   lora-rite     each factor preconditioned in the other's basis, moments follow it (arXiv 2410.20625)
- *   altlora       A and B take turns, each by its gradient in the other's coordinates (arXiv 2505.12455); altlora-plus: with Adam's second moment
+ *   altlora       A and B updated alternately, each by its gradient in the other's coordinates (arXiv 2505.12455); altlora-plus: with Adam's second moment
  *   lora-muon     moves of W with equal singular values (arXiv 2606.12921)       { "kind": "lora-muon", "learningRate": 1e-2 }
  *   lora-pre      AdamW whose moments of a matrix are products of two thin ones (arXiv 2602.24283)
  *   reflora       factors split as evenly as their product allows, then AdamW (arXiv 2505.18877)
@@ -22,51 +22,55 @@ import { type Rule, rule } from "./problems.ts"
 export const ScheduleConfig = Schema.Struct({
   kind: choice(
     ["constant", "linear", "cosine"],
-    "How the rate goes on after the warm-up: stays, or falls towards 0, which it would reach one step after the last."
+    "Learning rate after the warm-up: constant, or decaying to 0 (reached one step after the last)."
   ),
-  warmup: Schema.optionalKey(belowOne("Share of the steps over which the rate rises from 0. Not with warmupSteps.")),
-  warmupSteps: Schema.optionalKey(count(0, "Steps over which the rate rises from 0. Not with warmup.", "steps"))
+  warmup: Schema.optionalKey(
+    belowOne("Fraction of the steps over which the rate rises from 0. Set either this or warmupSteps.")
+  ),
+  warmupSteps: Schema.optionalKey(
+    count(0, "Steps over which the rate rises from 0. Set either this or warmup.", "steps")
+  )
 }).annotate({ title: "Schedule", description: "The learning rate over the steps." })
 export type ScheduleConfig = typeof ScheduleConfig.Type
 
 const numberOrAuto = Schema.Union([
-  positive("η, the peak of the schedule."),
-  Schema.Literal("auto").annotate({ description: "Found on the first batches, before the first step." })
+  positive("η, peak learning rate."),
+  Schema.Literal("auto").annotate({ description: "Determined from the first batches, before the first step." })
 ]).annotate({
   expected: 'a number greater than 0, or "auto"',
-  description: 'η, the peak of the schedule; "auto": found on the first batches, before the first step.'
+  description: 'η, peak learning rate; "auto": determined from the first batches, before the first step.'
 })
 
-/** A section whose rate is a number: what an optimizer can be made of. */
+/** An `optimizer` section whose learning rate is a number. */
 export type Decided<Config extends { readonly learningRate: number | "auto" }> = Config & {
-  /** greater than 0: "auto" has been replaced by the rate that was found */
+  /** greater than 0; the rate that was determined if the plan has "auto" */
   readonly learningRate: number
 }
 
-/** Whether a section's rate is a number, not "auto". */
+/** Returns whether the learning rate of a section is a number, not "auto". */
 export const isDecided = <Config extends { readonly learningRate: number | "auto" }>(
   config: Config
 ): config is Decided<Config> => config.learningRate !== "auto"
 
-/** For a section that is known to have a number. Throws a RangeError on "auto". */
+/** Returns the section, typed with a numeric learning rate. Throws a RangeError on "auto". */
 export const mustBeDecided = <Config extends { readonly learningRate: number | "auto" }>(
   config: Config
 ): Decided<Config> => {
   if (isDecided(config)) return config
-  throw new RangeError('learningRate is "auto"; expected a rate that was found')
+  throw new RangeError('learningRate is "auto"; expected a number')
 }
 
-/** The fields of every optimizer. */
+/** Fields of every optimizer. */
 const shared = {
   learningRate: numberOrAuto,
   headLearningRate: Schema.optionalKey(
-    positive('η of the head and of modulesToSave. Absent: learningRate; with learningRate "auto" found like it.')
+    positive('η of the head and of modulesToSave. Default: learningRate; determined in the same way if that is "auto".')
   ),
-  weightDecay: nonNegative("λ, decoupled from the gradient.").pipe(withDefault(0)),
-  clipNorm: Schema.NullOr(positive("Largest norm."))
+  weightDecay: nonNegative("λ, decoupled weight decay.").pipe(withDefault(0)),
+  clipNorm: Schema.NullOr(positive("Maximum norm."))
     .annotate({
       expected: "a number greater than 0, or null",
-      description: "Largest global norm of the raw gradients; null: no clipping."
+      description: "Maximum global norm of the raw gradients; null: no clipping."
     })
     .pipe(withDefault(null)),
   schedule: ScheduleConfig.pipe(withDefault({ kind: "constant" }))
@@ -78,31 +82,31 @@ const moments = {
   epsilon: positive("ε, added outside the root.").pipe(withDefault(1e-8))
 }
 
-/** What has to hold between the fields of a section. */
+/** A rule between the fields of an `optimizer` section. */
 export interface SectionRule<Config> {
-  /** of the rule, in words with hyphens */
+  /** name of the rule, hyphenated */
   readonly name: string
-  /** the field that a violation is reported at */
+  /** field at which a violation is reported */
   readonly field: string
-  /** what was found and what was expected; undefined where it holds */
+  /** returns what was found and what was expected, or undefined if the rule holds */
   readonly problem: (config: Config) => string | undefined
 }
 
-/** What is true of an optimizer, or of its configurations. */
+/** Properties of an optimizer and of its configurations. */
 export interface OptimizerFacts<Config extends { readonly learningRate: number | "auto" }> {
-  /** its name for people */
+  /** name in reports and messages */
   readonly label: string
-  /** its arXiv number; null where it has no paper of its own */
+  /** arXiv number; null without a paper */
   readonly paper: string | null
-  /** what it needs of the adapter: that LoRA-Pro's theorem holds, that there are factors A and B, or nothing */
+  /** what it requires of the adapter: LoRA-Pro's theorem, trained factors A and B, or nothing */
   readonly needs: "theorem" | "factors" | "nothing"
-  /** whether its directions are those of LoRA-Pro's theorem, against which diagnostics hold them */
+  /** whether its updates follow LoRA-Pro's theorem; diagnostics then compare them with it */
   readonly followsTheorem: boolean
-  /** the largest rate of anything but the head: decay multiplies by 1 − rate·λ */
+  /** returns the largest learning rate outside the head; weight decay multiplies by 1 − rate·λ */
   readonly largestRate: (config: Decided<Config>) => number
-  /** how `validate` names it */
+  /** returns its name in `validate` */
   readonly title: (config: Config) => string
-  /** what has to hold between the fields of its section; absent: nothing */
+  /** rules between the fields of its section; absent: none */
   readonly rules?: ReadonlyArray<SectionRule<Config>>
 }
 
@@ -117,8 +121,8 @@ const plain = {
 export const SgdConfig = Schema.Struct({
   kind: Schema.Literal("sgd"),
   ...shared,
-  momentum: belowOne("Share of the last velocity that is kept.").pipe(withDefault(0))
-}).annotate({ title: "SGD", description: "Gradient descent, with momentum if asked." })
+  momentum: belowOne("Momentum: fraction of the previous velocity that is kept.").pipe(withDefault(0))
+}).annotate({ title: "SGD", description: "Stochastic gradient descent with optional momentum." })
 export type SgdConfig = typeof SgdConfig.Type
 
 const sgdFacts = { ...plain, label: "SGD", paper: null, needs: "nothing" } satisfies OptimizerFacts<SgdConfig>
@@ -141,16 +145,16 @@ const adamwFacts = {
 export const LionConfig = Schema.Struct({
   kind: Schema.Literal("lion"),
   ...shared,
-  betas: Schema.Tuple([belowOne("β₁, of the direction"), belowOne("β₂, of the momentum")])
+  betas: Schema.Tuple([belowOne("β₁, update direction"), belowOne("β₂, momentum")])
     .annotate({
       expected: "two numbers [β₁, β₂]",
-      description: "How much of the momentum stays, in the direction of a step and in the momentum itself."
+      description: "Decay rates of the momentum: in the update direction, and in the momentum itself."
     })
     .pipe(withDefault([0.9, 0.99]))
 }).annotate({
   title: "Lion",
   description:
-    "Moves every number by the sign of a momentum: one moment instead of AdamW's two, at a third to a tenth of its rate (arXiv 2302.06675)."
+    "Updates every parameter by the sign of its momentum: one moment instead of AdamW's two. Use a third to a tenth of AdamW's learning rate (arXiv 2302.06675)."
 })
 export type LionConfig = typeof LionConfig.Type
 
@@ -165,7 +169,7 @@ const lionFacts = {
 export const LoraPlusConfig = Schema.Struct({
   kind: Schema.Literal("lora-plus"),
   ...shared,
-  ratio: positive("η_B/η_A: how much faster B moves than A.").pipe(withDefault(16)),
+  ratio: positive("η_B/η_A, ratio of the learning rates of B and A.").pipe(withDefault(16)),
   ...moments
 }).annotate({ title: "LoRA+", description: "AdamW with a larger learning rate for B (arXiv 2402.12354)." })
 export type LoraPlusConfig = typeof LoraPlusConfig.Type
@@ -203,23 +207,23 @@ export const LoraProConfig = Schema.Struct({
   ...shared,
   form: choice(
     ["full", "efficient", "sgd"],
-    "full: Adam on the equivalent gradient of W; efficient: Adam on the adjusted gradients of A and B; sgd: the adjusted gradients as they are (the head keeps AdamW)."
+    "full: Adam on the equivalent gradient of W; efficient: Adam on the adjusted gradients of A and B; sgd: the adjusted gradients without Adam (the head still uses AdamW)."
   ).pipe(withDefault("full")),
   x: choice(
     ["sylvester", "zero", "symmetric"],
-    "The free r×r matrix X: nearest to the factor gradients (Sylvester equation), 0, or the symmetric choice."
+    "The free r×r matrix X: closest to the factor gradients (Sylvester equation), 0, or the symmetric solution."
   ).pipe(withDefault("sylvester")),
   damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
   moments: Schema.optionalKey(
     choice(
       ["entrywise", "invariant", "factored"],
-      'entrywise: Adam\'s own moments of every entry, as in the paper. invariant, of form "efficient": a second moment that neither the size of the factors nor their basis decides, which learns from B = 0 where the paper\'s stalls. factored, of form "full": moments as products of thin matrices, a few percent of the numbers. Absent: entrywise.'
+      'entrywise: Adam\'s moments per entry, as in the paper. invariant (form "efficient"): a second moment independent of the scale and basis of the factors; it learns from B = 0, where the paper\'s stalls. factored (form "full"): moments as products of thin matrices, a few percent of the memory. Default: entrywise.'
     )
   ),
   ...moments
 }).annotate({
   title: "LoRA-Pro",
-  description: "LoRA factors moved so that BA follows full fine-tuning (arXiv 2407.18242)."
+  description: "Updates A and B so that BA follows full fine-tuning (arXiv 2407.18242)."
 })
 export type LoraProConfig = typeof LoraProConfig.Type
 
@@ -243,7 +247,7 @@ const loraProFacts = {
       problem: ({ form, moments }) => {
         const expected = momentsOf[form]
         if (moments === undefined || expected.includes(moments)) return undefined
-        return `found "${moments}" with form "${form}"; expected ${[...expected.map((name) => `"${name}"`), "no moments here"].join(", or ")}`
+        return `found "${moments}" with form "${form}"; expected ${[...expected.map((name) => `"${name}"`), "no moments"].join(", or ")}`
       }
     }
   ]
@@ -257,27 +261,27 @@ export const LoraRiteConfig = Schema.Struct({
   kind: Schema.Literal("lora-rite"),
   ...shared,
   ...moments,
-  epsilon: positive("ε, added to the root of each eigenvalue of the second moment.").pipe(withDefault(1e-6)),
+  epsilon: positive("ε, added to the square root of each eigenvalue of the second moment.").pipe(withDefault(1e-6)),
   clipUnmagnified: positiveOrNull(
-    "Largest global norm of the unmagnified gradients (those in the coordinates of the other factor's orthonormal basis), in the place of clipNorm; null: no clipping."
+    "Maximum global norm of the unmagnified gradients (in coordinates of the other factor's orthonormal basis). Replaces clipNorm; null: no clipping."
   ).pipe(withDefault(1)),
   skip: positiveOrNull(
-    "A factor whose unmagnified gradient has a root mean square above this counts as having none at this step (update_skipping); null: none is skipped."
+    "Skips the update of a factor whose unmagnified gradient has a root mean square above this (update_skipping); null: never skip."
   ).pipe(withDefault(1)),
   cap: positiveOrNull(
-    "Largest root mean square of a factor's step in the coordinates of the basis (update_capping); null: no cap."
+    "Maximum root mean square of a factor's update in coordinates of the basis (update_capping); null: no limit."
   ).pipe(withDefault(null)),
   escape: Schema.Boolean.annotate({
     description:
-      "Whether the second moment is raised by what it lost when it was carried over to a basis that has moved (apply_escape)."
+      "Whether to restore what the second moment loses when it is carried over to a rotated basis (apply_escape)."
   }).pipe(withDefault(false)),
   balance: Schema.Boolean.annotate({
-    description: "Whether A and B are brought to one norm after each step, BA as it is (balance_param)."
+    description: "Whether to rescale A and B to equal norms after each step, without changing BA (balance_param)."
   }).pipe(withDefault(false))
 }).annotate({
   title: "LoRA-RITE",
   description:
-    "An r×r matrix preconditioner for each factor, in the other's orthonormal basis: W moves by the same however BA is split between the factors (arXiv 2410.20625)."
+    "An r×r matrix preconditioner per factor, in the other's orthonormal basis: the update of W does not depend on how BA is split into factors (arXiv 2410.20625)."
 })
 export type LoraRiteConfig = typeof LoraRiteConfig.Type
 
@@ -293,7 +297,7 @@ const loraRiteFacts = {
       problem: ({ clipNorm }) =>
         clipNorm === null
           ? undefined
-          : `found ${clipNorm}, which measures the factors' raw gradients, whose size is the other factor's; expected clipUnmagnified, a norm that does not change with how BA is split, and clipNorm null or left out`
+          : `found ${clipNorm}, which clips the raw gradients, whose size depends on how BA is split into factors; set clipUnmagnified instead and leave out clipNorm`
     }
   ]
 } satisfies OptimizerFacts<LoraRiteConfig>
@@ -302,7 +306,7 @@ const alternating = {
   ...shared,
   variant: choice(
     ["paper", "code"],
-    "paper: B and A take turns, by 1/s² of their gradients; code: the authors' program as it is, A and then B at every step, without 1/s², the first moment corrected for its start."
+    "paper: updates B and A alternately, by 1/s² of their gradients; code: as in the authors' program, A and then B at every step, without 1/s², with a bias-corrected first moment."
   ).pipe(withDefault("paper")),
   damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-5)),
   ...moments
@@ -312,7 +316,7 @@ const alternating = {
 export const AltLoraConfig = Schema.Struct({ kind: Schema.Literal("altlora"), ...alternating }).annotate({
   title: "AltLoRA",
   description:
-    "A and B take turns, each by the gradient of W projected on what it can do, with a momentum that is carried along as the other moves; betas[1] and epsilon are those of dense tensors (arXiv 2505.12455)."
+    "Updates A and B alternately by the projected gradient of W, with a momentum that follows the other factor; betas[1] and epsilon apply to dense tensors (arXiv 2505.12455)."
 })
 export type AltLoraConfig = typeof AltLoraConfig.Type
 
@@ -326,7 +330,7 @@ export type AltLoraPlusConfig = typeof AltLoraPlusConfig.Type
 const titled =
   (label: string) =>
   ({ variant }: Pick<AltLoraConfig, "variant">): string =>
-    `${label} (${variant === "paper" ? "B and A take turns" : "the authors' code"})`
+    `${label} (${variant === "paper" ? "B and A alternate" : "the authors' code"})`
 
 const altLora = { ...plain, paper: "2505.12455", needs: "theorem" } as const
 
@@ -346,16 +350,16 @@ const altLoraPlusFacts = {
 export const LoraMuonConfig = Schema.Struct({
   kind: Schema.Literal("lora-muon"),
   ...shared,
-  weightDecay: nonNegative("λ, of BA: both factors shrink by √(1−ηλ), and their moves grow by as much.").pipe(
-    withDefault(0.01)
-  ),
-  momentum: belowOne("β, how much of the mean of a factor's gradients is kept.").pipe(withDefault(0.9)),
+  weightDecay: nonNegative(
+    "λ, weight decay of BA: both factors shrink by √(1−ηλ), and their updates grow accordingly."
+  ).pipe(withDefault(0.01)),
+  momentum: belowOne("β, decay rate of the mean of a factor's gradients.").pipe(withDefault(0.9)),
   damping: nonNegative("δ of (Gram + δI)^-½.").pipe(withDefault(1e-8)),
   ...moments
 }).annotate({
   title: "LoRA-Muon",
   description:
-    "Moves W by at most η in the spectral norm, all singular values of a factor's share equal (arXiv 2606.12921); betas and epsilon are those of AdamW, which heads and dense tensors get."
+    "Updates W by at most η in the spectral norm, with equal singular values per factor (arXiv 2606.12921). Heads and dense tensors use AdamW with betas and epsilon."
 })
 export type LoraMuonConfig = typeof LoraMuonConfig.Type
 
@@ -373,13 +377,13 @@ export const LoraPreConfig = Schema.Struct({
   rank: integer(
     1,
     256,
-    "k, the rank of the products that hold the moments of a matrix [out, in]. Where k(out + in) is no less than out·in, a matrix has Adam's own."
+    "k, rank of the factored moments of a matrix [out, in]. Matrices with k(out + in) ≥ out·in keep Adam's full moments."
   ).pipe(withDefault(8)),
   ...moments
 }).annotate({
   title: "LoRA-Pre",
   description:
-    "AdamW whose moments of a matrix are products of two thin ones, for weights that are trained themselves (arXiv 2602.24283)."
+    "AdamW with the moments of each matrix stored as a product of two thin ones, for training weights in full (arXiv 2602.24283)."
 })
 export type LoraPreConfig = typeof LoraPreConfig.Type
 
@@ -396,21 +400,21 @@ export const RefloraConfig = Schema.Struct({
   ...shared,
   form: choice(
     ["full", "scalar"],
-    "full: gradients as the most even split of BA would have them; scalar: after each step A and B are scaled to one norm, and their moments with them."
+    "full: gradients of the most even split of BA; scalar: rescales A, B and their moments to equal norms after each step."
   ).pipe(withDefault("full")),
   warmup: Schema.optionalKey(
     belowOne(
-      "Share of the steps that are plain AdamW's. Not with warmupSteps. Neither: 100 steps, a tenth of a shorter run."
+      "Fraction of the steps that use plain AdamW. Set either this or warmupSteps. Default: 100 steps, or a tenth of a shorter run."
     )
   ),
-  warmupSteps: Schema.optionalKey(count(0, "Steps that are plain AdamW's. Not with warmup.", "steps")),
-  damping: nonNegative(
-    "δ of the full form: added to the eigenvalues of AAᵀ and to the squared singular values of BA."
-  ).pipe(withDefault(1e-8)),
+  warmupSteps: Schema.optionalKey(count(0, "Steps that use plain AdamW. Set either this or warmup.", "steps")),
+  damping: nonNegative("δ of form full, added to the eigenvalues of AAᵀ and the squared singular values of BA.").pipe(
+    withDefault(1e-8)
+  ),
   ...moments
 }).annotate({
   title: "RefLoRA",
-  description: "AdamW on factors that are split as evenly as their product allows (arXiv 2505.18877)."
+  description: "AdamW on factors that are balanced as evenly as their product allows (arXiv 2505.18877)."
 })
 export type RefloraConfig = typeof RefloraConfig.Type
 
@@ -438,20 +442,20 @@ export const LoraTsdConfig = Schema.Struct({
   ...shared,
   tau: count(
     0,
-    "τ, how often the move is replaced by its matrix sign and projected on what A and B can do; 0: LoRA-Pro's SGD form.",
+    "τ, iterations that replace the update by its matrix sign and project it on what A and B can express; 0: LoRA-Pro's SGD form.",
     "iterations"
   ).pipe(withDefault(3)),
-  momentum: belowOne("μ, how much of the mean of a factor's gradients is kept.").pipe(withDefault(0.95)),
+  momentum: belowOne("μ, decay rate of the mean of a factor's gradients.").pipe(withDefault(0.95)),
   x: choice(
     ["sylvester", "zero", "symmetric"],
-    "How the move is split between A and B, as LoRA-Pro's: nearest to no move at all (Sylvester equation), all of what both can do by A, or half each."
+    "How to split the update between A and B, as in LoRA-Pro: the smallest updates (Sylvester equation), the shared part all in A, or half each."
   ).pipe(withDefault("sylvester")),
   damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
   ...moments
 }).annotate({
   title: "LoRA-TSD",
   description:
-    "LoRA-Pro's move of W with its singular values made equal within what A and B can do (arXiv 2609.02734); betas and epsilon are those of AdamW, which heads and dense tensors get."
+    "LoRA-Pro's update of W with equalized singular values within what A and B can express (arXiv 2609.02734). Heads and dense tensors use AdamW with betas and epsilon."
 })
 export type LoraTsdConfig = typeof LoraTsdConfig.Type
 
@@ -479,15 +483,15 @@ export const OptimizerConfig = Schema.Union([
   RefloraConfig,
   LoraTsdConfig
 ]).annotate({
-  description: "How the trainable parameters are moved."
+  description: "How to update the trainable parameters."
 })
 export type OptimizerConfig = typeof OptimizerConfig.Type
-/** With a rate that is a number. */
+/** An `optimizer` section with a numeric learning rate. */
 export type DecidedOptimizer = Decided<OptimizerConfig>
 
 type ConfigOf<Kind extends OptimizerConfig["kind"]> = Extract<OptimizerConfig, { readonly kind: Kind }>
 
-/** An optimizer without facts does not compile. `src/optimizers/` has the same kinds with their equations. */
+/** Properties of every optimizer, by `optimizer.kind`. `src/optimizers/` has the same kinds with their equations. */
 export const optimizerFacts = {
   adamw: adamwFacts,
   sgd: sgdFacts,
@@ -504,11 +508,11 @@ export const optimizerFacts = {
   "lora-tsd": loraTsdFacts
 } satisfies { readonly [Kind in OptimizerConfig["kind"]]: OptimizerFacts<ConfigOf<Kind>> }
 
-/** The facts of the optimizer that a section names. */
+/** Returns the properties of the optimizer of a section. */
 export const factsOfOptimizer = ({ kind }: Pick<OptimizerConfig, "kind">): OptimizerFacts<OptimizerConfig> =>
   optimizerFacts[kind] as OptimizerFacts<OptimizerConfig>
 
-/** The kinds that work with every adapter, for messages. */
+/** Optimizers that work with every adapter. */
 export const unconditional: ReadonlyArray<string> = Object.entries<{ readonly needs: string }>(optimizerFacts).flatMap(
   ([kind, { needs }]) => (needs === "nothing" ? [kind] : [])
 )
@@ -519,7 +523,7 @@ interface WithOptimizer {
   readonly optimizer: OptimizerConfig
 }
 
-/** Facts between the fields of an optimizer's own section. */
+/** Rules between the fields of an optimizer's section. */
 export const optimizerRules: ReadonlyArray<Rule<WithOptimizer>> = Object.entries<OptimizerFacts<never>>(
   optimizerFacts
 ).flatMap(([kind, { rules = [] }]) =>

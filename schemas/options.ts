@@ -9,11 +9,11 @@ import { strict } from "./fields.ts"
 import { problemsOf } from "./issues.ts"
 import type { PlanProblem, Rule } from "./problems.ts"
 
-/** Options that a function cannot work with. */
+/** Error of invalid options of a function. */
 export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsError", {
-  /** the function, as code calls it: "Training.openSession" */
+  /** name of the function: "Training.openSession" */
   of: Schema.String,
-  /** each with the path of its option; at least one */
+  /** all problems, each with the path of its option */
   problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
 }) {
   override get message(): string {
@@ -21,11 +21,11 @@ export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsErr
   }
 }
 
-/** The fields that are there. */
+/** Returns the fields that are not undefined. */
 export const withoutUndefined = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
-/** Options with their defaults. Fails with every problem: of the schema, or if it has none, of the rules. */
+/** Decodes options and fills in their defaults. Fails with all problems: those of the schema first, then those of the rules. */
 export const decodeOptions = <Decoded, Written>(
   schema: Schema.Codec<Decoded, Written>,
   options: object,

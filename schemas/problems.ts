@@ -1,22 +1,22 @@
 /** Problems of plans, rules about whole documents, and the name that was probably meant. */
 
-/** What is wrong, and where: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
+/** A problem and its place: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
 export interface PlanProblem {
-  /** the field, from the plan's beginning: `adapter.rank` */
+  /** dotted path of the field: `adapter.rank` */
   readonly path: string
   /** what was found, and what was expected */
   readonly message: string
 }
 
-/** A fact about a whole document that no single field can state. `check` returns every violation. */
+/** A rule between fields of a document. `check` returns all violations. */
 export interface Rule<Document> {
-  /** in words with hyphens */
+  /** name of the rule, hyphenated */
   readonly name: string
-  /** Every violation; none where it holds. */
+  /** Returns all violations, or an empty list. */
   readonly check: (document: Document) => ReadonlyArray<PlanProblem>
 }
 
-/** A rule with at most one violation, reported at `path`. */
+/** Returns a rule with at most one violation, reported at `path`. */
 export const rule = <Document>(
   name: string,
   path: string,
@@ -29,13 +29,13 @@ export const rule = <Document>(
   }
 })
 
-/** A name without case and separators. */
+/** Returns a name without case and separators. */
 export const normalized = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "")
 
 const shortestBeginning = 3 // shorter ones begin too many names
 const longestName = 200 // no name that someone types is longer
 
-/** Edits that turn `a` into `b`. */
+/** Returns the number of edits that turn `a` into `b`. */
 export const editDistance = (a: string, b: string): number => {
   let beforeLast: Array<number> = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -55,10 +55,10 @@ export const editDistance = (a: string, b: string): number => {
 }
 
 /**
- * The name that was probably meant: the candidate nearest to `name`, or undefined if none is near enough. The first wins among equals.
+ * Returns the candidate most similar to `name`, or undefined if none is similar enough. The first wins among equals.
  *
  * Distance: insertions, deletions, replacements and swaps of neighbours (optimal string alignment, the restricted form of Damerau
- * and Levenshtein), on names without case and separators, since `learning_rate` is no typo of `learningRate` but the same word.
+ * and Levenshtein), on names without case and separators, since `learning_rate` and `learningRate` are the same word.
  * Near enough: at most a third of the longer name, one at least; or, if nothing is, the beginning of a name (`lin` of `linear`).
  */
 export const closest = (name: string, candidates: ReadonlyArray<string>): string | undefined => {

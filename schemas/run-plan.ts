@@ -19,12 +19,12 @@ export const RunPlan = Schema.Union([...new Set(Object.values(planKinds))]).anno
   title: "RunPlan",
   description: "A complete training run of tfjs-lora-pro."
 })
-/** A decoded plan: every default filled in. */
+/** A decoded plan with all defaults filled in. */
 export type RunPlan = typeof RunPlan.Type
-/** A plan as it is written: what has a default may be left out. */
+/** A plan as written in a file: fields with a default may be left out. */
 export type RunPlanInput = typeof RunPlan.Encoded
 
-/** A fact about a whole plan. */
+/** A rule between fields of a plan. */
 export type PlanRule = Rule<AnyPlan>
 
 const planRule = rule<AnyPlan>
@@ -46,7 +46,7 @@ const overridesSaySomething: PlanRule = {
         )
 }
 
-/** Fields that say the same in two ways, of which a plan has one: where one is set, the other goes. The rules refuse both. */
+/** Pairs of fields that exclude each other. Setting one removes the other; the rules reject plans with both. */
 export const alternatives: ReadonlyArray<readonly [string, string]> = [
   ["training.steps", "training.epochs"],
   ["optimizer.schedule.warmup", "optimizer.schedule.warmupSteps"]
@@ -59,14 +59,14 @@ const ofPlan = (rules: ReadonlyArray<Rule<Moving>>): ReadonlyArray<PlanRule> =>
     check: ({ adapter, optimizer, training }) => check({ method: factsOfMethod(adapter), optimizer, training })
   }))
 
-/** The rules about whole run plans: facts between fields, each with a name and the path that it complains about. */
+/** Rules between fields of run plans, each with a name and the path at which it reports violations. */
 export const rules: ReadonlyArray<PlanRule> = [
   ...ofPlan(factorRules),
   ...methodRules,
   overridesSaySomething,
   planRule("packed-base-is-frozen", "model.weights", ({ adapter, model }) =>
     model.weights !== undefined && model.weights !== "f32" && factsOfMethod(adapter).trains === "weights"
-      ? `found "${model.weights}" with adapter.method "${adapter.method}", which trains the weights themselves; expected "f32" here, or another method`
+      ? `found "${model.weights}" with adapter.method "${adapter.method}", which trains the weights themselves; expected "f32", or another method`
       : undefined
   ),
   ...kindRules,
@@ -80,9 +80,9 @@ export const rules: ReadonlyArray<PlanRule> = [
   planRule("stop-early-is-evaluated", "training.stopEarly", ({ data, training: { evaluateEvery, stopEarly } }) => {
     if (stopEarly === undefined) return undefined
     if (data.validation === undefined)
-      return "found with no validation split, by which a run would know that it has stopped getting better; expected data.validation, a file or a share such as 0.1, or no stopEarly"
+      return "early stopping needs a validation split; set data.validation to a file or a fraction such as 0.1, or leave stopEarly out"
     return evaluateEvery === "never"
-      ? 'found with training.evaluateEvery "never"; expected the steps between two evaluations there, such as 20, or no stopEarly'
+      ? 'early stopping needs evaluations, but training.evaluateEvery is "never"; set it to a number of steps such as 20, or leave stopEarly out'
       : undefined
   }),
   ...ofPlan(scheduleRules)

@@ -14,22 +14,22 @@ import * as Schema from "effect/Schema"
 import { SitePattern } from "./adapter.ts"
 import { choice, count, listOf, nonNegative, positive, text, withDefault } from "./fields.ts"
 
-/** The true gradient of some weights, beside what the method makes of it. */
+/** Schema of `training.diagnostics`: how close the method's updates come to the true gradient of W. */
 export const DiagnosticsConfig = Schema.Struct({
-  every: count(1, "Steps between two probes; the first is at step 1.", "steps").pipe(withDefault(10)),
+  every: count(1, "Steps between measurements; the first is at step 1.", "steps").pipe(withDefault(10)),
   sites: Schema.Union([
     Schema.Literal("all"),
-    listOf(1, SitePattern, "a list of one or more site patterns", "Adapted sites that are probed.")
+    listOf(1, SitePattern, "a list of one or more layer patterns", "Adapted layers to measure.")
   ])
     .annotate({
-      expected: '"all" or a list of one or more site patterns',
-      description: "Adapted sites that are probed."
+      expected: '"all" or a list of one or more layer patterns',
+      description: "Adapted layers to measure."
     })
     .pipe(withDefault("all"))
 }).annotate({
   title: "Diagnostics",
   description:
-    "At intervals of `every` steps the true gradient of W is formed at some sites, and metrics.jsonl has how near the method comes to it."
+    "Computes the true gradient of W every `every` steps and writes to metrics.jsonl how closely the method follows it."
 })
 export type DiagnosticsConfig = typeof DiagnosticsConfig.Type
 
@@ -38,68 +38,66 @@ export const StopEarly = Schema.Struct({
   metric: Schema.optionalKey(
     text(
       "the name of a metric",
-      "What is watched, such as accuracy or macroF1; also what output.keep chooses the best state by. Absent: what the kind of run is judged by, such as accuracy of a classifier."
+      "The metric to monitor, such as accuracy or macroF1; output.keep uses it too. Default: the main metric of the task, such as accuracy for a classifier."
     )
   ),
-  patience: count(1, "Evaluations in a row without a gain, after which training stops.", "evaluations").pipe(
-    withDefault(3)
-  ),
+  patience: count(1, "Evaluations without improvement after which training stops.", "evaluations").pipe(withDefault(3)),
   leastGain: nonNegative(
-    "An evaluation is a gain where it is better by more than this than the last gain, in the metric's own unit: of an accuracy 0.01 is one point."
+    "The smallest change that counts as an improvement, in the unit of the metric: 0.01 of an accuracy is one point."
   ).pipe(withDefault(0))
 }).annotate({
   title: "StopEarly",
   description:
-    "Stops before the last step where validation has stopped getting better. Schedules still count all planned steps."
+    "Stops training when validation no longer improves. Learning-rate schedules still span all planned steps."
 })
 export type StopEarly = typeof StopEarly.Type
 
 /** Schema of a plan's `training` section. */
 export const TrainingSection = Schema.Struct({
   steps: Schema.optionalKey(
-    count(1, "Updates of the parameters. Either this or epochs.", "steps").annotate({ examples: [100] })
+    count(1, "Optimizer steps. Set either this or epochs.", "steps").annotate({ examples: [100] })
   ),
   epochs: Schema.optionalKey(
-    positive("Passes over the training rows, also in fractions. Either this or steps.", "epochs")
+    positive("Passes over the training rows; fractions are allowed. Set either this or steps.", "epochs")
   ),
   batchSize: count(1, "Rows per forward pass.", "rows").pipe(withDefault(8)),
-  accumulate: count(1, "Batches whose gradients are averaged into one step.", "batches").pipe(withDefault(1)),
+  accumulate: count(1, "Batches per optimizer step; their gradients are averaged.", "batches").pipe(withDefault(1)),
   evaluateEvery: Schema.optionalKey(
     Schema.Union([Schema.Literal("never"), count(1, "Steps.", "steps")]).annotate({
       expected: '"never" or an integer of at least 1',
       description:
-        'Steps between evaluations on the way; "never": before training and at the end only. Absent: five a run, the last step\'s among them, where there is a validation split.'
+        'Steps between evaluations during training; "never": only before and after training. Default: five evaluations per run, the last one after the last step, if there is a validation split.'
     })
   ),
   evaluateRows: Schema.optionalKey(
     Schema.Union([Schema.Literal("all"), count(1, "Rows.", "rows")]).annotate({
       expected: '"all" or an integer of at least 1',
       description:
-        "First rows of a split that are evaluated before training and on the way. Absent: 1,000 before training, 256 on the way. At the end the same rows, and all."
+        "How many rows of a split to evaluate before and during training, from its beginning. Default: 1,000 before, 256 during. After training, all rows are evaluated as well."
     })
   ),
   stopEarly: Schema.optionalKey(StopEarly),
-  evaluateBatchSize: count(1, "Rows per forward pass of an evaluation, at most.", "rows").pipe(withDefault(64)),
+  evaluateBatchSize: count(1, "Maximum rows per forward pass in evaluations.", "rows").pipe(withDefault(64)),
   recompute: choice(
     ["none", "blocks"],
-    'Activations for the backward pass: "none" keeps them; "blocks" keeps one hidden state a transformer block and computes the rest again, for less memory and one more forward pass. Results do not depend on it.'
+    'Gradient checkpointing. "none": keep all activations; "blocks": keep one hidden state per transformer block and recompute the rest, which saves memory and costs one more forward pass. Does not change results.'
   ).pipe(withDefault("none")),
   diagnostics: Schema.optionalKey(DiagnosticsConfig),
   threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.", "threads")])
     .annotate({
       expected: '"auto" or an integer of at least 1',
-      description: 'Threads of native and wasm; "auto": one per core. Results do not depend on it.'
+      description: 'Threads of the native and wasm devices; "auto": one per core. Does not change results.'
     })
     .pipe(withDefault("auto")),
   deterministic: Schema.Boolean.annotate({
     expected: "true or false",
     description:
-      "true: the same adapter, bit for bit, from the same plan, on wasm in every engine and on every machine, on native on every processor of the same instructions. false lets wasm fuse multiply-adds where the engine can: faster in some, with other last bits."
+      "true: the same plan gives the same adapter, bit for bit: on wasm in every engine and on every machine, on native on every processor with the same instruction set. false: wasm may fuse multiply-adds, which is faster in some engines and changes the last bits."
   }).pipe(withDefault(true))
 }).annotate({
   title: "Training",
   expected: 'an object with "steps" or "epochs"',
-  description: "How long, in which portions, and when to evaluate."
+  description: "How long to train, in which batches, and when to evaluate."
 })
 export type TrainingSection = typeof TrainingSection.Type
 
@@ -108,20 +106,20 @@ export const OutputSection = Schema.Struct({
   directory: Schema.optionalKey(
     text(
       "a path to a new folder",
-      "Run folder, relative to the working directory. Absent: a fresh runs/<plan name>-<n>."
+      "Run folder, relative to the working directory. Default: a new runs/<plan name>-<n>."
     )
   ),
-  checkpointEvery: count(1, "Steps between checkpoints, from which an interrupted run can be resumed.", "steps").pipe(
+  checkpointEvery: count(1, "Steps between checkpoints. An interrupted run resumes from the newest.", "steps").pipe(
     withDefault(50)
   ),
   keep: choice(
     ["auto", "best", "last"],
-    "What the adapter is. auto: the state of the best evaluated step if the rows of the evaluations on the way can tell that it is better than that of the last step, else the last; best: the best of these states; last: the last. Without a validation split the last."
+    "Which step to save as the adapter. auto: the best evaluated step if the evaluated rows show that it beats the last step, otherwise the last; best: the best evaluated step; last: the last. Always the last without a validation split."
   ).pipe(withDefault("auto")),
   keepCheckpoints: Schema.optionalKey(
     count(
       1,
-      "Newest checkpoints that are kept, in a finished run too; the one with the best evaluation is kept besides. Absent: two while it trains, none when it is finished.",
+      "How many of the newest checkpoints to keep, also after the run has finished; the one with the best evaluation is kept in addition. Default: two during training, none after it.",
       "checkpoints"
     )
   ),
@@ -129,8 +127,8 @@ export const OutputSection = Schema.Struct({
     Schema.Boolean.annotate({
       expected: "true or false",
       description:
-        "Whether the metrics are written for TensorBoard too, as event files in the run folder: tensorboard --logdir runs. Absent: no."
+        "Whether to write the metrics as TensorBoard event files in the run folder as well (tensorboard --logdir runs). Default: false."
     })
   )
-}).annotate({ title: "Output", description: "Where the run folder is, and how often the run is saved." })
+}).annotate({ title: "Output", description: "Where to write the run, how often to save it, and what to keep." })
 export type OutputSection = typeof OutputSection.Type

@@ -13,48 +13,50 @@ import { type AnyPlan, column, formatFitsTheModel, onlyTopology, type PlanKind, 
 
 const layerPaths = "a list of layer paths"
 
-/** A `tf.LayersModel` that classifies. */
+/** Schema of `model` for a `tf.LayersModel` that classifies. */
 export const LayersModelSection = Schema.Struct({
   source: text(
     "a path to the model.json of a tf.LayersModel",
-    "model.json of a tf.LayersModel, beside its weight files; relative to the plan file."
+    "model.json of a tf.LayersModel, next to its weight files; relative to the plan file."
   ),
   head: Schema.Union([
     head,
     list(
-      text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+      text("a layer's path", "A layer name, or nested.name for a layer of a nested model."),
       layerPaths,
-      "Layers that are trained themselves, with the head's learning rate."
+      "Layers to train in full, with the head's learning rate."
     )
   ])
     .annotate({
       expected: `"new", "zeros", "checkpoint", or ${layerPaths}`,
       description:
-        'Layers that are trained themselves, with the head\'s learning rate; or "new": the layer that computes a score for each class is replaced by one with an output for each label, weights N(0, 0.02²), bias 0, and trained itself; "zeros": the same, of zeros; "checkpoint": the model\'s own, frozen or adapted. A model with another number of classes than the data have labels gets a new head unless this says "checkpoint".'
+        'Layers to train in full, with the head\'s learning rate; or "new": replace the output layer by a trained one with one output per label, weights drawn from N(0, 0.02²), bias 0; "zeros": the same, initialized to 0; "checkpoint": keep the output layer, frozen or adapted. A model whose number of classes differs from the labels of the data gets a new head unless this is "checkpoint".'
     })
     .pipe(withDefault([]))
-}).annotate({ title: "LayersModel", description: "Which tf.LayersModel is adapted." })
+}).annotate({ title: "LayersModel", description: "The tf.LayersModel to adapt." })
 export type LayersModelSection = typeof LayersModelSection.Type
 
-const columnsExpected = 'the name of a column, a pattern such as "pixel*", or a list of names'
+const columnsExpected = 'a column name, a pattern such as "pixel*", or a list of names'
 
-/** Rows of numbers, for a LayersModel. */
+/** Schema of `data` with `format: "arrays"`: rows of numbers for a LayersModel. */
 export const ArraysSection = Schema.Struct({
-  format: Schema.Literal("arrays").annotate({ description: "Rows of numbers, such as an image's, and a label." }),
+  format: Schema.Literal("arrays").annotate({
+    description: "Rows of numbers with one label each, such as the pixels of images."
+  }),
   ...splits,
   input: Schema.Union([
-    column("Column that holds the numbers of a row as a list; with a *, the columns that match hold one number each."),
-    listOf(1, text("the name of a column", "A column of one number."), columnsExpected, "Columns of one number each.")
+    column("Column with a list of numbers per row; with a *, all matching columns, one number each."),
+    listOf(1, column("A column with one number per row."), columnsExpected, "Columns with one number per row.")
   ])
     .annotate({
       expected: columnsExpected,
       description:
-        'Where the numbers of a row are, as many as the model\'s input has: a column that holds a list, nested or flat; or columns of one number each, as a list of names or as a pattern such as "pixel*", whose columns are taken in the order of their numbers.'
+        'The input values of a row, as many as the model takes: a column with a list, nested or flat; or columns with one number each, given as a list of names or a pattern such as "pixel*" (columns in numerical order).'
     })
     .pipe(withDefault("input")),
-  scale: positive("What every number is multiplied by: 1/255 turns bytes into grey values.").pipe(withDefault(1)),
+  scale: positive("Factor for every input value: 1/255 maps bytes to 0–1.").pipe(withDefault(1)),
   ...classes
-}).annotate({ title: "Arrays", description: "Rows of numbers with a label, and how they become batches." })
+}).annotate({ title: "Arrays", description: "Labelled rows of numbers, and how to batch them." })
 export type ArraysSection = typeof ArraysSection.Type
 
 /** A `tf.LayersModel` that classifies arrays. */
@@ -72,12 +74,12 @@ export const layersRules: ReadonlyArray<Rule<AnyPlan>> = [
   formatFitsTheModel(onlyTopology),
   rule("adapters-of-peft-need-its-models", "adapter.from", ({ adapter }) =>
     "from" in adapter && adapter.from !== undefined
-      ? "found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
+      ? "a PEFT adapter cannot be applied to a tf.LayersModel; leave adapter.from out"
       : undefined
   ),
   rule("blocks-to-recompute", "training.recompute", ({ training: { recompute } }) =>
     recompute === "blocks"
-      ? 'found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'
+      ? 'found "blocks" for a tf.LayersModel, which has no transformer blocks; expected "none"'
       : undefined
   )
 ]

@@ -23,44 +23,45 @@ import {
   splits
 } from "./plan.ts"
 
-/** A causal language model. */
+/** Schema of `model` for a causal language model. */
 export const CausalModelSection = Schema.Struct({
   source: text(
     "a path to a Hugging Face model folder or a .gguf file, or hf:owner/name",
-    "Folder of the base model (config.json, *.safetensors, tokenizer.json) or a .gguf file, relative to the plan file; or hf:owner/name[@revision][/file.gguf], which is fetched once."
+    "Folder of the base model (config.json, *.safetensors, tokenizer.json) or a .gguf file, relative to the plan file; or hf:owner/name[@revision][/file.gguf], downloaded once."
   ),
   weights: packedWeights
-}).annotate({ title: "CausalModel", description: "Which causal language model is adapted." })
+}).annotate({ title: "CausalModel", description: "The causal language model to adapt." })
 export type CausalModelSection = typeof CausalModelSection.Type
 
 const packed = (byDefault: boolean) =>
   Schema.Boolean.annotate({
     expected: "true or false",
     description:
-      "Whether a row of a batch holds several texts in sequence, each attending to itself alone, rather than one text and padding."
+      "Whether to pack several texts into one row of a batch, each attending only to itself, instead of padding one text."
   }).pipe(withDefault(byDefault))
 
 export const bucketPool = count(
   1,
-  "Batches per pool: shuffled rows are sorted by length, or packed, within a pool.",
+  "Batches per pool. Shuffled rows are sorted by length, or packed, within a pool.",
   "batches"
 ).pipe(withDefault(8))
 
 export const cutAt = (what: string) => integer(4, 131_072, what, "tokens").pipe(withDefault(512))
 
-const columnOrTextExpected = "the name of a column, or a text with {column} in it and a doubled brace for a brace"
+const columnOrTextExpected =
+  "a column name, or a template with {column} placeholders, in which literal braces are doubled"
 
 /** A column, or a text with columns in it. */
 const columnOrText = (what: string) =>
   text(
     columnOrTextExpected,
-    `${what}: a column's name, or a text in which {column} stands for a column's value and a doubled brace for a brace.`
+    `${what}: a column name, or a template with {column} placeholders, in which literal braces are doubled.`
   ).check(Schema.isPattern(/^(?:[^{}]|\{\{|\}\}|\{[^{}]+\})*$/u, { expected: columnOrTextExpected }))
 
 const TemplateMessage = Schema.Struct({
-  role: choice(["system", "user", "assistant"], "Who says it."),
-  content: columnOrText("What is said")
-}).annotate({ expected: "{ role, content }", description: "A message that is made of a row's columns." })
+  role: choice(["system", "user", "assistant"], "Role of the speaker."),
+  content: columnOrText("Text of the message")
+}).annotate({ expected: "{ role, content }", description: "A message built from the columns of a row." })
 
 const day = /^\d{4}-\d{2}-\d{2}$/u
 
@@ -68,71 +69,69 @@ const day = /^\d{4}-\d{2}-\d{2}$/u
 export const conversationFields = {
   tools: Schema.optionalKey(
     column(
-      "Column that holds the tools that the assistant may call, a list of { type: function, function: { name, description, parameters } }. Absent: tools, where rows have it."
+      "Column with the tools that the assistant may call, a list of { type: function, function: { name, description, parameters } }. Default: the column tools, if there is one."
     )
   ),
-  system: Schema.optionalKey(
-    text("a system message", "Put before every conversation that has no system message of its own.")
-  ),
+  system: Schema.optionalKey(text("a system message", "System message for every conversation that does not have one.")),
   chatTemplate: Schema.optionalKey(
     text(
       "a path to a .jinja file",
-      "A chat template to use instead of the checkpoint's, relative to the plan file. The run keeps a copy, and generate, chat, serve and exports use it."
+      "Chat template to use instead of the checkpoint's; relative to the plan file. The run keeps a copy for generate, chat, serve and export."
     )
   ),
   templateValues: Schema.optionalKey(
     Schema.Record(Schema.String, Schema.Json).annotate({
       expected: "an object",
-      description: 'Values that the chat template reads by name, such as { "enable_thinking": false }.'
+      description: 'Variables for the chat template, such as { "enable_thinking": false }.'
     })
   ),
   templateDate: Schema.optionalKey(
     text(
       "a date, YYYY-MM-DD",
-      "The date that a chat template writes which asks for today's. Absent: the day on which the run starts."
+      "Today's date for chat templates that use it. Default: the day on which the run starts."
     ).check(Schema.isPattern(day, { expected: "a date, YYYY-MM-DD" }))
   ),
   reasoning: choice(
     ["learn", "drop"],
-    "Whether the assistant's reasoning (reasoning_content, thinking, or <think> … </think> before the answer) is learned or removed from the rows."
+    "Whether to learn the assistant's reasoning (reasoning_content, thinking, or <think> … </think> before the answer) or remove it from the rows."
   ).pipe(withDefault("learn"))
 }
 
-/** Schema of `data` with `format: "chat"`: conversations, of which the assistant's turns are learned. */
+/** Schema of `data` with `format: "chat"`: conversations, whose assistant turns are learned. */
 export const ChatData = Schema.Struct({
   format: Schema.Literal("chat").annotate({
-    description: "Conversations, written out by the chat template of the checkpoint."
+    description: "Conversations, formatted with the checkpoint's chat template."
   }),
   ...splits,
   mapping: choice(
     ["openai", "sharegpt", "alpaca"],
-    "The form of a row's conversation: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
+    "Layout of the conversations: openai (a list of { role, content }), sharegpt (a list of { from, value }) or alpaca (columns instruction, input, output and system)."
   ).pipe(withDefault("openai")),
   messages: Schema.optionalKey(
     Schema.Union([
-      column("Column that holds the list of messages."),
-      listOf(1, TemplateMessage, "a list of { role, content }", "Messages that are made of columns.")
+      column("Column with the list of messages."),
+      listOf(1, TemplateMessage, "a list of { role, content }", "Messages built from columns.")
     ]).annotate({
-      expected: "the name of a column, or a list of { role, content }",
+      expected: "a column name, or a list of { role, content }",
       description:
-        "Column that holds the list of messages, or messages that are made of other columns. Absent: messages (openai) or conversations (sharegpt)."
+        "Column with the list of messages, or messages built from other columns. Default: messages (openai) or conversations (sharegpt)."
     })
   ),
   ...conversationFields,
   lossOn: choice(
     ["assistant", "last", "all"],
-    "What is learned: each of the assistant's turns with its end, the last of them, or every token."
+    "Tokens that count in the loss: all assistant turns including their end tokens, only the last assistant turn, or every token."
   ).pipe(withDefault("assistant")),
   turns: Schema.optionalKey(
     choice(
       ["together", "apart"],
-      "Whether all turns of a conversation are learned in one example, or each in an example of its own, after exactly the prompt that generation would see. Absent: together where the chat template writes every turn as it would be generated, otherwise apart."
+      "Whether to learn all turns of a conversation in one example (together) or each in a separate example after the exact prompt that generation would use (apart). Default: together if the chat template formats every turn as it would be generated, otherwise apart."
     )
   ),
-  maxLength: cutAt("Tokens of a conversation at most; its end is cut off."),
+  maxLength: cutAt("Maximum tokens per conversation; the end is cut off."),
   packing: packed(false),
   bucketPool
-}).annotate({ title: "Chat data", description: "Conversations and how they become batches." })
+}).annotate({ title: "Chat data", description: "Conversations, and how to batch them." })
 export type ChatData = typeof ChatData.Type
 
 /** Schema of `data` with `format: "completion"`: prompts and what follows them. */
@@ -140,41 +139,41 @@ export const CompletionData = Schema.Struct({
   format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
   ...splits,
   prompt: columnOrText("The prompt").pipe(withDefault("prompt")),
-  completion: columnOrText(
-    "What follows the prompt; nothing is put between the two, and an end-of-text token is added after it"
-  ).pipe(withDefault("completion")),
+  completion: columnOrText("The text after the prompt, joined without a separator; an end-of-text token is added").pipe(
+    withDefault("completion")
+  ),
   lossOn: choice(
     ["completion", "all"],
-    "What is learned: the completion and the end-of-text token, or the prompt too."
+    "Tokens that count in the loss: the completion and the end-of-text token, or the prompt as well."
   ).pipe(withDefault("completion")),
-  maxLength: cutAt("Tokens of prompt and completion at most; the end is cut off."),
+  maxLength: cutAt("Maximum tokens of prompt and completion; the end is cut off."),
   packing: packed(false),
   bucketPool
-}).annotate({ title: "Completion data", description: "Prompts with completions and how they become batches." })
+}).annotate({ title: "Completion data", description: "Prompts with completions, and how to batch them." })
 export type CompletionData = typeof CompletionData.Type
 
-/** Schema of `data` with `format: "text"`: texts, all of which is learned. */
+/** Schema of `data` with `format: "text"`: texts; every token counts in the loss. */
 export const TextData = Schema.Struct({
-  format: Schema.Literal("text").annotate({ description: "Texts, every token of which is learned." }),
+  format: Schema.Literal("text").annotate({ description: "Texts; every token counts in the loss." }),
   ...splits,
-  text: column("Column that holds the text.").pipe(withDefault("text")),
-  maxLength: cutAt("Tokens of a row at most; a longer text is cut into several rows, nothing of it is lost."),
+  text: column("Column with the text.").pipe(withDefault("text")),
+  maxLength: cutAt("Maximum tokens per row; longer texts are split into several rows."),
   packing: packed(true),
   bucketPool
-}).annotate({ title: "Text data", description: "Texts and how they become batches." })
+}).annotate({ title: "Text data", description: "Texts, and how to batch them." })
 export type TextData = typeof TextData.Type
 
 /** Schema of `data` of causal language models, by `format`. */
 export const CausalData = Schema.Union([ChatData, CompletionData, TextData]).annotate({
-  description: "What a causal language model learns from."
+  description: "Training data of a causal language model."
 })
 export type CausalData = typeof CausalData.Type
 
-/** The column of a conversation's messages, which depends on the mapping where the plan does not name it. */
+/** Returns the column with the messages of a conversation; it depends on the mapping if the plan does not name it. */
 export const messagesColumn = ({ messages, mapping }: Pick<ChatData, "messages" | "mapping">): string =>
   typeof messages === "string" ? messages : mapping === "sharegpt" ? "conversations" : "messages"
 
-/** A causal language model and conversations, completions or texts. */
+/** Schema of plans for a causal language model over conversations, completions or texts. */
 export const CausalPlan = planOf(
   CausalModelSection,
   CausalData,
@@ -183,7 +182,7 @@ export const CausalPlan = planOf(
 )
 export type CausalPlan = typeof CausalPlan.Type
 
-/** Rules about every plan of a causal language model. */
+/** Rules for every plan of a causal language model. */
 export const languageModelRules: ReadonlyArray<Rule<AnyPlan>> = [
   formatFitsTheModel(noTopology),
   somethingIsAdapted("a causal language model")

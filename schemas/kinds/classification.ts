@@ -10,25 +10,25 @@ import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } f
 import { classes, labelSections } from "./labels.ts"
 import { type PlanKind, planOf, splits } from "./plan.ts"
 
-/** One label per text: a pooled hidden state and a linear head. */
+/** Schema of `model.task` for one label per text: a linear head on the pooled hidden state. */
 export const ClassificationTask = headTask("classification", "One label per text.", "Classification")
 export type ClassificationTask = typeof ClassificationTask.Type
 
-/** Schema of `model` of a classifier of texts. */
+/** Schema of `model` for a text classifier. */
 export const ModelSection = encoderSection(ClassificationTask.pipe(withDefault({ kind: "classification" })), headOfTask)
 export type ModelSection = typeof ModelSection.Type
 
-/** Schema of `data` with `format: "classification"`: rows of a text and its label. */
+/** Schema of `data` with `format: "classification"`: rows with a text and its label. */
 export const DataSection = Schema.Struct({
-  format: Schema.Literal("classification").annotate({ description: "Rows of a text and its label." }),
+  format: Schema.Literal("classification").annotate({ description: "Rows with a text and its label." }),
   ...splits,
   ...texts,
   ...classes,
   ...textLengths
-}).annotate({ title: "Data", description: "Rows of labelled text and how they become batches." })
+}).annotate({ title: "Data", description: "Labelled texts, and how to batch them." })
 export type DataSection = typeof DataSection.Type
 
-/** A Hugging Face encoder that classifies texts. */
+/** Schema of plans for a Hugging Face encoder that classifies texts. */
 export const ClassificationPlan = planOf(
   ModelSection,
   DataSection,
@@ -37,7 +37,7 @@ export const ClassificationPlan = planOf(
   labelSections
 )
 export type ClassificationPlan = typeof ClassificationPlan.Type
-/** A plan of a classifier as it is written: what has a default may be left out. */
+/** A plan of a text classifier as written in a file: fields with a default may be left out. */
 export type ClassificationPlanInput = typeof ClassificationPlan.Encoded
 
 export const classificationPlans: PlanKind<"classification", ClassificationPlan, typeof ClassificationPlan> = {

@@ -14,25 +14,25 @@ export const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const sat
 /** The encodings of text files that a plan can name. */
 export const encodings = ["utf-8", "latin1"] as const
 
-/** How a text file is encoded that has no byte order mark and is not UTF-8. */
+/** Encoding of text files without a byte order mark. */
 export type Encoding = (typeof encodings)[number]
 
 export const dialect = {
   separator: Schema.optionalKey(
-    choice(separatorNames, "The separator of CSV files' columns. Absent: what their header and first rows show.")
+    choice(separatorNames, "Column separator of CSV files. Default: detected from the header and first rows.")
   ),
   encoding: Schema.optionalKey(
     choice(
       encodings,
-      "How text files are encoded that have no byte order mark and are not UTF-8: latin1 is read as Windows-1252, which has all its letters. Absent: utf-8, and such files are refused."
+      "Encoding of text files without a byte order mark; latin1 is read as Windows-1252, its superset. Default: utf-8; other files are rejected."
     )
   )
 }
 
-/** How text files of rows are written, where a plan says so; what is absent is seen in the files. */
+/** Separator and encoding of text files, as given in a plan. Absent fields are detected from the files. */
 export interface Dialect {
-  /** absent: what each file's header and first rows show */
+  /** default: detected from the header and first rows of each file */
   readonly separator?: Separator
-  /** absent: UTF-8, or UTF-16 by a byte order mark */
+  /** default: UTF-8, or UTF-16 with a byte order mark */
   readonly encoding?: Encoding
 }

@@ -12,20 +12,20 @@ import type { Rule } from "../problems.ts"
 import { encoderSection, encoderSource, textLengths } from "./encoder.ts"
 import { type AnyPlan, column, type PlanKind, planOf, somethingIsAdapted, splits } from "./plan.ts"
 
-/** A text is a vector; there is no head to train. */
+/** Schema of `model.task` for text embeddings: one vector per text, without a head. */
 export const EmbeddingTask = Schema.Struct({
   kind: Schema.Literal("embedding").annotate({ description: "A vector per text." }),
   pooling: Schema.optionalKey(
     choice(
       ["mean", "cls"],
-      "What of the last hidden states is the vector: their mean over the tokens, or the first token's. Absent: as sentence-transformers' files in the folder say (modules.json, 1_Pooling/config.json), or mean where there are none."
+      "How to pool the last hidden states into a vector: their mean over the tokens, or the first token. Default: as in the folder's sentence-transformers files (modules.json, 1_Pooling/config.json), otherwise mean."
     )
   ),
   normalize: Schema.optionalKey(
     Schema.Boolean.annotate({
       expected: "true or false",
       description:
-        "Whether vectors have length 1. The losses compare directions, whatever this says. Absent: as modules.json in the folder says, or true where there is none."
+        "Whether to scale vectors to length 1. Does not affect the loss, which uses cosines. Default: as in the folder's modules.json, otherwise true."
     })
   )
 }).annotate({ title: "Embedding", description: "What the model is trained to do." })
@@ -36,88 +36,86 @@ export const EmbeddingModelSection = encoderSection(EmbeddingTask.pipe(withDefau
 /** Schema of `data` with `format: "embedding"`: an anchor, a text that belongs to it, and perhaps one that does not. */
 export const EmbeddingData = Schema.Struct({
   format: Schema.Literal("embedding").annotate({
-    description: "Rows of a text and one that belongs to it, perhaps with one that does not."
+    description: "Rows with a text and a matching text, optionally with one that does not match."
   }),
   ...splits,
-  anchor: column("Column that holds the text that is asked with: a question, a title, a term.").pipe(
-    withDefault("anchor")
-  ),
+  anchor: column("Column with the query text: a question, a title, a term.").pipe(withDefault("anchor")),
   positive: column(
-    "Column that holds the text that belongs to it. Those of the other rows of its batch are what it is contrasted with, so a batch must not hold two that fit one anchor: rows that repeat each other are warned of."
+    "Column with the text that matches the anchor. The positives of the other rows in the batch serve as negatives, so avoid rows that repeat a text; training warns about them."
   ).pipe(withDefault("positive")),
   negative: Schema.optionalKey(
     column(
-      "Column that holds a text that does not belong to the anchor though it looks so: a negative for every anchor of the batch. Absent: rows are pairs."
+      "Column with a similar text that does not match the anchor (a hard negative, used for every anchor of the batch). Default: none, rows are pairs."
     )
   ),
   ...textLengths
-}).annotate({ title: "Embedding data", description: "Pairs or triplets of texts and how they become batches." })
+}).annotate({ title: "Embedding data", description: "Pairs or triplets of texts, and how to batch them." })
 export type EmbeddingData = typeof EmbeddingData.Type
 
 /** Schema of `data` with `format: "similarity"`: two texts and how alike they are. */
 export const SimilarityData = Schema.Struct({
   format: Schema.Literal("similarity").annotate({
-    description: "Rows of two texts and a number that says how alike they are."
+    description: "Rows with two texts and a similarity score."
   }),
   ...splits,
-  text: column("Column that holds the first text.").pipe(withDefault("text")),
-  textPair: column("Column that holds the second text.").pipe(withDefault("textPair")),
+  text: column("Column with the first text.").pipe(withDefault("text")),
+  textPair: column("Column with the second text.").pipe(withDefault("textPair")),
   score: column(
-    'Column that holds the number: larger is more alike. loss.kind "cosent" looks at its order alone; "cosine" wants it on the scale of a cosine, -1 to 1.'
+    'Column with the similarity score, larger for more similar texts. loss.kind "cosent" uses only its order; "cosine" expects values from -1 to 1.'
   ).pipe(withDefault("score")),
   ...textLengths
-}).annotate({ title: "Similarity data", description: "Scored pairs of texts and how they become batches." })
+}).annotate({ title: "Similarity data", description: "Scored pairs of texts, and how to batch them." })
 export type SimilarityData = typeof SimilarityData.Type
 
 const matryoshka = Schema.optionalKey(
   listOf(
     1,
-    count(1, "Coordinates of a vector.", "coordinates"),
+    count(1, "Dimensions of a vector.", "dimensions"),
     "a list of sizes, each once",
-    "Sizes at which vectors should be of use when they are cut and made of length 1 again, the whole size among them where it is to be: the loss is the sum over these. Absent: the whole vector alone."
+    "Sizes to which vectors can be truncated (and rescaled to length 1): the loss is summed over them. Include the full size if it should stay useful. Default: only the full vector."
   ).check(Schema.isUnique({ expected: "a list of sizes, each once" }))
 )
 
 const temperature = (of: string) =>
-  positive(`What ${of} divided by before the softmax; its inverse is sentence-transformers' scale.`).pipe(
+  positive(`Softmax temperature: divides the ${of}. The inverse of scale in sentence-transformers.`).pipe(
     withDefault(0.05)
   )
 
-/** InfoNCE, which sentence-transformers calls MultipleNegativesRankingLoss. */
+/** Schema of `loss` with `format: "embedding"`: InfoNCE, MultipleNegativesRankingLoss in sentence-transformers. */
 export const ContrastLoss = Schema.Struct({
-  temperature: temperature("cosines are"),
+  temperature: temperature("cosines"),
   matryoshka
 }).annotate({
   title: "Contrast",
   description:
-    "Cross-entropy of each anchor's positive against every other positive and negative of its batch, by cosines. training.batchSize says how many these are; training.accumulate adds rows to a step and none to this comparison."
+    "Cross-entropy of each anchor's positive against all other positives and negatives of the batch, by cosine. training.batchSize sets how many there are; training.accumulate does not add any."
 })
 
-/** Of scored pairs. */
+/** Schema of `loss` with `format: "similarity"`: CoSENT or mean squared error. */
 export const SimilarityLoss = Schema.Struct({
   kind: choice(
     ["cosent", "cosine"],
-    "cosent: of every two pairs of a batch, the one with the larger score should have the larger cosine (log-sum-exp of the differences that are wrong). cosine: the mean squared difference of cosine and score."
+    "cosent: the cosines of a batch should have the order of the scores (log-sum-exp over misordered pairs); cosine: mean squared error between cosine and score."
   ).pipe(withDefault("cosent")),
-  temperature: temperature("differences of cosines are"),
+  temperature: temperature("differences of cosines"),
   matryoshka
 }).annotate({
   title: "Similarity loss",
   description:
-    "How cosines are held against scores. cosent compares the pairs of one batch: training.batchSize says how many."
+    "How to compare cosines with scores. cosent compares the pairs within a batch; training.batchSize sets how many."
 })
 
-/** A Hugging Face encoder that is trained on pairs or triplets. */
+/** Schema of plans for a Hugging Face encoder trained on pairs or triplets. */
 export const EmbeddingPlan = planOf(
   EmbeddingModelSection,
   EmbeddingData,
   "EmbeddingPlan",
-  "A training run over texts that belong together.",
+  "A training run over matching texts.",
   { loss: ContrastLoss.pipe(withDefault({})) }
 )
 export type EmbeddingPlan = typeof EmbeddingPlan.Type
 
-/** The same, on scored pairs. */
+/** Schema of plans for a Hugging Face encoder trained on scored pairs. */
 export const SimilarityPlan = planOf(
   EmbeddingModelSection,
   SimilarityData,

@@ -6,20 +6,20 @@ import { type Head, head, packedWeights } from "../model.ts"
 import { type Rule, rule } from "../problems.ts"
 import { type AnyPlan, column, formatFitsTheModel, noTopology } from "./plan.ts"
 
-/** A pooled hidden state and a linear head over it; `kind` says what its outputs are. */
+/** Returns the schema of `model.task` for a linear head on the pooled hidden state; `kind` names its outputs. */
 export const headTask = <Kind extends string>(kind: Kind, what: string, title: string) =>
   Schema.Struct({
     kind: Schema.Literal(kind).annotate({ description: what }),
     pooling: choice(
       ["mean", "pooler"],
-      "What the head sees: the mean of the last hidden states over the tokens, or the checkpoint's pooler (dense + tanh on the first token)."
+      "Input of the head: the mean of the last hidden states over the tokens, or the checkpoint's pooler (dense + tanh on the first token)."
     ).pipe(withDefault("mean"))
   }).annotate({ title, description: "What the model is trained to do." })
 
-/** The field of sections whose task has a head. */
+/** `head`, for `model` sections whose task has one. */
 export const headOfTask = { head: Schema.optionalKey(head) }
 
-/** The `model` section of a kind over encoders. `head`: `headOfTask` where its task has one. */
+/** Returns the schema of `model` for a kind over encoders. `head`: `headOfTask` if its task has one. */
 export const encoderSection = <Task extends Schema.Top, Head extends Schema.Struct.Fields = Record<never, never>>(
   task: Task,
   head: Head = {} as Head
@@ -27,19 +27,19 @@ export const encoderSection = <Task extends Schema.Top, Head extends Schema.Stru
   Schema.Struct({
     source: text(
       "a path to a Hugging Face model folder, or hf:owner/name",
-      "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
+      "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], downloaded once."
     ),
     task,
     ...head,
     weights: packedWeights
-  }).annotate({ title: "Model", description: "Which base is adapted, and for which task." })
+  }).annotate({ title: "Model", description: "The base model to adapt, and its task." })
 
-/** The column of a text, or of two. */
+/** Column fields of one text, or of a pair. */
 export const texts = {
-  text: column("Column that holds the text.").pipe(withDefault("text")),
+  text: column("Column with the text.").pipe(withDefault("text")),
   textPair: Schema.optionalKey(
     column(
-      "Column that holds a second text, where rows are pairs of texts: a premise and a hypothesis, a question and an answer. Absent: rows have one text."
+      "Column with a second text, for rows that are pairs: premise and hypothesis, question and answer. Default: none, rows have one text."
     )
   )
 }
@@ -48,12 +48,12 @@ export const textLengths = {
   maxLength: integer(
     4,
     8192,
-    "Tokens of a text, or of a pair of texts together, at most, special tokens included; the rest is cut off, of a pair the longer text first.",
+    "Maximum tokens per text, or per pair of texts, including special tokens. The rest is cut off, from the longer text of a pair first.",
     "tokens"
   ).pipe(withDefault(128)),
   bucketPool: count(
     1,
-    "Batches per pool: shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length.",
+    "Batches per pool. Shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length.",
     "batches"
   ).pipe(withDefault(8))
 }
@@ -65,23 +65,23 @@ interface HeadedPlan extends AnyPlan {
   }
 }
 
-/** What holds of the source of every encoder. */
+/** Rule for the source of every encoder. */
 export const encoderSource = formatFitsTheModel<AnyPlan>((source) => {
   if (/\.gguf(@[^/]*)?$/.test(source))
-    return '; expected the folder of an encoder there, or "chat", "completion", "text" or "preference" here'
+    return '; set model.source to the folder of an encoder, or data.format to "chat", "completion", "text" or "preference"'
   return noTopology(source)
 })
 
-/** Rules about encoders under a head. */
+/** Rules for encoders with a head. */
 export const headRules: ReadonlyArray<Rule<HeadedPlan>> = [
   rule("gradient-reaches-the-sites", "model.head", ({ adapter, model: { head } }) =>
     "init" in adapter && factsOfInit(adapter.init).calibration?.(adapter.init).what === "gradient" && head === "zeros"
-      ? `found "zeros" with adapter.init "${adapter.init.kind}", which needs the gradient of the first batches: through a head of zeros every layer's is 0; expected "new" or "checkpoint" here, or another init`
+      ? `found "zeros" with adapter.init "${adapter.init.kind}", which needs the gradient of the first batches: with a head of zeros all gradients are 0; expected "new" or "checkpoint", or another init`
       : undefined
   ),
   rule("checkpoint-head-needs-pooler", "model.head", ({ model: { task, head } }) =>
     head === "checkpoint" && task.pooling !== "pooler"
-      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier reads its pooler: set model.task.pooling to "pooler", or this to "new" or "zeros"`
+      ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier requires its pooler: set model.task.pooling to "pooler", or model.head to "new" or "zeros"`
       : undefined
   ),
   encoderSource

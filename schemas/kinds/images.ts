@@ -25,99 +25,99 @@ import {
   somethingIsAdapted
 } from "./plan.ts"
 
-/** A linear head over what the model makes of an image. */
+/** Schema of `model.task` for one label per image: a linear head on the image features. */
 export const ImageClassificationTask = Schema.Struct({
-  kind: Schema.Literal("image-classification").annotate({ description: "One label per image, by a linear head." })
+  kind: Schema.Literal("image-classification").annotate({ description: "One label per image, with a linear head." })
 }).annotate({ title: "ImageClassification", description: "What the model is trained to do." })
 
-const templatesExpected = "a list of texts that have {} where the label goes"
+const templatesExpected = "a list of texts with {} in place of the label"
 
-/** CLIP's own head: a label's weights are what the text tower makes of prompts with it. */
+/** Schema of `model.task` for CLIP without a new head: label weights are text embeddings of prompts. */
 export const ZeroShotTask = Schema.Struct({
   kind: Schema.Literal("zero-shot").annotate({
     description:
-      "One label per image: the one whose prompts the text tower puts nearest to the image. Nothing but the adapter is new."
+      "One label per image: the one whose prompts have the text embeddings closest to the image. Trains no new head."
   }),
   templates: listOf(
     1,
-    text("a text with {} where the label goes", "A prompt.").check(
-      Schema.makeFilter((template) => template.includes("{}"), { expected: "a text with {} where the label goes" })
+    text("a text with {} in place of the label", "A prompt.").check(
+      Schema.makeFilter((template) => template.includes("{}"), { expected: "a text with {} in place of the label" })
     ),
     templatesExpected,
-    "Prompts; a label's weights are the mean of what the text tower makes of them."
+    "Prompt templates; the weights of a label are the mean of their text embeddings."
   ).pipe(withDefault(["a photo of a {}."])),
   towers: choice(
     ["vision", "both"],
-    "What is adapted: the tower of images alone, over weights of labels that stay as they are, or that of texts too."
+    "Towers to adapt: only the image tower, with fixed label weights, or the text tower as well."
   ).pipe(withDefault("vision"))
 }).annotate({ title: "ZeroShot", description: "What the model is trained to do." })
 
-/** Schema of `model` where images are learned by a Hugging Face model. */
+/** Schema of `model` for a Hugging Face image model. */
 export const ImageModelSection = Schema.Struct({
   source: text(
     "a path to a Hugging Face model folder, or hf:owner/name",
-    "Folder of the base model (config.json, *.safetensors, preprocessor_config.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
+    "Folder of the base model (config.json, *.safetensors, preprocessor_config.json), relative to the plan file; or hf:owner/name[@revision], downloaded once."
   ),
   task: Schema.Union([ImageClassificationTask, ZeroShotTask])
-    .annotate({ description: "What the model is trained to do: a new head over images, or CLIP's own." })
+    .annotate({ description: "The task: a new head on image features, or CLIP's zero-shot head." })
     .pipe(withDefault({ kind: "image-classification" })),
   head: Schema.optionalKey(head),
   weights: packedWeights
-}).annotate({ title: "ImageModel", description: "Which model of images is adapted, and for which task." })
+}).annotate({ title: "ImageModel", description: "The image model to adapt, and its task." })
 export type ImageModelSection = typeof ImageModelSection.Type
 
-/** Schema of `data.augment`: what is changed at random in images that are trained on. */
+/** Schema of `data.augment`: random changes to training images. */
 export const Augment = Schema.Struct({
   flip: Schema.Boolean.annotate({
     expected: "true or false",
-    description: "Whether left and right are exchanged in half of the images."
+    description: "Whether to flip half of the images horizontally."
   }).pipe(withDefault(false)),
   crop: Schema.optionalKey(
     share(
-      "The least share of an image's area that a crop at random keeps, with proportions from 3:4 to 4:3. Absent: images are cropped as in evaluations."
+      "Minimum fraction of the image area that a random crop keeps (aspect ratio 3:4 to 4:3). Default: crop as in evaluations."
     )
   )
 }).annotate({
   title: "Augment",
-  description: "Changes at random to images that are trained on; they depend on seed, epoch and row alone."
+  description: "Random changes to training images. They depend only on seed, epoch and row."
 })
 export type Augment = typeof Augment.Type
 
 const imageRows = {
   ...folderSplits,
   image: column(
-    "Column that holds an image: its path, or the bytes themselves (of Parquet files, as data sets of Hugging Face have them). Of no consequence where rows are the files of a folder."
+    "Column with the path of an image, or its bytes (Parquet files, as in Hugging Face data sets). Ignored if the rows are the files of a folder."
   ).pipe(withDefault("image")),
   folder: Schema.optionalKey(
     text(
       "a path to a folder",
-      "Folder that paths in rows are relative to, and that no path leaves; relative to the plan file. Absent: that of the file with the rows."
+      "Folder of the images; paths in rows are relative to it and must stay inside it. Relative to the plan file. Default: the folder of the file with the rows."
     )
   ),
   augment: Schema.optionalKey(Augment),
   ...classes
 }
 
-/** Images for a Hugging Face model, prepared as its preprocessor_config.json says. */
+/** Schema of `data` with `format: "images"`: images for a Hugging Face model, preprocessed according to its preprocessor_config.json. */
 export const ImagesData = Schema.Struct({
   format: Schema.Literal("images").annotate({ description: "Images with one label each." }),
   ...imageRows
-}).annotate({ title: "Images", description: "Labelled images and how they become batches." })
+}).annotate({ title: "Images", description: "Labelled images, and how to batch them." })
 export type ImagesData = typeof ImagesData.Type
 
-/** Images for a LayersModel, which says their size alone. */
+/** Schema of `data` with `format: "image-arrays"`: images for a LayersModel, resized to its input. */
 export const ImageArraysData = Schema.Struct({
   format: Schema.Literal("image-arrays").annotate({ description: "Images with one label each, for a tf.LayersModel." }),
   ...imageRows,
   resize: choice(
     ["stretch", "crop"],
-    "How an image becomes as large as the model's input: whatever its proportions are, or its middle, of the input's proportions."
+    "How to fit an image to the model's input: stretch it, or crop the center to the input's aspect ratio."
   ).pipe(withDefault("stretch")),
   range: choice(
     ["0 to 1", "-1 to 1", "0 to 255"],
-    "What black and white are to the model: what it was trained with."
+    "Pixel values of black and white that the model was trained with."
   ).pipe(withDefault("0 to 1"))
-}).annotate({ title: "Image arrays", description: "Labelled images and how they become batches." })
+}).annotate({ title: "Image arrays", description: "Labelled images, and how to batch them." })
 export type ImageArraysData = typeof ImageArraysData.Type
 
 /** Schema of plans with `data.format: "images"`. */
@@ -125,7 +125,7 @@ export const ImagesPlan = planOf(
   ImageModelSection,
   ImagesData,
   "ImagesPlan",
-  "A training run of a model of images over labelled images.",
+  "A training run of an image model over labelled images.",
   labelSections
 )
 export type ImagesPlan = typeof ImagesPlan.Type
@@ -142,13 +142,13 @@ export type ImageArraysPlan = typeof ImageArraysPlan.Type
 
 const noHead: Rule<ImagesPlan> = rule("zero-shot-has-no-head", "model.head", ({ model: { task, head } }) =>
   task.kind === "zero-shot" && head !== undefined
-    ? `found "${head}" with model.task.kind "zero-shot", whose head is the text tower; expected none here`
+    ? `found "${head}" with model.task.kind "zero-shot", whose head is the text tower; leave model.head out`
     : undefined
 )
 
 const noTower: Rule<ImagesPlan> = rule("zero-shot-has-no-head", "optimizer.headLearningRate", ({ model, optimizer }) =>
   model.task.kind === "zero-shot" && optimizer.headLearningRate !== undefined
-    ? 'found with model.task.kind "zero-shot", which trains no head; expected none here'
+    ? 'found with model.task.kind "zero-shot", which trains no head; leave it out'
     : undefined
 )
 
@@ -163,7 +163,7 @@ export const imagesPlans: PlanKind<"images", ImagesPlan, typeof ImagesPlan> = {
   formats: { images: ImagesPlan },
   rules: [
     formatFitsTheModel((source) =>
-      noTopology(source) === undefined ? undefined : ', a tf.LayersModel; expected "image-arrays" here'
+      noTopology(source) === undefined ? undefined : ', a tf.LayersModel; expected "image-arrays"'
     ),
     noHead,
     noTower,

@@ -28,15 +28,15 @@ type Both<Union> = (Union extends unknown ? (one: Union) => void : never) extend
   ? All
   : never
 
-/** The plans of every kind by `data.format`. */
+/** Plan schemas by `data.format`. */
 export const planKinds = Object.assign({}, ...all.map(({ formats }) => formats)) as Both<
   (typeof all)[number]["formats"]
 >
 
-/** Rules about plans of one kind. */
+/** Rules for plans of one kind. */
 export const kindRules = all.flatMap(rulesOf)
 
-/** Formats whose runs take no dropout from an adapter that they begin with. */
+/** Formats whose runs ignore the dropout of the adapter in `adapter.from`. */
 export const formatsOfOwnDropout: ReadonlyArray<string> = all.flatMap(({ formats, ownDropout }) =>
   ownDropout === true ? Object.keys(formats) : []
 )

@@ -5,44 +5,45 @@ import { column } from "./plan.ts"
 
 const labelsExpected = "a list of labels, each once"
 
-/** Class names in the order of the logits. */
+/** Returns the schema of a list of class names in the order of the logits. */
 export const labelList = (description: string) =>
   listOf(1, text("a label", "A label."), labelsExpected, description).check(
     Schema.isUnique({ expected: labelsExpected })
   )
 
 export const classes = {
-  label: column("Column that holds the label.").pipe(withDefault("label")),
+  label: column("Column with the label.").pipe(withDefault("label")),
   labels: Schema.optionalKey(
-    labelList("The labels in the order of the classes. Absent: those found in `train`, sorted.")
+    labelList("The labels in the order of the classes. Default: the labels in train, sorted.")
   ),
   holdOut: Schema.optionalKey(
     choice(
       ["stratified", "random"],
-      "How a share for validation is drawn: of each class its share (stratified, also where this is absent), or of all rows alike (random)."
+      "How to draw the validation fraction: the same fraction of every class (stratified), or from all rows (random). Default: stratified."
     )
   )
 }
 
-const weight = positive("How much a row of this class counts; 1 is a class that is not named.")
+const weight = positive("Weight of the rows of this class; classes that are not listed have weight 1.")
 
-/** PyTorch's CrossEntropyLoss(weight, label_smoothing). */
+/** Schema of `loss` for labelled rows: PyTorch's CrossEntropyLoss(weight, label_smoothing). */
 export const LabelLoss = Schema.Struct({
   classWeights: Schema.optionalKey(
     Schema.Union([Schema.Literal("balanced"), Schema.Record(Schema.String, weight)]).annotate({
-      expected: '"balanced", or an object of labels and their weights, each greater than 0',
+      expected: '"balanced", or an object with a weight greater than 0 per label',
       description:
-        'How much the rows of a class count in training: "balanced" weighs each class by rows / (classes × rows of the class), so that all weigh alike; or a weight by label. A batch\'s loss is the weighted mean over its rows.'
+        'Weights of the classes in training: "balanced" gives all classes the same total weight, rows / (classes × rows of the class) per row; or an object with a weight per label. The loss of a batch is the weighted mean over its rows.'
     })
   ),
   labelSmoothing: belowOne(
-    "ε: the row's own label is learned with probability 1 − ε + ε/classes, every other with ε/classes."
+    "ε: the target probability is 1 − ε + ε/classes for the label of a row and ε/classes for every other."
   ).pipe(withDefault(0))
 }).annotate({
   title: "LabelLoss",
-  description: "What training minimises: cross-entropy, weighted and smoothed. Evaluations report the plain one."
+  description:
+    "Training loss: cross-entropy with class weights and label smoothing. Evaluations report plain cross-entropy."
 })
 export type LabelLoss = typeof LabelLoss.Type
 
-/** The sections of their own that plans over labelled rows have. */
+/** Additional sections of plans over labelled rows. */
 export const labelSections = { loss: Schema.optionalKey(LabelLoss) }

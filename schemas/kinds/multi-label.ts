@@ -12,33 +12,33 @@ import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } f
 import { classes } from "./labels.ts"
 import { column, columnList, type PlanKind, planOf, splits } from "./plan.ts"
 
-/** Labels that a text has or has not, each for itself: a pooled hidden state and a linear head. */
+/** Schema of `model.task` for any number of labels per text: a linear head on the pooled hidden state. */
 export const MultiLabelTask = headTask("multi-label", "Any number of labels per text.", "MultiLabel")
 
 const MultiLabelModel = encoderSection(MultiLabelTask.pipe(withDefault({ kind: "multi-label" })), headOfTask)
 
-/** Schema of `data` with `format: "multi-label"`: a text and any number of labels. */
+/** Schema of `data` with `format: "multi-label"`: rows with a text and any number of labels. */
 export const MultiLabelSection = Schema.Struct({
-  format: Schema.Literal("multi-label").annotate({ description: "Rows of a text and any number of labels." }),
+  format: Schema.Literal("multi-label").annotate({ description: "Rows with a text and any number of labels." }),
   ...splits,
   ...texts,
-  label: column(
-    "Column that holds the list of a row's labels: a list, one as JSON text, or names with a separator."
-  ).pipe(withDefault("labels")),
+  label: column("Column with the labels of a row: a list, a JSON list as text, or names with a separator.").pipe(
+    withDefault("labels")
+  ),
   labelSeparator: text(
     "the character between labels",
-    "The separator of labels where the column holds text that is no JSON list."
+    "Separator of the labels if the column holds text that is not a JSON list."
   ).pipe(withDefault("|")),
   labelColumns: Schema.optionalKey(
-    columnList("A label, and its column.", "Columns of 1 or 0, true or false, one a label.")
+    columnList("A label and its column.", "Columns with 1 or 0, or true or false, one per label.")
   ),
   // or labelColumns
   labels: classes.labels,
   ...textLengths
-}).annotate({ title: "Multi-label data", description: "Rows of text with labels, and how they become batches." })
+}).annotate({ title: "Multi-label data", description: "Texts with labels, and how to batch them." })
 export type MultiLabelSection = typeof MultiLabelSection.Type
 
-/** A Hugging Face encoder that tells which labels a text has. */
+/** Schema of plans for a Hugging Face encoder that predicts the labels of a text. */
 export const MultiLabelPlan = planOf(
   MultiLabelModel,
   MultiLabelSection,
@@ -53,7 +53,7 @@ const columnsAreTheLabels: Rule<MultiLabelPlan> = rule(
   ({ data: { labels, labelColumns } }) =>
     labels === undefined || labelColumns === undefined || labels.join("\0") === labelColumns.join("\0")
       ? undefined
-      : "found labels other than labelColumns, whose names they are; expected labelColumns alone"
+      : "labels and labelColumns differ; the columns are the labels, so leave labels out"
 )
 
 export const multiLabelPlans: PlanKind<"multi-label", MultiLabelPlan, typeof MultiLabelPlan> = {

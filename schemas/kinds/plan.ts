@@ -24,7 +24,7 @@ export const planOf = <
 ) =>
   Schema.Struct({
     $schema: schemaKey,
-    seed: count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0)),
+    seed: count(0, "Seed of all random numbers.").pipe(withDefault(0)),
     model,
     data,
     ...own,
@@ -34,35 +34,35 @@ export const planOf = <
     output: OutputSection.pipe(withDefault({}))
   }).annotate({ title, description })
 
-/** What every plan has, whatever its kind. */
+/** Sections of plans of every kind. */
 export interface AnyPlan {
   /** the model section */
   readonly model: {
     /** a folder, or a model of the Hub: hf:owner/name[@revision] */
     readonly source: string
-    /** how the frozen weights of linear layers are held; absent or "f32": in float32 */
+    /** precision of the frozen linear weights in memory; default "f32" */
     readonly weights?: string
   }
   /** the data section */
   readonly data: {
-    /** the kind of the rows: a kind of run has one or several */
+    /** format of the rows; a kind of plan has one or more */
     readonly format: string
-    /** a file, or the share of the training rows that is held out, in (0, 1); absent: nothing is evaluated on the way */
+    /** a file, or the fraction of the training rows to hold out, in (0, 1); absent: no evaluations during training */
     readonly validation?: string | number
   }
   /** method, targets and their options */
   readonly adapter: typeof AdapterConfig.Type
-  /** kind, learning rate and the kind's own options */
+  /** kind, learning rate and options of the kind */
   readonly optimizer: typeof OptimizerConfig.Type
   /** steps, batches, evaluations, seed */
   readonly training: typeof TrainingSection.Type
 }
 
-/** A kind of plan: its schema under each `data.format` that it has, and the rules about plans of it alone. */
+/** A kind of plan: its schema by `data.format`, and the rules for its plans. */
 export interface PlanKind<Format extends string, Plan extends AnyPlan, S extends Schema.Top> {
   readonly formats: { readonly [F in Format]: S }
   readonly rules: ReadonlyArray<Rule<Plan>>
-  /** a run that begins with an adapter does not take that adapter's dropout: without one in the plan it has none */
+  /** whether runs ignore the dropout of the adapter in `adapter.from` */
   readonly ownDropout?: true
 }
 
@@ -72,7 +72,7 @@ interface AnyPlanKind {
   readonly rules: ReadonlyArray<Rule<never>>
 }
 
-/** Rules of a kind, as rules about any plan: nothing is wrong with plans of other kinds. */
+/** Returns the rules of a kind as rules for any plan; plans of other kinds pass. */
 export const rulesOf = ({ formats, rules }: AnyPlanKind): ReadonlyArray<Rule<AnyPlan>> =>
   rules.map(({ name, check }) => ({
     name,
@@ -81,7 +81,7 @@ export const rulesOf = ({ formats, rules }: AnyPlanKind): ReadonlyArray<Rule<Any
 
 const isTopology = (source: string): boolean => /\.json$/.test(source)
 
-/** `expected` says what is wrong with a source, as the end of a sentence; undefined where the format is right for it. */
+/** Returns the rule that `data.format` fits `model.source`. `expected` returns the end of the message, or undefined if it fits. */
 export const formatFitsTheModel = <Plan extends AnyPlan>(
   expected: (source: string) => string | undefined
 ): Rule<Plan> =>
@@ -90,18 +90,20 @@ export const formatFitsTheModel = <Plan extends AnyPlan>(
     return wrong === undefined ? undefined : `found "${format}" with model.source "${source}"${wrong}`
   })
 
-/** A tf.LayersModel where rows of text need a model of Hugging Face. */
+/** Returns the end of a message if the source is a tf.LayersModel and the format requires a Hugging Face model. */
 export const noTopology = (source: string): string | undefined =>
-  isTopology(source) ? `, a tf.LayersModel; expected "arrays" here, or a Hugging Face folder there` : undefined
+  isTopology(source)
+    ? `, a tf.LayersModel; set data.format to "arrays", or model.source to a Hugging Face folder`
+    : undefined
 
 export const onlyTopology = (source: string): string | undefined =>
-  isTopology(source) ? undefined : "; expected the model.json of a tf.LayersModel there, or another format here"
+  isTopology(source) ? undefined : "; set model.source to the model.json of a tf.LayersModel, or choose another format"
 
-/** `model`: "a causal language model", and whatever else has no head. */
+/** Returns the rule that a model without a head has something to train. `model`: "a causal language model". */
 export const somethingIsAdapted = (model: string): Rule<AnyPlan> =>
   rule("something-is-adapted", "adapter.method", ({ adapter }) =>
     factsOfMethod(adapter).trains === "nothing" && adapter.modulesToSave.length === 0
-      ? `found "${adapter.method}", which trains a head, for ${model}, which has none; expected another method, or modulesToSave`
+      ? `found "${adapter.method}", which trains only a head, for ${model}, which has no head; choose another method, or set modulesToSave`
       : undefined
   )
 
@@ -116,11 +118,10 @@ const splitsOf = (path: string, extensions: string) => {
     validation: Schema.optionalKey(
       Schema.Union([
         file("Rows to evaluate during training."),
-        share("The share of the training rows held out.")
+        share("Fraction of the training rows to hold out.")
       ]).annotate({
         expected: `${path}, or a fraction between 0 and 1 of the training rows`,
-        description:
-          "Rows to evaluate during training: a file, or the share of the training rows that is held out for it."
+        description: "Rows to evaluate during training: a file, or the fraction of the training rows to hold out."
       })
     ),
     test: Schema.optionalKey(file("Rows to evaluate at the end.")),
@@ -128,20 +129,20 @@ const splitsOf = (path: string, extensions: string) => {
   }
 }
 
-/** The fields of every data section. */
+/** Fields of every `data` section. */
 export const splits = splitsOf(path, extensions)
 
-/** The same where rows may be the files of a folder. */
+/** Fields of `data` sections whose rows may be the files of a folder. */
 export const folderSplits = splitsOf(
   `${path}, or to a folder`,
-  `a folder with a folder of images for each label, a .zip of it, or a file of rows: ${extensions}`
+  `a folder with a folder of images per label, a .zip of it, or a file of rows: ${extensions}`
 )
 
-/** The name of a column. */
-export const column = (what: string) => text("the name of a column", what)
+/** Returns the schema of a column name. */
+export const column = (what: string) => text("a column name", what)
 
-export const columnsExpected = "a list of names of columns, each once"
+export const columnsExpected = "a list of distinct column names"
 
-/** Several columns. */
+/** Returns the schema of a list of column names. */
 export const columnList = (one: string, all: string) =>
   listOf(1, column(one), columnsExpected, all).check(Schema.isUnique({ expected: columnsExpected }))

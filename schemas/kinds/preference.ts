@@ -11,71 +11,68 @@ import { choice, positive, share, withDefault } from "../fields.ts"
 import { bucketPool, CausalModelSection, conversationFields, cutAt, languageModelRules } from "./causal.ts"
 import { column, type PlanKind, planOf, splits } from "./plan.ts"
 
-/** Schema of `data` with `format: "preference"`: a prompt, a better and a worse answer. */
+/** Schema of `data` with `format: "preference"`: a prompt with a preferred and a rejected answer. */
 export const PreferenceData = Schema.Struct({
   format: Schema.Literal("preference").annotate({
-    description: "Pairs of answers to a prompt, of which one is preferred."
+    description: "Prompts with a preferred and a rejected answer."
   }),
   ...splits,
   mapping: choice(
     ["trl", "openai"],
-    "The form of a row: trl (columns prompt, chosen and rejected; without a prompt it is what the two conversations have in common at their beginning) or openai (input.messages, preferred_output and non_preferred_output)."
+    "Layout of the rows: trl (columns prompt, chosen and rejected; without a prompt, the common beginning of the two conversations) or openai (input.messages, preferred_output and non_preferred_output)."
   ).pipe(withDefault("trl")),
   prompt: Schema.optionalKey(
     column(
-      "Column that holds the prompt, a text or a list of messages. Absent: prompt (trl), where rows have it, or input (openai)."
+      "Column with the prompt, a text or a list of messages. Default: prompt (trl), if there is one, or input (openai)."
     )
   ),
   chosen: Schema.optionalKey(
-    column("Column that holds the better answer. Absent: chosen (trl) or preferred_output (openai).")
+    column("Column with the preferred answer. Default: chosen (trl) or preferred_output (openai).")
   ),
   rejected: Schema.optionalKey(
-    column("Column that holds the worse answer. Absent: rejected (trl) or non_preferred_output (openai).")
+    column("Column with the rejected answer. Default: rejected (trl) or non_preferred_output (openai).")
   ),
   form: Schema.optionalKey(
     choice(
       ["messages", "text"],
-      "What rows are: conversations, written out by the chat template of the checkpoint, or texts, in which nothing is put between prompt and answer and an end-of-text token comes after. Absent: what the first training row is."
+      "Conversations, formatted with the checkpoint's chat template, or plain texts, joined without a separator and followed by an end-of-text token. Default: detected from the first training row."
     )
   ),
   ...conversationFields,
-  maxLength: cutAt("Tokens of a prompt and one of its answers at most; the end is cut off."),
+  maxLength: cutAt("Maximum tokens of a prompt with one answer; the end is cut off."),
   bucketPool
-}).annotate({ title: "Preference data", description: "Pairs of answers and how they become batches." })
+}).annotate({ title: "Preference data", description: "Pairs of answers, and how to batch them." })
 export type PreferenceData = typeof PreferenceData.Type
 
 const beta = (what: string) => positive(what).pipe(withDefault(0.1))
 
-/** Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290); smoothing as in cDPO (Mitchell 2023). */
+/** Schema of direct preference optimization (Rafailov et al. 2023, arXiv 2305.18290), with the label smoothing of cDPO (Mitchell 2023). */
 export const DpoLoss = Schema.Struct({
   kind: Schema.Literal("dpo").annotate({
-    description: "Answers are compared with what the model said of them before training."
+    description:
+      "Direct preference optimization: compares the answers' log-probabilities with those of the model before training (arXiv 2305.18290)."
   }),
-  beta: beta(
-    "β: how much a difference of log-probabilities counts. The larger, the nearer the model stays to what it was."
-  ),
-  labelSmoothing: Schema.optionalKey(
-    share("ε: the share of the pairs that are taken to be the wrong way round. Absent: none.")
-  )
+  beta: beta("β, scale of the log-probability differences. Larger values keep the model closer to its start."),
+  labelSmoothing: Schema.optionalKey(share("ε, assumed fraction of pairs with swapped answers. Default: 0."))
 }).annotate({ title: "DPO" })
 
-/** Odds ratio preference optimisation (Hong et al. 2024, arXiv 2403.07691). */
+/** Schema of odds ratio preference optimization (Hong et al. 2024, arXiv 2403.07691). */
 export const OrpoLoss = Schema.Struct({
   kind: Schema.Literal("orpo").annotate({
     description:
-      "The better answers are learned, and the odds of the worse ones fall; nothing is compared with the model before training."
+      "Odds ratio preference optimization: learns the preferred answers and lowers the odds of the rejected ones, without a reference model (arXiv 2403.07691)."
   }),
-  beta: beta("λ: what the odds ratio counts beside the cross-entropy of prompt and better answer.")
+  beta: beta("λ, weight of the odds ratio relative to the cross-entropy of prompt and preferred answer.")
 }).annotate({ title: "ORPO" })
 
 /** Schema of `loss` of preferences, by `kind`: DPO (arXiv 2305.18290) or ORPO (arXiv 2403.07691). */
 export const PreferenceLoss = Schema.Union([DpoLoss, OrpoLoss]).annotate({
   expected: 'an object with "kind"',
-  description: "How a preference is learned."
+  description: "The preference loss."
 })
 export type PreferenceLoss = typeof PreferenceLoss.Type
 
-/** The columns of a row; `promptNeeded` says whether a prompt has to be there. */
+/** Returns the columns of a row; `promptNeeded`: whether rows must have a prompt. */
 export const preferenceColumns = ({
   mapping,
   prompt,
@@ -96,12 +93,12 @@ export const preferenceColumns = ({
         promptNeeded: prompt !== undefined
       }
 
-/** A causal language model and pairs of answers. */
+/** Schema of plans for a causal language model over pairs of answers. */
 export const PreferencePlan = planOf(
   CausalModelSection,
   PreferenceData,
   "PreferencePlan",
-  "A training run of a causal language model over pairs of a better and a worse answer.",
+  "A training run of a causal language model over preferred and rejected answers.",
   { loss: PreferenceLoss.pipe(withDefault({ kind: "dpo" })) }
 )
 export type PreferencePlan = typeof PreferencePlan.Type

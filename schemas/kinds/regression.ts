@@ -11,40 +11,47 @@ import { type Rule, rule } from "../problems.ts"
 import { encoderSection, headOfTask, headRules, headTask, textLengths, texts } from "./encoder.ts"
 import { column, columnList, columnsExpected, type PlanKind, planOf, splits } from "./plan.ts"
 
-/** Numbers of a text: a pooled hidden state and a linear head. */
+/** Schema of `model.task` for numbers predicted from a text: a linear head on the pooled hidden state. */
 export const RegressionTask = headTask("regression", "One number per target.", "Regression")
 
 const RegressionModel = encoderSection(RegressionTask.pipe(withDefault({ kind: "regression" })), headOfTask)
 
 const Scaling = Schema.Struct({
-  mean: listOf(1, Schema.Finite.annotate({ expected: "a number" }), "a list of numbers", "Subtracted, one a target."),
-  deviation: listOf(1, positive("What a target is divided by."), "a list of numbers", "Divided by, one a target.")
+  mean: listOf(
+    1,
+    Schema.Finite.annotate({ expected: "a number" }),
+    "a list of numbers",
+    "Mean per target; subtracted."
+  ),
+  deviation: listOf(
+    1,
+    positive("Divisor of a target."),
+    "a list of numbers",
+    "Standard deviation per target; divided by."
+  )
 }).annotate({
   title: "Scaling",
   description:
-    "How targets are standardised for training: (value − mean) / deviation. Absent: mean and standard deviation of the training rows. Everything that is reported is in the data's units."
+    "Standardization of the targets for training: (value − mean) / deviation. Default: mean and standard deviation of the training rows. Metrics and predictions are in the units of the data."
 })
 
-/** Schema of `data` with `format: "regression"`: a text and one number or several. */
+/** Schema of `data` with `format: "regression"`: rows with a text and one or more numbers. */
 export const RegressionSection = Schema.Struct({
-  format: Schema.Literal("regression").annotate({ description: "Rows of a text and one number or several." }),
+  format: Schema.Literal("regression").annotate({ description: "Rows with a text and one or more numbers." }),
   ...splits,
   ...texts,
-  target: Schema.Union([
-    column("Column that holds the number."),
-    columnList("A column of numbers.", "Columns of numbers.")
-  ])
+  target: Schema.Union([column("Column with the number."), columnList("A column of numbers.", "Columns of numbers.")])
     .annotate({
-      expected: `the name of a column, or ${columnsExpected}`,
-      description: "Column that holds the number that is learned, or several such columns."
+      expected: `a column name, or ${columnsExpected}`,
+      description: "Column with the number to predict, or several such columns."
     })
     .pipe(withDefault("target")),
   scaling: Schema.optionalKey(Scaling),
   ...textLengths
-}).annotate({ title: "Regression data", description: "Rows of text with numbers, and how they become batches." })
+}).annotate({ title: "Regression data", description: "Texts with numbers, and how to batch them." })
 export type RegressionSection = typeof RegressionSection.Type
 
-/** A Hugging Face encoder that tells numbers. */
+/** Schema of plans for a Hugging Face encoder that predicts numbers. */
 export const RegressionPlan = planOf(
   RegressionModel,
   RegressionSection,
@@ -53,7 +60,7 @@ export const RegressionPlan = planOf(
 )
 export type RegressionPlan = typeof RegressionPlan.Type
 
-/** The columns of the targets, in their order. */
+/** Returns the target columns in order. */
 export const targetsOf = ({ target }: Pick<RegressionSection, "target">): ReadonlyArray<string> =>
   typeof target === "string" ? [target] : target
 
@@ -62,7 +69,7 @@ const oneScaleATarget: Rule<RegressionPlan> = rule("one-scale-a-target", "data.s
   const { mean, deviation } = data.scaling ?? {}
   return mean === undefined || deviation === undefined || (mean.length === length && deviation.length === length)
     ? undefined
-    : `found ${mean.length} means and ${deviation.length} deviations for ${length} ${length === 1 ? "target" : "targets"}; expected one of each a target, or no scaling`
+    : `found ${mean.length} means and ${deviation.length} deviations for ${length} ${length === 1 ? "target" : "targets"}; expected one of each per target, or no scaling`
 })
 
 export const regressionPlans: PlanKind<"regression", RegressionPlan, typeof RegressionPlan> = {

@@ -11,44 +11,44 @@ import { bucketPool, cutAt } from "./causal.ts"
 import { labelList } from "./labels.ts"
 import { column, formatFitsTheModel, noTopology, type PlanKind, planOf, somethingIsAdapted, splits } from "./plan.ts"
 
-/** A model that reads one text and writes another. */
+/** Schema of `model` for an encoder-decoder. */
 export const Seq2SeqModelSection = Schema.Struct({
   source: text(
     "a path to a Hugging Face model folder, or hf:owner/name",
-    "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], which is fetched once."
+    "Folder of the base model (config.json, *.safetensors, tokenizer.json), relative to the plan file; or hf:owner/name[@revision], downloaded once."
   ),
   weights: packedWeights
-}).annotate({ title: "Seq2SeqModel", description: "Which encoder-decoder is adapted." })
+}).annotate({ title: "Seq2SeqModel", description: "The encoder-decoder to adapt." })
 export type Seq2SeqModelSection = typeof Seq2SeqModelSection.Type
 
-/** Schema of `data` with `format: "seq2seq"`: a text that is read and one that is written for it. */
+/** Schema of `data` with `format: "seq2seq"`: input texts with target texts. */
 export const Seq2SeqData = Schema.Struct({
   format: Schema.Literal("seq2seq").annotate({
-    description: "Texts that are read, and texts that are written for them."
+    description: "Input texts with target texts."
   }),
   ...splits,
-  source: column("Column that holds the text that is read.").pipe(withDefault("source")),
-  target: column("Column that holds the text that is to be written.").pipe(withDefault("target")),
+  source: column("Column with the input text.").pipe(withDefault("source")),
+  target: column("Column with the target text.").pipe(withDefault("target")),
   prefix: Schema.optionalKey(
-    text("a text", 'Put before every text that is read, as T5 was trained with: "sst2 sentence: ".')
+    text("a text", 'Prefix for every input text, as in the training of T5: "sst2 sentence: ".')
   ),
   targets: Schema.optionalKey(
     labelList(
-      "The targets, where there are few of them, as the labels of GLUE are: evaluations then say accuracy and macro-F1 of them. Absent: those of the training rows, where there are at most 20; evaluations of other rows say no macro-F1."
+      "The possible targets if there are few, such as the labels of GLUE; evaluations then report their accuracy and macro-F1. Default: the targets of the training rows if there are at most 20 different ones; otherwise evaluations report no macro-F1."
     )
   ),
-  maxLength: cutAt("Tokens of a text that is read at most; its end is cut off."),
+  maxLength: cutAt("Maximum tokens per input text; the end is cut off."),
   maxTargetLength: integer(
     2,
     131_072,
-    "Tokens of a text that is written at most, the last one included; its end is cut off.",
+    "Maximum tokens per target text, including the end token; the end is cut off.",
     "tokens"
   ).pipe(withDefault(128)),
   bucketPool
-}).annotate({ title: "Seq2Seq data", description: "Texts with targets and how they become batches." })
+}).annotate({ title: "Seq2Seq data", description: "Texts with targets, and how to batch them." })
 export type Seq2SeqData = typeof Seq2SeqData.Type
 
-/** An encoder-decoder, and texts with targets. */
+/** Schema of plans for an encoder-decoder over texts with targets. */
 export const Seq2SeqPlan = planOf(
   Seq2SeqModelSection,
   Seq2SeqData,

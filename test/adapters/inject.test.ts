@@ -195,7 +195,7 @@ describe("options have the defaults of a plan, and are wrong in its words", () =
     ],
     [
       { targets: 3 },
-      ['adapter.targets: found 3; expected "all-linear", "attention", "mlp", or a list of one or more site patterns']
+      ['adapter.targets: found 3; expected "all-linear", "attention", "mlp", or a list of one or more layer patterns']
     ],
     [{ method: "dora" }, ['adapter.method: found "dora"; expected "lora"; did you mean "lora"?']],
     [

@@ -453,7 +453,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.locator(".cm-tooltip-autocomplete li", { hasText: "efficient" }).click()
       await page.getByText('"form": "efficient"').waitFor()
       await page.getByText('"learningRate"').hover()
-      await page.locator(".plan-hover", { hasText: "the peak of the schedule" }).waitFor()
+      await page.locator(".plan-hover", { hasText: "peak learning rate" }).waitFor()
       await page.close()
     },
     TIMEOUT

@@ -232,7 +232,7 @@ const cases: ReadonlyArray<Refusal> = [
       w.write("plan.json", plan({ adapter: { method: "none" } }))
       return ["validate", "plan.json"]
     },
-    says: ['adapter.method: found "none", which trains a head, for an embedding model, which has none']
+    says: ['adapter.method: found "none", which trains only a head, for an embedding model, which has no head']
   },
   {
     name: "modules that are not supported",

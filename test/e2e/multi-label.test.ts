@@ -122,7 +122,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "labels beside their columns",
     args: () => trainOn(topicRows(3), { labelColumns: ["praise"], labels: ["other"] }),
-    says: ["data.labels: found labels other than labelColumns, whose names they are"]
+    says: ["data.labels: labels and labelColumns differ"]
   }
 ]
 refuses("rows of several labels", w, cases)

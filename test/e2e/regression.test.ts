@@ -119,12 +119,12 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "scales of another number of targets",
     args: () => trainOn(scoredRows(4), { target: ["stars", "words"], scaling: { mean: [1], deviation: [1] } }),
-    says: ["data.scaling: found 1 means and 1 deviations for 2 targets; expected one of each a target, or no scaling"]
+    says: ["data.scaling: found 1 means and 1 deviations for 2 targets; expected one of each per target, or no scaling"]
   },
   {
     name: "no column",
     args: () => trainOn(scoredRows(4), { target: [] }),
-    says: ["data.target", "expected the name of a column, or a list of names of columns, each once"]
+    says: ["data.target", "expected a column name, or a list of distinct column names"]
   }
 ]
 refuses("rows of numbers", w, cases)

@@ -160,7 +160,7 @@ refuses("plans over texts with targets", w, [
   {
     name: "a LayersModel",
     args: () => training({}, "model.json"),
-    says: ['found "seq2seq" with model.source "model.json", a tf.LayersModel; expected "arrays" here']
+    says: ['found "seq2seq" with model.source "model.json", a tf.LayersModel; set data.format to "arrays"']
   },
   {
     name: "a head where there is none",

@@ -71,7 +71,8 @@ describe("mistakes, all at once", () => {
       { role: "bot", content: "{question}" },
       { role: "assistant", content: "{answer" }
     ]
-    const expected = "expected the name of a column, or a text with {column} in it and a doubled brace for a brace"
+    const expected =
+      "expected a column name, or a template with {column} placeholders, in which literal braces are doubled"
     expect(problems({ format: "chat", train: "a.csv", messages, templateDate: "30.11.2026" }).toSorted()).toEqual([
       'messages.0.role: found "bot"; expected one of "system", "user", "assistant"',
       `messages.1.content: found "{answer"; ${expected}`,

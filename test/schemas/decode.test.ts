@@ -117,8 +117,8 @@ describe("an unsound plan", () => {
       "adapter.rank: found 0; expected an integer from 1 to 1024",
       'adapter.scaling: found "rank_stabilized"; expected one of "standard", "rank-stabilized"; did you mean "rank-stabilized"?',
       `adapter.init.kind: found "kaimin"; expected one of ${inits}; did you mean "kaiming"?`,
-      'adapter.targets: found []; expected "all-linear", "attention", "mlp", or a list of one or more site patterns',
-      "adapter.overrides.0.targets: missing; expected a list of one or more site patterns",
+      'adapter.targets: found []; expected "all-linear", "attention", "mlp", or a list of one or more layer patterns',
+      "adapter.overrides.0.targets: missing; expected a list of one or more layer patterns",
       "adapter.overrides.0.rank: found -1; expected an integer from 1 to 1024",
       'adapter.overrides.1: found 3; expected an object with "targets"'
     ])
@@ -136,7 +136,7 @@ describe("an unsound plan", () => {
     [{ method: "lora", init: { kind: "gaussian", std: 1 } }, "adapter.init.std: unknown key (allowed: kind)"],
     [
       { method: "lora", targets: ["query", 3] },
-      'adapter.targets.1: found 3; expected a site pattern such as "encoder.layer.*.attention.**" or "query"'
+      'adapter.targets.1: found 3; expected a layer pattern such as "encoder.layer.*.attention.**" or "query"'
     ],
     [{ method: "lora", dropout: 1 }, "adapter.dropout: found 1; expected a number from 0 up to, not including, 1"],
     [

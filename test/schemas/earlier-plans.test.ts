@@ -74,7 +74,7 @@ describe("the loss of labelled rows", () => {
     expect(Result.isFailure(decoded) && decoded.failure).toEqual([
       {
         path: "loss.classWeights",
-        message: 'found "even"; expected "balanced", or an object of labels and their weights, each greater than 0'
+        message: 'found "even"; expected "balanced", or an object with a weight greater than 0 per label'
       },
       { path: "loss.labelSmoothing", message: "found 1; expected a number from 0 up to, not including, 1" }
     ])

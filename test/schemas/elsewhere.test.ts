@@ -54,15 +54,15 @@ const said = async (section: string, value: object): Promise<ReadonlyArray<strin
 
 describe("an unknown key", () => {
   test.each([
-    ["training", { num_train_epochs: 3 }, "training.num_train_epochs: unknown key; here it is training.epochs"],
-    ["", { epochs: 3 }, "epochs: unknown key; here it is training.epochs"],
-    ["", { "Learning-Rate": 1 }, "Learning-Rate: unknown key; here it is optimizer.learningRate"],
-    ["training", { seed: 1 }, "training.seed: unknown key; here it is seed"],
-    ["model", { load_in_4bit: true }, 'model.load_in_4bit: unknown key; here it is model.weights, with "q4"'],
+    ["training", { num_train_epochs: 3 }, "training.num_train_epochs: unknown key; use training.epochs"],
+    ["", { epochs: 3 }, "epochs: unknown key; use training.epochs"],
+    ["", { "Learning-Rate": 1 }, "Learning-Rate: unknown key; use optimizer.learningRate"],
+    ["training", { seed: 1 }, "training.seed: unknown key; use seed"],
+    ["model", { load_in_4bit: true }, 'model.load_in_4bit: unknown key; use model.weights, with "q4"'],
     [
       "output",
       { push_to_hub: true },
-      "output.push_to_hub: unknown key; nothing is uploaded by a plan; push RUN owner/name sends a finished run"
+      "output.push_to_hub: unknown key; plans do not upload; push RUN owner/name uploads a finished run"
     ],
     // a field of other kinds of plans is no answer
     ["data", { lossOn: "all" }, "data.lossOn: unknown key (allowed: "],
@@ -77,7 +77,7 @@ describe("an unknown key", () => {
 
   test("of another tool is answered beside all other problems", async () => {
     expect(await said("training", { lora_r: 3, steps: 0 })).toEqual([
-      "training.lora_r: unknown key; here it is adapter.rank",
+      "training.lora_r: unknown key; use adapter.rank",
       "training.steps: found 0; expected an integer of at least 1"
     ])
   })

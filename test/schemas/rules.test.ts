@@ -35,7 +35,7 @@ const multiLabelModel = { source: "folder", task: { kind: "multi-label" } }
 const cases: Record<string, Case> = {
   "one-scale-a-target": {
     bad: { model: regressionModel, data: { ...regression, scaling: { mean: [1, 2], deviation: [1, 1] } } },
-    says: ["data.scaling: found 2 means and 2 deviations for 1 target; expected one of each a target, or no scaling"],
+    says: ["data.scaling: found 2 means and 2 deviations for 1 target; expected one of each per target, or no scaling"],
     good: [
       { model: regressionModel, data: { ...regression, scaling: { mean: [1], deviation: [2] } } },
       {
@@ -46,7 +46,7 @@ const cases: Record<string, Case> = {
   },
   "columns-are-the-labels": {
     bad: { model: multiLabelModel, data: { ...multiLabel, labelColumns: ["a"], labels: ["b"] } },
-    says: ["data.labels: found labels other than labelColumns, whose names they are; expected labelColumns alone"],
+    says: ["data.labels: labels and labelColumns differ; the columns are the labels, so leave labels out"],
     good: [
       { model: multiLabelModel, data: { ...multiLabel, labelColumns: ["a"], labels: ["a"] } },
       { model: multiLabelModel, data: { ...multiLabel, labels: ["b"] } }
@@ -63,7 +63,7 @@ const cases: Record<string, Case> = {
   "stop-early-is-evaluated": {
     bad: { training: { steps: 80, stopEarly: {} } },
     says: [
-      "training.stopEarly: found with no validation split, by which a run would know that it has stopped getting better; expected data.validation, a file or a share such as 0.1, or no stopEarly"
+      "training.stopEarly: early stopping needs a validation split; set data.validation to a file or a fraction such as 0.1, or leave stopEarly out"
     ],
     good: [
       { data: { ...smallest.data, validation: 0.1 }, training: { steps: 80, stopEarly: {} } },
@@ -82,15 +82,13 @@ const cases: Record<string, Case> = {
   "theorem-holds": {
     bad: { adapter: { method: "none" } },
     says: [
-      `optimizer.kind: found "lora-pro" with adapter.method "none", which has no factors A and B to move; expected ${others} here, or adapter.method "lora"`
+      `optimizer.kind: found "lora-pro" with adapter.method "none", which does not train factors A and B; expected ${others}, or adapter.method "lora"`
     ],
     good: [{ adapter: { method: "none" }, optimizer: adamw }, { adapter: { method: "lora" } }]
   },
   "moments-of-form": {
     bad: { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full", moments: "invariant" } },
-    says: [
-      'optimizer.moments: found "invariant" with form "full"; expected "entrywise", or "factored", or no moments here'
-    ],
+    says: ['optimizer.moments: found "invariant" with form "full"; expected "entrywise", or "factored", or no moments'],
     good: [
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "efficient", moments: "invariant" } },
       { optimizer: { kind: "lora-pro", learningRate: 1e-3, form: "full", moments: "factored" } },
@@ -100,7 +98,7 @@ const cases: Record<string, Case> = {
   "clips-unmagnified-gradients": {
     bad: { optimizer: { kind: "lora-rite", learningRate: 1e-3, clipNorm: 1 } },
     says: [
-      "optimizer.clipNorm: found 1, which measures the factors' raw gradients, whose size is the other factor's; expected clipUnmagnified, a norm that does not change with how BA is split, and clipNorm null or left out"
+      "optimizer.clipNorm: found 1, which clips the raw gradients, whose size depends on how BA is split into factors; set clipUnmagnified instead and leave out clipNorm"
     ],
     good: [
       { optimizer: { kind: "lora-rite", learningRate: 1e-3 } },
@@ -110,7 +108,7 @@ const cases: Record<string, Case> = {
   "factors-are-trained": {
     bad: { adapter: { method: "adalora" }, optimizer: loraPlus },
     says: [
-      `optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected ${others} here, or adapter.method "lora" or "dora"`
+      `optimizer.kind: found "lora-plus" with adapter.method "adalora", which has no factors A and B; expected ${others}, or adapter.method "lora" or "dora"`
     ],
     good: [
       { adapter: { method: "lora" }, optimizer: loraPlus },
@@ -121,7 +119,7 @@ const cases: Record<string, Case> = {
   "diagnostics-need-factors": {
     bad: { adapter: { method: "dora" }, optimizer: adamw, training: { steps: 8, diagnostics: {} } },
     says: [
-      'training.diagnostics: found with adapter.method "dora"; the distance to the full gradient is worked out for W + s·BA: leave diagnostics out, or set adapter.method to "lora"'
+      'training.diagnostics: not supported with adapter.method "dora", since diagnostics compare with the full gradient of W + s·BA; leave diagnostics out, or set adapter.method to "lora"'
     ],
     good: [
       { adapter: { method: "lora" }, training: { steps: 8, diagnostics: {} } },
@@ -130,7 +128,7 @@ const cases: Record<string, Case> = {
   },
   "adalora-gives-up-ranks": {
     bad: { adapter: { method: "adalora", rank: 8, initialRank: 7 }, optimizer: adamw },
-    says: ["adapter.initialRank: found 7 with rank 8; expected at least rank, since ranks are only given up"],
+    says: ["adapter.initialRank: found 7 with rank 8; expected at least rank, because ranks are only removed"],
     good: [
       { adapter: { method: "adalora", rank: 8, initialRank: 8 }, optimizer: adamw },
       { adapter: { method: "adalora", rank: 8 }, optimizer: adamw }
@@ -147,7 +145,7 @@ const cases: Record<string, Case> = {
       adapter: { method: "lora", init: { kind: "lora-ga" } }
     },
     says: [
-      'model.head: found "zeros" with adapter.init "lora-ga", which needs the gradient of the first batches: through a head of zeros every layer\'s is 0; expected "new" or "checkpoint" here, or another init'
+      'model.head: found "zeros" with adapter.init "lora-ga", which needs the gradient of the first batches: with a head of zeros all gradients are 0; expected "new" or "checkpoint", or another init'
     ],
     good: [
       { adapter: { method: "lora", init: { kind: "lora-ga" } } },
@@ -173,7 +171,7 @@ const cases: Record<string, Case> = {
   "checkpoint-head-needs-pooler": {
     bad: { model: { source: "m", task: { kind: "classification" }, head: "checkpoint" } },
     says: [
-      'model.head: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier reads its pooler: set model.task.pooling to "pooler", or this to "new" or "zeros"'
+      'model.head: found "checkpoint" with pooling "mean"; a checkpoint\'s classifier requires its pooler: set model.task.pooling to "pooler", or model.head to "new" or "zeros"'
     ],
     good: [
       { model: { source: "m", task: pooler, head: "checkpoint" } },
@@ -183,7 +181,7 @@ const cases: Record<string, Case> = {
   "packed-base-is-frozen": {
     bad: { model: { source: "m", weights: "int8" }, adapter: { method: "full" }, optimizer: adamw },
     says: [
-      'model.weights: found "int8" with adapter.method "full", which trains the weights themselves; expected "f32" here, or another method'
+      'model.weights: found "int8" with adapter.method "full", which trains the weights themselves; expected "f32", or another method'
     ],
     good: [
       { model: { source: "m", weights: "f32" }, adapter: { method: "full" }, optimizer: adamw },
@@ -194,7 +192,7 @@ const cases: Record<string, Case> = {
   "format-fits-the-model": {
     bad: { data: arrays },
     says: [
-      `data.format: found "arrays" with model.source "${smallest.model.source}"; expected the model.json of a tf.LayersModel there, or another format here`
+      `data.format: found "arrays" with model.source "${smallest.model.source}"; set model.source to the model.json of a tf.LayersModel, or choose another format`
     ],
     good: [
       { data: arrays, model: { source: "model.json" } },
@@ -206,7 +204,7 @@ const cases: Record<string, Case> = {
   "something-is-adapted": {
     bad: { data: chat, adapter: { method: "none" }, optimizer: adamw },
     says: [
-      'adapter.method: found "none", which trains a head, for a causal language model, which has none; expected another method, or modulesToSave'
+      'adapter.method: found "none", which trains only a head, for a causal language model, which has no head; choose another method, or set modulesToSave'
     ],
     good: [
       { data: chat, adapter: { method: "none", modulesToSave: ["lm_head"] }, optimizer: adamw },
@@ -220,9 +218,7 @@ const cases: Record<string, Case> = {
       model: { source: "clip", task: { kind: "zero-shot" } },
       optimizer: { ...adamw, headLearningRate: 1e-3 }
     },
-    says: [
-      'optimizer.headLearningRate: found with model.task.kind "zero-shot", which trains no head; expected none here'
-    ],
+    says: ['optimizer.headLearningRate: found with model.task.kind "zero-shot", which trains no head; leave it out'],
     good: [
       { data: images, model: { source: "clip", task: { kind: "zero-shot" } } },
       { data: images, model: { source: "clip" }, optimizer: { ...adamw, headLearningRate: 1e-3 } }
@@ -230,14 +226,12 @@ const cases: Record<string, Case> = {
   },
   "adapters-of-peft-need-its-models": {
     bad: { data: arrays, model: { source: "model.json" }, adapter: { method: "lora", from: "adapter" } },
-    says: [
-      "adapter.from: found an adapter of PEFT for a tf.LayersModel, whose layers PEFT does not have; expected none here"
-    ],
+    says: ["adapter.from: a PEFT adapter cannot be applied to a tf.LayersModel; leave adapter.from out"],
     good: [{ adapter: { method: "lora", from: "adapter" } }]
   },
   "blocks-to-recompute": {
     bad: { data: arrays, model: { source: "model.json" }, training: { steps: 1, recompute: "blocks" } },
-    says: ['training.recompute: found "blocks" for a tf.LayersModel, whose layers form no blocks; expected "none"'],
+    says: ['training.recompute: found "blocks" for a tf.LayersModel, which has no transformer blocks; expected "none"'],
     good: [{ training: { steps: 1, recompute: "blocks" } }]
   },
   "steps-or-epochs": {
@@ -256,7 +250,7 @@ const cases: Record<string, Case> = {
   "warmup-ends": {
     bad: { optimizer: { ...adamw, schedule: { kind: "linear", warmupSteps: 80 } } },
     says: [
-      "optimizer.schedule.warmupSteps: found 80 with training.steps 80; expected fewer than the steps, else the rate never reaches its peak"
+      "optimizer.schedule.warmupSteps: found 80 with training.steps 80; expected fewer than the steps, otherwise the rate never reaches its peak"
     ],
     good: [
       { optimizer: { ...adamw, schedule: { kind: "linear", warmupSteps: 79 } } },
@@ -266,7 +260,7 @@ const cases: Record<string, Case> = {
   "decay-shrinks": {
     bad: { optimizer: { ...adamw, headLearningRate: 0.5, weightDecay: 2 } },
     says: [
-      "optimizer.weightDecay: found 2 with a learning rate of 0.5; expected learning rate × weightDecay below 1, else decay flips the sign of the weights"
+      "optimizer.weightDecay: found 2 with a learning rate of 0.5; expected learning rate × weightDecay below 1, otherwise decay flips the sign of the weights"
     ],
     good: [{ optimizer: { ...adamw, weightDecay: 2 } }]
   }
@@ -294,18 +288,18 @@ describe.each(Object.entries(cases))("%s", (_name, { bad, good, says }) => {
 test.each([
   [
     "dora",
-    "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes what a move of A and B does to it"
+    "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes the effect of an update of A and B"
   ],
   [
     "adalora",
-    "which moves P, λ and Q under a penalty and sets λ to 0: its weight is no product of two factors that are free to move"
+    "which trains P, λ and Q under a penalty and sets entries of λ to 0: its weight is not a product of two freely trained factors"
   ],
-  ["full", "which has no factors A and B to move"],
-  ["none", "which has no factors A and B to move"]
+  ["full", "which does not train factors A and B"],
+  ["none", "which does not train factors A and B"]
 ])("neither lora-pro nor riemannian with %s, and the reason", (method, reason) => {
   for (const kind of ["lora-pro", "riemannian"]) {
     expect(linesOf({ adapter: { method }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([
-      `optimizer.kind: found "${kind}" with adapter.method "${method}", ${reason}; expected ${others} here, or adapter.method "lora"`
+      `optimizer.kind: found "${kind}" with adapter.method "${method}", ${reason}; expected ${others}, or adapter.method "lora"`
     ])
     expect(linesOf({ adapter: { method: "lora" }, optimizer: { kind, learningRate: 1e-3 } })).toEqual([])
   }
@@ -315,7 +309,7 @@ test("lora-plus decays B at B's own rate", () => {
   const decaying = (weightDecay: number) => linesOf({ optimizer: { ...loraPlus, learningRate: 0.01, weightDecay } })
   expect(decaying(6)).toEqual([])
   expect(decaying(7)).toEqual([
-    "optimizer.weightDecay: found 7 with a learning rate of 0.16; expected learning rate × weightDecay below 1, else decay flips the sign of the weights"
+    "optimizer.weightDecay: found 7 with a learning rate of 0.16; expected learning rate × weightDecay below 1, otherwise decay flips the sign of the weights"
   ])
 })
 

@@ -286,7 +286,7 @@ describeOn("wasm", () => {
       const optimizer = { ...adamw, weightDecay: 200, schedule: { kind: "linear", warmup: 0.1, warmupSteps: 2 } }
       expect(await wrongly({ plan: { optimizer } })).toEqual([
         "plan.optimizer.schedule: found both warmup (0.1) and warmupSteps (2); expected at most one of the two",
-        "plan.optimizer.weightDecay: found 200 with a learning rate of 0.01; expected learning rate × weightDecay below 1, else decay flips the sign of the weights"
+        "plan.optimizer.weightDecay: found 200 with a learning rate of 0.01; expected learning rate × weightDecay below 1, otherwise decay flips the sign of the weights"
       ])
       expect(await wrongly({ plan: { training: { diagnostics: { sites: ["nowhere"] } } } })).toEqual([
         expect.stringMatching(/^plan\.training\.diagnostics\.sites\.0: .*nowhere/)

@@ -332,7 +332,7 @@ describe("options in code", () => {
     ])
     expect(
       await problemsWith({ kind: "lora-pro", learningRate: 1, form: "sgd", moments: "factored" } as never, 1)
-    ).toEqual(['fromConfig: optimizer.moments: found "factored" with form "sgd"; expected no moments here'])
+    ).toEqual(['fromConfig: optimizer.moments: found "factored" with form "sgd"; expected no moments'])
   })
 })
 
