@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import { inject, lora } from "../adapters/index.ts"
 import { mustBeDecided, type OptimizerConfig } from "../schemas/index.ts"
 import { Device } from "../src/device/index.ts"
-import type { Files } from "../src/files/index.ts"
+import type { Sources } from "../src/hub/index.ts"
 import { sparseCrossEntropy } from "../src/kernels/index.ts"
 import {
   type BatchOf,
@@ -76,12 +76,12 @@ interface Timed {
   /** of a batch */
   readonly shape: string
   readonly config: object
-  readonly describe: (folder: string) => Effect.Effect<FolderDescription, ModelError, Files>
+  readonly describe: (folder: string) => Effect.Effect<FolderDescription, ModelError, Sources>
   /** milliseconds of a step */
   readonly timed: (
     folder: string,
     optimizer: OptimizerConfig
-  ) => Effect.Effect<number, Reported, Files | Device | Scope.Scope>
+  ) => Effect.Effect<number, Reported, Sources | Device | Scope.Scope>
 }
 
 /** Of a tokenizer that no text goes through. */

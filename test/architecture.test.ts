@@ -89,7 +89,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/device/browser.ts": "a page has no Bun and no Deno",
   "src/device/bun.ts": "the Bun plugin, which knows its runtime",
   "src/files/platform-reason.ts": "what every command says of a full device, before any file is read",
-  "src/hub/hub-address.ts": "whether a source is on the Hub at all, before what fetches it is loaded",
+  "src/hub/hub.ts": "what is asked of the Hub; a page has none, and never loads what fetches",
   "src/linalg/truncated-svd.ts": "a page, for which an init loads it when it starts from a decomposition",
   "src/output/adapter-folder.ts": "a page writes adapters and has no run folders",
   "src/output/report/chart.ts": "the studio's page, which draws what reports draw",

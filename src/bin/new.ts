@@ -7,7 +7,7 @@ import ownPackage from "../../package.json" with { type: "json" }
 import { shownArgument } from "../boundary/index.ts"
 import { placeInArchive } from "../data/index.ts"
 import { fileError, inNewFolder } from "../files/index.ts"
-import { isHubDataset } from "../hub/hub-address.ts"
+import { isHubDataset } from "../hub/hub.ts"
 import { kindOf } from "../kinds/index.ts"
 import { Work } from "../progress/index.ts"
 import { suggest as suggested, suggestionText } from "../suggest/index.ts"

@@ -53,7 +53,7 @@ export {
   type TextColumns,
   textOf
 } from "./labelled-rows.ts"
-export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths } from "./memory-files.ts"
+export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths, withoutHub } from "./memory-files.ts"
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
 export { ownDataFiles } from "./own-files.ts"

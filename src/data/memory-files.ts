@@ -24,13 +24,14 @@ import { type PlatformError, systemError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import { limit, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { infoOf, readAnswer } from "../files/index.ts"
+import { Hub, hubError, type Sources } from "../hub/hub.ts"
 import { dataError } from "./data-error.ts"
 import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
 /** Files that are in memory, for programs without a file system. */
 export interface MemoryFiles {
-  /** files, paths and data files for a program */
-  readonly layer: Layer.Layer<FileSystem.FileSystem | Path.Path>
+  /** files, paths and data files for a program; its Hub rejects every address */
+  readonly layer: Layer.Layer<Sources>
   /** A file's bytes as they are now, not copied; undefined where there is no such file. */
   readonly read: (path: string) => Uint8Array<ArrayBuffer> | undefined
   /** all paths, sorted */
@@ -48,12 +49,26 @@ export const memoryFiles = (initial: Readonly<Record<string, Uint8Array | string
   }
   const read = (path: string) => files.get(absolute(path))
   const list = () => [...files.keys()].sort()
-  const services = Layer.merge(
+  const services = Layer.mergeAll(
     Layer.succeed(FileSystem.FileSystem)(fileSystem(files, folders)),
-    Layer.succeed(DataFiles)(dataFiles(read))
+    Layer.succeed(DataFiles)(dataFiles(read)),
+    withoutHub
   )
   return { read, list, layer: Layer.merge(services, rootedPaths) }
 }
+
+const missing = (remedy: string) => (address: string) =>
+  Effect.fail(hubError(address, `a browser page has no cache of the Hub; ${remedy}`))
+const missingModel = missing("give it the model's files with fetchFiles")
+
+/** The Hub of a page, which has no cache: every address is rejected. */
+export const withoutHub: Layer.Layer<Hub> = Layer.succeed(Hub)({
+  model: missingModel,
+  config: missingModel,
+  adapter: missingModel,
+  dataset: missing("give it the file of rows"),
+  upload: ({ repository }) => missing("push from a terminal")(repository)
+})
 
 /** A path from the root, without "." and "..". */
 const absolute = (path: string): string => {

@@ -12,11 +12,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Device as DeviceService } from "./device.ts"
+import { Device as OpenDevice } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
 import type { DeviceChoice, DeviceOptions, Runtime } from "./open.ts"
 
-type LayerOf = (choice: DeviceChoice, options: DeviceOptions) => Layer.Layer<DeviceService, DeviceError>
+type LayerOf = (choice: DeviceChoice, options?: DeviceOptions) => Layer.Layer<OpenDevice, DeviceError>
 
 const runtimeModule = (): Promise<{ readonly layer: LayerOf }> => {
   if ("Deno" in globalThis) return import("./deno.ts")
@@ -28,17 +28,15 @@ export const currentRuntime: Effect.Effect<Runtime> = Effect.promise(async () =>
   "Deno" in globalThis ? (await import("./deno.ts")).deno : (await import("./bun.ts")).bun
 )
 
-/** The device as a layer; its scope's end closes the device. Fails with a `DeviceError`. */
-const layer = (choice: DeviceChoice, options: DeviceOptions = {}) =>
-  Layer.unwrap(Effect.map(Effect.promise(runtimeModule), (runtime) => runtime.layer(choice, options)))
+/** The service `Device` with its layers: the same service as that of a page, which has no module of another runtime. */
+export class Device extends OpenDevice {
+  /** Returns the device as a layer, which closes it with its scope. Fails with a `DeviceError`. */
+  static readonly layer: LayerOf = (choice, options = {}) =>
+    Layer.unwrap(Effect.map(Effect.promise(runtimeModule), (runtime) => runtime.layer(choice, options)))
 
-/** The service `Device` and its layers: `Device.layer(choice, { threads })`, `Device.auto`. */
-export const Device = Object.assign(DeviceService, {
-  layer,
-  /** the layer of `Device.layer("auto")`: WebGPU on a hardware GPU, else native, else wasm */
-  auto: layer("auto")
-})
-export type Device = DeviceService
+  /** `Device.layer("auto")`: WebGPU on a hardware GPU, else native, else wasm */
+  static readonly auto = Device.layer("auto")
+}
 
 export { type DeviceDescription, type DeviceShape, ofDevice } from "./device.ts"
 export { DeviceError } from "./device-error.ts"

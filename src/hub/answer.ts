@@ -4,7 +4,8 @@
  */
 import type * as Effect from "effect/Effect"
 import { cut } from "../boundary/index.ts"
-import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
+import { type HubError, hubError } from "./hub.ts"
+import type { HubSettings, HubSource } from "./hub-source.ts"
 import { call, type RemoteFile, succeeded, type Unreachable } from "./remote.ts"
 
 interface Asked {

@@ -11,7 +11,8 @@ import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import { type Files, parseBoundedJson, partFiles, readTextFile, temporaryFor } from "../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../safetensors/index.ts"
-import { type HubError, type HubSource, hubError } from "./hub-source.ts"
+import { type HubError, hubError } from "./hub.ts"
+import type { HubSource } from "./hub-source.ts"
 
 export interface RepositoryCache {
   readonly blob: (hash: string) => string
@@ -30,7 +31,7 @@ export const repositoryCache = (path: Path.Path, cache: string, { type, reposito
   }
 }
 
-/** What the cache holds of a source, complete; null where something is missing. `content`: of a repository that is no single file. */
+/** What the cache holds of a source, complete; null where something is missing. `content`: of a repository whose address does not name one file. */
 export const cached = (
   cache: RepositoryCache,
   { revision, file }: HubSource,

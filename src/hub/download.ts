@@ -20,7 +20,8 @@ import { type Files, isGone, ownerIn, readExactly, readTextFile, thisProcess } f
 import { working } from "../progress/index.ts"
 import { answerFrom, type KnownState } from "./answer.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
-import { type HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
+import { type HubError, hubError } from "./hub.ts"
+import type { HubSettings, HubSource } from "./hub-source.ts"
 import { type RemoteFile, unreachable } from "./remote.ts"
 
 const attempts = 5

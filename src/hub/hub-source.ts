@@ -10,10 +10,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import * as Schema from "effect/Schema"
-import { listedLines, withoutSecrets } from "../boundary/index.ts"
+import { withoutSecrets } from "../boundary/index.ts"
 import { readTextFile } from "../files/index.ts"
-import { PREFIX } from "./hub-address.ts"
+import { type HubError, hubError, isPart, PREFIX } from "./hub.ts"
 
 export interface HubSource {
   readonly source: string
@@ -24,9 +23,6 @@ export interface HubSource {
   /** one file of the repository; null: what is needed of a model's folder, or a split of a data set */
   readonly file: string | null
 }
-
-/** What the Hub allows in names and revisions; no part is made of dots alone. */
-const part = /^(?!\.+$)[\w.-]+$/
 
 export const parseHubSource = (source: string): Effect.Effect<HubSource, HubError> => {
   const [path = "", revision = "main", ...more] = source.slice(PREFIX.length).split("@")
@@ -49,31 +45,6 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
     file: file.length === 0 ? null : file.join("/")
   })
 }
-
-export const isPart = (text: string): boolean => part.test(text)
-
-/** Whether a text is owner/name, as the Hub calls a repository. */
-export const isRepository = (text: string): boolean => {
-  const parts = text.split("/")
-  return parts.length === 2 && parts.every(isPart)
-}
-
-/** Whether a text may be a branch's name. */
-export const isBranch = (text: string): boolean => text.split("/").every(isPart)
-
-/** Why a model or a data set of the Hugging Face Hub is not available. */
-export class HubError extends Schema.TaggedError<HubError>()("HubError", {
-  /** as the user wrote it: hf:owner/name@revision */
-  source: Schema.String,
-  /** each the end of a sentence that begins with the source */
-  problems: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return listedLines(this.problems, (problem) => `${this.source}: ${problem}`)
-  }
-}
-
-export const hubError = (source: string, ...problems: ReadonlyArray<string>) => new HubError({ source, problems })
 
 /**
  * The Hub's address, the token, and the cache's folder, from the variables and the file that Hugging Face's own programs read:

@@ -1,5 +1,14 @@
 /** Models and data sets of the Hugging Face Hub: their addresses, their files in the cache that Hugging Face's programs share, and files that go there. */
-export { datasetFiles } from "./datasets.ts"
-export { HubError, isBranch, isRepository } from "./hub-source.ts"
-export { type ResolveOptions, resolveAdapter, resolveConfig, resolveSource } from "./resolve-source.ts"
-export { type Told, type Upload, type Uploaded, type UploadedFile, upload } from "./upload.ts"
+export { cachedHub } from "./cached-hub.ts"
+export {
+  Hub,
+  HubError,
+  type HubShape,
+  isBranch,
+  isRepository,
+  type Sources,
+  type Told,
+  type Upload,
+  type Uploaded,
+  type UploadedFile
+} from "./hub.ts"

@@ -13,8 +13,8 @@ import { count, problemsOf, text } from "../../schemas/index.ts"
 import { cut, isRecord, limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
 import { isCommit } from "./cache.ts"
-import { isHubDataset } from "./hub-address.ts"
-import { HubError, type HubSettings, type HubSource, hubError } from "./hub-source.ts"
+import { HubError, hubError, isHubDataset } from "./hub.ts"
+import type { HubSettings, HubSource } from "./hub-source.ts"
 
 export interface RemoteFile {
   readonly path: string
@@ -118,7 +118,7 @@ const remoteFile = (entry: unknown): Result.Result<RemoteFile, string> => {
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
-/** What every call to the package takes. The cast adds what Bun's own `fetch` has beside the call. */
+/** What every call to the package takes. The cast adds what Bun's own `fetch` has in addition to the call. */
 export const packageOptions = ({ endpoint }: HubSettings, request: Fetch) => ({
   hubUrl: endpoint,
   fetch: request as typeof fetch

@@ -11,15 +11,8 @@ import { type Files, partFiles, platformReason, readTextFile, writeFileAtomic } 
 import { INDEX_FILE, SINGLE_FILE } from "../safetensors/index.ts"
 import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf, weightFiles } from "./cache.ts"
 import { type Download, downloadBlob, missingBytes } from "./download.ts"
-import { isHubSource } from "./hub-address.ts"
-import {
-  type HubError,
-  type HubSettings,
-  type HubSource,
-  hubError,
-  parseHubSource,
-  readSettings
-} from "./hub-source.ts"
+import { type HubError, hubError, isHubSource } from "./hub.ts"
+import { type HubSettings, type HubSource, parseHubSource, readSettings } from "./hub-source.ts"
 import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
 
 /** beside the weights */
@@ -31,7 +24,7 @@ export interface ResolveOptions {
   readonly onProgress?: (file: string, bytes: number, size: number) => void
 }
 
-/** What is taken of a repository that is no single file. */
+/** Files that are taken of a repository, where the address does not name one. */
 export interface Content {
   /** that the branch or tag is this commit is not written down: what others look for there may be missing */
   readonly partial?: true
@@ -45,7 +38,7 @@ export interface Content {
   ) => Effect.Effect<void, E | HubError, R | Files>
 }
 
-/** A source that is no address of the Hub is a path already, and returned as it is. */
+/** Returns a source that is not an address of the Hub unchanged: it is a path already. */
 export const resolveSource = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, model, options)
 
@@ -53,7 +46,7 @@ export const resolveSource = (source: string, options?: ResolveOptions): Effect.
 export const resolveConfig = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, config, options)
 
-/** The same for an adapter of PEFT: its configuration, its tensors, and what of a tokenizer lies beside them. */
+/** The same for an adapter of PEFT: its configuration, its tensors, and what of a tokenizer lies next to them. */
 export const resolveAdapter = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, adapter, options)
 

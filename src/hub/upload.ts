@@ -20,40 +20,9 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { counted, cut, isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
-import type { Working } from "../progress/index.ts"
-import { HubError, type HubSettings, hubError, readSettings } from "./hub-source.ts"
+import { HubError, hubError, type Told, type Upload, type Uploaded, type UploadedFile } from "./hub.ts"
+import { type HubSettings, readSettings } from "./hub-source.ts"
 import { type Fetch, hub, packageOptions, requesting, Unreachable, unreachable } from "./remote.ts"
-
-export interface UploadedFile {
-  /** in the repository */
-  readonly path: string
-  /** not read before it is sent, where it is of a file */
-  readonly content: Blob
-}
-
-export interface Upload {
-  /** owner/name */
-  readonly repository: string
-  readonly branch: string
-  /** the commit's first line */
-  readonly message: string
-  /** whether the repository is made: where there is none; always, and it must not exist; never, and it must */
-  readonly create: "auto" | "always" | "never"
-  /** it is made private; one that exists has to be */
-  readonly isPrivate: boolean
-  readonly files: ReadonlyArray<UploadedFile>
-}
-
-export interface Uploaded {
-  /** the page of the commit */
-  readonly url: string
-  readonly commit: string
-  /** the repository was made for it */
-  readonly created: boolean
-}
-
-/** A line of progress, or a large file of which a part has arrived. */
-export type Told = (said: string | Omit<Working, "kind">) => void
 
 /** Bytes a second of a connection that does not count as broken. */
 const slowest = 20_000

@@ -8,6 +8,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { quoted } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { readFolderHeaders, type SafetensorsError, type StoredTensor } from "../safetensors/index.ts"
 import type { Encoder, Family } from "./encoder.ts"
 import type { FolderFile } from "./files-read.ts"
@@ -33,7 +34,7 @@ export interface Checkpoint {
 export const openCheckpoint = (
   source: string,
   families: Readonly<Record<string, Family>>
-): Effect.Effect<Checkpoint, ModelError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Checkpoint, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const { family, config: encoder } = yield* readFamily<Encoder, Family>(folder, families)

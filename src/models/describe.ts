@@ -3,8 +3,7 @@
  * combination is reported here, so that loading has nothing left to refuse.
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import type { Sources } from "../hub/hub.ts"
 import { type Checkpoint, openCheckpoint, storedName } from "./checkpoint.ts"
 import type { Family } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
@@ -40,7 +39,7 @@ export interface DescribedModel extends ModelDescription {
 export const describe = (
   source: string,
   options: TaskOptions | EmbeddingOptions
-): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<DescribedModel, ModelError, Sources> =>
   Effect.gen(function* () {
     const checkpoint = yield* openCheckpoint(source, families)
     const { folder, family, encoder, prefix, find, stored, misfits } = checkpoint

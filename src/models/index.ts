@@ -8,9 +8,8 @@
  * const model = load({ source: "./examples/models/minilm", task: "classification", labels: ["negative", "positive"] })
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import type { Sources } from "../hub/hub.ts"
 import { describe, type TaskOptions } from "./describe.ts"
 import { type LoadOptions, load as loadDescribed } from "./load.ts"
 import type { Model, ModelError } from "./model.ts"
@@ -68,7 +67,7 @@ export const load = ({
   seed = 0,
   weights = "f32",
   whole = []
-}: LoadModelOptions): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> => {
+}: LoadModelOptions): Effect.Effect<Model, ModelError, Sources | Scope.Scope> => {
   const { pooling = "mean", head = "new" } = task === "classification" ? {} : task
   return Effect.flatMap(describe(source, { pooling, head, labels }), (description) =>
     loadDescribed(description, { seed, weights, whole })

@@ -14,6 +14,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { isRecord } from "../boundary/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import type { TokenRows, TokenTexts, Weights } from "../tensors/index.ts"
 import { BoundedTokenizer } from "./bounded-tokenizer.ts"
 import { openCheckpoint, readJson } from "./checkpoint.ts"
@@ -44,7 +45,7 @@ export interface LoadOptions extends LoadFolderOptions {
 export const load = (
   description: ModelDescription,
   { tokenizer: given, ...options }: LoadOptions
-): Effect.Effect<Model, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+): Effect.Effect<Model, ModelError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const { folder, head } = description
     const tokenizer = given ?? (yield* sharedTokenizer(description))

@@ -1,9 +1,7 @@
 /** Where a model lies that is named in a plan or on a command line. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
-import { isHubSource } from "../hub/hub-address.ts"
+import { Hub, isHubSource } from "../hub/hub.ts"
 import { ModelError } from "./model.ts"
 
 /**
@@ -19,17 +17,14 @@ export const WeightlessFolders = Context.Reference<boolean>("tfjs-lora-pro/Weigh
  * other source is a path already, and returned as it is.
  */
 export const placeOf = (source: string): Placing =>
-  Effect.flatMap(WeightlessFolders, (weightless) => found(source, weightless ? "resolveConfig" : "resolveSource"))
+  Effect.flatMap(WeightlessFolders, (weightless) => found(source, weightless ? "config" : "model"))
 
 /** The same of an adapter of PEFT. */
-export const adapterPlaceOf = (source: string): Placing => found(source, "resolveAdapter")
+export const adapterPlaceOf = (source: string): Placing => found(source, "adapter")
 
-type Placing = Effect.Effect<string, ModelError, FileSystem.FileSystem | Path.Path>
+type Placing = Effect.Effect<string, ModelError, Hub>
 
-const found = (source: string, resolving: "resolveSource" | "resolveConfig" | "resolveAdapter"): Placing =>
-  Effect.gen(function* () {
-    if (!isHubSource(source)) return source
-    // loaded where it is needed: most models are on the disk
-    const hub = yield* Effect.promise(() => import("../hub/index.ts"))
-    return yield* hub[resolving](source)
-  }).pipe(Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems }))))
+const found = (source: string, content: "model" | "config" | "adapter"): Placing =>
+  Effect.flatMap(Hub, (hub) => (isHubSource(source) ? hub[content](source) : Effect.succeed(source))).pipe(
+    Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems })))
+  )

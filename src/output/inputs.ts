@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../schemas/index.ts"
 import { AskedSplit, filesOfRows, folderTree, listFolder, placeInArchive } from "../data/index.ts"
 import { FileError, fileError, hashesWhole, sha256, statRegular, wholeSha256 } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { GENERATION_CONFIG, type ModelFile, modelFiles } from "../models/index.ts"
 import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan/index.ts"
 import { working } from "../progress/index.ts"
@@ -33,7 +34,7 @@ export interface InputFile {
   readonly holdsWeights: boolean
 }
 
-type Hashing<A> = Effect.Effect<A, FileError, FileSystem.FileSystem | Path.Path>
+type Hashing<A> = Effect.Effect<A, FileError, Sources>
 
 /**
  * The files of a model. `recorded`: what is known of a run; records of before hold all .safetensors files of a folder, also those that are

@@ -5,13 +5,12 @@
  */
 
 import type * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Adapted, AdapterMethod } from "../../adapters/index.ts"
 import { counted } from "../boundary/index.ts"
 import type { Device } from "../device/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import type { Network } from "../models/index.ts"
 import type { Packing } from "../numbers/index.ts"
 import type { BaseIdentity } from "./inputs.ts"
@@ -91,7 +90,7 @@ export interface WrittenModel {
       /** what went wrong, in sentences */
       readonly message: string
     },
-    Device | FileSystem.FileSystem | Path.Path | Scope.Scope
+    Device | Sources | Scope.Scope
   >
   /** how its tensors came about */
   readonly counts: TensorCounts

@@ -15,6 +15,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, type InitError, unadapted } from "../../adapters/index.ts"
 import { type FileError, fileError, statRegular } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import {
   describe,
   familyOf,
@@ -65,7 +66,7 @@ export const writeMerged = <M extends MergedModel>(
   adapted: Adapted<M>,
   folder: string,
   problemType: ProblemType = "single_label_classification"
-): Effect.Effect<TensorCounts, MergeWriteError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<TensorCounts, MergeWriteError, Sources> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { model } = adapted
@@ -117,7 +118,7 @@ export const openMerged = (
 ): Effect.Effect<
   Adapted,
   ModelError | InitError | DeviceReadError | AdapterError | SafetensorsError,
-  FileSystem.FileSystem | Path.Path | Scope.Scope
+  Sources | Scope.Scope
 > =>
   Effect.gen(function* () {
     const model = yield* loadDescribed(yield* describe(folder, savedTask(head, labels)), { seed: 0 })

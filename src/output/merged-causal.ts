@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
 import { type FileError, type Files, writeFileAtomic, writeJson } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import {
   type CausalDescription,
   type CausalFamily,
@@ -55,7 +56,7 @@ export const writeMergedCausal = (
   source: CheckpointSource,
   folder: string,
   { shardBytes }: MergedCausalOptions = {}
-): Effect.Effect<TensorCounts, MergeWriteError, Files> =>
+): Effect.Effect<TensorCounts, MergeWriteError, Sources> =>
   Effect.gen(function* () {
     const { model } = adapted
     const trained = trainedParameters(adapted)

@@ -17,8 +17,8 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type { Adapted } from "../../adapters/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { dequantized } from "../kernels/index.ts"
 import {
   classParameterName,
@@ -100,7 +100,7 @@ export interface MergedTensor extends TensorType {
 export const writeMergedTensors = <M extends ModelDescription & Network>(
   file: string,
   adapted: Adapted<M>
-): Effect.Effect<TensorCounts, ModelError | SafetensorsError | DeviceReadError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<TensorCounts, ModelError | SafetensorsError | DeviceReadError, Sources> =>
   Effect.gen(function* () {
     const { model } = adapted
     const { find, prefix } = yield* openCheckpoint(model.folder, families)

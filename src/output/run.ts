@@ -25,6 +25,7 @@ import {
   writeFileAtomic,
   writeJson
 } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { CHAT_TEMPLATE } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { relocate } from "../plan/index.ts"
@@ -55,7 +56,7 @@ export interface Run extends RunFolder {
   readonly checkpoint: StoredCheckpoint | null
 }
 
-export type RunEnvironment = FileSystem.FileSystem | Path.Path | Scope.Scope
+export type RunEnvironment = Sources | Scope.Scope
 
 /** Creates the run folder and writes the plan with every default filled in: training that plan again repeats the run. */
 export const openRun = (
@@ -222,7 +223,7 @@ export const finishRun = (
     before,
     after
   }: Outcome
-): Effect.Effect<RunReport, FileError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<RunReport, FileError, Sources> =>
   Effect.gen(function* () {
     const of = (split: EvaluationReport["split"]) => after.reports.find((report) => report.split === split) ?? null
     const { ranks } = resolved.selected

@@ -15,6 +15,7 @@ import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { adapterPlaceOf, families, Vision } from "../models/index.ts"
 import { readHeader, readStoredBytes, type StoredTensor } from "../safetensors/index.ts"
 import { type PeftConfig, peftConfigOf } from "./config.ts"
@@ -125,9 +126,7 @@ const folderOf = (source: string) =>
   })
 
 /** Reads what is in the folder of an adapter by its headers. All that is wrong or not supported is reported at once. */
-export const readPeftAdapter = (
-  source: string
-): Effect.Effect<PeftAdapter, PeftError, FileSystem.FileSystem | Path.Path> =>
+export const readPeftAdapter = (source: string): Effect.Effect<PeftAdapter, PeftError, Sources> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

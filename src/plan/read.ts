@@ -14,8 +14,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { closest, decodeForeignPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
 import { isRecord } from "../boundary/index.ts"
-import { type Files, isUrl, readTextFile } from "../files/index.ts"
-import { isHubSource } from "../hub/hub-address.ts"
+import { isUrl, readTextFile } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
+import { isHubSource } from "../hub/hub.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
@@ -146,7 +147,7 @@ const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyAr
   )
 
 /** The plan, decoded, with what its `adapter.from` says. */
-const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Files> =>
+const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Sources> =>
   Effect.gen(function* () {
     const adapter = isRecord(value) ? value["adapter"] : undefined
     if (!isRecord(value) || !isRecord(adapter) || typeof adapter["from"] !== "string") {
@@ -175,7 +176,7 @@ export const planFromValue = (
   value: unknown,
   baseDirectory: string,
   { ofRun = false }: PlanOptions = {}
-): Effect.Effect<RunPlan, PlanError, Files> =>
+): Effect.Effect<RunPlan, PlanError, Sources> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const plan = yield* ofRun ? decodeForeignPlan(value) : beginning(value, baseDirectory)
@@ -201,7 +202,7 @@ export const readPlan = (
   file: string,
   settings: ReadonlyArray<string> = [],
   options: PlanOptions = {}
-): Effect.Effect<PlanFile, PlanError | PlanFileError, Files> =>
+): Effect.Effect<PlanFile, PlanError | PlanFileError, Sources> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const value = yield* parse(file, yield* readText(file))

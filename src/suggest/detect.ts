@@ -4,7 +4,6 @@
  */
 
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -20,6 +19,7 @@ import {
   readings
 } from "../data/index.ts"
 import { namesIn, parseBoundedJson, readTextFile } from "../files/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import { placeOf } from "../models/index.ts"
 import { planFromValue, ResolveError } from "../plan/index.ts"
 import type { Choice } from "./choice.ts"
@@ -111,7 +111,7 @@ export interface ModelFacts {
   readonly choices?: ReadonlyArray<Choice>
 }
 
-type World = FileSystem.FileSystem | Path.Path
+type World = Sources
 
 /** What a kind of run recognises. */
 export interface Detecting {

@@ -5,8 +5,6 @@
  *   model + data ─resolve (nothing cut)→ facts ─rules→ choices ─resolve→ memory ─fit→ choices → plan, which is resolved once more
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import {
@@ -17,6 +15,7 @@ import {
   type RunPlanInput
 } from "../../schemas/index.ts"
 import { counted } from "../boundary/index.ts"
+import type { Sources } from "../hub/hub.ts"
 import {
   COMFORTABLE,
   FOUR_GIB,
@@ -57,10 +56,7 @@ export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
 /** A kind of run, as far as suggestions need it. */
 interface SuggestedKind {
   readonly suggesting: Suggesting
-  resolve(
-    plan: ResolvedPlan["plan"],
-    name: string
-  ): Effect.Effect<ResolvedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope>
+  resolve(plan: ResolvedPlan["plan"], name: string): Effect.Effect<ResolvedPlan, ResolveError, Sources | Scope.Scope>
 }
 
 /** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
@@ -94,7 +90,7 @@ export const suggest = (
   given: Given,
   directory: string,
   options: SuggestOptions
-): Effect.Effect<Suggestion, PlanError | ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+): Effect.Effect<Suggestion, PlanError | ResolveError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
     const seen = yield* resolved_(probed(given, kind))

@@ -303,7 +303,8 @@ export const table: Readonly<Record<string, PageRow>> = {
     },
     programs: {
       "Training.refresh(session)": [["steps = training.steps", "steps = 2"]],
-      OtlpTracer: "sends spans to a collector: e2e/spans.test.ts does"
+      OtlpTracer: "sends spans to a collector: e2e/spans.test.ts does",
+      mirror: "needs a folder of models; src/hub/hub.test.ts provides its own Hub"
     },
     plain: { "evaluate validation": "times of one machine: e2e/spans.test.ts compares names and order" }
   },

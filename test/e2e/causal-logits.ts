@@ -1,17 +1,16 @@
 /** Logits of causal runs and models in this process, on wasm: what is held against other programs'. */
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { Device } from "../../src/device/index.ts"
+import type { Sources } from "../../src/hub/hub.ts"
 import { type CausalModel, logitsOf, openCausalModel } from "../../src/models/causal/index.ts"
 import { platform } from "../../src/platform.ts"
 import { loadCausalRun } from "../../src/trained/index.ts"
 import { oneText } from "../src/models/causal/causal-golden.ts"
 
-type World = FileSystem.FileSystem | Path.Path | Device | Scope.Scope
+type World = Sources | Device | Scope.Scope
 
 export const onOneThread = <A, E>(effect: Effect.Effect<A, E, World>): Promise<A> =>
   Effect.runPromise(

@@ -7,11 +7,10 @@ import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
 import { Device } from "../../src/device/index.ts"
+import type { Sources } from "../../src/hub/index.ts"
 import type { CausalModel, CausalOutput } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
@@ -43,7 +42,7 @@ const base = (name: string) => w.path(isDecoder(name) ? decoder(w, name) : w.mod
 
 const read = (path: string) => Effect.runPromise(readTensors(join(goldens, path)).pipe(Effect.provide(platform)))
 
-const onWasm = <A, E>(effect: Effect.Effect<A, E, Device | Scope.Scope | FileSystem.FileSystem | Path.Path>) =>
+const onWasm = <A, E>(effect: Effect.Effect<A, E, Device | Scope.Scope | Sources>) =>
   Effect.runPromise(
     effect.pipe(Effect.scoped, Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
   )

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { firstRows, sampledRows } from "../../src/data/index.ts"
-import { datasetFiles } from "../../src/hub/index.ts"
+import { Hub } from "../../src/hub/index.ts"
 import { kinds, resolve } from "../../src/kinds/index.ts"
 import { readPlan } from "../../src/plan/index.ts"
 import { detect } from "../../src/suggest/index.ts"
@@ -78,7 +78,10 @@ const OFFLINE = { HF_HUB_OFFLINE: "1" }
 
 const snapshot = (name: string) => w.path(`cache/datasets--lab--${name}/snapshots/${COMMIT}`)
 const found = (address: string, split: "train" | "validation" | "test" = "train", environment = {}) =>
-  here(datasetFiles(address, split), environment)
+  here(
+    Hub.use((hub) => hub.dataset(address, split)),
+    environment
+  )
 
 test("a split is the Parquet files that the Hub keeps of it, in their order, and nothing else is fetched", async () => {
   const files = ["0000", "0001"].map((part) => join(snapshot("films"), `default/train/${part}.parquet`))
@@ -109,7 +112,7 @@ test("rows of several files are one split, whose places count on", async () => {
 })
 
 const message = async (address: string, environment = {}) =>
-  (await here(Effect.flip(datasetFiles(address, "train")), environment)).message
+  (await here(Effect.flip(Hub.use((hub) => hub.dataset(address, "train"))), environment)).message
 
 test("what the Hub does not have is said with what it has", async () => {
   expect(await message("hf:datasets/lab/two")).toBe(

@@ -19,12 +19,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { limit, overLimit } from "../../src/boundary/index.ts"
 import { openLabelledFile } from "../../src/data/index.ts"
 import { writeJson } from "../../src/files/atomic-file.ts"
 import { isDeeperThan, parseBoundedJson } from "../../src/files/text-file.ts"
+import type { Sources } from "../../src/hub/index.ts"
 import { describe as describeModel, loadTokenizer } from "../../src/models/index.ts"
 import { saveTensors } from "../../src/output/adapter-folder.ts"
 import { appendMetrics } from "../../src/output/run.ts"
@@ -44,7 +44,7 @@ const freshFolder = (): string => {
   return path
 }
 
-type Needs = FileSystem.FileSystem | Path.Path | Scope.Scope
+type Needs = Sources | Scope.Scope
 const run = <A, E>(effect: Effect.Effect<A, E, Needs>): Promise<A> =>
   Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(platform)))
 const messageOf = <A, E extends { readonly message: string }>(effect: Effect.Effect<A, E, Needs>): Promise<string> =>

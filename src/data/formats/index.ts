@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Dialect } from "../../../schemas/index.ts"
-import { isUrl, withProvidedFiles } from "../../files/index.ts"
-import { isHubDataset } from "../../hub/hub-address.ts"
+import { isUrl } from "../../files/index.ts"
+import { Hub, isHubDataset } from "../../hub/hub.ts"
 import { type Broken, type Fields, isBroken, isFields, notAnObject } from "../columns.ts"
 import { DataError, dataError, problemsShown } from "../data-error.ts"
 import { openFile } from "../file.ts"
@@ -57,12 +57,11 @@ export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>,
   Effect.gen(function* () {
     if (!isHubDataset(place)) return [place]
     const split = (yield* AskedSplit) ?? "train"
-    const { datasetFiles } = yield* Effect.promise(() => import("../../hub/index.ts"))
-    const found = yield* withProvidedFiles(datasetFiles(place, split)).pipe(
-      Effect.mapError(({ problems }) => dataError(place, problems.join("; ")))
-    )
-    if (Option.isSome(found)) return found.value
-    return yield* dataError(place, "the program has no files to keep it in; provide `platform`")
+    const hub = yield* Effect.serviceOption(Hub)
+    if (Option.isNone(hub)) return yield* dataError(place, "the program has no Hub; provide `platform`")
+    return yield* hub.value
+      .dataset(place, split)
+      .pipe(Effect.mapError(({ problems }) => dataError(place, problems.join("; "))))
   })
 
 /** Rows of the Hub, under their address. */

@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { counted, isRecord, limit, overLimit } from "../../boundary/index.ts"
 import { FileError, fileError, isThere, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
-import { isBranch, isRepository, type Told, type Upload, type UploadedFile, upload } from "../../hub/index.ts"
+import { Hub, isBranch, isRepository, type Told, type Upload, type UploadedFile } from "../../hub/index.ts"
 import { kindOf } from "../../kinds/index.ts"
 import { fileName, hubNameOf, runFolder, writeReport } from "../../output/index.ts"
 import { command } from "../../output/invocation.ts"
@@ -66,7 +66,7 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
       )
     const sent = dryRun
       ? { url: null, commit: null, created: false }
-      : yield* upload({ ...request, files, message: message ?? `${name}, by tfjs-lora-pro` }, said)
+      : yield* (yield* Hub).upload({ ...request, files, message: message ?? `${name}, by tfjs-lora-pro` }, said)
     const report: PushReport = {
       repository,
       branch,

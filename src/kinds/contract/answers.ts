@@ -5,11 +5,12 @@ import type { RunPlan } from "../../../schemas/index.ts"
 import type { CausalSplit } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
 import type { Device } from "../../device/device.ts"
+import type { Files } from "../../files/index.ts"
 import type { TokenObserver, Turn } from "../../generation/index.ts"
 import type { CausalModel } from "../../models/causal/index.ts"
 import type { ModelError, Network } from "../../models/index.ts"
 import type { SplitSource, Splits } from "../../plan/index.ts"
-import type { Files, Reported, World } from "./world.ts"
+import type { Reported, World } from "./world.ts"
 
 /** What a user asks about: a text, or a row with the columns of the plan (a pair of texts has no other form). */
 export type Asked = string | Readonly<Record<string, unknown>>

@@ -6,6 +6,7 @@ import type { RunPlan } from "../../../schemas/index.ts"
 import type { BatchPosition, DataError } from "../../data/index.ts"
 import type { Device } from "../../device/device.ts"
 import type { DeviceError } from "../../device/index.ts"
+import type { Files } from "../../files/index.ts"
 import type { BatchOf, ModelError, Network } from "../../models/index.ts"
 import type { Started } from "../../output/peft/start-from.ts"
 import type { PeftAdapter } from "../../peft/index.ts"
@@ -14,7 +15,7 @@ import type { RankError } from "../../ranks/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
 import type { ClassedRow, Evaluation, Loss, Mistakes, RowScores } from "../../training/index.ts"
 import type { Answers } from "./answers.ts"
-import type { Files, Reported, World } from "./world.ts"
+import type { Reported, World } from "./world.ts"
 
 export interface EvaluateOptions {
   /** the first rows, this many; all unless given */

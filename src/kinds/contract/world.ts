@@ -1,11 +1,9 @@
 /** What the parts of a kind ask besides a device, and how they fail. */
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import type { Sources } from "../../hub/hub.ts"
 
-export type Files = FileSystem.FileSystem | Path.Path
 /** What is asked before a device is. */
-export type World = Files | Scope.Scope
+export type World = Sources | Scope.Scope
 
 /** A failure whose message says all that a user needs. */
 export interface Reported {

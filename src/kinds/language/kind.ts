@@ -3,14 +3,13 @@
  * the memory it takes. Which models there are, and what their activations are, each kind of them says (`WritingModels`): causal ones here.
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../../schemas/index.ts"
 import { type CausalSplitDescription, plannedTokenizer, type RenderedSample } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import {
   type CausalDescription,
   type CheckpointSource,
@@ -67,7 +66,7 @@ const describeLanguagePlan = ({ model }: LanguagePlan) =>
     return described
   })
 
-type World = FileSystem.FileSystem | Path.Path | Scope.Scope
+type World = Sources | Scope.Scope
 
 /** What models of one form are before their weights are read. */
 export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable> {

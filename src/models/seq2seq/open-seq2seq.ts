@@ -10,6 +10,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Files } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { causalTokenizer } from "../causal/causal-tokenizer.ts"
 import { tokenizerFiles } from "../causal/tokenizer-files.ts"
@@ -21,7 +22,7 @@ import { seq2seqFamilies } from "./families.ts"
 import type { Seq2SeqDescription, Seq2SeqFamily, Seq2SeqModel } from "./seq2seq-model.ts"
 
 /** Describes a model by its config and the headers of its weights. */
-export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescription, ModelError, Files> =>
+export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescription, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const config = yield* readJson(folder, "config.json")
@@ -87,7 +88,7 @@ export interface LoadSeq2SeqOptions extends LoadFolderOptions {
 export const loadSeq2Seq = (
   description: Seq2SeqDescription,
   { tokenizer: given, ...options }: LoadSeq2SeqOptions
-): Effect.Effect<Seq2SeqModel, ModelError, Files | Scope.Scope> =>
+): Effect.Effect<Seq2SeqModel, ModelError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const { network, tied } = description
     const tokenizer = given ?? (yield* seq2seqTokenizer(description))

@@ -2,9 +2,8 @@
  * From a model's source to an `ImageDescription`: config and headers are read, weights are not. All that is wrong is reported at once.
  */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
+import type { Sources } from "../../hub/hub.ts"
 import { readFamily, readHeaders } from "../checkpoint.ts"
 import { type NewHead, storedIn } from "../folder-model.ts"
 import type { HeadInit } from "../head.ts"
@@ -36,7 +35,7 @@ export interface DescribedImageModel extends ImageDescription {
 export const describeImageModel = (
   source: string,
   { head: start, labels: given }: ImageOptions
-): Effect.Effect<DescribedImageModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<DescribedImageModel, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const { family, config } = yield* readFamily<ImageConfig, ImageFamily>(folder, imageFamilies)

@@ -14,6 +14,7 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { quoted } from "../../boundary/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import { denseLinear } from "../../kernels/index.ts"
 import type { Linear, Weights } from "../../tensors/index.ts"
 import { baseLinear } from "../base-layer.ts"
@@ -71,7 +72,7 @@ const IMAGE_NORM = "vision_model.post_layernorm"
 export const describeZeroShot = (
   source: string,
   { labels, templates, towers }: ZeroShotOptions
-): Effect.Effect<ZeroShotDescription, ModelError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<ZeroShotDescription, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const fail = (problems: ReadonlyArray<string>) => new ModelError({ folder, problems })

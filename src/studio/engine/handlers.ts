@@ -5,10 +5,9 @@
 
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Stream from "effect/Stream"
 import type { Device } from "../../device/device.ts"
+import type { Sources } from "../../hub/hub.ts"
 import type { CallName, ExampleRows, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 
 /** A failure whose message says all that a user needs. */
@@ -31,7 +30,7 @@ export interface Handlers<R> {
 }
 
 /** What the engine answers with. */
-export type EngineNeeds = FileSystem.FileSystem | Path.Path | Device
+export type EngineNeeds = Sources | Device
 
 /** Tables side by side; a verb is answered by the first that has it. */
 export const handlersOf = <R>(...tables: ReadonlyArray<Partial<Handlers<R>>>): Handlers<R> => ({

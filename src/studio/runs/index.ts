@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { isRecord } from "../../boundary/index.ts"
 import { type FileError, type Files, isThere } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import { checkFree, type RunLocked } from "../../output/index.ts"
 import type { Handlers } from "../engine/handlers.ts"
 import type { Plot, RunEvent, RunSummary } from "../protocol/index.ts"
@@ -71,7 +72,7 @@ const PLOTS = 1_000
 const LOG_BYTES = 256 * 1024
 
 interface Runs {
-  readonly handlers: Partial<Handlers<Files>>
+  readonly handlers: Partial<Handlers<Sources>>
   /** Folders of runs, as the list names them. */
   readonly ids: Effect.Effect<ReadonlyArray<string>, never, Files>
   readonly summary: (id: string) => Effect.Effect<RunSummary, never, Files>

@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlanError } from "../../../schemas/index.ts"
-import { type FileError, type Files, fileError, readTextFile } from "../../files/index.ts"
+import { type FileError, fileError, readTextFile } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import { planFromValue, withInputs } from "../../plan/index.ts"
 import type { PlanJson } from "../protocol/index.ts"
 
@@ -23,7 +24,7 @@ export const nameOfRun = (text: string): string => {
  * Writes `plans/<name>.json`, or a name beside it where another plan has that; one that is there already with the same content is taken. Input
  * paths of `plan` are relative to the working directory, those in the file to its folder. Fails where the plan is none.
  */
-export const writePlan = (name: string, plan: PlanJson): Effect.Effect<string, PlanError | FileError, Files> =>
+export const writePlan = (name: string, plan: PlanJson): Effect.Effect<string, PlanError | FileError, Sources> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

@@ -9,6 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type FormatName, formatNamed, formatNames } from "../../exports/formats.ts"
 import type { Files } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
 import type { ExportEvent, WatchInput } from "../protocol/index.ts"
 import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
@@ -98,7 +99,7 @@ export const openExports = (
   device: ReadonlyArray<string>,
   runs: Effect.Effect<ReadonlyArray<string>, never, Files>,
   busy: Pick<Busy, "hold">
-): Effect.Effect<Partial<Handlers<Files>>, never, Files> =>
+): Effect.Effect<Partial<Handlers<Sources>>, never, Files> =>
   Effect.gen(function* () {
     yield* endRemovals([`${EXPORTS}/`], () => Effect.void)
     const remover = openRemover(Semaphore.makeUnsafe(1))

@@ -19,6 +19,7 @@ import {
   verdictTexts
 } from "../../compare/index.ts"
 import { type Files, isThere, namesIn, ownerOf } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import { relocate } from "../../plan/index.ts"
 import type { Handlers } from "../engine/index.ts"
 import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/index.ts"
@@ -144,7 +145,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         return exit === undefined ? null : [...why, said ?? "it did not say why"].join("\n")
       })
 
-    const summaryOf = (id: string): Effect.Effect<StudySummary, never, Files> =>
+    const summaryOf = (id: string): Effect.Effect<StudySummary, never, Sources> =>
       Effect.gen(function* () {
         const record = records.get(id)
         const own = yield* studyAt(`${id}/study.json`)
@@ -162,7 +163,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         }
       })
 
-    const list: Effect.Effect<ReadonlyArray<StudySummary>, never, Files> = Effect.gen(function* () {
+    const list: Effect.Effect<ReadonlyArray<StudySummary>, never, Sources> = Effect.gen(function* () {
       const read = yield* Effect.forEach(yield* ids, summaryOf, { concurrency: 8 })
       // of one that was removed meanwhile half may have been read
       const left = yield* ids
@@ -201,7 +202,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
       })
 
     /** What changed since the last look. */
-    const follow = (id: string): Stream.Stream<StudyEvent, RunRefused, Files> => {
+    const follow = (id: string): Stream.Stream<StudyEvent, RunRefused, Sources> => {
       const log = growingFile(records.logOf(id), LOG_BYTES)
       const said = new Map<StudyEvent["kind"], string>()
       const fresh = (event: StudyEvent): ReadonlyArray<StudyEvent> => {
@@ -230,7 +231,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
       return Stream.flatMap(looks(look), Stream.fromIterable)
     }
 
-    const handlers: Partial<Handlers<Files>> = {
+    const handlers: Partial<Handlers<Sources>> = {
       calls: {
         methods: () =>
           Effect.succeed(

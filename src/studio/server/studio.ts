@@ -6,6 +6,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import ownPackage from "../../../package.json" with { type: "json" }
 import { type FileError, type Files, namesIn, withoutLinks } from "../../files/index.ts"
+import type { Sources } from "../../hub/hub.ts"
 import { type ListenError, listen } from "../../serve/index.ts"
 import { type Handlers, handlersOf } from "../engine/index.ts"
 import { nameBeforeRemoval, runsOf } from "../runs/index.ts"
@@ -46,7 +47,7 @@ export interface Studio {
   readonly underWay: Effect.Effect<ReadonlyArray<string>, never, Files>
 }
 
-const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<Files>> => ({
+const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<Sources>> => ({
   calls: {
     about: () =>
       Effect.sync(() => ({
@@ -78,7 +79,7 @@ const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, Files>) =>
 /** Serves until the scope ends. */
 export const openStudio = (
   options: StudioOptions
-): Effect.Effect<Studio, ListenError | StudioOpen | FileError, Files | Scope.Scope> =>
+): Effect.Effect<Studio, ListenError | StudioOpen | FileError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const shown = yield* pageFiles(options.page)
     const state = yield* openStateFolder
@@ -93,7 +94,7 @@ const open = (
   page: (path: string) => Effect.Effect<Response | undefined>,
   { folder: state, announce }: StateFolder,
   trust: Trust
-): Effect.Effect<Studio, ListenError | FileError, Files | Scope.Scope> =>
+): Effect.Effect<Studio, ListenError | FileError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const door = doorkeeper()
     const busy = openBusy()

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import { limits, setLimits } from "../../../src/boundary/index.ts"
 import { openClassification } from "../../../src/data/index.ts"
 import { fetchFiles, memoryFiles } from "../../../src/data/memory-files.ts"
+import type { Sources } from "../../../src/hub/index.ts"
 import { describe } from "../../../src/models/index.ts"
 import { readPlan } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
@@ -28,7 +29,7 @@ const contents = {
 
 /** The same files on disk and in memory, and an effect's result over each. */
 const onBoth = async <A, E>(
-  program: (root: string) => Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>
+  program: (root: string) => Effect.Effect<A, E, Sources>
 ): Promise<readonly [Result.Result<A, E>, Result.Result<A, E>]> => {
   const root = mkdtempSync(join(tmpdir(), "files-"))
   const memory = memoryFiles({

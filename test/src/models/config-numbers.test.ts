@@ -4,8 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import type { Sources } from "../../../src/hub/index.ts"
 import { describeCausal, folderSource } from "../../../src/models/causal/index.ts"
 import { describe } from "../../../src/models/describe.ts"
 import { ModelError } from "../../../src/models/model.ts"
@@ -40,10 +39,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(root, { recursive: true }))
 
-const described = (
-  name: string,
-  config: Json
-): Effect.Effect<unknown, ModelError, FileSystem.FileSystem | Path.Path> => {
+const described = (name: string, config: Json): Effect.Effect<unknown, ModelError, Sources> => {
   writeFileSync(join(folder(name), "config.json"), JSON.stringify(config))
   return encoders.includes(name)
     ? describe(folder(name), { pooling: "pooler", head: "new", labels: ["a", "b"] })

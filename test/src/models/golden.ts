@@ -1,37 +1,30 @@
 /** Golden models and adapters, and a LoRA linear of the tests' own. */
 import { join } from "node:path"
-import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
-import * as NodePath from "@effect/platform-node-shared/NodePath"
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
+import type { Sources } from "../../../src/hub/index.ts"
 import type { TokenBatch } from "../../../src/models/model.ts"
+import { platform } from "../../../src/platform.ts"
 import { type HostTensor, readTensors } from "../../../src/safetensors/index.ts"
 import type { Linear, Weights } from "../../../src/tensors/trainable.ts"
 
 export const goldens = join(import.meta.dir, "../../golden")
 
-const platform = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
-
 /** Runs an effect; what it opens stays open until the test process ends. */
 export const run = <A, E>(
-  effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>,
+  effect: Effect.Effect<A, E, Sources | Scope.Scope>,
   scope: Scope.Scope = Scope.makeUnsafe()
 ): Promise<A> => Effect.runPromise(effect.pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(platform)))
 
 /** Runs an effect and closes its scope. */
-export const runScoped = <A, E>(
-  effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>
-): Promise<A> => Effect.runPromise(Effect.scoped(effect).pipe(Effect.provide(platform)))
+export const runScoped = <A, E>(effect: Effect.Effect<A, E, Sources | Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Effect.scoped(effect).pipe(Effect.provide(platform)))
 
 /** The error an effect fails with. */
-export const failure = <A, E>(
-  effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>
-): Promise<E> => Effect.runPromise(Effect.flip(Effect.scoped(effect)).pipe(Effect.provide(platform)))
+export const failure = <A, E>(effect: Effect.Effect<A, E, Sources | Scope.Scope>): Promise<E> =>
+  Effect.runPromise(Effect.flip(Effect.scoped(effect)).pipe(Effect.provide(platform)))
 
 export type Tensors = ReadonlyMap<string, HostTensor>
 export const readGolden = (path: string): Promise<Tensors> => run(readTensors(join(goldens, path)))

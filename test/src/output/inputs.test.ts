@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
+import type { Sources } from "../../../src/hub/index.ts"
 import { inputDifferences, modelInputs, recordOf, sha256Of } from "../../../src/output/inputs.ts"
 import { platform } from "../../../src/platform.ts"
 import { repository, workspace } from "../../e2e/fixtures.ts"
@@ -29,8 +29,7 @@ const counting = Layer.effect(
   )
 ).pipe(Layer.provideMerge(platform))
 
-const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
-  Effect.runPromise(Effect.provide(effect, counting))
+const run = <A, E>(effect: Effect.Effect<A, E, Sources>) => Effect.runPromise(Effect.provide(effect, counting))
 const every = () => true
 
 test("a file is hashed once, and again when it has changed", async () => {

@@ -1,9 +1,8 @@
 /** Trained runs of the tiny models in this process, on wasm: a folder as `bun run train` leaves it, in a second. */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { Device } from "../../../src/device/index.ts"
+import type { Sources } from "../../../src/hub/index.ts"
 import { resolve } from "../../../src/kinds/index.ts"
 import { readPlan } from "../../../src/plan/index.ts"
 import { platform } from "../../../src/platform.ts"
@@ -11,9 +10,7 @@ import { train } from "../../../src/train.ts"
 import { tinyPlan, type Workspace } from "../../e2e/fixtures.ts"
 
 /** Runs a program with files and a wasm device of one thread. */
-export const onDevice = <A, E>(
-  effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Device | Scope.Scope>
-): Promise<A> =>
+export const onDevice = <A, E>(effect: Effect.Effect<A, E, Sources | Device | Scope.Scope>): Promise<A> =>
   Effect.runPromise(
     effect.pipe(Effect.scoped, Effect.provide(Device.layer("wasm", { threads: 1 })), Effect.provide(platform))
   )

@@ -4,12 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { dora, full, inject, lora, none } from "../../../adapters/index.ts"
 import { type LoraInit, mustBeDecided, type OptimizerConfig } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
+import type { Sources } from "../../../src/hub/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
 import { fromConfig } from "../../../src/optimizers/index.ts"
 import type { CheckpointedRun } from "../../../src/output/checkpoints.ts"
@@ -81,7 +80,7 @@ export const stateOf = (session: Session) =>
   })
 
 /** Runs with files and a scope. */
-export const withFiles = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
+export const withFiles = <A, E>(effect: Effect.Effect<A, E, Sources | Scope.Scope>) =>
   Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(platform)))
 
 /** A folder of its own for every call, removed after the tests of the file. */

@@ -3,18 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
-import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
-import * as NodePath from "@effect/platform-node-shared/NodePath"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
+import type { Sources } from "../../../src/hub/index.ts"
 import { planFromValue, readPlan, relocate } from "../../../src/plan/read.ts"
+import { platform } from "../../../src/platform.ts"
 import { complete, smallest } from "../../schemas/plans.ts"
 
-const services = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
-const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>): Promise<A> =>
-  Effect.runPromise(effect.pipe(Effect.provide(services)))
+const run = <A, E>(effect: Effect.Effect<A, E, Sources>): Promise<A> =>
+  Effect.runPromise(effect.pipe(Effect.provide(platform)))
 
 let folder = ""
 beforeAll(async () => {

@@ -20,8 +20,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Stream from "effect/Stream"
-import { type Files, ownerOf, thisProcess } from "../../../src/files/index.ts"
+import { ownerOf, thisProcess } from "../../../src/files/index.ts"
 import { seenIn } from "../../../src/files/process-owner.ts"
+import type { Sources } from "../../../src/hub/index.ts"
 import { platform } from "../../../src/platform.ts"
 import { runFolders, runsOf } from "../../../src/studio/runs/index.ts"
 import { holdingRuns } from "../../../src/studio/server/engine-client.ts"
@@ -83,7 +84,7 @@ const command = (script: string) => ({ runtime: process.execPath, args: ["-e", s
 const NEVER = command("process.exit(1)")
 const idle = { with: () => undefined }
 
-const run = <A, E>(effect: Effect.Effect<A, E, Files>) => Effect.runPromise(effect.pipe(Effect.provide(platform)))
+const run = <A, E>(effect: Effect.Effect<A, E, Sources>) => Effect.runPromise(effect.pipe(Effect.provide(platform)))
 const refusal = (launcher: Launcher, id: string) =>
   run(Effect.match(launcher.remove(id), { onSuccess: () => "removed", onFailure: ({ message }) => message }))
 
@@ -237,7 +238,7 @@ describe("a list", () => {
         const watched = yield* Effect.forkChild(Effect.flip(Stream.runDrain(watches!.run!({ id: ID }))))
         // the list knows of both, and comes to their files when one of them is gone
         const fs = yield* FileSystem.FileSystem
-        const files = yield* Effect.context<Files>()
+        const files = yield* Effect.context<Sources>()
         let isRemoved = false
         const late: FileSystem.FileSystem = {
           ...fs,

@@ -4,8 +4,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import type { Sources } from "../../../src/hub/index.ts"
 import { platform } from "../../../src/platform.ts"
 import {
   curvesOf,
@@ -19,8 +18,7 @@ import {
 
 const folder = mkdtempSync(join(tmpdir(), "studio-runs-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const run = <A, E>(effect: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path>) =>
-  Effect.runPromise(effect.pipe(Effect.provide(platform)))
+const run = <A, E>(effect: Effect.Effect<A, E, Sources>) => Effect.runPromise(effect.pipe(Effect.provide(platform)))
 
 describe("a file that grows", () => {
   const file = join(folder, "grows.txt")

@@ -1,10 +1,9 @@
 /** A plan over texts that belong together before its weights are read. */
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { EmbeddingPlan, SimilarityPlan } from "../../../../schemas/index.ts"
+import type { Sources } from "../../../hub/hub.ts"
 import { type DescribedModel, describe, ModelError } from "../../../models/index.ts"
 import { ResolveError } from "../../../plan/index.ts"
 import { type ResolvedEncoderPlan, resolveEncoder } from "../resolve.ts"
@@ -29,7 +28,7 @@ type Task = RelatedPlan["model"]["task"]
 export const describeEmbedder = (
   folder: string,
   task: Pick<Task, "pooling" | "normalize"> = {}
-): Effect.Effect<DescribedModel, ModelError, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<DescribedModel, ModelError, Sources> =>
   Effect.gen(function* () {
     const settings = yield* sentenceSettings(folder)
     const { pooling = settings.pooling ?? "mean", normalize = settings.normalize ?? true } = task
@@ -53,7 +52,7 @@ const taskOf = ({ head }: DescribedModel): Task => ({
 export const resolveRelated = (
   plan: RelatedPlan,
   name: string
-): Effect.Effect<ResolvedRelatedPlan, ResolveError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+): Effect.Effect<ResolvedRelatedPlan, ResolveError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const data = yield* Effect.result(openRelated(plan.data, columnsOf(plan), plan.seed))
     const model = yield* Effect.result(describeRelated(plan))

@@ -13,6 +13,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { isRecord } from "../../../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../../../files/index.ts"
+import type { Sources } from "../../../hub/hub.ts"
 import { ModelError, placeOf } from "../../../models/index.ts"
 
 /** The file in which sentence-transformers lists the parts of a model. */
@@ -35,9 +36,7 @@ export interface SentenceSettings {
 }
 
 /** Of a folder, or a model of the Hub, that has such files or none of them. */
-export const sentenceSettings = (
-  source: string
-): Effect.Effect<SentenceSettings, ModelError, FileSystem.FileSystem | Path.Path> =>
+export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
     const modules = yield* readIfThere(folder, MODULES)

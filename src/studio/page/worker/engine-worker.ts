@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -15,6 +14,7 @@ import ownPackage from "../../../../package.json" with { type: "json" }
 import { layer } from "../../../device/browser.ts"
 import { exportRun, formatNamed, formatNames } from "../../../exports/index.ts"
 import type { Files } from "../../../files/index.ts"
+import type { Sources } from "../../../hub/hub.ts"
 import { Progress } from "../../../run/progress.ts"
 import {
   type Answering,
@@ -68,7 +68,7 @@ export const exportHandlers: Partial<Handlers<EngineNeeds>> = {
 }
 
 /** Those that are there already, which need no device. */
-export const exportedHandlers: Partial<Handlers<FileSystem.FileSystem | Path.Path>> = {
+export const exportedHandlers: Partial<Handlers<Sources>> = {
   calls: {
     exported: ({ id }) =>
       Effect.flatMap(exportFolders(id), (folders) => Effect.forEach(folders, (folder) => exportedTo(folder, []))),
@@ -138,7 +138,7 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
     const writer = yield* ownRuns(unkept === null ? trainingElsewhere(place) : trainingHere(place, { layer: files }))
     const { handlers } = runsOf(writer)
     let isHeld = unkept !== null
-    const own: Partial<Handlers<Files>> = {
+    const own: Partial<Handlers<Sources>> = {
       calls: {
         about: () =>
           Effect.gen(function* () {
@@ -162,7 +162,7 @@ export const send = (reply: Reply) => postMessage(reply)
 const onBug = (cause: unknown) => console.error(String(cause))
 
 /** The engine with its device, or what is wrong with that. */
-const openEngine = (place: Place, context: Context.Context<Files>): Promise<Answering | Problem> => {
+const openEngine = (place: Place, context: Context.Context<Sources>): Promise<Answering | Problem> => {
   const { device, threads, base } = place
   const opened = Layer.buildWithScope(layer(device, { threads, wasmFolder: wasmFolderOf(base) }), Scope.makeUnsafe())
   return opened.pipe(

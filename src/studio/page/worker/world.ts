@@ -6,10 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type * as Path from "effect/Path"
 import { messageOf } from "../../../boundary/index.ts"
-import { ownDataFiles, rootedPaths } from "../../../data/index.ts"
+import { ownDataFiles, rootedPaths, withoutHub } from "../../../data/index.ts"
 import { type FileError, fileError } from "../../../files/index.ts"
+import type { Sources } from "../../../hub/hub.ts"
 import type { DroppedFile } from "../host.ts"
 import { MemoryFolder } from "./memory-folder.ts"
 import { type Fetching, type StaticFile, withStaticFiles } from "./static-files.ts"
@@ -26,7 +26,7 @@ const ownFolder = async (base: string): Promise<StoredFolder> => {
 }
 
 export interface World {
-  readonly layer: Layer.Layer<FileSystem.FileSystem | Path.Path>
+  readonly layer: Layer.Layer<Sources>
   /** A stored file, which is read when it is used; rejects where there is none. */
   readonly fileAt: (path: string) => Promise<Blob>
   /** why files are gone when the page is closed; null: they stay */
@@ -49,7 +49,7 @@ export const openWorld = async (base: string, tell: Fetching): Promise<World> =>
   const files = withStaticFiles(storedFiles(kept.folder), await listing, base, tell)
   const own = Layer.succeed(FileSystem.FileSystem)(files)
   return {
-    layer: Layer.mergeAll(own, rootedPaths, Layer.provide(ownDataFiles, own)),
+    layer: Layer.mergeAll(own, rootedPaths, withoutHub, Layer.provide(ownDataFiles, own)),
     fileAt: (path) => storedFileAt(kept.folder, path),
     unkept: kept.unkept
   }

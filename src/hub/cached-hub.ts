@@ -1,0 +1,34 @@
+/** The Hub over the cache that Hugging Face's programs share. What downloads and uploads is loaded when it is first asked. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Path from "effect/Path"
+import type { Files } from "../files/index.ts"
+import { Hub, type HubShape } from "./hub.ts"
+
+const resolving = Effect.promise(() => import("./resolve-source.ts"))
+
+/** The Hub as a layer, for programs with files. */
+export const cachedHub: Layer.Layer<Hub, never, Files> = Layer.effect(
+  Hub,
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const here = <A, E>(effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
+      effect.pipe(Effect.provideService(FileSystem.FileSystem, fs), Effect.provideService(Path.Path, path))
+    const hub: HubShape = {
+      model: Effect.fn("Hub.model")((source) => Effect.flatMap(resolving, (by) => by.resolveSource(source)), here),
+      config: Effect.fn("Hub.config")((source) => Effect.flatMap(resolving, (by) => by.resolveConfig(source)), here),
+      adapter: Effect.fn("Hub.adapter")((source) => Effect.flatMap(resolving, (by) => by.resolveAdapter(source)), here),
+      dataset: Effect.fn("Hub.dataset")(function* (source, split) {
+        const { datasetFiles } = yield* Effect.promise(() => import("./datasets.ts"))
+        return yield* datasetFiles(source, split)
+      }, here),
+      upload: Effect.fn("Hub.upload")(function* (commit, tell) {
+        const { upload } = yield* Effect.promise(() => import("./upload.ts"))
+        return yield* upload(commit, tell)
+      }, here)
+    }
+    return hub
+  })
+)
