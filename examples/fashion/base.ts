@@ -94,6 +94,8 @@ mkdirSync(folder, { recursive: true })
 const model = {
   format: "layers-model",
   modelTopology: { class_name: "Model", config },
+  // of an image's values; suggest takes data.range from here
+  userDefinedMetadata: { range: "0 to 1" },
   weightsManifest: [{ paths: ["weights.bin"], weights: weights.map(({ spec }) => spec) }]
 }
 writeFileSync(new URL("model.json", folder), JSON.stringify(model))

@@ -151,9 +151,9 @@ export const suggestFlags = {
   ),
   model: optionalText(
     "model",
-    "base model, instead of a plan: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel"
+    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the included one that suits the rows)"
   ),
-  data: optionalText("data", "training rows, with --model; what they are is read off the first of them"),
+  data: optionalText("data", "training rows, instead of a plan; the first of them show what they teach"),
   ...rowFlags,
   memory: count("memory").pipe(
     Flag.withMetavar("MB"),
@@ -178,7 +178,7 @@ export const newFlags = {
   ),
   model: optionalText(
     "model",
-    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the package's small encoder)"
+    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the included one that suits the rows)"
   ),
   ...rowFlags,
   why,

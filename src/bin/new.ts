@@ -204,10 +204,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     const runtime = Option.getOrElse(wanted, runtimeHere)
     const given = withEmbedded(flags)
     const models = Object.values(includedModels)
-    const plan = yield* readGiven(
-      { ...given, plan: Option.none() },
-      models.map(({ source }) => source)
-    )
+    const plan = yield* readGiven({ ...given, plan: Option.none() })
     const kind = yield* kindOf(plan)
     const suggestion = yield* suggested(kind, plan, path.resolve(name), { device })
     const local = filesOf(plan.data).filter(([, place]) => !isHubDataset(place))

@@ -23,6 +23,7 @@ import {
   suggestionText,
   undecided
 } from "../suggest/index.ts"
+import { includedModels } from "./embedded.ts"
 import type { Given, suggestFlags } from "./flags.ts"
 import { print, printBeside, printJson, screen, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
@@ -47,8 +48,10 @@ const chosen = (place: string, detection: Detection) => {
   )
 }
 
-/** The plan that model and data are taken from. `models`: those that come with the program, where none is named. */
-export const readGiven = (given: Source, models: ReadonlyArray<string> = []) =>
+const models = Object.values(includedModels)
+
+/** The plan that model and data are taken from; where no model is named, with the included one that suits. */
+export const readGiven = (given: Source) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
     const list = flagged.map((name) => `--${flagOf(name)}`).join(", ")
@@ -58,12 +61,9 @@ export const readGiven = (given: Source, models: ReadonlyArray<string> = []) =>
         `found a plan (${given.plan.value}) and ${list}: a plan says where its model and data are; give one or the other`
       )
     }
-    const wanted = models.length > 0 ? (["data"] as const) : (["model", "data"] as const)
-    const missing = wanted.filter((name) => Option.isNone(given[name])).map((name) => `--${name}`)
-    if (missing.length > 0) {
-      const found =
-        flagged.length === 0 ? "neither a plan nor --model and --data" : `${list} without ${missing.join(" and ")}`
-      return yield* userError(`found ${found}; expected a plan, or --model DIR and --data FILE`)
+    if (Option.isNone(given.data)) {
+      const found = flagged.length === 0 ? "neither a plan nor --data" : `${list} without --data`
+      return yield* userError(`found ${found}; give a plan, or your rows with --data FILE`)
     }
     const named = <Name extends Named>(wanted: ReadonlyArray<Name>) =>
       Object.fromEntries(
@@ -71,7 +71,7 @@ export const readGiven = (given: Source, models: ReadonlyArray<string> = []) =>
       ) as { readonly [name in Name]?: string }
     const { data, ...others } = named([...files, "format"])
     const own = { columns: named(columnNames), dialect: named(dialect) as NamedSources["dialect"] }
-    const sources: NamedSources = { data: data!, ...others, ...own, models }
+    const sources: NamedSources = { data: data!, ...others, ...own, models: models.map(({ source }) => source) }
     const detection = yield* detect(kinds, sources)
     for (const note of detection.notes) yield* printBeside(`note: ${note}`)
     return yield* planOfLearnable(yield* chosen(sources.data, detection), sources, process.cwd())
@@ -92,6 +92,9 @@ export const suggest = ({ memory, out, device, why, json, ...given }: Given<type
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
     const plan = yield* readGiven(given)
+    const included = models.find(({ source }) => source === plan.model.source)
+    if (Option.isNone(given.plan) && Option.isNone(given.model) && included !== undefined)
+      yield* printBeside(`note: ${included.title} is used, since no --model was given`)
     const suggestion = yield* suggested(yield* kindOf(plan), plan, directory, {
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})

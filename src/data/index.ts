@@ -35,6 +35,8 @@ export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file
 export type { RowWriter } from "./formats/format.ts"
 export {
   AskedSplit,
+  type DialectFound,
+  dialectsOf,
   filesOfRows,
   firstRows,
   isRowsName,

@@ -11,7 +11,7 @@ import { kinds } from "../../src/kinds/index.ts"
 import { platform } from "../../src/platform.ts"
 import { type Detection, detect, type Learnable, sectionsOf } from "../../src/suggest/index.ts"
 import expected from "../data/front-door/expected.json" with { type: "json" }
-import { succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
 const folder = join(import.meta.dirname, "../data/front-door")
 
@@ -95,6 +95,25 @@ describe("a project over", () => {
       const model = join(import.meta.dirname, "../..", source.replace("node_modules/tfjs-lora-pro/", ""))
       const { stdout } = await succeed(w.cli(["validate", `${name}/plan.json`, "--set", `model.source=${model}`]))
       expect(stdout).toContain("trainable")
+    },
+    TIMEOUT
+  )
+
+  beforeAll(() => void w.model("bert"))
+
+  test.each([
+    ["letters", "I loved every minute of it", ["neg", "pos"]],
+    ["commands.zip", "Wake me at seven", ["alarm", "music", "weather"]]
+  ])(
+    "text files in folders, %s, is trained and asked",
+    async (file, text, labels) => {
+      const name = `tiny-${file.replace(/\..*/, "")}`
+      await succeed(w.cli(["new", name, "--data", join(folder, file), "--model", "bert", "--runtime", "bun"]))
+      await succeed(w.cli(["train", `${name}/plan.json`, "--out", `runs/${name}`, ...onWasm]))
+      const { stdout } = await succeed(w.cli(["predict", `runs/${name}`, text, "--json", ...onWasm]))
+      const answer = JSON.parse(stdout) as { readonly label: string; readonly probabilities: object }
+      expect(labels).toContain(answer.label)
+      expect(Object.keys(answer.probabilities)).toEqual(labels)
     },
     TIMEOUT
   )

@@ -1,6 +1,6 @@
 /** Plans over images for a tf.LayersModel: trained, resumed, asked, merged; what its model sees is computed here once more. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, writeFileSync } from "node:fs"
 import { inflateSync } from "node:zlib"
 import * as tf from "@tensorflow/tfjs"
 import { loadAdapter } from "../../src/layers-model/index.ts"
@@ -183,6 +183,13 @@ describe("a run", () => {
         optimizer: { kind: "lora-pro", learningRate: "auto" }
       })
       expect(stdout + stderr).toContain("data.range has to be what the model was trained with")
+      // a model file that states it leaves nothing to warn of
+      cpSync(w.path("rgb"), w.path("stated"), { recursive: true })
+      const stated = { ...w.json("rgb/model.json"), userDefinedMetadata: { range: "-1 to 1" } }
+      w.write("stated/model.json", JSON.stringify(stated))
+      const known = await succeed(w.cli(["suggest", "--model", "stated/model.json", "--data", "train"]))
+      expect(JSON.parse(known.stdout)).toMatchObject({ data: { range: "-1 to 1" } })
+      expect(known.stderr).not.toContain("data.range has to be")
     },
     TIMEOUT
   )

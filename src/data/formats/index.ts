@@ -199,9 +199,11 @@ const countOf = (rows: RowFile): Effect.Effect<number | null, DataError> =>
     return count
   })
 
-/** A way to read a file, with what a user should know of it. */
+/** A way to read a file. */
 export interface DialectFound {
+  /** what `data` of a plan says of it */
   readonly dialect: Dialect
+  /** what a user should know of it, a sentence each */
   readonly notes: ReadonlyArray<string>
 }
 

@@ -116,8 +116,10 @@ const newHead = (name: string): Choice => ({
 interface LayersMeasured<Plan extends LayersPlan> {
   /** whether a last layer that fits the classes is taken to be new */
   readonly newHead: boolean
+  /** values of the plan that the model's file states */
+  readonly stated?: (model: DescribedLayers) => ReadonlyArray<Choice>
   /** what no value of the plan can mend, a sentence each */
-  readonly cautions: (data: Plan["data"]) => ReadonlyArray<string>
+  readonly cautions: (data: Plan["data"], model: DescribedLayers) => ReadonlyArray<string>
 }
 
 const plainLora: ReadonlyArray<Choice> = [
@@ -126,6 +128,7 @@ const plainLora: ReadonlyArray<Choice> = [
 
 export const suggestLayers = <Plan extends LayersPlan, Data extends ClassificationData>({
   newHead: asksHead,
+  stated,
   cautions
 }: LayersMeasured<Plan>): Suggesting<ResolvedLayersPlan<Plan, Data>> => ({
   uncut: null,
@@ -142,6 +145,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
       choices: [
         ...(last === undefined ? replacedHead(model) : [newHead(last.name)]),
         ...classOrder(data.labels),
+        ...(stated?.(model) ?? []),
         { path: "adapter.method", value: "lora", reason: "factors A and B at every dense layer and convolution" },
         ...factors,
         ...narrowLayers(sites, factors[0]!.value as number),
@@ -157,7 +161,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
       cautions: [
         ...fewOfEach(rows, data.labels.length),
         ...(model.newHead === null ? orderCaution(data.labels) : []),
-        ...cautions(plan.data),
+        ...cautions(plan.data, model),
         ...nothingToEvaluate(evaluated)
       ]
     }

@@ -41,6 +41,8 @@ export interface DescribedLayers {
   readonly labels: ReadonlyArray<string>
   /** of one row */
   readonly inputShape: ReadonlyArray<number>
+  /** values of the images that the model was trained with, as `data.range` names them; undefined: its file does not state them */
+  readonly range: string | undefined
   /** how many it has */
   readonly layers: number
   /** numbers that all layers make of one row */
@@ -103,6 +105,7 @@ export const describeLayersClassifier = (source: string, { head, labels }: Class
       prefix: network.prefix,
       labels: labels ?? Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
+      range: (own.getUserDefinedMetadata() as { readonly range?: string } | undefined)?.range,
       layers: layersOf(base).length,
       activations: shapesMade(base).reduce((sum, { shape }) => sum + rowSize(shape), 0),
       scores: (yield* scoresOf(source, base)).scores

@@ -19,6 +19,8 @@ type Tfjs = typeof import("@tensorflow/tfjs")
 
 interface ModelFiles extends Pick<WeightManifest, "specs" | "numbers" | "bytes"> {
   readonly topology: Readonly<Record<string, unknown>>
+  /** of `userDefinedMetadata`, in which a model's author may state more */
+  readonly range: string | undefined
   /** in the order in which their bytes follow one another */
   readonly files: ReadonlyArray<WeightFile>
 }
@@ -48,7 +50,7 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
     )
     const parsed = parseBoundedJson(text)
     if ("problem" in parsed) return yield* fail(parsed.problem)
-    const { format, modelTopology, weightsManifest } = isRecord(parsed.value) ? parsed.value : {}
+    const { format, modelTopology, weightsManifest, userDefinedMetadata } = isRecord(parsed.value) ? parsed.value : {}
     if (format === "graph-model") {
       const expected = "expected a tf.LayersModel (tensorflowjs_converter --output_format=tfjs_layers_model)"
       return yield* fail(`found a tf.GraphModel, whose operations cannot be trained; ${expected}`)
@@ -58,7 +60,13 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
     }
     const manifest = readManifest(weightsManifest)
     if (!("paths" in manifest)) return yield* fail(...manifest)
-    return { ...manifest, topology: modelTopology, files: yield* weightFilesOf(source, manifest) }
+    const range = isRecord(userDefinedMetadata) ? userDefinedMetadata["range"] : undefined
+    return {
+      ...manifest,
+      topology: modelTopology,
+      range: typeof range === "string" ? range : undefined,
+      files: yield* weightFilesOf(source, manifest)
+    }
   })
 
 /**
@@ -105,7 +113,7 @@ type AddWeight = (
  * The model, with zeros for weights: nothing is computed for numbers that are not read. It gets no more of them than its manifest has: a
  * layer's sizes are numbers of a file, and what they amount to only tfjs knows, at the moment when it makes the weight.
  */
-const built = async ({ layers, models, initializers }: Tfjs, { topology, numbers }: ModelFiles) => {
+const built = async ({ layers, models, initializers }: Tfjs, { topology, range, numbers }: ModelFiles) => {
   const problems = topologyProblems(topology)
   if (problems.length > 0) throw new Refused(problems)
   const prototype = layers.Layer.prototype
@@ -127,6 +135,7 @@ const built = async ({ layers, models, initializers }: Tfjs, { topology, numbers
       models.modelFromJSON({ modelTopology: topology } as Parameters<typeof models.modelFromJSON>[0])
     )
     checkSizes(model)
+    if (range !== undefined) model.setUserDefinedMetadata({ range })
     return model
   } catch (error) {
     for (const weight of made) weight.dispose()

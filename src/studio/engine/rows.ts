@@ -10,6 +10,7 @@ import {
   DataError,
   DataFiles,
   dataError,
+  dialectsOf,
   type Fields,
   isBroken,
   listFolder,
@@ -193,7 +194,11 @@ const rowsOfFile = ({ train, content, ...splits }: PlaceOfRows, dialect: Dialect
   Effect.gen(function* () {
     const path = yield* Path.Path
     yield* refuseBinary(train)
-    const sample = yield* sampledRows(train, LOOKED_AT).pipe(Effect.provideService(DataDialect, dialect))
+    const [likeliest] = yield* dialectsOf(train, dialect)
+    // what separates columns is chosen by what is learned
+    const { encoding } = likeliest!.dialect
+    const read = encoding === undefined ? dialect : { ...dialect, encoding }
+    const sample = yield* sampledRows(train, LOOKED_AT).pipe(Effect.provideService(DataDialect, read))
     const readable = sample.rows.filter((row): row is Fields => !isBroken(row))
     if (readable.length === 0) {
       const { broken } = sample.rows[0] as Broken

@@ -298,16 +298,23 @@ describe("the command", () => {
     })
   })
 
+  test("without a model it takes the included one that suits, and says which", async () => {
+    const { stdout, stderr } = await succeed(w.cli(["suggest", "--data", "train.jsonl"]))
+    expect(JSON.parse(stdout)).toMatchObject({ model: { source: expect.stringMatching(/examples\/models\/minilm$/) } })
+    expect(stderr).toContain("note: The package's small encoder (a trimmed all-MiniLM-L6-v2) is used")
+    expect((await succeed(w.cli(["suggest", "--model", "bert", "--data", "train.jsonl"]))).stderr).not.toContain(
+      "note:"
+    )
+  })
+
   test("what is wrong is said, all of it", async () => {
     const said = async (args: ReadonlyArray<string>) => {
       const { code, stderr, stdout } = await w.cli(["suggest", ...args])
       expect([code, stdout]).toEqual([1, ""])
       return stderr
     }
-    expect(await said([])).toContain(
-      "found neither a plan nor --model and --data; expected a plan, or --model DIR and --data FILE"
-    )
-    expect(await said(["--data", "train.jsonl"])).toContain("found --data without --model")
+    expect(await said([])).toContain("found neither a plan nor --data; give a plan, or your rows with --data FILE")
+    expect(await said(["--model", "bert"])).toContain("found --model without --data")
     expect(await said(["given.json", "--test", "test.jsonl"])).toContain("give one or the other")
     const both = await said(["--model", "nowhere", "--data", "rows.jsonl"])
     expect(both).toContain("nowhere")

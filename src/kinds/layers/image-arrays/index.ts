@@ -18,6 +18,7 @@ import {
 } from "../../../data/images/index.ts"
 import { type ArrayBatch, arrayBatchOf } from "../../../data/index.ts"
 import type { Processing } from "../../../images/index.ts"
+import type { DescribedLayers } from "../../../models/index.ts"
 import { choice, type Detecting } from "../../../suggest/index.ts"
 import { keepMistakes } from "../../../training/index.ts"
 import type { RunKind } from "../../contract/index.ts"
@@ -98,10 +99,17 @@ const FORMAT = "image-arrays"
 const rangeCaution =
   "data.range has to be what the model was trained with, which its file does not say: if its accuracy before training, which train prints first, is lower than the model's own, look there"
 
+/** The range that a model's file states, if it is one of a plan's. */
+const rangeOf = ({ range = "" }: DescribedLayers) => (Object.hasOwn(ranges, range) ? range : undefined)
+
 const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
   newHead: true,
+  stated: (model) => {
+    const range = rangeOf(model)
+    return range === undefined ? [] : [choice("data.range", range, "the model's file states it")]
+  },
   // a model that rescales takes bytes
-  cautions: ({ range }) => (range === "0 to 255" ? [] : [rangeCaution])
+  cautions: ({ range }, model) => (range === "0 to 255" || rangeOf(model) !== undefined ? [] : [rangeCaution])
 })
 
 const detectImageArrays: Detecting = {
