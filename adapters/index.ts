@@ -1,4 +1,7 @@
-/** Adapter methods, by the tag a plan names them with. A method declared in `schemas/` and missing here does not compile. */
+/**
+ * Adapter methods. `inject` adds an adapter to a model; `lora`, `dora`, `adalora`, `vera`, `loha`, `full` and `none` are the methods, and
+ * `methods` lists them by their names in plans. A method of your own is an `AdapterMethod`. TypeScript requires an entry for every method in `schemas/`.
+ */
 import type { AdapterConfig } from "../schemas/index.ts"
 import { adalora } from "./adalora.ts"
 import type { AdapterMethod } from "./adapter.ts"

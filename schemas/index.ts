@@ -1,4 +1,7 @@
-/** The language of plans: everything under `tfjs-lora-pro/schemas`. */
+/**
+ * Schemas of plans. `decodeRunPlan` checks a value and fills in defaults; `RunPlan` is its schema and type, `runPlanJsonSchema` the JSON
+ * Schema for editors. `AdaptationPlan` and `decodeAdaptationPlan` do the same for the plans of `fit`.
+ */
 export {
   AdaptationPlan,
   type AdaptationPlanInput,

@@ -1,8 +1,9 @@
 /**
- * tfjs-lora-pro: LoRA-Pro fine-tuning on TensorFlow.js.
+ * LoRA-Pro fine-tuning on TensorFlow.js.
  *
- * The data door: `readPlan` → `resolve` → `train`, and `loadRun` for what came out. The code door: the same parts by name
- * (`Models`, `inject`, `Dataset`, `Training`, `Output`, optimizers), composed as effects.
+ * To run a plan, call `readPlan`, `resolve` and `train`; `loadRun` opens the trained run, and `predictFile` and `mergeRun` use it. To compose
+ * a run in code, use the same parts as effects: `Models`, `inject`, `Dataset`, `Training`, `Output` and the optimizers. `Device` and
+ * `platform` are the layers that both need. `adapt` and `loadAdapter` are for a `tf.LayersModel`.
  */
 export { full, inject, lora, none } from "../adapters/index.ts"
 export { type LimitName, limits, setLimits } from "./boundary/index.ts"

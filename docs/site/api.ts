@@ -18,6 +18,7 @@ import {
   type ProjectReflection,
   ReferenceType,
   type Reflection,
+  ReflectionGroup,
   ReflectionKind
 } from "typedoc"
 import ts from "typescript"
@@ -27,12 +28,14 @@ const manifest: { readonly name: string; readonly exports: { readonly [entry: st
   readFileSync(join(repository, "package.json"), "utf8")
 )
 
-/** What two entries export is described with the first of them: rooms before the package itself, which names them all, and a page last. */
-const last = [".", "./browser"]
-const entries = Object.entries(manifest.exports)
+/** In the order of package.json, which the sidebar has: the package itself first. */
+const inOrder = Object.entries(manifest.exports)
   .filter(([, file]) => file.endsWith(".ts"))
   .map(([entry, file]) => ({ name: entry.replace(/^\./, manifest.name), entry, file: join(repository, file) }))
-  .sort((a, b) => last.indexOf(a.entry) - last.indexOf(b.entry))
+
+/** What two entries export is described with the first of them: rooms before the package itself, which names them all, and a page last. */
+const last = [".", "./browser"]
+const entries = inOrder.toSorted((a, b) => last.indexOf(a.entry) - last.indexOf(b.entry))
 
 const out = resolve(process.argv[2] ?? "")
 
@@ -143,6 +146,16 @@ for (const { name, file } of entries) {
   const module = project.getChildByName([name])
   if (module === undefined) throw new Error(`TypeDoc has no module ${name}`)
   module.comment ??= new Comment([{ kind: "text", text: headOf(file) }])
+  // a reader starts with the names that the entry's own text mentions, in its order
+  const head = headOf(file).split(/^ {2}/m)[0]!
+  const mentioned = [...new Set([...head.matchAll(/`(\w+)`/g)].map(([, word]) => word!))]
+  const first = mentioned.flatMap((word) => module.children?.filter((child) => child.name === word) ?? [])
+  if (first.length === 0 || module.groups === undefined) continue
+  for (const group of module.groups)
+    group.children = group.children.filter((child) => !first.some((one) => one === child))
+  const start = new ReflectionGroup("Start here", module)
+  start.children = first
+  module.groups = [start, ...module.groups.filter(({ children }) => children.length > 0)]
 }
 for (const reflection of Object.values(project.reflections)) {
   if (reflection.comment !== undefined) reflection.comment.summary = parts(reflection.comment.summary)
@@ -229,6 +242,6 @@ app.validate(project)
 await app.generateOutputs(project)
 writeFileSync(
   join(out, "api.json"),
-  `${JSON.stringify({ entries: entries.map(({ name, file }) => ({ name, file: file.slice(repository.length + 1) })), names: names.length, undocumented, fields: fields.size, undocumentedFields }, null, 2)}\n`
+  `${JSON.stringify({ entries: inOrder.map(({ name, file }) => ({ name, file: file.slice(repository.length + 1) })), names: names.length, undocumented, fields: fields.size, undocumentedFields }, null, 2)}\n`
 )
 if (app.logger.warningCount + app.logger.errorCount > 0) process.exit(1)

@@ -1,4 +1,7 @@
-/** Data: files and other sources of labelled texts, and how they become batches. */
+/**
+ * Rows from files and other sources, and their batches. `classification` reads labelled texts, `rows` any schema, `records` unchanged rows,
+ * `validated` checks a stream; `tokenize` and `batch` prepare them for a model, and `memoryFiles` and `fetchFiles` are the files of a page.
+ */
 export type { TokenRows as Batch } from "../tensors/index.ts"
 export {
   type ArrayBatch,

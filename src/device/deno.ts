@@ -1,4 +1,4 @@
-/** Devices in Deno: `./deno` of the package. WebGPU is Deno's own. */
+/** Devices in Deno: `auto` is the layer that chooses one, `layer` names it, and `install` opens it without Effect. WebGPU is Deno's own. */
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,6 +1,7 @@
 /**
- * Optimizers by the tag a plan names them with, and what a plan's `optimizer` section becomes. A kind declared in `schemas/` and
- * missing here does not compile. What the table has is light; a kind's transforms are loaded when a run has it (`optimizer.ts`).
+ * Optimizers as composable transforms. `loraPro` wraps an inner transform such as `scaleByAdam`; `adamw`, `lion` and `sgd` are whole optimizers;
+ * `chain` composes transforms, `partition` gives the head its own, `scaleByLearningRate` ends a chain. `fromConfig` builds the optimizer of a
+ * plan's section. TypeScript requires an entry for every kind in `schemas/`; a kind's transforms are loaded when a run uses it (`optimizer.ts`).
  *
  *   sgd                  trace → decay → −η
  *   adamw                scaleByAdam → decay → −η

@@ -1,4 +1,4 @@
-/** Output: the run folder, metrics, and adapters that Hugging Face PEFT reads. */
+/** Run folders, metrics and adapters. `savePeft` writes an adapter that Hugging Face PEFT loads. */
 
 export { FileError } from "../files/index.ts"
 export {

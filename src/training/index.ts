@@ -1,4 +1,7 @@
-/** Training: the loop as a stream of step reports, losses and evaluation. */
+/**
+ * The training loop. `steps` is a stream of step reports over a stream of batches; `openSession` and `takeStep` take single steps;
+ * `crossEntropy` is the loss of a classifier; `evaluate` scores batches.
+ */
 export { backward, backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"
 export { type CalibratingOptions, calibrating } from "./calibrate.ts"
 export { determination, meanError, pearson, spearman } from "./correlation.ts"
