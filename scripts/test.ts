@@ -22,7 +22,8 @@ export const parts = {
   fast: {
     suffix: ".test.ts",
     what: "laws, goldens, units, one end-to-end run of each kind: no GPU, no network",
-    parallel: 2
+    // one more than the cores that most machines have: tests wait for processes and for clocks
+    parallel: 3
   },
   webgpu: { suffix: ".webgpu.ts", what: "GPU kernels and devices, and the laws again on webgpu", parallel: 2 },
   processes: {
@@ -64,14 +65,21 @@ interface Job {
   readonly env: Readonly<Record<string, string>>
 }
 
+/**
+ * For the fast files, which open wasm hundreds of times in one process. JavaScriptCore reserves addresses for four wasm memories; for one more
+ * it first collects all garbage, 50 to 200 ms in a process that has loaded everything.
+ */
+const manyMemories = { BUN_JSC_maxNumWasmFastMemories: "64" }
+
 /** The calls of `bun test` that a part consists of. */
 export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
-  const own: Job = { files: filesOf(name), parallel: parts[name].parallel, flags: [], env: {} }
+  const env = name === "fast" ? manyMemories : {}
+  const own: Job = { files: filesOf(name), parallel: parts[name].parallel, flags: [], env }
   if (name === "processes") {
     // sums have another order there than in references: what compares bits is about wasm
     const pattern = ["--test-name-pattern", "^(?!.*\\bbits?\\b).*\\bnative\\b"]
     const files = filesOf("fast").filter(hasBackends)
-    return [own, { ...own, files, flags: pattern, env: { TEST_BACKENDS: "native" } }]
+    return [own, { ...own, files, flags: pattern, env: { ...manyMemories, TEST_BACKENDS: "native" } }]
   }
   if (name !== "webgpu") return [own]
   const laws = { ...own, files: filesOf("fast").filter(hasGpuTests), flags: ["--test-name-pattern", "webgpu|GPU"] }

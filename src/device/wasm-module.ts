@@ -8,6 +8,7 @@
  * such that the pool is this thread alone. emscripten makes eight workers nevertheless, and waits until they have loaded a script: here
  * they are objects that say so at once, since to start eight threads takes 0.2 s of a core.
  */
+import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import os from "node:os"
 import process from "node:process"
@@ -39,8 +40,13 @@ const withoutThreads = <A>(f: () => A): A => {
   }
 }
 
-/** What is passed to it becomes the module itself. */
-type Factory = (options: { readonly locateFile: (path: string) => string }) => Promise<WasmModule>
+/** The options become fields of the module itself. */
+type Factory = (options: {
+  readonly instantiateWasm: (
+    imports: WebAssembly.Imports,
+    receive: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void
+  ) => WebAssembly.Exports
+}) => Promise<WasmModule>
 
 const LISTENED = ["uncaughtException", "unhandledRejection"] as const
 
@@ -55,15 +61,31 @@ export const keepingListeners = <A>(f: () => A): A => {
   return result
 }
 
-const instantiate = (build: string): Promise<WasmModule> => {
-  const root = require.resolve(`${PACKAGE}/package.json`).replace("package.json", "")
-  const factory = require(`${root}wasm-out/${build}.js`) as Factory
-  const locateFile = (path: string) => `${root}dist/${path.replace(/^tfjs-backend-wasm\.wasm$/, SIMD_BINARY)}`
-  return keepingListeners(() => withoutThreads(() => factory({ locateFile })))
+/** Compiled binaries by file name: a process that opens wasm again has the machine code already. */
+const binaries = new Map<string, Promise<WebAssembly.Module>>()
+
+const compileBinary = (path: string): Promise<WebAssembly.Module> => {
+  const binary = binaries.get(path) ?? readFile(path).then((bytes) => WebAssembly.compile(bytes))
+  binaries.set(path, binary)
+  return binary
 }
 
-/** The scalar build's loader runs the SIMD binary as well. */
-const SIMD_BINARY = "tfjs-backend-wasm-simd.wasm"
+const instantiate = async (build: string, binary: string): Promise<WasmModule> => {
+  const root = require.resolve(`${PACKAGE}/package.json`).replace("package.json", "")
+  const factory = require(`${root}wasm-out/${build}.js`) as Factory
+  const module = await compileBinary(`${root}dist/${binary}`)
+  return keepingListeners(() =>
+    withoutThreads(() =>
+      factory({
+        instantiateWasm: (imports, receive) => {
+          const instance = new WebAssembly.Instance(module, imports)
+          receive(instance, module)
+          return instance.exports
+        }
+      })
+    )
+  )
+}
 
 /** Starts XNNPACK on this thread, and adds to the module what tfjs' own start-up adds. */
 const start = (wasm: WasmModule): WasmModule => {
@@ -80,8 +102,9 @@ const start = (wasm: WasmModule): WasmModule => {
   return wasm
 }
 
-/** With a memory of its own. */
-export const simdModule = async (): Promise<WasmModule> => start(await instantiate("tfjs-backend-wasm"))
+/** With a memory of its own. The scalar build's loader runs the SIMD binary as well. */
+export const simdModule = async (): Promise<WasmModule> =>
+  start(await instantiate("tfjs-backend-wasm", "tfjs-backend-wasm-simd.wasm"))
 
 /** Rejects after so many milliseconds, unless it is cleared. */
 export const expired = (milliseconds: number) => {
@@ -92,12 +115,14 @@ export const expired = (milliseconds: number) => {
   return { promise, clear: () => clearTimeout(timer) }
 }
 
+const THREADED = "tfjs-backend-wasm-threaded-simd"
+
 /** With a memory that workers can share. */
 export const sharedModule = async (): Promise<WasmModule> => {
   const cpus = os.cpus
   try {
     os.cpus = () => Array<os.CpuInfo>(2).fill(cpus()[0]!)
-    const wasm = start(await instantiate("tfjs-backend-wasm-threaded-simd"))
+    const wasm = start(await instantiate(THREADED, `${THREADED}.wasm`))
     wasm.PThread?.unusedWorkers.splice(0)
     return wasm
   } finally {
