@@ -48,6 +48,7 @@ import {
   foundByFirst,
   loadPlanModel,
   lookAtThird,
+  notice,
   openedByFirst,
   openPlanSession,
   Progress,
@@ -57,6 +58,7 @@ import {
   spokenByFirst,
   stepsOfPlan,
   takenOf,
+  warn,
   warningsOf
 } from "./run/index.ts"
 import { type DiagnosticsReport, type Session, type StepReport, sharedState } from "./training/index.ts"
@@ -85,13 +87,13 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
       return yield* onFirst(alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard)))
     }
     const { session, run, decided, rate } = yield* Effect.gen(function* () {
-      const model = yield* loadPlanModel(kind, resolved).pipe(Effect.withSpan("load"))
+      const model = yield* loadPlanModel(kind, resolved)
       const starts =
         (found?.checkpoint ?? null) === null ||
         (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
       const recorded = yield* withRanksOf(resolved, found?.checkpoint ?? null)
-      const adapting = starts ? adaptPlan(kind, model, recorded) : injectToRestore(model, recorded)
-      const adapted = yield* adapting.pipe(Effect.withSpan("inject"))
+      const restoring = injectToRestore(model, recorded).pipe(Effect.withSpan("inject"))
+      const adapted = yield* starts ? adaptPlan(kind, model, recorded) : restoring
       const decided = withDecided(resolved, adapted)
       const run = yield* openedByFirst(
         found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
@@ -113,8 +115,6 @@ const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
     : Effect.fromResult(withRecorded(resolved, checkpoint.record.ranks)).pipe(
         Effect.mapError(({ message: reason }) => new CheckpointMisfit({ folder: checkpoint.folder, reason }))
       )
-
-const notice = (message: string) => Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message }))
 
 /** Nothing is computed again; what could not be done then is done now: the page is written, and checkpoints go. */
 const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
@@ -249,7 +249,7 @@ const restoreBest =
     restoreTrainedOf(checkpoints, step, adapted).pipe(
       Effect.as(true),
       Effect.catch(({ message }) =>
-        Effect.as(notice(`warning: step ${step} was the best, but ${message}; the adapter is the last state`), false)
+        Effect.as(warn(`step ${step} was the best, but ${message}; the adapter is the last state`), false)
       )
     )
 

@@ -5,6 +5,7 @@
  * started again, a folder that another process still writes is waited for (the one that trained for a worker which was killed),
  * and what the world refuses (no space, no such file, no device) is tried again and then ends the worker, with the trial still open.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -87,8 +88,9 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     const path = yield* Path.Path
     const name = `runs/${trial.id}`
     const directory = path.join(at.folder, name)
-    const began = Date.now() / 1000
-    const timed = (result: TrialResult): TrialResult => ({ ...result, began, ended: Date.now() / 1000 })
+    const seconds = Effect.map(Clock.currentTimeMillis, (now) => now / 1000)
+    const began = yield* seconds
+    const timed = (result: TrialResult) => Effect.map(seconds, (ended): TrialResult => ({ ...result, began, ended }))
     let refused = 0
     let ended = 0
     while (true) {
@@ -97,10 +99,10 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
         case "done": {
           yield* checkInputs(at.study, trial, judged.report)
           const { metrics } = yield* kindOf(at.study.plan)
-          return timed(yield* doneResult(metrics, trial, directory, name, judged.report))
+          return yield* timed(yield* doneResult(metrics, trial, directory, name, judged.report))
         }
         case "failed":
-          return timed(failedResult(trial, name, judged.reason))
+          return yield* timed(failedResult(trial, name, judged.reason))
         case "waits":
           yield* heard.waiting(judged.reason)
           break

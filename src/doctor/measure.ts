@@ -7,6 +7,7 @@ import type { Batch } from "../data/index.ts"
 import { Device } from "../device/index.ts"
 import { randomBert } from "../models/index.ts"
 import { adamw } from "../optimizers/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import { crossEntropy, openSession, takeStep } from "../training/index.ts"
 
 /** A BERT with random weights, since there may be no checkpoint: two blocks of all-MiniLM-L6-v2's shape. */
@@ -64,13 +65,13 @@ const timesASecond = <E, R>(run: Effect.Effect<unknown, E, R>) =>
     yield* Effect.andThen(run, sync)
     let best = 0
     let count = 1
-    for (const end = performance.now() + BUDGET; performance.now() < end; ) {
-      const began = performance.now()
+    for (const end = (yield* milliseconds) + BUDGET; (yield* milliseconds) < end; ) {
+      const began = yield* milliseconds
       for (let i = 0; i < count; i++) yield* run
       yield* sync
-      const milliseconds = performance.now() - began
-      best = Math.max(best, (1000 * count) / milliseconds)
-      if (milliseconds < LEAST) count *= 2
+      const taken = (yield* milliseconds) - began
+      best = Math.max(best, (1000 * count) / taken)
+      if (taken < LEAST) count *= 2
     }
     return best
   })

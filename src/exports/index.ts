@@ -66,7 +66,7 @@ export const exportRun = (directory: string, { format, options = {}, out, base }
         return report
       })
     )
-  }).pipe(Effect.scoped, ofDevice)
+  }).pipe(Effect.scoped, ofDevice, Effect.withSpan("export", { attributes: { format: format.name } }))
 
 const filesIn = (folder: string) =>
   Effect.gen(function* () {

@@ -25,6 +25,7 @@ import { type Adapted, unadapted } from "../../adapters/index.ts"
 import { Device } from "../device/device.ts"
 import type { DeviceError } from "../device/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { type KeyValueCache, keyValueCache } from "./cache.ts"
 import {
@@ -137,7 +138,7 @@ interface Batch {
   readonly next: ReadonlyArray<ReadonlyArray<number>>
   /** forced tokens are read one after another where there are fewer, and there is one text */
   readonly few: number
-  /** when the first tokens were chosen, in milliseconds; null: none have been */
+  /** when the first tokens were chosen, in milliseconds; null: not yet */
   readonly began: number | null
 }
 
@@ -304,7 +305,7 @@ const written = (
   tokens: ReadonlyArray<Choice | null>
 ): Effect.Effect<Step, DeviceError, Device> =>
   Effect.gen(function* () {
-    const now = performance.now()
+    const now = yield* milliseconds
     const { writers, cache, settings } = batch
     const began = batch.began ?? (tokens.some((token) => token !== null) ? now : null)
     const pushed = writers.map((own, row) => pushedTo(own, tokens[row]!, settings))

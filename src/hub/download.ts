@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
 import { type Files, isGone, ownerIn, readExactly, readTextFile, thisProcess } from "../files/index.ts"
-import { working } from "../progress/index.ts"
+import { milliseconds, working } from "../progress/index.ts"
 import { answerFrom, type KnownState } from "./answer.ts"
 import { exists, type RepositoryCache } from "./cache.ts"
 import { type HubError, hubError } from "./hub.ts"
@@ -149,7 +149,7 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
     const seconds = limit("hub-seconds")
     const tooSlow = unreachable(`less than ${slowest} bytes a second came for ${overLimit("hub-seconds")}`)
     let there = begin
-    let looked = { at: performance.now(), there }
+    let looked = { at: yield* milliseconds, there }
     while (there < end) {
       const { done, value } = yield* Effect.tryPromise({
         try: () => body.read(),
@@ -177,9 +177,10 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
         unit: "MB",
         isKept: true
       })
-      if (performance.now() - looked.at < seconds * 1_000) continue
+      const now = yield* milliseconds
+      if (now - looked.at < seconds * 1_000) continue
       if (there - looked.there < seconds * slowest) return yield* tooSlow
-      looked = { at: performance.now(), there }
+      looked = { at: now, there }
       // bytes that are compared, too, show others that this process is alive
       yield* fs.utimes(incomplete, new Date(), new Date())
     }

@@ -160,7 +160,10 @@ export const writeCheckpoint = (
       Effect.onError(() => Effect.ignore(fs.remove(temporary, { recursive: true, force: true })))
     )
     return target
-  }).pipe(Effect.ensuring(Effect.sync(() => releaseSnapshot(snapshot))))
+  }).pipe(
+    Effect.ensuring(Effect.sync(() => releaseSnapshot(snapshot))),
+    Effect.withSpan("checkpoint", { attributes: { step: snapshot.record.step } })
+  )
 
 const writeTensors = (file: string, tensors: Snapshot["tensors"]) =>
   streamSafetensors(

@@ -13,6 +13,7 @@ import type { Adapted } from "../../adapters/index.ts"
 import type { DeviceError } from "../device/index.ts"
 import { type FileError, isLeftover, ownNumber, refuseLink, temporaryName } from "../files/index.ts"
 import type { Network } from "../models/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import type { FoundRate, Session } from "../training/index.ts"
@@ -99,14 +100,13 @@ export const openCheckpoints = (
     const jobs = yield* oneAtATime<FileError | DeviceReadError>()
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
-    let last = performance.now()
+    let last = yield* milliseconds
     /** A step leaves the event loop one turn, and a file of 86 MB needs forty: the one that is being written gets a share of the time. */
-    const share = Effect.suspend(() => {
-      const now = performance.now()
-      const milliseconds = (now - last) * SHARE
-      if (milliseconds < LEAST) return Effect.void
+    const share = Effect.flatMap(milliseconds, (now) => {
+      const wait = (now - last) * SHARE
+      if (wait < LEAST) return Effect.void
       last = now
-      return jobs.wait(milliseconds)
+      return jobs.wait(wait)
     })
     const write = (snapshot: Snapshot) =>
       Effect.gen(function* () {

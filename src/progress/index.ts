@@ -2,6 +2,7 @@
  * What goes on just now, said by the code that does it: a model that is loaded, an adapter that is initialized, a file that is written. For work
  * that may take more than a second or two. Rooms below a run say it without knowing the listener.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
@@ -40,6 +41,9 @@ export const workingThrough = <A, B, E, R>(
   act: (one: A, index: number) => Effect.Effect<B, E, R>
 ): Effect.Effect<ReadonlyArray<B>, E, R> =>
   Effect.forEach(all, (one, done) => Effect.andThen(working(what, { done, of: all.length, unit }), act(one, done)))
+
+/** Milliseconds of Effect's clock since some moment, for durations: no change of the computer's time moves it. */
+export const milliseconds: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 /** 42 s, 4 min 5 s */
 export const shortDuration = (seconds: number): string =>

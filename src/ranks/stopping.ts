@@ -5,6 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { milliseconds } from "../progress/index.ts"
 import { Ranks } from "./ranks.ts"
 
 /** How often it is looked whether the ranks agree. */
@@ -22,9 +23,9 @@ export const stoppingTogether =
       const askedOf = (fiber: Fiber.Fiber<A, E>) =>
         Effect.gen(function* () {
           stop.asked = true
-          const until = performance.now() + grace
+          const until = (yield* milliseconds) + grace
           // agreed: it saves, however long that takes
-          while (fiber.pollUnsafe() === undefined && (stop.agreed || performance.now() < until))
+          while (fiber.pollUnsafe() === undefined && (stop.agreed || (yield* milliseconds) < until))
             yield* Effect.sleep(EVERY)
           yield* Fiber.interrupt(fiber)
         })

@@ -8,12 +8,11 @@ import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import { type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, type ResolvedPlan } from "../plan/index.ts"
-import { Progress } from "./progress.ts"
+import { notice } from "./progress.ts"
 
 /** The model with the adapter that the plan begins with. */
 export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
   Effect.gen(function* () {
-    const tell = yield* Progress
     const path = yield* Path.Path
     const source = yield* readPeftAdapter(from)
     const adapted = yield* injectToRestore(model, resolved)
@@ -22,10 +21,9 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const near = /^hf:/.test(from) ? from : path.relative(".", from)
     const own = head ? ", and its head: classes are taken to be in the same order" : ""
     const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
-    yield* tell({
-      kind: "notice",
-      message: `begins with the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
-    })
+    yield* notice(
+      `begins with the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
+    )
     return adapted
   })
 

@@ -19,7 +19,7 @@ import { command } from "../output/invocation.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { Ranks } from "../ranks/index.ts"
 import type { Session } from "../training/index.ts"
-import { Progress } from "./progress.ts"
+import { notice, warn } from "./progress.ts"
 
 /**
  * Saves on failure and on interruption. `recorded` is the last step whose numbers came off a sound device and are in the metrics:
@@ -31,7 +31,6 @@ export const savedOnFailure =
   <A, E, R>(training: Effect.Effect<A, E, R>) =>
     Effect.onError(training, (cause) =>
       Effect.gen(function* () {
-        const tell = yield* Progress
         const { stop } = yield* Ranks
         // ranks that have agreed to stop are all here; in any other end some may be gone, and what they hold would never come
         const together = stop.agreed && Cause.hasInterruptsOnly(cause)
@@ -46,7 +45,7 @@ export const savedOnFailure =
           },
           onFailure: ({ message }) => message
         })
-        yield* tell({ kind: "notice", message: yield* resumeHint(run, session.step, checkpoints.saved(), problem) })
+        yield* notice(yield* resumeHint(run, session.step, checkpoints.saved(), problem))
       })
     )
 
@@ -63,18 +62,21 @@ const resumeHint = ({ directory, guard }: Run, step: number, saved: number, prob
     return `${lost}${directory} was moved elsewhere; ${state}; ${resume("")}and its new name`
   })
 
-export const presentRun = (kind: LoadedKind, folder: RunFolder, resolved: ResolvedPlan, report: RunReport) =>
-  Effect.gen(function* () {
-    const tell = yield* Progress
-    const saved = `the results are saved in ${folder.directory}/ all the same`
-    // defects too: a mistake in the making of a page must not turn a good run into a failed one
-    const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
-      if (Cause.hasInterrupts(cause)) return Effect.interrupt
-      const error = Cause.squash(cause)
-      const message = messageOf(error)
-      return tell({ kind: "notice", message: `warning: ${message}; ${saved}` })
-    })
-    const { card } = yield* Effect.promise(kind.publisher)
-    yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
-    yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
+export const presentRun = Effect.fn("report")(function* (
+  kind: LoadedKind,
+  folder: RunFolder,
+  resolved: ResolvedPlan,
+  report: RunReport
+) {
+  const saved = `the results are saved in ${folder.directory}/ all the same`
+  // defects too: a mistake in the making of a page must not turn a good run into a failed one
+  const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
+    if (Cause.hasInterrupts(cause)) return Effect.interrupt
+    const error = Cause.squash(cause)
+    const message = messageOf(error)
+    return warn(`${message}; ${saved}`)
   })
+  const { card } = yield* Effect.promise(kind.publisher)
+  yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
+  yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
+})

@@ -55,7 +55,9 @@ export const evaluateSplit = ({ step, ...evaluation }: SplitEvaluation) =>
     const { kind, split, called } = evaluation
     const tell = yield* Progress
     const report: EvaluationReport = { kind: "evaluation", step, split, ...(yield* evaluated(evaluation)) }
-    yield* tell({ ...report, scores: scoresText(kind.metrics, report), ...(called === undefined ? {} : { called }) })
+    const scores = scoresText(kind.metrics, report)
+    yield* Effect.annotateCurrentSpan({ scores })
+    yield* tell({ ...report, scores, ...(called === undefined ? {} : { called }) })
     return report
   }).pipe(Effect.withSpan("evaluate", { attributes: { split: evaluation.split, step } }))
 

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import * as Logger from "effect/Logger"
 import { type GuardedFolder, writtenElsewhere } from "../files/index.ts"
 import type { FoundRun, Run } from "../output/index.ts"
 import { onFirst, type RankError, Ranks } from "../ranks/index.ts"
@@ -47,5 +48,10 @@ export const foundByFirst = <E extends Failure, R>(find: Effect.Effect<FoundRun,
 /** What a program says, said once. */
 export const spokenByFirst = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Ranks, ({ rank }) =>
-    rank === 0 ? program : Effect.provideService(program, Progress, () => Effect.void)
+    rank === 0
+      ? program
+      : program.pipe(
+          Effect.provideService(Progress, () => Effect.void),
+          Effect.provideService(Logger.CurrentLoggers, new Set())
+        )
   )

@@ -7,21 +7,23 @@ import type { Runner } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { findRate, passesText } from "../training/index.ts"
-import { Progress } from "./progress.ts"
+import { notice } from "./progress.ts"
 
 /** A rate for a model with the plan's adapter at step 0, found on the batches of its first step as training will see them. */
-export const foundRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) =>
-  Effect.gen(function* () {
-    const tell = yield* Progress
-    const device = yield* Device
-    const { accumulate, recompute } = resolved.plan.training
-    device.label("the learning rate")
-    const first = yield* Stream.runCollect(
-      Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
-    )
-    const loss = runner.loss(adapted.model, resolved)
-    const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
-    yield* device.sync
-    yield* tell({ kind: "notice", message: `${found.reason} (${passesText(found)})` })
-    return found
-  })
+export const foundRate = Effect.fn("find rate")(function* (
+  runner: Runner,
+  adapted: Adapted<Network>,
+  resolved: ResolvedPlan
+) {
+  const device = yield* Device
+  const { accumulate, recompute } = resolved.plan.training
+  device.label("the learning rate")
+  const first = yield* Stream.runCollect(
+    Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
+  )
+  const loss = runner.loss(adapted.model, resolved)
+  const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
+  yield* device.sync
+  yield* notice(`${found.reason} (${passesText(found)})`)
+  return found
+})

@@ -16,7 +16,7 @@ import {
   warningText
 } from "../training/course.ts"
 import { scoreOf } from "../training/index.ts"
-import { Progress } from "./progress.ts"
+import { warn } from "./progress.ts"
 
 export { takenOf } from "../training/course.ts"
 
@@ -41,8 +41,7 @@ export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: Rea
     if (looked || taken.length < due) return Effect.void
     looked = true
     const warning = lossWarning(taken, watchOf(kind, resolved, false))
-    if (warning === null) return Effect.void
-    return Effect.flatMap(Progress, (tell) => tell({ kind: "notice", message: `warning: ${warningText(warning)}` }))
+    return warning === null ? Effect.void : warn(warningText(warning))
   })
 }
 

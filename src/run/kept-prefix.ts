@@ -15,7 +15,7 @@ import type { BatchPosition } from "../data/index.ts"
 import { putRows } from "../kernels/index.ts"
 import { baseLinear, type Network, type Rows, type RunBlock, type Sequences } from "../models/index.ts"
 import { type PlannedPrefix, prefixText } from "../plan/index.ts"
-import { Progress } from "./progress.ts"
+import { notice } from "./progress.ts"
 
 export interface PrefixOptions {
   /** how many blocks are frozen, 1 or more */
@@ -101,8 +101,7 @@ export const keepPrefix = <M extends Network>(
 /** The model of a plan with its prefix kept, which is reported. */
 export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPrefix) =>
   Effect.gen(function* () {
-    const tell = yield* Progress
-    yield* tell({ kind: "notice", message: prefixText(prefix) })
+    yield* notice(prefixText(prefix))
     // batches of training have their place in the plan, others have not
     const comesAgain = (batch: Rows & Partial<BatchPosition>) => prefix.training || batch.epoch === undefined
     return yield* keepPrefix(model, { ...prefix, comesAgain })

@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import type { EvaluationReport } from "../output/index.ts"
 import { LISTENER, type Working } from "../progress/index.ts"
 import type { StepReport } from "../training/index.ts"
@@ -44,3 +45,21 @@ export type Listener = (event: ProgressEvent) => Effect.Effect<void>
 
 /** The listener of the program; none by default. */
 export const Progress = Context.Reference<Listener>(LISTENER, { defaultValue: () => () => Effect.void })
+
+const withoutConsole = (loggers: ReadonlySet<Logger.Logger<unknown, unknown>>) =>
+  new Set([...loggers].filter((logger) => logger !== Logger.defaultLogger))
+
+/** Logs a message and tells it. The listener is what shows it, so Effect's console logger is left out: loggers that a program adds get it. */
+const said = (level: "Info" | "Warn", logged: string, message = logged) =>
+  Effect.flatMap(Progress, (tell) =>
+    Effect.andThen(
+      Effect.updateService(Effect.logWithLevel(level)(logged), Logger.CurrentLoggers, withoutConsole),
+      tell({ kind: "notice", message })
+    )
+  )
+
+/** Reports a sentence. */
+export const notice = (message: string) => said("Info", message)
+
+/** Reports a sentence that asks for attention. */
+export const warn = (message: string) => said("Warn", message, `warning: ${message}`)

@@ -93,7 +93,8 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     yield* stepsOfPlan(kind, session, resolved, record).pipe(
       Stream.tap(after),
       Stream.takeUntil(standing.stops),
-      Stream.runDrain
+      Stream.runDrain,
+      Effect.withSpan("steps")
     )
     device.label("the last evaluation")
     const kept = yield* chooseState(adapted, resolved.plan, evaluator, session.step, () =>
@@ -103,8 +104,8 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const { reports, sameRows } = yield* evaluator.after(before, step)
     const baseline = baselinesOf(kind, resolved)
     const warnings = warningsOf(kind, resolved, { taken, step, baseline, before, sameRows, reports })
-    yield* kind.save(adapted, resolved, directory)
+    yield* kind.save(adapted, resolved, directory).pipe(Effect.withSpan("save"))
     yield* device.sync
     const trained: TrainedInMemory = { adapted, steps, diagnostics, rate, kept, before, after: reports, warnings }
     return trained
-  }).pipe(ofDevice)
+  }).pipe(ofDevice, Effect.withSpan("train"))

@@ -31,7 +31,7 @@ import { ofDevice } from "../device/device.ts"
 import { type GenerateOptions, type GenerationEnd, GenerationError, generate } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import { inRounds, json } from "../ranks/index.ts"
-import { evaluateSplit, Progress } from "../run/index.ts"
+import { evaluateSplit, notice, Progress } from "../run/index.ts"
 import { type CallCounts, type CallOutcome, callCounts, judgeCalls } from "./judge-calls.ts"
 import { type TypedCounts, type TypedOutcome, typedCounts, typedJudge } from "./judge-typed.ts"
 import type { LoadedRun } from "./load-run.ts"
@@ -77,7 +77,6 @@ const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => E
     // of an adapter from elsewhere, whose training rows are not known
     const path = yield* Path.Path
     if (plan.data.train === path.resolve(file)) return
-    const tell = yield* Progress
     const found = yield* Deferred.make<ReadonlyArray<string>>()
     const opening = Effect.provideService(open(withTest(plan, file)), LeakListener, (leaks) =>
       Deferred.succeed(found, leaks)
@@ -85,7 +84,7 @@ const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => E
     const leaks = yield* Effect.raceFirst(Effect.as(opening, []), Deferred.await(found)).pipe(
       Effect.orElseSucceed((): ReadonlyArray<string> => [])
     )
-    yield* Effect.forEach(leaks, (message) => tell({ kind: "notice", message: `note: ${message}` }), { discard: true })
+    yield* Effect.forEach(leaks, (message) => notice(`note: ${message}`), { discard: true })
   }).pipe(Effect.scoped)
 
 /** A row's prompt, answered. */

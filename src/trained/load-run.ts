@@ -73,7 +73,7 @@ export const loadRun = (
     /** another place of the base model, as `model.source`; default: the one that the run's plan names */
     readonly base?: string | undefined
   } = {}
-) => Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice)
+) => Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice, Effect.withSpan("load"))
 
 /** Reads of a run all but weights, and holds its base against what run.json says of it. */
 export const describeRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>

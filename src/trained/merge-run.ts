@@ -56,7 +56,7 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     return yield* inNewFolder(target, (folder) =>
       Effect.map(writeMergedRun(directory, load, folder), (written): MergeReport => ({ directory: target, ...written }))
     )
-  }).pipe(Effect.scoped, ofDevice)
+  }).pipe(Effect.scoped, ofDevice, Effect.withSpan("merge"))
 
 /** Writes into `folder`, which is empty, the merged model of the run in `directory`, its check and its card. */
 export const writeMergedRun = <E extends { readonly message: string }, R>(

@@ -102,7 +102,7 @@ export const predictFile = (
       failed
     )
     return checked.rows
-  }).pipe(Effect.scoped, ofDevice)
+  }).pipe(Effect.scoped, ofDevice, Effect.withSpan("predict"))
 
 const refuseExisting = (out: string) =>
   Effect.gen(function* () {

@@ -34,7 +34,7 @@ import {
   versionsNote
 } from "../output/index.ts"
 import { fromOf, type Splits } from "../plan/index.ts"
-import { Progress } from "../run/index.ts"
+import { notice } from "../run/index.ts"
 
 /** A run that cannot be used: its folder is no finished run, or the weights and files under it are others. Says what and why. */
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
@@ -128,7 +128,7 @@ export const checkModel = (directory: string, { inputs, versions }: RunRecord, s
     }
     const generation = inputDifferences(inputs, now, (name) => name === GENERATION_INPUT)
     const notes = generation.map((difference) => `note: ${difference}: texts may end elsewhere`)
-    yield* notice([...notes, ...versionsNote(directory, versions)])
+    yield* notices([...notes, ...versionsNote(directory, versions)])
   })
 
 /**
@@ -144,7 +144,7 @@ export const checkBeginning = (directory: string, { inputs }: RunRecord, plan: R
     )
     if (differences.length === 0) return
     if (isNeeded) yield* failed(directory, `${from} is not what this run began with; restore it:`, differences)
-    yield* notice(differences.map((difference) => `note: ${difference}: the run began with what it was`))
+    yield* notices(differences.map((difference) => `note: ${difference}: the run began with what it was`))
   })
 
 /** Tells where the adapter is not the one that the run left. */
@@ -152,7 +152,7 @@ export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =
   Effect.gen(function* () {
     if (outputs === undefined) return
     const differences = inputDifferences(outputs, yield* adapterFiles(adapter), () => true)
-    yield* notice(
+    yield* notices(
       differences.map((difference) => `note: ${difference}: run.json speaks of the adapter that was trained`)
     )
   })
@@ -164,12 +164,9 @@ export const compareRows = (inputs: Inputs, plan: RunPlan, splits: Splits) =>
     const validation = typeof plan.data.validation === "number" ? "data.train" : "data.validation"
     const bears = (name: string) => [validation, "data.test"].some((own) => name === own || name === `${own}.images`)
     const differences = inputDifferences(inputs, yield* dataInputs(plan, splits), bears)
-    yield* notice(
+    yield* notices(
       differences.map((difference) => `note: ${difference}: its numbers are not comparable with run.json's`)
     )
   })
 
-const notice = (messages: ReadonlyArray<string>) =>
-  Effect.flatMap(Progress, (tell) =>
-    Effect.forEach(messages, (message) => tell({ kind: "notice", message }), { discard: true })
-  )
+const notices = (messages: ReadonlyArray<string>) => Effect.forEach(messages, notice, { discard: true })

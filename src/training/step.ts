@@ -26,6 +26,7 @@ import {
   type Transform,
   tensorsWithin
 } from "../optimizers/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import { type RankError, Ranks } from "../ranks/index.ts"
 import {
   type DeviceReadError,
@@ -209,7 +210,7 @@ export const attemptSteps = <M extends Network>(
   differentiate: Differentiate<M> = plainly
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, AttemptError> =>
   Effect.gen(function* () {
-    const began = performance.now()
+    const began = yield* milliseconds
     const taken: Array<DispatchedStep> = []
     for (const batches of groups) {
       begins(session.step + 1)
@@ -217,7 +218,7 @@ export const attemptSteps = <M extends Network>(
     }
     const numbers = yield* readNumbers(taken)
     const aside = taken.reduce((sum, step) => sum + step.aside, 0)
-    const milliseconds = (performance.now() - began - aside) / groups.length
+    const each = ((yield* milliseconds) - began - aside) / groups.length
     const params = session.adapted.trainable
     for (const vector of numbers) {
       const symptom = firstNotFinite(vector, params)
@@ -233,8 +234,8 @@ export const attemptSteps = <M extends Network>(
         gradNorm: numbers[i]![1]!,
         rows: batches.reduce((sum, batch) => sum + batch.size, 0),
         tokens,
-        tokensPerSecond: (tokens / milliseconds) * 1000,
-        milliseconds,
+        tokensPerSecond: (tokens / each) * 1000,
+        milliseconds: each,
         health: healthOf(numbers[i]!, conditionings, params)
       }
     })

@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
 import type { BatchOf, Model, Network } from "../models/index.ts"
 import type { OptimizerObstacle } from "../optimizers/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import { Ranks } from "../ranks/index.ts"
 import type { DiagnosticsReport, ProbeOptions } from "./diagnostics/report.ts"
 import { openSession, type Session, type SessionOptions } from "./session.ts"
@@ -75,14 +76,14 @@ const turn =
 
 /** A turn, if the last is long ago: a device without waiting of its own would keep the thread for all steps. */
 const turnsBetweenSteps = (): Effect.Effect<void> => {
-  let last = performance.now()
-  return Effect.suspend(() =>
-    performance.now() - last < TURN_EVERY
-      ? Effect.void
-      : Effect.map(turn, () => {
-          last = performance.now()
-        })
-  )
+  let last: number | undefined
+  return Effect.gen(function* () {
+    const now = yield* milliseconds
+    last ??= now
+    if (now - last < TURN_EVERY) return
+    yield* turn
+    last = yield* milliseconds
+  })
 }
 
 /** Ranks that have agreed to stop do so between two steps, as one does that is interrupted. */

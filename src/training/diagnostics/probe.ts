@@ -16,6 +16,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { subtractedOf } from "../../../adapters/index.ts"
 import type { BatchOf, Network } from "../../models/index.ts"
+import { milliseconds } from "../../progress/index.ts"
 import {
   type DeviceReadError,
   type FactorPair,
@@ -78,20 +79,20 @@ export const probeBefore = <M extends Network>(
   step: AboutToStep<M>,
   options: ProbeOptions
 ): Effect.Effect<ProbedBefore, DeviceReadError> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const { session, batches } = step
     const [first = [], ...others] = passesOf(options)
     const { full, ...own } = backwardWithFull(session, batches, first)
-    const began = performance.now()
+    const began = yield* milliseconds
     const directions = directionsOf(step, own.gradients)
     const see = (gradients: FullGradients) =>
       Effect.forEach(gradients, ([name, g]) => seenAt(step, options, directions, name, g)).pipe(
         Effect.ensuring(Effect.sync(() => tf.dispose([...gradients.values()])))
       )
-    return Effect.gen(function* () {
+    return yield* Effect.gen(function* () {
       const seen = [yield* see(full)]
       for (const sites of others) seen.push(yield* see(fullGradients(session, batches, sites)))
-      return { ...own, seen: seen.flat(), aside: performance.now() - began }
+      return { ...own, seen: seen.flat(), aside: (yield* milliseconds) - began }
     }).pipe(
       Effect.onError(() => Effect.sync(() => tf.dispose([own.loss, ...tensorsOf(own.gradients)]))),
       Effect.ensuring(Effect.sync(() => tf.dispose([...tensorsOf(directions)])))
