@@ -85,6 +85,7 @@ const rooms: Readonly<Record<string, number>> = {
 const entries = ["src/browser.ts", "src/index.ts", "src/platform.ts", "src/train.ts"]
 /** Doors beside a room's index, each for those who must not load the rest of the room. */
 const sideDoors: Readonly<Record<string, string>> = {
+  "src/data/languages.ts": "the platform's layer, before any command is loaded",
   "src/device/device.ts": "what a run asks of a device; a page opens its own",
   "src/device/browser.ts": "a page has no Bun and no Deno",
   "src/device/bun.ts": "the Bun plugin, which knows its runtime",

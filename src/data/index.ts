@@ -58,6 +58,13 @@ export {
   type TextColumns,
   textOf
 } from "./labelled-rows.ts"
+export {
+  type GuessLanguage,
+  includesLanguage,
+  LanguageGuesser,
+  languageNames,
+  languageOf
+} from "./languages.ts"
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths, withoutHub } from "./memory-files.ts"
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"

@@ -14,6 +14,7 @@ import { describe, type TaskOptions } from "./describe.ts"
 import { type LoadOptions, load as loadDescribed } from "./load.ts"
 import type { Model, ModelError } from "./model.ts"
 
+export { type BaseCard, readBaseCard } from "./base-card.ts"
 export { baseLayer, baseLinear } from "./base-layer.ts"
 export { bert, type EncoderConfig } from "./bert.ts"
 export * as Causal from "./causal/index.ts"

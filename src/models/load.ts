@@ -184,7 +184,14 @@ const wrap = (
     return { ids: cut(ids, maxLength, after), typeIds: cut(types, maxLength, after) }
   }
   for (const probe of probes) encode(probe, 16)
-  return { padId, vocabularySize: largestId + 1, encode }
+  return { padId, vocabularySize: largestId + 1, encode, unknownId: findUnknownId(library, json["model"]) }
+}
+
+/** Of a Unigram model its index, of the others their token's. */
+const findUnknownId = (library: HuggingFaceTokenizer, model: unknown): number | undefined => {
+  if (!isRecord(model)) return undefined
+  const { unk_id: id, unk_token: token } = model
+  return typeof id === "number" ? id : typeof token === "string" ? library.token_to_id(token) : undefined
 }
 
 const once = <A>(make: () => A): (() => A) => {

@@ -172,6 +172,8 @@ export interface Tokenizer {
   readonly padId: number
   /** tokens that it has ids for */
   readonly vocabularySize: number
+  /** of what the vocabulary has no token for; undefined: every text has tokens, or the tokenizer does not tell */
+  readonly unknownId?: number | undefined
 }
 
 /** Token tensors of one batch: inputIds, tokenTypeIds int32 [batch, length]; attentionMask float32 [batch, length], 1 = token. */

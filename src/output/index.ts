@@ -64,8 +64,7 @@ export {
   fileName,
   inTypeScript,
   markdown,
-  python,
-  readBaseCard
+  python
 } from "./model-card/card-source.ts"
 export { writeModelCard } from "./model-card.ts"
 export {

@@ -10,6 +10,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { factsOfInit, factsOfMethod, factsOfOptimizer, type MethodFacts } from "../../schemas/index.ts"
 import { type FileError, writeFileAtomic } from "../files/index.ts"
+import { readBaseCard } from "../models/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type Metrics, scoreOf, written } from "../training/index.ts"
 import {
@@ -18,8 +19,7 @@ import {
   type CardSource,
   codeSpan,
   fileName,
-  markdown,
-  readBaseCard
+  markdown
 } from "./model-card/card-source.ts"
 import { metadata } from "./model-card/metadata.ts"
 import { baselineText, keptText } from "./outcome.ts"

@@ -11,7 +11,7 @@ import { kinds } from "../../src/kinds/index.ts"
 import { platform } from "../../src/platform.ts"
 import { type Detection, detect, type Learnable, sectionsOf } from "../../src/suggest/index.ts"
 import expected from "../data/front-door/expected.json" with { type: "json" }
-import { onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { jsonLines, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 
 const folder = join(import.meta.dirname, "../data/front-door")
 
@@ -89,12 +89,39 @@ describe("a project over", () => {
     "%s has a plan that reads it",
     async (file) => {
       const name = file.replace(/\..*/, "")
-      await succeed(w.cli(["new", name, "--data", join(folder, file), "--runtime", "bun"]))
+      const { stderr } = await succeed(w.cli(["new", name, "--data", join(folder, file), "--runtime", "bun"]))
+      const isGerman = stderr.includes("the texts are in German, and the model is for English, as its card says")
+      expect(isGerman).toBe(file === "kritiken.csv")
+      expect(/the texts are in|unknown to/.test(stderr)).toBe(isGerman)
       const plan = w.json(`${name}/plan.json`)
       const { source } = plan.model as { readonly source: string }
       const model = join(import.meta.dirname, "../..", source.replace("node_modules/tfjs-lora-pro/", ""))
       const { stdout } = await succeed(w.cli(["validate", `${name}/plan.json`, "--set", `model.source=${model}`]))
       expect(stdout).toContain("trainable")
+    },
+    TIMEOUT
+  )
+
+  test(
+    "rows that the model's tokenizer has no tokens for are told, with what to do",
+    async () => {
+      const meals = [
+        "这家餐厅的菜很好吃,服务也很快",
+        "等了一个小时还没上菜,汤是冷的",
+        "房间很脏,再也不会来了",
+        "价格合理,位置很方便"
+      ]
+      const rows = meals.flatMap((meal, i) =>
+        ["", "。", "!", "?"].map((end) => ({ text: meal + end, label: String(i) }))
+      )
+      w.write("meals.jsonl", jsonLines(rows))
+      const { stderr } = await succeed(w.cli(["suggest", "--data", "meals.jsonl", "--label", "label"]))
+      expect(stderr).toMatch(/the texts are in Chinese, .* \d\d\.\d % of the tokens are unknown to its tokenizer/)
+      expect(stderr).toContain("use a multilingual model, such as --model hf:")
+      const { stderr: withoutCard } = await succeed(
+        w.cli(["suggest", "--model", "bert", "--data", "meals.jsonl", "--label", "label"])
+      )
+      expect(withoutCard).toMatch(/\d\d\.\d % of the tokens are unknown to the model's tokenizer; use a model for/)
     },
     TIMEOUT
   )

@@ -17,11 +17,10 @@ import ownPackage from "../../../package.json" with { type: "json" }
 import { isRecord } from "../../boundary/index.ts"
 import { fileError, writeFileAtomic, writeJson } from "../../files/index.ts"
 import type { Served, ServedFile } from "../../kinds/index.ts"
-import { baseLinear, type Network, readJson } from "../../models/index.ts"
+import { baseLinear, type Network, readBaseCard, readJson } from "../../models/index.ts"
 import {
   copyCompanions,
   markdown,
-  readBaseCard,
   roundedParameters,
   trainedParameters,
   withoutUntrue,

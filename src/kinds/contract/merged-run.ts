@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Adapted } from "../../../adapters/index.ts"
 import { Device } from "../../device/device.ts"
-import type { Network } from "../../models/index.ts"
+import { type Network, readBaseCard } from "../../models/index.ts"
 import {
   baseIdentity,
   checkedSplit,
@@ -14,7 +14,6 @@ import {
   type MergedCard,
   mergedCard,
   type OutputWords,
-  readBaseCard,
   type TensorCounts,
   type WrittenModel
 } from "../../output/index.ts"

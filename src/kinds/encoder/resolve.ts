@@ -39,6 +39,7 @@ import {
   type TrainableCounts
 } from "../../plan/index.ts"
 import { withCosts } from "../contract/resolved.ts"
+import { languageWarnings } from "./language.ts"
 
 /** A plan whose texts are cut at `data.maxLength`. */
 export type EncoderPlan = RunPlan & {
@@ -96,9 +97,10 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
     }
     const { train } = data.success.splits
     const maxLength = longestText(plan, model.success)
-    const lengths = yield* lengthPercentiles(textsOf(data.success), tokenizer.success.encode, maxLength).pipe(
-      Effect.mapError(({ message }) => new ResolveError({ name, problems: [message] }))
-    )
+    const reported = Effect.mapError(({ message }: DataError) => new ResolveError({ name, problems: [message] }))
+    const trained = textsOf(data.success)
+    const lengths = yield* reported(lengthPercentiles(trained, tokenizer.success.encode, maxLength))
+    const inOthers = yield* reported(languageWarnings(trained, tokenizer.success, model.success.folder))
     const impossible = impossibleTensors(plan, model.success, {
       rows: train.rows,
       texts,
@@ -121,6 +123,7 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       rows: { tokens: texts * lengths.mean, sameRows: true },
       warnings: [
         ...data.success.warnings,
+        ...inOthers,
         ...tooLong(plan, model.success),
         ...truncated(train.where, maxLength, lengths)
       ]

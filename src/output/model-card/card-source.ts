@@ -1,7 +1,5 @@
 /** What a model card is made from, and what a kind of run says on it. Every path in it is one that may be published. */
-import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
-import { readTextFile } from "../../files/index.ts"
+import type { BaseCard } from "../../models/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunReport } from "../run.ts"
@@ -72,48 +70,6 @@ export const inTypeScript = ({ run }: Pick<CardSource, "run">, ask: string): str
 /** A block of code in Markdown. */
 export const fenced = (language: string, lines: ReadonlyArray<string>): string =>
   [`\`\`\`${language}`, ...lines, "```"].join("\n")
-
-/**
- * What the base model's own card says of its licence and origin: the scalar lines of its YAML front matter. Nested metadata is ignored; a
- * card that is missing or says nothing gives nothing.
- */
-export interface BaseCard {
-  /** an identifier of the Hub's, or "other" */
-  readonly license?: string
-  /** of a licence that is "other" */
-  readonly licenseName?: string
-  /** where that is to be read */
-  readonly licenseLink?: string
-  /** one value or the first of several */
-  readonly language?: string
-  /** what the base itself was made from */
-  readonly baseModel?: string
-}
-
-/** Licence, name and the like of a base model's own card; nothing where it has none. It never fails. */
-export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
-  Effect.map(readTextFile(file).pipe(Effect.orElseSucceed(() => "")), parseBaseCard)
-
-export const parseBaseCard = (text: string): BaseCard => {
-  const front = /^---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text)?.[1] ?? ""
-  const scalar = (key: string) => {
-    const line = new RegExp(`^${key}:(.*)$`, "m").exec(front)?.[1]?.trim() ?? ""
-    const quoted = /^(["'])(.*)\1(?:\s+#.*)?$/.exec(line)
-    if (quoted !== null) return quoted[2]!
-    // lists, maps, anchors and block texts are not scalars
-    const comment = line.search(/\s#/)
-    const plain = comment < 0 ? line : line.slice(0, comment).trimEnd()
-    return /^[[{&*!|>%@`#-]/.test(plain) || plain === "" ? undefined : plain
-  }
-  const found = {
-    license: scalar("license"),
-    licenseName: scalar("license_name"),
-    licenseLink: scalar("license_link"),
-    language: scalar("language"),
-    baseModel: scalar("base_model")
-  }
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
-}
 
 /** A user's string as one line of Markdown, for a sentence or a table cell: shown as it is, whatever characters are in it. */
 export const markdown = (text: string): string =>

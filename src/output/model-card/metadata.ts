@@ -28,6 +28,7 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
   ]
   const optional = (key: string, value: string | undefined) =>
     value === undefined ? [] : [`${key}: ${yamlString(value)}`]
+  const [language, ...more] = baseCard.languages ?? []
   return [
     "---",
     // of a local folder nothing here can tell what the Hub calls it; `push` leaves both lines out
@@ -38,7 +39,9 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
     ...optional("license", baseCard.license),
     ...optional("license_name", baseCard.licenseName),
     ...optional("license_link", baseCard.licenseLink),
-    ...optional("language", baseCard.language),
+    ...(more.length === 0
+      ? optional("language", language)
+      : ["language:", ...baseCard.languages!.map((one) => `- ${yamlString(one)}`)]),
     "tags:",
     ...tags.map((tag) => `- ${tag}`),
     "metrics:",

@@ -112,7 +112,7 @@ const suggestion = (sources: NamedSources) =>
       columns: yield* columnsRead(found.resolved.plan),
       reasons: found.choices,
       time: timeIn(found.choices) ?? null,
-      warnings: found.warnings
+      warnings: found.warnings.map(withoutFlags)
     } satisfies SuggestedPlan
   }).pipe(Effect.scoped, Effect.mapError(inPicture))
 
@@ -153,7 +153,7 @@ const checked = (value: PlanJson) =>
     return yield* resolvePlan(kind, plan, NAME).pipe(
       Effect.map((resolved): Checked => {
         const { steps, warnings } = resolved
-        return { ok: true, steps, facts: planFacts(kind, resolved), warnings }
+        return { ok: true, steps, facts: planFacts(kind, resolved), warnings: warnings.map(withoutFlags) }
       }),
       Effect.catchTag("ResolveError", ({ problems }) =>
         Effect.succeed<Checked>({ ok: false, problems: problems.map(placed(plan)) })

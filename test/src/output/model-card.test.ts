@@ -1,6 +1,7 @@
 /** The model card as the Hub reads it: its YAML by a YAML parser, its prose for what must be in it and what must not. */
 import { beforeAll, describe, expect, test } from "bun:test"
-import { codeSpan, markdown, parseBaseCard } from "../../../src/output/model-card/card-source.ts"
+import { parseBaseCard } from "../../../src/models/base-card.ts"
+import { codeSpan, markdown } from "../../../src/output/model-card/card-source.ts"
 import { yamlString } from "../../../src/output/model-card/metadata.ts"
 import { tinyPlan, workspace } from "../../e2e/fixtures.ts"
 import { writeHostileRows } from "./hostile-run.ts"
@@ -143,7 +144,7 @@ describe("prose", () => {
 
 describe("the base's own card", () => {
   test("scalar lines are read, with or without quotes and comments", () => {
-    expect(parseBaseCard(baseCard)).toEqual({ license: "apache-2.0", language: "en", baseModel: "someone/original" })
+    expect(parseBaseCard(baseCard)).toEqual({ license: "apache-2.0", languages: ["en"], baseModel: "someone/original" })
     expect(
       parseBaseCard("---\r\nlicense: other\r\nlicense_name: 'my licence'\r\nlicense_link: LICENSE\r\n---\r\n")
     ).toEqual({
@@ -153,8 +154,17 @@ describe("the base's own card", () => {
     })
   })
 
+  test("languages are one, a list in a line, or a line each", () => {
+    const languages = (lines: string) => parseBaseCard(`---\n${lines}\nlicense: mit\n---\n`).languages
+    expect(languages("language: 'de'")).toEqual(["de"])
+    expect(languages('language: [en, "fr"] # both')).toEqual(["en", "fr"])
+    expect(languages("language:\n- en\n  - no # Norwegian\ntags:\n- bert")).toEqual(["en", "no"])
+    expect(languages("language: {a: b}")).toBeUndefined()
+    expect(languages("tags:\n- bert")).toBeUndefined()
+  })
+
   test("lists, maps and text without front matter give nothing", () => {
-    expect(parseBaseCard("---\nlicense: [mit]\nlanguage:\n- en\nbase_model: {a: b}\n---\n")).toEqual({})
+    expect(parseBaseCard("---\nlicense: [mit]\nbase_model: {a: b}\n---\n")).toEqual({})
     expect(parseBaseCard("# license: mit\n---\nlicense: mit\n---\n")).toEqual({})
     expect(parseBaseCard("")).toEqual({})
   })
@@ -164,7 +174,7 @@ describe("the base's own card", () => {
     const before = performance.now()
     expect(parseBaseCard(`---\nlicense: "a"${spaces}b\nlanguage: en${spaces}# as upstream\n---\n`)).toEqual({
       license: `"a"${spaces}b`,
-      language: "en"
+      languages: ["en"]
     })
     expect(performance.now() - before).toBeLessThan(2_000)
   })

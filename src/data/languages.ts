@@ -1,0 +1,80 @@
+/**
+ * The language of texts, guessed from their letters. A guess from a few words is often wrong, and names, code and numbers have no language: texts
+ * are joined into pieces, each piece is guessed, and nearly all of them have to agree.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+
+/** Guesses the language of a text: its ISO 639-3 code, "und" if it shows none. */
+export type GuessLanguage = (text: string) => string
+
+/** What guesses languages. By default nothing does: a page would download it for one sentence. */
+export const LanguageGuesser = Context.Reference<Effect.Effect<GuessLanguage | undefined>>(
+  "tfjs-lora-pro/LanguageGuesser",
+  { defaultValue: () => Effect.succeed(undefined) }
+)
+
+/** UTF-8 bytes of a piece: some ten words of a European language, twenty characters of Chinese. */
+const PIECE = 60
+/** Fewer pieces say nothing. */
+const FEWEST = 4
+/** Share of the pieces in one language. */
+const AGREEING = 0.9
+/** Characters of a text that are looked at. */
+const LOOKED_AT = 500
+
+const bytesOf = (text: string): number => new TextEncoder().encode(text).length
+
+/** The words of a text, without addresses, mentions, digits and signs. */
+const wordsOf = (text: string): string =>
+  text
+    .slice(0, LOOKED_AT)
+    .replace(/https?:\S+|\S+@\S+|[@#]\w+/g, " ")
+    .replace(/[^\p{L}\p{M}'’]+/gu, " ")
+    .trim()
+
+const piecesOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  let piece = ""
+  for (const text of texts) {
+    piece = `${piece} ${wordsOf(text)}`
+    if (bytesOf(piece) < PIECE) continue
+    pieces.push(piece)
+    piece = ""
+  }
+  return pieces
+}
+
+const displayNames = new Intl.DisplayNames(["en"], { type: "language", fallback: "none" })
+
+/** The English name of a language by its code or tag: "de", "deu" → "German"; undefined: it is not one. */
+const nameOf = (code: string): string | undefined => {
+  try {
+    return displayNames.of(code)
+  } catch {
+    return undefined
+  }
+}
+
+/** The English name of the language that nearly all of the texts are in; undefined if it is not clear. */
+export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): string | undefined => {
+  const guesses = piecesOf(texts).map(guess)
+  if (guesses.length < FEWEST) return undefined
+  const code = guesses.find((one) => guesses.filter((other) => other === one).length >= AGREEING * guesses.length)
+  return code === undefined || code === "und" ? undefined : nameOf(code)
+}
+
+/**
+ * The English names of languages as model cards write them (`en`, `en-US`, `English`); undefined if one of them cannot be named, such as
+ * `multilingual`, which stands for others.
+ */
+export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const names = cardLanguages.map((one) => (/^[A-Z][a-z]+$/.test(one) ? one : nameOf(one.split(/[-_]/)[0]!)))
+  return names.includes(undefined) || names.includes("Multiple languages")
+    ? undefined
+    : (names as ReadonlyArray<string>)
+}
+
+/** Whether one of the languages is this one: "Norwegian" includes "Norwegian Bokmål". */
+export const includesLanguage = (names: ReadonlyArray<string>, name: string): boolean =>
+  names.some((one) => one.startsWith(name) || name.startsWith(one))

@@ -1,0 +1,71 @@
+/** What is said of texts in a language that their model was not trained on, or that its tokenizer has no tokens for. */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import {
+  type DataError,
+  encoded,
+  includesLanguage,
+  inParts,
+  LanguageGuesser,
+  type Located,
+  languageNames,
+  languageOf,
+  type RowSource,
+  type TextFields
+} from "../../data/index.ts"
+import { readBaseCard, type Tokenizer } from "../../models/index.ts"
+
+/** Rows that are looked at, evenly spaced. */
+const LOOKED_AT = 100
+/** Tokens of a row that are looked at. */
+const LONGEST = 512
+/** Share of unknown tokens above which a model has no words for the texts, whatever their language. */
+const UNKNOWN = 0.2
+
+const MULTILINGUAL = "--model hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+
+const textsOf = ({ text, textPair }: TextFields): string => (textPair === undefined ? text : `${text} ${textPair}`)
+
+/** A sentence, or none. `folder`: the model's, which may have a card. */
+export const languageWarnings = (
+  source: RowSource<TextFields & Located>,
+  tokenizer: Pick<Tokenizer, "encode" | "unknownId">,
+  folder: string
+): Effect.Effect<ReadonlyArray<string>, DataError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const count = Math.min(source.rows, LOOKED_AT)
+    const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * source.rows) / count))
+    const rows = yield* inParts(indices, source.read)
+    const where = `train (${source.where})`
+    const share = unknownShare(rows, tokenizer)
+    const percent = `${(100 * share).toFixed(1)} % of the tokens`
+    const { languages = [] } = yield* readBaseCard(path.join(folder, "README.md"))
+    const names = languageNames(languages) ?? []
+    const guess = names.length === 0 ? undefined : yield* yield* LanguageGuesser
+    const language = guess === undefined ? undefined : languageOf(rows.map(textsOf), guess)
+    if (language !== undefined && !includesLanguage(names, language)) {
+      const cause = `the texts are in ${language}, and the model is for ${names.join(", ")}, as its card says`
+      const unknown = share < 0.01 ? "" : `; ${percent} are unknown to its tokenizer`
+      return [`${where}: ${cause}${unknown}; use a multilingual model, such as ${MULTILINGUAL}`]
+    }
+    return share < UNKNOWN
+      ? []
+      : [
+          `${where}: ${percent} are unknown to the model's tokenizer; use a model for the language of the texts, or a multilingual one, such as ${MULTILINGUAL}`
+        ]
+  })
+
+/** The share of a row's tokens that stand for what the vocabulary has no token for, in 0 … 1. */
+const unknownShare = (
+  rows: ReadonlyArray<TextFields & Located>,
+  { encode, unknownId }: Pick<Tokenizer, "encode" | "unknownId">
+): number => {
+  if (unknownId === undefined) return 0
+  const ids = rows.flatMap((row) => {
+    const encoding = encoded(row, { encode }, LONGEST)
+    return "ids" in encoding ? encoding.ids : []
+  })
+  return ids.filter((id) => id === unknownId).length / Math.max(1, ids.length)
+}
