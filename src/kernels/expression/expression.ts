@@ -203,8 +203,10 @@ export const folded = operation(
   "u32",
   { c: "($0 ^ ($0 >> 16))", wgsl: "($0 ^ ($0 >> U(16u)))" },
   ([a]) =>
-    (i) =>
-      a(i) ^ (a(i) >>> 16)
+    (i) => {
+      const word = a(i)
+      return word ^ (word >>> 16)
+    }
 )
 export const atLeast = operation(words, "bool", "($0 >= $1)", ([a, b], { shape }) => {
   const truths = new Uint8Array(tf.util.sizeFromShape(shape))

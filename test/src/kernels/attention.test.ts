@@ -41,32 +41,38 @@ const attends = (
   return near && (!causal || j <= t) && row[j]! >= 0 && row[j] === (row[t] ?? 0)
 }
 
-const exact =
-  (sizes: Sizes) =>
-  ([q, k, v, bias]: ReadonlyArray<Float64Array>): Float64Array => {
-    const { heads, keyHeads, scale, softCap, queries, keys, d, rows } = sizes
+const exact = (sizes: Sizes) => {
+  const { heads, keyHeads, scale, softCap, queries, keys, d, rows } = sizes
+  // of a query in a row, the keys that it attends: the same at each call, and numerical gradients call it for every number twice
+  const attended = rows.map((row) =>
+    Array.from({ length: queries }, (_, i) => row.flatMap((_, j) => (attends(sizes, row, i, j) ? [j] : [])))
+  )
+  const weights = new Float64Array(keys)
+  return ([q, k, v, bias]: ReadonlyArray<Float64Array>): Float64Array => {
     const out = new Float64Array(q!.length)
-    for (const [b, row] of rows.entries())
+    for (let b = 0; b < rows.length; b++)
       for (let h = 0; h < heads; h++)
         for (let i = 0; i < queries; i++) {
           const own = Math.floor(h / (heads / keyHeads))
           const query = ((b * queries + i) * heads + h) * d
-          const key = (j: number) => ((b * keys + j) * keyHeads + own) * d
-          const scores = row.map((_, j) => {
-            if (!attends(sizes, row, i, j)) return Number.NEGATIVE_INFINITY
+          let most = Number.NEGATIVE_INFINITY
+          for (const j of attended[b]![i]!) {
+            const key = ((b * keys + j) * keyHeads + own) * d
             let s = bias === undefined ? 0 : bias[(h * queries + i) * keys + j]!
-            for (let c = 0; c < d; c++) s += scale * q![query + c]! * k![key(j) + c]!
-            return softCap === null ? s : softCap * Math.tanh(s / softCap)
-          })
-          const most = Math.max(...scores)
-          if (most === Number.NEGATIVE_INFINITY) continue
-          const weights = scores.map((s) => Math.exp(s - most))
-          const total = weights.reduce((a, c) => a + c, 0)
-          for (const [j, weight] of weights.entries())
-            for (let c = 0; c < d; c++) out[query + c]! += (weight / total) * v![key(j) + c]!
+            for (let c = 0; c < d; c++) s += scale * q![query + c]! * k![key + c]!
+            weights[j] = softCap === null ? s : softCap * Math.tanh(s / softCap)
+            most = Math.max(most, weights[j]!)
+          }
+          let total = 0
+          for (const j of attended[b]![i]!) total += weights[j] = Math.exp(weights[j]! - most)
+          for (const j of attended[b]![i]!) {
+            const value = ((b * keys + j) * keyHeads + own) * d
+            for (let c = 0; c < d; c++) out[query + c]! += (weights[j]! / total) * v![value + c]!
+          }
         }
     return out
   }
+}
 
 interface Golden extends Readonly<Record<"batch" | "length" | "heads" | "d", number>> {
   readonly tokens: ReadonlyArray<number>
