@@ -10,14 +10,14 @@ import { fromOf, type ProcessesEstimate, prefixText, type ResolvedPlan } from ".
 import { percent } from "../training/index.ts"
 import type { RunKind } from "./contract/index.ts"
 
-/** What is known of a plan whose rows were not looked at. */
+/** A plan checked without reading its rows. */
 export interface JudgedPlan
   extends Pick<ResolvedPlan, "plan" | "name" | "model" | "selected" | "trainable" | "memory"> {
   /** undefined: the rows decide it */
   readonly steps?: number | undefined
 }
 
-/** One thing that is known of a plan, for a person. */
+/** A fact about a plan, as text. */
 export interface PlanFact {
   /** a word or two: "memory" */
   readonly name: string
@@ -26,7 +26,7 @@ export interface PlanFact {
 
 const line = ({ name, value }: PlanFact): string => `${name.padEnd(10)} ${value}`
 
-/** Everything that is known of a resolved plan, for machines. */
+/** Returns all facts about a resolved plan as JSON. */
 export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<Record<string, unknown>> => {
   const { data, prefix, warnings } = resolved
   const { model, ...more } = words.json(resolved)
@@ -40,7 +40,7 @@ export const planJson = ({ words }: RunKind, resolved: ResolvedPlan): Readonly<R
   }
 }
 
-/** The same of a judged plan. */
+/** Returns all facts about a judged plan as JSON. */
 export const judgedJson = ({ words, baseOf }: RunKind, judged: JudgedPlan): Readonly<Record<string, unknown>> => {
   const { plan, model } = judged
   return {
@@ -136,16 +136,16 @@ const decidedFact = ({ selected, plan }: JudgedPlan): ReadonlyArray<PlanFact> =>
   return [
     {
       name: "ranks",
-      value: `${number(budget)} by the plan, which init "${init}" shares out anew after it has looked at ${batches} training batches; trainable, memory: the most that it can come to`
+      value: `${number(budget)} in the plan; init "${init}" redistributes them after ${batches} training batches; trainable and memory are upper bounds`
     }
   ]
 }
 
 const ranksFact = ({ initial, target, end }: RankBudget, sites: number): PlanFact => {
-  const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} a site)`
+  const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} per layer)`
   return {
     name: "ranks",
-    value: `${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, shared by all sites`
+    value: `${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, distributed over all layers`
   }
 }
 
@@ -158,7 +158,7 @@ const trainedFacts = (judged: JudgedPlan): ReadonlyArray<PlanFact> => {
   return [
     {
       name: "trainable",
-      value: `${most}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained themselves`
+      value: `${most}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained in full`
     },
     ...(ranks === undefined ? [] : [ranksFact(ranks, selected.sites.length)]),
     ...decidedFact(judged)
@@ -173,9 +173,9 @@ const adapterLines = ({ words }: RunKind, judged: JudgedPlan): ReadonlyArray<str
   const from = fromOf(plan)
   return [
     `${name}: ${titleOf(judged)} on ${words.model(model)}`,
-    ...(from === undefined ? [] : [`begins with the adapter of ${from}`]),
+    ...(from === undefined ? [] : [`starts from the adapter of ${from}`]),
     "",
-    ...(selected.sites.length === 0 ? ["no layer is adapted: the head alone is trained"] : [table(siteRows(judged))]),
+    ...(selected.sites.length === 0 ? ["no adapted layers: trains only the head"] : [table(siteRows(judged))]),
     "",
     ...trainedFacts(judged).map(line)
   ]
@@ -193,16 +193,17 @@ const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan)
     : [
         {
           name: "rate",
-          value: "found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
+          value:
+            "determined on the rows of the first step, with one gradient and at most 6 forward passes (the cost of 3 to 5 steps)"
         }
       ]),
   {
     name: "memory",
-    value: `about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations ${megabytes(memory.activations)} at most, a checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
+    value: `about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations up to ${megabytes(memory.activations)}, one checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
   }
 ]
 
-/** What is known of a plan that can run, beside its sites: a name and a value each, in the order of `describePlan`. */
+/** The facts about a resolved plan except its sites, in the order of `describePlan`. */
 const runFacts = ({ words }: RunKind, resolved: ResolvedPlan): ReadonlyArray<PlanFact> => {
   const { prefix } = resolved
   const { weights, lengths, images } = words.lines(resolved)
@@ -216,13 +217,13 @@ const runFacts = ({ words }: RunKind, resolved: ResolvedPlan): ReadonlyArray<Pla
   ]
 }
 
-/** The same with its first line and its rows: all that `validate` says, without the list of sites. */
+/** Returns the facts that `validate` prints, without the table of sites. */
 export const planFacts = (kind: RunKind, resolved: ResolvedPlan): ReadonlyArray<PlanFact> => {
   const from = fromOf(resolved.plan)
   return [
     { name: "method", value: titleOf(resolved) },
     { name: "model", value: kind.words.model(resolved.model) },
-    ...(from === undefined ? [] : [{ name: "begins with", value: `the adapter of ${from}` }]),
+    ...(from === undefined ? [] : [{ name: "starts from", value: `the adapter of ${from}` }]),
     ...trainedFacts(resolved),
     ...runFacts(kind, resolved),
     ...resolved.data.describe().map((split) => ({
@@ -232,11 +233,11 @@ export const planFacts = (kind: RunKind, resolved: ResolvedPlan): ReadonlyArray<
   ]
 }
 
-/** Several lines, for a person. */
+/** Returns the lines that describe a judged plan. */
 export const describeJudged = (kind: RunKind, judged: JudgedPlan): string =>
-  [...adapterLines(kind, judged), ...costFacts(judged).map(line), "rows       not looked at"].join("\n")
+  [...adapterLines(kind, judged), ...costFacts(judged).map(line), "rows       not read"].join("\n")
 
-/** The same of a plan that can run. */
+/** Returns the lines that `validate` prints about a resolved plan. */
 export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
   const { data, warnings } = resolved
   return [
@@ -265,7 +266,7 @@ const bytesText = (bytes: number): string =>
 const secondsText = (seconds: number): string =>
   seconds < 1 ? `${number(Math.round(seconds * 1e3))} ms` : `${seconds.toPrecision(3)} s`
 
-/** What each process of a run has to do, hold and receive, for a person. */
+/** Returns lines on the work, memory and transfers of each process of a run. */
 export const describeProcesses = ({
   count,
   microBatches,
@@ -279,7 +280,7 @@ export const describeProcesses = ({
   const held =
     most === stateAlone
       ? `${bytesText(most)} on each`
-      : `${bytesText(most)} at most, of ${bytesText(stateAlone)}: each holds the moments of its own layers`
+      : `${bytesText(most)} at most per process (${bytesText(stateAlone)} in total): each holds the moments of its layers`
   const { gradients, moves, whitenings } = receives
   const parts = [
     `${bytesText(gradients)} of gradients`,
@@ -289,17 +290,17 @@ export const describeProcesses = ({
   const all = microBatches.reduce((sum, own) => sum + own, 0)
   const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
   const waits =
-    uneven === 0 ? "" : `; a process with ${least} waits ${percent(uneven)} of the time of one with ${greatest}`
+    uneven === 0 ? "" : `; processes with ${least} wait ${percent(uneven)} of the time of those with ${greatest}`
   return [
     `processes  ${count}, for the ${number(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
-    `state      of the optimizer: ${held}`,
-    `travels    to each process in a step: ${parts.join(", ")}`,
+    `state      optimizer: ${held}`,
+    `transfers  to each process per step: ${parts.join(", ")}`,
     ...connections.map(({ name, network, step }) => {
       const share =
         step === undefined
           ? ""
           : `, ${percent(network / step.seconds)} of its time; ${step.speedUp.toFixed(2)}× as fast as one process`
-      return `network    ${name}: a step waits about ${secondsText(network)}${share}`
+      return `network    ${name}: about ${secondsText(network)} of waiting per step${share}`
     })
   ].join("\n")
 }

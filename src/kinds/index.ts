@@ -50,7 +50,7 @@ type Resolved<Plan extends RunPlan> = Effect.Success<
 type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveError, World>
 
 /**
- * From a plan to a plan that can run: the world is asked (headers of the weights, the tokenizer, every row of the data), no weight
+ * Resolves a plan: checks it against its files (headers of the weights, the tokenizer, every row of the data) without reading a weight
  * is read and no device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
  */
 export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
@@ -92,21 +92,21 @@ export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Ef
     (room) => room.judgePlan(kind, plan, name)
   )
 
-/** The model in a Hugging Face folder, to embed texts with. It lives as long as the scope. */
+/** Loads the model in a Hugging Face folder for text embeddings, for as long as the scope. */
 export const openEmbedder = (folder: string) =>
   Effect.flatMap(
     Effect.promise(() => import("./encoder/embedding/run.ts")),
     (room) => room.openEmbedder(folder)
   )
 
-/** The model in a Hugging Face folder that reads texts and writes others, as it is; undefined: it is no such model. It lives as long as the scope. */
+/** Loads the encoder-decoder in a Hugging Face folder, for as long as the scope; undefined if the folder has a different kind of model. */
 export const openWriter = (folder: string) =>
   Effect.flatMap(
     Effect.promise(() => import("./language/seq2seq/run.ts")),
     (room) => room.openWriter(folder)
   )
 
-/** A row's image as a small PNG in a data: URI; undefined where it cannot be read. */
+/** Returns the image of a row as a small PNG in a data: URI; undefined if it cannot be read. */
 export const pictureOf = (row: LabelledText): Effect.Effect<string | undefined> =>
   Effect.flatMap(
     Effect.promise(() => import("./rows/pictures.ts")),

@@ -200,7 +200,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       // nothing of the studio's own writes
       await drop(page, "chats.jsonl", frontDoor("chats.jsonl"))
       await question.getByText(/^How to answer: chats in/).waitFor()
-      await question.getByText(/^That needs a language model that writes, such as hf:/).waitFor()
+      await question.getByText(/^This needs a text-generation model, such as hf:/).waitFor()
       expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await question.getByRole("button", { name: /^Fetch hf:/ }).click()

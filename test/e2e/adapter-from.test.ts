@@ -38,7 +38,7 @@ const first = train(
 test("ranks, alphas and targets are the adapter's, and validate shows them", async () => {
   await first
   const { stdout } = await succeed(w.cli(["validate", "first.json"]))
-  expect(stdout).toContain(`begins with the adapter of ${w.path("bert-regex")}`)
+  expect(stdout).toContain(`starts from the adapter of ${w.path("bert-regex")}`)
   expect(stdout).toMatch(/encoder\.layer\.0\.attention\.self\.value {2}32×32 {2}3 {5}5 /)
   const { adapter } = w.json("runs/first/plan.json") as { readonly adapter: Record<string, unknown> }
   expect(adapter).toMatchObject({ from: "../../bert-regex", rank: 4, alpha: 6, scaling: "standard" })

@@ -51,7 +51,7 @@ test(
     // before a weight is read
     const { stdout } = await succeed(w.cli(["validate", "auto.json"]))
     expect(stdout).toContain(
-      "rate       found on the first step's rows, with a gradient and at most 6 forward passes: what 3 to 5 steps cost"
+      "rate       determined on the rows of the first step, with one gradient and at most 6 forward passes (the cost of 3 to 5 steps)"
     )
   },
   TIMEOUT

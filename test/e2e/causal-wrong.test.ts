@@ -140,12 +140,12 @@ refuses("causal plans", w, [
   {
     name: "a GGUF file to classify with",
     args: () => training("text", { data: { format: "classification", train: "rows.jsonl" } }, "x.gguf"),
-    says: ['found "classification" with model.source "x.gguf"', "expected the folder of an encoder there"]
+    says: ['found "classification" with model.source "x.gguf"', "set model.source to the folder of an encoder"]
   },
   {
     name: "nothing to train",
     args: () => training("chat", { adapter: { method: "none" } }),
-    says: ["plan.json: 2 problems", 'adapter.method: found "none"', "for a causal language model, which has none"]
+    says: ["plan.json: 2 problems", 'adapter.method: found "none"', "for a causal language model, which has no head"]
   },
   {
     name: "an output layer that is the embedding",

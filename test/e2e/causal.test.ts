@@ -114,7 +114,7 @@ describe("a finished run", () => {
     expect(out).toContain("Try it: bun run chat runs/finished")
     expect(w.read("runs/finished/report.html")).toContain("Next tokens right")
     const card = w.read("runs/finished/adapter/README.md")
-    for (const part of ["pipeline_tag: text-generation", "to go on with conversations", "AutoModelForCausalLM"]) {
+    for (const part of ["pipeline_tag: text-generation", "to continue conversations", "AutoModelForCausalLM"]) {
       expect(card).toContain(part)
     }
   })
@@ -165,7 +165,7 @@ describe("validate", () => {
       w.write("validate.json", causalPlan("gpt2", "text"))
       const { stdout } = await succeed(w.cli(["validate", "validate.json"]))
       expect(stdout).toContain(
-        "validate: lora with LoRA-Pro (full, X sylvester) on gpt2 (2 layers, 32 wide, a vocabulary of 129)"
+        "validate: lora with LoRA-Pro (full, X sylvester) on gpt2 (2 layers, 32 wide, vocabulary 129)"
       )
       expect(stdout).toMatch(/h\.1\.attn\.c_attn +96×32 +4 +8 +512\n/)
       expect(stdout).toMatch(/train +24 rows +\d+ tokens \(median\)/)
@@ -240,7 +240,7 @@ describe("an adapter", () => {
     const adapter = { method: "none", modulesToSave: ["lm_head"] }
     await complete(w, w.write("alone.json", causalPlan("llama", "text", { adapter, optimizer: adamw })), "runs/alone")
     expect(w.read("runs/alone/adapter/README.md")).toContain(
-      "Some modules over `llama`, trained by tfjs-lora-pro to go on with texts."
+      "Some modules over `llama`, trained by tfjs-lora-pro to continue texts."
     )
     expect([...(await tensorsIn(w, "runs/alone/adapter/trained.safetensors")).keys()]).toEqual(["lm_head.weight"])
   })

@@ -109,7 +109,7 @@ test("a folder of CLIPModel is suggested the zero-shot head; an adapter of PEFT 
   expect(await activations("both")).toBeGreaterThan(await activations("vision"))
   const asked = await w.cli(["predict", "clip/adapter", "--base", "clip", "images/test/ring-0.png", ...onWasm])
   expect(asked.code).toBe(1)
-  expect(asked.stderr).toContain("says which labels there are; begin a plan with the adapter (adapter.from)")
+  expect(asked.stderr).toContain("contains label names; start a plan from the adapter (adapter.from)")
 })
 
 test.skipIf(!isThere)(

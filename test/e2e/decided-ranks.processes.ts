@@ -29,9 +29,7 @@ test("validate says between which ranks a layer can come out, and the most numbe
   expect(judged.stdout).toContain("encoder.layer.0.attention.self.query    32×32  1 (0 to 4)  8      64")
   // 12 ranks where they are the most numbers: 4 at three of the layers with 96 numbers a rank
   expect(judged.stdout).toContain("trainable  at most 1,251 of 23,587 (5.3 %): 1,152 in factors")
-  expect(judged.stdout).toContain(
-    'ranks      12 by the plan, which init "eva" shares out anew after it has looked at 2 training batches'
-  )
+  expect(judged.stdout).toContain('ranks      12 in the plan; init "eva" redistributes them after 2 training batches')
 })
 
 test("train says what was decided; run.json, the report and PEFT's configuration have it", () => {
@@ -72,7 +70,7 @@ test(
     expect(merged).toContain("6 of 6 labels are the same")
     w.write("next.json", tinyPlan("bert", { adapter: { from: "run" }, training: { steps: 1, batchSize: 4 } }))
     const next = await succeed(w.cli(["train", "next.json", "--out", "next", ...onWasm]))
-    expect(next.stderr).toContain("begins with the adapter of run: 11 layers")
+    expect(next.stderr).toContain("starts from the adapter of run: 11 layers")
     expect(w.json("next/run.json")["ranks"]).toBeUndefined()
   },
   TIMEOUT

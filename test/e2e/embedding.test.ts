@@ -248,7 +248,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "labels asked of vectors",
     args: () => ["predict", "runs/pairs", "a text", ...onWasm],
-    says: ["has no labels to predict: use embed"]
+    says: ["have no labels to predict: use embed"]
   },
   {
     name: "vectors asked of a classifier",
@@ -267,5 +267,5 @@ test("rows that repeat each other, and those that are in two splits, are told", 
   const { stdout } = await succeed(w.cli(["validate", "plan.json"]))
   expect(stdout).toContain("1 of 26 rows repeat the text of an earlier row")
   expect(stdout).toContain("1 of 12 rows have a text that is also in train")
-  expect(stdout).toContain("training.accumulate 2: rows are contrasted with those of their own batch")
+  expect(stdout).toContain("training.accumulate 2: rows are contrasted only with those of their batch")
 })

@@ -126,9 +126,7 @@ describe("a run", () => {
       const training = { steps: 24, batchSize: 8 }
       w.write("pair.json", plan({ model: { source: "rgb/model.json" }, training }, sides))
       const { stdout } = await succeed(w.cli(["validate", "pair.json"]))
-      expect(stdout).toContain(
-        'the model has 3 classes and the data have 2 labels: a new layer takes the place of "scores"'
-      )
+      expect(stdout).toContain('the model has 3 classes and the data have 2 labels: a new layer replaces "scores"')
       await complete(w, "pair.json", "runs/pair")
       expect(w.json("runs/pair/run.json")).toMatchObject({ labels, test: { accuracy: 1 } })
       await trainHere(w, "pair.json", { directory: "runs/pair-cut", until: atStep(9) })
@@ -182,14 +180,14 @@ describe("a run", () => {
         data: { format: "image-arrays", train: "train" },
         optimizer: { kind: "lora-pro", learningRate: "auto" }
       })
-      expect(stdout + stderr).toContain("data.range has to be what the model was trained with")
+      expect(stdout + stderr).toContain("data.range must match the range that the model was trained with")
       // a model file that states it leaves nothing to warn of
       cpSync(w.path("rgb"), w.path("stated"), { recursive: true })
       const stated = { ...w.json("rgb/model.json"), userDefinedMetadata: { range: "-1 to 1" } }
       w.write("stated/model.json", JSON.stringify(stated))
       const known = await succeed(w.cli(["suggest", "--model", "stated/model.json", "--data", "train"]))
       expect(JSON.parse(known.stdout)).toMatchObject({ data: { range: "-1 to 1" } })
-      expect(known.stderr).not.toContain("data.range has to be")
+      expect(known.stderr).not.toContain("data.range must match")
     },
     TIMEOUT
   )

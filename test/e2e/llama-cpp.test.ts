@@ -110,7 +110,7 @@ describe("to be merged first, as its card says:", () => {
   for (const [name, { because }] of Object.entries(merged)) {
     test(name, async () => {
       const card = cardOf(name)
-      expect(card).toContain(`Its converter for adapters is not for this one: it `)
+      expect(card).toContain(`Its adapter converter does not support this adapter: it `)
       expect(card).toContain(because)
       expect(card).toContain(`tfjs-lora-pro export ${folderOf(name).split("/").at(-1)} --format gguf`)
       expect(card).not.toContain("--lora")

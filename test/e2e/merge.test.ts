@@ -78,7 +78,7 @@ describe("merge RUN", () => {
     const card = w.read("runs/tiny/merged/README.md")
     expect(card).toContain("pipeline_tag: feature-extraction")
     expect(card).not.toContain("pipeline_tag: text-classification")
-    expect(card).toContain("would answer with a new one at random")
+    expect(card).toContain("would use a random new head instead")
     expect(card).toContain("export RUN --format onnx")
     const config = w.json("runs/tiny/merged/config.json")
     expect(config).toMatchObject({ architectures: ["BertModel"] })

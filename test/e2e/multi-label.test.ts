@@ -117,7 +117,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "rows without any label",
     args: () => trainOn([{ text: "a", labels: "" }], { validation: undefined }),
-    says: ["broken.jsonl", "no row has a label; expected some rows that have one"]
+    says: ["broken.jsonl", "no row has a label; expected at least one labelled row"]
   },
   {
     name: "labels beside their columns",

@@ -104,11 +104,7 @@ describe("refused in a sentence, with nothing left behind", () => {
     ["the package's own name", ["tfjs-lora-pro"], "a package cannot depend on itself"],
     ["rows to evaluate on alone", ["x", "--test", "test.jsonl"], "give these with --data FILE"],
     ["a file that is not there", ["x", "--data", "none.csv"], "none.csv"],
-    [
-      "rows of another kind",
-      ["x", "--data", "chats.jsonl"],
-      "that needs a language model that writes, such as --model hf:"
-    ]
+    ["rows of another kind", ["x", "--data", "chats.jsonl"], "this needs a text-generation model, such as --model hf:"]
   ]
   test.each(wrong)("%s", async (_, args, says) => {
     const { code, stderr } = await w.cli(["new", ...args])

@@ -47,8 +47,7 @@ describe("a finished run", () => {
     expect(w.read("runs/finished/report.html")).toContain("Reward accuracy")
     expect(w.json("runs/finished/plan.json") as object).toMatchObject({ data: { form: "messages" } })
     const card = w.read("runs/finished/adapter/README.md")
-    for (const part of ["to answer as its rows prefer", "dpo, β 0.1", "AutoModelForCausalLM"])
-      expect(card).toContain(part)
+    for (const part of ["to give preferred answers", "dpo, β 0.1", "AutoModelForCausalLM"]) expect(card).toContain(part)
   })
 
   test(

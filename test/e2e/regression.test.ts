@@ -133,5 +133,5 @@ test("numbers that are all the same, and texts in text files", async () => {
   w.write("same.csv", "text,stars\nthe film,3\nthe plot, 3.0\n")
   w.write("same.json", plan({}, { train: "same.csv" }))
   const { stdout } = await succeed(w.cli(["validate", "same.json"]))
-  expect(stdout).toContain('the target "stars" is 3 in every row, so there is nothing to learn')
+  expect(stdout).toContain('the target "stars" is 3 in every row, so the model cannot learn it')
 })

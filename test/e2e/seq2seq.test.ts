@@ -115,9 +115,9 @@ test(
     )
     const { stdout } = await succeed(w.cli(["validate", "cut.json"]))
     for (const part of [
-      "50.0 % of the texts that are read are longer than data.maxLength, 6 tokens, and lose their end",
-      "50.0 % of the targets are longer than data.maxTargetLength, 3 tokens, and lose their end, so that none of these can be written as a whole",
-      "cannot write 1 of the 2 targets as they are",
+      "50.0 % of the input texts are longer than data.maxLength, 6 tokens, and lose their end",
+      "50.0 % of the targets are longer than data.maxTargetLength, 3 tokens, and lose their end, so these cannot be generated in full",
+      "cannot represent 1 of the 2 targets exactly",
       "the plot is bad and </s>⟦very very </s>⟧"
     ])
       expect(stdout).toContain(part)
@@ -165,7 +165,7 @@ refuses("plans over texts with targets", w, [
   {
     name: "a head where there is none",
     args: () => training({ adapter: { method: "none" } }),
-    says: ["an encoder-decoder, which has none"]
+    says: ["an encoder-decoder, which has no head"]
   },
   {
     name: "a metric of another kind to stop by",

@@ -12,10 +12,10 @@ import type { ModelError, Network } from "../../models/index.ts"
 import type { SplitSource, Splits } from "../../plan/index.ts"
 import type { Reported, World } from "./world.ts"
 
-/** What a user asks about: a text, or a row with the columns of the plan (a pair of texts has no other form). */
+/** An input: a text, or a row with the columns of the plan (required for pairs of texts). */
 export type Asked = string | Readonly<Record<string, unknown>>
 
-/** What a user fills in to ask a run: a column of its rows. */
+/** An input field of a run: a column of its rows. */
 export interface AskedField {
   /** the column's */
   readonly name: string
@@ -25,25 +25,25 @@ export interface AskedField {
   readonly shape?: ReadonlyArray<number>
 }
 
-/** What the model says of a row. A kind adds what its models say besides: probabilities, values. */
+/** A prediction for a row. Kinds add fields such as probabilities and values. */
 export interface Prediction {
   /** the row's text; of an image its file, of numbers their list */
   readonly text: string
   /** the second text of a pair; absent: rows have one */
   readonly textPair?: string
-  /** in a word: a class, several of them with commas between, a value */
+  /** the answer as text: a class, several classes separated by commas, or a value */
   readonly label: string
-  /** the model's outputs by their names: of a classifier label → logit */
+  /** outputs of the model by name; for a classifier, label → logit */
   readonly logits: Readonly<Record<string, number>>
   /** probability of each label, where the outputs are labels */
   readonly probabilities?: Readonly<Record<string, number>>
   /** the labels that are given, where they are any number */
   readonly labels?: ReadonlyArray<string>
-  /** numbers in the data's units, where that is what the model says */
+  /** predicted values in the units of the data */
   readonly values?: Readonly<Record<string, number>>
 }
 
-/** A trained model and the plan that it was trained by. */
+/** A trained model and its plan. */
 export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
   /** the run's own, decoded */
   readonly plan: Plan
@@ -53,7 +53,7 @@ export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Net
   readonly steps: number
 }
 
-/** A language model, and how it was taught to be spoken to. */
+/** A language model and the format of its prompts. */
 export interface Writing {
   /** the model with what was trained */
   readonly adapted: Adapted<CausalModel>
@@ -63,41 +63,41 @@ export interface Writing {
   readonly system: string | undefined
 }
 
-/** How texts are written for those that are read. */
+/** Options for generating texts from inputs. */
 export interface WriteOptions {
-  /** tokens of a text at most; the plan's unless given */
+  /** maximum tokens per text; default: the plan's */
   readonly maxTokens?: number | undefined
-  /** continuations that are followed at a time, of which the most probable text is taken; 1, the most probable token each time, unless given */
+  /** beams of beam search; default 1, greedy decoding */
   readonly beams?: number | undefined
-  /** the text that is read is taken as it is, without what the plan puts before it */
+  /** whether to use the input without the plan's prefix */
   readonly plain?: boolean | undefined
-  /** the frozen weights alone, without what was trained */
+  /** whether to use the base model without the adapter */
   readonly base?: boolean | undefined
 }
 
-/** How a text is written whose tokens are reported as they are chosen. */
+/** Options for generating a text with a callback per token. */
 export interface ObservedWriting {
-  /** tokens of the text at most */
+  /** maximum tokens of the text */
   readonly maxTokens: number
-  /** 0: always the most probable token */
+  /** sampling temperature; 0: greedy decoding */
   readonly temperature: number
-  /** of the choice at a temperature above 0 */
+  /** seed of sampling */
   readonly seed: number
-  /** the frozen weights alone, without what was trained */
+  /** whether to use the base model without the adapter */
   readonly base: boolean
-  /** told of each token */
+  /** called with each token */
   readonly observer: TokenObserver
-  /** how each forward pass is run */
+  /** runs each forward pass */
   readonly turn: Turn
 }
 
-/** A text that was written for one that was read. */
+/** A text generated for an input. */
 export interface WrittenText {
-  /** without the token that ended it */
+  /** generated text, without the end token */
   readonly text: string
-  /** tokens that were chosen */
+  /** number of generated tokens */
   readonly tokens: number
-  /** whether it came to its end, or to as many tokens as it may have */
+  /** whether it ended by itself or at the token limit */
   readonly finish: "eos" | "length"
 }
 
@@ -108,9 +108,9 @@ export interface Answers<
   M extends Network = Network,
   Source extends SplitSource = SplitSource
 > {
-  /** How users ask the run; absent where there is nothing to ask. */
+  /** Input fields of the run; absent if it takes no inputs. */
   readonly asking?: {
-    /** What they fill in, in its order. A model that goes on with texts has one, the text. */
+    /** Returns the input fields in order. A model that continues texts has one, the text. */
     fields(adapted: Adapted<M>, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>]
     /** Rows of a split by these fields, to begin with; `tools`: what a conversation's model may call, as JSON text. */
     examples(
@@ -124,7 +124,7 @@ export interface Answers<
    * where nothing is predicted.
    */
   problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
-  /** What is known of rows that contain images before one is decoded; absent where rows have none. */
+  /** Checks of rows with images before decoding; absent for rows without images. */
   readonly images?: {
     /** Pixels of the image in a row from others, by its header; `broken`: why the row is rejected, such as a path or a URL. */
     pixels(plan: Plan, row: Asked): { readonly pixels: number } | { readonly broken: string }
@@ -158,14 +158,14 @@ export interface Answers<
     texts: ReadonlyArray<string>,
     options: WriteOptions
   ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
-  /** The same for one text, each token reported as it is chosen. */
+  /** Generates one text and reports each token when it is chosen. */
   writeObserved?(
     adapted: Adapted<M>,
     plan: Plan,
     text: string,
     options: ObservedWriting
   ): Effect.Effect<WrittenText["finish"], Reported, Device>
-  /** Present where the model goes on with the texts that it reads. */
+  /** Present if the model continues its input texts. */
   readonly generation?: {
     writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }
     /** The rows of a trained plan, whose prompts can be asked; see `splits`. */

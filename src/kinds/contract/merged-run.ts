@@ -105,5 +105,5 @@ const SHOWN = 4
 const leftOutNote = (leftOut: ReadonlyArray<string>, why: string): ReadonlyArray<string> => {
   if (leftOut.length === 0) return []
   const more = leftOut.length > SHOWN ? ` and ${leftOut.length - SHOWN} more` : ""
-  return [`Left out, since ${why}: ${leftOut.slice(0, SHOWN).map(codeSpan).join(", ")}${more}.`]
+  return [`Left out because ${why}: ${leftOut.slice(0, SHOWN).map(codeSpan).join(", ")}${more}.`]
 }

@@ -17,35 +17,35 @@ export type { Baseline } from "../../output/index.ts"
 // methods, whose arguments a kind narrows to its own
 /** What a plan of a kind means, without a weight and without a device. */
 export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan> {
-  /** what its evaluations measure, in the order in which they are listed; `loss` is one of them */
+  /** metrics of its evaluations in display order, including `loss` */
   readonly metrics: Metrics
-  /** names of the metrics that a sentence about a run speaks of; methods are compared by the first */
+  /** names of the headline metrics; methods are compared by the first */
   readonly headline: readonly [string, ...ReadonlyArray<string>]
   /**
-   * What answering without looking at a row would reach on `split`, by what is known of the training rows; null: the model before
+   * Returns the baseline of `split`: the scores of answering every row alike, based on the training rows; null: the model before
    * training is what there is to compare with.
    */
   baseline(data: R["data"], split: "validation" | "test"): Baseline | null
-  /** Asks the world whether the plan can run. All problems come back together. */
+  /** Checks the plan against files and the environment. Fails with all problems at once. */
   resolve(plan: Plan, name: string): Effect.Effect<R, ResolveError, World>
-  /** The model of a plan that was trained, by its headers. */
+  /** Reads the headers of the model of a trained plan. */
   describe(plan: Plan): Effect.Effect<R["model"], ModelError, World>
-  /** The model's folder or file on this machine. */
+  /** Returns the folder or file of the model on this machine. */
   baseOf(plan: Plan, model: R["model"]): string
-  /** Class names, in the order of the logits; none where rows have no classes. */
+  /** Class names in the order of the logits; empty without classes. */
   labelsOf(model: R["model"]): ReadonlyArray<string>
-  /** What `validate` and `train` say of a plan. */
+  /** Texts of `validate` and `train` about a plan. */
   readonly words: {
     /** the model in a few words, and its name alone */
     model(model: R["model"]): string
     modelName(model: R["model"]): string
-    /** what there is before training: "the untrained head" */
+    /** name of the model before training: "the untrained head" */
     untrained(model: R["model"]): string
-    /** what `predict` prints before the text; absent where there is nothing to predict */
+    /** returns what `predict` prints before the text; absent for kinds without predictions */
     prediction?(prediction: Prediction): string
     /** what the rows of a split hold */
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
-    /** what the speed of a step is counted in; "tokens" unless given */
+    /** unit of training speed; default "tokens" */
     readonly unit?: string
     /** further lines of `validate` by their names: `weights`, `lengths` of texts, sizes of `images` */
     lines(resolved: R): { readonly weights?: string; readonly lengths?: string; readonly images?: string }
@@ -64,10 +64,10 @@ export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan
   details?(labels: ReadonlyArray<string>, evaluation: Evaluation): string
 }
 
-/** How adapters of PEFT from elsewhere become a kind's. */
+/** Conversion of external PEFT adapters. */
 export interface Adopting {
   /**
-   * The sections of a plan for an adapter over the base `source`, as they are written; null: it is of another kind. `evaluated`: on rows
+   * Returns the sections of a plan for an adapter over the base `source`; null if the adapter is of a different kind. `evaluated`: on rows
    * that say what is right.
    */
   sections(
@@ -75,6 +75,6 @@ export interface Adopting {
     source: string,
     evaluated: boolean
   ): Effect.Effect<{ readonly model: object; readonly data: object } | null, Reported, World>
-  /** Rows by which a merged model is held against the adapter's, where no others are at hand. */
+  /** Returns sample rows for comparing a merged model with its adapter when no others are available. */
   sample(labels: ReadonlyArray<string>): ReadonlyArray<object>
 }

@@ -10,7 +10,7 @@ import type { Runner } from "./runner.ts"
 import type { Served } from "./served.ts"
 import type { Reported, World } from "./world.ts"
 
-/** What is made of a finished run for others. */
+/** Exports a finished run for other programs. */
 export interface Publisher<
   Plan extends RunPlan = RunPlan,
   R extends ResolvedPlan = ResolvedPlan,
@@ -22,7 +22,7 @@ export interface Publisher<
   /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
   readonly mergesInto: "huggingface" | "layers-model"
   /**
-   * How other engines run the model, for as long as the scope; or why its forward pass is no function of a row's arrays, as the end of a
+   * Describes the model for other engines, for as long as the scope; or why its forward pass is not a function of a row's arrays, as the end of a
    * sentence that begins with the run's place.
    */
   readonly served: string | { of(trained: Trained<Plan, M>): Effect.Effect<Served, Reported, Device | World> }

@@ -18,9 +18,9 @@ import type { Answers } from "./answers.ts"
 import type { Reported, World } from "./world.ts"
 
 export interface EvaluateOptions {
-  /** the first rows, this many; all unless given */
+  /** number of rows to evaluate, from the beginning; default: all */
   readonly rows?: number | undefined
-  /** where the rows that come out wrong are kept */
+  /** collects misclassified rows */
   readonly mistakes?: Mistakes | undefined
   /** called with the rows of each batch, where rows have one class each */
   readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
@@ -30,10 +30,10 @@ export interface EvaluateOptions {
   readonly done: (rows: number) => Effect.Effect<void>
 }
 
-/** What a model is loaded by. */
+/** The parts of a resolved plan that are needed to load its model. */
 export type Loadable<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "plan" | "selected" | "model">
 
-/** What trains a plan of a kind, and uses what was trained. */
+/** Trains plans of a kind and uses the trained models. */
 export interface Runner<
   Plan extends RunPlan = RunPlan,
   R extends ResolvedPlan = ResolvedPlan,
@@ -41,9 +41,9 @@ export interface Runner<
   Source extends SplitSource = SplitSource
 > extends Answers<Plan, M, Source> {
   loss(model: M, resolved: R): Loss<M>
-  /** The model on the device, frozen, for as long as the scope. */
+  /** Loads the frozen model on the device, for as long as the scope. */
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
-  /** The plan's batches from `start` on, without end; the same on every rank, where they are asked for together. */
+  /** Returns an endless iterator of the plan's batches from `start` on; the same on every rank. */
   batches(
     model: M,
     resolved: R,
@@ -59,20 +59,20 @@ export interface Runner<
     options: EvaluateOptions
   ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError | RankError, Device>
   /**
-   * What is decided on rows when training is over, such as thresholds: called with the state that stays, before the last evaluations and
+   * Makes decisions on rows after training, such as thresholds: called with the state that is kept, before the last evaluations and
    * before it is saved, on every rank.
    */
   settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError | RankError, Device>
-  /** Keeps the rows of a split that come out wrong, at most `limit`; absent where none of them tells much. */
+  /** Collects misclassified rows of a split, at most `limit`; absent for kinds without classes. */
   keepMistakes?(source: Source, limit: number): Mistakes
-  /** Writes what was trained into a folder. */
+  /** Writes the adapter to a folder. */
   save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
-  /** Puts what a folder holds in place of what `adapted` started with. */
+  /** Loads the adapter of a folder into `adapted`. */
   restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
   /** The same with an adapter of PEFT from elsewhere, whose head may be another one; absent where PEFT has no such models. */
   begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, World>
   /**
-   * Whether the model that a plan began with is asked again after training has begun (a reference): a run that goes on or is evaluated then
+   * Whether the initial model is needed after training has begun, as a reference: a run that is resumed or evaluated then
    * begins with `adapter.from` once more before its own numbers are put in place. Absent: never.
    */
   asksBeginning?(plan: Plan): boolean

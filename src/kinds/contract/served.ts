@@ -26,11 +26,11 @@ export type ServedFile =
 export interface Served {
   /** whose parameters are written, with what was trained */
   readonly adapted: Adapted<Network>
-  /** the base's folder; null: it is none, and all files are in `files` */
+  /** folder of the base model; null if all files are in `files` */
   readonly base: string | null
-  /** what the model needs of its tokenizer */
+  /** outputs of the tokenizer that the model requires */
   readonly tokenizer: TokenizerUse
-  /** transformers' name of what it does: "text-classification" */
+  /** pipeline task in transformers: "text-classification" */
   readonly task: string
   readonly inputs: ReadonlyArray<ServedInput>
   /**
@@ -54,7 +54,7 @@ export interface Served {
 
 /** Why an encoder with a decoder is not served: the end of a sentence that begins with the run's place. */
 export const WRITES_TOKENS =
-  "reads a text and writes another, which takes two graphs and a cache that are not made here: use --format huggingface, from which optimum makes them"
+  "is an encoder-decoder, which needs two graphs and a cache; this export does not write them: use --format huggingface and convert the folder with optimum"
 
 /** A script of transformers.js over the folder. */
 export const script = (imported: string, lines: ReadonlyArray<string>): string =>

@@ -2,13 +2,13 @@
 import type * as Scope from "effect/Scope"
 import type { Sources } from "../../hub/hub.ts"
 
-/** What is asked before a device is. */
+/** Services for checking plans, without a device. */
 export type World = Sources | Scope.Scope
 
-/** A failure whose message says all that a user needs. */
+/** An error with a complete message for users. */
 export interface Reported {
-  /** which failure it is */
+  /** tag of the error */
   readonly _tag: string
-  /** sentences that say what, where, and what to do */
+  /** sentences: what is wrong, where, and what to do */
   readonly message: string
 }

@@ -27,8 +27,8 @@ import { isEncoder } from "./suggest.ts"
 /** What kinds over encoders recognise alike. */
 const ofEncoders = {
   takes: isEncoder,
-  needs: "that needs an encoder, such as --model hf:sentence-transformers/all-MiniLM-L6-v2",
-  hint: "name the column of the text with --text, and what is learned of it with --label (a class), --target (a number) or --label-columns (labels of 0 and 1)"
+  needs: "this needs an encoder, such as --model hf:sentence-transformers/all-MiniLM-L6-v2",
+  hint: "name the text column with --text, and the column to predict with --label (a class), --target (a number) or --label-columns (labels of 0 and 1)"
 }
 
 const format = (name: string, reason: string): Choice => choice("data.format", name, reason)
@@ -57,7 +57,7 @@ export const detectClasses: Detecting = {
         if (certainty === sure.named && (isManyNumbers(own) || labelLists(own) !== undefined)) return []
         return textEvidence(all, texts, [own.name]).map((text): Found => {
           const { name, different } = own
-          const ordered = numbersIn(own) !== undefined && different > 2 ? "; their order teaches nothing" : ""
+          const ordered = numbersIn(own) !== undefined && different > 2 ? "; their order carries no information" : ""
           return foundWith(
             "classification",
             text,
@@ -107,7 +107,7 @@ export const detectNumbers: Detecting = {
               certainty: sure.named,
               reason:
                 own === undefined
-                  ? "a column of numbers was named"
+                  ? "a number column was named"
                   : `the column "${label}" has ${own.different} different numbers in the first ${rows.length} rows: it is learned as a number, not as a class`
             }
           ]
@@ -116,11 +116,7 @@ export const detectNumbers: Detecting = {
         const list = names.map(shownColumn).join(", ")
         const value = names.length === 1 ? names[0]! : names
         const column =
-          target === undefined
-            ? "the column of the numbers"
-            : named === value
-              ? "the column that was named"
-              : "the columns that were named"
+          target === undefined ? "the number column" : named === value ? "the named column" : "the named columns"
         // two texts and a number say mostly how alike they are
         const share = text.columns.textPair === undefined || named !== undefined ? 1 : 0.5
         return foundWith(
@@ -173,7 +169,7 @@ const listsOf = (own: Column, isNamed: boolean): ReadonlyArray<Tags> => {
         ),
         ...(separator === undefined || separator === "|"
           ? []
-          : [choice("data.labelSeparator", separator, "what is between the labels of a row")])
+          : [choice("data.labelSeparator", separator, "the separator between the labels of a row")])
       ],
       sentence: `several tags: ${shownColumn(name)}, ${how}`,
       taken: [name],
@@ -223,7 +219,7 @@ export const detectTags: Detecting = {
                   flagsOf(
                     flags,
                     flags.length > 2 ? sure.usual : sure.likely,
-                    `${flags.length} columns hold 0 and 1 alone`
+                    `${flags.length} columns contain only 0 and 1`
                   )
                 ]
               : [])
@@ -285,8 +281,8 @@ export const detectRelated: Detecting = {
     if (!isAnswered || (!isNamed && others.length > 0 && !/^positive$/i.test(positive))) return []
     const byName = related.find(([one, other]) => one === anchor.toLowerCase() && other === positive.toLowerCase())
     const reason = isNamed
-      ? "the columns of texts that belong together were named"
-      : `rows have two texts that belong together ("${anchor}" and "${positive}") and no label`
+      ? "the columns of matching texts were named"
+      : `rows have two matching texts ("${anchor}" and "${positive}") and no label`
     return [
       {
         format: "embedding",
@@ -298,9 +294,9 @@ export const detectRelated: Detecting = {
         columns: { anchor, positive, ...(negative === undefined ? {} : { negative }) },
         choices: [
           format("embedding", reason),
-          ...(columns.anchor === undefined ? [choice("data.anchor", anchor, "the text that is asked with")] : []),
-          ...(columns.positive === undefined ? [choice("data.positive", positive, "the text that belongs to it")] : []),
-          ...(negative === undefined ? [] : [choice("data.negative", negative, "a text that does not belong to it")])
+          ...(columns.anchor === undefined ? [choice("data.anchor", anchor, "the query text")] : []),
+          ...(columns.positive === undefined ? [choice("data.positive", positive, "the matching text")] : []),
+          ...(negative === undefined ? [] : [choice("data.negative", negative, "a text that does not match")])
         ]
       }
     ]
@@ -322,12 +318,12 @@ export const detectSimilarity: Detecting = {
     return [
       {
         format: "similarity",
-        sentence: `how alike two texts are: ${shownColumn(score)} of ${shownColumn(text)} and ${shownColumn(textPair)}`,
+        sentence: `how similar two texts are: ${shownColumn(score)} of ${shownColumn(text)} and ${shownColumn(textPair)}`,
         example: exampleOf(rows, { text, textPair }, (row) => String(row[score] ?? "")),
         certainty: columns.score === undefined ? sure.clearly : sure.named,
         columns: { text, textPair, score },
         choices: [
-          format("similarity", `rows have two texts and a number ("${score}") that says how alike they are`),
+          format("similarity", `rows have two texts and a number ("${score}") that measures their similarity`),
           ...(columns.text === undefined ? [choice("data.text", text, "the first text")] : []),
           ...(columns.textPair === undefined ? [choice("data.textPair", textPair, "the second text")] : []),
           ...(columns.score === undefined ? [choice("data.score", score, "the number")] : [])

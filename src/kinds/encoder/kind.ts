@@ -44,10 +44,10 @@ type Read = Pick<Resolved["model"], "parameters" | "unusedTensors"> & {
   readonly head: Pick<Resolved["model"]["head"], "inCheckpoint">
 }
 
-/** What of the checkpoint is read, and what is not: a head that should have been used would be among the latter. */
+/** Lists which tensors of the checkpoint are used and which are not, such as a head. */
 export const unusedText = ({ parameters, head, unusedTensors }: Read): string => {
   const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
-  if (unusedTensors.length === 0) return `${read}, all that it has`
+  if (unusedTensors.length === 0) return `${read}, all of them`
   const shown = unusedTensors.slice(0, UNUSED_SHOWN).join(", ")
   const more = unusedTensors.length > UNUSED_SHOWN ? ` and ${unusedTensors.length - UNUSED_SHOWN} more` : ""
   return `${read}; not used: ${shown}${more}`

@@ -109,7 +109,7 @@ export const headPublisher = <
         task,
         alone: own.alone,
         purpose: own.purpose(model),
-        settings: [["tokens of a text at most", longest]],
+        settings: [["maximum tokens per text", longest]],
         loading: loadingCode(source, own.python(source.resolved)),
         limits: `${own.limits(model)} Texts are cut at ${longest} tokens.`
       }
@@ -147,7 +147,7 @@ export const headPublisher = <
 export const exampleRow = ({ text, textPair }: TextColumns): string =>
   textPair === undefined ? '"a text"' : JSON.stringify({ [text]: "a text", [textPair]: "another" })
 
-/** What a tokenizer in Python is given of one row. */
+/** Returns the arguments of a Python tokenizer for one row. */
 export const exampleTexts = ({ textPair }: TextColumns, text = "a text"): string =>
   textPair === undefined ? `["${text}"]` : `["${text}"], ["the other"]`
 
@@ -156,7 +156,7 @@ const loadingCode = (source: Source, answer: PythonAnswer): string => {
   const { resolved } = source
   const where = peftReader(resolved.plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
   return [
-    `${where}, from the folder that training was started in:`,
+    `${where}, from the folder in which training was started:`,
     fenced("python", pythonLines(source, answer)),
     inTypeScript(source, `predict([${exampleRow(resolved.plan.data)}])`)
   ].join("\n\n")
@@ -220,11 +220,11 @@ const usage = (
         fenced("python", own ?? [...sequenceCode(columns, maxLength), ...answer])
       ]
     : [
-        `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is one that no class of transformers has, and lies beside it in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would answer with a new one at random. With the run's own:`,
+        `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is not supported by transformers classes and is stored separately in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would use a random new head instead. To use the trained head:`,
         "",
         fenced("python", [...headCode(columns, maxLength), ...answer]),
         "",
-        "`export RUN --format onnx` of tfjs-lora-pro writes a folder that has the head in its graph, for the pipelines of transformers.js and for onnxruntime."
+        "`tfjs-lora-pro export RUN --format onnx` writes a folder with the head in its graph, for transformers.js pipelines and onnxruntime."
       ]
 
 /** Python that says `logits` of a text with the folder's own class, and what its `labels` are. */

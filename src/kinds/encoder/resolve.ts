@@ -163,7 +163,7 @@ export const impossibleTensors = (
   ])
 }
 
-/** The same of so many sequences of a length. `called`: what they are; `others`: fields of the plan that lower it beside the batch's size. */
+/** Checks the memory of a number of sequences of one length. `called`: their name; `others`: other fields of the plan that lower it. */
 export const impossibleBatch = (
   { intermediateSize, hiddenSize, attentionHeads }: Widths,
   { size, length }: { readonly size: number; readonly length: number },
@@ -172,9 +172,11 @@ export const impossibleBatch = (
 ): ReadonlyArray<string> => {
   const bytes = FLOAT * size * length * Math.max(intermediateSize, hiddenSize, attentionHeads * length)
   if (bytes <= FOUR_GIB) return []
-  const lower = ["lower training.batchSize (training.accumulate keeps the rows of a step)", ...others].join(" or ")
+  const lower = ["lower training.batchSize (raise training.accumulate to keep the rows per step)", ...others].join(
+    " or "
+  )
   return [
-    `memory: a batch of ${called} needs single tensors of ${gigabytes(bytes)}, and no device has tensors of more than 4 GiB; ${lower}`
+    `memory: a batch of ${called} needs single tensors of ${gigabytes(bytes)}, and devices support tensors of at most 4 GiB; ${lower}`
   ]
 }
 

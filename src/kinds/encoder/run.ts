@@ -39,7 +39,7 @@ import { evaluatedBatches, plannedBatches } from "../rows/batches.ts"
 import { askedProblem, askedTexts, askingTexts } from "../rows/predictions.ts"
 import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./resolve.ts"
 
-/** How runs under a head are asked, and kept. */
+/** Runner of encoders with a head. */
 export const headRunner = {
   asking: askingTexts(({ data }: { readonly data: TextColumns }) => data),
   problemOf: (_: unknown, { data }: { readonly data: TextColumns }, row: Asked) => askedProblem(row, data),

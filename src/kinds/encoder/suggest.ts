@@ -88,9 +88,9 @@ const steps = ({ rows, classes, median, linear }: Facts): Choice => {
   const value = Math.max(1, Math.round(seen / batchSize))
   const limit =
     seen < wanted && seen === MOST_ROWS_SEEN
-      ? `; one pass over all of them is training.epochs: 1, but nothing as long was measured`
+      ? `; set training.epochs to 1 for one pass over all of them; runs of that length were not measured`
       : seen < wanted
-        ? `; ${MOST_PASSES} passes at most, since a row that is seen more often teaches little but itself`
+        ? `; ${MOST_PASSES} passes at most, since repeating a row more often mostly makes the model memorise it`
         : ""
   const time = timeText(secondsOf(value * batchSize * median, linear, speeds.encoder))
   return measured("training.steps", value, `${passesOf(value * batchSize, rows)}${limit}; ${time}`, finding)
@@ -118,10 +118,10 @@ export const loraPro = (
   { narrowest, hiddenSize, newHead }: Pick<Facts, "narrowest" | "hiddenSize" | "newHead">,
   rate: Choice
 ): ReadonlyArray<Choice> => [
-  { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer" },
+  { path: "adapter.method", value: "lora", reason: "low-rank factors A and B on every linear layer" },
   ...ranks(narrowest, findings.rank),
-  measured("optimizer.kind", "lora-pro", "no search for a rate is needed", findings.fullForm),
-  measured("optimizer.form", "full", "the safer of its forms", findings.fullNotEfficient),
+  measured("optimizer.kind", "lora-pro", "no search for a learning rate is needed", findings.fullForm),
+  measured("optimizer.form", "full", "the safer form", findings.fullNotEfficient),
   rateOf(hiddenSize, rate),
   ...(newHead ? [measured("optimizer.headLearningRate", rates.head, "", findings.headRate)] : []),
   measured("optimizer.schedule.kind", "linear", "", findings.warmup),
@@ -158,9 +158,7 @@ const cautions = (facts: Facts): ReadonlyArray<string> => [
   ...nothingToEvaluate(facts),
   ...(facts.newHead
     ? []
-    : [
-        "optimizer.headLearningRate is left out, so the head moves at learningRate: a head on a pooler was not measured here"
-      ])
+    : ["optimizer.headLearningRate is not set, so the head uses learningRate: heads on a pooler were not measured"])
 ]
 
 /** What such plans can give up for memory. `finding`: what the rate of plain LoRA rests on. */
@@ -183,7 +181,7 @@ export const headTurns = (
   })
 
 /**
- * How plans of a kind under a head are suggested. `classesOf`: how many its rows have; null: they have numbers instead. `hasAccuracy`: it is
+ * Suggests plans of a kind with a head. `classesOf`: number of classes of its rows; null for numbers. `hasAccuracy`: it is
  * among what is measured.
  */
 export const headSuggesting = <R extends Resolved>(

@@ -35,7 +35,7 @@ export const adoptImages: Adopting = {
 
 /** Of a base without classes of its own. */
 const unlabelled = (source: string) => {
-  const problem = `neither this base nor an adapter of its towers says which labels there are; begin a plan with the adapter (adapter.from), and name them there (model.task, data.labels)`
+  const problem = `neither the base model nor an adapter of its towers contains label names; start a plan from the adapter (adapter.from) and name the labels there (model.task, data.labels)`
   return new ModelError({ folder: source, problems: [problem] })
 }
 

@@ -22,18 +22,18 @@ interface Sequences extends Pick<ImageDescription, "hiddenSize" | "intermediateS
 
 /** A model of a task, before a weight is read. */
 export interface DescribedImages extends ImageDescription {
-  /** what it is, in a word or two */
+  /** short name of the task */
   readonly title: string
-  /** what there is before training */
+  /** name of the model before training */
   readonly untrained: string
   /** the class of transformers' that it is written as */
   readonly className: string
   /** the pipeline of transformers.js for images has a class of it */
   readonly inPipeline: boolean
   readonly processing: Processing
-  /** sequences that go through blocks of their own in every step, whatever the batch; absent: there are none */
-  readonly beside?: Sequences | undefined
-  /** what is taken to be so and was not said, a sentence each */
+  /** sequences that pass through separate blocks in every step, whatever the batch; absent without a second tower */
+  readonly textTower?: Sequences | undefined
+  /** assumptions, one sentence each */
   readonly notes: ReadonlyArray<string>
   /** The model on the device, for as long as the scope. */
   readonly load: (options: LoadFolderOptions) => Effect.Effect<ImageModel, ModelError, World>
@@ -45,13 +45,13 @@ export type ImagesModel = DescribedImages & ImageModel & Preparing
 // methods, whose argument a task narrows to its own
 /** What there is of a task. */
 export interface ImageTask<T extends Task = Task> {
-  /** what is trained where no layer is adapted */
+  /** what is trained without adapted layers */
   readonly alone: string
   /** the Hub's name of what it does */
   readonly pipeline: string
-  /** How a merged folder is used in Python. */
+  /** Returns Python code that uses a merged folder. */
   mergedPython(task: T, labels: ReadonlyArray<string>): ReadonlyArray<string>
-  /** How an adapter is used over its base. */
+  /** Returns Python code that uses an adapter over its base model. */
   python(task: T, place: AdapterPlace): ReadonlyArray<string>
   /** `labels`: in the order of the logits; absent: the checkpoint's own */
   describe(

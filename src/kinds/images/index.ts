@@ -100,21 +100,24 @@ export const estimateMemory = (
   const size = Math.min(plan.training.batchSize, rows)
   const { height, width } = model.image
   const pixels = pixelsHeld * 3 * height * width * Math.max(size, plan.training.evaluateBatchSize)
-  const beside = model.beside === undefined ? 0 : besideActivations(plan, model.beside)
+  const textTower = model.textTower === undefined ? 0 : textTowerActivations(plan, model.textTower)
   return memoryEstimate(
     plan,
     trainable,
     { all: model.sites, adapted: sites },
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * (pixels + beside + largestActivations(plan, model, { size, length: model.positions }))
+      activations: FLOAT * (pixels + textTower + largestActivations(plan, model, { size, length: model.positions }))
     }
   )
 }
 
 /** Of sequences that are as many in an evaluation as in training. */
-const besideActivations = ({ adapter, training }: ImagesPlan, beside: NonNullable<DescribedImages["beside"]>): number =>
-  largestActivations({ adapter, training: { ...training, evaluateBatchSize: beside.size } }, beside, beside)
+const textTowerActivations = (
+  { adapter, training }: ImagesPlan,
+  textTower: NonNullable<DescribedImages["textTower"]>
+): number =>
+  largestActivations({ adapter, training: { ...training, evaluateBatchSize: textTower.size } }, textTower, textTower)
 
 const suggestImages: Suggesting<ResolvedImagesPlan> = {
   uncut: null,
@@ -146,13 +149,12 @@ const suggestImages: Suggesting<ResolvedImagesPlan> = {
     estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows ?? plan.training.batchSize)
 }
 
-const unmeasured =
-  "rates and steps are those that were measured on texts: of models of images under LoRA-Pro nothing was measured here"
+const unmeasured = "learning rate and steps were measured on texts; LoRA-Pro on image models was not measured"
 
 const detectImages: Detecting = {
   columns: { images: ["image", "label"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(imageFamilies, modelType),
-  needs: "that needs a model of images, such as --model hf:google/vit-base-patch16-224-in21k",
+  needs: "this needs an image model, such as --model hf:google/vit-base-patch16-224-in21k",
   hint: HINT_OF_IMAGES,
   rows: (reading, columns) => imagesIn("images", reading, columns),
   // what is wrong with the model is reported when it is described

@@ -63,7 +63,7 @@ const merged = (
     card: {
       pipeline: task.pipeline,
       introduction: [
-        `A classifier of images: ${changeOf(adapted, { alone, beside: alone })}${trainedFor(steps)}, merged into the base model. Its classes, in the order of the logits:`,
+        `An image classifier: ${changeOf(adapted, { alone, beside: alone })}${trainedFor(steps)}, merged into the base model. Its classes, in the order of the logits:`,
         "",
         fenced("json", [JSON.stringify(model.labels)])
       ],
@@ -98,7 +98,7 @@ const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts => {
     purpose: classesPurpose(report.labels, "images"),
     settings: [
       ["images", `${width}×${height}`],
-      ...(changes.length === 0 ? [] : [["changed at random in training", changes.join(", ")] as const])
+      ...(changes.length === 0 ? [] : [["random changes in training", changes.join(", ")] as const])
     ],
     loading: loadingCode(source),
     limits: classesLimits(report.labels, "image")
@@ -111,7 +111,7 @@ const loadingCode = (source: CardSource<ResolvedImagesPlan>): string => {
   const { plan } = resolved
   const where = peftReader(plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
   return [
-    `${where}, from the folder that training was started in:`,
+    `${where}, from the folder in which training was started:`,
     fenced("python", taskOf(plan).python(plan.model.task, { plan, base, adapter, labels: report.labels })),
     inTypeScript(source, 'predict(["photo.jpg"])')
   ].join("\n\n")
@@ -146,7 +146,7 @@ const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>): Effe
 }
 
 const SIZES =
-  "Images that have the model's size already are the run's, number for number; others transformers.js resizes in its own way, which is not quite Pillow's."
+  "Images that already have the model's size give exactly the inputs of the run; transformers.js resizes others slightly differently from Pillow."
 
 const pipelineUse = [
   SIZES,
@@ -158,7 +158,7 @@ const pipelineUse = [
 ]
 
 const modelUse = (labels: ReadonlyArray<string>): ReadonlyArray<string> => [
-  `The pipeline of transformers.js for images has no class of this model, which runs without it. ${SIZES}`,
+  `The image pipeline of transformers.js does not support this model; use the model directly. ${SIZES}`,
   "",
   script("AutoImageProcessor, AutoModel, load_image", [
     `const labels = ${JSON.stringify(labels)}`,

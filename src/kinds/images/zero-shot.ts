@@ -7,7 +7,7 @@ import { photo, type TaskOf } from "./image-task.ts"
 /** of transformers */
 const CLASS = "CLIPModel"
 
-const adapted = { vision: "its tower of images adapted", both: "both towers adapted" } as const
+const adapted = { vision: "image tower adapted", both: "both towers adapted" } as const
 
 export const zeroShot: TaskOf<"zero-shot"> = {
   alone: "CLIP's zero-shot head",
@@ -39,7 +39,7 @@ export const zeroShot: TaskOf<"zero-shot"> = {
         className: CLASS,
         inPipeline: false,
         processing,
-        beside: frozenText === null ? { ...text.config, size: prompts.length, length: longest(prompts) } : undefined,
+        textTower: frozenText === null ? { ...text.config, size: prompts.length, length: longest(prompts) } : undefined,
         notes: [...notes, ...prompted],
         load: (options) => loadZeroShot(described, options)
       }
@@ -49,8 +49,8 @@ export const zeroShot: TaskOf<"zero-shot"> = {
       ? {
           path: "model.task",
           value: { kind: "zero-shot", templates: ["a photo of a {}."] },
-          reason: `the folder has both of CLIP's towers: its text tower knows from a label's name what it looks like, and training goes on from there. Labels are put into the prompt as they are written. A new linear head is "task": { "kind": "image-classification" }`,
-          source: "arXiv 2407.18242, whose runs of CLIP classify so"
+          reason: `the folder has both CLIP towers: training starts from CLIP's zero-shot classifier, whose prompts contain the label names. For a new linear head use "task": { "kind": "image-classification" }`,
+          source: "as in the CLIP experiments of arXiv 2407.18242"
         }
       : undefined,
   standIns: () => ["0", "1"],

@@ -68,7 +68,7 @@ const describeLanguagePlan = ({ model }: LanguagePlan) =>
 
 type World = Sources | Scope.Scope
 
-/** What models of one form are before their weights are read. */
+/** Operations on models of one form before their weights are read. */
 export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable> {
   readonly open: (plan: Plan) => Effect.Effect<
     {
@@ -102,7 +102,7 @@ export interface WritingRows<Plan extends WritingPlan, Model extends Adaptable, 
   readonly tokens: (data: Data, maxLength: number) => Effect.Effect<number, DataError>
   /** sequences of a batch for each of its rows */
   readonly sequences: number
-  /** whether the rows of a batch come again in every epoch as they are */
+  /** whether batches contain the same rows in every epoch */
   readonly sameRows: (plan: Plan) => boolean
 }
 
@@ -202,9 +202,9 @@ export const estimateMemory = (
 
 const languageWords = {
   model: ({ family, layers, hiddenSize, vocabularySize }: DescribedCausal) =>
-    `${family} (${layers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
+    `${family} (${layers} layers, ${hiddenSize} wide, vocabulary ${vocabularySize.toLocaleString("en")})`,
   modelName: ({ family }: DescribedCausal) => family,
-  untrained: () => "the model as it was",
+  untrained: () => "the base model",
   lines: () => ({}),
   json: ({ model: { family, source, tied, unusedTensors } }: { readonly model: DescribedCausal }) => ({
     model: { family, source, tied, unusedTensors }

@@ -45,7 +45,7 @@ export const mergedLanguage = ({ plan, adapted, steps, chat, splits }: LanguageR
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { model } = adapted
-    const change = changeOf(adapted, { alone: "modules trained themselves" })
+    const change = changeOf(adapted, { alone: "modules trained in full" })
     return yield* mergedRun({
       adapted,
       run,
@@ -99,23 +99,23 @@ const usage = (model: CausalDescription, chat: boolean): ReadonlyArray<string> =
       : 'print(generate("your prompt", max_new_tokens=64))'
   ]),
   "",
-  "For llama.cpp, its own converter makes a GGUF file of it (`tfjs-lora-pro export` makes one of the run):",
+  "Convert it to GGUF with llama.cpp's converter (or export the run with `tfjs-lora-pro export --format gguf`):",
   "",
   fenced("sh", ["python convert_hf_to_gguf.py --outfile model.gguf path/to/this/folder"])
 ]
 
 type Source = CardSource<ResolvedLanguagePlan<LanguagePlan, OpenedData>>
 
-/** `learned`: the end of a sentence, "to go on with …"; `settings`: further rows of the table. */
+/** Returns the parts of a model card. `learned`: the end of a sentence, "to continue …"; `settings`: additional rows of the table. */
 export const languageCard = (source: Source, learned: string, settings: CardParts["settings"] = []): CardParts => ({
   pipeline: "text-generation",
   task: "text-generation",
   // a language model has no head
   alone: "Some modules",
   purpose: learned,
-  settings: [["tokens of a row at most", source.resolved.plan.data.maxLength], ...settings],
+  settings: [["maximum tokens per row", source.resolved.plan.data.maxLength], ...settings],
   loading: loadingCode(source),
-  limits: "may say what is wrong as fluently as what is right."
+  limits: "may generate wrong statements as fluently as right ones."
 })
 
 /** A GGUF file is one that transformers reads as well, with its weights dequantised. */
@@ -129,7 +129,7 @@ const loadingCode = (source: Source): string => {
       : [`model.load_state_dict(load_file(${python(`${adapter}/trained.safetensors`)}), strict=False)`]
   const llamaCpp = llamaCppCode(source)
   return [
-    "In Python, from the folder that training was started in:",
+    "In Python, from the folder in which training was started:",
     fenced("python", [
       "import torch",
       peftReader(resolved.plan) !== null ? "from peft import PeftModel" : "from safetensors.torch import load_file",
@@ -167,7 +167,7 @@ const llamaCppCode = (source: Source): LlamaCppCode => {
 const converted = ({ base, adapter }: Source, scale: number): LlamaCppCode => {
   const gguf = base.endsWith(".gguf")
   const lora = scale === 1 ? "--lora adapter.gguf" : `--lora-scaled adapter.gguf:${scale}`
-  const missing = "; its converter reads `lora_alpha` and no other scale, so that the command line says what is missing"
+  const missing = "; its converter reads only `lora_alpha`, so the command line sets the remaining scale"
   return {
     text: `In llama.cpp, over the base as a GGUF file${scale === 1 ? "" : missing}:`,
     commands: [
@@ -180,7 +180,7 @@ const converted = ({ base, adapter }: Source, scale: number): LlamaCppCode => {
 const merged = ({ report }: Source, reason: string): LlamaCppCode => {
   const run = fileName(report.directory)
   return {
-    text: `In llama.cpp, merged. Its converter for adapters is not for this one: ${reason}.`,
+    text: `In llama.cpp, merged. Its adapter converter does not support this adapter: ${reason}.`,
     commands: [
       `tfjs-lora-pro export ${word(run)} --format gguf`,
       `llama-completion -m ${word(`${run}/gguf/${run}-q8_0.gguf`)} -no-cnv -p "Once upon a time"`

@@ -16,7 +16,7 @@ import type { LanguagePlan, ResolvedLanguagePlan } from "./kind.ts"
 /** A language model was asked for labels. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
   override get message() {
-    return "the run of a language model has no labels to predict: use generate or chat"
+    return "runs of language models have no labels to predict: use generate or chat"
   }
 }
 

@@ -56,7 +56,7 @@ const anglesOf = ({
     const positions = Math.min(maxLength, MOST_POSITIONS)
     if (decoder.rotary.some(({ dynamic, classOf }) => dynamic || classOf(1) !== classOf(positions))) {
       const problem =
-        "its rotary positions depend on the length of a text, which no graph here knows: use --format huggingface"
+        "its rotary positions depend on the length of the text, which the exported graph does not support: use --format huggingface"
       return yield* new ModelError({ folder: source, problems: [problem] })
     }
     const rows = Int32Array.from({ length: positions }, (_, i) => i)

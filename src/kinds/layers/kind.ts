@@ -48,7 +48,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
       model: ({ name, layers, inputShape }) =>
         `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
       modelName: ({ name }) => name,
-      untrained: ({ newHead }) => (newHead === null ? "the model as it was" : "the untrained head"),
+      untrained: ({ newHead }) => (newHead === null ? "the base model" : "the untrained head"),
       ...classWords,
       unit: called.unit,
       lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
@@ -109,12 +109,12 @@ const replacedHead = ({ model }: LayersPlan, { newHead, labels }: DescribedLayer
   newHead === null || typeof model.head === "string"
     ? []
     : [
-        `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer takes the place of "${newHead.path}"; to keep it, name all ${newHead.replaced} classes in data.labels, in the order of the model's outputs`
+        `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer replaces "${newHead.path}"; to keep it, name all ${newHead.replaced} classes in data.labels, in the order of the model's outputs`
       ]
 
 /**
  * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of
- * convolutions are made piece by piece. The user's own model is there beside the frozen one.
+ * convolutions are made piece by piece. The memory includes the user's model and the frozen copy.
  */
 export const estimateMemory = (
   plan: LayersPlan,

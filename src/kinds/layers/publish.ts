@@ -48,7 +48,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
   readerOf: () => "loadAdapter of tfjs-lora-pro/layers",
   mergesInto: "layers-model",
   served:
-    "is over a tf.LayersModel, of which no graph is written: use --format layers-model, or tf2onnx on what that gives",
+    "adapts a tf.LayersModel, which cannot be exported as a graph: use --format layers-model, and tf2onnx on the result",
   card: layersCard(called),
   merge: ({ plan, adapted, steps }, open, _, folder) =>
     Effect.gen(function* () {
@@ -141,17 +141,17 @@ const model = await tf.loadLayersModel(".../model.json")
 \`\`\`
 `
 
-/** What rows are called. */
+/** Names of the rows in texts. */
 export interface CalledRows {
   /** "rows of numbers" */
   readonly rows: string
   /** one of them */
   readonly row: string
-  /** what the speed of a step is counted in */
+  /** unit of training speed: "rows" */
   readonly unit: string
   /** the rows that a model takes: "rows of 28×28 numbers" */
   readonly shaped: (shape: string) => string
-  /** what their results are of, as the Hub calls it */
+  /** task of the results on the Hub */
   readonly task: string
 }
 
@@ -176,6 +176,6 @@ const loadingCode = (adapter: string, source: string): string =>
       "",
       `const adapted = await loadAdapter(model, ${JSON.stringify(adapter)})`,
       "adapted.predict(x)",
-      "const merged = await adapted.model() // a tf.LayersModel of its own"
+      "const merged = await adapted.model() // a separate tf.LayersModel"
     ])
   ].join("\n\n")

@@ -26,7 +26,7 @@ export type ResolvedLayersPlan<
 /** Of one row. */
 export type RowShape = ReadonlyArray<number>
 
-/** The loaded model, and what is open beside it to make rows ready. */
+/** A loaded model with the resources that prepare its rows. */
 export interface LayersWithRows<Ready> extends LayersClassifier {
   readonly ready: Ready
 }
@@ -89,6 +89,6 @@ export interface LayersRows<
     to: RowsFor<Plan, Ready>,
     apart?: boolean
   ): Effect.Effect<ArrayBatch, DataError>
-  /** Keeps the rows of a split that come out wrong, at most `limit`. */
+  /** Collects misclassified rows of a split, at most `limit`. */
   readonly keepMistakes: (source: ClassificationSplit, limit: number) => Mistakes
 }

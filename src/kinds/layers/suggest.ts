@@ -43,8 +43,8 @@ const length = (rows: number): ReadonlyArray<Choice> => {
     seen === wanted
       ? ""
       : seen === MOST_ROWS_SEEN
-        ? "; nothing as long was measured, and a first run need not be longer"
-        : `; ${MOST_PASSES} passes at most, since a row that is seen more often teaches little but itself`
+        ? "; longer runs were not measured, and a first run need not be longer"
+        : `; ${MOST_PASSES} passes at most, since repeating a row more often mostly makes the model memorise it`
   const fewer = batch < STEP.largest ? `${STEP.largest} would leave a run of fewer than ${STEP.steps} steps` : ""
   return [
     measured("training.steps", steps, `${passesOf(steps * batch, rows)}${limit}`, findings.layersRows),
@@ -101,15 +101,14 @@ const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): L
 /** The plan's own words for a head that other labels need. */
 const replacedHead = ({ newHead, labels }: Pick<DescribedLayers, "newHead" | "labels">): ReadonlyArray<Choice> => {
   if (newHead === null) return []
-  const reason = `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer takes the place of "${newHead.path}" and is trained itself`
+  const reason = `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer replaces "${newHead.path}" and is trained in full`
   return [{ path: "model.head", value: "new", reason }]
 }
 
 const newHead = (name: string): Choice => ({
   path: "model.head",
   value: [name],
-  reason:
-    "the layer that decides between the classes is trained itself: it is new where the labels are not those of before"
+  reason: "the output layer is trained in full; it is new if the labels differ from the model's classes"
 })
 
 /** What was measured of models of a kind's sort. */

@@ -122,7 +122,7 @@ const confusedPairs = (names: ReadonlyArray<string>, confusion: ClassEvaluation[
   const sorted = pairs.sort((a, b) => b.count - a.count)
   const line = (pair: (typeof pairs)[number]) =>
     `${pair.count}  ${names[pair.actual]!} taken for ${names[pair.predicted]!}`
-  return [`${names.length} classes, those that are confused most often:`, listedLines(sorted, line)].join("\n")
+  return [`${names.length} classes, most often confused:`, listedLines(sorted, line)].join("\n")
 }
 
 /** What kinds whose rows have one label each say alike. */

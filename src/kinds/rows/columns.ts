@@ -51,7 +51,7 @@ export const listIn = (cell: unknown): ReadonlyArray<unknown> | undefined => {
   return parsed !== undefined && "value" in parsed && Array.isArray(parsed.value) ? parsed.value : undefined
 }
 
-/** Where an image is: a path, a data: URI, or bytes as a Parquet file has them. */
+/** Returns whether a cell is an image: a path, a data: URI, or the bytes of a Parquet file. */
 export const isImage = (cell: unknown): boolean =>
   typeof cell === "string"
     ? /^data:image\/|\.(png|jpe?g|webp)$/i.test(cell)
@@ -186,16 +186,16 @@ export const textEvidence = (
     free.map(({ name }) => name)
   )
   const byName = free.find(({ name }) => name === named)
-  if (byName !== undefined) return [of(byName, sure.usual, "a usual name of a text")]
+  if (byName !== undefined) return [of(byName, sure.usual, "a typical name for a text")]
   const [longest, next] = free.toSorted((a, b) => lengthOf(b) - lengthOf(a))
   if (longest === undefined) return []
   const characters = `${Math.round(lengthOf(longest))} characters on average`
-  if (next === undefined) return [of(longest, sure.usual, `the only column of texts: ${characters}`)]
+  if (next === undefined) return [of(longest, sure.usual, `the only text column: ${characters}`)]
   if (lengthOf(longest) > 2 * lengthOf(next)) {
     const others = `those of ${quoted(next.name)} ${Math.round(lengthOf(next))}`
     return [of(longest, sure.usual, `the longest texts by far: ${characters}, ${others}`)]
   }
-  return free.slice(0, MOST_TEXTS).map((column) => of(column, sure.possible, "one of several columns of texts"))
+  return free.slice(0, MOST_TEXTS).map((column) => of(column, sure.possible, "one of several text columns"))
 }
 
 // ——— what is learned of it
@@ -285,7 +285,7 @@ export const labelEvidence = (
   taken: ReadonlyArray<string>
 ): ReadonlyArray<LabelEvidence> => {
   const named = all.find(({ name }) => name === label)
-  if (named !== undefined) return [{ column: named, certainty: sure.named, reason: "the column that was named" }]
+  if (named !== undefined) return [{ column: named, certainty: sure.named, reason: "the named column" }]
   const flags = flagsIn(all)
   return all
     .flatMap((column): ReadonlyArray<LabelEvidence> => {
@@ -298,14 +298,14 @@ export const labelEvidence = (
       // the first rows of a file that is sorted by its classes have one
       const returns = comesBack(column) || (different === 1 && certainLabel.test(name))
       if (name.toLowerCase() === "label" && (returns || (isShort && filled.length < FEW_ROWS)))
-        return [{ column, certainty: sure.clearly, reason: `a usual name of a label; ${values}` }]
+        return [{ column, certainty: sure.clearly, reason: `a typical name for a label; ${values}` }]
       // of a few rows each may have a class of its own
       const isFew = filled.length < FEW_ROWS && (different > 1 || filled.length === 1)
       if (!isShort || !isWhole || !(isFew || (returns && !isKey(column)))) return []
       const numbers = numbersIn(column)
       if (numbers?.every(Number.isInteger) === false) return []
       if (numbers !== undefined && different > MOST_NUMBERED_CLASSES) return []
-      const reason = isNamed ? `a usual name of a label; ${values}` : `few values: ${values}`
+      const reason = isNamed ? `a typical name for a label; ${values}` : `few values: ${values}`
       const isAside = aboutRows.test(name) || usualTexts.includes(name.toLowerCase())
       const isOneOfFlags = flags.length > 1 && flags.includes(column)
       const isOrdered = numbers !== undefined && different >= ORDERED
@@ -356,7 +356,7 @@ export const numberEvidence = (
 
 const LONGEST_EXAMPLE = 60
 
-/** A cell as it is shown in a sentence; of a list of messages, what the last of them says. */
+/** Formats a cell for a sentence; of a list of messages, the last one. */
 export const shownText = (cell: unknown): string => {
   const last = Array.isArray(cell) ? cell.at(-1) : undefined
   const said = isRow(last) ? (last["content"] ?? last["value"]) : cell
@@ -370,7 +370,7 @@ export const shownColumn = (name: string): string => `\`${cut(name)}\``
 export const classesIn = ({ name, different }: Column): string =>
   `${counted(different, "class", "classes")} in ${shownColumn(name)}`
 
-/** What a user calls a row: by the column of its text, where that says more than "text". */
+/** Returns the word for a row: the name of its text column, or "text". */
 export const rowName = ({ text = "text", textPair }: Columns): string =>
   textPair === undefined
     ? /^text$/i.test(text)
@@ -390,7 +390,7 @@ export const exampleOf = (
   return `${read.join(" and ")} → ${said(row)}`
 }
 
-/** Everything that is known of a text with something that is learned of it. */
+/** Analyses the columns of texts with something to predict. */
 export const foundWith = (
   format: string,
   text: Evidence,

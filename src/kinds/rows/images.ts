@@ -11,7 +11,7 @@ export const imagesText = ({ images, formats, smallest, median, largest }: Image
 }
 
 export const HINT_OF_IMAGES =
-  "give a folder with a folder of images for each label, or name the columns with --image and --label"
+  "pass a folder with one folder of images per label, or name the columns with --image and --label"
 
 /** Images as data sets call their column, the commonest first. */
 const usualImages = ["image", "file_name", "filename", "file", "path", "image_path", "img", "photo"]
@@ -45,7 +45,7 @@ export const imagesIn = (
   const image = columns.image ?? usual(usualImages, names) ?? names[0]
   if (image === undefined) return []
   const hasPaths = rows.some((row) => typeof row[image] === "string" && !/^data:/.test(`${row[image]}`))
-  const folder = choice("data.folder", folderOf(train), "paths in rows are relative to it, and lead nowhere else")
+  const folder = choice("data.folder", folderOf(train), "paths in rows are relative to it and stay inside it")
   const own = (role: "image" | "label", name: string) =>
     name === role || columns[role] !== undefined
       ? []

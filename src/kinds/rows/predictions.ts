@@ -55,19 +55,19 @@ const weightsOf = (
 
 export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)
 
-/** What a card says a classifier is for. */
+/** Returns the purpose of a classifier for its model card. */
 export const classesPurpose = (labels: ReadonlyArray<string>, what: string): string => {
   const named = labels.slice(0, 30).map(markdown).join(", ")
   const more = labels.length > 30 ? ` and ${labels.length - 30} more` : ""
   return `to distinguish ${labels.length} classes of ${what}: ${named}${more}`
 }
 
-/** What a card warns of; `what`: one of its rows. */
+/** Returns the limitations of a classifier for its model card; `what`: the word for a row. */
 export const classesLimits = (labels: ReadonlyArray<string>, what: string): string =>
   `answers every ${what} with one of its ${labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.`
 
 /**
- * The texts that are asked about: as they are, or in the columns that the plan names. Of a plan over pairs a text is a JSON object with
+ * Returns the input texts of a question: strings, or rows with the columns of the plan. For a plan over pairs a text is a JSON object with
  * both.
  */
 export const askedTexts = (
@@ -99,7 +99,7 @@ export const askedProblem = (one: Asked, columns: TextColumns): string | undefin
   return isBroken(text) ? text.broken : undefined
 }
 
-/** How runs over texts are asked, or over pairs of them. */
+/** Returns how to ask runs over texts or pairs of texts. */
 export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
   fields: (_: unknown, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>] => {
     const { text, textPair } = columnsOf(plan)
@@ -122,7 +122,7 @@ const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {
   return "value" in parsed && isRecord(parsed.value) ? parsed.value : undefined
 }
 
-/** One prediction per text, in their order; `logits`: of at most `size` texts at a time, [texts, classes]. */
+/** Returns one prediction per text, in order; `logits`: of at most `size` texts at a time, shape [texts, classes]. */
 export const predictionsOf = <A extends TextFields, E, R>(
   texts: ReadonlyArray<A>,
   size: number,

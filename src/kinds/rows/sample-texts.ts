@@ -1,4 +1,4 @@
-/** Texts by which two models are held against each other where no others were given: prose, numbers, code, other scripts. */
+/** Default texts for comparing two models: prose, numbers, code, several languages. */
 export const sampleTexts = [
   "The film is a quiet triumph, and its last scene stays with you for days.",
   "Nothing works: the screen stays dark, and support has not answered for a week.",

@@ -105,7 +105,7 @@ test("what is printed of a judged plan, and what of it a program reads", async (
   const { kind, plan } = await run(planOf("llama-2-7b", methods["lora"]!))
   const found = await run(judgePlan(kind, plan, "chat"))
   expect(describeJudged(kind, found)).toBe(
-    `chat: lora with adamw on llama (32 layers, 4096 wide, a vocabulary of 32,000)
+    `chat: lora with adamw on llama (32 layers, 4096 wide, vocabulary 32,000)
 
   site                            W           rank  alpha  trainable
   layers.*.self_attn.q_proj (32)  4096×4096   8     16     2,097,152
@@ -116,10 +116,10 @@ test("what is printed of a judged plan, and what of it a program reads", async (
   layers.*.mlp.up_proj (32)       11008×4096  8     16     3,866,624
   layers.*.mlp.down_proj (32)     4096×11008  8     16     3,866,624
 
-trainable  19,988,480 of 6,758,404,096 (0.3 %): 19,988,480 in factors, 0 trained themselves
+trainable  19,988,480 of 6,758,404,096 (0.3 %): 19,988,480 in factors, 0 trained in full
 epochs     1, in steps of 32 rows
-memory     about 395,663 MB: weights 26,954 MB, trained 560 MB, activations 367,689 MB at most, a checkpoint 240 MB
-rows       not looked at`
+memory     about 395,663 MB: weights 26,954 MB, trained 560 MB, activations up to 367,689 MB, one checkpoint 240 MB
+rows       not read`
   )
   const { sites, memory, ...json } = judgedJson(kind, found)
   expect(sites).toHaveLength(224)
@@ -128,7 +128,7 @@ rows       not looked at`
     model: {
       source: join(folder, "llama-2-7b"),
       name: "llama",
-      words: "llama (32 layers, 4096 wide, a vocabulary of 32,000)"
+      words: "llama (32 layers, 4096 wide, vocabulary 32,000)"
     },
     savedParameters: [],
     trainable: { factors: 19_988_480, dense: 0, total: 19_988_480, frozen: 6_738_415_616 }
@@ -139,7 +139,9 @@ test("steps that the plan gives decide the ranks of AdaLoRA; without them it say
   const { kind, plan } = await run(planOf("bert-base", methods["adalora"]!))
   const { epochs: _epochs, ...training } = plan.training
   const found = await run(judgePlan(kind, { ...plan, training: { ...training, steps: 100 } }, "plan"))
-  expect(describeJudged(kind, found)).toContain("ranks      576 (8 a site) at the start, 288 (4 a site) after step")
+  expect(describeJudged(kind, found)).toContain(
+    "ranks      576 (8 per layer) at the start, 288 (4 per layer) after step"
+  )
   expect(describeJudged(kind, { ...found, steps: undefined })).not.toContain("ranks ")
 })
 

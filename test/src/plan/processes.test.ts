@@ -123,9 +123,9 @@ test("of a plan on three processes: their shares, and what they wait for", async
   expect(slow!.step!.seconds).toBeCloseTo(0.2 + slow!.network, 9)
   const text = describeProcesses(estimate)
   expect(text).toContain(
-    "processes  3, for the 5 micro-batches of a step: 1 has 1, 2 have 2; a process with 1 waits 50.0 % of the time of one with 2"
+    "processes  3, for the 5 micro-batches of a step: 1 has 1, 2 have 2; processes with 1 wait 50.0 % of the time of those with 2"
   )
-  expect(text).toMatch(/a step waits about \d+ ms, \d\d\.\d % of its time; 1\.\d\d× as fast as one process/)
+  expect(text).toMatch(/about \d+ ms of waiting per step, \d\d\.\d % of its time; 1\.\d\d× as fast as one process/)
   // nothing is said of times where none is known
   expect(describeProcesses(processesEstimate(resolved, 3))).not.toContain("as fast as")
 })

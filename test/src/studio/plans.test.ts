@@ -62,7 +62,7 @@ describe("a suggestion", () => {
 
   test("that cannot be made says what to choose, without flags of a command", async () => {
     const says = await refusal("suggest", { model, train: "one.csv" })
-    expect(says).toContain("that needs a language model that writes, such as hf:")
+    expect(says).toContain("this needs a text-generation model, such as hf:")
     expect(says).not.toContain("--")
   })
 })

@@ -109,9 +109,9 @@ describe("rows of a language model", () => {
       const [found] = detectCausal.rows({ content: "rows", rows: [row], train: "rows.jsonl" }, {})
       return found!.choices.at(-1)!.reason
     }
-    expect(reason({ prompt: "2+2?", completion: "4" })).toContain("nothing is put between the two")
-    expect(reason({ prompt: "2+2?", completion: " 4" })).not.toContain("nothing is put between")
-    expect(reason({ prompt: "2+2?\n", completion: "4" })).not.toContain("nothing is put between")
+    expect(reason({ prompt: "2+2?", completion: "4" })).toContain("the two are joined without a separator")
+    expect(reason({ prompt: "2+2?", completion: " 4" })).not.toContain("the two are joined without")
+    expect(reason({ prompt: "2+2?\n", completion: "4" })).not.toContain("the two are joined without")
   })
 
   test("a question and its answer become a conversation where the model has a chat template", () => {

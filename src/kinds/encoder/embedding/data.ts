@@ -38,7 +38,7 @@ import type { TokenTexts } from "../../../tensors/index.ts"
 export interface RelatedTexts extends Required<TextFields>, Located {
   /** a text that does not belong to the first; absent: rows have none */
   readonly negative?: string
-  /** how alike the two are, a finite number; absent: rows have none */
+  /** similarity score, finite; absent for rows without scores */
   readonly score?: number
 }
 

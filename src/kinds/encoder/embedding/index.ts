@@ -46,7 +46,7 @@ const related = (own: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "
   words: {
     ...encoderWords,
     model: (model) => `${model.family} (${model.layers} layers, vectors of ${model.hiddenSize}: ${pooled(model)})`,
-    untrained: () => "the model as it was",
+    untrained: () => "the base model",
     rows: ({ texts }) => (texts === 3 ? "triplets" : "pairs"),
     json: ({ plan, model: { family, folder, hiddenSize, unusedTensors }, lengths }) => ({
       model: { family, folder, ...plan.model.task, hiddenSize, unusedTensors },

@@ -16,7 +16,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import { sparseCrossEntropy } from "../../../kernels/index.ts"
 import { unitRows } from "../../../models/index.ts"
 
-/** What the vectors of a batch are of. */
+/** The roles of the vectors in a batch. */
 export interface RelatedTarget {
   /** of a row */
   readonly texts: number

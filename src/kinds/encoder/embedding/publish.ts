@@ -63,7 +63,7 @@ const merged = (
       pipeline: "sentence-similarity",
       tags: ["sentence-transformers", "feature-extraction"],
       introduction: [
-        `Gives texts vectors of ${model.hiddenSize} numbers: ${changeOf(adapted, { alone: "an encoder" })}, trained for ${steps} steps and merged into the base model.`
+        `Embeds texts as vectors of ${model.hiddenSize} numbers: ${changeOf(adapted, { alone: "an encoder" })}, trained for ${steps} steps and merged into the base model.`
       ],
       weights: plan.model.weights,
       leftOut: "they are a head's",
@@ -138,18 +138,18 @@ const relatedCard = (source: CardSource<ResolvedRelatedPlan>): CardParts => {
     pipeline: "sentence-similarity",
     task: "sentence-similarity",
     alone: "An encoder",
-    purpose: "to give texts vectors of which those that belong together point the same way",
+    purpose: "to embed texts so that matching texts have similar vectors",
     settings: [
-      ["tokens of a text at most", longest],
-      ["numbers of a vector", model.hiddenSize],
-      ...(matryoshka === undefined ? [] : [["sizes that vectors may be cut to", matryoshka.join(", ")] as const])
+      ["maximum tokens per text", longest],
+      ["dimensions of a vector", model.hiddenSize],
+      ...(matryoshka === undefined ? [] : [["sizes to which vectors can be truncated", matryoshka.join(", ")] as const])
     ],
     loading: [
-      `${peftReader(plan) === null ? "In Python, with transformers" : "In Python, with PEFT"}, from the folder that training was started in:`,
+      `${peftReader(plan) === null ? "In Python, with transformers" : "In Python, with PEFT"}, from the folder in which training was started:`,
       fenced("python", pythonLines(source)),
       inTypeScript(source, 'embed(["a text"])')
     ].join("\n\n"),
-    limits: `says by a cosine how alike two texts are, not whether either is true; a cosine of one model is not comparable with another's. Texts are cut at ${longest} tokens.`
+    limits: `measures by cosine how similar two texts are, not whether either is true. Cosines of different models are not comparable. Texts are cut at ${longest} tokens.`
   }
 }
 
@@ -200,7 +200,7 @@ const servedEmbedder = (serving: Serving) => {
       problem_type: undefined
     },
     usage: [
-      "The pipeline pools the last hidden states itself; with these options its vectors are the run's. `sentence_embedding`, the model's other output, is pooled already.",
+      "The pipeline pools the last hidden states; with these options its vectors match those of the run. `sentence_embedding`, the model's other output, is already pooled.",
       "",
       script("pipeline", [
         'const embed = await pipeline("feature-extraction", "folder")',

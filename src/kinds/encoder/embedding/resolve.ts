@@ -34,7 +34,7 @@ export const describeEmbedder = (
     const { pooling = settings.pooling ?? "mean", normalize = settings.normalize ?? true } = task
     // a plan that says how texts are pooled says what it wants of such a folder
     if (task.pooling === undefined && settings.unsupported.length > 0) {
-      const hint = "; model.task.pooling takes the hidden states as they are"
+      const hint = "; model.task.pooling uses the last hidden states without it"
       return yield* new ModelError({ folder, problems: settings.unsupported.map((problem) => problem + hint) })
     }
     return yield* describe(folder, { pooling: pooling === "cls" ? "first" : pooling, normalize })
@@ -81,5 +81,5 @@ const comparedApart = ({ training: { accumulate, batchSize } }: RelatedPlan): Re
   accumulate === 1
     ? []
     : [
-        `training.accumulate ${accumulate}: rows are contrasted with those of their own batch of ${batchSize}, not from all ${accumulate * batchSize} of a step; a larger training.batchSize compares more`
+        `training.accumulate ${accumulate}: rows are contrasted only with those of their batch of ${batchSize}, not from all ${accumulate * batchSize} of a step; raise training.batchSize to compare more`
       ]

@@ -19,7 +19,7 @@ import { sentenceSettings } from "./sentence-transformer.ts"
 /** A model that makes vectors was asked for labels. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
   override get message() {
-    return "the run of an embedding model has no labels to predict: use embed, whose vectors can be compared"
+    return "runs of embedding models have no labels to predict: use embed and compare the vectors"
   }
 }
 
@@ -69,7 +69,7 @@ const rowsOf = (vectors: Float32Array, width: number): ReadonlyArray<Float32Arra
 /** Texts of a forward pass where no plan says how many. */
 const BATCH_SIZE = 32
 
-/** A folder's model as it is, to embed with. It lives as long as the scope. */
+/** Loads the embedding model in a folder, for as long as the scope. */
 export const openEmbedder = (folder: string) =>
   Effect.gen(function* () {
     const description = yield* describeEmbedder(folder)

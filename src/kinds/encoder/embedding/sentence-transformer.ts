@@ -67,7 +67,7 @@ export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings
         ),
         ...(pooling === undefined
           ? [
-              `${place}/config.json: pools by ${mode.length === 0 ? "nothing that is known" : mode.join(" and ")}; "mean" and "cls" are supported`
+              `${place}/config.json: pools by ${mode.length === 0 ? "an unknown mode" : mode.join(" and ")}; "mean" and "cls" are supported`
             ]
           : [])
       ]

@@ -55,7 +55,7 @@ const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choi
     measured("training.batchSize", BATCH_SIZE, "", findings.relatedBatch),
     ...evaluation(evaluatedOf(resolved.data.splits, held), length.value as number, {
       rows: 1_000,
-      why: "places among as many texts tell enough on the way"
+      why: "ranks among this many texts are precise enough during training"
     })
   ]
 }

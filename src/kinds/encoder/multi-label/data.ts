@@ -54,7 +54,7 @@ export const openMultiLabel = (
     const found = train.index.labels.flatMap(({ label }) => labelsOf(label))
     const labels = section.labels ?? section.labelColumns ?? [...new Set(found)].sort()
     if (labels.length === 0)
-      return yield* dataError(train.where, "no row has a label; expected some rows that have one")
+      return yield* dataError(train.where, "no row has a label; expected at least one labelled row")
     const many = tooManyLabels(train.where, labels)
     if (many !== undefined) return yield* many
     const problems = Object.values(files).flatMap((file) =>

@@ -42,7 +42,7 @@ const frequentBaseline = ({ splits, labels }: MultiLabelData, split: "validation
   const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
   const each = labels.map((label, i) => (given.includes(label) ? (2 * right[i]!) / (own.rows + own.counts[i]!) : 0))
   return {
-    of: `always “${given.join(", ")}”, ${half.length > 0 ? "which at least half of the training rows have" : "the most frequent label"}`,
+    of: `always “${given.join(", ")}”, ${half.length > 0 ? "that at least half of the training rows have" : "the most frequent label"}`,
     scores: {
       microF1: (2 * sum(right)) / (given.length * own.rows + sum(own.counts)),
       macroF1: sum(each) / labels.length,

@@ -27,16 +27,16 @@ export const publishMultiLabel = headPublisher<
   purpose: ({ labels }) => {
     const named = labels.slice(0, 30).map(markdown).join(", ")
     const more = labels.length > 30 ? ` and ${labels.length - 30} more` : ""
-    return `to tell which of ${labels.length} labels a text has, each for itself: ${named}${more}`
+    return `to predict which of ${labels.length} labels apply to a text: ${named}${more}`
   },
   limits: ({ labels }) =>
-    `gives every text some of its ${labels.length} labels or none, whatever the text is about; its probabilities are not calibrated. A label is given from its own probability on (${THRESHOLDS_FILE}), the one with the largest F1 on the validation rows, or ½ where there are none.`,
+    `assigns every text some of its ${labels.length} labels or none, whatever its topic; its probabilities are not calibrated. Each label has its own threshold (${THRESHOLDS_FILE}), chosen for the best F1 on the validation rows; ½ without validation rows.`,
   python: () => ({
     imports: ["import json"],
     answer: [`thresholds = json.load(open(f"{adapter}/${THRESHOLDS_FILE}"))`, ...answer]
   }),
   introduction: ({ adapted: { model }, steps }, change) => [
-    `A classifier that gives a text any number of labels: ${change}, trained for ${steps} steps and merged into the base model. Its labels, in the order of the logits, and the probability from which on each is given:`,
+    `A multi-label text classifier: ${change}, trained for ${steps} steps and merged into the base model. Its labels in the order of the logits, each with its threshold:`,
     "",
     fenced(
       "json",
@@ -45,7 +45,7 @@ export const publishMultiLabel = headPublisher<
   ],
   mergedPython: ({ adapted: { model } }) => ({ answer: [`thresholds = ${settled(model)}`, ...answer] }),
   usage: ({ plan, adapted: { model } }) => [
-    "Each label has a probability of its own, from which on it is given:",
+    "Each label has its own probability threshold:",
     "",
     fenced("json", [settled(model)]),
     "",

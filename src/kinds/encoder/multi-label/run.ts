@@ -85,10 +85,10 @@ const readThresholds = ({ labels, thresholds }: MultiLabelModel, folder: string)
     const wrong = (reason: string) => new AdapterError({ folder, problems: [`${THRESHOLDS_FILE}: ${reason}`] })
     const found = yield* readJsonFile(file).pipe(Effect.mapError(({ message }) => wrong(message)))
     const decoded = yield* Schema.decodeUnknownEffect(Thresholds)(found).pipe(
-      Effect.mapError(() => wrong("expected an object of labels and their thresholds"))
+      Effect.mapError(() => wrong("expected an object with a threshold per label"))
     )
     const missing = labels.filter((label) => decoded[label] === undefined)
-    if (missing.length > 0) return yield* wrong(`has no threshold of ${missing.slice(0, 5).join(", ")}`)
+    if (missing.length > 0) return yield* wrong(`has no threshold for ${missing.slice(0, 5).join(", ")}`)
     thresholds.set(labels.map((label) => decoded[label]!))
   })
 

@@ -19,7 +19,7 @@ import {
 } from "../../../data/index.ts"
 import type { SplitSummary } from "../../../plan/index.ts"
 
-/** What is subtracted from a target and what it is divided by, one of each a target. */
+/** Mean and standard deviation per target. */
 export type Scaling = NonNullable<RegressionSection["scaling"]>
 
 /** A target's values on a split. */
@@ -78,7 +78,7 @@ export const openRegression = (
       warnings: [
         ...constant.map(
           ({ target, mean }) =>
-            `train (${splits.train.where}): the target ${quoted(target)} is ${mean} in every row, so there is nothing to learn`
+            `train (${splits.train.where}): the target ${quoted(target)} is ${mean} in every row, so the model cannot learn it`
         ),
         ...repeatWarnings(rows)
       ],

@@ -29,19 +29,19 @@ export const publishRegression = headPublisher<
     `answers every text with ${numbers(labels)}, whatever the text is about, and may leave the range of its training rows.`,
   python: ({ data: { scaling } }) => ({
     answer: [
-      "# the model was trained on standardised values",
+      "# the model was trained on standardized values",
       `values = logits * torch.tensor(${JSON.stringify(scaling.deviation)}) + torch.tensor(${JSON.stringify(scaling.mean)})`,
       "print([dict(zip(labels, row)) for row in values.tolist()])"
     ]
   }),
   introduction: ({ adapted: { model }, steps }, change) => [
-    `A regression of texts: ${change}, trained for ${steps} steps and merged into the base model. What it tells, in the data's units and the order of the outputs:`,
+    `A regression of texts: ${change}, trained for ${steps} steps and merged into the base model. Its outputs, in the units of the data:`,
     "",
     fenced("json", [JSON.stringify(model.labels)])
   ],
   mergedPython: () => ({ answer: ["print([dict(zip(labels, row)) for row in logits.tolist()])"] }),
   usage: ({ plan, adapted: { model } }) => [
-    "The logits are the values in the data's units. The pipeline of transformers.js takes every output for a class; the model itself does not:",
+    "The logits are the values in the data's units. The transformers.js pipeline treats every output as a class; the model does not:",
     "",
     ...logitsUse(plan.data, model)
   ],

@@ -20,7 +20,7 @@ export const regressionMetrics = {
   r2: numberMetric("R²", "R²", "higher", { type: "r_squared", name: "R²" }),
   pearson: numberMetric("Pearson", "r", "higher", { type: "pearsonr", name: "Pearson" }),
   spearman: numberMetric("Spearman", "ρ", "higher", { type: "spearmanr", name: "Spearman" }),
-  loss: numberMetric("loss", "MSE of standardised targets", "lower", { type: "loss", name: "MSE, standardised" })
+  loss: numberMetric("loss", "MSE of standardized targets", "lower", { type: "loss", name: "MSE, standardised" })
 }
 
 /** Of one target, whose deviation is given. One that is not defined, such as a correlation with a constant, is NaN. */

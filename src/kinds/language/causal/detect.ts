@@ -64,7 +64,7 @@ const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = 
   const isUsual = ["messages", "conversations"].some((name) => lists.includes(name))
   const certainty = isUsual || columns.messages !== undefined || lists.length === 1 ? sure.clearly : sure.possible
   if (list !== undefined && text === undefined) return [chat(list, rows, certainty)]
-  if (text !== undefined) return [plain(rows, text, sure.named, "the column of a text was named")]
+  if (text !== undefined) return [plain(rows, text, sure.named, "the text column was named")]
   if (["instruction", "output"].every((name) => texts.includes(name))) return [alpaca(rows)]
   const pair = pairs.find(([one, other]) => texts.includes(one) && texts.includes(other))
   if (pair !== undefined) {
@@ -100,7 +100,7 @@ const namedPair = (rows: ReadonlyArray<Row>, prompt: string, completion: string)
   example: exampleOf(rows, { text: prompt }, (row) => shownText(row[completion])),
   certainty: sure.named,
   columns: { prompt, completion },
-  choices: [format("completion", "a prompt and what follows it were named")]
+  choices: [format("completion", "prompt and completion columns were named")]
 })
 
 /** What a message says, by whichever of the two keys it has. */
@@ -157,7 +157,7 @@ const exchange = (rows: ReadonlyArray<Row>, prompt: string, answer: string, cert
         { role: "user", content: `{${prompt}}` },
         { role: "assistant", content: `{${answer}}` }
       ],
-      reason: "what the user and the assistant say; other columns and a system message may be added"
+      reason: "messages of the user and the assistant; you can add other columns and a system message"
     }
   ]
 })
@@ -166,11 +166,11 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
   const found = { ...namedPair(rows, prompt, answer), certainty, columns: {} }
   const pair = format("completion", `rows have a prompt ("${prompt}") and what follows it ("${answer}")`)
   const apart = rows.some((row) => /\s$/.test(String(row[prompt])) || /^\s/.test(String(row[answer])))
-  const learned = "what is learned, and an end-of-text token after it"
+  const learned = "what the model learns, followed by an end-of-text token"
   if (apart || prompt === "prompt") {
     const between = apart
       ? ""
-      : '; nothing is put between the two: if the model is to see a line break or a space there, use a text such as "{prompt}\\n"'
+      : '; the two are joined without a separator: to add a line break or a space, use a template such as "{prompt}\\n"'
     return {
       ...found,
       choices: [
@@ -186,7 +186,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
     ...found,
     choices: [
       pair,
-      choice("data.prompt", text, "the column with words around it, so that the model sees where the answer begins"),
+      choice("data.prompt", text, "the column inside a template, so that the model sees where the answer begins"),
       // a token of most vocabularies begins with a space, and none ends with one
       choice("data.completion", ` {${answer}}`, `${learned}; the space before it is part of its first token`)
     ]
@@ -200,7 +200,7 @@ export const detectCausal: Detecting = {
     /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||
     (modelType !== undefined && !Object.hasOwn(families, modelType) && !Object.hasOwn(seq2seqFamilies, modelType)),
-  needs: "that needs a language model that writes, such as --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
+  needs: "this needs a text-generation model, such as --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
   hint: "name the columns with --messages (conversations), --prompt and --completion, or --text",
   rows: causalForms,
   look: (source) => Effect.map(chats(source), (has) => ({ chats: has })),

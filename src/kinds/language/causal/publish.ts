@@ -18,7 +18,7 @@ export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalMode
   readerOf: peftReader,
   mergesInto: "huggingface",
   served: { of: ({ plan, adapted }) => servedLanguage(adapted, plan.data.format === "chat") },
-  card: (source) => languageCard(source, `to go on with ${learned[source.resolved.plan.data.format]}`),
+  card: (source) => languageCard(source, `to continue ${learned[source.resolved.plan.data.format]}`),
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const chat = plan.data.format === "chat"
     return mergedLanguage({ plan, adapted, steps, chat, splits: (own) => splits(own, plan) }, run, folder)

@@ -103,14 +103,14 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
   const path = "data.maxLength"
   if (format === "text") {
     const value = Math.min(positions, BLOCK.longest, Math.max(BLOCK.shortest, roundLength(p95)))
-    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; a longer one continues in further rows, so that nothing is lost`
+    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; longer texts are split into several rows`
     return { path, value, reason }
   }
   const all = longest <= MUCH_LONGER * p95
   const wanted = roundLength(all ? longest : p95)
   const value = Math.min(wanted, positions)
   const longestRow = `the longest row${sample < rows ? ` of ${count(sample)} looked at` : ""} has ${count(longest)} tokens`
-  const lost = "and with it the token at which the model learns to stop"
+  const lost = "including the token at which the model learns to stop"
   const reason =
     value < wanted
       ? `the model has no more positions; ${longestRow} and loses its end, ${lost}`
@@ -167,7 +167,7 @@ const optimizer = (facts: CausalFacts): ReadonlyArray<Choice> => {
   if (!isWide(facts)) {
     return [
       measured("optimizer.kind", "lora-pro", "", findings.decoderMethod),
-      measured("optimizer.form", "efficient", "moments of the factors alone", findings.decoderForm),
+      measured("optimizer.form", "efficient", "only moments of the factors", findings.decoderForm),
       measured("optimizer.learningRate", rates.decoder, "", findings.decoderRate),
       measured("optimizer.schedule.kind", "cosine", "", findings.decoderSchedule),
       measured("optimizer.schedule.warmup", warmup, "", findings.decoderSchedule)
@@ -191,14 +191,14 @@ export const chooseCausal = (facts: CausalFacts): ReadonlyArray<Choice> => {
   return [
     cut,
     packing(facts, tokens),
-    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer of the blocks" },
+    { path: "adapter.method", value: "lora", reason: "low-rank factors A and B on every linear layer of the blocks" },
     ...ranks(facts.narrowest, findings.decoderRank),
     ...optimizer(facts),
     steps!,
     batchSize!,
     ...evaluation(facts, steps!.value as number, {
       rows: evaluatedRows.causal,
-      why: "evaluations before the last need to see whether the loss falls, no more"
+      why: "evaluations during training only need to show whether the loss falls"
     })
   ]
 }
@@ -213,7 +213,7 @@ export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): Re
   const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
   return [
     ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
-      ? [`${counted(facts.rows, "training row")} are few: more of them will change more than any value of the plan`]
+      ? [`${counted(facts.rows, "training row")} are few: more rows help more than any setting of the plan`]
       : []),
     ...(hours > LONG_HOURS
       ? [

@@ -32,8 +32,8 @@ const metrics = {
   ),
   accuracy: { label: "reward accuracy", ...share, inWords: (shown) => `the better answer preferred in ${shown}` },
   margin: { label: "margin", unit: "rewards", format: signed, better: "higher" },
-  chosenReward: { label: "reward of the better answer", unit: "reward", format: signed, better: null },
-  rejectedReward: { label: "reward of the worse answer", unit: "reward", format: signed, better: null }
+  chosenReward: { label: "reward of the preferred answer", unit: "reward", format: signed, better: null },
+  rejectedReward: { label: "reward of the rejected answer", unit: "reward", format: signed, better: null }
 } satisfies Metrics
 
 /** Sequences of a batch for each of its pairs. */
@@ -54,7 +54,7 @@ const loss: Choice = {
   path: "loss.kind",
   value: "dpo",
   reason:
-    "each pair moves the model away from what it was by as much as the pair asks for; with orpo, which needs no model to compare with, the better answers are learned by heart too"
+    "with dpo, each pair moves the model away from the base model; orpo has no reference model and tends to memorise the preferred answers"
 }
 
 /** Of what conversations are given: nothing is packed, and a preference has a rate of its own. */
@@ -145,7 +145,7 @@ const detectPreference: Detecting = {
 export const preference: RunKind<PreferencePlan, ResolvedPreferencePlan> = languageKind({
   metrics,
   headline: ["accuracy", "margin", "loss"],
-  baseline: () => ({ of: "a coin, which prefers either answer", scores: { accuracy: 0.5 } }),
+  baseline: () => ({ of: "a coin flip", scores: { accuracy: 0.5 } }),
   rows: pairRows,
   each: ", of two answers each",
   chats: ({ form }) => form !== "text",

@@ -78,7 +78,7 @@ const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
 /** What a run began with, by its model's weights, where that is another adapter. */
 const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
 
-/** References are those of `adapted` as it is now, for as long as the scope. */
+/** Keeps the current state of `adapted` as the reference, for as long as the scope. */
 export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void, never, Scope.Scope> => {
   const { model, forward } = adapted
   return Effect.map(
@@ -91,8 +91,8 @@ export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void,
 }
 
 /**
- * Of a model and a split, computed with the weights as they are read: the adapter is off, or the one that the run began with. Each pair is computed alone, so that its numbers
- * do not depend on the batches in which it comes, nor on the step that a run goes on from.
+ * Reference log-probabilities of a split: with the adapter switched off, or with the one in `adapter.from`. Each pair is computed alone, so that its values
+ * depend neither on its batch nor on the step from which a run resumes.
  */
 export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
   const ofModel = known.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()

@@ -16,7 +16,7 @@ export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan
   served: { of: ({ plan, adapted }) => servedLanguage(writingModel(adapted), plan.data.form !== "text") },
   card: (source) => {
     const { loss } = source.resolved.plan
-    return languageCard(source, "to answer as its rows prefer", [["loss", `${loss.kind}, β ${loss.beta}`]])
+    return languageCard(source, "to give preferred answers", [["loss", `${loss.kind}, β ${loss.beta}`]])
   },
   merge: ({ plan, adapted, steps }, splits, run, folder) =>
     mergedLanguage(

@@ -110,7 +110,7 @@ const pairFound = (
 export const detectSeq2Seq: Detecting = {
   columns: { seq2seq: ["source", "target"] },
   takes: ({ modelType }) => typeof modelType === "string" && Object.hasOwn(seq2seqFamilies, modelType),
-  needs: "that needs a model that reads a text and writes another, such as --model hf:google-t5/t5-small",
+  needs: "this needs a text-to-text model, such as --model hf:google-t5/t5-small",
   hint: "name the columns with --source and --target",
   rows: ({ content, rows }, columns) => {
     const pair = content === "rows" ? pairFound(columnsIn(rows), columns) : undefined
@@ -125,8 +125,8 @@ export const detectSeq2Seq: Detecting = {
         columns: { source, target },
         choices: [
           choice("data.format", "seq2seq", reason),
-          choice("data.source", source, "the column that holds the text that is read"),
-          choice("data.target", target, "the column that holds the text that is to be written")
+          choice("data.source", source, "the column with the input text"),
+          choice("data.target", target, "the column with the target text")
         ]
       }
     ]

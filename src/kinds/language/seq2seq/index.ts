@@ -52,9 +52,9 @@ export const seq2seq: RunKind<Seq2SeqPlan, ResolvedSeq2SeqPlan> = {
   labelsOf: () => [],
   words: {
     model: ({ family, layers, decoderLayers, hiddenSize, vocabularySize }: Seq2SeqDescription) =>
-      `${family} (${layers} + ${decoderLayers} layers, ${hiddenSize} wide, a vocabulary of ${vocabularySize.toLocaleString("en")})`,
+      `${family} (${layers} + ${decoderLayers} layers, ${hiddenSize} wide, vocabulary ${vocabularySize.toLocaleString("en")})`,
     modelName: ({ family }) => family,
-    untrained: () => "the model as it was",
+    untrained: () => "the base model",
     prediction: ({ label }) => label,
     rows: rowsText,
     lines: () => ({}),

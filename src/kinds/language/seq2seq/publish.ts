@@ -54,12 +54,12 @@ const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPla
     alone: "Some modules",
     purpose: purpose(resolved),
     settings: [
-      ["tokens that are read at most", plan.data.maxLength],
-      ["tokens that are written at most", plan.data.maxTargetLength],
-      ...(plan.data.prefix === undefined ? [] : [["put before every text", plan.data.prefix] as const])
+      ["maximum input tokens", plan.data.maxLength],
+      ["maximum target tokens", plan.data.maxTargetLength],
+      ...(plan.data.prefix === undefined ? [] : [["prefix of every input", plan.data.prefix] as const])
     ],
     loading: [
-      "In Python, from the folder that training was started in:",
+      "In Python, from the folder in which training was started:",
       fenced("python", [
         "import torch",
         peft ? "from peft import PeftModel" : "from safetensors.torch import load_file",
@@ -77,7 +77,7 @@ const card = ({ resolved, report, base, adapter }: CardSource<ResolvedSeq2SeqPla
       "With tfjs-lora-pro:",
       fenced("sh", [`tfjs-lora-pro generate ${fileName(report.directory)} "your text"`])
     ].join("\n\n"),
-    limits: "writes something for every text, whatever the text is about, and may write what is wrong."
+    limits: "writes an answer for every input, whatever its topic, and the answer may be wrong."
   }
 }
 
@@ -111,7 +111,7 @@ export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2Seq
       card: {
         pipeline: TASK,
         introduction: [
-          `A model that reads a text and writes another: ${changeOf(adapted, { alone: "modules trained themselves" })}${trainedFor(steps)}, merged into the base model.`
+          `A text-to-text model: ${changeOf(adapted, { alone: "modules trained in full" })}${trainedFor(steps)}, merged into the base model.`
         ],
         weights: plan.model.weights,
         compared: "at the last token of each row's target",

@@ -143,12 +143,12 @@ const cutWarnings = (
           `${split} (${where}): ${percent(side.truncated)} of the ${what} are longer than ${at} and lose their end${lost} (95 % have at most ${side.p95} tokens, the longest ${side.max})`
         ]
   return [
-    ...cut(sources, "texts that are read", `data.maxLength, ${maxLength} tokens,`, ""),
+    ...cut(sources, "input texts", `data.maxLength, ${maxLength} tokens,`, ""),
     ...cut(
       targets,
       "targets",
       `data.maxTargetLength, ${maxTargetLength} tokens,`,
-      ", so that none of these can be written as a whole"
+      ", so these cannot be generated in full"
     )
   ]
 }
@@ -174,7 +174,7 @@ const unwritable = ({ splits: { train }, targets }: OpenedSeq2Seq, tokenizer: Re
         ? `${percent(lost.length / texts.length)} of the targets`
         : `${lost.length} of the ${texts.length} targets`
     return [
-      `train (${train.where}): the model's vocabulary cannot write ${some} as they are (${like}); evaluations count them as wrong`
+      `train (${train.where}): the model's vocabulary cannot represent ${some} exactly (${like}); evaluations count them as wrong`
     ]
   })
 

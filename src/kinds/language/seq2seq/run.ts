@@ -167,7 +167,7 @@ const writtenFor = (
 // reading the weights once serves all of them
 const BATCH_SIZE = 8
 
-/** The model in a Hugging Face folder as it is, to write with; undefined: it is of none of these families. It lives as long as the scope. */
+/** Loads the encoder-decoder in a Hugging Face folder, for as long as the scope; undefined for other model families. */
 export const openWriter = (source: string) =>
   Effect.gen(function* () {
     if (/\.gguf(@[^/]*)?$/i.test(source)) return undefined

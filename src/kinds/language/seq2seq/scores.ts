@@ -17,7 +17,7 @@ export const seq2seqMetrics = {
 } satisfies Metrics
 
 export interface Seq2SeqEvaluation extends Scored {
-  /** share of the rows whose target was written as it is */
+  /** fraction of the rows whose output equals the target */
   readonly exactMatch: number
   /** unweighted mean of the targets' F1, where they are a closed set and every row's is one of it */
   readonly macroF1?: number
@@ -27,13 +27,13 @@ export interface Seq2SeqEvaluation extends Scored {
   readonly tokens: number
 }
 
-/** A text as it is compared: whatever white space there is counts as one space, and at its ends as nothing. */
+/** Normalizes a text for comparison: collapses white space and trims it. */
 export const plain = (text: string): string => text.trim().replace(/\s+/g, " ")
 
 /** F1 of a target that `right` of `rows` rows have and that is written for all of them. */
 export const alwaysF1 = (right: number, targets: number): number => (2 * right) / (1 + right) / targets
 
-/** Sums over rows. `targets`: the closed set; empty: there is none. */
+/** Returns an accumulator of scores over rows. `targets`: the closed set of targets; empty without one. */
 export const writtenScores = (targets: ReadonlyArray<string>) => {
   const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
   // of the closed set; −1: none of it

@@ -99,7 +99,7 @@ const length = (facts: Facts): ReadonlyArray<Choice> => {
     {
       path: "training.batchSize",
       value: batchSize,
-      reason: "the paper's 32, or fewer where a run would have too few steps"
+      reason: "the paper's 32, or fewer if the run would have too few steps"
     }
   ]
 }
@@ -108,7 +108,7 @@ const choose = (facts: Facts): ReadonlyArray<Choice> => {
   const [steps, batchSize] = length(facts)
   return [
     ...lengths(facts),
-    { path: "adapter.method", value: "lora", reason: "factors A and B beside every linear layer of both stacks" },
+    { path: "adapter.method", value: "lora", reason: "low-rank factors A and B on every linear layer of both stacks" },
     ...ranks(facts.narrowest, findings.decoderRank),
     measured("optimizer.kind", "lora-pro", "", findings.paperForm),
     measured("optimizer.form", "full", "", findings.paperForm),
@@ -119,7 +119,7 @@ const choose = (facts: Facts): ReadonlyArray<Choice> => {
     batchSize!,
     ...evaluation(facts, steps!.value as number, {
       rows: evaluatedRows.causal,
-      why: "each is written out token by token"
+      why: "each is generated token by token"
     })
   ]
 }

@@ -103,7 +103,7 @@ const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
 }
 
 const scaleCaution =
-  "data.scale has to be what the model was trained with: if its accuracy before training, which train prints first, is lower than the model's own, look there"
+  "data.scale must match the scale that the model was trained with; if the accuracy before training, which train prints first, is lower than expected, change it"
 
 export const suggestArrays = suggestLayers<ArraysPlan, ClassificationData>({
   newHead: false,
@@ -128,7 +128,7 @@ interface Numbers {
 const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): ReadonlyArray<Numbers> => {
   if (input !== undefined) {
     const names = input.split(",").map((name) => name.trim())
-    return [{ input: names.length === 1 ? input : names, certainty: sure.named, reason: "named as the numbers" }]
+    return [{ input: names.length === 1 ? input : names, certainty: sure.named, reason: "named as the input" }]
   }
   const all = columnsIn(rows)
   const lists = all.map(({ name }) => name).filter((name) => rows.every((row) => numbersIn(row[name]).length > 0))
@@ -137,7 +137,7 @@ const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): Readonl
     return list.map((name) => ({
       input: name,
       certainty: list.length === 1 ? sure.clearly : sure.possible,
-      reason: "the column that holds lists of numbers"
+      reason: "the column with lists of numbers"
     }))
   const numbered = numberedColumns(rows, label)
   if (numbered !== undefined) return [{ input: numbered.pattern, certainty: sure.clearly, reason: numbered.reason }]
@@ -166,7 +166,7 @@ const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales =
             choices: [
               choice("data.format", "arrays", "rows of numbers, for a tf.LayersModel"),
               { path: "data.input", value: input, reason },
-              choice("data.label", name, "the column that holds a label"),
+              choice("data.label", name, "the column with the label"),
               ...scaleOf(
                 rows.flatMap((row) => numbersIn(read(row))),
                 rescales
@@ -207,7 +207,7 @@ const detectArrays: Detecting = {
   columns: { arrays: ["input", "label"] },
   takes: isTopology,
   takesItsOwn: true,
-  needs: "that needs a tf.LayersModel that reads as many numbers, such as --model path/to/model.json",
+  needs: "this needs a tf.LayersModel with as many inputs, such as --model path/to/model.json",
   hint: "name the columns of numbers with --input, and the label with --label",
   rows: arraysFound,
   look: (source) => Effect.map(rescales(source), (own) => ({ rescales: own }))

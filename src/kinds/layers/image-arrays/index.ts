@@ -97,7 +97,7 @@ const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
 const FORMAT = "image-arrays"
 
 const rangeCaution =
-  "data.range has to be what the model was trained with, which its file does not say: if its accuracy before training, which train prints first, is lower than the model's own, look there"
+  "data.range must match the range that the model was trained with, which its file does not contain; if the accuracy before training, which train prints first, is lower than expected, change it"
 
 /** The range that a model's file states, if it is one of a plan's. */
 const rangeOf = ({ range = "" }: DescribedLayers) => (Object.hasOwn(ranges, range) ? range : undefined)
@@ -115,10 +115,10 @@ const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
 const detectImageArrays: Detecting = {
   columns: { [FORMAT]: ["image", "label"] },
   takes: isTopology,
-  needs: "that needs a tf.LayersModel of images, such as --model path/to/model.json",
+  needs: "this needs a tf.LayersModel for images, such as --model path/to/model.json",
   hint: HINT_OF_IMAGES,
   rows: (reading, columns, { rescales } = {}) => {
-    const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes itself")
+    const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes")
     return imagesIn(FORMAT, reading, columns).map((found) => ({
       ...found,
       choices: [...found.choices, ...(rescales === true ? [bytes] : [])]

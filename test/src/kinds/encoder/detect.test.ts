@@ -51,7 +51,7 @@ describe("a class", () => {
         own: { text: "Bewertung", label: "Art" },
         certainty: 0.68,
         why: [
-          "data.text = Bewertung: the only column of texts: 17 characters on average",
+          "data.text = Bewertung: the only text column: 17 characters on average",
           "data.label = Art: the only column of few values: 3 values in 50 rows"
         ]
       }

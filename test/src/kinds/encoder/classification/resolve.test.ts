@@ -283,7 +283,9 @@ test("of a method that gives up ranks: how many there are, and when the last of 
     })
   )
   const text = describePlan(classification, plan)
-  expect(text).toContain("ranks      20 (5 a site) at the start, 8 (2 a site) after step 35, shared by all sites")
+  expect(text).toContain(
+    "ranks      20 (5 per layer) at the start, 8 (2 per layer) after step 35, distributed over all layers"
+  )
   expect(text).toMatch(/encoder\.layer\.0\.attention\.self\.query +32×32 +5 +16 +325\n/)
   expect(planJson(classification, plan)["ranks"]).toEqual({ start: 5, end: 35, every: 10, initial: 20, target: 8 })
   // 5 triplets of 32 + 32 + 1 numbers at each of four sites

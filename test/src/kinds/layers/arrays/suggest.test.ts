@@ -82,7 +82,7 @@ describe("rules", () => {
     const cautions = (more: Seen) => suggestArrays.choose(seen(more), 0).cautions.join("\n")
     expect(cautions({ labels: ["dark", "light"] })).toContain("in this order: 0: dark, 1: light;")
     expect(cautions({})).not.toContain("in this order")
-    expect(cautions({})).toContain("data.scale has to be what the model was trained with")
+    expect(cautions({})).toContain("data.scale must match the scale that the model was trained with")
     expect(cautions({ scale: 1 })).not.toContain("data.scale")
     expect(cautions({ rows: 50 })).toContain("50 training rows are 5 for each of 10 classes")
   })
