@@ -57,16 +57,16 @@ try {
   await page.waitForTimeout(1_000)
   await keep("runs")
 
-  await goTo("export/runs%2Flora-pro", heading("ONNX"))
+  await goTo("export/runs%2Flora-pro", heading("In a web page ONNX"))
   await keep("export")
 
-  await goTo("try/runs%2Flora-pro", (shown) => shown.getByRole("button", { name: "Ask" }).waitFor())
+  await goTo("try/runs%2Flora-pro", (shown) => shown.getByRole("button", { name: "Predict" }).waitFor())
   for (const text of [
     "The plot is thin and the jokes are thinner.",
     "A quiet triumph, and its last scene stays with you for days."
   ]) {
     await page.getByRole("textbox").first().fill(text)
-    await page.getByRole("button", { name: "Ask" }).click()
+    await page.getByRole("button", { name: "Predict" }).click()
     await page.getByText("With the adapter").first().waitFor()
     await page.getByText(text).last().waitFor()
   }
@@ -74,7 +74,7 @@ try {
   await keep("try")
 
   cpSync(join(repository, "examples", "data", "movies"), join(folder, "data", "movies"), { recursive: true })
-  await goTo("new", (shown) => shown.getByLabel("Or a path of this machine").fill("data/movies/train.jsonl"))
+  await goTo("new", (shown) => shown.getByLabel("Or enter a path on this computer").fill("data/movies/train.jsonl"))
   await page.keyboard.press("Enter")
   await page.getByText(/^Ready:/).waitFor()
   await keep("new")

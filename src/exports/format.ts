@@ -34,6 +34,8 @@ export interface ExportFormat<Options extends FormatOptions = FormatOptions> {
   readonly name: string
   /** for people: "ONNX" */
   readonly title: string
+  /** heading of its card in the studio: "In a web page" */
+  readonly usedIn: string
   /** who reads it, for `--help`: a few words */
   readonly summary: string
   readonly options: Options

@@ -5,6 +5,7 @@ export const formats = [
   exportFormat({
     name: "onnx",
     title: "ONNX",
+    usedIn: "In a web page",
     summary: "transformers.js and onnxruntime",
     options: {
       dtype: {
@@ -19,6 +20,7 @@ export const formats = [
   exportFormat({
     name: "gguf",
     title: "GGUF",
+    usedIn: "In Ollama or llama.cpp",
     summary: "GGUF files, which llama.cpp and Ollama read",
     options: {
       type: {
@@ -34,6 +36,7 @@ export const formats = [
   exportFormat({
     name: "huggingface",
     title: "Hugging Face folder",
+    usedIn: "In Python",
     summary: "a Hugging Face folder, which transformers loads, as merge writes it",
     options: {},
     writer: async () => (await import("./layers-model.ts")).mergedWriter("huggingface")
@@ -41,6 +44,7 @@ export const formats = [
   exportFormat({
     name: "layers-model",
     title: "tf.LayersModel",
+    usedIn: "In a web page",
     summary: "a model.json, which tf.loadLayersModel reads, as merge writes it or in fewer bytes",
     options: {
       weights: {

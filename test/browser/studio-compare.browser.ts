@@ -142,7 +142,7 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
         ({ message }: Error) => message
       )
     expect(await refused(studio.call("sizeStudy", { ...asked, plan: "../elsewhere.json" }))).toContain(
-      "is no plan of this folder"
+      "is not a plan in this folder"
     )
     expect(
       await refused(studio.call("sizeStudy", { ...asked, plan: "plans/tiny.json", methods: ["lorra"] }))
@@ -150,8 +150,8 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
     expect(await refused(studio.call("startStudy", { ...asked, plan: "plans/tiny.json", workers: 1000 }))).toContain(
       "workers: found 1000"
     )
-    expect(await refused(studio.call("stopStudy", { id: "compare/tiny-1" }))).toContain("is not under way")
+    expect(await refused(studio.call("stopStudy", { id: "compare/tiny-1" }))).toContain("is not running")
     for (const call of ["resumeStudy", "removeStudy"] as const)
-      expect(await refused(studio.call(call, { id: "runs/none" }))).toContain("is no study of this folder")
+      expect(await refused(studio.call(call, { id: "runs/none" }))).toContain("is not a study in this folder")
   })
 })

@@ -65,7 +65,7 @@ describe.skipIf(!chromiumExists)("the studio's door", () => {
       }
       // another browser does not
       const { page: stranger } = await openPage(browser, url)
-      await stranger.getByText("This address works once, and was used already.").waitFor()
+      await stranger.getByText("This address works once and has already been used.").waitFor()
       await stranger.goto(studio.origin)
       await stranger.getByText("This page is not connected to the studio").waitFor()
       const { page: second } = await openPage(browser, studio.url)
@@ -95,7 +95,7 @@ describe.skipIf(!chromiumExists)("the studio's door", () => {
         const { page } = await openPage(browser, other.url)
         const trust = page.getByRole("region", { name: "Trust" })
         await trust.getByText("This folder is open read-only.").waitFor()
-        await trust.getByText("a .studio folder, the state of another studio (it is not read)").waitFor()
+        await trust.getByText("a .studio folder with the state of another studio, which is ignored").waitFor()
         await trust.getByRole("button", { name: "Trust this folder" }).click()
         await trust.waitFor({ state: "detached" })
         expect((await other.call("about", {})).doubts).toEqual([])

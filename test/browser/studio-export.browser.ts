@@ -1,9 +1,10 @@
-/** The studio's view Export: a run leaves as ONNX, which onnxruntime reads as the run says; what keeps it from other formats is said. */
+/** The studio's view Share: a run is exported as ONNX, which onnxruntime reads; formats that it does not have, with reasons; a push to a Hub. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs"
 import { env, pipeline } from "@huggingface/transformers"
 import type { Browser, Page } from "playwright-core"
 import { onWasm, predicted, succeed, TIMEOUT, tinyPlan, workspace } from "../e2e/fixtures.ts"
+import { COMMITTED, startUploadHub, type UploadServer } from "../src/hub/upload-server.ts"
 import { keepPicture, violationsEverywhere } from "./axe.ts"
 import { chromiumExists, launch } from "./chromium.ts"
 import { type OpenStudio, openStudio, openView } from "./studio.ts"
@@ -13,6 +14,8 @@ env.allowRemoteModels = false
 env.localModelPath = `${w.directory}/`
 let browser: Browser
 let studio: OpenStudio
+let hub: UploadServer
+const TOKEN = "hf_of_this_test"
 
 const cardOf = (page: Page, title: string) =>
   page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: title, exact: true }) })
@@ -22,11 +25,15 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
     w.model("bert")
     w.write("reviews.json", tinyPlan("bert"))
     await succeed(w.cli(["train", "reviews.json", "--out", "runs/reviews-1", ...onWasm]))
-    ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory }), launch()])
+    hub = await startUploadHub()
+    hub.token = TOKEN
+    const hubEnv = { HF_ENDPOINT: hub.endpoint, HF_TOKEN: TOKEN }
+    ;[studio, browser] = await Promise.all([openStudio({ folder: w.directory, env: hubEnv }), launch()])
   }, TIMEOUT)
   afterAll(async () => {
     await browser?.close()
     await studio?.close()
+    await hub?.close()
   })
 
   test(
@@ -34,7 +41,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
     async () => {
       // without a run in the address: the newest
       const { page, complaints } = await openView(browser, studio, "#/export")
-      const onnx = cardOf(page, "ONNX")
+      const onnx = cardOf(page, "In a web page ONNX")
       await onnx.waitFor()
       expect(await onnx.getByRole("checkbox", { checked: true }).count()).toBe(3)
       for (const name of ["fp16", "q8"]) await onnx.getByLabel(name).uncheck()
@@ -68,8 +75,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
         expect(zip.includes(readFileSync(w.path(`exports/reviews-1-onnx-1/${name}`)))).toBe(true)
       }
 
-      await onnx.getByText("Code that uses it").click()
-      expect(await onnx.getByRole("region", { name: /^Code/ }).textContent()).toContain(
+      expect(await onnx.getByRole("region", { name: /^Code/ }).first().textContent()).toContain(
         'pipeline("text-classification"'
       )
       const texts = ["the film is good", "the plot was dull and the cast very bad"]
@@ -79,20 +85,72 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       expect(said.map(({ label }) => label)).toEqual(expected.map(({ label }) => label))
 
       // the adapter is there already
-      const adapter = cardOf(page, "The adapter itself")
+      const adapter = cardOf(page, "In Python or TypeScript Adapter")
       const own = await adapter.getByRole("link", { name: "adapter/adapter_model.safetensors" }).getAttribute("href")
       const bytes = await (await studio.fetch(new URL(own!, studio.origin).pathname)).bytes()
       expect(bytes.length).toBe(statSync(w.path("runs/reviews-1/adapter/adapter_model.safetensors")).size)
-      await adapter.getByText("Code that uses it").click()
       expect(await adapter.getByText("PeftModel.from_pretrained").count()).toBe(1)
 
-      expect(await cardOf(page, "GGUF").textContent()).toContain("use --format huggingface")
-      expect(await cardOf(page, "GGUF").getByRole("button").count()).toBe(0)
+      // a format that this run does not have is no card
+      await page.getByText("Not available for this run").click()
+      const missing = page.getByRole("definition")
+      expect(await missing.filter({ hasText: "use Hugging Face folder" }).count()).toBe(2)
+      expect(await page.getByRole("heading", { name: /GGUF|tf\.LayersModel/ }).count()).toBe(0)
+      expect(await page.locator("main").textContent()).not.toMatch(/ --[a-z]/)
       await page.evaluate(() => scrollTo(0, 0))
       await keepPicture(page, "studio-export")
       expect(await violationsEverywhere(page)).toEqual([])
       expect(complaints).toEqual([])
       await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "is pushed to the Hub after a preview that sends nothing; an export in its place; what is no repository is rejected",
+    async () => {
+      const { page, complaints } = await openView(browser, studio, "#/export/runs%2Freviews-1")
+      const card = cardOf(page, "On the Hugging Face Hub")
+      const repository = card.getByLabel("Repository")
+      await repository.fill("tiny")
+      await card.getByText("Expected owner/name.").waitFor()
+      expect(await card.getByRole("button", { name: "Preview" }).isDisabled()).toBe(true)
+      await repository.fill("lab/tiny")
+      await card.getByText("More options").click()
+      await card.getByLabel("Base model on the Hub").fill("lab/bert")
+      await card.getByRole("button", { name: "Preview" }).click()
+      const push = card.getByRole("button", { name: "Push to lab/tiny" })
+      await push.waitFor()
+      const listed = await card.getByRole("cell").allTextContents()
+      expect(listed).toContain("adapter_model.safetensors")
+      expect(await card.textContent()).not.toMatch(/ --[a-z]/)
+      expect(hub.seen).toEqual([])
+      expect(await violationsEverywhere(page)).toEqual([])
+      await push.click()
+      await card.getByRole("link", { name: new RegExp(COMMITTED) }).waitFor()
+      expect(hub.repositories.get("lab/tiny")).toBe(true)
+      const sent = hub.committed.get("lab/tiny@main")!
+      expect([...sent.keys()].toSorted()).toEqual(listed.filter((_, i) => i % 2 === 0).toSorted())
+      expect(sent.get("adapter_model.safetensors")).toEqual(
+        new Uint8Array(readFileSync(w.path("runs/reviews-1/adapter/adapter_model.safetensors")))
+      )
+      // another form is another push
+      await repository.fill("lab/exported")
+      await card.getByLabel("Content").selectOption("exports/reviews-1-onnx-1")
+      await card.getByRole("button", { name: "Preview" }).click()
+      await card.getByRole("cell", { name: "onnx/model.onnx" }).waitFor()
+      expect(complaints).toEqual([])
+      await page.close()
+
+      const last = async (change: object) => {
+        const asked = { id: "runs/reviews-1", repository: "lab/x", isPrivate: true, withReport: false, isPreview: true }
+        for await (const _ of studio.watch("push", { ...asked, ...change }));
+      }
+      for (const name of ["--help", "tiny", "../x/y"])
+        await expect(last({ repository: name })).rejects.toThrow("expected a repository as owner/name")
+      await expect(last({ base: "--dry-run" })).rejects.toThrow("expected a repository as owner/name")
+      await expect(last({ folder: "runs/reviews-1" })).rejects.toThrow("is not an export of this run")
+      await expect(last({ id: "../elsewhere" })).rejects.toThrow("is not a run in this folder")
     },
     TIMEOUT
   )
@@ -107,13 +165,13 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       }
       const id = "runs/reviews-1"
       await expect(last({ id, format: "gguf", options: {} })).rejects.toThrow("use --format huggingface")
-      await expect(last({ id, format: "gguf", options: { out: ["elsewhere"] } })).rejects.toThrow("with such options")
-      await expect(last({ id, format: "onnx", options: { dtype: ["fp32 --out x"] } })).rejects.toThrow("such options")
+      await expect(last({ id, format: "gguf", options: { out: ["elsewhere"] } })).rejects.toThrow("with these options")
+      await expect(last({ id, format: "onnx", options: { dtype: ["fp32 --out x"] } })).rejects.toThrow("these options")
       await expect(last({ id: "../elsewhere", format: "onnx", options: {} })).rejects.toThrow(
-        "is no run of this folder"
+        "is not a run in this folder"
       )
       for (const folder of ["exports", "exports/none-onnx-1", "runs/reviews-1", "exports/../runs/reviews-1"])
-        await expect(studio.call("removeExport", { id: folder })).rejects.toThrow("is no export of this folder")
+        await expect(studio.call("removeExport", { id: folder })).rejects.toThrow("is not an export in this folder")
       // what was exported before is left as it is
       const second = await last({ id, format: "huggingface", options: {} })
       expect(second).toMatchObject({ kind: "done", exported: { folder: "exports/reviews-1-huggingface-1" } })
@@ -148,7 +206,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
       w.write("exports/reviews-1-notes/README.md", "mine")
       symlinkSync(w.path("exports/reviews-1-notes"), w.path("exports/reviews-1-onnx-9"))
       await expect(studio.call("removeExport", { id: "exports/reviews-1-onnx-9" })).rejects.toThrow(
-        "is no export of this folder"
+        "is not an export in this folder"
       )
       rmSync(w.path("exports/reviews-1-onnx-9"))
       const { page, complaints } = await openView(browser, studio, "#/export/runs%2Freviews-1")

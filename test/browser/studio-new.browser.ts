@@ -91,14 +91,14 @@ const openDetails = async (page: Page) => {
 /** Names a model that is not in the list. */
 const takeModel = async (page: Page, name: string) => {
   await openDetails(page)
-  await page.getByLabel("Model", { exact: true }).selectOption("another …")
-  await page.getByLabel("Folder, file or name of the model").fill(name)
-  await page.getByRole("button", { name: "Take it" }).click()
+  await page.getByLabel("Model", { exact: true }).selectOption("Other …")
+  await page.getByLabel("Folder, file or Hub name of the model").fill(name)
+  await page.getByRole("button", { name: "Use this model" }).click()
 }
 
 /** The choice of a column. */
 const role = (page: Page, name: string) =>
-  page.getByRole("region", { name: "Columns and model" }).getByLabel(name, { exact: true })
+  page.getByRole("region", { name: "Columns" }).getByLabel(name, { exact: true })
 
 /** Opens the form, and gives the input of a path. */
 const form = async (page: Page) => {
@@ -203,12 +203,12 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await question.getByText(/^This needs a text-generation model, such as hf:/).waitFor()
       expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
-      await question.getByRole("button", { name: /^Fetch hf:/ }).click()
+      await question.getByRole("button", { name: /^Download hf:/ }).click()
       await page
-        .getByText(/^Ready: \d|things? (is|are) wrong/)
+        .getByText(/^Ready: \d|problems? to fix/)
         .first()
         .waitFor()
-      expect(await question.getByRole("button", { name: /^Fetch hf:/ }).count()).toBe(0)
+      expect(await question.getByRole("button", { name: /^Download hf:/ }).count()).toBe(0)
       expect(complaints).toEqual([])
       await page.close()
     },
@@ -220,20 +220,20 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
     async () => {
       const { page, complaints } = await opened()
       const cases: ReadonlyArray<readonly [name: string, content: string | Uint8Array, says: RegExp]> = [
-        ["empty.csv", "", /empty\.csv is empty; at least one row is needed/],
+        ["empty.csv", "", /empty\.csv is empty; expected at least one row/],
         [
           "binary.csv",
           Uint8Array.from({ length: 5_000 }, (_, i) => (i * 37) % 251),
-          /this is no text, whatever its name says/
+          /this is not a text file despite its name/
         ],
-        ["sheet.xlsx", "PK", /this is a spreadsheet: save its sheet as CSV/],
+        ["sheet.xlsx", "PK", /this is a spreadsheet: save the sheet as CSV/],
         ["long.csv", `text,label\n${"x".repeat(5 * 2 ** 20)},a\n`, /the row is longer than 4,194,304 bytes/],
         [
           "members.csv",
           frontDoor("members.csv"),
           /what its rows teach was not recognised .*column of the text with “text”/
         ],
-        ["broken.json", '{"model": ', /broken\.json is no JSON/]
+        ["broken.json", '{"model": ', /broken\.json is not valid JSON/]
       ]
       for (const [name, content, says] of cases) {
         await drop(page, name, content)
@@ -267,24 +267,24 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await alert(page)
         .filter({ hasText: /what its rows teach was not recognised/ })
         .waitFor()
-      await page.getByText("Name the columns under Details, or write a plan of your own.").waitFor()
-      await page.getByRole("button", { name: "Write a plan of your own" }).click()
+      await page.getByText("Choose the columns under Details, or write your own plan.").waitFor()
+      await page.getByRole("button", { name: "Write your own plan" }).click()
       // the form is open, and each problem is at its field
       await wrong("data.text", /no text field "text" \(found: number, name\)/)
       await waitUntil(page, "document.activeElement.id === 'plan-heading'")
       expect(await field("data.train").inputValue()).toContain("members")
       expect(await field("data.text").inputValue()).toBe("text")
       expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
-      expect(await page.getByRole("button", { name: "Write a plan of your own" }).count()).toBe(0)
+      expect(await page.getByRole("button", { name: "Write your own plan" }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.reload()
       await wrong("data.text", /no text field/)
       await complete()
 
       await page.getByRole("button", { name: "Start over" }).click()
-      await page.getByRole("button", { name: "Or begin with an empty plan" }).click()
+      await page.getByRole("button", { name: "Or start from an empty plan" }).click()
       await wrong("data.train", /missing; expected a path/)
-      await page.getByText("The plan names no rows yet").waitFor()
+      await page.getByText("The plan has no rows yet").waitFor()
       expect(await violationsEverywhere(page)).toEqual([])
       await complete()
       // its rows are shown as soon as it names them
@@ -299,7 +299,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
     "says how a model comes from the Hub, what is wrong where it does not, and goes on where it was left",
     async () => {
       const { page, complaints } = await opened()
-      await page.getByLabel("Or a path of this machine").fill("data/reviews.csv")
+      await page.getByLabel("Or enter a path on this computer").fill("data/reviews.csv")
       await page.keyboard.press("Enter")
       await ready(page)
       const before = hub.requests.length
@@ -309,7 +309,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         .waitFor()
       // the plan of the model before is none for this one
       expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)
-      await page.getByRole("button", { name: "Write a plan of your own" }).waitFor()
+      await page.getByRole("button", { name: "Write your own plan" }).waitFor()
       hub.token = "hf_of_someone_else"
       await takeModel(page, "hf:lab/minilm")
       await alert(page)
@@ -321,7 +321,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.getByRole("button", { name: "Try again" }).click()
       await page
         .getByRole("status")
-        .filter({ hasText: `A plan for these rows: downloading ${WEIGHTS} …` })
+        .filter({ hasText: `Suggesting a plan: downloading ${WEIGHTS} …` })
         .waitFor()
       await page.getByText("12 of 29 MB").waitFor()
       const bar = page.getByRole("progressbar", { name: `downloading ${WEIGHTS}` })
@@ -352,7 +352,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await drop(page, "mine.json", JSON.stringify(plan))
       await page
         .getByRole("status")
-        .filter({ hasText: `The plan is checked: downloading ${WEIGHTS} …` })
+        .filter({ hasText: `Checking the plan: downloading ${WEIGHTS} …` })
         .waitFor()
       await page.getByText("3 of 29 MB").waitFor()
       again.resolve()
@@ -367,7 +367,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
     "tells what is wrong with a plan beside its field; form and text are one plan, which survives a reload",
     async () => {
       const { page, complaints } = await opened()
-      await page.getByLabel("Or a path of this machine").fill("data/reviews.csv")
+      await page.getByLabel("Or enter a path on this computer").fill("data/reviews.csv")
       await page.keyboard.press("Enter")
       await ready(page)
       let field = await form(page)
@@ -402,10 +402,10 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.keyboard.press("ArrowDown")
       await page.keyboard.press("End")
       await page.keyboard.type('\n"se')
-      await page.getByText("The text of the plan is no JSON.").waitFor()
+      await page.getByText("The plan is not valid JSON.").waitFor()
       expect(await page.getByRole("button", { name: "Train", exact: true }).isDisabled()).toBe(true)
       await page.reload()
-      await page.getByText("The text of the plan is no JSON.").waitFor()
+      await page.getByText("The plan is not valid JSON.").waitFor()
       await page.getByLabel("JSON", { exact: true }).check()
       await page.getByText('"se"').waitFor()
       await editor.click()
@@ -440,7 +440,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         "mine.json",
         '{"optimizer": {"kind": "lora-pro", "learningRate": 0.001}, "training": {"steps": 3}}'
       )
-      await page.getByText("2 things are wrong.").waitFor()
+      await page.getByText("2 problems to fix.").waitFor()
       await page.getByLabel("JSON", { exact: true }).check()
       const line = page.locator(".cm-line", { hasText: '"kind"' })
       await line.click()
@@ -463,9 +463,9 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
     "shows tables of many columns and long texts within the page, and goes by the columns that are chosen",
     async () => {
       const { page } = await opened()
-      await page.getByLabel("Or a path of this machine").fill("wide.csv")
+      await page.getByLabel("Or enter a path on this computer").fill("wide.csv")
       await page.keyboard.press("Enter")
-      await page.getByText("50 of 100 columns are not shown").waitFor()
+      await page.getByText("50 of 100 columns are hidden").waitFor()
       expect(await violationsEverywhere(page)).toEqual([])
       await openDetails(page)
       await role(page, "Text").waitFor()

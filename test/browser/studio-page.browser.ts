@@ -119,7 +119,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       // what needs a machine's folders and processes is not offered
       const views = await page.getByRole("navigation").getByRole("link").allTextContents()
       expect(views.map((name) => name.trim())).toEqual(["New run", "Runs", "Try", "Export"])
-      expect(await page.getByLabel("Or a path of this machine").count()).toBe(0)
+      expect(await page.getByLabel("Or enter a path on this computer").count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.setViewportSize({ width: 1280, height: 800 })
       await page.evaluate((text) => {
@@ -132,7 +132,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       // nor is a model that would have to be downloaded
       await page.getByText("Details", { exact: true }).click()
       const models = await page.getByLabel("Model", { exact: true }).locator("option").allTextContents()
-      expect(models.map((name) => name.split(":")[0])).toEqual(["the one that suits", "minilm", "mobilenet", "digits"])
+      expect(models.map((name) => name.split(":")[0])).toEqual(["Recommended", "minilm", "mobilenet", "digits"])
       await page.getByText("Change the plan", { exact: true }).click()
       await page.locator('[id="plan-training.steps"]').fill("3")
       await page.getByText(/^Ready: 3 steps/).waitFor()
@@ -222,8 +222,8 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       const unwanted = await first.call("start", { name: "unwanted", plan })
       await first.call("remove", { id: unwanted.id })
       expect((await first.call("runs", {})).map(({ id }) => id)).not.toContain(unwanted.id)
-      await expect(first.call("remove", { id: whole.id })).rejects.toThrow("is under way; stop it")
-      await expect(first.call("remove", { id: "models" })).rejects.toThrow("is no run of this folder")
+      await expect(first.call("remove", { id: whole.id })).rejects.toThrow("is still running; stop it")
+      await expect(first.call("remove", { id: "models" })).rejects.toThrow("is not a run in this folder")
       expect(await first.until(whole.id, isOver)).toMatchObject({ state: "finished", step: 8 })
       const bytes = (id: string) => stored(first.page, `${id}/adapter/adapter_model.safetensors`)
       const expected = await bytes(whole.id)

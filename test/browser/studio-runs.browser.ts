@@ -180,7 +180,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       const second = await studio.call("start", { name: "next", plan: plan(4) })
       const { page, complaints } = await opened(`#/runs/${encodeURIComponent(second.id)}`)
       await page.locator(".state.waiting").waitFor()
-      await page.getByText(`waits for ${id} to end`).waitFor()
+      await page.getByText(`waits for ${id} to finish`).waitFor()
       await page.getByRole("button", { name: "Begin next-1 now" }).click()
       await page.locator(".state.finished").waitFor()
       await studio.call("stop", { id })

@@ -1,6 +1,6 @@
 /** The studio's view Try: texts, pairs, pictures and conversations asked as a reader asks them, with the adapter and without. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { cpSync } from "node:fs"
+import { cpSync, readFileSync } from "node:fs"
 import type { Browser, Locator, Page } from "playwright-core"
 import { causalPlan, decoder, writeRows } from "../e2e/causal-workspace.ts"
 import { jsonLines, jsonObjects, onWasm, succeed, TIMEOUT, tinyPlan, tinyRows, workspace } from "../e2e/fixtures.ts"
@@ -103,7 +103,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
         .filter({ hasText: `${said!.label}, ` })
         .waitFor({ state: "attached" })
 
-      const chips = page.getByRole("group", { name: "Rows of its own data" }).getByRole("button")
+      const chips = page.getByRole("group", { name: "Examples from the run's data" }).getByRole("button")
       const own = await chips.allTextContents()
       expect(own).toHaveLength(8)
       expect(own.filter((chip) => !tinyRows(9, 30).some((row) => row.text === chip))).toEqual([])
@@ -117,13 +117,24 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
 
       await page.setViewportSize({ width: 1280, height: 800 })
       await page.getByLabel("text", { exact: true }).fill(`${own[0]}\n\n${own[1]}\nthe story is dull\n`)
-      await page.getByLabel("Each line is a text of its own").check()
-      await page.getByRole("button", { name: "Ask" }).click()
+      await page.getByLabel("Treat each line as a separate text").check()
+      await page.getByRole("button", { name: "Predict" }).click()
       const rows = page.getByRole("table").getByRole("row")
       await rows.nth(3).waitFor()
       const all = await predicted("texts", own[0]!, own[1]!, "the story is dull")
       expect(await rows.count()).toBe(4)
       expect(await rows.locator("strong").allTextContents()).toEqual(all.map(({ label }) => label))
+      const changed = await rows.getByText("changed", { exact: true }).count()
+      await page.getByText(`The adapter changes ${changed} of 3 predictions.`).waitFor()
+      const saving = page.waitForEvent("download")
+      await page.getByRole("button", { name: "Save as CSV" }).click()
+      const csv = readFileSync(await (await saving).path(), "utf8")
+        .trimEnd()
+        .split("\n")
+      expect(csv[0]).toBe("text,prediction,probability,prediction without adapter,probability without adapter")
+      expect(csv.slice(1).map((line) => line.split(",").slice(0, 2))).toEqual(
+        [own[0]!, own[1]!, "the story is dull"].map((text, i) => [text, all[i]!.label])
+      )
       expect(await violationsEverywhere(page)).toEqual([])
       expect(complaints).toEqual([])
       await page.close()
@@ -137,7 +148,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       const pairs = await opened("pairs")
       const [premise, hypothesis] = ["the film is good", "the plot was dull"]
       await pairs.page.getByLabel("premise").fill(premise!)
-      const ask = pairs.page.getByRole("button", { name: "Ask" })
+      const ask = pairs.page.getByRole("button", { name: "Predict" })
       expect(await ask.isDisabled()).toBe(true)
       await pairs.page.getByLabel("hypothesis").fill(hypothesis!)
       await ask.click()
@@ -149,8 +160,8 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       const { page, complaints } = await opened("photos")
       const photo = "photos/test/ring/2.png"
       await page.getByLabel("image", { exact: true }).setInputFiles(w.path(photo))
-      await page.getByRole("img", { name: "to be asked about" }).waitFor()
-      await page.getByRole("button", { name: "Ask" }).click()
+      await page.getByRole("img", { name: "selected file" }).waitFor()
+      await page.getByRole("button", { name: "Predict" }).click()
       await page.locator(".label").first().waitFor()
       const [seen] = await predicted("photos", photo)
       const first = await answer(page)
@@ -176,19 +187,19 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       await page.mouse.down()
       await page.mouse.move(...at(0.8, 0.25), { steps: 4 })
       await page.mouse.up()
-      await page.getByText("As numbers").click()
+      await page.getByText("Enter values").click()
       const drawn = await page.getByRole("textbox", { name: /^numbers/ }).inputValue()
       const pixels = JSON.parse(drawn) as ReadonlyArray<number>
       // a line in the second row, in bytes as the run's own data are
       expect(pixels).toHaveLength(36)
       expect(Math.min(...pixels.slice(8, 10))).toBe(255)
       expect(Math.max(...pixels.slice(24))).toBe(0)
-      await page.getByRole("button", { name: "Ask" }).click()
+      await page.getByRole("button", { name: "Predict" }).click()
       await page.locator(".label").first().waitFor()
       const [said] = await predicted("grey", drawn)
       expect((await answer(page)).trained).toEqual({ label: said!.label, shares: sharesOf(said!) })
       await page.getByRole("button", { name: "Clear" }).click()
-      expect(await page.getByRole("button", { name: "Ask" }).isDisabled()).toBe(true)
+      expect(await page.getByRole("button", { name: "Predict" }).isDisabled()).toBe(true)
       expect(await violationsEverywhere(page)).toEqual([])
       expect(complaints).toEqual([])
       await page.close()
@@ -209,7 +220,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       await page.keyboard.press("Control+Enter")
       const turn = page.getByRole("article", { name: "Turn 1" })
       const cards = ["With the adapter", "Without the adapter"].map((name) => cardOf(page, turn, name))
-      await page.getByRole("button", { name: "Ask", exact: true }).waitFor()
+      await page.getByRole("button", { name: "Send", exact: true }).waitFor()
       // what the command says, whose replies go to stdout
       const chatted = async (...more: ReadonlyArray<string>) =>
         (await succeed(w.cli(["chat", "runs/colours", "--max-tokens", "128", ...more, ...onWasm], `${question}\n`)))
@@ -217,13 +228,14 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       const [trained, base] = await Promise.all(cards.map((card) => card.locator(".text").textContent()))
       expect(`${trained}\n`).toBe(await chatted())
       expect(base).not.toBe(trained)
+      expect(await turn.locator("mark").count()).toBeGreaterThan(0)
       const status = page.getByRole("status").filter({ hasText: "With the adapter: " })
       expect(await status.textContent()).toBe(`With the adapter: ${trained}. Without the adapter: ${base}`)
 
       // each side goes on from what it said itself
       await page.getByRole("button", { name: "what colour is the sun ?" }).first().click()
       await page.getByRole("article", { name: "Turn 2" }).waitFor()
-      await page.getByRole("button", { name: "Ask", exact: true }).waitFor()
+      await page.getByRole("button", { name: "Send", exact: true }).waitFor()
       expect(events.map(({ sides }) => sides)).toEqual([["trained"], ["base"], ["trained"], ["base"]])
       expect(events[2]!.messages[1]).toEqual({ role: "assistant", content: trained })
       expect(events[3]!.messages[1]).toEqual({ role: "assistant", content: base })
@@ -232,7 +244,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       const tokens = cards[0]!.getByRole("toolbar").getByRole("button")
       expect((await tokens.allTextContents()).join("").replaceAll(/[·■]/g, "")).toBe(trained!)
       const shown = async () => {
-        const bars = cards[0]!.getByRole("list", { name: "The likeliest tokens" })
+        const bars = cards[0]!.getByRole("list", { name: "Most likely tokens" })
         return (await bars.locator(".number").allTextContents()).map((text) =>
           Number.parseFloat(text.replace("< ", ""))
         )
@@ -262,10 +274,10 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       // one that is never answered
       await page.route("**/watch/write", () => {})
       await page.getByLabel("Your message").fill(question)
-      await page.getByRole("button", { name: "Ask", exact: true }).click()
+      await page.getByRole("button", { name: "Send", exact: true }).click()
       await page.getByRole("button", { name: "Stop" }).click()
       expect(await turn.getByText("Stopped.").count()).toBe(2)
-      await page.getByRole("button", { name: "Ask", exact: true }).waitFor()
+      await page.getByRole("button", { name: "Send", exact: true }).waitFor()
       expect(complaints).toEqual([])
       await page.close()
     },
@@ -276,7 +288,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
     "tools in a conversation: a call, its result, and the answer; by the side that calls",
     async () => {
       const { page, complaints } = await opened("tools")
-      const ask = page.getByRole("button", { name: "Ask", exact: true })
+      const ask = page.getByRole("button", { name: "Send", exact: true })
       const typed = page.getByLabel("Tools", { exact: true })
       await page.getByText("Settings", { exact: true }).click()
       await typed.fill("[{")
@@ -308,7 +320,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       expect(await violationsEverywhere(page)).toEqual([])
 
       // a row of its own data is a message, and a result is waited for
-      const chips = page.getByRole("group", { name: "From its own data" }).getByRole("button")
+      const chips = page.getByRole("group", { name: "Examples from the run's data" }).getByRole("button")
       expect(await chips.first().isDisabled()).toBe(true)
       await page.getByLabel("Result of set_light").fill("ok")
       await ask.click()
@@ -316,7 +328,7 @@ describe.skipIf(!chromiumExists)("runs asked in the studio", () => {
       await cardOf(page, second, "With the adapter").getByText("done", { exact: true }).waitFor()
       await page.getByLabel("Your message").waitFor()
       expect(await second.locator(".said").textContent()).toBe("Result of set_light: ok")
-      expect(await cardOf(page, second, "Without the adapter").textContent()).toContain("It was not asked.")
+      expect(await cardOf(page, second, "Without the adapter").textContent()).toContain("Not part of this turn.")
 
       // with the tools of its row
       await page.getByRole("button", { name: "Start over" }).click()

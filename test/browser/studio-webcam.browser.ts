@@ -92,7 +92,7 @@ describe.skipIf(!chromiumExists)("pictures by the webcam", () => {
       await page.setViewportSize(WIDE)
       // two of one name would be one class
       await page.getByLabel("Name of class 2").fill(" Disc")
-      await page.getByText("Two classes are called “Disc”: rename one.").waitFor()
+      await page.getByText("Two classes have the name “Disc”: rename one.").waitFor()
       await page.getByLabel("Name of class 2").fill("stripes")
 
       // the camera is released with the view, and the pictures stay

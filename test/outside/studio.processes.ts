@@ -281,12 +281,12 @@ test("a run is removed with the links in it, not what they lead to; one that is 
     expect([answer.status, (JSON.parse(answer.text) as { readonly message: string }).message]).toEqual([400, reason])
     isPlain(answer)
   }
-  await refusedFor("runs/linked-1", "runs/linked-1 is no run of this folder")
+  await refusedFor("runs/linked-1", "runs/linked-1 is not a run in this folder")
   const used = await Effect.runPromise(Effect.provide(thisProcess, platform))
   writeFileSync(join(folder, "runs", "used-1", "lock"), JSON.stringify(used))
-  await refusedFor("runs/used-1", "runs/used-1 is under way; stop it before it is removed")
+  await refusedFor("runs/used-1", "runs/used-1 is still running; stop it first, then remove it")
   expect((await remove("runs/gone-1")).status).toBe(200)
-  await refusedFor("runs/gone-1", "runs/gone-1 is no run of this folder")
+  await refusedFor("runs/gone-1", "runs/gone-1 is not a run in this folder")
   expect(readdirSync(join(folder, "runs")).sort()).toEqual(["evil", "good-1", "linked-1", "used-1"])
   expect(readFileSync(join(top, "beside", "secret.txt"), "utf8")).toBe(SECRET)
   expect(existsSync(join(elsewhere, "plan.json"))).toBe(true)
@@ -388,8 +388,8 @@ describe("a folder that came from elsewhere", () => {
     await other.call("trust", {})
     await Bun.sleep(1_500)
     expect(await states()).toEqual([["runs/held-1", "stopped"]])
-    await expect(other.call("stop", { id: "runs/held-1" })).rejects.toThrow("runs/held-1 is not under way")
-    await expect(other.call("stopStudy", { id: "compare/held-1" })).rejects.toThrow("is not under way")
+    await expect(other.call("stop", { id: "runs/held-1" })).rejects.toThrow("runs/held-1 is not running")
+    await expect(other.call("stopStudy", { id: "compare/held-1" })).rejects.toThrow("is not running")
     expect([victim.exitCode, victim.signalCode]).toEqual([null, null])
     expect(filesOf()).toEqual(brought)
     expect(existsSync(join(top, "escaped"))).toBe(false)
@@ -400,7 +400,7 @@ describe("a folder that came from elsewhere", () => {
     other = await openStudio({ folder: planted })
     const { doubts } = await other.call("about", {})
     expect(doubts).toEqual([
-      "a .studio folder, the state of another studio (it is not read)",
+      "a .studio folder with the state of another studio, which is ignored",
       'a link to other folders: "exports/out-onnx-1"'
     ])
     expect(other.said()).toContain(

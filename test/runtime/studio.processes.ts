@@ -54,7 +54,7 @@ describe("runs of the studio", () => {
     const first = await studio.call("start", { name: "a film", plan: plan(30) })
     const second = await studio.call("start", { name: "a film", plan: plan(20) })
     expect([first.id, second.id]).toEqual(["runs/a-film-1", "runs/a-film-2"])
-    expect(await listed(second.id)).toMatchObject({ state: "waiting", note: "waits for runs/a-film-1 to end" })
+    expect(await listed(second.id)).toMatchObject({ state: "waiting", note: "waits for runs/a-film-1 to finish" })
     await reaches(first.id, "finished")
     await reaches(second.id, "finished")
     const result = await studio.call("result", first)
@@ -83,7 +83,7 @@ describe("runs of the studio", () => {
     const stop = () => studio.call("stop", { id })
     const asked = await Promise.allSettled([stop(), stop()])
     const refused = asked.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).message] : []))
-    expect([[], [`${id} is not under way`]]).toContainEqual(refused)
+    expect([[], [`${id} is not running`]]).toContainEqual(refused)
     const stopped = await reaches(id, "stopped")
     expect(stopped.step).toBeLessThan(LONG)
     await studio.call("resume", { id })
@@ -145,7 +145,7 @@ describe("runs of the studio", () => {
     const found = await listed(id)
     expect(found).toMatchObject({ state: "training" })
     await until(id, ({ step }) => step > found!.step)
-    expect(await listed(queued)).toMatchObject({ state: "waiting", note: `waits for ${id} to end` })
+    expect(await listed(queued)).toMatchObject({ state: "waiting", note: `waits for ${id} to finish` })
     await studio.call("stop", { id })
     expect((await reaches(id, "stopped")).note).toBeNull()
     await reaches(queued, "finished")
@@ -162,7 +162,7 @@ describe("runs of the studio", () => {
     try {
       while ((await listed("runs/outside"))?.state !== "training") await Bun.sleep(50)
       const { id } = await studio.call("start", { name: "after", plan: plan(5) })
-      expect(await listed(id)).toMatchObject({ state: "waiting", note: "waits for runs/outside to end" })
+      expect(await listed(id)).toMatchObject({ state: "waiting", note: "waits for runs/outside to finish" })
       // unless it is told to begin
       await studio.call("resume", { id, now: true })
       await reaches(id, "finished")
@@ -212,7 +212,7 @@ describe("the studio", () => {
     expect(second.code).toBe(1)
     const file = join(studio.state, "address")
     expect(second.stderr).toContain(
-      `a studio of this folder is open already at ${studio.origin}; open the address in ${file}, or end its process ${studio.pid}`
+      `a studio is already open for this folder at ${studio.origin}; open the address in ${file}, or end its process ${studio.pid}`
     )
   })
 
@@ -249,7 +249,7 @@ describe.skipIf(deno === undefined)("in Deno, the studio", () => {
       expect(await other.stop()).toBe(0)
       other = await openStudio({ folder, program })
       expect((await other.call("runs", {}))[0]).toMatchObject({ id, state: "training" })
-      await expect(other.call("remove", { id })).rejects.toThrow("is under way; stop it before it is removed")
+      await expect(other.call("remove", { id })).rejects.toThrow("is still running; stop it first, then remove it")
       await other.call("stop", { id })
       await other.until("run", { id }, (event) => event.kind === "summary" && event.summary.state === "stopped")
       await other.call("remove", { id })

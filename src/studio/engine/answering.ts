@@ -24,11 +24,11 @@ export class VerbRefused extends Schema.TaggedError<VerbRefused>()("VerbRefused"
 
 const problemOf = (error: Reported): Problem => ({ tag: error._tag, message: error.message })
 
-/** Something is wrong in the program itself: what it is goes to `onBug`, and people are told where to look. */
+/** An internal error: its details go to `onBug`, and the message says where to look. */
 const bug: Problem = {
   tag: "Bug",
   message:
-    "something is wrong in tfjs-lora-pro itself; what it is says the terminal that the studio was started in, or the browser's console where there is none"
+    "internal error in tfjs-lora-pro; the terminal that runs the studio, or the browser's console, has the details"
 }
 
 interface Table {
@@ -37,7 +37,7 @@ interface Table {
 
 const decoded = (table: Table, verb: string, input: unknown) =>
   Effect.gen(function* () {
-    if (!Object.hasOwn(table, verb)) return yield* new VerbRefused({ verb, reason: "is nothing that can be asked" })
+    if (!Object.hasOwn(table, verb)) return yield* new VerbRefused({ verb, reason: "not a request of the studio" })
     return yield* Schema.decodeUnknownEffect(table[verb]!.input)(input).pipe(
       Effect.mapError(({ message }) => new VerbRefused({ verb, reason: message.replaceAll("\n", " ") }))
     )
@@ -47,7 +47,7 @@ const decoded = (table: Table, verb: string, input: unknown) =>
 const handlerOf = <Out>(handlers: object, verb: string): ((input: unknown) => Out) | undefined =>
   Object.hasOwn(handlers, verb) ? (handlers as Record<string, (input: unknown) => Out>)[verb] : undefined
 
-const absent = (verb: string) => new VerbRefused({ verb, reason: "cannot be done here" })
+const absent = (verb: string) => new VerbRefused({ verb, reason: "not supported here" })
 
 /** One call, answered. */
 export const answer = <R>(
@@ -90,21 +90,21 @@ export const problemIn = (
 /** Milliseconds between two tellings of the same work. */
 const AGAIN = 200
 
-/** Tells of work that goes on: at once when it is another, and then how far it is, no more often than that is read. */
+/** Reports work in progress: new work at once, its progress no more often than it can be read. */
 export const telling = (tell: (doing: Doing) => void, again = AGAIN): WorkListener => {
-  let told = { what: "", at: Number.NEGATIVE_INFINITY }
+  let reported = { what: "", at: Number.NEGATIVE_INFINITY }
   // how far it is, until it is time to tell: where nothing more comes, that stays
   let next: Doing | undefined
   const say = (doing: Doing) => {
     next = undefined
-    told = { what: doing.what, at: performance.now() }
+    reported = { what: doing.what, at: performance.now() }
     tell(doing)
   }
   return ({ kind, ...doing }) =>
     Effect.sync(() => {
       // a run tells the same listener of its steps, of which a page has curves
       if (kind !== "working") return
-      const wait = doing.what === told.what ? told.at + again - performance.now() : 0
+      const wait = doing.what === reported.what ? reported.at + again - performance.now() : 0
       if (wait <= 0) return say(doing)
       if (next === undefined) setTimeout(() => next !== undefined && say(next), wait)
       next = doing
@@ -132,8 +132,8 @@ export const answering = <R>(
       const tell = telling((doing) => {
         if (!isOver) send({ id, doing })
       })
-      const told = Effect.provideService(effect, Work, tell)
-      const fiber = Effect.runForkWith(context)(told)
+      const reporting = Effect.provideService(effect, Work, tell)
+      const fiber = Effect.runForkWith(context)(reporting)
       running.set(id, fiber)
       fiber.addObserver((exit) => {
         running.delete(id)

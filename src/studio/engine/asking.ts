@@ -34,7 +34,10 @@ const examplesOf = ({ kind, adapted, plan }: LoadedRun) =>
 const askableOf = (run: LoadedRun, examples: ReadonlyArray<Row>): Askable => {
   const { kind, adapted, plan } = run
   if (kind.asking === undefined) {
-    return { kind: "nothing", why: `Runs of data.format "${plan.data.format}" answer nothing that a reader could ask.` }
+    return {
+      kind: "nothing",
+      why: `Runs of data.format "${plan.data.format}" cannot be tried here: their models do not predict single rows.`
+    }
   }
   const fields = kind.asking.fields(adapted, plan)
   const texts = examples.map((row) => row[fields[0].name] ?? "")
@@ -46,15 +49,15 @@ const askableOf = (run: LoadedRun, examples: ReadonlyArray<Row>): Askable => {
   return { kind: "rows", fields, examples }
 }
 
-/** As the kind takes rows: what is alone in its row as it is. */
+/** A row as kinds take it: a single field without its name. */
 const askedOf = (fields: ReadonlyArray<AskedField>, row: Row): Asked =>
   fields.length === 1 ? row[fields[0]!.name]! : row
 
 const checked = ({ kind, adapted, plan }: LoadedRun, fields: ReadonlyArray<AskedField>, rows: ReadonlyArray<Row>) =>
   Effect.gen(function* () {
-    if (rows.length === 0) return yield* new AskRefused({ message: "there is no row to ask about; give one" })
+    if (rows.length === 0) return yield* new AskRefused({ message: "no rows to predict; enter at least one" })
     if (rows.length > limit("serve-rows"))
-      return yield* new AskRefused({ message: `these are more rows than ${overLimit("serve-rows")}` })
+      return yield* new AskRefused({ message: `found ${rows.length} rows, more than ${overLimit("serve-rows")}` })
     for (const [i, row] of rows.entries()) {
       const refused = (reason: string) =>
         new AskRefused({ message: rows.length === 1 ? reason : `row ${i + 1}: ${reason}` })
@@ -91,7 +94,7 @@ const cosine = (a: Float32Array, b: Float32Array): number => {
 
 type Used = Pick<LoadedRun, "kind" | "plan" | "adapted">
 
-/** How alike the two texts of each row are, by their vectors. */
+/** Cosine similarity of the two texts of each row. */
 const similarities = ({ kind, plan, adapted }: Used, fields: ReadonlyArray<AskedField>, rows: ReadonlyArray<Row>) =>
   Effect.map(
     kind.embed!(
@@ -119,7 +122,7 @@ const ask = ({ id, rows, sides = ["trained", "base"] }: Input<"ask">) =>
     const { kind, plan, adapted } = run
     const fields = kind.asking?.fields(adapted, plan) ?? []
     if (fields.length === 0 || (kind.problemOf === undefined && kind.embed === undefined))
-      return yield* new AskRefused({ message: `${id} gives rows no labels; it can be written with` })
+      return yield* new AskRefused({ message: `${id} does not predict labels for rows; it generates text` })
     yield* checked(run, fields, rows)
     const trained = yield* turn(answersOf(run, fields, rows))
     const off = sides.includes("base") ? switchedOff(adapted) : null

@@ -12,7 +12,7 @@ import type { EngineNeeds, Handlers } from "./handlers.ts"
 import { useRun, versionOf } from "./loaded-runs.ts"
 
 interface Kept {
-  /** of the run's last file: a run that was made anew is opened anew */
+  /** of the run's last file: a replaced run is opened again */
   readonly written: number
   readonly scope: Scope.Closeable
   readonly cells: Cells<EngineNeeds>

@@ -1,4 +1,4 @@
-/** The ways in which a finished run can leave: its adapter, which lies there already, and the formats of `export`. */
+/** The formats in which a finished run can be exported: its adapter, which exists already, and those of `export`. */
 
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -16,12 +16,17 @@ import type { EngineNeeds, Handlers } from "./handlers.ts"
 const usualOf = ({ options }: ExportFormat) =>
   Object.fromEntries(Object.entries(options).map(([name, { usual }]) => [name, usual]))
 
+/** A message that names a flag of `export`, for readers of a page. */
+const withoutFlags = (message: string): string =>
+  message.replaceAll(/--format ([\w-]+)/g, (_, name: string) => formats.find((one) => one.name === name)?.title ?? name)
+
 const exitOf = (id: string, run: DescribedRun, format: ExportFormat) =>
   Effect.gen(function* () {
     const writer = yield* Effect.promise(format.writer)
     const obstacle = yield* writer.obstacle(run, usualOf(format))
     const exit: Exit = {
       name: format.name,
+      usedIn: format.usedIn,
       title: format.title,
       says: format.summary,
       options: Object.entries(format.options).map(([name, { summary, values, usual, several }]) => ({
@@ -31,12 +36,20 @@ const exitOf = (id: string, run: DescribedRun, format: ExportFormat) =>
         usual,
         several
       })),
-      refused: obstacle === undefined ? null : `${id} ${obstacle}`
+      refused: obstacle === undefined ? null : `${id} ${withoutFlags(obstacle)}`
     }
     return exit
   })
 
 const ADAPTER = "adapter"
+
+/** Languages of the code in a model card, for people. */
+const languages: Readonly<Record<string, string>> = {
+  python: "Python",
+  ts: "TypeScript",
+  js: "JavaScript",
+  sh: "a terminal"
+}
 
 /** The adapter's own folder. */
 const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
@@ -53,13 +66,12 @@ const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
       ).pipe(Effect.orElseSucceed(() => []))
     )
     const readme = yield* readTextFile(path.join(adapter, "README.md")).pipe(Effect.orElseSucceed(() => ""))
+    const uses = usesIn(readme)
     const exit: Exit = {
       name: ADAPTER,
-      title: "The adapter itself",
-      says:
-        reader === null
-          ? "what was trained alone, without the base model, for this package"
-          : `what was trained alone, without the base model, for ${reader}`,
+      usedIn: `In ${[...new Set(uses.map(({ language }) => languages[language] ?? language))].join(" or ") || "tfjs-lora-pro"}`,
+      title: "Adapter",
+      says: `the trained weights without the base model, for ${reader ?? "this package"}`,
       options: [],
       refused: null,
       there: {
@@ -67,9 +79,9 @@ const adapterExit = (id: string, { kind, plan }: DescribedRun) =>
         id,
         files: files.flat(),
         lines: [
-          "It needs the base model beside it. What reads no adapters, as transformers.js, takes one of the exports."
+          "An adapter needs its base model. Tools that do not load adapters, such as transformers.js, need one of the exports."
         ],
-        uses: usesIn(readme)
+        uses
       }
     }
     return exit
@@ -80,8 +92,8 @@ export const exitHandlers: Partial<Handlers<EngineNeeds>> = {
     exits: ({ id }) =>
       Effect.gen(function* () {
         const run = yield* describeTrained(id)
-        const written = yield* Effect.forEach(formats, (format) => exitOf(id, run, format))
-        return [yield* adapterExit(id, run), ...written]
+        const exports = yield* Effect.forEach(formats, (format) => exitOf(id, run, format))
+        return [yield* adapterExit(id, run), ...exports]
       }).pipe(Effect.scoped)
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The runs that are asked, on the device for as long as the engine lives: the last two of them, for each has a model. Runs over the same files
- * share their frozen weights (`SharedParts`). A run that was trained further since is loaded anew.
+ * share their frozen weights (`SharedParts`). A run that was trained further since is loaded again.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -60,7 +60,7 @@ const runsOf = (device: object): Runs => {
   return runs
 }
 
-/** When a run was written: one that was made anew or trained further has another. 0: it is not there. */
+/** Time at which a run was written; it changes if the run is replaced or trained further. 0: the run does not exist. */
 export const versionOf = (id: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -9,7 +9,7 @@ import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/in
 import type { BaseModel } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers } from "./handlers.ts"
 
-/** Where models are looked for, from the working directory, and how deep below. */
+/** Folders that are searched for models, from the working directory, and their depth. */
 const places = [
   { folder: "models", depth: 3 },
   { folder: ".", depth: 2 }
@@ -25,8 +25,8 @@ const megabytes = (bytes: number): string =>
 
 const numbersText = (numbers: number): string =>
   numbers >= 1e6
-    ? `${(numbers / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} million numbers`
-    : `${number(numbers)} numbers`
+    ? `${(numbers / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} million parameters`
+    : `${number(numbers)} parameters`
 
 const isGguf = (name: string): boolean => /\.gguf$/i.test(name) && !/-0000[2-9]-of-|-000[1-9]\d-of-/.test(name)
 
@@ -60,7 +60,7 @@ const folderSays = (folder: string) =>
 const layersSay = (file: string) =>
   Effect.gen(function* () {
     const { modelTopology, weightsManifest } = yield* jsonOf(file)
-    if (!isRecord(modelTopology) || !Array.isArray(weightsManifest)) return yield* Effect.fail("no LayersModel")
+    if (!isRecord(modelTopology) || !Array.isArray(weightsManifest)) return yield* Effect.fail("not a LayersModel")
     const weights = weightsManifest.flatMap((group): ReadonlyArray<unknown> => {
       const own = isRecord(group) ? group["weights"] : undefined
       return Array.isArray(own) ? own : []

@@ -1,6 +1,6 @@
 /**
- * The beginning of a plan where none can be suggested: what a user has chosen, and what its schema fills in. What is still missing or wrong
- * `check` says, at its field.
+ * The first draft of a plan if none can be suggested: the user's choices, and defaults from the schema. `check` reports what is missing or
+ * wrong, at its field.
  */
 
 import * as Effect from "effect/Effect"
@@ -26,13 +26,13 @@ interface Written {
   readonly examples?: ReadonlyArray<unknown>
 }
 
-/** Whether an alternative says nothing against what is given: the tag that it is told by. */
+/** Whether the tags of an alternative agree with the given values. */
 const agrees = ({ properties = {} }: Written, given: Values): boolean =>
   Object.entries(given).every(([key, value]) => properties[key]?.enum?.includes(value) ?? true)
 
 /**
- * What a value begins as by its schema: what is given of it; else its default, its example, the one word that it may be, or the object of
- * what it has to have or has an example for. undefined: the schema leaves that to the user.
+ * The initial value of a field: the given value; else its default, its example, its only word, or an object of its required fields and those
+ * with an example. undefined: the schema leaves it to the user.
  */
 export const begun = (schema: Written, given?: unknown): unknown => {
   if (given !== undefined && !isRecord(given)) return given
@@ -63,8 +63,8 @@ const schemasOf = (format: Format) => {
   return { plan, data: data.anyOf?.find((one) => agrees(one, { format })) ?? data }
 }
 
-/** Milliseconds. A model that has to be fetched first says nothing of formats. */
-const AT_HAND = 1_000
+/** Milliseconds. A model that has to be downloaded first does not narrow the formats. */
+const AVAILABLE = 1_000
 
 /** The formats whose kinds take a model, with the columns that each has a role for; those of all kinds where that is not known. */
 const formatsFor = (model: string | undefined) =>
@@ -73,7 +73,7 @@ const formatsFor = (model: string | undefined) =>
       model === undefined
         ? Option.none()
         : yield* namedModel(model).pipe(
-            Effect.timeoutOption(AT_HAND),
+            Effect.timeoutOption(AVAILABLE),
             Effect.orElseSucceed(() => Option.none())
           )
     const all = yield* Effect.all(kinds)

@@ -5,7 +5,7 @@ import { type PlanProblem, type RunPlan, runPlanJsonSchema } from "../../../sche
 import { stemOf } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { kindOf, kinds, planFacts, resolvePlan } from "../../kinds/index.ts"
-import { planFromValue } from "../../plan/index.ts"
+import { machineMemory, planFromValue } from "../../plan/index.ts"
 import {
   type Columns,
   columnDescriptions,
@@ -23,7 +23,7 @@ import {
 import type { Checked, ColumnRole, DetectedRows, PlanJson, SuggestedPlan } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers, type Reported } from "./handlers.ts"
 
-/** The roles of all formats that such a model is trained with, in the order in which users are told of them. */
+/** The roles of all formats that a model can be trained on, in the order in which they are shown. */
 export const rolesOf = (model: string) =>
   Effect.gen(function* () {
     const named = yield* namedModel(model)
@@ -45,7 +45,7 @@ export const rolesOf = (model: string) =>
 const columnsOfKind = ({ detecting }: { readonly detecting: { readonly columns: object } }): ReadonlyArray<string> =>
   Object.values(detecting.columns).flat()
 
-/** What a plan is called in messages that begin with its name. */
+/** The plan's name in messages. */
 const NAME = "plan"
 
 /** A name for a run over these rows: that of their file, or of its folder where that is called as any data set's is. */
@@ -120,7 +120,7 @@ const sections = "model|data|loss|adapter|optimizer|training|output|seed"
 // "adapter.targets.0: …", "data.labels has …"; a section's name alone may begin any sentence
 const pathInside = new RegExp(`^((?:${sections})(?:(?:\\.[\\w-]+)+(?=[:,; ])|(?=:)))(?::\\s*)?`)
 
-/** A sentence about a plan that meets the world, at the place that it is about, where it says so. */
+/** Locates a message about a plan and its files at the field that it names. */
 const placed =
   (plan: RunPlan) =>
   (message: string): PlanProblem => {
@@ -153,7 +153,9 @@ const checked = (value: PlanJson) =>
     return yield* resolvePlan(kind, plan, NAME).pipe(
       Effect.map((resolved): Checked => {
         const { steps, warnings } = resolved
-        return { ok: true, steps, facts: planFacts(kind, resolved), warnings: warnings.map(withoutFlags) }
+        const { available } = machineMemory()
+        const memory = { bytes: resolved.memory.total, free: Number.isFinite(available) ? available : null }
+        return { ok: true, steps, memory, facts: planFacts(kind, resolved), warnings: warnings.map(withoutFlags) }
       }),
       Effect.catchTag("ResolveError", ({ problems }) =>
         Effect.succeed<Checked>({ ok: false, problems: problems.map(placed(plan)) })

@@ -32,7 +32,7 @@ const LONGEST_CELL = 300
 // more different values than these are no classes that a reader would count
 const MOST_DISTINCT = 100
 
-/** The value of a cell as a text; "" where there is none. */
+/** The value of a cell as text; "" if missing. */
 const cellText = (value: unknown): string => {
   if (value === undefined || value === null) return ""
   if (typeof value === "string") return cut(value, LONGEST_CELL)
@@ -49,7 +49,7 @@ const isEmptyRow = (row: Fields): boolean => Object.values(row).every(isBlank)
 const isNumber = (value: unknown): boolean =>
   typeof value === "number" || (typeof value === "string" && Number.isFinite(Number(value.replace(",", "."))))
 
-/** A path or the bytes of an image, as the text that names it; undefined where it is none. */
+/** The path or the bytes of an image; undefined if the value is not an image. */
 const imageOf = (value: unknown): string | undefined => {
   if (typeof value === "string" && !isEmbedded(value) && !isImageName(value)) return undefined
   const found = imageForm.textOf(value)
@@ -59,7 +59,7 @@ const imageOf = (value: unknown): string | undefined => {
 const isConversation = (value: unknown): boolean =>
   Array.isArray(value) && value.length > 0 && value.every((turn) => isRecord(turn) && "role" in turn)
 
-/** What values are called, the special before the general. */
+/** Names of value types, the special before the general. */
 const types: ReadonlyArray<readonly [name: string, holds: (value: unknown) => boolean]> = [
   ["image", (value) => imageOf(value) !== undefined],
   ["number", isNumber],
@@ -92,33 +92,30 @@ const columnOf = (name: string, rows: ReadonlyArray<Fields>): ColumnOfRows => {
 const [SHOWN, LOOKED_AT] = [20, 1_000]
 /** Columns whose cells are shown; the others are named. */
 const COLUMNS_SHOWN = 50
-/** Unreadable rows that are told one by one. */
-const TOLD = 3
+/** Unreadable rows that are listed one by one. */
+const LISTED = 3
 
 const number = (value: number): string => value.toLocaleString("en")
 
 /** Files that hold rows for people and not for this program, and what to do with them. */
 const otherFiles: ReadonlyArray<readonly [names: RegExp, advice: string]> = [
-  [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save its sheet as CSV there, and take that file"],
-  [/\.(tar|tgz|7z|rar)$/i, "this is an archive: pack what is in it as .zip, or take the unpacked folder"],
-  [
-    /\.(txt|md|docx?|pdf|html?)$/i,
-    "this is a text without columns: make a .csv or .jsonl file of it, one row an example"
-  ],
-  [/\.(png|jpe?g|webp|gif)$/i, "this is one image: take a folder that has a folder of images for each label"]
+  [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save the sheet as CSV and use that file"],
+  [/\.(tar|tgz|7z|rar)$/i, "this archive format is not supported: repack it as .zip, or use the unpacked folder"],
+  [/\.(txt|md|docx?|pdf|html?)$/i, "this is a text without columns: convert it to .csv or .jsonl, one example per row"],
+  [/\.(png|jpe?g|webp|gif)$/i, "this is a single image: use a folder that has one folder of images per label"]
 ]
 
-/** How files that are no text begin. */
+/** First bytes of files that are not text. */
 const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: string]> = [
   [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
   [[0xff, 0xd8, 0xff], "a JPEG image"],
   [[0x50, 0x4b, 0x03, 0x04], "a spreadsheet or a ZIP archive"],
   [[0x25, 0x50, 0x44, 0x46], "a PDF"],
-  [[0x50, 0x41, 0x52, 0x31], "a Parquet file: call it .parquet"],
-  [[0x1f, 0x8b], "packed by gzip: let its name end in .gz"]
+  [[0x50, 0x41, 0x52, 0x31], "a Parquet file: rename it to .parquet"],
+  [[0x1f, 0x8b], "gzip data: rename it to end in .gz"]
 ]
 
-/** Fails where a file that is called a text is none: its rows would be told one by one. */
+/** Fails if a file with the name of a text file is not one: its rows would be listed one by one. */
 const refuseBinary = (file: string) =>
   Effect.gen(function* () {
     // what is in an archive is unpacked by its reader
@@ -127,14 +124,14 @@ const refuseBinary = (file: string) =>
     const head = yield* read(0, Math.min(size, 1_024))
     const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
     if (known !== undefined)
-      return yield* dataError(name, `this is not a text file, whatever its name says: it begins as ${known[1]}`)
+      return yield* dataError(name, `this is not a text file despite its name: it starts like ${known[1]}`)
     // with a mark at its beginning, or every other byte 0, it is UTF-16, of which its reader speaks
     const zeros = head.filter((byte) => byte === 0).length
     const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
     if (zeros > 0 && !isUtf16 && zeros < head.length / 3)
       return yield* dataError(
         name,
-        "this is no text, whatever its name says: it holds bytes that no text has; expected rows of text"
+        "this is not a text file despite its name: it contains binary data; expected rows of text"
       )
   }).pipe(Effect.scoped)
 
@@ -156,18 +153,18 @@ const notesOf = ({ table, rows, problem }: SampledRows, columns: ReadonlyArray<s
   const of = `of the first ${number(rows.length)} rows`
   return [
     ...(table !== undefined && table.columns.length > 1
-      ? [`Its columns are separated by ${separatorNames[table.separator]}.`]
+      ? [`Columns are separated by ${separatorNames[table.separator]}.`]
       : []),
     ...(columns.length === 1
-      ? [`It has one column, "${cut(columns[0]!, 60)}"; most runs need two, such as a text and its label.`]
+      ? [`Only one column, "${cut(columns[0]!, 60)}", was found; most runs need two, such as a text and its label.`]
       : []),
-    ...(empty === 0 ? [] : [`${number(empty)} ${of} ${empty === 1 ? "has" : "have"} nothing in any column.`]),
+    ...(empty === 0 ? [] : [`${number(empty)} ${of} ${empty === 1 ? "is" : "are"} empty.`]),
     ...(broken.length === 0
       ? []
       : [
           `${number(broken.length)} ${of} cannot be read: ${listed(
             broken.map((one) => one.broken),
-            TOLD
+            LISTED
           ).join("; ")}.`
         ]),
     ...(problem === undefined ? [] : [`${problem.message}.`])
@@ -186,7 +183,7 @@ const cellOf = (value: unknown, folder: string) =>
 
 const pictureCell = (alt: string, image: string | Uint8Array) =>
   Effect.map(pictureOf({ text: alt, label: "", image, where: alt }), (picture): Cell => {
-    if (picture === undefined) return { text: cut(alt === "" ? "an image that cannot be read" : alt) }
+    if (picture === undefined) return { text: cut(alt === "" ? "unreadable image" : alt) }
     return { picture, alt: cut(alt === "" ? "image" : alt) }
   })
 
@@ -225,7 +222,7 @@ const rowsOfFile = ({ train, content, ...splits }: PlaceOfRows, dialect: Dialect
 const rowsOfImages = ({ train, content: _, ...splits }: PlaceOfRows) =>
   Effect.gen(function* () {
     const tree = yield* openTree(train)
-    if (tree === undefined) return yield* dataError(train, "the folder is gone")
+    if (tree === undefined) return yield* dataError(train, "folder not found")
     const { files: images, warnings } = yield* listFolder(tree, "images")
     const labels = new Set(images.map(({ label }) => label))
     const rows = yield* Effect.forEach(

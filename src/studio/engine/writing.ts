@@ -37,7 +37,7 @@ const useOf = (run: LoadedRun, typed: string) =>
     if (tools.length === 0) return null
     const writing = run.kind.generation?.writing(run)
     if (writing?.chat !== true)
-      return yield* new AskRefused({ message: "this run holds no conversations, so it cannot call tools" })
+      return yield* new AskRefused({ message: "this run does not hold conversations, so it cannot call tools" })
     const use = toolUse(writing.adapted.model.tokenizer, tools)
     return "broken" in use ? yield* new AskRefused({ message: use.broken }) : use
   })
@@ -103,7 +103,7 @@ const written = (
     if (kind.generation === undefined) {
       const write = kind.writeObserved
       if (write === undefined)
-        return yield* new AskRefused({ message: "this run writes nothing; it can be asked for answers" })
+        return yield* new AskRefused({ message: "this run does not generate text; it predicts labels for rows" })
       const finish = yield* write(adapted, plan, text, { maxTokens: tokens, temperature, seed, base, observer, turn })
       return { finish, thinking: false }
     }
@@ -126,8 +126,7 @@ const written = (
 
 const checked = ({ messages, tokens }: Asked) => {
   const most = limit("serve-new-tokens")
-  if (messages.length === 0)
-    return Effect.fail(new AskRefused({ message: "there is no text to go on with; write one" }))
+  if (messages.length === 0) return Effect.fail(new AskRefused({ message: "the prompt is empty; enter a text" }))
   if (tokens >= 1 && tokens <= most) return Effect.void
   return Effect.fail(new AskRefused({ message: `tokens is ${tokens}; expected 1 to ${most}` }))
 }

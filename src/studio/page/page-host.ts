@@ -1,7 +1,7 @@
 /** The host that is a worker of the page: nothing leaves the machine, and files are the browser's own. */
 import type { Doing, Problem, Reply } from "../protocol/index.ts"
 import { type Asking, type Host, HostError } from "./host.ts"
-import type { Asked, Place, WorkerBegun } from "./worker/told.ts"
+import type { Asked, Place, WorkerBegun } from "./worker/messages.ts"
 
 /** Isolates the page where its server does not, so that it computes on several threads (`isolating-worker.ts`). */
 
@@ -61,7 +61,7 @@ export const openPageHost = (): Host => {
   worker.onerror = ({ message }) => {
     const problem: Problem = {
       tag: "Gone",
-      message: `the studio's worker has ended: ${message || "load the page again"}`
+      message: `the studio's worker has stopped: ${message || "reload the page"}`
     }
     for (const one of waiting.values()) one.fail(problem)
     waiting.clear()

@@ -5,7 +5,7 @@
 import type { Doing, Output, Problem } from "../protocol/index.ts"
 import { type Host, HostError, type Watching } from "./host.ts"
 
-const GONE: Problem = { tag: "Gone", message: "The studio does not answer. Is its command still running?" }
+const GONE: Problem = { tag: "Gone", message: "The studio does not respond. Is its command still running?" }
 
 /** Asked for, a call tells what is done for it too. */
 const EVENTS = "text/event-stream"

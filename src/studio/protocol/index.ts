@@ -2,7 +2,7 @@ import * as Schema from "effect/Schema"
 import { encodings, separatorNames } from "../../../schemas/index.ts"
 import type * as Values from "./values.ts"
 
-/** A verb of either table: the schema of what is asked, and the type of what is answered. */
+/** A verb of either table: the schema of its input, and the type of its output. */
 interface Verb<In, Out> {
   readonly input: Schema.Codec<In, unknown>
   readonly output?: Out
@@ -26,7 +26,7 @@ const Text = Schema.String
 /** Columns by what they are for, as the flags of `suggest` name them; what is not named is found. */
 const Columns = Schema.Record(Schema.String, Schema.String)
 
-/** How a file of text is written, where that is said and not found: as `data.separator` and `data.encoding` of a plan. */
+/** Overrides of the detected dialect of a text file, as `data.separator` and `data.encoding` of a plan. */
 const dialect = {
   separator: Schema.optionalKey(Schema.Literals(separatorNames)),
   encoding: Schema.optionalKey(Schema.Literals(encodings))
@@ -35,7 +35,7 @@ const dialect = {
 /** A model with its adapter, and without. */
 const Side = Schema.Literals(["trained", "base"])
 
-/** What lies beside the rows to train on, as `rows` names it. */
+/** The splits next to the training rows, as `rows` names them. */
 const splits = { validation: Schema.optionalKey(Text), test: Schema.optionalKey(Text) }
 
 /** Which methods are compared, on which plan (its id), and how often. */
@@ -97,21 +97,21 @@ export const calls = {
     })
   ),
   check: answers<Values.Checked>()(Schema.Struct({ plan: Json })),
-  /** Begins to train, after what trains already unless `now`; the answer is the run, which is not opened yet. */
+  /** Starts a run, after the one that is training unless `now`; returns its id before it is loaded. */
   start: changes<{ readonly id: string }>()(
     Schema.Struct({ name: Text, plan: Json, now: Schema.optionalKey(Schema.Boolean) })
   ),
   runs: answers<ReadonlyArray<Values.RunSummary>>()(Nothing),
   /** Lets it finish its step and save; one that waits is taken from the queue. */
   stop: changes<null>()(Run),
-  /** Goes on with a run that is stopped or has failed, after what trains already unless `now`; with `now` one that waits begins. */
+  /** Resumes a stopped or failed run, after the one that is training unless `now`; with `now` a waiting run starts. */
   resume: changes<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
   /** With its folder and all that the host keeps of it; one that waits is taken from the queue. Refused for a run that anything works with. */
   remove: changes<null>()(Run),
   result: answers<Values.RunResult>()(Run),
   /** One plot of several runs, `points` for each series at most. */
   curves: answers<Values.Curves>()(Schema.Struct({ ids: Schema.Array(Text), plot: Text, points: Schema.Int })),
-  /** The rows behind a cell of a confusion matrix, `most` at most. */
+  /** The rows that a cell of a confusion matrix counts, `most` at most. */
   cell: answers<ReadonlyArray<Values.JudgedRow>>()(
     Schema.Struct({ id: Text, split: Text, label: Text, predicted: Text, most: Schema.Int })
   ),
@@ -120,12 +120,12 @@ export const calls = {
     Schema.Struct({
       id: Text,
       rows: Schema.Array(Schema.Record(Text, Text)),
-      /** without "base", nothing is asked of the model without its adapter; absent: both */
+      /** sides to predict with; default both */
       sides: Schema.optionalKey(Schema.Array(Side))
     })
   ),
   exits: answers<ReadonlyArray<Values.Exit>>()(Run),
-  /** What exports of a run left that are there still. */
+  /** The exports of a run that exist. */
   exported: answers<ReadonlyArray<Values.Exported>>()(Run),
   /** With its folder, by its id. */
   removeExport: changes<null>()(Run),
@@ -167,6 +167,23 @@ export const watches = {
   ),
   export: changes<Values.ExportEvent>()(
     Schema.Struct({ id: Text, format: Text, options: Schema.Record(Text, Schema.Array(Text)) })
+  ),
+  /** Sends a finished run to the Hub, or one of its exports. */
+  push: changes<Values.PushEvent>()(
+    Schema.Struct({
+      id: Text,
+      /** owner/name */
+      repository: Text,
+      isPrivate: Schema.Boolean,
+      /** of an export; absent: the adapter, with its card, plan and record */
+      folder: Schema.optionalKey(Text),
+      /** owner/name of the base model on the Hub; absent: as the plan names it */
+      base: Schema.optionalKey(Text),
+      /** with report.html, which shows misclassified rows */
+      withReport: Schema.Boolean,
+      /** lists the files; nothing is sent */
+      isPreview: Schema.Boolean
+    })
   )
 }
 

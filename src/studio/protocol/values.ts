@@ -1,6 +1,6 @@
 /**
- * What the studio's page shows, as the host that it talks to says it: plain JSON, with texts that are ready to be read. Numbers keep their
- * units in their names or beside them.
+ * What the studio's page shows, as the host that it talks to says it: plain JSON, with texts that are ready to be read. Values have their
+ * units in their names or next to them.
  */
 import type { Dialect } from "../../../schemas/index.ts"
 import type { Plot, Series } from "../../output/report/index.ts"
@@ -8,7 +8,7 @@ import type { Working } from "../../progress/index.ts"
 
 export type { Plot, Series }
 
-/** What a host can do besides training and asking. A view that needs an ability that is not there is not shown. */
+/** What a host can do besides training and asking. Views that need a missing ability are hidden. */
 export type Ability =
   /** paths of the machine may be named, not files dropped alone */
   | "paths"
@@ -16,13 +16,15 @@ export type Ability =
   | "compare"
   /** runs may be removed, with all that they left */
   | "remove"
+  /** runs and exports may be pushed to the Hub */
+  | "push"
 
 export interface About {
   readonly version: string
-  /** where runs and files are, for people: a folder, or "this browser" */
+  /** location of runs and files, for people: a folder, or "this browser" */
   readonly place: string
   readonly abilities: ReadonlyArray<Ability>
-  /** what the folder brings for which it is open read-only, until its user trusts it; empty: it is trusted */
+  /** reasons why the folder is open read-only until its user trusts it; empty: trusted */
   readonly doubts: ReadonlyArray<string>
 }
 
@@ -58,12 +60,12 @@ export interface ColumnRole {
 export interface Rows {
   /** as a plan's `data.train` names it: of a folder that was asked for, the file or folder in it that holds the training rows */
   readonly source: string
-  /** what lies beside it by the names that data sets use, as a plan names it */
+  /** splits found next to it by the usual names, as a plan names them */
   readonly validation?: string
   readonly test?: string
   /** "CSV", "JSON Lines", "a folder of images" */
   readonly format: string
-  /** rows are the images of a folder, whose columns nobody has to name */
+  /** rows are the images of a folder, with fixed columns */
   readonly isFolder: boolean
   /** null: they were not counted */
   readonly count: number | null
@@ -115,7 +117,7 @@ export interface DetectedRows {
   readonly learnables: ReadonlyArray<LearnableRows>
   /** whether the first is taken without a question */
   readonly clear: boolean
-  /** what a user should know of how the file was read, and of its language */
+  /** notes on how the file was read, and on its language */
   readonly notes: ReadonlyArray<string>
 }
 
@@ -131,7 +133,7 @@ export interface SuggestedPlan {
   readonly warnings: ReadonlyArray<string>
 }
 
-/** The beginning of a plan of a user's own: what is known of it, what its schema fills in, and the rest to be filled in by hand. */
+/** The first draft of a user's own plan: known values, defaults from the schema, and fields to fill in. */
 export interface OutlinedPlan {
   /** a name for the run */
   readonly name: string
@@ -146,7 +148,9 @@ export type Checked =
   | {
       readonly ok: true
       readonly steps: number
-      /** what `validate` says, a name and a value each */
+      /** estimated bytes of the run, and those that are free for it; null: unknown */
+      readonly memory: { readonly bytes: number; readonly free: number | null }
+      /** the lines of `validate`, a name and a value each */
       readonly facts: ReadonlyArray<Fact>
       readonly warnings: ReadonlyArray<string>
     }
@@ -163,7 +167,7 @@ export interface Fact {
   readonly value: string
 }
 
-/** What a run is doing. `waiting`: for its turn, as its note says; resumed with `now` it begins at once. `starting`: it loads. `stopped`, `failed`: `resume` goes on with it. */
+/** State of a run. `waiting`: for the run in its note; `resume` with `now` starts it at once. `starting`: loading. `stopped`, `failed`: `resume` continues it. */
 export type RunState = "waiting" | "starting" | "training" | "stopping" | "stopped" | "finished" | "failed"
 
 export interface RunSummary {
@@ -178,9 +182,9 @@ export interface RunSummary {
   readonly steps: number
   /** of the newest step */
   readonly loss: number | null
-  /** what the run is judged by, on its newest evaluation: "validation accuracy 88.9 %" */
+  /** main metric at the newest evaluation: "validation accuracy 88.9 %" */
   readonly score: string | null
-  /** as a number that may be sorted by, with which way is better; null where there is none */
+  /** the metric as a number, and which direction is better; null if unknown */
   readonly headline: { readonly value: number; readonly better: "higher" | "lower" } | null
   /** milliseconds since 1970 */
   readonly startedAt: number
@@ -189,10 +193,10 @@ export interface RunSummary {
   readonly secondsLeft: number | null
 }
 
-/** What a page that watches a run is sent, first everything, then what is new. */
+/** Events of a watched run: first everything, then changes. */
 export type RunEvent =
   | { readonly kind: "summary"; readonly summary: RunSummary }
-  /** all plots anew, at most once a second while it trains */
+  /** all plots, at most once a second during training */
   | { readonly kind: "plots"; readonly plots: ReadonlyArray<Plot> }
   /** further lines of what its process says */
   | { readonly kind: "log"; readonly lines: ReadonlyArray<string> }
@@ -220,7 +224,7 @@ export interface Confusion {
   readonly counts: ReadonlyArray<ReadonlyArray<number>>
 }
 
-/** A row that was predicted, beside what is right. */
+/** A row with its prediction and its right answer. */
 export interface JudgedRow {
   /** file and line */
   readonly where: string
@@ -250,7 +254,7 @@ export interface RunResult {
   readonly warnings: ReadonlyArray<string>
   readonly plan: PlanJson
   readonly files: ReadonlyArray<FileOfRun>
-  /** report.html, of `files`; null where there is none */
+  /** report.html, of `files`; null if missing */
   readonly page: string | null
   /** the commands that use the run */
   readonly commands: ReadonlyArray<string>
@@ -297,7 +301,7 @@ export interface Answer {
 
 export interface AnswerPair {
   readonly trained: Answer
-  /** of the same model without its adapter, the head as it was trained; null where there is none to be had */
+  /** of the same model without its adapter, with the trained head; null if it cannot be switched off */
   readonly base: Answer | null
 }
 
@@ -312,7 +316,7 @@ export interface TokenChoice {
 export interface ChosenToken extends TokenChoice {
   /** it ends the text, and writes nothing */
   readonly ends: boolean
-  /** its place among `others`; null: it is none of them */
+  /** its place among `others`; null: not among them */
   readonly place: number | null
 }
 
@@ -332,7 +336,7 @@ export type WritingEvent =
       /** the likeliest at this place, five of them, the likeliest first */
       readonly others: ReadonlyArray<TokenChoice>
     }
-  /** `finish`: "eos": the model ended the text, "length": it has as many tokens as it may have */
+  /** `finish`: "eos": the model ended the text, "length": at the token limit */
   | {
       readonly kind: "end"
       readonly side: "trained" | "base"
@@ -344,10 +348,13 @@ export type WritingEvent =
       readonly calls: ReadonlyArray<CalledTool>
     }
 
-/** A way in which a finished run can leave. */
+/** A format in which a finished run can be exported. */
 export interface Exit {
   /** as `export` takes it */
   readonly name: string
+  /** place in which its files are used: "In a web page" */
+  readonly usedIn: string
+  /** of the format: "ONNX" */
   readonly title: string
   readonly says: string
   readonly options: ReadonlyArray<{
@@ -357,27 +364,27 @@ export interface Exit {
     readonly usual: ReadonlyArray<string>
     readonly several: boolean
   }>
-  /** why this run cannot leave so; null: it can */
+  /** why this run cannot be exported in this format; null: it can */
   readonly refused: string | null
-  /** it has left so already: the adapter itself */
+  /** files that exist already: those of the adapter */
   readonly there?: Exported
 }
 
-/** What an export left, and how it is used. */
+/** The files of an export, and how to use them. */
 export interface Exported {
-  /** where it lies, for people */
+  /** for people */
   readonly folder: string
   /** as `Host.urlOf` takes them, with this id */
   readonly id: string
   readonly files: ReadonlyArray<FileOfRun>
-  /** what is to be said of it, sentences */
+  /** notes for the reader, a sentence each */
   readonly lines: ReadonlyArray<string>
   readonly uses: ReadonlyArray<CodeToUse>
 }
 
 /** A few lines that use an export. */
 export interface CodeToUse {
-  /** what it is for: "In Python" */
+  /** "In Python" */
   readonly title: string
   /** "js", "python", "sh" */
   readonly language: string
@@ -387,6 +394,21 @@ export interface CodeToUse {
 export type ExportEvent =
   | { readonly kind: "line"; readonly text: string }
   | { readonly kind: "done"; readonly exported: Exported }
+
+/** Files that a push sends to the Hub, or would send. */
+export interface Pushed {
+  /** owner/name */
+  readonly repository: string
+  readonly files: ReadonlyArray<FileOfRun>
+  /** what stays on this computer, a sentence each */
+  readonly kept: ReadonlyArray<string>
+  /** the commit's page; null: nothing was sent */
+  readonly url: string | null
+}
+
+export type PushEvent =
+  | { readonly kind: "line"; readonly text: string }
+  | { readonly kind: "done"; readonly pushed: Pushed }
 
 export interface ComparedMethod {
   readonly name: string
@@ -407,7 +429,7 @@ export interface StudySize {
   /** runs to find the rates, and runs on fresh seeds */
   readonly sweep: number
   readonly final: number
-  /** of one run after the other, by a run of the same plan; null: there is none */
+  /** estimated from a run of the same plan, one run after the other; null: unknown */
   readonly seconds: number | null
 }
 

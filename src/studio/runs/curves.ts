@@ -1,4 +1,4 @@
-/** The plots of runs, the same as a report's, for as long as they are watched; and one plot of several runs over each other. */
+/** The plots of watched runs, the same as in a report; and one plot with the curves of several runs. */
 
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -43,10 +43,10 @@ export const followMetrics = (file: string): FollowedMetrics => {
   }
   return {
     rows,
-    read: Effect.map(growing.more, ({ lines, anew }) => {
-      if (anew) for (const list of Object.values(rows)) list.length = 0
+    read: Effect.map(growing.more, ({ lines, isReplaced }) => {
+      if (isReplaced) for (const list of Object.values(rows)) list.length = 0
       for (const line of lines) take(line)
-      return anew || lines.length > 0
+      return isReplaced || lines.length > 0
     })
   }
 }

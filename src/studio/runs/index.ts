@@ -34,7 +34,7 @@ export {
 } from "./summary.ts"
 export { growingFile, looks, seenFiles } from "./watching.ts"
 
-/** What was asked of a run cannot be done with it. */
+/** A request that a run cannot fulfil. */
 export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
   id: Schema.String,
   reason: Schema.String
@@ -45,9 +45,9 @@ export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
 }
 
 export interface RunWriter {
-  /** Folders of the runs that it was told to begin, of which some may not be there yet. */
+  /** Folders of the runs that it was asked to start; some may not exist yet. */
   readonly begun: () => ReadonlyArray<string>
-  /** What is known of the writing of runs, in their order. */
+  /** The processes of runs and their states, in the order of `ids`. */
   readonly lives: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Life>, never, Files>
   /** Begins, or waits for its turn; `now`: whatever else trains. */
   readonly start: (run: {
@@ -99,7 +99,7 @@ export const runsOf = (writer: RunWriter): Runs => {
   })
   const known = (id: string) =>
     Effect.gen(function* () {
-      if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+      if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is not a run in this folder" })
     })
   const summaryOf = (id: string) =>
     Effect.gen(function* () {
@@ -115,7 +115,7 @@ export const runsOf = (writer: RunWriter): Runs => {
       if (id === "" || /^\.\.?(\/|$)/.test(id) || path.isAbsolute(id))
         return yield* new RunRefused({
           id: directory,
-          reason: "(output.directory) is not inside the folder that the studio was started in, where its runs are"
+          reason: "(output.directory) is not inside the studio's folder, which has all of its runs"
         })
       yield* checkFree(id)
       return id
@@ -182,7 +182,7 @@ export const runsOf = (writer: RunWriter): Runs => {
         Effect.gen(function* () {
           yield* known(id)
           const own = yield* reader.plan(id)
-          if (own === null) return yield* new RunRefused({ id, reason: "has no plan.json that can be read" })
+          if (own === null) return yield* new RunRefused({ id, reason: "has no readable plan.json" })
           return yield* resultOf(id, own)
         }),
       curves: ({ ids: asked, plot, points }) =>

@@ -1,4 +1,4 @@
-/** What a finished run left, as its report says it; and folders in `exports/`, where an export of a run goes, and those that went there. */
+/** The result of a finished run, as in its report; and the folders of its exports in `exports/`. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -74,7 +74,7 @@ const titleOf = (before: string): string => {
     .replace(/:$/, "")
 }
 
-/** How a folder is used, by its own README.md: the code in it, each piece under the sentence that introduces it. */
+/** The code in a folder's README.md, each piece with the sentence that introduces it. */
 export const usesIn = (markdown: string): ReadonlyArray<CodeToUse> => {
   const fence = /^```(\w*)\n([\s\S]*?)^```$/gm
   const uses: Array<CodeToUse> = []
@@ -93,7 +93,7 @@ export const EXPORTS = "exports"
 /** A file that every export has. */
 export const SIGN_OF_EXPORT = "README.md"
 
-/** A run's name as the names of its exports begin. */
+/** The start of the names of a run's exports. */
 const stemOf = (id: string): Effect.Effect<string, never, Path.Path> =>
   Effect.map(Path.Path, (path) => path.basename(id).replaceAll(/[^\w.-]+/g, "-"))
 
@@ -103,7 +103,7 @@ export const exportFolder = (id: string, format: string): Effect.Effect<string, 
     return yield* freeFolder(`${EXPORTS}/${yield* stemOf(id)}-${format}`)
   })
 
-/** What an export left in a folder, with `lines` that were said of it. */
+/** The files of an export, with `lines` of its report. */
 export const exportedTo = (folder: string, lines: ReadonlyArray<string>): Effect.Effect<Exported, never, Files> =>
   Effect.gen(function* () {
     const readme = yield* readTextFile(`${folder}/${SIGN_OF_EXPORT}`).pipe(Effect.orElseSucceed(() => ""))

@@ -21,8 +21,8 @@ export const nameOfRun = (text: string): string => {
 }
 
 /**
- * Writes `plans/<name>.json`, or a name beside it where another plan has that; one that is there already with the same content is taken. Input
- * paths of `plan` are relative to the working directory, those in the file to its folder. Fails where the plan is none.
+ * Writes `plans/<name>.json`, or `<name>-2.json` where another plan has that name; an existing file with the same content is reused. Input
+ * paths of `plan` are relative to the working directory, those in the file to its folder. Fails if the plan is invalid.
  */
 export const writePlan = (name: string, plan: PlanJson): Effect.Effect<string, PlanError | FileError, Sources> =>
   Effect.gen(function* () {

@@ -31,7 +31,7 @@ export const nameBeforeRemoval = (name: string): string | undefined => HIDDEN.ex
 export interface Life {
   /** `ended`: no process writes it; what it left says how */
   readonly state: "waiting" | "starting" | "training" | "stopping" | "ended"
-  /** why it ended before its end, where that was a failure */
+  /** why it failed; null: it did not */
   readonly failed: string | null
   /** what it waits for, or does before its first step */
   readonly note: string | null
@@ -112,14 +112,14 @@ const readLeft = (file: string) =>
     Effect.orElseSucceed(() => null)
   )
 
-/** A plan that is as it should be, and its kind of run. */
+/** A valid plan and its kind of run. */
 export interface PlanOfRun {
   readonly plan: RunPlan
   readonly kind: RunKind
 }
 
 interface ReadPlan {
-  /** null: it is none that can be read */
+  /** null: unreadable */
   readonly own: PlanOfRun | null
   /** when its folder was made, in milliseconds since 1970 */
   readonly began: number
@@ -163,7 +163,7 @@ const meanMilliseconds = (steps: ReadonlyArray<Step>): number | null => {
 export interface RunReader {
   /** `id`: the run's folder, relative to the working directory */
   readonly summary: (id: string, life?: Life) => Effect.Effect<RunSummary, never, Files>
-  /** The plan of a run's folder; null: there is none, or none that can be read. */
+  /** The plan of a run's folder; null: missing or unreadable. */
   readonly plan: (id: string) => Effect.Effect<PlanOfRun | null, never, Files>
 }
 
@@ -231,7 +231,7 @@ export const foldersWith = (
     return yield* Effect.filter(folders, (folder) => isThere(`${folder}/${sign}`), { concurrency: 16 })
   })
 
-/** "runs/reviews-1": the name with the first number that is free. `isTaken`: also of a folder that is not there yet. */
+/** "runs/reviews-1": the name with the first number that is free. `isTaken`: also true for folders that do not exist yet. */
 export const freeFolder = (name: string, isTaken: (folder: string) => boolean = () => false) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

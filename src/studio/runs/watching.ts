@@ -6,22 +6,22 @@ import * as Stream from "effect/Stream"
 import { readExactly } from "../../files/index.ts"
 
 export interface GrowingFile {
-  /** What it has by now, since the last time; `anew`: it is another file, and these are its first lines. */
+  /** What it has by now, since the last time; `isReplaced`: the file was replaced, and these are its first lines. */
   readonly more: Effect.Effect<Grown, never, FileSystem.FileSystem>
 }
 
 interface Grown {
   readonly lines: ReadonlyArray<string>
-  readonly anew: boolean
+  readonly isReplaced: boolean
 }
 
-/** A line of metrics.jsonl that says 2,048² pairs of classes has 10 MB; what is longer is no line of ours. */
+/** A line of metrics.jsonl that says 2,048² pairs of classes has 10 MB; longer lines are not ours. */
 const LONGEST = 32 * 2 ** 20
 const PIECE = 4 * 2 ** 20
 const NEWLINE = 10
 
 /**
- * A file that grows by lines while it is read: what was read once is not read again. One that was made anew is read from its beginning.
+ * A file that grows by lines while it is read: what was read once is not read again. A replaced file is read from its beginning.
  * `from`: the bytes at the end that are read at first; all unless given.
  */
 export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): GrowingFile => {
@@ -32,16 +32,16 @@ export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): Grow
   const piece = Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const info = yield* fs.stat(file)
-    if (info.type !== "File") return { text: "", anew: false, isWhole: true }
+    if (info.type !== "File") return { text: "", isReplaced: false, isWhole: true }
     const size = Number(info.size)
     const own = Number(Option.getOrElse(info.ino, () => 0))
-    const anew = own !== identity || size < offset
-    if (anew) {
+    const isReplaced = own !== identity || size < offset
+    if (isReplaced) {
       identity = own
       offset = Math.max(0, size - from)
     }
     const length = Math.min(longest, size - offset)
-    if (length === 0) return { text: "", anew, isWhole: true }
+    if (length === 0) return { text: "", isReplaced, isWhole: true }
     const handle = yield* fs.open(file)
     const bytes = yield* readExactly(handle, offset, length)
     const end = bytes.lastIndexOf(NEWLINE) + 1
@@ -49,30 +49,30 @@ export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): Grow
       // a line without an end is passed over when it is longer than any
       if (length >= LONGEST) offset += length
       else if (length === longest) longest = Math.min(LONGEST, 2 * longest)
-      else return { text: "", anew, isWhole: true }
-      return { text: "", anew, isWhole: false }
+      else return { text: "", isReplaced, isWhole: true }
+      return { text: "", isReplaced, isWhole: false }
     }
     longest = PIECE
     // the first line may have begun before
-    const begin = anew && offset > 0 ? bytes.indexOf(NEWLINE) + 1 : 0
+    const begin = isReplaced && offset > 0 ? bytes.indexOf(NEWLINE) + 1 : 0
     offset += end
-    return { text: new TextDecoder().decode(bytes.subarray(begin, end)), anew, isWhole: end === length }
+    return { text: new TextDecoder().decode(bytes.subarray(begin, end)), isReplaced, isWhole: end === length }
   }).pipe(
     Effect.scoped,
-    Effect.orElseSucceed(() => ({ text: "", anew: false, isWhole: true }))
+    Effect.orElseSucceed(() => ({ text: "", isReplaced: false, isWhole: true }))
   )
   return {
     more: Effect.gen(function* () {
       const lines: Array<string> = []
       let isNew = false
       while (true) {
-        const { text, anew, isWhole } = yield* piece
-        if (anew) {
+        const { text, isReplaced, isWhole } = yield* piece
+        if (isReplaced) {
           isNew = true
           lines.length = 0
         }
         if (text !== "") lines.push(...text.slice(0, -1).split("\n"))
-        if (isWhole) return { lines, anew: isNew }
+        if (isWhole) return { lines, isReplaced: isNew }
       }
     })
   }
@@ -101,7 +101,7 @@ export const seenFiles = <A, R>(read: (file: string) => Effect.Effect<A, never, 
     })
 }
 
-/** Changes whenever the file does; undefined: there is no file of this name. */
+/** Changes whenever the file does; undefined: the file does not exist. */
 export const stampOf = (file: string): Effect.Effect<string | undefined, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,5 +1,5 @@
 /**
- * The folder of the built page: beside the program in the npm package; in a clone it is built by Vite, when it is asked for and whenever its
+ * The folder of the built page: next to the program in the npm package; in a clone it is built by Vite, when it is asked for and whenever its
  * sources are newer.
  */
 import * as Effect from "effect/Effect"
@@ -11,10 +11,10 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
-/** There is no page to show. */
+/** The page is missing and cannot be built. */
 export class NoPage extends Schema.TaggedError<NoPage>()("NoPage", { reason: Schema.String }) {
   override get message() {
-    return `the studio's page is not there and cannot be built: ${this.reason}`
+    return `the studio's page is missing and cannot be built: ${this.reason}`
   }
 }
 

@@ -19,7 +19,7 @@ export interface Doorkeeper {
   readonly signed: (pathname: string) => string
 }
 
-const REFUSED = "This page is not connected to the studio: open the newest address that the terminal shows.\n"
+const REFUSED = "This page is not connected to the studio. Open the newest address shown in the terminal.\n"
 
 /** milliseconds for which a signed address works */
 const SIGNED = 10 * 60_000

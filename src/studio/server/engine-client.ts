@@ -1,5 +1,5 @@
 /**
- * The server's side of its engine: a child process that is started with the first question, and anew with the next one where it has ended.
+ * The server's side of its engine: a child process that is started with the first question, and again with the next one if it has ended.
  * A question that was under way then fails with a sentence.
  */
 
@@ -18,7 +18,7 @@ import { engineHandlers } from "../engine/index.ts"
 import type { Doing, Problem, Reply, Request } from "../protocol/index.ts"
 import type { Busy } from "./removal.ts"
 
-/** How the engine is started. */
+/** The command that starts the engine. */
 export interface EngineCommand {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
@@ -31,7 +31,7 @@ class EngineProblem extends Schema.TaggedError<EngineProblem>()("EngineProblem",
   message: Schema.String
 }) {}
 
-/** What the engine does for an answer is told to the listener of whoever asks (`Work`). */
+/** Work on an answer is reported to the listener of the caller (`Work`). */
 export interface EngineClient {
   readonly call: (verb: string, input: unknown) => Effect.Effect<unknown, EngineProblem>
   readonly watch: (verb: string, input: unknown) => Stream.Stream<unknown, EngineProblem>
@@ -49,7 +49,7 @@ interface Waiting {
 /** Milliseconds without a question after which the process ends, with the models that it holds. */
 const IDLE = 10 * 60_000
 
-const GONE: Problem = { tag: "EngineGone", message: "the process that computes for the studio has ended; ask again" }
+const GONE: Problem = { tag: "EngineGone", message: "the studio's compute process has ended; try again" }
 
 /** Tells whoever listens here what the engine says that it does. */
 const relaying = Effect.map(Work, (tell) => (doing: Doing) => void Effect.runFork(tell({ kind: "working", ...doing })))

@@ -1,4 +1,4 @@
-/** Ways out of a run, taken: `export RUN --format F` as a process, with what it says, and at last its files. */
+/** Exports and pushes of runs: `export RUN --format F` and `push RUN owner/name` as processes, with their progress and at last their report. */
 
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
@@ -10,22 +10,30 @@ import * as Stream from "effect/Stream"
 import { type FormatName, formatNamed, formatNames } from "../../exports/formats.ts"
 import type { Files } from "../../files/index.ts"
 import type { Sources } from "../../hub/hub.ts"
+import { isRepository } from "../../hub/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
-import type { ExportEvent, WatchInput } from "../protocol/index.ts"
+import type { ExportEvent, PushEvent, WatchInput } from "../protocol/index.ts"
 import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
 import type { OwnCommand } from "./processes.ts"
 import { type Busy, endRemovals, openRemover } from "./removal.ts"
 
-type Asked = WatchInput<"export">
-
-/** A run that did not leave, in the words of the command. */
+/** What the command reports of an export or a push that failed. */
 export class NotExported extends Schema.TaggedError<NotExported>()("NotExported", { message: Schema.String }) {}
 
-/** What `export --json` says at last. */
-const Report = Schema.fromJsonString(
+/** The report of `export --json`. */
+const ExportReport = Schema.fromJsonString(
   Schema.Struct({
     files: Schema.Array(Schema.Struct({ name: Schema.String, bytes: Schema.Finite })),
     lines: Schema.Array(Schema.String)
+  })
+)
+/** The report of `push --json`. */
+const PushReport = Schema.fromJsonString(
+  Schema.Struct({
+    repository: Schema.String,
+    files: Schema.Array(Schema.Struct({ path: Schema.String, bytes: Schema.Finite })),
+    kept: Schema.Array(Schema.String),
+    url: Schema.NullOr(Schema.String)
   })
 )
 const Failure = Schema.fromJsonString(Schema.Struct({ ok: Schema.Literal(false), message: Schema.String }))
@@ -33,7 +41,7 @@ const Failure = Schema.fromJsonString(Schema.Struct({ ok: Schema.Literal(false),
 const isFormat = (name: string): name is FormatName => formatNames.some((own) => own === name)
 
 /** The flags of a format's options; null: it has no such options. */
-const flagsOf = ({ format, options }: Asked): ReadonlyArray<string> | null => {
+const flagsOf = ({ format, options }: WatchInput<"export">): ReadonlyArray<string> | null => {
   if (!isFormat(format)) return null
   const own = formatNamed(format).options
   const flags: Array<string> = ["--format", format]
@@ -70,30 +78,71 @@ const ran = ({ runtime, args, env }: OwnCommand, words: ReadonlyArray<string>, l
     return Effect.sync(() => child.kill("SIGINT"))
   })
 
+/** The report of a command; fails with what it reports of a failure. */
+const reported = <Report>(
+  program: OwnCommand,
+  words: ReadonlyArray<string>,
+  report: Schema.Codec<Report, string>,
+  line: (text: string) => void
+) =>
+  Effect.gen(function* () {
+    const { code, stdout, last } = yield* ran(program, words, line)
+    const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())
+    if (failure._tag === "Some") return yield* new NotExported({ message: failure.value.message })
+    const decoded = Schema.decodeUnknownOption(report)(stdout.trim())
+    if (code !== 0 || decoded._tag === "None")
+      return yield* new NotExported({ message: last === "" ? `${words[0]} stopped unexpectedly` : last })
+    return decoded.value
+  })
+
+type Tell<Event> = (event: Event) => void
+
 const exported = (
   program: OwnCommand,
   device: ReadonlyArray<string>,
-  asked: Asked,
-  tell: (event: ExportEvent) => void
+  asked: WatchInput<"export">,
+  tell: Tell<ExportEvent>
 ) =>
   Effect.gen(function* () {
     const { id, format } = asked
     const flags = flagsOf(asked)
-    if (flags === null) return yield* new RunRefused({ id, reason: `does not leave as ${format} with such options` })
+    if (flags === null)
+      return yield* new RunRefused({ id, reason: `cannot be exported as ${format} with these options` })
     const folder = yield* exportFolder(id, format)
     const words = ["export", id, ...flags, "--out", folder, "--json", ...device]
-    const { code, stdout, last } = yield* ran(program, words, (text) => tell({ kind: "line", text }))
-    const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())
-    if (failure._tag === "Some") return yield* new NotExported({ message: failure.value.message })
-    const report = Schema.decodeUnknownOption(Report)(stdout.trim())
-    if (code !== 0 || report._tag === "None")
-      return yield* new NotExported({
-        message: last === "" ? "the command that exports ended before it was done" : last
-      })
-    tell({ kind: "done", exported: yield* exportedTo(folder, report.value.lines) })
+    const { lines } = yield* reported(program, words, ExportReport, (text) => tell({ kind: "line", text }))
+    tell({ kind: "done", exported: yield* exportedTo(folder, lines) })
   })
 
-/** `device`: flags of it. `runs`: folders of runs, of which one leaves, and is held meanwhile. */
+/** Flags in the sentences of `push`, as the fields of the page are called. */
+const fieldNames = { "--base-model": "“Base model on the Hub”", "--report": "“Include the report”" } as const
+
+const withoutFlags = (sentence: string): string =>
+  Object.entries(fieldNames).reduce((text, [flag, name]) => text.replaceAll(flag, name), sentence)
+
+const pushed = (program: OwnCommand, asked: WatchInput<"push">, tell: Tell<PushEvent>) =>
+  Effect.gen(function* () {
+    const { id, repository, isPrivate, folder, base, withReport, isPreview } = asked
+    for (const name of base === undefined ? [repository] : [repository, base])
+      if (!isRepository(name))
+        return yield* new NotExported({ message: `found ${JSON.stringify(name)}; expected a repository as owner/name` })
+    if (folder !== undefined && !(yield* exportFolders(id)).includes(folder))
+      return yield* new RunRefused({ id: folder, reason: "is not an export of this run" })
+    const words = [
+      ...["push", id, repository, "--json"],
+      ...(isPrivate ? ["--private"] : []),
+      ...(folder === undefined ? [] : ["--folder", folder]),
+      ...(base === undefined ? [] : ["--base-model", base]),
+      ...(withReport ? ["--report"] : []),
+      ...(isPreview ? ["--dry-run"] : [])
+    ]
+    const report = yield* reported(program, words, PushReport, (text) => tell({ kind: "line", text })).pipe(
+      Effect.mapError(({ message }) => new NotExported({ message: withoutFlags(message) }))
+    )
+    tell({ kind: "done", pushed: { ...report, kept: report.kept.map(withoutFlags) } })
+  })
+
+/** `device`: its flags. `runs`: folders of runs; one that is exported or pushed is held until that is done. */
 export const openExports = (
   program: OwnCommand,
   device: ReadonlyArray<string>,
@@ -105,8 +154,27 @@ export const openExports = (
     const remover = openRemover(Semaphore.makeUnsafe(1))
     const known = (id: string) =>
       Effect.gen(function* () {
-        if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is no run of this folder" })
+        if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is not a run in this folder" })
       })
+    /** Events of work with a run, which nothing removes meanwhile. */
+    const working = <Event>(
+      id: string,
+      what: string,
+      work: (tell: Tell<Event>) => Effect.Effect<void, Reported, Files>
+    ) =>
+      Stream.callback<Event, Reported, Files>((queue) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          yield* busy.hold(id, what)
+          yield* work((event) => void Queue.offerUnsafe(queue, event))
+        }).pipe(
+          Effect.scoped,
+          Effect.matchCauseEffect({
+            onSuccess: () => Queue.end(queue),
+            onFailure: (cause) => Queue.failCause(queue, cause)
+          })
+        )
+      )
     return {
       calls: {
         exported: ({ id }) =>
@@ -117,26 +185,15 @@ export const openExports = (
         removeExport: ({ id }) =>
           Effect.gen(function* () {
             if (!(yield* exportFolders()).includes(id))
-              return yield* new RunRefused({ id, reason: "is no export of this folder" })
+              return yield* new RunRefused({ id, reason: "is not an export in this folder" })
             yield* remover.remove({ id, sign: SIGN_OF_EXPORT, mayGo: Effect.void, forget: Effect.void })
             return null
           })
       },
       watches: {
         export: (asked) =>
-          Stream.callback<ExportEvent, Reported, Files>((queue) =>
-            Effect.gen(function* () {
-              yield* known(asked.id)
-              yield* busy.hold(asked.id, "is being exported")
-              yield* exported(program, device, asked, (event) => void Queue.offerUnsafe(queue, event))
-            }).pipe(
-              Effect.scoped,
-              Effect.matchCauseEffect({
-                onSuccess: () => Queue.end(queue),
-                onFailure: (cause) => Queue.failCause(queue, cause)
-              })
-            )
-          )
+          working<ExportEvent>(asked.id, "is being exported", (tell) => exported(program, device, asked, tell)),
+        push: (asked) => working<PushEvent>(asked.id, "is being pushed", (tell) => pushed(program, asked, tell))
       }
     }
   })

@@ -1,6 +1,6 @@
 /**
- * Runs as processes: `train PLAN --out runs/NAME-N`, each the leader of a session of its own with its words in a file, so that it goes on
- * when the studio or its terminal is closed. One trains at a time: the others wait for it, unless they are told to begin.
+ * Runs as processes: `train PLAN --out runs/NAME-N`, each the leader of a session of its own with its words in a file, so that it continues
+ * when the studio or its terminal is closed. One trains at a time: the others wait for it, unless they are asked to begin.
  */
 
 import * as Effect from "effect/Effect"
@@ -136,7 +136,7 @@ export const openLauncher = (
         const said = yield* outcomeAt(outcomeOf(id))
         if (said?._tag === "Some") return said.value.message
         if (stopping || exit === undefined || exit.code === 0 || exit.code === INTERRUPTED) return null
-        const why = exit.signal === null ? [] : [signals[exit.signal] ?? `its process was ended by ${exit.signal}`]
+        const why = exit.signal === null ? [] : [signals[exit.signal] ?? `its process was terminated by ${exit.signal}`]
         return [...why, ...last].join("\n")
       })
 
@@ -153,7 +153,7 @@ export const openLauncher = (
         const { steps = null, last = [] } = (record === undefined ? undefined : yield* logAt(logOf(id))) ?? {}
         const known = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
         if (record?.waits === true) {
-          const whom = others.length === 0 ? "its turn" : `${listed(others, 3).join(" and ")} to end`
+          const whom = others.length === 0 ? "its turn" : `${listed(others, 3).join(" and ")} to finish`
           return { ...known, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
         const locked = yield* lockedBy(id)
@@ -186,13 +186,13 @@ export const openLauncher = (
       Effect.gen(function* () {
         const { state } = yield* lifeOf(id, [])
         if (state !== "ended" && state !== "waiting")
-          return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+          return yield* new RunRefused({ id, reason: "is still running; stop it first, then remove it" })
         const what = busy.with(id)
-        if (what !== undefined) return yield* new RunRefused({ id, reason: `${what}; remove it when that has ended` })
+        if (what !== undefined) return yield* new RunRefused({ id, reason: `${what}; remove it when that is done` })
         const all = [...(yield* runFolders()), ...records.all().map((record) => record.id)]
         const inner = all.find((other) => other.startsWith(`${id}/`))
         if (inner !== undefined)
-          return yield* new RunRefused({ id, reason: `has another run in its folder, ${inner}; remove that one first` })
+          return yield* new RunRefused({ id, reason: `contains another run, ${inner}; remove that one first` })
       })
     const forget = (id: string) =>
       Effect.suspend(() => {
@@ -218,10 +218,10 @@ export const openLauncher = (
           const record = records.get(id)
           if (record?.waits === true && now) return yield* launch(record)
           if ((yield* lifeOf(id, [])).state !== "ended")
-            return yield* new RunRefused({ id, reason: "is under way already" })
+            return yield* new RunRefused({ id, reason: "is already running" })
           const plan = `${id}/plan.json`
           const opened = yield* isThere(plan)
-          if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is no run folder" })
+          if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is not a run folder" })
           const startedAt = opened ? (record?.startedAt ?? Date.now()) : Date.now()
           yield* begin(
             { id, plan: record?.plan ?? plan, startedAt, waits: false, resumes: opened, stopping: false },
@@ -241,7 +241,7 @@ export const openLauncher = (
           yield* Effect.try({
             try: () => process.kill(owner.pid, "SIGINT"),
             catch: () =>
-              new RunRefused({ id, reason: `is written by process ${owner.pid}, which cannot be asked to stop` })
+              new RunRefused({ id, reason: `belongs to process ${owner.pid}, which could not be signalled to stop` })
           })
           yield* records.change(id, { stopping: true })
         }),

@@ -1,4 +1,4 @@
-/** Commands as processes of their own: each the leader of a session with its words in a file, so that it goes on when the studio is closed. */
+/** Commands as processes of their own: each the leader of a session with its words in a file, so that it continues when the studio is closed. */
 import { spawn } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
 import { readFile } from "node:fs/promises"
@@ -8,7 +8,7 @@ import { isGone, isIdentified, ownerIn, type ProcessOwner, readTextFile } from "
 import type { Plot } from "../protocol/index.ts"
 import { RunRefused } from "../runs/index.ts"
 
-/** How the command line is started again, without its verb. */
+/** This program's command line, without a verb. */
 export interface OwnCommand {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
@@ -30,12 +30,12 @@ interface Detached {
   readonly ended: (how: Ended) => void
 }
 
-/** Children of this process of whose end it was not told yet, and since when they are known to be gone. */
-const untold = new Map<number, number | undefined>()
-/** milliseconds that it takes to be told, at most */
-const TOLD = 5_000
+/** Children of this process without an exit event yet, and the time since which they are known to be gone. */
+const unreported = new Map<number, number | undefined>()
+/** maximum delay of an exit event, in ms */
+const DELAY = 5_000
 
-/** Starts the command line with these words. Its number; undefined: it could not be started, which `ended` is told. */
+/** Starts the command line with these words. Returns its process id; undefined: it could not be started, and `ended` is called. */
 export const startDetached = (
   { runtime, args, env }: OwnCommand,
   words: ReadonlyArray<string>,
@@ -52,10 +52,10 @@ export const startDetached = (
       })
       const { pid } = child
       child.unref()
-      if (pid !== undefined) untold.set(pid, undefined)
+      if (pid !== undefined) unreported.set(pid, undefined)
       const end = (how: Ended) => {
         ended(how)
-        if (pid !== undefined) untold.delete(pid)
+        if (pid !== undefined) unreported.delete(pid)
       }
       child.on("error", () => end({ code: null, signal: null }))
       child.on("exit", (code, signal) => end({ code, signal }))
@@ -66,12 +66,12 @@ export const startDetached = (
     }
   })
 
-/** Whether this process is soon to be told how a child of it has ended, which is gone. */
+/** Whether the exit event of a child that is gone is still to come. */
 const isToBeTold = (pid: number): boolean => {
-  if (!untold.has(pid)) return false
-  const since = untold.get(pid) ?? Date.now()
-  untold.set(pid, since)
-  return Date.now() - since < TOLD
+  if (!unreported.has(pid)) return false
+  const since = unreported.get(pid) ?? Date.now()
+  unreported.set(pid, since)
+  return Date.now() - since < DELAY
 }
 
 /**
@@ -110,7 +110,7 @@ export const startedElsewhere = (id: string): Effect.Effect<never, RunRefused, F
         id,
         reason:
           owner === undefined
-            ? "is not under way"
+            ? "is not running"
             : `was not started in the studio: stop it with Ctrl-C in its terminal (process ${owner.pid})`
       })
     )
@@ -168,7 +168,7 @@ interface MemoryLog {
   readonly look: (id: string, pid: number, step: number) => Effect.Effect<void>
   /** What was seen so far: the most at each step. undefined: nothing was. */
   readonly plot: (id: string) => Plot | undefined
-  /** A run of the same name begins anew. */
+  /** A run of the same name restarts. */
   readonly forget: (id: string) => void
 }
 
@@ -212,7 +212,7 @@ export const memoryLog = (): MemoryLog => {
       if (looked === undefined) return undefined
       const own = plots.get(id) ?? {
         id: "memory",
-        title: "Memory of its process",
+        title: "Process memory",
         unit: "megabytes",
         logarithmic: false,
         x: [...looked.steps],

@@ -1,5 +1,5 @@
 /**
- * Folders of runs, studies and exports, removed as a whole. A folder gets a hidden name beside its own, in one step, by which no list shows
+ * Folders of runs, studies and exports, removed as a whole. A folder gets a hidden name next to its own, in one step, by which no list shows
  * it; then what the studio keeps of it goes, and then its files. Where the studio is killed in between, the next one ends the removal.
  *
  * Nothing is removed through a link: neither a folder that is one, nor one on whose way there is one. A link inside a folder goes with it,
@@ -58,9 +58,9 @@ const looked = (id: string): Effect.Effect<FileSystem.File.Type | undefined, Run
     const fs = yield* FileSystem.FileSystem
     const refused = (reason: string) => new RunRefused({ id, reason })
     const segments = id.split("/")
-    if (!segments.every(isName)) return yield* refused("is no folder inside the one that the studio was started in")
+    if (!segments.every(isName)) return yield* refused("is not a folder inside the studio's folder")
     if (segments.length === 1 && PLACES.includes(id))
-      return yield* refused("is a folder in which the studio keeps other things too; it removes none of those")
+      return yield* refused("is a folder that the studio itself uses and never removes")
     let type: FileSystem.File.Type | undefined
     for (const end of segments.keys()) {
       const file = segments.slice(0, end + 1).join("/")
@@ -69,8 +69,10 @@ const looked = (id: string): Effect.Effect<FileSystem.File.Type | undefined, Run
         Effect.orElseSucceed(() => undefined)
       )
       if (type === "SymbolicLink") {
-        const what = file === id ? "is" : `lies behind ${file}, which is`
-        return yield* refused(`${what} a symbolic link, through which the studio removes nothing; remove it by hand`)
+        const what = file === id ? "is" : `is inside ${file}, which is`
+        return yield* refused(
+          `${what} a symbolic link, and the studio removes nothing through links; remove it by hand`
+        )
       }
       if (type !== "Directory") break
     }
@@ -122,7 +124,7 @@ const removeHidden = (id: string, hidden: string): Effect.Effect<void, RunRefuse
     const fs = yield* FileSystem.FileSystem
     yield* fs.remove(hidden, { recursive: true, force: true }).pipe(
       Effect.mapError((error) => {
-        const reason = `is out of the list, and some of its files are left in ${hidden}: ${platformReason(error)}; remove that folder by hand`
+        const reason = `was removed from the list, but some of its files remain in ${hidden}: ${platformReason(error)}; remove that folder by hand`
         return new RunRefused({ id, reason })
       })
     )
@@ -142,7 +144,7 @@ export const openRemover = (deciding: Semaphore.Semaphore): Remover => {
         yield* forget
         return hidden
       }).pipe(Effect.ensuring(Effect.sync(() => going.delete(id))), deciding.withPermits(1))
-      // who asked may leave: no one would be told of half of it
+      // whoever asked may leave: half a removal would go unreported
       return takenOut.pipe(
         Effect.flatMap((hidden) => (hidden === undefined ? Effect.void : removeHidden(id, hidden))),
         Effect.uninterruptible
@@ -151,7 +153,7 @@ export const openRemover = (deciding: Semaphore.Semaphore): Remover => {
   }
 }
 
-/** Ends removals that a studio of before began, of these folders and beside them. `forget`: removes what it kept of one. */
+/** Completes removals of an earlier studio, of these folders and next to them. `forget`: removes the studio's own data of one. */
 export const endRemovals = (
   ids: ReadonlyArray<string>,
   forget: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>

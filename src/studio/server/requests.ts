@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { limit, overLimit } from "../../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../../files/index.ts"
 
-/** A request that is none of the page's. */
+/** A request that the page does not make. */
 export class RequestRefused extends Schema.TaggedError<RequestRefused>()("RequestRefused", {
   status: Schema.Int,
   message: Schema.String
@@ -23,7 +23,7 @@ export const jsonOf = (request: Request): Effect.Effect<unknown, RequestRefused>
     if (Number(request.headers.get("content-length") ?? 0) > most) return yield* tooLarge()
     const bytes = yield* Effect.tryPromise({
       try: () => readAnswer(new Response(request.body), most),
-      catch: () => refused(400, "the body did not arrive whole")
+      catch: () => refused(400, "the body is incomplete")
     }).pipe(
       Effect.timeoutOrElse({
         duration: 1_000 * limit("serve-body-seconds"),
@@ -39,7 +39,7 @@ export const jsonOf = (request: Request): Effect.Effect<unknown, RequestRefused>
     return "problem" in parsed ? yield* refused(400, `the body ${parsed.problem}`) : parsed.value
   })
 
-/** Segments, each decoded by itself, none of which leads elsewhere: "runs/reviews%201" → ["runs", "reviews 1"]; undefined: it is no path. */
+/** Segments, each decoded by itself, none of which leads elsewhere: "runs/reviews%201" → ["runs", "reviews 1"]; undefined: not a path. */
 export const segmentsOf = (path: string): ReadonlyArray<string> | undefined => {
   try {
     const segments = path.split("/").map(decodeURIComponent)

@@ -27,14 +27,14 @@ import type { Store } from "./store.ts"
 
 export interface Routes<R> {
   readonly door: Doorkeeper
-  /** called when someone was admitted: the address of before opens no more */
+  /** called when someone was admitted: the earlier address no longer works */
   readonly onAdmitted: Effect.Effect<void, never, R>
   /** for which nothing is changed here; empty: the folder is trusted */
   readonly doubts: () => ReadonlyArray<string>
   /** what the server answers itself; the engine is asked for the rest */
   readonly handlers: Handlers<R>
   readonly engine: EngineClient
-  /** a file of the page; undefined: there is none of this name */
+  /** a file of the page; undefined: not found */
   readonly page: (path: string) => Effect.Effect<Response | undefined>
   readonly store: Store
   readonly file: (path: string, search: URLSearchParams) => Effect.Effect<Response, never, R>
@@ -45,7 +45,7 @@ const json = (value: unknown, status = 200) => Response.json(value ?? null, { st
 
 const problemResponse = (problem: Problem) => json(problem, 400)
 
-const notFound = () => new Response("there is nothing of this name here\n", { status: 404 })
+const notFound = () => new Response("not found\n", { status: 404 })
 
 const KEEP_ALIVE = 15_000 // milliseconds
 const encoder = new TextEncoder()
@@ -75,14 +75,14 @@ const eventResponse = (
         if (isWanted()) put(":\n\n")
       }, KEEP_ALIVE)
       const each = Stream.runForEach(all, (event) => write(`data: ${JSON.stringify(event ?? null)}\n\n`))
-      // of what goes on a slow reader is told less
-      const told = telling((doing) => {
+      // a slow reader gets fewer progress events
+      const reporting = telling((doing) => {
         if (isWanted()) put(`event: doing\ndata: ${JSON.stringify(doing)}\n\n`)
       }, 0)
       const ended = each.pipe(
         Effect.andThen(write("event: end\ndata: null\n\n")),
         Effect.catch((problem) => write(`event: problem\ndata: ${JSON.stringify(problem)}\n\n`)),
-        Effect.provideService(Work, told)
+        Effect.provideService(Work, reporting)
       )
       run(ended, stop.signal).finally(() => {
         clearInterval(beat)
@@ -120,12 +120,12 @@ const asked = <A>(schema: Schema.Codec<A, unknown>, request: Request): Effect.Ef
   )
 
 const USED =
-  "This address works once, and was used already. The terminal shows a new one; it is also in the file that the command names when it is started again."
+  "This address works once and has already been used. The terminal shows a new one. Running the studio command again prints the file that contains it."
 
 const changes = (table: object, verb: string): boolean =>
   Object.hasOwn(table, verb) && (table as Record<string, { readonly changes?: true }>)[verb]!.changes === true
 
-/** Whether whoever asks reads events, and so can be told what is done meanwhile. */
+/** Whether the caller reads events, and so progress. */
 const readsEvents = ({ headers }: Request): boolean => headers.get("accept")?.includes("text/event-stream") === true
 
 /** The handler of requests. */
@@ -136,12 +136,12 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
     const onCause = (cause: unknown) => onBug(String(cause))
 
     const sent = (all: Stream.Stream<unknown, Reported, R | Files>): Response => {
-      const told = Stream.mapError(all, (error): Problem => {
+      const reported = Stream.mapError(all, (error): Problem => {
         // the engine's problems keep the tags that they have there
         const tag = "tag" in error && typeof error.tag === "string" ? error.tag : error._tag
         return { tag, message: error.message }
       })
-      return eventResponse(Stream.provideContext(told, context), (effect, signal) =>
+      return eventResponse(Stream.provideContext(reported, context), (effect, signal) =>
         Effect.runPromiseExit(effect, { signal }).then((exit) => problemIn(exit, onCause))
       )
     }
@@ -151,7 +151,7 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
         : Effect.fail(
             new RequestRefused({
               status: 403,
-              message: `This folder is open read-only until you trust it: it brings ${doubts().join("; ")}.`
+              message: `This folder is open read-only until you trust it. It contains ${doubts().join("; ")}.`
             })
           )
     )
@@ -223,6 +223,6 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
       )
       if (Exit.isSuccess(exit)) return guarded(exit.value)
       const problem = problemIn(exit, onCause)
-      return guarded(problemResponse(problem ?? { tag: "Cancelled", message: "the request was taken back" }))
+      return guarded(problemResponse(problem ?? { tag: "Cancelled", message: "the request was cancelled" }))
     }
   })

@@ -33,7 +33,7 @@ const shown: Readonly<Record<string, string>> = {
   ".webp": "image/webp"
 }
 
-const absent = () => new Response("there is nothing of this name here\n", { status: 404 })
+const absent = () => new Response("not found\n", { status: 404 })
 
 /** RFC 6266, with the name of RFC 5987 for what is not ASCII. */
 const attachment = (name: string): string =>
@@ -77,7 +77,7 @@ const zipped = (folder: string, name: string) =>
     }))
     const size = zipSize(listed)
     if (size > LARGEST || listed.length > MOST_ZIPPED)
-      return new Response("this folder has more than a ZIP file can: copy it from the disk\n", { status: 413 })
+      return new Response("this folder is too large for a ZIP file: copy it from disk\n", { status: 413 })
     const files = yield* Effect.forEach(
       listed,
       (file): Effect.Effect<ZippedFile & { path: string }, never, FileSystem.FileSystem> =>
@@ -120,7 +120,7 @@ export const servedFiles =
         "content-type": type ?? "application/octet-stream",
         "content-length": `${one.bytes}`,
         "cache-control": "no-store",
-        // whatever it is, it is no page of the studio
+        // never a page of the studio itself
         "content-security-policy": PAGE_POLICY
       })
       if (type === undefined) headers.set("content-disposition", attachment(name))

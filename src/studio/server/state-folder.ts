@@ -24,7 +24,7 @@ export class StudioOpen extends Schema.TaggedError<StudioOpen>()("StudioOpen", {
 }) {
   override get message() {
     const where = this.address === "" ? "" : ` at ${this.address}`
-    return `a studio of this folder is open already${where}; open the address in ${this.file}, or end its process ${this.pid}`
+    return `a studio is already open for this folder${where}; open the address in ${this.file}, or end its process ${this.pid}`
   }
 }
 

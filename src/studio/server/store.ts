@@ -24,7 +24,7 @@ export interface Store {
   ) => Effect.Effect<void, RequestRefused | FileError, Files>
   /** Gives the files of a drop their name. */
   readonly finish: (drop: string | null) => Effect.Effect<string, RequestRefused | FileError, Files>
-  /** Removes drops of before, which came to no end. */
+  /** Removes unfinished drops of an earlier studio. */
   readonly clear: Effect.Effect<void, never, Files>
   /** Removes drops of pages that are gone. */
   readonly sweep: Effect.Effect<void, never, Files>
@@ -46,7 +46,7 @@ interface Drop {
 
 const refused = (reason: string, status = 400) => new RequestRefused({ status, message: reason })
 
-const over = (name: LimitName) => refused(`what was dropped has more than ${overLimit(name)}`, 413)
+const over = (name: LimitName) => refused(`the dropped files have more than ${overLimit(name)}`, 413)
 
 /** Names as files have them everywhere: what some systems cannot have becomes "_". */
 const cleaned = (segment: string): string => segment.replace(/[<>:"|?*]/g, "_").replace(/^\.+|[. ]+$/g, "_")
@@ -69,10 +69,10 @@ export const openStore = (): Store => {
       const folder = dropOf(id)
       const segments = segmentsOf(path)?.map(cleaned)
       if (folder === undefined || segments === undefined)
-        return yield* refused("a file is sent under a path of names, with the number of its drop")
-      if (request.body === null) return yield* refused("a file is sent as the body")
+        return yield* refused("expected a file path and the number of its drop")
+      if (request.body === null) return yield* refused("expected the file as the body")
       const drop = drops.get(folder) ?? { bytes: 0, files: 0, at: 0, failed: false, tops: new Set() }
-      if (drop.failed) return yield* refused("another file of this drop did not arrive")
+      if (drop.failed) return yield* refused("another file of this drop failed to upload")
       drops.set(folder, drop)
       drop.files += 1
       drop.at = Date.now()
@@ -82,7 +82,7 @@ export const openStore = (): Store => {
       const parent = [folder, ...segments.slice(0, -1)].join("/")
       yield* fs.makeDirectory(parent, { recursive: true }).pipe(Effect.mapError(fileError("write", parent)))
       const reader = (request.body as ReadableStream<Uint8Array>).getReader()
-      const broken = () => refused("the file did not arrive whole")
+      const broken = () => refused("the file was only partly uploaded")
       const next = Effect.tryPromise({ try: () => reader.read(), catch: broken }).pipe(
         Effect.timeoutOrElse({ duration: 1_000 * limit("serve-body-seconds"), orElse: () => Effect.fail(broken()) })
       )
@@ -116,7 +116,7 @@ export const openStore = (): Store => {
       const fs = yield* FileSystem.FileSystem
       const folder = dropOf(id)
       const drop = folder === undefined ? undefined : drops.get(folder)
-      if (folder === undefined || drop === undefined || drop.failed) return yield* refused("no whole drop has arrived")
+      if (folder === undefined || drop === undefined || drop.failed) return yield* refused("the upload is incomplete")
       drops.delete(folder)
       // files without a folder that came together get one
       const [top = "files"] = drop.tops

@@ -65,9 +65,8 @@ const questionFor = ({ plan, methods, learningRates, seeds, freshSeeds }: Asked)
   Effect.gen(function* () {
     yield* inBounds({ id: plan, seeds, freshSeeds })
     if (!(yield* comparablePlans).some(({ id }) => id === plan))
-      return yield* new RunRefused({ id: plan, reason: "is no plan of this folder" })
-    if (methods.length === 0)
-      return yield* new RunRefused({ id: plan, reason: "needs at least one method to be compared by" })
+      return yield* new RunRefused({ id: plan, reason: "is not a plan in this folder" })
+    if (methods.length === 0) return yield* new RunRefused({ id: plan, reason: "needs at least one method to compare" })
     const file = yield* readComparable(plan)
     const question = yield* questionOf(file, {
       methods,
@@ -124,7 +123,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     })
     const known = (id: string) =>
       Effect.gen(function* () {
-        if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is no study of this folder" })
+        if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is not a study in this folder" })
       })
 
     /** The process that a study's trials are given out by. */
@@ -140,9 +139,9 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         const { exit, owner } = record
         if (owner === undefined) return exit === undefined ? null : "its process could not be started"
         if (exit?.code === 0 || exit?.code === INTERRUPTED) return null
-        const why = exit?.signal == null ? [] : [`its process was ended by ${exit.signal}`]
+        const why = exit?.signal == null ? [] : [`its process was terminated by ${exit.signal}`]
         const said = yield* failureSaid(records.logOf(id))
-        return exit === undefined ? null : [...why, said ?? "it did not say why"].join("\n")
+        return exit === undefined ? null : [...why, said ?? "The log may say why."].join("\n")
       })
 
     const summaryOf = (id: string): Effect.Effect<StudySummary, never, Sources> =>
@@ -159,7 +158,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           done: results.length,
           trials: own?.trials ?? 0,
           startedAt: record?.startedAt ?? own?.writtenAt ?? 0,
-          note: failed ?? (isRunning && record?.stopping === true ? "stops when the steps under way are saved" : null)
+          note: failed ?? (isRunning && record?.stopping === true ? "stops after saving the current steps" : null)
         }
       })
 
@@ -189,14 +188,14 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     const mayGo = (id: string) =>
       Effect.gen(function* () {
         if ((yield* processOf(id)) !== undefined)
-          return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+          return yield* new RunRefused({ id, reason: "is still running; stop it first, then remove it" })
         // a worker of another machine, or one that has not heard of the end yet
         const trials = yield* namesIn(`${id}/runs`)
         for (const name of trials) {
           if ((yield* lockedBy(`${id}/runs/${name}`)) === undefined) continue
           return yield* new RunRefused({
             id,
-            reason: `is under way: its run ${name} is written; remove it when that has ended`
+            reason: `is still running: a process writes its run ${name}; remove it when that has finished`
           })
         }
       })
@@ -294,7 +293,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
             yield* Effect.try({
               try: () => process.kill(owner.pid, "SIGINT"),
               catch: () =>
-                new RunRefused({ id, reason: `belongs to process ${owner.pid}, which cannot be asked to stop` })
+                new RunRefused({ id, reason: `belongs to process ${owner.pid}, which could not be signalled to stop` })
             })
             yield* records.change(id, { stopping: true })
             return null
@@ -302,13 +301,12 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         resumeStudy: ({ id }) =>
           Effect.gen(function* () {
             yield* known(id)
-            if ((yield* processOf(id)) !== undefined)
-              return yield* new RunRefused({ id, reason: "is under way already" })
+            if ((yield* processOf(id)) !== undefined) return yield* new RunRefused({ id, reason: "is already running" })
             const before = records.get(id)
             const opened = yield* isThere(`${id}/study.json`)
-            if (!opened && before === undefined) return yield* new RunRefused({ id, reason: "is no study's folder" })
+            if (!opened && before === undefined) return yield* new RunRefused({ id, reason: "is not a study folder" })
             const workers = before?.workers ?? WORKERS
-            // its own study.json says all that decides it; what never came so far begins anew
+            // its own study.json says all that decides it; what never got that far starts over
             const words = opened ? ["--out", id, "--workers", `${workers}`, ...flags] : before!.words
             const record: StudyRecord = before ?? { id, words, workers, startedAt: Date.now(), stopping: false }
             yield* launch(record, words, true)

@@ -30,7 +30,7 @@ export interface StudioOptions {
   /** of the built page */
   readonly page: string
   readonly engine: EngineCommand
-  /** how the command line is started for a run */
+  /** the command that starts a run */
   readonly program: OwnCommand
   /** flags of the device, for runs */
   readonly flags: ReadonlyArray<string>
@@ -41,7 +41,7 @@ export interface StudioOptions {
 export interface Studio {
   /** what opens it in a browser, once: later addresses are said */
   readonly url: string
-  /** what the folder brings for which it is open read-only; empty: nothing */
+  /** reasons why the folder is open read-only; empty: trusted */
   readonly doubts: ReadonlyArray<string>
   /** folders of the runs that are under way */
   readonly underWay: Effect.Effect<ReadonlyArray<string>, never, Files>
@@ -53,7 +53,7 @@ const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<Sources>> => 
       Effect.sync(() => ({
         version: ownPackage.version,
         place: process.cwd(),
-        abilities: ["paths", "compare", "remove"] as const,
+        abilities: ["paths", "compare", "remove", "push"] as const,
         doubts: doubts()
       })),
     trust: () => Effect.as(trust, null)

@@ -17,9 +17,9 @@ import type { RunSummary, TableOfTexts } from "../protocol/index.ts"
 import type { RunReader } from "../runs/index.ts"
 
 const stages: Readonly<Record<Trial["stage"], string>> = {
-  sweep: "finds the rate",
+  sweep: "rate sweep",
   final: "fresh seed",
-  common: "one rate for all"
+  common: "shared rate"
 }
 
 const cellsOf = ({ stage, method, rank, learningRate, seed, share }: Trial): ReadonlyArray<string> => [
@@ -35,7 +35,7 @@ const doneRow = (measure: Measure, { trial, status, reason = "", seconds, ...sco
   const { [measure.name]: score = null, loss = null } = own
   return [
     ...cellsOf(trial),
-    status === "failed" ? `failed: ${reason.split("\n")[0]}` : "done",
+    status === "failed" ? `failed: ${reason.split("\n")[0]}` : "finished",
     loss === null ? "–" : loss.toFixed(3),
     shown(measure, score),
     seconds === null ? "–" : shortDuration(seconds)
@@ -44,7 +44,7 @@ const doneRow = (measure: Measure, { trial, status, reason = "", seconds, ...sco
 
 const runningRow = (trial: Trial, { step, steps, loss }: RunSummary) => [
   ...cellsOf(trial),
-  step === 0 ? "starts" : `step ${step} of ${steps}`,
+  step === 0 ? "starting" : `step ${step} of ${steps}`,
   loss === null ? "–" : loss.toFixed(3),
   "–",
   "–"
@@ -69,7 +69,7 @@ export const trialTable = (
       })
     )
     return {
-      columns: ["method", "rank", "rate", "seed", "what for", "state", "loss", measure.label, "time"],
+      columns: ["method", "rank", "learning rate", "seed", "stage", "state", "loss", measure.label, "time"],
       rows: [...results.map((result) => doneRow(measure, result)), ...rows.flat()]
     }
   })

@@ -24,7 +24,7 @@ const PLACES = ["runs", "exports", "compare", "plans", "data"]
 const MOST = 20_000
 const NAMED = 3
 
-const ENDLESS = `more than ${MOST.toLocaleString("en")} files, of which some may be links to other folders`
+const ENDLESS = `more than ${MOST.toLocaleString("en")} files, some of which may be links to other folders`
 
 /** Links below a folder that lead out of it, and whether there are too many files to tell. */
 const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonly whole: boolean }, never, Files> =
@@ -61,7 +61,7 @@ const doubtsOf = Effect.gen(function* () {
   ).join(", ")
   return [
     ...((yield* fs.exists(".studio").pipe(Effect.orElseSucceed(() => true)))
-      ? ["a .studio folder, the state of another studio (it is not read)"]
+      ? ["a .studio folder with the state of another studio, which is ignored"]
       : []),
     ...(links.length === 0 ? [] : [`${links.length === 1 ? "a link" : "links"} to other folders: ${names}`]),
     ...(whole ? [] : [ENDLESS])

@@ -1,5 +1,5 @@
 /**
- * A folder as one download: a ZIP file whose files are stored as they are, for weights do not get smaller. Sizes and sums are in front of each
+ * A folder as one download: a ZIP file of uncompressed files, since weights do not compress. Sizes and sums are in front of each
  * file, so that every program can read it as it comes.
  *
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.7, 4.3.12, 4.3.16

@@ -283,7 +283,7 @@ describe("rows", () => {
         const [labels, arrays] = ["labels", "arrays"].map((name) => w.path(`runs/${name}`))
         const said = (id: string, rows: Parameters<typeof ask>[1]) =>
           Effect.map(Effect.flip(ask(id, rows)), ({ message }) => message)
-        expect(yield* said(labels!, [])).toBe("there is no row to ask about; give one")
+        expect(yield* said(labels!, [])).toBe("no rows to predict; enter at least one")
         expect(yield* said(labels!, [{ text: "good" }, { text: " " }])).toBe('row 2: "text" is empty; fill it in')
         expect(yield* said(arrays!, [{ numbers: "[1, 2]" }])).toBe("has 2 numbers, expected 36")
         expect(yield* said(w.path("nowhere"), [{ text: "x" }])).toContain("nowhere")
@@ -414,12 +414,12 @@ describe("texts", () => {
       Effect.gen(function* () {
         const said = (more: Partial<WatchInput<"write">>, id = chat) =>
           Effect.map(Effect.flip(Stream.runCollect(write(id, more))), ({ message }) => message)
-        expect(yield* said({ messages: [] })).toBe("there is no text to go on with; write one")
+        expect(yield* said({ messages: [] })).toBe("the prompt is empty; enter a text")
         expect(yield* said({ tokens: 100_000 })).toBe("tokens is 100000; expected 1 to 4096")
         expect(yield* said({ temperature: -1 })).toContain("temperature is -1")
-        expect(yield* said({}, w.path("runs/labels"))).toContain("writes nothing")
+        expect(yield* said({}, w.path("runs/labels"))).toContain("does not generate text")
         const labelled = yield* Effect.flip(ask(chat, [{ prompt: "x" }]))
-        expect(labelled.message).toContain("gives rows no labels")
+        expect(labelled.message).toContain("does not predict labels for rows")
       })
     ))
 })

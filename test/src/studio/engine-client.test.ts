@@ -43,7 +43,7 @@ test("a process answers question after question, ends when no more come, and is 
   )
   expect(pids.second).toBe(pids.first)
   expect(pids.third).not.toBe(pids.first)
-  expect(pids.failed).toBe("the process that computes for the studio has ended; ask again")
+  expect(pids.failed).toBe("the studio's compute process has ended; try again")
   expect(pids.fourth).not.toBe(pids.third)
   while (isAlive(pids.fourth as number)) await Bun.sleep(10)
 })

@@ -19,19 +19,24 @@ beforeAll(async () => {
 test("every format is a way out, with its options; a run is refused what export refuses it", async () => {
   const [adapter, ...exits] = await onDevice(exitHandlers.calls!.exits!({ id: run }))
   expect(exits.map(({ name }) => name)).toEqual(formats.map(({ name }) => name))
-  for (const [i, { says, options }] of exits.entries()) {
-    expect(says).toBe(formats[i]!.summary)
+  for (const [i, { says, usedIn, options }] of exits.entries()) {
+    expect([says, usedIn]).toEqual([formats[i]!.summary, formats[i]!.usedIn])
     expect(options.map(({ name }) => name)).toEqual(Object.keys(formats[i]!.options))
     for (const { usual, values } of options) expect(usual.filter((value) => !values.includes(value))).toEqual([])
   }
   for (const { name, refused } of exits) {
     const { code, stderr } = await w.cli(["export", run, "--format", name, "--out", `out/${name}`, "--device", "wasm"])
     expect([name, code === 0]).toEqual([name, refused === null])
-    if (refused !== null) expect(stderr).toContain(refused.slice(`${run} `.length))
+    if (refused === null) continue
+    // a page has no flags
+    expect(refused).not.toContain("--")
+    const words = stderr.replaceAll(/--format ([\w-]+)/g, (_, to) => formats.find((one) => one.name === to)!.title)
+    expect(words).toContain(refused.slice(`${run} `.length))
   }
   expect(exits.filter(({ refused }) => refused !== null).map(({ name }) => name)).toEqual(["gguf", "layers-model"])
 
-  const { there, refused } = adapter!
+  const { there, refused, usedIn } = adapter!
+  expect(usedIn).toBe("In Python or TypeScript")
   expect(refused).toBeNull()
   expect(there!.files.map(({ path }) => path)).toContain("adapter/adapter_model.safetensors")
   for (const { path, bytes } of there!.files) expect(statSync(join(run, path)).size).toBe(bytes)

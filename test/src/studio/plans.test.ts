@@ -21,8 +21,8 @@ const model = "models/minilm"
 
 test("models are those that come with the program, then those that are found; what holds runs is left out", async () => {
   expect(await ask("models", {})).toEqual([
-    { source: model, name: "minilm", says: "bert, 14.5 million numbers, 28.9 MB" },
-    { source: "nets/digits/model.json", name: "digits", says: "a tf.LayersModel, 206,922 numbers" }
+    { source: model, name: "minilm", says: "bert, 14.5 million parameters, 28.9 MB" },
+    { source: "nets/digits/model.json", name: "digits", says: "a tf.LayersModel, 206,922 parameters" }
   ])
   expect(await ask("examples", {})).toEqual([{ name: "films", says: "a few", source: "films/train.csv" }])
 })

@@ -175,16 +175,13 @@ describe("what is removed", () => {
     symlinkSync(join(folder, "kept"), join("runs", "way"))
     const all = [everything(), everything(outside)]
     const launcher = await run(openLauncher(NEVER, [], ".state", idle))
-    const link = /is a symbolic link, through which the studio removes nothing; remove it by hand$/
+    const link = /is a symbolic link, and the studio removes nothing through links; remove it by hand$/
     expect(await refusal(launcher, "runs/link-1")).toMatch(link)
-    expect(await refusal(launcher, "runs/way/c-1")).toStartWith("runs/way/c-1 lies behind runs/way, which is a")
+    expect(await refusal(launcher, "runs/way/c-1")).toStartWith("runs/way/c-1 is inside runs/way, which is a")
     for (const id of ["..", "../outside", "runs/../kept/c-1", "runs//real-1", outside, "", ".", "./runs/real-1"])
-      expect([id, await refusal(launcher, id)]).toEqual([
-        id,
-        `${id} is no folder inside the one that the studio was started in`
-      ])
+      expect([id, await refusal(launcher, id)]).toEqual([id, `${id} is not a folder inside the studio's folder`])
     for (const id of ["plans", "runs", "data", "compare", "exports"])
-      expect(await refusal(launcher, id)).toMatch(/has another run in its folder|the studio keeps other things too/)
+      expect(await refusal(launcher, id)).toMatch(/contains another run|the studio itself uses/)
     expect([everything(), everything(outside)]).toEqual(all)
     expect(readdirSync("runs").sort()).toEqual(["link-1", "real-1", "way"])
   })
@@ -193,9 +190,7 @@ describe("what is removed", () => {
     inFolder({ ...runOf("deep"), ...runOf("deep/inner-1"), ...record("deep"), ...record("deep/inner-1") })
     mkdirSync("runs")
     const launcher = await run(openLauncher(NEVER, [], ".state", idle))
-    expect(await refusal(launcher, "deep")).toBe(
-      "deep has another run in its folder, deep/inner-1; remove that one first"
-    )
+    expect(await refusal(launcher, "deep")).toBe("deep contains another run, deep/inner-1; remove that one first")
     expect(await refusal(launcher, "deep/inner-1")).toBe("removed")
     expect(await refusal(launcher, "deep")).toBe("removed")
     // a run that had no folder yet, whose name another folder has by now
@@ -215,7 +210,7 @@ describe("what is removed", () => {
     const child = Bun.spawn([process.execPath, "-e", "setInterval(() => {}, 1000)"])
     try {
       writeFileSync(join(ID, "lock"), JSON.stringify(await run(ownerOf(child.pid))))
-      expect(await refusal(launcher, ID)).toBe(`${ID} is under way; stop it before it is removed`)
+      expect(await refusal(launcher, ID)).toBe(`${ID} is still running; stop it first, then remove it`)
     } finally {
       child.kill("SIGKILL")
       await child.exited
@@ -223,7 +218,7 @@ describe("what is removed", () => {
     const held = busy
       .hold(ID, "is being exported")
       .pipe(Effect.andThen(Effect.promise(() => refusal(launcher, ID))), Effect.scoped)
-    expect(await run(held)).toBe(`${ID} is being exported; remove it when that has ended`)
+    expect(await run(held)).toBe(`${ID} is being exported; remove it when that is done`)
     expect(await refusal(launcher, ID)).toBe("removed")
     expect(existsSync(ID)).toBe(false)
   })
@@ -255,7 +250,7 @@ describe("a list", () => {
         expect(isRemoved).toBe(true)
         expect(seen.map(({ id }) => id)).toEqual(["runs/b-1"])
         expect((yield* Fiber.join(watched)).message).toBe(`${ID} was removed`)
-        expect((yield* Effect.flip(calls!.remove!({ id: ID }))).message).toBe(`${ID} is no run of this folder`)
+        expect((yield* Effect.flip(calls!.remove!({ id: ID }))).message).toBe(`${ID} is not a run in this folder`)
       })
     )
   })
@@ -295,10 +290,12 @@ test("a study is removed with its runs, unless one of them is written; a removal
   expect(await named()).toEqual(["compare/linked-1", study])
   expect(readdirSync("compare").sort()).toEqual(["linked-1", "notes", "s-1"])
   writeFileSync(`${study}/runs/t-1/lock`, JSON.stringify(await run(thisProcess)))
-  expect(await removed(study)).toBe(`${study} is under way: its run t-1 is written; remove it when that has ended`)
+  expect(await removed(study)).toBe(
+    `${study} is still running: a process writes its run t-1; remove it when that has finished`
+  )
   rmSync(`${study}/runs/t-1/lock`)
   expect(await removed("compare/linked-1")).toContain("is a symbolic link")
-  expect(await removed("compare/notes")).toBe("compare/notes is no study of this folder")
+  expect(await removed("compare/notes")).toBe("compare/notes is not a study in this folder")
   expect(await removed(study)).toBe("removed")
   expect(await named()).toEqual([])
   expect(readdirSync("compare").sort()).toEqual(["linked-1", "notes"])
@@ -412,7 +409,7 @@ describe("a run as a process", () => {
         yield* launcher.start({ id: "runs/b-1", plan: "plans/a.json", now: false })
         expect((yield* summary("runs/b-1")).state).toBe("waiting")
         const refused = yield* Effect.flip(launcher.remove(ID))
-        expect(refused.message).toBe(`${ID} is under way; stop it before it is removed`)
+        expect(refused.message).toBe(`${ID} is still running; stop it first, then remove it`)
         yield* launcher.remove("runs/b-1")
         expect(yield* ids).toEqual([ID])
         process.kill(pidIn(ID), "SIGKILL")

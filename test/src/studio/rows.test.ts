@@ -69,8 +69,8 @@ describe("a table", () => {
     expect(rows.rows[0]).toEqual([{ text: "slow; and long" }, { text: "bad" }, { text: "1,5" }])
     expect(rows.rows).toHaveLength(4)
     expect(rows.notes).toEqual([
-      "Its columns are separated by semicolons.",
-      "1 of the first 5 rows has nothing in any column.",
+      "Columns are separated by semicolons.",
+      "1 of the first 5 rows is empty.",
       expect.stringMatching(/^1 of the first 5 rows cannot be read: reviews\.csv:6: text after a closing quote/)
     ])
   })
@@ -90,7 +90,9 @@ describe("a table", () => {
   })
 
   test("of one column says so", async () => {
-    expect((await ask("rows", { source: "one.csv" })).notes).toEqual([expect.stringContaining('one column, "text"')])
+    expect((await ask("rows", { source: "one.csv" })).notes).toEqual([
+      expect.stringContaining('Only one column, "text"')
+    ])
   })
 
   test("is looked at up to a line that is too long", async () => {
@@ -158,9 +160,9 @@ describe("what is no table is told in a sentence:", () => {
     ["empty.csv", /^empty\.csv: the file is empty; at least one row is needed$/],
     ["blank.csv", /^blank\.csv: the file has no rows/],
     ["gone.csv", /^gone\.csv: there is no such file/],
-    ["picture.csv", /begins as a PNG image$/],
-    ["binary.csv", /holds bytes that no text has/],
-    ["table.xlsx", /this is a spreadsheet: save its sheet as CSV/],
+    ["picture.csv", /starts like a PNG image$/],
+    ["binary.csv", /contains binary data/],
+    ["table.xlsx", /this is a spreadsheet: save the sheet as CSV/],
     ["only-long.csv", /the row is longer than/]
   ]
   for (const [source, says] of cases) {

@@ -25,25 +25,25 @@ describe("a file that grows", () => {
 
   test("gives each line once, when its end is there", async () => {
     const growing = growingFile(file)
-    expect(await run(growing.more)).toEqual({ lines: [], anew: false })
+    expect(await run(growing.more)).toEqual({ lines: [], isReplaced: false })
     writeFileSync(file, "one\ntw")
     expect((await run(growing.more)).lines).toEqual(["one"])
     expect((await run(growing.more)).lines).toEqual([])
     appendFileSync(file, "o\n\nthree ü")
     expect((await run(growing.more)).lines).toEqual(["two", ""])
     appendFileSync(file, "\n")
-    expect(await run(growing.more)).toEqual({ lines: ["three ü"], anew: false })
+    expect(await run(growing.more)).toEqual({ lines: ["three ü"], isReplaced: false })
   })
 
-  test("begins anew where it was replaced or cut, also by a longer one", async () => {
+  test("begins again where it was replaced or cut, also by a longer one", async () => {
     const growing = growingFile(file)
     writeFileSync(file, "a\nb\nc\n")
     await run(growing.more)
     writeFileSync(`${file}.new`, "A\nB\nC\nD\n")
     renameSync(`${file}.new`, file)
-    expect(await run(growing.more)).toEqual({ lines: ["A", "B", "C", "D"], anew: true })
+    expect(await run(growing.more)).toEqual({ lines: ["A", "B", "C", "D"], isReplaced: true })
     writeFileSync(file, "x\n")
-    expect(await run(growing.more)).toEqual({ lines: ["x"], anew: true })
+    expect(await run(growing.more)).toEqual({ lines: ["x"], isReplaced: true })
   })
 
   test("has lines longer than what is read at a time", async () => {

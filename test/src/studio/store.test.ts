@@ -64,8 +64,8 @@ describe("what is dropped", () => {
       }
     })
     const half = new Request("http://x/", { method: "PUT", body, duplex: "half" } as RequestInit)
-    await expect(run(store.put("half.csv", "drop-that-breaks", half))).rejects.toThrow("did not arrive whole")
-    await expect(run(store.finish("drop-that-breaks"))).rejects.toThrow("no whole drop")
+    await expect(run(store.put("half.csv", "drop-that-breaks", half))).rejects.toThrow("only partly uploaded")
+    await expect(run(store.finish("drop-that-breaks"))).rejects.toThrow("the upload is incomplete")
     expect(names()).toEqual(all)
     await run(store.put("half.csv", "drop-of-before", new Request("http://x/", { method: "PUT", body: "x" })))
     expect(existsSync("data/.drop-drop-of-before")).toBe(true)

@@ -196,7 +196,7 @@ describe("files that come with the page", () => {
   test("that do not come are a sentence, and nothing writes them", async () => {
     const fs = opened()
     expect((await failure(fs.readFile("models/small/gone.json")))[1]).toContain("the server answers 404")
-    expect((await failure(fs.readFile("data/short.jsonl")))[1]).toContain("it came with 10 bytes, and 11 were expected")
+    expect((await failure(fs.readFile("data/short.jsonl")))[1]).toContain("received 10 of 11 bytes")
     const changes = [
       fs.writeFileString("data/short.jsonl", ""),
       fs.remove("models/small", { recursive: true }),

@@ -107,7 +107,7 @@ describe("the engine", () => {
           "the model's chat template writes no tools"
         )
         expect(yield* refusal(asked, { id: w.path("runs/completion") })).toBe(
-          "this run holds no conversations, so it cannot call tools"
+          "this run does not hold conversations, so it cannot call tools"
         )
       })
     ))

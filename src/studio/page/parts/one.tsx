@@ -8,7 +8,7 @@ import { Loading, Trouble } from "./asked.tsx"
 import { Scrolled } from "./table.tsx"
 
 /** What the page has, as a file of the reader's. */
-const saveText = (name: string, text: string): void => {
+export const saveText = (name: string, text: string): void => {
   const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }))
   const link = document.createElement("a")
   link.href = url

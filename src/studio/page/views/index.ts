@@ -42,7 +42,7 @@ export const views: readonly [View, ...ReadonlyArray<View>] = [
   },
   {
     name: "export",
-    title: "Export",
+    title: "Share",
     sign: "M12 4v11M8 11l4 4 4-4M5 20h14",
     load: async () => (await import("./export/Export.tsx")).Export
   }

@@ -28,16 +28,16 @@ import {
 } from "../../engine/index.ts"
 import type { ExportEvent, Problem, Reply, WatchInput } from "../../protocol/index.ts"
 import { exportedTo, exportFolder, exportFolders, RunRefused, runsOf, SIGN_OF_EXPORT } from "../../runs/index.ts"
+import type { Asked, Place, RunAsked, StopAsked, TrainingEvent, WorkerBegun } from "./messages.ts"
 import { ownRuns } from "./own-runs.ts"
-import type { Asked, Place, RunAsked, RunTold, StopAsked, WorkerBegun } from "./told.ts"
 import { type Train, trainingHere, wasmFolderOf } from "./trainer.ts"
 import { nameOfStore, openWorld, storeFiles, type World } from "./world.ts"
 
-/** Ways out of a run, taken in the page: its folder of another format is written among the page's files, to be saved from there. */
+/** Exports in the page: a folder of the format is written among the page's files, to be saved from there. */
 const exported = ({ id, format: name, options }: WatchInput<"export">, tell: (event: ExportEvent) => void) =>
   Effect.gen(function* () {
     const format = formatNames.find((own) => own === name)
-    if (format === undefined) return yield* new RunRefused({ id, reason: `does not leave as ${name}` })
+    if (format === undefined) return yield* new RunRefused({ id, reason: `cannot be exported as ${name}` })
     const out = yield* exportFolder(id, format)
     const report = yield* exportRun(id, {
       format: formatNamed(format),
@@ -67,7 +67,7 @@ export const exportHandlers: Partial<Handlers<EngineNeeds>> = {
   }
 }
 
-/** Those that are there already, which need no device. */
+/** Existing exports, which need no device. */
 export const exportedHandlers: Partial<Handlers<Sources>> = {
   calls: {
     exported: ({ id }) =>
@@ -76,7 +76,7 @@ export const exportedHandlers: Partial<Handlers<Sources>> = {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         if (!(yield* exportFolders()).includes(id))
-          return yield* new RunRefused({ id, reason: "is no export of this studio" })
+          return yield* new RunRefused({ id, reason: "is not an export of this studio" })
         // first what lists it
         for (const one of [`${id}/${SIGN_OF_EXPORT}`, id]) yield* Effect.ignore(fs.remove(one, { recursive: true }))
         return null
@@ -87,13 +87,13 @@ export const exportedHandlers: Partial<Handlers<Sources>> = {
 /** The studio is open elsewhere in this browser, and has the files there. */
 class StudioTaken extends Schema.TaggedError<StudioTaken>()("StudioTaken", {}) {
   override get message() {
-    return "this studio is open in another tab or window of this browser, which has its files and its runs; go on there, or close it and try again"
+    return "this studio is open in another tab or window of this browser, which holds its files and runs; continue there, or close it and try again"
   }
 }
 
 class NoSuchFile extends Schema.TaggedError<NoSuchFile>()("NoSuchFile", { path: Schema.String }) {
   override get message() {
-    return `${this.path} is not among the studio's files`
+    return `${this.path} is not one of the studio's files`
   }
 }
 
@@ -118,20 +118,20 @@ const holdFiles = (base: string): Effect.Effect<void, StudioTaken> =>
 /** A run in a worker of its own, which has this one's script. */
 const trainingElsewhere =
   (place: Place): Train =>
-  (run: RunAsked, tell: (told: RunTold) => void) => {
+  (run: RunAsked, tell: (event: TrainingEvent) => void) => {
     const worker = new Worker(globalThis.location.href, { type: "module" })
-    const hear = (told: RunTold) => {
-      if (told.kind === "ended") worker.terminate()
-      tell(told)
+    const hear = (event: TrainingEvent) => {
+      if (event.kind === "ended") worker.terminate()
+      tell(event)
     }
-    worker.onmessage = ({ data }: MessageEvent<RunTold>) => hear(data)
+    worker.onmessage = ({ data }: MessageEvent<TrainingEvent>) => hear(data)
     worker.onerror = ({ message }) => hear({ kind: "ended", message: message || "its worker could not be started" })
     const begin: WorkerBegun = { place, run }
     worker.postMessage(begin)
     return { stop: () => worker.postMessage({ stop: true } satisfies StopAsked) }
   }
 
-const UNKEPT = "this browser's memory: files and runs are gone when the tab is closed"
+const UNKEPT = "this browser's memory: files and runs are lost when the tab is closed"
 
 const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
   Effect.gen(function* () {
@@ -177,18 +177,18 @@ const openEngine = (place: Place, context: Context.Context<Sources>): Promise<An
   )
 }
 
-/** As the build puts them beside the page (`vite.config.ts`). */
+/** As the build puts them next to the page (`vite.config.ts`). */
 const comesWith: ComesWith = {
   models: ["models/minilm", "models/mobilenet/model.json", "models/digits/model.json"],
   rows: [
     {
       name: "movie sentences",
-      says: "1,500 sentences of film reviews, positive or negative",
+      says: "1,500 sentences from film reviews, labelled positive or negative",
       source: "data/movies/train.jsonl"
     },
     {
       name: "pictures of clothes",
-      says: "1,000 small pictures of ten kinds of clothes, for the model mobilenet",
+      says: "1,000 small pictures of ten kinds of clothes, for the MobileNet model",
       source: "data/clothes/train.parquet"
     }
   ]
@@ -205,7 +205,10 @@ export const openEngineWorker = async (place: Place): Promise<(asked: Asked) => 
     ("call" in asked && Object.hasOwn(handlers.calls, asked.call)) ||
     ("watch" in asked && Object.hasOwn(handlers.watches, asked.watch))
 
-  const told = <A>(id: number, effect: Effect.Effect<A, { readonly _tag: string; readonly message: string }, Files>) =>
+  const sendAnswer = <A>(
+    id: number,
+    effect: Effect.Effect<A, { readonly _tag: string; readonly message: string }, Files>
+  ) =>
     Effect.runFork(
       Effect.match(Effect.provideContext(effect, context), {
         onFailure: ({ _tag: tag, message }) => send({ id, problem: { tag, message } }),
@@ -221,12 +224,12 @@ export const openEngineWorker = async (place: Place): Promise<(asked: Asked) => 
   return (asked) => {
     if ("store" in asked) {
       const { id } = asked
-      return void told(
+      return void sendAnswer(
         id,
         storeFiles(asked.store, (share) => send({ id, event: share }))
       )
     }
-    if ("file" in asked) return void told(asked.id, file(asked.file))
+    if ("file" in asked) return void sendAnswer(asked.id, file(asked.file))
     if (isOwn(asked)) return own.take(asked)
     if ("cancel" in asked) own.take(asked)
     engine ??= openEngine(place, context)

@@ -17,7 +17,7 @@ class MemoryFile implements StoredFile {
   }
 
   async createSyncAccessHandle(): Promise<Access> {
-    if (this.isOpen) throw refused("NoModificationAllowedError", "it is open already")
+    if (this.isOpen) throw refused("NoModificationAllowedError", "the file is already open")
     this.isOpen = true
     return {
       write: (bytes, { at }) => {
@@ -35,7 +35,7 @@ class MemoryFile implements StoredFile {
   }
 
   async move(folder: StoredFolder, name: string) {
-    if (this.isOpen) throw refused("NoModificationAllowedError", "it is open")
+    if (this.isOpen) throw refused("NoModificationAllowedError", "the file is open")
     this.leave()
     if (folder instanceof MemoryFolder) folder.adopt(name, this)
   }
@@ -61,14 +61,15 @@ export class MemoryFolder implements StoredFolder {
     kind: Kind
   ): Extract<MemoryFile | MemoryFolder, { kind: Kind }> | undefined {
     const entry = this.inside.get(name)
-    if (entry !== undefined && entry.kind !== kind) throw refused("TypeMismatchError", "it is of the other kind")
+    if (entry !== undefined && entry.kind !== kind)
+      throw refused("TypeMismatchError", "expected the other kind of entry")
     return entry as Extract<MemoryFile | MemoryFolder, { kind: Kind }> | undefined
   }
 
   async getDirectoryHandle(name: string, { create = false } = {}) {
     const there = this.found(name, "directory")
     if (there !== undefined) return there
-    if (!create) throw refused("NotFoundError", "there is none")
+    if (!create) throw refused("NotFoundError", "not found")
     const folder = new MemoryFolder()
     this.inside.set(name, folder)
     return folder
@@ -77,7 +78,7 @@ export class MemoryFolder implements StoredFolder {
   async getFileHandle(name: string, { create = false } = {}) {
     const there = this.found(name, "file")
     if (there !== undefined) return there
-    if (!create) throw refused("NotFoundError", "there is none")
+    if (!create) throw refused("NotFoundError", "not found")
     const file = new MemoryFile()
     this.adopt(name, file)
     return file
@@ -85,9 +86,9 @@ export class MemoryFolder implements StoredFolder {
 
   async removeEntry(name: string, { recursive = false } = {}) {
     const entry = this.inside.get(name)
-    if (entry === undefined) throw refused("NotFoundError", "there is none")
+    if (entry === undefined) throw refused("NotFoundError", "not found")
     if (entry instanceof MemoryFolder && entry.inside.size > 0 && !recursive)
-      throw refused("InvalidModificationError", "it is not empty")
+      throw refused("InvalidModificationError", "the folder is not empty")
     this.inside.delete(name)
   }
 

@@ -1,5 +1,5 @@
 /**
- * Runs of the page: each trains in a worker of its own, one at a time. What is known of one beside its folder is in `.studio/runs/`, so that a
+ * Runs of the page: each trains in a worker of its own, one at a time. Its other data is in `.studio/runs/`, so that a
  * page that is opened again finds it.
  */
 
@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { type Files, isThere, namesIn, readJsonFile, writeJson } from "../../../files/index.ts"
 import { type Life, RunRefused, type RunWriter } from "../../runs/index.ts"
-import type { RunAsked, RunTold } from "./told.ts"
+import type { RunAsked, TrainingEvent } from "./messages.ts"
 import type { Train, Training } from "./trainer.ts"
 
 const FOLDER = ".studio/runs"
@@ -67,27 +67,27 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
       const { run } = one
       one.state = "starting"
       one.note = null
-      one.training = train(run, (told) => hear(one, told))
+      one.training = train(run, (event) => hear(one, event))
     }
-    const hear = (one: Active, told: RunTold) => {
+    const hear = (one: Active, event: TrainingEvent) => {
       const { id } = one.run
-      switch (told.kind) {
+      switch (event.kind) {
         case "line":
-          if (one.state === "starting") one.note = told.text
-          return write(fs.writeFileString(logOf(id), `${told.text}\n`, { flag: "a" }))
+          if (one.state === "starting") one.note = event.text
+          return write(fs.writeFileString(logOf(id), `${event.text}\n`, { flag: "a" }))
         case "note":
-          if (one.state === "starting") one.note = told.text
+          if (one.state === "starting") one.note = event.text
           return
         case "steps":
-          one.steps = told.steps
+          one.steps = event.steps
           return
         case "training":
           if (one.state === "starting") one.state = "training"
           return
         case "ended":
           active.delete(id)
-          remember({ ...known.get(id)!, failed: told.message })
-          if (told.message !== null) write(fs.writeFileString(logOf(id), `${told.message}\n`, { flag: "a" }))
+          remember({ ...known.get(id)!, failed: event.message })
+          if (event.message !== null) write(fs.writeFileString(logOf(id), `${event.message}\n`, { flag: "a" }))
           return next()
       }
     }
@@ -121,11 +121,11 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
         Effect.gen(function* () {
           const waiting = active.get(id)
           if (waiting?.state === "waiting" && now) return launch(waiting)
-          if (waiting !== undefined) return yield* new RunRefused({ id, reason: "is under way already" })
+          if (waiting !== undefined) return yield* new RunRefused({ id, reason: "is already running" })
           const own = `${id}/plan.json`
           const opened = yield* isThere(own)
           const record = known.get(id)
-          if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is no run folder" })
+          if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is not a run folder" })
           const plan = record?.plan ?? own
           remember({ id, plan, startedAt: record?.startedAt ?? Date.now(), failed: null })
           yield* begin({ id, plan, resumes: opened }, now)
@@ -133,7 +133,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
       stop: (id) =>
         Effect.gen(function* () {
           const one = active.get(id)
-          if (one === undefined) return yield* new RunRefused({ id, reason: "is not under way" })
+          if (one === undefined) return yield* new RunRefused({ id, reason: "is not running" })
           if (one.training === undefined) return void active.delete(id)
           if (one.state === "stopping") return
           one.state = "stopping"
@@ -143,7 +143,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
         Effect.gen(function* () {
           const one = active.get(id)
           if (one !== undefined && one.state !== "waiting")
-            return yield* new RunRefused({ id, reason: "is under way; stop it before it is removed" })
+            return yield* new RunRefused({ id, reason: "is still running; stop it first, then remove it" })
           active.delete(id)
           known.delete(id)
           // first what lists it: a tab that is closed in between leaves files that no one sees, and no half of a run

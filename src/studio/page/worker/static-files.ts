@@ -28,7 +28,7 @@ const fetched = async (url: URL, { path, bytes: size }: StaticFile, tell: Fetchi
     loaded += part.length
     tell(path, loaded, size)
   }
-  if (loaded !== size) throw new Error(`it came with ${loaded} bytes, and ${size} were expected`)
+  if (loaded !== size) throw new Error(`received ${loaded} of ${size} bytes`)
   return new File(parts, path)
 }
 
@@ -77,7 +77,7 @@ export const withStaticFiles = (
             module: "FileSystem",
             method,
             pathOrDescriptor: path,
-            description: `it comes with this page and could not be fetched: ${cause instanceof Error ? cause.message : cause}`
+            description: `it is part of this page and could not be downloaded: ${cause instanceof Error ? cause.message : cause}`
           })
         }
       })

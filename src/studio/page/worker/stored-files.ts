@@ -18,7 +18,7 @@ import { infoOf } from "../../../files/index.ts"
  * @see https://fs.spec.whatwg.org
  */
 
-/** What a worker alone has: an open file that is read and written at once. Nobody else opens it meanwhile. */
+/** What a worker alone has: an open file that is read and written at once. It stays locked meanwhile. */
 export interface Access {
   write(bytes: Uint8Array, options: { readonly at: number }): number
   truncate(size: number): void
@@ -108,7 +108,7 @@ const folderAt = async (root: StoredFolder, parts: ReadonlyArray<string>): Promi
   return folder
 }
 
-/** undefined: there is nothing of this name */
+/** undefined: not found */
 const entryIn = async (folder: StoredFolder, name: string): Promise<Entry | undefined> => {
   try {
     return await folder.getFileHandle(name)
@@ -140,7 +140,7 @@ const fileAt = async (root: StoredFolder, path: string): Promise<StoredFile> => 
   return entry
 }
 
-/** The file as it is now. */
+/** The current file. */
 export const storedFileAt = async (root: StoredFolder, path: string) => (await fileAt(root, path)).getFile()
 
 const namesIn = async (folder: StoredFolder): Promise<Array<string>> => {
@@ -360,9 +360,9 @@ const writingOf = (access: Access, file: () => ReturnType<StoredFile["getFile"]>
 
 export const openedFile = (path: string, opened: Opened, appends = false): FileSystem.File => {
   let cursor = 0
-  const told = <A>(method: string, run: () => A | Promise<A>) => attempt(method, path, async () => run())
+  const settled = <A>(method: string, run: () => A | Promise<A>) => attempt(method, path, async () => run())
   const read: FileSystem.File["read"] = (buffer, options) =>
-    told("read", async () => {
+    settled("read", async () => {
       const at = options?.position === undefined ? cursor : Number(options.position)
       const bytes = await opened.read(at, buffer.length)
       buffer.set(bytes)
@@ -370,7 +370,7 @@ export const openedFile = (path: string, opened: Opened, appends = false): FileS
       return bytes.length
     })
   const write = (bytes: Uint8Array) =>
-    told("write", () => {
+    settled("write", () => {
       const at = appends ? opened.size() : cursor
       opened.write(bytes, at)
       cursor = at + bytes.length
@@ -378,13 +378,13 @@ export const openedFile = (path: string, opened: Opened, appends = false): FileS
     })
   return {
     [FileSystem.FileTypeId]: FileSystem.FileTypeId,
-    stat: told("stat", () => infoOf("File", opened.size(), opened.changed())),
+    stat: settled("stat", () => infoOf("File", opened.size(), opened.changed())),
     seek: (offset, from) =>
       Effect.sync(() => {
         cursor = Number(offset) + (from === "start" ? 0 : cursor)
         return BigInt(cursor)
       }),
-    sync: told("sync", opened.sync),
+    sync: settled("sync", opened.sync),
     read,
     readAlloc: (size, options) =>
       Effect.suspend(() => {
@@ -393,7 +393,7 @@ export const openedFile = (path: string, opened: Opened, appends = false): FileS
           count === 0 ? Option.none() : Option.some(buffer.subarray(0, count))
         )
       }),
-    truncate: (length = 0) => told("truncate", () => opened.truncate(Number(length))),
+    truncate: (length = 0) => settled("truncate", () => opened.truncate(Number(length))),
     write,
     writeAll: (bytes) => Effect.asVoid(write(bytes))
   }

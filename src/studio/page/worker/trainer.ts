@@ -14,10 +14,10 @@ import { OwnPlotLibrary } from "../../../output/index.ts"
 import { readPlan } from "../../../plan/index.ts"
 import { Progress, type ProgressEvent } from "../../../run/progress.ts"
 import { train } from "../../../train.ts"
-import type { Place, RunAsked, RunTold, StopAsked } from "./told.ts"
+import type { Place, RunAsked, StopAsked, TrainingEvent } from "./messages.ts"
 import { fetchingText, openWorld, type World } from "./world.ts"
 
-/** What is told of a run that is past its beginning. */
+/** The log line of an event. */
 const begun = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
 
 /** "loading the weights: 12 of 101 tensors" */
@@ -38,8 +38,8 @@ const lineOf = (event: ProgressEvent): string | undefined => {
 
 export const wasmFolderOf = (base: string): string => new URL("wasm/", base).href
 
-/** Trains from the first step, or goes on; `tell` is told of it. */
-export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (told: RunTold) => void) =>
+/** Trains from the first step, or resumes; `tell` receives its events. */
+export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (event: TrainingEvent) => void) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const file = resumes ? path.join(id, "plan.json") : plan
@@ -73,15 +73,15 @@ export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (t
     )
   )
 
-/** What someone is told who trains, and stops, a run. */
+/** A run in training. */
 export interface Training {
   /** Lets it finish its step and save. */
   readonly stop: () => void
 }
 
-export type Train = (run: RunAsked, tell: (told: RunTold) => void) => Training
+export type Train = (run: RunAsked, tell: (event: TrainingEvent) => void) => Training
 
-/** In this worker, one at a time, in a fiber that can be asked to stop; what it comes to is told. */
+/** Trains in this worker, one run at a time, in a fiber that can be asked to stop; its end is an event. */
 export const trainingHere =
   (place: Place, world: Pick<World, "layer">): Train =>
   (run, tell) => {
@@ -94,14 +94,14 @@ export const trainingHere =
         kind: "ended",
         message:
           failed === undefined
-            ? "something is wrong in tfjs-lora-pro itself; the browser's console says what"
+            ? "internal error in tfjs-lora-pro; the browser's console has the details"
             : failed.error.message
       })
     })
     return { stop: () => void Effect.runFork(Fiber.interrupt(fiber)) }
   }
 
-const tell = (told: RunTold) => postMessage(told)
+const tell = (event: TrainingEvent) => postMessage(event)
 
 /** A worker that trains one run, and is ended by who started it: what it held in memory goes with it. Gives what takes the wish to stop. */
 export const openTrainingWorker = async (place: Place, run: RunAsked): Promise<(asked: StopAsked) => void> => {

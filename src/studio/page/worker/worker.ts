@@ -3,7 +3,7 @@
  * waits until it is ready.
  */
 import { messageOf } from "../../../boundary/index.ts"
-import type { Asked, StopAsked, WorkerBegun } from "./told.ts"
+import type { Asked, StopAsked, WorkerBegun } from "./messages.ts"
 
 let role: Promise<(message: Asked | StopAsked) => void> | undefined
 

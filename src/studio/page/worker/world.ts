@@ -18,7 +18,7 @@ import { partsOf, type StoredFolder, storedFileAt, storedFiles } from "./stored-
 /** Of this page: several studios may be on one site. */
 export const nameOfStore = (base: string): string => `tfjs-lora-pro ${encodeURIComponent(new URL(base).pathname)}`
 
-/** OPFS is one for all pages of a site, and each page has a folder of its own in it. Rejects where there is no OPFS. */
+/** OPFS is one for all pages of a site, and each page has a folder of its own in it. Rejects without OPFS. */
 const ownFolder = async (base: string): Promise<StoredFolder> => {
   const root = await navigator.storage.getDirectory()
   // the types of a page know no synchronous handles, which workers have
@@ -27,7 +27,7 @@ const ownFolder = async (base: string): Promise<StoredFolder> => {
 
 export interface World {
   readonly layer: Layer.Layer<Sources>
-  /** A stored file, which is read when it is used; rejects where there is none. */
+  /** A stored file, read on use; rejects if it does not exist. */
   readonly fileAt: (path: string) => Promise<Blob>
   /** why files are gone when the page is closed; null: they stay */
   readonly unkept: string | null
@@ -57,7 +57,7 @@ export const openWorld = async (base: string, tell: Fetching): Promise<World> =>
 
 /** "models/minilm/model.safetensors: 12 of 29 MB" */
 export const fetchingText = (path: string, loaded: number, of: number): string =>
-  `fetches ${path}: ${Math.round(loaded / 1e6)} of ${Math.round(of / 1e6)} MB`
+  `downloading ${path}: ${Math.round(loaded / 1e6)} of ${Math.round(of / 1e6)} MB`
 
 /** Files that were dropped on the page, among the page's own: below `data/`, under a name that none has yet. */
 const FOLDER = "data"

@@ -1,4 +1,4 @@
-/** The ways out of a finished run, and the exports that are there already. */
+/** Share: how to use a finished run elsewhere, as cards by where it runs; a push to the Hub; and the exports that exist already. */
 import { useState } from "preact/hooks"
 import type { Exit, Exported } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
@@ -7,10 +7,11 @@ import { Confirm } from "../../parts/confirm.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
 import { focusView, type ViewProps } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
-import { Left, WayOut } from "./WayOut.tsx"
+import { ExportedFiles, Format } from "./Format.tsx"
+import { Push } from "./Push.tsx"
 import "./export.css"
 
-/** Exports of a run that are there already, each to be opened, saved or removed. */
+/** Exports that exist already, each to be opened, saved or removed. */
 interface EarlierProps {
   readonly all: ReadonlyArray<Exported>
   readonly removed: (id: string) => void
@@ -22,7 +23,7 @@ const One = ({ exported, remove }: { readonly exported: Exported; readonly remov
     <li class="card">
       <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary>{exported.folder}</summary>
-        {isOpen ? <Left left={exported} /> : null}
+        {isOpen ? <ExportedFiles exported={exported} /> : null}
       </details>
       {remove === undefined ? null : (
         <button type="button" class="plain" aria-label={`Remove ${exported.folder}`} onClick={remove}>
@@ -42,7 +43,7 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
   const remove = ({ id, folder }: Exported) => {
     setProblem(undefined)
     host.call("removeExport", { id }).then(() => {
-      say(`${folder} is removed`)
+      say(`Removed ${folder}`)
       removed(id)
       focusView()
     }, setProblem)
@@ -72,64 +73,90 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
             if (isAgreed) remove(asking)
           }}
         >
-          <p>The folder goes with everything in it. This cannot be undone. The run stays, and can be exported again.</p>
+          <p>
+            This deletes the folder and everything in it, and cannot be undone. The run is kept and can be exported
+            again.
+          </p>
         </Confirm>
       )}
     </>
   )
 }
 
-const classOf = ({ refused, there }: Exit): string =>
-  refused !== null ? "card refused" : there === undefined ? "card" : "card whole"
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
 
-const Ways = ({ id }: { readonly id: string }) => {
+/** Formats in which this run cannot be exported, with the reasons. */
+const Missing = ({ exits }: { readonly exits: ReadonlyArray<Exit> }) =>
+  exits.length === 0 ? null : (
+    <details class="missing">
+      <summary>Not available for this run</summary>
+      <dl>
+        {exits.map(({ name, title, refused }) => (
+          <div key={name}>
+            <dt>{title}</dt>
+            <dd>{refused}.</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
+  )
+
+const Cards = ({ id }: { readonly id: string }) => {
+  const { about } = useStudio()
   const { value: exits, problem, doing, again } = useCall("exits", { id })
-  /** the way that is under way: a run leaves by one at a time */
+  /** the format that is being written: one at a time */
   const [busy, setBusy] = useState<string | undefined>(undefined)
   const earlier = useCall("exported", { id })
   const [removed, setRemoved] = useState<ReadonlySet<string>>(new Set())
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (exits === undefined) return <Loading what="Ways out" doing={doing} />
-  const list = (
-    <ul class="exits">
-      {exits.map((exit) => (
-        <li key={exit.name} class={classOf(exit)}>
-          <h2>{exit.title}</h2>
-          <p class="quiet">{exit.says}</p>
-          {exit.refused === null ? null : <p class="why">Not this run: {exit.refused}.</p>}
-          {exit.there === undefined ? null : <Left left={exit.there} />}
-          {exit.refused === null && exit.there === undefined ? (
-            <WayOut
-              id={id}
-              exit={exit}
-              isFree={busy === undefined || busy === exit.name}
-              onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
-              onDone={(folder) => {
-                // one of this name may have been removed before
-                setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
-                earlier.again()
-              }}
-              removed={removed}
-            />
-          ) : null}
-        </li>
-      ))}
-    </ul>
-  )
+  if (exits === undefined) return <Loading what="Formats" doing={doing} />
+  const exports = earlier.value?.filter((one) => !removed.has(one.id)) ?? []
   return (
     <>
-      {list}
+      <ul class="exits">
+        {exits
+          .filter(({ refused }) => refused === null)
+          .map((exit) => (
+            <li key={exit.name} class="card">
+              <h2>
+                {exit.usedIn} <span class="badge">{exit.title}</span>
+              </h2>
+              <p class="quiet">{sentence(exit.says)}</p>
+              {exit.there === undefined ? (
+                <Format
+                  id={id}
+                  exit={exit}
+                  isFree={busy === undefined || busy === exit.name}
+                  onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
+                  onDone={(folder) => {
+                    // one of this name may have been removed before
+                    setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
+                    earlier.again()
+                  }}
+                  removed={removed}
+                />
+              ) : (
+                <ExportedFiles exported={exit.there} />
+              )}
+            </li>
+          ))}
+        {about.abilities.includes("push") ? (
+          <li class="card">
+            <h2>On the Hugging Face Hub</h2>
+            <p class="quiet">The model card, the weights, the plan and the record of the run, in one commit.</p>
+            <Push id={id} exports={exports} />
+          </li>
+        ) : null}
+      </ul>
       <Trouble problem={earlier.problem} />
-      <Earlier
-        all={earlier.value?.filter((one) => !removed.has(one.id)) ?? []}
-        removed={(folder) => setRemoved((before) => new Set([...before, folder]))}
-      />
+      <Earlier all={exports} removed={(folder) => setRemoved((before) => new Set([...before, folder]))} />
+      <Missing exits={exits.filter(({ refused }) => refused !== null)} />
     </>
   )
 }
 
 export const Export = ({ place: [id] }: ViewProps) => (
   <RunChoice view="export" id={id}>
-    {(chosen) => <Ways key={chosen} id={chosen} />}
+    {(chosen) => <Cards key={chosen} id={chosen} />}
   </RunChoice>
 )

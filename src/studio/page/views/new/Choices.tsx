@@ -1,4 +1,4 @@
-/** What the columns are for, and the model: everything that a suggestion goes by. */
+/** The columns' roles, the file's dialect and the model: the inputs of a suggestion. */
 import { useState } from "preact/hooks"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Select } from "../../parts/fields.tsx"
@@ -11,7 +11,7 @@ type Columns = Draft["columns"]
 interface RolesProps {
   readonly roles: ReadonlyArray<ColumnRole>
   readonly rows: Rows
-  /** of the plan that is suggested now; undefined: there is none */
+  /** the current suggestion; undefined: missing */
   readonly suggestion: SuggestedPlan | undefined
   readonly columns: Columns
   readonly change: (columns: Columns) => void
@@ -55,7 +55,7 @@ const Role = ({
           choose={(column) => change(column || undefined)}
           options={rows.columns.map((one) => [one.name, one.name.length > 60 ? `${one.name.slice(0, 60)}…` : one.name])}
         >
-          <option value="">{named === undefined ? "none" : "found by itself"}</option>
+          <option value="">{named === undefined ? "none" : "detected"}</option>
           {isColumn ? null : <option value={now}>{now}</option>}
         </Select>
       )}
@@ -66,7 +66,7 @@ const Role = ({
   )
 }
 
-/** A choice for each role: those of the suggestion's format first, the others on demand. */
+/** A choice for each role: first the roles of the suggestion's format, the others on demand. */
 export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) => {
   const own = suggestion?.columns ?? {}
   const isOwn = ({ name }: ColumnRole) =>
@@ -98,7 +98,7 @@ export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) 
   )
 }
 
-/** What may be said of how a file is written: the field's label, what is taken where nothing is said, and each value with its words. */
+/** The options of a file's dialect: label, default, and values with their names. */
 const dialects: ReadonlyArray<{
   readonly name: keyof Dialect
   readonly label: string
@@ -107,19 +107,19 @@ const dialects: ReadonlyArray<{
 }> = [
   {
     name: "separator",
-    label: "Between columns is",
-    usual: "what the header shows",
+    label: "Column separator",
+    usual: "detected from the header",
     options: [
-      ["comma", "a comma"],
-      ["semicolon", "a semicolon"],
-      ["tab", "a tab"],
-      ["pipe", "a |"]
+      ["comma", "comma"],
+      ["semicolon", "semicolon"],
+      ["tab", "tab"],
+      ["pipe", "pipe (|)"]
     ]
   },
   {
     name: "encoding",
-    label: "Letters are encoded as",
-    usual: "what the file shows",
+    label: "Encoding",
+    usual: "detected from the file",
     options: [
       ["utf-8", "UTF-8"],
       ["latin1", "Windows-1252 (Latin 1)"]
@@ -127,8 +127,8 @@ const dialects: ReadonlyArray<{
   }
 ]
 
-/** How the file is written, for those that do not show it themselves. */
-export const Written = ({
+/** Overrides of a file's dialect, for files in which detection fails. */
+export const DialectChoice = ({
   dialect,
   change
 }: {
@@ -160,7 +160,7 @@ export const Written = ({
 
 const OTHER = "\u0000"
 
-/** A model of the list, or any that a plan can name where the host reads paths of a machine. */
+/** A listed model, or any path or Hub name on hosts that read local paths. */
 export const ModelChoice = ({
   models,
   model,
@@ -168,9 +168,9 @@ export const ModelChoice = ({
   change
 }: {
   readonly models: ReadonlyArray<BaseModel>
-  /** null: the one that suits what is learned */
+  /** null: the recommended one */
   readonly model: string | null
-  /** that one, where there is one */
+  /** the recommended one */
   readonly suits: string | undefined
   readonly change: (model: string | null) => void
 }) => {
@@ -192,10 +192,10 @@ export const ModelChoice = ({
         }}
         options={[
           ...models.map(({ source, name, says }) => [source, `${name}: ${says}`] as const),
-          ...(about.abilities.includes("paths") ? [[OTHER, "another …"] as const] : [])
+          ...(about.abilities.includes("paths") ? [[OTHER, "Other …"] as const] : [])
         ]}
       >
-        <option value="">{suiting === undefined ? "the one that suits" : `the one that suits: ${suiting}`}</option>
+        <option value="">{suiting === undefined ? "Recommended" : `Recommended: ${suiting}`}</option>
         {isListed ? null : <option value={model}>{model}</option>}
       </Select>
       {isOther ? (
@@ -209,7 +209,7 @@ export const ModelChoice = ({
           }}
         >
           <label class="hidden" for="other-model">
-            Folder, file or name of the model
+            Folder, file or Hub name of the model
           </label>
           <input
             id="other-model"
@@ -221,13 +221,13 @@ export const ModelChoice = ({
             onInput={({ currentTarget }) => setTyped(currentTarget.value)}
           />
           <button type="submit" disabled={typed.trim() === ""}>
-            Take it
+            Use this model
           </button>
         </form>
       ) : null}
       <p class="help" id="model-help">
         {isOther
-          ? "A folder of Hugging Face, a model.json or a .gguf file; or hf:owner/name, which is fetched once."
+          ? "A Hugging Face folder, a model.json or .gguf file, or hf:owner/name, which is downloaded once."
           : "The base model. Its weights stay frozen; training adds an adapter."}
       </p>
     </div>

@@ -1,4 +1,4 @@
-/** The plan, to be changed: as a form, or as JSON. Both edit one value. */
+/** An editor of the plan, as a form or as JSON. Both edit one value. */
 
 import { useEffect, useId, useState } from "preact/hooks"
 import { isRecord } from "../../../../boundary/index.ts"
@@ -10,21 +10,21 @@ import { PlanForm } from "./form/Field.tsx"
 import { idOf } from "./form/inputs.tsx"
 import type { Schema } from "./form/schema.ts"
 
-/** A place of the plan that a reader asked to be led to. */
+/** A field of the plan to focus. */
 export interface Wanted {
   readonly path: string
 }
 
 interface EditProps {
   readonly plan: PlanJson
-  /** as it was typed; null: as `plan` is written */
+  /** as typed; null: formatted from `plan` */
   readonly text: string | null
   readonly problems: ReadonlyArray<PlanProblem>
   readonly wanted: Wanted | null
-  /** the reader was led there */
+  /** the field has the focus */
   readonly led: () => void
   readonly change: (plan: PlanJson, text: string | null) => void
-  /** the text is no JSON at the moment: the plan stays as it was */
+  /** called with text that is not valid JSON: the plan is unchanged */
   readonly broken: (text: string) => void
 }
 
@@ -62,11 +62,11 @@ export const Edit = ({ plan, text, problems, wanted, led, change, broken }: Edit
     led()
   }, [wanted, schema])
   if (schema === undefined)
-    return problem === undefined ? <Loading what="The form" /> : <Trouble problem={problem} again={again} />
+    return problem === undefined ? <Loading what="Loading the form" /> : <Trouble problem={problem} again={again} />
   return (
     <>
       <fieldset class="views">
-        <legend class="hidden">Change the plan as</legend>
+        <legend class="hidden">Editor</legend>
         {views.map((name) => (
           <label key={name} class={name === view ? "chosen" : undefined}>
             <input type="radio" name={id} checked={name === view} onChange={() => setView(name)} />
@@ -78,8 +78,7 @@ export const Edit = ({ plan, text, problems, wanted, led, change, broken }: Edit
         <>
           {isBroken ? (
             <p class="wrong-value">
-              The text is no JSON at the moment. The form shows the plan as it was before, and what is changed here
-              takes the text's place.
+              The text is not valid JSON. The form shows the last valid plan, and a change here replaces the text.
             </p>
           ) : null}
           <PlanForm root={schema as Schema} plan={plan} problems={problems} change={(next) => change(next, null)} />

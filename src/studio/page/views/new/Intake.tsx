@@ -1,4 +1,4 @@
-/** The beginning: files that are dropped anywhere on the page or chosen by a button, a path of the machine, or rows that come with the studio. */
+/** Input of rows: files dropped anywhere on the page or chosen by a button, a local path, or included examples. */
 
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
@@ -21,7 +21,7 @@ const LONGEST_PLAN = 2 * 2 ** 20 // bytes
 
 const isHidden = (path: string): boolean => path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX")
 
-/** The plan in a file; undefined where it is none. */
+/** The plan in a file; undefined if it is not one. */
 const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined> => {
   if (!/\.json$/i.test(path) || file.size > LONGEST_PLAN) return undefined
   const text = await file.text()
@@ -30,26 +30,26 @@ const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined>
     if (!isRecord(plan) || !("model" in plan || "data" in plan || "training" in plan)) return undefined
     return { kind: "plan", name: file.name.replace(/\.json$/i, ""), plan }
   } catch (error) {
-    return { kind: "nothing", why: `${file.name} is no JSON: ${(error as Error).message}` }
+    return { kind: "nothing", why: `${file.name} is not valid JSON: ${(error as Error).message}` }
   }
 }
 
-/** What the files are. Several that share no folder are put into one. */
+/** Classifies files. Several without a common folder are put into one. */
 const droppedOf = async (all: ReadonlyArray<DroppedFile>): Promise<Dropped> => {
   const files = all.filter(({ path }) => !isHidden(path))
   const [first] = files
-  if (first === undefined) return { kind: "nothing", why: "There is no file in what was dropped." }
+  if (first === undefined) return { kind: "nothing", why: "The drop contains no files." }
   if (files.length > MOST_FILES) {
     return {
       kind: "nothing",
-      why: `These are more than ${MOST_FILES.toLocaleString("en")} files: is it the right folder?`
+      why: `More than ${MOST_FILES.toLocaleString("en")} files were dropped. Is it the right folder?`
     }
   }
   if (files.length === 1) {
     const plan = await planIn(first)
     if (plan !== undefined) return plan
     if (first.file.size === 0)
-      return { kind: "nothing", why: `${first.file.name} is empty; at least one row is needed.` }
+      return { kind: "nothing", why: `${first.file.name} is empty; expected at least one row.` }
     return {
       kind: "rows",
       files: [{ path: first.path.includes("/") ? first.path : first.file.name, file: first.file }]
@@ -98,7 +98,7 @@ const filesOfDrop = async (data: DataTransfer): Promise<ReadonlyArray<DroppedFil
   return files
 }
 
-/** A way on without a suggestion: a plan of one's own, begun by the host with what is known of it. */
+/** Starts a plan of the user's own, without a suggestion; the host fills in the known values. */
 interface OwnPlanProps {
   readonly label: string
   /** what is known of it */
@@ -136,14 +136,14 @@ export const OwnPlan = ({ label, known, take }: OwnPlanProps) => {
 }
 
 export interface Taking {
-  /** takes what was dropped or chosen */
+  /** stores dropped or chosen files */
   readonly take: (files: ReadonlyArray<DroppedFile>) => void
-  /** share of the bytes that are taken in; null: nothing is on its way */
+  /** uploaded fraction of the bytes; null: no upload */
   readonly share: number | null
   readonly problem: Pick<HostError, "message"> | undefined
 }
 
-/** Takes files in, one drop at a time. */
+/** Stores files, one drop at a time. */
 export const useTaking = (rows: (source: string) => void, plan: (name: string, plan: PlanJson) => void): Taking => {
   const { host } = useStudio()
   const [share, setShare] = useState<number | null>(null)
@@ -169,7 +169,7 @@ export const useTaking = (rows: (source: string) => void, plan: (name: string, p
   return { take, share, problem }
 }
 
-/** Whether something is held over the page; what is let go of is taken. */
+/** Whether a file is dragged over the page; `take` receives dropped files. */
 export const useDrop = (take: Taking["take"]): boolean => {
   const [isOver, setOver] = useState(false)
   const taking = useRef(take)
@@ -248,7 +248,7 @@ const PathField = ({ named }: { readonly named: (source: string) => void }) => {
         if (plain !== "") named(plain)
       }}
     >
-      <label for="path-of-rows">Or a path of this machine</label>
+      <label for="path-of-rows">Or enter a path on this computer</label>
       <div class="row">
         <input
           id="path-of-rows"
@@ -269,10 +269,10 @@ const PathField = ({ named }: { readonly named: (source: string) => void }) => {
 
 export const Progress = ({ share }: { readonly share: number }) => (
   <div class="progress">
-    <label for="taken-in">Taking the files in</label>
+    <label for="taken-in">Uploading files</label>
     <progress id="taken-in" max={1} value={share} />
     <span role="status" class="hidden">
-      {share >= 1 ? "The files are taken in" : "Taking the files in"}
+      {share >= 1 ? "Upload complete" : "Uploading files"}
     </span>
   </div>
 )
@@ -288,7 +288,7 @@ const Examples = ({
     {examples.map(({ name, says, source }) => (
       <div key={source} class="example">
         <button type="button" onClick={() => named(source)}>
-          Try it with the {name}
+          Use the {name}
         </button>
         <span class="quiet small">{says}</span>
       </div>
@@ -306,7 +306,7 @@ interface IntakeProps {
   readonly outlined: (outlined: OutlinedPlan) => void
 }
 
-/** All of it, for a page that has no rows yet. */
+/** The start of a run: no rows yet. */
 export const Intake = ({ taking: { take, share, problem }, isOver, named, record, outlined }: IntakeProps) => {
   const { about } = useStudio()
   const { value: examples = [] } = useCall("examples", {})
@@ -315,11 +315,11 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, record
       <Trouble problem={problem} />
       <div class={isOver ? "drop over" : "drop"}>
         <h2 class="drop-head" id="rows-heading" tabIndex={-1}>
-          Drop a file of rows here, or folders of pictures
+          Drop a table or folders of pictures here
         </h2>
         <p class="quiet">
-          A table as CSV, TSV, JSON, JSON Lines or Parquet, such as texts with labels; a folder of pictures for each
-          class; or a .zip of either. A plan in JSON is opened as a plan.
+          A table in CSV, TSV, JSON, JSON Lines or Parquet, such as texts with labels; one folder of pictures per class;
+          or a .zip of either. A JSON plan opens as a plan.
         </p>
         {share === null ? (
           <div class="row">
@@ -335,12 +335,12 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, record
       </div>
       {about.abilities.includes("paths") ? <PathField named={named} /> : null}
       <Examples examples={examples} named={named} />
-      <OwnPlan label="Or begin with an empty plan" known={{}} take={outlined} />
+      <OwnPlan label="Or start from an empty plan" known={{}} take={outlined} />
     </section>
   )
 }
 
-/** The same for a page that has some; `children`: what else can be done there. */
+/** Replaces the rows; `children`: further buttons. */
 export const Other = ({
   taking: { take, share, problem },
   children

@@ -1,5 +1,7 @@
-/** What is said of the plan: what would run or what is wrong, and why its values are what they are. */
-import type { Checked, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
+/** The checked plan: facts, problems, warnings, the reasons for its values, and its difference from the suggestion. */
+import { counted, isRecord } from "../../../../boundary/index.ts"
+import type { Checked, PlanJson, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
+import { Scrolled } from "../../parts/table.tsx"
 import { labelOf } from "./form/schema.ts"
 
 export const Facts = ({ facts }: { readonly facts: Extract<Checked, { ok: true }>["facts"] }) => (
@@ -21,7 +23,7 @@ export const Problems = ({
   readonly lead: (path: string) => void
 }) => (
   <div class="trouble problems">
-    <h3>{problems.length === 1 ? "One thing is wrong" : `${problems.length} things are wrong`}</h3>
+    <h3>{counted(problems.length, "problem")} to fix</h3>
     <ul>
       {problems.map(({ path, message }) => (
         <li key={`${path}: ${message}`}>
@@ -37,6 +39,113 @@ export const Problems = ({
   </div>
 )
 
+/** Bar of a fraction, 1 at most. */
+const Meter = ({ share }: { readonly share: number }) => (
+  <span
+    class={share > 0.8 ? "meter warn" : "meter"}
+    style={{ "--share": Math.min(1, Math.max(0.01, share)) }}
+    aria-hidden="true"
+  />
+)
+
+/** "410 MB", "2.3 GB" */
+const sizeText = (bytes: number): string =>
+  bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
+
+const seconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600 }
+
+/** "about 2 min of training on two CPU cores" → its parts, and the time as a fraction of an hour */
+const timeParts = (text: string) => {
+  const [, amount, unit = "", rest = ""] = /^about ([\d.,]+) (s|min|h) of training (.*)$/.exec(text) ?? []
+  if (amount === undefined) return undefined
+  return { time: `${amount} ${unit}`, rest, share: (Number(amount.replace(",", "")) * seconds[unit]!) / 3600 }
+}
+
+/** Estimated size, time and memory of the run. `time`: as a suggestion has it; null: unknown. */
+export const Estimates = ({
+  checked,
+  time
+}: {
+  readonly checked: Extract<Checked, { ok: true }>
+  readonly time: string | null
+}) => {
+  const { bytes, free } = checked.memory
+  const parts = time === null ? undefined : timeParts(time)
+  return (
+    <dl class="facts estimates" aria-label="Estimates">
+      <div>
+        <dt>Steps</dt>
+        <dd>{checked.steps.toLocaleString("en")}</dd>
+      </div>
+      {parts === undefined ? null : (
+        <div>
+          <dt>Time</dt>
+          <dd>
+            {parts.time}
+            <Meter share={parts.share} />
+            <span class="quiet small">{parts.rest}; a full bar is an hour</span>
+          </dd>
+        </div>
+      )}
+      <div>
+        <dt>Memory</dt>
+        <dd>
+          {sizeText(bytes)}
+          {free === null ? null : (
+            <>
+              <Meter share={bytes / free} />
+              <span class="quiet small">of {sizeText(free)} free</span>
+            </>
+          )}
+        </dd>
+      </div>
+    </dl>
+  )
+}
+
+/** Values of a plan by their paths. */
+const leavesOf = (value: unknown, path = ""): ReadonlyArray<readonly [path: string, value: unknown]> =>
+  isRecord(value)
+    ? Object.entries(value).flatMap(([key, one]) => leavesOf(one, path === "" ? key : `${path}.${key}`))
+    : [[path, value]]
+
+/** The values in which an edited plan differs from the suggestion that it started from. */
+export const Changes = ({ from, to }: { readonly from: PlanJson; readonly to: PlanJson }) => {
+  const [before, after] = [new Map(leavesOf(from)), new Map(leavesOf(to))]
+  const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (path) => JSON.stringify(before.get(path)) !== JSON.stringify(after.get(path))
+  )
+  const cell = (values: ReadonlyMap<string, unknown>, path: string) =>
+    values.has(path) ? shown(values.get(path)) : <span class="quiet">not set</span>
+  return changed.length === 0 ? (
+    <p class="quiet">This is the suggested plan.</p>
+  ) : (
+    <Scrolled label="Changes to the suggestion">
+      <table>
+        <caption>Changes to the suggestion</caption>
+        <thead>
+          <tr>
+            <th scope="col">Field</th>
+            <th scope="col">Suggestion</th>
+            <th scope="col">This plan</th>
+          </tr>
+        </thead>
+        <tbody>
+          {changed.map((path) => (
+            <tr key={path}>
+              <th scope="row">
+                <code>{path}</code>
+              </th>
+              <td>{cell(before, path)}</td>
+              <td>{cell(after, path)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scrolled>
+  )
+}
+
 const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
@@ -51,7 +160,7 @@ const One = ({ path, value, reason, source }: Reason) => (
   </details>
 )
 
-/** Each value of a suggestion with the reason for it. */
+/** The values of a suggestion with their reasons. */
 export const Reasons = ({ reasons }: Pick<SuggestedPlan, "reasons">) => (
   <details class="more reasons">
     <summary>Why these values</summary>

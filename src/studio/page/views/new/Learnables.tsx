@@ -1,10 +1,10 @@
-/** What a model could learn from the rows, as cards: the clear one is taken, and one click takes another. */
+/** The tasks that a model could learn from the rows, as cards: a clear one is preselected, one click selects another. */
 import { useId } from "preact/hooks"
 import type { LearnableRows } from "../../../protocol/index.ts"
 import { useStudio } from "../../use.ts"
 import { keyOf } from "./draft.ts"
 
-/** How sure it is, in words. */
+/** Certainty in words. */
 const surenesses: ReadonlyArray<readonly [from: number, says: string]> = [
   [0.8, "very likely"],
   [0.6, "likely"],
@@ -17,19 +17,19 @@ const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.sl
 
 const sentenceOf = (text: string): string => (text.endsWith(".") ? upper(text) : `${upper(text)}.`)
 
-/** A text whose names of columns are between backticks. */
+/** A text with column names between backticks. */
 const Named = ({ text }: { readonly text: string }) => (
   <>{text.split("`").map((part, i) => (i % 2 === 0 ? part : <code key={String(i)}>{part}</code>))}</>
 )
 
-/** The model that a sentence names. */
+/** The Hub model that a sentence names. */
 const hubModelIn = (sentence: string): string | undefined => /hf:[\w.-]+\/[\w.-]*\w/.exec(sentence)?.[0]
 
 interface LearnablesProps {
   readonly learnables: ReadonlyArray<LearnableRows>
   readonly chosen: LearnableRows | undefined
   readonly choose: (learnable: LearnableRows) => void
-  /** takes a model that the studio does not come with */
+  /** selects a model that the studio does not include */
   readonly fetchModel: (learnable: LearnableRows, source: string) => void
 }
 
@@ -57,7 +57,7 @@ export const Learnables = ({ learnables, chosen, choose, fetchModel }: Learnable
             {needs === null ? null : <p class="small">{sentenceOf(needs)}</p>}
             {named === undefined ? null : (
               <button type="button" onClick={() => fetchModel(one, named)}>
-                Fetch {named}
+                Download {named}
               </button>
             )}
           </div>

@@ -1,4 +1,4 @@
-/** A new run, top to bottom: rows, what their columns are for and the model, the plan that fits them, changes to it, and its beginning. */
+/** A new run, top to bottom: the question, the rows, the model, the estimates, details of the plan, and the button. */
 
 import { useEffect, useRef, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
@@ -6,7 +6,7 @@ import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../proto
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import type { ViewProps } from "../../place.ts"
 import { useCall, useSettled } from "../../use.ts"
-import { ModelChoice, Roles, Written } from "./Choices.tsx"
+import { DialectChoice, ModelChoice, Roles } from "./Choices.tsx"
 import {
   type Draft,
   draftOfOwn,
@@ -22,7 +22,7 @@ import {
 } from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
 import { Intake, Other, OwnPlan, type Taking, useDrop, useTaking } from "./Intake.tsx"
-import { Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
+import { Changes, Estimates, Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
 import { Learnables } from "./Learnables.tsx"
 import { Record } from "./Record.tsx"
 import { Notes, RowsTable } from "./RowsTable.tsx"
@@ -34,20 +34,20 @@ const dataOf = ({ plan }: Draft): Readonly<Record<string, unknown>> => {
   return typeof data === "object" && data !== null ? (data as Readonly<Record<string, unknown>>) : {}
 }
 
-/** Where the rows of a draft are: those that were dropped, or those that its plan names. */
+/** The rows of a draft: dropped ones, or those that its plan names. */
 const sourceOf = (draft: Draft): string | undefined => {
   const { train } = dataOf(draft)
   return draft.source ?? (typeof train === "string" ? train : undefined)
 }
 
-/** Rows and what lies beside them, as plans name them. */
+/** Rows and their other splits, as plans name them. */
 const placesOf = ({ source, validation, test }: Rows) => ({
   train: source,
   ...(validation === undefined ? {} : { validation }),
   ...(test === undefined ? {} : { test })
 })
 
-/** The answer of `check` to the plan as it is now; undefined while it is asked for. */
+/** The result of `check` for the current plan; undefined while it is checked. */
 const useChecked = (plan: PlanJson | null) => {
   const settled = useSettled(plan)
   const { value, isBusy, ...asked } = useCall("check", settled === null ? undefined : { plan: settled })
@@ -64,7 +64,7 @@ export const NewRun = (_: ViewProps) => {
   const isOver = useDrop(taking.take)
   const named = (source: string) => setDraft(draftOfRows(source))
   const [isRecording, setRecording] = useState(false)
-  // what was pressed may be gone: whoever goes on by the keyboard goes on from the new beginning
+  // the pressed button may be gone: the keyboard continues at the new heading
   const isBegun = draft !== null
   const stage = isBegun ? "begun" : isRecording ? "recording" : "nothing"
   const last = useRef(stage)
@@ -90,14 +90,14 @@ export const NewRun = (_: ViewProps) => {
       )}
       {isOver && stage !== "nothing" ? (
         <div class="over-all" aria-hidden="true">
-          <p>Let go to take these rows instead</p>
+          <p>Drop to use these rows instead</p>
         </div>
       ) : null}
     </div>
   )
 }
 
-/** Problems with rows and with models that come along, which asking again does not change. */
+/** Problems that a retry does not change. */
 const lasting = new Set(["DataError", "ResolveError", "PlanError"])
 
 interface BegunProps {
@@ -147,20 +147,22 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
       : { model, ...placesOf(table), format: learns.format, columns: learns.columns, ...learns.dialect }
   )
   const newest = suggestion.isBusy ? undefined : suggestion.value
-  // columns stay as they were found until others are
+  // detected columns are shown until others are detected
   const shown = useRef<SuggestedPlan | undefined>(undefined)
   if (suggestion.value !== undefined || !(detection.isBusy || suggestion.isBusy)) shown.current = suggestion.value
   const isLooking = !isOpened && table !== undefined && found === undefined && detection.problem === undefined
-  // why there is none
+  // why no plan is suggested
   const unsuggested = [detection, models, roles, suggestion].find(({ problem }) => problem !== undefined)
   const isLasting = draft.model === null && lasting.has(unsuggested?.problem?.tag ?? "")
   const isOwn = isOpened || draft.isEdited
-  // a plan that was suggested for something else is no plan for this
+  // a plan suggested for something else does not fit
   const plan = isOwn || (learns !== undefined && model !== undefined && !unsuggested) ? draft.plan : null
   const isCurrent = isOwn || (newest !== undefined && !isNews(draft, newest))
   useEffect(() => {
     if (newest !== undefined) change((now) => (now.isEdited || !isNews(now, newest) ? now : suggested(now, newest)))
   }, [newest])
+  /** the columns of a folder are fixed */
+  const hasColumns = !isOpened && table !== undefined && !table.isFolder
   const isBroken = draft.text !== null && planIn(draft.text) === undefined
   const check = useChecked(plan)
   const problems = check.newest?.ok === false ? check.newest.problems : []
@@ -176,7 +178,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
     setChanging(true)
     change((now) => withOwn(now, outlined))
   }
-  // the button is gone: whoever pressed it goes on with the plan
+  // the button is gone: the focus moves to the plan
   useEffect(() => {
     if (isTaken.current) heading.current?.focus()
     isTaken.current = false
@@ -202,12 +204,12 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
         )}
         <Trouble problem={rows.problem} />
         {rows.problem === undefined && table === undefined && source !== undefined ? (
-          <Loading what="The rows" doing={rows.doing} />
+          <Loading what="Reading the rows" doing={rows.doing} />
         ) : null}
         {isOpened ? (
           <p class="quiet small">
-            {source === undefined ? "The plan names no rows yet: name them in it, as “train” of its data. " : null}
-            Paths in the plan are read from the studio's folder.
+            {source === undefined ? "The plan has no rows yet: set “train” of its data. " : null}
+            Paths in the plan are relative to the studio's folder.
           </p>
         ) : null}
         {found === undefined ? null : (
@@ -222,10 +224,10 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           </>
         )}
         <Trouble problem={unsuggested?.problem} again={isLasting ? undefined : unsuggested?.again} />
-        {isLasting ? <p>Name the columns under Details, or write a plan of your own.</p> : null}
+        {isLasting ? <p>Choose the columns under Details, or write your own plan.</p> : null}
         {isOwn || table === undefined || (found === undefined && unsuggested === undefined) ? null : (
           <OwnPlan
-            label="Write a plan of your own"
+            label="Write your own plan"
             known={{
               ...(model === undefined ? {} : { model }),
               ...placesOf(table),
@@ -238,28 +240,31 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           />
         )}
         {isLooking || suggestion.isBusy ? (
-          <Loading what="A plan for these rows" doing={detection.doing ?? suggestion.doing ?? roles.doing} />
+          <Loading what="Suggesting a plan" doing={detection.doing ?? suggestion.doing ?? roles.doing} />
         ) : null}
         {draft.isEdited && newest !== undefined && isNews(draft, newest) ? (
           <News take={() => change((now) => suggested(now, newest))} />
         ) : null}
       </section>
       {table === undefined ? null : <RowsTable rows={asRead.value ?? table} />}
-      {isOpened && plan === null ? null : (
+      {isOpened || table === undefined || models.value === undefined ? null : (
+        <ModelChoice
+          models={models.value}
+          model={draft.model}
+          suits={model}
+          change={(next) => change((now) => ({ ...now, model: next }))}
+        />
+      )}
+      {check.newest?.ok === true && plan !== null ? (
+        <Estimates checked={check.newest} time={draft.isEdited ? null : (newest?.time ?? null)} />
+      ) : null}
+      {plan === null && !hasColumns ? null : (
         <details class="more" open={isDetailed} onToggle={({ currentTarget }) => setDetailed(currentTarget.open)}>
           <summary>Details</summary>
-          {isOpened || table === undefined ? null : (
+          {table === undefined || !hasColumns ? null : (
             <section aria-labelledby="choices-heading">
-              <h2 id="choices-heading">Columns and model</h2>
-              {models.value === undefined ? null : (
-                <ModelChoice
-                  models={models.value}
-                  model={draft.model}
-                  suits={model}
-                  change={(next) => change((now) => ({ ...now, model: next }))}
-                />
-              )}
-              {table.isFolder || roles.value === undefined ? null : (
+              <h2 id="choices-heading">Columns</h2>
+              {roles.value === undefined ? null : (
                 <Roles
                   roles={roles.value}
                   rows={asRead.value ?? table}
@@ -268,9 +273,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
                   change={(next) => change((now) => ({ ...now, learns: null, columns: next }))}
                 />
               )}
-              {table.isFolder ? null : (
-                <Written dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
-              )}
+              <DialectChoice dialect={draft.dialect} change={(dialect) => change((now) => ({ ...now, dialect }))} />
             </section>
           )}
           {plan === null ? null : (
@@ -279,6 +282,9 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
                 The plan
               </h2>
               {check.newest?.ok === true ? <Facts facts={check.newest.facts} /> : null}
+              {draft.isEdited && draft.basis !== null ? (
+                <Changes from={JSON.parse(draft.basis) as PlanJson} to={plan} />
+              ) : null}
               {newest === undefined || draft.isEdited ? null : <Reasons reasons={newest.reasons} />}
               <details class="more" open={isChanging} onToggle={({ currentTarget }) => setChanging(currentTarget.open)}>
                 <summary>Change the plan</summary>
@@ -301,7 +307,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
       {plan === null ? null : (
         <>
           <Trouble problem={check.problem} again={check.again} />
-          {check.doing === undefined ? null : <Loading what="The plan is checked" doing={check.doing} />}
+          {check.doing === undefined ? null : <Loading what="Checking the plan" doing={check.doing} />}
           {check.newest?.ok === true ? <Warnings warnings={warningsOf(draft, newest, check.newest.warnings)} /> : null}
           <div ref={wrong} tabIndex={-1}>
             {problems.length === 0 ? null : (
@@ -329,17 +335,17 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   )
 }
 
-/** What a suggestion warns of as long as the plan is that suggestion, and what checking it does, each said once. */
+/** Warnings of the suggestion, unless it was edited, and of the check, without duplicates. */
 const warningsOf = (draft: Draft, suggestion: SuggestedPlan | undefined, checked: ReadonlyArray<string>) => [
   ...new Set([...(draft.isEdited ? [] : (suggestion?.warnings ?? [])), ...checked])
 ]
 
-/** That there is another plan than the one that was changed. */
+/** A newer suggestion than the one that was edited. */
 const News = ({ take }: { readonly take: () => void }) => (
   <div class="card news" role="status">
-    <p>For these columns and this model another plan is suggested. Yours is kept as you changed it.</p>
+    <p>There is a new suggestion for these columns and this model. Your changes are kept.</p>
     <button type="button" onClick={take}>
-      Take the suggestion instead
+      Use the suggestion
     </button>
   </div>
 )

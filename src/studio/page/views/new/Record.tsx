@@ -1,4 +1,4 @@
-/** Pictures by the webcam: a class is named, and pictures of it are recorded for as long as its button is held. */
+/** Pictures from the webcam: name a class, and hold its button to record pictures of it. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Trouble } from "../../parts/asked.tsx"
 import { type Camera, takePicture, useCamera, Viewfinder } from "../../parts/camera.tsx"
@@ -18,7 +18,7 @@ import {
   type RecordedClass
 } from "./recorded.ts"
 
-/** milliseconds between two pictures */
+/** interval between pictures, in ms */
 const PERIOD = 100
 
 const counted = (count: number): string => `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}`
@@ -152,7 +152,7 @@ interface ClassProps {
   readonly camera: Camera
   readonly isFull: boolean
   readonly change: (change: (one: RecordedClass) => RecordedClass) => void
-  /** absent: two classes are the fewest */
+  /** absent: two classes are the minimum */
   readonly leave: (() => void) | undefined
 }
 
@@ -164,7 +164,7 @@ const Class = ({ one: { number, name, pictures }, camera, isFull, change, leave 
     if (isFull) end()
   }, [isFull])
   const count = counted(pictures.length)
-  // said once the button is released
+  // announced once the button is released
   const settled = useSettled(count)
   const remove = (picture: Picture) => {
     URL.revokeObjectURL(picture.url)
@@ -219,11 +219,11 @@ export const Record = ({ taking: { take, share, problem }, leave }: RecordProps)
   return (
     <section aria-labelledby="rows-heading">
       <h2 id="rows-heading" tabIndex={-1}>
-        Pictures by the webcam
+        Pictures from the webcam
       </h2>
       <p class="quiet">
-        Name each class, show it to the camera, and hold its button, or the space key on it. Twenty to fifty pictures of
-        each class from several sides are a good beginning. Click a picture to delete it.
+        Name each class, show it to the camera, and hold its button, or press and hold Space on it. Start with 20 to 50
+        pictures per class, from several sides. Click a picture to delete it.
       </p>
       <Trouble problem={camera.problem} again={camera.again} />
       <Trouble problem={problem} />
@@ -247,7 +247,7 @@ export const Record = ({ taking: { take, share, problem }, leave }: RecordProps)
           </button>
         </div>
       </div>
-      {isFull ? <p>These are {counted(MOST_PICTURES)}, the most that are recorded together.</p> : null}
+      {isFull ? <p>The limit of {counted(MOST_PICTURES)} is reached.</p> : null}
       {share === null ? (
         <div class="row">
           <button

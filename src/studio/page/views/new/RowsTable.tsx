@@ -1,4 +1,4 @@
-/** The first rows, and what their columns hold. */
+/** The first rows, with the type and the number of values of each column. */
 import { counted } from "../../../../boundary/index.ts"
 import type { Cell, Rows } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/table.tsx"
@@ -32,14 +32,14 @@ export const Notes = ({ notes }: Pick<Rows, "notes">) =>
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
   const shown = columns.slice(0, rows[0]?.length ?? columns.length)
   const hidden = columns.length - shown.length
-  const of = count === null ? "the first rows" : `${number(Math.min(rows.length, count))} of ${counted(count, "row")}`
+  const of = count === null ? "First rows" : `${number(Math.min(rows.length, count))} of ${counted(count, "row")}`
   return (
     <>
       <Scrolled label={`Rows of ${source}`} class="first-rows">
         <table>
           <caption>
             {of}
-            {hidden > 0 ? `; ${number(hidden)} of ${number(columns.length)} columns are not shown` : ""}
+            {hidden > 0 ? `; ${number(hidden)} of ${number(columns.length)} columns are hidden` : ""}
           </caption>
           <thead>
             <tr>

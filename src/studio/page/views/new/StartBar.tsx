@@ -1,4 +1,4 @@
-/** The way on: how the plan stands, the run's name, and the button that begins it. Always in sight. */
+/** The state of the plan, the run's name, and the button that starts it. Always visible. */
 
 import { useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
@@ -11,21 +11,21 @@ import { type Draft, keep } from "./draft.ts"
 
 interface StartBarProps {
   readonly draft: Draft
-  /** of the plan as it is; undefined: it is being checked */
+  /** of the current plan; undefined while it is checked */
   readonly checked: Checked | undefined
   readonly isBroken: boolean
-  /** how long it takes, where that is known of the plan as it is */
+  /** estimated time of the current plan; null: unknown */
   readonly time: string | null
   readonly rename: (name: string) => void
   readonly showProblems: () => void
 }
 
 const statusOf = ({ checked, isBroken, time }: StartBarProps): string => {
-  if (isBroken) return "The text of the plan is no JSON."
-  if (checked === undefined) return "The plan is being checked …"
+  if (isBroken) return "The plan is not valid JSON."
+  if (checked === undefined) return "Checking the plan …"
   const steps = checked.ok ? counted(checked.steps, "step") : ""
   if (checked.ok) return time === null ? `Ready: ${steps}.` : `Ready: ${steps}, ${time}.`
-  return checked.problems.length === 1 ? "One thing is wrong." : `${checked.problems.length} things are wrong.`
+  return `${counted(checked.problems.length, "problem")} to fix.`
 }
 
 export const StartBar = (props: StartBarProps) => {
@@ -48,11 +48,11 @@ export const StartBar = (props: StartBarProps) => {
     }
   }
   return (
-    <section class="start" aria-label="Begin">
+    <section class="start" aria-label="Start">
       <Trouble problem={problem} />
       <div class="row">
         <p role="status" class={checked?.ok === false || isBroken ? "status wrong" : "status"}>
-          {isStarting ? "The run begins …" : statusOf(props)}
+          {isStarting ? "Starting the run …" : statusOf(props)}
         </p>
         {checked?.ok === false && !isBroken ? (
           <button type="button" class="plain" onClick={showProblems}>

@@ -1,4 +1,4 @@
-/** An unfinished plan: what was dropped and chosen, and the plan as it is now. It survives a reload of the page. */
+/** An unfinished plan: the rows, the choices and the current plan. It survives a reload. */
 import type { LearnableRows, OutlinedPlan, PlanJson, SuggestedPlan } from "../../../protocol/index.ts"
 
 export interface Dialect {
@@ -7,26 +7,26 @@ export interface Dialect {
 }
 
 export interface Draft {
-  /** the rows, as the host names them; null: it began with a plan, whose rows may be anywhere */
+  /** the rows, as the host names them; null: opened as a plan, with rows anywhere */
   readonly source: string | null
   readonly dialect: Dialect
-  /** of what the rows could teach, the one that a user chose (`keyOf`); null: the clear one */
+  /** the chosen task (`keyOf`); null: the clear one */
   readonly learns: string | null
-  /** null: the one that suits what is learned */
+  /** null: the recommended one */
   readonly model: string | null
-  /** columns by the roles that a user gave them; the others are found */
+  /** columns by the roles that a user chose; the others are detected */
   readonly columns: Readonly<Record<string, string>>
   readonly name: string
   readonly plan: PlanJson | null
-  /** the plan as a text, where it was typed so; null: as it is written from `plan` */
+  /** the plan as typed text; null: formatted from `plan` */
   readonly text: string | null
-  /** the suggestion that `plan` began as, as JSON; null: it is no suggestion */
+  /** the suggestion that `plan` started from, as JSON; null: not from a suggestion */
   readonly basis: string | null
   readonly isEdited: boolean
   readonly isNamed: boolean
 }
 
-/** What tells one thing that rows could teach from the others. */
+/** Identifies a task among those of the same rows. */
 export const keyOf = ({ format, columns }: LearnableRows): string => JSON.stringify([format, columns])
 
 const nothing: Draft = {
@@ -57,10 +57,10 @@ export const draftOfPlan = (name: string, plan: PlanJson): Draft => ({
 
 const asJson = (plan: PlanJson): string => JSON.stringify(plan)
 
-/** Whether a suggestion is another one than what the plan began as. */
+/** Whether a suggestion differs from the one that the plan started from. */
 export const isNews = ({ basis }: Draft, { plan }: SuggestedPlan): boolean => basis !== asJson(plan)
 
-/** With the suggestion in place of the plan. */
+/** The draft with the suggestion as its plan. */
 export const suggested = (draft: Draft, { name, plan }: SuggestedPlan): Draft => ({
   ...draft,
   plan,
@@ -70,7 +70,7 @@ export const suggested = (draft: Draft, { name, plan }: SuggestedPlan): Draft =>
   name: draft.isNamed ? draft.name : name
 })
 
-/** With a plan of the user's own, which no suggestion takes the place of. */
+/** The draft with a plan of the user's own, which no suggestion replaces. */
 export const withOwn = (draft: Draft, { name, plan }: OutlinedPlan): Draft => ({
   ...draft,
   plan,
@@ -83,7 +83,7 @@ export const withOwn = (draft: Draft, { name, plan }: OutlinedPlan): Draft => ({
 /** A plan of the user's own, without rows. */
 export const draftOfOwn = (outlined: OutlinedPlan): Draft => withOwn(nothing, outlined)
 
-/** With the plan as a user changed it. */
+/** The draft with an edited plan. */
 export const edited = (draft: Draft, plan: PlanJson, text: string | null): Draft => ({
   ...draft,
   plan,
@@ -95,9 +95,9 @@ const KEY = "tfjs-lora-pro-studio.new-run"
 
 export const kept = (): Draft | null => {
   try {
-    const found = sessionStorage.getItem(KEY)
-    // whatever an earlier version of the page has left: what it lacks is nothing
-    return found === null ? null : { ...nothing, ...(JSON.parse(found) as Partial<Draft>) }
+    const stored = sessionStorage.getItem(KEY)
+    // an earlier version of the page may have left fewer fields
+    return stored === null ? null : { ...nothing, ...(JSON.parse(stored) as Partial<Draft>) }
   } catch {
     return null
   }
@@ -108,6 +108,6 @@ export const keep = (draft: Draft | null): void => {
     if (draft === null) sessionStorage.removeItem(KEY)
     else sessionStorage.setItem(KEY, JSON.stringify(draft))
   } catch {
-    // a page without storage begins anew after a reload
+    // without storage a reload starts over
   }
 }

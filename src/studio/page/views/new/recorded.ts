@@ -1,4 +1,4 @@
-/** Pictures of the webcam by their classes. They stay while the page is open, whichever view is shown, and become files of a folder when they are used. */
+/** Pictures from the webcam by class. They are kept while the page is open, and become files of a folder when used. */
 import type { DroppedFile } from "../../host.ts"
 
 export interface Picture {
@@ -8,7 +8,7 @@ export interface Picture {
 }
 
 export interface RecordedClass {
-  /** of its own, whatever it is called */
+  /** unique, unlike the name */
   readonly number: number
   readonly name: string
   readonly pictures: ReadonlyArray<Picture>
@@ -48,15 +48,14 @@ const folderOf = (name: string): string =>
     .replace(/[/\\<>:"|?*\p{Cc}]/gu, "_")
     .replace(/^\.+|[. ]+$/g, "_")
 
-/** Why the pictures cannot be used yet; undefined: they can. */
+/** Why the pictures cannot be used yet, or undefined. */
 export const obstacleOf = (all: Recorded): string | undefined => {
   const seen = new Set<string>()
   for (const { name } of all) {
     const folder = folderOf(name).normalize("NFC").toLowerCase()
-    if (folder === "") return "A class has no name: name it."
-    if (SPLIT.test(folder))
-      return `“${name.trim()}” is what the folder of a split is called: give the class another name.`
-    if (seen.has(folder)) return `Two classes are called “${name.trim()}”: rename one.`
+    if (folder === "") return "Name every class."
+    if (SPLIT.test(folder)) return `“${name.trim()}” is the name of a split: rename the class.`
+    if (seen.has(folder)) return `Two classes have the name “${name.trim()}”: rename one.`
     seen.add(folder)
   }
   const recorded = all.filter(({ pictures }) => pictures.length > 0)

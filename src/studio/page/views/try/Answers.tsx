@@ -1,6 +1,7 @@
-/** Answers to rows that were asked together: one as two cards, several as a table. */
+/** Predictions for rows: one row as two cards, several as a table that can be saved. */
 import { counted } from "../../../../boundary/index.ts"
 import type { Answer, AnswerPair, FieldToFill } from "../../../protocol/index.ts"
+import { saveText } from "../../parts/one.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { Bars, percent } from "./Bars.tsx"
 import { Thumbnail } from "./grey.tsx"
@@ -8,7 +9,7 @@ import { Thumbnail } from "./grey.tsx"
 /** Fields and what is in them. */
 export type Row = Readonly<Record<string, string>>
 
-/** Rows that were asked together, with their answers. */
+/** Rows of one request, with their predictions. */
 export interface Answered {
   readonly number: number
   readonly rows: ReadonlyArray<Row>
@@ -36,15 +37,37 @@ const Asked = ({ fields, row }: { readonly fields: ReadonlyArray<FieldToFill>; r
   </dl>
 )
 
+/** Whether the adapter changes the label. */
+const isChanged = ({ trained, base }: AnswerPair): boolean => base !== null && base.label !== trained.label
+
+const probabilityOf = ({ label, shares }: Answer): string =>
+  String(shares.find(({ name }) => name === label)?.share ?? "")
+
+/** A field of a CSV file, quoted where it has to be. */
+const csvField = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+
+/** Fields, labels and probabilities of both sides as CSV, a row each. */
+export const csvOf = (fields: ReadonlyArray<Pick<FieldToFill, "name">>, { rows, answers }: Answered): string => {
+  const names = fields.map(({ name }) => name)
+  const header = [...names, "prediction", "probability", "prediction without adapter", "probability without adapter"]
+  const lines = answers.map(({ trained, base }, i) => [
+    ...names.map((name) => rows[i]![name] ?? ""),
+    ...[trained, base].flatMap((side) => (side === null ? ["", ""] : [side.label, probabilityOf(side)]))
+  ])
+  return [header, ...lines].map((line) => `${line.map(csvField).join(",")}\n`).join("")
+}
+
 const Card = ({ title, answer }: { readonly title: string; readonly answer: Answer | null }) => (
   <div class="card">
     <h4>{title}</h4>
     {answer === null ? (
-      <p class="quiet small">The head alone was trained: there is no adapter to switch off.</p>
+      <p class="quiet small">Only the head was trained, so there is no adapter to switch off.</p>
     ) : (
       <>
         <p class="label">{answer.label}</p>
-        {answer.shares.length === 0 ? null : <Bars shares={answer.shares} label={`Shares, ${title.toLowerCase()}`} />}
+        {answer.shares.length === 0 ? null : (
+          <Bars shares={answer.shares} label={`Probabilities, ${title.toLowerCase()}`} />
+        )}
       </>
     )}
   </div>
@@ -55,15 +78,17 @@ const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {
   return (
     <article class="answered" aria-labelledby={`answer-${number}`}>
       <h3 id={`answer-${number}`} class="hidden">
-        Answer {number}
+        Prediction {number}
       </h3>
       <Asked fields={fields} row={rows[0]!} />
       <div class="sides">
         <Card title={WITH} answer={trained} />
         <Card title={WITHOUT} answer={base} />
       </div>
-      {base !== null && base.label !== trained.label ? (
-        <p class="differs small">The adapter changes the answer.</p>
+      {isChanged(answers[0]!) ? (
+        <p>
+          <span class="badge tint">The adapter changes the prediction</span>
+        </p>
       ) : null}
     </article>
   )
@@ -72,7 +97,17 @@ const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {
 const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) => (
   <article class="answered" aria-labelledby={`answer-${number}`}>
     <h3 id={`answer-${number}`}>{rows.length} rows</h3>
-    <Scrolled label={`Answers to ${counted(rows.length, "row")}`}>
+    <div class="row">
+      {answers.some(({ base }) => base !== null) ? (
+        <span class="quiet small">
+          The adapter changes {answers.filter(isChanged).length} of {counted(rows.length, "prediction")}.
+        </span>
+      ) : null}
+      <button type="button" onClick={() => saveText("predictions.csv", csvOf(fields, { number, rows, answers }))}>
+        Save as CSV
+      </button>
+    </div>
+    <Scrolled label={`Predictions for ${counted(rows.length, "row")}`}>
       <table>
         <thead>
           <tr>
@@ -87,7 +122,7 @@ const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) 
         </thead>
         <tbody>
           {answers.map(({ trained, base }, i) => (
-            <tr key={String(i)}>
+            <tr key={String(i)} class={isChanged(answers[i]!) ? "changed" : undefined}>
               {fields.map((field) => (
                 <td key={field.name}>
                   <Thumbnail field={field} value={rows[i]![field.name] ?? ""} />
@@ -96,7 +131,10 @@ const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) 
               <td>
                 <strong>{trained.label}</strong> {shareOf(trained)}
               </td>
-              <td>{base === null ? "—" : `${base.label} ${shareOf(base)}`}</td>
+              <td>
+                {base === null ? "—" : `${base.label} ${shareOf(base)}`}
+                {isChanged(answers[i]!) ? <span class="badge tint">changed</span> : null}
+              </td>
             </tr>
           ))}
         </tbody>

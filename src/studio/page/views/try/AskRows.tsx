@@ -1,4 +1,4 @@
-/** Rows asked: what is filled in, and the answers with the adapter beside those without. */
+/** Rows to predict: the form, and predictions with the adapter and without. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
@@ -11,7 +11,6 @@ import { Field } from "./Field.tsx"
 import { Thumbnail } from "./grey.tsx"
 import { Live } from "./Live.tsx"
 
-/** Rows of the run's own data, of which one is asked by a press. */
 const SHORT = 60 // characters
 
 const shortened = (text: string): string => (text.length > SHORT ? `${text.slice(0, SHORT).trimEnd()}…` : text)
@@ -27,7 +26,7 @@ const isShown = ({ type, shape }: FieldToFill) => type === "image" || (type === 
 const Examples = ({ fields, examples, onChoose }: ExamplesProps) =>
   examples.length === 0 ? null : (
     <fieldset class="examples">
-      <legend>Rows of its own data</legend>
+      <legend>Examples from the run's data</legend>
       <div class="chips">
         {examples.map((row, i) => (
           <button key={String(i)} type="button" class="chip" onClick={() => onChoose(row)}>
@@ -47,7 +46,7 @@ const Examples = ({ fields, examples, onChoose }: ExamplesProps) =>
     </fieldset>
   )
 
-/** answers that are kept in sight */
+/** predictions that stay on the page */
 const HISTORY = 10
 
 const spoken = ({ label, shares }: AnswerPair["trained"]): string => {
@@ -57,7 +56,7 @@ const spoken = ({ label, shares }: AnswerPair["trained"]): string => {
 
 const announcement = (answers: ReadonlyArray<AnswerPair>): string => {
   const [only] = answers
-  if (answers.length !== 1 || only === undefined) return `${answers.length} answers`
+  if (answers.length !== 1 || only === undefined) return `${answers.length} predictions`
   const base = only.base === null ? "" : `; without the adapter: ${spoken(only.base)}`
   return `${spoken(only.trained)}${base}`
 }
@@ -84,7 +83,7 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
   useEffect(() => () => stop.current?.abort(), [])
 
   const newest = history[0]?.number
-  // on a phone answers are below the form
+  // on a phone predictions are below the form
   useEffect(() => {
     if (newest !== undefined) answers.current?.scrollIntoView({ block: "nearest" })
   }, [newest])
@@ -146,14 +145,14 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
         </div>
         {hasLines ? (
           <Check checked={byLines} set={setByLines}>
-            Each line is a text of its own
+            Treat each line as a separate text
           </Check>
         ) : null}
         <p class="row">
           <button type="submit" class="primary" disabled={isBusy || isEmpty(row, fields)}>
-            Ask
+            Predict
           </button>
-          <span class="quiet small">Ctrl+Enter asks, too.</span>
+          <span class="quiet small">Press Ctrl+Enter to predict.</span>
         </p>
         {fields.length === 1 && fields[0]!.type === "image" ? <Live id={id} field={fields[0]!.name} /> : null}
         <Examples
@@ -167,16 +166,17 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
       </form>
       <section ref={answers} aria-labelledby="answers" class="answers">
         <h2 id="answers" class="hidden">
-          Answers
+          Predictions
         </h2>
         <p class="hidden" role="status">
           {said}
         </p>
         <Trouble problem={problem} />
-        {isBusy ? <p class="quiet">The model is asked …</p> : null}
+        {isBusy ? <p class="quiet">Predicting …</p> : null}
         {history.length === 0 && !isBusy && problem === undefined ? (
           <p class="quiet">
-            Answers are shown here: what the run says, and what the same model says with its adapter switched off.
+            Predictions appear here: from the run with its adapter, and from the same model with the adapter switched
+            off.
           </p>
         ) : null}
         {history.map((one) => (

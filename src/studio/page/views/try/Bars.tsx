@@ -1,7 +1,7 @@
-/** Shares as bars with names and numbers. */
+/** Probabilities as bars with names and values. */
 import { useState } from "preact/hooks"
 
-/** "93.1 %"; of what is nearly nothing or nearly all, that it is not. */
+/** "93.1 %"; "< 0.1 %" and "> 99.9 %" near the ends. */
 export const percent = (share: number): string => {
   if (share > 0 && share < 0.0005) return "< 0.1 %"
   if (share < 1 && share > 0.9995) return "> 99.9 %"
@@ -10,9 +10,9 @@ export const percent = (share: number): string => {
 
 interface BarsProps {
   readonly shares: ReadonlyArray<{ readonly name: string; readonly share: number }>
-  /** what of them, for who hears it */
+  /** accessible name of the list */
   readonly label: string
-  /** all of them at once */
+  /** show all at once */
   readonly isWhole?: boolean
 }
 

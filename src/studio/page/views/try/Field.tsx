@@ -1,14 +1,14 @@
-/** A field to fill in, by what it takes. */
+/** An input field for each type of field. */
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { FieldToFill } from "../../../protocol/index.ts"
 import type { Row } from "./Answers.tsx"
 import { drawNumbers, numbersIn, sidesOf, whiteOf } from "./grey.tsx"
 
-/** A pad to draw on, whose pixels are the numbers of a row: as MNIST's digits are, white on black, soft at the edges. */
+/** A pad to draw on, whose pixels are the values of a row: white on black with soft edges, as in MNIST. */
 interface PadProps {
   readonly name: string
   readonly sides: readonly [number, number]
-  /** the number of a white pixel */
+  /** the value of a white pixel */
   readonly white: number
   readonly value: string
   readonly onChange: (value: string) => void
@@ -19,13 +19,13 @@ const Pad = ({ name, sides, white, value, onChange }: PadProps) => {
   const id = useId()
   const canvas = useRef<HTMLCanvasElement>(null)
   const pixels = useRef<Array<number>>([])
-  /** where the pen was; null: it is up */
+  /** position of the pen; null: lifted */
   const pen = useRef<readonly [number, number] | null>(null)
   const redraw = () => {
     if (canvas.current !== null) drawNumbers(canvas.current, pixels.current, sides, white)
   }
   useEffect(() => {
-    // its own drawing comes back
+    // the drawing itself changed the value
     if (pen.current !== null) return
     const numbers = numbersIn(value)
     pixels.current = Array.from({ length: height * width }, (_, i) => numbers[i] ?? 0)
@@ -36,7 +36,7 @@ const Pad = ({ name, sides, white, value, onChange }: PadProps) => {
     const box = canvas.current!.getBoundingClientRect()
     return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height]
   }
-  /** Paints a dot of a radius that fits 28 pixels as a pen does. */
+  /** Paints a dot whose radius suits 28 pixels. */
   const dot = (x: number, y: number) => {
     const radius = Math.max(0.8, Math.min(width, height) / 20)
     const reach = Math.ceil(radius + 1)
@@ -62,7 +62,7 @@ const Pad = ({ name, sides, white, value, onChange }: PadProps) => {
   return (
     <div class="pad">
       <p id={id} class="pad-name">
-        {name} <span class="quiet small">draw here, or give the numbers below</span>
+        {name} <span class="quiet small">draw here, or enter the values below</span>
       </p>
       <canvas
         ref={canvas}
@@ -134,7 +134,7 @@ const NumbersField = (props: FieldProps) => {
   const list = (
     <div>
       <label for={id}>
-        {field.name} <span class="quiet small">a JSON list{count === undefined ? "" : ` of ${count} numbers`}</span>
+        {field.name} <span class="quiet small">JSON list{count === undefined ? "" : ` of ${count} values`}</span>
       </label>
       <textarea
         id={id}
@@ -151,14 +151,14 @@ const NumbersField = (props: FieldProps) => {
     <div>
       <Pad name={field.name} sides={sides} white={white} value={value} onChange={onChange} />
       <details>
-        <summary>As numbers</summary>
+        <summary>Enter values</summary>
         {list}
       </details>
     </div>
   )
 }
 
-/** A picture that was dropped or chosen, as a data: URI. */
+/** Reads a dropped or chosen picture as a data: URI. */
 export const readPicture = (file: File): Promise<string> =>
   new Promise((resolve, reject) => {
     const reader = new FileReader()
@@ -175,7 +175,7 @@ const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
     if (file !== undefined) readPicture(file).then(onChange, () => {})
   }
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: what is dropped can be chosen by the control in it, too
+    // biome-ignore lint/a11y/noStaticElementInteractions: the input inside takes the same files
     <div
       class={isOver ? "drop over" : "drop"}
       onDragOver={(event) => {
@@ -189,10 +189,10 @@ const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
         take(event.dataTransfer?.files)
       }}
     >
-      {value === "" ? null : <img class="preview" src={value} alt="to be asked about" />}
+      {value === "" ? null : <img class="preview" src={value} alt="selected file" />}
       <div>
         <label for={id}>{name}</label>
-        <p class="quiet small">Drop a picture here, or choose one.</p>
+        <p class="quiet small">Drop a picture here, or choose a file.</p>
         <input
           id={id}
           type="file"

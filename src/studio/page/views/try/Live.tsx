@@ -1,4 +1,4 @@
-/** The webcam, asked about as it goes: one frame at a time, the next when the last one is answered. */
+/** Predictions for the webcam: one frame at a time, the next one after the last prediction. */
 import { useEffect, useState } from "preact/hooks"
 import type { AnswerPair } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
@@ -8,7 +8,7 @@ import { useSettled, useStudio } from "../../use.ts"
 import { Bars } from "./Bars.tsx"
 import { readPicture } from "./Field.tsx"
 
-/** milliseconds between two frames at least */
+/** minimum interval between frames, in ms */
 const PERIOD = 250
 
 interface LiveProps {
@@ -23,7 +23,7 @@ const Watching = ({ id, field }: LiveProps) => {
   const [answer, setAnswer] = useState<AnswerPair["trained"]>()
   const [failure, setFailure] = useState<HostError>()
   const [round, setRound] = useState(0)
-  // said when it stays for a moment
+  // announced once it is stable
   const settled = useSettled(answer?.label ?? "")
   useEffect(() => {
     if (!isReady) return
@@ -51,11 +51,15 @@ const Watching = ({ id, field }: LiveProps) => {
       <Trouble problem={failure} again={() => setRound((last) => last + 1)} />
       <Viewfinder video={video} />
       {answer === undefined ? (
-        <p class="quiet">{isReady ? "The first frame is being answered …" : "The camera is being opened …"}</p>
+        <p class="quiet">{isReady ? "Waiting for the first prediction …" : "Opening the camera …"}</p>
       ) : (
         <div class="card">
           <p class="label">{answer.label}</p>
-          <Bars shares={answer.shares.toSorted((a, b) => a.name.localeCompare(b.name))} label="Shares, live" isWhole />
+          <Bars
+            shares={answer.shares.toSorted((a, b) => a.name.localeCompare(b.name))}
+            label="Probabilities, live"
+            isWhole
+          />
         </div>
       )}
       <p class="hidden" role="status">
@@ -65,7 +69,7 @@ const Watching = ({ id, field }: LiveProps) => {
   )
 }
 
-/** It is opened by its button alone. */
+/** The camera opens only when its button is pressed. */
 export const Live = (props: LiveProps) => {
   const [isOn, setOn] = useState(false)
   return (

@@ -1,23 +1,34 @@
-/** What a model wrote: as text, or token by token with how likely each was and what else might have stood there. */
+/** A generated text: whole, or token by token with probabilities and alternatives. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { Bars, percent } from "./Bars.tsx"
-import { argumentsOf, callsOf, contentOf, doubt, type Place, type Reply, type Side, sideNames } from "./talk.ts"
+import {
+  argumentsOf,
+  callsOf,
+  contentOf,
+  differences,
+  doubt,
+  isOver,
+  type Place,
+  type Reply,
+  type Side,
+  sideNames
+} from "./talk.ts"
 
-/** A text whose spaces and line breaks are seen. */
+/** A text with visible spaces and line breaks. */
 const visible = (text: string): string => text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣")
 
-/** What shows a token that writes nothing by itself. */
+/** Shown for a token without text. */
 const NOTHING = "·"
 
 const nameOf = ({ token, others }: Place): string =>
-  token.ends ? "the end" : visible(token.text || others[token.place ?? -1]?.text || "no text")
+  token.ends ? "end of text" : visible(token.text || others[token.place ?? -1]?.text || "no text")
 
 const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
-  length: "It has as many tokens as it may have.",
+  length: "Stopped at the token limit.",
   stopped: "Stopped."
 }
 
-/** The likeliest tokens of a place; the one that was chosen, where it is none of them, after them. */
+/** The most likely tokens at a position, and the probability of the chosen one. */
 const PlaceOf = ({ place }: { readonly place: Place }) => {
   const { token, others } = place
   const shares = others.map(({ text, probability }, i) => ({
@@ -27,10 +38,10 @@ const PlaceOf = ({ place }: { readonly place: Place }) => {
   return (
     <>
       <p class="small">
-        <strong>{nameOf(place)}</strong> had {percent(token.probability)}
-        {token.place === 0 ? ", the likeliest:" : "; likelier were:"}
+        <strong>{nameOf(place)}</strong>: {percent(token.probability)}
+        {token.place === 0 ? ", the most likely token" : "; more likely tokens:"}
       </p>
-      <Bars shares={shares} label="The likeliest tokens" />
+      <Bars shares={shares} label="Most likely tokens" />
     </>
   )
 }
@@ -90,8 +101,8 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
       <div class="at-token">
         {at === undefined ? (
           <p class="quiet small">
-            Point at a token, or go to it with the arrow keys, to see how likely it was and what else might have stood
-            there. The less likely it was, the heavier its line.
+            Point at a token, or move to it with the arrow keys, to see its probability and the alternatives. The less
+            likely the token, the heavier its underline.
           </p>
         ) : (
           <PlaceOf place={places[current]!} />
@@ -104,22 +115,31 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
 export const ReplyOf = ({
   side,
   reply,
+  other,
   withTokens
 }: {
   readonly side: Side
   readonly reply: Reply | undefined
+  /** of the other side: what differs from it is marked */
+  readonly other: Reply | undefined
   readonly withTokens: boolean
 }) => (
   <div class="card reply" aria-busy={reply !== undefined && reply.state === "writes"}>
     <h4>{sideNames[side]}</h4>
     {reply === undefined ? (
-      <p class="quiet small">It was not asked.</p>
+      <p class="quiet small">Not part of this turn.</p>
     ) : (
       <>
         {withTokens && reply.places.length > 0 ? (
           <Tokens places={reply.places} label={sideNames[side]} />
         ) : (
-          <p class="text">{contentOf(reply)}</p>
+          <p class="text">
+            {isOver(reply) && other !== undefined && isOver(other)
+              ? differences(contentOf(reply), contentOf(other)).map(({ text, isOwn }, i) =>
+                  isOwn ? <mark key={String(i)}>{text}</mark> : text
+                )
+              : contentOf(reply)}
+          </p>
         )}
         {callsOf(reply).length === 0 ? null : (
           <ul class="calls" aria-label={`Calls, ${sideNames[side].toLowerCase()}`}>
@@ -130,7 +150,7 @@ export const ReplyOf = ({
             ))}
           </ul>
         )}
-        {reply.state === "waits" ? <p class="quiet small">Its turn comes …</p> : null}
+        {reply.state === "waits" ? <p class="quiet small">Waiting …</p> : null}
         {reply.problem === undefined ? null : <p class="wrong">{reply.problem}</p>}
         {endings[reply.state] === undefined ? null : <p class="quiet small">{endings[reply.state]}</p>}
       </>

@@ -1,4 +1,4 @@
-/** A trained run, asked: with its adapter beside without. */
+/** Try: inputs for a trained run, answered with its adapter and without. */
 import type { Askable } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
@@ -24,7 +24,7 @@ const Asking = ({ id, askable }: { readonly id: string; readonly askable: Askabl
 const OneRun = ({ id }: { readonly id: string }) => {
   const { value, problem, doing, again } = useCall("askable", { id })
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="The model is loaded" doing={doing} />
+  if (value === undefined) return <Loading what="Loading the model" doing={doing} />
   return <Asking id={id} askable={value} />
 }
 

@@ -1,4 +1,4 @@
-/** Conversations, and texts that are gone on with or written for others: both sides of the model, token by token as they come. */
+/** Conversations and generated texts: both sides of the model, token by token as they arrive. */
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import { Check } from "../../parts/fields.tsx"
 import { useMedia, useStudio } from "../../use.ts"
@@ -15,18 +15,18 @@ import {
   type Side,
   sideNames,
   type Turn,
-  told
+  withEvent
 } from "./talk.ts"
 
-/** How a text is written. */
-interface HowToWrite {
+/** Generation settings. */
+interface Generation {
   readonly temperature: number
   readonly seed: number
   readonly tokens: number
 }
 
-/** What is set, as it was typed; null: it is no such number. */
-const settingsOf = (typed: Typed): HowToWrite | null => {
+/** The settings as numbers; null if any is invalid. */
+const settingsOf = (typed: Typed): Generation | null => {
   const [temperature, seed, tokens] = [typed.temperature, typed.seed, typed.tokens].map((text) =>
     text.trim() === "" ? Number.NaN : Number(text.replace(",", "."))
   ) as [number, number, number]
@@ -39,19 +39,19 @@ interface Typed {
   readonly temperature: string
   readonly seed: string
   readonly tokens: string
-  /** a JSON list, which the engine reads */
+  /** a JSON list, parsed by the engine */
   readonly tools: string
 }
 
 const usual: Typed = { temperature: "0", seed: "0", tokens: "128", tools: "" }
 
-const says: Readonly<Record<keyof HowToWrite, { readonly label: string; readonly hint: string }>> = {
-  temperature: { label: "Temperature", hint: "0: always the likeliest token; more: bolder choices" },
-  seed: { label: "Seed", hint: "the same one gives the same text again" },
-  tokens: { label: "Tokens", hint: "of a text, at most" }
+const says: Readonly<Record<keyof Generation, { readonly label: string; readonly hint: string }>> = {
+  temperature: { label: "Temperature", hint: "0 always picks the most likely token; higher values vary more" },
+  seed: { label: "Seed", hint: "the same seed gives the same text" },
+  tokens: { label: "Token limit", hint: "maximum length of a text, in tokens" }
 }
 
-const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: keyof HowToWrite }) => {
+const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: keyof Generation }) => {
   const id = useId()
   const isWrong = settingsOf({ ...usual, [name]: typed[name] }) === null
   return (
@@ -87,7 +87,7 @@ const Tools = ({ typed, onChange }: SettingsProps) => {
         onInput={({ currentTarget }) => onChange({ ...typed, tools: currentTarget.value })}
       />
       <p id={`${id}-hint`} class="quiet small">
-        JSON list of the tools that the model may call, as in OpenAI's API
+        JSON list of the tools that the model may call, in OpenAI's format
       </p>
     </div>
   )
@@ -98,10 +98,10 @@ interface SettingsProps {
   readonly onChange: (typed: Typed) => void
 }
 
-/** `withTools`: for conversations, in which tools can be called. */
+/** `withTools`: for conversations, which can call tools. */
 const Settings = ({ withTools, ...props }: SettingsProps & { readonly withTools: boolean }) => (
   <div class="settings">
-    {(Object.keys(says) as ReadonlyArray<keyof HowToWrite>).map((name) => (
+    {(Object.keys(says) as ReadonlyArray<keyof Generation>).map((name) => (
       <Setting key={name} name={name} {...props} />
     ))}
     {withTools ? <Tools {...props} /> : null}
@@ -113,10 +113,10 @@ const SHORT = 80 // characters
 
 const both: ReadonlyArray<Side> = ["trained", "base"]
 
-/** The side that is shown where there is no room for two. */
+/** Chooses the side to show on narrow screens. */
 const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (side: Side) => void }) => (
   <fieldset class="tabs">
-    <legend class="hidden">Which answers are shown</legend>
+    <legend class="hidden">Side to show</legend>
     {both.map((own) => (
       <label key={own} class={own === side ? "tab chosen" : "tab"}>
         <input type="radio" name="side" checked={own === side} onChange={() => onChoose(own)} />
@@ -126,7 +126,7 @@ const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (sid
   </fieldset>
 )
 
-/** A finished answer as it is read aloud. */
+/** A finished reply as screen readers announce it. */
 const spoken = (reply: Reply): string =>
   [reply.problem ?? contentOf(reply), ...callsOf(reply).map((call) => `${call.name} ${argumentsOf(call)}`)]
     .filter((part) => part !== "")
@@ -168,7 +168,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
   const hasResults = resultsOf.length < 2 || message.split("\n").length === resultsOf.length
   const canAsk = !isWriting && how !== null && text.trim() !== "" && hasResults
 
-  /** The sides of the newest turn, one after the other. */
+  /** Generates the replies of the newest turn, one side after the other. */
   const write = (before: ReadonlyArray<Turn>, said: string, sides: ReadonlyArray<Side>, tools: string) => {
     const [own, ...rest] = sides
     if (own === undefined || how === null) return
@@ -177,7 +177,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
       "write",
       { id, ...how, tools, sides: [own], messages: [...past, { role: "user", content: said }] },
       {
-        event: (event) => setTurns((now) => told(now, event)),
+        event: (event) => setTurns((now) => withEvent(now, event)),
         end: (problem) => {
           if (problem === undefined) return write(before, said, rest, tools)
           setTurns((now) => ended(now, "failed", problem.message))
@@ -205,7 +205,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
     input.current?.focus()
   }
 
-  // what is spoken: the finished answers, once
+  // announce finished replies once
   useEffect(() => {
     if (last === undefined || isWriting) return
     const parts = both.flatMap((own) => {
@@ -238,8 +238,8 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
       {turns.length === 0 ? (
         <p class="quiet">
           {isConversation
-            ? "Say something: the run answers with its adapter, and the same model without it beside. Each side remembers its own conversation."
-            : "Write a text: the run writes on with its adapter, and the same model without it beside."}
+            ? "Write a message. The run replies with its adapter, next to the same model without it. Each side keeps its own conversation."
+            : "Write a prompt. The run generates text with its adapter, next to the same model without it."}
         </p>
       ) : null}
       {turns.length === 0 ? null : <h2 class="hidden">Conversation</h2>}
@@ -254,7 +254,13 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
           </p>
           <div class={shown.length === 1 ? "sides one" : "sides"}>
             {shown.map((own) => (
-              <ReplyOf key={own} side={own} reply={turn.replies[own]} withTokens={withTokens} />
+              <ReplyOf
+                key={own}
+                side={own}
+                reply={turn.replies[own]}
+                other={turn.replies[own === "base" ? "trained" : "base"]}
+                withTokens={withTokens}
+              />
             ))}
           </div>
         </article>
@@ -273,7 +279,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
         }}
       >
         <label for={field}>
-          {resultsOf.length > 0 ? resultLabel(resultsOf) : isConversation ? "Your message" : "Your text"}
+          {resultsOf.length > 0 ? resultLabel(resultsOf) : isConversation ? "Your message" : "Prompt"}
         </label>
         <textarea
           id={field}
@@ -285,7 +291,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
         />
         {resultsOf.length > 1 ? (
           <p id={`${field}-hint`} class="quiet small">
-            Write one result per line, in this order.
+            Enter one result per line, in this order.
           </p>
         ) : null}
         <p class="row">
@@ -295,17 +301,17 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
             </button>
           ) : (
             <button type="submit" class="primary" disabled={!canAsk}>
-              Ask
+              {isConversation ? "Send" : "Generate"}
             </button>
           )}
           <Check checked={withBase} set={setWithBase}>
-            Without the adapter, too
+            Also without the adapter
           </Check>
-          <span class="quiet small">Ctrl+Enter asks, too.</span>
+          <span class="quiet small">Press Ctrl+Enter to {isConversation ? "send" : "generate"}.</span>
         </p>
         {examples.length === 0 ? null : (
           <fieldset class="examples">
-            <legend>From its own data</legend>
+            <legend>Examples from the run's data</legend>
             <div class="chips">
               {examples.map((example, i) => (
                 <button

@@ -2,14 +2,14 @@
 import { useEffect, useRef } from "preact/hooks"
 import type { FieldToFill } from "../../../protocol/index.ts"
 
-/** The height and width of numbers that are one grey picture; null: they are none that anyone draws. */
+/** Height and width of values that form one grey picture; null: not a picture that can be drawn. */
 export const sidesOf = (shape: ReadonlyArray<number> | undefined): readonly [number, number] | null => {
   const [height = 0, width = 0, channels = 1] = shape ?? []
   const isPicture = shape !== undefined && shape.length >= 2 && shape.length <= 3 && channels === 1
   return isPicture && height >= 4 && width >= 4 && height <= 128 && width <= 128 ? [height, width] : null
 }
 
-/** A JSON list, nested or flat; none where it is no list of numbers. */
+/** Numbers of a JSON list, nested or flat; empty if the text is not one. */
 export const numbersIn = (text: string): ReadonlyArray<number> => {
   try {
     const parsed: unknown = JSON.parse(text)
@@ -20,13 +20,13 @@ export const numbersIn = (text: string): ReadonlyArray<number> => {
   }
 }
 
-/** What is white in rows: 255 of bytes, 1 of shares. */
+/** The value of white in rows: 255 for bytes, 1 for fractions. */
 export const whiteOf = (rows: ReadonlyArray<ReadonlyArray<number>>): number => {
   const most = rows.reduce((all, row) => row.reduce((a, b) => Math.max(a, b), all), 0)
   return most > 16 ? 255 : most > 1 ? 16 : 1
 }
 
-/** Draws numbers on a canvas of as many pixels. */
+/** Draws values on a canvas, one pixel each. */
 export const drawNumbers = (
   canvas: HTMLCanvasElement,
   numbers: ReadonlyArray<number>,
@@ -45,8 +45,7 @@ export const drawNumbers = (
   context.putImageData(image, 0, 0)
 }
 
-/** The value of a field, as far as it is to be recognised: a text, a picture, numbers as a picture or the first of them. */
-const LONG = 240 // characters
+const LONG = 240 // characters of a text that are shown
 
 const Grey = ({
   numbers,
@@ -65,8 +64,8 @@ const Grey = ({
 }
 
 export const Thumbnail = ({ field, value }: { readonly field: FieldToFill; readonly value: string }) => {
-  if (field.type === "image") return <img class="thumbnail" src={value} alt="what was asked about" />
+  if (field.type === "image") return <img class="thumbnail" src={value} alt="input" />
   const sides = field.type === "numbers" ? sidesOf(field.shape) : null
-  if (sides !== null) return <Grey numbers={numbersIn(value)} sides={sides} alt="what was asked about" />
+  if (sides !== null) return <Grey numbers={numbersIn(value)} sides={sides} alt="input" />
   return <span class="text">{value.length > LONG ? `${value.slice(0, LONG)}…` : value}</span>
 }

@@ -61,7 +61,7 @@ export const JsonEditor = ({ schema, text, problems, change, wanted, led }: Json
   return (
     <>
       <Trouble problem={problem} />
-      {editor === undefined && problem === undefined ? <Loading what="The editor" /> : null}
+      {editor === undefined && problem === undefined ? <Loading what="Loading the editor" /> : null}
       <div ref={place} />
     </>
   )

@@ -33,12 +33,12 @@ const PLACE = "studio://plan.json"
 export interface Language {
   readonly problems: (doc: Text) => Promise<ReadonlyArray<Diagnostic>>
   readonly completions: (context: CompletionContext) => Promise<CompletionResult | null>
-  /** what is known of the word at a place, as plain text */
+  /** documentation of the word at a position, as plain text */
   readonly hover: (
     doc: Text,
     at: number
   ) => Promise<{ readonly from: number; readonly to: number; readonly text: string } | null>
-  /** where the value at a path of the plan is: that of the nearest value above it, where it is none */
+  /** position of the value at a path; of the nearest parent if it is missing */
   readonly rangeOf: (doc: Text, path: string) => { readonly from: number; readonly to: number }
 }
 
@@ -49,7 +49,7 @@ const plain = (documentation: CompletionItem["documentation"] | Hover["contents"
   return documentation.value
 }
 
-/** A snippet as a text: what stands at its first place, "$1" or "${1:8}", is selected, to be typed over. */
+/** A snippet as text with its first placeholder, "$1" or "${1:8}", selected. */
 const snippetOf = (snippet: string): { readonly text: string; readonly from: number; readonly to: number } => {
   const [place, preset = ""] = /\$(?:\{1:((?:[^}\\]|\\.)*)\}|1)/.exec(snippet) ?? []
   const plain = (text: string) => text.replace(/\$\{\d+:((?:[^}\\]|\\.)*)\}|\$\d+/g, "$1").replace(/\\([\\$}])/g, "$1")
@@ -147,7 +147,7 @@ export const languageOf = (schema: object): Language => {
 export interface PlanEditor {
   /** Another text from elsewhere. */
   readonly show: (text: string) => void
-  /** What is wrong with the plan, beside what the schema says. */
+  /** Problems of the plan, in addition to those of the schema. */
   readonly mark: (problems: ReadonlyArray<PlanProblem>) => void
   /** Puts the cursor where a path of the plan is. */
   readonly lead: (path: string) => void

@@ -209,7 +209,7 @@ const Fields = ({
   const add = (key: string) => {
     setAdded([...added, key])
     const shape = shapeOf(fields[key]!, root)
-    // a group is there as soon as it is added; what it begins as is what it would be anyway
+    // a group exists once it is added; its initial value is its default
     if (isGroup(shape)) change({ ...value, [key]: defaultOf(fields[key]!, root) ?? beginning(shape) })
     requestAnimationFrame(() => document.getElementById(idOf(under(path, key)))?.focus())
   }
@@ -338,7 +338,7 @@ const Variants = ({
           }}
           options={variants.map((one) => [one.value, title(one)])}
         >
-          {chosen === undefined ? <option value="">choose one</option> : null}
+          {chosen === undefined ? <option value="">Choose one</option> : null}
         </Select>
         <Wrong id={id} messages={messages} />
         <p class="help" id={`${id}-help`}>

@@ -6,7 +6,7 @@ import type { PlanProblem } from "../../../../protocol/index.ts"
 import { Select } from "../../../parts/fields.tsx"
 import type { Schema, Shape } from "./schema.ts"
 
-/** What every field of the form needs: the schema that references lead into, and what is wrong where. */
+/** Context of all fields: the schema with its definitions, and the problems. */
 interface FormContext {
   readonly root: Schema
   readonly problems: ReadonlyArray<PlanProblem>
@@ -19,7 +19,7 @@ export const useForm = (): FormContext => useContext(Form)
 /** The element of a field, by its path in the plan. */
 export const idOf = (path: string): string => `plan-${path === "" ? "all" : path}`
 
-/** What is wrong at this place alone; with `within`, also inside it. */
+/** Problems at a path; with `within`, also below it. */
 export const useProblems = (path: string, within = false): ReadonlyArray<string> =>
   useForm().problems.flatMap((problem) =>
     problem.path === path || (within && problem.path.startsWith(`${path}.`)) ? [problem.message] : []
@@ -33,7 +33,7 @@ interface InputProps {
   readonly change: (value: unknown) => void
 }
 
-/** What belongs to an input: whether it is wrong, and where that is said. */
+/** Attributes of an input: validity, and the elements that describe it. */
 const useMarks = (id: string, path: string) => {
   const isWrong = useProblems(path, true).length > 0
   return {
@@ -48,8 +48,8 @@ const shown = (value: unknown): string =>
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /**
- * A text of one's own that stands for a value: what is typed stays as it is typed ("1e-", a line that ends), and another value from
- * elsewhere takes its place.
+ * The typed text of a value, kept while it reads as the value ("1e-", a line break at the end); a value that changes elsewhere
+ * replaces it.
  */
 const useText = (value: unknown, textOf: (value: unknown) => string, readAs: (text: string) => unknown) => {
   const [typed, setTyped] = useState(() => textOf(value))
@@ -66,14 +66,14 @@ type Word = Extract<Shape, { kind: "word" }>
 
 export const WordInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Word }) => {
   const { isText, isNumber, words, range } = shape
-  // what is no number stays a text in the plan, and is told as that
+  // what is not a number stays a text in the plan, and the check reports it
   const readAs = (text: string): unknown => {
     if (text === "") return undefined
     return (isNumber ? numberIn(text) : undefined) ?? text
   }
   const [text, setText] = useText(value, shown, readAs)
   const marks = useMarks(id, path)
-  const usual = fallback === undefined || fallback === null ? undefined : `usually ${shown(fallback)}`
+  const usual = fallback === undefined || fallback === null ? undefined : `default ${shown(fallback)}`
   const hints = [usual, range, ...words.map((word) => `or ${word}`)].filter((hint) => hint !== undefined)
   return (
     <>
@@ -123,7 +123,7 @@ export const ChoiceInput = ({
       options={values.map((one) => [one, one])}
     >
       {isRequired && value !== undefined ? null : (
-        <option value="">{fallback === undefined ? "not set" : `usually ${shown(fallback)}`}</option>
+        <option value="">{fallback === undefined ? "not set" : `default ${shown(fallback)}`}</option>
       )}
       {isKnown ? null : <option value={String(value)}>{shown(value)}</option>}
     </Select>
@@ -147,7 +147,7 @@ export const BooleanInput = (props: InputProps) => {
 
 type Lines = Extract<Shape, { kind: "lines" }>
 
-/** One entry a line. */
+/** One entry per line. */
 export const LinesInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Lines }) => {
   const { words, isNumber, isOneText } = shape
   const textOf = (one: unknown) => (Array.isArray(one) ? one.map(shown).join("\n") : shown(one))
@@ -160,8 +160,8 @@ export const LinesInput = ({ id, path, value, fallback, change, shape }: InputPr
   }
   const [text, setText] = useText(value, textOf, readAs)
   const marks = useMarks(id, path)
-  const hints = ["one a line", ...words.map((word) => `or ${word}`)]
-  if (fallback !== undefined && textOf(fallback) !== "") hints.push(`usually ${textOf(fallback)}`)
+  const hints = ["one per line", ...words.map((word) => `or ${word}`)]
+  if (fallback !== undefined && textOf(fallback) !== "") hints.push(`default ${textOf(fallback)}`)
   return (
     <textarea
       {...marks}
@@ -178,7 +178,7 @@ export const LinesInput = ({ id, path, value, fallback, change, shape }: InputPr
   )
 }
 
-/** Any value, as JSON. What is no JSON yet stays in the input. */
+/** Any value, as JSON. Invalid JSON stays in the input. */
 export const JsonInput = ({ id, path, value, change }: InputProps) => {
   const written = value === undefined ? "" : JSON.stringify(value, null, 2)
   const [typed, setTyped] = useState<string | undefined>(undefined)
@@ -207,7 +207,7 @@ export const JsonInput = ({ id, path, value, change }: InputProps) => {
           if (found !== undefined) change(found.value)
         }}
       />
-      {isBroken ? <p class="wrong-value">This is no JSON yet; the plan is as it was before.</p> : null}
+      {isBroken ? <p class="wrong-value">Not valid JSON yet; the plan is unchanged.</p> : null}
     </>
   )
 }

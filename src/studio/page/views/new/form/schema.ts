@@ -1,25 +1,25 @@
 /**
  * The JSON Schema of plans, as far as a form needs it: what a value is edited with. Plain functions over plain data, so that a new method,
- * kind or optimizer is in the form as soon as it is in the schema.
+ * kind or optimizer in the schema appears in the form.
  */
 export interface Schema {
   readonly [keyword: string]: unknown
 }
 
-/** One of several objects that are told apart by the value of one key. */
+/** One of several objects with different values of one key. */
 export interface Variant {
   readonly value: string
   readonly schema: Schema
 }
 
-/** What a value is edited with. */
+/** Input type of a value. */
 export type Shape =
   | {
       readonly kind: "object"
       readonly fields: Readonly<Record<string, Schema>>
       readonly required: ReadonlyArray<string>
     }
-  /** objects that are told apart by `key` */
+  /** objects with different values of `key` */
   | { readonly kind: "variants"; readonly key: string; readonly variants: ReadonlyArray<Variant> }
   | { readonly kind: "choice"; readonly values: ReadonlyArray<string> }
   | { readonly kind: "boolean" }
@@ -45,7 +45,7 @@ export type Shape =
 
 const list = (value: unknown): ReadonlyArray<Schema> => (Array.isArray(value) ? (value as ReadonlyArray<Schema>) : [])
 
-/** The schema that a reference names; any other as it is. */
+/** The target of a reference; any other schema unchanged. */
 export const followed = (schema: Schema, root: Schema): Schema => {
   const { $ref: reference } = schema
   if (typeof reference !== "string") return schema
@@ -164,7 +164,10 @@ export const planSchema = (root: Schema, plan: Readonly<Record<string, unknown>>
     const chosen = kind ?? kinds[0]!
     return {
       ...chosen,
-      properties: { ...propertiesOf(chosen), [section]: { anyOf: all, description: "What the rows are, and where." } }
+      properties: {
+        ...propertiesOf(chosen),
+        [section]: { anyOf: all, description: "Format and location of the rows." }
+      }
     }
   }
   return kinds[0] ?? {}
@@ -181,10 +184,10 @@ export const descriptionOf = (schema: Schema, root: Schema): string => {
   return typeof description === "string" ? description : ""
 }
 
-/** The default of a field as it is read: `8`, `"standard"`; undefined where it has none. */
+/** The default of a field, such as `8` or `"standard"`; undefined if it has no default. */
 export const defaultOf = (schema: Schema, root: Schema): unknown => followed(schema, root)["default"]
 
-/** What a variant keeps of the values of another: those under keys that it has too. */
+/** The values that a variant keeps of another one: those of shared keys. */
 export const moved = (value: Readonly<Record<string, unknown>>, key: string, { value: tag, schema }: Variant) => {
   const own = propertiesOf(schema)
   return { ...Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(own, name))), [key]: tag }

@@ -1,0 +1,209 @@
+/** An export format: its options, an export in progress, and the files that it wrote with the code that uses them. */
+import { useId, useState } from "preact/hooks"
+import type { CodeToUse, Exit, Exported } from "../../../protocol/index.ts"
+import { Trouble } from "../../parts/asked.tsx"
+import { Check, Select } from "../../parts/fields.tsx"
+import { Scrolled } from "../../parts/table.tsx"
+import { useUrl, useZip } from "../../use.ts"
+import { ProgressLines, useWork } from "./work.tsx"
+
+const sizeOf = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+
+const FileLink = ({ id, path }: { readonly id: string; readonly path: string }) => {
+  const url = useUrl(id, path)
+  return url === undefined ? (
+    <span>{path}</span>
+  ) : (
+    <a href={url} download={path.split("/").at(-1)!}>
+      {path}
+    </a>
+  )
+}
+
+const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
+  const [isCopied, setCopied] = useState(false)
+  const copy = () =>
+    navigator.clipboard.writeText(code).then(
+      () => setCopied(true),
+      () => {}
+    )
+  return (
+    <section class="use" aria-label={title}>
+      <p>{title}:</p>
+      <div class="code">
+        <Scrolled label={`Code: ${title}`}>
+          <pre>{code}</pre>
+        </Scrolled>
+        <button type="button" onClick={copy}>
+          {isCopied ? "Copied" : "Copy"}
+          <span class="hidden"> the code: {title}</span>
+        </button>
+      </div>
+      <span role="status" class="hidden">
+        {isCopied ? "Copied" : ""}
+      </span>
+    </section>
+  )
+}
+
+/** A link to all files as one ZIP file, on hosts that make one. */
+const AllFiles = ({ folder }: { readonly folder: string }) => {
+  const url = useZip(folder)
+  return url === undefined ? null : (
+    <p>
+      <a class="button" href={url} download={`${folder.split("/").at(-1)}.zip`}>
+        Save all as a ZIP file
+      </a>
+    </p>
+  )
+}
+
+/** Paths and sizes; each path is a link where its file can be saved. */
+export const Files = ({
+  id,
+  files,
+  of
+}: {
+  readonly id?: string
+  readonly files: Exported["files"]
+  readonly of: string
+}) => (
+  <table class="files-left">
+    <caption class="hidden">Files of {of}</caption>
+    <thead class="hidden">
+      <tr>
+        <th scope="col">File</th>
+        <th scope="col">Size</th>
+      </tr>
+    </thead>
+    <tbody>
+      {files.map(({ path, bytes }) => (
+        <tr key={path}>
+          <td>{id === undefined ? path : <FileLink id={id} path={path} />}</td>
+          <td class="number">{sizeOf(bytes)}</td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+)
+
+/** The files of an export to save, and the code that uses them. */
+export const ExportedFiles = ({ exported: { folder, id, files, lines, uses } }: { readonly exported: Exported }) => (
+  <div class="left">
+    {lines.map((line) => (
+      <p key={line}>{line}</p>
+    ))}
+    {uses.map((use) => (
+      <Use key={use.title + use.language} use={use} />
+    ))}
+    <p class="small">
+      In <code>{folder}</code>
+    </p>
+    <Files id={id} files={files} of={folder} />
+    <AllFiles folder={folder} />
+  </div>
+)
+
+type Option = Exit["options"][number]
+type Chosen = Readonly<Record<string, ReadonlyArray<string>>>
+
+interface ChoiceProps {
+  readonly option: Option
+  readonly chosen: ReadonlyArray<string>
+  readonly onChange: (values: ReadonlyArray<string>) => void
+}
+
+const One = ({ option, chosen, onChange }: ChoiceProps) => {
+  const id = useId()
+  return (
+    <div class="option">
+      <label for={id}>{option.name}</label>
+      <p class="quiet small" id={`${id}-says`}>
+        {option.says}
+      </p>
+      <Select
+        id={id}
+        aria-describedby={`${id}-says`}
+        value={chosen[0]}
+        choose={(value) => onChange([value])}
+        options={option.values.map((value) => [value, value])}
+      />
+    </div>
+  )
+}
+
+const Several = ({ option, chosen, onChange }: ChoiceProps) => (
+  <fieldset class="option">
+    <legend>{option.name}</legend>
+    <p class="quiet small">{option.says}</p>
+    <div class="values">
+      {option.values.map((value) => (
+        <Check
+          key={value}
+          checked={chosen.includes(value)}
+          // in the order in which they are listed
+          set={(is) => onChange(option.values.filter((own) => (own === value ? is : chosen.includes(own))))}
+        >
+          {value}
+        </Check>
+      ))}
+    </div>
+  </fieldset>
+)
+
+interface FormatProps {
+  readonly id: string
+  readonly exit: Exit
+  /** no other export is running */
+  readonly isFree: boolean
+  readonly onBusy: (isBusy: boolean) => void
+  /** called with the folder that was written */
+  readonly onDone: (folder: string) => void
+  /** folders of exports that were removed since */
+  readonly removed: ReadonlySet<string>
+}
+
+export const Format = ({ id, exit, isFree, onBusy, onDone, removed }: FormatProps) => {
+  const [chosen, setChosen] = useState<Chosen>(() =>
+    Object.fromEntries(exit.options.map(({ name, usual }) => [name, usual]))
+  )
+  const { work, start, stop } = useWork("export", { onBusy, onDone: ({ exported }) => onDone(exported.id) })
+  const isWhole = Object.values(chosen).every((values) => values.length > 0)
+  const isRunning = work.state === "running"
+  const exported = work.state === "done" && !removed.has(work.done.exported.id) ? work.done.exported : undefined
+  const begin = () => start({ id, format: exit.name, options: chosen })
+  return (
+    <>
+      {exit.options.map((option) => {
+        const Choice = option.several ? Several : One
+        return (
+          <Choice
+            key={option.name}
+            option={option}
+            chosen={chosen[option.name] ?? []}
+            onChange={(values) => setChosen({ ...chosen, [option.name]: values })}
+          />
+        )
+      })}
+      <p class="row">
+        {isRunning ? (
+          <button type="button" onClick={stop}>
+            Stop <span class="hidden">the export as {exit.title}</span>
+          </button>
+        ) : (
+          <button type="button" class="primary" disabled={!isWhole || !isFree} onClick={begin}>
+            Export <span class="hidden">as {exit.title}</span>
+          </button>
+        )}
+        {isWhole ? null : <span class="quiet small">Choose at least one value.</span>}
+      </p>
+      <p role="status" class={isRunning ? "small" : "hidden"}>
+        {isRunning ? "Exporting …" : exported === undefined ? "" : `Exported to ${exported.folder}`}
+      </p>
+      <ProgressLines work={work} />
+      {work.state === "failed" ? <Trouble problem={work} again={begin} /> : null}
+      {exported === undefined ? null : <ExportedFiles exported={exported} />}
+    </>
+  )
+}

@@ -1,0 +1,165 @@
+/** A push to the Hugging Face Hub: what to send and where, a preview of its files, and the page of the commit. */
+import { useId, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
+import type { Exported, Pushed } from "../../../protocol/index.ts"
+import { Trouble } from "../../parts/asked.tsx"
+import { Check, Select } from "../../parts/fields.tsx"
+import { Files } from "./Format.tsx"
+import { ProgressLines, useWork } from "./work.tsx"
+
+interface Form {
+  readonly repository: string
+  readonly isPrivate: boolean
+  /** of an export; "": the adapter */
+  readonly folder: string
+  readonly base: string
+  readonly withReport: boolean
+}
+
+const first: Form = { repository: "", isPrivate: true, folder: "", base: "", withReport: false }
+
+const NAME = /^[\w.-]+\/[\w.-]+$/
+
+const Name = ({ label, help, value, set }: NameProps) => {
+  const id = useId()
+  const isWrong = value !== "" && !NAME.test(value)
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        type="text"
+        autocomplete="off"
+        spellcheck={false}
+        placeholder="owner/name"
+        value={value}
+        aria-invalid={isWrong}
+        aria-describedby={`${id}-help`}
+        onInput={({ currentTarget }) => set(currentTarget.value.trim())}
+      />
+      <p class="help" id={`${id}-help`}>
+        {isWrong ? "Expected owner/name." : help}
+      </p>
+    </div>
+  )
+}
+
+interface NameProps {
+  readonly label: string
+  readonly help: string
+  readonly value: string
+  readonly set: (value: string) => void
+}
+
+const Preview = ({ pushed: { files, kept, repository } }: { readonly pushed: Pushed }) => (
+  <>
+    <h3>{counted(files.length, "file")} to send</h3>
+    <Files files={files} of={repository} />
+    {kept.map((sentence) => (
+      <p key={sentence} class="small">
+        {sentence}
+      </p>
+    ))}
+  </>
+)
+
+interface PushProps {
+  readonly id: string
+  readonly exports: ReadonlyArray<Exported>
+}
+
+export const Push = ({ id, exports }: PushProps) => {
+  const content = useId()
+  const [form, setForm] = useState(first)
+  const { work, start, stop } = useWork("push")
+  // a preview is one of the form as it is
+  const change = (next: Partial<Form>) => {
+    setForm({ ...form, ...next })
+    stop()
+  }
+  const { repository, isPrivate, folder, base, withReport } = form
+  const isReady = NAME.test(repository) && (base === "" || NAME.test(base))
+  const send = (isPreview: boolean) =>
+    start({
+      ...{ id, repository, isPrivate, isPreview, withReport: withReport && folder === "" },
+      ...(folder === "" ? {} : { folder }),
+      ...(base === "" ? {} : { base })
+    })
+  const pushed = work.state === "done" ? work.done.pushed : undefined
+  const url = pushed?.url ?? undefined
+  const isRunning = work.state === "running"
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (isReady) send(pushed === undefined)
+      }}
+    >
+      <Name
+        label="Repository"
+        help="Created if it does not exist."
+        value={repository}
+        set={(next) => change({ repository: next })}
+      />
+      <Check checked={isPrivate} set={(next) => change({ isPrivate: next })}>
+        Private
+      </Check>
+      {exports.length === 0 ? null : (
+        <div class="field">
+          <label for={content}>Content</label>
+          <Select
+            id={content}
+            value={folder}
+            choose={(next) => change({ folder: next })}
+            options={[
+              ["", "the adapter, with its card, plan and record"],
+              ...exports.map((one) => [one.id, one.folder] as const)
+            ]}
+          />
+        </div>
+      )}
+      <details>
+        <summary>More options</summary>
+        <Name
+          label="Base model on the Hub"
+          help="Needed if the base model is a folder on this computer."
+          value={base}
+          set={(next) => change({ base: next })}
+        />
+        {folder === "" ? (
+          <Check checked={withReport} set={(next) => change({ withReport: next })}>
+            Include the report, which shows misclassified rows
+          </Check>
+        ) : null}
+      </details>
+      {pushed === undefined || url !== undefined ? null : <Preview pushed={pushed} />}
+      <p class="row">
+        {isRunning ? (
+          <button type="button" onClick={stop}>
+            Stop <span class="hidden">the push</span>
+          </button>
+        ) : (
+          <button type="submit" class="primary" disabled={!isReady || url !== undefined}>
+            {pushed === undefined ? "Preview" : `Push to ${repository}`}
+          </button>
+        )}
+      </p>
+      <p role="status" class={isRunning || url !== undefined ? "small" : "hidden"}>
+        {isRunning
+          ? "Working …"
+          : pushed === undefined
+            ? ""
+            : pushed.url === null
+              ? "Nothing has been sent yet."
+              : "Pushed: "}
+        {url === undefined ? null : (
+          <a href={url} target="_blank" rel="noreferrer">
+            {url}
+          </a>
+        )}
+      </p>
+      <ProgressLines work={work} />
+      {work.state === "failed" ? <Trouble problem={work} /> : null}
+    </form>
+  )
+}
