@@ -163,7 +163,8 @@ export const readTexts = async (): Promise<ReadonlyArray<Text>> => {
     )
     const prose = pages
       .flatMap((glob) => [...new Glob(glob).scanSync(repository)])
-      .filter((file) => file !== "docs/plan-reference.md")
+      // packages of the documentation site may be installed below docs/
+      .filter((file) => file !== "docs/plan-reference.md" && !file.includes("node_modules/"))
       .map(
         (file): Text => ({ kind: "page", file, line: 1, text: proseOf(readFileSync(join(repository, file), "utf8")) })
       )
