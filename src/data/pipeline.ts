@@ -77,8 +77,8 @@ export const tokenize =
 export interface BatchOptions {
   /** rows of a batch */
   readonly size: number
-  /** of the order of the rows */
-  readonly seed: number
+  /** seed of the order of the rows; default 0 */
+  readonly seed?: number
   /** batches that are shuffled and sorted by length together; 8 unless given */
   readonly pool?: number
   /** 0 unless given: padding is masked, so any id does */
@@ -92,7 +92,7 @@ export interface BatchOptions {
  * batch.
  */
 export const batch =
-  ({ size, seed, pool = 8, padId = 0, padMultiple = 1 }: BatchOptions) =>
+  ({ size, seed = 0, pool = 8, padId = 0, padMultiple = 1 }: BatchOptions) =>
   <E, R>(examples: Stream.Stream<Example, E, R>): Stream.Stream<TokenRows, E, R> =>
     examples.pipe(
       Stream.grouped(size * pool),

@@ -8,7 +8,17 @@
  * const model = load({ source: "./examples/models/minilm", task: "classification", labels: ["negative", "positive"] })
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import {
+  ClassificationTask,
+  count,
+  decodeOptions,
+  ModelSection,
+  OptionsError,
+  withDefault
+} from "../../schemas/index.ts"
 import type { Sources } from "../hub/hub.ts"
 import { describe, type TaskOptions } from "./describe.ts"
 import { type LoadOptions, load as loadDescribed } from "./load.ts"
@@ -52,28 +62,38 @@ export interface LoadModelOptions {
   readonly task: "classification" | ({ readonly kind: "classification" } & Partial<Omit<TaskOptions, "labels">>)
   /** class names in the order of the logits; default: the checkpoint's `id2label` */
   readonly labels?: ReadonlyArray<string>
-  /** seed of the head's new parameters, 0 unless given */
+  /** seed of the head's new parameters; default 0 */
   readonly seed?: number
-  /** how weights of linear layers are held: "f32" unless given, or packed as "f16" or "int8" */
+  /** precision of the frozen weights of linear layers, as in a plan; default "f32" */
   readonly weights?: LoadOptions["weights"]
   /** parameters that stay float32 whatever `weights` says: modules that will be trained themselves; none unless given */
   readonly whole?: LoadOptions["whole"]
 }
 
-/** Describes and loads a model; its weights live as long as the scope. */
+const loadFields = Schema.Struct({
+  source: ModelSection.fields.source,
+  task: Schema.Struct({ ...ClassificationTask.fields, head: ModelSection.fields.head }),
+  weights: ModelSection.fields.weights,
+  seed: count(0, "Seed of the head's new parameters.").pipe(withDefault(0))
+})
+
+/**
+ * Describes and loads a model; its weights live as long as the scope. Options have the defaults of plans, and all that is wrong with them is
+ * reported at once in a plan's words.
+ */
 export const load = ({
-  source,
   task,
   labels,
-  seed = 0,
-  weights = "f32",
-  whole = []
-}: LoadModelOptions): Effect.Effect<Model, ModelError, Sources | Scope.Scope> => {
-  const { pooling = "mean", head = "new" } = task === "classification" ? {} : task
-  return Effect.flatMap(describe(source, { pooling, head, labels }), (description) =>
-    loadDescribed(description, { seed, weights, whole })
-  )
-}
+  whole = [],
+  ...written
+}: LoadModelOptions): Effect.Effect<Model, ModelError | OptionsError, Sources | Scope.Scope> =>
+  Effect.gen(function* () {
+    const decoded = decodeOptions(loadFields, { ...written, task: task === "classification" ? { kind: task } : task })
+    if (Result.isFailure(decoded)) return yield* new OptionsError({ of: "Models.load", problems: decoded.failure })
+    const { source, seed, weights } = decoded.success
+    const { pooling, head = "new" } = decoded.success.task
+    return yield* loadDescribed(yield* describe(source, { pooling, head, labels }), { seed, weights, whole })
+  })
 export {
   type BatchOf,
   type InputOf,

@@ -36,7 +36,7 @@ const twoAdapters = (): Promise<string> => {
 describe("every file of examples/pipelines", () => {
   test("there are the eight lessons, and what came before them", () => {
     const lessons = ["own-data-source", "own-row-schema", "own-loss", "own-adapter-method", "own-optimizer-transform"]
-    const more = ["curriculum", "two-adapters", "http-server", "movies", "gradient-seen"]
+    const more = ["curriculum", "two-adapters", "http-server", "movies", "gradient-seen", "tfjs-optimizer"]
     expect(files).toEqual(expect.arrayContaining([...lessons, ...more].map((name) => `${name}.ts`)))
   })
 

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { OptionsError } from "../../../schemas/index.ts"
 import type { Batch } from "../../../src/data/index.ts"
 import { load, type Model, type ModelError } from "../../../src/models/index.ts"
 import { randomStream } from "../../../src/numbers/random.ts"
@@ -45,7 +46,9 @@ const folder = Effect.acquireRelease(
 )
 
 /** With the checkpoint's own pooler and classifier, or a new head over mean pooling. */
-export const tinyBert = (head: "checkpoint" | "mean" = "checkpoint"): Effect.Effect<Model, ModelError, Scope.Scope> =>
+export const tinyBert = (
+  head: "checkpoint" | "mean" = "checkpoint"
+): Effect.Effect<Model, ModelError | OptionsError, Scope.Scope> =>
   folder.pipe(
     Effect.flatMap((source) =>
       load({
