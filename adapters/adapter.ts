@@ -10,7 +10,7 @@
  *  6. with a mask, where there is dropout D: forward(x) is the base's of x and what the adapter adds at D(x); 1, 3 and 4
  *     as without.
  */
-import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { AdapterConfig, LoraOverride, MethodFacts } from "../schemas/index.ts"

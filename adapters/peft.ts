@@ -4,7 +4,7 @@
  * A site's tensors are stored as `base_model.model.<module>.<name>`. What PEFT cannot express in its own terms is converted, so that
  * it computes the same over the *original* base.
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import type { HostTensor } from "../src/safetensors/index.ts"
 import type { LinearSite, Trainable } from "../src/tensors/index.ts"
 

@@ -9,6 +9,7 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFil
 import { dirname, join } from "node:path"
 import ownPackage from "../package.json" with { type: "json" }
 import { isFolder, pageOf, placeOf, reachable, repository as root, textOf, wayTo, withLinks } from "./pages.ts"
+import { tfjsParts } from "./tfjs-parts.ts"
 
 const dist = join(root, "dist")
 
@@ -18,6 +19,7 @@ const run = (command: string, ...args: ReadonlyArray<string>): void => {
   if (status !== 0) process.exit(1)
 }
 run("bunx", "tsc", "-p", "tsconfig.build.json")
+for (const [file, text] of Object.entries(await tfjsParts())) writeFileSync(join(dist, file), text)
 
 // the studio's page as a browser has it: what it is made of is not installed with the package
 const page = join(root, "src", "studio", "page")

@@ -4,7 +4,7 @@
  *   gradient   ∂L/∂W [out, in] of the frozen model with its head at step 0, the mean over the rows of the first batches
  *   inputs     the covariance [in, in] of the site's inputs, over the tokens (not the padding) of the first batches
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"

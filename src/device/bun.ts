@@ -1,14 +1,13 @@
 /**
- * Devices in Bun, and in Node. WebGPU is Dawn from the npm package `webgpu`, an optional dependency, because neither has one of
- * its own.
+ * Devices in Bun, and in Node. WebGPU is Dawn from the npm package `webgpu`, which the user installs, because neither has one of its own.
  */
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { messageOf } from "../boundary/index.ts"
 import { emulatedAdapter } from "./adapter-probe.ts"
 import { Device } from "./device.ts"
-import { DeviceError } from "./device-error.ts"
+import { openingError } from "./device-error.ts"
+import { gpuPackages } from "./gpu-packages.ts"
 import { nativeLibrary } from "./native.ts"
 import { linesCanBeLeftOut, withoutLines } from "./native-stderr.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
@@ -31,6 +30,8 @@ const quiet = (gpu: GPU): GPU => {
 const KEPT = Symbol.for("tfjs-lora-pro/dawn")
 
 const dawn = async (): Promise<GPU> => {
+  const missing = packages.error()
+  if (missing !== undefined) throw missing
   const holder = globalThis as { [KEPT]?: GPU }
   if (holder[KEPT] !== undefined) return holder[KEPT]
   const { create, globals } = await import("webgpu")
@@ -42,21 +43,19 @@ const dawn = async (): Promise<GPU> => {
 }
 
 const inBun = process.versions["bun"] !== undefined
-const RUNTIME = inBun ? "Bun" : "Node"
-const ADD = inBun ? "bun add webgpu" : "npm install webgpu"
 
-const reasonAndRemedy = (cause: unknown): { reason: string; remedy: string } =>
-  /cannot find (package|module)/i.test(messageOf(cause))
-    ? { reason: `${RUNTIME} needs the npm package webgpu for it, which is not installed`, remedy: ADD }
-    : { reason: messageOf(cause), remedy: "the wasm device needs no GPU (--device wasm)" }
+const packages = gpuPackages(["webgpu", "@tensorflow/tfjs-backend-webgpu"], (names) =>
+  inBun ? `bun add ${names}` : `npm install ${names}`
+)
 
 /** Bun or Node as the runtime of devices: WebGPU by the package `webgpu` (Dawn), native and wasm kernels. */
 export const bun: Runtime = {
   name: inBun ? `bun ${process.versions["bun"]}` : `node ${process.versions.node}`,
   gpu: Effect.tryPromise({
     try: dawn,
-    catch: (cause) => new DeviceError({ device: "webgpu", site: "opening", ...reasonAndRemedy(cause) })
+    catch: openingError("webgpu", "the wasm device needs no GPU (--device wasm)")
   }),
+  gpuNotice: packages.notice,
   emulated: Effect.suspend(() => (linesCanBeLeftOut() ? Effect.undefined : Effect.promise(emulatedAdapter))),
   native: nativeLibrary,
   keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,

@@ -4,15 +4,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
+import { gpuPackages } from "./gpu-packages.ts"
 import { nativeLibrary } from "./native.ts"
 import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runtime } from "./open.ts"
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
+const packages = gpuPackages(["@tensorflow/tfjs-backend-webgpu"], (names) => `deno add npm:${names}`)
+
 /** Deno as the runtime of devices: its own WebGPU, native and wasm kernels. */
 export const deno: Runtime = {
   name: `deno ${process.versions["deno"] ?? "?"}`,
-  gpu: Effect.suspend(() =>
-    globalThis.navigator.gpu === undefined
+  gpu: Effect.suspend(() => {
+    const missing = packages.error()
+    if (missing !== undefined) return Effect.fail(missing)
+    return globalThis.navigator.gpu === undefined
       ? Effect.fail(
           new DeviceError({
             device: "webgpu",
@@ -22,7 +27,8 @@ export const deno: Runtime = {
           })
         )
       : Effect.succeed(globalThis.navigator.gpu)
-  ),
+  }),
+  gpuNotice: packages.notice,
   native: nativeLibrary,
   keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
   openWasm,

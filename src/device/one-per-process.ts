@@ -3,7 +3,7 @@
  * gets the same one; it is closed when its last user goes. Also gives the engine its former backend back, so that a short use
  * of one backend inside a longer use of another changes nothing.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { BELOW_CPU } from "./register.ts"

@@ -2,7 +2,7 @@
  * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists, native kernels where this process can have them, and
  * wasm elsewhere (a software adapter is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -39,6 +39,8 @@ export interface Runtime {
   readonly name: string
   /** `navigator.gpu` or its equivalent, also put where tfjs looks for it. Fails where there is no WebGPU. */
   readonly gpu: Effect.Effect<GPU, DeviceError>
+  /** Returns how to use a GPU that lacks packages only; undefined: nothing is missing. Absent in pages, which load what they need. */
+  readonly gpuNotice?: () => string | undefined
   /**
    * The name of the only adapter, where it is known to be emulated on the CPU before it is asked for here; undefined: it is not known.
    * Absent where asking says nothing on stderr.
@@ -116,6 +118,7 @@ const openCpu = (runtime: Runtime): Opening =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const previous: string | undefined = tf.getBackend()
+      await import("./register.ts")
       await tf.setBackend("cpu")
       ;(tf.backend() as { firstUse?: boolean }).firstUse = false // else it advertises tfjs-node on stderr
       return previous
@@ -209,6 +212,18 @@ export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>
       })
   })
 
+/** The device, whose description has one more notice. */
+const withNotice =
+  (notice: string | undefined) =>
+  (device: DeviceShape): DeviceShape => {
+    if (notice === undefined) return device
+    const describe = () => {
+      const description = device.describe()
+      return { ...description, notice: [description.notice ?? [], notice].flat().join("; ") }
+    }
+    return { ...device, describe }
+  }
+
 /** Opens a device for the length of the scope. Fails with what is missing and what to do about it. */
 export const openDevice = (
   runtime: Runtime,
@@ -218,7 +233,10 @@ export const openDevice = (
   const options = { threads, deterministic }
   switch (choice) {
     case "auto":
-      return Effect.flatMap(automatic(runtime), ({ open }) => open(options))
+      return Effect.map(
+        Effect.flatMap(automatic(runtime), ({ open }) => open(options)),
+        withNotice(runtime.gpuNotice?.())
+      )
     case "webgpu":
       return runtime.gpu.pipe(
         Effect.flatMap(requestAdapter),

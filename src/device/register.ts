@@ -3,8 +3,10 @@
  * factory and kernels; nothing is opened by it. The webgpu backend asks for `navigator.gpu` while it is imported, so it is
  * imported on demand, after the runtime has put its GPU there (`webgpu.ts`).
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
+import "@tensorflow/tfjs-backend-cpu"
 import "@tensorflow/tfjs-backend-wasm"
+import "./gradients.ts"
 
 /**
  * The priority of a backend that is only taken by name (cpu has 1). tfjs would make wasm a program's default as soon as it is

@@ -5,8 +5,9 @@
  * Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy) our kernels run on several threads; elsewhere memory is not shared, or the
  * page's own thread, which may not wait for others, is the only one.
  */
-import * as tf from "@tensorflow/tfjs"
+
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
+import * as tf from "@tensorflow/tfjs-core"
 import { messageOf } from "../boundary/index.ts"
 import {
   installWasmEngine,

@@ -4,7 +4,7 @@
  *
  * This file and all that it alone imports is loaded when a webgpu device opens (`open.ts`): a page without a GPU never fetches it.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { messageOf } from "../boundary/index.ts"
 import {
   DISPATCHES_PER_SUBMIT,

@@ -10,7 +10,8 @@
  * The model's own object is never changed. Errors are those of the parts (AdaptError, AdapterFileError, …), rejected or
  * thrown.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { fromLayersModel } from "../models/layers-model/index.ts"
@@ -30,14 +31,15 @@ import type { RestoreOptions } from "./saved-adapter.ts"
  * do not fit the model.
  *
  * @example
- * import type { LayersModel, Tensor } from "@tensorflow/tfjs"
+ * import type { Tensor } from "@tensorflow/tfjs-core"
+ * import type { LayersModel } from "@tensorflow/tfjs-layers"
  * import { adapt } from "tfjs-lora-pro/layers"
  *
  * const adapted = (model: LayersModel, x: Tensor, y: Tensor) =>
  *   adapt(model, { rank: 8, init: { kind: "lora-ga", batches: 4 } }, { examples: [x, y] })
  */
 export const adapt = async (
-  model: tf.LayersModel,
+  model: tfl.LayersModel,
   options: AdaptOptionsInput = {},
   data: CalibrationData = {}
 ): Promise<AdaptedLayersModel> => {
@@ -62,7 +64,7 @@ export interface LoadOptions extends RestoreOptions {
  * damaged, holds no adapter, or one of another model; then nothing is loaded.
  */
 export const loadAdapter = async (
-  model: tf.LayersModel,
+  model: tfl.LayersModel,
   source: AdapterSource,
   { name = "adapter", ...options }: LoadOptions = {}
 ): Promise<AdaptedLayersModel> => {
@@ -81,13 +83,14 @@ export const loadAdapter = async (
 
 /** The model as a network, with a new head where `classes` says of how many; `close` disposes what is held of it. */
 const openNetwork = async (
-  model: tf.LayersModel,
+  model: tfl.LayersModel,
   head: ReadonlyArray<string>,
   classes?: number
 ): Promise<OpenNetwork> => {
-  if (!(model instanceof tf.LayersModel)) throw adaptError(nameOf(model), notALayersModel(model))
+  const { LayersModel, Sequential } = await import("@tensorflow/tfjs-layers")
+  if (!(model instanceof LayersModel)) throw adaptError(nameOf(model), notALayersModel(model))
   // a sequential model joins its layers when it is first used; this is a use
-  if (model instanceof tf.Sequential && !model.built && (model.inputs ?? []).length > 0) model.build()
+  if (model instanceof Sequential && !model.built && (model.inputs ?? []).length > 0) model.build()
   const scope = Scope.makeUnsafe()
   const { base, newHead } =
     classes === undefined ? { base: model } : (await import("./headed-model.ts")).headedModel(model, classes)
@@ -106,11 +109,11 @@ const nameOf = (model: unknown): string => {
 
 /** A model of another copy of tfjs looks right and is not: its layers compute on that copy's engine. */
 const notALayersModel = (model: unknown): string => {
-  if ((model as object | null) instanceof tf.GraphModel) {
+  if (typeof (model as { readonly executeAsync?: unknown } | null)?.executeAsync === "function") {
     return "found a tf.GraphModel; expected a tf.LayersModel (tensorflowjs_converter --output_format=tfjs_layers_model)"
   }
   const { predict, layers } = (model ?? {}) as { readonly predict?: unknown; readonly layers?: unknown }
   return typeof predict === "function" && Array.isArray(layers)
-    ? "found a LayersModel of another copy of @tensorflow/tfjs; expected one copy (see: npm ls @tensorflow/tfjs)"
+    ? "found a LayersModel of another copy of @tensorflow/tfjs-layers; expected one copy (see: npm ls @tensorflow/tfjs-layers)"
     : "found no model; expected a tf.LayersModel"
 }

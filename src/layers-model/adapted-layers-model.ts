@@ -1,5 +1,6 @@
 /** What `adapt` returns: adapters over one LayersModel, and what can be done with them, as promises. */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import {
@@ -88,12 +89,12 @@ export interface AdaptedLayersModel {
    */
   readonly combine: (weights: Readonly<Record<string, number>>, options: CombineOptions) => Promise<Combined>
   /** A new LayersModel with weights of its own into which the active adapter is merged. The caller disposes it. */
-  readonly model: () => Promise<tf.LayersModel>
+  readonly model: () => Promise<tfl.LayersModel>
   /**
    * A LayersModel whose weights follow `use`, `fit` and `refresh`: what shows a model or serves it keeps one object.
    * Adapted weights are its own, all others it shares with the base. It is disposed with the adapters.
    */
-  readonly live: () => Promise<tf.LayersModel>
+  readonly live: () => Promise<tfl.LayersModel>
   /**
    * Puts the parameters as they are now into the live model; for training by other means than `fit` and `fitDataset`.
    */

@@ -3,7 +3,7 @@
  * trains needs none of it. In Bun, Deno and Node a folder is one of the places. The runtime is asked for its file system when it is needed,
  * so that nothing of Node's is in a page's bundle.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import { limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
 import { readAnswer, temporaryName } from "../files/index.ts"
 import { AdapterFileError } from "./errors.ts"

@@ -2,7 +2,8 @@
  * Adapters over one base by their names: which of them is on, what comes in and goes out. All that they share is the
  * network.
  */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
 import { closest } from "../../schemas/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
@@ -83,7 +84,7 @@ export const refresh = (set: AdapterSet): void => {
 }
 
 /** The model that follows `turnOn`: one for all who ask. */
-export const liveModel = (set: AdapterSet): tf.LayersModel => {
+export const liveModel = (set: AdapterSet): tfl.LayersModel => {
   set.live = alive(set).live ?? newModel(set)
   return set.live.model
 }

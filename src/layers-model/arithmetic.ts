@@ -8,7 +8,7 @@
  * are kept, and reported. What is trained itself (head, modules to save, all of method "full") is summed entry by entry.
  * A method says how its adapters are summed (`AdapterMethod.sum`), or why they cannot be.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { matches, methods } from "../../adapters/index.ts"
 import type { AdapterConfig } from "../../schemas/index.ts"

@@ -1,9 +1,9 @@
 /** A model under an adapter that brought a new head. Loaded with the first such adapter. */
-import type * as tf from "@tensorflow/tfjs"
+import type { LayersModel } from "@tensorflow/tfjs-layers"
 import { scoringLayer, withNewHead } from "../models/layers-model/index.ts"
 
 /** A copy of a model with a new head, and its layer, whose numbers come from an adapter. */
-export const headedModel = (model: tf.LayersModel, classes: number) => {
+export const headedModel = (model: LayersModel, classes: number) => {
   const base = withNewHead(model, { classes, start: "zeros", seed: 0 })
   return { base, newHead: scoringLayer(base).layer }
 }

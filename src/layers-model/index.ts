@@ -3,7 +3,8 @@
  * inside.
  *
  * @example
- * import type { LayersModel, Tensor } from "@tensorflow/tfjs"
+ * import type { Tensor } from "@tensorflow/tfjs-core"
+ * import type { LayersModel } from "@tensorflow/tfjs-layers"
  * import { adapt } from "tfjs-lora-pro/layers"
  *
  * const personalised = async (model: LayersModel, x: Tensor, y: Tensor) => {

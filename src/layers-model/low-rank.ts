@@ -5,7 +5,7 @@
  *   BA = Q_b (R_b R_aᵀ) Q_aᵀ,  R_b R_aᵀ ≈ U S Vᵀ   the nearest of a lower rank (Eckart & Young 1936):
  *   B′ = Q_b U √S,  A′ = √S Vᵀ Q_aᵀ                one small matrix is decomposed, none of the size of W is formed
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { qrOfColumns, times, timesTransposed, transposed, truncatedSvd } from "../linalg/index.ts"
 import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../tensors/index.ts"

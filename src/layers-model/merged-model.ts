@@ -6,7 +6,8 @@
  * its own that begins anew. Layers of the user's own classes are copied where their class is registered
  * (`tf.serialization.registerClass`), as for loading.
  */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
 import { messageOf } from "../boundary/index.ts"
 import {
@@ -22,13 +23,13 @@ import { adaptError } from "./errors.ts"
 
 /** A copy of a model, and its variables. */
 export interface ModelCopy {
-  readonly model: tf.LayersModel
+  readonly model: tfl.LayersModel
   /** variable of the original → its counterpart in the copy */
   readonly counterpart: ReadonlyMap<LayerVariable, LayerVariable>
 }
 
 /** A model of the same topology with copies of the weights. Throws an AdaptError where tfjs cannot make one. */
-export const copyOf = (base: tf.LayersModel): ModelCopy => {
+export const copyOf = (base: tfl.LayersModel): ModelCopy => {
   const model = copied(base)
   const [from, to] = [variablesOf(base), variablesOf(model)]
   const differs = from.length !== to.length || from.some(({ shape }, i) => `${shape}` !== `${to[i]!.shape}`)
@@ -44,7 +45,7 @@ export const copyOf = (base: tf.LayersModel): ModelCopy => {
   return { model, counterpart: new Map(from.map((variable, i) => [variable, to[i]!])) }
 }
 
-const copied = (base: tf.LayersModel): tf.LayersModel => {
+const copied = (base: tfl.LayersModel): tfl.LayersModel => {
   try {
     return sameStructure(base)
   } catch (cause) {
@@ -57,7 +58,7 @@ const copied = (base: tf.LayersModel): tf.LayersModel => {
 }
 
 /** Loss and metrics as they were given, and an optimizer of the same kind and settings. */
-const compileLike = (model: tf.LayersModel, base: tf.LayersModel): void => {
+const compileLike = (model: tfl.LayersModel, base: tfl.LayersModel): void => {
   const { loss, metrics, optimizer } = base
   if (optimizer === undefined || optimizer === null) return
   const cls = optimizer.constructor as unknown as {
@@ -65,8 +66,8 @@ const compileLike = (model: tf.LayersModel, base: tf.LayersModel): void => {
   }
   model.compile({
     optimizer: cls.fromConfig(cls, optimizer.getConfig()),
-    loss: loss as tf.ModelCompileArgs["loss"],
-    metrics: metrics as NonNullable<tf.ModelCompileArgs["metrics"]>
+    loss: loss as tfl.ModelCompileArgs["loss"],
+    metrics: metrics as NonNullable<tfl.ModelCompileArgs["metrics"]>
   })
   // tfjs disposes an optimizer with its model only where it made it itself; this one belongs to the copy alone
   ;(model as unknown as { isOptimizerOwned: boolean }).isOptimizerOwned = true

@@ -8,7 +8,7 @@
  *   a tf.io.IOHandler                        e.g. tf.io.browserFiles(…), tf.io.withSaveHandler(…)
  *   { "adapter_model.safetensors": bytes }   files in memory (load), as `files()` gives them
  */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tf from "@tensorflow/tfjs-core"
 import { withoutSecrets } from "../boundary/index.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 

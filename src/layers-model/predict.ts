@@ -1,5 +1,6 @@
 /** Outputs of a LayersModel with an adapter on, in the manner of `model.predict`. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
@@ -49,13 +50,13 @@ export const predictAdapted = (
 }
 
 /** `model.predict` itself, which knows no names. */
-export const predictBase = (base: tf.LayersModel, x: ModelInput, options: PredictOptions = {}) => {
+export const predictBase = (base: tfl.LayersModel, x: ModelInput, options: PredictOptions = {}) => {
   const inputs = namedInputs(base, x)
   return base.predict(inputs.length === 1 ? inputs[0]! : [...inputs], { ...options }) as tf.Tensor | Array<tf.Tensor>
 }
 
 /** One tensor for each input, of rank 2 or higher as tfjs has it. Tensor code. */
-const inputsOf = (base: tf.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
+const inputsOf = (base: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
   const names = base.inputNames
   const given = namedInputs(base, x)
   const inputs = given.map((input) => (input.rank === 1 ? tf.expandDims(input, 1) : input))
@@ -72,7 +73,7 @@ const inputsOf = (base: tf.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor>
   return inputs
 }
 
-const namedInputs = ({ name, inputNames }: tf.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
+const namedInputs = ({ name, inputNames }: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
   const expected = inputNames.length === 1 ? "a tensor" : `${inputNames.length} tensors, for ${inputNames.join(", ")}`
   const wrong = (found: string) => adaptError(name, `found ${found}; expected ${expected}`)
   if (x instanceof tf.Tensor) {

@@ -4,7 +4,7 @@
  * What comes back is held against the model before a number of it is used: names, shapes, finite values, and the base's
  * own weights.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { PeftLayout } from "../../adapters/index.ts"
 import { cut } from "../boundary/index.ts"

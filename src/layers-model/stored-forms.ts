@@ -7,7 +7,7 @@
  *   model's topology, which may be any JSON, and named float32 weights. Loaded as a model it is refused by its class name
  */
 
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"

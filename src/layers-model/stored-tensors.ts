@@ -10,7 +10,7 @@
  *
  * A patch has its channels last, torch's kernels have them first: the axes are exchanged on the way.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted, PeftLayout, SitePart } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { sharedUnit } from "../output/peft/layout.ts"

@@ -5,7 +5,7 @@
  * a `tf.LayersModel` than this. `describe` knows a model from its config and the headers of its weight files alone (for `validate`,
  * before any weight is read); `load` reads the weights. No model knows that adapters exist.
  */
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as Schema from "effect/Schema"
 import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { isUrl } from "../files/index.ts"

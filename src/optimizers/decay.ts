@@ -7,7 +7,7 @@
  * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
  * `addSplitDecay`: the same with moves over √(1−ηλ), for pairs: s·BA moves by u whatever the decay (LoRA-Muon, arXiv 2606.12921).
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
 import { combined } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import { rateAt, type Schedule } from "./schedule.ts"

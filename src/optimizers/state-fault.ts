@@ -2,7 +2,7 @@
  * Whether a value is a state: a transform may be a user's own, in JavaScript, and what is no tree of tensors and numbers is found when it
  * is made, not when a checkpoint is written or read. Walks without recursion, since what it is given may nest without end.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Schema from "effect/Schema"
 import { cut, limit } from "../boundary/index.ts"

@@ -8,7 +8,7 @@
  *
  * State is a tree of plain objects, arrays, numbers and tensors, so a checkpoint can save any of them without knowing them.
  */
-import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { RankError } from "../ranks/index.ts"

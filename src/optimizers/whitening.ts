@@ -233,7 +233,9 @@ export const gramsOnDevice = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<R
     Effect.sync(() =>
       tf.tidy(() =>
         tf.concat(
-          pairs.flatMap(({ A, B }) => [tf.matMul(B, B, true, false).flatten(), tf.matMul(A, A, false, true).flatten()])
+          pairs.flatMap(({ A, B }) =>
+            [tf.matMul(B, B, true, false), tf.matMul(A, A, false, true)].map((gram) => tf.reshape(gram, [-1]))
+          )
         )
       )
     ),

@@ -4,7 +4,7 @@
  * one. Elsewhere it is a copy, because results of a device that may be lost can be trusted only once they are on the host. Either way it is
  * released tensor by tensor as it is written.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

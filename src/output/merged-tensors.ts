@@ -14,7 +14,7 @@
  * classifier that came with the base but is not this model's (its head is over mean pooling) is left out, for it would answer
  * under this model's labels.
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { Adapted } from "../../adapters/index.ts"

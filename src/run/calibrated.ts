@@ -15,33 +15,29 @@ import { notice } from "./progress.ts"
 type Looks = NonNullable<ReturnType<typeof calibrationOfPlan>>
 
 /** A loaded model with the plan's adapter at step 0, after a look at the first batches as training will see them. */
-export const calibrated = Effect.fn("calibrate")(function* (
-  runner: Runner,
-  model: Network,
-  resolved: ResolvedPlan,
-  calibration: Looks
-) {
-  const device = yield* Device
-  device.label(`what adapter.init "${calibration.init}" looks at`)
-  const batches = counted(calibration.batches, "training batch", "training batches")
-  yield* notice(`calibrates adapter.init "${calibration.init}" on ${batches}`)
-  const scope = yield* Effect.scope
-  return yield* Effect.gen(function* () {
-    const first = yield* Stream.runCollect(
-      Stream.take(runner.batches(model, resolved, { epoch: 0, batch: 0 }), calibration.batches)
-    )
-    const calibrate = yield* calibrating(model, {
-      batches: first,
-      loss: runner.loss(model, resolved),
-      recompute: resolved.plan.training.recompute,
-      sites: resolved.selected.sites.map(({ site }) => site)
-    })
-    const adapted = yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
-    const { ranks } = adapted.selected
-    if (ranks !== undefined) yield* notice(ranksText(calibration.init, ranks))
-    return adapted
-  }).pipe(Effect.scoped)
-})
+export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPlan, calibration: Looks) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    device.label(`what adapter.init "${calibration.init}" looks at`)
+    const batches = counted(calibration.batches, "training batch", "training batches")
+    yield* notice(`calibrates adapter.init "${calibration.init}" on ${batches}`)
+    const scope = yield* Effect.scope
+    return yield* Effect.gen(function* () {
+      const first = yield* Stream.runCollect(
+        Stream.take(runner.batches(model, resolved, { epoch: 0, batch: 0 }), calibration.batches)
+      )
+      const calibrate = yield* calibrating(model, {
+        batches: first,
+        loss: runner.loss(model, resolved),
+        recompute: resolved.plan.training.recompute,
+        sites: resolved.selected.sites.map(({ site }) => site)
+      })
+      const adapted = yield* Scope.provide(injectPlan(model, resolved, calibrate), scope)
+      const { ranks } = adapted.selected
+      if (ranks !== undefined) yield* notice(ranksText(calibration.init, ranks))
+      return adapted
+    }).pipe(Effect.scoped)
+  }).pipe(Effect.withSpan("calibrate"))
 
 /** One sentence on ranks that an init decided; run.json has them by layer. */
 const ranksText = (init: string, ranks: SiteRanks): string => {

@@ -10,20 +10,17 @@ import { findRate, passesText } from "../training/index.ts"
 import { notice } from "./progress.ts"
 
 /** A rate for a model with the plan's adapter at step 0, found on the batches of its first step as training will see them. */
-export const foundRate = Effect.fn("find rate")(function* (
-  runner: Runner,
-  adapted: Adapted<Network>,
-  resolved: ResolvedPlan
-) {
-  const device = yield* Device
-  const { accumulate, recompute } = resolved.plan.training
-  device.label("the learning rate")
-  const first = yield* Stream.runCollect(
-    Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
-  )
-  const loss = runner.loss(adapted.model, resolved)
-  const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
-  yield* device.sync
-  yield* notice(`${found.reason} (${passesText(found)})`)
-  return found
-})
+export const foundRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const device = yield* Device
+    const { accumulate, recompute } = resolved.plan.training
+    device.label("the learning rate")
+    const first = yield* Stream.runCollect(
+      Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
+    )
+    const loss = runner.loss(adapted.model, resolved)
+    const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
+    yield* device.sync
+    yield* notice(`${found.reason} (${passesText(found)})`)
+    return found
+  }).pipe(Effect.withSpan("find rate"))

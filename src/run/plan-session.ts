@@ -23,30 +23,32 @@ import {
 import { warn } from "./progress.ts"
 
 /** The plan's model, its frozen blocks computed once a row where that pays and the device allows it. */
-export const loadPlanModel = Effect.fn("load")(function* (runner: Runner, resolved: ResolvedPlan) {
-  const model = yield* runner.load(resolved)
-  const { prefix } = resolved
-  const { rowsAlone } = yield* Device
-  if (prefix === null || !rowsAlone) return model
-  const { keepPlannedPrefix } = yield* Effect.promise(() => import("./kept-prefix.ts"))
-  return yield* keepPlannedPrefix(model, prefix)
-})
+export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const model = yield* runner.load(resolved)
+    const { prefix } = resolved
+    const { rowsAlone } = yield* Device
+    if (prefix === null || !rowsAlone) return model
+    const { keepPlannedPrefix } = yield* Effect.promise(() => import("./kept-prefix.ts"))
+    return yield* keepPlannedPrefix(model, prefix)
+  }).pipe(Effect.withSpan("load"))
 
 /**
  * A loaded model with the plan's adapter at step 0: as its init has it, or as `adapter.from` left it. An init that needs calibration sees
  * the first batches, as training will.
  */
-export const adaptPlan = Effect.fn("inject")(function* (runner: Runner, model: Network, resolved: ResolvedPlan) {
-  const from = fromOf(resolved.plan)
-  if (from !== undefined) {
-    const { continued } = yield* Effect.promise(() => import("./continued.ts"))
-    return yield* continued(runner, model, resolved, from)
-  }
-  const calibration = calibrationOfPlan(resolved)
-  if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
-  const { calibrated } = yield* Effect.promise(() => import("./calibrated.ts"))
-  return yield* calibrated(runner, model, resolved, calibration)
-})
+export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
+  Effect.gen(function* () {
+    const from = fromOf(resolved.plan)
+    if (from !== undefined) {
+      const { continued } = yield* Effect.promise(() => import("./continued.ts"))
+      return yield* continued(runner, model, resolved, from)
+    }
+    const calibration = calibrationOfPlan(resolved)
+    if (calibration === undefined) return yield* injectPlan(model, resolved, noCalibration)
+    const { calibrated } = yield* Effect.promise(() => import("./calibrated.ts"))
+    return yield* calibrated(runner, model, resolved, calibration)
+  }).pipe(Effect.withSpan("inject"))
 
 /** What moves the parameters of a plan, its rate a number. */
 export interface DecidedRate {

@@ -7,7 +7,7 @@
  * Factor pairs and dense tensors of those layers make a tree (`Trainable`). The same structure carries parameters, gradients, updates and
  * moments, so that an optimizer is a map between equal trees (as a pytree is in optax).
  */
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 
 /** Where a linear map is. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
 export interface LinearSite {

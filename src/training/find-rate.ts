@@ -12,7 +12,7 @@
  * momentum add up, so its rate is a share of h (`BODY_SHARE`, `HEAD_SHARE`; measured, docs/training.md). A new head knows nothing and
  * needs another rate than the layers below it, often a hundred times theirs: its own Δ is tested by itself.
  */
-import type { Tensor } from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -42,6 +42,15 @@ const byNpm = (w: Workspace, ...packages: ReadonlyArray<string>) => {
   return succeed(run(["npm", "install", ...options, tarball, ...packages], { cwd: w.directory }))
 }
 
+/** An optional peer, as package managers are given it. */
+const peer = (name: keyof typeof packageJson.peerDependenciesMeta) => `${name}@${packageJson.peerDependencies[name]}`
+
+/** What is installed, in MB on the disk. */
+const installedMB = (w: Workspace): number => {
+  const { stdout } = Bun.spawnSync(["du", "-s", "--block-size=1", w.path("node_modules")])
+  return Number.parseInt(stdout.toString(), 10) / 1e6
+}
+
 test("the package has at most 35 MB", () => {
   expect(statSync(tarball).size).toBeLessThanOrEqual(35e6)
 })
@@ -65,6 +74,10 @@ describe("Bun", () => {
     tinyProject(w)
     await byBun(w)
   }, INSTALL)
+
+  test("what is installed, for texts and for pictures, has at most 210 MB", () => {
+    expect(installedMB(w)).toBeLessThanOrEqual(210)
+  })
 
   test(
     "validates, trains and predicts by command",
@@ -180,7 +193,7 @@ describe.skipIf(node === undefined)("Node", () => {
   const env = { PATH: `${node}:${process.env["PATH"]}` }
   beforeAll(async () => {
     tinyProject(w)
-    await byNpm(w)
+    await byNpm(w, peer("webgpu"), peer("@tensorflow/tfjs-backend-webgpu"))
   }, INSTALL)
 
   test("npm knows of the install scripts that SECURITY.md lists, and of no others", () => {
@@ -317,7 +330,8 @@ describe.each(bundlers)("$name", ({ packages, build, out = "out" }) => {
     w.write("main.js", page)
     w.write("app/layout.js", "export default ({ children }) => <html><body>{children}</body></html>\n")
     w.write("app/page.js", `"use client"\n${page}\nexport default () => Object.keys(globalThis.page).join()\n`)
-    await byBun(w, ...packages)
+    // what a bundler resolves although it is loaded on demand
+    await byBun(w, ...packages, peer("@tensorflow/tfjs-layers"), peer("@tensorflow/tfjs-backend-webgpu"))
   }, INSTALL)
 
   test(

@@ -20,7 +20,7 @@ const lock = JSON.parse(read("bun.lock").replaceAll(/,(\s*[}\]])/g, "$1")) as {
   readonly packages: Readonly<Record<string, Entry>>
   readonly trustedDependencies?: ReadonlyArray<string>
 }
-const { dependencies, optionalDependencies, peerDependencies, devDependencies } = packageJson
+const { dependencies, peerDependencies, devDependencies } = packageJson
 
 /** The names in a key of bun.lock: one, or one within another's folder. */
 const namesIn = (key: string): ReadonlyArray<string> => key.match(/(@[^/]+\/)?[^/]+/g)!
@@ -49,7 +49,7 @@ const installed: ReadonlyArray<Installed> = (() => {
     const asked = Object.keys({ ...facts.dependencies, ...facts.optionalDependencies })
     for (const other of [...asked, ...peers]) visit(other, namesIn(key))
   }
-  for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) visit(name, [])
+  for (const name of Object.keys({ ...dependencies, ...peerDependencies })) visit(name, [])
   return [...found.values()]
 })()
 
@@ -76,7 +76,6 @@ describe("packages", () => {
     const versions = Object.entries({
       ...devDependencies,
       ...dependencies,
-      ...optionalDependencies,
       ...peerDependencies
     })
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([["effect", "~4.1.0"]])
@@ -103,7 +102,7 @@ describe("packages", () => {
       // npm builds what has one
       return facts.hasInstallScript === true || own.length > 0 || existsSync(join(folder, "binding.gyp"))
     })
-    expect(installed.length).toBeGreaterThan(50)
+    expect(installed.length).toBeGreaterThan(40)
     const listed = tableAfter("| package | installed by | its install script |").map(([name]) => name)
     expect(listed.toSorted()).toEqual(withScript.map(({ name }) => `\`${name}\``).toSorted())
   })

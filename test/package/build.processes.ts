@@ -29,6 +29,29 @@ test("every entry has its JavaScript and its declarations, and loads", () => {
   }
 }, 180_000)
 
+test("its gradients are those of tfjs, and its layers export what tfjs's do, each in a module over tfjs's core", () => {
+  const registeredBy = (module: string): ReadonlyArray<string> => {
+    const code = `import * as tf from "@tensorflow/tfjs-core"
+await import("${module}")
+const names = Object.values(tf).filter((name) => typeof name === "string" && tf.getGradient(name) !== undefined)
+console.log(JSON.stringify(names))`
+    return JSON.parse(spawnSync(process.execPath, ["-e", code], { cwd: consumer, encoding: "utf8" }).stdout)
+  }
+  const gradients = join(installed, "src", "device", "gradients.js")
+  const layers = join(installed, "src", "models", "layers-model", "included-layers.js")
+  const names = registeredBy("@tensorflow/tfjs-layers")
+  expect(names.length).toBeGreaterThan(100)
+  expect(registeredBy(gradients)).toEqual(names)
+  expect(registeredBy(layers)).toEqual(names)
+  const code = `const [ours, theirs] = await Promise.all(["${layers}", "@tensorflow/tfjs-layers"].map((module) => import(module)))
+console.log(JSON.stringify([ours, theirs].map((module) => Object.keys(module).filter((name) => name !== "default").sort())))`
+  const { stdout } = spawnSync(process.execPath, ["-e", code], { cwd: consumer, encoding: "utf8" })
+  const [ours, theirs] = JSON.parse(stdout)
+  expect(ours).toEqual(theirs)
+  for (const file of [gradients, layers])
+    expect(readFileSync(file, "utf8")).not.toMatch(/(?:from|import) ?"(?!@tensorflow\/tfjs-core")/)
+})
+
 /** Of the packed file: the embedded model is nearly all of it, and every installation downloads it. */
 const MOST_BYTES = 35_000_000
 

@@ -33,12 +33,12 @@ const program = (): string => {
 const device = hasNative ? "native" : "wasm"
 
 /** For a program without Effect: a device for the whole process, and tfjs as ever. */
-const plain = (runtime: "bun" | "deno") => `import * as tf from "@tensorflow/tfjs"
+const plain = (runtime: "bun" | "deno") => `import * as tf from "@tensorflow/tfjs-core"
 import { install } from "tfjs-lora-pro/${runtime}"
 
 const { backend, threads, versions } = await install("${device}", { threads: 2 })
 const ones = tf.ones([64, 64])
-console.log(JSON.stringify({ backend, current: tf.getBackend(), threads, runtime: versions.runtime, sum: (await tf.matMul(ones, ones).sum().data())[0] }))
+console.log(JSON.stringify({ backend, current: tf.getBackend(), threads, runtime: versions.runtime, sum: (await tf.sum(tf.matMul(ones, ones)).data())[0] }))
 `
 
 export const writePlain = (w: Workspace, runtime: "bun" | "deno"): string => w.write("plain.ts", plain(runtime))

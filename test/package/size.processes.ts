@@ -25,8 +25,10 @@ const project = emptyProject()
 beforeAll(() => void installInto(project), 180_000)
 
 const tfjs = [
-  "@tensorflow/tfjs",
   "@tensorflow/tfjs-core",
+  "@tensorflow/tfjs-core/*",
+  "@tensorflow/tfjs-layers",
+  "@tensorflow/tfjs-backend-cpu",
   "@tensorflow/tfjs-backend-wasm",
   "@tensorflow/tfjs-backend-webgpu"
 ]

@@ -1,5 +1,5 @@
 /** What trains a `tf.LayersModel` over labelled rows. The adapter's folder is one that `loadAdapter` takes. */
-import type { Tensor1D } from "@tensorflow/tfjs"
+import type { Tensor1D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

@@ -4,7 +4,7 @@
  * The elements of a dataset are handed over, as in tfjs's own `fitDataset`: they are read and disposed. Arrays and tensors
  * given as x and y stay their owner's.
  */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"

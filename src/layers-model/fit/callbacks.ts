@@ -7,8 +7,9 @@
  * up by a timer, not by an animation frame, which a page in the background does not get. Constructors given to
  * `tf.registerCallbackConstructor` are not called: tfjs keeps them where they cannot be read.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import { copyOf, writeMerged } from "../merged-model.ts"
@@ -56,7 +57,7 @@ export type YieldEvery = "auto" | "batch" | "epoch" | "never" | number
 /** Gives up the thread once. */
 const nextTurn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))
 
-type ListedCallback = ConstructorParameters<typeof tf.CallbackList>[0] extends ReadonlyArray<infer C> | undefined
+type ListedCallback = ConstructorParameters<typeof tfl.CallbackList>[0] extends ReadonlyArray<infer C> | undefined
   ? C
   : never
 
@@ -64,23 +65,28 @@ const isInstance = (callback: Callback): callback is CallbackInstance =>
   typeof (callback as Partial<CallbackInstance>).setModel === "function"
 
 /** A plain object's functions, with the timer among them unless the object has its own. */
-const custom = (callback: CallbackObject, yieldEvery: YieldEvery): tf.CustomCallback => {
+const custom = (
+  { CustomCallback }: typeof tfl,
+  callback: CallbackObject,
+  yieldEvery: YieldEvery
+): tfl.CustomCallback => {
   const own = Object.create(callback) as { nextFrameFunc?: () => Promise<void> }
   own.nextFrameFunc ??= nextTurn
-  return new tf.CustomCallback(own as tf.CustomCallbackArgs, yieldEvery)
+  return new CustomCallback(own as tfl.CustomCallbackArgs, yieldEvery)
 }
 
 /** Throws where `yieldEvery` is "never" and a callback has an `onYield`. */
 export const callbackList = (
+  layers: typeof tfl,
   callbacks: Callbacks | undefined,
   yieldEvery: YieldEvery,
-  history: tf.History
-): tf.CallbackList => {
+  history: tfl.History
+): tfl.CallbackList => {
   const given = callbacks === undefined ? [] : ([callbacks].flat() as ReadonlyArray<Callback>)
-  const listed = given.map((callback) => (isInstance(callback) ? callback : custom(callback, yieldEvery)))
+  const listed = given.map((callback) => (isInstance(callback) ? callback : custom(layers, callback, yieldEvery)))
   const yields = given.some((callback) => !isInstance(callback))
-  const all = [...listed, ...(yields ? [] : [custom({}, yieldEvery)]), history]
-  return new tf.CallbackList(all as unknown as Array<ListedCallback>)
+  const all = [...listed, ...(yields ? [] : [custom(layers, {}, yieldEvery)]), history]
+  return new layers.CallbackList(all as unknown as Array<ListedCallback>)
 }
 
 /** Means of an epoch, each batch weighted by its rows, as tfjs's own logger takes them. */
@@ -100,7 +106,7 @@ export class EpochMeans {
 }
 
 export interface CallbackModel {
-  readonly model: tf.LayersModel
+  readonly model: tfl.LayersModel
   /** whether someone set `stopTraining`, on this model or on the user's own */
   readonly stopped: () => boolean
   /** Puts the user's own `stopTraining` back as it was. */
@@ -117,11 +123,11 @@ export interface CallbackModel {
 export const callbackModel = (
   adapted: Adapted<LayersNetwork>,
   compiled: Compiled,
-  history: tf.History
+  history: tfl.History
 ): CallbackModel => {
   const graph = graphOf(adapted.model.base)
   const before = graph.stopTraining
-  const model = Object.create(graph) as tf.LayersModel
+  const model = Object.create(graph) as tfl.LayersModel
   const testFunction = testOf(adapted, compiled)
   Object.assign(model, {
     history,
@@ -131,7 +137,7 @@ export const callbackModel = (
     testFunction,
     // tfjs makes it anew before every evaluation
     makeTestFunction: () => {},
-    save: (...given: Parameters<tf.LayersModel["save"]>) => saveMerged(adapted, ...given)
+    save: (...given: Parameters<tfl.LayersModel["save"]>) => saveMerged(adapted, ...given)
   })
   // tfjs begins with false too
   model.stopTraining = false
@@ -158,7 +164,7 @@ const testOf =
 /** What a callback that saves the model saves: the base with the adapter merged in. */
 const saveMerged = async (
   adapted: Adapted<LayersNetwork>,
-  ...given: Parameters<tf.LayersModel["save"]>
+  ...given: Parameters<tfl.LayersModel["save"]>
 ): Promise<tf.io.SaveResult> => {
   const copy = copyOf(adapted.model.base)
   try {

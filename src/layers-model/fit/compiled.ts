@@ -11,8 +11,9 @@
  * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), as only this file and `callbacks.ts`
  * do.
  */
-import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import * as Result from "effect/Result"
 import type { PlanProblem } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
@@ -22,9 +23,9 @@ export type LossOrMetric = (yTrue: Tensor, yPred: Tensor) => Tensor
 /** What `model.compile` takes. */
 export interface Compilation {
   /** default: the one that the model is compiled with */
-  readonly loss?: tf.ModelCompileArgs["loss"] | undefined
+  readonly loss?: tfl.ModelCompileArgs["loss"] | undefined
   /** default: those that the model is compiled with */
-  readonly metrics?: tf.ModelCompileArgs["metrics"] | undefined
+  readonly metrics?: tfl.ModelCompileArgs["metrics"] | undefined
 }
 
 export interface Scored {
@@ -59,11 +60,18 @@ interface CompiledFields {
   readonly metricsNames: ReadonlyArray<string>
 }
 
-/** The graph of a model: a sequential one holds it as a model of its own, built when it is first needed. */
-export const graphOf = (base: tf.LayersModel): tf.LayersModel => {
-  if (!(base instanceof tf.Sequential)) return base
-  const { model } = base as unknown as { readonly model?: tf.LayersModel }
-  return model ?? tf.model({ inputs: base.inputs, outputs: base.outputs[0]!, name: `${base.name}_model` })
+interface SequentialFields {
+  readonly add?: tfl.Sequential["add"]
+  readonly build: () => void
+  readonly model?: tfl.LayersModel
+}
+
+/** The graph of a model: a sequential one holds it as a model of its own, which tfjs builds when it is first used; this is a use. */
+export const graphOf = (base: tfl.LayersModel): tfl.LayersModel => {
+  const sequential = base as unknown as SequentialFields
+  if (sequential.add === undefined) return base
+  if (sequential.model === undefined) sequential.build()
+  return sequential.model!
 }
 
 const NOT_COMPILED: PlanProblem = {
@@ -74,7 +82,7 @@ const NOT_COMPILED: PlanProblem = {
 
 /** Losses and metrics of the model, or those given here instead. The model stays as it is. */
 export const compiledOf = (
-  base: tf.LayersModel,
+  base: tfl.LayersModel,
   { loss, metrics }: Compilation = {}
 ): Result.Result<Compiled, ReadonlyArray<PlanProblem>> => {
   const graph = graphOf(base)
@@ -82,7 +90,7 @@ export const compiledOf = (
   if (loss === undefined && own.optimizer == null) return Result.fail([NOT_COMPILED])
   if (loss === undefined && metrics === undefined) return checked(own)
   // compiled as tfjs does it, on an object whose prototype is the model: what is written goes there
-  const before = Object.create(graph) as tf.LayersModel
+  const before = Object.create(graph) as tfl.LayersModel
   const optimizer = tf.train.sgd(0)
   try {
     before.compile({ optimizer, loss: (loss ?? own.loss) as string, ...(metrics === undefined ? {} : { metrics }) })

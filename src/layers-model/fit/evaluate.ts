@@ -1,5 +1,5 @@
 /** The compiled loss and metrics of an adapted model over data: what `model.evaluate` says of the merged model. */
-import * as tf from "@tensorflow/tfjs"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
@@ -57,7 +57,7 @@ export const evaluateBatches = (
  * Loss and metrics over x and y, by tfjs's names and in its order.
  *
  * @example
- * import type { Tensor } from "@tensorflow/tfjs"
+ * import type { Tensor } from "@tensorflow/tfjs-core"
  * import type { Adapted } from "tfjs-lora-pro/adapters"
  * import { evaluate } from "tfjs-lora-pro/layers"
  * import type { LayersNetwork } from "tfjs-lora-pro/models"

@@ -23,7 +23,7 @@ import { datasetSource, rowsSource } from "./source.ts"
  * data does not fit, and a Diverged where a step is not finite: the parameters of the last finite one are kept.
  *
  * @example
- * import type { Tensor } from "@tensorflow/tfjs"
+ * import type { Tensor } from "@tensorflow/tfjs-core"
  * import type { Adapted } from "tfjs-lora-pro/adapters"
  * import { fitDataset, type LayersDataset } from "tfjs-lora-pro/layers"
  * import type { LayersNetwork } from "tfjs-lora-pro/models"

@@ -2,8 +2,8 @@
  * What users have (tensors, arrays of them, dicts by name, nested arrays, typed arrays) as arrays on the host, checked against what the
  * model's inputs, outputs and losses expect. Nothing of theirs is disposed.
  */
-import type { Tensor } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { closest, type PlanProblem } from "../../../schemas/index.ts"

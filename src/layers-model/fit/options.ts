@@ -1,5 +1,5 @@
 /** The options of `fit`, `fitDataset` and `evaluate`: tfjs's names, and everything that is wrong with them at once. */
-import type * as tf from "@tensorflow/tfjs"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -148,7 +148,7 @@ const problemsIn = (result: Result.Result<unknown, ReadonlyArray<PlanProblem>>, 
 /** Options, plan and compilation, or every problem of all three. */
 export const settle = (
   which: "fit" | "fitDataset",
-  base: tf.LayersModel,
+  base: tfl.LayersModel,
   method: MethodFacts,
   options: FitOptions | FitDatasetOptions
 ): Effect.Effect<Settled, FitError> =>
@@ -178,7 +178,7 @@ const epochProblems = ({ epochs, initialEpoch }: FitOptions): ReadonlyArray<Plan
     : []
 
 /** The compilation to evaluate with. */
-export const settleEvaluation = (base: tf.LayersModel, options: EvaluateOptions): Effect.Effect<Compiled, FitError> =>
+export const settleEvaluation = (base: tfl.LayersModel, options: EvaluateOptions): Effect.Effect<Compiled, FitError> =>
   Effect.suspend(() => {
     const compiled = compiledOf(base, options)
     const problems = [...structureProblems("evaluate", options), ...problemsIn(compiled)]

@@ -3,7 +3,7 @@
  *
  *   train begin ─ epoch begin ─ (batch begin ─ step ─ batch end)* ─ validation ─ epoch end ─ … ─ train end
  */
-import * as tf from "@tensorflow/tfjs"
+import type * as tfl from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -31,7 +31,7 @@ import { peeked, type Source } from "./source.ts"
 import { openStepper, type RateError, type Stepper } from "./steps.ts"
 
 /** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
-export interface FitHistory extends tf.History {
+export interface FitHistory extends tfl.History {
   /** in the order of the steps; empty without `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
   /** where the model learned nothing: what was seen, and what to change */
@@ -51,7 +51,7 @@ interface Run {
   readonly stepper: Stepper
   readonly extent: Extent
   readonly accumulate: number
-  readonly list: tf.CallbackList
+  readonly list: tfl.CallbackList
   readonly stopped: () => boolean
   readonly weights: ReadonlyArray<ClassWeight | undefined>
   readonly validate: Validate | undefined
@@ -78,12 +78,13 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
     const { plan, compiled } = settled
     const { weights, extent } = yield* judged(given)
     const weighted = weights.map((weight) => weight !== undefined)
-    const history = new tf.History()
+    const layers = yield* Effect.promise(() => import("@tensorflow/tfjs-layers"))
+    const history = new layers.History()
     const seen = yield* Effect.acquireRelease(
       Effect.sync(() => callbackModel(adapted, compiled, history)),
       ({ close }) => Effect.sync(close)
     )
-    const list = yield* listOf(options, history)
+    const list = yield* listOf(layers, options, history)
     const metrics = [...compiled.names, ...(validate === undefined ? [] : compiled.names.map((name) => `val_${name}`))]
     list.setParams({
       epochs: extent.to,
@@ -92,7 +93,7 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
       verbose: options.verbose ?? 1,
       doValidation: validate !== undefined,
       metrics: plan.training.diagnostics === undefined ? metrics : [...metrics, "discrepancy"]
-    } as unknown as Parameters<tf.CallbackList["setParams"]>[0])
+    } as unknown as Parameters<tfl.CallbackList["setParams"]>[0])
     list.setModel(seen.model)
     yield* event(() => list.onTrainBegin())
     const begun = isDecided(plan.optimizer)
@@ -144,9 +145,9 @@ const judged = ({ adapted, source, settled: { plan }, options, epochs }: RunOpti
       : Effect.succeed({ extent: extent.success, weights: perOutput })
   })
 
-const listOf = ({ callbacks, yieldEvery = "auto" }: FitOptions, history: tf.History) =>
+const listOf = (layers: typeof tfl, { callbacks, yieldEvery = "auto" }: FitOptions, history: tfl.History) =>
   Effect.try({
-    try: () => callbackList(callbacks, yieldEvery, history),
+    try: () => callbackList(layers, callbacks, yieldEvery, history),
     catch: (cause) => new FitError({ problems: [{ path: "callbacks", message: messageOf(cause) }] })
   })
 

@@ -1,6 +1,6 @@
 /** The session of a fit: one step over some batches, with the compiled scores out of the same forward passes. */
-import type { Tensor, Tensor1D } from "@tensorflow/tfjs"
-import * as tf from "@tensorflow/tfjs"
+import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
+import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../../adapters/index.ts"

@@ -2,7 +2,7 @@
  * A causal language model as a `Network`: what is known of it from its config and the headers of its weights (`CausalDescription`), and
  * the model with its weights on the device.
  */
-import type { Tensor1D } from "@tensorflow/tfjs"
+import type { Tensor1D } from "@tensorflow/tfjs-core"
 import type * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"

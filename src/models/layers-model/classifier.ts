@@ -2,8 +2,9 @@
  * A `tf.LayersModel` as a classifier: one input, and one output with a number for each class. The last layer shows what these numbers are:
  * softmax's probabilities, a single sigmoid's (of the second of two classes), or logits.
  */
-import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"

@@ -1,6 +1,7 @@
 /** Models of the same structure as another, with weights of their own. */
-import type { LayersModel, layers } from "@tensorflow/tfjs"
+
 import type * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel, layers } from "@tensorflow/tfjs-layers"
 import { isModel } from "./topology.ts"
 
 /** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */

@@ -5,8 +5,9 @@
  * are handles of the model's own tensors. Layers without one compute with what the model has at the time, so the model
  * must not be disposed before.
  */
-import type { LayersModel } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel } from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"

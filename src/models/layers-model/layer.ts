@@ -11,8 +11,9 @@
  *  3. `call` is pure: same input, same output, nothing of the layer is changed;
  *  4. gradients equal finite differences, of the parameters and of the input.
  */
-import type { layers } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { layers } from "@tensorflow/tfjs-layers"
 import { clippedRelu } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 

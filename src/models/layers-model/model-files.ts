@@ -2,8 +2,9 @@
  * The files of a `tf.LayersModel`: model.json with the topology and the weights' manifest, and the binary files that the manifest
  * names, beside it. https://www.tensorflow.org/js/guide/save_load
  */
-import type { LayersModel, layers } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel, layers } from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -15,7 +16,7 @@ import { rowSize, shapesMade } from "./topology.ts"
 import { topologyProblems } from "./topology-config.ts"
 import { readManifest, type WeightManifest } from "./weight-manifest.ts"
 
-type Tfjs = typeof import("@tensorflow/tfjs")
+type TfjsLayers = typeof import("@tensorflow/tfjs-layers")
 
 interface ModelFiles extends Pick<WeightManifest, "specs" | "numbers" | "bytes"> {
   readonly topology: Readonly<Record<string, unknown>>
@@ -113,7 +114,7 @@ type AddWeight = (
  * The model, with zeros for weights: nothing is computed for numbers that are not read. It gets no more of them than its manifest has: a
  * layer's sizes are numbers of a file, and what they amount to only tfjs knows, at the moment when it makes the weight.
  */
-const built = async ({ layers, models, initializers }: Tfjs, { topology, range, numbers }: ModelFiles) => {
+const built = async ({ layers, models, initializers }: TfjsLayers, { topology, range, numbers }: ModelFiles) => {
   const problems = topologyProblems(topology)
   if (problems.length > 0) throw new Refused(problems)
   const prototype = layers.Layer.prototype
@@ -183,13 +184,19 @@ export const reasons = (cause: unknown, done: "built" | "computed" = "built"): R
   return [`cannot be ${done} by tfjs: ${cut(message.split("\n")[0]!)}`]
 }
 
+/** tfjs's layers, and a backend for models that are opened before a device is. Layers of a program's own are registered in the installed package. */
+const loadTfjsLayers = async (): Promise<TfjsLayers> => {
+  await import("@tensorflow/tfjs-backend-cpu")
+  return import("@tensorflow/tfjs-layers").catch(() => import("./included-layers.ts"))
+}
+
 type Opened = Effect.Effect<LayersModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope>
 
-const opened = (source: string, load: (tfjs: Tfjs) => Promise<LayersModel>) =>
+const opened = (source: string, load: (tfjs: TfjsLayers) => Promise<LayersModel>) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
-        const tfjs = await import("@tensorflow/tfjs") // with its layers, which nothing else in the room needs
+        const tfjs = await loadTfjsLayers()
         await tf.ready()
         ;(tf.backend() as { firstUse?: boolean }).firstUse = false // else tfjs's own CPU backend advertises another on stderr
         return load(tfjs)

@@ -2,8 +2,9 @@
  * A new classification head for a `tf.LayersModel`: the layer that computes a score for each class is made again, with as many outputs as
  * there are classes. Its weights are initialized to N(0, 0.02²) by a seed, or to 0; its bias to 0. All other layers have the model's weights.
  */
-import type { LayersModel } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel } from "@tensorflow/tfjs-layers"
 import { newHeadParameters } from "../head.ts"
 import type { HeadSpec } from "../model.ts"
 import { assign, type LayerStructure, type ModelStructure, sameStructure, variablesOf } from "./copy.ts"

@@ -8,8 +8,9 @@
  *
  * A masked step keeps the state. U of a GRU has two inputs, so it is one layer that runs twice: a part of each of its outputs is used.
  */
-import type { layers } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { layers } from "@tensorflow/tfjs-layers"
 import { type LinearSite, stopGradient } from "../../tensors/index.ts"
 import {
   type Activation,

@@ -6,8 +6,9 @@
  * is one layer and has one path; a model inside a model has its layers under `name.`; sequential models are graphs as
  * well.
  */
-import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs"
+
 import * as tf from "@tensorflow/tfjs-core"
+import type { LayersModel, SymbolicTensor } from "@tensorflow/tfjs-layers"
 import { addNode, isRecording, type Linear, observe, stopGradient, type Weights } from "../../tensors/index.ts"
 import { configOf, type Layer, type Pass, type PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"

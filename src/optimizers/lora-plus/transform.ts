@@ -17,7 +17,7 @@
  *
  * const optimizer = loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
-import type { Tensor2D } from "@tensorflow/tfjs"
+import type { Tensor2D } from "@tensorflow/tfjs-core"
 import { scaled } from "../../kernels/index.ts"
 import type { Trainable } from "../../tensors/index.ts"
 import { type AdamOptions, scaleByAdam } from "../adamw/transform.ts"
