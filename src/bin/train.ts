@@ -150,7 +150,7 @@ const openingLines = (
   const what = layers === 0 ? "the head alone" : `${counted(layers, "linear layer")}${head}`
   const rows = plan.training.batchSize * plan.training.accumulate
   return [
-    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable numbers (${share} %), ${counted(steps, "step")} of ${counted(rows, "row")}`,
+    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable parameters (${share} %), ${counted(steps, "step")} of ${counted(rows, "row")}`,
     ...warnings.map((warning) => `warning: ${warning}`)
   ]
 }
@@ -209,7 +209,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string): Reado
     [0, `  (from ${untrained} to the trained model).`],
     ...(all ? [] : [[3, `On all ${counted(whole.rows, "row")}: ${scoresText(kind.metrics, whole)}.`] as const]),
     ...(shortfall === null ? [] : [[4.5, shortfall] as const]),
-    ...(nothing === null ? [] : [[4, `Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`] as const])
+    ...(nothing === null ? [] : [[4, `${baselineText(kind.metrics, nothing)}.`] as const])
   ]
 }
 

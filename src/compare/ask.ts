@@ -58,7 +58,7 @@ const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
   isDecided(optimizer) || optimizer.headLearningRate !== undefined
     ? []
     : [
-        'optimizer.headLearningRate: missing beside learningRate "auto"; compare tries rates of its own for each method and moves the head at one rate for all: expected a number, such as 5e-3'
+        'optimizer.headLearningRate: missing with learningRate "auto"; compare tries several rates per method and uses one rate for the head: set it to a number such as 5e-3'
       ]
 
 /** A method that moves nothing but the head has the head's rate, and no other to try. */
@@ -125,16 +125,16 @@ const missingSplits = (study: Question, measure: Measure): ReadonlyArray<string>
   return [
     ...(sweeps && validation === undefined
       ? [
-          "data.validation: missing; the best learning rate of a method is picked by it: name a split, or give one rate with --learning-rates"
+          "data.validation: missing; compare needs it to choose the best learning rate of each method: set it, or pass one rate with --learning-rates"
         ]
       : []),
     ...(test === undefined
-      ? [`data.test: missing; what is compared in the end is the ${measure.label} on it: name a split`]
+      ? [`data.test: missing; methods are compared by the ${measure.label} on it: name a split`]
       : [])
   ]
 }
 
-/** Asks the world. Fails with every problem of every combination. */
+/** Checks the study against files and the environment. Fails with all problems of all combinations. */
 export const checkStudy = (study: Question, name: string) =>
   Effect.gen(function* () {
     const arms = armsOf(study)

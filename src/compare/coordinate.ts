@@ -119,7 +119,7 @@ const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArra
       known = results().length
       const how = ended.code === null ? "killed" : `ended with exit code ${ended.code}`
       if (deaths > DEATHS) return yield* new WorkerFailed({ reason: `it was ${how} ${deaths} times in a row\n${said}` })
-      yield* live.tell(`a worker was ${how}; another takes its place, and its trial goes on from its checkpoint`)
+      yield* live.tell(`a worker was ${how}; a new one takes its place and resumes its trial from the checkpoint`)
       yield* Effect.sleep(LOOK)
     }
   })
@@ -142,7 +142,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const follower = followResults(database, folder, guard, (error) =>
       reported++ > 0
         ? Effect.void
-        : at.live.tell(`the database does not answer (${reasonOf(error)}); it is asked again for a minute`)
+        : at.live.tell(`the database does not answer (${reasonOf(error)}); retrying for a minute`)
     )
     yield* follower.look
     yield* at.live.begin(follower.results().length)

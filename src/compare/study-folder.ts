@@ -27,7 +27,7 @@ export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists"
 }) {
   override get message() {
     return [
-      `${this.folder} holds another study and is left as it is; ask for what it has, or give another folder with --out DIR:`,
+      `${this.folder} contains a different study and was not changed; request the same study, or choose another folder with --out DIR:`,
       listedLines(this.differences, (difference) => `  ${difference}`)
     ].join("\n")
   }

@@ -57,7 +57,7 @@ const BaselineOfSplit = Schema.NullOr(
   Schema.Struct({ of: Schema.String, scores: Schema.Record(Schema.String, Schema.Finite) })
 )
 
-/** What doing nothing reaches on each split, by the names of metrics. */
+/** Baselines of each split, by metric. */
 export const Baselines = Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })
 
 /** What one run came to. */

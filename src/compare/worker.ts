@@ -66,7 +66,7 @@ export const serveDatabase = (
     while (true) {
       const open = yield* patient(oldestOpenStudy)
       if (open === undefined) {
-        if (!reported) yield* tell("no study is open; waiting for one (Ctrl-C ends this worker)")
+        if (!reported) yield* tell("no open study; waiting for one (press Ctrl-C to stop this worker)")
         reported = true
         yield* Effect.sleep(LOOK)
         continue

@@ -25,7 +25,7 @@ import { metadata } from "./model-card/metadata.ts"
 import { baselineText, keptText } from "./outcome.ts"
 import type { EvaluationReport, RunReport } from "./run.ts"
 
-/** Writes the card of a finished run beside its adapter. */
+/** Writes the model card of a finished run next to its adapter. */
 export const writeModelCard = (
   kind: CardKind,
   resolved: ResolvedPlan,
@@ -98,11 +98,11 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
     ...named.map(([name, metric]) => written(metric, scoreOf(report, name)))
   ]
   const after = [validation, test].filter((report) => report !== null)
-  if (after.length === 0) return "No rows to evaluate on were given, so how well it does is not known."
+  if (after.length === 0) return "It was not evaluated, so its quality is unknown."
   const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
   const told = after.flatMap(({ split }) => {
     const nothing = baseline[split]
-    return nothing === null ? [] : [`On ${split}, doing nothing reaches ${markdown(baselineText(metrics, nothing))}.`]
+    return nothing === null ? [] : [`${markdown(baselineText(metrics, nothing))} on ${split}.`]
   })
   return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...told].join("\n\n")
 }
@@ -112,9 +112,9 @@ const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
   if (!("init" in adapter)) return ""
   const { subtracted, startsAsBase } = factsOfInit(adapter.init)
   if (!startsAsBase.holds)
-    return ` It was trained from an init (${adapter.init.kind}) ${startsAsBase.because}: what is called before training is after that step.`
+    return ` Its initialization (${adapter.init.kind}) starts one gradient step away from the base model; "before training" means after that step.`
   return subtracted
-    ? ` Its factors did not start at BA = 0 (${adapter.init.kind}), and what they started with is subtracted: the file holds both as one pair, of twice the rank that was trained.`
+    ? ` Its initialization (${adapter.init.kind}) has BA ≠ 0, which is subtracted: the file contains both as one pair of factors with twice the trained rank.`
     : ""
 }
 
@@ -122,7 +122,7 @@ const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
 const packedNote = (resolved: ResolvedPlan): string =>
   !("weights" in resolved.plan.model) || resolved.plan.model.weights === "f32"
     ? ""
-    : ` Training held the weights of its linear layers as ${resolved.plan.model.weights}; over the unrounded ones logits may differ slightly, and \`merge\` writes the rounded ones.`
+    : ` Training used linear weights rounded to ${resolved.plan.model.weights}; with unrounded weights logits may differ slightly. \`merge\` writes the rounded weights.`
 
 const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
   const made =
@@ -147,7 +147,7 @@ const decidedRow = ({ selected: { ranks } }: ResolvedPlan): ReadonlyArray<readon
   const all = Object.values(ranks)
   return [
     [
-      "ranks that the init decided",
+      "ranks chosen by the initialization",
       `${Math.min(...all)} to ${Math.max(...all)} a layer, by layer in adapter_config.json`
     ]
   ]
@@ -160,14 +160,14 @@ const procedure = ({ resolved, report }: CardSource, { settings: own }: CardPart
     ...Object.entries(plan.adapter).map(([name, value]) => [`adapter.${name}`, value] as const),
     ["adapted layers", resolved.selected.sites.length],
     ...decidedRow(resolved),
-    ["trainable numbers", `${report.trainable.total} of ${report.trainable.total + report.trainable.frozen}`],
+    ["trainable parameters", `${report.trainable.total} of ${report.trainable.total + report.trainable.frozen}`],
     ["optimizer", optimizer],
     ...Object.entries(settings).map(([name, value]) => [`optimizer.${name}`, value] as const),
-    ...(report.rate === undefined ? [] : [["learning rate that was found", report.rate.reason] as const]),
+    ...(report.rate === undefined ? [] : [["learning rate (auto)", report.rate.reason] as const]),
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
     ["steps", report.steps === report.planned ? report.steps : `${report.steps} of ${report.planned}`],
     ["state", report.kept === null ? null : keptText(metrics, report.kept, report)],
-    ["rows a step", plan.training.batchSize * plan.training.accumulate],
+    ["rows per step", plan.training.batchSize * plan.training.accumulate],
     ...own,
     ["seed", plan.seed],
     [

@@ -1,9 +1,9 @@
-/** How a run ended, beside its numbers: why it stopped early, which of its states the adapter is, and what doing nothing reaches. */
+/** How a run ended: why it stopped early, which of its states the adapter is, and its baseline. */
 import { counted } from "../boundary/index.ts"
 import { type Warning, warningText } from "../training/course.ts"
 import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
 
-/** What doing nothing reaches on a split: the metrics' values, and of what. */
+/** The baseline of a split: its values of the metrics, and what it predicts. */
 export interface Baseline {
   /** "always “positive”, the most frequent class" */
   readonly of: string
@@ -11,7 +11,7 @@ export interface Baseline {
   readonly scores: Readonly<Record<string, number>>
 }
 
-/** What doing nothing reaches on each split that was evaluated. */
+/** The baselines of the evaluated splits. */
 export interface Baselines {
   /** null: nothing is known of it */
   readonly validation: Baseline | null
@@ -19,10 +19,10 @@ export interface Baselines {
   readonly test: Baseline | null
 }
 
-/** "accuracy 50.0 %, loss 0.693 (always “positive”, the most frequent class)" */
+/** Returns "Baseline (always “positive”, the most frequent class): accuracy 50.0 %, loss 0.693". */
 export const baselineText = (metrics: Metrics, { of, scores }: Baseline): string => {
   const known = Object.entries(metrics).filter(([name]) => scoreOf(scores, name) !== null)
-  return `${known.map(([name, metric]) => inWords(metric, scoreOf(scores, name))).join(", ")} (${of})`
+  return `Baseline (${of}): ${known.map(([name, metric]) => inWords(metric, scoreOf(scores, name))).join(", ")}`
 }
 
 interface Reached {
@@ -34,13 +34,13 @@ interface Reached {
   readonly validation: object | null
   /** the last evaluation of this split; null: there is none */
   readonly test: object | null
-  /** what doing nothing reaches; absent: it is not known */
+  /** absent if unknown */
   readonly baseline?: Baselines
 }
 
 /**
- * A run that was for nothing, in a sentence without its end: what it reached on the split that it is judged by is no better than what
- * doing nothing reaches, or where that is not known, than what there was before training. null: it is better.
+ * Returns a clause if a run is no better than its baseline on the split that it is judged by, or, without a baseline, than the model
+ * before training; null if it is better.
  */
 export const noBetterText = (
   {
@@ -67,11 +67,11 @@ export const noBetterText = (
   return `the model answers no better than ${of}: on ${split} ${inWords(metric, value)}, against ${written(metric, than)}`
 }
 
-/** A sentence without its end for each warning of a run; for one of before there were any, whether it was for nothing. */
+/** Returns a clause for each warning of a run; for records of earlier versions, the comparison with the baseline. */
 export const warningTexts = (
   kind: Parameters<typeof noBetterText>[0],
   run: Reached & {
-    /** what the course of the run showed; absent in runs of before there were any */
+    /** warnings about the course of the run; absent in records of earlier versions */
     readonly warnings?: ReadonlyArray<Pick<Warning, "says" | "advice">>
   }
 ): ReadonlyArray<string> => {
@@ -90,7 +90,7 @@ interface Watched {
   readonly value: number | null
 }
 
-/** The last gain (step 0: there was none), and the evaluations since then that were none. */
+/** The last improvement (step 0: none), and the evaluations since then. */
 export interface Stopped extends Watched {
   /** evaluations since the last gain */
   readonly evaluations: number

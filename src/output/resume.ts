@@ -30,7 +30,7 @@ import { appending, type MetricsRow, planIn, type Run, type RunEnvironment, type
 import { lockRun, type RunFolder, type RunLocked, runFolder } from "./run-folder.ts"
 import { Versions, versionsNote } from "./versions.ts"
 
-/** A run that is to go on under another plan or other files: every field that differs, with both values. */
+/** Error of resuming a run with a different plan or different files: every field that differs, with both values. */
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   /** the run's folder */
   directory: Schema.String,
@@ -45,7 +45,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
   }
 }
 
-/** A run that has steps in its metrics and no whole checkpoint to go on from. */
+/** Error of resuming a run that has no complete checkpoint. */
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
   /** the run's folder */
   directory: Schema.String,
@@ -53,7 +53,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   steps: Schema.Number
 }) {
   override get message() {
-    return `${this.directory} is finished after ${this.steps} steps and has no whole checkpoint to go on from; its results are left as they are. Train its plan.json as a new run, and set output.keepCheckpoints there if that one is to go on after its end`
+    return `${this.directory} is finished after ${this.steps} steps and has no complete checkpoint to resume from; its results are unchanged. Train its plan.json as a new run, with output.keepCheckpoints set if you want to extend that run later`
   }
 }
 
@@ -168,7 +168,7 @@ export const findRun = (
       if (differences.length > 0) return yield* new PlanChanged({ directory, differences })
       yield* Effect.forEach(versionsNote(directory, record.versions), notice)
     }
-    const instead = checkpoint === null ? "and there is none before it" : "the one before it is taken"
+    const instead = checkpoint === null ? "there is no earlier one" : "resuming from the one before it"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
     yield* setAside(found).pipe(within(guard))
     const finished = report !== null && isDone(report, resolved) ? report : null
@@ -248,7 +248,7 @@ export const continueRun = (
 ): Effect.Effect<Run, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const step = found.checkpoint?.record.step ?? 0
-    yield* notice(step === 0 ? "no whole checkpoint: starts at the first step" : `goes on after step ${step}`)
+    yield* notice(step === 0 ? "no complete checkpoint: starts at the first step" : `resumes after step ${step}`)
     yield* writeJson(found.plan, found.written)
     // without a checkpoint nothing vouches for the plan that the rows were made with
     const history = yield* cutMetrics(found.metrics, found.checkpoint === null ? -1 : step, steps)

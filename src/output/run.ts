@@ -159,7 +159,7 @@ export interface RunReport {
   readonly validation: EvaluationReport | null
   /** at the end, on all rows of the test split; null: there is none */
   readonly test: EvaluationReport | null
-  /** what doing nothing reaches on these; null: that is the model before training */
+  /** baselines of these splits; null if the baseline is the model before training */
   readonly baseline: Baselines
   /** of a run that learned nothing: what was seen, and what to change; records of before do not have it */
   readonly warnings?: ReadonlyArray<Warning>

@@ -1,6 +1,6 @@
 /**
- * What a run says where it learns nothing: a training loss that has not fallen below its start, a final score that is no better than what
- * doing nothing reaches. Each with what to change, by what was seen.
+ * What a run says where it learns nothing: a training loss that has not fallen below its start, a final score that is no better than
+ * the baseline. Each with what to change, by what was seen.
  */
 import * as Effect from "effect/Effect"
 import type { LoadedKind } from "../kinds/index.ts"
@@ -45,7 +45,7 @@ export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: Rea
   })
 }
 
-/** What doing nothing reaches on the splits of a plan. */
+/** Returns the baselines of the splits of a plan. */
 export const baselinesOf = (kind: LoadedKind, { data }: ResolvedPlan): Baselines => {
   const of = (split: "validation" | "test") => (data.splits[split] === undefined ? null : kind.baseline(data, split))
   return { validation: of("validation"), test: of("test") }

@@ -232,7 +232,7 @@ describe.skipIf(!webgpu.exists)("a GPU that is lost", () => {
         expect(notices.at(-1)).toContain(`step ${saved} is saved; go on with: bun run train --resume ${own}`)
         expect(checkpointsIn(own).at(-1)).toBe(`step-0000000${saved}`)
         const { stderr: resumed } = await succeed(w.cli(["train", "--resume", own, ...onWasm]))
-        expect(resumed).toContain(`goes on after step ${saved}\n`)
+        expect(resumed).toContain(`resumes after step ${saved}\n`)
         expect(metricsOf(w, own).flatMap(({ kind, step }) => (kind === "step" ? [step] : []))).toEqual([
           1, 2, 3, 4, 5, 6, 7, 8
         ])

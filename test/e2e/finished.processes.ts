@@ -43,7 +43,7 @@ describe("a finished run", () => {
       expect((await resume(whole)).stderr).toContain("data.train: trained with SHA-256")
       w.write("train.jsonl", rows)
       const longer = await resume(whole, "--set", "training.steps=12")
-      expect(longer.stderr).toContain("finished after 6 steps and has no whole checkpoint to go on from")
+      expect(longer.stderr).toContain("finished after 6 steps and has no complete checkpoint to resume from")
       expect(longer.stderr).toContain("output.keepCheckpoints")
       const shorter = await resume(whole, "--set", "training.steps=3")
       expect(shorter.stderr).toContain("training.steps: 6 steps are trained already, now 3 are asked for")

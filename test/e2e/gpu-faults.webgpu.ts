@@ -68,7 +68,7 @@ for (const { name, command } of runtimes) {
           )
           expect(readdirSync(w.path(`${folder}/checkpoints`)).sort()).toEqual(["step-00000002", "step-00000004"])
           const { stderr } = await succeed(w.cli(["train", "--resume", folder, ...onWasm]))
-          expect(stderr).toContain("goes on after step 4\n")
+          expect(stderr).toContain("resumes after step 4\n")
           expect(stepsIn(folder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
         },
         2 * TIMEOUT

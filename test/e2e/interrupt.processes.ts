@@ -65,7 +65,7 @@ describe("the first signal", () => {
     "before the model is loaded leaves nothing, and says so",
     async () => {
       const run = launch(w, "train", "busy.json", "--out", "early/busy")
-      await run.said("trainable numbers")
+      await run.said("trainable parameters")
       run.kill("SIGINT")
       const { code, stderr } = await run.ended
       // it may have come as far as the first evaluation

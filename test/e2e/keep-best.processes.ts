@@ -79,7 +79,7 @@ describe("a run that gets worse", () => {
       const plan = w.json("patient/plan.json") as { training: { stopEarly?: object } }
       delete plan.training.stopEarly
       w.write("patient/plan.json", plan as never)
-      expect((await train("--resume", "patient")).stderr).toContain(`goes on after step ${steps}`)
+      expect((await train("--resume", "patient")).stderr).toContain(`resumes after step ${steps}`)
       expect(reportOf("patient")).toMatchObject({
         steps: STEPS,
         stopped: null,

@@ -31,7 +31,7 @@ describe("a run that is finished", () => {
       expect((await resumed()).stderr).toContain("is finished")
       const longer = await w.cli(["train", "--resume", "runs/moments", "--set", "training.steps=12", ...onWasm])
       expect(longer.code).toBe(1)
-      expect(longer.stderr).toContain("finished after 10 steps and has no whole checkpoint to go on from")
+      expect(longer.stderr).toContain("finished after 10 steps and has no complete checkpoint to resume from")
       renameSync(w.path("kept"), w.path("runs/moments/checkpoints"))
       expect(hashes(w, "runs/moments")).toEqual(before)
     },

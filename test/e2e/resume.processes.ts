@@ -102,7 +102,7 @@ describe("interrupted after any step and resumed, it is the uninterrupted run:",
         await trainHere(w, file, { directory: cut, until: atStep(first) })
         const { notices } = await trainHere(w, file, { resume: cut, until: atStep(second) })
         expect(notices.filter((notice) => !notice.includes("blocks are frozen"))).toEqual([
-          `goes on after step ${first}`,
+          `resumes after step ${first}`,
           `step ${second} is saved; go on with: bun run train --resume ${w.path(cut)}`
         ])
         expect(metricsOf(w, cut).at(-1)).toMatchObject({ kind: "step", step: second })
@@ -178,7 +178,7 @@ describe("damage", () => {
         expect.stringMatching(
           /step-00000007 is damaged: state\.safetensors has another SHA-256 .*; the one before it is taken$/
         ),
-        "goes on after step 6"
+        "resumes after step 6"
       ])
       rmSync(w.path(`${cut}/checkpoints/step-00000007.damaged`), { recursive: true })
       expect(resultsOf(w, cut)).toEqual(resultsOf(w, "runs/moments"))
@@ -196,7 +196,7 @@ describe("damage", () => {
       }
       const { notices } = await trainHere(w, "moments.json", { resume: cut })
       expect(notices.filter((notice) => notice.includes("is damaged"))).toHaveLength(3)
-      expect(notices).toContain("no whole checkpoint: starts at the first step")
+      expect(notices).toContain("no complete checkpoint: starts at the first step")
       for (const name of readdirSync(w.path(`${cut}/checkpoints`)).filter((name) => name.endsWith(".damaged"))) {
         rmSync(w.path(`${cut}/checkpoints/${name}`), { recursive: true })
       }

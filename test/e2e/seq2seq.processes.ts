@@ -139,7 +139,7 @@ test(
       ])
     )
     expect(stdout).toContain("Judged by exact match on test")
-    expect(stdout).toContain("Doing nothing (always “bad”, the most frequent target) reaches 33.3 %")
+    expect(stdout).toContain("Baseline (always “bad”, the most frequent target): 33.3 %")
   },
   TIMEOUT
 )

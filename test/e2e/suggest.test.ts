@@ -97,7 +97,7 @@ refuses("suggest", w, [
   {
     name: "rows of numbers in CSV",
     args: () => of(digits, "labelled.csv"),
-    says: ["labelled.csv: the rows teach a label for each text", "that needs an encoder, such as --model hf:"]
+    says: ["labelled.csv: the rows teach a label for each text", "this needs an encoder, such as --model hf:"]
   },
   {
     name: "numbers of another size",

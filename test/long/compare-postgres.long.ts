@@ -46,7 +46,7 @@ test.skipIf(!hasPostgres)(
     writeStudyPlan(w)
     postgres = await startPostgres()
     const [first] = [startWorker(), startWorker()]
-    await first!.said("no study is open")
+    await first!.said("no open study")
     const coordinator = startCompare(w, "--workers", "0", "--storage", postgres.url)
     const sql = new SQL(postgres.url)
     const running = async (): Promise<ReadonlyArray<Progress>> => sql`SELECT * FROM compare_progress`.catch(() => [])

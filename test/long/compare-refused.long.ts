@@ -193,7 +193,7 @@ test(
     const second = await w.cli(comparing("--out", "shared", "--methods", "lora"))
     expect(second.stderr).toContain("shared is being written by process")
     const other = await w.cli(comparing("--out", "shared", "--methods", "lora", "--seeds", "3"))
-    expect(other.stderr).toContain("shared holds another study")
+    expect(other.stderr).toContain("shared contains a different study")
     expect(other.stderr).toContain("seeds: there [1,2], here [1,2,3]")
     first.kill("SIGINT")
     expect([(await first.ended).code, second.code, other.code]).toEqual([130, 1, 1])

@@ -44,7 +44,7 @@ test(
     const first = startCompare(w, "--workers", "2")
     const one = await victim()
     process.kill(pidOf(one), "SIGKILL")
-    await first.said("a worker was killed; another takes its place")
+    await first.said("a worker was killed; a new one takes its place")
     const two = await victim([pidOf(one)])
     process.kill(pidOf(two), "SIGKILL")
     await first.said(/a worker was killed[\s\S]*a worker was killed/)

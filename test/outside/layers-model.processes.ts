@@ -443,7 +443,7 @@ describe("a place", () => {
       "model https://example.com/model/model.json: is a URL; models are read from files: download it first, or name a model of the Hub as hf:owner/name"
     ],
     ["HTTP://user:secret@example.com/model.json?token=1", "example.com/model.json"],
-    ["/dev/zero", "expected the model.json of a tf.LayersModel there"],
+    ["/dev/zero", "set model.source to the model.json of a tf.LayersModel"],
     ["/dev/zero.json", "no such file"]
   ])("%s is refused with a reason", async (source, says) => {
     const { code, stderr } = await said(

@@ -109,7 +109,7 @@ describe.skipIf(process.platform !== "linux")("a run that was killed goes on at 
       process.kill(pid, "SIGKILL")
       const resumed = await w.cli(["train", "--resume", folder, ...onWasm])
       expect(stateOf(pid)).toBe("Z")
-      expect(resumed.stderr).toContain("goes on after step")
+      expect(resumed.stderr).toContain("resumes after step")
       expect(resumed.code).toBe(0)
       expect(resultsOf(w, folder)).toEqual(resultsOf(w, whole))
       parent.kill("SIGKILL")
@@ -152,7 +152,7 @@ describe.skipIf(process.platform !== "linux")("a run that was killed goes on at 
       await first.ended
       const second = container(`sleep 300 & [ $! = ${pid} ] && ${quoted(train("--resume", folder))}`)
       const { code, stderr } = await second.ended
-      expect(stderr).toContain("goes on after step")
+      expect(stderr).toContain("resumes after step")
       expect(code).toBe(0)
       expect(resultsOf(w, folder)).toEqual(resultsOf(w, whole))
     },

@@ -2,7 +2,7 @@
  * What a method costs beside what it gains: a method that takes twice the time, or many times the state, has to earn it.
  *
  * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not move. What a method
- * gains is the distance between what it reaches and what doing nothing reaches; where that is not known, what there was before training.
+ * gains is the distance between its result and the baseline; without one, the result before training.
  */
 import * as Schema from "effect/Schema"
 import type { Measure } from "../measure.ts"
@@ -29,7 +29,7 @@ export const Beside = Schema.Struct({ runs: Schema.Int, beside: Schema.Int })
 export type Beside = typeof Beside.Type
 
 interface Reached {
-  /** mean over the runs, and of what doing nothing reaches; null where there is none */
+  /** mean over the runs, and of the baseline; null without one */
   readonly value: number | null
   readonly nothing: number | null
   readonly stateBytes: number | null

@@ -149,8 +149,8 @@ const said = (
   const nothing = `nothing said${after("of ")}`
   if (interval !== null) return `${nothing}: ${points}`
   return pairs === 1
-    ? `${nothing}: ${points} at one seed, which gives no interval`
-    : `${nothing}: ${points} at each of ${pairs} seeds, which gives no interval`
+    ? `${nothing}: ${points} on one seed (no interval)`
+    : `${nothing}: ${points} on each of ${pairs} seeds (no interval)`
 }
 
 /** A difference in parts, for a table whose column names the baseline. */

@@ -103,7 +103,7 @@ const estimates = (values: ReadonlyArray<number>, most: number) => {
   return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
 }
 
-/** What a table's entries are of. `nothing`: what doing nothing reaches. */
+/** The entries of a table. `nothing`: the baseline. */
 interface Scope {
   readonly study: Study
   readonly split: Table["split"]
@@ -259,7 +259,7 @@ const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRat
   const where = stage === "final" ? "at its best rate" : `at the common rate ${number(commonRate)}`
   const few =
     freshSeeds.length === 1
-      ? ["one fresh seed gives no intervals, so nothing is said about differences: give more with --fresh-seeds"]
+      ? ["one fresh seed gives no intervals, so methods cannot be compared: pass more with --fresh-seeds"]
       : []
   const unseen =
     split === "validation"
@@ -270,7 +270,7 @@ const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRat
     ...entries
       .filter(({ failed }) => failed > 0)
       .map(({ name, failed, done }) => {
-        const over = done === 0 ? "nothing is left to average" : `its figures are over the ${done} that did not`
+        const over = done === 0 ? "there is no run left to average" : `its figures are over the ${done} that did not`
         return `${name}: ${failed} of ${failed + done} fresh runs ${where} failed; ${over}`
       }),
     ...entries
@@ -280,6 +280,8 @@ const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRat
       }),
     ...entries
       .filter(({ missing, learningRate }) => missing > 0 && learningRate !== null)
-      .map(({ name, missing }) => `${name}: ${missing} of ${freshSeeds.length} fresh runs ${where} are not there yet`)
+      .map(
+        ({ name, missing }) => `${name}: ${missing} of ${freshSeeds.length} fresh runs ${where} have not finished yet`
+      )
   ]
 }

@@ -58,7 +58,7 @@ export const claimsOf = (measure: Measure, { entries }: Table): string => {
   const said = [claims(measure, entries, "againstLora"), claims(measure, others, "againstFull")].filter(
     (part) => part !== null
   )
-  return said.length === 0 ? "Nothing is said about differences." : `${said.join(". ")}.`
+  return said.length === 0 ? "There are too few runs to compare the methods." : `${said.join(". ")}.`
 }
 
 /** The sentences that a reader came for. */
@@ -68,9 +68,8 @@ export const leadOf = ({ final, common, results, study, measure }: Verdict): str
   const failed = all.filter(({ status }) => status === "failed").length
   const methods = counted(study.methods.length, "method")
   const runs = `${counted(all.length, "run")} of ${methods}${failed > 0 ? `, ${failed} of them failed` : ""}.`
-  if (table === null) return `${runs} No fresh run is there yet, so there is no verdict.`
-  const where =
-    table.stage === "final" ? "each method at its own best rate" : `every method at ${number(study.commonRate)}`
+  if (table === null) return `${runs} No fresh run has finished yet, so there is no verdict.`
+  const where = table.stage === "final" ? "each method at its best rate" : `every method at ${number(study.commonRate)}`
   return `${runs} Judged by ${measure.label} on ${table.split}, ${where}. ${claimsOf(measure, table)}`
 }
 
@@ -84,17 +83,17 @@ export const coverage = (
   const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
   const steps = plan.training.steps === undefined ? "" : ` after ${counted(plan.training.steps, "step")}`
   return [
-    ...(baseline === null ? [] : [`Doing nothing (${baseline.of}) reaches ${shown(measure, baseline.value)}.`]),
+    ...(baseline === null ? [] : [`Baseline (${baseline.of}): ${shown(measure, baseline.value)}.`]),
     `Means over ${counted(freshSeeds.length, "fresh seed")}${steps}.`,
-    "Intervals cover what the seed decides (the order of the rows, the start of head and factors), by Student's t at 95 %.",
+    "Intervals are Student's t at 95 % and cover the effect of the seed (order of the rows, initialization of head and factors).",
     `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${
       error === null
         ? `with others, the ${measure.label} of all methods would move`
         : `with others, the ${measure.label} could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
     }. A difference that is called is one on these rows.`,
     comparisons > 1
-      ? `Differences are paired by seed; ${comparisons} were tested together, and by Holm's correction the chance of even one false "ahead" or "behind" is 5 %. The interval beside a difference is the one at the level it was tested at.`
-      : "Differences are paired by seed; the interval beside one is at 95 %."
+      ? `Differences are paired by seed; ${comparisons} were tested together, and by Holm's correction the chance of even one false "ahead" or "behind" is 5 %. Intervals of differences are at the tested level.`
+      : "Differences are paired by seed; their intervals are at 95 %."
   ].join(" ")
 }
 
@@ -128,18 +127,18 @@ export const costHead = (measure: Measure): ReadonlyArray<string> => {
   ]
 }
 
-/** What the figures of the table of costs are of, and how far its times can be trusted. */
+/** Returns the caption of the table of costs, and how reliable its times are. */
 export const costWords = ({ baseline, beside, split }: Table, { label }: Measure): string =>
   [
-    "A step and a run: medians over the fresh runs, of training alone. State: the optimizer's, as `validate` says it beforehand.",
-    `Gain: of ${label} on ${split}, over ${
-      baseline === null ? "the model before training, on the same rows" : `what doing nothing reaches (${baseline.of})`
+    "Step and run: median training times over the fresh runs. State: memory of the optimizer state, as printed by `validate`.",
+    `Gain: ${label} on ${split} over ${
+      baseline === null ? "the model before training, on the same rows" : `the baseline (${baseline.of})`
     }; per second of a run, and per MB of state.`,
     beside === null
-      ? "Whether trials ran beside each other is not recorded, so the times are to be read with care."
+      ? "It is not recorded whether trials ran in parallel, so the times are only approximate."
       : beside.beside === 0
-        ? "No other trial of the study ran beside these."
-        : `${beside.beside} of these ${beside.runs} runs trained beside another trial of the study; on one machine such trials share its cores, so the times are to be read with care. With --workers 1 they have it alone.`
+        ? "No other trial of the study ran in parallel."
+        : `${beside.beside} of these ${beside.runs} runs trained in parallel with another trial of the study. On one machine such trials share the cores, so the times are only approximate; use --workers 1 to run them one at a time.`
   ].join(" ")
 
 /** Every device that runs were made on, as it described itself, with how many runs. */

@@ -27,7 +27,7 @@ export const Entry = Schema.Struct({
   name: Schema.String,
   /** null: none of its rates worked */
   learningRate: Numeric,
-  /** runs that ended well, that failed, and that are not there yet */
+  /** numbers of runs that finished, failed, and have not finished yet */
   done: Schema.Int,
   failed: Schema.Int,
   missing: Schema.Int,
@@ -37,7 +37,7 @@ export const Entry = Schema.Struct({
   validation: Schema.NullOr(Estimate),
   test: Schema.NullOr(Estimate),
   testLoss: Schema.NullOr(Estimate),
-  /** what else was measured on the test split, by name */
+  /** other metrics on the test split, by name */
   scores: Schema.Record(Schema.String, Schema.NullOr(Estimate)),
   /** paired with plain LoRA of the same rank, and with full fine-tuning; null: not in the table, or itself */
   againstLora: Schema.NullOr(Difference),
@@ -56,13 +56,13 @@ export type Entry = typeof Entry.Type
 
 export const Table = Schema.Struct({
   stage: Schema.Literals(["final", "common"]),
-  /** what methods are compared on; validation where the plan has no test split */
+  /** split on which methods are compared; validation if the plan has no test split */
   split: Schema.Literals(["test", "validation"]),
   /** rows of that split; null where no run ended well */
   rows: Schema.NullOr(Schema.Int),
-  /** what doing nothing reaches there, of what methods are judged by; null where that is not known */
+  /** baseline of the metric that methods are judged by; null if unknown */
   baseline: Schema.NullOr(Schema.Struct({ of: Schema.String, value: Schema.Finite })),
-  /** what the runs trained beside; null where they do not say when they were made */
+  /** how many runs trained in parallel; null if not recorded */
   beside: Schema.NullOr(Beside),
   /** differences that were corrected together */
   comparisons: Schema.Int,

@@ -222,7 +222,7 @@ const trainedOn = ({ run }: RunRecord): Html => {
   const all = total + frozen
   return html`<section><h2>What was trained</h2><div class="grid">${table("Parameters", [
     ["adapter factors", count(factors)],
-    ["trained themselves (head, saved modules)", count(dense)],
+    ["trained in full (head, saved modules)", count(dense)],
     ["trainable together", `${count(total)} (${percent(all === 0 ? null : total / all)} of all)`],
     ["frozen", count(frozen)]
   ])}${decidedRanks(run)}${table("Base model", [

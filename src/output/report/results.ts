@@ -21,18 +21,18 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
-/** What doing nothing reaches, and where the run is no better or learned nothing. */
+/** The baseline, and warnings of a run that is no better or learned nothing. */
 const doingNothing = (run: RunRecord["run"], kind: ReportedKind): ReadonlyArray<string> => {
   const nothing = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
   return [
-    ...(nothing === null ? [] : [`Doing nothing reaches ${baselineText(kind.metrics, nothing)}.`]),
+    ...(nothing === null ? [] : [`${baselineText(kind.metrics, nothing)}.`]),
     ...warningTexts(kind, run).map((warning) => `Warning: ${warning}.`)
   ]
 }
 
 const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): string => {
   const after = run.test ?? run.validation
-  if (after === null) return "No split to evaluate on was given, so what was gained is not known."
+  if (after === null) return "The plan has no validation or test split, so the gain is unknown."
   const [first, ...others] = headline
   const value = (evaluation: Evaluation, name: string) => written(metrics[name]!, scoreOf(evaluation, name))
   const also = others.map((name) => inWords(metrics[name]!, scoreOf(after, name)))
@@ -65,7 +65,7 @@ export const factsOf = (
           [`Loss, ${after.split}`, fixed(after.loss)]
         ] as const)),
     ["Training loss, last tenth", fixed(run.trainLoss)],
-    ["Trainable numbers", count(run.trainable.total)],
+    ["Trainable parameters", count(run.trainable.total)],
     [
       "Steps",
       run.planned === undefined || run.planned === run.steps
@@ -96,7 +96,7 @@ export const figure = (plot: Plot): Html => {
 <details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
-/** Evaluations in the order they were made, and what doing nothing reaches on the same rows. */
+/** Evaluations in order, with the baseline of the same rows. */
 export interface EvaluationRows {
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>

@@ -195,9 +195,9 @@ describe("differences", () => {
       interval95: null,
       probability: null
     })
-    expect(entry.againstLora!.words).toBe("nothing said of LoRA: +49.0 points at one seed, which gives no interval")
+    expect(entry.againstLora!.words).toBe("nothing said of LoRA: +49.0 points on one seed (no interval)")
     expect(entry.test!.interval).toBeNull()
-    expect(claimsOf(accuracy, verdict.final!)).toBe("Nothing is said about differences.")
+    expect(claimsOf(accuracy, verdict.final!)).toBe("There are too few runs to compare the methods.")
     expect(verdict.warnings.join()).toContain("one fresh seed gives no intervals")
   })
 
@@ -205,7 +205,7 @@ describe("differences", () => {
     // 0.8825 − 0.87 and 0.8775 − 0.865 differ in their last bit
     const verdict = verdictOf([...fresh("lora", [0.87, 0.865]), ...fresh("lora-pro", [0.8825, 0.8775])])
     expect(entryOf(verdict, "lora-pro").againstLora!.words).toBe(
-      "nothing said of LoRA: +1.3 points at each of 2 seeds, which gives no interval"
+      "nothing said of LoRA: +1.3 points on each of 2 seeds (no interval)"
     )
     expect(verdict.final!.comparisons).toBe(0)
   })
@@ -292,11 +292,11 @@ test("runs that say that they learned nothing are counted, and one of them is he
 describe("a study that is not done", () => {
   test("says so", () => {
     expect(leadOf(verdictOf([swept(lora(1e-3, 0), 0.3)]))).toContain(
-      "No fresh run is there yet, so there is no verdict."
+      "No fresh run has finished yet, so there is no verdict."
     )
     const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", plain.slice(0, 2))])
     expect(entryOf(verdict, "lora-pro").missing).toBe(3)
-    expect(verdict.warnings).toContain("LoRA-Pro: 3 of 5 fresh runs at its best rate are not there yet")
+    expect(verdict.warnings).toContain("LoRA-Pro: 3 of 5 fresh runs at its best rate have not finished yet")
   })
 
   test("without a test split compares on validation, and says so", () => {
@@ -319,9 +319,7 @@ test("what doing nothing reaches stands under the table, where runs know it", ()
   const runs = fresh("lora", [0.9, 0.9]).map((run) => ({ ...run, baseline: { validation: null, test: nothing } }))
   const told = verdictOf([...runs, ...fresh("full", [0.9, 0.9])])
   expect(told.final!.baseline).toEqual({ of: nothing.of, value: 0.51 })
-  expect(coverage(told.final!, told)).toStartWith(
-    "Doing nothing (always “pos”, the most frequent class) reaches 51.0 %. Means"
-  )
+  expect(coverage(told.final!, told)).toStartWith("Baseline (always “pos”, the most frequent class): 51.0 %. Means")
   const untold = verdictOf(fresh("lora", [0.9, 0.9]))
   expect(untold.final!.baseline).toBeNull()
   expect(coverage(untold.final!, untold)).toStartWith("Means")
@@ -376,7 +374,7 @@ describe("what methods cost", () => {
     // 0.5 s of 0.2 s; 41 points in 20 s and for 80 MB
     expect(costCells(accuracy, pro, table)).toEqual(["500", "2.50", "20.0", "80", "+41.0", "2.05", "0.512"])
     expect(costHead(accuracy)).toHaveLength(7)
-    expect(costWords(table, accuracy)).toContain("over what doing nothing reaches (always “pos”)")
+    expect(costWords(table, accuracy)).toContain("over the baseline (always “pos”)")
   })
 
   test("without anything that nothing reaches, over the model before training; a loss that falls is a gain", () => {
@@ -401,20 +399,20 @@ describe("what methods cost", () => {
     const before = verdictOf(fresh("lora", plain))
     expect(entryOf(before, "lora").cost).toMatchObject({ stepSeconds: null, gain: null, runSeconds: 12 })
     expect(before.final!.beside).toBeNull()
-    expect(costWords(before.final!, accuracy)).toContain("Whether trials ran beside each other is not recorded")
+    expect(costWords(before.final!, accuracy)).toContain("It is not recorded whether trials ran in parallel")
   })
 
   test("trials that ran beside each other are said, one after the other are not", () => {
     const one = costly("lora", 0.9, 0.2, 2e6)
     const alone = verdictOf(one)
     expect(alone.final!.beside).toEqual({ runs: 5, beside: 0 })
-    expect(costWords(alone.final!, accuracy)).toContain("No other trial of the study ran beside these.")
+    expect(costWords(alone.final!, accuracy)).toContain("No other trial of the study ran in parallel.")
     // of another stage, over the first of them alone; and a trial that shares a run is no other
     const sweep = { ...swept({ method: "lora", learningRate: 1, seed: 0 }, 1), began: 30, ended: 90 }
     const shared = one.map((run) => ({ ...run, trial: { ...run.trial, stage: "common" as const } }))
     const busy = verdictOf([...one, sweep, ...shared])
     expect(busy.final!.beside).toEqual({ runs: 5, beside: 1 })
-    expect(costWords(busy.final!, accuracy)).toContain("1 of these 5 runs trained beside another trial")
+    expect(costWords(busy.final!, accuracy)).toContain("1 of these 5 runs trained in parallel with another trial")
   })
 })
 

@@ -35,7 +35,7 @@ describe("the most frequent class", () => {
 
   test("is said in words", () => {
     expect(baselineText(metrics, { of: "always “a”", scores: { loss: 0.25, accuracy: 0.5 } })).toBe(
-      "accuracy 50.0 %, loss 0.250 (always “a”)"
+      "Baseline (always “a”): accuracy 50.0 %, loss 0.250"
     )
   })
 })

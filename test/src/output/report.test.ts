@@ -183,7 +183,7 @@ describe("the numbers of the run", () => {
   test("a run of the head alone has no curves of an adapter; one without splits says that the gain is not known", () => {
     expect(reportOf("head").plots.map(({ id }) => id)).not.toContain("conditioning")
     const { text, plots } = reportOf("blind")
-    expect(text).toContain("what was gained is not known")
+    expect(text).toContain("so the gain is unknown")
     expect(plots.map(({ id }) => id)).not.toContain("accuracy")
   })
 })

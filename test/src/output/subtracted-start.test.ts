@@ -101,9 +101,9 @@ describe("a finished run", () => {
 
   test("is told in the card, with what the files hold", () => {
     const card = w.read(`runs/${folderOf("rank-stabilized, ranks by pattern")}/adapter/README.md`)
-    expect(card).toContain("did not start at BA = 0 (pissa)")
+    expect(card).toContain("(pissa) has BA ≠ 0")
     expect(card).toContain("| adapter.rank | 4 |")
-    expect(w.read("runs/plain/adapter/README.md")).not.toContain("did not start at BA = 0")
+    expect(w.read("runs/plain/adapter/README.md")).not.toContain("has BA ≠ 0")
     const config = w.json(`runs/${folderOf("rank-stabilized, ranks by pattern")}/adapter/adapter_config.json`)
     expect([config["r"], config["use_rslora"]]).toEqual([8, true])
     // s = α/√r as in training

@@ -178,7 +178,7 @@ const again = ({ study }: Verdict): Html => {
     `--device ${study.device}`
   ]
   const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
-  return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. The same command in the same place again goes on where it was stopped.</p>
+  return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. Run the same command in the same folder again to resume.</p>
 <pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
 }
 
