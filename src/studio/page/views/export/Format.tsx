@@ -30,16 +30,16 @@ const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
     )
   return (
     <section class="use" aria-label={title}>
-      <p>{title}:</p>
-      <div class="code">
-        <Scrolled label={`Code: ${title}`}>
-          <pre>{code}</pre>
-        </Scrolled>
+      <div class="row">
+        <p>{title}:</p>
         <button type="button" onClick={copy}>
           {isCopied ? "Copied" : "Copy"}
           <span class="hidden"> the code: {title}</span>
         </button>
       </div>
+      <Scrolled label={`Code: ${title}`}>
+        <pre>{code}</pre>
+      </Scrolled>
       <span role="status" class="hidden">
         {isCopied ? "Copied" : ""}
       </span>
