@@ -132,6 +132,10 @@ for (const variable of project.getReflectionsByKind(ReflectionKind.Variable)) {
   variable.type = ReferenceType.createBrokenReference(variable.type.name, project, variable.type.package)
 }
 
+// An inherited constructor is described with the class that it comes from, under a heading that links cannot name.
+for (const one of project.getReflectionsByKind(ReflectionKind.Constructor))
+  if (one.isDeclaration() && one.inheritedFrom?.reflection !== undefined) project.removeReflection(one)
+
 // A parameter that a function takes apart has no name: it is called by its type.
 for (const reflection of Object.values(project.reflections)) {
   if (!(reflection instanceof ParameterReflection) || !reflection.name.startsWith("__namedParameters")) continue
