@@ -130,7 +130,7 @@ const proseOf = (markdown: string): string =>
     .replace(/\]\([^)\n]*\)/g, "](…)")
 
 /** The pages; docs/plan-reference.md is written from the schemas, whose strings are counted where they are. */
-const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "examples/**/*.md"]
+const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "examples/**/*.md"]
 
 /** All texts that a user can read. */
 export const readTexts = async (): Promise<ReadonlyArray<Text>> => {
@@ -163,7 +163,7 @@ export const readTexts = async (): Promise<ReadonlyArray<Text>> => {
     )
     const prose = pages
       .flatMap((glob) => [...new Glob(glob).scanSync(repository)])
-      // packages of the documentation site may be installed below docs/
+      // packages may be installed below examples/; docs/site has copies of the pages
       .filter((file) => file !== "docs/plan-reference.md" && !file.includes("node_modules/"))
       .map(
         (file): Text => ({ kind: "page", file, line: 1, text: proseOf(readFileSync(join(repository, file), "utf8")) })
