@@ -53,7 +53,7 @@ export interface SiteSize {
   readonly factors: number
   /** trained themselves */
   readonly dense: number
-  /** frozen, beside the trained ones: a pair's subtracted init */
+  /** frozen, next to the trained ones: a pair's subtracted init */
   readonly frozen: number
   /** kept from step to step by the method itself */
   readonly state: number
@@ -136,7 +136,7 @@ export interface ComparedSections<Options> {
   readonly alpha: number
   /** ranks and alphas of the plan that hold for some targets alone */
   readonly overrides: ReadonlyArray<LoraOverride>
-  /** the plan's targets, and the modules beside them */
+  /** the plan's targets, and the modules next to them */
   readonly selection: Required<
     Pick<Extract<Written, { readonly method: "full" }>, "targets" | "exclude" | "modulesToSave">
   >
@@ -181,7 +181,7 @@ export interface AdapterMethod<Options, Section = any> extends MethodFacts {
     options: Options,
     source: InitSource
   ) => Effect.Effect<Trainable, InitError | DeviceReadError>
-  /** Frozen tensors that all sites share; null: there are none. */
+  /** Frozen tensors that all sites share; null: the method has none. */
   readonly shared: SharedTensors<Options> | null
   /** The dropout rate on the adapter's input, in [0, 1); null: it has no dropout. */
   readonly dropout: ((site: LinearSite, options: Options) => number) | null
@@ -203,7 +203,7 @@ export interface AdapterMethod<Options, Section = any> extends MethodFacts {
   readonly penalty: ((parts: ReadonlyArray<SitePart<Options>>) => Scalar) | null
   /** How ranks are given up while training (AdaLoRA); null: they stay. */
   readonly allocation: Allocation<Options> | null
-  /** How adapters of the method are summed, or why they cannot be. */
+  /** Sums adapters of the method; or the reason why they cannot be summed. */
   readonly sum: Sum
   /** How PEFT stores them, or why it does not. */
   readonly peft:

@@ -57,9 +57,9 @@ export interface ForwardOptions {
   readonly training?: TrainingPlace | undefined
 }
 
-/** A model, the method that adapts it, and the trainable parameters as they are now. */
+/** A model, the method that adapts it, and the current trainable parameters. */
 export interface Adapted<M extends Network = Model> {
-  /** the model as it was */
+  /** the base model */
   readonly model: M
   /** what it is adapted with */
   readonly method: AdapterMethod<unknown>

@@ -58,7 +58,7 @@ export interface Selection<Options> {
         } & Partial<Options>
       >
     | undefined
-  /** further modules (norms, embeddings) that are trained themselves and saved beside the adapter; default: none */
+  /** further modules (norms, embeddings) that are trained themselves and saved with the adapter; default: none */
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
 }
 

@@ -47,7 +47,7 @@ export const initRanksOf = (init: LoraInit): InitRanks<RankedOptions> | undefine
 /** Is the BA that a pair begins with subtracted? */
 export const isSubtracted = (init: LoraInit): boolean => factsOfInit(init).subtracted
 
-/** A site's pair at step 0, and beside it what it begins with where that is subtracted: A₀ and B₀. */
+/** A site's pair at step 0, and next to it what it begins with where that is subtracted: A₀ and B₀. */
 export const initPair = (
   init: LoraInit,
   place: Place,

@@ -80,7 +80,7 @@ export interface AdaptedLayersModel {
     from?: AdaptOptionsInput | AdapterSource,
     options?: RestoreOptions & CalibrationData
   ) => Promise<void>
-  /** Drops an adapter. Rejects with an AdaptError where there is none of that name. */
+  /** Drops an adapter. Rejects with an AdaptError if no adapter has that name. */
   readonly remove: (name: string) => Promise<void>
   /**
    * θ₀ + Σ wₖ (θₖ − θ₀) of adapters by their names, as an adapter of its own, which is not turned on:
@@ -96,7 +96,7 @@ export interface AdaptedLayersModel {
    */
   readonly live: () => Promise<tfl.LayersModel>
   /**
-   * Puts the parameters as they are now into the live model; for training by other means than `fit` and `fitDataset`.
+   * Puts the current parameters into the live model; for training by other means than `fit` and `fitDataset`.
    */
   readonly refresh: () => void
   /**
@@ -109,7 +109,7 @@ export interface AdaptedLayersModel {
    * PEFT knows.
    */
   readonly files: () => Promise<AdapterFiles>
-  /** Disposes all adapters, what is held of the base, and the live model. The base stays as it is. */
+  /** Disposes all adapters, what is held of the base, and the live model. The base does not change. */
   readonly dispose: () => Promise<void>
 }
 

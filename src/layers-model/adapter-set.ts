@@ -19,7 +19,7 @@ import { promised } from "./promised.ts"
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
-/** How the sum of several adapters is named and cut. */
+/** Name and rank of the sum of several adapters. */
 export interface CombineOptions {
   /** the new adapter's name */
   readonly name: string
@@ -77,7 +77,7 @@ export const turnOn = (set: AdapterSet, name: string | null): void => {
   refresh(set)
 }
 
-/** Puts the parameters as they are now into the live model. */
+/** Puts the current parameters into the live model. */
 export const refresh = (set: AdapterSet): void => {
   const adapted = onIn(set)
   if (set.live !== null) writeMerged(set.live, set.network, adapted)

@@ -28,7 +28,7 @@ export interface CombinedSite {
   readonly error: number
 }
 
-/** What a sum of adapters lost where its rank was cut. */
+/** Loss of a sum of adapters whose rank was cut. */
 export interface Combined {
   /** the same over all sites together */
   readonly error: number

@@ -25,7 +25,7 @@ import type { LayersData } from "./fit/options.ts"
 /** Training data: x and y, or x alone where y is not needed ("eva"); or a dataset of `{ xs, ys }` batches. */
 export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 
-/** Beside the options of `adapt` and `add`: what an init that needs calibration sees. */
+/** In addition to the options of `adapt` and `add`: what an init that needs calibration sees. */
 export interface CalibrationData {
   /** rows that the init looks at; default: none, and an init that needs them fails */
   readonly examples?: Examples | undefined

@@ -6,7 +6,7 @@ import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
 
-/** How rows are predicted. */
+/** Options of predicting rows. */
 export interface PredictOptions {
   /** rows at a time, at least 1 (default 32, as in tfjs) */
   readonly batchSize?: number

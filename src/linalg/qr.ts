@@ -90,7 +90,7 @@ export const dot = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   return sum
 }
 
-/** Vectors of equal length; they are left as they are. */
+/** Vectors of equal length; they do not change. */
 export const thinQr = (vectors: ReadonlyArray<Float64Array>): ThinQr => {
   const Q: Array<Float64Array> = []
   const rows: Array<Float64Array> = []

@@ -62,7 +62,7 @@ const sweep = (a: Float64Array, w: Float64Array, n: number): number => {
   return rotations
 }
 
-/** Decomposes a symmetric matrix [n, n] (row-major; only its symmetric content is meant). The input is left as it was. */
+/** Decomposes a symmetric matrix [n, n] (row-major; only its symmetric content is meant). The input does not change. */
 export const symmetricEigen = (matrix: ArrayLike<number>, n: number): SymmetricEigen => {
   const a = Float64Array.from(matrix)
   const w = new Float64Array(n * n)

@@ -27,7 +27,7 @@ export interface PairShape {
   readonly out: number
 }
 
-/** Numbers that are kept beside the parameters from one step to the next, without what is made anew before each. */
+/** Numbers that are kept next to the parameters from one step to the next, without what is computed again before each. */
 export interface StateSize {
   /** for a pair of this shape */
   readonly pair: (shape: PairShape) => number

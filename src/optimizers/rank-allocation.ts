@@ -53,7 +53,7 @@ export interface RankedSite {
 export interface RankAllocationOptions {
   /** the adapted sites whose ranks share the budget */
   readonly sites: ReadonlyArray<RankedSite>
-  /** how many ranks there are from the first step to the last */
+  /** number of ranks from the first step to the last */
   readonly budget: RankBudget
   /** β₁ of the sensitivity, β₂ of its uncertainty */
   readonly betas: readonly [number, number]

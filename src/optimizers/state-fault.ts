@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { cut, limit } from "../boundary/index.ts"
 import { Elsewhere } from "./transform.ts"
 
-/** A transform's state that is no tree of tensors and numbers. */
+/** Error of a transform's state that is not a tree of tensors and numbers. */
 export class OptimizerStateError extends Schema.TaggedError<OptimizerStateError>()("OptimizerStateError", {
   /** where, and what is there */
   fault: Schema.String

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import type { RankError } from "../ranks/index.ts"
 import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
-/** What a transform keeps between steps: a tree of numbers and tensors, which checkpoints store as it is. */
+/** What a transform keeps between steps: a tree of numbers and tensors, which checkpoints store unchanged. */
 export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | { readonly [key: string]: State }
 
 /** A state whose type is an interface, which has no index signature: each of its fields is a `State`, or such an object again. */
@@ -24,7 +24,7 @@ export type StateLike<S> = {
 
 type NotStored = string | boolean | bigint | symbol | undefined | ((...input: never) => unknown)
 
-/** In the place of a tensor that another rank holds. */
+/** Stands for a tensor that another rank holds. */
 export class Elsewhere {
   /** of the process that holds it, from 0 */
   readonly rank: number
@@ -49,10 +49,10 @@ export class OfShape {
   }
 }
 
-/** A state with shapes in the place of its tensors. */
+/** A state with shapes instead of its tensors. */
 export type StateLayout = number | null | OfShape | ReadonlyArray<StateLayout> | { readonly [key: string]: StateLayout }
 
-/** The tree of a state with shapes in the place of tensors. */
+/** The tree of a state with shapes instead of tensors. */
 export const layoutOf = (state: State): StateLayout => {
   if (state === null || typeof state === "number") return state
   if (state instanceof tf.Tensor || state instanceof Elsewhere) return new OfShape(state.shape)
@@ -69,7 +69,7 @@ export interface Transform<S extends State | StateLike<S> = any> {
   init(params: Trainable): S
   /** What keeps it from a step with these parameters on the device in use; undefined: nothing. A session asks it before `init`. */
   obstacle?(params: Trainable): string | undefined
-  /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it stays as it was made. */
+  /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it does not change. */
   layout?(initial: StateLayout, params: Trainable, step: number): StateLayout
   /** gradients (or the updates of the transform before) → updates, and the state after this step */
   update(
@@ -102,7 +102,7 @@ export interface Transform<S extends State | StateLike<S> = any> {
 export interface Shared<S extends State | StateLike<S> = any> {
   /** All updates, of what `update` made of this rank's part, the others being no updates yet. Takes the updates over. */
   complete(updates: Trainable): Effect.Effect<Trainable, DeviceReadError | RankError>
-  /** Of a whole state what this rank holds, `Elsewhere` in the place of the rest, which is disposed. */
+  /** Of a whole state what this rank holds, `Elsewhere` instead of the rest, which is disposed. */
   keep(state: S, params: Trainable): S
   /** The tensors that this rank alone holds, in the order of the state's tree. */
   held(state: S): ReadonlyArray<Tensor>

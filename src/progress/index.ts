@@ -6,18 +6,18 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** Work that goes on, and how much of it is done. */
+/** Work in progress, and how much of it is done. */
 export interface Working {
   readonly kind: "working"
   /** "loading the weights" */
   readonly what: string
   /** of `of`; without it no one knows how much there is to do */
   readonly done?: number
-  /** how much there is */
+  /** total amount of work, in the same unit */
   readonly of?: number
   /** what is counted: "tensors", "MB" */
   readonly unit?: string
-  /** what is done of it survives: who leaves it goes on from there the next time */
+  /** finished parts are kept: the work resumes from them the next time */
   readonly isKept?: true
 }
 
@@ -26,10 +26,10 @@ export type WorkListener = (event: Working) => Effect.Effect<void>
 /** The key of the listener. Rooms below a run know one of the events that it takes; `run/progress.ts` knows all. */
 export const LISTENER = "tfjs-lora-pro/Progress"
 
-/** Takes what goes on; none by default. */
+/** Listener of work in progress; default: does nothing. */
 export const Work = Context.Reference<WorkListener>(LISTENER, { defaultValue: () => () => Effect.void })
 
-/** Says what goes on. Cheap: a listener decides how much of it is shown. */
+/** Reports work in progress. Cheap: a listener decides how much of it is shown. */
 export const working = (what: string, part: Omit<Working, "kind" | "what"> = {}): Effect.Effect<void> =>
   Effect.flatMap(Work, (tell) => tell({ kind: "working", what, ...part }))
 

@@ -23,7 +23,7 @@ import { notice, warn } from "./progress.ts"
 
 /**
  * Saves on failure and on interruption. `recorded` is the last step whose numbers came off a sound device and are in the metrics:
- * a state beyond it is not saved, and the run goes on from the checkpoint before. A state that cannot be saved is reported, and hides
+ * a state beyond it is not saved, and the run resumes from the checkpoint before. A state that cannot be saved is reported, and hides
  * no other error.
  */
 export const savedOnFailure =

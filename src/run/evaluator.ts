@@ -24,13 +24,13 @@ export interface SplitEvaluation {
   readonly plan: RunPlan
   readonly split: Split
   readonly source: SplitSource
-  /** what the rows are called in messages, where they are those of a file that is no split of the plan */
+  /** name of the rows in messages, if they come from a file and not from a split of the plan */
   readonly called?: string | undefined
   /** steps taken before it */
   readonly step: number
   /** the first rows, this many; all unless given */
   readonly rows?: number | undefined
-  /** where the rows that come out wrong are kept */
+  /** collects misclassified rows */
   readonly mistakes?: Mistakes | undefined
   /** called with each metric as a function of the rows */
   readonly scored?: ((scores: RowScores) => void) | undefined

@@ -10,7 +10,7 @@ import type { StepReport } from "../training/index.ts"
 
 export type { Working } from "../progress/index.ts"
 
-/** What a run tells while it is under way: a notice, an evaluation, a step. */
+/** An event of a run: a notice, an evaluation, a step. */
 export type ProgressEvent =
   | {
       readonly kind: "notice"
@@ -30,13 +30,13 @@ export type ProgressEvent =
   | (StepReport & {
       /** steps of the whole run */
       readonly of: number
-      /** what its speed is counted in, as a plural: "tokens", "images" */
+      /** unit of its speed, in the plural: "tokens", "images" */
       readonly unit: string
     })
   | (EvaluationReport & {
       /** in words */
       readonly scores: string
-      /** what the rows are called where they are those of no split: the name of their file */
+      /** name of the rows' file, if they are not a split of the plan */
       readonly called?: string | undefined
     })
 

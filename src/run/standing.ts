@@ -20,7 +20,7 @@ export interface Watch {
 }
 
 export interface Standing {
-  /** of the last evaluation that counts; 0: there was none */
+  /** of the last evaluation that counts; 0: none yet */
   readonly step: number
   /** that had a value */
   readonly evaluations: number
@@ -44,7 +44,7 @@ export const watchOf = (
   return { metric, better: metrics[metric]?.better ?? "lower", leastGain, patience }
 }
 
-/** An evaluation of a step that was seen already changes nothing; one whose value is not a number is no gain. */
+/** An evaluation of a step that was seen already changes nothing; one whose value is not a number does not count as a gain. */
 export const afterEvaluation = (
   { metric, better, leastGain }: Watch,
   standing: Standing,

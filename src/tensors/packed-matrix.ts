@@ -3,7 +3,7 @@ import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import type { MatrixShape, Packing } from "../numbers/index.ts"
 
 export interface PackedMatrix {
-  /** how its numbers are held */
+  /** format of its numbers */
   readonly packing: Packing
   /** `[out, wordsOfRow]`, int32 */
   readonly words: Tensor2D
@@ -18,7 +18,7 @@ export type FrozenMatrix = Tensor2D | PackedMatrix
 
 export const isPacked = (W: FrozenMatrix): W is PackedMatrix => "packing" in W
 
-/** What there is to dispose. */
+/** Tensors to dispose. */
 export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> =>
   isPacked(W) ? [W.words, ...(W.scales === null ? [] : [W.scales])] : [W]
 

@@ -62,7 +62,7 @@ export interface CausalTokenizer {
       readonly special?: boolean
     }
   ) => string
-  /** the token that texts begin with; null: there is none */
+  /** the token that texts begin with; null: none */
   readonly bosId: number | null
   /** the token that ends a text (for chat models the end of a turn, as tokenizer_config.json says) */
   readonly eosId: number | null
@@ -74,7 +74,7 @@ export interface CausalTokenizer {
   readonly specialIds: ReadonlySet<number>
   /** What a token adds to a text after others, as UTF-8, perhaps a part of a character; null: a special token, or an id without a token. */
   readonly bytesOf: (id: number) => Uint8Array | null
-  /** Jinja source of the chat template; null: there is none */
+  /** Jinja source of the chat template; null: none */
   readonly chatTemplate: string | null
   /** the special tokens as a template may name them: bos_token, eos_token, … */
   readonly specialTokens: Readonly<Record<string, string>>

@@ -107,9 +107,9 @@ export interface Trainable {
   readonly pairs: ReadonlyArray<FactorPair>
   /** tensors that are trained themselves: heads, biases, vectors of a method, whole weights */
   readonly dense: ReadonlyArray<DenseParameter>
-  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter; absent: there are none */
+  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter; absent: none */
   readonly frozen?: ReadonlyArray<Tensor>
-  /** such tensors that all sites share: VeRA's projections; absent: there are none */
+  /** such tensors that all sites share: VeRA's projections; absent: none */
   readonly shared?: ReadonlyArray<Tensor>
 }
 
@@ -134,7 +134,7 @@ export const withFactors = (
   factors: ReadonlyArray<Factors>
 ): ReadonlyArray<FactorPair> => pairs.map((pair, i) => ({ ...pair, A: factors[i]!.A, B: factors[i]!.B }))
 
-/** The tensors beside the trained ones: those of the sites, then those that they share. */
+/** The tensors next to the trained ones: those of the sites, then those that they share. */
 export const frozenOf = ({ frozen = [], shared = [] }: Trainable): ReadonlyArray<Tensor> => [...frozen, ...shared]
 
 /** The tree with other frozen tensors, in the order of `frozenOf`. */

@@ -16,7 +16,7 @@ import { macroF1Of, type RowScores, ratioOf } from "./row-scores.ts"
 
 /** What every evaluation reports. */
 export interface Scored {
-  /** how many were evaluated */
+  /** number of evaluated rows */
   readonly rows: number
   /** the mean of what is learned by, of rows or of tokens */
   readonly loss: number

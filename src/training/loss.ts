@@ -71,7 +71,7 @@ const kernel = defineKernel<"loss" | "penalty", object>({
 })
 
 /**
- * A loss that is reported as it is and differentiated with a penalty: value L, gradients of L + R. So losses of methods with and without
+ * A loss that is reported without its penalty and differentiated with a penalty: value L, gradients of L + R. So losses of methods with and without
  * a penalty can be compared.
  */
 export const penalised = (loss: Scalar, penalty: Scalar): Scalar => kernel({ loss, penalty }, {})[0] as Scalar

@@ -31,7 +31,7 @@ export const scoreOf = (evaluation: object, name: string): number | null => {
   return typeof value === "number" && Number.isFinite(value) ? value : null
 }
 
-/** A metric's value in its own format; – where there is none. */
+/** A metric's value in its own format; – if it has no value. */
 export const written = ({ format }: Metric, value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : format(value)
 

@@ -7,7 +7,7 @@
 export interface RowScore {
   /** rows, or what else stands for itself: anchors of a ranking, batches of a contrastive loss */
   readonly size: number
-  /** the metric over some of them, by their numbers, each as often as it is named; NaN where it has no value */
+  /** the metric over some of them, by their numbers, repeated numbers count again; NaN where it has no value */
   readonly over: (rows: ArrayLike<number>) => number
 }
 

@@ -25,7 +25,7 @@ import {
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Loss } from "./loss.ts"
 
-/** How a model is trained: optimizer, loss, and how a step is divided. */
+/** Options of a session: optimizer, loss, and how a step is divided. */
 export interface SessionOptions<M extends Network = Model> {
   /** what moves the trainable parameters */
   readonly optimizer: Transform
@@ -52,7 +52,7 @@ export interface Session<M extends Network = Model> extends Required<SessionOpti
 }
 
 /**
- * Opens a session at step 0. The optimizer's state lives as long as the scope. Fails where it is no tree of tensors and numbers, and where
+ * Opens a session at step 0. The optimizer's state lives as long as the scope. Fails if it is not a tree of tensors and numbers, or if
  * the optimizer cannot take a step with this adapter on the device in use.
  */
 export const openSession = <M extends Network = Model>(

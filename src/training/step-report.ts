@@ -46,7 +46,7 @@ export interface StepReport {
   readonly tokensPerSecond: number
   /** that the step took */
   readonly milliseconds: number
-  /** how large the moves of factors are beside the factors, and how well these are conditioned, where the optimizer knows */
+  /** size of the moves of factors relative to the factors, and how well these are conditioned, where the optimizer knows */
   readonly health: Health
 }
 

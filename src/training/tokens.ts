@@ -49,7 +49,7 @@ interface LabelledTokens {
 export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
   labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
 
-/** What is computed of each batch beside its tokens' losses. */
+/** What is computed of each batch next to its tokens' losses. */
 export interface Beside<B, A, E, R> {
   readonly compute: (batch: B) => Effect.Effect<A, E, R>
   /** how it travels to other ranks */

@@ -117,7 +117,7 @@ export interface CallbackModel {
  * The model that tfjs callbacks are given: a real `tf.LayersModel`, with the adapted one computing for it.
  *
  * It is an object whose prototype is the user's own model, so that everything can be read and whatever a callback writes
- * (`stopTraining`) stays here. `predict`, `evaluate` and `save` see the parameters as they are at that moment; `getWeights` gives the
+ * (`stopTraining`) stays here. `predict`, `evaluate` and `save` see the parameters of that moment; `getWeights` gives the
  * base's. Overrides private methods of tfjs-layers 4.22 (`predictLoop`, `makeTestFunction`), which its public ones call.
  */
 export const callbackModel = (

@@ -80,7 +80,7 @@ const NOT_COMPILED: PlanProblem = {
     'the model is not compiled; expected model.compile({ optimizer, loss, metrics }) before, or loss here, e.g. "categoricalCrossentropy"'
 }
 
-/** Losses and metrics of the model, or those given here instead. The model stays as it is. */
+/** Losses and metrics of the model, or those given here instead. The model does not change. */
 export const compiledOf = (
   base: tfl.LayersModel,
   { loss, metrics }: Compilation = {}

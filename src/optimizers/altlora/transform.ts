@@ -239,7 +239,7 @@ const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltL
   }
 }
 
-/** Needs a `refresh` on the same parameters before each `update`, and throws where there was none. It applies the learning rate itself. */
+/** Needs a `refresh` on the same parameters before each `update`, and throws without one. It applies the learning rate itself. */
 export const altLora = (options: AltLoraOptions): Transform<AltLoraState> => alternating(false, options)
 
 /** AltLoRA with Adam's second moment. */

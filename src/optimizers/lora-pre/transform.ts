@@ -115,7 +115,7 @@ const largestMove = (b1: number, b2: number, count: number): number =>
 /** A seed of the random factors, the same in every run. */
 const SEED = 28283
 
-/** Adam whose moments of a matrix [out, in] are products of rank k: k(out + in) numbers each in the place of out·in. */
+/** Adam whose moments of a matrix [out, in] are products of rank k: k(out + in) numbers each instead of out·in. */
 export const scaleByLoraPre = ({
   rank = 8,
   b1 = 0.9,

@@ -103,7 +103,7 @@ const zeros = ({ side, indices }: Stack, pairs: ReadonlyArray<FactorPair>): Stac
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
 /**
- * Comes after `loraPro()`, in the place of `scaleByAdam` in the paper's efficient form. `update` reads the factors
+ * Comes after `loraPro()`, instead of `scaleByAdam` in the paper's efficient form. `update` reads the factors
  * from `params`.
  */
 export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<InvariantAdamState> => {

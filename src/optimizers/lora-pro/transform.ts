@@ -323,7 +323,7 @@ const sharedInside = <S extends State, D extends State>({
 })
 
 /**
- * LoRA-Pro on every pair. Without `inner`, or with moves, dense parameters pass through unchanged; with it, they pass through `inner` as they are.
+ * LoRA-Pro on every pair. Without `inner`, or with moves, dense parameters pass through unchanged; with it, they pass through `inner` unchanged.
  * `refresh` must have run on the same parameters before `update`. Throws when it has not: that is a bug in the caller.
  */
 export const loraPro = ({

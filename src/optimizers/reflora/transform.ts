@@ -41,7 +41,7 @@ import { whitenPairs } from "../whitening.ts"
 
 /** Options of `refLora`. */
 export interface RefLoraOptions {
-  /** steps that leave gradients as they are; default 0 */
+  /** steps that leave gradients unchanged; default 0 */
   readonly warmup?: number
   /** δ, absolute, at least 0; default 1e-8 */
   readonly damping?: number
@@ -131,7 +131,7 @@ const readSplits = (pairs: Pairs, damping: number) => {
 
 /**
  * Gradients of every pair as at the even split of its product; dense parameters pass through. After the warm-up it needs a `refresh` on
- * the same parameters before each `update`, and throws where there was none.
+ * the same parameters before each `update`, and throws without one.
  */
 export const refLora = ({ warmup = 0, damping = 1e-8 }: RefLoraOptions = {}): Transform<RefLoraState> => {
   const directions = (updates: Trainable, { count, splits }: RefLoraState, { pairs }: Trainable): Trainable => {

@@ -11,7 +11,7 @@ import type { DiagnosticsReport } from "./report.ts"
 /** What a diagnosis holds an optimizer's directions against. */
 export interface DiagnoseOptions {
   /**
-   * whether the optimizer is LoRA-Pro's, so that its directions can be held against the theorem (`warnings`); default
+   * whether the optimizer is LoRA-Pro's, so that its directions can be compared with the theorem (`warnings`); default
    * false
    */
   readonly theorem?: boolean
@@ -19,7 +19,7 @@ export interface DiagnoseOptions {
 
 /**
  * How near the session's method comes to the full gradient of `batches` at `sites` ("all", or patterns over its adapted
- * sites), were its next step taken over them. The session is left as it is. Sites need a pair of factors: adapter
+ * sites), were its next step taken over them. The session does not change. Sites need a pair of factors: adapter
  * method `lora`, any start, any optimizer. Fails with `InjectionError` where a pattern means no adapted site, with
  * `Diverged` where the step would not be finite.
  *

@@ -45,7 +45,7 @@ export interface FactorSpectrum {
   readonly condition: number | null
 }
 
-/** LoRA-Pro's theorem held against the projection: `theorem.ts`. */
+/** LoRA-Pro's theorem compared with the projection: `theorem.ts`. */
 export interface TheoremCheck {
   /** ‖g̃ − P_T(g)‖/‖g‖ */
   readonly fromProjection: number | null
