@@ -6,7 +6,7 @@
  *
  * Writes `api.json` beside the pages: the entries in order, and the public names, and the fields of what they are, that have no docstring.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import {
   Application,
@@ -132,10 +132,6 @@ for (const variable of project.getReflectionsByKind(ReflectionKind.Variable)) {
   variable.type = ReferenceType.createBrokenReference(variable.type.name, project, variable.type.package)
 }
 
-// An inherited constructor is described with the class that it comes from, under a heading that links cannot name.
-for (const one of project.getReflectionsByKind(ReflectionKind.Constructor))
-  if (one.isDeclaration() && one.inheritedFrom?.reflection !== undefined) project.removeReflection(one)
-
 // A parameter that a function takes apart has no name: it is called by its type.
 for (const reflection of Object.values(project.reflections)) {
   if (!(reflection instanceof ParameterReflection) || !reflection.name.startsWith("__namedParameters")) continue
@@ -244,6 +240,11 @@ const undocumentedFields = [...fields.values()].flatMap(({ name, told }) => (tol
 
 app.validate(project)
 await app.generateOutputs(project)
+// a constructor's heading has no anchor that a link could lead to
+for (const file of readdirSync(out, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md"))) {
+  const text = readFileSync(join(out, file), "utf8")
+  writeFileSync(join(out, file), text.replace(/\[`constructor`\]\([^)]*#name-constructor\)/g, "`constructor`"))
+}
 writeFileSync(
   join(out, "api.json"),
   `${JSON.stringify({ entries: inOrder.map(({ name, file }) => ({ name, file: file.slice(repository.length + 1) })), names: names.length, undocumented, fields: fields.size, undocumentedFields }, null, 2)}\n`
