@@ -70,12 +70,14 @@ export interface LoadModelOptions {
   readonly whole?: LoadOptions["whole"]
 }
 
-const loadFields = Schema.Struct({
-  source: ModelSection.fields.source,
-  task: Schema.Struct({ ...ClassificationTask.fields, head: ModelSection.fields.head }),
-  weights: ModelSection.fields.weights,
-  seed: count(0, "Seed of the head's new parameters.").pipe(withDefault(0))
-})
+/** Made by a call: a page that does not load models this way leaves the schemas out. */
+const loadFields = () =>
+  Schema.Struct({
+    source: ModelSection.fields.source,
+    task: Schema.Struct({ ...ClassificationTask.fields, head: ModelSection.fields.head }),
+    weights: ModelSection.fields.weights,
+    seed: count(0, "Seed of the head's new parameters.").pipe(withDefault(0))
+  })
 
 /**
  * Describes and loads a model; its weights live as long as the scope. Options have the defaults of plans, and all that is wrong with them is
@@ -88,7 +90,7 @@ export const load = ({
   ...written
 }: LoadModelOptions): Effect.Effect<Model, ModelError | OptionsError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
-    const decoded = decodeOptions(loadFields, { ...written, task: task === "classification" ? { kind: task } : task })
+    const decoded = decodeOptions(loadFields(), { ...written, task: task === "classification" ? { kind: task } : task })
     if (Result.isFailure(decoded)) return yield* new OptionsError({ of: "Models.load", problems: decoded.failure })
     const { source, seed, weights } = decoded.success
     const { pooling, head = "new" } = decoded.success.task
