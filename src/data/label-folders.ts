@@ -111,7 +111,10 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
       return yield* new DataError({ where: shown, problems, total: problems.length })
     }
     if (files.length === 0)
-      return yield* dataError(shown, `its folders have no ${own.several} (${extensionsText(own)})`)
+      return yield* dataError(
+        shown,
+        `its folders have no ${own.several} (${extensionsText(own)}); put them in a folder for each label`
+      )
     return {
       files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
       warnings: others.length === 0 ? [] : [leftOut(shown, others, own)]

@@ -127,7 +127,7 @@ export const nothingToEvaluate = ({ validation, test }: Evaluated): ReadonlyArra
 const FEW_OF_A_CLASS = 20
 
 export const fewOfEach = (rows: number, classes: number): ReadonlyArray<string> =>
-  rows / classes < FEW_OF_A_CLASS
+  classes > 1 && rows / classes < FEW_OF_A_CLASS
     ? [
         `${counted(rows, "training row")} are ${(rows / classes).toFixed(0)} for each of ${classes} classes: more of them will change more than any value of the plan`
       ]

@@ -74,6 +74,9 @@ const openDataset = (address: string, wanted: Wanted) =>
     return { format: parquet, rows }
   })
 
+/** What is said of files without rows: loaded when one comes, or when an unknown file is looked at. */
+const otherFiles = Effect.promise(() => import("./other-files.ts"))
+
 /** A file without gzip, and its format. `name`: what messages call it; its path unless given. */
 const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
@@ -85,6 +88,8 @@ const openUnpacked = (path: string, name?: string) =>
     if (format === undefined) {
       // a folder or a device has none either, and no other name would help
       if (extension === "") yield* openFile(path)
+      const advice = (yield* otherFiles).adviceOn(path)
+      if (advice !== undefined) return yield* dataError(path, advice)
       const beginning = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
       return yield* dataError(path, `${beginning} does not say which format the file has; expected ${expected}`)
     }
@@ -132,7 +137,7 @@ const expected = [true, false]
   })
   .join(", or ")
 
-/** A file as it is, to be looked at. */
+/** The first rows of a file, and its format. */
 export interface SampledRows {
   /** what people call its format */
   readonly format: string
@@ -212,6 +217,7 @@ export const dialectsOf = (path: string, given: Dialect): Effect.Effect<Readonly
   Effect.gen(function* () {
     const [first] = yield* filesOfRows(path)
     const { format, file } = yield* openUnpacked(first!)
+    if (format.gzip) yield* (yield* otherFiles).refuseBinary(file)
     const isOpen = format.gzip && given.encoding === undefined
     const foreign = isOpen ? yield* foreignByte(file, mostCounted) : undefined
     const dialect: Dialect = foreign === undefined ? given : { ...given, encoding: "latin1" }

@@ -8,7 +8,6 @@ import {
   type Broken,
   DataDialect,
   DataError,
-  DataFiles,
   dataError,
   dialectsOf,
   type Fields,
@@ -16,7 +15,6 @@ import {
   listFolder,
   openTree,
   type PlaceOfRows,
-  placeInArchive,
   placeOfRows,
   type SampledRows,
   sampledRows,
@@ -97,49 +95,6 @@ const LISTED = 3
 
 const number = (value: number): string => value.toLocaleString("en")
 
-/** Files that hold rows for people and not for this program, and what to do with them. */
-const otherFiles: ReadonlyArray<readonly [names: RegExp, advice: string]> = [
-  [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save the sheet as CSV and use that file"],
-  [/\.(tar|tgz|7z|rar)$/i, "this archive format is not supported: repack it as .zip, or use the unpacked folder"],
-  [/\.(txt|md|docx?|pdf|html?)$/i, "this is a text without columns: convert it to .csv or .jsonl, one example per row"],
-  [/\.(png|jpe?g|webp|gif)$/i, "this is a single image: use a folder that has one folder of images per label"]
-]
-
-/** First bytes of files that are not text. */
-const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: string]> = [
-  [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
-  [[0xff, 0xd8, 0xff], "a JPEG image"],
-  [[0x50, 0x4b, 0x03, 0x04], "a spreadsheet or a ZIP archive"],
-  [[0x25, 0x50, 0x44, 0x46], "a PDF"],
-  [[0x50, 0x41, 0x52, 0x31], "a Parquet file: rename it to .parquet"],
-  [[0x1f, 0x8b], "gzip data: rename it to end in .gz"]
-]
-
-/** Fails if a file with the name of a text file is not one: its rows would be listed one by one. */
-const refuseBinary = (file: string) =>
-  Effect.gen(function* () {
-    // what is in an archive is unpacked by its reader
-    if (!/\.(csv|tsv|jsonl|ndjson)$/i.test(file) || placeInArchive(file) !== undefined) return
-    const { name, size, read } = yield* Effect.flatMap(DataFiles, (open) => open(file))
-    const head = yield* read(0, Math.min(size, 1_024))
-    const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
-    if (known !== undefined)
-      return yield* dataError(name, `this is not a text file despite its name: it starts like ${known[1]}`)
-    // with a mark at its beginning, or every other byte 0, it is UTF-16, of which its reader speaks
-    const zeros = head.filter((byte) => byte === 0).length
-    const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
-    if (zeros > 0 && !isUtf16 && zeros < head.length / 3)
-      return yield* dataError(
-        name,
-        "this is not a text file despite its name: it contains binary data; expected rows of text"
-      )
-  }).pipe(Effect.scoped)
-
-const withAdvice = (file: string) => (error: DataError) => {
-  const advice = otherFiles.find(([names]) => names.test(file))?.[1]
-  return advice === undefined ? error : dataError(file, advice)
-}
-
 const separatorNames: Readonly<Record<string, string>> = {
   ",": "commas",
   ";": "semicolons",
@@ -190,7 +145,6 @@ const pictureCell = (alt: string, image: string | Uint8Array) =>
 const rowsOfFile = ({ train, content, ...splits }: PlaceOfRows, dialect: Dialect) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    yield* refuseBinary(train)
     const [likeliest] = yield* dialectsOf(train, dialect)
     // what separates columns is chosen by what is learned
     const { encoding } = likeliest!.dialect
@@ -264,6 +218,6 @@ export const rowsHandlers: Partial<Handlers<EngineNeeds>> = {
       Effect.gen(function* () {
         const place = yield* placeOfRows(source)
         return yield* place.content === "images" ? rowsOfImages(place) : rowsOfFile(place, dialect)
-      }).pipe(Effect.mapError(withAdvice(source)))
+      })
   }
 }

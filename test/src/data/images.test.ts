@@ -112,7 +112,7 @@ test("folders that are none of class folders, each in a sentence", async () => {
   )
   put("empty/ring/a.txt", "no image")
   expect(await failure(section(join(folder, "empty")))).toBe(
-    "/empty: its folders have no images (.png, .jpg, .jpeg or .webp)"
+    "/empty: its folders have no images (.png, .jpg, .jpeg or .webp); put them in a folder for each label"
   )
   put("linked/ring/a.png", drawn("ring", 0))
   symlinkSync(join(folder, "loose"), join(folder, "linked/ring/more"))
