@@ -27,9 +27,9 @@ const loadedBy = (
   return { modules, output: `${stdout}${stderr}` }
 }
 
-/** What a command's flags and its help need of this package. */
+/** What a command's flags and its help need of this package, and the services that `platform` provides, which load what they do when asked. */
 const commandLine =
-  /^(src\/bin\/(tfjs-lora-pro|main|flags|user-error|output|colour)\.ts|src\/boundary\/\w+\.ts|src\/files\/platform-reason\.ts|src\/platform\.ts|src\/compare\/parent-watch\.ts|src\/suggest\/columns\.ts|src\/exports\/(format|formats|gguf\/options)\.ts|package\.json)$/
+  /^(src\/bin\/(tfjs-lora-pro|main|flags|user-error|output|colour)\.ts|src\/boundary\/\w+\.ts|src\/files\/platform-reason\.ts|src\/platform\.ts|src\/hub\/(index|hub|cached-hub)\.ts|src\/data\/languages\.ts|src\/compare\/parent-watch\.ts|src\/suggest\/columns\.ts|src\/exports\/(format|formats|gguf\/options)\.ts|package\.json)$/
 
 const isOurs = (module: string): boolean => /^(src|schemas|adapters)\/|^package\.json$/.test(module)
 
@@ -59,7 +59,11 @@ test("compare says which methods there are, and loads them for it", () => {
 test("schema loads the language of plans, and no model", () => {
   const { modules, output } = loadedBy(["schema"])
   expect(output).toContain('"$defs"')
-  const rooms = new Set(modules.filter(isOurs).map((module) => module.replace(/\/[^/]*$/, "")))
+  const rooms = new Set(
+    modules
+      .filter((module) => isOurs(module) && !commandLine.test(module))
+      .map((module) => module.replace(/\/[^/]*$/, ""))
+  )
   expect(
     [...rooms].filter((room) => /^adapters|^src\/(models|plan|kinds|data|kernels|tensors|training)/.test(room))
   ).toEqual([])

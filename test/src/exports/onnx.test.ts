@@ -147,7 +147,7 @@ test("a kind is served, or a sentence says what to do instead", async () => {
     expect(obstacle).toBe(served)
   }
   expect(reasons.length).toBeGreaterThan(1)
-  for (const reason of reasons) expect(reason).toMatch(/^(is|reads) .*: use --format [a-z-]+/)
+  for (const reason of reasons) expect(reason).toMatch(/^(is|reads|adapts) .*: use --format [a-z-]+/)
 })
 
 describe("weights in bytes", () => {

@@ -1,15 +1,17 @@
 /** The host's answers in a component: in no rendering is an answer said of another question than its own. */
-import { beforeAll, expect, test } from "bun:test"
+import { afterAll, beforeAll, expect, test } from "bun:test"
 import { createElement, options, render } from "preact"
 import { type Host, HostError } from "../../../src/studio/page/host.ts"
 import { type Asked, StudioContext, useCall } from "../../../src/studio/page/use.ts"
 import type { Doing } from "../../../src/studio/protocol/index.ts"
 
 beforeAll(() => {
-  // a component that shows nothing needs none of a document but that there is one
-  Object.assign(globalThis, { document: globalThis.document ?? {} })
+  // a component that shows nothing needs only that there is a document
+  Object.assign(globalThis, { document: {} })
   options.requestAnimationFrame = (callback) => void setTimeout(callback, 0)
 })
+// test files share a process, and devices open otherwise where there is a document
+afterAll(() => void Reflect.deleteProperty(globalThis, "document"))
 
 interface Question {
   readonly source: string
