@@ -22,7 +22,7 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const own = head ? ", and its head: classes are taken to be in the same order" : ""
     const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
     yield* notice(
-      `begins with the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
+      `starts from the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
     )
     return adapted
   })

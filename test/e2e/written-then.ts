@@ -94,13 +94,13 @@ export const testInterrupted = (w: Workspace, runs: ReadonlyArray<Resumed>) =>
 export const testStudies = (w: Workspace, asked: ReadonlyArray<string>) =>
   describe("a study", () => {
     const compare = (folder: string) => succeed(w.cli(["compare", "study.json", ...asked, "--out", folder, ...onWasm]))
-    /** The verdict without the folder's name, what a clock says, and `output`, which is in today's words. */
+    /** The verdict without the folder's name, what a clock says, and `output` and `words`, which are in today's words. */
     const unknown = ["baseline", "before", "after", "stepSeconds", "began", "ended", "cost", "beside", "learnedNothing"] // to studies of then
     const verdict = (folder: string) =>
       JSON.parse(w.read(`${folder}/compare.json`), (key, value) => {
         if (unknown.includes(key)) return undefined
         if (key === "warnings") return value.filter((one: string) => !one.includes("say that they learned nothing"))
-        return ["study", "folder", "plan", "seconds", "peakBytes", "id", "output"].includes(key) ? null : value
+        return ["study", "folder", "plan", "seconds", "peakBytes", "id", "output", "words"].includes(key) ? null : value
       })
 
     test(
