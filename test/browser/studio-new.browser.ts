@@ -326,7 +326,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.getByText("12 of 29 MB").waitFor()
       const bar = page.getByRole("progressbar", { name: `downloading ${WEIGHTS}` })
       expect([await bar.getAttribute("value"), await bar.getAttribute("max")]).toEqual(["12", "29"])
-      await page.getByText("You can leave: what has arrived is kept").waitFor()
+      await page.getByText("You can leave this page: the download continues").waitFor()
       expect(await page.getByRole("heading", { name: "The plan", exact: true }).count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       // who leaves ends the download, and who comes again goes on with it

@@ -19,7 +19,13 @@ const STEPS = 3000
 
 interface Record_ {
   readonly labels: ReadonlyArray<string>
-  readonly test: { readonly confusion: ReadonlyArray<ReadonlyArray<number>>; readonly accuracy: number }
+  readonly test: {
+    readonly confusion: ReadonlyArray<ReadonlyArray<number>>
+    readonly accuracy: number
+    readonly rows: number
+  }
+  readonly before: { readonly accuracy: number }
+  readonly baseline: { readonly test: { readonly of: string; readonly scores: { readonly accuracy: number } } }
   readonly mistakes: ReadonlyArray<{ readonly text: string; readonly where: string }>
 }
 
@@ -73,7 +79,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       expect(atStop).toBeLessThan(STEPS)
       await page.getByRole("button", { name: "Resume watched-1" }).click()
       await page.locator(".state.finished").waitFor()
-      await page.getByText("Accuracy on test").waitFor()
+      await page.getByText("Accuracy on test").first().waitFor()
       expect(await lastStep(page)).toBe(STEPS)
       const log = await page.getByRole("region", { name: "Log" }).textContent()
       expect(log).toContain(`--resume ${id}`)
@@ -94,6 +100,36 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
         .getByText(`Accuracy on test ${(100 * run.test.accuracy).toFixed(1)} %`)
         .first()
         .waitFor()
+      // what was gained, over what baseline, and whether to trust it
+      const gain = page.getByRole("region", { name: "Result" })
+      const { accuracy, rows } = run.test
+      const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+      expect(await gain.locator(".gain-of").textContent()).toBe(`Accuracy on test, ${rows} rows`)
+      expect(await gain.locator(".gain-numbers").textContent()).toBe(
+        `${percent(run.before.accuracy)} → ${percent(accuracy)}`
+      )
+      // Wilson's interval, by its own equation: the shares whose distance to the observed one is 1.96 standard errors
+      const interval = await gain.locator(".gain-legend .interval").textContent()
+      const [low, high] = [...interval!.matchAll(/([\d.]+) %/g)].slice(1).map(([, text]) => Number(text) / 100)
+      for (const end of [low!, high!])
+        if (end > 0 && end < 1)
+          expect(Math.abs(accuracy - end) / Math.sqrt((end * (1 - end)) / rows)).toBeCloseTo(1.96, 1)
+      const { of, scores } = run.baseline.test
+      const baseline = percent(scores.accuracy)
+      expect(await gain.locator(".gain-legend .baseline").textContent()).toBe(`baseline ${baseline}: ${of}`)
+      const trust = await gain.locator(".gain-trust strong").textContent()
+      expect(trust).toBe(
+        accuracy <= scores.accuracy
+          ? "No better than the baseline."
+          : low! <= scores.accuracy
+            ? "The difference may be chance."
+            : "Clearly better than the baseline."
+      )
+      // the mark of the value lies where its number says
+      const [bar, after] = await Promise.all(
+        [".gain-bar", ".gain-bar .after"].map((part) => gain.locator(part).boundingBox())
+      )
+      expect(after!.width / bar!.width).toBeCloseTo(accuracy, 2)
       const matrix = page.getByRole("region", { name: "Confusion, test" })
       for (const [i, label] of run.labels.entries()) {
         for (const [j, predicted] of run.labels.entries()) {
@@ -141,7 +177,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
         await page.getByRole("checkbox", { name: `Curves of ${name}` }).press("Space")
       const chart = page.locator("figure.chart")
       const legend = chart.getByRole("button")
-      await page.getByText("3 runs").waitFor()
+      await page.getByRole("button", { name: "Archive 3 runs" }).waitFor()
       await waitUntil(page, () => document.querySelectorAll(".legend button").length === 9)
       const names = await legend.allInnerTexts()
       for (const run of ["first", "second", "watched-1"])
@@ -164,8 +200,71 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       expect(await page.locator("th[aria-sort]").getAttribute("aria-sort")).toBe("descending")
       await page.getByLabel("Plot").selectOption("loss")
       await page.locator("figcaption", { hasText: "Loss" }).waitFor()
+      // what differs between their plans: the seeds, and the steps of the long one
+      const differences = page.getByRole("region", { name: "Results, and the fields of the plans that differ" })
+      expect((await differences.getByRole("columnheader").allTextContents()).toSorted()).toEqual([
+        "Field",
+        "first",
+        "second",
+        "watched-1"
+      ])
+      const fields = await differences.locator("tbody td:first-child").allTextContents()
+      expect(fields).toContain("seed")
+      expect(fields).toContain("training.steps")
+      expect(fields).not.toContain("adapter.method")
       expect(await violationsEverywhere(page)).toEqual([])
       await keepPicture(page, "studio-runs")
+      expect(complaints).toEqual([])
+      await page.close()
+    },
+    TIMEOUT
+  )
+
+  test(
+    "they are searched, filtered, grouped and archived; notes and hyperparameters are found; charts are zoomed by the keyboard",
+    async () => {
+      const { page, complaints } = await opened("#/runs/runs%2Ffirst")
+      const notes = page.getByRole("textbox", { name: "Notes" })
+      await notes.fill("the quick brown fox")
+      await notes.blur()
+      await page.getByText("Saved", { exact: true }).waitFor()
+      expect(w.json("runs/first/studio.json")).toEqual({ comment: "the quick brown fox" })
+      const chart = page.getByRole("figure", { name: "Loss" })
+      await chart.locator("canvas").waitFor()
+      await chart.press("ArrowRight")
+      await chart.getByText("step 0", { exact: true }).waitFor()
+      await chart.press("ArrowRight")
+      await chart.getByText("step 1", { exact: true }).waitFor()
+      await page.getByLabel("From step").fill("10")
+      await page.keyboard.press("Tab")
+      await page.getByRole("button", { name: "All steps" }).press("Enter")
+      expect(await page.getByLabel("From step").inputValue()).toBe("0")
+      await page.getByRole("link", { name: "All runs" }).click()
+      const names = page.locator("tbody th[scope=row] a")
+      const search = page.getByRole("searchbox", { name: "Search" })
+      await search.fill("fox brown")
+      await waitUntil(page, () => document.querySelectorAll("tbody th[scope=row] a").length === 1)
+      expect(await names.allTextContents()).toEqual(["first"])
+      await search.fill("no such run")
+      await page.getByText("No run matches.").waitFor()
+      await search.fill("")
+      await page.getByLabel("Group by").selectOption("seed")
+      expect(await page.locator("th[scope=rowgroup]").count()).toBe(2)
+      await page.getByLabel("Group by").selectOption("")
+      await page.getByText("Columns", { exact: true }).press("Enter")
+      await page.getByRole("checkbox", { name: "rank" }).check()
+      await page.getByRole("columnheader", { name: "Rank" }).waitFor()
+      await page.getByText("Columns", { exact: true }).press("Enter")
+      for (const box of await page.getByRole("checkbox", { name: /^Curves of (?!all)/ }).all()) await box.uncheck()
+      await page.getByRole("checkbox", { name: "Curves of first" }).check()
+      await page.getByRole("button", { name: "Archive 1 run" }).click()
+      await page.locator("tr", { hasText: "first" }).waitFor({ state: "detached" })
+      await page.getByLabel("Show").selectOption("Archived")
+      await page.locator("tr", { hasText: "first" }).waitFor()
+      expect(w.json("runs/first/studio.json")).toEqual({ comment: "the quick brown fox", archived: true })
+      await page.getByRole("button", { name: "Restore 1 run" }).click()
+      await page.getByText("No run matches.").waitFor()
+      await page.getByLabel("Show").selectOption("All")
       expect(complaints).toEqual([])
       await page.close()
     },
@@ -225,7 +324,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       const gone = () => page.locator("dialog").waitFor({ state: "detached" })
       await button.press("Enter")
       await dialog.waitFor()
-      expect(await dialog.textContent()).toContain("The folder runs/second goes with everything in it")
+      expect(await dialog.textContent()).toContain("The folder runs/second is deleted with everything in it")
       expect(await violationsEverywhere(page)).toEqual([])
       await keepPicture(page, "studio-remove")
       await page.keyboard.press("Escape")
@@ -247,7 +346,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       await page.getByRole("link", { name: "never-1" }).click()
       await page.getByRole("button", { name: "Remove never-1" }).click()
       await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click()
-      await page.getByRole("heading", { name: "Curves over each other" }).waitFor()
+      await page.getByRole("heading", { name: "Compare selected runs" }).waitFor()
       await page.locator("tr", { hasText: "never-1" }).waitFor({ state: "detached" })
       expect((await studio.call("runs", {})).map(({ id }) => id)).not.toContain(never.id)
       expect(existsSync(w.path(`.studio/runs/${encodeURIComponent(never.id)}.json`))).toBe(false)

@@ -45,6 +45,7 @@ export const chartOptions = (
     dark: { series: ["#6db3f2", "#f2a35e", "#4fc9a4", "#dd9ccf"], text: "#aeb9c4", grid: "#2b333b" }
   }
   const colours = isDark ? palettes.dark : palettes.light
+  const MOST_TICKS = 12
   const inColour = (colour: number) => colours.series[colour % colours.series.length]!
   const written = (value: number | null): string => {
     if (value === null || value === undefined) return "–"
@@ -58,8 +59,14 @@ export const chartOptions = (
     font: "12px system-ui, sans-serif",
     grid: { stroke: colours.grid, width: 1 },
     ticks: { stroke: colours.grid, width: 1 },
-    values: (_: uPlot, ticks: Array<number | null>) => ticks.map((tick) => (tick === null ? "" : written(tick)))
+    values: (_: uPlot, ticks: Array<number | null>) => {
+      // a logarithmic axis over many decades has no room for each
+      const known = ticks.filter((tick) => tick !== null)
+      const every = Math.ceil(known.length / MOST_TICKS)
+      return ticks.map((tick) => (tick === null || known.indexOf(tick) % every > 0 ? "" : written(tick)))
+    }
   }
+  const wholeSteps = Array.from({ length: 10 }, (_, i) => 10 ** i).flatMap((power) => [power, 2 * power, 5 * power])
   const styled = ({ label, colour, kind }: Series): uPlot.Series => ({
     label,
     stroke: inColour(colour) + (kind === "faint" ? "66" : ""),
@@ -73,10 +80,14 @@ export const chartOptions = (
     width: Math.max(240, width),
     height: 230,
     scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
-    axes: [axis, { ...axis, size: 58 }],
+    axes: [
+      { ...axis, incrs: wholeSteps },
+      { ...axis, size: 58 }
+    ],
     series: [{ label: "step", value: (_, value) => written(value) }, ...series.map(styled)],
     legend: { markers: { width: 3, dash: (_, i) => (series[i - 1]?.kind === "dashed" ? "dashed" : "solid") } },
-    cursor: { drag: { x: false, y: false }, sync: { key: "run" } }
+    // dragging over one chart shows the same steps in all of them, a double click all steps
+    cursor: { drag: { x: true, y: false }, sync: { key: "run" } }
   }
 }
 
@@ -93,3 +104,17 @@ export const described = ({ x, series }: Pick<Plot, "x" | "series">): string =>
       return `${label}: ${number(first.value)} at step ${first.step}, ${number(last.value)} at step ${last.step}, between ${number(Math.min(...all))} and ${number(Math.max(...all))}.`
     })
     .join(" ")
+
+/** Exponential mean over about `span` values, without the bias towards its start (Kingma & Ba 2015, section 3); gaps keep the last mean. */
+export const exponentialMean = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
+  const keep = 1 - 1 / span
+  let sum = 0
+  let weight = 0
+  return values.map((value) => {
+    if (value !== null) {
+      sum = keep * sum + (1 - keep) * value
+      weight = keep * weight + (1 - keep)
+    }
+    return weight === 0 ? null : sum / weight
+  })
+}

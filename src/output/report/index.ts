@@ -1,5 +1,6 @@
 /** `report.html`, and what other pages of results share with it: HTML, numbers as people write them, curves, and the look. */
 export type { Plot, Series } from "./chart.ts"
+export { type Gain, gainOf } from "./gain.ts"
 export { gradientPlots } from "./gradient.ts"
 export {
   count,

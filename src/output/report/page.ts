@@ -16,11 +16,13 @@ import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
 import { chartOptions, type Plot } from "./chart.ts"
 import { drawPlots } from "./draw.ts"
+import { gainSection } from "./gain.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
 import { count, embeddedJson, type Html, html, percent, raw } from "./html.ts"
 import { plotsOf } from "./plots.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
+import { gainStyle, tokens } from "./tokens.ts"
 
 /** uPlot's own files, as text. */
 export interface PlotLibrary {
@@ -54,10 +56,10 @@ const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary)
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${run.name}: report of a training run</title>
-<style>${raw(library.style)}${raw(style)}</style>
+<style>${raw(library.style)}${raw(style)}${raw(gainStyle)}</style>
 </head>
 <body>
-<header><h1>${run.name}</h1><p class="lead">${gained(record, kind)}</p>${facts(record, kind)}</header>
+<header><h1>${run.name}</h1>${gainSection(record, kind)}<p class="lead">${gained(record, kind)}</p>${facts(record, kind)}</header>
 <main>
 ${body(record, kind, plots)}
 </main>
@@ -140,19 +142,12 @@ const plotLibrary = (failed: (cause: unknown) => ReportError) =>
   })
 
 /** The look: the reader's own fonts, light and dark by the reader's scheme, readable from 320 px on and on paper. */
-const light = `
-  --paper: #ffffff; --ink: #17202a; --quiet: #52606d; --line: #d9dfe4; --raised: #f5f7f9; --tint: #0b63b5; --wrong: #b3261e;`
-
-const dark = `
-  --paper: #14191e; --ink: #e6ebf0; --quiet: #a3afba; --line: #333d46; --raised: #1c2329; --tint: #6db3f2; --wrong: #ff8a80;`
-
 export const style = `
-:root { color-scheme: light dark;${light} }
-@media (prefers-color-scheme: dark) { :root {${dark} } }
-@media print { :root { color-scheme: light;${light} } }
+${tokens}
+@media print { :root { color-scheme: light; --ground: #ffffff; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+body { margin: 0; background: var(--ground); color: var(--ink); font: var(--text-3)/1.5 var(--font); overflow-wrap: anywhere; }
 header, main, footer { max-width: 84rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2.5rem); }
 header { padding-top: 2rem; }
 footer { color: var(--quiet); font-size: .875rem; padding-top: 1rem; padding-bottom: 2rem; }
@@ -163,7 +158,7 @@ p { margin: .5rem 0; max-width: 70ch; }
 .lead { font-size: 1.125rem; }
 .quiet { color: var(--quiet); }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.75rem, 1fr)); gap: .75rem; margin: 1.25rem 0 0; }
-.facts > div { background: var(--raised); border: 1px solid var(--line); border-radius: .5rem; padding: .625rem .875rem; }
+.facts > div { background: var(--paper); border: 1px solid var(--line); border-radius: .5rem; padding: .625rem .875rem; }
 .facts dt { color: var(--quiet); font-size: .875rem; }
 .facts dd { margin: 0; font-size: 1.25rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.5rem 2rem; }

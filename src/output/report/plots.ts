@@ -4,7 +4,7 @@
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
 import { scoreOf } from "../../training/index.ts"
-import type { Plot, Series } from "./chart.ts"
+import { exponentialMean, type Plot, type Series } from "./chart.ts"
 import { capital } from "./html.ts"
 import type { Evaluation, MeasuredKind, MetricsSoFar, Step } from "./run-record.ts"
 
@@ -51,22 +51,9 @@ const folded = (groups: ReadonlyArray<ReadonlyArray<Step>>, pick: Pick, fold: Fo
     return values.length === 0 ? null : rounded(fold(values))
   })
 
-/** Exponential mean over about `span` steps, without the bias towards its start (Kingma & Ba 2015, section 3). */
+/** The exponential mean, rounded to what a plot shows. */
 export const smoothed = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> =>
-  smoothing(values, span).map(roundedOrNull)
-
-const smoothing = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
-  const keep = 1 - 1 / span
-  let sum = 0
-  let weight = 0
-  return values.map((value) => {
-    if (value !== null) {
-      sum = keep * sum + (1 - keep) * value
-      weight = keep * weight + (1 - keep)
-    }
-    return weight === 0 ? null : sum / weight
-  })
-}
+  exponentialMean(values, span).map(roundedOrNull)
 
 /** Makes plots over one horizontal axis; a series without a number is left out. */
 export const plotOver =
@@ -147,7 +134,7 @@ const lossPlot = (
   const span = Math.max(5, Math.round(steps.length / 20))
   const raw = folded(groups, ({ loss }) => loss)
   const each = new Map(ends.map((step, i) => [step, raw[i] ?? null]))
-  const curve = smoothing(
+  const curve = exponentialMean(
     steps.map(({ loss }) => loss),
     span
   )

@@ -4,7 +4,7 @@
  */
 import type { CallName, Doing, Input, Output, Problem, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
 
-/** What a call or a watch fails with. */
+/** The failure of a call or a watch. */
 export class HostError extends Error {
   readonly tag: string
   constructor({ tag, message }: Problem) {
@@ -13,17 +13,17 @@ export class HostError extends Error {
   }
 }
 
-/** Who asks, beside what is asked. */
+/** Options of a call, in addition to its input. */
 export interface Asking {
-  /** takes the question back */
+  /** cancels the call */
   readonly signal?: AbortSignal | undefined
-  /** what the host does for the answer, where that takes long */
+  /** hears what the host does for the answer, where that takes long */
   readonly doing?: ((doing: Doing) => void) | undefined
 }
 
 export interface Watching<Name extends WatchName> extends Pick<Asking, "doing"> {
   readonly event: (event: WatchEvent<Name>) => void
-  /** it came to its end; with what was wrong, where something was */
+  /** hears that the watch ended, with the problem if it failed */
   readonly end?: (problem?: HostError) => void
 }
 

@@ -30,8 +30,8 @@ interface Of<Value> {
 }
 
 /**
- * Asks when the component is shown, and whenever the input changes. `input` undefined: nothing is asked. In every rendering an answer that is not
- * busy is the answer to the input of that rendering.
+ * Calls the host when the component is shown and whenever the input changes; not while the input is undefined. In every rendering an answer that is
+ * not busy is the answer to the input of that rendering.
  */
 export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | undefined): Asked<Output<Name>> => {
   const { host } = useStudio()
@@ -76,7 +76,7 @@ export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | 
 
 const WAIT = 300 // milliseconds after the last change
 
-/** A value as it was when it last stayed the same for a moment. */
+/** Returns the last value that stayed the same for a moment. */
 export const useSettled = <Value>(value: Value): Value => {
   const [settled, setSettled] = useState(value)
   useEffect(() => {
@@ -169,7 +169,7 @@ const useAddress = (addressOf: (host: Host) => Promise<string> | undefined, key:
   return url
 }
 
-/** The address of a file of a run, an export or a study; undefined until it is known, and where there is none. */
+/** Returns the address of a file of a run, an export or a study; undefined until it is known, and without a file. */
 export const useUrl = (id: string, path: string | null): string | undefined =>
   useAddress((host) => (path === null ? undefined : host.urlOf(id, path)), `${id} ${path}`)
 

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "vite"
-import { tokens } from "../../output/report/tokens.ts"
+import { gainStyle, tokens } from "../../output/report/tokens.ts"
 
 const repository = new URL("../../../", import.meta.url)
 
@@ -57,16 +57,16 @@ const filesBeside = (): Plugin => ({
   }
 })
 
-/** The page's colours and sizes are those of reports. */
-const tokensOfReports = (): Plugin => ({
-  name: "tokens-of-reports",
-  transformIndexHtml: () => [{ tag: "style", children: tokens, injectTo: "head-prepend" }]
+/** The look of the page is that of reports. */
+const lookOfReports = (): Plugin => ({
+  name: "look-of-reports",
+  transformIndexHtml: () => [{ tag: "style", children: tokens + gainStyle, injectTo: "head-prepend" }]
 })
 
 export default defineConfig(({ mode }) => ({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  plugins: [tokensOfReports(), ...(mode === "page" ? [filesBeside()] : [])],
+  plugins: [lookOfReports(), ...(mode === "page" ? [filesBeside()] : [])],
   worker: { format: "es" },
   build: {
     target: "es2022",

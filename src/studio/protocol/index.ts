@@ -108,7 +108,13 @@ export const calls = {
   resume: changes<null>()(Schema.Struct({ id: Text, now: Schema.optionalKey(Schema.Boolean) })),
   /** With its folder and all that the host keeps of it; one that waits is taken from the queue. Refused for a run that anything works with. */
   remove: changes<null>()(Run),
+  /** Keeps a user's comment on a run, and whether it is archived, in the run's folder; what is absent stays. */
+  annotate: changes<null>()(
+    Schema.Struct({ id: Text, comment: Schema.optionalKey(Text), archived: Schema.optionalKey(Schema.Boolean) })
+  ),
   result: answers<Values.RunResult>()(Run),
+  /** The fields of the plans of several runs that differ, a row for each; a column for each run, in the order asked for. */
+  differences: answers<Values.TableOfTexts>()(Schema.Struct({ ids: Schema.Array(Text) })),
   /** One plot of several runs, `points` for each series at most. */
   curves: answers<Values.Curves>()(Schema.Struct({ ids: Schema.Array(Text), plot: Text, points: Schema.Int })),
   /** The rows that a cell of a confusion matrix counts, `most` at most. */

@@ -3,10 +3,10 @@
  * units in their names or next to them.
  */
 import type { Dialect } from "../../../schemas/index.ts"
-import type { Plot, Series } from "../../output/report/index.ts"
+import type { Gain, Plot, Series } from "../../output/report/index.ts"
 import type { Working } from "../../progress/index.ts"
 
-export type { Plot, Series }
+export type { Gain, Plot, Series }
 
 /** What a host can do besides training and asking. Views that need a missing ability are hidden. */
 export type Ability =
@@ -191,6 +191,12 @@ export interface RunSummary {
   /** why it failed, or what it waits for; for people */
   readonly note: string | null
   readonly secondsLeft: number | null
+  /** what people compare runs by: "method", "rank", "learning rate"; empty where the plan cannot be read */
+  readonly hyperparameters: Readonly<Record<string, string | number>>
+  /** what its user wrote about it */
+  readonly comment: string
+  /** it is left out of the list unless asked for */
+  readonly archived: boolean
 }
 
 /** Events of a watched run: first everything, then changes. */
@@ -245,6 +251,8 @@ export interface FileOfRun {
 
 /** What a finished run left. */
 export interface RunResult {
+  /** what was gained, as numbers; null: no split was evaluated */
+  readonly gain: Gain | null
   /** the sentence that a reader came for */
   readonly gained: string
   readonly facts: ReadonlyArray<Fact>

@@ -12,8 +12,10 @@ import { type FileError, type Files, isThere } from "../../files/index.ts"
 import type { Sources } from "../../hub/hub.ts"
 import { checkFree, type RunLocked } from "../../output/index.ts"
 import type { Handlers } from "../engine/handlers.ts"
-import type { Plot, RunEvent, RunSummary } from "../protocol/index.ts"
+import type { PlanJson, Plot, RunEvent, RunSummary } from "../protocol/index.ts"
+import { annotate, isLinked, LONGEST_COMMENT } from "./annotation.ts"
 import { curvesOf, plotReader } from "./curves.ts"
+import { planDifferences } from "./differences.ts"
 import { resultOf } from "./left.ts"
 import { nameOfRun, writePlan } from "./plan-files.ts"
 import { freeFolder, isOver, type Life, runFolders, runReader } from "./summary.ts"
@@ -68,6 +70,8 @@ export interface RunWriter {
 
 /** milliseconds between the plots of a run */
 const PLOTS = 1_000
+/** whose plans are compared at once */
+const MOST_COMPARED = 8
 /** of a log, at first */
 const LOG_BYTES = 256 * 1024
 
@@ -177,6 +181,25 @@ export const runsOf = (writer: RunWriter): Runs => {
           asked++
           yield* writer.remove(id).pipe(Effect.ensuring(Effect.sync(() => done++)))
           return null
+        }),
+      annotate: ({ id, ...change }) =>
+        Effect.gen(function* () {
+          yield* known(id)
+          if ((change.comment?.length ?? 0) > LONGEST_COMMENT)
+            return yield* new RunRefused({ id, reason: `keeps comments of up to ${LONGEST_COMMENT} characters` })
+          if (yield* isLinked(id))
+            return yield* new RunRefused({ id, reason: "is a symbolic link, through which the studio writes nothing" })
+          yield* annotate(id, change)
+          return null
+        }),
+      differences: ({ ids: asked }) =>
+        Effect.gen(function* () {
+          const all = yield* ids
+          const shown = asked.filter((id) => all.includes(id)).slice(0, MOST_COMPARED)
+          const plans = yield* Effect.forEach(shown, (id) =>
+            Effect.map(reader.plan(id), (own) => own && (own.plan as unknown as PlanJson))
+          )
+          return planDifferences(shown, plans)
         }),
       result: ({ id }) =>
         Effect.gen(function* () {

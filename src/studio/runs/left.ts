@@ -7,7 +7,7 @@ import { formatNames } from "../../exports/formats.ts"
 import { type FileError, type Files, namesIn, readTextFile } from "../../files/index.ts"
 import { runFolder, warningTexts } from "../../output/index.ts"
 import { command } from "../../output/invocation.ts"
-import { evaluationRows, factsOf, gained, isConfused, readRun } from "../../output/report/index.ts"
+import { evaluationRows, factsOf, gained, gainOf, isConfused, readRun } from "../../output/report/index.ts"
 import type { CodeToUse, Exported, FileOfRun, RunResult } from "../protocol/index.ts"
 import { foldersWith, freeFolder, type PlanOfRun } from "./summary.ts"
 
@@ -46,6 +46,7 @@ export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<R
     const { columns, rows } = evaluationRows(record, reported)
     const word = shellWord(id)
     return {
+      gain: gainOf(record, reported),
       gained: printable(gained(record, reported)),
       facts: factsOf(record, reported).map(([name, value]) => ({ name, value })),
       evaluations: { columns, rows },

@@ -16,6 +16,7 @@ import { runFolder } from "../../output/index.ts"
 import { type Evaluation, rowIn, type Step } from "../../output/report/index.ts"
 import { inWords, scoreOf } from "../../training/index.ts"
 import type { RunState, RunSummary } from "../protocol/index.ts"
+import { annotationOf, readAnnotation } from "./annotation.ts"
 import { seenFiles } from "./watching.ts"
 
 /** Folders that are being removed: each has a hidden name beside its own until its files are gone, and no list shows it. */
@@ -146,6 +147,27 @@ const readPlanOf = (file: string): Effect.Effect<ReadPlan, never, Files> =>
     return { own, began: began.getTime() }
   })
 
+/** "../data/movies/train.jsonl" → ["data", "movies", "train.jsonl"] */
+const partsOf = (path: string): ReadonlyArray<string> => path.split("/").filter((part) => !/^\.*$/.test(part))
+
+const hyperparametersOf = ({
+  adapter,
+  optimizer,
+  data,
+  model,
+  training,
+  seed
+}: RunPlan): RunSummary["hyperparameters"] => ({
+  method: factsOfMethod(adapter).label,
+  ...("rank" in adapter ? { rank: adapter.rank } : {}),
+  optimizer: factsOfOptimizer(optimizer).label,
+  "learning rate": optimizer.learningRate,
+  "batch size": training.batchSize,
+  model: partsOf(model.source).at(-1) ?? model.source,
+  rows: partsOf(data.train).slice(-2).join("/"),
+  seed
+})
+
 /** "LoRA with AdamW · rank 8 · classification" */
 const saysOf = ({ adapter, optimizer, data }: RunPlan): string =>
   [
@@ -171,6 +193,7 @@ export const runReader = (): RunReader => {
   const planAt = seenFiles(readPlanOf)
   const leftAt = seenFiles(readLeft)
   const newestAt = seenFiles(readNewest)
+  const annotationAt = seenFiles(readAnnotation)
   const plan: RunReader["plan"] = (id) =>
     Effect.gen(function* () {
       const folder = yield* runFolder(id)
@@ -184,6 +207,7 @@ export const runReader = (): RunReader => {
       const own = read?.own ?? null
       const left = (yield* leftAt(folder.report)) ?? null
       const { steps: newest, evaluation } = (yield* newestAt(folder.metrics)) ?? NONE
+      const { comment = "", archived = false } = (yield* annotationAt(annotationOf(id))) ?? {}
       const last = newest.at(-1)
       const isOver = life.state === "ended"
       const state: RunState = !isOver
@@ -214,7 +238,10 @@ export const runReader = (): RunReader => {
           metric === undefined || metric.better === null || value === null ? null : { value, better: metric.better },
         startedAt: life.startedAt ?? read?.began ?? 0,
         note: state === "failed" ? life.failed : life.note,
-        secondsLeft: milliseconds === null || steps < step ? null : Math.round(((steps - step) * milliseconds) / 1000)
+        secondsLeft: milliseconds === null || steps < step ? null : Math.round(((steps - step) * milliseconds) / 1000),
+        hyperparameters: own === null ? {} : hyperparametersOf(own.plan),
+        comment,
+        archived
       }
     })
   return { summary, plan }

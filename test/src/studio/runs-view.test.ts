@@ -1,8 +1,9 @@
-/** How several runs are sorted, and how their curves come onto one axis. */
+/** How several runs are found, sorted and grouped, how their plans differ, and how their curves come onto one axis. */
 import { describe, expect, test } from "bun:test"
-import { chosen, sorted } from "../../../src/studio/page/views/runs/order.ts"
+import { chosen, grouped, matching, sorted } from "../../../src/studio/page/views/runs/order.ts"
 import { overlaid } from "../../../src/studio/page/views/runs/overlay.ts"
 import type { Curves, RunSummary, Series } from "../../../src/studio/protocol/index.ts"
+import { planDifferences } from "../../../src/studio/runs/differences.ts"
 
 const run = (name: string, parts: Partial<RunSummary> = {}): RunSummary => ({
   id: `runs/${name}`,
@@ -17,6 +18,9 @@ const run = (name: string, parts: Partial<RunSummary> = {}): RunSummary => ({
   startedAt: 0,
   note: null,
   secondsLeft: null,
+  hyperparameters: {},
+  comment: "",
+  archived: false,
   ...parts
 })
 
@@ -49,6 +53,49 @@ describe("runs are sorted", () => {
     expect(first).toEqual({ by: "name", isDown: false })
     expect(chosen(first, "name")).toEqual({ by: "name", isDown: true })
   })
+})
+
+describe("runs are found", () => {
+  const runs = [
+    run("a", { hyperparameters: { method: "LoRA", rank: 8 }, comment: "Too short" }),
+    run("b", { hyperparameters: { method: "DoRA", rank: 16 }, state: "failed" }),
+    run("c", { hyperparameters: { method: "LoRA", rank: 4 }, archived: true })
+  ]
+
+  test("by every word of a search, in names, hyperparameters and notes; archived ones when asked for alone", () => {
+    expect(names(matching(runs, "", "All"))).toEqual(["a", "b"])
+    expect(names(matching(runs, "lora short", "All"))).toEqual(["a"])
+    expect(names(matching(runs, "lora", "Archived"))).toEqual(["c"])
+    expect(names(matching(runs, "", "Stopped or failed"))).toEqual(["b"])
+    expect(names(matching(runs, "", "Finished"))).toEqual(["a"])
+  })
+
+  test("in groups with the same hyperparameter, and sorted by one as a number", () => {
+    expect(grouped(runs, "method").map(([name, some]) => [name, names(some)])).toEqual([
+      ["LoRA", ["a", "c"]],
+      ["DoRA", ["b"]]
+    ])
+    expect(grouped(runs, "")).toEqual([["", runs]])
+    expect(names(sorted(runs, { by: "rank", isDown: false }))).toEqual(["c", "a", "b"])
+  })
+})
+
+test("plans differ in the fields whose values are not all the same; where runs are is no difference", () => {
+  const plan = (rank: number, directory: string, extra: object = {}) => ({
+    adapter: { method: "lora", rank, targets: ["q", "v"] },
+    output: { directory },
+    ...extra
+  })
+  expect(planDifferences(["a", "b", "c"], [plan(8, "x"), plan(16, "y", { seed: 1 }), null])).toEqual({
+    columns: ["field", "a", "b", "c"],
+    rows: [
+      ["adapter.method", "lora", "lora", "–"],
+      ["adapter.rank", "8", "16", "–"],
+      ["adapter.targets", '["q","v"]', '["q","v"]', "–"],
+      ["seed", "–", "1", "–"]
+    ]
+  })
+  expect(planDifferences(["a", "b"], [plan(8, "x"), plan(8, "y")]).rows).toEqual([])
 })
 
 const series = (kind: Series["kind"], label: string, values: Series["values"]): Series => ({

@@ -142,8 +142,25 @@ describe("a list of runs", () => {
       startedAt: 5,
       note: null,
       // 37 steps of half a second
-      secondsLeft: 19
+      secondsLeft: 19,
+      hyperparameters: {
+        method: "LoRA",
+        rank: 8,
+        optimizer: "LoRA-Pro",
+        "learning rate": 1e-3,
+        "batch size": 8,
+        model: "model",
+        rows: "train.jsonl",
+        seed: 0
+      },
+      comment: "",
+      archived: false
     })
+    writeFileSync(join(id, "studio.json"), JSON.stringify({ comment: "too short", archived: true }))
+    expect(await run(reader.summary(id, life))).toMatchObject({ comment: "too short", archived: true })
+    writeFileSync(join(id, "studio.json"), '{"comment": 7}')
+    expect(await run(reader.summary(id, life))).toMatchObject({ comment: "", archived: false })
+    rmSync(join(id, "studio.json"))
     const failed = { ...unattended, failed: "no space is left" }
     expect(await run(reader.summary(id, failed))).toMatchObject({ state: "failed", note: "no space is left" })
   })

@@ -188,13 +188,7 @@ const flagOf = { grid: [], halving: ["--halving"], widening: ["--widen"] } satis
 }
 
 /** What the page adds to the look of a report: charts in SVG, in the reader's colour scheme. */
-const light = "--second: #c15400; --third: #00795a;"
-const dark = "--second: #f2a35e; --third: #4fc9a4;"
-
 const style = `
-:root { ${light} }
-@media (prefers-color-scheme: dark) { :root { ${dark} } }
-@media print { :root { ${light} } }
 .grid.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 svg { display: block; width: 100%; height: auto; font: 11px system-ui, sans-serif; }
 figure.wide svg { max-width: 60rem; }

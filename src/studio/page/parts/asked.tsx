@@ -36,7 +36,7 @@ const Share = ({ doing: { what, done, of, unit = "", isKept } }: { readonly doin
       </div>
     )}
     {isKept === true ? (
-      <p class="small">You can leave: what has arrived is kept, and the next time it goes on from there.</p>
+      <p class="small">You can leave this page: the download continues from here the next time.</p>
     ) : null}
   </>
 )

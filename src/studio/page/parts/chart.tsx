@@ -2,15 +2,27 @@
  * A plot, drawn with uPlot as a report draws it, beside what it says in words. New numbers are drawn into the chart that is there; one is made anew
  * where its curves are others, or the reader's colours. Charts of one page share a cursor.
  */
-import { useEffect, useMemo, useRef, useState } from "preact/hooks"
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import uPlot from "uplot"
-import { chartOptions, described } from "../../../output/report/chart.ts"
+import { chartOptions, described, exponentialMean } from "../../../output/report/chart.ts"
 import type { Plot } from "../../protocol/index.ts"
 import { useMedia } from "../use.ts"
 import "uplot/dist/uPlot.min.css"
 
+/** The steps that charts show; null: all. */
+type Steps = readonly [from: number, to: number] | null
+
+/** What the charts of a section have in common. */
+export interface ChartView {
+  /** points that a line is the mean of; 1: drawn through all */
+  readonly smoothing: number
+  readonly steps: Steps
+  readonly zoom: (steps: Steps) => void
+}
+
 interface ChartProps {
   readonly plot: Plot
+  readonly view: ChartView
   /** lengths of strokes and gaps of each curve, where colours alone are too few; an empty list: drawn through */
   readonly dashes?: ReadonlyArray<ReadonlyArray<number>>
   /** each curve may be hidden */
@@ -27,6 +39,17 @@ const dataOf = ({ x, series }: Plot) => [x, ...series.map(({ values }) => values
 /** What decides how curves are drawn, beside their numbers. */
 const shapeOf = ({ logarithmic, x, series }: Plot): string =>
   JSON.stringify([logarithmic, x.length === 1, series.map(({ colour, kind }) => [colour, kind])])
+
+/** Lines as their means; what is drawn faintly and points are the values. */
+const smoothedPlot = (plot: Plot, span: number): Plot =>
+  span <= 1
+    ? plot
+    : {
+        ...plot,
+        series: plot.series.map((own) =>
+          own.kind === "line" ? { ...own, values: exponentialMean(own.values, span) } : own
+        )
+      }
 
 const looksOf = (plot: Plot, dashes: ChartProps["dashes"], look: Parameters<typeof chartOptions>[1]): uPlot.Options => {
   const options = chartOptions(plot, look)
@@ -65,32 +88,71 @@ const showOnly = (chart: uPlot, { series }: Plot, hidden: ReadonlySet<string>): 
   }
 }
 
-export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
+/** Draws the plot's numbers, all of them or the steps that are looked at. */
+const show = (chart: uPlot, plot: Plot, steps: Steps): void => {
+  chart.setData(dataOf(plot), steps === null)
+  if (steps !== null) chart.setScale("x", { min: steps[0], max: steps[1] })
+}
+
+/** Moves the cursor of all charts of the page by points of this one. */
+const moveCursor = (chart: uPlot, x: Plot["x"], at: number | null, by: number): void => {
+  const next = Math.min(x.length - 1, Math.max(0, (at ?? (by > 0 ? -1 : x.length)) + by))
+  const setCursor = chart.setCursor as (place: uPlot.Cursor, fires: boolean, tellsOthers: boolean) => void
+  setCursor({ left: chart.valToPos(x[next]!, "x"), top: 0 }, true, true)
+}
+
+export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes, canHide = false }: ChartProps) => {
+  const plot = useMemo(() => smoothedPlot(measured, smoothing), [measured, smoothing])
   const isDark = useMedia("(prefers-color-scheme: dark)")
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | undefined>(undefined)
-  const drawn = useRef<Plot | undefined>(undefined)
+  const drawn = useRef<{ readonly plot: Plot; readonly steps: Steps } | undefined>(undefined)
   const [at, setAt] = useState<number | null>(null)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const shape = shapeOf(plot)
   const strokes = JSON.stringify(dashes ?? null)
   const options = useMemo(() => looksOf(plot, dashes, { isDark, width: LEAST_WIDTH }), [shape, strokes, isDark])
-  const words = useMemo(() => described(plot), [plot])
+  const words = useMemo(() => described(measured), [measured])
 
-  const latest = useRef({ plot, hidden })
-  latest.current = { plot, hidden }
+  const latest = useRef({ plot, hidden, steps })
+  latest.current = { plot, hidden, steps }
   useEffect(() => {
     // each chart of a page in a task of its own, so that a dozen of them does not keep it from answering
     const timer = setTimeout(() => {
       const width = Math.max(LEAST_WIDTH, place.current!.clientWidth)
       const now = latest.current
       const own = new uPlot(
-        { ...options, width, hooks: { setCursor: [({ cursor }) => setAt(cursor.idx ?? null)] } },
+        {
+          ...options,
+          width,
+          cursor: {
+            ...options.cursor,
+            drag: { x: true, y: false, setScale: false },
+            bind: {
+              dblclick: () => () => {
+                zoom(null)
+                return null
+              }
+            }
+          },
+          hooks: {
+            setCursor: [({ cursor }) => setAt(cursor.idx ?? null)],
+            setSelect: [
+              (own) => {
+                const { left, width } = own.select
+                if (width <= 0) return
+                own.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+                zoom([Math.floor(own.posToVal(left, "x")), Math.ceil(own.posToVal(left + width, "x"))])
+              }
+            ]
+          }
+        },
         dataOf(now.plot),
         place.current!
       )
       chart.current = own
-      drawn.current = now.plot
+      drawn.current = { plot: now.plot, steps: null }
+      if (now.steps !== null) show(own, now.plot, now.steps)
       showOnly(own, now.plot, now.hidden)
     })
     return () => {
@@ -100,10 +162,11 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
     }
   }, [options])
   useEffect(() => {
-    if (chart.current === undefined || drawn.current === plot) return
-    drawn.current = plot
-    chart.current.setData(dataOf(plot))
-  }, [plot])
+    const last = drawn.current
+    if (chart.current === undefined || (last?.plot === plot && last.steps === steps)) return
+    drawn.current = { plot, steps }
+    show(chart.current, plot, steps)
+  }, [plot, steps])
   useEffect(() => {
     const observer = new ResizeObserver(() => {
       const width = Math.max(LEAST_WIDTH, place.current?.clientWidth ?? 0)
@@ -126,8 +189,20 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
     setHidden((before) => (before.has(label) ? before.difference(new Set([label])) : before.union(new Set([label]))))
   const said = plot.series.length > MOST_IN_NAME ? `${plot.series.length} curves, in words below.` : words
 
+  const pressed = (event: KeyboardEvent) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0
+    if (by === 0 || event.target !== event.currentTarget || chart.current === undefined) return
+    event.preventDefault()
+    moveCursor(chart.current, plot.x, at, by)
+  }
   return (
-    <figure class="chart">
+    <figure
+      class="chart card"
+      aria-label={plot.title}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move its cursor
+      tabIndex={0}
+      onKeyDown={pressed}
+    >
       <figcaption>
         {plot.title}{" "}
         <span class="quiet">
@@ -136,7 +211,7 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
         </span>
       </figcaption>
       <div class="plot" ref={place} role="img" aria-label={`${plot.title}. ${said}`} />
-      <p class="step quiet small" aria-hidden="true">
+      <p class="step quiet small" aria-live="polite">
         {at === null ? "newest" : `step ${plot.x[at] ?? ""}`}
       </p>
       {/* many curves have a legend that is scrolled, by the keyboard too */}
@@ -167,9 +242,77 @@ export const Chart = ({ plot, dashes, canHide = false }: ChartProps) => {
         })}
       </ul>
       <details>
-        <summary>in words</summary>
+        <summary>In words</summary>
         <p class="quiet small">{words}</p>
       </details>
     </figure>
   )
+}
+
+interface ToolsProps {
+  readonly plots: ReadonlyArray<Pick<Plot, "x">>
+  readonly view: ChartView
+  readonly smooth: (points: number) => void
+}
+
+const MOST_SMOOTHING = 50
+
+interface EndProps {
+  readonly label: string
+  readonly value: number
+  readonly most: number
+  readonly set: (value: number) => void
+}
+
+const End = ({ label, value, most, set }: EndProps) => (
+  <label>
+    {label}
+    <input
+      type="number"
+      min={0}
+      max={most}
+      value={value}
+      onChange={({ currentTarget: { valueAsNumber } }) => Number.isInteger(valueAsNumber) && set(valueAsNumber)}
+    />
+  </label>
+)
+
+/** Controls of the charts below: running means instead of single steps, and the steps to show. */
+export const ChartTools = ({ plots, view: { smoothing, steps, zoom }, smooth }: ToolsProps) => {
+  const most = Math.max(1, ...plots.map(({ x }) => x.at(-1) ?? 1))
+  const [from, to] = steps ?? [0, most]
+  return (
+    <div class="toolbar chart-tools">
+      <label class="smoothing">
+        Smoothing: {smoothing === 1 ? "off" : `mean of about ${smoothing} points`}
+        <input
+          type="range"
+          min={1}
+          max={MOST_SMOOTHING}
+          value={smoothing}
+          onInput={({ currentTarget }) => smooth(currentTarget.valueAsNumber)}
+        />
+      </label>
+      <End label="From step" value={from} most={most} set={(value) => value < to && zoom([value, to])} />
+      <End label="To step" value={to} most={most} set={(value) => value > from && zoom([from, value])} />
+      {steps === null ? (
+        <p class="help">Drag over a chart to zoom in; the arrow keys move its cursor.</p>
+      ) : (
+        <button type="button" onClick={() => zoom(null)}>
+          All steps
+        </button>
+      )}
+    </div>
+  )
+}
+
+/** Smoothing and steps of the charts of a section. */
+export const useChartView = (): { readonly view: ChartView; readonly smooth: (points: number) => void } => {
+  const [smoothing, smooth] = useState(1)
+  const [steps, setSteps] = useState<Steps>(null)
+  const zoom = useCallback(
+    (next: Steps) => setSteps((last) => (last?.[0] === next?.[0] && last?.[1] === next?.[1] ? last : next)),
+    []
+  )
+  return { view: { smoothing, steps, zoom }, smooth }
 }

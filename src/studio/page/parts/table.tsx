@@ -29,7 +29,7 @@ const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| M
 /** Characters of a cell that is a sentence. */
 const LONG = 24
 
-/** Where most of a column is numbers it is set to the right. */
+/** A table of texts; columns that are mostly numbers are right-aligned. */
 export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readonly caption: string }) => {
   const numeric = table.columns.map(
     (_, i) => table.rows.length > 0 && table.rows.filter((row) => isNumber(row[i] ?? "")).length > table.rows.length / 2

@@ -184,13 +184,13 @@ const Behind = ({ id, cell, close }: { readonly id: string; readonly cell: Cell;
       <Trouble problem={problem} again={again} />
       {value === undefined ? (
         problem === undefined ? (
-          <Loading what="The model reads the rows of this split again" doing={doing} />
+          <Loading what="Predicting the rows of this split" doing={doing} />
         ) : null
       ) : (
         <>
           {value.length === Math.min(count, most) ? null : (
             <p class="quiet">
-              {rowsOf(value.length)} now, {count} when the run ended: rows or device are others than they were.
+              {rowsOf(value.length)} now, {count} when the run ended: the rows or the device have changed since.
             </p>
           )}
           <JudgedRows rows={value} />
@@ -226,7 +226,7 @@ export const Confusions = ({
   return (
     <section>
       <h3>Confusion of the classes</h3>
-      <p class="quiet">Choose a number to see the rows behind it.</p>
+      <p class="quiet">Choose a number to see its rows.</p>
       <div class="grid">
         {confusions.map((confusion) => {
           const Shown = confusion.labels.length <= TABLE_CLASSES ? Matrix : Pairs

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Chart } from "../../parts/chart.tsx"
+import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
 import { Select } from "../../parts/fields.tsx"
 import { useCall } from "../../use.ts"
 import { overlaid } from "./overlay.ts"
@@ -32,6 +32,7 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
     () => (value === undefined ? undefined : overlaid(value, (id) => names.get(id) ?? id, points)),
     [value, points]
   )
+  const { view, smooth } = useChartView()
   const available = value?.available ?? []
   return (
     <>
@@ -46,7 +47,7 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
         </label>
         <p class="quiet small">{counted(runs.length, "run")}</p>
         <button type="button" class="plain" onClick={none}>
-          Untick all
+          Clear the selection
         </button>
       </div>
       <Trouble problem={problem} again={again} />
@@ -55,9 +56,12 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
           <Loading what="Curves" />
         ) : null
       ) : drawn.plot.series.length === 0 ? (
-        <p class="quiet">None of these runs has such a curve yet.</p>
+        <p class="quiet">No selected run has this curve yet.</p>
       ) : (
-        <Chart plot={drawn.plot} dashes={drawn.dashes} canHide />
+        <>
+          <ChartTools plots={[drawn.plot]} view={view} smooth={smooth} />
+          <Chart plot={drawn.plot} view={view} dashes={drawn.dashes} canHide />
+        </>
       )}
     </>
   )

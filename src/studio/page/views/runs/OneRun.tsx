@@ -1,12 +1,13 @@
-/** One run: how it goes while it goes, and what it left. */
-import type { Plot, RunEvent, RunSummary } from "../../../protocol/index.ts"
+/** One run: its progress while it trains, then what it gained and left. */
+import type { Plot, RunEvent, RunState, RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Chart } from "../../parts/chart.tsx"
+import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
 import { One, withLines } from "../../parts/one.tsx"
 import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
+import { Notes } from "./Notes.tsx"
 import { Result } from "./Result.tsx"
-import { Buttons, loss, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, hyperparameter, loss as lossOf, Removal, timeLeft, useDoing, when, wholeNumber } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined
@@ -45,8 +46,18 @@ export const OneRun = ({ id }: { readonly id: string }) => {
       <Removal doing={doing} removed={removed} />
       {summary && <Standing summary={summary} />}
       {summary?.state === "finished" ? <Reached id={id} plots={plots} /> : summary && <Curves plots={plots} />}
+      {summary && <Hyperparameters of={summary} />}
+      {summary && <Notes key={id} summary={summary} />}
     </One>
   )
+}
+
+/** What a run does in each state that is not its last. */
+const doings: Readonly<Partial<Record<RunState, string>>> = {
+  waiting: "Waiting in the queue",
+  starting: "Loading the model and the rows",
+  training: "Training",
+  stopping: "Finishing its step and saving"
 }
 
 const Standing = ({ summary }: { readonly summary: RunSummary }) => (
@@ -54,26 +65,79 @@ const Standing = ({ summary }: { readonly summary: RunSummary }) => (
     <p class="quiet">{summary.says}</p>
     {summary.state === "failed" ? (
       <div class="trouble" role="alert">
-        <p>{summary.note ?? "It ended before its end, and did not say why."}</p>
-        <p>What it had saved is kept: “Resume” goes on from there.</p>
+        <p>{summary.note ?? "The run stopped unexpectedly. Its log may say why."}</p>
+        <p>Saved checkpoints are kept: Resume continues from the last one.</p>
       </div>
-    ) : (
-      summary.note !== null && <p class="quiet">{summary.note}</p>
-    )}
-    <div class="row standing">
-      <ProgressOf summary={summary} />
-      <span>loss {loss(summary.loss)}</span>
-      {summary.score === null ? null : <span>{summary.score}</span>}
-      <span class="quiet">started {when(summary.startedAt)}</span>
-    </div>
+    ) : null}
+    {summary.state === "finished" ? null : <Live summary={summary} />}
   </>
 )
+
+/** A run before its end: how far it is, what it does, and its newest numbers. */
+const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, note, startedAt } }: LiveProps) => {
+  const share = steps > 0 ? Math.min(1, step / steps) : 0
+  return (
+    <section class="gain" aria-label="Progress">
+      <p class="gain-of">
+        <strong>{doings[state] ?? `Stopped at step ${wholeNumber(step)}`}</strong>
+        {note === null || state === "failed" ? "" : `: ${note}`}
+      </p>
+      <p class="gain-numbers">
+        <strong>{Math.floor(100 * share)} %</strong>{" "}
+        <span>
+          step {wholeNumber(step)}
+          {steps > 0 ? ` of ${wholeNumber(steps)}` : ""}
+        </span>
+      </p>
+      <progress max={1} value={share} aria-label={`Steps of ${name}`} />
+      <dl class="live">
+        <div>
+          <dt>Time left</dt>
+          <dd>{secondsLeft === null ? "–" : timeLeft(secondsLeft)}</dd>
+        </div>
+        <div>
+          <dt>Loss</dt>
+          <dd>{lossOf(loss)}</dd>
+        </div>
+        <div>
+          <dt>Last evaluation</dt>
+          <dd>{score ?? "–"}</dd>
+        </div>
+        <div>
+          <dt>Started</dt>
+          <dd>{when(startedAt)}</dd>
+        </div>
+      </dl>
+    </section>
+  )
+}
+
+interface LiveProps {
+  readonly summary: RunSummary
+}
+
+const Hyperparameters = ({ of: { hyperparameters } }: { readonly of: RunSummary }) => {
+  const all = Object.entries(hyperparameters)
+  return all.length === 0 ? null : (
+    <section>
+      <h3>Hyperparameters</h3>
+      <dl class="facts">
+        {all.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{hyperparameter(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  )
+}
 
 /** What a finished run left. */
 const Reached = ({ id, plots }: { readonly id: string; readonly plots: ReadonlyArray<Plot> }) => {
   const { value, problem, doing, again } = useCall("result", { id })
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="What it reached" doing={doing} />
+  if (value === undefined) return <Loading what="Results" doing={doing} />
   return (
     <Result id={id} result={value}>
       <Curves plots={plots} />
@@ -81,17 +145,23 @@ const Reached = ({ id, plots }: { readonly id: string; readonly plots: ReadonlyA
   )
 }
 
-const Curves = ({ plots }: { readonly plots: ReadonlyArray<Plot> }) => (
-  <section aria-label="Curves">
-    <h3>Curves</h3>
-    {plots.length === 0 ? (
-      <p class="quiet">They begin with the first step.</p>
-    ) : (
-      <div class="grid">
-        {plots.map((plot) => (
-          <Chart key={plot.id} plot={plot} />
-        ))}
-      </div>
-    )}
-  </section>
-)
+const Curves = ({ plots }: { readonly plots: ReadonlyArray<Plot> }) => {
+  const { view, smooth } = useChartView()
+  return (
+    <section aria-label="Curves">
+      <h3>Curves</h3>
+      {plots.length === 0 ? (
+        <p class="quiet">The first curve appears after the first step.</p>
+      ) : (
+        <>
+          <ChartTools plots={plots} view={view} smooth={smooth} />
+          <div class="grid charts">
+            {plots.map((plot) => (
+              <Chart key={plot.id} plot={plot} view={view} />
+            ))}
+          </div>
+        </>
+      )}
+    </section>
+  )
+}

@@ -1,4 +1,4 @@
-/** What a finished run left: the sentence that a reader came for, then everything behind it. */
+/** A finished run: what it gained, then everything that this is made of. */
 import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
@@ -6,6 +6,7 @@ import { Scrolled, Texts } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
 import { Confusions, JudgedRows } from "./Confusions.tsx"
+import { Gained } from "./Gained.tsx"
 
 export const sizeOf = (bytes: number): string =>
   bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
@@ -67,18 +68,11 @@ export const Result = ({
   /** the curves */
   readonly children: ComponentChildren
 }) => {
-  const { gained, facts, evaluations, confusions, mistakes, warnings, plan, files, page, commands } = result
+  const { gain, gained, facts, evaluations, confusions, mistakes, warnings, plan, files, page, commands } = result
   const report = useUrl(id, page)
   return (
     <>
-      <p class="gained">{without(gained, warnings)}</p>
-      {warnings.length === 0 ? null : (
-        <ul class="run-warnings">
-          {warnings.map((warning) => (
-            <li key={warning}>{warning}</li>
-          ))}
-        </ul>
-      )}
+      {gain === null ? null : <Gained gain={gain} />}
       <div class="row">
         <a class="button primary" href={addressOf("try", id)}>
           Try it
@@ -92,6 +86,14 @@ export const Result = ({
           </a>
         )}
       </div>
+      <p class="gained">{without(gained, warnings)}</p>
+      {warnings.length === 0 ? null : (
+        <ul class="run-warnings">
+          {warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
       <dl class="facts">
         {facts.map(({ name, value }) => (
           <div key={name} class={value.length > LONG ? "long" : undefined}>
@@ -107,10 +109,10 @@ export const Result = ({
           {evaluations.rows.length > FEW ? (
             <details>
               <summary>{evaluations.rows.length} evaluations</summary>
-              <Texts table={evaluations} caption="In the order they were made" />
+              <Texts table={evaluations} caption="In order of step" />
             </details>
           ) : (
-            <Texts table={evaluations} caption="In the order they were made" />
+            <Texts table={evaluations} caption="In order of step" />
           )}
         </section>
       )}
@@ -118,7 +120,7 @@ export const Result = ({
       {mistakes.length === 0 ? null : (
         <section>
           <h3>Mistakes</h3>
-          <p class="quiet">Those that it was surest of, or the largest ones, first. Some may be wrong in the data.</p>
+          <p class="quiet">The most confident or largest errors first. Some of the labels may be wrong.</p>
           <JudgedRows rows={mistakes} />
         </section>
       )}

@@ -1,26 +1,57 @@
-/** Runs: a table of all on wide screens, cards on narrow ones, with the curves of those that are ticked over each other; or one run by itself. */
+/** Runs: a table on wide screens, cards on narrow ones, searched, filtered, sorted and grouped, and a comparison of those that are selected; or one run by itself. */
 import { useEffect, useMemo, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Select } from "../../parts/fields.tsx"
+import { Check, Select } from "../../parts/fields.tsx"
 import { StateOf } from "../../parts/one.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { addressOf, focusView, type ViewProps } from "../../place.ts"
 import { useMedia, useWatch } from "../../use.ts"
 import { CurvesOf } from "./CurvesOf.tsx"
+import { Differences } from "./Differences.tsx"
 import { OneRun } from "./OneRun.tsx"
-import { type Column, chosen, columns, type Order, sorted } from "./order.ts"
-import { Buttons, type Doing, loss, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
+import {
+  type Column,
+  chosen,
+  columns,
+  filters,
+  grouped,
+  hyperparameterNames,
+  matching,
+  type Order,
+  sorted
+} from "./order.ts"
+import { Buttons, type Doing, hyperparameter, loss, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
 import "./runs.css"
 
-/** What was ticked, and the order, for whoever comes back from a run. */
-let remembered: { ticked: ReadonlySet<string>; order: Order } = {
+/** What a list shows. */
+interface Choice {
+  readonly order: Order
+  /** words to search for */
+  readonly text: string
+  /** the name of a filter */
+  readonly filter: string
+  /** a hyperparameter, or "" */
+  readonly group: string
+  /** hyperparameters with columns of their own */
+  readonly extra: ReadonlyArray<string>
+}
+
+/** The selection and the list as they were, for whoever comes back from a run. */
+let remembered: { readonly ticked: ReadonlySet<string>; readonly choice: Choice } = {
   ticked: new Set(),
-  order: { by: "started", isDown: true }
+  choice: {
+    order: { by: "started", isDown: true },
+    text: "",
+    filter: filters[0]![0],
+    group: "",
+    extra: ["learning rate"]
+  }
 }
 
 interface Shown {
-  readonly runs: ReadonlyArray<RunSummary>
+  readonly groups: ReadonlyArray<readonly [name: string, runs: ReadonlyArray<RunSummary>]>
   readonly ticked: ReadonlySet<string>
   readonly tick: (id: string) => void
   readonly doing: Doing
@@ -35,10 +66,17 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
   </label>
 )
 
+/** The column of a hyperparameter. */
+const columnOf = (name: string): (typeof columns)[number] => ({
+  name,
+  title: `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`
+})
+
 const inTable = columns.filter(({ isWithName }) => isWithName !== true)
 
 const Table = ({
-  runs,
+  groups,
+  extra,
   ticked,
   tick,
   doing,
@@ -47,10 +85,11 @@ const Table = ({
   tickAll
 }: Shown & {
   readonly order: Order
+  readonly extra: ReadonlyArray<string>
   readonly setOrder: (by: Column) => void
   readonly tickAll: () => void
 }) => (
-  <Scrolled label="Runs">
+  <Scrolled label="Runs" class="card listed">
     <table class="runs">
       <thead>
         <tr>
@@ -58,13 +97,13 @@ const Table = ({
             <label class="tick">
               <input
                 type="checkbox"
-                checked={runs.length > 0 && runs.every(({ id }) => ticked.has(id))}
+                checked={groups.every(([, runs]) => runs.length > 0 && runs.every(({ id }) => ticked.has(id)))}
                 onChange={tickAll}
               />
               <span class="hidden">Curves of all runs</span>
             </label>
           </th>
-          {inTable.map(({ name, title, isNumber }) => (
+          {[...inTable, ...extra.map(columnOf)].map(({ name, title, isNumber }) => (
             <th
               key={name}
               scope="col"
@@ -84,38 +123,52 @@ const Table = ({
           </th>
         </tr>
       </thead>
-      <tbody>
-        {runs.map((run) => (
-          <tr key={run.id}>
-            <td>
-              <Tick run={run} ticked={ticked} tick={tick} />
-            </td>
-            <th scope="row">
-              <NameOf run={run} />
-              <span class="says small quiet">{run.says}</span>
-            </th>
-            <td>
-              <StateOf state={run.state} />
-              {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
-            </td>
-            <td>
-              <ProgressOf summary={run} />
-            </td>
-            <td class="number">{loss(run.loss)}</td>
-            <td>{run.score ?? "–"}</td>
-            <td>{when(run.startedAt)}</td>
-            <td>
-              <Buttons summary={run} doing={doing} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
+      {groups.map(([group, runs]) => (
+        <tbody key={group}>
+          {group === "" ? null : (
+            <tr class="group">
+              <th colSpan={inTable.length + extra.length + 2} scope="rowgroup">
+                {group} <span class="quiet small">{counted(runs.length, "run")}</span>
+              </th>
+            </tr>
+          )}
+          {runs.map((run) => (
+            <tr key={run.id}>
+              <td>
+                <Tick run={run} ticked={ticked} tick={tick} />
+              </td>
+              <th scope="row">
+                <NameOf run={run} />
+                <span class="says small quiet">{run.says}</span>
+              </th>
+              <td>
+                <StateOf state={run.state} />
+                {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
+              </td>
+              <td>
+                <ProgressOf summary={run} />
+              </td>
+              <td class="number">{loss(run.loss)}</td>
+              <td class="score">{run.score ?? "–"}</td>
+              <td>{when(run.startedAt)}</td>
+              {extra.map((name) => (
+                <td key={name} class={typeof run.hyperparameters[name] === "number" ? "number" : undefined}>
+                  {hyperparameter(run.hyperparameters[name])}
+                </td>
+              ))}
+              <td>
+                <Buttons summary={run} doing={doing} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      ))}
     </table>
   </Scrolled>
 )
 
 const Cards = ({
-  runs,
+  groups,
   ticked,
   tick,
   doing,
@@ -131,40 +184,114 @@ const Cards = ({
         options={columns.map(({ name, title }) => [name, title])}
       />
     </label>
-    <ul class="cards">
-      {runs.map((run) => (
-        <li key={run.id} class="card">
-          <div class="top">
-            <h2>
-              <NameOf run={run} />
-            </h2>
-            <Tick run={run} ticked={ticked} tick={tick} />
-          </div>
-          <p class="small quiet">{run.says}</p>
-          <p>
-            <StateOf state={run.state} />{" "}
-            {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
-          </p>
-          <ProgressOf summary={run} />
-          <p class="small">
-            loss {loss(run.loss)}
-            {run.score === null ? "" : ` · ${run.score}`} · {when(run.startedAt)}
-          </p>
-          <Buttons summary={run} doing={doing} />
-        </li>
-      ))}
-    </ul>
+    {groups.map(([group, runs]) => {
+      const Heading = group === "" ? "h2" : "h3"
+      return (
+        <section key={group} aria-label={group === "" ? "Runs" : group}>
+          {group === "" ? null : <h2>{group}</h2>}
+          <ul class="cards">
+            {runs.map((run) => (
+              <li key={run.id} class="card">
+                <div class="top">
+                  <Heading>
+                    <NameOf run={run} />
+                  </Heading>
+                  <Tick run={run} ticked={ticked} tick={tick} />
+                </div>
+                <p class="small quiet">{run.says}</p>
+                <p>
+                  <StateOf state={run.state} />{" "}
+                  {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
+                </p>
+                <ProgressOf summary={run} />
+                <p class="small">
+                  loss {loss(run.loss)}
+                  {run.score === null ? "" : ` · ${run.score}`} · {when(run.startedAt)}
+                </p>
+                <Buttons summary={run} doing={doing} />
+              </li>
+            ))}
+          </ul>
+        </section>
+      )
+    })}
   </>
 )
 
 const Empty = () => (
   <div class="empty card">
-    <p>No run is here yet. A run takes a model and your rows, and shows how it learns while it learns.</p>
+    <p>
+      No runs yet. A run trains an adapter for a base model on your rows. Its curves, results and files appear here.
+    </p>
     <a class="button primary" href={addressOf("new")}>
-      Begin a run
+      Start a run
     </a>
   </div>
 )
+
+interface ToolsProps {
+  readonly runs: ReadonlyArray<RunSummary>
+  readonly shown: number
+  /** runs are cards, without columns */
+  readonly isNarrow: boolean
+  readonly choice: Choice
+  readonly choose: (change: Partial<Choice>) => void
+}
+
+/** Search, filter, groups and columns of the list. */
+const Tools = ({ runs, shown, isNarrow, choice: { text, filter, group, extra }, choose }: ToolsProps) => {
+  const names = hyperparameterNames(runs)
+  return (
+    <search class="toolbar" aria-label="Runs">
+      <label class="search">
+        Search
+        <input
+          type="search"
+          placeholder="Name, method, model, notes"
+          value={text}
+          onInput={({ currentTarget }) => choose({ text: currentTarget.value })}
+        />
+      </label>
+      <label>
+        Show
+        <Select
+          value={filter}
+          choose={(filter) => choose({ filter })}
+          options={filters.map(([name]) => [name, name])}
+        />
+      </label>
+      <label>
+        Group by
+        <Select
+          value={group}
+          choose={(group) => choose({ group })}
+          options={[["", "Nothing"], ...names.map((name) => [name, name] as const)]}
+        />
+      </label>
+      {isNarrow ? null : (
+        <details class="columns">
+          <summary class="button">Columns</summary>
+          <div class="card">
+            {names.map((name) => (
+              <Check
+                key={name}
+                checked={extra.includes(name)}
+                set={(isShown) =>
+                  choose({ extra: names.filter((one) => (one === name ? isShown : extra.includes(one))) })
+                }
+              >
+                {name}
+              </Check>
+            ))}
+          </div>
+        </details>
+      )}
+      <p class="small quiet" role="status">
+        {shown === runs.length ? counted(shown, "run") : `${shown} of ${counted(runs.length, "run")}`}
+      </p>
+    </search>
+  )
+}
 
 export const List = () => {
   const isNarrow = useMedia("(max-width: 62rem)")
@@ -175,12 +302,12 @@ export const List = () => {
     (_, all) => all
   )
   const [ticked, setTicked] = useState(remembered.ticked)
-  const [order, setOrder] = useState(remembered.order)
+  const [choice, setChoice] = useState(remembered.choice)
   const doing = useDoing()
   const [said, say] = useState("")
   useEffect(() => {
-    remembered = { ticked, order }
-  }, [ticked, order])
+    remembered = { ticked, choice }
+  }, [ticked, choice])
   // a list that is sorted, or whose numbers move, draws no chart anew
   const drawn = runs?.filter(({ id }) => ticked.has(id)) ?? []
   const curves = useMemo(
@@ -206,15 +333,19 @@ export const List = () => {
       if (!after.delete(id)) after.add(id)
       return after
     })
-  const isAll = runs.every(({ id }) => ticked.has(id))
+  const choose = (change: Partial<Choice>) => setChoice((before) => ({ ...before, ...change }))
+  const { order, text, filter, group, extra } = choice
+  const listed = matching(runs, text, filter)
+  const isAll = listed.every(({ id }) => ticked.has(id))
   const shown = {
-    runs: sorted(runs, order),
+    groups: grouped(sorted(listed, order), group),
     ticked,
     tick,
     doing,
     order,
-    setOrder: (by: Column) => setOrder(chosen(order, by))
+    setOrder: (by: Column) => choose({ order: chosen(order, by) })
   }
+  const isArchive = filter === "Archived"
   return (
     <>
       {status}
@@ -228,14 +359,25 @@ export const List = () => {
           focusView()
         }}
       />
-      {isNarrow ? (
+      <Tools runs={runs} shown={listed.length} isNarrow={isNarrow} choice={choice} choose={choose} />
+      {listed.length === 0 ? (
+        <p class="empty card">No run matches. Change the search, or show other runs.</p>
+      ) : isNarrow ? (
         <Cards {...shown} />
       ) : (
-        <Table {...shown} tickAll={() => setTicked(new Set(isAll ? [] : runs.map(({ id }) => id)))} />
+        <Table {...shown} extra={extra} tickAll={() => setTicked(new Set(isAll ? [] : listed.map(({ id }) => id)))} />
       )}
-      <section aria-label="Curves">
-        <h2>Curves over each other</h2>
-        {curves ?? <p class="quiet">Tick runs in the list to see how they learned, one over the other.</p>}
+      <section aria-label="Comparison">
+        <h2>Compare selected runs</h2>
+        {curves ?? <p class="quiet">Select runs in the list to compare their curves, results and plans.</p>}
+        {drawn.length < 2 ? null : <Differences runs={drawn} />}
+        {drawn.length === 0 ? null : (
+          <p>
+            <button type="button" onClick={() => drawn.map(({ id }) => doing.archive(id, !isArchive))}>
+              {isArchive ? "Restore" : "Archive"} {counted(drawn.length, "run")}
+            </button>
+          </p>
+        )}
       </section>
     </>
   )

@@ -1,7 +1,8 @@
-/** By what a list of runs is sorted. */
+/** Which runs a list shows, in which order and groups. */
 import type { RunState, RunSummary } from "../../../protocol/index.ts"
 
-export type Column = "name" | "state" | "progress" | "loss" | "score" | "says" | "started"
+/** A column of every list, or the name of a hyperparameter. */
+export type Column = string
 
 export interface Order {
   readonly by: Column
@@ -20,7 +21,7 @@ export const columns: ReadonlyArray<{
   { name: "progress", title: "Progress" },
   { name: "loss", title: "Loss", isNumber: true },
   { name: "score", title: "Score" },
-  { name: "says", title: "What it is", isWithName: true },
+  { name: "says", title: "Method", isWithName: true },
   { name: "started", title: "Started" }
 ]
 
@@ -28,7 +29,7 @@ export const columns: ReadonlyArray<{
 const states: ReadonlyArray<RunState> = ["training", "stopping", "starting", "waiting", "failed", "stopped", "finished"]
 
 /** null: has none, and is last whichever way the others are. */
-const keyOf: Readonly<Record<Column, (run: RunSummary) => string | number | null>> = {
+const keys: Readonly<Record<string, (run: RunSummary) => string | number | null>> = {
   name: ({ name }) => name,
   state: ({ state }) => states.indexOf(state),
   progress: ({ step, steps }) => (steps > 0 ? step / steps : null),
@@ -38,6 +39,9 @@ const keyOf: Readonly<Record<Column, (run: RunSummary) => string | number | null
   started: ({ startedAt }) => startedAt
 }
 
+const keyOf = (by: Column, run: RunSummary): string | number | null =>
+  Object.hasOwn(keys, by) ? keys[by]!(run) : (run.hyperparameters[by] ?? null)
+
 // made once: a comparison that makes its own takes a tenth of a millisecond
 const collator = new Intl.Collator(undefined, { numeric: true })
 
@@ -46,7 +50,7 @@ const compared = (a: string | number, b: string | number): number =>
 
 export const sorted = (runs: ReadonlyArray<RunSummary>, { by, isDown }: Order): ReadonlyArray<RunSummary> =>
   runs.toSorted((first, second) => {
-    const [a, b] = [keyOf[by](first), keyOf[by](second)]
+    const [a, b] = [keyOf(by, first), keyOf(by, second)]
     if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1
     return (isDown ? -1 : 1) * compared(a, b) || compared(first.id, second.id)
   })
@@ -56,3 +60,45 @@ export const chosen = (before: Order, by: Column): Order =>
   before.by === by
     ? { by, isDown: !before.isDown }
     : { by, isDown: by === "score" || by === "started" || by === "progress" }
+
+const isUnder = (...wanted: ReadonlyArray<RunState>) => {
+  const all = new Set(wanted)
+  return ({ state, archived }: RunSummary): boolean => !archived && all.has(state)
+}
+
+/** Which runs are shown, by what this is called. */
+export const filters: ReadonlyArray<readonly [name: string, isShown: (run: RunSummary) => boolean]> = [
+  ["All", ({ archived }) => !archived],
+  ["In progress", isUnder("waiting", "starting", "training", "stopping")],
+  ["Finished", isUnder("finished")],
+  ["Stopped or failed", isUnder("stopped", "failed")],
+  ["Archived", ({ archived }) => archived]
+]
+
+/** The runs of a filter that have every word of the text in their name, state, hyperparameters or notes. */
+export const matching = (runs: ReadonlyArray<RunSummary>, text: string, filter: string): ReadonlyArray<RunSummary> => {
+  const words = text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "")
+  const isShown = filters.find(([name]) => name === filter)?.[1] ?? filters[0]![1]
+  return runs.filter((run) => {
+    if (!isShown(run)) return false
+    if (words.length === 0) return true
+    const { name, says, state, comment, hyperparameters } = run
+    const all = [name, says, state, comment, ...Object.values(hyperparameters)].join(" ").toLowerCase()
+    return words.every((word) => all.includes(word))
+  })
+}
+
+/** The names of the hyperparameters that any of the runs has. */
+export const hyperparameterNames = (runs: ReadonlyArray<RunSummary>): ReadonlyArray<string> => [
+  ...new Set(runs.flatMap(({ hyperparameters }) => Object.keys(hyperparameters)))
+]
+
+/** Groups of runs with the same hyperparameter, in the order of their first runs; one without a name unless grouped. */
+export const grouped = (
+  runs: ReadonlyArray<RunSummary>,
+  by: string
+): ReadonlyArray<readonly [name: string, runs: ReadonlyArray<RunSummary>]> =>
+  by === "" ? [["", runs]] : [...Map.groupBy(runs, (run) => `${run.hyperparameters[by] ?? "–"}`)]

@@ -1,4 +1,4 @@
-/** How a run stands: a word with a sign, how far it is, and what can be done with it. */
+/** A run in a line: how far it is, its newest numbers, and its buttons. */
 import { useState } from "preact/hooks"
 import type { RunState, RunSummary } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
@@ -6,32 +6,40 @@ import { Confirm } from "../../parts/confirm.tsx"
 import { addressOf } from "../../place.ts"
 import { useStudio } from "../../use.ts"
 
-/** "3 min left" */
-const timeLeft = (seconds: number): string => {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s left`
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min left`
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min left`
+/** "3 min" */
+export const timeLeft = (seconds: number): string => {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
 }
 
 // made once: a list has hundreds of these, and each making takes half a millisecond
 const counted = new Intl.NumberFormat("en")
 
-const steps = (value: number): string => counted.format(value)
+export const wholeNumber = (value: number): string => counted.format(value)
 
 /** A bar, and the same in numbers. */
 export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
-  const { name, step, steps: all, secondsLeft } = summary
-  if (all <= 0) return <span class="quiet small">{step === 0 ? "" : `step ${steps(step)}`}</span>
+  const { name, state, step, steps: all, secondsLeft } = summary
+  if (all <= 0) return <span class="quiet small">{step === 0 ? "" : `step ${wholeNumber(step)}`}</span>
   return (
     <span class="progress">
-      <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />
+      {state === "finished" ? null : <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />}
       <span class="small quiet">
-        {steps(step)} / {steps(all)}
-        {secondsLeft === null ? "" : ` · ${timeLeft(secondsLeft)}`}
+        {wholeNumber(step)} / {wholeNumber(all)}
+        {secondsLeft === null ? "" : ` · ${timeLeft(secondsLeft)} left`}
       </span>
     </span>
   )
 }
+
+/** A hyperparameter: rates in scientific notation. */
+export const hyperparameter = (value: string | number | undefined): string =>
+  value === undefined
+    ? "–"
+    : typeof value === "number" && Math.abs(value) < 0.1 && value !== 0
+      ? value.toExponential()
+      : `${value}`
 
 export const loss = (value: number | null): string => (value === null ? "–" : `${Number(value.toPrecision(4))}`)
 
@@ -57,29 +65,29 @@ export const isUnderWay = (state: RunState): boolean => underWay.includes(state)
 
 export interface Doing {
   readonly problem: HostError | undefined
-  /** what is asked at the moment, and of which run */
+  /** the call in progress and its run: "stop runs/reviews-1" */
   readonly busy: string | undefined
   readonly stop: (id: string) => void
   readonly resume: (id: string) => void
   /** without its turn */
   readonly beginNow: (id: string) => void
   readonly remove: (id: string, then: () => void) => void
-  /** the run of which it is asked whether it may go */
+  readonly archive: (id: string, archived: boolean) => void
+  /** the run whose removal is to be confirmed */
   readonly toRemove: RunSummary | undefined
   readonly askToRemove: (run: RunSummary | undefined) => void
 }
 
-/** Stop, resume and remove, with what went wrong. */
+/** Stops, resumes, archives and removes runs, with what went wrong. */
 export const useDoing = (): Doing => {
   const { host } = useStudio()
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [busy, setBusy] = useState<string | undefined>(undefined)
   const [toRemove, askToRemove] = useState<RunSummary | undefined>(undefined)
-  const act = (name: "stop" | "resume" | "remove", id: string, then?: () => void, isNow = false) => {
+  const act = (name: string, id: string, asked: () => Promise<unknown>, then?: () => void) => {
     setProblem(undefined)
     setBusy(`${name} ${id}`)
-    const asked = isNow ? host.call("resume", { id, now: true }) : host.call(name, { id })
-    asked
+    asked()
       .then(
         () => then?.(),
         (failed: HostError) => setProblem(failed)
@@ -89,10 +97,11 @@ export const useDoing = (): Doing => {
   return {
     problem,
     busy,
-    stop: (id) => act("stop", id),
-    resume: (id) => act("resume", id),
-    beginNow: (id) => act("resume", id, undefined, true),
-    remove: (id, then) => act("remove", id, then),
+    stop: (id) => act("stop", id, () => host.call("stop", { id })),
+    resume: (id) => act("resume", id, () => host.call("resume", { id })),
+    beginNow: (id) => act("resume", id, () => host.call("resume", { id, now: true })),
+    remove: (id, then) => act("remove", id, () => host.call("remove", { id }), then),
+    archive: (id, archived) => act("archive", id, () => host.call("annotate", { id, archived })),
     toRemove,
     askToRemove
   }
@@ -105,7 +114,7 @@ const Bin = () => (
   </svg>
 )
 
-/** What can be done with a run as it stands. The name is in every label: a list has the same buttons in each line. */
+/** The buttons of a run in its state. Labels have its name: a list has the same buttons in each row. */
 export const Buttons = ({
   summary,
   doing,
@@ -147,10 +156,15 @@ export const Buttons = ({
           </a>
         </>
       ) : null}
+      {hasNext || isUnderWay(state) ? null : (
+        <button type="button" class="plain" disabled={isBusy} onClick={() => doing.archive(id, !summary.archived)}>
+          {summary.archived ? "Restore from the archive" : "Archive"}
+        </button>
+      )}
       {canRemove ? (
         <button
           type="button"
-          class="plain bin"
+          class={hasNext ? "icon" : "plain"}
           disabled={isBusy}
           aria-label={`Remove ${name}`}
           title={hasNext ? "Remove" : undefined}
@@ -163,7 +177,7 @@ export const Buttons = ({
   )
 }
 
-/** Asks before a run is removed, and says what goes with it and what stays. */
+/** Asks before a run is removed, and lists what is deleted and what stays. */
 export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly removed: (run: RunSummary) => void }) => {
   const run = doing.toRemove
   if (run === undefined) return null
@@ -179,11 +193,11 @@ export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly re
       }}
     >
       <p>
-        {state === "waiting" ? "It is taken from the queue. " : ""}
-        The folder <code>{id}</code> goes with everything in it: adapter, checkpoints, curves and report, as far as they
-        are there. Its log goes too. This cannot be undone.
+        {state === "waiting" ? "The run leaves the queue. " : ""}
+        The folder <code>{id}</code> is deleted with everything in it: adapter, checkpoints, curves, report and log.
+        This cannot be undone.
       </p>
-      <p>Its rows, the plan file that it was started with, and its exports stay.</p>
+      <p>Its rows, its plan file and its exports stay.</p>
     </Confirm>
   )
 }

@@ -1,0 +1,39 @@
+/** What differs between the runs that are compared: their results, then the fields of their plans. */
+import { useMemo } from "preact/hooks"
+import type { RunSummary } from "../../../protocol/index.ts"
+import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Texts } from "../../parts/table.tsx"
+import { useCall } from "../../use.ts"
+import { loss } from "./standing.tsx"
+
+/** Columns that can be read next to each other. */
+const MOST = 8
+
+export const Differences = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => {
+  const shown = runs.slice(0, MOST)
+  const { value, problem, again } = useCall("differences", { ids: shown.map(({ id }) => id) })
+  const table = useMemo(
+    () =>
+      value && {
+        columns: ["Field", ...shown.map(({ name }) => name)],
+        rows: [
+          ["Score", ...shown.map(({ score }) => score ?? "–")],
+          ["Loss", ...shown.map((run) => loss(run.loss))],
+          ...value.rows
+        ]
+      },
+    [value, shown.map(({ score, loss }) => `${score} ${loss}`).join("\n")]
+  )
+  return (
+    <>
+      <h3>Differences</h3>
+      {runs.length > MOST ? <p class="quiet small">The first {MOST} of the selected runs.</p> : null}
+      <Trouble problem={problem} again={again} />
+      {table !== undefined ? (
+        <Texts table={table} caption="Results, and the fields of the plans that differ" />
+      ) : problem === undefined ? (
+        <Loading what="Differences" />
+      ) : null}
+    </>
+  )
+}

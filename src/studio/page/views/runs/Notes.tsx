@@ -1,0 +1,40 @@
+/** Notes on a run, which are kept in its folder when their field is left. */
+import { useState } from "preact/hooks"
+import type { RunSummary } from "../../../protocol/index.ts"
+import type { HostError } from "../../host.ts"
+import { Trouble } from "../../parts/asked.tsx"
+import { useStudio } from "../../use.ts"
+
+export const Notes = ({ summary: { id, comment } }: { readonly summary: RunSummary }) => {
+  const { host } = useStudio()
+  const [saved, setSaved] = useState(comment)
+  const [said, say] = useState("")
+  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+  const save = (text: string) => {
+    if (text === saved) return
+    setProblem(undefined)
+    host.call("annotate", { id, comment: text }).then(() => {
+      setSaved(text)
+      say("Saved")
+    }, setProblem)
+  }
+  return (
+    <section>
+      <h3 id="notes">Notes</h3>
+      <textarea
+        aria-labelledby="notes"
+        rows={3}
+        maxLength={10_000}
+        placeholder="What you tried, and what you saw"
+        onInput={() => say("")}
+        onChange={({ currentTarget }) => save(currentTarget.value)}
+      >
+        {comment}
+      </textarea>
+      <p class="small quiet" role="status">
+        {said}
+      </p>
+      <Trouble problem={problem} />
+    </section>
+  )
+}

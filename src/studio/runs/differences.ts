@@ -1,0 +1,27 @@
+/** The fields in which the plans of several runs differ. */
+import { isRecord } from "../../boundary/index.ts"
+import type { TableOfTexts } from "../protocol/index.ts"
+
+/** Where a run's files are, which differs with every run and decides nothing. */
+const PLACES = new Set(["output.directory", "$schema"])
+
+/** "adapter.rank" → 8; lists are single values. */
+const fieldsOf = (plan: Readonly<Record<string, unknown>>, prefix = ""): ReadonlyArray<readonly [string, unknown]> =>
+  Object.entries(plan).flatMap(([name, value]) => {
+    const path = `${prefix}${name}`
+    return isRecord(value) ? fieldsOf(value, `${path}.`) : [[path, value] as const]
+  })
+
+const text = (value: unknown): string =>
+  value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value)
+
+/** `plans`: null for one that cannot be read, which has no fields. */
+export const planDifferences = (
+  names: ReadonlyArray<string>,
+  plans: ReadonlyArray<Readonly<Record<string, unknown>> | null>
+): TableOfTexts => {
+  const fields = plans.map((plan) => new Map(plan === null ? [] : fieldsOf(plan)))
+  const paths = [...new Set(fields.flatMap((own) => [...own.keys()]))].filter((path) => !PLACES.has(path))
+  const rows = paths.map((path) => [path, ...fields.map((own) => text(own.get(path)))])
+  return { columns: ["field", ...names], rows: rows.filter(([, ...values]) => new Set(values).size > 1) }
+}
