@@ -65,6 +65,9 @@ const picturesOfDocs = async () => {
   await page.setViewportSize({ width: 1280, height: 800 })
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" })
 
+  await goTo("home", heading("Recent runs"))
+  await keep("home")
+
   await goTo("runs/runs%2Flora-pro", heading("Curves"))
   await page.getByRole("heading", { name: "Evaluations" }).waitFor()
   await keep("run")
@@ -118,6 +121,8 @@ const picturesOfEvery = async (into: string) => {
   const settled = (page: Page) => page.waitForTimeout(700)
   const studies = full.studio.call("studies", {})
   const places: ReadonlyArray<readonly [name: string, place: string, opened?: typeof full]> = [
+    ["home", "home"],
+    ["home-empty", "home", empty],
     ["run", `runs/${id(first)}`],
     ["run-stopped", `runs/${id("stopped-1")}`],
     ["run-unread", `runs/${id("unread-1")}`],

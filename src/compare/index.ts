@@ -28,6 +28,7 @@ export { TrialTrouble } from "./trial-run.ts"
 export { trialNamed } from "./trials.ts"
 export {
   bestRates,
+  type Intervals,
   labelOf,
   markdownOf,
   type Verdict,

@@ -60,7 +60,7 @@ const wide = (() => {
 
 /** A page on the view. */
 const opened = async () => {
-  const view = await openView(browser, studio)
+  const view = await openView(browser, studio, "#/new")
   await view.page.getByRole("button", { name: "Choose a file" }).waitFor()
   return view
 }
@@ -164,7 +164,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       expect(complaints).toEqual([])
       await studio.call("stop", { id })
       // what was begun is not there any more
-      await page.goto(`${studio.origin}/`)
+      await page.goto(`${studio.origin}/#/new`)
       await page.getByRole("button", { name: "Choose a file" }).waitFor()
       await page.close()
     },

@@ -110,7 +110,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
   test(
     "trains what was dropped, shows it, and gives the adapter that the command line gives on one thread, byte for byte",
     async () => {
-      const { page, complaints, foreign } = await openPage(browser, `${site.url}?device=wasm&threads=2`)
+      const { page, complaints, foreign } = await openPage(browser, `${site.url}?device=wasm&threads=2#/new`)
       page.setDefaultTimeout(60_000)
       await page.getByRole("button", { name: "Choose a file" }).waitFor()
       // the server sends no headers that isolate it
@@ -118,7 +118,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       expect(await page.evaluate("crossOriginIsolated")).toBe(true)
       // what needs a machine's folders and processes is not offered
       const views = await page.getByRole("navigation").getByRole("link").allTextContents()
-      expect(views.map((name) => name.trim())).toEqual(["New run", "Runs", "Try", "Export"])
+      expect(views.map((name) => name.trim())).toEqual(["Home", "New run", "Runs", "Try", "Export"])
       expect(await page.getByLabel("Or enter a path on this computer").count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.setViewportSize({ width: 1280, height: 800 })
@@ -185,7 +185,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
   test(
     "keeps pictures of the webcam in the browser's own store, and finds what they teach",
     async () => {
-      const { page, complaints, foreign } = await openPage(browser, `${site.url}?device=wasm&threads=2`)
+      const { page, complaints, foreign } = await openPage(browser, `${site.url}?device=wasm&threads=2#/new`)
       page.setDefaultTimeout(60_000)
       await page.getByRole("button", { name: "Use the webcam" }).click()
       for (const name of ["Class 1", "Class 2"]) {

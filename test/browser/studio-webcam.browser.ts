@@ -22,7 +22,7 @@ const isReleased = "globalThis.tracks.every(({ readyState }) => readyState === '
 
 /** A page whose camera's tracks are known to the test. */
 const opened = async (chromium = browser) => {
-  const view = await openView(chromium, studio)
+  const view = await openView(chromium, studio, "#/new")
   await view.page.evaluate(() => {
     const own = globalThis as unknown as { tracks: Array<MediaStreamTrack> }
     own.tracks = []

@@ -14,12 +14,14 @@ import { readCurves } from "./curves.ts"
 import { judge, named } from "./judge.ts"
 import { cellsOf, markdownOf } from "./markdown.ts"
 import { comparePage } from "./page/page.ts"
+import { type Intervals, intervalsOf } from "./page/quality.ts"
 import { coverage, leadOf } from "./sentences.ts"
 import { type Verdict, verdictJson } from "./verdict.ts"
 
 export { bestRates } from "./best-rates.ts"
 export { judge } from "./judge.ts"
 export { markdownOf } from "./markdown.ts"
+export type { Intervals } from "./page/quality.ts"
 export { Verdict, verdictJson } from "./verdict.ts"
 
 /** A method's label in tables; its name where it is not in the table of methods. */
@@ -31,6 +33,8 @@ export const labelOf = (method: string): string => {
 /** A verdict as texts: the sentences that a reader came for, and the table behind them. */
 export interface VerdictTexts {
   readonly sentences: ReadonlyArray<string>
+  /** what the sentences are drawn from; null where no run ended well */
+  readonly intervals: Intervals | null
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
 }
@@ -41,6 +45,7 @@ export const verdictTexts = (study: Study, results: ReadonlyArray<TrialResult>):
     const verdict = judge(study, results, labelOf, measure)
     const table = verdict.final ?? verdict.common
     return {
+      intervals: table && intervalsOf(measure, table),
       sentences: [leadOf(verdict), ...(table === null ? [] : [coverage(table, verdict)]), ...verdict.warnings],
       ...(table === null ? { columns: [], rows: [] } : cellsOf(measure, table))
     }

@@ -3,10 +3,11 @@
  * units in their names or next to them.
  */
 import type { Dialect } from "../../../schemas/index.ts"
+import type { Intervals } from "../../compare/index.ts"
 import type { Gain, Plot, Series } from "../../output/report/index.ts"
 import type { Working } from "../../progress/index.ts"
 
-export type { Gain, Plot, Series }
+export type { Gain, Intervals, Plot, Series }
 
 /** What a host can do besides training and asking. Views that need a missing ability are hidden. */
 export type Ability =
@@ -422,6 +423,10 @@ export interface ComparedMethod {
   readonly name: string
   readonly label: string
   readonly isUsual: boolean
+  /** what it replaces in a plan: "Adapters", "Initializations", "Optimizers" */
+  readonly group: string
+  /** a line: what it does; "" where that is not known */
+  readonly says: string
 }
 
 /** A plan that methods can be compared on. */
@@ -460,6 +465,8 @@ export type StudyEvent =
   | {
       readonly kind: "verdict"
       readonly sentences: ReadonlyArray<string>
+      /** null: no run ended well */
+      readonly intervals: Intervals | null
       readonly table: TableOfTexts
       readonly page: string
     }

@@ -8,16 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import {
-  comparedMethods,
-  countTrials,
-  DEFAULT_METHODS,
-  measureOf,
-  questionOf,
-  readStudyFolder,
-  resultsSoFar,
-  verdictTexts
-} from "../../compare/index.ts"
+import { countTrials, measureOf, questionOf, readStudyFolder, resultsSoFar, verdictTexts } from "../../compare/index.ts"
 import { type Files, isThere, namesIn, ownerOf } from "../../files/index.ts"
 import type { Sources } from "../../hub/hub.ts"
 import { relocate } from "../../plan/index.ts"
@@ -26,6 +17,7 @@ import type { Input, PlanJson, StudyEvent, StudySummary } from "../protocol/inde
 import { foldersWith, freeFolder, growingFile, looks, RunRefused, runReader, seenFiles } from "../runs/index.ts"
 import { nameOfRun, writePlan } from "../runs/plan-files.ts"
 import { comparablePlans, readComparable, secondsOf } from "./comparable-plans.ts"
+import { listedMethods } from "./compared-methods.ts"
 import {
   failureSaid,
   INTERRUPTED,
@@ -222,8 +214,8 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         const isRunning = summary.state === "running"
         news.push(...fresh({ kind: "trials", table: yield* trialTable(id, results, own.measure, reader, isRunning) }))
         if (finished && !said.has("verdict")) {
-          const { sentences, ...table } = yield* verdictTexts(own.study, results)
-          news.push(...fresh({ kind: "verdict", sentences, table, page: "compare.html" }))
+          const { sentences, intervals, ...table } = yield* verdictTexts(own.study, results)
+          news.push(...fresh({ kind: "verdict", sentences, intervals, table, page: "compare.html" }))
         }
         return news
       })
@@ -232,14 +224,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
 
     const handlers: Partial<Handlers<Sources>> = {
       calls: {
-        methods: () =>
-          Effect.succeed(
-            Object.entries(comparedMethods).map(([name, { label }]) => ({
-              name,
-              label,
-              isUsual: DEFAULT_METHODS.includes(name)
-            }))
-          ),
+        methods: () => Effect.sync(listedMethods),
         studies: () => list,
         plans: () => comparablePlans,
         sizeStudy: (asked) =>

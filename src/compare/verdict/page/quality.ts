@@ -64,6 +64,40 @@ ${lora && html`<line class="base" x1="${at(x, drawn(measure, lora.test.mean))}" 
 ${scored.map((entry, i) => intervalRow(measure, entry, (i + 0.5) * row + 4, x, layout))}</svg>`
 }
 
+/** The chart as places from 0 to 1, for a page that draws it itself. */
+export interface Intervals {
+  readonly title: string
+  readonly ticks: ReadonlyArray<{ readonly text: string; readonly at: number }>
+  /** the mean of plain LoRA; null: it is not in the table */
+  readonly base: number | null
+  /** a method each: its words, its mean and both ends of its interval */
+  readonly rows: ReadonlyArray<{
+    readonly name: string
+    readonly says: string
+    readonly low: number
+    readonly mean: number
+    readonly high: number
+  }>
+}
+
+/** Returns null where no run ended well. */
+export const intervalsOf = (measure: Measure, table: Table): Intervals | null => {
+  const scored = scoredOf(table)
+  if (scored.length === 0) return null
+  const x = linear(domain(measure, scored), 0, 1, 5)
+  const place = (value: number) => x.at(drawn(measure, value))
+  const lora = scored.find(({ method }) => method === "lora")
+  return {
+    title: `${capital(measure)} on ${table.split}, mean and 95 % interval over seeds`,
+    ticks: x.ticks.map((tick) => ({ text: `${number(tick)}${measure.unit === "%" ? " %" : ""}`, at: x.at(tick) })),
+    base: lora === undefined ? null : place(lora.test.mean),
+    rows: scored.map((entry) => {
+      const [low, high] = ends(entry).map(place) as [number, number]
+      return { name: entry.name, says: inWords(measure, entry), low, mean: place(entry.test.mean), high }
+    })
+  }
+}
+
 const at = (scale: Scale, value: number): string => scale.at(value).toFixed(1)
 
 /** `y`: the middle of the row */

@@ -16,6 +16,12 @@ export interface View {
 
 export const views: readonly [View, ...ReadonlyArray<View>] = [
   {
+    name: "home",
+    title: "Home",
+    sign: "M4 11l8-7 8 7M6 10v10h12V10",
+    load: async () => (await import("./home/Home.tsx")).Home
+  },
+  {
     name: "new",
     title: "New run",
     sign: "M12 5v14M5 12h14",

@@ -24,8 +24,8 @@ export const Studies = () => {
   return (
     <>
       <p>
-        A study trains several methods on one plan, each at its own best learning rate and with several seeds, and says
-        which differences are more than luck.
+        A study trains several methods on one plan, each at its own best learning rate and with several seeds, and shows
+        which differences are more than chance.
       </p>
       {isNone ? <NewStudy /> : null}
       <section>
@@ -36,7 +36,7 @@ export const Studies = () => {
             <Loading what="Studies" />
           ) : null
         ) : isNone ? (
-          <p class="quiet">None is here yet.</p>
+          <p class="quiet">No studies yet.</p>
         ) : (
           <ul class="studies">
             {studies.map((study) => (

@@ -1,4 +1,4 @@
-/** A new study: a plan, methods, seeds; what it would take is said before it begins. */
+/** A new study: a plan, methods and seeds, with an estimate of its runs and its time. */
 
 import { useEffect, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
@@ -21,13 +21,13 @@ const sizeText = ({ sweep, final, seconds }: StudySize, workers: number): string
   [
     sweep === 0
       ? `${runs(final)} on fresh seeds.`
-      : `At most ${runs(sweep + final)}: ${sweep} to find each method's rate, ${final} on fresh seeds.`,
+      : `At most ${runs(sweep + final)}: ${sweep} to find the learning rate of each method, ${final} on fresh seeds.`,
     seconds === null
-      ? "How long they take is not known: no run of this plan is here."
-      : `About ${duration(Math.ceil(seconds / workers))}, by a run of this plan${workers === 1 ? "" : `, ${workers} at a time`}; other methods may take longer.`
+      ? "There is no run of this plan yet to estimate the time from."
+      : `About ${duration(Math.ceil(seconds / workers))}${workers === 1 ? "" : ` with ${workers} at a time`}, estimated from a run of this plan; other methods may take longer.`
   ].join(" ")
 
-/** "1e-3, 0.01" → numbers; undefined: it is none of that. */
+/** "1e-3, 0.01" → numbers; undefined: something else. */
 const ratesIn = (text: string): ReadonlyArray<number> | undefined => {
   const rates = text
     .split(/[\s,;]+/)
@@ -127,41 +127,44 @@ const Form = ({ plans, methods }: FormProps) => {
         <Select value={plan} choose={setPlan} options={plans.map(({ id, name }) => [id, name])} />
         <span class="small quiet">Model, rows, steps and batches are the same for every method.</span>
       </label>
-      <fieldset>
-        <legend>Methods</legend>
-        <ul class="methods">
-          {methods.map(({ name, label }) => (
-            <li key={name}>
-              <label>
-                <input type="checkbox" checked={ticked.has(name)} onChange={() => tick(name)} />
-                {label}
-              </label>
-            </li>
-          ))}
-        </ul>
-      </fieldset>
+      {[...Map.groupBy(methods, ({ group }) => group)].map(([group, some]) => (
+        <fieldset key={group}>
+          <legend>{group}</legend>
+          <ul class="methods">
+            {some.map(({ name, label, says }) => (
+              <li key={name}>
+                <label>
+                  <input type="checkbox" checked={ticked.has(name)} onChange={() => tick(name)} />
+                  {label}
+                </label>
+                {says === "" ? null : <p class="help">{says}</p>}
+              </li>
+            ))}
+          </ul>
+        </fieldset>
+      ))}
       <div class="counts">
-        <Count label="Seeds for a rate" help="runs at each learning rate" value={seeds} most={100} set={setSeeds} />
+        <Count label="Seeds in the sweep" help="Runs at each learning rate" value={seeds} most={100} set={setSeeds} />
         <Count
           label="Fresh seeds"
-          help="runs at the best rate, which the verdict is by"
+          help="Runs at the best rate, which the methods are compared on"
           value={freshSeeds}
           most={100}
           set={setFresh}
         />
-        <Count label="At a time" help="more share the processor" value={workers} most={64} set={setWorkers} />
+        <Count label="At a time" help="Runs that share the processor" value={workers} most={64} set={setWorkers} />
         <label>
           Learning rates
           <input
             value={rates}
-            placeholder="each method's own"
+            placeholder="The usual ones of each method"
             aria-invalid={isWrong}
             onInput={({ currentTarget }) => setRates(currentTarget.value)}
           />
           <span class="small quiet">
             {isWrong
-              ? "Expected numbers above 0 with commas between, such as 1e-3, 5e-3."
-              : "the same for all, or empty"}
+              ? "Expected numbers above 0, separated by commas, such as 1e-3, 5e-3."
+              : "The same for all methods, or empty"}
           </span>
         </label>
       </div>
@@ -174,7 +177,7 @@ const Form = ({ plans, methods }: FormProps) => {
       </p>
       <Trouble problem={size.problem ?? problem} />
       <button type="submit" class="primary" disabled={asked === undefined || isStarting || size.problem !== undefined}>
-        {isStarting ? "Begins …" : "Begin the study"}
+        {isStarting ? "Starting …" : "Start the study"}
       </button>
     </form>
   )
@@ -190,9 +193,9 @@ export const NewStudy = () => {
   if (first === undefined)
     return (
       <div class="card">
-        <p>A study begins with a plan, and there is none here yet: that of a run, or a file in plans/.</p>
+        <p>A study needs a plan to train: that of a run, or a file in plans/. This folder has no plans yet.</p>
         <a class="button primary" href={addressOf("new")}>
-          Begin a run
+          Start a run
         </a>
       </div>
     )

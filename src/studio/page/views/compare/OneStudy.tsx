@@ -1,4 +1,4 @@
-/** One study: its runs as they end, and what they come to. */
+/** One study: its verdict, and its runs as they finish. */
 import { useState } from "preact/hooks"
 import type { StudyEvent, StudySummary, TableOfTexts } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
@@ -7,6 +7,7 @@ import { One, withLines } from "../../parts/one.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { focusView, goTo } from "../../place.ts"
 import { useStudio, useUrl, useWatch } from "../../use.ts"
+import { IntervalPlot } from "./IntervalPlot.tsx"
 
 /** How many runs of a study have ended. */
 export const StudyProgress = ({ study: { name, done, trials } }: { readonly study: StudySummary }) =>
@@ -14,7 +15,7 @@ export const StudyProgress = ({ study: { name, done, trials } }: { readonly stud
     <span class="study-progress">
       <progress max={trials} value={Math.min(done, trials)} aria-label={`Runs of ${name}`} />
       <span class="small quiet">
-        {done} of at most {trials} runs ended
+        {done} of at most {trials} runs finished
       </span>
     </span>
   )
@@ -43,12 +44,19 @@ const seen = (before: Seen, event: StudyEvent): Seen => {
   }
 }
 
-const VerdictOf = ({ id, verdict: { sentences, table, page } }: { readonly id: string; readonly verdict: Verdict }) => {
+const VerdictOf = ({
+  id,
+  verdict: { sentences, intervals, table, page }
+}: {
+  readonly id: string
+  readonly verdict: Verdict
+}) => {
   const url = useUrl(id, page)
   const [lead, ...more] = sentences
   return (
     <section aria-label="Verdict">
       <h3>Verdict</h3>
+      {intervals === null ? null : <IntervalPlot intervals={intervals} />}
       <p class="lead">{lead}</p>
       {table.rows.length === 0 ? null : <Texts table={table} caption="Each method at its best rate, on fresh seeds" />}
       {more.map((sentence) => (
@@ -58,7 +66,7 @@ const VerdictOf = ({ id, verdict: { sentences, table, page } }: { readonly id: s
       ))}
       {url === undefined ? null : (
         <a class="button" href={url} target="_blank" rel="noopener">
-          The whole comparison, in a new tab
+          Full comparison, in a new tab
         </a>
       )}
     </section>
@@ -97,7 +105,7 @@ const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
     <span class="row">
       {state === "finished" ? null : (
         <button type="button" disabled={isBusy} onClick={() => act("resumeStudy")}>
-          Go on
+          Resume
         </button>
       )}
       {about.abilities.includes("remove") ? (
@@ -115,10 +123,10 @@ const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
           }}
         >
           <p>
-            The folder <code>{id}</code> goes with everything in it: its runs, their results, and the verdict. Its log
-            goes too. This cannot be undone.
+            The folder <code>{id}</code> is deleted with everything in it: its runs, their results, the verdict and its
+            log. This cannot be undone.
           </p>
-          <p>The plan that it was made on, and the rows, stay.</p>
+          <p>Its plan and its rows stay.</p>
         </Confirm>
       ) : null}
     </span>
@@ -154,10 +162,12 @@ export const OneStudy = ({ id }: { readonly id: string }) => {
           <h3>Runs</h3>
           {trials === undefined || trials.rows.length === 0 ? (
             <p class="quiet">
-              {summary.state === "running" ? "They begin when plan and rows are read." : "None has begun."}
+              {summary.state === "running"
+                ? "The first run starts when the plan and the rows are read."
+                : "No run has started."}
             </p>
           ) : (
-            <Texts table={trials} caption="Those that ended, in their order, then those that run" />
+            <Texts table={trials} caption="Finished runs in their order, then those in progress" />
           )}
         </section>
       )}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
-import type { ViewProps } from "../../place.ts"
+import { goTo, type ViewProps } from "../../place.ts"
 import { useCall, useSettled } from "../../use.ts"
 import { DialectChoice, ModelChoice, Roles } from "./Choices.tsx"
 import {
@@ -54,7 +54,7 @@ const useChecked = (plan: PlanJson | null) => {
   return { ...asked, checked: isBusy || settled !== plan ? undefined : value, newest: value }
 }
 
-export const NewRun = (_: ViewProps) => {
+export const NewRun = ({ place: [start] }: ViewProps) => {
   const [draft, setDraft] = useState<Draft | null>(kept)
   useEffect(() => keep(draft), [draft])
   const taking = useTaking(
@@ -63,7 +63,14 @@ export const NewRun = (_: ViewProps) => {
   )
   const isOver = useDrop(taking.take)
   const named = (source: string) => setDraft(draftOfRows(source))
-  const [isRecording, setRecording] = useState(false)
+  const [isRecording, setRecording] = useState(start === "webcam")
+  const { value: examples } = useCall("examples", start === "example" ? {} : undefined)
+  useEffect(() => {
+    const [example] = examples ?? []
+    if (example === undefined) return
+    named(example.source)
+    goTo("new")
+  }, [examples])
   // the pressed button may be gone: the keyboard continues at the new heading
   const isBegun = draft !== null
   const stage = isBegun ? "begun" : isRecording ? "recording" : "nothing"
