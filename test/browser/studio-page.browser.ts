@@ -114,11 +114,11 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
       page.setDefaultTimeout(60_000)
       await page.getByRole("button", { name: "Choose a file" }).waitFor()
       // the server sends no headers that isolate it
-      await page.getByText("wasm, threads 2").waitFor()
+      await page.getByText("wasm, 2 threads").waitFor()
       expect(await page.evaluate("crossOriginIsolated")).toBe(true)
       // what needs a machine's folders and processes is not offered
       const views = await page.getByRole("navigation").getByRole("link").allTextContents()
-      expect(views.map((name) => name.trim())).toEqual(["Home", "New run", "Runs", "Try", "Export"])
+      expect(views.map((name) => name.trim())).toEqual(["Home", "New run", "Runs", "Try", "Share"])
       expect(await page.getByLabel("Or enter a path on this computer").count()).toBe(0)
       expect(await violationsEverywhere(page)).toEqual([])
       await page.setViewportSize({ width: 1280, height: 800 })
@@ -264,7 +264,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
     async () => {
       const only = await tab(browser, insecure)
       const { place } = await only.call("about", {})
-      expect(place).toContain("gone when the tab is closed")
+      expect(place).toContain("lost when the tab is closed")
       const { id } = await only.call("start", { name: "short", plan: await quickPlan(only, 2) })
       expect(await only.until(id, isOver)).toMatchObject({ state: "finished", step: 2, note: null })
       const { files } = await only.call("result", { id })
