@@ -176,7 +176,7 @@ describe("damage", () => {
       expect(exit._tag).toBe("Success")
       expect(notices.slice(0, 2)).toEqual([
         expect.stringMatching(
-          /step-00000007 is damaged: state\.safetensors has another SHA-256 .*; the one before it is taken$/
+          /step-00000007 is damaged: state\.safetensors has another SHA-256 .*; resuming from the one before it$/
         ),
         "resumes after step 6"
       ])
