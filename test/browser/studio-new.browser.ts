@@ -231,7 +231,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         [
           "members.csv",
           frontDoor("members.csv"),
-          /what its rows teach was not recognised .*column of the text with “text”/
+          /what its rows teach was not recognised .*name the text column with “text”/
         ],
         ["broken.json", '{"model": ', /broken\.json is not valid JSON/]
       ]
