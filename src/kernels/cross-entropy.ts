@@ -32,7 +32,7 @@ export const counted = (labels: Tensor, ignored: number): readonly [Tensor, Tens
   return [counts, tf.div(1, tf.maximum(tf.sum(counts), 1))]
 }
 
-/** 0 where the label is a class, NaN where it is none; [rows] */
+/** Returns 0 for each valid class label and NaN for each invalid one. Shape [rows]. */
 export const wrong = (labels: Tensor, classes: number): Tensor => {
   const isClass = tf.logicalAnd(tf.greaterEqual(labels, 0), tf.less(labels, classes))
   return tf.where(isClass, tf.zeros(labels.shape), tf.fill(labels.shape, Number.NaN))

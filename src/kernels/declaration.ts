@@ -62,7 +62,7 @@ export type EntryOf<E extends EntryTypes, Value> = {
       : Value | number
 } & { readonly [K in OptionalOf<E>]?: Value | undefined }
 
-/** How a kernel on wasm is cut into chunks: a function of the work alone, never of the threads. */
+/** Division of a wasm kernel into chunks. It depends on the work only, never on the number of threads. */
 export interface Split<W extends WordTypes> {
   /** the word that counts the items; a further word `perChunk` then says how many of them are a chunk */
   readonly over: keyof W & string

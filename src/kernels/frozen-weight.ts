@@ -16,7 +16,7 @@ import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, type Product } from "./wasm/product.ts"
 import type { Product as WebgpuProduct } from "./webgpu/product.ts"
 
-/** How a weight is held: this is what `model.weights` of a plan says. */
+/** Storage format of a frozen weight, as in `model.weights` of a plan. */
 export type Form = "f32" | Packing
 
 export const formOf = (W: FrozenMatrix): Form => (isPacked(W) ? W.packing : "f32")

@@ -92,7 +92,7 @@ export const defineKernel = <Input extends string, Attributes extends object>(
 
 const references = new Map<string, KernelDefinition<string, object>["reference"]>()
 
-/** The reference of one of our kernels by its name in tfjs's table, for a backend of somebody else's; undefined: it is none of ours. */
+/** Returns the reference of a kernel by its name in tfjs's table, for third-party backends; undefined: not a kernel of this package. */
 export const referenceOf = (name: string): KernelDefinition<string, object>["reference"] | undefined =>
   references.get(name)
 

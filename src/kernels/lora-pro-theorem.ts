@@ -16,7 +16,7 @@ import type { Factors } from "../tensors/index.ts"
 
 export type { Factors } from "../tensors/index.ts"
 
-/** How the move of W is split between A and B; the move itself is the same for each. */
+/** Choice of X, which splits the update of W between A and B; the update itself is the same for each choice. */
 export type XChoice = "sylvester" | "zero" | "symmetric"
 
 /** All tensors [r, r]. The s⁻² of the theorem sits in the two maps that gradients enter by. */

@@ -126,7 +126,7 @@ interface ConfigFamily<Config> {
   readonly open: (json: unknown) => Result.Result<Config, ReadonlyArray<string>>
 }
 
-/** The family of `families` that the value of a config.json names by its `model_type`, or why there is none. */
+/** Returns the family that `model_type` of a parsed config.json names, or the reason why no family matches. */
 export const familyIn = <F extends object>(config: unknown, families: Readonly<Record<string, F>>): F | string => {
   const type = (config as { readonly model_type?: unknown } | null)?.model_type
   if (typeof type === "string" && Object.hasOwn(families, type)) return families[type]!

@@ -11,7 +11,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 export const Count = Schema.Int.check(Schema.isGreaterThan(0))
 /** A layer has a dozen named parameters, so a file that asks for a billion layers is refused before they are listed. */
 export const Layers = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 }))
-/** What a norm adds to a variance; below 0 it makes numbers that are none. */
+/** Epsilon that a norm adds to the variance, from 0 to 1; a negative value could produce NaN. */
 export const Epsilon = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 export const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 

@@ -43,7 +43,7 @@ export interface ClassifierHead {
   readonly over: "first" | "mean"
   readonly dense: LinearSite
   readonly activate: (x: Tensor2D) => Tensor2D
-  /** null: there is none */
+  /** null: no norm */
   readonly norm: Norm | null
   /** the module of the last layer */
   readonly classifier: string

@@ -8,7 +8,7 @@ import { roberta } from "./roberta.ts"
 /** Every family of encoders by `model_type`. */
 export const families = { bert, distilbert, modernbert, roberta } as const satisfies Record<string, Family>
 
-/** The family of a name. Throws an Error where there is none. */
+/** Returns the family of a name. Throws an Error if no family has that name. */
 export const familyOf = (name: string): Family => {
   const family = Object.hasOwn(families, name) ? families[name as keyof typeof families] : undefined
   if (family === undefined) throw new Error(`there is no model family ${name}`)

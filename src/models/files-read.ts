@@ -15,7 +15,7 @@ export const GENERATION_CONFIG = "generation_config.json"
 /** The chat template's name in folders of models, adapters and runs, as transformers has it. */
 export const CHAT_TEMPLATE = "chat_template.jinja"
 
-/** What is read of a Hugging Face folder beside its weights: the first always, the others where they are there. */
+/** Files of a Hugging Face folder that are read in addition to its weights: the first always, the others if they exist. */
 export const folderFiles = [
   "config.json",
   "tokenizer.json",

@@ -35,8 +35,8 @@ export interface FolderDescription extends ExportedModel {
 }
 
 /**
- * Where parameters are in a folder: each under the first of its names that a file has. Fails over all that are missing or of another shape.
- * `mayLack`: parameters that a folder need not have.
+ * Locates parameters in a folder, each under the first of its names that a file has. Fails with all missing or wrongly shaped parameters.
+ * `mayLack`: optional parameters.
  */
 export const storedIn = (
   folder: string,
@@ -58,13 +58,13 @@ export const storedIn = (
     return { stored, unusedTensors: [...headers.keys()].filter((name) => !used.has(name)) }
   })
 
-/** How a model of a Hugging Face folder is loaded. */
+/** Options for loading a model from a Hugging Face folder. */
 export interface LoadFolderOptions {
   /** seed of the head's new parameters */
   readonly seed: number
-  /** how weights of linear layers are held (default "f32"); everything else is float32 */
+  /** storage format of linear-layer weights, default "f32"; all other parameters are float32 */
   readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves, which should start unrounded; default: none */
+  /** parameters kept in float32 regardless: those to be trained directly, which should start unrounded; default: none */
   readonly whole?: ReadonlyArray<string>
 }
 

@@ -35,7 +35,7 @@ import { sharedIdentity, sharedPart } from "./shared-parts.ts"
 import { joinPair, pairTemplate } from "./text-pairs.ts"
 import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
 
-/** How an encoder with a head is loaded. */
+/** Options for loading an encoder with a head. */
 export interface LoadOptions extends LoadFolderOptions {
   /** in place of the folder's own, the default, which is then not read */
   readonly tokenizer?: Tokenizer

@@ -11,11 +11,11 @@ import { listedLines, withoutSecrets } from "../boundary/index.ts"
 import { isUrl } from "../files/index.ts"
 import type { Linear, LinearSite, PackedMatrix, TokenRows, Weights } from "../tensors/index.ts"
 
-/** Everything that is wrong with a model folder. */
+/** Reports all problems of a model folder at once. */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
-  /** the model's folder or file */
+  /** folder or file of the model */
   folder: Schema.String,
-  /** each a sentence that names the file */
+  /** one sentence per problem, each naming the file */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -23,7 +23,7 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   }
 }
 
-/** The refusal of a source that is a URL; undefined: it is a path. */
+/** Returns the error for a source that is a URL, or `undefined` for a path. */
 export const refusedUrl = (source: string): ModelError | undefined => {
   if (!isUrl(source)) return undefined
   const problem = "is a URL; models are read from files: download it first, or name a model of the Hub as hf:owner/name"
@@ -34,39 +34,39 @@ export const refusedUrl = (source: string): ModelError | undefined => {
 export interface ParameterSpec {
   /** in the family's naming */
   readonly name: string
-  /** a linear weight's is [out, in] */
+  /** [out, in] for a linear weight */
   readonly shape: ReadonlyArray<number>
-  /** its starting value everywhere, where it is new and neither drawn at random nor 0 */
+  /** initial value of every element of a new parameter that is initialized neither at random nor to 0 */
   readonly initial?: number
 }
 
-/** The parameters of a linear layer. */
+/** Returns the parameters of a linear layer. */
 export const linearParameters = ({ name, out, in: inputs, bias }: LinearSite): ReadonlyArray<ParameterSpec> => [
   { name: `${name}.weight`, shape: [out, inputs] },
   ...(bias === false ? [] : [{ name: `${name}.bias`, shape: [out] }])
 ]
 
-/** The parameters of a LayerNorm, which may have no bias. */
+/** Returns the parameters of a LayerNorm, with or without a bias. */
 export const normParameters = (name: string, size: number, bias = true): ReadonlyArray<ParameterSpec> =>
   (bias ? ["weight", "bias"] : ["weight"]).map((part) => ({ name: `${name}.${part}`, shape: [size] }))
 
 /** Rows of a step, on the host. */
 export interface Rows {
-  /** how many there are */
+  /** number of rows */
   readonly size: number
-  /** what the speed of a step is counted in: tokens without padding, or rows */
+  /** units for the speed of a step: tokens without padding, or rows */
   readonly tokens: number
-  /** how many terms the loss averages: rows unless given. Accumulated batches are weighted by it. */
+  /** number of terms that the loss averages; default: rows. Accumulated batches are weighted by it. */
   readonly counted?: number
 }
 
 /** A batch on the device; the caller disposes its tensors. */
 export interface OnDevice<Input, Target> {
-  /** what `forward` takes */
+  /** input of `forward` */
   readonly input: Input
-  /** what the loss compares outputs with */
+  /** target that the loss compares outputs with */
   readonly target: Target
-  /** `[positions]`: 1 where the input holds something, 0 where it is padding; absent: there is no padding */
+  /** `[positions]`: 1 for input, 0 for padding; absent: no padding */
   readonly mask?: Tensor1D
 }
 
@@ -79,23 +79,23 @@ export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
   ...inputs: Inputs
 ) => Tensor2D
 
-/** Runs a block as it is: its activations are kept for the backward pass. */
+/** Runs a block once and keeps its activations for the backward pass. */
 export const runOnce: RunBlock = (block, ...inputs) => block(...inputs)
 
-/** The rows of a batch one by one: sequences that end in padding, or in none. */
+/** Individual rows of a batch: sequences with or without padding at the end. */
 export interface Sequences {
-  /** positions of a row, with its padding */
+  /** positions per row, including padding */
   readonly length: number
-  /** in the batch's order */
+  /** rows in the order of the batch */
   readonly rows: ReadonlyArray<{
-    /** all that distinguishes a row's hidden states from another's */
+    /** key of the row: rows with equal keys have equal hidden states */
     readonly key: string
-    /** tokens up to the last that is not padding */
+    /** number of tokens up to the last non-padding token */
     readonly tokens: number
   }>
-  /** Some of the rows as a batch of their own, as long as the longest of them. */
+  /** Returns a batch of the selected rows, padded to the longest of them. */
   readonly some: (rows: ReadonlyArray<number>) => Rows & {
-    /** positions of a row, with padding */
+    /** positions per row, including padding */
     readonly length: number
   }
 }
@@ -107,72 +107,72 @@ export interface Sequences {
 export interface Stack {
   /** names of the parameters that each block reads */
   readonly blocks: ReadonlyArray<ReadonlyArray<string>>
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly width: number
   // a method, whose argument a network may narrow
-  /** The rows of a batch, one by one; undefined: they are too short to be computed alone. */
+  /** Returns the individual rows of a batch, or `undefined` if they are too short to be computed separately. */
   sequences(batch: Rows): Sequences | undefined
 }
 
-/** What can be adapted and trained: layers, parameters, and a forward pass in which each linear layer is an argument. */
+/** A network that can be adapted and trained: layers, parameters, and a forward pass that takes its linear layers as an argument. */
 export interface Network {
-  /** the linear layers that an adapter may go into */
+  /** linear layers that accept an adapter */
   readonly sites: ReadonlyArray<LinearSite>
-  /** every frozen parameter the forward pass needs (the head's not included) */
+  /** all frozen parameters of the forward pass, without those of the head */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** what is trained itself, with a learning rate of its own; its parameters are in `weights` too */
+  /** directly trained head with a separate learning rate; `weights` includes its parameters */
   readonly head: {
-    /** none: nothing is trained itself */
+    /** parameters of the head; empty: no head is trained */
     readonly parameters: ReadonlyArray<ParameterSpec>
   }
-  /** prefix of the names in the checkpoint's own class, e.g. "bert."; "" for none */
+  /** prefix of parameter names in the checkpoint's class, e.g. "bert."; "" for none */
   readonly prefix: string
-  /** parameters on the device, but for those in `packed` */
+  /** parameters on the device, except those in `packed` */
   readonly weights: Weights
-  /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
+  /** packed (quantized) weights of linear layers by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
-  /** absent: its forward pass is no stack of blocks */
+  /** blocks of the forward pass; absent: the forward pass is not a stack of blocks */
   readonly stack?: Stack | undefined
   // methods, whose arguments a network may narrow to batches and inputs of its own
-  /** A batch on the device. */
+  /** Copies a batch to the device. */
   toDevice(batch: Rows): OnDevice<unknown, unknown>
-  /** Tensor code; `weights` must know the head's parameters; without `runBlock` each block runs once. */
+  /** Runs the forward pass (tensor code). `weights` must include the head's parameters; without `runBlock`, each block runs once. */
   forward(input: unknown, linear: Linear, weights: Weights, runBlock?: RunBlock): unknown
 }
 
-/** The batches of a network, as rows become them. */
+/** Type of a network's batches on the host. */
 export type BatchOf<M extends Network> = Parameters<M["toDevice"]>[0]
-/** What a network's forward pass takes: tensors. */
+/** Input tensors of a network's forward pass. */
 export type InputOf<M extends Network> = Parameters<M["forward"]>[0]
-/** What a network's forward pass gives. */
+/** Output of a network's forward pass. */
 export type OutputOf<M extends Network> = ReturnType<M["forward"]>
-/** What a network's loss compares with the output. */
+/** Target that a network's loss compares with the output. */
 export type TargetOf<M extends Network> = ReturnType<M["toDevice"]>["target"]
 
-/** `model.toDevice`, with the types of this network. */
+/** Calls `model.toDevice` with the batch, input and target types of this network. */
 export const toDevice = <M extends Network>(model: M, batch: BatchOf<M>): OnDevice<InputOf<M>, TargetOf<M>> =>
   model.toDevice(batch) as OnDevice<InputOf<M>, TargetOf<M>>
 
-/** A text, or a pair, as tokens; type 1 is the second text of a pair. */
+/** Token ids and token types of a text or a pair of texts. */
 export interface Encoding {
-  /** with special tokens */
+  /** token ids, including special tokens */
   readonly ids: ReadonlyArray<number>
-  /** as many as `ids` */
+  /** token type of each id: 1 for the second text of a pair, otherwise 0 */
   readonly typeIds: ReadonlyArray<number>
 }
 
-/** A text model's tokenizer, from the `tokenizer.json` beside its weights. */
+/** Tokenizer of a text model, read from the `tokenizer.json` next to its weights. */
 export interface Tokenizer {
   /**
-   * Ids with special tokens, truncated to `maxLength` tokens (the special ones kept); of two texts, the longer one is cut first. Throws
-   * where the tokenizer has no form for pairs.
+   * Encodes a text or pair with special tokens, truncated to `maxLength` tokens; truncation keeps special tokens and cuts the longer text
+   * first. Throws if the tokenizer does not support pairs.
    */
   readonly encode: (text: string, maxLength: number, pair?: string) => Encoding
-  /** what shorter texts of a batch are padded with */
+  /** id of the padding token */
   readonly padId: number
-  /** tokens that it has ids for */
+  /** number of tokens in the vocabulary */
   readonly vocabularySize: number
-  /** of what the vocabulary has no token for; undefined: every text has tokens, or the tokenizer does not tell */
+  /** id of the unknown token; undefined: the vocabulary covers every text, or the tokenizer does not report it */
   readonly unknownId?: number | undefined
 }
 
@@ -186,35 +186,35 @@ export interface TokenBatch {
   readonly tokenTypeIds: Tensor2D
 }
 
-/** What is made of the last hidden states: what it consists of, and how it is saved in the run folder. */
+/** Head over the last hidden states: its layers, and how the run folder stores it. */
 export interface HeadSpec {
-  /** of a row's hidden states: the mean over its tokens, the first token's, or the first token's through the checkpoint's pooler */
+  /** pooling of a row's hidden states: mean over its tokens, first token, or first token through the checkpoint's pooler */
   readonly pooling: "mean" | "first" | "pooler"
-  /** a linear layer over the pooled state, or that state itself, as it is or of length 1: then there are no parameters */
+  /** output: a linear layer over the pooled state, or the pooled state itself, unchanged or normalized to length 1 (no output-layer parameters) */
   readonly output: "linear" | "pooled" | "normalized"
   /** parameters of the head, trained with the head's learning rate */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** those that the checkpoint holds (a pooler, a saved classifier) and that start there; the others are initialized */
+  /** parameters loaded from the checkpoint (a pooler, a saved classifier); the others are initialized */
   readonly inCheckpoint: ReadonlySet<string>
-  /** how the last layer's weight is initialized: N(0, 0.02²) or 0 (biases always 0) */
+  /** initialization of the last layer's weight: N(0, 0.02²) or 0; biases are always initialized to 0 */
   readonly start: "normal" | "zeros"
   /** modules that transformers' own class has, saved as PEFT's modules_to_save; empty for a head over mean pooling (head.safetensors) */
   readonly modulesToSave: ReadonlyArray<string>
 }
 
-/** How a model is written for others: by the names of the class that transformers loads, which PEFT's files are made of. */
+/** Names of a model's tensors and modules in the transformers class, which PEFT's files use. */
 export interface Exported {
   /** PEFT's `task_type`; null: PEFT has none for such models */
   readonly task: TaskType | null
-  /** A module's or parameter's path in that class. */
+  /** Returns the path of a module or parameter in that class. */
   readonly nameOf: (name: string) => string
   /** prefix of the backbone in transformers' class with a head, which files from elsewhere may have: "bert."; "" for none */
   readonly otherPrefix: string
   /** modules of the head that the class has, PEFT's `modules_to_save`; empty: it has none */
   readonly modulesToSave: ReadonlyArray<string>
-  /** the head is none of the class, and is saved in head.safetensors */
+  /** the class has no such head; head.safetensors stores it */
   readonly ownHead: boolean
-  /** parameters of the head that the base has */
+  /** parameters of the head that the base model has */
   readonly inBase: ReadonlySet<string>
   /** other parameters of that class that a parameter is as well: a shared embedding is an output layer's too */
   readonly tiedTo: (name: string) => ReadonlyArray<string>
@@ -224,46 +224,46 @@ export interface Exported {
 
 /** The tasks that PEFT names. */
 export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
-/** What a model is trained to do. */
+/** Task type of a model, as PEFT names it. */
 export type TaskType = (typeof taskTypes)[number]
 
-/** What a description says of how its model is written. */
+/** Names and adapter sites that exporting a model requires. */
 export interface ExportedModel {
   /** `model_type` of config.json */
   readonly family: string
-  /** the linear layers that an adapter may go into */
+  /** linear layers that accept an adapter */
   readonly sites: ReadonlyArray<LinearSite>
-  /** how PEFT and transformers call it and its tensors */
+  /** names of the model and its tensors in PEFT and transformers */
   readonly exported: Exported
 }
 
-/** The sizes of an encoder, as its config.json has them. */
+/** Sizes of an encoder, from its config.json. */
 export interface EncoderSizes {
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly hiddenSize: number
-  /** blocks */
+  /** number of blocks */
   readonly layers: number
-  /** heads of each attention */
+  /** heads per attention layer */
   readonly attentionHeads: number
-  /** numbers inside the feed-forward part */
+  /** inner width of the feed-forward part */
   readonly intermediateSize: number
-  /** tokens */
+  /** number of tokens in the vocabulary */
   readonly vocabularySize: number
   /** rows of the token-type table; 0: the model has none and ignores types */
   readonly tokenTypes: number
-  /** longest token sequence that positions allow */
+  /** maximum sequence length, in tokens */
   readonly maxLength: number
 }
 
-/** All that is known of a text model without reading a weight. */
+/** Description of a text model, available without reading its weights. */
 export interface ModelDescription extends ExportedModel, EncoderSizes {
-  /** where the model is, as given */
+  /** location of the model, unchanged from the caller's source */
   readonly folder: string
-  /** every frozen parameter the forward pass needs (the head's not included) */
+  /** all frozen parameters of the forward pass, without those of the head */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** absent: its forward pass is no stack of blocks */
+  /** blocks of the forward pass; absent: the forward pass is not a stack of blocks */
   readonly stack?: Stack | undefined
-  /** what is put on the backbone */
+  /** head on top of the backbone */
   readonly head: HeadSpec
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
@@ -272,21 +272,21 @@ export interface ModelDescription extends ExportedModel, EncoderSizes {
 }
 
 export interface Model extends ModelDescription {
-  /** ids for texts and pairs of them */
+  /** tokenizer for texts and pairs of texts */
   readonly tokenizer: Tokenizer
-  /** frozen parameters on the device, but for those in `packed` */
+  /** frozen parameters on the device, except those in `packed` */
   readonly weights: Weights
-  /** weights of linear layers that are held in fewer bits, by parameter name; absent: none */
+  /** packed (quantized) weights of linear layers by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
-  /** a batch on the device; target: the labels, int32 [batch] */
+  /** Copies a batch to the device. The target holds the labels, int32 [batch]. */
   readonly toDevice: (batch: TokenRows) => {
     /** ids, types and the attention mask, each [size, length] */
     readonly input: TokenBatch
-    /** int32 [size]: indices of classes */
+    /** class indices, int32 [size] */
     readonly target: Tensor1D
     /** `[size·length]`: 1 where there is a token, 0 where there is padding */
     readonly mask: Tensor1D
   }
-  /** what the head says, [batch, classes] or [batch, hidden]; `weights` must also know the head's parameters; without `runBlock` each block runs once */
+  /** Returns the head's output, [batch, classes] or [batch, hidden]. `weights` includes the head's parameters; without `runBlock`, blocks run once. */
   readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

@@ -13,8 +13,8 @@ export const WeightlessFolders = Context.Reference<boolean>("tfjs-lora-pro/Weigh
 })
 
 /**
- * The folder or file of a model on this machine. `hf:owner/name[@revision][/file.gguf]` is fetched into the Hub's cache once; every
- * other source is a path already, and returned as it is.
+ * Returns the local folder or file of a model. `hf:owner/name[@revision][/file.gguf]` is downloaded into the Hub cache once; any
+ * other source is a path, which is returned unchanged.
  */
 export const placeOf = (source: string): Placing =>
   Effect.flatMap(WeightlessFolders, (weightless) => found(source, weightless ? "config" : "model"))

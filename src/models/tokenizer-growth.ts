@@ -49,7 +49,7 @@ const charactersIn = (texts: ReadonlyArray<string>): number => texts.reduce((sum
 const tooLong = () =>
   new Error(`the tokenizer's parts make a text longer by more than ${overLimit("tokenizer-growth")}`)
 
-/** Bounds one part, which is no sequence. */
+/** Bounds the growth of a single part, not a sequence of parts. */
 export const boundGrowth = (part: unknown, growth: Growth): void => {
   if (part instanceof ReplaceNormalizer) {
     part.normalize = replacing(part, growth)

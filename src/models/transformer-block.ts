@@ -20,13 +20,13 @@ import { type FannedOut, fanOut, type Linear, type LinearSite, type Weights } fr
 import type { Activation } from "./config-reader.ts"
 import { linearParameters, normParameters, type ParameterSpec } from "./model.ts"
 
-/** What the blocks of a model have in common. */
+/** Configuration that all blocks of a model share. */
 export interface BlockForm {
-  /** where the norms are: on the sums of each part and its residual branch, or on what enters a part */
+  /** position of the norms: after each part's residual sum, or on the input of each part */
   readonly norms: "after" | "before"
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly hiddenSize: number
-  /** numbers inside the feed-forward part */
+  /** inner width of the feed-forward part */
   readonly intermediateSize: number
   /** ε of the norms, added to the variance */
   readonly normEpsilon: number

@@ -1,7 +1,7 @@
 /**
- * How weights are stored in packed words. What packs them is `pack-matrix.ts`, which a page that packs none does without.
+ * Layout of packed weights in 32-bit words. `pack-matrix.ts` packs them; pages that pack no weights do not load it.
  *
- * A packed weight with a scale a row: W [out, in] = diag(scales) · stored.
+ * A packed weight with one scale per row: W [out, in] = diag(scales) · stored.
  *
  *   f16    two IEEE halves a 32-bit word, rounded to nearest even. The scale is 1: a weight that comes as float16 loses nothing. A
  *          row with numbers beyond 65,504, which halves do not reach, has the power of two that brings it below
@@ -21,13 +21,13 @@
 
 export type Packing = "f16" | "int8" | "q4" | "q8"
 
-/** Numbers in a 32-bit word. */
+/** Values per 32-bit word. */
 export const PER_WORD = { f16: 2, int8: 4, q4: 8, q8: 4 } as const satisfies Record<Packing, number>
 
-/** Numbers in a block, which begins with a word of its own; null: numbers are in no blocks, and a row has a scale. */
+/** Values per block, whose first word holds d and m; null: no blocks, and one scale per row. */
 export const BLOCK = { f16: null, int8: null, q4: 32, q8: 32 } as const satisfies Record<Packing, number | null>
 
-/** Packings in which a file's blocks of linear layers are held as they are, by the one that is asked for: none takes more memory. */
+/** By requested packing: the stored block formats of linear layers that are kept unchanged. None takes more memory than the requested one. */
 export const KEPT: Readonly<Record<Packing, ReadonlyArray<Packing>>> = {
   f16: [],
   int8: [],
@@ -35,13 +35,13 @@ export const KEPT: Readonly<Record<Packing, ReadonlyArray<Packing>>> = {
   q8: ["q4", "q8"]
 }
 
-/** The same of tables, in every packing: what is held as it is loses nothing. */
+/** Block formats of vocabulary tables that are kept unchanged, for every requested packing: keeping a block loses no precision. */
 export const KEPT_TABLES: ReadonlyArray<Packing> = ["q4", "q8"]
 
-/** How tables of a vocabulary are held where linear layers are held so; null: in float32. */
+/** Packing of vocabulary tables by the packing of the linear layers; null: float32. */
 export const TABLES: Readonly<Record<Packing, Packing | null>> = { f16: null, int8: null, q4: "q8", q8: "q8" }
 
-/** 32-bit words of a row. */
+/** Returns the number of 32-bit words of a row of `inputs` values. */
 export const wordsOfRow = (packing: Packing, inputs: number): number => {
   const block = BLOCK[packing]
   return block === null
@@ -49,25 +49,25 @@ export const wordsOfRow = (packing: Packing, inputs: number): number => {
     : Math.ceil(inputs / block) * wordsOfBlock(packing, block)
 }
 
-/** With the word of d and m. */
+/** Returns the number of 32-bit words of a block, including the word of d and m. */
 export const wordsOfBlock = (packing: Packing, block: number): number => 1 + block / PER_WORD[packing]
 
-/** [out, in] of W. */
+/** Shape of W, [out, in]. */
 export type MatrixShape = readonly [out: number, inputs: number]
 
-/** Bytes of a packed matrix, words and scales. */
+/** Returns the size of a packed matrix in bytes: its words and scales. */
 export const packedBytes = (packing: Packing, [out, inputs]: MatrixShape): number =>
   4 * out * (wordsOfRow(packing, inputs) + (BLOCK[packing] === null ? 1 : 0))
 
 /** A packed matrix on the host. */
 export interface PackedHostMatrix {
-  /** how its numbers are held */
+  /** format of its values */
   readonly packing: Packing
   /** `[out · wordsOfRow]` */
   readonly words: Int32Array
-  /** `[out]`; null: they are in the blocks */
+  /** one per row, `[out]`; null: the blocks hold the scales */
   readonly scales: Float32Array | null
-  /** out and in of W */
+  /** shape of W, [out, in] */
   readonly shape: MatrixShape
 }
 

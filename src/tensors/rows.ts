@@ -5,43 +5,43 @@
  * another: then `segments` counts them, attention stays inside each, and `positions` begin at 0 in each.
  */
 export interface CausalRows {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** positions of a row, with padding */
+  /** positions per row, including padding */
   readonly length: number
   /** `[size, length]`: token ids */
   readonly inputIds: Int32Array
-  /** the token that should follow each token, or −100 where none is asked for: shifted already */
+  /** target token for each position, already shifted; −100 is ignored by the loss */
   readonly labels: Int32Array
   /** 0, 1, 2, … for the texts of a row, −1 for padding */
   readonly segments: Int32Array
-  /** `[size, length]`: places in a text, from 0 */
+  /** `[size, length]`: positions in a text, counted from 0 */
   readonly positions: Int32Array
   /** `[size]`: tokens of each row's text, where more of it follows in later batches; absent: a text ends at its last position here */
   readonly textLengths?: ReadonlyArray<number>
-  /** tokens that are not padding */
+  /** number of non-padding tokens */
   readonly tokens: number
 }
 
-/** Texts that are read, and those that are to be written, padded on the right. */
+/** Source and target texts, padded on the right. */
 export interface Seq2SeqRows {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** positions of a text that is read */
+  /** positions per source text, including padding */
   readonly sourceLength: number
   /** `[size, sourceLength]`: token ids */
   readonly inputIds: Int32Array
   /** `[size, sourceLength]`: 1 where there is a token, 0 where there is padding */
   readonly attentionMask: Float32Array
-  /** positions of a text that is written */
+  /** positions per target text, including padding */
   readonly targetLength: number
-  /** `[size, targetLength]`: the labels one place to the right, after the start token, and padding in place of −100 */
+  /** `[size, targetLength]`: labels shifted right by one position, with the start token first and padding instead of −100 */
   readonly decoderInputIds: Int32Array
   /** `[size, targetLength]`: token ids, −100 where there is padding */
   readonly labels: Int32Array
-  /** tokens of both that are not padding */
+  /** number of non-padding tokens in both */
   readonly tokens: number
-  /** labels that are not −100 */
+  /** number of labels that are not −100 */
   readonly counted: number
 }
 
@@ -62,31 +62,31 @@ export interface CausalTokenizer {
       readonly special?: boolean
     }
   ) => string
-  /** the token that texts begin with; null: none */
+  /** id of the token at the start of a text; null: none */
   readonly bosId: number | null
-  /** the token that ends a text (for chat models the end of a turn, as tokenizer_config.json says) */
+  /** id of the token at the end of a text (for chat models, of a turn, from tokenizer_config.json); null: none */
   readonly eosId: number | null
-  /** what shorter texts of a batch are padded with; masked, so that any id does */
+  /** id of the padding token; padding is masked, so any id works */
   readonly padId: number
-  /** tokens that it has ids for */
+  /** number of tokens in the vocabulary */
   readonly vocabularySize: number
   /** ids of special tokens */
   readonly specialIds: ReadonlySet<number>
-  /** What a token adds to a text after others, as UTF-8, perhaps a part of a character; null: a special token, or an id without a token. */
+  /** Returns the UTF-8 bytes that a token appends to a text, possibly part of a character; null for a special token or an unknown id. */
   readonly bytesOf: (id: number) => Uint8Array | null
   /** Jinja source of the chat template; null: none */
   readonly chatTemplate: string | null
-  /** the special tokens as a template may name them: bos_token, eos_token, … */
+  /** special tokens by their names in chat templates: bos_token, eos_token, … */
   readonly specialTokens: Readonly<Record<string, string>>
-  /** other values that the template may name; absent: none */
+  /** other values available to the template; absent: none */
   readonly templateValues?: Readonly<Record<string, unknown>>
-  /** the date that a template writes which calls strftime_now, as YYYY-MM-DD; absent: the present */
+  /** date that `strftime_now` uses in the template, as YYYY-MM-DD; absent: the current date */
   readonly templateDate?: string
 }
 
 /** A padded batch of tokenized texts on the host, row-major [size, length]. */
 export interface TokenTexts {
-  /** texts */
+  /** number of texts */
   readonly size: number
   /** positions of the longest text */
   readonly length: number
@@ -96,12 +96,12 @@ export interface TokenTexts {
   readonly tokenTypeIds: Int32Array
   /** 1 where there is a token, 0 where there is padding */
   readonly attentionMask: Float32Array
-  /** tokens that are not padding */
+  /** number of non-padding tokens */
   readonly tokens: number
 }
 
-/** The same with the class of each. */
+/** A padded batch of tokenized texts with class labels. */
 export interface TokenRows extends TokenTexts {
-  /** `[size]`: indices of classes */
+  /** class indices, `[size]` */
   readonly labels: Int32Array
 }

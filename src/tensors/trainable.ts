@@ -9,23 +9,23 @@
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 
-/** Where a linear map is. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
+/** A linear layer of a model. `name` is the module's path inside the family's backbone, e.g. `encoder.layer.0.attention.self.query`. */
 export interface LinearSite {
-  /** as patterns of `targets` match it; a parameter's is `name` with ".weight" */
+  /** name that patterns of `targets` match; the parameter's name appends ".weight" */
   readonly name: string
   /**
-   * What its inputs are. `dense`: rows of x [tokens, in]. `conv`: the patches under a convolution's kernel, one row for each place that
+   * Kind of input. `dense`: rows of x [tokens, in]. `conv`: the patches under a convolution's kernel, one row for each place that
    * it is applied at, [places, kernel · channels], so that W is the kernel as a matrix. `embedding`: row numbers of a table, x int32
-   * [tokens, 1], in place of the one-hot rows that W [out, in] would be multiplied with; W is the table's transpose.
+   * [tokens, 1], instead of the one-hot rows that W [out, in] would be multiplied with; W is the table's transpose.
    */
   readonly kind: "dense" | "conv" | "embedding"
-  /** the part of a transformer block that it belongs to, where it belongs to one */
+  /** part of the transformer block that contains the layer; absent: none */
   readonly part?: "attention" | "mlp"
   /** rows of W */
   readonly out: number
   /** columns of W */
   readonly in: number
-  /** false: no bias is added here; absent: one is */
+  /** false: the layer adds no bias; absent: it adds one */
   readonly bias?: false
 }
 
@@ -36,7 +36,7 @@ export interface Linear {
   readonly together?: Together<LinearSite>
 }
 
-/** Several layers, or one and GELU of its output; undefined where there is no kernel for them. */
+/** Computes several layers, or one layer and GELU of its output; returns `undefined` if no kernel supports them. */
 export type Together<Layer> = (
   layers: ReadonlyArray<Layer>,
   x: Tensor2D,
@@ -61,7 +61,7 @@ export const fanOut = (linear: Linear, sites: ReadonlyArray<LinearSite>, x: Tens
  */
 export interface Weights {
   (name: string): Tensor
-  /** parameters that are trained themselves; those of a model alone have none */
+  /** directly trained parameters; absent for a model without an adapter */
   readonly trained?: ReadonlyMap<string, Tensor>
 }
 
@@ -88,32 +88,32 @@ export interface FactorPair {
   readonly scale: number
 }
 
-/** `head`: a new or copied head, with its own learning rate. `body`: any other tensor that is trained itself (full fine-tuning). */
+/** `head`: a new or copied head, with its own learning rate. `body`: any other directly trained tensor (full fine-tuning). */
 export type DenseRole = "head" | "body"
 
-/** A tensor that is trained itself. `name` is a parameter name as in `Weights`. */
+/** A directly trained tensor. `name` is a parameter name as in `Weights`. */
 export interface DenseParameter {
-  /** as `Weights` takes it */
+  /** parameter name, as in `Weights` */
   readonly name: string
-  /** which learning rate it has */
+  /** role, which selects the learning rate */
   readonly role: DenseRole
-  /** of the parameter's shape: a linear weight's is [out, in] */
+  /** values, in the parameter's shape; [out, in] for a linear weight */
   readonly value: Tensor
 }
 
 /** Gradients, updates and moments are trees of the same pairs and dense tensors, without the frozen ones. */
 export interface Trainable {
-  /** one for each adapted site that has factors A and B */
+  /** one pair per adapted site with factors A and B */
   readonly pairs: ReadonlyArray<FactorPair>
-  /** tensors that are trained themselves: heads, biases, vectors of a method, whole weights */
+  /** directly trained tensors: heads, biases, vectors of a method, whole weights */
   readonly dense: ReadonlyArray<DenseParameter>
-  /** tensors of the adapted sites that stay as they are: what an init subtracts; as long-lived as the adapter; absent: none */
+  /** frozen tensors of the adapted sites, which an initialization subtracts; they live as long as the adapter; absent: none */
   readonly frozen?: ReadonlyArray<Tensor>
-  /** such tensors that all sites share: VeRA's projections; absent: none */
+  /** frozen tensors that all sites share, such as VeRA's projections; absent: none */
   readonly shared?: ReadonlyArray<Tensor>
 }
 
-/** The tensors of a tree in a fixed order: A, B of every pair, then the dense ones. */
+/** Returns the tensors of a tree in a fixed order: A, B of every pair, then the dense ones. */
 export const tensorsOf = ({ pairs, dense }: Trainable): ReadonlyArray<Tensor> => {
   const tensors: Array<Tensor> = []
   for (const { A, B } of pairs) tensors.push(A, B)
@@ -121,23 +121,23 @@ export const tensorsOf = ({ pairs, dense }: Trainable): ReadonlyArray<Tensor> =>
   return tensors
 }
 
-/** A tree of the same structure with other tensors, given in the order of `tensorsOf`. */
+/** Returns a tree of the same structure with other tensors, in the order of `tensorsOf`. */
 export const withTensors = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => ({
   ...tree,
   pairs: tree.pairs.map((pair, i) => ({ ...pair, A: tensors[2 * i] as Tensor2D, B: tensors[2 * i + 1] as Tensor2D })),
   dense: tree.dense.map((parameter, i) => ({ ...parameter, value: tensors[2 * tree.pairs.length + i]! }))
 })
 
-/** Pairs of the same sites with other factors. */
+/** Returns pairs for the same sites with other factors. */
 export const withFactors = (
   pairs: ReadonlyArray<FactorPair>,
   factors: ReadonlyArray<Factors>
 ): ReadonlyArray<FactorPair> => pairs.map((pair, i) => ({ ...pair, A: factors[i]!.A, B: factors[i]!.B }))
 
-/** The tensors next to the trained ones: those of the sites, then those that they share. */
+/** Returns the frozen tensors of a tree: those of the sites, then the shared ones. */
 export const frozenOf = ({ frozen = [], shared = [] }: Trainable): ReadonlyArray<Tensor> => [...frozen, ...shared]
 
-/** The tree with other frozen tensors, in the order of `frozenOf`. */
+/** Returns the tree with other frozen tensors, in the order of `frozenOf`. */
 export const withFrozen = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => {
   const own = tree.frozen?.length ?? 0
   return {

@@ -163,8 +163,8 @@ export const where = operation(
 )
 
 /**
- * What a compiler of WGSL may do to a number that is not finite, or to one whose square is not, has to be said to it alone: elsewhere
- * arithmetic gives the same by itself, and these are their first operand.
+ * Operations that only WGSL needs, because its compilers may change values that are not finite or whose squares are not. Elsewhere
+ * ordinary arithmetic gives the same result, and these return their first operand.
  */
 /** a, held between −b and b, beyond which it changes no result. */
 export const held = operation(two, "f32", { c: "$0", wgsl: "clamp($0, -$1, $1)" }, kept)

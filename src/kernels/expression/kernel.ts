@@ -92,7 +92,7 @@ const columnsOf = <T>(tensors: ReadonlyArray<T>, names: ReadonlyArray<string>) =
 
 type Attributes<W extends Words> = { readonly [K in keyof W]: number }
 
-/** For `defineKernel`, which may be given a gradient beside it. Attributes are the words. */
+/** Returns the definition of an elementwise kernel for `defineKernel`, which may add a gradient. Attributes are the words. */
 export const elementwise = <Read extends string, Write extends string, const W extends Words = Record<never, never>>(
   body: Body<Read, Write, W> & {
     readonly reads: ReadonlyArray<Read>

@@ -25,7 +25,7 @@ export interface Heap {
   pointer: unknown
   /** To be called when the memory has grown: it may lie elsewhere. */
   readonly moved: () => void
-  /** The kernels of a wasm module, with those of the library in the place of their namesakes. */
+  /** Returns the kernels of a wasm module, with those that the library also has replaced by the library's. */
   readonly inPlaceOf: (kernels: ReadonlyArray<WasmKernel>, names: ReadonlyArray<string>) => ReadonlyArray<WasmKernel>
 }
 

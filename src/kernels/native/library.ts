@@ -92,8 +92,8 @@ export const libraryFile = (): URL => {
 }
 
 /**
- * Throws where there is no library for this platform, where the runtime may not open it, and where the processor lacks its instructions.
- * `wanted`: an instruction set that the processor has, in the place of its best; default: what the environment names.
+ * Opens the native library. Throws if this platform has no library, the runtime may not open it, or the processor lacks its instructions.
+ * `wanted`: an instruction set that the processor supports, to use instead of its best one; default: the one that the environment names.
  */
 export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_INSTRUCTIONS"]): NativeLibrary => {
   const { text, kernels, pointer, addressOf } = foreign()

@@ -1,4 +1,4 @@
-/** The compiled kernels, which lie beside this file. Compiled once a process for each kind. */
+/** Compiled kernels, stored next to this file. Each kind is compiled once per process. */
 
 export interface BinaryKind {
   /** for a memory that several threads see */

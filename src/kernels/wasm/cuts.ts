@@ -27,7 +27,7 @@ const LIST_CHUNKS = 32
 export const blocksOf = (entries: ReadonlyArray<{ readonly size: number }>): number =>
   entries.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
 
-/** How the blocks of a kernel over a list are cut. */
+/** Returns the division of a list kernel's blocks into chunks. */
 export const cutBlocks = (
   entries: ReadonlyArray<{ readonly size: number }>
 ): { readonly perChunk: number; readonly chunks: number } => {

@@ -16,7 +16,7 @@ export const MOST_WORDS = 1016
 /** A tensor, or a place in the heap, in bytes. */
 export type Buffer = TensorInfo | { readonly address: number }
 
-/** What a run says beside buffers and words. */
+/** Options of a run in addition to buffers and words. */
 export interface Work<E extends EntryTypes> {
   /** of a kernel over a list; they have to fit (`fitting` of `cuts.ts`) */
   readonly entries?: ReadonlyArray<EntryOf<E, Buffer>>

@@ -1,5 +1,5 @@
 /**
- * How matrix products are cut into chunks. Their sums are cut by the shape alone, so that results do not depend on the threads. An engine
+ * Division of matrix products into chunks. Sums are divided by shape alone, so results do not depend on the threads. An engine
  * carries the cuts of the code that computes on it, so that a page has those of wasm alone, and has them when it opens a wasm device.
  */
 

@@ -55,11 +55,11 @@ export interface Product {
 
 export interface PackedB {
   readonly packing: Packing
-  /** a scale for each row of B as it is stored; undefined: it is in blocks */
+  /** one scale per stored row of B; undefined: B is stored in blocks */
   readonly scales: Buffer | undefined
 }
 
-/** How a packing is passed to the kernels. */
+/** Codes that identify packings to the kernels. */
 export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4 } as const satisfies Record<Packing, number>
 
 /** The arguments of a product. Leading dimensions (from row to row), sizes and batch strides count floats. */

@@ -14,8 +14,8 @@ import { WASM_CUTS } from "./product-cuts.ts"
 import * as Word from "./work.ts"
 
 /**
- * The script of a thread (`worker.ts`): beside this file and with its ending, .ts in the repository, .js in the package. Not written as a
- * name beside import.meta.url: bundlers make a file of that, and a page has no use for it (`page-pool.ts`).
+ * Returns the URL of the thread script (`worker.ts`), next to this file and with its extension: .ts in the repository, .js in the package.
+ * The URL is not a literal next to import.meta.url: bundlers would emit a file that pages do not need (`page-pool.ts`).
  */
 export const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt]s$)/, "worker"))
 
@@ -30,7 +30,7 @@ export interface Pool {
   readonly terminate: () => void
 }
 
-/** What every thread is given. */
+/** Data that every thread receives at its start. */
 export interface ThreadStart {
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory

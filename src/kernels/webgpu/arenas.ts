@@ -38,9 +38,9 @@ const WORD = 4
 const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1)
 
 export interface Arenas {
-  /** A tensor's bytes on the GPU; uploads it if it is not there yet. */
+  /** Returns a tensor's bytes on the GPU, after uploading them if necessary. */
   readonly spanOf: (tensor: TensorInfo) => BufferSpan
-  /** A new tensor, with a buffer of its own. */
+  /** Returns a new tensor with a separate buffer. */
   readonly output: (shape: ReadonlyArray<number>, dtype: "float32" | "int32") => TensorInfo
   /** Memory of no tensor. */
   readonly scratch: (elements: number) => BufferSpan

@@ -49,7 +49,7 @@ export interface AttentionPrograms extends ForwardProgram {
 
 /**
  * Names, buffers and words, where q, k and v are read as `element`. `statistics`: m and 1/Z of each row of P. `rows`:
- * the bits of these, of D = dO·O, and the query's segment; behind them a row for each key, with its segment
+ * the bits of these, of D = dO·O, and the query's segment; then a row for each key, with its segment
  */
 export const declarations = (element: ElementType, biased: boolean) => {
   const bias: Readonly<Record<string, BufferType>> = biased ? { bias: read("f32") } : {}

@@ -39,7 +39,7 @@ const BODIES: Readonly<Record<Packing, (words: string, length: string) => string
   return halfOf(${words}[block] & 0xffffu) * bytesOf(${words}[block + 1u + (column & 31u) / 4u]);`
 }
 
-/** Whether rows have `scales`, a buffer beside the words. */
+/** Returns whether rows have `scales`, a separate buffer in addition to the words. */
 export const readsScales = (packing: Packing): boolean => BLOCK[packing] === null
 
 /** `fn` of the name `(row: u32, column: u32) -> vec4f`, as `BODIES` says, from a buffer whose rows hold `length` numbers. */

@@ -84,7 +84,7 @@ const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : g
  *   out[ids[…], …] = x[id, …]       x [n, …] float32, ids of any shape, int32
  *
  * tfjs' own binds the whole table, which a large vocabulary's does not allow: it is read in windows here, so that only
- * its upload must fit the device (`guardBuffers`). An id that is no row of x gives a row of NaN, where tfjs' own gives
+ * its upload must fit the device (`guardBuffers`). An id out of range gives a row of NaN, where tfjs' own gives
  * 0: the ids are on the GPU, and no one checks them there. Other axes and types go to tfjs' own kernel.
  */
 export const gatherKernel =

@@ -11,7 +11,7 @@ export const providePrograms = (programs: typeof Programs): void => {
   loaded = programs
 }
 
-/** For code that has an engine: there is none without them. */
+/** Returns the loaded programs, for code that has an engine. Throws if they were not provided. */
 export const programs = (): typeof Programs => {
   if (loaded === undefined) throw new Error("a webgpu engine was provided without its programs (providePrograms)")
   return loaded

@@ -13,7 +13,7 @@ import type { Declaration, Program } from "./program.ts"
 export type Kind = "nt" | "nn" | "tn" | "tt"
 
 /**
- * How an operand is bound: by fours where its rows are whole fours, by ones elsewhere, or as the words of a packed
+ * Binding of an operand: as vec4f if the row length is a multiple of 4, otherwise as f32, or as the words of a packed
  * weight.
  */
 export type Storage = "vec4f" | "f32" | Packing
@@ -36,7 +36,7 @@ export interface Form {
   readonly bias: boolean
   /** a matrix like C is added */
   readonly plus: boolean
-  /** an elementwise kernel that C goes through, and its derivative there is written beside it */
+  /** elementwise kernel applied to C; its derivative there is written as well */
   readonly activation: string | null
   /** C, and the bias: by fours where C's rows are whole fours */
   readonly out: "vec4f" | "f32"

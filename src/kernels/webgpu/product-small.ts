@@ -27,7 +27,7 @@ fn readB(at: u32, k: u32, j: u32) -> f32 {
 
 /**
  * C = scale · op(A)·op(B) + scale2 · op(A₂)·op(B₂) + bias, without the second pair where k2 is 0 and without the bias
- * where `biased` is. `aAlong`, `bAlong`: do the rows of A, of B, run along the inner dimension? What is not there may
+ * where `biased` is. `aAlong`, `bAlong`: do the rows of A, of B, run along the inner dimension? Absent operands may
  * be bound to anything.
  */
 export const smallProgram = variants((packing: Packing | "f32") =>

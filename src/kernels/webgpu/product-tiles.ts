@@ -50,7 +50,7 @@ export type TileName = keyof typeof tiles
 
 export const tileNames = Object.keys(tiles) as ReadonlyArray<TileName>
 
-/** Where the inner dimension is cut into parts, every tile's rounds end too. */
+/** Multiple at which the inner dimension may be cut into parts; a round of every tile ends there too. */
 export const PART_MULTIPLE = 16
 
 export interface Tiles {

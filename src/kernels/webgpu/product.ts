@@ -50,7 +50,7 @@ export interface Product {
   readonly summed?: boolean
 }
 
-/** How a product is computed: in one dispatch, or in parts. */
+/** Execution plan of a product: one dispatch, or several parts. */
 export type Plan = "small" | PlanOfParts
 
 type PlanOfParts = (Direct | Tiles) & {

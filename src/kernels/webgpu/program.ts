@@ -95,7 +95,7 @@ export const wordPlaces = ({ words }: Program): WordPlaces => ({
   floats: Object.values(words).map((type) => type === "f32")
 })
 
-/** Writes the words of a dispatch. False: one of them is no number. */
+/** Writes the words of a dispatch. Returns false if one of them is not a number. */
 export const writeWords = (
   { names, floats }: WordPlaces,
   values: Readonly<Record<string, number>>,

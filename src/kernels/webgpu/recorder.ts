@@ -53,7 +53,7 @@ const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
 export interface EngineOptions {
   /** Is the GPU emulated on a CPU? */
   readonly software: boolean
-  /** Throws where so many bytes cannot be bound. WebGPU says so too, but later, and drops what else was submitted. */
+  /** Throws if a binding of `bytes` is too large. WebGPU reports this later, and drops the rest of the submission. */
   readonly refuseUnbindable: (backend: WebgpuBackend, bytes: number) => void
 }
 

@@ -75,7 +75,7 @@ export interface Segments {
   readonly out: TensorInfo
 }
 
-/** Adds up the rows of each segment; those whose id is no segment belong to none. Nothing is empty. */
+/** Sums the rows of each segment. Ignores rows whose id is not a segment. No dimension may be 0. */
 export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, segments, out }: Segments): void => {
   const [next, firsts] = [engine.scratch(rows), engine.scratch(segments)]
   engine.run(links, { ids, next, firsts }, { rows, segments }, groupsFor(rows, WORKGROUP))

@@ -16,7 +16,7 @@ export type TileChoice = (m: number, n: number, matrices: number) => TileName
 /** Numbers of C at which tiles are timed. */
 export const PROBED_AREAS = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22] as const
 
-/** Nanoseconds of a product at the first so many of PROBED_AREAS, as many for each tile. */
+/** Times of a product in ns at the first n of PROBED_AREAS, with the same n for each tile. */
 export type TileTimes = Readonly<Partial<Record<TileName, ReadonlyArray<number>>>>
 
 /** Tiles of 64 that keep a GPU busy. */

@@ -44,9 +44,9 @@ interface Buffer extends Span {
 export interface ProbeOptions {
   /** Has the device done all that it was asked for since the last call? */
   readonly worked: () => Promise<boolean>
-  /** milliseconds after which nothing is begun */
+  /** time in ms after which no further measurement starts */
   readonly budget?: number
-  /** so many of PROBED_AREAS; all unless given */
+  /** number of PROBED_AREAS to measure; default: all */
   readonly areas?: number
 }
 

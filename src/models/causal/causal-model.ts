@@ -21,7 +21,7 @@ export interface CausalDescription extends DecoderSizes, ExportedModel {
   readonly sites: ReadonlyArray<LinearSite>
   /** with the output layer's `lm_head.weight`, where it is not the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** the blocks that can be computed anew in the backward pass */
+  /** blocks that the backward pass can recompute */
   readonly stack: Stack
   /** what is trained itself: nothing of its own */
   readonly head: {
@@ -36,7 +36,7 @@ export interface CausalDescription extends DecoderSizes, ExportedModel {
   readonly fanInFanOut: boolean
   /** tokens at which generation ends, from generation_config.json or config.json */
   readonly eosIds: ReadonlyArray<number>
-  /** where each parameter is in the source, by its name here */
+  /** name of each parameter in the source, by its name here */
   readonly stored: ReadonlyMap<string, string>
   /** stored tensors that nothing reads: buffers, a vision tower, a copy of a tied output layer */
   readonly unusedTensors: ReadonlyArray<string>
@@ -73,9 +73,9 @@ export interface CheckpointSource {
   readonly where: string
   /** config.json, or the same made from a GGUF file's metadata */
   readonly config: unknown
-  /** generation_config.json; null: there is none */
+  /** generation_config.json; null: no such file */
   readonly generationConfig: unknown
-  /** tokenizer.json, and tokenizer_config.json (with `chat_template` in it wherever the template was found); null: there is none */
+  /** tokenizer.json, and tokenizer_config.json (with `chat_template` in it wherever the template was found); null: no such file */
   readonly tokenizer: unknown
   /** null: there is no such file */
   readonly tokenizerConfig: unknown
@@ -89,7 +89,7 @@ export interface CheckpointSource {
   >
   /**
    * Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. `take` is offered a
-   * matrix that is stored in blocks that a packing has, as it is; where it takes the matrix (true), no one visits it.
+   * matrix that the source stores in a packing's block format, unchanged; if it returns true, the matrix is not visited.
    */
   readonly read: <R>(
     names: ReadonlyArray<string>,

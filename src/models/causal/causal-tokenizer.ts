@@ -110,7 +110,7 @@ const specialTokensOf = (config: Fields): Readonly<Record<string, string>> =>
     })
   )
 
-/** The chat template of a checkpoint's own files; null: there is none. */
+/** Returns the chat template from the checkpoint's files, or null if they have no template. */
 export const storedChatTemplate = ({ tokenizerConfig }: Pick<Source, "tokenizerConfig">): string | null =>
   isRecord(tokenizerConfig) ? chatTemplateOf(tokenizerConfig["chat_template"]) : null
 

@@ -65,11 +65,11 @@ export interface CausalOutput {
   readonly hidden: Tensor2D
   /** the unembedding [vocabulary, hidden], trained or not */
   readonly weight: FrozenMatrix
-  /** logits are cap·tanh(logits/cap); null: as they are */
+  /** cap of logits, cap·tanh(logits/cap); null: no cap */
   readonly softcap: number | null
 }
 
-/** The output layer's parameter: it lies beside the backbone, so it has no prefix in any class. */
+/** Name of the output layer's parameter. It is outside the backbone, so no class prefixes it. */
 export const OUTPUT_LAYER = "lm_head.weight"
 
 /** The parameters with a row for each token, [vocabulary, hidden]. */
@@ -133,7 +133,7 @@ export interface Decoder extends DecoderSizes {
   readonly tied: boolean
   /** linear weights are stored [in, out] */
   readonly fanInFanOut: boolean
-  /** c of logits c·tanh(z/c); null: they are as they are */
+  /** cap c of logits, c·tanh(z/c); null: no cap */
   readonly softcap: number | null
   /** the rotary positions that its layers use; none where positions are learned */
   readonly rotary: ReadonlyArray<RotaryRows>
@@ -155,7 +155,7 @@ export interface CausalFamily {
   readonly otherPrefixes: ReadonlyArray<string>
   /** how GGUF files hold it; null: not at all, or as the architecture of another family */
   readonly gguf: GgufArchitecture | null
-  /** how GGUF files of it are written; `textPart`'s where that is what is written */
+  /** GGUF export of the family, or of its `textPart` if the export contains only that part */
   readonly toGguf: GgufWriting | null
   /** transformers' class that loads a merged model */
   readonly className: string

@@ -16,7 +16,7 @@ import type { CausalDescription, CausalModel, CheckpointSource } from "./causal-
 import { causalTokenizer } from "./causal-tokenizer.ts"
 import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 
-/** How a causal language model is loaded. */
+/** Options for loading a causal language model. */
 export interface LoadCausalOptions {
   /** in place of the source's own, the default, which is then not read */
   readonly tokenizer?: CausalTokenizer
@@ -68,7 +68,7 @@ export const loadCausal = (
   })
 
 /**
- * A batch of token rows as tensors, which the caller's tidy owns. A batch may continue texts of a cache: its positions go on from there.
+ * A batch of token rows as tensors, which the caller's tidy owns. A batch may continue cached texts; its positions then continue from the cache.
  * Throws on an id or position that has no row.
  */
 export const causalToDevice =

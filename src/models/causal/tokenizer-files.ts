@@ -8,7 +8,7 @@ import { CHAT_TEMPLATE, type FolderFile } from "../files-read.ts"
 import { ModelError } from "../model.ts"
 import type { CheckpointSource } from "./causal-model.ts"
 
-/** `tokenizer.json`, and `tokenizer_config.json` with the template of `chat_template.jinja`; null where there is none. */
+/** Reads `tokenizer.json`, and `tokenizer_config.json` with the template of `chat_template.jinja`; null for a missing file. */
 export const tokenizerFiles = (
   folder: string
 ): Effect.Effect<
@@ -30,7 +30,7 @@ const isThere = (folder: string, name: FolderFile) =>
     return yield* fs.exists(path.join(folder, name)).pipe(Effect.orElseSucceed(() => false))
   })
 
-/** A JSON file, or null where there is none. */
+/** Reads a JSON file, or returns null if it does not exist. */
 export const readOptional = (folder: string, name: FolderFile) =>
   Effect.flatMap(isThere(folder, name), (there) => (there ? readJson(folder, name) : Effect.succeed(null)))
 

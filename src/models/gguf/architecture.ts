@@ -18,18 +18,18 @@ export interface GgufArchitecture {
   readonly withoutCounterpart: ReadonlyArray<string>
   /** config.json; `model_type` and `architectures` are the family's unless given */
   readonly config: (source: ConfigSource) => Readonly<Record<string, unknown>>
-  /** the shape and values of a tensor as transformers has them; undefined: as they are stored */
+  /** shape and values of a tensor in transformers' layout; undefined: the stored layout */
   readonly undo: (name: string, shape: ReadonlyArray<number>, fields: Fields) => Undo | undefined
 }
 
-/** How models of a family are written as GGUF files: an architecture in the other direction. */
+/** GGUF export of a model family: the inverse of an architecture. */
 export interface GgufWriting {
   /** whose names the tensors get; of Mistral Llama's */
   readonly architecture: GgufArchitecture
   /** What a config.json says as metadata, or what of it no file of the architecture says: ends of sentences. */
   readonly hyperparameters: (config: unknown) => Result.Result<Hyperparameters, ReadonlyArray<string>>
   /**
-   * A tensor's values [rows, columns] as the converter stores them, from those that models here hold; undefined: as they are. `name`: GGUF's.
+   * Returns a tensor's values [rows, columns] in the converter's layout from the layout here; undefined: both are equal. `name`: GGUF's.
    */
   readonly change: (name: string, heads: Heads) => ((data: Float32Array, columns: number) => Float32Array) | undefined
 }
@@ -72,7 +72,7 @@ export interface ConfigSource {
 export interface Undo {
   readonly shape: ReadonlyArray<number>
   readonly values: (data: Float32Array) => Float32Array
-  /** where rows are moved as wholes: the same for rows of `length` elements, whatever these are */
+  /** the same for rows of `length` elements of any type; absent: rows are not moved as a whole */
   readonly rows?: MoveRows
 }
 
@@ -84,12 +84,12 @@ export type MoveRows = <Data extends Float32Array | Int32Array>(data: Data, leng
  */
 export interface Fields {
   readonly problems: ReadonlyArray<string>
-  /** sizes, counts: a number above 0; NaN, and a problem is noted, where there is none */
+  /** size or count above 0; NaN, with a problem recorded, if it is missing or invalid */
   readonly size: (key: string) => number
   /** the shortest decimal of a float32: 1e-5, not 0.000009999999747378752 */
   readonly real: (key: string) => number
   readonly optionalReal: (key: string) => number | undefined
-  /** as it is stored, of any type */
+  /** stored value of any type */
   readonly value: (key: string) => MetadataValue | undefined
   /** a token's id by its name among the tokenizer's ids ("bos" for "tokenizer.ggml.bos_token_id"); null: none is named */
   readonly tokenId: (name: string) => number | null

@@ -5,7 +5,7 @@
 import { quoted } from "../../boundary/index.ts"
 import type { Metadata } from "./parse-header.ts"
 
-/** How many files the model is in that a file's metadata belong to. */
+/** Returns the number of files that a model is split into, from the metadata of one of them. */
 export const partCount = (metadata: Metadata): number => {
   const count = metadata.get("split.count")
   return typeof count === "number" && count > 1 ? count : 1

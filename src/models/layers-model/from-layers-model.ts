@@ -57,9 +57,9 @@ interface PlacedParameter extends LayerParameter {
   readonly layer: Layer
 }
 
-/** A `tf.LayersModel` as a network that adapters go into; the model stays as it is. */
+/** A `tf.LayersModel` as a network that accepts adapters; the model itself is not changed. */
 export interface LayersNetwork extends Network {
-  /** the user's own model, as it was */
+  /** the user's model, unchanged */
   readonly base: LayersModel
   /** the layer of `base` that was made for other classes; absent: all are the user's own */
   readonly newHead?: Layer
@@ -78,7 +78,7 @@ export interface LayersNetwork extends Network {
   ) => ReadonlyArray<tf.Tensor>
 }
 
-/** What of a `tf.LayersModel` is trained beside its adapters. */
+/** Options for the parts of a `tf.LayersModel` that are trained in addition to its adapters. */
 export interface FromLayersModelOptions {
   /**
    * layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in

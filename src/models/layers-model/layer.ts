@@ -39,7 +39,7 @@ export interface LayerParameter {
   readonly own: (held: tf.Tensor) => tf.Tensor
 }
 
-/** What a layer is computed with, in one forward pass. */
+/** Context of a layer in one forward pass. */
 export interface Pass {
   readonly linear: Linear
   readonly weights: Weights
@@ -58,7 +58,7 @@ export interface LayerKind<L extends Layer = Layer> {
   readonly constants?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
   /** Of a wrapper: the layers in it, which take its place. */
   readonly parts?: (layer: L, path: string) => ReadonlyArray<PlacedLayer>
-  /** Layers of the class that are not of this kind, computed by their own `call`. Absent: there are none. */
+  /** Layers of the class that are not of this kind, computed by their own `call`. Absent: every layer of the class is of this kind. */
   readonly takes?: (layer: L) => boolean
   /** Tensor code: outputs from inputs. */
   readonly call: (layer: L, path: string, inputs: ReadonlyArray<tf.Tensor>, pass: Pass) => ReadonlyArray<tf.Tensor>
@@ -81,7 +81,7 @@ export const activated = (layer: Layer, y: tf.Tensor): tf.Tensor => {
   return activation?.apply(y) ?? y
 }
 
-/** A parameter that is held as it is. */
+/** Returns a parameter that is stored unchanged. */
 export const asItIs = (name: string, index: number, shape: ReadonlyArray<number>): LayerParameter => ({
   name,
   shape,

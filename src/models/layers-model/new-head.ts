@@ -79,11 +79,11 @@ const structureAt = ({ layers }: ModelStructure, [name, ...inner]: Names): Layer
   return inner.length === 0 ? own : structureAt(own.config as unknown as ModelStructure, inner)
 }
 
-/** What a new head is made of. */
+/** Configuration of a new head. */
 export interface NewHead {
-  /** how many outputs it has, at least 2 */
+  /** number of outputs, at least 2 */
   readonly classes: number
-  /** what its weights are initialized to */
+  /** initialization of its weights */
   readonly start: HeadSpec["start"]
   /** of the weights that are drawn */
   readonly seed: number

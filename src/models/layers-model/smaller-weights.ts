@@ -16,7 +16,7 @@ import { fromFloat16, LARGEST_HALF, toFloat16 } from "../../numbers/index.ts"
 
 type Spec = tf.io.WeightsManifestEntry
 
-/** How a weight is stored. */
+/** Storage format of a weight. */
 export type SmallerForm = "float16" | "uint8"
 
 /** Weights as a manifest describes them, one after the other. */
@@ -91,7 +91,7 @@ const isTable = ({ shape }: Spec): boolean => shape.filter((n) => n > 1).length 
 const bytesOf = ({ dtype, shape }: Spec): number =>
   shape.reduce((product, n) => product * n, 1) * (dtype === "bool" ? 1 : 4)
 
-/** `weights` as `tf.LayersModel.save` gives them: float32, int32 and bool. A tensor that a form cannot hold stays as it is. */
+/** `weights` as `tf.LayersModel.save` gives them: float32, int32 and bool. A tensor that the format cannot represent is kept unchanged. */
 export const smallerWeights = ({ specs, data }: StoredWeights, form: SmallerForm): SmallerWeights => {
   let at = 0
   const parts: Array<Uint8Array> = []

@@ -16,7 +16,7 @@ import { kindOf } from "./table.ts"
 /** By what it has: `instanceof` would load all of tfjs to check a plan. */
 export const isModel = (layer: Layer): layer is LayersModel => "layers" in layer && "inputLayers" in layer
 
-/** Every layer once; in the place of models and wrappers the layers in them. */
+/** Returns every layer once; models and wrappers are replaced by the layers that they contain. */
 export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
   const seen = new Set<Layer>()
   const placed = (layer: Layer, path: string): ReadonlyArray<PlacedLayer> => {

@@ -26,15 +26,15 @@ export interface Seq2SeqSizes {
   readonly startId: number
   /** the token that ends a text */
   readonly eosId: number
-  /** what shorter texts of a batch are padded with */
+  /** id of the padding token */
   readonly padId: number
 }
 
-/** All that is known of such a model without reading a weight. */
+/** Description of an encoder-decoder model, available without reading its weights. */
 export interface Seq2SeqDescription extends FolderDescription, Seq2SeqSizes {
   /** the model without its weights */
   readonly network: EncoderDecoder
-  /** absent: its forward pass is no stack of blocks */
+  /** blocks of the forward pass; absent: the forward pass is not a stack of blocks */
   readonly stack?: Stack | undefined
   /** what is trained itself: nothing of its own */
   readonly head: FolderDescription["head"] & {

@@ -10,7 +10,7 @@ export interface T5Config extends Seq2SeqSizes {
   readonly positionsInEachBlock: boolean
   readonly normEpsilon: number
   readonly activation: "relu" | "tanh" | "silu"
-  /** the feed-forward layer has two projections, whose product goes on */
+  /** the feed-forward layer has two input projections, whose product is its hidden activation */
   readonly gated: boolean
   /** the decoder's hidden states are multiplied by 1/√hidden */
   readonly scaled: boolean

@@ -40,11 +40,11 @@ const ClipFile = Schema.Struct({
 export interface ClipTextConfig extends TowerSizes {
   readonly layers: number
   readonly vocabularySize: number
-  /** tokens of a text at most */
+  /** maximum number of tokens in a text */
   readonly positions: number
-  /** what is made of a text is read at the first token of this id; null: at the first of the text's highest id */
+  /** id of the token whose first occurrence gives the text's embedding; null: the highest id in the text */
   readonly endOfText: number | null
-  /** width of what texts and images are compared by */
+  /** width of the embeddings that compare texts and images */
   readonly projection: number
 }
 

@@ -25,7 +25,7 @@ export interface ImageOptions {
 
 /** A described classifier, and the tower that it is made of. */
 export interface DescribedImageModel extends ImageDescription {
-  /** how its config and its parameters are spelled */
+  /** family, which defines the format of the config and the parameter names */
   readonly imageFamily: ImageFamily
   /** its transformer, without weights */
   readonly tower: Tower

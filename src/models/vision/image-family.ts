@@ -43,12 +43,12 @@ export interface TowerNames {
     readonly name: string
     readonly shape: (positions: number, hidden: number) => ReadonlyArray<number>
   }
-  /** a norm under the first block; null: there is none */
+  /** norm before the first block; null: no norm */
   readonly normBefore: string | null
   readonly block: (layer: number) => BlockNames
 }
 
-/** What a classifier sees: the class token's last hidden state through a norm, or the mean of the patches' as they are. */
+/** Input of a classifier: the class token's last hidden state after a norm, or the mean of the patches' last hidden states without one. */
 export type ImagePooling = { readonly of: "class"; readonly norm: string } | { readonly of: "patches" }
 
 /** A family of models of images: how its config.json is read, what its parameters are called, and what its classifier sees. */
@@ -69,9 +69,9 @@ export interface ImageFamily {
   readonly tower: TowerNames
   /** what the classifier sees */
   readonly pooling: ImagePooling
-  /** What a parameter of that class may be called in a file, the likeliest name first. */
+  /** Returns the names that a parameter of that class may have in a file, most likely first. */
   readonly storedNames: (name: string) => ReadonlyArray<string>
-  /** What a module or parameter is called today that adapters for older classes call by another name; neither has `prefix`. */
+  /** Returns the current name of a module or parameter from its name in adapters for older classes; both without `prefix`. */
   readonly currentName: (name: string) => string
 }
 

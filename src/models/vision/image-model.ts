@@ -20,9 +20,9 @@ export interface ImageRows {
 export interface ImageDescription extends FolderDescription {
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
-  /** absent: its forward pass is no stack of blocks */
+  /** blocks of the forward pass; absent: the forward pass is not a stack of blocks */
   readonly stack?: Stack | undefined
-  /** what the model looks at: [height, width, 3] */
+  /** input image, [height, width, 3] */
   readonly image: {
     /** pixels */
     readonly height: number

@@ -42,7 +42,7 @@ export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tow
   return { names, config, blocks, positions: rows * columns + 1 }
 }
 
-/** The linear layers of the blocks, in the order of the forward pass. The map of patches is none: to PEFT it is a convolution. */
+/** Returns the linear layers of the blocks in forward order, without the patch embedding, which PEFT treats as a convolution. */
 export const towerSites = ({ blocks }: Tower): ReadonlyArray<LinearSite> => blocks.flatMap(({ sites }) => sites)
 
 /** Every parameter that `encodeImages` reads. */

@@ -34,7 +34,7 @@ import { encodeImages, pooledImages, type Tower, towerOf, towerParameters, tower
 
 /** The labels of CLIP's own classifier, and the prompts that make weights of them. */
 export interface ZeroShotOptions {
-  /** class names in the order of the logits, as they are written in prompts */
+  /** class names in the order of the logits, spelled as in the prompts */
   readonly labels: ReadonlyArray<string>
   /** prompts with {} where a label goes */
   readonly templates: ReadonlyArray<string>
@@ -56,7 +56,7 @@ export interface ZeroShotDescription extends ImageDescription {
     readonly prompts: Prompts
     /** what is worth knowing of the prompts, a sentence each */
     readonly notes: ReadonlyArray<string>
-    /** what the text tower is read from; null: it is a part of the model */
+    /** source of the text tower; null: the model includes it */
     readonly frozenText: FolderDescription | null
   }
 }

@@ -298,5 +298,5 @@ export const writableTypes = {
 
 export type WritableName = keyof typeof writableTypes
 
-/** The place of the first number that no type but F32 holds; −1: there is none. */
+/** Returns the index of the first value that only F32 can represent, or −1. */
 export const unwritableAt = (values: Float32Array): number => values.findIndex((x) => !(Math.abs(x) <= LARGEST_HALF))

@@ -13,7 +13,7 @@ import { type OpenedFile, readGgufFile, unreadableFile } from "../header.ts"
 import { tokenizerMetadata } from "./tokenizer.ts"
 import { type EncodedValue, encoded } from "./values.ts"
 
-/** How a model is written. */
+/** Model to be written as a GGUF file. */
 export interface GgufModel extends Hyperparameters {
   readonly writing: GgufWriting
 }
@@ -52,7 +52,7 @@ const copied = (file: string): Effect.Effect<ReadonlyMap<string, EncodedValue>, 
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
-/** The metadata of a merged model but for its name and type; or why there are none. */
+/** Returns the metadata of a merged model without its name and type, or the reason why it cannot be written. */
 export const ggufMetadata = (
   source: CheckpointSource,
   { eosIds, vocabularySize }: Pick<CausalDescription, "eosIds" | "vocabularySize">,

@@ -40,7 +40,7 @@ interface Source {
 /** llama.cpp's: a row of the embedding without a token */
 const UNUSED = 5
 
-/** Metadata by key, or why there are none: the end of a sentence that begins with the model. */
+/** Returns the metadata by key, or the reason why the tokenizer cannot be written: the end of a sentence that begins with the model. */
 export const tokenizerMetadata = (source: Source): Effect.Effect<ReadonlyMap<string, EncodedValue> | string> =>
   Effect.gen(function* () {
     const vocabulary = vocabularyIn(source)
