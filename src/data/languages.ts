@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 /** Guesses the language of a text. Returns its ISO 639-3 code, "und" if it is undetermined. */
 export type GuessLanguage = (text: string) => string
 
-/** The language guesser. By default there is none: a page would download it for one sentence. */
+/** The language guesser. Undefined by default: a page would download it for one sentence. */
 export const LanguageGuesser = Context.Reference<Effect.Effect<GuessLanguage | undefined>>(
   "tfjs-lora-pro/LanguageGuesser",
   { defaultValue: () => Effect.succeed(undefined) }

@@ -214,7 +214,7 @@ const openFile = (files: Map<string, Content>, path: string, append: boolean): F
 export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
   /** URL without secrets */
   url: Schema.String,
-  /** response of the server, or why there is none */
+  /** response of the server, or the network error */
   reason: Schema.String
 }) {
   override get message() {

@@ -133,7 +133,7 @@ export const isFolder = (place: string): Effect.Effect<boolean, never, FileSyste
     Effect.match(fs.stat(place), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
   )
 
-/** Opens the archive that contains a place, until the scope closes; undefined if there is none. */
+/** Opens the archive that contains a place, until the scope closes; undefined for other places. */
 export const openArchive = (
   place: string
 ): Effect.Effect<{ readonly zip: Zip; readonly inside: string } | undefined, DataError, Files | Scope.Scope> =>

@@ -46,7 +46,7 @@ export interface Runtime {
    * Absent if requesting an adapter prints nothing on stderr.
    */
   readonly emulated?: Effect.Effect<string | undefined>
-  /** Path of the native library that this process can compute with. Fails with the reason if there is none. */
+  /** Path of the native library that this process can compute with. Fails with the reason if it is not available. */
   readonly native: Effect.Effect<string, DeviceError>
   /** Storage of GPU measurements between processes. Absent in pages, which do not measure. */
   readonly keptTiles?: () => Promise<KeptTiles>

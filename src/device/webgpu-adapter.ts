@@ -19,7 +19,7 @@ export const isSoftware = (info: GPUAdapterInfo): boolean =>
 export const webgpuFailure = (reason: string): DeviceError =>
   new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "the wasm device needs no GPU (--device wasm)" })
 
-/** Requests the best adapter, hardware or not. Fails if there is none. */
+/** Requests the best adapter, hardware or not. Fails without an adapter. */
 export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError> =>
   Effect.tryPromise({
     try: () => gpu.requestAdapter({ powerPreference: "high-performance" }),

@@ -48,7 +48,7 @@ export interface Diagnosis {
   readonly wasm: WasmDescription
   readonly measured: ReadonlyArray<Measurement>
   readonly auto: { readonly device: Measured; readonly because: string }
-  /** MPI libraries for runs on several processes, and what to do if there are none */
+  /** MPI libraries for runs on several processes, and how to install one */
   readonly mpi: {
     readonly libraries: ReadonlyArray<{ readonly version: string; readonly file: string }>
     readonly missing: string | null

@@ -23,7 +23,7 @@ export interface Evaluations {
   readonly every: number
 }
 
-/** Uses validation rows during training, so that nobody tunes on the test split; uses the test split only if the plan sets `evaluateEvery`. */
+/** Uses validation rows during training, to keep the test split for the final evaluation; uses the test split only if the plan sets `evaluateEvery`. */
 export const evaluationsOf = (
   { training: { evaluateEvery, evaluateRows } }: Pick<RunPlan, "training">,
   { validation, test }: Splits,

@@ -103,7 +103,7 @@ export interface ResolvedPlan<
   readonly trainable: TrainableCounts
   /** estimated memory in bytes, by purpose */
   readonly memory: MemoryEstimate
-  /** frozen blocks that are computed once per row; null: there are none, or no row is read again */
+  /** frozen blocks that are computed once per row; null: no frozen blocks, or no row is read again */
   readonly prefix: PlannedPrefix | null
   /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>

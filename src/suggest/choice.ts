@@ -9,7 +9,7 @@ export interface Choice {
   readonly value: number | string | boolean | ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
   /** one or two sentences, without the last full stop */
   readonly reason: string
-  /** where the measurement or publication behind the value is documented; absent if the data or the machine determines it */
+  /** documentation of the measurement or publication that the value is based on; absent if the data or the machine determines it */
   readonly source?: string
 }
 

@@ -71,7 +71,7 @@ export interface Learnable {
   readonly certainty: number
   /** columns that the task reads, by the flags that name them; with `format`, they select the task */
   readonly columns: Columns
-  /** how the rows are read, as in `Reading` */
+  /** dialect of the rows, as in `Reading` */
   readonly dialect: Dialect
   /** values for the plan, each with its reason */
   readonly choices: ReadonlyArray<Choice>
@@ -123,7 +123,7 @@ export interface Detecting {
   readonly takesItsOwn?: true
   /** which model is needed if none is available, and how to name it */
   readonly needs: string
-  /** how to name the columns of rows in which no task is detected */
+  /** hint on naming the columns of rows in which no task is detected */
   readonly hint: string
   /** Detects tasks in rows, most certain first; [] if the rows are not of this kind. `columns`: those that the user named. */
   readonly rows: (
@@ -164,7 +164,7 @@ interface Suited extends Kind {
   readonly facts: ModelFacts
 }
 
-/** Detects tasks from the first rows and the available models. Fails if there are none. */
+/** Detects tasks from the first rows and the available models. Fails if it finds no task. */
 export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, World> =>
   Effect.gen(function* () {
     const { data: place, columns } = looked

@@ -40,9 +40,9 @@ export interface RowWriter {
 
 /** Requested parts of a file; a format may skip the rest. */
 export interface Wanted {
-  /** absent: all of them */
+  /** requested columns; absent: all */
   readonly columns?: { readonly required: ReadonlyArray<WantedColumn>; readonly optional?: ReadonlyArray<string> }
-  /** rows at most; absent: all */
+  /** maximum number of rows; absent: all */
   readonly first?: number
 }
 

@@ -9,7 +9,7 @@ import type { TextForm } from "../labelled-rows.ts"
 
 /** An image contained in a row. */
 export interface EmbeddedImage {
-  /** name of the image in the dataset; "" if there is none */
+  /** name of the image in the dataset; "" if unnamed */
   readonly name: string
   readonly bytes: Uint8Array
 }
