@@ -99,9 +99,9 @@ export interface Screen {
 
 /** Milliseconds. */
 const timing = {
-  /** between two drawings of the live line */
+  /** between two updates of the live line */
   redraw: 80,
-  /** of the same work, or of silence before work whose end no one knows, before a plain line says so */
+  /** duration of work, or of silence before work of unknown duration, after which a plain line reports it */
   long: 2_000,
   /** between two plain lines of progress */
   again: 10_000
