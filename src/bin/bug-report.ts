@@ -1,8 +1,8 @@
 /**
- * The last catch: what no one foresaw ends as one sentence, and a file for a bug report. Loaded when it has happened.
+ * Handles unexpected errors: prints one sentence and writes a file for a bug report. Loaded when one occurs.
  *
- * The file names the command and places in the code. It has no environment, URLs in it are without their passwords, and no one else on
- * the machine can read it.
+ * The file names the command and places in the code. It excludes the environment and passwords in URLs, and other users of
+ * the machine cannot read it.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs"
 import { freemem, release, tmpdir, totalmem } from "node:os"
@@ -13,7 +13,7 @@ import ownPackage from "../../package.json" with { type: "json" }
 import { cut, printable, printableLine, shownArgument, withoutSecretsIn } from "../boundary/index.ts"
 import { refuse } from "./output.ts"
 
-/** The exit code: EX_SOFTWARE of sysexits.h. Failures that have a reason end with 1. */
+/** Exit code: EX_SOFTWARE of sysexits.h. Failures with a reason exit with 1. */
 export const BUG = 70
 
 /** A bug that was reported to the user. */
@@ -25,7 +25,7 @@ class Told extends Error {
 const mostCauses = 5
 const longestStack = 20_000 // characters
 
-/** What was thrown and its causes, with their places. */
+/** Returns the stacks of an exception and its causes. */
 const stacks = (thrown: unknown): string => {
   const found: Array<string> = []
   for (
@@ -52,7 +52,7 @@ const report = (thrown: unknown): string => {
   ].join("\n")
 }
 
-/** Writes under a temporary name and renames. The file's path, or undefined where it cannot be written there. */
+/** Writes under a temporary name and renames. Returns the path of the file, or undefined if it cannot be written. */
 const written = (folder: () => string, name: string, text: string): string | undefined => {
   try {
     const file = join(folder(), name)
@@ -72,7 +72,7 @@ const written = (folder: () => string, name: string, text: string): string | und
 // JavaScriptCore's, V8's, and what the wasm engine says
 const isOutOfMemory = (text: string): boolean => /out of memory|allocation failed|could not allocate/i.test(text)
 
-/** Writes the report and says in one sentence what happened and what to do. */
+/** Writes the report, and prints what happened and what to do. */
 export const reportBug = (thrown: unknown): void => {
   const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
   const text = withoutSecretsIn(report(thrown))
@@ -87,7 +87,7 @@ export const reportBug = (thrown: unknown): void => {
   )
 }
 
-/** The same, as the end of a program. */
+/** The same, at the end of a program. */
 export const endWithReport = (thrown: unknown): Effect.Effect<never, Told> =>
   Effect.suspend(() => {
     reportBug(thrown)

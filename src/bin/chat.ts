@@ -1,8 +1,8 @@
 /**
- * `chat RUN|MODEL`: a conversation, a line of stdin at a time, or a paste on a terminal; replies go to stdout, everything else to stderr.
+ * `chat RUN|MODEL`: a conversation, one message per line of stdin or per paste on a terminal; prints replies to stdout, everything else to stderr.
  *
- * A turn reads only what is new in it: keys and values of the turns before stay on the device. A conversation that outgrows the model's
- * positions loses its oldest exchanges, and a line says so. On a terminal Ctrl-C stops a reply; its beginning stays in the conversation.
+ * A turn only reads its new tokens: keys and values of earlier turns stay on the device. A conversation that exceeds the model's
+ * positions loses its oldest exchanges, which is reported. On a terminal Ctrl-C stops a reply; its beginning stays in the conversation.
  */
 
 import * as Effect from "effect/Effect"
@@ -19,8 +19,8 @@ import { tell, writeResult } from "./output.ts"
 import { callLine, openWriting, optionsOf, toolsOf } from "./writing.ts"
 
 /**
- * The conversation, if it leaves room for a reply of `maxTokens`; else without its oldest exchanges, down to half of the positions, so that
- * the turns after this one need not drop some again and be read anew.
+ * Returns the conversation, without its oldest exchanges if it leaves no space for a reply of `maxTokens`: then reduced to half of the positions, so that
+ * the following turns need not drop exchanges again and reread the rest.
  */
 const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
   Effect.gen(function* () {
@@ -52,7 +52,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
     })
     const { typed, messages, ask, stopped } = yield* dialogue
     const options = { ...optionsOf(given), promptCache: yield* promptCache, special: use !== undefined }
-    /** Prints the reply as it is written. Gives the conversation with the message and the reply. */
+    /** Prints the reply while it is generated. Returns the conversation with the message and the reply. */
     const replied = (before: Conversation, text: string, turn: number) =>
       Effect.gen(function* () {
         const after = before.add(...said(before.messages, text))
@@ -83,7 +83,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         if (called.length > 0) yield* tell(resultsWanted(called))
         return now.add(answer)
       })
-    /** At a terminal a person sees what is wrong, and can say something else. */
+    /** On a terminal, prints an error and continues with the next message. */
     const answered = (before: Conversation, text: string, turn: number) =>
       typed
         ? replied(before, text, turn).pipe(

@@ -1,4 +1,4 @@
-/** `compare PLAN`: several methods on one plan, as a study that can be killed at any moment and resumed. */
+/** `compare PLAN`: compares methods on one plan, as a study that can be stopped at any time and resumed. */
 import { availableParallelism } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -43,14 +43,14 @@ import type { compareFlags, Given } from "./flags.ts"
 import { print, printJson, screen, tell, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 
-/** A worker has its storage in its environment: command lines can be read by others, and there is a password in it. */
+/** Passes the storage to workers in the environment: it may contain a password, and other users can read command lines. */
 const STORAGE = "TFJS_LORA_PRO_STORAGE"
 
 type CompareGiven = Given<ReturnType<typeof compareFlags>>
 
 export const compare = (given: CompareGiven) =>
   Effect.gen(function* () {
-    // warnings of the queue and the engine (a database that is away for a second, with a stack) are for those who ask with --log-level
+    // warnings of the queue and the engine (a database that is unavailable for a second, with a stack) are printed with --log-level
     const level = yield* References.MinimumLogLevel
     const act = Effect.gen(function* () {
       yield* given.worker ? work(given) : study(given)
@@ -62,7 +62,7 @@ const noPlan = userError(
   "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to go on with a study, --out with its folder; or, to work for a study elsewhere, --worker with its --storage"
 )
 
-/** Opens a study, runs its missing trials, and prints the verdict. */
+/** Opens a study, runs its missing trials, and prints the result. */
 const study = (given: CompareGiven) =>
   Effect.gen(function* () {
     const storage = yield* storageOf(given)
@@ -73,7 +73,7 @@ const study = (given: CompareGiven) =>
     const { warnings, base, data } = yield* checkStudy(question, question.name)
     const files = yield* inputsOf({ plan: question.plan, base, data })
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
-    // before there is a folder: a database that cannot be reached should not leave one
+    // before creating a folder: an unreachable database should not leave one
     if (storage !== undefined) yield* Layer.build(storageLayer(storage))
     const open = yield* openStudyFolder(question, files, Option.getOrUndefined(given.out))
     const finished = yield* finishedResults(open.folder)
@@ -85,14 +85,14 @@ const study = (given: CompareGiven) =>
       : print(textOf(open.folder, verdict))
   }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))
 
-/** What the flags ask about a plan. */
+/** Returns the study that the flags define for a plan. */
 const asked = (given: CompareGiven, plan: string, storage: Storage | undefined) =>
   Effect.gen(function* () {
     const file = yield* readPlan(plan, given.set)
     return yield* questionOf(file, askedOf(given, storage === undefined ? "sqlite" : shownStorage(storage)))
   })
 
-/** What the study in `--out` asks already: it goes on with its own plan, methods, rates and seeds. */
+/** Returns the study in `--out`, which resumes with its own plan, methods, learning rates and seeds. */
 const going = (given: CompareGiven, storage: Storage | undefined) =>
   Effect.gen(function* () {
     if (Option.isNone(given.out)) return yield* noPlan
@@ -123,13 +123,13 @@ const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | unde
     )
   })
 
-/** Several trials at a time share the cores. */
+/** Divides the cores between concurrent trials. */
 const threadsEach = ({ threads, workers, trialRanks }: CompareGiven): number | undefined =>
   Option.getOrElse(threads, () =>
     workers < 2 ? undefined : Math.max(1, Math.floor(availableParallelism() / (workers * trialRanks)))
   )
 
-/** Takes trials: of the study in `--out`, or of whatever is open in `--storage`. */
+/** Runs trials: of the study in `--out`, or of any open one in `--storage`. */
 const work = (given: CompareGiven) =>
   Effect.gen(function* () {
     const storage = yield* storageOf(given)
@@ -151,7 +151,7 @@ const noStorage = userError(
   "a worker needs to know where its work is: --storage postgres://USER:PASSWORD@HOST/DATABASE (or sqlite://FILE), or --out with a study's folder"
 )
 
-/** What `--storage` says, or the environment where a coordinator started this process. */
+/** Returns the storage from `--storage`, or from the environment of a process started by a coordinator. */
 const storageOf = ({ storage }: CompareGiven) =>
   Effect.gen(function* () {
     const written = Option.getOrElse(storage, () => process.env[STORAGE])
@@ -160,7 +160,7 @@ const storageOf = ({ storage }: CompareGiven) =>
     return Result.isFailure(parsed) ? yield* parsed.failure : parsed.success
   })
 
-/** SQLite in the study's folder, unless another storage is given. */
+/** Returns the given storage, or SQLite in the study's folder. */
 const storageIn = (folder: string, given: Storage | undefined) =>
   Effect.map(Path.Path, (path): Storage => given ?? { kind: "sqlite", file: path.join(folder, "study.sqlite") })
 
@@ -177,7 +177,7 @@ const askedOf = (given: CompareGiven, storage: string): Asked => ({
   storage
 })
 
-/** The command that was given, for a shell; `***` marks what has to be put in again. */
+/** Returns the command for a shell; `***` marks what the user must enter again. */
 const again = (): string => {
   const args = process.argv.slice(2).map(shownArgument)
   const quoted = args.map((arg) => (/^[\w./,:=@+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`))

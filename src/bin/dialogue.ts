@@ -1,8 +1,8 @@
 /**
- * A user's messages: lines of a pipe or a file, and what is typed or pasted on a terminal.
+ * Reads a user's messages: lines of a pipe or a file, or text typed or pasted on a terminal.
  *
  * On a terminal readline reads key by key: the kernel's own lines end at 4096 bytes, and the rest of a longer paste is lost. Lines that
- * arrive together were pasted, and are one message.
+ * arrive together were pasted, and form one message.
  */
 import { createInterface } from "node:readline"
 import { Readable } from "node:stream"
@@ -13,21 +13,21 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, messageOf, overLimit } from "../boundary/index.ts"
 
-/** Lines of stdin as they come. Opened when it is read: readline loses the lines, and the end, that come before it is listened to. */
+/** Lines of stdin as they arrive. Opened when it is read: readline drops lines, and the end, that arrive before there is a listener. */
 const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
   const input = Readable.from(withEnds(process.stdin), { objectMode: false })
   return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), messageOf)
 }).pipe(Stream.mapError((reason) => ({ message: `stdin cannot be read: ${reason}` })))
 
-/** Whether texts are read from stdin: none was given, or "-". */
+/** Checks whether texts come from stdin: there are no arguments, or "-". */
 export const readsStdin = (texts: ReadonlyArray<string>): boolean =>
   texts.length === 0 || (texts.length === 1 && texts[0] === "-")
 
-/** Texts as they were given, or those of stdin. */
+/** Streams the texts in the arguments, or those of stdin. */
 export const textsGiven = (texts: ReadonlyArray<string>): Stream.Stream<string, { readonly message: string }> =>
   readsStdin(texts) ? stdinLines : Stream.fromIterable(texts)
 
-/** The same bytes, as long as their lines end: readline keeps what has no end in memory. */
+/** Checks the length of lines: readline keeps incomplete ones in memory. */
 async function* withEnds(input: AsyncIterable<Uint8Array>) {
   let unended = 0
   for await (const bytes of input) {
@@ -41,17 +41,17 @@ async function* withEnds(input: AsyncIterable<Uint8Array>) {
 const lineFeed = 10
 
 export interface Dialogue {
-  /** whether a person is at the terminal, who can be shown what is wrong and say something else */
+  /** whether a person is at the terminal, who can correct an invalid message */
   readonly typed: boolean
-  /** none is empty */
+  /** messages, never empty */
   readonly messages: Stream.Stream<string, { readonly message: string }>
-  /** Shows the prompt. */
+  /** Prints the prompt. */
   readonly ask: Effect.Effect<void>
-  /** Ends when Ctrl-C is pressed. While nothing waits for this, Ctrl-C ends the program. */
+  /** Completes when Ctrl-C is pressed. Unless this is awaited, Ctrl-C ends the program. */
   readonly stopped: Effect.Effect<void>
 }
 
-/** Milliseconds after a line in which the next one of a paste arrives. */
+/** Maximum milliseconds between the lines of a paste. */
 const PASTE = 50
 
 export const dialogue: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.suspend(() =>
@@ -74,7 +74,7 @@ const onTerminal: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.gen(funct
   let waiting: Array<string> = []
   let due: ReturnType<typeof setTimeout> | undefined
   const say = () => {
-    // the last line of a paste may have no end yet: Return ends it
+    // the last line of a paste may have no line end yet: Return completes it
     if (lines.line !== "") return
     const message = waiting.join("\n")
     waiting = []

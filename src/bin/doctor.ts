@@ -1,4 +1,4 @@
-/** `doctor`: what this machine can train on, and how fast. It always succeeds: what is missing is part of the answer. */
+/** `doctor`: reports what this machine can train on, and how fast. Always succeeds: problems are part of the report. */
 import * as Effect from "effect/Effect"
 import { currentRuntime } from "../device/index.ts"
 import { diagnose, diagnosisText } from "../doctor/index.ts"

@@ -1,4 +1,4 @@
-/** `embed RUN|MODEL [TEXT…|-]`: vectors of texts, from the arguments or one a line from stdin, as JSON lines. */
+/** `embed RUN|MODEL [TEXT…|-]`: embeds texts, from the arguments or one per line of stdin, and prints vectors as JSON lines. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -11,7 +11,7 @@ import type { embedFlags, Given } from "./flags.ts"
 import { onDevice } from "./on-device.ts"
 import { printResult, tell, writeResult } from "./output.ts"
 
-/** Coordinates that are shown of a vector that a person looks at. */
+/** Number of coordinates to print on a terminal. */
 const SHOWN = 6
 
 const shortLine = (text: string, vector: Float32Array): string => {
@@ -19,7 +19,7 @@ const shortLine = (text: string, vector: Float32Array): string => {
   return `[${first}${vector.length > SHOWN ? ", …" : ""}] (${vector.length})\t${text}`
 }
 
-/** A float32 in as few digits as say it. */
+/** Formats float32 values with the fewest digits that represent them. */
 const jsonLine = (text: string, vector: Float32Array): string =>
   `${JSON.stringify({ text, vector: Array.from(vector, (value) => Number(value.toPrecision(9))) })}\n`
 
@@ -28,7 +28,7 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
     const embedder = yield* loadEmbedder(model, { base: Option.getOrUndefined(base) })
     const fs = yield* FileSystem.FileSystem
     const file = Option.getOrUndefined(out)
-    // never in place of a file that is there
+    // never replaces an existing file
     if (file !== undefined)
       yield* fs.writeFileString(file, "", { flag: "wx" }).pipe(Effect.mapError(fileError("write", file)))
     let count = 0

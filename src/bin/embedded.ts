@@ -1,17 +1,17 @@
-/** What the package includes to begin with: small models, movie sentences, and a plan over them. */
+/** Bundled models and data: small models, movie sentences, and a plan over them. */
 import { join, relative } from "node:path"
 
 const root = join(import.meta.dirname, "..", "..")
 
 const movies = (split: string) => join(root, "examples", "data", "movies", `${split}.jsonl`)
 
-/** A model that the package includes. */
+/** A bundled model. */
 export interface IncludedModel {
-  /** the plan's `model.source`, on this machine */
+  /** `model.source` for a plan, on this machine */
   readonly source: string
-  /** the same in the package's folder */
+  /** path in the package's folder */
   readonly inPackage: string
-  /** the subject of the README's first sentence */
+  /** subject of the README's first sentence */
   readonly title: string
 }
 
@@ -20,7 +20,7 @@ const included = (title: string, ...place: ReadonlyArray<string>): IncludedModel
   return { source, inPackage: relative(root, source).replaceAll("\\", "/"), title }
 }
 
-/** By what they learn from. */
+/** Bundled models by their type of input. */
 export const includedModels = {
   texts: included("The package's small encoder (a trimmed all-MiniLM-L6-v2)", "minilm"),
   images: included("The package's small image model (MobileNetV2)", "mobilenet", "model.json")

@@ -1,4 +1,4 @@
-/** `evaluate RUN`: the trained model on its splits, or on other rows of the same form. */
+/** `evaluate RUN`: evaluates the trained model on its splits, or on other rows of the same form. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
@@ -101,10 +101,10 @@ export const evaluate = ({
     onRanks
   )
 
-/** By `--match`. */
+/** Metrics of `--match`. */
 const matches = { exact: exactMatch, number: finalNumber } as const
 
-/** Wrong answers that are shown. */
+/** Maximum number of wrong answers to print. */
 const SHOWN = 5
 
 const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, called: string): string => {
@@ -130,7 +130,7 @@ const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, ca
 const expectedText = (text: string, calls: ReadonlyArray<ToolCall> = []): string =>
   [oneLine(text), ...calls.map((call) => callLine(call).trim())].filter((part) => part !== "").join(" ")
 
-/** Characters of an answer that are shown. */
+/** Maximum characters of an answer to print. */
 const LINE = 160
 
 const oneLine = (text: string): string => cut(text.trim().replaceAll(/\s*\n\s*/g, " ↵ "), LINE)

@@ -1,4 +1,4 @@
-/** `export RUN --format F`: the trained model as the files of another engine. */
+/** `export RUN --format F`: exports the trained model as files for another engine. */
 
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -25,7 +25,7 @@ const jsonOf = ({ json, ...report }: ExportReport) => ({ ...report, ...json })
 const exportText = ({ directory, files, lines }: ExportReport): string =>
   [`${directory}/`, ...sizeLines(files), ...lines].join("\n")
 
-/** `merge RUN`: the trained model as a Hugging Face folder, or a tf.LayersModel, of its own. */
+/** `merge RUN`: exports the trained model as a self-contained Hugging Face folder or tf.LayersModel. */
 export const merge = ({ run, out, base, device, threads, json }: Given<typeof mergeFlags>) =>
   Effect.gen(function* () {
     const options = { out: Option.getOrUndefined(out), base: Option.getOrUndefined(base) }

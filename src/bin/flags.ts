@@ -1,5 +1,5 @@
 /**
- * The arguments and flags of every command: what `--help` prints, without the code that a command runs, which main.ts loads when the
+ * Arguments and flags of every command: the content of `--help`, without the code of the commands, which main.ts loads when a
  * command is called.
  */
 import { Argument, type Command, Flag } from "effect/cli"
@@ -9,7 +9,7 @@ import { formatNames, formats } from "../exports/formats.ts"
 import type { ExportFormat } from "../exports/index.ts"
 import { type Column, columnDescriptions, columnNames, flagOf } from "../suggest/columns.ts"
 
-/** What a command's code is given. */
+/** Input of a command's code. */
 export type Given<Flags extends Command.Command.Config> = Command.Command.Config.Infer<Flags>
 
 const count = (name: string, least = 1) =>
@@ -20,7 +20,7 @@ const count = (name: string, least = 1) =>
     )
   )
 
-/** The same with what it is where it is not given. */
+/** The same with a default value. */
 const counted = (name: string, description: string, usual: number, least = 1) =>
   count(name, least).pipe(Flag.withDescription(description), Flag.withDefault(usual))
 
@@ -33,11 +33,11 @@ const optionalText = (name: string, description: string, metavar?: string) =>
     Flag.optional
   )
 
-/** A flag that is there or not. */
+/** Defines a flag without a value. */
 const flag = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
 
-/** Given as often as there are texts. */
+/** Defines a flag that can be repeated. */
 const repeated = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.atLeast(0))
 
@@ -122,11 +122,11 @@ const columnFlags = Object.fromEntries(
   columnNames.map((name) => [name, optionalText(flagOf(name), columnDescriptions[name])])
 ) as { readonly [name in Column]: ReturnType<typeof optionalText> }
 
-// written again here: --help does not load the language of plans
+// repeated here, so that --help does not load the schema of plans
 const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const satisfies ReadonlyArray<Separator>
 const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
 
-/** What is said of rows beside the file of those to train on. */
+/** Flags for rows other than the file of training rows. */
 const rowFlags = {
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
@@ -255,7 +255,7 @@ export const embedFlags = {
   json
 }
 
-/** How tokens are chosen. */
+/** Sampling options. */
 export const samplingFlags = {
   maxTokens,
   temperature: number("temperature", (n) => n >= 0, "a number of at least 0").pipe(
@@ -353,7 +353,7 @@ export const mergeFlags = {
   json
 }
 
-/** A flag for every option that some format has; formats that share a name share the flag. */
+/** A flag for every option of an export format; formats share flags of the same name. */
 const formatFlags: Readonly<Record<string, ReturnType<typeof optionalText>>> = Object.fromEntries(
   [...new Set(formats.flatMap(({ options }) => Object.keys(options)))].map((name) => {
     const said = formats.flatMap(({ name: format, options }: ExportFormat) => {
@@ -408,7 +408,7 @@ export const pushFlags = {
 
 const partsOf = (text: string) => text.split(",").map((part) => part.trim())
 
-/** `a,b,c`; an error repeats it as it was written. */
+/** Parses `a,b,c`; an error repeats the text. */
 const list = (name: string, what: string, allowed: (part: string) => boolean = (part) => part !== "") =>
   Flag.String(name).pipe(
     Flag.filter(
@@ -424,7 +424,7 @@ const isRank = (part: string) => /^\d+$/.test(part) && Number(part) >= 1 && Numb
 
 const rates = "auto, or learning rates above 0 with commas between, such as 1e-4,2e-4"
 
-/** `methods`: what `--help` says of the methods, which have to be loaded to be named. */
+/** `methods`: description of the methods for `--help`; listing them requires loading them. */
 export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
     Argument.withDescription(

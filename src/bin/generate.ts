@@ -1,4 +1,4 @@
-/** `generate RUN|MODEL [PROMPT…|-]`: continues prompts, or writes a text for each, from the arguments or one a line from stdin. */
+/** `generate RUN|MODEL [PROMPT…|-]`: continues prompts, or generates a text for each, from the arguments or one per line of stdin. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -21,7 +21,7 @@ import { onDevice } from "./on-device.ts"
 import { tell, userError, writeResult } from "./output.ts"
 import { callLine, openWriter, optionsOf, schemaConstraint, toolsOf, type Writer } from "./writing.ts"
 
-/** Prompts that are continued together: reading the weights once serves all of them. */
+/** Number of prompts to continue together: reading the weights once serves all of them. */
 const BATCH_SIZE = 8
 
 const line = (
@@ -35,12 +35,12 @@ const line = (
   return `${JSON.stringify({ prompt, ...own, tokens: ids.length, finish, tokensPerSecond })}\n`
 }
 
-/** A piece of an answer as a terminal shows it. */
+/** Formats a part of an answer for a terminal. */
 const shownEvent = (event: CallEvent): string => (event.kind === "text" ? event.text : callLine(event.call))
 
 /**
- * What is printed at each event. Texts come in the order of their prompts: the first that has not ended as it is written. `thinking`: which
- * prompts begin the model's reasoning.
+ * Prints events. Texts are printed in the order of their prompts: the first incomplete one while it is generated. `thinking`: prompts that
+ * begin the model's reasoning.
  */
 export const printed = (
   prompts: ReadonlyArray<string>,
@@ -71,7 +71,7 @@ export const printed = (
   }
 }
 
-/** Prompts as they are, or as what a user says to a model that learned conversations. */
+/** Returns prompts unchanged, or as user messages for a model trained on conversations. */
 const promptsOf = (
   { adapted, chat, system }: Writing,
   texts: ReadonlyArray<string>,
@@ -84,7 +84,7 @@ const promptsOf = (
       )
     : Effect.succeed<ReadonlyArray<Prompt>>(texts)
 
-/** What chooses tokens of a text that goes on, and nothing of one that is written for another. */
+/** Rejects sampling options for continuations in models that generate a text from another, and vice versa. */
 const refused = ({
   temperature,
   topK,
@@ -104,7 +104,7 @@ const refused = ({
     ...(Option.isNone(schema) ? [] : ["--schema"])
   ].join(", ")
 
-/** A text for each, in their order. */
+/** Generates a text for each, in order. */
 const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFlags>) =>
   Effect.gen(function* () {
     const { prompts, json, plain, beams, maxTokens, baseOnly: base } = given
@@ -131,7 +131,7 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
     )
   })
 
-/** Prompts as they are given, or one a line; typed ones are answered one by one. */
+/** Streams prompts from the arguments, or one per line; typed ones are answered one by one. */
 const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
   Effect.gen(function* () {
     const typed = readsStdin(prompts) && process.stdin.isTTY === true

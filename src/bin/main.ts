@@ -1,4 +1,4 @@
-/** The command line: argv to effects, results to text, failures to exit codes. A command's code is loaded when it is asked for. */
+/** The command line: maps argv to effects, results to text, and failures to exit codes. Loads a command's code when it is called. */
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import * as Console from "effect/Console"
 import { Command } from "effect/cli"
@@ -11,7 +11,7 @@ import type { platform } from "../platform.ts"
 import * as Flags from "./flags.ts"
 import { libraryConsole, reported } from "./output.ts"
 
-/** What each command does, as `--help` says it. */
+/** Descriptions of the commands for `--help`. */
 const says = {
   new: "Make a project with a plan for your rows, or the package's own, which trains at once",
   train: "Train a plan and write the run folder",
@@ -64,7 +64,7 @@ const commandsWith = (methods: string) =>
     command("doctor", Flags.doctorFlags, async () => (await import("./doctor.ts")).doctor)
   ] as const
 
-/** Named only where the text can be shown: adapters and optimizers have to be loaded for their names. */
+/** Listed only if the text can be printed: adapters and optimizers have to be loaded for their names. */
 const methodsText = async (): Promise<string> => {
   const shown = process.argv.slice(2).some((arg) => /^(compare$|--completions|--wizard$)/.test(arg))
   if (!shown) return ""
@@ -88,8 +88,8 @@ const leaveOnSecondSignal = () => {
 }
 
 /**
- * The message for a Node that is too old; undefined for others. What an older one lacks would be missed in the middle of a run, and not
- * by its name. Bun and Deno give the version of Node that they are compatible with.
+ * Returns the message for a version of Node that is too old, or undefined. Features that an older one lacks would otherwise fail in the middle of
+ * a run, without a clear message. Bun and Deno report the version of Node that they are compatible with.
  */
 export const tooOldNode = (version: string): string | undefined => {
   const needed = ownPackage.engines.node.replace(">=", "") // the first version, as in ">=22.19.0"
@@ -102,7 +102,7 @@ export const tooOldNode = (version: string): string | undefined => {
 
 const bugReport = () => import("./bug-report.ts")
 
-/** What is thrown outside the program's effect, such as by a timer or a worker, ends the process too. */
+/** Ends the process for exceptions outside the program's effect, too, such as in a timer or a worker. */
 const leaveOnBugs = () => {
   const leave = async (thrown: unknown) => {
     const { BUG, reportBug } = await bugReport()
@@ -113,7 +113,7 @@ const leaveOnBugs = () => {
   process.on("unhandledRejection", leave)
 }
 
-/** The program over `process.argv`, as an effect that fails where the command does. */
+/** Returns the program for `process.argv`, as an effect that fails if the command does. */
 export const program = (services: typeof platform) =>
   Effect.gen(function* () {
     const methods = yield* Effect.promise(methodsText)
@@ -132,7 +132,7 @@ export const program = (services: typeof platform) =>
     )
   )
 
-/** What is wrong with the limits in the environment; undefined where they are in force. */
+/** Returns the problem of the limits in the environment, or undefined after setting them. */
 const wrongLimits = (): string | undefined => {
   try {
     setLimitsFromText(process.env[LIMITS_VARIABLE] ?? "")
@@ -142,11 +142,11 @@ const wrongLimits = (): string | undefined => {
   }
 }
 
-/** A signal ends a command with 130, but for one that has said with an exit code of 0 that it is meant to be ended so. */
+/** A signal ends a command with 130, except a command that set exit code 0 because it is meant to be ended by a signal. */
 const teardown: Runtime.Teardown = (exit, end) =>
   Runtime.defaultTeardown(exit, (code) => end(code === 130 && process.exitCode === 0 ? 0 : code))
 
-/** Runs the program with this platform, and ends the process. */
+/** Runs the program on this platform, and ends the process. */
 export const main = (services: typeof platform): void => {
   const wrong = tooOldNode(process.versions.node) ?? wrongLimits()
   if (wrong !== undefined) {

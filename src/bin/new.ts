@@ -1,4 +1,4 @@
-/** `new [NAME]`: a small project with a plan, its rows and the runtime's own files, which trains at once. */
+/** `new [NAME]`: creates a small project with a plan, its rows and the runtime's own files, ready to train. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -19,7 +19,7 @@ import { terminalListener } from "./terminal.ts"
 
 export type Runtime = "bun" | "deno" | "node"
 
-/** The one that this was started with: `bunx` runs a command in Node where there is one, and names itself in the environment. */
+/** Returns the runtime that started this command: `bunx` runs it in Node if available, and names itself in the environment. */
 export const runtimeHere = (): Runtime => {
   if (process.versions["deno"] !== undefined) return "deno"
   const bun = process.versions["bun"] !== undefined || process.env["npm_config_user_agent"]?.startsWith("bun/") === true
@@ -29,11 +29,11 @@ export const runtimeHere = (): Runtime => {
 export interface Project {
   readonly name: string
   readonly runtime: Runtime
-  /** the command that uses a finished run, with its arguments: `predict runs/reviews-1 "your text"` */
+  /** command that uses a finished run, with its arguments: `predict runs/reviews-1 "your text"` */
   readonly next: string
-  /** where the model is from, for the README */
+  /** origin of the model, for the README */
   readonly model: string
-  /** what is in `data/`, likewise */
+  /** content of `data/`, for the README */
   readonly data: string
 }
 
@@ -41,10 +41,10 @@ const { name: dependency, version } = ownPackage
 const range = `^${version}`
 const onDeno = `deno run -A npm:${dependency}@${range}`
 
-/** Where the package is in a folder that has it. */
+/** Path of the package in a folder that has it. */
 const installed = `node_modules/${dependency}`
 
-/** Where a new project has the package: in a folder above it, as Node resolves packages, or in its own once it is installed. */
+/** Returns the path of the package in a new project: in a folder above it, as Node resolves packages, or in its own after installation. */
 const packageOf = (project: string, model: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -59,7 +59,7 @@ const packageOf = (project: string, model: string) =>
     return Option.match(found, { onNone: () => installed, onSome: (place) => path.relative(project, place) })
   })
 
-/** What is typed in the project before a command: once, then each time. */
+/** Returns the commands to type in the project: the installation, and the prefix of further commands. */
 export const commandsOf = (runtime: Runtime): { readonly install: string | null; readonly run: string } =>
   ({
     bun: { install: "bun install", run: "bun run" },
@@ -67,7 +67,7 @@ export const commandsOf = (runtime: Runtime): { readonly install: string | null;
     node: { install: "npm install", run: "npm run" }
   })[runtime]
 
-/** Any command of the package, from the project. */
+/** Prefix of any command of the package, from the project. */
 const anyCommand: { readonly [R in Runtime]: string } = {
   bun: `bunx --bun ${dependency}`,
   deno: onDeno,
@@ -101,7 +101,7 @@ const ofRuntime: { readonly [R in Runtime]: (project: Project) => Readonly<Recor
   }),
   deno: (project) => ({
     "deno.json": json({
-      // the plan names the model and its schema by their files
+      // the plan refers to files of the model and the schema
       nodeModulesDir: "auto",
       imports: { [dependency]: `npm:${dependency}@${range}` },
       tasks: scripts(project, onDeno)
@@ -113,7 +113,7 @@ const ofRuntime: { readonly [R in Runtime]: (project: Project) => Readonly<Recor
 const readme = (project: Project): string => {
   const { name, runtime, model, data, next } = project
   const { install, run } = commandsOf(runtime)
-  // npm keeps options for itself, unless they come after "--"
+  // npm consumes options, unless they follow "--"
   const use = runtime === "node" ? `${anyCommand.node} ${next}` : `${run} ${next}`
   const code = (...lines: ReadonlyArray<string>) => ["```sh", ...lines, "```"].join("\n")
   return `# ${name}
@@ -129,14 +129,14 @@ ${code(`${anyCommand[runtime]} --help      # evaluate, merge, compare and the re
 `
 }
 
-/** The files of a project beside its plan and its data, names and contents: what the runtime asks for and no more. */
+/** Returns the files of a project in addition to its plan and its data, by name: only those that the runtime needs. */
 export const projectFiles = (project: Project): Readonly<Record<string, string>> => ({
   ...ofRuntime[project.runtime](project),
   "README.md": readme(project),
   ".gitignore": "node_modules/\nruns/\n"
 })
 
-/** Why a name is none for a folder and a package, as npm has it; undefined where it is one. */
+/** Returns why a name is invalid for a folder and an npm package, or undefined. */
 export const problemOfName = (name: string): string | undefined => {
   if (name === dependency) return "a package cannot depend on itself"
   if (/^(node_modules|favicon\.ico|con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(name)) return "it means something else"
@@ -149,14 +149,14 @@ export const problemOfName = (name: string): string | undefined => {
 const splits = ["train", "validation", "test"] as const
 type Split = (typeof splits)[number]
 
-/** Bytes: a larger file stays where it is. */
+/** Maximum bytes: a larger file is not copied. */
 const MOST_COPIED = 100_000_000
 
 /** `reviews.csv` → `data/train.csv`, a folder → `data/train` */
 const placeOf = (split: Split, file: string, isFolder: boolean): string =>
   `data/${split}${isFolder ? "" : (/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? "")}`
 
-/** Bytes of a file, or of all files in a folder. */
+/** Returns the bytes of a file, or of all files in a folder. */
 const bytesIn = (place: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -170,7 +170,7 @@ const bytesIn = (place: string) =>
     return { isFolder: true, bytes: sizes.reduce((sum, one) => sum + one, 0) }
   }).pipe(Effect.mapError(fileError("read", place)))
 
-/** Rows that are left out are those that the package includes. */
+/** Replaces missing rows by the bundled ones. */
 const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "data" | "validation" | "test">>(
   flags: Flags
 ): Flags => ({
@@ -184,7 +184,7 @@ const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "data" | "valid
       })
 })
 
-/** The files and folders of a plan's splits, absolute. */
+/** Returns the absolute paths of a plan's splits. */
 const filesOf = (data: { readonly [split in Split]?: string | number }) =>
   splits.flatMap((split) => {
     const file = data[split]

@@ -1,4 +1,4 @@
-/** A command's work on its device, shown as it goes on. */
+/** Runs a command's work on its device, and shows its progress. */
 import * as Effect from "effect/Effect"
 import { Device, type DeviceChoice } from "../device/index.ts"
 import { Progress } from "../run/index.ts"

@@ -1,9 +1,9 @@
 /**
- * What commands print. Results go to stdout, and a command fails where they cannot; what is said beside them goes to stderr, and the
- * command goes on where no one can see it.
+ * Output of commands. Results go to stdout, and a command fails if they cannot be written; other messages go to stderr, and the
+ * command continues if they cannot be written.
  *
- * A terminal obeys control characters, so text from outside is shown with escapes in their place: in all that is said, and in results on
- * a terminal. To a pipe or a file results go as they are. JSON has escapes of its own, and means the same either way.
+ * A terminal executes control characters, so text from outside is escaped: in all messages, and in results on
+ * a terminal. Results to a pipe or a file are not escaped. JSON has its own escapes, and means the same either way.
  */
 import { format } from "node:util"
 import type * as Console from "effect/Console"
@@ -16,14 +16,14 @@ import { cutLines, listed, printable, withoutSecretsIn } from "../boundary/index
 import { systemReason } from "../files/platform-reason.ts"
 
 /**
- * Whether a stream moves its cursor and shows colours, and the few colours there are: errors red (the command-line library's), warnings
- * yellow, what was gained green. `NO_COLOR` turns them off, `FORCE_COLOR` on where there is no terminal, `TERM=dumb` off everywhere.
+ * Colours: errors are red (by the command-line library), warnings
+ * yellow, gains green. `NO_COLOR` disables them, `FORCE_COLOR` enables them without a terminal, `TERM=dumb` disables them everywhere.
  */
 type Stream = "stdout" | "stderr"
 
 const isTerminal = (stream: Stream): boolean => process[stream].isTTY === true && process.env["TERM"] !== "dumb"
 
-/** Whether a line can be written over. */
+/** Checks whether a line can be overwritten. */
 const canMove = (stream: Stream): boolean => isTerminal(stream)
 
 export const canColour = (stream: Stream): boolean => {
@@ -36,18 +36,18 @@ const codes = { red: 31, green: 32, yellow: 33 } as const
 
 export type Colour = keyof typeof codes
 
-/** A text that is printable already, in a colour where the stream shows it. */
+/** Colours a printable text if the stream supports it. */
 export const painted = (text: string, colour: Colour, stream: Stream): string =>
   canColour(stream) ? `\u001b[${codes[colour]}m${text}\u001b[39m` : text
 
-/** The colour of a line by what it says. */
+/** Returns the colour of a line by its content. */
 export const colourOf = (line: string): Colour | undefined => (line.startsWith("warning: ") ? "yellow" : undefined)
 
-/** What was to be printed did not arrive. Exported, since the declarations of commands name it. */
+/** Output that could not be written. Exported, since declarations of commands refer to it. */
 export class OutputError extends Schema.TaggedError<OutputError>()("OutputError", {
   stream: Schema.Literals(["stdout", "stderr"]),
   reason: Schema.String,
-  /** the reader of a pipe has left, as `head` does when it has its lines: it wants no more, and nothing is wrong */
+  /** whether the reader of a pipe has closed it, as `head` does after its lines, which is not an error */
   left: Schema.Boolean
 }) {
   // the command line says it itself
@@ -64,20 +64,20 @@ const outputError = (stream: "stdout" | "stderr", cause: unknown): OutputError =
   return new OutputError({ stream, left, reason: systemReason(cause) ?? message })
 }
 
-/** Without a listener an error of a stream ends the process; those who write hear of it in the callback. */
+/** Adds a listener, without which an error of a stream ends the process; callers get the error in the callback. */
 const listened = (stream: "stdout" | "stderr"): NodeJS.WriteStream => {
   const own = process[stream]
   if (own.listenerCount("error") === 0) own.on("error", () => {})
   return own
 }
 
-/** Whether a line on the terminal has no end: progress that goes on in the same place. */
+/** Whether the current line on the terminal is incomplete: progress that is updated in place. */
 let unended = false
 
-/** To the beginning of the line, which is emptied. */
+/** Moves to the beginning of the line and clears it. */
 const ERASE = "\r\u001b[2K"
 
-/** Takes that line away, before something else is written. */
+/** Removes that line before other output. */
 const withoutLive = () => {
   if (!unended) return
   unended = false
@@ -94,7 +94,7 @@ const toScreen = (text: string) => {
 
 let leaves = false
 
-/** Ends when the text is out, or the reader of a pipe has made room for it. */
+/** Completes when the text is written, or the reader of a pipe has space for it. */
 const write = (stream: "stdout" | "stderr", text: string): Effect.Effect<void, OutputError> =>
   Effect.callback((resume) => {
     withoutLive()
@@ -107,27 +107,27 @@ const write = (stream: "stdout" | "stderr", text: string): Effect.Effect<void, O
     }
   })
 
-/** A part of a result that is a text from outside, such as what a model writes. */
+/** Prints a part of a result that is text from outside, such as model output. */
 export const writeResult = (text: string): Effect.Effect<void, OutputError> =>
   Effect.suspend(() => write("stdout", process.stdout.isTTY === true ? printable(text) : text))
 
 /** The same as a line. */
 export const printResult = (text: string): Effect.Effect<void, OutputError> => writeResult(`${text}\n`)
 
-/** A report in our words, on stdout. */
+/** Prints a report in this program's own words to stdout. */
 export const print = (text: string): Effect.Effect<void, OutputError> => write("stdout", `${printable(text)}\n`)
 
-/** A report in which the text from outside has its escapes already, and there are colours of ours. */
+/** Prints a report that is already escaped and coloured. */
 export const printColoured = (text: string): Effect.Effect<void, OutputError> => write("stdout", `${text}\n`)
 
 export const printJson = (value: unknown): Effect.Effect<void, OutputError> => print(JSON.stringify(value))
 
-/** A part of the result that is on stderr because another part is on stdout. */
+/** Prints a part of the result to stderr, since another part is on stdout. */
 export const printBeside = (text: string): Effect.Effect<void, OutputError> => write("stderr", `${printable(text)}\n`)
 
-/** stderr for progress: what does not arrive is lost, and no run ends for it. */
+/** stderr for progress: output that cannot be written is lost, without ending a run. */
 export const screen = {
-  /** whether lines can be written over */
+  /** whether lines can be overwritten */
   get isTTY(): boolean {
     return canMove("stderr")
   },
@@ -144,7 +144,7 @@ export const screen = {
   paint: (text: string, colour: Colour): string => painted(text, colour, "stderr")
 }
 
-/** A refusal, before the process ends with a code: written when this returns, if it can be. */
+/** Prints an error before the process exits with a code; written when this returns, if possible. */
 export const refuse = (text: string): void => {
   withoutLive()
   try {
@@ -156,7 +156,7 @@ export const refuse = (text: string): void => {
 
 const colour = /(\p{Cc}\[[\d;]*m)/u
 
-/** The library has colours, by what stdout is, and repeats arguments, which may be names of files. */
+/** The library's text has colours, depending on stdout, and repeats arguments, which may be file names. */
 const shown = (text: string): string =>
   text
     .split(colour)
@@ -188,13 +188,13 @@ export const libraryConsole = (): {
   }
 }
 
-/** Something beside the result, on stderr. */
+/** Prints a message in addition to the result, on stderr. */
 export const tell = (text: string): Effect.Effect<void> => Effect.sync(() => screen.write(`${printable(text)}\n`))
 
 const sizeOf = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 
-/** Files and their sizes, as lines of a result. */
+/** Prints files and their sizes as lines of a result. */
 export const sizeLines = (
   files: ReadonlyArray<{ readonly name: string; readonly bytes: number }>
 ): ReadonlyArray<string> => {
@@ -202,11 +202,11 @@ export const sizeLines = (
   return files.map(({ name, bytes }) => `  ${name.padEnd(width)}  ${sizeOf(bytes)}`)
 }
 
-/** Errors list 20 entries of each of their kinds; what is longer all the same ends here. */
+/** Maximum lines of an error: errors list 20 entries of each kind; longer ones are truncated. */
 const mostLines = 100
 
 /**
- * A message for stderr: what it quotes from outside is shown, not obeyed. Its lines are indented alike: the command line indents only the
+ * Creates a message for stderr, with escaped quotes from outside. Indents its lines alike: the command line only indents the
  * first.
  */
 export const userError = (message: string, cause: unknown = new Error(message)): CliError.UserError => {
@@ -216,7 +216,7 @@ export const userError = (message: string, cause: unknown = new Error(message)):
 
 const readerLeft = (error: unknown): boolean => error instanceof OutputError && error.left
 
-/** Reports every failure of a command by its `message`. Where the reader of a pipe has left, the command has done its part. */
+/** Reports every failure of a command by its `message`. If the reader of a pipe has closed it, the command has succeeded. */
 export const reported = <E extends { readonly message: string }, R>(
   effect: Effect.Effect<void, E, R>
 ): Effect.Effect<void, CliError.CliError, R> =>

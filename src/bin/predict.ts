@@ -1,6 +1,6 @@
 /**
- * `predict RUN [TEXT…|-]`: labels for texts, from the arguments or one a line from stdin. `predict RUN --data FILE`: for the rows of a file,
- * which `--out` writes with them.
+ * `predict RUN [TEXT…|-]`: predicts labels of texts, from the arguments or one per line of stdin. `predict RUN --data FILE`: of the rows of a file,
+ * which `--out` writes together with them.
  */
 
 import * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ import type { Given, predictFlags } from "./flags.ts"
 import { onDevice } from "./on-device.ts"
 import { print, printJson, printResult, tell, userError } from "./output.ts"
 
-/** A run, an adapter of PEFT, or one of a tf.LayersModel with that model as --base. */
+/** Opens a run, a PEFT adapter, or an adapter of a tf.LayersModel with that model as --base. */
 const opened = (place: string, base: string | undefined) =>
   Effect.gen(function* () {
     const file = yield* adapterFileAt(place)
@@ -81,7 +81,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
     yield* json ? printJson({ file: target, rows }) : print(`${counted(rows, "row")} with their predictions: ${target}`)
   }).pipe(onDevice(device, threads))
 
-/** A text may look like a file's name; a file's name alone mostly means its rows. */
+/** A text may look like a file name; a single file name probably refers to its rows. */
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts

@@ -1,4 +1,4 @@
-/** `push RUN owner/name`: a finished run to the Hugging Face Hub. */
+/** `push RUN owner/name`: uploads a finished run to the Hugging Face Hub. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"

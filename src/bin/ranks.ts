@@ -1,4 +1,4 @@
-/** A command in all the processes that `mpirun` has started: they are the ranks of one run, and the first one speaks. */
+/** Runs a command in all processes started by `mpirun`, the ranks of one run; the first rank prints. */
 import os from "node:os"
 import * as Effect from "effect/Effect"
 import { PARENT } from "../compare/parent-watch.ts"

@@ -1,6 +1,6 @@
 /**
  * `schema`: prints the JSON Schema of plans (`--adaptation`: of adaptation plans), for editors and forms. `schema
- * --types PLAN…` writes the TypeScript type of each plan beside it, for programs that import them.
+ * --types PLAN…` writes the TypeScript type of each plan next to it, for programs that import them.
  */
 
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { platformReason } from "../files/index.ts"
 import type { Given, schemaFlags } from "./flags.ts"
 import { print, userError } from "./output.ts"
 
-/** The file that was written, or what is wrong with the plan. */
+/** Returns the file that was written, or the problem of the plan. */
 const writeTypes = (plan: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,6 +1,6 @@
 /**
- * `serve RUN…`: trained runs over HTTP, until a signal comes; then what runs is finished, and the process ends with 0. What it says goes to
- * stderr, the first line of stdout is its URL.
+ * `serve RUN…`: serves trained runs over HTTP until a signal; then completes running requests, and exits with 0. Prints its URL as the
+ * first line of stdout, and messages to stderr.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -1,4 +1,4 @@
-/** `studio`: the app in the browser, until a signal comes. Its URL is the first line of stdout. */
+/** `studio`: serves the app in the browser until a signal. Its URL is the first line of stdout. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { listed } from "../boundary/index.ts"
@@ -15,10 +15,10 @@ const OPEN =
 
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
-/** Set for the process that computes: it is the same program, with the same command. */
+/** Set for the process that computes: the same program, with the same command. */
 const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
 
-/** Models and rows of the package, as plans in the working directory name them. */
+/** Bundled models and rows, as plans in the working directory refer to them. */
 const comesWith = Effect.gen(function* () {
   const path = yield* Path.Path
   const named = (place: string) => {
@@ -75,7 +75,7 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     return yield* Effect.never.pipe(Effect.onInterrupt(() => Effect.flatMap(underWay, farewell)))
   }).pipe(Effect.scoped)
 
-/** Said before the command ends. */
+/** Message before the command ends. */
 const farewell = (runs: ReadonlyArray<string>) =>
   runs.length === 0
     ? Effect.void

@@ -1,4 +1,4 @@
-/** `suggest PLAN | --model DIR --data FILE`: a plan on stdout, the reason for each of its values on stderr. */
+/** `suggest PLAN | --model DIR --data FILE`: prints a plan to stdout, and the reason for each of its values to stderr. */
 import { Prompt } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -34,7 +34,7 @@ const names = [...files, "format", ...columnNames, ...dialect] as const
 type Named = (typeof names)[number]
 type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
-/** The learnable that the rows clearly are, or that a user chooses: by arrow keys on a terminal, by flags elsewhere. */
+/** Returns the task that the rows clearly suggest, or the user's choice: by arrow keys on a terminal, by flags elsewhere. */
 const chosen = (place: string, detection: Detection) => {
   const { learnables, clear } = detection
   if (clear) return Effect.succeed(learnables[0]!)
@@ -50,7 +50,7 @@ const chosen = (place: string, detection: Detection) => {
 
 const models = Object.values(includedModels)
 
-/** The plan that model and data are taken from; where no model is named, with the included one that suits. */
+/** Returns the plan's model and data; if no model is named, the suitable bundled one. */
 export const readGiven = (given: Source) =>
   Effect.gen(function* () {
     const flagged = names.filter((name) => Option.isSome(given[name]))
@@ -79,7 +79,7 @@ export const readGiven = (given: Source) =>
 
 const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`
 
-/** Fails where there is a file already: a suggestion never replaces a plan that may have been edited. */
+/** Fails if the file exists: a suggestion never replaces a plan that may have been edited. */
 const writeNew = (target: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

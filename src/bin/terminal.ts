@@ -1,8 +1,8 @@
 /**
- * How a run looks while it runs, on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI, a program that reads them).
+ * Displays a running command on stderr: one live line on a terminal, plain lines elsewhere (a log file, CI, or a program that reads them).
  *
- * Elsewhere, work prints a line only when it takes long, and never more than one in ten seconds: a run of seconds prints no more than its
- * results, one of hours is never silent for long.
+ * Elsewhere, only work that takes long is reported, with at most one line in ten seconds: a run of seconds prints no more than its
+ * results, and one of hours is never silent for long.
  */
 import * as Effect from "effect/Effect"
 import { counted, printable, printableLine } from "../boundary/index.ts"
@@ -12,10 +12,10 @@ import type { Listener, ProgressEvent, Working } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
 import { type Colour, colourOf } from "./output.ts"
 
-/** `split`: or the name of the file whose rows they are */
+/** `split`: or the name of the file with the rows */
 type Evaluated = Pick<EvaluationReport, "step" | "rows"> & { readonly split: string }
 
-/** "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)" */
+/** Formats an evaluation: "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)". */
 export const evaluationLine = ({ step, split, rows }: Evaluated, scores: string): string => {
   const when = step === 0 ? "before training: " : Number.isNaN(step) ? "" : `after step ${step}: `
   return `${when}${split} ${scores} (${counted(rows, "row")})`
@@ -26,18 +26,18 @@ const bar = (share: number, width: number): string => {
   return "█".repeat(filled) + "░".repeat(width - filled)
 }
 
-/** One line in several lengths, the longest first: that which fits is shown. */
+/** A line in several lengths, the longest first; the first that fits is shown. */
 type Lengths = readonly [string, ...ReadonlyArray<string>]
 
 /** A line of progress. */
 interface Moving {
   /** on a terminal */
   readonly lengths: Lengths
-  /** in a file or a pipe, where a bar says nothing that its numbers do not */
+  /** in a file or a pipe, without a progress bar */
   readonly plain: string
 }
 
-/** With a bar, a short one, and none; then in fewer words. */
+/** Returns lines with a bar, a short one, and none; then with fewer words. */
 const barred = (before: string, share: number, after: string, ...fewer: ReadonlyArray<string>): Moving => {
   const plain = `${before} ${after}`
   return {
@@ -67,7 +67,7 @@ const workingLine = ({ what, done, of, unit = "" }: Working): Moving =>
 const evaluatingLine = ({ split, rows, of }: Extract<ProgressEvent, { readonly kind: "evaluating" }>): Moving =>
   barred(`evaluating ${split}`, rows / of, `${rows}/${of} rows`, `${split} ${rows}/${of} rows`)
 
-/** Scripts whose characters take two places of a terminal's line, and pictures. */
+/** Characters that take two columns of a terminal, and emoji. */
 const WIDE =
   /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|[\u{10000}-\u{10FFFF}]/u
 
@@ -75,7 +75,7 @@ const placesOf = (character: string): number => (WIDE.test(character) ? 2 : 1)
 
 const widthOf = (text: string): number => [...text].reduce((sum, character) => sum + placesOf(character), 0)
 
-/** The longest of the lengths that has room in `width` places; the shortest is cut. */
+/** Returns the longest line that fits into `width` columns; truncates the shortest. */
 export const fitted = (lengths: Lengths, width: number): string => {
   const whole = lengths.find((text) => widthOf(text) <= width)
   if (whole !== undefined) return whole
@@ -93,38 +93,38 @@ export interface Screen {
   readonly isTTY?: boolean
   readonly columns?: number
   readonly write: (text: string) => unknown
-  /** A printable text in a colour, where there are colours. */
+  /** Colours a printable text, if colours are supported. */
   readonly paint?: (text: string, colour: Colour) => string
 }
 
 /** Milliseconds. */
 const timing = {
-  /** between two drawings of the live line */
+  /** between two updates of the live line */
   redraw: 80,
-  /** of the same work, or of silence before work whose end no one knows, before a plain line says so */
+  /** duration of work, or of silence before work of unknown duration, after which a plain line reports it */
   long: 2_000,
   /** between two plain lines of progress */
   again: 10_000
 } as const
 
-/** Columns of a terminal that does not say how many it has. */
+/** Default width of a terminal in columns. */
 const COLUMNS = 80
 
 /**
- * A listener that writes to `stream`. The loss shown is a running mean: single batches are noisy. `now`: milliseconds of a clock that only
- * goes on.
+ * Returns a listener that writes to `stream`. Shows a running mean of the loss, since single batches are noisy. `now`: milliseconds of a monotonic
+ * clock.
  */
 export const terminalListener = (stream: Screen, now: () => number = () => performance.now()): Listener => {
   const live = stream.isTTY === true
   let mean: number | undefined
-  // of the steps seen here: a resumed run starts anywhere
+  // of the steps in this process: a resumed run starts anywhere
   let elapsed = 0
   let seen = 0
-  /** when something was shown last, and the work that it was */
+  /** time of the last output, and the work that it described */
   let shown = { at: now(), work: "" }
-  /** the work at hand, and since when */
+  /** the current work, and its start */
   let current = { work: "", since: shown.at }
-  /** when a plain line of progress was written last */
+  /** time of the last plain line of progress */
   let said = Number.NEGATIVE_INFINITY
   const line = (text: string, work = "") => {
     const colour = colourOf(text)
@@ -133,12 +133,12 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
     stream.write(`${live ? "\r\x1b[2K" : ""}${own}\n`)
     shown = { at: now(), work }
   }
-  /** The last place of a line stays free: a terminal may go to the next line when it is taken. */
+  /** Keeps the last column free: a terminal may go to the next line when it is filled. */
   const fitting = (lengths: Lengths): string => {
     const [longest, ...shorter] = lengths.map(printableLine)
     return fitted([longest!, ...shorter], (stream.columns || COLUMNS) - 1)
   }
-  /** Something that goes on: `work` is the same for as long as it is the same thing. */
+  /** Shows work in progress; `work` identifies it across calls. */
   const moving = (work: string, { lengths, plain }: Moving, endless = false) => {
     const at = now()
     if (work !== current.work) current = { work, since: at }

@@ -1,4 +1,4 @@
-/** `train [PLAN]`: the main job. */
+/** `train [PLAN]`: trains a model by a plan. */
 
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -33,14 +33,14 @@ import { colourOf, painted, printColoured, printJson, screen, userError } from "
 import { onRanks, spoken, threadsOfRank } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
 
-/** The embedded default. */
+/** The bundled default plan. */
 const defaultPlan = Effect.map(Path.Path, (path) => path.relative(process.cwd(), embedded.plan))
 
 const resumeAlone = userError(
   "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"
 )
 
-/** The plan of a run folder that is to be resumed. */
+/** Returns the plan of a run folder to resume. */
 const planOf = (directory: string) =>
   Effect.gen(function* () {
     const { plan } = yield* runFolder(directory)
@@ -48,14 +48,14 @@ const planOf = (directory: string) =>
     return yield* userError(`${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
-/** Of several processes the first one speaks. */
+/** With several processes, the first one prints. */
 const listener = Effect.map(Ranks, ({ rank }): Listener => (rank === 0 ? terminalListener(screen) : () => Effect.void))
 
-/** A run folder's own plan is called plan.json; the run's name says more. */
+/** Returns the run's name for a run folder's own plan, which is called plan.json. */
 const nameOf = (file: string, name: string) =>
   Effect.map(Path.Path, (path) => (name === "plan" ? path.basename(path.dirname(path.resolve(file))) : name))
 
-/** What this rank was asked for otherwise than the first; a plan that is not on its machine is the first one's. */
+/** Returns what this rank was asked to do differently from the first; a plan that is not on its machine is the first one's. */
 const askedOtherwise = (
   first: Pick<PlanFile, "plan"> & { readonly [name in "file" | "resume"]?: string | undefined },
   given: Option.Option<string>,
@@ -133,7 +133,7 @@ export const train = ({
     Effect.tapError((error) => (json ? Effect.ignore(spoken(printJson(failure(error)))) : Effect.void))
   )
 
-/** What went wrong, for a program: by its tag it knows a run that diverged from a disk that is full. */
+/** Formats an error for programs, with its tag, which distinguishes a diverged run from a full disk. */
 const failure = (error: { readonly _tag: string; readonly message: string }) => ({
   ok: false,
   error: error._tag,
@@ -161,7 +161,7 @@ const deviceLine = (description: Readonly<Record<string, unknown>>): string =>
     .map(([key, value]) => (key === "backend" ? `${value}` : `${key} ${value}`))
     .join(", ")
 
-/** "accuracy 50.0 % → 88.3 %, loss 0.693 → 0.312" */
+/** Formats a gain: "accuracy 50.0 % → 88.3 %, loss 0.693 → 0.312". */
 const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, after: EvaluationReport): string =>
   [...new Set([headline[0], "loss"])]
     .map((name) => {
@@ -170,7 +170,7 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
     })
     .join(", ")
 
-/** Whether the kind's own metric is better after training than before. */
+/** Checks whether the kind's own metric is better after training than before. */
 const isBetter = ({ metrics, headline }: RunKind, { before, after }: RunReport): boolean => {
   const { better } = metrics[headline[0]]!
   if (before === null || after === null || better === null) return false
@@ -181,10 +181,10 @@ const isBetter = ({ metrics, headline }: RunKind, { before, after }: RunReport):
 
 const GAINED = "Gained on"
 
-/** Lines that a run ends with, unless `--verbose` asks for all. */
+/** Maximum number of lines at the end, without `--verbose`. */
 const MOST = 6
 
-/** A line of the end, and how much it matters to someone who reads six; 0: it can be read in the report. */
+/** A line of the final output with its importance among six; 0: only in the report. */
 type Line = readonly [matters: number, text: string]
 
 const mostTelling = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
@@ -192,7 +192,7 @@ const mostTelling = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
   return lines.filter((line) => ranked.slice(0, MOST).includes(line))
 }
 
-/** What was gained: by the same rows before and after, and where these were the first of a split, by all of them. */
+/** Formats the gain: on the same rows before and after, and on all rows if these were the first of a split. */
 const gainedLines = (kind: RunKind, report: RunReport, untrained: string): ReadonlyArray<Line> => {
   const { before, after, validation, test, baseline } = report
   const whole = test ?? validation
@@ -254,7 +254,7 @@ const closingLines = (
   return ["", ...(verbose ? lines : mostTelling(lines)).map(([, text]) => text)]
 }
 
-/** What can be done with it now. */
+/** Returns commands that use the result. */
 const nextLines = (
   kind: RunKind,
   { served }: Publisher,
@@ -271,7 +271,7 @@ const nextLines = (
   ]
 }
 
-/** For stdout, what was gained in green. */
+/** Colours the gain green on stdout. */
 const painting = (kind: RunKind, report: RunReport, lines: ReadonlyArray<string>): string =>
   lines
     .map((line) => {

@@ -1,4 +1,4 @@
-/** `validate PLAN…`: decode and resolve, and say what would run, or every problem. No weight is read, no device opened. */
+/** `validate PLAN…`: decodes and resolves plans, and prints what would run, or every problem. Reads no weights, and opens no device. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -21,7 +21,7 @@ import type { Given, validateFlags } from "./flags.ts"
 import { canColour, painted, printColoured, printJson, screen, userError } from "./output.ts"
 import { terminalListener } from "./terminal.ts"
 
-/** What is printed of a plan: for a person, and for machines. */
+/** Prints a plan's validation: for people, or as JSON. */
 const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds }: Given<typeof validateFlags>) =>
   Effect.gen(function* () {
     const { plan, name } = yield* readPlan(file, settings)
@@ -51,7 +51,7 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
     return { text: `${described}\n${sampleText(sample)}`, json: { ...json, sample } }
   }).pipe(Effect.scoped)
 
-/** The first row as the model will see it: what is learned in green, or between brackets where there are no colours. */
+/** Formats the first row as the model sees it: learned parts in green, or in brackets without colours. */
 const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: RenderedSample): string => {
   const colours = canColour("stdout")
   const learned = (text: string) => (colours ? painted(text, "green", "stdout") : `⟦${text}⟧`)

@@ -1,4 +1,4 @@
-/** What `generate` and `chat` open: the model that writes, how it chooses tokens, and what files say of its answers. */
+/** Opens the input of `generate` and `chat`: the generating model, its sampling options, and the constraints on its answers. */
 
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,7 +27,7 @@ export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions =
   base: given.baseOnly
 })
 
-/** The model of a run with what was trained, or a model as it is. */
+/** Opens the model of a run with its adapter, or a base model. */
 export const openWriting = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
     if (yield* isTrained(source, base)) {
@@ -40,7 +40,7 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
     return plain
   })
 
-/** The same, or what writes another text for each that it reads. */
+/** The same, or a model that generates a text from each input text. */
 export const openWriter = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
     if (!(yield* isTrained(source, base))) return (yield* openWriterOf(source)) ?? (yield* openWriting(source, base))
@@ -53,13 +53,13 @@ export const openWriter = (source: string, base: Option.Option<string>) =>
     }
   })
 
-/** What writes another text for each that it reads, so many at a time. */
+/** A model that generates a text from each input text, several at a time. */
 export type Writer = Exclude<Effect.Success<ReturnType<typeof openWriter>>, Writing>
 
 const isTrained = (source: string, base: Option.Option<string>) =>
   Effect.flatMap(isRun(source), (run) => (run ? Effect.succeed(true) : isAdapterOver(source, base)))
 
-/** A repository of the Hub is an adapter where a base is given, and a model otherwise. */
+/** A Hub repository is an adapter if a base is given, and a model otherwise. */
 const isAdapterOver = (source: string, base: Option.Option<string>) =>
   /^hf:/.test(source) ? Effect.succeed(Option.isSome(base)) : isAdapter(source)
 
@@ -70,7 +70,7 @@ const isRun = (source: string) =>
     return yield* isThere(path.join(source, "plan.json"))
   })
 
-/** The tools in a file, as a model of this tokenizer uses them; undefined: none are given. */
+/** Returns the tools in a file, for a model with this tokenizer; undefined: no file was given. */
 export const toolsOf = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
   Effect.gen(function* () {
     if (Option.isNone(file)) return undefined
@@ -81,7 +81,7 @@ export const toolsOf = (file: Option.Option<string>, tokenizer: CausalTokenizer)
     return "broken" in use ? yield* userError(`--tools: ${use.broken}`) : use
   })
 
-/** What the JSON Schema in a file allows; undefined: none is given. */
+/** Returns a constraint to the JSON Schema in a file; undefined: no file was given. */
 export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalTokenizer) =>
   Effect.gen(function* () {
     if (Option.isNone(file)) return undefined
@@ -95,5 +95,5 @@ export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalT
     return constraint
   })
 
-/** A call as a line: `set_light {"room": "kitchen"}`. */
+/** Formats a call as a line: `set_light {"room": "kitchen"}`. */
 export const callLine = ({ name, arguments: own }: ToolCall): string => `→ ${name} ${JSON.stringify(own)}\n`

@@ -1,4 +1,4 @@
-/** The boundary of the program: what input from outside may cost, and how text from outside is shown. */
+/** The boundary of the program: limits on input from outside, and safe display of text from outside. */
 export {
   LIMITS_VARIABLE,
   type LimitName,

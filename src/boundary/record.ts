@@ -1,4 +1,4 @@
 import * as Predicate from "effect/Predicate"
 
-/** Whether a value from outside has keys: it is neither null nor a list. */
+/** Checks whether a value from outside is an object: neither null nor an array. */
 export const isRecord: (value: unknown) => value is Readonly<Record<string, unknown>> = Predicate.isReadonlyObject

@@ -1,10 +1,10 @@
-/** The forms of calls, each by its name. */
+/** All forms of tool calls by name. */
 import type { CallForm } from "./call-form.ts"
 import { deepseek, functools, hermes, llamaJson, mistral, mistralArgs, phi } from "./json-forms.ts"
 import { lfm2, pythonic, toolCode } from "./python-forms.ts"
 import { gemma, gemma4, glm, qwenXml } from "./text-forms.ts"
 
-/** The forms of calls. A text that two of them read is read alike by both. */
+/** Forms of tool calls. A text that several of them can parse has the same meaning in each. */
 export const callForms = {
   hermes,
   "qwen-xml": qwenXml,
@@ -18,10 +18,10 @@ export const callForms = {
   gemma4,
   lfm2,
   "tool-code": toolCode,
-  // the ones without marks of their own
+  // forms without specific marks
   "llama-json": llamaJson,
   pythonic
 } as const satisfies Readonly<Record<string, CallForm>>
 
-/** The name of a form of calls. */
+/** The name of a form of tool calls. */
 export type CallFormName = keyof typeof callForms

@@ -1,20 +1,20 @@
-/** Grammars of texts that call tools. */
+/** Grammars of texts with tool calls. */
 import type { Grammar, JsonStyle } from "../constraint/index.ts"
 import type { JsonFields, Tool } from "../data/causal/index.ts"
 import type { CallGrammar } from "./call-form.ts"
 
-/** As transformers' `tojson` writes JSON. */
+/** JSON in the style of transformers' `tojson`. */
 export const jsonStyle: JsonStyle = { comma: ", ", colon: ": " }
 
 export const text = (value: string): Grammar => ({ kind: "text", text: value })
 
-/** Parts that follow one another; a string is itself. */
+/** Returns a sequence of parts; a string matches itself. */
 export const sequence = (...parts: ReadonlyArray<Grammar | string>): Grammar => ({
   kind: "sequence",
   parts: parts.filter((part) => part !== "").map((part) => (typeof part === "string" ? text(part) : part))
 })
 
-/** Calls, `between` two of them, all of them between `before` and `after`. */
+/** Returns a grammar of calls, separated by `between` and enclosed in `before` and `after`. */
 export const callGrammar =
   (
     call: (name: string, schema: JsonFields) => Grammar,
@@ -32,13 +32,13 @@ export const callGrammar =
     return sequence(before, calls, after)
   }
 
-/** `{"name": …, "arguments": …}`, with `rest` after the arguments. */
+/** Returns a grammar of `{"name": …, "arguments": …}`, with `rest` after the arguments. */
 export const jsonCall =
   (key: string, ...rest: ReadonlyArray<Grammar | string>) =>
   (name: string, schema: JsonFields): Grammar =>
     sequence(`{"name": ${JSON.stringify(name)}, "${key}": `, { kind: "json", schema, style: jsonStyle }, ...rest, "}")
 
-/** `name(key=value, …)` */
+/** Returns a grammar of `name(key=value, …)`. */
 export const pythonCall = (name: string, schema: JsonFields): Grammar =>
   sequence(
     `${name}(`,
@@ -54,7 +54,7 @@ export const pythonCall = (name: string, schema: JsonFields): Grammar =>
 
 const open = ["additionalProperties", "patternProperties", "allOf", "anyOf", "oneOf", "$ref"]
 
-/** The schema of a tool's arguments: those that it declares, unless it says itself which others there may be. */
+/** Returns the schema of a tool's arguments: only the declared ones, unless it specifies additional properties itself. */
 const argumentsSchema = ({ function: { parameters = {} } }: Tool): JsonFields => ({
   type: "object",
   ...parameters,

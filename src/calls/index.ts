@@ -1,5 +1,5 @@
 /**
- * Calls of tools in what models write: the forms of each family, read whole or as they arrive, and grammars that allow nothing else.
+ * Tool calls in model output: the forms of each model family, parsed whole or in a stream, and grammars that allow only calls.
  *
  * @example
  * import { Effect, Stream } from "effect"

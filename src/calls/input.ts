@@ -1,23 +1,23 @@
 /**
- * Reads a text that arrives in pieces. A reader is a generator that pauses where the text ends so far and continues when there is more,
- * so that no character is read twice, and a text read in pieces gives what the whole gives.
+ * Parses a text that arrives in pieces. A parser is a generator that pauses at the end of the available text and continues when more arrives,
+ * so that no character is read twice, and the result does not depend on the pieces.
  */
 
-/** A text and a place in it. */
+/** A text and a position in it. */
 export interface Input {
-  /** what has arrived; it only grows at its end while something reads it */
+  /** text received so far; only grows at its end during parsing */
   text: string
-  /** of the next character */
+  /** index of the next character */
   at: number
 }
 
-/** A reader at work; throws `noCall`. */
+/** A running parser. Throws `noCall`. */
 export type Reading<A> = Generator<void, A, void>
 
-/** Thrown by readers: what is written here is not a call. */
+/** Thrown by parsers for text that is not a call. */
 export const noCall = new Error("not a call")
 
-/** The next character, which stays. */
+/** Returns the next character without consuming it. */
 export const peek = function* (input: Input): Reading<string> {
   while (input.at >= input.text.length) yield
   return input.text[input.at]!
@@ -33,7 +33,7 @@ export const skipSpace = function* (input: Input): Reading<void> {
   while (/\s/.test(yield* peek(input))) input.at++
 }
 
-/** Takes a text if it is the next one; returns whether it was. */
+/** Consumes a text if it comes next, and returns whether it did. */
 export const takeIf = function* (input: Input, text: string): Reading<boolean> {
   for (;;) {
     const there = input.text.slice(input.at, input.at + text.length)
@@ -46,7 +46,7 @@ export const takeIf = function* (input: Input, text: string): Reading<boolean> {
   }
 }
 
-/** Takes texts, which white space may separate. */
+/** Consumes texts, which may be separated by white space. */
 export const take = function* (input: Input, ...texts: ReadonlyArray<string>): Reading<void> {
   for (const [i, text] of texts.entries()) {
     if (i > 0) yield* skipSpace(input)
@@ -54,21 +54,21 @@ export const take = function* (input: Input, ...texts: ReadonlyArray<string>): R
   }
 }
 
-/** Takes all characters up to one that `stop` matches. */
+/** Consumes all characters before the first that `stop` matches. */
 export const takeRun = function* (input: Input, stop: RegExp): Reading<string> {
   const start = input.at
   while (!stop.test(yield* peek(input))) input.at++
   return input.text.slice(start, input.at)
 }
 
-/** Takes a name, which ends before white space or punctuation that forms use, or before what `stop` matches. */
+/** Consumes a name, which ends before white space or punctuation used by the forms, or before a match of `stop`. */
 export const takeName = function* (input: Input, stop = /[\s()[\]{}<>=,:;"'`]/): Reading<string> {
   const name = (yield* takeRun(input, stop)).trim()
   if (name === "") throw noCall
   return name
 }
 
-/** Takes all that precedes a text, and the text. */
+/** Consumes everything up to and including a text. */
 export const takeUntil = function* (input: Input, text: string): Reading<string> {
   for (let from = input.at; ; ) {
     const end = input.text.indexOf(text, from)
@@ -82,7 +82,7 @@ export const takeUntil = function* (input: Input, text: string): Reading<string>
   }
 }
 
-/** Takes what `item` reads, separated by commas, up to a closing bracket, and the bracket. */
+/** Consumes comma-separated items, parsed by `item`, up to and including a closing bracket. */
 export const takeItems = function* <A>(input: Input, close: string, item: () => Reading<A>): Reading<ReadonlyArray<A>> {
   const items: Array<A> = []
   yield* skipSpace(input)

@@ -1,4 +1,4 @@
-/** Forms that write calls as JSON: `{"name": …, "arguments": …}`, or a name and then the arguments. */
+/** Forms with calls as JSON: `{"name": …, "arguments": …}`, or a name followed by the arguments. */
 import type { Grammar } from "../constraint/index.ts"
 import type { JsonFields, ToolCall } from "../data/causal/index.ts"
 import { callGrammar, jsonCall, jsonStyle, sequence, text } from "./grammars.ts"
@@ -6,7 +6,7 @@ import { type Input, noCall, type Reading, skipSpace, take, takeIf, takeItems, t
 import { block, callForm } from "./reader.ts"
 import { json, takeFields } from "./values.ts"
 
-/** The rest of a call that is an object, after its brace; any other field makes it something else. */
+/** Parses the rest of a call that is an object, after its brace. It is not a call if there is any other field. */
 const takeRest = function* (input: Input): Reading<ReadonlyArray<ToolCall>> {
   const fields = yield* takeFields(input, json, 0, ["name", "arguments", "parameters", "id", "type"])
   const { name, id, type = "function", arguments: given = fields["parameters"] } = fields
@@ -47,7 +47,7 @@ export const hermes = callForm(
   block("<tool_call>", takeObject, "</tool_call>")
 )
 
-/** Llama 3.1 and 3.2: `{"name": …, "parameters": …}` and nothing before it but `<|python_tag|>`; `;` or lines between two. */
+/** Llama 3.1 and 3.2: `{"name": …, "parameters": …}`, preceded only by `<|python_tag|>`; calls are separated by `;` or line breaks. */
 export const llamaJson = callForm(
   callGrammar(jsonCall("parameters"), ["", "; ", ""]),
   block("{", takeRest, "", true),
@@ -58,7 +58,7 @@ export const llamaJson = callForm(
 const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"].map(text)
 const mistralId: Grammar = { kind: "repeat", body: { kind: "choice", options: letters }, between: "", min: 9, max: 9 }
 
-/** Mistral up to version 7 of its tokenizer: `[TOOL_CALLS] [{"name": …, "arguments": …, "id": …}]`. */
+/** Mistral up to tokenizer version 7: `[TOOL_CALLS] [{"name": …, "arguments": …, "id": …}]`. */
 export const mistral = callForm(
   callGrammar(jsonCall("arguments", ', "id": "', mistralId, '"'), [
     { kind: "choice", options: [text("[TOOL_CALLS] ["), text("[TOOL_CALLS][")] },
@@ -68,7 +68,7 @@ export const mistral = callForm(
   block("[TOOL_CALLS]", takeList)
 )
 
-/** Mistral since version 11 of its tokenizer: `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`, in later versions without an id. */
+/** Mistral since tokenizer version 11: `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`, in later versions without an id. */
 export const mistralArgs = callForm(
   callGrammar(
     (name, schema) =>
@@ -99,7 +99,7 @@ export const functools = callForm(
   block("functools", takeList)
 )
 
-/** DeepSeek V3: between marks for all calls and for each, a call's type, its name and its arguments as a block of code. */
+/** DeepSeek V3: marks around all calls and around each, with its type, its name and its arguments as a code block. */
 export const deepseek = callForm(
   callGrammar(
     (name, schema) =>

@@ -1,4 +1,4 @@
-/** Forms that write calls as Python does: `name(key=value, …)`. */
+/** Forms with calls in Python syntax: `name(key=value, …)`. */
 import type { ToolCall } from "../data/causal/index.ts"
 import { callGrammar, pythonCall } from "./grammars.ts"
 import { type Input, noCall, peek, type Reading, skipSpace, take, takeIf, takeItems, takeName } from "./input.ts"
@@ -18,7 +18,7 @@ const takeCall = function* (input: Input): Reading<ToolCall> {
   return { name, arguments: Object.fromEntries(entries) }
 }
 
-/** The rest of a list, after its bracket. */
+/** Parses the rest of a list, after its bracket. */
 const takeCalls = function* (input: Input): Reading<ReadonlyArray<ToolCall>> {
   const calls = yield* takeItems(input, "]", () => takeCall(input))
   if (calls.length === 0) throw noCall
@@ -30,20 +30,20 @@ const takeList = function* (input: Input): Reading<ReadonlyArray<ToolCall>> {
   return yield* takeCalls(input)
 }
 
-/** Llama 3.2 and 4: `[f(a=1), g()]` and nothing before it but Llama 4's marks. */
+/** Llama 3.2 and 4: `[f(a=1), g()]`, preceded only by Llama 4's marks. */
 export const pythonic = callForm(
   callGrammar(pythonCall, ["[", ", ", "]"]),
   block("[", takeCalls, "", true),
   block("<|python_start|>", takeList, "<|python_end|>")
 )
 
-/** LFM2: the list between marks of its own. */
+/** LFM2: the list between dedicated marks. */
 export const lfm2 = callForm(
   callGrammar(pythonCall, ["<|tool_call_start|>[", ", ", "]<|tool_call_end|>"]),
   block("<|tool_call_start|>", takeList, "<|tool_call_end|>")
 )
 
-/** Gemma 3: a block of code named `tool_code`, with a list or one or more calls. */
+/** Gemma 3: a code block named `tool_code`, with a list or one or more calls. */
 export const toolCode = callForm(
   callGrammar(pythonCall, ["```tool_code\n", "\n", "\n```"]),
   block("```tool_code", function* (input) {

@@ -1,4 +1,4 @@
-/** Reads what a model writes into text and calls, as it arrives. `parse` of a form is this reader, given the whole text at once. */
+/** Parses model output into text and calls as it arrives. `parse` of a form applies this reader to the whole text. */
 import type { Tool, ToolCall } from "../data/causal/index.ts"
 import type { CallBlock, CallForm, CallGrammar, ReadCalls } from "./call-form.ts"
 import { type Input, noCall, type Reading, skipSpace, take } from "./input.ts"
@@ -12,24 +12,24 @@ export type CallEvent =
     }
   | {
       readonly kind: "call"
-      /** complete */
+      /** complete call */
       readonly call: ToolCall
     }
 
-/** Reads an answer in pieces. */
+/** Parses an answer in pieces. */
 export interface CallReader {
-  /** Takes the next piece; returns what is known now. Text is held back only while it may begin a call. */
+  /** Appends a piece and returns the new events. Holds text back only while it may begin a call. */
   readonly push: (piece: string) => ReadonlyArray<CallEvent>
-  /** Returns the rest: text that began a call and did not complete it is text. */
+  /** Ends the answer and returns the remaining events; an incomplete call is text. */
   readonly end: () => ReadonlyArray<CallEvent>
 }
 
-/** Creates a reader of one answer. `tools`: as in `CallForm.parse`. Texts and calls of its events are those of `parse`. */
+/** Creates a reader of one answer. `tools`: as in `CallForm.parse`. Its events add up to the result of `parse`. */
 export const callReader = (form: Pick<CallForm, "blocks">, tools: ReadonlyArray<Tool> = []): CallReader => {
-  /** from the beginning of the block that is read, or of what is undecided */
+  /** starts at the block that is being parsed, or at undecided text */
   const input: Input = { text: "", at: 0 }
   let reading: Reading<ReadonlyArray<ToolCall>> | undefined
-  /** white space: whether it separates a call from text is known by what follows */
+  /** white space that may separate a call from text, depending on what follows */
   let space = ""
   let [afterCall, texts] = [false, false]
   let events: Array<CallEvent> = []
@@ -38,7 +38,7 @@ export const callReader = (form: Pick<CallForm, "blocks">, tools: ReadonlyArray<
     const content = text.trimStart()
     space += text.slice(0, text.length - content.length)
     if (content === "") return
-    // a call before any text takes the white space after it with it
+    // a call before any text includes the white space after it
     const written = (afterCall && !texts ? "" : space) + content.trimEnd()
     space = content.slice(content.trimEnd().length)
     ;[afterCall, texts] = [false, true]
@@ -50,7 +50,7 @@ export const callReader = (form: Pick<CallForm, "blocks">, tools: ReadonlyArray<
     input.text = input.text.slice(characters)
     input.at = 0
   }
-  /** Writes the text before the next opening and starts to read there; `from`: characters that are known to be text. */
+  /** Emits the text before the next opening and starts to parse there. `from`: number of characters known to be text. */
   const seek = (from: number, ended: boolean): boolean => {
     const { text } = input
     let onlyCalls = afterCall || !texts
@@ -113,7 +113,7 @@ const step = (reading: Reading<ReadonlyArray<ToolCall>>): ReadonlyArray<ToolCall
   }
 }
 
-/** The block that begins here; "undecided": the text ends within an opening. */
+/** Returns the block that begins here; "undecided": the text ends within an opening. */
 const blockAt = (
   blocks: ReadonlyArray<CallBlock>,
   text: string,
@@ -130,7 +130,7 @@ const blockAt = (
   return undecided ? "undecided" : undefined
 }
 
-/** A block between two texts, with white space or without. */
+/** Creates a block between two texts, with or without white space. */
 export const block = (opening: string, read: CallBlock["read"], close = "", first = false): CallBlock => ({
   opening,
   first,
@@ -145,7 +145,7 @@ export const block = (opening: string, read: CallBlock["read"], close = "", firs
   }
 })
 
-/** A form of blocks. */
+/** Creates a form from blocks. */
 export const callForm = (grammar: CallGrammar | null, ...blocks: ReadonlyArray<CallBlock>): CallForm => ({
   blocks,
   openings: blocks.map(({ opening }) => opening),
@@ -153,7 +153,7 @@ export const callForm = (grammar: CallGrammar | null, ...blocks: ReadonlyArray<C
   parse: (text, tools) => readWhole(callReader({ blocks }, tools), text)
 })
 
-/** A whole text, read by a reader that has read nothing yet. */
+/** Parses a whole text with a new reader. */
 export const readWhole = (reader: CallReader, text: string): ReadCalls => {
   const events = [...reader.push(text), ...reader.end()]
   return {

@@ -1,8 +1,8 @@
-/** Results of calls in a conversation that is typed: after calls, what is said next is their results. */
+/** Results of tool calls in a typed conversation: the user's message after calls contains their results. */
 import type { Message, ToolCall } from "../data/causal/index.ts"
 import type { ReadAnswer } from "./tool-use.ts"
 
-/** The assistant's answer as a message; calls without an id get one, of nine letters and digits, as some templates require. */
+/** Converts the assistant's answer to a message; calls without an id get one of nine letters and digits, as some templates require. */
 export const answerMessage = ({ content, reasoning, calls }: ReadAnswer, turn: number): Message => {
   const idOf = (i: number) => `call${String(turn).padStart(3, "0")}${String(i).padStart(2, "0")}`
   return {
@@ -13,7 +13,7 @@ export const answerMessage = ({ content, reasoning, calls }: ReadAnswer, turn: n
   }
 }
 
-/** Calls of the last turn that have no result yet. */
+/** Returns the calls of the last turn that have no result yet. */
 export const waitingCalls = (messages: ReadonlyArray<Message>): ReadonlyArray<ToolCall> => {
   const last = messages.findLastIndex(({ role }) => role === "assistant")
   const results = messages.slice(last + 1)
@@ -21,7 +21,7 @@ export const waitingCalls = (messages: ReadonlyArray<Message>): ReadonlyArray<To
   return (messages[last]!.calls ?? []).slice(results.length)
 }
 
-/** What a user says next, as messages: the results of waiting calls, one a line where there are as many lines as calls. */
+/** Converts the user's next input to messages: results of waiting calls, one per line if there are as many lines as calls. */
 export const said = (messages: ReadonlyArray<Message>, text: string): ReadonlyArray<Message> => {
   const waiting = waitingCalls(messages)
   if (waiting.length === 0) return [{ role: "user", content: text }]

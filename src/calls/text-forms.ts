@@ -1,10 +1,10 @@
-/** Forms that write texts without quotes or without escapes; no grammar describes such a text, which may be anything but its end. */
+/** Forms with unquoted or unescaped texts. No grammar describes such a text, which may contain anything but its end. */
 import type { JsonFields, Tool, ToolCall } from "../data/causal/index.ts"
 import { skipSpace, take, takeIf, takeName, takeUntil } from "./input.ts"
 import { block, callForm } from "./reader.ts"
 import { marked, pythonWords, takeFields } from "./values.ts"
 
-/** `call:name{key:value, …}` between two marks, and strings between two of a third one. */
+/** Creates the form `call:name{key:value, …}` between two marks, with strings between two of a third mark. */
 const gemmaForm = (opening: string, close: string, mark: string) =>
   callForm(
     null,
@@ -77,7 +77,7 @@ const callOf = (name: string, texts: Texts, tools: ReadonlyArray<Tool>): ToolCal
   return { name, arguments: Object.fromEntries(texts.map(([key, text]) => [key, valueIn(text, properties?.[key])])) }
 }
 
-/** What a text without quotes means: a string where the schema allows one, else JSON or a word of Python's. */
+/** Parses an unquoted text: a string if the schema allows one, otherwise JSON or a Python literal. */
 const valueIn = (text: string, schema: unknown): unknown => {
   const isNull = text === "null" || text === "None"
   if (allows(schema, "string") && !(isNull && allows(schema, "null"))) return text
@@ -89,7 +89,7 @@ const valueIn = (text: string, schema: unknown): unknown => {
   }
 }
 
-/** Whether a schema says that a value may be of a type. */
+/** Checks whether a schema allows a type. */
 const allows = (schema: unknown, type: "string" | "null"): boolean => {
   if (typeof schema !== "object" || schema === null) return false
   const { type: types, enum: values, anyOf, oneOf } = schema as JsonFields

@@ -1,7 +1,7 @@
 /**
- * How a model calls tools: the form of its chat template, read from what it writes, with its reasoning before it.
+ * Tool use of a model: the form of its chat template, parsed from its output, with preceding reasoning.
  *
- * Texts are generated with special tokens written out, since the marks of many forms are special tokens.
+ * Texts are generated including special tokens, since many forms use them as marks.
  */
 import type { Grammar } from "../constraint/index.ts"
 import { specialPattern, type Tool, templateOf } from "../data/causal/index.ts"
@@ -11,37 +11,37 @@ import { callFormOf } from "./form-of.ts"
 import type { CallFormName } from "./forms.ts"
 import { type CallEvent, type CallReader, callReader } from "./reader.ts"
 
-/** A text of the assistant: reasoning, content and calls. */
+/** An assistant's text: reasoning, content and calls. */
 export interface ReadAnswer extends ReadCalls {
-  /** what precedes `</think>`, without its tags; absent: there is none */
+  /** text before `</think>`, without the tags; absent if there is no reasoning */
   readonly reasoning?: string
 }
 
-/** What a model's texts are with some tools. */
+/** Tool use of a model with a set of tools. */
 export interface ToolUse {
-  /** the form of its calls */
+  /** name of the form of its calls */
   readonly name: CallFormName
-  /** the tools */
+  /** available tools */
   readonly tools: ReadonlyArray<Tool>
-  /** Reads a whole text. `thinking`: its prompt begins the reasoning. */
+  /** Parses a whole text. `thinking`: the prompt already opened the reasoning. */
   readonly read: (text: string, options?: ThinkingOptions) => ReadAnswer
-  /** Reads a text as it arrives; reasoning is text. */
+  /** Parses a text as it arrives; reasoning is text. */
   readonly reader: (options?: ThinkingOptions) => CallReader
-  /** texts at which calls may begin */
+  /** texts with which calls may begin */
   readonly openings: ReadonlyArray<string>
-  /** whether the text has the beginning of a call, complete or not */
+  /** whether the text contains the opening of a call, complete or not */
   readonly begins: (text: string) => boolean
-  /** texts that call a tool, or one of those that are named; null: the form has no grammar */
+  /** grammar of texts that call a tool, or only the named one; null: the form has no grammar */
   readonly grammar: ((options: CallChoice) => Grammar) | null
 }
 
-/** Where a text begins. */
+/** Options for the beginning of a text. */
 export interface ThinkingOptions {
-  /** within reasoning, since the prompt ends with `<think>`; default false */
+  /** whether it begins within reasoning, since the prompt ends with `<think>`; default false */
   readonly thinking?: boolean
 }
 
-/** Which calls are wanted. */
+/** Options for the calls to generate. */
 export interface CallChoice {
   /** the only tool that may be called; default: any */
   readonly only?: string
@@ -49,7 +49,7 @@ export interface CallChoice {
   readonly parallel: boolean
 }
 
-/** Why a model cannot call tools, as a sentence. */
+/** The reason why a model cannot call tools. */
 export interface NoToolUse {
   /** a sentence without its full stop */
   readonly broken: string
@@ -57,7 +57,7 @@ export interface NoToolUse {
 
 const probe = { role: "user", content: "A question?" }
 
-/** How the model of a tokenizer calls tools; `broken` where its chat template writes no tools or no calls that can be read. */
+/** Returns the tool use of a tokenizer's model. Returns `broken` if its chat template does not support tools, or its calls cannot be parsed. */
 export const toolUse = (tokenizer: CausalTokenizer, tools: ReadonlyArray<Tool>): ToolUse | NoToolUse => {
   const template = templateOf(tokenizer)
   if (template === undefined) return { broken: "the model has no chat template, so it cannot call tools" }
@@ -99,11 +99,11 @@ export const toolUse = (tokenizer: CausalTokenizer, tools: ReadonlyArray<Tool>):
 
 const [opened, closed] = ["<think>", "</think>"]
 
-/** Whether a prompt ends within reasoning, so that what follows begins with it. */
+/** Checks whether a prompt ends within reasoning, so that its continuation begins with reasoning. */
 export const endsThinking = ({ decode }: Pick<CausalTokenizer, "decode">, prompt: ReadonlyArray<number>): boolean =>
   decode(prompt.slice(-8), { special: true }).trimEnd().endsWith(opened)
 
-/** A text's reasoning, and what follows it. */
+/** Splits a text into reasoning and the rest. */
 const thought = (text: string, thinking: boolean): { readonly reasoning?: string; readonly rest: string } => {
   const begins = text.trimStart().startsWith(opened)
   const end = text.indexOf(closed)
@@ -112,7 +112,7 @@ const thought = (text: string, thinking: boolean): { readonly reasoning?: string
   return { ...(inside === "" ? {} : { reasoning: inside }), rest: text.slice(end + closed.length).trimStart() }
 }
 
-/** A reader to which reasoning is text: calls within it are not made. */
+/** Creates a reader that treats reasoning as text: calls in it are ignored. */
 const afterThought = (inner: CallReader, plain: (text: string) => string, thinking: boolean): CallReader => {
   let held = ""
   let state: "undecided" | "thinking" | "after" = thinking ? "thinking" : "undecided"
@@ -133,7 +133,7 @@ const afterThought = (inner: CallReader, plain: (text: string) => string, thinki
     if (state === "thinking") {
       const end = held.indexOf(closed)
       if (end < 0) {
-        // the end of it may be the beginning of the tag
+        // its end may be the beginning of the tag
         const certain = held.slice(0, Math.max(0, held.length - closed.length + 1))
         held = held.slice(certain.length)
         return text(certain)

@@ -1,4 +1,4 @@
-/** Values in the notations in which models write arguments: JSON, Python's literals, and those of Gemma's templates. */
+/** Values in the notations that models use for arguments: JSON, Python literals, and those of Gemma's templates. */
 import { limit } from "../boundary/index.ts"
 import type { JsonFields } from "../data/causal/index.ts"
 import {
@@ -16,25 +16,25 @@ import {
   takeUntil
 } from "./input.ts"
 
-/** How values are written. */
+/** A notation of values. */
 export interface Notation {
   /** texts with which strings begin */
   readonly quotes: ReadonlyArray<string>
-  /** Reads a string after its quote. */
+  /** Parses a string after its quote. */
   readonly string: (input: Input, quote: string) => Reading<string>
-  /** whether keys of objects may be written without quotes */
+  /** whether keys of objects may be unquoted */
   readonly bareKeys: boolean
-  /** what words without quotes stand for; numbers are JSON's in every notation */
+  /** values of unquoted words; numbers are as in JSON in every notation */
   readonly words: Readonly<Record<string, unknown>>
 }
 
 const jsonWords = { true: true, false: false, null: null }
-/** Words of Python and of JSON. */
+/** Words of Python and JSON. */
 export const pythonWords: Readonly<Record<string, unknown>> = { ...jsonWords, True: true, False: false, None: null }
 const jsonEscapes = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }
 const pythonEscapes = { ...jsonEscapes, "'": "'", a: "\x07", v: "\v", "0": "\0", "\n": "" }
 
-/** As RFC 8259 has it. */
+/** JSON (RFC 8259). */
 export const json: Notation = {
   quotes: ['"'],
   string: (input, quote) => quoted(input, quote, jsonEscapes, { u: 4 }, true),
@@ -42,7 +42,7 @@ export const json: Notation = {
   words: jsonWords
 }
 
-/** Python's literals; JSON's words and line breaks in strings are read, too, since templates write them. */
+/** Python literals; also accepts JSON's words and line breaks in strings, which templates write. */
 export const python: Notation = {
   quotes: ["'", '"'],
   string: (input, quote) => quoted(input, quote, pythonEscapes, { x: 2, u: 4, U: 8 }, false),
@@ -50,7 +50,7 @@ export const python: Notation = {
   words: pythonWords
 }
 
-/** Strings between two marks, without escapes; keys without quotes. */
+/** Creates a notation with strings between two marks, without escapes, and unquoted keys. */
 export const marked = (mark: string): Notation => ({
   quotes: [mark],
   string: takeUntil,
@@ -87,7 +87,7 @@ const quoted = function* (
 
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/
 
-/** A value. */
+/** Parses a value. */
 export const takeValue = function* (input: Input, notation: Notation, depth = 0): Reading<unknown> {
   if (depth >= limit("json-depth")) throw noCall
   if (yield* takeIf(input, "{")) return yield* takeFields(input, notation, depth)
@@ -100,7 +100,7 @@ export const takeValue = function* (input: Input, notation: Notation, depth = 0)
   return Number(word)
 }
 
-/** The members of an object after its brace; `known`: not a call if it has any other. */
+/** Parses the members of an object after its brace. `known`: any other member makes it not a call. */
 export const takeFields = function* (
   input: Input,
   notation: Notation,

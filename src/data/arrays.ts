@@ -1,6 +1,6 @@
 /**
- * Rows of numbers with a label: {"input": [[0, 255], [12, 0]], "label": "7"}. A row is held as text like any other, its numbers
- * one after another, and becomes numbers when a batch is made.
+ * Labelled rows of numbers: {"input": [[0, 255], [12, 0]], "label": "7"}. A row is stored as text, with its numbers
+ * one after another, and converted to numbers for its batch.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -16,13 +16,13 @@ import { inputColumns, inputName, inputReader } from "./number-cells.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "./order.ts"
 import type { ClassificationSplit, TextFields } from "./source.ts"
 
-/** A batch on the host: for one input of a LayersModel, and one class a row. */
+/** A batch on the host, for one input of a LayersModel, with one class per row. */
 export interface ArrayBatch {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** as many as rows: the unit in which a step's speed is counted */
+  /** equal to the number of rows; the unit of a step's speed */
   readonly tokens: number
-  /** one for each input of the model: [size, …] */
+  /** one entry per input of the model, shape [size, …] */
   readonly inputs: ReadonlyArray<{
     /** row-major, scaled */
     readonly values: Float32Array
@@ -30,7 +30,7 @@ export interface ArrayBatch {
     readonly shape: ReadonlyArray<number>
     readonly dtype: "float32"
   }>
-  /** one for each target: classes [size] */
+  /** one entry per target: classes, shape [size] */
   readonly targets: ReadonlyArray<{
     /** row-major */
     readonly values: Int32Array
@@ -38,13 +38,13 @@ export interface ArrayBatch {
     readonly shape: ReadonlyArray<number>
     readonly dtype: "int32"
   }>
-  /** `[size]`: classes */
+  /** classes, shape `[size]` */
   readonly labels: Int32Array
-  /** `[size]`: the split's row numbers */
+  /** row indices in the split, shape `[size]` */
   readonly rows: Uint32Array
 }
 
-/** Opens the files of the section until the scope closes; every row must have `size` numbers. All problems at once. */
+/** Opens the files of the section until the scope closes. Every row must have `size` numbers. Fails with all problems. */
 export const openArrays = (
   section: ArraysSection,
   seed: number,
@@ -60,33 +60,33 @@ export const openArrays = (
 }
 
 interface ArrayOptions {
-  /** rows of a batch; the last of an epoch may have fewer */
+  /** rows per batch; the last batch of an epoch may be smaller */
   readonly batchSize: number
   /** shape of one row */
   readonly shape: ReadonlyArray<number>
-  /** what every number is multiplied by */
+  /** factor that every number is multiplied by */
   readonly scale: number
 }
 
 interface ArrayTrainingOptions extends ArrayOptions {
-  /** of the orders of all epochs */
+  /** seed of the row order of all epochs */
   readonly seed: number
-  /** the first batch to yield */
+  /** first batch to yield */
   readonly start: BatchPosition
 }
 
 /**
- * Endless batches, epoch after epoch, each in its own seeded order; the last of an epoch may be smaller. Which rows the
- * batch (epoch, index) holds depends on nothing else.
+ * Yields batches endlessly, epoch after epoch, each epoch in its own seeded order; the last batch of an epoch may be smaller. The rows of
+ * batch (epoch, index) depend on nothing else.
  */
 export const arrayTrainingBatches = (
   split: ClassificationSplit,
   { seed, start, ...options }: ArrayTrainingOptions
 ): Stream.Stream<
   ArrayBatch & {
-    /** from 0 */
+    /** epoch, from 0 */
     readonly epoch: number
-    /** of the batch within the epoch, from 0 */
+    /** index of the batch within the epoch, from 0 */
     readonly index: number
   },
   DataError
@@ -105,14 +105,14 @@ export const arrayTrainingBatches = (
   })
 }
 
-/** The first `rows` rows in their order, each once. */
+/** Yields the first `rows` rows in order, each once. */
 export const arrayEvaluationBatches = (
   split: ClassificationSplit,
   {
     rows = split.rows,
     ...options
   }: ArrayOptions & {
-    /** default and at most: all of the split */
+    /** default and maximum: all rows of the split */
     readonly rows?: number
   }
 ): Stream.Stream<ArrayBatch, DataError> =>
@@ -121,8 +121,8 @@ export const arrayEvaluationBatches = (
   )
 
 /**
- * Rows of numbers that a user typed, a JSON list each, or an object that has one in the section's column. They have no class: the
- * batch's labels are 0.
+ * Reads rows of numbers typed by a user: a JSON list each, or an object with one in the section's column. They have no class: the
+ * labels of the batch are 0.
  */
 export const readNumbers = (
   texts: ReadonlyArray<TextFields>,
@@ -141,7 +141,7 @@ export const readNumbers = (
     return Effect.succeed(arrayBatchOf(values, shape, new Int32Array(texts.length), rows))
   })
 
-/** Where the numbers of rows are that are asked about. */
+/** The columns with the numbers of input rows. */
 type Asking = Pick<ArraysSection, "input"> & Partial<Pick<ArraysSection, "label">>
 
 const askedNumbers = (text: string, { input, label }: Asking, size: number): ReturnType<typeof numbersText> => {
@@ -151,7 +151,7 @@ const askedNumbers = (text: string, { input, label }: Asking, size: number): Ret
   return isBroken(own) ? { problem: own.broken } : numbersText(own, size)
 }
 
-/** What keeps a text from being a row of `readNumbers`. */
+/** Returns why a text is not a row of `readNumbers`, or undefined. */
 export const numbersProblem = (text: string, section: Asking, shape: ReadonlyArray<number>): string | undefined => {
   const size = shape.reduce((product, n) => product * n, 1)
   const written = askedNumbers(text, section, size)
@@ -160,7 +160,7 @@ export const numbersProblem = (text: string, section: Asking, shape: ReadonlyArr
 
 const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`
 
-/** `values`: [rows, ...shape]. */
+/** Creates a batch. `values`: shape [rows, ...shape]. */
 export const arrayBatchOf = (
   values: Float32Array,
   shape: ReadonlyArray<number>,
@@ -194,7 +194,7 @@ const readBatch = (split: ClassificationSplit, rows: Uint32Array, { shape, scale
     )
   })
 
-/** A list, nested or flat, of exactly `size` finite numbers as text; or the end of a sentence about what it is instead. */
+/** Converts a list, nested or flat, of exactly `size` finite numbers to text; or returns the problem as the end of a sentence. */
 const numbersText = (value: unknown, size: number): { readonly text: string } | { readonly problem: string } => {
   const list = listIn(value)
   if (!Array.isArray(list)) return { problem: `is ${kindOf(value)}, expected a list of ${size} numbers` }
@@ -206,7 +206,7 @@ const numbersText = (value: unknown, size: number): { readonly text: string } | 
   return { text: numbers.join(" ") }
 }
 
-/** What is in lists within lists; undefined where those of a level are not all of one length. */
+/** Returns the elements of nested lists, or undefined if those of one level differ in length. */
 const numbersIn = (list: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undefined => {
   let level = list
   while (level.some(Array.isArray)) {
@@ -217,13 +217,13 @@ const numbersIn = (list: ReadonlyArray<unknown>): ReadonlyArray<unknown> | undef
   return level
 }
 
-/** A CSV file has a list as JSON text. */
+/** Parses a list; a CSV file has it as JSON text. */
 export const listIn = (value: unknown): unknown => {
   if (typeof value !== "string") return value
   const parsed = parseBoundedJson(value)
   return "value" in parsed && Array.isArray(parsed.value) ? parsed.value : value
 }
 
-/** Numbers as `numbersText` wrote them, each multiplied by `scale`. */
+/** Parses numbers written by `numbersText`, each multiplied by `scale`. */
 const numbersOf = (text: string, scale: number): Float32Array =>
   Float32Array.from(text.split(" "), (number) => scale * Number(number))

@@ -1,9 +1,9 @@
 /**
- * From rows to batches, whatever a row is: in which order rows come, which of them share a batch, and where a run goes on.
+ * Converts rows to batches, for any type of row: the order of rows, the rows that share a batch, and the position from which a run resumes.
  *
- * Training batches come epoch after epoch without end. Which rows the batch (epoch, index) holds depends on the data, the seed and
- * the sizes alone, so a run that starts at (epoch, index) continues exactly as one that came there. An epoch uses every row once:
- * `bucketPool` batches of shuffled rows make a pool, the rest a last and smaller one. (The reference study drops the rest.)
+ * Training batches are endless, epoch after epoch. The rows of batch (epoch, index) depend on the data, the seed and
+ * the sizes only, so a run that starts at (epoch, index) continues exactly like one that reached it. An epoch uses every row once:
+ * `bucketPool` batches of shuffled rows form a pool, the remainder a last and smaller one. (The reference study drops the remainder.)
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,37 +14,37 @@ import { type BatchPosition, batchesPerEpoch, bucketBatches, epochOrders, inStre
 
 /** Rows that become batches. */
 export interface Batching<Item, Batch> {
-  /** how many there are */
+  /** number of rows */
   readonly rows: number
-  /** The rows at `indices`, in that order, ready to be put into a batch. */
+  /** Reads the rows at `indices`, in that order, ready for a batch. */
   readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<Item>, DataError>
-  /** What a row costs: rows of like length share a batch. */
+  /** Returns the cost of a row: rows of similar length share a batch. */
   readonly lengthOf: (item: Item) => number
-  /** Some rows as one batch. */
+  /** Joins rows into one batch. */
   readonly pad: (items: ReadonlyArray<Item>) => Batch
 }
 
-/** How shuffled rows become batches: in pools, within which rows are sorted by length. */
+/** Options for shuffled batches: pools, within which rows are sorted by length. */
 export interface PoolOptions {
-  /** of the orders of all epochs */
+  /** seed of the row order of all epochs */
   readonly seed: number
-  /** rows of a batch, at least 1; the last of an epoch may have fewer */
+  /** rows per batch, at least 1; the last batch of an epoch may be smaller */
   readonly batchSize: number
-  /** batches a pool, at least 1 */
+  /** batches per pool, at least 1 */
   readonly bucketPool: number
-  /** the first batch to yield; the first of epoch 0 unless given */
+  /** first batch to yield; default: the first of epoch 0 */
   readonly start?: BatchPosition | undefined
 }
 
-/** Where a batch is in training. */
+/** Position of a batch in training. */
 export interface Numbered {
-  /** from 0 */
+  /** epoch, from 0 */
   readonly epoch: number
-  /** within the epoch */
+  /** index within the epoch, from 0 */
   readonly index: number
 }
 
-/** Endless batches of at least one row. */
+/** Yields batches endlessly. Requires at least one row. */
 export const pooledBatches = <Item, Batch extends object>(
   batching: Batching<Item, Batch>,
   { seed, batchSize, bucketPool, start = { epoch: 0, batch: 0 } }: PoolOptions
@@ -52,7 +52,7 @@ export const pooledBatches = <Item, Batch extends object>(
   const { rows, read, lengthOf, pad } = batching
   const perEpoch = batchesPerEpoch(rows, batchSize)
   const poolRows = batchSize * bucketPool
-  // Per run of the stream, since it holds an epoch's order: 4 bytes a row.
+  // Per run of the stream, since it holds an epoch's order: 4 bytes per row.
   return Stream.suspend(() => {
     const orderOf = epochOrders(rows, seed)
     const poolOf = (epoch: number, pool: number) =>
@@ -81,12 +81,12 @@ const normalized = ({ epoch, batch }: BatchPosition, perEpoch: number): BatchPos
   batch: batch % perEpoch
 })
 
-// Batches of full size sorted together: 2,048 rows at the default size. Longer stretches save hardly any more padding.
+// Batches of full size are sorted together: 2,048 rows at the default size. Longer stretches hardly reduce padding further.
 const batchesPerStretch = 32
 
 /**
- * Every row once, sorted by length within stretches of the file, so that little is padding and memory does not grow with the file: what
- * `cut` makes of the rows of a stretch, whose numbers it is given too. A finite stream, the same whenever it is run.
+ * Yields every row once, sorted by length within stretches of the file, which reduces padding while memory does not grow with the file.
+ * `cut` converts the rows of a stretch, with their indices, to items. A finite stream, identical on every run.
  */
 export const stretchedBatches = <Item, Batch>(
   { rows, read }: Pick<Batching<Item, Batch>, "rows" | "read">,
@@ -94,9 +94,9 @@ export const stretchedBatches = <Item, Batch>(
     batchSize,
     rows: wanted = rows
   }: {
-    /** rows of a batch, at most */
+    /** maximum rows per batch */
     readonly batchSize: number
-    /** how many from the start of the file; default and at most: all */
+    /** number of rows from the start of the file; default and maximum: all */
     readonly rows?: number | undefined
   },
   cut: (items: ReadonlyArray<Item>, indices: Uint32Array) => ReadonlyArray<Batch>

@@ -1,8 +1,8 @@
 /**
- * The `data` section of a plan, opened: every file scanned, the labels settled, the splits ready to be read.
+ * Opens the `data` section of a plan: scans every file, determines the labels, and prepares the splits for reading.
  *
- * Classes are the plan's `labels` in their order, or the labels found in `train`, sorted by code unit (so that no
- * locale changes a run). A validation share is held out of `train` by seed, of each class its share.
+ * Classes are the plan's `labels` in order, or the labels in `train`, sorted by code unit (so that runs do not depend on the
+ * locale). A validation share is held out of `train` by seed, stratified by class.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -32,29 +32,29 @@ import {
   sourceOf
 } from "./splits.ts"
 
-/** The splits of labelled texts, with the labels in the order of the classes. */
+/** The splits of labelled texts, with the labels in class order. */
 export interface ClassificationData {
-  /** class i is the i-th; each once */
+  /** distinct labels; class i is the i-th */
   readonly labels: ReadonlyArray<string>
-  /** train, and those of the others that the plan has */
+  /** train, and the other splits of the plan */
   readonly splits: BySplit<ClassificationSplit>
-  /** what is not wrong but probably not meant, a sentence each */
+  /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>
-  /** rows and class counts of every split, for a table */
+  /** Returns rows and class counts of every split, for a table. */
   readonly describe: () => ReadonlyArray<SplitDescription>
 }
 
-/** A split with its rows, and how many each label has. */
+/** A split with its number of rows, in total and per label. */
 export interface SplitDescription {
-  /** which one */
+  /** name of the split */
   readonly split: "train" | "validation" | "test"
-  /** its file, or the source's name */
+  /** its file, or the name of the source */
   readonly where: string
-  /** rows in it */
+  /** number of rows */
   readonly rows: number
-  /** each label with its rows */
+  /** rows of each label */
   readonly classes: ReadonlyArray<{
-    /** as the rows have it */
+    /** label as in the rows */
     readonly label: string
     /** rows with this label */
     readonly rows: number
@@ -62,7 +62,7 @@ export interface SplitDescription {
 }
 
 /**
- * Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once.
+ * Opens the files until the scope closes. `seed` determines which rows a validation share holds out. Fails with all problems.
  */
 export const openClassification = (
   section: DataSection,
@@ -70,7 +70,7 @@ export const openClassification = (
 ): Effect.Effect<ClassificationData, DataError, Scope.Scope> =>
   openSplits(section, seed, (path) => openLabelledFile(path, section))
 
-/** The splits of labelled rows of any form, which `open` reads. */
+/** Opens the splits of labelled rows of any form, which `open` reads. */
 export const openSplits = <R = never>(
   section: SplitSection & Pick<DataSection, "labels">,
   seed: number,
@@ -96,18 +96,18 @@ const describe = (splits: ClassificationData["splits"]): ReadonlyArray<SplitDesc
     classes: labels.map((label, i) => ({ label, rows: classCounts?.[i] ?? 0 }))
   }))
 
-/** The declared labels, or those of `train`, sorted by code unit. */
+/** Returns the declared labels, or those in `train`, sorted by code unit. */
 export const settleLabels = (declared: ReadonlyArray<string> | undefined, train: RowIndex): ReadonlyArray<string> =>
   declared ?? train.labels.map(({ label }) => label).sort()
 
-/** What is wrong with more labels than a model has classes; undefined: nothing. */
+/** Returns an error message if there are more labels than a model may have classes, or undefined. */
 export const tooManyLabels = (where: string, { length }: ReadonlyArray<string>): DataError | undefined => {
   if (length <= limit("classes")) return undefined
   const reason = `${length.toLocaleString("en")} different labels, more than ${overLimit("classes")}`
   return dataError(where, `${reason}; is this the right label column?`)
 }
 
-/** The labels of a file that are not among the classes, as one error, or nothing. `labelsIn`: those of a row's label, where it stands for several. */
+/** Returns one error for the labels of a file that are not classes, or undefined. `labelsIn`: splits a row's label that stands for several. */
 export const labelProblems = (
   file: Scanned,
   labels: ReadonlyArray<string>,
@@ -128,7 +128,7 @@ export const labelProblems = (
   return [new DataError({ where: file.where, problems, total: unknown.length })]
 }
 
-/** Rows of each label, of all rows of a file or of some. */
+/** Counts the rows of each label, in all rows of a file or some. */
 export const labelCounts = ({ labels, label }: RowIndex, rows?: Uint32Array): ReadonlyMap<string, number> => {
   if (rows === undefined) return new Map(labels.map((one) => [one.label, one.rows]))
   const counts = new Uint32Array(labels.length)
@@ -136,7 +136,7 @@ export const labelCounts = ({ labels, label }: RowIndex, rows?: Uint32Array): Re
   return new Map(labels.flatMap((one, i) => (counts[i] === 0 ? [] : [[one.label, counts[i]!] as const])))
 }
 
-/** The same in the order of the classes. */
+/** The same in class order. */
 export const classCounts = (
   index: RowIndex,
   labels: ReadonlyArray<string>,
@@ -146,10 +146,10 @@ export const classCounts = (
   return labels.map((label) => counts.get(label) ?? 0)
 }
 
-// Five times as many rows of one class as of another: a model that never names the rare one loses little by it. Few rows say nothing.
+// One class has five times as many rows as another: a model that never predicts the rare one loses little. Few rows are no evidence.
 const [unbalanced, enough] = [5, 20]
 
-/** What the classes of the training rows are to each other, where a few have most of the rows. */
+/** Warns of imbalanced classes in the training rows. */
 const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray<string> => {
   const counts = train.classCounts ?? []
   const some = counts.filter((count) => count > 0)
@@ -164,7 +164,7 @@ const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray
   ]
 }
 
-/** A split in which a class has no row, or one class has all of them. */
+/** Warns of splits in which a class has no row, or one class has all of them. */
 export const labelWarnings = (
   splits: { readonly [name in "train" | "validation" | "test"]?: ClassificationSplit },
   labels: ReadonlyArray<string>
@@ -179,7 +179,7 @@ export const labelWarnings = (
     return unseenLabels(name, split.where, labels, counts)
   })
 
-/** A sentence where no row of a split has some of its labels. */
+/** Warns of labels without rows in a split. */
 export const unseenLabels = (
   name: string,
   where: string,

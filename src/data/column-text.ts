@@ -1,25 +1,25 @@
 /**
- * Texts that a plan makes of a row's columns.
+ * Texts that a plan creates from a row's columns.
  *
  *   "question"                            the column of this name
- *   "Question: {question}\nAnswer: "      a text in which {question} stands for the column's value, {{ and }} for braces
+ *   "Question: {question}\nAnswer: "      a text in which {question} is replaced by the column's value; {{ and }} stand for braces
  */
 import { type Broken, type Fields, isBroken, kindOf, missingColumn, stringField } from "./columns.ts"
 
 const places = /\{\{|\}\}|\{([^{}]+)\}/g
 
-/** The columns that a text needs. */
+/** Returns the columns that a text refers to. */
 export const columnsIn = (text: string): ReadonlyArray<string> =>
   text.includes("{") ? [...text.matchAll(places)].flatMap(([, name]) => (name === undefined ? [] : [name])) : [text]
 
-/** The text of a row, its columns substituted once; a number or a truth value as JSON writes it. */
+/** Substitutes columns in a text, once; numbers and booleans as in JSON. */
 export const columnText = (
   row: Fields,
   text: string,
   {
     blank
   }: {
-    /** whether a text of nothing but white space passes */
+    /** whether a blank text is allowed */
     readonly blank: boolean
   }
 ): string | Broken => {

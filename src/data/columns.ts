@@ -1,28 +1,28 @@
-/** The columns of a row, and the sentence for each way in which one is not what is expected. */
+/** Columns of rows, with an error message for each problem. */
 import { closest } from "../../schemas/index.ts"
 import { cut, mostListed } from "../boundary/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
-/** A row as it is read: its columns by name, of unknown types. */
+/** A row before validation: column values of unknown type, by name. */
 export type Fields = { readonly [name: string]: unknown }
 
 export const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Why a row cannot be used, as the end of a sentence that begins with its place. */
+/** The reason why a row cannot be used, as the end of a sentence that begins with its place. */
 export interface Broken {
   /** such as `"text" is blank` */
   readonly broken: string
 }
 
-/** Whether a value is a row that cannot be used, with the reason. */
+/** Checks whether a value is `Broken`. */
 export const isBroken = (value: unknown): value is Broken =>
   isFields(value) && typeof value["broken"] === "string" && Object.keys(value).length === 1
 
-// Characters of the names of columns where one is missing.
+// Characters of column names in the message about a missing one.
 const longestName = 60
 
-/** `no column "mesages" (found: messages, id; did you mean "messages"?)` */
+/** Returns `no column "mesages" (found: messages, id; did you mean "messages"?)`. */
 export const missingColumn = (name: string, found: ReadonlyArray<string>, role = "column"): string => {
   const shown = found.slice(0, mostListed)
   const near = closest(
@@ -36,14 +36,14 @@ export const missingColumn = (name: string, found: ReadonlyArray<string>, role =
   return `no ${role} "${name}" (found: ${found.length === 0 ? none : names}${more}${hint})`
 }
 
-/** The string in a column; a blank one only where `blank` allows it. */
+/** Returns the string in a column. Rejects a blank one unless `blank` allows it. */
 export const stringField = (
   row: Fields,
   name: string,
   {
     blank
   }: {
-    /** whether a string of nothing but white space passes */
+    /** whether a blank string is allowed */
     readonly blank: boolean
   }
 ): string | Broken => {
@@ -53,7 +53,7 @@ export const stringField = (
   return blank || value.trim() !== "" ? value : { broken: `"${name}" is blank` }
 }
 
-/** The list in a column; a CSV file has it as JSON text. */
+/** Returns the list in a column; a CSV file has it as JSON text. */
 export const listField = (row: Fields, name: string): ReadonlyArray<unknown> | Broken => {
   if (!Object.hasOwn(row, name)) return { broken: missingColumn(name, Object.keys(row)) }
   const value = row[name]
@@ -65,7 +65,7 @@ export const listField = (row: Fields, name: string): ReadonlyArray<unknown> | B
   return { broken: `"${name}" is ${kindOf(parsed.value)}, expected a list of messages` }
 }
 
-/** What kind of value something is, in words. */
+/** Returns the name of a value's type for messages. */
 export const kindOf = (value: unknown): string => {
   if (value === undefined) return "missing"
   if (value === null) return "null"
@@ -73,7 +73,7 @@ export const kindOf = (value: unknown): string => {
   return typeof value === "object" ? "an object" : `a ${typeof value}`
 }
 
-/** What is wrong with a row that is not an object. */
+/** Returns the message for a row that is not an object. */
 export const notAnObject = (value: unknown): string => {
   const found = Array.isArray(value) ? "a list" : excerpt(JSON.stringify(value) ?? String(value))
   return `found ${found}, expected an object`

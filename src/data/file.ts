@@ -1,9 +1,9 @@
 /**
- * Data files as rows are read from them: by position, in any order. They are the system's, unless a program provides others
+ * Data files with random access. They are the system's files, unless a program provides others
  * (a browser page has files in memory).
  *
- * Node's modules come from the running process (Bun, Deno and Node all have `process.getBuiltinModule`) and are not imported, so
- * that a bundle for a browser, where there is none, holds nothing of Node.
+ * Node's modules come from the running process (Bun, Deno and Node all have `process.getBuiltinModule`) instead of imports, so
+ * that browser bundles, where they do not exist, do not include them.
  */
 import type { FileHandle } from "node:fs/promises"
 import * as Context from "effect/Context"
@@ -12,19 +12,19 @@ import type * as Scope from "effect/Scope"
 import { messageOf } from "../boundary/index.ts"
 import { type DataError, dataError } from "./data-error.ts"
 
-/** A file of rows that is open for reading, wherever its bytes are. */
+/** A file of rows that is open for reading, on disk or in memory. */
 export interface DataFile {
-  /** the path as messages show it */
+  /** path as shown in messages */
   readonly name: string
-  /** bytes */
+  /** size in bytes */
   readonly size: number
-  /** Exactly `length` bytes from `position`; fails where the file has become shorter. */
+  /** Reads exactly `length` bytes from `position`. Fails if the file has become shorter. */
   readonly read: (position: number, length: number) => Effect.Effect<Uint8Array, DataError>
-  /** Fills `target` with the bytes from `position` on. */
+  /** Fills `target` with the bytes from `position`. */
   readonly readInto: (target: Uint8Array, position: number) => Effect.Effect<void, DataError>
 }
 
-/** Bytes in memory as a file. */
+/** Returns bytes in memory as a file. */
 export const fileOfBytes = (name: string, bytes: Uint8Array): DataFile => ({
   name,
   size: bytes.length,
@@ -32,10 +32,10 @@ export const fileOfBytes = (name: string, bytes: Uint8Array): DataFile => ({
   readInto: (target, position) => Effect.sync(() => target.set(bytes.subarray(position, position + target.length)))
 })
 
-/** Opens a file until the scope closes. Fails on a missing, unreadable or empty file and on a directory. */
+/** Opens a file until the scope closes. Fails for a missing, unreadable or empty file, and for a directory. */
 export type OpenDataFile = (path: string) => Effect.Effect<DataFile, DataError, Scope.Scope>
 
-/** How data files are opened: those of the system, unless a program provides another way (`memoryFiles`). */
+/** Opens data files: by default the system's; a program may provide another way (`memoryFiles`). */
 export const DataFiles = Context.Reference<OpenDataFile>("tfjs-lora-pro/DataFiles", {
   defaultValue: () => openSystemFile
 })
@@ -48,7 +48,7 @@ interface Modules {
   readonly path: typeof import("node:path")
 }
 
-/** Undefined in a page. */
+/** Returns Node's modules, or undefined in a page. */
 export const systemModules = (): Modules | undefined => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   if (typeof process?.getBuiltinModule !== "function") return undefined
@@ -56,7 +56,7 @@ export const systemModules = (): Modules | undefined => {
   return { fs, os, path: process.getBuiltinModule("node:path") }
 }
 
-/** Opens a regular file until the scope closes. Fails on a missing, unreadable or empty file and on a directory. */
+/** Opens a regular file until the scope closes. Fails for a missing, unreadable or empty file, and for a directory. */
 export const openSystemFile = (path: string): Effect.Effect<DataFile, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const modules = systemModules()
@@ -70,7 +70,7 @@ export const openSystemFile = (path: string): Effect.Effect<DataFile, DataError,
     const name = displayName(paths, path)
     const attempt = <A>(run: () => Promise<A>) =>
       Effect.tryPromise({ try: run, catch: (cause) => dataError(name, reasonOf(cause, paths.resolve(path))) })
-    // asked before it is opened: opening a pipe waits for its writer
+    // checked before opening: opening a pipe waits for its writer
     const stat = yield* attempt(() => fs.stat(path))
     if (stat.isDirectory()) return yield* dataError(name, "this is a folder; give a data file in it")
     if (!stat.isFile()) {
@@ -99,7 +99,7 @@ export const openSystemFile = (path: string): Effect.Effect<DataFile, DataError,
     }
   })
 
-/** False where the file ends first. */
+/** Fills `target`. Returns false if the file ends first. */
 const fill = async (handle: FileHandle, target: Uint8Array, position: number): Promise<boolean> => {
   let filled = 0
   while (filled < target.length) {
@@ -110,7 +110,7 @@ const fill = async (handle: FileHandle, target: Uint8Array, position: number): P
   return true
 }
 
-/** Relative to the working directory where it is below it. */
+/** Path relative to the working directory, for files below it. */
 const displayName = ({ relative, resolve, isAbsolute }: Modules["path"], path: string): string => {
   const absolute = resolve(path)
   const below = relative(process.cwd(), absolute)

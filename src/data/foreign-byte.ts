@@ -1,23 +1,23 @@
-/** Whether a text without a mark is UTF-8, by its bytes. */
+/** Checks whether a text without a byte order mark is UTF-8. */
 import * as Effect from "effect/Effect"
 import type { DataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import { chunkBytes } from "./packed-file.ts"
 import { wordIn } from "./text-file.ts"
 
-/** A byte that is in no character of UTF-8. */
+/** A byte that is not part of a UTF-8 character. */
 interface ForeignByte {
   readonly line: number
-  /** the word that it is in, as Windows-1252 has it */
+  /** the word around it, decoded as Windows-1252 */
   readonly word: string
 }
 
-// of a line break; bytes before and after the first of them that are shown
+// bytes of a line break; numbers of bytes shown before and after the first foreign one
 const [newline, shown] = [10, 20]
 
 /**
- * The first byte that is not UTF-8, in a text that is Windows-1252 rather than UTF-8 with faults: fewer of its characters beyond ASCII are
- * UTF-8 than are not. Looks at `most` bytes.
+ * Finds the first byte that is not UTF-8, in a text that is Windows-1252 rather than damaged UTF-8: fewer of its non-ASCII characters are
+ * valid UTF-8 than are not. Reads `most` bytes.
  */
 export const foreignByte = (file: DataFile, most: number): Effect.Effect<ForeignByte | undefined, DataError> =>
   Effect.gen(function* () {
@@ -33,7 +33,7 @@ export const foreignByte = (file: DataFile, most: number): Effect.Effect<Foreign
         return
       }
       const begins = byte >= 0xc2 && byte <= 0xf4
-      // a character that broke off, or one that does not begin so
+      // an incomplete character, or one with an invalid first byte
       if (missing > 0 || (byte >= 0x80 && !begins)) {
         foreign++
         first ??= { line, at }

@@ -1,6 +1,6 @@
 /**
- * Rows from files and other sources, and their batches. `classification` reads labelled texts, `rows` any schema, `records` unchanged rows,
- * `validated` checks a stream; `tokenize` and `batch` prepare them for a model, and `memoryFiles` and `fetchFiles` are the files of a page.
+ * Rows from files and other sources, and their batches. `classification` reads labelled texts, `rows` validates against any schema, `records` reads unchanged
+ * rows, `validated` validates a stream; `tokenize` and `batch` prepare rows for a model; `memoryFiles` and `fetchFiles` provide files in a page.
  */
 export type { TokenRows as Batch } from "../tensors/index.ts"
 export {

@@ -1,9 +1,9 @@
 /**
- * A folder with a folder of files for each label, as torchvision's ImageFolder has it: an image anywhere below "photos/rose" is a rose, and a text
- * below "letters/thanks" says thanks. An archive is such a folder as well.
+ * A folder with a subfolder of files for each label, as torchvision's ImageFolder: an image anywhere below "photos/rose" has the label "rose", and a text
+ * below "letters/thanks" the label "thanks". An archive may contain such a folder as well.
  *
- * Hidden files and folders are left out, and so, with a warning, are files of other names. Links to folders are not followed: what is linked
- * twice would be counted twice.
+ * Skips hidden files and folders and, with a warning, files with other extensions. Does not follow links to folders, since files linked
+ * twice would count twice.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -13,24 +13,24 @@ import { DataError, dataError } from "./data-error.ts"
 import type { Entries, Tree } from "./tree.ts"
 
 export interface LabelledFile {
-  /** from the folder on, with "/": "rose/close/1.png" */
+  /** path from the folder, with "/": "rose/close/1.png" */
   readonly name: string
   readonly label: string
 }
 
 export interface ListedFolder {
-  /** sorted by name, code unit by code unit */
+  /** sorted by name, by code unit */
   readonly files: ReadonlyArray<LabelledFile>
   readonly warnings: ReadonlyArray<string>
 }
 
-/** What files a folder's labels are of. */
+/** A type of files with labels. */
 interface FileKind {
   readonly one: string
   readonly several: string
   /** in lower case, without the dot */
   readonly extensions: ReadonlyArray<string>
-  /** what takes the place of such a folder */
+  /** alternative to such a folder */
   readonly instead: string
 }
 
@@ -49,7 +49,7 @@ export const fileKinds = {
   }
 } as const satisfies Readonly<Record<string, FileKind>>
 
-/** What a folder of labels holds. */
+/** The type of files in a folder of labels. */
 export type FileKindName = keyof typeof fileKinds
 
 const isNamed = ({ extensions }: FileKind, name: string): boolean =>
@@ -64,7 +64,7 @@ const extensionsText = ({ extensions }: FileKind): string =>
     .join(", ")
     .replace(/, (?=[^,]*$)/, " or ")
 
-/** Folders of splits, as data sets call them. */
+/** Names of split folders in datasets. */
 export const splitFolders = {
   train: ["train", "training"],
   validation: ["validation", "valid", "val", "dev"],
@@ -74,7 +74,7 @@ export const splitFolders = {
 const isSplit = (name: string): boolean =>
   Object.values(splitFolders).some((names: ReadonlyArray<string>) => names.includes(name.toLowerCase()))
 
-/** The files of a folder's labels. */
+/** Lists the labelled files of a folder. */
 export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<ListedFolder, DataError, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -121,7 +121,7 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
     }
   })
 
-/** What a folder of folders holds: what the first of their files is by its name; undefined where none is known. */
+/** Returns the type of files in a folder of folders, from the names of their first files, or undefined if it is unknown. */
 export const kindOfFiles = (tree: Tree): Effect.Effect<FileKindName | undefined, DataError, Files> => {
   const first = (below: ReadonlyArray<string>): Effect.Effect<FileKindName | undefined, DataError, Files> =>
     Effect.gen(function* () {
@@ -138,17 +138,17 @@ export const kindOfFiles = (tree: Tree): Effect.Effect<FileKindName | undefined,
   return first([])
 }
 
-/** At most `most` files, of each label its share. */
+/** Returns at most `most` files, a proportionate number of each label. */
 export const spread = (files: ReadonlyArray<LabelledFile>, most: number): ReadonlyArray<LabelledFile> => {
   const groups = [...Map.groupBy(files, ({ label }) => label).values()]
   const each = Math.max(1, Math.floor(most / groups.length))
   return groups.flatMap((group) => group.slice(0, each)).slice(0, most)
 }
 
-// folders below a label's, of which one is looked into for what it holds
+// folders below a label's folder, one of which is inspected for its files
 const deepest = 3
 
-/** Why a folder does not hold a folder for each label, as the end of a sentence. */
+/** Returns why a folder does not contain a folder for each label, as the end of a sentence. */
 const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind): string | undefined => {
   const expected = `expected a folder of ${kind.several} for each label`
   const split = folders.find(isSplit)

@@ -1,4 +1,4 @@
-/** Files of labelled rows: what makes a row of named columns one, and the sentence for each way in which it is not. */
+/** Files of labelled rows: parses rows by named columns, with an error message for each problem. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Fields, isBroken, isFields, kindOf, missingColumn, notAnObject } from "./columns.ts"
@@ -8,26 +8,26 @@ import type { RowFile } from "./records.ts"
 import { type RowReader, type ScannedSource, scanRows } from "./scan.ts"
 import type { LabelledText, Located, TextFields } from "./source.ts"
 
-/** Which columns hold a row's text, or its two. */
+/** The columns of a row's text, or of its two texts. */
 export interface TextColumns {
-  /** of the text, or of the first of two */
+  /** column of the text, or of the first of two */
   readonly text: string
-  /** of the second text; absent: rows have one */
+  /** column of the second text; absent: rows have one text */
   readonly textPair?: string | undefined
 }
 
-/** Which columns hold the texts and the label. */
+/** The columns of texts and labels. */
 export interface Columns extends TextColumns {
-  /** of the class */
+  /** column of the class */
   readonly label: string
 }
 
-/** How the value of a row's first column becomes its text; `problem` ends a sentence that begins with the column. */
+/** Converts the value of a row's first column to text; `problem` ends a sentence that begins with the column. */
 export interface TextForm {
-  /** what messages call the column */
+  /** name of the column in messages */
   readonly role: "text" | "input" | "image" | "target"
   readonly textOf: (value: unknown) => { readonly text: string } | { readonly problem: string }
-  /** where it is not the value of one column: what a row has, and the columns that have to be there (undefined: any) */
+  /** for text from several columns: its source, and the required columns (undefined: any) */
   readonly of?: {
     readonly columns: ReadonlyArray<string> | undefined
     readonly valueIn: (row: Fields) => unknown
@@ -42,7 +42,7 @@ export const plainText: TextForm = {
   }
 }
 
-/** Opens and scans a file until the scope closes: every row is a text and a label. Further columns are ignored. */
+/** Opens and scans a file until the scope closes: every row is a text and a label. Ignores other columns. */
 export const openLabelledFile = (
   path: string,
   columns: Columns,
@@ -50,31 +50,31 @@ export const openLabelledFile = (
 ): Effect.Effect<ScannedSource, DataError, Scope.Scope> =>
   openTextFile<LabelledText>(path, columns, labelTarget(columns.label), form)
 
-/** The label in a column. */
+/** Reads the label in a column. */
 export const labelTarget = (column: string): RowTargets<LabelledText> => ({
   columns: [{ name: column, role: "label field" }],
   read: (row, reasons) => ({ label: labelOf(row, column, reasons) }),
   label: ({ label }) => label
 })
 
-/** What rows of texts have beside them. */
+/** The targets of rows of texts. */
 export interface RowTargets<Row extends TextFields & Located> {
-  /** the columns that it is read from */
+  /** columns that they are read from */
   readonly columns: ReadonlyArray<{
-    /** in the file */
+    /** name in the file */
     readonly name: string
-    /** what messages call it: "label field" */
+    /** name in messages: "label field" */
     readonly role: string
   }>
-  /** What is learned of a row; what is wrong with it goes into `reasons`, and the result is then left alone. */
+  /** Reads the targets of a row. Appends problems to `reasons`; the result is then ignored. */
   readonly read: (row: Fields, reasons: Array<string>) => Omit<Row, "where" | "text" | "textPair">
-  /** A row's class, counted over the file; absent: rows have no classes. */
+  /** Returns a row's class, counted over the file; absent: rows have no classes. */
   readonly label?: NonNullable<RowReader<Row>["label"]>
-  /** Called once for each row, in the file's order; absent: nothing is. */
+  /** Called once for each row, in file order; absent: not called. */
   readonly seen?: NonNullable<RowReader<Row>["seen"]>
 }
 
-/** Opens and scans a file until the scope closes: every row is a text, or two, with `targets` beside them. */
+/** Opens and scans a file until the scope closes: every row is a text, or two, with `targets`. */
 export const openTextFile = <Row extends TextFields & Located>(
   path: string,
   columns: TextColumns,
@@ -93,7 +93,7 @@ export const openTextFile = <Row extends TextFields & Located>(
   )
 }
 
-/** The same with rows that are open. */
+/** The same for rows that are already open. */
 export const scanTexts = <Row extends TextFields & Located>(
   rows: RowFile,
   { text: column, textPair }: TextColumns,
@@ -115,14 +115,14 @@ export const scanTexts = <Row extends TextFields & Located>(
     ...(targets.seen === undefined ? {} : { seen: targets.seen })
   })
 
-/** Rows repeat each other where both texts are the same. The length keeps "ab" and "c" apart from "a" and "bc". */
+/** Rows with the same texts are duplicates. The length distinguishes "ab" and "c" from "a" and "bc". */
 const bothTexts = ({ text, textPair }: { readonly text: string; readonly textPair?: string | undefined }): string =>
   textPair === undefined ? text : `${text.length} ${text}${textPair}`
 
-// Longer ones are texts in the wrong column. Every different label is kept in memory.
+// Longer ones are texts in the wrong column. Every distinct label is kept in memory.
 export const longestLabel = 512
 
-/** The text in a column; what is wrong with it goes into `reasons`. */
+/** Returns the text in a column. Appends problems to `reasons`. */
 export const textOf = (
   row: Fields,
   name: string,
@@ -140,7 +140,7 @@ export const textOf = (
   return ""
 }
 
-/** A label is a string that is not blank, a number or a boolean (the latter two as text). */
+/** Returns a label: a string that is not blank, or a number or boolean as text. */
 const labelOf = (row: Fields, name: string, reasons: Array<string>): string => {
   const label = fieldOf(row, name, "label", reasons)
   if (label !== undefined && typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean") {
@@ -156,7 +156,7 @@ const labelOf = (row: Fields, name: string, reasons: Array<string>): string => {
   return String(label)
 }
 
-/** The value in a column; undefined, and why in `reasons`, where there is none. */
+/** Returns the value in a column. If it is missing, returns undefined and appends the problem to `reasons`. */
 export const fieldOf = (row: Fields, name: string, role: string, reasons: Array<string>): unknown => {
   if (Object.hasOwn(row, name)) return row[name]
   reasons.push(missingColumn(name, Object.keys(row), `${role} field`))

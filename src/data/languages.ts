@@ -1,31 +1,31 @@
 /**
- * The language of texts, guessed from their letters. A guess from a few words is often wrong, and names, code and numbers have no language: texts
- * are joined into pieces, each piece is guessed, and nearly all of them have to agree.
+ * Guesses the language of texts from their letters. A guess from a few words is often wrong, and names, code and numbers have no language: texts
+ * are joined into pieces, each piece is guessed, and nearly all guesses must agree.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-/** Guesses the language of a text: its ISO 639-3 code, "und" if it shows none. */
+/** Guesses the language of a text. Returns its ISO 639-3 code, "und" if it is undetermined. */
 export type GuessLanguage = (text: string) => string
 
-/** What guesses languages. By default nothing does: a page would download it for one sentence. */
+/** The language guesser. Undefined by default: a page would download it for one sentence. */
 export const LanguageGuesser = Context.Reference<Effect.Effect<GuessLanguage | undefined>>(
   "tfjs-lora-pro/LanguageGuesser",
   { defaultValue: () => Effect.succeed(undefined) }
 )
 
-/** UTF-8 bytes of a piece: some ten words of a European language, twenty characters of Chinese. */
+/** UTF-8 bytes of a piece: about ten words of a European language, twenty characters of Chinese. */
 const PIECE = 60
-/** Fewer pieces say nothing. */
+/** Fewer pieces are no evidence. */
 const FEWEST = 4
 /** Share of the pieces in one language. */
 const AGREEING = 0.9
-/** Characters of a text that are looked at. */
+/** Characters of a text to use. */
 const LOOKED_AT = 500
 
 const bytesOf = (text: string): number => new TextEncoder().encode(text).length
 
-/** The words of a text, without addresses, mentions, digits and signs. */
+/** Returns the words of a text, without addresses, mentions, digits and symbols. */
 const wordsOf = (text: string): string =>
   text
     .slice(0, LOOKED_AT)
@@ -47,7 +47,7 @@ const piecesOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> => {
 
 const displayNames = new Intl.DisplayNames(["en"], { type: "language", fallback: "none" })
 
-/** The English name of a language by its code or tag: "de", "deu" → "German"; undefined: it is not one. */
+/** Returns the English name of a language by its code or tag: "de", "deu" → "German"; undefined for other texts. */
 const nameOf = (code: string): string | undefined => {
   try {
     return displayNames.of(code)
@@ -56,7 +56,7 @@ const nameOf = (code: string): string | undefined => {
   }
 }
 
-/** The English name of the language that nearly all of the texts are in; undefined if it is not clear. */
+/** Returns the English name of the language of nearly all texts, or undefined if it is not clear. */
 export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): string | undefined => {
   const guesses = piecesOf(texts).map(guess)
   if (guesses.length < FEWEST) return undefined
@@ -65,7 +65,7 @@ export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): 
 }
 
 /**
- * The English names of languages as model cards write them (`en`, `en-US`, `English`); undefined if one of them cannot be named, such as
+ * Returns the English names of languages as written in model cards (`en`, `en-US`, `English`), or undefined if one has no name, such as
  * `multilingual`, which stands for others.
  */
 export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
@@ -75,6 +75,6 @@ export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArr
     : (names as ReadonlyArray<string>)
 }
 
-/** Whether one of the languages is this one: "Norwegian" includes "Norwegian Bokmål". */
+/** Checks whether a language is in the list: "Norwegian" includes "Norwegian Bokmål". */
 export const includesLanguage = (names: ReadonlyArray<string>, name: string): boolean =>
   names.some((one) => one.startsWith(name) || name.startsWith(one))

@@ -1,6 +1,6 @@
 /**
- * Files in memory, for programs that have none: a browser page gives what it has fetched, and everything that reads and writes
- * files (plans, models, data, adapters) reads and writes those. The working directory is "/".
+ * Files in memory, for programs without a file system: a browser page provides the files that it has fetched, and all code that reads and writes
+ * files (plans, models, data, adapters) uses those. The working directory is "/".
  *
  * @example
  * import { Effect } from "effect"
@@ -28,19 +28,19 @@ import { Hub, hubError, type Sources } from "../hub/hub.ts"
 import { dataError } from "./data-error.ts"
 import { DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 
-/** Files that are in memory, for programs without a file system. */
+/** Files in memory, for programs without a file system. */
 export interface MemoryFiles {
-  /** files, paths and data files for a program; its Hub rejects every address */
+  /** layer with files, paths and data files; its Hub rejects every address */
   readonly layer: Layer.Layer<Sources>
-  /** A file's bytes as they are now, not copied; undefined where there is no such file. */
+  /** Returns the current bytes of a file without copying, or undefined if it does not exist. */
   readonly read: (path: string) => Uint8Array<ArrayBuffer> | undefined
-  /** all paths, sorted */
+  /** returns all paths, sorted */
   readonly list: () => ReadonlyArray<string>
 }
 
 type Content = Uint8Array<ArrayBuffer>
 
-/** Files by path; a text is written as UTF-8. */
+/** Creates files by path; a text is encoded as UTF-8. */
 export const memoryFiles = (initial: Readonly<Record<string, Uint8Array | string>> = {}): MemoryFiles => {
   const files = new Map<string, Content>()
   const folders = new Set<string>(["/"])
@@ -61,7 +61,7 @@ const missing = (remedy: string) => (address: string) =>
   Effect.fail(hubError(address, `a browser page has no cache of the Hub; ${remedy}`))
 const missingModel = missing("give it the model's files with fetchFiles")
 
-/** The Hub of a page, which has no cache: every address is rejected. */
+/** The Hub of a page, which has no cache: rejects every address. */
 export const withoutHub: Layer.Layer<Hub> = Layer.succeed(Hub)({
   model: missingModel,
   config: missingModel,
@@ -70,7 +70,7 @@ export const withoutHub: Layer.Layer<Hub> = Layer.succeed(Hub)({
   upload: ({ repository }) => missing("push from a terminal")(repository)
 })
 
-/** A path from the root, without "." and "..". */
+/** Returns an absolute path without "." and "..". */
 const absolute = (path: string): string => {
   const parts: Array<string> = []
   for (const part of path.split("/")) {
@@ -80,7 +80,7 @@ const absolute = (path: string): string => {
   return `/${parts.join("/")}`
 }
 
-/** POSIX paths over the working directory "/": effect's own ask the process, which a page does not have. */
+/** POSIX paths with the working directory "/": effect's own use the process, which a page does not have. */
 export const rootedPaths: Layer.Layer<Path.Path> = Layer.effect(
   Path.Path,
   Effect.map(
@@ -105,7 +105,7 @@ const dataFiles =
 const problem = (tag: "NotFound" | "AlreadyExists", method: string, path: string): PlatformError =>
   systemError({ _tag: tag, module: "FileSystem", method, pathOrDescriptor: path })
 
-/** What this package needs of a file system; the rest fails as on one where nothing is to be found. */
+/** The file operations that this package needs; others fail as in an empty file system. */
 const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSystem.FileSystem => {
   const isFolder = (at: string) => folders.has(at) || [...files.keys()].some((path) => path.startsWith(`${at}/`))
   const below = (at: string, path: string) => path === at || path.startsWith(`${at}/`)
@@ -161,7 +161,7 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
   })
 }
 
-/** An open file. Its content is looked up anew at every use: another handle may have written it. */
+/** Opens a file. Its content is looked up on every operation: another handle may have written it. */
 const openFile = (files: Map<string, Content>, path: string, append: boolean): FileSystem.File => {
   let cursor = append ? files.get(path)!.length : 0
   const content = () => files.get(path) ?? new Uint8Array(0)
@@ -210,11 +210,11 @@ const openFile = (files: Map<string, Content>, path: string, append: boolean): F
   }
 }
 
-/** A file that could not be fetched, with its URL and the reason. */
+/** A file that could not be fetched. */
 export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
-  /** without secrets in it */
+  /** URL without secrets */
   url: Schema.String,
-  /** what the server answered, or why it did not */
+  /** response of the server, or the network error */
   reason: Schema.String
 }) {
   override get message() {
@@ -222,7 +222,7 @@ export class FetchError extends Schema.TaggedError<FetchError>()("FetchError", {
   }
 }
 
-/** Fetches files by name, relative to `base` (a URL, or a path of the page's own server that ends in "/"). */
+/** Fetches files by name, relative to `base` (a URL, or a path on the page's own server that ends in "/"). */
 export const fetchFiles = (
   base: string | URL,
   names: ReadonlyArray<string>

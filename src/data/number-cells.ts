@@ -1,16 +1,16 @@
 /**
- * Where the numbers of a row are: a list in one column, or a column for each number, named one by one or by a pattern ("pixel*": the
- * columns in the order of their numbers).
+ * Locates the numbers of a row: a list in one column, or one column per number, listed by name or by a pattern ("pixel*": the
+ * columns in numeric order).
  */
 import { cut, listed } from "../boundary/index.ts"
 import { type Broken, type Fields, kindOf, missingColumn } from "./columns.ts"
 
-/** As a plan says it. */
+/** Value of the field in a plan. */
 export type Input = string | ReadonlyArray<string>
 
 const isPattern = (input: Input): input is string => typeof input === "string" && input.includes("*")
 
-/** In a message. */
+/** Returns its name in messages. */
 export const inputName = (input: Input): string =>
   typeof input === "string"
     ? input
@@ -19,11 +19,11 @@ export const inputName = (input: Input): string =>
         3
       ).join(", ")
 
-/** The columns that have to be there; undefined: those that are, as far as they match. */
+/** Returns the required columns; undefined: any that match. */
 export const inputColumns = (input: Input): ReadonlyArray<string> | undefined =>
   isPattern(input) ? undefined : typeof input === "string" ? [input] : input
 
-/** The columns that match, in the order of the numbers that the star matches, or in their own where it matches anything else. */
+/** Returns the matching columns, in the numeric order of the starred part, or in file order if one of them is not a number. */
 export const matching = (pattern: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const [start = "", ...rest] = pattern.split("*")
   const end = rest.join("*")
@@ -36,7 +36,7 @@ export const matching = (pattern: string, names: ReadonlyArray<string>): Readonl
   return (numbered ? found.toSorted((a, b) => Number(a.star) - Number(b.star)) : found).map(({ name }) => name)
 }
 
-/** A number, or one as text with a decimal point, as tables have it; undefined: neither. */
+/** Parses a number, or a text with a decimal number, as tables have it; undefined otherwise. */
 export const numberIn = (cell: unknown): number | undefined => {
   if (typeof cell === "number") return cell
   if (typeof cell !== "string" || cell.trim() === "") return undefined
@@ -44,9 +44,9 @@ export const numberIn = (cell: unknown): number | undefined => {
   return Number.isFinite(value) ? value : undefined
 }
 
-/** Reads a row's numbers; `label`: a column that is none of them, whatever it is called. */
+/** Returns a reader of a row's numbers. `label`: a column to exclude, even if it matches. */
 export const inputReader = (input: Input, label?: string): ((row: Fields) => unknown) => {
-  // rows of a file have the same columns: those of the last one are remembered
+  // rows of a file have the same columns: caches those of the last one
   let names: ReadonlyArray<string> = []
   let matched: ReadonlyArray<string> = []
   const columnsOf = (row: Fields): ReadonlyArray<string> => {

@@ -1,13 +1,13 @@
 /**
- * The orders in which rows are read. The order of an epoch is a function of (rows, seed, epoch) alone, so a resumed run finds it
- * again without replaying what came before.
+ * Orders in which rows are read. The order of an epoch is a function of (rows, seed, epoch) only, so a resumed run reproduces it
+ * without replaying earlier epochs.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type Random, randomStream } from "../numbers/index.ts"
 
-/** The order of an epoch's rows: a uniform permutation of 0 … rows − 1, 4 bytes a row. Epochs count from 0. */
+/** Returns the row order of an epoch: a uniform permutation of 0 … rows − 1, 4 bytes per row. Epochs count from 0. */
 export const epochOrder = (rows: number, seed: number, epoch: number): Uint32Array => {
   const order = new Uint32Array(rows)
   for (let i = 0; i < rows; i++) order[i] = i
@@ -15,7 +15,7 @@ export const epochOrder = (rows: number, seed: number, epoch: number): Uint32Arr
   return order
 }
 
-/** `epochOrder` that keeps the order of the epoch asked for last. */
+/** Returns `epochOrder` with a cache of the last requested epoch. */
 export const epochOrders = (rows: number, seed: number): ((epoch: number) => Uint32Array) => {
   let current: { readonly epoch: number; readonly order: Uint32Array } | undefined
   return (epoch) => {
@@ -24,18 +24,18 @@ export const epochOrders = (rows: number, seed: number): ((epoch: number) => Uin
   }
 }
 
-/** The batch that comes next. Both count from 0; `batch` within the epoch. */
+/** Position of the next batch. Both count from 0; `batch` is within the epoch. */
 export interface BatchPosition {
-  /** from 0 */
+  /** epoch, from 0 */
   readonly epoch: number
-  /** from 0 */
+  /** batch, from 0 */
   readonly batch: number
 }
 
-/** Batches of an epoch, the last one perhaps smaller. */
+/** Returns the batches per epoch, of which the last may be smaller. */
 export const batchesPerEpoch = (rows: number, batchSize: number): number => Math.ceil(rows / batchSize)
 
-/** The first `rows` rows in their order, `size` at a time; what `read` makes of each stretch. A finite stream. */
+/** Reads the first `rows` rows in order, `size` at a time, with `read` for each stretch. A finite stream. */
 export const inStretches = <A, E>(
   rows: number,
   size: number,
@@ -47,7 +47,7 @@ export const inStretches = <A, E>(
     return Effect.map(read(indices), (some) => [some, end < rows ? Option.some(end) : Option.none<number>()] as const)
   })
 
-/** Fisher and Yates: in place, every permutation equally likely (up to the generator's 53 bits). */
+/** Shuffles in place (Fisher–Yates): all permutations are equally likely (up to the generator's 53 bits). */
 export const shuffle = <A>(items: { [index: number]: A; readonly length: number }, random: Random): void => {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1))
@@ -58,11 +58,11 @@ export const shuffle = <A>(items: { [index: number]: A; readonly length: number 
 }
 
 /**
- * Holds out a share of `rows` rows: round(rows · share) of them, at least one, and at least one is kept. Both parts are
- * in the file's order and depend on (rows, share, seed) and the classes alone. Needs two rows.
+ * Holds out a share of `rows` rows: round(rows · share) of them, leaving at least one row in each part. Both parts are
+ * in file order and depend on (rows, share, seed) and the classes only. Requires two rows.
  *
- * `classOf`: of each class as near to the share as whole rows allow, by largest remainders, and one of its rows is kept in any case. Where
- * all rows are of one class, these are the rows that are held out without classes.
+ * `classOf`: stratifies by class, as close to the share as whole rows allow, by largest remainders, keeping at least one row of each. If
+ * all rows have one class, holds out the same rows as without classes.
  */
 export const holdOut = (
   rows: number,
@@ -87,7 +87,7 @@ export const holdOut = (
   }
 }
 
-/** Rows of each class that are held out, `size` in all where each class can keep one; undefined: none could be held out. */
+/** Returns the number of held-out rows per class, `size` in total if each class can keep one; undefined: none can be held out. */
 const quotasOf = (
   order: Uint32Array,
   size: number,
@@ -116,8 +116,8 @@ const quotasOf = (
 
 /**
  * Length buckets: sorts a pool of shuffled rows by length, cuts it into batches of `size` (the last one may be smaller) and
- * shuffles the batches. Texts of like length share a batch, so little of it is padding, while a batch's rows still come from the
- * whole of the data and short batches do not all come first. Equal lengths keep their order.
+ * shuffles the batches. Texts of similar length share a batch, which reduces padding, while the rows of a batch come from the
+ * whole data and short batches are spread over the epoch. Equal lengths keep their order.
  */
 export const bucketBatches = <A>(
   pool: ReadonlyArray<A>,

@@ -1,4 +1,4 @@
-/** Data files from the file system that a program has given itself, where it is not the system's: a page's own store. */
+/** Data files from the file system that a program provides, if it is not the system's: a page's own storage. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -41,7 +41,7 @@ const opened =
       }
     })
 
-/** Gives a program with a `FileSystem` of its own that one's data files. */
+/** Provides data files from a program's `FileSystem`. */
 export const ownDataFiles: Layer.Layer<never, never, FileSystem.FileSystem> = Layer.effect(
   DataFiles,
   Effect.map(FileSystem.FileSystem, opened)

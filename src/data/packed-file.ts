@@ -1,10 +1,10 @@
 /**
- * Bytes that come in order become a file that is read by position: what is packed in a .gz or .parquet file is written out
- * once, so that shuffled rows cost one small read each, memory stays flat and the rest of the program has one kind of file.
- * (An index into the packed file would need the decompressor's state at every row, which DecompressionStream does not give;
+ * Converts sequential bytes to a file with random access: the content of a .gz or .parquet file is written out
+ * once, so that shuffled rows cost one small read each, memory use stays flat and the rest of the program handles one kind of file.
+ * (An index into the compressed file would need the decompressor's state at every row, which DecompressionStream does not provide;
  * a row of a parquet file costs the decoding of its whole row group.)
  *
- * The file is the system's, in its folder for temporary files, and goes with the scope; without a system (a page) the bytes
+ * The file is in the system's folder for temporary files, until the scope closes; without a file system (a page) the bytes
  * are kept in memory.
  */
 import * as Effect from "effect/Effect"
@@ -13,14 +13,14 @@ import { limit, messageOf, overLimit } from "../boundary/index.ts"
 import { DataError, dataError } from "./data-error.ts"
 import { type DataFile, fileOfBytes, openSystemFile, systemModules } from "./file.ts"
 
-/** Takes the next bytes. */
+/** Writes the next bytes. */
 export type Write = (bytes: Uint8Array) => Promise<void>
 
-// A file of a few rows that are all alike packs as well as one that is made to fill a disk, so its size alone says nothing.
+// A small file of identical rows compresses as well as a zip bomb, so a small size alone is no evidence.
 const alwaysAllowed = 2 ** 26
 
 /**
- * Counts what becomes of a packed file. Honest rows become up to thirty times as many bytes; what becomes a thousand times as many is
+ * Counts the decompressed bytes of a file. Legitimate rows expand up to thirty times; a file that expands a thousand times is
  * made to fill a disk, or to take hours.
  */
 export const growth = ({ name, size }: Pick<DataFile, "name" | "size">): ((bytes: number) => void) => {
@@ -35,8 +35,8 @@ export const growth = ({ name, size }: Pick<DataFile, "name" | "size">): ((bytes
 type Produce = (write: Write, signal: AbortSignal) => Promise<void>
 
 /**
- * What `produce` writes of a packed file, as a file of that name until the scope closes. A failure of `produce` that is a
- * `DataError` stays one, any other is reported as `failed` words it.
+ * Returns the output of `produce` as a file with the name of the compressed one, until the scope closes. A `DataError` of `produce`
+ * is kept; any other failure is worded by `failed`.
  */
 export const spilled = (
   packed: Pick<DataFile, "name" | "size">,
@@ -109,7 +109,7 @@ const onDisk = (
       }
     })
     const file = yield* openSystemFile(written)
-    // where a system allows it, an open file outlives its name: then a killed process leaves no file
+    // if the system supports it, the open file is unlinked: then a killed process leaves no file
     yield* remove(folder)
     return { ...file, name }
   })
@@ -124,7 +124,7 @@ const nothing = "the file holds no bytes; at least one row is needed"
 
 export const chunkBytes = 1 << 20
 
-/** What is packed in a file. */
+/** Decompresses a file. */
 export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, Scope.Scope> =>
   spilled(
     packed,
@@ -138,7 +138,7 @@ export const unpacked = (packed: DataFile): Effect.Effect<DataFile, DataError, S
     (cause) => `cannot be unpacked as gzip: ${messageOf(cause)}`
   )
 
-/** The bytes of a file in order. */
+/** Streams the bytes of a file. */
 export const chunksOf = (file: DataFile): ReadableStream<Uint8Array<ArrayBuffer>> => {
   let at = 0
   return new ReadableStream({

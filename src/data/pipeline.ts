@@ -1,6 +1,6 @@
 /**
- * The parts of a data pipeline as stream operators, to be composed in code; what does not come from a file can enter at
- * any stage. (A plan's own batches are `trainingBatches`: they also shuffle the whole file and resume.)
+ * Stages of a data pipeline as stream operators, to be composed in code; data from other sources can enter at
+ * any stage. (A plan's own batches are `trainingBatches`: they also shuffle the whole file and can be resumed.)
  *
  * @example
  * import { batch, classification, tokenize } from "tfjs-lora-pro/data"
@@ -25,10 +25,10 @@ import type { Example, LabelledText } from "./source.ts"
 import { padBatch } from "./text-batches.ts"
 import { type TextTokenizer, tokenizeRows } from "./tokenize.ts"
 
-// Rows read at once: enough to make a read worth its while.
+// Rows to read at once, enough for an efficient read.
 const rowsPerRead = 512
 
-/** The rows of a file once, in its order. The whole file is checked before the first row. */
+/** Reads the rows of a file once, in order. Checks the whole file before the first row. */
 export const classification = (
   path: string,
   {
@@ -51,7 +51,7 @@ export const classification = (
     )
   )
 
-/** Labelled texts → examples. A class is an index into `labels`. */
+/** Tokenizes labelled texts. A class is an index into `labels`. */
 export const tokenize =
   (
     tokenizer: Pick<TextTokenizer, "encode">,
@@ -59,9 +59,9 @@ export const tokenize =
       maxLength,
       labels
     }: {
-      /** tokens of a text at most, special tokens included */
+      /** maximum tokens per text, including special tokens */
       readonly maxLength: number
-      /** the classes in their order; a row with another label is an error */
+      /** the classes in order; a row with another label is an error */
       readonly labels: ReadonlyArray<string>
     }
   ) =>
@@ -73,23 +73,23 @@ export const tokenize =
       )
     )
 
-/** How a stream of tokenized rows becomes batches. */
+/** Options for batches of a stream of tokenized rows. */
 export interface BatchOptions {
-  /** rows of a batch */
+  /** rows per batch */
   readonly size: number
-  /** seed of the order of the rows; default 0 */
+  /** seed of the row order; default 0 */
   readonly seed?: number
-  /** batches that are shuffled and sorted by length together; 8 unless given */
+  /** batches that are shuffled and sorted by length together; default 8 */
   readonly pool?: number
-  /** 0 unless given: padding is masked, so any id does */
+  /** id of padding tokens; default 0 (padding is masked, so any id works) */
   readonly padId?: number
-  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  /** batch lengths are rounded up to a multiple of this; default 1 */
   readonly padMultiple?: number
 }
 
 /**
- * Examples → padded batches, shuffled within pools: memory is one pool. The last pool may be smaller, and its last
- * batch.
+ * Creates padded batches, shuffled within pools; memory holds one pool. The last pool and its last batch may be
+ * smaller.
  */
 export const batch =
   ({ size, seed = 0, pool = 8, padId = 0, padMultiple = 1 }: BatchOptions) =>

@@ -1,4 +1,4 @@
-/** Where rows are: a file, a folder or an archive with files of splits, a folder for each label; and what lies next to them. */
+/** Locations of rows: a file, a folder or an archive with files of splits, or a folder per label; and the splits next to them. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
@@ -9,26 +9,26 @@ import { isRowsName } from "./formats/index.ts"
 import { type FileKindName, kindOfFiles, splitFolders } from "./label-folders.ts"
 import { openTree, type Tree } from "./tree.ts"
 
-/** Where the rows of a plan are, as `data` names them. */
+/** The location of rows, as in `data` of a plan. */
 export interface PlaceOfRows {
-  /** the file or folder that holds the training rows */
+  /** file or folder with the training rows */
   readonly train: string
-  /** absent: none is next to them */
+  /** validation rows; absent: none found */
   readonly validation?: string
-  /** absent: none is next to them */
+  /** test rows; absent: none found */
   readonly test?: string
-  /** what is there: files of rows, or a folder of images, or of text files, for each label */
+  /** type of content: files of rows, or a folder of images or text files for each label */
   readonly content: "rows" | FileKindName
 }
 
-/** "train.csv.gz" → "train" */
+/** Returns the name without extensions: "train.csv.gz" → "train". */
 export const stemOf = (name: string): string => name.replace(/(\.gz)?$/i, "").replace(/\.[^.]*$/, "")
 
 type Split = keyof typeof splitFolders
 
 const isOf = (split: Split, name: string): boolean => splitFolders[split].some((one) => one === name.toLowerCase())
 
-/** Of each split the first entry that has one of its names. */
+/** Returns the first entry for each split that has one of its names. */
 const splitsAmong = (names: ReadonlyArray<string>, nameOf: (name: string) => string) => ({
   train: names.find((name) => isOf("train", nameOf(name))),
   validation: names.find((name) => isOf("validation", nameOf(name))),
@@ -43,7 +43,7 @@ const nextTo = (
   ...(test === undefined ? {} : { test: placeIn(test) })
 })
 
-/** The rows that a user means by a file, a folder or an archive. */
+/** Locates the rows of a file, a folder or an archive. */
 export const placeOfRows = (source: string): Effect.Effect<PlaceOfRows, DataError, Files> =>
   Effect.gen(function* () {
     const tree = yield* openTree(source)
@@ -67,14 +67,14 @@ const placeInTree = (tree: Tree): Effect.Effect<PlaceOfRows, DataError, Files | 
       }
       return { train: placeIn(train), content: "rows", ...nextTo(placeIn, splits) }
     }
-    // of a folder with nothing in it, the reader of images says what was expected
+    // for an empty folder, the reader of images reports what was expected
     const content = (yield* kindOfFiles(tree)) ?? "images"
     const splits = splitsAmong(folders, (name) => name)
     if (splits.train === undefined) return { train: tree.place, content }
     return { train: placeIn(splits.train), content, ...nextTo(placeIn, splits) }
   })
 
-/** A file that is called train has its validation and test rows next to it, in files of the same kind. */
+/** Finds validation and test rows next to a file called train, in files of the same kind. */
 const fileWithSplits = (file: string): Effect.Effect<PlaceOfRows, never, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -1,4 +1,4 @@
-/** How a place of rows can be read: its encoding, its separator and its structure, where nothing but the place is known. */
+/** Possible ways to read a location of rows: encoding, separator and structure, detected from the files. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Dialect } from "../../schemas/index.ts"
@@ -12,27 +12,27 @@ import { DataDialect } from "./text-file.ts"
 import { foreignText, textRows } from "./texts.ts"
 import { openTree } from "./tree.ts"
 
-/** One way to read a place of rows. */
+/** One way to read a location of rows. */
 export interface Reading extends PlaceOfRows, DialectFound {
-  /** what `data` of a plan says of it; {} where the files show it themselves */
+  /** the value for `data` of a plan; {} if the files determine it */
   readonly dialect: Dialect
-  /** the first rows, with all their columns; of folders `image` or `text`, and `label`, of each label some */
+  /** the first rows, with all columns; for folders `image` or `text`, and `label`, a few of each label */
   readonly rows: ReadonlyArray<Fields>
-  /** what a user should know, a sentence each: "Read as Windows-1252: line 3 has “Café”." */
+  /** notes for the user, one sentence each: "Read as Windows-1252: line 3 has “Café”." */
   readonly notes: ReadonlyArray<string>
 }
 
-/** Rows of a reading at most. */
+/** Maximum number of rows of a reading. */
 export const PROBED_ROWS = 50
 
 /**
- * How a place can be read as far as `dialect` leaves it open: the likeliest first, at least one. Rows that fail are errors, and none is left
- * out.
+ * Returns the ways to read a location within `dialect`, most likely first, at least one. Fails if rows cannot be parsed; skips
+ * none.
  */
 export const readings = (source: string, dialect: Dialect): Effect.Effect<ReadonlyArray<Reading>, DataError, Files> =>
   Effect.gen(function* () {
     const own = yield* placeOfRows(source)
-    // who names a file means that one, and not what is next to it
+    // a named file means only that file, not those next to it
     const place: PlaceOfRows = own.content === "rows" && own.train === source ? { train: source, content: "rows" } : own
     const found = yield* place.content === "rows"
       ? rowsOfFile(place.train, dialect)
@@ -50,14 +50,14 @@ const rowsOfFile = (file: string, dialect: Dialect) =>
         Effect.provideService(DataDialect, found.dialect),
         Effect.map((rows): Rows => ({ ...found, rows }))
       )
-    // of several ways one may fail; of a single one the failure is the answer
+    // of several ways one may fail; the failure of a single one is returned
     const best = yield* Effect.result(read(first!))
     const others = yield* Effect.forEach(more, (one) => Effect.result(read(one)))
     const fitting = [best, ...others].flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
     return fitting.length > 0 || Result.isSuccess(best) ? fitting : yield* best.failure
   })
 
-// text files that are read for their encoding
+// text files to read for detecting their encoding
 const mostRead = 2_000
 
 const rowsOfFolder = (place: string, content: FileKindName, dialect: Dialect) =>

@@ -1,4 +1,4 @@
-/** Text files of other encodings, written out as UTF-8. Loaded when one comes. */
+/** Converts text files of other encodings to UTF-8. Loaded for the first one. */
 import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
 import type { DataFile } from "./file.ts"
@@ -26,7 +26,7 @@ export const fromUtf16 = (file: DataFile, encoding: "utf-16le" | "utf-16be") =>
     return (bytes) => encoder.encode(decoder.decode(bytes, { stream: bytes !== undefined }))
   })
 
-/** Whether all of a file is UTF-8. */
+/** Checks whether a whole file is UTF-8. */
 export const isUtf8 = (file: DataFile): Effect.Effect<boolean> =>
   Effect.promise(async () => {
     const decoder = new TextDecoder("utf-8", { fatal: true })
@@ -41,15 +41,15 @@ export const isUtf8 = (file: DataFile): Effect.Effect<boolean> =>
     }
   })
 
-// what Windows-1252 has where Latin-1 has control characters (encoding.spec.whatwg.org); engines differ in their own decoders of it
+// Windows-1252 characters in the place of Latin-1's control characters (encoding.spec.whatwg.org); engines' own decoders differ
 const from80 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
 
-/** A byte's character in UTF-8. */
+/** The UTF-8 encoding of each byte's character. */
 const utf8Of: ReadonlyArray<Uint8Array> = Array.from({ length: 256 }, (_, byte) =>
   new TextEncoder().encode(from80[byte - 0x80] ?? String.fromCharCode(byte))
 )
 
-/** Windows-1252 as UTF-8. */
+/** Converts Windows-1252 to UTF-8. */
 export const asUtf8 = (bytes: Uint8Array): Uint8Array => {
   const target = new Uint8Array(3 * bytes.length)
   let at = 0

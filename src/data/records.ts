@@ -1,6 +1,6 @@
 /**
- * Cuts a file into records (lines, or CSV records that may span lines) while it streams by: memory is one chunk plus
- * the longest record, whatever the file's size.
+ * Splits a file into records (lines, or CSV records that may span lines) in a stream: memory holds one chunk plus
+ * the longest record, for files of any size.
  */
 import * as Effect from "effect/Effect"
 import { limit, overLimit } from "../boundary/index.ts"
@@ -10,11 +10,11 @@ import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 
 export interface RawRecord {
-  /** with its terminator, and with blank lines that follow when it was read by position */
+  /** bytes with the terminator, and with following blank lines if it was read by position */
   readonly bytes: Uint8Array
   /** byte offset in the file */
   readonly offset: number
-  /** 1-based line on which it starts */
+  /** first line of the record, from 1 */
   readonly line: number
 }
 
@@ -25,31 +25,31 @@ export interface Position {
 
 /** A file opened for its rows. */
 export interface RowFile {
-  /** rows of the whole file, where it says so itself */
+  /** number of rows, if the file declares it */
   readonly count?: number
-  /** what rows of a table share; absent where each row has names of its own */
+  /** common properties of a table's rows; absent if each row names its own columns */
   readonly table?: Table
   readonly file: DataFile
-  /** where the first record begins */
+  /** start of the first record */
   readonly from: Position
-  /** a scanner in its first state */
+  /** returns a scanner in its initial state */
   readonly ends: () => RecordEnds
-  /** One result for every record, in their order. */
+  /** Parses records; returns one result for each, in order. */
   readonly parse: (records: ReadonlyArray<RawRecord>) => ReadonlyArray<Value | Broken>
-  /** what messages call the row of a line; absent: the file and the line */
+  /** returns the name of a line's row in messages; absent: file and line */
   readonly place?: (line: number) => string
 }
 
-/** "train.jsonl:12" */
+/** Returns the place of a line: "train.jsonl:12". */
 export const placeOfLine = ({ file, place }: Pick<RowFile, "file" | "place">, line: number): string =>
   place?.(line) ?? `${file.name}:${line}`
 
 export interface Table {
-  /** their names, in the order of the header */
+  /** column names, in header order */
   readonly columns: ReadonlyArray<string>
-  /** the character between two columns */
+  /** character between columns */
   readonly separator: string
-  /** whether programs that open the file look for a byte order mark */
+  /** whether programs that open the file expect a byte order mark */
   readonly marked: boolean
 }
 
@@ -58,19 +58,19 @@ export interface Value {
 }
 
 /**
- * Finds where the record that is being scanned ends: the index after its terminator, or −1 where `bytes` ends first.
- * Called on consecutive stretches of the file, each beginning at `from`; a quoting format keeps its state between
+ * Finds the end of the current record: the index after its terminator, or −1 if `bytes` ends first.
+ * Called on consecutive stretches of the file, each starting at `from`; a quoting format keeps its state between
  * calls.
  */
 export type RecordEnds = (bytes: Uint8Array, from: number) => number
 
 const newline = 10
-// Large enough that a read costs little compared with parsing its bytes, small compared with any process.
+// Large enough that a read costs little compared with parsing its bytes, and small compared with any process.
 const chunkBytes = 1 << 20
 
 /**
- * Reads a file once: an effect that gives the records of the next chunk each time, blank ones left out, and undefined after the last.
- * Their bytes are in one buffer that the next call fills again: the caller must be done with the records by then.
+ * Reads a file once: an effect that returns the records of the next chunk, without blank ones, and undefined after the last.
+ * The next call overwrites the buffer with their bytes: the caller must be done with the records by then.
  */
 export const recordReader = ({
   file,
@@ -78,7 +78,7 @@ export const recordReader = ({
   ends: scanner
 }: Pick<RowFile, "file" | "from" | "ends">): Effect.Effect<ReadonlyArray<RawRecord> | undefined, DataError> => {
   const ends = scanner()
-  // no more than a small file has: to clear two megabytes takes longer than to read it
+  // no larger than a small file: clearing two megabytes takes longer than reading it
   let buffer = new Uint8Array(Math.max(0, Math.min(2 * chunkBytes, file.size - from.offset)))
   let start = from // of what the buffer holds
   let held = 0 // bytes that it holds
@@ -93,7 +93,7 @@ export const recordReader = ({
     buffer.copyWithin(0, used, held)
     held -= used
     start = rest
-    // without an end so far
+    // incomplete record so far
     if (held > limit("row-bytes")) return yield* tooLong(start.line)
     if (start.offset + held >= file.size) {
       const last = { bytes: buffer.subarray(0, held), ...start }
@@ -113,14 +113,14 @@ export const recordReader = ({
   })
 }
 
-/** Says how much of a file was read when these records were. */
+/** Reports how much of a file has been read. */
 export const sayRead = ({ name, size }: DataFile, records: ReadonlyArray<RawRecord>): Effect.Effect<void> => {
   const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
   return working(`reading ${name}`, { done: megabytes(records[0]?.offset ?? 0), of: megabytes(size), unit: "MB" })
 }
 
 /**
- * Streams the file and hands over the records of each chunk, blank ones left out. `each` must be done
+ * Streams the file and passes on the records of each chunk, without blank ones. `each` must be done
  * with their bytes when it returns.
  */
 export const readRecords = (
@@ -135,7 +135,7 @@ export const readRecords = (
     }
   })
 
-/** The first records that are not blank, at most `count` of them: those of the first stretch of the file that has one. */
+/** Returns at most `count` records that are not blank, from the first stretch of the file that has any. */
 export const firstRecords = (
   rows: Pick<RowFile, "file" | "from" | "ends">,
   count: number
@@ -148,7 +148,7 @@ export const firstRecords = (
     return records?.slice(0, count) ?? []
   })
 
-/** Where the record after this one begins. */
+/** Returns the start of the next record. */
 export const afterRecord = ({ bytes, offset, line }: RawRecord): Position => ({
   offset: offset + bytes.length,
   line: line + newlinesIn(bytes)
@@ -156,7 +156,7 @@ export const afterRecord = ({ bytes, offset, line }: RawRecord): Position => ({
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** The record's text, or nothing where its bytes are not UTF-8. */
+/** Returns the text of a record, or undefined if its bytes are not UTF-8. */
 export const textOf = (record: RawRecord): string | undefined => {
   try {
     return utf8.decode(record.bytes)
@@ -165,7 +165,7 @@ export const textOf = (record: RawRecord): string | undefined => {
   }
 }
 
-/** The records that end in `bytes`, blank ones left out: a megabyte may hold a million of those. */
+/** Yields the records that end in `bytes`, without blank ones: a megabyte may contain a million of those. */
 const cutRecords = (bytes: Uint8Array, scanned: number, start: Position, ends: RecordEnds) => {
   const records: Array<RawRecord> = []
   let at = 0

@@ -1,33 +1,33 @@
 /**
- * What is kept of every row of a file: 8 bytes of offset, 4 of line number, 2 of label and 8 of its text's hash, so that ten
- * million rows can be shuffled exactly with 220 MB while their text stays in the file. (Typed arrays that double: up to twice
- * that while growing.)
+ * Index of a file's rows: per row 8 bytes of offset, 4 of line number, 2 of label and 8 of text hash, so that ten
+ * million rows can be shuffled exactly with 220 MB while their text stays in the file. (Growing typed arrays by doubling: up to twice
+ * that meanwhile.)
  */
 import type { Position } from "./records.ts"
 
 export interface RowIndex {
-  /** how many there are */
+  /** number of rows */
   readonly rows: number
-  /** byte offset of a row; of `rows` itself, the end of the file */
+  /** returns the byte offset of a row; for `rows` itself, the end of the file */
   readonly offset: (row: number) => number
-  /** 1-based line of a row */
+  /** returns the line of a row, from 1 */
   readonly line: (row: number) => number
-  /** a row's label, an index into `labels` */
+  /** returns a row's label, an index into `labels` */
   readonly label: (row: number) => number
-  /** every label of the file in the order of appearance, with its number of rows and its first row */
+  /** distinct labels in order of appearance, each with its number of rows and its first row */
   readonly labels: ReadonlyArray<LabelCount>
 }
 
 export interface LabelCount {
-  /** as rows have it */
+  /** label as in the rows */
   readonly label: string
-  /** rows with it */
+  /** number of rows with it */
   readonly rows: number
-  /** the number of the first of them */
+  /** index of the first of them */
   readonly firstRow: number
 }
 
-/** The most labels that an index can number. */
+/** Maximum number of labels in an index. */
 export const mostLabels = 65_535
 
 export const rowIndexBuilder = () => {
@@ -49,7 +49,7 @@ export const rowIndexBuilder = () => {
     return labels.push({ label, rows: 0, firstRow: rows }) - 1
   }
   return {
-    /** False, and nothing added, where this would be one label more than the index can number. */
+    /** Adds a row. Returns false, without adding it, if it has a new label beyond the maximum. */
     add: ({ offset, line }: Position, label: string): boolean => {
       const id = idOf(label)
       if (id === undefined) return false
@@ -76,10 +76,10 @@ const copyInto = <A extends Float64Array | Uint32Array | Uint16Array>(target: A,
   return target
 }
 
-/** Hashes in the order of their rows, 8 bytes each. */
+/** Hashes in row order, 8 bytes each. */
 export interface TextHashes {
   readonly length: number
-  /** two words: the hash of row i is at 2i and 2i + 1 */
+  /** two words per hash: that of row i is at 2i and 2i + 1 */
   readonly words: Uint32Array
 }
 
@@ -90,11 +90,11 @@ export const normalizedText = (text: string): string =>
     .trim()
 
 /**
- * Writes the two words of a text's hash to `words` at `at`: the same for texts that differ in Unicode form (NFC) or white space
- * alone. Case counts.
+ * Writes the two words of a text's hash to `words` at `at`. Texts that differ only in Unicode form (NFC) or white space
+ * have the same hash; case is significant.
  *
  * Two multiplicative lanes over UTF-16 units, each finished with the other (cyrb53 by bryc, public domain, with all 64 bits kept).
- * Among ten million different texts two collide with probability n²/2⁶⁵ ≈ 3·10⁻⁶. No protection against a search for
+ * Among ten million different texts, the probability of a collision is n²/2⁶⁵ ≈ 3·10⁻⁶. Not resistant to deliberate
  * collisions.
  */
 export const hashText = (text: string, words: Uint32Array, at: number): void => {
@@ -109,7 +109,7 @@ export const hashText = (text: string, words: Uint32Array, at: number): void => 
   words[at + 1] = finished(low, high)
 }
 
-// the finalizer of MurmurHash3, which lets every bit of both lanes reach every bit of the word
+// the finalizer of MurmurHash3, by which every bit of both lanes affects every bit of the word
 const finished = (own: number, other: number): number =>
   Math.imul(own ^ (own >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909)
 

@@ -1,6 +1,6 @@
 /**
- * One pass over a file that checks every row and notes where it is; from then on rows are read by position. The pass
- * costs time once (it parses everything), and buys exact shuffles, class counts and all broken rows before the first
+ * Scans a file once: checks every row and records its position, so that rows can then be read by position. The pass
+ * takes time once (it parses everything), and allows exact shuffles, class counts and reporting all broken rows before the first
  * step.
  */
 import * as Effect from "effect/Effect"
@@ -11,46 +11,46 @@ import { placeOfLine, type RawRecord, type RowFile, readRecords } from "./record
 import { mostLabels, type RowIndex, rowIndexBuilder, type TextHashes, textHashBuilder } from "./row-index.ts"
 import type { LabelledText, Located, RowSource } from "./source.ts"
 
-/** How rows of some form are read. */
+/** Reader of rows of a form. */
 export interface RowReader<Row> {
-  /** What a row's value says. `line`: where it is, while the file is scanned; undefined when the row is read again. */
+  /** Parses a row's value. `line`: its line during the scan; undefined when the row is read again. */
   readonly read: (value: unknown, line?: number) => Omit<Row, "where"> | Broken
-  /** what of a row must not come twice: rows of one text repeat each other */
+  /** returns the text of a row, by which duplicates are found */
   readonly text: (row: Omit<Row, "where">) => string
-  /** its class, where rows have classes: counted, and compared between rows that repeat each other; at most 65,535 different ones */
+  /** returns the class of a row, if rows have classes: counted, and compared between duplicates; at most 65,535 distinct ones */
   readonly label?: (row: Omit<Row, "where">) => string
-  /** called once for each row of the file, in their order, while it is scanned; absent: nothing is */
+  /** called once for each row of the file, in order, during the scan; absent: not called */
   readonly seen?: (row: Omit<Row, "where">) => void
 }
 
-/** A source whose rows have all been seen once. */
+/** A source whose rows have all been read once. */
 export interface ScannedSource<Row extends Located = LabelledText> extends Scanned {
-  /** Rows by their numbers. */
+  /** Reads rows by index. */
   readonly read: RowSource<Row>["read"]
 }
 
-/** What is known of rows that were all seen once. */
+/** Results of a scan of rows. */
 export interface Scanned extends Omit<RowSource<never>, "read"> {
-  /** where each row is in its file */
+  /** position of each row in its file */
   readonly index: RowIndex
-  /** of the texts; not held by `read`, so that it goes when the source goes */
+  /** hashes of the texts; not referenced by `read`, so that they are freed with the source */
   readonly hashes: TextHashes
-  /** what messages call a row that is no line of a file; absent: its line */
+  /** returns the name of a row in messages, if it is not a line of a file; absent: its line */
   readonly place?: (row: number) => string
-  /** what its rows are compared by, in messages; absent: "text" */
+  /** property by which rows are compared, in messages; absent: "text" */
   readonly compared?: "image"
 }
 
-/** "train.jsonl:12" */
+/** Returns the place of a row: "train.jsonl:12". */
 export const placeOfRow = ({ where, index, place }: Scanned, row: number): string =>
   place?.(row) ?? `${where}:${index.line(row)}`
 
-// Neighbouring rows are fetched with one read of at most this many bytes.
+// Neighbouring rows are fetched with one read of at most this number of bytes.
 const longestRead = 1 << 22
-// Reads in flight for rows that lie apart: enough to hide the latency of a disk.
+// Concurrent reads for rows that are far apart: enough to hide the latency of a disk.
 const readsInFlight = 16
 
-/** Scans a file. Fails with all broken rows, or where there is no row at all. */
+/** Scans a file. Fails with all broken rows, or if there are no rows. */
 export const scanRows = <Row extends Located>(
   rows: RowFile,
   reader: RowReader<Row>
@@ -112,7 +112,7 @@ interface Run {
   count: number
 }
 
-/** Stretches of consecutive rows in the order asked for. */
+/** Returns stretches of consecutive rows, in the requested order. */
 const neighbours = (index: RowIndex, indices: ArrayLike<number>): ReadonlyArray<Run> => {
   const runs: Array<Run> = []
   for (const row of Array.from(indices)) {

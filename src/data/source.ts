@@ -1,6 +1,6 @@
 /**
- * A source of rows: how many there are, and any of them by index. This is all that shuffling, splitting and
- * batching need, so a database, a cache or a generator becomes training data by implementing two members.
+ * A source of rows: their number, and random access by index. Shuffling, splitting and
+ * batching need nothing else, so a database, a cache or a generator becomes training data by implementing these members.
  */
 import * as Effect from "effect/Effect"
 import type { DataError } from "./data-error.ts"
@@ -9,45 +9,45 @@ import type { DataError } from "./data-error.ts"
 export interface TextFields {
   /** the text, or the first of two */
   readonly text: string
-  /** the second text; absent: rows have one */
+  /** second text; absent: rows have one */
   readonly textPair?: string
 }
 
 /** A row's place for error messages: `train.jsonl:12`. */
 export interface Located {
-  /** file and line, or what the source calls the row */
+  /** file and line, or the source's name for the row */
   readonly where: string
 }
 
-/** One labelled text. */
+/** A labelled text. */
 export interface LabelledText extends TextFields, Located {
-  /** its class, as the row has it */
+  /** class as in the row */
   readonly label: string
-  /** what is looked at where the text is but its name: the path of an image's file, or its bytes */
+  /** for images, of which `text` is the name: path of the file, or the bytes */
   readonly image?: string | Uint8Array
 }
 
 /** A text, or two, as tokens. */
 export interface TokenizedText {
-  /** with special tokens */
+  /** token ids, including special tokens */
   readonly ids: ReadonlyArray<number>
-  /** as many as `ids`: 0 in the first text, 1 in the second */
+  /** one per id: 0 in the first text, 1 in the second */
   readonly typeIds: ReadonlyArray<number>
 }
 
-/** A labelled text as tokens. */
+/** A tokenized labelled text. */
 export interface Example extends TokenizedText {
   /** index into the plan's labels */
   readonly label: number
 }
 
-/** Rows that can be read by their position, from a file of any size or from memory. */
+/** Rows with random access, from a file of any size or from memory. */
 export interface RowSource<Row> {
-  /** how many there are */
+  /** number of rows */
   readonly rows: number
-  /** The rows at `indices` (each in 0 … rows − 1), in that order. */
+  /** Reads the rows at `indices` (each in 0 … rows − 1), in that order. */
   readonly read: (indices: ArrayLike<number>) => Effect.Effect<ReadonlyArray<Row>, DataError>
-  /** what to call it in messages, e.g. the file's path */
+  /** name in messages, such as the file's path */
   readonly where: string
 }
 

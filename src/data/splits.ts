@@ -1,4 +1,4 @@
-/** The files of a `data` section as scanned sources, which of their rows are which split's, and texts that appear more than once. */
+/** The files of a `data` section as scanned sources, the assignment of rows to splits, and duplicate texts. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -11,40 +11,40 @@ import { placeOfRow, type Scanned } from "./scan.ts"
 import { type RowSource, subset } from "./source.ts"
 import { DataDialect } from "./text-file.ts"
 
-/** The part of a section that says which rows belong to which split. */
+/** The fields of a section that assign rows to splits. */
 export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
   Partial<Pick<DataSection, "holdOut">> &
   Dialect
 
-// no interface: Object.values infers its values
-/** A value for each split that there is. */
+// not an interface: Object.values infers its values
+/** A value for each split of a plan. */
 export type BySplit<A> = {
-  /** rows that are trained on */
+  /** for training rows */
   readonly train: A
-  /** rows that are evaluated on the way; absent: the plan has none */
+  /** for rows evaluated during training; absent: the plan has none */
   readonly validation?: A
-  /** rows that are evaluated at the end; absent: the plan has none */
+  /** for rows evaluated at the end; absent: the plan has none */
   readonly test?: A
 }
 
-/** The same splits with each value changed. */
+/** Applies a function to the value of each split. */
 export const mapSplits = <A, B>({ train, validation, test }: BySplit<A>, change: (split: A) => B): BySplit<B> => ({
   train: change(train),
   ...(validation === undefined ? {} : { validation: change(validation) }),
   ...(test === undefined ? {} : { test: change(test) })
 })
 
-/** A split, its place and its rows. */
+/** A split, its place and its number of rows. */
 export interface DescribedSplit {
-  /** which one */
+  /** name of the split */
   readonly split: "train" | "validation" | "test"
-  /** its file, or the source's name */
+  /** its file, or the name of the source */
   readonly where: string
-  /** rows in it */
+  /** number of rows */
   readonly rows: number
 }
 
-/** What is said of each split that there is, in the order in which plans have them; `more`: besides its place and its rows. */
+/** Describes each split, in the order of plans; `more` adds fields to its place and its rows. */
 export const describedSplits = <A extends Pick<RowSource<unknown>, "where" | "rows">, More extends object>(
   splits: BySplit<A>,
   more: (source: A, split: keyof BySplit<A>) => More
@@ -56,7 +56,7 @@ export const describedSplits = <A extends Pick<RowSource<unknown>, "where" | "ro
     return [{ split, where, rows, ...more(source, split) }]
   })
 
-/** Opens every file until the scope closes. All problems at once. */
+/** Opens every file until the scope closes. Fails with all problems. */
 export const openSplitFiles = <File extends Scanned, R = never>(
   section: SplitSection,
   openOne: (path: string) => Effect.Effect<File, DataError, R | Scope.Scope>
@@ -84,21 +84,21 @@ export const openSplitFiles = <File extends Scanned, R = never>(
 
 export interface SomeRows<File extends Scanned = Scanned> {
   readonly file: File
-  /** all of the file's rows unless given */
+  /** default: all rows of the file */
   readonly rows?: Uint32Array
 }
 
-/** These rows as a source. */
+/** Returns these rows as a source. */
 export const sourceOf = <Row>({ file, rows }: SomeRows<Scanned & RowSource<Row>>): RowSource<Row> =>
   rows === undefined ? file : subset(file, rows, file.where)
 
-/** Called with the texts of evaluation splits that are in the training rows too, as soon as the files are read; null: no one asks. */
+/** Receives the texts of evaluation splits that also occur in the training rows, once the files are read; null: no listener. */
 export const LeakListener = Context.Reference<((leaks: ReadonlyArray<string>) => Effect.Effect<unknown>) | null>(
   "tfjs-lora-pro/LeakListener",
   { defaultValue: () => null }
 )
 
-/** Which rows of which file each split is; a validation share is held out of `train` by seed, of each class its share. */
+/** Assigns the rows of files to splits; a validation share is held out of `train` by seed, stratified by class. */
 export const rowsOfSplits = <File extends Scanned>(
   section: SplitSection,
   files: BySplit<File>,
@@ -135,18 +135,18 @@ const examplesShown = 3
 
 interface Repeats {
   rows: number
-  /** of them with another label than the row they repeat */
+  /** those whose label differs from that of the row they duplicate */
   otherLabel: number
   readonly examples: Array<string>
   readonly otherLabelExamples: Array<string>
 }
 
 /**
- * A sentence for each way in which texts appear more than once: in the training rows, where they count twice, and in an evaluation
- * split as well as in the training rows, where they make the model look better than it is. A repeated text with another label is
- * reported by itself: one of the two is wrong, or the text does not decide.
+ * Returns one sentence for each kind of duplicate texts: within the training rows, where they count twice, and between an evaluation
+ * split and the training rows, where they make the model look better than it is. Duplicates with different labels are
+ * reported separately: one of the labels is wrong, or the text does not determine it.
  *
- * By hashes, in an open-addressing table of 8 to 16 bytes a training row that lives as long as the check.
+ * By hashes, in an open-addressing table of 8 to 16 bytes per training row that is freed after the check.
  */
 export const repeatWarnings = ({ train, ...evaluated }: BySplit<SomeRows>): ReadonlyArray<string> => {
   const table = firstOccurrences(train)
@@ -185,12 +185,12 @@ const warningsOf = (
   return [...sentence(rows, what, examples), ...sentence(otherLabel, `have ${other}`, otherLabelExamples)]
 }
 
-/** Enters the rows into a table of first occurrences; returns what was there already, then and later. */
+/** Adds the rows to a table of first occurrences. Returns the existing entries of duplicates. */
 const firstOccurrences = (train: SomeRows) => {
   const size = 2 ** Math.ceil(Math.log2(2 * count(train) + 1))
   const slots = new Uint32Array(size) // row + 1; 0 is free
   const { words } = train.file.hashes
-  /** The slot of the row whose text has this hash, or the free one where it belongs. */
+  /** Returns the slot of the row whose text has this hash, or the free slot for it. */
   const slotOf = (high: number, low: number): number => {
     let slot = low & (size - 1)
     for (;;) {

@@ -1,4 +1,4 @@
-/** Texts with numbers that are learned, as many a row as a model has outputs, and how they become batches. */
+/** Texts with numeric targets, one per model output, and their batches. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { MultiLabelSection } from "../../schemas/index.ts"
@@ -19,19 +19,19 @@ import {
 } from "./text-batches.ts"
 import { encoded, type TextTokenizer } from "./tokenize.ts"
 
-/** A text and its numbers. */
+/** A text and its targets. */
 export interface TargetText extends TextFields, Located {
-  /** what the model is to say, in the order of the plan's columns */
+  /** target values, in the order of the plan's columns */
   readonly targets: ReadonlyArray<number>
 }
 
 /** A text and its labels. */
 export interface LabelsText extends TextFields, Located {
-  /** each once */
+  /** distinct labels */
   readonly labels: ReadonlyArray<string>
 }
 
-/** Columns of numbers, in a text file as text. */
+/** Reads columns of numbers, which text files contain as text. */
 export const numberTargets = (targets: ReadonlyArray<string>): RowTargets<TargetText> => ({
   columns: targets.map((name) => ({ name, role: "target field" })),
   read: (row, reasons) => ({ targets: targets.map((name) => numberIn(row, name, reasons)) })
@@ -42,7 +42,7 @@ const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
 const numberIn = (row: Fields, name: string, reasons: Array<string>): number => {
   const value = fieldOf(row, name, "target", reasons)
   const number = typeof value === "string" && decimal.test(value) ? Number(value) : value
-  // what float32 does not hold would be infinite to the model
+  // values beyond float32 would be infinite to the model
   if (typeof number === "number" && Number.isFinite(Math.fround(number))) return number
   if (value !== undefined) {
     const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
@@ -51,13 +51,13 @@ const numberIn = (row: Fields, name: string, reasons: Array<string>): number => 
   return 0
 }
 
-/** A set of labels as text, the same whatever their order. */
+/** Formats a set of labels as text, independent of their order. */
 export const setOf = (labels: ReadonlyArray<string>): string => JSON.stringify([...labels].sort())
 
-/** The labels of such a set. */
+/** Parses such a set. */
 export const labelsOf = (set: string): ReadonlyArray<string> => JSON.parse(set) as ReadonlyArray<string>
 
-/** Rows whose targets are 1 for the labels that they have, else 0. */
+/** Reads rows with targets of 1 for the labels that they have, and 0 for others. */
 export const labelledTargets = (
   { rows, where, read }: RowSource<LabelsText>,
   labels: ReadonlyArray<string>
@@ -70,7 +70,7 @@ export const labelledTargets = (
     )
 })
 
-/** Labels in a column of lists, or in a column of 0 and 1 each. */
+/** Reads labels in a column of lists, or in one column of 0 and 1 per label. */
 export const labelTargets = (
   section: Pick<MultiLabelSection, "label" | "labelSeparator" | "labelColumns">
 ): RowTargets<LabelsText> => {
@@ -87,7 +87,7 @@ export const labelTargets = (
   }
 }
 
-/** A list of labels, one as JSON text, or names with the separator between; a blank cell has none. */
+/** Parses a list of labels, a JSON list, or separated names; a blank cell has no labels. */
 const listIn = (row: Fields, name: string, separator: string, reasons: Array<string>): ReadonlyArray<string> => {
   const value = fieldOf(row, name, "label", reasons)
   if (value === undefined || value === null) return []
@@ -130,7 +130,7 @@ const flagIn = (row: Fields, name: string, reasons: Array<string>): boolean => {
   return flag ?? false
 }
 
-/** Texts that are asked about, which have no numbers: zeros, `width` of them each. */
+/** Returns input texts, which have no targets, with `width` zeros each. */
 export const askedTargets = (texts: ReadonlyArray<TextFields>, width: number): RowSource<TargetText> => {
   const targets = new Array<number>(width).fill(0)
   const rows = texts.map((text): TargetText => ({ ...text, targets, where: `the text ${quoted(text.text)}` }))
@@ -147,22 +147,22 @@ interface TargetExample extends TokenizedText {
 
 /** A batch on the host. */
 export interface TargetRows extends TokenTexts {
-  /** [size, outputs], row-major */
+  /** row-major, shape [size, outputs] */
   readonly targets: Float32Array
 }
 
 export interface TargetBatch extends TargetRows {
-  /** `[size]`: the split's row numbers */
+  /** row indices in the split, shape `[size]` */
   readonly rows: Uint32Array
 }
 
-/** Texts with numbers as one batch: tokens [size, length], targets [size, targets]. */
+/** Pads texts with targets to one batch: tokens [size, length], targets [size, targets]. */
 export const padTargets = (examples: ReadonlyArray<TargetExample>, padding: Padding): TargetRows => ({
   ...padTexts(examples, padding),
   targets: Float32Array.from(examples.flatMap(({ targets }) => targets))
 })
 
-/** Rows as tokens. Fails on a text without tokens. */
+/** Tokenizes rows. Fails for a text without tokens. */
 export const targetExamples = (
   rows: ReadonlyArray<TargetText>,
   tokenizer: Pick<TextTokenizer, "encode">,
@@ -179,7 +179,7 @@ const readTargets =
   (source: RowSource<TargetText>, tokenizer: TextTokenizer, maxLength: number) => (indices: ArrayLike<number>) =>
     inParts(indices, (part) => Effect.flatMap(source.read(part), (rows) => targetExamples(rows, tokenizer, maxLength)))
 
-/** Endless batches of a split that has at least one row. */
+/** Yields batches endlessly. Requires a split with at least one row. */
 export const targetTrainingBatches = (
   source: RowSource<TargetText>,
   tokenizer: TextTokenizer,
@@ -195,7 +195,7 @@ export const targetTrainingBatches = (
     options
   )
 
-/** Every row once; see `stretchedBatches`. */
+/** Yields every row once; see `stretchedBatches`. */
 export const targetBatches = (
   source: RowSource<TargetText>,
   tokenizer: TextTokenizer,

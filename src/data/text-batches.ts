@@ -1,4 +1,4 @@
-/** Batches of labelled texts, for training and for evaluation: examples of different lengths become one rectangle. */
+/** Batches of labelled texts, for training and evaluation: pads examples of different lengths to a rectangle. */
 import type * as Stream from "effect/Stream"
 import type { TokenRows, TokenTexts } from "../tensors/index.ts"
 import { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "./batching.ts"
@@ -6,23 +6,23 @@ import type { DataError } from "./data-error.ts"
 import type { ClassificationSplit, Example, TokenizedText } from "./source.ts"
 import { readExamples, type TextTokenizer } from "./tokenize.ts"
 
-/** How texts of one batch are made equally long. */
+/** Padding options of a batch. */
 export interface Padding {
-  /** the id of padding; any of the vocabulary would do, since the mask hides it */
+  /** id of padding tokens; any id works, since they are masked */
   readonly padId: number
-  /** lengths are rounded up to a multiple of this (1: not at all) */
+  /** lengths are rounded up to a multiple of this; 1: not rounded */
   readonly padMultiple: number
-  /** …but never beyond this, which may be all the positions that the model has */
+  /** maximum length, at most the number of the model's positions */
   readonly maxLength: number
 }
 
-/** The length of a batch whose longest row is this. */
+/** Returns the padded length of a batch, from its longest row. */
 export const paddedLength = (longest: number, { padMultiple, maxLength }: Omit<Padding, "padId">): number =>
   Math.max(longest, Math.min(maxLength, Math.ceil(longest / padMultiple) * padMultiple))
 
 /**
- * texts: [size], at least one → [size, length]. The length is that of the longest text, rounded up to a multiple where a device
- * compiles a program for each shape. Padding is masked, so that neither changes a result beyond rounding.
+ * Pads at least one text to shape [size, length]. The length is that of the longest text, rounded up to a multiple for devices that
+ * compile a program for each shape. Padding is masked, so neither changes results beyond rounding.
  */
 export const padTexts = (texts: ReadonlyArray<TokenizedText>, padding: Padding): TokenTexts => {
   const size = texts.length
@@ -46,12 +46,12 @@ export const padBatch = (examples: ReadonlyArray<Example>, padding: Padding): To
   labels: Int32Array.from(examples, ({ label }) => label)
 })
 
-/** Tokens from which on a larger batch is no faster. */
+/** Number of tokens above which a larger batch is not faster. */
 const FULL = 256
 
 /**
- * Items from the shortest to the longest, equal ones in their order, in batches of at most `size`. A batch that has `FULL` tokens ends where
- * the next item would lengthen it, so that next to nothing is padding.
+ * Divides items into batches of at most `size`, from the shortest to the longest, stably. A batch with `FULL` tokens ends where
+ * the next item would lengthen it, so that there is next to no padding.
  */
 export const lengthBatches = <A>(
   items: ReadonlyArray<A>,
@@ -72,17 +72,17 @@ export const lengthBatches = <A>(
   return batches
 }
 
-/** How rows become batches for training. */
+/** Options for training batches. */
 export interface TrainingBatchOptions extends PoolOptions {
-  /** tokens of a text at most */
+  /** maximum tokens per text */
   readonly maxLength: number
-  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  /** batch lengths are rounded up to a multiple of this; default 1 */
   readonly padMultiple?: number
 }
 
 export interface TrainingBatch extends TokenRows, Numbered {}
 
-/** Endless batches of a split that has at least one row. */
+/** Yields batches endlessly. Requires a split with at least one row. */
 export const trainingBatches = (
   split: ClassificationSplit,
   tokenizer: TextTokenizer,
@@ -98,24 +98,24 @@ export const trainingBatches = (
   return pooledBatches(batching, options)
 }
 
-/** How rows become batches for an evaluation: in their order, each once. */
+/** Options for evaluation batches, which contain each row once, in order. */
 export interface EvaluationBatchOptions {
-  /** rows of a batch, at most */
+  /** maximum rows per batch */
   readonly batchSize: number
-  /** tokens of a text at most */
+  /** maximum tokens per text */
   readonly maxLength: number
-  /** rows from the start; all unless given */
+  /** number of rows from the start; default: all */
   readonly rows?: number
-  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  /** batch lengths are rounded up to a multiple of this; default 1 */
   readonly padMultiple?: number
 }
 
 export interface EvaluationBatch extends TokenRows {
-  /** `[size]`: the split's row numbers, which tell where each prediction belongs */
+  /** row indices in the split, by which predictions are assigned; shape `[size]` */
   readonly rows: Uint32Array
 }
 
-/** The rows of some examples in batches, those of like length together. `rows`: their numbers. */
+/** Divides examples into batches of similar length. `rows`: their row indices. */
 export const batchesOfRows = (
   examples: ReadonlyArray<Example>,
   rows: ArrayLike<number>,
@@ -123,7 +123,7 @@ export const batchesOfRows = (
     batchSize,
     ...padding
   }: Padding & {
-    /** rows of a batch at most */
+    /** maximum rows per batch */
     readonly batchSize: number
   }
 ): ReadonlyArray<EvaluationBatch> => {
@@ -137,7 +137,7 @@ export const batchesOfRows = (
   })
 }
 
-/** Every row once; see `stretchedBatches`. */
+/** Yields every row once; see `stretchedBatches`. */
 export const evaluationBatches = (
   split: ClassificationSplit,
   tokenizer: TextTokenizer,

@@ -1,9 +1,9 @@
 /**
- * Text files as UTF-8, which is what records are cut from: a file in another encoding is written out once, as a packed one is.
+ * Text files as UTF-8, which records are cut from: a file in another encoding is converted once, like a compressed one.
  *
- *   a byte order mark        says UTF-8, UTF-16 LE or UTF-16 BE
+ *   byte order mark          UTF-8, UTF-16 LE or UTF-16 BE
  *   none, and valid UTF-8    UTF-8
- *   none, and anything else  Windows-1252 where a plan's `data.encoding` is "latin1"; else its rows are refused
+ *   none, and anything else  Windows-1252 if a plan's `data.encoding` is "latin1"; otherwise its rows are rejected
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,14 +15,14 @@ import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import type { Position, RawRecord } from "./records.ts"
 
-/** How files that are opened are written, as far as someone said it: a plan does for its own (`openSplitFiles`). */
+/** The dialect of files to open, if specified: a plan sets it for its own files (`openSplitFiles`). */
 export const DataDialect = Context.Reference<Dialect>("tfjs-lora-pro/DataDialect", { defaultValue: () => ({}) })
 
-/** A file that is UTF-8, and where its text begins. */
+/** A UTF-8 file, and the start of its text. */
 export interface TextFile {
   readonly file: DataFile
   readonly from: Position
-  /** it began with a byte order mark, or was not UTF-8: programs that open it expect a mark where it is UTF-8 */
+  /** whether it began with a byte order mark, or was not UTF-8: programs that open it expect a mark in UTF-8 files */
   readonly marked: boolean
 }
 
@@ -49,13 +49,13 @@ export const openText = (file: DataFile): Effect.Effect<TextFile, DataError, Sco
     return (yield* isUtf8(file)) ? text(file, 0, false) : text(yield* fromWindows1252(file), 0)
   })
 
-/** Every other byte of ASCII in UTF-16 is 0; no text has such characters. */
+/** In ASCII text encoded as UTF-16, every other byte is 0; texts do not contain such characters. */
 const looksLikeUtf16 = (head: Uint8Array): boolean => {
   const zeros = (from: number) => head.filter((byte, i) => i % 2 === from && byte === 0).length
   return head.length === 8 && Math.max(zeros(0), zeros(1)) === 4
 }
 
-/** The first word of some bytes with a letter that is not of ASCII, as Windows-1252 has it. */
+/** Returns the first word with a non-ASCII letter in some bytes, decoded as Windows-1252. */
 export const wordIn = (bytes: Uint8Array): string => {
   const first = bytes.findIndex((byte) => byte >= 0x80)
   const around = new TextDecoder("windows-1252").decode(bytes.subarray(Math.max(0, first - 20), first + 20))
@@ -63,7 +63,7 @@ export const wordIn = (bytes: Uint8Array): string => {
   return cut(word)
 }
 
-/** What is wrong with bytes that are not UTF-8: how they would read in the encoding that such files mostly have, and what says so. */
+/** Returns the message for bytes that are not UTF-8: their text in the most likely encoding, and the field that sets it. */
 export const notUtf8Bytes = (bytes: Uint8Array): string =>
   `not valid UTF-8; as Windows-1252 it reads "${wordIn(bytes)}": if that is right, set data.encoding to "latin1" (of suggest: --encoding); else save the file as UTF-8`
 

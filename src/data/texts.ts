@@ -1,4 +1,4 @@
-/** Rows that are files: text files in a folder for each label, in the system or in an archive; and files of rows in archives. */
+/** Rows from folders and archives: text files in a folder per label, and files of rows in archives. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -15,18 +15,18 @@ import { DataDialect, notUtf8Bytes, wordIn } from "./text-file.ts"
 import { archiveTree, folderTree, isFolder, openArchive, type Tree } from "./tree.ts"
 import type { Zip } from "./zip.ts"
 
-/** A file of rows as a place leads to it. */
+/** A file of rows, located from a place. */
 interface FoundFile {
   readonly file: DataFile
-  /** by which its format is known; "": a JSON object a line */
+  /** name that determines its format; "": JSON lines */
   readonly name: string
-  /** what messages call the row of a line; absent: the line */
+  /** returns the name of a line's row in messages; absent: the line */
   readonly place?: (line: number) => string
 }
 
 /**
- * The rows that a folder of text files or an archive has; undefined where the place is neither, or the program has no files. `isRows`: whether
- * a file of a name has rows.
+ * Opens the rows of a folder of text files or of an archive. Returns undefined for other places, or without file access. `isRows`: checks whether
+ * a file name is one of rows.
  */
 export const openInside = (
   place: string,
@@ -66,7 +66,7 @@ const openFound = (
 
 const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, Scope.Scope> =>
   Effect.map(
-    // that it is not too long was seen when the archive was opened
+    // its size was checked when the archive was opened
     spilled(
       { name: `${zip.name}/${name}`, size: Number.POSITIVE_INFINITY },
       (write, signal) => zip.write(name, write, signal),
@@ -75,7 +75,7 @@ const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, 
     (file) => ({ file, name })
   )
 
-/** The text of a file: UTF-8, UTF-16 with a mark, or what `encoding` says; undefined where it is neither. */
+/** Decodes the text of a file: UTF-8, UTF-16 with a byte order mark, or `encoding`; undefined for other bytes. */
 const textIn = (bytes: Uint8Array, encoding: Encoding | undefined): string | undefined => {
   const decoded = (name: string, own = bytes) => new TextDecoder(name, { fatal: true }).decode(own).trimEnd()
   try {
@@ -87,14 +87,14 @@ const textIn = (bytes: Uint8Array, encoding: Encoding | undefined): string | und
   }
 }
 
-/** Files of a folder as rows of a text, its label and the file's name; each that is not text is a problem. */
+/** Reads the files of a folder as rows with a text, its label and the file's name. Each file that is not text is a problem. */
 const rowOf = (tree: Tree, { name, label }: LabelledFile, encoding: Encoding | undefined) =>
   Effect.map(tree.read(name, "row-bytes"), (bytes): Fields | string => {
     const text = textIn(bytes, encoding)
     return text === undefined ? `${tree.shown}/${name}: ${notUtf8Bytes(bytes)}` : { text, label, file: name }
   })
 
-/** All of them, or an error with all problems. */
+/** Reads all of them. Fails with all problems. */
 export const textRows = (
   tree: Tree,
   files: ReadonlyArray<LabelledFile>,
@@ -109,7 +109,7 @@ export const textRows = (
     return found.filter((row) => typeof row !== "string")
   })
 
-/** The first file that is not text by itself, and a word of it as Windows-1252 has it. */
+/** Returns the first file that is not valid text by itself, and one of its words decoded as Windows-1252. */
 export const foreignText = (tree: Tree, files: ReadonlyArray<LabelledFile>) =>
   Effect.gen(function* () {
     for (const { name } of files) {
@@ -127,7 +127,7 @@ const failOver = ({ shown }: Tree, problems: ReadonlyArray<string>) =>
 // files that are read before they are written out together
 const filesAtOnce = 64
 
-/** Its text files as rows, which are JSON lines. */
+/** Returns a folder's text files as rows, JSON lines. */
 const openTexts = (tree: Tree): Effect.Effect<FoundFile, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const { encoding } = yield* DataDialect

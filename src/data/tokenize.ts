@@ -1,4 +1,4 @@
-/** Labelled texts become examples: token ids and a class. */
+/** Tokenizes labelled texts: token ids and a class. */
 import * as Effect from "effect/Effect"
 import { messageOf, quoted } from "../boundary/index.ts"
 import { DataError, dataError, labelHint, shownLabel, shownLabels } from "./data-error.ts"
@@ -13,15 +13,15 @@ import {
   type TokenizedText
 } from "./source.ts"
 
-/** What is needed of a tokenizer: a model's tokenizer has it, and so has a function of your own. */
+/** The members of a tokenizer that are used: a model's tokenizer has them, and any object may. */
 export interface TextTokenizer {
-  /** Ids with special tokens, at most `maxLength` of them; `pair`: the second text, where rows have two. */
+  /** Returns at most `maxLength` ids, including special tokens. `pair`: the second text, for rows with two. */
   readonly encode: (text: string, maxLength: number, pair?: string) => TokenizedText
-  /** what shorter texts of a batch are padded with */
+  /** id of padding tokens for shorter texts of a batch */
   readonly padId: number
 }
 
-/** Tokenises rows. Fails on a label that is not among the classes and on a text without tokens. */
+/** Tokenizes rows. Fails for a label that is not a class, and for a text without tokens. */
 export const tokenizeRows = (
   rows: ReadonlyArray<LabelledText>,
   tokenizer: Pick<TextTokenizer, "encode">,
@@ -42,7 +42,7 @@ export const tokenizeRows = (
   return Effect.succeed(examples)
 }
 
-/** Rows of a split as examples. */
+/** Reads rows of a split as examples. */
 export const readExamples = (
   { read, labels }: ClassificationSplit,
   indices: ArrayLike<number>,
@@ -51,7 +51,7 @@ export const readExamples = (
 ): Effect.Effect<ReadonlyArray<Example>, DataError> =>
   inParts(indices, (part) => Effect.flatMap(read(part), (rows) => tokenizeRows(rows, tokenizer, labels, maxLength)))
 
-/** Texts without classes. */
+/** Tokenizes texts without classes. */
 export const tokenizeTexts = (
   texts: ReadonlyArray<TextFields>,
   tokenizer: Pick<TextTokenizer, "encode">,
@@ -62,7 +62,7 @@ export const tokenizeTexts = (
     return encoding instanceof DataError ? Effect.fail(encoding) : Effect.succeed(encoding)
   })
 
-/** A tokenizer is code that we did not write, on a text that it did not choose. */
+/** Calls a tokenizer, which may throw: it is third-party code, on a text that it did not choose. */
 export const encoded = (
   { text, textPair, where }: TextFields & Located,
   tokenizer: Pick<TextTokenizer, "encode">,
@@ -80,28 +80,28 @@ const unknownLabel = ({ label, where }: LabelledText, labels: ReadonlyArray<stri
   return dataError(where, `${reason}${labelHint(label, labels)}`)
 }
 
-/** How long texts are in tokens, from a sample of them. */
+/** Lengths of texts in tokens, from a sample. */
 export interface LengthPercentiles {
-  /** rows measured */
+  /** number of rows measured */
   readonly sample: number
-  /** tokens, special tokens included: half of the texts have at most this many */
+  /** median number of tokens, including special tokens */
   readonly p50: number
-  /** 95 % of the texts have at most this many */
+  /** 95th percentile */
   readonly p95: number
-  /** tokens of the longest text of the sample */
+  /** maximum of the sample */
   readonly max: number
-  /** tokens that are left of a text on average, cut at `maxLength` */
+  /** mean number of tokens after truncation to `maxLength` */
   readonly mean: number
-  /** share of the texts that are longer than `maxLength`, in 0 … 1 */
+  /** share of the texts longer than `maxLength`, 0 … 1 */
   readonly truncated: number
 }
 
 // The share above a percentile p has a standard error of √(p(1−p)/2000) ≤ 1.1 percentage points.
 const largestSample = 2_000
-// No text has this many tokens; "do not cut" for any tokenizer.
+// More tokens than any text has: no truncation.
 const uncut = 2 ** 31 - 1
 
-/** How long texts are in tokens, and how many are cut: percentiles (nearest rank) over at most `sample` rows, evenly spaced over the source. */
+/** Measures the lengths of texts in tokens, and the truncated share: percentiles (nearest rank) over at most `sample` rows, evenly spaced over the source. */
 export const lengthPercentiles = (
   source: RowSource<TextFields & Located>,
   encode: TextTokenizer["encode"],
@@ -124,7 +124,7 @@ export const lengthPercentiles = (
     return { sample: count, mean, p50: percentile(0.5), p95: percentile(0.95), max: percentile(1), truncated }
   })
 
-/** Nearest rank, of lengths in ascending order. */
+/** Returns percentiles (nearest rank) of lengths in ascending order. */
 export const percentilesOf =
   (lengths: ArrayLike<number>) =>
   (share: number): number =>

@@ -1,4 +1,4 @@
-/** Folders and ZIP archives as one thing: names of what is in them, and bytes of files. */
+/** Common interface of folders and ZIP archives: names of entries, and bytes of files. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -10,27 +10,27 @@ import { type DataError, dataError } from "./data-error.ts"
 import { openFile } from "./file.ts"
 import { openZip, type Zip } from "./zip.ts"
 
-/** What is directly in a folder, by name and sorted, without hidden ones. */
+/** Direct entries of a folder, sorted by name, without hidden ones. */
 export interface Entries {
   readonly folders: ReadonlyArray<string>
   readonly files: ReadonlyArray<string>
-  /** to folders */
+  /** links to folders */
   readonly links: ReadonlyArray<string>
 }
 
-/** A folder of the system, or one in an archive. */
+/** A folder of the system, or of an archive. */
 export interface Tree {
-  /** as a plan names it */
+  /** name in a plan */
   readonly place: string
-  /** whether it is in an archive, so that no path leads to its files */
+  /** whether it is in an archive, so that its files have no path */
   readonly isPacked: boolean
-  /** what names of its files begin with in an archive: "", or a folder and "/" */
+  /** prefix of its file names in an archive: "", or a folder and "/" */
   readonly root: string
-  /** what messages call it */
+  /** name in messages */
   readonly shown: string
-  /** What is in a folder below it; fails on what cannot be read. */
+  /** Lists a subfolder. Fails if it cannot be read. */
   readonly entries: (below: ReadonlyArray<string>) => Effect.Effect<Entries, DataError, Files>
-  /** All bytes of a file in it, by its name with "/": `most` of them, or an error. */
+  /** Reads all bytes of a file by its name, with "/". Fails if there are more than `most`. */
   readonly read: (name: string, most: Bound) => Effect.Effect<Uint8Array, DataError, Files>
 }
 
@@ -46,7 +46,7 @@ export const isBelow = (path: Path.Path, root: string, place: string): boolean =
   return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
 }
 
-/** A folder as messages show it: relative to the working directory where it is below it. */
+/** Returns a folder's name in messages: relative to the working directory, for folders below it. */
 export const shownPath = (path: Path.Path, place: string): string => {
   const here = path.resolve(".")
   return isBelow(path, here, path.resolve(place))
@@ -67,7 +67,7 @@ const entriesOf = (folder: string, shown: string) =>
           const place = path.join(folder, name)
           const { type } = yield* fs.lstat(place).pipe(reported(path.join(shown, name)))
           if (type !== "SymbolicLink") return { name, isFolder: type === "Directory", isLink: false }
-          // one that leads nowhere is a file that cannot be read, and is reported as that
+          // a dangling link is reported as a file that cannot be read
           const isFolder = yield* Effect.match(fs.stat(place), {
             onFailure: () => false,
             onSuccess: (target) => target.type === "Directory"
@@ -83,7 +83,7 @@ const entriesOf = (folder: string, shown: string) =>
     return { folders: of(true, false), files: of(false), links: of(true, true) }
   })
 
-/** A folder of the system. What a link in it leads to is read where that is in it as well. */
+/** Returns a folder of the system. Links are followed if their targets are in the folder as well. */
 export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
     const shown = shownPath(path, folder)
@@ -115,13 +115,13 @@ export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path
     }
   })
 
-/** An archive, and what a place names in it: "" is all of it. */
+/** An archive, and a place in it; "": all of it. */
 interface PlaceInArchive {
   readonly archive: string
   readonly inside: string
 }
 
-/** A place may go on in an archive as in a folder: "letters.zip/train". */
+/** Parses a place in an archive, whose path continues like that of a folder: "letters.zip/train". */
 export const placeInArchive = (place: string): PlaceInArchive | undefined => {
   const [, archive, inside = ""] = /^(.*?\.zip)(?:[\\/]+(.*?))?[\\/]*$/i.exec(place) ?? []
   return archive === undefined ? undefined : { archive, inside: inside.replaceAll("\\", "/") }
@@ -129,11 +129,11 @@ export const placeInArchive = (place: string): PlaceInArchive | undefined => {
 
 export const isFolder = (place: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
-    // that it is not there is reported when it is opened
+    // a missing archive is reported when it is opened
     Effect.match(fs.stat(place), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
   )
 
-/** The archive that a place is in, open until the scope closes; undefined where it is in none. */
+/** Opens the archive that contains a place, until the scope closes; undefined for other places. */
 export const openArchive = (
   place: string
 ): Effect.Effect<{ readonly zip: Zip; readonly inside: string } | undefined, DataError, Files | Scope.Scope> =>
@@ -145,7 +145,7 @@ export const openArchive = (
 
 type Folders = ReadonlyMap<string, { readonly folders: Set<string>; readonly files: Array<string> }>
 
-/** Folders of an archive by their names, "" the first, with what is directly in them. */
+/** Returns the folders of an archive by name, starting with "", and their direct entries. */
 const foldersOf = ({ entries }: Zip): Folders => {
   const folders = new Map([["", { folders: new Set<string>(), files: [] as Array<string> }]])
   const folderAt = (name: string): { readonly folders: Set<string>; readonly files: Array<string> } => {
@@ -164,7 +164,7 @@ const foldersOf = ({ entries }: Zip): Folders => {
   return folders
 }
 
-/** The folder in which an archive was packed, where that is all that it has; else `inside` itself. */
+/** Returns the folder that was archived, if it is the only entry; otherwise `inside`. */
 const wrapperOf = (folders: Folders, inside: string): string => {
   const own = folders.get(inside)
   const [only, ...more] = own?.folders ?? []
@@ -178,7 +178,7 @@ const wrapperOf = (folders: Folders, inside: string): string => {
 const isTable = (files: ReadonlyArray<string>): boolean =>
   files.some((name) => /\.(csv|tsv|jsonl?|ndjson|parquet)(\.gz)?$/i.test(name))
 
-/** An archive, or a folder in it, as one of the system. */
+/** Returns an archive, or a folder in it, as a tree. */
 export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
   const folders = foldersOf(zip)
   const root = wrapperOf(folders, inside)
@@ -204,7 +204,7 @@ export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
   }
 }
 
-/** The folder that a place is, in an archive or not; undefined where it is a file. */
+/** Opens the folder of a place, in an archive or not. Returns undefined for a file. */
 export const openTree = (place: string): Effect.Effect<Tree | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const archive = yield* openArchive(place)

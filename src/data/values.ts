@@ -1,16 +1,16 @@
 /**
- * Values and their places: what a data source yields before anything has been checked. Records of a file are such values, and so is
- * whatever a program makes up, downloads or asks a database for. They are validated against a schema of the library that a program
- * already uses: zod, valibot, arktype, effect, whatever speaks Standard Schema (https://standardschema.dev). What comes out has the
- * type that the schema gives.
+ * Values and their places: the output of a data source before validation, such as the records of a file, or values that
+ * a program creates, downloads or queries from a database. They are validated against a schema of a library that the program
+ * already uses: zod, valibot, arktype, effect, or any other with Standard Schema (https://standardschema.dev). Results have the
+ * type of the schema.
  *
- *   placed      values of a program's own, with places
- *   records     the rows of a file as they are
- *   validated   any stream of placed values, in one pass: for sources without an end
- *   rows        a file: all of it is checked before the first row, as a plan's data are
+ *   placed      adds places to a program's own values
+ *   records     reads the rows of a file unchanged
+ *   validated   validates a stream of placed values in one pass, also an endless one
+ *   rows        reads a file, and checks all of it before the first row, as for a plan's data
  *
- * An effect schema becomes a Standard Schema by `Schema.toStandardSchemaV1`. Validators may be asynchronous (a look-up in a database);
- * a row is validated once by `validated`, and twice by `rows`, which holds no row in memory between its two passes.
+ * `Schema.toStandardSchemaV1` converts an effect schema. Validators may be asynchronous (such as a database query);
+ * `validated` validates a row once, and `rows` twice, since it keeps no rows in memory between its two passes.
  *
  * @example
  * import { Stream } from "effect"
@@ -44,15 +44,15 @@ import { tooManyColumns } from "./formats/format.ts"
 import { openRows } from "./formats/index.ts"
 import { placeOfLine, type RawRecord, type RowFile, recordReader, sayRead, type Table } from "./records.ts"
 
-/** `where` is the value's place for error messages: `films.jsonl:12`. */
+/** A value and its place for error messages: `films.jsonl:12`. */
 export interface Placed<A> {
-  /** what was read */
+  /** the value */
   readonly value: A
   /** its file and line */
   readonly where: string
 }
 
-/** Values of a source called `where`: the first is `where[0]`. */
+/** Adds places to the values of a source called `where`: the first is `where[0]`. */
 export const placed =
   (where: string) =>
   <A, E, R>(values: Stream.Stream<A, E, R>): Stream.Stream<Placed<A>, E, R> =>
@@ -61,13 +61,13 @@ export const placed =
       Stream.map(([value, index]) => ({ value, where: `${where}[${index}]` }))
     )
 
-// Rows handed on at once: as many as `classification` reads at once.
+// Number of rows to emit at once, as `classification` reads them.
 const rowsPerChunk = 512
 
 /**
- * The rows of a file once, in its order, as they are: the value of each line of a .jsonl or .ndjson file, an object of
- * strings for each row of a .csv file, an object for each row of a .parquet file. The file streams by, whatever its size. Rows that cannot be read fail the
- * stream, those of a stretch of the file (1 MiB) at once.
+ * Reads the rows of a file once, in order, unchanged: the value of each line of a .jsonl or .ndjson file, an object of
+ * strings for each row of a .csv file, an object for each row of a .parquet file. Streams files of any size. Rows that cannot be parsed fail the
+ * stream, all those of a stretch of the file (1 MiB) at once.
  */
 export const records = (path: string): Stream.Stream<Placed<unknown>, DataError> =>
   Stream.unwrap(Effect.map(openRows(path), recordsOf))
@@ -88,7 +88,7 @@ const recordsOf = (opened: RowFile): Stream.Stream<Placed<unknown>, DataError> =
     )
   }).pipe(Stream.rechunk(rowsPerChunk))
 
-/** A row that says nothing, and why, as the end of a sentence that begins with its place. */
+/** A row that cannot be parsed, with the reason as the end of a sentence that begins with its place. */
 interface Unread {
   readonly where: string
   readonly broken: string
@@ -98,19 +98,19 @@ const isUnread = (row: Placed<unknown> | Unread): row is Unread => "broken" in r
 
 const problemOf = ({ where, broken }: Unread): string => `${where}: ${broken}`
 
-/** What each record says. */
+/** Parses records. */
 const readRows = (opened: RowFile, chunk: ReadonlyArray<RawRecord>): ReadonlyArray<Placed<unknown> | Unread> =>
   opened.parse(chunk).map((row, i) => ({ ...row, where: placeOfLine(opened, chunk[i]!.line) }))
 
-/** The first of these problems in words, and how many there are. */
+/** Returns the error for the first of these problems in words, and the total number. */
 const brokenRows = (where: string, problems: ReadonlyArray<string>, total = problems.length): DataError =>
   new DataError({ where, problems: problems.slice(0, problemsShown), total })
 
 type Output<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
 
 /**
- * Each value as the schema gives it back. Values that do not fit fail the stream: those that came in one chunk at once,
- * every issue of each with its place.
+ * Validates each value and emits the schema's output. Invalid values fail the stream: all those of one chunk at once,
+ * with every issue of each and its place.
  */
 export const validated =
   <S extends StandardSchemaV1>(schema: S) =>
@@ -124,8 +124,8 @@ export const validated =
     )
 
 /**
- * The rows of a data file once, in its order, as the schema gives them back. The whole file is
- * checked before the first row; everything that is wrong with it comes in one error.
+ * Reads the rows of a data file once, in order, and emits the schema's output. Checks the whole file
+ * before the first row; all problems are reported in one error.
  */
 export const rows = <S extends StandardSchemaV1>(
   path: string,
@@ -138,7 +138,7 @@ const checkRows = (path: string, schema: StandardSchemaV1): Effect.Effect<unknow
     checkEach(opened, (read) => Effect.map(validate(schema, read), ({ problems }) => problems))
   )
 
-/** Reads all rows once; `problemsIn` has a sentence for each that is wrong. Gives their number. */
+/** Reads all rows once and returns their number. `problemsIn` returns one sentence for each invalid row. */
 const checkEach = (
   opened: RowFile,
   problemsIn: (read: ReadonlyArray<Placed<unknown> | Unread>) => Effect.Effect<ReadonlyArray<string>, DataError>
@@ -159,21 +159,21 @@ const checkEach = (
     return seen
   })
 
-/** A file whose rows were all looked at once. */
+/** A file whose rows have all been checked. */
 export interface CheckedRows {
-  /** how many there are; at least 1 */
+  /** number of rows, at least 1 */
   readonly rows: number
-  /** of all rows, in the order in which they appear */
+  /** columns of all rows, in order of appearance */
   readonly columns: ReadonlyArray<string>
-  /** where it is one */
+  /** properties of a table; absent for other files */
   readonly table?: Table
-  /** In the file's order; read anew each time it is run. */
+  /** Streams the rows in file order; reads the file on each run. */
   readonly records: Stream.Stream<Placed<Fields>, DataError>
 }
 
 /**
- * Opens a data file until the scope closes and reads all of it once: rows that cannot be read, are no objects, or of which `wrong` says
- * what is wrong with them, come in one error.
+ * Opens a data file until the scope closes and reads all of it once. Fails with all rows that cannot be parsed, are not objects, or for which
+ * `wrong` returns a problem.
  */
 export const openChecked = (
   path: string,
@@ -207,12 +207,12 @@ export const openChecked = (
     }
   })
 
-// Asynchronous validators at work at once: enough to hide the latency of the services that they ask.
+// Asynchronous validators to run concurrently: enough to hide the latency of services.
 const inFlight = 16
 
 interface Validated<A> {
   readonly fitting: ReadonlyArray<Placed<A>>
-  /** a sentence for each issue */
+  /** one sentence per issue */
   readonly problems: ReadonlyArray<string>
 }
 
@@ -232,7 +232,7 @@ const validate = <S extends StandardSchemaV1>(
     return { fitting, problems }
   })
 
-/** The row as the schema gives it back, or a sentence for each issue. */
+/** Returns the schema's output for a row, or one sentence per issue. */
 const judged = <S extends StandardSchemaV1>(schema: S, row: Placed<unknown>) =>
   Effect.map(resultOf(schema, row), (result): Placed<Output<S>> | ReadonlyArray<string> =>
     result.issues === undefined
@@ -240,7 +240,7 @@ const judged = <S extends StandardSchemaV1>(schema: S, row: Placed<unknown>) =>
       : result.issues.map((issue) => `${row.where}: ${sentence(row.value, issue)}`)
   )
 
-/** A validator is code that we did not write, on a value that it did not choose. */
+/** Calls a validator, which may throw: it is third-party code, on a value that it did not choose. */
 const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =>
   Effect.suspend((): Effect.Effect<StandardSchemaV1.Result<unknown>, DataError> => {
     const thrown = (cause: unknown) => dataError(where, `the schema's own code failed: ${messageOf(cause)}`)
@@ -255,11 +255,11 @@ const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =
   })
 
 /**
- * "stars: found 9; Too big: expected number to be <=5": the path, what is there, and the library's own words, on one
+ * Formats an issue: "stars: found 9; Too big: expected number to be <=5": path, value, and the library's message, on one
  * line.
  */
 const sentence = (value: unknown, { message, path = [] }: StandardSchemaV1.Issue): string => {
-  // not path.map: arktype's paths are a class of their own, whose map makes a 0 out of nothing
+  // not path.map: arktype's paths are a subclass whose map turns missing entries into 0
   const keys = Array.from(path, (segment) => (typeof segment === "object" ? segment.key : segment))
   const found = keys.reduce<Found>(inside, { value })
   const words = message.trim().replace(/\s+/g, " ")
@@ -267,7 +267,7 @@ const sentence = (value: unknown, { message, path = [] }: StandardSchemaV1.Issue
   return keys.length === 0 ? said : `${keys.map(String).join(".")}: ${said}`
 }
 
-/** Values that were made in code may be anything, a circle too. */
+/** Formats a value. Values created in code may be anything, including circular ones. */
 const shown = (value: unknown): string => {
   try {
     return showValue(value)
@@ -284,5 +284,5 @@ const inside = (found: Found, key: PropertyKey): Found => {
   return { value: (value as { readonly [key: PropertyKey]: unknown })[key] }
 }
 
-/** What a place is in: `films.jsonl` of `films.jsonl:12`, `films` of `films[3]`. */
+/** Returns the source of a place: `films.jsonl` of `films.jsonl:12`, `films` of `films[3]`. */
 const sourceOf = (where: string): string => where.replace(/(:\d+|\[\d+\])$/, "")

@@ -1,7 +1,7 @@
 /**
- * ZIP archives, read by position: entries as the directory at the end lists them, stored or deflated, with ZIP64's larger numbers. An archive
- * comes from elsewhere, so nothing in it is believed: names stay inside, links and encrypted entries are refused, entries do not share bytes,
- * and what they hold is as long as the directory says and has its sum.
+ * ZIP archives with random access: entries of the central directory, stored or deflated, with ZIP64. Archives
+ * come from outside, so their content is verified: names must stay inside, links and encrypted entries are rejected, entries must not share bytes,
+ * and their content must have the length and the checksum in the directory.
  *
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3.7, 4.3.12, 4.3.14 to 4.3.16, 4.5.3
  */
@@ -13,25 +13,25 @@ import type { DataFile } from "./file.ts"
 import { chunkBytes, growth, type Write } from "./packed-file.ts"
 
 interface ZipEntry {
-  /** from the archive on, with "/" */
+  /** path from the archive, with "/" */
   readonly name: string
-  /** of its bytes, unpacked */
+  /** uncompressed size in bytes */
   readonly size: number
   readonly packed: number
   readonly sum: number
   readonly isDeflated: boolean
-  /** of its header in the archive */
+  /** offset of its header in the archive */
   readonly offset: number
 }
 
-/** An archive that is open. */
+/** An open archive. */
 export interface Zip {
   readonly name: string
-  /** the regular files in it, without hidden ones */
+  /** regular files, without hidden ones */
   readonly entries: ReadonlyMap<string, ZipEntry>
-  /** All bytes of an entry. */
+  /** Reads all bytes of an entry. */
   readonly read: (name: string) => Effect.Effect<Uint8Array, DataError>
-  /** Hands over the bytes of an entry in their order. */
+  /** Streams the bytes of an entry to `write`. */
   readonly write: (name: string, write: Write, signal: AbortSignal) => Promise<void>
 }
 
@@ -40,13 +40,13 @@ const [localMark, centralMark, endMark, endMark64, placeMark64] = [
   0x04034b50, 0x02014b50, 0x06054b50, 0x06064b50, 0x07064b50
 ]
 const [isEncrypted, isUtf8] = [1, 1 << 11]
-// the type of a file among the bits of its mode in Unix
+// file type bits of a Unix mode
 const [typeBits, regular, folder, link] = [0o170000, 0o100000, 0o040000, 0o120000]
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const u64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
 
-/** Where the directory is, and how many entries it has. */
+/** Finds the central directory, and its number of entries. */
 const directoryOf = (file: DataFile) =>
   Effect.gen(function* () {
     const tail = yield* file.read(Math.max(0, file.size - endMost), Math.min(endMost, file.size))
@@ -70,7 +70,7 @@ const directoryOf = (file: DataFile) =>
 
 const deepest = 100
 
-/** What is wrong with an entry's name, as the end of a sentence; undefined: nothing. */
+/** Returns the problem of an entry's name, as the end of a sentence, or undefined. */
 const wrongName = (name: string): string | undefined => {
   // a folder without a name would be its own parent
   if (name === "" || name.includes("\0") || name.includes("//")) return "is not a name"
@@ -78,7 +78,7 @@ const wrongName = (name: string): string | undefined => {
   return name.split("/").length > deepest ? `is more than ${deepest} folders deep` : undefined
 }
 
-/** Of names that end in "/", that begin with a dot, or that a Mac adds. */
+/** Matches names that end in "/" or begin with a dot, and those that macOS adds. */
 const isLeftOut = (name: string): boolean =>
   name.endsWith("/") || name.split("/").some((part) => part.startsWith(".") || part === "__MACOSX")
 
@@ -87,12 +87,12 @@ const utf8 = new TextDecoder()
 
 interface Listed {
   readonly entry: ZipEntry
-  /** after its header in the directory */
+  /** offset after its header in the directory */
   readonly next: number
   readonly problem: string | undefined
 }
 
-/** The entry whose header in the directory is at `at`; undefined where none is. */
+/** Parses the entry whose directory header is at `at`. Returns undefined if there is none. */
 const entryAt = (bytes: Uint8Array, view: DataView, at: number): Listed | undefined => {
   if (at + centralSize > bytes.length || view.getUint32(at, true) !== centralMark) return undefined
   const flags = view.getUint16(at + 8, true)
@@ -118,7 +118,7 @@ const entryAt = (bytes: Uint8Array, view: DataView, at: number): Listed | undefi
   return { entry: { name, size, packed, sum, isDeflated: method === 8, offset }, next, problem }
 }
 
-/** An entry's sizes and its place, of which ZIP64 has those that do not fit into 32 bits behind the name. */
+/** Reads an entry's sizes and offset, from the ZIP64 field after the name for those that exceed 32 bits. */
 const largeFields = (view: DataView, at: number, from: number, end: number): readonly [number, number, number] => {
   const fields = {
     size: view.getUint32(at + 24, true),
@@ -137,7 +137,7 @@ const largeFields = (view: DataView, at: number, from: number, end: number): rea
   return [fields.packed, fields.size, fields.offset]
 }
 
-/** Opens an archive. Fails over all entries that are refused. */
+/** Opens an archive. Fails with all rejected entries. */
 export const openZip = (file: DataFile): Effect.Effect<Zip, DataError> =>
   Effect.gen(function* () {
     const damaged = (what: string) => dataError(file.name, `the archive is damaged: ${what}`)
@@ -168,7 +168,7 @@ export const openZip = (file: DataFile): Effect.Effect<Zip, DataError> =>
     }
     if (problems.length > 0)
       return yield* new DataError({ where: file.name, problems: problems.slice(0, 10), total: problems.length })
-    // bytes that two entries share unpack twice: a small archive becomes a large one
+    // shared bytes unpack twice: a small archive could expand to a large one
     const ends = all.toSorted((a, b) => a.offset - b.offset)
     const after = (i: number): number => ends[i + 1]?.offset ?? directory.offset
     if (ends.some(({ offset, packed }, i) => offset + localSize + packed > after(i)))
@@ -201,7 +201,7 @@ const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
   const read: Zip["read"] = (name) =>
     Effect.tryPromise({
       try: async (signal) => {
-        // whoever reads all of an entry has bounded its size
+        // callers that read all of an entry have bounded its size
         const bytes = new Uint8Array(entries.get(name)?.size ?? 0)
         let at = 0
         await write(
@@ -219,7 +219,7 @@ const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
   return { name: file.name, entries, read, write }
 }
 
-/** The bytes of an entry, as long as someone asks for them. */
+/** Streams the bytes of an entry until the consumer stops. */
 async function* unpackedEntry(file: DataFile, entry: ZipEntry, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const read = (position: number, length: number) => Effect.runPromise(file.read(position, length), { signal })
   const header = viewOf(await read(entry.offset, localSize))

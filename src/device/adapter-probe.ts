@@ -1,15 +1,15 @@
 /**
- * The GPU adapter in Node, asked for in a process of its own where nothing can leave out what Dawn remarks on its limits on stderr
- * (`native-stderr.ts`). Where the adapter is emulated on the CPU, `auto` needs to know no more of it.
+ * Requests the GPU adapter of Node in a separate process, on platforms where Dawn's remarks on its limits cannot be removed from stderr
+ * (`native-stderr.ts`). If the adapter is emulated on the CPU, `auto` needs no further information.
  */
 import { spawn } from "node:child_process"
 import process from "node:process"
 import { isSoftware, nameOfAdapter } from "./webgpu-adapter.ts"
 
-/** Milliseconds: the process takes 300. */
+/** Milliseconds; the process takes 300. */
 const TIMEOUT = 10_000
 
-/** What names an adapter. */
+/** The fields that identify an adapter. */
 type Named = Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">
 
 const script = (dawn: string): string => `
@@ -20,7 +20,7 @@ const script = (dawn: string): string => `
   process.exit(0)
 `
 
-/** null: there is none; undefined: it could not be asked for. */
+/** null: there is no adapter; undefined: the request failed. */
 const asked = (dawn: string): Promise<Named | null | undefined> =>
   new Promise((resolve) => {
     const args = ["--input-type=module", "--eval", script(dawn)]
@@ -39,7 +39,7 @@ const asked = (dawn: string): Promise<Named | null | undefined> =>
     })
   })
 
-/** The adapter's name, where it is emulated on the CPU. Undefined: there is a better one, none, or no one knows. Never rejects. */
+/** Returns the adapter's name if it is emulated on the CPU. Returns undefined for a hardware adapter, none, or an unknown one. Never rejects. */
 export const emulatedAdapter = async (): Promise<string | undefined> => {
   // a compiled program would start itself
   if (!/(^|[\\/])node(\.exe)?$/.test(process.execPath)) return undefined
@@ -47,7 +47,7 @@ export const emulatedAdapter = async (): Promise<string | undefined> => {
     const info = await asked(import.meta.resolve("webgpu"))
     return info != null && isSoftware(info as GPUAdapterInfo) ? nameOfAdapter(info as GPUAdapterInfo) : undefined
   } catch {
-    // the package is not there, which its own message says better
+    // the package is missing, which its own error explains better
     return undefined
   }
 }

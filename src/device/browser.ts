@@ -1,4 +1,4 @@
-/** Devices in a browser: `./browser` of the package. Imports nothing of Node, Bun or Deno. */
+/** Devices in a browser: `./browser` of the package. Imports no code for Node, Bun or Deno. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { messageOf } from "../boundary/index.ts"
@@ -10,7 +10,7 @@ import type { BrowserWasmChoice } from "./wasm-browser.ts"
 export type { DeviceChoice } from "./open.ts"
 export { DeviceError }
 
-/** The wasm device, loaded where it is opened: a page on a GPU has no use for it. */
+/** The wasm device, loaded when it is opened: a page on a GPU does not need it. */
 const wasmDevice = Effect.tryPromise({
   try: () => import("./wasm-browser.ts"),
   catch: (cause) =>
@@ -51,26 +51,26 @@ export const browser: Runtime = {
   peakBytes: () => 0
 }
 
-/** What a page can say of its device. */
+/** Options for the device of a page. */
 export interface BrowserDeviceOptions extends DeviceOptions {
   /**
    * URL of a folder that serves the wasm binaries: `node_modules/@tensorflow/tfjs-backend-wasm/dist/*.wasm` and
-   * `node_modules/tfjs-lora-pro/src/kernels/wasm/*.wasm`. Without it each is looked for beside its own script.
+   * `node_modules/tfjs-lora-pro/src/kernels/wasm/*.wasm`. Default: the folder of the script that loads each of them.
    */
   readonly wasmFolder?: string | undefined
 }
 
-/** The device as a layer. */
+/** Returns a layer that provides the device. */
 export const layer = (choice: DeviceChoice, { wasmFolder, ...options }: BrowserDeviceOptions = {}) => {
   const runtime: Runtime = { ...browser, openWasm: (wasm) => openWasm({ ...wasm, wasmFolder }) }
   return Layer.effect(Device, openDevice(runtime, choice, options))
 }
 
-/** WebGPU where a hardware GPU is, else wasm. */
+/** Opens WebGPU on a hardware GPU, wasm otherwise. */
 export const auto = layer("auto")
 
 /**
- * Opens a device for the life of the page, for pages that do not use Effect.
+ * Opens a device until the page closes, for pages that do not use Effect.
  *
  * @example
  * import { install } from "tfjs-lora-pro/browser"

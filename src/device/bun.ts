@@ -1,5 +1,5 @@
 /**
- * Devices in Bun, and in Node. WebGPU is Dawn from the npm package `webgpu`, which the user installs, because neither has one of its own.
+ * Devices in Bun and Node. WebGPU is Dawn from the npm package `webgpu`, which the user installs, because neither runtime includes WebGPU.
  */
 import process from "node:process"
 import * as Effect from "effect/Effect"
@@ -14,19 +14,19 @@ import { type DeviceChoice, type DeviceOptions, installer, openDevice, type Runt
 import { openWasm, peakResidentBytes } from "./wasm.ts"
 
 /**
- * Dawn says so of a driver that allows more than it can use, such as Mesa's for the CPU, each time that an adapter is asked for. What it
- * allows is enough.
+ * Dawn's warning, on each request for an adapter, that a driver allows more than Dawn can use, such as Mesa's for the CPU. The reduced limits
+ * are sufficient.
  */
 const REDUCED = /^Warning: max\w+ artificially reduced from \d+ to \d+ /
 
-/** Dawn without those lines, which it writes while it is asked, before there is a promise. */
+/** Returns Dawn without these warnings, which it prints synchronously during a request. */
 const quiet = (gpu: GPU): GPU => {
   const requestAdapter = gpu.requestAdapter.bind(gpu)
   gpu.requestAdapter = (options) => withoutLines(REDUCED, () => requestAdapter(options))
   return gpu
 }
 
-/** Where Dawn's instance is kept: collected as garbage, it takes the process down with a segmentation fault. */
+/** Key under which Dawn's instance is referenced: garbage-collecting it crashes the process with a segmentation fault. */
 const KEPT = Symbol.for("tfjs-lora-pro/dawn")
 
 const dawn = async (): Promise<GPU> => {
@@ -48,7 +48,7 @@ const packages = gpuPackages(["webgpu", "@tensorflow/tfjs-backend-webgpu"], (nam
   inBun ? `bun add ${names}` : `npm install ${names}`
 )
 
-/** Bun or Node as the runtime of devices: WebGPU by the package `webgpu` (Dawn), native and wasm kernels. */
+/** The runtime for devices in Bun or Node: WebGPU from the package `webgpu` (Dawn), native and wasm kernels. */
 export const bun: Runtime = {
   name: inBun ? `bun ${process.versions["bun"]}` : `node ${process.versions.node}`,
   gpu: Effect.tryPromise({
@@ -63,11 +63,11 @@ export const bun: Runtime = {
   peakBytes: peakResidentBytes
 }
 
-/** The device as a layer. */
+/** Returns a layer that provides the device. */
 export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
   Layer.effect(Device, openDevice(bun, choice, options))
 
-/** WebGPU where a hardware GPU is, else native, else wasm, on all cores. */
+/** Opens WebGPU on a hardware GPU, else native, else wasm, on all cores. */
 export const auto = layer("auto")
 
 /**

@@ -1,4 +1,4 @@
-/** The compiled kernels are opened only if their bytes are those that the build scripts wrote (`kernels/checksums.ts`). */
+/** Verifies compiled kernels before they are opened: their bytes must be those that the build scripts wrote (`kernels/checksums.ts`). */
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { checksums } from "../kernels/wasm/index.ts"

@@ -1,4 +1,4 @@
-/** What Deno lets this process do; other runtimes forbid nothing. */
+/** Permissions of this process in Deno; other runtimes have no restrictions. */
 
 interface Deno {
   readonly permissions: { querySync(of: object): { readonly state: string } }
@@ -6,7 +6,7 @@ interface Deno {
 
 export type DenoPermission = "env" | "ffi" | "read" | "run" | "write"
 
-/** Those of the permissions that were not granted. Asking for one would put the question to the user, in the middle of a run. */
+/** Returns the permissions that were not granted. Does not request them, which would prompt the user in the middle of a run. */
 export const denied = (names: ReadonlyArray<DenoPermission>): ReadonlyArray<DenoPermission> => {
   const { Deno: deno } = globalThis as { readonly Deno?: Deno }
   return deno === undefined ? [] : names.filter((name) => deno.permissions.querySync({ name }).state !== "granted")

@@ -1,4 +1,4 @@
-/** Devices in Deno: `auto` is the layer that chooses one, `layer` names it, and `install` opens it without Effect. WebGPU is Deno's own. */
+/** Devices in Deno: `auto` is the layer that selects one, `layer` opens one by name, `install` works without Effect. WebGPU is built into Deno. */
 import process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -11,7 +11,7 @@ import { openWasm, peakResidentBytes } from "./wasm.ts"
 
 const packages = gpuPackages(["@tensorflow/tfjs-backend-webgpu"], (names) => `deno add npm:${names}`)
 
-/** Deno as the runtime of devices: its own WebGPU, native and wasm kernels. */
+/** The runtime for devices in Deno: built-in WebGPU, native and wasm kernels. */
 export const deno: Runtime = {
   name: `deno ${process.versions["deno"] ?? "?"}`,
   gpu: Effect.suspend(() => {
@@ -35,11 +35,11 @@ export const deno: Runtime = {
   peakBytes: peakResidentBytes
 }
 
-/** The device as a layer. */
+/** Returns a layer that provides the device. */
 export const layer = (choice: DeviceChoice, options?: DeviceOptions) =>
   Layer.effect(Device, openDevice(deno, choice, options))
 
-/** WebGPU where a hardware GPU is, else native, else wasm, on all cores. */
+/** Opens WebGPU on a hardware GPU, else native, else wasm, on all cores. */
 export const auto = layer("auto")
 
 /**

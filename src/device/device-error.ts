@@ -1,20 +1,20 @@
 /**
- * The one failure of this folder: a device that could not be opened, or that failed while it computed.
+ * The error of devices: a device that could not be opened, or that failed during a computation.
  */
 import * as Schema from "effect/Schema"
 import { messageOf } from "../boundary/index.ts"
 
-/** A device that cannot be opened, was lost, or reported an error: what was done, why it failed, and what to do. */
+/** A device that cannot be opened, was lost, or reported an error. */
 export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
-  /** which device, e.g. "webgpu" */
+  /** the device, such as "webgpu" */
   device: Schema.String,
-  /** what was being done: "opening", or the label in use when the GPU reported the error */
+  /** the operation: "opening", or the label in use when the GPU reported the error */
   site: Schema.String,
-  /** which program of the GPU, where that is known */
+  /** the GPU program, if known */
   kernel: Schema.optionalKey(Schema.String),
-  /** why, as the end of a sentence */
+  /** the reason, as the end of a sentence */
   reason: Schema.String,
-  /** what the reader can do about it; may be empty */
+  /** what to do; may be empty */
   remedy: Schema.String
 }) {
   override get message() {
@@ -24,7 +24,7 @@ export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError"
   }
 }
 
-/** Returns the error of an opening that threw `cause`, which may be one already. */
+/** Returns the error for `cause`, thrown while opening a device; returns a DeviceError unchanged. */
 export const openingError =
   (device: string, remedy: string) =>
   (cause: unknown): DeviceError =>

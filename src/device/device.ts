@@ -1,7 +1,7 @@
 /**
- * The device as a service: what a program may know about the machine it computes on, and how it learns of a failure
- * there. Tensors themselves go through tfjs, whose current backend the device's layer sets and, at the end of its
- * scope, takes back.
+ * The device as a service: the properties of the device that a program computes on, and its failures.
+ * Tensors use tfjs, whose current backend the device's layer sets and, when its scope
+ * closes, restores.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -11,72 +11,72 @@ import { DeviceError } from "./device-error.ts"
 
 export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 
-/** What a run records about its device. Flat, so that it prints in a line. */
+/** Properties of a device that a run records. Flat, so that they print in one line. */
 export interface DeviceDescription {
-  /** what it is open as: "native" is tfjs's backend "wasm" with native kernels, any other is tfjs's name */
+  /** device name: "native" is tfjs's backend "wasm" with native kernels; the others are names of tfjs backends */
   readonly backend: Backend
-  /** the GPU, in its driver's words; absent without one */
+  /** name of the GPU from its driver; absent without a GPU */
   readonly adapter?: string
-  /** a GPU that is emulated on the CPU; absent without a GPU */
+  /** whether the GPU is emulated on the CPU; absent without a GPU */
   readonly software?: boolean
-  /** how products on a GPU choose their tiles; no result depends on it; absent without a GPU, and on one that is emulated */
+  /** how matrix products on a GPU choose their tiles, which does not affect results; absent without a GPU, and on an emulated one */
   readonly tiles?: string
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
-  /** whether wasm has 128-bit vectors */
+  /** whether wasm supports 128-bit vectors (SIMD) */
   readonly simd: boolean
-  /** that native kernels are compiled for: avx512, avx2 or neon; absent on other devices */
+  /** instruction set of the native kernels: "avx512", "avx2" or "neon"; absent on other devices */
   readonly instructions?: string
-  /** of what computes */
+  /** versions of the software that computes */
   readonly versions: Readonly<Record<string, string>>
-  /** why the device is less than what was asked for; absent: it is not */
+  /** why the device is not the requested one, or slower; absent if it is as requested */
   readonly notice?: string
 }
 
-/** An open device: its backend, and what a run has to know of it. */
+/** An open device. */
 export interface DeviceShape {
-  /** what it is open as: "native" is tfjs's backend "wasm" with native kernels, any other is tfjs's name */
+  /** device name: "native" is tfjs's backend "wasm" with native kernels; the others are names of tfjs backends */
   readonly backend: Backend
   /** CPU threads of a matrix product; 1 on a GPU */
   readonly threads: number
   /**
-   * Pad token sequences to a multiple of this: a GPU keeps buffers by size, so it wants few sizes; the CPU wants no
+   * Token sequences are padded to a multiple of this. Larger on a GPU, which keeps buffers by size and needs few sizes; 1 on the CPU, without
    * padding.
    */
   readonly padMultiple: number
   /**
-   * Whether a row's hidden states are the same bits whichever rows share its batch and however far it is padded, in batches of four
-   * positions or more: then those that come again may be kept.
+   * Whether the hidden states of a row are bitwise identical for any batch that contains it and any padding, in batches of at least four
+   * positions, so that they can be kept for rows that are read again.
    */
   readonly rowsAlone: boolean
-  /** Steps to give the device before its numbers are read: a read waits for all that a GPU has yet to do. */
+  /** Number of steps to submit before values are read: a read waits for all pending work of a GPU. */
   readonly stepsPerRead: number
-  /** What runs record: the adapter's name, threads, versions and whatever makes the device less than what was asked for. */
+  /** Returns the properties that runs record, including a notice if the device is not as requested. */
   readonly describe: () => DeviceDescription
   /**
-   * Waits for the device and fails with whatever has gone wrong on it since the last call. tfjs never throws on a GPU
-   * error and returns other tensors' memory instead, so that nothing computed before a successful `sync` may be
-   * trusted.
+   * Waits for the device and fails with the first error since the last call. On a GPU error, tfjs does not throw
+   * but returns the memory of other tensors, so results must not be trusted before a successful
+   * `sync`.
    */
   readonly sync: Effect.Effect<void, DeviceError>
-  /** Says what is computed from here on, for the message of an error; a name such as "step 12". Cheap. */
+  /** Names the current computation, such as "step 12", for error messages. Cheap. */
   readonly label: (site: string) => void
-  /** The process's largest resident size so far, in bytes; 0 where the runtime does not tell (browsers). */
+  /** Returns the peak resident size of the process, in bytes; 0 if the runtime does not report it (browsers). */
   readonly peakBytes: () => number
-  /** The largest number of bytes allocated on the GPU so far; 0 without one. */
+  /** Returns the peak number of bytes allocated on the GPU; 0 without one. */
   readonly peakGpuBytes: () => number
 }
 
 /**
- * The device that a program runs on, as a service. Layers: `Device.auto`, `Device.layer("wasm")`, and those of the
- * doors for Bun, Deno and pages.
+ * Service tag of the device that a program runs on. Layers: `Device.auto`, `Device.layer("wasm")`, and those of the
+ * entry points for Bun, Deno and pages.
  */
 export class Device extends Context.Service<Device, DeviceShape>()("tfjs-lora-pro/Device") {}
 
 /**
- * A program that fails because its device did: fails with what the device says of it. What the program saw (numbers
- * that are not finite, a read that is refused, an exception out of tfjs) is only what came of that. A `DeviceError`
- * that was thrown, out of a kernel, is a failure too.
+ * Attributes failures to the device: if it has failed, the program fails with the device's error instead of its own, which
+ * is only a consequence (values that are not finite, a failed read, an exception from tfjs). Also converts a thrown `DeviceError`, such as
+ * one from a kernel, into a failure.
  *
  * @example
  * import type { Effect } from "effect"

@@ -1,6 +1,6 @@
 /**
- * The packages that a GPU needs in Bun, Deno and Node. They are optional peer dependencies: `webgpu` alone has 138 MB, and most computers that
- * train small models have no use for it.
+ * Packages that a GPU needs in Bun, Deno and Node. They are optional peer dependencies: `webgpu` alone has 138 MB, and most computers that
+ * train small models do not need it.
  */
 import { readdirSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -31,22 +31,22 @@ const names = (folder: string): ReadonlyArray<string> => {
   }
 }
 
-/** Whether the system seems to have a GPU: on Linux by the files of its driver. */
+/** Checks whether the system seems to have a GPU: on Linux by the files of its driver. */
 const seemsToHaveGpu = (): boolean =>
   process.platform === "linux"
     ? names("/dev/dri").some((name) => name.startsWith("renderD")) ||
       names("/dev").some((name) => /^nvidia\d|^dxg$/.test(name))
     : process.platform === "darwin" || process.platform === "win32"
 
-/** What tells of packages that are not installed; both are undefined where all are. */
+/** Messages about packages that are not installed; both functions return undefined if all are installed. */
 interface GpuPackages {
-  /** Returns the error of opening a GPU. */
+  /** Returns the error for opening a GPU. */
   readonly error: () => DeviceError | undefined
-  /** Returns how to use the GPU that this computer seems to have. */
+  /** Returns how to enable the GPU that this computer seems to have. */
   readonly notice: () => string | undefined
 }
 
-/** Returns what to say of `needed` packages. `install` returns the command that installs some of them. */
+/** Creates the messages about `needed` packages. `install` returns the command that installs some of them. */
 export const gpuPackages = (needed: ReadonlyArray<GpuPackage>, install: (packages: string) => string): GpuPackages => {
   const missing = () => needed.filter((name) => !isInstalled(name))
   const command = (packages: ReadonlyArray<GpuPackage>) =>

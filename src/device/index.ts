@@ -1,6 +1,6 @@
 /**
- * The device of whatever runtime this is. A program that knows its runtime imports `./bun.ts`, `./deno.ts` or `./browser.ts`
- * instead, and with it nothing of the others.
+ * Devices of the current runtime. A program for a single runtime imports `./bun.ts`, `./deno.ts` or `./browser.ts`
+ * instead, without the code of the others.
  *
  * @example
  * import { Effect } from "effect"
@@ -23,14 +23,14 @@ const runtimeModule = (): Promise<{ readonly layer: LayerOf }> => {
   return "document" in globalThis ? import("./browser.ts") : import("./bun.ts")
 }
 
-/** The runtime that this process is, where it is none of a browser's. */
+/** The current runtime, if it is not a browser. */
 export const currentRuntime: Effect.Effect<Runtime> = Effect.promise(async () =>
   "Deno" in globalThis ? (await import("./deno.ts")).deno : (await import("./bun.ts")).bun
 )
 
-/** The service `Device` with its layers: the same service as that of a page, which has no module of another runtime. */
+/** The service `Device` with its layers. It is the same service as in a page, which does not load modules of other runtimes. */
 export class Device extends OpenDevice {
-  /** Returns the device as a layer, which closes it with its scope. Fails with a `DeviceError`. */
+  /** Returns a layer that provides the device and closes it with its scope. Fails with a `DeviceError`. */
   static readonly layer: LayerOf = (choice, options = {}) =>
     Layer.unwrap(Effect.map(Effect.promise(runtimeModule), (runtime) => runtime.layer(choice, options)))
 

@@ -1,7 +1,7 @@
 /**
- * Measurements of tiles (`tile-plan.ts`) on disk, for Bun, Deno and Node: HASH.json for each adapter in the folder of `tiles-folder.ts`,
- * where HASH is of the runtime and of how the adapter describes itself, its driver included. A file that is damaged, of another version of
- * this package or of other programs counts as none, and the next measurement replaces it. What it says has a bearing on time alone.
+ * Stores tile measurements (`tile-plan.ts`) on disk, for Bun, Deno and Node: one file HASH.json per adapter in the folder of `tiles-folder.ts`.
+ * HASH covers the runtime and the adapter's description, including its driver. A file that is damaged, or of another version of
+ * this package or other programs, is ignored and replaced by the next measurement. Tiles affect time only.
  */
 import process from "node:process"
 import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
@@ -19,19 +19,19 @@ import { DeviceError } from "./device-error.ts"
 import { type KeptTiles, TILES_VARIABLE, type WantedTile } from "./tile-plan.ts"
 import { tilesFolder } from "./tiles-folder.ts"
 
-/** A file has some 700 bytes. */
+/** Maximum size in bytes; a file has about 700. */
 const MOST_BYTES = 2 ** 16
 
 const Name = Schema.Literals(tileNames)
 
-/** Nanoseconds of a product: an hour at most. */
+/** Nanoseconds of a product; at most an hour. */
 const Time = Schema.Finite.check(Schema.isBetween({ minimum: 1, maximum: 3.6e12 }))
 
 const Times = Schema.Array(Time).check(Schema.isMinLength(1), Schema.isMaxLength(PROBED_AREAS.length))
 
 const Kept = Schema.Struct({
   package: Schema.String,
-  /** SHA-256 of what was timed */
+  /** SHA-256 of the measured programs */
   programs: Schema.String,
   adapter: Schema.Record(Schema.String, Schema.String),
   times: Schema.Array(Schema.Struct({ tile: Name, nanoseconds: Times })).check(Schema.isMaxLength(tileNames.length)),
@@ -40,7 +40,7 @@ const Kept = Schema.Struct({
 
 const decode = Schema.decodeUnknownEffect(Kept, { onExcessProperty: "error" })
 
-/** How an adapter describes itself to this runtime. Dawn has the driver's version in the description. */
+/** Returns the adapter's description in this runtime. Dawn's includes the driver's version. */
 const identityOf = (info: GPUAdapterInfo): Readonly<Record<string, string>> => {
   const { vendor, architecture, device, description, driver = "" } = info as GPUAdapterInfo & { driver?: string }
   const runtime = (["bun", "deno"] as const).find((name) => process.versions[name] !== undefined) ?? "node"

@@ -1,6 +1,6 @@
 /**
- * Run as a process of its own by `native.ts`: opens a native library and computes with it. Whatever goes wrong there, a crash too, is the
- * end of this process alone.
+ * Started by `native.ts` in a separate process: opens a native library and computes with it. Any failure, including a crash, ends only
+ * this process.
  */
 import process from "node:process"
 import { messageOf } from "../boundary/index.ts"

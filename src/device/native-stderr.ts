@@ -1,10 +1,10 @@
 /**
- * What a native library writes to stderr by itself, past every stream of the runtime, while it is called: lines that mean nothing are
- * left out, all others are written afterwards. In Bun on Linux and macOS, by the C library; in Node on Linux, by our own
- * (`kernels/c/node.c`), because Node can call no other. Elsewhere the lines appear.
+ * Filters the lines that a native library writes directly to stderr, bypassing the runtime's streams: removes meaningless lines, and prints
+ * the others afterwards. In Bun on Linux and macOS by the C library; in Node on Linux by this package's
+ * (`kernels/c/node.c`), because Node cannot call the C library. On other platforms the lines appear.
  *
- * The descriptor is a file for that time, in which this thread does nothing else. Where the process dies in it, the file stays in the folder
- * of temporary files, with what the library said last.
+ * Meanwhile the descriptor points to a file, and this thread does nothing else. If the process dies then, the file remains in the folder
+ * for temporary files, with the last output of the library.
  */
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,7 +19,7 @@ const STDERR = 2
 /** As in C: a descriptor, or −1. */
 type Descriptors = Readonly<Record<"dup" | "dup2", (...descriptors: ReadonlyArray<number>) => number>>
 
-/** What is used of `bun:ffi`, whose types a program in Node or Deno does not have. */
+/** The members of `bun:ffi` used here, whose types programs in Node or Deno do not have. */
 interface BunForeign {
   dlopen(
     file: string,
@@ -27,7 +27,7 @@ interface BunForeign {
   ): { readonly symbols: Descriptors }
 }
 
-/** The C library by its names: of glibc, of musl, of macOS. */
+/** File names of the C library: glibc, musl, macOS. */
 const LIBRARIES: Readonly<Record<string, ReadonlyArray<string>>> = {
   linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
   darwin: ["libSystem.B.dylib"]
@@ -53,7 +53,7 @@ const ofNode = (): Descriptors | undefined => {
     checked("webgpu", url, readFileSync(url))
     process.dlopen(opened, fileURLToPath(url))
   } catch {
-    // a program in one file has none next to it, Node may be told to open none, and a changed one is not opened
+    // a single-file program has no library next to it, Node may be configured to open none, and a modified one is not opened
     return undefined
   }
   const { dup, dup2 } = opened.exports
@@ -67,16 +67,16 @@ const found = (): Descriptors | undefined => {
 
 let descriptors: { readonly found: Descriptors | undefined } | undefined
 
-/** dup and dup2; undefined where they cannot be called. */
+/** Returns dup and dup2, or undefined if they cannot be called. */
 const descriptorsHere = (): Descriptors | undefined => {
   descriptors ??= { found: found() }
   return descriptors.found
 }
 
-/** Can lines be left out here? */
+/** Checks whether lines can be filtered on this platform. */
 export const linesCanBeLeftOut = (): boolean => descriptorsHere() !== undefined
 
-/** To stderr itself, whose reader may be slow, or gone. */
+/** Writes to stderr itself, whose reader may be slow or closed. */
 const writeOn = (bytes: Uint8Array): void => {
   let written = 0
   try {
@@ -86,7 +86,7 @@ const writeOn = (bytes: Uint8Array): void => {
   }
 }
 
-/** Takes stderr aside; returns what puts it back and writes the lines that are not `meaningless`. Undefined where that cannot be. */
+/** Redirects stderr. Returns a function that restores it and prints the lines that are not `meaningless`, or undefined if that is not supported. */
 const takenAside = (meaningless: RegExp): (() => void) | undefined => {
   const symbols = descriptorsHere()
   if (symbols === undefined) return undefined
@@ -103,18 +103,18 @@ const takenAside = (meaningless: RegExp): (() => void) | undefined => {
     return () => {
       symbols.dup2(own, STDERR)
       closeSync(own)
-      // every byte is a letter: what a driver says is in any encoding
+      // one character per byte: a driver's message may have any encoding
       const lines = readFileSync(file, "latin1").split(/(?<=\n)/)
       rmSync(file)
       writeOn(Buffer.from(lines.filter((line) => !meaningless.test(line)).join(""), "latin1"))
     }
   } catch {
-    // no folder for it: nothing is taken aside
+    // no folder for the file: do not redirect
     return undefined
   }
 }
 
-/** Does something without the lines that are `meaningless`, of those that are written before it returns. */
+/** Runs `act` without printing the `meaningless` lines that are written before it returns. */
 export const withoutLines = <A>(meaningless: RegExp, act: () => A): A => {
   const putBack = takenAside(meaningless)
   try {

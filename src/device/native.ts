@@ -1,6 +1,6 @@
 /**
- * The native device: wasm's, with machine code on the same memory for the heavy kernels (`src/kernels/native`). Here is whether this
- * process can have it.
+ * The native device: the wasm device with machine code on the same memory for the heavy kernels (`src/kernels/native`). This file checks
+ * whether the process supports it.
  */
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
@@ -13,17 +13,17 @@ import { checked } from "./compiled-file.ts"
 import { denied } from "./deno-permissions.ts"
 import { DeviceError, openingError } from "./device-error.ts"
 
-/** Beside this file and with its ending, .ts in the repository, .js in the package. */
+/** Next to this file and with its extension: .ts in the repository, .js in the package. */
 const PROBE = new URL(`./native-probe${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`, import.meta.url)
 
-/** Milliseconds: the probe takes 50. */
+/** Milliseconds; the probe takes 50. */
 const TIMEOUT = 10_000
 
 interface Deno {
   readonly build: { readonly standalone?: boolean }
 }
 
-/** What keeps this process from opening a library, whichever it is: a clause and its remedy. */
+/** Returns what prevents this process from opening any library: a clause and its remedy. */
 const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
   const { Deno: deno } = globalThis as { readonly Deno?: Deno }
   if (deno !== undefined) {
@@ -41,12 +41,12 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
     : undefined
 }
 
-/** What the probe says of a library, in a process of its own. Never rejects. */
+/** Probes a library in a separate process. Never rejects. */
 export const probe = (file: string): Promise<{ readonly instructions?: string; readonly reason?: string }> =>
   new Promise((resolve) => {
     const script = fileURLToPath(PROBE)
     const args = "Deno" in globalThis ? ["run", "--no-prompt", "--allow-all", script, file] : [script, file]
-    // a compiled program would start itself: with this it is Bun
+    // a compiled program would start itself; this variable makes it run as Bun
     const env = { ...process.env, BUN_BE_BUN: "1" }
     const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "ignore"], timeout: TIMEOUT })
     let text = ""
@@ -70,7 +70,7 @@ const failure = (reason: string, remedy: string) =>
 
 const REMEDY = "the wasm device works everywhere (--device wasm)"
 
-/** The file of the library that this process may open, tried in another one. Fails where there is none, and where it does not compute. */
+/** Returns the native library after probing it in another process. Fails if there is none, or if it does not compute. */
 const tried = Effect.gen(function* () {
   const [reason, remedy] = obstacle() ?? []
   if (reason !== undefined) return yield* failure(reason, remedy || REMEDY)
@@ -86,5 +86,5 @@ const tried = Effect.gen(function* () {
   return answer.reason === undefined ? file : yield* failure(`${file}: ${answer.reason}`, REMEDY)
 })
 
-/** Once a process. */
+/** Evaluated once per process. */
 export const nativeLibrary: Effect.Effect<string, DeviceError> = Effect.runSync(Effect.cached(tried))

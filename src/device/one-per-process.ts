@@ -1,24 +1,24 @@
 /**
- * tfjs has one engine and one instance of each backend in a process. Opening a backend that is open already therefore
- * gets the same one; it is closed when its last user goes. Also gives the engine its former backend back, so that a short use
- * of one backend inside a longer use of another changes nothing.
+ * tfjs has one engine and one instance of each backend per process. Opening a backend that is already open therefore
+ * returns the same one, which closes when its last user releases it. Also restores the engine's previous backend, so that a short use
+ * of one backend within a longer use of another has no lasting effect.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { BELOW_CPU } from "./register.ts"
 
-/** Opens and closes one backend, and makes nothing else of it. */
+/** Opens and closes one backend, without other effects. */
 export interface BackendOpener<Options, Opened> {
   readonly backend: string
   readonly open: (options: Options) => Promise<Opened>
-  /** Runs while the backend is still registered; the registration goes afterwards, which disposes the backend. */
+  /** Runs while the backend is still registered. The registration is then removed, which disposes the backend. */
   readonly close: (opened: Opened) => void
   /** Runs after the backend has been disposed. */
   readonly closed?: (opened: Opened) => void
 }
 
-/** Makes `backend` the one that tfjs has under this name, and the current one. */
+/** Registers `backend` in tfjs under this name and makes it the current one. */
 export const useBackend = async (name: string, backend: tf.KernelBackend): Promise<void> => {
   if (tf.findBackendFactory(name)) tf.removeBackend(name)
   tf.registerBackend(name, () => backend)
@@ -27,7 +27,7 @@ export const useBackend = async (name: string, backend: tf.KernelBackend): Promi
 
 interface Use<Opened> {
   readonly opening: Promise<Opened>
-  /** tfjs' own factory, which comes back when ours has gone */
+  /** tfjs's own factory, restored afterwards */
   readonly factory: ReturnType<typeof tf.findBackendFactory> | undefined
   users: number
 }
@@ -40,7 +40,7 @@ const closeLast = <Options, Opened>(
   opener.close(opened)
   const backend = tf.findBackend(opener.backend)
   tf.removeBackend(opener.backend)
-  // A tensor that outlives its device frees nothing any more, and must not fail either.
+  // A tensor that outlives its device has nothing to free, and disposing it must not fail.
   if (backend !== null) (backend as { disposeData: (id: object) => boolean }).disposeData = () => true
   if (factory) tf.registerBackend(opener.backend, factory, BELOW_CPU)
   opener.closed?.(opened)
@@ -50,7 +50,7 @@ const giveBack = async (previous: string | undefined): Promise<void> => {
   if (previous && previous !== tf.getBackend() && tf.findBackendFactory(previous)) await tf.setBackend(previous)
 }
 
-/** The opener as a scoped effect with shared use. `fail` turns whatever was thrown into the error. */
+/** Returns the opener as a scoped effect with shared use. `fail` converts exceptions to the error. */
 export const onePerProcess = <Options, Opened, E>(
   opener: BackendOpener<Options, Opened>,
   fail: (cause: unknown) => E

@@ -1,6 +1,6 @@
 /**
- * Opens a device by choice: `auto` takes WebGPU where a hardware adapter exists, native kernels where this process can have them, and
- * wasm elsewhere (a software adapter is three to ten times slower than wasm on the same CPU); a name takes that one or fails.
+ * Opens a device by name or automatically: `auto` selects WebGPU on a hardware adapter, else native kernels if this process supports them,
+ * else wasm (a software adapter is three to ten times slower than wasm on the same CPU). A named device fails if it is not available.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Context from "effect/Context"
@@ -15,67 +15,67 @@ import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webg
 
 export interface WasmChoice {
   readonly threads: "auto" | number
-  /** the same bits on every engine; without it, multiply-adds are fused where the engine can */
+  /** whether results are bitwise identical on every engine; otherwise multiply-adds are fused where the engine supports it */
   readonly deterministic: boolean
-  /** the file of the library whose machine code replaces the heavy kernels: the device is native then */
+  /** the library whose machine code replaces the heavy kernels: the device is then native */
   readonly native?: string | undefined
 }
 
 export interface OpenedWasm {
   readonly threads: number
   readonly simd: boolean
-  /** of the machine code that computes; undefined: wasm's */
+  /** instruction set of the machine code; undefined: wasm */
   readonly instructions?: string | undefined
-  /** why there are fewer threads than asked for */
+  /** why there are fewer threads than requested */
   readonly notice: string | undefined
 }
 
 /**
- * What differs between Bun, Deno and browsers, as a value. `bun.ts`, `deno.ts` and `browser.ts` each make one; nothing else in
- * this folder asks which runtime it is in.
+ * Differences between Bun, Deno and browsers. `bun.ts`, `deno.ts` and `browser.ts` each define one; no other file of
+ * this folder depends on the current runtime.
  */
 export interface Runtime {
-  /** name and version, e.g. "bun 1.4.5" */
+  /** name and version, such as "bun 1.4.5" */
   readonly name: string
-  /** `navigator.gpu` or its equivalent, also put where tfjs looks for it. Fails where there is no WebGPU. */
+  /** `navigator.gpu` or its equivalent, also registered for tfjs. Fails if WebGPU is not supported. */
   readonly gpu: Effect.Effect<GPU, DeviceError>
-  /** Returns how to use a GPU that lacks packages only; undefined: nothing is missing. Absent in pages, which load what they need. */
+  /** Returns how to enable a GPU that only lacks packages, or undefined if none are missing. Absent in pages, which load what they need. */
   readonly gpuNotice?: () => string | undefined
   /**
-   * The name of the only adapter, where it is known to be emulated on the CPU before it is asked for here; undefined: it is not known.
-   * Absent where asking says nothing on stderr.
+   * Name of the only adapter, if it is known to be emulated on the CPU before it is requested in this process; undefined: unknown.
+   * Absent if requesting an adapter prints nothing on stderr.
    */
   readonly emulated?: Effect.Effect<string | undefined>
-  /** The file of the native library that this process can compute with. Fails where there is none, with its reason. */
+  /** Path of the native library that this process can compute with. Fails with the reason if it is not available. */
   readonly native: Effect.Effect<string, DeviceError>
-  /** How measurements of a GPU are kept from one process to the next. Absent: nothing is measured, in a page. */
+  /** Storage of GPU measurements between processes. Absent in pages, which do not measure. */
   readonly keptTiles?: () => Promise<KeptTiles>
   readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
-  /** bytes; 0: unknown */
+  /** Returns bytes; 0: unknown. */
   readonly peakBytes: () => number
 }
 
-/** Which device is opened; "auto": WebGPU on a hardware GPU, else native, else wasm. */
+/** The device to open. "auto": WebGPU on a hardware GPU, else native, else wasm. */
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
 export interface DeviceOptions {
-  /** CPU threads of native and wasm, at most 8; "auto", the default: the cores there are */
+  /** CPU threads of native and wasm, at most 8. Default "auto": the number of cores. */
   readonly threads?: "auto" | number
-  /** default true: wasm gives the same bits on every engine; false lets it fuse multiply-adds where the engine can */
+  /** Default true: wasm computes bitwise identical results on every engine. False allows fused multiply-adds where the engine supports them. */
   readonly deterministic?: boolean
 }
 
 type Opening = Effect.Effect<DeviceShape, DeviceError, Scope.Scope>
 
-/** Attention keeps one buffer per sequence length on a GPU; 16 leaves eight lengths up to 128 tokens. */
+/** On a GPU, attention keeps one buffer per sequence length; multiples of 16 leave eight lengths up to 128 tokens. */
 const GPU_PAD_MULTIPLE = 16
 
-/** Long enough that the wait for a read is a small part of it, short enough to watch and to interrupt. */
+/** Long enough that waiting for a read is a small part of the time, short enough to show progress and to interrupt. */
 const GPU_STEPS_PER_READ = 8
 
 const versionsIn = (runtime: Runtime) => ({ tfjs: tf.version_core, runtime: runtime.name })
 
-/** A device without a GPU: nothing is asynchronous, so an error is thrown where it happens. */
+/** Creates a device without a GPU: nothing is asynchronous, so errors are thrown where they happen. */
 const onCpu = (
   runtime: Runtime,
   { backend, threads, simd, ...more }: Omit<DeviceDescription, "versions">,
@@ -99,7 +99,7 @@ const onCpu = (
   peakGpuBytes: () => 0
 })
 
-/** A device is what it is open as: a process has one wasm memory, and opening it again gives its kernels. */
+/** Names the device by what is open: a process has one wasm memory, and opening it again returns its kernels. */
 const openWasm = (runtime: Runtime, choice: WasmChoice): Opening =>
   Effect.map(runtime.openWasm(choice), ({ notice, instructions, threads, simd }) =>
     onCpu(
@@ -129,7 +129,7 @@ const openCpu = (runtime: Runtime): Opening =>
       })
   ).pipe(Effect.as(onCpu(runtime, { backend: "cpu", threads: 1, simd: false }, false)))
 
-/** The engine and its programs, a third of what a page would load: only where a GPU is opened. */
+/** Loads the engine and its programs, a third of what a page would load, only if a GPU is opened. */
 const webgpuDevice = Effect.tryPromise({
   try: () => import("./webgpu.ts"),
   catch: (cause) => webgpuFailure(`its programs could not be loaded: ${messageOf(cause)}`)
@@ -162,10 +162,10 @@ const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
     })
   )
 
-/** What `auto` comes to. */
+/** The device that `auto` selects. */
 export interface Automatic {
   readonly device: "webgpu" | "native" | "wasm"
-  /** a clause: "the only GPU adapter is …" */
+  /** the reason, as a clause: "the only GPU adapter is …" */
   readonly because: string
   readonly open: (options: Required<DeviceOptions>) => Opening
 }
@@ -173,7 +173,7 @@ export interface Automatic {
 const emulated = (name: string): string =>
   `the only GPU adapter, ${name}, is emulated on the CPU, which has better uses`
 
-/** The hardware GPU, or why there is none. */
+/** Returns the hardware GPU. Fails with the reason if there is none. */
 const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> => {
   const here = runtime.gpu.pipe(
     Effect.flatMap(requestAdapter),
@@ -188,7 +188,7 @@ const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> => {
   )
 }
 
-/** What `auto` takes, and why. It never fails: there is always wasm. */
+/** Selects the device of `auto`, with the reason. Never fails: wasm is always available. */
 export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>
   Effect.matchEffect(hardware(runtime), {
     onSuccess: (adapter) =>
@@ -212,7 +212,7 @@ export const automatic = (runtime: Runtime): Effect.Effect<Automatic> =>
       })
   })
 
-/** The device, whose description has one more notice. */
+/** Adds a notice to the description of a device. */
 const withNotice =
   (notice: string | undefined) =>
   (device: DeviceShape): DeviceShape => {
@@ -224,7 +224,7 @@ const withNotice =
     return { ...device, describe }
   }
 
-/** Opens a device for the length of the scope. Fails with what is missing and what to do about it. */
+/** Opens a device until the scope closes. Fails with the reason and a remedy if it is not available. */
 export const openDevice = (
   runtime: Runtime,
   choice: DeviceChoice,
@@ -253,7 +253,7 @@ export const openDevice = (
 
 type LayerOf<Options> = (choice: DeviceChoice, options?: Options) => Layer.Layer<Device, DeviceError>
 
-/** Opens a device and never closes it. Rejects with a DeviceError, and leaves tfjs as it was. */
+/** Opens a device that is never closed. Rejects with a DeviceError and restores tfjs if it is not available. */
 type Install<Options = DeviceOptions> = (choice?: DeviceChoice, options?: Options) => Promise<DeviceDescription>
 
 export const installer =

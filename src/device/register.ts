@@ -1,7 +1,7 @@
 /**
- * All side-effect imports of tfjs backends, and the only ones of the package. Importing this file registers the wasm backend's
- * factory and kernels; nothing is opened by it. The webgpu backend asks for `navigator.gpu` while it is imported, so it is
- * imported on demand, after the runtime has put its GPU there (`webgpu.ts`).
+ * All side-effect imports of tfjs backends, and the only ones in the package. Importing this file registers the wasm backend's
+ * factory and kernels without opening it. The webgpu backend reads `navigator.gpu` during its import, so it is
+ * imported on demand, after the runtime has registered its GPU (`webgpu.ts`).
  */
 import * as tf from "@tensorflow/tfjs-core"
 import "@tensorflow/tfjs-backend-cpu"
@@ -9,8 +9,8 @@ import "@tensorflow/tfjs-backend-wasm"
 import "./gradients.ts"
 
 /**
- * The priority of a backend that is only taken by name (cpu has 1). tfjs would make wasm a program's default as soon as it is
- * imported, and then refuse to compute before `await tf.ready()`.
+ * Priority of backends that are only selected by name (cpu has 1). With tfjs's own priority, importing it would make wasm the default
+ * backend of a program, which cannot compute before `await tf.ready()`.
  */
 export const BELOW_CPU = 0
 

@@ -1,7 +1,7 @@
 /**
- * How a GPU's products choose their tiles (`kernels/webgpu/tile-choice.ts`): by what was measured of this adapter before, else by a
- * measurement, which is kept for next time; by a fixed rule where nothing can be measured or kept, as in a page, and where the user says
- * so. On a GPU that is emulated on a CPU no product has tiles.
+ * Chooses the tiles of a GPU's matrix products (`kernels/webgpu/tile-choice.ts`): by an earlier measurement of this adapter, else by a
+ * new measurement, which is stored for next time; by a fixed rule if neither is possible, as in a page, or if the user sets it.
+ * On a GPU that is emulated on a CPU, products use no tiles.
  */
 import {
   fixedTile,
@@ -15,25 +15,25 @@ import {
   type WebgpuEngine
 } from "../kernels/webgpu/index.ts"
 
-/** The variable that says which tile products take, in place of a measurement. */
+/** Environment variable that sets the tile of products instead of a measurement. */
 export const TILES_VARIABLE = "TFJS_LORA_PRO_TILES"
 
 export type WantedTile = "fixed" | TileName
 
-/** How a runtime measures, and what it keeps of it from one process to the next. A page has none of this, and does not load it. */
+/** Measurement of tiles in a runtime, and its storage between processes. Pages have neither, and do not load the code. */
 export interface KeptTiles {
-  /** what the user wants in place of a measurement; throws a DeviceError where it is none of these */
+  /** Returns the user's setting, which replaces a measurement. Throws a DeviceError for an invalid one. */
   readonly wanted: () => WantedTile | undefined
   readonly probe: typeof probeTiles
-  /** of this adapter and these programs; undefined: nothing that can be used */
+  /** Returns the measurement of this adapter and these programs; undefined: none is usable. */
   readonly read: (adapter: GPUAdapterInfo) => Promise<ProbedTiles | undefined>
-  /** Is it kept? */
+  /** Stores a measurement. Resolves to whether it was stored. */
   readonly write: (adapter: GPUAdapterInfo, probed: ProbedTiles) => Promise<boolean>
 }
 
 interface TilePlan {
   readonly choice: TileChoice
-  /** for people: how it was made */
+  /** description of how it was chosen, for people */
   readonly told: string
 }
 
@@ -42,7 +42,7 @@ interface Opened {
   readonly backend: WebgpuBackend
   readonly adapter: GPUAdapterInfo
   readonly wanted: WantedTile | undefined
-  /** Has the device done all that it was asked for since the last call? */
+  /** Resolves to whether the device has completed all work submitted since the last call. */
   readonly worked: () => Promise<boolean>
 }
 
@@ -58,14 +58,14 @@ const planOf = async ({ engine, backend, adapter, wanted, worked }: Opened, kept
   if (wanted !== undefined) return { choice: () => wanted, told: `of ${wanted} by ${TILES_VARIABLE}` }
   const before = await kept.read(adapter)
   if (before !== undefined) return measured(before, "before")
-  // a device that is lost says so at its next use
+  // a lost device is reported at its next use
   const probed = await kept.probe(engine, backend, { worked }).catch(() => undefined)
   if (probed === undefined) return FIXED
   await kept.write(adapter, probed)
   return measured(probed, "now")
 }
 
-/** Gives the engine its choice; what is to be said of it, undefined where there are no tiles. */
+/** Passes the choice to the engine. Returns its description, or undefined if products use no tiles. */
 export const openTiles = async (opened: Opened, kept: KeptTiles | undefined): Promise<string | undefined> => {
   if (opened.engine.software) return undefined
   const { choice, told } = kept === undefined ? FIXED : await planOf(opened, kept)

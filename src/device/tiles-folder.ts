@@ -1,5 +1,5 @@
 /**
- * Where measurements of tiles are kept (`kept-tiles.ts`), in Bun, Deno and Node: the user's cache folder,
+ * Folder of tile measurements (`kept-tiles.ts`), in Bun, Deno and Node: in the user's cache folder,
  *
  *   $XDG_CACHE_HOME/tfjs-lora-pro/webgpu-tiles           ~/.cache without the variable
  */
@@ -7,7 +7,7 @@ import type * as Path from "effect/Path"
 import { userFolder } from "../files/index.ts"
 import { denied } from "./deno-permissions.ts"
 
-/** Undefined where the user has no such folder, or it may not be used. */
+/** Returns the folder, or undefined if the user has no cache folder or may not use it. */
 export const tilesFolder = (path: Pick<Path.Path, "isAbsolute" | "join">): string | undefined => {
   if (denied(["env", "read", "write"]).length > 0) return undefined
   const cache = userFolder(path, "cache")

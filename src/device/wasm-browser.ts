@@ -1,9 +1,9 @@
 /**
- * The wasm backend in a browser. tfjs starts it by itself there, and fetches its binaries (`dist/*.wasm` of
- * @tensorflow/tfjs-backend-wasm); so are our kernels fetched (`src/kernels/wasm/*.wasm` of this package). `wasmFolder` is the URL of
- * a folder with both; without it each looks beside its own script. In a worker of a page that is isolated (its server sends
- * Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy) our kernels run on several threads; elsewhere memory is not shared, or the
- * page's own thread, which may not wait for others, is the only one.
+ * The wasm backend in a browser. There, tfjs starts it by itself and fetches its binaries (`dist/*.wasm` of
+ * @tensorflow/tfjs-backend-wasm); the kernels of this package (`src/kernels/wasm/*.wasm`) are fetched as well. `wasmFolder` is the URL of
+ * a folder with both; by default each is loaded from the folder of its script. In a worker of an isolated page (its server sends
+ * Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy) the kernels use several threads. Otherwise memory is not shared, or the
+ * page's main thread, which must not wait for others, is the only one.
  */
 
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm"
@@ -32,15 +32,15 @@ const REMEDY = "are the .wasm files of tfjs and of this package served in the fo
 
 const noPool = () => Promise.reject(new Error("the page's thread is the only one"))
 
-/** A step of the sizes that fit into wasm's 4 GiB does not feed more. */
+/** A step whose tensors fit into wasm's 4 GiB does not use more. */
 const MOST_THREADS = 8
-/** milliseconds that workers have to start */
+/** milliseconds that workers may take to start */
 const START_TIMEOUT = 10_000
 
-/** Is memory shared here? tfjs takes its threaded build then, on whichever thread it is. */
+/** Checks whether memory is shared. tfjs then uses its threaded build, on any thread. */
 const isolated = (): boolean => globalThis.crossOriginIsolated === true
 
-/** Threads that may be had here, of those that are wished for. */
+/** Returns the number of threads available here, up to the requested one. */
 const threadsHere = (threads: WasmChoice["threads"]): number => {
   const { WorkerGlobalScope: worker } = globalThis as { readonly WorkerGlobalScope?: unknown }
   if (!isolated() || worker === undefined) return 1
@@ -48,7 +48,7 @@ const threadsHere = (threads: WasmChoice["threads"]): number => {
   return Math.max(1, Math.min(MOST_THREADS, wished))
 }
 
-/** Absolute, with the slash at its end. */
+/** Makes a folder's URL absolute, with a final slash. */
 const folderUrl = (folder: string): string => new URL(folder.replace(/\/?$/, "/"), globalThis.location?.href).href
 
 const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmChoice): Promise<Opened> => {
@@ -84,18 +84,18 @@ const open = async ({ threads: wished, deterministic, wasmFolder }: BrowserWasmC
   }
 }
 
-/** What emscripten sends a worker that is to be a thread, before all else. */
+/** Checks for the first message that emscripten sends to a worker that is to run a thread. */
 const isLoading = (message: unknown): boolean => {
   const { cmd, wasmMemory } = (message ?? {}) as { readonly cmd?: unknown; readonly wasmMemory?: unknown }
   return cmd === "load" && wasmMemory instanceof WebAssembly.Memory
 }
 
 /**
- * Starts tfjs with XNNPACK on this thread alone: threads run our own kernels, and of the threaded build only the shared memory is wanted.
- * Its pool is made by a C++ static initialiser from half of the cores, so that for this moment there are two. emscripten starts eight
- * workers nevertheless, and waits for them to load a script that is made of the text of a function. The text does not survive every minifier
- * (`typeof e !== "undefined"` becomes `e !== void 0`, where e is a variable outside the function): those workers fail, and the wait has
- * no end. Here the answer is given in their place. A page may start workers of its own meanwhile: they are none of this.
+ * Starts tfjs with XNNPACK on this thread only: threads run this package's kernels, so only the shared memory of the threaded build is used.
+ * A C++ static initializer sizes its pool as half of the cores, so the number of cores is reported as two meanwhile. emscripten still starts
+ * eight workers and waits until they have loaded a script built from the text of a function. Some minifiers break that text
+ * (`typeof e !== "undefined"` becomes `e !== void 0`, where e is a variable outside the function): those workers fail, and the wait
+ * never ends. Therefore this function replies in their place. Workers that the page itself starts meanwhile are not affected.
  */
 const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
   const { Worker: own, navigator } = globalThis

@@ -1,12 +1,12 @@
 /**
- * Instantiates tfjs' wasm builds in Bun and Deno: the SIMD build, and for several threads the threaded SIMD build, whose memory
- * other threads can see.
+ * Instantiates tfjs's wasm builds in Bun and Deno: the SIMD build, and for several threads the threaded SIMD build, whose memory
+ * is shared between threads.
  *
- * tfjs starts threads only in browsers (it needs `Blob` workers and switches the test off under Node), and what would run in them
- * is XNNPACK alone. Here threads run our own kernels (`src/kernels/wasm/threads.ts`), so of the threaded build only the shared memory is
- * wanted. Its pool is made by a C++ static initialiser from half of `os.cpus()` (it assumes hyper-threads): `os.cpus` is answered
- * such that the pool is this thread alone. emscripten makes eight workers nevertheless, and waits until they have loaded a script: here
- * they are objects that say so at once, since to start eight threads takes 0.2 s of a core.
+ * tfjs starts threads only in browsers (it needs `Blob` workers and disables the check in Node), and only XNNPACK would use
+ * them. Here, threads run this package's kernels (`src/kernels/wasm/threads.ts`), so only the shared memory of the threaded build is
+ * used. A C++ static initializer sizes its pool as half of `os.cpus()` (it assumes hyper-threads), so `os.cpus` is replaced
+ * such that the pool is this thread only. emscripten still creates eight workers and waits until they have loaded a script: here
+ * they are objects that report this at once, since starting eight threads takes 0.2 s of a core.
  */
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
@@ -17,7 +17,7 @@ import type { WasmModule } from "../kernels/wasm/index.ts"
 const require = createRequire(import.meta.url)
 const PACKAGE = "@tensorflow/tfjs-backend-wasm"
 
-/** In the place of a worker that would never be used. */
+/** Replaces a worker that would never be used. */
 class NoThread {
   onmessage: ((event: { readonly data: unknown }) => void) | undefined
   on(): void {}
@@ -28,7 +28,7 @@ class NoThread {
   }
 }
 
-/** emscripten puts Node's workers in the place of the global ones, and makes its own of them: undone here. */
+/** Reverts emscripten's replacement of the global workers by Node's, and makes it create `NoThread` objects. */
 const withoutThreads = <A>(f: () => A): A => {
   const own = Object.getOwnPropertyDescriptor(globalThis, "Worker")
   Object.defineProperty(globalThis, "Worker", { get: () => NoThread, set: () => {}, configurable: true })
@@ -50,7 +50,7 @@ type Factory = (options: {
 
 const LISTENED = ["uncaughtException", "unhandledRejection"] as const
 
-/** emscripten listens for uncaught errors of the whole process, and removes everybody's listeners at its end: undone here. */
+/** Restores the process's listeners for uncaught errors: emscripten adds its own, and removes everyone's when it ends. */
 export const keepingListeners = <A>(f: () => A): A => {
   const before = LISTENED.map((event) => process.listeners(event as "uncaughtException"))
   const result = f()
@@ -61,7 +61,7 @@ export const keepingListeners = <A>(f: () => A): A => {
   return result
 }
 
-/** Compiled binaries by file name: a process that opens wasm again has the machine code already. */
+/** Compiled binaries by file name: a process that reopens wasm reuses the machine code. */
 const binaries = new Map<string, Promise<WebAssembly.Module>>()
 
 const compileBinary = (path: string): Promise<WebAssembly.Module> => {
@@ -87,7 +87,7 @@ const instantiate = async (build: string, binary: string): Promise<WasmModule> =
   )
 }
 
-/** Starts XNNPACK on this thread, and adds to the module what tfjs' own start-up adds. */
+/** Starts XNNPACK on this thread, and adds the members that tfjs's own startup adds. */
 const start = (wasm: WasmModule): WasmModule => {
   wasm._init_with_threads_count(1)
   const started = () => {}
@@ -102,11 +102,11 @@ const start = (wasm: WasmModule): WasmModule => {
   return wasm
 }
 
-/** With a memory of its own. The scalar build's loader runs the SIMD binary as well. */
+/** Instantiates the module with non-shared memory. The loader of the scalar build also runs the SIMD binary. */
 export const simdModule = async (): Promise<WasmModule> =>
   start(await instantiate("tfjs-backend-wasm", "tfjs-backend-wasm-simd.wasm"))
 
-/** Rejects after so many milliseconds, unless it is cleared. */
+/** Returns a promise that rejects after `milliseconds` unless it is cleared. */
 export const expired = (milliseconds: number) => {
   let timer: ReturnType<typeof setTimeout> | undefined
   const promise = new Promise<never>((_, reject) => {
@@ -117,7 +117,7 @@ export const expired = (milliseconds: number) => {
 
 const THREADED = "tfjs-backend-wasm-threaded-simd"
 
-/** With a memory that workers can share. */
+/** Instantiates the module with memory that workers can share. */
 export const sharedModule = async (): Promise<WasmModule> => {
   const cpus = os.cpus
   try {

@@ -1,4 +1,4 @@
-/** What a runtime's WebAssembly can do, asked with the smallest module that uses it. */
+/** Detects the WebAssembly features of a runtime by compiling minimal modules that use them. */
 import os from "node:os"
 
 /** () → v128: i8x16.popcnt(i8x16.splat(0)) */
@@ -12,12 +12,12 @@ const RELAXED_SIMD = [
 ]
 
 export interface WasmDescription {
-  /** processor cores that the runtime may use */
+  /** processor cores available to the runtime */
   readonly cores: number
-  /** memory that several threads see */
+  /** whether threads can share memory */
   readonly sharedMemory: boolean
   readonly simd: boolean
-  /** fused multiply-adds, for `training.deterministic: false` */
+  /** whether fused multiply-adds are supported, for `training.deterministic: false` */
   readonly relaxedSimd: boolean
 }
 

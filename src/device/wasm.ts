@@ -1,6 +1,6 @@
 /**
- * Opens the wasm backend for training: SIMD, on all cores, with our own kernels (`src/kernels/wasm/`). In Bun, Deno and
- * Node; a browser has its own way (`browser.ts`). Results are the same bits for every number of threads.
+ * Opens the wasm backend for training: SIMD, on all cores, with this package's kernels (`src/kernels/wasm/`). For Bun, Deno and
+ * Node; browsers use `browser.ts`. Results are bitwise identical for any number of threads.
  */
 import { readFile } from "node:fs/promises"
 import os from "node:os"
@@ -36,7 +36,7 @@ const ready = (worker: Worker): Promise<void> =>
     worker.once("error", (cause) => reject(new Error(`a worker failed: ${messageOf(cause)}`)))
   })
 
-/** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. `script` is another one in tests alone. */
+/** Starts the workers. Rejects and terminates them if they do not start within `timeout` milliseconds. Only tests replace `script`. */
 const workerPool =
   (timeout: number, script: string | URL = workerScript()): StartPool =>
   async (start, size) => {
@@ -61,19 +61,19 @@ const workerPool =
     }
   }
 
-/** A step of the sizes that fit into wasm's 4 GiB does not feed more. */
+/** A step whose tensors fit into wasm's 4 GiB does not use more. */
 const MOST_THREADS = 8
 
-/** Workers start in 0.1 s; a loaded machine gets a hundred times that before training goes on with one thread. */
+/** Workers start in 0.1 s; on a loaded machine, training waits a hundred times as long before it continues with one thread. */
 const START_TIMEOUT = 10_000
 
 export interface WasmOptions {
   readonly threads: WasmChoice["threads"]
   /** default true */
   readonly deterministic?: boolean
-  /** the file of the library whose machine code replaces the heavy kernels */
+  /** the library whose machine code replaces the heavy kernels */
   readonly native?: WasmChoice["native"]
-  /** milliseconds that the workers have to start */
+  /** milliseconds that the workers may take to start */
   readonly startTimeout?: number
   /** the script that runs a thread */
   readonly workerScript?: string
@@ -86,9 +86,9 @@ interface InstalledWasm extends OpenedWasm {
 const threadsOf = (threads: "auto" | number): number =>
   Math.max(1, Math.min(MOST_THREADS, threads === "auto" ? os.availableParallelism() : threads))
 
-/** Bytes. Below it Bun collects soon enough. */
+/** Bytes. Below this size Bun collects soon enough. */
 const LARGE = 2 ** 30
-/** Outputs of kernels between two collections: of SmolLM2 some three steps. */
+/** Kernel outputs between two collections: about three steps of SmolLM2. */
 const EVERY = 8_000
 
 interface Runtime {
@@ -96,9 +96,9 @@ interface Runtime {
 }
 
 /**
- * Collects Bun's garbage while the wasm memory is large. Bun counts that memory as part of its own heap and waits for garbage in proportion
- * to it, and tfjs keeps records of every operation: a step of SmolLM2 leaves 22 MB of small objects, which came to hundreds before they
- * were collected. V8 keeps them apart.
+ * Collects Bun's garbage while the wasm memory is large. Bun counts that memory as part of its own heap and collects in proportion
+ * to it, while tfjs keeps records of every operation: a step of SmolLM2 leaves 22 MB of small objects, of which hundreds of MB accumulated before
+ * a collection. V8 counts them separately.
  */
 const collectGarbage = (backend: WasmBackend, memory: WebAssembly.Memory): void => {
   const { Bun: runtime } = globalThis as Runtime
@@ -115,10 +115,10 @@ const collectGarbage = (backend: WasmBackend, memory: WebAssembly.Memory): void 
   }
 }
 
-/** The process's largest resident size in bytes, as the system counts it: tfjs' own numbers know nothing of the wasm heap. */
+/** Returns the peak resident size of the process in bytes, as the system counts it: tfjs's own counts exclude the wasm heap. */
 export const peakResidentBytes = (): number => 1024 * process.resourceUsage().maxRSS // which is in kibibytes
 
-/** tfjs' backend on a module, in use, with our engine on the module's memory. */
+/** Registers tfjs's backend on a module as the current one, with this package's engine on the module's memory. */
 const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {
   const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
   const own = wasmBackend(backend)
@@ -160,8 +160,8 @@ const open = async (options: WasmOptions): Promise<InstalledWasm> => {
 }
 
 /**
- * Opens the wasm backend and makes it tfjs' current one; the scope's end terminates its threads. If it is open already, that
- * one is used, with the threads it has.
+ * Opens the wasm backend and makes it tfjs's current one; closing the scope terminates its threads. If it is already open, returns
+ * that one, with its number of threads.
  *
  * @example
  * import { Effect } from "effect"

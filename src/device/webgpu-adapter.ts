@@ -1,9 +1,9 @@
-/** What a GPU adapter is called and can do; all that is needed before one is opened. */
+/** Names and capabilities of GPU adapters, before one is opened. */
 import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
 import { DeviceError } from "./device-error.ts"
 
-/** Asked for where the adapter has them. */
+/** Features to request if the adapter supports them. */
 export const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
 
 const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render/i
@@ -11,7 +11,7 @@ const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render/i
 export const nameOfAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
   description || [vendor, architecture, device].filter((part) => part !== "").join(" ") || "unnamed GPU"
 
-/** Is the adapter emulated on the CPU? Runtimes differ in which of its fields say so. */
+/** Checks whether the adapter is emulated on the CPU. Runtimes report this in different fields. */
 export const isSoftware = (info: GPUAdapterInfo): boolean =>
   info.isFallbackAdapter === true ||
   SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].join(" "))
@@ -19,7 +19,7 @@ export const isSoftware = (info: GPUAdapterInfo): boolean =>
 export const webgpuFailure = (reason: string): DeviceError =>
   new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "the wasm device needs no GPU (--device wasm)" })
 
-/** The best adapter, hardware or not. */
+/** Requests the best adapter, hardware or not. Fails without an adapter. */
 export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError> =>
   Effect.tryPromise({
     try: () => gpu.requestAdapter({ powerPreference: "high-performance" }),
@@ -32,7 +32,7 @@ export const requestAdapter = (gpu: GPU): Effect.Effect<GPUAdapter, DeviceError>
     )
   )
 
-/** The limits that decide what can be computed, and how. */
+/** The limits that determine what can be computed, and how. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -46,12 +46,12 @@ export interface AdapterDescription {
   readonly name: string
   readonly vendor: string
   readonly architecture: string
-  /** emulated on the CPU */
+  /** whether it is emulated on the CPU */
   readonly software: boolean
-  /** of the features that a device is asked for where they are there */
+  /** support for each of `FEATURES` */
   readonly features: Readonly<Record<(typeof FEATURES)[number], boolean>>
   readonly limits: Readonly<Record<(typeof LIMITS)[number], number>>
-  /** invocations of a subgroup, least and most; absent where the runtime does not say */
+  /** minimum and maximum size of a subgroup; absent if the runtime does not report it */
   readonly subgroups?: readonly [number, number]
 }
 
@@ -68,14 +68,14 @@ const describeAdapter = ({ info, features, limits }: GPUAdapter): AdapterDescrip
   }
 }
 
-/** WebGPU lists no adapters; what can be asked for is the better one, the frugal one, and an emulated one. */
+/** WebGPU does not list adapters; it can be asked for a high-performance, a low-power, and an emulated one. */
 const REQUESTS: ReadonlyArray<GPURequestAdapterOptions> = [
   { powerPreference: "high-performance" },
   { powerPreference: "low-power" },
   { forceFallbackAdapter: true }
 ]
 
-/** The adapters, each once, the one that would be taken first. */
+/** Returns the distinct adapters, in order of preference. */
 export const adaptersOf = (gpu: GPU): Effect.Effect<ReadonlyArray<AdapterDescription>> =>
   Effect.forEach(
     REQUESTS,

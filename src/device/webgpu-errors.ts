@@ -1,11 +1,11 @@
 /**
- * GPU errors, which tfjs ignores. WebGPU reports an invalid command some time after it was given, and drops the whole
- * command buffer with it: what tfjs reads afterwards is recycled memory. So every error is kept here until the next
+ * Collects GPU errors, which tfjs ignores. WebGPU reports an invalid command some time after it was submitted, and drops the whole
+ * command buffer: tfjs then reads recycled memory. So every error is kept until the next
  * `sync`.
  *
- * Error scopes say where an error happened: WebGPU assigns an error to the scope in which the command was given,
- * whenever it reports it. One is open for the label in use (tfjs submits some dispatches late, so that the label may be
- * the one after); one more around whatever has a kernel's name: making its module, its pipeline and its bind groups,
+ * Error scopes locate an error: WebGPU assigns it to the scope in which the command was issued,
+ * regardless of when it is reported. One scope is open for the current label (tfjs submits some dispatches late, so the label may be
+ * the next one), and another around each operation with a kernel's name: creating its module, its pipeline and its bind groups,
  * and finishing the commands that use it. Dawn's messages name the kernel themselves, wgpu's mostly do not. tfjs labels
  * its pipelines with the names of its programs.
  */
@@ -15,30 +15,30 @@ import { DeviceError } from "./device-error.ts"
 export interface GpuErrors {
   readonly label: (site: string) => void
   /**
-   * Resolves with the first error since the last call, after everything submitted has run; a lost device stays an
+   * Resolves with the first error since the last call, after all submitted work has completed. A lost device remains an
    * error.
    */
   readonly settle: () => Promise<DeviceError | undefined>
-  /** What explains that the device could not be read: the error that the next `settle` will tell, if there is one. */
+  /** Returns the error that explains a failed read, which the next `settle` will return, if there is one. */
   readonly explain: () => Promise<DeviceError | undefined>
-  /** Errors of a device that is about to be destroyed are none. */
+  /** Ignores further errors: those of a device that is about to be destroyed do not matter. */
   readonly stop: () => void
 }
 
 const REMEDY = "what was computed since the last check is worthless: end the run, and try --device wasm"
 const LOST = "what was computed since the last check is lost with it: run again, or try --device wasm"
 
-/** An error that no scope takes is printed by the runtime as well. */
+/** The runtime also prints errors that no scope catches. */
 const EVERY_ERROR = ["internal", "out-of-memory", "validation"] as const satisfies ReadonlyArray<GPUErrorFilter>
 const OF_KERNELS = ["validation"] as const satisfies ReadonlyArray<GPUErrorFilter>
 
-/** What an earlier error made unusable, in Dawn's words and in wgpu's. */
+/** Messages of Dawn and wgpu about objects that an earlier error made unusable. */
 const CONSEQUENCE = /is invalid due to a previous error|label is invalid/
 
-/** Milliseconds between a read that a lost device refuses and the news of the loss, at most. */
+/** Maximum milliseconds between a read that a lost device rejects and the report of the loss. */
 const NEWS_OF_LOSS = 200
 
-/** `flush` submits what the backend holds back. Device, encoders and passes are wrapped from here on. */
+/** Starts collecting errors of a device, by wrapping it, its encoders and its passes. `flush` submits pending work of the backend. */
 export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors => {
   let site = "start"
   let first: DeviceError | undefined
@@ -48,7 +48,7 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
   const kernels = new KernelNames()
 
   const record = (at: string, message: string, candidates: Iterable<string> = []) => {
-    // scopes report from the inside out, and what an error led to may lie further inside
+    // scopes report from the inside out, and a consequence of an error may be in an inner one
     if (stopped || (first !== undefined && !(CONSEQUENCE.test(first.reason) && !CONSEQUENCE.test(message)))) return
     const kernel = kernels.namedIn(message, candidates) ?? first?.kernel
     const among = kernel === undefined ? [...candidates] : []
@@ -63,7 +63,7 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
   }
 
   /**
-   * Opens a scope for each filter; returns what closes them. `candidates`: kernels that an error may be of, known by
+   * Opens a scope for each filter and returns a function that closes them. `candidates`: kernels that may have caused an error, known by
    * then.
    */
   const watch = (filters: ReadonlyArray<GPUErrorFilter>, candidates: Iterable<string> = []) => {
@@ -99,7 +99,7 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
     close = watch(EVERY_ERROR)
   }
 
-  // what a scope cannot take, for instance an error that belongs to no call
+  // errors that no scope catches, such as those not caused by a call
   device.addEventListener("uncapturederror", (event) => {
     event.preventDefault()
     record(site, event.error.message)
@@ -146,15 +146,15 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
 
 type Within = <A>(candidates: Iterable<string>, f: () => A) => A
 
-/** Which kernels there are, and which a command buffer runs. A kernel's name is the label of its pipeline. */
+/** Tracks kernels, and those that a command buffer runs. A kernel's name is the label of its pipeline. */
 class KernelNames {
   private readonly known = new Set<string>()
   private readonly ofPipeline = new WeakMap<GPUComputePipeline, string>()
-  /** of the pipeline whose layout was asked for last */
+  /** kernel of the pipeline whose layout was requested last */
   private latest: string | undefined
 
   /**
-   * The kernel that a message is about: the first that it names (a pass has the name of its first kernel), else the
+   * Returns the kernel that a message is about: the first that it names (a pass has the name of its first kernel), else the
    * only candidate.
    */
   namedIn(message: string, candidates: Iterable<string>): string | undefined {
@@ -166,7 +166,7 @@ class KernelNames {
     return another === undefined ? only : undefined
   }
 
-  /** Notes the kernels of a device, and runs `within` what may report an error of theirs. */
+  /** Tracks the kernels of a device, and runs operations that may report their errors within `within`. */
   follow(device: GPUDevice, within: Within): void {
     const createShaderModule = device.createShaderModule.bind(device)
     const createComputePipeline = device.createComputePipeline.bind(device)
@@ -194,7 +194,7 @@ class KernelNames {
     device.createBindGroup = (descriptor) => {
       const { label } = descriptor
       if (label !== undefined) return within([label], () => createBindGroup(descriptor))
-      // tfjs makes one for every dispatch, and asks its pipeline for the layout just before: a name, but no scope
+      // tfjs creates one for every dispatch, right after reading the layout of its pipeline: needs a name, but no scope
       const { latest } = this
       this.latest = undefined
       return createBindGroup(latest === undefined ? descriptor : { ...descriptor, label: latest })
@@ -216,7 +216,7 @@ class KernelNames {
       }
       return pass
     }
-    // commands are checked when they are finished
+    // commands are validated when they are finished
     encoder.finish = (descriptor) => within(run, () => finish(descriptor))
     return encoder
   }

@@ -1,51 +1,51 @@
 /**
- * GPU memory: what no kernel could bind is refused, and what no one uses is given back.
+ * Manages GPU memory: rejects buffers that no kernel could bind, and frees unused ones.
  *
- * tfjs keeps every buffer that was ever given back, by its exact size, and destroys none:
- * after 400 shapes, 400 sizes lie idle. Here idle buffers are destroyed, those first that were idle for the longest, as
- * soon as more is allocated than
+ * tfjs keeps every released buffer, by its exact size, and destroys none:
+ * after 400 shapes there are idle buffers of 400 sizes. This file destroys idle buffers, those idle for the longest first, as
+ * soon as the allocated bytes exceed
  *
- *   (1 + SLACK) · the most that was in use lately + FLOOR
+ *   (1 + SLACK) · the recent peak of bytes in use + FLOOR
  *
- * Not than is in use now: between two steps nearly all of what the next one needs lies idle, and a step that had to
- * make its buffers anew each time would be a slow one. "Lately" is the last 256 to 512 submits, some ten steps of a
+ * The recent peak is used instead of the current use: between two steps nearly all buffers of the next one are idle, and
+ * creating them again each time would make steps slow. "Recent" means the last 256 to 512 submits, about ten steps of a
  * small model.
  *
- * Of idle buffers of one size the oldest is handed out first. tfjs hands out the one that came back last, and so gives
- * every step its buffers in another order; in the same order, the bind groups of one step serve the next
+ * Of the idle buffers of one size, the oldest is reused first. tfjs reuses the one released last, and so assigns
+ * buffers in a different order in every step; with a stable order, the bind groups of one step can be reused in the next
  * (`src/kernels/webgpu/recorder.ts`).
  *
- * Only right after a submit, when no recorded command can be waiting for an idle buffer: WebGPU destroys a buffer after
- * what was submitted has used it.
+ * Runs right after a submit only, when no recorded command can be waiting for an idle buffer: WebGPU destroys a buffer after
+ * all submitted work that uses it has completed.
  */
 import { bindingLimitOf, setBindingLimit, type WebgpuBackend } from "../kernels/webgpu/index.ts"
 import { DeviceError } from "./device-error.ts"
 
 const SLACK = 0.25
 const FLOOR = 32 * 2 ** 20
-/** Submits that the most in use is remembered for; and as many again while the next ones are counted. */
+/** Number of submits over which the peak is measured; it is kept for as many again while the next ones are counted. */
 const WINDOW = 256
 
 export interface GpuMemory {
-  /** the largest number of bytes allocated so far */
+  /** peak number of bytes allocated */
   readonly peakBytes: () => number
-  /** the bytes that would be left allocated after a submit now, at most */
+  /** maximum number of bytes that would remain allocated after a submit now */
   readonly bound: () => number
 }
 
-/** What is kept of a buffer. */
+/** State of a buffer. */
 interface Known {
-  /** in the order of their making */
+  /** rank in order of creation */
   readonly age: number
-  /** where it lies when it is idle */
+  /** the list to which it returns when it is idle */
   readonly home: Array<GPUBuffer>
-  /** the submits before it was given back; undefined: it is in use */
+  /** number of submits before it was released; undefined: in use */
   idleSince: number | undefined
 }
 
 /**
- * Trims the backend's idle buffers from here on, after each of its submits. tfjs' own lists of idle buffers are kept, by size and usage; they
- * are found by numbers here, not by a text, and what is in use is not looked for among all that is: a step asks some two hundred times.
+ * Trims the backend's idle buffers after each of its submits. tfjs's own lists of idle buffers are kept, by size and usage, with numeric keys
+ * instead of strings, and buffers in use are not searched for: a step requests about two hundred.
  */
 export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   const manager = backend.bufferManager
@@ -75,7 +75,7 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   const make = (size: number, usage: number, mappedAtCreation: boolean, home: Array<GPUBuffer>): GPUBuffer => {
     const buffer = backend.device.createBuffer({ size, usage, mappedAtCreation })
     known.set(buffer, { age: made++, home, idleSince: undefined })
-    // so that no one who asks need ask the driver
+    // cached, so that reading it does not query the driver
     Object.defineProperties(buffer, { size: { value: size }, usage: { value: usage } })
     manager.numBytesAllocated += size
     return buffer
@@ -135,7 +135,7 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
   return { peakBytes: () => peak, bound }
 }
 
-/** Destroys idle buffers in the order of `idleSince` until `bytes` are free, and tfjs' books say so. */
+/** Destroys idle buffers in the order of `idleSince` until `bytes` are free, and updates tfjs's counts. */
 const destroyIdle = (
   manager: WebgpuBackend["bufferManager"],
   bytes: number,
@@ -151,7 +151,7 @@ const destroyIdle = (
   }
   for (const buffers of manager.freeBuffers.values()) {
     const left = buffers.filter((buffer) => !doomed.has(buffer))
-    // in place: buffers go back to the list that they are of
+    // in place: buffers return to the list that they belong to
     if (left.length < buffers.length) buffers.splice(0, buffers.length, ...left)
   }
   for (const buffer of doomed) buffer.destroy()
@@ -159,7 +159,7 @@ const destroyIdle = (
   manager.numBytesAllocated -= freed
 }
 
-/** Thrown, since tensor code has no other way out; `ofDevice` makes a failure of it. */
+/** Throws, since tensor code cannot fail otherwise; `ofDevice` converts it to a failure. */
 const tooLarge = (reason: string) =>
   new DeviceError({
     device: "webgpu",
@@ -168,7 +168,7 @@ const tooLarge = (reason: string) =>
     remedy: "use a smaller batch, model.weights f16 or int8, or --device wasm"
   })
 
-/** Throws for what is larger than a binding. WebGPU says so too, but later, and drops what else was submitted. */
+/** Throws for a size larger than a binding. WebGPU reports it too, but later, and drops other submitted work. */
 export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void => {
   const limit = bindingLimitOf(backend)
   if (bytes > limit)
@@ -178,10 +178,10 @@ export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void =>
 }
 
 /**
- * Wraps the backend's allocation and binding, of which tfjs checks nothing: its kernels would silently do nothing. An
- * output larger than a binding is refused before it is made. Values from the host may be as large as a buffer, for a
- * table of embeddings is read in windows; whatever would bind all of it is refused then. `limit`: bytes of a binding,
- * the device's own if left out.
+ * Checks sizes in the backend's allocation and binding; tfjs checks none, and its kernels would silently do nothing. An
+ * output larger than a binding is rejected before it is allocated. Values from the host may be as large as a buffer, since a
+ * table of embeddings is read in windows; binding all of one is rejected. `limit`: maximum bytes of a binding,
+ * default: the device's own.
  */
 export const guardBuffers = (
   backend: WebgpuBackend,

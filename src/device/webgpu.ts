@@ -1,8 +1,8 @@
 /**
- * Opens tfjs' webgpu backend on a device of our own: with the adapter's limits and features instead of the defaults, with the
- * errors watched (`webgpu-errors.ts`), and with matrix products that give the same bits twice.
+ * Opens tfjs's webgpu backend on a device with the adapter's limits and features instead of the defaults, with error
+ * tracking (`webgpu-errors.ts`), and with matrix products whose results are bitwise reproducible.
  *
- * This file and all that it alone imports is loaded when a webgpu device opens (`open.ts`): a page without a GPU never fetches it.
+ * This file and its own imports are loaded when a webgpu device is opened (`open.ts`): a page without a GPU never fetches them.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { messageOf } from "../boundary/index.ts"
@@ -23,7 +23,7 @@ import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-ada
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
 import { guardBuffers, manageMemory, refuseUnbindable } from "./webgpu-memory.ts"
 
-/** What tfjs and our kernels need more of than WebGPU's defaults; the adapter's own values are asked for. */
+/** Limits that tfjs and this package's kernels need beyond WebGPU's defaults; requested at the adapter's values. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -35,25 +35,25 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension"
 ] as const
 
-/** tfjs' automatic choice adds up long products with atomics, in any order; the tiled program (3) gives the same bits twice. */
+/** tfjs's automatic choice sums long products with atomics, in any order; the tiled program (3) is bitwise reproducible. */
 const TILED_MATMUL = 3
 
 export interface OpenedWebgpu {
   readonly device: GPUDevice
   readonly adapter: string
   readonly software: boolean
-  /** how products choose their tiles; undefined where they have none */
+  /** how products choose their tiles; undefined if they use none */
   readonly tiles: string | undefined
   readonly errors: GpuErrors
   readonly peakBytes: () => number
   readonly installed: InstalledWebgpuEngine
-  /** gives tfjs' own kernels back */
+  /** restores tfjs's own kernels */
   readonly uninstallKernels: () => void
 }
 
 export interface WebgpuOptions {
   readonly adapter: GPUAdapter
-  /** absent where nothing can be kept from one process to the next */
+  /** absent if measurements cannot be stored between processes */
   readonly keptTiles?: (() => Promise<KeptTiles>) | undefined
 }
 
@@ -63,7 +63,7 @@ const open = async ({ adapter, keptTiles }: WebgpuOptions): Promise<OpenedWebgpu
   const wanted = kept?.wanted() // refused before anything is opened
   const { WebGPUBackend } = await importWebgpuBackend()
   tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", TILED_MATMUL)
-  // tfjs' default of 15 counts our dispatches too
+  // tfjs's default of 15 also counts this package's dispatches
   tf.env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", DISPATCHES_PER_SUBMIT)
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)) as Array<GPUFeatureName>,
@@ -91,7 +91,7 @@ const open = async ({ adapter, keptTiles }: WebgpuOptions): Promise<OpenedWebgpu
   }
 }
 
-/** A device that was lost refuses to be read, and does not say why. */
+/** Explains failed reads: a lost device rejects them without a reason. */
 const explainReads = (backend: WebgpuBackend, errors: GpuErrors): void => {
   const { read } = backend
   backend.read = (id) =>
@@ -100,7 +100,7 @@ const explainReads = (backend: WebgpuBackend, errors: GpuErrors): void => {
     })
 }
 
-/** Opens the backend on an adapter and makes it tfjs' current one; the scope's end destroys the GPU device. */
+/** Opens the backend on an adapter and makes it tfjs's current one; closing the scope destroys the GPU device. */
 export const openWebgpu = onePerProcess<WebgpuOptions, OpenedWebgpu, DeviceError>(
   {
     backend: "webgpu",

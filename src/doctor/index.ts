@@ -1,6 +1,6 @@
 /**
- * What this machine can train on: its adapters and engines, what they do in two seconds each, which one `--device auto`
- * takes and why, and what is wrong, with a remedy. Nothing here fails: what cannot be done is a problem in the answer.
+ * Reports what this machine can train on: its GPU adapters and devices, a two-second benchmark of each, which one `--device auto`
+ * selects and why, and problems with remedies. Never fails: problems are part of the result.
  */
 import path from "node:path"
 import process from "node:process"
@@ -30,25 +30,25 @@ export interface Problem {
   readonly remedy: string
 }
 
-/** The devices that are measured; cpu is only there to test the others. */
+/** The devices that are measured; cpu only serves to test the others. */
 type Measured = Automatic["device"]
 
 export interface Measurement extends Rates {
   readonly device: Measured
   readonly threads: number
-  /** of webgpu: how its products choose their tiles, and the folder where a measurement of them is kept; null where they have none */
+  /** of webgpu: how matrix products choose their tiles, and the folder of the stored measurements; null if products use no tiles */
   readonly tiles?: { readonly chosen: string; readonly folder: string | null } | null
 }
 
 export interface Diagnosis {
   readonly versions: Readonly<Record<string, string>>
-  /** system and processor, such as "linux x64" */
+  /** operating system and processor, such as "linux x64" */
   readonly system: string
   readonly adapters: ReadonlyArray<AdapterDescription>
   readonly wasm: WasmDescription
   readonly measured: ReadonlyArray<Measurement>
   readonly auto: { readonly device: Measured; readonly because: string }
-  /** the libraries by which one run can have several processes, and what is to be done where there is none */
+  /** MPI libraries for runs on several processes, and how to install one */
   readonly mpi: {
     readonly libraries: ReadonlyArray<{ readonly version: string; readonly file: string }>
     readonly missing: string | null
@@ -83,7 +83,7 @@ const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
 
 type Outcome<A> = { readonly found: A } | { readonly problem: Problem }
 
-/** The value, or the problem that prevents it. Defects too: what a driver throws must not end a diagnosis. */
+/** Returns the value, or the problem that prevents it. Also catches defects: an exception from a driver must not end the diagnosis. */
 const outcome = <A, R>(device: string, effect: Effect.Effect<A, unknown, R>): Effect.Effect<Outcome<A>, never, R> =>
   effect.pipe(
     Effect.map((found): Outcome<A> => ({ found })),
@@ -114,7 +114,7 @@ const measurementOn = (runtime: Runtime, device: Measured) =>
     }
   }).pipe(Effect.scoped)
 
-/** Problems of what works, but less well than it could. */
+/** Problems that make a working device slower or weaker than it could be. */
 const shortcomings = (
   adapters: ReadonlyArray<AdapterDescription>,
   measured: ReadonlyArray<Measurement>,
@@ -137,7 +137,7 @@ const shortcomings = (
   ]
 }
 
-/** Diagnoses the machine that `runtime` runs on. `tell` is called with what is being done. */
+/** Diagnoses the machine that `runtime` runs on. Calls `tell` with the current activity. */
 export const diagnose = (
   runtime: Runtime,
   tell: (doing: string) => Effect.Effect<void> = () => Effect.void
@@ -212,7 +212,7 @@ const tilesLine = ({ tiles }: Measurement): ReadonlyArray<string> => {
 const rate = (value: number): string =>
   value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)
 
-/** The text, without a newline at its end. */
+/** Formats a diagnosis as text, without a final newline. */
 export const diagnosisText = ({
   versions,
   system,

@@ -1,4 +1,4 @@
-/** What a device does in about two seconds: the rate of a large product, and of training steps. */
+/** Measures a device in about two seconds: the rate of a large matrix product, and of training steps. */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { adamw } from "../optimizers/index.ts"
 import { milliseconds } from "../progress/index.ts"
 import { crossEntropy, openSession, takeStep } from "../training/index.ts"
 
-/** A BERT with random weights, since there may be no checkpoint: two blocks of all-MiniLM-L6-v2's shape. */
+/** A BERT with random weights, so that no checkpoint is needed: two blocks of all-MiniLM-L6-v2's shape. */
 const CONFIG = {
   hiddenSize: 384,
   layers: 2,
@@ -28,10 +28,10 @@ const CONFIG = {
 const BATCH = 4
 const LENGTH = 32
 
-/** A step of it, in words. */
+/** Description of one of its training steps. */
 export const STEP = `a LoRA step, ${CONFIG.layers} layers of ${CONFIG.hiddenSize}, ${BATCH} × ${LENGTH} tokens`
 
-/** Rows without padding. Time does not depend on the ids. */
+/** Rows without padding. Times do not depend on the ids. */
 const syntheticBatch: Batch = {
   size: BATCH,
   length: LENGTH,
@@ -42,23 +42,23 @@ const syntheticBatch: Batch = {
   tokens: BATCH * LENGTH
 }
 
-/** Tokens, columns and rows of W: the first product of a feed-forward layer in MiniLM, at 8 rows of 128 tokens. */
+/** Tokens, columns and rows of W: the first product of a feed-forward layer in MiniLM, for 8 rows of 128 tokens. */
 const [TOKENS, IN, OUT] = [1024, 384, 1536]
 
 export const PRODUCT = `a product ${TOKENS}×${IN}×${OUT}`
 
-/** Milliseconds that each of the two is measured for, after a first one that compiles it. */
+/** Milliseconds for which each of the two is measured, after a first run that compiles it. */
 const BUDGET = 1000
-/** The least milliseconds of a repetition, so that waiting for its end is a small part of it. */
+/** Minimum milliseconds of a repetition, so that waiting for its end is a small part of it. */
 const LEAST = 50
 
 export interface Rates {
-  /** 10⁹ floating-point operations a second, in the product */
+  /** 10⁹ floating-point operations per second, in the matrix product */
   readonly gflops: number
   readonly stepsPerSecond: number
 }
 
-/** Runs per second, in the fastest repetition: other programs on the machine can only slow it down. */
+/** Returns the runs per second of the fastest repetition: other programs can only slow it down. */
 const timesASecond = <E, R>(run: Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
     const { sync } = yield* Device
@@ -97,7 +97,7 @@ const steps = Effect.gen(function* () {
   return yield* timesASecond(takeStep(session, [syntheticBatch]))
 }).pipe(Effect.scoped)
 
-/** Measures the open device. */
+/** Measures the current device. */
 export const measure = Effect.gen(function* () {
   const device = yield* Device
   device.label(PRODUCT)

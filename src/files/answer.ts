@@ -1,6 +1,6 @@
-/** Answers of servers: a body has no size before it has ended. */
+/** Responses of servers: the size of a body is unknown until it ends. */
 
-/** The body of an answer; undefined where it has more than `most` bytes, of which no more are read then. */
+/** Reads the body of a response. Returns undefined and stops reading if it has more than `most` bytes. */
 export const readAnswer = async (response: Response, most: number): Promise<Uint8Array<ArrayBuffer> | undefined> => {
   const reader = response.body?.getReader()
   const parts: Array<Uint8Array> = []

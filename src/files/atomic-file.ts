@@ -1,7 +1,7 @@
 /**
- * Files and folders that a reader finds as they were or whole, never in part. A file is written under a temporary name in the same folder,
- * flushed to the disk, then renamed; a new folder is made under a temporary name and renamed when it is complete. What a killed process
- * leaves under such a name is removed by the next one (`leftovers.ts`).
+ * Atomic writes: readers find a file or folder either unchanged or complete. A file is written under a temporary name in the same folder,
+ * flushed to the disk, then renamed; a new folder is created under a temporary name and renamed when it is complete. The next process
+ * removes what a killed process left under such a name (`leftovers.ts`).
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -13,9 +13,9 @@ import { platformReason } from "./platform-reason.ts"
 import { temporaryFor } from "./temporary-name.ts"
 
 export class FileError extends Schema.TaggedError<FileError>()("FileError", {
-  /** what failed */
+  /** operation that failed */
   action: Schema.Literals(["read", "write"]),
-  /** its path or name */
+  /** path or name of the file */
   file: Schema.String,
   /** the system's reason, as the end of a sentence */
   reason: Schema.String
@@ -29,8 +29,8 @@ export const fileError = (action: "read" | "write", file: string) => (error: Pla
   new FileError({ action, file, reason: platformReason(error) })
 
 /**
- * Replaces a file by what `write` writes. Fails as `write` does, or with what `failed` makes of the file system's error. An interruption waits for
- * what the file system was asked: a rename that goes on by itself would take what the next writer has put under the same name.
+ * Replaces a file atomically with the output of `write`. Fails as `write` does, or with `failed` applied to the file system's error. An interruption
+ * waits for pending file operations: a rename that completed later could take what the next writer put under the same name.
  */
 export const replaceFile = <E, R>(
   file: string,
@@ -42,7 +42,7 @@ export const replaceFile = <E, R>(
       const fs = yield* FileSystem.FileSystem
       const temporary = yield* temporaryFor(file)
       const writeTemporary = Effect.gen(function* () {
-        // made anew: a link left under this name would be written through
+        // created exclusively: an existing link of this name would be written through
         yield* fs.remove(temporary, { force: true }).pipe(Effect.mapError(failed))
         const handle = yield* fs.open(temporary, { flag: "wx" }).pipe(Effect.mapError(failed))
         yield* restore(write(handle))
@@ -55,7 +55,7 @@ export const replaceFile = <E, R>(
     })
   )
 
-/** `content`: a text, written as UTF-8, or bytes as they are. */
+/** Writes a file atomically. `content`: a text, encoded as UTF-8, or bytes. */
 export const writeFileAtomic = (
   file: string,
   content: string | Uint8Array
@@ -67,7 +67,7 @@ export const writeFileAtomic = (
   return replaceFile(file, write, failed)
 }
 
-/** Fails on a symbolic link: a run folder may come from elsewhere, and what is written to it stays in it. */
+/** Fails for a symbolic link: a run folder may come from elsewhere, and writes must stay in it. */
 export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -77,7 +77,7 @@ export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSys
     return yield* new FileError({ action: "write", file, reason })
   })
 
-/** JSON with two spaces and a final newline. */
+/** Writes JSON with an indentation of two spaces and a final newline. */
 export const writeJson = (file: string, value: unknown): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`)
 
@@ -90,8 +90,8 @@ export class FolderExists extends Schema.TaggedError<FolderExists>()("FolderExis
 }
 
 /**
- * Runs `write` on a temporary folder and renames that to `target`; on any other outcome the temporary folder is removed. It is made in the
- * nearest folder above `target` that exists, so that a failure leaves no empty parents.
+ * Runs `write` on a temporary folder and renames it to `target`; on any other outcome the temporary folder is removed. It is created in the
+ * nearest existing folder above `target`, so that a failure leaves no empty parents.
  */
 export const inNewFolder = <A, E, R>(
   target: string,

@@ -1,9 +1,9 @@
-/** What there is to say of a file or folder that no disk has. */
+/** File information for files and folders that are not on a disk. */
 import * as ByteSize from "effect/ByteSize"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 
-/** `size` in bytes; `changed` in milliseconds since 1970, where that is known. */
+/** Creates file information. `size`: bytes; `changed`: milliseconds since 1970, if known. */
 export const infoOf = (type: FileSystem.File.Type, size: number, changed?: number): FileSystem.File.Info => ({
   type,
   size: ByteSize.bytes(size),

@@ -1,10 +1,10 @@
 /**
- * A folder that a process writes for hours, while others may rename it, replace it, or put symbolic links into it. What is written or
- * removed by `files` lands in that folder or nowhere.
+ * Guards a folder that a process writes for hours, while others may rename it, replace it, or put symbolic links into it. Writes and
+ * removals through `files` affect that folder or nothing.
  *
- * Before each write and each removal, and again after something was made, it is asked whether the folder of this name is still the one
- * that was opened (by its device and inode), whether the path stays in it, and whether a part of the path is a symbolic link. A file system
- * that has no inodes, as one in memory, cannot say which folder is which; the paths and links are checked there all the same.
+ * Before each write and removal, and again after creating something, checks by device and inode that the path still names the folder that
+ * was opened, that the path stays in it, and that no part of the path is a symbolic link. On file systems without inodes, such as those
+ * in memory, only paths and links are checked.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,13 +15,13 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Refusal } from "./platform-reason.ts"
 
-/** Where a folder is: under its name still; under another name beside it; in another place that is not known; removed. */
+/** Location of a folder: under its name; under another name in the same parent; moved to an unknown place; or removed. */
 export type FolderPlace =
   | { readonly kind: "here" | "elsewhere" | "removed" }
   | { readonly kind: "renamed"; readonly to: string }
 
 export interface GuardedFolder {
-  /** The file system for all writers here. Reads are as ever. What no writer of a run needs (copies, links, times) is refused. */
+  /** The file system for all writers here. Reads are not restricted. Operations that no writer of a run needs (copies, links, times) fail. */
   readonly files: FileSystem.FileSystem
   readonly place: Effect.Effect<FolderPlace>
 }
@@ -32,11 +32,11 @@ export const within =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, FileSystem.FileSystem>> =>
     Effect.provideService(effect, FileSystem.FileSystem, files)
 
-/** Which folder it is; undefined where the file system does not say. */
+/** Returns the identity of a folder, or undefined if the file system does not report it. */
 const identityOf = ({ dev, ino }: FileSystem.File.Info): string | undefined =>
   Option.isSome(ino) && ino.value !== 0n ? `${dev}:${ino.value}` : undefined
 
-/** What only looks. */
+/** The read-only operations. */
 const readsOf = ({
   access,
   exists,
@@ -61,7 +61,7 @@ const readsOf = ({
   stream
 })
 
-/** A folder that another process writes: here all writing is refused, in it and elsewhere. */
+/** A folder that another process writes: rejects all writes, in it and elsewhere. */
 export const writtenElsewhere: Effect.Effect<GuardedFolder, never, FileSystem.FileSystem> = Effect.map(
   FileSystem.FileSystem,
   (fs) => {
@@ -90,7 +90,7 @@ export const writtenElsewhere: Effect.Effect<GuardedFolder, never, FileSystem.Fi
   }
 )
 
-/** Guards an existing folder until the scope ends. */
+/** Guards an existing folder until the scope closes. */
 export const guardFolder = (
   directory: string
 ): Effect.Effect<GuardedFolder, PlatformError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
@@ -98,11 +98,11 @@ export const guardFolder = (
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const root = path.resolve(directory)
-    // Held open: a new folder is given the inode of a removed one, but not while that one is open. Windows opens no folders.
+    // Held open: a new folder may reuse the inode of a removed one, but not while that one is open. Windows opens no folders.
     const handle = yield* Effect.option(fs.open(root))
     const own = identityOf(yield* fs.stat(root))
 
-    /** Fails where `file` is not to be written; `replaced`: what has this name is replaced or removed itself, even where it is a link. */
+    /** Fails if `file` must not be written. `replaced`: the name itself is replaced or removed, even if it is a link. */
     const check = (method: string, file: string, replaced = false) =>
       Effect.gen(function* () {
         const refusal = (reason: string) =>
@@ -134,11 +134,11 @@ export const guardFolder = (
         }
       })
 
-    /** What an operation has made anew is removed again where the folder became another between the look and the operation. */
+    /** Removes what an operation created if the folder was replaced between the check and the operation. */
     const made = <A, E, R>(method: string, file: string, operation: Effect.Effect<A, E, R>, anew: boolean) =>
       check(method, file).pipe(
         Effect.andThen(operation),
-        // what fails because the folder became another meanwhile says that
+        // an error caused by the folder being replaced meanwhile reports that
         Effect.tapError(() => check(method, file)),
         Effect.tap(() =>
           anew
@@ -147,7 +147,7 @@ export const guardFolder = (
         )
       )
 
-    /** A file that an appended text has begun is removed: it had none of the lines before. */
+    /** Removes a file that an append created: it lacks the previous lines. */
     const begunWith = (file: string, text: string) =>
       Effect.ignore(
         Effect.gen(function* () {

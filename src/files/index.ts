@@ -1,4 +1,4 @@
-/** Files as a program meets them: read with bounds, written as a whole or not at all, and the reason where that fails. */
+/** File access: bounded reads, atomic writes, and readable reasons for failures. */
 export { readAnswer } from "./answer.ts"
 export {
   FileError,

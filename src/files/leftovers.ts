@@ -1,10 +1,10 @@
 /**
- * Temporary names, and what was left under them: a process that is killed while it writes leaves `merged.tmp-4711-0f3a…`, which the next one
+ * Temporary names, and leftover files: a process that is killed while writing leaves `merged.tmp-4711-0f3a…`, which the next process
  * that writes into the folder removes.
  *
- * The name says which process writes: its number, its machine, and its start. A machine that shares the folder removes nothing of another
- * one, and a process that has the number of a dead one is not taken for it. Names of earlier versions, `merged.tmp-4711`, say the number
- * alone: they count where their file is written again, and others with such a name may be anybody's.
+ * The name identifies the writing process by its number, its machine and its start time. Machines that share a folder do not remove each
+ * other's files, and a process that reuses the number of a dead one is not mistaken for it. Names of earlier versions, `merged.tmp-4711`,
+ * have the number only: they count as leftovers of the file that is written again; others with such a name may belong to anyone.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -16,7 +16,7 @@ const machineOf = ({ host }: ProcessOwner): string => short(host)
 const startOf = ({ boot = "", started = "" }: ProcessOwner): string => short(`${boot} ${started}`)
 const endingOf = (owner: ProcessOwner): string => `.tmp-${owner.pid}-${machineOf(owner)}${startOf(owner)}`
 
-/** Whether a name is a temporary one of a process that will never write again. `untagged`: one of an earlier version counts, too. */
+/** Checks whether a name is a temporary one of a process that no longer runs. `untagged`: names of earlier versions count, too. */
 export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const [, digits, machine, start] = /\.tmp-([1-9]\d{0,9})(?:-([0-9a-f]{6})([0-9a-f]{6}))?$/.exec(name) ?? []
@@ -29,10 +29,10 @@ export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boole
     return (now.started !== undefined && startOf(now) !== start) || (yield* isGone(now))
   })
 
-/** folders that this process has looked into */
+/** folders that this process has checked */
 const swept = new Set<string>()
 
-/** Removes what dead processes left in a folder; `name`: what is written there. Does so once: a folder is not read at every write. */
+/** Removes leftovers of dead processes in a folder, once per folder and process. `name`: the file that is about to be written. */
 const sweep = (folder: string, name: string) =>
   Effect.gen(function* () {
     if (swept.has(folder)) return
@@ -48,7 +48,7 @@ const sweep = (folder: string, name: string) =>
     yield* Effect.forEach(names, (one) => Effect.ignore(remove(one)), { discard: true })
   }).pipe(Effect.ignore)
 
-/** A temporary name of this process, after removing what dead ones left next to it. */
+/** Returns a temporary name of this process, after removing leftovers of dead processes next to it. */
 export const sweptName = (file: string): Effect.Effect<string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const name = /[^/\\]*$/.exec(file)![0]

@@ -1,8 +1,8 @@
 /**
- * A file system that follows no symbolic link below one folder, for programs that show what is in a folder of unknown origin: a link there
- * may lead anywhere. What is outside of the folder is read and written as ever.
+ * A file system that follows no symbolic links below one folder, for programs that show folders of unknown origin: a link there
+ * may point anywhere. Files outside of the folder are read and written as usual.
  *
- * A link can be looked at (`lstat`, `readLink`), renamed and removed; whatever would follow it fails as if permission were denied.
+ * A link can be inspected (`lstat`, `readLink`), renamed and removed; operations that would follow it fail with a permission error.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -12,8 +12,8 @@ import * as Stream from "effect/Stream"
 import { Refusal } from "./platform-reason.ts"
 
 /**
- * `root`: the folder, as this process names it; relative paths are looked up in the working directory. While `isReadOnly`, nothing is
- * written or removed in it.
+ * Returns such a file system. `root`: the folder, as this process names it; relative paths are relative to the working directory. While
+ * `isReadOnly` holds, nothing in it can be written or removed.
  */
 export const withoutLinks = (
   root: string,
@@ -24,7 +24,7 @@ export const withoutLinks = (
     const path = yield* Path.Path
     const top = path.resolve(root)
 
-    /** Fails where one of the names on the way to a file is a link; `itself`: the last one counts, too. */
+    /** Fails if a part of a path is a link. `itself`: includes the last part. */
     const check = (method: string, file: string, itself: boolean, writes = false): Effect.Effect<void, PlatformError> =>
       Effect.gen(function* () {
         const denied = (reason: string) => {
@@ -42,7 +42,7 @@ export const withoutLinks = (
         for (const name of itself ? names : names.slice(0, -1)) {
           at = path.join(at, name)
           const type = yield* Effect.match(fs.lstat(at), {
-            // nothing there: what comes next will say so
+            // it does not exist: the operation itself will report that
             onFailure: () => undefined,
             onSuccess: (info) => info.type
           })
@@ -52,7 +52,7 @@ export const withoutLinks = (
           yield* denied(`${what} is a symbolic link, which is not followed`)
         }
       })
-    /** Of a method whose first argument is a file, the same with the check before it. */
+    /** Wraps a method whose first argument is a file with the check. */
     const checked =
       <Rest extends ReadonlyArray<unknown>, A, R>(
         method: string,
@@ -61,13 +61,13 @@ export const withoutLinks = (
       ) =>
       (file: string, ...rest: Rest) =>
         Effect.andThen(check(method, file, itself, writes), act(file, ...rest))
-    /** Two names, of which neither is followed. */
+    /** Wraps an operation on two names, neither of which is followed. */
     const moved = (method: string, from: string, to: string, act: Effect.Effect<void, PlatformError>) =>
       check(method, from, false, true).pipe(Effect.andThen(check(method, to, false, true)), Effect.andThen(act))
 
     return FileSystem.makeNoop({
       access: checked("access", fs.access),
-      // a link is there, wherever it leads
+      // a link exists, wherever it points
       exists: (file) =>
         Effect.andThen(
           check("exists", file, false),

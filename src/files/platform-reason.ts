@@ -1,4 +1,4 @@
-/** Why the file system refused, in words: platform errors carry the system's code as their cause, and their own text hides it. */
+/** Readable reasons for file system errors: platform errors have the system's code in their cause, and their own message hides it. */
 import type { PlatformError } from "effect/PlatformError"
 
 const words: { readonly [code: string]: string | undefined } = {
@@ -16,16 +16,16 @@ const words: { readonly [code: string]: string | undefined } = {
   EROFS: "the file system is read-only"
 }
 
-/** What the system's code of an error means; undefined where there is none, or it is one that does not occur. */
+/** Returns the meaning of an error's system code, or undefined without a known code. */
 export const systemReason = (error: unknown): string | undefined => {
   const code = (error as { readonly code?: unknown } | null | undefined)?.code
   return typeof code === "string" ? words[code] : undefined
 }
 
-/** The cause of a platform error that is this program's own: what it does not do to a file, as the end of such a sentence. */
+/** The cause of a platform error that this program raises itself. The message is the end of a sentence about the file. */
 export class Refusal extends Error {}
 
-/** The end of a sentence that says what could not be done. */
+/** Returns the reason of an error, as the end of a sentence that names the failed operation. */
 export const platformReason = ({ reason }: PlatformError): string => {
   if (reason.cause instanceof Refusal) return reason.cause.message
   const code = (reason.cause as { readonly code?: unknown } | undefined)?.code

@@ -1,11 +1,11 @@
 /**
- * Which process a lock file names, and whether that process is gone. A number alone does not say: a process that was killed keeps its
- * number as a zombie until its parent asks for it, and in a container started again another process soon has the same number. So an owner
- * is a number, when the process began, and which boot of the machine that was.
+ * Identifies the process that a lock file names, and checks whether it still runs. A process id is not sufficient: a killed process keeps
+ * its id as a zombie until its parent collects it, and in a restarted container another process soon has the same id. So an owner
+ * consists of a process id, the start time of the process, and the boot of the machine.
  *
- * Linux says both in /proc, macOS says the time by `ps`. Elsewhere an owner is its number alone: a process that has the number of a dead
- * one is taken for it there, and so it is in a lock of an earlier version. Two containers of one host name that share a folder do not see
- * each other's processes, and each takes the other's for gone.
+ * Linux reports both in /proc, macOS the time by `ps`. On other systems an owner is a process id only: a process that reuses the id of a
+ * dead one is mistaken for it, as is one in a lock of an earlier version. Two containers of one host name that share a folder do not see
+ * each other's processes, and each considers the other's dead.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,14 +15,14 @@ import { hostname, ownNumber, ownSystem } from "./own-process.ts"
 export const ProcessOwner = Schema.Struct({
   pid: Schema.Int.check(Schema.isGreaterThan(0)),
   host: Schema.String,
-  /** when it began, as its system writes that */
+  /** start time, in the system's format */
   started: Schema.optionalKey(Schema.String),
-  /** of the machine */
+  /** boot id of the machine */
   boot: Schema.optionalKey(Schema.String)
 })
 export type ProcessOwner = typeof ProcessOwner.Type
 
-/** The owner that a lock file's text names; undefined where it is half-written, or not by this package. */
+/** Parses the owner from the text of a lock file. Returns undefined if it is incomplete or was not written by this package. */
 export const ownerIn = (text: string): ProcessOwner | undefined => {
   const owner = Schema.decodeUnknownResult(Schema.fromJsonString(ProcessOwner))(text)
   return owner._tag === "Success" ? owner.success : undefined
@@ -30,7 +30,7 @@ export const ownerIn = (text: string): ProcessOwner | undefined => {
 
 let own: ProcessOwner | undefined
 
-/** This process. */
+/** The owner that identifies this process. */
 export const thisProcess: Effect.Effect<ProcessOwner, never, FileSystem.FileSystem> = Effect.gen(function* () {
   if (own !== undefined) return own
   if (ownSystem === undefined) return { pid: ownNumber, host: hostname() }
@@ -45,7 +45,7 @@ export const thisProcess: Effect.Effect<ProcessOwner, never, FileSystem.FileSyst
   return own
 })
 
-/** Another process of this machine. */
+/** Returns the owner of another process of this machine. */
 export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const { started: _, ...machine } = yield* thisProcess
@@ -53,7 +53,7 @@ export const ownerOf = (pid: number): Effect.Effect<ProcessOwner, never, FileSys
     return { ...machine, pid, ...(started === undefined ? {} : { started }) }
   })
 
-/** Whether an owner is of this host and says as much of itself as this system can: what a file that came from elsewhere cannot know. */
+/** Checks whether an owner is of this host and has all fields that this system can provide, which a file from elsewhere cannot know. */
 export const isIdentified = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.map(
     thisProcess,
@@ -63,12 +63,12 @@ export const isIdentified = (owner: ProcessOwner): Effect.Effect<boolean, never,
       (boot === undefined || owner.boot !== undefined)
   )
 
-/** Milliseconds that a killed process may take to give its memory back: it needs half a second for 3 GB. */
+/** Milliseconds that a killed process may take to release its memory: 3 GB take half a second. */
 const PATIENCE = 10_000
 const PAUSE = 50
 
 /**
- * Whether an owner will never write again. False for one of another host, which cannot be asked, and where nothing can be learned. Waits
+ * Checks whether the process of an owner no longer runs. Returns false for another host, and if the state is unknown. Waits
  * for a process that is about to end.
  */
 export const isGone = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
@@ -79,7 +79,7 @@ export const isGone = (owner: ProcessOwner): Effect.Effect<boolean, never, FileS
     for (let waited = 0; exists(owner.pid); waited += PAUSE) {
       const { state, started } = yield* look(owner.pid)
       if (state === "dead" || differ(owner.started, started)) return true
-      // a killed process may look like a running one between two moments of its end, and may be gone before it is looked at
+      // while it ends, a killed process may briefly look like a running one, or end before it is inspected
       if (waited >= (state === "running" ? PAUSE : PATIENCE)) return false
       yield* Effect.sleep(PAUSE)
     }
@@ -99,12 +99,12 @@ const exists = (pid: number): boolean => {
 }
 
 interface Seen {
-  /** `ending`: it was killed, and gives its memory back or is in its last write */
+  /** "ending": it was killed, and is releasing its memory or in its last write */
   readonly state: "running" | "ending" | "dead"
   readonly started?: string
 }
 
-/** What the system says of a process that exists. */
+/** Returns the system's information about an existing process. */
 const look = (pid: number): Effect.Effect<Seen, never, FileSystem.FileSystem> =>
   process.platform === "darwin"
     ? Effect.sync(() => lookOnMac(pid))
@@ -121,9 +121,9 @@ const EXITING = 1 << 2
 const SIGKILL = 9
 
 /**
- * A line of /proc/<pid>/stat: `4711 (a name) S 1 …`. The name may have spaces and parentheses, so that the fields are counted after the
- * last one: the state is the third of the line, the flags are the ninth, the number of threads is the 20th, the start in ticks since the
- * boot the 22nd, signals that wait the 31st, and the signal that ends it the 52nd, where the reader may know.
+ * Parses a line of /proc/<pid>/stat: `4711 (a name) S 1 …`. The name may have spaces and parentheses, so fields are counted after its
+ * closing parenthesis: the state is field 3 of the line, the flags 9, the number of threads 20, the start time in ticks since boot 22,
+ * pending signals 31, and the signal that ends the process 52, if the reader may see it.
  *
  * @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
  */
@@ -139,7 +139,7 @@ export const seenIn = (line: string): Seen => {
   return { state: ending ? "ending" : "running", started }
 }
 
-/** `ps` words a time by the language and the time zone of its caller. */
+/** `ps` formats times by the language and time zone of its caller. */
 const lookOnMac = (pid: number): Seen => {
   const { spawnSync } = process.getBuiltinModule("node:child_process")
   const env = { ...process.env, LC_ALL: "C", TZ: "UTC" }

@@ -1,5 +1,5 @@
 /**
- * Only regular files are read. What a file is must be asked before it is opened: opening a pipe waits for its writer, and a device never
+ * Reads regular files only. The type of a file must be checked before it is opened: opening a pipe waits for its writer, and a device never
  * ends.
  */
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ const kinds: { readonly [type in FileSystem.File.Type]?: string } = {
   Socket: "a socket"
 }
 
-/** The end of a sentence about what is no regular file; undefined for one that is. */
+/** Returns the end of a sentence that describes a file of another type, or undefined for a regular file. */
 export const irregular = (type: FileSystem.File.Type): string | undefined => {
   if (type === "File") return undefined
   if (type === "Directory") return "it is a folder"
@@ -21,7 +21,7 @@ export const irregular = (type: FileSystem.File.Type): string | undefined => {
   return kind === undefined ? "it is not a regular file" : `it is ${kind}, not a regular file`
 }
 
-/** What the system says of a regular file. Links are followed; fails on anything else. */
+/** Returns information about a regular file. Follows links. Fails for anything else. */
 export const statRegular = (file: string): Effect.Effect<FileSystem.File.Info, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,34 +1,34 @@
 /**
- * SHA-256, piece by piece. Bun, Deno and Node have it in node:crypto. A page has it for whole buffers alone (crypto.subtle), and a file need
- * not fit into memory: there it is computed here.
+ * SHA-256 of streams. Bun, Deno and Node provide it in node:crypto. Pages can only hash whole buffers (crypto.subtle), but a file need
+ * not fit into memory: there it is computed in JavaScript.
  */
 import { sha256 as computed } from "@noble/hashes/sha2.js"
 import { bytesToHex } from "@noble/hashes/utils.js"
 import { ownSystem } from "./own-process.ts"
 
 export interface Sha256 {
-  /** A text counts as its UTF-8. */
+  /** Appends data; a text is encoded as UTF-8. */
   readonly update: (data: Uint8Array | string) => Sha256
-  /** Ends it. */
+  /** Completes the hash and returns it. */
   readonly digest: (form: "hex" | "base64") => string
 }
 
 export const sha256 = (): Sha256 =>
-  // not imported: a bundle for a browser holds nothing of Node
+  // not imported, so that browser bundles do not include Node modules
   ownSystem?.getBuiltinModule("node:crypto").createHash("sha256") ?? computedSha256()
 
-/** Bytes that a page hashes as a whole: its engine does that many times as fast as JavaScript. */
+/** Maximum number of bytes that a page hashes at once, which its engine does several times as fast as JavaScript. */
 const WHOLE = 2 ** 28
 
-/** Whether `wholeSha256` is how to hash so many bytes here. */
+/** Checks whether to hash this number of bytes by `wholeSha256`. */
 export const hashesWhole = (bytes: number): boolean =>
   ownSystem === undefined && bytes <= WHOLE && globalThis.crypto?.subtle !== undefined
 
-/** Of all bytes at once, in lower-case hexadecimal. */
+/** Returns the hash of all bytes at once, in lower-case hexadecimal. */
 export const wholeSha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
   bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))
 
-/** Works in any engine of JavaScript. */
+/** Creates a hash in JavaScript, for any engine. */
 export const computedSha256 = (): Sha256 => {
   const hash = computed.create()
   const own: Sha256 = {

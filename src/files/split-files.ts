@@ -1,7 +1,7 @@
-/** Names of the parts that a GGUF file is split into. */
+/** Names of the parts of a split GGUF file. */
 const partName = /^(?<name>.*)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$/s
 
-/** All parts' files in their order, by the name of one; undefined: the name is not that of a part. */
+/** Returns the files of all parts in order, from the name of one, or undefined if the name is not that of a part. */
 export const partFiles = (file: string): ReadonlyArray<string> | undefined => {
   const { name, number, count } = (partName.exec(file)?.groups ?? {}) as { readonly [group: string]: string }
   if (count === undefined || Number(number) < 1 || Number(number) > Number(count)) return undefined

@@ -1,14 +1,14 @@
-/** The names under which files and folders are written before they are renamed. */
+/** Temporary names, under which files and folders are written before they are renamed. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { ownNumber, ownSystem } from "./own-process.ts"
 
-/** The name under which a file is written before it is renamed, in a folder that no other process writes. */
+/** Returns a temporary name for a file in a folder that no other process writes. */
 export const temporaryName = (file: string): string => `${file}.tmp-${ownNumber}`
 
 /**
- * The name under which a file or folder is written before it is renamed, where others may write as well. Removes what they left. A page has its
- * files alone, and loads nothing for it.
+ * Returns a temporary name for a file or folder in a folder that others may write as well. Removes leftovers of dead processes. In a page, whose
+ * files no other process writes, no code is loaded for that.
  */
 export const temporaryFor = (file: string): Effect.Effect<string, never, FileSystem.FileSystem> =>
   ownSystem === undefined

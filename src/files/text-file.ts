@@ -1,10 +1,10 @@
 /**
- * Files that are read as a whole, with bounds: configs, tokenizers, plans. What a file is and how large it is are asked before it is
- * opened, so that a pipe does not block, a device does not stream for ever, and a wrong file of 50 GB is a sentence.
+ * Files that are read whole, with bounds: configs, tokenizers, plans. The type and size of a file are checked before it is
+ * opened, so that a pipe does not block, a device does not stream forever, and a wrong file of 50 GB is reported in a sentence.
  *
- * JSON of unknown origin may nest no deeper than anything we read has a reason to. A few megabytes of "[" are a value of a million levels,
- * and whatever walks it afterwards (a decoder, a printer) needs a stack frame a level. So the depth is counted on the text, before
- * anything is built from it.
+ * The nesting depth of JSON of unknown origin is limited. A few megabytes of "[" are a value of a million levels, and code that
+ * traverses it (a decoder, a printer) needs a stack frame per level. So the depth is counted on the text, before
+ * it is parsed.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,9 +17,9 @@ import { irregular } from "./regular-file.ts"
 
 export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFileError", {
   file: Schema.String,
-  /** the end of a sentence that begins with the file's name */
+  /** the problem, as the end of a sentence that begins with the file's name */
   reason: Schema.String,
-  /** there is no such file */
+  /** whether the file does not exist */
   missing: Schema.Boolean
 }) {
   override get message() {
@@ -27,7 +27,7 @@ export class TextFileError extends Schema.TaggedError<TextFileError>()("TextFile
   }
 }
 
-/** Reads a regular file as UTF-8, without a byte order mark. `most`: bytes, or the limit of them, where fewer make sense. */
+/** Reads a regular file as UTF-8, without its byte order mark. `most`: maximum size in bytes, or the limit that sets it. */
 export const readTextFile = (
   file: string,
   most: LimitName | number = "text-file-bytes"
@@ -52,7 +52,7 @@ export const readTextFile = (
     Effect.catchTag("PlatformError", (error) => Effect.fail(platformFailure(file, error)))
   )
 
-/** Reads `length` bytes at `position`, in as many reads as the system needs; short only at the end of the file. */
+/** Reads `length` bytes at `position`, in as many reads as necessary. Returns fewer only at the end of the file. */
 export const readExactly = (
   handle: FileSystem.File,
   position: number,
@@ -71,7 +71,7 @@ export const readExactly = (
     return filled === length ? bytes : bytes.slice(0, filled)
   })
 
-/** An address of the web, or of anything else that is no file. */
+/** Checks whether a place is a URL instead of a file. */
 export const isUrl = (place: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(place)
 
 const platformFailure = (file: string, error: PlatformError) =>
@@ -81,9 +81,9 @@ const platformFailure = (file: string, error: PlatformError) =>
 
 const [quote, openBracket, closeBracket, openBrace, closeBrace, colon] = [34, 91, 93, 123, 125, 58]
 
-/** Calls `visit` with each character of a text of JSON that is in no string, until it returns true. */
+/** Calls `visit` with each character of a JSON text outside of strings, until it returns true. */
 const outsideStrings = (text: string, visit: (unit: number) => boolean): boolean => {
-  // strings are long, such as images in base64: the engine finds their ends faster than a loop
+  // strings may be long, such as images in base64: the engine finds their ends faster than a loop
   let slash = -1
   const endOf = (start: number): number => {
     let at = start
@@ -107,7 +107,7 @@ const outsideStrings = (text: string, visit: (unit: number) => boolean): boolean
   return false
 }
 
-/** True where objects and lists are nested more than `levels` deep. Counts brackets only, so any text may be given. */
+/** Checks whether objects and lists are nested more than `levels` deep. Counts brackets only, so the text need not be valid JSON. */
 export const isDeeperThan = (text: string, levels: number): boolean => {
   let depth = 0
   return outsideStrings(text, (unit) => {
@@ -117,7 +117,7 @@ export const isDeeperThan = (text: string, levels: number): boolean => {
   })
 }
 
-/** Has an object in `text` a key twice? `value` is what the text was parsed to, in which the last of them is. */
+/** Checks whether an object in `text` has a duplicate key. `value`: the result of parsing it, which keeps the last of the duplicates. */
 export const repeatsKey = (text: string, value: unknown): boolean => {
   let keys = 0
   outsideStrings(text, (unit) => {
@@ -134,7 +134,7 @@ const keysIn = (value: unknown): number => {
   return keys
 }
 
-/** A value, or why there is none, as the end of a sentence that begins with the file's name. */
+/** A value, or the problem as the end of a sentence that begins with the file's name. */
 export type ParsedJson = { readonly value: unknown } | { readonly problem: string }
 
 export const parseBoundedJson = (text: string): ParsedJson => {
@@ -146,11 +146,11 @@ export const parseBoundedJson = (text: string): ParsedJson => {
   }
 }
 
-/** The same as an error of reading a file. */
+/** Converts the error to that of reading a file. */
 export const asFileError = ({ file, reason }: TextFileError): FileError =>
   new FileError({ action: "read", file, reason: reason.replace(/^cannot be read: /, "") })
 
-/** The value of a JSON file: UTF-8, of bounded size and depth. */
+/** Reads the value of a JSON file: UTF-8, of bounded size and depth. */
 export const readJsonFile = (file: string): Effect.Effect<unknown, TextFileError, FileSystem.FileSystem> =>
   Effect.flatMap(readTextFile(file), (text) => {
     const parsed = parseBoundedJson(text)

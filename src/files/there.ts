@@ -1,21 +1,21 @@
-/** What is there. What cannot be looked at is not. */
+/** Checks of existence. Anything that cannot be inspected counts as missing. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 
-/** Files, and the paths that lead to them. */
+/** Services for files and their paths. */
 export type Files = FileSystem.FileSystem | Path.Path
 
-/** Whether there is something of this name. */
+/** Checks whether a file or folder exists. */
 export const isThere = (file: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orElseSucceed(fs.exists(file), () => false))
 
-/** Names in a folder. */
+/** Lists the names in a folder. */
 export const namesIn = (folder: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orElseSucceed(fs.readDirectory(folder), () => []))
 
-/** Runs what needs files where the program provides them; none where it does not, as a page without any. */
+/** Runs a program that needs files if they are provided; otherwise, as in a page without files, returns none. */
 export const withProvidedFiles = <A, E, R>(
   effect: Effect.Effect<A, E, R | Files>
 ): Effect.Effect<Option.Option<A>, E, Exclude<R, Files>> =>

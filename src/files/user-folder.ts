@@ -1,4 +1,4 @@
-/** Folders of the user's for what programs store outside of a project, by the XDG Base Directory Specification, on every system. */
+/** User folders for data outside of projects, by the XDG Base Directory Specification, on every system. */
 import type * as Path from "effect/Path"
 import { ownSystem } from "./own-process.ts"
 
@@ -7,7 +7,7 @@ const folders = {
   state: { variable: "XDG_STATE_HOME", fallback: [".local", "state"] }
 } as const
 
-/** This package's folder of that kind; undefined if the user has no home folder. */
+/** Returns this package's folder of a kind, or undefined if the user has no home folder. */
 export const userFolder = (
   { isAbsolute, join }: Pick<Path.Path, "isAbsolute" | "join">,
   kind: keyof typeof folders
@@ -15,7 +15,7 @@ export const userFolder = (
   const { variable, fallback } = folders[kind]
   const { [variable]: given = "", HOME, USERPROFILE } = ownSystem?.env ?? {}
   const home = HOME || USERPROFILE
-  // a relative one is ignored, as the specification says
+  // the specification says to ignore relative paths
   const base = isAbsolute(given) ? given : home ? join(home, ...fallback) : undefined
   return base === undefined ? undefined : join(base, "tfjs-lora-pro")
 }

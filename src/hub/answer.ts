@@ -1,6 +1,6 @@
 /**
- * An answer with bytes of a file, by its status and headers: what is not the file, or not the range of it that was requested, is found before
- * a byte of it is written.
+ * Checks a response to a file download by its status and headers, before a byte is written: whether it is the requested file and the requested
+ * range.
  */
 import type * as Effect from "effect/Effect"
 import { cut } from "../boundary/index.ts"
@@ -15,9 +15,9 @@ interface Asked {
 }
 
 interface Bounds {
-  /** where it begins in the file: where it was requested from, or 0 where the server sends the whole file */
+  /** first byte of the body within the file: the requested offset, or 0 if the server sends the whole file */
   readonly begin: number
-  /** the end of what is read of it */
+  /** end of the bytes to read from the body (exclusive) */
   readonly end: number
 }
 
@@ -25,14 +25,14 @@ export interface FileAnswer extends Bounds {
   readonly body: ReadableStreamDefaultReader<Uint8Array>
 }
 
-/** What is known of a file's state on the server, from the answers so far. */
+/** State of a file on the server, from the responses so far. */
 export interface KnownState {
   etag?: string
 }
 
 /**
- * Requests a file from a byte on. Where the server has no such range, or answers with another one or one of another state of the file, the
- * whole file is requested.
+ * Requests a file from a byte offset. Requests the whole file if the server does not support the range, or responds with another range or with
+ * another version of the file.
  */
 export const answerFrom = (
   { hubSource: { source, type, repository }, settings, commit }: Asked,
@@ -46,12 +46,12 @@ export const answerFrom = (
       const remedy = "look at the network connection and at HF_ENDPOINT, and try again: what has arrived is kept"
       return hubError(source, `${file.path}: ${settings.endpoint} ${problem}; ${remedy}`)
     }
-    // a plain request for a range: it can be resumed, and what arrives has the hash that the listing names
+    // a plain range request: it can be resumed, and the hash in the listing is that of the bytes received
     const prefix = type === "dataset" ? "datasets/" : ""
     const place = `${prefix}${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
     for (const first of from === 0 ? [0] : [from, 0]) {
       const range: Record<string, string> = first === 0 ? {} : { range: `bytes=${first}-${file.size - 1}` }
-      // ranges count the bytes that are sent: compressed ones are others than the file's
+      // ranges count the bytes sent: a compressed body would count other bytes than the file's
       const headers = { "accept-encoding": "identity", ...range }
       const response = await request(`${settings.endpoint}/${place}`, { headers, signal })
       if (response.status === 404) {
@@ -68,7 +68,7 @@ export const answerFrom = (
     throw fail("sends another part of it than was requested")
   })
 
-/** Undefined: another part than from `first` on. A text: the answer is not of the file, as it says. */
+/** Returns undefined for a part that does not start at `first`, and a message if the response is not the file. */
 const boundsOf = ({ status, headers }: Response, first: number, size: number, known: KnownState) => {
   const type = headers.get("content-type") ?? ""
   if (/^\s*(text\/html|application\/xhtml)/i.test(type)) {
@@ -76,7 +76,7 @@ const boundsOf = ({ status, headers }: Response, first: number, size: number, kn
   }
   if (status !== 200 && status !== 206) return `answered with status ${status}`
   const isEncoded = !/^(identity)?$/i.test(headers.get("content-encoding") ?? "")
-  // a weak one does not tell bytes apart
+  // a weak ETag does not guarantee identical bytes
   const etag = /^"/.test(headers.get("etag") ?? "") ? (headers.get("etag") ?? undefined) : undefined
   const isOther = etag !== undefined && known.etag !== undefined && etag !== known.etag
   const bounds = status === 200 ? { begin: 0, end: size } : partIn(headers.get("content-range") ?? "", first, size)
@@ -88,11 +88,11 @@ const boundsOf = ({ status, headers }: Response, first: number, size: number, kn
     return `answered with ${bytes(Number(length))} bytes, expected ${bytes(expected)}`
   }
   if (etag !== undefined) known.etag = etag
-  // of a whole file one byte too many shows that the answer is not the file
+  // one byte beyond the whole file shows that the response is not the file
   return status === 200 ? { begin: 0, end: size + 1 } : bounds
 }
 
-/** "bytes 5-9/10": a part that begins at `first`, of a file of this size. */
+/** Parses a header such as "bytes 5-9/10": a part that starts at `first`, of a file of this size. */
 const partIn = (contentRange: string, first: number, size: number): Bounds | undefined => {
   const [, begin, last = size, total] = (/^bytes (\d+)-(\d+)\/(\d+)$/i.exec(contentRange.trim()) ?? []).map(Number)
   return begin === first && total === size && last >= begin && last < size ? { begin, end: last + 1 } : undefined

@@ -1,5 +1,5 @@
 /**
- * The cache, as all of Hugging Face's programs lay it out, so that they share what any of them downloaded:
+ * The cache, in the layout of Hugging Face's own tools, so that downloads are shared with them:
  *
  *   models--owner--name/   refs/<revision>               the commit of a branch or tag (datasets--owner--name/ of a data set)
  *                          snapshots/<commit>/<file>     links to
@@ -31,7 +31,7 @@ export const repositoryCache = (path: Path.Path, cache: string, { type, reposito
   }
 }
 
-/** What the cache holds of a source, complete; null where something is missing. `content`: of a repository whose address does not name one file. */
+/** Finds the files of a source in the cache. Returns null if any is missing. `content`: what is needed of a repository if the address names no file. */
 export const cached = (
   cache: RepositoryCache,
   { revision, file }: HubSource,
@@ -50,7 +50,7 @@ export const cached = (
     return there.every(Boolean) ? path.join(folder, file ?? "") : null
   })
 
-/** The files of weights that a folder has to have: those of its index where there is one. */
+/** Lists the weight files that a folder must contain: those of its index, if it has one. */
 export const weightFiles = (folder: string): Effect.Effect<ReadonlyArray<string>, never, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -58,7 +58,7 @@ export const weightFiles = (folder: string): Effect.Effect<ReadonlyArray<string>
     return shardsOf(yield* readOr(path.join(folder, INDEX_FILE), "{}")) ?? [SINGLE_FILE]
   })
 
-/** The shards that an index names; undefined where it is none, or names a path out of its folder. */
+/** Lists the shards that an index names. Returns undefined for an invalid index, or if a path leads out of its folder. */
 export const shardsOf = (index: string): ReadonlyArray<string> | undefined => {
   const parsed = parseBoundedJson(index)
   const map = "problem" in parsed ? undefined : (parsed.value as { readonly weight_map?: unknown } | null)?.weight_map
@@ -70,7 +70,7 @@ export const shardsOf = (index: string): ReadonlyArray<string> | undefined => {
 
 const readOr = (file: string, otherwise: string) => readTextFile(file).pipe(Effect.orElseSucceed(() => otherwise))
 
-/** Follows links: one without its blob does not count. */
+/** Checks whether a file exists. Follows links; a link without its blob does not count. */
 export const exists = (file: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -78,8 +78,8 @@ export const exists = (file: string): Effect.Effect<boolean, never, FileSystem.F
   })
 
 /**
- * Makes a folder of the cache. Fails where a link on the way leads out of the cache: what is downloaded would be written elsewhere. The
- * cache itself may be a link.
+ * Creates a folder of the cache. Fails if a link on the way leads out of the cache, since downloads would be written elsewhere. The
+ * cache folder itself may be a link.
  */
 export const makeFolder = (
   { source }: HubSource,
@@ -100,7 +100,7 @@ export const makeFolder = (
     yield* fs.makeDirectory(folder, { recursive: true })
   })
 
-/** Makes a snapshot's file a link to a blob; where links cannot be made, a copy. */
+/** Links a file of a snapshot to its blob; copies the blob where links are not supported. */
 export const linkBlob = (
   blob: string,
   file: string
@@ -108,7 +108,7 @@ export const linkBlob = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    // a commit's file never changes: an existing one is right
+    // files of a commit never change: an existing one is correct
     if (yield* exists(file)) return
     yield* fs.remove(file, { force: true })
     const copy = yield* temporaryFor(file)

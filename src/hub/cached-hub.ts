@@ -1,4 +1,4 @@
-/** The Hub over the cache that Hugging Face's programs share. What downloads and uploads is loaded when it is first asked. */
+/** The Hub over the cache that Hugging Face's tools share. The code for downloads and uploads is loaded on first use. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -8,7 +8,7 @@ import { Hub, type HubShape } from "./hub.ts"
 
 const resolving = Effect.promise(() => import("./resolve-source.ts"))
 
-/** The Hub as a layer, for programs with files. */
+/** A layer that provides the Hub to programs with access to files. */
 export const cachedHub: Layer.Layer<Hub, never, Files> = Layer.effect(
   Hub,
   Effect.gen(function* () {

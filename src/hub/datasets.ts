@@ -1,12 +1,12 @@
 /**
- * The rows of a data set on the Hub, as files of the cache:
+ * Rows of a dataset on the Hub, as files of the cache:
  *
  *   hf:datasets/owner/name      hf:datasets/owner/name/config      hf:datasets/owner/name/config/split
  *   hf:datasets/owner/name/folder/rows.jsonl      each also with @revision
  *
- * Rows are read from Parquet files: of a revision that is named, its own; otherwise those that the Hub keeps of every data set, whatever
- * its files are (the branch refs/convert/parquet), and its own where there are none. Which files a commit has is written down next to the
- * snapshots, so that without a network a split is whole or is not there.
+ * Rows are read from Parquet files: of the named revision, the dataset's own; otherwise those that the Hub converts every dataset to (branch
+ * refs/convert/parquet), or the dataset's own if it has not been converted. The files of a commit are listed in a file next to the snapshots,
+ * so that an offline split is either complete or missing.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -19,19 +19,19 @@ import { type HubSettings, type HubSource, readSettings } from "./hub-source.ts"
 import { commitOf, type RemoteFile } from "./remote.ts"
 import { type Content, named, placed } from "./resolve-source.ts"
 
-/** Where the Hub keeps every data set as Parquet files: config/split/0000.parquet. */
+/** Branch in which the Hub keeps every dataset as Parquet files: config/split/0000.parquet. */
 const CONVERTED = "refs/convert/parquet"
 
 interface Address {
   readonly source: string
   readonly repository: string
-  /** null: those that the Hub made of it */
+  /** null: the Parquet files that the Hub converted */
   readonly revision: string | null
   /** a file of rows; null: a split */
   readonly file: string | null
-  /** null: the only one, or the one called "default" */
+  /** null: the only configuration, or the one called "default" */
   readonly config: string | null
-  /** null: the one that the plan asks for */
+  /** null: the split that the plan requests */
   readonly split: string | null
 }
 
@@ -50,7 +50,7 @@ const parseAddress = (source: string): Effect.Effect<Address, HubError> => {
   return Effect.succeed({ source, repository: `${owner}/${name}`, revision, file, config, split })
 }
 
-/** Names that data sets give to the splits of a plan. */
+/** Names that datasets give to the splits of a plan. */
 const splitNames = {
   train: ["train", "training"],
   validation: ["validation", "valid", "val", "dev"],
@@ -60,8 +60,8 @@ const splitNames = {
 export type SplitName = keyof typeof splitNames
 
 /**
- * The files that hold the rows of an address, in the order of their rows, downloaded where the cache does not hold them. `split`: where
- * the address names none. Fails where the Hub has no such rows, with what it has.
+ * Returns the files with the rows of an address, in row order. Downloads those missing from the cache. `split` applies if the address names
+ * none. Fails if the Hub does not have these rows, and lists what it has.
  */
 export const datasetFiles = (source: string, split: SplitName): Effect.Effect<ReadonlyArray<string>, HubError, Files> =>
   Effect.gen(function* () {
@@ -76,7 +76,7 @@ export const datasetFiles = (source: string, split: SplitName): Effect.Effect<Re
     return rows.map((file) => path.join(folder, file))
   })
 
-/** The address with its revision: of one that names none, the Parquet files of the Hub where it has made some. */
+/** Returns the address with a revision: if it has none, that of the Hub's converted Parquet files, if they exist. */
 const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSource, HubError, Files> =>
   Effect.gen(function* () {
     const { source, repository, file, revision } = address
@@ -90,7 +90,7 @@ const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSour
     return found.failure._tag === "Unreachable" && (yield* isCached) ? converted : of("main")
   })
 
-/** The file next to the snapshots that lists what is in one. */
+/** Path of the file next to the snapshots that lists the files of one. */
 const listingFile = (folder: string) =>
   Effect.map(Path.Path, (path) => path.join(folder, "..", "..", "listings", `${path.basename(folder)}.json`))
 
@@ -137,7 +137,7 @@ interface Part {
   readonly split: string
 }
 
-/** config/split/0000.parquet, and what data sets call their own: [config/]split[-00000-of-00002[-hash]].parquet, also in data/. */
+/** Parses config/split/0000.parquet, and the names that datasets use: [config/]split[-00000-of-00002[-hash]].parquet, also in data/. */
 const partOf = (file: string): ReadonlyArray<Part> => {
   const converted = /^([^/]+)\/([^/]+)\/\d{4,}\.parquet$/.exec(file)
   const own = /^(?:(.+)\/)?([^/]+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?\.parquet$/.exec(file)
@@ -146,10 +146,10 @@ const partOf = (file: string): ReadonlyArray<Part> => {
   return [{ file, config: folder === "data" ? "default" : folder.replace(/^data\//, ""), split }]
 }
 
-/** 9999.parquet before 10000.parquet */
+/** Sorts 9999.parquet before 10000.parquet. */
 const byNumber = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
 
-/** The files of a split, in their order; or what there is in its place. */
+/** Returns the files of a split, in order, or what exists instead of it. */
 const rowsOf = (
   { source, repository, config, split }: Address,
   asked: SplitName,

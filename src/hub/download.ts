@@ -1,12 +1,12 @@
 /**
- * One file of the Hub into the cache: to `<hash>.incomplete`, which a later call continues, then checked against its hash and renamed.
+ * Downloads one file of the Hub to the cache: to `<hash>.incomplete`, which a later call resumes, then checks its hash and renames it.
  *
- * A broken connection is resumed where it broke, by an answer (`answer.ts`) with the missing range. An answer with the whole file is compared
- * with what has arrived: where they are equal, only the rest of it is written; else it goes to `<hash>.incomplete-restarted`, which replaces
- * what has arrived once its hash is right.
+ * After a broken connection, the missing range is requested (`answer.ts`). A response with the whole file is compared with the bytes received:
+ * if they match, only the rest is written; if not, the file goes to `<hash>.incomplete-restarted`, which replaces the partial file once its
+ * hash is correct.
  *
- * After five attempts that brought next to nothing the download fails and keeps what has arrived. Nothing is written beyond the size that
- * the listing names but one byte, which shows that there are more.
+ * After five attempts that received next to nothing, the download fails and keeps the partial file. At most one byte is written beyond the
+ * listed size, which shows that the file is larger.
  */
 import type { Hash } from "node:crypto"
 import * as Duration from "effect/Duration"
@@ -25,9 +25,9 @@ import type { HubSettings, HubSource } from "./hub-source.ts"
 import { type RemoteFile, unreachable } from "./remote.ts"
 
 const attempts = 5
-/** of an attempt that counts as one */
+/** bytes that an attempt must receive to count as progress */
 const leastBytes = 65_536
-/** of a connection that does not count as broken */
+/** rate below which a connection counts as broken */
 const slowest = 1_000 // bytes a second
 
 export interface Download {
@@ -38,7 +38,7 @@ export interface Download {
   readonly onProgress: (file: string, bytes: number, size: number) => void
 }
 
-/** The blob of a file, downloaded where it is not in the cache. */
+/** Returns the blob of a file, downloaded if the cache does not have it. */
 export const downloadBlob = (
   download: Download,
   file: RemoteFile
@@ -49,9 +49,9 @@ export const downloadBlob = (
     if (yield* exists(blob)) return blob
     const incomplete = incompleteOf(blob)
     yield* lockDownload(`${blob}.lock`, incomplete, file.path)
-    // the lock's last holder may have downloaded it
+    // the previous holder of the lock may have downloaded it
     if (yield* exists(blob)) return blob
-    // whatever else has this name would be written through
+    // anything else of this name would be written through
     const { type } = yield* fs.lstat(incomplete).pipe(Effect.orElseSucceed(() => ({ type: "File" })))
     if (type !== "File") yield* fs.remove(incomplete)
     yield* complete(download, file, incomplete)
@@ -63,7 +63,7 @@ export const downloadBlob = (
 const incompleteOf = (blob: string): string => `${blob}.incomplete`
 const restartedOf = (incomplete: string): string => `${incomplete}-restarted`
 
-/** Bytes of files that are not in the cache yet. */
+/** Returns the bytes of the files that are not in the cache. */
 export const missingBytes = (
   cache: RepositoryCache,
   files: ReadonlyArray<RemoteFile>
@@ -78,11 +78,11 @@ export const missingBytes = (
     (sizes) => sizes.reduce((sum, bytes) => sum + bytes, 0)
   )
 
-/** Fetches what is missing of a file, over as many connections as that takes. */
+/** Fetches the missing part of a file, over as many connections as necessary. */
 const complete = (download: Download, file: RemoteFile, incomplete: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    // an empty file is not requested
+    // an empty file needs no request
     if (file.size === 0) yield* fs.writeFile(incomplete, new Uint8Array(0))
     let there = yield* sizeOf(incomplete)
     let fruitless = 0
@@ -111,7 +111,7 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
 
 const removed = (file: string) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(file, { force: true }))
 
-/** Removes a file that has not the hash that the Hub names, and fails. */
+/** Removes a file whose hash differs from the one on the Hub, and fails. */
 const check = ({ hubSource: { source } }: Download, file: RemoteFile, incomplete: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -123,7 +123,7 @@ const check = ({ hubSource: { source } }: Download, file: RemoteFile, incomplete
     return yield* hubError(source, `${file.path} arrived damaged: ${hashes}; try again`)
   })
 
-/** 0 where there is none: another process may rename it at any time. */
+/** Returns the size of a file, or 0 if it does not exist: another process may rename it at any time. */
 const sizeOf = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -135,7 +135,7 @@ const sizeOf = (file: string) =>
     )
   )
 
-/** Requests what is missing and appends it; what answers with the whole file, and is not what has arrived, begins the restarted file. */
+/** Requests the missing bytes and appends them. A response with the whole file that does not match the bytes received starts the restarted file. */
 const append = (download: Download, file: RemoteFile, incomplete: string, from: number, known: KnownState) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -181,7 +181,7 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
       if (now - looked.at < seconds * 1_000) continue
       if (there - looked.there < seconds * slowest) return yield* tooSlow
       looked = { at: now, there }
-      // bytes that are compared, too, show others that this process is alive
+      // bytes that are only compared also show other processes that this one is alive
       yield* fs.utimes(incomplete, new Date(), new Date())
     }
   }).pipe(Effect.scoped)
@@ -197,17 +197,17 @@ const hashOf = (path: string, { kind, size }: RemoteFile) =>
     return hash.digest("hex")
   })
 
-/** Node's module comes from the running process and is not imported, so that a bundle for a browser does without it. */
+/** Node's module is taken from the running process instead of imported, so that browser bundles do not include it. */
 const newHash = (kind: RemoteFile["kind"]): Hash =>
   process.getBuiltinModule("node:crypto").createHash(kind === "git" ? "sha1" : "sha256")
 
-/** Milliseconds after which the file of a download has grown, or the download has ended. */
+/** Milliseconds within which the file of a running download must grow. */
 const longest = () => 2_000 * limit("hub-seconds")
 
 /**
- * One process at a time downloads a file: `<hash>.lock` beside it names that process. Waits for the lock and holds it until the scope ends.
- * A lock is removed if its process is gone, or if neither it nor `growing`, the file that grows during a download, was written for longer
- * than `longest`. Should two processes hold it after all, the hash will show it.
+ * Lets one process at a time download a file: `<hash>.lock` next to it names that process. Waits for the lock and holds it until the scope
+ * closes. Removes a lock whose process no longer runs, or if neither the lock nor `growing`, the file being downloaded, was written for longer
+ * than `longest`. Should two processes hold it nevertheless, the hash check detects it.
  */
 const lockDownload = (
   lock: string,
@@ -240,7 +240,7 @@ const isStale = (fs: FileSystem.FileSystem, lock: string, growing: string) =>
     return Math.min(...ages) > longest()
   })
 
-/** Milliseconds since the file was written; infinite where it is not there. */
+/** Returns the milliseconds since a file was written; Infinity if it does not exist. */
 const ageOf = (fs: FileSystem.FileSystem, file: string) =>
   fs.stat(file).pipe(
     Effect.map(({ mtime }) => (mtime._tag === "Some" ? Date.now() - mtime.value.getTime() : Number.POSITIVE_INFINITY)),

@@ -1,9 +1,9 @@
 /**
- * The address of a model on the Hub, as plans write it:
+ * Addresses of models on the Hub in plans:
  *
  *   hf:owner/name      hf:owner/name@revision      hf:owner/name/file.gguf      hf:owner/name/folder/file.gguf@revision
  *
- * A revision is a branch, a tag or a commit; without one it is "main".
+ * A revision is a branch, a tag or a commit. Default "main".
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -17,10 +17,10 @@ import { type HubError, hubError, isPart, PREFIX } from "./hub.ts"
 export interface HubSource {
   readonly source: string
   readonly type: "model" | "dataset"
-  /** owner/name */
+  /** repository, as owner/name */
   readonly repository: string
   readonly revision: string
-  /** one file of the repository; null: what is needed of a model's folder, or a split of a data set */
+  /** a file of the repository; null: the required files of a model's folder, or a split of a dataset */
   readonly file: string | null
 }
 
@@ -47,7 +47,7 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
 }
 
 /**
- * The Hub's address, the token, and the cache's folder, from the variables and the file that Hugging Face's own programs read:
+ * Endpoint, token and cache folder of the Hub, from the variables and the file that Hugging Face's own tools read:
  *
  *   HF_ENDPOINT  HF_HUB_OFFLINE
  *   HF_TOKEN, else HUGGING_FACE_HUB_TOKEN, else the file HF_TOKEN_PATH, else HF_HOME/token, which `hf auth login` writes
@@ -55,11 +55,11 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
  *   HF_HOME, else XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface
  */
 export interface HubSettings {
-  /** without a user name and password */
+  /** URL, without a user name and password */
   readonly endpoint: string
-  /** the header for the endpoint and no other server: the token, or the user name and password of HF_ENDPOINT */
+  /** Authorization header, sent to the endpoint only: the token, or the user name and password of HF_ENDPOINT */
   readonly authorization: string | undefined
-  /** what `authorization` is from, or would be where there is none: "HF_TOKEN", a file */
+  /** source of `authorization`, also if it is undefined: "HF_TOKEN" or a file */
   readonly authorizedBy: string
   readonly offline: boolean
   readonly cache: string
@@ -80,7 +80,7 @@ const names = [
 
 const isToken = (text: string): boolean => /^hf_[\x21-\x7e]+$/.test(text)
 
-/** A token is some forty characters. */
+/** Upper limit; a token has about forty characters. */
 const MOST_OF_A_TOKEN = 4_096
 
 export const readSettings = (source: string): Effect.Effect<HubSettings, HubError, FileSystem.FileSystem | Path.Path> =>
@@ -108,7 +108,7 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     const general = found.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
     const own = found.get("HF_HOME") ?? path.join(general, "huggingface")
     const tokenFile = found.get("HF_TOKEN_PATH") ?? path.join(own, "token")
-    // a user name and password are given in the place of a token
+    // a user name and password replace a token
     const stored = given === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
     const token = given ?? stored
     return {
@@ -120,13 +120,13 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     }
   })
 
-/** undefined where there is no such file, or what it holds is none: nothing is said of it that might be a secret. */
+/** Reads a token from a file. Returns undefined for a missing file or an invalid token, and never reports the content, which may be secret. */
 const tokenIn = (file: string) =>
   Effect.map(readTextFile(file, MOST_OF_A_TOKEN).pipe(Effect.orElseSucceed(() => "")), (text) =>
     isToken(text.trim()) ? text.trim() : undefined
   )
 
-/** undefined where it is none. */
+/** Parses an endpoint. Returns undefined for an invalid one. */
 const parseEndpoint = (written: string) => {
   try {
     const { protocol, origin, pathname, username, password } = new URL(written)

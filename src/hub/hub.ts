@@ -1,6 +1,6 @@
 /**
- * The Hugging Face Hub as a service: models, adapters and rows that plans name by an address become files of this computer, and files go
- * there. `platform` provides it over the cache that Hugging Face's programs share; files in memory come with one that rejects every address.
+ * The Hugging Face Hub as a service: downloads models, adapters and rows that plans name by an address, and uploads files.
+ * `platform` provides it over the cache that Hugging Face's tools share; `memoryFiles` comes with one that rejects every address.
  *
  * @example
  * import { Effect, Layer } from "effect"
@@ -19,35 +19,35 @@ import { listedLines } from "../boundary/index.ts"
 import type { Files } from "../files/index.ts"
 import type { Working } from "../progress/index.ts"
 
-/** Prefix of the addresses of the Hub in plans. */
+/** Prefix of Hub addresses in plans. */
 export const PREFIX = "hf:"
 
 export const isHubSource = (source: string): boolean => source.startsWith(PREFIX)
 
-/** Prefix of the addresses of data sets. */
+/** Prefix of dataset addresses. */
 export const DATASETS = `${PREFIX}datasets/`
 
 export const isHubDataset = (place: string): boolean => place.startsWith(DATASETS)
 
-/** What the Hub allows in names and revisions; no part is made of dots alone. */
+/** Characters that the Hub allows in names and revisions; no part consists of dots only. */
 const part = /^(?!\.+$)[\w.-]+$/
 
 export const isPart = (text: string): boolean => part.test(text)
 
-/** Whether a text is owner/name, as the Hub calls a repository. */
+/** Checks whether a text is a repository name of the form owner/name. */
 export const isRepository = (text: string): boolean => {
   const parts = text.split("/")
   return parts.length === 2 && parts.every(isPart)
 }
 
-/** Whether a text may be a branch's name. */
+/** Checks whether a text is a valid branch name. */
 export const isBranch = (text: string): boolean => text.split("/").every(isPart)
 
-/** Why a model or a data set of the Hugging Face Hub is not available. */
+/** A model or dataset of the Hugging Face Hub is not available. */
 export class HubError extends Schema.TaggedError<HubError>()("HubError", {
-  /** as the user wrote it: hf:owner/name@revision */
+  /** address as the user wrote it, such as hf:owner/name@revision */
   source: Schema.String,
-  /** each the end of a sentence that begins with the source */
+  /** problems, each the end of a sentence that begins with the source */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -57,62 +57,62 @@ export class HubError extends Schema.TaggedError<HubError>()("HubError", {
 
 export const hubError = (source: string, ...problems: ReadonlyArray<string>) => new HubError({ source, problems })
 
-/** A file of a commit. */
+/** A file to upload in a commit. */
 export interface UploadedFile {
-  /** in the repository */
+  /** path in the repository */
   readonly path: string
-  /** not read before it is sent, where it is of a file */
+  /** content; a file-backed Blob is read only when it is sent */
   readonly content: Blob
 }
 
 /** A commit to a repository. */
 export interface Upload {
-  /** owner/name */
+  /** repository, as owner/name */
   readonly repository: string
-  /** the branch that gets the commit; created if it does not exist */
+  /** branch that receives the commit; created if it does not exist */
   readonly branch: string
-  /** the commit's first line */
+  /** first line of the commit message */
   readonly message: string
-  /** whether the repository is created: if it does not exist; always, and it must not exist; never, and it must exist */
+  /** whether to create the repository: "auto": if it does not exist; "always": it must not exist yet; "never": it must exist */
   readonly create: "auto" | "always" | "never"
-  /** whether it is created private; an existing one must be private then */
+  /** whether a new repository is private; an existing one must then be private */
   readonly isPrivate: boolean
-  /** all files of the commit */
+  /** files of the commit */
   readonly files: ReadonlyArray<UploadedFile>
 }
 
-/** A commit that was made. */
+/** A commit that was created. */
 export interface Uploaded {
-  /** the page of the commit */
+  /** URL of the commit's page */
   readonly url: string
-  /** its hash, 40 hexadecimal digits */
+  /** hash, 40 hexadecimal digits */
   readonly commit: string
-  /** whether the repository was created for it */
+  /** whether the repository was created for this commit */
   readonly created: boolean
 }
 
-/** A line of progress, or a large file of which a part has arrived. */
+/** Receives progress: a line of text, or the bytes of a large file received so far. */
 export type Told = (said: string | Omit<Working, "kind">) => void
 
-/** Files of the Hub, by their addresses. */
+/** Operations of the Hub service. */
 export interface HubShape {
-  /** Returns the folder of a model (hf:owner/name[@revision]), or its GGUF file (hf:owner/name/file.gguf), downloaded if the cache does not have it. */
+  /** Returns the folder of a model (hf:owner/name[@revision]), or its GGUF file (hf:owner/name/file.gguf). Downloads it if the cache does not have it. */
   readonly model: (address: string) => Effect.Effect<string, HubError>
-  /** Returns the same folder, in which the weights may be missing. A GGUF file is whole. */
+  /** Returns the same folder, possibly without the weights. A GGUF file is always complete. */
   readonly config: (address: string) => Effect.Effect<string, HubError>
   /** Returns the folder of a PEFT adapter. */
   readonly adapter: (address: string) => Effect.Effect<string, HubError>
-  /** Returns the files with the rows of hf:datasets/owner/name[/config[/split]], in the order of their rows. `split`: that of an address without one. */
+  /** Returns the files with the rows of hf:datasets/owner/name[/config[/split]], in row order. `split` applies if the address has none. */
   readonly dataset: (
     address: string,
     split: "train" | "validation" | "test"
   ) => Effect.Effect<ReadonlyArray<string>, HubError>
-  /** Sends files in one commit. `tell` is called with each line of progress. */
+  /** Uploads files in one commit. Calls `tell` with each line of progress. */
   readonly upload: (upload: Upload, tell: Told) => Effect.Effect<Uploaded, HubError>
 }
 
-/** The Hub that a program uses, as a service. */
+/** Service tag of the Hub. */
 export class Hub extends Context.Service<Hub, HubShape>()("tfjs-lora-pro/Hub") {}
 
-/** Services that models are read with: files of this computer, and the Hub. */
+/** Services required to read models: files of this computer and the Hub. */
 export type Sources = Files | Hub

@@ -1,4 +1,4 @@
-/** Models and data sets of the Hugging Face Hub: their addresses, their files in the cache that Hugging Face's programs share, and files that go there. */
+/** Models and datasets of the Hugging Face Hub: addresses, files in the cache that Hugging Face's tools share, and uploads. */
 export { cachedHub } from "./cached-hub.ts"
 export {
   Hub,

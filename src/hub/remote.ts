@@ -1,8 +1,8 @@
 /**
- * What the Hub says of a repository, through `@huggingface/hub`: the commit that a revision names, and its files with their hashes.
+ * Reads repositories of the Hub through `@huggingface/hub`: the commit of a revision, and its files with their hashes.
  *
- * The package reads what it is sent, as long as it comes, and would give its token to whatever address an answer names. So it gets no
- * token, and a `fetch` that knows which server may have it and how long an answer may be.
+ * The package reads responses of any length and would send its token to any address in a response. Therefore it receives no token, and a
+ * `fetch` that knows which server may have the token and how long a response may be.
  */
 import type * as Hub from "@huggingface/hub"
 import * as Duration from "effect/Duration"
@@ -20,21 +20,21 @@ export interface RemoteFile {
   readonly path: string
   readonly size: number
   readonly hash: string
-  /** sha256: of the content; git: SHA-1 of "blob <size>\0" and the content */
+  /** "sha256": of the content; "git": SHA-1 of "blob <size>\0" followed by the content */
   readonly kind: "sha256" | "git"
 }
 
-/** The network does not answer; everything else that fails is a HubError. */
+/** The network does not respond. Every other failure is a HubError. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", { reason: Schema.String }) {}
 
 export const unreachable = (cause: unknown) => {
-  // Node has the reason in the cause; Bun adds advice for programmers
+  // Node gives the reason in the cause; Bun appends advice for programmers
   const told = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
   const reason = messageOf(told)
   return new Unreachable({ reason: reason.replace(/\. For more information, pass .*$/s, "") })
 }
 
-/** Loaded where it is needed: a program that has its models on the disk does not pay for it. */
+/** Loads the package on first use, so that programs with local models do not load it. */
 export const hub = (): Promise<typeof Hub> => import("@huggingface/hub")
 
 export const commitOf = (
@@ -53,7 +53,7 @@ export const commitOf = (
     return yield* hubError(source, `the Hub names ${found} as its commit; expected 40 hexadecimal digits`)
   })
 
-/** The files of a commit: all of a folder's repository, of which some are in folders; else those at the top, or all where `file` is deeper. */
+/** Lists the files of a commit: the top level only if `file` is at the top level, otherwise all folders. */
 export const filesOf = (
   { source, type, repository, file }: HubSource,
   commit: string,
@@ -90,11 +90,11 @@ const path = text("a path inside the repository", "relative").check(
 )
 const hash = (digits: number) => {
   const expected = `${digits} hexadecimal digits`
-  // a hash becomes a file's name
+  // a hash becomes a file name
   return text(expected, "hash").check(Schema.isPattern(new RegExp(`^[0-9a-f]{${digits}}$`), { expected }))
 }
 const size = count(0, "bytes")
-/** `oid` is git's hash: of a large file, that of its pointer. */
+/** An entry of a listing. `oid` is git's hash; for a large file, that of its pointer. */
 const ListedFile = Schema.Struct({
   path,
   size,
@@ -103,7 +103,7 @@ const ListedFile = Schema.Struct({
 })
 const decodeFile = Schema.decodeUnknownResult(ListedFile, { reportInput: true })
 
-/** The file that an entry of a listing is, or what is wrong with it. */
+/** Converts an entry of a listing to a file, or to a description of the problem. */
 const remoteFile = (entry: unknown): Result.Result<RemoteFile, string> => {
   const decoded = decodeFile(entry)
   if (Result.isFailure(decoded)) {
@@ -118,13 +118,13 @@ const remoteFile = (entry: unknown): Result.Result<RemoteFile, string> => {
 
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
-/** What every call to the package takes. The cast adds what Bun's own `fetch` has in addition to the call. */
+/** Common options of all calls to the package. The cast adds the members of Bun's `fetch` other than the call. */
 export const packageOptions = ({ endpoint }: HubSettings, request: Fetch) => ({
   hubUrl: endpoint,
   fetch: request as typeof fetch
 })
 
-/** One request or several that belong together, ended where they take too long or the effect is interrupted; its errors in words. */
+/** Runs one or several related requests, aborted on a timeout or when the effect is interrupted. Fails with a readable HubError. */
 export const call = <A>(
   source: string,
   settings: HubSettings,
@@ -145,15 +145,15 @@ export const call = <A>(
   )
 
 /**
- * `fetch` with the token for the endpoint and for no other server: not for a page of a listing that lies elsewhere, and not after a
- * redirect, of which the runtimes send an Authorization on to the same origin alone. Rejects with what is wrong with an answer.
+ * Returns a `fetch` that sends the token to the endpoint only: not for a listing page on another server, and not after a redirect, on which
+ * runtimes keep the Authorization header for the same origin only. Rejects with a description of an invalid response.
  */
 export const requesting =
   (source: string, { endpoint, authorization, authorizedBy }: HubSettings, signal: AbortSignal): Fetch =>
   async (input, init = {}) => {
     const url = new URL(input instanceof Request ? input.url : input)
     const headers = new Headers(init.headers)
-    // Bun opens other ones, too: file:, data:, s3:
+    // Bun's fetch also opens file:, data: and s3:
     if (!/^https?:$/.test(url.protocol)) {
       const address = cut(withoutSecrets(url.href))
       throw hubError(source, `${endpoint} names the address ${address}; expected an http or https address`)
@@ -176,11 +176,11 @@ export const requesting =
     return response
   }
 
-/** For others on the way to it. */
+/** Checks whether others on the network path could read the requests to a URL. */
 const isReadable = ({ protocol, hostname }: URL): boolean =>
   protocol === "http:" && !/^(localhost|.*\.localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
 
-/** The same for answers in JSON: the whole of one, bounded in size and depth, for a reader that is not. */
+/** The same for JSON responses: reads the whole body, bounded in size and depth, since the package sets no bounds. */
 const readingJson =
   (source: string, settings: HubSettings, request: Fetch): Fetch =>
   async (input, init) => {
@@ -209,7 +209,7 @@ const onceEach = (source: string, request: Fetch): Fetch => {
   }
 }
 
-/** An answer that is what was asked for; throws what its status means otherwise. */
+/** Returns a successful response. Throws a HubError that explains the status otherwise. */
 export const succeeded = (source: string, settings: HubSettings, response: Response): Response => {
   if (response.ok) return response
   response.body?.cancel().catch(() => undefined) // it may be broken as well

@@ -1,8 +1,8 @@
 /**
- * `hf:owner/name@revision` → a local folder (or, for `hf:owner/name/file.gguf`, a local file), downloaded where the cache does not hold it.
+ * Resolves `hf:owner/name@revision` to a local folder (`hf:owner/name/file.gguf` to a local file), downloaded if the cache does not have it.
  *
- * Fetched are config, tokenizer, chat template, sentence-transformers' description and safetensors weights, nothing else. A commit that is complete in the cache needs no
- * network; a branch or tag is looked up, and where the Hub does not answer (or HF_HUB_OFFLINE is set) the cache's state of it is used.
+ * Downloads the config, tokenizer, chat template, sentence-transformers configuration and safetensors weights only. A commit that is complete in the cache needs no
+ * network. A branch or tag is looked up; if the Hub does not respond (or HF_HUB_OFFLINE is set), the cached state of it is used.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -15,20 +15,20 @@ import { type HubError, hubError, isHubSource } from "./hub.ts"
 import { type HubSettings, type HubSource, parseHubSource, readSettings } from "./hub-source.ts"
 import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
 
-/** beside the weights */
+/** files in addition to the weights */
 const wanted =
   /^(config|generation_config|special_tokens_map|added_tokens|modules|config_sentence_transformers|sentence_bert_config|1_Pooling\/config)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
 
 export interface ResolveOptions {
-  /** called as bytes of a file arrive */
+  /** receives the bytes of a file as they arrive */
   readonly onProgress?: (file: string, bytes: number, size: number) => void
 }
 
-/** Files that are taken of a repository, where the address does not name one. */
+/** Files to download from a repository if the address does not name one. */
 export interface Content {
-  /** that the branch or tag is this commit is not written down: what others look for there may be missing */
+  /** the commit of the branch or tag is not recorded in the cache, since files that other tools expect may be missing */
   readonly partial?: true
-  /** the files that the folder has to have; null: that is not known yet */
+  /** files that the folder must contain; null: not known yet */
   readonly needed: (folder: string) => Effect.Effect<ReadonlyArray<string> | null, never, Files>
   readonly take: <E, R>(
     hubSource: HubSource,
@@ -38,15 +38,15 @@ export interface Content {
   ) => Effect.Effect<void, E | HubError, R | Files>
 }
 
-/** Returns a source that is not an address of the Hub unchanged: it is a path already. */
+/** Returns the local path of a source. Returns a source that is not a Hub address unchanged: it already is a path. */
 export const resolveSource = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, model, options)
 
-/** The same for what is judged without weights: the small files alone. Of a GGUF file, which has no others, all. */
+/** The same without the weights: small files only. Downloads a GGUF file whole. */
 export const resolveConfig = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, config, options)
 
-/** The same for an adapter of PEFT: its configuration, its tensors, and what of a tokenizer lies next to them. */
+/** The same for a PEFT adapter: its configuration, its tensors, and the tokenizer files next to them. */
 export const resolveAdapter = (source: string, options?: ResolveOptions): Effect.Effect<string, HubError, Files> =>
   resolved(source, adapter, options)
 
@@ -57,7 +57,7 @@ const resolved = (source: string, content: Content, options?: ResolveOptions): E
     return yield* placed(yield* parseHubSource(source), settings, content, options)
   })
 
-/** What an address names, on this machine: the folder of its commit, or its file. */
+/** Returns the local folder of an address's commit, or its file. */
 export const placed = (
   hubSource: HubSource,
   settings: HubSettings,
@@ -117,7 +117,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
       })
     if (hubSource.file === null) yield* content.take(hubSource, files, folder, take)
     else {
-      // a split GGUF file is all of its parts
+      // a split GGUF file consists of all its parts
       const parts = partFiles(hubSource.file) ?? [hubSource.file]
       yield* take(yield* Effect.forEach(parts, (part) => named(hubSource, files, part)))
     }
@@ -126,13 +126,13 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
     return hubSource.file === null ? folder : path.join(folder, hubSource.file)
   })
 
-/** Fails where more is to be downloaded than is allowed, or than the disk has room for. */
+/** Fails if the download exceeds the limit or the free disk space. */
 const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, missing: number) =>
   Effect.gen(function* () {
     const bytes = `${missing.toLocaleString("en")} bytes are to be downloaded`
     if (missing > limit("hub-bytes")) return yield* hubError(source, `${bytes}, more than ${overLimit("hub-bytes")}`)
     const disk = Effect.tryPromise(() => process.getBuiltinModule("node:fs/promises").statfs(cache))
-    // a disk that does not say is found out by writing
+    // if the free space is unknown, writing will show it
     const free = yield* Effect.match(disk, {
       onSuccess: ({ bavail, bsize }) => bavail * bsize,
       onFailure: () => Number.POSITIVE_INFINITY
@@ -143,7 +143,7 @@ const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, mis
     }
   })
 
-/** Small files first, weights last: a folder with all its weights is complete. */
+/** Downloads small files first and weights last: a folder with all its weights is complete. */
 const takeFolder = <E, R>(
   hubSource: HubSource,
   files: ReadonlyArray<RemoteFile>,
@@ -192,7 +192,7 @@ const config: Content = {
 }
 
 const [ADAPTER_CONFIG, ADAPTER_WEIGHTS] = ["adapter_config.json", "adapter_model.safetensors"] as const
-/** of an adapter that this package wrote: a head over mean pooling */
+/** head over mean pooling, in adapters that this package saved */
 const HEAD = "head.safetensors"
 
 const adapter: Content = {
@@ -223,7 +223,7 @@ export const named = ({ source, type }: HubSource, files: ReadonlyArray<RemoteFi
   return Effect.fail(hubError(source, `has no file ${name}${others}`))
 }
 
-/** Weights of other programs, which are not read: pickled ones run code as they are opened. */
+/** Weight formats that are not supported; pickled files run code when they are opened. */
 const otherWeights = /^(pytorch_model[\w.-]*\.bin|tf_model\.h5|flax_model\.msgpack|(onnx\/)?[\w.-]+\.onnx)$/
 
 const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {

@@ -1,18 +1,18 @@
 /**
- * Files to a repository of the Hub, in one commit, through `@huggingface/hub`:
+ * Uploads files to a repository of the Hub in one commit, through `@huggingface/hub`:
  *
- *   POST /api/repos/create                      where it is to be made
- *   POST /api/models/owner/name/branch/b        where b is not "main"
- *   POST /api/models/owner/name/preupload/b     which of the files are large ones
- *   POST /owner/name.git/info/lfs/objects/batch where those go, and which of them are there already
- *   PUT  the storage's address                  each of them
- *   POST /api/models/owner/name/commit/b        the small ones, and that all of it is there now
+ *   POST /api/repos/create                      if the repository is to be created
+ *   POST /api/models/owner/name/branch/b        if b is not "main"
+ *   POST /api/models/owner/name/preupload/b     which of the files are large
+ *   POST /owner/name.git/info/lfs/objects/batch where to send them, and which already exist
+ *   PUT  the storage's address                  each large file
+ *   POST /api/models/owner/name/commit/b        the small files, and the commit
  *
- * Nothing of a repository changes before the last. As in `remote.ts` the package gets no token, and a `fetch` that knows which server may
- * have it; nothing that a server says is read without a bound, or shown with the token in it.
+ * The repository does not change before the last request. As in `remote.ts`, the package receives no token, and a `fetch` that knows which
+ * server may have it; responses are read with a bound, and never shown with the token in them.
  *
- * Large files go the way of Git LFS, which the Hub takes from every client, and not by its chunked storage (Xet): an adapter has some
- * megabytes, and the old way is one request for each.
+ * Large files use Git LFS, which the Hub accepts from every client, instead of its chunked storage (Xet): an adapter has a few
+ * megabytes, and LFS needs one request for each file.
  */
 import type { CommitProgressEvent } from "@huggingface/hub"
 import * as Effect from "effect/Effect"
@@ -24,13 +24,13 @@ import { HubError, hubError, type Told, type Upload, type Uploaded, type Uploade
 import { type HubSettings, readSettings } from "./hub-source.ts"
 import { type Fetch, hub, packageOptions, requesting, Unreachable, unreachable } from "./remote.ts"
 
-/** Bytes a second of a connection that does not count as broken. */
+/** Rate in bytes per second below which a connection counts as broken. */
 const slowest = 20_000
 
-/** An answer that is not what was asked for. */
+/** An unsuccessful response. */
 class Refusal extends Error {
   readonly status: number
-  /** what the Hub says of it; empty where it says nothing */
+  /** the Hub's message; empty if there is no message */
   readonly said: string
   constructor(status: number, said: string) {
     super(said)
@@ -57,7 +57,7 @@ export const upload = (
     if (branch !== "main") {
       yield* ask({ ...asked, what: `the branch ${branch}` }, async (request) => {
         const { createBranch } = await hub()
-        // one that exists stays as it is
+        // an existing branch stays unchanged
         await createBranch({ ...options(request), branch }).catch(unless(409, undefined))
       })
     }
@@ -104,7 +104,7 @@ export const upload = (
     )
   )
 
-/** Makes the repository where it is to be made; whether it was. */
+/** Creates the repository if requested. Returns whether it was created. */
 const makeRepository = (
   { create, isPrivate, ...asked }: Asked & Pick<Upload, "create" | "isPrivate">,
   options: (request: Fetch) => ReturnType<typeof packageOptions> & { readonly repo: string }
@@ -114,7 +114,7 @@ const makeRepository = (
     if (create !== "never") {
       const made = yield* ask({ ...asked, what: "a new repository" }, async (request): Promise<boolean | Refusal> => {
         const { createRepo } = await hub()
-        // the package asks for a token, which it does not need: `requesting` sends ours in the place of any
+        // the package requires a token, which it does not need: `requesting` replaces it with the real one
         const own = {
           ...options(request),
           accessToken: "hf_",
@@ -129,7 +129,7 @@ const makeRepository = (
       const there = `exists already at ${settings.endpoint}`
       if (create === "always" && made !== false && made.status === 409)
         return yield* hubError(repository, `${there}; give another name, or --create auto to add a commit to it`)
-      // a token that may write this one repository may make no other
+      // a token that may write this repository may not be allowed to create one
       const own = made === false || made.status === 409 ? undefined : made
       const known = yield* visibility(asked, options, own)
       return yield* checked(asked, isPrivate, known)
@@ -137,7 +137,7 @@ const makeRepository = (
     return yield* checked(asked, isPrivate, yield* visibility(asked, options, undefined))
   })
 
-/** Whether a repository that exists is private. `refusal`: of making it, which is reported where it does not exist. */
+/** Returns whether an existing repository is private. `refusal`: the error of creating it, reported if it does not exist. */
 const visibility = (
   asked: Asked,
   options: (request: Fetch) => ReturnType<typeof packageOptions>,
@@ -171,11 +171,11 @@ const unless =
 interface Asked {
   readonly repository: string
   readonly settings: HubSettings
-  /** what a request is about, in messages */
+  /** subject of the request, for messages */
   readonly what: string
 }
 
-/** Requests that belong together, ended where the effect is interrupted; their errors in words. */
+/** Runs related requests, aborted when the effect is interrupted. Fails with readable errors. */
 const ask = <A>(
   asked: Asked,
   run: (request: Fetch, signal: AbortSignal) => Promise<A>
@@ -210,7 +210,7 @@ const refused = ({ repository, settings, what }: Asked, { status, said }: Refusa
   return hubError(repository, reason())
 }
 
-/** A server may repeat what it was sent. */
+/** Removes the token from a text: a server may repeat what it received. */
 const withoutToken = (text: string, { authorization }: HubSettings): string => {
   const secret = authorization?.replace(/^\w+ /, "")
   return secret === undefined ? text : text.replaceAll(secret, "***")
@@ -221,7 +221,7 @@ const MOST_SAID = 65_536
 const sending = (repository: string, settings: HubSettings, signal: AbortSignal): Fetch => {
   const request = requesting(repository, settings, signal)
   return async (input, init = {}) => {
-    // the package loses a failure that comes before its events are read
+    // the package loses an error that occurs before its events are read
     await new Promise((resolve) => setTimeout(resolve))
     const to = new URL(input instanceof Request ? input.url : input)
     if (settings.endpoint.startsWith("https:") && to.protocol === "http:") {
@@ -242,7 +242,7 @@ const sending = (repository: string, settings: HubSettings, signal: AbortSignal)
     if (text === undefined) {
       throw hubError(repository, `the answer of ${settings.endpoint} has more than ${overLimit("text-file-bytes")}`)
     }
-    // a storage's answer is none, or XML, and no one reads it
+    // a storage's response is empty or XML, and is not used
     const parsed = /json/.test(response.headers.get("content-type") ?? "") ? parseBoundedJson(text) : undefined
     if (parsed !== undefined && "problem" in parsed) {
       throw hubError(repository, `the answer of ${settings.endpoint} ${parsed.problem}`)
@@ -256,7 +256,7 @@ const unreachableOf = (cause: unknown): Unreachable => (cause instanceof Unreach
 const sizeOf = (body: RequestInit["body"]): number =>
   body instanceof Blob ? body.size : typeof body === "string" ? body.length : 0
 
-/** What an answer of the Hub says of a refusal. */
+/** Extracts the Hub's message from an error response. */
 const saidIn = (text: string): string => {
   const parsed = parseBoundedJson(text)
   const { error, message } = "value" in parsed && isRecord(parsed.value) ? parsed.value : {}
@@ -264,7 +264,7 @@ const saidIn = (text: string): string => {
   return said === undefined ? "" : cut(said as string)
 }
 
-/** Lines for what the package reports: each large file as it begins and when it has arrived, and the commit. */
+/** Formats the events of the package as lines: the start and end of each large file, and the commit. */
 const linesOf = (files: ReadonlyArray<UploadedFile>, tell: Told) => {
   const begun = new Set<string>()
   const sizes = new Map(files.map(({ path, content }) => [path, content.size]))

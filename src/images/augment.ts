@@ -1,4 +1,4 @@
-/** Changes at random to images that are trained on. */
+/** Random augmentation of training images. */
 import { type Random, randomStream } from "../numbers/index.ts"
 import type { Augmentation, ImageDraw, Size } from "./image.ts"
 import type { Window } from "./resize.ts"
@@ -8,15 +8,15 @@ const [NARROWEST, WIDEST] = [3 / 4, 4 / 3] // width to height
 
 const between = (low: number, high: number, random: Random): number => low + (high - low) * random()
 
-/** Python's `round`: halves to the even number. */
+/** Rounds halves to the even number, as Python's `round`. */
 const round = (x: number): number => {
   const below = Math.floor(x)
   return x - below === 0.5 ? below + (below % 2) : Math.round(x)
 }
 
 /**
- * torchvision's `RandomResizedCrop.get_params`: a share of the area between `least` and 1, a ratio between 3:4 and 4:3 whose logarithm is
- * uniform, and a place; ten tries, and then the middle, as much of it as has such a ratio.
+ * Draws the crop of torchvision's `RandomResizedCrop.get_params`: a share of the area between `least` and 1, a log-uniform aspect ratio
+ * between 3:4 and 4:3, and a position; after ten failed attempts, the largest center crop within these ratios.
  */
 const randomCrop = ({ width, height }: Size, least: number, random: Random): Window => {
   for (let attempt = 0; attempt < TRIES; attempt++) {
@@ -33,7 +33,7 @@ const randomCrop = ({ width, height }: Size, least: number, random: Random): Win
   return { left: Math.floor((width - w) / 2), top: Math.floor((height - h) / 2), width: w, height: h }
 }
 
-/** What is changed of an image: it depends on its size, the augmentation and the draw, and on nothing else. */
+/** Draws the changes to an image, which depend on its size, the augmentation and the draw only. */
 export const drawn = (
   image: Size,
   { flip, crop }: Augmentation,

@@ -1,6 +1,6 @@
 /**
- * Node's modules, from the running process (Bun, Deno and Node have `process.getBuiltinModule`) and not imported, so that a bundle for a
- * page, where there are none, holds nothing of Node.
+ * Node's modules, from the running process (Bun, Deno and Node have `process.getBuiltinModule`) instead of imports, so that browser
+ * bundles, where they do not exist, do not include them.
  */
 interface Builtin {
   readonly fs: typeof import("node:fs/promises")
@@ -8,7 +8,7 @@ interface Builtin {
   readonly threads: typeof import("node:worker_threads")
 }
 
-/** Undefined in a page. */
+/** Returns Node's modules, or undefined in a page. */
 export const builtin = (): Builtin | undefined => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   if (typeof process?.getBuiltinModule !== "function") return undefined

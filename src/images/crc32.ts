@@ -1,4 +1,4 @@
-/** CRC-32 of ISO 3309, which each chunk of a PNG file ends with, and each file in a ZIP file has. */
+/** CRC-32 of ISO 3309, as used by chunks of PNG files and by files in ZIP archives. */
 
 const sums = Uint32Array.from({ length: 256 }, (_, byte) => {
   let sum = byte
@@ -6,7 +6,7 @@ const sums = Uint32Array.from({ length: 256 }, (_, byte) => {
   return sum
 })
 
-/** Of the bytes from `from` until before `to`; `before`: the sum of those that come before them. */
+/** Returns the CRC-32 of the bytes from `from` (inclusive) to `to` (exclusive). `before`: the checksum of the preceding bytes. */
 export const crc32 = (bytes: Uint8Array, from: number, to: number, before = 0): number => {
   let sum = ~before
   for (let at = from; at < to; at++) sum = sums[(sum ^ bytes[at]!) & 0xff]! ^ (sum >>> 8)

@@ -1,8 +1,8 @@
-/** Pixels as a file. */
+/** Encodes pixels as a file. */
 import { crc32 } from "./crc32.ts"
 import type { Pixels } from "./image.ts"
 
-/** A PNG file: eight bits a channel, lines as they are, deflated. @see https://www.w3.org/TR/png-3/ */
+/** Returns a PNG file: eight bits per channel, unfiltered rows, deflate compression. @see https://www.w3.org/TR/png-3/ */
 export const encodedPng = async ({ width, height, data }: Pixels): Promise<Uint8Array> => {
   const header = new Uint8Array(13)
   const view = new DataView(header.buffer)

@@ -1,4 +1,4 @@
-/** The files of images. */
+/** Reads image files. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
@@ -32,14 +32,14 @@ const opened = <A>(
     })
   )
 
-/** The bytes of a file. */
+/** Reads the bytes of an image file. */
 export const imageBytes = (file: string, where: string): Effect.Effect<Uint8Array, ImageError, FileSystem.FileSystem> =>
   opened(file, where, (handle, size) => readExactly(handle, 0, size))
 
-/** Most headers are in the first; profiles of colours and previews come before that of some. */
+/** Most headers fit into these bytes; some come after colour profiles and previews. */
 const FIRST_BYTES = 2 ** 16
 
-/** What a file says of its image. As much of it is read as that takes. */
+/** Reads the header of an image file, and only as many bytes as that requires. */
 export const imageHeader = (
   file: string,
   where: string

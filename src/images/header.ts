@@ -1,4 +1,4 @@
-/** What the first bytes of an image say, without a pixel being decoded: its format, its size, how it is to be turned. */
+/** Parses the header of an image without decoding its pixels: format, size and orientation. */
 import { limit, overLimit, printableLine } from "../boundary/index.ts"
 import { Cursor } from "./header/cursor.ts"
 import { jpegHeader } from "./header/jpeg.ts"
@@ -7,7 +7,7 @@ import { webpHeader } from "./header/webp.ts"
 import type { ImageHeader } from "./image.ts"
 import { Refused } from "./refused.ts"
 
-/** What files begin with, as Latin-1; of those without a header, it is said what they are. */
+/** The first bytes of a file type, as Latin-1; types without a parser are only named in messages. */
 interface Signature {
   /** with its article */
   readonly name: string
@@ -20,13 +20,13 @@ const begins =
   (start: string): boolean =>
     beginnings.some((beginning) => start.startsWith(beginning))
 
-/** A file of ISO base media, by the first of its brands. */
+/** Matches ISO base media files by their major brand. */
 const isMedia =
   (...brands: ReadonlyArray<string>) =>
   (start: string): boolean =>
     start.slice(4, 8) === "ftyp" && brands.includes(start.slice(8, 12))
 
-/** The first that fits counts. */
+/** The first match counts. */
 const signatures: ReadonlyArray<Signature> = [
   { name: "a PNG", fits: begins(PNG_SIGNATURE), header: pngHeader },
   { name: "a JPEG", fits: begins("\xff\xd8\xff"), header: jpegHeader },
@@ -43,14 +43,14 @@ const signatures: ReadonlyArray<Signature> = [
 
 const expected = "expected PNG, JPEG or WebP"
 
-/** Throws Refused: no image of a format that is read, damaged, or too large. CutShort where more bytes would say more. */
+/** Parses a header. Throws Refused for an unsupported format, a damaged file or an image over a limit, and CutShort if more bytes are needed. */
 export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
   if (bytes.length === 0) throw new Refused(`is empty; ${expected}`)
   const image = new Cursor(bytes)
   const start = image.text(0, Math.min(256, bytes.length))
   const signature = signatures.find(({ fits }) => fits(start))
   if (signature === undefined) {
-    // its first bytes may be a reason why
+    // its first bytes may explain why
     throw new Refused(`is no image that is known: it begins with "${printableLine(start.slice(0, 12))}"; ${expected}`)
   }
   if (signature.header === undefined) throw new Refused(`is ${signature.name} image; ${expected}`)

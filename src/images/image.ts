@@ -1,15 +1,15 @@
 /**
- * Images on the host: what decoding gives, what is made of it for a model, and what asks for that.
+ * Image types: results of decoding, preprocessing for a model, and its inputs.
  *
- *   bytes → header (no pixel is decoded; what is too large is refused) → pixels, upright, RGB → resized, cropped → numbers of a model
+ *   bytes → header (no pixels decoded; images over a limit are rejected) → pixels, upright, RGB → resized, cropped → model input values
  */
 import * as Schema from "effect/Schema"
 
-/** An image that cannot be read. `where`: its file, or the row that holds it; `reason`: the end of a sentence that begins with that. */
+/** An image that cannot be read. */
 export class ImageError extends Schema.TaggedError<ImageError>()("ImageError", {
-  /** file or row */
+  /** file of the image, or the row that contains it */
   where: Schema.String,
-  /** the end of a sentence that begins with that */
+  /** the problem, as the end of a sentence that begins with `where` */
   reason: Schema.String
 }) {
   override get message() {
@@ -17,94 +17,94 @@ export class ImageError extends Schema.TaggedError<ImageError>()("ImageError", {
   }
 }
 
-/** The formats of image files that are read. */
+/** Supported image formats. */
 export type ImageFormat = "png" | "jpeg" | "webp"
 
-/** What the first bytes of a file say. */
+/** The header of an image. */
 export interface ImageHeader {
-  /** told by the first bytes, whatever the file's name */
+  /** format detected from the first bytes, regardless of the file name */
   readonly format: ImageFormat
-  /** pixels, as they are stored: before `orientation` */
+  /** stored width in pixels, before `orientation` is applied */
   readonly width: number
-  /** pixels, as they are stored: before `orientation` */
+  /** stored height in pixels, before `orientation` is applied */
   readonly height: number
-  /** EXIF's, 1 to 8; 1 where there is none: as it is */
+  /** EXIF orientation, 1 to 8; 1 (upright) if absent */
   readonly orientation: number
 }
 
-/** Upright RGB bytes, row by row: [height, width, 3]. An alpha channel is dropped, as `convert("RGB")` of Pillow does; grey has three equal channels. */
+/** Upright RGB bytes, row-major, shape [height, width, 3]. Alpha channels are dropped, as by Pillow's `convert("RGB")`; grey has three equal channels. */
 export interface Pixels {
-  /** columns */
+  /** number of columns */
   readonly width: number
-  /** rows */
+  /** number of rows */
   readonly height: number
-  /** row-major, 3·height·width bytes */
+  /** row-major bytes, 3·height·width in number */
   readonly data: Uint8Array
 }
 
-/** Pillow's filters, by its names. */
+/** Pillow's resampling filters, by name. */
 export type Resampling = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"
 
-/** Rows and columns of an image, in pixels. */
+/** Size of an image in pixels. */
 export interface Size {
-  /** rows */
+  /** number of rows */
   readonly height: number
-  /** columns */
+  /** number of columns */
   readonly width: number
 }
 
-/** What a model's images have been through: resized, then cut to their `size`, then made numbers. */
+/** Preprocessing of a model's images: resizing, cropping to `size`, and normalization. */
 export interface Processing {
-  /** of every image in the end: the middle is kept of what is larger, and what is smaller is padded with black */
+  /** final size: larger images are center-cropped, smaller ones padded with black */
   readonly size: Size
   /**
-   * Before that: to a size whatever the proportions are; the shorter edge to a length, and the other with it; "cover": the smallest with
-   * the image's proportions that leaves none of `size` empty; null: not resized.
+   * Resizing before cropping: to a fixed size, regardless of the aspect ratio; of the shorter edge, keeping the aspect ratio; "cover": to the
+   * smallest size with the image's aspect ratio that covers `size`; null: no resizing.
    */
   readonly resize:
     | Size
     | {
-        /** pixels of the shorter edge */
+        /** length of the shorter edge in pixels */
         readonly shortestEdge: number
       }
     | "cover"
     | null
-  /** the filter that resizes */
+  /** resampling filter */
   readonly resampling: Resampling
-  /** what bytes are multiplied by: 1/255 */
+  /** factor that bytes are multiplied by, usually 1/255 */
   readonly scale: number
-  /** of each channel, after scaling: (x − mean) / deviation */
+  /** mean of each channel, after scaling: (x − mean) / deviation */
   readonly mean: readonly [number, number, number]
-  /** of each channel: what (x − mean) is divided by */
+  /** standard deviation of each channel: the divisor of (x − mean) */
   readonly deviation: readonly [number, number, number]
-  /** 1: grey, ITU-R 601-2 luma as Pillow's `convert("L")`, of the first channel's mean and deviation */
+  /** 1: grey, ITU-R 601-2 luma as Pillow's `convert("L")`, with mean and deviation of the first channel */
   readonly channels: 1 | 3
 }
 
-/** Changes at random to an image that is trained on. A random crop takes the place of `Processing.resize`. */
+/** Random augmentation of training images. A random crop replaces `Processing.resize`. */
 export interface Augmentation {
-  /** left and right are exchanged with probability ½ */
+  /** whether to flip horizontally, with probability ½ */
   readonly flip: boolean
-  /** torchvision's RandomResizedCrop: the least share of the area that is kept, with proportions from 3:4 to 4:3; null: no random crop */
+  /** minimum area share of torchvision's RandomResizedCrop, with aspect ratios from 3:4 to 4:3; null: no random crop */
   readonly crop: number | null
 }
 
-/** What an image's changes at random depend on, and on nothing else. */
+/** Everything that determines the random augmentation of an image. */
 export interface ImageDraw {
-  /** the run's */
+  /** seed of the run */
   readonly seed: number
-  /** from 0 */
+  /** epoch, from 0 */
   readonly epoch: number
-  /** its number in the split */
+  /** index of the image in its split */
   readonly row: number
 }
 
-/** An image that is to be made ready. */
+/** An image to preprocess. */
 export interface ImageJob {
-  /** a file's path, or the image's bytes */
+  /** path of a file, or the image's bytes */
   readonly image: string | Uint8Array
-  /** what messages call it */
+  /** name of the image in messages */
   readonly where: string
-  /** absent: nothing is changed at random */
+  /** random augmentation; absent: none */
   readonly random?: ImageDraw
 }

@@ -1,4 +1,4 @@
-/** Images on the host: from the bytes of a file to the numbers that a model sees. */
+/** Images on the host: from the bytes of a file to the input values of a model. */
 export { crc32 } from "./crc32.ts"
 export { decodedImage, headerOf } from "./decode.ts"
 export { encodedPng } from "./encode-png.ts"

@@ -1,4 +1,4 @@
-/** From images, wherever they are, to a batch of numbers, on this thread. */
+/** Prepares batches of images on the current thread. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { decodedImage } from "./decode.ts"
@@ -6,7 +6,7 @@ import { imageBytes } from "./file.ts"
 import type { Augmentation, ImageError, ImageJob, Processing } from "./image.ts"
 import { numbersOf, processInto } from "./process.ts"
 
-/** Writes what an image becomes into `out`: [height, width, channels]. */
+/** Writes a preprocessed image into `out`, shape [height, width, channels]. */
 export const prepareInto = (
   out: Float32Array,
   { image, where, random }: ImageJob,
@@ -20,8 +20,8 @@ export const prepareInto = (
   })
 
 /**
- * What some images become, one after another on this thread: [jobs, height, width, channels]. `augmentation` is for those jobs that say
- * what chance depends on. Fails with the first image that cannot be read.
+ * Preprocesses images sequentially on this thread. Shape [jobs, height, width, channels]. `augmentation` applies to the jobs
+ * with `random`. Fails with the first image that cannot be read.
  */
 export const preparedImages = (
   jobs: ReadonlyArray<ImageJob>,

@@ -1,13 +1,13 @@
 /**
- * What preprocessor_config.json says of a checkpoint's images, as transformers' processors of ViT, CLIP and DeiT understand it. What is
- * absent there is what the processor's class says. What changes pixels in a way that is not known here is refused.
+ * Parses a checkpoint's preprocessor_config.json, with the semantics of transformers' processors for ViT, CLIP and DeiT. Absent
+ * fields have the defaults of the processor's class. Options that change pixels in an unsupported way are rejected.
  */
 import { isRecord, limit, overLimit, quoted } from "../boundary/index.ts"
 import type { Processing, Resampling, Size } from "./image.ts"
 
 type Three = readonly [number, number, number]
 
-/** What a class of processors does where a file says nothing. */
+/** Defaults of a processor class. */
 interface Defaults {
   readonly resample: number
   readonly size: Size | { readonly shortestEdge: number }
@@ -29,16 +29,16 @@ const clip: Defaults = {
 }
 const deit: Defaults = { resample: 3, size: square(256), crop: square(224), mean: half, deviation: half }
 
-/** By the class's name without "ImageProcessor" or, in older files, "FeatureExtractor", and what follows. */
+/** Processor classes by name without "ImageProcessor" or, in older files, "FeatureExtractor" and what follows. */
 const processors: Readonly<Record<string, Defaults>> = { ViT: vit, CLIP: clip, DeiT: deit }
 
-/** Classes of processors whose absent values are known. */
+/** Processor classes whose defaults are known. */
 export type ProcessorName = "ViTImageProcessor" | "CLIPImageProcessor" | "DeiTImageProcessor"
 
-/** Pillow's numbers of its filters. */
+/** Filters by Pillow's number. */
 const filters: ReadonlyArray<Resampling> = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
-/** Keys that change no pixel, or none of what a classifier is given. */
+/** Keys that do not change pixels, or none that a classifier receives. */
 const harmless = new Set([
   "image_processor_type",
   "feature_extractor_type",
@@ -51,22 +51,22 @@ const harmless = new Set([
   "disable_grouping",
   "image_seq_length",
   "_valid_processor_keys",
-  // every image becomes RGB
+  // every image is converted to RGB
   "do_convert_rgb"
 ])
 
-/** What was made of a file, or all that is wrong with it: sentences without the file's name. */
+/** The parsed processing, or all problems of a file. */
 export type ParsedProcessing =
   | {
-      /** what the file says, with the defaults of its class */
+      /** the file's values, with defaults of its class */
       readonly processing: Processing
     }
   | {
-      /** a sentence each, without the file's name; at least one */
+      /** at least one sentence, without the name of the file */
       readonly problems: ReadonlyArray<string>
     }
 
-/** Takes values out of a file, keeps what is wrong with them, and knows which were never asked for. */
+/** Reads values from a file, collects problems, and tracks which keys were read. */
 class Fields {
   readonly problems: Array<string> = []
   private readonly asked = new Set<string>()
@@ -76,7 +76,7 @@ class Fields {
     this.values = values
   }
 
-  /** `read`: undefined where the value is none of the `expected`. Null is as good as absent. */
+  /** Reads a value; null counts as absent. `read` returns undefined for a value that is not `expected`. */
   take<A>(key: string, absent: A, expected: string, read: (value: unknown) => A | undefined): A {
     this.asked.add(key)
     const value = this.values[key] ?? undefined
@@ -90,7 +90,7 @@ class Fields {
     return this.take(key, absent, "true or false", (value) => (typeof value === "boolean" ? value : undefined))
   }
 
-  /** Each key that changes images in a way that no one asked about. */
+  /** Reports each remaining key that changes images. */
   refuseOthers(): void {
     for (const [key, value] of Object.entries(this.values)) {
       if (this.asked.has(key) || harmless.has(key) || value === null || value === false) continue
@@ -133,7 +133,7 @@ const classOf = (fields: Fields, absent: ProcessorName): Defaults => {
   return processors[absent.replace("ImageProcessor", "")]!
 }
 
-/** What images are resized to, if they are. */
+/** Returns how images are resized. */
 const resizeOf = (fields: Fields, { size }: Defaults): Processing["resize"] => {
   const toSquare = fields.flag("default_to_square", "height" in size)
   const resize = fields.take<Size | { readonly shortestEdge: number }>(
@@ -151,7 +151,7 @@ const resizeOf = (fields: Fields, { size }: Defaults): Processing["resize"] => {
   return fields.flag("do_resize", true) ? resize : null
 }
 
-/** The size of all images in the end; undefined where they would have several. */
+/** Returns the final size of all images, or undefined if sizes would differ. */
 const finalSize = (fields: Fields, { crop }: Defaults, resize: Processing["resize"]): Size | undefined => {
   const cropped = fields.flag("do_center_crop", crop !== null)
   const size = fields.take("crop_size", crop ?? square(224), 'a number of pixels or {"height", "width"}', sizeOf)
@@ -165,7 +165,7 @@ const finalSize = (fields: Fields, { crop }: Defaults, resize: Processing["resiz
   return undefined
 }
 
-/** What is done to an image's bytes to make numbers of them. */
+/** Returns how bytes are converted to input values. */
 const numbersOf = (fields: Fields, defaults: Defaults): Pick<Processing, "scale" | "mean" | "deviation"> => {
   const factor = fields.take("rescale_factor", 1 / 255, "a number above 0", (value) =>
     typeof value === "number" && Number.isFinite(value) && value > 0 ? value : undefined
@@ -182,8 +182,8 @@ const numbersOf = (fields: Fields, defaults: Defaults): Pick<Processing, "scale"
 }
 
 /**
- * What a preprocessor_config.json says, or all that is wrong with it. `absent`: the class that the model's family has where the file names
- * none.
+ * Parses a preprocessor_config.json. Returns the processing, or all problems. `absent`: the class of the model's family, for files that
+ * name none.
  */
 export const processingOf = (value: unknown, absent: ProcessorName): ParsedProcessing => {
   if (!isRecord(value)) return { problems: [`found ${quoted(value)}; expected an object`] }
@@ -206,7 +206,7 @@ export const processingOf = (value: unknown, absent: ProcessorName): ParsedProce
   return { processing: { size, resize, resampling, ...numbers, channels: 3 } }
 }
 
-/** A preprocessor_config.json that says all of it, for readers whose absent values are others. */
+/** Returns a complete preprocessor_config.json, for readers with other defaults. */
 export const preprocessorConfig = ({ size, resize, resampling, scale, mean, deviation }: Processing) => {
   const isWhole =
     resize !== null &&
@@ -218,29 +218,29 @@ export const preprocessorConfig = ({ size, resize, resampling, scale, mean, devi
   return {
     /** false: images are not resized */
     do_resize: resize !== null,
-    /** what images are resized to */
+    /** size to resize to */
     size:
       "height" in resized
         ? resized
         : {
-            /** pixels of the shorter edge */
+            /** length of the shorter edge in pixels */
             shortest_edge: resized.shortestEdge
           },
     /** Pillow's number of the filter, 0 to 5 */
     resample: filters.indexOf(resampling),
-    /** false: resizing gives the final size */
+    /** false: resizing returns the final size */
     do_center_crop: !isWhole,
-    /** the final size, in pixels */
+    /** final size in pixels */
     crop_size: size,
-    /** false: bytes are taken as they are */
+    /** false: bytes are not scaled */
     do_rescale: scale !== 1,
-    /** what bytes are multiplied by */
+    /** factor that bytes are multiplied by */
     rescale_factor: scale,
-    /** always */
+    /** always true */
     do_normalize: true,
-    /** of each channel, after scaling */
+    /** mean of each channel, after scaling */
     image_mean: mean,
-    /** of each channel */
+    /** standard deviation of each channel */
     image_std: deviation
   }
 }

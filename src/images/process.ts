@@ -1,10 +1,10 @@
-/** From an image's pixels to the numbers that a model sees. */
+/** Converts pixels to the input values of a model. */
 
 import { drawn } from "./augment.ts"
 import type { Augmentation, ImageDraw, Pixels, Processing, Size } from "./image.ts"
 import { cropped, type Raster, resized, type Window } from "./resize.ts"
 
-/** ITU-R 601-2 luma, as Pillow's `convert("L")` rounds it. */
+/** Converts to grey by ITU-R 601-2 luma, rounded as Pillow's `convert("L")`. */
 const grey = ({ width, height, data }: Pixels): Raster => {
   const out = new Uint8Array(width * height)
   for (let i = 0, from = 0; i < out.length; i++, from += 3) {
@@ -13,7 +13,7 @@ const grey = ({ width, height, data }: Pixels): Raster => {
   return { width, height, channels: 1, data: out }
 }
 
-/** The size that an image is resized to. The other edge is rounded down, as transformers' processors do. */
+/** Returns the size that an image is resized to. The longer edge is rounded down, as in transformers' processors. */
 const sizeOf = ({ width, height }: Size, { resize, size }: Processing): Size => {
   if (resize === null) return { width, height }
   if (resize === "cover") {
@@ -30,7 +30,7 @@ const sizeOf = ({ width, height }: Size, { resize, size }: Processing): Size => 
     : { width: Math.trunc((shortestEdge * width) / height), height: shortestEdge }
 }
 
-/** Where along an axis the middle is, and how much black there is before it where it is smaller. */
+/** Returns the center along an axis, and the black padding before it if the image is smaller. */
 const middle = (
   has: number,
   wanted: number
@@ -39,7 +39,7 @@ const middle = (
     ? { from: Math.floor((has - wanted) / 2), length: wanted, before: 0 }
     : { from: 0, length: has, before: Math.ceil((wanted - has) / 2) }
 
-/** The middle of an image at another size, with black around it where it is smaller. */
+/** Center-crops an image, or pads it with black. */
 const centered = (image: Raster, processing: Processing): Raster => {
   const { size, resampling } = processing
   const whole = sizeOf(image, processing)
@@ -56,7 +56,7 @@ const centered = (image: Raster, processing: Processing): Raster => {
   return { ...size, channels, data }
 }
 
-/** What becomes of each byte of each channel, in single precision, step by step as NumPy computes it. */
+/** Returns the value of each byte in each channel, in single precision, with NumPy's order of operations. */
 const tableOf = ({ scale, mean, deviation, channels }: Processing): Float32Array => {
   const f = Math.fround
   const table = new Float32Array(256 * channels)
@@ -68,10 +68,10 @@ const tableOf = ({ scale, mean, deviation, channels }: Processing): Float32Array
   return table
 }
 
-/** Numbers that `processed` makes of one image. */
+/** Returns the number of values of one processed image. */
 export const numbersOf = ({ size, channels }: Processing): number => size.height * size.width * channels
 
-/** Writes [height, width, channels] of `Processing` into `out`. */
+/** Writes a processed image, shape [height, width, channels], into `out`. */
 export const processInto = (
   out: Float32Array,
   pixels: Pixels,
@@ -96,7 +96,7 @@ export const processInto = (
   }
 }
 
-/** An image as a model sees it: [height, width, channels]. `draw`: what its changes at random depend on; absent: none are made. */
+/** Returns an image as model input, shape [height, width, channels]. `draw`: random augmentation; absent: none. */
 export const processed = (
   pixels: Pixels,
   processing: Processing,

@@ -1,9 +1,9 @@
-/** What keeps bytes from being an image, thrown within this room: the end of a sentence that begins with the image's file or row. */
+/** Internal exception for bytes that are not a readable image. The message is the end of a sentence that begins with the image's file or row. */
 export class Refused extends Error {
   override readonly name = "Refused"
 }
 
-/** The bytes end before what they promise. More of a file may have it. */
+/** The bytes end early. More bytes of a file may contain the rest. */
 export class CutShort extends Refused {
   constructor() {
     super("is truncated: its data end early")

@@ -1,10 +1,10 @@
 /**
- * Pillow's `Image.resize` of bytes, bit by bit (src/libImaging/Resample.c and Geometry.c of Pillow 13): weights in fixed point of 22 bits, along
+ * Pillow's `Image.resize` of bytes, bitwise identical (src/libImaging/Resample.c and Geometry.c of Pillow 13): fixed-point weights of 22 bits, along
  * rows and along columns, each rounded to bytes.
  */
 import type { Resampling } from "./image.ts"
 
-/** Bytes with `channels` of them a pixel. */
+/** Pixel bytes, `channels` per pixel. */
 export interface Raster {
   readonly width: number
   readonly height: number
@@ -40,7 +40,7 @@ const filters: Readonly<Record<Exclude<Resampling, "nearest">, Filter>> = {
       if (at === 0) return 1
       if (at >= 1) return 0
       const angle = at * Math.PI
-      // in single precision there, and so here
+      // single precision, as in Pillow
       return (Math.sin(angle) / angle) * (Math.fround(0.54) + Math.fround(0.46) * Math.cos(angle))
     }
   },
@@ -58,7 +58,7 @@ const filters: Readonly<Record<Exclude<Resampling, "nearest">, Filter>> = {
 
 const PRECISION = 22 // bits
 
-/** For each output: where its inputs begin, how many they are, and their weights, `stride` to an output. */
+/** For each output: the first input, the number of inputs, and their weights, `stride` per output. */
 interface Weights {
   readonly starts: Int32Array
   readonly counts: Int32Array
@@ -66,20 +66,20 @@ interface Weights {
   readonly stride: number
 }
 
-/** One direction of a resize: the inputs that are used, and what becomes of them; undefined: they stay as they are. */
+/** One direction of a resize: the inputs used, and their weights; undefined: inputs are copied. */
 interface Axis {
   readonly from: number
   readonly length: number
   readonly weights: Weights | undefined
 }
 
-/** `count` outputs of `to` from the `first` on, out of `from` inputs. The weights count inputs from the first that is used. */
+/** Returns `count` of `to` outputs, starting with `first`, computed from `from` inputs. Weights count inputs from the first one used. */
 const axisOf = (from: number, to: number, first: number, count: number, { support, weight }: Filter): Axis => {
   if (from === to) return { from: first, length: count, weights: undefined }
   const scale = from / to
   const stretch = Math.max(1, scale)
   const reach = support * stretch
-  // an image has no more than `from`: a strip of pixels that shrinks to one has no need of twice as many
+  // at most `from` inputs: a strip of pixels that shrinks to one does not need twice as many
   const stride = Math.min(from, Math.ceil(reach) * 2 + 1)
   const starts = new Int32Array(count)
   const counts = new Int32Array(count)
@@ -108,10 +108,10 @@ const axisOf = (from: number, to: number, first: number, count: number, { suppor
 
 const HALF = 1 << (PRECISION - 1)
 
-/** A byte in fixed point, cut off where it is none. */
+/** Converts fixed point to a byte, clamped to 0..255. */
 const byteOf = (sum: number): number => Math.max(0, Math.min(255, sum >> PRECISION))
 
-/** As many columns as there are weights. */
+/** Resizes rows: as many columns as there are weights. */
 const alongRows = ({ width, height, channels, data }: Raster, { starts, counts, values, stride }: Weights): Raster => {
   const columns = starts.length
   const out = new Uint8Array(columns * height * channels)
@@ -144,7 +144,7 @@ const alongRows = ({ width, height, channels, data }: Raster, { starts, counts, 
   return { width: columns, height, channels, data: out }
 }
 
-/** As many rows as there are weights. */
+/** Resizes columns: as many rows as there are weights. */
 const alongColumns = ({ width, channels, data }: Raster, { starts, counts, values, stride }: Weights): Raster => {
   const rows = starts.length
   const line = width * channels
@@ -163,10 +163,10 @@ const alongColumns = ({ width, channels, data }: Raster, { starts, counts, value
   return { width, height: rows, channels, data: out }
 }
 
-/** Positions that are summed up one by one. A strip of pixels may have billions of them before its middle. */
+/** Maximum number of positions to sum one by one; the center of a strip of pixels may come after billions of them. */
 const MOST_SUMMED = 2 ** 20
 
-/** Which of `from` pixels are nearest to those of `to`: positions are summed up as Pillow does, with what rounding makes of them. */
+/** Returns the nearest input pixel of each output. Sums positions as Pillow does, including its rounding errors. */
 const nearest = (from: number, to: number, first: number, count: number): Int32Array => {
   const step = from / to
   const places = new Int32Array(count)
@@ -189,7 +189,7 @@ const picked = ({ width, channels, data }: Raster, columns: Int32Array, rows: In
   return { width: columns.length, height: rows.length, channels, data: out }
 }
 
-/** A part of an image as it is. */
+/** Returns a part of an image. */
 export const cropped = (image: Raster, { left, top, width, height }: Window): Raster => {
   const { channels } = image
   if (width === image.width && height === image.height) return image
@@ -201,7 +201,7 @@ export const cropped = (image: Raster, { left, top, width, height }: Window): Ra
   return { width, height, channels, data }
 }
 
-/** The part `window` of what an image becomes at another size: no other pixel is computed. */
+/** Returns the part `window` of a resized image; computes no other pixels. */
 export const resized = (
   image: Raster,
   size: { readonly width: number; readonly height: number },
@@ -220,7 +220,7 @@ export const resized = (
   const across = axisOf(image.width, size.width, window.left, window.width, filter)
   const down = axisOf(image.height, size.height, window.top, window.height, filter)
   const used = cropped(image, { left: across.from, top: down.from, width: across.length, height: down.length })
-  // Pillow 13's choice, by how many pixels become fewer; older ones always begin with rows, which may differ by a level
+  // order of Pillow 13, by the reduction in pixels; older versions always start with rows, which may differ by one level
   const lost = image.height - size.height
   const columnsFirst = lost > 0 && lost > 2 * (image.width - size.width)
   const rowsOf = (part: Raster) => (across.weights === undefined ? part : alongRows(part, across.weights))

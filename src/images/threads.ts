@@ -1,8 +1,8 @@
 /**
- * Images made ready on other threads, so that a training step does not wait for them: a pool of workers in Bun, Deno and Node. A page has
- * the one thread that its images are decoded on.
+ * Preprocesses images on other threads, so that training steps do not wait for them: a pool of workers in Bun, Deno and Node. A page
+ * uses the thread on which its images are decoded.
  *
- * Which thread decodes an image does not change it: numbers are the same for any number of threads.
+ * Results are identical for any number of threads.
  */
 import type { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
@@ -14,62 +14,62 @@ import { type Augmentation, ImageError, type ImageJob, type Processing } from ".
 import { preparedImages } from "./prepare.ts"
 import { numbersOf } from "./process.ts"
 
-/** What a worker is started with. */
+/** Input of a worker at its start. */
 export interface WorkerStart {
-  /** the limits of this process, which a worker would not know */
+  /** limits of this process, which a worker does not inherit */
   readonly limits: { readonly [Name in LimitName]?: number }
-  /** one number: which of its jobs the worker has come to */
+  /** one value: number of the job that the worker is processing */
   readonly progress: Int32Array<SharedArrayBuffer>
 }
 
-/** What a worker is asked for. */
+/** A request to a worker. */
 export interface WorkerRequest {
   readonly jobs: ReadonlyArray<ImageJob>
   readonly processing: Processing
   readonly augmentation: Augmentation | undefined
 }
 
-/** What it answers: numbers, whose buffer is handed over, or what keeps an image from being read. */
+/** A worker's response: values, whose buffer is transferred, or the error of an image. */
 export type WorkerAnswer =
   | { readonly numbers: Float32Array<ArrayBuffer> }
   | { readonly where: string; readonly reason: string }
 
-/** Makes images ready. */
+/** A pool that preprocesses images. */
 export interface ImagePool {
-  /** As `preparedImages`. */
+  /** Preprocesses images, as `preparedImages`. */
   readonly prepared: (
     jobs: ReadonlyArray<ImageJob>,
     processing: Processing,
     augmentation?: Augmentation | undefined
   ) => Effect.Effect<Float32Array<ArrayBuffer>, ImageError>
   /**
-   * How many batches are in the making at once while steps go on, for
+   * Number of batches to prepare concurrently during training steps, for
    *
    *   Stream.mapEffect(jobsOfBatches, (jobs) => pool.prepared(jobs, processing), { concurrency: pool.ahead })
    *
-   * whose batches keep their order, and of which no more than these wait to be taken.
+   * which keeps the order of batches; at most this number of them is waiting to be used.
    */
   readonly ahead: number
 }
 
-/** A request on its way, and what waits for its answer. */
+/** A request in progress, and its callback. */
 interface Task extends WorkerRequest {
   readonly done: (result: Effect.Effect<Float32Array<ArrayBuffer>, ImageError>) => void
 }
 
-/** One worker, with at most one task. */
+/** A worker, with at most one task at a time. */
 class Thread {
   task: Task | undefined
   private readonly worker: Worker
   private readonly progress: Int32Array<SharedArrayBuffer>
 
-  /** `free`: called when a task is done; `gone`: when the worker is. */
+  /** Starts a worker. Calls `free` when a task is done, and `gone` when the worker has ended. */
   constructor(start: (data: WorkerStart) => Worker, free: (thread: Thread) => void, gone: (thread: Thread) => void) {
     this.progress = new Int32Array(new SharedArrayBuffer(4))
     const names = Object.keys(limits) as ReadonlyArray<LimitName>
     const own = Object.fromEntries(names.map((name) => [name, limit(name)]))
     this.worker = start({ limits: own, progress: this.progress })
-    // a process does not wait for a worker that has nothing to do
+    // an idle worker does not keep the process alive
     this.worker.unref()
     this.worker.on("message", (answer: WorkerAnswer) => {
       this.finish("numbers" in answer ? Effect.succeed(answer.numbers) : Effect.fail(new ImageError(answer)))
@@ -110,7 +110,7 @@ class Thread {
   }
 }
 
-/** Tasks wait here until a thread is free. Threads are started when there is something to do for them, and again when one has died. */
+/** Queue of tasks. Starts threads when there are tasks, and replaces those that have died. */
 class Threads {
   private readonly waiting: Array<Task> = []
   private readonly idle: Array<Thread> = []
@@ -150,7 +150,7 @@ class Threads {
     return thread
   }
 
-  /** The answer to a request. Interrupted, a request that waits is taken back. */
+  /** Sends a request and returns its response. Interruption removes a request that is still queued. */
   ask(request: WorkerRequest): Effect.Effect<Float32Array<ArrayBuffer>, ImageError> {
     return Effect.callback<Float32Array<ArrayBuffer>, ImageError>((done) => {
       const task: Task = { ...request, done }
@@ -170,26 +170,26 @@ class Threads {
   }
 }
 
-/** Some of the jobs each, in order; no part is empty. */
+/** Divides jobs into consecutive non-empty parts. */
 const parts = (jobs: ReadonlyArray<ImageJob>, most: number): ReadonlyArray<ReadonlyArray<ImageJob>> => {
   const size = Math.max(1, Math.ceil(jobs.length / most))
   return Array.from({ length: Math.ceil(jobs.length / size) }, (_, part) => jobs.slice(part * size, (part + 1) * size))
 }
 
-/** The script of a thread: beside this file and with its ending, .ts in the repository, .js in the package. No bundler makes a file of it. */
+/** The script of a thread: next to this file and with its extension, .ts in the repository, .js in the package. Bundlers do not emit it. */
 const workerScript = (): URL => new URL(import.meta.url.replace(/threads(?=\.[jt]s$)/, "worker"))
 
-/** How many threads make images ready. */
+/** Options for a pool of threads. */
 export interface ImagePoolOptions {
-  /** default: one fewer than there are cores, of which the training itself needs one, and at most 4; in a page always none */
+  /** number of threads; default: cores − 1, since training itself uses one, and at most 4; always 0 in a page */
   readonly threads?: number | undefined
-  /** the script that runs a thread; default: this package's */
+  /** script that runs a thread; default: this package's */
   readonly script?: URL | undefined
 }
 
 const MOST_THREADS = 4
 
-/** Starts a pool, which ends with the scope. A worker that has nothing to do keeps no process alive. */
+/** Starts a pool, which stops when the scope closes. Idle workers do not keep the process alive. */
 export const imagePool = ({
   threads,
   script

@@ -1,15 +1,15 @@
-/** Images as they are to be looked at. */
+/** Applies orientations of images. */
 import type { Pixels } from "./image.ts"
 
 /**
- * What EXIF's orientation says of an image, undone: 1 as it is, 2 mirrored, 3 upside down, 4 both, 5 to 8 with rows and columns
- * exchanged. As Pillow's `ImageOps.exif_transpose`.
+ * Applies an EXIF orientation: 1 is upright, 2 mirrored, 3 upside down, 4 both, 5 to 8 with rows and columns
+ * exchanged. Same result as Pillow's `ImageOps.exif_transpose`.
  */
 export const upright = (pixels: Pixels, orientation: number): Pixels => {
   if (orientation === 1) return pixels
   const exchanged = orientation >= 5
   const [width, height] = exchanged ? [pixels.height, pixels.width] : [pixels.width, pixels.height]
-  // whether rows and columns of what is stored are counted from their ends
+  // whether stored rows and columns are read from their ends
   const fromRight = orientation === 2 || orientation === 3 || orientation === 7 || orientation === 8
   const fromBottom = orientation === 3 || orientation === 4 || orientation === 6 || orientation === 7
   const stepX = fromRight ? -3 : 3

@@ -1,4 +1,4 @@
-/** A thread that makes images ready, in Bun, Deno and Node: answers one request after another until it is told to end. */
+/** A thread that preprocesses images, in Bun, Deno and Node: responds to requests one after another until it is terminated. */
 import { parentPort, workerData } from "node:worker_threads"
 import * as NodeFileSystem from "@effect/platform-node-shared/NodeFileSystem"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ const answerTo = ({ jobs, processing, augmentation }: WorkerRequest) =>
   }).pipe(Effect.catchTag("ImageError", ({ where, reason }) => Effect.succeed<WorkerAnswer>({ where, reason })))
 
 parentPort!.on("message", (request: WorkerRequest) => {
-  // what is neither numbers nor an error of an image ends this thread, and its pool hears of it
+  // any other exception ends this thread, which the pool detects
   void runtime.runPromise(answerTo(request)).then((answer) => {
     parentPort!.postMessage(answer, "numbers" in answer ? [answer.numbers.buffer] : [])
   })

@@ -1,9 +1,9 @@
 /**
- * `adapter.from`: what a plan's section says beside it, and what the adapter there says. Loaded where a plan has one.
+ * `adapter.from`: merges a plan's section with the adapter that it names. Loaded for plans that have one.
  *
- * What decides which numbers there are (method, rank, α, scaling, targets, modules to save) is the adapter's. It may be written in the plan
- * too, as a run's own plan.json has it; anything else than the adapter has is a problem. Its dropout is the adapter's unless the plan or
- * the kind says otherwise.
+ * The adapter determines the parameters: method, rank, α, scaling, targets and modules to save. The plan may repeat these, as a run's own
+ * plan.json does; a value that differs from the adapter's is a problem. The dropout is the adapter's unless the plan or the kind of run
+ * specifies another.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -12,7 +12,7 @@ import { readPeftAdapter } from "../peft/index.ts"
 
 type Section = Readonly<Record<string, unknown>>
 
-/** What a section that is left out says, of the fields that an adapter decides. */
+/** Values that an omitted section stands for, of the fields that the adapter determines. */
 const unsaid: Section = {
   overrides: [],
   exclude: [],
@@ -20,7 +20,7 @@ const unsaid: Section = {
   init: { kind: "kaiming" }
 }
 
-/** The section with everything that the adapter decides, and what of the plan is in its way. `format`: the plan's data.format. */
+/** Returns the section with the adapter's fields, and all conflicts with the plan. `format`: the plan's data.format. */
 export const withSource = (written: Section, baseDirectory: string, format: unknown) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -35,7 +35,7 @@ export const withSource = (written: Section, baseDirectory: string, format: unkn
         })
       })
     )
-    // which method it has is not known: any one, so that nothing is said to be missing
+    // the method is unknown: use any, so that no missing field is reported
     if (read.problems.length > 0) return { section: { method: "lora", ...written }, problems: read.problems }
     const own: Section = read.section
     const { dropout: _, ...withoutDropout } = own

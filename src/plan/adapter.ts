@@ -1,6 +1,6 @@
 /**
- * What a plan's adapter section comes to at a model: the sites it means, the numbers that are trained, the steps; and the section injected
- * into the loaded model, at the sites and with the options that `resolve` chose.
+ * Applies a plan's adapter section to a model: the sites it selects, the trainable parameters and the number of steps; and injects the section
+ * into the loaded model, at the sites and with the options from `resolve`.
  */
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -28,14 +28,14 @@ import { probedProblems } from "../training/index.ts"
 import type { TrainableCounts } from "./memory.ts"
 import type { Adaptable, ResolvedPlan, SiteOptions } from "./resolved.ts"
 
-/** The sites that the plan's adapter means, with its options at each; or every problem of the selection. */
+/** Selects the sites of the plan's adapter, with its options at each. Fails with all problems of the selection. */
 export const selectSites = (plan: RunPlan, model: Adaptable) => {
   const { options, selection } = selectionOf(plan.adapter)
   const selected = select(model, methodOf(plan.adapter), options, selection)
   return Result.flatMap(selected, (found) => withProbedSites(plan, model, found as Selected<SiteOptions>))
 }
 
-/** The selection, where every pattern of sites to probe means one of its sites. */
+/** Checks that every pattern of sites to probe matches an adapted site. */
 const withProbedSites = (
   { training: { diagnostics } }: RunPlan,
   { prefix }: Adaptable,
@@ -46,7 +46,7 @@ const withProbedSites = (
   return problems.length === 0 ? Result.succeed(selected) : Result.fail(new InjectionError({ problems }))
 }
 
-/** Optimisation steps; `batches`: of an epoch. */
+/** Returns the number of optimization steps, at least 1. `batches`: micro-batches per epoch. */
 export const stepsOf = ({ training }: RunPlan, batches: number): number => {
   if (training.steps !== undefined) return training.steps
   return Math.max(1, Math.round((training.epochs! * batches) / training.accumulate))
@@ -54,7 +54,7 @@ export const stepsOf = ({ training }: RunPlan, batches: number): number => {
 
 const product = (shape: ReadonlyArray<number>): number => shape.reduce((size, dimension) => size * dimension, 1)
 
-/** How many numbers are trained, and how many are not; the most that can be, where the init will decide ranks. */
+/** Counts the trainable and frozen parameters; the maximum, if the initialization will determine ranks. */
 export const countTrainable = (
   { adapter }: RunPlan,
   model: Adaptable,
@@ -71,7 +71,7 @@ export const countTrainable = (
   return { factors, dense, total: factors + dense, frozen }
 }
 
-/** A resolved plan with the ranks that the init decided; as it is where it decides none. */
+/** Returns a resolved plan with the ranks that the initialization determined; unchanged if it determines none. */
 export const withDecided = <Resolved extends ResolvedPlan>(
   resolved: Resolved,
   { selected }: Pick<Adapted<Network>, "selected">
@@ -81,7 +81,7 @@ export const withDecided = <Resolved extends ResolvedPlan>(
   return { ...resolved, selected: decided, trainable: countTrainable(resolved.plan, resolved.model, decided) }
 }
 
-/** The ranks that a record says were decided, for parameters that will be put in place (`injectToRestore`). */
+/** Returns a plan with the ranks in a record, for parameters that will be restored (`injectToRestore`). */
 export const withRecorded = <Own extends SelectedPlan>(
   own: Own,
   ranks: SiteRanks | undefined
@@ -93,13 +93,13 @@ export const withRecorded = <Own extends SelectedPlan>(
 
 type SelectedPlan = Pick<ResolvedPlan, "plan" | "selected">
 
-/** What the plan's init asks of the training data; undefined: nothing. */
+/** Returns the training data that the plan's initialization requires; undefined: none. */
 export const calibrationOfPlan = ({ plan, selected }: SelectedPlan): Calibration | undefined => {
   const first = selected.sites[0]
   return first === undefined ? undefined : methodOf(plan.adapter).calibration?.(first.options)
 }
 
-/** The model at step 0. `calibrate`: what training data shows, for inits that need calibration. */
+/** Injects the adapter: the model at step 0. `calibrate`: computes statistics of training data, for initializations that need calibration. */
 export const injectPlan = <M extends Network>(
   model: M,
   { plan, selected }: SelectedPlan,
@@ -107,7 +107,7 @@ export const injectPlan = <M extends Network>(
 ): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, methodOf(plan.adapter), selected, plan.seed, calibrate)
 
-/** The same, for trained parameters that will be put in place: nothing that is about to be replaced is worked out. */
+/** The same for trained parameters that will be restored: skips initializations whose values would be replaced. */
 export const injectToRestore = <M extends Network>(
   model: M,
   { plan, selected }: SelectedPlan

@@ -1,29 +1,29 @@
-/** Which rows of which split a plan evaluates, and when. */
+/** The rows and splits that a plan evaluates, and when. */
 import type { RunPlan } from "../../schemas/index.ts"
 import type { Splits } from "./resolved.ts"
 
 type Split = "validation" | "test"
 
-/** Evaluations on the way, the last step's among them, where the plan does not say how many. */
+/** Default number of evaluations during training, including that of the last step. */
 const POINTS = 5
-/** Rows of each of them: an accuracy has a standard error of 3 points at most, and five looks took 4 s (docs/devices.md), as long as 40 steps. */
+/** Rows of each of them: the standard error of an accuracy is at most 3 points; five evaluations took 4 s (docs/devices.md), as long as 40 steps. */
 export const ON_THE_WAY = 256
-/** Rows before training. All of them are evaluated at the end in any case, so this at most doubles a run's one long evaluation. */
+/** Rows before training. The final evaluation takes all rows in any case, so this at most doubles its time. */
 const BEFORE = 1_000
 
 export interface Evaluations {
-  /** the gain is measured on this one, before and after; undefined: there is none */
+  /** split on which the gain is measured, before and after training; undefined: the plan has neither */
   readonly judged: Split | undefined
-  /** its first rows, this many */
+  /** number of its first rows to evaluate */
   readonly judgedRows: number
-  /** is looked at on the way; undefined: none is */
+  /** split that is evaluated during training; undefined: none */
   readonly watched: Split | undefined
   readonly watchedRows: number
-  /** steps between two looks; Infinity: none before the end */
+  /** steps between two evaluations; Infinity: none during training */
   readonly every: number
 }
 
-/** On the way validation rows, so that no one tunes on the test split; it alone where a plan asks for it. */
+/** Uses validation rows during training, to keep the test split for the final evaluation; uses the test split only if the plan sets `evaluateEvery`. */
 export const evaluationsOf = (
   { training: { evaluateEvery, evaluateRows } }: Pick<RunPlan, "training">,
   { validation, test }: Splits,

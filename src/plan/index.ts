@@ -1,4 +1,4 @@
-/** Plans: from a file to what can run; which of a model's weights they adapt, and the memory that takes. */
+/** Plans: from a file to a resolved plan; the weights that a plan adapts, and its memory estimate. */
 
 export {
   calibrationOfPlan,

@@ -1,12 +1,12 @@
 /**
- * JSON (RFC 8259) with positions: the value, or the line, the column and the reason.
+ * Parses JSON (RFC 8259) with positions: the value, or the line, the column and the reason.
  *
- * Plans are written by hand, and engines disagree about what they say of a broken text (JavaScriptCore gives no position at all), hence
- * this reader. It also refuses what `JSON.parse` accepts and a plan cannot mean: the same key twice.
+ * Plans are written by hand, and the messages of engines for invalid JSON differ (JavaScriptCore reports no position), hence this
+ * parser. It also rejects duplicate keys, which `JSON.parse` accepts.
  */
 import { cut, limit, overLimit } from "../boundary/index.ts"
 
-/** Where a text stops being JSON. Line and column count from 1; a column is a UTF-16 unit, as in editors. */
+/** A JSON syntax error. Line and column count from 1; columns are UTF-16 code units, as in editors. */
 export class JsonSyntaxError extends Error {
   readonly position: { readonly line: number; readonly column: number }
   constructor(text: string, offset: number, reason: string) {
@@ -39,7 +39,7 @@ class Reader {
     return match
   }
 
-  /** The next character that is not white space, not yet taken. */
+  /** Returns the next character that is not white space, without consuming it. */
   peek(): string {
     this.take(space)
     const next = this.text[this.offset]
@@ -80,7 +80,7 @@ class Reader {
     return this.fail(`found ${name === undefined ? this.shown() : JSON.stringify(cut(name))} where a value should be`)
   }
 
-  /** After an element: true if another follows. */
+  /** Consumes the separator after an element. Returns whether another follows. */
   another(close: string): boolean {
     const next = this.peek()
     if (next !== "," && next !== close) this.fail(`found ${this.shown()}; expected "," or "${close}"`)
@@ -123,7 +123,7 @@ class Reader {
   }
 }
 
-/** The value of a JSON text. Throws JsonSyntaxError. A byte order mark at the start is skipped. */
+/** Parses a JSON text. Skips a leading byte order mark. Throws a JsonSyntaxError. */
 export const parseJson = (text: string): unknown => {
   const reader = new Reader(text.replace(/^\uFEFF/, ""))
   if (reader.peek() === "") reader.fail("the file is empty")

@@ -1,22 +1,22 @@
 /**
- * A memory estimate against what there is: the machine's memory, the 4 GiB that wasm can address, and the 4 GiB that no
- * single tensor exceeds on any backend.
+ * Compares a memory estimate with the machine's memory, the 4 GiB that wasm can address, and the 4 GiB maximum of a single tensor
+ * on every backend.
  *
- * Which device a plan will run on is not known here, and an estimate is not a bound: what may fail is a warning that says where.
- * Only a tensor that certainly comes up and fits nowhere is an error.
+ * The device of the plan is not known here, and an estimate is not a bound: what may fail is a warning that names the device.
+ * Only a tensor that is certain to occur and fits on no device is an error.
  */
 import type { RunPlan } from "../../schemas/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
 
-/** Bytes of this machine: all of it, and what is free for a new process (all of it, where the runtime does not say). */
+/** Bytes of this machine: total memory, and memory available to a new process (total memory if the runtime does not report it). */
 export interface MachineMemory {
   readonly total: number
   readonly available: number
 }
 
-/** Infinite in a browser, which does not say. */
+/** Returns this machine's memory; Infinity in a browser, which does not report it. */
 export const machineMemory = (): MachineMemory => {
-  // not imported: a bundle for a browser holds nothing of Node
+  // not imported, so that browser bundles do not include Node modules
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   if (typeof process?.getBuiltinModule !== "function") return { total: Infinity, available: Infinity }
   const total = process.getBuiltinModule("node:os").totalmem()
@@ -26,17 +26,17 @@ export const machineMemory = (): MachineMemory => {
 
 /** 2³² bytes: the address space of wasm32, the largest buffer of WebGPU and the largest ArrayBuffer of JavaScriptCore. */
 export const FOUR_GIB = 2 ** 32
-/** Share of what is free that a run may take: the rest is the estimate's own error, and everything else that runs on the machine. */
+/** Share of the available memory that a run may use: the rest covers the error of the estimate and other programs. */
 export const COMFORTABLE = 0.8
 
-/** `lengths`: whether rows are texts, which may be cut. */
+/** `lengths`: whether rows are texts, which can be truncated. */
 const remedyOf = ({ training }: Pick<RunPlan, "training">, lengths: boolean): string => {
   if (!lengths) return "lower training.batchSize or training.evaluateBatchSize"
   const lower = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"
   return training.recompute === "none" ? `set training.recompute to "blocks", or ${lower}` : lower
 }
 
-/** One sentence for each limit that the estimate comes near to. */
+/** Returns one sentence for each limit that the estimate approaches. */
 export const memoryWarnings = (
   { total, weights, trainable, activations }: MemoryEstimate,
   machine: MachineMemory,

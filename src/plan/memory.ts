@@ -1,16 +1,16 @@
 /**
- * How much memory a run will need, from shapes alone: what is in float32 for the whole run, and what one step adds.
+ * Estimates the memory of a run from shapes: float32 tensors that exist for the whole run, and those that one step adds.
  *
- *   weights       the frozen base; of linear layers as `model.weights` holds them, which their products read as they lie
- *   trainable     parameters, their gradients, the next parameters, the optimizer's moments, old and new, and what the adapter has frozen
- *   activations   of a training batch, what the backward pass wants of all layers and the gradients within one; with
+ *   weights       the frozen base; linear layers as in `model.weights`, which their products read in place
+ *   trainable     parameters, gradients, next parameters, the optimizer's old and new moments, and frozen parts of the adapter
+ *   activations   of a training batch, the tensors that the backward pass needs of all layers and the gradients within one; with
  *                 `training.recompute: "blocks"` every layer's input, and the rest of one layer at a time. Of an evaluation batch
- *                 everything that one layer makes. The larger of the two
- *   kept          what frozen blocks make of rows that come again, where the plan keeps it
- *   checkpoint    the trained state once more, read for its file and not yet collected
+ *                 all tensors of one layer. The larger of the two
+ *   kept          outputs of frozen blocks for rows that are read again, if the plan keeps them
+ *   checkpoint    another copy of the trained state, read for its file and not yet garbage-collected
  *
- * An estimate for choosing a batch size, not a bound: it takes texts to fill `data.maxLength`, where shorter ones need less.
- * `bench/memory.bench.ts` measures it: within 15 % on plans of that kind.
+ * An estimate for choosing a batch size, not a bound: it assumes that texts fill `data.maxLength`; shorter ones need less.
+ * `bench/memory.bench.ts` measures its error: within 15 % on such plans.
  */
 import { adapterSize, fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
@@ -20,45 +20,45 @@ import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/index.ts"
 
 export interface TrainableCounts {
-  /** numbers in A and B */
+  /** parameters in A and B */
   readonly factors: number
-  /** numbers trained themselves: head, modules to save, targets of full fine-tuning */
+  /** parameters trained directly: head, modules to save, targets of full fine-tuning */
   readonly dense: number
-  /** numbers of both */
+  /** sum of both */
   readonly total: number
-  /** numbers in the frozen base */
+  /** parameters of the frozen base */
   readonly frozen: number
 }
 
 export interface MemoryEstimate {
-  /** bytes */
+  /** bytes of the frozen base */
   readonly weights: number
-  /** bytes that a step takes for what is trained: parameters, gradients, the optimizer's state, a probe's full gradients */
+  /** bytes of trainable state during a step: parameters, gradients, optimizer state, full gradients of a probe */
   readonly trainable: number
-  /** bytes: what the forward pass keeps for the backward pass */
+  /** bytes that the forward pass keeps for the backward pass */
   readonly activations: number
-  /** bytes of a checkpoint while it is written: parameters, the optimizer's state, what is frozen of the adapter */
+  /** bytes of a checkpoint while it is written: parameters, optimizer state, frozen parts of the adapter */
   readonly checkpoint: number
-  /** of rows under the lowest adapted block (`prefix.ts`); 0 unless the plan keeps them */
+  /** bytes of kept outputs of the blocks under the lowest adapted one (`prefix.ts`); 0 unless the plan keeps them */
   readonly kept: number
-  /** with the process's own */
+  /** bytes in total, including the process itself */
   readonly total: number
 }
 
 export const FLOAT = 4
-/** A process with tfjs, Effect and a tokenizer. */
+/** Bytes of a process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-/** How linear layers are held. */
+/** Storage format of linear layers. */
 type WeightForm = "f32" | Parameters<typeof packedBytes>[0]
 
-/** Numbers in linear weights. */
+/** Counts the weights of linear layers. */
 export const numbersIn = (sites: ReadonlyArray<LinearSite>): number =>
   sites.reduce((sum, site) => sum + site.in * site.out, 0)
 
 type Sizes = Pick<LinearSite, "out" | "in">
 
-/** Of a frozen base with `frozen` numbers, whose linear layers are held as `form` and `tables` as tables are then. */
+/** Returns the bytes of a frozen base of `frozen` parameters, with linear layers stored as `form` and embedding tables in the format that goes with it. */
 export const bytesOfWeights = (
   form: WeightForm,
   sites: ReadonlyArray<LinearSite>,
@@ -76,19 +76,19 @@ export const bytesOfWeights = (
   return FLOAT * frozen - saved(sites, form) - saved(tables, TABLES[form])
 }
 
-/** Every linear layer of a model, and those that are adapted. */
+/** All linear layers of a model, and the adapted ones. */
 interface LinearLayers {
   readonly all: ReadonlyArray<LinearSite>
   readonly adapted: ReadonlyArray<SelectedSite<object>>
 }
 
-/** A factor pair of an adapted layer, by its shape. */
+/** The shape of an adapted layer's factor pair. */
 export interface PairOfSite {
   readonly site: Pick<LinearSite, "in" | "out">
   readonly rank: number
 }
 
-/** The factor pairs of adapted layers, in their order. */
+/** Returns the factor pairs of adapted layers, in order. */
 export const pairsOf = (
   method: ReturnType<typeof methodOf>,
   adapted: ReadonlyArray<SelectedSite<object>>
@@ -98,7 +98,7 @@ export const pairsOf = (
     return factors === 0 ? [] : [{ site, rank: factors / (site.in + site.out) }]
   })
 
-/** Numbers of the optimizer's state for what is trained itself: `count` numbers, those of whole weights of the targets among them. */
+/** Counts the optimizer state of `count` directly trained parameters, including whole weights of the targets. */
 const keptOfDense = (
   method: ReturnType<typeof methodOf>,
   { perDense, matrix = ({ in: inputs, out }) => perDense * inputs * out }: StateSize,
@@ -110,7 +110,7 @@ const keptOfDense = (
     return method.trains === "weights" ? sum + matrix(site) - perDense * weight : sum
   }, perDense * count)
 
-/** Numbers of the optimizer's state: of each factor pair, and of everything else. `dense`: how many numbers are trained themselves. */
+/** Counts the optimizer state: per factor pair, and of everything else. `dense`: number of directly trained parameters. */
 export const stateOf = (
   { optimizer }: RunPlan,
   method: ReturnType<typeof methodOf>,
@@ -124,7 +124,7 @@ export const stateOf = (
   }
 }
 
-/** `weights`, `activations`: bytes, which each kind of run computes for its models. */
+/** Estimates the memory of a plan. `weights`, `activations`: bytes, which each kind of run computes for its models. */
 export const memoryEstimate = (
   plan: RunPlan,
   trainable: Omit<TrainableCounts, "total">,
@@ -140,14 +140,14 @@ export const memoryEstimate = (
   const parameters = trainable.factors + trainable.dense
   const { ofPairs, others } = stateOf(plan, method, adapted, trainable.dense)
   const moments = ofPairs.reduce((sum, own) => sum + own, others)
-  // gradients, and the parameters after the step; old and new moments exist together, for as long as the update takes;
-  // what the adapter has frozen exists twice more, as a forward pass joins it with what is trained
+  // gradients, and the parameters after the step; old and new moments exist together during the update;
+  // frozen parts of the adapter exist twice more, since a forward pass concatenates them with trained ones
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)
   const checkpoint = FLOAT * (parameters + moments + frozen)
   const total = RUNTIME + weights + moving + activations + checkpoint
   return { weights, trainable: moving, activations, checkpoint, kept: 0, total }
 }
 
-/** Bytes of the full gradients that diagnostics hold at a time, at most. */
+/** Maximum bytes of the full gradients that diagnostics hold at a time. */
 const ofProbe = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
   diagnostics === undefined ? 0 : Math.min(PASS_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)

@@ -1,6 +1,6 @@
 /**
- * Whether a plan has a frozen prefix that pays: blocks under the lowest trained weight, and rows that come again, in another epoch or
- * another evaluation. What these blocks make of such rows is then kept (`keepPrefix`), as far as there is room.
+ * Decides whether keeping a frozen prefix pays: blocks under the lowest trained weight, and rows that are read again, in another epoch or
+ * another evaluation. The outputs of these blocks for such rows are then kept (`keepPrefix`), as far as memory allows.
  */
 import type { RunPlan } from "../../schemas/index.ts"
 import { limit } from "../boundary/index.ts"
@@ -10,10 +10,10 @@ import { FLOAT, type MemoryEstimate } from "./memory.ts"
 import { COMFORTABLE, FOUR_GIB, type MachineMemory } from "./memory-limits.ts"
 import type { Adaptable, PlannedPrefix, ResolvedPlan, Splits } from "./resolved.ts"
 
-/** A model's description, as far as it bears on its prefix. */
+/** The parts of a model's description that determine its prefix. */
 type Stacked = Pick<Adaptable, "head"> & { readonly stack?: Stack | undefined }
 
-/** Blocks before the first that reads one of the `trained` parameters; 0 where one of them is outside the blocks and is no head's. */
+/** Counts the blocks before the first that reads one of the `trained` parameters; 0 if one of them is outside the blocks and not in the head. */
 export const frozenBlocks = ({ stack, head }: Stacked, trained: ReadonlyArray<string>): number => {
   if (stack === undefined) return 0
   const after = new Set(head.parameters.map(({ name }) => name))
@@ -22,23 +22,23 @@ export const frozenBlocks = ({ stack, head }: Stacked, trained: ReadonlyArray<st
   return Math.min(stack.blocks.length, ...lowest)
 }
 
-/** Blocks under whatever the plan trains. */
+/** Counts the blocks under all parameters that the plan trains. */
 export const frozenBlocksOf = (model: Stacked, { sites, parameters }: ResolvedPlan["selected"]): number =>
   frozenBlocks(model, [...sites.map(({ site }) => `${site.name}.weight`), ...parameters])
 
-/** Rows that are evaluated more than once, before and after, or on the way. */
+/** Counts the rows that are evaluated more than once: before and after training, or during it. */
 const evaluatedAgain = (plan: Pick<RunPlan, "training">, splits: Splits, steps: number): number => {
   const { judged, judgedRows, watched, watchedRows, every } = evaluationsOf(plan, splits, steps)
   if (every >= steps) return judgedRows
   return judged === watched ? Math.max(judgedRows, watchedRows) : judgedRows + watchedRows
 }
 
-/** The mean is a sample's, and of training's rows. */
+/** Margin: the mean length comes from a sample of the training rows. */
 const ROOM = 1.1
 
 /**
- * `tokens`: of a row, on average. `sameRows`: whether an epoch's rows are those of the last. `memory`: of the plan without it; null: the
- * plan has no prefix that pays.
+ * Plans the prefix of a run. `tokens`: mean per row. `sameRows`: whether every epoch has the same rows. `memory`: estimate without the prefix.
+ * Returns null if keeping the prefix does not pay.
  */
 export const plannedPrefix = (
   {
@@ -69,13 +69,13 @@ export const plannedPrefix = (
   return bytes === 0 || bytes < perRow ? null : { blocks, of: model.stack.blocks.length, wanted, bytes, training }
 }
 
-/** Bytes that can be kept without a warning about memory. */
+/** Returns the bytes that can be kept without a memory warning. */
 const roomIn = ({ total, weights, trainable, activations }: MemoryEstimate, { available }: MachineMemory): number => {
   const onWasm = COMFORTABLE * FOUR_GIB - (weights + trainable + activations)
   return Math.max(0, Math.floor(Math.min(limit("prefix-bytes"), onWasm, COMFORTABLE * available - total)))
 }
 
-/** The estimate with what is kept. */
+/** Returns the estimate with the kept outputs. */
 export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null): MemoryEstimate => {
   const kept = prefix?.bytes ?? 0
   return { ...memory, kept, total: memory.total + kept }
@@ -83,7 +83,7 @@ export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null)
 
 const megabytes = (bytes: number): string => `${Math.max(1, Math.round(bytes / 1e6)).toLocaleString("en")} MB`
 
-/** What is kept and what that saves, in a sentence without its end. */
+/** Describes the kept outputs and what they save, as a sentence without a full stop. */
 export const prefixText = ({ blocks, of, wanted, bytes, training }: PlannedPrefix): string => {
   const room =
     bytes < wanted

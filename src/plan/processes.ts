@@ -1,4 +1,4 @@
-/** What each of the processes of a run, its ranks, would have to do, hold and receive: from the plan and shapes alone. */
+/** Estimates the work, memory and traffic of each process (rank) of a run, from the plan and shapes alone. */
 import { fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
 import { optimizerOf, ownersOf, SHARED_FROM, type SharedWork, whiteningNumbers } from "../optimizers/index.ts"
@@ -16,7 +16,7 @@ import { dividedRounds, saidBytes } from "../training/index.ts"
 import { FLOAT, type PairOfSite, pairsOf, stateOf } from "./memory.ts"
 import type { ResolvedPlan } from "./resolved.ts"
 
-/** Why a plan cannot be trained by so many processes; undefined: it can. */
+/** Returns why a plan cannot be trained by this number of processes, or undefined if it can. */
 export const processesProblem = (
   { training: { accumulate, batchSize } }: Pick<RunPlan, "training">,
   processes: number
@@ -28,7 +28,7 @@ export const processesProblem = (
   return `training.accumulate is ${accumulate}, but the micro-batches of a step are divided among ${processes} processes, which need one each: set training.accumulate to ${processes} or more${alike}, or start ${accumulate === 1 ? "one process" : `at most ${accumulate} processes`}`
 }
 
-/** What a step tells, gather by gather. */
+/** Messages of a step, gather by gather. */
 export interface Travel {
   readonly gradients: ReadonlyArray<Gather>
   readonly moves: ReadonlyArray<Gather>
@@ -38,7 +38,7 @@ export interface Travel {
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, one) => total + one, 0)
 
-/** `trained`: numbers that are trained. */
+/** Returns the messages of a step. `trained`: number of trainable parameters. */
 export const travelOf = (
   {
     accumulate,
@@ -70,30 +70,30 @@ export const travelOf = (
   }
 }
 
-/** On one connection; what takes time is known where a step's is. */
+/** Estimates for one type of connection. */
 export interface OnConnection {
   readonly name: string
-  /** seconds of a step that messages travel */
+  /** seconds of a step spent on messages */
   readonly network: number
   readonly step?: Pick<StepOnRanks, "seconds" | "speedUp">
 }
 
 export interface ProcessesEstimate {
   readonly count: number
-  /** of a step, by rank */
+  /** micro-batches of a step, by rank */
   readonly microBatches: ReadonlyArray<number>
-  /** the largest part of the time of a step's micro-batches in which a rank waits for one that has more of them */
+  /** largest share of a step's compute time during which a rank waits for another with more micro-batches */
   readonly uneven: number
-  /** the optimizer's state, bytes by rank */
+  /** bytes of optimizer state, by rank */
   readonly state: ReadonlyArray<number>
-  /** the same in one process */
+  /** bytes of optimizer state in a single process */
   readonly stateAlone: number
-  /** bytes that a rank receives in a step, at most */
+  /** maximum bytes that a rank receives in a step */
   readonly receives: { readonly [Part in keyof Travel]: number }
   readonly connections: ReadonlyArray<OnConnection>
 }
 
-/** `stepSeconds`: what a step takes one process, where that is known. */
+/** Estimates a run on several processes. `stepSeconds`: time of a step in a single process, if known. */
 export const processesEstimate = (
   { plan, selected, trainable }: Pick<ResolvedPlan, "plan" | "selected" | "trainable">,
   count: number,
@@ -134,7 +134,7 @@ export const processesEstimate = (
   }
 }
 
-/** All of a step's time counts as that of its micro-batches. */
+/** Counts the whole time of a step as that of its micro-batches. */
 const onConnection = (
   division: Division,
   connection: Connection,

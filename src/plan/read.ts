@@ -1,5 +1,5 @@
 /**
- * From a plan file to a RunPlan that means the same from anywhere.
+ * Reads a plan file into a RunPlan that does not depend on the working directory.
  *
  *   file ─read→ text ─JSON→ value ─settings→ value ─decode→ RunPlan ─resolve inputs→ RunPlan with absolute input paths
  *
@@ -20,20 +20,20 @@ import { isHubSource } from "../hub/hub.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**
- * A plan file that cannot be read as JSON. `file` is as the user named it; `position` (from 1) where there is one — not `line` and
- * `column`, which JavaScriptCore sets on every Error, to places in this source.
+ * A plan file that cannot be read as JSON. `file` is the name given by the user; the position is in `position` instead of `line` and
+ * `column`, which JavaScriptCore sets on every Error to positions in this source.
  */
 export class PlanFileError extends Schema.TaggedError<PlanFileError>()("PlanFileError", {
-  /** as the user named it */
+  /** file name as given by the user */
   file: Schema.String,
-  /** what is wrong, as the end of a sentence */
+  /** the problem, as the end of a sentence */
   reason: Schema.String,
-  /** where in the text; absent where the error has no place */
+  /** position in the text; absent if the error has none */
   position: Schema.optionalKey(
     Schema.Struct({
-      /** from 1 */
+      /** line, from 1 */
       line: Schema.Int,
-      /** from 1 */
+      /** column, from 1 */
       column: Schema.Int
     })
   )
@@ -44,27 +44,27 @@ export class PlanFileError extends Schema.TaggedError<PlanFileError>()("PlanFile
   }
 }
 
-/** A plan from a file: input paths absolute; `name` is the file's name without `.json`. */
+/** A plan read from a file. */
 export interface PlanFile {
-  /** decoded, its paths absolute */
+  /** decoded plan with absolute input paths */
   readonly plan: RunPlan
-  /** its absolute path */
+  /** absolute path of the file */
   readonly file: string
   /** the file's name without `.json` */
   readonly name: string
 }
 
-/** The adapter that a plan begins with: `adapter.from`. */
+/** Returns the adapter that training starts from: `adapter.from`. */
 export const fromOf = ({ adapter }: Pick<RunPlan, "adapter">): string | undefined =>
   "from" in adapter ? adapter.from : undefined
 
-/** What is fetched is not relative to the plan; a URL is refused in the words of the plan. */
+/** Leaves remote sources unchanged, since they are not relative to the plan; the plan's own check rejects URLs. */
 const placing =
   (change: (path: string) => string) =>
   (source: string): string =>
     isHubSource(source) || isUrl(source) ? source : change(source)
 
-/** The plan with each input path replaced. */
+/** Returns the plan with each input path replaced. */
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   const { source } = plan.model
@@ -82,13 +82,13 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
       ...("chatTemplate" in plan.data && plan.data.chatTemplate !== undefined
         ? { chatTemplate: change(plan.data.chatTemplate) }
         : {}),
-      // where rows name files
+      // if rows name files
       ...("folder" in plan.data && typeof plan.data.folder === "string" ? { folder: change(plan.data.folder) } : {})
     }
   }
 }
 
-/** The same for a plan as it is written, before it is decoded: what is no path stays as it is. */
+/** The same for a plan before it is decoded. Leaves values that are not paths unchanged. */
 export const withInputs = (
   plan: Readonly<Record<string, unknown>>,
   change: (path: string) => string
@@ -138,7 +138,7 @@ const parse = (file: string, text: string): Effect.Effect<unknown, PlanFileError
     }
   })
 
-/** Data on another machine. A URL is not repeated: it may hold a password. */
+/** Rejects data on another machine. Does not repeat the URL, which may contain a password. */
 const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyArray<PlanProblem> =>
   Object.entries({ train, validation, test }).flatMap(([name, input]) =>
     typeof input === "string" && isUrl(input)
@@ -146,7 +146,7 @@ const urlProblems = ({ data: { train, validation, test } }: RunPlan): ReadonlyAr
       : []
   )
 
-/** The plan, decoded, with what its `adapter.from` says. */
+/** Returns the decoded plan, merged with its `adapter.from`. */
 const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan, PlanError, Sources> =>
   Effect.gen(function* () {
     const adapter = isRecord(value) ? value["adapter"] : undefined
@@ -162,15 +162,15 @@ const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan
     return yield* Effect.fromResult(decoded)
   })
 
-/** How a plan is read. */
+/** Options for reading a plan. */
 export interface PlanOptions {
-  /** a run's own plan: what its `adapter.from` decides is written in it, and the adapter need not be there any more */
+  /** whether the plan is a run's own copy: it already contains the values of `adapter.from`, and the adapter may no longer exist */
   readonly ofRun?: boolean
 }
 
 /**
- * Decode a plan given as a value; relative input paths are relative to `baseDirectory`. What `adapter.from` decides is read from there and
- * written into the plan.
+ * Decodes a plan given as a value. Relative input paths are relative to `baseDirectory`. Reads the adapter in `adapter.from` and writes the
+ * values that it determines into the plan. Fails with PlanError (every problem of the plan).
  */
 export const planFromValue = (
   value: unknown,
@@ -185,7 +185,7 @@ export const planFromValue = (
     return mapInputs(plan, (input) => path.resolve(baseDirectory, input))
   })
 
-/** What applies settings is loaded where there are any: a page has none. */
+/** Applies settings. The code is loaded only if there are any: a page has none. */
 const withSettings = (value: unknown, settings: ReadonlyArray<string>): Effect.Effect<unknown, PlanError> =>
   settings.length === 0
     ? Effect.succeed(value)
@@ -195,7 +195,7 @@ const withSettings = (value: unknown, settings: ReadonlyArray<string>): Effect.E
       )
 
 /**
- * Read a plan file; `settings` ("adapter.rank=4") are applied before it is decoded, as if the file had them.
+ * Reads a plan file. Applies `settings` ("adapter.rank=4") before it is decoded, as if the file contained them.
  * Fails with PlanFileError (no such file, not JSON: line and column) or PlanError (every problem of the plan).
  */
 export const readPlan = (
@@ -214,7 +214,7 @@ export const readPlan = (
     return { plan, file: absolute, name: path.basename(absolute, ".json") }
   })
 
-/** The plan with its (absolute) input paths written relative to `directory`, with forward slashes: what a copy there has to say. */
+/** Returns the plan with its (absolute) input paths relative to `directory`, with forward slashes, for a copy in that folder. */
 export const relocate = <Plan extends RunPlan>(plan: Plan, directory: string): Effect.Effect<Plan, never, Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path

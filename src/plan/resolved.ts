@@ -1,4 +1,4 @@
-/** A plan that can run: what was asked of the world, beside the plan. Each kind of run says more of its own (`src/kinds/`). */
+/** Resolved plans: a plan with the results of checking it against files and environment. Each kind of run adds its own fields (`src/kinds/`). */
 import * as Schema from "effect/Schema"
 import type { Selected } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
@@ -7,7 +7,7 @@ import type { ModelDescription } from "../models/index.ts"
 import type { MemoryEstimate, TrainableCounts } from "./memory.ts"
 
 export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveError", {
-  /** of the plan */
+  /** name of the plan */
   name: Schema.String,
   /** one message per problem; a message may have several lines */
   problems: Schema.Array(Schema.String)
@@ -19,92 +19,92 @@ export class ResolveError extends Schema.TaggedError<ResolveError>()("ResolveErr
 
 export type SiteOptions = Readonly<Record<string, unknown>>
 
-/** What a model's description says of where an adapter may be. */
+/** The part of a model's description that determines where adapters can be injected. */
 export type Adaptable = Pick<ModelDescription, "sites" | "parameters" | "prefix"> & {
   readonly head: Pick<ModelDescription["head"], "parameters">
 }
 
-/** A part of the data. */
+/** A split of the data. */
 export interface SplitSource {
-  /** how many there are */
+  /** number of rows */
   readonly rows: number
-  /** its file, or the source's name */
+  /** its file, or the name of the source */
   readonly where: string
-  /** where rows name files: these, with what tells their content, a line each */
+  /** if rows name files: one line per file, with what identifies its content */
   readonly list?: ReadonlyArray<string>
 }
 
-/** The splits of the data by their names. */
+/** Splits of the data by name. */
 export interface Splits<Source extends SplitSource = SplitSource> {
-  /** rows that are trained on */
+  /** training rows */
   readonly train: Source
-  /** rows that are evaluated on the way; absent: the plan has none */
+  /** rows evaluated during training; absent if the plan has none */
   readonly validation?: Source
-  /** rows that are evaluated at the end; absent: the plan has none */
+  /** rows evaluated at the end; absent if the plan has none */
   readonly test?: Source
 }
 
-/** A split in numbers. */
+/** Summary of a split. */
 export interface SplitSummary {
   readonly split: keyof Splits
   readonly where: string
   readonly rows: number
-  /** where rows have classes */
+  /** rows per class, for rows with classes */
   readonly classes?: ReadonlyArray<{ readonly label: string; readonly rows: number }>
 }
 
-/** The data of a plan, opened: every row was read once. */
+/** The opened data of a plan; every row has been read once. */
 export interface OpenedData {
-  /** train, and those of the others that the plan has */
+  /** train, and the other splits of the plan */
   readonly splits: Splits
-  /** what is not wrong but probably not meant, a sentence each */
+  /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>
-  /** Rows and classes of every split, for a table. */
+  /** Returns the rows and classes of every split, for a table. */
   readonly describe: () => ReadonlyArray<SplitSummary>
 }
 
-/** The prefix of a plan that keeps it. */
+/** The frozen prefix of a plan that keeps its outputs. */
 export interface PlannedPrefix {
-  /** frozen ones, and all */
+  /** number of frozen blocks; `of`: all blocks */
   readonly blocks: number
   readonly of: number
-  /** of the rows that come again */
+  /** bytes for all rows that are read again */
   readonly wanted: number
   /** bytes that may be kept */
   readonly bytes: number
-  /** whether training's rows come again, or those of evaluations alone */
+  /** whether training rows are read again, or only evaluated ones */
   readonly training: boolean
 }
 
 /**
- * A plan with what the world says to it: the model's description, open data, the layers that are adapted, the memory
- * that it takes. No weight is read yet.
+ * A plan checked against files and environment: the model's description, the opened data, the adapted layers, and the memory
+ * estimate. No weights have been read.
  */
 export interface ResolvedPlan<
   Plan extends RunPlan = RunPlan,
   Model extends Adaptable = Adaptable,
   Data extends OpenedData = OpenedData
 > {
-  /** with what was found out filled in: the labels */
+  /** the plan, with inferred values filled in: the labels */
   readonly plan: Plan
-  /** what its runs are called */
+  /** name of the plan's runs */
   readonly name: string
-  /** by its headers: no weight is read */
+  /** description of the model from its headers, without its weights */
   readonly model: Model
-  /** the options of each site are the method's own (rank, alpha … for lora) */
+  /** selected sites, with the options of the method (rank, alpha … for lora) */
   readonly selected: Selected<SiteOptions>
   /** the splits, open for reading */
   readonly data: Data
   /** the model's folder or file on this machine */
   readonly base: string
-  /** optimisation steps: given, or computed from the epochs */
+  /** number of optimization steps, from the plan or computed from its epochs */
   readonly steps: number
-  /** how many numbers are trained, of how many */
+  /** number of trainable and frozen parameters */
   readonly trainable: TrainableCounts
-  /** an estimate, in bytes, by what takes it */
+  /** estimated memory in bytes, by purpose */
   readonly memory: MemoryEstimate
-  /** the frozen blocks that are computed once a row; null: there are none, or nothing comes again */
+  /** frozen blocks that are computed once per row; null: no frozen blocks, or no row is read again */
   readonly prefix: PlannedPrefix | null
-  /** what is not wrong but probably not meant, a sentence each */
+  /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>
 }

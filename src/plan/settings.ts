@@ -1,7 +1,7 @@
 /**
- * A setting replaces a single value, as in `--set adapter.rank=4`. Its path is dotted, with list entries by index
- * (`adapter.targets.0`); its value is JSON if it parses as JSON, else text. What the plan says in another way goes: `training.epochs=2`
- * takes the place of `training.steps`.
+ * Settings: each replaces a single value of a plan, as in `--set adapter.rank=4`. The path is dotted, with list entries by index
+ * (`adapter.targets.0`); the value is parsed as JSON, or else taken as text. A setting removes alternative fields: `training.epochs=2`
+ * replaces `training.steps`.
  */
 import * as Effect from "effect/Effect"
 import { alternatives, PlanError, type PlanProblem, showValue } from "../../schemas/index.ts"
@@ -14,7 +14,7 @@ interface Setting {
   readonly value: unknown
 }
 
-/** A setting that cannot be applied: the reason, as a sentence part. */
+/** A setting that cannot be applied, with the reason as part of a sentence. */
 class Inapplicable {
   readonly reason: string
   constructor(reason: string) {
@@ -52,7 +52,7 @@ const placeInList = (
   return [...list.slice(0, index), place(list[index]), ...list.slice(index + 1)]
 }
 
-/** `tree` with `value` at `path`; what is missing on its path is made, as an object or (before an index) a list. */
+/** Returns `tree` with `value` at `path`; creates missing parents, as objects or (before an index) lists. */
 const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown => {
   const segment = path[depth]
   if (segment === undefined) return value
@@ -67,14 +67,14 @@ const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown 
   return { ...container, [segment]: place(old) }
 }
 
-/** `tree` without what is at `path`. */
+/** Returns `tree` without the value at `path`. */
 const without = (tree: unknown, [segment, ...rest]: ReadonlyArray<string>): unknown => {
   if (segment === undefined || !isRecord(tree) || !Object.hasOwn(tree, segment)) return tree
   const { [segment]: old, ...others } = tree
   return rest.length === 0 ? others : { ...tree, [segment]: without(old, rest) }
 }
 
-/** The plan's own fields that settings say in another way. */
+/** Returns the plan's fields that settings replace by an alternative. */
 const replaced = (settings: ReadonlyArray<string>): ReadonlyArray<string> => {
   const set = settings.map((written) => written.split("=", 1)[0]!.trim())
   const both = [...alternatives, ...alternatives.map(([one, other]) => [other, one] as const)]
@@ -82,7 +82,7 @@ const replaced = (settings: ReadonlyArray<string>): ReadonlyArray<string> => {
 }
 
 /**
- * Apply settings to a plan as written, in order; `training.epochs=2` takes the place of the plan's `training.steps` (`alternatives`).
+ * Applies settings to a plan before it is decoded, in order; `training.epochs=2` replaces the plan's `training.steps` (`alternatives`).
  * Fails with every setting that cannot be applied.
  */
 export const applySettings = (raw: unknown, settings: ReadonlyArray<string>): Effect.Effect<unknown, PlanError> =>

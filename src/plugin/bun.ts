@@ -1,14 +1,14 @@
 /**
  * tfjs-lora-pro in Bun: `./bun` of the package. In a bunfig.toml, `preload = ["tfjs-lora-pro/bun"]` (and the same under `[test]`) makes
- * every `import plan from "./x.plan.json"` a checked plan and gives tfjs its wasm backend; a program that knows it runs in Bun
- * imports its devices from here.
+ * every `import plan from "./x.plan.json"` return a checked plan and registers tfjs's wasm backend. Programs that only run in Bun
+ * import their devices from here.
  *
- *   default   RunPlan: every default filled in, input paths absolute
- *   name      the name of its runs, `resolve`'s second argument
- *   file      the plan's file, absolute
+ *   default   the RunPlan, with all defaults filled in and absolute input paths
+ *   name      the name of its runs, the second argument of `resolve`
+ *   file      the absolute path of the plan file
  *
- * A plan with a mistake fails at its import, with what `validate` says of it. Under `Bun.build` the same happens while bundling, and
- * the bundle holds the plan, with the input paths of the machine that bundled it.
+ * Importing an invalid plan fails with the messages of `validate`. `Bun.build` does the same while bundling; the bundle contains the plan
+ * with the input paths of the machine that built it.
  *
  * @example
  * import { Effect } from "effect"
@@ -34,7 +34,7 @@ import { PLAN_FILE } from "./plan-types.ts"
 
 export { auto, bun, install, layer } from "../device/bun.ts"
 
-/** What this plugin uses of the object that Bun gives to a plugin. */
+/** The members of Bun's plugin builder that this plugin uses. */
 interface PluginBuilder {
   onLoad(
     where: { readonly filter: RegExp },
@@ -42,13 +42,13 @@ interface PluginBuilder {
   ): unknown
 }
 
-/** As a user in the working directory would name it. */
+/** Returns a path as a user in the working directory would write it. */
 const named = (file: string): string => {
   const path = relative(process.cwd(), file)
   return path.startsWith("..") || isAbsolute(path) ? file : path
 }
 
-/** Bun prints the source at the top of an error's stack, which would be ours: what is wrong, and where, is in the message. */
+/** Removes the stack, for which Bun would print source code of this package; the message has the problem and its place. */
 const withoutStack = ({ _tag, message }: { readonly _tag: string; readonly message: string }): Error => {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
@@ -67,8 +67,8 @@ const moduleOf = ({ plan, name, file }: PlanFile): string =>
   ].join("\n")
 
 /**
- * The loader of `*.plan.json` as a plugin of Bun. Importing `tfjs-lora-pro/bun` registers it for the process; a bundle takes it as a
- * value. An import fails with an Error named PlanError (every problem of the plan) or PlanFileError (not JSON: line and column).
+ * Bun plugin that loads `*.plan.json`. Importing `tfjs-lora-pro/bun` registers it for the process; pass it to `Bun.build` for
+ * bundles. An import fails with an Error named PlanError (every problem of the plan) or PlanFileError (not JSON: line and column).
  *
  * @example
  * import { planLoader } from "tfjs-lora-pro/bun"

@@ -1,18 +1,18 @@
 /**
- * The type of every imported plan: `./plan-files` of the package, named in `compilerOptions.types` or by
+ * Type declarations of imported plans: `./plan-files` of the package, named in `compilerOptions.types` or by
  * `/// <reference types="tfjs-lora-pro/plan-files" />`.
  *
- * TypeScript prefers a file to a pattern. With `resolveJsonModule`, which `moduleResolution: "bundler"` turns on, it reads the JSON and
- * infers its type: set `resolveJsonModule: false`, or have `tfjs-lora-pro schema --types x.plan.json` write `x.plan.d.json.ts`, which
- * comes before both, and set `allowArbitraryExtensions: true`. (`module: "NodeNext"` gives an import of JSON Node's meaning, its default
- * alone and under an attribute, and so is not for these.)
+ * TypeScript prefers files to patterns. With `resolveJsonModule`, which `moduleResolution: "bundler"` enables, it infers the type from the
+ * JSON: set `resolveJsonModule: false`, or run `tfjs-lora-pro schema --types x.plan.json`, which writes `x.plan.d.json.ts`, and set
+ * `allowArbitraryExtensions: true`; this file takes precedence over both. (Do not use these declarations with `module: "NodeNext"`, which
+ * gives JSON imports Node's semantics: a default export only, and an import attribute.)
  */
 declare module "*.plan.json" {
-  /** The decoded plan: every default filled in, input paths absolute. */
+  /** The decoded plan, with all defaults filled in and absolute input paths. */
   const plan: import("../../schemas/index.ts").RunPlan
   export default plan
-  /** What a run of it is called. */
+  /** The name of the plan's runs. */
   export const name: string
-  /** The plan's file, absolute. */
+  /** The absolute path of the plan file. */
   export const file: string
 }

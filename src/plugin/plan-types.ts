@@ -1,14 +1,14 @@
 /**
- * The type of one known plan, as the declarations that TypeScript looks for beside it: `movies.plan.json` has
- * `movies.plan.d.json.ts`. Every value is its own literal type, `adapter.method` the string "lora" and `data.labels` the classes in
- * their order; input paths alone are strings, because they are other ones on another machine.
+ * Type declarations of one plan, in the file that TypeScript looks for next to it: `movies.plan.json` has
+ * `movies.plan.d.json.ts`. Every value has its literal type: `adapter.method` is "lora", and `data.labels` a tuple of the classes in
+ * order. Input paths have the type string, since they differ between machines.
  */
 import type { PlanFile } from "../plan/index.ts"
 
-/** The files that are read as plans when they are imported. */
+/** Matches files that are loaded as plans when they are imported. */
 export const PLAN_FILE = /\.plan\.json$/
 
-/** Where TypeScript looks for the declarations of an imported plan; undefined for a file whose import is no plan. */
+/** Returns the path of the declarations of an imported plan, or undefined for a file that is not imported as a plan. */
 export const planTypesFile = (file: string): string | undefined =>
   PLAN_FILE.test(file) ? file.replace(/\.json$/, ".d.json.ts") : undefined
 
@@ -25,7 +25,7 @@ const typeOf = (value: unknown, path: string, indent: string): string => {
   return fields.length === 0 ? "{}" : `{\n${fields.join("")}${indent}}`
 }
 
-/** The text of `planTypesFile`. The plan's own type is assignable to RunPlan. */
+/** Returns the content of `planTypesFile`. The type of the plan is assignable to RunPlan. */
 export const planTypesText = ({ plan, name, file }: PlanFile): string =>
   `// What ${file.slice(file.search(/[^/\\]+$/))} says. Written by: tfjs-lora-pro schema --types; to be written again when the plan changes.
 declare const plan: ${typeOf(JSON.parse(JSON.stringify(plan)), "", "")}

@@ -1,19 +1,19 @@
-/** One value of a suggested plan with the reason for it, and how choices become a plan. */
+/** One value of a suggested plan with its reason, and the conversion of choices to a plan. */
 import type { RunPlanInput } from "../../schemas/index.ts"
 import type { Finding } from "./findings.ts"
 
 export interface Choice {
-  /** dotted, as in a plan's error messages: `training.steps` */
+  /** dotted path, as in error messages of plans: `training.steps` */
   readonly path: string
-  /** as JSON has it */
+  /** JSON value */
   readonly value: number | string | boolean | ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
-  /** one sentence or two, with their full stops left out at the end */
+  /** one or two sentences, without the last full stop */
   readonly reason: string
-  /** where its basis was measured or published; absent where the data or the machine decides */
+  /** documentation of the measurement or publication that the value is based on; absent if the data or the machine determines it */
   readonly source?: string
 }
 
-/** A choice that rests on a measurement: its own words, then the finding's. */
+/** Creates a choice that is based on a measurement: its reason, followed by the finding. */
 export const measured = (path: string, value: Choice["value"], reason: string, finding: Finding): Choice => ({
   path,
   value,
@@ -28,16 +28,16 @@ const placed = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unknow
   [key!]: rest.length === 0 ? value : placed((tree[key!] ?? {}) as Tree, rest, value)
 })
 
-/** A plan as it is written: the sections that the user gave, with the chosen values put in. It is decoded like any plan. */
+/** Returns a plan before decoding: the user's sections with the chosen values added. */
 export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): RunPlanInput =>
   choices.reduce<Tree>(
     (plan, { path, value }) => placed(plan, path.split("."), value),
     given
   ) as unknown as RunPlanInput
 
-/** The value at a path of a plan; undefined where there is none. */
+/** Returns the value at a path of a plan, or undefined. */
 export const valueAt = (plan: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((tree, key) => (tree as Tree | undefined)?.[key], plan)
 
-/** A number as people read it: 1,350. */
+/** Formats a number with thousands separators: 1,350. */
 export const count = (value: number): string => value.toLocaleString("en")

@@ -1,4 +1,4 @@
-/** The columns of rows that a user can name, and what each holds: flags of `suggest`. Kinds of runs say which of them are theirs. */
+/** Columns that a user can name, with descriptions: flags of `suggest`. Each kind of run lists those that it uses. */
 export const columnDescriptions = {
   text: "column that holds the text",
   textPair: "column that holds the second text, where rows are pairs of texts",
@@ -19,7 +19,7 @@ export const columnDescriptions = {
   rejected: "column that holds the worse one"
 } as const
 
-/** Those for which several columns may be named. */
+/** Columns that may be named more than once. */
 export const severalColumns: ReadonlyArray<Column> = ["target", "labelColumns"]
 
 export type Column = keyof typeof columnDescriptions
@@ -28,5 +28,5 @@ export const columnNames = Object.keys(columnDescriptions) as ReadonlyArray<Colu
 
 export type Columns = { readonly [name in Column]?: string }
 
-/** "textPair" is named by --text-pair. */
+/** Converts a column's name to its flag: "textPair" to --text-pair. */
 export const flagOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

@@ -1,6 +1,6 @@
 /**
- * "What should the model learn?": what rows could teach a model, best first, and the plan that learns one of it. What a kind recognises in
- * rows, and how sure it is of that, it says itself; all of them are asked, over every reading of the rows.
+ * "What should the model learn?": detects the tasks that rows could train, best first, and builds the plan for one of them. Every kind of run
+ * recognises its own tasks, with a certainty; all kinds are tried on every reading of the rows.
  */
 
 import * as Effect from "effect/Effect"
@@ -30,125 +30,125 @@ export type Row = { readonly [column: string]: unknown }
 export const isRow = (value: unknown): value is Row =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Columns that a message lists at most. */
+/** Maximum number of columns in a message. */
 export const NAMED = 10
 
 export const choice = (path: string, value: string, reason: string): Choice => ({ path, value, reason })
 
 /**
- * How sure one is of something that is seen in rows: the share of files in which it is so. Every kind takes its certainty from this scale,
- * and multiplies what has to be true together; test/src/suggest/certainty.test.ts holds it against files.
+ * Scale of certainties: the share of files for which an observation of this type is correct. Every kind takes its certainty from this scale,
+ * and multiplies those of conditions that must all hold. test/src/suggest/certainty.test.ts compares it with files.
  */
 export const sure = {
-  /** a user said so */
+  /** named by the user */
   named: 1,
-  /** a name that means nothing else, and values that fit */
+  /** an unambiguous name, and values that fit */
   clearly: 0.95,
-  /** a usual name, and values that fit */
+  /** a common name, and values that fit */
   usual: 0.9,
   /** values that fit, in no other column */
   only: 0.75,
-  /** values that mean something else about as often */
+  /** values that have another meaning about as often */
   likely: 0.6,
-  /** one of several, or of a name that speaks against it */
+  /** one of several columns, or a column whose name suggests another use */
   possible: 0.4,
-  /** rows of any kind would do */
+  /** any rows would do */
   anything: 0.15
 } as const
 
-/** How sure the first thing is at least, and how much surer than the second, where it is taken without a question. */
+/** Minimum certainty of the best task, and minimum lead over the second, to choose it without a question. */
 export const CLEAR = { from: 0.5, by: 0.1 } as const
 
-/** One thing that a model could learn from rows. */
+/** A task that a model could learn from rows. */
 export interface Learnable {
-  /** `data.format` of its plans */
+  /** `data.format` of plans for the task */
   readonly format: string
-  /** as the end of "What should the model learn?": "a number: `price`" */
+  /** end of "What should the model learn?", such as "a number: `price`" */
   readonly sentence: string
-  /** one of the rows as a person reads it: "“Great pasta, slow service” → food, service" */
+  /** one of the rows in readable form: "“Great pasta, slow service” → food, service" */
   readonly example: string
-  /** 0..1, by the scale of `sure` */
+  /** 0..1, on the scale of `sure` */
   readonly certainty: number
-  /** the columns that it reads, as the flags that name them: with `format`, they choose it */
+  /** columns that the task reads, by the flags that name them; with `format`, they select the task */
   readonly columns: Columns
-  /** how the rows are read, as `Reading` has it */
+  /** dialect of the rows, as in `Reading` */
   readonly dialect: Dialect
-  /** what goes into the plan, with the reason for each value */
+  /** values for the plan, each with its reason */
   readonly choices: ReadonlyArray<Choice>
-  /** a model that trains it; or which one is needed, in a sentence that says how to name it */
+  /** a model that can be trained on the task; or, as a sentence, which model is needed and how to name it */
   readonly model: { readonly source: string } | { readonly needs: string }
 }
 
-/** A learnable as its kind recognises it. */
+/** A task as a kind of run detects it. */
 export type Found = Omit<Learnable, "model" | "dialect">
 
-/** What the rows of a place could teach a model. */
+/** Tasks that rows could train. */
 export interface Detection {
-  /** the likeliest first */
+  /** readings of the rows, most likely first */
   readonly readings: ReadonlyArray<Reading>
-  /** best first, at least one */
+  /** tasks, best first; at least one */
   readonly learnables: ReadonlyArray<Learnable>
-  /** whether the first is taken without a question */
+  /** whether the first task is chosen without a question */
   readonly clear: boolean
-  /** of how the rows are read, and of their language: a sentence each, without a full stop */
+  /** notes on how the rows are read and on their language: sentences without full stops */
   readonly notes: ReadonlyArray<string>
 }
 
-/** A model as it is named, before any weight is read. */
+/** A model's source and type, before any weight is read. */
 export interface NamedModel {
   readonly source: string
-  /** `model_type` of its config.json; null where that says none, undefined where there is no such file */
+  /** `model_type` of config.json; null if the file has none, undefined if there is no such file */
   readonly modelType: string | null | undefined
 }
 
-/** What kinds look up in a model's files, where rows mean something else to one model than to another. */
+/** Properties of a model's files that change what rows mean to it. */
 export interface ModelFacts {
-  /** it has a chat template */
+  /** whether it has a chat template */
   readonly chats?: boolean
-  /** it scales bytes itself */
+  /** whether it rescales pixel bytes itself */
   readonly rescales?: boolean
-  /** values of the plan that follow from it */
+  /** plan values that follow from the model */
   readonly choices?: ReadonlyArray<Choice>
 }
 
 type World = Sources
 
-/** What a kind of run recognises. */
+/** Detection of the tasks of one kind of run. */
 export interface Detecting {
-  /** the columns that each of its formats reads */
+  /** columns that each of its formats reads */
   readonly columns: { readonly [format: string]: ReadonlyArray<Column> }
-  /** whether its models are such; where no kind takes a model, the first one says what is wrong with it */
+  /** whether it supports a model; if no kind does, the first one reports the problem */
   readonly takes: (model: NamedModel) => boolean
-  /** each of its models reads rows of its own shape: none that comes with the program is taken for others */
+  /** its models each read rows of a specific shape: no bundled model substitutes for another */
   readonly takesItsOwn?: true
-  /** which model is needed where none does, and how it is named */
+  /** which model is needed if none is available, and how to name it */
   readonly needs: string
-  /** how a user names the columns of rows in which nothing is recognised */
+  /** hint on naming the columns of rows in which no task is detected */
   readonly hint: string
-  /** What it could learn of rows, the surest first; [] where they are not its own. `columns`: those that a user named. */
+  /** Detects tasks in rows, most certain first; [] if the rows are not of this kind. `columns`: those that the user named. */
   readonly rows: (
     reading: Pick<Reading, "content" | "rows" | "train">,
     columns: Columns,
     model?: ModelFacts
   ) => ReadonlyArray<Found>
-  /** What it looks up in the model of a run. */
+  /** Reads properties of a run's model. */
   readonly look?: (source: string) => Effect.Effect<ModelFacts, never, World>
-  /** Reads a model's headers: what is wrong with it is reported with what is wrong with the rows. */
+  /** Reads a model's headers, so that its problems are reported together with those of the rows. */
   readonly opens?: (source: string) => Effect.Effect<unknown, { readonly message: string }, World>
 }
 
-/** What is looked at, and what a user has said of it. */
+/** Input of a detection, and what the user specified. */
 export interface Looked {
-  /** as a plan's source, or a folder that holds such a file; absent: the first of `models` that suits */
+  /** source as in a plan, or a folder that contains such a file; default: the first suitable one of `models` */
   readonly model?: string | undefined
-  /** sources of the models that come with the program */
+  /** sources of the bundled models */
   readonly models?: ReadonlyArray<string>
   /** a file of rows, or a folder */
   readonly data: string
-  /** those that were named */
+  /** columns that the user named */
   readonly columns: Columns
   readonly dialect: Dialect
-  /** of a learnable that was chosen */
+  /** format of the chosen task */
   readonly format?: string | undefined
 }
 
@@ -158,13 +158,13 @@ interface Kind {
 
 type Kinds = ReadonlyArray<Effect.Effect<Kind>>
 
-/** A kind with the model that it would train; undefined: none is there. */
+/** A kind with the model that it would train; undefined: none is available. */
 interface Suited extends Kind {
   readonly model: FoundModel | undefined
   readonly facts: ModelFacts
 }
 
-/** Looks at the first rows, and at which models there are. */
+/** Detects tasks from the first rows and the available models. Fails if it finds no task. */
 export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, World> =>
   Effect.gen(function* () {
     const { data: place, columns } = looked
@@ -174,7 +174,7 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     const [first] = found
     const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
     const { reading, learnables } = best
-    // of several separators none may be right: that is said first
+    // with several separators, all may be wrong: report that first
     if (learnables.length === 0 && read.length > 1)
       yield* firstRows(place, 1).pipe(Effect.provideService(DataDialect, looked.dialect))
     if (learnables.length === 0) return yield* dataError(place, yield* nothingIn(all, kinds, reading, looked))
@@ -188,7 +188,7 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
 
 const surest = ([first]: ReadonlyArray<Learnable>): number => first?.certainty ?? 0
 
-/** The kinds that take the model that was named; of none, all of them, each with a model that comes with the program, if one suits. */
+/** Returns the kinds that support the named model; without one, all kinds, each with a suitable bundled model, if there is one. */
 const suitedKinds = (kinds: Kinds, { data: place, model, models = [], format }: Looked) =>
   Effect.gen(function* () {
     const all = (yield* Effect.all(kinds)).filter(
@@ -203,7 +203,7 @@ const suitedKinds = (kinds: Kinds, { data: place, model, models = [], format }: 
       return { ...kind, model: named.find((one) => takes(one) && (model !== undefined || takesItsOwn === undefined)) }
     })
     const taking = suited.filter((kind) => kind.model !== undefined)
-    // where no kind takes a model, the first says what is wrong with it
+    // if no kind supports the model, the first one reports the problem
     const own = model === undefined ? suited : taking.length > 0 ? taking : [{ ...suited[0]!, model: named[0] }]
     return yield* Effect.forEach(own, (kind) =>
       Effect.gen(function* () {
@@ -214,7 +214,7 @@ const suitedKinds = (kinds: Kinds, { data: place, model, models = [], format }: 
     )
   })
 
-/** What is wrong with rows, and what is wrong with the model as well, so that both are reported at once. */
+/** Joins the problem of the rows with that of the model, so that both are reported at once. */
 const withModelProblem = (kinds: ReadonlyArray<Suited>, error: DataError) =>
   Effect.gen(function* () {
     const [kind] = kinds
@@ -225,7 +225,7 @@ const withModelProblem = (kinds: ReadonlyArray<Suited>, error: DataError) =>
     return yield* new ResolveError({ name: error.where, problems: [model.failure.message, error.message] })
   })
 
-/** What all kinds find in a reading, best first, without what is half as likely; of two that say the same, the one that a model is there for. */
+/** Returns the tasks of all kinds in a reading, best first, without those less than half as likely; of duplicates, the one with an available model. */
 const learnablesOf = (
   kinds: ReadonlyArray<Suited>,
   reading: Reading,
@@ -254,10 +254,10 @@ const learnablesOf = (
   return ranked.filter((one, i) => ranked.findIndex((other) => other.sentence === one.sentence) === i)
 }
 
-/** Of two that are as likely, one that can be trained at once comes first. */
+/** Prefers, of two equally likely tasks, the one that can be trained at once. */
 const rank = ({ certainty, model }: Learnable): number => certainty + ("source" in model ? 0.01 : 0)
 
-/** What a plan says of how its files are read, and of where they are in a folder. */
+/** Returns the plan values for how the files are read, and where they are in a folder. */
 const readAs = ({ dialect, notes, train, validation, test }: Reading, place: string): ReadonlyArray<Choice> => {
   const reason = notes[0]?.replace(/\.$/, "") ?? "what its first rows show"
   const written = Object.entries(dialect).flatMap(([field, value]) =>
@@ -269,7 +269,7 @@ const readAs = ({ dialect, notes, train, validation, test }: Reading, place: str
   return [...written, ...splits]
 }
 
-/** A column that was named and is not there; patterns of columns and words around them are left to the plan. */
+/** Returns a named column that does not exist; does not check patterns of columns or the words around them. */
 const absentColumn = ({ content, rows }: Reading, columns: Columns): string | undefined => {
   if (content !== "rows") return undefined
   const there = [...new Set(rows.flatMap(Object.keys))]
@@ -281,7 +281,7 @@ const absentColumn = ({ content, rows }: Reading, columns: Columns): string | un
   return absent === undefined ? undefined : missingColumn(absent, there)
 }
 
-/** Why rows teach nothing, and the one thing to do. */
+/** Explains why no task was detected, and how to fix it. */
 const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, looked: Looked) =>
   Effect.gen(function* () {
     const { model, columns } = looked
@@ -318,7 +318,7 @@ interface FoundModel extends NamedModel {
   readonly found: ReadonlyArray<Choice>
 }
 
-/** A model by its source. What is missing or broken on this machine is reported when the model is opened. */
+/** Reads a model by its source. Missing or invalid files are reported when the model is opened. */
 export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveError, World> =>
   Effect.gen(function* () {
     const named: FoundModel = { source: model, modelType: undefined, found: [] }
@@ -343,16 +343,16 @@ export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveErro
     return { ...named, modelType: typeof type === "string" ? type : null }
   })
 
-/** As a user names them, relative to the working directory. */
+/** Sources as the user names them, relative to the working directory. */
 export interface NamedSources extends Looked {
   readonly validation?: string
   readonly test?: string
 }
 
-/** A plan of which `model` and `data` alone are meant, and why they are so. */
+/** A plan of which only `model` and `data` are used, and the reasons for their values. */
 export type NamedPlan = RunPlan & { readonly found: ReadonlyArray<Choice> }
 
-/** The sections of its plans that it decides, but for the files. */
+/** Returns the plan sections that a task determines, without the files. */
 export const sectionsOf = ({ format, columns, dialect, choices, model }: Learnable) => {
   const chosen = (section: "model" | "data") =>
     Object.fromEntries(
@@ -363,7 +363,7 @@ export const sectionsOf = ({ format, columns, dialect, choices, model }: Learnab
   return { model: { ...model, ...chosen("model") }, data: { format, ...dialect, ...columns, ...chosen("data") } }
 }
 
-/** A plan that learns it. `directory`: the working directory. */
+/** Returns a plan for a task. `directory`: the working directory. */
 export const planOfLearnable = (
   learnable: Learnable,
   { data: train, validation, test }: NamedSources,
@@ -378,7 +378,7 @@ export const planOfLearnable = (
       {
         model,
         data: { train, ...data, ...splits },
-        // replaced by what is suggested
+        // replaced by the suggestion
         optimizer: { kind: "adamw", learningRate: 1e-3 },
         training: { steps: 1 }
       },
@@ -387,13 +387,13 @@ export const planOfLearnable = (
     return { ...plan, found: learnable.choices }
   })
 
-/** Rows that could teach several things: which is meant, a user has to say. */
+/** The rows could train several tasks; the user has to choose one. */
 export class UndecidedError extends Schema.TaggedError<UndecidedError>()("UndecidedError", {
-  /** the question with its answers, each with the flags that choose it */
+  /** the question with its answers, each with the flags that select it */
   message: Schema.String
 }) {}
 
-/** "--format regression --target price" */
+/** Returns the flags that select a task: "--format regression --target price". */
 export const flagsOf = ({ format, columns }: Pick<Learnable, "format" | "columns">): string =>
   [
     `--format ${format}`,
@@ -404,7 +404,7 @@ export const flagsOf = ({ format, columns }: Pick<Learnable, "format" | "columns
 
 const MOST_ANSWERS = 8
 
-/** The question as a list, for those who cannot be asked. */
+/** Returns the question as a list, for non-interactive use. */
 export const undecided = (place: string, { learnables }: Detection): UndecidedError => {
   const answers = learnables
     .slice(0, MOST_ANSWERS)
@@ -414,7 +414,7 @@ export const undecided = (place: string, { learnables }: Detection): UndecidedEr
   })
 }
 
-/** Looks at the model and the first rows, and takes what they clearly teach. `directory`: the working directory. */
+/** Detects the task from the model and the first rows, if it is clear. Fails with an UndecidedError otherwise. `directory`: the working directory. */
 export const namedPlan = (
   kinds: Kinds,
   sources: NamedSources,

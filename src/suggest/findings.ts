@@ -1,16 +1,16 @@
 /**
- * What `suggest` knows: numbers that were measured, each with what was measured and where it is written. The rules (`rules.ts`,
- * `memory-fit.ts`, and each kind's own) take every number from here; a new measurement changes this file alone.
+ * Findings that suggestions are based on: measured values, each with its setup and where it is documented. The rules (`rules.ts`,
+ * `memory-fit.ts`, and those of each kind) take every value from here; a new measurement changes this file only.
  *
  * Encoders: a model of 6 layers, 384 wide (all-MiniLM-L6-v2). Decoders: one of 30 layers, 576 wide (SmolLM2-135M-Instruct), and the paper's
- * recipe for models of 7 billion numbers. LayersModels: a network of two convolutions and two dense layers over images of digits. A
- * suggestion says where it goes beyond them.
+ * recipe for models of 7 billion parameters. LayersModels: a network of two convolutions and two dense layers over images of digits. A
+ * suggestion says where it extrapolates.
  */
 
 import { ON_THE_WAY } from "../plan/index.ts"
 
 export interface Finding {
-  /** what was seen, as a sentence without its full stop */
+  /** the observation, as a sentence without its full stop */
   readonly says: string
   readonly source: string
 }
@@ -25,31 +25,31 @@ const relatedTexts = "docs/embeddings.md, What was measured"
 const digits = `${bench}, "A LayersModel learns something else"`
 const paper = "LoRA-Pro's experiments with Llama-2-7B, arXiv 2407.18242; not measured here"
 
-/** Learning rates at their best, of the adapter and of a new head over mean pooling. */
+/** Best learning rates, of the adapter and of a new head over mean pooling. */
 export const rates = {
   loraProFull: 1e-4,
-  /** a run too short for the usual rate */
+  /** for runs too short for the usual rate */
   loraProFullShort: 2e-4,
-  /** a model wider than those that were measured */
+  /** for models wider than those measured */
   loraProFullWide: 5e-5,
   lora: 1e-3,
   head: 5e-3,
   decoder: 5e-4,
   preference: 2e-4,
-  /** of an encoder-decoder */
+  /** for encoder-decoders */
   seq2seq: 1e-4,
-  /** of the full form, on a decoder wider than the one that was measured */
+  /** for the full form, on decoders wider than the one measured */
   decoderFullWide: 2e-5,
-  /** of factors with moments of their own, on such a decoder */
+  /** for factors with optimizer moments, on such decoders */
   decoderFactorsWide: 2e-4
 } as const
 
-/** Steps below which the short rate is taken; 20 and 32 were measured at it, 60 at the usual one. */
+/** Number of steps below which the short-run rate is used; measured at 20 and 32 steps, the usual one at 60. */
 export const SHORT = 40
-/** Hidden sizes above these were not measured. */
+/** Largest hidden sizes that were measured. */
 export const WIDEST_MEASURED = { encoder: 384, decoder: 576 } as const
 
-/** Rows in a step, and the scale s = α/r: the same in every measured run that a rule rests on. */
+/** Rows per step, and the scale s = α/r: equal in all measured runs that the rules are based on. */
 export const batchSize = 8
 export const scale = 2
 export const rank = 8
@@ -57,21 +57,21 @@ export const layersRank = 4
 export const warmup = 0.1
 export const paperWarmup = 0.03
 
-/** Training rows seen in all after which little is gained: with two classes, and with more. */
+/** Training rows seen in total after which accuracy gains little: with two classes, with more, and for other data. */
 export const rowsSeen = { two: 1_920, more: 4_800, images: 6_400, answers: 96 } as const
-/** A row that is seen more often teaches little but itself; a language model says it by heart. */
+/** Maximum number of passes: repeating a row more often mostly makes the model memorise it. */
 export const MOST_PASSES = 10
 export const MOST_PASSES_OF_ANSWERS = 3
-/** Nothing longer was measured: a first run need not be. */
+/** Maximum number of rows seen: longer runs were not measured. */
 export const MOST_ROWS_SEEN = 20_000
 
-/** Rows of an evaluation that is not the last: of labels, √(0.25/256) = 3.1 points of standard error at most. */
+/** Rows per evaluation other than the last: for labels, the standard error is at most √(0.25/256) = 3.1 points. */
 export const evaluatedRows = { labelled: ON_THE_WAY, causal: 100 } as const
 
 export interface Speed {
-  /** of LoRA-Pro on two cores of an AMD EPYC, wasm */
+  /** training with LoRA-Pro on two cores of an AMD EPYC, wasm */
   readonly tokensPerSecond: number
-  /** numbers in linear layers that a token went through */
+  /** weights of the linear layers that a token passes through */
   readonly linear: number
 }
 

@@ -1,4 +1,4 @@
-/** A first plan for a user's data, model and machine, with the reason for each value; and the rules that kinds of runs suggest by. */
+/** A first plan for the user's data, model and machine, with the reason for each value; and the rules that kinds of runs share. */
 export { type Choice, count, measured } from "./choice.ts"
 export { type Column, type Columns, columnDescriptions, columnNames, flagOf, severalColumns } from "./columns.ts"
 export {

@@ -1,25 +1,25 @@
 /**
- * Less memory, by what costs least: the values of a suggested plan are changed one after the other until the estimate of `validate`
- * fits, and what turned out not to be needed is taken back.
+ * Fits a suggested plan into memory at the least cost: changes its values one after the other until the estimate of `validate` fits, then
+ * reverts changes that turned out to be unnecessary.
  *
- * In this order: what no result depends on (rows per evaluation; rows per forward pass with as many accumulated, down to two;
- * recomputation), one row per forward pass, half-precision weights, a method whose moments are those of the factors alone, int8 weights,
- * and last the ends of long rows.
+ * Order: changes that do not affect the result (rows per evaluation; rows per forward pass with more accumulation, down to two;
+ * recomputation), one row per forward pass, half-precision weights, a method with moments of the factors only, int8 weights,
+ * and last the maximum length of rows.
  */
 import { counted } from "../boundary/index.ts"
 import { type Choice, measured } from "./choice.ts"
 import { type Finding, findings } from "./findings.ts"
 
-/** A value that can be lowered in stages; stage 0 is the plan as it was chosen. */
+/** A value that can be lowered in stages; stage 0 is the original choice. */
 export interface Knob {
   readonly name: string
-  /** the choices that stage i ≥ 1 replaces or adds */
+  /** choices that stage i ≥ 1 replaces or adds */
   readonly stages: ReadonlyArray<ReadonlyArray<Choice>>
-  /** paths that have no place in the plan from stage 1 on */
+  /** paths to remove from the plan from stage 1 */
   readonly dropped?: ReadonlyArray<string>
 }
 
-/** The evaluation batch that a plan has unless it says otherwise. */
+/** Default evaluation batch size. */
 const EVALUATED = 64
 const needs = (wanted: string) => `memory: ${wanted}`
 
@@ -36,7 +36,7 @@ const evaluationBatch: Knob = {
   ])
 }
 
-/** `rows` of a step, a power of two. */
+/** The batch size of a step of `rows` rows, a power of two. */
 const batch = (rows: number): Knob => ({
   name: "batch",
   stages: Array.from({ length: Math.log2(rows) }, (_, i) => rows / 2 ** (i + 1)).map((value) => [
@@ -79,22 +79,22 @@ const length = (maxLength: number, shortest: number): Knob => ({
     ])
 })
 
-/** What a kind of data can give up beside the rows of a batch. */
+/** Reductions that a kind of data allows in addition to smaller batches. */
 export interface Sacrifices {
-  /** another method, and paths that it has no place for; null: the chosen one has the fewest moments */
+  /** another method, and paths that do not apply to it; null: the chosen method has the fewest moments */
   readonly method: { readonly choices: ReadonlyArray<Choice>; readonly dropped?: ReadonlyArray<string> } | null
-  /** what packed weights cost; null: weights cannot be packed */
+  /** cost of packed weights; null: weights cannot be packed */
   readonly packing: Finding | null
-  /** whether the model has blocks to compute again */
+  /** whether the model has blocks that can be recomputed */
   readonly blocks: boolean
-  /** tokens to which rows may be cut; null: rows are not cut */
+  /** minimum `maxLength` in tokens; null: rows are not truncated */
   readonly shortest: number | null
 }
 
 const numberAt = (choices: ReadonlyArray<Choice>, path: string) =>
   choices.find((choice) => choice.path === path)!.value as number
 
-/** The knobs in the order in which they are turned, one as often as it has stages. */
+/** Returns the knobs in the order in which they are lowered; a knob appears once per stage. */
 export const knobs = (
   choices: ReadonlyArray<Choice>,
   { method, packing, blocks, shortest }: Sacrifices
@@ -128,11 +128,11 @@ const changed = (choices: ReadonlyArray<Choice>, stages: Stages): ReadonlyArray<
 
 export interface Fitted {
   readonly choices: ReadonlyArray<Choice>
-  /** false: the last stage of everything does not fit either */
+  /** false: not even the last stage of every knob fits */
   readonly fits: boolean
 }
 
-/** `fits` says whether a plan with these choices does. Choices come back as they are where nothing has to change. */
+/** Lowers choices until `fits` returns true for the plan. Returns them unchanged if they already fit. */
 export const fitted = (
   choices: ReadonlyArray<Choice>,
   turns: ReadonlyArray<Knob>,
@@ -147,7 +147,7 @@ export const fitted = (
     turned.push(knob)
   }
   if (!fits(changed(choices, stages))) return { choices: changed(choices, stages), fits: false }
-  // the last turns may have made earlier ones needless, the most harmful first
+  // later changes may have made earlier ones unnecessary; the most harmful first
   for (const knob of turned.reverse()) {
     const back = turn(knob, -1)
     if (fits(changed(choices, back))) stages = back

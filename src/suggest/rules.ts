@@ -1,11 +1,11 @@
-/** Rules that every kind of data shares. The numbers are in `findings.ts`. */
+/** Rules that all kinds of data share. Their values are in `findings.ts`. */
 import { counted } from "../boundary/index.ts"
 import { ON_THE_WAY, type Splits } from "../plan/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { type Choice, count, measured } from "./choice.ts"
 import { type Finding, findings, rank as measuredRank, type Speed, scale } from "./findings.ts"
 
-/** r and α; `narrowest`: the smallest side of an adapted weight, since no rank is larger. */
+/** Chooses r and α. `narrowest`: the smallest side of an adapted weight, the maximum rank. */
 export const ranks = (narrowest: number, finding: Finding, wanted: number = measuredRank): ReadonlyArray<Choice> => {
   const value = Math.min(wanted, narrowest)
   const reason = value < wanted ? "the model's narrowest layer allows no more" : "the usual one"
@@ -15,13 +15,13 @@ export const ranks = (narrowest: number, finding: Finding, wanted: number = meas
   ]
 }
 
-// Multiples: a batch is padded to one anyway, and a number that is easy to remember is worth the rest.
+// A multiple: batches are padded to one anyway, and a round number is easy to remember.
 const ROUND = 16
 
-/** A length of at least `tokens`. */
+/** Rounds a length up to at least `tokens`. */
 export const roundLength = (tokens: number): number => Math.max(ROUND, Math.ceil(tokens / ROUND) * ROUND)
 
-/** Rows of a step: `largest`, halved until a run that sees `seen` rows has `steps` steps, and no fewer than `smallest`. */
+/** Chooses the rows per step: `largest`, halved until a run over `seen` rows has `steps` steps, but at least `smallest`. */
 export const rowsOfStep = (
   seen: number,
   { largest, smallest, steps }: { readonly largest: number; readonly smallest: number; readonly steps: number }
@@ -31,13 +31,13 @@ export const rowsOfStep = (
   return rows
 }
 
-/** "1,920 rows seen, 1.4 passes over 1,350" */
+/** Formats passes: "1,920 rows seen, 1.4 passes over 1,350". */
 export const passesOf = (seen: number, rows: number): string => {
   const passes = seen / rows
   return `${counted(seen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : passes.toFixed(0)} passes over ${count(rows)}`
 }
 
-/** Seconds of training on two CPU cores. */
+/** Estimates the seconds of training on two CPU cores. */
 export const secondsOf = (tokens: number, linear: number, speed: Speed): number =>
   (tokens * linear) / (speed.tokensPerSecond * speed.linear)
 
@@ -51,19 +51,19 @@ export const timeText = (seconds: number): string => {
   return `about ${about} of training on two CPU cores`
 }
 
-/** What `timeText` said in one of these reasons. */
+/** Returns the text of `timeText` in one of these reasons. */
 export const timeIn = (choices: ReadonlyArray<Choice>): string | undefined =>
   choices
     .map(({ reason }) => /\babout [\d.,]+ (?:s|min|h) of training on two CPU cores/.exec(reason)?.[0])
     .find(Boolean)
 
-/** Percentage points of standard error that an accuracy over `rows` has at most. */
+/** Maximum standard error of an accuracy over `rows` rows, in percentage points. */
 const errorOf = (rows: number): string => (50 / Math.sqrt(rows)).toFixed(1)
 
-// A share of few rows is too few to see anything by.
+// A share of a few rows is too small to evaluate on.
 const [SMALL, LARGEST_SHARE, SHARE, FEWEST] = [1_000, 0.2, 0.1, 10] as const
 
-/** Rows held out where no validation file is given. */
+/** Chooses the rows to hold out if there is no validation file. */
 export const heldOutRows = (rows: number): Choice | null => {
   if (rows < FEWEST) return null
   const value = rows < SMALL ? LARGEST_SHARE : SHARE
@@ -72,7 +72,7 @@ export const heldOutRows = (rows: number): Choice | null => {
   return { path: "data.validation", value, reason }
 }
 
-/** The same of rows with a class each, of which an accuracy is measured. */
+/** The same for rows with one class each, evaluated by accuracy. */
 export const heldOutLabelled = (rows: number): Choice | null => {
   const choice = heldOutRows(rows)
   if (choice === null) return null
@@ -80,25 +80,25 @@ export const heldOutLabelled = (rows: number): Choice | null => {
   return { ...choice, reason: `${choice.reason}, on which an accuracy has a standard error of up to ${error} points` }
 }
 
-/** Rows of the splits that are evaluated. */
+/** Rows of the evaluated splits. */
 export interface Evaluated {
   readonly validation: number | null
   readonly test: number | null
 }
 
-/** Of a plan's splits, where `held` of the training rows will be held out. */
+/** Counts the evaluated rows of a plan's splits, if `held` of the training rows are held out. */
 export const evaluatedOf = ({ validation, test }: Splits, held: number): Evaluated => ({
   validation: validation?.rows ?? (held > 0 ? held : null),
   test: test?.rows ?? null
 })
 
-/** What the adapted layers say of ranks and of time: the smallest side of a weight, and numbers in all of them. */
+/** Returns the sizes of the adapted layers: the smallest side of a weight, and the total number of weights. */
 export const sizesOf = (sites: ReadonlyArray<Pick<LinearSite, "in" | "out">>) => ({
   narrowest: Math.min(...sites.map((site) => Math.min(site.in, site.out))),
   linear: sites.reduce((sum, site) => sum + site.in * site.out, 0)
 })
 
-/** On how many rows a run of `steps` is evaluated on its way, where fewer do than it looks at by itself. `few`: how many, and why. */
+/** Chooses the rows per evaluation during a run of `steps` steps, if fewer than the default suffice. `few`: how many, and why. */
 export const evaluation = (
   { validation, test }: Evaluated,
   steps: number,
@@ -111,7 +111,7 @@ export const evaluation = (
   return [{ path: "training.evaluateRows", value: few.rows, reason }]
 }
 
-/** Rows that suffice for an accuracy on the way. */
+/** Rows that suffice for an accuracy during training. */
 export const someLabelled = (rows: number, hasAccuracy = true) => ({
   rows,
   why: hasAccuracy

@@ -1,8 +1,8 @@
 /**
- * A plan for a user's data and model, and the reason for each of its values. Headers and rows are read, as `validate` reads them; no
- * weight is read and no device opened. What depends on the kind of run, the kind says (`Suggesting`).
+ * Suggests a plan for the user's data and model, with the reason for each value. Reads headers and rows, as `validate` does; does not read
+ * weights or open a device. Values that depend on the kind of run come from the kind (`Suggesting`).
  *
- *   model + data ─resolve (nothing cut)→ facts ─rules→ choices ─resolve→ memory ─fit→ choices → plan, which is resolved once more
+ *   model + data ─resolve (no truncation)→ facts ─rules→ choices ─resolve→ memory ─fit→ choices → plan, which is resolved once more
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -29,62 +29,62 @@ import { type Choice, planOf, valueAt } from "./choice.ts"
 import { fitted, type Knob } from "./memory-fit.ts"
 
 interface Chosen {
-  /** in the order of a plan */
+  /** in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
-  /** what no value of the plan can mend, a sentence each */
+  /** problems that no value of the plan can fix, one sentence each */
   readonly cautions: ReadonlyArray<string>
 }
 
-/** What a plan's memory is estimated by. */
+/** Properties of a resolved plan that its memory estimate depends on. */
 export type Estimated<R extends ResolvedPlan = ResolvedPlan> = Pick<R, "model" | "selected" | "trainable"> &
   Partial<Pick<R, "data">>
 
-// methods, whose arguments a kind narrows to its own
+// methods, whose arguments a kind narrows to its own type
 export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
-  /** the largest `data.maxLength` that a plan may have; null where rows are not cut */
+  /** maximum value of `data.maxLength`; null if rows are not truncated */
   readonly uncut: number | null
-  /** the share of the training rows that is held out where no validation file is given */
+  /** chooses the share of the training rows to hold out if there is no validation file */
   readonly heldOut: (rows: number) => Choice | null
-  /** From a plan that cuts nothing and holds nothing out; `held`: training rows that will be held out. */
+  /** Chooses values from a plan without truncation or held-out rows. `held`: training rows that will be held out. */
   choose(seen: R, held: number): Chosen
-  /** What can be given up for memory, least harm first; one that comes again is turned further. */
+  /** Returns reductions to save memory, least harmful first; a knob that appears again is lowered further. */
   turns(choices: ReadonlyArray<Choice>): ReadonlyArray<Knob>
-  /** Memory of a plan with the same model and rank; of rows that were not looked at, as if every batch were full. */
+  /** Estimates the memory of a plan with the same model and rank, with every batch full. */
   estimate(plan: R["plan"], known: Estimated<R>): MemoryEstimate
 }
 
-/** A kind of run, as far as suggestions need it. */
+/** A kind of run, as suggestions use it. */
 interface SuggestedKind {
   readonly suggesting: Suggesting
   resolve(plan: ResolvedPlan["plan"], name: string): Effect.Effect<ResolvedPlan, ResolveError, Sources | Scope.Scope>
 }
 
-/** What a plan is suggested for: `model` and `data` of a plan, with absolute input paths. */
+/** Input of a suggestion: `model` and `data` of a plan, with absolute input paths. */
 export type Given = Pick<RunPlan, "seed" | "model" | "data"> & {
-  /** values of the two that were found by looking at model and rows, with the reason for each */
+  /** values of the two that were detected from model and rows, each with its reason */
   readonly found?: ReadonlyArray<Choice>
 }
 
 export interface SuggestOptions {
-  /** where the plan will run; "auto" may be wasm, and is fitted to it */
+  /** device that the plan will run on; "auto" may be wasm, and is treated as such */
   readonly device: "auto" | "webgpu" | "native" | "wasm" | "cpu"
-  /** bytes that a run may take; absent: what is free on this machine */
+  /** bytes that a run may use; default: the free memory of this machine */
   readonly memory?: number
 }
 
 export interface Suggestion {
-  /** as it is written to a file in `directory` */
+  /** the plan to write to a file in `directory` */
   readonly plan: RunPlanInput
   /** in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
-  /** what no value of the plan can mend, and what `validate` warns of */
+  /** problems that no value of the plan can fix, and warnings of `validate` */
   readonly warnings: ReadonlyArray<string>
   readonly resolved: ResolvedPlan
 }
 
 const NAME = "suggested plan"
 
-/** Suggests a plan of `kind` for `directory`. Fails with what is wrong with the model or the data, all of it. */
+/** Suggests a plan of `kind` for `directory`. Fails with all problems of the model and the data. */
 export const suggest = (
   { suggesting: kind, resolve }: SuggestedKind,
   given: Given,
@@ -114,7 +114,7 @@ export const suggest = (
     }
   })
 
-/** Enough of a plan to resolve model and data: one row a batch, the smallest adapter, and nothing cut. */
+/** Returns a minimal plan to resolve model and data: one row per batch, the smallest adapter, no truncation. */
 const probed = ({ seed, model, data }: Given, { uncut }: Suggesting): RunPlanInput =>
   ({
     seed,
@@ -125,7 +125,7 @@ const probed = ({ seed, model, data }: Given, { uncut }: Suggesting): RunPlanInp
     training: { steps: 1, batchSize: 1, evaluateBatchSize: 1 }
   }) as RunPlanInput
 
-/** What of the sections is suggested anew. */
+/** Fields of the sections that are suggested again. */
 const anew: ReadonlySet<string> = new Set(["weights", "maxLength", "bucketPool", "packing"])
 
 // an empty list is a default
@@ -134,10 +134,10 @@ const without = (section: object) =>
     Object.entries(section).filter(([key, value]) => !anew.has(key) && !(Array.isArray(value) && value.length === 0))
   )
 
-/** The sections that are the user's, without what is suggested. */
+/** Returns the user's sections, without suggested values. */
 const sectionsOf = ({ seed, model, data }: Given) => ({ seed, model: without(model), data: without(data) })
 
-/** The same, with input paths as a plan in `directory` says them. */
+/** The same, with input paths relative to `directory`. */
 const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
   Effect.map(relocate(plan, directory), ({ model, data }) => {
     const sections = sectionsOf(given)
@@ -153,14 +153,14 @@ const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
     }
   })
 
-/** A share that is held out takes the place of a file. */
+/** Orders the sections; a held-out share replaces a file. */
 const inOrder = (plan: RunPlanInput): RunPlanInput => {
   const { format, train, validation, test, ...columns } = plan.data
   const files = Object.entries({ format, train, validation, test }).filter(([, value]) => value !== undefined)
   return { ...plan, data: { ...Object.fromEntries(files), ...columns } } as RunPlanInput
 }
 
-/** By the estimate of `validate`; a given limit is taken as it is. */
+/** Checks the memory estimate of `validate`; a limit given by the user is used unchanged. */
 const fits = (input: RunPlanInput, kind: Suggesting, resolved: ResolvedPlan, options: SuggestOptions): boolean => {
   const found = decodeRunPlanResult(input)
   if (Result.isFailure(found)) return false
@@ -191,8 +191,8 @@ const lines = (choice: Choice, before: unknown, sourced: boolean): ReadonlyArray
 ]
 
 /**
- * What is learned from what, and for how long, decides the most; then how rows are read, cut and held out. All of it follows from the user's
- * rows. Methods and rates come after them: those are what was measured elsewhere.
+ * The task, its inputs and the length of the run matter most; then how rows are read, truncated and held out. All of these follow from the
+ * user's rows. Methods and rates come last: they were measured elsewhere.
  */
 const DECISIVE = [
   /^data\.(label|labelColumns|target|messages|completion|chosen|positive|score)$/,
@@ -211,21 +211,21 @@ const weightOf = ({ path }: Choice): number => {
   return at < 0 ? DECISIVE.length : at
 }
 
-/** The choices that decide the most, in the order of a plan. */
+/** Returns the choices that matter most, in the order of a plan. */
 const decisive = (choices: ReadonlyArray<Choice>): ReadonlyArray<Choice> => {
   const first = choices.toSorted((a, b) => weightOf(a) - weightOf(b)).slice(0, MOST_REASONS)
   return choices.filter((choice) => first.includes(choice))
 }
 
-/** How a suggestion is put into words. */
+/** Options for the text of a suggestion. */
 interface Wording {
-  /** the reason for every value, with its source; else for those that decide the most */
+  /** whether to print the reason for every value, with its source; default: only for those that matter most */
   readonly why: boolean
-  /** the plan that was given, whose other values are named */
+  /** the original plan, whose replaced values are printed */
   readonly before?: unknown
 }
 
-/** The choices with their reasons, then the warnings. */
+/** Formats the choices with their reasons, then the warnings. */
 export const suggestionText = ({ choices, warnings }: Suggestion, { why, before }: Wording): string => {
   const shownChoices = why ? choices : decisive(choices)
   const others = choices.length - shownChoices.length

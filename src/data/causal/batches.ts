@@ -1,15 +1,15 @@
 /**
- * Batches of token sequences, for training epoch after epoch without end, and for evaluation once. A run that starts at (epoch, batch)
- * continues exactly as one that came there.
+ * Batches of token sequences, endless epochs for training and a single pass for evaluation. A run that starts at (epoch, batch)
+ * continues exactly like one that reached it.
  *
- * An epoch's order is cut into pools, stretches that are tokenised, sorted or packed together. Where an epoch's batches are and what
- * they hold is a function of (data, tokenizer, seed, epoch, sizes) alone, though packing decides how many batches a pool makes:
+ * The order of an epoch is divided into pools, stretches that are tokenized, sorted or packed together. The batches of an epoch and their
+ * content are a function of (data, tokenizer, seed, epoch, sizes) only, although packing determines the number of batches of a pool:
  *
- *   rows of a pool   batchSize · bucketPool / (rows of a batch that a row of data needs), measured on a sample of the data
- *   batch number     pool · stride + place in the pool      stride: bucketPool where a row of data is a row of a batch at most
+ *   rows of a pool   batchSize · bucketPool / (batch rows per data row), measured on a sample of the data
+ *   batch number     pool · stride + position in the pool   stride: bucketPool if a data row is at most one batch row
  *                                                           and nothing is packed, else 2²⁰, more than any pool has
  *
- * So batch numbers of packed data leap from pool to pool, and a run that continues at a number finds its pool by a division.
+ * So batch numbers of packed data skip values between pools, and a run that resumes at a number finds its pool by division.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,20 +24,20 @@ import type { CausalExample } from "./row.ts"
 import { type CausalSplit, cut, examplesOf, sequencesOf } from "./split.ts"
 
 export interface CausalTrainingBatchOptions extends PoolOptions {
-  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  /** batch lengths are rounded up to a multiple of this; default 1 */
   readonly padMultiple?: number
-  /** the first batch to yield; the first of epoch 0 unless given */
+  /** first batch to yield; default: the first of epoch 0 */
   readonly start?: BatchPosition
 }
 
 export interface CausalTrainingBatch extends CausalRows {
-  /** from 0 */
+  /** epoch, from 0 */
   readonly epoch: number
-  /** within the epoch: grows, but leaps from pool to pool where rows are packed or texts cut */
+  /** index within the epoch: increasing, but not consecutive between pools if rows are packed or texts are cut */
   readonly index: number
 }
 
-/** Endless batches of a split that has at least one row. */
+/** Yields batches endlessly. Requires a split with at least one row. */
 export const causalTrainingBatches = (
   split: CausalSplit,
   tokenizer: Pick<CausalTokenizer, "padId">,
@@ -68,9 +68,9 @@ export const nothingToLearn = (maxLength: number): string =>
 interface Page {
   readonly epoch: number
   readonly pool: number
-  /** the number of the first batch that is wanted */
+  /** number of the first requested batch */
   readonly from: number
-  /** whether the epoch has had a batch, or may have had one before the start */
+  /** whether the epoch has yielded a batch, or may have before the start */
   readonly seen: boolean
 }
 
@@ -98,10 +98,10 @@ const poolBatches = (pools: Pools, { padId }: Pick<CausalTokenizer, "padId">, op
     )
 }
 
-// Epoch 0 is counted over at least this many rows of data: all of a small file, a sample of a large one to about 2 %.
+// Epoch 0 is counted over at least this many data rows: all of a small file, a sample of a large one, accurate to about 2 %.
 const rowsCounted = 2_048
 
-/** Batches of an epoch: exact where a row of a batch is a row of data, else what the first pools of epoch 0 have. */
+/** Returns the batches per epoch: exact if batch rows are data rows, otherwise estimated from the first pools of epoch 0. */
 export const causalBatchesPerEpoch = (split: CausalSplit, options: PoolOptions): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     if (!isCounted(split, options)) return Math.ceil(split.rows / options.batchSize)
@@ -117,23 +117,23 @@ export const causalBatchesPerEpoch = (split: CausalSplit, options: PoolOptions):
   })
 
 export interface PoolOptions extends Batching {
-  /** of the orders of all epochs */
+  /** seed of the row order of all epochs */
   readonly seed: number
-  /** batches a pool; about as many where rows are packed */
+  /** batches per pool; approximate if rows are packed */
   readonly bucketPool: number
 }
 
 export interface Pools {
-  /** rows of data in a pool; in the last one of an epoch what is left */
+  /** data rows per pool; the last one of an epoch has the remainder */
   readonly rows: number
-  /** pools an epoch */
+  /** pools per epoch */
   readonly count: number
-  /** batch numbers from one pool to the next */
+  /** difference of the batch numbers of consecutive pools */
   readonly stride: number
   readonly examples: (epoch: number, pool: number) => Effect.Effect<ReadonlyArray<CausalExample>, DataError>
 }
 
-// The share that a row of data takes of a batch's row has a standard deviation of about its mean: 6 % of error.
+// The share of a batch row that a data row takes has a standard deviation of about its mean: 6 % of error.
 const largestSample = 256
 
 export const openPools = (split: CausalSplit, options: PoolOptions): Effect.Effect<Pools, DataError> =>
@@ -152,11 +152,11 @@ export const openPools = (split: CausalSplit, options: PoolOptions): Effect.Effe
     }
   })
 
-/** Whether a row of data is not a row of a batch. */
+/** Checks whether data rows and batch rows differ. */
 const isCounted = ({ tooLong, several }: CausalSplit, { packing }: Batching): boolean =>
   packing || several || tooLong === "continue"
 
-/** How many rows of a batch a row of data needs, on average over a sample. */
+/** Returns the mean number of batch rows per data row over a sample. */
 const rowsNeeded = (split: CausalSplit, { maxLength, packing }: Batching): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, largestSample))
@@ -168,21 +168,21 @@ const rowsNeeded = (split: CausalSplit, { maxLength, packing }: Batching): Effec
   })
 
 export interface CausalEvaluationBatchOptions extends Batching {
-  /** rows from the start; all unless given */
+  /** number of rows from the start; default: all */
   readonly rows?: number
-  /** batch lengths are rounded up to a multiple of this; 1 unless given */
+  /** batch lengths are rounded up to a multiple of this; default 1 */
   readonly padMultiple?: number
 }
 
 export interface CausalEvaluationBatch extends CausalRows {
-  /** `[size]`: the split's row numbers in each row of the batch, in the order of its segments */
+  /** split row indices in each row of the batch, in the order of its segments; shape `[size]` */
   readonly rows: ReadonlyArray<ReadonlyArray<number>>
 }
 
-// Rows of data read together, in batches: longer stretches save hardly any more padding.
+// Data rows read together, in batches: longer stretches hardly reduce padding further.
 const batchesPerStretch = 32
 
-/** Every example once, the same whenever it is run; memory does not grow with the file. Rows in which nothing is learned are left out. */
+/** Yields every example once, identically on every run; memory does not grow with the file. Skips rows without learned tokens. */
 export const causalEvaluationBatches = (
   split: CausalSplit,
   { padId }: Pick<CausalTokenizer, "padId">,

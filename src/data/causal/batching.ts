@@ -1,17 +1,17 @@
-/** Examples that were read together become the rows of batches: packed, or one example a row, of like length in a batch. */
+/** Arranges examples that were read together in batch rows: packed, or one example per row, with similar lengths in a batch. */
 import type { Random } from "../../numbers/index.ts"
 import type { CausalRows } from "../../tensors/index.ts"
 import { bucketBatches, shuffle } from "../order.ts"
 import { lengthBatches, type Padding, paddedLength } from "../text-batches.ts"
 import { type CausalExample, ignored, type Sequence } from "./row.ts"
 
-/** How rows of tokens become batches of a language model: one row in a place, or several in sequence (`packing`). */
+/** Options for batches of a language model. */
 export interface Batching {
-  /** rows of a batch */
+  /** rows per batch */
   readonly batchSize: number
-  /** tokens of a row at most */
+  /** maximum tokens per row */
   readonly maxLength: number
-  /** several texts in a row, each attending to itself alone */
+  /** whether a row may hold several texts, each attending to itself only */
   readonly packing: boolean
 }
 
@@ -21,8 +21,8 @@ export type BatchRows = ReadonlyArray<ReadonlyArray<ReadonlyArray<CausalExample>
 const lengthOf = ({ ids }: CausalExample): number => ids.length
 
 /**
- * Batches in a random order. Packed rows are dealt out evenly: their number is what packing makes it, and a last batch of one
- * row would weigh as much in training as a full one.
+ * Creates batches in random order. Packed rows are divided evenly: their number depends on the packing, and a last batch with one
+ * row would have the same weight in training as a full one.
  */
 export const shuffledBatches = (
   examples: ReadonlyArray<CausalExample>,
@@ -37,7 +37,7 @@ export const shuffledBatches = (
   return dealt(rows, batchSize)
 }
 
-/** Batches from the shortest to the longest rows, always the same. */
+/** Creates batches from the shortest to the longest rows, deterministically. */
 export const orderedBatches = (
   examples: ReadonlyArray<CausalExample>,
   { batchSize, maxLength, packing, padMultiple = 1 }: Batching & { readonly padMultiple?: number }
@@ -48,7 +48,7 @@ export const orderedBatches = (
         batch.map((example) => [example])
       )
 
-/** As few batches as `size` allows, their sizes one apart at most. */
+/** Divides rows into as few batches as `size` allows, whose sizes differ by at most one. */
 const dealt = <A>(rows: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> => {
   const batches = Math.ceil(rows.length / size)
   const border = (i: number) => Math.floor((i * rows.length) / batches)
@@ -56,11 +56,11 @@ const dealt = <A>(rows: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyA
 }
 
 /**
- * Packing: several examples in one row of a batch, so that little of it is padding. Best fit decreasing: each example goes where it
- * leaves the least room, and into a new row where it fits nowhere. (At most 11/9 of the fewest rows possible, and a row; Johnson 1973.
- * First fit in the order of the data needs up to 17/10.)
+ * Packs several examples into one batch row, to reduce padding. Best fit decreasing: each example goes to the row where it
+ * leaves the least space, or to a new row. (At most 11/9 of the minimum number of rows, plus one; Johnson 1973.
+ * First fit in data order needs up to 17/10.)
  *
- * The rows, each as its examples; none is longer than `capacity` tokens unless a single example is. Equal lengths keep
+ * Returns the examples of each row. A row is longer than `capacity` tokens only if it is a single example. Equal lengths keep
  * their order.
  */
 export const packed = <A>(
@@ -69,7 +69,7 @@ export const packed = <A>(
   capacity: number
 ): ReadonlyArray<ReadonlyArray<A>> => {
   const rows: Array<Array<A>> = []
-  // by the room that is left: the rows that have it
+  // rows by their remaining space
   const withRoom: Array<Array<Array<A>>> = Array.from({ length: capacity + 1 }, () => [])
   for (const example of examples.toSorted((a, b) => lengthOf(b) - lengthOf(a))) {
     const length = lengthOf(example)
@@ -83,7 +83,7 @@ export const packed = <A>(
   return rows
 }
 
-/** rows: [size], each the examples that are in it, one after another → CausalRows [size, length]. */
+/** Pads rows, [size] lists of consecutive examples, to CausalRows of shape [size, length]. */
 export const padRows = (rows: ReadonlyArray<ReadonlyArray<Sequence>>, padding: Padding): CausalRows => {
   const size = rows.length
   const longest = rows.reduce((most, row) => Math.max(most, tokensOf(row)), 1)
@@ -116,6 +116,6 @@ export const padRows = (rows: ReadonlyArray<ReadonlyArray<Sequence>>, padding: P
 export const tokensOf = (row: ReadonlyArray<Sequence>): number =>
   row.reduce((total, example) => total + example.ids.length, 0)
 
-/** The split's row numbers in each row of a batch. */
+/** Returns the split row indices in each batch row. */
 export const originsOf = (rows: ReadonlyArray<ReadonlyArray<CausalExample>>): ReadonlyArray<ReadonlyArray<number>> =>
   rows.map((row) => row.map((example) => example.row))

@@ -1,14 +1,14 @@
 /**
- * Jinja with bounds. A chat template comes with a checkpoint and is a program: it can recurse, count to a billion, and write a text that
- * doubles with every line. So its interpreter counts steps, characters and levels, and stops with a sentence.
+ * Bounded Jinja. A chat template comes with a checkpoint and is a program: it can recurse, count to a billion, or write a text that
+ * doubles with every line. This interpreter counts steps, characters and levels, and stops with an error message.
  *
- *   a step        a node that is evaluated, an element that is copied or compared, 128 characters that are written, 1,024 that are read
- *   characters    of any one text
- *   levels        nodes within one another, calls of macros included
+ *   a step        a node evaluated, an element copied or compared, 128 characters written, 1,024 read
+ *   characters    of any single text
+ *   levels        nested nodes, including calls of macros
  *
- * `@huggingface/jinja` evaluates everything through `evaluate`, which is overridden. What most operations make is counted after it is made,
- * since it is no larger than their operands together. Where it can be much larger (`replace`, `join`, `indent`, `tojson`, `split`), the
- * operands are looked at as soon as they are known, which is before the operation runs. So is a list that is written out, since it may hold
+ * `@huggingface/jinja` evaluates everything through `evaluate`, which is overridden. Results of most operations are counted afterwards,
+ * since they are no larger than their operands together. If they can be much larger (`replace`, `join`, `indent`, `tojson`, `split`), the
+ * operands are checked before the operation runs. So is a list that is written out, since it may contain
  * another list twice, and that one a third twice.
  */
 import { Environment } from "@huggingface/jinja"
@@ -20,14 +20,14 @@ type Fields = Readonly<Record<string, unknown>>
 
 export interface BoundedTemplate {
   /**
-   * Writes what transformers would. `size`: messages and thousands of characters of what is given, in all. `now`: the local time that
-   * `strftime_now` writes; default: the present. Throws where the template does, and where it exceeds a limit; `templateReason` makes the
-   * end of a sentence of it.
+   * Renders the same text as transformers. `size`: number of messages plus thousands of characters of the input. `now`: local time for
+   * `strftime_now`; default: the present. Throws if the template does, and if it exceeds a limit; `templateReason` describes the
+   * exception.
    */
   readonly render: (given: Fields, size: number, now?: Date) => string
 }
 
-// What is longer has as many steps: by default two million, which take half a second and may hold 200 MB.
+// Longer inputs have the same number of steps: by default two million, which take half a second and may hold 200 MB.
 const largestSize = 200
 
 /** Compiles a template. Throws as `render` does. */
@@ -49,25 +49,25 @@ export const boundedTemplate = (source: string): BoundedTemplate => {
   }
 }
 
-/** Why a template cannot be compiled or refuses what it is given; `over`: for one of our limits. The ends of sentences. */
+/** Returns why a template cannot be compiled or rejects its input, as the end of a sentence; `over`: because of a limit. */
 export const templateReason = (cause: unknown): { readonly over: string } | { readonly refused: string } => {
   if (cause instanceof OverLimit) return { over: cause.message }
   const message = messageOf(cause)
   // the parser recurses too, before there is anything to count
   if (/call stack|recursion/i.test(message)) return { over: tooDeep().message }
   if (cause instanceof RangeError) return { over: tooLong().message }
-  // the parser reads on after the last token
+  // the parser continues after the last token
   if (cause instanceof TypeError) return { refused: "it ends within a tag or a block" }
   return { refused: cut(message, 500) }
 }
 
-/** A template is over one of its limits. The message is the end of a sentence. */
+/** A template exceeds one of its limits. The message is the end of a sentence. */
 class OverLimit extends Error {}
 
 const tooDeep = () => new OverLimit(`nests deeper than ${overLimit("template-depth")}`)
 const tooLong = () => new OverLimit(`writes a text of more than ${overLimit("template-characters")}`)
 
-/** What transformers gives every template, as the library's own `render` does. */
+/** Globals of templates in transformers, as in the library's own `render`. */
 const globals = (interpreter: BoundedInterpreter, now: Date): Fields => ({
   true: true,
   false: false,
@@ -95,32 +95,32 @@ const globals = (interpreter: BoundedInterpreter, now: Date): Fields => ({
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
-/** What is done with a node's value, and what evaluating the node does beside evaluating its parts. */
+/** How the program uses a node's value, and the side costs of its evaluation. */
 interface Use {
   /** steps */
   readonly cost: number
-  /** its value is a new text or list */
+  /** whether its value is a new text or list */
   readonly copies: boolean
-  /** the values of its parts are kept, since they decide how large its own becomes */
+  /** whether the values of its parts are kept, since they determine the size of its own */
   readonly keepsParts: boolean
-  /** of a filter: its name, and how many of its parts are what it is applied to */
+  /** for a filter: its name, and the number of parts that are its operands */
   readonly filter: { readonly name: string; readonly operands: number } | null
-  /** its value is written out, compared or searched, with everything in it */
+  /** whether its value is written out, compared or searched recursively */
   spelled: boolean
-  /** its value is sorted, with several comparisons for each element */
+  /** whether its value is sorted, with several comparisons per element */
   sorted: boolean
-  /** steps for each element of its value: a loop goes over it, or it is copied */
+  /** steps per element of its value, in a loop or a copy */
   eachElement: number
 }
 
-// A round of a loop makes a scope and nine values. An error, which ends a round early and is reported under a name without value, takes as long.
+// A loop iteration creates a scope and nine values. An error, which ends an iteration early and is reported under a name without value, takes as long.
 const roundCost = 8
 
 const makers = /^(Filter|Call|If$|For$|ArrayLiteral|TupleLiteral|ObjectLiteral|BinaryExpression)/
-/** Filters that look at no element of a list. */
+/** Filters that access no elements of a list. */
 const atOnce = new Set(["length", "first", "last", "default"])
 
-/** Nodes of a program with their uses. Throws where they nest too deep. */
+/** Returns the uses of a program's nodes. Throws if they are nested too deep. */
 const usesOf = (program: Node): ReadonlyMap<unknown, Use> => {
   const found = new Map<unknown, Use>()
   const most = limit("template-depth")
@@ -145,7 +145,7 @@ const useOf = (node: Fields, size: number): Use => {
   const passes = isRecord(operator) && (operator["value"] === "and" || operator["value"] === "or")
   const isFilter = type === "FilterExpression" || type === "FilterStatement"
   return {
-    // the library looks through the body of a macro whenever it is defined
+    // the library searches the body of a macro whenever it is defined
     cost: type === "Macro" || type === "CallStatement" ? size : type === "Break" || type === "Continue" ? roundCost : 1,
     copies: (makers.test(type) && !passes) || isSlice(node),
     keepsParts: type === "CallExpression" || (type === "MemberExpression" && mayGrow(node)) || isFilter,
@@ -156,10 +156,10 @@ const useOf = (node: Fields, size: number): Use => {
   }
 }
 
-/** Functions of a text that make a longer text, or many. */
+/** Text methods that return a longer text, or several. */
 const growing = ["replace", "split"]
 
-/** The member may be one of these functions: it is, or its name is computed. */
+/** Checks whether a member may be one of these methods: it is one, or its name is computed. */
 const mayGrow = ({ property, computed }: Fields): boolean => {
   if (!isRecord(property)) return true
   const { type, value } = property
@@ -175,7 +175,7 @@ const filterName = (filter: unknown): string => {
   return isRecord(name) ? String(name["value"]) : ""
 }
 
-/** The parts of a node with what it does to their values. */
+/** Returns the parts of a node with the uses of their values. */
 const usesOfParts = (node: Fields): ReadonlyArray<readonly [part: unknown, use: Partial<Use>]> => {
   const { type, left, right, operand, object, argument, iterable, filter } = node
   switch (type) {
@@ -207,7 +207,7 @@ const usesOfBlocks = ({ body, alternate, defaultBlock }: Fields) =>
     .flatMap((block) => (Array.isArray(block) ? block : []))
     .map((part) => [part, { spelled: true }] as const)
 
-/** A node that is evaluated, and the values of its parts so far, in the order of their evaluation. */
+/** A node under evaluation, with the values of its parts so far, in order of evaluation. */
 interface Frame {
   readonly use: Use
   readonly parts: Array<Value>
@@ -215,7 +215,7 @@ interface Frame {
 
 class BoundedInterpreter extends PythonInterpreter {
   readonly #uses: ReadonlyMap<unknown, Use>
-  /** what functions such as `text.replace` were taken from */
+  /** objects of methods such as `text.replace` */
   readonly #owners = new WeakMap<Value, Value>()
   readonly #characters = limit("template-characters")
   readonly #levels = limit("template-depth")
@@ -234,7 +234,7 @@ class BoundedInterpreter extends PythonInterpreter {
     this.#left -= steps
   }
 
-  /** Throws where fewer steps are left. */
+  /** Throws if fewer steps remain. */
   #leave(steps: number): void {
     if (steps > this.#left) throw new OverLimit(`takes more than ${overLimit("template-steps")} for each message`)
   }
@@ -249,14 +249,14 @@ class BoundedInterpreter extends PythonInterpreter {
     const frame = use.keepsParts ? { use, parts: [] as Array<Value> } : undefined
     this.#frame = frame
     try {
-      // a filter finds nothing first in an empty list
+      // a filter finds no first element in an empty list
       const value: Value = super.evaluate(node, environment) ?? super.evaluate(undefined, environment)
       this.#count(value, use)
       if (frame !== undefined && value.type === "FunctionValue") this.#owners.set(value, frame.parts[0]!)
       if (outer !== undefined) this.#keep(value, outer)
       return value
     } finally {
-      // a loop goes on after an error by which a round of it ended
+      // a loop continues after an error that ended an iteration
       this.#frame = outer
       this.#level--
     }
@@ -274,7 +274,7 @@ class BoundedInterpreter extends PythonInterpreter {
     } else if (content === undefined) this.spend(roundCost)
   }
 
-  /** Counts a value with everything in it, once for each time that it would be written out. */
+  /** Counts a value recursively, once for each time that it would be written out. */
   #spell(value: Value, stepsPerCharacter: number): { readonly values: number; readonly depth: number } {
     let [values, characters, depth] = [0, 0, 0]
     const walk = ({ value: content }: Value, level: number): void => {
@@ -293,7 +293,7 @@ class BoundedInterpreter extends PythonInterpreter {
     return { values, depth }
   }
 
-  /** Keeps a part's value. Throws where the parts so far make a value that is too large. */
+  /** Keeps a part's value. Throws if the parts so far would form a value that is too large. */
   #keep(value: Value, { use: { filter }, parts }: Frame): void {
     parts.push(value)
     if (filter !== null) {
@@ -307,19 +307,19 @@ class BoundedInterpreter extends PythonInterpreter {
     if (name !== undefined) this.#check(name, [owner], parts.slice(0, -1))
   }
 
-  /** Throws where a filter or a function makes too much. `operands`: one value, or what the statements of a block wrote. */
+  /** Throws if a filter or function would return too much. `operands`: one value, or the output of the statements of a block. */
   #check(name: string, operands: ReadonlyArray<Value>, given: ReadonlyArray<Value>): void {
     const args = given.flatMap((value) => [value, ...elementsOf(value)]).map(({ value }) => value)
     const texts = args.filter((arg) => typeof arg === "string")
     const isText = name === "replace" || name === "indent"
     const text = operands.map((each) => (isText || each.type === "StringValue" ? pythonText(each) : "")).join("")
-    // pieces are values; without a separator there may be one for every second character
+    // pieces are values; without a separator there may be one per two characters
     const pieces = texts[0] === undefined ? text.length / 2 : occurrences(text, texts[0])
     if (name === "split") this.#leave(pieces)
     else if (this.#grown(name, text, operands[0], args, texts) > this.#characters) throw tooLong()
   }
 
-  /** At most how many characters come to the operand's own. */
+  /** Returns the maximum number of characters added to the operand. */
   #grown(
     name: string,
     text: string,
@@ -351,7 +351,7 @@ const elementsOf = (value: Value | undefined): ReadonlyArray<Value> => {
   return Array.isArray(content) ? content : content instanceof Map ? [...content.values()] : []
 }
 
-/** How often a text holds another. */
+/** Counts the occurrences of a part in a text. */
 const occurrences = (text: string, part: string): number => {
   if (part === "") return text.length + 1
   let count = 0

@@ -1,9 +1,9 @@
 /**
- * A checkpoint's chat template: Jinja (`@huggingface/jinja`) with what transformers gives it.
+ * A checkpoint's chat template: Jinja (`@huggingface/jinja`) with the globals of transformers.
  *
- * transformers' tag {% generation %} … {% endgeneration %} marks what the assistant says. The library drops the tag; here it
- * becomes a block that writes a character which no text may hold (a Unicode noncharacter), so that the marks are found in
- * what the template wrote and white space around them is treated as around any block.
+ * transformers' tag {% generation %} … {% endgeneration %} marks the assistant's text. The library drops the tag; here it
+ * becomes a block that writes a character that no text may contain (a Unicode noncharacter), so that the marks are found in
+ * the output, and surrounding white space is treated as around any block.
  */
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import type { Broken } from "../columns.ts"
@@ -11,38 +11,38 @@ import { type BoundedTemplate, boundedTemplate, templateReason } from "./bounded
 import type { Conversation, JsonFields, Message } from "./row.ts"
 import { templateCall } from "./tools.ts"
 
-/** What a template wrote; `spans`: the characters between generation tags, absent where the template has no such tag. */
+/** Output of a template. */
 export interface Rendering {
-  /** what the model reads, special tokens written out */
+  /** input of the model, including special tokens */
   readonly text: string
-  /** what the assistant says, in order; absent: the template does not mark it */
+  /** the assistant's text between generation tags, in order; absent if the template has no such tags */
   readonly spans?: ReadonlyArray<Span>
 }
 
 /** Characters [start, end) of a text. */
 export type Span = readonly [start: number, end: number]
 
-/** A checkpoint's chat template, which writes conversations out as the model was trained on them. */
+/** A checkpoint's chat template, which formats conversations as the model was trained on them. */
 export interface ChatTemplate {
-  /** Writes a conversation out; `prompt`: followed by the beginning of an assistant's turn. */
+  /** Formats a conversation. */
   readonly render: (
     conversation: Conversation,
     options?: {
-      /** with the beginning of an assistant's turn; default false */
+      /** whether to append the generation prompt, the beginning of an assistant turn; default false */
       readonly prompt?: boolean
     }
   ) => Rendering | Broken
-  /** whether the template says itself what the assistant says */
+  /** whether the template marks the assistant's text */
   readonly marked: boolean
 }
 
-/** A template's source and what it is given besides a conversation. */
+/** Options for compiling a template: its source and its inputs besides conversations. */
 export type TemplateOptions = Pick<CausalTokenizer, "specialTokens" | "templateValues" | "templateDate">
 
 const [begin, end] = ["\uFDD0", "\uFDD1"]
 const generationTag = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g
 
-/** The source with another text in the place of each generation tag; white space around it stays as the tags have it. */
+/** Replaces each generation tag in the source; keeps the white space control of the tags. */
 const withTags = (source: string, written: (closing: boolean) => string): string =>
   source.replace(
     generationTag,
@@ -50,10 +50,10 @@ const withTags = (source: string, written: (closing: boolean) => string): string
       `{%${left} if true %}${written(closing !== undefined)}{% endif ${right}%}`
   )
 
-/** The template for engines whose Jinja has no generation tags, such as llama.cpp's. */
+/** Returns the template for engines whose Jinja does not support generation tags, such as llama.cpp's. */
 export const withoutGenerationTags = (source: string): string => withTags(source, () => "")
 
-/** Compiles a template; `Broken` where it is not valid. */
+/** Compiles a template. Returns `Broken` if it is invalid. */
 export const chatTemplate = (source: string, options: TemplateOptions): ChatTemplate | Broken => {
   const marked = source.search(generationTag) >= 0
   let template: BoundedTemplate
@@ -88,7 +88,7 @@ export const chatTemplate = (source: string, options: TemplateOptions): ChatTemp
   }
 }
 
-/** Messages, and thousands of characters of them and of the tools. */
+/** Counts messages, plus thousands of characters of them and of the tools. */
 const sizeOf = (messages: ReadonlyArray<Message>, tools: Conversation["tools"] = []): number => {
   const written = messages.reduce(
     (sum, { content, reasoning = "", calls = [] }) =>
@@ -101,7 +101,7 @@ const sizeOf = (messages: ReadonlyArray<Message>, tools: Conversation["tools"] =
 const holdsMark = ({ content, reasoning = "", calls = [] }: Message): boolean =>
   /[\uFDD0\uFDD1]/.test(`${content ?? ""}${reasoning}${calls.length === 0 ? "" : JSON.stringify(calls)}`)
 
-/** A message as transformers gives it to templates: fields that are null are absent, and reasoning has both names that templates use. */
+/** Converts a message to transformers' form: null fields are absent, and reasoning has both names that templates use. */
 const templateMessage = (message: Message): JsonFields => {
   const { role, content, reasoning, calls, call, name, other } = message
   return {
@@ -122,7 +122,7 @@ const brokenTemplate = (what: string, cause: unknown): Broken => {
   }
 }
 
-/** Removes the marks and says what was between them. */
+/** Removes the marks, and returns the spans between them. */
 const unmarked = (written: string): Rendering | Broken => {
   const spans: Array<Span> = []
   let text = ""
@@ -140,7 +140,7 @@ const unmarked = (written: string): Rendering | Broken => {
 
 const compiled = new WeakMap<object, ChatTemplate | Broken>()
 
-/** The tokenizer's own template, compiled once; undefined where it has none. */
+/** Returns the tokenizer's own template, compiled once, or undefined if it has none. */
 export const templateOf = (
   tokenizer: TemplateOptions & Pick<CausalTokenizer, "chatTemplate">
 ): ChatTemplate | Broken | undefined => {

@@ -1,10 +1,10 @@
 /**
- * What goes wrong silently with chat templates and conversations, found before any weight is loaded:
+ * Checks for silent problems of chat templates and conversations, before any weight is loaded:
  *
- *   checkTemplate   a template that does not end the assistant's turn (the model never learns to stop), one whose end is not learned,
- *                   a beginning-of-text token written twice
- *   shapesOf        conversations that the template cannot write, or of which it leaves something out: tools, calls, reasoning
- *   specialTexts    special tokens inside what people wrote
+ *   checkTemplate   a template that does not end the assistant turn (the model never learns to stop) or whose end is not learned,
+ *                   or that writes the beginning-of-text token twice
+ *   shapesOf        conversations that the template rejects, or of which it omits tools, calls or reasoning
+ *   specialTexts    special tokens inside texts of the data
  */
 import type { ChatData } from "../../../schemas/index.ts"
 import { listed } from "../../boundary/index.ts"
@@ -24,12 +24,12 @@ import {
   writtenTurns
 } from "./turns.ts"
 
-/** A template that will do, or what is wrong with it, a sentence each. */
+/** A valid template with warnings, or its problems, one sentence each. */
 export type CheckedTemplate =
   | { readonly template: ChatTemplate; readonly warnings: ReadonlyArray<string> }
   | { readonly problems: ReadonlyArray<string> }
 
-/** Compiles the tokenizer's template and writes a conversation of two messages with it. */
+/** Compiles the tokenizer's template and formats a conversation of two messages. */
 export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: TurnOptions): CheckedTemplate => {
   const { bosId } = tokenizer
   const template = templateOf(tokenizer)
@@ -57,7 +57,7 @@ export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: Tur
   return { template, warnings: warningsOf(tokenizer, ids, end) }
 }
 
-/** The special token after the answer, and whether it is learned. */
+/** Returns the special token after the answer, and whether it is learned. */
 const endOfTurn = (
   template: ChatTemplate,
   { text, spans }: Written,
@@ -106,18 +106,18 @@ const warningsOf = (
 
 type Chat = Extract<CausalContent, { readonly kind: "chat" }>
 
-/** What is known of all rows whose conversations have the same shape. */
+/** Results of the checks for all rows whose conversations have the same shape. */
 export interface Shapes {
-  /** Why a conversation cannot be written, or nothing. */
+  /** Returns why a conversation cannot be formatted, or undefined. */
   readonly refusal: (content: Chat) => Broken | undefined
-  /** why turns of some are examples of their own, a reason each, and their rows */
+  /** reasons why turns become separate examples, with the number of rows of each */
   readonly apart: () => ReadonlyMap<string, number>
 }
 
 /**
- * Tries every shape of conversations without writing every one (which takes 80 µs and more). A template depends on who speaks when, on
- * which fields a message has, and on words that it names itself ("</think>"): one conversation of every such shape is written. `write`
- * uses the template.
+ * Checks every shape of conversations instead of formatting every one (which takes 80 µs or more). A template depends on the order of roles,
+ * the fields of messages, and words in its own source ("</think>"): one conversation of each shape is formatted, with
+ * `write`.
  */
 export const shapesOf = (
   tokenizer: CausalTokenizer,
@@ -162,13 +162,13 @@ const shapeOf = ({ content, reasoning, calls = [], ...message }: Message, words:
   message.weight ?? 1
 ]
 
-/** A noncharacter, as no text holds it; it is put where something must not be lost. */
+/** A noncharacter, which no text contains, to mark what must not be lost. */
 const mark = (i: number): string => `\uFDD2${i}\uFDD2`
 
 /**
- * What of a conversation its template leaves out, and what to do about it; undefined: nothing that the model should see or learn. Parts
- * are marked, and the marks looked for in what the template writes. Reasoning of earlier turns may be left out of later prompts, as long
- * as it is in the turn that is learned.
+ * Returns what the template omits of a conversation, with a remedy; undefined: nothing that the model should see or learn. Parts
+ * are marked, and the marks searched for in the output. Reasoning of earlier turns may be missing from later prompts, if
+ * it is in the turn that is learned.
  */
 const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns): Broken | undefined => {
   const parts: Array<{ readonly what: string; readonly fix: string; readonly message?: number }> = []
@@ -216,7 +216,7 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
     return isBroken(rendering) ? undefined : rendering.text
   }
   const whole = rendered(messages.length)
-  // a template that looks at what is marked says nothing about the conversation
+  // a template that inspects marked texts gives no information about the conversation
   if (whole === undefined) return undefined
   const lost = parts.flatMap(({ what, fix, message }, i) => {
     if (whole.includes(mark(i))) return []
@@ -230,9 +230,9 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
   }
 }
 
-/** The texts between quotes that are not names of roles or fields, line by line. */
+/** Returns the quoted texts of a template that are not names of roles or fields, by line. */
 const namedWords = (source: string): ReadonlyArray<string> => {
-  // outside of quotes too an escaped character is none that opens any: else each of many would be tried to the end of the text
+  // outside of quotes, too, an escaped character does not open a text: otherwise each would be searched to the end of the source
   const quoted = [...source.matchAll(/\\.|'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map(
     ([, one, two]) => one ?? two ?? ""
   )
@@ -242,16 +242,16 @@ const namedWords = (source: string): ReadonlyArray<string> => {
 
 export interface SpecialTexts {
   readonly check: (content: CausalContent, where: string) => void
-  /** a sentence about the rows seen, or nothing */
+  /** warnings about the rows so far, at most one sentence */
   readonly warnings: () => ReadonlyArray<string>
 }
 
 const placesShown = 3
 
 /**
- * Special tokens inside what people wrote: a tokenizer takes "<|im_end|>" in a message for the end of a turn, as it does in every other
- * library, so a row can say what only the template should. That may be intended; it is reported. `special` finds special tokens in a
- * text; undefined: there are none.
+ * Special tokens inside texts of the data: a tokenizer treats "<|im_end|>" in a message as the end of a turn, as in every other
+ * library, so a row can contain what only the template should write. It may be intended, so it is a warning. `special` matches special tokens;
+ * undefined: the tokenizer has none.
  */
 export const specialTexts = (special: RegExp | undefined): SpecialTexts => {
   const words = new Set<string>()

@@ -1,4 +1,4 @@
-/** What a row says: its columns read as a conversation, a completion or a text, and each problem as a sentence. */
+/** Content of rows: parses columns as a conversation, a completion or a text, and reports each problem as a sentence. */
 import { type CausalData, type ChatData, messagesColumn } from "../../../schemas/index.ts"
 import { columnText } from "../column-text.ts"
 import { type Broken, type Fields, isBroken, isFields, listField, notAnObject, stringField } from "../columns.ts"
@@ -6,7 +6,7 @@ import { alpaca, messagesIn, ofColumns, openai, sharegpt } from "./messages.ts"
 import type { CausalContent, Conversation, Message } from "./row.ts"
 import { callProblems, toolsIn } from "./tools.ts"
 
-/** The content of a row, whatever its value is. */
+/** Parses the content of a row of any value. */
 export const contentOf = (value: unknown, section: CausalData): CausalContent | Broken => {
   if (!isFields(value)) return { broken: notAnObject(value) }
   switch (section.format) {
@@ -27,7 +27,7 @@ export const contentOf = (value: unknown, section: CausalData): CausalContent | 
   }
 }
 
-/** The texts of a content, as their author wrote them. */
+/** Returns the texts of a content, as their author wrote them. */
 export const textsOf = (content: CausalContent): ReadonlyArray<string> => {
   if (content.kind === "completion") return [content.prompt, content.completion]
   if (content.kind === "text") return [content.text]
@@ -41,8 +41,8 @@ export const textsOf = (content: CausalContent): ReadonlyArray<string> => {
 type ChatOptions = Pick<ChatData, "mapping" | "messages" | "tools" | "system" | "reasoning" | "lossOn">
 
 /**
- * The conversation of a row. One without a message, with a role that is unknown or, where only the assistant's words are learned, without
- * any of them, is a broken row; so is one whose calls and results do not belong together.
+ * Parses the conversation of a row. Rejects one without messages, with an unknown role or, if only the assistant's text is learned, without
+ * any; and one whose calls and results do not match.
  */
 const conversationOf = (row: Fields, options: ChatOptions): Conversation | Broken => {
   const messages = spokenIn(row, options)
@@ -59,7 +59,7 @@ const conversationOf = (row: Fields, options: ChatOptions): Conversation | Broke
   return conversationWith(row, messages, options)
 }
 
-/** What a row's messages are part of: its tools, the plan's system message, and no reasoning where the plan drops it. */
+/** Adds the row's tools and the plan's system message to messages, and removes reasoning if the plan drops it. */
 export const conversationWith = (
   row: Fields,
   messages: ReadonlyArray<Message>,
@@ -74,7 +74,7 @@ export const conversationWith = (
   return problems ?? { messages: instructed(own, system), ...declared }
 }
 
-/** Columns that a conversation may have besides its messages. */
+/** Columns that a conversation may have in addition to its messages. */
 export const conversationColumns = ({ tools }: Pick<ChatData, "tools">): ReadonlyArray<string> =>
   tools === undefined ? ["tools", "functions", "parallel_tool_calls"] : ["parallel_tool_calls"]
 
@@ -83,7 +83,7 @@ const withoutReasoning = ({ reasoning: _, ...message }: Message): Message =>
     ? { ...message, content: message.content.replace(/^\s*<think>[\s\S]*?<\/think>\s*/, "") }
     : message
 
-/** Messages with a system message before them, unless they have one. */
+/** Prepends a system message, unless the messages already have one. */
 export const instructed = (messages: ReadonlyArray<Message>, system: string | undefined): ReadonlyArray<Message> => {
   const own = messages[0]?.role === "system" || messages[0]?.role === "developer"
   return system === undefined || own ? messages : [{ role: "system", content: system }, ...messages]

@@ -1,12 +1,12 @@
 /**
- * Rows → sequences of tokens with their labels.
+ * Converts rows to token sequences with labels.
  *
- *   chat        what the template writes, without anything of the tokenizer's own around it; learned is what the assistant says, all
- *               turns in one sequence or each in one of its own (`turns.ts`)
- *   completion  BOS (where the tokenizer begins texts with one), prompt, completion, EOS; learned are completion and EOS
- *   text        BOS, text, EOS; learned is all of it
+ *   chat        the template's output, without special tokens added by the tokenizer; the assistant's text is learned, all
+ *               turns in one sequence or each in a separate one (`turns.ts`)
+ *   completion  BOS (if the tokenizer begins texts with it), prompt, completion, EOS; completion and EOS are learned
+ *   text        BOS, text, EOS; all of it is learned
  *
- * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and cut together with the ids afterwards.
+ * Labels are shifted on the whole sequence, labels[t] = ids[t + 1], and truncated together with the ids afterwards.
  */
 import type { ChatData, CompletionData, TextData } from "../../../schemas/index.ts"
 import { messageOf } from "../../boundary/index.ts"
@@ -16,21 +16,21 @@ import type { ChatTemplate, Span } from "./chat-template.ts"
 import { type CausalContent, ignored, type Sequence } from "./row.ts"
 import { type Written, type WrittenTurns, writtenTurns } from "./turns.ts"
 
-/** What of a `data` section says how rows become tokens. */
+/** The fields of a `data` section that determine how rows become tokens. */
 export type Encoding =
   | Pick<ChatData, "format" | "lossOn" | "turns">
   | Pick<CompletionData, "format" | "lossOn">
   | Pick<TextData, "format">
 
-/** What a row becomes: the texts that the model reads (`write`), and their tokens with what is learned of them (`encode`). */
+/** Encoder of rows: the texts that the model reads (`write`), and their tokens with labels (`encode`). */
 export interface RowEncoder {
-  /** The text of each example, special tokens of its template written out, and what is learned of it. */
+  /** Returns the text of each example, including the template's special tokens, and its learned spans. */
   readonly write: (content: CausalContent) => WrittenTurns | Broken
-  /** The tokens and labels of each example, nothing cut off; `Broken` where the row cannot become tokens. */
+  /** Returns the untruncated tokens and labels of each example, or `Broken` if the row cannot be tokenized. */
   readonly encode: (content: CausalContent) => ReadonlyArray<Sequence> | Broken
 }
 
-/** `template` is needed for conversations only; the section says what is learned. */
+/** Creates an encoder. `template`: required for conversations only; the section determines what is learned. */
 export const rowEncoder = (
   section: Encoding,
   tokenizer: CausalTokenizer,
@@ -64,7 +64,7 @@ const notTokenized = (cause: unknown): Broken => ({
   broken: `cannot be tokenized: ${messageOf(cause)}`
 })
 
-/** Ids of a text, or why there are none: a checkpoint's tokenizer may refuse what takes too long. */
+/** Tokenizes a text, or returns why it cannot be: a checkpoint's tokenizer may reject a text that takes too long. */
 export const tokenized = (
   { encode }: Pick<CausalTokenizer, "encode">,
   ...given: Parameters<CausalTokenizer["encode"]>
@@ -85,7 +85,7 @@ const completion = (
   return { text, spans: [[all ? 0 : prompt.length, text.length]] }
 }
 
-/** The first token is never a label: nothing precedes it. */
+/** Creates a sequence. The first token is never a label, since nothing precedes it. */
 const sequence = (tokens: ReadonlyArray<number>, learned: (token: number) => boolean): Sequence => ({
   ids: Int32Array.from(tokens),
   labels: Int32Array.from(tokens, (_, t) => (t + 1 < tokens.length && learned(t + 1) ? tokens[t + 1]! : ignored))
@@ -94,36 +94,36 @@ const sequence = (tokens: ReadonlyArray<number>, learned: (token: number) => boo
 const beginningOf = ({ encode, bosId }: CausalTokenizer): ReadonlyArray<number> =>
   bosId !== null && encode("", { special: true })[0] === bosId ? [bosId] : []
 
-/** The special tokens as they appear in a text; undefined where there is none. */
+/** Returns a pattern that matches special tokens in a text, or undefined if there are no special tokens. */
 export const specialPattern = (tokenizer: CausalTokenizer): RegExp | undefined => {
   const { specialIds, eosId, specialTokens } = tokenizer
   const ids = new Set(eosId === null ? specialIds : [...specialIds, eosId])
   const written = [...ids].map((id) => tokenizer.decode([id], { special: true }).trim())
   const words = [...new Set([...written, ...Object.values(specialTokens)])].filter((word) => word !== "")
   if (words.length === 0) return undefined
-  // the longest first: "<s>" may begin another
+  // the longest first: "<s>" may be the beginning of another
   const longestFirst = words.sort((a, b) => b.length - a.length)
   return new RegExp(longestFirst.map((word) => word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g")
 }
 
-/** ids [tokens] of a text, and 1 for each that is in one of the spans (in order, without overlap). */
+/** Token ids of a text, shape [tokens], and 1 for each that is in one of the spans (in order, without overlap). */
 export interface MaskedIds {
   readonly ids: ReadonlyArray<number>
   readonly mask: Uint8Array // [tokens]
 }
 
 /**
- * Which tokens of a text are in spans of its characters. Tokenizers give ids without places, so the places are found by tokenising
- * parts of the text:
+ * Finds the tokens of a text that are in spans of its characters. Tokenizers return ids without positions, so positions are found by
+ * tokenizing parts of the text:
  *
- *   1. the pieces between the spans' borders one by one: where their ids in a row are the text's, no token crosses a border
+ *   1. the pieces between span borders one by one: if their concatenated ids are the text's, no token crosses a border
  *      (the usual case, since most borders are next to special tokens);
- *   2. else by the bytes of each token, where they are the text's in a row;
- *   3. else, for every border, the text up to it: the ids that it shares with the whole text are before the border.
+ *   2. else by the bytes of each token, if they concatenate to the text's;
+ *   3. else, for every border, the text up to it: the ids shared with the whole text are before the border.
  *
- * A token that crosses a border counts as the span's, as in transformers.
+ * A token that crosses a border belongs to the span, as in transformers.
  *
- * Throws where the tokenizer does.
+ * Throws if the tokenizer does.
  */
 export const maskedIds = (text: string, spans: ReadonlyArray<Span>, tokenizer: Tokenizing): MaskedIds => {
   const { encode } = tokenizer
@@ -140,7 +140,7 @@ type Tokenizing = Pick<CausalTokenizer, "encode" | "decode" | "bytesOf">
 
 type TokenRange = readonly [from: number, to: number]
 
-/** The spans as ranges of tokens; undefined where the pieces' ids are not the text's. */
+/** Returns the spans as ranges of tokens, or undefined if the ids of the pieces differ from the text's. */
 const piecewise = (
   text: string,
   spans: ReadonlyArray<Span>,
@@ -167,7 +167,7 @@ const piecewise = (
 
 const utf8 = new TextEncoder()
 
-/** By the bytes of each token; undefined where they are not the text's in a row, as after a normalizer. */
+/** By the bytes of each token. Returns undefined if they do not concatenate to the text's, as after a normalizer. */
 const placed = (
   text: string,
   spans: ReadonlyArray<Span>,
@@ -203,7 +203,7 @@ const bordered = (
     return [before.shared, Math.min(ids.length, until.whole ? until.shared : until.shared + 1)]
   })
 
-/** How many ids two texts begin with in common; `whole`: they are all of the shorter text's. */
+/** Counts the common leading ids of two texts; `whole`: they are all ids of the shorter text. */
 const sharedWith = (ids: ReadonlyArray<number>, part: ReadonlyArray<number>) => {
   let shared = 0
   while (shared < part.length && ids[shared] === part[shared]) shared++

@@ -1,4 +1,4 @@
-/** Data for causal language models: conversations, completions and texts, and how they become batches. */
+/** Data for causal language models: conversations, completions and texts, and their batches. */
 export {
   type CausalEvaluationBatch,
   type CausalEvaluationBatchOptions,

@@ -1,4 +1,4 @@
-/** What is known of a plan's rows before training: statistics of tokens over a sample, and one row as the model will see it. */
+/** Inspects a plan's rows before training: token statistics over a sample, and one row as the model sees it. */
 import * as Effect from "effect/Effect"
 import { randomStream } from "../../numbers/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
@@ -10,37 +10,37 @@ import { textsOf } from "./content.ts"
 import { type CausalRow, ignored, type Sequence } from "./row.ts"
 import { type CausalSplit, cut, sequencesOf } from "./split.ts"
 
-/** How long a split's rows are in tokens, from a sample of them; turns that are examples of their own count each. */
+/** Token statistics of a split's rows, from a sample; turns that are separate examples count separately. */
 export interface TokenStatistics {
-  /** rows measured: 512 at most, fewer where they are long */
+  /** rows measured: at most 512, fewer if they are long */
   readonly sample: number
-  /** tokens of a row, uncut (nearest rank) */
+  /** untruncated tokens per row (percentiles by nearest rank) */
   readonly tokens: {
-    /** of the sample's rows */
+    /** mean */
     readonly mean: number
-    /** half of the rows have at most this many */
+    /** median */
     readonly p50: number
-    /** 95 % of the rows have at most this many */
+    /** 95th percentile */
     readonly p95: number
-    /** of the longest row */
+    /** maximum */
     readonly max: number
   }
-  /** share of the rows that are longer than `maxLength`, in 0 … 1 */
+  /** share of the rows longer than `maxLength`, 0 … 1 */
   readonly truncated: number
-  /** share of the tokens that are left after the cut which are learned */
+  /** share of the tokens after truncation that are learned */
   readonly learned: number
-  /** share of the rows of which nothing is learned, because all of it is cut off */
+  /** share of the rows without learned tokens, because all of them are truncated */
   readonly unlearned: number
-  /** share of the rows that begin with the beginning-of-text token twice */
+  /** share of the rows that begin with two beginning-of-text tokens */
   readonly doubled: number
 }
 
-// The share above a percentile has a standard error of 2.2 percentage points at most.
+// The share above a percentile has a standard error of at most 2.2 percentage points.
 const largestSample = 512
 
 /**
- * How long the rows of a split are in tokens, how much of them is cut off and how much is learned, over a sample. Fails with every row
- * of the sample that cannot become tokens.
+ * Measures the lengths of a split's rows in tokens, and the truncated and learned shares, over a sample. Fails with every row
+ * of the sample that cannot be tokenized.
  */
 export const measured = (
   split: CausalSplit,
@@ -99,7 +99,7 @@ const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, o
 // lengths have a standard deviation of about their mean: 9 % of error
 const sampleForMean = 128
 
-/** Tokens of a row of data after the cut, on average over a sample. */
+/** Returns the mean tokens per data row after truncation, over a sample. */
 export const meanTokens = (split: CausalSplit, maxLength: number): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, sampleForMean))
@@ -107,28 +107,28 @@ export const meanTokens = (split: CausalSplit, maxLength: number): Effect.Effect
     return sum(kept.map(({ ids }) => ids.length)) / Math.max(1, sequences.length)
   })
 
-/** A row as the model sees it, for people. */
+/** A row as the model sees it, in readable form. */
 export interface RenderedSample {
-  /** the row's place */
+  /** place of the row */
   readonly where: string
-  /** the text, cut at `maxLength`, in pieces that are learned and pieces that are not */
+  /** the text truncated at `maxLength`, in learned and other pieces */
   readonly runs: ReadonlyArray<{
-    /** decoded, with its special tokens */
+    /** decoded text, including special tokens */
     readonly text: string
     /** whether its tokens are learned */
     readonly trained: boolean
   }>
-  /** tokens, cut */
+  /** number of tokens after truncation */
   readonly tokens: number
-  /** tokens of the row before it was cut */
+  /** number of tokens before truncation */
   readonly uncut: number
-  /** tokens that are learned */
+  /** number of learned tokens */
   readonly trained: number
-  /** examples that the row becomes, of which the last is shown; absent: one */
+  /** number of examples that the row becomes, of which the last is shown; absent: one */
   readonly examples?: number
 }
 
-/** One row of a split, its tokens decoded; a token is learned where it is the label of the one before. */
+/** Decodes the tokens of one row of a split; a token is learned if it is the label of the previous one. */
 export const renderedSample = (
   split: CausalSplit,
   { decode }: Pick<CausalTokenizer, "decode">,
@@ -140,7 +140,7 @@ export const renderedSample = (
     const { content, where } = found!
     const sequences = split.encode(content)
     if (isBroken(sequences)) return yield* dataError(where, sequences.broken)
-    // of several the last shows most: what precedes it is its prompt
+    // of several, the last shows most: its prompt includes the others
     const sequence = sequences.at(-1)!
     const { ids, labels } = cut(sequence, maxLength, split.tooLong)[0]!
     const runs: Array<{ readonly text: string; readonly trained: boolean }> = []
@@ -155,13 +155,13 @@ export const renderedSample = (
     return { where, runs, tokens: ids.length, uncut: sequence.ids.length, trained, examples: sequences.length }
   })
 
-// Tokenising them takes about a second.
+// Tokenizing them takes about a second.
 const mostCharacters = 1_000_000
 const rowsPerRead = 16
 
 /**
- * At most `most` rows, evenly spaced and always the same; fewer where they are long, but sixteen at least. They come in no
- * order, so that fewer are a sample too.
+ * Returns at most `most` evenly spaced rows, deterministically; fewer if they are long, but at least sixteen. Their order is mixed,
+ * so that a part of them is a sample, too.
  */
 export const sampledRows = (split: CausalSplit, most: number): Effect.Effect<ReadonlyArray<CausalRow>, DataError> =>
   Effect.gen(function* () {

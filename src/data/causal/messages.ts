@@ -1,10 +1,10 @@
 /**
- * The messages of a row, in the forms in which data sets write them:
+ * Parses the messages of a row, in the forms that datasets use:
  *
  *   openai    { "messages": [{ "role": "user", "content": "2+2?" }, { "role": "assistant", "content": "4" }] }
  *   sharegpt  { "conversations": [{ "from": "human", "value": "2+2?" }, { "from": "gpt", "value": "4" }] }
  *   alpaca    { "instruction": "Add the numbers.", "input": "2, 2", "output": "4" }     instruction and input: one message
- *   columns   whatever a plan makes of them: [{ "role": "user", "content": "{question}" }, …]
+ *   columns   as defined by a plan: [{ "role": "user", "content": "{question}" }, …]
  */
 import { closest } from "../../../schemas/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
@@ -13,7 +13,7 @@ import { type Broken, type Fields, isBroken, isFields, kindOf, stringField } fro
 import type { Message } from "./row.ts"
 import { callIn, callsIn } from "./tools.ts"
 
-/** A list's values as messages, all that are not at once. */
+/** Parses a list of messages. Reports all invalid ones. */
 export const messagesIn = (
   list: ReadonlyArray<unknown>,
   read: (value: unknown) => Message | Broken = openai
@@ -30,10 +30,10 @@ export const messagesIn = (
 
 const openaiRoles = ["system", "developer", "user", "assistant", "tool"] as const
 
-/** Names of an assistant's reasoning in data sets, and in the templates of chat models. */
+/** Names of an assistant's reasoning in datasets and in chat templates. */
 export const reasoningNames = ["reasoning_content", "thinking", "reasoning"] as const
 
-/** Fields that a message is made of; any other reaches the template unchanged. */
+/** Known fields of a message; any other reaches the template unchanged. */
 const known = new Set([
   "role",
   "content",
@@ -45,10 +45,10 @@ const known = new Set([
   ...reasoningNames
 ])
 
-/** Fields of what is not text. */
+/** Fields with content that is not text. */
 const unread = ["images", "image", "audio", "videos", "video"] as const
 
-/** A message of OpenAI's or Hugging Face's form. */
+/** Parses a message in OpenAI's or Hugging Face's form. */
 export const openai = (value: unknown): Message | Broken => {
   if (!isFields(value)) return { broken: `found ${kindOf(value)}, expected an object with role and content` }
   const { role: written, weight, tool_call_id: call, name } = value
@@ -92,7 +92,7 @@ const callsOf = ({ tool_calls: list, function_call: older }: Fields) => {
   return isBroken(call) ? call : [call]
 }
 
-/** `called`: the message has calls, and may have no text. */
+/** Parses content. `called`: the message has calls, and may have no text. */
 const contentIn = (content: unknown, called: boolean): { readonly text: string | null } | Broken => {
   if (typeof content === "string") return { text: content }
   if ((content === null || content === undefined) && called) return { text: null }
@@ -107,7 +107,7 @@ const contentIn = (content: unknown, called: boolean): { readonly text: string |
   return { text: texts.join("") }
 }
 
-/** ShareGPT's words for the roles, as its descendants spell them. */
+/** ShareGPT's names of roles, with the variants in use. */
 const sharegptRoles: { readonly [from: string]: "system" | "user" | "assistant" | "tool" | "calls" | undefined } = {
   system: "system",
   human: "user",
@@ -126,7 +126,7 @@ const sharegptRoles: { readonly [from: string]: "system" | "user" | "assistant" 
   tool_response: "tool"
 }
 
-/** A message of ShareGPT's form; the calls of `function_call` are JSON text. */
+/** Parses a message in ShareGPT's form; the calls of `function_call` are JSON text. */
 export const sharegpt = (value: unknown): Message | Broken => {
   if (!isFields(value)) return { broken: `found ${kindOf(value)}, expected an object with from and value` }
   const { from, value: content, weight } = value
@@ -148,7 +148,7 @@ const unknownRole = (key: string, found: string, known: ReadonlyArray<string>): 
   return { broken: `unknown ${key} ${JSON.stringify(found.slice(0, 60))} (known: ${known.join(", ")}${hint})` }
 }
 
-/** The messages of a row of Alpaca's form. */
+/** Parses the messages of a row in Alpaca's form. */
 export const alpaca = (row: Fields): ReadonlyArray<Message> | Broken => {
   const instruction = stringField(row, "instruction", { blank: false })
   const output = stringField(row, "output", { blank: false })
@@ -165,7 +165,7 @@ export const alpaca = (row: Fields): ReadonlyArray<Message> | Broken => {
   return system === "" ? spoken : [{ role: "system", content: String(system) }, ...spoken]
 }
 
-/** Messages that a plan makes of a row's columns. */
+/** Creates messages from a row's columns, as defined by a plan. */
 export const ofColumns = (
   row: Fields,
   messages: ReadonlyArray<{ readonly role: string; readonly content: string }>

@@ -1,6 +1,6 @@
 /**
- * The `data` section of a causal model's plan, opened: the chat template checked, every file scanned, the splits ready to be
- * read. Whatever would go wrong silently later is an error here, before weights are loaded.
+ * Opens the `data` section of a causal model's plan: checks the chat template, scans every file, and prepares the splits for
+ * reading. Problems that would otherwise stay silent are errors here, before weights are loaded.
  */
 
 import * as Effect from "effect/Effect"
@@ -26,32 +26,32 @@ import { measured, type RenderedSample, renderedSample, type TokenStatistics } f
 import type { CausalContent, CausalRow } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
 
-/** The splits of a run of a causal language model. */
+/** The splits of a causal language model's run. */
 export type OpenedCausal = OpenedTokens<CausalSplit>
 
-/** Splits of rows that become tokens, and what is reported of them before training. */
+/** Splits of rows that become tokens, with warnings and statistics. */
 export interface OpenedTokens<Split> {
-  /** train, and those of the others that the plan has */
+  /** train, and the other splits of the plan */
   readonly splits: BySplit<Split>
-  /** what is not wrong but probably not meant, a sentence each */
+  /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>
-  /** rows and token statistics of every split, for a table */
+  /** Returns rows and token statistics of every split, for a table. */
   readonly describe: () => ReadonlyArray<CausalSplitDescription>
-  /** the first training row as the model will see it */
+  /** Returns the first training row as the model sees it. */
   readonly sample: () => Effect.Effect<RenderedSample, DataError>
 }
 
 /** A split with its rows and token statistics. */
 export interface CausalSplitDescription extends TokenStatistics {
-  /** which one */
+  /** name of the split */
   readonly split: "train" | "validation" | "test"
-  /** its file, or the source's name */
+  /** its file, or the name of the source */
   readonly where: string
-  /** rows in it */
+  /** number of rows */
   readonly rows: number
 }
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. */
+/** Opens the files until the scope closes. `seed` determines which rows a validation share holds out. */
 export const openCausal = (
   section: CausalData,
   seed: number,
@@ -70,20 +70,20 @@ export const openCausal = (
     sequences: (split) => split
   })
 
-/** How the rows of a file become one or more sequences of tokens each. */
+/** How rows of a file become one or more token sequences each. */
 export interface TokenForm<Row extends Located, Split extends RowSource<Row>> {
   readonly encoding: Encoding
   readonly columns: NonNullable<Wanted["columns"]>
   readonly read: (value: unknown) => Omit<Row, "where"> | Broken
-  /** what of a row becomes tokens */
+  /** returns the parts of a row that become tokens */
   readonly contents: (row: Omit<Row, "where">) => ReadonlyArray<CausalContent>
-  /** `several`: a row may become several sequences */
+  /** creates a split; `several`: a row may become several sequences */
   readonly splitOf: (source: RowSource<Row>, encode: RowEncoder["encode"], several: boolean) => Split
-  /** A split's sequences, one a row. */
+  /** Returns a split's sequences, one per row. */
   readonly sequences: (split: Split) => CausalSplit
 }
 
-/** The files of a section with its template checked, every row read once, and the lengths of sequences known. */
+/** Opens the files of a section: checks the template, reads every row once, and measures the lengths of sequences. */
 export const openTokens = <Row extends Located, Split extends RowSource<Row>>(
   section: SplitSection & Pick<CausalData, "maxLength">,
   seed: number,
@@ -137,7 +137,7 @@ const templateOf = (encoding: Encoding, tokenizer: CausalTokenizer) => {
 
 const names = ["train", "validation", "test"] as const
 
-/** Every split measured; fails where rows cannot become tokens, or there is nothing to learn. All splits at once. */
+/** Measures every split. Fails if rows cannot be tokenized, or if there is nothing to learn, with the problems of all splits. */
 const described = <Split extends Omit<RowSource<never>, "read">>(
   splits: BySplit<Split>,
   sequences: (split: Split) => CausalSplit,
@@ -176,7 +176,7 @@ const cutWarnings = (
   return [...(truncated > 0 && !continues ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
 }
 
-/** Why turns are examples of their own. */
+/** Reasons why turns become separate examples. */
 const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
   [...shapes.apart()].slice(0, 1).map(([reason]) => {
     const rows = [...shapes.apart().values()].reduce((sum, count) => sum + count, 0)
@@ -186,7 +186,7 @@ const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
 
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
-/** Opens and scans a file, 14 bytes of index and 8 of hash a row in memory. Rows of the same content repeat each other. All broken rows at once. */
+/** Opens and scans a file; takes 14 bytes of index and 8 of hash per row in memory. Rows with the same content are duplicates. Fails with all broken rows. */
 const openTokenRows = <Row extends Located>(
   path: string,
   columns: NonNullable<Wanted["columns"]>,

@@ -1,4 +1,4 @@
-/** The chat template that a plan chooses: another file's in place of the checkpoint's, the values that it reads, the date that it writes. */
+/** The chat template of a plan: another file instead of the checkpoint's, its variables, and the date that it writes. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { CausalData, PreferenceData } from "../../../schemas/index.ts"
@@ -8,7 +8,7 @@ import { type DataError, dataError } from "../data-error.ts"
 
 type Section = CausalData | PreferenceData
 
-/** A tokenizer with the chat template of a section, where it has one; conversations then use it everywhere. */
+/** Returns a tokenizer with the chat template of a section, if it has one; all conversations then use it. */
 export const plannedTokenizer = (
   tokenizer: CausalTokenizer,
   section: Section
@@ -33,16 +33,16 @@ export const plannedTokenizer = (
     return writesDate(own) && templateDate === undefined ? { ...own, templateDate: today() } : own
   })
 
-/** Whether the chat template may write a date. */
+/** Checks whether the chat template may write a date. */
 const writesDate = ({ chatTemplate }: CausalTokenizer): boolean => chatTemplate?.includes("strftime_now") === true
 
-/** Here, as YYYY-MM-DD. */
+/** The local date as YYYY-MM-DD. */
 const today = (): string => {
   const now = new Date()
   const two = (n: number) => String(n).padStart(2, "0")
   return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`
 }
 
-/** A section with the date that its template writes, so that a run is the same on any day. */
+/** Returns a section with the date that its template writes, so that a run does not depend on the day. */
 export const withTemplateDate = <S extends Section>(section: S, { templateDate }: CausalTokenizer): S =>
   "reasoning" in section && templateDate !== undefined ? { ...section, templateDate } : section

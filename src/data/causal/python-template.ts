@@ -1,9 +1,9 @@
 /**
- * Jinja as Python has it, where `@huggingface/jinja` writes something else or refuses: what is printed of values that are no texts, filters
- * and loops over what is not defined, `strip` with characters, equality of lists, variables that a loop sets in one round and reads in the next.
+ * Jinja with Python's semantics, where `@huggingface/jinja` writes another text or fails: printed values that are not texts, filters
+ * and loops over undefined values, `strip` with characters, equality of lists, and variables that one loop iteration sets and the next reads.
  *
- * The program is rewritten once (what it prints becomes `… | string`, what it loops over `… | list`), and the interpreter evaluates the
- * operands of some nodes itself and hands the library a node that holds their values.
+ * The program is rewritten once (printed values become `… | string`, loop operands `… | list`), and the interpreter evaluates the
+ * operands of some nodes itself and passes the library a node with their values.
  */
 
 import { type Environment, Interpreter, Template } from "@huggingface/jinja"
@@ -16,7 +16,7 @@ export type Node = NonNullable<Parameters<Interpreter["evaluate"]>[0]>
 type Program = Template["parsed"]
 type Mutable = Record<string, unknown>
 
-/** Parses a template. Throws where it is not valid. */
+/** Parses a template. Throws if it is invalid. */
 export const pythonProgram = (source: string): Program => {
   const { parsed } = new Template(source.replace(/\r\n?/g, "\n"))
   rewrite(parsed)
@@ -41,7 +41,7 @@ const rewrite = (node: unknown): void => {
 const unprinted = /^(Set|If|For|Macro|CallStatement|FilterStatement|Break|Continue|Comment|StringLiteral)$/
 const isPrinted = (node: unknown): node is Node => isRecord(node) && !unprinted.test(String(node["type"]))
 
-/** The node with a filter after it; of the library's class, which looks for `varargs` in nodes of that alone. */
+/** Returns the node with a filter after it; of the library's class, since it looks for `varargs` only in such nodes. */
 const filtered = (operand: Node, name: string): Node =>
   Object.assign(Object.create(Object.getPrototypeOf(operand)) as Node, {
     type: "FilterExpression",
@@ -71,9 +71,9 @@ interface Parts {
 }
 type Argument = Node & { readonly key?: { readonly value: string }; readonly value: Node }
 
-/** Filters of texts, which make a text of anything else first. */
+/** Filters of texts, which convert any other operand to text first. */
 const ofTexts = new Set(["upper", "lower", "title", "capitalize", "replace", "indent"])
-/** Filters of lists, to which what is not defined is empty. */
+/** Filters of lists, which treat undefined operands as empty. */
 const ofLists = new Set("first last join length reverse sort unique map selectattr rejectattr".split(" "))
 
 const isCollection = ({ type }: Value): boolean => /^(Array|Tuple|Object|String|Undefined)Value$/.test(type)
@@ -84,7 +84,7 @@ const tests = new Map<string, (value: Value) => boolean>([
   ["number", ({ value }) => typeof value === "number" || typeof value === "boolean"]
 ])
 
-/** Functions of a text that the library has otherwise. */
+/** Text methods whose results differ in the library. */
 const methods = new Map<string, (text: string, characters: unknown) => string>([
   ["strip", (text, characters) => strip(text, characters, "both")],
   ["lstrip", (text, characters) => strip(text, characters, "left")],
@@ -140,7 +140,7 @@ export class PythonInterpreter extends Interpreter {
     return super.evaluate(node, environment)
   }
 
-  /** What a filter makes of a value; undefined: the library knows. */
+  /** Applies a filter; undefined: the library implements it correctly. */
   #filter(operand: Value, parts: Parts, environment: Environment): Value | undefined {
     const content: unknown = operand.value
     const given = (names: ReadonlyArray<string>) =>
@@ -190,7 +190,7 @@ export class PythonInterpreter extends Interpreter {
 
 const nameOf = ({ filter }: Parts): string => (filter.type === "Identifier" ? filter.value : filter.callee.value)
 
-/** What a filter of the library is given in place of a value, so that it does what Python's does. */
+/** Converts the operand of a library filter, so that its result is Python's. */
 const asOperand = (operand: Value, filter: string): Value => {
   if (ofTexts.has(filter) && operand.type !== "StringValue") return templateValue(pythonText(operand))
   if (operand.type === "UndefinedValue")

@@ -1,13 +1,13 @@
 /**
- * Python's view of a template's values: their texts, their JSON, what they equal, and dates. Chat templates are written for Jinja in
- * Python, and what they print is what a model was trained on, to the last space.
+ * Python's view of template values: text, JSON, equality and dates. Chat templates are written for Jinja in
+ * Python, and models were trained on their exact output.
  */
 import { Environment, type Interpreter } from "@huggingface/jinja"
 
 /** A value within a template. */
 export type Value = ReturnType<Interpreter["evaluate"]>
 
-/** Turns a text, number, boolean, null, list, object or function into a value of a template. */
+/** Converts a text, number, boolean, null, list, object or function to a template value. */
 export const templateValue = (content: unknown): Value => {
   const value = converter.set("value", content)
   converter.variables.delete("value")
@@ -15,13 +15,13 @@ export const templateValue = (content: unknown): Value => {
 }
 const converter = new Environment()
 
-/** Returns `str(value)`; of what is not defined, an empty text. */
+/** Returns `str(value)`; an empty text for undefined. */
 export const pythonText = (value: Value): string => {
   const content: unknown = value.value
   return value.type === "UndefinedValue" ? "" : typeof content === "string" ? content : representation(value)
 }
 
-/** `repr(value)`. */
+/** Returns `repr(value)`. */
 const representation = (value: Value): string => {
   const content: unknown = value.value
   if (value.type === "NullValue") return "None"
@@ -38,7 +38,7 @@ const representation = (value: Value): string => {
   return `{${[...content].map(([key, each]) => `${quoted(String(key))}: ${representation(each)}`).join(", ")}}`
 }
 
-/** The fewest digits that read back as the number; floats from 1e16 on and below 1e-4 with an exponent of two digits at least. */
+/** Formats with the fewest digits that parse to the number; floats from 1e16 and below 1e-4 with an exponent of at least two digits. */
 const numberText = ({ type, value }: Value): string => {
   if (type !== "FloatValue" || !Number.isFinite(value)) return String(value)
   const [digits, exponent] = Number(value).toExponential().split("e") as [string, string]
@@ -49,7 +49,7 @@ const numberText = ({ type, value }: Value): string => {
 
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
-/** A text between quotation marks: single ones unless it holds those and no double ones. */
+/** Quotes a text: with single quotes, unless it contains those and no double ones. */
 const quoted = (text: string): string => {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'"
   const inner = text.replace(/[\p{C}\p{Z}\\'"]/gu, (character) => {
@@ -73,15 +73,15 @@ const quoted = (text: string): string => {
 export interface JsonOptions {
   /** escapes all characters beyond ASCII; default false */
   readonly ensure_ascii?: unknown
-  /** spaces per level; default null: all on one line */
+  /** spaces per level; default null: a single line */
   readonly indent?: unknown
-  /** between elements, and after keys; default ", " and ": ", the first without its space where there is an indent */
+  /** separators between elements and after keys; default ", " and ": ", the first without its space if there is an indent */
   readonly separators?: unknown
-  /** by code points; default false */
+  /** sorts keys by code points; default false */
   readonly sort_keys?: unknown
 }
 
-/** Returns `json.dumps(value)`. Throws for a value that is not defined. */
+/** Returns `json.dumps(value)`. Throws for an undefined value. */
 export const pythonJson = (value: Value, options: JsonOptions = {}): string => {
   const indent = typeof options.indent === "number" ? " ".repeat(options.indent) : undefined
   const given = Array.isArray(options.separators) ? options.separators.map((each: Value) => pythonText(each)) : []
@@ -128,23 +128,23 @@ const byCodePoints = (one: string, other: string): number => {
   return at < 0 ? a.length - b.length : (a[at]!.codePointAt(0) ?? 0) - (b[at]?.codePointAt(0) ?? -1)
 }
 
-/** Whether `one == other`: lists and objects by what they hold, booleans as numbers. */
+/** Returns `one == other`: compares lists and objects by content, and booleans as numbers. */
 export const isEqual = (one: Value, other: Value): boolean => {
   const [a, b]: ReadonlyArray<unknown> = [one.value, other.value]
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((each, i) => isEqual(each, b[i]))
   if (a instanceof Map && b instanceof Map) {
     return a.size === b.size && [...a].every(([key, each]) => b.has(key) && isEqual(each, b.get(key)))
   }
-  // the library has null and what is not defined hold the same
+  // the library stores the same value for null and undefined
   if (a === undefined || b === undefined) return one.type === other.type
   return (typeof a === "boolean" ? Number(a) : a) === (typeof b === "boolean" ? Number(b) : b)
 }
 
-// not JavaScript's: U+FEFF is none in Python, U+001C to U+001F and U+0085 are some
+// differs from JavaScript's: U+FEFF is not white space in Python, U+001C to U+001F and U+0085 are
 const whiteSpace =
   "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
-/** Returns `text.strip(characters)`, or of one side; default white space. */
+/** Returns `text.strip(characters)`, or `lstrip` or `rstrip`; default: white space. */
 export const strip = (text: string, characters: unknown, side: "left" | "right" | "both"): string => {
   const removed = new Set(typeof characters === "string" ? characters : whiteSpace)
   let [start, end] = [0, text.length]
@@ -192,7 +192,7 @@ const dateCodes: Readonly<Record<string, (date: Date) => string>> = {
   "%": () => "%"
 }
 
-/** Writes a local date with `strftime`'s codes, in English; `%-d` is `%d` without its first zero. Other codes stay. */
+/** Formats a local date with `strftime` codes, in English; `%-d` is `%d` without a leading zero. Keeps other codes. */
 export const strftime = (date: Date, format: string): string =>
   format.replace(/%(-?)(.)/g, (code, bare: string, letter: string) => {
     const text = dateCodes[letter]?.(date) ?? code

@@ -1,16 +1,16 @@
-/** What a row of causal data says, before any tokenizer has seen it; and what it is after one has. */
+/** Content of a row of causal data before tokenization, and its sequences after it. */
 
 /** Fields of a JSON object. */
 export type JsonFields = Readonly<Record<string, unknown>>
 
-/** A function that a model may call, as OpenAI and transformers describe it. */
+/** A function that a model may call, in the form of OpenAI and transformers. */
 export interface Tool {
   readonly type: "function"
-  /** its name, what it does, and what it takes */
+  /** name, description and parameters */
   readonly function: {
-    /** letters, digits and `_.-`, as calls name it */
+    /** letters, digits and `_.-`; calls refer to it */
     readonly name: string
-    /** for the model */
+    /** description for the model */
     readonly description?: string
     /** JSON Schema of the arguments, an object */
     readonly parameters?: JsonFields
@@ -21,83 +21,83 @@ export interface Tool {
 
 /** A call of a tool. */
 export interface ToolCall {
-  /** by which its result names it; absent: results follow their calls in order */
+  /** id by which its result refers to it; absent: results follow their calls in order */
   readonly id?: string
-  /** of the tool */
+  /** name of the tool */
   readonly name: string
-  /** a JSON object, by the names of the tool's parameters */
+  /** arguments as a JSON object, by parameter name */
   readonly arguments: JsonFields
 }
 
 /** A message of a conversation. */
 export interface Message {
-  /** "system", "developer", "user", "assistant", "tool" or whatever else the template knows */
+  /** "system", "developer", "user", "assistant", "tool" or any other role of the template */
   readonly role: string
-  /** the text; null where calls are all that there is */
+  /** text of the message; null if it consists of calls only */
   readonly content: string | null
-  /** of the assistant: what it thought before it answered */
+  /** of the assistant: reasoning before the answer */
   readonly reasoning?: string
-  /** of the assistant: the tools that it calls */
+  /** of the assistant: tool calls */
   readonly calls?: ReadonlyArray<ToolCall>
-  /** of the assistant: 0 makes the message context, of which nothing is learned; default 1 */
+  /** of the assistant: 0 makes the message context, which is not learned; default 1 */
   readonly weight?: 0 | 1
-  /** of a tool's result: the id of its call */
+  /** of a tool result: the id of its call */
   readonly call?: string
-  /** of a tool's result: the tool; of others: the speaker */
+  /** of a tool result: the name of the tool; of others: the name of the speaker */
   readonly name?: string
-  /** fields of a row that only its template knows; they reach it unchanged */
+  /** fields that only the template knows; they reach it unchanged */
   readonly other?: JsonFields
 }
 
 /** Messages, and the tools that the assistant may call in them. */
 export interface Conversation {
-  /** in the order in which they were said */
+  /** messages in order */
   readonly messages: ReadonlyArray<Message>
-  /** default: none */
+  /** available tools; default: none */
   readonly tools?: ReadonlyArray<Tool>
 }
 
-/** What a row says, of one of three kinds. `given`: so many of the first messages are a prompt, of which nothing is learned. */
+/** Content of a row, of one of three kinds. `given`: number of leading messages that form a prompt, which is not learned. */
 export type CausalContent =
   | ({
       readonly kind: "chat"
-      /** default 0: all that the assistant says is learned */
+      /** default 0: all assistant text is learned */
       readonly given?: number
     } & Conversation)
   | {
       readonly kind: "completion"
-      /** of which nothing is learned unless the plan's `lossOn` says so */
+      /** not learned, unless the plan's `lossOn` includes it */
       readonly prompt: string
-      /** what is learned */
+      /** learned */
       readonly completion: string
     }
   | {
       readonly kind: "text"
-      /** all of which is learned */
+      /** learned completely */
       readonly text: string
     }
 
 /** A row of a language model's data: a conversation, a prompt with its completion, or a text. */
 export interface CausalRow {
-  /** the row without its place */
+  /** content of the row */
   readonly content: CausalContent
   /** its place for error messages: `train.jsonl:12` */
   readonly where: string
 }
 
-/** A row as tokens. Nothing is cut off yet. */
+/** A tokenized row, not yet truncated. */
 export interface Sequence {
-  /** `[tokens]` */
+  /** token ids, shape `[tokens]` */
   readonly ids: Int32Array
-  /** `[tokens]`: the token that should follow each one, or −100 where none is asked for */
+  /** target token after each position, or −100 for positions without loss; shape `[tokens]` */
   readonly labels: Int32Array
 }
 
-/** What fills one row of a batch, or a part of it: a sequence that is short enough. */
+/** An example: a sequence that fits into a batch row, and fills it or a part of it. */
 export interface CausalExample extends Sequence {
-  /** the row of the split that it comes from */
+  /** index of its row in the split */
   readonly row: number
 }
 
-/** The label of a token after which nothing is asked for, as in PyTorch's cross-entropy. */
+/** Label of a position without loss, as in PyTorch's cross-entropy. */
 export const ignored = -100

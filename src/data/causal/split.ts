@@ -1,4 +1,4 @@
-/** A part of the data (train, validation, test) as token sequences: rows by index, and how one becomes tokens. */
+/** A split (train, validation, test) of token sequences: rows by index, and their encoding. */
 import * as Effect from "effect/Effect"
 import { isBroken } from "../columns.ts"
 import { type DataError, dataError } from "../data-error.ts"
@@ -6,17 +6,17 @@ import { inParts, type RowSource } from "../source.ts"
 import type { RowEncoder } from "./encoder.ts"
 import { type CausalExample, type CausalRow, ignored, type Sequence } from "./row.ts"
 
-/** Rows of a language model's data, and how one becomes tokens. */
+/** Rows of a language model's data with their encoding. */
 export interface CausalSplit extends RowSource<CausalRow> {
-  /** A row as tokens, uncut: a sequence, or one for each turn. */
+  /** Encodes a row, without truncation: one sequence, or one per turn. */
   readonly encode: RowEncoder["encode"]
-  /** a row may become several sequences */
+  /** whether a row may become several sequences */
   readonly several: boolean
-  /** what becomes of a sequence that is too long: its end is dropped, or it continues in further examples */
+  /** handling of sequences that are too long: drop the end, or continue in further examples */
   readonly tooLong: "drop the end" | "continue"
 }
 
-/** A part of the data from its rows. */
+/** Creates a split from its rows. */
 export const causalSplit = (
   { rows, where, read }: RowSource<CausalRow>,
   encode: RowEncoder["encode"],
@@ -24,7 +24,7 @@ export const causalSplit = (
   several = false
 ): CausalSplit => ({ rows, where, read, encode, tooLong, several })
 
-/** The sequences of each row; the first row that has none fails. */
+/** Returns the sequences of each row. Fails with the first row that has none. */
 export const sequencesOf = (
   split: CausalSplit,
   rows: ReadonlyArray<CausalRow>
@@ -45,8 +45,8 @@ const unexpectedlyApart =
   'its turns cannot be learned together, unlike those of all rows that look like it; set data.turns to "apart"'
 
 /**
- * The examples of some rows, each of at most `maxLength` tokens. One in which nothing is learned is left out: a batch of
- * such would have no loss.
+ * Returns the examples of some rows, each of at most `maxLength` tokens. Skips examples without learned tokens: a batch of
+ * them would have no loss.
  */
 export const examplesOf = (
   split: CausalSplit,
@@ -64,7 +64,7 @@ export const examplesOf = (
     })
   )
 
-/** A sequence in pieces of at most `maxLength` tokens: the first one alone, or all. */
+/** Cuts a sequence into pieces of at most `maxLength` tokens, and returns the first one or all. */
 export const cut = (
   { ids, labels }: Sequence,
   maxLength: number,

@@ -1,6 +1,6 @@
 /**
- * The tools of a row and the calls in its messages, read from the forms in which data sets write them. Arguments that are JSON text become
- * the object that they describe, once: chat templates expect an object, and would write a text as a text within a text.
+ * Parses the tools of a row and the calls in its messages, in the forms that datasets use. Arguments that are JSON text are
+ * parsed once: chat templates expect an object, and would write a text as a nested string.
  *
  *   OpenAI          tools: [{ type: "function", function: { name, description, parameters } }]
  *                   tool_calls: [{ id, type: "function", function: { name, arguments: "{\"city\": \"SF\"}" } }]
@@ -12,7 +12,7 @@ import { parseBoundedJson } from "../../files/index.ts"
 import { type Broken, excerpt, isBroken, isFields, kindOf } from "../columns.ts"
 import type { Conversation, JsonFields, Message, Tool, ToolCall } from "./row.ts"
 
-/** Values read by one reader, or what is wrong with all of them. */
+/** Parses values with one reader, or returns the problems of all. */
 const readAll = <A extends object>(
   list: ReadonlyArray<unknown>,
   read: (value: unknown, i: number) => A | Broken
@@ -22,14 +22,14 @@ const readAll = <A extends object>(
   return problems.length > 0 ? { broken: problems.join("; ") } : (all as ReadonlyArray<A>)
 }
 
-/** The value of a JSON text; other values unchanged. */
+/** Parses a JSON text; returns other values unchanged. */
 const parsed = (value: unknown, where: string): { readonly value: unknown } | Broken => {
   if (typeof value !== "string") return { value }
   const json = parseBoundedJson(value)
   return "value" in json ? json : { broken: `${where} ${json.problem}: ${excerpt(value)}` }
 }
 
-/** Tools from a column; none where it is absent, null or empty. */
+/** Parses tools from a column; none if it is absent, null or empty. */
 export const toolsIn = (column: unknown, name: string): ReadonlyArray<Tool> | Broken => {
   if (column === undefined || column === null || column === "") return []
   const list = parsed(column, `"${name}"`)
@@ -45,7 +45,7 @@ export const toolsIn = (column: unknown, name: string): ReadonlyArray<Tool> | Br
 const toolIn = (value: unknown, where: string): Tool | Broken => {
   if (!isFields(value)) return { broken: `${where} is ${kindOf(value)}, expected { type: function, function }` }
   const { function: inner, type } = value
-  // a function alone, as older data sets list them
+  // a bare function, as in older datasets
   if (inner === undefined && typeof value["name"] === "string")
     return toolIn({ type: "function", function: value }, where)
   if (type !== undefined && type !== "function")
@@ -66,7 +66,7 @@ const toolIn = (value: unknown, where: string): Tool | Broken => {
 /** Parquet and Arrow give all structs of a column the same fields. */
 const asText = "a table fills such holes where rows differ: store the column as JSON text"
 
-/** Calls in a list of OpenAI's or Hugging Face's form. */
+/** Parses a list of calls in OpenAI's or Hugging Face's form. */
 export const callsIn = (list: unknown, where: string): ReadonlyArray<ToolCall> | Broken => {
   if (list === undefined || list === null) return []
   if (!Array.isArray(list)) return { broken: `${where} is ${kindOf(list)}, expected a list of calls` }
@@ -78,7 +78,7 @@ export const callsIn = (list: unknown, where: string): ReadonlyArray<ToolCall> |
   })
 }
 
-/** A call as `{ name, arguments }`. */
+/** Parses a call `{ name, arguments }`. */
 export const callIn = (value: unknown, where: string): ToolCall | Broken => {
   if (!isFields(value) || typeof value["name"] !== "string" || value["name"] === "") {
     return { broken: `${where} has no name` }
@@ -93,7 +93,7 @@ export const callIn = (value: unknown, where: string): ToolCall | Broken => {
   return { broken: `${where}.arguments has the number ${inexact}, which loses digits; write it as a string` }
 }
 
-/** An integer beyond 2⁵³, of which a JavaScript number has not all digits. */
+/** Finds an integer beyond 2⁵³, which a JavaScript number cannot represent exactly. */
 const inexactNumber = (value: unknown): number | undefined => {
   if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value) ? value : undefined
   if (typeof value !== "object" || value === null) return undefined
@@ -104,7 +104,7 @@ const inexactNumber = (value: unknown): number | undefined => {
   return undefined
 }
 
-/** What is wrong with the calls and results of a conversation, each with its message; undefined: nothing. */
+/** Returns the problems of a conversation's calls and results, each with its message, or undefined. */
 export const callProblems = ({ messages, tools = [] }: Conversation, parallel: unknown): Broken | undefined => {
   const declared = new Map(tools.map((tool) => [tool.function.name, tool]))
   const structured = messages.some(({ calls = [] }) => calls.length > 0)
@@ -119,7 +119,7 @@ export const callProblems = ({ messages, tools = [] }: Conversation, parallel: u
       if (declared.size > 0) for (const problem of undeclared(call, declared)) wrong(problem)
     }
     if (message.role !== "tool") continue
-    // calls may be written within texts, as ShareGPT's descendants do
+    // calls may be written within texts, as in variants of ShareGPT
     const inText = !structured && messages.slice(0, i).some(({ role }) => role === "assistant")
     const at = waiting.findIndex((call) => answers(message, call))
     if (at >= 0) waiting.splice(at, 1)
@@ -129,7 +129,7 @@ export const callProblems = ({ messages, tools = [] }: Conversation, parallel: u
   return problems.length > 0 ? { broken: problems.join("; ") } : undefined
 }
 
-/** Whether a message is the result of a call: by its id where both have one, else by the tool's name, else by order. */
+/** Checks whether a message is the result of a call: by id if both have one, else by the tool's name, else by order. */
 const answers = ({ call: id, name }: Message, call: ToolCall): boolean =>
   id !== undefined && call.id !== undefined ? id === call.id : name === undefined || name === call.name
 
@@ -146,7 +146,7 @@ const undeclared = (call: ToolCall, declared: ReadonlyMap<string, Tool>): Readon
   return holes.map((name) => `argument "${name}" of "${call.name}" is null and not a parameter; ${asText}`)
 }
 
-/** Fields of a call as chat templates expect it. */
+/** Returns the fields of a call as chat templates expect them. */
 export const templateCall = ({ id, name, arguments: own }: ToolCall): JsonFields => ({
   ...(id === undefined ? {} : { id }),
   type: "function",

@@ -1,25 +1,25 @@
 /**
- * What is learned of a conversation: the assistant's turns, as characters of what the chat template writes.
+ * Finds what is learned of a conversation: the assistant turns, as character spans of the template's output.
  *
- * A template with generation tags marks them itself. For any other, the turn of message i is what a model would generate:
+ * A template with generation tags marks them itself. For any other, the turn of message i is the text that a model would generate:
  *
  *   prompt   render(messages[…i), with generation prompt)
  *   turn     render(messages[…i]) after the prompt, up to the special token that ends it
  *
- * All turns are learned together, in one rendering of the whole conversation, where it begins with every prompt and its turn. A template
- * that writes a turn, or what precedes it, differently once the conversation continues (Qwen 3 removes the reasoning from earlier turns,
- * gpt-oss that of earlier calls) has no such rendering: then each turn is an example of its own, after its prompt.
+ * All turns are learned together, in one rendering of the whole conversation, if it begins with every prompt and its turn. A template
+ * that changes a turn, or the text before it, once the conversation continues (Qwen 3 removes the reasoning from earlier turns,
+ * gpt-oss that of earlier calls) has no such rendering: then each turn is a separate example, after its prompt.
  */
 import type { ChatData } from "../../../schemas/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import type { ChatTemplate, Rendering, Span } from "./chat-template.ts"
 import type { CausalContent, Conversation, Message } from "./row.ts"
 
-/** A text as the model sees it, and the characters of it that are learned. */
+/** A text as the model sees it, with its learned spans. */
 export interface Written {
-  /** special tokens of the template written out */
+  /** text including the template's special tokens */
   readonly text: string
-  /** in order, without overlap */
+  /** learned spans, in order, without overlap */
   readonly spans: ReadonlyArray<Span>
 }
 
@@ -27,21 +27,21 @@ export interface Written {
 export interface WrittenTurns {
   /** at least one */
   readonly examples: ReadonlyArray<Written>
-  /** why its turns are examples of their own, as the end of a sentence; absent: they are not, or the plan says so */
+  /** why its turns are separate examples, as the end of a sentence; absent: they are not, or the plan says so */
   readonly apart?: string
 }
 
-/** What of a plan's section decides over turns. */
+/** The fields of a plan's section that apply to turns. */
 export interface TurnOptions {
-  /** every turn of the assistant, the last of them, or every token */
+  /** learns every assistant turn, the last of them, or every token */
   readonly lossOn: ChatData["lossOn"]
-  /** undefined: together where the template allows it, else apart */
+  /** undefined: together if the template allows it, else apart */
   readonly turns?: ChatData["turns"] | undefined
 }
 
 type Chat = Extract<CausalContent, { readonly kind: "chat" }>
 
-/** Writes a conversation and finds what is learned of it. `special` finds the special tokens of a text; it has the flag g. */
+/** Formats a conversation and finds its learned spans. `special` matches the special tokens of a text; it has the flag g. */
 export const writtenTurns = (
   template: ChatTemplate,
   chat: Chat,
@@ -51,7 +51,7 @@ export const writtenTurns = (
   const { messages } = chat
   const all = learnedMessages(chat)
   const learned = lossOn === "last" ? all.slice(-1) : all
-  // of what ends with context nothing is lost: it follows all that is learned
+  // nothing is lost if the end is context: it comes after all learned text
   const length = lossOn === "last" || turns === "apart" ? (learned.at(-1) ?? 0) + 1 : messages.length
   const whole = template.render(upTo(chat, length))
   if (isBroken(whole)) return whole
@@ -81,11 +81,11 @@ const upTo = ({ messages, tools }: Conversation, count: number): Conversation =>
   ...(tools === undefined ? {} : { tools })
 })
 
-/** Places of the messages that are learned. */
+/** Returns the indices of the learned messages. */
 export const learnedMessages = ({ messages, given = 0 }: Chat): ReadonlyArray<number> =>
   messages.flatMap(({ role, weight }, i) => (role === "assistant" && weight !== 0 && i >= given ? [i] : []))
 
-/** Every token but those of messages of weight 0. */
+/** Learns every token except those of messages with weight 0. */
 const everything = (
   template: ChatTemplate,
   chat: Chat,
@@ -106,7 +106,7 @@ const everything = (
   return { examples: [{ text: whole.text, spans: [...spans, [from, whole.text.length] as const] }] }
 }
 
-/** The spans of message i in a rendering with generation tags. */
+/** Returns the spans of message i in a rendering with generation tags. */
 const markedSpans = (template: ChatTemplate, chat: Chat, whole: Rendering, i: number): ReadonlyArray<Span> | Broken => {
   const countOf = (count: number) => {
     if (count === 0) return 0
@@ -146,7 +146,7 @@ interface Turn {
 
 const beginsWith = (whole: string, { text, span: [, end] }: Turn): boolean => whole.startsWith(text.slice(0, end))
 
-/** The turn of message i; `rendered`: the conversation up to it, if it is known. */
+/** Finds the turn of message i. `rendered`: the conversation up to it, if it is known. */
 const turnOf = (
   template: ChatTemplate,
   chat: Chat,
@@ -162,7 +162,7 @@ const turnOf = (
   return { text, span: [start, endOf(template, text, start, special)] }
 }
 
-/** A conversation up to a turn, the last of it, and where the turn begins. */
+/** A conversation up to and including a turn, and the start of the turn. */
 interface Begun {
   readonly text: string
   readonly start: number
@@ -173,14 +173,14 @@ const beginning = (template: ChatTemplate, chat: Chat, i: number, own: Rendering
   if (isBroken(prompt)) return prompt
   const start = prompt.text.length
   if (own.text.startsWith(prompt.text)) return { text: own.text, start }
-  // what precedes the turn is written differently once it is there: generation sees the prompt
+  // the text before the turn differs once the turn exists: generation uses the prompt
   const turn = afterPrompt(template, chat, i, own, prompt)
   return turn === undefined ? otherBeginning : { text: prompt.text + turn, start }
 }
 
 const marks = ["\uFDD2", "\uFDD3"] as const
 
-/** What follows the generation prompt in message i, which is found between the message before and the first part of message i. */
+/** Finds the end of the generation prompt in message i, between the previous message and the first part of message i. */
 const afterPrompt = (
   template: ChatTemplate,
   chat: Chat,
@@ -202,14 +202,14 @@ const afterPrompt = (
   return at < from ? undefined : own.text.slice(at + cue.length)
 }
 
-/** The message with a mark at the end of its text; undefined: it has none. */
+/** Marks the end of a message's text. Returns undefined if it has none. */
 const lastMarked = (message: Message): Message | undefined => {
   const { content } = message
   if (content === null || content.trim() === "") return undefined
   return { ...message, content: content.replace(/\s*$/, (space) => marks[0] + space) }
 }
 
-/** The message with a mark at the beginning of the first of its parts; undefined: it has none. */
+/** Marks the beginning of a message's first part. Returns undefined if it has none. */
 const firstMarked = (message: Message): Message | undefined => {
   const { content, reasoning, calls = [] } = message
   const marked = (text: string) => text.replace(/^\s*/, (space) => space + marks[1])
@@ -219,7 +219,7 @@ const firstMarked = (message: Message): Message | undefined => {
   return first === undefined ? undefined : { ...message, calls: [{ ...first, name: marks[1] + first.name }, ...rest] }
 }
 
-/** A conversation that the assistant begins has no prompt: its first turn begins after the first occurrence of the generation prompt. */
+/** For a conversation that begins with the assistant, and has no prompt: its first turn begins after the first generation prompt. */
 const beginningOfFirst = (template: ChatTemplate, chat: Chat, { text }: Rendering): Begun | Broken => {
   const prompted = template.render(upTo(chat, 1), { prompt: true })
   if (isBroken(prompted)) return prompted
@@ -233,7 +233,7 @@ const otherBeginning: Broken = {
     'which tokens are the assistant\'s is not known: the chat template begins the turn differently from its generation prompt; give data.templateValues under which the two agree (such as { "enable_thinking": false }) or a template with {% generation %} tags as data.chatTemplate, or use lossOn "all"'
 }
 
-/** A turn ends with its last special token; what closes a conversation after it is not part of the turn. */
+/** Returns the end of a turn, its last special token; text that closes a conversation after it is not part of the turn. */
 const endOf = (template: ChatTemplate, text: string, start: number, special: RegExp | undefined): number => {
   const closing = special === undefined ? "" : closingOf(template, special)
   const end = text.endsWith(closing) ? Math.max(start, text.length - closing.length) : text.length
@@ -243,13 +243,13 @@ const endOf = (template: ChatTemplate, text: string, start: number, special: Reg
 
 const probeAnswer = "An answer."
 
-/** A conversation of one exchange, by which a template is tried. */
+/** A conversation of one exchange, to test templates. */
 export const probe: ReadonlyArray<Message> = [
   { role: "user", content: "A question?" },
   { role: "assistant", content: probeAnswer }
 ]
 
-/** The special token that ends the answer of the probe, what precedes it after the answer, and what closes the conversation then. */
+/** Returns the special token that ends the answer of the probe, the text before it after the answer, and the text that closes the conversation. */
 export const afterAnswer = (text: string, special: RegExp | undefined) => {
   const at = text.lastIndexOf(probeAnswer)
   const after = at + probeAnswer.length

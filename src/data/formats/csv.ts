@@ -1,10 +1,10 @@
 /**
- * Tables after RFC 4180: a header row, columns between commas, semicolons, tabs or pipes, fields in double quotes where they hold
- * separators, quotes (doubled) or line breaks; CRLF or LF, a byte order mark and blank lines tolerated. A row is an object of strings,
- * named by the header.
+ * Tables after RFC 4180: a header row, columns separated by commas, semicolons, tabs or pipes, fields in double quotes if they contain
+ * separators, quotes (doubled) or line breaks. Accepts CRLF or LF, a byte order mark and blank lines. A row is an object of strings,
+ * with keys from the header.
  *
- * `csv-parse` splits records into fields. Where a record ends is found here, on bytes, because rows are later read by
- * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. One malformed record stays one: after
+ * `csv-parse` splits records into fields. Record ends are found here, on bytes, because rows are later read by
+ * position and because csv-parse (7.0) counts a CRLF inside quotes as two lines. A malformed record affects only itself: after
  * a stray quote the scan continues at the next line. Only a quote that is opened and never closed takes what follows
  * with it.
  */
@@ -28,7 +28,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
       return looked.map(({ separator }) => separator)
     }),
   write: (columns, like) => {
-    // in a file that is called .csv no one looks for tabs
+    // tabs are not expected in a file called .csv
     const mark = usual === "tab" || like === undefined || like.separator === "\t" ? separators[usual] : like.separator
     const line = (cells: ReadonlyArray<unknown>) => `${cells.map((cell) => written(cell, mark)).join(mark)}\n`
     return {
@@ -56,7 +56,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
     })
 })
 
-/** A cell: in quotes where it holds the separator, a quote or a line break. */
+/** Formats a cell: quoted if it contains the separator, a quote or a line break. */
 const written = (cell: unknown, mark: string): string => {
   const text =
     typeof cell === "string"
@@ -75,18 +75,18 @@ export const tsv = delimited("tsv", "tab")
 const singleColumn = (header: ReadonlyArray<string>): ReadonlyArray<string> =>
   header.length > 1 ? [] : ["the header is a single column, without a comma, semicolon, tab or | in it"]
 
-// Rows that are looked at where the header alone does not tell.
+// Number of rows to inspect if the header is ambiguous.
 const rowsLookedAt = 20
 
 /**
- * The separator of the columns, and the header row:
+ * Determines the column separator and the header row:
  *
- *   1. what the plan says, where the header has it
- *   2. the usual one of the file's extension, where the header has no other
- *   3. of those in the header the one by which it has the columns that are wanted
+ *   1. the plan's, if the header contains it
+ *   2. the usual one of the file's extension, if the header contains no other
+ *   3. of those in the header, the one that gives the requested columns
  *   4. of several, the one by which the first rows have as many columns as the header
  *
- * Where that leaves several, the file is refused.
+ * Rejects the file if several remain.
  */
 const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
   Effect.gen(function* () {
@@ -97,7 +97,7 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
     return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
   })
 
-/** Those that may be it. */
+/** Returns the possible separators. */
 const separatorsOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
   Effect.gen(function* () {
     const { separator: given } = yield* DataDialect
@@ -148,14 +148,14 @@ const named = (
   return { value: Object.fromEntries(header.map((name, i) => [name, fields[i]])) }
 }
 
-/** What cells with it have in them, as people call it. */
+/** Names of separated cells, for messages. */
 export const separatorWords = { comma: "commas", semicolon: "semicolons", tab: "tabs", pipe: "|" } satisfies Record<
   Separator,
   string
 >
 
 /**
- * All records in one call of the parser, which is quick; one by one only where that fails, to tell which are to blame.
+ * Parses all records in one call, which is fast; parses them one by one only if that fails, to find the malformed ones.
  */
 const parseRecords = (
   records: ReadonlyArray<RawRecord>,
@@ -169,7 +169,7 @@ const parseRecords = (
       const parsed = parseText(texts.map(withoutLineEnd).join("\n"), separator)
       if (parsed.length === records.length) return parsed
     } catch {
-      // one of them is malformed: below
+      // one of them is malformed: find it below
     }
   }
   return records.map(one)
@@ -185,7 +185,7 @@ const fieldsOf = (record: RawRecord, separator: Separator): ReadonlyArray<string
   }
 }
 
-// between tabs a quote needs no quotes, unless the field begins with it: most programs write none
+// in tab-separated files a quote needs no escaping, unless the field begins with it: most programs write none
 const parseText = (text: string, separator: Separator): Array<Array<string>> =>
   parse(text, {
     delimiter: separators[separator],
@@ -194,7 +194,7 @@ const parseText = (text: string, separator: Separator): Array<Array<string>> =>
     record_delimiter: ["\r\n", "\n"]
   })
 
-// Blank lines may follow a record that was read by position. Inside quotes nothing is cut: there the record ends in a
+// Blank lines may follow a record that was read by position. Inside quotes nothing is removed: such a record ends in a
 // quote.
 const withoutLineEnd = (text: string): string => {
   const kept = text.trimEnd().length
@@ -209,7 +209,7 @@ const sentences: { readonly [code: string]: string | undefined } = {
 }
 
 /**
- * The bytes of a record end at the first line break outside quotes. A quote opens a field only at the field's
+ * Finds the end of a record, at the first line break outside quotes. A quote only opens a field at the field's
  * start.
  */
 const endsOf = (separator: Separator) => (): RecordEnds => {

@@ -1,4 +1,4 @@
-/** What a format of data files is. Each is a value of `FileFormat` in a file of its own, and an entry of the table in `index.ts`. */
+/** The interface of data file formats. Each is a `FileFormat` in a separate file, and an entry of the table in `index.ts`. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Separator } from "../../../schemas/index.ts"
@@ -9,57 +9,57 @@ import type { DataFile } from "../file.ts"
 import type { RowFile, Table } from "../records.ts"
 
 export interface FileFormat {
-  /** as people call it */
+  /** name for messages */
   readonly name: string
-  /** by which a file is recognised: in lower case, without the dot */
+  /** extensions that identify a file of this format: lower case, without the dot */
   readonly extensions: ReadonlyArray<string>
-  /** what a row is, where the extensions do not say it */
+  /** description of a row, if the extensions do not imply it */
   readonly rows?: string
-  /** whether a file of it may be packed as a whole, as .csv.gz is */
+  /** whether its files may be compressed as a whole, as .csv.gz */
   readonly gzip: boolean
-  /** What may separate the columns of a file, the likeliest first; absent where nothing does. */
+  /** Returns the possible column separators of a file, most likely first; absent for formats without separators. */
   readonly separators?: (file: DataFile) => Effect.Effect<ReadonlyArray<Separator>, DataError, Scope.Scope>
-  /** How rows with these columns are written; absent where they are not. `like`: a table whose rows they were. */
+  /** Returns a writer of rows with these columns; absent if writing is not supported. `like`: a table whose dialect to use. */
   readonly write?: (columns: ReadonlyArray<string>, like?: Table) => RowWriter
-  /** The rows of a file, until the scope closes. */
+  /** Opens the rows of a file until the scope closes. */
   readonly open: (file: DataFile, wanted: Wanted) => Effect.Effect<RowFile, DataError, Scope.Scope>
-  /** The same of rows that go on in further files; absent where a file of rows is always one. */
+  /** The same for rows split over several files; absent for formats whose files stand by themselves. */
   readonly openParts?: (
     files: readonly [DataFile, ...ReadonlyArray<DataFile>],
     wanted: Wanted
   ) => Effect.Effect<RowFile, DataError, Scope.Scope>
 }
 
-/** Rows as text. */
+/** Formats rows as text. */
 export interface RowWriter {
-  /** what a file begins with */
+  /** beginning of a file */
   readonly head: string
-  /** A line of the file, with its end; several where a cell has line breaks. */
+  /** Formats a row with its line end; several lines if a cell has line breaks. */
   readonly row: (row: Fields) => string
 }
 
-/** What a reader needs of a file; a format may leave out the rest. */
+/** Requested parts of a file; a format may skip the rest. */
 export interface Wanted {
-  /** absent: all of them */
+  /** requested columns; absent: all */
   readonly columns?: { readonly required: ReadonlyArray<WantedColumn>; readonly optional?: ReadonlyArray<string> }
-  /** rows at most; absent: all */
+  /** maximum number of rows; absent: all */
   readonly first?: number
 }
 
 export interface WantedColumn {
-  /** as the header has it */
+  /** name in the header */
   readonly name: string
-  /** what messages call it: "column" unless given */
+  /** name in messages; default "column" */
   readonly role?: string
 }
 
-/** A header of so many names that a row of them is no row, in the form of `columnProblems`. */
+/** Reports a header with more columns than the limit, as `columnProblems` does. */
 export const tooManyColumns = ({ length }: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
   length <= limit("columns")
     ? undefined
     : [`the file has ${length.toLocaleString("en")} columns, more than ${overLimit("columns")}`]
 
-/** For formats that know their columns before the rows: the wanted ones that are missing or there twice, a sentence each. */
+/** For formats whose columns are known before the rows: returns one sentence for each requested column that is missing or duplicated. */
 export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {
   const required = columns?.required ?? [...new Set(names)].map((name): WantedColumn => ({ name }))
   const problems = required.flatMap(({ name, role }) => {

@@ -1,6 +1,6 @@
 /**
- * Which formats data files have: the one table that every reader of rows asks (labelled texts, arrays, causal rows, values for a
- * schema, a file's first rows).
+ * The table of data file formats, used by all readers of rows (labelled texts, arrays, causal rows, values for a
+ * schema, the first rows of a file).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -25,7 +25,7 @@ import { parquet } from "./parquet.ts"
 
 const formats: ReadonlyArray<FileFormat> = [jsonLines, json, csv, tsv, parquet]
 
-/** How rows are written to a file of this name. Any extension but those of `write` is an error. */
+/** Returns the row writer for a file name. Fails for extensions whose format cannot be written. */
 export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["write"]>, DataError> => {
   const [, extension = ""] = /\.([^./\\]+)$/.exec(path) ?? []
   const write = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))?.write
@@ -34,7 +34,7 @@ export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["w
   return Effect.fail(dataError(path, `rows are written to ${inList(names)}; found another name`))
 }
 
-/** Opens a data file by its extension until the scope closes. Any other extension is an error: no file is guessed at. */
+/** Opens a data file by its extension until the scope closes. Fails for any other extension; does not guess the format. */
 export const openRows = (path: string, wanted: Wanted = {}): Effect.Effect<RowFile, DataError, Scope.Scope> =>
   Effect.map(openFormat(path, wanted), ({ rows }) => rows)
 
@@ -44,15 +44,15 @@ const formatOf = (path: string) => {
   return { extension, gz, format: gz === undefined || format?.gzip === true ? format : undefined }
 }
 
-/** Whether a file of this name is one of rows. */
+/** Checks whether a file name has the extension of a format of rows. */
 export const isRowsName = (name: string): boolean => formatOf(name).format !== undefined
 
-/** The split that an address of the Hub means where it names none; null: that of the plan's field, "train" where there is no plan. */
+/** The split for Hub addresses that name none; null: that of the plan's field, or "train" without a plan. */
 export const AskedSplit = Context.Reference<"train" | "validation" | "test" | null>("tfjs-lora-pro/AskedSplit", {
   defaultValue: () => null
 })
 
-/** The files of this machine that hold the rows of a place: itself, or those that the Hub has by this address, in their order. */
+/** Returns the local files with the rows of a place: the file itself, or those of a Hub address in order. */
 export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>, DataError> =>
   Effect.gen(function* () {
     if (!isHubDataset(place)) return [place]
@@ -64,7 +64,7 @@ export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>,
       .pipe(Effect.mapError(({ problems }) => dataError(place, problems.join("; "))))
   })
 
-/** Rows of the Hub, under their address. */
+/** Opens rows of the Hub, under their address. */
 const openDataset = (address: string, wanted: Wanted) =>
   Effect.gen(function* () {
     const [first, ...more] = yield* filesOfRows(address)
@@ -74,10 +74,10 @@ const openDataset = (address: string, wanted: Wanted) =>
     return { format: parquet, rows }
   })
 
-/** What is said of files without rows: loaded when one comes, or when an unknown file is looked at. */
+/** Advice on files without rows: loaded for the first one, or to inspect an unknown file. */
 const otherFiles = Effect.promise(() => import("./other-files.ts"))
 
-/** A file without gzip, and its format. `name`: what messages call it; its path unless given. */
+/** Opens an uncompressed file with its format. `name`: its name in messages; default: its path. */
 const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
@@ -86,7 +86,7 @@ const openUnpacked = (path: string, name?: string) =>
     if (found?.name === "") return { format: textFiles(found), file: found.file }
     const { extension, gz, format } = formatOf(found?.name ?? path)
     if (format === undefined) {
-      // a folder or a device has none either, and no other name would help
+      // a folder or a device has no extension either, and renaming it would not help
       if (extension === "") yield* openFile(path)
       const advice = (yield* otherFiles).adviceOn(path)
       if (advice !== undefined) return yield* dataError(path, advice)
@@ -98,7 +98,7 @@ const openUnpacked = (path: string, name?: string) =>
     return { format, file: gz === undefined ? file : yield* unpacked(file) }
   })
 
-/** What a folder or an archive has; a page loads what opens them with the first. */
+/** Opens a folder or an archive; a page loads the code for the first one. */
 const openedInside = (path: string) =>
   Effect.flatMap(
     Effect.promise(() => import("../texts.ts")),
@@ -139,24 +139,24 @@ const expected = [true, false]
 
 /** The first rows of a file, and its format. */
 export interface SampledRows {
-  /** what people call its format */
+  /** name of the format, for messages */
   readonly format: string
-  /** what rows of a table share; absent where each row has names of its own */
+  /** common properties of a table's rows; absent if each row names its own columns */
   readonly table?: Table
-  /** the first rows, those that cannot be read too */
+  /** the first rows, including those that cannot be parsed */
   readonly rows: ReadonlyArray<Fields | Broken>
-  /** rows in all; null: the file is too large to count them now, or rows and their ends cannot be recognised */
+  /** total number of rows; null: the file is too large to count them, or row ends cannot be detected */
   readonly count: number | null
-  /** what keeps the file's later rows from being read, where they were counted */
+  /** the problem that prevents reading later rows, if they were counted */
   readonly problem?: DataError
 }
 
 const noRows = "the file has no rows; at least one is needed"
 
-// a second of reading; a look at rows need not take longer
+// a second of reading, the maximum for inspecting rows
 const mostCounted = 128 * 2 ** 20 // bytes
 
-/** At most `most` rows, readable or not, and how many there are. Fails where the file cannot be opened or has none. */
+/** Reads at most `most` rows, valid or not, and counts all. Fails if the file cannot be opened or has no rows. */
 export const sampledRows = (path: string, most: number): Effect.Effect<SampledRows, DataError> =>
   Effect.gen(function* () {
     const { format, rows: opened } = yield* openFormat(path, { first: most })
@@ -168,7 +168,7 @@ export const sampledRows = (path: string, most: number): Effect.Effect<SampledRo
     return { format: format.name, ...(table === undefined ? {} : { table }), rows, ...outcome }
   }).pipe(Effect.scoped)
 
-// rows may hold images
+// rows may contain images
 const mostSampled = 32 * 2 ** 20 // bytes
 
 const firstOf = (opened: RowFile, most: number): Effect.Effect<ReadonlyArray<Fields | Broken>, DataError> =>
@@ -178,7 +178,7 @@ const firstOf = (opened: RowFile, most: number): Effect.Effect<ReadonlyArray<Fie
     let bytes = 0
     while (rows.length < most && bytes < mostSampled) {
       const read = yield* Effect.result(next)
-      // rows before one that is too long are shown all the same
+      // shows rows before one that is too long
       if (Result.isFailure(read) && rows.length === 0) return yield* read.failure
       const records = Result.isFailure(read) ? undefined : read.success
       if (records === undefined) break
@@ -204,15 +204,15 @@ const countOf = (rows: RowFile): Effect.Effect<number | null, DataError> =>
     return count
   })
 
-/** A way to read a file. */
+/** A dialect in which a file can be read. */
 export interface DialectFound {
-  /** what `data` of a plan says of it */
+  /** the value for `data` of a plan */
   readonly dialect: Dialect
-  /** what a user should know of it, a sentence each */
+  /** notes for the user, one sentence each */
   readonly notes: ReadonlyArray<string>
 }
 
-/** How a file may be written, as far as `given` and the file's name leave it open: the likeliest first. */
+/** Returns the possible dialects of a file, most likely first, within what `given` and the file's name determine. */
 export const dialectsOf = (path: string, given: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
   Effect.gen(function* () {
     const [first] = yield* filesOfRows(path)
@@ -231,7 +231,7 @@ export const dialectsOf = (path: string, given: Dialect): Effect.Effect<Readonly
     }))
   }).pipe(Effect.scoped)
 
-/** At most `most` rows. Fails over all of them that cannot be read, and over a file without rows. */
+/** Reads at most `most` rows. Fails with all of them that cannot be parsed, and for a file without rows. */
 export const readableRows = (path: string, most: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.gen(function* () {
     const opened = yield* openRows(path, { first: most })
@@ -244,7 +244,7 @@ export const readableRows = (path: string, most: number): Effect.Effect<Readonly
     return yield* new DataError({ where: name, problems: problems.slice(0, problemsShown), total: problems.length })
   }).pipe(Effect.scoped)
 
-/** The first rows of a file, unreadable ones left out. `broken`: what is wrong with the first, where none can be read. */
+/** The first valid rows of a file. `broken`: the problem of the first row, if none is valid. */
 interface FirstRows {
   readonly rows: ReadonlyArray<Fields>
   readonly broken?: DataError
@@ -267,11 +267,11 @@ const readFirst = (path: string, count: number): Effect.Effect<FirstRows, DataEr
 
 const readable = ({ rows, broken }: FirstRows) => (broken === undefined ? Effect.succeed(rows) : Effect.fail(broken))
 
-/** At most `count` rows with all their columns, unreadable ones left out. Fails where none can be read, with what is wrong with the first. */
+/** Reads at most `count` rows with all columns, skipping invalid ones. Fails with the problem of the first if none is valid. */
 export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.flatMap(readFirst(path, count), readable)
 
-/** The same; none of a file that cannot be opened, which is reported when it is opened. */
+/** The same, but returns no rows for a file that cannot be opened, which is reported when it is opened. */
 export const probedRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   readFirst(path, count).pipe(
     Effect.orElseSucceed((): FirstRows => ({ rows: [] })),

@@ -1,8 +1,8 @@
 /**
- * Where the rows of a JSON file are. One pass over its bytes finds the lists that may hold them, whatever the file's size:
+ * Finds the rows of a JSON file. A single pass over its bytes finds the lists that may contain them, for files of any size:
  *
  *   [ {…}, {…} ]                         the file is the list
- *   { "version": 1, "data": [ {…} ] }    an object has it, or an object in that one
+ *   { "version": 1, "data": [ {…} ] }    an object contains it, possibly nested
  *   {…} {…}                              JSON lines under another name
  */
 import * as Effect from "effect/Effect"
@@ -19,9 +19,9 @@ const isSpace = (byte: number): boolean => byte === 32 || (byte >= 9 && byte <= 
 
 /** A list that is not inside another one. */
 interface FoundList {
-  /** keys of the objects that it is in */
+  /** keys of the objects around it */
   readonly keys: ReadonlyArray<string>
-  /** of its first element */
+  /** position of its first element */
   readonly from: Position
   /** offset of its closing bracket */
   readonly end: number
@@ -30,19 +30,19 @@ interface FoundList {
 }
 
 interface Outline {
-  /** whether the file has one object after the other */
+  /** whether the file consists of consecutive objects */
   readonly isLines: boolean
   readonly lists: ReadonlyArray<FoundList>
 }
 
-// objects around a list, bytes of a key, and lists, at most
+// maximum number of objects around a list, of bytes of a key, and of lists
 const [deepest, longestKey, mostLists] = [2, 200, 1_000]
 
 interface OpenList extends Omit<FoundList, "end"> {
   readonly depth: number
 }
 
-/** The lists of a file. Fails where it holds something else, or where it ends before they do. */
+/** Returns the lists of a file. Fails if it contains something else, or is incomplete. */
 export const outlineOf = (file: DataFile, start: Position): Effect.Effect<Outline, DataError> =>
   Effect.gen(function* () {
     const scanner = scannerOf(file, start)
@@ -56,7 +56,7 @@ export const outlineOf = (file: DataFile, start: Position): Effect.Effect<Outlin
 const scannerOf = (file: DataFile, start: Position) => {
   const lists: Array<FoundList> = []
   const keys: Array<string> = []
-  /** brackets that are open outside of lists */
+  /** brackets open outside of lists */
   const open: Array<number> = []
   let { offset, line } = start
   let depth = 0
@@ -65,7 +65,7 @@ const scannerOf = (file: DataFile, start: Position) => {
   let text: Array<number> = []
   let key = ""
   let list: OpenList | undefined
-  /** the bracket of a list whose first element has not been seen */
+  /** whether the first element of a list has not been read yet */
   let isBeginning = false
   let isWhole = false
 
@@ -116,7 +116,7 @@ const scannerOf = (file: DataFile, start: Position) => {
     list = { keys: own, from: { offset, line }, depth, hasObjects: byte === openObject }
   }
 
-  /** What a byte outside of strings makes the file, where that is known. */
+  /** Classifies the file by a byte outside of strings, if that determines it. */
   const outside = (byte: number): Effect.Effect<Outline, DataError> | undefined => {
     if (byte === newline) line++
     if (isSpace(byte)) return undefined
@@ -158,7 +158,7 @@ const scannerOf = (file: DataFile, start: Position) => {
 
 const nameOf = ({ keys }: FoundList): string => `"${cut(keys.join("."), 60)}"`
 
-/** The list that has the rows: the file itself, or else the one list of objects that is the least deep. */
+/** Returns the list with the rows: the file itself, or else the only list of objects at the lowest depth. */
 export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: string } => {
   const whole = lists.find(({ keys }) => keys.length === 0)
   if (whole !== undefined) return whole
@@ -174,7 +174,7 @@ export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: st
   return { problem: `several lists may be its rows: ${names([list, ...more])}; write each into a file of its own` }
 }
 
-/** The bytes of an element end where the next one begins: after the comma and the white space that follows. */
+/** The bytes of an element end where the next one begins: after the comma and the following white space. */
 export const elementEnds = (): RecordEnds => {
   let depth = 0
   let state: "plain" | "string" | "escape" | "after" = "plain"

@@ -1,4 +1,4 @@
-/** JSON files: a list of objects, or one object with such a list in it. Their rows are read in place, by position. */
+/** JSON files: a list of objects, or an object that contains one. Rows are read in place, by position. */
 import * as Effect from "effect/Effect"
 import { parseBoundedJson } from "../../files/index.ts"
 import { type Broken, excerpt } from "../columns.ts"

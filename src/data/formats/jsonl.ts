@@ -1,5 +1,5 @@
 /**
- * JSON Lines (jsonlines.org): one object a line, UTF-8, blank lines ignored, a byte order mark tolerated.
+ * JSON Lines (jsonlines.org): one object per line, UTF-8. Ignores blank lines and accepts a byte order mark.
  *
  *   {"text": "a fine film", "label": "positive"}
  */
@@ -20,7 +20,7 @@ export const jsonLines: FileFormat = {
   open: (file) => Effect.map(openText(file), linesOf)
 }
 
-/** The lines of a file that is UTF-8. */
+/** Returns the lines of a UTF-8 file. */
 export const linesOf = (text: { readonly file: DataFile; readonly from: Position }): RowFile => ({
   file: text.file,
   from: text.from,

@@ -1,4 +1,4 @@
-/** Files that people bring and that hold no rows for this program, with what to do instead. */
+/** Files without rows that this program can read, with advice on each. */
 import * as Effect from "effect/Effect"
 import { type DataError, dataError } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
@@ -16,7 +16,7 @@ const others: ReadonlyArray<readonly [extensions: RegExp, advice: string]> = [
 /** Returns what to do instead of reading a file of this name, or undefined for other extensions. */
 export const adviceOn = (path: string): string | undefined => others.find(([names]) => names.test(path))?.[1]
 
-/** The first bytes of files that are not text. */
+/** First bytes of files that are not text. */
 const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: string]> = [
   [[0x89, 0x50, 0x4e, 0x47], "a PNG image"],
   [[0xff, 0xd8, 0xff], "a JPEG image"],
@@ -29,14 +29,14 @@ const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: st
   [[0x1f, 0x8b], "gzip data: rename it to end in .gz"]
 ]
 
-/** Fails if a file of text holds other bytes: each of its lines would be a problem of its own. */
+/** Fails for a binary file: otherwise each of its lines would be reported. */
 export const refuseBinary = ({ name, size, read }: DataFile): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
     const head = yield* read(0, Math.min(size, 1_024))
     const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
     if (known !== undefined)
       return yield* dataError(name, `this is not a text file despite its name: it starts like ${known[1]}`)
-    // with a mark at its beginning, or every other byte 0, it is UTF-16, of which its reader speaks
+    // with a byte order mark, or if every other byte is 0, it is UTF-16, which its own reader handles
     const zeros = head.filter((byte) => byte === 0).length
     const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
     if (zeros > 0 && !isUtf16 && zeros < head.length / 3)

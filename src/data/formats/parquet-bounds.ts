@@ -1,10 +1,10 @@
 /**
- * What a Parquet file costs, found out before it is decoded. The library believes every number in a file: how many values a page has,
- * how long a run is, how large a page becomes. A file of a hundred bytes can say 2³¹ of each. So the footer is counted before it is
- * built, and the pages of a row group are walked through, unpacked and measured before the library reads the same bytes.
+ * Bounds the cost of a Parquet file before it is decoded. The library trusts every number in a file: the number of values of a page,
+ * the length of a run, the size of a page. A file of a hundred bytes can declare 2³¹ for each. So values of the footer are counted before it is
+ * parsed, and the pages of a row group are traversed, decompressed and measured before the library reads the same bytes.
  *
- * What is bounded is a row group, which is what is in memory at a time, and the sum of all of them in proportion to the file: a file of
- * any size whose row groups are as libraries write them can be read.
+ * Limits apply to a row group, which is held in memory at once, and to the sum of all row groups in proportion to the file: a file of
+ * any size with row groups of the usual size can be read.
  *
  * Errors are the ends of sentences that begin with the file's name.
  */
@@ -27,14 +27,14 @@ const readerOf = (bytes: Uint8Array, offset = 0): Reader => ({
   offset
 })
 
-/** The types of Thrift's compact form. */
+/** Types of Thrift's compact protocol. */
 const [stop, yes, no, byte, i16, i32, i64, double, binary, list, structure] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12]
-// a footer has five, a page header three
+// a footer has five levels, a page header three
 const deepestThrift = 16
 // a page header has about twenty values
 const largestPageHeader = 1_000
 
-/** Walks through the Thrift struct at `offset` and builds nothing of it. Throws where it has more than `most` values. */
+/** Traverses the Thrift struct at `offset` without building it. Throws if it has more than `most` values. */
 export const checkThrift = (view: DataView, offset: number, most: number, tooMany: string): void => {
   const reader = { view, offset }
   let values = 0
@@ -69,17 +69,17 @@ export const checkThrift = (view: DataView, offset: number, most: number, tooMan
   walkStruct(0)
 }
 
-/** What a row group has cost so far. */
+/** Cost of a row group so far. */
 export interface GroupCost {
-  /** of its pages, unpacked */
+  /** decompressed bytes of its pages */
   bytes: number
-  /** of its columns, a value in a list counted once for each level that it is in */
+  /** values of its columns; a value in a list counts once per level */
   values: number
 }
 
 const smaller = "write the file with smaller row groups"
 
-/** Adds to what a row group costs. Throws where that is more than it may. */
+/** Adds to the cost of a row group. Throws if it exceeds a limit. */
 const spend = (cost: GroupCost, bytes: number, values: number): void => {
   cost.bytes += bytes
   cost.values += values
@@ -91,17 +91,17 @@ const spend = (cost: GroupCost, bytes: number, values: number): void => {
   }
 }
 
-/** A column's part of a row group. */
+/** A column of a row group. */
 export interface Column {
   readonly metadata: ColumnMetaData
   readonly path: ReadonlyArray<SchemaTree>
   readonly rows: number
-  /** where it is in the file */
+  /** offset in the file */
   readonly start: number
   readonly end: number
 }
 
-/** Where the columns of a row group lie, by what the footer says of them. Throws where it says too much. */
+/** Returns the positions of a row group's columns, from the footer. Throws if the declared cost exceeds a limit. */
 export const placesOf = (
   rows: number,
   columns: ReadonlyArray<ColumnMetaData>,
@@ -129,23 +129,23 @@ const columnOf = (metadata: ColumnMetaData, tree: SchemaTree, rows: number, file
   const path = getTreePath(tree, metadata.path_in_schema)
   const { type_length: length, logical_type: logical } = path.at(-1)!.element
   const kind = path.map(({ element }) => element.logical_type?.type).find((type) => unread.has(type ?? ""))
-  // a text of any length where 16 bytes are meant would become a list of numbers
+  // a text of any length instead of 16 bytes would become a list of numbers
   const wrong =
     kind ?? (logical?.type === "UUID" && length !== 16 ? `UUID of ${length ?? "any number of"} bytes` : undefined)
   if (wrong !== undefined) throw new Error(`its column "${named}" is of the type ${wrong}, which is not read`)
   return { metadata, path, rows, start, end }
 }
 
-/** Types of values that are trees of any size out of a few bytes, and no texts. */
+/** Types whose values are trees of any size encoded in few bytes, and not texts. */
 const unread: ReadonlySet<string> = new Set(["VARIANT", "GEOMETRY", "GEOGRAPHY"])
 
-// a value takes as long to decode as so many bytes of text
+// decoding a value takes as long as decoding this number of bytes of text
 const bytesPerValue = 3
 
 /**
- * Checks the columns of a row group: what the footer says of them, then what the headers of their pages say, then what is in the pages.
- * Throws where that is more than a row group may cost, or makes no sense. `columns` are their bytes, once `placesOf` has said where those
- * are; `spent` is called with what they cost before a page is unpacked.
+ * Checks the columns of a row group: the metadata in the footer, then the headers of their pages, then the content of the pages.
+ * Throws if the cost of the row group exceeds a limit, or if the data are inconsistent. `columns`: their bytes, at the positions from
+ * `placesOf`; `spent`: called with their cost before a page is decompressed.
  */
 export const checkRowGroup = (
   columns: ReadonlyArray<Column & { readonly bytes: Uint8Array }>,
@@ -163,7 +163,7 @@ export const checkRowGroup = (
 interface Page {
   readonly column: Column
   readonly header: PageHeader
-  /** what comes after the header */
+  /** bytes after the header */
   readonly packed: Uint8Array
 }
 
@@ -209,7 +209,7 @@ const bitWidth = (most: number): number => 32 - Math.clz32(most)
 type Header = NonNullable<PageHeader["data_page_header"]>
 type HeaderV2 = NonNullable<PageHeader["data_page_header_v2"]>
 
-/** Levels and values are one after another, the former with their lengths. */
+/** Levels and values follow each other, the former with their lengths. */
 const checkValuesV1 = (
   page: Uint8Array,
   { num_values: count, encoding }: Header,
@@ -226,12 +226,12 @@ const checkValuesV1 = (
     readRleBitPackedHybrid(reader, bitWidth(most), levels)
     nulls = levels.reduce((total, level) => (level === most ? total : total + 1), 0)
   }
-  // those of the definition levels, which come last; a column without them has no nulls
+  // length of the definition levels, which come last; a column without them has no nulls
   const left = getMaxDefinitionLevel(path) === 0 ? count : count - nulls
   checkValues(reader, left, { encoding, version: 1 }, column, cost)
 }
 
-/** The levels are not packed, and their lengths are in the header. */
+/** Levels are not compressed, and their lengths are in the header. */
 const checkValuesV2 = (
   packed: Uint8Array,
   size: number,
@@ -254,10 +254,10 @@ const checkValuesV2 = (
   checkValues(readerOf(page), count, { encoding: header.encoding, version: 2 }, column, cost)
 }
 
-// a bit-packed run is filled up to a multiple of eight values, by some writers to their largest run
+// a bit-packed run is padded to a multiple of eight values, by some writers with their largest run
 const filledUp = 504
 
-/** Walks through the runs of equal and of bit-packed values at `start`, as the library does, and throws where one is longer than what it fills. */
+/** Traverses the runs of equal and of bit-packed values at `start`, as the library does. Throws if one is longer than its target. */
 const checkRuns = ({ view }: Reader, start: number, width: number, count: number): void => {
   const reader = { view, offset: start }
   if (width > 32) throw new Error(`a page has values of ${width} bits`)
@@ -271,7 +271,7 @@ const checkRuns = ({ view }: Reader, start: number, width: number, count: number
   }
 }
 
-/** The values of a page, of `count` that are not null, from the reader's place on. */
+/** Checks the values of a page, of which `count` are not null, from the reader's position. */
 const checkValues = (
   reader: Reader,
   count: number,
@@ -290,7 +290,7 @@ const checkValues = (
         checkRuns(reader, reader.offset + 4, 1, count) // bits, after their length
       } else if (count > 0) {
         const width = view.getUint8(reader.offset)
-        // indices of a dictionary with one entry take no bits, and in the first version no runs are read
+        // indices of a dictionary with one entry take no bits, and the first version reads no runs
         if (width > 0 || version === 2) checkRuns(reader, reader.offset + 1, width, count)
       }
       break
@@ -305,7 +305,7 @@ const checkValues = (
       checkDelta(reader)
       break
     case "DELTA_BYTE_ARRAY": {
-      // each value takes its beginning from the one before, so that few bytes become many
+      // each value copies its beginning from the previous one, so that few bytes expand to many
       const prefixes = deltas(reader, count)
       const suffixes = deltas(reader, count)
       for (let i = 0; i < count; i++) {
@@ -320,7 +320,7 @@ const checkValues = (
 
 const widths: { readonly [type: string]: number | undefined } = { INT32: 4, FLOAT: 4, INT64: 8, DOUBLE: 8 }
 
-/** A negative size of a block would lead the library back to where it has been. */
+/** Throws for a negative block size, with which the library would read earlier bytes again. */
 const checkDelta = ({ view, offset }: Reader): void => {
   const reader = { view, offset }
   const [block, miniblocks] = [readVarInt(reader), readVarInt(reader)]

@@ -1,8 +1,8 @@
 /**
- * The rows of a Parquet file, or of several that follow each other, read by `hyparquet` and written out once as JSON lines, one row group
- * after the other, so that line n of what is read is row n of the file. Columns that are not asked for are not decoded.
+ * Reads the rows of one or several consecutive Parquet files by `hyparquet` and writes them once as JSON lines, one row group
+ * after the other, so that line n is row n of the file. Decodes requested columns only.
  *
- * Memory is one row group (the unit in which the format packs a column) and its rows.
+ * Memory: one row group (the unit in which the format compresses a column) and its rows.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -26,13 +26,13 @@ import { growth, spilled, type Write } from "../packed-file.ts"
 import { columnProblems, tooManyColumns, type Wanted } from "./format.ts"
 import { type Column, checkRowGroup, checkThrift, placesOf } from "./parquet-bounds.ts"
 
-/** Errors of the library that are not its own are about lengths and parts that are not there. */
+/** Words an exception: those that are not the library's own errors are caused by invalid lengths or missing parts. */
 const failed = (cause: unknown): string => {
   const isStray = cause instanceof RangeError || cause instanceof TypeError
   return `cannot be read as parquet: ${isStray ? "its parts do not fit together" : cause instanceof Error ? cause.message : cause}`
 }
 
-/** The rows as JSON lines: those that are wanted, and how many there are in all. The first file says which columns there are. */
+/** Writes the requested rows as JSON lines, and counts all rows. The first file determines the columns. */
 export const asJsonLines = (
   files: readonly [DataFile, ...ReadonlyArray<DataFile>],
   wanted: Wanted
@@ -67,7 +67,7 @@ export const asJsonLines = (
 
 const tail = 8 // length of the footer, "PAR1"
 
-/** The footer, once it has been counted. */
+/** Reads the footer, after counting its values. */
 const readFooter = async (file: DataFile): Promise<{ readonly metadata: FileMetaData; readonly tree: SchemaTree }> => {
   if (file.size < tail) throw new Error("it is too short")
   const read = readRange(file)
@@ -85,7 +85,7 @@ const readFooter = async (file: DataFile): Promise<{ readonly metadata: FileMeta
   return { metadata, tree: parquetSchema(metadata) }
 }
 
-/** The part of a file that is wanted: the library goes through all that it is given for every row group. */
+/** The requested part of a file: the library traverses all that it receives for every row group. */
 interface Table {
   readonly columns: ReadonlyArray<string>
   readonly tree: SchemaTree
@@ -113,7 +113,7 @@ const elementsOf = ({ element, children }: SchemaTree): ReadonlyArray<SchemaElem
   ...children.flatMap(elementsOf)
 ]
 
-// Lines are written together: enough to make a write worth its while.
+// Lines are written together, enough for an efficient write.
 const lettersPerWrite = 1 << 20
 
 const writeRows = async (
@@ -136,7 +136,7 @@ const writeRows = async (
     for (const place of placesOf(rows, described, tree, packed.size)) {
       held.push({ ...place, bytes: await read(place.start, place.end) })
     }
-    // row groups may be many, and all of them the same bytes; the library compares the columns with one another in each
+    // row groups may be many, and share their bytes; the library compares the columns with one another in each
     grow(rows + columns.length ** 2)
     checkRowGroup(held, compressors(), grow)
     const objects = await parquetReadObjects({
@@ -159,7 +159,7 @@ const writeRows = async (
   }
 }
 
-/** A row on a line. */
+/** Formats a row as a line. */
 const lineOf = (object: object, row: number): string => {
   const most = limit("row-bytes")
   let letters = 0
@@ -175,7 +175,7 @@ const lineOf = (object: object, row: number): string => {
 const utf8 = new TextDecoder()
 const onlyUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** A column need not say that it holds text. What cannot be that (an image) becomes a data: URI. */
+/** Decodes bytes: columns need not declare that they contain text. Other bytes (an image) become a data: URI. */
 const textOrBytes = (bytes: Uint8Array): string => {
   try {
     return onlyUtf8.decode(bytes)
@@ -184,7 +184,7 @@ const textOrBytes = (bytes: Uint8Array): string => {
   }
 }
 
-// a call takes so many arguments
+// maximum number of arguments of a call
 const lettersPerCall = 1 << 15
 
 const base64Of = (bytes: Uint8Array): string => {
@@ -195,7 +195,7 @@ const base64Of = (bytes: Uint8Array): string => {
   return btoa(letters)
 }
 
-/** JSON in a column becomes values when its row is written: those of a row group could be many times as large as their text. */
+/** JSON columns are parsed when their row is written: the parsed values of a row group could be many times as large as their text. */
 const parsers: Partial<ParquetParsers> = {
   jsonFromBytes: (bytes: Uint8Array | undefined) =>
     bytes === undefined
@@ -215,13 +215,13 @@ const readRange =
   (from: number, to: number): Promise<Uint8Array> =>
     Effect.runPromise(read(from, to - from))
 
-/** Bytes of a file, and where they begin. */
+/** Bytes of a file, with their offset. */
 interface Held {
   readonly start: number
   readonly bytes: Uint8Array
 }
 
-/** What is held of a file, to the library. Neighbours that are small it asks for together, with what lies between them. */
+/** Provides loaded parts of a file to the library. It requests small neighbours together, with the bytes between them. */
 const asyncBuffer = (size: number, held: ReadonlyArray<Held>): AsyncBuffer => ({
   byteLength: size,
   slice: (from, to = size) => {
@@ -236,7 +236,7 @@ const asyncBuffer = (size: number, held: ReadonlyArray<Held>): AsyncBuffer => ({
   }
 })
 
-/** Snappy is the library's own; the others are the system's, where there is one. None unpacks more than a page says it holds. */
+/** Snappy is the library's own; the others are the system's, if available. None decompresses more than a page declares. */
 const compressors = (): Compressors => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   if (typeof process?.getBuiltinModule !== "function") return {}

@@ -1,4 +1,4 @@
-/** Parquet files, whose rows are read from JSON lines that they are written out to. */
+/** Parquet files: their rows are written out as JSON lines and read from those. */
 import * as Effect from "effect/Effect"
 import type { FileFormat } from "./format.ts"
 import { linesOf } from "./jsonl.ts"

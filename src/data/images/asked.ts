@@ -1,4 +1,4 @@
-/** Images that a user asks about: by paths, or as rows with the columns of a plan. */
+/** Input images from a user: by paths, or as rows with the columns of a plan. */
 import * as Effect from "effect/Effect"
 import { headerOf } from "../../images/index.ts"
 import { type Broken, type Fields, isBroken, isFields, missingColumn } from "../columns.ts"
@@ -10,7 +10,7 @@ import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 type Asked = string | Fields
 type Columns = Pick<ImageSection, "image">
 
-/** A path or a data: URI. */
+/** Returns the image as a path or a data: URI. */
 const askedText = (asked: Asked, { image }: Columns): { readonly text: string } | Broken => {
   if (typeof asked !== "string" && !Object.hasOwn(asked, image)) {
     return { broken: missingColumn(image, Object.keys(asked)) }
@@ -22,15 +22,15 @@ const askedText = (asked: Asked, { image }: Columns): { readonly text: string } 
 const placeOf = (path: string, folder: string | undefined): string =>
   folder === undefined || /^([/\\]|[a-z]:)/i.test(path) ? path : `${folder}/${path}`
 
-/** What keeps a row from being one of `askedImages`. */
+/** Returns why a row is not one of `askedImages`, or undefined. */
 export const askedProblem = (asked: Asked, columns: Columns): string | undefined => {
   const text = askedText(asked, columns)
   return isBroken(text) ? text.broken : undefined
 }
 
 /**
- * Pixels of the image that a row contains, by its header, or the reason why it cannot be read, as the end of a sentence. For rows of others: a path or a
- * URL is rejected, whatever it leads to.
+ * Returns the pixels of the image in a row, by its header, or the reason why it cannot be read, as the end of a sentence. For untrusted rows: rejects
+ * paths and URLs.
  */
 export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: number } | Broken => {
   const value = isFields(asked) ? asked[columns.image] : asked
@@ -52,7 +52,7 @@ export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: num
   )
 }
 
-/** `folder`: what paths are relative to; the working directory unless given. */
+/** Reads input images. `folder`: base of relative paths; default: the working directory. */
 export const askedImages = (
   asked: ReadonlyArray<Asked>,
   columns: Columns,

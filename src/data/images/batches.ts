@@ -1,6 +1,6 @@
 /**
- * Batches of images: numbers of a model's input with the class of each. Which rows the batch (epoch, index) holds, and what changes at random
- * are made to them, depends on the data, the seed and the batch's size alone.
+ * Batches of images: input values of a model with the class of each image. The rows of batch (epoch, index) and their random augmentation
+ * depend on the data, the seed and the batch size only.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -22,36 +22,36 @@ import { DataFiles, openFile, openSystemFile } from "../file.ts"
 import { type BatchPosition, batchesPerEpoch, epochOrders, inStretches } from "../order.ts"
 import type { ClassificationSplit, LabelledText } from "../source.ts"
 
-/** Images as a model sees them, with the class of each. */
+/** A batch of preprocessed images, with the class of each. */
 export interface ImageBatch {
   readonly size: number
-  /** as many as rows: the unit in which a step's speed is counted */
+  /** equal to the number of rows; the unit of a step's speed */
   readonly tokens: number
-  /** [size, height, width, channels] */
+  /** input values, shape [size, height, width, channels] */
   readonly pixels: Float32Array
-  /** `[size]`: classes */
+  /** classes, shape `[size]` */
   readonly labels: Int32Array
-  /** `[size]`: the split's row numbers */
+  /** row indices in the split, shape `[size]` */
   readonly rows: Uint32Array
 }
 
-/** Makes images ready for a model. */
+/** Preprocesses images for a model. */
 export interface Preparing {
-  /** [images, height, width, channels], in their order. `augmentation`: for jobs that say on what chance depends. */
+  /** Returns shape [images, height, width, channels], in order. `augmentation` applies to jobs with `random`. */
   readonly prepare: (
     jobs: ReadonlyArray<ImageJob>,
     augmentation?: Augmentation
   ) => Effect.Effect<Float32Array, ImageError>
-  /** The same of images that nothing else waits for: a few on this thread. */
+  /** The same for images without concurrent work: processes a few of them on this thread. */
   readonly prepareFew: (jobs: ReadonlyArray<ImageJob>) => Effect.Effect<Float32Array, ImageError>
-  /** batches that are in the making at once while steps go on */
+  /** number of batches to prepare concurrently during training steps */
   readonly ahead: number
 }
 
-// a thread takes longer to start than so many images to decode
+// decoding this number of images takes less time than starting a thread
 const few = 4
 
-/** On other threads where there are any; these end with the scope. */
+/** Preprocesses images on other threads, if available, which stop when the scope closes. */
 export const openPreparing = (
   processing: Processing
 ): Effect.Effect<Preparing, never, FileSystem.FileSystem | Scope.Scope> =>
@@ -70,7 +70,7 @@ export interface ImageTrainingOptions {
   readonly seed: number
   readonly batchSize: number
   readonly start: BatchPosition
-  /** none unless given */
+  /** default: none */
   readonly augmentation?: Augmentation | undefined
 }
 
@@ -83,7 +83,7 @@ export interface ImageEvaluationOptions {
 export const augmentationOf = ({ augment }: Pick<ImagesData, "augment">): Augmentation | undefined =>
   augment === undefined ? undefined : { flip: augment.flip, crop: augment.crop ?? null }
 
-/** Endless batches, epoch after epoch, each in its own seeded order; the last of an epoch may be smaller. */
+/** Yields batches endlessly, epoch after epoch, each epoch in its own seeded order; the last batch of an epoch may be smaller. */
 export const imageTrainingBatches = (
   split: ClassificationSplit,
   preparing: Preparing,
@@ -109,7 +109,7 @@ export const imageTrainingBatches = (
   })
 }
 
-/** The first `rows` rows in their order, each once. `needed`: which batches need their pixels; the others have none. All unless given. */
+/** Yields the first `rows` rows in order, each once. `needed`: batches that need their pixels, which others lack; default: all. */
 export const imageEvaluationBatches = (
   split: ClassificationSplit,
   preparing: Preparing,
@@ -122,7 +122,7 @@ export const imageEvaluationBatches = (
     })
   )
 
-/** Images in memory or of files as one batch. They have no class: the labels are 0. `apart`: on other threads, however few they are. */
+/** Preprocesses images in memory or of files as one batch. They have no class: the labels are 0. `apart`: uses other threads even for a few. */
 export const readyImages = (
   images: ReadonlyArray<LabelledText>,
   { prepare, prepareFew }: Preparing,
@@ -136,7 +136,7 @@ export const readyImages = (
     rows: Uint32Array.from(images, (_, i) => i)
   }))
 
-/** Changes at random to the images of an epoch. */
+/** Random augmentation of an epoch's images. */
 interface Changes {
   readonly seed: number
   readonly epoch: number
@@ -179,7 +179,7 @@ const pixelsOf = (
     )
   })
 
-/** The image of a row. Files that are not the system's (a page's, in memory) are read here, others where they are decoded. */
+/** Returns the job for a row's image. Files that are not the system's (a page's, in memory) are read here, others where they are decoded. */
 const jobOf = (row: LabelledText): Effect.Effect<ImageJob, DataError> =>
   Effect.gen(function* () {
     const { image, text, where } = row
@@ -189,7 +189,7 @@ const jobOf = (row: LabelledText): Effect.Effect<ImageJob, DataError> =>
     return { image: isSystem ? image : yield* imageBytes(row), where: called }
   })
 
-/** An image's file, or its bytes in the row. */
+/** Returns the bytes of an image, from its file or from its row. */
 export const imageBytes = ({ image, where }: LabelledText): Effect.Effect<Uint8Array, DataError> => {
   if (image === undefined) return Effect.fail(dataError(where, "found a row without an image; expected one"))
   if (typeof image !== "string") return Effect.succeed(image)

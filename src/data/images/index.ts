@@ -1,4 +1,4 @@
-/** Images as data: labelled images of a folder or of rows, and batches of them. Loaded by kinds over images alone. */
+/** Image data: labelled images of a folder or of rows, and their batches. Loaded only by kinds of runs over images. */
 
 export { isImageName } from "../label-folders.ts"
 export { askedImages, askedProblem, pixelsIn } from "./asked.ts"

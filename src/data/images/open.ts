@@ -1,6 +1,6 @@
 /**
- * Labelled images as splits, as labelled texts are: a folder of folders, or rows with a path or the bytes themselves. A row's text is the
- * image's name. While rows are seen, the beginning of every image is: its format and size, and whether it is one at all.
+ * Labelled images as splits, like labelled texts: a folder of folders, or rows with a path or the bytes themselves. A row's text is the
+ * name of its image. The scan of the rows also reads the header of every image: format, size, and whether it is valid.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -24,15 +24,15 @@ import type { BySplit, SplitSection } from "../splits.ts"
 import { isBelow, openTree, shownPath, type Tree } from "../tree.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 
-/** The part of a section that says where images are. */
+/** The fields of a section that locate images. */
 export type ImageSection = SplitSection & Pick<ImagesData, "image" | "label" | "labels" | "folder">
 
-/** What the images of all splits are, by their headers. */
+/** Summary of the images of all splits, from their headers. */
 export interface ImagesSummary {
   readonly images: number
-  /** by format, the commonest first */
+  /** number of images by format, most frequent first */
   readonly formats: ReadonlyArray<{ readonly format: string; readonly images: number }>
-  /** of equally many pixels the first */
+  /** the first of those with equally many pixels */
   readonly smallest: Sides
   readonly median: Sides
   readonly largest: Sides
@@ -44,7 +44,7 @@ interface Sides {
 }
 
 export interface ImageSplit extends ClassificationSplit {
-  /** the images that its rows name, a line each: what a run's record holds a hash of, beside that of a file of rows */
+  /** the images that its rows name, one per line: a run's record holds their hash, in addition to that of a file of rows */
   readonly list?: ReadonlyArray<string>
 }
 
@@ -53,16 +53,16 @@ export interface ImageClasses extends ClassificationData {
   readonly images: ImagesSummary
 }
 
-/** An image as far as its beginning says, or what is wrong with it as the end of a sentence. */
+/** The header of an image, or the problem as the end of a sentence. */
 type Seen = SeenImage | { readonly problem: string }
 
 interface SeenImage {
   readonly header: ImageHeader
-  /** the same of images that are the same */
+  /** equal for identical images */
   readonly identity: string
 }
 
-/** What an image's first bytes say, or all of them. */
+/** Parses the header in an image's first bytes, or in all of them. */
 const lookedAt = (bytes: Uint8Array): ImageHeader | { readonly problem: string } =>
   Effect.runSync(
     Effect.match(headerOf(bytes, ""), {
@@ -71,11 +71,11 @@ const lookedAt = (bytes: Uint8Array): ImageHeader | { readonly problem: string }
     })
   )
 
-// the sides of most images are said in the first bytes
+// enough for the size of most images
 const [firstBytes, lastBytes] = [1 << 14, 1 << 12]
 const filesInFlight = 16
 
-/** Opens the files or folders until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+/** Opens the files or folders until the scope closes. `seed` determines which rows a validation share holds out. Fails with all problems. */
 export const openImages = (
   section: ImageSection,
   seed: number
@@ -99,7 +99,7 @@ export const openImages = (
     const { train, validation, test } = data.splits
     const splits: BySplit<ImageSplit> = {
       train: listed(train, section.train),
-      // a share of the training rows has their list
+      // a share of the training rows uses their list
       ...(validation === undefined
         ? {}
         : { validation: typeof section.validation === "string" ? listed(validation, section.validation) : validation }),
@@ -116,11 +116,11 @@ export const openImages = (
 
 interface OpenedRows {
   readonly source: ScannedSource
-  /** of each row: the path of its file; null: its bytes are in the row */
+  /** path of each row's file; null: the row contains the bytes */
   readonly files: ReadonlyArray<string | null>
-  /** what was seen of images whose bytes are in rows, in the order of these rows */
+  /** headers of images contained in rows, in the order of these rows */
   readonly embedded: ReadonlyArray<Seen>
-  /** what messages call the image of a row */
+  /** returns the name of a row's image in messages */
   readonly called: (row: number) => string
   readonly warnings: ReadonlyArray<string>
 }
@@ -139,7 +139,7 @@ const openRowsOf = (place: string, section: ImageSection) =>
     return yield* tree === undefined ? openRowsFile(place, section) : openFolder(tree, section)
   })
 
-/** Its images as rows, which are JSON lines in memory: whatever reads rows by position reads these. */
+/** Opens a folder's images as rows, JSON lines in memory, for the readers of rows by position. */
 const openFolder = (tree: Tree, section: ImageSection) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -231,7 +231,7 @@ const imageOfRow = (row: LabelledText, path: Path.Path, folder: string): Labelle
 }
 
 interface Guard {
-  /** its links resolved */
+  /** the path with links resolved */
   readonly real: string
   readonly shown: string
 }
@@ -245,7 +245,7 @@ const guardOf = (folder: string): Effect.Effect<Guard, DataError, Files> =>
     return { real, shown }
   })
 
-/** The files of paths that are relative to `folder`; fails over all that lead out of the guarded one, by their links as well. */
+/** Resolves paths relative to `folder`. Fails with all that lead out of the guarded folder, including through links. */
 const within = (
   { real, shown }: Guard,
   folder: string,
@@ -259,7 +259,7 @@ const within = (
       names,
       (name, i) => {
         const file = path.resolve(folder, name)
-        // what is not there is reported when it is read
+        // a missing file is reported when it is read
         const place = Effect.orElseSucceed(fs.realPath(file), () => file)
         return Effect.map(place, (target) => {
           const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))
@@ -280,7 +280,7 @@ const within = (
 const allProblems = (where: string, problems: ReadonlyArray<string>): DataError =>
   new DataError({ where, problems: problems.slice(0, mostListed), total: problems.length })
 
-/** Looks at every image. Fails over all that are none. */
+/** Reads the header of every image. Fails with all invalid ones. */
 const lookAt = ({
   source,
   files,
@@ -288,7 +288,7 @@ const lookAt = ({
   called
 }: OpenedRows): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    // a file of a folder is its row's place
+    // a file of a folder is the place of its row
     const calledAt = (row: number) => (source.place === undefined ? `"${cut(called(row), 100)}" ` : "")
     let at = 0
     const inRow = files.map((file) => (file === null ? embedded[at++]! : null))
@@ -336,8 +336,8 @@ const seenOf = (size: number, first: Uint8Array, last: Uint8Array): Seen => {
 }
 
 /**
- * Images of equally many bytes that begin and end alike are taken to be the same: no two photos do, and none of them is read as a whole.
- * FNV-1a over two lanes.
+ * Returns the identity of an image: images of the same length, beginning and end are considered identical. Photos never are, and none is read
+ * whole. FNV-1a over two lanes.
  */
 const identityOf = (size: number, first: Uint8Array, last: Uint8Array): string => {
   let [high, low] = [0x811c9dc5, 0x1b873593]
@@ -354,7 +354,7 @@ const summaryOf = (headers: ReadonlyArray<ImageHeader>): ImagesSummary => {
   const counts = Map.groupBy(headers, ({ format }) => format)
   const bySize = headers.toSorted((a, b) => a.width * a.height - b.width * b.height)
   const sides = ({ width, height, orientation }: ImageHeader): Sides =>
-    // turned by a quarter
+    // rotated by 90°
     orientation > 4 ? { width: height, height: width } : { width, height }
   return {
     images: headers.length,

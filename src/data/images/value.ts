@@ -1,22 +1,22 @@
 /**
- * How rows name their images: by a path, or with the image itself as a data: URI. Bytes in a Parquet file ({ bytes, path } or a binary column)
- * are written out as such URIs, so that there is one form of them.
+ * Images in rows: a path, or the image itself as a data: URI. Bytes in a Parquet file ({ bytes, path } or a binary column)
+ * are converted to such URIs, so that there is a single form.
  */
 import { quoted } from "../../boundary/index.ts"
 import { isUrl } from "../../files/index.ts"
 import { isFields, kindOf } from "../columns.ts"
 import type { TextForm } from "../labelled-rows.ts"
 
-/** An image in a row. */
+/** An image contained in a row. */
 export interface EmbeddedImage {
-  /** what the data set calls it; "" where it says nothing */
+  /** name of the image in the dataset; "" if unnamed */
   readonly name: string
   readonly bytes: Uint8Array
 }
 
 const uri = /^data:[^,;]*((?:;[a-z0-9-]+=[^,;]*)*);base64,/i
 
-/** A data: URI with a name as a parameter, as browsers ignore it. */
+/** Creates a data: URI with the name as a parameter, which browsers ignore. */
 export const imageUri = (base64: string, name: unknown): string => {
   const parameter = typeof name === "string" && name !== "" ? `;name=${encodeURIComponent(name)}` : ""
   return `data:${parameter};base64,${base64}`
@@ -24,7 +24,7 @@ export const imageUri = (base64: string, name: unknown): string => {
 
 export const isEmbedded = (text: string): boolean => text.startsWith("data:")
 
-/** The bytes of a URI that `imageForm` let through. */
+/** Returns the bytes of a URI that `imageForm` accepted. */
 export const embeddedImage = (text: string): EmbeddedImage => {
   const [head = "", parameters = ""] = uri.exec(text) ?? []
   const name = /;name=([^,;]*)/i.exec(parameters)?.[1] ?? ""
@@ -42,7 +42,7 @@ const decodedName = (name: string): string => {
 // absent in Node 20
 const { fromBase64 } = Uint8Array as { readonly fromBase64?: (base64: string) => Uint8Array }
 
-/** Undefined where it is no base64. */
+/** Decodes base64. Returns undefined if it is invalid. */
 const bytesOf = (base64: string): Uint8Array | undefined => {
   try {
     if (fromBase64 !== undefined) return fromBase64.call(Uint8Array, base64)
@@ -55,7 +55,7 @@ const bytesOf = (base64: string): Uint8Array | undefined => {
   }
 }
 
-/** The value of an image's column as its text: a path, or a data: URI. */
+/** Converts the value of an image column to text: a path, or a data: URI. */
 export const imageForm: TextForm = {
   role: "image",
   textOf: (value) => {
@@ -80,7 +80,7 @@ export const imageForm: TextForm = {
   }
 }
 
-// of Linux
+// maximum length of a path in Linux
 const longestPath = 4_096
 
 const named = (uri: string, path: unknown): string =>

@@ -1,4 +1,4 @@
-/** Batches of pairs: the better answers first, then in the same order the worse ones, each after its prompt. */
+/** Batches of pairs: all chosen answers, followed in the same order by the rejected ones, each after its prompt. */
 import type * as Stream from "effect/Stream"
 import type { CausalRows, CausalTokenizer } from "../../tensors/index.ts"
 import { type Batching, type Numbered, type PoolOptions, pooledBatches, stretchedBatches } from "../batching.ts"
@@ -8,22 +8,22 @@ import type { DataError } from "../data-error.ts"
 import { lengthBatches, type Padding } from "../text-batches.ts"
 import { type Pair, type PreferenceSplit, pairsOf } from "./split.ts"
 
-/** Rows of n pairs: `size` is 2n. */
+/** A batch of n pairs: `size` is 2n. */
 export interface PairRows extends CausalRows {
-  /** `[size·length]`: 1 where the token that should follow is one of the answer's */
+  /** 1 where the target token is part of the answer, shape `[size·length]` */
   readonly answers: Float32Array
-  /** [n] */
+  /** pairs, shape [n] */
   readonly pairs: ReadonlyArray<Pair>
-  /** terms of the loss: n */
+  /** number of loss terms: n */
   readonly counted: number
 }
 
 export interface PairPadding extends Padding {
-  /** whether the better answers' prompts have labels too */
+  /** whether the prompts of chosen answers have labels, too */
   readonly prompts: boolean
 }
 
-/** At least one pair → PairRows [2n, length]. */
+/** Pads at least one pair to PairRows of shape [2n, length]. */
 export const padPairs = (pairs: ReadonlyArray<Pair>, { prompts, ...padding }: PairPadding): PairRows => {
   const sides = [...pairs.map(({ chosen }) => chosen), ...pairs.map(({ rejected }) => rejected)]
   const labelled = sides.map((side, i) => [prompts && i < pairs.length ? wholly(side) : side])
@@ -35,7 +35,7 @@ export const padPairs = (pairs: ReadonlyArray<Pair>, { prompts, ...padding }: Pa
   return { ...rows, answers, pairs, counted: pairs.length }
 }
 
-/** Every token but the first is a label. */
+/** Makes every token except the first a label. */
 const wholly = ({ ids }: Sequence): Sequence => ({
   ids,
   labels: ids.map((_, t) => (t + 1 < ids.length ? ids[t + 1]! : ignored))
@@ -47,7 +47,7 @@ export interface PairBatchOptions extends Pick<PairPadding, "prompts" | "maxLeng
 
 type Tokens = Pick<CausalTokenizer, "padId">
 
-/** Endless batches of a split in which at least one pair can be compared. */
+/** Yields batches endlessly. Requires a split with at least one comparable pair. */
 export const pairTrainingBatches = (
   split: PreferenceSplit,
   { padId }: Tokens,
@@ -62,7 +62,7 @@ export const pairTrainingBatches = (
   return pooledBatches(batching, options)
 }
 
-/** Every pair once, those of like length together; see `stretchedBatches`. */
+/** Yields every pair once, grouped by similar length; see `stretchedBatches`. */
 export const pairEvaluationBatches = (
   split: PreferenceSplit,
   { padId }: Tokens,

@@ -1,4 +1,4 @@
-/** Data for learning from preferences: pairs of answers to a prompt, and how they become batches. */
+/** Preference data: pairs of answers to a prompt, and their batches. */
 export { type PairRows, padPairs, pairEvaluationBatches, pairTrainingBatches } from "./batches.ts"
 export { type OpenedPreferences, openPreferences } from "./open.ts"
 export { type PreferenceRow, type Preferences, preferencesOf } from "./row.ts"

@@ -1,4 +1,4 @@
-/** The `data` section of a plan over preferences, opened: as `causal/open.ts` opens it, of both sides of every pair. */
+/** Opens the `data` section of a plan over preferences, like `causal/open.ts`, for both sides of every pair. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type PreferenceData, preferenceColumns } from "../../../schemas/index.ts"
@@ -12,7 +12,7 @@ import { formOf, type PreferenceRow, preferencesOf } from "./row.ts"
 import { type PreferenceSplit, pairsOf, sidesOf } from "./split.ts"
 
 export interface OpenedPreferences extends OpenedTokens<PreferenceSplit> {
-  /** what rows are: given, or what the first training row is */
+  /** form of the rows: set in the plan, or detected from the first training row */
   readonly form: "messages" | "text"
 }
 
@@ -21,7 +21,7 @@ const ENCODINGS = {
   text: { format: "completion", lossOn: "completion" }
 } as const
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. */
+/** Opens the files until the scope closes. `seed` determines which rows a validation share holds out. */
 export const openPreferences = (
   section: PreferenceData,
   seed: number,
@@ -55,10 +55,10 @@ export const openPreferences = (
     return { ...opened, form }
   })
 
-// as many as lengths are measured on
+// the number of rows on which lengths are measured
 const SAMPLE = 256
 
-/** Fails where the cut leaves no pair of a sample. */
+/** Fails if truncation leaves no comparable pair in a sample. */
 const somethingCompared = (split: PreferenceSplit, maxLength: number): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
     const count = Math.min(split.rows, SAMPLE)

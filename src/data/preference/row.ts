@@ -1,4 +1,4 @@
-/** What a row of preference data says: a prompt with a better and a worse answer, in the forms in which data sets write them. */
+/** Content of a row of preference data: a prompt with a chosen and a rejected answer, in the forms that datasets use. */
 import { type PreferenceData, preferenceColumns } from "../../../schemas/index.ts"
 import { conversationWith } from "../causal/content.ts"
 import { messagesIn } from "../causal/messages.ts"
@@ -18,15 +18,15 @@ type Section = Pick<PreferenceData, "mapping" | "prompt" | "chosen" | "rejected"
   Required<Pick<PreferenceData, "form">>
 
 /**
- * The two sides of a row, whatever its value is:
+ * Parses the two sides of a row of any value:
  *
  *   text      { "prompt": "2+2?", "chosen": "4", "rejected": "5" }
  *   messages  { "prompt": [{ "role": "user", … }], "chosen": [{ "role": "assistant", … }], "rejected": [{ … }] }
  *             { "chosen": [{ "role": "user", … }, { "role": "assistant", … }], "rejected": [the same user, { … }] }
  *   openai    { "input": { "messages": [{ "role": "user", … }] }, "preferred_output": [{ … }], "non_preferred_output": [{ … }] }
  *
- * Of conversations a prompt and an answer may be a text each: what the user says, and what the assistant does. Where both
- * conversations begin with the same messages, those are the prompt, and a column of its own says it a second time.
+ * In conversations, a prompt and an answer may be texts: of the user and of the assistant. If both
+ * conversations begin with the same messages, those are the prompt, which a separate column may repeat.
  */
 export const preferencesOf = (value: unknown, section: Section): Preferences | Broken => {
   if (!isFields(value)) return { broken: notAnObject(value) }
@@ -37,7 +37,7 @@ export const preferencesOf = (value: unknown, section: Section): Preferences | B
   return same ? { broken: `"${chosen}" and "${rejected}" say the same, so neither is preferred` } : read
 }
 
-/** What rows are, by the first of them. */
+/** Detects the form of rows from the first one. */
 export const formOf = (row: unknown, section: Pick<PreferenceData, "mapping" | "chosen" | "prompt" | "rejected">) => {
   const { chosen } = preferenceColumns(section)
   const value = isFields(row) ? row[chosen] : undefined
@@ -88,7 +88,7 @@ const conversations = (row: Fields, section: Section): Preferences | Broken => {
   return shared > 0 && sameMessage(prompt[0]!, better[0]!) ? implicit() : sidesOf(row, prompt, better, worse, section)
 }
 
-/** A list of messages, an object that has one (`input.messages`), or a text that `role` says. */
+/** Returns a list of messages, an object that contains one (`input.messages`), or a text with the role `role`. */
 const messagesOf = (row: Fields, name: string, role: "user" | "assistant"): Messages | Broken => {
   const value = row[name]
   if (isFields(value)) {
@@ -105,7 +105,7 @@ const messagesOf = (row: Fields, name: string, role: "user" | "assistant"): Mess
   return isBroken(messages) ? { broken: `"${name}": ${messages.broken}` } : messages
 }
 
-/** How many messages two conversations begin with in common; at least one of each is left, an answer. */
+/** Counts the common leading messages of two conversations; leaves at least one of each as the answer. */
 const sharedBeginning = (one: Messages, other: Messages): number => {
   const most = Math.min(one.length, other.length) - 1
   let shared = 0
@@ -113,7 +113,7 @@ const sharedBeginning = (one: Messages, other: Messages): number => {
   return shared
 }
 
-/** In whatever order their fields are written. */
+/** Compares messages, regardless of the order of their fields. */
 const sameMessage = (one: Message, other: Message): boolean => fieldsOf(one) === fieldsOf(other)
 
 const fieldsOf = (message: Message): string =>

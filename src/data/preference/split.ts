@@ -1,4 +1,4 @@
-/** A part of the data as pairs of token sequences: each prompt with its better and with its worse answer. */
+/** A split of pairs of token sequences: each prompt with its chosen and with its rejected answer. */
 import * as Effect from "effect/Effect"
 import type { RowEncoder } from "../causal/encoder.ts"
 import type { CausalExample, CausalRow } from "../causal/row.ts"
@@ -9,11 +9,11 @@ import type { RowSource } from "../source.ts"
 import type { PreferenceRow } from "./row.ts"
 
 export interface PreferenceSplit extends RowSource<PreferenceRow> {
-  /** A prompt with one of its answers as tokens, uncut; answers alone are learned. */
+  /** Encodes a prompt with one of its answers, without truncation; only answers are learned. */
   readonly encode: RowEncoder["encode"]
 }
 
-/** A row as two sequences, cut. */
+/** A row as two truncated sequences. */
 export interface Pair {
   readonly row: number
   readonly chosen: CausalExample
@@ -22,7 +22,7 @@ export interface Pair {
 
 const SIDES = ["chosen", "rejected"] as const
 
-/** The same as single sequences: number 2i is row i with its better answer, number 2i + 1 with its worse one. */
+/** The same as single sequences: number 2i is row i with its chosen answer, number 2i + 1 with its rejected one. */
 export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalSplit => {
   const source: RowSource<CausalRow> = {
     rows: SIDES.length * rows,
@@ -42,7 +42,7 @@ export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalS
   return causalSplit(source, onlyOne(encode), "drop the end")
 }
 
-/** An answer is one sequence, whose log-probability is compared. */
+/** Requires a single sequence per answer, whose log-probability is compared. */
 const onlyOne =
   (encode: RowEncoder["encode"]): RowEncoder["encode"] =>
   (content) => {
@@ -54,13 +54,13 @@ const onlyOne =
     }
   }
 
-/** The same with the better answers alone, whose prompts can be asked. */
+/** The same with chosen answers only, for prompts as inputs. */
 export const chosenOf = (split: PreferenceSplit): CausalSplit => {
   const sides = sidesOf(split)
   return { ...sides, rows: split.rows, read: (indices) => sides.read(Array.from(indices, (index) => 2 * index)) }
 }
 
-/** The pairs of some rows. One of which nothing is left of an answer after the cut is left out: it compares nothing. */
+/** Returns the pairs of some rows. Skips pairs of which truncation removes an answer, since they cannot be compared. */
 export const pairsOf = (
   split: PreferenceSplit,
   indices: ArrayLike<number>,

@@ -1,6 +1,6 @@
 /**
- * Texts and their targets as tokens, and how they become batches. Both end with the model's end token, also where they are cut; what the
- * decoder reads is the target one place to the right, after the model's start token.
+ * Tokenizes texts and targets, and forms batches. Both end with the model's end token, even if they are truncated; the
+ * decoder reads the target shifted right by one position, after the model's start token.
  */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -14,27 +14,27 @@ import { lengthBatches, paddedLength } from "../text-batches.ts"
 import type { TextTokenizer } from "../tokenize.ts"
 import type { Seq2SeqSplit, SourceTarget } from "./open.ts"
 
-/** How texts and targets become tokens, by the model and the plan. */
+/** Tokenization options of the model and the plan. */
 export interface Seq2SeqEncoding {
   readonly tokenizer: Pick<CausalTokenizer, "encode">
-  /** the token that every target begins after, the one that ends a text, and padding's */
+  /** ids of the token before every target, of the one that ends a text, and of padding */
   readonly startId: number
   readonly eosId: number
   readonly padId: number
-  /** put before every text that is read */
+  /** prefix of every source text */
   readonly prefix?: string | undefined
-  /** tokens of a text that is read, and of one that is written, at most; the end token is one of them */
+  /** maximum tokens of a source text and of a target, including the end token */
   readonly maxLength: number
   readonly maxTargetLength: number
 }
 
-/** Ids of a text and the end token after it, at most `maxLength`. Throws where the tokenizer does. */
+/** Returns the ids of a text and the end token, at most `maxLength`. Throws if the tokenizer does. */
 const ended = ({ tokenizer, eosId }: Seq2SeqEncoding, text: string, maxLength: number): ReadonlyArray<number> => [
   ...tokenizer.encode(text).slice(0, maxLength - 1),
   eosId
 ]
 
-/** The texts that are read, and the targets, as a tokenizer of each. */
+/** Returns tokenizers of the source texts and of the targets. */
 export const sidesOf = (encoding: Seq2SeqEncoding) => {
   const { padId, prefix = "" } = encoding
   const side = (before: string): TextTokenizer => ({
@@ -44,7 +44,7 @@ export const sidesOf = (encoding: Seq2SeqEncoding) => {
   return { source: side(prefix), target: side("") }
 }
 
-/** A row as tokens. */
+/** A tokenized row. */
 export interface Seq2SeqExample {
   readonly source: ReadonlyArray<number>
   readonly target: ReadonlyArray<number>
@@ -60,7 +60,7 @@ export interface Seq2SeqPadding extends Pick<Seq2SeqEncoding, "startId" | "padId
   readonly padMultiple: number
 }
 
-/** At least one example → Seq2SeqRows [size, sourceLength] and [size, targetLength]. */
+/** Pads at least one example to Seq2SeqRows of shape [size, sourceLength] and [size, targetLength]. */
 export const padSeq2Seq = (
   examples: ReadonlyArray<Seq2SeqExample>,
   { startId, padId, maxLength, maxTargetLength, padMultiple }: Seq2SeqPadding
@@ -77,7 +77,7 @@ export const padSeq2Seq = (
   for (const [row, { source, target }] of examples.entries()) {
     inputIds.set(source, row * sourceLength)
     attentionMask.fill(1, row * sourceLength, row * sourceLength + source.length)
-    // the end token too, where there is room: nothing is asked for after it
+    // the end token too, if there is space: it is followed by no label
     decoderInputIds.set([startId, ...target].slice(0, targetLength), row * targetLength)
     labels.set(target, row * targetLength)
     read += source.length
@@ -87,7 +87,7 @@ export const padSeq2Seq = (
   return { size, sourceLength, inputIds, attentionMask, targetLength, decoderInputIds, labels, tokens, counted }
 }
 
-/** Rows as tokens. Fails on a text that the tokenizer refuses. */
+/** Tokenizes rows. Fails for a text that the tokenizer rejects. */
 export const seq2seqExamples = (
   rows: ReadonlyArray<Omit<SourceTarget, "textPair">>,
   encoding: Seq2SeqEncoding
@@ -117,7 +117,7 @@ const readNumbered =
 
 const lengthOf = ({ source, target }: Seq2SeqExample): number => source.length + target.length
 
-/** Endless batches of a split that has at least one row. */
+/** Yields batches endlessly. Requires a split with at least one row. */
 export const seq2seqTrainingBatches = (
   split: Seq2SeqSplit,
   encoding: Seq2SeqEncoding,
@@ -133,13 +133,13 @@ export const seq2seqTrainingBatches = (
 }
 
 export interface Seq2SeqEvaluationBatch extends Seq2SeqRows {
-  /** `[size]`: the split's row numbers */
+  /** row indices in the split, shape `[size]` */
   readonly rows: Uint32Array
-  /** `[size]`: what is to be written, uncut */
+  /** untruncated target texts, shape `[size]` */
   readonly targets: ReadonlyArray<string>
 }
 
-/** Every row once, those of like length together; see `stretchedBatches`. */
+/** Yields every row once, grouped by similar length; see `stretchedBatches`. */
 export const seq2seqEvaluationBatches = (
   split: Seq2SeqSplit,
   encoding: Seq2SeqEncoding,

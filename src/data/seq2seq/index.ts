@@ -1,4 +1,4 @@
-/** Data for models that read one text and write another, and how it becomes batches. */
+/** Data for models that read one text and write another, and its batches. */
 export {
   padSeq2Seq,
   type Seq2SeqEncoding,

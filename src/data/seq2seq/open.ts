@@ -1,6 +1,6 @@
 /**
- * The `data` section of a plan over texts and their targets, opened: every file scanned, the splits ready to be read, and whether targets are
- * a closed set, as the labels of a classification are.
+ * Opens the `data` section of a plan over texts and targets: scans every file, prepares the splits for reading, and determines whether targets are
+ * a closed set, like the labels of a classification.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -21,7 +21,7 @@ import {
   sourceOf
 } from "../splits.ts"
 
-/** A text that is read, without the plan's prefix, and the text that is to be written for it. */
+/** A source text, without the plan's prefix, and its target text. */
 export interface SourceTarget extends TextFields, Located {
   readonly target: string
 }
@@ -30,9 +30,9 @@ export type Seq2SeqSplit = RowSource<SourceTarget>
 
 export interface OpenedSeq2Seq {
   readonly splits: BySplit<Seq2SeqSplit>
-  /** the targets that there are, where they are a closed set; null: a target may be any text */
+  /** distinct targets, if they are a closed set; null: a target may be any text */
   readonly targets: ReadonlyArray<string> | null
-  /** the most frequent target of the training rows, and the share of each split's rows that have it */
+  /** most frequent target of the training rows, and its share of the rows in each split */
   readonly usual: { readonly target: string; readonly share: BySplit<number> }
   readonly warnings: ReadonlyArray<string>
   readonly describe: () => ReadonlyArray<SourceTargetSplit>
@@ -42,14 +42,14 @@ export interface SourceTargetSplit {
   readonly split: "train" | "validation" | "test"
   readonly where: string
   readonly rows: number
-  /** of a closed set */
+  /** rows per class, for a closed set */
   readonly classes?: ReadonlyArray<{ readonly label: string; readonly rows: number }>
 }
 
-// the tasks of GLUE have two or three, a set of intents a hundred and more, which a plan names
+// the tasks of GLUE have two or three; sets of intents have a hundred or more, and are listed in the plan
 const MOST_TARGETS = 20
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+/** Opens the files until the scope closes. `seed` determines which rows a validation share holds out. Fails with all problems. */
 export const openSeq2Seq = (section: Seq2SeqData, seed: number): Effect.Effect<OpenedSeq2Seq, DataError, Scope.Scope> =>
   Effect.gen(function* () {
     const files = yield* openSplitFiles(section, (path) => openTargets(path, section))
@@ -74,7 +74,7 @@ interface TargetFile extends ScannedSource<SourceTarget> {
   readonly targetHashes: TextHashes
 }
 
-/** A number or a truth value is written as it is, as labels are. */
+/** Converts numbers and booleans to text, as for labels. */
 const targetForm: TextForm = {
   role: "target",
   textOf: (value) =>
@@ -83,7 +83,7 @@ const targetForm: TextForm = {
       : plainText.textOf(value)
 }
 
-/** Where a file has more targets than are numbered. */
+/** Stands for targets beyond the maximum number of a file. */
 const OTHERS = "…"
 
 const openTargets = (path: string, { source, target, targets = [] }: Seq2SeqData) =>
@@ -108,11 +108,11 @@ const openTargets = (path: string, { source, target, targets = [] }: Seq2SeqData
     return Effect.map(opened, (file): TargetFile => ({ ...file, targetHashes: hashes.finish() }))
   })
 
-/** The targets of the training rows, where they are few; sorted by code unit. */
+/** Returns the targets of the training rows, sorted by code unit, if there are few. */
 const closedSet = ({ index }: Scanned): ReadonlyArray<string> | null =>
   index.labels.length > MOST_TARGETS ? null : index.labels.map(({ label }) => label).sort()
 
-/** Rows whose targets are any texts are of no classes. */
+/** Removes the classes of rows with arbitrary targets. */
 const unclassed = (file: TargetFile): TargetFile => {
   const { index } = file
   return { ...file, index: { ...index, label: () => 0, labels: [{ label: "", rows: index.rows, firstRow: 0 }] } }
@@ -125,7 +125,7 @@ const numbersOf = ({ file, rows }: Rows): Iterable<number> => rows ?? Array(file
 interface Counts {
   /** rows of each target */
   readonly counts: ReadonlyArray<number>
-  /** rows whose target is none of them, and the first of those */
+  /** rows with other targets, and the first of those */
   readonly others: number
   readonly first: number
 }
@@ -144,7 +144,7 @@ const countsOf = (split: Rows, targets: ReadonlyArray<string>): Counts => {
   return { counts, others, first }
 }
 
-/** Rows whose targets are outside of the closed set: what is written for them can be right, but no class of theirs has an F1. */
+/** Warns of rows whose targets are outside of the closed set: an output for them can be correct, but their class has no F1. */
 const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<string> =>
   Object.entries(counts).flatMap(([name, { counts: each, others, first }]) => {
     if (others === 0) return []
@@ -156,7 +156,7 @@ const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<st
     ]
   })
 
-// what is frequent shows early, and a table of all targets may not fit into memory
+// frequent targets appear early, and a table of all may not fit into memory
 const COUNTED = 100_000
 
 const usualTarget = (rows: BySplit<Rows>, splits: BySplit<Seq2SeqSplit>) =>

@@ -1,11 +1,11 @@
-/** What the three codecs share: they give RGBA, and keep memory that they once asked for. */
+/** Common parts of the three codecs, which return RGBA and keep the memory that they have allocated. */
 import type { ImageHeader, Pixels } from "../image.ts"
 import { Refused } from "../refused.ts"
 
-/** Pixels as they are stored, not turned yet. Rejects with Refused where the bytes cannot be decoded. */
+/** Decodes an image without applying its orientation. Rejects with Refused if the bytes cannot be decoded. */
 export type Codec = (bytes: Uint8Array, header: ImageHeader) => Promise<Pixels>
 
-/** Without alpha: the colours that are stored, whatever is seen of them. Pillow's `convert("RGB")` does the same. */
+/** Drops the alpha channel and keeps the stored colours, even of transparent pixels, as Pillow's `convert("RGB")`. */
 export const opaque = (rgba: ArrayLike<number>, { width, height }: ImageHeader): Pixels => {
   const pixels = width * height
   if (rgba.length !== 4 * pixels) throw new Refused("is damaged: its data are of another size than its header says")
@@ -18,17 +18,17 @@ export const opaque = (rgba: ArrayLike<number>, { width, height }: ImageHeader):
   return { width, height, data }
 }
 
-/** Memory of WebAssembly grows and does not shrink: an instance that has more than this is not kept for the next image. */
+/** Maximum memory of an instance that is kept for the next image: WebAssembly memory grows and does not shrink. */
 const KEPT_BYTES = 64 * 2 ** 20
 
-/** An instance of a codec, and how much memory it has. */
+/** An instance of a codec, with the size of its memory. */
 export interface Instance<Exports> {
   readonly exports: Exports
   readonly bytes: () => number
 }
 
 /**
- * Calls a codec. One that failed is in a state that no one knows, so the next image gets another; so is one that has become large.
+ * Calls a codec. After a failure, the state of an instance is undefined, so the next image uses a new one, as after an instance has grown large.
  */
 export class Instances<Exports> {
   private readonly start: () => Promise<Instance<Exports>>
@@ -47,7 +47,7 @@ export class Instances<Exports> {
   }
 }
 
-/** A value that is made when it is first asked for; a failure is not kept. */
+/** Returns a function that computes a value on first use and caches it; failures are not cached. */
 export const lazily = <A>(make: () => Promise<A>): (() => Promise<A>) => {
   let made: Promise<A> | undefined
   return () => {

@@ -1,4 +1,4 @@
-/** Codecs that Emscripten compiled: a factory of modules, of which each has an instance and memory of its own. */
+/** Codecs compiled by Emscripten: factories of modules, each with its own instance and memory. */
 import { type Instance, Instances, lazily } from "./codec.ts"
 
 interface Options {
@@ -10,7 +10,7 @@ interface Options {
   readonly printErr: (line: string) => void
 }
 
-/** What an image becomes; null: the decoder failed. It answers with an ImageData, the polyfill of which comes with the module. */
+/** Decodes an image; null: the decoder failed. Returns an ImageData, whose polyfill comes with the module. */
 type Decode = (image: Uint8Array, ...options: ReadonlyArray<unknown>) => { readonly data: Uint8ClampedArray } | null
 
 interface EmscriptenModule {
@@ -19,11 +19,11 @@ interface EmscriptenModule {
 
 export interface EmscriptenDecoder {
   readonly decode: Decode
-  /** what the library wrote to its standard error since it was last asked */
+  /** Returns what the library has written to its standard error since the last call. */
   readonly remarks: () => string
 }
 
-/** Modules of a factory. Neither is loaded before the first image. */
+/** Creates instances from a factory. Neither is loaded before the first image. */
 export const emscriptenInstances = (
   factory: () => Promise<{ readonly default: unknown }>,
   binary: () => Promise<WebAssembly.Module>

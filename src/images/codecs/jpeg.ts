@@ -1,6 +1,6 @@
 /**
- * JPEG by MozJPEG, as `@jsquash/jpeg` has it: libjpeg-turbo's decoder with its slow, exact inverse cosine transform and smooth
- * upsampling, as Pillow has it.
+ * JPEG by MozJPEG from `@jsquash/jpeg`: libjpeg-turbo's decoder with the slow, exact inverse cosine transform and smooth
+ * upsampling, as in Pillow.
  */
 import { cut, printableLine } from "../../boundary/index.ts"
 import { Cursor } from "../header/cursor.ts"
@@ -24,7 +24,7 @@ export const decodeJpeg: Codec = async (bytes, header) => {
   return instances.with(({ decode, remarks }) => {
     remarks()
     try {
-      // turned by the caller
+      // the caller applies the orientation
       const image = decode(bytes, false)
       if (image !== null) return opaque(image.data, header)
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * PNG by the Rust crate `png`, as `@jsquash/png` has it. Its binary is called without its JavaScript, which has one instance for ever:
- * a broken file leaves in it what was allocated for it, and some of its stack.
+ * PNG by the Rust crate `png` from `@jsquash/png`. Its binary is called without its JavaScript, which keeps a single instance:
+ * after a broken file, the file's memory and part of its stack remain allocated in it.
  */
 import { printableLine } from "../../boundary/index.ts"
 import { crc32 } from "../crc32.ts"
@@ -18,12 +18,12 @@ interface Exports {
   readonly __wbindgen_free: (address: number, bytes: number, alignment: number) => void
 }
 
-/** What the binary hands over: RGBA at an address of its memory. */
+/** Receives the binary's output: RGBA at an address of its memory. */
 type Receive = (address: number, bytes: number) => void
 
 interface Decoder {
   readonly exports: Exports
-  /** called with what is decoded next */
+  /** receives the next decoded image */
   receive: Receive
 }
 
@@ -34,7 +34,7 @@ const binary = lazily(() =>
   )
 )
 
-/** The functions that it imports, by the beginnings of their names, which end in a hash. The others are for images of 16 bits. */
+/** The imported functions, by the beginnings of their names, which end in a hash. The others are for images of 16 bits. */
 const start = async (): Promise<Instance<Decoder>> => {
   const module = await binary()
   const known: Readonly<Record<string, (...values: ReadonlyArray<number>) => unknown>> = {
@@ -56,7 +56,7 @@ const start = async (): Promise<Instance<Decoder>> => {
 
 const instances = new Instances(start)
 
-/** The crate unpacks what it gets. Throws where chunks do not have their sums, or end before the last does. */
+/** Verifies the chunks, which the crate does not. Throws for a wrong checksum, or if the file ends before its last chunk. */
 const checkChunks = (bytes: Uint8Array): void => {
   const png = new Cursor(bytes)
   for (const { type, at, length } of pngChunks(png)) {

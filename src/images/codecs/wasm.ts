@@ -1,4 +1,4 @@
-/** The binaries of the codecs: beside their packages' JavaScript, read where there is a file system, fetched in a page. */
+/** Binaries of the codecs, next to the JavaScript of their packages: read from the file system, or fetched in a page. */
 import { cut, messageOf, printableLine } from "../../boundary/index.ts"
 import { builtin } from "../builtin.ts"
 import { Refused } from "../refused.ts"
@@ -10,8 +10,8 @@ const fetched = async (url: URL): Promise<ArrayBuffer> => {
 }
 
 /**
- * Compiles a binary. `specifier`: its name as a module's; `asset`: where a bundler put it, which knows it by an expression
- * `new URL("…", import.meta.url)` alone. Rejects with Refused where it is not there: no image is decoded then, for a reason that is not its own.
+ * Compiles a binary. `specifier`: its module name; `asset`: its URL in a bundle, which bundlers only recognise as an expression
+ * `new URL("…", import.meta.url)`. Rejects with Refused if the binary is missing: no image can then be decoded.
  */
 export const compiled = async (specifier: string, asset: () => URL): Promise<WebAssembly.Module> => {
   try {

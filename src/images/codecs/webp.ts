@@ -1,4 +1,4 @@
-/** WebP by libwebp, as `@jsquash/webp` has it. */
+/** WebP by libwebp from `@jsquash/webp`. */
 import { Cursor } from "../header/cursor.ts"
 import { isCutShort } from "../header/webp.ts"
 import { CutShort, Refused } from "../refused.ts"

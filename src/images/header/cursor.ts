@@ -1,6 +1,6 @@
 import { CutShort } from "../refused.ts"
 
-/** Numbers out of bytes, wherever they are. Throws CutShort where the bytes have no such place. */
+/** Reads numbers at any position of a byte array. Throws CutShort for a position after its end. */
 export class Cursor {
   readonly length: number
   private readonly view: DataView
@@ -33,7 +33,7 @@ export class Cursor {
     return this.view.getUint32(this.checked(at, 4), little)
   }
 
-  /** Latin-1 */
+  /** Reads Latin-1 text. */
   text(at: number, bytes: number): string {
     this.checked(at, bytes)
     return String.fromCharCode(...this.bytes.subarray(at, at + bytes))

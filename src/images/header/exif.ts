@@ -1,13 +1,13 @@
-/** The orientation that a camera wrote beside an image: tag 0x0112 of the first directory of a TIFF file (EXIF 2.32, 4.6.4). */
+/** Orientation in an image's EXIF data: tag 0x0112 of the first directory of a TIFF file (EXIF 2.32, 4.6.4). */
 import { CutShort } from "../refused.ts"
 import type { Cursor } from "./cursor.ts"
 
 const ORIENTATION = 0x0112
-/** type of a value → how it is read, where it is a whole number */
+/** type of a value → its reader, for whole numbers */
 const [BYTE, SHORT, LONG] = [1, 3, 4]
 
 const read = (exif: Cursor): number => {
-  // some writers of PNG and WebP keep what begins the segment of a JPEG
+  // some writers of PNG and WebP keep the prefix of the JPEG segment
   const start = exif.text(0, 4) === "Exif" ? 6 : 0
   const order = exif.text(start, 2)
   if (order !== "II" && order !== "MM") return 1
@@ -32,7 +32,7 @@ const read = (exif: Cursor): number => {
   return 1
 }
 
-/** 1 to 8; 1 where the data say nothing, or nothing that makes sense: they are a remark and no part of the image. */
+/** Returns the orientation, 1 to 8. Returns 1 for absent or invalid data, since EXIF is metadata and not part of the image. */
 export const orientationOf = (exif: Cursor): number => {
   try {
     return read(exif)

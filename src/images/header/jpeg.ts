@@ -1,4 +1,4 @@
-/** JPEG (ITU-T T.81): segments that begin with a marker; the one of the frame says the size, and the data begin after those of the scan. */
+/** JPEG (ITU-T T.81): segments that begin with a marker. The frame's segment has the size; image data follow the segment of a scan. */
 import { limit, overLimit } from "../../boundary/index.ts"
 import type { ImageHeader } from "../image.ts"
 import { CutShort, Refused } from "../refused.ts"
@@ -7,7 +7,7 @@ import { orientationOf } from "./exif.ts"
 
 const [SOI, EOI, SOS, APP1] = [0xd8, 0xd9, 0xda, 0xe1]
 
-/** What a frame's marker says of it; those that are not here are decoded. */
+/** Unsupported frame types by their markers; others are decoded. */
 const frames: Readonly<Record<number, string | undefined>> = {
   192: undefined,
   193: undefined,
@@ -28,19 +28,19 @@ const standsAlone = (marker: number): boolean => marker === 0x01 || marker === S
 
 interface Segment {
   readonly marker: number
-  /** of what follows the length */
+  /** offset of the bytes after the length */
   readonly at: number
   readonly length: number
 }
 
-/** The first marker at or after a place, past bytes that belong to none, and where it ends. */
+/** Returns the first marker at or after a position, skipping bytes that belong to none, and its end. */
 const markerAfter = (jpeg: Cursor, from: number): readonly [marker: number, end: number] => {
   let at = from
   while (jpeg.u8(at) !== 0xff || jpeg.u8(at + 1) === 0 || jpeg.u8(at + 1) === 0xff) at++
   return [jpeg.u8(at + 1), at + 2]
 }
 
-/** Segments up to that of the first scan, with it. */
+/** Yields the segments up to and including that of the first scan. */
 function* segments(jpeg: Cursor): Generator<Segment> {
   let at = 2
   while (true) {
@@ -82,8 +82,8 @@ export const jpegHeader = (jpeg: Cursor): ImageHeader => {
 }
 
 /**
- * Throws where the data have no end, of which the decoder would make grey, or where they go over the pixels more often than is allowed:
- * every scan of a progressive image may, with next to no data.
+ * Throws for image data without an end, which the decoder would fill with grey, and for more scans than the limit
+ * allows: every scan of a progressive image may cover all pixels, with next to no data.
  */
 export const checkScans = (jpeg: Cursor): void => {
   let at = 2

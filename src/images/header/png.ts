@@ -1,4 +1,4 @@
-/** PNG (ISO/IEC 15948): a signature and chunks, of which the first says the size. */
+/** PNG (ISO/IEC 15948): a signature and chunks; the first chunk has the size. */
 import type { ImageHeader } from "../image.ts"
 import { Refused } from "../refused.ts"
 import type { Cursor } from "./cursor.ts"
@@ -8,7 +8,7 @@ export const PNG_SIGNATURE = "\x89PNG\r\n\x1a\n"
 
 const GREY = 0
 
-/** Chunks with what they hold, as far as the bytes go. */
+/** Yields the chunks with their content, as far as the bytes reach. */
 export function* pngChunks(
   png: Cursor
 ): Generator<{ readonly type: string; readonly at: number; readonly length: number }> {

@@ -1,4 +1,4 @@
-/** WebP (RFC 9649): a RIFF file whose first chunk is the image, or says that there is more than that. */
+/** WebP (RFC 9649): a RIFF file whose first chunk is the image, or announces further chunks. */
 import type { ImageHeader } from "../image.ts"
 import { Refused } from "../refused.ts"
 import type { Cursor } from "./cursor.ts"
@@ -6,10 +6,10 @@ import { orientationOf } from "./exif.ts"
 
 const ANIMATED = 0x02
 
-/** Where the file says that it ends, or where it does. */
+/** End of the file by its header, or its actual end if that comes first. */
 const endOf = (webp: Cursor): number => Math.min(webp.length, 8 + webp.u32(4, true))
 
-/** Whether a file has less than its first bytes promise. */
+/** Checks whether a file is shorter than its header says. */
 export const isCutShort = (webp: Cursor): boolean => 8 + webp.u32(4, true) > webp.length
 
 const exifOf = (webp: Cursor): number => {
