@@ -15,7 +15,7 @@ import type { Question, Study } from "./study.ts"
 import { type Arm, armsOf, commonTrials, finalTrials, headRateOf, roundsOf, sweepTrials, trialPlan } from "./trials.ts"
 
 export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
-  /** a sentence each, beginning with what it is about */
+  /** one sentence per problem, which begins with the field or flag */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -23,10 +23,10 @@ export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
   }
 }
 
-/** As the command line takes it. */
+/** Arguments of the command line. */
 export interface Asked {
   readonly methods?: ReadonlyArray<string> | undefined
-  /** the same for every method; absent: each one's own */
+  /** learning rates for every method; absent: each method's defaults */
   readonly learningRates?: ReadonlyArray<number> | undefined
   readonly ranks?: ReadonlyArray<number> | undefined
   readonly seeds: number
@@ -35,7 +35,7 @@ export interface Asked {
   readonly halving: boolean
   readonly widen: boolean
   readonly device: Study["device"]
-  /** without a password */
+  /** address of the database, without a password */
   readonly storage: string
 }
 
@@ -67,7 +67,7 @@ const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | un
   return own.length === 0 ? [headRateOf(plan)] : [...(given ?? own)].sort((a, b) => a - b)
 }
 
-/** The study that is asked for. Fails with every name that is unknown and every value that is given twice. */
+/** Returns the requested study. Fails with every unknown name and every duplicate value. */
 export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effect<Question, StudyError> =>
   Effect.suspend(() => {
     const methods = asked.methods ?? DEFAULT_METHODS
@@ -161,7 +161,7 @@ const siteProblems = (
 }
 
 /**
- * How many runs a study takes, as far as it can be known before its sweep: without rates beyond the edge of a grid, and as if all arms survive.
+ * Counts the runs of a study as far as known before its sweep: without rates beyond a grid's edge, and as if every method had a rate that works.
  */
 export const countTrials = (study: Question) => {
   const everyRate = ({ method }: Arm) => study.learningRates[method] ?? []

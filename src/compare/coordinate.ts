@@ -32,14 +32,14 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
 }
 
 export interface Coordinated {
-  /** on this machine; 0: others do the work */
+  /** number of workers on this machine; 0: other machines do the work */
   readonly workers: number
-  /** of each trial on this machine; undefined: the plan's */
+  /** threads of each trial on this machine; undefined: the plan's */
   readonly threads: number | undefined
-  /** processes of each trial on this machine */
+  /** number of processes of each trial on this machine */
   readonly ranks: number
   readonly program: Program
-  /** what else the workers need to know, such as the storage */
+  /** additional environment of the workers, such as the storage */
   readonly env: Readonly<Record<string, string>>
   readonly pick: PickRates
   readonly live: LiveTable
@@ -124,7 +124,7 @@ const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArra
     }
   })
 
-/** Runs the study to its end and returns every result, in the order of its trials. */
+/** Runs the study to its end and returns every result, in trial order. */
 export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordinated) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -50,7 +50,7 @@ export const StudyFlow = Workflow.make("Study", {
   idempotencyKey: ({ study }) => study
 })
 
-/** Has a trial run and returns its result; a trial that is asked for twice is run once. */
+/** Runs a trial and returns its result. A repeated request does not run the trial again. */
 export type RunTrial = (trial: Trial) => Effect.Effect<TrialResult>
 
 const activity = (run: RunTrial) => (trial: Trial) =>
@@ -99,7 +99,7 @@ const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
 export const studyLayer = (study: Study, run: RunTrial, pick: PickRates) =>
   StudyFlow.toLayer(() => studyTrials(study, run, pick))
 
-/** The engine over the study's own tables in the database. */
+/** Layer of the workflow engine, which uses the study's own tables in the database. */
 export const engineLayer = (study: string) =>
   ClusterWorkflowEngine.layer.pipe(
     Layer.provideMerge(Sharding.layer),

@@ -19,9 +19,9 @@ import {
 } from "../optimizers/index.ts"
 
 export interface ComparedMethod {
-  /** in tables and plots */
+  /** name in tables and plots */
   readonly label: string
-  /** without a rank there is one trial for all of `--ranks` */
+  /** whether it has a rank; a method without one has one trial for all of `--ranks` */
   readonly ranked: boolean
   readonly learningRates: ReadonlyArray<number>
   readonly adapter: (plan: RunPlan, rank: number) => NonNullable<RunPlanInput["adapter"]>
@@ -85,7 +85,7 @@ export const comparedMethods: Readonly<Record<string, ComparedMethod>> = Object.
 
 export const methodNames = Object.keys(comparedMethods)
 
-/** What is compared where nothing else is asked for: the paper's question. */
+/** Methods compared by default: those of the LoRA-Pro paper's question. */
 export const DEFAULT_METHODS: ReadonlyArray<string> = ["lora", "lora-pro", "full"]
 
 export const comparedMethod = (name: string): ComparedMethod => {

@@ -7,13 +7,13 @@
 
 import { hostname } from "node:os"
 
-/** Set by the process that starts this one: its own process id. */
+/** Environment variable with the process id of the parent, which sets it. */
 export const PARENT = "TFJS_LORA_PRO_PARENT"
 
-/** The same where a launcher such as `mpirun` is between the two: its process id and machine, `123@alpha`. */
+/** Environment variable with the process id and host of the ancestor, `123@alpha`, if a launcher such as `mpirun` is in between. */
 export const ANCESTOR = "TFJS_LORA_PRO_ANCESTOR"
 
-/** This process, as `ANCESTOR` has it. */
+/** Returns the name of this process in the format of `ANCESTOR`. */
 export const ownName = (): string => `${process.pid}@${hostname()}`
 
 const EVERY = 500 // milliseconds
@@ -35,7 +35,7 @@ const isThere = (pid: number): boolean => {
   }
 }
 
-/** Looks for as long as the process lives, and keeps it from ending by itself no longer. */
+/** Watches the parent while this process lives, and terminates it once the parent is gone. Does not keep the process alive. */
 export const watchParent = (): void => {
   const isHere = watched()
   if (isHere === undefined) return

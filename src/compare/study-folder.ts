@@ -35,9 +35,9 @@ export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists"
 
 export interface StudyFolder {
   readonly folder: string
-  /** with absolute input paths */
+  /** the study with absolute input paths */
   readonly study: Study
-  /** as study.json says it: input paths relative to the folder */
+  /** the study as written to study.json, with input paths relative to the folder */
   readonly written: Study
 }
 
@@ -78,7 +78,7 @@ const opened = (folder: string, written: Study) =>
     })
   )
 
-/** The folder of an existing study. */
+/** Reads the folder of an existing study. */
 export const readStudyFolder = (folder: string) =>
   Effect.gen(function* () {
     const study = yield* studyIn(folder)
@@ -128,8 +128,8 @@ const create = (folder: string, question: Question, read: ReadonlyArray<InputFil
   })
 
 /**
- * The folder of this study: the one given, or the first `compare/<name>-<n>` that holds it, or a new one. `read`: the files that its plan reads; a
- * study over other files is another study.
+ * Opens the folder of this study: the given one, or the first `compare/<name>-<n>` that contains it, or a new one. `read`: the files that its plan
+ * reads; a study of other files is a different study.
  */
 export const openStudyFolder = (question: Question, read: ReadonlyArray<InputFile>, out: string | undefined) =>
   Effect.gen(function* () {
@@ -154,7 +154,7 @@ const encodeResults = Schema.encodeSync(Results)
 export const writeResults = (folder: string, finished: boolean, results: ReadonlyArray<TrialResult>) =>
   Effect.flatMap(Path.Path, (path) => writeJson(path.join(folder, files.results), encodeResults({ finished, results })))
 
-/** The results that a study has so far; none where there are none that can be read. */
+/** Reads the results of a study so far. Returns an empty list if they cannot be read. */
 export const resultsSoFar = (folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -163,6 +163,6 @@ export const resultsSoFar = (folder: string) =>
     return decoded._tag === "Some" ? decoded.value : { finished: false, results: [] }
   })
 
-/** The results of a study that came to its end; undefined where it did not. */
+/** Reads the results of a finished study, or undefined if it is not finished. */
 export const finishedResults = (folder: string) =>
   Effect.map(resultsSoFar(folder), ({ finished, results }) => (finished ? results : undefined))

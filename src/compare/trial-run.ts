@@ -31,19 +31,19 @@ export class TrialTrouble extends Schema.TaggedError<TrialTrouble>()("TrialTroub
   }
 }
 
-/** Where trials are run, and with what. */
+/** Environment in which trials run. */
 export interface Workplace {
   readonly study: Study
-  /** the study's */
+  /** the study's folder */
   readonly folder: string
   readonly program: Program
-  /** of the wasm backend, for each trial; undefined: the plan's */
+  /** threads of the wasm backend for each trial; undefined: the plan's */
   readonly threads: number | undefined
-  /** processes of each trial */
+  /** number of processes of each trial */
   readonly ranks: number
 }
 
-/** What a trial reports while it runs. */
+/** Callbacks for the progress of a running trial. */
 export interface Heard {
   readonly step: (step: number, steps: number, loss: number | null) => Effect.Effect<void>
   readonly waiting: (why: string) => Effect.Effect<void>
@@ -82,7 +82,7 @@ const judge = ({ code, stdout, stderr }: Ended): Judgement => {
 const REFUSALS = 3
 const ENDS = 5
 
-/** Runs a trial. Fails where it cannot be run here; it is open then as it was before. */
+/** Runs a trial. If it cannot run here, fails and leaves the trial open. */
 export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -56,7 +56,7 @@ export const serveStudy = (at: Workplace) =>
     Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", at.folder)(error)))
   )
 
-/** Works on the studies that are open in the database, one after another, forever. `tell` is called when there is none. */
+/** Works on the open studies of the database, one after another, forever. Calls `tell` if no study is open. */
 export const serveDatabase = (
   work: Pick<Workplace, "program" | "threads" | "ranks">,
   tell: (message: string) => Effect.Effect<void>

@@ -62,5 +62,5 @@ export type FormatName = (typeof formats)[number]["name"]
 
 export const formatNames: ReadonlyArray<FormatName> = formats.map(({ name }) => name)
 
-/** The format of a name that `--format` takes. */
+/** Returns the format that a value of `--format` names. */
 export const formatNamed = (name: FormatName): ExportFormat => formats.find((format) => format.name === name)!

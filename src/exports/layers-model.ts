@@ -20,7 +20,7 @@ const called = {
   "layers-model": "a tf.LayersModel"
 } as const satisfies Record<Publisher["mergesInto"], string>
 
-/** What `merge` writes, as a format: the run's model with what was trained in place, compared with the run before it stays. */
+/** Writer of what `merge` writes, as a format: the merged model, kept only if its outputs match the run's. */
 export const mergedWriter = (form: Publisher["mergesInto"]): ExportWriter => ({
   obstacle: ({ kind }) =>
     Effect.map(Effect.promise(kind.publisher), ({ mergesInto }) =>

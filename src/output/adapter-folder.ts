@@ -45,11 +45,11 @@ import {
   writtenContent
 } from "./peft/layout.ts"
 
-/** An adapter's folder that cannot be read or does not fit the model, with every problem. */
+/** An adapter folder that cannot be read or does not fit the model, with every problem. */
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
-  /** the adapter's */
+  /** the adapter's folder */
   folder: Schema.String,
-  /** a sentence each; at least one */
+  /** one sentence per problem; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -96,7 +96,7 @@ const writeTensors = (
   })
 
 /**
- * Writes the adapter's tensors, each file by temporary name and rename.
+ * Writes the adapter's tensors. Each file is written under a temporary name, then renamed.
  *
  * @example
  * import { Effect } from "effect"
@@ -148,7 +148,7 @@ interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base
   readonly model: ExportedModel
 }
 
-/** Writes the adapter of a planned run, with the configuration that PEFT reads; beside it the base's config.json, where it is given. */
+/** Writes the adapter of a planned run with the configuration that PEFT reads and, if given, the base model's config.json next to it. */
 export const saveAdapter = (
   adapted: StoredAdapted,
   { plan, ...resolved }: Saved,
@@ -162,11 +162,11 @@ export const saveAdapter = (
       yield* writeJson(path.join(folder, "config.json"), baseConfig)
   })
 
-/** What `savePeft` is told, since a model in code does not say it. */
+/** Options of `savePeft`: facts that a model built in code does not contain. */
 export interface PeftOptions {
-  /** what `base_model_name_or_path` says: the base model's folder, or its name on the Hub, owner/name */
+  /** value of `base_model_name_or_path`: the base model's folder, or its Hub name, owner/name */
   readonly base: string
-  /** optimisation steps, of which AdaLoRA's budget is counted; PEFT asks for them in training alone; default 100 */
+  /** optimization steps, from which AdaLoRA computes its budget; PEFT uses them in training only; default 100 */
   readonly steps?: number
 }
 
@@ -174,9 +174,9 @@ export interface PeftOptions {
 const NOMINAL_STEPS = 100
 
 /**
- * Writes what was trained in code as a folder that Hugging Face PEFT reads: `adapter_config.json` and `adapter_model.safetensors`. A head over
- * mean pooling, which no transformers class has, lies beside them in `head.safetensors`; of a method that PEFT does not know there are
- * the tensors alone.
+ * Writes an adapter trained in code as a folder that Hugging Face PEFT loads: `adapter_config.json` and `adapter_model.safetensors`. A head over
+ * mean pooling, which no transformers class has, is stored next to them in `head.safetensors`. Methods that PEFT does not support are written as
+ * tensors only.
  *
  * @example
  * import { Effect } from "effect"
@@ -198,23 +198,23 @@ export const savePeft = (
   return writeForPeft(adapted, { model, selected, options, steps, base }, folder)
 }
 
-/** Which library besides this package reads an adapter of this method. */
+/** Returns the name of another library that loads adapters of this method, or null. */
 export const peftReader = ({ adapter }: RunPlan): string | null =>
   methodOf(adapter).peft.layout !== null ? "Hugging Face PEFT" : null
 
-/** What was read of each file, by the names of places. */
+/** Tensors read from each file, by the names of places. */
 export type Found = ReadonlyMap<string, ReadonlyMap<string, HostTensor>>
 
 interface Placing {
-  /** what was not read, since no place has room for it */
+  /** tensors that were not read because no place has room for them */
   readonly tooLarge: ReadonlyMap<Place, ReadonlyArray<number>>
-  /** places whose tensors stay as they are */
+  /** places whose tensors stay unchanged */
   readonly asItWas?: ReadonlySet<Place>
-  /** what becomes of a place's tensor. Tensor code */
+  /** transforms a place's tensor before it is stored. Tensor code */
   readonly change?: (place: Place, value: tf.Tensor) => tf.Tensor
 }
 
-/** Puts the tensors of an adapter folder in place of the initial ones of `adapted`. Reports everything that is missing at once. */
+/** Replaces the initial tensors of `adapted` with those of an adapter folder. Fails with all missing tensors at once. */
 export const restoreAdapter = (
   adapted: StoredAdapted,
   folder: string
@@ -238,7 +238,7 @@ export const restoreAdapter = (
     yield* putInPlace(adapted, folder, found, { tooLarge })
   })
 
-/** Puts what was read in place of what `adapted` has. Fails over everything that is missing or of another shape, and changes nothing then. */
+/** Replaces tensors of `adapted` with `found`. If any is missing, misshapen or not finite, fails with all and changes nothing. */
 export const putInPlace = (
   adapted: StoredAdapted,
   folder: string,

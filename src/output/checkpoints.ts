@@ -37,29 +37,29 @@ import type { Inputs } from "./inputs.ts"
 import type { RunFolder } from "./run-folder.ts"
 import { versions } from "./versions.ts"
 
-/** Whose checkpoints they are. */
+/** The run to which checkpoints belong. */
 export interface CheckpointedRun {
   readonly name: string
   /** the folder of the checkpoints */
   readonly checkpoints: string
   readonly metrics: string
-  /** the plan as plan.json says it */
+  /** the plan, as written to plan.json */
   readonly written: unknown
   readonly inputs: Inputs
-  /** where a resumed run started */
+  /** checkpoint from which a resumed run started; null: none */
   readonly checkpoint: StoredCheckpoint | null
 }
 
 export interface CheckpointOptions {
   /** steps between checkpoints */
   readonly checkpointEvery: number
-  /** newest ones that are kept */
+  /** number of the newest checkpoints to keep */
   readonly keep: number
-  /** fails where what was read from the device cannot be trusted */
+  /** fails if values read from the device cannot be trusted */
   readonly sync?: Effect.Effect<void, DeviceError>
-  /** as a checkpoint records it */
+  /** the device's name, as a checkpoint records it */
   readonly device?: string
-  /** that was found for this run */
+  /** learning rate found for this run */
   readonly rate?: FoundRate | undefined
 }
 
@@ -67,15 +67,15 @@ type CheckpointWriteError = FileError | DeviceReadError | DeviceError | RankErro
 
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
-/** A run's checkpoints while it trains: written beside the steps, and the newest kept. */
+/** Checkpoints of a training run, written while it trains. The newest ones are kept. */
 export interface Checkpoints {
-  /** Begins one where the step is due or is the best so far. `soFar`: the best of the evaluations on the way. Fails where the one before did. */
+  /** Begins a checkpoint if the step is due or the best so far. `soFar`: the best evaluation. Fails if the previous write failed. */
   readonly afterStep: (soFar?: Best | null) => Write
-  /** Writes one now, unless this step has one, and waits until everything is written. */
+  /** Writes a checkpoint of this step, unless it has one, and waits until everything is written. */
   readonly save: Write
-  /** Waits until what was begun is written. */
+  /** Waits until all checkpoints in progress are written. */
   readonly settle: Write
-  /** the step of the newest one that is written; 0: there is none */
+  /** step of the newest checkpoint on disk; 0: there is no checkpoint yet */
   readonly saved: () => number
 }
 
@@ -85,8 +85,8 @@ const SHARE = 0.1
 const LEAST = 5
 
 /**
- * The checkpoints of a session; what is being written when the scope ends is written to its end. Every rank of a run calls these at the same
- * steps, and rank 0 writes.
+ * Opens the checkpoints of a session. A write in progress finishes before the scope ends. Every rank of a run must call its methods at the same
+ * steps; rank 0 writes.
  */
 export const openCheckpoints = (
   session: Session<Network>,
@@ -165,8 +165,8 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
   })
 
 /**
- * Removes the checkpoints of a run that is finished, the oldest first: until the last of them the newest is whole. What is not a run's own
- * stays. Failing to is no failure.
+ * Removes the checkpoints of a finished run, the oldest first, so that the newest stays intact until the last removal. Keeps files that the run did
+ * not write. Ignores failures.
  */
 export const removeCheckpoints = ({
   directory,
@@ -195,13 +195,13 @@ export const removeCheckpoints = ({
   }).pipe(Effect.ignore, Effect.uninterruptible)
 
 export interface Found {
-  /** the newest checkpoint that is whole */
+  /** the newest intact checkpoint; null: no checkpoint is intact */
   readonly checkpoint: StoredCheckpoint | null
-  /** the newer ones, which are not: their folders, and a sentence for each */
+  /** newer checkpoints that are damaged: their folders, with one sentence each */
   readonly damaged: ReadonlyArray<{ readonly folder: string; readonly message: string }>
 }
 
-/** Looks for a checkpoint to resume from; changes nothing. */
+/** Returns the newest intact checkpoint to resume from. Changes no files. */
 export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -214,14 +214,14 @@ export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, Fi
     return { checkpoint: null, damaged }
   })
 
-/** Puts what was trained at a step in place of what is trained now, from the checkpoint of that step, which rank 0 has. */
+/** Replaces the trained tensors with those of the checkpoint of `step`, which rank 0 reads. */
 export const restoreTrainedOf = (folder: string, step: number, adapted: Adapted<Network>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     yield* restoreTrained(adapted, yield* onFirst(readCheckpoint(path.join(folder, checkpointName(step)))))
   })
 
-/** Moves damaged checkpoints out of the way, so that they are neither counted as kept nor lost. */
+/** Renames damaged checkpoints, so that they are not counted as kept and not deleted. */
 export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -233,8 +233,8 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
   })
 
 /**
- * Removes what interrupted writes left in some folders that no other process writes. Into `shared` others may write all the same, as
- * one that merges the run does: what has the number of a process that is alive stays there.
+ * Removes what interrupted writes left in folders that no other process writes. Other processes, such as one that merges the run, may write into
+ * `shared`: there, files that carry the number of a live process stay.
  */
 export const clearTemporary = (
   folders: ReadonlyArray<string>,

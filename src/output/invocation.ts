@@ -12,12 +12,12 @@ import { shellWord } from "../boundary/index.ts"
 
 const NAME = "tfjs-lora-pro"
 
-/** What says how this process was started. */
+/** Evidence of how this process was started. */
 export interface Started {
   readonly runtime: "bun" | "deno" | "node"
-  /** the program is this repository's TypeScript, not the package's JavaScript */
+  /** whether the program runs from this repository's TypeScript, not the package's JavaScript */
   readonly cloned: boolean
-  /** the file that was started, as the runtime says it */
+  /** the entry file, as the runtime reports it */
   readonly main: string
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -54,7 +54,7 @@ const ofPackage = (started: Started): string => {
   }
 }
 
-/** What comes before a verb. `scripts`: those of the project, where one of them was started. */
+/** Returns the words that precede a verb on the command line. `scripts`: the scripts of the project, if one of them started this process. */
 export const wordsBefore = (verb: string, started: Started, scripts: Readonly<Record<string, unknown>>): string => {
   if (started.cloned) return inClone(started)
   // Bun gives a script what follows its name; npm keeps options for itself
@@ -90,11 +90,11 @@ const scriptsHere = ({ environment }: Started): Readonly<Record<string, unknown>
   }
 }
 
-/** A command of this program as the user would type it. `words`: a verb and what follows it, paths as words of a shell. */
+/** Formats a command of this program as the user would type it. `words`: a verb and its arguments, with paths quoted for a shell. */
 export const command = (words: string): string => {
   const started = here()
   return `${wordsBefore(words.split(" ")[0]!, started, scriptsHere(started))} ${words}`
 }
 
-/** What has to be done before, where nothing is installed yet; undefined: nothing. */
+/** Command to run first if nothing is installed yet; undefined: none is needed. */
 export const preparation: string | undefined = import.meta.url.endsWith(".ts") ? "bun install" : undefined

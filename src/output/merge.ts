@@ -56,12 +56,12 @@ const isCompanion = (name: string): boolean => companions.includes(name) || /^(l
 /** A text model whatever its targets are. */
 type MergedModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
-/** What transformers' classes for sequences make of labels: which loss, and how a pipeline reads outputs. */
+/** Problem types of transformers' sequence classifiers, which select the loss and how a pipeline interprets outputs. */
 export type ProblemType = "single_label_classification" | "multi_label_classification" | "regression"
 
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
 
-/** Writes the merged model into `folder`, which exists. */
+/** Writes the merged model into `folder`, which must exist. */
 export const writeMerged = <M extends MergedModel>(
   adapted: Adapted<M>,
   folder: string,
@@ -93,7 +93,7 @@ const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, fold
     yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt", labels })
   })
 
-/** Copies the files of a model besides its config and weights; what tokenizer_config.json lacks is added. */
+/** Copies the files of a model except its config and weights, and completes tokenizer_config.json. */
 export const copyCompanions = (
   from: string,
   to: string,
@@ -111,7 +111,7 @@ export const copyCompanions = (
     yield* writeTokenizerConfig(from, to, use)
   })
 
-/** The merged model as anyone would load it: from its folder, without an adapter, with the head that is saved there. */
+/** Loads the merged model from its folder, without an adapter and with the head stored there, as any user would. */
 export const openMerged = (
   folder: string,
   { head, labels }: ModelDescription
@@ -134,7 +134,7 @@ const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>)
   return { pooling, head: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
 }
 
-/** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */
+/** Returns the class that loads the merged folder: the sequence classifier if the head is that class's own, else the bare encoder. */
 export const mergedClass = ({ family, head }: ModelDescription): string =>
   `${familyOf(family).className}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
 
@@ -144,11 +144,11 @@ export const mergedClass = ({ family, head }: ModelDescription): string =>
  */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 
-/** A base's config without what would be untrue of a merged folder. */
+/** Removes the fields of a base's config that do not apply to a merged folder. */
 export const withoutUntrue = (base: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key)))
 
-/** Labels as transformers' config.json has them. */
+/** Converts labels to the format of transformers' config.json. */
 export const labelsOfConfig = (labels: ReadonlyArray<string>) => ({
   /** index → label */
   id2label: Object.fromEntries(labels.map((label, i) => [i, label])),

@@ -42,7 +42,7 @@ type Source = TensorToWrite<ModelError | DeviceReadError, Files>
 const familyOf = ({ family }: Pick<CausalDescription, "family">): CausalFamily =>
   causalFamilies[family as keyof typeof causalFamilies]
 
-/** The class that loads the merged folder. */
+/** Returns the class that loads the merged folder. */
 export const causalMergedClass = (model: Pick<CausalDescription, "family">): string => familyOf(model).className
 
 interface MergedCausalOptions {
@@ -50,7 +50,7 @@ interface MergedCausalOptions {
   readonly shardBytes?: number
 }
 
-/** Writes the merged model into `folder`, which exists. `source`: what `adapted.model` was described and loaded from. */
+/** Writes the merged model into `folder`, which must exist. `source`: the checkpoint from which `adapted.model` was loaded. */
 export const writeMergedCausal = (
   adapted: Adapted<CausalModel>,
   source: CheckpointSource,
@@ -109,7 +109,7 @@ const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => 
 /** What would be untrue of the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype"]
 
-/** `base`: described before, so it is an object. */
+/** Returns the config.json of a merged causal model. `base`: the base's config, which has already been validated as an object. */
 export const mergedCausalConfig = (
   base: unknown,
   model: Pick<CausalDescription, "family" | "tied">
@@ -128,7 +128,7 @@ export const mergedCausalConfig = (
   }
 }
 
-/** What a model that continues texts needs of its tokenizer. */
+/** Returns what a causal model requires of its tokenizer. */
 export const causalTokenizerUse = (
   { tokenizer }: Pick<CausalModel, "tokenizer">,
   config: unknown

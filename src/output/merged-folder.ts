@@ -23,7 +23,7 @@ interface MergedFolderOptions {
   readonly shardBytes?: number
 }
 
-/** Writes the merged model into `folder`, which exists. */
+/** Writes the merged model into `folder`, which must exist. */
 export const writeMergedFolder = <M extends FolderDescription & Network>(
   adapted: Adapted<M>,
   folder: string,

@@ -42,7 +42,7 @@ import {
 } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
-/** A parameter that differs from the base's, read from the device when it is written. */
+/** A parameter that differs from the base's; it is read from the device when it is written. */
 export interface ChangedParameter {
   readonly shape: ReadonlyArray<number>
   readonly read: Effect.Effect<Float32Array, DeviceReadError>
@@ -56,7 +56,7 @@ const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Arra
     (weight) => Effect.sync(() => weight.dispose())
   )
 
-/** By the family's parameter names: W′ of every adapted site, and each tensor that was trained itself (heads included). */
+/** Returns, by the family's parameter names, W′ of every adapted site and each tensor that was trained itself, heads included. */
 export const trainedParameters = <M extends Network>(adapted: Adapted<M>): ReadonlyMap<string, ChangedParameter> => {
   const { model, sites, trainable } = adapted
   const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
@@ -73,21 +73,21 @@ export const trainedParameters = <M extends Network>(adapted: Adapted<M>): Reado
   return new Map<string, ChangedParameter>([...dense, ...merged])
 }
 
-/** Weights that the run held in fewer bits, as it computed with them. */
+/** Returns the weights that the run held in fewer bits, dequantized as the run computed with them. */
 export const roundedParameters = <M extends Network>({ model }: Adapted<M>): ReadonlyMap<string, ChangedParameter> =>
   new Map(
     [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
   )
 
-/** How the tensors of the merged file came about, counted. */
+/** Counts of a merged file's tensors by origin. */
 export interface TensorCounts {
-  /** those that carry what was trained */
+  /** tensors that contain trained values */
   readonly merged: number
-  /** as the run rounded them, and otherwise the base's */
+  /** tensors that are rounded as in the run and otherwise equal the base's */
   readonly rounded: number
-  /** as they are in the base */
+  /** tensors copied unchanged from the base */
   readonly copied: number
-  /** of the base, not in the merged file */
+  /** tensors of the base that the merged file omits */
   readonly leftOut: ReadonlyArray<string>
 }
 
@@ -96,7 +96,7 @@ export interface MergedTensor extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, SafetensorsError | DeviceReadError, FileSystem.FileSystem>
 }
 
-/** Writes `file` one tensor at a time; neither the base nor the merged model is ever in memory as a whole. */
+/** Writes `file` one tensor at a time. Neither the base nor the merged model is ever held in memory as a whole. */
 export const writeMergedTensors = <M extends ModelDescription & Network>(
   file: string,
   adapted: Adapted<M>
@@ -124,7 +124,7 @@ export const writeMergedTensors = <M extends ModelDescription & Network>(
     return { merged, rounded: rounded.length, copied: sources.size - changed.length, leftOut }
   })
 
-/** A tensor of the base as a merged file has it: floats as float32. */
+/** Returns a tensor of the base as the merged file stores it: floats as float32. */
 export const copied = (tensor: StoredTensor): MergedTensor =>
   /^(F|BF)/.test(tensor.dtype)
     ? { dtype: "F32", shape: tensor.shape, bytes: Effect.map(readStored(tensor), ({ data }) => bytesOf(data)) }

@@ -34,7 +34,7 @@ import { Versions, versionsNote } from "./versions.ts"
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   /** the run's folder */
   directory: Schema.String,
-  /** a line for each field or file: its name, what it was, and what it is now */
+  /** one line per field or file: its name, the earlier value, and the current value */
   differences: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -49,7 +49,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
   /** the run's folder */
   directory: Schema.String,
-  /** steps that it took */
+  /** number of steps that the run took */
   steps: Schema.Number
 }) {
   override get message() {
@@ -71,7 +71,7 @@ const MAY_DIFFER = [
   "output"
 ]
 
-/** `path: trained with x, now y` for every field that differs and may not. */
+/** Returns `path: trained with x, now y` for every field that differs and must not. */
 export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<string> => {
   const differences = (before: unknown, after: unknown, path: string): ReadonlyArray<string> => {
     if (MAY_DIFFER.includes(path)) return []
@@ -91,8 +91,8 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
 const inTodaysWords = (recorded: unknown): unknown => Result.getOrElse(decodeRunPlanResult(recorded), () => recorded)
 
 /**
- * Cuts metrics.jsonl to what the first `step` steps reported, and returns it. Rows after that are computed again, identically;
- * so is the evaluation at the end of the run (`steps`). A last line that a killed process left half-written goes too.
+ * Truncates metrics.jsonl to the rows of the first `step` steps and returns these. Later rows, including the final evaluation after `steps` steps,
+ * are computed again with the same results. Also removes an incomplete last line, left by a killed process.
  */
 export const cutMetrics = (
   file: string,
@@ -124,25 +124,25 @@ const parsed = (line: string): MetricsRow | undefined => {
 
 /** A run that can be resumed. */
 export interface FoundRun extends RunFolder {
-  /** by which everything in it is written */
+  /** guard through which every file in the folder is written */
   readonly guard: GuardedFolder
-  /** of the plan it started from, where a checkpoint says it */
+  /** name of the run, from its checkpoint if there is one */
   readonly name: string
-  /** its plan.json, decoded */
+  /** contents of its plan.json, decoded */
   readonly written: RunPlan
-  /** SHA-256 of each file that it read */
+  /** SHA-256 of each file that the run read */
   readonly inputs: Inputs
-  /** null: no checkpoint is intact, and the run starts at its first step */
+  /** newest intact checkpoint; null: no checkpoint is intact, and the run starts at its first step */
   readonly checkpoint: StoredCheckpoint | null
-  /** what run.json says, where all steps are done and nothing is left to do */
+  /** contents of run.json if all steps are complete and no work remains; else null */
   readonly finished: RunReport | null
 }
 
 type Notice = (message: string) => Effect.Effect<void>
 
 /**
- * Locks the folder, finds its newest intact checkpoint, and compares it with the plan. `notice` is called with the checkpoints that are damaged.
- * Fails where the plan or a file that it reads is not what was trained with.
+ * Locks the folder, finds its newest intact checkpoint, and compares the run with the plan. Calls `notice` with damaged checkpoints. Fails if the
+ * plan or an input file differs from that of the training.
  */
 export const findRun = (
   resolved: ResolvedPlan,
@@ -233,14 +233,14 @@ const recordIn = (
   return { step, ...rest }
 }
 
-/** Whether the adapter is the one that run.json vouches for. */
+/** Returns whether the adapter's files match the hashes in run.json. */
 export const isAsReported = ({ adapter }: RunFolder, { outputs }: RunReport) =>
   adapterFiles(adapter).pipe(
     Effect.map((files) => JSON.stringify(recordOf(files)) === JSON.stringify(outputs)),
     Effect.orElseSucceed(() => false)
   )
 
-/** Makes a found run ready: writes the plan again and cuts the metrics to the checkpoint's step. */
+/** Prepares a run for resuming: writes the plan again and truncates the metrics to the checkpoint's step. */
 export const continueRun = (
   { finished: _, ...found }: FoundRun,
   { steps }: ResolvedPlan,

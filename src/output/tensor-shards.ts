@@ -11,7 +11,7 @@ import {
   type TensorType
 } from "../safetensors/index.ts"
 
-/** A tensor whose bytes are made when it is its turn. */
+/** A tensor whose bytes are computed when it is written. */
 export interface TensorToWrite<E, R> extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, E, R>
 }
@@ -40,8 +40,8 @@ const groupsOf = (tensors: ReadonlyMap<string, TensorType>, limit: number): Read
 }
 
 /**
- * Writes tensors as the weights of a Hugging Face folder, which exists: `model.safetensors`, or shards and their index, named as
- * transformers names them, where one file would be larger than `limit`. One tensor is held at a time.
+ * Writes tensors as the weights of a Hugging Face folder, which must exist: one `model.safetensors` or, if that would exceed `limit` bytes, shards
+ * and their index, named as transformers names them. Holds one tensor at a time. Default limit 5 GB.
  */
 export const writeTensorShards = <E, R>(
   folder: string,

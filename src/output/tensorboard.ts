@@ -69,7 +69,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** CRC-32C, turned and shifted: a checksum of data that may itself hold checksums. */
+/** Returns the masked CRC-32C of TFRecord: the CRC rotated and offset, so that data may itself contain checksums. */
 export const maskedCrc = (bytes: Uint8Array): number => {
   let crc = 0xffffffff
   for (const byte of bytes) crc = crcTable[(crc ^ byte) & 255]! ^ (crc >>> 8)
@@ -133,17 +133,17 @@ const tagging = () => {
 export interface EventsOptions {
   /** the run's folder */
   readonly directory: string
-  /** as plan.json says it */
+  /** the plan, as written to plan.json */
   readonly plan: unknown
-  /** steps that were taken before this process */
+  /** number of steps taken before this process */
   readonly step: number
-  /** what was reported before */
+  /** rows reported before this process */
   readonly history: ReadonlyArray<EventRow>
 }
 
 const isEvents = (name: string): boolean => name.includes(".tfevents.")
 
-/** Begins an event file; what it gives back appends a row. */
+/** Begins an event file and returns a function that appends a row. */
 export const openEvents = ({
   directory,
   plan,

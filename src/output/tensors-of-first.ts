@@ -10,7 +10,7 @@ import {
   type StoredTensor
 } from "../safetensors/index.ts"
 
-/** `forEachTensor` on every rank, with what rank 0 reads. Where it cannot, the others fail with its message. */
+/** Runs `forEachTensor` on every rank, over tensors that rank 0 reads. If reading fails, the other ranks fail with the same message. */
 export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
   tensors: ReadonlyArray<StoredTensor>,
   use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>

@@ -22,7 +22,7 @@ import { type PeftConfig, peftConfigOf } from "./config.ts"
 import { type Matched, matched } from "./matching.ts"
 
 export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
-  /** as it was named */
+  /** the adapter as the caller named it */
   source: Schema.String,
   problems: Schema.Array(Schema.String)
 }) {
@@ -37,25 +37,25 @@ const HEAD = "head.safetensors"
 /** which PEFT wrote before it had safetensors; not read */
 const PICKLE = "adapter_model.bin"
 
-/** An adapted layer of a head, which a run trains itself: W + s·BA is where it starts. */
+/** An adapted layer of a head that the run trains as a whole. Its weight is initialized to W + s·BA. */
 export interface FoldedLayer {
   readonly module: string
   readonly scale: number
 }
 
 export interface PeftAdapter {
-  /** as it was named */
+  /** the adapter as the caller named it */
   readonly source: string
-  /** where it lies on this machine */
+  /** the adapter's folder on this machine */
   readonly folder: string
   readonly config: PeftConfig
   /** the `adapter` section of a plan, without `from` */
   readonly section: Readonly<Record<string, unknown>>
-  /** what its names have before those of `bareName`: "bert." of BertForSequenceClassification; "" of others */
+  /** the prefix that `bareName` removes: "bert." for BertForSequenceClassification, "" for other classes */
   readonly prefix: string
   /** tensors of `adapter_model.safetensors` by `bareName` */
   readonly tensors: ReadonlyMap<string, StoredTensor>
-  /** of a head over mean pooling; empty where there is none */
+  /** tensors of a head over mean pooling; empty if the folder has no such head */
   readonly head: ReadonlyMap<string, StoredTensor>
   readonly folded: ReadonlyArray<FoldedLayer>
 }
@@ -68,8 +68,8 @@ const imageFamilies = Object.values(Vision.imageFamilies).filter(({ prefix }) =>
 const backbones: ReadonlyArray<{ readonly prefix: string; readonly modules?: RegExp }> = [...encoders, ...imageFamilies]
 
 /**
- * A module's or tensor's name without what only the class of an encoder puts before it: `bert.` of BertForSequenceClassification, which
- * BertModel does not have; and as the class calls it today. Names of language models are the same in every class that is read.
+ * Removes the prefix that only a classification class adds to a module's or tensor's name (`bert.` of BertForSequenceClassification, which
+ * BertModel does not have), and replaces names from earlier versions of the class. Names of language models are the same in every supported class.
  */
 export const bareName = (name: string): string => {
   const own = name.startsWith(START) ? name.slice(START.length) : name
@@ -125,7 +125,7 @@ const folderOf = (source: string) =>
     )
   })
 
-/** Reads what is in the folder of an adapter by its headers. All that is wrong or not supported is reported at once. */
+/** Reads the folder of an adapter from its headers. Fails with everything that is invalid or not supported at once. */
 export const readPeftAdapter = (source: string): Effect.Effect<PeftAdapter, PeftError, Sources> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -164,7 +164,7 @@ export const readPeftAdapter = (source: string): Effect.Effect<PeftAdapter, Peft
     }
   })
 
-/** The files that are read of an adapter: its configuration, its tensors, and a head where there is one. */
+/** Returns the files of an adapter that are read: its configuration, its tensors, and its head if it has one. */
 export const peftFiles = (source: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

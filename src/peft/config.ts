@@ -12,19 +12,19 @@ import type { Matching } from "./matching.ts"
 
 export interface PeftConfig {
   readonly reading: PeftReading
-  /** names of the tensors that all layers share, after `base_model.` */
+  /** names of the tensors that all layers share, after the prefix `base_model.` */
   readonly shared: ReadonlyArray<string>
-  /** null: none is named */
+  /** task type; null if the file names none */
   readonly task: TaskType | null
-  /** `base_model_name_or_path`: a folder, or owner/name; null where it says none */
+  /** `base_model_name_or_path`: a folder, or owner/name; null if the file names no base */
   readonly base: string | null
-  /** the class that was adapted, where the file says it */
+  /** class of the adapted model, if the file names it */
   readonly className: string | null
   readonly matching: Matching
   readonly modulesToSave: ReadonlyArray<string>
-  /** the method's own fields of the plan's section */
+  /** the method's fields of the plan's `adapter` section */
   readonly section: Readonly<Record<string, unknown>>
-  /** absent: all layers have those of the section */
+  /** rank and α by layer; absent: all layers use those of the section */
   readonly sizes?: PeftSizes
 }
 
@@ -60,7 +60,7 @@ const isUnasked = (value: unknown): boolean =>
 
 const layouts = Object.values<AdapterMethod<never>>(methods).flatMap(({ peft }) => peft.layout ?? [])
 
-/** Reads the JSON value of adapter_config.json, or says everything that is wrong with it or not supported, each the end of a sentence. */
+/** Reads the JSON value of adapter_config.json, or returns everything invalid or not supported, each as the end of a sentence. */
 export const peftConfigOf = (
   json: unknown
 ): { readonly config: PeftConfig } | { readonly problems: ReadonlyArray<string> } => {

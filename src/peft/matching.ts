@@ -6,22 +6,22 @@ import { quoted } from "../boundary/index.ts"
 import { fullMatch, numberAfter, reasonOf } from "./python-pattern.ts"
 
 export interface Matching {
-  /** names of modules or ends of them, or one regular expression; "all-linear": all linear layers but the output's */
+  /** module names or their ends, or one regular expression; "all-linear": every linear layer except the output layer */
   readonly targets: string | ReadonlyArray<string>
   readonly exclude: string | ReadonlyArray<string>
-  /** numbers of layers; null: all */
+  /** indices of layers; null: all */
   readonly layers: ReadonlyArray<number> | null
   readonly layersPattern: ReadonlyArray<string>
 }
 
 type Means = (module: string) => boolean
 
-/** The decisions of a configuration, its regular expressions read. */
+/** Predicates of a configuration, with its regular expressions compiled. */
 export interface Matched {
   readonly isTarget: Means
-  /** the value of the first pattern that means a module */
+  /** returns the value of the first pattern that matches a module; undefined if none does */
   readonly patternValue: (patterns: Readonly<Record<string, number>>) => (module: string) => number | undefined
-  /** the patterns that cannot be used, each the end of a sentence; complete once the functions were called */
+  /** patterns that cannot be used, each as the end of a sentence; complete after the functions were called */
   readonly problems: ReadonlyArray<string>
 }
 

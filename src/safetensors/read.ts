@@ -10,13 +10,13 @@ import { working } from "../progress/index.ts"
 import { type Dtype, readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export interface HostTensor {
-  /** a linear weight's is [out, in] */
+  /** dimensions; a linear weight is [out, in] */
   readonly shape: ReadonlyArray<number>
-  /** row-major */
+  /** values in row-major order */
   readonly data: Float32Array
 }
 
-/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. `what`: what that is, for listeners. */
+/** Reads `tensors` file by file in the order of their bytes and passes each to `use`. `what` labels the work for listeners. */
 export const forEachTensor = <E, R>(
   tensors: Iterable<StoredTensor>,
   use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>,
@@ -53,7 +53,7 @@ const readBytesAt = (handle: FileSystem.File, { file, name, begin, end }: Stored
     return yield* new SafetensorsError({ file, problems: [problem] })
   })
 
-/** The bytes of one tensor as they are stored. */
+/** Reads the stored bytes of one tensor, without conversion. */
 export const readStoredBytes = (
   stored: StoredTensor
 ): Effect.Effect<Uint8Array<ArrayBuffer>, SafetensorsError, FileSystem.FileSystem> =>
@@ -63,11 +63,11 @@ export const readStoredBytes = (
     return yield* readBytesAt(handle, stored)
   }).pipe(Effect.scoped)
 
-/** One tensor as float32. */
+/** Reads one tensor as float32. */
 export const readStored = (stored: StoredTensor): Effect.Effect<HostTensor, SafetensorsError, FileSystem.FileSystem> =>
   Effect.map(readStoredBytes(stored), ({ buffer }) => ({ shape: stored.shape, data: decode[stored.dtype](buffer) }))
 
-/** All tensors of one file, or those named. Fails where a name is not in the file. */
+/** Reads all tensors of one file, or only those in `names`. Fails if a name is not in the file. */
 export const readTensors = (
   file: string,
   names?: ReadonlyArray<string>

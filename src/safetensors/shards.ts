@@ -15,7 +15,7 @@ import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./h
 export const SINGLE_FILE = "model.safetensors"
 export const INDEX_FILE = "model.safetensors.index.json"
 
-/** Every tensor of a folder by name, from the headers alone. */
+/** Returns the location of every tensor of a folder by name, read from the headers alone. */
 export const readFolderHeaders = (
   folder: string
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, SafetensorsError, FileSystem.FileSystem | Path.Path> =>

@@ -14,13 +14,13 @@ import { working } from "../progress/index.ts"
 import { bytesPerElement, type Dtype, SafetensorsError } from "./header.ts"
 import type { HostTensor } from "./read.ts"
 
-/** What the header says of a tensor. */
+/** Type and shape of a tensor, as the header stores them. */
 export interface TensorType {
   readonly dtype: Dtype
   readonly shape: ReadonlyArray<number>
 }
 
-/** Fails where a tensor's shape and data disagree, or the file cannot be written. */
+/** Writes float32 tensors to one file. Fails if a tensor's shape and data disagree, or if the file cannot be written. */
 export const writeSafetensors = (
   file: string,
   tensors: Readonly<Record<string, HostTensor>>,
@@ -41,13 +41,13 @@ export const writeSafetensors = (
     yield* streamSafetensors(file, types, (name) => Effect.succeed(bytesOf(tensors[name]!.data)), metadata)
   })
 
-/** The bytes of an array, not copied. */
+/** Returns a view of an array's bytes, without copying. */
 export const bytesOf = (data: ArrayBufferView): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /**
- * Writes the header of `types` and then each tensor as `bytes` gives it (little-endian, row-major), in the order of the file; one
- * is held at a time, and what was gathered of those before. Fails as `bytes` does, where a tensor has not the bytes its type says, or where the file cannot be written.
+ * Writes the header of `types`, then each tensor as `bytes` returns it (little-endian, row-major), in file order. Holds one tensor at a time, plus a buffer of
+ * small ones. Fails if `bytes` fails, if a tensor's byte count does not match its type, or if the file cannot be written.
  */
 export const streamSafetensors = <E, R>(
   file: string,

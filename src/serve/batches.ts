@@ -13,28 +13,28 @@ import type * as Semaphore from "effect/Semaphore"
 import type { Scheduler } from "./scheduler.ts"
 
 export interface BatchOptions<Row, Answer, E, R> {
-  /** of the device */
+  /** scheduler of the device */
   readonly turns: Scheduler
-  /** whose rows these are, to `turns`: a model and what it does */
+  /** kind of work for `turns`: a model and a task */
   readonly kind: string
-  /** rows of a batch at most */
+  /** maximum number of rows in a batch */
   readonly size: number
-  /** milliseconds that an idle device waits for more rows than the first */
+  /** time that an idle device waits for more rows after the first, in milliseconds */
   readonly wait: number
-  /** What is done to rows first without the device: decoding. Absent: nothing. */
+  /** the part of the work that runs before the device is needed, such as decoding; absent: none */
   readonly apart?: Apart
-  /** Does the rows' first part, and returns the rest, which has their answers, one each, in their order. */
+  /** Runs the first part of the rows' work and returns the rest, which resolves to one answer per row, in order. */
   readonly compute: (rows: ReadonlyArray<Row>) => Effect.Effect<Effect.Effect<ReadonlyArray<Answer>, E, R>, E, R>
-  /** called with the rows of each batch */
+  /** called with the number of rows of each batch */
   readonly onBatch: (rows: number) => Effect.Effect<void>
 }
 
-/** The part of work that needs no device. */
+/** The part of the work that needs no device. */
 export interface Apart {
   readonly turns: Scheduler
-  /** units of a batch at most, unless its first row has more */
+  /** maximum units in a batch, unless its first row alone has more */
   readonly units: number
-  /** batches that may wait for the device after it */
+  /** permits for batches that wait for the device after this part */
   readonly ahead: Semaphore.Semaphore
 }
 
@@ -47,9 +47,9 @@ export interface Request<Row> {
 }
 
 export interface Batches<Row, Answer, E> {
-  /** The answers of rows, one each, in their order. An interruption takes away the rows that wait. */
+  /** Returns one answer per row, in order. An interruption removes the rows that still wait. */
   readonly ask: (request: Request<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>
-  /** rows that wait */
+  /** number of waiting rows */
   readonly waiting: () => number
 }
 
@@ -74,7 +74,7 @@ interface Begun<Row, Answer, E, R> {
   readonly rest: Effect.Effect<ReadonlyArray<Answer>, E, R>
 }
 
-/** Batches are computed in fibers of the scope. */
+/** Creates a queue of batches, which are computed in fibers of the scope. */
 export const batches = <Row, Answer, E, R>({
   turns,
   kind,

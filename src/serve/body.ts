@@ -14,19 +14,19 @@ const tooLarge = () =>
 
 const isJson = (type: string | null): boolean => /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i.test(type ?? "")
 
-/** A request that has a body. */
+/** A request with a body, and its client. */
 export interface WithBody {
   readonly request: Request
   readonly client: string
 }
 
-/** What bodies take from a server. */
+/** Server resources that reading bodies requires. */
 export interface Bodies {
-  /** their bytes */
+  /** bytes of bodies held in memory */
   readonly held: Holdings
-  /** of a client's large bodies, which are read one piece after the other */
+  /** scheduler of large bodies, which are read piece by piece */
   readonly reading: Scheduler
-  /** of the device, in one of which a large body is parsed: both take the same thread */
+  /** scheduler of the device; a large body is parsed in a turn of it, since both need the same thread */
   readonly turns: Scheduler
 }
 
@@ -116,7 +116,7 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
 const withoutNulls = (value: unknown): unknown =>
   isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, own]) => own !== null)) : value
 
-/** The body as a schema has it; null fields are absent. What the schema does not know is refused, by its name. */
+/** Decodes the body with a schema. Null fields count as absent; unknown fields are rejected by name. */
 export const decodedBody = <A, I>(
   called: WithBody,
   schema: Schema.Codec<A, I>,

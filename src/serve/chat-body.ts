@@ -101,7 +101,7 @@ export const ChatBody = Schema.Struct({
 })
 export type ChatBody = typeof ChatBody.Type
 
-/** The conversation of a body. `system`: what the run was trained with, for conversations that have no system message. */
+/** Returns the conversation of a body. `system`: the run's system message, for conversations that have none. */
 export const conversationOf = (
   { messages: list, tools: declared, tool_choice: choice }: ChatBody,
   system: string | undefined
@@ -127,7 +127,7 @@ const withoutNulls = (tool: NonNullable<ChatBody["tools"]>[number]) => ({
   )
 })
 
-/** Characters of what a body says. */
+/** Returns the number of characters in a conversation and its tools. */
 export const charactersOf = ({ messages, tools }: Required<Conversation>): number =>
   JSON.stringify(tools).length +
   messages.reduce(
@@ -146,7 +146,7 @@ interface AnswerForm {
 
 const isBroken = (use: ToolUse | NoToolUse): use is NoToolUse => "broken" in use
 
-/** The form of the answer that a body asks for, with these tools. */
+/** Returns the format of the answer that a body requests with these tools. */
 export const answerForm = (
   tokenizer: CausalTokenizer,
   {

@@ -12,11 +12,11 @@ import { systemReason } from "../files/platform-reason.ts"
 import type { Connection } from "./clients.ts"
 import { errorBody, type Refusal, refusal } from "./refusal.ts"
 
-/** Nothing listens. */
+/** Error of a server that cannot listen. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   /** host and port */
   address: Schema.String,
-  /** the system's, as the end of a sentence */
+  /** the system's reason, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -26,23 +26,23 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 
 /** Options of `listen`. */
 export interface ListenOptions {
-  /** a name or an address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
+  /** host name or address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
   readonly host: string
-  /** 0 to 65535; 0: one that is free */
+  /** port from 0 to 65535; 0: any free port */
   readonly port: number
-  /** Whether the server ends: connections are closed after their answers then. */
+  /** returns whether the server is shutting down, after which each connection closes with its answer */
   readonly isDraining: () => boolean
-  /** seconds until all of a body has arrived that is no file; a handler of files bounds each piece itself, and has 0 here; default: the limit `serve-body-seconds` */
+  /** seconds within which a whole body must arrive; 0: no limit, for a file handler that limits each piece itself; default: the limit `serve-body-seconds` */
   readonly bodySeconds?: number
 }
 
 /** A server that accepts connections. */
 export interface Listening {
-  /** "http://127.0.0.1:8000" */
+  /** address of the server: "http://127.0.0.1:8000" */
   readonly url: string
-  /** the one in use, also where 0 was asked for */
+  /** the port in use, also if 0 was requested */
   readonly port: number
-  /** Takes no more connections. */
+  /** Stops accepting connections. */
   readonly stop: Effect.Effect<void>
 }
 
@@ -200,7 +200,7 @@ const isForbidden = (method: string | undefined): boolean => /^(CONNECT|TRACE|TR
 const hostsOf = ({ rawHeaders }: IncomingMessage): number =>
   rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length
 
-/** Serves until the scope ends. */
+/** Serves requests until the scope ends. */
 export const listen = (
   fetch: (request: Request, connection: Connection) => Promise<Response>,
   { host, port, isDraining, bodySeconds = limit("serve-body-seconds") }: ListenOptions

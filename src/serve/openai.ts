@@ -32,7 +32,7 @@ const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const Stop = Schema.Union([Schema.NonEmptyString, Schema.Array(Schema.NonEmptyString).check(Schema.isMaxLength(16))])
 
-/** What both kinds of completions have. `top_k` and `repetition_penalty` are not OpenAI's; other servers of open models have them too. */
+/** Fields of chats and completions. `top_k` and `repetition_penalty` extend OpenAI's API, as in other servers of open models. */
 export const writingFields = {
   model: Schema.optionalKey(Schema.String),
   max_tokens: Schema.optionalKey(count),
@@ -67,7 +67,7 @@ interface WritingBody {
   readonly stop?: string | ReadonlyArray<string> | undefined
 }
 
-/** How many tokens may be written; `usual`: where the request says nothing. */
+/** Returns the maximum number of tokens to generate. `usual`: the default. */
 export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<number, Refusal> => {
   const [param, given] = [
     ["max_completion_tokens", body.max_completion_tokens] as const,
@@ -81,7 +81,7 @@ export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<numb
 
 const SEEDS = 2 ** 31
 
-/** What OpenAI's fields mean to `generate`; its defaults are OpenAI's: a temperature of 1, and another text each time. */
+/** Converts OpenAI's fields to options of `generate`. OpenAI's defaults apply: temperature 1 and a random seed. */
 export const generateOptions = (body: WritingBody, maxNewTokens: number): GenerateOptions => ({
   maxNewTokens,
   temperature: body.temperature ?? 1,
@@ -118,7 +118,7 @@ const tokenizerOf = ({ model }: Adapted<Network>): Tokenizer | CausalTokenizer |
     ? (model.tokenizer as Tokenizer | CausalTokenizer)
     : undefined
 
-/** Tokens of texts as a model reads them, each up to `longest`; 0 where it reads none. */
+/** Counts the tokens of texts as a model reads them, each up to `longest`; 0 for a model that reads no texts. */
 export const tokensOf = (adapted: Adapted<Network>, texts: ReadonlyArray<string>, longest: number): number => {
   const tokenizer = tokenizerOf(adapted)
   if (tokenizer === undefined) return 0
@@ -129,20 +129,20 @@ export const tokensOf = (adapted: Adapted<Network>, texts: ReadonlyArray<string>
   return texts.reduce((sum, text) => sum + count(text), 0)
 }
 
-/** What differs between chats and completions. */
+/** Differences between the formats of chats and completions. */
 export interface Form {
-  /** of the answer's id */
+  /** prefix of the answer's id */
   readonly prefix: string
-  /** `object` of an answer, and of a chunk */
+  /** value of `object` in an answer, and in a chunk */
   readonly object: string
   readonly chunk: string
-  /** a choice's part that holds a whole text, and the calls in it */
+  /** returns the part of a choice that contains a whole text and its tool calls */
   readonly whole: (text: string, calls: ReadonlyArray<ToolCall>) => object
-  /** the same of a piece of it, and of what comes before the first and after the last */
+  /** returns the part of a chunk that contains a piece of text; `begin` and `end`: the parts before the first piece and after the last */
   readonly piece: (text: string) => object
-  /** the parts that announce a call, the `index`th of its text */
+  /** returns the parts that announce a call, the `index`th of its text */
   readonly call: (call: ToolCall, index: number) => ReadonlyArray<object>
-  /** what finds calls in a text; null: all of it is text */
+  /** creates the reader that finds calls in a text; null: all of it is text */
   readonly reader: (() => CallReader) | null
   readonly begin: object | null
   readonly end: object

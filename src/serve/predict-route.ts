@@ -32,13 +32,13 @@ const EmbedBody = Schema.Struct({
 const isList = (inputs: Row | ReadonlyArray<Row>): inputs is ReadonlyArray<Row> =>
   Array.isArray(inputs) && !(inputs.length > 0 && inputs.every((one) => typeof one === "number"))
 
-/** The rows of a body, as runs take them. */
+/** Returns the rows of a body as inputs of runs. */
 export const rowsOf = ({ inputs }: typeof PredictBody.Type): ReadonlyArray<Asked> =>
   (isList(inputs) ? inputs : [inputs]).map(asked)
 
 const asked = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
 
-/** Not too many, and none too long. `field`: what they are called in the body. */
+/** Checks that there are not too many texts and that none is too long. `field`: their name in the body. */
 export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.Effect<void, Refusal> => {
   if (rows.length === 0) return Effect.fail(wrongField(field, "is empty"))
   if (rows.length > limit("serve-rows"))
@@ -75,7 +75,7 @@ const checkRows = (
 
 const counted = (pixels: number): string => `${pixels.toLocaleString("en")} pixels`
 
-/** Pixels of images, by their headers: nothing is decoded before all of them are known to be within the limits. */
+/** Returns the number of pixels of each image from its header. Decodes nothing until all are known to be within the limits. */
 export const pixelsOf = (
   rows: ReadonlyArray<Asked>,
   read: (row: Asked) => { readonly pixels: number } | { readonly broken: string }
@@ -129,7 +129,7 @@ const lengthOf = (row: unknown): number =>
       ? Object.values(row).reduce((sum: number, value) => sum + (typeof value === "string" ? value.length : 1), 0)
       : 1
 
-/** A batch's failure as the request's. */
+/** Converts a batch's failure to a refusal of the request. */
 export const failedBatch = (error: { readonly _tag: string; readonly message: string }): Refusal =>
   refusal(error._tag === "DataError" ? 400 : 500, error.message)
 

@@ -11,42 +11,42 @@ import * as Effect from "effect/Effect"
 
 /** A piece of work that waits for its turn. */
 export interface Job {
-  /** whose it is */
+  /** client to which it belongs */
   readonly client: string
-  /** Pieces of one kind take time in proportion to their units: what a unit takes is learned from turn to turn. */
+  /** Kind of work. The time of pieces of one kind is proportional to their units; the scheduler learns the time per unit. */
   readonly kind: string
-  /** Units of work, asked for whenever a turn is given; 0: there is nothing left to do. */
+  /** Returns the units of work that remain, whenever a turn is granted; 0: none. */
   readonly units: () => number
-  /** places it takes; default 1 */
+  /** number of places it takes; default 1 */
   readonly places?: number
-  /** Whose work was done in the turn, in units, asked for when it ends; default: the client's own. */
+  /** Returns, when the turn ends, the units done for each client; default: all of them for `client`. */
   readonly parts?: () => ReadonlyMap<string, number>
 }
 
 export interface Scheduler {
-  /** Runs work when its turn has come. An interruption before that ends the wait. */
+  /** Runs work when its turn comes. An interruption before that ends the wait. */
   readonly run: <A, E, R>(job: Job, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
-   * Runs what is mostly waiting for files, outside of turns. Its steps alternate with those of the device, each of which takes long: so that
-   * it comes to its end, it has a fifth of the time meanwhile.
+   * Runs work that mostly waits for files, outside of turns. Its steps alternate with those of the device, each of which takes long; it gets a
+   * fifth of the time, so that it finishes.
    */
   readonly beside: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** units of a kind that a turn has room for while others want theirs; at least 1 */
+  /** units of a kind that fit in a turn while other clients wait; at least 1 */
   readonly room: (kind: string) => number
-  /** clients that have had or awaited a turn within the last second */
+  /** number of clients that had or awaited a turn within the last second */
   readonly clients: () => number
-  /** pieces of work that wait */
+  /** number of waiting pieces of work */
   readonly waiting: () => number
-  /** whether no place is free */
+  /** whether all places are taken */
   readonly busy: () => boolean
 }
 
 export interface SchedulerOptions {
-  /** what is done at a time; default 1 */
+  /** number of places, the work done at a time; default 1 */
   readonly places?: number
-  /** of these a client's, at most; default: as many as it leaves free */
+  /** maximum places of one client; default: as many as it leaves free */
   readonly each?: number
-  /** milliseconds; default `performance.now` */
+  /** clock in milliseconds; default `performance.now` */
   readonly now?: () => number
 }
 

@@ -24,39 +24,37 @@ import { scheduler } from "./scheduler.ts"
 import { hasBearer } from "./secrets.ts"
 import { type Named, type ServedModels, servedModels } from "./served.ts"
 
-/** What is served, who may change it, and how much at a time. */
+/** Models, permissions and batching of a server. */
 export interface ServingOptions {
-  /** the runs that it begins with */
+  /** runs to load at the start */
   readonly runs: ReadonlyArray<Named>
-  /** the base model, if it is not where it was, or of adapters that came alone */
+  /** the base model, if it has moved or for adapters that came without it */
   readonly base?: string | undefined
-  /** the folder from which runs may be loaded while it serves; none may be unless given */
+  /** folder from which clients may load runs while the server runs; default: they may not */
   readonly adapters?: string | undefined
-  /** with it a client may load and drop runs; unless given no one may */
+  /** token with which clients may load and drop runs; default: no client may */
   readonly adminToken?: string | undefined
-  /** with it a client may ask; of several keys each is a client of its own; unless given anyone may, and a client is an address */
+  /** key that clients must send; each of several keys counts as one client; default: no key is required and each address is a client */
   readonly apiKey?: string | ReadonlyArray<string> | undefined
-  /** origins of pages that may ask; none unless given */
+  /** origins of web pages that may send requests; default: none */
   readonly cors?: ReadonlyArray<string>
-  /** rows that are computed together at most, at least 1; default 32 */
+  /** maximum number of rows computed together, at least 1; default 32 */
   readonly batchSize?: number
-  /** milliseconds that an idle device waits for more rows than the first; default 3 */
+  /** time that an idle device waits for more rows after the first, in milliseconds; default 3 */
   readonly batchWait?: number
-  /** called with failures in here that have no message of their own; default: stderr */
+  /** called with internal failures that have no message of their own; default: writes to stderr */
   readonly onBug?: (report: string) => void
 }
 
 /** Models that answer requests. */
 export interface Serving {
-  /** Answers a request. It never rejects. `connection`: where it came from, as `Bun.serve`, `Deno.serve` and `listen` pass it. */
+  /** Answers a request. Never rejects. `connection`: its connection, as `Bun.serve`, `Deno.serve` and `listen` pass it. */
   readonly fetch: (request: Request, connection?: Connection) => Promise<Response>
-  /** those that answer, by name */
+  /** the models that answer, by name */
   readonly models: ServedModels
-  /** requests that are answered or wait */
+  /** number of requests being answered or waiting */
   readonly active: () => number
-  /**
-   * Takes no more requests, and waits for those that are there, so many seconds at most; then it ends them. True: all had their answers.
-   */
+  /** Stops accepting requests and waits up to `seconds` for pending ones, then aborts the rest. Returns whether all were answered. */
   readonly drain: (seconds: number) => Effect.Effect<boolean>
 }
 
@@ -76,7 +74,7 @@ const gone = refusal(GONE, "the client has gone")
 /** Batches of decoded images that may wait for the device. */
 const DECODED = 2
 
-/** A server that has loaded its runs. They live as long as the scope. */
+/** Creates a server and loads its runs, which live as long as the scope. */
 export const serving = ({
   runs,
   base,

@@ -17,15 +17,15 @@ import { mean } from "./statistics.ts"
 /** Values over steps, ascending. */
 export type Curve = ReadonlyArray<readonly [step: number, value: number]>
 
-/** Of one method × rank. An empty curve is one that was not recorded. */
+/** Curves of one method × rank. A curve that was not recorded is empty. */
 export interface MethodCurves {
   readonly method: string
   readonly rank: number | null
   readonly seeds: number
-  /** a running mean over about a twentieth of the steps */
+  /** running mean over about a twentieth of the steps */
   readonly training: Curve
   readonly validation: Curve
-  /** ‖g − g̃‖/‖g‖ of the method, with the best factor for g̃, and of the best possible move */
+  /** ‖g − g̃‖/‖g‖ of the method; with the best scale of g̃; and of the best possible update */
   readonly discrepancy: Curve
   readonly scaledDiscrepancy: Curve
   readonly bestDiscrepancy: Curve
@@ -122,7 +122,7 @@ const averaged = (runs: ReadonlyArray<ReadonlyArray<Row>>): Omit<MethodCurves, "
   }
 }
 
-/** Curves of the fresh runs at the best rates; of those at the common rate where there are no others. `folder` is the study's. */
+/** Reads the curves of the fresh runs at the best rates or, without these, of those at the common rate. `folder`: the study's folder. */
 export const readCurves = (
   study: Study,
   results: ReadonlyArray<TrialResult>,

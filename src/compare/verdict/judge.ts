@@ -39,7 +39,7 @@ export const judge = (
   return { study, measure, final, common, sweeps: records, warnings, results: [...results] }
 }
 
-/** "LoRA", or "LoRA r 8" where a study has several ranks. */
+/** Returns the name of an entry: "LoRA", or "LoRA r 8" if a study has several ranks. */
 export const named = (label: string, rank: number | null, { ranks }: Study): string =>
   rank === null || ranks.length < 2 ? label : `${label} r ${rank}`
 

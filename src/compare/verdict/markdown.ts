@@ -21,13 +21,13 @@ const cell = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll(
 
 const row = (cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
 
-/** A table in Markdown. */
+/** Returns a table in Markdown. */
 export const tableOf = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>
 ): ReadonlyArray<string> => [row(header), `|${"---|".repeat(header.length)}`, ...rows.map(row)]
 
-/** "87.4 (86.0 to 88.8)", the mean and the interval. */
+/** Formats a mean and its interval: "87.4 (86.0 to 88.8)". */
 export const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
@@ -77,7 +77,7 @@ const entryRow = (
   megabytes(entry.stateBytes)
 ]
 
-/** A table of a verdict, as texts. */
+/** Returns the rows of a verdict's table as text. */
 export const cellsOf = (
   measure: Measure,
   table: Table,
@@ -121,7 +121,7 @@ const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
   costWords(table, measure)
 ]
 
-/** "5e-4: 0.579, **0.001: 0.348**": each rate with its validation loss, the chosen one in bold. */
+/** Formats the rates of a sweep with their validation losses, the chosen one in bold: "5e-4: 0.579, **0.001: 0.348**". */
 export const pointsOf = ({ points, best }: SweepRecord): string =>
   points
     .map(({ learningRate, loss, failed, share }) => {

@@ -20,7 +20,7 @@ import {
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import { nameIn } from "./merged-tensors.ts"
 
-/** Why llama.cpp could not use the adapter: the end of a sentence; undefined: nothing. `parameters`: trained themselves. */
+/** Returns why llama.cpp cannot use the adapter, as the end of a sentence; undefined if it can. `parameters`: parameters trained as a whole. */
 export const adapterObstacle = (config: AdapterConfig, parameters: ReadonlyArray<string>): string | undefined => {
   const method = methodOf(config)
   const instead = "use --type q8_0 or another type of the merged model"
@@ -106,7 +106,7 @@ const pairOf = (
   )
 }
 
-/** `general.*` and `adapter.*`. */
+/** Returns the metadata `general.*` and `adapter.*`. */
 export const adapterMetadata = (architecture: string, name: string, alpha: number): ReadonlyMap<string, EncodedValue> =>
   new Map([
     ["general.architecture", encoded.string(architecture)],

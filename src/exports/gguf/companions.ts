@@ -65,7 +65,7 @@ interface FoundForm {
   readonly system: string | null
 }
 
-/** The form of a tokenizer's chat template; undefined: none of those above. */
+/** Returns which of the forms above a tokenizer's chat template has; undefined: none of them. */
 export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
   const template = templateOf(tokenizer)
   if (template === undefined || "broken" in template) return undefined
@@ -144,9 +144,9 @@ export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileF
 export interface FileCard {
   readonly type: string
   readonly file: string
-  /** what llama.cpp calls its type */
+  /** llama.cpp's name of its type */
   readonly label: string
-  /** against the run; null: an adapter, which the base's file is needed for */
+  /** comparison with the run; null: an adapter, which needs the base's file */
   readonly check: ReturnType<typeof compareOutputs> | null
 }
 
@@ -161,7 +161,7 @@ interface GgufCard {
   readonly notes: ReadonlyArray<string>
 }
 
-/** README.md of the folder. */
+/** Returns the README.md of the folder. */
 export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string => {
   const first = files.find(({ check }) => check !== null)
   const adapter = files.find(({ check }) => check === null)

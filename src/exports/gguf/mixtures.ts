@@ -43,7 +43,7 @@ export const mixtures = {
 
 export type MixtureName = keyof typeof mixtures
 
-/** The type of a tensor. `blocks`: of the model; `tied`: the embedding is the output layer. */
+/** Returns the type of a tensor. `blocks`: number of blocks of the model; `tied`: whether the embedding is also the output layer. */
 export const typeOf = (
   mixture: MixtureName,
   name: string,

@@ -57,7 +57,7 @@ const texts = [
 /** Tokens of a text at most: a row of logits is as long as the vocabulary. */
 const MOST = 16
 
-/** Logits [tokens, vocabulary] of all tokens of the texts. */
+/** Returns a function that computes the logits of all tokens of texts, [tokens, vocabulary]. */
 export const logitsOfTexts = (adapted: Adapted<CausalModel>) =>
   Effect.gen(function* () {
     const device = yield* Device
@@ -100,7 +100,7 @@ const rowOf = (ids: ReadonlyArray<number>) => ({
 const ADAPTER = "adapter"
 type FileName = MixtureName | typeof ADAPTER
 
-/** What `formats.ts` says of the options. */
+/** Options of the GGUF format, as listed in `formats.ts`. */
 export interface GgufOptions extends FormatOptions {
   readonly type: FormatOption & { readonly values: readonly [FileName, ...ReadonlyArray<FileName>] }
 }

@@ -3,11 +3,11 @@
  * order they are written, and what protobuf writes for a value of each type. Absent fields are not written, and lists of integers are packed.
  */
 
-/** `TensorProto.DataType` */
+/** Values of `TensorProto.DataType`. */
 export const types = { float: 1, uint8: 2, int8: 3, int64: 7, bool: 9, float16: 10 } as const
 export type TypeName = keyof typeof types
 
-/** `AttributeProto.AttributeType` */
+/** Values of `AttributeProto.AttributeType`. */
 export const attributeTypes = { float: 1, int: 2, ints: 7 } as const
 
 /** Bytes in their order in the file. They are joined once, since a tensor may have gigabytes. */
@@ -120,7 +120,7 @@ export type TensorProto = Message<typeof tensor>
 export type ValueInfoProto = Message<typeof valueInfo>
 export type ModelProto = Message<typeof model>
 
-/** Writes the file of a model. */
+/** Encodes a model as the bytes of an ONNX file. */
 export const encodeModel = (proto: ModelProto): Uint8Array<ArrayBuffer> => {
   const pieces = piecesOf(model, proto)
   const file = new Uint8Array(lengthOf(pieces))

@@ -15,32 +15,32 @@ export interface Named extends Value<Size> {
   readonly name: string
 }
 
-/** What a rule writes with. */
+/** Operations with which a rule writes nodes. */
 export interface Writing {
   node(op: string, inputs: ReadonlyArray<string>, attributes?: Readonly<Record<string, Attribute>>): string
   integers(values: ReadonlyArray<number>, dims?: ReadonlyArray<number>): string
   sizes(sizes: ReadonlyArray<Size>): string
-  /** A number of the floats' type. */
+  /** stores a scalar of the floats' type */
   float(value: number): string
-  /** What `act` makes of floats of 32 bits, whatever the floats' type is: squares are beyond 16 bits. */
+  /** applies `act` to float32 copies, whatever the floats' type: squares exceed the range of 16 bits */
   widely(x: string, act: (x: string, number: (value: number) => string) => string): string
-  /** The format's type for a type of tfjs. */
+  /** returns the format's type for a tfjs dtype */
   typeOf(dtype: string): number
-  /** x·Wᵀ, x [rows, in], W [out, in] */
+  /** adds x·Wᵀ, x [rows, in], W [out, in] */
   product(x: Named, W: Named): string
-  /** Rows of a table [rows, width] at the indices. */
+  /** adds a lookup of rows of a table [rows, width] at the indices */
   lookup(table: Named, indices: Named): string
 }
 
 export interface Rule {
   readonly shape: ShapeOf
-  /** `inputs` by tfjs's names; attributes with sizes that may vary */
+  /** Adds the nodes of a kernel. `inputs` have tfjs's names; attributes may contain sizes that vary. */
   readonly write: (
     graph: Writing,
     inputs: Readonly<Record<string, Named>>,
     attributes: Readonly<Record<string, unknown>>,
     output: Value<Size>,
-    /** all of them, where there are several */
+    /** all outputs of the kernel, if there are several */
     outputs: ReadonlyArray<Value<Size>>
   ) => string | ReadonlyArray<string>
 }
@@ -373,7 +373,7 @@ const ALONE = "Alone"
 
 export const ruleOf = (kernel: string): Rule => rules[kernel] ?? rules[kernel.slice(0, -ALONE.length)]!
 
-/** Shapes by kernel, under both of its names. */
+/** Output shapes by kernel, under both of its names. */
 export const shapes: Readonly<Record<string, ShapeOf>> = Object.fromEntries(
   Object.entries(rules).flatMap(([kernel, { shape }]) => [
     [kernel, shape],

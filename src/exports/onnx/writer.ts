@@ -84,7 +84,7 @@ const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
     return stored
   })
 
-/** What `formats.ts` says of the options. */
+/** Options of the ONNX format, as listed in `formats.ts`. */
 export interface OnnxOptions extends FormatOptions {
   readonly dtype: FormatOption & { readonly values: readonly [PrecisionName, ...ReadonlyArray<PrecisionName>] }
 }

@@ -8,13 +8,13 @@ import type { Call, Trace } from "./trace.ts"
 
 export interface Model {
   readonly trace: Trace<Size>
-  /** in the order of the file; sizes that vary are names of axes */
+  /** inputs in file order; sizes that vary are names of axes */
   readonly inputs: ReadonlyArray<Port>
-  /** the numbers of a parameter, by its name */
+  /** returns the values of a parameter by its name */
   readonly parameter: (name: string) => Stored
-  /** numbers of the tensors that the model keeps beside its parameters */
+  /** values of the tensors that the model keeps in addition to its parameters */
   readonly kept: ReadonlyArray<ReadonlyArray<number>>
-  /** of tfjs-lora-pro */
+  /** version of tfjs-lora-pro */
   readonly version: string
 }
 
@@ -50,7 +50,7 @@ const nameOf = ({ factor, powers }: Product): string =>
 /** Integers that are few enough to be the name of their tensor. */
 const NAMED = 8
 
-/** The file in one precision. */
+/** Encodes the model in one precision as the bytes of an ONNX file. */
 export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model, precision: Precision): Uint8Array => {
   const { floats } = precision
   const graph = new Graph(axesOf(inputs))

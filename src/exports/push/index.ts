@@ -28,25 +28,25 @@ import {
 export interface PushRequest extends Omit<Upload, "files" | "message"> {
   readonly message?: string | undefined
   readonly content: PushedContent
-  /** nothing is sent, and no one is asked */
+  /** whether to send nothing and contact no server */
   readonly dryRun: boolean
 }
 
-/** What was sent, or would be. */
+/** Report of a push or a dry run. */
 export interface PushReport {
   readonly repository: string
   readonly branch: string
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
-  /** what stays here, as sentences */
+  /** what is not sent, as sentences */
   readonly kept: ReadonlyArray<string>
-  /** the commit's page; null of a dry run */
+  /** address of the commit's page; null after a dry run */
   readonly url: string | null
   readonly commit: string | null
-  /** whether the repository was made for it */
+  /** whether the push created the repository */
   readonly created: boolean
 }
 
-/** Sends a finished run to the Hub, in one commit. */
+/** Pushes a finished run to the Hub in one commit. */
 export const pushRun = (directory: string, { content, dryRun, message, ...request }: PushRequest) =>
   Effect.gen(function* () {
     const { repository, branch } = request
@@ -78,23 +78,23 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
   }).pipe(Effect.scoped)
 
 interface PushedContent {
-  /** a folder in the place of the adapter's: that of an export, or `<run>/merged` */
+  /** folder to push instead of the adapter's: that of an export, or `<run>/merged` */
   readonly folder?: string | undefined
-  /** with report.html, which shows rows that came out wrong */
+  /** whether to include report.html, which shows misclassified rows */
   readonly report: boolean
-  /** what the base is called on the Hub, where the plan names a folder */
+  /** Hub name of the base model, if the plan names a folder */
   readonly base: HubName
 }
 
 interface FilesToPush {
   readonly files: ReadonlyArray<UploadedFile>
-  /** what stays here, as sentences */
+  /** what is not sent, as sentences */
   readonly kept: ReadonlyArray<string>
-  /** the name of what is sent, for the commit's message */
+  /** name for the commit's message */
   readonly name: string
 }
 
-/** The files of a finished run that are sent, by their paths in the repository. Nothing is sent. */
+/** Returns the files of a finished run to push, by their paths in the repository. Sends nothing. */
 const filesToPush = (directory: string, { folder, report, base }: PushedContent) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -9,7 +9,7 @@ import { hubNameOf } from "../base-name.ts"
 import type { EvaluationReport } from "../run.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 
-/** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */
+/** Returns a YAML double-quoted scalar: JSON that also escapes what YAML does not allow, such as DEL and the C1 controls. */
 export const yamlString = (text: string): string =>
   JSON.stringify(text).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,

@@ -15,13 +15,13 @@ import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
-/** What is stored of an adapted model. */
+/** The stored parts of an adapted model. */
 export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & {
-  /** whose tensors it goes into */
+  /** the model whose tensor names apply */
   readonly model: ExportedModel
 }
 
-/** Where a tensor is stored. */
+/** Location of a stored tensor. */
 export interface Place {
   readonly file: AdapterFile
   readonly name: string
@@ -96,7 +96,7 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
   }
 }
 
-/** What all sites share, under PEFT's names. */
+/** Returns the tensors that all sites share, under PEFT's names. */
 export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<string>): Unit => ({
   places: names.map((name, i) => ({
     file: "adapter_model.safetensors",
@@ -145,15 +145,15 @@ const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
 export const placesOf = (adapted: StoredAdapted): ReadonlyArray<Place> =>
   unitsOf(adapted).flatMap(({ places }) => places)
 
-/** Tensor code: what is stored at `placesOf`, in its order. */
+/** Returns the tensors to store, in the order of `placesOf`. Tensor code. */
 export const storedTensors = (adapted: StoredAdapted): ReadonlyArray<Tensor> =>
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
-/** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
+/** Returns the tree whose stored tensors are `tensors`, in the order of `placesOf`. Tensor code. */
 export const restoredTrainable = (adapted: StoredAdapted, tensors: ReadonlyArray<Tensor>): Trainable =>
   restoredFrom(unitsOf(adapted), tensors)
 
-/** The tensors of one site in a file's content, by PEFT's names. */
+/** Returns the tensors of one site from a file's content, by PEFT's names. */
 export const siteTensorsIn = <T>(
   adapted: StoredAdapted,
   site: string,
@@ -186,10 +186,10 @@ const changed = (adapted: StoredAdapted, content: Content, change: Change): Cont
   return { ...content, ...Object.fromEntries(sites) }
 }
 
-/** What adapter_model.safetensors holds, from what is stored. */
+/** Converts stored tensors to the content of adapter_model.safetensors. */
 export const writtenContent = (adapted: StoredAdapted, stored: Content): Content =>
   changed(adapted, stored, ({ written }, _, own) => written(own))
 
-/** What is stored, from what adapter_model.safetensors holds. */
+/** Converts the content of adapter_model.safetensors to stored tensors. */
 export const storedContent = (adapted: StoredAdapted, found: Content): Content =>
   changed(adapted, found, ({ read }, part, own) => read(part, own))

@@ -21,7 +21,7 @@ interface PlannedAdapter {
   readonly parameters: ReadonlyArray<string>
 }
 
-/** Whether llama.cpp reads such an adapter, with the reason where it does not. */
+/** Returns whether llama.cpp can use such an adapter and, if not, the reason. */
 export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter): InLlamaCpp => {
   const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
   if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }

@@ -14,11 +14,11 @@ import { type HostTensor, readStored, type SafetensorsError, type StoredTensor }
 import { type Found, putInPlace } from "../adapter-folder.ts"
 import { type Place, placesOf, type StoredAdapted, storedContent } from "./layout.ts"
 
-/** What a model began with. */
+/** Result of starting from an external adapter. */
 export interface Started {
-  /** parameters of the head that neither the adapter nor the base has */
+  /** names of the head's parameters that neither the adapter nor the base contains */
   readonly left: ReadonlyArray<string>
-  /** whether a head was taken from the adapter */
+  /** whether the head comes from the adapter */
   readonly head: boolean
 }
 

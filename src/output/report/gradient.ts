@@ -9,10 +9,7 @@ import type { Diagnostics, Site } from "./run-record.ts"
 // More would not be read.
 const WARNINGS = 5
 
-/**
- * Depth and type of weight from a site's name: encoder.layer.3.attention.self.query → encoder.layer.3 and
- * attention.self.query.
- */
+/** Splits a site's name into depth and type of weight: encoder.layer.3.attention.self.query → encoder.layer.3 and attention.self.query. */
 export const placeOf = (site: string): { readonly depth: string; readonly type: string } => {
   const segments = site.split(".")
   const layer = segments.findIndex((segment) => /^\d+$/.test(segment))
@@ -108,13 +105,13 @@ const median = (values: ReadonlyArray<number>): number | null => {
   return order.length % 2 === 1 ? order[middle]! : (order[middle - 1]! + order[middle]!) / 2
 }
 
-/** Null where there is nothing to take the mean of. */
+/** Returns the mean of the values that are not null, or null if there is no such value. */
 export const meanOf = (values: ReadonlyArray<number | null>): number | null => {
   const all = known(values)
   return all.length === 0 ? null : all.reduce((sum, value) => sum + value / all.length, 0)
 }
 
-/** Every plot that the probes have numbers for. */
+/** Returns every plot for which the probes have values. */
 export const gradientPlots = (probes: ReadonlyArray<Diagnostics>): ReadonlyArray<Plot> => {
   const groups = grouped(probes)
   const x = groups.map((group) => group.at(-1)!.step)
