@@ -1,6 +1,6 @@
 /**
- * From a plan and what is asked of it to a study, or everything that is wrong with either: every method at every rate and rank is
- * decoded as the plan it would be, and the world is asked once, before anything runs.
+ * Turns a plan and the requested comparison into a study, or reports everything that is wrong with either. Every method at every rate and rank is
+ * decoded as a complete plan, and files and the environment are checked once, before anything runs.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

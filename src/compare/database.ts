@@ -1,11 +1,11 @@
 /**
- * A study in a database: what workers without its folder need to know, the results so far, and what is running.
+ * A study in a database: what workers without its folder need, the results so far, and the running trials.
  *
  *   compare_studies    id, the study as JSON, the folder for its runs, whether it is finished
  *   compare_results    study, trial, the result as JSON: written once, the first one counts
  *   compare_progress   study, trial, the worker that runs it, the step it is at: for display only
  *
- * The queue below and the workflow (`flow.ts`) have tables of their own beside these.
+ * The queue below and the workflow (`flow.ts`) have additional tables of their own.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,6 +1,6 @@
 /**
- * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn;
- * elsewhere what runs as a line from time to time.
+ * Progress of a running study on stderr: one line for each completed trial. A terminal also shows the running trials below, redrawn in place; other
+ * outputs get a line about them from time to time.
  */
 import * as Effect from "effect/Effect"
 import { counted, printable, printableLine } from "../boundary/index.ts"

@@ -1,4 +1,4 @@
-/** What methods are compared by: the first metric that the plan's kind of run speaks of, and how its values and differences are written. */
+/** The metric that methods are compared by, the first headline metric of the plan's kind of run, and the format of its values and differences. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { RunPlan } from "../../schemas/index.ts"

@@ -1,8 +1,8 @@
 /**
- * The command line, started again as a process of its own: a trial (`train`) or a worker (`compare --worker`).
+ * Starts the command line again as a separate process: a trial (`train`) or a worker (`compare --worker`).
  *
- * Each is the leader of its own process group, so that Ctrl-C in a terminal reaches the coordinator alone, and every process below it is
- * signalled once: a second signal means "leave at once", unsaved.
+ * Each process leads its own process group, so that Ctrl-C in a terminal reaches only the coordinator, and every process below it is signalled
+ * once: a second signal would mean "exit at once", without saving.
  */
 import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"

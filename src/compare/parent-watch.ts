@@ -1,8 +1,8 @@
 /**
- * A process that works for another ends when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
- * comparison would continue unseen after it was killed.
+ * Ends a process that works for another one when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
+ * comparison would continue unnoticed after it was killed.
  *
- * The command line enters compare here: it watches in every process, before any command is loaded.
+ * The command line imports this file directly: it watches in every process, before any command is loaded.
  */
 
 import { hostname } from "node:os"

@@ -1,6 +1,4 @@
-/**
- * Where a study keeps its queue and its progress: `sqlite://FILE` for processes of one machine, `postgres://…` for several machines.
- */
+/** Storage of a study's queue and progress: `sqlite://FILE` for processes of one machine, `postgres://…` for several machines. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -8,7 +8,7 @@
  *   results.json    { finished, results }: every trial once
  *   compare.html, compare.md, compare.json    the verdict
  *
- * The same command again finds the folder of the same study and continues there.
+ * Running the same command again finds the folder of the same study and resumes it.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"

@@ -1,12 +1,12 @@
 /**
- * What a comparison is made of, as data: a study asks, its trials are the runs it takes, their results are all that a verdict may use.
+ * A comparison as data: the study, the trials it consists of, and their results, the only input of a verdict.
  *
  *   sweep    every method × rank × learning rate × sweep seed; the best rate of each method × rank is picked by validation
  *   final    that rate × fresh seeds, judged by the test split
  *   common   every method × rank at one rate for all × the same fresh seeds: what a user without time to tune would see
  *
- * A method with one rate to try has no sweep. With successive halving a sweep has rounds: `share` of the plan's steps grows and the
- * worse half of the rates drops out; what is picked is picked among trials with `share` 1.
+ * A method with a single rate has no sweep. With successive halving a sweep has rounds: `share` of the plan's steps grows and the worse half of the
+ * rates drops out; the best rate is picked among trials with `share` 1.
  */
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"

@@ -1,6 +1,6 @@
 /**
- * Which runs a study takes, in the order in which they become known: the sweep from the study alone, the final trials from the rates
- * that the sweep picked.
+ * The trials of a study, in the order in which they become known: the sweep from the study alone, the final trials from the rates that the sweep
+ * picked.
  */
 import type * as Result from "effect/Result"
 import {

@@ -1,8 +1,8 @@
 /**
- * The contract of a way out: a format that `export` writes is one value, `ExportFormat`, and a line of the table in `formats.ts`.
+ * The contract of an export format: one value, `ExportFormat`, and one line of the table in `formats.ts`.
  *
- * The value says what `--help` and the flags of the command ask of it, and loads the rest when it is chosen. Whatever it writes is in a
- * folder that is made under a temporary name and renamed when it is whole.
+ * The value contains what `--help` and the command's flags need, and loads the rest when it is chosen. Its writer fills a folder with a temporary
+ * name, which is renamed once it is complete.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** The formats that `export` writes. What writes one is loaded when it is chosen. */
+/** The formats that `export` writes. A format's writer is loaded when it is chosen. */
 import { type ExportFormat, exportFormat } from "./format.ts"
 
 export const formats = [

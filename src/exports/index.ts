@@ -1,4 +1,4 @@
-/** Ways out: a run as the files of other engines. A format is a value; `formats.ts` is the table. */
+/** Exports: a run as the files of other engines. A format is a value; `formats.ts` is the table. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"

@@ -1,6 +1,6 @@
 /**
- * A `tf.LayersModel` that stock tfjs loads: what `merge` writes, which is held against the run before it stays, and then its weights in as
- * many bytes as were asked for. What that loses is measured: the run's own evaluations, with its model and with the one in the folder.
+ * A `tf.LayersModel` that stock tfjs loads: the model that `merge` writes, which is compared with the run before it is kept, with weights in the
+ * requested precision. The loss of precision is measured: the run's own evaluations, once with its model and once with the one in the folder.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,9 +1,9 @@
 /**
- * The trained parameters on disk: `<run>/adapter/`, written once at the end and read back by `evaluate` and `predict`.
+ * The trained parameters on disk: `<run>/adapter/`, written once at the end of a run and read back by `evaluate` and `predict`.
  *
- * What lies where is `peft/layout.ts`; what Hugging Face PEFT needs to know of it is `peft/config.ts`.
+ * File names and tensor names are in `peft/layout.ts`, the configuration of Hugging Face PEFT in `peft/config.ts`.
  *
- * A browser enters output here instead of by `index.ts`: it has no run folders.
+ * Code for browsers imports this file instead of `index.ts`: it has no run folders.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** What a base model is called for readers of an adapter, who have no folder of this machine. */
+/** Names of base models for readers of an adapter, who do not have this machine's folders. */
 import type * as Path from "effect/Path"
 
 /** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what is in it. */

@@ -1,16 +1,16 @@
 /**
- * A checkpoint on disk: everything of a session but the frozen base, so that a resumed run is the same run, bit for bit.
+ * A checkpoint on disk: the whole session except the frozen base, so that a resumed run is bit-for-bit identical.
  *
  *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
  *                                                 optimizer.0, … (moments and whatever else), float32
  *                             state.json          { format, step, position, best, name, plan, inputs, versions, device, trainable, start, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
- * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. What disks and people do to it
- * afterwards is found by the checksums before anything of it is used.
+ * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. Later damage is detected by the checksums before
+ * any of its contents are used.
  *
- * A checkpoint is verified when it is found, and its tensors are read when they are needed, one at a time: from the file to the device,
- * never a second copy of the whole state on the host.
+ * A checkpoint is verified when it is found. Its tensors are read when they are needed, one at a time, from the file to the device: the host never
+ * holds a second copy of the whole state.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,8 @@
 /**
- * A session becomes a checkpoint in two parts: a snapshot, for which training waits, and its writing, for which it does not
- * (`checkpoints.ts`). Where tensors are in host memory the snapshot holds on to them, since a step replaces tensors and never writes into
- * one. Elsewhere it is a copy, because results of a device that may be lost can be trusted only once they are on the host. Either way it is
- * released tensor by tensor as it is written.
+ * Writes a checkpoint of a session in two parts: a snapshot, for which training waits, and its writing, for which it does not (`checkpoints.ts`).
+ * For tensors in host memory, the snapshot keeps references, since a step replaces tensors and never writes into one. For other devices it is a
+ * copy, because results of a device that may be lost can be trusted only once they are on the host. Either way, each tensor is released once it is
+ * written.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,8 @@
 /**
- * The checkpoints of a run: when one is written, which are kept, and the newest that is whole.
+ * The checkpoints of a run: when one is written, which are kept, and which is the newest intact one.
  *
- * Checkpoints are written beside training: a step waits for the snapshot, and for the previous checkpoint only if it is not written yet.
- * The newest `keep` are kept, and the one with the best evaluation.
+ * Checkpoints are written in parallel with training: a step waits for the snapshot, and for the previous checkpoint only if it is still being
+ * written. The newest `keep` checkpoints and the one with the best evaluation are kept.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

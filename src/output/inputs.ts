@@ -1,6 +1,6 @@
 /**
- * What a run reads, by its content: a resumed run over other rows or another tokenizer would be another run, and an adapter over other
- * weights answers nonsense without complaint. So checkpoints and run.json hold the hash of every file, and whatever uses them compares.
+ * Hashes of a run's inputs. Resuming over other rows or another tokenizer would be a different run, and an adapter over other weights computes
+ * nonsense without an error. So checkpoints and run.json contain the hash of every file, and their users compare them.
  *
  *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "model/chat_template.jinja": null, "data.train": "ef…" }
  */

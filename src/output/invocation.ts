@@ -6,7 +6,7 @@
  *   by a package manager                               bunx --bun tfjs-lora-pro …   npx …   pnpm exec …   deno run -A npm:…
  *   installed for all                                  tfjs-lora-pro …
  *
- * Other rooms may enter output here as well as by `index.ts`: a command's first line needs nothing else of it.
+ * Other folders may import this file directly, not only through `index.ts`: a command's first line needs nothing else.
  */
 import { shellWord } from "../boundary/index.ts"
 

@@ -1,7 +1,7 @@
 /**
- * Does the merged model compute what the run computed? Two sets of outputs of the same rows, in three numbers. And the merged model's
- * `README.md`, which says them, as the Hugging Face Hub expects it: what was merged into what, how far the result is from the run it came
- * from, and how to load it. Names and labels are the user's, so they are in YAML and in code as JSON strings.
+ * Checks that a merged model computes the same as the run, by comparing two sets of outputs on the same rows. Also writes the merged model's
+ * `README.md`, the Hugging Face Hub's model card: what was merged into what, how far the result is from the run, and how to load it. Names and
+ * labels are user input, so they appear in YAML and in code as JSON strings.
  */
 
 import type * as Effect from "effect/Effect"

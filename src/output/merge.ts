@@ -1,7 +1,6 @@
 /**
- * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package. Where its head is one
- * that no class of transformers has, config.json is an encoder's, without labels: a classifier's class would read the folder too, and
- * answer with a head of its own at random.
+ * A merged model as a Hugging Face folder, which transformers loads without PEFT or this package. If no class of transformers has its head,
+ * config.json describes an encoder without labels: a classifier's class could load the folder too, and would answer with a random head.
  *
  *
  *   config.json          the base's, with this model's class, labels and dtype

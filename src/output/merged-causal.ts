@@ -1,5 +1,5 @@
 /**
- * A merged causal model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
+ * A merged causal model as a Hugging Face folder, which transformers loads without PEFT or this package:
  *
  *   config.json                 the base's, or what a GGUF file's metadata say, as float32
  *   model.safetensors           W′ = W + s·BA (or what the method's `merge` says) in place of W, what was trained itself in place of what
@@ -9,8 +9,8 @@
  *                               (tokenizer-config.ts); of a GGUF file: made from its metadata
  *
  * Names are those of transformers' own class, whatever the base's file calls its tensors; GPT-2's linear weights are transposed back to
- * [in, out]. What nothing reads (buffers, a copy of a tied output layer, a vision tower) is left out: of a Gemma 3 with a vision tower
- * only the text model is written, since that is what was trained.
+ * [in, out]. Unused tensors (buffers, a copy of a tied output layer) and vision towers are left out: of a Gemma 3 with a vision tower only
+ * the text model, which was trained, is written.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"

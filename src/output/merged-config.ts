@@ -1,4 +1,7 @@
-/** The config.json of a merged model, which says of numbers what its base's says: to Python 1.0 is no integer, and transformers refuses one where it has a float. */
+/**
+ * The config.json of a merged model, with numbers formatted as in the base's: in Python 1.0 is not an integer, and transformers rejects an integer where it
+ * expects a float.
+ */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { readTextFile, writeFileAtomic } from "../files/index.ts"

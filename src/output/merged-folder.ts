@@ -1,6 +1,6 @@
 /**
- * A merged model whose class has the names of its base's file: that file with what was trained in place, under the names that it has there.
- * Parameters that the base does not have (a new head) come under those of transformers' class.
+ * A merged model whose class uses the tensor names of its base's file: that file with the trained values in place, under the names there.
+ * Parameters that the base does not have (a new head) get the names of transformers' class.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

@@ -1,18 +1,17 @@
 /**
- * The tensors of a merged model: those of the base checkpoint under their names there, with W′ = W + s·BA (or the result of the method's
- * `merge`) in place of W, and everything that was trained itself in place of its initial value.
+ * The tensors of a merged model: those of the base checkpoint under their names there, with W′ = W + s·BA (or the result of the method's `merge`)
+ * in place of W, and every parameter trained as a whole in place of its initial value.
  *
- * Where the run held W in fewer bits (`model.weights`), W here is the dequantized weight, at every linear layer, adapted or not: the adapter
- * was trained over it and the run was evaluated with it, so the merged model computes what was measured.
+ * If the run held W in fewer bits (`model.weights`), W is the dequantized weight here, at every linear layer, adapted or not: the adapter was
+ * trained and evaluated over it, so the merged model computes what was measured.
  *
  *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
  *   integers    as they are (buffers such as position ids)
  *   a head      transformers' own classification head goes into the file; one over mean pooling, which no class has, does not
  *
- * Two departures from the base's names and tensors, where transformers would otherwise read the file wrongly: a classification
- * head on a bare encoder's checkpoint makes it the classification class, whose names have a prefix (`bert.encoder.…`); and a
- * classifier that came with the base but is not this model's (its head is over mean pooling) is left out, for it would answer
- * under this model's labels.
+ * Names and tensors differ from the base's in two cases, in which transformers would misread the file otherwise: a classification head on a bare
+ * encoder's checkpoint makes it the classification class, whose names have a prefix (`bert.encoder.…`); and a classifier of the base that this
+ * model does not use (its head is over mean pooling) is left out, since it would answer under this model's labels.
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

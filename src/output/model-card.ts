@@ -1,9 +1,9 @@
 /**
- * `adapter/README.md`, the model card that the Hugging Face Hub shows: YAML metadata that the Hub reads, then prose for people.
+ * Writes `adapter/README.md`, the model card that the Hugging Face Hub shows: YAML metadata for the Hub, then prose for people.
  *
- * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). What is
- * not known is left out: a licence is the one that the base folder's own card names, or none. A base given by an absolute path
- * is named by its folder alone: a card is published, and should not show a machine's folders.
+ * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). Unknown fields are left
+ * out: a license comes from the base folder's own card. A base given by an absolute path is named by its folder alone, since a published card
+ * should not reveal a machine's folders.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

@@ -1,7 +1,7 @@
 /**
- * Resuming a run, in two parts: `findRun` checks whether this folder can continue with this plan and changes nothing that was reported;
- * `continueRun` makes it ready, once everything else that a run needs is there too. The plan, the inputs and metrics that end at the
- * checkpoint have to be the same again.
+ * Resumes a run, in two parts: `findRun` checks whether this folder can continue with this plan and leaves all reported data unchanged;
+ * `continueRun` prepares the run, once everything else that it needs is available. The plan, the inputs and the metrics up to the checkpoint must
+ * be the same.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

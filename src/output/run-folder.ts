@@ -1,9 +1,9 @@
 /**
- * The run folder, `runs/<name>/`: created when everything that could be wrong with the input has been checked, never shared, never
- * overwritten. `lock` names the one process that writes it.
+ * The run folder, `runs/<name>/`: created once the input has been validated, never shared, never overwritten. `lock` names the one process that
+ * writes it.
  *
- * A process that was killed leaves its lock there; a lock whose process is gone is taken over (`process-owner.ts`). Processes of another
- * host cannot be asked for, so a lock from there stays until someone removes it.
+ * A killed process leaves its lock behind; a lock whose process is gone is taken over (`process-owner.ts`). Whether a process of another host still
+ * runs is unknown, so its lock stays until someone removes it.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,8 +1,7 @@
 /**
- * A run on disk: `plan.json` when it starts, a line of `metrics.jsonl` for everything it reports, `run.json` when it is done.
+ * A run on disk: `plan.json` from its start, a line of `metrics.jsonl` for everything it reports, `run.json` once it is finished.
  *
- * `metrics.jsonl` has one JSON object a line, in the order things happened, appended line by line, so that a run that ends early has
- * reported what it did:
+ * `metrics.jsonl` has one JSON object per line, in order, and is appended line by line, so that a run that stops early has its metrics:
  *
  *   {"kind":"step","step":1,"loss":0.69,"learningRate":1.25e-05,"gradNorm":1.2,"tokensPerSecond":301,…}
  *   {"kind":"diagnostics","step":1,"mean":{"method":{"discrepancy":0.97,…},"best":{…}},"sites":[…],"warnings":[]}

@@ -1,11 +1,11 @@
 /**
- * A run for TensorBoard: what metrics.jsonl has, as event files beside it, appended as the run goes.
+ * Event files for TensorBoard: the contents of metrics.jsonl, appended next to it while the run trains.
  *
  *   tensorboard --logdir runs        runs/movies-1/events.out.tfevents.1760000000.tfjs-lora-pro
  *
- * A file is a row of records { length, masked CRC of it, an Event, masked CRC of that } (TensorFlow's TFRecord), an Event a protocol
- * buffer of event.proto and summary.proto. A process that goes on with a run begins a file of its own with SessionLog START at the step it
- * goes on from: TensorBoard forgets what it has of that step and later ones.
+ * A file is a sequence of records { length, masked CRC of it, an Event, masked CRC of that } (TensorFlow's TFRecord), an Event a protocol buffer of
+ * event.proto and summary.proto. A process that resumes a run begins a new file with SessionLog START at the step from which it resumes:
+ * TensorBoard then discards this step and later ones.
  */
 
 import * as Effect from "effect/Effect"

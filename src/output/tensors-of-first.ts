@@ -1,4 +1,4 @@
-/** Tensors of a file that rank 0 alone may see, on every rank: it reads one at a time, which travels before the next is read. */
+/** Provides tensors of a file that only rank 0 can read to every rank: it reads one at a time and sends it before it reads the next. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { floats, onFirst, type RankError, Ranks } from "../ranks/index.ts"

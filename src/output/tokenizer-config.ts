@@ -1,11 +1,10 @@
 /**
- * What tokenizer_config.json of a written model says, so that transformers and transformers.js find the tokens in a text that the run found:
- * those of tokenizer.json.
+ * The tokenizer_config.json of a merged model, with which transformers and transformers.js tokenize a text as the run did: by tokenizer.json.
  *
  * Most classes of transformers take only the vocabulary from tokenizer.json and build the rest themselves: `BertTokenizer` lowercases unless
- * `do_lower_case` is false, and `GPT2Tokenizer` splits by its own pattern. `PreTrainedTokenizerFast` takes the whole file. transformers.js
- * takes the whole file in every class, but only a few classes return token types, which a pair of texts needs: `BertTokenizer` is
- * written where its options describe all of tokenizer.json.
+ * `do_lower_case` is false, and `GPT2Tokenizer` splits by its own pattern. `PreTrainedTokenizerFast` takes the whole file. transformers.js takes
+ * the whole file in every class, but only a few classes return token types, which a pair of texts needs: `BertTokenizer` is used if its options
+ * describe all of tokenizer.json.
  */
 
 import * as Effect from "effect/Effect"

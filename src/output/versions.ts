@@ -1,4 +1,4 @@
-/** Which versions computed a run: this package's, its compiled kernels', tfjs's, effect's, and the runtime's. */
+/** The versions that computed a run: this package's, its compiled kernels', tfjs's, effect's, and the runtime's. */
 import * as tf from "@tensorflow/tfjs-core"
 import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"

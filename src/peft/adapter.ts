@@ -1,13 +1,13 @@
 /**
- * An adapter in a folder of Hugging Face PEFT, before any of its numbers is read: its configuration, what its file holds by the header, and
- * the `adapter` section of a plan that says the same.
+ * A Hugging Face PEFT adapter before any of its values are read: its configuration, the tensors in its file's header, and the equivalent `adapter`
+ * section of a plan.
  *
  *   adapter_config.json          what it is; `config.ts` says which of it is read
  *   adapter_model.safetensors    base_model.model.<module>.<PEFT's name of a factor>, and modules that were trained themselves
  *   head.safetensors             in a folder that this package wrote: a head over mean pooling
  *
- * Modules are those that the file has tensors of, and the configuration has to mean each of them: PEFT would leave the others unread, without
- * an error. A module that it means and the file has not computes what the base computes, in PEFT as here.
+ * Modules are those with tensors in the file, and the configuration must match each of them: PEFT would silently ignore the others. A module that
+ * it matches but that has no tensors computes the same as in the base, in PEFT and here.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,9 +1,8 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 writes it: what is read of it, and everything that cannot be honoured, reported at once.
+ * Reads `adapter_config.json` as Hugging Face PEFT 0.21 writes it, and reports every setting that is not supported at once.
  *
- * A key that is not read is no problem while its value is the one that PEFT gives it by default (null, false, an
- * empty list or object, or the value below): PEFT adds some with every release. Any other value would mean a model that computes
- * something else, so it is refused by name.
+ * A key that is not read is accepted while it has PEFT's default value (null, false, an empty list or object, or the value below), since PEFT adds keys
+ * with every release. Any other value would mean a model that computes something else, so it is rejected by name.
  */
 import { type AdapterMethod, methods, type PeftBounds, type PeftReading, type PeftSizes } from "../../adapters/index.ts"
 import { cut, isRecord, limit, overLimit, quoted } from "../boundary/index.ts"

@@ -1,6 +1,6 @@
 /**
- * Which modules a configuration of PEFT means, as `check_target_module_exists` and `get_pattern_key` of PEFT 0.21 decide it, by full names
- * in the class that was adapted ("bert.encoder.layer.0.attention.self.query").
+ * Matches modules to a PEFT configuration as `check_target_module_exists` and `get_pattern_key` of PEFT 0.21 do, by full names in the class that
+ * was adapted ("bert.encoder.layer.0.attention.self.query").
  */
 import { quoted } from "../boundary/index.ts"
 import { fullMatch, numberAfter, reasonOf } from "./python-pattern.ts"

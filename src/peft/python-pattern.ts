@@ -1,6 +1,6 @@
 /**
- * A regular expression of Python's `re` as one of ECMAScript with the flag `u`, where the two mean the same in names of modules. What
- * Python alone has is refused by its name. The engine is the linear one: adapter_config.json comes from outside.
+ * Converts a regular expression of Python's `re` to ECMAScript with the flag `u`, where both mean the same in module names. Syntax that only Python
+ * has is rejected by name. Matching takes linear time, since adapter_config.json is untrusted input.
  */
 import { cut, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { LinearRegExp } from "../patterns/index.ts"

@@ -1,11 +1,11 @@
 /**
- * The header of a safetensors file: names, types, shapes and places of its tensors, read without reading a tensor.
+ * The header of a safetensors file: names, types, shapes and locations of its tensors. No tensor is read.
  *
  *   8 bytes  n, little-endian      n bytes  JSON, padded with spaces      the rest  tensors, row-major, little-endian
  *   { "__metadata__": { … strings … }, "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24] }, … }
  *
- * Everything the format promises is checked (a file that lies is refused before anything is allocated for it), and every problem
- * of a file is reported at once. Offsets are relative to the end of the header; `begin` and `end` here count from the file's start.
+ * Every guarantee of the format is checked (an invalid file is rejected before anything is allocated for it), and all problems of a file are
+ * reported at once. Offsets in the file are relative to the end of the header; `begin` and `end` here count from the file's start.
  *
  * @see https://github.com/huggingface/safetensors#format
  */

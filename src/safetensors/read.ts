@@ -1,6 +1,6 @@
 /**
- * Tensors of safetensors files as float32 on the host, one at a time: a reader that hands each to the device holds one tensor, not
- * a file. Integers beyond 2²⁴ and float64 lose what float32 cannot hold.
+ * Reads tensors of safetensors files as float32 on the host, one at a time: a reader that passes each to the device holds one tensor, not a file.
+ * Integers beyond 2²⁴ and float64 lose the precision that float32 does not have.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

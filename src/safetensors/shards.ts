@@ -1,9 +1,9 @@
 /**
- * The weights of a Hugging Face folder: one `model.safetensors`, or shards named by `model.safetensors.index.json`
+ * The weights of a Hugging Face folder: one `model.safetensors`, or shards listed in `model.safetensors.index.json`
  *
  *   { "metadata": { "total_size": … }, "weight_map": { "encoder.layer.0….weight": "model-00001-of-00002.safetensors", … } }
  *
- * Shards are in the folder itself; an index that points elsewhere is refused.
+ * Shards must be in the folder itself; an index with other paths is rejected.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

@@ -1,10 +1,8 @@
 /**
- * Writes tensors as a safetensors file, byte for byte what the Python library writes: wider types first, then names in order,
- * compact JSON padded with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stays
- * until the new one is complete and flushed.
+ * Writes safetensors files, byte for byte as the Python library does: wider types first, then by name, compact JSON padded with spaces to a
+ * multiple of eight bytes, no gaps. The same tensors give the same file. An existing file stays until the new one is complete and flushed.
  *
- * `writeSafetensors` takes float32 tensors that are all there; `streamSafetensors` asks for one after the other, so that a file
- * larger than memory can be written.
+ * `writeSafetensors` takes float32 tensors in memory; `streamSafetensors` requests one after the other, to write files larger than memory.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"

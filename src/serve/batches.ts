@@ -1,10 +1,9 @@
 /**
- * Rows of several requests as batches of one model: what arrives within some milliseconds, and whatever has come while the device was busy,
- * is computed together.
+ * Batches rows of several requests for one model: rows that arrive within some milliseconds, or while the device was busy, are computed together.
  *
- * A batch begins with a row of the client whose turn it is and takes one row of each client in turn until it is full, so that a request of one
- * row never waits for one of a thousand; each client is charged for its rows. Where a batch fails, each request's rows are computed alone: one
- * with a row that cannot be read fails alone.
+ * A batch begins with a row of the client whose turn it is and takes one row of each client in turn until it is full, so that a request of one row
+ * never waits for one of a thousand; each client is charged for its rows. If a batch fails, each request's rows are computed alone, so that only
+ * the request with the unreadable row fails.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** The body of a request: bounded in bytes and in time before it is believed, then JSON, then what a schema says. */
+/** Reads the body of a request: first limited in bytes and time, then parsed as JSON, then decoded with a schema. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"

@@ -1,8 +1,8 @@
 /**
- * The body of a chat: OpenAI's fields, and the conversation, tools and form of answer that they ask for.
+ * The body of a chat request: OpenAI's fields, converted to a conversation, tools and an answer format.
  *
- * An answer is text, JSON by a schema, or calls of tools. What is required is a constraint over the model's tokens, compiled before a token is
- * written; the last ones of each model are kept, with their masks.
+ * An answer is text, JSON of a schema, or tool calls. A required format is a constraint over the model's tokens, compiled before the first token is
+ * generated; the most recent constraints of each model are cached, with their masks.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** POST /v1/chat/completions: OpenAI's chats with a run that continues texts, by its chat template; tools, and answers by a schema. */
+/** POST /v1/chat/completions: OpenAI's chats with a run that continues texts, by its chat template, with tools and structured output. */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { limit, overLimit } from "../boundary/index.ts"

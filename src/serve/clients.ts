@@ -1,4 +1,4 @@
-/** Who asks: a key, or else an address; and what of something bounded each client holds. */
+/** Identifies the clients of requests, by key or else by address, and the amount of a limited resource that each client holds. */
 import { type LimitName, limit } from "../boundary/index.ts"
 
 /**

@@ -1,4 +1,4 @@
-/** POST /v1/completions: OpenAI's completions of prompts as they are; of a run that reads one text and writes another, the other one. */
+/** POST /v1/completions: OpenAI's completions of raw prompts; a run that maps one text to another returns the other text. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"

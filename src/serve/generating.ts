@@ -1,6 +1,6 @@
 /**
- * Texts that a served model continues: the events of one request, written ahead of their reader, so that a slow reader holds neither the
- * device nor another request. Each token has a turn of its own. Texts wait for a place fairly by client, some prompts of a request at a time.
+ * Generates texts with a served model. The events of a request are buffered ahead of their reader, so that a slow reader blocks neither the device
+ * nor another request. Each token takes a turn of its own. Texts wait for a place fairly by client, some prompts of a request at a time.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

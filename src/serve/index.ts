@@ -1,6 +1,6 @@
 /**
- * Trained runs over HTTP: `openServer` for a handler that any server takes, `serving` and `listen` for programs of effects. docs/serve.md
- * says what is asked and answered.
+ * Serves trained runs over HTTP: `openServer` for a handler that works with any server, `serving` and `listen` for programs in Effect.
+ * docs/serve.md documents requests and responses.
  *
  * @example
  * import { openServer } from "tfjs-lora-pro/serve"

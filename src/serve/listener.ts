@@ -1,6 +1,6 @@
 /**
- * A socket for a server: `node:http`, which Bun, Deno and Node all have, in front of a function from requests to responses. Headers have
- * bounds of bytes and of time, an answer that no one reads is given up, and hanging up aborts the request.
+ * An HTTP listener: `node:http`, which Bun, Deno and Node all have, in front of a function from requests to responses. Headers are limited in bytes
+ * and time, an answer that the client does not read is dropped, and a closed connection aborts its request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"

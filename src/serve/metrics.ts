@@ -1,4 +1,4 @@
-/** What a server counts, and the same as Prometheus reads it. Each server has numbers of its own. */
+/** Metrics of a server, also in Prometheus' format. Each server has its own. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"

@@ -1,8 +1,8 @@
 /**
- * OpenAI's completions: what is asked, and the events of a generation as its answers, one object or a stream of chunks.
+ * OpenAI's completions: request fields, and responses from the events of a generation, as one object or a stream of chunks.
  *
- * Fields of OpenAI's requests to write texts. What a client sends because it always does is taken; what would change the answer and is not
- * done here is refused by its name, unless it has the value that changes nothing.
+ * Fields that clients always send are accepted; a field that would change the answer and is not supported is rejected by name, unless it has the
+ * value that changes nothing.
  */
 import { randomInt, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** POST /predict and POST /embed: what the commands of these names print as JSON. POST /v1/embeddings: OpenAI's vectors of texts. */
+/** POST /predict and POST /embed: the JSON that the commands of these names print. POST /v1/embeddings: OpenAI's vectors of texts. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"

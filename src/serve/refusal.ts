@@ -1,4 +1,4 @@
-/** Why a request is not answered as it was meant: a status and one sentence, in the shape in which OpenAI's API says it. */
+/** Error responses: a status and one sentence, in the format of OpenAI's API. */
 import * as Schema from "effect/Schema"
 import { type LimitName, overLimit } from "../boundary/index.ts"
 

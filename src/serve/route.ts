@@ -1,4 +1,4 @@
-/** What a route is: a value that says how it is reached, who may, and what it answers. */
+/** A route as a value: its method and path, who may call it, and its answer. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"

@@ -1,10 +1,10 @@
 /**
- * Whose work comes next where the number of pieces done at a time is limited: deficit round robin over clients. A piece of work has an estimated cost; every
- * client that waits is credited equally, and the first whose credit covers its next piece has its turn. What a turn really took is charged
- * afterwards, so clients with work waiting get equal time, however large their pieces are and however many they send.
+ * Schedules work where the number of pieces done at a time is limited: deficit round robin over clients. A piece of work has an estimated cost. Every
+ * waiting client is credited equally, and the first whose credit covers its next piece gets a turn. Afterwards the client is charged for the actual time, so
+ * clients with waiting work get equal time, however large their pieces are and however many they send.
  *
- * The device is such a scheduler with one place, decoding another, and texts that are written have as many places as there may be texts.
- * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
+ * The device is such a scheduler with one place, decoding another, and text generation has as many places as there may be texts. Between two turns the
+ * process handles its connections, since the device computes synchronously.
  */
 import { setImmediate, setTimeout } from "node:timers"
 import * as Effect from "effect/Effect"

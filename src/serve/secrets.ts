@@ -1,4 +1,4 @@
-/** Keys and tokens of requests, compared in a time that says nothing of where they differ. */
+/** Compares keys and tokens of requests in a time that does not reveal where they differ. */
 import { createHash, timingSafeEqual } from "node:crypto"
 
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()

@@ -1,6 +1,6 @@
 /**
- * The models that are served, by their names: loaded one after the other while others answer, dropped when the last request that has one has
- * ended. A request has the model that had the name when it came.
+ * The served models by name: loaded one after the other while others answer, dropped when the last request that uses one has ended. A request uses
+ * the model that had the name when it arrived.
  *
  * Runs over the same files share their frozen weights (`SharedParts`): each adds its adapter and its head.
  */

@@ -1,9 +1,8 @@
 /**
- * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope that its
- * models live in.
+ * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope of its models.
  *
- * A request is believed step by step: route, key, place in the queue, body, fields, rows. What is refused before costs nothing. A client that hangs up
- * takes the work away that has not been done: rows leave their batch, a text ends at its next token.
+ * A request is validated step by step: route, key, place in the queue, body, fields, rows. A rejected request costs nothing more. If a client
+ * disconnects, its unfinished work is cancelled: rows leave their batch, and generation stops at its next token.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

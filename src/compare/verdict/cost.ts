@@ -1,8 +1,8 @@
 /**
- * What a method costs beside what it gains: a method that takes twice the time, or many times the state, has to earn it.
+ * The cost of a method compared with its gain: a method that takes twice the time, or many times the state, has to earn it.
  *
- * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not move. What a method
- * gains is the distance between its result and the baseline; without one, the result before training.
+ * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not affect. The gain of a method
+ * is its result minus the baseline or, without a baseline, minus the result before training.
  */
 import * as Schema from "effect/Schema"
 import type { Measure } from "../measure.ts"

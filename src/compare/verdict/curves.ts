@@ -1,6 +1,6 @@
 /**
- * What the fresh runs of a study did on their way, from their `metrics.jsonl`: losses and, where they were probed, discrepancies, each
- * the mean over the seeds of a method. A run without the file, or cut off in it, gives what it has.
+ * Curves of a study's fresh runs, from their `metrics.jsonl`: losses and, where probed, discrepancies, each the mean over the seeds of a method. A
+ * run whose file is incomplete contributes what it has; a run without the file contributes nothing.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

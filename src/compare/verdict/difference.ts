@@ -1,9 +1,9 @@
 /**
- * Two methods on the same seeds: the difference seed by seed, and what may be said of it.
+ * Two methods on the same seeds: the difference seed by seed, and the claim that it supports.
  *
- * Runs of one seed see the same rows in the same order and start with the same head, so the pairs share most of their luck, and their
- * differences spread less than the runs do. What is said is what Holm's procedure calls over all differences of a table, and the
- * interval that is shown is the one of the level at which it was tested: it leaves out 0 exactly where a difference is called.
+ * Runs of one seed see the same rows in the same order and start with the same head, so the pairs share most of their luck, and their differences
+ * vary less than the runs do. Claims come from Holm's procedure over all differences of a table. The reported interval has the level at which the
+ * difference was tested: it excludes 0 exactly where there is a claim.
  */
 
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** From the results of a study to its verdict: pure, whether or not every run is there yet. */
+/** Computes the verdict from the results of a study. A pure function, also of incomplete results. */
 import { number } from "../../output/report/index.ts"
 import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"

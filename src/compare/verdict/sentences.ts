@@ -1,4 +1,6 @@
-/** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
+/**
+ * Sentences that every form of a verdict contains: which methods are ahead, what the intervals cover and what they do not, and on which devices.
+ */
 import { counted } from "../../boundary/index.ts"
 import { count, fixed, number, percent } from "../../output/report/index.ts"
 import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"

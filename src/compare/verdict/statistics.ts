@@ -1,11 +1,10 @@
 /**
- * What a few numbers say of the mean they were drawn around (mean, standard deviation, an interval for the mean), and Holm's correction for
- * several comparisons.
+ * Statistics of small samples (mean, standard deviation, an interval for the mean), and Holm's correction for several comparisons.
  *
  *   x̄ ± t · s/√n     t: Student's quantile with n − 1 degrees of freedom (Student 1908)
  *
- * The numbers are taken to be independent and about normal; with one of them, or with a spread of exactly 0, there is no interval:
- * numbers that come in steps (hits of 800 rows) can agree by chance, and a width of 0 would call that certain.
+ * Values are assumed to be independent and roughly normal. One value, or a spread of exactly 0, gives no interval: discrete values (hits of 800
+ * rows) can agree by chance, and an interval of width 0 would suggest certainty.
  */
 
 /** Two numbers, the smaller first. */

@@ -1,6 +1,6 @@
 /**
- * The verdict of a study as data: `compare.json`. A table of fresh seeds at each method's best rate, one at a common rate, the sweeps
- * that chose the rates, and every run that failed.
+ * The verdict of a study as data, `compare.json`: a table of fresh seeds at each method's best rate, one at a common rate, the sweeps that chose
+ * the rates, and every failed run.
  */
 import * as Schema from "effect/Schema"
 import { Measure } from "../measure.ts"

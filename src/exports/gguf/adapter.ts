@@ -1,9 +1,9 @@
 /**
  * The adapter alone, as llama.cpp's `--lora` reads it: factors `<tensor>.lora_a` [r, in] and `<tensor>.lora_b` [out, r] in float32.
  *
- * llama.cpp computes W x + (alpha/r)·B(A x), with one alpha for the file and the rank r of each pair. Where s·r is the same for all pairs it
- * is the alpha; where it is not (ranks or alphas by pattern, rank-stabilized scales over several ranks) what is missing is a factor of B. What
- * an init subtracted and what a method holds between the factors is in them already (`Sum`). Rows of B are moved as those of W are.
+ * llama.cpp computes W x + (alpha/r)·B(A x), with one alpha for the file and the rank r of each pair. If s·r is the same for all pairs, it is the
+ * alpha; otherwise (ranks or alphas by pattern, rank-stabilized scales over several ranks) B is multiplied by the missing factor. Factors that an
+ * initialization subtracted or that a method puts between A and B are already included (`Sum`). Rows of B are permuted as those of W are.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,9 @@
 /**
- * What is beside GGUF files: README.md, and Ollama's Modelfile: where the model is, how a conversation is written out, at which texts an answer ends.
+ * Companions of GGUF files: README.md, and Ollama's Modelfile with the model's path, the format of a conversation, and the texts at which an answer
+ * ends.
  *
- * Ollama's templates are Go's. A chat template is Jinja, a program: what it does is found by having it write conversations out and holding
- * them against the forms in use below. A template of another form is left to the user, in a comment.
+ * Ollama's templates are Go's. A chat template is Jinja, a program: its effect is found by rendering conversations and comparing them with the common
+ * forms below. A template of another form is left to the user, in a comment.
  *
  * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
  */

@@ -1,4 +1,4 @@
-/** The tensors of a run's model as a GGUF file has them: W + s·BA in place of W, everything else as the base has it. */
+/** The tensors of a run's model in a GGUF file: W + s·BA in place of W, everything else from the base. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"

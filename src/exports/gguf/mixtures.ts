@@ -1,5 +1,5 @@
 /**
- * Which type each tensor of a merged model gets, by the type that was asked for: as llama.cpp's llama-quantize decides it.
+ * The type of each tensor of a merged model, given the requested type, by the rules of llama.cpp's llama-quantize.
  *
  *   norms, biases, positions, rotary factors     F32
  *   f16             matrices F16
@@ -8,8 +8,8 @@
  *   q4_k            Q4_K_M: matrices Q4_K; the output layer Q6_K; values of attention and the MLP's second layer Q6_K in the blocks of
  *                   the first and the last eighth and in every third between
  *
- * A matrix whose rows are not whole blocks of 256 gets a type with blocks of 32 and more bits: Q5_0 for Q4_K, Q8_0 for Q6_K. One whose rows
- * are no whole blocks of 32 either is F16.
+ * A matrix whose rows are not whole blocks of 256 gets a type with blocks of 32 and more bits: Q5_0 for Q4_K, Q8_0 for Q6_K. A matrix whose rows
+ * are not whole blocks of 32 either is F16.
  *
  * @see llama.cpp `src/llama-quant.cpp`
  */

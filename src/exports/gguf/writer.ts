@@ -6,7 +6,7 @@
  *   Modelfile              Ollama's, of the first of them
  *   README.md              what each file is and how far it is from the run
  *
- * Every file of a merged model is read again as anyone would, and its logits are held against the run's before the folder stays.
+ * Every file of a merged model is read back, and its logits are compared with the run's before the folder is kept.
  */
 
 import type { Tensor2D } from "@tensorflow/tfjs-core"

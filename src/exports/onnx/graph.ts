@@ -1,4 +1,4 @@
-/** An ONNX graph while it is written: nodes in their order, and tensors that are stored with it. */
+/** Builder of an ONNX graph: nodes in order, and the tensors stored with them. */
 import { bytesOf } from "../../safetensors/index.ts"
 import {
   type AttributeProto,

@@ -1,6 +1,6 @@
 /**
- * The messages of ONNX's protobuf format that a graph here has: a table of each message's fields by their numbers in `onnx.proto3`, in whose
- * order they are written, and what protobuf writes for a value of each type. Absent fields are not written, and lists of integers are packed.
+ * The messages of ONNX's protobuf format that a graph here uses: a table of each message's fields by their numbers in `onnx.proto3`, in which order
+ * they are written, and the encoding of a value of each type. Absent fields are not written, and lists of integers are packed.
  */
 
 /** Values of `TensorProto.DataType`. */

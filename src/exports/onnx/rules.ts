@@ -1,8 +1,8 @@
 /**
- * What each kernel of a forward pass is in ONNX: a value a kernel, of the shape that it makes and the nodes that it becomes.
+ * ONNX equivalents of the kernels of a forward pass: one value per kernel, with the shape of its output and the nodes that it becomes.
  *
- * Those of tfjs are mostly a node of the same meaning. Of our own kernels there is a rule where ONNX has a node for the whole, or where a
- * weight is multiplied, which every precision does in its own way; all others are traced through their references.
+ * Kernels of tfjs mostly correspond to one node. Our own kernels have a rule where ONNX has a node for the whole, or where a weight is multiplied,
+ * which every precision does differently; all others are traced through their reference implementations.
  */
 import type { NamedAttrMap, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

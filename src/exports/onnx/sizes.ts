@@ -1,6 +1,6 @@
 /**
- * Sizes that vary, found by comparison: one forward pass traced at two sizes of its inputs. A number that is the same in both is a number;
- * one that differs is factor·batchⁱ·lengthʲ, and since the probed sizes are different primes there is one such reading at most.
+ * Sizes that vary, found by comparing one forward pass traced at two sizes of its inputs. A number that is equal in both is a constant; one that
+ * differs is factor·batchⁱ·lengthʲ. Since the probed sizes are different primes, at most one such formula fits.
  */
 import * as Schema from "effect/Schema"
 import type { Origin, Trace } from "./trace.ts"

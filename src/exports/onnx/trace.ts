@@ -1,9 +1,9 @@
 /**
- * What a forward pass does, as a list of calls: the pass itself runs, over tensors without numbers.
+ * Records a forward pass as a list of calls: the pass itself runs, over tensors without values.
  *
- * A backend of tfjs without arithmetic: each kernel says the shape of what it would have made, and the call is noted. Kernels of our own
- * that have no rule run their references here, and so become calls of tfjs's kernels. What goes in are inputs and parameters by name;
- * numbers that the pass itself writes, such as a scale, are constants.
+ * The backend of tfjs does no arithmetic: each kernel returns the shape of its output, and the call is recorded. Kernels of our own that have no
+ * rule run their reference implementations here, and so become calls of tfjs's kernels. Inputs and parameters are recorded by name; numbers that
+ * the pass itself contains, such as a scale, are constants.
  */
 import type { DataType, NamedAttrMap, NamedTensorInfoMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

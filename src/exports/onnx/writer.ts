@@ -5,8 +5,8 @@
  *   onnx/model.onnx, model_fp16.onnx, …    the forward pass as it is trained, with what was trained merged into its weights
  *   README.md                              a card with a script
  *
- * The graph is what the model's own forward pass does: it runs once more over tensors without numbers (trace.ts) at two sizes of its
- * inputs (sizes.ts), and each kernel becomes what its rule says (rules.ts).
+ * The graph comes from the model's own forward pass: it runs once more over tensors without values (trace.ts) at two sizes of its inputs
+ * (sizes.ts), and each kernel becomes the nodes of its rule (rules.ts).
  */
 
 import type { DataType } from "@tensorflow/tfjs-core"

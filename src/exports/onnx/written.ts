@@ -1,4 +1,4 @@
-/** A trace and the numbers of its parameters as the bytes of an ONNX file. */
+/** Encodes a trace and the values of its parameters as the bytes of an ONNX file. */
 import { Graph, type Port } from "./graph.ts"
 import { constantFloats, type Precision, type Stored, storedFloats } from "./precisions.ts"
 import { type TypeName, types } from "./proto.ts"

@@ -1,6 +1,6 @@
 /**
- * A run, or what was exported of it, to a repository of the Hugging Face Hub: of a run its adapter with the card, the plan and the record as
- * others may see them; or a folder, as it is.
+ * Pushes a run or an export of it to a repository of the Hugging Face Hub: of a run, its adapter with the model card and publishable versions of
+ * the plan and the record; or a folder, unchanged.
  */
 
 import * as Effect from "effect/Effect"

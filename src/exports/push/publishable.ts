@@ -1,6 +1,6 @@
 /**
- * What a run's files say to others. A run folder is its owner's: plan.json has paths of their machine, run.json has texts of their rows. What
- * leaves has neither: a path is its last name, a row that came out wrong is left out, and the base is named where the Hub knows it.
+ * Publishable versions of a run's files. A run folder is private: plan.json has paths of its owner's machine, run.json has texts of their rows.
+ * Published files have neither: a path is reduced to its last name, misclassified rows are left out, and the base has its Hub name.
  */
 
 import * as Effect from "effect/Effect"

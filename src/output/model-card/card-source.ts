@@ -1,4 +1,4 @@
-/** What a model card is made from, and what a kind of run says on it. Every path in it is one that may be published. */
+/** Inputs of a model card, and its parts that depend on the kind of run. Every path in them may be published. */
 import type { BaseCard } from "../../models/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"

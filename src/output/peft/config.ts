@@ -1,9 +1,7 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: what every method says, and the method's own fields. And the names of modules
- * in PEFT's files.
+ * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: common fields and the method's own fields. Also the names of modules in PEFT's files.
  *
- * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
- * at random.
+ * Targets are full module names: a suffix such as `dense` would make PEFT adapt the pooler too, with random factors.
  */
 import type { PeftLayout, SelectedSite, SiteTensors } from "../../../adapters/index.ts"
 import type { ExportedModel } from "../../models/index.ts"

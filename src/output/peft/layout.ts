@@ -1,5 +1,5 @@
 /**
- * Which trained tensor is in which file under which name: the one table that saving and restoring share.
+ * Maps trained tensors to files and names, for both saving and restoring.
  *
  *   adapter_model.safetensors   base_model.model.<module>.<PEFT's name>, e.g. lora_A.weight [r, in]; modules to save under their own
  *                               names                                     (methods that PEFT knows)

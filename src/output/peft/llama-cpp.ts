@@ -1,9 +1,9 @@
 /**
- * What llama.cpp's convert_lora_to_gguf.py makes of a causal model's adapter.
+ * Compatibility of a causal model's adapter with llama.cpp's convert_lora_to_gguf.py.
  *
- * Of adapter_config.json it reads `lora_alpha` alone, and llama.cpp computes ΔW = scale · (lora_alpha / rank of the tensor) · BA with the
- * scale of the command line: `use_rslora` and `alpha_pattern` are ignored without a word, `rank_pattern` is not needed. One scale for all
- * sites can make up for what is ignored; where they need several, and wherever the file holds more than A and B, the model is merged first.
+ * The script reads only `lora_alpha` of adapter_config.json, and llama.cpp computes ΔW = scale · (lora_alpha / rank of the tensor) · BA with the
+ * scale of the command line: `use_rslora` and `alpha_pattern` are silently ignored, `rank_pattern` is not needed. One scale for all sites can
+ * compensate for this; if sites need several scales, or if the file contains more than A and B, the model has to be merged first.
  */
 import { methodOf, type SelectedSite, selectionOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"

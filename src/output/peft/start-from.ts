@@ -1,8 +1,8 @@
 /**
- * An adapter from elsewhere over a model: the numbers in a folder of PEFT in place of those that `adapted` began with.
+ * Starts a model from an external adapter: replaces the initial values of `adapted` with those in a PEFT folder.
  *
- * Where the folder has no head, or one of other classes, the head stays as it began: `left` names its parameters, but for those that the
- * base has. LoRA on a layer of the head, which is trained as a whole here, becomes a part of its weight.
+ * If the folder has no head, or one for other classes, the head keeps its initial values; `left` names its parameters, except those that the base
+ * has. LoRA on a layer of the head, which is trained as a whole here, is added to its weight.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"

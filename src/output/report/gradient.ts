@@ -1,4 +1,4 @@
-/** The full gradient seen: curves, and a heat map of the sites by depth and type of weight. */
+/** Plots of the full gradient: curves, and a heat map of the sites by depth and type of weight. */
 
 import type { Plot, Series } from "./chart.ts"
 import { count, fixed, type Html, html, number } from "./html.ts"

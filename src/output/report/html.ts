@@ -1,6 +1,6 @@
 /**
- * HTML by template literal, in which every inserted string is escaped unless it is HTML made here: labels, texts and paths come from users,
- * and one that is forgotten must show as text, not run. And numbers for people: three or four significant digits with their units.
+ * HTML by template literals that escape every inserted string unless it is HTML made here: labels, texts and paths are user input and must show as
+ * text, never run. Also formats numbers for people: three or four significant digits with their units.
  */
 
 /** A piece of HTML. Only `html`, `raw` and `embeddedJson` create one. */

@@ -1,4 +1,4 @@
-/** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
+/** Results of a run: the metrics first, then curves, evaluations, the confusion matrix, and the misclassified rows. */
 
 import { counted } from "../../boundary/index.ts"
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"

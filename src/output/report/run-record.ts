@@ -1,6 +1,6 @@
 /**
- * What a report is made from: `plan.json`, `run.json` and `metrics.jsonl` of a finished run, read back. Numbers that are not finite
- * are null in them, and labels are whatever a user called a class.
+ * Reads the input of a report: `plan.json`, `run.json` and `metrics.jsonl` of a finished run. Values that are not finite are null in them, and
+ * labels are arbitrary user input.
  */
 
 import * as Effect from "effect/Effect"

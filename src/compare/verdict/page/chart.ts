@@ -1,6 +1,6 @@
 /**
- * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with the
- * same in words for those who do not see it.
+ * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with a text
+ * equivalent for screen readers.
  */
 import { type Html, html, number } from "../../../output/report/index.ts"
 import type { Curve } from "../curves.ts"

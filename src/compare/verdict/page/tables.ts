@@ -1,4 +1,4 @@
-/** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
+/** Tables of a comparison's page: the verdict, the rates of the sweep, every run, and the failures. */
 import { counted } from "../../../boundary/index.ts"
 import {
   count,
