@@ -53,7 +53,7 @@ const repeated = (flag: string, values: ReadonlyArray<string | number>): Readonl
   return twice.length === 0 ? [] : [`${flag}: found ${twice.join(", ")} more than once; expected each once`]
 }
 
-/** Rates are swept as numbers whatever the plan has; the head's is one for all. */
+/** Returns the problem of a plan whose head has no fixed rate: a sweep replaces the plan's learning rate, but the head keeps one rate. */
 const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
   isDecided(optimizer) || optimizer.headLearningRate !== undefined
     ? []
@@ -61,7 +61,7 @@ const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
         'optimizer.headLearningRate: missing with learningRate "auto"; compare tries several rates per method and uses one rate for the head: set it to a number such as 5e-3'
       ]
 
-/** A method that moves nothing but the head has the head's rate, and no other to try. */
+/** Returns the rates to try. A method that trains only the head uses the head's rate alone. */
 const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
   const own = comparedMethod(method).learningRates
   return own.length === 0 ? [headRateOf(plan)] : [...(given ?? own)].sort((a, b) => a - b)
@@ -104,7 +104,7 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
 
 const described = ({ method, rank }: Arm): string => (rank === null ? method : `${method}, rank ${rank}`)
 
-/** One plan for each rate that an arm may be run at; every problem once, with the arms that it concerns. */
+/** Returns one plan for each rate of an arm, and each problem once, with the arms that have it. */
 const plansOf = (study: Question, arm: Arm) => {
   const rates = [...(study.learningRates[arm.method] ?? []), ...(study.commonRate === null ? [] : [study.commonRate])]
   const shortest = Math.min(...roundsOf(study))

@@ -28,10 +28,10 @@ export interface Progress {
   readonly waiting: string | null
 }
 
-/** As the coordinator announces it. */
+/** A study, as the coordinator announces it. */
 interface AnnouncedStudy {
   readonly study: Study
-  /** the folder of its runs, relative to the working directory of each worker */
+  /** folder of its runs, relative to the working directory of each worker */
   readonly folder: string
 }
 
@@ -67,7 +67,7 @@ export const patient = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const resultJson = Schema.fromJsonString(TrialResult)
 const studyJson = Schema.fromJsonString(Study)
 
-/** Several processes may be the first at the same time, which PostgreSQL answers with an error for all but one. */
+/** Several processes may create the tables at the same time, which PostgreSQL answers with an error for all but one. */
 const created = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS compare_studies
@@ -142,12 +142,12 @@ export const oldestOpenStudy: Effect.Effect<AnnouncedStudy | undefined, SqlError
   }
 )
 
-/** How often a lock is renewed. Its process is never too busy for that: training is a process of its own. */
+/** Interval of lock renewals. The worker is never too busy for them: training is a separate process. */
 const RENEWAL = "3 seconds"
-/** An unrenewed lock is free again. A worker that lost it and still works does no harm: a run folder has a lock of its own. */
+/** Time after which a lock that was not renewed expires. A worker that lost its lock and still works is harmless: a run folder has its own lock. */
 const EXPIRATION = "10 seconds"
 
-/** Every killed worker uses up an attempt; only a result ends a trial. */
+/** Maximum attempts per trial. Every killed worker uses up an attempt; only a result ends a trial. */
 const ATTEMPTS = 1_000_000
 
 export const queueLayer = PersistedQueue.layer.pipe(

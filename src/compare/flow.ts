@@ -56,7 +56,7 @@ export type RunTrial = (trial: Trial) => Effect.Effect<TrialResult>
 const activity = (run: RunTrial) => (trial: Trial) =>
   Activity.make({ name: trial.id, success: TrialResult, execute: run(trial) })
 
-/** All at once: how many run at the same time is the workers' business. */
+/** Runs all trials concurrently; the number of workers limits how many run at the same time. */
 const all = (trials: ReadonlyArray<Trial>, run: RunTrial) =>
   Effect.forEach(trials, activity(run), { concurrency: "unbounded" })
 
@@ -79,7 +79,7 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
     return results
   })
 
-/** The workflow itself; `run` and `pick` are arguments so that a test can give others. */
+/** The workflow itself. `run` and `pick` are arguments, so that tests can replace them. */
 const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
   Effect.gen(function* () {
     const swept = yield* sweep(study, run, pick)

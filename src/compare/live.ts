@@ -11,10 +11,10 @@ import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
 
 interface Standing {
-  /** in the order in which they ended */
+  /** results in the order in which the trials ended */
   readonly results: ReadonlyArray<TrialResult>
   readonly running: ReadonlyArray<Progress>
-  /** as many as there can be */
+  /** maximum number of trials */
   readonly most: number
 }
 
@@ -75,7 +75,7 @@ export interface LiveTable {
   readonly end: Effect.Effect<void>
 }
 
-/** Milliseconds between two plain lines of what runs just now. */
+/** Milliseconds between two plain lines about running trials. */
 const AGAIN = 10_000
 
 /** In one line. */

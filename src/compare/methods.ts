@@ -28,7 +28,7 @@ export interface ComparedMethod {
   readonly optimizer: (shared: SharedSettings, plan: RunPlan) => RunPlanInput["optimizer"]
 }
 
-/** What `rank` and `alpha` are where the plan's own adapter has none: the defaults of the schema. */
+/** Default `rank` and `alpha` if the plan's adapter has none: the defaults of the schema. */
 const USUAL = { rank: 8, alpha: 16 }
 
 const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
@@ -44,7 +44,7 @@ const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
   } as const
 }
 
-/** The plan's moments of Adam, if its optimizer has them. */
+/** Returns the plan's Adam moments, if its optimizer has them. */
 const momentsOf = ({ optimizer }: RunPlan): Partial<PlannedMoments> => optimizerOf(optimizer).moments?.(optimizer) ?? {}
 
 const adamw: ComparedMethod["optimizer"] = (shared, plan) => ({ kind: "adamw", ...shared, ...momentsOf(plan) })

@@ -18,7 +18,7 @@ export const ownName = (): string => `${process.pid}@${hostname()}`
 
 const EVERY = 500 // milliseconds
 
-/** Whether the process that this one works for is still there; undefined: it works for none. */
+/** Returns a function that tells whether the process that this one works for still exists; undefined: there is no such process. */
 const watched = (): (() => boolean) | undefined => {
   const parent = Number(process.env[PARENT] ?? "")
   if (Number.isInteger(parent) && parent > 0) return () => process.ppid === parent

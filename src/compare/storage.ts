@@ -53,7 +53,7 @@ export const shownStorage = (storage: Storage): string => withoutSecrets(written
 export const writtenStorage = (storage: Storage): string =>
   storage.kind === "sqlite" ? `sqlite://${storage.file}` : Redacted.value(storage.url)
 
-/** Where the URL has no password: as PostgreSQL's own tools take it, so that it need not be on a command line. */
+/** Returns PGPASSWORD for a URL without a password, as PostgreSQL's own tools do, so that the password need not be on a command line. */
 const passwordFromEnvironment = () => {
   const password = process.env["PGPASSWORD"]
   return password === undefined ? {} : { password: Redacted.make(password) }
@@ -96,10 +96,10 @@ export const reasonOf = (error: unknown): string => {
   return cause instanceof Error ? cause.message : messageOf(error)
 }
 
-/** How long a process waits for another's transaction: these take milliseconds, more on a busy machine. */
+/** Maximum time that a process waits for another's transaction. Transactions take milliseconds, more on a busy machine. */
 const BUSY = 15_000 // milliseconds
 
-/** `node:sqlite` calls SQLite's own number `errcode`; the classification looks for `errno`. */
+/** Wraps an error. `node:sqlite` names SQLite's error number `errcode`; the classification expects `errno`. */
 const failed = (operation: string, cause: unknown) => {
   const { errcode } = cause as { readonly errcode?: number }
   const known = cause instanceof Error && errcode !== undefined ? Object.assign(cause, { errno: errcode }) : cause
@@ -153,7 +153,7 @@ const connectionOf = (db: DatabaseSync): Connection => {
   }
 }
 
-/** SQLite knows no booleans and no dates. */
+/** Converts values for SQLite, which has no booleans and no dates. */
 const bound = (value: unknown): SQLInputValue =>
   typeof value === "boolean"
     ? Number(value)

@@ -43,7 +43,7 @@ export interface StudyFolder {
 
 const files = { study: "study.json", results: "results.json" } as const
 
-/** The plan as study.json says it: input paths relative to the folder. */
+/** Returns the plan as written to study.json: input paths relative to the folder. */
 const planIn = (question: Question, folder: string) =>
   Effect.map(relocate(question.plan, folder), ({ $schema: _, output: { directory: __, ...output }, ...plan }) => ({
     ...plan,
@@ -55,7 +55,7 @@ const decodeStudy = Schema.decodeUnknownEffect(Study)
 const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
   new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
 
-/** study.json of a folder, input paths as they are there; undefined where there is none. */
+/** Reads the study.json of a folder, with input paths as written; undefined if the folder has none. */
 const studyIn = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -89,10 +89,10 @@ export const readStudyFolder = (folder: string) =>
     return yield* opened(folder, study)
   })
 
-/** `field: there x, here y`. How often trials are saved, and what of it stays, is the study's own. */
+/** Returns `field: there x, here y` for each difference. Ignores the section `output`: how often trials are saved, and what is kept. */
 const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<string> => {
   if (path === "plan.output") return []
-  // what a plan leaves open now, studies of before have written out
+  // fields that plans omit today are written out in studies of earlier versions
   if (path === "plan.model.head" && here === undefined) return []
   if (isRecord(there) && isRecord(here)) {
     const keys = [...new Set([...Object.keys(there), ...Object.keys(here)])].filter((key) => key !== "id")

@@ -103,7 +103,7 @@ export type TrialResult = typeof TrialResult.Type
 export const Strategy = Schema.Literals(["grid", "halving", "widening"])
 export type Strategy = typeof Strategy.Type
 
-/** A plan as this version writes it or an earlier one did. */
+/** A plan as written by this version or an earlier one. */
 const WrittenPlan = Schema.Unknown.pipe(
   Schema.decodeTo(
     RunPlan,

@@ -29,7 +29,7 @@ export const sameArm = (a: Arm, b: Arm): boolean => a.method === b.method && a.r
 
 const ratesOf = (study: Question, { method }: Arm): ReadonlyArray<number> => study.learningRates[method] ?? []
 
-/** Deterministic, a folder's name, and no two trials of a study have the same. */
+/** Returns an id that is deterministic, valid as a folder name, and unique within a study. */
 const idOf = ({ stage, method, rank, learningRate, seed, share }: Omit<Trial, "id">): string =>
   [
     stage,

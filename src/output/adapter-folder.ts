@@ -61,7 +61,7 @@ type SaveError = FileError | SafetensorsError | DeviceReadError
 
 type Contents = Readonly<Partial<Record<AdapterFile, Readonly<Record<string, HostTensor>>>>>
 
-/** The content of each file, read from the device. */
+/** Reads the content of each file from the device. */
 const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tensor.clone())))),
@@ -78,7 +78,7 @@ const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadE
     (tensors) => Effect.sync(() => tf.dispose(tensors))
   )
 
-/** Writes the adapter's tensors, each file by temporary name and rename, and returns what was stored. */
+/** Writes the adapter's tensors, each file under a temporary name and then renamed, and returns what was stored. */
 const writeTensors = (
   adapted: StoredAdapted,
   folder: string
@@ -111,7 +111,7 @@ export const saveTensors = (
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
-/** What the configuration of an adapter says beside its tensors. */
+/** Fields of an adapter's configuration that its tensors do not determine. */
 interface Configured extends Pick<Adapted, "selected"> {
   readonly model: ExportedModel
   /** the method's options, before overrides */
@@ -120,7 +120,7 @@ interface Configured extends Pick<Adapted, "selected"> {
   readonly base: string
 }
 
-/** Writes the adapter's tensors, and the configuration that PEFT reads where it knows the method. */
+/** Writes the adapter's tensors and, if PEFT supports the method, its configuration. */
 const writeForPeft = (
   adapted: StoredAdapted,
   { model, options, selected, steps, base }: Configured,
@@ -143,7 +143,7 @@ const writeForPeft = (
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
   })
 
-/** What of a resolved plan the configuration of its adapter says. */
+/** Parts of a resolved plan that its adapter's configuration contains. */
 interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base"> {
   readonly model: ExportedModel
 }
@@ -170,7 +170,7 @@ export interface PeftOptions {
   readonly steps?: number
 }
 
-/** AdaLoRA's steps where nobody says how many they were. */
+/** AdaLoRA's number of steps if unspecified. */
 const NOMINAL_STEPS = 100
 
 /**
@@ -279,9 +279,9 @@ const placeKey = ({ file, name }: Place): string => `${file}\0${name}`
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
-/** A tree made by tensor code, in handles of its own. */
+/** Copies a tree made by tensor code into handles of its own. */
 const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))
 
-/** The first six in full: another plan's adapter is one mistake, not one per tensor. */
+/** Returns the first six problems in full and counts the rest: the wrong adapter is one mistake, not one per tensor. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more tensors likewise`]

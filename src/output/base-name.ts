@@ -1,7 +1,7 @@
 /** Names of base models for readers of an adapter, who do not have this machine's folders. */
 import type * as Path from "effect/Path"
 
-/** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what is in it. */
+/** Paths in the Hub's cache: `models--owner--name/snapshots/<commit>` and below. */
 const cached = /[\\/]models--([\w.-]+?)--([\w.-]+)[\\/]snapshots[\\/][0-9a-f]{40}((?:[\\/].+)?)$/
 
 /** Returns "owner/name" for a model in the Hub's cache; otherwise its path, relative if it is under the working directory. */

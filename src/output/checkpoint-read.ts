@@ -179,7 +179,7 @@ export const restoreCheckpoint = (
     // first, so that the old state and the new one are not there together
     tf.dispose([...current, ...frozen, ...tensorsWithin(session.optimizerState)])
     session.optimizerState = null
-    /** The optimizer's state with these tensors, as this rank has it. */
+    /** Returns the optimizer's state with these tensors, in this rank's layout. */
     const stateWith = (tensors: ReadonlyArray<tf.Tensor | Elsewhere>) => {
       const whole = restoredState(record.optimizer as StoredState, tensors)
       return session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
@@ -211,7 +211,7 @@ export const restoreTrained = (
     tf.dispose([...current])
   })
 
-/** By their names, from rank 0's file to the device of every rank that wants them, one at a time. */
+/** Uploads tensors by name, one at a time, from rank 0's file to the device of every rank that needs them. */
 const uploadedTensors = (
   folder: string,
   stored: ReadonlyArray<StoredTensor>,
@@ -240,7 +240,7 @@ const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }
 
 const damaged = (folder: string, reason: string) => new CheckpointError({ folder, reason })
 
-/** Any failure of reading, as what it means for the checkpoint. */
+/** Converts any read failure to a CheckpointError. */
 const asCheckpointError =
   (folder: string) =>
   <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>

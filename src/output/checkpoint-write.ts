@@ -25,12 +25,12 @@ import { type Session, sharedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
 
-/** What a checkpoint holds besides the session's own state. */
+/** Contents of a checkpoint in addition to the session's own state. */
 type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs" | "versions" | "device" | "rate">
 
 interface HeldTensor {
   readonly shape: ReadonlyArray<number>
-  /** The numbers; gives the tensor up. */
+  /** Returns the values and releases the tensor. */
   readonly take: Effect.Effect<Float32Array, DeviceReadError>
   readonly release: () => void
 }
@@ -42,7 +42,7 @@ export interface Snapshot {
   readonly tensors: Map<string, HeldTensor>
 }
 
-/** A second handle of a tensor in host memory, or a copy of another device's. */
+/** Returns a second handle of a tensor in host memory, or a copy of another device's. */
 const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceReadError> => {
   const { shape } = tensor
   if (!isHostResident()) {

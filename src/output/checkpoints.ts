@@ -79,9 +79,9 @@ export interface Checkpoints {
   readonly saved: () => number
 }
 
-/** Of the time between two steps, or of several that are short. */
+/** Share of the time between steps that writing gets. */
 const SHARE = 0.1
-/** Milliseconds: a timer is late by one. */
+/** Minimum in milliseconds: a timer is late by one. */
 const LEAST = 5
 
 /**
@@ -101,7 +101,7 @@ export const openCheckpoints = (
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
     let last = yield* milliseconds
-    /** A step leaves the event loop one turn, and a file of 86 MB needs forty: the one that is being written gets a share of the time. */
+    /** A step leaves one turn of the event loop, and a file of 86 MB needs forty: the checkpoint in progress gets a share of the time. */
     const share = Effect.flatMap(milliseconds, (now) => {
       const wait = (now - last) * SHARE
       if (wait < LEAST) return Effect.void
@@ -145,7 +145,7 @@ export const openCheckpoints = (
     }
   })
 
-/** Names of the complete checkpoints in a folder, oldest first. */
+/** Returns the names of the complete checkpoints in a folder, oldest first. */
 const checkpointsIn = (folder: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -153,7 +153,7 @@ const checkpointsIn = (folder: string): Effect.Effect<ReadonlyArray<string>, nev
     return names.filter((name) => stepOf(name) !== undefined).sort((a, b) => stepOf(a)! - stepOf(b)!)
   })
 
-/** Removes all but the newest `keep` and the best one. Failing to is no failure. */
+/** Removes all but the newest `keep` checkpoints and the best one. Ignores failures. */
 const prune = (folder: string, keep: number, best: number | undefined) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -256,17 +256,17 @@ export const clearTemporary = (
   })
 
 interface Jobs<E> {
-  /** Starts a job when the one before is done. Fails where that did. */
+  /** Starts a job after the previous one. Fails if that one failed. */
   readonly start: <R>(job: Effect.Effect<void, E, R>) => Effect.Effect<void, E, R>
-  /** Waits until nothing runs. Fails where the last job failed, unless that was reported already. */
+  /** Waits until no job runs. Fails if the last job failed, unless that was reported already. */
   readonly settle: Effect.Effect<void, E>
-  /** Waits for what runs, so many milliseconds at most. */
+  /** Waits for the running job, up to `milliseconds`. */
   readonly wait: (milliseconds: number) => Effect.Effect<void>
 }
 
 /**
- * Jobs beside the caller, one at a time: starting one waits for the previous one and fails where that failed. A job is never interrupted:
- * one that runs when the scope ends runs to its end.
+ * Runs jobs concurrently with the caller, one at a time: starting one waits for the previous one and fails if that failed. Jobs are never
+ * interrupted: one that runs when the scope ends finishes first.
  */
 const oneAtATime = <E>(): Effect.Effect<Jobs<E>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {

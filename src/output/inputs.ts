@@ -51,7 +51,7 @@ export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<Read
     )
   })
 
-/** Records of before have a weight file in a LayersModel's subfolder by its last name alone. */
+/** Returns the recorded name of a file. Earlier versions recorded a weight file in a LayersModel's subfolder by its last name alone. */
 const recordedName = (name: string, recorded: Inputs): string => {
   const last = `model/${name.slice(name.lastIndexOf("/") + 1)}`
   return !Object.hasOwn(recorded, `model/${name}`) && Object.hasOwn(recorded, last) ? last : `model/${name}`
@@ -94,7 +94,7 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
     return all
   })
 
-/** Of the names and bytes of a folder's text files, in the order in which they are rows. */
+/** Hashes the names and bytes of a folder's text files, in row order. */
 const textsHash = (place: string) =>
   Effect.gen(function* () {
     const tree = yield* folderTree(place)
@@ -240,13 +240,13 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
     return hash.digest("hex")
   })
 
-/** Bytes of a read; each waits for a turn of the event loop, of which training leaves few. */
+/** Bytes per read. Each read waits for a turn of the event loop, of which training leaves few. */
 const CHUNK = 2 ** 23
 
-/** Of the inputs that this process has seen: the file's state, and its hash. */
+/** State and hash of the inputs that this process has hashed. */
 const known = new Map<string, { readonly state: string; readonly sha256: string }>()
 
-/** The hash of an input, computed once for as long as the file does not change; null where there is none. */
+/** Returns the hash of an input, cached as long as the file does not change; null: the file does not exist. */
 const inputHash = (file: string): Hashing<string | null> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -23,7 +23,7 @@ export interface Started {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-/** The package manager that runs this process, by the name that all of them give themselves: "npm/11.19.1 node/…". */
+/** Returns the package manager that runs this process, from its user agent: "npm/11.19.1 node/…". */
 const managerOf = ({ environment }: Started): string | undefined =>
   /^(\w+)\//.exec(environment["npm_config_user_agent"] ?? "")?.[1]
 
@@ -76,7 +76,7 @@ const here = (): Started => {
 
 const MOST_BYTES = 2 ** 20 // a package.json has a thousandth
 
-/** The scripts of the project whose script this process is; none where it is not one, or they cannot be read. */
+/** Returns the scripts of the project whose script this process is; empty if it is not one or they cannot be read. */
 const scriptsHere = ({ environment }: Started): Readonly<Record<string, unknown>> => {
   const file = environment["npm_package_json"]
   if (environment["npm_command"] !== "run-script" || file === undefined) return {}

@@ -26,15 +26,15 @@ import { yamlString } from "./model-card/metadata.ts"
 export const MERGE_BOUND = 1e-4
 
 interface OutputComparison {
-  /** how many were compared */
+  /** number of compared rows */
   readonly rows: number
-  /** the largest output of the unmerged model */
+  /** largest |output| of the unmerged model */
   readonly largestLogit: number
-  /** the largest of all |merged − unmerged|; infinite where a difference is not a number */
+  /** largest |merged − unmerged|; infinite if a difference is NaN */
   readonly largestDifference: number
-  /** largestDifference / largestLogit; 0 where both models say 0 throughout */
+  /** largestDifference / largestLogit; 0 if all outputs of both models are 0 */
   readonly relativeDifference: number
-  /** rows whose largest output is the same one: whose label is, where outputs are logits; absent where none of them is an answer */
+  /** number of rows whose largest output has the same index, the same label for logits; absent if outputs are not answers */
   readonly sameLabel?: number
 }
 
@@ -203,7 +203,7 @@ const frontMatter = ({ license, method, pipeline, tags }: MergedCard): string =>
 const title = ({ name, introduction }: MergedCard): string =>
   [`# ${markdown(name)}, merged`, "", ...introduction].join("\n")
 
-/** A run's base that was held in fewer bits is here as the run computed with it. */
+/** Notes that a base that the run held in fewer bits is dequantized here. */
 const packedNote = ({ weights, counts }: MergedCard): string =>
   weights === "f32"
     ? ""

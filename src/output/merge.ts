@@ -2,7 +2,6 @@
  * A merged model as a Hugging Face folder, which transformers loads without PEFT or this package. If no class of transformers has its head,
  * config.json describes an encoder without labels: a classifier's class could load the folder too, and would answer with a random head.
  *
- *
  *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
  *   head.safetensors     weight [classes, hidden], bias [classes], and `labels` in its metadata: a head over mean pooling
@@ -33,7 +32,7 @@ import { writeMergedConfig } from "./merged-config.ts"
 import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
 import { type TokenizerUse, writeTokenizerConfig } from "./tokenizer-config.ts"
 
-/** The files of a model besides its config and weights, by transformers' names. */
+/** Companion files of a model in addition to its config and weights, by transformers' names. */
 const companions = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -52,7 +51,7 @@ const companions = [
 
 const isCompanion = (name: string): boolean => companions.includes(name) || /^(licen[cs]e|notice)(\.\w+)?$/i.test(name)
 
-/** A text model whatever its targets are. */
+/** A text model with any kind of targets. */
 type MergedModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
 /** Problem types of transformers' sequence classifiers, which select the loss and how a pipeline interprets outputs. */
@@ -126,7 +125,7 @@ export const openMerged = (
     return adapted
   })
 
-/** What describes a folder that such a model was saved in. */
+/** Describes the task of a folder that such a model was saved in. */
 const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>) => {
   if (pooling === "first" || output !== "linear")
     return { pooling: pooling === "mean" ? pooling : ("first" as const), normalize: output === "normalized" }
@@ -138,8 +137,8 @@ export const mergedClass = ({ family, head }: ModelDescription): string =>
   `${familyOf(family).className}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
 
 /**
- * Dropped because it would be untrue of the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former
- * spelling of `dtype`, and a class count beside `id2label`.
+ * Fields that do not apply to the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former spelling of `dtype`,
+ * and a class count in addition to `id2label`.
  */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 

@@ -46,7 +46,7 @@ const familyOf = ({ family }: Pick<CausalDescription, "family">): CausalFamily =
 export const causalMergedClass = (model: Pick<CausalDescription, "family">): string => familyOf(model).className
 
 interface MergedCausalOptions {
-  /** bytes of a file of weights at most */
+  /** maximum bytes of a weight file */
   readonly shardBytes?: number
 }
 
@@ -80,11 +80,11 @@ export const writeMergedCausal = (
     return { ...counts, copied: tensors.size - trained.size - rounded.size, leftOut: model.unusedTensors }
   })
 
-/** A parameter's name in the class that is written. */
+/** Returns a parameter's name in the class that is written. */
 const exportedName = (model: CausalDescription, name: string): string =>
   causalClassName(familyOf(model).textPart ?? model, name)
 
-/** A stored tensor as it is, in float32. */
+/** Returns a stored tensor, unchanged except for its type, float32. */
 const copied = (source: CheckpointSource, stored: string): Source => ({
   dtype: "F32",
   shape: source.tensors.get(stored)!.shape,
@@ -95,7 +95,7 @@ const copied = (source: CheckpointSource, stored: string): Source => ({
   })
 })
 
-/** A parameter that is not the base's any more; `turned`: its class holds it [in, out]. */
+/** Returns a parameter that differs from the base's. `turned`: its class stores it as [in, out]. */
 const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => {
   if (!turned) return { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) }
   const [out, inputs] = shape as readonly [number, number]
@@ -106,7 +106,7 @@ const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => 
   }
 }
 
-/** What would be untrue of the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
+/** Fields that do not apply to the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype"]
 
 /** Returns the config.json of a merged causal model. `base`: the base's config, which has already been validated as an object. */
@@ -142,7 +142,7 @@ export const causalTokenizerUse = (
   }
 }
 
-/** What belongs to a model besides its config and weights. */
+/** Writes the files of a model in addition to its config and weights. */
 const writeCompanions = (source: CheckpointSource, folder: string, model: Pick<CausalModel, "tokenizer">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -17,9 +17,9 @@ import { writeTensorShards } from "./tensor-shards.ts"
 import { paddingOf } from "./tokenizer-config.ts"
 
 interface MergedFolderOptions {
-  /** what config.json says of the merged model that its base's does not: `architectures`, labels */
+  /** fields of config.json that differ from the base's: `architectures`, labels */
   readonly config: Readonly<Record<string, unknown>>
-  /** bytes of a file of weights at most */
+  /** maximum bytes of a weight file */
   readonly shardBytes?: number
 }
 

@@ -6,7 +6,7 @@
  * trained and evaluated over it, so the merged model computes what was measured.
  *
  *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
- *   integers    as they are (buffers such as position ids)
+ *   integers    unchanged (buffers such as position ids)
  *   a head      transformers' own classification head goes into the file; one over mean pooling, which no class has, does not
  *
  * Names and tensors differ from the base's in two cases, in which transformers would misread the file otherwise: a classification head on a bare
@@ -47,7 +47,7 @@ export interface ChangedParameter {
   readonly read: Effect.Effect<Float32Array, DeviceReadError>
 }
 
-/** Makes a tensor, reads it and disposes it. */
+/** Creates a tensor, reads it and disposes it. */
 const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(make),
@@ -129,17 +129,17 @@ export const copied = (tensor: StoredTensor): MergedTensor =>
     ? { dtype: "F32", shape: tensor.shape, bytes: Effect.map(readStored(tensor), ({ data }) => bytesOf(data)) }
     : { dtype: tensor.dtype, shape: tensor.shape, bytes: readStoredBytes(tensor) }
 
-/** A head that no class of transformers has, saved beside the model. */
+/** Returns whether a tensor belongs to a head that no class of transformers has, which is saved separately. */
 const isOwnHead = ({ head }: ModelDescription, name: string): boolean =>
   head.pooling !== "pooler" && head.parameters.some((parameter) => parameter.name === name)
 
-/** A stored classifier that is not the one of this model. */
+/** Returns whether a tensor belongs to a stored classifier that this model does not use. */
 const isForeignHead = ({ family, head }: ModelDescription, stored: string): boolean =>
   head.pooling !== "pooler" && isOutsideBackbone(family, stored)
 
 const isOutsideBackbone = (family: string, name: string): boolean =>
   storedName(familyOf(family), "backbone.", name) === name
 
-/** A stored name as the merged file has it. `prefix`: the checkpoint's own. */
+/** Returns a stored name as the merged file has it. `prefix`: the checkpoint's own. */
 const exportedStoredName = (model: ModelDescription, prefix: string, stored: string): string =>
   prefix === model.prefix ? stored : classParameterName(model, stored)

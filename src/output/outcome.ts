@@ -26,13 +26,13 @@ export const baselineText = (metrics: Metrics, { of, scores }: Baseline): string
 }
 
 interface Reached {
-  /** the evaluation before training; null: there was none */
+  /** the evaluation before training; null: not evaluated */
   readonly before: object | null
-  /** the same rows evaluated after it */
+  /** the evaluation of the same rows after training */
   readonly after?: object | null
-  /** the last evaluation of this split; null: there is none */
+  /** the last evaluation of this split; null: not evaluated */
   readonly validation: object | null
-  /** the last evaluation of this split; null: there is none */
+  /** the last evaluation of this split; null: not evaluated */
   readonly test: object | null
   /** absent if unknown */
   readonly baseline?: Baselines
@@ -84,9 +84,9 @@ export const warningTexts = (
 interface Watched {
   /** steps taken before the evaluation */
   readonly step: number
-  /** by its name in the kind's metrics */
+  /** name of the metric in the kind's metrics */
   readonly metric: string
-  /** its value then; null: it never was a finite number */
+  /** value of the metric; null: it was never a finite number */
   readonly value: number | null
 }
 

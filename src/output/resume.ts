@@ -57,7 +57,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   }
 }
 
-/** Fields that may differ: how long the run is, how often it evaluates and saves, and what does not change a result. */
+/** Fields that may differ: the length of the run, how often it evaluates and saves, and what does not change a result. */
 const MAY_DIFFER = [
   "training.steps",
   "training.epochs",
@@ -75,7 +75,7 @@ const MAY_DIFFER = [
 export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<string> => {
   const differences = (before: unknown, after: unknown, path: string): ReadonlyArray<string> => {
     if (MAY_DIFFER.includes(path)) return []
-    // runs of before did not record the date that their template wrote
+    // earlier versions did not record the date that their template wrote
     if (path === "data.templateDate" && before === undefined) return []
     if (isRecord(before) && isRecord(after)) {
       const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
@@ -87,7 +87,7 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
   return differences(trained, now, "")
 }
 
-/** A recorded plan with what has come since filled in; as it is where it cannot be read. */
+/** Returns a recorded plan with the fields that were added since; unchanged if it cannot be decoded. */
 const inTodaysWords = (recorded: unknown): unknown => Result.getOrElse(decodeRunPlanResult(recorded), () => recorded)
 
 /**
@@ -181,7 +181,7 @@ export const findRun = (
     return { ...folder, guard, name, written, inputs: recordOf(inputs), checkpoint, finished }
   })
 
-/** All planned steps were taken, or it stopped early by what the plan still says. */
+/** Returns whether all planned steps were taken, or the run stopped early by a rule that the plan still has. */
 const isDone = (
   { steps, planned = steps, stopped = null, plan }: Partial<RunReport>,
   resolved: ResolvedPlan
@@ -198,10 +198,10 @@ const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyAr
   return [`${field}: ${trained} steps are trained already, now ${steps} are asked for`]
 }
 
-/** What runs of before do not say. */
+/** Values that records of earlier versions do not contain. */
 const UNKNOWN = { stopped: null, kept: null, after: null, baseline: { validation: null, test: null } } as const
 
-/** run.json of a finished run: it is written last, so it vouches for the adapter. */
+/** Reads run.json of a finished run. It is written last, so it vouches for the adapter. */
 const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -223,7 +223,7 @@ const ReportedRun = Schema.Struct({
 })
 const decodeReported = Schema.decodeUnknownOption(ReportedRun)
 
-/** What was trained, by run.json, where no checkpoint says it. Reports of before do not. */
+/** Returns the trained plan and inputs from run.json if no checkpoint has them. Records of earlier versions do not contain them. */
 const recordIn = (
   report: RunReport | null
 ): Pick<CheckpointRecord, "step" | "plan" | "inputs" | "versions"> | undefined => {

@@ -137,7 +137,7 @@ export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   }
 }
 
-/** The locks of this process: its pid in a lock does not say which of its runs holds it. */
+/** The locks of this process: a lock contains the process id, not which run of the process holds it. */
 const held = new Set<string>()
 
 /** Locks a run folder until the scope ends, so that only one process writes it. Returns the guard through which its files are written. */
@@ -183,7 +183,7 @@ const takeLock = (directory: string, file: string) =>
     yield* Effect.acquireRelease(acquire, () => Effect.ignore(release))
   })
 
-/** Makes the file and its content in one step, so that no process finds a live lock empty; nearly so where there are no hard links. */
+/** Creates a file with its content in one step, so that no process finds a live lock empty; nearly so on systems without hard links. */
 const createWhole = (file: string, content: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -199,10 +199,10 @@ const createWhole = (file: string, content: string) =>
     )
   })
 
-/** More than any lock has. */
+/** Upper bound of a lock's size, in bytes. */
 const LOCK_BYTES = 4_096
 
-/** What a lock says. A link, a pipe or a large file says nothing, and is not read. */
+/** Reads a lock. Links, pipes and large files are not read. */
 const contentOf = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -211,7 +211,7 @@ const contentOf = (file: string) =>
     return readable ? yield* fs.readFileString(file) : ""
   })
 
-/** Removes a lock whose process is gone; fails where it is alive. A lock that has vanished by itself counts as removed. */
+/** Removes a lock whose process is gone. Fails if the process is alive. A lock that has disappeared counts as removed. */
 const removeDead = (directory: string, file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

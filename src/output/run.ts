@@ -99,11 +99,11 @@ export const planIn = (
     return Schema.decodeUnknownSync(RunPlan)({ ...sections, data: own, output })
   })
 
-/** The file of the chat template that a plan chooses. */
+/** Returns the chat template's file, if the plan names one. */
 const templateOf = ({ data }: Pick<RunPlan, "data">): string | undefined =>
   "chatTemplate" in data ? data.chatTemplate : undefined
 
-/** The run has the template that it was trained with, whatever becomes of the plan's. */
+/** Copies the chat template into the run, which keeps it even if the plan's file changes. */
 const keepTemplate = (plan: RunPlan, { template }: RunFolder) =>
   Effect.gen(function* () {
     const file = templateOf(plan)
@@ -113,7 +113,7 @@ const keepTemplate = (plan: RunPlan, { template }: RunFolder) =>
     yield* writeFileAtomic(template, text)
   })
 
-/** What the device says of itself; kept as it is. */
+/** The device's description of itself, unchanged. */
 type DeviceReport = object
 
 /** Contents of run.json, the record of a finished run: where it trained, its results, and what it saved. */

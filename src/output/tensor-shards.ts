@@ -16,14 +16,14 @@ export interface TensorToWrite<E, R> extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, E, R>
 }
 
-/** transformers' own default for years, and what a Hub page loads in one piece. */
+/** Default shard size of transformers for years, and the size that a Hub page loads in one piece. */
 const SHARD_BYTES = 5e9
 
-/** At most: nothing that is written has more than 8 bytes a number, and nearly all has 4. */
+/** Returns an upper bound: at most 8 bytes per value, and nearly always 4. */
 const sizeOf = ({ dtype, shape }: TensorType): number =>
   shape.reduce((product, n) => product * n, /64$/.test(dtype) ? 8 : 4)
 
-/** Names in their order, in groups of at most `limit` bytes; a larger tensor has one of its own. */
+/** Groups names in order into shards of at most `limit` bytes; a larger tensor gets a shard of its own. */
 const groupsOf = (tensors: ReadonlyMap<string, TensorType>, limit: number): ReadonlyArray<ReadonlyArray<string>> => {
   const groups: Array<Array<string>> = []
   let left = 0

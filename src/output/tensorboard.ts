@@ -95,14 +95,14 @@ export interface EventRow {
 
 type Scalars = ReadonlyArray<readonly [string, number]>
 
-/** The finite numbers of a tree, by their places: "method/discrepancy". */
+/** Returns the finite numbers of a tree by their paths: "method/discrepancy". */
 const numbersIn = (tree: object, place: string): Scalars =>
   Object.entries(tree).flatMap(([key, value]: [string, unknown]): Scalars => {
     if (typeof value === "number") return Number.isFinite(value) ? [[`${place}/${key}`, value]] : []
     return isRecord(value) ? numbersIn(value, `${place}/${key}`) : []
   })
 
-/** Those of a row itself, which `without` leaves out. */
+/** Returns the numbers of a row itself, except those in `without`. */
 const ownNumbers = (row: EventRow, place: string, without: ReadonlyArray<string>): Scalars =>
   numbersIn(
     Object.fromEntries(
@@ -111,7 +111,7 @@ const ownNumbers = (row: EventRow, place: string, without: ReadonlyArray<string>
     place
   )
 
-/** What a run's rows are in TensorBoard. A split is first looked at on some number of rows; evaluations on others are curves of their own. */
+/** Maps a run's rows to tags. The first evaluation sets the row count of a split; evaluations of other counts are separate curves. */
 const tagging = () => {
   const firstRows = new Map<string, number>()
   return (row: EventRow): Scalars => {

@@ -18,7 +18,7 @@ export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
   Effect.gen(function* () {
     const ranks = yield* Ranks
     if (ranks.size === 1) return yield* forEachTensor([...tensors], use)
-    /** On rank 0: names, each before its tensor, and null or a failure after the last. */
+    /** Sends from rank 0: each tensor after its name, then null or a failure. */
     const send = forEachTensor([...tensors], (tensor, stored) =>
       Effect.gen(function* () {
         yield* onFirst(Effect.succeed(stored.name))

@@ -36,7 +36,7 @@ export const paddingOf = (config: unknown): Pick<TokenizerUse, "padId"> => {
   return typeof padId === "number" ? { padId } : {}
 }
 
-/** Takes all of tokenizer.json, in every version of transformers and in transformers.js. */
+/** The class that takes all of tokenizer.json, in every version of transformers and in transformers.js. */
 const WHOLE = "PreTrainedTokenizerFast"
 
 /** Returns the complete tokenizer_config.json for a tokenizer.json, based on the base model's. */
@@ -64,7 +64,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 
 const recordOf = (value: unknown): Json => (isRecord(value) ? value : {})
 
-/** The options under which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined if it builds another one. */
+/** Returns the options with which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined: it builds a different one. */
 const bertOptions = (tokenizer: Json, own: Json): Json | undefined => {
   const [normalizer, pre, after, model] = ["normalizer", "pre_tokenizer", "post_processor", "model"].map((part) =>
     recordOf(tokenizer[part])

@@ -27,7 +27,7 @@ export interface PeftConfig {
   readonly sizes?: PeftSizes
 }
 
-/** Read below, or of no consequence for what an adapter of any method computes over its base. */
+/** Keys that are read below, or that do not affect the result of an adapter of any method. */
 const known = [
   "peft_type task_type base_model_name_or_path target_modules exclude_modules layers_to_transform layers_pattern",
   "modules_to_save bias init_lora_weights",
@@ -39,10 +39,10 @@ const known = [
   "megatron_core qalora_group_size"
 ].flatMap((line) => line.split(" "))
 
-/** Inits that change the base's weights, so that the factors alone, over the base as it is published, are another model. */
+/** Initializations that change the base's weights, so that the factors over the published base are a different model. */
 const changesTheBase = /^(pissa|olora|loftq|corda|lora_ga|milora)/
 
-/** Other adapters of PEFT, for a sentence that says more than "found". */
+/** Other adapters of PEFT, for a more precise error message. */
 const others: Readonly<Record<string, string>> = {
   PROMPT_TUNING: "prompts that are trained",
   P_TUNING: "prompts that are trained",
@@ -115,7 +115,7 @@ const unsupported = (json: Readonly<Record<string, unknown>>, fields: ReadonlyAr
 
 const shown = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing", 60)
 
-/** The fields of a configuration, each by its name, which of a method's were asked for, and what was wrong with them. */
+/** Accessors for the fields of a configuration, which record the fields that a method reads and the problems found. */
 const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   const problems: Array<string> = []
   const asked: Array<string> = []
@@ -152,7 +152,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
     problems,
     asked,
     list,
-    /** A list, or a regular expression (a string). */
+    /** Reads a list, or a regular expression (a string). */
     names: (name: string) => (typeof json[name] === "string" ? json[name] : list(name)),
     text: (name: string) => {
       const value = json[name] ?? null
@@ -169,7 +169,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       const words = allowed.map((one) => JSON.stringify(one)).join(", ")
       return found !== null || value === null ? found : wrong(name, value, `${words} or null`, null)
     },
-    /** PEFT fails on null, too: its default is for a field that is left out. */
+    /** Rejects null as PEFT does: its default applies to absent fields only. */
     number: (name: string, otherwise: number, bounds: PeftBounds) => {
       asked.push(name)
       const value = Object.hasOwn(json, name) ? json[name] : otherwise
@@ -185,7 +185,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       if (bad !== undefined) return wrong(`${name}.${quoted(bad[0])}`, bad[1], inWords(bounds), {})
       return value as Record<string, number>
     },
-    /** null: all layers */
+    /** Reads indices of layers; null: all layers. */
     layers: (name: string): ReadonlyArray<number> | null => {
       const value = json[name] ?? []
       const layers = Array.isArray(value) ? value : [value]

@@ -29,10 +29,10 @@ const ends = (module: string, name: string): boolean => module === name || modul
 
 const nothing: Means = () => false
 
-/** A pattern of letters, digits, `_`, `-` and dots, which mean any character each. */
+/** Returns whether a pattern consists of letters, digits, `_`, `-` and dots, which match any character each. */
 const isPlain = (pattern: string): boolean => /^[\w.-]+$/.test(pattern)
 
-/** Whether a plain pattern means a module's whole name, or its end after a dot: most are full names, and there may be hundreds. */
+/** Returns whether a plain pattern matches a module's whole name, or its end after a dot: most are full names, and there may be hundreds. */
 const plainEnds =
   (pattern: string): Means =>
   (module) => {
@@ -47,7 +47,7 @@ export const matched = (
   saved: ReadonlyArray<string>
 ): Matched => {
   const problems: Array<string> = []
-  /** A function of names by an expression, which may be none, or take too long at a name. */
+  /** Returns a function of names from an expression that may be invalid, or take too long on a name. */
   const guarded = <A>(field: string, source: string, make: () => (name: string) => A, otherwise: A) => {
     const attempt = <B>(action: () => B, instead: B): B => {
       try {

@@ -20,7 +20,7 @@ const pythonOnly: ReadonlyArray<readonly [start: RegExp, name: string]> = [
 
 const quantifier = /\{(\d*)(?:(,)(\d*))?\}/uy
 
-/** The same in ECMAScript. */
+/** Translates a pattern to ECMAScript. */
 const translated = (source: string): string => {
   let at = 0
   let inClass = false

@@ -141,7 +141,7 @@ const parseText = (json: Uint8Array): ParsedText => {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** The entry of one tensor, or what is wrong with it: the end of a sentence that begins with its name. */
+/** Returns the entry of one tensor, or what is wrong with it as the end of a sentence that begins with its name. */
 const checkEntry = (file: string, name: string, entry: unknown, start: number): StoredTensor | string => {
   if (!isRecord(entry)) return "its entry is not an object"
   const { dtype, shape, data_offsets: offsets } = entry
@@ -162,7 +162,7 @@ const checkEntry = (file: string, name: string, entry: unknown, start: number): 
   return { file, name, dtype: dtype as Dtype, shape, begin: start + begin, end: start + end }
 }
 
-/** Tensors must fill the file without gap or overlap. `tensors` in the order of their bytes. */
+/** Checks that tensors fill the file without gap or overlap. `tensors` must be in the order of their bytes. */
 const checkLayout = (
   tensors: ReadonlyArray<StoredTensor>,
   start: number,

@@ -84,7 +84,7 @@ export const readTensors = (
     return read
   })
 
-/** Bytes → float32. Every engine these sources run in is little-endian, as the format is. */
+/** Converts bytes to float32. Every supported engine is little-endian, as the format is. */
 const decode: { readonly [D in Dtype]: (bytes: ArrayBuffer) => Float32Array } = {
   F32: (bytes) => new Float32Array(bytes),
   F64: (bytes) => new Float32Array(new Float64Array(bytes)),

@@ -83,6 +83,6 @@ const readWeightMap = (index: string) =>
     return new Map(entries as Array<[string, string]>)
   })
 
-/** A name without a way out of the folder. */
+/** Returns whether a name stays in the folder. */
 const isFileName = (shard: unknown): shard is string =>
   typeof shard === "string" && /^[^/\\:]+\.safetensors$/.test(shard) && !shard.includes("\0")

@@ -77,11 +77,11 @@ export const streamSafetensors = <E, R>(
   return replaceFile(file, write, unwritable)
 }
 
-/** Bytes of a write, where tensors are smaller. */
+/** Bytes per write for small tensors. */
 const GATHERED = 2 ** 22
 
 /**
- * Small tensors in one write: a write beside training waits for a turn of the event loop, of which there are twenty a second, and a
+ * Combines small tensors into one write: during training, a write waits for a turn of the event loop, of which there are twenty per second, and a
  * checkpoint has hundreds of tensors.
  */
 const gathering = <E>(write: (bytes: Uint8Array) => Effect.Effect<void, E>) => {
@@ -106,7 +106,7 @@ const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, 
 
 const byteSize = ({ dtype, shape }: TensorType): number => sizeOf(shape) * bytesPerElement[dtype]
 
-/** Wider types first, so that each tensor begins at a multiple of its element's size; then by name. */
+/** Compares tensors for file order: wider types first, so that each tensor begins at a multiple of its element's size; then by name. */
 const inFileOrder = ([a, { dtype: one }]: readonly [string, TensorType], [b, other]: readonly [string, TensorType]) =>
   bytesPerElement[other.dtype] - bytesPerElement[one] || (a < b ? -1 : 1)
 

@@ -54,9 +54,9 @@ export interface Batches<Row, Answer, E> {
 
 interface Asked<Row, Answer, E> extends Request<Row> {
   readonly answers: Array<Answer>
-  /** rows that were taken into a batch */
+  /** number of rows taken into batches */
   taken: number
-  /** rows that were answered */
+  /** number of answered rows */
   answered: number
   readonly done: Deferred.Deferred<ReadonlyArray<Answer>, E>
 }
@@ -67,7 +67,7 @@ interface Place<Row, Answer, E> {
   readonly at: number
 }
 
-/** Rows with what remains to be done for their answers. */
+/** Rows with the remaining work for their answers. */
 interface Begun<Row, Answer, E, R> {
   readonly places: ReadonlyArray<Place<Row, Answer, E>>
   readonly rest: Effect.Effect<ReadonlyArray<Answer>, E, R>
@@ -102,7 +102,7 @@ export const batches = <Row, Answer, E, R>({
       const [asked] = pending.get(client) ?? []
       return asked === undefined ? undefined : { asked, at: asked.taken }
     }
-    /** A client's next row; its requests take turns. */
+    /** Takes a client's next row; its requests alternate. */
     const taken = (head: Place<Row, Answer, E>) => {
       const { asked } = head
       asked.taken += 1
@@ -111,7 +111,7 @@ export const batches = <Row, Answer, E, R>({
       return head
     }
 
-    /** One row of each client, again and again, the first of the one whose turn it is. */
+    /** Takes one row of each client, repeatedly, starting with the client whose turn it is. */
     const takeBatch = (client: string): ReadonlyArray<Place<Row, Answer, E>> => {
       const batch: Array<Place<Row, Answer, E>> = []
       // what a client adds may not make a turn long that others wait for
@@ -159,7 +159,7 @@ export const batches = <Row, Answer, E, R>({
     const finish = ({ places, rest }: Begun<Row, Answer, E, R>) =>
       Effect.flatMap(rest, (answers) => answer(places, answers))
 
-    /** Does a step for all places together, or, where it fails, for the rows of each request, whose failure is the request's. */
+    /** Runs a step for all places together or, if it fails, for the rows of each request separately, so that a failure affects only its request. */
     const orAlone = <A>(
       places: ReadonlyArray<Place<Row, Answer, E>>,
       together: Effect.Effect<A, E, R>,
@@ -185,7 +185,7 @@ export const batches = <Row, Answer, E, R>({
       })
     }
 
-    /** Both parts of what was begun, for those who still wait. */
+    /** Finishes the started work for requests that still wait. */
     const finishAll = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) =>
       Effect.forEach(
         all.filter(({ places }) => places.some(({ asked }) => !Deferred.isDoneUnsafe(asked.done))),
@@ -193,7 +193,7 @@ export const batches = <Row, Answer, E, R>({
         { discard: true }
       )
 
-    /** How many of these rows, in units, are whose. */
+    /** Counts the rows of each client, in units. */
     const partsOf = (places: ReadonlyArray<Place<Row, Answer, E>>, units: (place: Place<Row, Answer, E>) => number) => {
       const parts = new Map<string, number>()
       for (const place of places) {
@@ -203,7 +203,7 @@ export const batches = <Row, Answer, E, R>({
       return parts
     }
 
-    /** A batch that a client's turn begins. Its rows may have been taken by another's meanwhile. */
+    /** Computes a batch that a client's turn begins. Its rows may already be in another client's batch. */
     const one = (client: string) => {
       let places: ReadonlyArray<Place<Row, Answer, E>> = []
       const taking = Effect.suspend(() => {

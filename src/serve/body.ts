@@ -30,13 +30,13 @@ export interface Bodies {
   readonly turns: Scheduler
 }
 
-/** Bytes of a body that is parsed without a turn: some tenths of a millisecond. */
+/** Maximum bytes of a body that is parsed without a turn, which takes some tenths of a millisecond. */
 const SMALL = 2 ** 16
 
-/** Bytes of large bodies that a client brings in a millisecond, at most, while others ask too: reading them takes the thread from others. */
+/** Maximum bytes per millisecond of a client's large bodies while other clients wait: reading occupies the thread. */
 const SHARED_READING = 32_000
 
-/** The bytes of a body, which count as held until the scope ends. */
+/** Reads the bytes of a body, which count as held until the scope ends. */
 const bodyBytes = (
   { request, client }: WithBody,
   { held, reading, turns }: Bodies
@@ -55,7 +55,7 @@ const bodyBytes = (
       code: "slow_body"
     })
     let left = 1000 * limit("serve-body-seconds")
-    /** The next piece. Only the client's time counts, not that in which its turn is waited for. */
+    /** Reads the next piece. Only the client's time counts toward the limit, not the wait for its turn. */
     const next = Effect.suspend(() => {
       const at = performance.now()
       return Effect.tryPromise({
@@ -98,7 +98,7 @@ type Issue = ReturnType<ReturnType<typeof SchemaIssue.makeFormatterStandardSchem
 const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey =>
   typeof segment === "object" ? segment.key : segment
 
-/** The first thing that is wrong, in a sentence that names the field. */
+/** Returns the first problem as a sentence that names the field. */
 const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
   const { message, path = [] } = issues[0]!
   const param = pathOf(path.map(keyOf))
@@ -112,7 +112,7 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
     : refusal(400, `${param}: ${cut(reason, 500)}`, { param })
 }
 
-/** Clients of OpenAI send null for what they do not say. */
+/** Removes nulls, which OpenAI's clients send for absent fields. */
 const withoutNulls = (value: unknown): unknown =>
   isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, own]) => own !== null)) : value
 

@@ -136,11 +136,11 @@ export const charactersOf = ({ messages, tools }: Required<Conversation>): numbe
     0
   )
 
-/** How an answer is written and read. */
+/** How an answer is constrained and parsed. */
 interface AnswerForm {
-  /** null: calls are text, and none are made */
+  /** null: the answer has no tool calls */
   readonly use: ToolUse | null
-  /** null: any text */
+  /** null: unconstrained text */
   readonly constraint: Constraint | null
 }
 
@@ -188,13 +188,13 @@ export const answerForm = (
     return { use, constraint: yield* compiled(tokenizer, grammar, "tools") }
   })
 
-/** A JSON value that a response format asks for; null: any text. */
+/** Returns the grammar of the JSON value that a response format requires; null: any text. */
 const jsonGrammar = (format: ChatBody["response_format"]): Grammar | null => {
   if (format === undefined || format.type === "text") return null
   return { kind: "json", schema: format.type === "json_schema" ? format.json_schema.schema : { type: "object" } }
 }
 
-/** Constraints of a tokenizer that are kept. */
+/** Maximum number of cached constraints per tokenizer. */
 const MOST = 8
 
 const kept = new WeakMap<CausalTokenizer, Map<string, Constraint>>()

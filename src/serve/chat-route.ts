@@ -11,7 +11,7 @@ import { type Form, generateOptions, mostTokens, writtenReply } from "./openai.t
 import { refusal } from "./refusal.ts"
 import { type Route, verbsOf } from "./route.ts"
 
-/** Some templates take no ids but of nine letters and digits, which clients send back with results. */
+/** Returns an id of nine letters and digits, the only ids that some templates accept. Clients send it back with results. */
 const newCallId = (): string => randomUUID().replaceAll("-", "").slice(0, 9)
 
 const callOf = ({ id, name, arguments: own }: ToolCall) => ({

@@ -29,7 +29,7 @@ const addressOf = (request: Request, connection: Connection | undefined): string
   return "hostname" in connection.remoteAddr ? String(connection.remoteAddr.hostname) : ""
 }
 
-/** Of IPv6 the first 64 bits: a subscriber has all of the rest. */
+/** Returns the network of an address. Of IPv6, the first 64 bits: one subscriber has all of the rest. */
 const networkOf = (address: string): string => {
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "")
   if (!bare.includes(":")) return bare

@@ -46,7 +46,7 @@ export interface Listening {
   readonly stop: Effect.Effect<void>
 }
 
-/** What the system's codes mean of an address. */
+/** Meaning of the system's error codes for an address. */
 const addressReasons: Readonly<Record<string, string | undefined>> = {
   EADDRINUSE: "another program listens there",
   EADDRNOTAVAIL: "this machine has no such address"
@@ -54,13 +54,13 @@ const addressReasons: Readonly<Record<string, string | undefined>> = {
 
 const HEADER_BYTES = 16 * 1024
 
-/** How long an idle connection stays, in milliseconds: longer than proxies keep theirs, so that none is closed under a request. */
+/** Milliseconds that an idle connection stays open: longer than in proxies, so that none is closed during a request. */
 const IDLE = 75_000
 
-/** Connections are looked at so often for those that are too slow, in milliseconds. */
+/** Milliseconds between checks for connections that are too slow. */
 const LOOKS = 1_000
 
-/** What an unread body may bring after its refusal, so that a client that still writes can read why. */
+/** Maximum bytes of an unread body after its refusal, so that a client that still sends can read the reason. */
 const REST_BYTES = 64 * 2 ** 20
 const REST_MILLISECONDS = 5_000
 
@@ -70,7 +70,7 @@ const headersOf = ({ rawHeaders }: IncomingMessage): Headers => {
   return headers
 }
 
-/** The body as it arrives, read on demand. `leave`: ignores the rest of it. */
+/** Streams the body on demand. `leave`: discards the rest. */
 const bodyOf = (incoming: IncomingMessage) => {
   let open = true
   const leave = () => {
@@ -108,7 +108,7 @@ const bodyOf = (incoming: IncomingMessage) => {
   return { stream, leave }
 }
 
-/** Reads on and forgets, for a while: a client that still writes reads the answer only if its connection stays open meanwhile. */
+/** Reads and discards for a while: a client that still sends can read the answer only if its connection stays open. */
 const forgetRest = (incoming: IncomingMessage): Promise<void> =>
   new Promise((resolve) => {
     let bytes = 0
@@ -125,7 +125,7 @@ const forgetRest = (incoming: IncomingMessage): Promise<void> =>
     incoming.resume()
   })
 
-/** Waits until the client has taken what was written; false: it has not in time, or has gone. */
+/** Waits until the client has received the data; false: it timed out or disconnected. */
 const taken = (outgoing: ServerResponse): Promise<boolean> =>
   new Promise((resolve) => {
     const done = (ok: boolean) => () => {
@@ -141,7 +141,7 @@ const taken = (outgoing: ServerResponse): Promise<boolean> =>
     outgoing.on("close", closed)
   })
 
-/** `rest`: waits until the request's body is out of the way. */
+/** Writes a response. `rest`: waits until the request's body is read or discarded. */
 const write = async (
   response: Response,
   outgoing: ServerResponse,
@@ -182,7 +182,7 @@ const write = async (
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 
-/** Names of this machine: a page of elsewhere whose name leads here has another one. */
+/** Returns whether a host name is this machine's: a page from elsewhere whose name resolves to it has a different one. */
 const isLocalName = (host: string | undefined): boolean => loopback.test((host ?? "localhost").replace(/:\d+$/, ""))
 
 // nothing more is believed of such a connection
@@ -242,7 +242,7 @@ export const listen = (
       await write(response, outgoing, isDraining(), rest)
     }
     const last = new WeakMap<object, Promise<void>>()
-    /** Requests of a connection are answered one after another: those that have not begun when it closes never do. */
+    /** Answers the requests of a connection in order. When it closes, requests that have not begun are dropped. */
     const inOrder = (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const { socket } = incoming
       const before = last.get(socket) ?? Promise.resolve()

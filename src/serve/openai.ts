@@ -18,7 +18,7 @@ import type { CausalTokenizer } from "../tensors/index.ts"
 import { type Refusal, refusal } from "./refusal.ts"
 import type { Reply } from "./route.ts"
 
-/** What is refused unless it has a value that changes nothing. */
+/** Schema of a field that is rejected unless its value changes nothing. */
 const only = <const L extends string | number | boolean>(value: L) =>
   Schema.optionalKey(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
 
@@ -96,7 +96,7 @@ export const generateOptions = (body: WritingBody, maxNewTokens: number): Genera
 const finishReason = (finish: Finish, called = false): "stop" | "length" | "tool_calls" =>
   finish === "length" ? "length" : called ? "tool_calls" : "stop"
 
-/** Tokens of all texts of a request. */
+/** Counts the tokens of all texts of a request. */
 const usageOf = (ends: ReadonlyArray<Pick<GenerationEnd, "promptTokens" | "cachedTokens" | "ids">>) => {
   const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
   const [prompt, completion] = [sum(({ promptTokens }) => promptTokens), sum(({ ids }) => ids.length)]
@@ -112,7 +112,7 @@ const newId = (prefix: string): string => `${prefix}-${randomUUID().replaceAll("
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1000)
 
-/** An encoder's tokenizer, or that of a model that writes. */
+/** Returns the tokenizer of an encoder or of a generative model. */
 const tokenizerOf = ({ model }: Adapted<Network>): Tokenizer | CausalTokenizer | undefined =>
   "tokenizer" in model && typeof model.tokenizer === "object"
     ? (model.tokenizer as Tokenizer | CausalTokenizer)
@@ -152,14 +152,14 @@ interface Replied {
   readonly form: Form
   readonly model: string
   readonly events: Stream.Stream<GenerationEvent, Refusal>
-  /** how many texts are written */
+  /** number of texts to generate */
   readonly texts: number
   readonly stream: boolean
-  /** whether a last chunk has the numbers of tokens */
+  /** whether a last chunk contains the token counts */
   readonly withUsage: boolean
 }
 
-/** To which everything is text. */
+/** A reader that treats everything as text. */
 const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "text", text }]), end: () => [] }
 
 const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"

@@ -56,9 +56,9 @@ interface Piece {
 }
 
 interface Flow {
-  /** milliseconds of work that it may have now; below 0: it has had more than its part */
+  /** milliseconds of work that the client may use now; below 0: it has used more than its share */
   credit: number
-  /** places it has now */
+  /** number of places it holds */
   held: number
   readonly queue: Array<Piece>
 }
@@ -70,19 +70,19 @@ interface Turn {
   readonly cost: number
 }
 
-/** The pause after a turn while something runs beside: a part of the turn's own time, and milliseconds at least. */
+/** Pause after a turn while work runs outside of turns: a part of the turn's own time, and a minimum in milliseconds. */
 const BESIDE = { part: 1 / 4, least: 10 }
 
-/** Milliseconds of a turn, at most, that a client's own work takes while others want theirs. */
+/** Maximum milliseconds of a turn for one client's work while others wait. */
 const SHARED_TURN = 25
 
 /** Milliseconds after which a client no longer counts. */
 const ABSENT = 1_000
 
-/** How far a turn moves what is known of its kind. */
+/** Weight of a new turn in the estimate of its kind. */
 const LEARNING = 1 / 4
 
-/** Deno looks at its sockets only when it has nothing else to do, which a timer gives it; an immediate does not. */
+/** Deno polls its sockets only when idle, which a timer allows and an immediate does not. */
 const isDeno = "Deno" in globalThis
 
 export const scheduler = ({ places = 1, each, now = () => performance.now() }: SchedulerOptions = {}): Scheduler => {
@@ -102,7 +102,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   }
   const isGone = ({ credit, held, queue }: Flow) => credit >= 0 && held === 0 && queue.length === 0
 
-  /** No client takes a place so that fewer are left than it has: however many a few hold, there is room for another. */
+  /** Returns whether a client may take a place: it must leave as many free as it holds, so that others find room. */
   const fits = ({ held, queue: [head] }: Flow) => {
     if (head === undefined) return false
     const wanted = head.job.places ?? 1
@@ -155,7 +155,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       })
     })
 
-  /** Charges what a turn took to those whose work it was, in the place of its estimate. */
+  /** Charges the actual time of a turn to the clients whose work it was, instead of the estimate. */
   const charge = ({ client, kind, parts }: Job, { at, units, cost }: Turn) => {
     const took = now() - at
     const shares = parts?.() ?? new Map([[client, units]])

@@ -71,16 +71,16 @@ export interface Named {
 
 interface ServedOptions {
   readonly turns: Scheduler
-  /** how images are decoded without the device */
+  /** stage that decodes images without the device */
   readonly decoding: Apart
   readonly metrics: Metrics
-  /** rows of a batch */
+  /** maximum rows of a batch */
   readonly batchSize: number
-  /** milliseconds that an idle device waits for more rows */
+  /** time that an idle device waits for more rows, in milliseconds */
   readonly batchWait: number
-  /** the base model, if it is not where it was */
+  /** the base model, if it has moved */
   readonly base?: string | undefined
-  /** the folder that runs may be loaded from while it serves; undefined: none may */
+  /** folder from which runs may be loaded while the server runs; undefined: none may */
   readonly adapters?: string | undefined
 }
 
@@ -110,7 +110,7 @@ export interface ServedModels {
   readonly drop: (name: string) => Effect.Effect<void, Refusal>
 }
 
-/** What no run in the folder of adapters may name. */
+/** Returns the refusal of a run that refers to files outside of the folder of adapters. */
 const outside = (what: string) =>
   refusal(403, `the run ${what}; only what is in the folder of --adapters, or serves already, is loaded`, {
     code: "outside_adapters",
@@ -138,7 +138,7 @@ export const servedModels = ({
       Effect.forEach([...entries.values()], ({ scope }) => Scope.close(scope, exit), { discard: true })
     )
 
-    /** What is made of texts, as many in a turn as a batch has, or fewer where others want theirs. */
+    /** Processes texts in turns, as many per turn as a batch has, or fewer while others wait. */
     const inTurns = <A, E>(
       client: string,
       kind: string,
@@ -251,14 +251,14 @@ export const servedModels = ({
       return way === "" || !(way === ".." || way.startsWith(`..${path.sep}`) || path.isAbsolute(way))
     }
 
-    /** Fails unless a path is in the folder of adapters when all links are followed. */
+    /** Fails unless a path is in the folder of adapters after following all links. */
     const inside = (root: string, place: string, what: string) =>
       Effect.gen(function* () {
         const real = yield* fs.realPath(place).pipe(Effect.mapError(() => outside(what)))
         if (!isInside(root, real)) return yield* outside(what)
       })
 
-    /** The places that a run names: its base, and the adapter that it began with. */
+    /** Returns the places that a run refers to: its base, and the adapter that it started from. */
     const namedIn = (folder: string) =>
       Effect.gen(function* () {
         const { plan: file } = yield* runFolder(folder)
@@ -348,7 +348,7 @@ export const servedModels = ({
     }
   })
 
-/** Files in a run's folder, checkpoints and pictures among them, at most. */
+/** Maximum number of files in a run's folder, including checkpoints and pictures. */
 const FILES = 10_000
 
 /** Parses a run's name and folder: "runs/movies-1" has the name "movies-1", "movies=runs/movies-1" the name "movies". */

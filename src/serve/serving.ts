@@ -65,12 +65,12 @@ const methodsAt = (pathname: string): string =>
     .flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method]))
     .join(", ")
 
-/** What is counted of a request whose client has gone. */
+/** Status counted for a request whose client has disconnected. */
 const GONE = 499
 
 const gone = refusal(GONE, "the client has gone")
 
-/** Batches of decoded images that may wait for the device. */
+/** Maximum batches of decoded images that wait for the device. */
 const DECODED = 2
 
 /** Creates a server and loads its runs, which live as long as the scope. */
@@ -148,14 +148,14 @@ export const serving = ({
       return refusal(401, "expected Authorization: Bearer with the key", { code: "invalid_api_key" })
     }
 
-    /** Whose part of the device a request has: its key's, by place, so that none is shown, or else its address's. */
+    /** Returns the client for scheduling: its key's index, so that no key is revealed, or else its address. */
     const clientOf = (request: Request, connection: Connection | undefined): string => {
       const key = (keys ?? []).findIndex((own) => hasBearer(request, [own]))
       if (key >= 0) return `key ${key + 1}`
       return hasBearer(request, [adminToken]) ? "token" : clientAt(request, connection)
     }
 
-    /** The route of a request, unless it is refused before it costs anything. One that is not always answered takes a place. */
+    /** Returns the route of a request, unless it is rejected early. Takes a place in the queue, except for routes that always answer. */
     const admitted = (request: Request, pathname: string, client: string): Route | Refusal => {
       const here = routesAt(pathname)
       if (here.length === 0) {
@@ -193,7 +193,7 @@ export const serving = ({
       return Response.json(errorBody(own), { status: own.status, headers })
     }
 
-    /** A browser asks whether a page may ask. */
+    /** Answers a browser's preflight request. */
     const preflight = (request: Request): Response => {
       const headers = headersFor(request)
       if (headers.has("access-control-allow-origin")) {
@@ -248,7 +248,7 @@ export const serving = ({
           model = name
         }
       }
-      /** Once, when the answer has ended. */
+      /** Runs once, when the answer has ended. */
       const ended = (scope: Scope.Closeable, status: number) =>
         Effect.suspend(() => {
           running.delete(stop)

@@ -13,11 +13,11 @@ interface RatePoint {
   readonly learningRate: number
   readonly done: number
   readonly failed: number
-  /** means over the seeds that ended well; null where none did, or where there is no validation split */
+  /** mean over the seeds that finished; null if none did, or if there is no validation split */
   readonly loss: number | null
-  /** the other metrics by their names */
+  /** the other metrics, by name */
   readonly scores: Readonly<Record<string, number | null>>
-  /** of the plan's steps; below 1 where successive halving dropped the rate before its end */
+  /** share of the plan's steps; below 1 if successive halving dropped the rate early */
   readonly share: number
 }
 

@@ -29,7 +29,7 @@ export const Beside = Schema.Struct({ runs: Schema.Int, beside: Schema.Int })
 export type Beside = typeof Beside.Type
 
 interface Reached {
-  /** mean over the runs, and of the baseline; null without one */
+  /** mean over the runs, and value of the baseline; null without one */
   readonly value: number | null
   readonly nothing: number | null
   readonly stateBytes: number | null

@@ -51,7 +51,7 @@ type Row = typeof Row.Type
 
 const decode = Schema.decodeUnknownOption(Row)
 
-/** A line that is nothing of these is left out: other kinds of rows, and the one that a killed run did not finish. */
+/** Reads the rows of a file. Skips lines of other kinds and an incomplete last line of a killed run. */
 const rowsOf = (file: string): Effect.Effect<ReadonlyArray<Row>, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -93,7 +93,7 @@ const thinned = (curve: Curve): Curve => {
   return every <= 1 ? curve : curve.filter((_, i) => i % every === 0 || i === curve.length - 1)
 }
 
-/** The mean over the curves at the steps that all of them have. */
+/** Returns the mean of the curves at the steps that all of them have. */
 const meanCurve = (curves: ReadonlyArray<Curve>): Curve => {
   const [first, ...others] = curves.map((curve) => new Map(curve))
   if (first === undefined) return []

@@ -11,7 +11,7 @@ import { counted } from "../../boundary/index.ts"
 import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
 import { estimate, holm, probabilityOfNone } from "./statistics.ts"
 
-/** Chance of even one false call in a table. */
+/** Probability of even one false claim in a table. */
 const ALPHA = 0.05
 
 const Interval = Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
@@ -105,8 +105,8 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
 type Facts = Omit<Difference, "claim" | "words">
 
 /**
- * Nothing is said without an interval. Where runs failed, the pairs that are left are those that survived: what they say is not
- * taken for the side that failed.
+ * Returns the claim of a difference: none without an interval. If runs failed, the remaining pairs are survivors and do not count in favor of the
+ * method that failed.
  */
 const claimOf = (
   { interval, mean, failed, baselineFailed }: Facts,
@@ -134,7 +134,7 @@ const survivors = ({
   return `${failures} failed, over the ${counted(pairs, "seed")} left`
 }
 
-/** What a claim says; `name` of the baseline, or null where a table's column names it. */
+/** Returns a claim in words. `name`: of the baseline, or null if the table's column names it. */
 const said = (
   measure: Measure,
   { mean, interval, pairs, claim }: Omit<Difference, "words">,

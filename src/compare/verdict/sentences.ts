@@ -21,7 +21,7 @@ const withPoints =
     return `${name} (${signed(measure, difference.mean!)}${inPoints(measure)}${note === null ? "" : `; ${note}`})`
   }
 
-/** Which methods are ahead of the baseline, which behind, and which indistinguishable from it. */
+/** Returns which methods are ahead of the baseline, behind it, or indistinguishable from it. */
 const claims = (
   measure: Measure,
   entries: ReadonlyArray<Entry>,
@@ -53,7 +53,7 @@ export const megabytes = (bytes: number | null): string =>
 
 /** Returns the claims of a table's differences, and no others. */
 export const claimsOf = (measure: Measure, { entries }: Table): string => {
-  // full fine-tuning beside LoRA is LoRA beside full fine-tuning: said once where LoRA has one rank
+  // full fine-tuning minus LoRA is the negative of LoRA minus full fine-tuning: reported once if LoRA has one rank
   const loras = entries.filter(({ method }) => method === "lora")
   const once = loras.length === 1 && loras[0]!.againstFull !== null
   const others = once ? entries.filter(({ method }) => method !== "lora") : entries

@@ -165,13 +165,13 @@ export const twoSidedQuantile = (level: number, degrees: number): number => {
   return high
 }
 
-/** How one comparison came out. */
+/** Result of one comparison. */
 interface Tested {
-  /** the smallest α at which the procedure calls a difference */
+  /** smallest α at which the procedure finds a difference */
   readonly adjusted: number
   /**
-   * The level of the interval that says the same: it leaves out 0 exactly where a difference is called. 1 − α/(m − k + 1) of the step
-   * at which the comparison was decided; for those after the first that did not pass, the level of that one.
+   * Level of the equivalent interval, which excludes 0 exactly if the procedure finds a difference: 1 − α/(m − k + 1) of the step at which the
+   * comparison was decided; after the first comparison that does not pass, the level of that one.
    */
   readonly level: number
   readonly called: boolean

@@ -11,7 +11,7 @@ import { type Message, templateOf } from "../../data/causal/index.ts"
 import { codeSpan, type compareOutputs, fenced, markdown } from "../../output/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
-/** The text before and after a message of a role. */
+/** Text before and after a message of each role. */
 interface Form {
   readonly name: string
   readonly system: readonly [before: string, after: string] | null
@@ -62,7 +62,7 @@ const instructed: ReadonlyArray<Message> = [{ role: "system", content: "Be brief
 
 interface FoundForm {
   readonly form: Form
-  /** what the template says where a conversation has no system message; null: nothing */
+  /** system text that the template adds to a conversation without a system message; null: none */
   readonly system: string | null
 }
 
@@ -92,7 +92,7 @@ export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
   return undefined
 }
 
-/** The instructions that a form's text says before a question; null: none. */
+/** Returns the system text that precedes a question in a rendered conversation; null: none. */
 const systemIn = ({ system }: Form, said: string): string | null | undefined => {
   if (said === "") return null
   if (system === null) return undefined
@@ -118,7 +118,7 @@ interface ModelfileFacts {
   /** the adapter's file; null: the model is merged */
   readonly adapter: string | null
   readonly tokenizer: CausalTokenizer
-  /** tokens at which a text ends */
+  /** tokens that end a text */
   readonly eosIds: ReadonlyArray<number>
 }
 
@@ -152,9 +152,9 @@ export interface FileCard {
 }
 
 interface GgufCard {
-  /** of the run */
+  /** name of the run */
   readonly name: string
-  /** of the base */
+  /** name of the base model */
   readonly base: string
   readonly files: ReadonlyArray<FileCard>
   readonly writes: "chat" | "text"

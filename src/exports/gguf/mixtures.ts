@@ -16,19 +16,19 @@
 import { type WritableName, type WritableType, writableTypes } from "../../models/gguf/write/index.ts"
 
 interface Mixture {
-  /** `general.file_type`: llama.cpp's number of it */
+  /** llama.cpp's number of the type, for `general.file_type` */
   readonly fileType: number
-  /** what llama.cpp calls it */
+  /** llama.cpp's name of the type */
   readonly label: string
-  /** of a matrix */
+  /** type of matrices */
   readonly type: WritableName
-  /** the output layer has more bits */
+  /** whether the output layer has more bits */
   readonly better: boolean
-  /** so have some of the matrices in blocks */
+  /** whether some of the matrices in blocks have more bits, too */
   readonly mixed: boolean
   /**
-   * The largest |Δlogit| over the largest |logit| that is a matter of rounding: a tensor in another's place shows at 1e-1 and more in types of
-   * 16 bits; those of 4 bits change that much by themselves, and are checked by their numbers being finite.
+   * Largest ratio of |Δlogit| to the largest |logit| that rounding explains: with types of 16 bits, swapped tensors show at 1e-1 and more. Types of
+   * 4 bits change as much by themselves and are only checked for finite values.
    */
   readonly bound: number
 }

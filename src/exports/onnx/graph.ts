@@ -21,10 +21,10 @@ export interface Port {
   readonly shape: ReadonlyArray<number | string>
 }
 
-/** The opset whose LayerNormalization is one node, which all of today's engines run. */
+/** Opset whose LayerNormalization is one node. All current engines support it. */
 const OPSET = 17
 const IR_VERSION = 8
-/** onnxruntime's own operators, which its builds for pages have too. */
+/** onnxruntime's own operators, which its web builds include. */
 const CONTRIBUTED = { domain: "com.microsoft", version: 1, operators: ["MatMulNBits"] }
 
 export class Graph {

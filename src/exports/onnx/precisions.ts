@@ -1,7 +1,7 @@
 /**
- * In which numbers a graph is written: each a value, by transformers.js's names (`dtype`) and under the file names that it looks for.
+ * Precisions of a graph: one value each, by transformers.js's names (`dtype`) and with the file names that it looks for.
  *
- *   fp32   as it was computed
+ *   fp32   as computed
  *   fp16   every float in 16 bits, between inputs and outputs of 32
  *   q8     a weight's product in integers, as onnxruntime's `quantize_dynamic` makes it:
  *
@@ -9,7 +9,7 @@
  *
  *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
  *          rows are looked up have a scale for each row, around 128. All else is float32.
- *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over x as it is (onnxruntime's `MatMulNBits`): what small language
+ *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over x in float32 (onnxruntime's `MatMulNBits`): what small language
  *          models keep their words in, where q8's x is too coarse. Tables as in q8.
  */
 import { toFloat16 } from "../../numbers/index.ts"
@@ -35,7 +35,7 @@ export interface Precision {
   readonly lookup: (graph: Graph, table: Stored, indices: string) => string
 }
 
-/** Beyond it a float16 is infinite, below it 0: constants stay between, as onnxruntime's converter has them. */
+/** Bounds of float16 constants, as in onnxruntime's converter: larger values become infinite, smaller ones 0. */
 const [LARGEST, SMALLEST] = [1e4, 1e-7]
 
 const held = (value: number): number => {
@@ -102,7 +102,7 @@ export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   return { quantized, scales, zeros }
 }
 
-/** The code for 0 in a table. */
+/** The code of 0 in a table. */
 const MIDDLE = 128
 
 /** Quantizes each row of a table to bytes around 128, with one scale per row. */
@@ -166,11 +166,11 @@ const storedTable = (graph: Graph, { name, shape, data }: Stored) =>
     }
   })
 
-/** x in bytes, its scale and its zero point; layers that read the same numbers share them. */
+/** Quantizes x and returns its bytes, scale and zero point, which layers of the same input share. */
 const inWhole = (graph: Graph, x: string): readonly [string, string, string] =>
   graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3) as readonly [string, string, string])
 
-/** Numbers of a row that share a scale. */
+/** Values of a row that share a scale. */
 const BLOCK = 32
 
 /**

@@ -10,10 +10,10 @@ export type TypeName = keyof typeof types
 /** Values of `AttributeProto.AttributeType`. */
 export const attributeTypes = { float: 1, int: 2, ints: 7 } as const
 
-/** Bytes in their order in the file. They are joined once, since a tensor may have gigabytes. */
+/** Bytes in file order, joined only once, since a tensor may have gigabytes. */
 type Pieces = ReadonlyArray<Uint8Array>
 
-/** Writes a field of that number. */
+/** Encodes a field with that number. */
 type Field<Value> = (number: number, value: Value) => Pieces
 
 type Fields = Readonly<Record<string, readonly [number: number, field: Field<never>]>>
@@ -26,7 +26,7 @@ const [VARINT, DELIMITED, FOUR_BYTES] = [0, 2, 5]
 
 const lengthOf = (pieces: Pieces): number => pieces.reduce((sum, { length }) => sum + length, 0)
 
-/** Seven bits a byte, the lowest first; a negative integer has 64 bits. */
+/** Encodes seven bits per byte, the lowest first; a negative integer has 64 bits. */
 const varint = (value: number): Uint8Array => {
   const bytes: Array<number> = []
   let rest = BigInt.asUintN(64, BigInt(value))

@@ -47,13 +47,13 @@ export interface Rule {
 
 const shapeOf = (info: TensorInfo): number[] => [...info.shape]
 
-/** One node over each number. */
+/** Rule of an elementwise operator with one input. */
 const each = (op: string): Rule => ({
   shape: ({ x }) => ({ shape: shapeOf(x!) }),
   write: (graph, { x }) => graph.node(op, [x!.name])
 })
 
-/** One node over pairs of numbers. */
+/** Rule of an elementwise operator with two inputs. */
 const pairs = (op: string, dtype?: "bool"): Rule => ({
   shape: ({ a, b }) => ({
     shape: tf.backend_util.assertAndGetBroadcastShape(shapeOf(a!), shapeOf(b!)),
@@ -68,7 +68,7 @@ const axesOf = (attributes: NamedAttrMap, rank: number): number[] =>
     new Array(rank).fill(1)
   )
 
-/** A sum, a mean, a maximum over axes. `asInput`: the axes are an input of the node. */
+/** Rule of a sum, mean or maximum over axes. `asInput`: the axes are an input of the node. */
 const reduced = (op: string, asInput: boolean): Rule => ({
   shape: ({ x }, attributes) => {
     const { shape } = x!
@@ -87,7 +87,7 @@ const reduced = (op: string, asInput: boolean): Rule => ({
   }
 })
 
-/** The same numbers under another shape: one size that varies is what remains; several are computed. */
+/** Reshapes x. One size that varies is inferred as −1; several are computed. */
 const reshaped = (graph: Writing, x: Named, { shape }: Value<Size>): string => {
   const varying = shape.filter((size) => typeof size !== "number").length
   const target =
@@ -95,7 +95,7 @@ const reshaped = (graph: Writing, x: Named, { shape }: Value<Size>): string => {
   return graph.node("Reshape", [x.name, target])
 }
 
-/** One number everywhere. */
+/** Returns a tensor filled with one value. */
 const filled = (graph: Writing, value: number, { shape, dtype }: Value<Size>): string =>
   graph.node("Expand", [dtype === "float32" ? graph.float(value) : graph.integers([value], []), graph.sizes(shape)])
 
@@ -236,7 +236,7 @@ export const rules: Readonly<Record<string, Rule>> = {
       return { shape: [...sizes!] }
     },
     write: (graph, { x }, { begin }, { shape }) => {
-      // an axis that is whole stays as it is
+      // a whole axis is unchanged
       const cut = shape.flatMap((size, axis) => (isSame(size, x!.shape[axis]!) ? [] : [axis]))
       if (cut.length === 0) return graph.node("Identity", [x!.name])
       const starts = cut.map((axis) => ([begin as Size | ReadonlyArray<Size>].flat()[axis] as Size | undefined) ?? 0)
@@ -353,7 +353,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     write: (graph, { x, residual, gamma }, { epsilon }) =>
       scaled(graph, graph.node("Add", [x!.name, residual!.name]), gamma!.name, epsilon as number)
   },
-  // what it keeps beside the two is for a backward pass
+  // its other outputs are for a backward pass
   ResidualRmsNormAndSum: {
     shape: ({ x }) => [{ shape: shapeOf(x!) }, { shape: shapeOf(x!) }, { shape: [x!.shape[0]!, 1] }],
     write: (graph, { x, residual, gamma }, { epsilon }) => {

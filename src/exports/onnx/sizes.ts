@@ -46,7 +46,7 @@ export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Ax
 
 export const isSame = (a: Size, b: Size): boolean => JSON.stringify(a) === JSON.stringify(b)
 
-/** Where a value comes from at all sizes; undefined: there is no such thing. */
+/** Combines the sources of a value at both sizes; undefined: they do not match. */
 const originOf = (a: Origin | undefined, b: Origin | undefined): Origin | "a call" | undefined => {
   if (a?.kind === "constant" && b?.kind === "constant" && a.values.length > 1 && b.values.length > 1) {
     const [first] = a.values

@@ -36,7 +36,7 @@ import { type Axes, generalized, type SizesDiffer } from "./sizes.ts"
 import { type Placeholders, traced } from "./trace.ts"
 import { writtenModel } from "./written.ts"
 
-/** A protobuf message has no more. */
+/** Maximum size of a protobuf message, in bytes. */
 const MOST_BYTES = 2 ** 31
 
 const sized = ({ axes }: Served): readonly [Axes, Axes] => {
@@ -44,7 +44,7 @@ const sized = ({ axes }: Served): readonly [Axes, Axes] => {
   return [at(0), at(1)]
 }
 
-/** The forward pass at those sizes. */
+/** Runs the forward pass at the given sizes. */
 const pass =
   ({ adapted: { model }, inputs, forward }: Served, axes: Axes) =>
   ({ input, parameter }: Placeholders) => {
@@ -66,7 +66,7 @@ const pass =
     return forward(Object.fromEntries(given), baseLinear({ weights }), weights)
   }
 
-/** Every parameter that the pass reads, with what was trained in place. */
+/** Returns every parameter that the pass reads, with the adapter merged in. */
 const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
   Effect.gen(function* () {
     const { model } = adapted

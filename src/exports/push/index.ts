@@ -142,7 +142,7 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
 
 const asFile = (path: string, text: string): UploadedFile => ({ path, content: new Blob([text]) })
 
-/** Of a file whose bytes are read when they are sent. */
+/** Returns a file whose bytes are read when it is sent. */
 const onDisk = (path: string, file: string) =>
   Effect.map(
     Effect.tryPromise({
@@ -152,7 +152,7 @@ const onDisk = (path: string, file: string) =>
     (content): UploadedFile => ({ path, content })
   )
 
-/** What is known of a run; fails where it is none, or not finished. */
+/** Reads the record of a run. Fails if the folder is not a run's, or if the run is not finished. */
 const finished = (directory: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -176,7 +176,7 @@ const finished = (directory: string) =>
     }
   })
 
-/** report.html once more, of what others may see, and of the rows that came out wrong. */
+/** Builds a publishable report.html from the publishable files and the misclassified rows. */
 const publishableReport = (
   directory: string,
   record: Readonly<Record<string, unknown>>,
@@ -200,7 +200,7 @@ const publishableReport = (
     return own("report.html", yield* text(to.page))
   })
 
-/** Files of a folder, by their paths in it: none whose name begins with a dot, no link out of it. */
+/** Returns the paths of a folder's files, without names that begin with a dot and links out of the folder. */
 const namesIn = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

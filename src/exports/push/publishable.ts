@@ -13,7 +13,7 @@ type Json = Readonly<Record<string, unknown>>
 /** Hub name of the base model, owner/name; undefined: it is not on the Hub. */
 export type HubName = string | undefined
 
-/** A path as its last name, which of a model.json is its folder's; what the Hub has, as it is. */
+/** Reduces a path to its last name (for a model.json, that of its folder); names on the Hub are unchanged. */
 const named = (place: unknown, hubName?: HubName): unknown => {
   if (typeof place !== "string" || /^hf:/.test(place)) return place
   const [ofFolder] = /[^/\\]+[/\\]model\.json$/.exec(place) ?? []
@@ -60,7 +60,7 @@ export const publishableAdapterConfig = (config: Json, base: HubName): Json => (
   base_model_name_or_path: base ?? null
 })
 
-/** What may be a model's name on the Hub; old ones have no owner. */
+/** Returns whether a text may be a model's name on the Hub. Old models have no owner. */
 const isHubName = (text: string): boolean => /^(?!\.+$)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(text)
 
 /**

@@ -51,7 +51,7 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
   ].join("\n")
 }
 
-/** Metrics that the Hub knows, the loss last. */
+/** Returns the metrics that the Hub supports, the loss last. */
 const onHub = ({ loss, ...scores }: Metrics) =>
   Object.entries({ ...scores, ...(loss === undefined ? {} : { loss }) }).flatMap(([name, { hub }]) =>
     hub === undefined ? [] : [[name, hub] as const]

@@ -28,12 +28,12 @@ export interface Place {
   readonly shape: ReadonlyArray<number>
 }
 
-/** Some tensors that are stored together: those of one site, or one that is trained itself. */
+/** Tensors that are stored together: those of one site, or one that is trained as a whole. */
 interface Unit {
   readonly places: ReadonlyArray<Place>
-  /** Tensor code: in the order of `places`. */
+  /** Returns the tensors in the order of `places`. Tensor code. */
   readonly stored: () => ReadonlyArray<Tensor>
-  /** Tensor code: the part of the tree that was stored so. */
+  /** Returns the part of the tree that was stored. Tensor code. */
   readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
 }
 
@@ -55,7 +55,7 @@ const siteUnit = (adapted: StoredAdapted, layout: PeftLayout<unknown>, part: Sit
   }
 }
 
-/** A tensor that is trained itself, as its class holds it: GPT-2's weights of linear layers are [in, out] there. */
+/** Converts a tensor trained as a whole to its class's layout: GPT-2's linear weights are [in, out] there. */
 const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   const { name, value } = parameter
   const turned = model.exported.fanInFanOut && model.sites.some((site) => `${site.name}.weight` === name)
@@ -67,7 +67,7 @@ const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   }
 }
 
-/** A site of a method that PEFT does not know. What it has frozen is stored too. */
+/** Returns the unit of a site of a method that PEFT does not support. Includes its frozen tensors. */
 const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
   const module = model.exported.nameOf(site.name)
@@ -107,7 +107,7 @@ export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<stri
   restored: (tensors) => ({ pairs: [], dense: [], shared: tensors })
 })
 
-/** A head, or a module to save. */
+/** Returns the unit of a head, or of a module to save. */
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role } = parameter
   const { shape, stored, restored } = denseTensor(model, parameter)
@@ -130,7 +130,7 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
   }
 }
 
-/** All that is stored of an adapted model, in the order of its tree. */
+/** Returns all stored units of an adapted model, in the order of its tree. */
 const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
   const { layout } = adapted.method.peft
   const parts = adapted.parts(adapted.trainable)
@@ -173,7 +173,7 @@ type Content = Readonly<Record<string, HostTensor>>
 type Files = NonNullable<PeftLayout<unknown>["files"]>
 type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
 
-/** Changes the tensors of each site, where a format's files hold fewer numbers than are stored (AdaLoRA: no triplets without a λ). */
+/** Converts the tensors of each site, if a format's files contain fewer values than are stored (AdaLoRA: no triplets without a λ). */
 const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
   const files = adapted.method.peft.layout?.files
   if (files === undefined) return content

@@ -9,7 +9,7 @@ import { methodOf, type SelectedSite, selectionOf } from "../../../adapters/inde
 import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { CausalDescription } from "../../models/causal/index.ts"
 
-/** The scale that the command line has to give, 1 where none, or why the adapter cannot be used. */
+/** Scale for the command line (1: not needed), or the reason why the adapter cannot be used. */
 type InLlamaCpp = { readonly scale: number } | { readonly reason: string }
 
 /** An adapter of a causal model, as a plan describes it. */
@@ -17,7 +17,7 @@ interface PlannedAdapter {
   readonly model: Pick<CausalDescription, "fanInFanOut">
   readonly config: AdapterConfig
   readonly sites: ReadonlyArray<SelectedSite<object>>
-  /** trained themselves */
+  /** parameters trained as a whole */
   readonly parameters: ReadonlyArray<string>
 }
 

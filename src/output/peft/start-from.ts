@@ -24,7 +24,7 @@ export interface Started {
 
 const sameShape = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => tf.util.arraysEqual([...a], [...b])
 
-/** The parameters of the head by the names of their places. */
+/** Returns the parameters of the head by the names of their places. */
 const headPlaces = ({ model, trainable }: StoredAdapted): ReadonlyMap<string, string> => {
   const names = trainable.dense.filter(({ role }) => role === "head").map(({ name }) => name)
   return new Map(
@@ -102,8 +102,8 @@ export const startFrom = (
   })
 
 /**
- * What the file lacks of modules that were trained themselves: PEFT saves the whole of each, and with a part of it the model would compute
- * with the base's for the rest.
+ * Returns the missing parts of modules trained as a whole: PEFT saves each completely, and otherwise the model would use the base's values for the
+ * rest.
  */
 const missingParts = (
   { config }: PeftAdapter,
@@ -130,14 +130,14 @@ const missingParts = (
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
-/** What the file holds of modules that were trained themselves, and this model has no place for. */
+/** Returns tensors of modules trained as a whole for which this model has no place. */
 const unusedBody = ({ section, tensors }: PeftAdapter, places: ReadonlyArray<Place>): ReadonlyArray<string> => {
   const used = new Set(places.map(({ name }) => bareName(name)))
   const saved = (section["modulesToSave"] ?? []) as ReadonlyArray<string>
   return [...tensors.keys()].filter((name) => !used.has(name) && saved.some((module) => name.startsWith(`${module}.`)))
 }
 
-/** What is added to the weight of a layer of the head. */
+/** A change that is added to the weight of a layer of the head. */
 interface Change {
   /** by PEFT's names */
   readonly stored: SiteTensors<HostTensor>

@@ -26,7 +26,7 @@ ${theorem(probes)}<div class="grid">${plots.map(figure)}</div>
 ${heatMap(probes)}</section>`
 }
 
-/** What came of the live assertion. */
+/** Returns the result of the live assertion. */
 const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   const checks = probes.flatMap(({ sites }) => sites.flatMap(({ theorem: check }) => check ?? []))
   if (checks.length === 0) return null
@@ -42,7 +42,7 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
 }
 
-/** A name that may break after each dot. */
+/** Returns a name that may break after each dot. */
 const broken = (name: string): ReadonlyArray<Html> =>
   name.split(/(?<=\.)/).map((segment, i) => html`${i > 0 && html`<wbr>`}${segment}`)
 
@@ -51,7 +51,7 @@ interface Cell {
   readonly best: number | null
 }
 
-/** Mean over the probes, for each site by its name. */
+/** Returns the mean over the probes for each site, by name. */
 const cellsOf = (probes: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
   const cells = new Map<string, Cell>()
   for (const name of new Set(probes.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
@@ -90,8 +90,8 @@ const heatMap = (probes: ReadonlyArray<Diagnostics>): Html => {
 }
 
 /**
- * The curves: the median site as a solid line, the worst as a dashed one. Where there are more probes than points, each point is the mean of
- * the medians and the worst of the worst.
+ * Selects a curve's value of a site. The median site is a solid line, the worst a dashed one. With more probes than points, each point is the mean
+ * of the medians and the worst of the worst.
  */
 type Pick = (site: Site) => number | null
 type Worst = (...values: ReadonlyArray<number>) => number

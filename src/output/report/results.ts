@@ -21,7 +21,7 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
-/** The baseline, and warnings of a run that is no better or learned nothing. */
+/** Returns the baseline, and warnings of a run that does not beat it or learned nothing. */
 const doingNothing = (run: RunRecord["run"], kind: ReportedKind): ReadonlyArray<string> => {
   const nothing = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
   return [
@@ -47,7 +47,7 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
   return `${now}; before training ${were}, on ${counted(before.rows, "row")} of ${before.split}.`
 }
 
-/** What an evaluation says besides its loss: name and value. */
+/** Returns the metrics of an evaluation, except its loss, as names and values. */
 const scoresOf = (evaluation: Evaluation, { loss: _, ...scores }: Metrics): ReadonlyArray<readonly [string, string]> =>
   Object.entries(scores).map(([name, metric]) => [metric.label, written(metric, scoreOf(evaluation, name))])
 

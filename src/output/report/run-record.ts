@@ -15,7 +15,7 @@ import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
 
-// the numbers that a kind of run measures are beside these, by the names of its metrics
+// the metrics of a kind of run are additional fields, by name
 const Evaluation = Schema.StructWithRest(
   Schema.Struct({
     kind: Schema.Literal("evaluation"),
@@ -50,7 +50,7 @@ export interface Confused extends Evaluation {
 
 export const isConfused = (evaluation: Evaluation): evaluation is Confused => evaluation.confusion !== undefined
 
-/** Of the sites at a step; which of them was the worst is in metrics.jsonl. */
+/** Summary of the sites at a step; metrics.jsonl also says which of them was the worst. */
 interface Summary {
   readonly median: number | null
   readonly worst: number | null
@@ -111,7 +111,7 @@ const Record = Schema.Struct({
   }),
   steps: Schema.Int,
   ranks: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural)),
-  // runs of before have none of these
+  // absent in records of earlier versions
   after: Schema.optionalKey(Schema.NullOr(Evaluation)),
   baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),
   warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String, advice: Schema.String }))),
@@ -229,7 +229,7 @@ const healthIn = (value: Readonly<Record<string, unknown>>): Step["health"] => {
   }
 }
 
-/** A step, by hand: runs have tens of thousands, and a decoder takes twenty times as long as reading the JSON. */
+/** Decodes a step by hand: runs have tens of thousands, and a schema takes twenty times as long as reading the JSON. */
 const stepIn = (row: Readonly<Record<string, unknown>>): Step | undefined => {
   const { step, loss, learningRate, gradNorm, milliseconds, health } = row
   if (typeof step !== "number" || !Number.isInteger(step) || !isRecord(health)) return undefined

@@ -87,7 +87,7 @@ const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
   return html`<path class="${look}" d="${d}"/>${marks}`
 }
 
-/** First and last value of each line, and the smallest. */
+/** Describes each line by its first, last and smallest value. */
 const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
   [
     `${title}.`,
