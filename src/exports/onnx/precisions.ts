@@ -9,7 +9,7 @@
  *
  *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
  *          rows are looked up have a scale for each row, around 128. All else is float32.
- *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over x in float32 (onnxruntime's `MatMulNBits`): what small language
+ *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over unquantized x (onnxruntime's `MatMulNBits`): what small language
  *          models keep their words in, where q8's x is too coarse. Tables as in q8.
  */
 import { toFloat16 } from "../../numbers/index.ts"

@@ -353,7 +353,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     write: (graph, { x, residual, gamma }, { epsilon }) =>
       scaled(graph, graph.node("Add", [x!.name, residual!.name]), gamma!.name, epsilon as number)
   },
-  // its other outputs are for a backward pass
+  // its third output is for a backward pass
   ResidualRmsNormAndSum: {
     shape: ({ x }) => [{ shape: shapeOf(x!) }, { shape: shapeOf(x!) }, { shape: [x!.shape[0]!, 1] }],
     write: (graph, { x, residual, gamma }, { epsilon }) => {
