@@ -1,6 +1,6 @@
 /**
- * From a plan and what is asked of it to a study, or everything that is wrong with either: every method at every rate and rank is
- * decoded as the plan it would be, and the world is asked once, before anything runs.
+ * Turns a plan and the requested comparison into a study, or reports everything that is wrong with either. Every method at every rate and rank is
+ * decoded as a complete plan, and files and the environment are checked once, before anything runs.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -15,7 +15,7 @@ import type { Question, Study } from "./study.ts"
 import { type Arm, armsOf, commonTrials, finalTrials, headRateOf, roundsOf, sweepTrials, trialPlan } from "./trials.ts"
 
 export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
-  /** a sentence each, beginning with what it is about */
+  /** one sentence per problem, which begins with the field or flag */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -23,10 +23,10 @@ export class StudyError extends Schema.TaggedError<StudyError>()("StudyError", {
   }
 }
 
-/** As the command line takes it. */
+/** Arguments of the command line. */
 export interface Asked {
   readonly methods?: ReadonlyArray<string> | undefined
-  /** the same for every method; absent: each one's own */
+  /** learning rates for every method; absent: each method's defaults */
   readonly learningRates?: ReadonlyArray<number> | undefined
   readonly ranks?: ReadonlyArray<number> | undefined
   readonly seeds: number
@@ -35,7 +35,7 @@ export interface Asked {
   readonly halving: boolean
   readonly widen: boolean
   readonly device: Study["device"]
-  /** without a password */
+  /** address of the database, without a password */
   readonly storage: string
 }
 
@@ -53,7 +53,7 @@ const repeated = (flag: string, values: ReadonlyArray<string | number>): Readonl
   return twice.length === 0 ? [] : [`${flag}: found ${twice.join(", ")} more than once; expected each once`]
 }
 
-/** Rates are swept as numbers whatever the plan has; the head's is one for all. */
+/** Returns the problem of a plan whose head has no fixed rate: a sweep replaces the plan's learning rate, but the head keeps one rate. */
 const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
   isDecided(optimizer) || optimizer.headLearningRate !== undefined
     ? []
@@ -61,13 +61,13 @@ const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
         'optimizer.headLearningRate: missing with learningRate "auto"; compare tries several rates per method and uses one rate for the head: set it to a number such as 5e-3'
       ]
 
-/** A method that moves nothing but the head has the head's rate, and no other to try. */
+/** Returns the rates to try. A method that trains only the head uses the head's rate alone. */
 const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
   const own = comparedMethod(method).learningRates
   return own.length === 0 ? [headRateOf(plan)] : [...(given ?? own)].sort((a, b) => a - b)
 }
 
-/** The study that is asked for. Fails with every name that is unknown and every value that is given twice. */
+/** Returns the requested study. Fails with every unknown name and every duplicate value. */
 export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effect<Question, StudyError> =>
   Effect.suspend(() => {
     const methods = asked.methods ?? DEFAULT_METHODS
@@ -104,7 +104,7 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
 
 const described = ({ method, rank }: Arm): string => (rank === null ? method : `${method}, rank ${rank}`)
 
-/** One plan for each rate that an arm may be run at; every problem once, with the arms that it concerns. */
+/** Returns one plan for each rate of an arm, and each problem once, with the arms that have it. */
 const plansOf = (study: Question, arm: Arm) => {
   const rates = [...(study.learningRates[arm.method] ?? []), ...(study.commonRate === null ? [] : [study.commonRate])]
   const shortest = Math.min(...roundsOf(study))
@@ -161,7 +161,7 @@ const siteProblems = (
 }
 
 /**
- * How many runs a study takes, as far as it can be known before its sweep: without rates beyond the edge of a grid, and as if all arms survive.
+ * Counts the runs of a study as far as known before its sweep: without rates beyond a grid's edge, and as if every method had a rate that works.
  */
 export const countTrials = (study: Question) => {
   const everyRate = ({ method }: Arm) => study.learningRates[method] ?? []

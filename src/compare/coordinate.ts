@@ -32,14 +32,14 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
 }
 
 export interface Coordinated {
-  /** on this machine; 0: others do the work */
+  /** number of workers on this machine; 0: other machines do the work */
   readonly workers: number
-  /** of each trial on this machine; undefined: the plan's */
+  /** threads of each trial on this machine; undefined: the plan's */
   readonly threads: number | undefined
-  /** processes of each trial on this machine */
+  /** number of processes of each trial on this machine */
   readonly ranks: number
   readonly program: Program
-  /** what else the workers need to know, such as the storage */
+  /** additional environment of the workers, such as the storage */
   readonly env: Readonly<Record<string, string>>
   readonly pick: PickRates
   readonly live: LiveTable
@@ -48,7 +48,7 @@ export interface Coordinated {
 const LOOK = "500 millis"
 const SHOW = "1 second"
 
-/** The results of all workers, as they come in. `away` is called when the database does not answer. */
+/** Streams the results of all workers as they arrive. Calls `away` if the database does not answer. */
 const followResults = (
   database: StudyDatabase,
   folder: string,
@@ -94,10 +94,10 @@ const offering =
   (trial) =>
     queue.offer(trial, { id: trial.id }).pipe(patient, Effect.orDie, Effect.andThen(results.of(trial.id)))
 
-/** Deaths of one worker that are made good before there is a new result in between: kills are, a worker that cannot live is not. */
+/** Maximum number of restarts of one worker without a new result in between. Kills are survivable; a worker that cannot run is not. */
 const DEATHS = 20
 
-/** Keeps one worker alive. Fails when it gives up by itself; what it says then is the reason. */
+/** Keeps one worker alive. Fails with the worker's own message if it gives up. */
 const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArray<TrialResult>) =>
   Effect.gen(function* () {
     const { program, threads, ranks, env, live } = at
@@ -124,7 +124,7 @@ const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArra
     }
   })
 
-/** Runs the study to its end and returns every result, in the order of its trials. */
+/** Runs the study to its end and returns every result, in trial order. */
 export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordinated) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -1,11 +1,11 @@
 /**
- * A study in a database: what workers without its folder need to know, the results so far, and what is running.
+ * A study in a database: what workers without its folder need, the results so far, and the running trials.
  *
  *   compare_studies    id, the study as JSON, the folder for its runs, whether it is finished
  *   compare_results    study, trial, the result as JSON: written once, the first one counts
  *   compare_progress   study, trial, the worker that runs it, the step it is at: for display only
  *
- * The queue below and the workflow (`flow.ts`) have tables of their own beside these.
+ * The queue below and the workflow (`flow.ts`) have additional tables of their own.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,46 +16,46 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { Study, Trial, TrialResult } from "./study.ts"
 
-/** A trial that is running. */
+/** Progress of a running trial. */
 export interface Progress {
   readonly trial: string
-  /** process and machine */
+  /** process id and host of the worker */
   readonly worker: string
   readonly step: number
   readonly steps: number
   readonly loss: number | null
-  /** why it does not move, where it waits for something */
+  /** why the trial waits; null: it does not wait */
   readonly waiting: string | null
 }
 
-/** As the coordinator announces it. */
+/** A study, as the coordinator announces it. */
 interface AnnouncedStudy {
   readonly study: Study
-  /** the folder of its runs, relative to the working directory of each worker */
+  /** folder of its runs, relative to the working directory of each worker */
   readonly folder: string
 }
 
 export interface StudyDatabase {
-  /** Makes the study known. */
+  /** Adds the study to the database. */
   readonly announce: (announced: AnnouncedStudy) => Effect.Effect<void, SqlError>
   readonly results: Effect.Effect<ReadonlyArray<TrialResult>, SqlError>
-  /** How many there are. */
+  /** Number of results. */
   readonly counted: Effect.Effect<number, SqlError>
   readonly has: (trial: string) => Effect.Effect<boolean, SqlError>
-  /** The first result of a trial counts. */
+  /** Stores a trial's result. If it has one already, the first one counts. */
   readonly record: (result: TrialResult) => Effect.Effect<void, SqlError>
   readonly report: (progress: Progress) => Effect.Effect<void, SqlError>
   readonly running: Effect.Effect<ReadonlyArray<Progress>, SqlError>
   readonly finish: Effect.Effect<void, SqlError>
   readonly isFinished: Effect.Effect<boolean, SqlError>
-  /** Gives up what only a running study needs: its queue and the tables of its workflow. */
+  /** Drops what only a running study needs: its queue and the tables of its workflow. */
   readonly clear: Effect.Effect<void, SqlError>
 }
 
 const QUEUE_TABLE = "compare_queue"
 const queueName = (study: string): string => `compare/${study}`
 
-/** What the engine's tables of a study are called; it has those that are named here. */
+/** Returns the prefix of the workflow engine's tables for a study. */
 export const enginePrefix = (study: string): string => `compare_${study}`
 const engineTables = (study: string) =>
   ["replies", "messages", "migrations"].map((name) => `${enginePrefix(study)}_${name}`)
@@ -67,7 +67,7 @@ export const patient = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const resultJson = Schema.fromJsonString(TrialResult)
 const studyJson = Schema.fromJsonString(Study)
 
-/** Several processes may be the first at the same time, which PostgreSQL answers with an error for all but one. */
+/** Several processes may create the tables at the same time, which PostgreSQL answers with an error for all but one. */
 const created = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS compare_studies
@@ -79,7 +79,7 @@ const created = Effect.gen(function* () {
      loss DOUBLE PRECISION, waiting TEXT, PRIMARY KEY (study, trial))`
 }).pipe(Effect.retry({ times: 5, schedule: Schedule.spaced("200 millis") }))
 
-/** The tables of one study. */
+/** Opens the tables of one study. */
 export const openDatabase = (id: string): Effect.Effect<StudyDatabase, SqlError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     yield* created
@@ -130,7 +130,7 @@ export const openDatabase = (id: string): Effect.Effect<StudyDatabase, SqlError,
     }
   })
 
-/** The study that was begun first of those that are not finished. */
+/** Returns the oldest study that is not finished, or undefined. */
 export const oldestOpenStudy: Effect.Effect<AnnouncedStudy | undefined, SqlError, SqlClient.SqlClient> = Effect.gen(
   function* () {
     yield* created
@@ -142,12 +142,12 @@ export const oldestOpenStudy: Effect.Effect<AnnouncedStudy | undefined, SqlError
   }
 )
 
-/** How often a lock is renewed. Its process is never too busy for that: training is a process of its own. */
+/** Interval of lock renewals. The worker is never too busy for them: training is a separate process. */
 const RENEWAL = "3 seconds"
-/** An unrenewed lock is free again. A worker that lost it and still works does no harm: a run folder has a lock of its own. */
+/** Time after which a lock that was not renewed expires. A worker that lost its lock and still works is harmless: a run folder has its own lock. */
 const EXPIRATION = "10 seconds"
 
-/** Every killed worker uses up an attempt; only a result ends a trial. */
+/** Maximum attempts per trial. Every killed worker uses up an attempt; only a result ends a trial. */
 const ATTEMPTS = 1_000_000
 
 export const queueLayer = PersistedQueue.layer.pipe(
@@ -162,10 +162,9 @@ export const queueLayer = PersistedQueue.layer.pipe(
 )
 
 /**
- * The queue of a study's trials. The process that takes a trial holds a lock on it for as long as it lives, and a lock that is not renewed is
- * free again after `EXPIRATION`. Delivery is at least once: a trial whose worker was killed is taken by another, and one whose worker was
- * killed between result and acknowledgement is taken again and found done. A trial's id is its key, also when it is done, so offering it
- * twice is offering it once.
+ * Opens the queue of a study's trials. The process that takes a trial holds a lock on it while it lives; a lock that is not renewed expires after
+ * `EXPIRATION`. Delivery is at least once: if a worker is killed, another one takes its trial, or finds it done if the worker was killed between
+ * result and acknowledgement. The trial's id is its key, also when it is done, so offering it twice has no effect.
  */
 export const openQueue = (study: string) =>
   PersistedQueue.make({

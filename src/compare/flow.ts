@@ -1,17 +1,17 @@
 /**
- * A study as a durable workflow: its trials become known step by step, and what is known is never lost.
+ * A study as a durable workflow. Its trials become known step by step, and results are never lost.
  *
  *   sweep rounds → the rate of each method × rank → final trials on fresh seeds, and common ones → all results
  *
- * Each trial is an activity: it is offered to the queue under its own id and waits for its result. The engine writes down which
- * activities are done. A coordinator that is killed and started again repeats the workflow from its first line, with stored
- * results in the place of finished activities and with offers that the queue has already in that of the others.
+ * Each trial is an activity: the workflow offers it to the queue under its own id and waits for its result. The engine records completed
+ * activities. A coordinator that is killed and started again repeats the workflow from its first line, with stored results for completed
+ * activities; the queue ignores repeated offers of the others.
  *
- * The engine runs in one process, the coordinator's, over tables of the study's own (`SingleRunner`): it owns every shard, so no
- * lock of the cluster can be lost or fought over while a machine is busy. What is shared among processes and machines is the
- * queue and the table of results, which need no more than a row's lock. A cluster of runners over one SQLite file survives kills of
- * single processes too, but one whose event loop is busy for longer than a shard's lock lives loses the shard, and two of them start
- * the same activity in turns, for ever; and shards are dealt out by hash, so that one worker may have most of the trials.
+ * The engine runs only in the coordinator's process, over the study's own tables (`SingleRunner`). It owns every shard, so a busy machine cannot
+ * lose a lock of the cluster or compete for it. Processes and machines share only the queue and the table of results, for which row locks suffice.
+ * A cluster of runners over one SQLite file would survive kills of single processes too, but a runner whose event loop is busy for longer than a
+ * shard's lock lives loses the shard, and two runners then start the same activity alternately, indefinitely. Shards are also distributed by hash,
+ * so that one worker may get most of the trials.
  */
 import * as NodeCrypto from "@effect/platform-node-shared/NodeCrypto"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
@@ -50,13 +50,13 @@ export const StudyFlow = Workflow.make("Study", {
   idempotencyKey: ({ study }) => study
 })
 
-/** Has a trial run and returns its result; a trial that is asked for twice is run once. */
+/** Runs a trial and returns its result. A repeated request does not run the trial again. */
 export type RunTrial = (trial: Trial) => Effect.Effect<TrialResult>
 
 const activity = (run: RunTrial) => (trial: Trial) =>
   Activity.make({ name: trial.id, success: TrialResult, execute: run(trial) })
 
-/** All at once: how many run at the same time is the workers' business. */
+/** Runs all trials concurrently; the number of workers limits how many run at the same time. */
 const all = (trials: ReadonlyArray<Trial>, run: RunTrial) =>
   Effect.forEach(trials, activity(run), { concurrency: "unbounded" })
 
@@ -79,7 +79,7 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
     return results
   })
 
-/** The workflow itself; `run` and `pick` are arguments so that a test can give others. */
+/** The workflow itself. `run` and `pick` are arguments, so that tests can replace them. */
 const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
   Effect.gen(function* () {
     const swept = yield* sweep(study, run, pick)
@@ -99,7 +99,7 @@ const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
 export const studyLayer = (study: Study, run: RunTrial, pick: PickRates) =>
   StudyFlow.toLayer(() => studyTrials(study, run, pick))
 
-/** The engine over the study's own tables in the database. */
+/** Layer of the workflow engine, which uses the study's own tables in the database. */
 export const engineLayer = (study: string) =>
   ClusterWorkflowEngine.layer.pipe(
     Layer.provideMerge(Sharding.layer),

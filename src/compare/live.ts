@@ -1,6 +1,6 @@
 /**
- * How a study looks while it runs, on stderr: a line for each trial that ends; on a terminal, below them, what runs just now, redrawn;
- * elsewhere what runs as a line from time to time.
+ * Progress of a running study on stderr: one line for each completed trial. A terminal also shows the running trials below, redrawn in place; other
+ * outputs get a line about them from time to time.
  */
 import * as Effect from "effect/Effect"
 import { counted, printable, printableLine } from "../boundary/index.ts"
@@ -11,14 +11,14 @@ import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
 
 interface Standing {
-  /** in the order in which they ended */
+  /** results in the order in which the trials ended */
   readonly results: ReadonlyArray<TrialResult>
   readonly running: ReadonlyArray<Progress>
-  /** as many as there can be */
+  /** maximum number of trials */
   readonly most: number
 }
 
-/** `sweep lora, rank 8, rate 0.001, seed 0` */
+/** Returns `sweep lora, rank 8, rate 0.001, seed 0`. */
 export const trialText = ({ stage, method, rank, learningRate, seed, share }: Trial): string =>
   [
     `${stage} ${method}`,
@@ -28,7 +28,7 @@ export const trialText = ({ stage, method, rank, learningRate, seed, share }: Tr
     ...(share === 1 ? [] : [`${percent(share)} of the steps`])
   ].join(", ")
 
-/** The result of a trial, on the split that its stage is judged by. */
+/** Returns the line of a trial's result, on the split that judges its stage. */
 export const resultLine = (measure: Measure, result: TrialResult, done: number, most: number): string => {
   const { trial, status, reason = "" } = result
   const start = `[${done}/${most}] ${trialText(trial)}: `
@@ -53,7 +53,7 @@ const runningLine = ({ trial, worker, step, steps, loss, waiting }: Progress): s
   return `  ${trial}  ${waiting === null ? at : `waits: ${waiting.split("\n")[0]}`}  (${worker})`
 }
 
-/** What is shown below the results on a terminal. */
+/** Returns the lines below the results on a terminal. */
 export const standingLines = ({ results, running, most }: Standing): ReadonlyArray<string> => {
   const failed = results.filter(({ status }) => status === "failed").length
   const counts = `${results.length} of at most ${counted(most, "run")} ended${failed === 0 ? "" : `, ${failed} of them failed`}`
@@ -67,15 +67,15 @@ interface Screen {
 }
 
 export interface LiveTable {
-  /** `done` results exist already and are not shown again. */
+  /** Begins the display. The `done` existing results are not printed again. */
   readonly begin: (done: number) => Effect.Effect<void>
   readonly show: (standing: Standing) => Effect.Effect<void>
   readonly tell: (message: string) => Effect.Effect<void>
-  /** Takes the moving part off the screen. */
+  /** Clears the redrawn lines. */
   readonly end: Effect.Effect<void>
 }
 
-/** Milliseconds between two plain lines of what runs just now. */
+/** Milliseconds between two plain lines about running trials. */
 const AGAIN = 10_000
 
 /** In one line. */
@@ -85,8 +85,8 @@ const standingLine = (standing: Standing): string => {
 }
 
 /**
- * Writes to `screen`. A line that is longer than the terminal would break the redrawing, and is cut. `now`: milliseconds of a clock that
- * only goes on.
+ * Writes to `screen`. Truncates lines at the terminal's width, since wrapped lines would break the redrawing. `now`: a monotonic clock in
+ * milliseconds.
  */
 export const liveTable = (measure: Measure, screen: Screen, now: () => number = () => performance.now()): LiveTable => {
   const live = screen.isTTY === true

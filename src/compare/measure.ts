@@ -1,17 +1,17 @@
-/** What methods are compared by: the first metric that the plan's kind of run speaks of, and how its values and differences are written. */
+/** The metric that methods are compared by, the first headline metric of the plan's kind of run, and the format of its values and differences. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { RunPlan } from "../../schemas/index.ts"
 import { kindOf } from "../kinds/index.ts"
 
 export const Measure = Schema.Struct({
-  /** in an evaluation */
+  /** name of the metric in an evaluation */
   name: Schema.String,
   label: Schema.String,
-  /** "%" for shares, which are shown times 100 and differ by points */
+  /** unit; "%" for shares, which are displayed times 100 and whose differences are in points */
   unit: Schema.String,
   better: Schema.Literals(["higher", "lower"]),
-  /** what else is measured, besides the loss */
+  /** other metrics of the plan's kind of run, except the loss */
   others: Schema.Array(Schema.Struct({ name: Schema.String, label: Schema.String, unit: Schema.String }))
 })
 export type Measure = typeof Measure.Type
@@ -29,37 +29,37 @@ type Unit = Pick<Measure, "unit">
 
 const isShare = ({ unit }: Unit): boolean => unit === "%"
 
-/** The largest value that there can be. */
+/** Returns the largest possible value of a metric: 1 for shares, else infinity. */
 export const mostOf = (measure: Unit): number => (isShare(measure) ? 1 : Number.POSITIVE_INFINITY)
 
-/** As charts draw it. */
+/** Converts a value to the scale of charts: shares times 100. */
 export const drawn = (measure: Measure, value: number): number => (isShare(measure) ? 100 * value : value)
 
-/** "87.3", under a head that says the unit. */
+/** Formats a value without its unit: "87.3". */
 export const bare = (measure: Measure, value: number): string =>
   isShare(measure) ? (100 * value).toFixed(1) : value.toFixed(3)
 
-/** "87.3 %" */
+/** Formats a value with its unit: "87.3 %". */
 export const shown = (measure: Measure, value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : isShare(measure) ? `${bare(measure, value)} %` : bare(measure, value)
 
-/** ", %" */
+/** Returns the unit for headings: ", %" for shares, else an empty string. */
 export const inUnit = (measure: Measure): string => (isShare(measure) ? ", %" : "")
 
-/** A difference without its sign; of shares in points, with a second decimal where the first says nothing. */
+/** Formats a difference without its sign; of shares in points with one decimal, or two below 0.05. */
 export const sizeOf = (measure: Measure, difference: number): string => {
   const value = drawn(measure, Math.abs(difference))
   if (value === 0) return "0"
   return isShare(measure) ? value.toFixed(value < 0.05 ? 2 : 1) : value.toFixed(3)
 }
 
-/** The same with its sign. */
+/** Formats a difference with its sign. */
 export const signed = (measure: Measure, difference: number): string =>
   difference === 0 ? "0" : `${difference < 0 ? "−" : "+"}${sizeOf(measure, difference)}`
 
-/** " points", after a difference of shares. */
+/** Returns the unit of a difference: " points" for shares, else an empty string. */
 export const inPoints = (measure: Measure): string => (isShare(measure) ? " points" : "")
 
-/** Whether a difference is one for the better. */
+/** Returns whether a difference is an improvement. */
 export const isBetter = ({ better }: Measure, difference: number): boolean =>
   better === "higher" ? difference > 0 : difference < 0

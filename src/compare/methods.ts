@@ -19,16 +19,16 @@ import {
 } from "../optimizers/index.ts"
 
 export interface ComparedMethod {
-  /** in tables and plots */
+  /** name in tables and plots */
   readonly label: string
-  /** without a rank there is one trial for all of `--ranks` */
+  /** whether it has a rank; a method without one has one trial for all of `--ranks` */
   readonly ranked: boolean
   readonly learningRates: ReadonlyArray<number>
   readonly adapter: (plan: RunPlan, rank: number) => NonNullable<RunPlanInput["adapter"]>
   readonly optimizer: (shared: SharedSettings, plan: RunPlan) => RunPlanInput["optimizer"]
 }
 
-/** What `rank` and `alpha` are where the plan's own adapter has none: the defaults of the schema. */
+/** Default `rank` and `alpha` if the plan's adapter has none: the defaults of the schema. */
 const USUAL = { rank: 8, alpha: 16 }
 
 const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
@@ -44,7 +44,7 @@ const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
   } as const
 }
 
-/** The plan's moments of Adam, if its optimizer has them. */
+/** Returns the plan's Adam moments, if its optimizer has them. */
 const momentsOf = ({ optimizer }: RunPlan): Partial<PlannedMoments> => optimizerOf(optimizer).moments?.(optimizer) ?? {}
 
 const adamw: ComparedMethod["optimizer"] = (shared, plan) => ({ kind: "adamw", ...shared, ...momentsOf(plan) })
@@ -85,7 +85,7 @@ export const comparedMethods: Readonly<Record<string, ComparedMethod>> = Object.
 
 export const methodNames = Object.keys(comparedMethods)
 
-/** What is compared where nothing else is asked for: the paper's question. */
+/** Methods compared by default: those of the LoRA-Pro paper's question. */
 export const DEFAULT_METHODS: ReadonlyArray<string> = ["lora", "lora-pro", "full"]
 
 export const comparedMethod = (name: string): ComparedMethod => {

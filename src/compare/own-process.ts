@@ -1,8 +1,8 @@
 /**
- * The command line, started again as a process of its own: a trial (`train`) or a worker (`compare --worker`).
+ * Starts the command line again as a separate process: a trial (`train`) or a worker (`compare --worker`).
  *
- * Each is the leader of its own process group, so that Ctrl-C in a terminal reaches the coordinator alone, and every process below it is
- * signalled once: a second signal means "leave at once", unsaved.
+ * Each process leads its own process group, so that Ctrl-C in a terminal reaches only the coordinator, and every process below it is signalled
+ * once: a second signal would mean "exit at once", without saving.
  */
 import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"
@@ -10,24 +10,24 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
 import { ANCESTOR, ownName, PARENT } from "./parent-watch.ts"
 
-/** How this program is started again: the runtime and the arguments before the verb. */
+/** Command that starts this program: the runtime and the arguments before the verb. */
 export interface Program {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
-  /** by MPI, as several processes */
+  /** whether MPI starts it as several processes */
   readonly launched?: boolean
 }
 
-/** The program that is running. */
+/** Returns the command of the running program. */
 export const ownProgram = (): Program => {
   const script = process.argv[1]!
   return { runtime: process.execPath, args: "Deno" in globalThis ? ["run", "-A", script] : [script] }
 }
 
-/** The command that starts several processes, with flags of its own; `mpirun` by default. */
+/** Environment variable with the command that starts several processes, and its flags; default `mpirun`. */
 export const LAUNCHER_VARIABLE = "TFJS_LORA_PRO_MPIRUN"
 
-/** The program as the processes of one run. */
+/** Returns the command that starts the program as `ranks` processes of one run. */
 export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
   if (ranks === 1) return { runtime, args }
   const written = process.env[LAUNCHER_VARIABLE]?.trim() ?? ""
@@ -42,18 +42,18 @@ const environmentOf = (launched: boolean): Readonly<Record<string, string | unde
 }
 
 export interface Ended {
-  /** null: by a signal */
+  /** exit code; null: ended by a signal */
   readonly code: number | null
   readonly stdout: string
-  /** its last lines */
+  /** its last lines, at most 20 */
   readonly stderr: ReadonlyArray<string>
 }
 
 const KEPT_LINES = 20
 
 /**
- * Runs the program with these arguments to its end. An interruption ends it with one signal and waits until it is gone: a run saves
- * its state first. `onLine` is called with each line of stderr.
+ * Runs the program with these arguments and waits for its end. An interruption sends one signal and waits until the process ends, since a run saves
+ * its state first. Calls `onLine` with each line of stderr.
  */
 export const runOwn = (
   { runtime, args: before, launched = false }: Program,

@@ -1,24 +1,24 @@
 /**
- * A process that works for another ends when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
- * comparison would continue unseen after it was killed.
+ * Ends a process that works for another one when that one is gone: it interrupts itself and saves, as at Ctrl-C. Otherwise the trials of a
+ * comparison would continue unnoticed after it was killed.
  *
- * The command line enters compare here: it watches in every process, before any command is loaded.
+ * The command line imports this file directly: it watches in every process, before any command is loaded.
  */
 
 import { hostname } from "node:os"
 
-/** Set by the process that starts this one: its own process id. */
+/** Environment variable with the process id of the parent, which sets it. */
 export const PARENT = "TFJS_LORA_PRO_PARENT"
 
-/** The same where a launcher such as `mpirun` is between the two: its process id and machine, `123@alpha`. */
+/** Environment variable with the process id and host of the ancestor, `123@alpha`, if a launcher such as `mpirun` is in between. */
 export const ANCESTOR = "TFJS_LORA_PRO_ANCESTOR"
 
-/** This process, as `ANCESTOR` has it. */
+/** Returns the name of this process in the format of `ANCESTOR`. */
 export const ownName = (): string => `${process.pid}@${hostname()}`
 
 const EVERY = 500 // milliseconds
 
-/** Whether the process that this one works for is still there; undefined: it works for none. */
+/** Returns a function that tells whether the process that this one works for still exists; undefined: there is no such process. */
 const watched = (): (() => boolean) | undefined => {
   const parent = Number(process.env[PARENT] ?? "")
   if (Number.isInteger(parent) && parent > 0) return () => process.ppid === parent
@@ -35,7 +35,7 @@ const isThere = (pid: number): boolean => {
   }
 }
 
-/** Looks for as long as the process lives, and keeps it from ending by itself no longer. */
+/** Watches the parent while this process lives, and terminates it once the parent is gone. Does not keep the process alive. */
 export const watchParent = (): void => {
   const isHere = watched()
   if (isHere === undefined) return

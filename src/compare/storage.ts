@@ -1,6 +1,4 @@
-/**
- * Where a study keeps its queue and its progress: `sqlite://FILE` for processes of one machine, `postgres://…` for several machines.
- */
+/** Storage of a study's queue and progress: `sqlite://FILE` for processes of one machine, `postgres://…` for several machines. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,7 +30,7 @@ export type Storage =
 const expected =
   "expected sqlite://FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE for workers on several machines; in a password, / is written %2F, @ %40, : %3A, ? %3F and # %23"
 
-/** A `--storage` as it was written. */
+/** Parses the value of `--storage`. */
 export const parseStorage = (written: string): Result.Result<Storage, StorageError> => {
   const refuse = (reason: string) =>
     Result.fail(new StorageError({ storage: withoutSecrets(written), reason: `${reason}; ${expected}` }))
@@ -48,20 +46,20 @@ export const parseStorage = (written: string): Result.Result<Storage, StorageErr
   return Result.succeed({ kind: "postgres", url: Redacted.make(written) })
 }
 
-/** For files and messages. */
+/** Returns the address without secrets, for files and messages. */
 export const shownStorage = (storage: Storage): string => withoutSecrets(writtenStorage(storage))
 
-/** As `--storage` takes it; holds the password. */
+/** Returns the address in the format of `--storage`, with the password. */
 export const writtenStorage = (storage: Storage): string =>
   storage.kind === "sqlite" ? `sqlite://${storage.file}` : Redacted.value(storage.url)
 
-/** Where the URL has no password: as PostgreSQL's own tools take it, so that it need not be on a command line. */
+/** Returns PGPASSWORD for a URL without a password, as PostgreSQL's own tools do, so that the password need not be on a command line. */
 const passwordFromEnvironment = () => {
   const password = process.env["PGPASSWORD"]
   return password === undefined ? {} : { password: Redacted.make(password) }
 }
 
-/** Opens the database and asks it something. PostgreSQL's client is loaded where it is asked for. */
+/** Opens the database and checks it with a query. Loads PostgreSQL's client only if it is needed. */
 export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient, StorageError> => {
   const opened: Layer.Layer<SqlClient.SqlClient, SqlError> =
     storage.kind === "sqlite"
@@ -85,7 +83,7 @@ export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient,
   return Layer.catch(answering, (error) => Layer.effect(SqlClient.SqlClient, Effect.fail(storageError(storage, error))))
 }
 
-/** What the database reported, with its name. */
+/** Wraps the database's error with the name of the storage. */
 export const storageError = (storage: Storage, error: SqlError): StorageError =>
   new StorageError({
     storage: shownStorage(storage),
@@ -98,10 +96,10 @@ export const reasonOf = (error: unknown): string => {
   return cause instanceof Error ? cause.message : messageOf(error)
 }
 
-/** How long a process waits for another's transaction: these take milliseconds, more on a busy machine. */
+/** Maximum time that a process waits for another's transaction. Transactions take milliseconds, more on a busy machine. */
 const BUSY = 15_000 // milliseconds
 
-/** `node:sqlite` calls SQLite's own number `errcode`; the classification looks for `errno`. */
+/** Wraps an error. `node:sqlite` names SQLite's error number `errcode`; the classification expects `errno`. */
 const failed = (operation: string, cause: unknown) => {
   const { errcode } = cause as { readonly errcode?: number }
   const known = cause instanceof Error && errcode !== undefined ? Object.assign(cause, { errno: errcode }) : cause
@@ -155,7 +153,7 @@ const connectionOf = (db: DatabaseSync): Connection => {
   }
 }
 
-/** SQLite knows no booleans and no dates. */
+/** Converts values for SQLite, which has no booleans and no dates. */
 const bound = (value: unknown): SQLInputValue =>
   typeof value === "boolean"
     ? Number(value)
@@ -164,8 +162,8 @@ const bound = (value: unknown): SQLInputValue =>
       : ((value as SQLInputValue | undefined) ?? null)
 
 /**
- * An Effect `SqlClient` over `node:sqlite`, which Bun, Deno and Node all have: a database in a file, created if it is missing, that several
- * processes of one machine share. With write-ahead logging, readers and one writer work at the same time; a transaction takes the write
+ * Layer of an Effect `SqlClient` over `node:sqlite`, which Bun, Deno and Node all have: a database in a file, created if it is missing, that
+ * several processes of one machine share. With write-ahead logging, readers and one writer work at the same time. A transaction takes the write
  * lock when it begins, so that two that read first and write later wait for each other instead of failing.
  */
 export const sqliteLayer = (file: string): Layer.Layer<SqlClient.SqlClient, SqlError> =>

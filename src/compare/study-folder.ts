@@ -8,7 +8,7 @@
  *   results.json    { finished, results }: every trial once
  *   compare.html, compare.md, compare.json    the verdict
  *
- * The same command again finds the folder of the same study and continues there.
+ * Running the same command again finds the folder of the same study and resumes it.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -35,15 +35,15 @@ export class StudyExists extends Schema.TaggedError<StudyExists>()("StudyExists"
 
 export interface StudyFolder {
   readonly folder: string
-  /** with absolute input paths */
+  /** the study with absolute input paths */
   readonly study: Study
-  /** as study.json says it: input paths relative to the folder */
+  /** the study as written to study.json, with input paths relative to the folder */
   readonly written: Study
 }
 
 const files = { study: "study.json", results: "results.json" } as const
 
-/** The plan as study.json says it: input paths relative to the folder. */
+/** Returns the plan as written to study.json: input paths relative to the folder. */
 const planIn = (question: Question, folder: string) =>
   Effect.map(relocate(question.plan, folder), ({ $schema: _, output: { directory: __, ...output }, ...plan }) => ({
     ...plan,
@@ -55,7 +55,7 @@ const decodeStudy = Schema.decodeUnknownEffect(Study)
 const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
   new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
 
-/** study.json of a folder, input paths as they are there; undefined where there is none. */
+/** Reads the study.json of a folder, with input paths as written; undefined if the folder has none. */
 const studyIn = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -78,7 +78,7 @@ const opened = (folder: string, written: Study) =>
     })
   )
 
-/** The folder of an existing study. */
+/** Reads the folder of an existing study. */
 export const readStudyFolder = (folder: string) =>
   Effect.gen(function* () {
     const study = yield* studyIn(folder)
@@ -89,10 +89,10 @@ export const readStudyFolder = (folder: string) =>
     return yield* opened(folder, study)
   })
 
-/** `field: there x, here y`. How often trials are saved, and what of it stays, is the study's own. */
+/** Returns `field: there x, here y` for each difference. Ignores the section `output`: how often trials are saved, and what is kept. */
 const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<string> => {
   if (path === "plan.output") return []
-  // what a plan leaves open now, studies of before have written out
+  // fields that plans omit today are written out in studies of earlier versions
   if (path === "plan.model.head" && here === undefined) return []
   if (isRecord(there) && isRecord(here)) {
     const keys = [...new Set([...Object.keys(there), ...Object.keys(here)])].filter((key) => key !== "id")
@@ -128,8 +128,8 @@ const create = (folder: string, question: Question, read: ReadonlyArray<InputFil
   })
 
 /**
- * The folder of this study: the one given, or the first `compare/<name>-<n>` that holds it, or a new one. `read`: the files that its plan reads; a
- * study over other files is another study.
+ * Opens the folder of this study: the given one, or the first `compare/<name>-<n>` that contains it, or a new one. `read`: the files that its plan
+ * reads; a study of other files is a different study.
  */
 export const openStudyFolder = (question: Question, read: ReadonlyArray<InputFile>, out: string | undefined) =>
   Effect.gen(function* () {
@@ -154,7 +154,7 @@ const encodeResults = Schema.encodeSync(Results)
 export const writeResults = (folder: string, finished: boolean, results: ReadonlyArray<TrialResult>) =>
   Effect.flatMap(Path.Path, (path) => writeJson(path.join(folder, files.results), encodeResults({ finished, results })))
 
-/** The results that a study has so far; none where there are none that can be read. */
+/** Reads the results of a study so far. Returns an empty list if they cannot be read. */
 export const resultsSoFar = (folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -163,6 +163,6 @@ export const resultsSoFar = (folder: string) =>
     return decoded._tag === "Some" ? decoded.value : { finished: false, results: [] }
   })
 
-/** The results of a study that came to its end; undefined where it did not. */
+/** Reads the results of a finished study, or undefined if it is not finished. */
 export const finishedResults = (folder: string) =>
   Effect.map(resultsSoFar(folder), ({ finished, results }) => (finished ? results : undefined))

@@ -1,12 +1,12 @@
 /**
- * What a comparison is made of, as data: a study asks, its trials are the runs it takes, their results are all that a verdict may use.
+ * A comparison as data: the study, the trials it consists of, and their results, the only input of a verdict.
  *
  *   sweep    every method × rank × learning rate × sweep seed; the best rate of each method × rank is picked by validation
  *   final    that rate × fresh seeds, judged by the test split
  *   common   every method × rank at one rate for all × the same fresh seeds: what a user without time to tune would see
  *
- * A method with one rate to try has no sweep. With successive halving a sweep has rounds: `share` of the plan's steps grows and the
- * worse half of the rates drops out; what is picked is picked among trials with `share` 1.
+ * A method with a single rate has no sweep. With successive halving a sweep has rounds: `share` of the plan's steps grows and the worse half of the
+ * rates drops out; the best rate is picked among trials with `share` 1.
  */
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -18,21 +18,21 @@ export type Stage = typeof Stage.Type
 
 /** One run of a study. */
 export const Trial = Schema.Struct({
-  /** unique within the study and the same every time it is started: the run's folder and its name in the queue */
+  /** unique within the study and the same after a restart; names the run's folder and its entry in the queue */
   id: Schema.String,
   stage: Stage,
-  /** a name in the table of `methods.ts` */
+  /** a method of the table in `methods.ts` */
   method: Schema.String,
   learningRate: Schema.Finite,
-  /** null for methods without one */
+  /** rank; null for methods without one */
   rank: Schema.NullOr(Schema.Int),
   seed: Schema.Int,
-  /** of the plan's steps, in (0, 1]; below 1 in the early rounds of successive halving */
+  /** fraction of the plan's steps, in (0, 1]; below 1 in the early rounds of successive halving */
   share: Schema.Finite
 })
 export type Trial = typeof Trial.Type
 
-/** One split at the end of a run. Numbers are null where they are not finite. */
+/** Evaluation of one split at the end of a run. Values that are not finite are null. */
 export const Score = Schema.StructWithRest(
   Schema.Struct({
     rows: Schema.Int,
@@ -48,7 +48,7 @@ export type Score = typeof Score.Type
 export const Discrepancy = Schema.Struct({
   /** of the method in use */
   method: Schema.Finite,
-  /** of the best possible move of A and B */
+  /** of the best possible update of A and B */
   best: Schema.Finite
 })
 export type Discrepancy = typeof Discrepancy.Type
@@ -60,42 +60,42 @@ const BaselineOfSplit = Schema.NullOr(
 /** Baselines of each split, by metric. */
 export const Baselines = Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })
 
-/** What one run came to. */
+/** Result of one run. */
 export const TrialResult = Schema.Struct({
   trial: Trial,
-  /** the run's folder, relative to the study's. That of another trial where both are the same run (a final and a common one) */
+  /** the run's folder, relative to the study's; trials that are the same run (a final and a common one) share one folder */
   directory: Schema.String,
   status: Schema.Literals(["done", "failed"]),
-  /** why it failed, as `train` said it */
+  /** why it failed, as `train` reported it */
   reason: Schema.optionalKey(Schema.String),
   validation: Schema.NullOr(Score),
   test: Schema.NullOr(Score),
-  /** the same for every run of a study's rows; runs of before have none */
+  /** the same for all runs of a study; absent in records of earlier versions */
   baseline: Schema.optionalKey(Baselines),
-  /** before and after training, on the same rows; runs of before have neither */
+  /** evaluations before and after training, on the same rows; absent in records of earlier versions */
   before: Schema.optionalKey(Schema.NullOr(Score)),
   after: Schema.optionalKey(Schema.NullOr(Score)),
-  /** mean loss of the last tenth of the steps; null where it failed */
+  /** mean loss of the last tenth of the steps; null if the run failed */
   trainLoss: Schema.NullOr(Schema.Finite),
-  /** of training alone */
+  /** training time in seconds, without evaluations */
   seconds: Schema.NullOr(Schema.Finite),
-  /** of a step, the median; runs of before have none of these three */
+  /** median time of a step, in seconds; like `began` and `ended`, absent in records of earlier versions */
   stepSeconds: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
-  /** when its work began and ended, in seconds since 1970: which trials ran beside each other */
+  /** start and end of its work, in seconds since 1970, which show the trials that ran at the same time */
   began: Schema.optionalKey(Schema.Finite),
   ended: Schema.optionalKey(Schema.Finite),
-  /** largest resident memory of the process that trained */
+  /** peak resident memory of the training process, in bytes */
   peakBytes: Schema.NullOr(Schema.Finite),
-  /** what the run says of itself where it learned nothing, a sentence each; runs of before say nothing */
+  /** warnings that the run learned nothing, one sentence each; absent in records of earlier versions */
   learnedNothing: Schema.optionalKey(Schema.Array(Schema.String)),
-  /** trained numbers */
+  /** number of trainable parameters */
   trainable: Schema.NullOr(Schema.Int),
-  /** of the optimizer's state */
+  /** size of the optimizer's state, in bytes */
   stateBytes: Schema.NullOr(Schema.Finite),
-  /** where the plan has `training.diagnostics` and the method can be probed */
+  /** present if the plan has `training.diagnostics` and the method can be probed */
   discrepancy: Schema.optionalKey(Discrepancy),
   steps: Schema.NullOr(Schema.Int),
-  /** what the device said of itself, as in run.json; null where it failed */
+  /** the device's description of itself, as in run.json; null if the run failed */
   device: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown))
 })
 export type TrialResult = typeof TrialResult.Type
@@ -103,7 +103,7 @@ export type TrialResult = typeof TrialResult.Type
 export const Strategy = Schema.Literals(["grid", "halving", "widening"])
 export type Strategy = typeof Strategy.Type
 
-/** A plan as this version writes it or an earlier one did. */
+/** A plan as written by this version or an earlier one. */
 const WrittenPlan = Schema.Unknown.pipe(
   Schema.decodeTo(
     RunPlan,
@@ -114,29 +114,29 @@ const WrittenPlan = Schema.Unknown.pipe(
   )
 )
 
-/** study.json: everything that decides which trials there are and what they compute. */
+/** Contents of study.json: everything that determines the trials of a study and what they compute. */
 export const Study = Schema.Struct({
   /** names its tables and rows in a database */
   id: Schema.String,
-  /** of the plan's file */
+  /** name of the plan's file */
   name: Schema.String,
-  /** input paths relative to the study's folder; each method changes its adapter and optimizer */
+  /** the plan, with input paths relative to the study's folder; each method changes its adapter and optimizer */
   plan: WrittenPlan,
   methods: Schema.Array(Schema.String),
-  /** per method, ascending */
+  /** learning rates by method, ascending */
   learningRates: Schema.Record(Schema.String, Schema.Array(Schema.Finite)),
   ranks: Schema.Array(Schema.Int),
-  /** of the sweep */
+  /** seeds of the sweep */
   seeds: Schema.Array(Schema.Int),
-  /** of the final and the common trials */
+  /** seeds of the final and the common trials */
   freshSeeds: Schema.Array(Schema.Int),
-  /** the one rate of the common trials; null: there are none */
+  /** the learning rate of all common trials; null: the study has no common trials */
   commonRate: Schema.NullOr(Schema.Finite),
   strategy: Strategy,
   device: Schema.Literals(["auto", "webgpu", "native", "wasm", "cpu"]),
-  /** sqlite (a file in the study's folder), sqlite://FILE or postgres://…, without a password */
+  /** storage: sqlite (a file in the study's folder), sqlite://FILE or postgres://…, without a password */
   storage: Schema.String,
-  /** the files that its plan reads, by content; studies of before have none */
+  /** SHA-256 of the files that its plan reads; absent in studies of earlier versions */
   inputs: Schema.optionalKey(Inputs)
 })
 export type Study = typeof Study.Type
@@ -144,7 +144,7 @@ export type Study = typeof Study.Type
 /** A study that has no folder yet. */
 export type Question = Omit<Study, "id" | "inputs">
 
-/** The rate that a method × rank continues with. */
+/** The learning rate with which a method × rank continues. */
 export const BestRate = Schema.Struct({
   method: Schema.String,
   rank: Schema.NullOr(Schema.Int),

@@ -31,19 +31,19 @@ export class TrialTrouble extends Schema.TaggedError<TrialTrouble>()("TrialTroub
   }
 }
 
-/** Where trials are run, and with what. */
+/** Environment in which trials run. */
 export interface Workplace {
   readonly study: Study
-  /** the study's */
+  /** the study's folder */
   readonly folder: string
   readonly program: Program
-  /** of the wasm backend, for each trial; undefined: the plan's */
+  /** threads of the wasm backend for each trial; undefined: the plan's */
   readonly threads: number | undefined
-  /** processes of each trial */
+  /** number of processes of each trial */
   readonly ranks: number
 }
 
-/** What a trial reports while it runs. */
+/** Callbacks for the progress of a running trial. */
 export interface Heard {
   readonly step: (step: number, steps: number, loss: number | null) => Effect.Effect<void>
   readonly waiting: (why: string) => Effect.Effect<void>
@@ -56,13 +56,13 @@ type Judgement =
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "ended"; readonly reason: string }
 
-/** What `train --json` says on stdout when it fails. */
+/** Output of `train --json` on stdout when it fails. */
 const Failure = Schema.Struct({ ok: Schema.Literal(false), error: Schema.String, message: Schema.String })
 const decodeFailure = Schema.decodeUnknownOption(Schema.fromJsonString(Failure))
 
-/** Errors that say something of the method and not of the world around it. */
+/** Errors caused by the method, not by its environment. */
 const OF_THE_METHOD = ["Diverged", "InitError"]
-/** Another process has the folder, or has just made it. */
+/** Errors caused by another process that has the folder, or has just created it. */
 const OF_ANOTHER = ["RunLocked", "RunFolderExists"]
 
 const judge = ({ code, stdout, stderr }: Ended): Judgement => {
@@ -82,7 +82,7 @@ const judge = ({ code, stdout, stderr }: Ended): Judgement => {
 const REFUSALS = 3
 const ENDS = 5
 
-/** Runs a trial. Fails where it cannot be run here; it is open then as it was before. */
+/** Runs a trial. If it cannot run here, fails and leaves the trial open. */
 export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -118,7 +118,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     }
   })
 
-/** Workers on other machines have files of their own: trials over different ones cannot be compared. */
+/** Fails if the inputs differ: workers on other machines have files of their own, and trials over different files are not comparable. */
 const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
   const others = Object.keys(wanted).filter((name) => Object.hasOwn(read, name) && read[name] !== wanted[name])
   if (others.length === 0) return Effect.void
@@ -126,7 +126,7 @@ const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: rea
   return Effect.fail(new TrialTrouble({ trial: trial.id, reason }))
 }
 
-/** `train`, once. */
+/** Runs `train` once. */
 const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =>
   Effect.gen(function* () {
     const run = yield* Effect.result(argumentsFor(at, trial, directory))
@@ -141,13 +141,13 @@ const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =
     return judge(ended.success)
   })
 
-/** `step 10/80 ████░░ loss 0.512 · …`, ten times a run. */
+/** Parses `step 10/80 ████░░ loss 0.512 · …`, which is printed ten times per run. */
 const listen = (line: string, heard: Heard) => {
   const found = /^step +(\d+)\/(\d+) .*?loss ([\d.]+)/.exec(line)
   return found === null ? Effect.void : heard.step(Number(found[1]), Number(found[2]), Number(found[3]))
 }
 
-/** A new run, or the existing one. A run that was killed before it had a plan left an empty folder. */
+/** Arguments for a new run or an existing one. A run that was killed before it had a plan left an empty folder. */
 const argumentsFor = (at: Workplace, trial: Trial, directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -183,7 +183,7 @@ const Evaluation = Schema.StructWithRest(Schema.Struct({ rows: Schema.Int, loss:
   Schema.Record(Schema.String, Schema.Unknown)
 ])
 
-/** Of run.json, as `train --json` prints it. */
+/** The fields of run.json used here, as `train --json` prints it. */
 const Report = Schema.Struct({
   validation: Schema.NullOr(Evaluation),
   test: Schema.NullOr(Evaluation),
@@ -204,7 +204,7 @@ const Report = Schema.Struct({
 const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
 export type Report = typeof Report.Type
 
-/** A run that came to its end. `directory`: from here; `name`: from the study's folder. */
+/** Result of a finished run. `directory`: relative to this process; `name`: relative to the study's folder. */
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
@@ -229,7 +229,7 @@ const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: str
     return result
   })
 
-/** Of an evaluation its numbers. */
+/** Returns the metrics of an evaluation. */
 const scoresIn = (evaluation: Report["test"], metrics: Metrics): Score | null => {
   if (evaluation === null) return null
   const { rows, loss } = evaluation
@@ -259,7 +259,7 @@ const Probe = Schema.Struct({
 })
 const decodeProbe = Schema.decodeUnknownOption(Schema.fromJsonString(Probe))
 
-/** What a run reported, a line each. */
+/** Reads the rows that a run reported, one per line. */
 const linesOf = (metrics: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -269,7 +269,7 @@ const linesOf = (metrics: string): Effect.Effect<ReadonlyArray<string>, never, F
     return text.split("\n")
   })
 
-/** Over the probes at which both are known; undefined where there is none. */
+/** Mean over the probes that have both values; undefined: no probe has both. */
 const discrepancyIn = (lines: ReadonlyArray<string>): Discrepancy | undefined => {
   const probes = lines.flatMap((line) => {
     const probe = decodeProbe(line)
@@ -287,7 +287,7 @@ const discrepancyIn = (lines: ReadonlyArray<string>): Discrepancy | undefined =>
 const Step = Schema.Struct({ kind: Schema.Literal("step"), milliseconds: Schema.Finite })
 const decodeStep = Schema.decodeUnknownOption(Schema.fromJsonString(Step))
 
-/** Of a step; the median, since the first one prepares what the others use and a busy machine makes some of them long. */
+/** Median time of a step, since the first step prepares the others and a busy machine delays some. */
 const stepSecondsIn = (lines: ReadonlyArray<string>): number | null =>
   median(
     lines.flatMap((line) => {

@@ -1,6 +1,6 @@
 /**
- * Which runs a study takes, in the order in which they become known: the sweep from the study alone, the final trials from the rates
- * that the sweep picked.
+ * The trials of a study, in the order in which they become known: the sweep from the study alone, the final trials from the rates that the sweep
+ * picked.
  */
 import type * as Result from "effect/Result"
 import {
@@ -13,7 +13,7 @@ import {
 import { comparedMethod } from "./methods.ts"
 import type { BestRate, Question, Trial, TrialResult } from "./study.ts"
 
-/** A method at a rank: what a best rate is picked for. */
+/** A method at a rank, for which one best rate is picked. */
 export interface Arm {
   readonly method: string
   readonly rank: number | null
@@ -29,7 +29,7 @@ export const sameArm = (a: Arm, b: Arm): boolean => a.method === b.method && a.r
 
 const ratesOf = (study: Question, { method }: Arm): ReadonlyArray<number> => study.learningRates[method] ?? []
 
-/** Deterministic, a folder's name, and no two trials of a study have the same. */
+/** Returns an id that is deterministic, valid as a folder name, and unique within a study. */
 const idOf = ({ stage, method, rank, learningRate, seed, share }: Omit<Trial, "id">): string =>
   [
     stage,
@@ -42,7 +42,7 @@ const idOf = ({ stage, method, rank, learningRate, seed, share }: Omit<Trial, "i
 
 const ID = /^(sweep|final|common)-(.+?)(?:-r(\d+))?-lr(\d[\d.]*(?:e[-+]?\d+)?)-s(\d+)(?:-x([\d.]+))?$/
 
-/** The trial that has this name; undefined: no trial has. */
+/** Parses a trial's id, or returns undefined if it is not the id of a trial. */
 export const trialNamed = (id: string): Trial | undefined => {
   const [, stage, method, rank, learningRate, seed, share] = ID.exec(id) ?? []
   if (method === undefined) return undefined
@@ -59,10 +59,10 @@ export const trialNamed = (id: string): Trial | undefined => {
 
 const trialOf = (trial: Omit<Trial, "id">): Trial => ({ id: idOf(trial), ...trial })
 
-/** Rates that are still in the race. */
+/** The learning rates of an arm that remain in the sweep. */
 export type Rates = (arm: Arm) => ReadonlyArray<number>
 
-/** One round of the sweep: every arm that has to choose. Two rates are too few to halve: they meet in the last round. */
+/** Returns one round of the sweep, for every arm with a choice of rates. Two rates are too few to halve: they are compared in the last round. */
 export const sweepTrials = (study: Question, share: number, rates: Rates): ReadonlyArray<Trial> =>
   armsOf(study)
     .filter((arm) => ratesOf(study, arm).length > (share < 1 ? 2 : 1))
@@ -72,7 +72,7 @@ export const sweepTrials = (study: Question, share: number, rates: Rates): Reado
       )
     )
 
-/** Shares of the steps that a sweep's rounds take: one round of all, or halving, where each round halves the rates and doubles the steps. */
+/** Returns the share of the steps in each round of a sweep: one full round, or rounds that halve the rates and double the steps. */
 export const roundsOf = (study: Question): ReadonlyArray<number> => {
   if (study.strategy !== "halving") return [1]
   const most = Math.max(...armsOf(study).map((arm) => ratesOf(study, arm).length))
@@ -80,10 +80,10 @@ export const roundsOf = (study: Question): ReadonlyArray<number> => {
   return Array.from({ length: rounds }, (_, round) => 2 ** (round + 1 - rounds))
 }
 
-/** Picks the best rate of every arm that has a result: `bestRates` of the verdict. */
+/** Picks the best rate of every arm that has a result, as `bestRates` of the verdict does. */
 export type PickRates = (results: ReadonlyArray<TrialResult>) => ReadonlyArray<BestRate>
 
-/** The better half of an arm's rates (rounded up, two at least), by the very pick that chooses the best: best, best of the rest … */
+/** Returns the better half of an arm's rates (rounded up, at least two), ranked by `pick`: the best, then the best of the rest, and so on. */
 export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
   const own = results.filter(({ trial }) => sameArm(trial, arm))
   const rates = new Set(own.map(({ trial }) => trial.learningRate))
@@ -99,12 +99,12 @@ export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: 
   return kept.sort((a, b) => a - b)
 }
 
-/** Rates beyond its grid that an arm is given, at most. */
+/** Maximum number of rates beyond its grid that an arm tries. */
 export const MOST_BEYOND = 6
 
 /**
- * The rate to go on with where the best of an arm is at an edge of those it was tried at: beyond that edge, as many times larger or smaller
- * as the edge is than its neighbour. Where none works, below the smallest. Rates have two digits, as those that people write.
+ * Returns the next rate to try if the best rate of an arm is at an edge of those tried: beyond that edge, by the ratio of the edge to its
+ * neighbour. If none works, a rate below the smallest. Rates are rounded to two digits.
  */
 export const beyondEdge = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
   const own = results.filter(({ trial }) => sameArm(trial, arm))
@@ -116,7 +116,7 @@ export const beyondEdge = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: 
   return beyond === null ? [] : [Number(beyond.toPrecision(2))].filter((rate) => rate > 0 && !rates.includes(rate))
 }
 
-/** The rate of every arm after the sweep. Of several the one picked; a single one as it is; none where every trial failed. */
+/** Returns the rate of every arm after the sweep: the picked one of several, or the only one. Omits arms for which no rate was picked. */
 export const chosenRates = (
   study: Question,
   sweep: ReadonlyArray<TrialResult>,
@@ -135,7 +135,7 @@ export const finalTrials = (study: Question, rates: ReadonlyArray<BestRate>): Re
     study.freshSeeds.map((seed) => trialOf({ stage: "final", method, rank, learningRate, seed, share: 1 }))
   )
 
-/** Every arm at the one rate for all. A method whose rate is the head's own is what it is at any. */
+/** Returns the common trials: every arm at the one rate for all. Methods that train only the head are unaffected by it. */
 export const commonTrials = (study: Question): ReadonlyArray<Trial> => {
   const { commonRate } = study
   if (commonRate === null) return []
@@ -152,11 +152,11 @@ export const commonTrials = (study: Question): ReadonlyArray<Trial> => {
   )
 }
 
-/** Whether two trials are the same run, whatever they are for. */
+/** Returns whether two trials are the same run, whatever their stages. */
 export const sameRun = (a: Trial, b: Trial): boolean =>
   sameArm(a, b) && a.learningRate === b.learningRate && a.seed === b.seed && a.share === b.share
 
-/** The rate of the head in every trial. */
+/** Returns the learning rate of the head in every trial. */
 export const headRateOf = ({ optimizer }: RunPlan): number =>
   optimizer.headLearningRate ?? mustBeDecided(optimizer).learningRate
 
@@ -189,11 +189,11 @@ const sharedTraining = ({ training }: RunPlan, share: number, seesGradients: boo
 type Part = Omit<Trial, "id">
 
 /**
- * The plan of one trial, with the input paths of `plan`: the study's plan with the method's adapter and optimizer, the trial's rate, rank and
- * seed, and a share of its steps; or every problem that the method has with it. The head moves at the same rate in every trial, the
- * plan's `headLearningRate`, or its `learningRate` where it has none: otherwise the heads' rates would be compared along with the methods.
+ * Returns the plan of one trial, with the input paths of `plan`: the study's plan with the method's adapter and optimizer, the trial's rate, rank
+ * and seed, and a share of its steps; or every problem of the method with it. The head's rate is the same in every trial, the plan's
+ * `headLearningRate` or, without one, its `learningRate`: otherwise the comparison would include the heads' rates.
  *
- * A sweep sees neither the test split nor gradients: rates are picked by validation, and the verdict is of other seeds.
+ * A sweep uses neither the test split nor gradients: validation picks the rates, and the verdict is about other seeds.
  */
 export const trialPlan = (
   plan: RunPlan,

@@ -1,6 +1,6 @@
 /**
- * A worker: takes trials from a study's queue, one at a time, and writes down their results. Any number of them, on any number of
- * machines that share the database and see the study's files under the same relative paths.
+ * A worker: takes trials from a study's queue, one at a time, and stores their results. Any number of workers may run, on any number of machines
+ * that share the database and have the study's files under the same relative paths.
  */
 import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
@@ -56,7 +56,7 @@ export const serveStudy = (at: Workplace) =>
     Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", at.folder)(error)))
   )
 
-/** Works on the studies that are open in the database, one after another, forever. `tell` is called when there is none. */
+/** Works on the open studies of the database, one after another, forever. Calls `tell` if no study is open. */
 export const serveDatabase = (
   work: Pick<Workplace, "program" | "threads" | "ranks">,
   tell: (message: string) => Effect.Effect<void>

@@ -1,8 +1,8 @@
 /**
- * The contract of a way out: a format that `export` writes is one value, `ExportFormat`, and a line of the table in `formats.ts`.
+ * The contract of an export format: one value, `ExportFormat`, and one line of the table in `formats.ts`.
  *
- * The value says what `--help` and the flags of the command ask of it, and loads the rest when it is chosen. Whatever it writes is in a
- * folder that is made under a temporary name and renamed when it is whole.
+ * The value contains what `--help` and the command's flags need, and loads the rest when it is chosen. Its writer fills a folder with a temporary
+ * name, which is renamed once it is complete.
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -11,63 +11,63 @@ import type { Device } from "../device/device.ts"
 import type { Reported, World } from "../kinds/index.ts"
 import type { DescribedRun } from "../trained/index.ts"
 
-/** A choice that a format leaves to the user, given as a flag of its name: `--type q8_0,q4_k`. */
+/** An option of an export format, given as a flag of its name: `--type q8_0,q4_k`. */
 export interface FormatOption {
-  /** what it decides, for `--help` */
+  /** what the option controls, for `--help` */
   readonly summary: string
   readonly values: readonly [string, ...ReadonlyArray<string>]
-  /** what is taken where the flag is absent */
+  /** default values, used if the flag is absent */
   readonly usual: ReadonlyArray<string>
-  /** several values may be given, with commas between; else one */
+  /** whether the flag takes several values, separated by commas */
   readonly several: boolean
 }
 
 export type FormatOptions = Readonly<Record<string, FormatOption>>
 
-/** What was chosen, in the order in which it was given, each value once. */
+/** The chosen values of each option, without duplicates, in the order given. */
 export type Chosen<Options extends FormatOptions> = {
   readonly [Name in keyof Options]: ReadonlyArray<Options[Name]["values"][number]>
 }
 
 export interface ExportFormat<Options extends FormatOptions = FormatOptions> {
-  /** what `--format` calls it, and the folder that is made in the run's unless `--out` names another */
+  /** value of `--format`, and the name of the output folder in the run's folder unless `--out` names another */
   readonly name: string
-  /** for people: "ONNX" */
+  /** display name: "ONNX" */
   readonly title: string
   /** heading of its card in the studio: "In a web page" */
   readonly usedIn: string
-  /** who reads it, for `--help`: a few words */
+  /** tools that read the format, for `--help`: a few words */
   readonly summary: string
   readonly options: Options
   readonly writer: () => Promise<ExportWriter<Options>>
 }
 
-/** What makes the files of a format. */
+/** Writer of an export format. */
 export interface ExportWriter<Options extends FormatOptions = FormatOptions> {
   // methods, whose arguments a format narrows to its own
   /**
-   * What keeps this run from leaving this way, and what to do instead: the end of a sentence that begins with the run's place; undefined:
-   * nothing. No weight is read for it.
+   * Returns why this run cannot be exported to the format and what to do instead, as the end of a sentence that begins with the run's folder;
+   * undefined if it can. Reads no weights.
    */
   obstacle(run: DescribedRun, chosen: Chosen<Options>): Effect.Effect<string | undefined, Reported, World>
-  /** Writes everything into `folder`, which is empty. `run.open` loads the model. */
+  /** Writes all files into `folder`, which is empty. `run.open` loads the model. */
   write(run: DescribedRun, folder: string, chosen: Chosen<Options>): Effect.Effect<Exported, Reported, Device | World>
 }
 
-/** What is said of an export. */
+/** Report of an export. */
 export interface Exported {
-  /** sentences, a line each */
+  /** sentences to print, one per line */
   readonly lines: ReadonlyArray<string>
-  /** further fields of `export --json` */
+  /** additional fields of `export --json` */
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** A format with the types of its own options. */
+/** Defines a format and infers the types of its options. */
 export const exportFormat = <const Options extends FormatOptions>(
   format: ExportFormat<Options>
 ): ExportFormat<Options> => format
 
-/** A run that cannot leave in a format, or a choice that the format does not have. */
+/** Error of exporting a run that the format does not support, or of an option value that it does not have. */
 export class ExportRefused extends Schema.TaggedError<ExportRefused>()("ExportRefused", {
   place: Schema.String,
   reason: Schema.String
@@ -77,7 +77,7 @@ export class ExportRefused extends Schema.TaggedError<ExportRefused>()("ExportRe
   }
 }
 
-/** The values that were given for a format's options, by name, each a list with commas; what is wrong with them as a sentence. */
+/** Parses a format's options, each a comma-separated list, by name. Returns the values, or what is invalid as a sentence. */
 export const chosenOf = <Options extends FormatOptions>(
   { name, options }: Pick<ExportFormat<Options>, "name" | "options">,
   given: Readonly<Record<string, string | undefined>>

@@ -1,4 +1,4 @@
-/** The formats that `export` writes. What writes one is loaded when it is chosen. */
+/** The formats that `export` writes. A format's writer is loaded when it is chosen. */
 import { type ExportFormat, exportFormat } from "./format.ts"
 
 export const formats = [
@@ -62,5 +62,5 @@ export type FormatName = (typeof formats)[number]["name"]
 
 export const formatNames: ReadonlyArray<FormatName> = formats.map(({ name }) => name)
 
-/** The format of a name that `--format` takes. */
+/** Returns the format that a value of `--format` names. */
 export const formatNamed = (name: FormatName): ExportFormat => formats.find((format) => format.name === name)!

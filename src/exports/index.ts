@@ -1,4 +1,4 @@
-/** Ways out: a run as the files of other engines. A format is a value; `formats.ts` is the table. */
+/** Exports: a run as the files of other engines. A format is a value; `formats.ts` is the table. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -32,14 +32,11 @@ interface ExportRequest {
 export interface ExportReport extends Exported {
   readonly directory: string
   readonly format: string
-  /** paths in the folder, in their order */
+  /** files with their paths in the folder, in the order of writing */
   readonly files: ReadonlyArray<{ readonly name: string; readonly bytes: number }>
 }
 
-/**
- * Writes the run, or the adapter from elsewhere, in `directory` as a folder of that format. Whatever fails or is interrupted, there is the
- * whole folder or nothing.
- */
+/** Exports the run, or the external adapter, in `directory` to a folder of a format. On failure or interruption, no partial folder remains. */
 export const exportRun = (directory: string, { format, options = {}, out, base }: ExportRequest) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

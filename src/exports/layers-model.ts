@@ -1,6 +1,6 @@
 /**
- * A `tf.LayersModel` that stock tfjs loads: what `merge` writes, which is held against the run before it stays, and then its weights in as
- * many bytes as were asked for. What that loses is measured: the run's own evaluations, with its model and with the one in the folder.
+ * A `tf.LayersModel` that stock tfjs loads: the model that `merge` writes, which is compared with the run before it is kept, with weights in the
+ * requested precision. The loss of precision is measured: the run's own evaluations, once with its model and once with the one in the folder.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -14,13 +14,13 @@ import { evaluateRun, type LoadedRun, loadMerged, writeMergedRun } from "../trai
 import { scoresText } from "../training/index.ts"
 import type { Exported, ExportWriter, FormatOption } from "./format.ts"
 
-/** Forms that a merged model may have, and what each is called. */
+/** The forms of a merged model and their names. */
 const called = {
   huggingface: "a Hugging Face folder",
   "layers-model": "a tf.LayersModel"
 } as const satisfies Record<Publisher["mergesInto"], string>
 
-/** What `merge` writes, as a format: the run's model with what was trained in place, compared with the run before it stays. */
+/** Writer of what `merge` writes, as a format: the merged model, kept only if its outputs match the run's. */
 export const mergedWriter = (form: Publisher["mergesInto"]): ExportWriter => ({
   obstacle: ({ kind }) =>
     Effect.map(Effect.promise(kind.publisher), ({ mergesInto }) =>
@@ -41,7 +41,7 @@ export interface LayersModelOptions extends Readonly<Record<string, FormatOption
 
 type Weights = LayersModelOptions["weights"]["values"][number]
 
-/** tfjs's names of what is stored; null: as the model has them. */
+/** tfjs's names of the stored types; null: unchanged. */
 const forms: Readonly<Record<Weights, SmallerForm | null>> = { float32: null, float16: "float16", int8: "uint8" }
 
 const merged = mergedWriter("layers-model")
@@ -79,7 +79,7 @@ interface Measured {
   readonly after: Evaluation
 }
 
-/** Of every split that the run is judged by; of an adapter from elsewhere, which has no rows, none. */
+/** Evaluates every split that the run is judged by; an external adapter has no rows, and so no evaluations. */
 const evaluated = (run: Parameters<typeof evaluateRun>[0] & Pick<Partial<LoadedRun>, "sample">) =>
   Effect.gen(function* () {
     if (run.sample !== undefined) return []
@@ -91,15 +91,15 @@ const evaluated = (run: Parameters<typeof evaluateRun>[0] & Pick<Partial<LoadedR
   })
 
 interface Smaller {
-  /** of the weights, as they were and as they are */
+  /** size of the weights before and after, in bytes */
   readonly bytes: { readonly before: number; readonly after: number }
-  /** tensors that are stored in fewer bytes, of all */
+  /** number of tensors stored in fewer bytes, and of all tensors */
   readonly tensors: { readonly smaller: number; readonly all: number }
-  /** the largest difference of a weight from what it was, and where; null: there is none */
+  /** largest change of a weight, and its tensor; null: no tensor changed */
   readonly worst: { readonly name: string; readonly largestError: number; readonly step?: number } | null
 }
 
-/** Stores the weights of a model.json of ours again, in fewer bytes. */
+/** Rewrites the weights of our model.json in fewer bytes. */
 const storeSmaller = (source: string, form: SmallerForm) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -150,7 +150,7 @@ const lines = (
       ]))
 ]
 
-/** Of the folder's README.md. */
+/** Returns the section of the folder's README.md. */
 const section = (
   { metrics }: LoadedKind,
   weights: Weights,

@@ -1,9 +1,9 @@
 /**
- * The trained parameters on disk: `<run>/adapter/`, written once at the end and read back by `evaluate` and `predict`.
+ * The trained parameters on disk: `<run>/adapter/`, written once at the end of a run and read back by `evaluate` and `predict`.
  *
- * What lies where is `peft/layout.ts`; what Hugging Face PEFT needs to know of it is `peft/config.ts`.
+ * File names and tensor names are in `peft/layout.ts`, the configuration of Hugging Face PEFT in `peft/config.ts`.
  *
- * A browser enters output here instead of by `index.ts`: it has no run folders.
+ * Code for browsers imports this file instead of `index.ts`: it has no run folders.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -45,11 +45,11 @@ import {
   writtenContent
 } from "./peft/layout.ts"
 
-/** An adapter's folder that cannot be read or does not fit the model, with every problem. */
+/** An adapter folder that cannot be read or does not fit the model, with every problem. */
 export class AdapterError extends Schema.TaggedError<AdapterError>()("AdapterError", {
-  /** the adapter's */
+  /** the adapter's folder */
   folder: Schema.String,
-  /** a sentence each; at least one */
+  /** one sentence per problem; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -61,7 +61,7 @@ type SaveError = FileError | SafetensorsError | DeviceReadError
 
 type Contents = Readonly<Partial<Record<AdapterFile, Readonly<Record<string, HostTensor>>>>>
 
-/** The content of each file, read from the device. */
+/** Reads the content of each file from the device. */
 const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() => tidy(() => storedTensors(adapted).map((tensor) => tf.keep(tensor.clone())))),
@@ -78,7 +78,7 @@ const contentsOf = (adapted: StoredAdapted): Effect.Effect<Contents, DeviceReadE
     (tensors) => Effect.sync(() => tf.dispose(tensors))
   )
 
-/** Writes the adapter's tensors, each file by temporary name and rename, and returns what was stored. */
+/** Writes the adapter's tensors, each file under a temporary name and then renamed, and returns what was stored. */
 const writeTensors = (
   adapted: StoredAdapted,
   folder: string
@@ -96,7 +96,7 @@ const writeTensors = (
   })
 
 /**
- * Writes the adapter's tensors, each file by temporary name and rename.
+ * Writes the adapter's tensors. Each file is written under a temporary name, then renamed.
  *
  * @example
  * import { Effect } from "effect"
@@ -111,7 +111,7 @@ export const saveTensors = (
   folder: string
 ): Effect.Effect<void, SaveError, FileSystem.FileSystem | Path.Path> => Effect.asVoid(writeTensors(adapted, folder))
 
-/** What the configuration of an adapter says beside its tensors. */
+/** Fields of an adapter's configuration that its tensors do not determine. */
 interface Configured extends Pick<Adapted, "selected"> {
   readonly model: ExportedModel
   /** the method's options, before overrides */
@@ -120,7 +120,7 @@ interface Configured extends Pick<Adapted, "selected"> {
   readonly base: string
 }
 
-/** Writes the adapter's tensors, and the configuration that PEFT reads where it knows the method. */
+/** Writes the adapter's tensors and, if PEFT supports the method, its configuration. */
 const writeForPeft = (
   adapted: StoredAdapted,
   { model, options, selected, steps, base }: Configured,
@@ -143,12 +143,12 @@ const writeForPeft = (
     yield* writeJson(path.join(folder, "adapter_config.json"), config)
   })
 
-/** What of a resolved plan the configuration of its adapter says. */
+/** Parts of a resolved plan that its adapter's configuration contains. */
 interface Saved extends Pick<ResolvedPlan, "plan" | "selected" | "steps" | "base"> {
   readonly model: ExportedModel
 }
 
-/** Writes the adapter of a planned run, with the configuration that PEFT reads; beside it the base's config.json, where it is given. */
+/** Writes the adapter of a planned run with the configuration that PEFT reads and, if given, the base model's config.json next to it. */
 export const saveAdapter = (
   adapted: StoredAdapted,
   { plan, ...resolved }: Saved,
@@ -162,21 +162,21 @@ export const saveAdapter = (
       yield* writeJson(path.join(folder, "config.json"), baseConfig)
   })
 
-/** What `savePeft` is told, since a model in code does not say it. */
+/** Options of `savePeft`: facts that a model built in code does not contain. */
 export interface PeftOptions {
-  /** what `base_model_name_or_path` says: the base model's folder, or its name on the Hub, owner/name */
+  /** value of `base_model_name_or_path`: the base model's folder, or its Hub name, owner/name */
   readonly base: string
-  /** optimisation steps, of which AdaLoRA's budget is counted; PEFT asks for them in training alone; default 100 */
+  /** optimization steps, from which AdaLoRA computes its budget; PEFT uses them in training only; default 100 */
   readonly steps?: number
 }
 
-/** AdaLoRA's steps where nobody says how many they were. */
+/** AdaLoRA's number of steps if unspecified. */
 const NOMINAL_STEPS = 100
 
 /**
- * Writes what was trained in code as a folder that Hugging Face PEFT reads: `adapter_config.json` and `adapter_model.safetensors`. A head over
- * mean pooling, which no transformers class has, lies beside them in `head.safetensors`; of a method that PEFT does not know there are
- * the tensors alone.
+ * Writes an adapter trained in code as a folder that Hugging Face PEFT loads: `adapter_config.json` and `adapter_model.safetensors`. A head over
+ * mean pooling, which no transformers class has, is stored next to them in `head.safetensors`. Methods that PEFT does not support are written as
+ * tensors only.
  *
  * @example
  * import { Effect } from "effect"
@@ -198,23 +198,23 @@ export const savePeft = (
   return writeForPeft(adapted, { model, selected, options, steps, base }, folder)
 }
 
-/** Which library besides this package reads an adapter of this method. */
+/** Returns the name of another library that loads adapters of this method, or null. */
 export const peftReader = ({ adapter }: RunPlan): string | null =>
   methodOf(adapter).peft.layout !== null ? "Hugging Face PEFT" : null
 
-/** What was read of each file, by the names of places. */
+/** Tensors read from each file, by the names of places. */
 export type Found = ReadonlyMap<string, ReadonlyMap<string, HostTensor>>
 
 interface Placing {
-  /** what was not read, since no place has room for it */
+  /** tensors that were not read because no place has room for them */
   readonly tooLarge: ReadonlyMap<Place, ReadonlyArray<number>>
-  /** places whose tensors stay as they are */
+  /** places whose tensors stay unchanged */
   readonly asItWas?: ReadonlySet<Place>
-  /** what becomes of a place's tensor. Tensor code */
+  /** transforms a place's tensor before it is stored. Tensor code */
   readonly change?: (place: Place, value: tf.Tensor) => tf.Tensor
 }
 
-/** Puts the tensors of an adapter folder in place of the initial ones of `adapted`. Reports everything that is missing at once. */
+/** Replaces the initial tensors of `adapted` with those of an adapter folder. Fails with all missing tensors at once. */
 export const restoreAdapter = (
   adapted: StoredAdapted,
   folder: string
@@ -238,7 +238,7 @@ export const restoreAdapter = (
     yield* putInPlace(adapted, folder, found, { tooLarge })
   })
 
-/** Puts what was read in place of what `adapted` has. Fails over everything that is missing or of another shape, and changes nothing then. */
+/** Replaces tensors of `adapted` with `found`. If any is missing, misshapen or not finite, fails with all and changes nothing. */
 export const putInPlace = (
   adapted: StoredAdapted,
   folder: string,
@@ -279,9 +279,9 @@ const placeKey = ({ file, name }: Place): string => `${file}\0${name}`
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
-/** A tree made by tensor code, in handles of its own. */
+/** Copies a tree made by tensor code into handles of its own. */
 const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))
 
-/** The first six in full: another plan's adapter is one mistake, not one per tensor. */
+/** Returns the first six problems in full and counts the rest: the wrong adapter is one mistake, not one per tensor. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more tensors likewise`]

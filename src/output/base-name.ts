@@ -1,10 +1,10 @@
-/** What a base model is called for readers of an adapter, who have no folder of this machine. */
+/** Names of base models for readers of an adapter, who do not have this machine's folders. */
 import type * as Path from "effect/Path"
 
-/** The Hub's cache: `models--owner--name/snapshots/<commit>`, and what is in it. */
+/** Paths in the Hub's cache: `models--owner--name/snapshots/<commit>` and below. */
 const cached = /[\\/]models--([\w.-]+?)--([\w.-]+)[\\/]snapshots[\\/][0-9a-f]{40}((?:[\\/].+)?)$/
 
-/** "owner/name" of a model in the Hub's cache; of another its path, relative where it lies under the working directory. */
+/** Returns "owner/name" for a model in the Hub's cache; otherwise its path, relative if it is under the working directory. */
 export const baseName = (path: Path.Path, base: string): string => {
   const [, owner, name, file] = cached.exec(base) ?? []
   if (owner !== undefined) return `${owner}/${name}${file?.replaceAll("\\", "/")}`
@@ -12,7 +12,7 @@ export const baseName = (path: Path.Path, base: string): string => {
   return relative.startsWith("..") ? base : relative || "."
 }
 
-/** "owner/name" of a base that is the Hub's: an address `hf:owner/name@revision`, or a model in its cache; undefined: it is known here alone. */
+/** Returns "owner/name" of a Hub model (an address `hf:owner/name@revision`, or in the Hub's cache); undefined: it is local. */
 export const hubNameOf = (base: string): string | undefined => {
   const [, address] = /^hf:([\w.-]+\/[\w.-]+)(?=[@/]|$)/.exec(base) ?? []
   if (address !== undefined) return address

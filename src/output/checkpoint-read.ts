@@ -1,16 +1,16 @@
 /**
- * A checkpoint on disk: everything of a session but the frozen base, so that a resumed run is the same run, bit for bit.
+ * A checkpoint on disk: the whole session except the frozen base, so that a resumed run is bit-for-bit identical.
  *
  *   checkpoints/step-00000100/state.safetensors   trainable.0, … (parameters), start.0, … (what they subtract, where they do),
  *                                                 optimizer.0, … (moments and whatever else), float32
  *                             state.json          { format, step, position, best, name, plan, inputs, versions, device, trainable, start, optimizer }
  *                             SHA256SUMS          of both files, as sha256sum writes and checks it
  *
- * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. What disks and people do to it
- * afterwards is found by the checksums before anything of it is used.
+ * A folder of this name is complete: it was written under a temporary name, flushed, and renamed. Later damage is detected by the checksums before
+ * any of its contents are used.
  *
- * A checkpoint is verified when it is found, and its tensors are read when they are needed, one at a time: from the file to the device,
- * never a second copy of the whole state on the host.
+ * A checkpoint is verified when it is found. Its tensors are read when they are needed, one at a time, from the file to the device: the host never
+ * holds a second copy of the whole state.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -41,46 +41,46 @@ export const FORMAT = 1
 
 export const Position = Schema.Struct({ epoch: Schema.Natural, batch: Schema.Natural })
 
-/** The best evaluation on the way so far, by the metric that the run is watched by. */
+/** The best evaluation so far, by the metric that the run monitors. */
 export const Best = Schema.Struct({ step: Schema.Natural, loss: Schema.Finite })
 export type Best = typeof Best.Type
 
-/** Ranks by layer, as `Selected.ranks` has them. */
+/** Ranks by layer, as in `Selected.ranks`. */
 export const Ranks = Schema.Record(Schema.String, Schema.Natural)
 
-/** state.json */
+/** Contents of state.json. */
 export const CheckpointRecord = Schema.Struct({
   format: Schema.Literal(FORMAT),
   step: Schema.Natural,
-  /** the batch that comes next */
+  /** position of the next batch */
   position: Position,
   best: Schema.NullOr(Best),
-  /** of the run: that of the plan it started from */
+  /** name of the run, from the plan that it started with */
   name: Schema.String,
-  /** the plan that was trained, as its plan.json says it */
+  /** the trained plan, as written to plan.json */
   plan: Schema.Unknown,
   inputs: Inputs,
   versions: Schema.optionalKey(Versions),
-  /** what computed it, such as "wasm" or "native avx512" */
+  /** device that computed the state, such as "wasm" or "native avx512" */
   device: Schema.optionalKey(Schema.String),
-  /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
+  /** rank of each selected layer, as the initialization chose it; absent: the plan's ranks */
   ranks: Schema.optionalKey(Ranks),
-  /** where the plan left it to the run */
+  /** learning rate found by the run, if the plan left it open */
   rate: Schema.optionalKey(FoundRate),
   /** number of trained tensors */
   trainable: Schema.Natural,
-  /** number of tensors that pairs subtract; absent: none */
+  /** number of tensors that pairs subtract; absent: zero */
   start: Schema.optionalKey(Schema.Natural),
-  /** the tree of `state-tree.ts` */
+  /** tree of the optimizer's state, in the format of `state-tree.ts` */
   optimizer: Schema.Unknown
 })
 export type CheckpointRecord = typeof CheckpointRecord.Type
 
 export const files = { tensors: "state.safetensors", record: "state.json", sums: "SHA256SUMS" } as const
 
-/** A checkpoint that is not what was written. */
+/** A damaged checkpoint: its files differ from what was written. */
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
-  /** the checkpoint's */
+  /** the checkpoint's folder */
   folder: Schema.String,
   /** what is damaged, as the end of a sentence */
   reason: Schema.String
@@ -90,11 +90,11 @@ export class CheckpointError extends Schema.TaggedError<CheckpointError>()("Chec
   }
 }
 
-/** A checkpoint of another model, another optimizer, or another budget of steps. */
+/** A checkpoint of another model, another optimizer, or another number of steps. */
 export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("CheckpointMisfit", {
-  /** the checkpoint's */
+  /** the checkpoint's folder */
   folder: Schema.String,
-  /** what it does not fit, as the end of a sentence */
+  /** what does not fit, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -104,17 +104,17 @@ export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("Ch
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`
 
-/** The step of a complete checkpoint's folder; undefined for any other name. */
+/** Returns the step of a complete checkpoint's folder, or undefined for any other name. */
 export const stepOf = (name: string): number | undefined =>
   /^step-\d{8,}$/.test(name) ? Number(name.slice("step-".length)) : undefined
 
 /** A checkpoint that was intact when it was read. */
 export interface StoredCheckpoint {
-  /** where it is */
+  /** the checkpoint's folder */
   readonly folder: string
-  /** what its state.json says */
+  /** contents of its state.json */
   readonly record: CheckpointRecord
-  /** trained parameters, what they subtract, and the optimizer's tensors, each in its order */
+  /** trained parameters, the tensors that they subtract, and the optimizer's tensors, each list in file order */
   readonly trainable: ReadonlyArray<StoredTensor>
   readonly start: ReadonlyArray<StoredTensor>
   readonly optimizer: ReadonlyArray<StoredTensor>
@@ -122,7 +122,7 @@ export interface StoredCheckpoint {
 
 type Read<A> = Effect.Effect<A, CheckpointError, FileSystem.FileSystem | Path.Path>
 
-/** Reads and verifies a checkpoint, all but the numbers themselves. Everything that can be wrong with it is a CheckpointError. */
+/** Reads and verifies a checkpoint, without its tensor values. Fails with a CheckpointError for anything invalid. */
 export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -160,8 +160,8 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
   }).pipe(asCheckpointError(folder))
 
 /**
- * Puts a checkpoint's state in place of what the session holds. Fails where it does not fit, with the session as it was; where its file
- * cannot be read any more the session is of no use.
+ * Replaces the session's state with a checkpoint's. If it does not fit, fails and leaves the session unchanged; if its file can no longer be read,
+ * the session must not be used again.
  */
 export const restoreCheckpoint = (
   session: Session<Network>,
@@ -179,7 +179,7 @@ export const restoreCheckpoint = (
     // first, so that the old state and the new one are not there together
     tf.dispose([...current, ...frozen, ...tensorsWithin(session.optimizerState)])
     session.optimizerState = null
-    /** The optimizer's state with these tensors, as this rank has it. */
+    /** Returns the optimizer's state with these tensors, in this rank's layout. */
     const stateWith = (tensors: ReadonlyArray<tf.Tensor | Elsewhere>) => {
       const whole = restoredState(record.optimizer as StoredState, tensors)
       return session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
@@ -198,7 +198,7 @@ export const restoreCheckpoint = (
     session.position = record.position
   })
 
-/** Puts the trained tensors of a checkpoint in place of those that a model has; the session's state and place stay as they are. */
+/** Replaces the trained tensors of a model with those of a checkpoint. The session's state and position stay unchanged. */
 export const restoreTrained = (
   adapted: Adapted<Network>,
   { folder, trainable }: StoredCheckpoint
@@ -211,7 +211,7 @@ export const restoreTrained = (
     tf.dispose([...current])
   })
 
-/** By their names, from rank 0's file to the device of every rank that wants them, one at a time. */
+/** Uploads tensors by name, one at a time, from rank 0's file to the device of every rank that needs them. */
 const uploadedTensors = (
   folder: string,
   stored: ReadonlyArray<StoredTensor>,
@@ -240,7 +240,7 @@ const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }
 
 const damaged = (folder: string, reason: string) => new CheckpointError({ folder, reason })
 
-/** Any failure of reading, as what it means for the checkpoint. */
+/** Converts any read failure to a CheckpointError. */
 const asCheckpointError =
   (folder: string) =>
   <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>

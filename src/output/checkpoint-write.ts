@@ -1,8 +1,8 @@
 /**
- * A session becomes a checkpoint in two parts: a snapshot, for which training waits, and its writing, for which it does not
- * (`checkpoints.ts`). Where tensors are in host memory the snapshot holds on to them, since a step replaces tensors and never writes into
- * one. Elsewhere it is a copy, because results of a device that may be lost can be trusted only once they are on the host. Either way it is
- * released tensor by tensor as it is written.
+ * Writes a checkpoint of a session in two parts: a snapshot, for which training waits, and its writing, for which it does not (`checkpoints.ts`).
+ * For tensors in host memory, the snapshot keeps references, since a step replaces tensors and never writes into one. For other devices it is a
+ * copy, because results of a device that may be lost can be trusted only once they are on the host. Either way, each tensor is released once it is
+ * written.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -25,24 +25,24 @@ import { type Session, sharedState } from "../training/index.ts"
 import { type CheckpointRecord, checkpointName, FORMAT, files } from "./checkpoint-read.ts"
 import { sha256Of } from "./inputs.ts"
 
-/** What a checkpoint holds besides the session's own state. */
+/** Contents of a checkpoint in addition to the session's own state. */
 type CheckpointContext = Pick<CheckpointRecord, "best" | "name" | "plan" | "inputs" | "versions" | "device" | "rate">
 
 interface HeldTensor {
   readonly shape: ReadonlyArray<number>
-  /** The numbers; gives the tensor up. */
+  /** Returns the values and releases the tensor. */
   readonly take: Effect.Effect<Float32Array, DeviceReadError>
   readonly release: () => void
 }
 
-/** A session's state between two steps. */
+/** The state of a session between two steps. */
 export interface Snapshot {
   readonly record: CheckpointRecord
-  /** by their names in the file; writing takes each one out */
+  /** tensors by their names in the file; writing removes each one */
   readonly tensors: Map<string, HeldTensor>
 }
 
-/** A second handle of a tensor in host memory, or a copy of another device's. */
+/** Returns a second handle of a tensor in host memory, or a copy of another device's. */
 const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceReadError> => {
   const { shape } = tensor
   if (!isHostResident()) {
@@ -59,8 +59,8 @@ const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceRea
 }
 
 /**
- * On rank 0: the numbers that other ranks hold of the optimizer's state. Where ranks share one all of them come here; the others send theirs
- * and have nothing.
+ * Collects, on rank 0, the parts of the optimizer's state that other ranks hold. If ranks share the state, rank 0 receives all parts; the other
+ * ranks send theirs and return an empty result.
  */
 export const stateOfOthers = ({
   optimizer: { shared },
@@ -84,8 +84,8 @@ export const stateOfOthers = ({
   })
 
 /**
- * Takes a session's state: the only part of a checkpoint that the training loop waits for. Must be written or released. Where ranks share
- * the state all of them take it, and it is whole on rank 0.
+ * Takes a snapshot of a session's state, the only part of a checkpoint that the training loop waits for. The snapshot must be written or released.
+ * If ranks share the state, all of them must call this, and rank 0 holds the whole state.
  */
 export const takeSnapshot = (
   session: Session<Network>,
@@ -117,15 +117,15 @@ export const takeSnapshot = (
     return { record: { format: FORMAT, step, position, ...decided, ...counts, optimizer: state.tree }, tensors }
   })
 
-/** Releases what is left of a snapshot. */
+/** Releases the remaining tensors of a snapshot. */
 export const releaseSnapshot = ({ tensors }: Snapshot): void => {
   for (const { release } of tensors.values()) release()
   tensors.clear()
 }
 
 /**
- * Writes a snapshot, and uses it up, as `<folder>/step-…`; the folder of the checkpoints is made where it is missing, the run
- * folder is not. When this succeeds the checkpoint is complete, even after a loss of power.
+ * Writes a snapshot as `<folder>/step-…` and consumes it. Creates the folder of the checkpoints if it is missing, but not the run folder. After
+ * success the checkpoint is complete and survives a loss of power.
  */
 export const writeCheckpoint = (
   snapshot: Snapshot,
@@ -195,8 +195,8 @@ const writeFlushed = (file: string, text: string) =>
   )
 
 /**
- * After this, what was written to a file or renamed in a folder is on the disk and survives a loss of power. Some systems cannot flush a
- * folder, and a file may be missing: then nothing happens.
+ * Flushes a file, or the renames in a folder, to disk, so that they survive a loss of power. Does nothing if the file is missing or the system
+ * cannot flush folders.
  */
 export const flush = (file: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {

@@ -1,8 +1,8 @@
 /**
- * The checkpoints of a run: when one is written, which are kept, and the newest that is whole.
+ * The checkpoints of a run: when one is written, which are kept, and which is the newest intact one.
  *
- * Checkpoints are written beside training: a step waits for the snapshot, and for the previous checkpoint only if it is not written yet.
- * The newest `keep` are kept, and the one with the best evaluation.
+ * Checkpoints are written in parallel with training: a step waits for the snapshot, and for the previous checkpoint only if it is still being
+ * written. The newest `keep` checkpoints and the one with the best evaluation are kept.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -37,29 +37,29 @@ import type { Inputs } from "./inputs.ts"
 import type { RunFolder } from "./run-folder.ts"
 import { versions } from "./versions.ts"
 
-/** Whose checkpoints they are. */
+/** The run to which checkpoints belong. */
 export interface CheckpointedRun {
   readonly name: string
   /** the folder of the checkpoints */
   readonly checkpoints: string
   readonly metrics: string
-  /** the plan as plan.json says it */
+  /** the plan, as written to plan.json */
   readonly written: unknown
   readonly inputs: Inputs
-  /** where a resumed run started */
+  /** checkpoint from which a resumed run started; null: none */
   readonly checkpoint: StoredCheckpoint | null
 }
 
 export interface CheckpointOptions {
   /** steps between checkpoints */
   readonly checkpointEvery: number
-  /** newest ones that are kept */
+  /** number of the newest checkpoints to keep */
   readonly keep: number
-  /** fails where what was read from the device cannot be trusted */
+  /** fails if values read from the device cannot be trusted */
   readonly sync?: Effect.Effect<void, DeviceError>
-  /** as a checkpoint records it */
+  /** the device's name, as a checkpoint records it */
   readonly device?: string
-  /** that was found for this run */
+  /** learning rate found for this run */
   readonly rate?: FoundRate | undefined
 }
 
@@ -67,26 +67,26 @@ type CheckpointWriteError = FileError | DeviceReadError | DeviceError | RankErro
 
 type Write = Effect.Effect<void, CheckpointWriteError, FileSystem.FileSystem | Path.Path>
 
-/** A run's checkpoints while it trains: written beside the steps, and the newest kept. */
+/** Checkpoints of a training run, written while it trains. The newest ones are kept. */
 export interface Checkpoints {
-  /** Begins one where the step is due or is the best so far. `soFar`: the best of the evaluations on the way. Fails where the one before did. */
+  /** Begins a checkpoint if the step is due or the best so far. `soFar`: the best evaluation. Fails if the previous write failed. */
   readonly afterStep: (soFar?: Best | null) => Write
-  /** Writes one now, unless this step has one, and waits until everything is written. */
+  /** Writes a checkpoint of this step, unless it has one, and waits until everything is written. */
   readonly save: Write
-  /** Waits until what was begun is written. */
+  /** Waits until all checkpoints in progress are written. */
   readonly settle: Write
-  /** the step of the newest one that is written; 0: there is none */
+  /** step of the newest checkpoint on disk; 0: there is no checkpoint yet */
   readonly saved: () => number
 }
 
-/** Of the time between two steps, or of several that are short. */
+/** Share of the time between steps that writing gets. */
 const SHARE = 0.1
-/** Milliseconds: a timer is late by one. */
+/** Minimum in milliseconds: a timer is late by one. */
 const LEAST = 5
 
 /**
- * The checkpoints of a session; what is being written when the scope ends is written to its end. Every rank of a run calls these at the same
- * steps, and rank 0 writes.
+ * Opens the checkpoints of a session. A write in progress finishes before the scope ends. Every rank of a run must call its methods at the same
+ * steps; rank 0 writes.
  */
 export const openCheckpoints = (
   session: Session<Network>,
@@ -101,7 +101,7 @@ export const openCheckpoints = (
     let best: Best | null = start?.record.best ?? null
     let saved = session.step
     let last = yield* milliseconds
-    /** A step leaves the event loop one turn, and a file of 86 MB needs forty: the one that is being written gets a share of the time. */
+    /** A step leaves one turn of the event loop, and a file of 86 MB needs forty: the checkpoint in progress gets a share of the time. */
     const share = Effect.flatMap(milliseconds, (now) => {
       const wait = (now - last) * SHARE
       if (wait < LEAST) return Effect.void
@@ -145,7 +145,7 @@ export const openCheckpoints = (
     }
   })
 
-/** Names of the complete checkpoints in a folder, oldest first. */
+/** Returns the names of the complete checkpoints in a folder, oldest first. */
 const checkpointsIn = (folder: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -153,7 +153,7 @@ const checkpointsIn = (folder: string): Effect.Effect<ReadonlyArray<string>, nev
     return names.filter((name) => stepOf(name) !== undefined).sort((a, b) => stepOf(a)! - stepOf(b)!)
   })
 
-/** Removes all but the newest `keep` and the best one. Failing to is no failure. */
+/** Removes all but the newest `keep` checkpoints and the best one. Ignores failures. */
 const prune = (folder: string, keep: number, best: number | undefined) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -165,8 +165,8 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
   })
 
 /**
- * Removes the checkpoints of a run that is finished, the oldest first: until the last of them the newest is whole. What is not a run's own
- * stays. Failing to is no failure.
+ * Removes the checkpoints of a finished run, the oldest first, so that the newest stays intact until the last removal. Keeps files that the run did
+ * not write. Ignores failures.
  */
 export const removeCheckpoints = ({
   directory,
@@ -195,13 +195,13 @@ export const removeCheckpoints = ({
   }).pipe(Effect.ignore, Effect.uninterruptible)
 
 export interface Found {
-  /** the newest checkpoint that is whole */
+  /** the newest intact checkpoint; null: no checkpoint is intact */
   readonly checkpoint: StoredCheckpoint | null
-  /** the newer ones, which are not: their folders, and a sentence for each */
+  /** newer checkpoints that are damaged: their folders, with one sentence each */
   readonly damaged: ReadonlyArray<{ readonly folder: string; readonly message: string }>
 }
 
-/** Looks for a checkpoint to resume from; changes nothing. */
+/** Returns the newest intact checkpoint to resume from. Changes no files. */
 export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -214,14 +214,14 @@ export const newestCheckpoint = (folder: string): Effect.Effect<Found, never, Fi
     return { checkpoint: null, damaged }
   })
 
-/** Puts what was trained at a step in place of what is trained now, from the checkpoint of that step, which rank 0 has. */
+/** Replaces the trained tensors with those of the checkpoint of `step`, which rank 0 reads. */
 export const restoreTrainedOf = (folder: string, step: number, adapted: Adapted<Network>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     yield* restoreTrained(adapted, yield* onFirst(readCheckpoint(path.join(folder, checkpointName(step)))))
   })
 
-/** Moves damaged checkpoints out of the way, so that they are neither counted as kept nor lost. */
+/** Renames damaged checkpoints, so that they are not counted as kept and not deleted. */
 export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -233,8 +233,8 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
   })
 
 /**
- * Removes what interrupted writes left in some folders that no other process writes. Into `shared` others may write all the same, as
- * one that merges the run does: what has the number of a process that is alive stays there.
+ * Removes what interrupted writes left in folders that no other process writes. Other processes, such as one that merges the run, may write into
+ * `shared`: there, files that carry the number of a live process stay.
  */
 export const clearTemporary = (
   folders: ReadonlyArray<string>,
@@ -256,17 +256,17 @@ export const clearTemporary = (
   })
 
 interface Jobs<E> {
-  /** Starts a job when the one before is done. Fails where that did. */
+  /** Starts a job after the previous one. Fails if that one failed. */
   readonly start: <R>(job: Effect.Effect<void, E, R>) => Effect.Effect<void, E, R>
-  /** Waits until nothing runs. Fails where the last job failed, unless that was reported already. */
+  /** Waits until no job runs. Fails if the last job failed, unless that was reported already. */
   readonly settle: Effect.Effect<void, E>
-  /** Waits for what runs, so many milliseconds at most. */
+  /** Waits for the running job, up to `milliseconds`. */
   readonly wait: (milliseconds: number) => Effect.Effect<void>
 }
 
 /**
- * Jobs beside the caller, one at a time: starting one waits for the previous one and fails where that failed. A job is never interrupted:
- * one that runs when the scope ends runs to its end.
+ * Runs jobs concurrently with the caller, one at a time: starting one waits for the previous one and fails if that failed. Jobs are never
+ * interrupted: one that runs when the scope ends finishes first.
  */
 const oneAtATime = <E>(): Effect.Effect<Jobs<E>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {

@@ -1,6 +1,6 @@
 /**
- * What a run reads, by its content: a resumed run over other rows or another tokenizer would be another run, and an adapter over other
- * weights answers nonsense without complaint. So checkpoints and run.json hold the hash of every file, and whatever uses them compares.
+ * Hashes of a run's inputs. Resuming over other rows or another tokenizer would be a different run, and an adapter over other weights computes
+ * nonsense without an error. So checkpoints and run.json contain the hash of every file, and their users compare them.
  *
  *   { "model/config.json": "ab…", "model/model.safetensors": "cd…", "model/chat_template.jinja": null, "data.train": "ef…" }
  */
@@ -20,25 +20,25 @@ import { fromOf, type OpenedData, type ResolvedPlan, type Splits } from "../plan
 import { working } from "../progress/index.ts"
 import { baseName } from "./base-name.ts"
 
-/** SHA-256 of each file that a run reads: the model's, and the splits' by their plan field. null: there was no such file. */
+/** SHA-256 of each file that a run reads: the model's files, and those of the splits by plan field. null: the file did not exist. */
 export const Inputs = Schema.Record(Schema.String, Schema.NullOr(Schema.String))
 export type Inputs = typeof Inputs.Type
 
-/** A file as it is now. */
+/** Current state of a file that a run reads. */
 export interface InputFile {
-  /** `model/config.json`, `data.train` */
+  /** name of the file in the record: `model/config.json`, `data.train` */
   readonly name: string
-  /** of its bytes, in hex; null: there is no such file */
+  /** SHA-256 of its bytes, in hexadecimal; null: the file does not exist */
   readonly sha256: string | null
-  /** whether it holds weights of the base or of the run's adapter */
+  /** whether it contains weights of the base model or of the run's adapter */
   readonly holdsWeights: boolean
 }
 
 type Hashing<A> = Effect.Effect<A, FileError, Sources>
 
 /**
- * The files of a model. `recorded`: what is known of a run; records of before hold all .safetensors files of a folder, also those that are
- * not read, and these are looked for too.
+ * Hashes the files of a model. `recorded`: hashes in the record of a run. Records of earlier versions contain every .safetensors file of a folder,
+ * including files that are not read; these are hashed too.
  */
 export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
@@ -51,7 +51,7 @@ export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<Read
     )
   })
 
-/** Records of before have a weight file in a LayersModel's subfolder by its last name alone. */
+/** Returns the recorded name of a file. Earlier versions recorded a weight file in a LayersModel's subfolder by its last name alone. */
 const recordedName = (name: string, recorded: Inputs): string => {
   const last = `model/${name.slice(name.lastIndexOf("/") + 1)}`
   return !Object.hasOwn(recorded, `model/${name}`) && Object.hasOwn(recorded, last) ? last : `model/${name}`
@@ -62,7 +62,7 @@ const unread = (recorded: string, files: ReadonlyArray<ModelFile>): ReadonlyArra
   return name === undefined || files.some((file) => file.name === name) ? [] : [name]
 }
 
-/** The files of the splits and of the chat template, and the lists of those that their rows name; a folder is its list. */
+/** Hashes the files of the splits and of the chat template, and the lists of the files that their rows name. A folder is hashed as its list. */
 export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -94,7 +94,7 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
     return all
   })
 
-/** Of the names and bytes of a folder's text files, in the order in which they are rows. */
+/** Hashes the names and bytes of a folder's text files, in row order. */
 const textsHash = (place: string) =>
   Effect.gen(function* () {
     const tree = yield* folderTree(place)
@@ -106,7 +106,7 @@ const textsHash = (place: string) =>
     return hash.digest("hex")
   }).pipe(Effect.mapError(({ message }) => new FileError({ action: "read", file: place, reason: message })))
 
-/** The tensors in an adapter's folder. */
+/** Hashes the tensor files in an adapter's folder. */
 export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -122,8 +122,8 @@ export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> 
   })
 
 /**
- * The files of the adapter that a plan begins with. A run that has begun needs it no more: where it is not there, the files are what was
- * `recorded` of them.
+ * Hashes the files of the adapter from which a plan starts. A run that has begun no longer needs them: for missing files, returns the hashes in
+ * `recorded`.
  */
 export const fromInputs = (plan: RunPlan, recorded: Inputs = {}): Hashing<ReadonlyArray<InputFile>> =>
   Effect.gen(function* () {
@@ -144,7 +144,7 @@ export const fromInputs = (plan: RunPlan, recorded: Inputs = {}): Hashing<Readon
 
 const FROM = "adapter.from/"
 
-/** Everything that a run reads. */
+/** Hashes everything that a run reads. */
 export const inputsOf = (
   {
     plan,
@@ -161,19 +161,19 @@ export const inputsOf = (
     (parts) => parts.flat()
   )
 
-/** What a record says of files. */
+/** Converts files to a record of their hashes. */
 export const recordOf = (files: ReadonlyArray<InputFile>): Inputs =>
   Object.fromEntries(files.map(({ name, sha256 }) => [name, sha256]))
 
-/** The name under which a run's record has the hash of generation_config.json. */
+/** Name of generation_config.json in a run's record. */
 export const GENERATION_INPUT = `model/${GENERATION_CONFIG}`
 
-/** Whether a file decides what a run trains. */
+/** Returns whether a file affects training. */
 export const decidesTraining = (name: string): boolean => name !== GENERATION_INPUT
 
 /**
- * A sentence for every input that is not what it was, of those that `bears` on what is done. What was not recorded is not compared. Of
- * weights every file was recorded, so that one that is not in the record was not there.
+ * Returns one sentence for each input that differs from the record, among those for which `bears` returns true. Files that were not recorded are
+ * not compared, except weights: all weight files are recorded, so one without a record did not exist.
  */
 export const inputDifferences = (
   trained: Inputs,
@@ -191,11 +191,11 @@ export const inputDifferences = (
   })
 }
 
-/** Which base an adapter belongs to, for its readers: its name or folder (of a tf.LayersModel its model.json), and its weights' SHA-256. */
+/** Identity of the base model of an adapter: its name or folder (for a tf.LayersModel, its model.json) and the SHA-256 of its weights. */
 export interface BaseIdentity {
-  /** its name or folder; of a tf.LayersModel its model.json */
+  /** its name or folder; for a tf.LayersModel, its model.json */
   readonly path: string
-  /** by file, of those with weights, in hex */
+  /** SHA-256 of each file that contains weights, in hexadecimal, by file name */
   readonly sha256: Readonly<Record<string, string>>
 }
 
@@ -204,7 +204,7 @@ const filesOf = (source: string) =>
     Effect.mapError(({ message: reason }) => new FileError({ action: "read", file: source, reason }))
   )
 
-/** The base model's weights by content: SHA-256 of each file that holds some. */
+/** Identifies the base model by the SHA-256 of each file that contains weights. */
 export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -216,7 +216,7 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
     return { path: baseName(path, source), sha256 }
   })
 
-/** SHA-256 of a regular file, streamed, in lower-case hexadecimal. */
+/** Returns the SHA-256 of a regular file in lower-case hexadecimal, computed as a stream. */
 export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -240,13 +240,13 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
     return hash.digest("hex")
   })
 
-/** Bytes of a read; each waits for a turn of the event loop, of which training leaves few. */
+/** Bytes per read. Each read waits for a turn of the event loop, of which training leaves few. */
 const CHUNK = 2 ** 23
 
-/** Of the inputs that this process has seen: the file's state, and its hash. */
+/** State and hash of the inputs that this process has hashed. */
 const known = new Map<string, { readonly state: string; readonly sha256: string }>()
 
-/** The hash of an input, computed once for as long as the file does not change; null where there is none. */
+/** Returns the hash of an input, cached as long as the file does not change; null: the file does not exist. */
 const inputHash = (file: string): Hashing<string | null> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -6,24 +6,24 @@
  *   by a package manager                               bunx --bun tfjs-lora-pro …   npx …   pnpm exec …   deno run -A npm:…
  *   installed for all                                  tfjs-lora-pro …
  *
- * Other rooms may enter output here as well as by `index.ts`: a command's first line needs nothing else of it.
+ * Other folders may import this file directly, not only through `index.ts`: a command's first line needs nothing else.
  */
 import { shellWord } from "../boundary/index.ts"
 
 const NAME = "tfjs-lora-pro"
 
-/** What says how this process was started. */
+/** Evidence of how this process was started. */
 export interface Started {
   readonly runtime: "bun" | "deno" | "node"
-  /** the program is this repository's TypeScript, not the package's JavaScript */
+  /** whether the program runs from this repository's TypeScript, not the package's JavaScript */
   readonly cloned: boolean
-  /** the file that was started, as the runtime says it */
+  /** the entry file, as the runtime reports it */
   readonly main: string
   readonly directory: string
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-/** The package manager that runs this process, by the name that all of them give themselves: "npm/11.19.1 node/…". */
+/** Returns the package manager that runs this process, from its user agent: "npm/11.19.1 node/…". */
 const managerOf = ({ environment }: Started): string | undefined =>
   /^(\w+)\//.exec(environment["npm_config_user_agent"] ?? "")?.[1]
 
@@ -54,7 +54,7 @@ const ofPackage = (started: Started): string => {
   }
 }
 
-/** What comes before a verb. `scripts`: those of the project, where one of them was started. */
+/** Returns the words that precede a verb on the command line. `scripts`: the scripts of the project, if one of them started this process. */
 export const wordsBefore = (verb: string, started: Started, scripts: Readonly<Record<string, unknown>>): string => {
   if (started.cloned) return inClone(started)
   // Bun gives a script what follows its name; npm keeps options for itself
@@ -76,7 +76,7 @@ const here = (): Started => {
 
 const MOST_BYTES = 2 ** 20 // a package.json has a thousandth
 
-/** The scripts of the project whose script this process is; none where it is not one, or they cannot be read. */
+/** Returns the scripts of the project whose script this process is; empty if it is not one or they cannot be read. */
 const scriptsHere = ({ environment }: Started): Readonly<Record<string, unknown>> => {
   const file = environment["npm_package_json"]
   if (environment["npm_command"] !== "run-script" || file === undefined) return {}
@@ -90,11 +90,11 @@ const scriptsHere = ({ environment }: Started): Readonly<Record<string, unknown>
   }
 }
 
-/** A command of this program as the user would type it. `words`: a verb and what follows it, paths as words of a shell. */
+/** Formats a command of this program as the user would type it. `words`: a verb and its arguments, with paths quoted for a shell. */
 export const command = (words: string): string => {
   const started = here()
   return `${wordsBefore(words.split(" ")[0]!, started, scriptsHere(started))} ${words}`
 }
 
-/** What has to be done before, where nothing is installed yet; undefined: nothing. */
+/** Command to run first if nothing is installed yet; undefined: none is needed. */
 export const preparation: string | undefined = import.meta.url.endsWith(".ts") ? "bun install" : undefined

@@ -1,7 +1,7 @@
 /**
- * Does the merged model compute what the run computed? Two sets of outputs of the same rows, in three numbers. And the merged model's
- * `README.md`, which says them, as the Hugging Face Hub expects it: what was merged into what, how far the result is from the run it came
- * from, and how to load it. Names and labels are the user's, so they are in YAML and in code as JSON strings.
+ * Checks that a merged model computes the same as the run, by comparing two sets of outputs on the same rows. Also writes the merged model's
+ * `README.md`, the Hugging Face Hub's model card: what was merged into what, how far the result is from the run, and how to load it. Names and
+ * labels are user input, so they appear in YAML and in code as JSON strings.
  */
 
 import type * as Effect from "effect/Effect"
@@ -19,51 +19,51 @@ import { fenced, markdown } from "./model-card/card-source.ts"
 import { yamlString } from "./model-card/metadata.ts"
 
 /**
- * Largest |Δlogit| over the largest |logit| that a merge may have. The adapted layer computes x·Wᵀ + s·(xAᵀ)Bᵀ, the merged one
- * x·(W + s·BA)ᵀ: in float32 that is a matter of rounding, some 1e-6 after 2 to 12 layers. A tensor left out, a wrong scale or a
- * swapped head shows at 1e-2 and more. The bound is between the two.
+ * Largest allowed ratio of |Δlogit| to the largest |logit| after a merge. The adapted layer computes x·Wᵀ + s·(xAᵀ)Bᵀ, the merged one x·(W +
+ * s·BA)ᵀ: in float32 they differ by rounding, about 1e-6 after 2 to 12 layers. A missing tensor, a wrong scale or a swapped head shows at 1e-2 and
+ * more. The bound is between the two.
  */
 export const MERGE_BOUND = 1e-4
 
 interface OutputComparison {
-  /** how many were compared */
+  /** number of compared rows */
   readonly rows: number
-  /** the largest output of the unmerged model */
+  /** largest |output| of the unmerged model */
   readonly largestLogit: number
-  /** the largest of all |merged − unmerged|; infinite where a difference is not a number */
+  /** largest |merged − unmerged|; infinite if a difference is NaN */
   readonly largestDifference: number
-  /** largestDifference / largestLogit; 0 where both models say 0 throughout */
+  /** largestDifference / largestLogit; 0 if all outputs of both models are 0 */
   readonly relativeDifference: number
-  /** rows whose largest output is the same one: whose label is, where outputs are logits; absent where none of them is an answer */
+  /** number of rows whose largest output has the same index, the same label for logits; absent if outputs are not answers */
   readonly sameLabel?: number
 }
 
-/** What outputs are, in messages: "logit", "value", "coordinate". */
+/** Words for a model's outputs in messages: "logit", "value", "coordinate". */
 export interface OutputWords {
-  /** as a singular */
+  /** singular form */
   readonly output: string
-  /** what the largest output of a row means: "label", "next token"; null where the largest is nothing by itself */
+  /** meaning of a row's largest output: "label", "next token"; null if the largest output has no meaning of its own */
   readonly answer: string | null
 }
 
-/** How near a merged model's outputs are to those of the adapted one, and the bound that they were held to. */
+/** Differences between the outputs of a merged model and those of the adapted one, and the bound that applied. */
 export interface MergeCheck extends OutputComparison {
-  /** what its outputs are called */
+  /** words for the outputs */
   readonly words: OutputWords
-  /** where the rows came from */
+  /** source of the rows */
   readonly split: "validation" | "test" | "train" | "sample"
-  /** the largest `relativeDifference` that is allowed */
+  /** largest allowed `relativeDifference` */
   readonly bound: number
 }
 
-/** ", trained for 80 steps"; nothing of an adapter from elsewhere, which does not say. */
+/** Returns ", trained for 80 steps", or an empty string for an external adapter, whose steps are unknown. */
 export const trainedFor = (steps: number): string =>
   Number.isNaN(steps) ? "" : `, trained for ${counted(steps, "step")}`
 
-/** Rows that the two models are compared on: as many as are read in a moment, of rows that were not trained on where there are any. */
+/** Number of rows on which the two models are compared: few enough to take a moment, and outside the training split if possible. */
 export const CHECKED_ROWS = 200
 
-/** The split whose rows are compared. */
+/** Returns the split whose rows are compared. */
 export const checkedSplit = (
   splits: {
     readonly [S in "validation" | "test"]?: unknown
@@ -71,34 +71,34 @@ export const checkedSplit = (
 ): Exclude<MergeCheck["split"], "sample"> =>
   (["validation", "test"] as const).find((name) => splits[name] !== undefined) ?? "train"
 
-/** A merged model on disk, and what is needed to compare it with the run after that has left the device. */
+/** A merged model on disk, with everything needed to compare it with the run after the run has left the device. */
 export interface WrittenModel {
-  /** numbers in a row of outputs: classes, tokens of the vocabulary, coordinates of a vector */
+  /** outputs per row: classes, tokens of the vocabulary, or coordinates of a vector */
   readonly width: number
-  /** what its outputs are called */
+  /** words for the outputs */
   readonly words: OutputWords
-  /** which rows are compared: those of validation where there are any, else test, else train; "sample": of an adapter from elsewhere */
+  /** rows to compare: the validation split if there is one, else test, else train; "sample" for an external adapter */
   readonly split: MergeCheck["split"]
-  /** outputs [rows, width] of the run on rows of the split */
+  /** outputs of the run on rows of the split, [rows, width] */
   readonly unmerged: Float32Array
-  /** the same of the model in the folder */
+  /** outputs of the model in the folder on the same rows, [rows, width] */
   readonly merged: Effect.Effect<
     Float32Array,
     {
-      /** the error's, as Effect's tagged errors have it */
+      /** tag of the error, as in Effect's tagged errors */
       readonly _tag: string
-      /** what went wrong, in sentences */
+      /** what failed, in sentences */
       readonly message: string
     },
     Device | Sources | Scope.Scope
   >
-  /** how its tensors came about */
+  /** counts of tensors by origin */
   readonly counts: TensorCounts
-  /** Its model card as Markdown, with the comparison in it. */
+  /** Returns its model card as Markdown, with the result of the comparison. */
   readonly readme: (check: MergeCheck) => string
 }
 
-/** `unmerged`, `merged`: outputs [rows, width], row-major. A difference that is not a number counts as infinite. */
+/** Compares two sets of outputs, [rows, width] in row-major order. A difference that is NaN counts as infinite. */
 export const compareOutputs = (
   unmerged: Float32Array,
   merged: Float32Array,
@@ -124,27 +124,27 @@ export const compareOutputs = (
   return { rows, largestLogit, largestDifference, relativeDifference, ...same }
 }
 
-/** A merged model that computes something else than the adapted one: it is not written. */
+/** Error of a merge whose model computes something different from the adapted one. The merged model is not written. */
 export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefused", {
   /** the run's folder */
   run: Schema.String,
-  /** which rows were compared: "validation", "test", "train" or "sample" */
+  /** source of the compared rows: "validation", "test", "train" or "sample" */
   split: Schema.String,
-  /** how many */
+  /** number of compared rows */
   rows: Schema.Int,
-  /** the largest |output| of the unmerged model */
+  /** largest |output| of the unmerged model */
   largestLogit: Schema.Number,
-  /** the largest |merged − unmerged|; infinite where a difference is not a number */
+  /** largest |merged − unmerged|; infinite if a difference is NaN */
   largestDifference: Schema.Number,
   /** `largestDifference` / `largestLogit` */
   relativeDifference: Schema.Number,
-  /** the largest `relativeDifference` that is allowed */
+  /** largest allowed `relativeDifference` */
   bound: Schema.Number,
-  /** what outputs are called in the message */
+  /** words for the outputs in the message */
   words: Schema.Struct({
-    /** a singular: "logit" */
+    /** singular form: "logit" */
     output: Schema.String,
-    /** what the largest output of a row means; null: nothing by itself */
+    /** meaning of a row's largest output; null: no meaning of its own */
     answer: Schema.NullOr(Schema.String)
   })
 }) {
@@ -155,37 +155,37 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   }
 }
 
-/** What the model card of a merged model says. */
+/** Contents of a merged model's model card. */
 export interface MergedCard {
-  /** of the run */
+  /** name of the run */
   readonly name: string
-  /** the adapter's */
+  /** method of the adapter */
   readonly method: AdapterMethod<unknown>
-  /** the Hub's */
+  /** pipeline tag of the Hub */
   readonly pipeline: string
-  /** the Hub's, besides those of the method and this package */
+  /** Hub tags, in addition to those of the method and this package */
   readonly tags: ReadonlyArray<string>
-  /** of the base, where its own card names one */
+  /** license of the base model, if its model card names one */
   readonly license: string | undefined
-  /** what it is: lines under the title */
+  /** lines below the title that describe the model */
   readonly introduction: ReadonlyArray<string>
-  /** how the run held the weights of linear layers */
+  /** precision of the weights of linear layers during training */
   readonly weights: "f32" | Packing
-  /** which base it was merged from */
+  /** base model of the merge */
   readonly base: BaseIdentity
-  /** how its tensors came about */
+  /** counts of tensors by origin */
   readonly counts: TensorCounts
-  /** which tensors of the base are left out, and why */
+  /** tensors of the base that are left out, with the reasons */
   readonly leftOut: ReadonlyArray<string>
-  /** where outputs were compared: "at the last token of each row" */
+  /** positions at which outputs were compared: "at the last token of each row" */
   readonly compared?: string
-  /** how near it is to the unmerged model */
+  /** comparison with the unmerged model */
   readonly check: MergeCheck
-  /** how to load it */
+  /** lines that show how to load the model */
   readonly usage: ReadonlyArray<string>
 }
 
-/** The model card of a merged model, as Markdown. */
+/** Returns the model card of a merged model as Markdown. */
 export const mergedCard = (card: MergedCard): string =>
   `${[frontMatter(card), title(card), provenance(card), ["## How to use it", "", ...card.usage].join("\n")].join("\n\n")}\n`
 
@@ -203,7 +203,7 @@ const frontMatter = ({ license, method, pipeline, tags }: MergedCard): string =>
 const title = ({ name, introduction }: MergedCard): string =>
   [`# ${markdown(name)}, merged`, "", ...introduction].join("\n")
 
-/** A run's base that was held in fewer bits is here as the run computed with it. */
+/** Notes that a base that the run held in fewer bits is dequantized here. */
 const packedNote = ({ weights, counts }: MergedCard): string =>
   weights === "f32"
     ? ""
@@ -232,16 +232,16 @@ const provenance = (card: MergedCard): string => {
 
 const lastSegment = (folder: string): string => folder.split(/[/\\]/).at(-1)!
 
-/** What was trained, in words. `alone`: where no layer was adapted; `beside`: what is always trained with the layers. */
+/** Describes in words what was trained. */
 export const changeOf = <M extends Network>(
   { method, sites, parts, trainable }: Pick<Adapted<M>, "method" | "sites" | "parts" | "trainable">,
   {
     alone,
     beside
   }: {
-    /** what is said where no layer was adapted */
+    /** text if no layer was adapted */
     readonly alone: string
-    /** what is always trained with the layers: "a new head"; absent: nothing is */
+    /** parameters that are always trained along with the layers: "a new head"; absent: none */
     readonly beside?: string
   }
 ): string => {

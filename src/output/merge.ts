@@ -1,8 +1,6 @@
 /**
- * A merged model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package. Where its head is one
- * that no class of transformers has, config.json is an encoder's, without labels: a classifier's class would read the folder too, and
- * answer with a head of its own at random.
- *
+ * A merged model as a Hugging Face folder, which transformers loads without PEFT or this package. If no class of transformers has its head,
+ * config.json describes an encoder without labels: a classifier's class could load the folder too, and would answer with a random head.
  *
  *   config.json          the base's, with this model's class, labels and dtype
  *   model.safetensors    the base's tensors with what was trained in place             (merged-tensors.ts)
@@ -34,7 +32,7 @@ import { writeMergedConfig } from "./merged-config.ts"
 import { type TensorCounts, writeMergedTensors } from "./merged-tensors.ts"
 import { type TokenizerUse, writeTokenizerConfig } from "./tokenizer-config.ts"
 
-/** The files of a model besides its config and weights, by transformers' names. */
+/** Companion files of a model in addition to its config and weights, by transformers' names. */
 const companions = [
   "tokenizer.json",
   "tokenizer_config.json",
@@ -53,15 +51,15 @@ const companions = [
 
 const isCompanion = (name: string): boolean => companions.includes(name) || /^(licen[cs]e|notice)(\.\w+)?$/i.test(name)
 
-/** A text model whatever its targets are. */
+/** A text model with any kind of targets. */
 type MergedModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
-/** What transformers' classes for sequences make of labels: which loss, and how a pipeline reads outputs. */
+/** Problem types of transformers' sequence classifiers, which select the loss and how a pipeline interprets outputs. */
 export type ProblemType = "single_label_classification" | "multi_label_classification" | "regression"
 
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
 
-/** Writes the merged model into `folder`, which exists. */
+/** Writes the merged model into `folder`, which must exist. */
 export const writeMerged = <M extends MergedModel>(
   adapted: Adapted<M>,
   folder: string,
@@ -93,7 +91,7 @@ const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, fold
     yield* writeSafetensors(path.join(folder, "head.safetensors"), head, { format: "pt", labels })
   })
 
-/** Copies the files of a model besides its config and weights; what tokenizer_config.json lacks is added. */
+/** Copies the files of a model except its config and weights, and completes tokenizer_config.json. */
 export const copyCompanions = (
   from: string,
   to: string,
@@ -111,7 +109,7 @@ export const copyCompanions = (
     yield* writeTokenizerConfig(from, to, use)
   })
 
-/** The merged model as anyone would load it: from its folder, without an adapter, with the head that is saved there. */
+/** Loads the merged model from its folder, without an adapter and with the head stored there, as any user would. */
 export const openMerged = (
   folder: string,
   { head, labels }: ModelDescription
@@ -127,28 +125,28 @@ export const openMerged = (
     return adapted
   })
 
-/** What describes a folder that such a model was saved in. */
+/** Describes the task of a folder that such a model was saved in. */
 const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>) => {
   if (pooling === "first" || output !== "linear")
     return { pooling: pooling === "mean" ? pooling : ("first" as const), normalize: output === "normalized" }
   return { pooling, head: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
 }
 
-/** The class that loads the merged folder: the sequence classifier where the head is its own, else the bare encoder. */
+/** Returns the class that loads the merged folder: the sequence classifier if the head is that class's own, else the bare encoder. */
 export const mergedClass = ({ family, head }: ModelDescription): string =>
   `${familyOf(family).className}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
 
 /**
- * Dropped because it would be untrue of the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former
- * spelling of `dtype`, and a class count beside `id2label`.
+ * Fields that do not apply to the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former spelling of `dtype`,
+ * and a class count in addition to `id2label`.
  */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype", "num_labels"]
 
-/** A base's config without what would be untrue of a merged folder. */
+/** Removes the fields of a base's config that do not apply to a merged folder. */
 export const withoutUntrue = (base: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(base).filter(([key]) => !untrue.includes(key)))
 
-/** Labels as transformers' config.json has them. */
+/** Converts labels to the format of transformers' config.json. */
 export const labelsOfConfig = (labels: ReadonlyArray<string>) => ({
   /** index → label */
   id2label: Object.fromEntries(labels.map((label, i) => [i, label])),

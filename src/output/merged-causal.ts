@@ -1,5 +1,5 @@
 /**
- * A merged causal model as a Hugging Face folder, which transformers loads and which needs neither PEFT nor this package:
+ * A merged causal model as a Hugging Face folder, which transformers loads without PEFT or this package:
  *
  *   config.json                 the base's, or what a GGUF file's metadata say, as float32
  *   model.safetensors           W′ = W + s·BA (or what the method's `merge` says) in place of W, what was trained itself in place of what
@@ -9,8 +9,8 @@
  *                               (tokenizer-config.ts); of a GGUF file: made from its metadata
  *
  * Names are those of transformers' own class, whatever the base's file calls its tensors; GPT-2's linear weights are transposed back to
- * [in, out]. What nothing reads (buffers, a copy of a tied output layer, a vision tower) is left out: of a Gemma 3 with a vision tower
- * only the text model is written, since that is what was trained.
+ * [in, out]. Unused tensors (buffers, a copy of a tied output layer) and vision towers are left out: of a Gemma 3 with a vision tower only
+ * the text model, which was trained, is written.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -42,15 +42,15 @@ type Source = TensorToWrite<ModelError | DeviceReadError, Files>
 const familyOf = ({ family }: Pick<CausalDescription, "family">): CausalFamily =>
   causalFamilies[family as keyof typeof causalFamilies]
 
-/** The class that loads the merged folder. */
+/** Returns the class that loads the merged folder. */
 export const causalMergedClass = (model: Pick<CausalDescription, "family">): string => familyOf(model).className
 
 interface MergedCausalOptions {
-  /** bytes of a file of weights at most */
+  /** maximum bytes of a weight file */
   readonly shardBytes?: number
 }
 
-/** Writes the merged model into `folder`, which exists. `source`: what `adapted.model` was described and loaded from. */
+/** Writes the merged model into `folder`, which must exist. `source`: the checkpoint from which `adapted.model` was loaded. */
 export const writeMergedCausal = (
   adapted: Adapted<CausalModel>,
   source: CheckpointSource,
@@ -80,11 +80,11 @@ export const writeMergedCausal = (
     return { ...counts, copied: tensors.size - trained.size - rounded.size, leftOut: model.unusedTensors }
   })
 
-/** A parameter's name in the class that is written. */
+/** Returns a parameter's name in the class that is written. */
 const exportedName = (model: CausalDescription, name: string): string =>
   causalClassName(familyOf(model).textPart ?? model, name)
 
-/** A stored tensor as it is, in float32. */
+/** Returns a stored tensor, unchanged except for its type, float32. */
 const copied = (source: CheckpointSource, stored: string): Source => ({
   dtype: "F32",
   shape: source.tensors.get(stored)!.shape,
@@ -95,7 +95,7 @@ const copied = (source: CheckpointSource, stored: string): Source => ({
   })
 })
 
-/** A parameter that is not the base's any more; `turned`: its class holds it [in, out]. */
+/** Returns a parameter that differs from the base's. `turned`: its class stores it as [in, out]. */
 const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => {
   if (!turned) return { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) }
   const [out, inputs] = shape as readonly [number, number]
@@ -106,10 +106,10 @@ const changed = ({ shape, read }: ChangedParameter, turned: boolean): Source => 
   }
 }
 
-/** What would be untrue of the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
+/** Fields that do not apply to the new folder: where the base was loaded from, code that is not copied, the former spelling of `dtype`. */
 const untrue = ["_name_or_path", "auto_map", "torch_dtype"]
 
-/** `base`: described before, so it is an object. */
+/** Returns the config.json of a merged causal model. `base`: the base's config, which has already been validated as an object. */
 export const mergedCausalConfig = (
   base: unknown,
   model: Pick<CausalDescription, "family" | "tied">
@@ -128,7 +128,7 @@ export const mergedCausalConfig = (
   }
 }
 
-/** What a model that continues texts needs of its tokenizer. */
+/** Returns what a causal model requires of its tokenizer. */
 export const causalTokenizerUse = (
   { tokenizer }: Pick<CausalModel, "tokenizer">,
   config: unknown
@@ -142,7 +142,7 @@ export const causalTokenizerUse = (
   }
 }
 
-/** What belongs to a model besides its config and weights. */
+/** Writes the files of a model in addition to its config and weights. */
 const writeCompanions = (source: CheckpointSource, folder: string, model: Pick<CausalModel, "tokenizer">) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -1,6 +1,6 @@
 /**
- * A merged model whose class has the names of its base's file: that file with what was trained in place, under the names that it has there.
- * Parameters that the base does not have (a new head) come under those of transformers' class.
+ * A merged model whose class uses the tensor names of its base's file: that file with the trained values in place, under the names there.
+ * Parameters that the base does not have (a new head) get the names of transformers' class.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -17,13 +17,13 @@ import { writeTensorShards } from "./tensor-shards.ts"
 import { paddingOf } from "./tokenizer-config.ts"
 
 interface MergedFolderOptions {
-  /** what config.json says of the merged model that its base's does not: `architectures`, labels */
+  /** fields of config.json that differ from the base's: `architectures`, labels */
   readonly config: Readonly<Record<string, unknown>>
-  /** bytes of a file of weights at most */
+  /** maximum bytes of a weight file */
   readonly shardBytes?: number
 }
 
-/** Writes the merged model into `folder`, which exists. */
+/** Writes the merged model into `folder`, which must exist. */
 export const writeMergedFolder = <M extends FolderDescription & Network>(
   adapted: Adapted<M>,
   folder: string,

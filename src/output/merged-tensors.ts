@@ -1,18 +1,17 @@
 /**
- * The tensors of a merged model: those of the base checkpoint under their names there, with W′ = W + s·BA (or the result of the method's
- * `merge`) in place of W, and everything that was trained itself in place of its initial value.
+ * The tensors of a merged model: those of the base checkpoint under their names there, with W′ = W + s·BA (or the result of the method's `merge`)
+ * in place of W, and every parameter trained as a whole in place of its initial value.
  *
- * Where the run held W in fewer bits (`model.weights`), W here is the dequantized weight, at every linear layer, adapted or not: the adapter
- * was trained over it and the run was evaluated with it, so the merged model computes what was measured.
+ * If the run held W in fewer bits (`model.weights`), W is the dequantized weight here, at every linear layer, adapted or not: the adapter was
+ * trained and evaluated over it, so the merged model computes what was measured.
  *
  *   floats      as float32: a merged weight rounded back to float16 would not compute what was trained
- *   integers    as they are (buffers such as position ids)
+ *   integers    unchanged (buffers such as position ids)
  *   a head      transformers' own classification head goes into the file; one over mean pooling, which no class has, does not
  *
- * Two departures from the base's names and tensors, where transformers would otherwise read the file wrongly: a classification
- * head on a bare encoder's checkpoint makes it the classification class, whose names have a prefix (`bert.encoder.…`); and a
- * classifier that came with the base but is not this model's (its head is over mean pooling) is left out, for it would answer
- * under this model's labels.
+ * Names and tensors differ from the base's in two cases, in which transformers would misread the file otherwise: a classification head on a bare
+ * encoder's checkpoint makes it the classification class, whose names have a prefix (`bert.encoder.…`); and a classifier of the base that this
+ * model does not use (its head is over mean pooling) is left out, since it would answer under this model's labels.
  */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -42,13 +41,13 @@ import {
 } from "../safetensors/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
-/** A parameter that differs from the base's, read from the device when it is written. */
+/** A parameter that differs from the base's; it is read from the device when it is written. */
 export interface ChangedParameter {
   readonly shape: ReadonlyArray<number>
   readonly read: Effect.Effect<Float32Array, DeviceReadError>
 }
 
-/** Makes a tensor, reads it and disposes it. */
+/** Creates a tensor, reads it and disposes it. */
 const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(make),
@@ -56,7 +55,7 @@ const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Arra
     (weight) => Effect.sync(() => weight.dispose())
   )
 
-/** By the family's parameter names: W′ of every adapted site, and each tensor that was trained itself (heads included). */
+/** Returns, by the family's parameter names, W′ of every adapted site and each tensor that was trained itself, heads included. */
 export const trainedParameters = <M extends Network>(adapted: Adapted<M>): ReadonlyMap<string, ChangedParameter> => {
   const { model, sites, trainable } = adapted
   const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
@@ -73,21 +72,21 @@ export const trainedParameters = <M extends Network>(adapted: Adapted<M>): Reado
   return new Map<string, ChangedParameter>([...dense, ...merged])
 }
 
-/** Weights that the run held in fewer bits, as it computed with them. */
+/** Returns the weights that the run held in fewer bits, dequantized as the run computed with them. */
 export const roundedParameters = <M extends Network>({ model }: Adapted<M>): ReadonlyMap<string, ChangedParameter> =>
   new Map(
     [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
   )
 
-/** How the tensors of the merged file came about, counted. */
+/** Counts of a merged file's tensors by origin. */
 export interface TensorCounts {
-  /** those that carry what was trained */
+  /** tensors that contain trained values */
   readonly merged: number
-  /** as the run rounded them, and otherwise the base's */
+  /** tensors that are rounded as in the run and otherwise equal the base's */
   readonly rounded: number
-  /** as they are in the base */
+  /** tensors copied unchanged from the base */
   readonly copied: number
-  /** of the base, not in the merged file */
+  /** tensors of the base that the merged file omits */
   readonly leftOut: ReadonlyArray<string>
 }
 
@@ -96,7 +95,7 @@ export interface MergedTensor extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, SafetensorsError | DeviceReadError, FileSystem.FileSystem>
 }
 
-/** Writes `file` one tensor at a time; neither the base nor the merged model is ever in memory as a whole. */
+/** Writes `file` one tensor at a time. Neither the base nor the merged model is ever held in memory as a whole. */
 export const writeMergedTensors = <M extends ModelDescription & Network>(
   file: string,
   adapted: Adapted<M>
@@ -124,23 +123,23 @@ export const writeMergedTensors = <M extends ModelDescription & Network>(
     return { merged, rounded: rounded.length, copied: sources.size - changed.length, leftOut }
   })
 
-/** A tensor of the base as a merged file has it: floats as float32. */
+/** Returns a tensor of the base as the merged file stores it: floats as float32. */
 export const copied = (tensor: StoredTensor): MergedTensor =>
   /^(F|BF)/.test(tensor.dtype)
     ? { dtype: "F32", shape: tensor.shape, bytes: Effect.map(readStored(tensor), ({ data }) => bytesOf(data)) }
     : { dtype: tensor.dtype, shape: tensor.shape, bytes: readStoredBytes(tensor) }
 
-/** A head that no class of transformers has, saved beside the model. */
+/** Returns whether a tensor belongs to a head that no class of transformers has, which is saved separately. */
 const isOwnHead = ({ head }: ModelDescription, name: string): boolean =>
   head.pooling !== "pooler" && head.parameters.some((parameter) => parameter.name === name)
 
-/** A stored classifier that is not the one of this model. */
+/** Returns whether a tensor belongs to a stored classifier that this model does not use. */
 const isForeignHead = ({ family, head }: ModelDescription, stored: string): boolean =>
   head.pooling !== "pooler" && isOutsideBackbone(family, stored)
 
 const isOutsideBackbone = (family: string, name: string): boolean =>
   storedName(familyOf(family), "backbone.", name) === name
 
-/** A stored name as the merged file has it. `prefix`: the checkpoint's own. */
+/** Returns a stored name as the merged file has it. `prefix`: the checkpoint's own. */
 const exportedStoredName = (model: ModelDescription, prefix: string, stored: string): string =>
   prefix === model.prefix ? stored : classParameterName(model, stored)

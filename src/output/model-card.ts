@@ -1,9 +1,9 @@
 /**
- * `adapter/README.md`, the model card that the Hugging Face Hub shows: YAML metadata that the Hub reads, then prose for people.
+ * Writes `adapter/README.md`, the model card that the Hugging Face Hub shows: YAML metadata for the Hub, then prose for people.
  *
- * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). What is
- * not known is left out: a licence is the one that the base folder's own card names, or none. A base given by an absolute path
- * is named by its folder alone: a card is published, and should not show a machine's folders.
+ * Metadata: https://huggingface.co/docs/hub/model-cards (base_model, library_name, license, tags, metrics, model-index). Unknown fields are left
+ * out: a license comes from the base folder's own card. A base given by an absolute path is named by its folder alone, since a published card
+ * should not reveal a machine's folders.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -70,7 +70,7 @@ const modelCard = (source: CardSource, kind: CardKind): string => {
   ].join("\n\n")}\n`
 }
 
-/** What an adapter of a method is; `alone`: of one that adapts no layer. */
+/** Describes the adapter of a method. `alone`: the description if no layer is adapted. */
 const kindOf = ({ trains, label }: MethodFacts, alone: string): string => {
   if (trains === "nothing") return alone
   return trains === "weights" ? "A full fine-tuning" : `${/^[AEIOU]/.test(label) ? "An" : "A"} ${label} adapter`
@@ -107,7 +107,7 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
   return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...told].join("\n\n")
 }
 
-/** The rank in the files is not the one that was trained. */
+/** Notes that the rank in the files differs from the trained rank. */
 const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
   if (!("init" in adapter)) return ""
   const { subtracted, startsAsBase } = factsOfInit(adapter.init)
@@ -118,7 +118,7 @@ const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
     : ""
 }
 
-/** A loader that adds the adapter to the base as it is on disk computes over other weights than the run did. */
+/** Notes that a loader which adds the adapter to the base on disk computes over other weights than the run did. */
 const packedNote = (resolved: ResolvedPlan): string =>
   !("weights" in resolved.plan.model) || resolved.plan.model.weights === "f32"
     ? ""
@@ -141,7 +141,7 @@ const dataText = ({ data }: RunReport): string =>
     })
   )
 
-/** Ranks that are not the plan's. */
+/** Returns the row of ranks that differ from the plan's. */
 const decidedRow = ({ selected: { ranks } }: ResolvedPlan): ReadonlyArray<readonly [string, string]> => {
   if (ranks === undefined) return []
   const all = Object.values(ranks)
@@ -183,7 +183,7 @@ const procedure = ({ resolved, report }: CardSource, { settings: own }: CardPart
   )
 }
 
-/** A plan's value for a table: lists joined, alternatives by their kind, nothing for what is not set. */
+/** Formats a plan's value for a table: lists joined, alternatives by their kind, an empty text for unset values. */
 const inWords = (value: unknown): string => {
   if (value === null || value === undefined) return ""
   if (Array.isArray(value))

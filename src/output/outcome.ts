@@ -5,17 +5,17 @@ import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
 
 /** The baseline of a split: its values of the metrics, and what it predicts. */
 export interface Baseline {
-  /** "always “positive”, the most frequent class" */
+  /** what the baseline predicts: "always “positive”, the most frequent class" */
   readonly of: string
-  /** by the names of metrics; those that cannot be known without reading rows are left out */
+  /** values by metric; metrics that cannot be computed without reading rows are omitted */
   readonly scores: Readonly<Record<string, number>>
 }
 
 /** The baselines of the evaluated splits. */
 export interface Baselines {
-  /** null: nothing is known of it */
+  /** of the validation split; null: unknown */
   readonly validation: Baseline | null
-  /** null: nothing is known of it */
+  /** of the test split; null: unknown */
   readonly test: Baseline | null
 }
 
@@ -26,30 +26,30 @@ export const baselineText = (metrics: Metrics, { of, scores }: Baseline): string
 }
 
 interface Reached {
-  /** the evaluation before training; null: there was none */
+  /** the evaluation before training; null: not evaluated */
   readonly before: object | null
-  /** the same rows evaluated after it */
+  /** the evaluation of the same rows after training */
   readonly after?: object | null
-  /** the last evaluation of this split; null: there is none */
+  /** the last evaluation of this split; null: not evaluated */
   readonly validation: object | null
-  /** the last evaluation of this split; null: there is none */
+  /** the last evaluation of this split; null: not evaluated */
   readonly test: object | null
   /** absent if unknown */
   readonly baseline?: Baselines
 }
 
 /**
- * Returns a clause if a run is no better than its baseline on the split that it is judged by, or, without a baseline, than the model
- * before training; null if it is better.
+ * Returns a clause if a run does not beat its baseline (or, without a baseline, the model before training) on the split that judges it; null if it
+ * does.
  */
 export const noBetterText = (
   {
     metrics,
     headline
   }: {
-    /** what the kind's evaluations measure */
+    /** metrics of the kind's evaluations */
     readonly metrics: Metrics
-    /** names of the metrics that sentences speak of; the first decides */
+    /** names of the metrics that sentences mention; the first one decides */
     readonly headline: readonly [string, ...ReadonlyArray<string>]
   },
   { before, after = null, validation, test, baseline }: Reached
@@ -84,39 +84,39 @@ export const warningTexts = (
 interface Watched {
   /** steps taken before the evaluation */
   readonly step: number
-  /** by its name in the kind's metrics */
+  /** name of the metric in the kind's metrics */
   readonly metric: string
-  /** its value then; null: it never was a finite number */
+  /** value of the metric; null: it was never a finite number */
   readonly value: number | null
 }
 
-/** The last improvement (step 0: none), and the evaluations since then. */
+/** The last improvement (step 0: no improvement), and the number of evaluations since then. */
 export interface Stopped extends Watched {
-  /** evaluations since the last gain */
+  /** evaluations since the last improvement */
   readonly evaluations: number
 }
 
-/** Another state that the kept one was compared with, on the same rows. */
+/** The alternative state with which the kept one was compared, on the same rows. */
 export interface Compared {
-  /** after which it is the state */
+  /** step after which the model has this state */
   readonly step: number
-  /** of the same metric */
+  /** value of the same metric */
   readonly value: number | null
-  /** how likely rows drawn from these show no gain of the better one over the last: the p-value of a paired bootstrap, one sided */
+  /** p-value of a one-sided paired bootstrap: the probability that rows drawn from these show no gain of the better state over the last */
   readonly chance: number
-  /** the chance at most with which the last is replaced */
+  /** largest p-value at which the last state is replaced */
   readonly level: number
 }
 
-/** The state that the adapter is, where evaluations on the way decided it. */
+/** The state saved as the adapter, if evaluations during training chose it. */
 export interface Kept extends Watched {
-  /** rows of the split that were evaluated */
+  /** number of evaluated rows of the split */
   readonly rows: number
-  /** where the plan left the choice to the rows: the last state if the best is kept, the best if the last is; absent: the last is the best */
+  /** the state that the best was compared with, or the best if the last state was kept; absent: the last is the best */
   readonly compared?: Compared
 }
 
-/** "stopped after step 48 of 80: validation loss was last better at step 24 (0.281), 3 evaluations ago" */
+/** Returns "stopped after step 48 of 80: validation loss was last better at step 24 (0.281), 3 evaluations ago". */
 export const stoppedText = (
   metrics: Metrics,
   { metric: name, step, value, evaluations }: Stopped,
@@ -126,7 +126,7 @@ export const stoppedText = (
   }: {
     /** steps taken */
     readonly steps: number
-    /** steps of the plan; `steps` unless given */
+    /** steps of the plan; default `steps` */
     readonly planned?: number
   }
 ): string => {
@@ -137,7 +137,7 @@ export const stoppedText = (
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
 }
 
-/** "the best state, of step 64 of 80 (validation loss 0.247; 0.391 at the last step)" */
+/** Returns "the best state, of step 64 of 80 (validation loss 0.247; 0.391 at the last step)". */
 export const keptText = (
   metrics: Metrics,
   {
@@ -147,9 +147,9 @@ export const keptText = (
     rows,
     compared
   }: Omit<Kept, "rows" | "compared"> & {
-    /** rows that it was evaluated on; default: not said */
+    /** number of evaluated rows; default: omitted from the text */
     readonly rows?: number
-    /** the other state that it was compared with; default: none */
+    /** the other state of the comparison; default: none */
     readonly compared?: Pick<Compared, "step" | "value">
   },
   {
@@ -171,8 +171,8 @@ export const keptText = (
 }
 
 /**
- * "While accuracy improved, loss rose from 0.312 to 0.405.": metrics that got worse, or stay at the worst value that they can have, while the one
- * that the run is judged by improved on the same rows; null if no metric did. Values that read alike are the same.
+ * Returns "While accuracy improved, loss rose from 0.312 to 0.405.": the metrics that got worse, or stay at their worst possible value, while the
+ * judged metric improved on the same rows; null if no metric did. Values that are formatted alike count as equal.
  */
 export const shortfallText = (
   { metrics, headline: [judged] }: Parameters<typeof noBetterText>[0],

@@ -1,7 +1,7 @@
 /**
- * Resuming a run, in two parts: `findRun` checks whether this folder can continue with this plan and changes nothing that was reported;
- * `continueRun` makes it ready, once everything else that a run needs is there too. The plan, the inputs and metrics that end at the
- * checkpoint have to be the same again.
+ * Resumes a run, in two parts: `findRun` checks whether this folder can continue with this plan and leaves all reported data unchanged;
+ * `continueRun` prepares the run, once everything else that it needs is available. The plan, the inputs and the metrics up to the checkpoint must
+ * be the same.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -34,7 +34,7 @@ import { Versions, versionsNote } from "./versions.ts"
 export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged", {
   /** the run's folder */
   directory: Schema.String,
-  /** a line for each field or file: its name, what it was, and what it is now */
+  /** one line per field or file: its name, the earlier value, and the current value */
   differences: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -49,7 +49,7 @@ export class PlanChanged extends Schema.TaggedError<PlanChanged>()("PlanChanged"
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", {
   /** the run's folder */
   directory: Schema.String,
-  /** steps that it took */
+  /** number of steps that the run took */
   steps: Schema.Number
 }) {
   override get message() {
@@ -57,7 +57,7 @@ export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoi
   }
 }
 
-/** Fields that may differ: how long the run is, how often it evaluates and saves, and what does not change a result. */
+/** Fields that may differ: the length of the run, how often it evaluates and saves, and what does not change a result. */
 const MAY_DIFFER = [
   "training.steps",
   "training.epochs",
@@ -71,11 +71,11 @@ const MAY_DIFFER = [
   "output"
 ]
 
-/** `path: trained with x, now y` for every field that differs and may not. */
+/** Returns `path: trained with x, now y` for every field that differs and must not. */
 export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<string> => {
   const differences = (before: unknown, after: unknown, path: string): ReadonlyArray<string> => {
     if (MAY_DIFFER.includes(path)) return []
-    // runs of before did not record the date that their template wrote
+    // earlier versions did not record the date that their template wrote
     if (path === "data.templateDate" && before === undefined) return []
     if (isRecord(before) && isRecord(after)) {
       const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
@@ -87,12 +87,12 @@ export const planDifferences = (trained: unknown, now: unknown): ReadonlyArray<s
   return differences(trained, now, "")
 }
 
-/** A recorded plan with what has come since filled in; as it is where it cannot be read. */
+/** Returns a recorded plan with the fields that were added since; unchanged if it cannot be decoded. */
 const inTodaysWords = (recorded: unknown): unknown => Result.getOrElse(decodeRunPlanResult(recorded), () => recorded)
 
 /**
- * Cuts metrics.jsonl to what the first `step` steps reported, and returns it. Rows after that are computed again, identically;
- * so is the evaluation at the end of the run (`steps`). A last line that a killed process left half-written goes too.
+ * Truncates metrics.jsonl to the rows of the first `step` steps and returns these. Later rows, including the final evaluation after `steps` steps,
+ * are computed again with the same results. Also removes an incomplete last line, left by a killed process.
  */
 export const cutMetrics = (
   file: string,
@@ -124,25 +124,25 @@ const parsed = (line: string): MetricsRow | undefined => {
 
 /** A run that can be resumed. */
 export interface FoundRun extends RunFolder {
-  /** by which everything in it is written */
+  /** guard through which every file in the folder is written */
   readonly guard: GuardedFolder
-  /** of the plan it started from, where a checkpoint says it */
+  /** name of the run, from its checkpoint if there is one */
   readonly name: string
-  /** its plan.json, decoded */
+  /** contents of its plan.json, decoded */
   readonly written: RunPlan
-  /** SHA-256 of each file that it read */
+  /** SHA-256 of each file that the run read */
   readonly inputs: Inputs
-  /** null: no checkpoint is intact, and the run starts at its first step */
+  /** newest intact checkpoint; null: no checkpoint is intact, and the run starts at its first step */
   readonly checkpoint: StoredCheckpoint | null
-  /** what run.json says, where all steps are done and nothing is left to do */
+  /** contents of run.json if all steps are complete and no work remains; else null */
   readonly finished: RunReport | null
 }
 
 type Notice = (message: string) => Effect.Effect<void>
 
 /**
- * Locks the folder, finds its newest intact checkpoint, and compares it with the plan. `notice` is called with the checkpoints that are damaged.
- * Fails where the plan or a file that it reads is not what was trained with.
+ * Locks the folder, finds its newest intact checkpoint, and compares the run with the plan. Calls `notice` with damaged checkpoints. Fails if the
+ * plan or an input file differs from that of the training.
  */
 export const findRun = (
   resolved: ResolvedPlan,
@@ -181,7 +181,7 @@ export const findRun = (
     return { ...folder, guard, name, written, inputs: recordOf(inputs), checkpoint, finished }
   })
 
-/** All planned steps were taken, or it stopped early by what the plan still says. */
+/** Returns whether all planned steps were taken, or the run stopped early by a rule that the plan still has. */
 const isDone = (
   { steps, planned = steps, stopped = null, plan }: Partial<RunReport>,
   resolved: ResolvedPlan
@@ -198,10 +198,10 @@ const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyAr
   return [`${field}: ${trained} steps are trained already, now ${steps} are asked for`]
 }
 
-/** What runs of before do not say. */
+/** Values that records of earlier versions do not contain. */
 const UNKNOWN = { stopped: null, kept: null, after: null, baseline: { validation: null, test: null } } as const
 
-/** run.json of a finished run: it is written last, so it vouches for the adapter. */
+/** Reads run.json of a finished run. It is written last, so it vouches for the adapter. */
 const reportIn = (folder: RunFolder): Effect.Effect<RunReport | null, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -223,7 +223,7 @@ const ReportedRun = Schema.Struct({
 })
 const decodeReported = Schema.decodeUnknownOption(ReportedRun)
 
-/** What was trained, by run.json, where no checkpoint says it. Reports of before do not. */
+/** Returns the trained plan and inputs from run.json if no checkpoint has them. Records of earlier versions do not contain them. */
 const recordIn = (
   report: RunReport | null
 ): Pick<CheckpointRecord, "step" | "plan" | "inputs" | "versions"> | undefined => {
@@ -233,14 +233,14 @@ const recordIn = (
   return { step, ...rest }
 }
 
-/** Whether the adapter is the one that run.json vouches for. */
+/** Returns whether the adapter's files match the hashes in run.json. */
 export const isAsReported = ({ adapter }: RunFolder, { outputs }: RunReport) =>
   adapterFiles(adapter).pipe(
     Effect.map((files) => JSON.stringify(recordOf(files)) === JSON.stringify(outputs)),
     Effect.orElseSucceed(() => false)
   )
 
-/** Makes a found run ready: writes the plan again and cuts the metrics to the checkpoint's step. */
+/** Prepares a run for resuming: writes the plan again and truncates the metrics to the checkpoint's step. */
 export const continueRun = (
   { finished: _, ...found }: FoundRun,
   { steps }: ResolvedPlan,

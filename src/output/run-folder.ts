@@ -1,9 +1,9 @@
 /**
- * The run folder, `runs/<name>/`: created when everything that could be wrong with the input has been checked, never shared, never
- * overwritten. `lock` names the one process that writes it.
+ * The run folder, `runs/<name>/`: created once the input has been validated, never shared, never overwritten. `lock` names the one process that
+ * writes it.
  *
- * A process that was killed leaves its lock there; a lock whose process is gone is taken over (`process-owner.ts`). Processes of another
- * host cannot be asked for, so a lock from there stays until someone removes it.
+ * A killed process leaves its lock behind; a lock whose process is gone is taken over (`process-owner.ts`). Whether a process of another host still
+ * runs is unknown, so its lock stays until someone removes it.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -26,9 +26,9 @@ import {
 } from "../files/index.ts"
 import { CHAT_TEMPLATE } from "../models/index.ts"
 
-/** A run folder that is there already: a run never overwrites another. */
+/** Error of creating a run folder that exists already. A run never overwrites another. */
 export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunFolderExists", {
-  /** the folder that was to be made */
+  /** the folder to create */
   directory: Schema.String
 }) {
   override get message() {
@@ -36,9 +36,9 @@ export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunF
   }
 }
 
-/** The files of a run's folder by what they hold. */
+/** Paths of the files in a run folder. */
 export interface RunFolder {
-  /** as given, for messages */
+  /** the folder, as given, for messages */
   readonly directory: string
   /** plan.json */
   readonly plan: string
@@ -46,19 +46,19 @@ export interface RunFolder {
   readonly metrics: string
   /** run.json */
   readonly report: string
-  /** chat_template.jinja, where the plan chooses one */
+  /** chat_template.jinja, if the plan names one */
   readonly template: string
-  /** pictures of mistakes, where rows are images */
+  /** folder of misclassified images, if rows are images */
   readonly pictures: string
   /** report.html */
   readonly page: string
-  /** the folder of the adapter */
+  /** folder of the adapter */
   readonly adapter: string
-  /** the folder of the checkpoints */
+  /** folder of the checkpoints */
   readonly checkpoints: string
 }
 
-/** The files of a run folder; creates nothing. */
+/** Returns the paths of a run folder's files. Creates nothing. */
 export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Path.Path> =>
   Effect.map(Path.Path, (path) => ({
     directory,
@@ -72,7 +72,7 @@ export const runFolder = (directory: string): Effect.Effect<RunFolder, never, Pa
     checkpoints: path.join(directory, "checkpoints")
   }))
 
-/** Fails if a directory given by name exists already: checked before the work, and again by the creation itself. */
+/** Fails if an explicitly named directory exists. Checked before the work, and again when the folder is created. */
 export const checkFree = (directory: string | undefined): Effect.Effect<void, RunFolderExists, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     if (directory === undefined) return
@@ -81,7 +81,7 @@ export const checkFree = (directory: string | undefined): Effect.Effect<void, Ru
     if (taken) return yield* new RunFolderExists({ directory })
   })
 
-/** Creates `directory`, or the first free `runs/<name>-<n>` where none is given. */
+/** Creates `directory` or, if it is undefined, the first free `runs/<name>-<n>`. */
 export const createRunFolder = (
   directory: string | undefined,
   name: string
@@ -122,13 +122,13 @@ export const createRunFolder = (
     }
   })
 
-/** A run folder that another process is writing. */
+/** Error of opening a run folder that another process is writing. */
 export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   /** the run's folder */
   directory: Schema.String,
-  /** number of the process that writes it */
+  /** process id of the writer */
   pid: Schema.Int,
-  /** name of the machine that the process runs on */
+  /** host name of the writer's machine */
   host: Schema.String
 }) {
   override get message() {
@@ -137,10 +137,10 @@ export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
   }
 }
 
-/** The locks of this process: its pid in a lock does not say which of its runs holds it. */
+/** The locks of this process: a lock contains the process id, not which run of the process holds it. */
 const held = new Set<string>()
 
-/** Locks a run folder until the scope ends: one process per run folder, which writes it by what it is given here. */
+/** Locks a run folder until the scope ends, so that only one process writes it. Returns the guard through which its files are written. */
 export const lockRun = (
   directory: string
 ): Effect.Effect<GuardedFolder, RunLocked | FileError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
@@ -183,7 +183,7 @@ const takeLock = (directory: string, file: string) =>
     yield* Effect.acquireRelease(acquire, () => Effect.ignore(release))
   })
 
-/** Makes the file and its content in one step, so that no process finds a live lock empty; nearly so where there are no hard links. */
+/** Creates a file with its content in one step, so that no process finds a live lock empty; nearly so on systems without hard links. */
 const createWhole = (file: string, content: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -199,10 +199,10 @@ const createWhole = (file: string, content: string) =>
     )
   })
 
-/** More than any lock has. */
+/** Upper bound of a lock's size, in bytes. */
 const LOCK_BYTES = 4_096
 
-/** What a lock says. A link, a pipe or a large file says nothing, and is not read. */
+/** Reads a lock. Links, pipes and large files are not read. */
 const contentOf = (file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -211,7 +211,7 @@ const contentOf = (file: string) =>
     return readable ? yield* fs.readFileString(file) : ""
   })
 
-/** Removes a lock whose process is gone; fails where it is alive. A lock that has vanished by itself counts as removed. */
+/** Removes a lock whose process is gone. Fails if the process is alive. A lock that has disappeared counts as removed. */
 const removeDead = (directory: string, file: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,8 +1,7 @@
 /**
- * A run on disk: `plan.json` when it starts, a line of `metrics.jsonl` for everything it reports, `run.json` when it is done.
+ * A run on disk: `plan.json` from its start, a line of `metrics.jsonl` for everything it reports, `run.json` once it is finished.
  *
- * `metrics.jsonl` has one JSON object a line, in the order things happened, appended line by line, so that a run that ends early has
- * reported what it did:
+ * `metrics.jsonl` has one JSON object per line, in order, and is appended line by line, so that a run that stops early has its metrics:
  *
  *   {"kind":"step","step":1,"loss":0.69,"learningRate":1.25e-05,"gradNorm":1.2,"tokensPerSecond":301,…}
  *   {"kind":"diagnostics","step":1,"mean":{"method":{"discrepancy":0.97,…},"best":{…}},"sites":[…],"warnings":[]}
@@ -38,27 +37,27 @@ import type { Baselines, Kept, Stopped } from "./outcome.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
 
-/** A run's folder that is open for writing. */
+/** A run's folder, open for writing. */
 export interface Run extends RunFolder {
-  /** by which everything in it is written */
+  /** guard through which every file in the folder is written */
   readonly guard: GuardedFolder
-  /** of the plan it started from */
+  /** name of the run, from the plan that it started with */
   readonly name: string
-  /** the plan as plan.json says it */
+  /** the plan, as written to plan.json */
   readonly written: unknown
-  /** the files it reads, by content */
+  /** SHA-256 of each file that the run reads */
   readonly inputs: Inputs
-  /** Adds a line to metrics.jsonl. */
+  /** Appends a line to metrics.jsonl. */
   readonly append: (row: MetricsRow) => Effect.Effect<void, FileError, FileSystem.FileSystem>
-  /** what was reported before this process resumed the run; empty for a new run */
+  /** rows reported before this process resumed the run; empty for a new run */
   readonly history: ReadonlyArray<MetricsRow>
-  /** where a resumed run continues; null: at its first step */
+  /** checkpoint from which a resumed run continues; null: the run starts at its first step */
   readonly checkpoint: StoredCheckpoint | null
 }
 
 export type RunEnvironment = Sources | Scope.Scope
 
-/** Creates the run folder and writes the plan with every default filled in: training that plan again repeats the run. */
+/** Creates the run folder and writes the plan with every default filled in. Training that plan again reproduces the run. */
 export const openRun = (
   resolved: ResolvedPlan,
   directory: string | undefined
@@ -75,7 +74,7 @@ export const openRun = (
     return { ...folder, guard, name, written, inputs, append, history: [], checkpoint: null }
   })
 
-/** How a row is reported: to metrics.jsonl, and to TensorBoard where the plan asks for it. */
+/** Returns a function that reports a row: to metrics.jsonl and, if the plan enables it, to TensorBoard. */
 export const appending = (
   { directory, metrics }: RunFolder,
   plan: RunPlan,
@@ -90,7 +89,7 @@ export const appending = (
     return (row) => Effect.andThen(append(row), events(row))
   })
 
-/** The plan as a run folder has it: inputs relative to it, the folder itself not named; keys in the order of the schema. */
+/** Returns the plan as a run folder stores it: input paths relative to the folder, no `out`, and keys in schema order. */
 export const planIn = (
   { plan }: Pick<ResolvedPlan, "plan">,
   directory: string
@@ -100,11 +99,11 @@ export const planIn = (
     return Schema.decodeUnknownSync(RunPlan)({ ...sections, data: own, output })
   })
 
-/** The file of the chat template that a plan chooses. */
+/** Returns the chat template's file, if the plan names one. */
 const templateOf = ({ data }: Pick<RunPlan, "data">): string | undefined =>
   "chatTemplate" in data ? data.chatTemplate : undefined
 
-/** The run has the template that it was trained with, whatever becomes of the plan's. */
+/** Copies the chat template into the run, which keeps it even if the plan's file changes. */
 const keepTemplate = (plan: RunPlan, { template }: RunFolder) =>
   Effect.gen(function* () {
     const file = templateOf(plan)
@@ -114,81 +113,81 @@ const keepTemplate = (plan: RunPlan, { template }: RunFolder) =>
     yield* writeFileAtomic(template, text)
   })
 
-/** What the device says of itself; kept as it is. */
+/** The device's description of itself, unchanged. */
 type DeviceReport = object
 
-/** What run.json says of a finished run: where it trained, what it reached, and what it kept. */
+/** Contents of run.json, the record of a finished run: where it trained, its results, and what it saved. */
 export interface RunReport {
-  /** what the run is called */
+  /** name of the run */
   readonly name: string
   /** the run's folder, as given */
   readonly directory: string
   /** the adapter's folder */
   readonly adapter: string
-  /** class names in the order of the logits; none where there are no classes */
+  /** class names in the order of the logits; empty if there are no classes */
   readonly labels: ReadonlyArray<string>
-  /** where it was trained */
+  /** device that trained the run */
   readonly device: DeviceReport
-  /** of this package, tfjs, effect and the runtime */
+  /** versions of this package, tfjs, effect and the runtime */
   readonly versions: Versions
-  /** how many numbers were trained, of how many */
+  /** number of trainable parameters, and of all parameters */
   readonly trainable: ResolvedPlan["trainable"]
-  /** what the init decided, a rank for each layer that was selected; absent: they are the plan's */
+  /** rank of each selected layer, as the initialization chose it; absent: the plan's ranks */
   readonly ranks?: SiteRanks
-  /** of the optimizer's tensors after the last step; records of before do not have it */
+  /** size of the optimizer's tensors after the last step, in bytes; absent in records of earlier versions */
   readonly stateBytes?: number
-  /** that were taken */
+  /** number of steps taken */
   readonly steps: number
-  /** by the plan */
+  /** number of steps in the plan */
   readonly planned: number
-  /** that was found, where the plan left it to the run */
+  /** learning rate that the run found, if the plan left it open */
   readonly rate?: FoundRate
-  /** why fewer were taken; null: all were */
+  /** why the run stopped early; null: it took all steps */
   readonly stopped: Stopped | null
-  /** which state the adapter is, where it was chosen by evaluations; null: the last */
+  /** which state was saved as the adapter, if evaluations chose it; null: the last one */
   readonly kept: Kept | null
-  /** of training alone: the steps, without evaluations */
+  /** training time in seconds, without evaluations */
   readonly seconds: number
   /** mean loss of the last tenth of the steps */
   readonly trainLoss: number
-  /** before training, on the first rows of the split that the end is judged by */
+  /** evaluation before training, on the first rows of the split that judges the result */
   readonly before: EvaluationReport | null
-  /** after training, on the same rows */
+  /** evaluation after training, on the same rows */
   readonly after: EvaluationReport | null
-  /** at the end, on all rows of the validation split; null: there is none */
+  /** final evaluation on all rows of the validation split; null: the run has no such split */
   readonly validation: EvaluationReport | null
-  /** at the end, on all rows of the test split; null: there is none */
+  /** final evaluation on all rows of the test split; null: the run has no such split */
   readonly test: EvaluationReport | null
   /** baselines of these splits; null if the baseline is the model before training */
   readonly baseline: Baselines
-  /** of a run that learned nothing: what was seen, and what to change; records of before do not have it */
+  /** why the run learned nothing, and what to change; absent in records of earlier versions */
   readonly warnings?: ReadonlyArray<Warning>
-  /** on the last split, the most confident first; 20 at most */
+  /** misclassified rows of the last split, the most confident first; at most 20 */
   readonly mistakes: ReadonlyArray<Mistake>
-  /** rows and classes of every split */
+  /** row and class counts of every split */
   readonly data: ReadonlyArray<SplitDescription>
-  /** largest resident memory of the process, of several that of rank 0 */
+  /** peak resident memory of the process in bytes; of several processes, that of rank 0 */
   readonly peakBytes: number
-  /** in which it was trained; absent: in one */
+  /** number of processes that trained the run; absent: one */
   readonly processes?: number
-  /** the base model's weights, by content */
+  /** SHA-256 of the base model's weights */
   readonly base: BaseIdentity
-  /** the files that it read, by content */
+  /** SHA-256 of each file that the run read */
   readonly inputs: Inputs
-  /** the adapter that it left, by content */
+  /** SHA-256 of the adapter's files */
   readonly outputs: Inputs
-  /** as plan.json says it, which may be edited afterwards */
+  /** the plan, as written to plan.json, which may be edited afterwards */
   readonly plan: unknown
 }
 
 export interface Outcome {
-  /** steps that were taken */
+  /** number of steps taken */
   readonly steps: number
   readonly stopped: Stopped | null
   readonly kept: Kept | null
   readonly baseline: Baselines
   readonly warnings: ReadonlyArray<Warning>
-  /** class names; none where rows have no classes */
+  /** class names; empty if rows have no classes */
   readonly labels: ReadonlyArray<string>
   readonly device: DeviceReport
   readonly peakBytes: number
@@ -198,13 +197,13 @@ export interface Outcome {
   readonly before: EvaluationReport | undefined
   readonly after: {
     readonly reports: ReadonlyArray<EvaluationReport>
-    /** on the rows of `before` */
+    /** evaluation on the rows of `before` */
     readonly sameRows: EvaluationReport | undefined
     readonly mistakes: ReadonlyArray<Mistake>
   }
 }
 
-/** Writes `run.json` and returns what it says. */
+/** Writes `run.json` and returns its contents. */
 export const finishRun = (
   run: Run,
   resolved: ResolvedPlan,
@@ -267,19 +266,19 @@ export const finishRun = (
     return report
   })
 
-/** An evaluation as metrics.jsonl has it. */
+/** An evaluation, as a line of metrics.jsonl. */
 export type EvaluationReport = Evaluation & {
   readonly kind: "evaluation"
-  /** steps taken before it; 0 is the untrained head */
+  /** number of steps taken before it; 0: before training */
   readonly step: number
-  /** the rows that were evaluated */
+  /** split that was evaluated */
   readonly split: "validation" | "test"
 }
 
-/** A line of the file. */
+/** A line of metrics.jsonl. */
 export type MetricsRow = StepReport | DiagnosticsReport | EvaluationReport
 
-/** Adds a row to a run's metrics.jsonl. Fails with a FileError. */
+/** Returns a function that appends a row to a metrics.jsonl file. Fails with a FileError. */
 export const appendMetrics =
   (file: string) =>
   (row: MetricsRow): Effect.Effect<void, FileError, FileSystem.FileSystem> =>

@@ -11,19 +11,19 @@ import {
   type TensorType
 } from "../safetensors/index.ts"
 
-/** A tensor whose bytes are made when it is its turn. */
+/** A tensor whose bytes are computed when it is written. */
 export interface TensorToWrite<E, R> extends TensorType {
   readonly bytes: Effect.Effect<Uint8Array, E, R>
 }
 
-/** transformers' own default for years, and what a Hub page loads in one piece. */
+/** Default shard size of transformers for years, and the size that a Hub page loads in one piece. */
 const SHARD_BYTES = 5e9
 
-/** At most: nothing that is written has more than 8 bytes a number, and nearly all has 4. */
+/** Returns an upper bound: at most 8 bytes per value, and nearly always 4. */
 const sizeOf = ({ dtype, shape }: TensorType): number =>
   shape.reduce((product, n) => product * n, /64$/.test(dtype) ? 8 : 4)
 
-/** Names in their order, in groups of at most `limit` bytes; a larger tensor has one of its own. */
+/** Groups names in order into shards of at most `limit` bytes; a larger tensor gets a shard of its own. */
 const groupsOf = (tensors: ReadonlyMap<string, TensorType>, limit: number): ReadonlyArray<ReadonlyArray<string>> => {
   const groups: Array<Array<string>> = []
   let left = 0
@@ -40,8 +40,8 @@ const groupsOf = (tensors: ReadonlyMap<string, TensorType>, limit: number): Read
 }
 
 /**
- * Writes tensors as the weights of a Hugging Face folder, which exists: `model.safetensors`, or shards and their index, named as
- * transformers names them, where one file would be larger than `limit`. One tensor is held at a time.
+ * Writes tensors as the weights of a Hugging Face folder, which must exist: one `model.safetensors` or, if that would exceed `limit` bytes, shards
+ * and their index, named as transformers names them. Holds one tensor at a time. Default limit 5 GB.
  */
 export const writeTensorShards = <E, R>(
   folder: string,

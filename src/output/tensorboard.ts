@@ -1,11 +1,11 @@
 /**
- * A run for TensorBoard: what metrics.jsonl has, as event files beside it, appended as the run goes.
+ * Event files for TensorBoard: the contents of metrics.jsonl, appended next to it while the run trains.
  *
  *   tensorboard --logdir runs        runs/movies-1/events.out.tfevents.1760000000.tfjs-lora-pro
  *
- * A file is a row of records { length, masked CRC of it, an Event, masked CRC of that } (TensorFlow's TFRecord), an Event a protocol
- * buffer of event.proto and summary.proto. A process that goes on with a run begins a file of its own with SessionLog START at the step it
- * goes on from: TensorBoard forgets what it has of that step and later ones.
+ * A file is a sequence of records { length, masked CRC of it, an Event, masked CRC of that } (TensorFlow's TFRecord), an Event a protocol buffer of
+ * event.proto and summary.proto. A process that resumes a run begins a new file with SessionLog START at the step from which it resumes:
+ * TensorBoard then discards this step and later ones.
  */
 
 import * as Effect from "effect/Effect"
@@ -69,7 +69,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** CRC-32C, turned and shifted: a checksum of data that may itself hold checksums. */
+/** Returns the masked CRC-32C of TFRecord: the CRC rotated and offset, so that data may itself contain checksums. */
 export const maskedCrc = (bytes: Uint8Array): number => {
   let crc = 0xffffffff
   for (const byte of bytes) crc = crcTable[(crc ^ byte) & 255]! ^ (crc >>> 8)
@@ -95,14 +95,14 @@ export interface EventRow {
 
 type Scalars = ReadonlyArray<readonly [string, number]>
 
-/** The finite numbers of a tree, by their places: "method/discrepancy". */
+/** Returns the finite numbers of a tree by their paths: "method/discrepancy". */
 const numbersIn = (tree: object, place: string): Scalars =>
   Object.entries(tree).flatMap(([key, value]: [string, unknown]): Scalars => {
     if (typeof value === "number") return Number.isFinite(value) ? [[`${place}/${key}`, value]] : []
     return isRecord(value) ? numbersIn(value, `${place}/${key}`) : []
   })
 
-/** Those of a row itself, which `without` leaves out. */
+/** Returns the numbers of a row itself, except those in `without`. */
 const ownNumbers = (row: EventRow, place: string, without: ReadonlyArray<string>): Scalars =>
   numbersIn(
     Object.fromEntries(
@@ -111,7 +111,7 @@ const ownNumbers = (row: EventRow, place: string, without: ReadonlyArray<string>
     place
   )
 
-/** What a run's rows are in TensorBoard. A split is first looked at on some number of rows; evaluations on others are curves of their own. */
+/** Maps a run's rows to tags. The first evaluation sets the row count of a split; evaluations of other counts are separate curves. */
 const tagging = () => {
   const firstRows = new Map<string, number>()
   return (row: EventRow): Scalars => {
@@ -133,17 +133,17 @@ const tagging = () => {
 export interface EventsOptions {
   /** the run's folder */
   readonly directory: string
-  /** as plan.json says it */
+  /** the plan, as written to plan.json */
   readonly plan: unknown
-  /** steps that were taken before this process */
+  /** number of steps taken before this process */
   readonly step: number
-  /** what was reported before */
+  /** rows reported before this process */
   readonly history: ReadonlyArray<EventRow>
 }
 
 const isEvents = (name: string): boolean => name.includes(".tfevents.")
 
-/** Begins an event file; what it gives back appends a row. */
+/** Begins an event file and returns a function that appends a row. */
 export const openEvents = ({
   directory,
   plan,

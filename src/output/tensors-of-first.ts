@@ -1,4 +1,4 @@
-/** Tensors of a file that rank 0 alone may see, on every rank: it reads one at a time, which travels before the next is read. */
+/** Provides tensors of a file that only rank 0 can read to every rank: it reads one at a time and sends it before it reads the next. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { floats, onFirst, type RankError, Ranks } from "../ranks/index.ts"
@@ -10,7 +10,7 @@ import {
   type StoredTensor
 } from "../safetensors/index.ts"
 
-/** `forEachTensor` on every rank, with what rank 0 reads. Where it cannot, the others fail with its message. */
+/** Runs `forEachTensor` on every rank, over tensors that rank 0 reads. If reading fails, the other ranks fail with the same message. */
 export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
   tensors: ReadonlyArray<StoredTensor>,
   use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>
@@ -18,7 +18,7 @@ export const forEachTensorOfFirst = <E extends { readonly message: string }, R>(
   Effect.gen(function* () {
     const ranks = yield* Ranks
     if (ranks.size === 1) return yield* forEachTensor([...tensors], use)
-    /** On rank 0: names, each before its tensor, and null or a failure after the last. */
+    /** Sends from rank 0: each tensor after its name, then null or a failure. */
     const send = forEachTensor([...tensors], (tensor, stored) =>
       Effect.gen(function* () {
         yield* onFirst(Effect.succeed(stored.name))

@@ -1,11 +1,10 @@
 /**
- * What tokenizer_config.json of a written model says, so that transformers and transformers.js find the tokens in a text that the run found:
- * those of tokenizer.json.
+ * The tokenizer_config.json of a merged model, with which transformers and transformers.js tokenize a text as the run did: by tokenizer.json.
  *
  * Most classes of transformers take only the vocabulary from tokenizer.json and build the rest themselves: `BertTokenizer` lowercases unless
- * `do_lower_case` is false, and `GPT2Tokenizer` splits by its own pattern. `PreTrainedTokenizerFast` takes the whole file. transformers.js
- * takes the whole file in every class, but only a few classes return token types, which a pair of texts needs: `BertTokenizer` is
- * written where its options describe all of tokenizer.json.
+ * `do_lower_case` is false, and `GPT2Tokenizer` splits by its own pattern. `PreTrainedTokenizerFast` takes the whole file. transformers.js takes
+ * the whole file in every class, but only a few classes return token types, which a pair of texts needs: `BertTokenizer` is used if its options
+ * describe all of tokenizer.json.
  */
 
 import * as Effect from "effect/Effect"
@@ -16,31 +15,31 @@ import { readJson } from "../models/index.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
-/** What a model needs of its tokenizer. */
+/** What a model requires of its tokenizer. */
 export interface TokenizerUse {
-  /** rows of the model's table of token types; 0: it has none */
+  /** number of rows in the model's table of token types; 0: it has no such table */
   readonly tokenTypes: number
-  /** the token of padding, where tokenizer_config.json may not name it */
+  /** id of the padding token, if tokenizer_config.json may omit it */
   readonly padId?: number
-  /** for models that continue a text: the tokens that tokenizer.json adds to it */
+  /** for models that continue a text: the tokens that tokenizer.json adds at its ends */
   readonly ends?: {
-    /** whether a text begins with `bos_token` */
+    /** whether a text starts with `bos_token` */
     readonly begins: boolean
     /** whether a text ends with `eos_token` */
     readonly finishes: boolean
   }
 }
 
-/** The token of padding that config.json names, for models whose tokenizer need not name one. */
+/** Returns the padding token in config.json, for models whose tokenizer may omit it. */
 export const paddingOf = (config: unknown): Pick<TokenizerUse, "padId"> => {
   const padId = recordOf(config)["pad_token_id"]
   return typeof padId === "number" ? { padId } : {}
 }
 
-/** Takes all of tokenizer.json, in every version of transformers and in transformers.js. */
+/** The class that takes all of tokenizer.json, in every version of transformers and in transformers.js. */
 const WHOLE = "PreTrainedTokenizerFast"
 
-/** Returns the whole tokenizer_config.json for a tokenizer.json, from what the base's says. */
+/** Returns the complete tokenizer_config.json for a tokenizer.json, based on the base model's. */
 export const tokenizerConfigFor = (tokenizer: Json, { auto_map: _code, ...own }: Json, use: TokenizerUse): Json => {
   const named = own["tokenizer_class"]
   const added = Array.isArray(tokenizer["added_tokens"]) ? tokenizer["added_tokens"].filter(isRecord) : []
@@ -65,7 +64,7 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 
 const recordOf = (value: unknown): Json => (isRecord(value) ? value : {})
 
-/** The options under which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined if it builds another one. */
+/** Returns the options with which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined: it builds a different one. */
 const bertOptions = (tokenizer: Json, own: Json): Json | undefined => {
   const [normalizer, pre, after, model] = ["normalizer", "pre_tokenizer", "post_processor", "model"].map((part) =>
     recordOf(tokenizer[part])
@@ -99,7 +98,7 @@ const bertOptions = (tokenizer: Json, own: Json): Json | undefined => {
   }
 }
 
-/** Writes tokenizer_config.json into `folder`, which has the base's tokenizer.json, unless the base's own says all of it. */
+/** Writes tokenizer_config.json into `folder`, which contains the base's tokenizer.json, unless the base's own is complete. */
 export const writeTokenizerConfig = (base: string, folder: string, use: TokenizerUse) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

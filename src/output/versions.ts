@@ -1,4 +1,4 @@
-/** Which versions computed a run: this package's, its compiled kernels', tfjs's, effect's, and the runtime's. */
+/** The versions that computed a run: this package's, its compiled kernels', tfjs's, effect's, and the runtime's. */
 import * as tf from "@tensorflow/tfjs-core"
 import effectPackage from "effect/package.json" with { type: "json" }
 import * as Schema from "effect/Schema"
@@ -9,7 +9,7 @@ import { kernelsVersion } from "../kernels/index.ts"
 export const Versions = Schema.Record(Schema.String, Schema.String)
 export type Versions = typeof Versions.Type
 
-/** The versions of this package, its kernels (a hash), tfjs, effect and the runtime. */
+/** Returns the versions of this package, its kernels (a hash), tfjs, effect and the runtime. */
 export const versions = (): Versions => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   const runtime = (["bun", "deno", "node"] as const).find((name) => process?.versions?.[name] !== undefined)
@@ -23,8 +23,8 @@ export const versions = (): Versions => {
 }
 
 /**
- * A note where a run was trained by other versions; nothing of records that do not say it, and nothing where Bun trained what Deno uses:
- * adapters are the same in all runtimes.
+ * Returns a note if a run was trained with other versions. Returns none for records without versions, or if only the runtime differs (Bun and
+ * Deno): adapters are the same in all runtimes.
  */
 export const versionsNote = (directory: string, trained: Versions = {}): ReadonlyArray<string> => {
   const now = versions()

@@ -1,13 +1,13 @@
 /**
- * An adapter in a folder of Hugging Face PEFT, before any of its numbers is read: its configuration, what its file holds by the header, and
- * the `adapter` section of a plan that says the same.
+ * A Hugging Face PEFT adapter before any of its values are read: its configuration, the tensors in its file's header, and the equivalent `adapter`
+ * section of a plan.
  *
  *   adapter_config.json          what it is; `config.ts` says which of it is read
  *   adapter_model.safetensors    base_model.model.<module>.<PEFT's name of a factor>, and modules that were trained themselves
  *   head.safetensors             in a folder that this package wrote: a head over mean pooling
  *
- * Modules are those that the file has tensors of, and the configuration has to mean each of them: PEFT would leave the others unread, without
- * an error. A module that it means and the file has not computes what the base computes, in PEFT as here.
+ * Modules are those with tensors in the file, and the configuration must match each of them: PEFT would silently ignore the others. A module that
+ * it matches but that has no tensors computes the same as in the base, in PEFT and here.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -22,7 +22,7 @@ import { type PeftConfig, peftConfigOf } from "./config.ts"
 import { type Matched, matched } from "./matching.ts"
 
 export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
-  /** as it was named */
+  /** the adapter as the caller named it */
   source: Schema.String,
   problems: Schema.Array(Schema.String)
 }) {
@@ -34,28 +34,28 @@ export class PeftError extends Schema.TaggedError<PeftError>()("PeftError", {
 export const ADAPTER_CONFIG = "adapter_config.json"
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors"
 const HEAD = "head.safetensors"
-/** which PEFT wrote before it had safetensors; not read */
+/** PEFT's file format from before it supported safetensors; not read */
 const PICKLE = "adapter_model.bin"
 
-/** An adapted layer of a head, which a run trains itself: W + s·BA is where it starts. */
+/** An adapted layer of a head that the run trains as a whole. Its weight is initialized to W + s·BA. */
 export interface FoldedLayer {
   readonly module: string
   readonly scale: number
 }
 
 export interface PeftAdapter {
-  /** as it was named */
+  /** the adapter as the caller named it */
   readonly source: string
-  /** where it lies on this machine */
+  /** the adapter's folder on this machine */
   readonly folder: string
   readonly config: PeftConfig
   /** the `adapter` section of a plan, without `from` */
   readonly section: Readonly<Record<string, unknown>>
-  /** what its names have before those of `bareName`: "bert." of BertForSequenceClassification; "" of others */
+  /** the prefix that `bareName` removes: "bert." for BertForSequenceClassification, "" for other classes */
   readonly prefix: string
   /** tensors of `adapter_model.safetensors` by `bareName` */
   readonly tensors: ReadonlyMap<string, StoredTensor>
-  /** of a head over mean pooling; empty where there is none */
+  /** tensors of a head over mean pooling; empty if the folder has no such head */
   readonly head: ReadonlyMap<string, StoredTensor>
   readonly folded: ReadonlyArray<FoldedLayer>
 }
@@ -68,8 +68,8 @@ const imageFamilies = Object.values(Vision.imageFamilies).filter(({ prefix }) =>
 const backbones: ReadonlyArray<{ readonly prefix: string; readonly modules?: RegExp }> = [...encoders, ...imageFamilies]
 
 /**
- * A module's or tensor's name without what only the class of an encoder puts before it: `bert.` of BertForSequenceClassification, which
- * BertModel does not have; and as the class calls it today. Names of language models are the same in every class that is read.
+ * Removes the prefix that only a classification class adds to a module's or tensor's name (`bert.` of BertForSequenceClassification, which
+ * BertModel does not have), and replaces names from earlier versions of the class. Names of language models are the same in every supported class.
  */
 export const bareName = (name: string): string => {
   const own = name.startsWith(START) ? name.slice(START.length) : name
@@ -83,11 +83,11 @@ const prefixOf = (name: string): string =>
   backbones.find(({ prefix, modules }) => name.startsWith(prefix) && modules?.test(name.slice(prefix.length)) !== false)
     ?.prefix ?? ""
 
-/** Whether a module is of the head of a class that classifies. */
+/** Returns whether a module belongs to the head of a classification class. */
 const isOfHead = (module: string): boolean =>
   headModules.some((head) => module === head || module.startsWith(`${head}.`)) || module === "score"
 
-/** The folder of an adapter: one that is here, RUN/adapter where a run's folder is named, or one in the Hub's cache. */
+/** Returns the folder of an adapter: a local one, RUN/adapter if a run's folder is named, or one in the Hub's cache. */
 const folderOf = (source: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -125,7 +125,7 @@ const folderOf = (source: string) =>
     )
   })
 
-/** Reads what is in the folder of an adapter by its headers. All that is wrong or not supported is reported at once. */
+/** Reads the folder of an adapter from its headers. Fails with everything that is invalid or not supported at once. */
 export const readPeftAdapter = (source: string): Effect.Effect<PeftAdapter, PeftError, Sources> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -164,7 +164,7 @@ export const readPeftAdapter = (source: string): Effect.Effect<PeftAdapter, Peft
     }
   })
 
-/** The files that are read of an adapter: its configuration, its tensors, and a head where there is one. */
+/** Returns the files of an adapter that are read: its configuration, its tensors, and its head if it has one. */
 export const peftFiles = (source: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -177,11 +177,11 @@ export const peftFiles = (source: string) =>
 type Tensors = ReadonlyMap<string, StoredTensor>
 
 interface Sites {
-  /** what is stored of each adapted module, by PEFT's names */
+  /** stored tensors of each adapted module, by PEFT's names */
   readonly sites: ReadonlyMap<string, ReadonlyMap<string, StoredTensor>>
-  /** modules that were trained themselves */
+  /** modules trained as a whole */
   readonly saved: ReadonlyArray<string>
-  /** more of them, or longer names, than are compared with patterns */
+  /** whether there are more names, or longer ones, than are matched with patterns */
   readonly tooMuch: boolean
   readonly problems: ReadonlyArray<string>
 }
@@ -231,12 +231,12 @@ const sitesIn = ({ reading, shared }: PeftConfig, tensors: Tensors): Sites => {
 const OUTPUT_LAYER = "lm_head"
 
 const EMBEDDING = /\.(embed_tokens|wte)$/
-/** T5's, which both of its stacks look tokens up in, each by a module of its own */
+/** T5's shared embedding, which both of its stacks use, each through a module of its own */
 const SHARED_EMBEDDING = "shared"
 
 /**
- * The output layer is no module of a model whose output layer is its embedding, and neither are the stacks' own embeddings where they share
- * one: PEFT saves all of them, with the same numbers, since it ties nothing to a module that it trains.
+ * Removes copies of tied embeddings: an output layer tied to the embedding and the stacks' own embeddings are not separate modules here, but PEFT
+ * saves all of them with the same values, since it does not tie modules that it trains.
  */
 const withoutCopies = (sites: Sites, tensors: Tensors) =>
   Effect.gen(function* () {
@@ -258,7 +258,7 @@ const withoutCopies = (sites: Sites, tensors: Tensors) =>
     return { ...sites, saved: saved.filter((module) => !copies.includes(module)) }
   })
 
-/** A few names, and how many more there are. */
+/** Lists a few names and counts the rest. */
 const some = (names: ReadonlyArray<string>): string =>
   names.length <= 4 ? names.join(", ") : `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`
 
@@ -270,7 +270,7 @@ interface SiteSizes {
 
 type Written = Readonly<Record<string, unknown>>
 
-/** The section that says what the configuration says, by the names of the modules in the file; and what the two disagree on. */
+/** Returns the section equivalent to the configuration, by the module names in the file, and the contradictions between the two. */
 const sectionOf = (
   config: PeftConfig,
   { sites, saved, tooMuch }: Sites
@@ -309,7 +309,7 @@ const sectionOf = (
   }
 }
 
-/** Rank and α of each module, as the configuration has them. */
+/** Returns the rank and α of each module from the configuration. */
 const sizesOf = ({ sizes }: PeftConfig, rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<SiteSizes> => {
   if (sizes === undefined) return modules.map((module) => ({ module, rank: 0, alpha: 0 }))
   const rankAt = rules.patternValue(sizes.rankPattern)
@@ -327,7 +327,7 @@ const agreement = (rules: Matched, modules: ReadonlyArray<string>): ReadonlyArra
   return [`${ADAPTER_WEIGHTS} holds factors of layers that target_modules does not mean: ${some(unmeant)}`]
 }
 
-/** What a site's tensors must be, and are not. */
+/** Returns how a site's tensors differ from the expected shapes. */
 const shapeProblem = (
   { reading }: PeftConfig,
   { module, rank }: SiteSizes,
@@ -343,7 +343,7 @@ const shapeProblem = (
   return `${ADAPTER_WEIGHTS}: ${module} has factors of shapes ${shapes}, and ${ADAPTER_CONFIG} says rank ${rank}`
 }
 
-/** Layers whose rank or α is not that of the section. */
+/** Returns the layers whose rank or α differs from the section's. */
 const overridesOf = ({ sizes }: PeftConfig, sites: ReadonlyArray<SiteSizes>): Written => {
   const others = Map.groupBy(
     sites.filter((own) => sizes !== undefined && (own.rank !== sizes.rank || own.alpha !== sizes.alpha)),

@@ -1,9 +1,8 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 writes it: what is read of it, and everything that cannot be honoured, reported at once.
+ * Reads `adapter_config.json` as Hugging Face PEFT 0.21 writes it, and reports every setting that is not supported at once.
  *
- * A key that is not read is no problem while its value is the one that PEFT gives it by default (null, false, an
- * empty list or object, or the value below): PEFT adds some with every release. Any other value would mean a model that computes
- * something else, so it is refused by name.
+ * A key that is not read is accepted while it has PEFT's default value (null, false, an empty list or object, or the value below), since PEFT adds keys
+ * with every release. Any other value would mean a model that computes something else, so it is rejected by name.
  */
 import { type AdapterMethod, methods, type PeftBounds, type PeftReading, type PeftSizes } from "../../adapters/index.ts"
 import { cut, isRecord, limit, overLimit, quoted } from "../boundary/index.ts"
@@ -12,23 +11,23 @@ import type { Matching } from "./matching.ts"
 
 export interface PeftConfig {
   readonly reading: PeftReading
-  /** names of the tensors that all layers share, after `base_model.` */
+  /** names of the tensors that all layers share, after the prefix `base_model.` */
   readonly shared: ReadonlyArray<string>
-  /** null: none is named */
+  /** task type; null if the file names none */
   readonly task: TaskType | null
-  /** `base_model_name_or_path`: a folder, or owner/name; null where it says none */
+  /** `base_model_name_or_path`: a folder, or owner/name; null if the file names no base */
   readonly base: string | null
-  /** the class that was adapted, where the file says it */
+  /** class of the adapted model, if the file names it */
   readonly className: string | null
   readonly matching: Matching
   readonly modulesToSave: ReadonlyArray<string>
-  /** the method's own fields of the plan's section */
+  /** the method's fields of the plan's `adapter` section */
   readonly section: Readonly<Record<string, unknown>>
-  /** absent: all layers have those of the section */
+  /** rank and α by layer; absent: all layers use those of the section */
   readonly sizes?: PeftSizes
 }
 
-/** Read below, or of no consequence for what an adapter of any method computes over its base. */
+/** Keys that are read below, or that do not affect the result of an adapter of any method. */
 const known = [
   "peft_type task_type base_model_name_or_path target_modules exclude_modules layers_to_transform layers_pattern",
   "modules_to_save bias init_lora_weights",
@@ -40,10 +39,10 @@ const known = [
   "megatron_core qalora_group_size"
 ].flatMap((line) => line.split(" "))
 
-/** Inits that change the base's weights, so that the factors alone, over the base as it is published, are another model. */
+/** Initializations that change the base's weights, so that the factors over the published base are a different model. */
 const changesTheBase = /^(pissa|olora|loftq|corda|lora_ga|milora)/
 
-/** Other adapters of PEFT, for a sentence that says more than "found". */
+/** Other adapters of PEFT, for a more precise error message. */
 const others: Readonly<Record<string, string>> = {
   PROMPT_TUNING: "prompts that are trained",
   P_TUNING: "prompts that are trained",
@@ -60,7 +59,7 @@ const isUnasked = (value: unknown): boolean =>
 
 const layouts = Object.values<AdapterMethod<never>>(methods).flatMap(({ peft }) => peft.layout ?? [])
 
-/** Reads the JSON value of adapter_config.json, or says everything that is wrong with it or not supported, each the end of a sentence. */
+/** Reads the JSON value of adapter_config.json, or returns everything invalid or not supported, each as the end of a sentence. */
 export const peftConfigOf = (
   json: unknown
 ): { readonly config: PeftConfig } | { readonly problems: ReadonlyArray<string> } => {
@@ -116,7 +115,7 @@ const unsupported = (json: Readonly<Record<string, unknown>>, fields: ReadonlyAr
 
 const shown = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing", 60)
 
-/** The fields of a configuration, each by its name, which of a method's were asked for, and what was wrong with them. */
+/** Accessors for the fields of a configuration, which record the fields that a method reads and the problems found. */
 const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   const problems: Array<string> = []
   const asked: Array<string> = []
@@ -153,7 +152,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
     problems,
     asked,
     list,
-    /** A list, or a regular expression (a string). */
+    /** Reads a list, or a regular expression (a string). */
     names: (name: string) => (typeof json[name] === "string" ? json[name] : list(name)),
     text: (name: string) => {
       const value = json[name] ?? null
@@ -170,7 +169,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       const words = allowed.map((one) => JSON.stringify(one)).join(", ")
       return found !== null || value === null ? found : wrong(name, value, `${words} or null`, null)
     },
-    /** PEFT fails on null, too: its default is for a field that is left out. */
+    /** Rejects null as PEFT does: its default applies to absent fields only. */
     number: (name: string, otherwise: number, bounds: PeftBounds) => {
       asked.push(name)
       const value = Object.hasOwn(json, name) ? json[name] : otherwise
@@ -186,7 +185,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       if (bad !== undefined) return wrong(`${name}.${quoted(bad[0])}`, bad[1], inWords(bounds), {})
       return value as Record<string, number>
     },
-    /** null: all layers */
+    /** Reads indices of layers; null: all layers. */
     layers: (name: string): ReadonlyArray<number> | null => {
       const value = json[name] ?? []
       const layers = Array.isArray(value) ? value : [value]

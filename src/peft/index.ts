@@ -1,4 +1,4 @@
-/** Adapters from elsewhere: folders of Hugging Face PEFT, read as sections of a plan. */
+/** External adapters: folders of Hugging Face PEFT, read as sections of a plan. */
 export {
   ADAPTER_CONFIG,
   ADAPTER_WEIGHTS,

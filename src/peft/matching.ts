@@ -1,27 +1,27 @@
 /**
- * Which modules a configuration of PEFT means, as `check_target_module_exists` and `get_pattern_key` of PEFT 0.21 decide it, by full names
- * in the class that was adapted ("bert.encoder.layer.0.attention.self.query").
+ * Matches modules to a PEFT configuration as `check_target_module_exists` and `get_pattern_key` of PEFT 0.21 do, by full names in the class that
+ * was adapted ("bert.encoder.layer.0.attention.self.query").
  */
 import { quoted } from "../boundary/index.ts"
 import { fullMatch, numberAfter, reasonOf } from "./python-pattern.ts"
 
 export interface Matching {
-  /** names of modules or ends of them, or one regular expression; "all-linear": all linear layers but the output's */
+  /** module names or their ends, or one regular expression; "all-linear": every linear layer except the output layer */
   readonly targets: string | ReadonlyArray<string>
   readonly exclude: string | ReadonlyArray<string>
-  /** numbers of layers; null: all */
+  /** indices of layers; null: all */
   readonly layers: ReadonlyArray<number> | null
   readonly layersPattern: ReadonlyArray<string>
 }
 
 type Means = (module: string) => boolean
 
-/** The decisions of a configuration, its regular expressions read. */
+/** Predicates of a configuration, with its regular expressions compiled. */
 export interface Matched {
   readonly isTarget: Means
-  /** the value of the first pattern that means a module */
+  /** returns the value of the first pattern that matches a module; undefined if none does */
   readonly patternValue: (patterns: Readonly<Record<string, number>>) => (module: string) => number | undefined
-  /** the patterns that cannot be used, each the end of a sentence; complete once the functions were called */
+  /** patterns that cannot be used, each as the end of a sentence; complete after the functions were called */
   readonly problems: ReadonlyArray<string>
 }
 
@@ -29,10 +29,10 @@ const ends = (module: string, name: string): boolean => module === name || modul
 
 const nothing: Means = () => false
 
-/** A pattern of letters, digits, `_`, `-` and dots, which mean any character each. */
+/** Returns whether a pattern consists of letters, digits, `_`, `-` and dots, which match any character each. */
 const isPlain = (pattern: string): boolean => /^[\w.-]+$/.test(pattern)
 
-/** Whether a plain pattern means a module's whole name, or its end after a dot: most are full names, and there may be hundreds. */
+/** Returns whether a plain pattern matches a module's whole name, or its end after a dot: most are full names, and there may be hundreds. */
 const plainEnds =
   (pattern: string): Means =>
   (module) => {
@@ -47,7 +47,7 @@ export const matched = (
   saved: ReadonlyArray<string>
 ): Matched => {
   const problems: Array<string> = []
-  /** A function of names by an expression, which may be none, or take too long at a name. */
+  /** Returns a function of names from an expression that may be invalid, or take too long on a name. */
   const guarded = <A>(field: string, source: string, make: () => (name: string) => A, otherwise: A) => {
     const attempt = <B>(action: () => B, instead: B): B => {
       try {

@@ -1,11 +1,11 @@
 /**
- * A regular expression of Python's `re` as one of ECMAScript with the flag `u`, where the two mean the same in names of modules. What
- * Python alone has is refused by its name. The engine is the linear one: adapter_config.json comes from outside.
+ * Converts a regular expression of Python's `re` to ECMAScript with the flag `u`, where both mean the same in module names. Syntax that only Python
+ * has is rejected by name. Matching takes linear time, since adapter_config.json is untrusted input.
  */
 import { cut, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { LinearRegExp } from "../patterns/index.ts"
 
-/** A pattern that cannot be used: the reason, as the end of a sentence. */
+/** Error of a pattern that cannot be used. The message is the reason, as the end of a sentence. */
 export class UnusablePattern extends Error {}
 
 const pythonOnly: ReadonlyArray<readonly [start: RegExp, name: string]> = [
@@ -20,7 +20,7 @@ const pythonOnly: ReadonlyArray<readonly [start: RegExp, name: string]> = [
 
 const quantifier = /\{(\d*)(?:(,)(\d*))?\}/uy
 
-/** The same in ECMAScript. */
+/** Translates a pattern to ECMAScript. */
 const translated = (source: string): string => {
   let at = 0
   let inClass = false
@@ -71,17 +71,17 @@ const escaped = (character: string): string => {
   return /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character === "-" ? "x2d" : character}` : character
 }
 
-/** What is wrong with a pattern that threw, as the end of a sentence: LinearRegExp's own errors begin with the pattern. */
+/** Returns what is wrong with a pattern that threw, as the end of a sentence. Drops the pattern with which LinearRegExp's errors begin. */
 export const reasonOf = (cause: unknown): string =>
   cause instanceof UnusablePattern ? cause.message : messageOf(cause).replace(/^the pattern "(?:[^"\\]|\\.)*" /, "")
 
-/** Whether a whole name is what `before`, the pattern and `after` say together. */
+/** Returns a predicate: whether `before`, the pattern and `after` together match a whole name. */
 export const fullMatch = (source: string, before = "", after = ""): ((name: string) => boolean) => {
   const expression = expressionOf(source, (own) => `^${before}${own}${after}$`)
   return (name) => found(expression, name) !== null
 }
 
-/** The number between dots that comes first after what the pattern means, at the beginning of a name or after a dot. */
+/** Finds the first number between dots after a match of the pattern, which starts at the beginning of a name or after a dot. */
 export const numberAfter = (source: string): ((name: string) => number | undefined) => {
   const expression = expressionOf(source, (own) => `^(?:.*?\\.)?${own}\\.(?<number>\\d+)\\.`)
   return (name) => {

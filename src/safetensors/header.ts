@@ -1,11 +1,11 @@
 /**
- * The header of a safetensors file: names, types, shapes and places of its tensors, read without reading a tensor.
+ * The header of a safetensors file: names, types, shapes and locations of its tensors. No tensor is read.
  *
  *   8 bytes  n, little-endian      n bytes  JSON, padded with spaces      the rest  tensors, row-major, little-endian
  *   { "__metadata__": { … strings … }, "name": { "dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24] }, … }
  *
- * Everything the format promises is checked (a file that lies is refused before anything is allocated for it), and every problem
- * of a file is reported at once. Offsets are relative to the end of the header; `begin` and `end` here count from the file's start.
+ * Every guarantee of the format is checked (an invalid file is rejected before anything is allocated for it), and all problems of a file are
+ * reported at once. Offsets in the file are relative to the end of the header; `begin` and `end` here count from the file's start.
  *
  * @see https://github.com/huggingface/safetensors#format
  */
@@ -19,9 +19,9 @@ import { parseBoundedJson, platformReason, readExactly, repeatsKey } from "../fi
 export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
   /** its path */
   file: Schema.String,
-  /** a sentence each; at least one */
+  /** one sentence per problem; at least one */
   problems: Schema.Array(Schema.String),
-  /** there is no such file */
+  /** whether the file does not exist */
   missing: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
@@ -29,7 +29,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   }
 }
 
-/** Bytes of one element. */
+/** Bytes per element, by dtype. */
 export const bytesPerElement = {
   F64: 8,
   F32: 4,
@@ -47,7 +47,7 @@ export const bytesPerElement = {
 } as const
 export type Dtype = keyof typeof bytesPerElement
 
-/** Where a tensor is in a file: bytes `begin` to `end` (exclusive) from the file's start. */
+/** Location of a tensor in a file: bytes `begin` to `end` (exclusive), counted from the file's start. */
 export interface StoredTensor {
   readonly file: string
   readonly name: string
@@ -60,11 +60,11 @@ export interface StoredTensor {
 export interface SafetensorsHeader {
   readonly file: string
   readonly metadata: Readonly<Record<string, string>>
-  /** in the order of their bytes */
+  /** tensors by name, in the order of their bytes */
   readonly tensors: ReadonlyMap<string, StoredTensor>
 }
 
-/** Reads and checks a file's header. Fails on a missing, truncated, corrupted or inconsistent file. */
+/** Reads and validates a file's header. Fails if the file is missing, truncated, corrupted or inconsistent. */
 export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, SafetensorsError, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -97,7 +97,7 @@ export const unreadable = (file: string) => (error: PlatformError) =>
     problems: [error.reason._tag === "NotFound" ? "no such file" : `cannot be read: ${platformReason(error)}`]
   })
 
-/** Checks the JSON of a header against the size of its file. */
+/** Parses the JSON of a header and validates it against the size of the file, in bytes. */
 export const parseHeader = (file: string, json: Uint8Array, fileSize: number): SafetensorsHeader | SafetensorsError => {
   const fail = (problems: ReadonlyArray<string>) => new SafetensorsError({ file, problems })
   const parsed = parseText(json)
@@ -141,7 +141,7 @@ const parseText = (json: Uint8Array): ParsedText => {
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** The entry of one tensor, or what is wrong with it: the end of a sentence that begins with its name. */
+/** Returns the entry of one tensor, or what is wrong with it as the end of a sentence that begins with its name. */
 const checkEntry = (file: string, name: string, entry: unknown, start: number): StoredTensor | string => {
   if (!isRecord(entry)) return "its entry is not an object"
   const { dtype, shape, data_offsets: offsets } = entry
@@ -162,7 +162,7 @@ const checkEntry = (file: string, name: string, entry: unknown, start: number): 
   return { file, name, dtype: dtype as Dtype, shape, begin: start + begin, end: start + end }
 }
 
-/** Tensors must fill the file without gap or overlap. `tensors` in the order of their bytes. */
+/** Checks that tensors fill the file without gap or overlap. `tensors` must be in the order of their bytes. */
 const checkLayout = (
   tensors: ReadonlyArray<StoredTensor>,
   start: number,

@@ -1,6 +1,6 @@
 /**
- * Tensors of safetensors files as float32 on the host, one at a time: a reader that hands each to the device holds one tensor, not
- * a file. Integers beyond 2²⁴ and float64 lose what float32 cannot hold.
+ * Reads tensors of safetensors files as float32 on the host, one at a time: a reader that passes each to the device holds one tensor, not a file.
+ * Integers beyond 2²⁴ and float64 lose the precision that float32 does not have.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -10,13 +10,13 @@ import { working } from "../progress/index.ts"
 import { type Dtype, readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
 export interface HostTensor {
-  /** a linear weight's is [out, in] */
+  /** dimensions; a linear weight is [out, in] */
   readonly shape: ReadonlyArray<number>
-  /** row-major */
+  /** values in row-major order */
   readonly data: Float32Array
 }
 
-/** Reads `tensors` in the order of their bytes, file by file, and hands each to `use`. `what`: what that is, for listeners. */
+/** Reads `tensors` file by file in the order of their bytes and passes each to `use`. `what` labels the work for listeners. */
 export const forEachTensor = <E, R>(
   tensors: Iterable<StoredTensor>,
   use: (tensor: HostTensor, stored: StoredTensor) => Effect.Effect<void, E, R>,
@@ -53,7 +53,7 @@ const readBytesAt = (handle: FileSystem.File, { file, name, begin, end }: Stored
     return yield* new SafetensorsError({ file, problems: [problem] })
   })
 
-/** The bytes of one tensor as they are stored. */
+/** Reads the stored bytes of one tensor, without conversion. */
 export const readStoredBytes = (
   stored: StoredTensor
 ): Effect.Effect<Uint8Array<ArrayBuffer>, SafetensorsError, FileSystem.FileSystem> =>
@@ -63,11 +63,11 @@ export const readStoredBytes = (
     return yield* readBytesAt(handle, stored)
   }).pipe(Effect.scoped)
 
-/** One tensor as float32. */
+/** Reads one tensor as float32. */
 export const readStored = (stored: StoredTensor): Effect.Effect<HostTensor, SafetensorsError, FileSystem.FileSystem> =>
   Effect.map(readStoredBytes(stored), ({ buffer }) => ({ shape: stored.shape, data: decode[stored.dtype](buffer) }))
 
-/** All tensors of one file, or those named. Fails where a name is not in the file. */
+/** Reads all tensors of one file, or only those in `names`. Fails if a name is not in the file. */
 export const readTensors = (
   file: string,
   names?: ReadonlyArray<string>
@@ -84,7 +84,7 @@ export const readTensors = (
     return read
   })
 
-/** Bytes → float32. Every engine these sources run in is little-endian, as the format is. */
+/** Converts bytes to float32. Every supported engine is little-endian, as the format is. */
 const decode: { readonly [D in Dtype]: (bytes: ArrayBuffer) => Float32Array } = {
   F32: (bytes) => new Float32Array(bytes),
   F64: (bytes) => new Float32Array(new Float64Array(bytes)),

@@ -1,9 +1,9 @@
 /**
- * The weights of a Hugging Face folder: one `model.safetensors`, or shards named by `model.safetensors.index.json`
+ * The weights of a Hugging Face folder: one `model.safetensors`, or shards listed in `model.safetensors.index.json`
  *
  *   { "metadata": { "total_size": … }, "weight_map": { "encoder.layer.0….weight": "model-00001-of-00002.safetensors", … } }
  *
- * Shards are in the folder itself; an index that points elsewhere is refused.
+ * Shards must be in the folder itself; an index with other paths is rejected.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,7 +15,7 @@ import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./h
 export const SINGLE_FILE = "model.safetensors"
 export const INDEX_FILE = "model.safetensors.index.json"
 
-/** Every tensor of a folder by name, from the headers alone. */
+/** Returns the location of every tensor of a folder by name, read from the headers alone. */
 export const readFolderHeaders = (
   folder: string
 ): Effect.Effect<ReadonlyMap<string, StoredTensor>, SafetensorsError, FileSystem.FileSystem | Path.Path> =>
@@ -83,6 +83,6 @@ const readWeightMap = (index: string) =>
     return new Map(entries as Array<[string, string]>)
   })
 
-/** A name without a way out of the folder. */
+/** Returns whether a name stays in the folder. */
 const isFileName = (shard: unknown): shard is string =>
   typeof shard === "string" && /^[^/\\:]+\.safetensors$/.test(shard) && !shard.includes("\0")

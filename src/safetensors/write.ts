@@ -1,10 +1,8 @@
 /**
- * Writes tensors as a safetensors file, byte for byte what the Python library writes: wider types first, then names in order,
- * compact JSON padded with spaces to a multiple of eight bytes, no gap. Same tensors, same file. The old file, if any, stays
- * until the new one is complete and flushed.
+ * Writes safetensors files, byte for byte as the Python library does: wider types first, then by name, compact JSON padded with spaces to a
+ * multiple of eight bytes, no gaps. The same tensors give the same file. An existing file stays until the new one is complete and flushed.
  *
- * `writeSafetensors` takes float32 tensors that are all there; `streamSafetensors` asks for one after the other, so that a file
- * larger than memory can be written.
+ * `writeSafetensors` takes float32 tensors in memory; `streamSafetensors` requests one after the other, to write files larger than memory.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -14,13 +12,13 @@ import { working } from "../progress/index.ts"
 import { bytesPerElement, type Dtype, SafetensorsError } from "./header.ts"
 import type { HostTensor } from "./read.ts"
 
-/** What the header says of a tensor. */
+/** Type and shape of a tensor, as the header stores them. */
 export interface TensorType {
   readonly dtype: Dtype
   readonly shape: ReadonlyArray<number>
 }
 
-/** Fails where a tensor's shape and data disagree, or the file cannot be written. */
+/** Writes float32 tensors to one file. Fails if a tensor's shape and data disagree, or if the file cannot be written. */
 export const writeSafetensors = (
   file: string,
   tensors: Readonly<Record<string, HostTensor>>,
@@ -41,13 +39,13 @@ export const writeSafetensors = (
     yield* streamSafetensors(file, types, (name) => Effect.succeed(bytesOf(tensors[name]!.data)), metadata)
   })
 
-/** The bytes of an array, not copied. */
+/** Returns a view of an array's bytes, without copying. */
 export const bytesOf = (data: ArrayBufferView): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 /**
- * Writes the header of `types` and then each tensor as `bytes` gives it (little-endian, row-major), in the order of the file; one
- * is held at a time, and what was gathered of those before. Fails as `bytes` does, where a tensor has not the bytes its type says, or where the file cannot be written.
+ * Writes the header of `types`, then each tensor as `bytes` returns it (little-endian, row-major), in file order. Holds one tensor at a time, plus a buffer of
+ * small ones. Fails if `bytes` fails, if a tensor's byte count does not match its type, or if the file cannot be written.
  */
 export const streamSafetensors = <E, R>(
   file: string,
@@ -79,11 +77,11 @@ export const streamSafetensors = <E, R>(
   return replaceFile(file, write, unwritable)
 }
 
-/** Bytes of a write, where tensors are smaller. */
+/** Bytes per write for small tensors. */
 const GATHERED = 2 ** 22
 
 /**
- * Small tensors in one write: a write beside training waits for a turn of the event loop, of which there are twenty a second, and a
+ * Combines small tensors into one write: during training, a write waits for a turn of the event loop, of which there are twenty per second, and a
  * checkpoint has hundreds of tensors.
  */
 const gathering = <E>(write: (bytes: Uint8Array) => Effect.Effect<void, E>) => {
@@ -108,7 +106,7 @@ const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, 
 
 const byteSize = ({ dtype, shape }: TensorType): number => sizeOf(shape) * bytesPerElement[dtype]
 
-/** Wider types first, so that each tensor begins at a multiple of its element's size; then by name. */
+/** Compares tensors for file order: wider types first, so that each tensor begins at a multiple of its element's size; then by name. */
 const inFileOrder = ([a, { dtype: one }]: readonly [string, TensorType], [b, other]: readonly [string, TensorType]) =>
   bytesPerElement[other.dtype] - bytesPerElement[one] || (a < b ? -1 : 1)
 

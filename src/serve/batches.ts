@@ -1,10 +1,9 @@
 /**
- * Rows of several requests as batches of one model: what arrives within some milliseconds, and whatever has come while the device was busy,
- * is computed together.
+ * Batches rows of several requests for one model: rows that arrive within some milliseconds, or while the device was busy, are computed together.
  *
- * A batch begins with a row of the client whose turn it is and takes one row of each client in turn until it is full, so that a request of one
- * row never waits for one of a thousand; each client is charged for its rows. Where a batch fails, each request's rows are computed alone: one
- * with a row that cannot be read fails alone.
+ * A batch begins with a row of the client whose turn it is and takes one row of each client in turn until it is full, so that a request of one row
+ * never waits for one of a thousand; each client is charged for its rows. If a batch fails, each request's rows are computed alone, so that only
+ * the request with the unreadable row fails.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,28 +12,28 @@ import type * as Semaphore from "effect/Semaphore"
 import type { Scheduler } from "./scheduler.ts"
 
 export interface BatchOptions<Row, Answer, E, R> {
-  /** of the device */
+  /** scheduler of the device */
   readonly turns: Scheduler
-  /** whose rows these are, to `turns`: a model and what it does */
+  /** kind of work for `turns`: a model and a task */
   readonly kind: string
-  /** rows of a batch at most */
+  /** maximum number of rows in a batch */
   readonly size: number
-  /** milliseconds that an idle device waits for more rows than the first */
+  /** time that an idle device waits for more rows after the first, in milliseconds */
   readonly wait: number
-  /** What is done to rows first without the device: decoding. Absent: nothing. */
+  /** the part of the work that runs before the device is needed, such as decoding; absent: none */
   readonly apart?: Apart
-  /** Does the rows' first part, and returns the rest, which has their answers, one each, in their order. */
+  /** Runs the first part of the rows' work and returns the rest, which resolves to one answer per row, in order. */
   readonly compute: (rows: ReadonlyArray<Row>) => Effect.Effect<Effect.Effect<ReadonlyArray<Answer>, E, R>, E, R>
-  /** called with the rows of each batch */
+  /** called with the number of rows of each batch */
   readonly onBatch: (rows: number) => Effect.Effect<void>
 }
 
-/** The part of work that needs no device. */
+/** The part of the work that needs no device. */
 export interface Apart {
   readonly turns: Scheduler
-  /** units of a batch at most, unless its first row has more */
+  /** maximum units in a batch, unless its first row alone has more */
   readonly units: number
-  /** batches that may wait for the device after it */
+  /** permits for batches that wait for the device after this part */
   readonly ahead: Semaphore.Semaphore
 }
 
@@ -47,17 +46,17 @@ export interface Request<Row> {
 }
 
 export interface Batches<Row, Answer, E> {
-  /** The answers of rows, one each, in their order. An interruption takes away the rows that wait. */
+  /** Returns one answer per row, in order. An interruption removes the rows that still wait. */
   readonly ask: (request: Request<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>
-  /** rows that wait */
+  /** number of waiting rows */
   readonly waiting: () => number
 }
 
 interface Asked<Row, Answer, E> extends Request<Row> {
   readonly answers: Array<Answer>
-  /** rows that were taken into a batch */
+  /** number of rows taken into batches */
   taken: number
-  /** rows that were answered */
+  /** number of answered rows */
   answered: number
   readonly done: Deferred.Deferred<ReadonlyArray<Answer>, E>
 }
@@ -68,13 +67,13 @@ interface Place<Row, Answer, E> {
   readonly at: number
 }
 
-/** Rows with what remains to be done for their answers. */
+/** Rows with the remaining work for their answers. */
 interface Begun<Row, Answer, E, R> {
   readonly places: ReadonlyArray<Place<Row, Answer, E>>
   readonly rest: Effect.Effect<ReadonlyArray<Answer>, E, R>
 }
 
-/** Batches are computed in fibers of the scope. */
+/** Creates a queue of batches, which are computed in fibers of the scope. */
 export const batches = <Row, Answer, E, R>({
   turns,
   kind,
@@ -103,7 +102,7 @@ export const batches = <Row, Answer, E, R>({
       const [asked] = pending.get(client) ?? []
       return asked === undefined ? undefined : { asked, at: asked.taken }
     }
-    /** A client's next row; its requests take turns. */
+    /** Takes a client's next row; its requests alternate. */
     const taken = (head: Place<Row, Answer, E>) => {
       const { asked } = head
       asked.taken += 1
@@ -112,7 +111,7 @@ export const batches = <Row, Answer, E, R>({
       return head
     }
 
-    /** One row of each client, again and again, the first of the one whose turn it is. */
+    /** Takes one row of each client, repeatedly, starting with the client whose turn it is. */
     const takeBatch = (client: string): ReadonlyArray<Place<Row, Answer, E>> => {
       const batch: Array<Place<Row, Answer, E>> = []
       // what a client adds may not make a turn long that others wait for
@@ -160,7 +159,7 @@ export const batches = <Row, Answer, E, R>({
     const finish = ({ places, rest }: Begun<Row, Answer, E, R>) =>
       Effect.flatMap(rest, (answers) => answer(places, answers))
 
-    /** Does a step for all places together, or, where it fails, for the rows of each request, whose failure is the request's. */
+    /** Runs a step for all places together or, if it fails, for the rows of each request separately, so that a failure affects only its request. */
     const orAlone = <A>(
       places: ReadonlyArray<Place<Row, Answer, E>>,
       together: Effect.Effect<A, E, R>,
@@ -186,7 +185,7 @@ export const batches = <Row, Answer, E, R>({
       })
     }
 
-    /** Both parts of what was begun, for those who still wait. */
+    /** Finishes the started work for requests that still wait. */
     const finishAll = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) =>
       Effect.forEach(
         all.filter(({ places }) => places.some(({ asked }) => !Deferred.isDoneUnsafe(asked.done))),
@@ -194,7 +193,7 @@ export const batches = <Row, Answer, E, R>({
         { discard: true }
       )
 
-    /** How many of these rows, in units, are whose. */
+    /** Counts the rows of each client, in units. */
     const partsOf = (places: ReadonlyArray<Place<Row, Answer, E>>, units: (place: Place<Row, Answer, E>) => number) => {
       const parts = new Map<string, number>()
       for (const place of places) {
@@ -204,7 +203,7 @@ export const batches = <Row, Answer, E, R>({
       return parts
     }
 
-    /** A batch that a client's turn begins. Its rows may have been taken by another's meanwhile. */
+    /** Computes a batch that a client's turn begins. Its rows may already be in another client's batch. */
     const one = (client: string) => {
       let places: ReadonlyArray<Place<Row, Answer, E>> = []
       const taking = Effect.suspend(() => {

@@ -1,4 +1,4 @@
-/** The body of a request: bounded in bytes and in time before it is believed, then JSON, then what a schema says. */
+/** Reads the body of a request: first limited in bytes and time, then parsed as JSON, then decoded with a schema. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -14,29 +14,29 @@ const tooLarge = () =>
 
 const isJson = (type: string | null): boolean => /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i.test(type ?? "")
 
-/** A request that has a body. */
+/** A request with a body, and its client. */
 export interface WithBody {
   readonly request: Request
   readonly client: string
 }
 
-/** What bodies take from a server. */
+/** Server resources that reading bodies requires. */
 export interface Bodies {
-  /** their bytes */
+  /** bytes of bodies held in memory */
   readonly held: Holdings
-  /** of a client's large bodies, which are read one piece after the other */
+  /** scheduler of large bodies, which are read piece by piece */
   readonly reading: Scheduler
-  /** of the device, in one of which a large body is parsed: both take the same thread */
+  /** scheduler of the device; a large body is parsed in a turn of it, since both need the same thread */
   readonly turns: Scheduler
 }
 
-/** Bytes of a body that is parsed without a turn: some tenths of a millisecond. */
+/** Maximum bytes of a body that is parsed without a turn, which takes some tenths of a millisecond. */
 const SMALL = 2 ** 16
 
-/** Bytes of large bodies that a client brings in a millisecond, at most, while others ask too: reading them takes the thread from others. */
+/** Maximum bytes per millisecond of a client's large bodies while other clients wait: reading occupies the thread. */
 const SHARED_READING = 32_000
 
-/** The bytes of a body, which count as held until the scope ends. */
+/** Reads the bytes of a body, which count as held until the scope ends. */
 const bodyBytes = (
   { request, client }: WithBody,
   { held, reading, turns }: Bodies
@@ -55,7 +55,7 @@ const bodyBytes = (
       code: "slow_body"
     })
     let left = 1000 * limit("serve-body-seconds")
-    /** The next piece. Only the client's time counts, not that in which its turn is waited for. */
+    /** Reads the next piece. Only the client's time counts toward the limit, not the wait for its turn. */
     const next = Effect.suspend(() => {
       const at = performance.now()
       return Effect.tryPromise({
@@ -98,7 +98,7 @@ type Issue = ReturnType<ReturnType<typeof SchemaIssue.makeFormatterStandardSchem
 const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey =>
   typeof segment === "object" ? segment.key : segment
 
-/** The first thing that is wrong, in a sentence that names the field. */
+/** Returns the first problem as a sentence that names the field. */
 const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
   const { message, path = [] } = issues[0]!
   const param = pathOf(path.map(keyOf))
@@ -112,11 +112,11 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
     : refusal(400, `${param}: ${cut(reason, 500)}`, { param })
 }
 
-/** Clients of OpenAI send null for what they do not say. */
+/** Removes nulls, which OpenAI's clients send for absent fields. */
 const withoutNulls = (value: unknown): unknown =>
   isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, own]) => own !== null)) : value
 
-/** The body as a schema has it; null fields are absent. What the schema does not know is refused, by its name. */
+/** Decodes the body with a schema. Null fields count as absent; unknown fields are rejected by name. */
 export const decodedBody = <A, I>(
   called: WithBody,
   schema: Schema.Codec<A, I>,

@@ -1,8 +1,8 @@
 /**
- * The body of a chat: OpenAI's fields, and the conversation, tools and form of answer that they ask for.
+ * The body of a chat request: OpenAI's fields, converted to a conversation, tools and an answer format.
  *
- * An answer is text, JSON by a schema, or calls of tools. What is required is a constraint over the model's tokens, compiled before a token is
- * written; the last ones of each model are kept, with their masks.
+ * An answer is text, JSON of a schema, or tool calls. A required format is a constraint over the model's tokens, compiled before the first token is
+ * generated; the most recent constraints of each model are cached, with their masks.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -101,7 +101,7 @@ export const ChatBody = Schema.Struct({
 })
 export type ChatBody = typeof ChatBody.Type
 
-/** The conversation of a body. `system`: what the run was trained with, for conversations that have no system message. */
+/** Returns the conversation of a body. `system`: the run's system message, for conversations that have none. */
 export const conversationOf = (
   { messages: list, tools: declared, tool_choice: choice }: ChatBody,
   system: string | undefined
@@ -127,7 +127,7 @@ const withoutNulls = (tool: NonNullable<ChatBody["tools"]>[number]) => ({
   )
 })
 
-/** Characters of what a body says. */
+/** Returns the number of characters in a conversation and its tools. */
 export const charactersOf = ({ messages, tools }: Required<Conversation>): number =>
   JSON.stringify(tools).length +
   messages.reduce(
@@ -136,17 +136,17 @@ export const charactersOf = ({ messages, tools }: Required<Conversation>): numbe
     0
   )
 
-/** How an answer is written and read. */
+/** How an answer is constrained and parsed. */
 interface AnswerForm {
-  /** null: calls are text, and none are made */
+  /** null: the answer has no tool calls */
   readonly use: ToolUse | null
-  /** null: any text */
+  /** null: unconstrained text */
   readonly constraint: Constraint | null
 }
 
 const isBroken = (use: ToolUse | NoToolUse): use is NoToolUse => "broken" in use
 
-/** The form of the answer that a body asks for, with these tools. */
+/** Returns the format of the answer that a body requests with these tools. */
 export const answerForm = (
   tokenizer: CausalTokenizer,
   {
@@ -188,13 +188,13 @@ export const answerForm = (
     return { use, constraint: yield* compiled(tokenizer, grammar, "tools") }
   })
 
-/** A JSON value that a response format asks for; null: any text. */
+/** Returns the grammar of the JSON value that a response format requires; null: any text. */
 const jsonGrammar = (format: ChatBody["response_format"]): Grammar | null => {
   if (format === undefined || format.type === "text") return null
   return { kind: "json", schema: format.type === "json_schema" ? format.json_schema.schema : { type: "object" } }
 }
 
-/** Constraints of a tokenizer that are kept. */
+/** Maximum number of cached constraints per tokenizer. */
 const MOST = 8
 
 const kept = new WeakMap<CausalTokenizer, Map<string, Constraint>>()

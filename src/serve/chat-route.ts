@@ -1,4 +1,4 @@
-/** POST /v1/chat/completions: OpenAI's chats with a run that continues texts, by its chat template; tools, and answers by a schema. */
+/** POST /v1/chat/completions: OpenAI's chats with a run that continues texts, by its chat template, with tools and structured output. */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { limit, overLimit } from "../boundary/index.ts"
@@ -11,7 +11,7 @@ import { type Form, generateOptions, mostTokens, writtenReply } from "./openai.t
 import { refusal } from "./refusal.ts"
 import { type Route, verbsOf } from "./route.ts"
 
-/** Some templates take no ids but of nine letters and digits, which clients send back with results. */
+/** Returns an id of nine letters and digits, the only ids that some templates accept. Clients send it back with results. */
 const newCallId = (): string => randomUUID().replaceAll("-", "").slice(0, 9)
 
 const callOf = ({ id, name, arguments: own }: ToolCall) => ({

@@ -1,23 +1,23 @@
-/** Who asks: a key, or else an address; and what of something bounded each client holds. */
+/** Identifies the clients of requests, by key or else by address, and the amount of a limited resource that each client holds. */
 import { type LimitName, limit } from "../boundary/index.ts"
 
 /**
- * What a server says of a connection: that of `listen`, of `Deno.serve`, or the server that `Bun.serve` passes. Without one all requests
- * without a key are of one client.
+ * Connection of a request, as `listen`, `Deno.serve` or `Bun.serve` passes it (Bun passes its server). Without one, all requests without a key
+ * count as one client.
  */
 export type Connection =
   | {
-      /** of the client; undefined: not known */
+      /** address of the client; undefined: unknown */
       readonly address: string | undefined
     }
   | {
-      /** as Deno describes the client's end: with a `hostname` where it has an address */
+      /** Deno's description of the client's end, with a `hostname` if it has an address */
       readonly remoteAddr: object
     }
   | {
-      /** Bun's own: the client's end of a request's connection */
+      /** Bun's method that returns the client's end of a request's connection */
       readonly requestIP: (request: Request) => {
-        /** of the client */
+        /** address of the client */
         readonly address: string
       } | null
     }
@@ -29,7 +29,7 @@ const addressOf = (request: Request, connection: Connection | undefined): string
   return "hostname" in connection.remoteAddr ? String(connection.remoteAddr.hostname) : ""
 }
 
-/** Of IPv6 the first 64 bits: a subscriber has all of the rest. */
+/** Returns the network of an address. Of IPv6, the first 64 bits: one subscriber has all of the rest. */
 const networkOf = (address: string): string => {
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "")
   if (!bare.includes(":")) return bare
@@ -39,18 +39,18 @@ const networkOf = (address: string): string => {
   return [...first!, ...zeros, ...last!].slice(0, 4).join(":")
 }
 
-/** The client of a request without a key. Headers that say where it came from are not believed. */
+/** Identifies the client of a request without a key. Ignores headers that claim an origin. */
 export const clientAt = (request: Request, connection: Connection | undefined): string =>
   `address ${networkOf(addressOf(request, connection))}`
 
-/** What clients hold of something that has a limit. */
+/** Amounts of a limited resource that clients hold. */
 export interface Holdings {
-  /** Takes an amount for a client; false if there is no room for it. */
+  /** Reserves an amount for a client. Returns false if there is no room. */
   readonly take: (client: string, amount: number) => boolean
   readonly give: (client: string, amount: number) => void
 }
 
-/** A client may hold as much as it leaves free: alone half of all, and however much a few hold, others find room. */
+/** Creates holdings in which a client holds at most as much as it leaves free: alone, half of all. So others always find room. */
 export const holdings = (name: LimitName): Holdings => {
   const held = new Map<string, number>()
   let all = 0

@@ -1,4 +1,4 @@
-/** POST /v1/completions: OpenAI's completions of prompts as they are; of a run that reads one text and writes another, the other one. */
+/** POST /v1/completions: OpenAI's completions of raw prompts; a run that maps one text to another returns the other text. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -41,13 +41,13 @@ const promptsOf = (prompt: (typeof CompletionBody.Type)["prompt"]): ReadonlyArra
   return typeof prompt[0] === "number" ? [prompt as ReadonlyArray<number>] : (prompt as ReadonlyArray<Prompt>)
 }
 
-/** Tokens where the request says nothing, as OpenAI has it. */
+/** Default number of tokens, as in OpenAI's API. */
 const USUAL_TOKENS = 16
 
-/** What chooses among tokens, in a request to a model that writes the most probable text. */
+/** Sampling fields, which a model that always writes the most probable text does not support. */
 const choosing = ["temperature", "top_p", "top_k", "repetition_penalty", "stop"] as const
 
-/** Texts that are written from the first token to the last at once. */
+/** Generates texts from the first token to the last in one turn. */
 const writtenAtOnce = (
   client: string,
   served: Served,

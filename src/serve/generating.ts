@@ -1,6 +1,6 @@
 /**
- * Texts that a served model continues: the events of one request, written ahead of their reader, so that a slow reader holds neither the
- * device nor another request. Each token has a turn of its own. Texts wait for a place fairly by client, some prompts of a request at a time.
+ * Generates texts with a served model. The events of a request are buffered ahead of their reader, so that a slow reader blocks neither the device
+ * nor another request. Each token takes a turn of its own. Texts wait for a place fairly by client, some prompts of a request at a time.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ import type { Served } from "./served.ts"
 
 export interface Generating {
   /**
-   * The events of prompts that a model goes on with, to an `end` for each. The scope's end stops what is written at its next token.
+   * Streams the events of prompts that a model continues, up to an `end` for each prompt. If the scope ends, generation stops at the next token.
    */
   readonly events: (
     client: string,
@@ -25,7 +25,7 @@ export interface Generating {
     prompts: ReadonlyArray<Prompt>,
     options: GenerateOptions
   ) => Effect.Effect<Stream.Stream<GenerationEvent, Refusal>, never, Scope.Scope>
-  /** texts that are written now */
+  /** number of texts being generated */
   readonly active: () => number
 }
 

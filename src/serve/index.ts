@@ -1,6 +1,6 @@
 /**
- * Trained runs over HTTP: `openServer` for a handler that any server takes, `serving` and `listen` for programs of effects. docs/serve.md
- * says what is asked and answered.
+ * Serves trained runs over HTTP: `openServer` for a handler that works with any server, `serving` and `listen` for programs in Effect.
+ * docs/serve.md documents requests and responses.
  *
  * @example
  * import { openServer } from "tfjs-lora-pro/serve"
@@ -22,24 +22,24 @@ export { ListenError, type Listening, type ListenOptions, listen } from "./liste
 export { isModelName, type Named, nameOfRun, type Served, type ServedModels } from "./served.ts"
 export { type Serving, type ServingOptions, serving } from "./serving.ts"
 
-/** The runs of a server, its device, and its limits. */
+/** Runs, device and limits of a server. */
 export interface OpenServerOptions extends Omit<ServingOptions, "runs"> {
-  /** folders of runs, each under its own name or under another one: "runs/movies-1", "movies=runs/movies-1" */
+  /** folders of runs, optionally with names: "runs/movies-1", "movies=runs/movies-1" */
   readonly runs: ReadonlyArray<string>
-  /** default "auto" */
+  /** device; default "auto" */
   readonly device?: DeviceChoice
-  /** CPU threads of native and wasm, at most 8; "auto", the default: the cores there are */
+  /** CPU threads of native and wasm, at most 8; default "auto": the number of available cores */
   readonly threads?: DeviceOptions["threads"]
 }
 
-/** A server's handler of requests, for whatever listens. */
+/** A server's request handler, for any listener. */
 export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
-  /** Takes no more requests, waits for those that are there (so many seconds at most; default 10), and gives everything back. */
+  /** Stops accepting requests, waits up to `seconds` for pending ones (default 10), and releases all resources. */
   readonly close: (seconds?: number) => Promise<void>
 }
 
 /**
- * Loads runs, and answers requests about them. Rejects with an error whose message says what is wrong with a run.
+ * Loads runs and answers requests about them. Rejects with an error that says what is wrong with a run.
  *
  * @example
  * import { createServer } from "node:http"

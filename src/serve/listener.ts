@@ -1,6 +1,6 @@
 /**
- * A socket for a server: `node:http`, which Bun, Deno and Node all have, in front of a function from requests to responses. Headers have
- * bounds of bytes and of time, an answer that no one reads is given up, and hanging up aborts the request.
+ * An HTTP listener: `node:http`, which Bun, Deno and Node all have, in front of a function from requests to responses. Headers are limited in bytes
+ * and time, an answer that the client does not read is dropped, and a closed connection aborts its request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -12,11 +12,11 @@ import { systemReason } from "../files/platform-reason.ts"
 import type { Connection } from "./clients.ts"
 import { errorBody, type Refusal, refusal } from "./refusal.ts"
 
-/** Nothing listens. */
+/** Error of a server that cannot listen. */
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   /** host and port */
   address: Schema.String,
-  /** the system's, as the end of a sentence */
+  /** the system's reason, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -26,27 +26,27 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
 
 /** Options of `listen`. */
 export interface ListenOptions {
-  /** a name or an address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
+  /** host name or address to listen on: "127.0.0.1", "0.0.0.0", "::1" */
   readonly host: string
-  /** 0 to 65535; 0: one that is free */
+  /** port from 0 to 65535; 0: any free port */
   readonly port: number
-  /** Whether the server ends: connections are closed after their answers then. */
+  /** returns whether the server is shutting down, after which each connection closes with its answer */
   readonly isDraining: () => boolean
-  /** seconds until all of a body has arrived that is no file; a handler of files bounds each piece itself, and has 0 here; default: the limit `serve-body-seconds` */
+  /** seconds within which a whole body must arrive; 0: no limit, for a file handler that limits each piece itself; default: the limit `serve-body-seconds` */
   readonly bodySeconds?: number
 }
 
 /** A server that accepts connections. */
 export interface Listening {
-  /** "http://127.0.0.1:8000" */
+  /** address of the server: "http://127.0.0.1:8000" */
   readonly url: string
-  /** the one in use, also where 0 was asked for */
+  /** the port in use, also if 0 was requested */
   readonly port: number
-  /** Takes no more connections. */
+  /** Stops accepting connections. */
   readonly stop: Effect.Effect<void>
 }
 
-/** What the system's codes mean of an address. */
+/** Meaning of the system's error codes for an address. */
 const addressReasons: Readonly<Record<string, string | undefined>> = {
   EADDRINUSE: "another program listens there",
   EADDRNOTAVAIL: "this machine has no such address"
@@ -54,13 +54,13 @@ const addressReasons: Readonly<Record<string, string | undefined>> = {
 
 const HEADER_BYTES = 16 * 1024
 
-/** How long an idle connection stays, in milliseconds: longer than proxies keep theirs, so that none is closed under a request. */
+/** Milliseconds that an idle connection stays open: longer than in proxies, so that none is closed during a request. */
 const IDLE = 75_000
 
-/** Connections are looked at so often for those that are too slow, in milliseconds. */
+/** Milliseconds between checks for connections that are too slow. */
 const LOOKS = 1_000
 
-/** What an unread body may bring after its refusal, so that a client that still writes can read why. */
+/** Maximum bytes of an unread body after its refusal, so that a client that still sends can read the reason. */
 const REST_BYTES = 64 * 2 ** 20
 const REST_MILLISECONDS = 5_000
 
@@ -70,7 +70,7 @@ const headersOf = ({ rawHeaders }: IncomingMessage): Headers => {
   return headers
 }
 
-/** The body as it arrives, read on demand. `leave`: ignores the rest of it. */
+/** Streams the body on demand. `leave`: discards the rest. */
 const bodyOf = (incoming: IncomingMessage) => {
   let open = true
   const leave = () => {
@@ -108,7 +108,7 @@ const bodyOf = (incoming: IncomingMessage) => {
   return { stream, leave }
 }
 
-/** Reads on and forgets, for a while: a client that still writes reads the answer only if its connection stays open meanwhile. */
+/** Reads and discards for a while: a client that still sends can read the answer only if its connection stays open. */
 const forgetRest = (incoming: IncomingMessage): Promise<void> =>
   new Promise((resolve) => {
     let bytes = 0
@@ -125,7 +125,7 @@ const forgetRest = (incoming: IncomingMessage): Promise<void> =>
     incoming.resume()
   })
 
-/** Waits until the client has taken what was written; false: it has not in time, or has gone. */
+/** Waits until the client has received the data; false: it timed out or disconnected. */
 const taken = (outgoing: ServerResponse): Promise<boolean> =>
   new Promise((resolve) => {
     const done = (ok: boolean) => () => {
@@ -141,7 +141,7 @@ const taken = (outgoing: ServerResponse): Promise<boolean> =>
     outgoing.on("close", closed)
   })
 
-/** `rest`: waits until the request's body is out of the way. */
+/** Writes a response. `rest`: waits until the request's body is read or discarded. */
 const write = async (
   response: Response,
   outgoing: ServerResponse,
@@ -182,7 +182,7 @@ const write = async (
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 
-/** Names of this machine: a page of elsewhere whose name leads here has another one. */
+/** Returns whether a host name is this machine's: a page from elsewhere whose name resolves to it has a different one. */
 const isLocalName = (host: string | undefined): boolean => loopback.test((host ?? "localhost").replace(/:\d+$/, ""))
 
 // nothing more is believed of such a connection
@@ -200,7 +200,7 @@ const isForbidden = (method: string | undefined): boolean => /^(CONNECT|TRACE|TR
 const hostsOf = ({ rawHeaders }: IncomingMessage): number =>
   rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host").length
 
-/** Serves until the scope ends. */
+/** Serves requests until the scope ends. */
 export const listen = (
   fetch: (request: Request, connection: Connection) => Promise<Response>,
   { host, port, isDraining, bodySeconds = limit("serve-body-seconds") }: ListenOptions
@@ -242,7 +242,7 @@ export const listen = (
       await write(response, outgoing, isDraining(), rest)
     }
     const last = new WeakMap<object, Promise<void>>()
-    /** Requests of a connection are answered one after another: those that have not begun when it closes never do. */
+    /** Answers the requests of a connection in order. When it closes, requests that have not begun are dropped. */
     const inOrder = (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const { socket } = incoming
       const before = last.get(socket) ?? Promise.resolve()

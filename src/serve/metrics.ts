@@ -1,4 +1,4 @@
-/** What a server counts, and the same as Prometheus reads it. Each server has numbers of its own. */
+/** Metrics of a server, also in Prometheus' format. Each server has its own. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
@@ -35,9 +35,9 @@ const gauges = {
 export type Gauges = Omit<{ readonly [Name in keyof typeof gauges]: number }, "device_bytes" | "resident_bytes">
 
 export interface Answered {
-  /** a route's own path, which does not depend on what was asked */
+  /** the route's path pattern, which does not depend on the request */
   readonly route: string
-  /** a model that is served; "": none was found */
+  /** name of the served model; "": no model was found */
   readonly model: string
   readonly status: number
   readonly seconds: number
@@ -47,7 +47,7 @@ export interface Metrics {
   readonly answered: (answered: Answered) => Effect.Effect<void>
   readonly batch: (model: string, verb: string, rows: number) => Effect.Effect<void>
   readonly tokens: (model: string, kind: "prompt" | "cached" | "completion", count: number) => Effect.Effect<void>
-  /** The text that Prometheus reads; `now`: what is not counted but looked at. */
+  /** Returns the metrics in Prometheus' text format. `now`: current values of the gauges. */
   readonly text: (now: Gauges) => Effect.Effect<string>
 }
 

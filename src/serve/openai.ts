@@ -1,8 +1,8 @@
 /**
- * OpenAI's completions: what is asked, and the events of a generation as its answers, one object or a stream of chunks.
+ * OpenAI's completions: request fields, and responses from the events of a generation, as one object or a stream of chunks.
  *
- * Fields of OpenAI's requests to write texts. What a client sends because it always does is taken; what would change the answer and is not
- * done here is refused by its name, unless it has the value that changes nothing.
+ * Fields that clients always send are accepted; a field that would change the answer and is not supported is rejected by name, unless it has the
+ * value that changes nothing.
  */
 import { randomInt, randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import type { CausalTokenizer } from "../tensors/index.ts"
 import { type Refusal, refusal } from "./refusal.ts"
 import type { Reply } from "./route.ts"
 
-/** What is refused unless it has a value that changes nothing. */
+/** Schema of a field that is rejected unless its value changes nothing. */
 const only = <const L extends string | number | boolean>(value: L) =>
   Schema.optionalKey(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
 
@@ -32,7 +32,7 @@ const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const Stop = Schema.Union([Schema.NonEmptyString, Schema.Array(Schema.NonEmptyString).check(Schema.isMaxLength(16))])
 
-/** What both kinds of completions have. `top_k` and `repetition_penalty` are not OpenAI's; other servers of open models have them too. */
+/** Fields of chats and completions. `top_k` and `repetition_penalty` extend OpenAI's API, as in other servers of open models. */
 export const writingFields = {
   model: Schema.optionalKey(Schema.String),
   max_tokens: Schema.optionalKey(count),
@@ -67,7 +67,7 @@ interface WritingBody {
   readonly stop?: string | ReadonlyArray<string> | undefined
 }
 
-/** How many tokens may be written; `usual`: where the request says nothing. */
+/** Returns the maximum number of tokens to generate. `usual`: the default. */
 export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<number, Refusal> => {
   const [param, given] = [
     ["max_completion_tokens", body.max_completion_tokens] as const,
@@ -81,7 +81,7 @@ export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<numb
 
 const SEEDS = 2 ** 31
 
-/** What OpenAI's fields mean to `generate`; its defaults are OpenAI's: a temperature of 1, and another text each time. */
+/** Converts OpenAI's fields to options of `generate`. OpenAI's defaults apply: temperature 1 and a random seed. */
 export const generateOptions = (body: WritingBody, maxNewTokens: number): GenerateOptions => ({
   maxNewTokens,
   temperature: body.temperature ?? 1,
@@ -96,7 +96,7 @@ export const generateOptions = (body: WritingBody, maxNewTokens: number): Genera
 const finishReason = (finish: Finish, called = false): "stop" | "length" | "tool_calls" =>
   finish === "length" ? "length" : called ? "tool_calls" : "stop"
 
-/** Tokens of all texts of a request. */
+/** Counts the tokens of all texts of a request. */
 const usageOf = (ends: ReadonlyArray<Pick<GenerationEnd, "promptTokens" | "cachedTokens" | "ids">>) => {
   const sum = (of: (end: (typeof ends)[number]) => number) => ends.reduce((total, end) => total + of(end), 0)
   const [prompt, completion] = [sum(({ promptTokens }) => promptTokens), sum(({ ids }) => ids.length)]
@@ -112,13 +112,13 @@ const newId = (prefix: string): string => `${prefix}-${randomUUID().replaceAll("
 
 const nowSeconds = (): number => Math.floor(Date.now() / 1000)
 
-/** An encoder's tokenizer, or that of a model that writes. */
+/** Returns the tokenizer of an encoder or of a generative model. */
 const tokenizerOf = ({ model }: Adapted<Network>): Tokenizer | CausalTokenizer | undefined =>
   "tokenizer" in model && typeof model.tokenizer === "object"
     ? (model.tokenizer as Tokenizer | CausalTokenizer)
     : undefined
 
-/** Tokens of texts as a model reads them, each up to `longest`; 0 where it reads none. */
+/** Counts the tokens of texts as a model reads them, each up to `longest`; 0 for a model that reads no texts. */
 export const tokensOf = (adapted: Adapted<Network>, texts: ReadonlyArray<string>, longest: number): number => {
   const tokenizer = tokenizerOf(adapted)
   if (tokenizer === undefined) return 0
@@ -129,20 +129,20 @@ export const tokensOf = (adapted: Adapted<Network>, texts: ReadonlyArray<string>
   return texts.reduce((sum, text) => sum + count(text), 0)
 }
 
-/** What differs between chats and completions. */
+/** Differences between the formats of chats and completions. */
 export interface Form {
-  /** of the answer's id */
+  /** prefix of the answer's id */
   readonly prefix: string
-  /** `object` of an answer, and of a chunk */
+  /** value of `object` in an answer, and in a chunk */
   readonly object: string
   readonly chunk: string
-  /** a choice's part that holds a whole text, and the calls in it */
+  /** returns the part of a choice that contains a whole text and its tool calls */
   readonly whole: (text: string, calls: ReadonlyArray<ToolCall>) => object
-  /** the same of a piece of it, and of what comes before the first and after the last */
+  /** returns the part of a chunk that contains a piece of text; `begin` and `end`: the parts before the first piece and after the last */
   readonly piece: (text: string) => object
-  /** the parts that announce a call, the `index`th of its text */
+  /** returns the parts that announce a call, the `index`th of its text */
   readonly call: (call: ToolCall, index: number) => ReadonlyArray<object>
-  /** what finds calls in a text; null: all of it is text */
+  /** creates the reader that finds calls in a text; null: all of it is text */
   readonly reader: (() => CallReader) | null
   readonly begin: object | null
   readonly end: object
@@ -152,14 +152,14 @@ interface Replied {
   readonly form: Form
   readonly model: string
   readonly events: Stream.Stream<GenerationEvent, Refusal>
-  /** how many texts are written */
+  /** number of texts to generate */
   readonly texts: number
   readonly stream: boolean
-  /** whether a last chunk has the numbers of tokens */
+  /** whether a last chunk contains the token counts */
   readonly withUsage: boolean
 }
 
-/** To which everything is text. */
+/** A reader that treats everything as text. */
 const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "text", text }]), end: () => [] }
 
 const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"

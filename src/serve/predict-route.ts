@@ -1,4 +1,4 @@
-/** POST /predict and POST /embed: what the commands of these names print as JSON. POST /v1/embeddings: OpenAI's vectors of texts. */
+/** POST /predict and POST /embed: the JSON that the commands of these names print. POST /v1/embeddings: OpenAI's vectors of texts. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -32,13 +32,13 @@ const EmbedBody = Schema.Struct({
 const isList = (inputs: Row | ReadonlyArray<Row>): inputs is ReadonlyArray<Row> =>
   Array.isArray(inputs) && !(inputs.length > 0 && inputs.every((one) => typeof one === "number"))
 
-/** The rows of a body, as runs take them. */
+/** Returns the rows of a body as inputs of runs. */
 export const rowsOf = ({ inputs }: typeof PredictBody.Type): ReadonlyArray<Asked> =>
   (isList(inputs) ? inputs : [inputs]).map(asked)
 
 const asked = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
 
-/** Not too many, and none too long. `field`: what they are called in the body. */
+/** Checks that there are not too many texts and that none is too long. `field`: their name in the body. */
 export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.Effect<void, Refusal> => {
   if (rows.length === 0) return Effect.fail(wrongField(field, "is empty"))
   if (rows.length > limit("serve-rows"))
@@ -49,7 +49,7 @@ export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.
   return Effect.fail(refusal(422, `${param}: is longer than ${overLimit("serve-characters")}`, { param }))
 }
 
-/** Texts in rows too, but for what holds an image. */
+/** Returns the texts in rows, except those that contain an image. */
 const textsIn = ({ run: { kind } }: Served, rows: ReadonlyArray<Asked>): ReadonlyArray<unknown> =>
   kind.images === undefined
     ? rows.map((one) => (typeof one === "string" ? one : (Object.values(one).find((value) => isLong(value)) ?? one)))
@@ -57,7 +57,7 @@ const textsIn = ({ run: { kind } }: Served, rows: ReadonlyArray<Asked>): Readonl
 
 const isLong = (value: unknown) => typeof value === "string" && value.length > limit("serve-characters")
 
-/** What keeps rows from being predicted. Returns the pixels of their images; undefined: rows have none. */
+/** Fails if rows cannot be predicted. Returns the pixels of their images; undefined: rows have no images. */
 const checkRows = (
   served: Served,
   rows: ReadonlyArray<Asked>
@@ -75,7 +75,7 @@ const checkRows = (
 
 const counted = (pixels: number): string => `${pixels.toLocaleString("en")} pixels`
 
-/** Pixels of images, by their headers: nothing is decoded before all of them are known to be within the limits. */
+/** Returns the number of pixels of each image from its header. Decodes nothing until all are known to be within the limits. */
 export const pixelsOf = (
   rows: ReadonlyArray<Asked>,
   read: (row: Asked) => { readonly pixels: number } | { readonly broken: string }
@@ -98,7 +98,7 @@ export const pixelsOf = (
       : all
   })
 
-/** The same for as long as the scope, if there is room for them. */
+/** Reserves room for the pixels for as long as the scope, if there is room. */
 const heldPixels = (
   held: Holdings,
   client: string,
@@ -115,10 +115,10 @@ const heldPixels = (
 
 const LEAST_PIXELS = 2 ** 16
 
-/** Characters that make about as much work as a short text. */
+/** Characters in one unit of work, about a short text. */
 const CHARACTERS = 256
 
-/** How much work rows are, in short texts. */
+/** Returns the work for each row, in units of short texts. */
 const textUnits = (rows: ReadonlyArray<unknown>): ReadonlyArray<number> =>
   rows.map((row) => 1 + lengthOf(row) / CHARACTERS)
 
@@ -129,7 +129,7 @@ const lengthOf = (row: unknown): number =>
       ? Object.values(row).reduce((sum: number, value) => sum + (typeof value === "string" ? value.length : 1), 0)
       : 1
 
-/** A batch's failure as the request's. */
+/** Converts a batch's failure to a refusal of the request. */
 export const failedBatch = (error: { readonly _tag: string; readonly message: string }): Refusal =>
   refusal(error._tag === "DataError" ? 400 : 500, error.message)
 
@@ -152,7 +152,7 @@ export const predictRoute: Route = {
     })
 }
 
-/** Vectors of the texts in a field of a body. */
+/** Computes the vectors of the texts in a field of a body. */
 const vectorsOf = (
   models: ServedModels,
   called: Called,
@@ -170,7 +170,7 @@ const vectorsOf = (
     return { served, texts, vectors: yield* Effect.mapError(asked, failedBatch) }
   })
 
-/** A float32 in as few digits as say it. */
+/** Rounds float32 values to nine significant digits, which represent them exactly. */
 const shortest = (vector: Float32Array): ReadonlyArray<number> =>
   Array.from(vector, (value) => Number(value.toPrecision(9)))
 
@@ -196,7 +196,7 @@ const EmbeddingsBody = Schema.Struct({
   user: Schema.optionalKey(Schema.String)
 })
 
-/** float32 numbers, the lowest byte first. */
+/** Encodes float32 values in base64, little-endian. */
 const base64 = (vector: Float32Array): string => {
   const view = new DataView(new ArrayBuffer(4 * vector.length))
   vector.forEach((value, i) => view.setFloat32(4 * i, value, true))

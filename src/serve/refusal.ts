@@ -1,17 +1,17 @@
-/** Why a request is not answered as it was meant: a status and one sentence, in the shape in which OpenAI's API says it. */
+/** Error responses: a status and one sentence, in the format of OpenAI's API. */
 import * as Schema from "effect/Schema"
 import { type LimitName, overLimit } from "../boundary/index.ts"
 
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
-  /** of HTTP */
+  /** HTTP status code */
   status: Schema.Int,
   /** a sentence that says what to do */
   message: Schema.String,
-  /** a word that programs may go by; null: the status says all */
+  /** a machine-readable code; null: the status suffices */
   code: Schema.NullOr(Schema.String),
-  /** the field of the body that is meant, such as "messages[0].role"; null: none */
+  /** the invalid field of the body, such as "messages[0].role"; null: none */
   param: Schema.NullOr(Schema.String),
-  /** after how many seconds it may be asked again; null: it is not said */
+  /** seconds after which the client may retry; null: unspecified */
   retryAfter: Schema.NullOr(Schema.Int)
 }) {}
 
@@ -24,14 +24,14 @@ interface More {
 export const refusal = (status: number, reason: string, { code, param, retryAfter }: More = {}): Refusal =>
   new Refusal({ status, message: reason, code: code ?? null, param: param ?? null, retryAfter: retryAfter ?? null })
 
-/** What is wrong with a field of the body. */
+/** Returns the refusal of an invalid field of the body. */
 export const wrongField = (param: string, reason: string, code?: string): Refusal =>
   refusal(400, `${param}: ${reason}`, { param, ...(code === undefined ? {} : { code }) })
 
-/** How long a client may wait before it asks again, in seconds. */
+/** Seconds that a client should wait before it retries. */
 export const AGAIN = 1
 
-/** There is no room for more; `held`: of what the limit is. */
+/** Returns the refusal of a request for which there is no room. `held`: the limited resource. */
 export const overloaded = (name: LimitName, held: string): Refusal =>
   refusal(503, `${held} have, with this one, more than ${overLimit(name)}, or more of them are yours than are left`, {
     code: "overloaded",
@@ -48,12 +48,12 @@ const types: Readonly<Record<number, string>> = {
 
 const typeOf = (status: number): string => types[status] ?? (status < 500 ? "invalid_request_error" : "server_error")
 
-/** `{"error": {…}}` */
+/** Returns the response body `{"error": {…}}`. */
 export const errorBody = ({ status, message, code, param }: Refusal) => ({
   error: { message, type: typeOf(status), param, code }
 })
 
-/** What a client is given of a failure in here that has no message of its own: the server's stderr has it. */
+/** Refusal sent for an internal failure without a message of its own. The details are in the server's stderr. */
 export const bug = refusal(500, "something is wrong in the server; its stderr has a report", {
   code: "internal_error"
 })

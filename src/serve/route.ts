@@ -1,4 +1,4 @@
-/** What a route is: a value that says how it is reached, who may, and what it answers. */
+/** A route as a value: its method and path, who may call it, and its answer. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -12,44 +12,44 @@ import type { Served, ServedModels } from "./served.ts"
 export type Reply =
   | { readonly json: unknown; readonly status?: number }
   | { readonly text: string; readonly type: string; readonly status?: number }
-  /** server-sent events: what is after each "data: " */
+  /** server-sent events: the text after each "data: " */
   | { readonly events: Stream.Stream<string, Refusal> }
 
-/** What routes are answered with. */
+/** Server state that routes use. */
 export interface Inside {
   readonly models: ServedModels
   readonly generating: Generating
   readonly metrics: Metrics
   readonly bodies: Bodies
-  /** pixels of images in requests that wait */
+  /** pixels of images in waiting requests */
   readonly pixels: Holdings
   readonly isDraining: () => boolean
   readonly metricsText: Effect.Effect<string>
 }
 
-/** A request as routes see it. */
+/** A request as routes receive it. */
 export interface Called {
   readonly request: Request
-  /** who asks, for its part of the device: no secret */
+  /** identifies the client for fair scheduling; not a secret */
   readonly client: string
-  /** what is after the route's path, where it ends with "/*" */
+  /** the last path segment, if the route's path ends with "/*" */
   readonly rest: string
-  /** Says which model answers, for what is counted. */
+  /** Records which model answers, for the metrics. */
   readonly answeredBy: (served: Served) => void
 }
 
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE"
-  /** exact, or with one more segment where it ends with "/*" */
+  /** exact path, or one with one more segment if it ends with "/*" */
   readonly path: string
-  /** who may ask: anyone; clients with the key, where there is one; clients with the token */
+  /** who may call it: anyone; clients with the API key, if one is set; clients with the admin token */
   readonly who: "anyone" | "key" | "token"
-  /** answered also while the server ends */
+  /** whether it answers while the server shuts down */
   readonly always?: boolean
   readonly answer: (inside: Inside, called: Called) => Effect.Effect<Reply, Refusal, Scope.Scope>
 }
 
-/** Which routes a model answers. */
+/** Returns the routes that a model answers. */
 export const routesOf = ({ predict, embed, write, writing }: Served): ReadonlyArray<string> => [
   ...(predict === null ? [] : ["/predict"]),
   ...(embed === null ? [] : ["/embed", "/v1/embeddings"]),
@@ -57,6 +57,6 @@ export const routesOf = ({ predict, embed, write, writing }: Served): ReadonlyAr
   ...(writing === null && write === null ? [] : ["/v1/completions"])
 ]
 
-/** What a model does in the place of what it was asked for; `not`: "makes no vectors". */
+/** Returns what a model can do, for a request of something that it cannot. `not`: "makes no vectors". */
 export const verbsOf = (served: Served, not: string): string =>
   `model: ${served.name} ${not}; it answers ${routesOf(served).join(", ")}`

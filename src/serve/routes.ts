@@ -101,10 +101,10 @@ export const routes: ReadonlyArray<Route> = [
 const isFor = ({ path }: Route, pathname: string): boolean =>
   path.endsWith("/*") ? pathname.startsWith(path.slice(0, -1)) && pathname.length >= path.length : path === pathname
 
-/** The routes of a path, whatever their methods. */
+/** Returns the routes of a path, with all their methods. */
 export const routesAt = (pathname: string): ReadonlyArray<Route> => routes.filter((route) => isFor(route, pathname))
 
-/** The segments after a route's path; undefined: they are not written as they should be. */
+/** Returns the segments after a route's path, or undefined if they are malformed. */
 export const restOf = ({ path }: Route, pathname: string): string | undefined => {
   if (!path.endsWith("/*")) return ""
   try {

@@ -1,52 +1,52 @@
 /**
- * Whose work comes next where the number of pieces done at a time is limited: deficit round robin over clients. A piece of work has an estimated cost; every
- * client that waits is credited equally, and the first whose credit covers its next piece has its turn. What a turn really took is charged
- * afterwards, so clients with work waiting get equal time, however large their pieces are and however many they send.
+ * Schedules work where the number of pieces done at a time is limited: deficit round robin over clients. A piece of work has an estimated cost. Every
+ * waiting client is credited equally, and the first whose credit covers its next piece gets a turn. Afterwards the client is charged for the actual time, so
+ * clients with waiting work get equal time, however large their pieces are and however many they send.
  *
- * The device is such a scheduler with one place, decoding another, and texts that are written have as many places as there may be texts.
- * Between two turns the process looks at its connections: what a device computes, it computes synchronously.
+ * The device is such a scheduler with one place, decoding another, and text generation has as many places as there may be texts. Between two turns the
+ * process handles its connections, since the device computes synchronously.
  */
 import { setImmediate, setTimeout } from "node:timers"
 import * as Effect from "effect/Effect"
 
 /** A piece of work that waits for its turn. */
 export interface Job {
-  /** whose it is */
+  /** client to which it belongs */
   readonly client: string
-  /** Pieces of one kind take time in proportion to their units: what a unit takes is learned from turn to turn. */
+  /** Kind of work. The time of pieces of one kind is proportional to their units; the scheduler learns the time per unit. */
   readonly kind: string
-  /** Units of work, asked for whenever a turn is given; 0: there is nothing left to do. */
+  /** Returns the units of work that remain, whenever a turn is granted; 0: none. */
   readonly units: () => number
-  /** places it takes; default 1 */
+  /** number of places it takes; default 1 */
   readonly places?: number
-  /** Whose work was done in the turn, in units, asked for when it ends; default: the client's own. */
+  /** Returns, when the turn ends, the units done for each client; default: all of them for `client`. */
   readonly parts?: () => ReadonlyMap<string, number>
 }
 
 export interface Scheduler {
-  /** Runs work when its turn has come. An interruption before that ends the wait. */
+  /** Runs work when its turn comes. An interruption before that ends the wait. */
   readonly run: <A, E, R>(job: Job, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
-   * Runs what is mostly waiting for files, outside of turns. Its steps alternate with those of the device, each of which takes long: so that
-   * it comes to its end, it has a fifth of the time meanwhile.
+   * Runs work that mostly waits for files, outside of turns. Its steps alternate with those of the device, each of which takes long; it gets a
+   * fifth of the time, so that it finishes.
    */
   readonly beside: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** units of a kind that a turn has room for while others want theirs; at least 1 */
+  /** units of a kind that fit in a turn while other clients wait; at least 1 */
   readonly room: (kind: string) => number
-  /** clients that have had or awaited a turn within the last second */
+  /** number of clients that had or awaited a turn within the last second */
   readonly clients: () => number
-  /** pieces of work that wait */
+  /** number of waiting pieces of work */
   readonly waiting: () => number
-  /** whether no place is free */
+  /** whether all places are taken */
   readonly busy: () => boolean
 }
 
 export interface SchedulerOptions {
-  /** what is done at a time; default 1 */
+  /** number of places, the work done at a time; default 1 */
   readonly places?: number
-  /** of these a client's, at most; default: as many as it leaves free */
+  /** maximum places of one client; default: as many as it leaves free */
   readonly each?: number
-  /** milliseconds; default `performance.now` */
+  /** clock in milliseconds; default `performance.now` */
   readonly now?: () => number
 }
 
@@ -56,9 +56,9 @@ interface Piece {
 }
 
 interface Flow {
-  /** milliseconds of work that it may have now; below 0: it has had more than its part */
+  /** milliseconds of work that the client may use now; below 0: it has used more than its share */
   credit: number
-  /** places it has now */
+  /** number of places it holds */
   held: number
   readonly queue: Array<Piece>
 }
@@ -70,19 +70,19 @@ interface Turn {
   readonly cost: number
 }
 
-/** The pause after a turn while something runs beside: a part of the turn's own time, and milliseconds at least. */
+/** Pause after a turn while work runs outside of turns: a part of the turn's own time, and a minimum in milliseconds. */
 const BESIDE = { part: 1 / 4, least: 10 }
 
-/** Milliseconds of a turn, at most, that a client's own work takes while others want theirs. */
+/** Maximum milliseconds of a turn for one client's work while others wait. */
 const SHARED_TURN = 25
 
 /** Milliseconds after which a client no longer counts. */
 const ABSENT = 1_000
 
-/** How far a turn moves what is known of its kind. */
+/** Weight of a new turn in the estimate of its kind. */
 const LEARNING = 1 / 4
 
-/** Deno looks at its sockets only when it has nothing else to do, which a timer gives it; an immediate does not. */
+/** Deno polls its sockets only when idle, which a timer allows and an immediate does not. */
 const isDeno = "Deno" in globalThis
 
 export const scheduler = ({ places = 1, each, now = () => performance.now() }: SchedulerOptions = {}): Scheduler => {
@@ -102,7 +102,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   }
   const isGone = ({ credit, held, queue }: Flow) => credit >= 0 && held === 0 && queue.length === 0
 
-  /** No client takes a place so that fewer are left than it has: however many a few hold, there is room for another. */
+  /** Returns whether a client may take a place: it must leave as many free as it holds, so that others find room. */
   const fits = ({ held, queue: [head] }: Flow) => {
     if (head === undefined) return false
     const wanted = head.job.places ?? 1
@@ -155,7 +155,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       })
     })
 
-  /** Charges what a turn took to those whose work it was, in the place of its estimate. */
+  /** Charges the actual time of a turn to the clients whose work it was, instead of the estimate. */
   const charge = ({ client, kind, parts }: Job, { at, units, cost }: Turn) => {
     const took = now() - at
     const shares = parts?.() ?? new Map([[client, units]])

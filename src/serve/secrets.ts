@@ -1,4 +1,4 @@
-/** Keys and tokens of requests, compared in a time that says nothing of where they differ. */
+/** Compares keys and tokens of requests in a time that does not reveal where they differ. */
 import { createHash, timingSafeEqual } from "node:crypto"
 
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()
@@ -6,7 +6,7 @@ const digest = (text: string): Uint8Array => createHash("sha256").update(text).d
 export const isSameSecret = (given: string, expected: string): boolean =>
   timingSafeEqual(digest(given), digest(expected))
 
-/** Whether a request has one of these as its bearer; those that are undefined are no one's. */
+/** Returns whether a request's bearer token is one of `expected`. Undefined entries never match. */
 export const hasBearer = (request: Request, expected: ReadonlyArray<string | undefined>): boolean => {
   const given = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]
   if (given === undefined) return false

@@ -1,6 +1,6 @@
 /**
- * The models that are served, by their names: loaded one after the other while others answer, dropped when the last request that has one has
- * ended. A request has the model that had the name when it came.
+ * The served models by name: loaded one after the other while others answer, dropped when the last request that uses one has ended. A request uses
+ * the model that had the name when it arrived.
  *
  * Runs over the same files share their frozen weights (`SharedParts`): each adds its adapter and its head.
  */
@@ -27,21 +27,21 @@ import type { Scheduler } from "./scheduler.ts"
 
 type Failed = { readonly _tag: string; readonly message: string }
 
-/** A model that is served, and what it does. */
+/** A served model and what it can do. */
 export interface Served {
-  /** by which clients call it */
+  /** name by which clients call it */
   readonly name: string
   /** the run's folder */
   readonly place: string
-  /** when it was loaded, in seconds since 1970 */
+  /** load time, in seconds since 1970 */
   readonly since: number
-  /** with its model on the device */
+  /** the run, with its model on the device */
   readonly run: LoadedRun
-  /** labels and values of rows; null: it has none */
+  /** predicts labels and values of rows; null: it does not predict */
   readonly predict: Batches<Asked, Prediction, Failed> | null
-  /** vectors of texts; null: it makes none */
+  /** computes vectors of texts; null: it does not embed */
   readonly embed: Batches<string, Float32Array, Failed> | null
-  /** texts for texts that are read, from the first token to the last in one turn; null: it writes none so */
+  /** generates texts from inputs, each from the first token to the last in one turn; null: it does not */
   readonly write:
     | ((
         client: string,
@@ -49,38 +49,38 @@ export interface Served {
         options: WriteOptions
       ) => Effect.Effect<ReadonlyArray<WrittenText>, Failed>)
     | null
-  /** what goes on with texts; null: it does not */
+  /** continues texts; null: it does not */
   readonly writing: {
-    /** the model that goes on with them */
+    /** the model that continues them */
     readonly run: WritingRun
-    /** what it has read of the prompts before */
+    /** cache of earlier prompts */
     readonly prompts: PromptCache
   } | null
 }
 
-/** What a name of a model may be. */
+/** Returns whether a text is a valid model name. */
 export const isModelName = (name: string): boolean => /^[A-Za-z0-9][\w.:@-]{0,99}$/.test(name)
 
 /** A model to load. */
 export interface Named {
-  /** by which clients call it: letters, digits and `_.:@-`, 100 characters at most */
+  /** name by which clients call it: letters, digits and `_.:@-`, at most 100 characters */
   readonly name: string
-  /** a run's folder, or that of an adapter of PEFT */
+  /** folder of a run or of a PEFT adapter */
   readonly run: string
 }
 
 interface ServedOptions {
   readonly turns: Scheduler
-  /** how images are decoded without the device */
+  /** stage that decodes images without the device */
   readonly decoding: Apart
   readonly metrics: Metrics
-  /** rows of a batch */
+  /** maximum rows of a batch */
   readonly batchSize: number
-  /** milliseconds that an idle device waits for more rows */
+  /** time that an idle device waits for more rows, in milliseconds */
   readonly batchWait: number
-  /** the base model, if it is not where it was */
+  /** the base model, if it has moved */
   readonly base?: string | undefined
-  /** the folder that runs may be loaded from while it serves; undefined: none may */
+  /** folder from which runs may be loaded while the server runs; undefined: none may */
   readonly adapters?: string | undefined
 }
 
@@ -93,31 +93,31 @@ interface Entry {
 
 type Loading = Effect.Services<ReturnType<typeof loadTrained>>
 
-/** The models that a server has, by name; they come and go while it serves. */
+/** The models of a server by name. Models are added and removed while it serves. */
 export interface ServedModels {
-  /** Those that answer now. */
+  /** Returns the models that answer now. */
   readonly all: () => ReadonlyArray<Served>
-  /** The model of a name for as long as the scope; without a name the only one that does what is asked. */
+  /** Returns a model by name and keeps it for as long as the scope. Without a name, returns the only model for which `does` is true. */
   readonly use: (
     name: string | undefined,
     does: (served: Served) => boolean
   ) => Effect.Effect<Served, Refusal, Scope.Scope>
-  /** Loads a run that was named when the server was started. */
+  /** Loads a run named when the server started. */
   readonly load: (named: Named) => Effect.Effect<Served, Failed>
-  /** Loads a run from the folder of adapters, whatever its name leads to. */
+  /** Loads a run from the folder of adapters. Rejects links out of it, and a base or adapter outside of it that is not already served. */
   readonly loadInside: (named: Named) => Effect.Effect<Served, Refusal>
-  /** Takes it from those that answer; its tensors go when its last request is answered. */
+  /** Removes a model by name. Its tensors are released after its last request is answered. */
   readonly drop: (name: string) => Effect.Effect<void, Refusal>
 }
 
-/** What no run in the folder of adapters may name. */
+/** Returns the refusal of a run that refers to files outside of the folder of adapters. */
 const outside = (what: string) =>
   refusal(403, `the run ${what}; only what is in the folder of --adapters, or serves already, is loaded`, {
     code: "outside_adapters",
     param: "run"
   })
 
-/** No models yet. Those that are loaded live until the scope ends. */
+/** Creates an empty set of models. Loaded models live until the scope ends. */
 export const servedModels = ({
   turns,
   decoding,
@@ -138,7 +138,7 @@ export const servedModels = ({
       Effect.forEach([...entries.values()], ({ scope }) => Scope.close(scope, exit), { discard: true })
     )
 
-    /** What is made of texts, as many in a turn as a batch has, or fewer where others want theirs. */
+    /** Processes texts in turns, as many per turn as a batch has, or fewer while others wait. */
     const inTurns = <A, E>(
       client: string,
       kind: string,
@@ -251,14 +251,14 @@ export const servedModels = ({
       return way === "" || !(way === ".." || way.startsWith(`..${path.sep}`) || path.isAbsolute(way))
     }
 
-    /** Fails unless a path is in the folder of adapters when all links are followed. */
+    /** Fails unless a path is in the folder of adapters after following all links. */
     const inside = (root: string, place: string, what: string) =>
       Effect.gen(function* () {
         const real = yield* fs.realPath(place).pipe(Effect.mapError(() => outside(what)))
         if (!isInside(root, real)) return yield* outside(what)
       })
 
-    /** The places that a run names: its base, and the adapter that it began with. */
+    /** Returns the places that a run refers to: its base, and the adapter that it started from. */
     const namedIn = (folder: string) =>
       Effect.gen(function* () {
         const { plan: file } = yield* runFolder(folder)
@@ -348,10 +348,10 @@ export const servedModels = ({
     }
   })
 
-/** Files in a run's folder, checkpoints and pictures among them, at most. */
+/** Maximum number of files in a run's folder, including checkpoints and pictures. */
 const FILES = 10_000
 
-/** "runs/movies-1" is "movies-1"; "movies=runs/movies-1" is "movies". */
+/** Parses a run's name and folder: "runs/movies-1" has the name "movies-1", "movies=runs/movies-1" the name "movies". */
 export const nameOfRun = (given: string): Named => {
   const [, name, run] = /^([\w.:@-]+)=(.+)$/s.exec(given) ?? []
   if (name !== undefined && run !== undefined) return { name, run }

@@ -1,9 +1,8 @@
 /**
- * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope that its
- * models live in.
+ * A server without its socket: a function from a request to its response, as Bun, Deno, Hono and most others take one, and the scope of its models.
  *
- * A request is believed step by step: route, key, place in the queue, body, fields, rows. What is refused before costs nothing. A client that hangs up
- * takes the work away that has not been done: rows leave their batch, a text ends at its next token.
+ * A request is validated step by step: route, key, place in the queue, body, fields, rows. A rejected request costs nothing more. If a client
+ * disconnects, its unfinished work is cancelled: rows leave their batch, and generation stops at its next token.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -24,39 +23,37 @@ import { scheduler } from "./scheduler.ts"
 import { hasBearer } from "./secrets.ts"
 import { type Named, type ServedModels, servedModels } from "./served.ts"
 
-/** What is served, who may change it, and how much at a time. */
+/** Models, permissions and batching of a server. */
 export interface ServingOptions {
-  /** the runs that it begins with */
+  /** runs to load at the start */
   readonly runs: ReadonlyArray<Named>
-  /** the base model, if it is not where it was, or of adapters that came alone */
+  /** the base model, if it has moved or for adapters that came without it */
   readonly base?: string | undefined
-  /** the folder from which runs may be loaded while it serves; none may be unless given */
+  /** folder from which clients may load runs while the server runs; default: they may not */
   readonly adapters?: string | undefined
-  /** with it a client may load and drop runs; unless given no one may */
+  /** token with which clients may load and drop runs; default: no client may */
   readonly adminToken?: string | undefined
-  /** with it a client may ask; of several keys each is a client of its own; unless given anyone may, and a client is an address */
+  /** key that clients must send; each of several keys counts as one client; default: no key is required and each address is a client */
   readonly apiKey?: string | ReadonlyArray<string> | undefined
-  /** origins of pages that may ask; none unless given */
+  /** origins of web pages that may send requests; default: none */
   readonly cors?: ReadonlyArray<string>
-  /** rows that are computed together at most, at least 1; default 32 */
+  /** maximum number of rows computed together, at least 1; default 32 */
   readonly batchSize?: number
-  /** milliseconds that an idle device waits for more rows than the first; default 3 */
+  /** time that an idle device waits for more rows after the first, in milliseconds; default 3 */
   readonly batchWait?: number
-  /** called with failures in here that have no message of their own; default: stderr */
+  /** called with internal failures that have no message of their own; default: writes to stderr */
   readonly onBug?: (report: string) => void
 }
 
 /** Models that answer requests. */
 export interface Serving {
-  /** Answers a request. It never rejects. `connection`: where it came from, as `Bun.serve`, `Deno.serve` and `listen` pass it. */
+  /** Answers a request. Never rejects. `connection`: its connection, as `Bun.serve`, `Deno.serve` and `listen` pass it. */
   readonly fetch: (request: Request, connection?: Connection) => Promise<Response>
-  /** those that answer, by name */
+  /** the models that answer, by name */
   readonly models: ServedModels
-  /** requests that are answered or wait */
+  /** number of requests being answered or waiting */
   readonly active: () => number
-  /**
-   * Takes no more requests, and waits for those that are there, so many seconds at most; then it ends them. True: all had their answers.
-   */
+  /** Stops accepting requests and waits up to `seconds` for pending ones, then aborts the rest. Returns whether all were answered. */
   readonly drain: (seconds: number) => Effect.Effect<boolean>
 }
 
@@ -68,15 +65,15 @@ const methodsAt = (pathname: string): string =>
     .flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method]))
     .join(", ")
 
-/** What is counted of a request whose client has gone. */
+/** Status counted for a request whose client has disconnected. */
 const GONE = 499
 
 const gone = refusal(GONE, "the client has gone")
 
-/** Batches of decoded images that may wait for the device. */
+/** Maximum batches of decoded images that wait for the device. */
 const DECODED = 2
 
-/** A server that has loaded its runs. They live as long as the scope. */
+/** Creates a server and loads its runs, which live as long as the scope. */
 export const serving = ({
   runs,
   base,
@@ -151,14 +148,14 @@ export const serving = ({
       return refusal(401, "expected Authorization: Bearer with the key", { code: "invalid_api_key" })
     }
 
-    /** Whose part of the device a request has: its key's, by place, so that none is shown, or else its address's. */
+    /** Returns the client for scheduling: its key's index, so that no key is revealed, or else its address. */
     const clientOf = (request: Request, connection: Connection | undefined): string => {
       const key = (keys ?? []).findIndex((own) => hasBearer(request, [own]))
       if (key >= 0) return `key ${key + 1}`
       return hasBearer(request, [adminToken]) ? "token" : clientAt(request, connection)
     }
 
-    /** The route of a request, unless it is refused before it costs anything. One that is not always answered takes a place. */
+    /** Returns the route of a request, unless it is rejected early. Takes a place in the queue, except for routes that always answer. */
     const admitted = (request: Request, pathname: string, client: string): Route | Refusal => {
       const here = routesAt(pathname)
       if (here.length === 0) {
@@ -196,7 +193,7 @@ export const serving = ({
       return Response.json(errorBody(own), { status: own.status, headers })
     }
 
-    /** A browser asks whether a page may ask. */
+    /** Answers a browser's preflight request. */
     const preflight = (request: Request): Response => {
       const headers = headersFor(request)
       if (headers.has("access-control-allow-origin")) {
@@ -251,7 +248,7 @@ export const serving = ({
           model = name
         }
       }
-      /** Once, when the answer has ended. */
+      /** Runs once, when the answer has ended. */
       const ended = (scope: Scope.Closeable, status: number) =>
         Effect.suspend(() => {
           running.delete(stop)

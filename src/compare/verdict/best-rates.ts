@@ -13,11 +13,11 @@ interface RatePoint {
   readonly learningRate: number
   readonly done: number
   readonly failed: number
-  /** means over the seeds that ended well; null where none did, or where there is no validation split */
+  /** mean over the seeds that finished; null if none did, or if there is no validation split */
   readonly loss: number | null
-  /** the other metrics by their names */
+  /** the other metrics, by name */
   readonly scores: Readonly<Record<string, number | null>>
-  /** of the plan's steps; below 1 where successive halving dropped the rate before its end */
+  /** share of the plan's steps; below 1 if successive halving dropped the rate early */
   readonly share: number
 }
 
@@ -26,13 +26,13 @@ export interface Sweep {
   readonly method: string
   readonly rank: number | null
   readonly points: ReadonlyArray<RatePoint>
-  /** null: no rate can be chosen, because no run with a validation loss ended well */
+  /** null: no rate can be chosen, because no run with a validation loss finished */
   readonly best: RatePoint | null
-  /** which end of the grid the best one is, where there is another rate */
+  /** the end of the grid at which the best rate is, if there are several rates; else null */
   readonly edge: "smallest" | "largest" | null
 }
 
-/** Results by method and rank, in the order in which they first come. */
+/** Groups results by method and rank, in order of first appearance. */
 export const byMethodAndRank = (results: ReadonlyArray<TrialResult>): ReadonlyArray<ReadonlyArray<TrialResult>> => {
   const groups = new Map<string, Array<TrialResult>>()
   for (const result of results) {
@@ -42,7 +42,7 @@ export const byMethodAndRank = (results: ReadonlyArray<TrialResult>): ReadonlyAr
   return [...groups.values()]
 }
 
-/** Ended well, with a finite loss on the split. */
+/** Returns whether a run finished with a finite loss on the split. */
 export const scored = (result: TrialResult, split: "validation" | "test"): boolean =>
   result.status === "done" && typeof result[split]?.loss === "number"
 
@@ -86,11 +86,11 @@ const sweepOf = (own: ReadonlyArray<TrialResult>): Sweep => {
   return { method, rank, points, best, edge }
 }
 
-/** The sweeps among the results of a study, whole or not. */
+/** Returns the sweeps among the results of a study, complete or not. */
 export const sweepsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<Sweep> =>
   byMethodAndRank(results.filter(({ trial }) => trial.stage === "sweep")).map(sweepOf)
 
-/** The rate of each method × rank that was swept and has one that works. */
+/** Returns the best rate of each method × rank that was swept and has a rate that works. */
 export const bestRates = (results: ReadonlyArray<TrialResult>): ReadonlyArray<BestRate> =>
   sweepsOf(results).flatMap(({ method, rank, best }) =>
     best === null ? [] : [{ method, rank, learningRate: best.learningRate }]

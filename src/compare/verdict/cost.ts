@@ -1,8 +1,8 @@
 /**
- * What a method costs beside what it gains: a method that takes twice the time, or many times the state, has to earn it.
+ * The cost of a method compared with its gain: a method that takes twice the time, or many times the state, has to earn it.
  *
- * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not move. What a method
- * gains is the distance between its result and the baseline; without one, the result before training.
+ * Times and gains are over the fresh runs of a table. A time is the median, which one run on a busy machine does not affect. The gain of a method
+ * is its result minus the baseline or, without a baseline, minus the result before training.
  */
 import * as Schema from "effect/Schema"
 import type { Measure } from "../measure.ts"
@@ -12,24 +12,24 @@ import { mean, median } from "./statistics.ts"
 const Numeric = Schema.NullOr(Schema.Finite)
 
 export const Cost = Schema.Struct({
-  /** of a step: the median over the runs of each run's median */
+  /** median time of a step, in seconds: the median over the runs of each run's median */
   stepSeconds: Numeric,
-  /** of a run's training alone: the median over the runs */
+  /** median training time of a run, in seconds */
   runSeconds: Numeric,
-  /** of what methods are judged by, above 0 where it is for the better; shares in 0 … 1 */
+  /** improvement of the judged metric, positive if it is better; shares in 0 … 1 */
   gain: Numeric,
   gainPerSecond: Numeric,
-  /** of the optimizer's state; null where it has none */
+  /** gain per MB of the optimizer's state; null for a method without state */
   gainPerMegabyte: Numeric
 })
 export type Cost = typeof Cost.Type
 
-/** How many of a table's runs trained while another trial of the study did. */
+/** Number of timed runs of a table, and how many of them trained while another trial of the study did. */
 export const Beside = Schema.Struct({ runs: Schema.Int, beside: Schema.Int })
 export type Beside = typeof Beside.Type
 
 interface Reached {
-  /** mean over the runs, and of the baseline; null without one */
+  /** mean over the runs, and value of the baseline; null without one */
   readonly value: number | null
   readonly nothing: number | null
   readonly stateBytes: number | null
@@ -63,7 +63,7 @@ export const costOf = (
   }
 }
 
-/** null where the results do not say when they were made. A run that two trials share is one. */
+/** Counts runs that trained in parallel; null if the results have no times. A run that two trials share counts once. */
 export const besideOf = (own: ReadonlyArray<TrialResult>, all: ReadonlyArray<TrialResult>): Beside | null => {
   const timed = (results: ReadonlyArray<TrialResult>) => [
     ...new Map(

@@ -1,6 +1,6 @@
 /**
- * What the fresh runs of a study did on their way, from their `metrics.jsonl`: losses and, where they were probed, discrepancies, each
- * the mean over the seeds of a method. A run without the file, or cut off in it, gives what it has.
+ * Curves of a study's fresh runs, from their `metrics.jsonl`: losses and, where probed, discrepancies, each the mean over the seeds of a method. A
+ * run whose file is incomplete contributes what it has; a run without the file contributes nothing.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -17,15 +17,15 @@ import { mean } from "./statistics.ts"
 /** Values over steps, ascending. */
 export type Curve = ReadonlyArray<readonly [step: number, value: number]>
 
-/** Of one method × rank. An empty curve is one that was not recorded. */
+/** Curves of one method × rank. A curve that was not recorded is empty. */
 export interface MethodCurves {
   readonly method: string
   readonly rank: number | null
   readonly seeds: number
-  /** a running mean over about a twentieth of the steps */
+  /** running mean over about a twentieth of the steps */
   readonly training: Curve
   readonly validation: Curve
-  /** ‖g − g̃‖/‖g‖ of the method, with the best factor for g̃, and of the best possible move */
+  /** ‖g − g̃‖/‖g‖ of the method; with the best scale of g̃; and of the best possible update */
   readonly discrepancy: Curve
   readonly scaledDiscrepancy: Curve
   readonly bestDiscrepancy: Curve
@@ -51,7 +51,7 @@ type Row = typeof Row.Type
 
 const decode = Schema.decodeUnknownOption(Row)
 
-/** A line that is nothing of these is left out: other kinds of rows, and the one that a killed run did not finish. */
+/** Reads the rows of a file. Skips lines of other kinds and an incomplete last line of a killed run. */
 const rowsOf = (file: string): Effect.Effect<ReadonlyArray<Row>, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -93,7 +93,7 @@ const thinned = (curve: Curve): Curve => {
   return every <= 1 ? curve : curve.filter((_, i) => i % every === 0 || i === curve.length - 1)
 }
 
-/** The mean over the curves at the steps that all of them have. */
+/** Returns the mean of the curves at the steps that all of them have. */
 const meanCurve = (curves: ReadonlyArray<Curve>): Curve => {
   const [first, ...others] = curves.map((curve) => new Map(curve))
   if (first === undefined) return []
@@ -122,7 +122,7 @@ const averaged = (runs: ReadonlyArray<ReadonlyArray<Row>>): Omit<MethodCurves, "
   }
 }
 
-/** Curves of the fresh runs at the best rates; of those at the common rate where there are no others. `folder` is the study's. */
+/** Reads the curves of the fresh runs at the best rates or, without these, of those at the common rate. `folder`: the study's folder. */
 export const readCurves = (
   study: Study,
   results: ReadonlyArray<TrialResult>,

@@ -1,9 +1,9 @@
 /**
- * Two methods on the same seeds: the difference seed by seed, and what may be said of it.
+ * Two methods on the same seeds: the difference seed by seed, and the claim that it supports.
  *
- * Runs of one seed see the same rows in the same order and start with the same head, so the pairs share most of their luck, and their
- * differences spread less than the runs do. What is said is what Holm's procedure calls over all differences of a table, and the
- * interval that is shown is the one of the level at which it was tested: it leaves out 0 exactly where a difference is called.
+ * Runs of one seed see the same rows in the same order and start with the same head, so the pairs share most of their luck, and their differences
+ * vary less than the runs do. Claims come from Holm's procedure over all differences of a table. The reported interval has the level at which the
+ * difference was tested: it excludes 0 exactly where there is a claim.
  */
 
 import * as Schema from "effect/Schema"
@@ -11,31 +11,31 @@ import { counted } from "../../boundary/index.ts"
 import { inPoints, isBetter, type Measure, signed, sizeOf } from "../measure.ts"
 import { estimate, holm, probabilityOfNone } from "./statistics.ts"
 
-/** Chance of even one false call in a table. */
+/** Probability of even one false claim in a table. */
 const ALPHA = 0.05
 
 const Interval = Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
 
 export const Difference = Schema.Struct({
-  /** the baseline: a method, its rank, and both in words */
+  /** the compared baseline: a method, its rank, and both in words */
   method: Schema.String,
   rank: Schema.NullOr(Schema.Int),
   name: Schema.String,
-  /** seeds at which both runs ended well */
+  /** number of seeds at which both runs finished */
   pairs: Schema.Int,
-  /** seeds at which this method's run failed, and at which the baseline's did */
+  /** number of seeds at which this method's run failed, and at which the baseline's did */
   failed: Schema.Int,
   baselineFailed: Schema.Int,
-  /** of what the verdict judges by, this method's minus the baseline's; null without a pair */
+  /** mean of the judged metric, this method's minus the baseline's; null without a pair */
   mean: Schema.NullOr(Schema.Finite),
   deviation: Schema.NullOr(Schema.Finite),
-  /** at 95 %, of this difference by itself */
+  /** 95 % interval of this difference alone */
   interval95: Interval,
-  /** of the paired t test by itself; null where there is none */
+  /** p-value of the paired t test of this difference alone; null if there is no interval */
   probability: Schema.NullOr(Schema.Finite),
-  /** the same, corrected for all differences of the table */
+  /** the same p-value, corrected for all differences of the table */
   adjusted: Schema.NullOr(Schema.Finite),
-  /** the level at which Holm's procedure tested it, and the interval of that level */
+  /** level at which Holm's procedure tested the difference, and the interval at that level */
   level: Schema.NullOr(Schema.Finite),
   interval: Interval,
   claim: Schema.Literals(["ahead", "behind", "not told apart", "nothing said"]),
@@ -44,10 +44,10 @@ export const Difference = Schema.Struct({
 })
 export type Difference = typeof Difference.Type
 
-/** Scores of one method × rank by seed; null where the run failed. */
+/** Scores of one method × rank by seed; null if the run failed. */
 export type BySeed = ReadonlyMap<number, number | null>
 
-/** What is to be compared with what. */
+/** Two methods to compare. */
 export interface Comparison {
   readonly method: string
   readonly rank: number | null
@@ -68,7 +68,7 @@ const paired = ({ own, baseline }: Comparison): ReadonlyArray<number> =>
     return score === null || other === null || other === undefined ? [] : [withoutRounding(score - other)]
   })
 
-/** All differences of a table, corrected together; in the order of the comparisons. */
+/** Returns all differences of a table, corrected together, in the order of the comparisons. */
 export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: Measure): ReadonlyArray<Difference> => {
   const values = comparisons.map(paired)
   const probabilities = values.map(probabilityOfNone)
@@ -105,8 +105,8 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
 type Facts = Omit<Difference, "claim" | "words">
 
 /**
- * Nothing is said without an interval. Where runs failed, the pairs that are left are those that survived: what they say is not
- * taken for the side that failed.
+ * Returns the claim of a difference: none without an interval. If runs failed, the remaining pairs are survivors and do not count in favor of the
+ * method that failed.
  */
 const claimOf = (
   { interval, mean, failed, baselineFailed }: Facts,
@@ -134,7 +134,7 @@ const survivors = ({
   return `${failures} failed, over the ${counted(pairs, "seed")} left`
 }
 
-/** What a claim says; `name` of the baseline, or null where a table's column names it. */
+/** Returns a claim in words. `name`: of the baseline, or null if the table's column names it. */
 const said = (
   measure: Measure,
   { mean, interval, pairs, claim }: Omit<Difference, "words">,
@@ -153,7 +153,7 @@ const said = (
     : `${nothing}: ${points} on each of ${pairs} seeds (no interval)`
 }
 
-/** A difference in parts, for a table whose column names the baseline. */
+/** Returns the parts of a difference, for a table whose column names the baseline. */
 export const briefly = (measure: Measure, difference: Omit<Difference, "words">) => ({
   said: said(measure, difference, null),
   interval: difference.interval === null ? null : between(measure, difference.interval),
@@ -171,7 +171,7 @@ const turned = (interval: readonly [number, number] | null) =>
 
 const negated = (value: number | null): number | null => (value === null ? null : value === 0 ? 0 : -value)
 
-/** The same difference from the baseline's side; `of`: the method that it is now about. One test, shown twice. */
+/** Returns the same difference from the baseline's side. `of`: the method that the result names as the baseline. Both are one test. */
 export const fromOtherSide = (
   difference: Difference,
   of: { readonly method: string; readonly rank: number | null; readonly name: string },

@@ -1,4 +1,4 @@
-/** From the results of a study to its verdict: pure, whether or not every run is there yet. */
+/** Computes the verdict from the results of a study. A pure function, also of incomplete results. */
 import { number } from "../../output/report/index.ts"
 import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
@@ -8,7 +8,7 @@ import { type BySeed, type Comparison, type Difference, differencesOf, fromOther
 import { type Estimate, estimate, mean } from "./statistics.ts"
 import type { Entry, Table, Verdict } from "./verdict.ts"
 
-/** What a method is called in tables. */
+/** Returns the name of a method in tables. */
 type LabelOf = (method: string) => string
 
 const LEVEL = 0.95
@@ -39,7 +39,7 @@ export const judge = (
   return { study, measure, final, common, sweeps: records, warnings, results: [...results] }
 }
 
-/** "LoRA", or "LoRA r 8" where a study has several ranks. */
+/** Returns the name of an entry: "LoRA", or "LoRA r 8" if a study has several ranks. */
 export const named = (label: string, rank: number | null, { ranks }: Study): string =>
   rank === null || ranks.length < 2 ? label : `${label} r ${rank}`
 
@@ -90,11 +90,11 @@ const tableOf = (
   }
 }
 
-/** As the study names the methods, then by rank. */
+/** Sorts entries by the study's order of methods, then by rank. */
 const inOrder = (entries: ReadonlyArray<Entry>, { methods }: Study): Array<Entry> =>
   [...entries].sort((a, b) => methods.indexOf(a.method) - methods.indexOf(b.method) || (a.rank ?? 0) - (b.rank ?? 0))
 
-/** Over values that lie in 0 … `most`, and so does their mean: what of the interval lies outside says nothing. */
+/** Estimates values in 0 … `most`. Their mean is in that range too, so the interval is clipped to it. */
 const estimates = (values: ReadonlyArray<number>, most: number) => {
   const found: Estimate | null = estimate(values, LEVEL)
   if (found === null) return null
@@ -103,7 +103,7 @@ const estimates = (values: ReadonlyArray<number>, most: number) => {
   return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
 }
 
-/** The entries of a table. `nothing`: the baseline. */
+/** Context of a table's entries. `nothing`: the baseline. */
 interface Scope {
   readonly study: Study
   readonly split: Table["split"]
@@ -167,7 +167,7 @@ const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, n
   }
 }
 
-/** Swept without a rate that works, and so without fresh runs: part of the table all the same. */
+/** Returns entries for methods that were swept without finding a rate that works, and so have no fresh runs. */
 const withoutRate = (
   results: ReadonlyArray<TrialResult>,
   groups: ReadonlyArray<Group>,
@@ -185,7 +185,7 @@ const withoutRate = (
 const scoresOf = ({ runs }: Group, split: Table["split"], { name }: Measure): BySeed =>
   new Map(runs.map((run) => [run.trial.seed, scored(run, split) ? (run[split]?.[name] ?? null) : null]))
 
-/** Plain LoRA of the same rank; for a method without one, the rank that validation puts first. */
+/** Returns plain LoRA of the same rank; for a method without a rank, the rank that validation ranks first. */
 const baselineOf = (group: Group, method: string, groups: ReadonlyArray<Group>): Group | undefined => {
   const candidates = groups.filter((one) => one.method === method)
   if (group.method === method) return undefined
@@ -203,7 +203,7 @@ interface Against {
   readonly againstFull: Difference | null
 }
 
-/** Every difference that the table shows, each tested once: LoRA's from full fine-tuning is full fine-tuning's from LoRA. */
+/** Returns every difference of the table, each tested once: LoRA minus full fine-tuning is the negative of the reverse. */
 const compared = (groups: ReadonlyArray<Group>, split: Table["split"], measure: Measure) => {
   const comparisons: Array<Comparison> = []
   const places = new Map<string, number>()

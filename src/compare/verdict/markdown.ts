@@ -16,18 +16,18 @@ import {
 } from "./sentences.ts"
 import { type Columns, columnsOf, type Entry, type SweepRecord, type Table, type Verdict } from "./verdict.ts"
 
-/** A label may hold what Markdown takes for its own. */
+/** Escapes a label for a Markdown table cell. */
 const cell = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("|", "\\|").replaceAll("\n", " ")
 
 const row = (cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
 
-/** A table in Markdown. */
+/** Returns a table in Markdown. */
 export const tableOf = (
   header: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string>>
 ): ReadonlyArray<string> => [row(header), `|${"---|".repeat(header.length)}`, ...rows.map(row)]
 
-/** "87.4 (86.0 to 88.8)", the mean and the interval. */
+/** Formats a mean and its interval: "87.4 (86.0 to 88.8)". */
 export const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
@@ -35,12 +35,12 @@ export const withInterval = (measure: Measure, estimate: Entry["test"]): string 
   return interval === null ? shown : `${shown} (${interval.map((end) => bare(measure, end)).join(" to ")})`
 }
 
-/** How a difference that is called stands out; null: it does not. */
+/** Formats a significant difference; null: without emphasis. */
 type Bold = ((text: string) => string) | null
 
 const asterisks: Bold = (text) => `**${text}**`
 
-/** `−2.0 (−12.4 to +8.4)`, bold where the two are distinguishable; in words where nothing may be said. */
+/** Formats a difference: `−2.0 (−12.4 to +8.4)`, bold if the two are distinguishable, or words if there is no claim. */
 const beside = (measure: Measure, difference: Difference | null, bold: Bold): string => {
   if (difference === null) return "–"
   const { claim, mean, interval, words } = difference
@@ -51,7 +51,7 @@ const beside = (measure: Measure, difference: Difference | null, bold: Bold): st
   return `${shown} (${interval.map(points).join(" to ")})${note === null ? "" : `; ${note}`}`
 }
 
-/** The method's own distance to the full gradient, and the smallest that its factors allow. */
+/** Formats the method's distance to the full gradient, and the smallest that its factors allow. */
 const distance = ({ discrepancy }: Entry): string =>
   discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
 
@@ -77,7 +77,7 @@ const entryRow = (
   megabytes(entry.stateBytes)
 ]
 
-/** A table of a verdict, as texts. */
+/** Returns the rows of a verdict's table as text. */
 export const cellsOf = (
   measure: Measure,
   table: Table,
@@ -111,7 +111,7 @@ const verdictTable = (measure: Measure, table: Table): ReadonlyArray<string> => 
   return tableOf(columns, rows)
 }
 
-/** Time and state beside what they buy. */
+/** Returns the table of time and state compared with gains. */
 const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
   ...tableOf(
     ["method", "r", ...costHead(measure)],
@@ -121,7 +121,7 @@ const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
   costWords(table, measure)
 ]
 
-/** "5e-4: 0.579, **0.001: 0.348**": each rate with its validation loss, the chosen one in bold. */
+/** Formats the rates of a sweep with their validation losses, the chosen one in bold: "5e-4: 0.579, **0.001: 0.348**". */
 export const pointsOf = ({ points, best }: SweepRecord): string =>
   points
     .map(({ learningRate, loss, failed, share }) => {

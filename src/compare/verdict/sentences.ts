@@ -1,4 +1,6 @@
-/** What every form of a verdict says in words: who is ahead, what the intervals cover and what they do not, on which machine. */
+/**
+ * Sentences that every form of a verdict contains: which methods are ahead, what the intervals cover and what they do not, and on which devices.
+ */
 import { counted } from "../../boundary/index.ts"
 import { count, fixed, number, percent } from "../../output/report/index.ts"
 import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
@@ -19,7 +21,7 @@ const withPoints =
     return `${name} (${signed(measure, difference.mean!)}${inPoints(measure)}${note === null ? "" : `; ${note}`})`
   }
 
-/** Which methods are ahead of the baseline, which behind, and which indistinguishable from it. */
+/** Returns which methods are ahead of the baseline, behind it, or indistinguishable from it. */
 const claims = (
   measure: Measure,
   entries: ReadonlyArray<Entry>,
@@ -37,21 +39,21 @@ const claims = (
   return said.length === 0 ? null : said.join(". ")
 }
 
-/** The runs of the trials: a final and a common trial at one rate are one run. */
+/** Returns the runs of the trials. A final and a common trial at one rate are one run. */
 export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<TrialResult> => [
   ...new Map(results.map((result) => [result.directory, result])).values()
 ]
 
-/** How many runs of an entry ended well, failed or are missing. */
+/** Returns how many runs of an entry finished, failed or are missing. */
 export const runCounts = ({ done, failed, missing }: Entry): string =>
   [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
 
 export const megabytes = (bytes: number | null): string =>
   bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0)
 
-/** What a table's differences come to: nothing that is not called, and no more than that. */
+/** Returns the claims of a table's differences, and no others. */
 export const claimsOf = (measure: Measure, { entries }: Table): string => {
-  // full fine-tuning beside LoRA is LoRA beside full fine-tuning: said once where LoRA has one rank
+  // full fine-tuning minus LoRA is the negative of LoRA minus full fine-tuning: reported once if LoRA has one rank
   const loras = entries.filter(({ method }) => method === "lora")
   const once = loras.length === 1 && loras[0]!.againstFull !== null
   const others = once ? entries.filter(({ method }) => method !== "lora") : entries
@@ -61,7 +63,7 @@ export const claimsOf = (measure: Measure, { entries }: Table): string => {
   return said.length === 0 ? "There are too few runs to compare the methods." : `${said.join(". ")}.`
 }
 
-/** The sentences that a reader came for. */
+/** Returns the sentences that summarize the verdict. */
 export const leadOf = ({ final, common, results, study, measure }: Verdict): string => {
   const table = final ?? common
   const all = runsOf(results)
@@ -73,7 +75,7 @@ export const leadOf = ({ final, common, results, study, measure }: Verdict): str
   return `${runs} Judged by ${measure.label} on ${table.split}, ${where}. ${claimsOf(measure, table)}`
 }
 
-/** What the intervals of a table are about, and what they leave out. */
+/** Returns the scope and the limits of a table's intervals. */
 export const coverage = (
   { entries, rows, split, comparisons, baseline }: Table,
   { study: { freshSeeds, plan }, measure }: Pick<Verdict, "study" | "measure">
@@ -97,7 +99,7 @@ export const coverage = (
   ].join(" ")
 }
 
-/** One entry in the table of costs; as many cells as `costHead` has. */
+/** Returns the cells of one entry in the table of costs, in the order of `costHead`. */
 export const costCells = (measure: Measure, entry: Entry, { entries }: Table): ReadonlyArray<string> => {
   const { stepSeconds, runSeconds, gain, gainPerSecond, gainPerMegabyte } = entry.cost
   const lora = entries.find(({ method, rank }) => method === "lora" && (rank === entry.rank || entry.rank === null))
@@ -141,7 +143,7 @@ export const costWords = ({ baseline, beside, split }: Table, { label }: Measure
         : `${beside.beside} of these ${beside.runs} runs trained in parallel with another trial of the study. On one machine such trials share the cores, so the times are only approximate; use --workers 1 to run them one at a time.`
   ].join(" ")
 
-/** Every device that runs were made on, as it described itself, with how many runs. */
+/** Returns one line for every device that ran trials, as it described itself, with the number of its runs. */
 export const deviceLines = ({ results }: Verdict): ReadonlyArray<string> => {
   const counts = new Map<string, number>()
   for (const { device } of runsOf(results)) {

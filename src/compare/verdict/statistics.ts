@@ -1,21 +1,20 @@
 /**
- * What a few numbers say of the mean they were drawn around (mean, standard deviation, an interval for the mean), and Holm's correction for
- * several comparisons.
+ * Statistics of small samples (mean, standard deviation, an interval for the mean), and Holm's correction for several comparisons.
  *
  *   x̄ ± t · s/√n     t: Student's quantile with n − 1 degrees of freedom (Student 1908)
  *
- * The numbers are taken to be independent and about normal; with one of them, or with a spread of exactly 0, there is no interval:
- * numbers that come in steps (hits of 800 rows) can agree by chance, and a width of 0 would call that certain.
+ * Values are assumed to be independent and roughly normal. One value, or a spread of exactly 0, gives no interval: discrete values (hits of 800
+ * rows) can agree by chance, and an interval of width 0 would suggest certainty.
  */
 
 /** Two numbers, the smaller first. */
 export type Interval = readonly [number, number]
 
-/** NaN for no values. */
+/** Returns the mean of values; NaN for no values. */
 export const mean = (values: ReadonlyArray<number>): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Of an even number of values the mean of the two in the middle; null for no values. */
+/** Returns the median of values, the mean of the two middle ones for an even number; null for no values. */
 export const median = (values: ReadonlyArray<number>): number | null => {
   if (values.length === 0) return null
   const sorted = [...values].sort((a, b) => a - b)
@@ -23,7 +22,7 @@ export const median = (values: ReadonlyArray<number>): number | null => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** With n − 1 below the line; NaN for fewer than two values. */
+/** Returns the standard deviation with divisor n − 1; NaN for fewer than two values. */
 export const standardDeviation = (values: ReadonlyArray<number>): number => {
   if (values.length < 2) return Number.NaN
   if (values.every((value) => value === values[0])) return 0 // exactly, whatever the mean rounds to
@@ -32,18 +31,18 @@ export const standardDeviation = (values: ReadonlyArray<number>): number => {
   return Math.sqrt(squares / (values.length - 1))
 }
 
-/** Mean of a sample, its spread, and what both say of the true mean. */
+/** Mean of a sample, its standard deviation, and an interval for the true mean. */
 export interface Estimate {
   readonly n: number
   readonly mean: number
   /** null for one value */
   readonly deviation: number | null
-  /** for the true mean, at the level asked for; null where the values give none */
+  /** interval for the true mean at the requested level; null if the values give none */
   readonly interval: Interval | null
 }
 
 /**
- * `level` in (0, 1) is the share of samples whose interval holds the true mean. null for no values.
+ * Estimates the mean of a sample. `level` in (0, 1): the share of samples whose interval contains the true mean. Returns null for no values.
  *
  * @example
  * import { estimate } from "./statistics.ts"
@@ -62,8 +61,8 @@ export const estimate = (values: ReadonlyArray<number>, level: number): Estimate
 }
 
 /**
- * The probability of a mean at least so far from 0 if the true one were 0 (one-sample t test; of differences, the paired one). null
- * where there is no interval either.
+ * Returns the p-value of a mean at least this far from 0 if the true mean is 0 (one-sample t test; of differences, the paired test). Returns null
+ * if there is no interval either.
  */
 export const probabilityOfNone = (values: ReadonlyArray<number>): number | null => {
   const deviation = standardDeviation(values)
@@ -128,7 +127,7 @@ const incompleteBeta = (a: number, b: number, x: number, rest: number): number =
 }
 
 /**
- * P(|T| ≥ |t|) for T with `degrees` > 0 degrees of freedom: the two-sided p value of t. 1 at t = 0, 0 at ±∞.
+ * Returns P(|T| ≥ |t|) for T with `degrees` > 0 degrees of freedom: the two-sided p-value of t. 1 at t = 0, 0 at ±∞.
  *
  * @example
  * import { twoSidedProbability } from "./statistics.ts"
@@ -142,8 +141,8 @@ export const twoSidedProbability = (t: number, degrees: number): number => {
 }
 
 /**
- * The t that a t-distributed number exceeds in size with probability 1 − `level`: half the width of an interval of that level, in
- * standard errors. `level` in (0, 1), `degrees` ≥ 1.
+ * Returns the t that |T| exceeds with probability 1 − `level`: half the width of an interval of that level, in standard errors. `level` in (0, 1),
+ * `degrees` ≥ 1.
  *
  * @example
  * import { twoSidedQuantile } from "./statistics.ts"
@@ -166,25 +165,25 @@ export const twoSidedQuantile = (level: number, degrees: number): number => {
   return high
 }
 
-/** How one comparison came out. */
+/** Result of one comparison. */
 interface Tested {
-  /** the smallest α at which the procedure calls a difference */
+  /** smallest α at which the procedure finds a difference */
   readonly adjusted: number
   /**
-   * The level of the interval that says the same: it leaves out 0 exactly where a difference is called. 1 − α/(m − k + 1) of the step
-   * at which the comparison was decided; for those after the first that did not pass, the level of that one.
+   * Level of the equivalent interval, which excludes 0 exactly if the procedure finds a difference: 1 − α/(m − k + 1) of the step at which the
+   * comparison was decided; after the first comparison that does not pass, the level of that one.
    */
   readonly level: number
   readonly called: boolean
 }
 
 /**
- * Several comparisons at once: with eleven of them at 5 %, one is "significant" by chance almost every second time.
+ * Corrects several comparisons at once: with eleven of them at 5 %, one is "significant" by chance almost every second time.
  *
- * Holm's procedure (1979, Scand. J. Statist. 6, 65–70) keeps the probability of even one false call at α, whatever the
- * comparisons have to do with each other. In order of p, the k-th of m is tested at α/(m − k + 1), until one does not pass; none after it does.
+ * Holm's procedure (1979, Scand. J. Statist. 6, 65–70) keeps the probability of even one false positive at α, however the comparisons depend on
+ * each other. In order of p, the k-th of m is tested at α/(m − k + 1), until one does not pass; none after it does.
  *
- * `probabilities`: p of each comparison, in any order; the answers are in the same order.
+ * `probabilities`: p-value of each comparison, in any order. Results are in the same order.
  */
 export const holm = (probabilities: ReadonlyArray<number>, alpha: number): ReadonlyArray<Tested> => {
   const m = probabilities.length

@@ -1,6 +1,6 @@
 /**
- * The verdict of a study as data: `compare.json`. A table of fresh seeds at each method's best rate, one at a common rate, the sweeps
- * that chose the rates, and every run that failed.
+ * The verdict of a study as data, `compare.json`: a table of fresh seeds at each method's best rate, one at a common rate, the sweeps that chose
+ * the rates, and every failed run.
  */
 import * as Schema from "effect/Schema"
 import { Measure } from "../measure.ts"
@@ -10,12 +10,12 @@ import { Difference } from "./difference.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
 
-/** Over the seeds that ended well. */
+/** Estimate over the seeds that finished. */
 export const Estimate = Schema.Struct({
   n: Schema.Int,
   mean: Schema.Finite,
   deviation: Numeric,
-  /** for the mean over all seeds, at 95 % (Student's t); null where the seeds give none */
+  /** 95 % interval for the mean over all seeds (Student's t); null if the seeds give none */
   interval: Schema.NullOr(Schema.Tuple([Schema.Finite, Schema.Finite]))
 })
 
@@ -23,28 +23,28 @@ export const Estimate = Schema.Struct({
 export const Entry = Schema.Struct({
   method: Schema.String,
   rank: Schema.NullOr(Schema.Int),
-  /** method and rank as tables and sentences say them */
+  /** method and rank, for tables and sentences */
   name: Schema.String,
-  /** null: none of its rates worked */
+  /** learning rate; null: no rate works */
   learningRate: Numeric,
   /** numbers of runs that finished, failed, and have not finished yet */
   done: Schema.Int,
   failed: Schema.Int,
   missing: Schema.Int,
-  /** of those that ended well, how many say that they learned nothing, and how one of them puts it */
+  /** number of finished runs that report that they learned nothing, and the sentence of one of them */
   learnedNothing: Schema.Struct({ runs: Schema.Int, says: Schema.NullOr(Schema.String) }),
-  /** of what the verdict judges by; shares in 0 … 1 */
+  /** estimates of the judged metric; shares in 0 … 1 */
   validation: Schema.NullOr(Estimate),
   test: Schema.NullOr(Estimate),
   testLoss: Schema.NullOr(Estimate),
   /** other metrics on the test split, by name */
   scores: Schema.Record(Schema.String, Schema.NullOr(Estimate)),
-  /** paired with plain LoRA of the same rank, and with full fine-tuning; null: not in the table, or itself */
+  /** differences from plain LoRA of the same rank and from full fine-tuning, paired by seed; null: not in the table, or the entry itself */
   againstLora: Schema.NullOr(Difference),
   againstFull: Schema.NullOr(Difference),
-  /** of training alone, mean over the runs */
+  /** training time in seconds, mean over the runs */
   seconds: Numeric,
-  /** largest of the runs */
+  /** peak memory in bytes, maximum over the runs */
   peakBytes: Numeric,
   trainable: Numeric,
   stateBytes: Numeric,
@@ -58,13 +58,13 @@ export const Table = Schema.Struct({
   stage: Schema.Literals(["final", "common"]),
   /** split on which methods are compared; validation if the plan has no test split */
   split: Schema.Literals(["test", "validation"]),
-  /** rows of that split; null where no run ended well */
+  /** number of rows of that split; null if no run finished */
   rows: Schema.NullOr(Schema.Int),
   /** baseline of the metric that methods are judged by; null if unknown */
   baseline: Schema.NullOr(Schema.Struct({ of: Schema.String, value: Schema.Finite })),
   /** how many runs trained in parallel; null if not recorded */
   beside: Schema.NullOr(Beside),
-  /** differences that were corrected together */
+  /** number of differences that were corrected together */
   comparisons: Schema.Int,
   entries: Schema.Array(Entry)
 })
@@ -72,12 +72,12 @@ export type Table = typeof Table.Type
 
 /** Columns that not every table has. */
 export interface Columns {
-  /** one rate for all: no column for it */
+  /** whether all entries use one common rate; the table then has no column for it */
   readonly common: boolean
-  /** some method is compared with plain LoRA, or with full fine-tuning */
+  /** whether some method is compared with plain LoRA, or with full fine-tuning */
   readonly lora: boolean
   readonly full: boolean
-  /** some method was compared with the full gradient */
+  /** whether some method was compared with the full gradient */
   readonly looked: boolean
 }
 
@@ -93,7 +93,7 @@ const Rate = Schema.Struct({
   done: Schema.Int,
   failed: Schema.Int,
   loss: Numeric,
-  /** the other metrics by their names */
+  /** the other metrics by name */
   scores: Schema.Record(Schema.String, Numeric),
   share: Schema.Finite
 })
@@ -109,18 +109,18 @@ export type SweepRecord = typeof SweepRecord.Type
 
 export const Verdict = Schema.Struct({
   study: Study,
-  /** what it judges by */
+  /** metric that judges the methods */
   measure: Measure,
   final: Schema.NullOr(Table),
   common: Schema.NullOr(Table),
   sweeps: Schema.Array(SweepRecord),
-  /** what a reader of the numbers has to know, a sentence each */
+  /** what readers of the results have to know, one sentence each */
   warnings: Schema.Array(Schema.String),
   results: Schema.Array(TrialResult)
 })
 export type Verdict = typeof Verdict.Type
 
-/** What compare.json says: scores are among an entry's and a rate's other numbers, by their names. */
+/** Returns the contents of compare.json: scores are fields of an entry or a rate, by name. */
 export const verdictJson = (verdict: Verdict): object => {
   const { measure, final, common, sweeps, ...rest } = encode(verdict)
   const table = (one: typeof final) =>

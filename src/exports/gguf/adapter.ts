@@ -1,9 +1,9 @@
 /**
  * The adapter alone, as llama.cpp's `--lora` reads it: factors `<tensor>.lora_a` [r, in] and `<tensor>.lora_b` [out, r] in float32.
  *
- * llama.cpp computes W x + (alpha/r)·B(A x), with one alpha for the file and the rank r of each pair. Where s·r is the same for all pairs it
- * is the alpha; where it is not (ranks or alphas by pattern, rank-stabilized scales over several ranks) what is missing is a factor of B. What
- * an init subtracted and what a method holds between the factors is in them already (`Sum`). Rows of B are moved as those of W are.
+ * llama.cpp computes W x + (alpha/r)·B(A x), with one alpha for the file and the rank r of each pair. If s·r is the same for all pairs, it is the
+ * alpha; otherwise (ranks or alphas by pattern, rank-stabilized scales over several ranks) B is multiplied by the missing factor. Factors that an
+ * initialization subtracted or that a method puts between A and B are already included (`Sum`). Rows of B are permuted as those of W are.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,7 @@ import {
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 import { nameIn } from "./merged-tensors.ts"
 
-/** Why llama.cpp could not use the adapter: the end of a sentence; undefined: nothing. `parameters`: trained themselves. */
+/** Returns why llama.cpp cannot use the adapter, as the end of a sentence; undefined if it can. `parameters`: parameters trained as a whole. */
 export const adapterObstacle = (config: AdapterConfig, parameters: ReadonlyArray<string>): string | undefined => {
   const method = methodOf(config)
   const instead = "use --type q8_0 or another type of the merged model"
@@ -106,7 +106,7 @@ const pairOf = (
   )
 }
 
-/** `general.*` and `adapter.*`. */
+/** Returns the metadata `general.*` and `adapter.*`. */
 export const adapterMetadata = (architecture: string, name: string, alpha: number): ReadonlyMap<string, EncodedValue> =>
   new Map([
     ["general.architecture", encoded.string(architecture)],

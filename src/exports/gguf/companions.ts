@@ -1,8 +1,9 @@
 /**
- * What is beside GGUF files: README.md, and Ollama's Modelfile: where the model is, how a conversation is written out, at which texts an answer ends.
+ * Companions of GGUF files: README.md, and Ollama's Modelfile with the model's path, the format of a conversation, and the texts at which an answer
+ * ends.
  *
- * Ollama's templates are Go's. A chat template is Jinja, a program: what it does is found by having it write conversations out and holding
- * them against the forms in use below. A template of another form is left to the user, in a comment.
+ * Ollama's templates are Go's. A chat template is Jinja, a program: its effect is found by rendering conversations and comparing them with the common
+ * forms below. A template of another form is left to the user, in a comment.
  *
  * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
  */
@@ -10,7 +11,7 @@ import { type Message, templateOf } from "../../data/causal/index.ts"
 import { codeSpan, type compareOutputs, fenced, markdown } from "../../output/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 
-/** The text before and after a message of a role. */
+/** Text before and after a message of each role. */
 interface Form {
   readonly name: string
   readonly system: readonly [before: string, after: string] | null
@@ -61,11 +62,11 @@ const instructed: ReadonlyArray<Message> = [{ role: "system", content: "Be brief
 
 interface FoundForm {
   readonly form: Form
-  /** what the template says where a conversation has no system message; null: nothing */
+  /** system text that the template adds to a conversation without a system message; null: none */
   readonly system: string | null
 }
 
-/** The form of a tokenizer's chat template; undefined: none of those above. */
+/** Returns which of the forms above a tokenizer's chat template has; undefined: none of them. */
 export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
   const template = templateOf(tokenizer)
   if (template === undefined || "broken" in template) return undefined
@@ -91,7 +92,7 @@ export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
   return undefined
 }
 
-/** The instructions that a form's text says before a question; null: none. */
+/** Returns the system text that precedes a question in a rendered conversation; null: none. */
 const systemIn = ({ system }: Form, said: string): string | null | undefined => {
   if (said === "") return null
   if (system === null) return undefined
@@ -117,7 +118,7 @@ interface ModelfileFacts {
   /** the adapter's file; null: the model is merged */
   readonly adapter: string | null
   readonly tokenizer: CausalTokenizer
-  /** tokens at which a text ends */
+  /** tokens that end a text */
   readonly eosIds: ReadonlyArray<number>
 }
 
@@ -144,16 +145,16 @@ export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileF
 export interface FileCard {
   readonly type: string
   readonly file: string
-  /** what llama.cpp calls its type */
+  /** llama.cpp's name of its type */
   readonly label: string
-  /** against the run; null: an adapter, which the base's file is needed for */
+  /** comparison with the run; null: an adapter, which needs the base's file */
   readonly check: ReturnType<typeof compareOutputs> | null
 }
 
 interface GgufCard {
-  /** of the run */
+  /** name of the run */
   readonly name: string
-  /** of the base */
+  /** name of the base model */
   readonly base: string
   readonly files: ReadonlyArray<FileCard>
   readonly writes: "chat" | "text"
@@ -161,7 +162,7 @@ interface GgufCard {
   readonly notes: ReadonlyArray<string>
 }
 
-/** README.md of the folder. */
+/** Returns the README.md of the folder. */
 export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string => {
   const first = files.find(({ check }) => check !== null)
   const adapter = files.find(({ check }) => check === null)

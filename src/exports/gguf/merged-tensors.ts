@@ -1,4 +1,4 @@
-/** The tensors of a run's model as a GGUF file has them: W + s·BA in place of W, everything else as the base has it. */
+/** The tensors of a run's model in a GGUF file: W + s·BA in place of W, everything else from the base. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
@@ -21,7 +21,7 @@ export interface MergedTensor {
   readonly values: Effect.Effect<Float32Array, ModelError | DeviceReadError, FileSystem.FileSystem | Path.Path>
 }
 
-/** A name of a parameter or a layer, with ".weight" or ".bias" or neither, as the architecture has it. */
+/** Returns the architecture's name of a parameter or a layer, with ".weight", ".bias" or no suffix. */
 export const nameIn = (
   { writing: { architecture } }: Pick<GgufModel, "writing">,
   { family, prefix }: Pick<CausalModel, "family" | "prefix">,
@@ -33,7 +33,7 @@ export const nameIn = (
   return own === undefined ? undefined : own + kind
 }
 
-/** By GGUF's names; `lacking`: parameters that the architecture has no name for. */
+/** Returns the merged tensors by GGUF names. `lacking`: parameters for which the architecture has no name. */
 export const mergedTensors = (
   adapted: Adapted<CausalModel>,
   source: CheckpointSource,

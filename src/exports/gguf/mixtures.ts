@@ -1,5 +1,5 @@
 /**
- * Which type each tensor of a merged model gets, by the type that was asked for: as llama.cpp's llama-quantize decides it.
+ * The type of each tensor of a merged model, given the requested type, by the rules of llama.cpp's llama-quantize.
  *
  *   norms, biases, positions, rotary factors     F32
  *   f16             matrices F16
@@ -8,27 +8,27 @@
  *   q4_k            Q4_K_M: matrices Q4_K; the output layer Q6_K; values of attention and the MLP's second layer Q6_K in the blocks of
  *                   the first and the last eighth and in every third between
  *
- * A matrix whose rows are not whole blocks of 256 gets a type with blocks of 32 and more bits: Q5_0 for Q4_K, Q8_0 for Q6_K. One whose rows
- * are no whole blocks of 32 either is F16.
+ * A matrix whose rows are not whole blocks of 256 gets a type with blocks of 32 and more bits: Q5_0 for Q4_K, Q8_0 for Q6_K. A matrix whose rows
+ * are not whole blocks of 32 either is F16.
  *
  * @see llama.cpp `src/llama-quant.cpp`
  */
 import { type WritableName, type WritableType, writableTypes } from "../../models/gguf/write/index.ts"
 
 interface Mixture {
-  /** `general.file_type`: llama.cpp's number of it */
+  /** llama.cpp's number of the type, for `general.file_type` */
   readonly fileType: number
-  /** what llama.cpp calls it */
+  /** llama.cpp's name of the type */
   readonly label: string
-  /** of a matrix */
+  /** type of matrices */
   readonly type: WritableName
-  /** the output layer has more bits */
+  /** whether the output layer has more bits */
   readonly better: boolean
-  /** so have some of the matrices in blocks */
+  /** whether some of the matrices in blocks have more bits, too */
   readonly mixed: boolean
   /**
-   * The largest |Δlogit| over the largest |logit| that is a matter of rounding: a tensor in another's place shows at 1e-1 and more in types of
-   * 16 bits; those of 4 bits change that much by themselves, and are checked by their numbers being finite.
+   * Largest ratio of |Δlogit| to the largest |logit| that rounding explains: with types of 16 bits, swapped tensors show at 1e-1 and more. Types of
+   * 4 bits change as much by themselves and are only checked for finite values.
    */
   readonly bound: number
 }
@@ -43,7 +43,7 @@ export const mixtures = {
 
 export type MixtureName = keyof typeof mixtures
 
-/** The type of a tensor. `blocks`: of the model; `tied`: the embedding is the output layer. */
+/** Returns the type of a tensor. `blocks`: number of blocks of the model; `tied`: whether the embedding is also the output layer. */
 export const typeOf = (
   mixture: MixtureName,
   name: string,

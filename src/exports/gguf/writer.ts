@@ -6,7 +6,7 @@
  *   Modelfile              Ollama's, of the first of them
  *   README.md              what each file is and how far it is from the run
  *
- * Every file of a merged model is read again as anyone would, and its logits are held against the run's before the folder stays.
+ * Every file of a merged model is read back, and its logits are compared with the run's before the folder is kept.
  */
 
 import type { Tensor2D } from "@tensorflow/tfjs-core"
@@ -57,7 +57,7 @@ const texts = [
 /** Tokens of a text at most: a row of logits is as long as the vocabulary. */
 const MOST = 16
 
-/** Logits [tokens, vocabulary] of all tokens of the texts. */
+/** Returns a function that computes the logits of all tokens of texts, [tokens, vocabulary]. */
 export const logitsOfTexts = (adapted: Adapted<CausalModel>) =>
   Effect.gen(function* () {
     const device = yield* Device
@@ -100,7 +100,7 @@ const rowOf = (ids: ReadonlyArray<number>) => ({
 const ADAPTER = "adapter"
 type FileName = MixtureName | typeof ADAPTER
 
-/** What `formats.ts` says of the options. */
+/** Options of the GGUF format, as listed in `formats.ts`. */
 export interface GgufOptions extends FormatOptions {
   readonly type: FormatOption & { readonly values: readonly [FileName, ...ReadonlyArray<FileName>] }
 }

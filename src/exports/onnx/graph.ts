@@ -1,4 +1,4 @@
-/** An ONNX graph while it is written: nodes in their order, and tensors that are stored with it. */
+/** Builder of an ONNX graph: nodes in order, and the tensors stored with them. */
 import { bytesOf } from "../../safetensors/index.ts"
 import {
   type AttributeProto,
@@ -14,17 +14,17 @@ import type { Product, Size } from "./sizes.ts"
 
 export type Attribute = number | ReadonlyArray<number> | { readonly float: number }
 
-/** An input or output: the names of sizes that vary. */
+/** An input or output of the graph. Sizes that vary are names. */
 export interface Port {
   readonly name: string
   readonly type: TypeName
   readonly shape: ReadonlyArray<number | string>
 }
 
-/** The opset whose LayerNormalization is one node, which all of today's engines run. */
+/** Opset whose LayerNormalization is one node. All current engines support it. */
 const OPSET = 17
 const IR_VERSION = 8
-/** onnxruntime's own operators, which its builds for pages have too. */
+/** onnxruntime's own operators, which its web builds include. */
 const CONTRIBUTED = { domain: "com.microsoft", version: 1, operators: ["MatMulNBits"] }
 
 export class Graph {
@@ -34,12 +34,12 @@ export class Graph {
   #count = 0
   #contributed = false
 
-  /** A node with one output, whose name it gives. */
+  /** Adds a node with one output and returns the output's name. */
   node(op: string, inputs: ReadonlyArray<string>, attributes: Readonly<Record<string, Attribute>> = {}): string {
     return this.nodes(op, inputs, 1, attributes)[0]!
   }
 
-  /** A node with several. */
+  /** Adds a node with several outputs and returns their names. */
   nodes(
     op: string,
     inputs: ReadonlyArray<string>,
@@ -61,7 +61,7 @@ export class Graph {
     return names
   }
 
-  /** The node that gives an output of the graph its name. */
+  /** Adds the node that names an output of the graph. */
   output(name: string, op: "Identity" | "Cast", input: string, attributes: Readonly<Record<string, Attribute>> = {}) {
     this.#nodes.push({
       name: `output_${name}`,
@@ -72,13 +72,13 @@ export class Graph {
     })
   }
 
-  /** What `make` adds to the graph, once for each key. */
+  /** Calls `make` once per key and returns its result. */
   once<Name>(key: string, make: () => Name): Name {
     if (!this.#once.has(key)) this.#once.set(key, make())
     return this.#once.get(key) as Name // a key is asked for in one place
   }
 
-  /** A stored tensor, little-endian as the format has it. */
+  /** Stores a tensor, little-endian as the format requires, and returns its name. */
   tensor(name: string, type: TypeName, dims: ReadonlyArray<number>, make: () => ArrayBufferView): string {
     if (!this.#tensors.has(name)) {
       this.#tensors.set(name, { name, dataType: types[type], dims: [...dims], rawData: bytesOf(make()) })
@@ -86,21 +86,21 @@ export class Graph {
     return name
   }
 
-  /** int64 [n]; `dims`: [] for a scalar */
+  /** Stores an int64 tensor of shape `dims`, default [n]; [] for a scalar. */
   integers(values: ReadonlyArray<number>, dims: ReadonlyArray<number> = [values.length]): string {
     return this.tensor(`integers_${dims.length}_${values.join("_")}`.replaceAll("-", "m"), "int64", dims, () =>
       BigInt64Array.from(values.map(BigInt))
     )
   }
 
-  /** int64 [n] of sizes that may vary. */
+  /** Returns the name of an int64 tensor [n] of sizes that may vary. */
   sizes(sizes: ReadonlyArray<Size>): string {
     if (sizes.every((size) => typeof size === "number")) return this.integers(sizes)
     const parts = sizes.map((size) => (typeof size === "number" ? this.integers([size]) : this.#product(size)))
     return parts.length === 1 ? parts[0]! : this.node("Concat", parts, { axis: 0 })
   }
 
-  /** Where the size of an axis is read: the input of that name, and which of its axes. */
+  /** Inputs from which the sizes of axes are read, by axis: the input's name and the index of the axis. */
   readonly #axes: Readonly<Record<string, { readonly input: string; readonly place: number }>>
 
   constructor(axes: Readonly<Record<string, { readonly input: string; readonly place: number }>>) {
@@ -125,12 +125,12 @@ export class Graph {
     })
   }
 
-  /** Bytes of the stored tensors. */
+  /** Total size of the stored tensors, in bytes. */
   get bytes(): number {
     return [...this.#tensors.values()].reduce((sum, { rawData }) => sum + rawData!.length, 0)
   }
 
-  /** The file. */
+  /** Encodes the graph as the bytes of an ONNX file. */
   encode({
     inputs,
     outputs,

@@ -1,7 +1,7 @@
 /**
- * In which numbers a graph is written: each a value, by transformers.js's names (`dtype`) and under the file names that it looks for.
+ * Precisions of a graph: one value each, by transformers.js's names (`dtype`) and with the file names that it looks for.
  *
- *   fp32   as it was computed
+ *   fp32   as computed
  *   fp16   every float in 16 bits, between inputs and outputs of 32
  *   q8     a weight's product in integers, as onnxruntime's `quantize_dynamic` makes it:
  *
@@ -9,14 +9,14 @@
  *
  *          with a scale and a zero point for each output of W, both in uint8, so that no engine's sums of pairs saturate. Tables whose
  *          rows are looked up have a scale for each row, around 128. All else is float32.
- *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over x as it is (onnxruntime's `MatMulNBits`): what small language
+ *   q4     blocks of 32 weights in 4 bits and a scale, y = x·(s·(W_q − 8))ᵀ over unquantized x (onnxruntime's `MatMulNBits`): what small language
  *          models keep their words in, where q8's x is too coarse. Tables as in q8.
  */
 import { toFloat16 } from "../../numbers/index.ts"
 import type { Graph } from "./graph.ts"
 import { type TypeName, types } from "./proto.ts"
 
-/** A stored matrix: its name in the model and its numbers. */
+/** A stored matrix: its name in the model and its values. */
 export interface Stored {
   readonly name: string
   readonly shape: ReadonlyArray<number>
@@ -25,17 +25,17 @@ export interface Stored {
 
 export interface Precision {
   readonly file: string
-  /** of everything that is no weight of its own kind */
+  /** type of all floats except quantized weights */
   readonly floats: Extract<TypeName, "float" | "float16">
-  /** x·Wᵀ, x [rows, in] by its name, W [out, in] */
+  /** adds x·Wᵀ, with x [rows, in] given by name and W [out, in] */
   readonly product: (graph: Graph, x: string, W: Stored) => string
-  /** The same with a table whose rows are looked up too, which is stored once. */
+  /** adds the same product with a table that is also used for lookups and is stored once */
   readonly tied: (graph: Graph, x: string, table: Stored) => string
-  /** Rows of the table at the indices. */
+  /** adds a lookup of the table's rows at the indices */
   readonly lookup: (graph: Graph, table: Stored, indices: string) => string
 }
 
-/** Beyond it a float16 is infinite, below it 0: constants stay between, as onnxruntime's converter has them. */
+/** Bounds of float16 constants, as in onnxruntime's converter: larger values become infinite, smaller ones 0. */
 const [LARGEST, SMALLEST] = [1e4, 1e-7]
 
 const held = (value: number): number => {
@@ -43,7 +43,7 @@ const held = (value: number): number => {
   return size === 0 || !Number.isFinite(value) ? value : Math.sign(value) * Math.min(Math.max(size, SMALLEST), LARGEST)
 }
 
-/** Constants that the pass itself writes, as floats of that type. */
+/** Converts the pass's constants to floats of that type. */
 export const constantFloats = (floats: Precision["floats"], values: ReadonlyArray<number>): ArrayBufferView =>
   floats === "float" ? Float32Array.from(values) : halves(Float32Array.from(values, held))
 
@@ -53,7 +53,7 @@ const halves = (data: Float32Array): Uint16Array => {
   return to
 }
 
-/** Parameters as floats of that type. */
+/** Converts parameters to floats of that type. */
 export const storedFloats = (floats: Precision["floats"], data: Float32Array): ArrayBufferView =>
   floats === "float" ? data : halves(data)
 
@@ -78,7 +78,7 @@ const inFloats = (floats: Precision["floats"], file: string): Precision => ({
     graph.node("Gather", [graph.tensor(name, floats, shape, () => storedFloats(floats, data)), indices], { axis: 0 })
 })
 
-/** Rows of a matrix as unsigned bytes, each between its own smallest and largest number, 0 among them. */
+/** Quantizes each row of a matrix to uint8 between its own smallest and largest value, a range that always includes 0. */
 export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   const [out, inputs] = shape as [number, number]
   const quantized = new Uint8Array(data.length)
@@ -102,10 +102,10 @@ export const asymmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   return { quantized, scales, zeros }
 }
 
-/** The code for 0 in a table. */
+/** The code of 0 in a table. */
 const MIDDLE = 128
 
-/** Rows of a table as bytes around 128, each with a scale. */
+/** Quantizes each row of a table to bytes around 128, with one scale per row. */
 export const symmetric = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   const [rows, width] = shape as [number, number]
   const quantized = new Uint8Array(data.length)
@@ -166,16 +166,16 @@ const storedTable = (graph: Graph, { name, shape, data }: Stored) =>
     }
   })
 
-/** x in bytes, its scale and its zero point; layers that read the same numbers share them. */
+/** Quantizes x and returns its bytes, scale and zero point, which layers of the same input share. */
 const inWhole = (graph: Graph, x: string): readonly [string, string, string] =>
   graph.once(`${x} in bytes`, () => graph.nodes("DynamicQuantizeLinear", [x], 3) as readonly [string, string, string])
 
-/** Numbers of a row that share a scale. */
+/** Values of a row that share a scale. */
 const BLOCK = 32
 
 /**
- * Rows of a matrix in blocks of 32, each with the scale that makes its largest number −8: two numbers a byte, the first in the lower half; a last
- * block that is not whole ends in zeros.
+ * Quantizes the rows of a matrix in blocks of 32, each with a scale that maps the value of largest magnitude to −8. Packs two values per byte, the
+ * first in the lower half; pads an incomplete last block with zeros.
  */
 export const inBlocks = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   const [out, inputs] = shape as [number, number]

@@ -1,19 +1,19 @@
 /**
- * The messages of ONNX's protobuf format that a graph here has: a table of each message's fields by their numbers in `onnx.proto3`, in whose
- * order they are written, and what protobuf writes for a value of each type. Absent fields are not written, and lists of integers are packed.
+ * The messages of ONNX's protobuf format that a graph here uses: a table of each message's fields by their numbers in `onnx.proto3`, in which order
+ * they are written, and the encoding of a value of each type. Absent fields are not written, and lists of integers are packed.
  */
 
-/** `TensorProto.DataType` */
+/** Values of `TensorProto.DataType`. */
 export const types = { float: 1, uint8: 2, int8: 3, int64: 7, bool: 9, float16: 10 } as const
 export type TypeName = keyof typeof types
 
-/** `AttributeProto.AttributeType` */
+/** Values of `AttributeProto.AttributeType`. */
 export const attributeTypes = { float: 1, int: 2, ints: 7 } as const
 
-/** Bytes in their order in the file. They are joined once, since a tensor may have gigabytes. */
+/** Bytes in file order, joined only once, since a tensor may have gigabytes. */
 type Pieces = ReadonlyArray<Uint8Array>
 
-/** Writes a field of that number. */
+/** Encodes a field with that number. */
 type Field<Value> = (number: number, value: Value) => Pieces
 
 type Fields = Readonly<Record<string, readonly [number: number, field: Field<never>]>>
@@ -26,7 +26,7 @@ const [VARINT, DELIMITED, FOUR_BYTES] = [0, 2, 5]
 
 const lengthOf = (pieces: Pieces): number => pieces.reduce((sum, { length }) => sum + length, 0)
 
-/** Seven bits a byte, the lowest first; a negative integer has 64 bits. */
+/** Encodes seven bits per byte, the lowest first; a negative integer has 64 bits. */
 const varint = (value: number): Uint8Array => {
   const bytes: Array<number> = []
   let rest = BigInt.asUintN(64, BigInt(value))
@@ -120,7 +120,7 @@ export type TensorProto = Message<typeof tensor>
 export type ValueInfoProto = Message<typeof valueInfo>
 export type ModelProto = Message<typeof model>
 
-/** Writes the file of a model. */
+/** Encodes a model as the bytes of an ONNX file. */
 export const encodeModel = (proto: ModelProto): Uint8Array<ArrayBuffer> => {
   const pieces = piecesOf(model, proto)
   const file = new Uint8Array(lengthOf(pieces))

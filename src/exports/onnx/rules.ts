@@ -1,8 +1,8 @@
 /**
- * What each kernel of a forward pass is in ONNX: a value a kernel, of the shape that it makes and the nodes that it becomes.
+ * ONNX equivalents of the kernels of a forward pass: one value per kernel, with the shape of its output and the nodes that it becomes.
  *
- * Those of tfjs are mostly a node of the same meaning. Of our own kernels there is a rule where ONNX has a node for the whole, or where a
- * weight is multiplied, which every precision does in its own way; all others are traced through their references.
+ * Kernels of tfjs mostly correspond to one node. Our own kernels have a rule where ONNX has a node for the whole, or where a weight is multiplied,
+ * which every precision does differently; all others are traced through their reference implementations.
  */
 import type { NamedAttrMap, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -15,45 +15,45 @@ export interface Named extends Value<Size> {
   readonly name: string
 }
 
-/** What a rule writes with. */
+/** Operations with which a rule writes nodes. */
 export interface Writing {
   node(op: string, inputs: ReadonlyArray<string>, attributes?: Readonly<Record<string, Attribute>>): string
   integers(values: ReadonlyArray<number>, dims?: ReadonlyArray<number>): string
   sizes(sizes: ReadonlyArray<Size>): string
-  /** A number of the floats' type. */
+  /** stores a scalar of the floats' type */
   float(value: number): string
-  /** What `act` makes of floats of 32 bits, whatever the floats' type is: squares are beyond 16 bits. */
+  /** applies `act` to float32 copies, whatever the floats' type: squares exceed the range of 16 bits */
   widely(x: string, act: (x: string, number: (value: number) => string) => string): string
-  /** The format's type for a type of tfjs. */
+  /** returns the format's type for a tfjs dtype */
   typeOf(dtype: string): number
-  /** x·Wᵀ, x [rows, in], W [out, in] */
+  /** adds x·Wᵀ, x [rows, in], W [out, in] */
   product(x: Named, W: Named): string
-  /** Rows of a table [rows, width] at the indices. */
+  /** adds a lookup of rows of a table [rows, width] at the indices */
   lookup(table: Named, indices: Named): string
 }
 
 export interface Rule {
   readonly shape: ShapeOf
-  /** `inputs` by tfjs's names; attributes with sizes that may vary */
+  /** Adds the nodes of a kernel. `inputs` have tfjs's names; attributes may contain sizes that vary. */
   readonly write: (
     graph: Writing,
     inputs: Readonly<Record<string, Named>>,
     attributes: Readonly<Record<string, unknown>>,
     output: Value<Size>,
-    /** all of them, where there are several */
+    /** all outputs of the kernel, if there are several */
     outputs: ReadonlyArray<Value<Size>>
   ) => string | ReadonlyArray<string>
 }
 
 const shapeOf = (info: TensorInfo): number[] => [...info.shape]
 
-/** One node over each number. */
+/** Rule of an elementwise operator with one input. */
 const each = (op: string): Rule => ({
   shape: ({ x }) => ({ shape: shapeOf(x!) }),
   write: (graph, { x }) => graph.node(op, [x!.name])
 })
 
-/** One node over pairs of numbers. */
+/** Rule of an elementwise operator with two inputs. */
 const pairs = (op: string, dtype?: "bool"): Rule => ({
   shape: ({ a, b }) => ({
     shape: tf.backend_util.assertAndGetBroadcastShape(shapeOf(a!), shapeOf(b!)),
@@ -68,7 +68,7 @@ const axesOf = (attributes: NamedAttrMap, rank: number): number[] =>
     new Array(rank).fill(1)
   )
 
-/** A sum, a mean, a maximum over axes. `asInput`: the axes are an input of the node. */
+/** Rule of a sum, mean or maximum over axes. `asInput`: the axes are an input of the node. */
 const reduced = (op: string, asInput: boolean): Rule => ({
   shape: ({ x }, attributes) => {
     const { shape } = x!
@@ -87,7 +87,7 @@ const reduced = (op: string, asInput: boolean): Rule => ({
   }
 })
 
-/** The same numbers under another shape: one size that varies is what remains; several are computed. */
+/** Reshapes x. One size that varies is inferred as −1; several are computed. */
 const reshaped = (graph: Writing, x: Named, { shape }: Value<Size>): string => {
   const varying = shape.filter((size) => typeof size !== "number").length
   const target =
@@ -95,7 +95,7 @@ const reshaped = (graph: Writing, x: Named, { shape }: Value<Size>): string => {
   return graph.node("Reshape", [x.name, target])
 }
 
-/** One number everywhere. */
+/** Returns a tensor filled with one value. */
 const filled = (graph: Writing, value: number, { shape, dtype }: Value<Size>): string =>
   graph.node("Expand", [dtype === "float32" ? graph.float(value) : graph.integers([value], []), graph.sizes(shape)])
 
@@ -236,7 +236,7 @@ export const rules: Readonly<Record<string, Rule>> = {
       return { shape: [...sizes!] }
     },
     write: (graph, { x }, { begin }, { shape }) => {
-      // an axis that is whole stays as it is
+      // a whole axis is unchanged
       const cut = shape.flatMap((size, axis) => (isSame(size, x!.shape[axis]!) ? [] : [axis]))
       if (cut.length === 0) return graph.node("Identity", [x!.name])
       const starts = cut.map((axis) => ([begin as Size | ReadonlyArray<Size>].flat()[axis] as Size | undefined) ?? 0)
@@ -353,7 +353,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     write: (graph, { x, residual, gamma }, { epsilon }) =>
       scaled(graph, graph.node("Add", [x!.name, residual!.name]), gamma!.name, epsilon as number)
   },
-  // what it keeps beside the two is for a backward pass
+  // its third output is for a backward pass
   ResidualRmsNormAndSum: {
     shape: ({ x }) => [{ shape: shapeOf(x!) }, { shape: shapeOf(x!) }, { shape: [x!.shape[0]!, 1] }],
     write: (graph, { x, residual, gamma }, { epsilon }) => {
@@ -373,7 +373,7 @@ const ALONE = "Alone"
 
 export const ruleOf = (kernel: string): Rule => rules[kernel] ?? rules[kernel.slice(0, -ALONE.length)]!
 
-/** Shapes by kernel, under both of its names. */
+/** Output shapes by kernel, under both of its names. */
 export const shapes: Readonly<Record<string, ShapeOf>> = Object.fromEntries(
   Object.entries(rules).flatMap(([kernel, { shape }]) => [
     [kernel, shape],

@@ -1,21 +1,21 @@
 /**
- * Sizes that vary, found by comparison: one forward pass traced at two sizes of its inputs. A number that is the same in both is a number;
- * one that differs is factor·batchⁱ·lengthʲ, and since the probed sizes are different primes there is one such reading at most.
+ * Sizes that vary, found by comparing one forward pass traced at two sizes of its inputs. A number that is equal in both is a constant; one that
+ * differs is factor·batchⁱ·lengthʲ. Since the probed sizes are different primes, at most one such formula fits.
  */
 import * as Schema from "effect/Schema"
 import type { Origin, Trace } from "./trace.ts"
 
-/** factor·Π axisᵖ, by the axes' names */
+/** factor·Π axisᵖ, with powers by axis name. */
 export interface Product {
   readonly factor: number
   readonly powers: Readonly<Record<string, number>>
 }
 export type Size = number | Product
 
-/** Sizes of the axes that vary, by name: primes, no two alike, and none the same in two passes. */
+/** Sizes of the axes that vary, by name. They are distinct primes, and different in the two passes. */
 export type Axes = Readonly<Record<string, number>>
 
-/** A forward pass whose calls are not the same at all sizes. */
+/** Error of a forward pass whose calls depend on the sizes of its inputs. */
 export class SizesDiffer extends Schema.TaggedError<SizesDiffer>()("SizesDiffer", { what: Schema.String }) {
   override get message() {
     return `the forward pass of this model changes with the size of its inputs (${this.what}), so that no ONNX graph holds for all sizes; nothing was written, use another --format`
@@ -24,7 +24,7 @@ export class SizesDiffer extends Schema.TaggedError<SizesDiffer>()("SizesDiffer"
 
 const MOST = 3
 
-/** The reading of a number that was `a` where the axes had the first sizes, and `b` where they had the second. */
+/** Returns the formula for a number that is `a` at the first sizes and `b` at the second; undefined: no formula fits. */
 export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Axes]): Size | undefined => {
   if (a === b) return a
   const names = Object.keys(first)
@@ -46,7 +46,7 @@ export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Ax
 
 export const isSame = (a: Size, b: Size): boolean => JSON.stringify(a) === JSON.stringify(b)
 
-/** Where a value comes from at all sizes; undefined: there is no such thing. */
+/** Combines the sources of a value at both sizes; undefined: they do not match. */
 const originOf = (a: Origin | undefined, b: Origin | undefined): Origin | "a call" | undefined => {
   if (a?.kind === "constant" && b?.kind === "constant" && a.values.length > 1 && b.values.length > 1) {
     const [first] = a.values
@@ -56,7 +56,7 @@ const originOf = (a: Origin | undefined, b: Origin | undefined): Origin | "a cal
   return JSON.stringify(a) === JSON.stringify(b) ? (a ?? "a call") : undefined
 }
 
-/** The trace of all sizes, of traces at two. Throws `SizesDiffer`. */
+/** Combines the traces at two sizes into one trace for all sizes. Throws `SizesDiffer`. */
 export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axes, Axes]): Trace<Size> => {
   const fail = (what: string): never => {
     throw new SizesDiffer({ what })

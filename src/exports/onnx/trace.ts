@@ -1,9 +1,9 @@
 /**
- * What a forward pass does, as a list of calls: the pass itself runs, over tensors without numbers.
+ * Records a forward pass as a list of calls: the pass itself runs, over tensors without values.
  *
- * A backend of tfjs without arithmetic: each kernel says the shape of what it would have made, and the call is noted. Kernels of our own
- * that have no rule run their references here, and so become calls of tfjs's kernels. What goes in are inputs and parameters by name;
- * numbers that the pass itself writes, such as a scale, are constants.
+ * The backend of tfjs does no arithmetic: each kernel returns the shape of its output, and the call is recorded. Kernels of our own that have no
+ * rule run their reference implementations here, and so become calls of tfjs's kernels. Inputs and parameters are recorded by name; numbers that
+ * the pass itself contains, such as a scale, are constants.
  */
 import type { DataType, NamedAttrMap, NamedTensorInfoMap, Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ownKernels, referenceOf } from "../../kernels/index.ts"
 
-/** A kernel that the format has no rule for. */
+/** Error of a kernel that has no rule in the format. */
 export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("UnknownOperation", {
   kernel: Schema.String
 }) {
@@ -20,23 +20,23 @@ export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("Un
   }
 }
 
-/** Where a value comes from that no call makes. */
+/** Source of a value that is not the output of a call. */
 export type Origin =
   | { readonly kind: "input"; readonly name: string }
   | { readonly kind: "parameter"; readonly name: string }
-  /** numbers that the pass writes; of a tensor that is one number everywhere, that number alone */
+  /** constants of the pass; a tensor with one value everywhere has that value only */
   | { readonly kind: "constant"; readonly values: ReadonlyArray<number> }
-  /** a tensor that the model keeps beside its parameters, by its place among those of all traces */
+  /** a tensor that the model keeps in addition to its parameters, by its index among those of all traces */
   | { readonly kind: "kept"; readonly place: number }
 
-/** A tensor of the pass. `D`: what sizes are. */
+/** A tensor of the pass. `D`: type of a dimension. */
 export interface Value<D = number> {
   readonly shape: ReadonlyArray<D>
   readonly dtype: DataType
   readonly origin?: Origin
 }
 
-/** A kernel that ran: its inputs and outputs by their places among the values. */
+/** A kernel that ran, with its inputs and outputs as indices of values. */
 export interface Call {
   readonly kernel: string
   readonly inputs: Readonly<Record<string, number | ReadonlyArray<number>>>
@@ -51,7 +51,7 @@ export interface Trace<D = number> {
 }
 
 export type Infos = Readonly<Record<string, TensorInfo>>
-/** The shape of what a kernel makes, and its type; without one, the first input's. A list where it makes several tensors. */
+/** Returns the shape and dtype of a kernel's output (default dtype: that of the first input), or a list for several outputs. */
 export type ShapeOf = (inputs: Infos, attributes: NamedAttrMap) => Made | Array<Made>
 interface Made {
   readonly shape: number[]
@@ -60,7 +60,7 @@ interface Made {
 
 const BACKEND = "tfjs-lora-pro-trace"
 
-/** What makes tensors of the pass. */
+/** Factories of the pass's placeholder tensors. */
 export interface Placeholders {
   readonly input: (name: string, shape: ReadonlyArray<number>, dtype: DataType) => Tensor
   readonly parameter: (name: string, shape: ReadonlyArray<number>) => Tensor
@@ -204,8 +204,7 @@ const placeholders: Placeholders = {
 }
 
 /**
- * Runs passes over placeholders, each by itself, and says what each did, and which tensors of the device they used. Its backend is the
- * current one again afterwards.
+ * Runs each pass over placeholder tensors and returns its trace and the device tensors that it used. Restores the backend afterwards.
  *
  * @example
  * import * as tf from "@tensorflow/tfjs-core"

@@ -5,8 +5,8 @@
  *   onnx/model.onnx, model_fp16.onnx, …    the forward pass as it is trained, with what was trained merged into its weights
  *   README.md                              a card with a script
  *
- * The graph is what the model's own forward pass does: it runs once more over tensors without numbers (trace.ts) at two sizes of its
- * inputs (sizes.ts), and each kernel becomes what its rule says (rules.ts).
+ * The graph comes from the model's own forward pass: it runs once more over tensors without values (trace.ts) at two sizes of its inputs
+ * (sizes.ts), and each kernel becomes the nodes of its rule (rules.ts).
  */
 
 import type { DataType } from "@tensorflow/tfjs-core"
@@ -36,7 +36,7 @@ import { type Axes, generalized, type SizesDiffer } from "./sizes.ts"
 import { type Placeholders, traced } from "./trace.ts"
 import { writtenModel } from "./written.ts"
 
-/** A protobuf message has no more. */
+/** Maximum size of a protobuf message, in bytes. */
 const MOST_BYTES = 2 ** 31
 
 const sized = ({ axes }: Served): readonly [Axes, Axes] => {
@@ -44,7 +44,7 @@ const sized = ({ axes }: Served): readonly [Axes, Axes] => {
   return [at(0), at(1)]
 }
 
-/** The forward pass at those sizes. */
+/** Runs the forward pass at the given sizes. */
 const pass =
   ({ adapted: { model }, inputs, forward }: Served, axes: Axes) =>
   ({ input, parameter }: Placeholders) => {
@@ -66,7 +66,7 @@ const pass =
     return forward(Object.fromEntries(given), baseLinear({ weights }), weights)
   }
 
-/** Every parameter that the pass reads, with what was trained in place. */
+/** Returns every parameter that the pass reads, with the adapter merged in. */
 const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
   Effect.gen(function* () {
     const { model } = adapted
@@ -84,7 +84,7 @@ const parametersOf = ({ adapted }: Served, names: Iterable<string>) =>
     return stored
   })
 
-/** What `formats.ts` says of the options. */
+/** Options of the ONNX format, as listed in `formats.ts`. */
 export interface OnnxOptions extends FormatOptions {
   readonly dtype: FormatOption & { readonly values: readonly [PrecisionName, ...ReadonlyArray<PrecisionName>] }
 }

@@ -1,4 +1,4 @@
-/** A trace and the numbers of its parameters as the bytes of an ONNX file. */
+/** Encodes a trace and the values of its parameters as the bytes of an ONNX file. */
 import { Graph, type Port } from "./graph.ts"
 import { constantFloats, type Precision, type Stored, storedFloats } from "./precisions.ts"
 import { type TypeName, types } from "./proto.ts"
@@ -8,17 +8,17 @@ import type { Call, Trace } from "./trace.ts"
 
 export interface Model {
   readonly trace: Trace<Size>
-  /** in the order of the file; sizes that vary are names of axes */
+  /** inputs in file order; sizes that vary are names of axes */
   readonly inputs: ReadonlyArray<Port>
-  /** the numbers of a parameter, by its name */
+  /** returns the values of a parameter by its name */
   readonly parameter: (name: string) => Stored
-  /** numbers of the tensors that the model keeps beside its parameters */
+  /** values of the tensors that the model keeps in addition to its parameters */
   readonly kept: ReadonlyArray<ReadonlyArray<number>>
-  /** of tfjs-lora-pro */
+  /** version of tfjs-lora-pro */
   readonly version: string
 }
 
-/** What outputs depend on; the rest is not used. */
+/** Returns the calls on which outputs depend. */
 const needed = ({ calls, outputs }: Trace<Size>): ReadonlyArray<Call> => {
   const wanted = new Set(Object.values(outputs))
   return calls
@@ -31,7 +31,7 @@ const needed = ({ calls, outputs }: Trace<Size>): ReadonlyArray<Call> => {
     .reverse()
 }
 
-/** The parameter whose rows a call looks up. */
+/** Returns the parameter whose rows a call looks up. */
 const tableOf = ({ kernel, inputs, attributes }: Call, { values }: Trace<Size>): ReadonlyArray<string> => {
   if (kernel !== "GatherV2" || attributes["axis"] !== 0) return []
   const origin = values[inputs["x"] as number]!.origin
@@ -47,10 +47,10 @@ const nameOf = ({ factor, powers }: Product): string =>
     ...Object.entries(powers).flatMap(([axis, power]) => Array.from({ length: power }, () => axis))
   ].join("*")
 
-/** Integers that are few enough to be the name of their tensor. */
+/** Maximum number of integers that form the name of their tensor. */
 const NAMED = 8
 
-/** The file in one precision. */
+/** Encodes the model in one precision as the bytes of an ONNX file. */
 export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model, precision: Precision): Uint8Array => {
   const { floats } = precision
   const graph = new Graph(axesOf(inputs))
@@ -94,7 +94,7 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
     names.set(place, name)
     return name
   }
-  /** A value whose name is not needed before it is asked for: a weight may be stored in another form. */
+  /** Returns a value whose name is created on first use: a weight may be stored in another form. */
   const named = (place: number): Named & { readonly place: number } => {
     const value = trace.values[place]!
     return {
@@ -153,7 +153,7 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
   return graph.encode({ inputs, outputs, version })
 }
 
-/** The first input that has each axis. */
+/** Returns, for each axis, the first input that has it. */
 const axesOf = (inputs: ReadonlyArray<Port>) => {
   const axes: Record<string, { readonly input: string; readonly place: number }> = {}
   for (const { name, shape } of inputs) {

@@ -1,6 +1,6 @@
 /**
- * A run, or what was exported of it, to a repository of the Hugging Face Hub: of a run its adapter with the card, the plan and the record as
- * others may see them; or a folder, as it is.
+ * Pushes a run or an export of it to a repository of the Hugging Face Hub: of a run, its adapter with the model card and publishable versions of
+ * the plan and the record; or a folder, unchanged.
  */
 
 import * as Effect from "effect/Effect"
@@ -28,25 +28,25 @@ import {
 export interface PushRequest extends Omit<Upload, "files" | "message"> {
   readonly message?: string | undefined
   readonly content: PushedContent
-  /** nothing is sent, and no one is asked */
+  /** whether to send nothing and contact no server */
   readonly dryRun: boolean
 }
 
-/** What was sent, or would be. */
+/** Report of a push or a dry run. */
 export interface PushReport {
   readonly repository: string
   readonly branch: string
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
-  /** what stays here, as sentences */
+  /** what is not sent, as sentences */
   readonly kept: ReadonlyArray<string>
-  /** the commit's page; null of a dry run */
+  /** address of the commit's page; null after a dry run */
   readonly url: string | null
   readonly commit: string | null
-  /** whether the repository was made for it */
+  /** whether the push created the repository */
   readonly created: boolean
 }
 
-/** Sends a finished run to the Hub, in one commit. */
+/** Pushes a finished run to the Hub in one commit. */
 export const pushRun = (directory: string, { content, dryRun, message, ...request }: PushRequest) =>
   Effect.gen(function* () {
     const { repository, branch } = request
@@ -78,23 +78,23 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
   }).pipe(Effect.scoped)
 
 interface PushedContent {
-  /** a folder in the place of the adapter's: that of an export, or `<run>/merged` */
+  /** folder to push instead of the adapter's: that of an export, or `<run>/merged` */
   readonly folder?: string | undefined
-  /** with report.html, which shows rows that came out wrong */
+  /** whether to include report.html, which shows misclassified rows */
   readonly report: boolean
-  /** what the base is called on the Hub, where the plan names a folder */
+  /** Hub name of the base model, if the plan names a folder */
   readonly base: HubName
 }
 
 interface FilesToPush {
   readonly files: ReadonlyArray<UploadedFile>
-  /** what stays here, as sentences */
+  /** what is not sent, as sentences */
   readonly kept: ReadonlyArray<string>
-  /** the name of what is sent, for the commit's message */
+  /** name for the commit's message */
   readonly name: string
 }
 
-/** The files of a finished run that are sent, by their paths in the repository. Nothing is sent. */
+/** Returns the files of a finished run to push, by their paths in the repository. Sends nothing. */
 const filesToPush = (directory: string, { folder, report, base }: PushedContent) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -142,7 +142,7 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
 
 const asFile = (path: string, text: string): UploadedFile => ({ path, content: new Blob([text]) })
 
-/** Of a file whose bytes are read when they are sent. */
+/** Returns a file whose bytes are read when it is sent. */
 const onDisk = (path: string, file: string) =>
   Effect.map(
     Effect.tryPromise({
@@ -152,7 +152,7 @@ const onDisk = (path: string, file: string) =>
     (content): UploadedFile => ({ path, content })
   )
 
-/** What is known of a run; fails where it is none, or not finished. */
+/** Reads the record of a run. Fails if the folder is not a run's, or if the run is not finished. */
 const finished = (directory: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -176,7 +176,7 @@ const finished = (directory: string) =>
     }
   })
 
-/** report.html once more, of what others may see, and of the rows that came out wrong. */
+/** Builds a publishable report.html from the publishable files and the misclassified rows. */
 const publishableReport = (
   directory: string,
   record: Readonly<Record<string, unknown>>,
@@ -200,7 +200,7 @@ const publishableReport = (
     return own("report.html", yield* text(to.page))
   })
 
-/** Files of a folder, by their paths in it: none whose name begins with a dot, no link out of it. */
+/** Returns the paths of a folder's files, without names that begin with a dot and links out of the folder. */
 const namesIn = (folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

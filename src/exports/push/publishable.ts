@@ -1,6 +1,6 @@
 /**
- * What a run's files say to others. A run folder is its owner's: plan.json has paths of their machine, run.json has texts of their rows. What
- * leaves has neither: a path is its last name, a row that came out wrong is left out, and the base is named where the Hub knows it.
+ * Publishable versions of a run's files. A run folder is private: plan.json has paths of its owner's machine, run.json has texts of their rows.
+ * Published files have neither: a path is reduced to its last name, misclassified rows are left out, and the base has its Hub name.
  */
 
 import * as Effect from "effect/Effect"
@@ -10,10 +10,10 @@ import { fileName } from "../../output/index.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
-/** What the base model is called on the Hub, owner/name; undefined: it has no name there. */
+/** Hub name of the base model, owner/name; undefined: it is not on the Hub. */
 export type HubName = string | undefined
 
-/** A path as its last name, which of a model.json is its folder's; what the Hub has, as it is. */
+/** Reduces a path to its last name (for a model.json, that of its folder); names on the Hub are unchanged. */
 const named = (place: unknown, hubName?: HubName): unknown => {
   if (typeof place !== "string" || /^hf:/.test(place)) return place
   const [ofFolder] = /[^/\\]+[/\\]model\.json$/.exec(place) ?? []
@@ -27,7 +27,7 @@ const changed = (value: unknown, keys: Readonly<Record<string, (value: unknown) 
       )
     : value
 
-/** plan.json: it trains the same run where its files are beside it. */
+/** Returns a plan.json that trains the same run if its files are in its folder. */
 export const publishablePlan = (plan: unknown, base: HubName): unknown =>
   changed(plan, {
     model: (model) => changed(model, { source: (source) => named(source, base) }),
@@ -39,7 +39,7 @@ export const publishablePlan = (plan: unknown, base: HubName): unknown =>
     output: (output) => changed(output, { directory: (directory) => named(directory) })
   })
 
-/** run.json. `mistakes`: whether the rows that came out wrong stay. */
+/** Returns a publishable run.json. `mistakes`: whether misclassified rows are included. */
 export const publishableRecord = (record: Json, base: HubName, mistakes: boolean): Json =>
   changed(record, {
     directory: (directory) => named(directory),
@@ -54,18 +54,18 @@ export const publishableRecord = (record: Json, base: HubName, mistakes: boolean
     plan: (plan) => publishablePlan(plan, base)
   }) as Json
 
-/** adapter_config.json: PEFT finds a base by its name on the Hub, and by nothing else on another machine. */
+/** Returns an adapter_config.json that names the base by its Hub name, the only name that PEFT can resolve on another machine. */
 export const publishableAdapterConfig = (config: Json, base: HubName): Json => ({
   ...config,
   base_model_name_or_path: base ?? null
 })
 
-/** What may be a model's name on the Hub; old ones have no owner. */
+/** Returns whether a text may be a model's name on the Hub. Old models have no owner. */
 const isHubName = (text: string): boolean => /^(?!\.+$)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(text)
 
 /**
- * A model card whose `base_model` the Hub knows, or that has none: a path means another model there, or no one. `written`: what the run wrote
- * as the base, for which the card speaks of a path; another name was put there by hand and stays. Other lines stay as they are.
+ * Returns a model card whose `base_model` is a Hub name, or is removed: the Hub would resolve a path to another model or to none. `written`: the
+ * base as the run wrote it, a path; a different name was edited by hand and is kept. Other lines are unchanged.
  */
 export const publishableCard = (card: string, base: HubName, written: string): string => {
   const [, front, rest] = /^---\r?\n([\s\S]*?)\r?\n---(\r?\n[\s\S]*|)$/.exec(card) ?? []
@@ -91,8 +91,8 @@ const unquoted = (text: string): string => {
 }
 
 /**
- * A text in which no folder of this machine is left: what the rules above do not know, such as a message that names one. What is in the
- * working directory is named from there, what is in the home directory begins with `~`.
+ * Removes folders of this machine from text that the rules above do not cover, such as a message that names one. Paths in the working directory
+ * become relative; paths in the home directory begin with `~`.
  */
 export const withoutFolders = (text: string, folders: Folders): string =>
   folders.reduce((all, [folder, as]) => {
@@ -103,10 +103,10 @@ export const withoutFolders = (text: string, folders: Folders): string =>
     )
   }, text)
 
-/** Each with its replacement. */
+/** Folders and their replacements. */
 export type Folders = ReadonlyArray<readonly [folder: string, as: string]>
 
-/** Of this process, the innermost first. */
+/** The working directory and home directory with their replacements, the innermost first. */
 export const foldersHere: Effect.Effect<Folders, never, Path.Path> = Effect.map(Path.Path, (path) => {
   const home = process.getBuiltinModule("node:os").homedir()
   const folders: Folders = [

@@ -1,58 +1,58 @@
-/** What a model card is made from, and what a kind of run says on it. Every path in it is one that may be published. */
+/** Inputs of a model card, and its parts that depend on the kind of run. Every path in them may be published. */
 import type { BaseCard } from "../../models/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"
 import type { Metrics } from "../../training/index.ts"
 import type { RunReport } from "../run.ts"
 
-/** What an adapter's model card is written from. */
+/** Inputs of an adapter's model card. */
 export interface CardSource<R extends ResolvedPlan = ResolvedPlan> {
-  /** the run's plan, with its model and its data */
+  /** the run's plan with its model and data */
   readonly resolved: R
   /** the run's results */
   readonly report: RunReport
-  /** the base model as the card calls it */
+  /** name of the base model on the card */
   readonly base: string
-  /** the adapter's folder as the card calls it */
+  /** path of the adapter's folder on the card */
   readonly adapter: string
-  /** the run's folder as the card calls it */
+  /** path of the run's folder on the card */
   readonly run: string
-  /** what the base's own card says */
+  /** contents of the base model's own card */
   readonly baseCard: BaseCard
 }
 
-/** What a kind of run says of its own in a model card. */
+/** Parts of a model card that depend on the kind of run. */
 export interface CardParts {
-  /** the Hub's pipeline for such models; null: it has none */
+  /** the Hub's pipeline tag for such models; null: none */
   readonly pipeline: string | null
-  /** what its results are of, as the Hub calls it */
+  /** task of the results, in the Hub's terms */
   readonly task: string
-  /** what is trained where no layer is adapted */
+  /** description of the trained parameters if no layer is adapted */
   readonly alone: string
-  /** "to distinguish 2 classes of text: …", the end of a sentence */
+  /** purpose as the end of a sentence: "to distinguish 2 classes of text: …" */
   readonly purpose: string
-  /** further rows of the table of settings */
+  /** additional rows of the table of settings */
   readonly settings: ReadonlyArray<readonly [name: string, value: unknown]>
-  /** how to load what was trained, in Markdown */
+  /** how to load the adapter, in Markdown */
   readonly loading: string
-  /** "answers every text with …": sentences that go on after how many rows were seen */
+  /** limits, as sentences that follow the number of training rows: "answers every text with …" */
   readonly limits: string
 }
 
 /** A kind of run, as far as a card needs it. */
 export interface CardKind {
-  /** what its evaluations measure, in the order in which they are listed */
+  /** metrics of its evaluations, in the order in which the card lists them */
   readonly metrics: Metrics
-  /** What a card says of this kind alone. */
+  /** Returns the parts of a card that depend on this kind. */
   card(source: CardSource): CardParts
 }
 
-/** A data file by its name alone, with what may follow it: `/data/train.jsonl (held out)` → `train.jsonl (held out)`. */
+/** Returns the file name of a path, including any suffix: `/data/train.jsonl (held out)` → `train.jsonl (held out)`. */
 export const fileName = (where: string): string => where.replace(/[\\/]+$/, "").replace(/^.*[\\/]/, "")
 
-/** A Python string literal: JSON's escapes are Python's too. A line break in a path cannot end the code block. */
+/** Returns a Python string literal; JSON's escapes are valid in Python. A line break in a path cannot end the code block. */
 export const python = (text: string): string => JSON.stringify(text)
 
-/** The program in TypeScript that asks a run, from the folder that Python's code assumes too; `ask`: what is called of the run. */
+/** Returns the TypeScript program that uses a run, from the same working directory as the Python code. `ask`: the call on the run. */
 export const inTypeScript = ({ run }: Pick<CardSource, "run">, ask: string): string =>
   [
     "In TypeScript, with tfjs-lora-pro, from the same folder:",
@@ -67,11 +67,11 @@ export const inTypeScript = ({ run }: Pick<CardSource, "run">, ask: string): str
     ])
   ].join("\n\n")
 
-/** A block of code in Markdown. */
+/** Returns a fenced code block in Markdown. */
 export const fenced = (language: string, lines: ReadonlyArray<string>): string =>
   [`\`\`\`${language}`, ...lines, "```"].join("\n")
 
-/** A user's string as one line of Markdown, for a sentence or a table cell: shown as it is, whatever characters are in it. */
+/** Escapes a user's string as one line of Markdown, for a sentence or a table cell. */
 export const markdown = (text: string): string =>
   text
     .replace(/\s+/g, " ")
@@ -80,7 +80,7 @@ export const markdown = (text: string): string =>
     .replaceAll(">", "&gt;")
     .replace(/[\\`*_~[\]|#$!]/g, "\\$&")
 
-/** A name in code style; the fence is longer than any run of backticks in it. A pipe would end a table cell even here. */
+/** Formats a name as a code span, with a fence longer than any run of backticks in it. Replaces pipes, which would end a table cell, with ¦. */
 export const codeSpan = (text: string): string => {
   const line = text.replace(/\s+/g, " ").replaceAll("|", "¦")
   const longest = Math.max(0, ...(line.match(/`+/g) ?? []).map((run) => run.length))

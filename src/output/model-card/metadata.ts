@@ -9,7 +9,7 @@ import { hubNameOf } from "../base-name.ts"
 import type { EvaluationReport } from "../run.ts"
 import { type CardParts, type CardSource, fileName } from "./card-source.ts"
 
-/** A YAML double-quoted scalar. JSON leaves DEL and the C1 controls as they are; YAML does not allow them. */
+/** Returns a YAML double-quoted scalar: JSON that also escapes what YAML does not allow, such as DEL and the C1 controls. */
 export const yamlString = (text: string): string =>
   JSON.stringify(text).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
@@ -51,7 +51,7 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
   ].join("\n")
 }
 
-/** Metrics that the Hub knows, the loss last. */
+/** Returns the metrics that the Hub supports, the loss last. */
 const onHub = ({ loss, ...scores }: Metrics) =>
   Object.entries({ ...scores, ...(loss === undefined ? {} : { loss }) }).flatMap(([name, { hub }]) =>
     hub === undefined ? [] : [[name, hub] as const]

@@ -1,9 +1,7 @@
 /**
- * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: what every method says, and the method's own fields. And the names of modules
- * in PEFT's files.
+ * `adapter_config.json` as Hugging Face PEFT 0.21 reads it: common fields and the method's own fields. Also the names of modules in PEFT's files.
  *
- * Targets are written as full module names: a suffix like `dense` would make PEFT adapt the pooler too, and leave its factors
- * at random.
+ * Targets are full module names: a suffix such as `dense` would make PEFT adapt the pooler too, with random factors.
  */
 import type { PeftLayout, SelectedSite, SiteTensors } from "../../../adapters/index.ts"
 import type { ExportedModel } from "../../models/index.ts"
@@ -11,19 +9,19 @@ import type { HostTensor } from "../../safetensors/index.ts"
 
 export interface PeftSource {
   readonly model: ExportedModel
-  /** the method's, before overrides */
+  /** the method's options, before overrides */
   readonly options: object
   readonly sites: ReadonlyArray<SelectedSite<unknown>>
   readonly steps: number
-  /** what was stored of a site */
+  /** returns the stored tensors of a site */
   readonly stored: (site: string) => SiteTensors<HostTensor>
-  /** modules trained themselves beside the head */
+  /** modules trained as a whole in addition to the head */
   readonly savedModules: ReadonlyArray<string>
-  /** what `base_model_name_or_path` should say */
+  /** value of `base_model_name_or_path` */
   readonly base: string
 }
 
-/** The adapter_config.json of an adapter in PEFT's files. */
+/** Returns the adapter_config.json of an adapter in PEFT's format. */
 export const peftConfig = (
   layout: PeftLayout<unknown>,
   { model, options, sites, steps, stored, savedModules, base }: PeftSource

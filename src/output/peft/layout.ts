@@ -1,5 +1,5 @@
 /**
- * Which trained tensor is in which file under which name: the one table that saving and restoring share.
+ * Maps trained tensors to files and names, for both saving and restoring.
  *
  *   adapter_model.safetensors   base_model.model.<module>.<PEFT's name>, e.g. lora_A.weight [r, in]; modules to save under their own
  *                               names                                     (methods that PEFT knows)
@@ -15,25 +15,25 @@ import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
-/** What is stored of an adapted model. */
+/** The stored parts of an adapted model. */
 export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & {
-  /** whose tensors it goes into */
+  /** the model whose tensor names apply */
   readonly model: ExportedModel
 }
 
-/** Where a tensor is stored. */
+/** Location of a stored tensor. */
 export interface Place {
   readonly file: AdapterFile
   readonly name: string
   readonly shape: ReadonlyArray<number>
 }
 
-/** Some tensors that are stored together: those of one site, or one that is trained itself. */
+/** Tensors that are stored together: those of one site, or one that is trained as a whole. */
 interface Unit {
   readonly places: ReadonlyArray<Place>
-  /** Tensor code: in the order of `places`. */
+  /** Returns the tensors in the order of `places`. Tensor code. */
   readonly stored: () => ReadonlyArray<Tensor>
-  /** Tensor code: the part of the tree that was stored so. */
+  /** Returns the part of the tree that was stored. Tensor code. */
   readonly restored: (tensors: ReadonlyArray<Tensor>) => Trainable
 }
 
@@ -55,7 +55,7 @@ const siteUnit = (adapted: StoredAdapted, layout: PeftLayout<unknown>, part: Sit
   }
 }
 
-/** A tensor that is trained itself, as its class holds it: GPT-2's weights of linear layers are [in, out] there. */
+/** Converts a tensor trained as a whole to its class's layout: GPT-2's linear weights are [in, out] there. */
 const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   const { name, value } = parameter
   const turned = model.exported.fanInFanOut && model.sites.some((site) => `${site.name}.weight` === name)
@@ -67,7 +67,7 @@ const denseTensor = (model: ExportedModel, parameter: DenseParameter) => {
   }
 }
 
-/** A site of a method that PEFT does not know. What it has frozen is stored too. */
+/** Returns the unit of a site of a method that PEFT does not support. Includes its frozen tensors. */
 const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>): Unit => {
   const file = "trained.safetensors"
   const module = model.exported.nameOf(site.name)
@@ -96,7 +96,7 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
   }
 }
 
-/** What all sites share, under PEFT's names. */
+/** Returns the tensors that all sites share, under PEFT's names. */
 export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<string>): Unit => ({
   places: names.map((name, i) => ({
     file: "adapter_model.safetensors",
@@ -107,7 +107,7 @@ export const sharedUnit = ({ shared = [] }: Trainable, names: ReadonlyArray<stri
   restored: (tensors) => ({ pairs: [], dense: [], shared: tensors })
 })
 
-/** A head, or a module to save. */
+/** Returns the unit of a head, or of a module to save. */
 const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter): Unit => {
   const { name, role } = parameter
   const { shape, stored, restored } = denseTensor(model, parameter)
@@ -130,7 +130,7 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
   }
 }
 
-/** All that is stored of an adapted model, in the order of its tree. */
+/** Returns all stored units of an adapted model, in the order of its tree. */
 const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
   const { layout } = adapted.method.peft
   const parts = adapted.parts(adapted.trainable)
@@ -145,15 +145,15 @@ const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
 export const placesOf = (adapted: StoredAdapted): ReadonlyArray<Place> =>
   unitsOf(adapted).flatMap(({ places }) => places)
 
-/** Tensor code: what is stored at `placesOf`, in its order. */
+/** Returns the tensors to store, in the order of `placesOf`. Tensor code. */
 export const storedTensors = (adapted: StoredAdapted): ReadonlyArray<Tensor> =>
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
-/** Tensor code: the tree that is stored as `tensors` at `placesOf`. */
+/** Returns the tree whose stored tensors are `tensors`, in the order of `placesOf`. Tensor code. */
 export const restoredTrainable = (adapted: StoredAdapted, tensors: ReadonlyArray<Tensor>): Trainable =>
   restoredFrom(unitsOf(adapted), tensors)
 
-/** The tensors of one site in a file's content, by PEFT's names. */
+/** Returns the tensors of one site from a file's content, by PEFT's names. */
 export const siteTensorsIn = <T>(
   adapted: StoredAdapted,
   site: string,
@@ -173,7 +173,7 @@ type Content = Readonly<Record<string, HostTensor>>
 type Files = NonNullable<PeftLayout<unknown>["files"]>
 type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
 
-/** Changes the tensors of each site, where a format's files hold fewer numbers than are stored (AdaLoRA: no triplets without a λ). */
+/** Converts the tensors of each site, if a format's files contain fewer values than are stored (AdaLoRA: no triplets without a λ). */
 const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
   const files = adapted.method.peft.layout?.files
   if (files === undefined) return content
@@ -186,10 +186,10 @@ const changed = (adapted: StoredAdapted, content: Content, change: Change): Cont
   return { ...content, ...Object.fromEntries(sites) }
 }
 
-/** What adapter_model.safetensors holds, from what is stored. */
+/** Converts stored tensors to the content of adapter_model.safetensors. */
 export const writtenContent = (adapted: StoredAdapted, stored: Content): Content =>
   changed(adapted, stored, ({ written }, _, own) => written(own))
 
-/** What is stored, from what adapter_model.safetensors holds. */
+/** Converts the content of adapter_model.safetensors to stored tensors. */
 export const storedContent = (adapted: StoredAdapted, found: Content): Content =>
   changed(adapted, found, ({ read }, part, own) => read(part, own))

@@ -1,15 +1,15 @@
 /**
- * What llama.cpp's convert_lora_to_gguf.py makes of a causal model's adapter.
+ * Compatibility of a causal model's adapter with llama.cpp's convert_lora_to_gguf.py.
  *
- * Of adapter_config.json it reads `lora_alpha` alone, and llama.cpp computes ΔW = scale · (lora_alpha / rank of the tensor) · BA with the
- * scale of the command line: `use_rslora` and `alpha_pattern` are ignored without a word, `rank_pattern` is not needed. One scale for all
- * sites can make up for what is ignored; where they need several, and wherever the file holds more than A and B, the model is merged first.
+ * The script reads only `lora_alpha` of adapter_config.json, and llama.cpp computes ΔW = scale · (lora_alpha / rank of the tensor) · BA with the
+ * scale of the command line: `use_rslora` and `alpha_pattern` are silently ignored, `rank_pattern` is not needed. One scale for all sites can
+ * compensate for this; if sites need several scales, or if the file contains more than A and B, the model has to be merged first.
  */
 import { methodOf, type SelectedSite, selectionOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
 import type { CausalDescription } from "../../models/causal/index.ts"
 
-/** The scale that the command line has to give, 1 where none, or why the adapter cannot be used. */
+/** Scale for the command line (1: not needed), or the reason why the adapter cannot be used. */
 type InLlamaCpp = { readonly scale: number } | { readonly reason: string }
 
 /** An adapter of a causal model, as a plan describes it. */
@@ -17,11 +17,11 @@ interface PlannedAdapter {
   readonly model: Pick<CausalDescription, "fanInFanOut">
   readonly config: AdapterConfig
   readonly sites: ReadonlyArray<SelectedSite<object>>
-  /** trained themselves */
+  /** parameters trained as a whole */
   readonly parameters: ReadonlyArray<string>
 }
 
-/** Whether llama.cpp reads such an adapter, with the reason where it does not. */
+/** Returns whether llama.cpp can use such an adapter and, if not, the reason. */
 export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter): InLlamaCpp => {
   const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
   if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }

@@ -1,8 +1,8 @@
 /**
- * An adapter from elsewhere over a model: the numbers in a folder of PEFT in place of those that `adapted` began with.
+ * Starts a model from an external adapter: replaces the initial values of `adapted` with those in a PEFT folder.
  *
- * Where the folder has no head, or one of other classes, the head stays as it began: `left` names its parameters, but for those that the
- * base has. LoRA on a layer of the head, which is trained as a whole here, becomes a part of its weight.
+ * If the folder has no head, or one for other classes, the head keeps its initial values; `left` names its parameters, except those that the base
+ * has. LoRA on a layer of the head, which is trained as a whole here, is added to its weight.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -14,17 +14,17 @@ import { type HostTensor, readStored, type SafetensorsError, type StoredTensor }
 import { type Found, putInPlace } from "../adapter-folder.ts"
 import { type Place, placesOf, type StoredAdapted, storedContent } from "./layout.ts"
 
-/** What a model began with. */
+/** Result of starting from an external adapter. */
 export interface Started {
-  /** parameters of the head that neither the adapter nor the base has */
+  /** names of the head's parameters that neither the adapter nor the base contains */
   readonly left: ReadonlyArray<string>
-  /** whether a head was taken from the adapter */
+  /** whether the head comes from the adapter */
   readonly head: boolean
 }
 
 const sameShape = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) => tf.util.arraysEqual([...a], [...b])
 
-/** The parameters of the head by the names of their places. */
+/** Returns the parameters of the head by the names of their places. */
 const headPlaces = ({ model, trainable }: StoredAdapted): ReadonlyMap<string, string> => {
   const names = trainable.dense.filter(({ role }) => role === "head").map(({ name }) => name)
   return new Map(
@@ -102,8 +102,8 @@ export const startFrom = (
   })
 
 /**
- * What the file lacks of modules that were trained themselves: PEFT saves the whole of each, and with a part of it the model would compute
- * with the base's for the rest.
+ * Returns the missing parts of modules trained as a whole: PEFT saves each completely, and otherwise the model would use the base's values for the
+ * rest.
  */
 const missingParts = (
   { config }: PeftAdapter,
@@ -130,14 +130,14 @@ const missingParts = (
 
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
-/** What the file holds of modules that were trained themselves, and this model has no place for. */
+/** Returns tensors of modules trained as a whole for which this model has no place. */
 const unusedBody = ({ section, tensors }: PeftAdapter, places: ReadonlyArray<Place>): ReadonlyArray<string> => {
   const used = new Set(places.map(({ name }) => bareName(name)))
   const saved = (section["modulesToSave"] ?? []) as ReadonlyArray<string>
   return [...tensors.keys()].filter((name) => !used.has(name) && saved.some((module) => name.startsWith(`${module}.`)))
 }
 
-/** What is added to the weight of a layer of the head. */
+/** A change that is added to the weight of a layer of the head. */
 interface Change {
   /** by PEFT's names */
   readonly stored: SiteTensors<HostTensor>

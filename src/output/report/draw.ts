@@ -3,7 +3,7 @@
  * or medium (paper) changes.
  *
  * This function is never called here: its source is embedded in the page, so it uses nothing from outside itself but `uPlot`, which the
- * page loads before it, and `chartOptions`, whose source is embedded beside it.
+ * page loads before it, and `chartOptions`, whose source is embedded next to it.
  */
 import type uPlot from "uplot"
 import type { chartOptions, Plot } from "./chart.ts"

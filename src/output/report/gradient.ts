@@ -1,4 +1,4 @@
-/** The full gradient seen: curves, and a heat map of the sites by depth and type of weight. */
+/** Plots of the full gradient: curves, and a heat map of the sites by depth and type of weight. */
 
 import type { Plot, Series } from "./chart.ts"
 import { count, fixed, type Html, html, number } from "./html.ts"
@@ -9,10 +9,7 @@ import type { Diagnostics, Site } from "./run-record.ts"
 // More would not be read.
 const WARNINGS = 5
 
-/**
- * Depth and type of weight from a site's name: encoder.layer.3.attention.self.query → encoder.layer.3 and
- * attention.self.query.
- */
+/** Splits a site's name into depth and type of weight: encoder.layer.3.attention.self.query → encoder.layer.3 and attention.self.query. */
 export const placeOf = (site: string): { readonly depth: string; readonly type: string } => {
   const segments = site.split(".")
   const layer = segments.findIndex((segment) => /^\d+$/.test(segment))
@@ -29,7 +26,7 @@ ${theorem(probes)}<div class="grid">${plots.map(figure)}</div>
 ${heatMap(probes)}</section>`
 }
 
-/** What came of the live assertion. */
+/** Returns the result of the live assertion. */
 const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   const checks = probes.flatMap(({ sites }) => sites.flatMap(({ theorem: check }) => check ?? []))
   if (checks.length === 0) return null
@@ -45,7 +42,7 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
 }
 
-/** A name that may break after each dot. */
+/** Returns a name that may break after each dot. */
 const broken = (name: string): ReadonlyArray<Html> =>
   name.split(/(?<=\.)/).map((segment, i) => html`${i > 0 && html`<wbr>`}${segment}`)
 
@@ -54,7 +51,7 @@ interface Cell {
   readonly best: number | null
 }
 
-/** Mean over the probes, for each site by its name. */
+/** Returns the mean over the probes for each site, by name. */
 const cellsOf = (probes: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
   const cells = new Map<string, Cell>()
   for (const name of new Set(probes.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
@@ -93,8 +90,8 @@ const heatMap = (probes: ReadonlyArray<Diagnostics>): Html => {
 }
 
 /**
- * The curves: the median site as a solid line, the worst as a dashed one. Where there are more probes than points, each point is the mean of
- * the medians and the worst of the worst.
+ * Selects a curve's value of a site. The median site is a solid line, the worst a dashed one. With more probes than points, each point is the mean
+ * of the medians and the worst of the worst.
  */
 type Pick = (site: Site) => number | null
 type Worst = (...values: ReadonlyArray<number>) => number
@@ -108,13 +105,13 @@ const median = (values: ReadonlyArray<number>): number | null => {
   return order.length % 2 === 1 ? order[middle]! : (order[middle - 1]! + order[middle]!) / 2
 }
 
-/** Null where there is nothing to take the mean of. */
+/** Returns the mean of the values that are not null, or null if there is no such value. */
 export const meanOf = (values: ReadonlyArray<number | null>): number | null => {
   const all = known(values)
   return all.length === 0 ? null : all.reduce((sum, value) => sum + value / all.length, 0)
 }
 
-/** Every plot that the probes have numbers for. */
+/** Returns every plot for which the probes have values. */
 export const gradientPlots = (probes: ReadonlyArray<Diagnostics>): ReadonlyArray<Plot> => {
   const groups = grouped(probes)
   const x = groups.map((group) => group.at(-1)!.step)

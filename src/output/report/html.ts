@@ -1,9 +1,9 @@
 /**
- * HTML by template literal, in which every inserted string is escaped unless it is HTML made here: labels, texts and paths come from users,
- * and one that is forgotten must show as text, not run. And numbers for people: three or four significant digits with their units.
+ * HTML by template literals that escape every inserted string unless it is HTML made here: labels, texts and paths are user input and must show as
+ * text, never run. Also formats numbers for people: three or four significant digits with their units.
  */
 
-/** A piece of HTML; only `html`, `raw` and `embeddedJson` make one. */
+/** A piece of HTML. Only `html`, `raw` and `embeddedJson` create one. */
 export class Html {
   readonly source: string
   constructor(source: string) {
@@ -21,7 +21,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;"
 }
 
-/** Safe in element content and in quoted attribute values. Control characters, which HTML has no way to say, become �. */
+/** Escapes text for element content and quoted attribute values. Control characters, which HTML cannot represent, become �. */
 export const escapeHtml = (text: string): string =>
   text
     .replace(/[&<>"']/g, (character) => entities[character]!)
@@ -45,16 +45,16 @@ const inserted = (value: Insertable): string => {
 export const html = (strings: TemplateStringsArray, ...values: ReadonlyArray<Insertable>): Html =>
   new Html(strings.reduce((source, part, i) => source + inserted(values[i - 1]) + part))
 
-/** For text that is code of this package or of a dependency, never for what a user wrote. */
+/** Inserts source code of this package or of a dependency without escaping. Never use it for user input. */
 export const raw = (source: string): Html => new Html(source)
 
-/** JSON for a `<script type="application/json">`: no `</script>` and no `<!--` can occur in it. */
+/** Serializes JSON for a `<script type="application/json">`. The output never contains `</script>` or `<!--`. */
 export const embeddedJson = (value: unknown): Html => new Html(JSON.stringify(value).replaceAll("<", "\\u003c"))
 
 /** where there is no number */
 const missing = "–"
 
-/** 0.0001 → 1e-4, 1234567 → 1.23e6, 0.53912 → 0.539. */
+/** Formats a number with `digits` significant digits: 0.0001 → 1e-4, 1234567 → 1.23e6, 0.53912 → 0.539. */
 export const number = (value: number | null | undefined, digits = 3): string => {
   if (value === null || value === undefined || !Number.isFinite(value)) return missing
   const size = Math.abs(value)
@@ -63,21 +63,21 @@ export const number = (value: number | null | undefined, digits = 3): string => 
   return `${Number(value.toPrecision(Math.max(digits, Math.ceil(Math.log10(size + 1)))))}`
 }
 
-/** A loss or score, with as many decimals as its neighbours: 0.3 → 0.300. */
+/** Formats a loss or score with a fixed number of decimals, default 3: 0.3 → 0.300. */
 export const fixed = (value: number | null | undefined, decimals = 3): string =>
   value === null || value === undefined || !Number.isFinite(value) ? missing : value.toFixed(decimals)
 
-/** With a capital letter, for the beginning of a line. */
+/** Capitalizes the first letter of a label. */
 export const capital = (label: string): string => `${label.slice(0, 1).toUpperCase()}${label.slice(1)}`
 
-/** 1234567 → 1,234,567. */
+/** Formats a count with thousands separators: 1234567 → 1,234,567. */
 export const count = (value: number): string => value.toLocaleString("en")
 
-/** 0.8725 → 87.3 %. */
+/** Formats a share as a percentage: 0.8725 → 87.3 %. */
 export const percent = (share: number | null | undefined): string =>
   share === null || share === undefined || !Number.isFinite(share) ? missing : `${(100 * share).toFixed(1)} %`
 
-/** Seconds as 3.2 s, 4 min 5 s, 2 h 3 min. */
+/** Formats seconds as 3.2 s, 4 min 5 s or 2 h 3 min. */
 export const duration = (seconds: number): string => {
   if (seconds < 60) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)

@@ -1,4 +1,4 @@
-/** What a run reached: the numbers first, then curves, evaluations, confusion of the classes, and the mistakes themselves. */
+/** Results of a run: the metrics first, then curves, evaluations, the confusion matrix, and the misclassified rows. */
 
 import { counted } from "../../boundary/index.ts"
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
@@ -11,7 +11,7 @@ import { type Confused, type Evaluation, isConfused, type ReportedKind, type Run
 const TABLE_CLASSES = 30
 const PAIRS = 20
 
-/** The sentence that a reader came for. */
+/** Returns the sentence that summarizes the result. */
 export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
   [
     reached(run, kind),
@@ -21,7 +21,7 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
-/** The baseline, and warnings of a run that is no better or learned nothing. */
+/** Returns the baseline, and warnings of a run that does not beat it or learned nothing. */
 const doingNothing = (run: RunRecord["run"], kind: ReportedKind): ReadonlyArray<string> => {
   const nothing = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
   return [
@@ -47,11 +47,11 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
   return `${now}; before training ${were}, on ${counted(before.rows, "row")} of ${before.split}.`
 }
 
-/** What an evaluation says besides its loss: name and value. */
+/** Returns the metrics of an evaluation, except its loss, as names and values. */
 const scoresOf = (evaluation: Evaluation, { loss: _, ...scores }: Metrics): ReadonlyArray<readonly [string, string]> =>
   Object.entries(scores).map(([name, metric]) => [metric.label, written(metric, scoreOf(evaluation, name))])
 
-/** What a run reached and took: names and values. */
+/** Returns the results and costs of a run as names and values. */
 export const factsOf = (
   { run }: RunRecord,
   { metrics }: ReportedKind
@@ -96,11 +96,11 @@ export const figure = (plot: Plot): Html => {
 <details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
-/** Evaluations in order, with the baseline of the same rows. */
+/** Evaluations in order, with the baseline on the same rows. */
 export interface EvaluationRows {
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
-  /** that are not among them: a long run with frequent evaluations has them in its curve */
+  /** number of omitted evaluations: those of a long run with frequent evaluations are in its curve */
   readonly left: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * What a report is made from: `plan.json`, `run.json` and `metrics.jsonl` of a finished run, read back. Numbers that are not finite
- * are null in them, and labels are whatever a user called a class.
+ * Reads the input of a report: `plan.json`, `run.json` and `metrics.jsonl` of a finished run. Values that are not finite are null in them, and
+ * labels are arbitrary user input.
  */
 
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import type { RunFolder } from "../run-folder.ts"
 
 const Numeric = Schema.NullOr(Schema.Finite)
 
-// the numbers that a kind of run measures are beside these, by the names of its metrics
+// the metrics of a kind of run are additional fields, by name
 const Evaluation = Schema.StructWithRest(
   Schema.Struct({
     kind: Schema.Literal("evaluation"),
@@ -30,27 +30,27 @@ const Evaluation = Schema.StructWithRest(
 )
 export type Evaluation = typeof Evaluation.Type
 
-/** What the numbers of a run are. */
+/** A kind of run, as far as its metrics need it. */
 export interface MeasuredKind {
   readonly metrics: Metrics
-  /** what the first sentence speaks of */
+  /** names of the metrics that the first sentence mentions */
   readonly headline: readonly [string, ...ReadonlyArray<string>]
 }
 
-/** What a page says of a run besides what its files say. */
+/** Facts about a run's kind that a page shows and the run's files do not contain. */
 export interface ReportedKind extends MeasuredKind {
-  /** the command that uses the run, without the program's name; `run`: its folder, as a word of a shell */
+  /** returns the command that uses the run, without the program's name; `run`: its folder, quoted for a shell */
   readonly next: (run: string) => string
 }
 
-/** An evaluation of classes. */
+/** An evaluation with the confusion of classes. */
 export interface Confused extends Evaluation {
   readonly confusion: ReadonlyArray<ReadonlyArray<number>>
 }
 
 export const isConfused = (evaluation: Evaluation): evaluation is Confused => evaluation.confusion !== undefined
 
-/** Of the sites at a step; which of them was the worst is in metrics.jsonl. */
+/** Summary of the sites at a step; metrics.jsonl also says which of them was the worst. */
 interface Summary {
   readonly median: number | null
   readonly worst: number | null
@@ -111,7 +111,7 @@ const Record = Schema.Struct({
   }),
   steps: Schema.Int,
   ranks: Schema.optionalKey(Schema.Record(Schema.String, Schema.Natural)),
-  // runs of before have none of these
+  // absent in records of earlier versions
   after: Schema.optionalKey(Schema.NullOr(Evaluation)),
   baseline: Schema.optionalKey(Schema.Struct({ validation: BaselineOfSplit, test: BaselineOfSplit })),
   warnings: Schema.optionalKey(Schema.Array(Schema.Struct({ says: Schema.String, advice: Schema.String }))),
@@ -158,18 +158,18 @@ const Record = Schema.Struct({
   base: Schema.Struct({ path: Schema.String, sha256: Schema.Record(Schema.String, Schema.String) })
 })
 
-/** What metrics.jsonl says, of a run that is under way so far. */
+/** Contents of metrics.jsonl so far, while a run is in progress. */
 export interface MetricsSoFar {
   readonly steps: ReadonlyArray<Step>
   readonly evaluations: ReadonlyArray<Evaluation>
-  /** probes of the full gradient; empty where the plan asks for none */
+  /** probes of the full gradient; empty if the plan enables none */
   readonly diagnostics: ReadonlyArray<Diagnostics>
 }
 
 export interface RunRecord extends MetricsSoFar {
   readonly run: typeof Record.Type
   readonly plan: Readonly<Record<string, unknown>>
-  /** of the mistakes, as data: URIs; null where one has none. Empty where rows are no images */
+  /** pictures of the misclassified rows as data: URIs, null where a picture is missing; empty if rows are not images */
   readonly pictures: ReadonlyArray<string | null>
 }
 
@@ -180,7 +180,7 @@ const Picture = Schema.String.check(
 )
 const Pictures = Schema.Array(Schema.NullOr(Picture)).check(Schema.isMaxLength(100))
 
-/** Reads the three files. Fails on the first one that cannot be read or does not say what a run's file says. */
+/** Reads plan.json, run.json and metrics.jsonl. Fails on the first file that is unreadable or invalid. */
 export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const run = yield* readJson(folder.report, Record)
@@ -229,7 +229,7 @@ const healthIn = (value: Readonly<Record<string, unknown>>): Step["health"] => {
   }
 }
 
-/** A step, by hand: runs have tens of thousands, and a decoder takes twenty times as long as reading the JSON. */
+/** Decodes a step by hand: runs have tens of thousands, and a schema takes twenty times as long as reading the JSON. */
 const stepIn = (row: Readonly<Record<string, unknown>>): Step | undefined => {
   const { step, loss, learningRate, gradNorm, milliseconds, health } = row
   if (typeof step !== "number" || !Number.isInteger(step) || !isRecord(health)) return undefined
@@ -247,7 +247,7 @@ const stepIn = (row: Readonly<Record<string, unknown>>): Step | undefined => {
 
 export type Row = Step | Evaluation | Diagnostics
 
-/** What a line of metrics.jsonl says; undefined where it stops short, or says nothing that a run writes. */
+/** Parses a line of metrics.jsonl. Returns undefined if the line is incomplete or not a row that a run writes. */
 export const rowIn = (line: string): Row | undefined => {
   let row: unknown
   try {

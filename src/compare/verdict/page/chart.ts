@@ -1,18 +1,18 @@
 /**
- * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with the
- * same in words for those who do not see it.
+ * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with a text
+ * equivalent for screen readers.
  */
 import { type Html, html, number } from "../../../output/report/index.ts"
 import type { Curve } from "../curves.ts"
 
-/** From numbers to places on a chart, and the round numbers beside its axes. */
+/** Mapping from values to positions on a chart, with the ticks of its axis. */
 export interface Scale {
-  /** place of a value, in units of the drawing */
+  /** returns the position of a value, in units of the drawing */
   readonly at: (value: number) => number
   readonly ticks: ReadonlyArray<number>
 }
 
-/** Round steps (1, 2 or 5 times a power of ten) over a range, about `wanted` of them. */
+/** Returns round steps (1, 2 or 5 times a power of ten) over a range, about `wanted` of them. */
 export const roundTicks = (low: number, high: number, wanted: number): ReadonlyArray<number> => {
   const raw = (high - low) / wanted
   const power = 10 ** Math.floor(Math.log10(raw))
@@ -22,7 +22,7 @@ export const roundTicks = (low: number, high: number, wanted: number): ReadonlyA
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)))
 }
 
-/** From the smallest to the largest of some values with a little room; room around a single one. */
+/** Returns the range of some values with a margin, also around a single value. */
 export const domainOf = (values: ReadonlyArray<number>, room = 0.06): readonly [number, number] => {
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const spread = high - low || Math.abs(high) * 0.1 || 1
@@ -34,7 +34,7 @@ export const linear = ([low, high]: readonly [number, number], from: number, to:
   ticks: roundTicks(low, high, wanted)
 })
 
-/** Logarithmic; `marked`: the values beside the axis. */
+/** Returns a logarithmic scale. `marked`: the values labelled on the axis. */
 export const logarithmic = (marked: ReadonlyArray<number>, from: number, to: number): Scale => {
   const [low, high] = domainOf(marked.map(Math.log))
   return { at: (value) => from + ((Math.log(value) - low) / (high - low)) * (to - from), ticks: marked }
@@ -43,23 +43,23 @@ export const logarithmic = (marked: ReadonlyArray<number>, from: number, to: num
 export interface Series {
   readonly label: string
   readonly points: Curve
-  /** lines in the page's first, second or third colour, or a faint one; points are marked where there are few */
+  /** a line in the page's first, second or third colour, or a faint one; the points of short lines are marked */
   readonly look: "first" | "second" | "third" | "faint"
 }
 
 export interface Chart {
   readonly title: string
-  /** what the axes count */
+  /** labels of the axes */
   readonly x: string
   readonly y: string
   readonly series: ReadonlyArray<Series>
-  /** the values beside a logarithmic horizontal axis; absent: a linear one */
+  /** values labelled on a logarithmic horizontal axis; absent: the axis is linear */
   readonly rates?: ReadonlyArray<number>
-  /** of the vertical axis, so that charts beside each other can be compared; what is above it is drawn at its edge */
+  /** range of the vertical axis, so that several charts are comparable; larger values are drawn at its edge */
   readonly domain?: readonly [number, number]
-  /** a point that is ringed */
+  /** a point marked with a ring */
   readonly chosen?: readonly [number, number]
-  /** what else is to be said */
+  /** additional sentence */
   readonly note?: string
 }
 
@@ -87,7 +87,7 @@ const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
   return html`<path class="${look}" d="${d}"/>${marks}`
 }
 
-/** First and last value of each line, and the smallest. */
+/** Describes each line by its first, last and smallest value. */
 const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
   [
     `${title}.`,
@@ -101,7 +101,7 @@ const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
     ...(note === undefined ? [] : [`${note}.`])
   ].join(" ")
 
-/** null where there is nothing to draw. */
+/** Returns the chart as SVG, or null if there are no points to draw. */
 export const chart = (given: Chart): Html | null => {
   const series = given.series.filter(({ points }) => points.length > 0)
   if (series.length === 0) return null

@@ -1,4 +1,4 @@
-/** The tables of a comparison's page: the verdict, the rates of the sweep, every run, and what failed. */
+/** Tables of a comparison's page: the verdict, the rates of the sweep, every run, and the failures. */
 import { counted } from "../../../boundary/index.ts"
 import {
   count,
@@ -15,7 +15,7 @@ import { briefly, type Difference } from "../difference.ts"
 import { costCells, costHead, costWords, coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
 import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
 
-/** A table that can be scrolled, by keyboard too. */
+/** Returns a table that scrolls, also by keyboard. */
 export const scrolled = (label: string, caption: Insertable, head: ReadonlyArray<string>, body: Insertable): Html =>
   html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><caption>${caption}</caption>
 <thead><tr>${head.map((name) => html`<th scope="col" class="${name.startsWith("beside") ? "text" : "number"}">${name}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
@@ -74,7 +74,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
 <p class="quiet">${coverage(table, verdict)} Peak memory is the process's largest resident size in any of the runs; state is the optimizer's.</p>`
 }
 
-/** Time and state beside what they buy. */
+/** Returns the table of time and state compared with gains. */
 export const costTable = (table: Table, { measure }: Verdict): Html => {
   const rows = table.entries.map(
     (entry) =>
