@@ -69,7 +69,7 @@ export interface ScaledFactors extends Factors {
   readonly scale: number
 }
 
-/** How adapters of a method are summed: by concatenating factors, value by value, or not at all. */
+/** Summation of a method's adapters: by concatenating factors, value by value, or not at all. */
 export type Sum =
   | {
       readonly by: "factors"
@@ -203,7 +203,7 @@ export interface AdapterMethod<Options, Section = any> extends MethodFacts {
   readonly penalty: ((parts: ReadonlyArray<SitePart<Options>>) => Scalar) | null
   /** rank allocation during training (AdaLoRA); null: ranks are constant */
   readonly allocation: Allocation<Options> | null
-  /** how adapters of the method are summed, or why they cannot be */
+  /** summation of the method's adapters, or why they cannot be summed */
   readonly sum: Sum
   /** storage in PEFT's layout, or why it is not supported */
   readonly peft:

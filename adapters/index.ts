@@ -1,6 +1,6 @@
 /**
  * Adapter methods. `inject` adds an adapter to a model; `lora`, `dora`, `adalora`, `vera`, `loha`, `full` and `none` are the methods, and
- * `methods` lists them by their names in plans. Custom methods implement `AdapterMethod`. TypeScript requires an entry for every method in `schemas/`.
+ * `methods` lists them by their names in plans. Custom methods implement `AdapterMethod`. TypeScript requires an entry per method in `schemas/`.
  */
 import type { AdapterConfig } from "../schemas/index.ts"
 import { adalora } from "./adalora.ts"

@@ -70,7 +70,7 @@ export interface Adapted<M extends Network = Model> {
   /** Current parameters. A training step replaces them, and disposes the previous tensors. */
   trainable: Trainable
   /**
-   * Returns the current parameters as tfjs variables, in the order of `tensorsOf`, from which `forward` reads from then on: for `tf.Optimizer.minimize`
+   * Returns the current parameters as tfjs variables, in the order of `tensorsOf`, which `forward` reads from then on: for `tf.Optimizer.minimize`
    * and custom loops. Pass these variables to the optimizer, since a model's own are registered with tfjs too. A session's step replaces them.
    */
   readonly variables: () => Array<Variable>

@@ -1,10 +1,10 @@
 /**
  * Greedy decoding and beam search for one source: selects which partial texts continue, given the most probable tokens after each. Pure.
  *
- * greedy        appends the most probable token until it ends the text
- * beam search   keeps the most probable continuations, one per beam. A text that ends is kept with the score log p / lengthᵖ, p the length
- *               penalty; at most as many of these are kept as there are beams. The search ends when that number is reached and the best
- *               unfinished text, scored at its current length, scores no better than the worst of them.
+ *   greedy        appends the most probable token until it ends the text
+ *   beam search   keeps the most probable continuations, one per beam. A text that ends is kept with the score log p / lengthᵖ, p the length
+ *                 penalty; at most as many of these are kept as there are beams. The search ends when that number is reached and the best
+ *                 unfinished text, scored at its current length, scores no better than the worst of them.
  *
  * Follows transformers' `generate` with `early_stopping=False`.
  */

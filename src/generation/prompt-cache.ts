@@ -12,7 +12,7 @@ import type { KeyValueCache } from "./cache.ts"
 
 /** Cached keys and values, truncated to the common prefix. */
 export interface Reading {
-  /** what the keys and values were computed with: equal if each part is the same object */
+  /** identity of the weights of the keys and values: equal if each part is the same object */
   readonly weights: ReadonlyArray<unknown>
   /** cached tokens */
   readonly ids: ReadonlyArray<number>
@@ -24,7 +24,7 @@ export interface Reading {
 export interface PromptCache {
   /** Returns the number of cached tokens. */
   readonly length: () => number
-  /** Returns the cached prefix of a prompt under these weights, which the caller then owns; null if there is none. */
+  /** Returns the cached prefix of a prompt under these weights, which the caller then owns; null without one. */
   readonly take: (weights: Reading["weights"], prompt: ReadonlyArray<number>) => KeyValueCache | null
   /** Stores a reading, which the cache then owns, and replaces the previous one. */
   readonly put: (reading: Reading) => void

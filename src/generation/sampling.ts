@@ -3,8 +3,8 @@
  *
  *   repetition penalty   z ← z·p where z < 0, else z/p, for every token of the text so far     (Keskar et al., arXiv 1909.05858)
  *   temperature          z ← z/T
- * top-k                drops tokens below the k-th largest z; keeps ties
- * top-p                keeps the fewest most probable tokens whose probabilities sum to p, at least one     (Holtzman et al., arXiv 1904.09751)
+ *   top-k                drops tokens below the k-th largest z; keeps ties
+ *   top-p                keeps the fewest most probable tokens whose probabilities sum to p, at least one     (Holtzman et al., arXiv 1904.09751)
  *   choice               token i with probability softmax(z)ᵢ; at T = 0 the largest z, the first of equals
  *
  * Pure functions of float32 logits, computed in float64.

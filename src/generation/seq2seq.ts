@@ -151,7 +151,7 @@ export type ObservedOptions = Pick<GenerateOptions, "maxNewTokens" | "temperatur
 }
 
 /**
- * Generates the target of one source and reports each token as it is chosen: the most probable one or, at a temperature above 0, a sampled
+ * Generates the target of one source and reports every chosen token: the most probable one or, at a temperature above 0, a sampled
  * one, as in `generate`. An interruption takes effect at the next token.
  */
 export const writeObserved = (

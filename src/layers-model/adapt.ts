@@ -4,7 +4,7 @@
  *
  *   const adapted = await adapt(model, { rank: 8, alpha: 16, head: ["predictions"] })
  *   await adapted.fitDataset(dataset, { epochs: 3 })
- * adapted.predict(x)                  with the adapter; after adapted.off() the base model's output, bit for bit
+ *   adapted.predict(x)                  with the adapter; after adapted.off() the base model's output, bit for bit
  *   await adapted.save("adapters/customer-7")
  *
  * The user's model object is never changed. Methods reject with, or throw, the errors of the parts (AdaptError, AdapterFileError, …).

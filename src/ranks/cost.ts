@@ -3,11 +3,11 @@
  *
  *   seconds(N)  =  t · max kᵢ  +  u  +  d · max sᵢ  +  Σ gathers
  *
- * t    forward and backward pass of a micro-batch; rank i has kᵢ of the step's k, and the slowest rank decides
- * u    work that every rank repeats: the update of undivided parameters, the step's numbers
- * d    the part of the update that ranks divide (LoRA-Pro's moves); rank i has the fraction sᵢ of it
- * gathers    an all-gather of messages of b₁ … b_N bytes uses a ring: N − 1 rounds of the connection's latency, and each rank receives
- *            all bytes but its own, Σb − min b, at the connection's rate
+ *   t    forward and backward pass of a micro-batch; rank i has kᵢ of the step's k, and the slowest rank decides
+ *   u    work that every rank repeats: the update of undivided parameters, the step's numbers
+ *   d    the part of the update that ranks divide (LoRA-Pro's moves); rank i has the fraction sᵢ of it
+ *   gathers    an all-gather of messages of b₁ … b_N bytes uses a ring: N − 1 rounds of the connection's latency, and each rank receives
+ *              all bytes but its own, Σb − min b, at the connection's rate
  *
  * MPICH uses a ring for long messages. Open MPI sends to all ranks at once, so for many ranks on a slow connection the latency
  * counts fewer times. Not modelled: the slow start of an idle TCP connection, the time a rank takes to read gradients from
@@ -46,7 +46,7 @@ export interface StepSeconds {
   readonly shared: number
 }
 
-/** How a step is divided: one entry per rank. */
+/** Division of a step: one entry per rank. */
 export interface Division {
   readonly microBatches: ReadonlyArray<number>
   /** fractions of `shared`, which sum to 1; null: every rank computes all of it */

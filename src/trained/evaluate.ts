@@ -2,9 +2,9 @@
  * Evaluates a trained run on rows: the splits of its plan, or another file with the same columns. Also evaluates what a causal language model
  * generates: compares its answer to each row's prompt with the row's own, and scores it.
  *
- * a conversation    the messages before the last one are the prompt; the last one, the assistant's, is the expected answer
- * one with tools    the same for every assistant turn that is trained on: calls are compared, ignoring the order of their arguments
- * a completion      its prompt, and the completion as the expected answer
+ *   a conversation    the messages before the last one are the prompt; the last one, the assistant's, is the expected answer
+ *   one with tools    the same for every assistant turn that is trained on: calls are compared, ignoring the order of their arguments
+ *   a completion      its prompt, and the completion as the expected answer
  *
  * Loss and perplexity score one token at a time, each after the correct ones; here the model continues its own text. A score is a
  * function: exact match of a solution, or whether a program passes its tests (pass@1).

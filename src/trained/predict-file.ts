@@ -1,11 +1,11 @@
 /**
  * Predicts the rows of a data file and writes them to a new file: the input's columns unchanged, then
  *
- * prediction           a class, several classes separated by commas, a value, or a generated text
- * probability          of the class, if the model gives one
- * probability NAME     of each label, if a row may have several
- * prediction NAME      each value, if there are several
- * probabilities        of all classes, and `labels` as a list, in JSON lines
+ *   prediction           a class, several classes separated by commas, a value, or a generated text
+ *   probability          of the class, if the model gives one
+ *   probability NAME     of each label, if a row may have several
+ *   prediction NAME      each value, if there are several
+ *   probabilities        of all classes, and `labels` as a list, in JSON lines
  *
  * An input column with such a name keeps it, and the new column is called `prediction_2`. All rows are checked before the first is
  * predicted; then they are streamed, whatever the file's size. The file appears when it is complete, and never replaces another.

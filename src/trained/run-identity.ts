@@ -1,12 +1,12 @@
 /**
  * Checks that a finished run is used as it was trained: compares its run.json with the current files.
  *
- * plan.json (model, data, adapter, seed)                    error if it differs
- * weights, config, tokenizer, chat template, topology       error if one differs
- * generation_config.json                                    notice: it decides where texts end, and training did not use it
- * rows                                                      notice when they are evaluated
- * versions                                                  notice
- * the adapter of the run                                    notice: run.json describes another one
+ *   plan.json (model, data, adapter, seed)                    error if it differs
+ *   weights, config, tokenizer, chat template, topology       error if one differs
+ *   generation_config.json                                    notice: it decides where texts end, and training did not use it
+ *   rows                                                      notice when they are evaluated
+ *   versions                                                  notice
+ *   the adapter of the run                                    notice: run.json describes another one
  *
  * Anything that an older run did not record is not compared.
  */

@@ -6,8 +6,8 @@
  * its initial value: if the first mean exceeds the very first loss by more than their noise, that loss is the start.
  *
  *   fell   last < start − c·e, and by a thousandth of it   e: the standard error of the difference; c: 2 after a third, 1 at the end
- * rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and at least a fifth above the start
- * flat   otherwise: the loss has not changed by more than its noise
+ *   rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and at least a fifth above the start
+ *   flat   otherwise: the loss has not changed by more than its noise
  *
  * The noise of a step comes from the differences of steps that follow each other, which a trend hardly changes (J. von Neumann 1941), by
  * their median, which single jumps do not change. It is that number, or that share of the level where it is less: a loss that was thrown up is

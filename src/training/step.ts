@@ -2,11 +2,11 @@
  * Optimizer steps: refresh → forward and backward → update; and one read after the last step. The only owner of tensor
  * lifetimes in training: everything else is pure tensor code inside tidies.
  *
- * takeStep        one step over some batches
- * takeSteps       several steps, whose numbers are read at once: a read waits for all pending work of the device, so a GPU
- *                 is given several steps before their numbers are read
- * attemptSteps    the part that both share, without rollback
- * dispatchStep    dispatches one step's work to the device without reading
+ *   takeStep        one step over some batches
+ *   takeSteps       several steps, whose numbers are read at once: a read waits for all pending work of the device, so a GPU
+ *                   is given several steps before their numbers are read
+ *   attemptSteps    the part that both share, without rollback
+ *   dispatchStep    dispatches one step's work to the device without reading
  *
  * A step that is not finite has no effect: the session is rolled back to its state before the first of the steps.
  */
@@ -91,7 +91,7 @@ export const diverged = <M extends Network>(
 export class NotFinite {
   /** loss of the step as read; may itself be finite */
   readonly loss: number
-  /** where it was found, in words: "the loss", "the gradients", "A of " and a layer */
+  /** first place that is not finite, in words: "the loss", "the gradients", "A of " and a layer */
   readonly symptom: string
 
   constructor(loss: number, symptom: string) {

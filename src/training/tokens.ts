@@ -68,7 +68,7 @@ export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & L
   onBatch: (rows: number, batch: B, losses: Float64Array, right: Float64Array) => Effect.Effect<void, E2, R2>
 ) => evaluateTokensAnd(adapted, nothing, rowsOf, onBatch)
 
-/** `evaluateTokens` with an additional result per batch (`beside`); `onBatch` also gets each batch's losses and correct tokens. */
+/** `evaluateTokens` with an additional result per batch; `onBatch` also gets each batch's losses and correct tokens. */
 export const evaluateTokensAnd =
   <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, A, E2, R2, E3 = never, R3 = never>(
     adapted: Adapted<M>,
