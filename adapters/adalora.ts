@@ -1,11 +1,11 @@
 /**
- * AdaLoRA: y = xWᵀ + bias + s·((xQᵀ) ⊙ λ)Pᵀ, with W frozen, and a budget of ranks that is spent where they matter
+ * AdaLoRA: y = xWᵀ + bias + s·((xQᵀ) ⊙ λ)Pᵀ, with W frozen, and a rank budget that is allocated by importance
  * (Zhang et al. 2023, arXiv 2303.10512; PEFT's convention).
  *
- * Shapes: x [tokens, in], W [out, in], Q (A of the pair) [r₀, in], P (B of the pair) [out, r₀], λ [r₀] with r₀ the rank
- * at the start. λ starts at 0, so an adapted site starts as its base.
+ * Shapes: x [tokens, in], W [out, in], Q (A of the pair) [r₀, in], P (B of the pair) [out, r₀], λ [r₀] with r₀ the initial
+ * rank. λ is initialized to 0, so an adapted layer starts as its base.
  *
- * With dropout Q sees D(x) in training (`dropout.ts`), and W sees x.
+ * With dropout, Q sees D(x) in training (`dropout.ts`), and W sees x.
  *
  * The gradient is that of the loss and γ·R, R the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all sites, which keeps
  * P diag(λ) Q near a singular value decomposition. Which λ stay is worked out by `src/optimizers/rank-allocation.ts`,
@@ -26,20 +26,20 @@ import type { AdapterMethod } from "./adapter.ts"
 import { embeddingProblem, pairOf, readDropout } from "./lora.ts"
 import type { PeftLayout, PeftSource, SitePart, SiteTensors } from "./peft.ts"
 
-/** What a site needs to know of the plan: the same for all of them, since they share one budget. */
+/** Options of AdaLoRA: the same for all layers, since they share one budget. */
 export type AdaloraOptions = Pick<
   AdaloraConfig,
   "rank" | "initialRank" | "alpha" | "budget" | "sensitivityBetas" | "orthogonality"
 > & {
-  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
+  /** dropout rate on the adapter's input in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 
-/** r₀, the rank of every site at step 0: 1.5 times the final one unless the plan gives it. */
+/** Returns r₀, the rank of every layer at step 0: the plan's, by default 1.5 times the final rank. */
 export const initialRankOf = ({ rank, initialRank }: Pick<AdaloraOptions, "rank" | "initialRank">): number =>
   initialRank ?? Math.ceil(1.5 * rank)
 
-/** When a run of `steps` steps gives up ranks, and how many these sites have at its start and at its end. */
+/** Returns the schedule of the rank budget in a run of `steps` steps, and the layers' total rank at its start and end. */
 export const rankBudget = (allOptions: ReadonlyArray<AdaloraOptions>, steps: number): RankBudget => ({
   ...budgetSteps(allOptions[0]!.budget, steps),
   initial: allOptions.reduce((sum, options) => sum + initialRankOf(options), 0),
@@ -198,7 +198,7 @@ const layout: PeftLayout<AdaloraOptions> = {
 }
 
 /**
- * AdaLoRA (arXiv 2303.10512): W + s·P diag(λ) Q, whose least important λ become 0 until the mean rank is `rank`. P
+ * AdaLoRA (arXiv 2303.10512): W + s·P diag(λ) Q, whose least important λ are set to 0 until the mean rank is `rank`. P
  * [out, r], λ [r], Q [r, in].
  */
 export const adalora: AdapterMethod<AdaloraOptions, typeof AdaloraConfig.Encoded> = {

@@ -1,8 +1,8 @@
 /**
  * DoRA: y = (m / ‖W + s·BA‖) ⊙ (xWᵀ + s·(xAᵀ)Bᵀ) + bias, with W frozen (Liu et al. 2024, arXiv 2402.09353).
  *
- * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], m [out]. ‖·‖ is the length of each row, as in PEFT; m starts
- * at that of W, so an adapted site starts as its base. The length is held fixed in the gradient (the paper's section 4.3).
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r], m [out]. ‖·‖ is the norm of each row, as in PEFT; m is initialized to
+ * that of W, so an adapted layer starts as its base. The norm is constant in the gradient (the paper's section 4.3).
  *
  * W + s·BA is never formed: ‖W + s·BA‖² = ‖W‖² + 2s·(WAᵀ) ⊙ B + s²·(B·AAᵀ) ⊙ B, each summed over its rows' entries. All
  * of it is worked out in every forward pass, ‖W‖² too: a third of these lengths' time, 1.5 % of a step of 256 tokens on
@@ -32,23 +32,23 @@ import { calibrationOf, initPair } from "./init/index.ts"
 import { embeddingProblem, factorProblem, factorSize, loraLayout, pairOf, readLora, scaleOf } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
 
-/** What one site needs to know of the plan (overrides applied). */
+/** Options of DoRA for one layer, after overrides. */
 export interface DoraOptions {
   /** r, at least 1 and at most the smaller side of W */
   readonly rank: number
   /** α, greater than 0 */
   readonly alpha: number
-  /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
+  /** formula of the scale s of s·BA: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: DoraConfig["scaling"]
-  /** how A and B begin */
+  /** initialization of A and B */
   readonly init: DoraConfig["init"]
-  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
+  /** dropout rate on the adapter's input in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 
 const magnitudeOf = (trained: Trainable): tf.Tensor1D => trained.dense[0]!.value as tf.Tensor1D
 
-/** The length of each row of W + s·BA [out]. */
+/** Returns the norm of each row of W + s·BA, shape [out]. */
 export const rowLengths = ({ W }: BaseLayer, { A, B, scale }: FactorPair): tf.Tensor1D =>
   tf.tidy(() => {
     const own = tf.sum(tf.square(dequantized(W)), 1)
@@ -58,7 +58,7 @@ export const rowLengths = ({ W }: BaseLayer, { A, B, scale }: FactorPair): tf.Te
     return tf.sqrt(tf.addN([own, both, low])) as tf.Tensor1D
   })
 
-/** `forward` with the lengths given: what its gradient is the gradient of. */
+/** Computes `forward` with given norms: the function that is differentiated. */
 export const doraLinear = (
   trained: Trainable,
   x: tf.Tensor2D,

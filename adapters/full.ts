@@ -1,8 +1,8 @@
 /**
- * Full fine-tuning of the targets, written as an adapter so that every comparison is one field of a plan:
- * y = xWᵀ + bias, where W [out, in] and bias [out] themselves are trained.
+ * Full fine-tuning of the targets, as an adapter method, so that a comparison changes one field of a plan:
+ * y = xWᵀ + bias, where W [out, in] and bias [out] are trained.
  *
- * The yardstick of the paper: what LoRA-Pro's update of (A, B) comes as near to as a rank-r move can.
+ * The reference in the paper: the update that LoRA-Pro approximates as closely as a rank-r update of (A, B) can.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { denseLinear, dequantized, embedded } from "../src/kernels/index.ts"
 import type { DenseParameter } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
-/** Full fine-tuning as a method: the targets' own W [out, in] and bias [out] are trained. */
+/** Full fine-tuning: trains the targets' own W [out, in] and bias [out]. */
 export const full: AdapterMethod<Record<never, never>, typeof FullConfig.Encoded> = {
   ...methodFacts.full,
   section: FullConfig,

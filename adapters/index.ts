@@ -1,6 +1,6 @@
 /**
  * Adapter methods. `inject` adds an adapter to a model; `lora`, `dora`, `adalora`, `vera`, `loha`, `full` and `none` are the methods, and
- * `methods` lists them by their names in plans. A method of your own is an `AdapterMethod`. TypeScript requires an entry for every method in `schemas/`.
+ * `methods` lists them by their names in plans. Custom methods implement `AdapterMethod`. TypeScript requires an entry per method in `schemas/`.
  */
 import type { AdapterConfig } from "../schemas/index.ts"
 import { adalora } from "./adalora.ts"
@@ -15,12 +15,12 @@ import { vera } from "./vera.ts"
 // biome-ignore lint/suspicious/noExplicitAny: each entry keeps its own options type through `satisfies`
 type AnyMethod = AdapterMethod<any>
 
-/** Every adapter method by the tag that a plan names it with. */
+/** Every adapter method by its tag in plans. */
 export const methods = { none, full, lora, dora, adalora, vera, loha } satisfies {
   readonly [Tag in AdapterConfig["method"]]: AnyMethod
 }
 
-/** The method that a section names; its options are those of that section. */
+/** Returns the method of a section; its options are those of that section. */
 export const methodOf = ({ method }: Pick<AdapterConfig, "method">): AdapterMethod<object> =>
   methods[method] as AnyMethod
 

@@ -1,8 +1,8 @@
 /**
- * Puts an adapter method into a model: chooses the sites, initializes their trainable parts, and returns an `Adapted`.
+ * Injects an adapter method into a model: selects the layers, initializes their trainable parts, and returns an `Adapted`.
  *
- * Nothing of the model is changed. The forward pass of the pair is the model's own, called with a `linear` that uses the method
- * at the chosen sites and the frozen base elsewhere, and with weights in which trained tensors replace frozen ones.
+ * The model does not change. The adapted forward pass is the model's own, called with a `linear` that uses the method
+ * at the selected layers and the frozen base elsewhere, and with weights in which trained tensors replace frozen ones.
  */
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -42,53 +42,53 @@ import { decided } from "./ranks.ts"
 import type { InjectionError, Selected } from "./select.ts"
 
 /**
- * Tensor code: sees x and y of each linear layer, in the order of the forward pass; what it returns goes on as y. Where
- * an adapter's input is dropped, x is what is left of it.
+ * Hook on linear layers: receives x and y of each, in the order of the forward pass; its result replaces y. Tensor code. With dropout
+ * on an adapter's input, x is the input after dropout.
  */
 export type Tap = (site: LinearSite, x: Tensor2D, y: Tensor2D) => Tensor2D
 
-/** How one forward pass of an adapted model differs from a plain one. */
+/** Options of an adapted model's forward pass. */
 export interface ForwardOptions {
-  /** called after each linear layer; default: nothing is */
+  /** hook called after each linear layer; default: none */
   readonly tap?: Tap | undefined
-  /** how the model's blocks run; default: once, their activations kept */
+  /** runs the model's blocks; default: once, with their activations kept */
   readonly runBlock?: RunBlock | undefined
-  /** the position of training: adapters with dropout drop their input as they do there; absent: nothing is dropped */
+  /** position in training, which determines dropout masks; absent: no dropout */
   readonly training?: TrainingPlace | undefined
 }
 
-/** A model, the method that adapts it, and the current trainable parameters. */
+/** A model with the method that adapts it and its current trainable parameters. */
 export interface Adapted<M extends Network = Model> {
-  /** the base model */
+  /** base model */
   readonly model: M
-  /** what it is adapted with */
+  /** adapter method */
   readonly method: AdapterMethod<unknown>
-  /** the layers that are adapted */
+  /** adapted layers */
   readonly sites: ReadonlyArray<LinearSite>
-  /** the sites with their options, ranks that the init decided among them */
+  /** layers with their options, including ranks that the init decided */
   readonly selected: Selected<unknown>
-  /** The current parameters. A training step replaces them, and with them the tensors they held. */
+  /** Current parameters. A training step replaces them, and disposes the previous tensors. */
   trainable: Trainable
   /**
-   * The current parameters as variables of tfjs, in the order of `tensorsOf`, which `forward` reads from then on: for `tf.Optimizer.minimize`
-   * and loops of one's own. Give a loop these variables: a model's own are registered with tfjs too. A step of a session replaces them.
+   * Returns the current parameters as tfjs variables, in the order of `tensorsOf`, which `forward` reads from then on: for `tf.Optimizer.minimize`
+   * and custom loops. Pass these variables to the optimizer, since a model's own are registered with tfjs too. A session's step replaces them.
    */
   readonly variables: () => Array<Variable>
-  /** The adapted sites' parts of a tree, in the order of `sites`. */
+  /** Returns the adapted layers' parts of a tree, in the order of `sites`. */
   readonly parts: (trainable: Trainable) => ReadonlyArray<SitePart<unknown>>
-  /** The model's output under the given parameters (`trainable`, or candidates of it); of a text model logits [batch, classes]. */
+  /** Computes the model's output with the given parameters (`trainable`, or others of its shape); for a text model logits [batch, classes]. */
   readonly forward: (input: InputOf<M>, trainable: Trainable, options?: ForwardOptions) => OutputOf<M>
-  /** W′ of an adapted site [out, in], a new tensor. */
+  /** Returns W′ [out, in] of an adapted layer as a new tensor. */
   readonly merged: (site: LinearSite, trainable: Trainable) => Tensor2D
-  /** What the loss gains from the method itself; null: nothing. Tensor code. */
+  /** Returns the method's penalty, which is added to the loss; null: none. Tensor code. */
   readonly penalty: ((trainable: Trainable) => Scalar) | null
-  /** The optimizer of a run of `steps` steps: `inner`, or what the method makes of it. */
+  /** Returns the optimizer of a run of `steps` steps: `inner`, or the method's wrapper of it. */
   readonly optimizer: (inner: Transform, steps: number) => Transform
 }
 
 /**
- * Adapts `model` with `method`; `none` trains the head alone. The parameters live as long as the scope. Fails with all that is wrong with
- * the options, in the words of plans.
+ * Adapts `model` with `method`; `none` trains the head only. The parameters live as long as the scope. Fails with every problem of
+ * the options, by their paths in a plan.
  */
 // biome-ignore lint/suspicious/noExplicitAny: as of `AdapterMethod`
 export const inject = <Options extends object, M extends Network = Model, Section = any>(
@@ -104,7 +104,7 @@ export const inject = <Options extends object, M extends Network = Model, Sectio
   })
 
 /**
- * `inject` for sites that were chosen before, by `select`. `shapesOnly`: for numbers that will be put in place; an init decides no ranks
+ * `inject` for layers selected earlier by `select`. `shapesOnly`: for parameters that will be replaced; no init decides ranks
  * then, which are those of `chosen` (`withRanks`).
  */
 export const injectSelected = <Options extends object, M extends Network = Model>(
@@ -180,15 +180,15 @@ export const injectSelected = <Options extends object, M extends Network = Model
     return adapted
   })
 
-/** `model` as it is, with nothing trained but a head that it has. */
+/** Returns `model` without an adapter, with only its head trainable, if it has one. */
 export const unadapted = <M extends Network = Model>(
   model: M
 ): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, none, { sites: [], parameters: [] }, 0)
 
 /**
- * The same model with its adapter switched off, beside which one sees what the adapter does: frozen weights everywhere but in the head, which
- * is as it was trained. It has the tensors of `adapted`, and lives as long. Null where nothing but the head was trained: nothing would change.
+ * Returns the model with its adapter switched off, to compare outputs: frozen weights everywhere except in the head, which
+ * stays as trained. It shares the tensors of `adapted`, and lives as long. Null if only the head was trained, so nothing would change.
  */
 export const switchedOff = <M extends Network>(adapted: Adapted<M>): Adapted<M> | null => {
   const { model, sites, trainable } = adapted
@@ -320,29 +320,29 @@ const partOf = (trainable: Trainable, { pairs, dense, frozen }: Place): Trainabl
   ...(trainable.shared === undefined ? {} : { shared: trainable.shared })
 })
 
-/** The position of training. */
+/** Position in training. */
 export interface TrainingPlace {
-  /** steps taken before */
+  /** number of steps taken before */
   readonly step: number
-  /** the batch among those of one step, from 0 */
+  /** index of the batch within its step, from 0 */
   readonly batch: number
 }
 
 /**
- * The mask of a site at a place; undefined: nothing is dropped. `rates`: of all sites, in their order.
+ * Returns the dropout mask of a layer at a position in training; undefined: no dropout. `rates`: of all layers, in their order.
  *
- * What adapters see is dropped in training: y = xWᵀ + bias + s·(D(x)Aᵀ)Bᵀ there, D(x) = x anywhere else (Hu et al. 2021; `lora_dropout`
- * of PEFT). D keeps each number with probability 1 − rate, divided by it, so that its mean is x.
+ * The adapter's input is dropped in training: y = xWᵀ + bias + s·(D(x)Aᵀ)Bᵀ, and D(x) = x otherwise (Hu et al. 2021; `lora_dropout`
+ * of PEFT). D keeps each value with probability 1 − rate, divided by it, so that its mean is x.
  *
- * Which numbers are kept is a function of where they are, so that a mask can be made again: in the backward pass, in a block that is
- * computed twice, on any device and number of threads, after a resume. Number i of site n's input in batch b of the step that follows
+ * Which values are kept depends on their position only, so a mask can be recomputed: in the backward pass, in a block that is
+ * computed twice, on any device and number of threads, after a resume. Value i of layer n's input in batch b of the step that follows
  * t steps is kept where hash(i, offset, seed) is (`src/kernels/dropout.ts`), with
  *
  *   seed    first word of the run's stream "dropout" + t
  *   offset  b·sites + n                                         both modulo 2³²
  *
- * No two of a run's masks have both in common. A layer that one pass applies several times, as recurrent ones are at each time, drops
- * the same places each time (Gal and Ghahramani 2016, arXiv 1512.05287).
+ * No two masks of a run share both. A layer applied several times in one pass, like a recurrent layer at each time step, drops
+ * the same positions each time (Gal and Ghahramani 2016, arXiv 1512.05287).
  */
 export const dropoutMasks = (seed: number, rates: ReadonlyArray<number>) => {
   const first = Math.floor(2 ** 32 * randomStream(seed, "dropout")())

@@ -2,10 +2,10 @@
  * LoHa: y = xWᵀ + bias + s·x((B₁A₁) ⊙ (B₂A₂))ᵀ, with W frozen (FedPara, Hyeon-Woo et al. 2021, arXiv 2108.06098; as an adapter in LyCORIS,
  * Yeh et al. 2023, arXiv 2309.14859; PEFT's convention).
  *
- * Shapes: x [tokens, in], W [out, in], A₁ and A₂ [r, in], B₁ and B₂ [out, r], s = α/r. An entrywise product of two matrices of rank r has a
- * rank of up to r²: with twice LoRA's numbers at a rank it reaches r times as far. A₂ starts at 0, so an adapted site starts as its base.
+ * Shapes: x [tokens, in], W [out, in], A₁ and A₂ [r, in], B₁ and B₂ [out, r], s = α/r. An element-wise product of two matrices of rank r has a
+ * rank of up to r²: with twice LoRA's parameters it reaches r times its rank. A₂ is initialized to 0, so an adapted layer starts as its base.
  *
- * An entrywise product of products is a product itself, BA with as many columns of B as there are pairs of columns of B₁ and B₂:
+ * An element-wise product of products is itself a product BA with as many columns of B as there are pairs of columns of B₁ and B₂:
  *
  *   column (i, j) of B = B₁[:, i] ⊙ B₂[:, j]        row (i, j) of A = A₁[i] ⊙ A₂[j]
  *
@@ -22,9 +22,9 @@ import type { AdapterMethod } from "./adapter.ts"
 import { embeddingProblem, rankProblem, readSizes, sizePatterns } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
 
-/** What one site needs to know of the plan (overrides applied). */
+/** Options of LoHa for one layer, after overrides. */
 export type LohaOptions = Pick<LohaConfig, "rank" | "alpha"> & {
-  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
+  /** dropout rate on the adapter's input in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

@@ -1,14 +1,14 @@
 /**
  * LoRA: y = xWᵀ + bias + s·(xAᵀ)Bᵀ, with W frozen (Hu et al. 2021, arXiv 2106.09685).
  *
- * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted site starts as its base: B starts at 0, or what BA starts with
- * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself stays as
- * it is, packed or shared, and so does its rounding.
- * With dropout A sees D(x) in training (`inject.ts`), and W sees x.
- * At an embedding x are row numbers: rows of Wᵀ and of Aᵀ are looked up (`kernels/embedding.ts`), and nothing is
- * dropped, as in PEFT.
+ * Shapes: x [tokens, in], W [out, in], A [r, in], B [out, r]. An adapted layer starts as its base: B is initialized to 0, or the initial BA
+ * is subtracted, y = xWᵀ + bias + s·(xAᵀ)Bᵀ − s·(xA₀ᵀ)B₀ᵀ, as one thin pair of rank 2r whose second half is frozen. W itself is
+ * unchanged, packed or shared, and so is its rounding.
+ * With dropout, A sees D(x) in training (`inject.ts`), and W sees x.
+ * For embeddings, x are row numbers: rows of Wᵀ and Aᵀ are looked up (`kernels/embedding.ts`), without dropout,
+ * as in PEFT.
  * rsLoRA is this method with another scale, PiSSA, LoRA-GA and EVA with another init (`init/`); LoRA-Pro and LoRA+ are
- * this method under another optimizer.
+ * this method with another optimizer.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -21,27 +21,27 @@ import type { Initializer } from "./init/initializer.ts"
 import type { PeftFields, PeftLayout, PeftSizes, PeftSource, StoredSizes } from "./peft.ts"
 
 /**
- * The scale s of ΔW = s·BA.
+ * Returns the scale s of ΔW = s·BA.
  *
  *   standard          s = α / r     Hu et al. 2021, arXiv 2106.09685
  *   rank-stabilized   s = α / √r    Kalajdzievski 2023, arXiv 2312.03732 (rsLoRA)
  *
- * One function, so that training, merging and export cannot disagree about it.
+ * The only definition, so that training, merging and export agree.
  */
 export const scaleOf = (scaling: LoraConfig["scaling"], rank: number, alpha: number): number =>
   scaling === "rank-stabilized" ? alpha / Math.sqrt(rank) : alpha / rank
 
-/** What one site needs to know of the plan (overrides applied). */
+/** Options of LoRA for one layer, after overrides. */
 export interface LoraOptions {
   /** r, at least 1 and at most the smaller side of W */
   readonly rank: number
   /** α, greater than 0 */
   readonly alpha: number
-  /** what the scale s of s·BA is: α/r ("standard") or α/√r ("rank-stabilized") */
+  /** formula of the scale s of s·BA: α/r ("standard") or α/√r ("rank-stabilized") */
   readonly scaling: LoraConfig["scaling"]
-  /** how A and B begin */
+  /** initialization of A and B */
   readonly init: LoraConfig["init"]
-  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
+  /** dropout rate on the adapter's input in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 
@@ -49,11 +49,11 @@ export const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 
 const RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 
-/** What a pair began with, where that is subtracted: A₀ and B₀. */
+/** Returns a pair's initial factors A₀ and B₀, if they are subtracted. */
 export const subtractedOf = ({ frozen }: Pick<Trainable, "frozen">): Factors | undefined =>
   frozen === undefined || frozen.length === 0 ? undefined : { A: frozen[0] as tf.Tensor2D, B: frozen[1] as tf.Tensor2D }
 
-/** The factors of ΔW = s·BA: with what is subtracted, a pair of twice the rank. */
+/** Returns the factors of ΔW = s·BA: with a subtracted init, a pair of twice the rank. */
 export const wholeFactors = (part: Pick<Trainable, "pairs" | "frozen">): Factors => {
   const { A, B } = part.pairs[0]!
   const subtracted = subtractedOf(part)
@@ -61,17 +61,17 @@ export const wholeFactors = (part: Pick<Trainable, "pairs" | "frozen">): Factors
   return { A: tf.concat([A, subtracted.A], 0), B: tf.concat([B, tf.neg<tf.Tensor2D>(subtracted.B)], 1) }
 }
 
-/** Why a site that looks rows up cannot be adapted by a method that multiplies. */
+/** Returns why an embedding cannot be adapted by a method for matrix products. */
 export const embeddingProblem = ({ name }: LinearSite, method: string): string =>
   `${name} is an embedding, which ${method} does not adapt; expected targets without it, or method "lora" or "full"`
 
-/** Why a site cannot have factors of this rank with this init. */
+/** Returns why a layer cannot have factors of this rank with this init, or undefined. */
 export const factorProblem = (site: LinearSite, { rank, init }: LoraOptions): string | undefined => {
   if (site.kind === "embedding" && calibrationOf(init)?.what === "inputs") return initWithoutInputs(site, init.kind)
   return rankProblem(site, rank) ?? initProblem(init, site, rank)
 }
 
-/** Why a site cannot have factors of this rank. */
+/** Returns why a layer cannot have factors of this rank, or undefined. */
 export const rankProblem = ({ name, out, in: inputs }: LinearSite, rank: number): string | undefined => {
   const largest = Math.min(out, inputs)
   if (rank <= largest) return undefined
@@ -81,7 +81,7 @@ export const rankProblem = ({ name, out, in: inputs }: LinearSite, rank: number)
 const initWithoutInputs = ({ name }: LinearSite, init: string): string =>
   `${name} is an embedding, whose inputs are row numbers, and "${init}" is computed from the inputs; expected targets without it, or another init`
 
-/** r(in + out) numbers in A and B, and as many again where what they begin with is subtracted. */
+/** Returns the size of A and B, r(in + out) values, and the same again if their init is subtracted. */
 export const factorSize = (site: LinearSite, { rank, init }: LoraOptions) => {
   const factors = rank * (site.in + site.out)
   return { factors, frozen: isSubtracted(init) ? factors : 0 }
@@ -117,7 +117,7 @@ const storedSizes = ({ rank, alpha, scaling, init }: LoraOptions): StoredSizes =
   return { rank: 2 * rank, alpha: alpha * (rankStabilized ? Math.SQRT2 : 2), rankStabilized }
 }
 
-/** Ranks and alphas that differ from the first ones go into `rank_pattern` and `alpha_pattern`, under full module names. */
+/** Returns `rank_pattern` and `alpha_pattern`: ranks and alphas that differ from the first ones, by full module name. */
 export const sizePatterns = <Options>(
   { options, sites, module }: PeftSource<Options>,
   sizesOf: (options: Options) => Pick<StoredSizes, "rank" | "alpha">
@@ -158,7 +158,7 @@ const restored: PeftLayout<LoraOptions>["restored"] = ({ site, options, part }, 
   return { pairs: [{ site, ...halves(0), scale }], dense: [], frozen: [subtracted.A, tf.neg(subtracted.B)] }
 }
 
-/** Rank and α of layers in PEFT's files, α under the name that the method has for it. */
+/** Reads ranks and alphas of layers from PEFT's configuration, α under the method's name for it. */
 export const readSizes = (
   { number, numbers }: PeftFields,
   alphaName: string,
@@ -171,13 +171,13 @@ export const readSizes = (
   scale
 })
 
-/** `dropout` of a section, where the file has one. */
+/** Reads the `dropout` of a section, if the file has one. */
 export const readDropout = ({ number }: PeftFields, name = "lora_dropout") => {
   const dropout = number(name, 0, { least: 0, below: 1 })
   return dropout === 0 ? {} : { dropout }
 }
 
-/** The section of LoRA or DoRA. */
+/** Reads the section of LoRA or DoRA. */
 export const readLora = (fields: PeftFields) => {
   const isDora = fields.flag("use_dora")
   const scaling = fields.flag("use_rslora") ? "rank-stabilized" : "standard"
@@ -190,10 +190,10 @@ export const readLora = (fields: PeftFields) => {
 }
 
 /**
- * As PEFT 0.21 stores it: `lora_A.weight` [r, in], `lora_B.weight` [out, r].
+ * PEFT 0.21's storage: `lora_A.weight` [r, in], `lora_B.weight` [out, r].
  *
- * A pair whose init is subtracted (PiSSA, LoRA-GA) is stored with it, as one pair of rank 2r: [A; A₀] and [B, −B₀]. α is changed so
- * that the scale stays; PEFT then computes the same over the original base, and needs to know nothing of the init.
+ * A pair whose init is subtracted (PiSSA, LoRA-GA) is stored with it, as one pair of rank 2r: [A; A₀] and [B, −B₀]. α is adjusted to
+ * preserve the scale; PEFT then computes the same over the original base, without knowledge of the init.
  */
 export const loraLayout: PeftLayout<LoraOptions> = {
   tags: ["lora"],

@@ -1,5 +1,5 @@
 /**
- * The head alone: y = xWᵀ + bias as it is. No site is selected for it, and what is trained (the head, `modulesToSave`) is not the
+ * The head only: y = xWᵀ + bias unchanged. Selects no layer; the trained parameters (the head, `modulesToSave`) are not the
  * method's.
  */
 import * as tf from "@tensorflow/tfjs-core"
@@ -8,7 +8,7 @@ import { methodFacts, NoneConfig } from "../schemas/index.ts"
 import { dequantized, frozenLinear } from "../src/kernels/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
 
-/** Nothing is adapted: the head alone is trained. */
+/** No adapter: trains the head only. */
 export const none: AdapterMethod<Record<never, never>, typeof NoneConfig.Encoded> = {
   ...methodFacts.none,
   section: NoneConfig,

@@ -1,4 +1,4 @@
-/** Options of `inject` in code: decoded as a plan's section of the method is, so that they have its defaults and its words for what is wrong. */
+/** Options of `inject` in code, decoded like the method's section of a plan, with the same defaults and error messages. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import {
@@ -15,15 +15,15 @@ import type { AdapterMethod } from "./adapter.ts"
 import type { Calibrate } from "./init/calibration.ts"
 import { InjectionError, type Selected, type Selection, select, selectionOf } from "./select.ts"
 
-/** Where a method's options apply, and what its init is computed from. */
+/** Selection of the layers for a method's options, and the inputs of its init. */
 export interface InjectOptions<Options> extends Partial<Selection<Options>> {
-  /** seed of the inits, from which each site has a random stream of its own, and of dropout; default 0 */
+  /** seed of the inits, which give each layer its own random stream, and of dropout; default 0 */
   readonly seed?: number
-  /** what training data shows, for inits that need calibration (LoRA-GA, EVA) */
+  /** calibration on training data, for inits that need it (LoRA-GA, EVA) */
   readonly calibrate?: Calibrate
 }
 
-/** Options of `inject`: those of a plan's section of the method, with its defaults. A method of one's own has none but `targets`: "all-linear". */
+/** Options of `inject`: those of the method's section of a plan, with its defaults. A custom method needs only `targets`: "all-linear". */
 export type OptionsOf<Options, Section> = 0 extends 1 & Section
   ? Options & InjectOptions<Options>
   : { readonly [Key in Exclude<keyof Section, "from">]?: Section[Key] | undefined } & Pick<
@@ -41,8 +41,8 @@ const saved = {
 const failed = (problems: InjectionError["problems"]) => Result.fail(new InjectionError({ problems }))
 
 /**
- * What the options select in a model, and the seed. A method of one's own has no section, or a tag that no plan has: its own options are
- * taken as given, and its sites are selected as `full` selects them.
+ * Returns the selection in a model, and the seed. For a custom method without a section, or with a tag that no plan has, options are
+ * used unchanged, and layers are selected as for `full`.
  */
 export const selectedBy = <Options extends object>(
   model: Network,

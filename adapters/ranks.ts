@@ -1,12 +1,12 @@
 /**
- * Ranks that are decided when an adapter is initialized, from what training data shows of all sites together: GoRA's, and EVA's with ρ > 1.
+ * Ranks decided at initialization from training data of all layers together: GoRA, and EVA with ρ > 1.
  *
- * Before that the plan's ranks are a budget (`InitRanks`), of which `validate` and the memory estimate say the most that it can come to
- * (`fullest`). `inject` lets the init decide, once; from then on the sites' options have the ranks (`Selected`), and everything that
- * asks for a site's rank gets that one. Code that restores trained numbers gives the ranks that were recorded (`withRanks`): a
- * resumed run does not look at data again.
+ * Until then the plan's ranks are a budget (`InitRanks`), of which `validate` and the memory estimate use the upper bound
+ * (`fullest`). `inject` lets the init decide once; from then on the layers' options hold the ranks (`Selected`), and all code
+ * that reads a layer's rank gets those. Code that restores trained parameters passes the recorded ranks (`withRanks`): a
+ * resumed run does not read data again.
  *
- * A site whose rank comes to 0 is not adapted: it is no site of the adapter from then on, as in PEFT's EVA.
+ * A layer whose rank is 0 is not adapted: it is not part of the adapter from then on, as in PEFT's EVA.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -20,7 +20,7 @@ import { InjectionError, type Selected, type SiteRanks } from "./select.ts"
 
 type Choice<Options> = Pick<Selected<Options>, "sites" | "ranks">
 
-/** How ranks of these sites will be decided; undefined: they are the plan's, or decided. */
+/** Returns how ranks of these layers will be decided; undefined: the plan sets them, or they are already decided. */
 export const initRanksOf = <Options>(
   method: AdapterMethod<Options>,
   { sites: [first], ranks }: Choice<Options>
@@ -41,7 +41,7 @@ const ranked = <Options>(
   })
 })
 
-/** The selection with the ranks that training data asks for, where the init decides them; else as it is. */
+/** Returns the selection with the ranks that the init decides from training data, or unchanged if it does not decide ranks. */
 export const decided = <Options>(
   model: Network,
   method: AdapterMethod<Options>,
@@ -68,7 +68,7 @@ export const decided = <Options>(
   )
 }
 
-/** The selection with the ranks of a record; undefined: nothing was recorded, and they are the plan's. */
+/** Returns the selection with recorded ranks; undefined: none were recorded, and the plan's apply. */
 export const withRanks = <Options>(
   method: AdapterMethod<Options>,
   selected: Selected<Options>,
@@ -92,9 +92,9 @@ export const withRanks = <Options>(
 }
 
 /**
- * The sites with the ranks that come to the most trained numbers: an upper bound where an init will decide them, else as they are.
+ * Returns the layers with the ranks that give the most trainable parameters: an upper bound if an init will decide them, else unchanged.
  *
- * Every site has its least, and what the budget pays goes to the sites with the most numbers for it, up to the most of each.
+ * Each layer gets its minimum, and the rest of the budget goes to the layers with the most parameters per cost, up to each maximum.
  */
 export const fullest = <Options>(
   method: AdapterMethod<Options>,

@@ -1,13 +1,13 @@
 /**
- * From the targets of a plan to sites with options: what `validate` prints and what `inject` adapts are this one answer.
+ * Selects layers from a plan's targets: `validate` prints and `inject` adapts the same result.
  *
- * Targets are patterns over site names, as in `encoder.layer.*.attention.**`:
+ * Targets are patterns over layer names, as in `encoder.layer.*.attention.**`:
  *
- *   `*`   exactly one segment (or part of one: `*_lin`)      `**`  any number of segments, also none
- *   a name without a dot means any site that ends in that segment, as in PEFT's target lists: `query`
+ *   `*`   exactly one segment (or part of one: `*_lin`)      `**`  any number of segments, including none
+ *   a name without a dot matches any layer that ends in that segment, as in PEFT's target lists: `query`
  *
- * Every pattern must match something. Elsewhere a typo silently trains fewer layers than meant (peft#3582); here it is an error that names
- * the nearest sites. Needs names and shapes only. Every problem is collected; none hides another.
+ * Every pattern must match a layer. Otherwise a typo silently trains fewer layers (peft#3582); here it is an error that lists
+ * the most similar names. Needs names and shapes only. All problems are collected.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -24,16 +24,16 @@ import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
 
 /**
- * An adapter that does not fit the model: patterns that match nothing, ranks that are too large for a layer. All
+ * Error of an adapter that does not fit the model: patterns without a match, ranks too large for a layer. Lists all
  * problems at once, each with the path of its field.
  */
 export class InjectionError extends Schema.TaggedError<InjectionError>()("InjectionError", {
-  /** in the order of the fields; at least one */
+  /** problems in the order of the fields; at least one */
   problems: Schema.Array(
     Schema.Struct({
-      /** the field, dotted: "adapter.targets.0"; "adapter" where it is about all of them */
+      /** dotted path of the field: "adapter.targets.0"; "adapter" if the problem concerns the whole section */
       path: Schema.String,
-      /** what was found and what is expected */
+      /** the value and what was expected */
       message: Schema.String
     })
   )
@@ -43,55 +43,55 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
   }
 }
 
-/** Where a method's options apply. Later overrides win over earlier ones. */
+/** Layers that a method's options apply to. Later overrides take precedence over earlier ones. */
 export interface Selection<Options> {
-  /** a preset, or patterns of layers, each of which has to match at least one */
+  /** a preset, or patterns of layers, each of which must match at least one */
   readonly targets: TargetPreset | ReadonlyArray<SitePattern>
-  /** sites that are left alone although targets name them; default: none */
+  /** layers to exclude from the targets; default: none */
   readonly exclude?: ReadonlyArray<SitePattern> | undefined
-  /** options that hold for some of the sites alone; default: none */
+  /** options for some of the layers; default: none */
   readonly overrides?:
     | ReadonlyArray<
         {
-          /** which of the selected sites; a pattern that matches no layer is a problem */
+          /** patterns of the selected layers; a pattern without a match is an error */
           readonly targets: ReadonlyArray<SitePattern>
         } & Partial<Options>
       >
     | undefined
-  /** further modules (norms, embeddings) that are trained themselves and saved with the adapter; default: none */
+  /** additional modules (norms, embeddings) to train in full and save with the adapter; default: none */
   readonly modulesToSave?: ReadonlyArray<SitePattern> | undefined
 }
 
-/** A layer that is adapted, with the options that hold for it after overrides. */
+/** An adapted layer with its options after overrides. */
 export interface SelectedSite<Options> {
   /** the layer, with its sizes */
   readonly site: LinearSite
-  /** the method's, with the overrides that match the site */
+  /** the method's options, with the overrides that match the layer */
   readonly options: Options
 }
 
-/** A rank for each site that was selected, by its name, in their order; 0: it is not adapted. */
+/** Rank of each selected layer, by name, in their order; 0: not adapted. */
 export type SiteRanks = Readonly<Record<string, number>>
 
-/** What an adapter's options select in a model: the layers that are adapted and the parameters that are trained themselves. */
+/** Selection of an adapter's options in a model: the adapted layers, and the parameters trained in full. */
 export interface Selected<Options> {
-  /** in the order of the model's layers */
+  /** adapted layers, in the model's order */
   readonly sites: ReadonlyArray<SelectedSite<Options>>
   /** parameter names of the modules to save */
   readonly parameters: ReadonlyArray<string>
-  /** what an init decided (`ranks.ts`): the options of `sites` have it, and sites of rank 0 are gone; absent: ranks are the plan's so far */
+  /** ranks that an init decided (`ranks.ts`): already in the options of `sites`, without layers of rank 0; absent: the plan's ranks */
   readonly ranks?: SiteRanks
 }
 
 type Described = Pick<ModelDescription, "sites" | "parameters" | "prefix">
 
-/** A plan's adapter section as `select` takes it: the method's options, and where they apply. */
+/** Splits a plan's adapter section for `select` into the method's options and the selection. */
 export const selectionOf = (
   adapter: AdapterConfig
 ): {
-  /** the method's own options: rank, α, dropout, init */
+  /** the method's options: rank, α, dropout, init */
   readonly options: object
-  /** which layers they apply to */
+  /** layers that they apply to */
   readonly selection: Selection<object>
 } => {
   const {
@@ -111,7 +111,7 @@ export const selectionOf = (
   return { options, selection: { targets, exclude, overrides, modulesToSave } }
 }
 
-/** The numbers of all sites together. */
+/** Returns the size of all layers together. */
 export const adapterSize = <Options>(
   method: AdapterMethod<Options>,
   sites: ReadonlyArray<SelectedSite<Options>>
@@ -132,7 +132,7 @@ const withoutTargets = <T extends { readonly targets: unknown }>({ targets: _, .
 
 const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf("."))
 
-/** Sites and options, or every problem of the selection at once. */
+/** Selects layers with their options; fails with every problem at once. */
 export const select = <Options extends object>(
   model: Described,
   method: AdapterMethod<Options>,
@@ -275,14 +275,14 @@ const globMatches = (segments: ReadonlyArray<string>, name: string): boolean => 
   return reached.at(-1) === true
 }
 
-/** Does a pattern mean this name? The checkpoint's own prefix (`bert.`) may be written or left out. */
+/** Returns whether a pattern matches a name. The checkpoint's prefix (`bert.`) may be included or omitted. */
 export const matches = (pattern: SitePattern, name: string, prefix: string): boolean => {
   if (!pattern.includes("*") && pattern.includes(".")) return pattern === name || pattern === prefix + name
   const segments = segmentsOf(pattern)
   return globMatches(segments, name) || (prefix !== "" && globMatches(segments, prefix + name))
 }
 
-/** A sentence per pattern that matches none of `names`. `where` is the pattern's path in the plan. */
+/** Returns a sentence per pattern that matches none of `names`. `where`: the patterns' path in the plan. */
 export const unmatched = (
   patterns: ReadonlyArray<SitePattern>,
   names: ReadonlyArray<string>,
@@ -290,9 +290,9 @@ export const unmatched = (
   where: string,
   kind: string
 ): ReadonlyArray<{
-  /** the pattern's path in the plan: `where` and its index */
+  /** path of the pattern in the plan: `where` and its index */
   readonly path: string
-  /** the pattern, and the nearest names that there are */
+  /** the pattern, and the most similar names */
   readonly message: string
 }> =>
   patterns.flatMap((pattern, i) =>

@@ -1,16 +1,16 @@
 /**
- * VeRA: y = xWᵀ + bias + ((xAᵀ ⊙ d)Bᵀ) ⊙ b, with W frozen, and A and B too (Kopiczko et al. 2023, arXiv 2310.11454).
+ * VeRA: y = xWᵀ + bias + ((xAᵀ ⊙ d)Bᵀ) ⊙ b, with W, A and B frozen (Kopiczko et al. 2023, arXiv 2310.11454).
  *
  * Shapes: x [tokens, in], W [out, in], d [r], b [out]; A [r, in] and B [out, r] are the first columns and the first rows of two random
- * matrices that all sites share, as wide as the widest and as tall as the tallest of them. ΔW = diag(b) B diag(d) A. b starts at 0, so
- * an adapted site starts as its base.
+ * matrices that all layers share, as wide as the widest and as tall as the tallest layer. ΔW = diag(b) B diag(d) A. b is initialized to 0, so
+ * an adapted layer starts as its base.
  *
- * The shared matrices are uniform in ±√(6/columns) (Kaiming, as in PEFT 0.21), from the plan's key by the generator that torch has on
- * the CPU: with PEFT's `projection_prng_key` they are PEFT's, bit for bit. Its files hold them nevertheless (`save_projection`), and
- * those are the ones that are restored.
+ * The shared matrices are uniform in ±√(6/columns) (Kaiming, as in PEFT 0.21), drawn with the plan's key from torch's CPU
+ * generator: with PEFT's `projection_prng_key` they equal PEFT's, bit for bit. Its files contain them nevertheless (`save_projection`), and
+ * those are restored.
  *
- * With dropout A sees D(x) in training (`dropout.ts`), and W sees x. There is no scale s: d and b have it. A rank of 256 and more is
- * usual, and one above that of W is no mistake: ranks cost r numbers a site here.
+ * With dropout, A sees D(x) in training (`dropout.ts`), and W sees x. There is no scale s: d and b contain it. Ranks of 256 and more are
+ * usual, and a rank above that of W is valid: a rank costs only one parameter per layer here.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -21,9 +21,9 @@ import type { AdapterMethod, SiteOptions } from "./adapter.ts"
 import { embeddingProblem, readDropout } from "./lora.ts"
 import type { PeftLayout } from "./peft.ts"
 
-/** What a site needs to know of the plan: the same for all of them, since they share A and B. */
+/** Options of VeRA: the same for all layers, since they share A and B. */
 export type VeraOptions = Pick<VeraConfig, "rank" | "dInitial" | "projectionKey"> & {
-  /** share of the adapter's input that is dropped in training, in [0, 1); default 0 */
+  /** dropout rate on the adapter's input in training, in [0, 1); default 0 */
   readonly dropout?: number
 }
 

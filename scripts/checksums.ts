@@ -10,7 +10,7 @@ import { Glob } from "bun"
 
 const root = new URL("../", import.meta.url).pathname
 
-/** The text of the file, from the bytes that lie there now. */
+/** Returns the text of the checksums file for the current bytes. */
 export const checksumsText = (): string => {
   const files = [...new Glob("src/kernels/{native,wasm}/kernels*.{so,dylib,dll,wasm}").scanSync(root)].sort()
   const lines = files.map((file) => {
@@ -26,7 +26,7 @@ ${lines.join(",\n")}
 `
 }
 
-/** The text of the file with the hash of those hashes. */
+/** Returns the text of the version file, with the hash of all hashes. */
 export const versionText = (): string =>
   `/** Which compiled kernels these are: the first digits of the SHA-256 of their checksums, written by \`bun run kernels\`. */
 export const kernelsVersion = "${createHash("sha256").update(checksumsText()).digest("hex").slice(0, 12)}"

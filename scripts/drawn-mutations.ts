@@ -124,7 +124,7 @@ const AT_LEAST: Readonly<Record<string, number>> = {
   "src/suggest": 3
 }
 
-/** The changes that a seed draws, each in a place of its own. */
+/** Returns the changes for a seed, each at a different place. */
 export const draw = (seed: number, root: string): ReadonlyArray<Change> => {
   const rooms = [...roomsOf(root)].map(([room, files]) => ({
     room,

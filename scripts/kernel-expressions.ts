@@ -320,11 +320,11 @@ const PRINTERS = { tensors: overTensors, lists: overLists, rows: overRows } as c
   (own: ExpressionKernel) => string
 >
 
-/** The text of one kernel, with the span that it calls. */
+/** Returns the source of one kernel, with the span that it calls. */
 export const printed = (own: ExpressionKernel): string =>
   `${own.over === "rows" ? "" : spanOf(own)}${PRINTERS[own.over](own)}`
 
-/** File → its text. */
+/** Returns the generated sources by file. */
 export const expressions = (): Readonly<Record<string, string>> => {
   const { kernels, columns } = sortedExpressions()
   const spans = kernels.filter(({ over }) => over !== "rows").map(spanOf)

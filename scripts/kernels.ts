@@ -39,7 +39,7 @@ interface Platform {
 
 const x64 = ["x86_64_v3", "x86_64_v4"]
 
-/** File → how it is made. The names are those of Node's `process.platform` and `process.arch`. */
+/** File → build settings. Names follow Node's `process.platform` and `process.arch`. */
 export const libraries = {
   "src/kernels/native/kernels-linux-x64.so": { target: "x86_64-linux-gnu", processors: x64 },
   "src/kernels/native/kernels-linux-arm64.so": { target: "aarch64-linux-gnu", processors: ["generic"] },
@@ -67,7 +67,7 @@ const TYPES = {
 const structure = (name: string, fields: ReadonlyArray<Field>): string =>
   `typedef struct {\n${fields.map(({ name, type }) => `  ${TYPES[type]} ${name};`).join("\n")}\n} ${name};\n`
 
-/** `declared.h`: a structure for the arguments of each kernel, and for the entries of those over a list. */
+/** Returns `declared.h`: a struct for the arguments of each kernel, and for the entries of those over a list. */
 export const declared = (): string => {
   const structures = new Map<string, readonly [size: number, text: string]>()
   const add = (name: string, fields: ReadonlyArray<Field>, size: number) => {
@@ -186,7 +186,7 @@ const built = async (
   return new Uint8Array(readFileSync(folder + out))
 }
 
-/** The bytes of a library. */
+/** Compiles a library and returns its bytes. */
 export const compileLibrary = (platform: Platform): Promise<Uint8Array<ArrayBuffer>> =>
   built(platform, (names) => [
     "-shared",
@@ -194,7 +194,7 @@ export const compileLibrary = (platform: Platform): Promise<Uint8Array<ArrayBuff
     ...ONCE.map((name) => sources + name)
   ])
 
-/** The bytes of a program for Linux on arm64 that needs nothing else: a file of C and the kernels, of which it knows `EACH_KERNEL(X)`. */
+/** Compiles a standalone program for Linux on arm64 from a C file and the kernels, which it lists by `EACH_KERNEL(X)`. */
 export const compileProgram = (file: string): Promise<Uint8Array<ArrayBuffer>> =>
   built({ target: "aarch64-linux-musl", processors: ["generic"] }, (names) => [
     "-static",
@@ -218,7 +218,7 @@ const sectionsOf = (bytes: Uint8Array): ReadonlyArray<number> => {
 }
 const DATA = 11
 
-/** The bytes of a module. Throws where it has data of its own: its memory is tfjs's. */
+/** Compiles a WebAssembly module and returns its bytes. Throws if it has data of its own: its memory is tfjs's. */
 export const compileModule = async ({
   shared,
   fused
@@ -253,7 +253,7 @@ export const compileModule = async ({
   return bytes
 }
 
-/** Why the pinned compiler is not here; undefined where it is. */
+/** Returns why the pinned compiler is unavailable; undefined if it is available. */
 export const compilerMissing = async (): Promise<string | undefined> => {
   try {
     const version = await zig("version")
@@ -263,7 +263,7 @@ export const compilerMissing = async (): Promise<string | undefined> => {
   }
 }
 
-/** File → its bytes, made anew. */
+/** File → a function that compiles it again and returns its bytes. */
 export const binaries: Readonly<Record<string, () => Promise<Uint8Array<ArrayBuffer>>>> = Object.fromEntries([
   ...Object.entries(modules).map(([file, form]) => [file, () => compileModule(form)] as const),
   ...Object.entries(libraries).map(([file, platform]) => [file, () => compileLibrary(platform)] as const)

@@ -14,12 +14,12 @@ import { join } from "node:path"
 export interface Mutation {
   /** a folder of sources */
   readonly room: string
-  /** occurs once in the room: a file may be renamed, split or joined */
+  /** text that occurs exactly once in the room: a file may be renamed, split or joined */
   readonly text: string
   readonly replacement: string
-  /** what is wrong then */
+  /** the defect that the mutation introduces */
   readonly breaks: string
-  /** the test file that has to fail */
+  /** test file that must fail */
   readonly caughtBy: string
 }
 
@@ -523,7 +523,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   }
 ]
 
-/** The table in test/README.md. */
+/** Returns the table in test/README.md. */
 export const asMarkdown = (): string =>
   [
     "| room | what is broken | caught by |",
@@ -533,7 +533,7 @@ export const asMarkdown = (): string =>
 
 const repository = join(import.meta.dir, "..")
 
-/** The files of a room with the text in them, each as often as it has it. */
+/** Returns the files of a room that contain the text, once per occurrence. */
 export const filesWith = ({ room, text }: Mutation, root: string = repository): ReadonlyArray<string> =>
   [...new Bun.Glob(`${room}/**/*.ts`).scanSync(root)].flatMap((file) =>
     readFileSync(join(root, file), "utf8")
@@ -542,7 +542,7 @@ export const filesWith = ({ room, text }: Mutation, root: string = repository): 
       .map(() => file)
   )
 
-/** Tracked files and what they import from packages, in a folder of their own. */
+/** Copies tracked files, and the packages that they import, to a separate folder. */
 export const copyOf = (folder: string): void => {
   const { stdout } = Bun.spawnSync(["git", "ls-files", "-z"], { cwd: repository })
   for (const file of stdout.toString().split("\0").filter(Boolean))

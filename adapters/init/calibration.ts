@@ -1,17 +1,17 @@
 /**
- * Calibration: what an init may ask of the training data, site by site. The caller of `inject` answers it (`Training.calibrating`).
+ * Calibration: what an init needs of the training data, layer by layer. The caller of `inject` provides it (`Training.calibrating`).
  *
  *   gradient   ∂L/∂W [out, in] of the frozen model with its head at step 0, the mean over the rows of the first batches
- *   inputs     the covariance [in, in] of the site's inputs, over the tokens (not the padding) of the first batches
+ *   inputs     the covariance [in, in] of the layer's inputs, over the tokens (without padding) of the first batches
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DeviceReadError, LinearSite } from "../../src/tensors/index.ts"
 
-/** A site whose factors cannot be initialized as `adapter.init` says. */
+/** Error of a layer whose factors cannot be initialized as in `adapter.init`. */
 export class InitError extends Schema.TaggedError<InitError>()("InitError", {
-  /** the layer's name */
+  /** name of the layer */
   site: Schema.String,
   /** `adapter.init.kind` of the plan */
   init: Schema.String,
@@ -23,25 +23,25 @@ export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   }
 }
 
-/** What an init asks of the first training batches: the gradient of W, or the inputs of the layer. */
+/** A request of an init for training data: the gradient of W, or the covariance of the layer's inputs. */
 export interface Calibration {
-  /** the init that asks, by its tag */
+  /** tag of the init */
   readonly init: string
-  /** the gradient of W [out, in] of each batch, or the layer's inputs [tokens, in] */
+  /** the gradient of W [out, in], or the layer's inputs [tokens, in] */
   readonly what: "gradient" | "inputs"
-  /** how many training batches it takes */
+  /** number of training batches */
   readonly batches: number
-  /** the site will ask for the same once more: it may be held until then, where all that sites ask for fits */
+  /** whether the layer will request the same again: the result may be kept until then if all of them fit */
   readonly again?: boolean
 }
 
-/** A new tensor, which the caller disposes. */
+/** Returns the requested data as a new tensor, which the caller disposes. */
 export type Calibrate = (
   site: LinearSite,
   calibration: Calibration
 ) => Effect.Effect<Tensor2D, InitError | DeviceReadError>
 
-/** For injections without data. */
+/** Calibration of injections without data: fails. */
 export const noCalibration: Calibrate = (site, { init }) =>
   Effect.fail(
     new InitError({

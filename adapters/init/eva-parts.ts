@@ -64,7 +64,7 @@ const countedRanks = (shares: ReadonlyArray<ReadonlyArray<number>>, budget: numb
   return ranks
 }
 
-/** The ranks of all sites: as many as the plan has, at the largest shares of variance. `most`: of one site. */
+/** Returns the ranks of all layers: the plan's total, at the largest fractions of variance. `most`: largest rank of a layer. */
 export const movedRanks = (
   config: Eva,
   sites: ReadonlyArray<SiteOptions<RankedOptions>>,
@@ -82,7 +82,7 @@ export const movedRanks = (
     )
   })
 
-/** A from the leading directions, and B = 0. */
+/** Initializes A with the leading directions, and B with 0. */
 export const directed = (
   config: Eva,
   place: Place,

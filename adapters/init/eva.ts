@@ -1,15 +1,15 @@
 /**
- * EVA (Paischer et al. 2024, arXiv 2410.07170): A from the directions in which a site's inputs vary most, B = 0.
+ * EVA (Paischer et al. 2024, arXiv 2410.07170): initializes A with the directions of largest variance of a layer's inputs, B with 0.
  *
- *   C = V diag(λ) Vᵀ, the covariance of the site's inputs x over the tokens of the first batches
- *   A = (columns 1 … r of V)ᵀ      rows of length 1, as PEFT has them (`whiten` false); B = 0
+ *   C = V diag(λ) Vᵀ, the covariance of the layer's inputs x over the tokens of the first batches
+ *   A = (columns 1 … r of V)ᵀ      rows of unit norm, as in PEFT (`whiten` false); B = 0
  *
- * xAᵀ then holds as much of the variance of x as r numbers can. BA = 0, so the site starts as its base and nothing is subtracted.
+ * xAᵀ then captures as much of the variance of x as r values can. BA = 0, so the layer starts as its base and nothing is subtracted.
  *
  * With ρ > 1 ranks move (PEFT's `rho`): of the shares λᵢ/Σλ of variance that each site's directions explain, up to round(ρ·r) of a site
  * (and its smaller side), the largest are kept, as many of all sites together as the plan has ranks. Sites that get none are not adapted,
- * as in PEFT. α moves with the rank so that s stays (PEFT's `adjust_scaling_factors`, on by default there). Of sites with one input,
- * whose shares are equal, the first gets the rank that is not there for all.
+ * as in PEFT. α is scaled with the rank to preserve s (PEFT's `adjust_scaling_factors`, on by default there). Ties between layers with
+ * the same input are broken in layer order.
  *
  * Left out: the number of batches is the plan's rather than as many as it takes until the directions no longer change (tau). As in PEFT the
  * variance is taken about the mean (its incremental PCA), and padding is no token; all tokens of the batches count alike.

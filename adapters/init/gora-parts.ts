@@ -41,7 +41,7 @@ interface Budget {
   readonly bounds: (site: Site) => RankBounds
 }
 
-/** The ranks of all sites: shares of the budget by importance, within bounds. */
+/** Returns the ranks of all layers: fractions of the budget by importance, within bounds. */
 export const movedRanks = (
   asked: Calibration,
   { sites, cost, bounds }: Budget,
@@ -59,7 +59,7 @@ export const movedRanks = (
     })
   })
 
-/** A, and the B with which s·BA is one step along the gradient. */
+/** Returns A, and the B with which s·BA is one step along the gradient. */
 export const stepWithin = (
   asked: Calibration,
   gamma: number,

@@ -1,4 +1,4 @@
-/** What the inits that look at the loss's gradient share: the words where there is none, and its leading directions. */
+/** Shared by the inits from the loss's gradient: the error for a missing gradient, and its leading directions. */
 import * as Effect from "effect/Effect"
 import type { TruncatedSvd } from "../../src/linalg/index.ts"
 import type { DeviceReadError } from "../../src/tensors/index.ts"
@@ -7,7 +7,7 @@ import { type Calibration, InitError } from "./calibration.ts"
 import type { Place } from "./initializer.ts"
 import { type Directionless, leadingDirections } from "./leading-directions.ts"
 
-/** The `count` leading singular directions of the gradient at a site. */
+/** Returns the `count` leading singular directions of the gradient at a layer. */
 export const gradientDirections = (
   { site }: Pick<Place, "site">,
   calibration: Calibration,

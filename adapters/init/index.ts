@@ -1,4 +1,4 @@
-/** Inits of a factor pair, by the tag a plan names them with. A kind declared in `schemas/` and missing here does not compile. */
+/** Inits of a factor pair, by their tag in plans. TypeScript requires an entry for every kind in `schemas/`. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { LoraInit } from "../../schemas/index.ts"
@@ -31,23 +31,23 @@ export const initializers = {
 
 const initializerOf = ({ kind }: LoraInit) => initializers[kind] as Initializer<LoraInit>
 
-/** Why a site's factors cannot be initialized so. */
+/** Returns why a layer's factors cannot be initialized with this init, or undefined. */
 export const initProblem = (init: LoraInit, site: LinearSite, rank: number): string | undefined =>
   initializerOf(init).problem?.(site, rank, init)
 
-/** What an init asks of the training data. */
+/** Returns the training data that an init needs; undefined: none. */
 export const calibrationOf = (init: LoraInit): Calibration | undefined => {
   const asked = factsOfInit(init).calibration?.(init)
   return asked === undefined ? undefined : { init: init.kind, ...asked }
 }
 
-/** How an init decides ranks; undefined: they are the plan's. */
+/** Returns how an init decides ranks; undefined: the plan sets them. */
 export const initRanksOf = (init: LoraInit): InitRanks<RankedOptions> | undefined => initializerOf(init).ranks?.(init)
 
-/** Is the BA that a pair begins with subtracted? */
+/** Returns whether the initial BA of a pair is subtracted. */
 export const isSubtracted = (init: LoraInit): boolean => factsOfInit(init).subtracted
 
-/** A site's pair at step 0, and next to it what it begins with where that is subtracted: A₀ and B₀. */
+/** Returns a layer's pair at step 0, and its initial factors A₀ and B₀ if they are subtracted. */
 export const initPair = (
   init: LoraInit,
   place: Place,

@@ -1,4 +1,4 @@
-/** How the two factors of a site are initialized. One file per kind; `index.ts` has the table. */
+/** Initializers of a layer's factors. One file per kind; `index.ts` lists them. */
 import type * as Effect from "effect/Effect"
 import type { InitFacts, LoraConfig } from "../../schemas/index.ts"
 import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/index.ts"
@@ -9,31 +9,31 @@ import type { InitError } from "./calibration.ts"
 export interface Place {
   readonly site: LinearSite
   readonly rank: number
-  /** s of s·BA */
+  /** scale s of s·BA */
   readonly scale: number
 }
 
-/** What ranks and their scale are, whatever else the options have. */
+/** Options that determine rank and scale, whatever the others are. */
 export type RankedOptions = Pick<LoraConfig, "rank" | "alpha" | "scaling">
 
 export interface ComparedInit {
-  /** of AdamW, worth a try */
+  /** AdamW learning rates to try */
   readonly learningRates: ReadonlyArray<number>
-  /** that its paper has (default "standard") */
+  /** scaling in its paper; default "standard" */
   readonly scaling?: LoraConfig["scaling"]
 }
 
 export interface Initializer<Config> extends InitFacts<Config> {
-  /** Why this site cannot have it. */
+  /** Returns why a layer cannot have this init, or undefined. */
   readonly problem?: (site: LinearSite, rank: number, config: Config) => string | undefined
-  /** How it decides ranks; undefined: they are the plan's. Absent: that is so whatever the options. */
+  /** Returns how it decides ranks; undefined: the plan sets them. Absent: the plan always does. */
   readonly ranks?: (config: Config) => InitRanks<RankedOptions> | undefined
-  /** New tensors. */
+  /** Returns the factors as new tensors. */
   readonly init: (
     config: Config,
     place: Place,
     source: InitSource
   ) => Effect.Effect<Factors, InitError | DeviceReadError>
-  /** in `compare`; null where it is no method of its own there */
+  /** its method in `compare`; null if it is not a separate method there */
   readonly compared: ComparedInit | null
 }

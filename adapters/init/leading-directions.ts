@@ -1,5 +1,5 @@
 /**
- * The leading singular directions of a matrix on the device, which only thin products of it leave: G ≈ U diag(S) Vᵀ.
+ * Computes leading singular directions of a matrix on the device, reading only thin products: G ≈ U diag(S) Vᵀ.
  *
  * Randomised as in `truncated-svd.ts` (Halko, Martinsson & Tropp 2011, arXiv 0909.4061): four power iterations, and twice as many
  * directions as are asked for, as LoRA-GA's authors and PEFT do. G takes part in 10 products of float32 where it is; the host makes
@@ -15,14 +15,14 @@ import { qrOfColumns, type TruncatedSvd, times, transposed, truncatedSvd } from 
 import type { Random } from "../../src/numbers/index.ts"
 import { type DeviceReadError, readTensor } from "../../src/tensors/index.ts"
 
-/** A matrix that has no leading directions. */
+/** Reason that a matrix has no leading directions. */
 export type Directionless = "zero" | "not finite"
 
 const POWER_ITERATIONS = 4
 // fewer would be few for the smallest ranks
 const FEWEST_MORE = 10
 
-/** The `rank` leading directions of G, largest first, with the signs of `truncatedSvd`. `what` names G in the error of a read. Uses G up. */
+/** Returns the `rank` leading directions of G, largest first, with the signs of `truncatedSvd`. Disposes G. `what`: G's name in read errors. */
 export const leadingDirections = (
   G: Tensor2D,
   rank: number,

@@ -1,5 +1,5 @@
 /**
- * LoRA-GA (Wang, Yu & Li 2024, arXiv 2407.05000): A and B from the leading singular directions of the loss's gradient g at W.
+ * LoRA-GA (Wang, Yu & Li 2024, arXiv 2407.05000): initializes A and B with the leading singular directions of the loss's gradient g at W.
  *
  *   g = U diag(σ) Vᵀ      A = c·(columns ia of V)ᵀ    B = c·(columns ib of U)    c = m^¼/√γ, m = out
  *
@@ -11,10 +11,10 @@
  * 2r: no other init of A and B makes its first move nearer to that of full fine-tuning. B·A itself is no direction of g; it is subtracted
  * (`Trainable.frozen`), so that the model starts as its base.
  *
- * g is that of the first batches, with the head as it starts, so a new head has its say in it. The decomposition is randomised as in the
+ * g is the gradient on the first batches with the head at initialization, so a new head affects it. The decomposition is randomized as in the
  * authors' code and PEFT (`leading-directions.ts`): 4r directions, four power iterations.
  *
- * Differs from PEFT 0.21, which leaves A at V and puts c·σ into B. W stays as it is: what is subtracted is kept beside it.
+ * Differs from PEFT 0.21, which sets A to V and multiplies B by c·σ. W is unchanged: the subtracted factors are stored separately.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"

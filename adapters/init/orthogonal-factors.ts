@@ -21,7 +21,7 @@ const half = (Q: Float64Array, rank: number, parity: 0 | 1, size: number, random
   return times(numbers, rows, size, rank, rank / 2)
 }
 
-/** New tensors A [rank, in] and B [out, rank]. */
+/** Returns A [rank, in] and B [out, rank] as new tensors. */
 export const orthogonalFactors = (site: LinearSite, rank: number, random: Random): Factors => {
   const Q = randomOrthogonal(rank, random)
   const A = transposed(half(Q, rank, 0, site.in, random), site.in, rank)

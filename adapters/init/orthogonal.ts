@@ -2,8 +2,8 @@
  * A = QᵒᵀN_Aᵀ / 10, B = N_B Qᵉ / 10, with Qᵒ and Qᵉ the rows of odd and even number of a random orthogonal matrix [r, r], and N_A [in, r/2] and
  * N_B [out, r/2] standard normal: PEFT's `init_lora_weights="orthogonal"`.
  *
- * Since QᵉQᵒᵀ = 0, BA is 0 up to rounding and a site starts as its base, though neither factor is 0: A and B both have a gradient
- * from the first step on. Qᵒ and Qᵉ share the r directions out, hence an even rank.
+ * Since QᵉQᵒᵀ = 0, BA is 0 up to rounding and a layer starts as its base, although neither factor is 0: A and B both have a gradient
+ * from the first step on. Qᵒ and Qᵉ divide the r directions, so r must be even.
  */
 import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/index.ts"

@@ -1,11 +1,11 @@
-/** What becomes of a site's α when its rank moves. */
+/** How a layer's α changes with its rank. */
 import type { RankedOptions } from "./initializer.ts"
 
-/** α moves with the rank so that s stays what the plan gives: PEFT's `adjust_scaling_factors`, for α/√r as well. */
+/** Scales α with the rank to preserve the plan's s: PEFT's `adjust_scaling_factors`, also for α/√r. */
 export const keepingScale = <Own extends RankedOptions>(options: Own, rank: number): Own => {
   const ratio = rank / options.rank
   return { ...options, rank, alpha: options.alpha * (options.scaling === "standard" ? ratio : Math.sqrt(ratio)) }
 }
 
-/** α stays, and s is that of the site's own rank. */
+/** Keeps α, so that s follows the layer's own rank. */
 export const keepingAlpha = <Own extends RankedOptions>(options: Own, rank: number): Own => ({ ...options, rank })

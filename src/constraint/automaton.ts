@@ -1,26 +1,26 @@
 /**
  * A pushdown automaton over bytes: rules of nodes, where a node reads a byte, jumps to another node, or calls a rule and continues after
- * it. Parts are built from their end: each takes the node that follows it and returns the node at which it begins, so that nothing has to
- * be connected later. What reads characters makes its edges when they are first needed.
+ * it. Parts are built from their end: each takes the node that follows it and returns the node at which it begins, so nothing has to
+ * be connected later. Nodes that read characters create their edges on first use.
  */
 
-/** Reads a byte from `from` to `to`. */
+/** An edge, which reads a byte from `from` to `to`. */
 export interface Edge {
   readonly from: number
   readonly to: number
   readonly target: Node
 }
 
-/** A place in a text that is spelled out, so that a special token that begins there can be found. */
+/** A position in literal text, so that a special token that begins there can be found. */
 export interface Spelled {
   readonly bytes: Uint8Array
   readonly at: number
-  /** nodes of all places, the end included */
+  /** nodes of all positions, the end included */
   readonly nodes: ReadonlyArray<Node>
 }
 
 export interface Node {
-  /** the rule may end here */
+  /** whether the rule may end here */
   readonly accepts: boolean
   edges: ReadonlyArray<Edge> | (() => ReadonlyArray<Edge>)
   jumps: ReadonlyArray<Node>
@@ -30,7 +30,7 @@ export interface Node {
 
 export interface Rule {
   readonly start: Node
-  /** where a schema describes it */
+  /** place of the schema that describes it */
   readonly path: string
 }
 
@@ -43,7 +43,7 @@ export const node = (fields: Partial<Node> = {}): Node => ({
   ...fields
 })
 
-/** The edges of a node, made now where they were not. */
+/** Returns the edges of a node, and creates them if needed. */
 export const edgesOf = (from: Node): ReadonlyArray<Edge> => {
   if (typeof from.edges === "function") from.edges = from.edges()
   return from.edges
@@ -56,7 +56,7 @@ export const either = (options: ReadonlyArray<Node>): Node =>
 
 export const call = (rule: Rule, then: Node): Node => node({ call: { rule, then } })
 
-/** Exactly this text; `spelled`: special tokens may write it. */
+/** Matches exactly this text; `spelled`: special tokens may produce it. */
 export const text = (content: string, next: Node, spelled = false): Node => {
   const bytes = utf8.encode(content)
   const nodes: Array<Node> = [next]
@@ -67,7 +67,7 @@ export const text = (content: string, next: Node, spelled = false): Node => {
   return nodes[0]!
 }
 
-/** One of several texts, which share their beginnings. */
+/** Matches one of several texts, with shared prefixes. */
 export const words = (contents: ReadonlyArray<string>, next: Node): Node =>
   branched(
     [...new Set(contents)].map((content) => utf8.encode(content)),
@@ -108,8 +108,8 @@ const reached = (rules: ReadonlyArray<Rule>) => {
 }
 
 /**
- * Takes away what leads to no end, so that whatever the automaton reads can be completed. Returns the rules that nothing can complete for
- * a reason of their own, where that is so for the first rule: [] means that the automaton has a text.
+ * Removes nodes that lead to no end, so that whatever the automaton reads can be completed. Returns the rules that cannot be completed
+ * for a reason of their own, if the first rule cannot: [] means that the automaton accepts a text.
  */
 export const prune = (first: Rule): ReadonlyArray<Rule> => {
   const { nodes, called } = reached([first])

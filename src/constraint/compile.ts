@@ -1,10 +1,10 @@
-/** A grammar as an automaton, or everything that is wrong with it, before a token is written. */
+/** Compiles a grammar to an automaton, or reports everything wrong with it, before a token is generated. */
 import { call, either, type Node, node, prune, type Rule, text } from "./automaton.ts"
 import { freeText } from "./free-text.ts"
 import type { Grammar, JsonStyle } from "./grammar.ts"
 import { type JsonRules, jsonRules } from "./json.ts"
 
-/** A grammar that texts can be read by. */
+/** A compiled grammar. */
 export interface Compiled {
   readonly rule: Rule
 }
@@ -13,8 +13,8 @@ export interface Compiled {
 const MOST_REPETITIONS = 10_000
 
 /**
- * Compiles a grammar. `broken`: all its problems, each with the place in its JSON Schema: what is not supported, what is not valid, and
- * schemas that allow nothing.
+ * Compiles a grammar. `broken`: all its problems, each with its place in the JSON Schema: unsupported or invalid parts, and
+ * schemas that allow no value.
  */
 export const compileGrammar = (grammar: Grammar): Compiled | { readonly broken: ReadonlyArray<string> } => {
   const problems = new Set<string>()

@@ -1,9 +1,9 @@
 /**
- * Which tokens may come next, by a grammar and a vocabulary.
+ * Constrained decoding: the tokens that may come next, by a grammar and a vocabulary.
  *
- * A mask is computed as XGrammar does it (Dong et al., arXiv 2411.15100): for each node once, over the whole vocabulary, which tokens its
- * rule can read, and at which places in tokens the rule is left; only what follows these places depends on the callers, and few tokens
- * have such a place. Walks go through a trie, as in llguidance, with the steps of states as a table.
+ * Masks are computed as in XGrammar (Dong et al., arXiv 2411.15100): once per node over the whole vocabulary, the tokens that its
+ * rule can read, and the positions in tokens at which the rule ends; only what follows these positions depends on the callers, and few tokens
+ * have one. Walks use a trie, as in llguidance, with the transitions of states as a table.
  */
 import type { CausalTokenizer } from "../tensors/index.ts"
 import type { Node } from "./automaton.ts"
@@ -13,34 +13,34 @@ import type { Grammar } from "./grammar.ts"
 import { type Frame, type State, type States, statesOf } from "./states.ts"
 import { type Vocabulary, vocabularyOf } from "./vocabulary.ts"
 
-/** Where a text is in its grammar. Equal states are the same object as long as they are remembered. */
+/** Position of a text in its grammar. Equal states are the same object while they are cached. */
 export type ConstraintState = State
 
-/** What must come next. */
+/** The continuation that a constraint forces. */
 export interface Forced {
-  /** the only continuation, "" where there are several; whole characters */
+  /** the only continuation, "" if there are several; whole characters */
   readonly text: string
-  /** its tokens as the tokenizer writes it, without those at its end that a longer token might replace */
+  /** its tokens in the tokenizer's own segmentation, without trailing ones that a longer token might replace */
   readonly tokens: ReadonlyArray<number>
 }
 
 /** A grammar over the tokens of a tokenizer. */
 export interface Constraint {
-  /** before the first token */
+  /** state before the first token */
   readonly start: ConstraintState
-  /** A bit for each token that may come next: token i is bit i & 31 of element i >> 5. Not to be changed. */
+  /** Returns a bit for each token that may come next: token i is bit i & 31 of element i >> 5. Do not modify. */
   readonly mask: (state: ConstraintState) => Uint32Array
-  /** The state after a token; null: it may not come. */
+  /** Returns the state after a token; null if the token is not allowed. */
   readonly advance: (state: ConstraintState, token: number) => ConstraintState | null
-  /** Whether the text may be complete here, so that a token may end it. */
+  /** Returns whether the text may be complete here, so that a token may end it. */
   readonly mayEnd: (state: ConstraintState) => boolean
-  /** Whether the text is complete and nothing can follow. */
+  /** Returns whether the text is complete and nothing can follow. */
   readonly mustEnd: (state: ConstraintState) => boolean
-  /** What must come next. */
+  /** Returns the forced continuation. */
   readonly forced: (state: ConstraintState) => Forced
 }
 
-/** Whether a token's bit is set. */
+/** Returns whether a token's bit is set. */
 export const isAllowed = (mask: Uint32Array, token: number): boolean => ((mask[token >> 5]! >>> (token & 31)) & 1) === 1
 
 const allow = (mask: Uint32Array, token: number): void => {
@@ -99,7 +99,7 @@ const placeOf = ({ byte, end }: Vocabulary, bytes: Uint8Array): number => {
   return place
 }
 
-/** A constraint by a compiled grammar. */
+/** Creates a constraint from a compiled grammar. */
 export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Constraint => {
   const vocabulary = vocabularyOf(tokenizer)
   const states = statesOf(rule)
@@ -268,7 +268,7 @@ export const constraintOf = (
 ):
   | Constraint
   | {
-      /** what is wrong with the grammar, a sentence each; at least one */
+      /** problems of the grammar, a sentence each; at least one */
       readonly broken: ReadonlyArray<string>
     } => {
   const compiled = compileGrammar(grammar)

@@ -1,4 +1,4 @@
-/** Finite automata over characters: explored from a start, without what leads to no end. */
+/** Finite automata over characters: explored from a start, without states that lead to no end. */
 import type { Ranges } from "./ranges.ts"
 
 export interface Finite {
@@ -6,7 +6,7 @@ export interface Finite {
   readonly arcs: ReadonlyArray<{ readonly ranges: Ranges; readonly to: Finite }>
 }
 
-/** What a state reads: where it may end, and the states after each set of characters. */
+/** Transitions of a state: whether it may end, and the states after each set of characters. */
 export interface Reads<State> {
   readonly accepts: boolean
   readonly arcs: ReadonlyArray<readonly [ranges: Ranges, to: State]>
@@ -24,7 +24,7 @@ interface Found<State> {
   readonly before: Array<string>
 }
 
-/** The automaton with all states that lead to an end; "empty": there is no end; "large": there are too many states. */
+/** Returns the automaton with all states that lead to an end; "empty": there is no end; "large": there are too many states. */
 export const explore = <State>(
   start: State,
   keyOf: (state: State) => string,

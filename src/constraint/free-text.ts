@@ -1,9 +1,9 @@
-/** Any text that holds none of some openings: an automaton of Aho and Corasick (1975) over bytes, without what completes an opening. */
+/** Text that contains none of some openings: an Aho-Corasick automaton (1975) over bytes, without what completes an opening. */
 import { type Edge, type Node, node } from "./automaton.ts"
 
 const utf8 = new TextEncoder()
 
-/** A text without the openings, followed by one of `nexts`. */
+/** Matches a text without the openings, followed by one of `nexts`. */
 export const freeText = (openings: ReadonlyArray<string>, nexts: ReadonlyArray<Node>): Node => {
   const words = openings.map((opening) => [...utf8.encode(opening)])
   // a state is what was read of an opening: the longest end of the text that begins one

@@ -1,67 +1,67 @@
-/** What a text may be: parts that follow one another, of which some are JSON values by a schema. */
+/** Grammars of texts: parts that follow one another, some of which are JSON values with a schema. */
 
-/** How JSON is written where its grammar leaves a choice. */
+/** Style of JSON where its syntax leaves a choice. */
 export interface JsonStyle {
-  /** between members and elements; default: a comma, then at most one space */
+  /** separator of members and elements; default: a comma, then at most one space */
   readonly comma?: string
-  /** after a name; default: a colon, then at most one space */
+  /** separator of a name and its value; default: a colon, then at most one space */
   readonly colon?: string
   /** spellings of true, false and null; default: JSON's (Python's are True, False and None) */
   readonly literals?: readonly [yes: string, no: string, nothing: string]
 }
 
-/** A language of texts, as a value. */
+/** A grammar, which describes the texts that are allowed. */
 export type Grammar =
   | {
       readonly kind: "text"
-      /** exactly this text; special tokens may write it */
+      /** exactly this text; special tokens may produce it */
       readonly text: string
     }
   | {
       readonly kind: "json"
-      /** JSON Schema of the value that is written */
+      /** JSON Schema of the value */
       readonly schema: unknown
-      /** how it is written */
+      /** style of the JSON */
       readonly style?: JsonStyle
     }
-  /** The members of an object without its braces, as in `f(a=1, b=2)`. */
+  /** Members of an object without its braces, as in `f(a=1, b=2)`. */
   | {
       readonly kind: "members"
       /** JSON Schema of the object */
       readonly schema: unknown
-      /** between a member's name and its value */
+      /** separator of a member's name and its value */
       readonly equals: string
-      /** between two members */
+      /** separator of two members */
       readonly comma: string
-      /** how values are written */
+      /** style of the values */
       readonly style?: JsonStyle
     }
   | {
       readonly kind: "sequence"
-      /** one after the other */
+      /** parts in sequence */
       readonly parts: ReadonlyArray<Grammar>
     }
-  /** Any text, and then perhaps what an opening begins. */
+  /** Any text, optionally followed by a body that starts with an opening. */
   | {
       readonly kind: "after-text"
-      /** none of them is in the text */
+      /** openings, none of which occurs in the text */
       readonly openings: ReadonlyArray<string>
-      /** what may follow the text; it begins with one of the openings */
+      /** grammar that may follow the text; it begins with one of the openings */
       readonly body: Grammar
     }
   | {
       readonly kind: "choice"
-      /** one of them */
+      /** alternatives */
       readonly options: ReadonlyArray<Grammar>
     }
   | {
       readonly kind: "repeat"
-      /** what is repeated */
+      /** grammar to repeat */
       readonly body: Grammar
-      /** between two repetitions */
+      /** separator of two repetitions */
       readonly between: string
-      /** repetitions, at least; 0 or more */
+      /** smallest number of repetitions, at least 0 */
       readonly min: number
-      /** repetitions, at most; null: without end */
+      /** largest number of repetitions; null: unlimited */
       readonly max: number | null
     }

@@ -1,11 +1,11 @@
 /**
- * JSON values as rules: one for each set of schemas that describe a value together, so that recursive schemas are recursive rules.
+ * JSON values as rules: one for each set of schemas that describe a value together, so recursive schemas become recursive rules.
  *
- *   object   { members in the order in which they are declared, those that are not required may be left out; then further members }
- *   array    [ elements ], their number by nodes of their own up to the bounds
+ *   object   { members in the order of declaration, of which optional ones may be omitted; then further members }
+ *   array    [ elements ], counted by separate nodes up to the bounds
  *
- * Where a schema declares properties and says nothing of others, there are no others; an array of `prefixItems` alone is exactly these.
- * Both are narrower than JSON Schema and what its users mean.
+ * If a schema declares properties and no `additionalProperties`, others are not allowed; an array of `prefixItems` alone has exactly these.
+ * Both are narrower than JSON Schema, and match what its users mean.
  */
 
 import { LinearRegExp } from "../patterns/index.ts"
@@ -27,10 +27,10 @@ interface MemberForm {
   readonly further: boolean
 }
 
-/** The rules of one schema, in one style. */
+/** Rules of one schema, in one style. */
 export interface JsonRules {
   readonly value: (schemas: ReadonlyArray<Located>) => Rule
-  /** The members of an object, and then `next`. */
+  /** Matches the members of an object, followed by `next`. */
   readonly members: (schema: unknown, form: Pick<MemberForm, "key" | "comma">, next: Node) => Node
 }
 

@@ -1,7 +1,7 @@
 /**
- * JSON Schema's keywords, read: what one schema says itself of a value, without its combinations.
+ * Reads JSON Schema keywords: the constraints of a single schema, without its combinations.
  *
- * What is not supported is a problem with its place in the schema; a schema is never read as less than it says.
+ * Unsupported keywords are reported with their place in the schema; they are never ignored.
  */
 import { isRecord } from "../boundary/index.ts"
 import type { NumberLimits } from "./numbers.ts"
@@ -14,20 +14,20 @@ export interface Located {
   readonly path: string
 }
 
-/** The object keywords of one schema: what it says of a key depends on what it declares itself. */
+/** Object keywords of one schema: what applies to a key depends on the properties that this schema declares. */
 export interface ObjectPart {
   readonly properties: ReadonlyMap<string, Located>
-  /** null: it does not say */
+  /** schema of undeclared properties; null: not specified */
   readonly additional: Located | null
 }
 
-/** The array keywords of one schema. */
+/** Array keywords of one schema. */
 export interface ArrayPart {
   readonly prefix: ReadonlyArray<Located>
   readonly items: Located | null
 }
 
-/** One way to be allowed. */
+/** One alternative of a schema. */
 export interface Variant extends NumberLimits {
   readonly types: ReadonlySet<Type>
   /** the only values, by `enum` and `const`; null: any of the types */
@@ -46,13 +46,13 @@ export interface Variant extends NumberLimits {
   readonly path: string
 }
 
-/** Takes a problem: a JSON pointer and a sentence without its full stop. */
+/** Receives a problem: a JSON pointer and a sentence without its full stop. */
 export type Report = (path: string, sentence: string) => void
 
 const types = ["null", "boolean", "number", "string", "array", "object"] as const
 const infinity = Number.POSITIVE_INFINITY
 
-/** What a schema without keywords says. */
+/** Returns the variant of a schema without keywords. */
 export const anything = (path: string): Variant => ({
   types: new Set(types),
   values: null,
@@ -79,7 +79,7 @@ export const anything = (path: string): Variant => ({
 export const typeOf = (value: unknown): Type =>
   value === null ? "null" : Array.isArray(value) ? "array" : (typeof value as Type)
 
-/** Whether two JSON values are equal, whatever the order of keys. */
+/** Returns whether two JSON values are equal, ignoring the order of keys. */
 export const equal = (a: unknown, b: unknown): boolean => {
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, i) => equal(one, b[i]))
   if (!isRecord(a) || !isRecord(b)) return a === b
@@ -87,7 +87,7 @@ export const equal = (a: unknown, b: unknown): boolean => {
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]))
 }
 
-/** What two schemas say together. */
+/** Returns the conjunction of two variants. */
 export const merged = (a: Variant, b: Variant): Variant => {
   const both = a.types.intersection(b.types)
   const values =
@@ -210,13 +210,13 @@ const keywords: Readonly<Record<string, Keyword>> = {
   )
 }
 
-/** A pointer's next part. */
+/** Returns the JSON pointer of a key. */
 export const under = (path: string, key: string | number): string =>
   `${path}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`
 
 const isSchema = (value: unknown) => typeof value === "boolean" || isRecord(value)
 
-/** What a schema says itself. */
+/** Reads the keywords of a schema. */
 export const ownOf = ({ schema, path, report }: Reading): Variant => {
   let variant = anything(path)
   const wrong = (key: string, sentence: string) => report(under(path, key), `${key} ${sentence}`)

@@ -1,23 +1,23 @@
 /**
  * Numbers in a range as finite automata over their digits.
  *
- * Integers have 15 digits at most, other numbers 15 digits before and after the point together: such decimals are different numbers in
- * float64 and in the same order, so a range holds for what a reader gets where it holds for the digits. After a beginning v of the digits
- * with k more before the point follow the numbers from v·10ᵏ to just below (v + 1)·10ᵏ. Where each of these intervals lies within the
- * range or outside of it, a state has to know only which do; otherwise v begins one of the bounds, of which there are few.
+ * Integers have at most 15 digits, other numbers at most 15 digits before and after the point together: such decimals are different numbers in
+ * float64 and in the same order, so a range holds for the decoded number if it holds for the digits. A prefix v of the digits
+ * with k more before the point continues to numbers from v·10ᵏ to just below (v + 1)·10ᵏ. If each of these intervals lies within or
+ * outside of the range, a state only has to know which; otherwise v is a prefix of one of the bounds, of which there are few.
  */
 import { type Node, node, type Rule } from "./automaton.ts"
 import { explore, type Finite } from "./finite.ts"
 import type { Ranges } from "./ranges.ts"
 
-/** What numbers are allowed. */
+/** Constraints on a number. */
 export interface NumberLimits {
   readonly integer: boolean
   readonly minimum: number
   readonly exclusiveMinimum: number
   readonly maximum: number
   readonly exclusiveMaximum: number
-  /** integers, of which it is a multiple */
+  /** integers of which the number must be a multiple */
   readonly multiples: ReadonlyArray<number>
 }
 
@@ -165,7 +165,7 @@ const leastCommonMultiple = (a: bigint, b: bigint): bigint => {
   return (a / x) * b
 }
 
-/** The rule, or what is wrong; "empty": no such number has 15 digits at most. */
+/** Returns the rule, or what is wrong; "empty": no such number has at most 15 digits. */
 export const numberRule = (limits: NumberLimits): Rule | { readonly broken: string } | "empty" => {
   const finite = finiteNumber(limits)
   if (finite === "empty") return finite

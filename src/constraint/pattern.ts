@@ -1,5 +1,5 @@
 /**
- * A regular expression as a machine that reads characters: a set of places in the pattern, as JSON Schema's `pattern` asks, which may match
+ * Regular expressions as machines that read characters: sets of positions in the pattern, for JSON Schema's `pattern`, which may match
  * anywhere in a string.
  */
 import { type PatternNode, parse, UnboundedPattern } from "../patterns/index.ts"
@@ -14,7 +14,7 @@ interface Place {
   next: ReadonlyArray<Place>
 }
 
-/** Where a pattern may be at a place of a string; `key` names it. */
+/** Positions of a pattern at a position of a string; `key` identifies them. */
 export interface PatternState {
   readonly key: string
   readonly places: ReadonlyArray<Place>
@@ -23,15 +23,15 @@ export interface PatternState {
 
 export interface PatternMachine {
   readonly start: PatternState
-  /** all that is told apart */
+  /** character sets that the machine distinguishes */
   readonly sets: ReadonlyArray<Ranges>
-  /** null: no string that begins so matches */
+  /** Returns the state after a character; null if no string with this prefix matches. */
   readonly step: (state: PatternState, character: number) => PatternState | null
 }
 
 const MOST_PLACES = 10_000
 
-/** The machine, or the end of a sentence that begins with the pattern. */
+/** Returns the machine, or the end of a sentence that begins with the pattern. */
 export const patternMachine = (source: string): PatternMachine | { readonly broken: string } => {
   try {
     new RegExp(source, "u")

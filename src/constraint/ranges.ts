@@ -2,7 +2,7 @@
  * Sets of Unicode characters as ranges [from, to, from, to, …], ascending, without surrogates, and the bytes of their UTF-8.
  */
 
-/** Ascending pairs, both ends included. */
+/** Ascending pairs of code points, both ends included. */
 export type Ranges = ReadonlyArray<number>
 
 export const everything: Ranges = [0, 0xd7ff, 0xe000, 0x10ffff]
@@ -39,7 +39,7 @@ const ascii = String.fromCharCode(...Array.from({ length: 128 }, (_, code) => co
 
 const known = new Map<string, Ranges>()
 
-/** The characters that a class, an escape or a single character of a pattern means, as the engine has it with the flag u. */
+/** Returns the characters that a class, an escape or a single character of a pattern matches in the engine, with the flag u. */
 export const rangesOf = (source: string): Ranges => {
   const cached = known.get(source)
   if (cached !== undefined) return cached
@@ -71,14 +71,14 @@ export const rangesOf = (source: string): Ranges => {
   return ranges
 }
 
-/** A set of characters that nothing tells apart. */
+/** A set of characters that are never distinguished. */
 export interface CharacterClass {
   readonly ranges: Ranges
-  /** one of them */
+  /** one of the characters */
   readonly sample: number
 }
 
-/** The coarsest partition of all characters by which each of the sets is a union of classes. */
+/** Returns the coarsest partition of all characters in which each of the sets is a union of classes. */
 export const classesOf = (sets: ReadonlyArray<Ranges>): ReadonlyArray<CharacterClass> => {
   const borders = new Set<number>()
   for (const ranges of [everything, ...sets]) {
@@ -97,12 +97,12 @@ export const classesOf = (sets: ReadonlyArray<Ranges>): ReadonlyArray<CharacterC
   return [...classes.values()].map((ranges) => ({ ranges, sample: ranges[0]! }))
 }
 
-/** Byte ranges that follow one another, [from, to, from, to, …]: the UTF-8 of a range of characters. */
+/** Byte ranges in sequence, [from, to, from, to, …]: the UTF-8 of a range of characters. */
 export type Sequence = ReadonlyArray<number>
 
 const lengths = [0x7f, 0x7ff, 0xffff, 0x10ffff]
 
-/** The UTF-8 of a range of characters, as sequences that together are exactly it. */
+/** Returns the UTF-8 of a range of characters, as sequences that together match exactly it. */
 export const utf8Sequences = (from: number, to: number): ReadonlyArray<Sequence> => {
   for (const most of lengths) {
     if (from <= most && to > most) return [...utf8Sequences(from, most), ...utf8Sequences(most + 1, to)]

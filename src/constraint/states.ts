@@ -1,10 +1,10 @@
 /**
- * States of an automaton as sets of stacks: a node, and the nodes at which callers continue. Stacks and states exist once each, so that
- * each step from a state is computed once and what is known of a state is known of every text that leads to it.
+ * States of an automaton as sets of stacks: a node, and the nodes at which callers continue. Stacks and states are unique, so
+ * each transition from a state is computed once, and its results are shared by every text that leads to it.
  */
 import { edgesOf, type Node, type Rule } from "./automaton.ts"
 
-/** A node above where its callers continue; the root has no node. */
+/** A node on top of the nodes at which its callers continue; the root has no node. */
 export interface Frame {
   readonly id: number
   readonly node: Node | null
@@ -13,22 +13,22 @@ export interface Frame {
 }
 
 export interface State {
-  /** stacks whose node reads something, by their ids */
+  /** stacks whose node reads a byte, by their ids */
   readonly stacks: ReadonlyArray<Frame>
-  /** the rule at the root may end here */
+  /** whether the rule at the root may end here */
   readonly ends: boolean
-  /** states after each byte, as far as they have been computed */
+  /** computed states after each byte */
   next: Array<State | null | undefined> | null
 }
 
 export interface States {
-  /** The state in which a text begins. */
+  /** state at the start of a text */
   readonly start: State
-  /** The state after a byte; null: it may not come. */
+  /** Returns the state after a byte; null if the byte is not allowed. */
   readonly step: (state: State, byte: number) => State | null
-  /** The state at a node above a frame. */
+  /** Returns the state at a node on top of a frame. */
   readonly at: (heads: ReadonlyArray<Head>) => State | null
-  /** The state at a node whose callers are not known: `ends` where its rule is left. */
+  /** Returns the state at a node with unknown callers: `ends` if its rule may end. */
   readonly alone: (from: Node) => State
 }
 

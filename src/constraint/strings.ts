@@ -1,23 +1,23 @@
 /**
  * JSON strings as rules over bytes.
  *
- * A string that may hold anything may be written with every escape of JSON. One with a pattern, a length or excluded values has one spelling
- * for each character, that of `JSON.stringify`, so that what the automaton counts and compares is what a reader of the JSON gets. A length
- * has to hold in characters, as JSON Schema counts, and in UTF-16 units, as JavaScript does: at least `min` characters, at most `max` units,
- * and no more than a few thousand where there is a maximum, since each has states of its own.
+ * A string without constraints may use every escape of JSON. One with a pattern, a length or excluded values has one spelling
+ * per character, that of `JSON.stringify`, so that the automaton counts and compares what a reader of the JSON gets. A length
+ * must hold in characters, as JSON Schema counts, and in UTF-16 units, as JavaScript does: at least `min` characters, at most `max` units,
+ * and at most a few thousand if there is a maximum, since each length needs its own states.
  */
 import { type Edge, type Node, node, type Rule, text, words } from "./automaton.ts"
 import { explore, type Finite } from "./finite.ts"
 import { type PatternMachine, type PatternState, patternMachine } from "./pattern.ts"
 import { classesOf, type Ranges, type Sequence, utf8Sequences } from "./ranges.ts"
 
-/** What strings are allowed. */
+/** Constraints on a string. */
 export interface StringLimits {
-  /** each matches somewhere in the string */
+  /** patterns, each of which must match somewhere in the string */
   readonly patterns: ReadonlyArray<string>
   readonly min: number
   readonly max: number
-  /** strings that are not allowed */
+  /** excluded strings */
   readonly not: ReadonlyArray<string>
 }
 
@@ -131,7 +131,7 @@ interface StringState {
 /** UTF-16 units of a string with a maximum that is larger. */
 const LONGEST = 4_096
 
-/** The rule, or the end of a sentence that begins with "a string". */
+/** Returns the rule, or the end of a sentence that begins with "a string". */
 export const stringRule = (limits: StringLimits): Rule | { readonly broken: string } | "empty" => {
   const { patterns, min, not } = limits
   const bounded = limits.max !== Number.POSITIVE_INFINITY

@@ -1,6 +1,6 @@
 /**
- * JSON Schemas as variants: a value is allowed where it is allowed by one of them, and none of them has combinations (`anyOf`, `allOf`,
- * `$ref`) left. Keywords that say the same thing are merged, so that a schema written as checks of checks becomes one.
+ * JSON Schemas as variants: a value is allowed if one variant allows it, and no variant contains combinations (`anyOf`, `allOf`,
+ * `$ref`). Keywords with the same meaning are merged, so a schema written as nested checks becomes one.
  *
  *   anyOf, oneOf   the variants of each option         allOf, $ref   every variant of one merged with every variant of the other
  */
@@ -22,7 +22,7 @@ const referred = (root: unknown, ref: string): unknown => {
   return at
 }
 
-/** The variants of a value that all of the schemas allow. `root`: what `$ref` refers into. */
+/** Returns the variants of the values that all of the schemas allow. `root`: document that `$ref` refers to. */
 export const variantsOf = (all: ReadonlyArray<Located>, root: unknown, report: Report): ReadonlyArray<Variant> => {
   const product = (a: ReadonlyArray<Variant>, b: ReadonlyArray<Variant>, path: string): ReadonlyArray<Variant> => {
     if (a.length * b.length > MOST_VARIANTS) {

@@ -1,30 +1,30 @@
 /**
- * The tokens of a tokenizer as a trie of their bytes, in the order of a walk: after a node come the nodes below it, so that a walk goes
- * through arrays from left to right and skips what is below a byte that may not come.
+ * The tokens of a tokenizer as a trie of their bytes, in depth-first order: a node is followed by its descendants, so a walk reads
+ * arrays from left to right and skips the descendants of a byte that is not allowed.
  */
 import type { CausalTokenizer } from "../tensors/index.ts"
 
 export interface Vocabulary {
   readonly size: number
-  /** null: the token has no bytes of its own */
+  /** Returns a token's bytes; null: the token has no bytes of its own. */
   readonly bytesOf: (token: number) => Uint8Array | null
-  /** of each node but the first, which is the empty beginning */
+  /** byte of each node except the first, which is the empty prefix */
   readonly byte: Uint8Array
   readonly depth: Uint16Array
-  /** the first node that is not below it */
+  /** index of the first node after its descendants */
   readonly end: Uint32Array
-  /** of each node, where its tokens begin in `tokens`; one entry more than there are nodes */
+  /** index in `tokens` of each node's first token; one entry more than there are nodes */
   readonly first: Uint32Array
   readonly tokens: Uint32Array
   readonly deepest: number
-  /** special tokens and what they write where they are written out */
+  /** special tokens, and their bytes when they are written out */
   readonly special: ReadonlyArray<{ readonly token: number; readonly bytes: Uint8Array }>
   readonly tokenizer: CausalTokenizer
 }
 
 const vocabularies = new WeakMap<CausalTokenizer, Vocabulary>()
 
-/** Made once for each tokenizer. */
+/** Returns the trie of a tokenizer's vocabulary, built once per tokenizer. */
 export const vocabularyOf = (tokenizer: CausalTokenizer): Vocabulary => {
   const known = vocabularies.get(tokenizer)
   if (known !== undefined) return known

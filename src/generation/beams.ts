@@ -1,40 +1,40 @@
 /**
- * Which texts go on and which is the one, for one source: by the most probable tokens after each text so far. Pure.
+ * Greedy decoding and beam search for one source: selects which partial texts continue, given the most probable tokens after each. Pure.
  *
- *   greedy        the most probable token, until it ends the text
- *   beam search   of all continuations the most probable ones go on, as many as there are beams. A text that ends is kept with the score
- *                 log p / lengthᵖ, p the length penalty; of these too there are as many as beams at most. It is over when they all are there and
- *                 what goes on, at its length now, scores no better than the worst of them.
+ *   greedy        appends the most probable token until it ends the text
+ *   beam search   keeps the most probable continuations, one per beam. A text that ends is kept with the score log p / lengthᵖ, p the length
+ *                 penalty; at most as many of these are kept as there are beams. The search ends when that number is reached and the best
+ *                 unfinished text, scored at its current length, scores no better than the worst of them.
  *
- * As transformers' `generate` does it with `early_stopping=False`.
+ * Follows transformers' `generate` with `early_stopping=False`.
  */
 
-/** A token after a text. */
+/** A candidate token for the next position of a text. */
 export interface Candidate {
   readonly token: number
   readonly logProbability: number
 }
 
-/** A text that was written for another. */
+/** The generated target of a source. */
 export interface WrittenTarget {
-  /** the tokens that were chosen, the one that ends the text among them */
+  /** generated tokens, the one that ended the text included */
   readonly ids: ReadonlyArray<number>
-  /** of all of them together: the sum of their logarithms */
+  /** log-probability of the whole target: the sum over its tokens */
   readonly logProbability: number
-  /** "eos": a token that ends a text was chosen; "length": there were as many as there may be */
+  /** "eos": an end-of-text token was chosen; "length": the token limit was reached */
   readonly finish: "eos" | "length"
 }
 
-/** A text that goes on: which of the texts so far, and its new token. */
+/** A text that continues: its index among the current texts, and its new token. */
 export interface Continued {
   readonly from: number
   readonly token: number
 }
 
 export interface TargetSearch {
-  /** candidates that are needed after each text */
+  /** number of candidates needed after each text */
   readonly width: number
-  /** Takes those after each text, in the order in which texts were last said to go on; at first there is one, which is empty. */
+  /** Takes the candidates after each text, in the order that the last call returned; the first call is for a single empty text. */
   readonly push: (candidates: ReadonlyArray<ReadonlyArray<Candidate>>) => ReadonlyArray<Continued> | WrittenTarget
 }
 

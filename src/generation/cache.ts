@@ -1,16 +1,16 @@
 /**
- * Keys and values of all tokens so far, layer by layer, on the device: with them a model that writes computes each token once.
+ * Keys and values of all tokens so far, per layer, on the device, so that generation computes each token only once.
  *
  *   K ← (K, k)      V ← (V, v)      O = attention(q, K, V)
  *
- * Each layer holds them in buffers with free places at the end, so that a token is written where it belongs (`kernels/put-rows.ts`); only a
- * full buffer is copied, once in `ROOM` tokens. A layer with a window then drops what no later token attends to.
+ * Each layer holds them in buffers with free slots at the end, so a token is written in place (`kernels/put-rows.ts`); only a
+ * full buffer is copied, once every `ROOM` tokens. A layer with a sliding window then drops the tokens that no later token attends to.
  *
- * Rows of a batch end together: a shorter one has padding before its first token. To the kernel (`kernels/attention.ts`) a place
- * that a query does not attend to has segment −1: padding, free places, and for a single query, which then need not be at the last key,
- * what is before its window. So a batch computes what each row alone computes. Several queries read a copy without free places.
+ * Rows of a batch are left-padded to end together. To the kernel (`kernels/attention.ts`), positions
+ * that a query does not attend to have segment −1: padding, free slots and, for a single query, which then need not be at the last key,
+ * positions before its window. A batch therefore computes what each row alone would. Several queries read a copy without free slots.
  *
- * Where `multiple` is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
+ * If `multiple` is larger than 1, buffers are rounded up to it, because GPUs pool memory by size.
  *
  * Shapes: k, v [rows·queries, keyValueHeads·d]; K, V [rows·places, keyValueHeads·d].
  */
@@ -19,33 +19,33 @@ import * as tf from "@tensorflow/tfjs-core"
 import { attention, putRows } from "../kernels/index.ts"
 import type { Attend } from "../models/causal/index.ts"
 
-/** Keys and values of the tokens that a model has read, so that each further token costs one forward pass of itself. */
+/** Key-value cache: keys and values of the tokens read so far, so that each further token costs one forward pass of its own. */
 export interface KeyValueCache {
-  /** tokens of a row so far, padding included */
+  /** Number of tokens per row so far, padding included. */
   readonly length: () => number
   /**
-   * Attention of one forward pass over `queries` more tokens of each row, which are kept. Tensor code: call it in the `tf.tidy` around
-   * the pass, and the result once for each layer. `ahead`: tokens that are known to follow in later passes, for which there is room then.
+   * Returns the attention of one forward pass over `queries` more tokens of each row, which are cached. Tensor code: call it in the `tf.tidy`
+   * around the pass, and the result once per layer. `ahead`: number of tokens known to follow in later passes, for which room is reserved.
    */
   readonly pass: (queries: number, ahead?: number) => Attend
   /**
-   * Forgets all but the first `length` tokens of each row; from here on it may be cut to as many or more at any time. False, and nothing is
-   * forgotten, where a layer has dropped what its window holds there.
+   * Truncates each row to its first `length` tokens; later calls may truncate to as many or more at any time. Returns false, and truncates
+   * nothing, if a layer has already dropped tokens that its window holds at that length.
    */
   readonly cut: (length: number) => boolean
-  /** Forgets all tokens; rows have this padding from here on. */
+  /** Removes all tokens; `padding`: the new padding of each row. */
   readonly restart: (padding: ReadonlyArray<number>) => void
-  /** Forgets all rows but these, in this order. */
+  /** Keeps only these rows, in this order. */
   readonly choose: (rows: ReadonlyArray<number>) => void
-  /** Disposes its tensors; it is not to be used after that. */
+  /** Disposes the cache's tensors. The cache must not be used afterwards. */
   readonly dispose: () => void
 }
 
-/** How rows are stored in a cache. */
+/** Options for `keyValueCache`. */
 export interface CacheOptions {
-  /** of each row: places before its first token */
+  /** positions of padding before the first token of each row */
   readonly padding: ReadonlyArray<number>
-  /** places of a row are a multiple of it; default 1 */
+  /** the positions of a row are rounded up to a multiple of this; default 1 */
   readonly multiple?: number
 }
 
@@ -63,7 +63,7 @@ interface Kept {
   readonly window: number | null
 }
 
-/** The caller disposes it. */
+/** Creates an empty cache. The caller disposes it. */
 export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): KeyValueCache => {
   const layers: Array<Kept> = []
   let padding = given
@@ -173,13 +173,13 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
   }
 }
 
-/** [rows·n, width] → [rows, n, width] */
+/** Reshapes [rows·n, width] to [rows, n, width]. */
 export const byRow = (x: Tensor2D, rows: number): Tensor3D => tf.reshape(x, [rows, x.shape[0] / rows, x.shape[1]])
 export const flat = (x: Tensor3D): Tensor2D => tf.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
 
 /** [rows, n, width] → [rows, count, width] */
 const placesOf = (x: Tensor3D, at: number, count: number): Tensor3D => tf.slice(x, [0, at, 0], [-1, count, -1])
 
-/** [rows·n, width] → those of the chosen rows, in their order */
+/** Selects rows, in the given order: [rows·n, width] → [chosen·n, width]. */
 export const chosenRows = (x: Tensor2D, rows: number, chosen: ReadonlyArray<number>): Tensor2D =>
   flat(tf.gather(byRow(x, rows), tf.tensor1d([...chosen], "int32")))

@@ -7,9 +7,9 @@ import * as Schema from "effect/Schema"
 import { type ChatTemplate, type Message, type Tool, templateOf, tokenized } from "../data/causal/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 
-/** A conversation has no prompt. */
+/** Error of a conversation that cannot be rendered as a prompt. */
 export class ConversationError extends Schema.TaggedError<ConversationError>()("ConversationError", {
-  /** a sentence that says what to do */
+  /** a sentence with the remedy */
   reason: Schema.String
 }) {
   override get message() {
@@ -17,21 +17,21 @@ export class ConversationError extends Schema.TaggedError<ConversationError>()("
   }
 }
 
-/** Messages of a user, an assistant and its tools, as a value: each message makes a new one. */
+/** Messages of a user, an assistant and its tools. Immutable: adding a message returns a new conversation. */
 export interface Conversation {
-  /** in the order in which they were said, a system message first */
+  /** messages in chronological order, a system message first */
   readonly messages: ReadonlyArray<Message>
-  /** The same with a message after it. */
+  /** Returns the conversation with a text message appended. */
   readonly say: (role: "user" | "assistant", content: string) => Conversation
-  /** The same with messages after it that have more than a text: calls, results. */
+  /** Returns the conversation with messages appended that hold more than text: tool calls and their results. */
   readonly add: (...messages: ReadonlyArray<Message>) => Conversation
-  /** The same without its oldest exchange; null where there is none before the last message. System messages stay. */
+  /** Returns the conversation without its oldest exchange, or null if none precedes the last message. System messages are kept. */
   readonly withoutOldest: () => Conversation | null
-  /** Tokens after which the assistant speaks. */
+  /** Prompt tokens that the assistant's reply continues. */
   readonly prompt: Effect.Effect<ReadonlyArray<number>, ConversationError>
 }
 
-/** An empty conversation, or one that `messages` begin. */
+/** Creates a conversation, empty or with `messages`. */
 export const conversation = (
   tokenizer: CausalTokenizer,
   {
@@ -39,11 +39,11 @@ export const conversation = (
     messages = [],
     tools = []
   }: {
-    /** what a system message says before all others; default: none */
+    /** content of a system message before all others; default: no system message */
     readonly system?: string | undefined
-    /** what was said before; default: nothing */
+    /** earlier messages; default: none */
     readonly messages?: ReadonlyArray<Message>
-    /** what the assistant may call; default: nothing */
+    /** tools that the assistant may call; default: none */
     readonly tools?: ReadonlyArray<Tool>
   } = {}
 ): Effect.Effect<Conversation, ConversationError> => {

@@ -1,6 +1,6 @@
 /**
- * Typed answers: a text that a schema allows, decoded. The schema becomes a JSON Schema, that a constraint; what JSON Schema cannot say is
- * checked by the schema itself afterwards.
+ * Typed answers: generates a text that a schema allows and decodes it. The schema is converted to JSON Schema and compiled to a constraint;
+ * what JSON Schema cannot express is checked by the schema itself afterwards.
  *
  * @example
  * import { Console, Effect, Schema } from "effect"
@@ -32,50 +32,50 @@ import type { CausalTokenizer, DeviceReadError } from "../tensors/index.ts"
 import { type GenerationEnd, generate } from "./generate.ts"
 import { type GenerateOptions, GenerationError, type Prompt } from "./options.ts"
 
-/** A schema of any library that follows Standard Schema and writes itself as JSON Schema (Zod, ArkType). */
+/** A schema of any library that implements Standard Schema and can export JSON Schema (Zod, ArkType). */
 export interface StandardJsonSchema<Output> {
-  /** the interface of Standard Schema, with its extension for JSON Schema */
+  /** Standard Schema's interface, with its JSON Schema extension */
   readonly "~standard": {
     /** the library's name */
     readonly vendor: string
-    /** Returns the value as the schema has it, or what is wrong with it. */
+    /** Returns the decoded value, or the issues found. */
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
-    /** the schema as JSON Schema */
+    /** exports the schema as JSON Schema */
     readonly jsonSchema: {
-      /** Returns the JSON Schema of values before they are decoded. */
+      /** Returns the JSON Schema of input values, before decoding. */
       readonly input: (options: {
-        /** the dialect */
+        /** JSON Schema dialect */
         readonly target: "draft-2020-12"
       }) => unknown
     }
   }
 }
 
-/** What a Standard Schema finds of a value. */
+/** Result of a Standard Schema's validation. */
 export type StandardResult<Output> =
   | {
-      /** decoded */
+      /** decoded value */
       readonly value: Output
       /** absent: the value is valid */
       readonly issues?: undefined
     }
   | {
-      /** at least one */
+      /** issues, at least one */
       readonly issues: ReadonlyArray<{
-        /** what is wrong, as the library says it */
+        /** what is wrong, in the library's words */
         readonly message: string
-        /** keys and indices; absent: the whole value */
+        /** keys and indices that lead to the value; absent: the whole value */
         readonly path?: ReadonlyArray<unknown> | undefined
       }>
     }
 
-/** A text was written that is not a value of the schema. */
+/** Error of a generated text that is not a value of the schema. */
 export class SchemaAnswerError extends Schema.TaggedError<SchemaAnswerError>()("SchemaAnswerError", {
-  /** "unfinished": it reached its most tokens or a stop string; "invalid": JSON Schema cannot say everything that the schema checks */
+  /** "unfinished": the token limit or a stop string was reached; "invalid": the text fails a check that JSON Schema cannot express */
   reason: Schema.Literals(["unfinished", "invalid"]),
-  /** the text as far as it was written */
+  /** text generated so far */
   text: Schema.String,
-  /** what is wrong with it */
+  /** what is wrong with the text */
   problem: Schema.String
 }) {
   override get message() {
@@ -83,7 +83,7 @@ export class SchemaAnswerError extends Schema.TaggedError<SchemaAnswerError>()("
   }
 }
 
-/** Options of `generate`, without those that would make its text another. */
+/** Options of `generate`, except those that would change the text that the schema needs. */
 export type GenerateAsOptions = Omit<GenerateOptions, "constraint" | "special">
 
 type EffectSchema<Output> = Schema.ConstraintDecoder<Output>
@@ -152,8 +152,8 @@ const madeOf = (schema: object, tokenizer: CausalTokenizer): Effect.Effect<Made,
   })
 
 /**
- * Generates JSON that the schema allows and decodes it. Fails with a `GenerationError` before a token is written where the schema asks what
- * is not supported, and with a `SchemaAnswerError` where the text was cut off or does not pass the schema's own checks.
+ * Generates JSON that the schema allows and decodes it. Fails with a `GenerationError` before the first token if the schema uses unsupported
+ * features, and with a `SchemaAnswerError` if the text was cut off or fails the schema's own checks.
  */
 export const generateAs = <Output>(
   adapted: Adapted<CausalModel>,

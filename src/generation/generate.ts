@@ -1,8 +1,8 @@
 /**
- * Text from a causal language model, as a stream: prompts are read once, in parts, then every step writes one token of each.
+ * Streams text from a causal language model: reads the prompts once, in chunks, then generates one token of each text per step.
  *
- * Prompts of a batch may have any lengths: shorter ones are padded on the left, nothing attends to the padding, and each has positions of its
- * own. A text that has ended takes no part in later steps. The continuation of a prompt does not depend on the other prompts.
+ * Prompts of a batch may differ in length: shorter ones are left-padded, the padding is masked, and positions are counted per
+ * prompt. A finished text takes no part in later steps. The continuation of a prompt does not depend on the other prompts.
  *
  * @example
  * import { Console, Effect, Stream } from "effect"
@@ -43,38 +43,38 @@ import { notFinite, read } from "./reading.ts"
 import { isGreedy, likelihoods } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
-/** What `generate` emits: pieces of text as they are written, and the end of each prompt's text. */
+/** An event of `generate`: a piece of text, or the end of a prompt's text. */
 export type GenerationEvent =
-  /** a piece of a prompt's text: whole characters, no part of a stop string */
+  /** a piece of a prompt's text: whole characters, without any part of a stop string */
   | {
       readonly kind: "text"
-      /** place of the prompt */
+      /** index of the prompt */
       readonly prompt: number
       /** at least one character */
       readonly text: string
     }
   | GenerationEnd
 
-/** A text that is complete, with its tokens and why it ended. */
+/** A finished text, with its tokens and the reason it ended. */
 export interface GenerationEnd {
   readonly kind: "end"
-  /** place of the prompt */
+  /** index of the prompt */
   readonly prompt: number
-  /** all of it, without the stop string */
+  /** whole text, without the stop string */
   readonly text: string
-  /** the tokens that were chosen, the last that ends a text among them */
+  /** generated tokens, the one that ended the text included */
   readonly ids: ReadonlyArray<number>
-  /** why it ended */
+  /** reason the text ended */
   readonly finish: Finish
-  /** tokens of the prompt */
+  /** number of prompt tokens */
   readonly promptTokens: number
-  /** of these: the first ones, which were not read again (`promptCache`) */
+  /** leading prompt tokens that were taken from `promptCache` instead of being read again */
   readonly cachedTokens: number
-  /** of this text, after its first token; null: it has no second */
+  /** generation speed after the first token; null: the text has fewer than two tokens */
   readonly tokensPerSecond: number | null
 }
 
-/** Tokens of a pass over prompts, at most: what a pass needs besides its weights is this many rows. */
+/** Most prompt tokens per forward pass: bounds the memory that a pass needs besides its weights. */
 const TOKENS_PER_PASS = 512
 
 /**
@@ -83,7 +83,7 @@ const TOKENS_PER_PASS = 512
  */
 const FEW_TOKENS = 4
 
-/** Continues all prompts together. Its `end` events come once for each prompt; the device holds nothing of it when the stream has ended. */
+/** Generates a continuation of each prompt in one batch. Emits one `end` event per prompt; frees its device memory when the stream ends. */
 export const generate = (
   adapted: Adapted<CausalModel>,
   prompts: ReadonlyArray<Prompt>,

@@ -1,6 +1,6 @@
 /**
- * Text from causal language models: `generate` streams it, `conversation` makes prompts of messages. Targets from models that read a source:
- * `writeTargets`, or `writeObserved` with what the model thought of each token.
+ * Text generation: `generate` streams text from causal language models, `conversation` builds prompts from messages. `writeTargets` generates
+ * the targets of sequence-to-sequence models, and `writeObserved` also reports the probability of each token.
  *
  * @example
  * import { Effect } from "effect"

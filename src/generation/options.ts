@@ -1,4 +1,4 @@
-/** What may be asked of a generation, and what is wrong with it. */
+/** Options of text generation, and their validation. */
 import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -9,64 +9,64 @@ import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
 import { greedy, type LikelyToken, type Sampling } from "./sampling.ts"
 
-/** How texts are written: how long, how tokens are chosen, where they stop. */
+/** Options for `generate`: length, sampling and stopping. */
 export interface GenerateOptions extends Partial<Sampling> {
-  /** tokens that a text has at most, 1 at least; default 128 */
+  /** most tokens to generate per text, at least 1; default 128 */
   readonly maxNewTokens?: number
-  /** of the choice at a temperature above 0; each prompt has a random stream of its own; default 0 */
+  /** seed for sampling at a temperature above 0; each prompt has its own random stream; default 0 */
   readonly seed?: number
-  /** strings before which a text ends, none of them empty; default: none */
+  /** non-empty strings before which a text ends; default: none */
   readonly stop?: ReadonlyArray<string>
-  /** the frozen weights alone, without what was trained; default false */
+  /** whether to use the base model alone, without the adapter; default false */
   readonly base?: boolean
   /** tokens that end a text; default: the model's */
   readonly eosIds?: ReadonlyArray<number>
-  /** the place of the first prompt among all that share the seed; default 0 */
+  /** index of the first prompt among all that share the seed; default 0 */
   readonly first?: number
-  /** of one prompt: what it begins with is taken from here where it was read before, and what it becomes is left here */
+  /** cache for a single prompt: reuses the part of the prompt read before, and stores the new keys and values */
   readonly promptCache?: PromptCache
-  /** how each forward pass is run, so that several texts may take turns on a device; default: as it comes */
+  /** schedules each forward pass, so that several generations can interleave on one device; default: passes run immediately */
   readonly turn?: Turn
-  /** is called with every token; the logits of each place are then read whole; default: no one is */
+  /** called with every token, for which the logits of each position are read back whole; default: none */
   readonly observer?: TokenObserver
-  /** what texts may be, by the model's own tokenizer (`constraintOf`): other tokens are not chosen; default: anything */
+  /** restricts texts to those of a grammar over the model's own tokenizer (`constraintOf`); default: no restriction */
   readonly constraint?: Constraint
-  /** special tokens are written out in the text, all but the one that ends it; default false */
+  /** whether special tokens appear in the text, except the one that ends it; default false */
   readonly special?: boolean
 }
 
-/** A token of a text, and its place. */
+/** A candidate token, with its text. */
 export interface ShownToken extends LikelyToken {
-  /** what it adds to the text; of one that writes nothing, its name */
+  /** text that the token adds; for a token without text, its name */
   readonly text: string
 }
 
-/** A token that was chosen, among those that were as likely. */
+/** A generated token, with the likeliest alternatives. */
 export interface ObservedToken extends LikelyToken {
-  /** place of the prompt */
+  /** index of the prompt */
   readonly prompt: number
-  /** text that is certain with it: "" while a character is open, and of a token that ends the text */
+  /** text that became certain with this token: "" inside an unfinished character, and for the token that ends the text */
   readonly text: string
-  /** it ends the text */
+  /** whether the token ends the text */
   readonly ends: boolean
-  /** the likeliest at its place by the model's own distribution, the likeliest first */
+  /** likeliest tokens at this position by the model's own distribution, in descending order */
   readonly likeliest: ReadonlyArray<ShownToken>
 }
 
-/** Called with every token, as it is chosen. */
+/** Observer of every generated token. */
 export interface TokenObserver {
-  /** how many of the likeliest tokens at each place are shown, 1 at least */
+  /** how many of the likeliest tokens to report per position, at least 1 */
   readonly likeliest: number
-  /** Called before the next token is chosen, which waits for it. */
+  /** Called with a token before the next one is chosen; generation waits for it. */
   readonly tell: (token: ObservedToken) => Effect.Effect<void>
 }
 
-/** Runs a pass, when its turn has come. */
+/** Runs a forward pass when it is scheduled. */
 export type Turn = <A, E, R>(pass: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** Nothing can be generated: all reasons at once. */
+/** Error of options or prompts that cannot be used. Lists all problems at once. */
 export class GenerationError extends Schema.TaggedError<GenerationError>()("GenerationError", {
-  /** a sentence each; at least one */
+  /** problems, a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -89,7 +89,7 @@ export interface Settings {
   readonly special: boolean
 }
 
-/** A text, or tokens, which are taken as they are. */
+/** A prompt: a text, or token ids, which are used unchanged. */
 export type Prompt = string | ReadonlyArray<number>
 
 const isCount = (n: number) => Number.isSafeInteger(n) && n >= 1
@@ -110,7 +110,7 @@ const problemsOf = ({ sampling, maxNewTokens, stop }: Settings): ReadonlyArray<s
   ]
 }
 
-/** Options with their defaults, or all that is wrong with them. */
+/** Returns the options with defaults filled in; fails with all problems at once. */
 export const settingsOf = (
   { eosIds: ofModel, tokenizer }: Pick<CausalModel, "eosIds" | "tokenizer">,
   {
@@ -147,7 +147,7 @@ export const settingsOf = (
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)
 }
 
-/** Ids of the prompts, or all that is wrong with them. */
+/** Returns the token ids of the prompts; fails with all problems at once. */
 export const promptIds = (
   { tokenizer, maxLength, vocabularySize, source }: CausalModel,
   prompts: ReadonlyArray<Prompt>

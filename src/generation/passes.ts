@@ -1,6 +1,6 @@
 /**
- * Forward passes of a batch that is being written: over tokens after those that the cache holds. Logits are computed for the last token of
- * each row alone, or just the index of the largest. Tensor code.
+ * Forward passes over a batch during generation: over the tokens after those in the cache. Returns logits of the last token of
+ * each row only, or just the index of the largest. Tensor code.
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -12,11 +12,11 @@ import type { KeyValueCache } from "./cache.ts"
 export interface Pass {
   readonly adapted: Adapted<CausalModel>
   readonly cache: KeyValueCache
-  /** the next tokens of each row, equally many */
+  /** next tokens of each row, the same number for all rows */
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
-  /** of each row: places before its first token */
+  /** positions of padding before the first token of each row */
   readonly padding: ReadonlyArray<number>
-  /** of each row: tokens that are known and follow in later passes; default 0 */
+  /** number of known tokens of each row that follow in later passes; default 0 */
   readonly ahead?: ReadonlyArray<number>
 }
 
@@ -41,7 +41,7 @@ const output = ({ adapted, cache, ids, padding, ahead = [] }: Pass): CausalOutpu
   return adapted.forward({ ...input, attend: cache.pass(length, Math.max(0, ...ahead)) }, adapted.trainable)
 }
 
-/** Only fills the cache. */
+/** Runs a pass only to fill the cache. */
 export const readOnly = (pass: Pass): void => tidy(() => void output(pass))
 
 /** [rows·tokens, hidden] → [rows, hidden] */
@@ -52,7 +52,7 @@ const lastOf = (hidden: Tensor2D, rows: number): Tensor2D => {
   return tf.reshape(tf.slice(tf.reshape(hidden, [rows, each, width]), [0, each - 1, 0], [-1, 1, -1]), [rows, width])
 }
 
-/** Logits [rows, vocabulary] after each row. */
+/** Returns the logits [rows, vocabulary] after each row. */
 export const nextLogits = (pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const out = output(pass)
@@ -60,8 +60,8 @@ export const nextLogits = (pass: Pass): Tensor2D =>
   })
 
 /**
- * float32 [2, rows]: the place of each row's largest logit, which float32 holds exactly below 2²⁴, and the sum of its hidden state,
- * which is not finite where a number in it is not.
+ * Returns float32 [2, rows]: the index of each row's largest logit, which float32 holds exactly below 2²⁴, and the sum of its hidden state,
+ * which is not finite if any of its values is not.
  */
 export const nextTokens = (pass: Pass): Tensor2D =>
   tf.tidy(() => {

@@ -1,37 +1,37 @@
 /**
- * The keys and values of what a model has last read and written, kept so that the next prompt is read only from where it differs: a
- * conversation's next turn begins with all turns before.
+ * Prompt caching: keeps the keys and values of the latest text, so that the next prompt is read only from where it differs. A
+ * conversation's next turn begins with all earlier turns.
  *
- * The longest common prefix of a prompt and those tokens is reused; a template may render earlier turns differently later. The last token of
- * a prompt is always read, since the next one follows from it. The cache starts anew when weights have changed, by training or by leaving
- * out what was trained, and when a prompt differs from the last one before what a window still holds.
+ * Reuses the longest common prefix of a prompt and the cached tokens; a template may render earlier turns differently later. The last token
+ * of a prompt is always read, since the next one follows from it. The cache is discarded when weights have changed, by training or by
+ * switching the adapter off, and when a prompt differs from the cached one before the tokens that a sliding window still holds.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { KeyValueCache } from "./cache.ts"
 
-/** Keys and values that are handed on, truncated to the common prefix. */
+/** Cached keys and values, truncated to the common prefix. */
 export interface Reading {
-  /** what they are keys and values under: equal where each part is the same object */
+  /** identity of the weights of the keys and values: equal if each part is the same object */
   readonly weights: ReadonlyArray<unknown>
-  /** the tokens */
+  /** cached tokens */
   readonly ids: ReadonlyArray<number>
-  /** of as many tokens, in its first row */
+  /** cache of these tokens, in its first row */
   readonly cache: KeyValueCache
 }
 
-/** The newest reading of a prompt, so that a conversation reads only what is new in it. */
+/** Cache of the latest prompt, so that each turn of a conversation reads only its new tokens. */
 export interface PromptCache {
-  /** The tokens that it holds. */
+  /** Returns the number of cached tokens. */
   readonly length: () => number
-  /** The cached beginning of a prompt under these weights, which the caller then owns; null: none. */
+  /** Returns the cached prefix of a prompt under these weights, which the caller then owns; null without one. */
   readonly take: (weights: Reading["weights"], prompt: ReadonlyArray<number>) => KeyValueCache | null
-  /** Owns a reading, in place of the one before. */
+  /** Stores a reading, which the cache then owns, and replaces the previous one. */
   readonly put: (reading: Reading) => void
 }
 
 /**
- * For `generate`, whose prompts have it one after another; prompts at the same time begin anew. The device holds it until its scope ends.
+ * Creates a prompt cache for successive calls of `generate`. Concurrent prompts start without it. Device memory is freed with the scope.
  *
  * @example
  * import { Effect, Stream } from "effect"
@@ -79,8 +79,8 @@ export const promptCache: Effect.Effect<PromptCache, never, Scope.Scope> = Effec
 )
 
 /**
- * The same for prompts of several conversations: a prompt goes on from the reading with which it has most in common, and those that were
- * used last stay, of `tokens` tokens together at most. Prompts at the same time may have one each.
+ * Creates a cache for prompts of several conversations: each prompt continues the reading with the longest common prefix, and the most
+ * recently used readings are kept, up to `tokens` tokens in all. Concurrent prompts may use one reading each.
  */
 export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, Scope.Scope> =>
   Effect.map(

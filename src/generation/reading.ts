@@ -9,7 +9,7 @@ export const notFinite = Effect.suspend(() => {
   return Effect.fail(new GenerationError({ problems: [problem] }))
 })
 
-/** The values of a tensor that is disposed then. */
+/** Reads a tensor's values and disposes it. */
 export const read = (make: () => Tensor2D): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(make),

@@ -1,36 +1,36 @@
 /**
- * How a token is chosen from logits, as transformers does it and in its order:
+ * Sampling a token from logits, in the order of transformers:
  *
  *   repetition penalty   z ← z·p where z < 0, else z/p, for every token of the text so far     (Keskar et al., arXiv 1909.05858)
  *   temperature          z ← z/T
- *   top-k                tokens below the k-th largest z are dropped; ties stay
- *   top-p                the most probable tokens stay until their probabilities reach p, one at least     (Holtzman et al., arXiv 1904.09751)
+ *   top-k                drops tokens below the k-th largest z; keeps ties
+ *   top-p                keeps the fewest most probable tokens whose probabilities sum to p, at least one     (Holtzman et al., arXiv 1904.09751)
  *   choice               token i with probability softmax(z)ᵢ; at T = 0 the largest z, the first of equals
  *
  * Pure functions of float32 logits, computed in float64.
  */
 import type { Random } from "../numbers/index.ts"
 
-/** How the next token is chosen of a distribution. */
+/** Sampling parameters. */
 export interface Sampling {
-  /** what logits are divided by, at least 0; 0, the default: always the most probable token, whatever `topK` and `topP` are */
+  /** divisor of the logits, at least 0; default 0: always the most probable token, whatever `topK` and `topP` */
   readonly temperature: number
-  /** how many of the most probable tokens may be chosen, at least 1; null, the default: all */
+  /** number of most probable tokens to sample from, at least 1; default null: all */
   readonly topK: number | null
-  /** only the most probable tokens that reach this probability together may be chosen, in (0, 1]; 1, the default: all */
+  /** smallest total probability of the most probable tokens to sample from, in (0, 1]; default 1: all tokens */
   readonly topP: number
-  /** what logits of tokens that are there already are divided by, or multiplied with where they are negative: above 0; 1, the default: nothing changes */
+  /** divisor of positive, and factor of negative, logits of tokens already in the text, greater than 0; default 1: no penalty */
   readonly repetitionPenalty: number
 }
 
-/** Always the most probable token. */
+/** Greedy decoding: always the most probable token. */
 export const greedy: Sampling = { temperature: 0, topK: null, topP: 1, repetitionPenalty: 1 }
 
-/** Whether the largest logit is the token. */
+/** Returns whether these parameters always choose the token with the largest logit. */
 export const isGreedy = ({ temperature, repetitionPenalty }: Sampling): boolean =>
   temperature === 0 && repetitionPenalty === 1
 
-/** Chooses a token; `seen`: the tokens of prompt and text so far. Draws one number, none at temperature 0. */
+/** Samples a token. `seen`: tokens of the prompt and text so far. Draws one random number, or none at temperature 0. */
 export const sample = (
   logits: Float32Array,
   seen: ReadonlyArray<number>,
@@ -49,7 +49,7 @@ export const sample = (
   return ids[ids.length - 1]!
 }
 
-/** The same among the tokens whose bit of `allowed` is set (token i is bit i & 31 of element i >> 5); null: there are none. */
+/** Samples among the tokens whose bit in `allowed` is set (token i: bit i & 31 of element i >> 5). Returns null if no bit is set. */
 export const sampleAmong = (
   logits: Float32Array,
   allowed: Uint32Array,
@@ -72,7 +72,7 @@ export const sampleAmong = (
   return ids[sample(among, [], { ...sampling, repetitionPenalty: 1 }, random)]!
 }
 
-/** New logits where there is a penalty. */
+/** Returns the logits with the repetition penalty applied: a new array if there is a penalty. */
 export const withPenalty = (logits: Float32Array, seen: ReadonlyArray<number>, penalty: number): Float32Array => {
   if (penalty === 1) return logits
   const penalized = logits.slice()
@@ -83,24 +83,24 @@ export const withPenalty = (logits: Float32Array, seen: ReadonlyArray<number>, p
   return penalized
 }
 
-/** The first of the largest. */
+/** Returns the index of the largest value, the first of equals. */
 export const largest = (logits: Float32Array): number => {
   let best = 0
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i
   return best
 }
 
-/** A token where it might be written, and how likely the model finds it there. */
+/** A token with its probability at a position. */
 export interface LikelyToken {
-  /** in the vocabulary */
+  /** token id in the vocabulary */
   readonly id: number
-  /** by softmax of the model's own logits, in [0, 1] */
+  /** softmax of the model's own logits, in [0, 1] */
   readonly probability: number
 }
 
 /**
- * softmax(z) as the model has it, whatever a token is then chosen by: the probability of `chosen`, and the `count` likeliest tokens, the
- * first of equals first.
+ * Returns the probability of `chosen` and the `count` likeliest tokens by softmax of the model's own logits, whatever the sampling parameters.
+ * Of equals the first comes first.
  */
 export const likelihoods = (
   logits: Float32Array,
@@ -121,15 +121,15 @@ export const likelihoods = (
   return { probability: probability(chosen), likeliest: best.map((id) => ({ id, probability: probability(id) })) }
 }
 
-/** The tokens that may come next, and how probable each is. */
+/** Distribution of the next token. */
 export interface Distribution {
   /** tokens that may be chosen, in ascending order */
   readonly ids: ReadonlyArray<number>
-  /** of each; their sum is 1 */
+  /** probability of each token; they sum to 1 */
   readonly probabilities: ReadonlyArray<number>
 }
 
-/** What is drawn from, at a temperature above 0. The penalty is in the logits already. */
+/** Returns the distribution to sample from at a temperature above 0. Expects logits with the repetition penalty already applied. */
 export const distribution = (
   logits: Float32Array,
   { temperature, topK, topP }: Pick<Sampling, "temperature" | "topK" | "topP">

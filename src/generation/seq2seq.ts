@@ -1,8 +1,8 @@
 /**
- * Targets from a model that reads sources: these are read once, then every step writes a token of each text.
+ * Generates targets with a sequence-to-sequence model: reads the sources once, then generates one token of each text per step.
  *
- * Sources of a batch may have any lengths. A source whose target is written takes no part in later steps. What is written for it does not
- * depend on the others.
+ * Sources of a batch may differ in length. A source whose target is finished takes no part in later steps. The target of a source does not
+ * depend on the other sources.
  *
  * @example
  * import { Effect } from "effect"
@@ -35,13 +35,13 @@ import { likelihoods } from "./sampling.ts"
 import { type TargetCache, targetCache } from "./target-cache.ts"
 import { type Finish, writer } from "./writer.ts"
 
-/** How targets are written: how long, and with how many beams. */
+/** Options for `writeTargets`: length and beam search. */
 export interface WriteOptions {
-  /** tokens that a target has at most, at least 1; default 64 */
+  /** most tokens of a target, at least 1; default 64 */
   readonly maxNewTokens?: number
-  /** texts that are tried at a time for each source, from 1 to half of the vocabulary; default 1: always the most probable token */
+  /** number of beams per source, from 1 to half of the vocabulary; default 1: greedy decoding */
   readonly beams?: number
-  /** targets of several beams are compared by log p / lengthᵖ, p this, any finite number: above 0 longer ones gain; default 1 */
+  /** exponent p of the beam score log p / lengthᵖ, any finite number; values above 0 favour longer targets; default 1 */
   readonly lengthPenalty?: number
 }
 
@@ -71,7 +71,7 @@ const problemsOf = (
   })
 ]
 
-/** Writes the target of each source, all together; the device holds nothing of it afterwards. */
+/** Generates the target of each source in one batch. Frees its device memory at the end. */
 export const writeTargets = (
   adapted: Adapted<Seq2SeqModel>,
   sources: ReadonlyArray<Ids>,
@@ -144,15 +144,15 @@ const written = (
     return targets
   })
 
-/** What may be asked of a target that is observed. */
+/** Options for `writeObserved`. */
 export type ObservedOptions = Pick<GenerateOptions, "maxNewTokens" | "temperature" | "seed" | "turn"> & {
-  /** told of each token of the target */
+  /** called with each token of the target */
   readonly observer: TokenObserver
 }
 
 /**
- * Writes the target of one source, and tells of each token as it is chosen: the most probable one, or at a temperature above 0 one that is
- * drawn, as `generate` draws. An interruption takes effect at the next token.
+ * Generates the target of one source and reports every chosen token: the most probable one or, at a temperature above 0, a sampled
+ * one, as in `generate`. An interruption takes effect at the next token.
  */
 export const writeObserved = (
   adapted: Adapted<Seq2SeqModel>,

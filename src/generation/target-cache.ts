@@ -1,10 +1,10 @@
 /**
- * What a decoder that reads sources has computed, layer by layer, on the device: keys and values of all tokens of the texts so far, and of
- * the sources, which are computed once. Several texts may be written for one source: to its keys they are several queries, so that these
- * are held once, and texts change their places among those of their source alone.
+ * Decoder cache of sequence-to-sequence models, per layer, on the device: keys and values of all target tokens so far, and of
+ * the sources, which are computed once. Several texts may share a source: to its keys they are several queries, so that these
+ * are stored once, and texts are reordered only among those of their source.
  *
- * Keys and values of texts are held in buffers with free places at the end, whose scores a large negative bias takes away. Where `multiple`
- * is larger than 1, buffers are rounded up to it, for GPUs keep memory by size.
+ * Keys and values of texts are held in buffers with free slots at the end, masked by a large negative bias. If `multiple`
+ * is larger than 1, buffers are rounded up to it, because GPUs pool memory by size.
  *
  * Shapes: k, v of texts [texts·places, heads·d]; of sources [sources·length, heads·d]; mask [sources, length].
  */
@@ -15,9 +15,9 @@ import type { AttendSoFar } from "../models/seq2seq/index.ts"
 import { byRow, chosenRows, flat } from "./cache.ts"
 
 export interface TargetCache {
-  /** Attention of one forward pass over one more token of each text. Tensor code: call it in the `tf.tidy` around the pass. */
+  /** Returns the attention of one forward pass over one more token of each text. Tensor code: call it in the `tf.tidy` around the pass. */
   readonly pass: () => AttendSoFar
-  /** The texts that go on, each by its place among those so far, and the sources that they are of, in one order. */
+  /** Keeps the texts that continue, by index among the current texts, and their sources, in the same order. */
   readonly choose: (texts: ReadonlyArray<number>, sources: ReadonlyArray<number>) => void
   readonly dispose: () => void
 }
@@ -32,7 +32,7 @@ interface Kept {
   readonly v: Tensor2D
 }
 
-/** The caller disposes it. `sources`: how many there are. */
+/** Creates an empty cache for `sources` sources. The caller disposes it. */
 export const targetCache = ({
   heads,
   sources: given,

@@ -1,31 +1,31 @@
-/** One text while it is written: its tokens, its pieces, and when it ends. */
+/** A text during generation: its tokens, its pieces, and when it ends. */
 import type { Constraint } from "../constraint/index.ts"
 import { randomStream } from "../numbers/index.ts"
 import type { CausalTokenizer } from "../tensors/index.ts"
 import type { Settings, ShownToken } from "./options.ts"
 import { type LikelyToken, sample, sampleAmong } from "./sampling.ts"
 
-/** Why a text ended: the model said so, a stop string came, or there is no room for more. */
+/** Reason that a text ended: an end-of-text token, a stop string, or the token limit. */
 export type Finish = "eos" | "stop" | "length"
 
 export interface Writer {
-  /** place of its prompt */
+  /** index of the prompt */
   readonly prompt: number
-  /** what has been chosen */
+  /** tokens chosen so far */
   readonly ids: ReadonlyArray<number>
-  /** Chooses a token from the logits after the last one; null: the constraint allows no token of the vocabulary. */
+  /** Chooses the next token from the logits; returns null if the constraint allows no token of the vocabulary. */
   readonly choose: (logits: Float32Array) => number | null
-  /** Tokens that must come next, before any is chosen. */
+  /** Returns the tokens that must come next, before any is chosen. */
   readonly forced: () => ReadonlyArray<number>
-  /** A token that may come next. */
+  /** Returns a candidate token with its text. */
   readonly shown: (token: LikelyToken) => ShownToken
-  /** Takes a token; returns the text that is now certain, and whether it was the last token. */
+  /** Appends a token; returns the text that became certain, and the reason if the text ended. */
   readonly push: (id: number) => { readonly text: string; readonly finish: Finish | null }
-  /** the text so far, as far as it was handed out */
+  /** Returns the text handed out so far. */
   readonly text: () => string
 }
 
-/** `room`: tokens that the model has positions for after the prompt. */
+/** Creates the writer of one text. `room`: number of positions that the model has left after the prompt. */
 export const writer = (
   { decode }: Pick<CausalTokenizer, "decode">,
   prompt: number,
@@ -110,7 +110,7 @@ interface TextPieces {
   readonly end: () => string
 }
 
-/** A token that may come next: by its text, or by its name where it has none, or by its number where it has no name. */
+/** Returns a candidate token with its text: the text that it adds, else its name, else its id. */
 export const shownBy =
   (decode: CausalTokenizer["decode"], pieces: Pick<TextPieces, "with">) =>
   (token: LikelyToken): ShownToken => {
@@ -119,11 +119,11 @@ export const shownBy =
   }
 
 /**
- * Tokens → text, piece by piece, of what follows `prompt`. Special tokens write nothing. A piece ends where the text so far is certain:
- * tokens may end inside a UTF-8 character, which reads as U+FFFD until its last byte is there.
+ * Decodes tokens piece by piece after `prompt`. Special tokens produce no text. A piece ends where the text is certain:
+ * a token may end inside a UTF-8 character, which decodes to U+FFFD until its last byte arrives.
  *
- * A token's text depends on the tokens before it (a decoder drops the space that begins a text), so each piece is the difference of two
- * decodings: of the last tokens that were written, and of these followed by the new ones.
+ * A token's text depends on the tokens before it (a decoder drops the space that begins a text), so each piece is the difference between two
+ * decodings: of the last tokens written, and of these followed by the new ones.
  */
 export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyArray<number>): TextPieces => {
   let written = prompt.slice(-CONTEXT)
@@ -147,13 +147,13 @@ export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyAr
 }
 
 interface StopStrings {
-  /** Returns the text that certainly is before any of the strings; `stopped`: one of them has come. */
+  /** Returns the text that is certain to precede any stop string; `stopped`: whether one was found. */
   readonly push: (piece: string) => { readonly text: string; readonly stopped: boolean }
-  /** The held-back text, at the end of a text in which none of them came. */
+  /** Returns the held-back text at the end of a text without a stop string. */
   readonly end: () => string
 }
 
-/** Ends a text before the first of some strings, wherever the borders of its pieces are. */
+/** Ends a text before the first stop string, even if it spans several pieces. */
 export const stopStrings = (stops: ReadonlyArray<string>): StopStrings => {
   let held = ""
   return {

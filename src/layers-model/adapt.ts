@@ -1,13 +1,13 @@
 /**
- * `adapt`: fine-tuning of a `tf.LayersModel` for those who do not use Effect. The same parts as for Effect, as
+ * `adapt`: fine-tunes a `tf.LayersModel` through a promise API. It uses the same parts as the Effect API and returns
  * promises.
  *
  *   const adapted = await adapt(model, { rank: 8, alpha: 16, head: ["predictions"] })
  *   await adapted.fitDataset(dataset, { epochs: 3 })
- *   adapted.predict(x)                  the adapter on; adapted.off() and it is the model's own answer, bit for bit
+ *   adapted.predict(x)                  with the adapter; after adapted.off() the base model's output, bit for bit
  *   await adapted.save("adapters/customer-7")
  *
- * The model's own object is never changed. Errors are those of the parts (AdaptError, AdapterFileError, …), rejected or
+ * The user's model object is never changed. Methods reject with, or throw, the errors of the parts (AdaptError, AdapterFileError, …).
  * thrown.
  */
 import * as tf from "@tensorflow/tfjs-core"
@@ -25,9 +25,9 @@ import { promised } from "./promised.ts"
 import type { RestoreOptions } from "./saved-adapter.ts"
 
 /**
- * Puts an adapter over a model, on the backend that tfjs has. Options: the `adapter` section of a plan, with `seed`,
- * `head` and `name`. `data`: examples for an init that calibrates on training data ("lora-ga", "eva"); others need none.
- * Rejects with an AdaptError that reports everything that is wrong with the options, or a LayersDataError where examples
+ * Adds an adapter to a model, on the current tfjs backend. Options: the `adapter` section of a plan, with `seed`,
+ * `head` and `name`. `data`: examples for an init that calibrates on training data ("lora-ga", "eva"); other inits need none.
+ * Rejects with an AdaptError that reports every problem of the options, or a LayersDataError if the examples
  * do not fit the model.
  *
  * @example
@@ -55,13 +55,13 @@ export const adapt = async (
 }
 
 export interface LoadOptions extends RestoreOptions {
-  /** the adapter's name among those over one base (default "adapter") */
+  /** name of the adapter, unique among those of one base; default "adapter" */
   readonly name?: string
 }
 
 /**
- * Puts a saved adapter over the model that it was trained over. Rejects with an AdapterFileError where the source is
- * damaged, holds no adapter, or one of another model; then nothing is loaded.
+ * Loads a saved adapter onto the model that it was trained with. Rejects with an AdapterFileError if the source is
+ * damaged, contains no adapter, or belongs to another model; nothing is loaded then.
  */
 export const loadAdapter = async (
   model: tfl.LayersModel,

@@ -1,4 +1,4 @@
-/** What `adapt` returns: adapters over one LayersModel, and what can be done with them, as promises. */
+/** The result of `adapt`: adapters of one LayersModel, and their methods, as promises. */
 import type * as tf from "@tensorflow/tfjs-core"
 import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
@@ -42,86 +42,86 @@ import type { RestoreOptions } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
 /**
- * A `tf.LayersModel` with adapters over it: train, switch, combine, merge and save them. The model itself is never
+ * A `tf.LayersModel` with one or more adapters: train, switch, combine, merge and save them. The base model is never
  * changed. Methods reject with an AdaptError, a FitError or an AdapterFileError.
  */
 export interface AdaptedLayersModel {
-  /** the Effect door's value of the base: `inject(network, method, …)` takes it */
+  /** the base model for the Effect API: `inject(network, method, …)` takes it */
   readonly network: LayersNetwork
-  /** the Effect door's value of the adapter that is on. Throws an AdaptError while none is */
+  /** the active adapter for the Effect API. Throws an AdaptError if none is active */
   readonly adapted: Adapted<LayersNetwork>
-  /** all adapters, in the order in which they came */
+  /** names of all adapters, in the order in which they were added */
   readonly names: ReadonlyArray<string>
-  /** the adapter that is on; null: the base alone */
+  /** name of the active adapter; null: the base model alone */
   readonly active: string | null
-  /** As `model.fit`, of the active adapter and the head alone; its own options are those of `fit/`. */
+  /** Trains the active adapter and the head as `model.fit` does. See `fit/` for additional options. */
   readonly fit: (x: LayersData, y: LayersData, options?: FitOptions) => Promise<FitHistory>
-  /** As `model.fitDataset`, likewise. */
+  /** Trains the active adapter and the head as `model.fitDataset` does. */
   readonly fitDataset: (dataset: LayersDataset, options?: FitDatasetOptions) => Promise<FitHistory>
-  /** Loss and metrics of the compiled model with the active adapter, or of the base while none is on. */
+  /** Computes loss and metrics of the compiled model with the active adapter, or of the base model if none is active. */
   readonly evaluate: (x: LayersData, y: LayersData, options?: EvaluateOptions) => Promise<Logs>
-  /** The same of a dataset. */
+  /** Computes loss and metrics over a dataset. */
   readonly evaluateDataset: (dataset: LayersDataset, options?: EvaluateOptions) => Promise<Logs>
-  /** As `model.predict`, with the active adapter; with none, `model.predict` itself. */
+  /** Predicts as `model.predict` does, with the active adapter; if none is active, calls `model.predict` itself. */
   readonly predict: (x: ModelInput, options?: PredictOptions) => tf.Tensor | Array<tf.Tensor>
-  /** Turns an adapter on; null: none. The live model follows, at the cost of one merge. */
+  /** Activates an adapter; null deactivates all. The live model is updated, at the cost of one merge. */
   readonly use: (name: string | null) => void
-  /** Turns on the adapter that was on last. */
+  /** Activates the adapter that was active last. */
   readonly on: () => void
-  /** Turns the adapter that is on off: the base alone. */
+  /** Deactivates the adapter: the base model alone. */
   readonly off: () => void
   /**
-   * Another adapter over the same base, new or saved, which costs its own numbers alone. It is not turned on. A new
-   * one that starts from training data takes `examples` as `adapt` does, and sees the base without any adapter. Rejects
-   * with an AdaptError, an AdapterFileError or a LayersDataError, and then nothing is added.
+   * Adds another adapter to the same base, new or saved, which takes memory for its own parameters only, and does not activate it. A new
+   * adapter that is initialized from training data takes `examples` as `adapt` does, and sees the base without any adapter. Rejects
+   * with an AdaptError, an AdapterFileError or a LayersDataError; nothing is added then.
    */
   readonly add: (
     name: string,
     from?: AdaptOptionsInput | AdapterSource,
     options?: RestoreOptions & CalibrationData
   ) => Promise<void>
-  /** Drops an adapter. Rejects with an AdaptError if no adapter has that name. */
+  /** Removes an adapter. Rejects with an AdaptError if no adapter has that name. */
   readonly remove: (name: string) => Promise<void>
   /**
-   * θ₀ + Σ wₖ (θₖ − θ₀) of adapters by their names, as an adapter of its own, which is not turned on:
-   * `{ a: 0.5, b: 0.5 }` merges two, `{ a: -1 }` turns one's effect round. Ranks add up; `rank` brings them back, and
-   * the report says what that costs.
+   * Combines adapters by name into a new one, θ₀ + Σ wₖ (θₖ − θ₀), and does not activate it:
+   * `{ a: 0.5, b: 0.5 }` averages two, `{ a: -1 }` inverts an adapter's effect. Ranks add up; `rank` truncates them, and
+   * the report states the error of that.
    */
   readonly combine: (weights: Readonly<Record<string, number>>, options: CombineOptions) => Promise<Combined>
-  /** A new LayersModel with weights of its own into which the active adapter is merged. The caller disposes it. */
+  /** Returns a new LayersModel with its own weights and the active adapter merged in. The caller disposes it. */
   readonly model: () => Promise<tfl.LayersModel>
   /**
-   * A LayersModel whose weights follow `use`, `fit` and `refresh`: what shows a model or serves it keeps one object.
-   * Adapted weights are its own, all others it shares with the base. It is disposed with the adapters.
+   * Returns one LayersModel whose weights follow `use`, `fit` and `refresh`, for programs that display or serve a model object.
+   * It owns its adapted weights and shares all others with the base. It is disposed with the adapters.
    */
   readonly live: () => Promise<tfl.LayersModel>
   /**
-   * Puts the current parameters into the live model; for training by other means than `fit` and `fitDataset`.
+   * Copies the current parameters to the live model; needed after training by other means than `fit` and `fitDataset`.
    */
   readonly refresh: () => void
   /**
-   * Saves the active adapter: a few kilobytes, without the base. Folders get PEFT's layout, other places what tfjs's
+   * Saves the active adapter without the base: a few kilobytes. Folders get PEFT's layout, other targets what tfjs's
    * handlers store (`places.ts`). Rejects with an AdapterFileError.
    */
   readonly save: (target: AdapterTarget) => Promise<tf.io.SaveResult>
   /**
-   * The active adapter as files in PEFT's layout: adapter_model.safetensors, and adapter_config.json for methods that
-   * PEFT knows.
+   * Returns the active adapter as files in PEFT's layout: adapter_model.safetensors, and adapter_config.json for methods that
+   * PEFT supports.
    */
   readonly files: () => Promise<AdapterFiles>
-  /** Disposes all adapters, what is held of the base, and the live model. The base does not change. */
+  /** Disposes all adapters, the tensors held of the base, and the live model. The base model does not change. */
   readonly dispose: () => Promise<void>
 }
 
-/** A user's model as a network that lives until it is closed. */
+/** A user's model as a network that stays open until it is closed. */
 export interface OpenNetwork {
   readonly network: LayersNetwork
-  /** layers that are trained themselves */
+  /** layers that are trained in full */
   readonly head: ReadonlyArray<string>
   readonly close: () => Promise<void>
 }
 
-/** The first of `adapters` is on. */
+/** Creates the adapted model; the first of `adapters` is active. */
 export const adaptedLayersModel = (
   { network, head, close }: OpenNetwork,
   adapters: ReadonlyArray<readonly [name: string, adapter: HeldAdapter]>

@@ -1,7 +1,7 @@
 /**
- * Adapters saved to and loaded from the places of `places.ts`. Loaded when the first is saved or loaded: a page that only adapts and
- * trains needs none of it. In Bun, Deno and Node a folder is one of the places. The runtime is asked for its file system when it is needed,
- * so that nothing of Node's is in a page's bundle.
+ * Saves adapters to, and loads them from, the targets of `places.ts`. Loaded on the first save or load, so a page that only adapts and
+ * trains does not download it. In Bun, Deno and Node, folders are supported. The runtime is asked for its file system at the time of use,
+ * so a page's bundle contains nothing of Node's.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
@@ -26,7 +26,7 @@ const schemeOf = (place: string): string | undefined => /^([a-z][a-z0-9+.-]+):\/
 
 const isFolder = (place: string): boolean => [undefined, "file"].includes(schemeOf(place))
 
-/** `files`: in PEFT's layout, asked for where they are needed. */
+/** Saves an adapter to a target. `files`: makes the files in PEFT's layout, called only if needed. */
 export const saveTo = async (
   target: AdapterTarget,
   saved: SavedAdapter,

@@ -1,6 +1,6 @@
 /**
- * What an adapter is, besides its numbers: enough to put it over its base again. It is stored as JSON in the metadata of
- * adapter_model.safetensors (which PEFT ignores), and as the topology of what tfjs's IO handlers store.
+ * An adapter's description: all that is needed, in addition to its tensors, to load it onto its base. It is stored as JSON in the metadata of
+ * adapter_model.safetensors (which PEFT ignores), and as the topology in what tfjs's IO handlers store.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,7 +9,7 @@ import { AdapterConfig, count, integer, list, problemsOf, strict, text } from ".
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 
-/** Of what is written today. */
+/** Current version of the record's format. */
 export const RECORD_FORMAT = 1
 
 export const AdapterRecord = Schema.Struct({
@@ -35,7 +35,7 @@ export type AdapterRecord = typeof AdapterRecord.Type
 
 const decode = Schema.decodeUnknownResult(AdapterRecord, strict)
 
-/** The record, or what is wrong with it. */
+/** Returns the decoded record, or its problems. */
 export const decodeRecord = (found: unknown): Result.Result<AdapterRecord, ReadonlyArray<string>> => {
   const format = (found as { readonly format?: unknown } | null)?.format
   if (typeof format === "number" && format > RECORD_FORMAT) {
@@ -62,12 +62,12 @@ const mixed = (state: number, words: Int32Array): number => {
 const hexadecimal = (hash: number): string => (hash >>> 0).toString(16).padStart(8, "0")
 
 /**
- * Which base an adapter belongs to: 64 bits of all its weights but a new head's, their shapes and order included, as 16 hexadecimal digits.
- * Over other weights an adapter loads without complaint and answers nonsense; with this it can tell. Names do not count: tfjs numbers them anew
- * in each program.
+ * Computes the fingerprint of an adapter's base: 64 bits of all its weights except a new head's, with shapes and order, as 16 hex digits.
+ * Detects an adapter that is loaded onto other weights, which would otherwise give wrong outputs silently. Names do not count: tfjs
+ * renumbers them in each program.
  *
- * Two FNV-1a sums over 32-bit words with different starts: identity, no protection against forgery. (SHA-256 is
- * not available in pages that are served without TLS.) Reads every weight from the device, one after the other.
+ * Two FNV-1a hashes of 32-bit words with different initial values: an identity check, not protection against forgery. (SHA-256 is
+ * not available in pages served without TLS.) Reads every weight from the device, one after the other.
  */
 export const fingerprintOf = ({
   base: model,

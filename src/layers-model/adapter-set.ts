@@ -1,5 +1,5 @@
 /**
- * Adapters over one base by their names: which of them is on, what comes in and goes out. All that they share is the
+ * Adapters of one base by name: which one is active, and how they are added and removed. They share only the
  * network.
  */
 import type * as tf from "@tensorflow/tfjs-core"
@@ -19,11 +19,11 @@ import { promised } from "./promised.ts"
 import type { RestoreOptions, SavedAdapter } from "./saved-adapter.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
-/** Name and rank of the sum of several adapters. */
+/** Options for `combine`: name and rank of the combined adapter. */
 export interface CombineOptions {
-  /** the new adapter's name */
+  /** name of the new adapter */
   readonly name: string
-  /** the largest rank of a site; absent: the sum of the ranks, as far as its W has room */
+  /** largest rank per layer; default: the sum of the ranks, limited by the size of the layer's weight */
   readonly rank?: number
 }
 
@@ -32,9 +32,9 @@ export interface AdapterSet {
   readonly head: ReadonlyArray<string>
   readonly adapters: Map<string, HeldAdapter>
   active: string | null
-  /** what `on` turns on */
+  /** name of the adapter that `on` activates */
   last: string | null
-  /** the model that follows, once it was asked for */
+  /** live model, once it was requested */
   live: ModelCopy | null
   disposed: boolean
 }
@@ -61,7 +61,7 @@ export const activeOf = (set: AdapterSet): HeldAdapter => {
   throw adaptError(set.network.base.name, "no adapter is on; turn one on with use(name)")
 }
 
-/** The parameters that are on, or null. */
+/** Returns the active parameters, or null. */
 const onIn = (set: AdapterSet): Adapted<LayersNetwork> | null =>
   alive(set).active === null ? null : activeOf(set).adapted
 
@@ -77,19 +77,19 @@ export const turnOn = (set: AdapterSet, name: string | null): void => {
   refresh(set)
 }
 
-/** Puts the current parameters into the live model. */
+/** Copies the current parameters to the live model. */
 export const refresh = (set: AdapterSet): void => {
   const adapted = onIn(set)
   if (set.live !== null) writeMerged(set.live, set.network, adapted)
 }
 
-/** The model that follows `turnOn`: one for all who ask. */
+/** Returns the model that follows `turnOn`; all callers get the same one. */
 export const liveModel = (set: AdapterSet): tfl.LayersModel => {
   set.live = alive(set).live ?? newModel(set)
   return set.live.model
 }
 
-/** A copy of the base with the adapter that is on merged into it. */
+/** Returns a copy of the base with the active adapter merged in. */
 export const newModel = (set: AdapterSet): ModelCopy => {
   const adapted = onIn(set)
   const copy = copyOf(set.network.base)
@@ -99,7 +99,7 @@ export const newModel = (set: AdapterSet): ModelCopy => {
 
 const adapterFiles = () => import("./adapter-files.ts")
 
-/** The adapter that is on, read from the device; and its files in PEFT's layout, made where they are asked for. */
+/** Reads the active adapter from the device; its files in PEFT's layout are made on request. */
 export const saveActive = async (
   set: AdapterSet
 ): Promise<{ readonly saved: SavedAdapter; readonly files: () => Promise<AdapterFiles> }> => {

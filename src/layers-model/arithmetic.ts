@@ -1,12 +1,12 @@
 /**
- * Arithmetic of adapters over one base, as of task vectors (Ilharco et al. 2023, arXiv 2212.04089):
+ * Arithmetic of adapters of one base, as with task vectors (Ilharco et al. 2023, arXiv 2212.04089):
  *
  *   θ = θ₀ + Σ wₖ (θₖ − θ₀)
  *
- * For factors the sum is exact: they are put side by side, and ranks add up. `rank` brings a site back to a lower one
- * by truncated SVD, as does a site whose W has no room for the sum; what that costs is measured on the factors as they
- * are kept, and reported. What is trained itself (head, modules to save, all of method "full") is summed entry by entry.
- * A method says how its adapters are summed (`AdapterMethod.sum`), or why they cannot be.
+ * For factors the sum is exact: they are concatenated, and ranks add up. `rank` reduces a layer to a lower rank
+ * by truncated SVD, as does a layer whose weight is too small for the sum; the error is measured on the factors as
+ * stored, and reported. Parameters trained in full (head, modules to save, all of method "full") are summed element-wise.
+ * Each method defines how its adapters are summed (`AdapterMethod.sum`), or why they cannot be.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -18,28 +18,28 @@ import { type AdaptError, adaptError } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
 
-/** A layer of a sum of adapters: its rank, and what the cut to it lost. */
+/** One layer of a combined adapter: its rank, and the error of the truncation. */
 export interface CombinedSite {
-  /** the layer's name */
+  /** name of the layer */
   readonly site: string
-  /** of the sum: the ranks of its terms together, or what they were cut to */
+  /** rank of the sum: the ranks of its terms added up, or the rank that they were truncated to */
   readonly rank: number
-  /** ‖ΔW − Σ wₖ ΔWₖ‖ / ‖Σ wₖ ΔWₖ‖ (Frobenius); float32's rounding where the rank was not cut */
+  /** relative error ‖ΔW − Σ wₖ ΔWₖ‖ / ‖Σ wₖ ΔWₖ‖ (Frobenius norm); float32 rounding if the rank was not truncated */
   readonly error: number
 }
 
-/** Loss of a sum of adapters whose rank was cut. */
+/** Result of `combine`: the error of the combined adapter. */
 export interface Combined {
-  /** the same over all sites together */
+  /** relative error over all layers together */
   readonly error: number
-  /** in the order of the model's layers */
+  /** layers, in the model's order */
   readonly sites: ReadonlyArray<CombinedSite>
 }
 
 /** What a plan's `adapter.rank` allows. */
 const MOST_RANK = 1024
 
-/** The sum as an adapter of its own; `rank`: no site gets more (absent: as many as it takes). */
+/** Returns the sum as a new adapter. `rank`: largest rank per layer; absent: no limit. */
 export const combinedAdapter = (
   network: LayersNetwork,
   terms: ReadonlyArray<Term>,

@@ -1,11 +1,11 @@
 /**
- * What an init sees of training data: the gradient of the compiled loss for LoRA-GA, the inputs of the layers for EVA.
+ * Training data for an init: the gradient of the compiled loss for LoRA-GA, the layer inputs for EVA.
  *
  *   await adapt(model, { rank: 8, init: { kind: "lora-ga" } }, { examples: [x, y] })
  *
- * The model is seen as it is, no adapter on, its head as it starts. Rows of x and y are taken in the order and in the
- * batches of `fit`'s first epoch with the same seed and batch size; of a dataset the first batches. Loaded where an init
- * asks for data.
+ * The model runs without an adapter, its head at initialization. Rows of x and y are taken in the order and
+ * batches of `fit`'s first epoch with the same seed and batch size; of a dataset, the first batches. Loaded only if an init
+ * needs data.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -22,16 +22,16 @@ import { type Compilation, type Compiled, compiledOf } from "./fit/compiled.ts"
 import { slotsOf } from "./fit/host-arrays.ts"
 import type { LayersData } from "./fit/options.ts"
 
-/** Training data: x and y, or x alone where y is not needed ("eva"); or a dataset of `{ xs, ys }` batches. */
+/** Training data: x and y, or x alone if the init needs no targets ("eva"); or a dataset of `{ xs, ys }` batches. */
 export type Examples = readonly [x: LayersData, y?: LayersData] | LayersDataset
 
-/** In addition to the options of `adapt` and `add`: what an init that needs calibration sees. */
+/** Options of `adapt` and `add` for inits that calibrate on training data. */
 export interface CalibrationData {
-  /** rows that the init looks at; default: none, and an init that needs them fails */
+  /** examples for the init; default: none, which fails for an init that needs them */
   readonly examples?: Examples | undefined
-  /** rows of x and y in a batch, at least 1; default 32 */
+  /** batch size for x and y, at least 1; default 32 */
   readonly batchSize?: number | undefined
-  /** instead of the compiled one, which is the default */
+  /** loss to differentiate; default: the compiled one */
   readonly loss?: Compilation["loss"] | undefined
 }
 
@@ -46,7 +46,7 @@ const Options = Schema.Struct({
 
 interface Asked {
   readonly network: LayersNetwork
-  /** the sites that will ask, in that order */
+  /** layers that request calibration, in this order */
   readonly sites: ReadonlyArray<LinearSite>
   readonly calibration: Calibration
   readonly seed: number
@@ -54,7 +54,7 @@ interface Asked {
 
 type Failure = AdaptError | LayersDataError | InitError | DeviceReadError
 
-/** What answers the init. It lives as long as the scope; the batches are on the host. */
+/** Returns the calibration for an init, for as long as the scope. Batches are kept on the host. */
 export const calibrateOnExamples = (
   { network, sites, calibration, seed }: Asked,
   data: CalibrationData & { readonly examples: Examples }

@@ -1,20 +1,20 @@
-/** What can go wrong with an adapter over a LayersModel: how it was asked for, its data, and its files. Always every problem at once. */
+/** Errors of adapters of a LayersModel: of their options, their data and their files. Each lists every problem at once. */
 import * as Schema from "effect/Schema"
 import { listedLines } from "../boundary/index.ts"
 
 /** `path` is dotted, in the options ("targets.0"); empty where it is about all of them. */
 const Problem = Schema.Struct({
-  /** dotted, in the options or in the data: "targets.0"; empty where it is about all of them */
+  /** dotted path in the options or in the data, such as "targets.0"; empty if the problem concerns all of them */
   path: Schema.String,
-  /** what was found and what is expected */
+  /** the value and what was expected */
   message: Schema.String
 })
 
-/** The options of an adapter do not fit the model. */
+/** Error of adapter options that do not fit the model. */
 export class AdaptError extends Schema.TaggedError<AdaptError>()("AdaptError", {
-  /** the model's name */
+  /** name of the model */
   model: Schema.String,
-  /** at least one */
+  /** problems, at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -22,13 +22,13 @@ export class AdaptError extends Schema.TaggedError<AdaptError>()("AdaptError", {
   }
 }
 
-/** One problem that is about no option. */
+/** Returns an error with a single problem that concerns no option. */
 export const adaptError = (model: string, message: string): AdaptError =>
   new AdaptError({ model, problems: [{ path: "", message }] })
 
-/** Options, plan or the model's compilation do not allow training or evaluation; nothing was done. */
+/** Error of options, a plan or a compilation that do not allow training or evaluation. Nothing was changed. */
 export class FitError extends Schema.TaggedError<FitError>()("FitError", {
-  /** at least one */
+  /** problems, at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -36,11 +36,11 @@ export class FitError extends Schema.TaggedError<FitError>()("FitError", {
   }
 }
 
-/** Data that does not fit the model's inputs and outputs. `where`: "batch 3 of the dataset", "x and y". */
+/** Error of data that does not fit the model's inputs and outputs. */
 export class LayersDataError extends Schema.TaggedError<LayersDataError>()("LayersDataError", {
-  /** "x and y", "batch 3 of the dataset" */
+  /** which data: "x and y", "batch 3 of the dataset" */
   where: Schema.String,
-  /** at least one */
+  /** problems, at least one */
   problems: Schema.Array(Problem)
 }) {
   override get message() {
@@ -48,11 +48,11 @@ export class LayersDataError extends Schema.TaggedError<LayersDataError>()("Laye
   }
 }
 
-/** An adapter that cannot be saved there, or a source that holds none for this model. `source`: a folder, a URL, or its name. */
+/** Error of an adapter that cannot be saved to a target, or of a source without an adapter for this model. */
 export class AdapterFileError extends Schema.TaggedError<AdapterFileError>()("AdapterFileError", {
   /** a folder, a URL, or the adapter's name */
   source: Schema.String,
-  /** a sentence each; at least one */
+  /** problems, a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -65,6 +65,6 @@ const about = <Entry>(subject: string, problems: ReadonlyArray<Entry>, line: (pr
     ? `${subject}: ${listedLines(problems, line)}`
     : `${subject}:\n${listedLines(problems, (problem) => `  ${line(problem)}`)}`
 
-/** The first six in full: another model's adapter is one mistake, not one for each tensor. */
+/** Returns the first six problems and the number of the rest: another model's adapter is one mistake, not one for each tensor. */
 export const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more likewise`]

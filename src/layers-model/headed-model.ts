@@ -1,8 +1,8 @@
-/** A model under an adapter that brought a new head. Loaded with the first such adapter. */
+/** A model whose adapter brought a new head. Loaded with the first such adapter. */
 import type { LayersModel } from "@tensorflow/tfjs-layers"
 import { scoringLayer, withNewHead } from "../models/layers-model/index.ts"
 
-/** A copy of a model with a new head, and its layer, whose numbers come from an adapter. */
+/** Returns a copy of a model with a new head, and the head's layer, whose parameters come from an adapter. */
 export const headedModel = (model: LayersModel, classes: number) => {
   const base = withNewHead(model, { classes, start: "zeros", seed: 0 })
   return { base, newHead: scoringLayer(base).layer }

@@ -1,4 +1,4 @@
-/** An adapter over a network that others may share: how it was asked for, its parameters, and the end of their life. */
+/** An adapter of a network that others may share: its request, its parameters, and their lifetime. */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -33,20 +33,20 @@ export interface HeldAdapter {
   readonly seed: number
   readonly selected: Selected<unknown>
   readonly adapted: Adapted<LayersNetwork>
-  /** Disposes its tensors. */
+  /** Disposes the adapter's tensors. */
   readonly close: () => Promise<void>
 }
 
 interface InitOptions<E> {
-  /** numbers of a file will be put in place: nothing is computed for an init */
+  /** whether to skip the init, because parameters of a file will replace its result */
   readonly shapesOnly?: boolean
-  /** what its init decided before */
+  /** ranks that the init decided earlier */
   readonly ranks?: SiteRanks | undefined
-  /** what training data shows the sites that were chosen */
+  /** calibration on training data for the selected layers */
   readonly calibrating?: (selected: Selected<object>) => Effect.Effect<Calibrate | undefined, E, Scope.Scope>
 }
 
-/** An adapter as it was asked for, at step 0. */
+/** Creates the requested adapter at step 0. */
 export const initAdapter = <E = never>(
   network: LayersNetwork,
   { config, seed }: Pick<AdapterRequest, "config" | "seed">,
@@ -71,7 +71,7 @@ export const initAdapter = <E = never>(
     return { config, seed, adapted, selected: adapted.selected, close: () => promised(close) }
   })
 
-/** The parameters as they are now, in handles of their own: training that continues meanwhile does not change them. */
+/** Returns a snapshot of the current parameters: training that continues does not change it. */
 export const asItIs = (held: HeldAdapter): HeldAdapter => {
   const tree = held.adapted.trainable
   const trainable = tidy((): Trainable => {
@@ -99,8 +99,8 @@ const inOptions = ({ path, message }: { readonly path: string; readonly message:
 type Failure = AdaptError | InitError | LayersDataError | DeviceReadError
 
 /**
- * `initAdapter` for a user who may change the options: says what to do about a layer that is too narrow, as many a last
- * one is. `data`: for an init that needs calibration.
+ * Creates an adapter as `initAdapter` does, for users who may change the options: reports what to do about a layer that is too narrow,
+ * often the last one. `data`: examples for an init that needs calibration.
  */
 export const initRequested = (
   network: LayersNetwork,

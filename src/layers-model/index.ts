@@ -1,6 +1,6 @@
 /**
- * tfjs-lora-pro for programs with a `tf.LayersModel`: `tfjs-lora-pro/layers`. Promises outside, the package's own parts
- * inside.
+ * tfjs-lora-pro for programs with a `tf.LayersModel`: `tfjs-lora-pro/layers`. A promise API over the package's
+ * other parts.
  *
  * @example
  * import type { Tensor } from "@tensorflow/tfjs-core"

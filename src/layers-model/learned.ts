@@ -1,4 +1,4 @@
-/** Adapters that have learned something: restored, combined, or trained before. Their loss may well stay where it is. */
+/** Adapters that have been trained: restored, combined, or trained earlier. Their loss may well stay constant. */
 import type { Adapted } from "../../adapters/index.ts"
 import type { LayersNetwork } from "../models/layers-model/index.ts"
 

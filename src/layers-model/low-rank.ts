@@ -11,17 +11,17 @@ import { qrOfColumns, times, timesTransposed, transposed, truncatedSvd } from ".
 import { type DeviceReadError, type LinearSite, readTensor, tidy } from "../tensors/index.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 
-/** BA with A [rank, in] and B [out, rank], row-major. */
+/** A product BA with A [rank, in] and B [out, rank], row-major. */
 export interface Product {
   readonly A: Float64Array
   readonly B: Float64Array
   readonly rank: number
 }
 
-/** [out, in] of BA. */
+/** Shape [out, in] of BA. */
 export type Size = readonly [out: number, inputs: number]
 
-/** Σ wₖ Bₖ Aₖ as one product. */
+/** Returns Σ wₖ Bₖ Aₖ as one product. */
 export const summed = (
   terms: ReadonlyArray<readonly [weight: number, product: Product]>,
   [out, inputs]: Size
@@ -48,7 +48,7 @@ const decomposed = ({ A, B, rank }: Product, [out, inputs]: Size) => {
   return { Qa: right.Q, Qb: left.Q, ka, kb, core: timesTransposed(left.R, right.R, kb, ka, rank) }
 }
 
-/** The nearest product of this rank, at most min(out, in) and the product's own. */
+/** Returns the nearest product of this rank, at most min(out, in) and the product's own rank. */
 export const truncated = (product: Product, size: Size, rank: number): Product => {
   const [out, inputs] = size
   const { Qa, Qb, ka, kb, core } = decomposed(product, size)
@@ -62,14 +62,14 @@ export const truncated = (product: Product, size: Size, rank: number): Product =
   }
 }
 
-/** ‖BA‖² (Frobenius). */
+/** Returns ‖BA‖² (Frobenius norm). */
 export const squaredNorm = (product: Product, size: Size): number => {
   let sum = 0
   for (const entry of decomposed(product, size).core) sum += entry * entry
   return sum
 }
 
-/** ‖BA − B′A′‖² of two products. */
+/** Returns ‖BA − B′A′‖² of two products. */
 export const squaredDistance = (one: Product, other: Product, size: Size): number =>
   squaredNorm(
     summed(
@@ -82,7 +82,7 @@ export const squaredDistance = (one: Product, other: Product, size: Size): numbe
     size
   )
 
-/** An adapter and how much of it goes into the sum; −1 takes it away. */
+/** An adapter and its weight in the sum; −1 subtracts it. */
 export interface Term {
   readonly name: string
   readonly weight: number
@@ -91,7 +91,7 @@ export interface Term {
 
 export interface SummedSite {
   readonly site: LinearSite
-  /** as it is kept: rounded to float32 */
+  /** the sum as stored: rounded to float32 */
   readonly product: Product
   /** ‖Σ wₖ ΔWₖ‖² */
   readonly squared: number
@@ -99,7 +99,7 @@ export interface SummedSite {
   readonly lost: number
 }
 
-/** `most`: the rank that it may have. */
+/** Returns the sum at one layer. `most`: its largest rank. */
 export const summedSite = (
   site: LinearSite,
   terms: ReadonlyArray<Term>,

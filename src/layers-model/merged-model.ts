@@ -1,9 +1,9 @@
 /**
- * An adapter merged into a `tf.LayersModel`: a new model of the same topology with weights of its own, W + s·BA where W
- * was. It works with everything that tfjs has for models; the user's model stays as it is.
+ * Merges an adapter into a `tf.LayersModel`: a new model of the same topology with its own weights, W + s·BA in place of
+ * W. It works with all of tfjs's model functions; the user's model does not change.
  *
- * The copy has the names of the original's layers and weights, and is compiled as the original is, with an optimizer of
- * its own that begins anew. Layers of the user's own classes are copied where their class is registered
+ * The copy has the names of the original's layers and weights, and is compiled like the original, with an optimizer of
+ * its own that starts from its initial state. Layers of custom classes are copied if their class is registered
  * (`tf.serialization.registerClass`), as for loading.
  */
 import type * as tf from "@tensorflow/tfjs-core"
@@ -24,11 +24,11 @@ import { adaptError } from "./errors.ts"
 /** A copy of a model, and its variables. */
 export interface ModelCopy {
   readonly model: tfl.LayersModel
-  /** variable of the original → its counterpart in the copy */
+  /** maps each variable of the original to its counterpart in the copy */
   readonly counterpart: ReadonlyMap<LayerVariable, LayerVariable>
 }
 
-/** A model of the same topology with copies of the weights. Throws an AdaptError where tfjs cannot make one. */
+/** Returns a model of the same topology with copies of the weights. Throws an AdaptError if tfjs cannot create one. */
 export const copyOf = (base: tfl.LayersModel): ModelCopy => {
   const model = copied(base)
   const [from, to] = [variablesOf(base), variablesOf(model)]
@@ -82,7 +82,7 @@ const changedParameters = (adapted: Adapted<LayersNetwork>): ReadonlyMap<string,
   return new Map<string, tf.Tensor>([...trained, ...sites])
 }
 
-/** Puts the weights of the base under an adapter (null: of the base itself) into a copy. */
+/** Writes the weights of the base with an adapter merged in (null: of the base itself) to a copy. */
 export const writeMerged = (
   { counterpart }: ModelCopy,
   network: LayersNetwork,

@@ -1,10 +1,10 @@
 /**
- * The options of `adapt`: the `adapter` section of a plan, and with it a seed, a head and a name. Strict, as plans
+ * Options of `adapt`: the `adapter` section of a plan, with a seed, a head and a name. Strict, as plans
  * are: unknown keys are errors, and every problem is reported at once.
  *
  *   { rank: 8, alpha: 16, targets: "all-linear", head: ["predictions"], seed: 0 }
  *
- * The method is "lora" unless another is named.
+ * The default method is "lora".
  */
 
 import * as Effect from "effect/Effect"
@@ -39,12 +39,12 @@ export const AdaptOptions = AdapterConfig.mapMembers(Tuple.map(Schema.fieldsAssi
 
 type Written = (typeof AdaptOptions)["Encoded"]
 
-/** As it is written: every key has a default, the method too. */
+/** Input form of the options: every key has a default, the method included. */
 export type AdaptOptionsInput =
   | (Omit<Extract<Written, { readonly method: "lora" }>, "method"> & { readonly method?: "lora" })
   | Exclude<Written, { readonly method: "lora" }>
 
-/** An adapter as it was asked for. */
+/** Decoded options of an adapter. */
 export interface AdapterRequest {
   readonly config: AdapterConfig
   readonly seed: number
@@ -54,7 +54,7 @@ export interface AdapterRequest {
 
 const decode = Schema.decodeUnknownResult(AdaptOptions, strict)
 
-/** Fails with every problem of the options. `model`: its name, for the error. */
+/** Decodes options; fails with every problem at once. `model`: the model's name, for the error. */
 export const decodeOptions = (input: unknown, model: string): Effect.Effect<AdapterRequest, AdaptError> => {
   const written = isRecord(input) && !Object.hasOwn(input, "method") ? { method: "lora", ...input } : input
   const decoded = decode(written)

@@ -1,5 +1,5 @@
 /**
- * Where adapters are saved to and loaded from.
+ * Targets that adapters are saved to, and sources that they are loaded from.
  *
  *   "adapters/turned", "file://…"            a folder in PEFT's layout (Bun, Deno, Node); to load, also its file
  *   "https://…/", "https://….safetensors"    the same layout on a server (load)
@@ -12,12 +12,12 @@ import type * as tf from "@tensorflow/tfjs-core"
 import { withoutSecrets } from "../boundary/index.ts"
 import type { AdapterFiles } from "./stored-forms.ts"
 
-/** Where an adapter is saved: a folder or a URL ("indexeddb://…", "downloads://…"), or a handler of tfjs. */
+/** Target of a saved adapter: a folder or a URL ("indexeddb://…", "downloads://…"), or a tfjs IO handler. */
 export type AdapterTarget = string | tf.io.IOHandler
-/** Where an adapter is loaded from: a folder, a URL, a handler of tfjs, or files in memory. */
+/** Source of an adapter: a folder, a URL, a tfjs IO handler, or files in memory. */
 export type AdapterSource = string | tf.io.IOHandler | AdapterFiles
 
-/** Is this a place to load from, and no options? */
+/** Returns whether a value is a source rather than options. */
 export const isSource = (value: unknown): value is AdapterSource =>
   typeof value === "string" ||
   (typeof value === "object" &&
@@ -27,7 +27,7 @@ export const isSource = (value: unknown): value is AdapterSource =>
 
 const shownPlace = (place: string): string => (place.includes("://") ? withoutSecrets(place) : place)
 
-/** How a place is called in errors. */
+/** Returns the name of a target or source for error messages. */
 export const sourceName = (place: AdapterTarget | AdapterSource): string =>
   typeof place === "string"
     ? shownPlace(place)

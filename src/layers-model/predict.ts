@@ -1,4 +1,4 @@
-/** Outputs of a LayersModel with an adapter on, in the manner of `model.predict`. */
+/** Predicts with a LayersModel and its active adapter, as `model.predict` does. */
 import * as tf from "@tensorflow/tfjs-core"
 import type * as tfl from "@tensorflow/tfjs-layers"
 import type { Adapted } from "../../adapters/index.ts"
@@ -6,18 +6,18 @@ import type { LayersNetwork } from "../models/layers-model/index.ts"
 import { tidy } from "../tensors/index.ts"
 import { adaptError } from "./errors.ts"
 
-/** Options of predicting rows. */
+/** Options for `predict`. */
 export interface PredictOptions {
-  /** rows at a time, at least 1 (default 32, as in tfjs) */
+  /** rows per forward pass, at least 1; default 32, as in tfjs */
   readonly batchSize?: number
 }
 
-/** One tensor for each input of the model, in their order, or by their names. */
+/** Model input: one tensor for each input of the model, in their order or by name. */
 export type ModelInput = tf.Tensor | ReadonlyArray<tf.Tensor> | Readonly<Record<string, tf.Tensor>>
 
 /**
- * One tensor for a model with one output, else one for each. Tensor code, synchronous; the result is the caller's.
- * Throws an AdaptError where `x` is not what the model takes.
+ * Predicts with the adapter: one tensor if the model has one output, else one per output. Synchronous tensor code; the caller disposes the
+ * result. Throws an AdaptError if `x` does not fit the model's inputs.
  */
 export const predictAdapted = (
   adapted: Adapted<LayersNetwork>,
@@ -49,7 +49,7 @@ export const predictAdapted = (
   return outputs.length === 1 ? outputs[0]! : outputs
 }
 
-/** `model.predict` itself, which knows no names. */
+/** Calls `model.predict` itself, after resolving inputs given by name. */
 export const predictBase = (base: tfl.LayersModel, x: ModelInput, options: PredictOptions = {}) => {
   const inputs = namedInputs(base, x)
   return base.predict(inputs.length === 1 ? inputs[0]! : [...inputs], { ...options }) as tf.Tensor | Array<tf.Tensor>

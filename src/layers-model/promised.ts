@@ -19,7 +19,7 @@ const isInternal = (frame: string): boolean =>
 const outside = (stack: string): ReadonlyArray<string> =>
   stack.split("\n").filter((line) => /^\s+at |@/.test(line) && !isInternal(line))
 
-/** Runs an effect; rejects with its failure. */
+/** Runs an effect; the promise rejects with its failure. */
 export const promised = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
   const { stack: called = "" } = new Error()
   return Effect.runPromiseExit(effect).then((exit) => {

@@ -1,8 +1,8 @@
 /**
- * An adapter on the host, as it is stored whatever into: what it is, and its tensors by their names in the file.
+ * An adapter on the host, independent of its storage: its record, and its tensors by their names in the file.
  *
- * What comes back is held against the model before a number of it is used: names, shapes, finite values, and the base's
- * own weights.
+ * A loaded adapter is checked against the model before any value is used: names, shapes, finite values, and the fingerprint of the
+ * base's weights.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -30,7 +30,7 @@ export interface SavedAdapter {
 
 type Tensors = SavedAdapter["tensors"]
 
-/** Reads an adapter from the device, and the base for its fingerprint. `head`: layers that are trained themselves. */
+/** Reads an adapter, and the base for its fingerprint, from the device. `head`: layers that are trained in full. */
 export const savedAdapter = (
   { adapted, config, seed }: Pick<HeldAdapter, "adapted" | "config" | "seed">,
   head: ReadonlyArray<string>
@@ -90,7 +90,7 @@ const eachSite = (
   return { ...tensors, ...Object.fromEntries(changed) }
 }
 
-/** The tensors of one site, by PEFT's names. */
+/** Returns the tensors of one layer, by PEFT's names. */
 export const siteTensors = (site: string, tensors: Tensors): Tensors => {
   const start = `${START}${site}.lora_`
   return Object.fromEntries(
@@ -100,13 +100,13 @@ export const siteTensors = (site: string, tensors: Tensors): Tensors => {
   )
 }
 
-/** What is checked where an adapter is restored. */
+/** Options for restoring an adapter. */
 export interface RestoreOptions {
-  /** true: take an adapter that was made over other weights, e.g. a quantised copy of its base (default false) */
+  /** whether to accept an adapter trained with other base weights, such as a quantized copy; default false */
   readonly anyBase?: boolean
 }
 
-/** A saved adapter over a network. Nothing of it is left on the device where it fails. `source`: for the error. */
+/** Restores a saved adapter onto a network. Frees its device memory if it fails. `source`: for the error. */
 export const restoredAdapter = (
   network: LayersNetwork,
   { record, tensors }: SavedAdapter,
@@ -131,7 +131,7 @@ export const restoredAdapter = (
     return adapter
   })
 
-/** Puts stored tensors in the place of those that `adapted` holds; fails where they are not what it needs. `source`: for the error. */
+/** Replaces the tensors of `adapted` by stored ones; fails if names or shapes do not match. `source`: for the error. */
 export const restoreTensors = (
   adapted: AdaptedLayers,
   tensors: Tensors,

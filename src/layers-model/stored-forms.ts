@@ -1,5 +1,5 @@
 /**
- * The forms in which an adapter is stored:
+ * Storage formats of an adapter:
  *
  *   two files that Hugging Face PEFT reads: adapter_model.safetensors, which holds all that is needed here (our record is in its
  *   metadata), and adapter_config.json for PEFT
@@ -29,11 +29,11 @@ import { AdapterFileError } from "./errors.ts"
 import type { HeldAdapter } from "./held-adapter.ts"
 import { type SavedAdapter, siteTensors } from "./saved-adapter.ts"
 
-/** The file that PEFT keeps an adapter's tensors in. */
+/** File name of an adapter's tensors in PEFT's layout. */
 export const MODEL_FILE = "adapter_model.safetensors"
 export const CONFIG_FILE = "adapter_config.json"
 
-/** Files by their names. */
+/** Files by name. */
 export type AdapterFiles = Readonly<Record<string, Uint8Array>>
 
 /** The key of our record in the safetensors metadata. */
@@ -45,7 +45,7 @@ const RECORD = "tfjs-lora-pro"
  */
 const NOMINAL_STEPS = 100
 
-/** Both files; adapter_config.json for methods that PEFT knows alone. */
+/** Returns both files; adapter_config.json only for methods that PEFT supports. */
 export const peftFiles = (
   { adapted, selected }: Pick<HeldAdapter, "adapted" | "selected">,
   { record, tensors }: SavedAdapter
@@ -77,7 +77,7 @@ export const peftFiles = (
     return { [CONFIG_FILE]: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`), ...model }
   })
 
-/** The adapter in a file like adapter_model.safetensors. `source`: for the error. */
+/** Reads the adapter from a file like adapter_model.safetensors. `source`: for the error. */
 export const readPeftFile = (
   file: string,
   source: string = file
@@ -111,7 +111,7 @@ export const readPeftFile = (
 
 const floats: ReadonlyArray<string> = ["F32", "F16", "BF16", "F64"]
 
-/** The adapter in the bytes of such a file. */
+/** Reads the adapter from the bytes of such a file. */
 export const readPeftBytes = (bytes: Uint8Array, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
   readPeftFile(MODEL_FILE, source).pipe(Effect.provide(memoryFiles({ [MODEL_FILE]: bytes }).layer))
 
@@ -139,7 +139,7 @@ export const artifactsOf = ({ record, tensors }: SavedAdapter): tf.io.ModelArtif
   }
 }
 
-/** `artifacts`: whatever a handler's load() has given. */
+/** Reads the adapter from the result of an IO handler's load(). */
 export const readArtifacts = (artifacts: unknown, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
   Effect.gen(function* () {
     const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })

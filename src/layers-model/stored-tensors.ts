@@ -167,10 +167,10 @@ const unitsOf = (adapted: Adapted<LayersNetwork>): ReadonlyArray<Unit> => {
 export const storedPlaces = (adapted: Adapted<LayersNetwork>): ReadonlyArray<StoredPlace> =>
   unitsOf(adapted).flatMap(({ places }) => places)
 
-/** Tensor code: what is stored at `storedPlaces`, in its order. */
+/** Returns the stored tensors, in the order of `storedPlaces`. Tensor code. */
 export const storedTensors = (adapted: Adapted<LayersNetwork>): ReadonlyArray<tf.Tensor> =>
   unitsOf(adapted).flatMap(({ stored }) => stored())
 
-/** Tensor code: the tree that is stored as `tensors` at `storedPlaces`. */
+/** Returns the parameters of which `tensors` are stored at `storedPlaces`. Tensor code. */
 export const restoredTree = (adapted: Adapted<LayersNetwork>, tensors: ReadonlyArray<tf.Tensor>): Trainable =>
   restoredFrom(unitsOf(adapted), tensors)

@@ -1,24 +1,24 @@
 /**
- * Clipping by the global norm, as PyTorch does it: ‖g‖ over all trainables together, g ← g · min(1, max/(‖g‖ + 1e-6)).
+ * Clipping by the global norm, as in PyTorch: ‖g‖ over all trainable parameters, g ← g · min(1, max/(‖g‖ + 1e-6)).
  *
- * In a chain it comes first: on the raw gradients, before any adjustment. The factor stays on the device; the norm is kept in the
- * state as a scalar tensor, to be reported.
+ * In a chain it comes first and sees the raw gradients. The factor stays on the device; the norm is kept in the
+ * state as a scalar tensor, for the step report.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { scaled, squaredNorms } from "../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
-/** The state of `clipByGlobalNorm`. */
+/** State of `clipByGlobalNorm`. */
 export type ClipState = {
-  /** ‖g‖ of the last update, before clipping: a scalar */
+  /** ‖g‖ of the last update before clipping, a scalar */
   readonly norm: tf.Tensor
 }
 
 // torch.nn.utils.clip_grad_norm_
 const TORCH_EPSILON = 1e-6
 
-/** √Σg² over every tensor of a tree: a scalar tensor. An empty tree has norm 0. */
+/** Returns √Σg² over every tensor of a tree as a scalar tensor. An empty tree has norm 0. */
 export const globalNorm = (tree: Trainable): tf.Scalar =>
   tf.tidy(() => tf.sqrt<tf.Scalar>(tf.sum(squaredNorms(tensorsOf(tree)))))
 

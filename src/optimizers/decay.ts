@@ -2,10 +2,10 @@
  * Decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in three forms.
  *
  * `addDecayedWeights`: u ← u + λp before the learning rate, so that every tensor shrinks by 1 − ηλ (optax's transform).
- * `addProductDecay`: for factors whose *product* shall decay: A and B are each scaled by √(1−ηλ), so s·BA shrinks by 1 − ηλ, as W
- * would under full fine-tuning. It comes after the learning rate, which it must know. LoRA-Pro's full form uses it; the authors'
- * code also decays the frozen base, which this never touches. Dense tensors shrink by 1 − ηλ.
- * `addSplitDecay`: the same with moves over √(1−ηλ), for pairs: s·BA moves by u whatever the decay (LoRA-Muon, arXiv 2606.12921).
+ * `addProductDecay`: decays the *product* of factors: A and B are each scaled by √(1−ηλ), so s·BA shrinks by 1 − ηλ, as W
+ * would under full fine-tuning. It follows the learning rate and needs its value. LoRA-Pro's full form uses it; the authors'
+ * code also decays the frozen base, which this never changes. Dense tensors shrink by 1 − ηλ.
+ * `addSplitDecay`: the same with updates divided by √(1−ηλ), for pairs: s·BA moves by u whatever the decay (LoRA-Muon, arXiv 2606.12921).
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import { combined } from "../kernels/index.ts"
@@ -29,7 +29,7 @@ export const addDecayedWeights = (rate: number): Transform<null> => ({
 const pairsOf = ({ pairs }: Trainable): Trainable => ({ pairs, dense: [] })
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
-/** State: the number of steps taken. Needs ηλ ≤ 1. */
+/** Adds decay of the product of factors, after the learning rate. State: number of steps taken. Requires ηλ ≤ 1. */
 export const addProductDecay = (rate: number, learningRate: Schedule | number): Transform<number> => ({
   init: () => 0,
   update: (updates, state, params) => {
@@ -45,7 +45,7 @@ export const addProductDecay = (rate: number, learningRate: Schedule | number): 
   }
 })
 
-/** Of pairs alone. State: the number of steps taken. Needs ηλ < 1. */
+/** Adds split decay, for pairs only. State: number of steps taken. Requires ηλ < 1. */
 export const addSplitDecay = (rate: number, learningRate: Schedule | number): Transform<number> => ({
   init: () => 0,
   update: (updates, state, params) => {

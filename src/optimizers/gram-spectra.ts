@@ -1,14 +1,14 @@
 /**
- * Functions of the Gram matrices of thin matrices that are made *within* an update: orthonormal bases, polar factors, roots of second
- * moments. What depends on the parameters alone belongs in `refresh` (`whitening.ts`).
+ * Functions of Gram matrices of thin matrices computed *within* an update: orthonormal bases, polar factors, roots of second
+ * moments. Functions of the parameters alone belong in `refresh` (`whitening.ts`).
  *
  *   B [out, r]:  BᵀB + δI = U Λ Uᵀ      A [r, in]:  AAᵀ + δI = V M Vᵀ      T_B = U Λ^-½      T_A = V M^-½
  *
  *   f(BᵀB + δI) = T_B diag(f(λ)·λ) T_Bᵀ          B T_B: orthonormal columns, the span of B (up to δ)
  *
- * Grams and eigenproblems are made in float64, or on a GPU in pairs of float32, by the kernel that whitens LoRA-Pro's factors, from the
- * matrices themselves: a Gram that was rounded to float32 before would have lost its small eigenvalues. A direction of eigenvalue 0
- * has λ = 0 and a column of zeros in T, so that f counts as 0 there: the pseudo-inverse. Nothing is read from a device.
+ * Gram matrices and eigenproblems are computed in float64, or on a GPU in pairs of float32, by the kernel that whitens LoRA-Pro's factors, from
+ * the matrices themselves: a Gram matrix rounded to float32 would have lost its small eigenvalues. A direction of eigenvalue 0
+ * has λ = 0 and a column of zeros in T, so f counts as 0 there: the pseudo-inverse. Nothing is read from the device.
  */
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,15 +18,15 @@ import { type FactorPair, type Factors, isHostResident } from "../tensors/index.
 import type { StackedFactors } from "./stacks.ts"
 import { gramOfColumns, gramOfRows, whiten } from "./whitening.ts"
 
-/** Of each Gram of a stack. */
+/** Spectra of the Gram matrices of a stack. */
 export interface GramSpectrum {
-  /** eigenvectors, each divided by the root of its eigenvalue: [pairs, r, r], one in a column */
+  /** eigenvectors as columns, each divided by the root of its eigenvalue: [pairs, r, r] */
   readonly T: Tensor3D
-  /** λ, with δ: [pairs, 1, r] */
+  /** eigenvalues λ, including δ: [pairs, 1, r] */
   readonly values: Tensor3D
 }
 
-/** What keeps `gramSpectra` from these pairs on the device in use, for `Transform.obstacle`; undefined: nothing. */
+/** Returns why `gramSpectra` cannot handle these pairs on the current device, for `Transform.obstacle`; undefined if it can. */
 export const spectraObstacle = (pairs: ReadonlyArray<FactorPair>): string | undefined => {
   if (isHostResident()) return undefined
   const most = mostWhitenedRank()
@@ -39,7 +39,7 @@ export const spectraObstacle = (pairs: ReadonlyArray<FactorPair>): string | unde
     : `${found}, which a GPU makes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
 }
 
-/** BᵀB and AAᵀ of every pair of a stack. Throws where there is a `spectraObstacle`: that is a bug in the caller. */
+/** Returns the spectra of BᵀB and AAᵀ of every pair of a stack. Throws if there is a `spectraObstacle`, which is a bug in the caller. */
 export const gramSpectra = (
   { A, B }: StackedFactors,
   damping = 0
@@ -58,7 +58,7 @@ const rootsOfEach = ({ A, B }: StackedFactors, damping: number) => {
   }
 }
 
-/** From T alone, made without damping. */
+/** Returns the spectrum from T alone, computed without damping. */
 export const spectrumOf = (T: Tensor3D): GramSpectrum => {
   const inverses = tf.sum<Tensor3D>(tf.square(T), 1, true)
   return { T, values: tf.divNoNan<Tensor3D>(tf.onesLike(inverses), inverses) }
@@ -68,8 +68,8 @@ export const spectrumOf = (T: Tensor3D): GramSpectrum => {
 const FLOAT32_STEP = 2 ** -23
 
 /**
- * With zeros for each singular value below n·2⁻²³ of the largest, where the matrices have n rows or columns: their entries are float32, and
- * hold nothing but round-off there (the bound of NumPy's and PyTorch's `pinv`). What is no number stays none.
+ * Sets singular values below n·2⁻²³ of the largest to zero, for matrices with n rows or columns: their entries are float32, and
+ * contain only round-off there (the bound of NumPy's and PyTorch's `pinv`). NaN stays NaN.
  */
 export const withoutRoundOff = ({ T, values }: GramSpectrum, n: number): GramSpectrum => {
   const least = tf.mul(tf.max(values, 2, true), (n * FLOAT32_STEP) ** 2)
@@ -98,7 +98,7 @@ const onHost = (pairs: Pairs, damping: number): ReadonlyArray<Whitening> =>
     return whiten(grams, 1, damping).whitening
   })
 
-/** f(Gram) [pairs, r, r], symmetric. `of`: λ [pairs, 1, r] → f(λ), whatever it is at 0. */
+/** Returns f(Gram) [pairs, r, r], symmetric. `of`: λ [pairs, 1, r] → f(λ), with any value at 0. */
 export const symmetric = ({ T, values }: GramSpectrum, of: (values: Tensor3D) => Tensor3D): Tensor3D =>
   tf.matMul(
     tf.mul(T, tf.where(tf.greater(values, 0), tf.mul(of(values), values), tf.zerosLike(values))),

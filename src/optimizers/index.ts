@@ -19,8 +19,8 @@
  *   reflora scalar       refLoraScalar, with Adam, decay and −η in it   (dense tensors: AdamW)
  *   lora-tsd             ema → loraPro({ inner: tangentSigns }) → decay → −η (dense tensors: AdamW)
  *
- * each after `clipByGlobalNorm` where asked for, over all trainables together. Heads have the same schedule with a peak
- * of their own, and plain AdamW under everything but sgd and lion.
+ * each after `clipByGlobalNorm` if requested, over all trainable parameters. Heads have the same schedule with their own peak,
+ * and plain AdamW with every optimizer except sgd and lion.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -129,7 +129,7 @@ export {
   type Transform
 } from "./transform.ts"
 
-/** An optimizer that cannot move these parameters on the device in use, with the reason and what to do. */
+/** Error of an optimizer that cannot move these parameters on the current device, with the reason and what to do. */
 export class OptimizerObstacle extends Schema.TaggedError<OptimizerObstacle>()("OptimizerObstacle", {
   /** what was found, what was expected and what to do */
   obstacle: Schema.String
@@ -139,7 +139,7 @@ export class OptimizerObstacle extends Schema.TaggedError<OptimizerObstacle>()("
   }
 }
 
-/** Every optimizer by the tag that a plan names it with. */
+/** Every optimizer by its tag in plans. */
 export const optimizers = {
   sgd: sgdOptimizer,
   adamw: adamwOptimizer,
@@ -158,13 +158,13 @@ export const optimizers = {
   readonly [Kind in OptimizerConfig["kind"]]: Optimizer<Extract<OptimizerConfig, { readonly kind: Kind }>>
 }
 
-/** The optimizer that a section names. */
+/** Returns the optimizer of a section. */
 export const optimizerOf = ({ kind }: Pick<OptimizerConfig, "kind">): Optimizer<OptimizerConfig> =>
   optimizers[kind] as Optimizer<OptimizerConfig>
 
 /**
- * The optimizer of a plan's section, for a run of `steps` steps; what the section leaves out has a plan's default. Fails with all that is wrong
- * with it, in the words of plans. Update with gradients of the mean loss.
+ * Creates the optimizer of a plan's section for a run of `steps` steps; missing fields get a plan's defaults. Fails with every problem of
+ * the section, by their paths in a plan. Expects gradients of the mean loss.
  */
 export const fromConfig = (
   section: Decided<typeof OptimizerConfig.Encoded>,
@@ -183,7 +183,7 @@ const undecided = {
   message: 'found "auto"; expected a number greater than 0, such as the one that Training.findRate finds'
 }
 
-/** `fromConfig` of a section that was decoded before: its file is loaded. */
+/** Creates the optimizer of a decoded section, whose module it loads. */
 export const transformOf = (config: DecidedOptimizer, steps: number): Effect.Effect<Transform, OptimizerObstacle> =>
   Effect.gen(function* () {
     const { parts } = yield* Effect.tryPromise({ try: optimizerOf(config).load, catch: notLoaded })

@@ -1,21 +1,21 @@
 /**
- * The matrix sign of a matrix that need not be square: X = U Σ Vᵀ → U Vᵀ, all singular values 1 (0 stays 0). Muon's direction.
+ * Matrix sign of rectangular matrices: X = U Σ Vᵀ → U Vᵀ, all singular values 1 (0 stays 0). Muon's direction.
  *
- * By Polar Express (Amsel et al. 2025, arXiv 2505.16932, Algorithm 1): eight odd polynomials of degree 5, one after the other, whose
- * composition is as near to the sign as any of that form can be over singular values from 1e-3 to 1. Of X/(1.01 ‖X‖_F),
+ * Computed by Polar Express (Amsel et al. 2025, arXiv 2505.16932, Algorithm 1): eight odd polynomials of degree 5 in sequence, whose
+ * composition is the best approximation of the sign of that form for singular values from 1e-3 to 1. For X/(1.01 ‖X‖_F),
  *
  *   X ← aX + bXXᵀX + c(XXᵀ)²X        that is, σ ← aσ + bσ³ + cσ⁵ for each singular value
  *
  *   σ/‖X‖_F       ≥ 8e-4    5e-4    3e-4    1e-4    1e-5    1e-7
  *   becomes       1         0.9999  0.982   0.570   0.063   6.3e-4        (above 8e-4 to 3e-10)
  *
- * What fades below is what a float32 gradient has of round-off, which an exact sign would make as large as the gradient itself.
+ * Smaller values, which fade, are a float32 gradient's round-off, which an exact sign would make as large as the gradient itself.
  *
- * Thin matrices go by the r × r side (`gram-spectra.ts`): the polynomials act on the eigenvalues of the Gram matrix, made in float64, and thin
- * products remain. The same iteration on Gram matrices in float32 would have lost every σ below 1e-3, and diverges where round-off
- * makes an eigenvalue negative. Small square matrices go by products, over all of them at once.
+ * Thin matrices use their r × r side (`gram-spectra.ts`): the polynomials act on the eigenvalues of the Gram matrix, in float64, and thin
+ * products remain. The same iteration on Gram matrices in float32 would lose every σ below 1e-3, and diverges if round-off
+ * makes an eigenvalue negative. Small square matrices use products, all of them at once.
  *
- * Differs from the paper's code: nothing is added to the norm, so that the sign does not depend on the size of X.
+ * Differs from the paper's code: nothing is added to the norm, so the sign does not depend on the size of X.
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -51,7 +51,7 @@ const signOf = <T extends Tensor>(relative: T): T =>
     tf.mul<T>(relative, 1 / SAFETY)
   )
 
-/** Of square matrices [matrices, n, n], all of them at once. */
+/** Returns the signs of square matrices [matrices, n, n]. */
 export const signsOfSquare = (matrices: Tensor3D): Tensor3D => {
   const identity = tf.eye(matrices.shape[1])
   const norms = tf.sqrt(tf.sum(tf.square(matrices), [1, 2], true))
@@ -72,8 +72,8 @@ const signed = ({ T, values }: GramSpectrum): Tensor3D => {
 }
 
 /**
- * Of every A [pairs, r, in] and B [pairs, out, r] of a stack. The basis first: (AAᵀ)^-½ itself, rounded to float32, would be wrong by 1e-7 over
- * the smallest σ in every direction.
+ * Returns the signs of A [pairs, r, in] and B [pairs, out, r] of a stack. Uses a basis: (AAᵀ)^-½ itself, rounded to float32, would be off by
+ * 1e-7 over the smallest σ in every direction.
  */
 export const signsOfThin = (factors: StackedFactors): StackedFactors => {
   const { A, B } = gramSpectra(factors)

@@ -1,6 +1,6 @@
 /**
- * Pairs shared among the ranks of a run: each moves its own, and holds their state alone. The moves travel to the others, r·(in + out)
- * numbers a pair and step, and are the same bits whichever rank made them.
+ * Division of pairs among the ranks of a run: each moves some pairs and alone holds their state. The moves are sent to the others, r·(in + out)
+ * values per pair and step, and have the same bits whichever rank computed them.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -17,11 +17,11 @@ import { tensorsWithin } from "./state-fault.ts"
 import { Elsewhere, type Shared, type State } from "./transform.ts"
 
 /**
- * The rank that moves each pair: the largest [out, in] first, each to the rank that has the fewest numbers so far. All ranks come to the same.
+ * Returns the rank that moves each pair: in descending order of [out, in], each goes to the rank with the fewest values so far. All ranks agree.
  */
 export const ownersOf = (
   pairs: ReadonlyArray<{
-    /** the layer's in and out, whose product is the pair's share of the work */
+    /** the layer's in and out, whose product measures the pair's work */
     readonly site: Pick<LinearSite, "in" | "out">
   }>,
   size: number
@@ -37,17 +37,17 @@ export const ownersOf = (
   return owners
 }
 
-/** How a transform shares its pairs. */
+/** Division of a transform's pairs among ranks. */
 export interface PairSharing {
-  /** of this process, from 0 */
+  /** rank of this process, from 0 */
   readonly rank: number
-  /** The rank that moves each pair. */
+  /** Returns the rank that moves each pair. */
   readonly ownersOf: (pairs: ReadonlyArray<FactorPair>) => ReadonlyArray<number>
-  /** Of a transform whose state is a list with one for each pair. */
+  /** Returns the sharing of a transform whose state is a list with one entry per pair. */
   readonly shared: <S extends State>() => Shared<ReadonlyArray<S>>
 }
 
-/** Divides the work on pairs among the processes of a run: each pair has one owner, whose result all take. */
+/** Divides the work on pairs among the processes of a run: each pair has one owner, whose result all use. */
 export const pairsAmong = (ranks: RanksShape): PairSharing => ({
   rank: ranks.rank,
   ownersOf: (pairs) => ownersOf(pairs, ranks.size),

@@ -1,7 +1,7 @@
 /**
- * AdaLoRA's rank allocation (Zhang et al. 2023, arXiv 2303.10512, section 3; PEFT's order of events): after each step
- * of the inner transform, how much every triplet (column of P, λ, row of Q) matters; now and then, the λ of those that
- * matter least become 0.
+ * AdaLoRA's rank allocation (Zhang et al. 2023, arXiv 2303.10512, section 3; order of events as in PEFT): each step
+ * of the inner transform updates the importance of every triplet (column of P, λ, row of Q); periodically, the λ of the
+ * least important are set to 0.
  *
  *   sensitivity   I = |w·∂L/∂w|                     w after the step, ∂L/∂w before it, for every number of P, λ and Q
  *   smoothed      Ī ← β₁Ī + (1−β₁)I                 Ū ← β₂Ū + (1−β₂)|I − Ī|
@@ -12,8 +12,8 @@
  * Such a λ moves again with the next step, and may come back at the next allocation; after t₁ the same ones are set to
  * 0 at every step.
  *
- * Nothing is read: how many stay is known on the host, which ones is worked out on the device and stays there.
- * Gradients are raw ones, before the inner transform clips.
+ * Nothing is read from the device: the host knows how many stay, and the device computes which ones.
+ * Gradients are raw, before the inner transform clips them.
  *
  * Shapes: Q (A of a pair) [r, in], P (B of a pair) [out, r], λ [r]; Ī and Ū as these; S [b₀]. Cost: a few passes over
  * the factors a step; the state is two numbers for each of theirs until t₁, and b₀ after it.
@@ -27,60 +27,60 @@ import { layoutAt, OfShape, type State, type StateLayout, type Transform } from 
 
 type RankAllocationLayout = { readonly [Key in keyof RankAllocationState]: StateLayout }
 
-/** When ranks are given up, in steps, and how many there are. */
+/** Schedule of the rank budget, in steps. */
 export interface RankBudget {
-  /** b₀: ranks of all sites together at the start */
+  /** b₀: initial number of ranks of all layers */
   readonly initial: number
-  /** b₁: those that are left */
+  /** b₁: final number of ranks */
   readonly target: number
-  /** t₀: the last step at which all ranks stay */
+  /** t₀: last step with all ranks */
   readonly start: number
-  /** t₁: the step of the last allocation */
+  /** t₁: step of the last allocation */
   readonly end: number
-  /** steps between two allocations before the last one */
+  /** number of steps between allocations before the last one */
   readonly every: number
 }
 
-/** Where a site's triplets are in a tree. */
+/** Location of a layer's triplets in a tree. */
 export interface RankedSite {
-  /** name of the pair's site: Q is its A, P its B */
+  /** name of the layer's pair: Q is its A, P its B */
   readonly pair: string
   /** name of the dense parameter λ */
   readonly values: string
 }
 
-/** AdaLoRA's budget of ranks, and how importance is averaged. */
+/** Options for `allocateRanks`: the budget of ranks, and the averaging of importance. */
 export interface RankAllocationOptions {
-  /** the adapted sites whose ranks share the budget */
+  /** adapted layers that share the budget */
   readonly sites: ReadonlyArray<RankedSite>
-  /** number of ranks from the first step to the last */
+  /** number of ranks at every step */
   readonly budget: RankBudget
   /** β₁ of the sensitivity, β₂ of its uncertainty */
   readonly betas: readonly [number, number]
 }
 
-/** The state of AdaLoRA's rank allocation, around that of the optimizer within. */
+/** State of the rank allocation, around that of the inner optimizer. */
 export type RankAllocationState = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** Ī and Ū: of Q, P and λ of each site in turn; empty when no allocation will ask for them any more */
+  /** Ī of Q, P and λ of each layer in turn; empty after the last allocation */
   readonly importance: ReadonlyArray<Tensor>
-  /** Ū */
+  /** Ū, in the same order */
   readonly uncertainty: ReadonlyArray<Tensor>
-  /** after the last allocation: 1 where λ stays, 0 where it is 0 [b₀]; null before it, and where all stay */
+  /** after the last allocation: 1 for each λ that stays, 0 for each that is 0, shape [b₀]; null before it, and if all stay */
   readonly kept: Tensor | null
-  /** of the optimizer within */
+  /** state of the inner optimizer */
   readonly inner: State
 }
 
-/** t₀ and t₁ of a run of `steps` steps from shares of it; t₀ < t₁ ≤ steps, however short the run. */
+/** Returns t₀ and t₁ of a run of `steps` steps from fractions of it; t₀ < t₁ ≤ steps, however short the run. */
 export const budgetSteps = (
   shares: {
-    /** t₀ as a share of all steps, in [0, 1): until then all ranks stay */
+    /** t₀ as a fraction of all steps, in [0, 1): all ranks stay until then */
     readonly start: number
-    /** t₁ as a share of all steps, in (0, 1]: from then on ranks are fixed */
+    /** t₁ as a fraction of all steps, in (0, 1]: ranks are constant from then on */
     readonly end: number
-    /** steps between two allocations */
+    /** number of steps between allocations */
     readonly every: number
   },
   steps: number
@@ -89,7 +89,7 @@ export const budgetSteps = (
   return { start: Math.min(Math.round(shares.start * steps), end - 1), end, every: shares.every }
 }
 
-/** b(t): how many λ stay after step t = 1, 2, …; undefined where none is given up at this step. */
+/** Returns b(t), the number of λ after step t = 1, 2, …; undefined without an allocation at this step. */
 export const budgetAt = (step: number, { initial, target, start, end, every }: RankBudget): number | undefined => {
   if (step === end) return target
   if (step <= start || step > end || step % every !== 0) return undefined
@@ -137,7 +137,7 @@ const smoothed = (
   return { importance: next, uncertainty: combined(b2, uncertainty, 1 - b2, distance) }
 }
 
-/** Tensor code: S of every triplet, site by site. */
+/** Returns S of every triplet, layer by layer. Tensor code. */
 export const tripletScores = ({
   importance,
   uncertainty
@@ -174,7 +174,7 @@ const masked = (updates: Trainable, params: ReadonlyArray<Triplets>, kept: Tenso
   }
 }
 
-/** `inner`, and the ranks of `sites` given up as the budget says. All other parameters move as `inner` moves them. */
+/** Wraps `inner` and reduces the ranks of `sites` by the budget. All other parameters move as in `inner`. */
 export const allocateRanks = (
   inner: Transform,
   { sites, budget, betas }: RankAllocationOptions

@@ -1,29 +1,29 @@
 /**
- * Learning rates over time: functions of the step, counted from 1.
+ * Learning-rate schedules: functions of the step, counted from 1.
  *
  *   warm-up   t ≤ w:  peak · t/w
  *   after     p = (t−w) / (n−w+1):   constant peak · linear peak·(1−p) · cosine peak·½(1+cos πp)
  *
- * with w = max(1, warmup). The first step moves and so does the last: a rate of exactly 0 would be reached one step after the end.
+ * with w = max(1, warmup). The first and the last step both move: a rate of exactly 0 would be reached one step after the end.
  */
 import type { ScheduleConfig } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
 
-/** step (1, 2, …) → learning rate */
+/** A learning-rate schedule: step (1, 2, …) → learning rate. */
 export type Schedule = (step: number) => number
 
 export const rateAt = (learningRate: Schedule | number, step: number): number =>
   typeof learningRate === "number" ? learningRate : learningRate(step)
 
-/** A learning rate over a run: its peak, the steps, and the steps of warm-up, over which it rises from 0. */
+/** Options for a schedule: peak, number of steps, and warm-up from 0. */
 export interface ScheduleOptions {
-  /** the largest rate, greater than 0 */
+  /** largest rate, greater than 0 */
   readonly peak: number
-  /** steps of the whole run, n */
+  /** number of steps of the whole run, n */
   readonly steps: number
-  /** steps of warm-up, w, over which the rate rises; default 0: the first step has the largest */
+  /** number of warm-up steps, w, over which the rate rises; default 0: the first step has the peak rate */
   readonly warmup?: number
 }
 
@@ -38,24 +38,24 @@ const warmed =
     }
   }
 
-/** The peak after the warm-up, to the last step. */
+/** Stays at the peak from the end of the warm-up to the last step. */
 export const constant = warmed(() => 1)
 
-/** Falls from the peak along a line that would reach 0 one step after the last. */
+/** Decreases linearly from the peak, and would reach 0 one step after the last. */
 export const linear = warmed((progress) => 1 - progress)
 
-/** Falls from the peak along half a cosine that would reach 0 one step after the last. */
+/** Decreases from the peak along half a cosine, and would reach 0 one step after the last. */
 export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))
 
 const shapes = { constant, linear, cosine } satisfies { [Kind in ScheduleConfig["kind"]]: typeof constant }
 
-/** The plan's schedule over a run of `steps`, with a given peak. A warm-up fraction is rounded to whole steps. */
+/** Creates the plan's schedule over a run of `steps` with a given peak. A warm-up fraction is rounded to whole steps. */
 export const scheduleFromConfig = (config: ScheduleConfig, peak: number, steps: number): Schedule =>
   shapes[config.kind]({ peak, steps, warmup: config.warmupSteps ?? Math.round(steps * (config.warmup ?? 0)) })
 
 /**
- * The last link of a chain: updates · −η. It carries the minus sign, because updates are added to the parameters. Its
- * state is the number of steps taken, kept on the host.
+ * Multiplies updates by −η, as the last transform of a chain; the sign is negative because updates are added to the parameters. State:
+ * number of steps taken, on the host.
  */
 export const scaleByLearningRate = (learningRate: Schedule | number): Transform<number> => ({
   init: () => 0,

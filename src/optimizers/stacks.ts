@@ -1,13 +1,13 @@
 /**
- * Pairs of one shape side by side, [pairs, …], so that a product is one op for all of them: a model has three or four shapes of
- * layers, and a few ops for each cost the same however many layers there are.
+ * Stacks of pairs of equal shape, [pairs, …], so that one op computes a product for all of them: a model has three or four shapes of
+ * layers, and a few ops per shape cost the same for any number of layers.
  */
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { unstacked } from "../kernels/index.ts"
 import type { FactorPair, Factors } from "../tensors/index.ts"
 
-/** The pairs of one shape, by their places in a list of pairs. */
+/** Pairs of one shape, by index in a list of pairs. */
 export interface PairStack {
   readonly indices: ReadonlyArray<number>
   readonly rank: number
@@ -15,13 +15,13 @@ export interface PairStack {
   readonly out: number
 }
 
-/** A [pairs, r, in] and B [pairs, out, r]. */
+/** Stacked factors: A [pairs, r, in] and B [pairs, out, r]. */
 export interface StackedFactors {
   readonly A: Tensor3D
   readonly B: Tensor3D
 }
 
-/** In the order of the first pair of each shape. */
+/** Returns the stacks, in the order of the first pair of each shape. */
 export const stacksOf = (pairs: ReadonlyArray<Factors>): ReadonlyArray<PairStack> => {
   const byShape = Map.groupBy(pairs.keys(), (i) => [...pairs[i]!.A.shape, pairs[i]!.B.shape[0]].join("×"))
   return [...byShape.values()].map((indices) => {
@@ -30,24 +30,24 @@ export const stacksOf = (pairs: ReadonlyArray<Factors>): ReadonlyArray<PairStack
   })
 }
 
-/** Matrices of one shape, one for each pair of a stack, out of those of all pairs. */
+/** Stacks one matrix per pair of a stack. */
 export const stacked = ({ indices }: PairStack, matrixOf: (index: number) => Tensor2D): Tensor3D =>
   tf.stack(indices.map(matrixOf)) as Tensor3D
 
-/** Factors of a stack's pairs: parameters, gradients or whatever else has their shapes. */
+/** Stacks the factors of a stack's pairs: parameters, gradients or other tensors of their shapes. */
 export const stackedFactors = (stack: PairStack, pairs: ReadonlyArray<Factors>): StackedFactors => ({
   A: stacked(stack, (i) => pairs[i]!.A),
   B: stacked(stack, (i) => pairs[i]!.B)
 })
 
-/** s of each pair of a stack: [pairs, 1, 1]. */
+/** Returns s of each pair of a stack, shape [pairs, 1, 1]. */
 export const stackedScales = ({ indices }: PairStack, pairs: ReadonlyArray<FactorPair>): Tensor3D =>
   tf.tensor3d(
     indices.map((i) => pairs[i]!.scale),
     [indices.length, 1, 1]
   )
 
-/** Back again: the factors of all pairs in their order. */
+/** Returns the factors of all pairs in their order. */
 export const unstackedFactors = (
   stacks: ReadonlyArray<PairStack>,
   factors: ReadonlyArray<StackedFactors>

@@ -1,6 +1,6 @@
 /**
- * Whether a value is a state: a transform may be a user's own, in JavaScript, and what is no tree of tensors and numbers is found when it
- * is made, not when a checkpoint is written or read. Walks without recursion, since what it is given may nest without end.
+ * Validates an optimizer state: a transform may be the user's own, in JavaScript, and an invalid state is detected when it
+ * is created instead of when a checkpoint is written or read. Walks without recursion, since the value may be nested infinitely.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -10,7 +10,7 @@ import { Elsewhere } from "./transform.ts"
 
 /** Error of a transform's state that is not a tree of tensors and numbers. */
 export class OptimizerStateError extends Schema.TaggedError<OptimizerStateError>()("OptimizerStateError", {
-  /** where, and what is there */
+  /** place of the fault, and the value found */
   fault: Schema.String
 }) {
   override get message() {
@@ -70,7 +70,7 @@ const contains = ({ around, value }: Visit): boolean => {
   return false
 }
 
-/** What of a state is none, with its place, as the beginning of a sentence; undefined where all of it is one. */
+/** Returns the first invalid value of a state with its place, as the beginning of a sentence; undefined if the state is valid. */
 export const stateFault = (state: unknown): string | undefined => {
   // the last of the list is next: children are put there in reverse, so that the first fault in reading order is found
   const waiting: Array<Visit> = [{ value: state, depth: 0 }]
@@ -94,7 +94,7 @@ export const stateFault = (state: unknown): string | undefined => {
   return undefined
 }
 
-/** The tensors of a value that may be no state, each once. */
+/** Returns the tensors of a value that may not be a valid state, each once. */
 export const tensorsWithin = (state: unknown): ReadonlyArray<Tensor> => {
   const seen = new Set<unknown>([state])
   // a set that grows is visited to its end

@@ -1,12 +1,12 @@
 /**
- * An optimizer is a value: `init` makes its state, `update` maps gradients to updates (optax, Bradbury et al.). `chain` composes
- * transforms, and `partition` gives each part of a tree a transform of its own.
+ * Optimizers as values: `init` creates the state, `update` maps gradients to updates (optax, Bradbury et al.). `chain` composes
+ * transforms, and `partition` applies a different transform to each part of a tree.
  *
  * Updates are *added* to the parameters; `scaleByLearningRate` carries the minus sign. `update` is pure synchronous tensor code,
- * runs inside the caller's `tf.tidy`, and never reads the device. What needs a read (Gram matrices, for LoRA-Pro) happens in
- * `refresh`, which the training step runs before each update, with the parameters that update will see.
+ * runs inside the caller's `tf.tidy`, and never reads the device. Reads (Gram matrices, for LoRA-Pro) happen in
+ * `refresh`, which the training step runs before each update, with the same parameters.
  *
- * State is a tree of plain objects, arrays, numbers and tensors, so a checkpoint can save any of them without knowing them.
+ * State is a tree of plain objects, arrays, numbers and tensors, so checkpoints can save any state without knowing its type.
  */
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -14,45 +14,45 @@ import * as Effect from "effect/Effect"
 import type { RankError } from "../ranks/index.ts"
 import type { DenseParameter, DeviceReadError, Trainable } from "../tensors/index.ts"
 
-/** What a transform keeps between steps: a tree of numbers and tensors, which checkpoints store unchanged. */
+/** Optimizer state between steps: a tree of numbers and tensors, which checkpoints store unchanged. */
 export type State = number | null | Tensor | Elsewhere | ReadonlyArray<State> | { readonly [key: string]: State }
 
-/** A state whose type is an interface, which has no index signature: each of its fields is a `State`, or such an object again. */
+/** A state typed as an interface, which has no index signature: each of its fields is a `State`, or again such an object. */
 export type StateLike<S> = {
   readonly [Key in keyof S]: S[Key] extends State ? S[Key] : S[Key] extends NotStored ? never : StateLike<S[Key]>
 }
 
 type NotStored = string | boolean | bigint | symbol | undefined | ((...input: never) => unknown)
 
-/** Stands for a tensor that another rank holds. */
+/** Placeholder for a tensor that another rank holds. */
 export class Elsewhere {
-  /** of the process that holds it, from 0 */
+  /** rank of the process that holds it, from 0 */
   readonly rank: number
-  /** of the tensor */
+  /** shape of the tensor */
   readonly shape: ReadonlyArray<number>
   constructor(rank: number, shape: ReadonlyArray<number>) {
     this.rank = rank
     this.shape = shape
   }
-  /** numbers in it */
+  /** number of values */
   get size(): number {
     return this.shape.reduce((size, n) => size * n, 1)
   }
 }
 
-/** The shape of a tensor, in its place in a layout. */
+/** Shape of a tensor in a layout. */
 export class OfShape {
-  /** of the tensor */
+  /** shape of the tensor */
   readonly shape: ReadonlyArray<number>
   constructor(shape: ReadonlyArray<number>) {
     this.shape = shape
   }
 }
 
-/** A state with shapes instead of its tensors. */
+/** A state with shapes instead of tensors. */
 export type StateLayout = number | null | OfShape | ReadonlyArray<StateLayout> | { readonly [key: string]: StateLayout }
 
-/** The tree of a state with shapes instead of tensors. */
+/** Returns the layout of a state. */
 export const layoutOf = (state: State): StateLayout => {
   if (state === null || typeof state === "number") return state
   if (state instanceof tf.Tensor || state instanceof Elsewhere) return new OfShape(state.shape)
@@ -60,65 +60,65 @@ export const layoutOf = (state: State): StateLayout => {
   return Object.fromEntries(Object.entries(state).map(([key, value]) => [key, layoutOf(value)]))
 }
 
-/** A step of an optimizer as a value: `init` makes its state, `update` turns updates into others. `chain` composes them. */
+/** A gradient transform: `init` creates its state, `update` maps updates to updates. `chain` composes transforms. */
 // biome-ignore lint/suspicious/noExplicitAny: a transform of any state, as chains and sessions hold them
 export interface Transform<S extends State | StateLike<S> = any> {
   // Methods, not function-valued properties: their parameters are bivariant, so a Transform<OwnState> is a Transform.
 
-  /** State for these parameters. Tensors in it belong to the caller. */
+  /** Creates the state for these parameters. The caller owns its tensors. */
   init(params: Trainable): S
-  /** What keeps it from a step with these parameters on the device in use; undefined: nothing. A session asks it before `init`. */
+  /** Returns why these parameters cannot be stepped on the current device, or undefined. Sessions call it before `init`. */
   obstacle?(params: Trainable): string | undefined
-  /** The layout of the state after `step` steps, from that of `init`: what a checkpoint has to fit. Absent: it does not change. */
+  /** Returns the layout of the state after `step` steps from that of `init`; checkpoints must match it. Absent: the layout is constant. */
   layout?(initial: StateLayout, params: Trainable, step: number): StateLayout
-  /** gradients (or the updates of the transform before) → updates, and the state after this step */
+  /** Maps gradients (or the previous transform's updates) to updates, and returns the state after this step. */
   update(
     updates: Trainable,
     state: S,
     params: Trainable
   ): {
-    /** of the same structure as those given */
+    /** updates, with the structure of the input */
     readonly updates: Trainable
-    /** for the next step */
+    /** state for the next step */
     readonly state: S
   }
   /**
-   * The directions that raw gradients become before moments and learning rate: what the equivalent gradient
-   * s(B·dA + dB·A) is measured on. `state` is one after `refresh`, as for `update`. Absent: the gradients themselves.
+   * Returns the directions of raw gradients before moments and learning rate, from which diagnostics compute the equivalent gradient
+   * s(B·dA + dB·A). `state`: after `refresh`, as for `update`. Absent: the gradients themselves.
    */
   direction?(updates: Trainable, state: S, params: Trainable): Trainable
-  /** Reads what `update` needs of the current parameters. May wait for the device. Tensors new in the result belong to the caller. Absent: it needs nothing. */
+  /** Reads what `update` needs of the current parameters. May wait for the device. The caller owns new tensors of the result. Absent: no reads. */
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError | RankError>
-  /** The learning rate that the next update will use, where this transform sets one. */
+  /** Returns the learning rate of the next update, if this transform sets one. */
   learningRate?(state: S): number | undefined
-  /** What a step report shows of the last refresh; left on the device, to be read with the rest of a step's numbers. Absent: nothing. */
+  /** Returns health values of the last refresh for the step report, on the device, to be read with the step's other numbers. Absent: none. */
   health?(state: S, params: Trainable): ReadonlyArray<Conditioning>
-  /** Where the ranks of a run hold a part of the state each and make a part of the updates. Absent: all hold and make everything. */
+  /** Division of the state and the updates among the ranks of a run. Absent: every rank holds and computes everything. */
   readonly shared?: Shared<S>
 }
 
-/** How ranks share a transform's work and its state. Every rank calls these together. */
+/** Division of a transform's work and state among ranks. Every rank calls these functions together. */
 // biome-ignore lint/suspicious/noExplicitAny: as of `Transform`
 export interface Shared<S extends State | StateLike<S> = any> {
-  /** All updates, of what `update` made of this rank's part, the others being no updates yet. Takes the updates over. */
+  /** Returns all updates, from this rank's part of `update`'s result. Takes ownership of the updates. */
   complete(updates: Trainable): Effect.Effect<Trainable, DeviceReadError | RankError>
-  /** Of a whole state what this rank holds, `Elsewhere` instead of the rest, which is disposed. */
+  /** Returns this rank's part of a whole state, with `Elsewhere` instead of the rest, which is disposed. */
   keep(state: S, params: Trainable): S
-  /** The tensors that this rank alone holds, in the order of the state's tree. */
+  /** Returns the tensors that only this rank holds, in the order of the state's tree. */
   held(state: S): ReadonlyArray<Tensor>
 }
 
-/** LoRA-Pro's own health: λ_min(BᵀB)/δ of each site. Below 1 the damping, not B, decides the smallest direction; infinite at δ = 0. */
+/** Conditioning of LoRA-Pro's factors: λ_min(BᵀB)/δ of each layer. Below 1, damping dominates the smallest direction; infinite at δ = 0. */
 export interface Conditioning {
-  /** the names of the sites, in the order of `smallest` */
+  /** names of the layers, in the order of `smallest` */
   readonly sites: ReadonlyArray<string>
-  /** λ_min(BᵀB) of each; the state's */
+  /** λ_min(BᵀB) of each layer; owned by the state */
   readonly smallest: Tensor1D
-  /** δ */
+  /** damping δ */
   readonly damping: number
 }
 
-/** The layout of a transform's state after `step` steps. */
+/** Returns the layout of a transform's state after `step` steps. */
 export const layoutAt = (transform: Transform, initial: StateLayout, params: Trainable, step: number): StateLayout =>
   transform.layout?.(initial, params, step) ?? initial
 
@@ -140,8 +140,8 @@ const sharedOf = (
       }
 
 /**
- * Runs transforms one after the other; the chain's state is the list of theirs. After one whose work ranks share, each may look at one
- * parameter at a time alone.
+ * Composes transforms in sequence; the state is the list of their states. Transforms after one whose work ranks divide must treat each
+ * parameter independently.
  */
 export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
   obstacle: (params) =>
@@ -176,23 +176,23 @@ export const chain = (...transforms: ReadonlyArray<Transform>): Transform<Readon
   )
 })
 
-/** Which transform moves the body, the head, and dense tensors of the body. */
+/** Options for `partition`: the transforms of the body, the head, and dense tensors of the body. */
 export interface PartitionOptions {
-  /** for pairs of factors, and for dense tensors of the body */
+  /** transform of factor pairs, and of dense tensors of the body */
   readonly body: Transform
-  /** for the head and modules that are trained themselves */
+  /** transform of the head and of modules trained in full */
   readonly head: Transform
-  /** for the dense tensors of role "body"; absent: they go with `body` */
+  /** transform of the dense tensors of role "body"; default: `body` */
   readonly dense?: Transform
 }
 
 type Part = "body" | "dense" | "head"
 
 /**
- * Different transforms for different parts of a tree; each sees its own part alone.
+ * Applies different transforms to parts of a tree; each sees only its own part.
  *
- * `body`: the pairs and the dense tensors of role "body". `head`: the dense tensors of role "head". Where pairs need a transform
- * that dense tensors cannot have, `dense` takes the latter from `body`.
+ * `body`: the pairs and the dense tensors of role "body". `head`: the dense tensors of role "head". `dense`: the dense tensors of role "body",
+ * if the transform of pairs does not support them.
  */
 export const partition = (options: PartitionOptions): Transform<ReadonlyArray<State>> => {
   const parts: ReadonlyArray<readonly [Part, Transform]> = [

@@ -1,18 +1,18 @@
 /**
- * The small matrices by which LoRA-Pro's theorem and Riemannian preconditioning become a few well-scaled products: made by
- * our own kernels where the backend has them, in float64 or, on a GPU, in pairs of float32, else on the host in float64.
+ * Small matrices that reduce LoRA-Pro's theorem and Riemannian preconditioning to a few well-scaled products: computed by
+ * the package's kernels if the backend has them, in float64 or, on a GPU, in pairs of float32, else on the host in float64.
  *
  *   BᵀB = U Λ Uᵀ    T_B = U (Λ+δ)^-½    Q_B = B T_B     Q_B Q_Bᵀ = B (BᵀB+δI)⁻¹ Bᵀ = P_B    T_B T_Bᵀ = (BᵀB+δI)⁻¹
  *   AAᵀ = V M Vᵀ    T_A = V (M+δ)^-½    Q_A = T_Aᵀ A    Q_Aᵀ Q_A = Aᵀ (AAᵀ+δI)⁻¹ A = P_A
  *   S_ij = (μ_j+δ) / (λ_i+μ_j)          X = −T_B (S ⊙ P) T_Aᵀ with P = s⁻² T_Bᵀ g_A Q_Aᵀ solves BᵀB X + X AAᵀ = −s⁻² (BᵀB+δI)⁻¹ g_A Aᵀ
  *
- * Why not the inverse Grams themselves: rounded to float32 they are wrong by 1e-7 · cond², their square roots by 1e-7 ·
- * cond only.
+ * Inverse Gram matrices are not used: rounded to float32 their error is 1e-7 · cond², that of their square roots only 1e-7 ·
+ * cond.
  *
  * An eigenvalue that round-off made negative counts as 0; an inverse of exactly 0 (δ = 0 and a rank-deficient factor)
  * counts as 0, which is the pseudo-inverse; so does a zero λ_i + μ_j.
  *
- * Shapes: everything [r, r].
+ * Shapes: all [r, r].
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -25,18 +25,18 @@ import { type Conditioning, OfShape } from "./transform.ts"
 
 export type { Whitening } from "../kernels/index.ts"
 
-/** What a transform that whitens keeps from one `refresh` to the next. */
+/** State of a transform that whitens, between two `refresh` calls. */
 export type WhitenedState = {
-  /** in the order of the pairs; empty before the first refresh */
+  /** whitenings, in the order of the pairs; empty before the first refresh */
   readonly whitenings: ReadonlyArray<Whitening>
-  /** λ_min(BᵀB) per pair at the last refresh; null before the first one */
+  /** λ_min(BᵀB) per pair at the last refresh; null before the first */
   readonly smallest: tf.Tensor1D | null
 }
 
-/** Before the first refresh. */
+/** State before the first refresh. */
 export const notWhitened: WhitenedState = { whitenings: [], smallest: null }
 
-/** Before the first refresh and after it. */
+/** Returns the layout before and after the first refresh. */
 export const whitenedLayout = (pairs: ReadonlyArray<FactorPair>, step: number) => {
   if (step === 0) return notWhitened as { readonly whitenings: readonly []; readonly smallest: null }
   const whitenings = pairs.map(
@@ -52,7 +52,7 @@ export const whitenedLayout = (pairs: ReadonlyArray<FactorPair>, step: number) =
   return { whitenings, smallest: new OfShape([pairs.length]) }
 }
 
-/** The whitenings of a refreshed state. Throws where there is not one for each pair: that is a bug in the caller. */
+/** Returns the whitenings of a refreshed state. Throws without one for each pair, which is a bug in the caller. */
 export const whiteningsFor = (
   transform: string,
   { whitenings }: WhitenedState,
@@ -65,7 +65,7 @@ export const whiteningsFor = (
   )
 }
 
-/** The health of a transform that whitens: nothing before the first refresh, and without pairs. */
+/** Returns the health of a transform that whitens: none before the first refresh, and none without pairs. */
 export const conditioningOf = (
   { smallest }: WhitenedState,
   pairs: ReadonlyArray<FactorPair>,
@@ -74,8 +74,8 @@ export const conditioningOf = (
   smallest === null || pairs.length === 0 ? [] : [{ sites: pairs.map(({ site }) => site.name), smallest, damping }]
 
 /**
- * Roots T [pairs, r, r] with columns weighted by λ/(λ+δ): λ (λ+δ)^-3/2 in the place of (λ+δ)^-½, so that a direction that a factor does not
- * have is 0 and not δ^-½, which round-off would be multiplied by.
+ * Returns roots T [pairs, r, r] with columns weighted by λ/(λ+δ): λ (λ+δ)^-3/2 instead of (λ+δ)^-½, so that directions missing from a factor
+ * are 0 instead of δ^-½, which would multiply round-off.
  */
 export const dampedRoots = (T: tf.Tensor3D, damping: number): tf.Tensor3D => {
   const share = tf.mul(tf.sum(tf.square(T), 1, true), damping) // δ/(λ+δ)
@@ -117,7 +117,7 @@ const upload = (matrix: Float64Array, r: number, factor: number, transposed: boo
   return tf.tensor2d(values, [r, r])
 }
 
-/** On the host. `smallest`: λ_min(BᵀB), clamped to 0. The tensors belong to the caller. */
+/** Whitens pairs on the host. `smallest`: λ_min(BᵀB), clamped to 0. The caller owns the tensors. */
 export const whiten = (
   grams: Grams,
   scale: number,
@@ -148,9 +148,9 @@ const onHost = (grams: ReadonlyArray<Grams>, pairs: ReadonlyArray<FactorPair>, d
 }
 
 /**
- * Whitens pairs where they are: on wasm and on a GPU nothing is read, whatever their number. Elsewhere, and on a GPU
- * for a rank above 256 or factors beyond its binding limit, their Grams are read and the host does it. Ranks of a run share pairs of
- * which each takes long. The tensors belong to the caller. Fails with `DeviceReadError` where a read fails.
+ * Whitens pairs on their device: on wasm and on a GPU nothing is read, for any number of pairs. Elsewhere, and on a GPU
+ * for a rank above 256 or factors beyond its binding limit, their Gram matrices are read and whitened on the host. The ranks of a run divide
+ * expensive pairs. The caller owns the tensors. Fails with `DeviceReadError` if a read fails.
  */
 export const whitenPairs = (
   pairs: ReadonlyArray<FactorPair>,
@@ -179,7 +179,7 @@ interface Grams {
 
 type Values = Float32Array | Int32Array | Uint8Array
 
-/** M Mᵀ [rows, rows] of a row-major M [rows, columns]: one half, mirrored. */
+/** Returns M Mᵀ [rows, rows] of a row-major M [rows, columns]: computes one half and mirrors it. */
 export const gramOfRows = (values: ArrayLike<number>, rows: number, columns: number): Float64Array => {
   const gram = new Float64Array(rows * rows)
   for (let i = 0; i < rows; i++) {
@@ -195,7 +195,7 @@ export const gramOfRows = (values: ArrayLike<number>, rows: number, columns: num
   return gram
 }
 
-/** Mᵀ M [columns, columns] of a row-major M [rows, columns]. Transposed first: products of contiguous rows are much faster. */
+/** Returns Mᵀ M [columns, columns] of a row-major M [rows, columns]. Transposes first: products of contiguous rows are much faster. */
 export const gramOfColumns = (values: ArrayLike<number>, rows: number, columns: number): Float64Array => {
   const transposed = new Float64Array(rows * columns)
   for (let i = 0; i < rows; i++) {
@@ -212,7 +212,7 @@ const gramsOf = (pair: FactorPair): Effect.Effect<Grams, DeviceReadError> =>
     return { BtB: gramOfColumns(B, pair.B.shape[0], r), AAt: gramOfRows(A, r, columns) }
   })
 
-/** Reads the factors and accumulates in float64. */
+/** Reads the factors and computes their Gram matrices on the host in float64. */
 export const gramsOnHost = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<ReadonlyArray<Grams>, DeviceReadError> =>
   Effect.forEach(pairs, gramsOf)
 
@@ -227,7 +227,7 @@ const split = (values: Values, pairs: ReadonlyArray<FactorPair>): ReadonlyArray<
   })
 }
 
-/** Multiplies where the factors are, in float32, and reads once. */
+/** Computes the Gram matrices on the device in float32, and reads them once. */
 export const gramsOnDevice = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<ReadonlyArray<Grams>, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -244,13 +244,13 @@ export const gramsOnDevice = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<R
   )
 
 /**
- * The Gram matrices BᵀB and AAᵀ of every pair, each [r, r], in the order of `pairs`: all that LoRA-Pro has to know of its parameters
- * before a step. Costs r²/2 · (out + in) multiplications per pair. Fails with `DeviceReadError` where a read fails.
+ * Returns the Gram matrices BᵀB and AAᵀ of every pair, each [r, r], in the order of `pairs`: all that LoRA-Pro needs of its parameters
+ * before a step. Costs r²/2 · (out + in) multiplications per pair. Fails with `DeviceReadError` if a read fails.
  *
- * Two ways, chosen by where the tensors live:
- *  - cpu, wasm: the factors already are in host memory, so they are read and the products accumulated in float64. A float32 Gram
- *    is wrong by 1e-7 λ_max, ten times the damping of 1e-8: a nearly singular B would be decided by round-off.
- *  - any other device: a read waits for the queue, so the products are made there in float32 and fetched in ONE read.
+ * Two implementations, depending on the location of the tensors:
+ *  - cpu, wasm: the factors are in host memory, so they are read and the products accumulated in float64. A float32 Gram matrix
+ *    is off by 1e-7 λ_max, ten times the damping of 1e-8: a nearly singular B would be dominated by round-off.
+ *  - any other device: a read waits for the queue, so the products are computed there in float32 and fetched in ONE read.
  */
 export const readGrams = (pairs: ReadonlyArray<FactorPair>): Effect.Effect<ReadonlyArray<Grams>, DeviceReadError> => {
   if (pairs.length === 0) return Effect.succeed([])

@@ -1,6 +1,6 @@
 /**
- * Whitenings shared among the ranks of a run, which are loaded where there are several: each rank whitens some pairs, and the matrices travel. A
- * pair's are the same bits whichever pairs it is whitened with.
+ * Division of whitenings among the ranks of a run, loaded if there are several: each rank whitens some pairs and sends the matrices. A
+ * pair's matrices have the same bits whichever pairs it is whitened with.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { whiteningNumbers } from "./optimizer.ts"
 
 const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
 
-/** Whitenings of all pairs, of which each rank makes some consecutive ones by `whiten`; 5r² + 1 numbers a pair travel. */
+/** Returns the whitenings of all pairs; each rank computes a consecutive part by `whiten`, and sends 5r² + 1 values per pair. */
 export const whitenAmong = (
   { rank, size, allGather }: RanksShape,
   pairs: ReadonlyArray<FactorPair>,

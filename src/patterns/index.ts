@@ -1,4 +1,4 @@
-/** Regular expressions from outside, in bounded time; characters as the Rust library has them. */
+/** Regular expressions from untrusted sources, in bounded time; characters as in Rust's regex library. */
 export { LinearRegExp } from "./linear-reg-exp.ts"
 export { type Node as PatternNode, parse, UnboundedPattern } from "./parse.ts"
 export { pattern, withOwnClasses } from "./unicode/classes.ts"

@@ -1,14 +1,14 @@
-/** A regular expression with the flags g and u whose time is bounded by the lengths of pattern and text, whatever it says. */
+/** A regular expression with the flags g and u whose time is bounded by the lengths of pattern and text. */
 import { cut } from "../boundary/index.ts"
 import { parse, UnboundedPattern } from "./parse.ts"
 import { compile, type Program } from "./program.ts"
 import { Search } from "./search.ts"
 
 /**
- * Finds what a `RegExp` of the same source finds. All methods of texts and of regular expressions ask `exec`, as ECMAScript says, so
- * that it is the one thing to replace. Its errors name the pattern and the limit.
+ * Finds the matches of a `RegExp` with the same source. All methods of strings and regular expressions call `exec`, as ECMAScript specifies, so
+ * only that is replaced. Errors name the pattern and the limit.
  *
- * Only V8's own differs: against ECMAScript it also finds empty matches between the halves of a surrogate pair.
+ * Does not reproduce one deviation of V8 from ECMAScript: V8 also finds empty matches between the halves of a surrogate pair.
  *
  * RE2 in JavaScript (re2js 2.10) was tried in its place: it finds one match in linear time, but all matches of `a+b|a` in 16,000 letters a
  * take it 4 s, four times as much in twice as many; it has no lookahead, which nearly every byte-level tokenizer uses, and tables of
@@ -18,7 +18,7 @@ export class LinearRegExp extends RegExp {
   readonly #program: Program
   #search: { readonly text: string; readonly search: Search } | undefined
 
-  /** Throws a SyntaxError where the pattern is none, and an Error where its time has no bound. */
+  /** Throws a SyntaxError if the pattern is invalid, and an Error if its time is unbounded. */
   constructor(pattern: string | RegExp, flags = "gu") {
     super(pattern, flags)
     this.#program = pattern instanceof LinearRegExp ? pattern.#program : this.#named(() => compile(parse(this.source)))

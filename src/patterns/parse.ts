@@ -3,10 +3,10 @@
  * matches one character (a class, an escape, a property) is not read but kept as text: the engine itself says which characters it means.
  */
 
-/** One character. */
+/** A single character. */
 export interface One {
   readonly kind: "one"
-  /** as written, a pattern of its own */
+  /** source text, a pattern by itself */
   readonly source: string
 }
 
@@ -16,7 +16,7 @@ export interface Repeat {
   readonly min: number
   readonly max: number
   readonly greedy: boolean
-  /** numbers of the capturing groups within, from the first up to, not including, the second */
+  /** numbers of the capturing groups inside, from the first up to but excluding the second */
   readonly groups: readonly [from: number, to: number]
 }
 
@@ -25,7 +25,7 @@ export interface Look {
   readonly body: Node
   readonly behind: boolean
   readonly negative: boolean
-  /** whether there are capturing groups within */
+  /** whether it contains capturing groups */
   readonly captures: boolean
 }
 
@@ -42,12 +42,12 @@ export type Node =
 
 export interface Parsed {
   readonly root: Node
-  /** of all groups, number 0 (the whole match) included */
+  /** number of groups, including number 0 (the whole match) */
   readonly groupCount: number
   readonly names: ReadonlyArray<readonly [name: string, index: number]>
 }
 
-/** A pattern is sound, but its time has no bound. */
+/** Error of a valid pattern whose time is unbounded. */
 export class UnboundedPattern extends Error {}
 
 const quantifier = /(?:([*+?])|\{(\d+)(,?)(\d*)\})(\??)/uy

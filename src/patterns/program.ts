@@ -11,11 +11,11 @@ export const op = {
   /** read one character of `set`, forward or backward */
   one: 1,
   oneBefore: 2,
-  /** go on at `first`, and where that fails at `second` */
+  /** continues at `first` and, if that fails, at `second` */
   split: 3,
   /** a place that several ways lead to */
   join: 4,
-  /** go on at `first` */
+  /** continues at `first` */
   jump: 5,
   /** remember a border of a capturing group, `slot` */
   save: 6,
@@ -25,7 +25,7 @@ export const op = {
   enter: 8,
   leave: 9,
   edge: 10,
-  /** the body begins at the next instruction; where it is as wanted, go on at `first` */
+  /** the body begins at the next instruction; if its result is as required, continues at `first` */
   look: 11
 } as const
 

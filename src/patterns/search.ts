@@ -86,7 +86,7 @@ export class Search {
   readonly #remembers: boolean
   #steps = 0
   #borders: Array<number> = []
-  /** ways not taken yet: instruction, place, loops that have read, length of the path. Or a group's border as it was: -1 - slot, border */
+  /** untried alternatives: instruction, place, loops that have read, length of the path. Or the previous border of a group: -1 - slot, border */
   readonly #ways = new Stack()
   /** the places that lead to where the search is: place, bit */
   readonly #path = new Stack()
@@ -252,7 +252,7 @@ export class Search {
     this.#ways.push2(0, 0)
   }
 
-  /** Takes groups back as far as the last way not taken; false where there is none. */
+  /** Restores groups back to the last untried alternative; returns false without one. */
   #back(firstWay: number): boolean {
     const ways = this.#ways
     while (ways.length > firstWay) {

@@ -1,4 +1,4 @@
-/** The processes of one run: how they know each other, and what they tell each other. */
+/** Ranks: the processes of one run, and their communication. */
 
 export {
   type Connection,

@@ -1,11 +1,11 @@
-/** How a value travels from rank to rank: as bytes, of which each rank makes the same value again. */
+/** Serialization of values between ranks: to bytes, which each rank decodes to the same value. */
 
 export interface Message<A> {
   readonly write: (value: A) => Uint8Array
   readonly read: (bytes: Uint8Array) => A
 }
 
-/** Numbers, bit for bit. */
+/** Floating-point values, bit for bit. */
 export const floats: Message<Float32Array> = {
   write: ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
   read: (bytes) => {
@@ -15,7 +15,7 @@ export const floats: Message<Float32Array> = {
   }
 }
 
-/** Whatever is the same after JSON. */
+/** Values that survive a JSON round trip. */
 export const json = <A>(): Message<A> => ({
   write: (value) => new TextEncoder().encode(JSON.stringify(value)),
   read: (bytes) => JSON.parse(new TextDecoder().decode(bytes)) as A
@@ -23,7 +23,7 @@ export const json = <A>(): Message<A> => ({
 
 const LENGTH = 4
 
-/** Two values: the length of the first, uint32 little-endian, and the bytes of each. */
+/** A pair of values: the length of the first, uint32 little-endian, and the bytes of each. */
 export const both = <A, B>(first: Message<A>, second: Message<B>): Message<readonly [A, B]> => ({
   write: ([a, b]) => {
     const [head, rest] = [first.write(a), second.write(b)]

@@ -1,22 +1,22 @@
 /**
- * One run in several processes, which are called its ranks. Every rank goes through the whole program with the same plan; at some places they
- * meet and tell each other what each has computed. A run has the same bits whatever their number: what is divided among ranks is put
- * together in the order in which one rank would have made it.
+ * One run in several processes, called its ranks. Every rank runs the whole program with the same plan; at certain points they
+ * exchange what each has computed. A run gives the same bits for any number of ranks: divided results are
+ * combined in the order in which a single rank would have computed them.
  *
- * All ranks meet in the same order: a program that runs one of these effects runs it on every rank. An effect that waits lets the event loop go on.
+ * All ranks communicate in the same order: a program that runs one of these effects runs it on every rank. Waiting does not block the event loop.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 
-/** A rank is gone, or its message never came. */
+/** Error of a rank that has failed, or whose message did not arrive. */
 export class RankError extends Schema.TaggedError<RankError>()("RankError", {
-  /** whose fault it is; null: it is not known */
+  /** rank that failed; null: unknown */
   rank: Schema.NullOr(Schema.Int),
-  /** processes of the run */
+  /** number of ranks */
   size: Schema.Int,
-  /** the machine that it runs on, where that is known */
+  /** machine of that rank, if known */
   host: Schema.optionalKey(Schema.String),
   /** what happened, as the end of a sentence */
   reason: Schema.String
@@ -28,39 +28,39 @@ export class RankError extends Schema.TaggedError<RankError>()("RankError", {
 }
 
 export interface RanksShape {
-  /** from 0 on; rank 0 writes the run folder and speaks to the user */
+  /** rank of this process, from 0; rank 0 writes the run folder and the output */
   readonly rank: number
-  /** processes of the run */
+  /** number of ranks */
   readonly size: number
-  /** the machine that this one runs on, where ranks may be on several */
+  /** machine of this process, if ranks may run on several */
   readonly host?: string
   /**
-   * Every rank's bytes, in the order of the ranks. `lengths`: how many bytes each rank gives, where all of them know; absent: they tell
-   * each other first.
+   * Gathers every rank's bytes on all ranks, in the order of the ranks. `lengths`: number of bytes of each rank, if all of them know it; absent:
+   * the ranks exchange it first.
    */
   readonly allGather: (
     own: Uint8Array,
     lengths?: ReadonlyArray<number>
   ) => Effect.Effect<ReadonlyArray<Uint8Array>, RankError>
-  /** Every rank's bytes on rank 0, in the order of the ranks; an empty list on the others. */
+  /** Gathers every rank's bytes on rank 0, in the order of the ranks; returns an empty list on the others. */
   readonly gather: (own: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>, RankError>
-  /** The bytes of rank 0, on all ranks; what the others give is ignored. */
+  /** Sends the bytes of rank 0 to all ranks; ignores the arguments of the others. */
   readonly broadcast: (own: Uint8Array) => Effect.Effect<Uint8Array, RankError>
-  /** Waits until all ranks are here. */
+  /** Waits until all ranks have reached this point. */
   readonly barrier: Effect.Effect<void, RankError>
   /**
-   * A rank that is asked to stop does so with the others: what it says here travels with the next gradients, and all of them stop after
+   * Stop requests, on which ranks agree: a request travels with the next gradients, and all ranks stop after
    * that step.
    */
   readonly stop: {
-    /** this rank was asked to */
+    /** whether this rank was asked to stop */
     asked: boolean
-    /** a rank was, and all know of it */
+    /** whether all ranks know of a request */
     agreed: boolean
   }
 }
 
-/** One process, which waits for no other. */
+/** A single process, which waits for no other. */
 export const alone: RanksShape = {
   rank: 0,
   size: 1,
@@ -71,12 +71,12 @@ export const alone: RanksShape = {
   stop: { asked: false, agreed: false }
 }
 
-/** The ranks of the program; one process by default. */
+/** The program's ranks; default: a single process. */
 export const Ranks = Context.Reference<RanksShape>("tfjs-lora-pro/Ranks", { defaultValue: () => alone })
 
 /**
- * The first meeting of the ranks: fails if one of them does not come within `milliseconds`, so that the others do not wait for
- * ever. Later ones have no bound: how long a rank reads and computes is its own affair.
+ * Waits for all ranks to start; fails if one of them does not within `milliseconds`, so that the others do not wait
+ * forever. Later waits are unbounded: a rank may read and compute for as long as it needs.
  */
 export const begunTogether = (milliseconds: number): Effect.Effect<void, RankError> =>
   Effect.flatMap(Ranks, ({ barrier, size }) => {
@@ -89,7 +89,7 @@ const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.str
 const decode = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
 
 /**
- * What `effect` comes to on rank 0, on every rank; it runs there alone. Its value goes through JSON. Where it fails, rank 0 fails with its
+ * Runs `effect` on rank 0 alone and returns its value, sent as JSON, on every rank. If it fails, rank 0 fails with its
  * error and the others with a `RankError` that has its message.
  */
 export const onFirst = <A, E extends { readonly message: string }, R>(
@@ -114,19 +114,19 @@ const failureOf = <A, E extends { readonly message: string }>(exit: Exit.Exit<A,
   return error?._tag === "Fail" ? error.error.message : "it could not go on"
 }
 
-/** A value of each rank, in their order; each goes through JSON. */
+/** Gathers a value of each rank, in their order; each is sent as JSON. */
 export const fromAll = (own: unknown): Effect.Effect<ReadonlyArray<unknown>, RankError> =>
   Effect.flatMap(Ranks, ({ allGather }) => Effect.map(allGather(encode(own)), (all) => all.map(decode)))
 
-/** A range of whole numbers, its end not in it. */
+/** A range of integers; its end is excluded. */
 export interface Range {
-  /** the first number */
+  /** first integer */
   readonly start: number
-  /** one more than the last */
+  /** end, excluded */
   readonly end: number
 }
 
-/** `count` things in as many consecutive ranges as there are ranks, none longer than another by more than one. */
+/** Divides `count` items into consecutive ranges, one per rank, whose lengths differ by at most one. */
 export const rangesOf = (count: number, size: number): ReadonlyArray<Range> =>
   Array.from({ length: size }, (_, rank) => ({
     start: Math.floor((rank * count) / size),

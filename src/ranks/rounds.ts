@@ -1,7 +1,7 @@
 /**
- * Things that are computed one by one and do not depend on each other, such as the batches of an evaluation, divided among ranks: thing i is
- * computed by rank i mod size. Ranks go on in rounds. In each every rank computes one thing, and then all tell each other what they have, so
- * that every rank uses all results in the order of the things: what is summed up of them has the bits of one rank alone.
+ * Divides independent items, such as the batches of an evaluation, among ranks: rank i mod size
+ * computes item i. Ranks proceed in rounds: each computes one item, and then all exchange their results, so
+ * every rank uses all results in the order of the items, and sums over them have the bits of a single rank.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -9,15 +9,15 @@ import type { Message } from "./message.ts"
 import { type RankError, Ranks } from "./ranks.ts"
 
 export interface Divided<B, A, E2, R2, E3, R3> {
-  /** on one rank */
+  /** runs on one rank */
   readonly compute: (thing: B) => Effect.Effect<A, E2, R2>
-  /** how a result travels to the others */
+  /** serialization of a result */
   readonly as: Message<A>
-  /** on every rank, in the order of the things */
+  /** runs on every rank, in the order of the items */
   readonly use: (thing: B, result: A) => Effect.Effect<void, E3, R3>
 }
 
-/** Computes each of some things on one rank and uses it on all. Of one rank: computed and used one after the other, and nothing more. */
+/** Computes each item on one rank and uses its result on all. With one rank: computes and uses one item after the other. */
 export const inRounds =
   <B, A, E2, R2, E3, R3>({ compute, as, use }: Divided<B, A, E2, R2, E3, R3>) =>
   <E, R>(things: Stream.Stream<B, E, R>): Effect.Effect<void, E | E2 | E3 | RankError, R | R2 | R3> =>
@@ -37,7 +37,7 @@ export const inRounds =
       yield* Stream.runForEach(Stream.grouped(things, size), round)
     })
 
-/** Whether this rank computes thing i. */
+/** Returns whether this rank computes item i. */
 export const computesThing = Effect.map(
   Ranks,
   ({ rank, size }) =>

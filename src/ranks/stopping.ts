@@ -1,6 +1,6 @@
 /**
- * How a run in several processes is interrupted: its ranks agree on the step after which they stop, so that one of them saves what all of
- * them know.
+ * Interruption of a run in several processes: its ranks agree on the last step, so that one of them saves the state that all
+ * share.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,12 +8,12 @@ import * as Fiber from "effect/Fiber"
 import { milliseconds } from "../progress/index.ts"
 import { Ranks } from "./ranks.ts"
 
-/** How often it is looked whether the ranks agree. */
+/** Interval between checks for an agreement. */
 const EVERY = Duration.millis(20)
 
 /**
- * The program, whose interruption waits for the ranks to agree on their last step: the training loop, which knows of it first, interrupts
- * itself then. Where they do not within `grace` milliseconds, as nowhere but in a training loop, it is interrupted as it is.
+ * Runs the program so that an interruption waits for the ranks to agree on their last step: the training loop is the first to know, and
+ * interrupts itself. If they do not agree within `grace` milliseconds, as outside of a training loop, the program is interrupted immediately.
  */
 export const stoppingTogether =
   (grace: number) =>

@@ -1,6 +1,6 @@
 /**
- * Before a run's first step its ranks compare what decides their numbers: the plan, versions, rows, tokenizer and weights by their hashes,
- * and the device. Where inputs lie and where the run folder is may differ.
+ * Before the first step of a run, its ranks compare everything that determines the results: the plan, versions, the hashes of rows,
+ * tokenizer and weights, and the device. The paths of inputs and of the run folder may differ.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -11,9 +11,9 @@ import { inputsOf, recordOf, versions } from "../output/index.ts"
 import { type ResolvedPlan, withInputs } from "../plan/index.ts"
 import { fromAll, Ranks } from "../ranks/index.ts"
 
-/** Ranks that would compute a run with other numbers than each other's. */
+/** Error of ranks that would compute different results. */
 export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer", {
-  /** a sentence each */
+  /** differences, a sentence each */
   differences: Schema.Array(Schema.String),
   /** what to do */
   remedies: Schema.Array(Schema.String)
@@ -28,7 +28,7 @@ export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer"
   }
 }
 
-/** What a rank says of itself. */
+/** Description of a rank, for the comparison. */
 interface Facts {
   readonly host: string | undefined
   readonly plan: Fields
@@ -65,17 +65,17 @@ const fieldDifferences = (first: Fields, other: Fields): ReadonlyArray<string> =
 export const planDifferences = (first: RunPlan, other: RunPlan): ReadonlyArray<string> =>
   fieldDifferences(fieldsOf(first), fieldsOf(other))
 
-/** Those that bear on numbers: adapters are the same in all runtimes. */
+/** Versions that affect the results: adapters are the same in all runtimes. */
 const bearing = ["tfjs-lora-pro", "kernels", "tfjs", "effect"]
 
-/** "wasm", "native avx2", "webgpu NVIDIA H100" */
+/** Returns a device as text: "wasm", "native avx2", "webgpu NVIDIA H100". */
 const computerOf = ({ backend, instructions, adapter }: DeviceDescription): string =>
   [backend, instructions, adapter].filter((word) => word !== undefined).join(" ")
 
 const short = (hash: string | null | undefined): string =>
   hash === null || hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`
 
-/** What differs, by kind. */
+/** Returns the differences, by kind. */
 const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
   plan: fieldDifferences(first.plan, other.plan),
   versions: bearing
@@ -98,7 +98,7 @@ const REMEDIES = {
 const placeOf = (rank: number, host: string | null | undefined): string =>
   host === undefined || host === null ? `rank ${rank}` : `rank ${rank} (${host})`
 
-/** Fails, on every rank alike, where one was asked for something else than the first; `own`: how this one was, a clause each. */
+/** Fails on every rank if one was started with other options than the first. `own`: this rank's options, a clause each. */
 export const checkAskedAlike = (own: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { size, host = null } = yield* Ranks
@@ -108,7 +108,7 @@ export const checkAskedAlike = (own: ReadonlyArray<string>) =>
     if (differences.length > 0) return yield* new RanksDiffer({ differences, remedies: [REMEDIES.plan] })
   })
 
-/** Fails, on every rank alike, where they differ. `mixedDevices`: other devices are meant, whose sums have other last digits. */
+/** Fails on every rank if they differ. `mixedDevices`: allows different devices, whose sums differ in the last digits. */
 export const checkAlike = (resolved: ResolvedPlan, mixedDevices = false) =>
   Effect.gen(function* () {
     const { size, host } = yield* Ranks

@@ -1,4 +1,4 @@
-/** The beginning of a run whose init looks at training data. Loaded where a plan has such an init. */
+/** The start of a run whose init uses training data. Loaded only if a plan has such an init. */
 
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -14,7 +14,7 @@ import { notice } from "./progress.ts"
 
 type Looks = NonNullable<ReturnType<typeof calibrationOfPlan>>
 
-/** A loaded model with the plan's adapter at step 0, after a look at the first batches as training will see them. */
+/** Returns a loaded model with the plan's adapter at step 0, calibrated on the first batches as training will see them. */
 export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPlan, calibration: Looks) =>
   Effect.gen(function* () {
     const device = yield* Device
@@ -39,7 +39,7 @@ export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPla
     }).pipe(Effect.scoped)
   }).pipe(Effect.withSpan("calibrate"))
 
-/** One sentence on ranks that an init decided; run.json has them by layer. */
+/** Returns one sentence on the ranks that an init decided; run.json lists them by layer. */
 const ranksText = (init: string, ranks: SiteRanks): string => {
   const all = Object.values(ranks)
   const adapted = all.filter((rank) => rank > 0)

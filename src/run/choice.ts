@@ -1,13 +1,13 @@
 /**
- * Which state of a run is its adapter. With `output.keep: "auto"` the best evaluated step replaces the last one only where the rows that both
- * were evaluated on can tell that it is better: the best of several evaluations of a few hundred rows is the best by chance as often as not.
+ * Selects which state of a run becomes its adapter. With `output.keep: "auto"` the best evaluated step replaces the last one only if the rows of
+ * both evaluations show that it is better: the best of several evaluations of a few hundred rows is often the best by chance.
  *
- *   gain     in the metric that the run is watched by, best − last, over rows that are drawn from these with replacement, the same for both
- *   chance   the share of such draws without a gain (a paired bootstrap, one sided), drawn from the plan's seed
- *   better   chance ≤ LEVEL / evaluations that the last was compared with: the best of k has k chances to look better (Bonferroni)
+ *   gain     in the run's metric, best − last, over rows resampled from these with replacement, the same rows for both
+ *   chance   fraction of the resamples without a gain (a one-sided paired bootstrap), drawn with the plan's seed
+ *   better   chance ≤ LEVEL / number of evaluations compared with the last: the best of k has k chances to look better (Bonferroni)
  *
- * No chance is below 2⁻ⁿ: that is how often n rows agree on nothing. The best and the newest evaluation are in memory, with what they have of each row; a resumed
- * run evaluates the state of the best checkpoint again, to the same bits.
+ * No chance is below 2⁻ⁿ: that is how often n rows agree on nothing. The best and the newest evaluation stay in memory, with row scores;
+ * a resumed run evaluates the state of the best checkpoint again, to the same bits.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -22,17 +22,17 @@ import { type RowScore, scoreOf } from "../training/index.ts"
 import type { evaluatorOf } from "./evaluator.ts"
 import { choiceOf } from "./standing.ts"
 
-/** Largest chance of replacing the last state if all states are equally good. */
+/** Largest probability of replacing the last state if all states are equally good. */
 export const LEVEL = 0.05
 
-/** Draws: enough for a share of a hundredth, fewer if each has many rows, but enough that a few of them are beyond any level. */
+/** Number of resamples: enough for a fraction of one in a hundred, fewer for many rows, but enough that a few are beyond any level. */
 const DRAWS = 2000
 const ROWS_DRAWN = 2e8
 const BEYOND = 5
-/** Of draws at a time: then others have a turn. */
+/** Resamples per turn of the event loop. */
 const ROWS_AT_ONCE = 2e5
 
-/** Returns the chance of a gain as large as that of `best` over `last` if neither is better. */
+/** Returns the probability of a gain as large as that of `best` over `last` if neither is better. */
 export const chanceOf = (
   best: RowScore,
   last: RowScore,
@@ -54,7 +54,7 @@ export const chanceOf = (
     return Math.max((1 + without) / (1 + draws), 2 ** -rows)
   })
 
-/** One more copy of what is trained, released with the scope. A step replaces tensors, so that it takes memory only where they differ. */
+/** Copies the trained parameters, for as long as the scope. A step replaces tensors, so a copy takes memory only for those that differ. */
 export const heldState = (adapted: Adapted<Network>) =>
   Effect.map(
     Effect.acquireRelease(
@@ -76,8 +76,8 @@ export const heldState = (adapted: Adapted<Network>) =>
   )
 
 /**
- * Decides which state is kept after the last step, and leaves it in `adapted`. `putBest`: puts the state after a step in place of the last one;
- * false: it could not, and the last stays. null: there was nothing to choose by, or from.
+ * Selects the state to keep after the last step and leaves it in `adapted`. `putBest`: replaces the last state with that after a step; returns
+ * false if it cannot, and the last state stays. null: there was no metric, or no state to choose from.
  */
 export const chooseState = <E, R>(
   adapted: Adapted<Network>,

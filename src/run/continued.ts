@@ -1,4 +1,4 @@
-/** The beginning of a run with `adapter.from`. Loaded where a plan has it. */
+/** The start of a run with `adapter.from`. Loaded only if a plan has it. */
 
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -10,7 +10,7 @@ import { type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, type ResolvedPlan } from "../plan/index.ts"
 import { notice } from "./progress.ts"
 
-/** The model with the adapter that the plan begins with. */
+/** Returns the model with the adapter that the plan starts from. */
 export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan, from: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -27,6 +27,6 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     return adapted
   })
 
-/** Puts an adapter from elsewhere in place. Kinds whose models PEFT does not have forbid it by a rule. */
+/** Replaces the initialized parameters by those of another adapter. Kinds whose models PEFT does not support reject it by a rule. */
 export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
   runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run begins with no adapter of PEFT"))

@@ -1,7 +1,7 @@
 /**
- * How a run ends. One that fails or is interrupted loses nothing: the state of the last good step is saved, and the user reads how to
- * resume it. One that finishes is shown to its readers: `report.html` and the adapter's model card. Those are made last and from what is
- * already saved, so a run whose page cannot be written is a good run that says so.
+ * The end of a run. A run that fails or is interrupted saves the state of the last good step and prints how to
+ * resume it. A run that finishes writes `report.html` and the adapter's model card. These come last and use only what is
+ * already saved, so a run whose page cannot be written is still complete, and reports that.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -22,8 +22,8 @@ import type { Session } from "../training/index.ts"
 import { notice, warn } from "./progress.ts"
 
 /**
- * Saves on failure and on interruption. `recorded` is the last step whose numbers came off a sound device and are in the metrics:
- * a state beyond it is not saved, and the run resumes from the checkpoint before. A state that cannot be saved is reported, and hides
+ * Saves the state on failure and on interruption. `recorded`: the last step whose numbers were read from a working device and are in the metrics:
+ * a later state is not saved, and the run resumes from the checkpoint before. If a state cannot be saved, that is reported and hides
  * no other error.
  */
 export const savedOnFailure =

@@ -1,5 +1,5 @@
 /**
- * Which split is evaluated when: a part of one while training, every split at the end; each result a line of the metrics.
+ * Schedules the evaluations of a run: part of a split during training, every split at the end; each result is a line of the metrics.
  */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
@@ -24,11 +24,11 @@ export interface SplitEvaluation {
   readonly plan: RunPlan
   readonly split: Split
   readonly source: SplitSource
-  /** name of the rows in messages, if they come from a file and not from a split of the plan */
+  /** name of the rows in messages, if they come from a file instead of a split of the plan */
   readonly called?: string | undefined
-  /** steps taken before it */
+  /** number of steps taken before the evaluation */
   readonly step: number
-  /** the first rows, this many; all unless given */
+  /** number of rows, from the first; default: all */
   readonly rows?: number | undefined
   /** collects misclassified rows */
   readonly mistakes?: Mistakes | undefined
@@ -49,7 +49,7 @@ const evaluated = ({ kind, adapted, plan, source, ...asked }: Omit<SplitEvaluati
     return result
   })
 
-/** Evaluates one split and reports it to the listener. */
+/** Evaluates one split and reports the result to the listener. */
 export const evaluateSplit = ({ step, ...evaluation }: SplitEvaluation) =>
   Effect.gen(function* () {
     const { kind, split, called } = evaluation
@@ -61,10 +61,10 @@ export const evaluateSplit = ({ step, ...evaluation }: SplitEvaluation) =>
     return report
   }).pipe(Effect.withSpan("evaluate", { attributes: { split: evaluation.split, step } }))
 
-/** What the evaluations of a run need to know of it, and where they go. */
+/** Settings of a run's evaluations, and the outputs for their results. */
 export type Evaluated = Pick<Run, "append" | "history" | "checkpoint">
 
-/** The evaluations of one run. */
+/** Creates the evaluations of a run. */
 export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, run: Evaluated) => {
   const { plan, data, steps } = resolved
   const { splits } = data
@@ -95,9 +95,9 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
     plan.output.keep === "auto" ? { scored: (own: RowScores) => void scores.set(step, own) } : {}
   return {
     standing,
-    /** Whether the row scores of an evaluation are known. */
+    /** Returns whether the row scores of an evaluation are known. */
     isKnown: (step: number) => scores.has(step),
-    /** Each metric on the way as a function of the rows, of the state after a step, which is in place where they are not known. */
+    /** Returns each metric as a function of the rows, for the state after a step, which must be in place if they are not known. */
     rowScores: (step: number) =>
       Effect.gen(function* () {
         if (!scores.has(step)) {
@@ -106,13 +106,13 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
         }
         return scores.get(step) ?? {}
       }),
-    /** What there is to gain, on the split that the end is judged by. Nothing where there is no split to look at. */
+    /** Evaluates the split that the run is judged by before the first step. Does nothing without such a split. */
     before: Effect.suspend(() => {
       if (judged === undefined) return Effect.succeed(undefined)
       const first = made.find(({ split, step }) => split === judged && step === 0)
       return first !== undefined || run.checkpoint !== null ? Effect.succeed(first) : reported(judged, 0, judgedRows)
     }),
-    /** Where one is due; a resumed run may have it already. */
+    /** Evaluates if an evaluation is due; a resumed run may have it already. */
     during: (step: number) =>
       Effect.gen(function* () {
         if (watched === undefined || step === 0 || step >= steps || step % every !== 0) return
@@ -120,12 +120,12 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
         const best = standing.now().best?.step
         for (const at of scores.keys()) if (at !== step && at !== best) scores.delete(at)
       }),
-    /** Of the last step, by which it is compared with those on the way; undefined where there are none, or none of validation rows. */
+    /** Returns the evaluation of the last step, to compare with earlier ones; undefined without earlier ones or without validation rows. */
     last: (step: number) =>
       watched === "validation" && every < steps
         ? reported(watched, step, watchedRows, scored(step))
         : Effect.succeed(undefined),
-    /** Every split whole, and the mistakes on the last of them; and once more the rows that were looked at before training. */
+    /** Evaluates every split in full, with the errors of the last split, and the rows that were evaluated before training once more. */
     after: (before: EvaluationReport | undefined, step: number) =>
       Effect.gen(function* () {
         if (kind.settle !== undefined) {

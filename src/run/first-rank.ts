@@ -1,6 +1,6 @@
 /**
- * One run folder for all ranks of a run: rank 0 opens it, alone writes it, and speaks to the user. The others know all that it knows of the
- * folder, see nothing of it themselves (it may be on a disk that they have not), and write nothing.
+ * One run folder for all ranks of a run: rank 0 opens it, and alone writes files and output. The others receive rank 0's view of the
+ * folder, never read it themselves (it may be on a disk that they cannot access), and write nothing.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -12,7 +12,7 @@ import { Progress } from "./progress.ts"
 
 type Failure = { readonly message: string }
 
-/** What `open` comes to, on rank 0 as it is; on the others it is made anew from what rank 0 sends. */
+/** Runs `open` on rank 0 and returns its result; the other ranks rebuild it from what rank 0 sends. */
 const ofFirst = <A, Told, E extends Failure, R>(
   open: Effect.Effect<A, E, R>,
   told: (own: A) => Told,
@@ -29,7 +29,7 @@ const ofFirst = <A, Told, E extends Failure, R>(
     return opened[0] ?? anew(known, yield* writtenElsewhere)
   })
 
-/** A run that rank 0 begins or continues. */
+/** Opens a run that rank 0 starts or resumes. */
 export const openedByFirst = <E extends Failure, R>(open: Effect.Effect<Run, E, R>) =>
   ofFirst(
     open,
@@ -37,7 +37,7 @@ export const openedByFirst = <E extends Failure, R>(open: Effect.Effect<Run, E, 
     (told, guard): Run => ({ ...told, guard, append: () => Effect.void })
   )
 
-/** A run that rank 0 found. */
+/** Opens a run that rank 0 found. */
 export const foundByFirst = <E extends Failure, R>(find: Effect.Effect<FoundRun, E, R>) =>
   ofFirst(
     find,
@@ -45,7 +45,7 @@ export const foundByFirst = <E extends Failure, R>(find: Effect.Effect<FoundRun,
     (told, guard): FoundRun => ({ ...told, guard })
   )
 
-/** What a program says, said once. */
+/** Provides services with which only rank 0 prints. */
 export const spokenByFirst = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Ranks, ({ rank }) =>
     rank === 0

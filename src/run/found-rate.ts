@@ -1,4 +1,4 @@
-/** The beginning of a run that finds its own rate. Loaded where a plan leaves it to the run. */
+/** The start of a run that finds its own learning rate. Loaded only if a plan leaves it to the run. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
@@ -9,7 +9,7 @@ import type { ResolvedPlan } from "../plan/index.ts"
 import { findRate, passesText } from "../training/index.ts"
 import { notice } from "./progress.ts"
 
-/** A rate for a model with the plan's adapter at step 0, found on the batches of its first step as training will see them. */
+/** Finds a learning rate for a model with the plan's adapter at step 0, on the batches of its first step as training will see them. */
 export const foundRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
     const device = yield* Device

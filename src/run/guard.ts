@@ -1,6 +1,6 @@
 /**
- * What a run says where it learns nothing: a training loss that has not fallen below its start, a final score that is no better than
- * the baseline. Each with what to change, by what was seen.
+ * Warnings of a run that does not learn: a training loss that has not fallen below its start, a final score no better than
+ * the baseline. Each recommends a change, depending on the observation.
  */
 import * as Effect from "effect/Effect"
 import type { LoadedKind } from "../kinds/index.ts"
@@ -33,7 +33,7 @@ const watchOf = (kind: LoadedKind, resolved: ResolvedPlan, ended: boolean) => ({
   named: namedIn(kind, resolved)
 })
 
-/** Says once what a third of the steps show. `taken` grows with the run; those that are there already were looked at before. */
+/** Warns at most once after a third of the steps. `taken` grows with the run; steps already in it were judged before. */
 export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: ReadonlyArray<Taken>) => {
   const due = firstLook(resolved.steps)
   let looked = taken.length >= due
@@ -53,16 +53,16 @@ export const baselinesOf = (kind: LoadedKind, { data }: ResolvedPlan): Baselines
 
 interface Ended {
   readonly taken: ReadonlyArray<Taken>
-  /** steps after which the adapter is what it is */
+  /** number of steps that the adapter was trained for */
   readonly step: number
   readonly baseline: Baselines
   readonly before: object | undefined
-  /** on the rows of `before` */
+  /** baselines on the rows of `before` */
   readonly sameRows: object | undefined
   readonly reports: ReadonlyArray<{ readonly split: "validation" | "test" }>
 }
 
-/** Everything that is to be said of a run that has ended; the same for one that was resumed. */
+/** Returns all warnings about a run that has ended; the same for a resumed run. */
 export const warningsOf = (
   kind: LoadedKind,
   resolved: ResolvedPlan,

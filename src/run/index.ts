@@ -1,4 +1,4 @@
-/** From a resolved plan to a run: its session and steps, its evaluations, what it says on the way and what it shows at the end. */
+/** Runs a resolved plan: its session and steps, its evaluations, its messages and its final report. */
 
 export { checkAlike, checkAskedAlike, planDifferences, RanksDiffer } from "./alike.ts"
 export { chooseState } from "./choice.ts"

@@ -1,10 +1,10 @@
 /**
- * What the frozen blocks at the start of a forward pass make of a row, computed once. Where the lowest trained weight is in block n, the
- * blocks before it give a row the same hidden states in every epoch and every evaluation: those that enter block n are kept, by what the
- * row consists of.
+ * Caches the output of the frozen blocks at the start of a forward pass. If the lowest trained weight is in block n, the
+ * blocks before it give a row the same hidden states in every epoch and evaluation: those that enter block n are cached, keyed by the
+ * row's content.
  *
- * A row's hidden states have to be the same bits whichever rows share its batch and however far it is padded (`rowsAlone` of a device):
- * then nothing shows whether they were kept or computed now. At padding they are 0 here, where a forward pass has numbers that reach
+ * A row's hidden states must have the same bits whichever rows share its batch and however far it is padded (`rowsAlone` of a device):
+ * then results do not depend on the cache. At padding they are 0 here, where a forward pass has values that reach
  * neither a loss nor a gradient.
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
@@ -18,21 +18,21 @@ import { type PlannedPrefix, prefixText } from "../plan/index.ts"
 import { notice } from "./progress.ts"
 
 export interface PrefixOptions {
-  /** how many blocks are frozen, 1 or more */
+  /** number of frozen blocks, at least 1 */
   readonly blocks: number
-  /** of what is kept; rows for which there is no room are computed each time */
+  /** size of the cache; rows beyond it are computed each time */
   readonly bytes: number
-  /** whether the rows of a batch come again */
+  /** whether the rows of a batch recur */
   readonly comesAgain: (batch: Rows) => boolean
 }
 
-/** Hidden states of rows, their padding left away. */
+/** Cached hidden states of rows, without padding. */
 interface KeptRows {
-  /** [places, width], of which the first is 0 */
+  /** [positions, width], of which the first is 0 */
   readonly table: () => Tensor2D
-  /** The place of a row's first token; undefined: it is not there. */
+  /** Returns the position of a row's first token; undefined if the row is not cached. */
   readonly find: (key: string) => number | undefined
-  /** Keeps those that there is room for. Tensor code. `at`: where a row's first token is in `hidden`. */
+  /** Caches rows while there is room. Tensor code. `at`: position of a row's first token in `hidden`. */
   readonly offer: (hidden: Tensor2D, rows: ReadonlyArray<OfferedRow>) => void
 }
 
@@ -71,7 +71,7 @@ const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, 
 const picked = (x: Tensor2D, rows: ArrayLike<number>): Tensor2D =>
   tf.gather(x, tf.tensor1d(Int32Array.from(rows), "int32"))
 
-/** The model with its frozen blocks computed once a row. What is kept lives as long as the scope. */
+/** Returns the model with its frozen blocks computed once per row. The cache lives as long as the scope. */
 export const keepPrefix = <M extends Network>(
   model: M,
   { blocks, bytes, comesAgain }: PrefixOptions
@@ -98,7 +98,7 @@ export const keepPrefix = <M extends Network>(
     return { ...model, ...own }
   })
 
-/** The model of a plan with its prefix kept, which is reported. */
+/** Returns the model of a plan with its prefix cached, and reports that. */
 export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPrefix) =>
   Effect.gen(function* () {
     yield* notice(prefixText(prefix))

@@ -1,4 +1,4 @@
-/** The session that a plan asks for, and its steps: the same in a run folder and in a browser page. */
+/** The training session of a plan, and its steps: the same in a run folder and in a browser page. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Adapted, noCalibration } from "../../adapters/index.ts"
@@ -22,7 +22,7 @@ import {
 } from "../training/index.ts"
 import { warn } from "./progress.ts"
 
-/** The plan's model, its frozen blocks computed once a row where that pays and the device allows it. */
+/** Returns the plan's model, its frozen blocks computed once per row if that is worthwhile and the device allows it. */
 export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
     const model = yield* runner.load(resolved)
@@ -34,8 +34,8 @@ export const loadPlanModel = (runner: Runner, resolved: ResolvedPlan) =>
   }).pipe(Effect.withSpan("load"))
 
 /**
- * A loaded model with the plan's adapter at step 0: as its init has it, or as `adapter.from` left it. An init that needs calibration sees
- * the first batches, as training will.
+ * Returns a loaded model with the plan's adapter at step 0: initialized, or loaded from `adapter.from`. An init that needs calibration uses
+ * the first batches as training will see them.
  */
 export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan) =>
   Effect.gen(function* () {
@@ -50,14 +50,14 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
     return yield* calibrated(runner, model, resolved, calibration)
   }).pipe(Effect.withSpan("inject"))
 
-/** What moves the parameters of a plan, its rate a number. */
+/** The optimizer of a plan, with a numeric learning rate. */
 export interface DecidedRate {
   readonly optimizer: DecidedOptimizer
-  /** undefined: the plan has the number */
+  /** learning rate that was found; undefined: the plan sets it */
   readonly rate: FoundRate | undefined
 }
 
-/** The plan's optimizer. A rate that the plan leaves to the run is found on its first step's batches, unless it is `known` already. */
+/** Returns the plan's optimizer. A rate that the plan leaves to the run is found on the batches of the first step, unless it is already `known`. */
 export const decideRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan, known?: FoundRate) =>
   Effect.gen(function* () {
     const { optimizer } = resolved.plan
@@ -68,7 +68,7 @@ export const decideRate = (runner: Runner, adapted: Adapted<Network>, resolved: 
     return decided(yield* foundRate(runner, adapted, resolved))
   })
 
-/** A session at step 0. */
+/** Opens a session at step 0. */
 export const openPlanSession = (
   runner: Runner,
   adapted: Adapted<Network>,
@@ -86,14 +86,14 @@ export const openPlanSession = (
   )
 }
 
-/** Steps from `next` on, after the last of which an evaluation, a checkpoint or the end may come: they need the state right then. */
+/** Returns the steps from `next` on that can be followed by an evaluation, a checkpoint or the end: these need the state right after the step. */
 const stepsUntilDue = ({ plan, data, steps }: ResolvedPlan, next: number): number => {
   const until = (every: number) => every - ((next - 1) % every)
   const { every } = evaluationsOf(plan, data.splits, steps)
   return Math.min(until(Math.min(every, steps)), until(plan.output.checkpointEvery), steps - next + 1)
 }
 
-/** The steps that are left of a plan. `record`: see `StepsOptions`; what it is given came off a sound device. */
+/** Runs the remaining steps of a plan. `record`: see `StepsOptions`; it gets numbers read from a working device. */
 export const stepsOfPlan = <E, R>(
   runner: Runner,
   session: Session<Network>,
@@ -120,7 +120,7 @@ export const stepsOfPlan = <E, R>(
     )
   )
 
-/** Which steps probe the full gradient, and where. */
+/** Returns the schedule and the layers of gradient probes. */
 const probeOfPlan = (
   { adapted }: Session<Network>,
   { plan }: ResolvedPlan
@@ -133,7 +133,7 @@ const probeOfPlan = (
   return { probe: { every: diagnostics.every, sites, theorem: factsOfOptimizer(plan.optimizer).followsTheorem } }
 }
 
-/** One notice for a probe, however many sites have something to say. */
+/** Reports all warnings of a probe in one notice. */
 export const reportWarnings = ({ warnings }: DiagnosticsReport) =>
   Effect.suspend(() => {
     const [first, ...others] = warnings

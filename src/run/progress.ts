@@ -1,5 +1,5 @@
 /**
- * What a run says while it runs. The pipeline reports; the listener (a terminal bar, a log, or none) decides how it looks.
+ * Progress events of a run. The pipeline emits them; the listener (a terminal bar, a log, or none) displays them.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,42 +14,42 @@ export type { Working } from "../progress/index.ts"
 export type ProgressEvent =
   | {
       readonly kind: "notice"
-      /** a sentence */
+      /** message, one sentence */
       readonly message: string
     }
   | Working
   | {
       readonly kind: "evaluating"
-      /** a split, or the name of the file whose rows they are */
+      /** name of the split, or of the file with the rows */
       readonly split: string
-      /** rows that are done */
+      /** number of rows completed */
       readonly rows: number
-      /** rows that will be evaluated in all */
+      /** number of rows to evaluate */
       readonly of: number
     }
   | (StepReport & {
-      /** steps of the whole run */
+      /** number of steps of the whole run */
       readonly of: number
-      /** unit of its speed, in the plural: "tokens", "images" */
+      /** unit of its throughput, in the plural: "tokens", "images" */
       readonly unit: string
     })
   | (EvaluationReport & {
-      /** in words */
+      /** result, as text */
       readonly scores: string
       /** name of the rows' file, if they are not a split of the plan */
       readonly called?: string | undefined
     })
 
-/** Takes a run's progress. */
+/** Receives a run's progress events. */
 export type Listener = (event: ProgressEvent) => Effect.Effect<void>
 
-/** The listener of the program; none by default. */
+/** The program's listener; default: none. */
 export const Progress = Context.Reference<Listener>(LISTENER, { defaultValue: () => () => Effect.void })
 
 const withoutConsole = (loggers: ReadonlySet<Logger.Logger<unknown, unknown>>) =>
   new Set([...loggers].filter((logger) => logger !== Logger.defaultLogger))
 
-/** Logs a message and tells it. The listener is what shows it, so Effect's console logger is left out: loggers that a program adds get it. */
+/** Logs a message and sends it to the listener, which displays it: Effect's console logger is skipped, loggers that a program adds get it. */
 const said = (level: "Info" | "Warn", logged: string, message = logged) =>
   Effect.flatMap(Progress, (tell) =>
     Effect.andThen(
@@ -58,8 +58,8 @@ const said = (level: "Info" | "Warn", logged: string, message = logged) =>
     )
   )
 
-/** Reports a sentence. */
+/** Reports a message. */
 export const notice = (message: string) => said("Info", message)
 
-/** Reports a sentence that asks for attention. */
+/** Reports a warning. */
 export const warn = (message: string) => said("Warn", message, `warning: ${message}`)

@@ -1,31 +1,31 @@
 /**
- * How a run stands by its evaluations on the way: which step was the best, and whether it goes on. A function of these evaluations alone,
- * in their order: a resumed run reads those before it in metrics.jsonl, and decides as it would have decided uninterrupted.
+ * Tracks the evaluations of a run: which step is the best, and whether to stop early. A function of these evaluations alone,
+ * in their order: a resumed run reads the earlier ones from metrics.jsonl, and decides as it would have uninterrupted.
  *
- * A step is the best where its value is better than that of every step before, or as good with a smaller loss. An evaluation is a gain where it is better by more than
- * `leastGain` than the last gain, so that many small steps add up to one; without a gain `patience` times in a row, training stops.
+ * A step is the best if its value is better than that of every step before, or equal with a smaller loss. An evaluation is a gain if it
+ * improves by more than `leastGain` on the last gain, so small improvements add up; after `patience` evaluations without a gain, training stops.
  */
 import type { RunPlan } from "../../schemas/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import type { Evaluation, Metrics } from "../training/index.ts"
 import { scoreOf } from "../training/index.ts"
 
-/** By what a run is watched. */
+/** The metric to track, and the criteria of early stopping. */
 export interface Watch {
   readonly metric: string
   readonly better: "higher" | "lower"
   readonly leastGain: number
-  /** evaluations without a gain after which training stops; Infinity: it does not */
+  /** number of evaluations without a gain after which training stops; Infinity: never */
   readonly patience: number
 }
 
 export interface Standing {
-  /** of the last evaluation that counts; 0: none yet */
+  /** step of the last evaluation that counts; 0: none yet */
   readonly step: number
-  /** that had a value */
+  /** number of evaluations with a value */
   readonly evaluations: number
   readonly best: { readonly step: number; readonly value: number; readonly loss: number } | null
-  /** the last gain */
+  /** last gain */
   readonly gain: { readonly step: number; readonly value: number } | null
   readonly withoutGain: number
 }
@@ -33,8 +33,8 @@ export interface Standing {
 export const beginning: Standing = { step: 0, evaluations: 0, best: null, gain: null, withoutGain: 0 }
 
 /**
- * The metric that a plan stops by, or what its kind of run is judged by. The loss of a classifier turns while it still gets better: of one
- * that was surer of its mistakes, the state of the best loss had 70.7 % of test rows right, that of the best accuracy 85.3 % (docs/text-kinds.md).
+ * Returns the metric of early stopping: the plan's, or the main one of its kind of run. A classifier's loss can rise while accuracy still improves:
+ * for one model, the state with the best loss classified 70.7 % of test rows correctly, the one with the best accuracy 85.3 % (docs/text-kinds.md).
  */
 export const watchOf = (
   { training: { stopEarly } }: Pick<RunPlan, "training">,
@@ -44,7 +44,7 @@ export const watchOf = (
   return { metric, better: metrics[metric]?.better ?? "lower", leastGain, patience }
 }
 
-/** An evaluation of a step that was seen already changes nothing; one whose value is not a number does not count as a gain. */
+/** Adds an evaluation. A repeated step changes nothing; a value that is not a number is not a gain. */
 export const afterEvaluation = (
   { metric, better, leastGain }: Watch,
   standing: Standing,
@@ -70,13 +70,13 @@ export const afterEvaluation = (
 
 export const stops = ({ patience }: Watch, { withoutGain }: Standing): boolean => withoutGain >= patience
 
-/** Why training stopped, for the run's record. */
+/** Returns why training stopped, for the run's record. */
 export const reasonOf = ({ watch, now }: RunStanding) => {
   const { gain, withoutGain } = now()
   return { metric: watch.metric, step: gain?.step ?? 0, value: gain?.value ?? null, evaluations: withoutGain }
 }
 
-/** The best evaluated step. `last`: the evaluation of the last one, on the same rows. */
+/** Returns the best evaluated step. `last`: evaluation of the last step, on the same rows. */
 export const choiceOf = ({ watch, add, now }: RunStanding, last: EvaluationReport | undefined) => {
   if (last === undefined) return null
   add(last)
@@ -86,7 +86,7 @@ export const choiceOf = ({ watch, add, now }: RunStanding, last: EvaluationRepor
 
 export type RunStanding = ReturnType<typeof standingOf>
 
-/** The standing of a run while it goes on; `seen`: what was evaluated before. */
+/** Opens the standing of a run in progress. `seen`: its earlier evaluations. */
 export const standingOf = (watch: Watch, seen: ReadonlyArray<Evaluation & { readonly step: number }>) => {
   let now = seen.reduce((standing, evaluation) => afterEvaluation(watch, standing, evaluation), beginning)
   return {

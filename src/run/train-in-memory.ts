@@ -1,6 +1,6 @@
 /**
- * `train` for programs without a file system, a browser page above all: the same plan, the same steps and evaluations, and at the end
- * the adapter as files in memory. No run folder: no checkpoints, no report, nothing to resume.
+ * `train` for programs without a file system, such as a browser page: the same plan, steps and evaluations; returns
+ * the adapter as files in memory. Without a run folder there are no checkpoints, no report, and no resuming.
  *
  * @example
  * import { Effect } from "effect"
@@ -27,23 +27,23 @@ import { evaluatorOf } from "./evaluator.ts"
 import { adaptPlan, decideRate, loadPlanModel, openPlanSession, stepsOfPlan } from "./plan-session.ts"
 import { Progress } from "./progress.ts"
 
-/** Where a run in memory leaves its adapter. */
+/** Options for training in memory. */
 export interface TrainInMemoryOptions {
-  /** the folder in memory that gets the adapter's files; "adapter" unless given */
+  /** in-memory folder for the adapter's files; default "adapter" */
   readonly directory?: string
 }
 
-/** What a run without a run folder leaves: the adapted model, and its steps and evaluations. */
+/** Result of training in memory: the adapted model, its steps and evaluations. */
 export interface TrainedInMemory {
-  /** the model with what it learned, as long as the scope */
+  /** trained model, for as long as the scope */
   readonly adapted: Adapted<Network>
-  /** a report for each step */
+  /** report of each step */
   readonly steps: ReadonlyArray<StepReport>
-  /** what was seen of the full gradient, where the plan has `training.diagnostics` */
+  /** diagnostics of the full gradient, if the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
-  /** that was found, where the plan left it to the run */
+  /** learning rate that was found, if the plan left it to the run */
   readonly rate: FoundRate | undefined
-  /** which state it is, where it was chosen by evaluations; null: the last */
+  /** the state that evaluations selected; null: the last one */
   readonly kept: Kept | null
   /** before the first step, where the plan has a split to look at */
   readonly before: EvaluationReport | undefined

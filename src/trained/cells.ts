@@ -1,6 +1,6 @@
 /**
- * The rows behind a run's confusion matrix: those of a split that have one class and got another, or the same one. The split is evaluated as it
- * was when the run ended, so that the rows of a cell are as many as the matrix says; which rows are read is decided by what was said of them.
+ * Rows of a cell of a run's confusion matrix: those of one class that were predicted as another, or as the same one. The split is evaluated as
+ * it was at the end of the run, so a cell has as many rows as the matrix counts; only the rows to show are read.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,21 +24,21 @@ interface ClassedSplit {
 
 export interface CellQuestion {
   readonly split: string
-  /** the class that the rows have, and the one that they got */
+  /** class of the rows, and the class that was predicted */
   readonly label: string
   readonly predicted: string
-  /** this many rows, those that the model was surest of first */
+  /** largest number of rows, in descending order of the predicted probability */
   readonly most: number
 }
 
-/** Lends the run on a device for some work. */
+/** Provides the run on a device while some work is done. */
 export type LentRun<R> = <A>(
   work: (run: LoadedRun) => Effect.Effect<A, Reported, Device | World>
 ) => Effect.Effect<A, Reported, R>
 
 /**
- * Opens the cells of a finished run for as long as the scope. The first question about a split evaluates it, by the model that `lent` has for
- * that time; twelve bytes a row are kept. Questions are to be asked one after the other.
+ * Opens the cells of a finished run for as long as the scope. The first query of a split evaluates it, with the model that `lent` provides for
+ * that time; twelve bytes per row are kept. Queries must not overlap.
  */
 export const openCells = <R>(directory: string, lent: LentRun<R>) =>
   Effect.gen(function* () {
@@ -91,7 +91,7 @@ export const openCells = <R>(directory: string, lent: LentRun<R>) =>
     }
 
     return {
-      /** The rows of a cell. Fails where the run has no such split or class. */
+      /** Returns the rows of a cell. Fails if the run has no such split or class. */
       rows: ({ split, label, predicted, most }: CellQuestion) =>
         Effect.gen(function* () {
           if (labels.length === 0)

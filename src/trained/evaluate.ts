@@ -1,13 +1,13 @@
 /**
- * Evaluates a trained run on rows: the splits of its plan, or another file with the same columns. And what a causal language model
- * writes itself, compared with what its data says: the answer to each row's prompt, and a score of it.
+ * Evaluates a trained run on rows: the splits of its plan, or another file with the same columns. Also evaluates what a causal language model
+ * generates: compares its answer to each row's prompt with the row's own, and scores it.
  *
- *   a conversation    the messages before its last one are the prompt; the last one, the assistant's, is expected
- *   one with tools    the same of every turn of the assistant that is learned: calls are compared, whatever the order of their arguments
- *   a completion      its prompt, and what follows it
+ *   a conversation    the messages before the last one are the prompt; the last one, the assistant's, is the expected answer
+ *   one with tools    the same for every assistant turn that is trained on: calls are compared, ignoring the order of their arguments
+ *   a completion      its prompt, and the completion as the expected answer
  *
- * Loss and perplexity look at tokens one at a time, each after the right ones; here a model goes on with what it wrote. A score is a
- * function: the exact match of a solution, or a program that passes its tests (pass@1).
+ * Loss and perplexity score one token at a time, each after the correct ones; here the model continues its own text. A score is a
+ * function: exact match of a solution, or whether a program passes its tests (pass@1).
  *
  * @example
  * import { Effect } from "effect"
@@ -39,7 +39,7 @@ import type { WritingRun } from "./load-trained.ts"
 import { type Question, questions } from "./questions.ts"
 import { compareRows } from "./run-identity.ts"
 
-/** One report per split; for `file` a single one, whose `split` is "test". Listeners get the file's name. */
+/** Returns one report per split; for `file` a single one, whose `split` is "test". Progress events carry the file's name. */
 export const evaluateRun = (
   { kind, plan, adapted, steps, inputs }: Pick<LoadedRun, "kind" | "plan" | "adapted" | "steps" | "inputs">,
   file?: string
@@ -87,73 +87,73 @@ const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => E
     yield* Effect.forEach(leaks, (message) => notice(`note: ${message}`), { discard: true })
   }).pipe(Effect.scoped)
 
-/** A row's prompt, answered. */
+/** A generated answer to a row's prompt. */
 export interface Answer {
-  /** the row's place: `test.jsonl:12` */
+  /** place of the row: `test.jsonl:12` */
   readonly where: string
-  /** the row's content, its answer included */
+  /** content of the row, its answer included */
   readonly content: CausalContent
-  /** the row's own answer */
+  /** expected answer, the row's own */
   readonly expected: string
-  /** the model's answer */
+  /** generated answer */
   readonly text: string
-  /** why it ended */
+  /** reason that generation ended */
   readonly finish: GenerationEnd["finish"]
-  /** where the row has tools: the calls that it expects */
+  /** calls that the row expects; absent without tools */
   readonly expectedCalls?: ReadonlyArray<ToolCall>
-  /** where the row has tools: what became of the calls that it expects */
+  /** outcome for the expected calls; absent without tools */
   readonly calls?: CallOutcome
-  /** where a schema is given, and no call is expected: whether the answer is a value of it, and the expected one */
+  /** outcome under `schema`: validity, and equality with the expected value; absent without a schema or if a call is expected */
   readonly typed?: TypedOutcome
 }
 
 export interface ScoredAnswer extends Answer {
-  /** as its `Score` judges it */
+  /** score of the answer, by its `Score` */
   readonly score: number
 }
 
-/** How good an answer is; 0 to 1 where its mean is to be a share. */
+/** Scores an answer, from 0 to 1 if its mean is to be a fraction. */
 export type Score<E = never, R = never> = (answer: Answer) => Effect.Effect<number, E, R>
 
 export interface GeneratedScores {
-  /** how many answers there are: one a row, of conversations with tools one a turn */
+  /** number of answers: one per row, or per assistant turn in conversations with tools */
   readonly rows: number
-  /** the mean */
+  /** mean score */
   readonly score: number
-  /** where rows have tools: how many calls are right, and what is wrong with the others */
+  /** counts of correct calls and of each error; absent without tools */
   readonly calls?: CallCounts
-  /** where a schema is given: how many answers are its values, and the expected ones */
+  /** counts of valid and of equal answers; absent without a schema */
   readonly typed?: TypedCounts
-  /** in the order of the rows */
+  /** answers, in the order of the rows */
   readonly answers: ReadonlyArray<ScoredAnswer>
 }
 
 export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "first"> {
-  /** default: whether calls are right where a row has tools, whether values are equal where a schema is given, else `exactMatch` */
+  /** score; default: correct calls for rows with tools, equal values with a schema, else `exactMatch` */
   readonly score?: Score<E, R>
-  /** a JSON Schema, of which every answer should be a value */
+  /** JSON Schema that every answer should satisfy */
   readonly schema?: unknown
-  /** only what the row's tools and `schema` allow is written: a text, or calls of them; default false */
+  /** whether to restrict answers to the row's tools and `schema`: a text, or tool calls; default false */
   readonly constrained?: boolean
-  /** the first rows, this many; all unless given */
+  /** number of rows, from the first; default: all */
   readonly rows?: number
-  /** answers that are written together; default 8 */
+  /** number of answers to generate together; default 8 */
   readonly batchSize?: number
-  /** called with the number of rows that are done */
+  /** called with the number of rows completed */
   readonly done?: (rows: number) => Effect.Effect<void>
 }
 
-/** 1 where the two are the same but for white space around them. */
+/** Returns 1 if both texts are equal except for surrounding white space, else 0. */
 export const exactMatch: Score = ({ text, expected }) => Effect.succeed(text.trim() === expected.trim() ? 1 : 0)
 
-/** 1 where the calls of the row are made, where the value of its answer is equal, or else where the text is the same. */
+/** Returns 1 if the row's calls are made, its answer's value is equal or, without tools and schema, its text is equal; else 0. */
 export const rightAnswer: Score = (answer) => {
   if (answer.calls !== undefined) return Effect.succeed(answer.calls === "right" ? 1 : 0)
   if (answer.typed !== undefined) return Effect.succeed(answer.typed.equal ? 1 : 0)
   return exactMatch(answer)
 }
 
-/** 1 where the last number of the two is the same, as mathematics is scored ("… so the answer is: 1,234." and "#### 1234"). */
+/** Returns 1 if both texts end in the same number, as is usual for maths ("… so the answer is: 1,234." and "#### 1234"), else 0. */
 export const finalNumber: Score = ({ text, expected }) => {
   const [own, right] = [lastNumber(text), lastNumber(expected)]
   return Effect.succeed(own !== undefined && own === right ? 1 : 0)
@@ -166,8 +166,8 @@ const lastNumber = (text: string): number | undefined => {
 }
 
 /**
- * Answers the prompts of a split's rows and scores the answers. Fails at a row that has no prompt or expects no answer. Where there are
- * several ranks they divide what is written; each scores all of it.
+ * Generates answers to the prompts of a split's rows and scores them. Fails at a row without a prompt or an expected answer. Several
+ * ranks divide the generation; each scores all answers.
  */
 export const generatedScores = <E = never, R = never>(
   adapted: Adapted<CausalModel>,
@@ -281,16 +281,16 @@ const alike = (asked: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: n
 }
 
 export interface GeneratedReport extends GeneratedScores {
-  /** which split's rows they are */
+  /** split that the rows belong to */
   readonly split: "validation" | "test"
 }
 
 export interface EvaluateGeneratedOptions<E, R> extends Omit<GeneratedScoreOptions<E, R>, "done"> {
-  /** a file with the plan's columns, in place of its splits; its report is called "test" */
+  /** file with the plan's columns, used instead of its splits; its report is called "test" */
   readonly file?: string | undefined
 }
 
-/** A trained run, asked: what it writes to the rows of its splits, or of another file, and how much of it is right. One report per split. */
+/** Generates answers to the rows of a trained run's splits, or of another file, and scores them. Returns one report per split. */
 export const evaluateGenerated = <E = never, R = never>(
   {
     plan,

@@ -1,4 +1,4 @@
-/** Uses what a run or an adapter left behind: loads it, predicts, evaluates and merges. */
+/** Uses trained runs and adapters: loads them, predicts, evaluates and merges. */
 export { type CellQuestion, type Cells, type LentRun, openCells } from "./cells.ts"
 export {
   type Answer,

@@ -1,39 +1,39 @@
-/** Judges the calls of an answer: which tools were called with which arguments, whatever the order of keys and of parallel calls. */
+/** Compares the tool calls of an answer with the expected ones, ignoring the order of keys and of parallel calls. */
 import type { ToolUse } from "../calls/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 
-/** What became of the calls that a row expects of an answer. */
+/** Outcome of a row's tool calls. */
 export type CallOutcome =
-  /** the calls that are expected, or none where none are */
+  /** the expected calls, or no calls if none are expected */
   | "right"
-  /** other tools, or not as many calls */
+  /** other tools, or another number of calls */
   | "wrong names"
-  /** the tools that are expected, with other arguments */
+  /** the expected tools with other arguments */
   | "wrong arguments"
-  /** the beginning of a call that cannot be read */
+  /** the start of a call that cannot be parsed */
   | "malformed"
-  /** no call where one is expected */
+  /** no call, but one is expected */
   | "missing"
-  /** a call where none is expected */
+  /** a call, but none is expected */
   | "uninvited"
 
-/** How many answers had each outcome. */
+/** Number of answers with each outcome. */
 export interface CallCounts {
-  /** answers of which calls are expected */
+  /** answers that should contain calls */
   readonly expected: number
-  /** answers of which no call is expected */
+  /** answers that should contain no call */
   readonly others: number
-  /** of those that expect calls: the right ones */
+  /** answers with the correct calls, among those that should contain calls */
   readonly right: number
   readonly wrongNames: number
   readonly wrongArguments: number
-  /** answers with a call that cannot be read, whether one is expected or not */
+  /** answers with a call that cannot be parsed, whether one is expected or not */
   readonly malformed: number
   readonly missing: number
   readonly uninvited: number
 }
 
-/** JSON with keys in order. */
+/** Returns a value as JSON with sorted keys. */
 export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, own: unknown) =>
     typeof own === "object" && own !== null && !Array.isArray(own)
@@ -44,7 +44,7 @@ export const canonical = (value: unknown): string =>
 const sorted = (calls: ReadonlyArray<ToolCall>, of: (call: ToolCall) => unknown): string =>
   canonical(calls.map((call) => canonical(of(call))).sort())
 
-/** Judges an answer. `thinking`: its prompt begins the reasoning. */
+/** Judges an answer. `thinking`: whether its prompt opens the reasoning. */
 export const judgeCalls = (
   use: ToolUse,
   expected: ReadonlyArray<ToolCall>,

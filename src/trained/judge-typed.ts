@@ -1,4 +1,4 @@
-/** Judges typed answers: whether a text is a JSON value that a JSON Schema allows, and the value that is expected. */
+/** Judges typed answers: whether a text is JSON that a JSON Schema allows, and whether it equals the expected value. */
 import * as JsonSchema from "effect/JsonSchema"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -6,17 +6,17 @@ import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import { parseBoundedJson } from "../files/index.ts"
 import { canonical } from "./judge-calls.ts"
 
-/** How many answers a schema allows, and how many are right. */
+/** Number of answers that a schema allows, and that equal the expected value. */
 export interface TypedCounts {
-  /** answers */
+  /** number of answers */
   readonly answers: number
-  /** JSON that the schema allows */
+  /** number of valid answers: JSON that the schema allows */
   readonly decoded: number
-  /** the value that the row expects, whatever the order of keys */
+  /** number of answers equal to the expected value, ignoring the order of keys */
   readonly equal: number
 }
 
-/** What an answer is. */
+/** Whether an answer is valid, and whether it equals the expected value. */
 export interface TypedOutcome {
   readonly decoded: boolean
   readonly equal: boolean
@@ -29,7 +29,7 @@ export const typedCounts = (outcomes: ReadonlyArray<TypedOutcome>): TypedCounts 
   equal: outcomes.filter(({ equal }) => equal).length
 })
 
-/** A judge of answers by a JSON Schema; `broken`: why the schema cannot be used. */
+/** Returns a judge of answers for a JSON Schema, or `broken`: why the schema cannot be used. */
 export const typedJudge = (
   schema: unknown
 ): ((text: string, expected: string) => TypedOutcome) | { readonly broken: string } => {

@@ -1,6 +1,6 @@
 /**
- * An adapter of a `tf.LayersModel` that is in no run folder: saved by `adapted.save`, or downloaded from a page. Its file says
- * what it is; its classes have no names there, so they are numbered.
+ * An adapter of a `tf.LayersModel` without a run folder: saved by `adapted.save`, or downloaded from a page. Its file contains
+ * its description; its classes have no names there, so they are numbered.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -14,10 +14,10 @@ import { MODEL_FILE, readPeftFile, restoredAdapter } from "../layers-model/index
 import { describeLayersClassifier, type LayersClassifier, loadLayersClassifier } from "../models/index.ts"
 import { logitsOf } from "../training/index.ts"
 
-/** Rows of a forward pass. */
+/** Rows per forward pass. */
 const BATCH_SIZE = 64
 
-/** The adapter's file: the path itself, or the file of PEFT's name in it; undefined where there is none, or a run folder. */
+/** Returns the adapter's file: the path itself, or PEFT's file in that folder; undefined if there is no such file, or for a run folder. */
 export const adapterFileAt = (place: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -28,14 +28,14 @@ export const adapterFileAt = (place: string) =>
     return (yield* there(MODEL_FILE)) ? path.join(place, MODEL_FILE) : undefined
   })
 
-/** Whether a file says that its adapter is of a `tf.LayersModel`. */
+/** Returns whether a file contains an adapter of a `tf.LayersModel`. */
 export const isOfLayersModel = (file: string) =>
   readPeftFile(file).pipe(
     Effect.as(true),
     Effect.orElseSucceed(() => false)
   )
 
-/** Puts the adapter over the model at `source`, a model.json. Predictions are of JSON lists of numbers. It lives as long as the scope. */
+/** Loads the adapter onto the model at `source`, a model.json, for as long as the scope. Predictions take JSON lists of numbers. */
 export const loadAdapterFile = (file: string, source: string) =>
   Effect.gen(function* () {
     const saved = yield* readPeftFile(file)

@@ -1,7 +1,7 @@
 /**
- * An adapter of Hugging Face PEFT that no run here left behind, over its base, ready to be used as a trained run is.
+ * Loads a Hugging Face PEFT adapter from elsewhere onto its base, to be used like a trained run.
  *
- * What a plan would say of it, its kind finds out (`Adopting`); which rows and how many steps it was trained on is not recorded.
+ * Its kind infers what a plan would state (`Adopting`); its training rows and number of steps are unknown.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -15,20 +15,20 @@ import { type DescribedRun, embedWith, type LoadedRun, predictWith } from "./loa
 import { RunError } from "./run-identity.ts"
 
 export interface LoadAdapterOptions {
-  /** the base model: a folder, a .gguf file or hf:owner/name; the one that the adapter names unless given */
+  /** base model: a folder, a .gguf file or hf:owner/name; default: the base that the adapter names */
   readonly base?: string | undefined
-  /** rows that it will be evaluated on: their file, and its columns where they have other names than usual */
+  /** rows to evaluate on: a file, and its columns if they have other names than the defaults */
   readonly rows?:
     | {
-        /** the file, read as the plan's data would be */
+        /** path of the file, read like the plan's data */
         readonly file: string
-        /** their names, by what they hold */
+        /** column names, by role */
         readonly columns: Columns
       }
     | undefined
 }
 
-/** Whether a place is an adapter rather than a run: a folder of PEFT, also one that lacks its configuration, or a repository of the Hub. */
+/** Returns whether a place is an adapter rather than a run: a PEFT folder, even without its configuration, or a repository of the Hub. */
 export const isAdapter = (place: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -38,11 +38,11 @@ export const isAdapter = (place: string) =>
     return (yield* there(ADAPTER_WEIGHTS)) && !(yield* there("plan.json"))
   })
 
-/** Loads an adapter. The model lives as long as the scope. */
+/** Loads an adapter, for as long as the scope. */
 export const loadAdapter = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(describeAdapter(place, options), ({ open }) => open).pipe(ofDevice)
 
-/** Reads of an adapter all but weights. */
+/** Reads everything about an adapter except its weights. */
 export const describeAdapter = (place: string, { base, rows }: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(place)

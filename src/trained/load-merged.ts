@@ -1,11 +1,11 @@
-/** A run's merged model under the run's own kind, where its rows can be asked: what a copy in fewer bytes has lost. */
+/** A run's merged model with the run's own kind, to measure what an export in fewer bytes loses. */
 import * as Effect from "effect/Effect"
 import { unadapted } from "../../adapters/index.ts"
 import { ofDevice } from "../device/device.ts"
 import { selectSites } from "../plan/index.ts"
 import { type DescribedRun, withBase } from "./load-run.ts"
 
-/** The model at `source`, which trains nothing, as `evaluateRun` takes it; it lives as long as the scope. */
+/** Loads the model at `source` without trainable parameters, for `evaluateRun`. It lives as long as the scope. */
 export const loadMerged = ({ kind, plan: written }: Pick<DescribedRun, "kind" | "plan">, source: string) =>
   Effect.gen(function* () {
     const plan = withBase(written, source)

@@ -1,7 +1,7 @@
 /**
- * A trained run, ready to be used: `loadRun("runs/movies-1").predict(["a fine film"])`.
+ * Loads a trained run for use: `loadRun("runs/movies-1").predict(["a fine film"])`.
  *
- * Reads the run's own plan.json, the base it names (or another copy of it), and the adapter folder.
+ * Reads the run's plan.json, the base model that it names (or another copy), and the adapter folder.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -35,47 +35,47 @@ import {
   readRecord
 } from "./run-identity.ts"
 
-/** A finished run as a model that predicts, with its labels and the files that it was trained on. */
+/** A finished run, loaded for prediction, with its labels and the record of its training files. */
 export interface LoadedRun extends Trained {
-  /** which kind of run it is */
+  /** kind of the run */
   readonly kind: LoadedKind
-  /** class names, in the order of the logits; none where it has no classes */
+  /** class names, in the order of the logits; empty without classes */
   readonly labels: ReadonlyArray<string>
-  /** the files that it was trained on, by content */
+  /** training files, by content hash */
   readonly inputs: Inputs
-  /** of an adapter from elsewhere: rows by which a merged model is held against it; a run has its own */
+  /** rows to check a merged model of an adapter from elsewhere with; a run has its own */
   readonly sample?: ReadonlyArray<object>
   /**
-   * One prediction per text or row, in their order. Of a run over arrays a text is a JSON list of numbers, of one over images a path;
-   * `folder`: what paths are relative to, the working directory unless given.
+   * Predicts each text or row, in their order. For runs over arrays a text is a JSON list of numbers, for runs over images a path;
+   * `folder`: base of relative paths, default the working directory.
    */
   readonly predict: (asked: ReadonlyArray<Asked>, folder?: string) => ReturnType<typeof predictWith>
-  /** A vector per text, in their order; fails where the run's model makes none. */
+  /** Returns one vector per text, in their order; fails if the run's model computes no embeddings. */
   readonly embed: (texts: ReadonlyArray<string>) => ReturnType<typeof embedWith>
 }
 
-/** What was trained, as it is known without a weight: by its plan, and by the headers of its base. */
+/** A trained run or adapter, described without reading weights: by its plan and the headers of its base. */
 export interface DescribedRun {
   /** the run's folder, or the adapter's place */
   readonly directory: string
   readonly kind: LoadedKind
   readonly plan: RunPlan
-  /** what the kind knows of the model */
+  /** the kind's description of the model */
   readonly model: Effect.Success<ReturnType<LoadedKind["describe"]>>
-  /** The model with what was trained, for as long as the scope. */
+  /** Loads the model with its adapter, for as long as the scope. */
   readonly open: Effect.Effect<LoadedRun, Reported, Device | World>
 }
 
-/** Loads a run. `base`: where the base model is now, if it has moved. The model lives as long as the scope. */
+/** Loads a run, for as long as the scope. `base`: where the base model is now, if it has moved. */
 export const loadRun = (
   directory: string,
   options: {
-    /** another place of the base model, as `model.source`; default: the one that the run's plan names */
+    /** another place of the base model, as `model.source`; default: the one in the run's plan */
     readonly base?: string | undefined
   } = {}
 ) => Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice, Effect.withSpan("load"))
 
-/** Reads of a run all but weights, and holds its base against what run.json says of it. */
+/** Reads everything about a run except its weights, and checks its base against run.json. */
 export const describeRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -155,7 +155,7 @@ export const predictWith = (
   folder?: string
 ) => runner.predict(adapted, plan, asked, folder).pipe(ofDevice)
 
-/** The verb that uses a run of a kind. */
+/** Returns the command that uses runs of a kind. */
 export const usedBy = (kind: LoadedKind, plan: RunPlan): string => kind.next(plan, "RUN").split(" ")[0]!
 
 export const embedWith = (

@@ -1,4 +1,4 @@
-/** Whatever was trained: a run's folder, or an adapter of PEFT from elsewhere. */
+/** Loads anything trained: a run's folder, or a PEFT adapter from elsewhere. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -10,11 +10,11 @@ import { describeAdapter, isAdapter, type LoadAdapterOptions, loadAdapter } from
 import { type DescribedRun, describeRun, type LoadedRun, loadRun, usedBy } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
-/** Loads a run, or an adapter. The model lives as long as the scope. */
+/** Loads a run or an adapter, for as long as the scope. */
 export const loadTrained = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(isAdapter(place), (foreign) => (foreign ? loadAdapter(place, options) : loadRun(place, options)))
 
-/** The same as it is known before a weight is read. */
+/** Describes a run or an adapter without reading its weights. */
 export const describeTrained = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
     const described: DescribedRun = yield* (yield* isAdapter(place))
@@ -23,16 +23,16 @@ export const describeTrained = (place: string, options: LoadAdapterOptions = {})
     return described
   }).pipe(ofDevice)
 
-/** What gives texts vectors. */
+/** A model that embeds texts. */
 export interface Embedder {
-  /** texts that are given to it at a time */
+  /** number of texts per batch */
   readonly batchSize: number
-  /** A vector for each text. */
+  /** Returns one vector per text. */
   readonly embed: LoadedRun["embed"]
 }
 
 /**
- * A run or an adapter whose model makes vectors, or an encoder as it is: its folder, or hf:owner/name (which is an adapter where a base is
+ * Loads a run or adapter that computes embeddings, or a plain encoder: its folder, or hf:owner/name (an adapter if a base is
  * given for it). It lives as long as the scope.
  */
 export const loadEmbedder = (place: string, options: LoadAdapterOptions = {}) =>
@@ -52,23 +52,23 @@ const embedderOf = (place: string, options: LoadAdapterOptions) =>
     batchSize: plan.training.evaluateBatchSize
   }))
 
-/** What was trained to write texts. */
+/** A trained run or adapter that generates text. */
 export interface WritingRun extends Writing {
-  /** the run's own */
+  /** the run's plan */
   readonly plan: RunPlan
-  /** it was trained for; NaN of an adapter from elsewhere */
+  /** number of training steps; NaN for an adapter from elsewhere */
   readonly steps: number
-  /** the files that it was trained on, by content */
+  /** training files, by content hash */
   readonly inputs: Inputs
-  /** what writes texts with such a model */
+  /** the kind's text generation */
   readonly generation: NonNullable<Runner["generation"]>
 }
 
-/** The same of a causal language model, to generate with. */
+/** Loads a run or adapter of a causal language model, for generation. */
 export const loadCausalRun = (directory: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(loadTrained(directory, options), (run) => writingRun(directory, run))
 
-/** A run whose model goes on with texts. */
+/** Returns a run whose model generates text; fails for other runs. */
 export const writingRun = (directory: string, run: LoadedRun) =>
   Effect.gen(function* () {
     const { plan, steps, inputs } = run

@@ -1,9 +1,9 @@
 /**
- * From a run to a model of its own, without the adapter: W + s·BA in place of W, put in place only after the merged model, loaded again
- * from disk, has computed what the run computes. What is written, the kind of run knows.
+ * Merges a run into a standalone model without an adapter: W + s·BA replaces W. The model is put in place only after it was loaded again
+ * from disk and its outputs match the run's. The run's kind writes the files.
  *
- * Everything is written into a temporary folder beside the target and renamed at the end: whatever fails or is interrupted, there is
- * the whole merged model or nothing. The run's model has left the device before the merged one is loaded.
+ * Everything is written to a temporary folder next to the target and renamed at the end, so a failure or interruption leaves
+ * either the whole merged model or nothing. The run's model is unloaded before the merged one is loaded.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -18,19 +18,19 @@ import { loadTrained } from "./load-trained.ts"
 import { RunError } from "./run-identity.ts"
 
 export interface MergeOptions {
-  /** the folder to make, which must not exist; `<run>/merged` unless given */
+  /** folder to create, which must not exist; default `<run>/merged` */
   readonly out?: string | undefined
-  /** where the base model is now, if it has moved */
+  /** current place of the base model, if it has moved */
   readonly base?: string | undefined
 }
 
-/** What a merged model is made of, and how near it is to the adapted one. */
+/** Report of a merge: the merged tensors, and how closely its outputs match the adapted model's. */
 export interface MergeReport {
-  /** the merged model's folder */
+  /** folder of the merged model */
   readonly directory: string
-  /** how many tensors were changed, and how many are as they were */
+  /** number of tensors that were changed, and that were copied unchanged */
   readonly tensors: TensorCounts
-  /** its outputs beside the adapted model's */
+  /** its outputs, compared with the adapted model's */
   readonly check: MergeCheck
 }
 
@@ -38,7 +38,7 @@ export interface MergeReport {
 export const mergeRun = (directory: string, { out, base }: MergeOptions = {}) =>
   mergeLoaded(directory, loadTrained(directory, { base }), out)
 
-/** Merges a run that `load` opens: its model lives no longer than it is needed. */
+/** Merges a run that `load` opens, and unloads its model as soon as possible. */
 export const mergeLoaded = <E extends { readonly message: string }, R>(
   directory: string,
   load: Effect.Effect<LoadedRun, E, R>,
@@ -58,7 +58,7 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     )
   }).pipe(Effect.scoped, ofDevice, Effect.withSpan("merge"))
 
-/** Writes into `folder`, which is empty, the merged model of the run in `directory`, its check and its card. */
+/** Writes the merged model of the run in `directory`, its check and its card to `folder`, which must be empty. */
 export const writeMergedRun = <E extends { readonly message: string }, R>(
   directory: string,
   load: Effect.Effect<LoadedRun, E, R>,

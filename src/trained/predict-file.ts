@@ -1,14 +1,14 @@
 /**
- * The rows of a data file with what a run says of them, as a file of its own: the columns of the input as they are, then
+ * Predicts the rows of a data file and writes them to a new file: the input's columns unchanged, then
  *
- *   prediction           a class, several of them with commas between, a value, or a text that was written
- *   probability          of the class, where there is one
- *   probability NAME     of each label, where a row may have several
- *   prediction NAME      each value, where there are several
+ *   prediction           a class, several classes separated by commas, a value, or a generated text
+ *   probability          of the class, if the model gives one
+ *   probability NAME     of each label, if a row may have several
+ *   prediction NAME      each value, if there are several
  *   probabilities        of all classes, and `labels` as a list, in JSON lines
  *
- * A column of that name that the input has keeps it, and the new one is called `prediction_2`. All rows are checked before the first is
- * predicted; then they stream by, whatever the file's size. The file appears when it is whole, and replaces no other.
+ * An input column with such a name keeps it, and the new column is called `prediction_2`. All rows are checked before the first is
+ * predicted; then they are streamed, whatever the file's size. The file appears when it is complete, and never replaces another.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -23,18 +23,18 @@ import type { LoadedRun } from "./load-run.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** A row of the input with what was said of it. */
+/** A row of the input with its prediction. */
 export interface PredictedRow {
   readonly where: string
   readonly row: Fields
   readonly prediction: Prediction
 }
 
-/** Opens a file with the run's columns until the scope closes. All rows that cannot be predicted come in one error. */
+/** Opens a file with the run's columns until the scope closes. Reports all rows that cannot be predicted in one error. */
 export const openPredicted = ({ kind, plan, adapted }: Pick<LoadedRun, "kind" | "plan" | "adapted">, file: string) =>
   openChecked(file, (row) => kind.problemOf?.(adapted, plan, row)).pipe(Effect.provideService(DataDialect, plan.data))
 
-/** Rows as they stream by, predicted. */
+/** Streams rows with their predictions. */
 export const predictedRows = (
   { plan, predict }: Pick<LoadedRun, "plan" | "predict">,
   { records, rows: of }: CheckedRows,
@@ -61,16 +61,16 @@ export const predictedRows = (
   )
 }
 
-/** Predicts the rows of a file into a new one: .csv, .tsv or .jsonl. Gives their number. */
+/** Predicts the rows of a file and writes them to a new .csv, .tsv or .jsonl file. Returns their number. */
 export const predictFile = (
   run: Pick<LoadedRun, "kind" | "plan" | "adapted" | "predict">,
   {
     data,
     out
   }: {
-    /** the rows: a file whose columns are those of the plan */
+    /** path of the rows: a file with the plan's columns */
     readonly data: string
-    /** the new file, whose extension decides its format; one that exists is refused */
+    /** path of the new file, whose extension decides its format; an existing file is rejected */
     readonly out: string
   }
 ) =>
@@ -113,7 +113,7 @@ const refuseExisting = (out: string) =>
     }
   })
 
-/** What a prediction says, by the names of columns: the same names for every row of a run. */
+/** Returns a prediction's fields by column name: the same columns for every row of a run. */
 export const columnsSaid = ({ label, labels, probabilities, values }: Prediction): Fields => {
   const named = (prefix: string, all: Fields) =>
     Object.fromEntries(Object.entries(all).map(([name, value]) => [`${prefix} ${name}`, value]))

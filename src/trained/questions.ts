@@ -1,4 +1,4 @@
-/** The prompts of rows and what is expected after them, for a model that answers them. */
+/** Prompts of rows and the expected answers, for evaluating generated text. */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../adapters/index.ts"
 import { endsThinking, type ToolUse, toolUse } from "../calls/index.ts"
@@ -8,37 +8,37 @@ import { DataError } from "../data/index.ts"
 import { conversation, type Prompt } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 
-/** A prompt and the answer that a row has to it. */
+/** A prompt and the expected answer. */
 export interface Question {
-  /** the row's place */
+  /** place of the row */
   readonly where: string
-  /** of the row */
+  /** content of the row */
   readonly content: CausalContent
   readonly prompt: Prompt
-  /** the row's own text */
+  /** expected text */
   readonly expected: string
-  /** the row's own calls */
+  /** expected calls */
   readonly calls: ReadonlyArray<ToolCall>
-  /** how calls are read; absent: the row has no tools */
+  /** parser of calls; absent: the row has no tools */
   readonly use?: ToolUse
-  /** the prompt begins the model's reasoning */
+  /** whether the prompt opens the model's reasoning */
   readonly thinking: boolean
-  /** what may be written; absent: anything */
+  /** constraint of the answer; absent: none */
   readonly constraint?: Constraint
 }
 
-/** What decides over questions. */
+/** Options for `questions`. */
 export interface QuestionOptions {
-  /** a JSON Schema of answers without calls */
+  /** JSON Schema of answers without calls */
   readonly schema?: unknown
-  /** only what tools and schema allow may be written */
+  /** whether to restrict answers to the tools and the schema */
   readonly constrained: boolean
 }
 
 type Chat = Extract<CausalContent, { readonly kind: "chat" }>
 type Asked = Omit<Question, "where" | "content">
 
-/** Returns a function that makes the questions of rows; it fails with all rows that cannot be asked at once. */
+/** Returns a function from rows to questions; it fails with all rows that have no question at once. */
 export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOptions) => {
   const uses = new Map<string, ToolUse | { readonly broken: string }>()
   const constraints = new Map<string, Constraint | { readonly broken: ReadonlyArray<string> }>()

@@ -1,14 +1,14 @@
 /**
- * Whether a finished run is used as it was trained: what its run.json recorded, compared with what there is now.
+ * Checks that a finished run is used as it was trained: compares its run.json with the current files.
  *
- *   plan.json (model, data, adapter, seed)                    another one is an error
- *   weights, config, tokenizer, chat template, topology       another one is an error
- *   generation_config.json                                    a notice: it says where texts end, and was not asked in training
- *   rows                                                      a notice where they are evaluated
- *   versions                                                  a notice
- *   the adapter that it left                                  a notice: run.json speaks of another one
+ *   plan.json (model, data, adapter, seed)                    error if it differs
+ *   weights, config, tokenizer, chat template, topology       error if one differs
+ *   generation_config.json                                    notice: it decides where texts end, and training did not use it
+ *   rows                                                      notice when they are evaluated
+ *   versions                                                  notice
+ *   the adapter of the run                                    notice: run.json describes another one
  *
- * What a run of before did not record is not compared.
+ * Anything that an older run did not record is not compared.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -36,9 +36,9 @@ import {
 import { fromOf, type Splits } from "../plan/index.ts"
 import { notice } from "../run/index.ts"
 
-/** A run that cannot be used: its folder is no finished run, or the weights and files under it are others. Says what and why. */
+/** Error of a run that cannot be used: its folder is not a finished run, or its weights or files have changed. */
 export class RunError extends Schema.TaggedError<RunError>()("RunError", {
-  /** the run's folder */
+  /** folder of the run */
   directory: Schema.String,
   /** what is wrong and what to do, as the end of a sentence */
   reason: Schema.String
@@ -61,9 +61,9 @@ const RunRecord = Schema.Struct({
 })
 
 export interface RunRecord {
-  /** after which the adapter was as it is */
+  /** number of steps that the adapter was trained for */
   readonly steps: number
-  /** what the init decided */
+  /** ranks that the init decided */
   readonly ranks?: SiteRanks
   readonly inputs: Inputs
   readonly outputs?: Inputs
@@ -101,7 +101,7 @@ const decisive = ({ seed, model, data, adapter }: RunPlan) => {
 // where files are, of which the record has the content
 const splits = ["train", "validation", "test", "folder"]
 
-/** Fails where plan.json was edited so that the run would be another one. */
+/** Fails if plan.json was edited so that it describes another run. */
 export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan: RunPlan) =>
   Effect.gen(function* () {
     const trained = decodeRunPlanResult(recorded)
@@ -116,7 +116,7 @@ export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan
     }
   })
 
-/** Fails over a model that is not the run's; tells what else is not what it was. */
+/** Fails if the model is not the run's; reports other differences. */
 export const checkModel = (directory: string, { inputs, versions }: RunRecord, source: string) =>
   Effect.gen(function* () {
     const now = yield* modelInputs(source, inputs)
@@ -132,8 +132,8 @@ export const checkModel = (directory: string, { inputs, versions }: RunRecord, s
   })
 
 /**
- * Tells where the adapter that the run began with is another one now; fails where it is needed again. What is in no folder of this machine is
- * looked at in that case alone.
+ * Reports if the adapter that the run was initialized from has changed; fails if it is needed again. Files that are not in a folder of this
+ * computer are checked only in that case.
  */
 export const checkBeginning = (directory: string, { inputs }: RunRecord, plan: RunPlan, isNeeded: boolean) =>
   Effect.gen(function* () {
@@ -147,7 +147,7 @@ export const checkBeginning = (directory: string, { inputs }: RunRecord, plan: R
     yield* notices(differences.map((difference) => `note: ${difference}: the run began with what it was`))
   })
 
-/** Tells where the adapter is not the one that the run left. */
+/** Reports if the adapter is not the one that the run saved. */
 export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =>
   Effect.gen(function* () {
     if (outputs === undefined) return
@@ -157,7 +157,7 @@ export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =
     )
   })
 
-/** Tells which rows that will be evaluated are not those that the run read. */
+/** Reports which rows to be evaluated differ from those that the run read. */
 export const compareRows = (inputs: Inputs, plan: RunPlan, splits: Splits) =>
   Effect.gen(function* () {
     // a share of the training rows changes with them

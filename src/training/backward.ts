@@ -1,4 +1,4 @@
-/** Loss and gradients of one step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
+/** Loss and gradients of a step: the mean over the rows (or tokens) of all its batches, one batch on the device at a time. */
 
 import type { Scalar, Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,20 +18,20 @@ import { penalised } from "./loss.ts"
 import type { Session } from "./session.ts"
 
 export interface LossAndGradients {
-  /** the mean over the terms of all batches, without the method's penalty */
+  /** mean over the terms of all batches, without the method's penalty */
   readonly loss: Scalar
-  /** of that mean and the method's penalty, for every trainable tensor */
+  /** gradients of that mean plus the method's penalty, for every trainable tensor */
   readonly gradients: Trainable
 }
 
 /**
- * What is differentiated: the loss under the parameters as they are now. `step`: steps taken, by which adapters drop
- * their inputs as training does; absent: nothing is dropped.
+ * Input of the backward pass: the loss with the current parameters. `step`: number of steps taken, which determines the dropout masks, as in
+ * training; absent: no dropout.
  */
 export type Differentiated<M extends Network = Model> = Pick<Session<M>, "adapted" | "loss"> &
   Partial<Pick<Session<M>, "recompute" | "step">>
 
-/** The caller disposes the loss and the gradients. */
+/** Computes the loss and gradients of a step. The caller disposes both. */
 export const backward = <M extends Network>(
   session: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>
@@ -42,8 +42,8 @@ export const backward = <M extends Network>(
 }
 
 /**
- * The loss, and its gradients with respect to any tensors that it depends on, in their order: with those of the
- * method's penalty, which the returned loss does not include. `tap` as in `Adapted.forward`.
+ * Computes the loss, and its gradients with respect to any tensors that it depends on, in their order. The gradients include those of the
+ * method's penalty, which the returned loss does not. `tap`: as in `Adapted.forward`.
  */
 export const differentiate = <M extends Network>(
   session: Differentiated<M>,
@@ -60,7 +60,7 @@ export const differentiate = <M extends Network>(
   return { loss: total[0] as Scalar, gradients: total.slice(1) }
 }
 
-/** [loss, …gradients] of batch i of a step: its share of the mean over all of them. */
+/** Computes [loss, …gradients] of batch i of a step: its part of the mean over all batches. */
 export const microBatch = <M extends Network>(
   { adapted, loss, recompute, step }: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,
@@ -98,16 +98,16 @@ const added = (a: Tensor, b: Tensor): Tensor => {
 export type FullGradients = ReadonlyMap<string, Tensor2D> // [out, in]
 
 /**
- * The full gradient g = ∂L/∂W′ [out, in] of the weights that adapted sites compute with: what full fine-tuning would follow from here.
+ * Computes the full gradient g = ∂L/∂W′ [out, in] of adapted layers' weights: the direction of full fine-tuning.
  *
- * LoRA's own backward pass never forms it (gA = s·Bᵀg and gB = s·gAᵀ come without). Diagnostics compare it with what a method makes of
- * it, and LoRA-GA starts from it. One more product for each chosen site (`weightTap`); with x and dy of the same pass, at any method,
- * over packed weights, and under `recompute: "blocks"`.
+ * LoRA's own backward pass never forms it (gA = s·Bᵀg and gB = s·gAᵀ are computed without). Diagnostics compare it with a method's
+ * update, and LoRA-GA is initialized from it. Costs one more product per chosen layer (`weightTap`), from x and dy of the same pass, for any
+ * method, over packed weights, and under `recompute: "blocks"`.
  *
  * Where the adapter's input has dropout D, y = xWᵀ + D(x)(W′ − W)ᵀ, and g = dyᵀD(x). With it gA = s·Bᵀg and gB = s·gAᵀ hold exactly,
  * for the masks of this step.
  *
- * g at each of `sites`: that of the loss's mean over all rows, one batch on the device at a time.
+ * Returns g at each of `sites`, of the loss's mean over all rows, with one batch on the device at a time.
  */
 export const fullGradients = <M extends Network>(
   session: Differentiated<M>,
@@ -121,12 +121,12 @@ export const fullGradients = <M extends Network>(
   })
 
 export interface WithFullGradients extends LossAndGradients {
-  /** by the layer's name, `[out, in]`: of the weight W that the layer computes with */
+  /** full gradient by layer name, `[out, in]`: with respect to the weight W that the layer computes with */
   readonly full: FullGradients
 }
 
-/** `backward`, with the full gradients at `sites` out of the same pass. Loss and gradients have the
- * bits that they have without, but on a GPU: layers that share an input compute together there, and a chosen one by itself. */
+/** `backward`, with the full gradients at `sites` from the same pass. Loss and gradients have the bits of `backward`, except on a GPU: layers
+ * that share an input are computed together there, and a chosen one separately. */
 export const backwardWithFull = <M extends Network>(
   session: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,

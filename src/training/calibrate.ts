@@ -1,10 +1,10 @@
 /**
- * What training data shows before training: gradients of the frozen model (LoRA-GA, LoRA-One, GoRA), covariances of inputs (EVA)
+ * Calibration on training data before the first step: gradients of the frozen model (LoRA-GA, LoRA-One, GoRA), covariances of inputs (EVA)
  * (`adapters/init/calibration.ts`).
  *
- * Streamed: sites ask one after another, as `inject` initializes them, and each is answered from a pass over the batches that looks at as
- * many of the sites to come as fit in `bytes`. A small model takes one pass; of a large one never more than that is on the device. Where an
- * init decides ranks every site asks twice: what fits is held until then, and else worked out again.
+ * Streamed: layers request data one after another, as `inject` initializes them, and each is answered from a pass over the batches that covers
+ * as many of the following layers as fit in `bytes`. A small model takes one pass; for a large one, no more than that is on the device. An
+ * init that decides ranks requests each layer twice: what fits is kept until then, and the rest is computed again.
  */
 
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
@@ -18,19 +18,19 @@ import { type DeviceReadError, type LinearSite, tidy } from "../tensors/index.ts
 import { type Differentiated, type FullGradients, fullGradients } from "./backward.ts"
 import type { SessionOptions } from "./session.ts"
 
-/** The batches that an init looks at, and how much it may hold. */
+/** Options for `calibrating`: the batches that an init uses, and its memory limit. */
 export interface CalibratingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {
-  /** the first training batches, at least as many as the init needs */
+  /** first training batches, at least as many as the init needs */
   readonly batches: ReadonlyArray<BatchOf<M>>
-  /** the sites that will ask, in that order; all of the model's unless given */
+  /** layers that will request data, in this order; default: all layers of the model */
   readonly sites?: ReadonlyArray<LinearSite>
-  /** what is held for sites to come, in bytes; 256 MiB unless given, and a pass needs as much again */
+  /** memory to hold results for later layers, in bytes; default 256 MiB, and a pass needs as much again */
   readonly bytes?: number
 }
 
 /**
- * A `calibrate` for `inject`. The model is seen as it is: its base frozen, its head as it starts. What was worked out and not asked for
- * goes with the scope.
+ * Creates the `calibrate` function for `inject`. The base is frozen and the head at initialization. Results that were not requested
+ * are freed with the scope.
  *
  * @example
  * import { Effect } from "effect"
@@ -182,13 +182,13 @@ const used = <T>(tensors: ReadonlyArray<Tensor2D>, f: () => T): T => {
 }
 
 /**
- * n tokens, their mean, and Σ (x − μ)(x − μ)ᵀ: for the covariance of what linear layers get as input, over the tokens of some batches.
+ * Number of tokens n, their mean, and Σ (x − μ)(x − μ)ᵀ: for the covariance of linear layers' inputs over the tokens of some batches.
  *
- *   C = 1/n Σ (x − μ)(x − μ)ᵀ    [in, in], over n tokens that are not padding
+ *   C = 1/n Σ (x − μ)(x − μ)ᵀ    [in, in], over n tokens, without padding
  *
- * Batches are joined as Chan, Golub & LeVeque do (1983): S ← S + S_b + n n_b/(n + n_b)·δδᵀ with δ = μ_b − μ. Each is centred on its own
- * mean, so the digits of float32 go to the variance and not to the mean, which after a LayerNorm is far the larger. Layers that share
- * an input (query, key and value) share the work.
+ * Batches are merged after Chan, Golub & LeVeque (1983): S ← S + S_b + n n_b/(n + n_b)·δδᵀ with δ = μ_b − μ. Each is centred on its own
+ * mean, so float32 precision is spent on the variance and not on the mean, which after a LayerNorm is far larger. Layers that share
+ * an input (query, key and value) share the computation.
  */
 export interface Moments {
   readonly tokens: number
@@ -197,7 +197,7 @@ export interface Moments {
 }
 
 /**
- * The moments of one batch at the inputs of `sites`, by site name; the tensors of sites with one input are the same. The caller
+ * Computes the moments of one batch at the inputs of `sites`, by layer name; layers with the same input share tensors. The caller
  * disposes them.
  */
 export const inputMoments = <M extends Network>(
@@ -235,7 +235,7 @@ const momentsOf = (x: Tensor2D, batch: Rows, mask: Tensor1D | undefined): Moment
   return { tokens, mean, scatter }
 }
 
-/** Those of the batches of both; uses them up. */
+/** Merges the moments of two sets of batches, and disposes both. */
 export const joinedMoments = (
   a: ReadonlyMap<string, Moments>,
   b: ReadonlyMap<string, Moments>
@@ -262,7 +262,7 @@ const joined = (a: Moments, b: Moments): Moments => {
   return { tokens, mean, scatter }
 }
 
-/** C of each site, a tensor of its own (handles of one where the input is one); uses the moments up. */
+/** Returns C of each layer as a separate tensor (handles of one tensor for a shared input); disposes the moments. */
 export const covariancesOf = (moments: ReadonlyMap<string, Moments>): ReadonlyMap<string, Tensor2D> => {
   const byInput = new Map<Moments, Tensor2D>()
   const covariances = new Map(

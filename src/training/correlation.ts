@@ -1,4 +1,4 @@
-/** How near one list of numbers is to another. Correlations are as scipy.stats has them; NaN where one of the lists is constant. */
+/** Agreement of two lists of values. Correlations follow scipy.stats; NaN if one of the lists is constant. */
 
 const meanOf = (values: ArrayLike<number>): number => {
   let sum = 0
@@ -8,21 +8,21 @@ const meanOf = (values: ArrayLike<number>): number => {
 
 const squared = (error: number): number => error * error
 
-/** The mean of the squared errors, or of what else is made `of` them. */
+/** Returns the mean of the squared errors, or of another function `of` them. */
 export const meanError = (
   predicted: Float64Array,
   right: Float64Array,
   of: (error: number) => number = squared
 ): number => meanOf(right.map((value, i) => of(value - predicted[i]!)))
 
-/** R², 1 − Σ(y − ŷ)²/Σ(y − ȳ)²; NaN where all of `right` are the same. */
+/** Returns R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)²; NaN if all values of `right` are equal. */
 export const determination = (predicted: Float64Array, right: Float64Array): number => {
   const mean = meanOf(right)
   const variance = meanOf(right.map((value) => squared(value - mean)))
   return variance === 0 ? Number.NaN : 1 - meanError(predicted, right) / variance
 }
 
-/** Pearson's correlation of two lists of one length, from −1 to 1; NaN where all of a list are the same. */
+/** Returns Pearson's correlation of two lists of equal length, in [−1, 1]; NaN if all values of a list are equal. */
 export const pearson = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
   const [meanX, meanY] = [mean(x), mean(y)]
@@ -50,5 +50,5 @@ const placesOf = (values: ArrayLike<number>): Float64Array => {
   return places
 }
 
-/** Spearman's ρ, the correlation of places: in −1 … 1; NaN where one side is constant. */
+/** Returns Spearman's ρ, the correlation of ranks, in [−1, 1]; NaN if all values of a list are equal. */
 export const spearman = (x: ArrayLike<number>, y: ArrayLike<number>): number => pearson(placesOf(x), placesOf(y))

@@ -1,13 +1,13 @@
 /**
- * Whether a run learns: its training loss, looked at after a third of its steps and at its end.
+ * Detects whether a run learns, from its training loss after a third of its steps and at its end.
  *
- * Two means over windows of steps are compared, since the loss of one batch is noise: that of the last fifth of the steps (three at least),
- * and that of as many first ones. A rate that is too large throws the loss up with its first updates, and what it falls back from then is not
- * where it began: where the first mean is above the very first loss by more than their noise, that loss is the start.
+ * Compares the means over two windows of steps, since the loss of one batch is noisy: over the last fifth of the steps (at least three),
+ * and over as many first ones. Too large a rate raises the loss with its first updates, and what it falls back from then is not
+ * its initial value: if the first mean exceeds the very first loss by more than their noise, that loss is the start.
  *
  *   fell   last < start − c·e, and by a thousandth of it   e: the standard error of the difference; c: 2 after a third, 1 at the end
- *   rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and it is above the start by a fifth of it
- *   flat   otherwise: the loss is where it began, as far as its noise lets anyone see
+ *   rose   last > start + 3e, or the highest mean over a tenth of the steps > start + 5e; and at least a fifth above the start
+ *   flat   otherwise: the loss has not changed by more than its noise
  *
  * The noise of a step comes from the differences of steps that follow each other, which a trend hardly changes (J. von Neumann 1941), by
  * their median, which single jumps do not change. It is that number, or that share of the level where it is less: a loss that was thrown up is
@@ -21,26 +21,26 @@
 import { counted } from "../boundary/index.ts"
 import type { StepReport } from "./step-report.ts"
 
-/** With fewer steps nothing is said: neither mean nor noise is known well enough. */
+/** Fewest steps for a judgement: with fewer, neither mean nor noise is known well enough. */
 export const LEAST_STEPS = 10
 
-/** The number of steps after which a run of so many is looked at. */
+/** Returns the number of steps after which a run of `planned` steps is first judged. */
 export const firstLook = (planned: number): number => Math.ceil(planned / 3)
 
 export interface Course {
   readonly kind: "fell" | "rose" | "flat"
-  /** the losses that are compared, and over how many steps the last is a mean */
+  /** losses that are compared; the last is a mean over `window` steps */
   readonly start: number
   readonly last: number
   readonly over: number
-  /** as many standard errors of their difference as a fall has to have */
+  /** threshold of a fall: the standard error of the difference, times the required number of them */
   readonly error: number
-  /** the highest mean over a tenth of the steps, and the step in its middle */
+  /** highest mean over a tenth of the steps, and the step at its middle */
   readonly peak: number
   readonly peakStep: number
-  /** it was clearly below its start before that */
+  /** whether the loss was clearly below its start before that */
   readonly fellFirst: boolean
-  /** the highest loss of a single step, where it lies clearly above the start; null: none does */
+  /** highest loss of a single step, if it is clearly above the start; null: no such step */
   readonly jump: number | null
 }
 
@@ -76,7 +76,7 @@ const noiseOf = (losses: ReadonlyArray<number>) => {
   return (level: number): number => Math.min(noise, share * Math.abs(level))
 }
 
-/** null where there are fewer than `LEAST_STEPS` losses. What is not a number is left out: it ends a run with words of its own. */
+/** Returns the course of the losses; null with fewer than `LEAST_STEPS` of them. Ignores values that are not finite: they end a run by themselves. */
 export const courseOf = (given: ReadonlyArray<number | null>, certain: number): Course | null => {
   const losses = given.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
   if (losses.length < LEAST_STEPS) return null
@@ -113,24 +113,24 @@ export const courseOf = (given: ReadonlyArray<number | null>, certain: number): 
   }
 }
 
-/** A run that learned nothing, or less than nothing does: what was seen, and what to change. */
+/** A warning about a run that did not learn, or got worse: the observation, and what to change. */
 export interface Warning {
-  /** whether the training loss showed it, or the score on the way */
+  /** evidence: the training loss, or the score of an evaluation */
   readonly about: "loss" | "score"
-  /** after which it was seen */
+  /** step after which it was observed */
   readonly step: number
-  /** what was seen, a sentence without its end */
+  /** observation, as a clause */
   readonly says: string
-  /** what to change, a sentence without its end */
+  /** what to change, as a clause */
   readonly advice: string
 }
 
-/** A sentence without its end. */
+/** Returns a warning's text as a clause. */
 export const warningText = ({ says, advice }: Pick<Warning, "says" | "advice">): string => `${says}; ${advice}`
 
-/** What of a step is looked at: numbers alone, since a run keeps them of all its steps. */
+/** Values of a step that are judged: numbers only, since a run keeps them for all its steps. */
 export interface Taken extends Pick<StepReport, "loss" | "learningRate"> {
-  /** ‖ΔA‖/‖A‖, the median over the sites; undefined: there is no A, or a row of before does not say */
+  /** ‖ΔA‖/‖A‖, the median over the layers; undefined: no factor A, or a record of an older version */
   readonly moved: number | undefined
 }
 
@@ -141,11 +141,11 @@ export const takenOf = ({ loss, learningRate, health }: StepReport): Taken => ({
   moved: (health as StepReport["health"] | undefined)?.relativeUpdateA?.median
 })
 
-/** What a program calls the things that may be changed. */
+/** Names of the settings that may be changed. */
 export interface Named {
-  /** "optimizer.learningRate" */
+  /** setting of the learning rate: "optimizer.learningRate" */
   readonly rate: string
-  /** what trains the model's last layer, where nothing does; null: something does, or there is none to train */
+  /** setting that trains the model's last layer, if it is frozen; null: it is trained, or there is no head */
   readonly head: string | null
 }
 
@@ -216,7 +216,7 @@ const saysOf = (course: Course, steps: number, planned: number): string => {
     : `after ${of} the training loss has not fallen below its start: it is ${now}${top}`
 }
 
-/** Advice for a run whose score is no good, by what its training loss did. `loss`: of the rows that the score is of. */
+/** Returns advice for a run with a poor score, by the course of its training loss. `loss`: the loss of the rows scored. */
 export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, named: Named): string => {
   const course = courseOf(lossesOf(taken), LIKELY)
   if (course !== null && course.kind !== "fell") return adviceOf(course, taken, named)
@@ -235,15 +235,15 @@ export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, na
 interface LossWatch {
   readonly planned: number
   readonly ended: boolean
-  /** It began untrained. What begins with something learned may well stay where it is: then only a rise is said. */
+  /** whether the model starts untrained. For a trained start, a constant loss is normal: only a rise is reported. */
   readonly fresh?: boolean
   readonly named: Named
 }
 
 /**
- * What there is to say of the training loss of a run that is to have `planned` steps, of which `taken` are there: decided after a third of
- * them, and where nothing was said then, by all of them once the run has `ended`. It depends on the steps alone, so that a resumed run says what
- * an uninterrupted one would.
+ * Returns a warning about the training loss of a run of `planned` steps, after the steps `taken`: decided after a third of
+ * them and, if no warning was given then, by all of them once the run has `ended`. Depends on the steps alone, so a resumed run gives the
+ * warnings of an uninterrupted one.
  */
 export const lossWarning = (
   taken: ReadonlyArray<Taken>,

@@ -1,10 +1,10 @@
 /**
- * The backward pass of a step over ranks: each differentiates micro-batches of its own, and the gradients of all travel once a step. They are
- * summed in the order of the micro-batches, as one rank alone does it, so that the sum has the same bits whichever rank made its terms.
+ * The backward pass of a step over several ranks: each differentiates some micro-batches, and gradients are exchanged once a step. They are
+ * summed in the order of the micro-batches, as a single rank does, so the sum has the same bits whichever rank computed its terms.
  *
- *   [ asked to stop | loss₀, gradients₀ | loss₁, gradients₁ | … ]     what a rank says: float32, of its micro-batches
+ *   [ asked to stop | loss₀, gradients₀ | loss₁, gradients₁ | … ]     message of a rank: float32, for its micro-batches
  *
- * A sum of two float32 numbers is rounded once, on a device and here alike. What travels to each rank: 4 bytes for each trained number and
+ * A sum of two float32 numbers is rounded once, on the device and here alike. Each rank receives 4 bytes per trained value and
  * micro-batch (`divided-rounds.ts`).
  */
 import type { Scalar } from "@tensorflow/tfjs-core"
@@ -16,7 +16,7 @@ import { type DeviceReadError, readTogether, tensorsFrom, tensorsOf, withTensors
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
 import { dividedRounds, saidBytes } from "./divided-rounds.ts"
 
-/** The caller disposes the loss and the gradients. */
+/** Computes the loss and gradients of a step together with the other ranks. The caller disposes both. */
 export const dividedBackward = <M extends Network>(
   ranks: RanksShape,
   session: Differentiated<M>,

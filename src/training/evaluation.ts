@@ -1,6 +1,6 @@
 /**
- * Evaluation of a classifier over a stream of batches: loss, accuracy, macro-F1 and the confusion matrix. The device is read once a batch;
- * the numbers are computed from that on the host in float64. A causal language model's: `tokens.ts`.
+ * Evaluates a classifier over a stream of batches: loss, accuracy, macro-F1 and the confusion matrix. The device is read once per batch;
+ * the metrics are computed on the host in float64. For causal language models see `tokens.ts`.
  */
 
 import type { Tensor2D } from "@tensorflow/tfjs-core"
@@ -14,21 +14,21 @@ import { floats, inRounds, type RankError } from "../ranks/index.ts"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { macroF1Of, type RowScores, ratioOf } from "./row-scores.ts"
 
-/** What every evaluation reports. */
+/** Metrics that every evaluation reports. */
 export interface Scored {
   /** number of evaluated rows */
   readonly rows: number
-  /** the mean of what is learned by, of rows or of tokens */
+  /** mean training loss, over rows or tokens */
   readonly loss: number
 }
 
-/** Of a classifier. */
+/** Evaluation of a classifier. */
 export interface ClassEvaluation extends Scored {
-  /** share of the rows that are right */
+  /** fraction of the rows classified correctly, in [0, 1] */
   readonly accuracy: number
-  /** unweighted mean of the classes' F1; a class with neither rows nor predictions counts 0 */
+  /** unweighted mean of the classes' F1; a class with neither rows nor predictions counts as 0 */
   readonly macroF1: number
-  /** confusion[true][predicted], in the order of the labels */
+  /** confusion matrix, confusion[true][predicted], in the order of the labels */
   readonly confusion: ReadonlyArray<ReadonlyArray<number>>
 }
 
@@ -36,19 +36,19 @@ export interface ClassEvaluation extends Scored {
 export interface Classifier extends Network {
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
-  /** Its output as logits [rows, classes], tensor code; absent: the output is that. */
+  /** Returns the logits [rows, classes] of an output. Tensor code; absent: the output is the logits. */
   logits?(output: unknown): Tensor2D
 }
 
-/** Rows of known classes. */
+/** Rows with class labels. */
 export interface ClassifiedRows {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** `[size]`: indices of classes */
+  /** class indices, shape `[size]` */
   readonly labels: Int32Array
 }
 
-/** Logits of a batch on the host, row-major [size, classes]. */
+/** Reads the logits of a batch, row-major [size, classes]. */
 export const logitsOf = <M extends Classifier = Model>(
   adapted: Adapted<M>,
   batch: BatchOf<M>
@@ -65,7 +65,7 @@ export const logitsOf = <M extends Classifier = Model>(
     (logits) => Effect.sync(() => logits.dispose())
   )
 
-/** Logits of all rows of some batches on the host, row-major [count, classes]; each batch says which rows it has. */
+/** Reads the logits of all rows of some batches, row-major [count, classes]; each batch lists its rows. */
 export const logitsOfRows =
   <M extends Classifier, B extends BatchOf<M> & Pick<NumberedRows, "rows">>(adapted: Adapted<M>, count: number) =>
   <E, R>(batches: Stream.Stream<B, E, R>): Effect.Effect<Float32Array, E | DeviceReadError, R> =>
@@ -83,11 +83,11 @@ export const logitsOfRows =
 
 /** A batch with the model's predictions. */
 export interface ScoredBatch<B extends ClassifiedRows = ClassifiedRows> {
-  /** the rows, as they were evaluated */
+  /** evaluated rows */
   readonly batch: B
-  /** `[size]`: the class with the largest logit */
+  /** class with the largest logit, shape `[size]` */
   readonly predicted: Int32Array
-  /** `[size]`: that class's softmax probability */
+  /** softmax probability of that class, shape `[size]` */
   readonly probabilities: Float64Array
 }
 
@@ -102,8 +102,8 @@ const scored = (logits: Float32Array, start: number, classes: number, label: num
 }
 
 /**
- * Batches are divided among ranks. `onBatch` gets the number of rows done, for a progress display, and what was predicted, for a list of mistakes;
- * `onScores` at the end each metric as a function of the rows.
+ * Evaluates a classifier; ranks divide the batches. `onBatch` gets the number of rows done, for a progress display, and the predictions, for a list
+ * of errors; `onScores`, at the end, gets each metric as a function of the rows.
  */
 export const evaluate =
   <M extends Classifier, B extends BatchOf<M> & ClassifiedRows>(
@@ -156,24 +156,24 @@ const ratesOf = (confusion: ReadonlyArray<ReadonlyArray<number>>, rows: number) 
   return { accuracy: correct / rows, macroF1: f1.reduce((sum, value) => sum + value, 0) / f1.length }
 }
 
-/** What an evaluation reports: its loss, and whatever else its kind of run measures, under the names of its metrics (`metrics.ts`). */
+/** Result of an evaluation: its loss, and the other metrics of its kind of run, by name (`metrics.ts`). */
 export type Evaluation = Scored
 
-/** A row whose class was predicted wrong, for the report. */
+/** A misclassified row, for the report. */
 export interface Mistake {
-  /** the row's place: `test.jsonl:12` */
+  /** place of the row: `test.jsonl:12` */
   readonly where: string
-  /** at most 500 characters of it */
+  /** text of the row, at most 500 characters */
   readonly text: string
-  /** of the second text of a pair, likewise; absent: rows have one */
+  /** second text of a pair, at most 500 characters; absent: rows have a single text */
   readonly textPair?: string
-  /** the row's own */
+  /** label of the row */
   readonly label: string
-  /** the model's */
+  /** predicted label */
   readonly predicted: string
-  /** the model's, of `predicted`; absent where what it says has none */
+  /** probability of `predicted`; absent if the model gives none */
   readonly probability?: number
-  /** an image as a small data: URI; absent of anything else */
+  /** image as a small data: URI; absent for other rows */
   readonly picture?: string
 }
 
@@ -183,23 +183,23 @@ interface NumberedRows extends ClassifiedRows {
   readonly rows: Uint32Array
 }
 
-/** A row that came out wrong. */
+/** A misclassified row, by number. */
 export interface WrongRow {
-  /** its number in the split */
+  /** row number in the split */
   readonly row: number
-  /** what the model says of it, in words */
+  /** the model's prediction, as text */
   readonly predicted: string
-  /** how wrong it is: the largest are kept */
+  /** size of the error: rows with the largest are kept */
   readonly weight: number
-  /** of `predicted`, in [0, 1]; absent where the model gives none */
+  /** probability of `predicted`, in [0, 1]; absent if the model gives none */
   readonly probability?: number
 }
 
-/** Keeps the worst mistakes of an evaluation. */
+/** Collects the largest errors of an evaluation. */
 export interface Mistakes {
-  /** Offers rows; those of the largest weight stay, up to the limit. */
+  /** Offers rows; keeps those of the largest weight, up to the limit. */
   readonly add: (wrong: ReadonlyArray<WrongRow>) => void
-  /** The kept ones, those of the largest weight first, with their texts. */
+  /** Returns the kept rows with their texts, in descending order of weight. */
   readonly read: Effect.Effect<ReadonlyArray<Mistake>, DataError>
 }
 
@@ -207,9 +207,9 @@ export interface Mistakes {
 const CHARACTERS = 500
 
 /**
- * Keeps the `limit` worst mistakes on `source`: what a reader looks at first, in a model or in its labels. Kept while batches pass by, so
- * that memory does not grow with the split; texts are read once, at the end. `labelOf`: what would have been right. `pictureOf`: of a row that
- * is an image; undefined where it has none to show.
+ * Keeps the `limit` largest errors on `source`, which point to weaknesses of the model or wrong labels. They are collected batch by batch, so
+ * memory does not grow with the split; texts are read once, at the end. `labelOf`: the correct label. `pictureOf`: the picture of an image
+ * row; undefined if it cannot be shown.
  */
 export const keepWorst = <Row extends TextFields & Located>(
   source: Pick<RowSource<Row>, "read">,
@@ -243,14 +243,14 @@ export const keepWorst = <Row extends TextFields & Located>(
   }
 }
 
-/** The most confident mistakes of a classifier. */
+/** Keeps the errors of a classifier with the highest probability. */
 export const keepMistakes = (
   split: ClassificationSplit,
   limit: number,
   pictureOf?: (row: LabelledText) => Effect.Effect<string | undefined>
 ): Mistakes => keepWorst(split, limit, ({ label }) => label, pictureOf)
 
-/** The rows of a batch that got another class than their own. */
+/** Returns the misclassified rows of a batch. */
 export const wrongRows = (
   { batch, predicted, probabilities }: ScoredBatch<NumberedRows>,
   labels: ReadonlyArray<string>
@@ -260,19 +260,19 @@ export const wrongRows = (
     return own === batch.labels[i] ? [] : [{ row, predicted: labels[own]!, weight: probability, probability }]
   })
 
-/** A row with its class and the one that it got, each by its place among the labels. */
+/** A row with its class and the predicted class, as label indices. */
 export interface ClassedRow {
-  /** its number in the split */
+  /** row number in the split */
   readonly row: number
-  /** its own, by index */
+  /** index of its class */
   readonly label: number
-  /** the one with the largest logit, by index */
+  /** index of the class with the largest logit */
   readonly predicted: number
-  /** of `predicted` */
+  /** probability of `predicted` */
   readonly probability: number
 }
 
-/** `evaluate`, and what comes out of each batch goes where it was asked for: the mistakes, and every row. */
+/** Evaluates a classifier as `evaluate` does, and passes on what is requested: the errors, and every row. */
 export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & NumberedRows>(
   adapted: Adapted<M>,
   labels: ReadonlyArray<string>,
@@ -282,13 +282,13 @@ export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & Num
     scored,
     done
   }: {
-    /** where rows that came out wrong go; absent: nowhere */
+    /** collects misclassified rows; absent: they are not collected */
     readonly mistakes?: Mistakes | undefined
     /** called with the rows of each batch; absent: not called */
     readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
     /** called at the end with each metric as a function of the rows; absent: not called */
     readonly scored?: ((scores: RowScores) => void) | undefined
-    /** called with the number of rows that are done */
+    /** called with the number of rows completed */
     readonly done: (rows: number) => Effect.Effect<void>
   }
 ) => {
@@ -308,7 +308,7 @@ export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & Num
   return evaluate<M, B>(adapted, note, scored)
 }
 
-/** The texts of a row, cut to what a report shows of them. */
+/** Returns the texts of a row, shortened for a report. */
 export const shortenedTexts = ({ text, textPair }: TextFields): TextFields => ({
   text: shortened(text),
   ...(textPair === undefined ? {} : { textPair: shortened(textPair) })

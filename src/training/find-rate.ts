@@ -1,16 +1,16 @@
 /**
- * `learningRate: "auto"`: a rate from one gradient and a few forward passes on the first batches, before the first step. Nothing that
- * training holds is changed.
+ * `learningRate: "auto"`: finds a learning rate from one gradient and a few forward passes on the first batches, before the first step.
+ * Changes no state of the training.
  *
- * At a rate η the first step would move the parameters by Δ(η), which the optimizer's own transforms make out of the gradient g. The
- * gradient promises that the loss falls by −⟨g, Δ(η)⟩; what it falls by is known from a forward pass at θ + Δ(η). The share of the promise that
- * is kept falls from 1 at small rates to 0 and below:
+ * At a rate η the first step moves the parameters by Δ(η), which the optimizer's own transforms compute from the gradient g. The
+ * gradient predicts a decrease of the loss by −⟨g, Δ(η)⟩; a forward pass at θ + Δ(η) measures the actual one. Their ratio
+ * falls from 1 at small rates to 0 and below:
  *
  *   ρ(η) = (L(θ) − L(θ + Δ(η))) / −⟨g, Δ(η)⟩        ρ(h) = ½ at the turning rate h
  *
- * On a quadratic loss h is the minimum along the step, half of what gradient descent diverges at. A run takes many steps whose noise and
- * momentum add up, so its rate is a share of h (`BODY_SHARE`, `HEAD_SHARE`; measured, docs/training.md). A new head knows nothing and
- * needs another rate than the layers below it, often a hundred times theirs: its own Δ is tested by itself.
+ * On a quadratic loss h is the minimum along the step, half of the rate at which gradient descent diverges. In a run, the noise and momentum
+ * of many steps add up, so its rate is a fraction of h (`BODY_SHARE`, `HEAD_SHARE`; measured, docs/training.md). A new head is untrained and
+ * needs another rate than the layers below it, often a hundred times theirs: its own Δ is tested separately.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -32,7 +32,7 @@ import { backward, type LossAndGradients } from "./backward.ts"
 import { type FoundRate, withRate } from "./found-rate.ts"
 import type { Session } from "./session.ts"
 
-/** Of the turning rate. */
+/** Learning rate as a fraction of the turning rate h. */
 export const BODY_SHARE = 1 / 12
 export const HEAD_SHARE = 1 / 3
 
@@ -57,7 +57,7 @@ export class RateNotFound extends Schema.TaggedError<RateNotFound>()("RateNotFou
 
 type Part = "body" | "head"
 
-/** What is trained, and by what loss. */
+/** The model whose learning rate is searched, with its loss. */
 export type RateTested<M extends Network> = Pick<Session<M>, "adapted" | "loss" | "recompute">
 
 /** Which of the tensors of a tree belong to a part, in the order of `tensorsOf`. */
@@ -72,7 +72,7 @@ interface Try {
   readonly loss: number
 }
 
-/** See `findRate`. */
+/** Searches the learning rate; see `findRate`. */
 export const search = <M extends Network>(
   tested: RateTested<M>,
   config: OptimizerConfig,

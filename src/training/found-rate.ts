@@ -1,33 +1,33 @@
-/** A rate that was found on the first batches, and what a run is made of with it. */
+/** A learning rate found on the first batches, and the settings of a run with it. */
 
 import * as Schema from "effect/Schema"
 import type { DecidedOptimizer, OptimizerConfig } from "../../schemas/index.ts"
 import { counted } from "../boundary/index.ts"
 
-/** As a run records it. */
+/** Record of a found learning rate. */
 export const FoundRate = Schema.Struct({
-  /** what the optimizer peaks at, for all but the head */
+  /** peak learning rate of all parameters except the head's */
   learningRate: Schema.Finite.check(Schema.isGreaterThan(0)),
-  /** absent: there is no head, or the plan has its rate */
+  /** peak learning rate of the head; absent: there is no head, or the plan sets its rate */
   headLearningRate: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0))),
-  /** in a sentence */
+  /** explanation, one sentence */
   reason: Schema.String,
-  /** passes over the rows of a step that it took */
+  /** number of passes over the rows of a step that the search took */
   passes: Schema.Struct({
-    /** passes forward and backward */
+    /** forward and backward passes */
     backward: Schema.Natural,
-    /** passes forward alone */
+    /** forward passes only */
     forward: Schema.Natural
   })
 })
 export type FoundRate = typeof FoundRate.Type
 
-/** The section with the rate that was found in place of "auto". */
+/** Returns the optimizer section with the found rate instead of "auto". */
 export const withRate = (
   config: OptimizerConfig,
   { learningRate, headLearningRate }: Pick<FoundRate, "learningRate" | "headLearningRate">
 ): DecidedOptimizer => ({ ...config, learningRate, ...(headLearningRate === undefined ? {} : { headLearningRate }) })
 
-/** "7 forward passes beside 1 gradient": what it cost, in words. */
+/** Returns the cost of the search in words: its forward passes and gradients. */
 export const passesText = ({ passes: { backward, forward } }: FoundRate): string =>
   `${counted(forward, "forward pass", "forward passes")} beside ${backward} gradient`

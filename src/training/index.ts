@@ -1,5 +1,5 @@
 /**
- * The training loop. `steps` is a stream of step reports over a stream of batches; `openSession` and `takeStep` take single steps;
+ * Training. `steps` turns a stream of batches into a stream of step reports; `openSession` and `takeStep` take single steps;
  * `crossEntropy` is the loss of a classifier; `evaluate` scores batches.
  */
 export { backward, backwardWithFull, type FullGradients, fullGradients, type WithFullGradients } from "./backward.ts"

@@ -1,31 +1,31 @@
-/** Losses: a model's output and what it should have been → a scalar, the mean over the rows of the batch. Synchronous tensor code. */
+/** Loss functions: map a model's output and target to a scalar, the mean over the rows of the batch. Synchronous tensor code. */
 
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { defineKernel, sparseCrossEntropy } from "../kernels/index.ts"
 import type { Model, Network, OutputOf, TargetOf } from "../models/index.ts"
 
-/** Of a text model: logits [batch, classes], labels int32 [batch] → scalar. */
+/** A loss function. For a text model: logits [batch, classes], labels int32 [batch] → scalar. */
 export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: TargetOf<M>) => Scalar
 
-/** Mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
+/** Cross-entropy: mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)
 
-/** How much each class counts, and how far labels are smoothed. */
+/** Options for `labelCrossEntropy`. */
 export interface LabelLossOptions {
-  /** by class, each greater than 0: how much its rows count; all alike unless given */
+  /** weight of each class, greater than 0; default: equal weights */
   readonly weights?: ReadonlyArray<number> | undefined
-  /** ε in [0, 1), the share of the target that all classes have alike; 0 unless given */
+  /** label smoothing ε in [0, 1), the part of the target distributed equally over all classes; default 0 */
   readonly smoothing?: number | undefined
 }
 
 /**
- * PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
+ * Cross-entropy with class weights and label smoothing, as PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
  *
  *   ℓᵢ = −(1 − ε) w_yᵢ log p_i,yᵢ − ε/K Σ_c w_c log p_i,c        L = Σᵢ ℓᵢ / Σᵢ w_yᵢ
  *
- * Without weights and smoothing it is `crossEntropy` itself. Where gradients are accumulated, a step's loss is the mean of its batches' L,
- * each counted by its rows.
+ * Without weights and smoothing it is `crossEntropy` itself. With gradient accumulation, a step's loss is the mean of its batches' L,
+ * weighted by their rows.
  */
 export const labelCrossEntropy = ({ weights, smoothing = 0 }: LabelLossOptions): Loss => {
   if (weights === undefined && smoothing === 0) return crossEntropy
@@ -50,7 +50,7 @@ const meanSquaredError = defineKernel<"z" | "y", object>({
   gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(z!, y!), 2 / z!.size), dy!) })
 })
 
-/** z, y [rows, targets] → the mean of (z − y)² over both; gradient for z. PyTorch's MSELoss. */
+/** Mean squared error: z, y [rows, targets] → mean of (z − y)² over both. Gradient with respect to z. PyTorch's MSELoss. */
 export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
 
 const crossEntropies = defineKernel<"z" | "y", object>({
@@ -61,7 +61,7 @@ const crossEntropies = defineKernel<"z" | "y", object>({
   gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(tf.sigmoid(z!), y!), 1 / z!.size), dy!) })
 })
 
-/** z [rows, labels], y the same with 0 and 1 → the mean over both; gradient for z. PyTorch's BCEWithLogitsLoss. */
+/** Binary cross-entropy with logits: z, y [rows, labels], y 0 or 1 → mean over both. Gradient with respect to z. PyTorch's BCEWithLogitsLoss. */
 export const binaryCrossEntropy = (z: Tensor2D, y: Tensor2D): Scalar => crossEntropies({ z, y }, {})[0] as Scalar
 
 const kernel = defineKernel<"loss" | "penalty", object>({
@@ -71,7 +71,7 @@ const kernel = defineKernel<"loss" | "penalty", object>({
 })
 
 /**
- * A loss that is reported without its penalty and differentiated with a penalty: value L, gradients of L + R. So losses of methods with and without
+ * Returns a loss with the value L and the gradients of L + R, so that the reported losses of methods with and without
  * a penalty can be compared.
  */
 export const penalised = (loss: Scalar, penalty: Scalar): Scalar => kernel({ loss, penalty }, {})[0] as Scalar

@@ -1,8 +1,8 @@
 /**
- * Where a step that is not finite went wrong first: the first linear layer of the forward pass whose output is not finite, else
- * the first such gradient. Computed over again with the parameters that the session still has: only a run that fails pays for it.
+ * Locates the origin of a step that is not finite: the first linear layer of the forward pass whose output is not finite, else
+ * the first such gradient. Recomputed with the parameters that the session still holds, so only a failed run pays for it.
  *
- * A tensor is tested by Σ 0·x, which is 0 where all is finite and NaN elsewhere.
+ * A tensor is tested by Σ 0·x, which is 0 if all values are finite and NaN otherwise.
  */
 
 import type { Scalar, Tensor } from "@tensorflow/tfjs-core"
@@ -13,7 +13,7 @@ import { type DeviceReadError, readTensor, type Trainable, tensorsOf, tidy } fro
 import { backward } from "./backward.ts"
 import type { Session } from "./session.ts"
 
-/** In words; undefined where forward and backward pass are finite, so that it was the update. */
+/** Returns the origin in words; undefined if forward and backward pass are finite, so that the update was the cause. */
 export const originOf = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>

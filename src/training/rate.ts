@@ -1,4 +1,4 @@
-/** What finds a learning rate is loaded where it is needed. */
+/** Loads the search for a learning rate on demand. */
 import * as Effect from "effect/Effect"
 import type { OptimizerConfig } from "../../schemas/index.ts"
 import type { BatchOf, Network } from "../models/index.ts"
@@ -6,7 +6,7 @@ import { alone, Ranks } from "../ranks/index.ts"
 import type { RateTested } from "./find-rate.ts"
 
 /**
- * Finds the rate of a run that is about to begin, on the batches of its first step, of `steps`. Changes nothing. Fails with a RateNotFound where no
+ * Finds the learning rate of a run of `steps` steps on the batches of its first step. Changes nothing. Fails with a RateNotFound if no
  * rate lowers the loss. The same parameters, batches and device give the same rate.
  */
 export const findRate = <M extends Network>(

@@ -1,23 +1,23 @@
 /**
- * An evaluation's metrics as functions of the rows that they are taken over, so that a metric can be taken over rows drawn from them again
- * (`src/run/choice.ts`). Two evaluations of the same rows have them in the same order.
+ * Metrics of an evaluation as functions of rows, for resampling rows
+ * (`src/run/choice.ts`). Two evaluations of the same rows list them in the same order.
  */
 
-/** A metric, and what it is a metric of. */
+/** A metric as a function of rows. */
 export interface RowScore {
-  /** rows, or what else stands for itself: anchors of a ranking, batches of a contrastive loss */
+  /** number of rows, or of other independent units: anchors of a ranking, batches of a contrastive loss */
   readonly size: number
-  /** the metric over some of them, by their numbers, repeated numbers count again; NaN where it has no value */
+  /** Computes the metric over some rows by number, with repetition; NaN if it is undefined. */
   readonly over: (rows: ArrayLike<number>) => number
 }
 
-/** By the names of metrics; those that no direction is better in are left out. */
+/** Row scores by metric name, without metrics that have no better direction. */
 export type RowScores = Readonly<Record<string, RowScore>>
 
-/** A metric over every row, once. */
+/** Computes a metric over every row once. */
 export const overAll = ({ size, over }: RowScore): number => over(Array.from({ length: size }, (_, row) => row))
 
-/** Σ of over Σ per: a mean over rows, tokens or decisions. `per`: 1 of each row unless given. */
+/** Returns a score Σ of / Σ per: a mean over rows, tokens or decisions. `per`: default 1 per row. */
 export const ratioOf = (of: ArrayLike<number>, per?: ArrayLike<number>): RowScore => ({
   size: of.length,
   over: (rows) => {
@@ -30,7 +30,7 @@ export const ratioOf = (of: ArrayLike<number>, per?: ArrayLike<number>): RowScor
   }
 })
 
-/** Something of the values of one or several metrics over the same rows. */
+/** Combines the values of one or several metrics over the same rows. */
 export const combined = (
   f: (...values: ReadonlyArray<number>) => number,
   ...of: readonly [RowScore, ...ReadonlyArray<RowScore>]
@@ -39,14 +39,14 @@ export const combined = (
   over: (rows) => f(...of.map((one) => one.over(rows)))
 })
 
-/** Some rows of a row-major matrix [_, width]. */
+/** Returns some rows of a row-major matrix [_, width]. */
 export const rowsOf = (values: ArrayLike<number>, width: number, rows: ArrayLike<number>): Float64Array => {
   const some = new Float64Array(rows.length * width)
   for (let i = 0; i < some.length; i++) some[i] = values[rows[Math.floor(i / width)]! * width + (i % width)]!
   return some
 }
 
-/** Unweighted mean of the F1 of classes, whose numbers are in `right` and `given`; −1 stands for another class. A class that is in neither counts 0. */
+/** Returns macro-F1 over class numbers in `right` and `given`; −1 stands for another class. A class in neither counts as 0. */
 export const macroF1Of = (right: ArrayLike<number>, given: ArrayLike<number>, classes: number): RowScore => ({
   size: right.length,
   over: (rows) => {

@@ -1,6 +1,6 @@
 /**
- * What one training run holds: the adapted model (with its current parameters), the optimizer and its state, and how many steps
- * were taken. A checkpoint is this without the frozen base. A snapshot of it can be rolled back to; code that advances a session says
+ * State of a training run: the adapted model with its current parameters, the optimizer and its state, and the number of steps
+ * taken. A checkpoint is this without the frozen base. A session can be rolled back to a snapshot; code that advances a session states
  * which snapshot is still needed.
  */
 
@@ -25,35 +25,35 @@ import {
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
 import type { Loss } from "./loss.ts"
 
-/** Options of a session: optimizer, loss, and how a step is divided. */
+/** Options for `openSession`: optimizer, loss, and how a step is divided. */
 export interface SessionOptions<M extends Network = Model> {
-  /** what moves the trainable parameters */
+  /** optimizer of the trainable parameters */
   readonly optimizer: Transform
-  /** what is made small */
+  /** loss to minimize */
   readonly loss: Loss<M>
-  /** batches whose gradients are averaged into one step (default 1) */
+  /** gradient accumulation: number of batches averaged into one step; default 1 */
   readonly accumulate?: number
-  /** "blocks": activations of the model's blocks are computed again in the backward pass instead of kept (default "none") */
+  /** "blocks": recomputes the activations of the model's blocks in the backward pass instead of keeping them; default "none" */
   readonly recompute?: "none" | "blocks"
 }
 
-/** A model in training: what it has of parameters and optimizer state, and how far it is. */
+/** A training session: a model with its parameters, optimizer state and progress. */
 export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
-  /** the model in training */
+  /** model in training */
   readonly adapted: Adapted<M>
-  /** of the optimizer's state at step 0 */
+  /** layout of the optimizer's state at step 0 */
   readonly initialLayout: StateLayout
-  /** the optimizer's state after the last step */
+  /** optimizer state after the last step */
   optimizerState: State
-  /** steps taken */
+  /** number of steps taken */
   step: number
-  /** the batch that comes next, where batches say which they are (`Dataset.trainingBatches`) */
+  /** next batch, if batches carry their position (`Dataset.trainingBatches`) */
   position: BatchPosition
 }
 
 /**
- * Opens a session at step 0. The optimizer's state lives as long as the scope. Fails if it is not a tree of tensors and numbers, or if
- * the optimizer cannot take a step with this adapter on the device in use.
+ * Opens a session at step 0, for as long as the scope. Fails if the optimizer's state is not a tree of tensors and numbers, or if
+ * the optimizer cannot take a step with this adapter on the current device.
  */
 export const openSession = <M extends Network = Model>(
   adapted: Adapted<M>,
@@ -83,7 +83,7 @@ export const openSession = <M extends Network = Model>(
     (session) => Effect.sync(() => tf.dispose(session.optimizerState as tf.TensorContainer))
   )
 
-/** The changing part of a session, with the tensors that it held at that time. */
+/** Mutable state of a session, with its tensors at that time. */
 export interface Snapshot {
   readonly trainable: Trainable
   readonly optimizerState: State
@@ -101,7 +101,7 @@ export const snapshotOf = ({ adapted: { trainable }, optimizerState, step, posit
   position
 })
 
-/** Changes a session to `to`, and disposes what it held that neither `to` nor `kept` holds. */
+/** Sets a session's state to `to`, and disposes the tensors that neither `to` nor `kept` holds. */
 export const advance = (session: AnySession, to: Snapshot, kept: Snapshot): void => {
   release(snapshotOf(session), to, kept)
   session.adapted.trainable = to.trainable
@@ -110,7 +110,7 @@ export const advance = (session: AnySession, to: Snapshot, kept: Snapshot): void
   session.position = to.position
 }
 
-/** Brings a session back to a snapshot, and disposes what it has made since. */
+/** Rolls a session back to a snapshot, and disposes the tensors created since. */
 export const rollback = (session: AnySession, to: Snapshot): void => advance(session, to, to)
 
 /** Disposes the tensors of a snapshot that none of the others holds. */

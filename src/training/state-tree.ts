@@ -1,10 +1,10 @@
 /**
- * An optimizer's state as data and back: the tree of plain objects, arrays and numbers, with every tensor replaced by its index in
- * a list. Independent of any optimizer, so that a new one is checkpointed without a change here.
+ * Serialization of optimizer states: the tree of plain objects, arrays and numbers, with every tensor replaced by its index in
+ * a list. Independent of any optimizer, so a new one is checkpointed without a change here.
  *
  *   { count: 3, first: [T₀, T₁] }  ⇄  { count: 3, first: [{ "$tensor": 0 }, { "$tensor": 1 }] } and [T₀, T₁]
  *
- * JSON has no NaN, no infinities and no −0; those numbers are written as { "$number": "Infinity" }.
+ * JSON has no NaN, no infinities and no −0; those numbers are stored as { "$number": "Infinity" }.
  */
 
 import type { Tensor } from "@tensorflow/tfjs-core"
@@ -12,29 +12,29 @@ import * as tf from "@tensorflow/tfjs-core"
 import { cut, isRecord } from "../boundary/index.ts"
 import { Elsewhere, OfShape, type State, type StateLayout } from "../optimizers/index.ts"
 
-/** An optimizer's state as a checkpoint's JSON has it: tensors by their names in the file. */
+/** An optimizer's state in a checkpoint's JSON: tensors by index. */
 export type StoredState = number | null | ReadonlyArray<StoredState> | { readonly [key: string]: StoredState | string }
 
-/** The tree without its tensors, and the tensors in the order of their indices. The tensors stay the caller's. */
+/** Returns the tree without its tensors, and the tensors in the order of their indices. The caller keeps the tensors. */
 export const storedState = (
   state: State
 ): {
-  /** as JSON: each tensor by its index */
+  /** tree as JSON, with each tensor's index */
   readonly tree: StoredState
-  /** by their indices */
+  /** tensors, by index */
   readonly tensors: ReadonlyArray<Tensor>
 } => {
   const { tree, tensors } = sharedState(state)
   return { tree, tensors: tensors.filter((tensor) => tensor instanceof tf.Tensor) }
 }
 
-/** The same of a state that ranks share: the tree is that of the whole state, on every rank. */
+/** Returns the same of a state that ranks share: the tree is that of the whole state, on every rank. */
 export const sharedState = (
   state: State
 ): {
-  /** as JSON: each tensor by its index */
+  /** tree as JSON, with each tensor's index */
   readonly tree: StoredState
-  /** by their indices; those that another rank holds as `Elsewhere` */
+  /** tensors by index; those that another rank holds as `Elsewhere` */
   readonly tensors: ReadonlyArray<Tensor | Elsewhere>
 } => {
   const tensors: Array<Tensor | Elsewhere> = []
@@ -51,14 +51,14 @@ export const sharedState = (
 const numberAsText = (value: number) => ({ $number: Object.is(value, -0) ? "-0" : String(value) })
 
 /**
- * Why a stored tree with tensors of these shapes is no state of this layout after `step` steps, as a sentence; undefined where it is one.
- * Every tensor has to be in the tree once. A whole number counts steps, and is at most theirs.
+ * Returns a sentence on why a stored tree with tensors of these shapes is not a state of this layout after `step` steps; undefined if it is.
+ * Every tensor must occur in the tree exactly once. An integer counts steps, and is at most `step`.
  */
 export const stateProblem = (
   layout: StateLayout,
   tree: unknown,
   tensors: ReadonlyArray<{
-    /** by their indices, as the file has them */
+    /** shapes by index, as in the file */
     readonly shape: ReadonlyArray<number>
   }>,
   step: number
@@ -100,7 +100,7 @@ export const stateProblem = (
   return `it holds ${tensors.length} tensors of the optimizer, which has ${named.size}`
 }
 
-/** The state again. Throws a RangeError where the tree names a tensor that is not there. */
+/** Restores a state. Throws a RangeError if the tree refers to a missing tensor. */
 export const restoredState = (tree: StoredState, tensors: ReadonlyArray<Tensor | Elsewhere>): State => {
   const restore = (node: StoredState): State => {
     if (node === null || typeof node === "number") return node

@@ -1,4 +1,4 @@
-/** What a step reports (plain numbers, a line of `metrics.jsonl`), and how its numbers leave the device. */
+/** Report of a training step (plain numbers, a line of `metrics.jsonl`), and its readback from the device. */
 
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -7,46 +7,46 @@ import type { Conditioning } from "../optimizers/index.ts"
 import { globalNorm } from "../optimizers/index.ts"
 import type { Trainable } from "../tensors/index.ts"
 
-/** Median over the adapted sites, and the worst site. */
+/** Median over the adapted layers, and the worst layer. */
 export interface SiteSummary {
-  /** over the sites */
+  /** median over the layers */
   readonly median: number
-  /** the largest or the smallest of them, whichever is worse */
+  /** largest or smallest value, whichever is worse */
   readonly worst: number
-  /** that site's name */
+  /** name of the worst layer */
   readonly worstSite: string
 }
 
-/** LoRA-Pro's own health; for other optimizers the relative updates alone. */
+/** Health of a step: relative updates, and for optimizers that whiten (LoRA-Pro) the conditioning. */
 export interface Health {
-  /** λ_min(BᵀB)/δ; worst = smallest; absent of optimizers that whiten nothing */
+  /** λ_min(BᵀB)/δ; worst: smallest; absent for optimizers without whitening */
   readonly conditioning?: SiteSummary
-  /** ‖ΔA‖/‖A‖ after the step; worst = largest; absent without factors */
+  /** ‖ΔA‖/‖A‖ after the step; worst: largest; absent without factors */
   readonly relativeUpdateA?: SiteSummary
-  /** ‖ΔB‖/‖B‖ after the step; worst = largest; absent without factors */
+  /** ‖ΔB‖/‖B‖ after the step; worst: largest; absent without factors */
   readonly relativeUpdateB?: SiteSummary
 }
 
-/** A step as metrics.jsonl has it. */
+/** Report of a training step, as in metrics.jsonl. */
 export interface StepReport {
   readonly kind: "step"
-  /** counted from 1 */
+  /** step, counted from 1 */
   readonly step: number
   /** mean over the rows of the step, before the update */
   readonly loss: number
-  /** of the body; null: the optimizer has none that is known */
+  /** learning rate of all parameters except the head's; null: the optimizer reports none */
   readonly learningRate: number | null
   /** global norm of the raw gradients, before clipping and adjustment */
   readonly gradNorm: number
-  /** rows of the step */
+  /** number of rows in the step */
   readonly rows: number
-  /** tokens that are not padding */
+  /** number of tokens in the step, without padding */
   readonly tokens: number
-  /** of the step, padding not counted */
+  /** throughput of the step, without padding */
   readonly tokensPerSecond: number
-  /** that the step took */
+  /** duration of the step, in ms */
   readonly milliseconds: number
-  /** size of the moves of factors relative to the factors, and how well these are conditioned, where the optimizer knows */
+  /** relative size of the factors' updates, and their conditioning if the optimizer reports it */
   readonly health: Health
 }
 
@@ -65,11 +65,11 @@ export const summarize = (
 }
 
 /**
- * The numbers of a step, as vectors that follow one another, so that those of several steps leave the device in one read:
+ * Returns the numbers of a step as consecutive vectors, so that those of several steps are read from the device at once:
  *
  *   [ loss, ‖g‖, ‖ΔA₁‖², ‖ΔB₁‖², ‖ΔA₂‖², …, ‖A₁‖², ‖B₁‖², …, λ_min(B₁ᵀB₁), … ]
  *
- * with A and B after the step, and the eigenvalues of B before it. Tensor code: 2 + 4·pairs + eigenvalues together.
+ * with A and B after the step, and the eigenvalues of B before it. Tensor code: 2 + 4·pairs + eigenvalues in all.
  */
 export const stepNumbers = (
   loss: Scalar,
@@ -89,7 +89,7 @@ const factorsOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> => pairs.flatMap
 /** Numbers that say whether a step is finite: the eigenvalues come from parameters that were. */
 const decisive = (pairs: Trainable["pairs"]): number => 2 + 4 * pairs.length
 
-/** Where the vector is not finite first, in words; undefined where it is finite. */
+/** Returns the first place where the vector is not finite, in words; undefined if it is finite. */
 export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable): string | undefined => {
   const end = decisive(pairs)
   let index = 0
@@ -100,7 +100,7 @@ export const firstNotFinite = (numbers: ArrayLike<number>, { pairs }: Trainable)
   return `${index % 2 === 0 ? "A" : "B"} of ${site.name}`
 }
 
-/** Whose eigenvalues are among the numbers. */
+/** Layers whose eigenvalues are among the numbers. */
 export type ConditionedSites = Pick<Conditioning, "sites" | "damping">
 
 export const healthOf = (

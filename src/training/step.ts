@@ -1,14 +1,14 @@
 /**
- * Optimisation steps: refresh → forward and backward → update, each; and one read after the last of them. The only owner of tensor
+ * Optimizer steps: refresh → forward and backward → update; and one read after the last step. The only owner of tensor
  * lifetimes in training: everything else is pure tensor code inside tidies.
  *
  *   takeStep        one step over some batches
- *   takeSteps       several steps, whose numbers are read at once: a read waits for all that the device has yet to do, so a GPU is
- *                   given several steps before it is asked for their numbers
- *   attemptSteps    what both do, without rollback
- *   dispatchStep    one step's work handed to the device, nothing read
+ *   takeSteps       several steps, whose numbers are read at once: a read waits for all pending work of the device, so a GPU
+ *                   is given several steps before their numbers are read
+ *   attemptSteps    the part that both share, without rollback
+ *   dispatchStep    dispatches one step's work to the device without reading
  *
- * A step that is not finite did not happen: the session is rolled back to what it was before the first of them.
+ * A step that is not finite has no effect: the session is rolled back to its state before the first of the steps.
  */
 
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
@@ -42,15 +42,15 @@ import { type AnySession, advance, release, rollback, type Session, type Snapsho
 import { type ConditionedSites, firstNotFinite, healthOf, type StepReport, stepNumbers } from "./step-report.ts"
 
 /**
- * A step whose loss, gradients or parameters are not finite, with the first place where this was seen. The state is
- * that before the step.
+ * Error of a step whose loss, gradients or parameters are not finite, with the first place where this was found. The session keeps its state
+ * before the step.
  */
 export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
-  /** the step that was attempted, counted from 1 */
+  /** attempted step, counted from 1 */
   step: Schema.Int,
-  /** of the step, as it was read; may be finite itself */
+  /** loss of the step as read; may itself be finite */
   loss: Schema.Number,
-  /** the first place that was not finite, in words: "the loss", "A of " and a layer */
+  /** first place that is not finite, in words: "the loss", "A of " and a layer */
   where: Schema.String
 }) {
   override get message() {
@@ -58,13 +58,13 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   }
 }
 
-/** What ends an attempt at steps; all else is found in their numbers. */
+/** Errors that end an attempted step; others are detected in its numbers. */
 export type AttemptError = DeviceReadError | OptimizerStateError | RankError
 
-/** What a step can fail with. */
+/** Errors of a step. */
 export type StepError = Diverged | AttemptError
 
-/** Takes one step over `batches`, whose gradients are averaged by their rows. */
+/** Takes one step over `batches`, whose gradients are averaged, weighted by their rows. */
 export const takeStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
@@ -87,11 +87,11 @@ export const diverged = <M extends Network>(
     return yield* new Diverged({ step: session.step + 1, loss, where: origin ?? symptom })
   })
 
-/** A step was not finite: its loss and where that showed. The session is as it was before the steps. */
+/** Result of a step that is not finite: its loss, and where it was found. The session keeps its state before the steps. */
 export class NotFinite {
-  /** of the step, as it was read; may be finite itself */
+  /** loss of the step as read; may itself be finite */
   readonly loss: number
-  /** where it showed, in words: "the loss", "the gradients", "A of " and a layer */
+  /** first place that is not finite, in words: "the loss", "the gradients", "A of " and a layer */
   readonly symptom: string
 
   constructor(loss: number, symptom: string) {
@@ -101,9 +101,9 @@ export class NotFinite {
 }
 
 /**
- * Takes a step over each group of batches; their numbers come in one read, after the last. Where they are not all finite, no step was
- * taken: take them one by one then. `begins`: called with the number of each step before its work is given to the device. Times are
- * shares of all of them.
+ * Takes a step over each group of batches and reads their numbers at once, after the last. If they are not all finite, no step was
+ * taken: take them one by one then. `begins`: called with the number of each step before its work is dispatched. Reported times are
+ * fractions of the total.
  */
 export const takeSteps = <M extends Network>(
   session: Session<M>,
@@ -112,7 +112,7 @@ export const takeSteps = <M extends Network>(
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, AttemptError> =>
   withRollback(session, (start) => attemptSteps(session, groups, start, begins))
 
-/** Rolls back to the start where something fails or is not finite. */
+/** Rolls the session back if an attempt fails or is not finite. */
 export const withRollback = <A, E>(
   session: AnySession,
   attempted: (start: Snapshot) => Effect.Effect<A | NotFinite, E>
@@ -130,7 +130,7 @@ export const withRollback = <A, E>(
     )
   })
 
-/** What there is when a step is about to be differentiated: a refreshed state and its health. */
+/** Input of a step's backward pass: a session with the refreshed optimizer state and its health. */
 export interface AboutToStep<M extends Network = Model> {
   readonly session: Session<M>
   readonly refreshed: State
@@ -138,7 +138,7 @@ export interface AboutToStep<M extends Network = Model> {
   readonly batches: ReadonlyArray<BatchOf<M>>
 }
 
-/** How a step has its loss and gradients, and the milliseconds in it that are not the step's own. */
+/** Computes a step's loss and gradients, and the milliseconds that do not count as the step's time. */
 export type Differentiate<M extends Network = Model> = (
   step: AboutToStep<M>
 ) => Effect.Effect<LossAndGradients & { readonly aside?: number }, DeviceReadError | RankError>
@@ -154,7 +154,7 @@ const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
       : Effect.flatMap(divided, ({ dividedBackward }) => dividedBackward(ranks, session, batches))
   )
 
-/** Reads what the optimizer needs of the parameters that the next update will see: of LoRA-Pro, eigenvalues of AAᵀ and BᵀB. */
+/** Reads what the optimizer needs of the parameters for the next update: for LoRA-Pro, eigenvalues of AAᵀ and BᵀB. */
 export const refresh = <M extends Network>(
   session: Session<M>
 ): Effect.Effect<void, DeviceReadError | OptimizerStateError | RankError> =>
@@ -165,7 +165,7 @@ export const refresh = <M extends Network>(
     advance(session as AnySession, after, after)
   })
 
-/** What the optimizer makes of the gradients, which are disposed: updates, and its state after this step. */
+/** Computes the updates from the gradients, which are disposed, and the optimizer's state after this step. */
 export const updatesOf = <M extends Network>(
   { adapted, optimizer, optimizerState }: Session<M>,
   gradients: Trainable
@@ -177,8 +177,8 @@ export const updatesOf = <M extends Network>(
 }
 
 /**
- * Ends a step taken by hand: adds updates to the parameters and takes over the optimizer's state, both of `updatesOf`. Disposes the updates, the
- * parameters and the state before.
+ * Ends a step taken by hand: adds the updates to the parameters and stores the optimizer's state, both from `updatesOf`. Disposes the updates,
+ * and the previous parameters and state.
  */
 export const applyUpdates = <M extends Network>(
   session: Session<M>,
@@ -201,7 +201,7 @@ const refreshedState = ({ adapted, optimizer }: Pick<Session<Network>, "adapted"
     return refreshed
   })
 
-/** Advances the session over all groups; what `start` holds is kept. */
+/** Advances the session over all groups; keeps the tensors of `start`. */
 export const attemptSteps = <M extends Network>(
   session: Session<M>,
   groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>,

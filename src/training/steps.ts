@@ -1,7 +1,7 @@
 /**
- * The training loop as a stream operator: batches in, a `StepReport` per optimisation step out.
+ * The training loop as a stream operator: batches in, a `StepReport` per optimizer step out.
  *
- * Evaluation, metrics, early stopping and a progress bar are taps on the stream; how many steps there are is `Stream.take`.
+ * Evaluation, metrics, early stopping and a progress bar are taps on the stream; `Stream.take` limits the number of steps.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -15,31 +15,31 @@ import { openSession, type Session, type SessionOptions } from "./session.ts"
 import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 import type { StepReport } from "./step-report.ts"
 
-/** What is reported of steps, and when their numbers are read from the device. */
+/** Options for `steps`: reporting, and how often numbers are read from the device. */
 export interface StepsOptions<E, R> {
   /**
-   * Called with the steps whose numbers were read at once. An interruption comes before both or after both, so that what is recorded
-   * and what the session has done agree. `seen`: where the one step was probed.
+   * Called with the steps whose numbers were read together. An interruption comes before or after both, so that the record and the
+   * session agree. `seen`: diagnostics, if the step was probed.
    */
   readonly record?: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
-  /** Steps whose numbers are read at once, from the next step on; default 1. See `takeSteps`. */
+  /** Number of steps whose numbers are read together, from the next step on; default 1. See `takeSteps`. */
   readonly stepsPerRead?: (nextStep: number) => number
-  /** Called with the number of each step before its work is given to the device; default: nothing is. */
+  /** Called with the number of each step before its work is dispatched; default: not called. */
   readonly begins?: (step: number) => void
-  /** Probes the full gradient in the first step of every `every`; those steps are read by themselves. Default: none is probed. */
+  /** Probes the full gradient in the first of every `every` steps; those steps are read individually. Default: no probes. */
   readonly probe?: DueProbe
 }
 
-/** Which steps are probed: the first of every `every`. */
+/** Schedule of probes: the first of every `every` steps. */
 export type DueProbe = ProbeOptions & {
-  /** steps between two probes; the first is at step 1 */
+  /** number of steps between probes; the first is at step 1 */
   readonly every: number
 }
 
 /** What compares a step with the full gradient's: loaded where steps are probed. */
 const probedSteps = Effect.promise(() => import("./diagnostics/probe.ts"))
 
-/** Takes the next step of a session, with a probe where one is due. */
+/** Takes the next step of a session, with a probe if one is due. */
 export const takeNextStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
@@ -47,9 +47,9 @@ export const takeNextStep = <M extends Network>(
   begins?: (step: number) => void
 ): Effect.Effect<
   {
-    /** of the step */
+    /** report of the step */
     readonly report: StepReport
-    /** what the probe saw; absent where none was due */
+    /** diagnostics of the probe; absent if none was due */
     readonly diagnostics?: DiagnosticsReport
   },
   StepError
@@ -92,7 +92,7 @@ const stopTogether = Effect.flatMap(Ranks, ({ stop }) => (stop.agreed ? Effect.i
 /** After the last group of batches. */
 const END = Symbol("end")
 
-/** Steps of a session that is already open. */
+/** Steps a session that is already open. */
 export const sessionSteps =
   <M extends Network = Model, E2 = never, R2 = never>(
     session: Session<M>,
@@ -147,8 +147,8 @@ export const sessionSteps =
   }
 
 /**
- * Opens a session on `adapted` and steps it for as long as the stream is pulled. An endless generator needs to be
- * read one batch at a time: `Stream.fromIterable(batches, { chunkSize: 1 })`.
+ * Opens a session on `adapted` and steps it for as long as the stream is pulled. Read an endless generator
+ * one batch at a time: `Stream.fromIterable(batches, { chunkSize: 1 })`.
  */
 export const steps =
   <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>

@@ -1,6 +1,6 @@
 /**
- * A causal language model's loss and its evaluation: loss, perplexity and the share of tokens predicted correctly, read once a batch and
- * summed on the host in float64. A file of its own: a page over labelled texts has nothing of the kernels.
+ * Loss and evaluation of a causal language model: loss, perplexity and token accuracy, read once per batch and
+ * summed on the host in float64. In a separate module, so that pages for labelled texts do not load its kernels.
  */
 
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
@@ -16,15 +16,15 @@ import type { Scored } from "./evaluation.ts"
 import { combined, type RowScore, ratioOf } from "./row-scores.ts"
 
 export interface TokenEvaluation extends Scored {
-  /** share of the tokens that are right */
+  /** fraction of tokens predicted correctly, in [0, 1] */
   readonly accuracy: number
-  /** tokens that count */
+  /** number of tokens that count towards the loss */
   readonly tokens: number
-  /** exp(loss) */
+  /** perplexity, exp(loss) */
   readonly perplexity: number
 }
 
-/** The output of a causal model; its logits are hidden·weightᵀ. */
+/** Output of a causal model; its logits are hidden·weightᵀ. */
 export interface Unembedded {
   readonly hidden: Tensor2D
   readonly weight: FrozenMatrix
@@ -36,7 +36,7 @@ export interface LanguageModel extends Network {
   forward(...given: Parameters<Network["forward"]>): Unembedded
 }
 
-/** Mean over the tokens whose label is not −100; the logits are never whole. */
+/** Mean cross-entropy over the tokens whose label is not −100, computed without materializing all logits. */
 export const tokenCrossEntropy = ({ hidden, weight, softcap }: Unembedded, labels: Tensor1D): Scalar =>
   linearCrossEntropy(hidden, weight, labels, { softcap })
 
@@ -45,22 +45,22 @@ interface LabelledTokens {
   readonly labels: Int32Array
 }
 
-/** How many of a batch's tokens count. */
+/** Returns the number of a batch's tokens that count towards the loss. */
 export const countedTokens = ({ labels }: Pick<LabelledTokens, "labels">): number =>
   labels.reduce((sum, label) => sum + (label === IGNORED ? 0 : 1), 0)
 
-/** What is computed of each batch next to its tokens' losses. */
+/** Computed on each batch in addition to its tokens' losses. */
 export interface Beside<B, A, E, R> {
   readonly compute: (batch: B) => Effect.Effect<A, E, R>
-  /** how it travels to other ranks */
+  /** serialization for other ranks */
   readonly as: Message<A>
 }
 
 const nothing: Beside<unknown, null, never, never> = { compute: () => Effect.succeed(null), as: json() }
 
 /**
- * Batches are divided among ranks. `onBatch` gets the number of rows done, the batch, the losses of its tokens, and what was computed
- * beside them. `rowsOf`: rows of the data that are in a batch.
+ * Evaluates a language model; ranks divide the batches. `onBatch` gets the number of rows done, the batch, the losses of its tokens, and the
+ * additional result. `rowsOf`: rows of the data that are in a batch.
  */
 export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, E2 = never, R2 = never>(
   adapted: Adapted<M>,
@@ -68,7 +68,7 @@ export const evaluateTokens = <M extends LanguageModel, B extends BatchOf<M> & L
   onBatch: (rows: number, batch: B, losses: Float64Array, right: Float64Array) => Effect.Effect<void, E2, R2>
 ) => evaluateTokensAnd(adapted, nothing, rowsOf, onBatch)
 
-/** `evaluateTokens`, with something else computed on each batch next to the losses (`beside`) and each batch's losses and right tokens handed on (`onBatch`). */
+/** `evaluateTokens` with an additional result per batch; `onBatch` also gets each batch's losses and correct tokens. */
 export const evaluateTokensAnd =
   <M extends LanguageModel, B extends BatchOf<M> & LabelledTokens, A, E2, R2, E3 = never, R3 = never>(
     adapted: Adapted<M>,
@@ -119,12 +119,12 @@ const scoresOf = <M extends LanguageModel>(adapted: Adapted<M>, batch: BatchOf<M
     (scores) => Effect.sync(() => scores.dispose())
   )
 
-/** Sums over the tokens of each row, in the order in which rows come: a row may be in several sequences. */
+/** Accumulates sums over the tokens of each row, in the order of the rows: a row may be in several sequences. */
 export const tokenSums = () => {
   const places = new Map<number, number>()
   const [loss, right, tokens]: ReadonlyArray<Array<number>> = [[], [], []]
   return {
-    /** Adds a batch; `rowAt`: the row that has the token at a place. */
+    /** Adds a batch; `rowAt`: the row of the token at a position. */
     add: ({ labels }: LabelledTokens, losses: Float64Array, hits: Float64Array, rowAt: (at: number) => number) => {
       for (let i = 0; i < labels.length; i++) {
         if (labels[i] === IGNORED) continue
@@ -137,7 +137,7 @@ export const tokenSums = () => {
         tokens![at] = (tokens![at] ?? 0) + 1
       }
     },
-    /** Each metric as a function of the rows. */
+    /** Returns each metric as a function of the rows. */
     read: (): Readonly<Record<"loss" | "accuracy" | "perplexity", RowScore>> => {
       const mean = ratioOf(loss!, tokens)
       return { loss: mean, accuracy: ratioOf(right!, tokens), perplexity: combined(Math.exp, mean) }

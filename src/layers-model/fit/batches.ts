@@ -1,8 +1,8 @@
 /**
- * Batches for a LayersModel out of a `tf.data.Dataset`, or out of arrays and tensors.
+ * Batches for a LayersModel from a `tf.data.Dataset`, or from arrays and tensors.
  *
- * The elements of a dataset are handed over, as in tfjs's own `fitDataset`: they are read and disposed. Arrays and tensors
- * given as x and y stay their owner's.
+ * Elements of a dataset are consumed, as in tfjs's own `fitDataset`: they are read and disposed. Arrays and tensors
+ * passed as x and y remain the caller's.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -15,22 +15,22 @@ import { LayersDataError } from "../errors.ts"
 import { compiledOf } from "./compiled.ts"
 import { hostArrays, type Slots, slotsOf } from "./host-arrays.ts"
 
-/** Whatever yields `{ xs, ys }`: `tf.data.Dataset`s do. */
+/** A source of `{ xs, ys }` elements, such as a `tf.data.Dataset`. */
 export interface LayersDataset {
-  /** Begins anew; awaited. */
+  /** Returns an iterator from the first element. */
   readonly iterator: () => Promise<{
-    /** The next `{ xs, ys }`, whose tensors are disposed once they were read; no value after the last. */
+    /** Returns the next `{ xs, ys }`, whose tensors are disposed after reading; no value after the last element. */
     readonly next: () => Promise<IteratorResult<unknown>>
   }>
-  /** elements, where they are counted; infinite where they have no end */
+  /** number of elements, if known; infinite for an endless dataset */
   readonly size?: number | null
 }
 
-/** Whether a value is a dataset of tfjs: something with an `iterator`. */
+/** Returns whether a value is a tfjs dataset: an object with an `iterator`. */
 export const isDataset = (value: unknown): value is LayersDataset =>
   typeof (value as LayersDataset | undefined)?.iterator === "function"
 
-/** One batch after another, and undefined after the last. */
+/** Returns the next batch, or undefined after the last. */
 export type NextBatch = Effect.Effect<LayersBatch | undefined, LayersDataError>
 
 const batchOf = (arrays: Pick<LayersBatch, "inputs" | "targets">): LayersBatch => {
@@ -38,7 +38,7 @@ const batchOf = (arrays: Pick<LayersBatch, "inputs" | "targets">): LayersBatch =
   return { size, tokens: size, ...arrays }
 }
 
-/** A dataset from its start. */
+/** Opens a dataset from its first element. */
 export const openDataset = (
   dataset: LayersDataset,
   slots: Slots,
@@ -71,7 +71,7 @@ const compiledSlots = (network: Pick<LayersNetwork, "base">): Slots =>
   slotsOf(network, Result.getOrUndefined(compiledOf(network.base)))
 
 /**
- * A dataset of `{ xs, ys }` as a stream, for pipelines of effects: `Training.steps` takes it.
+ * Returns a dataset of `{ xs, ys }` as a stream, for Effect pipelines: `Training.steps` takes it.
  *
  * @example
  * import { Console, Effect, Stream } from "effect"
@@ -103,7 +103,7 @@ export const layersBatches = (
     )
   )
 
-/** All rows of x and y, on the host. */
+/** Rows of x and y, on the host. */
 export interface HostRows {
   readonly rows: number
   readonly inputs: ReadonlyArray<HostArray>
@@ -133,7 +133,7 @@ export const takeRows = ({ inputs, targets }: HostRows, rows: ArrayLike<number>)
   targets: targets.map((array) => taken(array, rows))
 })
 
-/** Batches of rows in their order, or in the seeded order of an epoch. */
+/** Opens batches of rows in their order, or in the seeded order of an epoch. */
 export const openRows = (
   rows: HostRows,
   batchSize: number,

@@ -1,11 +1,10 @@
 /**
- * tfjs's callbacks around our own steps: the same events in the same order with the same logs as `tf.LayersModel.fit`
- * has them.
+ * tfjs callbacks for the package's own training steps: the same events in the same order with the same logs as `tf.LayersModel.fit`.
  *
- * Differences: numbers in the logs are numbers already, never scalars still on the device; a list may mix
- * `tf.Callback`s and plain objects; a list of `tf.Callback`s alone lets the page draw as well; and the thread is given
- * up by a timer, not by an animation frame, which a page in the background does not get. Constructors given to
- * `tf.registerCallbackConstructor` are not called: tfjs keeps them where they cannot be read.
+ * Differences: log values are always numbers, never scalars on the device; a list may mix
+ * `tf.Callback`s and plain objects; a list of `tf.Callback`s alone also lets the page draw; and training yields
+ * by a timer, not by an animation frame, which a page in the background does not get. Constructors registered with
+ * `tf.registerCallbackConstructor` are not called: tfjs does not expose them.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -16,42 +15,42 @@ import { copyOf, writeMerged } from "../merged-model.ts"
 import { predictAdapted } from "../predict.ts"
 import { type Compiled, graphOf } from "./compiled.ts"
 
-/** Numbers of an epoch or a batch by tfjs's names: "loss", "acc", "val_loss". */
+/** Values of an epoch or a batch by tfjs's names: "loss", "acc", "val_loss". */
 export type Logs = Record<string, number>
 
-/** A plain object, as `tf.CustomCallbackArgs`: any of these. */
+/** Callbacks as a plain object, as `tf.CustomCallbackArgs`; all are optional. */
 export interface CallbackObject {
-  /** Before the first step. */
+  /** Called before the first step. */
   readonly onTrainBegin?: (logs: Logs) => void | Promise<void>
-  /** After the last step. */
+  /** Called after the last step. */
   readonly onTrainEnd?: (logs: Logs) => void | Promise<void>
-  /** Before an epoch, which is counted from 0. */
+  /** Called before an epoch, counted from 0. */
   readonly onEpochBegin?: (epoch: number, logs: Logs) => void | Promise<void>
-  /** After an epoch, with its means and those of the validation ("val_loss"). */
+  /** Called after an epoch, with its means and those of the validation ("val_loss"). */
   readonly onEpochEnd?: (epoch: number, logs: Logs) => void | Promise<void>
-  /** Before a step over a batch, or over as many as are accumulated; counted from 0 within the epoch. */
+  /** Called before a step over one batch, or over several with gradient accumulation; counted from 0 within the epoch. */
   readonly onBatchBegin?: (batch: number, logs: Logs) => void | Promise<void>
-  /** After that step, with its loss and metrics. */
+  /** Called after that step, with its loss and metrics. */
   readonly onBatchEnd?: (batch: number, logs: Logs) => void | Promise<void>
-  /** Every `yieldEvery`, with the logs of the batch before. */
+  /** Called every `yieldEvery`, with the logs of the previous batch. */
   readonly onYield?: (epoch: number, batch: number, logs: Logs) => void | Promise<void>
-  /** How the thread is given up; default: by a timer of 0 ms. */
+  /** Yields to the event loop; default: a timer of 0 ms. */
   readonly nextFrameFunc?: (() => Promise<void>) | undefined
 }
 
-/** A `tf.Callback`, `tf.History` … Their events are not spelled out, so that those of a plain object have one type. */
+/** An instance of `tf.Callback`, `tf.History` and the like. Its events are not declared, so that those of a plain object have one type. */
 export interface CallbackInstance {
-  /** Is given the epochs, the sizes and the names of the metrics before training. */
+  /** Receives the epochs, the sizes and the names of the metrics before training. */
   setParams(params: object): void
-  /** Is given the model before training. */
+  /** Receives the model before training. */
   setModel(model: object): void
 }
 
 /** A callback of tfjs's `fit`: an object of functions, or an instance of a class. */
 export type Callback = CallbackObject | CallbackInstance
-/** One callback or several, as tfjs's `fit` takes them. */
+/** One callback or several, as in tfjs's `fit`. */
 export type Callbacks = Callback | ReadonlyArray<Callback>
-/** When the event loop gets a turn while training; a number: milliseconds. */
+/** How often training yields to the event loop; a number: interval in milliseconds. */
 export type YieldEvery = "auto" | "batch" | "epoch" | "never" | number
 
 /** Gives up the thread once. */
@@ -75,7 +74,7 @@ const custom = (
   return new CustomCallback(own as tfl.CustomCallbackArgs, yieldEvery)
 }
 
-/** Throws where `yieldEvery` is "never" and a callback has an `onYield`. */
+/** Creates the callback list. Throws if `yieldEvery` is "never" and a callback has an `onYield`. */
 export const callbackList = (
   layers: typeof tfl,
   callbacks: Callbacks | undefined,
@@ -89,7 +88,7 @@ export const callbackList = (
   return new layers.CallbackList(all as unknown as Array<ListedCallback>)
 }
 
-/** Means of an epoch, each batch weighted by its rows, as tfjs's own logger takes them. */
+/** Means over an epoch, each batch weighted by its rows, as in tfjs's own logger. */
 export class EpochMeans {
   private readonly totals = new Map<string, { sum: number; rows: number }>()
 
@@ -107,17 +106,17 @@ export class EpochMeans {
 
 export interface CallbackModel {
   readonly model: tfl.LayersModel
-  /** whether someone set `stopTraining`, on this model or on the user's own */
+  /** Returns whether `stopTraining` was set, on this model or on the user's own. */
   readonly stopped: () => boolean
-  /** Puts the user's own `stopTraining` back as it was. */
+  /** Restores the user's own `stopTraining`. */
   readonly close: () => void
 }
 
 /**
- * The model that tfjs callbacks are given: a real `tf.LayersModel`, with the adapted one computing for it.
+ * Creates the model that tfjs callbacks receive: a real `tf.LayersModel` that computes with the adapter.
  *
- * It is an object whose prototype is the user's own model, so that everything can be read and whatever a callback writes
- * (`stopTraining`) stays here. `predict`, `evaluate` and `save` see the parameters of that moment; `getWeights` gives the
+ * It is an object whose prototype is the user's model, so all properties can be read, and whatever a callback writes
+ * (`stopTraining`) stays on it. `predict`, `evaluate` and `save` use the current parameters; `getWeights` returns the
  * base's. Overrides private methods of tfjs-layers 4.22 (`predictLoop`, `makeTestFunction`), which its public ones call.
  */
 export const callbackModel = (

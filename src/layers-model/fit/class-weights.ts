@@ -1,19 +1,19 @@
 /**
- * `classWeight`, as tfjs has it: a factor for the loss of each row, by the row's class. Classes are the target's
- * numbers, or the places of its largest entries where it is one-hot.
+ * `classWeight`, as in tfjs: a factor for the loss of each row, by the row's class. Classes are the target's
+ * values, or the indices of its largest entries if it is one-hot.
  */
 import type { PlanProblem } from "../../../schemas/index.ts"
 import type { HostArray } from "../../models/layers-model/index.ts"
 
-/** Weight by class. */
+/** Weights by class index. */
 export type ClassWeight = Readonly<Record<number, number>>
-/** For the one output, a list with one for each output, or by the outputs' names. */
+/** Class weights for the single output, a list with one entry per output, or weights by output name. */
 export type ClassWeights = ClassWeight | ReadonlyArray<ClassWeight | null> | Readonly<Record<string, ClassWeight>>
 
 const isNumbers = (value: object): value is ClassWeight =>
   Object.values(value).every((weight) => typeof weight === "number")
 
-/** One for each output, undefined where an output has none; a sentence for what is ambiguous. */
+/** Returns one entry per output, undefined for an output without weights; a sentence if the weights are ambiguous. */
 export const weightPerOutput = (
   given: ClassWeights,
   outputNames: ReadonlyArray<string>
@@ -34,7 +34,7 @@ export const weightPerOutput = (
   return outputNames.map((name) => byName[name])
 }
 
-/** `[rows]`: the weights of a target's rows, or the class that has none. */
+/** Returns the weights of a target's rows, shape `[rows]`, or the problem of a class without a weight. */
 export const rowWeights = ({ values, shape }: HostArray, weights: ClassWeight): HostArray | PlanProblem => {
   const path = "classWeight"
   if (shape.length > 2)

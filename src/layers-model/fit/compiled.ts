@@ -1,12 +1,12 @@
 /**
- * The losses and metrics that a LayersModel was compiled with, as tensor code over its outputs and targets.
+ * Losses and metrics that a LayersModel was compiled with, as tensor code over its outputs and targets.
  *
  *   loss = Σ over outputs of mean(lossᵢ(targetᵢ, outputᵢ))        metric = mean(metric(target, output))
  *
- * tfjs's own functions, so that each number is the one that `model.fit` and `model.evaluate` report. Not among them:
- * penalties of the layers' regularizers, which are of weights that are frozen here. tfjs 4.22 reports several outputs
- * in `evaluate` and `val_…` under wrong names (running sums of the losses come before them); here each has
- * its own.
+ * Uses tfjs's own functions, so each value equals the one that `model.fit` and `model.evaluate` report. Excludes
+ * penalties of the layers' regularizers, which concern weights that are frozen here. tfjs 4.22 reports several outputs
+ * in `evaluate` and `val_…` under wrong names (running sums of the losses precede them); here each has
+ * its own name.
  *
  * Reads private fields of tfjs-layers 4.22 (`lossFunctions`, `metricsTensors`), as only this file and `callbacks.ts`
  * do.
@@ -20,33 +20,33 @@ import { messageOf } from "../../boundary/index.ts"
 
 export type LossOrMetric = (yTrue: Tensor, yPred: Tensor) => Tensor
 
-/** What `model.compile` takes. */
+/** Arguments of `model.compile`. */
 export interface Compilation {
-  /** default: the one that the model is compiled with */
+  /** loss; default: the compiled one */
   readonly loss?: tfl.ModelCompileArgs["loss"] | undefined
-  /** default: those that the model is compiled with */
+  /** metrics; default: the compiled ones */
   readonly metrics?: tfl.ModelCompileArgs["metrics"] | undefined
 }
 
 export interface Scored {
   readonly loss: Scalar
-  /** `[names]`: the loss, with several outputs each output's, then the metrics */
+  /** shape `[names]`: the loss, with several outputs each output's loss, then the metrics */
   readonly scores: Tensor1D
 }
 
-/** The loss and the metrics that a model was compiled with, as functions of outputs and targets. */
+/** Loss and metrics that a model was compiled with, as functions of outputs and targets. */
 export interface Compiled {
   /** tfjs's names of the scores: "loss", "acc", "digit_loss" … */
   readonly names: ReadonlyArray<string>
-  /** for each output the name of its loss, where it has one */
+  /** name of each output's loss, if it has one */
   readonly losses: ReadonlyArray<string | undefined>
-  /** Tensor code. `weights`: for each output a factor for every row's loss, [batch], or none. */
+  /** Computes all scores. Tensor code. `weights`: for each output a factor for every row's loss, [batch], or none. */
   readonly score: (
     outputs: ReadonlyArray<Tensor>,
     targets: ReadonlyArray<Tensor>,
     weights?: ReadonlyArray<Tensor | undefined>
   ) => Scored
-  /** Tensor code: the loss alone. */
+  /** Computes the loss alone. Tensor code. */
   readonly loss: (outputs: ReadonlyArray<Tensor>, targets: ReadonlyArray<Tensor>) => Scalar
 }
 
@@ -66,7 +66,7 @@ interface SequentialFields {
   readonly model?: tfl.LayersModel
 }
 
-/** The graph of a model: a sequential one holds it as a model of its own, which tfjs builds when it is first used; this is a use. */
+/** Returns the graph of a model: a sequential model holds it as an inner model, which tfjs builds on first use; this builds it. */
 export const graphOf = (base: tfl.LayersModel): tfl.LayersModel => {
   const sequential = base as unknown as SequentialFields
   if (sequential.add === undefined) return base
@@ -80,7 +80,7 @@ const NOT_COMPILED: PlanProblem = {
     'the model is not compiled; expected model.compile({ optimizer, loss, metrics }) before, or loss here, e.g. "categoricalCrossentropy"'
 }
 
-/** Losses and metrics of the model, or those given here instead. The model does not change. */
+/** Returns the model's losses and metrics, or those given instead. The model does not change. */
 export const compiledOf = (
   base: tfl.LayersModel,
   { loss, metrics }: Compilation = {}

@@ -1,4 +1,4 @@
-/** The compiled loss and metrics of an adapted model over data: what `model.evaluate` says of the merged model. */
+/** Evaluates the compiled loss and metrics of an adapted model over data, as `model.evaluate` does for the merged model. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
@@ -12,7 +12,7 @@ import type { Compiled } from "./compiled.ts"
 import { slotsOf } from "./host-arrays.ts"
 import { type EvaluateOptions, type LayersData, settleEvaluation } from "./options.ts"
 
-/** Rows per forward pass unless said otherwise: tfjs's own. */
+/** Default number of rows per forward pass, as in tfjs. */
 export const EVALUATE_BATCH_SIZE = 32
 
 /** The scores of one batch on the host, under their names. */
@@ -35,7 +35,7 @@ const scoresOf = (
 export const named = ({ names }: Compiled, values: ArrayLike<number>): Logs =>
   Object.fromEntries(names.map((name, i) => [name, values[i]!]))
 
-/** Means over at most `limit` batches, each weighted by its rows. The thread is given up between batches. */
+/** Returns means over at most `limit` batches, each weighted by its rows. Yields to the event loop between batches. */
 export const evaluateBatches = (
   adapted: Adapted<LayersNetwork>,
   compiled: Compiled,
@@ -54,7 +54,7 @@ export const evaluateBatches = (
   })
 
 /**
- * Loss and metrics over x and y, by tfjs's names and in its order.
+ * Computes loss and metrics over x and y, by tfjs's names and in its order.
  *
  * @example
  * import type { Tensor } from "@tensorflow/tfjs-core"
@@ -81,7 +81,7 @@ export const evaluate = (
     })
   )
 
-/** Loss and metrics over a dataset of `{ xs, ys }`, or over its first `batches` batches. */
+/** Computes loss and metrics over a dataset of `{ xs, ys }`, or over its first `batches` batches. */
 export const evaluateDataset = (
   adapted: Adapted<LayersNetwork>,
   dataset: LayersDataset,

@@ -1,9 +1,9 @@
 /**
- * `model.fit` and `model.fitDataset` for an adapted model: tfjs's options, callbacks and history around our own
- * optimisation steps.
+ * `model.fit` and `model.fitDataset` for an adapted model: tfjs's options, callbacks and history with the package's own
+ * optimizer steps.
  *
  * A "batch" of the callbacks is one step. With `training.accumulate` a step takes several batches of the data, and the
- * callbacks see one batch of all their rows. Dropout and the statistics of batch normalisation are those of inference:
+ * callbacks see one batch of all their rows. Dropout and batch normalization run in inference mode:
  * the base is frozen.
  */
 import * as Effect from "effect/Effect"
@@ -19,8 +19,8 @@ import { type FitHistory, run, type Validate } from "./run.ts"
 import { datasetSource, rowsSource } from "./source.ts"
 
 /**
- * Trains over a dataset of `{ xs, ys }` batches. Rejects with a FitError before the first step, a LayersDataError where
- * data does not fit, and a Diverged where a step is not finite: the parameters of the last finite one are kept.
+ * Trains over a dataset of `{ xs, ys }` batches. Rejects with a FitError before the first step, a LayersDataError if
+ * data does not fit, and a Diverged if a step is not finite: the parameters of the last finite step are kept.
  *
  * @example
  * import type { Tensor } from "@tensorflow/tfjs-core"
@@ -47,8 +47,8 @@ export const fitDataset = (
   )
 
 /**
- * Trains over x and y, in batches of `batchSize` rows, for one epoch by default. Rejects as `fitDataset`
- * does.
+ * Trains over x and y, in batches of `batchSize` rows, for one epoch by default. Rejects with the errors of
+ * `fitDataset`.
  */
 export const fit = (
   adapted: Adapted<LayersNetwork>,

@@ -1,6 +1,6 @@
 /**
- * What users have (tensors, arrays of them, dicts by name, nested arrays, typed arrays) as arrays on the host, checked against what the
- * model's inputs, outputs and losses expect. Nothing of theirs is disposed.
+ * Converts user data (tensors, arrays of them, dicts by name, nested arrays, typed arrays) to arrays on the host, checked against the
+ * model's inputs, outputs and losses. Never disposes the user's tensors.
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -14,27 +14,27 @@ import type { Compiled } from "./compiled.ts"
 
 /** An input of the model, or the target of an output. */
 export interface Slot {
-  /** as error messages name it, e.g. `xs "pixels"` */
+  /** name in error messages, such as `xs "pixels"` */
   readonly path: string
   readonly name: string
-  /** `[null, …]`: null is any size; undefined: any shape of one row or more */
+  /** `[null, …]` with null for any size; undefined: any shape of one row or more */
   readonly shape: ReadonlyArray<number | null> | undefined
-  /** targets that are class numbers: how many classes there are */
+  /** number of classes, for targets that are class indices */
   readonly classes?: number
 }
 
-/** The shapes that a model's inputs and targets have. */
+/** Expected shapes of a model's inputs and targets. */
 export interface Slots {
-  /** of the inputs, in the model's order */
+  /** inputs, in the model's order */
   readonly xs: ReadonlyArray<Slot>
-  /** of the targets, in the order of the model's outputs */
+  /** targets, in the order of the model's outputs */
   readonly ys: ReadonlyArray<Slot>
 }
 
 /** Losses of tfjs that compare a target with an output of the same shape: all of its own but this one. */
 const SPARSE = "sparseCategoricalCrossentropy"
 
-/** Without a compilation targets have any shape. */
+/** Returns the slots of a model. Without a compilation, targets may have any shape. */
 export const slotsOf = ({ base }: Pick<LayersNetwork, "base">, compiled?: Pick<Compiled, "losses">): Slots => ({
   xs: base.inputs.map(({ shape }, i) => {
     const name = base.inputNames?.[i] ?? `input ${i}`
@@ -64,7 +64,7 @@ const isDict = (value: unknown): value is Readonly<Record<string, unknown>> =>
 export const problem = (path: string, message: string): PlanProblem => ({ path, message })
 
 /**
- * One value for each slot. A list has one entry for each; a dict is looked up by name; one value is that of the only
+ * Returns one value per slot. A list has one entry per slot; a dict is looked up by name; a single value belongs to the only
  * slot.
  */
 export const perSlot = (
@@ -182,7 +182,7 @@ export interface HostArrays {
   readonly targets: ReadonlyArray<HostArray>
 }
 
-/** They all have the same number of rows. `where` as in `LayersDataError`. */
+/** Reads inputs and targets, which must have the same number of rows. `where`: as in `LayersDataError`. */
 export const hostArrays = (
   xs: unknown,
   ys: unknown,

@@ -1,4 +1,4 @@
-/** Training and evaluation of an adapted LayersModel as `model.fit` and `model.evaluate` have them. */
+/** Trains and evaluates an adapted LayersModel as `model.fit` and `model.evaluate` do. */
 export type { AdaptationPlan, AdaptationPlanInput } from "../../../schemas/index.ts"
 export { FitError, LayersDataError } from "../errors.ts"
 export { isDataset, type LayersDataset, layersBatches } from "./batches.ts"

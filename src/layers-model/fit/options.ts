@@ -1,4 +1,4 @@
-/** The options of `fit`, `fitDataset` and `evaluate`: tfjs's names, and everything that is wrong with them at once. */
+/** Options of `fit`, `fitDataset` and `evaluate`: tfjs's names, validated with all problems at once. */
 import type * as tfl from "@tensorflow/tfjs-layers"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -23,54 +23,54 @@ import type { ClassWeights } from "./class-weights.ts"
 import { type Compilation, type Compiled, compiledOf } from "./compiled.ts"
 
 /**
- * Of x or of y: a tensor, an array or a typed array; several as a list or by the names of the model's inputs or
+ * Data of x or of y: a tensor, an array or a typed array; several as a list or by the names of the model's inputs or
  * outputs.
  */
 export type LayersData = unknown
 
 interface SharedOptions extends Compilation {
-  /** seed, optimizer, and how long; default: LoRA-Pro's full form at a rate that is found on the first batch (`learningRate: "auto"`) */
+  /** seed, optimizer and duration; default: LoRA-Pro's full form with a learning rate found on the first batch (`learningRate: "auto"`) */
   readonly plan?: AdaptationPlanInput | undefined
-  /** the epoch after the last, at least 1; default: the plan's, and where it has neither epochs nor steps 1 in `fit` and an error in `fitDataset` */
+  /** end epoch (exclusive), at least 1; default: the plan's; without epochs or steps in the plan 1 in `fit` and an error in `fitDataset` */
   readonly epochs?: number | undefined
-  /** the first epoch, from 0 and below `epochs`; default 0 */
+  /** first epoch, from 0 and below `epochs`; default 0 */
   readonly initialEpoch?: number | undefined
-  /** taken for tfjs's sake, and handed to callbacks (default 1): nothing is printed, as in a browser */
+  /** accepted for compatibility and passed to callbacks (default 1); nothing is printed, as in a browser */
   readonly verbose?: 0 | 1 | 2 | undefined
-  /** called as tfjs calls them; default: none */
+  /** callbacks, called in tfjs's order; default: none */
   readonly callbacks?: Callbacks | undefined
-  /** default "auto": every 125 ms, between two steps */
+  /** how often training yields to the event loop, between two steps; default "auto": every 125 ms */
   readonly yieldEvery?: YieldEvery | undefined
-  /** a factor for the loss of each class in the data, by its number; of several outputs a list or by their names; default: 1 */
+  /** factors for the loss of each class, by class index; for several outputs a list or by output name; default 1 */
   readonly classWeight?: ClassWeights | undefined
   /** [x, y] or a dataset, evaluated after every epoch; default: none */
   readonly validationData?: readonly [LayersData, LayersData] | LayersDataset | undefined
-  /** rows per forward pass of a validation on x and y, at least 1; default: the plan's `evaluateBatchSize`, else `batchSize`, in `fitDataset` 32 */
+  /** rows per forward pass when validating on x and y, at least 1; default: the plan's `evaluateBatchSize`, else `batchSize` (`fitDataset`: 32) */
   readonly validationBatchSize?: number | undefined
-  /** batches of a validation on a dataset, at least 1; default: all */
+  /** number of batches when validating on a dataset, at least 1; default: all */
   readonly validationBatches?: number | undefined
 }
 
-/** Options of `fitDataset`: those of tfjs, and a plan. */
+/** Options for `fitDataset`: those of tfjs, and a plan. */
 export interface FitDatasetOptions extends SharedOptions {
-  /** of the dataset, which continues where the last epoch ended, at least 1; default: an epoch is the whole dataset */
+  /** batches per epoch, at least 1; the next epoch continues in the dataset where the last ended; default: the whole dataset */
   readonly batchesPerEpoch?: number | undefined
 }
 
-/** Options of `fit`: those of tfjs, and a plan. */
+/** Options for `fit`: those of tfjs, and a plan. */
 export interface FitOptions extends SharedOptions {
-  /** rows of a batch, at least 1; takes precedence over the plan's; default 32 */
+  /** rows per batch, at least 1; overrides the plan's; default 32 */
   readonly batchSize?: number | undefined
-  /** default true: in an order of the plan's seed and the epoch */
+  /** whether to shuffle rows, in an order determined by the plan's seed and the epoch; default true */
   readonly shuffle?: boolean | undefined
-  /** the share of the rows, the last of them, that is kept for validation, in (0, 1); default: none; `validationData` takes precedence */
+  /** fraction of the rows, taken from the end, to hold out for validation, in (0, 1); default: none; `validationData` takes precedence */
   readonly validationSplit?: number | undefined
 }
 
 export interface EvaluateOptions extends Compilation {
-  /** rows of x and y in a forward pass, at least 1; default 32 */
+  /** rows of x and y per forward pass, at least 1; default 32 */
   readonly batchSize?: number | undefined
-  /** batches of a dataset, at least 1; default: all */
+  /** number of batches of a dataset, at least 1; default: all */
   readonly batches?: number | undefined
 }
 
@@ -136,7 +136,7 @@ const structureProblems = (which: keyof typeof schemas, options: unknown): Reado
   }))
 }
 
-/** What a training run is made of, decoded. */
+/** Decoded options of a training run. */
 export interface Settled {
   readonly plan: AdaptationPlan
   readonly compiled: Compiled
@@ -145,7 +145,7 @@ export interface Settled {
 const problemsIn = (result: Result.Result<unknown, ReadonlyArray<PlanProblem>>, at = ""): ReadonlyArray<PlanProblem> =>
   Result.isFailure(result) ? result.failure.map(({ path, message }) => ({ path: `${at}${path}`, message })) : []
 
-/** Options, plan and compilation, or every problem of all three. */
+/** Decodes options, plan and compilation; fails with the problems of all three. */
 export const settle = (
   which: "fit" | "fitDataset",
   base: tfl.LayersModel,
@@ -177,7 +177,7 @@ const epochProblems = ({ epochs, initialEpoch }: FitOptions): ReadonlyArray<Plan
       ]
     : []
 
-/** The compilation to evaluate with. */
+/** Returns the compilation to evaluate with. */
 export const settleEvaluation = (base: tfl.LayersModel, options: EvaluateOptions): Effect.Effect<Compiled, FitError> =>
   Effect.suspend(() => {
     const compiled = compiledOf(base, options)
@@ -188,7 +188,7 @@ export const settleEvaluation = (base: tfl.LayersModel, options: EvaluateOptions
   })
 
 /**
- * The compiled loss for a session of one's own, `Training.openSession(adapted, { optimizer, loss })`. Fails where the
+ * Returns the compiled loss for a custom session, `Training.openSession(adapted, { optimizer, loss })`. Fails if the
  * model is not compiled and no loss is given.
  */
 export const compiledLoss = (

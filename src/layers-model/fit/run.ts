@@ -1,5 +1,5 @@
 /**
- * The loop of a fit: how long it lasts, and epochs of steps between tfjs's events, in tfjs's order.
+ * The training loop of `fit`: its duration, and epochs of steps between tfjs's events, in tfjs's order.
  *
  *   train begin ─ epoch begin ─ (batch begin ─ step ─ batch end)* ─ validation ─ epoch end ─ … ─ train end
  */
@@ -30,17 +30,17 @@ import type { FitOptions, Settled } from "./options.ts"
 import { peeked, type Source } from "./source.ts"
 import { openStepper, type RateError, type Stepper } from "./steps.ts"
 
-/** tfjs's own history, and what was seen of the full gradient where the plan has `training.diagnostics`. */
+/** tfjs's history, with diagnostics of the full gradient if the plan has `training.diagnostics`. */
 export interface FitHistory extends tfl.History {
-  /** in the order of the steps; empty without `training.diagnostics` */
+  /** diagnostics, in the order of the steps; empty without `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
-  /** where the model learned nothing: what was seen, and what to change */
+  /** warnings about a model that did not learn: the observation, and what to change */
   readonly warnings: ReadonlyArray<Warning>
-  /** the rate that was found, and why it is this one; null: the plan has the number */
+  /** learning rate that was found, and how; null: the plan sets the rate */
   readonly rate: FoundRate | null
 }
 
-/** What `fit` and `fitDataset` can fail with. */
+/** Errors of `fit` and `fitDataset`. */
 export type FitFailure = FitError | LayersDataError | OptimizerObstacle | StepError | DeviceReadError | RateError
 
 export type Validate = Effect.Effect<Logs, LayersDataError | DeviceReadError>
@@ -65,11 +65,11 @@ export interface RunOptions {
   readonly settled: Settled
   readonly options: FitOptions
   readonly validate: Validate | undefined
-  /** unless options or plan say something */
+  /** default number of epochs if neither options nor plan set it */
   readonly epochs?: number
 }
 
-/** What a fit does once its data is at hand. */
+/** Runs the training loop on opened data. */
 export const run = (given: RunOptions): Effect.Effect<FitHistory, FitFailure> => Effect.scoped(running(given))
 
 const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope.Scope> =>

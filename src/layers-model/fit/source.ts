@@ -1,4 +1,4 @@
-/** Where the batches of each epoch come from, and what is known of them beforehand. */
+/** Source of the batches of each epoch, and its known sizes. */
 import * as Effect from "effect/Effect"
 import type { AdaptationPlan } from "../../../schemas/index.ts"
 import type { LayersBatch } from "../../models/layers-model/index.ts"
@@ -8,17 +8,17 @@ import type { Slots } from "./host-arrays.ts"
 import type { FitDatasetOptions, FitOptions } from "./options.ts"
 
 export interface Source {
-  /** The batches of an epoch, or of this and the following ones where `limit` is given. */
+  /** Opens the batches of an epoch, or of this and the following epochs if `limit` is given. */
   readonly open: (epoch: number) => Effect.Effect<NextBatch, LayersDataError>
-  /** an epoch ends after this many batches; undefined: where the data ends */
+  /** number of batches after which an epoch ends; undefined: at the end of the data */
   readonly limit: number | undefined
-  /** batches of an epoch, where they can be counted */
+  /** number of batches per epoch, if known */
   readonly batches: number | undefined
-  /** what tfjs passes to callbacks */
+  /** parameters that tfjs passes to callbacks */
   readonly params: { readonly samples: number | null; readonly steps: number | null; readonly batchSize: number | null }
 }
 
-/** The first batches of an epoch, and a source that still begins with them. */
+/** Returns the first batches of an epoch, and a source that still begins with them. */
 export const peeked = (source: Source, epoch: number, count: number) =>
   Effect.gen(function* () {
     const next = yield* source.open(epoch)

@@ -1,4 +1,4 @@
-/** The session of a fit: one step over some batches, with the compiled scores out of the same forward passes. */
+/** The session of a fit: takes one step over one or more batches, and computes the compiled scores in the same forward passes. */
 import type { Tensor, Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ import type { Compiled } from "./compiled.ts"
 import { named } from "./evaluate.ts"
 import type { Settled } from "./options.ts"
 
-/** A batch whose targets may be followed by the rows' weights, one array for each output that has some. */
+/** A batch whose targets may be followed by row weights, one array for each weighted output. */
 export type WeightedBatch = LayersBatch
 
 export interface TakenStep {
@@ -35,13 +35,13 @@ export interface TakenStep {
 }
 
 export interface Stepper {
-  /** that was found; null: the plan has the number */
+  /** learning rate that was found; null: the plan sets it */
   readonly rate: FoundRate | null
   readonly steps: () => number
   readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
 }
 
-/** Why no rate is found. */
+/** Errors of the search for a learning rate. */
 export type RateError = Effect.Error<ReturnType<typeof findRate>>
 
 /** Keeps the scores of the first forward pass of each batch: a probe of the full gradient may run it again. */
@@ -73,8 +73,8 @@ class Scores {
 }
 
 /**
- * `weighted`: for each output whether its rows have weights. `total`: steps of the whole run, for schedules. `first`: the batches of the
- * first step, on which a rate is found that the plan leaves to the run.
+ * Opens the session. `weighted`: for each output whether its rows have weights. `total`: steps of the run, for schedules. `first`: the batches
+ * of the first step, on which a learning rate is found if the plan does not set one.
  */
 export const openStepper = (
   adapted: Adapted<LayersNetwork>,

@@ -1,4 +1,4 @@
-/** AdamW as a plan names it. */
+/** AdamW in plans. */
 import { type AdamwConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { nothingShared, type Optimizer, plannedMoments, twoMoments } from "../optimizer.ts"
 

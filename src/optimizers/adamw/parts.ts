@@ -1,4 +1,4 @@
-/** What AdamW in a plan becomes. */
+/** Transforms of AdamW's section. */
 import type { AdamwConfig } from "../../../schemas/index.ts"
 import type { Parts } from "../optimizer.ts"
 import { adamwParts } from "./transform.ts"

@@ -3,12 +3,12 @@
  *
  *   m ← β₁m + (1−β₁)g     v ← β₂v + (1−β₂)g²     u = m̂ / (√v̂ + ε),   m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ), t = 1, 2, …
  *
- * The state keeps m/(1−β₁) and v/(1−β₂), so that g enters unscaled, and both corrections and both factors meet in two scalars:
- * nine passes over memory instead of twelve. On m×n moments (LoRA-Pro's full form) passes over memory are the cost of a step.
+ * The state keeps m/(1−β₁) and v/(1−β₂), so g enters unscaled, and both corrections and both factors combine into two scalars:
+ * nine passes over memory instead of twelve. For m×n moments (LoRA-Pro's full form), memory passes dominate the cost of a step.
  *
  *   M ← β₁M + g           V ← β₂V + g²           u = M / (√V·c/k + ε/k),   k = (1−β₁)/(1−β₁ᵗ), c = √((1−β₂)/(1−β₂ᵗ))
  *
- * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read.
+ * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read from the device.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { type AdamDecays, adamMoves, ratesAt } from "../../kernels/index.ts"
@@ -18,7 +18,7 @@ import type { PlannedMoments, Rates } from "../optimizer.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
 import { chain, type Transform } from "../transform.ts"
 
-/** The numbers of Adam. */
+/** Parameters of Adam's moments. */
 export interface AdamOptions {
   /** β₁, decay of the first moment, in [0, 1); default 0.9 */
   readonly b1?: number
@@ -28,9 +28,9 @@ export interface AdamOptions {
   readonly eps?: number
 }
 
-/** The state of `scaleByAdam`. */
+/** State of `scaleByAdam`. */
 export type AdamState = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
   /** m/(1−β₁), in the order of `tensorsOf` */
   readonly first: ReadonlyArray<tf.Tensor>
@@ -39,11 +39,11 @@ export type AdamState = {
 }
 
 /**
- * Says what it is, so that LoRA-Pro's full form can make Adam's step inside its own. Code that spreads one into a transform with another `update`
- * leaves `adam` out.
+ * Adam as a recognizable transform, so that LoRA-Pro's full form can fuse its step. Code that spreads one into a transform with another
+ * `update` must omit `adam`.
  */
 export interface AdamTransform extends Transform<AdamState> {
-  /** β₁, β₂ and ε of its moments */
+  /** β₁, β₂ and ε of the moments */
   readonly adam: AdamDecays
 }
 
@@ -52,7 +52,7 @@ export const isAdam = (transform: Transform): transform is AdamTransform => "ada
 const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
 
 /**
- * Adam without its learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), m and v the moments of the updates, bias
+ * Adam without learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), with m and v the moments of the updates, and bias
  * correction counted from 1.
  */
 export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): AdamTransform => {
@@ -74,11 +74,11 @@ export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = 
   }
 }
 
-/** Options of `adamw`. */
+/** Options for `adamw`. */
 export interface AdamWOptions extends AdamOptions {
-  /** η, a number or a schedule */
+  /** learning rate η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** λ, decoupled from the gradient, at least 0; default 0 */
+  /** decoupled weight decay λ, at least 0; default 0 */
   readonly weightDecay?: number
 }
 
@@ -86,14 +86,14 @@ export interface AdamWOptions extends AdamOptions {
 export const adamw = ({ learningRate, weightDecay = 0, ...moments }: AdamWOptions): Transform =>
   chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
 
-/** Adam's options from a plan's. */
+/** Returns Adam's options from a plan's. */
 export const adamOptions = ({ betas: [b1, b2], epsilon }: PlannedMoments): Required<AdamOptions> => ({
   b1,
   b2,
   eps: epsilon
 })
 
-/** AdamW for the dense tensors of an optimizer that moves pairs its own way, with the same moments and decay. */
+/** Returns AdamW for the dense tensors of an optimizer that moves pairs differently, with the same moments and decay. */
 export const adamwParts = (
   { weightDecay, ...moments }: PlannedMoments & { readonly weightDecay: number },
   { body, head }: Rates

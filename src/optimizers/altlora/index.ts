@@ -1,4 +1,4 @@
-/** AltLoRA and AltLoRA+ as a plan names them. */
+/** AltLoRA and AltLoRA+ in plans. */
 import { type AltLoraConfig, type AltLoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, whitenedOnce } from "../optimizer.ts"
 

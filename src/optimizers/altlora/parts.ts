@@ -1,4 +1,4 @@
-/** What AltLoRA and AltLoRA+ in a plan become. */
+/** Transforms of AltLoRA's and AltLoRA+'s sections. */
 import type { AltLoraConfig } from "../../../schemas/index.ts"
 import { adamOptions, adamwParts } from "../adamw/transform.ts"
 import type { Parts } from "../optimizer.ts"

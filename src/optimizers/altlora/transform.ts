@@ -48,9 +48,9 @@ import {
   whitenPairs
 } from "../whitening.ts"
 
-/** Options of `altLora` and `altLoraPlus`. */
+/** Options for `altLora` and `altLoraPlus`. */
 export interface AltLoraOptions extends AdamWOptions {
-  /** δ, absolute, at least 0; default 1e-5, the authors' value */
+  /** damping δ, absolute, at least 0; default 1e-5, the authors' value */
   readonly damping?: number
   /** default "paper" */
   readonly variant?: AltLoraConfig["variant"]
@@ -68,13 +68,13 @@ type SideState = {
   readonly frame: Tensor3D
 }
 
-/** The state of `altLora` and `altLoraPlus`. */
+/** State of `altLora` and `altLoraPlus`. */
 export type AltLoraState = WhitenedState & {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** one per stack, in the order of `stacksOf` */
+  /** one entry per stack, in the order of `stacksOf` */
   readonly stacks: ReadonlyArray<{ readonly [S in Side]: SideState }>
-  /** AdamW's */
+  /** AdamW's state for dense tensors */
   readonly dense: State
 }
 
@@ -239,8 +239,8 @@ const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltL
   }
 }
 
-/** Needs a `refresh` on the same parameters before each `update`, and throws without one. It applies the learning rate itself. */
+/** AltLoRA. Requires a `refresh` with the same parameters before each `update`, and throws without one. Applies the learning rate itself. */
 export const altLora = (options: AltLoraOptions): Transform<AltLoraState> => alternating(false, options)
 
-/** AltLoRA with Adam's second moment. */
+/** AltLoRA+: AltLoRA with Adam's second moment. */
 export const altLoraPlus = (options: AltLoraOptions): Transform<AltLoraState> => alternating(true, options)

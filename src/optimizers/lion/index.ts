@@ -1,4 +1,4 @@
-/** Lion as a plan names it. */
+/** Lion in plans. */
 import { type LionConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 

@@ -1,4 +1,4 @@
-/** What Lion in a plan becomes. */
+/** Transforms of Lion's section. */
 import type { LionConfig } from "../../../schemas/index.ts"
 import type { Parts } from "../optimizer.ts"
 import { lion } from "./transform.ts"

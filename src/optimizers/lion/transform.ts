@@ -1,14 +1,14 @@
 /**
- * Lion: every entry moves by the same amount, in the direction of an interpolated momentum (Chen et al. 2023, arXiv 2302.06675,
+ * Lion: moves every entry by the same amount, in the direction of an interpolated momentum (Chen et al. 2023, arXiv 2302.06675,
  * Algorithm 2).
  *
  *   u = sign(β₁m + (1−β₁)g)        m ← β₂m + (1−β₂)g        p ← p − η(u + λp)
  *
- * Shapes: m, u as g. One moment instead of Adam's two. A step is as long as the learning rate, whatever the gradient: the paper
- * takes a third to a tenth of AdamW's rate and as much more decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
+ * Shapes: m, u as g. One moment instead of Adam's two. A step is as large as the learning rate, whatever the gradient: the paper
+ * recommends a third to a tenth of AdamW's rate, and as much more decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
  * equivalent gradient [out, in] of each weight.
  *
- * Where β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a run that diverges would go on.
+ * If β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a diverged run would continue.
  *
  * @example
  * import { chain, scaleByLearningRate, scaleByLion } from "tfjs-lora-pro/optimizers"
@@ -22,18 +22,18 @@ import { addDecayedWeights } from "../decay.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
 import { chain, type Transform } from "../transform.ts"
 
-/** The numbers of Lion. */
+/** Parameters of Lion's momentum. */
 export interface LionMoments {
-  /** β₁, of the direction, in [0, 1); default 0.9 */
+  /** β₁, interpolation of the direction, in [0, 1); default 0.9 */
   readonly b1?: number
-  /** β₂, of the momentum, in [0, 1); default 0.99 */
+  /** β₂, decay of the momentum, in [0, 1); default 0.99 */
   readonly b2?: number
 }
 
-/** m, in the order of `tensorsOf`. */
+/** State of `scaleByLion`: m, in the order of `tensorsOf`. */
 export type LionState = ReadonlyArray<tf.Tensor>
 
-/** Lion without its learning rate (arXiv 2302.06675): the sign of a mean of momentum and gradient. */
+/** Lion without learning rate (arXiv 2302.06675): the sign of an interpolation between momentum and gradient. */
 export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
   init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
   update: (updates, state) => {
@@ -42,11 +42,11 @@ export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transfor
   }
 })
 
-/** Options of `lion`. */
+/** Options for `lion`. */
 export interface LionOptions extends LionMoments {
-  /** η, a number or a schedule */
+  /** learning rate η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** λ, decoupled, at least 0; default 0 */
+  /** decoupled weight decay λ, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

@@ -1,4 +1,4 @@
-/** LoRA-Muon as a plan names it. */
+/** LoRA-Muon in plans. */
 import { type LoraMuonConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, whitenedOnce } from "../optimizer.ts"
 

@@ -1,4 +1,4 @@
-/** What LoRA-Muon in a plan becomes. */
+/** Transforms of LoRA-Muon's section. */
 import type { LoraMuonConfig } from "../../../schemas/index.ts"
 import { adamwParts } from "../adamw/transform.ts"
 import { addSplitDecay } from "../decay.ts"
@@ -8,7 +8,7 @@ import { ema } from "../sgd/transform.ts"
 import { chain } from "../transform.ts"
 import { loraMuon } from "./transform.ts"
 
-/** Dense tensors and heads get AdamW. */
+/** Creates the transforms; dense tensors and heads use AdamW. */
 export const parts: Parts<LoraMuonConfig> = (config, rates) => ({
   body: chain(
     ema({ decay: config.momentum }),

@@ -45,9 +45,9 @@ import {
   whitenPairs
 } from "../whitening.ts"
 
-/** Options of `loraMuon`. */
+/** Options for `loraMuon`. */
 export interface LoraMuonOptions {
-  /** δ, absolute, at least 0; default 1e-8 */
+  /** damping δ, absolute, at least 0; default 1e-8 */
   readonly damping?: number
 }
 
@@ -59,8 +59,8 @@ const movesOf = (momenta: StackedFactors, TB: Tensor3D, TA: Tensor3D, scales: Te
 }
 
 /**
- * The directions of every pair; dense parameters pass through. `refresh` must have run on the same parameters before `update`. Throws
- * when it has not: that is a bug in the caller.
+ * LoRA-Muon directions of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and
+ * throws without one, which is a bug in the caller.
  */
 export const loraMuon = ({ damping = 1e-8 }: LoraMuonOptions = {}): Transform<WhitenedState> => {
   const directions = (updates: Trainable, state: WhitenedState, pairs: ReadonlyArray<FactorPair>): Trainable => {

@@ -1,4 +1,4 @@
-/** LoRA+ as a plan names it. */
+/** LoRA+ in plans. */
 import { type LoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, nothingShared, type Optimizer, plannedMoments, twoMoments } from "../optimizer.ts"
 

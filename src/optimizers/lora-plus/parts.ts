@@ -1,4 +1,4 @@
-/** What LoRA+ in a plan becomes. */
+/** Transforms of LoRA+'s section. */
 import type { LoraPlusConfig } from "../../../schemas/index.ts"
 import { adamOptions, adamwParts } from "../adamw/transform.ts"
 import type { Parts } from "../optimizer.ts"

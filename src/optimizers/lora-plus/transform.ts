@@ -3,8 +3,8 @@
  *
  *   A ← A − η(u_A + λA)        B ← B − ratio·η(u_B + λB)        u: Adam's directions
  *
- * In wide layers no single rate lets both factors learn at the pace they could; the paper's remedy is η_B/η_A ≫ 1, and
- * it suggests 16.
+ * In wide layers no single rate lets both factors learn efficiently; the paper recommends η_B/η_A ≫ 1, and
+ * suggests 16.
  *
  * Weight decay is decoupled and goes with the rate: B shrinks by 1 − ratio·ηλ, as in parameter groups of
  * torch.optim.AdamW, of which the authors and PEFT 0.21 (`create_loraplus_optimizer`) make their optimizer. One
@@ -25,13 +25,13 @@ import { addDecayedWeights } from "../decay.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
 import { chain, type State, type Transform } from "../transform.ts"
 
-/** Options of `loraPlus`. */
+/** Options for `loraPlus`. */
 export interface LoraPlusOptions extends AdamOptions {
-  /** η, A's */
+  /** learning rate η of A */
   readonly learningRate: Schedule | number
-  /** η_B/η_A, greater than 0; default 16 */
+  /** ratio η_B/η_A, greater than 0; default 16 */
   readonly ratio?: number
-  /** λ, decoupled from the gradient, at least 0; default 0 */
+  /** decoupled weight decay λ, at least 0; default 0 */
   readonly weightDecay?: number
 }
 
@@ -43,14 +43,14 @@ const withScaledB = (updates: Trainable, ratio: number): Trainable => {
   return { pairs: updates.pairs.map((pair, i) => ({ ...pair, B: scaledB[i]! })), dense: updates.dense }
 }
 
-/** Updates of B times `ratio`; everything else passes through. */
+/** Multiplies updates of B by `ratio`; all others pass through unchanged. */
 export const scaleB = (ratio: number): Transform<null> => ({
   init: () => null,
   update: (updates, state) => ({ updates: withScaledB(updates, ratio), state }),
   direction: (updates) => withScaledB(updates, ratio)
 })
 
-/** AdamW, then the ratio. Dense tensors have AdamW at η. */
+/** LoRA+: AdamW with a higher learning rate for B. Dense tensors use AdamW at η. */
 export const loraPlus = ({
   learningRate,
   ratio = 16,

@@ -1,4 +1,4 @@
-/** LoRA-Pre as a plan names it. */
+/** LoRA-Pre in plans. */
 import { type LoraPreConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, nothingShared, type Optimizer, plannedMoments } from "../optimizer.ts"
 import { matrixState } from "./compressed.ts"

@@ -1,4 +1,4 @@
-/** What LoRA-Pre in a plan becomes. */
+/** Transforms of LoRA-Pre's section. */
 import type { LoraPreConfig } from "../../../schemas/index.ts"
 import { adamOptions, adamwParts } from "../adamw/transform.ts"
 import { addDecayedWeights } from "../decay.ts"

@@ -39,9 +39,9 @@ import { gramSpectra } from "../gram-spectra.ts"
 import type { Transform } from "../transform.ts"
 import { isCompressed } from "./compressed.ts"
 
-/** Options of `scaleByLoraPre`. */
+/** Options for `scaleByLoraPre`. */
 export interface LoraPreOptions extends AdamOptions {
-  /** k, at least 1; default 8 */
+  /** rank k of the moments, at least 1; default 8 */
   readonly rank?: number
 }
 
@@ -50,13 +50,13 @@ type Factored = { readonly A: Tensor3D; readonly B: Tensor3D }
 
 type MatrixMoments = { readonly first: Factored; readonly second: Factored }
 
-/** The state of `scaleByLoraPre`. */
+/** State of `scaleByLoraPre`. */
 export type LoraPreState = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** of each matrix, B [1, out, k] and A [1, k, in] */
+  /** factored moments of each matrix, B [1, out, k] and A [1, k, in] */
   readonly matrices: ReadonlyArray<MatrixMoments>
-  /** m/(1−β₁) and v/(1−β₂) of everything else */
+  /** m/(1−β₁) of all other tensors */
   readonly first: ReadonlyArray<Tensor>
   /** v/(1−β₂), in the same order */
   readonly second: ReadonlyArray<Tensor>
@@ -115,7 +115,7 @@ const largestMove = (b1: number, b2: number, count: number): number =>
 /** A seed of the random factors, the same in every run. */
 const SEED = 28283
 
-/** Adam whose moments of a matrix [out, in] are products of rank k: k(out + in) numbers each instead of out·in. */
+/** Adam with low-rank moments: those of a matrix [out, in] are products of rank k, k(out + in) values each instead of out·in. */
 export const scaleByLoraPre = ({
   rank = 8,
   b1 = 0.9,

@@ -42,13 +42,13 @@ import {
   unstackedFactors
 } from "../stacks.ts"
 
-/** Moments of the pairs of one shape. */
+/** Factored moments of the pairs of one shape. */
 export type FactoredMoments = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** of m/(1−β₁): [pairs, out, 2r] */
+  /** left factor of m/(1−β₁): [pairs, out, 2r] */
   readonly left: Tensor
-  /** and [pairs, 2r, in] */
+  /** right factor of m/(1−β₁): [pairs, 2r, in] */
   readonly right: Tensor
   /** ρ/(1−β₂): [pairs, out, 1] */
   readonly rows: Tensor
@@ -63,20 +63,20 @@ interface Pairs {
   readonly whitenings: ReadonlyArray<Whitening>
 }
 
-/** Adam's moments of the gradient of W [out, in] as products of thin matrices, for `loraPro({ inner })`. */
+/** Adam with the moments of W's gradient [out, in] as products of thin matrices, for `loraPro({ inner })`. */
 export interface FactoredAdam {
-  /** β₁, β₂ and ε of its moments */
+  /** β₁, β₂ and ε of the moments */
   readonly factored: AdamDecays
-  /** of the pairs of each shape, in the order of `stacksOf` */
+  /** Creates the moments of the pairs of each shape, in the order of `stacksOf`. */
   readonly init: (pairs: ReadonlyArray<FactorPair>) => ReadonlyArray<FactoredMoments>
-  /** sBᵀu and suAᵀ of every pair, in their order, from sBᵀg and sgAᵀ */
+  /** Returns sBᵀu and suAᵀ of every pair, in their order, from sBᵀg and sgAᵀ. */
   readonly move: (
     pairs: Pairs,
     states: ReadonlyArray<FactoredMoments>
   ) => {
     /** sBᵀu [r, in] and suAᵀ [out, r] of every pair, in their order */
     readonly gradients: ReadonlyArray<Factors>
-    /** after this step, in the order of those given */
+    /** states after this step, in the order of the input */
     readonly states: ReadonlyArray<FactoredMoments>
   }
 }
@@ -185,7 +185,7 @@ const moved = (
   return { through, state: { count, ...moment, rows, columns } }
 }
 
-/** LoRA-Pro's full form without a number for each number of W: (2r + 1)(in + out) numbers of state for a layer. */
+/** Creates factored moments for LoRA-Pro's full form: (2r + 1)(in + out) values of state per layer instead of 2·out·in. */
 export const factoredAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): FactoredAdam => {
   const factored: AdamDecays = { b1, b2, eps }
   return {

@@ -1,4 +1,4 @@
-/** LoRA-Pro as a plan names it. */
+/** LoRA-Pro in plans. */
 import { type LoraProConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, type StateSize } from "../optimizer.ts"
 
@@ -22,7 +22,7 @@ const compared = (
 const FULL_RATES = [5e-5, 1e-4, 2e-4, 4e-4]
 const LORA_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
 
-/** The full form wants the rates of full fine-tuning, the efficient form those of LoRA. */
+/** LoRA-Pro. The full form uses the learning rates of full fine-tuning, the efficient form those of LoRA. */
 export const loraProOptimizer: Optimizer<LoraProConfig> = {
   ...optimizerFacts["lora-pro"],
   load: () => import("./parts.ts"),

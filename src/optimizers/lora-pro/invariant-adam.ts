@@ -42,13 +42,13 @@ type StackMoments = {
   readonly second: Tensor
 }
 
-/** The state of `scaleByInvariantAdam`. */
+/** State of `scaleByInvariantAdam`. */
 export type InvariantAdamState = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** one per stack, in the order of `stacksOf` */
+  /** one entry per stack, in the order of `stacksOf` */
   readonly stacks: ReadonlyArray<StackMoments>
-  /** of all tensors but those of pairs */
+  /** Adam's state for all tensors outside of pairs */
   readonly dense: AdamState
 }
 
@@ -103,8 +103,8 @@ const zeros = ({ side, indices }: Stack, pairs: ReadonlyArray<FactorPair>): Stac
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
 /**
- * Comes after `loraPro()`, instead of `scaleByAdam` in the paper's efficient form. `update` reads the factors
- * from `params`.
+ * Adam with moments that are invariant to the scale and basis of the factors. Follows `loraPro()`, instead of `scaleByAdam` in the paper's
+ * efficient form. `update` reads the factors from `params`.
  */
 export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<InvariantAdamState> => {
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = options

@@ -1,4 +1,4 @@
-/** What LoRA-Pro in a plan becomes. */
+/** Transforms of LoRA-Pro's section. */
 import type { LoraProConfig } from "../../../schemas/index.ts"
 import type { RanksShape } from "../../ranks/index.ts"
 import { adamOptions, adamwParts, scaleByAdam } from "../adamw/transform.ts"

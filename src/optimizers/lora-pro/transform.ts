@@ -55,20 +55,20 @@ import type { FactoredAdam, FactoredMoments } from "./factored-adam.ts"
 
 export { equivalentGradient, freeMatrix, theorem, type XChoice } from "../../kernels/index.ts"
 
-/** Options of `loraPro`. */
+/** Options for `loraPro`. */
 export interface LoraProOptions {
   /**
-   * Transforms the equivalent gradient [out, in] of one site at a time (a norm inside it is that site's norm). `scaleByAdam` by itself is
-   * one kernel for all sites, and `factoredAdam` and `TangentMoves` never form it. Default: none, which is the paper's SGD form.
+   * Transform of the equivalent gradient [out, in], one layer at a time (a norm inside it is that layer's norm). `scaleByAdam` alone
+   * runs as one kernel for all layers, and `factoredAdam` and `TangentMoves` never form the gradient. Default: none, the paper's SGD form.
    */
   readonly inner?: Transform | FactoredAdam | TangentMoves
-  /** default "sylvester" */
+  /** choice of X in the theorem; default "sylvester" */
   readonly x?: XChoice
-  /** δ, absolute, at least 0; default 1e-8, the authors' value */
+  /** damping δ, absolute, at least 0; default 1e-8, the authors' value */
   readonly damping?: number
   /**
-   * How the ranks of a run share the pairs where each has an [out, in] state: `scaleByAdam` inside. What follows in a chain has to move each
-   * pair by itself. Absent: this process moves all of them.
+   * Division of pairs with an [out, in] state among the ranks of a run, for `scaleByAdam` inside. Later transforms of a chain must move each
+   * pair independently. Absent: this process moves all pairs.
    */
   readonly sharing?: PairSharing
 }
@@ -77,7 +77,7 @@ export interface LoraProOptions {
 type InnerState<S extends State, D extends State = S> = { readonly pairs: ReadonlyArray<S>; readonly dense: D }
 
 type LoraProState<S extends State = State, D extends State = S> = WhitenedState & {
-  /** The inner transform's state. */
+  /** state of the inner transform */
   readonly inner: InnerState<S, D>
 }
 
@@ -89,7 +89,7 @@ const siteTree = (pair: FactorPair, value: tf.Tensor2D): Trainable => ({
 
 const denseTree = (dense: ReadonlyArray<DenseParameter>): Trainable => ({ pairs: [], dense })
 
-/** All pairs before a step: parameters, gradients and whitenings in the same order. */
+/** Pairs before a step: parameters, gradients and whitenings in the same order. */
 export interface Pairs {
   readonly params: ReadonlyArray<FactorPair>
   readonly gradients: ReadonlyArray<FactorPair>
@@ -116,9 +116,9 @@ interface Inner<S extends State, D extends State = S> {
   readonly shared?: Shared<ReadonlyArray<S>>
 }
 
-/** Directions that are made in the whitened coordinates of all pairs, with no state. */
+/** Stateless directions computed in the whitened coordinates of all pairs. */
 export interface TangentMoves {
-  /** as `Transform.obstacle` */
+  /** Returns why these pairs cannot be stepped; as `Transform.obstacle` */
   readonly obstacle?: (pairs: ReadonlyArray<FactorPair>) => string | undefined
   readonly movesOf: (pairs: Pairs) => ReadonlyArray<Factors>
 }
@@ -323,8 +323,8 @@ const sharedInside = <S extends State, D extends State>({
 })
 
 /**
- * LoRA-Pro on every pair. Without `inner`, or with moves, dense parameters pass through unchanged; with it, they pass through `inner` unchanged.
- * `refresh` must have run on the same parameters before `update`. Throws when it has not: that is a bug in the caller.
+ * LoRA-Pro on every pair. Without `inner`, or with `TangentMoves`, dense parameters pass through unchanged; otherwise `inner` transforms them.
+ * Requires a `refresh` with the same parameters before `update`, and throws without one, which is a bug in the caller.
  */
 export const loraPro = ({
   inner,

@@ -1,4 +1,4 @@
-/** LoRA-RITE as a plan names it. */
+/** LoRA-RITE in plans. */
 import { type LoraRiteConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, pickedFrom, whitenedOnce } from "../optimizer.ts"
 

@@ -1,4 +1,4 @@
-/** What LoRA-RITE in a plan becomes. */
+/** Transforms of LoRA-RITE's section. */
 import type { LoraRiteConfig } from "../../../schemas/index.ts"
 import { adamwParts } from "../adamw/transform.ts"
 import { addDecayedWeights } from "../decay.ts"

@@ -50,7 +50,7 @@ import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf,
 import type { StateLayout, Transform } from "../transform.ts"
 import { notWhitened, type WhitenedState, whitenedLayout, whiteningsFor, whitenPairs } from "../whitening.ts"
 
-/** Options of `loraRite`. */
+/** Options for `loraRite`. */
 export interface LoraRiteOptions {
   /** β₁, decay of the first moment, in [0, 1); default 0.9 */
   readonly b1?: number
@@ -60,11 +60,11 @@ export interface LoraRiteOptions {
   readonly eps?: number
   /** largest norm of the unmagnified gradients of all pairs together; null: no clipping; default 1 */
   readonly clipUnmagnified?: number | null
-  /** a factor whose unmagnified gradient has a larger root mean square has none at this step; null: none is skipped; default 1 */
+  /** largest root mean square of a factor's unmagnified gradient, above which the factor is skipped in this step; null: never; default 1 */
   readonly skip?: number | null
   /** largest root mean square of a factor's first moment in a step; null: no cap; default null */
   readonly cap?: number | null
-  /** whether second moments are raised by what they lose in transports; default false */
+  /** whether to increase second moments by what they lose in transports; default false */
   readonly escape?: boolean
 }
 
@@ -80,15 +80,15 @@ type SideState = {
   readonly escaped: Tensor3D | null
 }
 
-/** The state of `loraRite`. */
+/** State of `loraRite`. */
 export type LoraRiteState = WhitenedState & {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** in the order of `stacksOf` */
+  /** one entry per stack, in the order of `stacksOf` */
   readonly stacks: ReadonlyArray<{
-    /** of the pairs' A */
+    /** state of the pairs' A */
     readonly A: SideState
-    /** of the pairs' B */
+    /** state of the pairs' B */
     readonly B: SideState
   }>
 }
@@ -234,8 +234,8 @@ const zerosOf = (stack: PairStack, raised: boolean): { readonly A: SideState; re
 }
 
 /**
- * LoRA-RITE on every pair; dense parameters pass through. `refresh` must have run on the same parameters before `update`. Throws when it
- * has not: that is a bug in the caller.
+ * LoRA-RITE on every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and throws
+ * without one, which is a bug in the caller.
  */
 export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState> => {
   const {
@@ -311,8 +311,8 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
 const normOf = (x: Tensor3D): Tensor3D => tf.add(tf.sqrt(sumOfSquares(x)), 1e-6)
 
 /**
- * The updates after which ‖A‖ = ‖B‖ and BA is what it would be without it. The last of a chain, since it reads the parameters as they
- * will be. Dense parameters pass through.
+ * Balances factors: adds to the updates so that ‖A‖ = ‖B‖ without changing BA. Must be the last transform of a chain, since it reads the
+ * parameters after the step. Dense parameters pass through unchanged.
  */
 export const balanceFactors: Transform<null> = {
   init: () => null,

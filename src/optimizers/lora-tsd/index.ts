@@ -1,4 +1,4 @@
-/** LoRA-TSD as a plan names it. */
+/** LoRA-TSD in plans. */
 import { type LoraTsdConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, whitenedOnce } from "../optimizer.ts"
 

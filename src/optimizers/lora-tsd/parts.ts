@@ -1,4 +1,4 @@
-/** What LoRA-TSD in a plan becomes. */
+/** Transforms of LoRA-TSD's section. */
 import type { LoraTsdConfig } from "../../../schemas/index.ts"
 import { adamwParts } from "../adamw/transform.ts"
 import { addDecayedWeights } from "../decay.ts"
@@ -9,7 +9,7 @@ import { ema } from "../sgd/transform.ts"
 import { chain } from "../transform.ts"
 import { tangentSigns } from "./transform.ts"
 
-/** Dense tensors and heads get AdamW. */
+/** Creates the transforms; dense tensors and heads use AdamW. */
 export const parts: Parts<LoraTsdConfig> = ({ tau, momentum, x, damping, ...config }, rates) => ({
   body: chain(
     ema({ decay: momentum }),

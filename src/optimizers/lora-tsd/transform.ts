@@ -42,11 +42,11 @@ import {
 } from "../stacks.ts"
 import { dampedRoots } from "../whitening.ts"
 
-/** Options of `tangentSigns`. */
+/** Options for `tangentSigns`. */
 export interface TangentSigns {
-  /** τ, an integer of at least 1; default 3 */
+  /** number of iterations τ, an integer of at least 1; default 3 */
   readonly tau?: number
-  /** δ as `loraPro` has it; default 1e-8 */
+  /** damping δ, as in `loraPro`; default 1e-8 */
   readonly damping?: number
 }
 
@@ -136,7 +136,7 @@ const shareOfB = (N: Tensor3D, stack: PairStack, { whitenings, x }: Pairs): Tens
   return shares[x]()
 }
 
-/** What `loraPro` has inside for τ ≥ 1: every pair's move of W becomes one of nearly equal singular values, at most about 1. */
+/** LoRA-TSD moves for `loraPro({ inner })` with τ ≥ 1: every pair's move of W gets nearly equal singular values, at most about 1. */
 export const tangentSigns = ({ tau = 3, damping = 1e-8 }: TangentSigns = {}): TangentMoves => ({
   obstacle: spectraObstacle,
   movesOf: (pairs) => {

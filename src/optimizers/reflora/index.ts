@@ -1,4 +1,4 @@
-/** RefLoRA as a plan names it. */
+/** RefLoRA in plans. */
 import { optimizerFacts, type RefloraConfig } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, plannedMoments, twoMoments } from "../optimizer.ts"
 

@@ -1,4 +1,4 @@
-/** What RefLoRA in a plan becomes. */
+/** Transforms of RefLoRA's section. */
 import type { RefloraConfig } from "../../../schemas/index.ts"
 import { adamOptions, adamwParts } from "../adamw/transform.ts"
 import type { Parts } from "../optimizer.ts"

@@ -39,22 +39,22 @@ import { type PairStack, type StackedFactors, stacked, stackedFactors, stacksOf,
 import { OfShape, type State, type StateLayout, type Transform } from "../transform.ts"
 import { whitenPairs } from "../whitening.ts"
 
-/** Options of `refLora`. */
+/** Options for `refLora`. */
 export interface RefLoraOptions {
-  /** steps that leave gradients unchanged; default 0 */
+  /** number of warm-up steps, which leave gradients unchanged; default 0 */
   readonly warmup?: number
-  /** δ, absolute, at least 0; default 1e-8 */
+  /** damping δ, absolute, at least 0; default 1e-8 */
   readonly damping?: number
 }
 
 /** Of a stack: S = P Pᵀ, S⁻¹ = L Lᵀ, each [pairs, r, r]. */
 type Split = { readonly P: Tensor3D; readonly L: Tensor3D }
 
-/** The state of `refLora`. */
+/** State of `refLora`. */
 export type RefLoraState = {
-  /** steps taken */
+  /** number of steps taken */
   readonly count: number
-  /** in the order of `stacksOf`; empty until the warm-up is over */
+  /** splits in the order of `stacksOf`; empty during the warm-up */
   readonly splits: ReadonlyArray<Split>
 }
 
@@ -130,8 +130,8 @@ const readSplits = (pairs: Pairs, damping: number) => {
 }
 
 /**
- * Gradients of every pair as at the even split of its product; dense parameters pass through. After the warm-up it needs a `refresh` on
- * the same parameters before each `update`, and throws without one.
+ * RefLoRA: transforms the gradients of every pair to those at the balanced split of its product; dense parameters pass through unchanged. After
+ * the warm-up it requires a `refresh` with the same parameters before each `update`, and throws without one.
  */
 export const refLora = ({ warmup = 0, damping = 1e-8 }: RefLoraOptions = {}): Transform<RefLoraState> => {
   const directions = (updates: Trainable, { count, splits }: RefLoraState, { pairs }: Trainable): Trainable => {
@@ -170,15 +170,15 @@ export const refLora = ({ warmup = 0, damping = 1e-8 }: RefLoraOptions = {}): Tr
   }
 }
 
-/** Options of `refLoraScalar`. */
+/** Options for `refLoraScalar`. */
 export interface RefLoraScalarOptions extends AdamWOptions {
-  /** the step after which factors are scaled for the first time; default 1 */
+  /** step after which factors are first rescaled; default 1 */
   readonly warmup?: number
 }
 
-/** Moments: A's and B's of each stack, in the order of `stacksOf`. */
+/** State of `refLoraScalar`: moments of A and B of each stack, in the order of `stacksOf`. */
 export type RefLoraScalarState = AdamState & {
-  /** AdamW's */
+  /** AdamW's state for dense tensors */
   readonly dense: State
 }
 
@@ -190,7 +190,7 @@ const rootOfRatio = ({ A, B }: StackedFactors): Tensor3D => {
 
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
-/** AdamW, after whose steps both factors of a pair are scaled to one norm. It applies the learning rate itself; dense tensors have AdamW. */
+/** RefLoRA's scalar form: AdamW, then rescales both factors of a pair to equal norms. Applies the learning rate itself; dense tensors use AdamW. */
 export const refLoraScalar = (options: RefLoraScalarOptions): Transform<RefLoraScalarState> => {
   const { warmup = 1, learningRate, weightDecay = 0, ...moments } = options
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = moments

@@ -1,4 +1,4 @@
-/** Riemannian preconditioning as a plan names it. */
+/** Riemannian preconditioning in plans. */
 import { optimizerFacts, type RiemannianConfig } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, plannedMoments, twoMoments, whitenedOnce } from "../optimizer.ts"
 

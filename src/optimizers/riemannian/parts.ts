@@ -1,4 +1,4 @@
-/** What Riemannian preconditioning in a plan becomes. */
+/** Transforms of the section of Riemannian preconditioning. */
 import type { RiemannianConfig } from "../../../schemas/index.ts"
 import { adamwParts } from "../adamw/transform.ts"
 import type { Parts } from "../optimizer.ts"

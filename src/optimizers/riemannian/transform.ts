@@ -42,9 +42,9 @@ import {
   whitenPairs
 } from "../whitening.ts"
 
-/** Options of `riemannian`. */
+/** Options for `riemannian`. */
 export interface RiemannianOptions {
-  /** δ, absolute, above 0; default 1e-6, the authors' value */
+  /** damping δ, absolute, greater than 0; default 1e-6, the authors' value */
   readonly damping?: number
 }
 
@@ -55,8 +55,8 @@ const scaledFactors = (gradient: Factors, { TB, TAt }: Whitening): Factors => ({
 })
 
 /**
- * Riemannian preconditioning of every pair; dense parameters pass through. `refresh` must have run on the same
- * parameters before `update`. Throws when it has not: that is a bug in the caller.
+ * Riemannian preconditioning of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same
+ * parameters before `update`, and throws without one, which is a bug in the caller.
  */
 export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transform<WhitenedState> => {
   const directions = (updates: Trainable, state: WhitenedState, pairs: ReadonlyArray<FactorPair>): Trainable => {

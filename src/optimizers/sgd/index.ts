@@ -1,4 +1,4 @@
-/** SGD as a plan names it. */
+/** SGD in plans. */
 import { optimizerFacts, type SgdConfig } from "../../../schemas/index.ts"
 import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 

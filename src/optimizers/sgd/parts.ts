@@ -1,4 +1,4 @@
-/** What SGD in a plan becomes. */
+/** Transforms of SGD's section. */
 import type { SgdConfig } from "../../../schemas/index.ts"
 import type { Parts } from "../optimizer.ts"
 import { sgd } from "./transform.ts"

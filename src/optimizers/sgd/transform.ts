@@ -1,8 +1,8 @@
 /**
- * Gradient descent with momentum (heavy ball, as PyTorch's SGD and optax's `trace`): t ← g + μ·t, and t is the update. `ema`, for
- * others: t ← (1−μ)g + μ·t, a mean of the gradients.
+ * Gradient descent with momentum (heavy ball, as PyTorch's SGD and optax's `trace`): t ← g + μ·t, and the update is t. `ema`:
+ * t ← (1−μ)g + μ·t, an exponential moving average of the gradients.
  *
- * At μ = 0 nothing is kept. Shapes: t as g.
+ * Without momentum (μ = 0) there is no state. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs-core"
 import { combined } from "../../kernels/index.ts"
@@ -11,9 +11,9 @@ import { addDecayedWeights } from "../decay.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
 import { chain, type Transform } from "../transform.ts"
 
-/** How much of the velocity `trace` keeps. */
+/** Options for `trace` and `ema`. */
 export interface TraceOptions {
-  /** μ in [0, 1) */
+  /** decay μ in [0, 1) */
   readonly decay: number
 }
 
@@ -27,19 +27,19 @@ const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>
   }
 })
 
-/** Momentum as PyTorch's SGD has it: v = μv + g. */
+/** Momentum as in PyTorch's SGD: v = μv + g. */
 export const trace = ({ decay }: TraceOptions) => running(1, decay)
 
-/** From 0, and not corrected for that. */
+/** Exponential moving average of the gradients, initialized to 0, without bias correction. */
 export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
 
-/** Options of `sgd`. */
+/** Options for `sgd`. */
 export interface SgdOptions {
-  /** η, a number or a schedule */
+  /** learning rate η, a number or a schedule */
   readonly learningRate: Schedule | number
-  /** μ in [0, 1): share of the last velocity that is kept; default 0 */
+  /** momentum μ in [0, 1); default 0 */
   readonly momentum?: number
-  /** λ, decoupled, at least 0; default 0 */
+  /** decoupled weight decay λ, at least 0; default 0 */
   readonly weightDecay?: number
 }
 

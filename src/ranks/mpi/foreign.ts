@@ -1,10 +1,10 @@
 /**
- * The foreign-function interface that Bun and Deno have, as far as a library of C functions over numbers and pointers needs it. Node has
- * none.
+ * The foreign-function interface of Bun and Deno, as far as a library of C functions over numbers and pointers needs it. Node does not
+ * have one.
  */
 import { fstatSync } from "node:fs"
 
-/** How the runtime writes an address: a number in Bun, an object in Deno. */
+/** An address in the runtime's form: a number in Bun, an object in Deno. */
 export type Pointer = unknown
 
 export type Parameter = "i32" | "pointer"
@@ -13,34 +13,34 @@ export type Functions<Name extends string> = Readonly<Record<Name, (...values: R
 
 export interface Foreign {
   /**
-   * Opens a library. `forItsParts`: so that what it loads itself finds its symbols, and libraries that are opened later find them too. Throws
+   * Opens a library. `forItsParts`: makes its symbols visible to the libraries that it loads and to those opened later. Throws
    * with the system's reason.
    */
   readonly load: (file: string, forItsParts: boolean) => LoadedLibrary
-  /** Where bytes are; they have to be kept for as long as the address is used. */
+  /** Returns the address of bytes, which must be kept alive while the address is in use. */
   readonly addressOf: (bytes: Uint8Array) => Pointer
   readonly system: System
 }
 
-/** What is asked of the system itself. */
+/** Functions of the operating system. */
 export interface System {
-  /** whether an open file of this process is a connection */
+  /** Returns whether an open file of this process is a connection. */
   readonly isSocket: (file: number) => boolean
-  /** Bytes that were written to an open file of this process and that whoever reads it has not taken yet; 0 where it is no pipe. */
+  /** Returns the number of bytes written to an open file of this process that its reader has not read yet; 0 if it is not a pipe. */
   readonly unread: (file: number) => number
-  /** What this process prints from here on is not seen. */
+  /** Discards everything that this process prints from now on. */
   readonly silence: () => void
   /**
-   * Ends the process as a C program does, with all that libraries have left for that moment: Bun ends without it, and MPICH says only then
+   * Exits the process like a C program, running the exit handlers of libraries: Bun skips them, and only then does MPICH report
    * that it has finished.
    */
   readonly exit: (code: number) => void
 }
 
 export interface LoadedLibrary {
-  /** Where a global is; null: there is none of this name. */
+  /** Returns the address of a global, or null if the library has none of this name. */
   readonly addressOf: (name: string) => Pointer | null
-  /** Functions that return an int. */
+  /** Binds functions that return an int. */
   readonly functions: <Name extends string>(
     parameters: Readonly<Record<Name, ReadonlyArray<Parameter>>>
   ) => Functions<Name>
@@ -200,7 +200,7 @@ const firstThatOpens = <A>(files: ReadonlyArray<string>, open: (file: string) =>
   return open(last)
 }
 
-/** What this process opens libraries with, or a clause that says why it cannot and one that says what to do. */
+/** Returns the runtime's foreign-function interface, or a clause on why it is missing and one on what to do. */
 export const foreign = (): Foreign | { readonly reason: string; readonly remedy: string } => {
   const { Deno: deno } = globalThis as { readonly Deno?: DenoForeign }
   if (deno !== undefined) {

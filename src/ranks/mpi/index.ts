@@ -1,6 +1,6 @@
 /**
- * The processes that `mpirun` or `srun` started as one run, which talk through MPI. Only programs that may be started so load this; a page
- * never does.
+ * Processes that `mpirun` or `srun` started as one run, which communicate through MPI. Loaded only by programs that may be started that way,
+ * never by a page.
  *
  * @example
  * import { Effect, Layer } from "effect"
@@ -28,12 +28,12 @@ import { openWorld, type World } from "./world.ts"
 export { type Launch, launched } from "./launch.ts"
 export { foundLibraries, LIBRARY_VARIABLE, type NoLibrary } from "./library.ts"
 
-/** The processes of a run cannot meet: there is no library, or it is not the launcher's. */
+/** Error of processes that cannot communicate: there is no MPI library, or it is not the launcher's. */
 export class MpiError extends Schema.TaggedError<MpiError>()("MpiError", {
   rank: Schema.Int,
-  /** null: the launcher does not say */
+  /** number of processes; null: the launcher does not report it */
   size: Schema.NullOr(Schema.Int),
-  /** "Open MPI's mpirun" */
+  /** launcher, such as "Open MPI's mpirun" */
   by: Schema.String,
   reason: Schema.String,
   remedy: Schema.String
@@ -51,8 +51,8 @@ const PATIENCE_INTERRUPTED = 60_000
 const PATIENCE_ALONE = 2_000
 
 /**
- * The ranks of a run that was launched. At the end of the scope, a good one on all ranks, they part. At a bad end a rank other than the first
- * tells its failure and waits to be ended; the first one ends all when its process ends, after what it had to say.
+ * Provides the ranks of a launched run. If the scope ends successfully on all ranks, they disconnect. On failure, a rank other than the first
+ * reports it and waits to be ended; the first one ends all when its process exits, after it has printed its messages.
  */
 export const mpi = (launch: Launch): Layer.Layer<never, MpiError> =>
   Layer.effect(Ranks, Effect.acquireRelease(open(launch), part))

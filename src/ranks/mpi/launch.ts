@@ -1,27 +1,27 @@
 /**
- * Who started this process, by the environment: `mpirun`, `srun` and their like tell each process its rank and how many there are. A
- * process that they did not start is alone.
+ * Detects from the environment whether `mpirun`, `srun` or the like started this process: they give each process its rank and their number.
+ * Any other process runs alone.
  */
 
-/** The two ways in which a library's handles are written; a program compiled against one can load all libraries that follow it. */
+/** The two binary interfaces of MPI libraries; a program compiled against one can load all libraries that follow it. */
 export type Abi = "openmpi" | "mpich"
 
 export interface Launch {
-  /** "Open MPI's mpirun" */
+  /** launcher, such as "Open MPI's mpirun" */
   readonly by: string
   readonly rank: number
-  /** undefined: the launcher tells the library alone */
+  /** number of processes; undefined: the launcher reports it to the library only */
   readonly size: number | undefined
-  /** the processes on this machine */
+  /** number of processes on this machine */
   readonly localSize: number
-  /** whose library this launcher's processes have; undefined: any that it is configured for */
+  /** binary interface of the launcher's library; undefined: any that it is configured for */
   readonly abi: Abi | undefined
   /**
-   * Milliseconds between a signal that ends the run and the end that cannot be refused, or a bound on what is known of it: within them
-   * the ranks agree on the step after which they stop, and the first one saves.
+   * milliseconds between a signal that ends the run and the forced end, or a lower bound: within them
+   * the ranks agree on their last step, and the first one saves
    */
   readonly untilKilled: number
-  /** whether it ends all processes where one ends with a failure: the library need not be asked to, which does it in more words */
+  /** whether the launcher ends all processes when one fails, so that the library need not be asked to */
   readonly endsAll: boolean
 }
 
@@ -119,7 +119,7 @@ const launchers: ReadonlyArray<Launcher> = [
   }
 ]
 
-/** Undefined: this process is alone. `env`: of the process, by default. */
+/** Returns how this process was launched; undefined: it runs alone. `env`: default the process's environment. */
 export const launched = (env: Environment = process.env): Launch | undefined => {
   for (const { by, rank, size, localSize, holds, abi, untilKilled, endsAll = false } of launchers) {
     const own = whole(env[rank])

@@ -1,12 +1,12 @@
 /**
- * MPI's library, with the constants of its interface. The standard leaves open how a library writes its handles: Open MPI's are addresses
- * of globals, MPICH's are numbers, which Intel MPI, MVAPICH and Cray's follow (the "MPICH ABI compatibility initiative").
+ * The MPI library, with the constants of its interface. The standard does not specify the form of handles: Open MPI's are addresses
+ * of globals, MPICH's are numbers, which those of Intel MPI, MVAPICH and Cray follow (the "MPICH ABI compatibility initiative").
  */
 import { messageOf } from "../../boundary/index.ts"
 import { type Foreign, type Functions, foreign, type LoadedLibrary, type Parameter, type System } from "./foreign.ts"
 import type { Abi, Launch } from "./launch.ts"
 
-/** Names the file of the library where it is not found by itself. */
+/** Environment variable with the path of the library, if it is not found automatically. */
 export const LIBRARY_VARIABLE = "TFJS_LORA_PRO_MPI"
 
 /** A handle, as it is given to a call. */
@@ -94,11 +94,11 @@ const parametersOf = (handle: Parameter) =>
 
 type Call = keyof ReturnType<typeof parametersOf>
 
-/** An opened library. Nothing of it has been called but its version. */
+/** An opened library, of which only the version function has been called. */
 export interface MpiLibrary {
   readonly file: string
   readonly abi: Abi
-  /** "Open MPI 5.0.7", in its own words */
+  /** version, such as "Open MPI 5.0.7", as the library reports it */
   readonly version: string
   readonly call: Functions<Call>
   readonly handles: Handles
@@ -109,7 +109,7 @@ export interface MpiLibrary {
   readonly system: System
 }
 
-/** A clause on why there is no library, and one on what to do. */
+/** Clauses on why there is no library, and on what to do. */
 export interface NoLibrary {
   readonly reason: string
   readonly remedy: string
@@ -154,8 +154,8 @@ const candidates = (abi: Abi | undefined): ReadonlyArray<string> => {
 }
 
 /**
- * The library that the launcher's processes talk through: the one named in the environment, or the launcher's kind by its usual names.
- * `abi` undefined: the first of any kind.
+ * Opens the library that the launcher's processes use: the one named in the environment, or the launcher's kind by its usual names.
+ * `abi` undefined: the first library of any kind.
  */
 export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
   const named = process.env[LIBRARY_VARIABLE]
@@ -182,7 +182,7 @@ export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
       }
 }
 
-/** The libraries that a run could meet through on this machine, one of each kind, unused. Or why this process can have none. */
+/** Returns the libraries available on this machine, one of each kind, or why this process can open none. */
 export const foundLibraries = (): ReadonlyArray<Pick<MpiLibrary, "version" | "file">> | NoLibrary => {
   const way = tried(foreign)
   if (way instanceof Error) return { reason: way.message, remedy: "" }
@@ -204,7 +204,7 @@ const tried = <A>(make: () => A): A | Error => {
   }
 }
 
-/** Why a process finds itself alone though its launcher said otherwise. */
+/** Returns why a process is alone although its launcher started several. */
 export const mismatch = (launch: Launch, library: MpiLibrary, size: number): NoLibrary => {
   const other = launch.abi !== undefined && launch.abi !== library.abi
   const srun = launch.by.includes("srun")

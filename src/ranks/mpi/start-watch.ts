@@ -1,7 +1,7 @@
 /**
- * A bound on the wait for the others to begin. MPI_Init comes back when all processes of the run are in it, and until then this one runs
- * nothing of its own: no timer, no signal's handler. So another thread has the clock; where it runs out, the thread says why and ends the
- * process, and with it its launcher ends the others.
+ * Bounds the wait for the other processes. MPI_Init returns when all processes of the run have called it, and until then this one runs
+ * no timer and no signal handler. So another thread measures the time; when it is over, the thread prints the reason and ends the
+ * process, and with it the launcher ends the others.
  */
 import { Worker } from "node:worker_threads"
 
@@ -16,7 +16,7 @@ setTimeout(() => {
 parentPort.postMessage("ready")
 `
 
-/** Starts the clock. What it resolves to stops it. A runtime that gives it no thread waits without a bound. */
+/** Starts the clock; resolves to a function that stops it. A runtime without worker threads waits without a bound. */
 export const watchedStart = async (text: string, milliseconds: number): Promise<() => void> => {
   try {
     const worker = new Worker(script, { eval: true, workerData: { text, milliseconds } })

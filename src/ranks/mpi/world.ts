@@ -1,8 +1,8 @@
 /**
- * What ranks tell each other through MPI. All of it is non-blocking: a rank that waits asks from time to time whether it is done, and in
- * between the event loop goes on, with signals, files and the progress line.
+ * Communication between ranks through MPI. All calls are non-blocking: a waiting rank polls for completion, and in
+ * between the event loop runs: signals, files, progress display.
  *
- * A rank that cannot go on says so to rank 0, in a message that rank 0 looks for whenever it waits: what it waits for will never come.
+ * A rank that fails reports it to rank 0 in a message that rank 0 looks for whenever it waits, since what it waits for will never arrive.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -10,24 +10,24 @@ import { cut } from "../../boundary/index.ts"
 import { RankError, type RanksShape } from "../ranks.ts"
 import type { MpiLibrary } from "./library.ts"
 
-/** Of a rank that cannot go on. */
+/** Failure report of a rank. */
 export const Failure = Schema.Struct({
   host: Schema.String,
-  /** a sentence or more; null: it was interrupted */
+  /** one or more sentences; null: the rank was interrupted */
   reason: Schema.NullOr(Schema.String)
 })
 export type Failure = typeof Failure.Type
 
 export interface World extends RanksShape {
-  /** the machine, in MPI's words */
+  /** machine of this rank, as MPI reports it */
   readonly host: string
-  /** Tells rank 0 that this one cannot go on. */
+  /** Reports a failure of this rank to rank 0. */
   readonly tell: (failure: Failure) => Effect.Effect<void>
-  /** Lets messages leave, for as long as it is not interrupted. */
+  /** Keeps sending messages until it is interrupted. */
   readonly attend: Effect.Effect<never>
-  /** Meets the other ranks for the last time. */
+  /** Disconnects from the other ranks. */
   readonly finalize: Effect.Effect<void>
-  /** Ends the processes of all ranks, this one too. */
+  /** Ends the processes of all ranks, this one included. */
   readonly abort: (code: number) => void
 }
 
@@ -69,7 +69,7 @@ const STATUS = 8
 
 const emptied = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? new Uint8Array(new ArrayBuffer(1)) : bytes)
 
-/** Inits MPI, and gives what MPI says of this process. The library's calls are made from here alone. */
+/** Initializes MPI and returns its communication functions. Only this module calls the library. */
 export const openWorld = (library: MpiLibrary): World => {
   const { call, handles, addressOf, anySource, sourceAt } = library
   const { world, byte } = handles

@@ -1,4 +1,4 @@
-/** The full gradient seen once, for pipelines in code; a plan's `training.diagnostics` looks in the steps of a run. */
+/** Full-gradient diagnostics on demand, for pipelines in code; a plan's `training.diagnostics` runs them during training. */
 import * as Effect from "effect/Effect"
 import { InjectionError, matches, unmatched } from "../../../adapters/index.ts"
 import type { DiagnosticsConfig } from "../../../schemas/index.ts"
@@ -8,20 +8,20 @@ import type { Session } from "../session.ts"
 import type { StepError } from "../step.ts"
 import type { DiagnosticsReport } from "./report.ts"
 
-/** What a diagnosis holds an optimizer's directions against. */
+/** Options for `diagnose`. */
 export interface DiagnoseOptions {
   /**
-   * whether the optimizer is LoRA-Pro's, so that its directions can be compared with the theorem (`warnings`); default
+   * whether the optimizer is LoRA-Pro's, so that its directions are compared with the theorem (`warnings`); default
    * false
    */
   readonly theorem?: boolean
 }
 
 /**
- * How near the session's method comes to the full gradient of `batches` at `sites` ("all", or patterns over its adapted
- * sites), were its next step taken over them. The session does not change. Sites need a pair of factors: adapter
- * method `lora`, any start, any optimizer. Fails with `InjectionError` where a pattern means no adapted site, with
- * `Diverged` where the step would not be finite.
+ * Measures how closely the session's method follows the full gradient of `batches` at `sites` ("all", or patterns over its adapted
+ * layers) in its next step. The session does not change. Layers need a pair of factors: adapter
+ * method `lora`, any init, any optimizer. Fails with `InjectionError` if a pattern matches no adapted layer, and with
+ * `Diverged` if the step is not finite.
  *
  * @example
  * import { Console, Effect } from "effect"
@@ -62,7 +62,7 @@ const withoutFactors = (method: string) => ({
 export type ProbedSites = DiagnosticsConfig["sites"]
 
 /**
- * The adapted sites that the patterns mean, in their own order. `prefix`: the checkpoint's, as in `ModelDescription`.
+ * Returns the adapted layers that the patterns match, in the model's order. `prefix`: the checkpoint's, as in `ModelDescription`.
  */
 export const probedSites = (
   sites: ReadonlyArray<LinearSite>,
@@ -71,16 +71,16 @@ export const probedSites = (
 ): ReadonlyArray<LinearSite> =>
   probed === "all" ? sites : sites.filter(({ name }) => probed.some((pattern) => matches(pattern, name, prefix)))
 
-/** A sentence for each pattern that means none of them. `where`: the patterns' path in the plan. */
+/** Returns a sentence for each pattern without a match. `where`: the patterns' path in the plan. */
 export const probedProblems = (
   sites: ReadonlyArray<LinearSite>,
   prefix: string,
   probed: ProbedSites,
   where: string
 ): ReadonlyArray<{
-  /** the pattern's path: `where` and its index */
+  /** path of the pattern: `where` and its index */
   readonly path: string
-  /** the pattern, and the nearest names that there are */
+  /** the pattern, and the most similar names */
   readonly message: string
 }> =>
   probed === "all"

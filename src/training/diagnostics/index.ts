@@ -1,4 +1,4 @@
-/** Diagnostics of gradients: the true gradient of W compared with what the method makes of it. */
+/** Gradient diagnostics: compare the full gradient of W with a method's update. */
 export { type DiagnoseOptions, diagnose, type ProbedSites, probedProblems, probedSites } from "./diagnose.ts"
 export {
   type DiagnosticsReport,

@@ -1,11 +1,11 @@
 /**
- * A probe of the full gradient in the middle of a step: g at some sites out of the step's own backward pass, read one
- * site at a time. What a step computes is the same with and without it: bit for bit, but on a GPU up to round-off.
+ * A probe of the full gradient during a step: g at some layers from the step's own backward pass, read one
+ * layer at a time. A probe does not change the step's result: bit for bit, except on a GPU, where it agrees up to rounding.
  *
- *   before the update  g, (A, B) and the direction (dA, dB) of a site are read; of g its coordinates in the tangent space stay
- *   after it           A and B again: (ΔA, ΔB) is their difference, the step as it was really taken
+ *   before the update  reads g, (A, B) and the direction (dA, dB) of a layer; keeps g's coordinates in the tangent space
+ *   after it           reads A and B again: (ΔA, ΔB) is their difference, the step as taken
  *
- * Cost: one product dyᵀx a site more on the device, 2·r·out·in multiplications in float64 on the host, which has one g
+ * Cost: one additional product dyᵀx per layer on the device, 2·r·out·in multiplications in float64 on the host, which holds one g
  * at a time. All 36 sites of MiniLM at rank 8, 8 texts of 32 tokens, one thread of wasm: 0.34 s a probe, 0.08 s of them
  * the products, with steps of 0.24 s; every 10 steps that is 14 % more time. The peak of a plain LoRA run rises from
  * 256 to 377 MB, that of LoRA-Pro's full form does not.
@@ -46,7 +46,7 @@ import { type SiteSample, siteDiagnostics } from "./site.ts"
 import { type HostFactors, type HostMatrix, project, tangentSpace } from "./tangent.ts"
 import { theoremWarning } from "./theorem.ts"
 
-/** Sites as they were before the update; what is missing is the move. */
+/** Layers before the update, without their moves. */
 export type Seen = ReadonlyArray<Omit<SiteSample, "move">>
 
 /** Consecutive sites whose gradients have room together. */
@@ -67,12 +67,12 @@ const passesOf = ({ sites, passBytes = PASS_BYTES }: ProbeOptions): ReadonlyArra
 
 export interface ProbedBefore extends LossAndGradients {
   readonly seen: Seen
-  /** milliseconds of the reads, the algebra and further passes: what the step would not have taken without the probe */
+  /** duration of the reads, the algebra and further passes, in ms: excluded from the step's time */
   readonly aside: number
 }
 
 /**
- * Loss and gradients of the step, and what is seen before it. The caller disposes the former; the latter lies on the
+ * Computes loss and gradients of the step, and the layers' data before it. The caller disposes the former; the latter is on the
  * host.
  */
 export const probeBefore = <M extends Network>(
@@ -135,7 +135,7 @@ const seenAt = <M extends Network>(
     }
   })
 
-/** The report, when `after` are the parameters that the step led to. */
+/** Returns the report. `after`: the parameters after the step. */
 export const probeAfter = (
   seen: Seen,
   after: Trainable,
@@ -174,13 +174,13 @@ const difference = (after: HostFactors, before: HostFactors): HostFactors => {
   return { A: minus(after.A, before.A), B: minus(after.B, before.B) }
 }
 
-/** A step, and what was seen of the full gradient in it. */
+/** A step with its full-gradient diagnostics. */
 export interface ProbedStep {
   readonly report: StepReport
   readonly diagnostics: DiagnosticsReport
 }
 
-/** The same step, with a probe of the full gradient. The step's times are without what the host makes of it. */
+/** Takes a step with a probe of the full gradient. Reported times exclude the host's work for it. */
 export const takeProbedStep = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,
@@ -191,7 +191,7 @@ export const takeProbedStep = <M extends Network>(
     Effect.flatMap((taken) => (taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken)))
   )
 
-/** What `takeProbedStep` would see at the next step, which is not taken: the session stays where it is. */
+/** Returns the diagnostics of the next step without taking it: the session does not change. */
 export const probeAhead = <M extends Network>(
   session: Session<M>,
   batches: ReadonlyArray<BatchOf<M>>,

@@ -1,28 +1,28 @@
 /**
- * What a probe of the full gradient is asked, and what it reports: plain numbers, one line of `metrics.jsonl`. `null` where a number is
- * not defined (a condition at B = 0, a cosine with 0) or not known.
+ * Options and report of a full-gradient probe: plain numbers, one line of `metrics.jsonl`. `null`: undefined
+ * (a condition at B = 0, a cosine with 0) or unknown.
  *
- * Names: g = ∂L/∂W [out, in] of the step's batches; g̃ = s(B·dA + dB·A), what the method makes of it; P_T(g), the best
- * that any move of A and B comes to; ΔW = s(B·ΔA + ΔB·A), what the step does to W after moments and learning rate.
+ * Notation: g = ∂L/∂W [out, in] of the step's batches; g̃ = s(B·dA + dB·A), the method's direction; P_T(g), the closest
+ * to g that any move of A and B can come; ΔW = s(B·ΔA + ΔB·A), the step's change of W after moments and learning rate.
  */
 import type { LinearSite } from "../../tensors/index.ts"
 
-/** Which layers are probed, and how much memory that may take. */
+/** Options of a probe: its layers, and its memory limit. */
 export interface ProbeOptions {
-  /** adapted sites, each with one pair of factors */
+  /** adapted layers, each with one pair of factors */
   readonly sites: ReadonlyArray<LinearSite>
-  /** whether the optimizer's directions should be those of LoRA-Pro's theorem: where they are not, the report warns */
+  /** whether the optimizer's directions should satisfy LoRA-Pro's theorem; the report warns if they do not */
   readonly theorem?: boolean
   /**
-   * bytes of g on the device at a time, at least one site's; sites beyond it cost a pass of their own (default 256 MB)
+   * bytes of g on the device at a time, at least one layer's; further layers need additional passes; default 256 MB
    */
   readonly passBytes?: number
 }
 
-/** Of full gradients on the device at a time, unless given. */
+/** Default limit of full gradients on the device at a time, in bytes. */
 export const PASS_BYTES = 256e6
 
-/** How near a direction comes to g. */
+/** Distance of a direction from g. */
 export interface Nearness {
   /** ‖g − direction‖/‖g‖ */
   readonly discrepancy: number | null
@@ -31,83 +31,83 @@ export interface Nearness {
 }
 
 export interface MethodNearness extends Nearness {
-  /** ‖g − c·g̃‖/‖g‖ with the best single factor c: √(1 − cos²), which a learning rate can make up for */
+  /** ‖g − c·g̃‖/‖g‖ with the best factor c: √(1 − cos²), which a learning rate can compensate */
   readonly scaledDiscrepancy: number | null
 }
 
-/** Singular values of a factor; 0 where it has not its full rank. */
+/** Singular values of a factor; 0 if it is rank-deficient. */
 export interface FactorSpectrum {
-  /** σ_min; null where it is not finite */
+  /** σ_min; null if not finite */
   readonly smallest: number | null
-  /** σ_max; null where it is not finite */
+  /** σ_max; null if not finite */
   readonly largest: number | null
-  /** σ_max/σ_min; null: without full rank */
+  /** σ_max/σ_min; null if rank-deficient */
   readonly condition: number | null
 }
 
-/** LoRA-Pro's theorem compared with the projection: `theorem.ts`. */
+/** Check of LoRA-Pro's theorem against the projection: `theorem.ts`. */
 export interface TheoremCheck {
   /** ‖g̃ − P_T(g)‖/‖g‖ */
   readonly fromProjection: number | null
-  /** the same from the projection with the optimizer's damping: what the implementation has to answer for */
+  /** distance from the projection with the optimizer's damping: the error of the implementation */
   readonly fromDamped: number | null
-  /** the most of it that float32 explains; null: too much here for a judgement */
+  /** largest distance that float32 rounding explains; null: too large for a judgement */
   readonly tolerance: number | null
 }
 
-/** How near a step comes to the gradient g [out, in] of one layer's W. */
+/** How closely a step follows the gradient g [out, in] of one layer's W. */
 export interface SiteDiagnostics {
-  /** the layer's name */
+  /** name of the layer */
   readonly site: string
   /** ‖g‖ */
   readonly gradNorm: number | null
-  /** how near the method's move comes to −g */
+  /** distance of the method's direction from g */
   readonly method: MethodNearness
-  /** the projection; its discrepancy is the share of ‖g‖ outside the tangent space */
+  /** projection of g; its discrepancy is the fraction of ‖g‖ outside the tangent space */
   readonly best: Nearness
   /** cos(−g, ΔW) of the step taken */
   readonly stepCosine: number | null
-  /** of A's singular values */
+  /** singular values of A */
   readonly A: FactorSpectrum
-  /** of B's singular values */
+  /** singular values of B */
   readonly B: FactorSpectrum
-  /** ‖A‖/‖B‖, the drift of the gauge */
+  /** ‖A‖/‖B‖, which drifts with the gauge of the factors */
   readonly gauge: number | null
   /**
    * exp of the entropy of the singular values of ΔW = s(BA − start.B·start.A) (Roy & Vetterli 2007): 1 to the rank of
    * ΔW
    */
   readonly effectiveRank: number | null
-  /** λ_min(BᵀB)/δ, where the optimizer has a damping */
+  /** λ_min(BᵀB)/δ, if the optimizer has a damping */
   readonly conditioning: number | null
-  /** where the direction should be LoRA-Pro's */
+  /** check of LoRA-Pro's theorem, if it should hold */
   readonly theorem?: TheoremCheck
 }
 
-/** Of the sites where the number is defined. */
+/** Means over the layers for which a value is defined. */
 export interface MeanDiagnostics {
-  /** over the probed layers: the method's move */
+  /** mean over the probed layers for the method's direction */
   readonly method: MethodNearness
-  /** over the probed layers: the best move of rank r */
+  /** mean over the probed layers for the best direction of rank r */
   readonly best: Nearness
   /** cos(−g, ΔW) of the step taken */
   readonly stepCosine: number | null
 }
 
-/** A probe as metrics.jsonl has it. */
+/** Report of a probe, as in metrics.jsonl. */
 export interface DiagnosticsReport {
   readonly kind: "diagnostics"
-  /** the step whose batches it saw, with the parameters before it */
+  /** step whose batches were probed, with the parameters before it */
   readonly step: number
-  /** over the probed layers */
+  /** means over the probed layers */
   readonly mean: MeanDiagnostics
-  /** each probed layer */
+  /** the probed layers */
   readonly sites: ReadonlyArray<SiteDiagnostics>
-  /** a sentence for each site where the theorem does not hold as it should */
+  /** a sentence for each layer that violates the theorem */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** JSON has no NaN and no infinity. */
+/** Returns a finite number, or null for NaN and infinity, which JSON lacks. */
 export const finite = (value: number): number | null => (Number.isFinite(value) ? value : null)
 
 const meanOf = (values: ReadonlyArray<number | null>): number | null => {

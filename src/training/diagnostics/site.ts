@@ -1,4 +1,4 @@
-/** One site's numbers from its matrices on the host: see `report.ts` for what they are, `tangent.ts` for how. */
+/** Diagnostics of one layer from its matrices on the host; definitions in `report.ts`, algebra in `tangent.ts`. */
 import { dot, symmetricEigen, type ThinQr, thinQr } from "../../linalg/index.ts"
 import { type FactorSpectrum, finite, type SiteDiagnostics } from "./report.ts"
 import {
@@ -13,23 +13,23 @@ import {
 } from "./tangent.ts"
 import { damped, theoremTolerance } from "./theorem.ts"
 
-/** What is known of a site at a step. Factors are those before it. */
+/** Data of a layer at a step. Factors are those before the step. */
 export interface SiteSample {
   readonly site: string
   readonly scale: number
   readonly factors: HostFactors
-  /** what the pair subtracts, where it does */
+  /** initial factors that the pair subtracts, if any */
   readonly start: HostFactors | undefined
   readonly space: TangentSpace
   /** P_T(g) */
   readonly projected: ProjectedGradient
-  /** (dA, dB): the gradients of the factors, or what the method makes of them before moments */
+  /** (dA, dB): the gradients of the factors, or the method's directions before moments */
   readonly direction: HostFactors
   /** (ΔA, ΔB) of the step */
   readonly move: HostFactors
-  /** δ of the optimizer; null: it has none */
+  /** damping δ of the optimizer; null without damping */
   readonly damping: number | null
-  /** whether (dA, dB) should be LoRA-Pro's */
+  /** whether (dA, dB) should be LoRA-Pro's directions */
   readonly theorem: boolean
 }
 

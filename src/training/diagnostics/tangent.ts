@@ -1,18 +1,18 @@
 /**
- * The tangent space of W + s·BA at (B, A), and where a gradient and a move of the factors lie to it; on the host, in
+ * The tangent space of W + s·BA at (B, A), and the coordinates of gradients and factor moves in it; on the host, in
  * float64.
  *
  *   T = { B X_A + X_B A }       P_T(g) = P_B g + g P_A − P_B g P_A = Q_B U + V⊥ Q_Aᵀ
  *   U = Q_Bᵀ g [k, in]          V⊥ = (I − P_B) g Q_A [out, l]
  *
- * with Q_B, Q_A orthonormal bases of col(B) and row(A) by thin QR (k, l their ranks; B = 0 gives k = 0). Whatever lies
- * in T has such coordinates, and norms and products of T are those of the coordinates:
+ * with Q_B, Q_A orthonormal bases of col(B) and row(A) by thin QR (k, l their ranks; B = 0 gives k = 0). Every element of
+ * T has such coordinates, and norms and products in T are those of the coordinates:
  *
  *   s(B X_A + X_B A) = Q_B s(R_B X_A + Q_BᵀX_B A) + s(I − P_B) X_B R_Aᵀ Q_Aᵀ
  *
- * so that the distance of a method's g̃ to P_T(g) is found without subtracting matrices [out, in] that are almost the
- * same. Nothing here is shared with the whitening by which the optimizer has its directions: neither Grams nor
- * dampings.
+ * so the distance of a method's g̃ from P_T(g) is computed without subtracting nearly equal matrices
+ * [out, in]. Independent of the whitening from which the optimizer computes its directions: uses neither Grams nor
+ * damping.
  *
  * Cost: two products of rank r with g, 2·r·out·in multiplications.
  */
@@ -25,7 +25,7 @@ export interface HostMatrix {
   readonly columns: number
 }
 
-/** A pair of factors, of a move of them, or of their gradients: A [r, in], B [out, r]. */
+/** A pair of factors, of their moves, or of their gradients: A [r, in], B [out, r]. */
 export interface HostFactors {
   readonly A: HostMatrix
   readonly B: HostMatrix
@@ -60,7 +60,7 @@ const addTo = (sum: Float64Array, factor: number, x: Float64Array): void => {
   for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + factor * x[i]!
 }
 
-/** Σ_j factors[j]·vectors[j]; there is at least one. */
+/** Returns Σ_j factors[j]·vectors[j], of at least one vector. */
 export const combination = (factors: ArrayLike<number>, vectors: ReadonlyArray<Float64Array>): Float64Array => {
   const sum = new Float64Array(vectors[0]!.length)
   vectors.forEach((vector, j) => {
@@ -92,7 +92,7 @@ export interface ProjectedGradient {
   readonly square: number
 }
 
-/** P_T(g) of g [out, in], of which one row is in float64 at a time. */
+/** Returns P_T(g) of g [out, in], converting one row at a time to float64. */
 export const project = (space: TangentSpace, g: HostMatrix): ProjectedGradient => {
   const left = space.B.Q.map(() => new Float64Array(g.columns))
   const right = space.A.Q.map(() => new Float64Array(g.rows))
@@ -108,7 +108,7 @@ export const project = (space: TangentSpace, g: HostMatrix): ProjectedGradient =
   return { coordinates: { left, right }, square }
 }
 
-/** Coordinates of s(B·X_A + X_B·A). */
+/** Returns the coordinates of s(B·X_A + X_B·A). */
 export const coordinatesOf = (space: TangentSpace, move: HostFactors, A: HostMatrix, scale: number): Coordinates => {
   const XB = columnsOf(move.B)
   const along = withoutLeft(space, XB)
@@ -124,12 +124,12 @@ export const coordinatesOf = (space: TangentSpace, move: HostFactors, A: HostMat
   return { left, right }
 }
 
-/** The Frobenius product of two elements of T. */
+/** Returns the Frobenius product of two elements of T. */
 export const inner = (x: Coordinates, y: Coordinates): number =>
   x.left.reduce((sum, row, k) => sum + dot(row, y.left[k]!), 0) +
   x.right.reduce((sum, column, l) => sum + dot(column, y.right[l]!), 0)
 
-/** ‖x − y‖² */
+/** Returns ‖x − y‖². */
 export const squaredDistance = (x: Coordinates, y: Coordinates): number => {
   const minus = (a: ReadonlyArray<Float64Array>, b: ReadonlyArray<Float64Array>) =>
     a.map((vector, i) => vector.map((value, j) => value - b[i]![j]!))

@@ -1,6 +1,6 @@
 /**
- * LoRA-Pro's Theorem 2.1 (arXiv 2407.18242) as a live assertion: its directions are those of P_T(g), whatever X. With
- * the damping δ that every inverse Gram has, they are those of
+ * LoRA-Pro's Theorem 2.1 (arXiv 2407.18242) as a runtime check: its directions are those of P_T(g), whatever X. With
+ * the damping δ of every inverse Gram matrix, they are those of
  *
  *   P_T^δ(g) = P_B^δ g + (I − P_B^δ) g P_A^δ      P_B^δ = B(BᵀB + δI)⁻¹Bᵀ = Q_B V Λ(Λ+δ)⁻¹Vᵀ Q_Bᵀ   with R_B R_Bᵀ = V Λ Vᵀ
  *
@@ -11,8 +11,8 @@
  * whitening that is wrong by ε and a gradient gA = sBᵀg that is wrong by ε along the smallest direction of B are both
  * magnified κ times. Where that allows more than 1 % of ‖g‖, from κ ≈ 2·10⁴ on, nothing is asserted.
  *
- * The distance itself is held against this, not the difference of two discrepancies: g − P_T(g) is orthogonal to all of
- * T, so that the discrepancy grows with the square of the distance only.
+ * The check uses the distance itself, not the difference of two discrepancies: g − P_T(g) is orthogonal to all of
+ * T, so the discrepancy grows only with the square of the distance.
  */
 import { dot, symmetricEigen, type ThinQr } from "../../linalg/index.ts"
 import type { FactorSpectrum, SiteDiagnostics } from "./report.ts"
@@ -40,7 +40,7 @@ const shrinkage = ({ R, rank }: ThinQr, damping: number): Vectors => {
 
 const mixed = (rows: Vectors, vectors: Vectors): Vectors => rows.map((row) => combination(row, vectors))
 
-/** P_T^δ(g) from P_T(g). */
+/** Returns P_T^δ(g) from P_T(g). */
 export const damped = (space: TangentSpace, { left, right }: Coordinates, damping: number): Coordinates => {
   const [ofB, ofA] = [shrinkage(space.B, damping), shrinkage(space.A, damping)]
   // U Q_A in the shrunk basis, then back: U P_A^δ
@@ -60,7 +60,7 @@ const dampedCondition = ({ smallest, largest }: FactorSpectrum, damping: number)
   return Math.sqrt((largest! ** 2 + damping) / (smallest! ** 2 + damping))
 }
 
-/** The most of ‖g̃ − P_T^δ(g)‖/‖g‖ that float32 explains; null where that bound is not worth asserting. */
+/** Returns the largest ‖g̃ − P_T^δ(g)‖/‖g‖ that float32 rounding explains; null if that bound is too large to check. */
 export const theoremTolerance = ({ A, B }: Pick<SiteDiagnostics, "A" | "B">, damping: number): number | null => {
   const condition = Math.max(dampedCondition(A, damping), dampedCondition(B, damping))
   const tolerance = EPSILON * (40 + 5 * condition)
@@ -69,7 +69,7 @@ export const theoremTolerance = ({ A, B }: Pick<SiteDiagnostics, "A" | "B">, dam
 
 const shown = (value: number | null): string => (value === null ? "undefined" : value.toExponential(1))
 
-/** A sentence where the theorem does not hold; undefined where it does or nothing is judged. */
+/** Returns a sentence if the theorem is violated; undefined if it holds or cannot be judged. */
 export const theoremWarning = (
   { site, method, best, A, B, theorem }: SiteDiagnostics,
   step: number
