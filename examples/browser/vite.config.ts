@@ -51,6 +51,8 @@ export default defineConfig({
     // top-level await, and WebGPU's browsers
     target: "es2024",
     // tfjs is one large script whatever is taken of it
-    chunkSizeWarningLimit: 4096
+    chunkSizeWarningLimit: 4096,
+    // the package loads tfjs's layers when it needs them, and this page has them from the start
+    rolldownOptions: { checks: { ineffectiveDynamicImport: false } }
   }
 })
