@@ -51,7 +51,7 @@ test(
   "README's program trains, told to stop after two steps",
   async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8")
-    const block = /^## In code\n\n```ts\n([\s\S]*?)^```$/m.exec(readme)![1]!
+    const block = /^## In code\n[\s\S]*?^```ts\n([\s\S]*?)^```$/m.exec(readme)![1]!
     const folderOfIt = JSON.stringify(join(w.directory, "readme-adapter"))
     const code = block.replace("Stream.take(80)", "Stream.take(2)").replace('"runs/in-code"', () => folderOfIt)
     const { stdout } = await succeed(run([...bun.command, "-e", code], { cwd: repository }))
