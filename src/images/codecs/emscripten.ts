@@ -23,6 +23,17 @@ export interface EmscriptenDecoder {
   readonly remarks: () => string
 }
 
+/**
+ * Starts a module without the `location` that it defines in Bun, Deno and Node if there is none: with an empty address, against which a program
+ * could no longer resolve absolute URLs either.
+ */
+const withoutLocation = <A>(start: () => A): A => {
+  const hadLocation = "location" in globalThis
+  const started = start()
+  if (!hadLocation) Reflect.deleteProperty(globalThis, "location")
+  return started
+}
+
 /** Creates instances from a factory. Neither is loaded before the first image. */
 export const emscriptenInstances = (
   factory: () => Promise<{ readonly default: unknown }>,
@@ -45,7 +56,7 @@ export const emscriptenInstances = (
         if (written.length < 4) written.push(line)
       }
     }
-    const module = await (make as (options: Options) => Promise<EmscriptenModule>)(options)
+    const module = await withoutLocation(() => (make as (options: Options) => Promise<EmscriptenModule>)(options))
     const remarks = () => {
       const text = written.join("; ")
       written = []

@@ -26,6 +26,10 @@ test.each(accepted)("%s decodes to the bytes that Pillow has, upright", async (n
   expect({ width, height, sha256: sha256(data) }).toEqual(pillow[name]!)
 })
 
+test("decoders define no location, which programs resolve URLs against", () => {
+  expect("location" in globalThis).toBe(false)
+})
+
 test.each(accepted)("the header of %s says its size before it is turned", (name) => {
   const { format, width, height, orientation } = Effect.runSync(headerOf(file(name), name))
   const { width: w, height: h } = pillow[name]!
