@@ -15,6 +15,7 @@ import {
   type RunPlanInput
 } from "../../schemas/index.ts"
 import { counted } from "../boundary/index.ts"
+import { LanguageGuesser } from "../data/index.ts"
 import type { Sources } from "../hub/hub.ts"
 import {
   COMFORTABLE,
@@ -93,13 +94,15 @@ export const suggest = (
 ): Effect.Effect<Suggestion, PlanError | ResolveError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
-    const seen = yield* resolved_(probed(given, kind))
+    // only the warnings of the last resolution are shown, and the guess of a language takes long
+    const withoutGuess = Effect.provideService(LanguageGuesser, Effect.undefined)
+    const seen = yield* withoutGuess(resolved_(probed(given, kind)))
     const { rows } = seen.data.splits.train
     const share = given.data.validation === undefined ? kind.heldOut(rows) : null
     const rules = kind.choose(seen, share === null ? 0 : Math.round((share.value as number) * rows))
     const chosen = [...(share === null ? [] : [share]), ...rules.choices]
     const sections = sectionsOf(given)
-    const first = yield* resolved_(planOf(sections, chosen))
+    const first = yield* withoutGuess(resolved_(planOf(sections, chosen)))
     const fit = fitted(chosen, kind.turns(chosen), (choices) => fits(planOf(sections, choices), kind, first, options))
     const resolved = yield* resolved_(planOf(sections, fit.choices))
     const plan = inOrder(planOf(yield* sectionsIn(given, resolved.plan, directory), fit.choices))
