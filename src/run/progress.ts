@@ -49,17 +49,17 @@ export const Progress = Context.Reference<Listener>(LISTENER, { defaultValue: ()
 const withoutConsole = (loggers: ReadonlySet<Logger.Logger<unknown, unknown>>) =>
   new Set([...loggers].filter((logger) => logger !== Logger.defaultLogger))
 
-/** Logs a message and sends it to the listener, which displays it: Effect's console logger is skipped, loggers that a program adds get it. */
-const said = (level: "Info" | "Warn", logged: string, message = logged) =>
-  Effect.flatMap(Progress, (tell) =>
-    Effect.andThen(
-      Effect.updateService(Effect.logWithLevel(level)(logged), Logger.CurrentLoggers, withoutConsole),
-      tell({ kind: "notice", message })
-    )
+/**
+ * Logs a message and sends it to the listener, which displays it: Effect's console logger is skipped, loggers that a program adds get it.
+ * A message that starts with "warning: " is logged as a warning.
+ */
+export const notice = (message: string) => {
+  const logged = message.replace(/^warning: /, "")
+  const log = logged === message ? Effect.logInfo(logged) : Effect.logWarning(logged)
+  return Effect.flatMap(Progress, (tell) =>
+    Effect.andThen(Effect.updateService(log, Logger.CurrentLoggers, withoutConsole), tell({ kind: "notice", message }))
   )
-
-/** Reports a message. */
-export const notice = (message: string) => said("Info", message)
+}
 
 /** Reports a warning. */
-export const warn = (message: string) => said("Warn", message, `warning: ${message}`)
+export const warn = (message: string) => notice(`warning: ${message}`)
