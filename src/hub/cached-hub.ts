@@ -1,8 +1,6 @@
 /** The Hub over the cache that Hugging Face's tools share. The code for downloads and uploads is loaded on first use. */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as Path from "effect/Path"
 import type { Files } from "../files/index.ts"
 import { Hub, type HubShape } from "./hub.ts"
 
@@ -12,10 +10,7 @@ const resolving = Effect.promise(() => import("./resolve-source.ts"))
 export const cachedHub: Layer.Layer<Hub, never, Files> = Layer.effect(
   Hub,
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    const here = <A, E>(effect: Effect.Effect<A, E, Files>): Effect.Effect<A, E> =>
-      effect.pipe(Effect.provideService(FileSystem.FileSystem, fs), Effect.provideService(Path.Path, path))
+    const here = Effect.provideContext(yield* Effect.context<Files>())
     const hub: HubShape = {
       model: Effect.fn("Hub.model")((source) => Effect.flatMap(resolving, (by) => by.resolveSource(source)), here),
       config: Effect.fn("Hub.config")((source) => Effect.flatMap(resolving, (by) => by.resolveConfig(source)), here),

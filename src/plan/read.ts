@@ -15,8 +15,7 @@ import * as Schema from "effect/Schema"
 import { closest, decodeForeignPlan, PlanError, type PlanProblem, type RunPlan } from "../../schemas/index.ts"
 import { isRecord } from "../boundary/index.ts"
 import { isUrl, readTextFile } from "../files/index.ts"
-import type { Sources } from "../hub/hub.ts"
-import { isHubSource } from "../hub/hub.ts"
+import { isHubSource, type Sources } from "../hub/hub.ts"
 import { JsonSyntaxError, parseJson } from "./json.ts"
 
 /**

@@ -111,8 +111,6 @@ export interface ModelFacts {
   readonly choices?: ReadonlyArray<Choice>
 }
 
-type World = Sources
-
 /** Detection of the tasks of one kind of run. */
 export interface Detecting {
   /** columns that each of its formats reads */
@@ -132,9 +130,9 @@ export interface Detecting {
     model?: ModelFacts
   ) => ReadonlyArray<Found>
   /** Reads properties of a run's model. */
-  readonly look?: (source: string) => Effect.Effect<ModelFacts, never, World>
+  readonly look?: (source: string) => Effect.Effect<ModelFacts, never, Sources>
   /** Reads a model's headers, so that its problems are reported together with those of the rows. */
-  readonly opens?: (source: string) => Effect.Effect<unknown, { readonly message: string }, World>
+  readonly opens?: (source: string) => Effect.Effect<unknown, { readonly message: string }, Sources>
 }
 
 /** Input of a detection, and what the user specified. */
@@ -165,7 +163,7 @@ interface Suited extends Kind {
 }
 
 /** Detects tasks from the first rows and the available models. Fails if it finds no task. */
-export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, World> =>
+export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, Sources> =>
   Effect.gen(function* () {
     const { data: place, columns } = looked
     const all = yield* suitedKinds(kinds, looked)
@@ -319,7 +317,7 @@ interface FoundModel extends NamedModel {
 }
 
 /** Reads a model by its source. Missing or invalid files are reported when the model is opened. */
-export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveError, World> =>
+export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveError, Sources> =>
   Effect.gen(function* () {
     const named: FoundModel = { source: model, modelType: undefined, found: [] }
     if (/\.json$|\.gguf(@[^/]*)?$/i.test(model)) return named
@@ -368,7 +366,7 @@ export const planOfLearnable = (
   learnable: Learnable,
   { data: train, validation, test }: NamedSources,
   directory: string
-): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError, World> =>
+): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError, Sources> =>
   Effect.gen(function* () {
     if ("needs" in learnable.model)
       return yield* dataError(train, `the rows teach ${learnable.sentence}; ${learnable.model.needs}`)
@@ -419,7 +417,7 @@ export const namedPlan = (
   kinds: Kinds,
   sources: NamedSources,
   directory: string
-): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError | UndecidedError, World> =>
+): Effect.Effect<NamedPlan, DataError | PlanError | ResolveError | UndecidedError, Sources> =>
   Effect.gen(function* () {
     const detection = yield* detect(kinds, sources)
     if (!detection.clear) return yield* undecided(sources.data, detection)

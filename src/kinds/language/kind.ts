@@ -4,12 +4,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../../schemas/index.ts"
 import { type CausalSplitDescription, plannedTokenizer, type RenderedSample } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
-import type { Sources } from "../../hub/hub.ts"
 import {
   type CausalDescription,
   type CheckpointSource,
@@ -34,7 +32,7 @@ import {
 } from "../../plan/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { percent } from "../../training/index.ts"
-import type { RunKind } from "../contract/index.ts"
+import type { RunKind, World } from "../contract/index.ts"
 import { withCosts } from "../contract/resolved.ts"
 
 /** A causal model, and the file or folder that its weights are read from. */
@@ -65,8 +63,6 @@ const describeLanguagePlan = ({ model }: LanguagePlan) =>
     const described: DescribedCausal = { ...(yield* describeCausal(origin)), origin }
     return described
   })
-
-type World = Sources | Scope.Scope
 
 /** Operations on models of one form before their weights are read. */
 export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable> {
