@@ -303,6 +303,8 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await page.keyboard.press("Enter")
       await ready(page)
       const before = hub.requests.length
+      const calls: Array<string> = []
+      page.on("request", (request) => calls.push(new URL(request.url()).pathname))
       await takeModel(page, "hf:lab/none")
       await alert(page)
         .filter({ hasText: `no such model or revision at ${hub.endpoint}; look there how` })
@@ -315,6 +317,9 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       await alert(page)
         .filter({ hasText: /private, gated or does not exist .* set HF_TOKEN or run hf auth login/ })
         .waitFor()
+      // one question found it missing; another would start its download later
+      expect(calls).toContain("/call/detect")
+      expect(calls).not.toContain("/call/roles")
       hub.token = null
       const held = Promise.withResolvers<void>()
       hub.holds.set(WEIGHTS, { after: 12e6, until: held.promise })

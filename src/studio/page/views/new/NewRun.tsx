@@ -144,8 +144,8 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const model = draft.model ?? learns?.model ?? undefined
   // where none suits, columns are named as for the first
   const reader = model ?? models.value?.[0]?.source
-  // a model that has to be fetched is fetched for one question at a time
-  const isFound = found !== undefined || lasting.has(detection.problem?.tag ?? "")
+  // a model that has to be fetched is fetched for one question at a time; one that cannot be read has no roles
+  const isFound = found !== undefined || detection.problem?.tag === "DataError"
   const roles = useCall("roles", isFound && reader !== undefined ? { model: reader } : undefined)
   const suggestion = useCall(
     "suggest",
