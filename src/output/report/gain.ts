@@ -1,11 +1,11 @@
 /**
  * What a run gained, as numbers: before → after, the baseline, the interval that the rows of the split leave open, and whether to trust it. The
- * studio and report.html show it first.
+ * studio and report.html show it first (`gainView`).
  */
 import { counted } from "../../boundary/index.ts"
 import { scoreOf, written } from "../../training/index.ts"
 import { warningTexts } from "../outcome.ts"
-import { capital, type Html, html } from "./html.ts"
+import { capital } from "./html.ts"
 import { type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 /** A value on the bar of a gain. */
@@ -165,22 +165,4 @@ export const gainOf = ({ run }: RunRecord, kind: ReportedKind): Gain | null => {
       chose: run.test === null && run.kept != null
     })
   }
-}
-
-const at = ({ at: place }: Mark): string => `--at:${place.toFixed(4)}`
-
-/** The same as HTML. */
-export const gainSection = (record: RunRecord, kind: ReportedKind): Html | null => {
-  const gain = gainOf(record, kind)
-  if (gain === null) return null
-  const { metric, on, before, after, baseline, interval, ends, legend, trust } = gain
-  return html`<section class="gain" aria-label="Result">
-<p class="gain-of"><strong>${metric}</strong> on ${on}</p>
-<p class="gain-numbers">${before && html`<span>${before.text}</span> <span aria-hidden="true">→</span> `}<strong>${after.text}</strong></p>
-<div class="gain-bar" role="img" aria-label="${metric} ${after.text} on a bar from ${ends[0]} to ${ends[1]}; ${legend.map(({ text }) => text).join("; ")}">
-<i class="after" style="${at(after)}"></i>${interval && html`<i class="interval" style="${at(interval[0])};--to:${interval[1].at.toFixed(4)}"></i>`}${baseline && html`<i class="baseline" style="${at(baseline)}"></i>`}${before && html`<i class="before" style="${at(before)}"></i>`}</div>
-<p class="gain-ends"><span>${ends[0]}</span><span>${ends[1]}</span></p>
-<ul class="gain-legend">${legend.map(({ look, text }) => html`<li class="${look}">${text}</li>`)}</ul>
-<p class="gain-trust ${trust.tone}"><strong>${trust.title}.</strong> ${trust.says}</p>
-</section>`
 }

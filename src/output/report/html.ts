@@ -45,6 +45,16 @@ const inserted = (value: Insertable): string => {
 export const html = (strings: TemplateStringsArray, ...values: ReadonlyArray<Insertable>): Html =>
   new Html(strings.reduce((source, part, i) => source + inserted(values[i - 1]) + part))
 
+/** An element; children and attribute values are escaped as in `html`. */
+export const element = (
+  tag: string,
+  attributes: Readonly<Record<string, string>>,
+  ...children: ReadonlyArray<Insertable>
+): Html => {
+  const written = Object.entries(attributes).map(([name, value]) => html` ${name}="${value}"`)
+  return html`<${tag}${written}>${children}</${tag}>`
+}
+
 /** Inserts source code of this package or of a dependency without escaping. Never use it for user input. */
 export const raw = (source: string): Html => new Html(source)
 

@@ -16,9 +16,10 @@ import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
 import { chartOptions, type Plot } from "./chart.ts"
 import { drawPlots } from "./draw.ts"
-import { gainSection } from "./gain.ts"
+import { gainOf } from "./gain.ts"
+import { gainView } from "./gain-view.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
-import { count, embeddedJson, type Html, html, percent, raw } from "./html.ts"
+import { count, element, embeddedJson, type Html, html, percent, raw } from "./html.ts"
 import { plotsOf } from "./plots.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
@@ -37,6 +38,7 @@ export const OwnPlotLibrary = Context.Reference<PlotLibrary | undefined>("tfjs-l
 
 const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary): string => {
   const { run } = record
+  const gain = gainOf(record, kind)
   const plots = { run: plotsOf(record, kind), gradient: gradientPlots(record.diagnostics) }
   const draw = `(${drawPlots.toString()})(uPlot, ${chartOptions.toString()})`
   const policy = [
@@ -59,7 +61,7 @@ const reportPage = (record: RunRecord, kind: ReportedKind, library: PlotLibrary)
 <style>${raw(library.style)}${raw(style)}${raw(gainStyle)}</style>
 </head>
 <body>
-<header><h1>${run.name}</h1>${gainSection(record, kind)}<p class="lead">${gained(record, kind)}</p>${facts(record, kind)}</header>
+<header><h1>${run.name}</h1>${gain && gainView(element, gain)}<p class="lead">${gained(record, kind)}</p>${facts(record, kind)}</header>
 <main>
 ${body(record, kind, plots)}
 </main>

@@ -12,13 +12,10 @@ import { type DescribedRun, describeTrained } from "../../trained/index.ts"
 import type { Exit } from "../protocol/index.ts"
 import { usesIn } from "../runs/index.ts"
 import type { EngineNeeds, Handlers } from "./handlers.ts"
+import { withoutFlags } from "./without-flags.ts"
 
 const usualOf = ({ options }: ExportFormat) =>
   Object.fromEntries(Object.entries(options).map(([name, { usual }]) => [name, usual]))
-
-/** A message that names a flag of `export`, for readers of a page. */
-const withoutFlags = (message: string): string =>
-  message.replaceAll(/--format ([\w-]+)/g, (_, name: string) => formats.find((one) => one.name === name)?.title ?? name)
 
 const exitOf = (id: string, run: DescribedRun, format: ExportFormat) =>
   Effect.gen(function* () {

@@ -11,7 +11,6 @@ import {
   columnDescriptions,
   columnNames,
   detect,
-  flagOf,
   type Looked,
   type NamedSources,
   namedModel,
@@ -22,6 +21,7 @@ import {
 } from "../../suggest/index.ts"
 import type { Checked, ColumnRole, DetectedRows, PlanJson, SuggestedPlan } from "../protocol/index.ts"
 import { ComesWith, type EngineNeeds, type Handlers, type Reported } from "./handlers.ts"
+import { withoutFlags } from "./without-flags.ts"
 
 /** The roles of all formats that a model can be trained on, in the order in which they are shown. */
 export const rolesOf = (model: string) =>
@@ -59,15 +59,6 @@ export const nameOfRun = (path: Path.Path, train: string): string => {
     .replace(/^-+|-+$/g, "")
   return plain.slice(0, 40) || "run"
 }
-
-/** A message that names flags of a command, for those who choose columns from lists: "--text-pair" is “text pair”. */
-const withoutFlags = (message: string): string =>
-  columnNames
-    .map(flagOf)
-    .reduce(
-      (text, flag) => text.replaceAll(new RegExp(`--${flag}(?![a-z-])`, "g"), `“${flag.replaceAll("-", " ")}”`),
-      message.replaceAll(/--model (?=\S)/g, "")
-    )
 
 /** What the plan reads from each column that its format has a role for; its defaults are the schema's. */
 const columnsRead = (plan: RunPlan): Effect.Effect<SuggestedPlan["columns"]> =>

@@ -176,7 +176,7 @@ export interface RunSummary {
   readonly id: string
   readonly name: string
   readonly state: RunState
-  /** "LoRA-Pro (full form) · r 8 · labelled texts" */
+  /** "LoRA with AdamW · rank 8 · classification" */
   readonly says: string
   readonly step: number
   /** 0: not known */

@@ -12,6 +12,7 @@ import type { Files } from "../../files/index.ts"
 import type { Sources } from "../../hub/hub.ts"
 import { isRepository } from "../../hub/index.ts"
 import type { Handlers, Reported } from "../engine/index.ts"
+import { withoutFlags } from "../engine/without-flags.ts"
 import type { ExportEvent, PushEvent, WatchInput } from "../protocol/index.ts"
 import { EXPORTS, exportedTo, exportFolder, exportFolders, RunRefused, SIGN_OF_EXPORT } from "../runs/index.ts"
 import type { OwnCommand } from "./processes.ts"
@@ -70,8 +71,8 @@ const ran = ({ runtime, args, env }: OwnCommand, words: ReadonlyArray<string>, l
       stdout += text
     })
     createInterface({ input: child.stderr }).on("line", (text) => {
-      last = text
-      line(text)
+      last = withoutFlags(text)
+      line(last)
     })
     child.on("error", ({ message }) => resume(Effect.succeed({ code: null, stdout, last: message })))
     child.on("close", (code) => resume(Effect.succeed({ code, stdout, last })))
@@ -88,7 +89,7 @@ const reported = <Report>(
   Effect.gen(function* () {
     const { code, stdout, last } = yield* ran(program, words, line)
     const failure = Schema.decodeUnknownOption(Failure)(stdout.trim())
-    if (failure._tag === "Some") return yield* new NotExported({ message: failure.value.message })
+    if (failure._tag === "Some") return yield* new NotExported({ message: withoutFlags(failure.value.message) })
     const decoded = Schema.decodeUnknownOption(report)(stdout.trim())
     if (code !== 0 || decoded._tag === "None")
       return yield* new NotExported({ message: last === "" ? `${words[0]} stopped unexpectedly` : last })
@@ -114,12 +115,6 @@ const exported = (
     tell({ kind: "done", exported: yield* exportedTo(folder, lines) })
   })
 
-/** Flags in the sentences of `push`, as the fields of the page are called. */
-const fieldNames = { "--base-model": "“Base model on the Hub”", "--report": "“Include the report”" } as const
-
-const withoutFlags = (sentence: string): string =>
-  Object.entries(fieldNames).reduce((text, [flag, name]) => text.replaceAll(flag, name), sentence)
-
 const pushed = (program: OwnCommand, asked: WatchInput<"push">, tell: Tell<PushEvent>) =>
   Effect.gen(function* () {
     const { id, repository, isPrivate, folder, base, withReport, isPreview } = asked
@@ -136,9 +131,7 @@ const pushed = (program: OwnCommand, asked: WatchInput<"push">, tell: Tell<PushE
       ...(withReport ? ["--report"] : []),
       ...(isPreview ? ["--dry-run"] : [])
     ]
-    const report = yield* reported(program, words, PushReport, (text) => tell({ kind: "line", text })).pipe(
-      Effect.mapError(({ message }) => new NotExported({ message: withoutFlags(message) }))
-    )
+    const report = yield* reported(program, words, PushReport, (text) => tell({ kind: "line", text }))
     tell({ kind: "done", pushed: { ...report, kept: report.kept.map(withoutFlags) } })
   })
 

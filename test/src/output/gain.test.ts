@@ -1,6 +1,8 @@
 /** What a run gained, as numbers, and whether to trust it. */
 import { describe, expect, test } from "bun:test"
 import { type Gain, gainOf, shareInterval } from "../../../src/output/report/gain.ts"
+import { gainView } from "../../../src/output/report/gain-view.ts"
+import { element } from "../../../src/output/report/html.ts"
 import type { ReportedKind, RunRecord } from "../../../src/output/report/run-record.ts"
 import { numberMetric, share } from "../../../src/training/index.ts"
 
@@ -116,5 +118,13 @@ describe("a gain", () => {
       kept: { step: 1, metric: "accuracy", value: 0.9 }
     }
     expect(gain(run)!.trust.says).toContain("These rows also chose the checkpoint")
+  })
+
+  test("is text in a report, whatever its classes are called", () => {
+    const of = { validation: null, test: { of: 'always “<b id="b">”', scores: { accuracy: 0.5 } } }
+    const { source } = gainView(element, gain({ test: evaluation("test", 270, 300), baseline: of })!)
+    expect(source).toContain('<i class="baseline" style="--at:0.5000"></i>')
+    expect(source.match(/always “&lt;b id=&quot;b&quot;&gt;”/g)).toHaveLength(2)
+    expect(source).not.toContain("<b ")
   })
 })

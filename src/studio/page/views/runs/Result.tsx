@@ -1,12 +1,12 @@
 /** A finished run: what it gained, then everything that this is made of. */
-import type { ComponentChildren } from "preact"
+import { type ComponentChildren, h } from "preact"
 import { useState } from "preact/hooks"
+import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
 import { Scrolled, Texts } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
 import { Confusions, JudgedRows } from "./Confusions.tsx"
-import { Gained } from "./Gained.tsx"
 
 export const sizeOf = (bytes: number): string =>
   bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
@@ -72,7 +72,7 @@ export const Result = ({
   const report = useUrl(id, page)
   return (
     <>
-      {gain === null ? null : <Gained gain={gain} />}
+      {gain === null ? null : gainView(h, gain)}
       <div class="row">
         <a class="button primary" href={addressOf("try", id)}>
           Try it
