@@ -1,4 +1,4 @@
-/** The fields in which the plans of several runs differ. */
+/** The fields in which plans differ: those of several runs, or a suggestion and what became of it. */
 import { isRecord } from "../../boundary/index.ts"
 import type { TableOfTexts } from "../protocol/index.ts"
 
@@ -15,13 +15,19 @@ const fieldsOf = (plan: Readonly<Record<string, unknown>>, prefix = ""): Readonl
 const text = (value: unknown): string =>
   value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value)
 
-/** `plans`: null for one that cannot be read, which has no fields. */
-export const planDifferences = (
+/** A row for each field that differs, a column for each plan. `plans`: null for one that cannot be read, which has no fields. */
+export const fieldDifferences = (
   names: ReadonlyArray<string>,
   plans: ReadonlyArray<Readonly<Record<string, unknown>> | null>
 ): TableOfTexts => {
   const fields = plans.map((plan) => new Map(plan === null ? [] : fieldsOf(plan)))
-  const paths = [...new Set(fields.flatMap((own) => [...own.keys()]))].filter((path) => !PLACES.has(path))
+  const paths = [...new Set(fields.flatMap((own) => [...own.keys()]))]
   const rows = paths.map((path) => [path, ...fields.map((own) => text(own.get(path)))])
-  return { columns: ["field", ...names], rows: rows.filter(([, ...values]) => new Set(values).size > 1) }
+  return { columns: ["Field", ...names], rows: rows.filter(([, ...values]) => new Set(values).size > 1) }
+}
+
+/** The same of runs. */
+export const planDifferences: typeof fieldDifferences = (names, plans) => {
+  const { columns, rows } = fieldDifferences(names, plans)
+  return { columns, rows: rows.filter(([path]) => !PLACES.has(path!)) }
 }

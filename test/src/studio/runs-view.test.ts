@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { chosen, grouped, matching, sorted } from "../../../src/studio/page/views/runs/order.ts"
 import { overlaid } from "../../../src/studio/page/views/runs/overlay.ts"
 import type { Curves, RunSummary, Series } from "../../../src/studio/protocol/index.ts"
-import { planDifferences } from "../../../src/studio/runs/differences.ts"
+import { fieldDifferences, planDifferences } from "../../../src/studio/runs/differences.ts"
 
 const run = (name: string, parts: Partial<RunSummary> = {}): RunSummary => ({
   id: `runs/${name}`,
@@ -87,7 +87,7 @@ test("plans differ in the fields whose values are not all the same; where runs a
     ...extra
   })
   expect(planDifferences(["a", "b", "c"], [plan(8, "x"), plan(16, "y", { seed: 1 }), null])).toEqual({
-    columns: ["field", "a", "b", "c"],
+    columns: ["Field", "a", "b", "c"],
     rows: [
       ["adapter.method", "lora", "lora", "–"],
       ["adapter.rank", "8", "16", "–"],
@@ -95,7 +95,9 @@ test("plans differ in the fields whose values are not all the same; where runs a
       ["seed", "–", "1", "–"]
     ]
   })
-  expect(planDifferences(["a", "b"], [plan(8, "x"), plan(8, "y")]).rows).toEqual([])
+  const same = [plan(8, "x"), plan(8, "y")]
+  expect(planDifferences(["a", "b"], same).rows).toEqual([])
+  expect(fieldDifferences(["a", "b"], same).rows).toEqual([["output.directory", "x", "y"]])
 })
 
 const series = (kind: Series["kind"], label: string, values: Series["values"]): Series => ({

@@ -1,6 +1,6 @@
 /** What methods are judged by, with its interval, method by method and against what a method costs. */
 import { counted } from "../../../boundary/index.ts"
-import { count, type Html, html, number } from "../../../output/report/index.ts"
+import { capital, count, type Html, html, number } from "../../../output/report/index.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
 import { domainOf, linear, type Scale } from "./chart.ts"
@@ -20,8 +20,6 @@ const inWords = (measure: Measure, { name, test }: Scored): string => {
 
 const domain = (measure: Measure, scored: ReadonlyArray<Scored>) =>
   domainOf(scored.flatMap(ends).map((end) => drawn(measure, end)))
-
-const capital = ({ label }: Measure): string => `${label.slice(0, 1).toUpperCase()}${label.slice(1)}`
 
 /** In units of the drawing, which are about pixels on the screens that each is for. */
 interface Layout {
@@ -47,8 +45,8 @@ const AXIS = 36
 export const intervalChart = (measure: Measure, table: Table): Html | null => {
   const scored = scoredOf(table)
   if (scored.length === 0) return null
-  const words = `${capital(measure)} on ${table.split}, mean and 95 % interval: ${scored.map((entry) => inWords(measure, entry)).join("; ")}.`
-  return html`<figure class="wide"><figcaption>${capital(measure)} on ${table.split}, mean and 95 % interval over seeds <span class="quiet">${measure.unit}</span></figcaption>
+  const words = `${capital(measure.label)} on ${table.split}, mean and 95 % interval: ${scored.map((entry) => inWords(measure, entry)).join("; ")}.`
+  return html`<figure class="wide"><figcaption>${capital(measure.label)} on ${table.split}, mean and 95 % interval over seeds <span class="quiet">${measure.unit}</span></figcaption>
 ${layouts.map((layout) => intervals(measure, scored, words, layout))}
 <details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
 }
@@ -88,7 +86,7 @@ export const intervalsOf = (measure: Measure, table: Table): Intervals | null =>
   const place = (value: number) => x.at(drawn(measure, value))
   const lora = scored.find(({ method }) => method === "lora")
   return {
-    title: `${capital(measure)} on ${table.split}, mean and 95 % interval over seeds`,
+    title: `${capital(measure.label)} on ${table.split}, mean and 95 % interval over seeds`,
     ticks: x.ticks.map((tick) => ({ text: `${number(tick)}${measure.unit === "%" ? " %" : ""}`, at: x.at(tick) })),
     base: lora === undefined ? null : place(lora.test.mean),
     rows: scored.map((entry) => {
@@ -162,7 +160,7 @@ export const costChart = (measure: Measure, table: Table, cost: Cost): Html | nu
   )
   const height = Math.max(frame.height, frame.top + known.length * frame.gap + 20)
   const labels = labelPlaces(known.map(({ entry }) => y.at(drawn(measure, entry.test.mean))))
-  const title = `${capital(measure)} against ${cost.title}`
+  const title = `${capital(measure.label)} against ${cost.title}`
   const words = `${title}: ${known.map(({ entry, value }) => `${inWords(measure, entry)} at ${count(Math.round(value))} ${cost.unit}`).join("; ")}.`
   return html`<figure><figcaption>${title} <span class="quiet">${measure.unit}, over ${cost.unit}</span></figcaption>
 <svg viewBox="0 0 ${frame.width} ${height}" role="img" aria-label="${words}"><g class="axis">

@@ -1,5 +1,6 @@
 /** Share: how to use a finished run elsewhere, as cards by where it runs; a push to the Hub; and the exports that exist already. */
 import { useState } from "preact/hooks"
+import { capital } from "../../../../output/report/html.ts"
 import type { Exit, Exported } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
@@ -83,8 +84,6 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
   )
 }
 
-const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
-
 /** Formats in which this run cannot be exported, with the reasons. */
 const Missing = ({ exits }: { readonly exits: ReadonlyArray<Exit> }) =>
   exits.length === 0 ? null : (
@@ -121,7 +120,7 @@ const Cards = ({ id }: { readonly id: string }) => {
               <h2>
                 {exit.usedIn} <span class="badge">{exit.title}</span>
               </h2>
-              <p class="quiet">{sentence(exit.says)}</p>
+              <p class="quiet">{capital(exit.says)}.</p>
               {exit.there === undefined ? (
                 <Format
                   id={id}

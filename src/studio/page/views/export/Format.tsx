@@ -3,23 +3,10 @@ import { useId, useState } from "preact/hooks"
 import type { CodeToUse, Exit, Exported } from "../../../protocol/index.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
+import { FileLink, sizeOf } from "../../parts/files.tsx"
 import { Scrolled } from "../../parts/table.tsx"
-import { useUrl, useZip } from "../../use.ts"
+import { useZip } from "../../use.ts"
 import { ProgressLines, useWork } from "./work.tsx"
-
-const sizeOf = (bytes: number): string =>
-  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
-
-const FileLink = ({ id, path }: { readonly id: string; readonly path: string }) => {
-  const url = useUrl(id, path)
-  return url === undefined ? (
-    <span>{path}</span>
-  ) : (
-    <a href={url} download={path.split("/").at(-1)!}>
-      {path}
-    </a>
-  )
-}
 
 const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
   const [isCopied, setCopied] = useState(false)

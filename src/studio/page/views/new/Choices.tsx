@@ -1,5 +1,6 @@
 /** The columns' roles, the file's dialect and the model: the inputs of a suggestion. */
 import { useState } from "preact/hooks"
+import { capital } from "../../../../output/report/html.ts"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Select } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
@@ -16,8 +17,6 @@ interface RolesProps {
   readonly columns: Columns
   readonly change: (columns: Columns) => void
 }
-
-const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 const Role = ({
   role: { name, says, isSeveral },
@@ -60,7 +59,7 @@ const Role = ({
         </Select>
       )}
       <p class="help" id={`${id}-help`}>
-        {upper(says)}.
+        {capital(says)}.
       </p>
     </div>
   )

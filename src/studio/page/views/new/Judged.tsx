@@ -1,7 +1,10 @@
 /** The checked plan: facts, problems, warnings, the reasons for its values, and its difference from the suggestion. */
-import { counted, isRecord } from "../../../../boundary/index.ts"
+import { counted } from "../../../../boundary/index.ts"
+import { capital } from "../../../../output/report/html.ts"
 import type { Checked, PlanJson, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
-import { Scrolled } from "../../parts/table.tsx"
+import { fieldDifferences } from "../../../runs/differences.ts"
+import { sizeOf } from "../../parts/files.tsx"
+import { Texts } from "../../parts/table.tsx"
 import { labelOf } from "./form/schema.ts"
 
 export const Facts = ({ facts }: { readonly facts: Extract<Checked, { ok: true }>["facts"] }) => (
@@ -48,10 +51,6 @@ const Meter = ({ share }: { readonly share: number }) => (
   />
 )
 
-/** "410 MB", "2.3 GB" */
-const sizeText = (bytes: number): string =>
-  bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
-
 const seconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600 }
 
 /** "about 2 min of training on two CPU cores" → its parts, and the time as a fraction of an hour */
@@ -90,11 +89,11 @@ export const Estimates = ({
       <div>
         <dt>Memory</dt>
         <dd>
-          {sizeText(bytes)}
+          {sizeOf(bytes)}
           {free === null ? null : (
             <>
               <Meter share={bytes / free} />
-              <span class="quiet small">of {sizeText(free)} free</span>
+              <span class="quiet small">of {sizeOf(free)} free</span>
             </>
           )}
         </dd>
@@ -103,59 +102,24 @@ export const Estimates = ({
   )
 }
 
-/** Values of a plan by their paths. */
-const leavesOf = (value: unknown, path = ""): ReadonlyArray<readonly [path: string, value: unknown]> =>
-  isRecord(value)
-    ? Object.entries(value).flatMap(([key, one]) => leavesOf(one, path === "" ? key : `${path}.${key}`))
-    : [[path, value]]
-
 /** The values in which an edited plan differs from the suggestion that it started from. */
 export const Changes = ({ from, to }: { readonly from: PlanJson; readonly to: PlanJson }) => {
-  const [before, after] = [new Map(leavesOf(from)), new Map(leavesOf(to))]
-  const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
-    (path) => JSON.stringify(before.get(path)) !== JSON.stringify(after.get(path))
-  )
-  const cell = (values: ReadonlyMap<string, unknown>, path: string) =>
-    values.has(path) ? shown(values.get(path)) : <span class="quiet">not set</span>
-  return changed.length === 0 ? (
+  const table = fieldDifferences(["Suggestion", "This plan"], [from, to])
+  return table.rows.length === 0 ? (
     <p class="quiet">This is the suggested plan.</p>
   ) : (
-    <Scrolled label="Changes to the suggestion">
-      <table>
-        <caption>Changes to the suggestion</caption>
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Suggestion</th>
-            <th scope="col">This plan</th>
-          </tr>
-        </thead>
-        <tbody>
-          {changed.map((path) => (
-            <tr key={path}>
-              <th scope="row">
-                <code>{path}</code>
-              </th>
-              <td>{cell(before, path)}</td>
-              <td>{cell(after, path)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scrolled>
+    <Texts table={table} caption="Changes to the suggestion" />
   )
 }
 
 const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
-
-const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`
 
 const One = ({ path, value, reason, source }: Reason) => (
   <details class="reason">
     <summary>
       <code>{path}</code> <strong>{shown(value)}</strong>
     </summary>
-    <p>{sentence(reason)}</p>
+    <p>{capital(reason)}.</p>
     {source === undefined ? null : <p class="quiet small">Source: {source}.</p>}
   </details>
 )

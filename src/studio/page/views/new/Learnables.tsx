@@ -1,5 +1,6 @@
 /** The tasks that a model could learn from the rows, as cards: a clear one is preselected, one click selects another. */
 import { useId } from "preact/hooks"
+import { capital } from "../../../../output/report/html.ts"
 import type { LearnableRows } from "../../../protocol/index.ts"
 import { useStudio } from "../../use.ts"
 import { keyOf } from "./draft.ts"
@@ -13,9 +14,7 @@ const surenesses: ReadonlyArray<readonly [from: number, says: string]> = [
 
 const surenessOf = ({ certainty }: LearnableRows): string => surenesses.find(([from]) => certainty >= from)![1]
 
-const upper = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
-
-const sentenceOf = (text: string): string => (text.endsWith(".") ? upper(text) : `${upper(text)}.`)
+const sentenceOf = (text: string): string => (text.endsWith(".") ? capital(text) : `${capital(text)}.`)
 
 /** A text with column names between backticks. */
 const Named = ({ text }: { readonly text: string }) => (
@@ -48,7 +47,7 @@ export const Learnables = ({ learnables, chosen, choose, fetchModel }: Learnable
               <input type="radio" name={id} checked={one === chosen} onChange={() => choose(one)} />
               <span>
                 <strong>
-                  <Named text={upper(sentence)} />
+                  <Named text={capital(sentence)} />
                 </strong>
                 <span class="example-row">{example}</span>
                 <span class="quiet small">{surenessOf(one)}</span>

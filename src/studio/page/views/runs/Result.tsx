@@ -3,29 +3,11 @@ import { type ComponentChildren, h } from "preact"
 import { useState } from "preact/hooks"
 import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
+import { FileLink, sizeOf } from "../../parts/files.tsx"
 import { Scrolled, Texts } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
 import { Confusions, JudgedRows } from "./Confusions.tsx"
-
-export const sizeOf = (bytes: number): string =>
-  bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
-
-const FileLink = ({ id, file: { path, bytes } }: { readonly id: string; readonly file: FileOfRun }) => {
-  const url = useUrl(id, path)
-  return (
-    <li>
-      {url === undefined ? (
-        path
-      ) : (
-        <a href={url} download={path.split("/").at(-1)!}>
-          {path}
-        </a>
-      )}{" "}
-      <span class="quiet small">{sizeOf(bytes)}</span>
-    </li>
-  )
-}
 
 /** A fact that is a sentence. */
 const LONG = 24
@@ -41,8 +23,10 @@ const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArr
     <section>
       <h3>Files</h3>
       <ul class="files">
-        {shown.map((file) => (
-          <FileLink key={file.path} id={id} file={file} />
+        {shown.map(({ path, bytes }) => (
+          <li key={path}>
+            <FileLink id={id} path={path} /> <span class="quiet small">{sizeOf(bytes)}</span>
+          </li>
         ))}
       </ul>
       {shown.length < files.length ? (

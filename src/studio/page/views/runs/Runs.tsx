@@ -1,6 +1,7 @@
 /** Runs: a table on wide screens, cards on narrow ones, searched, filtered, sorted and grouped, and a comparison of those that are selected; or one run by itself. */
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
+import { capital } from "../../../../output/report/html.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
@@ -67,10 +68,7 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
 )
 
 /** The column of a hyperparameter. */
-const columnOf = (name: string): (typeof columns)[number] => ({
-  name,
-  title: `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`
-})
+const columnOf = (name: string): (typeof columns)[number] => ({ name, title: capital(name) })
 
 const inTable = columns.filter(({ isWithName }) => isWithName !== true)
 
@@ -82,11 +80,14 @@ const Table = ({
   doing,
   order,
   setOrder,
+  isAll,
   tickAll
 }: Shown & {
   readonly order: Order
   readonly extra: ReadonlyArray<string>
   readonly setOrder: (by: Column) => void
+  /** every run of the list is selected */
+  readonly isAll: boolean
   readonly tickAll: () => void
 }) => (
   <Scrolled label="Runs" class="card listed">
@@ -95,11 +96,7 @@ const Table = ({
         <tr>
           <th scope="col">
             <label class="tick">
-              <input
-                type="checkbox"
-                checked={groups.every(([, runs]) => runs.length > 0 && runs.every(({ id }) => ticked.has(id)))}
-                onChange={tickAll}
-              />
+              <input type="checkbox" checked={isAll} onChange={tickAll} />
               <span class="hidden">Curves of all runs</span>
             </label>
           </th>
@@ -365,7 +362,12 @@ export const List = () => {
       ) : isNarrow ? (
         <Cards {...shown} />
       ) : (
-        <Table {...shown} extra={extra} tickAll={() => setTicked(new Set(isAll ? [] : listed.map(({ id }) => id)))} />
+        <Table
+          {...shown}
+          extra={extra}
+          isAll={isAll}
+          tickAll={() => setTicked(new Set(isAll ? [] : listed.map(({ id }) => id)))}
+        />
       )}
       <section aria-label="Comparison">
         <h2>Compare selected runs</h2>
