@@ -47,7 +47,10 @@ export const full: AdapterMethod<Record<never, never>, typeof FullConfig.Encoded
   penalty: null,
   allocation: null,
   sum: { by: "values" },
-  peft: { layout: null, because: "PEFT adds to weights; here they are trained themselves, and saved as they are" },
+  peft: {
+    layout: null,
+    because: "PEFT stores additions to weights; full fine-tuning trains and saves the weights themselves"
+  },
   compared: {
     full: {
       label: methodFacts.full.label,

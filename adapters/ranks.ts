@@ -85,7 +85,7 @@ export const withRanks = <Options>(
       if (found !== undefined && Number.isInteger(found) && found >= 0 && found <= most) return []
       return [problem(name, `found ${found ?? "nothing"}; expected the rank that was decided, from 0 to ${most}`)]
     }),
-    ...Object.keys(ranks).flatMap((name) => (sites.has(name) ? [] : [problem(name, "is no layer that is adapted")]))
+    ...Object.keys(ranks).flatMap((name) => (sites.has(name) ? [] : [problem(name, "is not an adapted layer")]))
   ]
   if (decides === undefined || problems.length > 0) return Result.fail(new InjectionError({ problems }))
   return Result.succeed(ranked(decides, selected, ranks))

@@ -441,7 +441,7 @@ export const mutations: ReadonlyArray<Mutation> = [
     room: "src/bin",
     text: "(Option.isSome(given) || Option.isSome(out))",
     replacement: "false",
-    breaks: "a plan beside --resume is passed over in silence",
+    breaks: "a plan given with --resume is silently ignored",
     caughtBy: "test/e2e/resume-refused.test.ts"
   },
   {

@@ -152,7 +152,7 @@ const deviceNote = ({ checkpoint }: Run, now: string): ReadonlyArray<string> => 
   return before === now
     ? []
     : [
-        `note: the steps so far were computed on ${before}, those that come are on ${now}: sums have another order, so numbers may differ in their last digits; --device ${backend} goes on as before`
+        `note: the steps so far were computed on ${before}, those that come are on ${now}: sums have another order, so numbers may differ in their last digits; --device ${backend} continues as before`
       ]
 }
 

@@ -59,7 +59,7 @@ export const compare = (given: CompareGiven) =>
   }).pipe(Effect.provideService(References.LogToStderr, true))
 
 const noPlan = userError(
-  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to go on with a study, --out with its folder; or, to work for a study elsewhere, --worker with its --storage"
+  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to resume a study, --out with its folder; or, to work for a study elsewhere, --worker with its --storage"
 )
 
 /** Opens a study, runs its missing trials, and prints the result. */
@@ -107,7 +107,7 @@ const going = (given: CompareGiven, storage: Storage | undefined) =>
 const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {
     const storage = yield* storageIn(open.folder, given_)
-    const resumeHint = `nothing that is done is lost; go on with: ${again()}`
+    const resumeHint = `all results so far are kept; resume with: ${again()}`
     return yield* coordinate(open, {
       workers: given.workers,
       threads: threadsEach(given),

@@ -88,7 +88,7 @@ export const trainFlags = {
   device,
   threads,
   out: optionalText("out", "run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
-  resume: optionalText("resume", "go on with an interrupted run: its folder, instead of a plan", "RUN"),
+  resume: optionalText("resume", "resume an interrupted run: its folder, instead of a plan", "RUN"),
   mixedDevices: flag(
     "mixed-devices",
     "of a run in several processes: let them compute on different devices, whose numbers differ"
@@ -146,7 +146,7 @@ const why = flag("why", "show the reason for every value, with its source, inste
 
 export const suggestFlags = {
   plan: Argument.String("plan").pipe(
-    Argument.withDescription("Plan whose model and data are taken; its other values are suggested anew"),
+    Argument.withDescription("Plan with the model and the data; all other values are suggested"),
     Argument.optional
   ),
   model: optionalText(
@@ -173,7 +173,7 @@ export const newFlags = {
   ),
   data: optionalText("data", "training rows, which are copied into it (default: movie sentences)"),
   runtime: Flag.Literals("runtime", ["bun", "deno", "node"]).pipe(
-    Flag.withDescription("what it is for (default: what this runs in)"),
+    Flag.withDescription("runtime of the project (default: the current one)"),
     Flag.optional
   ),
   model: optionalText(
@@ -289,19 +289,15 @@ export const generateFlags = {
     Argument.atLeast(0)
   ),
   ...writingFlags,
-  beams: counted(
-    "beams",
-    "of a model that reads a text and writes another: try so many texts at a time, and take the most probable",
-    1
-  ),
-  plain: flag("plain", "take the prompt as it is, also where the run learned conversations or a prefix"),
+  beams: counted("beams", "beams of an encoder-decoder's beam search; the most probable text is returned", 1),
+  plain: flag("plain", "use the prompt unchanged, even if the run learned conversations or a prefix"),
   json
 }
 
 export const chatFlags = {
   model,
   tools,
-  system: optionalText("system", "what the assistant is told before the conversation", "STR"),
+  system: optionalText("system", "system prompt of the conversation", "STR"),
   ...writingFlags
 }
 
@@ -392,13 +388,13 @@ export const pushFlags = {
   private: flag("private", "make the repository private; one that exists has to be"),
   branch: Flag.String("branch").pipe(
     Flag.withAlias("revision"),
-    Flag.withDescription("branch to commit to, which is made where there is none"),
+    Flag.withDescription("branch to commit to; created if it does not exist"),
     Flag.withDefault("main")
   ),
   message: optionalText("message", "the commit's message (default: the run's name)"),
   create: Flag.Literals("create", ["auto", "always", "never"]).pipe(
     Flag.withDescription(
-      "auto: make the repository where there is none, else add a commit; always: it must not exist; never: it must"
+      "auto: create the repository if it does not exist, else add a commit; always: it must not exist; never: it must"
     ),
     Flag.withDefault("auto")
   ),
@@ -428,7 +424,7 @@ const rates = "auto, or learning rates above 0 with commas between, such as 1e-4
 export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
     Argument.withDescription(
-      "Plan file; what is not the method's is the same for all (none: goes on with the study in --out)"
+      "Plan file; all methods share what is not the method's (without a plan: resumes the study in --out)"
     ),
     Argument.optional
   ),
@@ -460,7 +456,7 @@ export const compareFlags = (methods: string) => ({
     Flag.optional
   ),
   halving: flag("halving", "short runs first; the worse half of the rates drops out before the steps double"),
-  widen: flag("widen", "where a method's best rate is the edge of its grid, goes on beyond it until it is not"),
+  widen: flag("widen", "extends a method's grid while its best rate is at the edge"),
   workers: counted("workers", "trials at a time on this machine; 0: workers elsewhere do them all", 1, 0),
   trialRanks: count("trial-ranks").pipe(
     Flag.withMetavar("N"),
@@ -486,7 +482,7 @@ export const compareFlags = (methods: string) => ({
 })
 
 export const schemaFlags = {
-  types: flag("types", "write x.plan.d.json.ts, its TypeScript type, beside each x.plan.json"),
+  types: flag("types", "write x.plan.d.json.ts, its TypeScript type, next to each x.plan.json"),
   adaptation: flag("adaptation", "the schema of adaptation plans, for fitDataset and fit in code"),
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
 }

@@ -148,7 +148,7 @@ const continued = (
     const { tokenizer } = adapted.model
     if (beams > 1) {
       yield* userError(
-        `found --beams ${beams}; the model goes on with a text, token by token: expected --temperature, --top-k, --top-p, or nothing`
+        `found --beams ${beams}; beam search needs an encoder-decoder: expected --temperature, --top-k, --top-p, or nothing`
       )
     }
     if (plain && Option.isSome(tools)) {

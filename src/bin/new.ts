@@ -198,7 +198,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     const problem = problemOfName(name)
     if (problem !== undefined) return yield* userError(`found the name ${shownArgument(name)}: ${problem}`)
     if (yield* fs.exists(name).pipe(Effect.mapError(fileError("read", name))))
-      return yield* userError(`${name} exists already and is left as it is; give another name`)
+      return yield* userError(`${name} exists already and is left unchanged; give another name`)
     if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
       return yield* userError("found rows to evaluate on and none to train on; give these with --data FILE")
     const runtime = Option.getOrElse(wanted, runtimeHere)

@@ -27,7 +27,7 @@ export const push = ({
     if (merged && Option.isSome(given)) return yield* userError("found --merged and --folder; expected one of them")
     const folder = merged ? path.join(run, "merged") : Option.getOrUndefined(given)
     if (report && folder !== undefined)
-      return yield* userError("found --report beside a folder; expected it where the run itself is sent")
+      return yield* userError("found --report together with a folder; use it only to upload the run itself")
     const pushed = yield* pushRun(run, {
       repository,
       branch,

@@ -67,7 +67,7 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
       )
     )
     yield* print(url)
-    yield* tell("open it in a browser; Ctrl-C ends the studio, and runs go on")
+    yield* tell("open it in a browser; Ctrl-C ends the studio; runs continue")
     if (doubts.length > 0)
       yield* tell(`this folder is open read-only until you trust it in the studio: it brings ${doubts.join("; ")}`)
     if (!isLocal(host)) yield* tell(OPEN)

@@ -37,7 +37,7 @@ import { terminalListener } from "./terminal.ts"
 const defaultPlan = Effect.map(Path.Path, (path) => path.relative(process.cwd(), embedded.plan))
 
 const resumeAlone = userError(
-  "--resume RUN goes on with that folder and its own plan.json; give neither a plan nor --out with it"
+  "--resume RUN continues that folder with its own plan.json; give neither a plan nor --out with it"
 )
 
 /** Returns the plan of a run folder to resume. */
@@ -45,7 +45,7 @@ const planOf = (directory: string) =>
   Effect.gen(function* () {
     const { plan } = yield* runFolder(directory)
     if (yield* isThere(plan)) return plan
-    return yield* userError(`${directory} is no run folder: it has no plan.json; expected one such as runs/<name>-1`)
+    return yield* userError(`${directory} is not a run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
 /** With several processes, the first one prints. */

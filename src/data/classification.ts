@@ -174,7 +174,7 @@ export const labelWarnings = (
     const only = counts.indexOf(split.rows)
     if (only >= 0)
       return [
-        `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}, so there is nothing to distinguish: add rows with other labels`
+        `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}; classification needs at least two: add rows with other labels`
       ]
     return unseenLabels(name, split.where, labels, counts)
   })

@@ -87,7 +87,7 @@ export const chosenOf = <Options extends FormatOptions>(
     if (text === undefined || option in options) continue
     const own = Object.keys(options).map((own) => `--${own}`)
     const has = own.length === 0 ? "which has no options" : `which has ${listed(own).join(", ")}`
-    return refused(option, `is no option of --format ${name}, ${has}`)
+    return refused(option, `is not an option of --format ${name}, ${has}`)
   }
   const chosen: Record<string, ReadonlyArray<string>> = {}
   for (const [option, { values, usual, several }] of Object.entries(options)) {

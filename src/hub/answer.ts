@@ -68,7 +68,7 @@ export const answerFrom = (
     throw fail("sends another part of it than was requested")
   })
 
-/** Returns undefined for a part that does not start at `first`, and a message if the response is not the file. */
+/** Returns the range of the response's body; undefined for another range or version of the file, a message if it is not the file. */
 const boundsOf = ({ status, headers }: Response, first: number, size: number, known: KnownState) => {
   const type = headers.get("content-type") ?? ""
   if (/^\s*(text\/html|application\/xhtml)/i.test(type)) {

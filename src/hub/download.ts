@@ -105,7 +105,7 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
       const place = `${file.path} broke off at byte ${there} of ${file.size}`
       const reason = broken?.reason ?? "the server ended the answer"
       const { source } = download.hubSource
-      return yield* hubError(source, `${place} (${reason}); what there is is kept, try again to go on`)
+      return yield* hubError(source, `${place} (${reason}); the part so far is kept; try again to resume`)
     }
   }).pipe(Effect.ensuring(Effect.ignore(removed(restartedOf(incomplete)))))
 

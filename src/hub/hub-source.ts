@@ -101,7 +101,7 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     const written = found.get("HF_ENDPOINT") ?? "https://huggingface.co"
     const parsed = parseEndpoint(written)
     if (parsed === undefined) {
-      const holds = `the variable HF_ENDPOINT holds ${withoutSecrets(written)}, which is no address of a server`
+      const holds = `the variable HF_ENDPOINT holds ${withoutSecrets(written)}, which is not a server address`
       return yield* hubError(source, `${holds}; expected one such as https://huggingface.co`)
     }
     const home = found.get("HOME") ?? found.get("USERPROFILE") ?? "."

@@ -92,7 +92,7 @@ export interface Uploaded {
 }
 
 /** Receives progress: a line of text, or the bytes of a large file received so far. */
-export type Told = (said: string | Omit<Working, "kind">) => void
+export type UploadListener = (said: string | Omit<Working, "kind">) => void
 
 /** Operations of the Hub service. */
 export interface HubShape {
@@ -108,7 +108,7 @@ export interface HubShape {
     split: "train" | "validation" | "test"
   ) => Effect.Effect<ReadonlyArray<string>, HubError>
   /** Uploads files in one commit. Calls `tell` with each line of progress. */
-  readonly upload: (upload: Upload, tell: Told) => Effect.Effect<Uploaded, HubError>
+  readonly upload: (upload: Upload, tell: UploadListener) => Effect.Effect<Uploaded, HubError>
 }
 
 /** Service tag of the Hub. */

@@ -7,8 +7,8 @@ export {
   isBranch,
   isRepository,
   type Sources,
-  type Told,
   type Upload,
   type Uploaded,
-  type UploadedFile
+  type UploadedFile,
+  type UploadListener
 } from "./hub.ts"

@@ -20,7 +20,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import { counted, cut, isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
-import { HubError, hubError, type Told, type Upload, type Uploaded, type UploadedFile } from "./hub.ts"
+import { HubError, hubError, type Upload, type Uploaded, type UploadedFile, type UploadListener } from "./hub.ts"
 import { type HubSettings, readSettings } from "./hub-source.ts"
 import { type Fetch, hub, packageOptions, requesting, Unreachable, unreachable } from "./remote.ts"
 
@@ -41,7 +41,7 @@ class Refusal extends Error {
 
 export const upload = (
   { repository, branch, message, create, isPrivate, files }: Upload,
-  tell: Told
+  tell: UploadListener
 ): Effect.Effect<Uploaded, HubError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const settings = yield* readSettings(repository)
@@ -265,7 +265,7 @@ const saidIn = (text: string): string => {
 }
 
 /** Formats the events of the package as lines: the start and end of each large file, and the commit. */
-const linesOf = (files: ReadonlyArray<UploadedFile>, tell: Told) => {
+const linesOf = (files: ReadonlyArray<UploadedFile>, tell: UploadListener) => {
   const begun = new Set<string>()
   const sizes = new Map(files.map(({ path, content }) => [path, content.size]))
   return (event: CommitProgressEvent): void => {

@@ -51,7 +51,9 @@ export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
   const signature = signatures.find(({ fits }) => fits(start))
   if (signature === undefined) {
     // its first bytes may explain why
-    throw new Refused(`is no image that is known: it begins with "${printableLine(start.slice(0, 12))}"; ${expected}`)
+    throw new Refused(
+      `is not a known kind of image: it begins with "${printableLine(start.slice(0, 12))}"; ${expected}`
+    )
   }
   if (signature.header === undefined) throw new Refused(`is ${signature.name} image; ${expected}`)
   const header = signature.header(image)

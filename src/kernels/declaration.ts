@@ -149,7 +149,7 @@ export const declaredKernels = (): ReadonlyArray<Kernel> => [...kernels.values()
 /** Throws for what `declareKernel` has not made. */
 export const layoutOf = (kernel: Kernel): Layout => {
   const layout = layouts.get(kernel)
-  if (layout === undefined) throw new Error(`${nameOf(kernel)} is no declared kernel (declareKernel)`)
+  if (layout === undefined) throw new Error(`${nameOf(kernel)} is not a declared kernel (declareKernel)`)
   return layout
 }
 

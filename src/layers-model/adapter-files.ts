@@ -179,7 +179,7 @@ const readFromFolder = (place: string, name: string): Promise<Uint8Array> =>
     const own = await fs.stat(file).catch(() => undefined)
     if (own === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })
     // opening a pipe waits for its writer
-    if (!own.isFile()) throw fail(file, "is no regular file")
+    if (!own.isFile()) throw fail(file, "is not a regular file")
     if (own.size > limit("layers-model-bytes")) {
       throw fail(file, `has ${own.size.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
     }

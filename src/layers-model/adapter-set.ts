@@ -40,7 +40,7 @@ export interface AdapterSet {
 }
 
 const alive = (set: AdapterSet): AdapterSet => {
-  if (set.disposed) throw adaptError(set.network.base.name, "its adapters are disposed; adapt the model anew")
+  if (set.disposed) throw adaptError(set.network.base.name, "its adapters are disposed; adapt the model again")
   return set
 }
 

@@ -121,7 +121,7 @@ export const restoredAdapter = (
     const adapter = yield* initAdapter(network, request, { shapesOnly: true, ranks: record.ranks }).pipe(
       Effect.catchTag("AdaptError", ({ problems }) =>
         Effect.fail(
-          fail(problems.map(({ path, message }) => `is no adapter of ${network.base.name}: ${path}: ${message}`))
+          fail(problems.map(({ path, message }) => `is not an adapter of ${network.base.name}: ${path}: ${message}`))
         )
       ),
       Effect.catchTag("InitError", ({ message }) => Effect.fail(fail([message])))

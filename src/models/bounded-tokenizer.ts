@@ -46,7 +46,9 @@ const additionalTokens = (json: Fields, { additional_special_tokens: additional 
   const marked = new Set(added.filter(isRecord).flatMap(({ content, special }) => (special === true ? [content] : [])))
   const others = [...new Set(additional)].filter((token) => !marked.has(token))
   if (others.length <= mostAdditional) return others
-  throw new Error(`tokenizer_config.json has ${others.length} special tokens that are none in it`)
+  throw new Error(
+    `tokenizer_config.json has ${others.length} special tokens that tokenizer.json does not mark as special`
+  )
 }
 
 // The constructor normalizes the added tokens, so the parts have to be bounded when it sets them and not after it.

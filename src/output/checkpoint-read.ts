@@ -98,7 +98,7 @@ export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("Ch
   reason: Schema.String
 }) {
   override get message() {
-    return `the checkpoint ${this.folder} does not fit the model and the optimizer of this plan, and is left as it is: ${this.reason}`
+    return `the checkpoint ${this.folder} does not fit the model and the optimizer of this plan, and is left unchanged: ${this.reason}`
   }
 }
 

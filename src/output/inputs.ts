@@ -216,7 +216,7 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
     return { path: baseName(path, source), sha256 }
   })
 
-/** Returns the SHA-256 of a regular file in lower-case hexadecimal, computed as a stream. */
+/** Returns the SHA-256 of a regular file in lower-case hexadecimal. */
 export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -217,7 +217,7 @@ const provenance = (card: MergedCard): string => {
   return [
     "## What it is made of",
     "",
-    `Of the base's weights ${counts.copied} tensors are as they were and ${counts.merged} carry what was trained; all floats are float32.${packedNote(card)}`,
+    `Of the base's weights ${counts.copied} tensors are unchanged and ${counts.merged} include the adapter; all floats are float32.${packedNote(card)}`,
     ...leftOut,
     "",
     fenced("json", JSON.stringify({ base: lastSegment(base.path), sha256: base.sha256 }, null, 2).split("\n")),

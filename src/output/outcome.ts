@@ -40,7 +40,7 @@ interface Reached {
 
 /**
  * Returns a clause if a run does not beat its baseline (or, without a baseline, the model before training) on the split that judges it; null if it
- * does.
+ * does, or if one of the two values is unknown.
  */
 export const noBetterText = (
   {

@@ -32,7 +32,7 @@ export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunF
   directory: Schema.String
 }) {
   override get message() {
-    return `the run folder ${this.directory} exists already and is left as it is; give another one with --out DIR (or output.directory), or none to take a fresh runs/<plan name>-<n>`
+    return `the run folder ${this.directory} exists already and is left unchanged; give another one with --out DIR (or output.directory), or none to take a fresh runs/<plan name>-<n>`
   }
 }
 

@@ -111,7 +111,7 @@ const folderOf = (source: string) =>
       if (yield* there("adapter", ADAPTER_CONFIG)) return path.join(folder, "adapter")
       return yield* fail(
         (yield* there("adapter"))
-          ? `is a run whose adapter is none of PEFT's (adapter/${ADAPTER_CONFIG} is missing): its method trains weights or a head alone; merge it, and begin with the merged model as model.source`
+          ? `is a run whose adapter PEFT cannot store (adapter/${ADAPTER_CONFIG} is missing): its method trains weights or a head alone; merge it, and begin with the merged model as model.source`
           : "is a run without an adapter/: it is not finished"
       )
     }

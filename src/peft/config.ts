@@ -63,9 +63,9 @@ const layouts = Object.values<AdapterMethod<never>>(methods).flatMap(({ peft }) 
 export const peftConfigOf = (
   json: unknown
 ): { readonly config: PeftConfig } | { readonly problems: ReadonlyArray<string> } => {
-  if (!isRecord(json)) return { problems: ["is no JSON object"] }
+  if (!isRecord(json)) return { problems: ["is not a JSON object"] }
   const { peft_type: type } = json
-  if (typeof type !== "string") return { problems: ['has no "peft_type", so it is no adapter_config.json of PEFT'] }
+  if (typeof type !== "string") return { problems: ['has no "peft_type", so it is not an adapter_config.json of PEFT'] }
   const layout = layouts.find(({ reading }) => reading.type === type && reading.isOwn?.(json) !== false)
   if (layout === undefined) {
     const what = Object.hasOwn(others, type) ? ` (${others[type]})` : ""
@@ -103,7 +103,7 @@ const unsupported = (json: Readonly<Record<string, unknown>>, fields: ReadonlyAr
   const { bias = "none", init_lora_weights: init } = json
   const further = Object.entries(json).filter(([key, value]) => !fields.includes(key) && !isUnasked(value))
   return [
-    ...(bias === "none" ? [] : [`bias: found ${shown(bias)}; biases that are trained beside LoRA are not supported`]),
+    ...(bias === "none" ? [] : [`bias: found ${shown(bias)}; training biases in addition to LoRA is not supported`]),
     ...(typeof init === "string" && changesTheBase.test(init)
       ? [
           `init_lora_weights: found ${shown(init)}, which changes the base's weights when PEFT loads it; save the adapter as plain LoRA in Python (save_pretrained with path_initial_model_for_weight_conversion)`

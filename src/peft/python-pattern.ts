@@ -103,6 +103,6 @@ const expressionOf = (source: string, whole: (own: string) => string): LinearReg
     return new LinearRegExp(whole(`(?:${translated(source)})`), "u")
   } catch (cause) {
     if (cause instanceof UnusablePattern) throw cause
-    throw new UnusablePattern(`is no regular expression: ${cut(messageOf(cause))}`)
+    throw new UnusablePattern(`is not a regular expression: ${cut(messageOf(cause))}`)
   }
 }

@@ -4,7 +4,7 @@
  *
  * TypeScript prefers files to patterns. With `resolveJsonModule`, which `moduleResolution: "bundler"` enables, it infers the type from the
  * JSON: set `resolveJsonModule: false`, or run `tfjs-lora-pro schema --types x.plan.json`, which writes `x.plan.d.json.ts`, and set
- * `allowArbitraryExtensions: true`; this file takes precedence over both. (Do not use these declarations with `module: "NodeNext"`, which
+ * `allowArbitraryExtensions: true`; the written file takes precedence over both. (Do not use these declarations with `module: "NodeNext"`, which
  * gives JSON imports Node's semantics: a default export only, and an import attribute.)
  */
 declare module "*.plan.json" {

@@ -1,6 +1,6 @@
 /**
- * What goes on just now, said by the code that does it: a model that is loaded, an adapter that is initialized, a file that is written. For work
- * that may take more than a second or two. Rooms below a run say it without knowing the listener.
+ * Progress messages of code that may take more than a second or two: loading a model, initializing an adapter, writing a file. The code reports
+ * its work without knowing the listener.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

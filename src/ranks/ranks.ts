@@ -111,7 +111,7 @@ export const onFirst = <A, E extends { readonly message: string }, R>(
 
 const failureOf = <A, E extends { readonly message: string }>(exit: Exit.Exit<A, E>): string => {
   const error = Exit.isFailure(exit) ? exit.cause.reasons[0] : undefined
-  return error?._tag === "Fail" ? error.error.message : "it could not go on"
+  return error?._tag === "Fail" ? error.error.message : "it could not continue"
 }
 
 /** Gathers a value of each rank, in their order; each is sent as JSON. */

@@ -20,7 +20,8 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const layers = resolved.selected.sites.length
     const near = /^hf:/.test(from) ? from : path.relative(".", from)
     const own = head ? ", and its head: classes are taken to be in the same order" : ""
-    const anew = left.length === 0 ? "" : `; it has no head for this run, whose own starts anew (${left.join(", ")})`
+    const anew =
+      left.length === 0 ? "" : `; it has no head for this run, which starts with a new one (${left.join(", ")})`
     yield* notice(
       `starts from the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
     )

@@ -55,7 +55,7 @@ const resumeHint = ({ directory, guard }: Run, step: number, saved: number, prob
     if (place.kind === "removed") return `${lost}${directory} is gone, and with it what was saved`
     const there = place.kind === "here" ? "" : " in it"
     const state = saved === 0 ? `no step is saved${there} yet` : `step ${saved} is saved${there}`
-    const resume = (folder: string) => `go on with: ${command(`train --resume ${folder}`)}`
+    const resume = (folder: string) => `resume with: ${command(`train --resume ${folder}`)}`
     if (place.kind === "here") return `${lost}${state}; ${resume(shellWord(directory))}`
     if (place.kind === "renamed")
       return `${lost}${directory} is ${place.to} now; ${state}; ${resume(shellWord(place.to))}`

@@ -108,7 +108,7 @@ export const findings = {
     source: `${study}; ${studies}`
   },
   headRate: {
-    says: "a new head over the mean of the hidden states was trained at 5e-3 in every measured run, beside any adapter's rate",
+    says: "a new head over the mean of the hidden states was trained at 5e-3 in every measured run, whatever the adapter's rate",
     source: table
   },
   rank: {
@@ -163,7 +163,7 @@ export const findings = {
   decoderRate: { says: "5e-4 served SmolLM2-135M, LoRA-Pro as well as LoRA; it was not searched for", source: answers },
   seq2seqRate: {
     says: "a rate for T5-base on five tasks of GLUE, with a cosine after a warm-up of 0.03, in steps of 32 rows, one pass over each",
-    source: "LoRA-GA's experiments with T5-base, arXiv 2407.05000, as they are usually quoted; not measured here"
+    source: "LoRA-GA's experiments with T5-base, arXiv 2407.05000, as usually quoted; not measured here"
   },
   preferenceRate: {
     says: "24 steps of 4 pairs of SmolLM2-135M's own answers (β = 0.1, LoRA-Pro efficient) preferred the better of 39 other pairs everywhere at 5e-5 and at 2e-4, with a margin of 0.61 and 2.99; at 2e-4 the model also answered as preferred, at 5e-5 it answered as before",
@@ -188,7 +188,7 @@ export const findings = {
     source: 'docs/causal-models.md, "The paper\'s recipe"'
   },
   paperForm: { says: "the paper's own form and method for models of this kind", source: paper },
-  paperRate: { says: "the paper's rate for 7 billion numbers; a smaller model may take more", source: paper },
+  paperRate: { says: "the paper's rate for 7 billion parameters; a smaller model may take more", source: paper },
   paperSchedule: { says: "a cosine after a warm-up of 0.03, as in the paper", source: paper },
   factorsRate: {
     says: "moments of the factors ask for the rate of a LoRA, ten times full fine-tuning's here (1e-3 against 1e-4); QLoRA took 2e-4 for 7B and 13B",

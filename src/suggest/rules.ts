@@ -121,7 +121,7 @@ export const someLabelled = (rows: number, hasAccuracy = true) => ({
 
 export const nothingToEvaluate = ({ validation, test }: Evaluated): ReadonlyArray<string> =>
   validation === null && test === null
-    ? ["there is nothing to evaluate on: give --validation or --test, or what is gained will not be known"]
+    ? ["no rows to evaluate on: give --validation or --test, or the gain will be unknown"]
     : []
 
 const FEW_OF_A_CLASS = 20

@@ -80,7 +80,7 @@ export const writingRun = (directory: string, run: LoadedRun) =>
     const [what, use] =
       write === undefined
         ? ["write no text", usedBy(run.kind, plan)]
-        : ["go on with no text: each is read, and another written for it", "generate, or evaluate without --generate"]
+        : ["do not continue a text: they read one and write another", "generate, or evaluate without --generate"]
     const reason = `is of data.format "${plan.data.format}", whose models ${what}: use ${use}`
     return yield* new RunError({ directory, reason })
   })

@@ -108,7 +108,7 @@ const refuseExisting = (out: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     if (yield* fs.exists(out).pipe(Effect.mapError(fileError("read", out)))) {
-      const reason = "it exists already and is left as it is; give another file with --out"
+      const reason = "it exists already and is left unchanged; give another file with --out"
       yield* new FileError({ action: "write", file: out, reason })
     }
   })

@@ -29,7 +29,7 @@ export const firstLook = (planned: number): number => Math.ceil(planned / 3)
 
 export interface Course {
   readonly kind: "fell" | "rose" | "flat"
-  /** losses that are compared; the last is a mean over `window` steps */
+  /** losses that are compared; `last` is the mean over the final `over` steps */
   readonly start: number
   readonly last: number
   readonly over: number
@@ -192,7 +192,7 @@ const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: N
     const lower = `that is a rate too large: try ${changed(rate, taken, factor, "smaller")}`
     return course.fellFirst
       ? `it had fallen before, so look at the order of the rows too (a class after the other needs shuffling); else ${lower}`
-      : `${lower}, with a warm-up if there is none; a head that is new has its own rate, headLearningRate`
+      : `${lower}, with a warm-up if the plan has none; a head that is new has its own rate, headLearningRate`
   }
   if (way !== null && way < STILL) {
     const factor = 10 ** Math.max(1, Math.floor(Math.log10(HEALTHY / way)))

@@ -18,7 +18,7 @@ import { macroF1Of, type RowScores, ratioOf } from "./row-scores.ts"
 export interface Scored {
   /** number of evaluated rows */
   readonly rows: number
-  /** mean training loss, over rows or tokens */
+  /** mean of the run's loss function, over rows or tokens */
   readonly loss: number
 }
 

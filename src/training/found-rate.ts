@@ -30,4 +30,4 @@ export const withRate = (
 
 /** Returns the cost of the search in words: its forward passes and gradients. */
 export const passesText = ({ passes: { backward, forward } }: FoundRate): string =>
-  `${counted(forward, "forward pass", "forward passes")} beside ${backward} gradient`
+  `${counted(forward, "forward pass", "forward passes")} and ${backward} gradient`

@@ -76,7 +76,7 @@ export const stateProblem = (
   const numberProblem = (initial: number, node: unknown, place: string) => {
     // not finite, which training will say
     if (isRecord(node) && /^(NaN|-?Infinity|-0)$/.test(String(node["$number"]))) return undefined
-    if (typeof node !== "number") return `${place} is no number`
+    if (typeof node !== "number") return `${place} is not a number`
     const outside = Number.isInteger(initial) && Number.isInteger(node) && (node < 0 || node > step)
     return outside ? `${place} is ${node} after ${step} steps` : undefined
   }

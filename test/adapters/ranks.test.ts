@@ -178,7 +178,7 @@ describe("a record of other ranks", () => {
     const message = messageOf(eva(2), recorded({ [names[0]!]: 5, [names[1]!]: 0.5, other: 1 }))
     expect(message).toContain(`ranks.${names[0]}: found 5; expected the rank that was decided, from 0 to 4`)
     expect(message).toContain(`ranks.${names[1]}: found 0.5; expected`)
-    expect(message).toContain("ranks.other: is no layer that is adapted")
+    expect(message).toContain("ranks.other: is not an adapted layer")
     expect(message!.split("\n")).toHaveLength(3)
     const { [names[3]!]: _, ...missing } = recorded({})
     expect(messageOf(eva(2), missing)).toContain(`ranks.${names[3]}: found nothing`)

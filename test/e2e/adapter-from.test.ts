@@ -105,7 +105,9 @@ test("a head that does not fit starts anew, which is said", async () => {
     ),
     "runs/four"
   )
-  expect(stderr).toContain("it has no head for this run, whose own starts anew (classifier.weight, classifier.bias)")
+  expect(stderr).toContain(
+    "it has no head for this run, which starts with a new one (classifier.weight, classifier.bias)"
+  )
 })
 
 test("what the plan says otherwise than the adapter is told, all at once", async () => {

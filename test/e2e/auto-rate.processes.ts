@@ -24,7 +24,7 @@ test(
     }
     const { learningRate, headLearningRate } = rate
     expect(notices.filter((notice) => notice.startsWith("learning rate "))).toEqual([
-      `${rate.reason} (4 forward passes beside 1 gradient)`
+      `${rate.reason} (4 forward passes and 1 gradient)`
     ])
     expect(w.read("runs/auto/report.html")).toContain(rate.reason)
     expect(w.read("runs/auto/adapter/README.md")).toContain(rate.reason)

@@ -217,6 +217,6 @@ refuses("uses of a causal run", w, [
   {
     name: "a plan that is not its own, resumed",
     args: () => ["train", "--resume", "runs/short/adapter", ...onWasm],
-    says: ["runs/short/adapter is no run folder", "plan.json"]
+    says: ["runs/short/adapter is not a run folder", "plan.json"]
   }
 ])

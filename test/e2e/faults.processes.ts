@@ -52,7 +52,7 @@ describe("a full disk", () => {
       expect(message).toMatch(
         /^cannot write full\/busy\/checkpoints\/step-\d{8}: state\.safetensors cannot be written: no space is left on the device$/
       )
-      const [, saved] = /step \d+ is not saved \(.*no space is left.*\); step (\d+) is saved; go on with: /.exec(
+      const [, saved] = /step \d+ is not saved \(.*no space is left.*\); step (\d+) is saved; resume with: /.exec(
         stderr
       )!
       expect(checkpointsIn(folder).at(-1)).toBe(`step-${saved!.padStart(8, "0")}`)
@@ -88,7 +88,7 @@ describe("a full disk", () => {
       const fault = { operation: "open", path: "head.safetensors", full: true } as const
       const { message, stderr } = await failure(launchFaulty(w, fault, "train", "busy.json", "--out", folder))
       expect(message).toMatch(/head\.safetensors: cannot be written: no space is left on the device$/)
-      expect(stderr).toContain(`step ${STEPS} is saved; go on with: bun run train --resume ${folder}`)
+      expect(stderr).toContain(`step ${STEPS} is saved; resume with: bun run train --resume ${folder}`)
       // half an adapter is none: there is no run.json to vouch for it
       expect(readdirSync(w.path(folder)).sort()).toEqual(["adapter", "checkpoints", "metrics.jsonl", "plan.json"])
       const predicted = await w.cli(["predict", folder, "the film is good", ...onWasm])
@@ -166,7 +166,7 @@ test(
     truncateSync(w.path("train.jsonl"), rows.lastIndexOf("\n", rows.length / 2) + 1)
     const { message, stderr } = await failure(training)
     expect(message).toBe("train.jsonl: the file became shorter while it was in use; start again")
-    expect(stderr).toMatch(/step \d+ is saved; go on with/)
+    expect(stderr).toMatch(/step \d+ is saved; resume with/)
     const before = hashes(w, folder)
     const early = await w.cli(["train", "--resume", folder, ...onWasm])
     expect(early.code).toBe(1)
@@ -193,7 +193,7 @@ describe("numbers that are not finite", () => {
       expect(place).toMatch(/^(the output of|the gradient of [AB] of|[AB] of) encoder\.layer\.\d\.\S+$/)
       const good = Number(step) - 1
       expect(good).toBeGreaterThan(0)
-      expect(stderr).toContain(`step ${good} is saved; go on with: bun run train --resume ${folder}`)
+      expect(stderr).toContain(`step ${good} is saved; resume with: bun run train --resume ${folder}`)
       expect(lastStep(folder)).toBe(good)
       // the same run meets the same end: resuming it is possible, and changes nothing
       const before = hashes(w, folder)
@@ -229,7 +229,7 @@ describe.skipIf(!webgpu.exists)("a GPU that is lost", () => {
         const { tag, message, notices } = JSON.parse(lines.at(-1)!)
         expect(tag).toBe("DeviceError")
         expect(message).toMatch(/device|lost|destroyed/i)
-        expect(notices.at(-1)).toContain(`step ${saved} is saved; go on with: bun run train --resume ${own}`)
+        expect(notices.at(-1)).toContain(`step ${saved} is saved; resume with: bun run train --resume ${own}`)
         expect(checkpointsIn(own).at(-1)).toBe(`step-0000000${saved}`)
         const { stderr: resumed } = await succeed(w.cli(["train", "--resume", own, ...onWasm]))
         expect(resumed).toContain(`resumes after step ${saved}\n`)

@@ -103,7 +103,7 @@ describe("a project over", () => {
   )
 
   test(
-    "rows that the model's tokenizer has no tokens for are told, with what to do",
+    "rows that the model's tokenizer has no tokens for are reported, with what to do",
     async () => {
       const meals = [
         "这家餐厅的菜很好吃,服务也很快",

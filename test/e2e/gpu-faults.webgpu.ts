@@ -47,7 +47,7 @@ for (const { name, command } of runtimes) {
         expect(message).toMatch(/^webgpu: step 1: kernel Adam: .*(WGSL|parsing error)/s)
         // its errors come through us, and not a second time from the runtime
         expect(said).not.toMatch(/validation|WGSL|parsing error/)
-        expect(said).toMatch(new RegExp(`no step is saved yet; go on with: .* train --resume ${folder}\n`))
+        expect(said).toMatch(new RegExp(`no step is saved yet; resume with: .* train --resume ${folder}\n`))
         expect(readdirSync(w.path(folder)).sort()).toEqual(["metrics.jsonl", "plan.json"])
         expect(stepsIn(folder)).toEqual([])
         await succeed(w.cli(["train", "--resume", folder, ...onWasm]))
@@ -64,7 +64,7 @@ for (const { name, command } of runtimes) {
           const { said, message } = await failure({ destroyedAt: "after step 5:" }, `${plan}.json`, folder)
           expect(message).toMatch(/webgpu: step \d: the device was lost: .*destroyed/)
           expect(said).toMatch(
-            new RegExp(`step \\d is not saved \\(.*\\); step 4 is saved; go on with: .* train --resume ${folder}\n`)
+            new RegExp(`step \\d is not saved \\(.*\\); step 4 is saved; resume with: .* train --resume ${folder}\n`)
           )
           expect(readdirSync(w.path(`${folder}/checkpoints`)).sort()).toEqual(["step-00000002", "step-00000004"])
           const { stderr } = await succeed(w.cli(["train", "--resume", folder, ...onWasm]))

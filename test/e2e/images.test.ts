@@ -152,7 +152,7 @@ refuses("images", w, [
   {
     name: "a photo to predict that is no image",
     args: () => ["predict", "runs/one", "plan.json", ...onWasm],
-    says: ["plan.json: is no image that is known"]
+    says: ["plan.json: is not a known kind of image"]
   }
 ])
 

@@ -27,7 +27,7 @@ const goesOn = async (folder: string) => {
 /** The one line that says how to go on, and with which step. */
 const savedStep = (stderr: string, folder: string): number => {
   const lines = stderr.split("\n").filter((line) => line.includes("--resume"))
-  expect(lines).toEqual([expect.stringMatching(/^step \d+ is saved; go on with: bun run train --resume \S+$/)])
+  expect(lines).toEqual([expect.stringMatching(/^step \d+ is saved; resume with: bun run train --resume \S+$/)])
   expect(lines[0]).toEndWith(folder)
   return Number(/^step (\d+)/.exec(lines[0]!)![1])
 }
@@ -88,7 +88,7 @@ describe("the first signal", () => {
       const { code, stderr } = await run.ended
       expect(code).toBe(130)
       const [line] = stderr.split("\n").filter((text) => text.includes("--resume"))
-      expect(line).toMatch(/^step \d+ is saved; go on with: bun run train --resume terminal\/busy$/)
+      expect(line).toMatch(/^step \d+ is saved; resume with: bun run train --resume terminal\/busy$/)
       await goesOn(folder)
     },
     TIMEOUT

@@ -96,7 +96,7 @@ describe("refused in a sentence, with nothing left behind", () => {
     w.write("chats.jsonl", `{"messages":[{"role":"user","content":"2+2?"}]}\n`)
   })
   const wrong: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, says: string]> = [
-    ["a folder that is there", ["taken"], "taken exists already and is left as it is"],
+    ["a folder that is there", ["taken"], "taken exists already and is left unchanged"],
     ["a path", ["../up"], "found the name ../up: a name has small letters"],
     ["an absolute path", [w.path("abs")], "a name has small letters"],
     ["capitals", ["MyModel"], "found the name MyModel: a name has small letters"],

@@ -123,7 +123,7 @@ refuses(
     [
       "a file that exists",
       ["text", "--data", "once.jsonl", "--out", "once.jsonl"],
-      ["cannot write once.jsonl: it exists already and is left as it is"]
+      ["cannot write once.jsonl: it exists already and is left unchanged"]
     ],
     [
       "a format that is not written",

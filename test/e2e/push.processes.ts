@@ -283,7 +283,7 @@ describe("a folder", () => {
   })
 
   test.each<readonly [string, () => string, string]>([
-    ["that is not there", () => join(run, "merged"), "is no folder; make it with bun run merge"],
+    ["that is not there", () => join(run, "merged"), "is not a folder; make it with bun run merge"],
     ["that is a run's", () => run, "is a run folder, of which not all may leave"],
     ["with nothing in it", () => join(w.directory, "nothing"), "has no files to send"],
     ["with a link out of it", () => join(w.directory, "linked"), "is a link to"]
@@ -299,9 +299,9 @@ describe("a folder", () => {
 
 describe("is refused before anyone is asked:", () => {
   test.each<readonly [string, Parameters<typeof pushed>, string]>([
-    ["a name without an owner", [{ repository: "tiny" }], "tiny: is no name of a repository; expected owner/name"],
-    ["a name of three", [{ repository: "a/b/c" }], "a/b/c: is no name of a repository"],
-    ["a name with an address", [{ repository: "https://hf.co/a" }], "is no name of a repository"],
+    ["a name without an owner", [{ repository: "tiny" }], "tiny: is not a repository name; expected owner/name"],
+    ["a name of three", [{ repository: "a/b/c" }], "a/b/c: is not a repository name"],
+    ["a name with an address", [{ repository: "https://hf.co/a" }], "is not a repository name"],
     ["a branch that is none", [{ branch: "../x" }], 'found the branch "../x"; expected a name such as main'],
     [
       "a base that is a path",
@@ -315,7 +315,7 @@ describe("is refused before anyone is asked:", () => {
       "the variable HUGGING_FACE_HUB_TOKEN holds no token of the Hub"
     ],
     ["no network wanted", [{}, { HF_HUB_OFFLINE: "1" }], "HF_HUB_OFFLINE forbids to ask the Hub; unset it"],
-    ["what is no run", [{}, {}, "/"], "is no run folder: it has no plan.json"]
+    ["what is no run", [{}, {}, "/"], "is not a run folder: it has no plan.json"]
   ])("%s", async (_, given, says) => {
     expect(await said(...given)).toContain(says)
     expect(hub.seen).toEqual([])
@@ -325,7 +325,7 @@ describe("is refused before anyone is asked:", () => {
     cpSync(run, w.path("runs/cut"), { recursive: true })
     Bun.spawnSync(["rm", w.path("runs/cut/run.json")])
     expect(await said({}, {}, w.path("runs/cut"))).toMatch(
-      /runs\/cut: is not finished: go on with .*train --resume .*, then push it$/
+      /runs\/cut: is not finished: resume it with .*train --resume .*, then push it$/
     )
     expect(hub.seen).toEqual([])
   })

@@ -169,7 +169,7 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
     first.kill("SIGUSR1")
     const { code, stderr } = await first.ended
     const said = stderr.split("\n").filter((line) => line.includes("--resume"))
-    expect(said).toEqual([expect.stringMatching(/^step \d+ is saved; go on with: bun run train --resume \S+$/)])
+    expect(said).toEqual([expect.stringMatching(/^step \d+ is saved; resume with: bun run train --resume \S+$/)])
     expect(code).not.toBe(0)
   }
   for (const [what, end, before, after] of [

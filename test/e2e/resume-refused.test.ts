@@ -164,7 +164,7 @@ describe("refused, with nothing changed:", () => {
       for (const directory of ["empty", "train.jsonl", "nowhere"]) {
         const { code, stderr } = await w.cli(["train", "--resume", directory, ...onWasm])
         expect(code).toBe(1)
-        expect(stderr).toContain(`${directory} is no run folder: it has no plan.json`)
+        expect(stderr).toContain(`${directory} is not a run folder: it has no plan.json`)
       }
       const { code, stderr } = await w.cli(["train", "refused.json", "--resume", cut])
       expect(code).toBe(1)

@@ -103,7 +103,7 @@ describe("interrupted after any step and resumed, it is the uninterrupted run:",
         const { notices } = await trainHere(w, file, { resume: cut, until: atStep(second) })
         expect(notices.filter((notice) => !notice.includes("blocks are frozen"))).toEqual([
           `resumes after step ${first}`,
-          `step ${second} is saved; go on with: bun run train --resume ${w.path(cut)}`
+          `step ${second} is saved; resume with: bun run train --resume ${w.path(cut)}`
         ])
         expect(metricsOf(w, cut).at(-1)).toMatchObject({ kind: "step", step: second })
         await complete(w, file, cut, { resume: cut })
@@ -139,7 +139,9 @@ describe("interrupted elsewhere, it is the same run too:", () => {
         const cut = `cut-${i}/moments`
         const { exit, notices } = await trainHere(w, "moments.json", { directory: cut, until })
         expect(exit._tag).toBe("Failure")
-        expect(notices.at(-1)).toMatch(/^(step \d+ is saved|no step is saved yet); go on with: bun run train --resume /)
+        expect(notices.at(-1)).toMatch(
+          /^(step \d+ is saved|no step is saved yet); resume with: bun run train --resume /
+        )
         expect(listing(w.path(cut))).not.toContain("lock")
         expect(listing(w.path(cut))).not.toContain("run.json")
         await complete(w, "moments.json", cut, { resume: cut })

@@ -104,27 +104,27 @@ test(
 )
 
 test(
-  "its messages are logged within its trace, told to the listener, and not printed by Effect's own logger",
+  "its messages are logged within its trace, passed to the listener, and not printed by Effect's own logger",
   async () => {
     spans.length = 0
     messages.length = 0
-    const told: Array<string> = []
+    const notices: Array<string> = []
     const printed = spyOn(console, "log").mockImplementation(() => {})
     // a rate far too low: the run warns that it learns nothing
     const optimizer = { kind: "adamw", learningRate: 1e-9 }
     w.write("plan.json", tinyPlan("bert", { optimizer, training: { steps: 60, batchSize: 4 } }))
     const listened = Effect.provideService(trained("second"), Progress, (event) =>
-      Effect.sync(() => void (event.kind === "notice" && told.push(event.message)))
+      Effect.sync(() => void (event.kind === "notice" && notices.push(event.message)))
     )
     await onDevice(listened.pipe(Effect.provide(traced())))
     const calls = printed.mock.calls.length
     printed.mockRestore()
     expect(calls).toBe(0)
-    expect(told).toHaveLength(1)
-    expect(told[0]).toStartWith("warning: after 20 of 60 steps the training loss has not fallen")
+    expect(notices).toHaveLength(1)
+    expect(notices[0]).toStartWith("warning: after 20 of 60 steps the training loss has not fallen")
     const [run] = by("train")
     expect(messages.map(({ severityText, body, traceId }) => [severityText, body.stringValue, traceId])).toEqual([
-      ["Warn", told[0]!.replace("warning: ", ""), run!.traceId]
+      ["Warn", notices[0]!.replace("warning: ", ""), run!.traceId]
     ])
   },
   TIMEOUT

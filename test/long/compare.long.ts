@@ -57,7 +57,7 @@ test(
     first.kill("SIGINT")
     const ended = await first.ended
     expect(ended.code).toBe(130)
-    expect(ended.stderr).toContain("nothing that is done is lost; go on with: bun run compare plan.json --methods")
+    expect(ended.stderr).toContain("all results so far are kept; resume with: bun run compare plan.json --methods")
     for (const worker of running()) expect(isAlive(pidOf(worker))).toBe(false)
     if (trainer !== undefined) expect(isAlive(trainer)).toBe(false)
     expect(existsSync(w.path(`${folder}/lock`))).toBe(false)

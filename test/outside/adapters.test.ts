@@ -109,12 +109,12 @@ describe("its record", () => {
     [
       "targets that are nowhere",
       (own) => Object.assign(own.adapter, { targets: ["../../etc"] }),
-      "is no adapter of small: targets.0"
+      "is not an adapter of small: targets.0"
     ],
     [
       "1,000 targets that are nowhere",
       (own) => Object.assign(own.adapter, { targets: many(1_000) }),
-      "is no adapter of small: targets.0"
+      "is not an adapter of small: targets.0"
     ],
     [
       "20,000 targets",
@@ -129,7 +129,7 @@ describe("its record", () => {
     [
       "900 overrides of nothing",
       (own) => Object.assign(own.adapter, { overrides: many(900).map((name) => ({ targets: [name], rank: 1 })) }),
-      "is no adapter of small: overrides.0"
+      "is not an adapter of small: overrides.0"
     ],
     [
       "20,000 empty overrides",

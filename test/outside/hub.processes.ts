@@ -135,7 +135,7 @@ describe("answers without an end", () => {
     expect(message).toMatch(
       /model\.safetensors broke off at byte \d+ of 300000 \(less than 1000 bytes a second came for/
     )
-    expect(message).toContain("what there is is kept, try again to go on")
+    expect(message).toContain("the part so far is kept; try again to resume")
   })
 
   test("pages", async () => {
@@ -323,7 +323,7 @@ describe("the token", () => {
     expect(seen).toEqual([`Basic ${btoa("me:se/cret")}`])
     for (const wrong of ["http://me:se/cret@h", "me:secret@host", "file:///x", "http://a:%zz@h"]) {
       const message = await said({ HF_ENDPOINT: wrong })
-      expect(message).toContain("which is no address of a server; expected one such as https://huggingface.co")
+      expect(message).toContain("which is not a server address; expected one such as https://huggingface.co")
       expect(message).not.toContain("cret")
     }
   })

@@ -138,7 +138,7 @@ describe("weight files", () => {
       link("../elsewhere/weights.bin"),
       /is a link to .*\/elsewhere\/weights.bin; expected a/
     ],
-    ["a link to nothing", link("nowhere"), "/model/weights.bin cannot be read; expected beside it"],
+    ["a link to nothing", link("nowhere"), "/model/weights.bin cannot be read; expected it next to the model's file"],
     [
       "a folder",
       (_, folder) => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
 const endOf = async (training: Launched) => {
   const { code, stderr } = await training.ended
   const lines = stderr.trimEnd().split("\n")
-  return { code, stderr, message: lines.at(-1)!.trim(), hint: lines.findLast((line) => line.includes("go on with"))! }
+  return { code, stderr, message: lines.at(-1)!.trim(), hint: lines.findLast((line) => line.includes("resume with"))! }
 }
 
 const goesOn = async (folder: string) => {
@@ -46,7 +46,7 @@ describe("a run folder that another one takes the place of", () => {
         /^cannot write replaced\/run\/\S+: (\S+ cannot be written: )?replaced\/run is not the folder any more that was opened, and nothing is written into another one$/
       )
       expect(hint).toMatch(
-        /replaced\/run is replaced\/moved now; step \d+ is saved in it; go on with: bun run train --resume replaced\/moved$/
+        /replaced\/run is replaced\/moved now; step \d+ is saved in it; resume with: bun run train --resume replaced\/moved$/
       )
       expect(stderr).not.toContain("    at ")
       expect(readdirSync(w.path("replaced/run"), { recursive: true }).sort()).toEqual(["adapter", "checkpoints"])
@@ -66,7 +66,9 @@ describe("a run folder that another one takes the place of", () => {
       const found = readdirSync(w.path("copied/run"), { recursive: true }).sort()
       const { code, hint } = await endOf(training)
       expect(code).toBe(1)
-      expect(hint).toMatch(/copied\/run was moved elsewhere; step \d+ is saved in it; go on with: .* and its new name$/)
+      expect(hint).toMatch(
+        /copied\/run was moved elsewhere; step \d+ is saved in it; resume with: .* and its new name$/
+      )
       expect(readdirSync(w.path("copied/run"), { recursive: true }).sort()).toEqual(found)
       await goesOn("other/run")
     },

@@ -112,7 +112,7 @@ describe("a checkpoint whose checksums are right is compared with the model and 
     return folder
   }
   const misfit = (folder: string, reason: string) =>
-    `the checkpoint ${folder}/checkpoints/step-00000004 does not fit the model and the optimizer of this plan, and is left as it is: ${reason}`
+    `the checkpoint ${folder}/checkpoints/step-00000004 does not fit the model and the optimizer of this plan, and is left unchanged: ${reason}`
   const first = (count: number) => ({ shape: [count], data: new Float32Array(count) })
 
   test("unchanged, it is taken", async () => {

@@ -30,10 +30,10 @@ export const labelOf = (method: string): string => {
   return Object.hasOwn(methods, method) ? methods[method]!.label : method
 }
 
-/** A verdict as texts: the sentences that a reader came for, and the table behind them. */
+/** A verdict as texts: its sentences, and the table that they summarize. */
 export interface VerdictTexts {
   readonly sentences: ReadonlyArray<string>
-  /** what the sentences are drawn from; null where no run ended well */
+  /** intervals that the sentences are based on; null if no run finished */
   readonly intervals: Intervals | null
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>

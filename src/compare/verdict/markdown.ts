@@ -94,9 +94,9 @@ export const cellsOf = (
     `${split}${inUnit(measure)} (95 % interval)`,
     `${split} loss`,
     ...(columns.lora
-      ? [`beside LoRA${inPoints(measure).replace(" ", ", ")}${bold === null ? "" : " (bold: distinguishable)"}`]
+      ? [`vs. LoRA${inPoints(measure).replace(" ", ", ")}${bold === null ? "" : " (bold: distinguishable)"}`]
       : []),
-    ...(columns.full ? ["beside full fine-tuning"] : []),
+    ...(columns.full ? ["vs. full fine-tuning"] : []),
     ...(columns.looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
     "peak MB",

@@ -76,7 +76,7 @@ const globals = (interpreter: BoundedInterpreter, now: Date): Fields => ({
   False: false,
   None: null,
   raise_exception: (reason: unknown) => {
-    throw new Error(typeof reason === "string" ? reason : "for a reason that is no text")
+    throw new Error(typeof reason === "string" ? reason : "the reason is not a string")
   },
   range: (start: unknown, stop: unknown = null, step: unknown = 1) => {
     const [from, to] = stop === null ? [0, start] : [start, stop]

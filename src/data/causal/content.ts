@@ -54,7 +54,7 @@ const conversationOf = (row: Fields, options: ChatOptions): Conversation | Broke
     const why = silent
       ? "the assistant says nothing in the conversation"
       : "every message of the assistant has weight 0"
-    return { broken: `${why}, so there is nothing to learn` }
+    return { broken: `${why}, so no token is trained on` }
   }
   return conversationWith(row, messages, options)
 }

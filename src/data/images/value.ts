@@ -74,7 +74,7 @@ export const imageForm: TextForm = {
       return { text: value }
     }
     if (isUrl(value)) return { problem: `is the URL ${quoted(value)}; expected a path: download it first` }
-    if (value.includes("\0")) return { problem: `is ${quoted(value)}, which is no path` }
+    if (value.includes("\0")) return { problem: `is ${quoted(value)}, which is not a path` }
     if (value.length > longestPath) return { problem: `has ${value.length} characters, expected a path` }
     return { text: value }
   }

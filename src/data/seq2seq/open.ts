@@ -152,7 +152,7 @@ const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<st
     const all = each.reduce((sum, own) => sum + own, others)
     const like = `${file.where}:${file.index.line(first)}: ${shownLabel(file.index.labels[file.index.label(first)]!.label)}`
     return [
-      `${name} (${file.where}): ${others.toLocaleString("en")} of ${all.toLocaleString("en")} rows have a target that is none of data.targets (${like}); evaluations of them say no macro-F1`
+      `${name} (${file.where}): ${others.toLocaleString("en")} of ${all.toLocaleString("en")} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
     ]
   })
 

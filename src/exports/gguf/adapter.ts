@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { type Adapted, methodOf } from "../../../adapters/index.ts"
 import type { AdapterConfig } from "../../../schemas/index.ts"
+import { counted } from "../../boundary/index.ts"
 import type { CausalModel } from "../../models/causal/index.ts"
 import {
   type EncodedValue,
@@ -28,7 +29,7 @@ export const adapterObstacle = (config: AdapterConfig, parameters: ReadonlyArray
     return `its adapter is ${method.label}, and an adapter of llama.cpp is factors A and B alone: ${instead}`
   }
   if (parameters.length > 0) {
-    return `trained ${parameters.length} tensors beside its factors (${parameters[0]}, …), which no adapter of llama.cpp holds: ${instead}`
+    return `trained ${counted(parameters.length, "tensor")} in addition to its factors (${parameters[0]}, …), which adapters of llama.cpp cannot hold: ${instead}`
   }
   return undefined
 }

@@ -50,7 +50,7 @@ import { type MixtureName, mixtures, typeOf } from "./mixtures.ts"
 /** What a causal model says of a few texts: the exported file against the run. */
 const texts = [
   "The quick brown fox jumps over the lazy dog.",
-  "In 2024, about 37% of the 1,250 answers were given in words that nobody had expected.",
+  "In 2024, about 37% of the 1,250 answers were given in words that few had expected.",
   "def add(a, b):\n    return a + b"
 ]
 
@@ -114,7 +114,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
   obstacle: ({ kind, plan, model }, { type: types }) =>
     Effect.gen(function* () {
       if (kind.generation === undefined || !isDecoder(model)) {
-        return `is of data.format "${plan.data.format}", and GGUF files here are of decoders, which go on with a text: use --format huggingface`
+        return `is of data.format "${plan.data.format}", and GGUF export supports decoder (text-generation) models only: use --format huggingface`
       }
       const { config } = yield* openSource(model.source)
       const found = ggufModelOf(model.family, config)
@@ -233,7 +233,7 @@ const writeFiles = (
           ? { from: fileOf(mixed[0]), adapter: null }
           : {
               from: onGguf ? base : "base.gguf",
-              note: onGguf ? "the base's file, beside this one" : "the base as a GGUF file, beside this one",
+              note: onGguf ? "the base's file, next to this one" : "the base as a GGUF file, next to this one",
               adapter: fileOf(ADAPTER)
             }),
         tokenizer: own.tokenizer,

@@ -82,7 +82,7 @@ export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axe
   const calls = a.calls.map((call, i) => {
     const other = b.calls[i]!
     if (call.kernel !== other.kernel || JSON.stringify(call.inputs) !== JSON.stringify(other.inputs)) {
-      fail(`${call.kernel} in the place of ${other.kernel}`)
+      fail(`${call.kernel} instead of ${other.kernel}`)
     }
     const attributes = Object.fromEntries(
       Object.entries(call.attributes).map(([name, one]) => [

@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { counted, isRecord, limit, overLimit } from "../../boundary/index.ts"
 import { FileError, fileError, isThere, readJsonFile, readTextFile, writeFileAtomic } from "../../files/index.ts"
-import { Hub, isBranch, isRepository, type Told, type Upload, type UploadedFile } from "../../hub/index.ts"
+import { Hub, isBranch, isRepository, type Upload, type UploadedFile, type UploadListener } from "../../hub/index.ts"
 import { kindOf } from "../../kinds/index.ts"
 import { fileName, hubNameOf, runFolder, writeReport } from "../../output/index.ts"
 import { command } from "../../output/invocation.ts"
@@ -51,7 +51,7 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
   Effect.gen(function* () {
     const { repository, branch } = request
     const wrong = (reason: string) => new RunError({ directory: repository, reason })
-    if (!isRepository(repository)) return yield* wrong("is no name of a repository; expected owner/name")
+    if (!isRepository(repository)) return yield* wrong("is not a repository name; expected owner/name")
     if (!isBranch(branch))
       return yield* wrong(`found the branch ${JSON.stringify(branch)}; expected a name such as main`)
     if (content.base !== undefined && !isRepository(content.base))
@@ -60,7 +60,7 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
       )
     const { files, kept, name } = yield* filesToPush(directory, content)
     const tell = yield* Progress
-    const said: Told = (one) =>
+    const said: UploadListener = (one) =>
       void Effect.runFork(
         tell(typeof one === "string" ? { kind: "notice", message: one } : { kind: "working", ...one })
       )
@@ -159,9 +159,9 @@ const finished = (directory: string) =>
     const here = yield* runFolder(directory)
     const fail = (reason: string) => new RunError({ directory, reason })
     if (!(yield* isThere(here.plan)))
-      return yield* fail("is no run folder: it has no plan.json; expected one such as runs/<name>-1")
+      return yield* fail("is not a run folder: it has no plan.json; expected one such as runs/<name>-1")
     if (!(yield* isThere(here.report)) || !(yield* isThere(here.adapter)))
-      return yield* fail(`is not finished: go on with ${command(`train --resume ${directory}`)}, then push it`)
+      return yield* fail(`is not finished: resume it with ${command(`train --resume ${directory}`)}, then push it`)
     const record = yield* readJsonFile(here.report)
     if (!isRecord(record)) return yield* fail("run.json is not what a run writes")
     const plan = yield* readJsonFile(here.plan)
@@ -243,7 +243,7 @@ const filesOfFolder = (
     if (type !== "Directory") {
       const made =
         path.resolve(folder) === path.resolve(run, "merged") ? `; make it with ${command(`merge ${run}`)}` : ""
-      return yield* fail(`is no folder${made}`)
+      return yield* fail(`is not a folder${made}`)
     }
     const names = yield* namesIn(folder)
     if (names.includes("plan.json") && names.includes("run.json"))

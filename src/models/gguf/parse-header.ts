@@ -174,7 +174,7 @@ class Cursor {
     const begin = this.place
     const end = begin + count
     if (end > this.fileSize) {
-      throw new Damage(`truncated: its header goes on to byte ${end}, the file has ${this.fileSize} bytes`)
+      throw new Damage(`truncated: its header extends to byte ${end}, the file has ${this.fileSize} bytes`)
     }
     if (end > this.bytes.length) throw new More()
     this.place = end
@@ -209,7 +209,7 @@ class Cursor {
     const least = this.place + count * (fewestBytes[type] ?? 1)
     if (least > this.fileSize) {
       throw new Damage(
-        `truncated: a list of ${count} values goes on to byte ${least}, the file has ${this.fileSize} bytes`
+        `truncated: a list of ${count} values extends to byte ${least}, the file has ${this.fileSize} bytes`
       )
     }
     if (count > limit("gguf-list"))

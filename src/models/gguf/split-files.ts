@@ -20,7 +20,7 @@ export const partProblem = (metadata: Metadata, index: number, others: Metadata)
   ] as const) {
     const found = metadata.get(key)
     if (found !== expected) {
-      return `${key} is ${quoted(found)}, expected ${quoted(expected)}: not a part of the model beside it`
+      return `${key} is ${quoted(found)}, expected ${quoted(expected)}: not a part of the same model`
     }
   }
   return undefined

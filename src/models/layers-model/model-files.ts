@@ -87,7 +87,8 @@ const weightFilesOf = (source: string, { paths, bytes }: WeightManifest) =>
       const file = path.join(folder, name)
       const info = yield* Effect.result(fs.stat(file))
       const real = yield* realPath(file)
-      if (info._tag === "Failure") problems.add(`its weight file ${file} cannot be read; expected beside it`)
+      if (info._tag === "Failure")
+        problems.add(`its weight file ${file} cannot be read; expected it next to the model's file`)
       else if (info.success.type !== "File") problems.add(`its weight file ${file} is not a regular file`)
       else if (!homes.some((home) => real.startsWith(path.join(home, path.sep)))) {
         problems.add(`its weight file ${file} is a link to ${real}; expected a file in the model's own folder`)

@@ -36,6 +36,6 @@ export const readProcessing = (
       const made = `${processing.size.height}×${processing.size.width}`
       return yield* fail([`makes images of ${made}, and the model of config.json looks at ${height}×${width}`])
     }
-    const note = `model ${folder}: has no ${FILE}; images are stretched to ${width}×${height} and made numbers as ${processor} does where nothing is said`
+    const note = `model ${folder}: has no ${FILE}; images are stretched to ${width}×${height} and converted with the defaults of ${processor}`
     return { processing, notes: isThere ? [] : [note] }
   })

@@ -187,7 +187,7 @@ const promptsOf = (
       if (other === undefined) makers.set(key, label)
       else {
         problems.push(
-          `the labels ${quoted(other)} and ${quoted(label)} make the same prompts (capitals do not count, and a prompt has at most ${positions} tokens), so no image could be told to be one of them: rename one of them`
+          `the labels ${quoted(other)} and ${quoted(label)} make the same prompts (capitals do not count, and a prompt has at most ${positions} tokens), so the model cannot distinguish them: rename one of them`
         )
       }
       return own

@@ -5,7 +5,7 @@
  *   u = sign(β₁m + (1−β₁)g)        m ← β₂m + (1−β₂)g        p ← p − η(u + λp)
  *
  * Shapes: m, u as g. One moment instead of Adam's two. A step is as large as the learning rate, whatever the gradient: the paper
- * recommends a third to a tenth of AdamW's rate, and as much more decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
+ * recommends a third to a tenth of AdamW's rate, and 3 to 10 times its decay. Inside LoRA-Pro (`loraPro({ inner: scaleByLion() })`) it sees the
  * equivalent gradient [out, in] of each weight.
  *
  * If β₁m + (1−β₁)g is not finite, neither is u: the sign alone would hide it, and a diverged run would continue.

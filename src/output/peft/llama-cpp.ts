@@ -26,7 +26,7 @@ export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter)
   const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
   if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }
   if (parameters.length > 0) {
-    return { reason: "it reads factors A and B alone, and silently ignores norms that are saved beside them" }
+    return { reason: "it reads factors A and B alone, and silently ignores norms that are saved with them" }
   }
   if (model.fanInFanOut)
     return {

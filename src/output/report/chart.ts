@@ -9,7 +9,7 @@ import { number } from "./html.ts"
 
 export interface Series {
   readonly label: string
-  /** one value for each x; null where there is none */
+  /** one value for each x, or null */
   readonly values: ReadonlyArray<number | null>
   /** index into the palette */
   readonly colour: number
@@ -33,7 +33,7 @@ export interface ChartLook {
 }
 
 /**
- * What uPlot is given for a plot beside its numbers. Its source is embedded in reports, so it uses nothing from outside itself.
+ * Returns the options of uPlot for a plot. The function's source is embedded in reports, so it uses nothing from outside itself.
  */
 export const chartOptions = (
   { logarithmic, x, series }: Pick<Plot, "logarithmic" | "x" | "series">,

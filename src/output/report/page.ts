@@ -31,7 +31,7 @@ export interface PlotLibrary {
   readonly style: string
 }
 
-/** Given by a program that has no packages beside it, such as a page; else the files are read from the package. */
+/** Provided by programs without packages on disk, such as a page; by default the files are read from the package. */
 export const OwnPlotLibrary = Context.Reference<PlotLibrary | undefined>("tfjs-lora-pro/PlotLibrary", {
   defaultValue: () => undefined
 })

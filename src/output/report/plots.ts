@@ -32,7 +32,7 @@ const DIGITS = 5
 /** Powers of ten are exact up to here, and so is what is divided by one: the double of those digits. */
 const EXACT = 22
 
-/** By arithmetic, where that is exact: a hundred runs have two million numbers to draw, and digits take ten times as long. */
+/** By arithmetic, where that is exact: a hundred runs have two million values to draw, and digits take ten times as long. */
 export const rounded = (value: number): number => {
   const places = DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)))
   if (!(Math.abs(places) <= EXACT)) return Number(value.toPrecision(DIGITS))

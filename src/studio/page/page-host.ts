@@ -8,7 +8,7 @@ import type { Asked, Place, WorkerBegun } from "./worker/messages.ts"
 /** Tells a tab that it has been tried there: whoever loads the page past its service worker stays where they are. */
 const TRIED = "tfjs-lora-pro isolation"
 
-/** Ends at once where there is nothing to be done, or nothing that helps; else the page is loaded again. */
+/** Reloads the page cross-origin isolated. Returns at once if it is, or if isolation is not possible or has been tried. */
 export const isolate = async (): Promise<void> => {
   if (crossOriginIsolated || !isSecureContext || navigator.serviceWorker === undefined) return
   if (sessionStorage.getItem(TRIED) !== null) return

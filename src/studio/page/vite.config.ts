@@ -38,9 +38,9 @@ const filesOf = (folders: ReadonlyArray<Folder>) =>
     return names.map((name) => ({ path: `${at}/${name}`, file: new URL(name, folder) }))
   })
 
-/** Puts the files beside the page, with a list of those that are read as files (`worker/static-files.ts`). */
-const filesBeside = (): Plugin => ({
-  name: "files-beside",
+/** Puts the files next to the page, with a list of those that are read as files (`worker/static-files.ts`). */
+const companions = (): Plugin => ({
+  name: "page-companions",
   buildStart() {
     const id = fileURLToPath(new URL("isolating-worker.ts", import.meta.url))
     // a service worker is for what lies below it
@@ -66,7 +66,7 @@ const lookOfReports = (): Plugin => ({
 export default defineConfig(({ mode }) => ({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  plugins: [lookOfReports(), ...(mode === "page" ? [filesBeside()] : [])],
+  plugins: [lookOfReports(), ...(mode === "page" ? [companions()] : [])],
   worker: { format: "es" },
   build: {
     target: "es2022",

@@ -1,6 +1,6 @@
 /**
- * Run folders as the studio shows them, for a server and for a page alike: files alone are asked. Their list, each as it goes, and what is asked
- * of them, over the studio's verbs.
+ * Run folders as the studio shows them, for a server and for a page alike, read from files only: their list, the progress of each, and the
+ * studio's verbs over them.
  */
 
 import * as Effect from "effect/Effect"

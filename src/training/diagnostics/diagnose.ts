@@ -28,7 +28,7 @@ export interface DiagnoseOptions {
  * import type { BatchOf, Model } from "tfjs-lora-pro/models"
  * import { diagnose, type Session } from "tfjs-lora-pro/training"
  *
- * const told = (session: Session, batch: BatchOf<Model>) =>
+ * const report = (session: Session, batch: BatchOf<Model>) =>
  *   Effect.gen(function* () {
  *     const { mean } = yield* diagnose(session, [batch], ["query", "value"])
  *     yield* Console.log(`${mean.method.discrepancy} of the gradient is missed, ${mean.best.discrepancy} at best`)

@@ -317,12 +317,14 @@ test("what the intervals leave out is said with its size", () => {
 test("what doing nothing reaches stands under the table, where runs know it", () => {
   const nothing = { of: "always “pos”, the most frequent class", scores: { accuracy: 0.51, macroF1: 0.34 } }
   const runs = fresh("lora", [0.9, 0.9]).map((run) => ({ ...run, baseline: { validation: null, test: nothing } }))
-  const told = verdictOf([...runs, ...fresh("full", [0.9, 0.9])])
-  expect(told.final!.baseline).toEqual({ of: nothing.of, value: 0.51 })
-  expect(coverage(told.final!, told)).toStartWith("Baseline (always “pos”, the most frequent class): 51.0 %. Means")
-  const untold = verdictOf(fresh("lora", [0.9, 0.9]))
-  expect(untold.final!.baseline).toBeNull()
-  expect(coverage(untold.final!, untold)).toStartWith("Means")
+  const withBaseline = verdictOf([...runs, ...fresh("full", [0.9, 0.9])])
+  expect(withBaseline.final!.baseline).toEqual({ of: nothing.of, value: 0.51 })
+  expect(coverage(withBaseline.final!, withBaseline)).toStartWith(
+    "Baseline (always “pos”, the most frequent class): 51.0 %. Means"
+  )
+  const withoutBaseline = verdictOf(fresh("lora", [0.9, 0.9]))
+  expect(withoutBaseline.final!.baseline).toBeNull()
+  expect(coverage(withoutBaseline.final!, withoutBaseline)).toStartWith("Means")
 })
 
 test("an interval of accuracies ends where accuracies do, and two trials that are one run count once", () => {

@@ -160,7 +160,7 @@ describe("openClassification", () => {
   test("one class only is a warning, whether labels are declared or discovered", async () => {
     const { warnings } = await run(open({ train: rowsOf("aaa"), labels: ["a", "b"] }))
     const warning =
-      /^train \(.*\): all 3 rows have the label "a", so there is nothing to distinguish: add rows with other labels$/
+      /^train \(.*\): all 3 rows have the label "a"; classification needs at least two: add rows with other labels$/
     expect(warnings[0]).toMatch(warning)
     const discovered = await run(open({ train: rowsOf("aaa") }))
     expect(discovered.warnings[0]).toMatch(warning)

@@ -170,7 +170,7 @@ test("broken images are told together, by their headers, with their names", asyn
   expect(message.split("\n").slice(0, 4)).toEqual([
     "/broken: 33 problems, 20 of them:",
     "  /broken/ring/a.png: is empty; expected PNG, JPEG or WebP",
-    '  /broken/ring/b.png: is no image that is known: it begins with "no image at "; expected PNG, JPEG or WebP',
+    '  /broken/ring/b.png: is not a known kind of image: it begins with "no image at "; expected PNG, JPEG or WebP',
     "  /broken/ring/c.png: is truncated: its data end early"
   ])
   expect(message.split("\n").length).toBe(21)

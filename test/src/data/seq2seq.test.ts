@@ -110,7 +110,7 @@ describe("targets", () => {
     )
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toMatch(
-      /^validation \(.*\): 1 of 2 rows have a target that is none of data\.targets \(.*:2: "perhaps"\); evaluations of them say no macro-F1$/
+      /^validation \(.*\): 1 of 2 rows have a target outside data\.targets \(.*:2: "perhaps"\); their evaluations have no macro-F1$/
     )
   })
 

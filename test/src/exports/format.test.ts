@@ -30,7 +30,7 @@ describe("options of a format", () => {
     [{ type: "silk" }, '--type: found "silk"; --format parcels takes any of paper, cloth, tin, with commas between'],
     [{ type: "" }, '--type: found ""; --format parcels takes any of paper, cloth, tin, with commas between'],
     [{ size: "small,large" }, "--size: found 2 values; --format parcels takes one of small, large"],
-    [{ colour: "red" }, "--colour: is no option of --format parcels, which has --type, --size"]
+    [{ colour: "red" }, "--colour: is not an option of --format parcels, which has --type, --size"]
   ])("%j is refused in a sentence", (given, message) => {
     const refused = chosenOf(format, given)
     expect(refused).toBeInstanceOf(ExportRefused)

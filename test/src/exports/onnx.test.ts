@@ -117,7 +117,7 @@ describe("a trace", () => {
     [
       "calls",
       ({ input }, n) => (n === 5 ? tf.relu(input("x", [n], "float32")) : tf.tanh(input("x", [n], "float32"))),
-      /Relu in the place of Tanh/
+      /Relu instead of Tanh/
     ],
     [
       "shapes",

@@ -52,8 +52,8 @@ test.each([
   [file("other.avif"), "is an AVIF image; expected PNG, JPEG or WebP"],
   [joined([0, 0, 0, 24], text("ftypheic")), "is a HEIC image; expected PNG, JPEG or WebP"],
   [text('<?xml version="1.0"?><svg xmlns="x">'), "is an SVG image; expected PNG, JPEG or WebP"],
-  [text("<!doctype html>"), 'is no image that is known: it begins with "<!doctype ht"; expected PNG, JPEG or WebP'],
-  [joined([27, 10, 65]), 'is no image that is known: it begins with "\\u001b\\nA"; expected PNG, JPEG or WebP'],
+  [text("<!doctype html>"), 'is not a known kind of image: it begins with "<!doctype ht"; expected PNG, JPEG or WebP'],
+  [joined([27, 10, 65]), 'is not a known kind of image: it begins with "\\u001b\\nA"; expected PNG, JPEG or WebP'],
   [new Uint8Array(), "is empty; expected PNG, JPEG or WebP"]
 ])("what is no such image is named: %#", (bytes, reason) => {
   expect(headerFailure(bytes)).toBe(reason)

@@ -41,11 +41,11 @@ test("words and buffers that are missing, misspelt or too many do not compile, a
 test("a kernel that is misspelt, undeclared or in no binary throws", () =>
   onEngine((engine, x, y) => {
     // @ts-expect-error: a name is no kernel
-    expect(() => engine.run("gelu", { x, y }, { size: 3 })).toThrow('"gelu" is no declared kernel')
+    expect(() => engine.run("gelu", { x, y }, { size: 3 })).toThrow('"gelu" is not a declared kernel')
     // @ts-expect-error: what a misspelt import is in JavaScript
-    expect(() => engine.run(undefined, { x, y }, { size: 3 })).toThrow("undefined is no declared kernel")
+    expect(() => engine.run(undefined, { x, y }, { size: 3 })).toThrow("undefined is not a declared kernel")
     expect(() => engine.run({ ...kernel }, { x, y }, { size: 3, scale: 1 })).toThrow(
-      '"ofThisTest" is no declared kernel'
+      '"ofThisTest" is not a declared kernel'
     )
     expect(() => engine.run(kernel, { x, y }, { size: 3, scale: 1 })).toThrow(
       "the wasm binaries have no kernel ofThisTest"

@@ -231,7 +231,9 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     expect(await refused(loadAdapter(convnet(2), files))).toMatch(
       /was made over other weights: found [0-9a-f]{16} \(convnet\)/
     )
-    expect(await refused(loadAdapter(siamese(), files, { anyBase: true }))).toContain("is no adapter of siamese: rank")
+    expect(await refused(loadAdapter(siamese(), files, { anyBase: true }))).toContain(
+      "is not an adapter of siamese: rank"
+    )
     expect(await refused(loadAdapter(sequential(), files, { anyBase: true }))).toContain(
       "is missing; expected one of shape"
     )

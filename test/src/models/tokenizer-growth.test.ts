@@ -168,7 +168,7 @@ describe("refused at a text:", () => {
   test("a hundred thousand special tokens that are none", () => {
     const config = { additional_special_tokens: Array.from({ length: 100_000 }, (_, i) => `<${i}>`) }
     expect(() => new BoundedTokenizer(json(), config)).toThrow(
-      "tokenizer_config.json has 100000 special tokens that are none in it"
+      "tokenizer_config.json has 100000 special tokens that tokenizer.json does not mark as special"
     )
     expect(new BoundedTokenizer(json(), { additional_special_tokens: ["[X]", "[Y]"] }).encode("a").ids).toEqual([0])
   })

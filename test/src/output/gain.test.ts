@@ -78,7 +78,7 @@ describe("a gain", () => {
     ])
   })
 
-  test("may be chance where the interval includes the baseline, and is none where the value is not better", () => {
+  test("may be chance where the interval includes the baseline, and is not a gain where the value is not better", () => {
     const title = (right: number, rows: number) =>
       gain({ test: evaluation("test", right, rows), baseline: baseline(0.5) })!.trust.title
     expect(title(6, 10)).toBe("The difference may be chance")

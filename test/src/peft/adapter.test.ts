@@ -67,7 +67,7 @@ test("everything that is not supported is told at once, and defaults of newer re
     init_lora_weights: "pissa_niter_4"
   })
   expect(await said(folder)).toEqual([
-    expect.stringContaining('adapter_config.json: bias: found "all"; biases that are trained'),
+    expect.stringContaining('adapter_config.json: bias: found "all"; training biases'),
     expect.stringContaining('init_lora_weights: found "pissa_niter_4", which changes the base\'s weights'),
     'adapter_config.json: "alora_invocation_tokens": found [5], which is not supported',
     'adapter_config.json: "layer_replication": found [[0,4]], which is not supported',
@@ -135,7 +135,7 @@ test("a long list, a deep configuration and a large one are told with their limi
   writeFileSync(join(deep, "adapter_config.json"), `{"x": "${"y".repeat(3e6)}"}`)
   expect((await said(deep))[0]).toContain("plan-bytes")
   writeFileSync(join(deep, "adapter_config.json"), "[]")
-  expect(await said(deep)).toEqual(["adapter_config.json: is no JSON object"])
+  expect(await said(deep)).toEqual(["adapter_config.json: is not a JSON object"])
 })
 
 test("tensors that are not read here are told by their names", async () => {

@@ -61,7 +61,7 @@ test.each([
   ["q(?#x)", "a comment"],
   ["q*+", "a possessive quantifier"],
   ["\\bquery", "an escape that names of modules do not need"],
-  ["(query", "is no regular expression"],
+  ["(query", "is not a regular expression"],
   ["query\\", "ends in a backslash"],
   ["a".repeat(5_000), "pattern-characters"]
 ])("the pattern %s is refused with its reason", (pattern, reason) => {

@@ -123,7 +123,7 @@ const scenarios = {
       Effect.onError(() =>
         Effect.gen(function* () {
           yield* Effect.sleep(20)
-          if (rank === 0) console.error("step", step, "is saved; go on with --resume")
+          if (rank === 0) console.error("step", step, "is saved; resume with --resume")
           if (rank === 0 && process.argv[3] !== undefined) writeFileSync(process.argv[3], String(step))
         })
       )

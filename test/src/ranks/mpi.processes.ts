@@ -118,7 +118,7 @@ for (const mpirun of mpiruns) {
       const { code, stderr } = await ended
       expect(code).toBe(130)
       expect(step()).toBeGreaterThanOrEqual(3)
-      expect(stderr).toContain(`step ${step()} is saved; go on with --resume\n`)
+      expect(stderr).toContain(`step ${step()} is saved; resume with --resume\n`)
     })
 
     test("when the launcher is told to end, they stop after a step and save it", async () => {
@@ -141,7 +141,7 @@ for (const mpirun of mpiruns) {
       while (pids.some(isRunning) && performance.now() < until) await Bun.sleep(20)
       expect(pids.filter(isRunning)).toEqual([])
       // MPICH's kills the others at once
-      if (mpirun === openMpi) expect(stderr()).toMatch(/^step \d+ is saved; go on with --resume$/m)
+      if (mpirun === openMpi) expect(stderr()).toMatch(/^step \d+ is saved; resume with --resume$/m)
     })
   })
 }

@@ -49,10 +49,10 @@ for (const plan of plans)
 
 describe("another number of ranks goes on:", () => {
   const at = (step: number) => (event: ProgressEvent) => event.kind === "step" && event.step === step
-  const saved = /^step 5 is saved; go on with/
+  const saved = /^step 5 is saved; resume with/
   // who is asked says so with the next gradients: it may be in step 4 already when rank 0 has heard of step 3
-  const agreed = /^step [45] is saved; go on with/
-  const lost = /^step 5 is not saved \(the other processes of the run hold a part of it\); step 4 is saved; go on with/
+  const agreed = /^step [45] is saved; resume with/
+  const lost = /^step 5 is not saved \(the other processes of the run hold a part of it\); step 4 is saved; resume with/
 
   for (const [plan, before, after, end, says] of [
     ["whole", 3, 1, { until: at(5) }, saved],

@@ -18,7 +18,7 @@ import { type Columns, columnsOf, type Entry, type Table, type Verdict } from ".
 /** Returns a table that scrolls, also by keyboard. */
 export const scrolled = (label: string, caption: Insertable, head: ReadonlyArray<string>, body: Insertable): Html =>
   html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><caption>${caption}</caption>
-<thead><tr>${head.map((name) => html`<th scope="col" class="${name.startsWith("beside") ? "text" : "number"}">${name}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
+<thead><tr>${head.map((name) => html`<th scope="col" class="${name.startsWith("vs. ") ? "text" : "number"}">${name}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
 
 const interval = (measure: Measure, estimate: Entry["test"]): Html | string => {
   if (estimate === null) return "–"
@@ -56,8 +56,8 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     `${split}, 95 % interval`,
     `${split} loss`,
     ...verdict.measure.others.map(({ label }) => label),
-    ...(columns.lora ? ["beside LoRA"] : []),
-    ...(columns.full ? ["beside full fine-tuning"] : []),
+    ...(columns.lora ? ["vs. LoRA"] : []),
+    ...(columns.full ? ["vs. full fine-tuning"] : []),
     "training",
     "peak MB",
     "trained numbers",
@@ -82,7 +82,7 @@ export const costTable = (table: Table, { measure }: Verdict): Html => {
 `
   )
   const words = costWords(table, measure).replaceAll("`", "")
-  return html`${scrolled("What methods cost", "Time and state beside what they gain", ["method", "rank", ...costHead(measure)], rows)}
+  return html`${scrolled("What methods cost", "Time and state, with the gain", ["method", "rank", ...costHead(measure)], rows)}
 <p class="quiet">${words}</p>`
 }
 

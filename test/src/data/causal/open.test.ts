@@ -188,7 +188,7 @@ describe("broken rows", () => {
       '  rows.jsonl:3: no column "messages" (found: mesages; did you mean "mesages"?)',
       '  rows.jsonl:4: "messages" is not JSON; expected a list of messages as JSON',
       '  rows.jsonl:5: message 1: unknown role "asistant" (known: system, developer, user, assistant, tool; did you mean "assistant"?); message 2: found a number, expected an object with role and content',
-      "  rows.jsonl:6: the assistant says nothing in the conversation, so there is nothing to learn",
+      "  rows.jsonl:6: the assistant says nothing in the conversation, so no token is trained on",
       "  rows.jsonl:7: message 2: content is an object, expected a string",
       "  rows.jsonl:8: found a list, expected an object"
     ])

@@ -190,7 +190,7 @@ describe("what would be learned wrongly is an error with its row and field", () 
     "another weight": [one({ ...answer, weight: 0.5 }), "message 2: weight is 0.5, expected 0 or 1"],
     "nothing but context": [
       { messages: [user, { ...answer, weight: 0 }] },
-      "every message of the assistant has weight 0, so there is nothing to learn"
+      "every message of the assistant has weight 0, so no token is trained on"
     ],
     "two tools of one name": [
       { messages: [user, answer], tools: [weather, weather] },

@@ -127,7 +127,7 @@ test("a cut file names the tensors it lost", async () => {
   expect(message).toContain("tensor blk.1.attn_v.weight ends at byte")
   expect(message).toContain("it is cut, or was not downloaded whole")
   expect(await spoiled((bytes) => bytes.slice(0, 900))).toMatch(
-    /truncated: its header goes on to byte \d+, the file has 900 bytes/
+    /truncated: its header extends to byte \d+, the file has 900 bytes/
   )
 })
 

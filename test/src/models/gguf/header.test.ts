@@ -77,12 +77,12 @@ const lies: Readonly<Record<string, readonly [Uint8Array, RegExp]>> = {
   "2^60 tensors": [header(2n ** 60n, 0n), /announces 1152921504606847000 tensors, more than 100,000 entries/],
   "a string of 2^40 bytes": [
     header(0n, 1n, ...text("k"), u32(STRING), u64(2n ** 40n)),
-    /truncated: its header goes on to byte 10995116278\d+, the file has 4\d{3} bytes/
+    /truncated: its header extends to byte 10995116278\d+, the file has 4\d{3} bytes/
   ],
-  "a key of 2^63 bytes": [header(0n, 1n, u64(2n ** 63n)), /truncated: its header goes on to byte 9223372036854776000/],
+  "a key of 2^63 bytes": [header(0n, 1n, u64(2n ** 63n)), /truncated: its header extends to byte 9223372036854776000/],
   "a list of 2^60 strings": [
     header(0n, 1n, ...text("k"), u32(LIST), u32(STRING), u64(2n ** 60n)),
-    /truncated: a list of 1152921504606847000 values goes on to byte/
+    /truncated: a list of 1152921504606847000 values extends to byte/
   ],
   "lists in lists": [
     header(0n, 1n, ...text("k"), u32(LIST), ...Array.from({ length: 50 }, () => [u32(LIST), u64(1n)]).flat()),

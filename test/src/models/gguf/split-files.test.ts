@@ -70,7 +70,7 @@ test("parts in the wrong place, of another model, or under names that do not say
   renameSync(swapped[2]!, swapped[1]!)
   renameSync(other, swapped[2]!)
   expect(await messageOf(swapped)).toBe(
-    "model llama-00002-of-00003.gguf: split.no is 2, expected 1: not a part of the model beside it"
+    "model llama-00002-of-00003.gguf: split.no is 2, expected 1: not a part of the same model"
   )
 
   const foreign = split()

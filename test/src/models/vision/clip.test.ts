@@ -294,7 +294,7 @@ test("prompts that no image could be told by are refused", async () => {
     'the label " " in the template "{}" makes a prompt without a word'
   ])
   expect(await problemsOf({ labels: ["Cat", "dog", "cat"] })).toEqual([
-    'the labels "Cat" and "cat" make the same prompts (capitals do not count, and a prompt has at most 12 tokens), so no image could be told to be one of them: rename one of them'
+    'the labels "Cat" and "cat" make the same prompts (capitals do not count, and a prompt has at most 12 tokens), so the model cannot distinguish them: rename one of them'
   ])
   const long = "a very very long label "
   expect((await problemsOf({ labels: [`${long}1`, `${long}2`] })).length).toBe(1)
