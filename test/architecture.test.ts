@@ -94,6 +94,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/linalg/truncated-svd.ts": "a page, for which an init loads it when it starts from a decomposition",
   "src/output/adapter-folder.ts": "a page writes adapters and has no run folders",
   "src/output/report/chart.ts": "the studio's page, which draws what reports draw",
+  "src/output/report/gain-view.ts": "the studio's page, which shows what a run gained as reports do",
   "src/output/report/tokens.ts": "the build of the studio's page, which has the colours and sizes of reports",
   "src/output/outcome.ts": "a page, which says how a run ended and has no run folders",
   "src/output/peft/layout.ts": "the same, for a LayersModel's adapter",

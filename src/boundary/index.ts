@@ -11,6 +11,7 @@ export {
 export { isRecord } from "./record.ts"
 export { shownArgument, withoutSecrets, withoutSecretsIn } from "./secrets.ts"
 export {
+  capital,
   counted,
   cut,
   cutLines,

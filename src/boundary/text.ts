@@ -3,6 +3,9 @@
 /** Maximum number of list entries in a message. */
 export const mostListed = 20
 
+/** Capitalizes the first letter of a text. */
+export const capital = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
+
 /** Formats a count: "1 row", "1,350 rows". `many`: the plural, if it is not formed with an s. */
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`

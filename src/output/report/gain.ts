@@ -2,10 +2,9 @@
  * What a run gained, as numbers: before → after, the baseline, the interval that the rows of the split leave open, and whether to trust it. The
  * studio and report.html show it first (`gainView`).
  */
-import { counted } from "../../boundary/index.ts"
+import { capital, counted } from "../../boundary/index.ts"
 import { scoreOf, written } from "../../training/index.ts"
 import { warningTexts } from "../outcome.ts"
-import { capital } from "./html.ts"
 import { type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 /** A value on the bar of a gain. */

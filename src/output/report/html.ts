@@ -77,9 +77,6 @@ export const number = (value: number | null | undefined, digits = 3): string => 
 export const fixed = (value: number | null | undefined, decimals = 3): string =>
   value === null || value === undefined || !Number.isFinite(value) ? missing : value.toFixed(decimals)
 
-/** Capitalizes the first letter of a label. */
-export const capital = (label: string): string => `${label.slice(0, 1).toUpperCase()}${label.slice(1)}`
-
 /** Formats a count with thousands separators: 1234567 → 1,234,567. */
 export const count = (value: number): string => value.toLocaleString("en")
 

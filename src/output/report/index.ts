@@ -3,7 +3,6 @@ export type { Plot, Series } from "./chart.ts"
 export { type Gain, gainOf } from "./gain.ts"
 export { gradientPlots } from "./gradient.ts"
 export {
-  capital,
   count,
   duration,
   fixed,

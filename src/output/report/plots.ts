@@ -3,9 +3,9 @@
  *
  * A long run is drawn with at most 1,000 points, each the mean of its steps; the worst site of a point is the worst of its steps.
  */
+import { capital } from "../../boundary/index.ts"
 import { scoreOf } from "../../training/index.ts"
 import { exponentialMean, type Plot, type Series } from "./chart.ts"
-import { capital } from "./html.ts"
 import type { Evaluation, MeasuredKind, MetricsSoFar, Step } from "./run-record.ts"
 
 const POINTS = 1000

@@ -1,10 +1,10 @@
 /** Results of a run: the metrics first, then curves, evaluations, the confusion matrix, and the misclassified rows. */
 
-import { counted } from "../../boundary/index.ts"
+import { capital, counted } from "../../boundary/index.ts"
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
 import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
-import { capital, count, duration, fixed, type Html, html, percent } from "./html.ts"
+import { count, duration, fixed, type Html, html, percent } from "./html.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.

@@ -1,6 +1,6 @@
 /** What methods are judged by, with its interval, method by method and against what a method costs. */
-import { counted } from "../../../boundary/index.ts"
-import { capital, count, type Html, html, number } from "../../../output/report/index.ts"
+import { capital, counted } from "../../../boundary/index.ts"
+import { count, type Html, html, number } from "../../../output/report/index.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
 import { domainOf, linear, type Scale } from "./chart.ts"

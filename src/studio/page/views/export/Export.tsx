@@ -1,6 +1,7 @@
 /** Share: how to use a finished run elsewhere, as cards by where it runs; a push to the Hub; and the exports that exist already. */
+
 import { useState } from "preact/hooks"
-import { capital } from "../../../../output/report/html.ts"
+import { capital } from "../../../../boundary/index.ts"
 import type { Exit, Exported } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"

@@ -1,6 +1,7 @@
 /** The columns' roles, the file's dialect and the model: the inputs of a suggestion. */
+
 import { useState } from "preact/hooks"
-import { capital } from "../../../../output/report/html.ts"
+import { capital } from "../../../../boundary/index.ts"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Select } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"

@@ -1,6 +1,5 @@
 /** The checked plan: facts, problems, warnings, the reasons for its values, and its difference from the suggestion. */
-import { counted } from "../../../../boundary/index.ts"
-import { capital } from "../../../../output/report/html.ts"
+import { capital, counted } from "../../../../boundary/index.ts"
 import type { Checked, PlanJson, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
 import { fieldDifferences } from "../../../runs/differences.ts"
 import { sizeOf } from "../../parts/files.tsx"

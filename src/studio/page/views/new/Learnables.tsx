@@ -1,6 +1,7 @@
 /** The tasks that a model could learn from the rows, as cards: a clear one is preselected, one click selects another. */
+
 import { useId } from "preact/hooks"
-import { capital } from "../../../../output/report/html.ts"
+import { capital } from "../../../../boundary/index.ts"
 import type { LearnableRows } from "../../../protocol/index.ts"
 import { useStudio } from "../../use.ts"
 import { keyOf } from "./draft.ts"

@@ -1,7 +1,6 @@
 /** Runs: a table on wide screens, cards on narrow ones, searched, filtered, sorted and grouped, and a comparison of those that are selected; or one run by itself. */
 import { useEffect, useMemo, useState } from "preact/hooks"
-import { counted } from "../../../../boundary/index.ts"
-import { capital } from "../../../../output/report/html.ts"
+import { capital, counted } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
