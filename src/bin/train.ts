@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { factsOfInit } from "../../schemas/index.ts"
-import { counted, printable, shellWord } from "../boundary/index.ts"
+import { capital, counted, printable, shellWord } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { isThere } from "../files/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
@@ -213,8 +213,6 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string): Reado
   ]
 }
 
-const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
-
 const firstOf = (warnings: ReadonlyArray<string>): ReadonlyArray<string> =>
   warnings.length <= 3
     ? warnings
@@ -239,7 +237,7 @@ const closingLines = (
   const lines: ReadonlyArray<Line> = [
     ...gainedLines(kind, report, untrained),
     ...(verbose ? warnings : firstOf(warnings)).map((warning) => [9, warning] as const),
-    ...(stopped === null ? [] : [[1, `${sentence(stoppedText(kind.metrics, stopped, report))}.`] as const]),
+    ...(stopped === null ? [] : [[1, `${capital(stoppedText(kind.metrics, stopped, report))}.`] as const]),
     [5, `The adapter is ${kept === null ? `the last state, of step ${steps}` : keptText(kind.metrics, kept, report)}.`],
     [
       0,

@@ -1,5 +1,6 @@
 /** Which format rows for a causal language model are of, and which columns of them hold what, by the first of them. */
 import * as Effect from "effect/Effect"
+import { capital } from "../../../boundary/index.ts"
 import { parseBoundedJson } from "../../../files/index.ts"
 import { describeCausal, openSource, storedChatTemplate } from "../../../models/causal/index.ts"
 import { families } from "../../../models/index.ts"
@@ -180,8 +181,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
       ]
     }
   }
-  const label = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
-  const text = `${label(prompt)}: {${prompt}}\n${label(answer)}:`
+  const text = `${capital(prompt)}: {${prompt}}\n${capital(answer)}:`
   return {
     ...found,
     choices: [

@@ -2,6 +2,7 @@
  * The JSON Schema of plans, as far as a form needs it: what a value is edited with. Plain functions over plain data, so that a new method,
  * kind or optimizer in the schema appears in the form.
  */
+import { capital } from "../../../../../boundary/index.ts"
 export interface Schema {
   readonly [keyword: string]: unknown
 }
@@ -176,7 +177,7 @@ export const planSchema = (root: Schema, plan: Readonly<Record<string, unknown>>
 /** "learningRate" → "Learning rate" */
 export const labelOf = (key: string): string => {
   const words = key.replace(/([a-z\d])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`)
-  return words.slice(0, 1).toUpperCase() + words.slice(1)
+  return capital(words)
 }
 
 export const descriptionOf = (schema: Schema, root: Schema): string => {
