@@ -17,7 +17,7 @@ import {
 import { readBaseCard, type Tokenizer } from "../../models/index.ts"
 
 /** Rows that are looked at, evenly spaced. */
-const LOOKED_AT = 100
+const LOOKED_AT = 40
 /** Tokens of a row that are looked at. */
 const LONGEST = 512
 /** Share of unknown tokens above which a model has no words for the texts, whatever their language. */
