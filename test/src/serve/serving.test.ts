@@ -236,7 +236,7 @@ test("a path or a URL of an image is answered by what is taken in its place, wha
     expect([row, pixelsIn(row, columns)]).toEqual([row, { pixels: 6 }])
   expect(pixelsIn({ no: "a.png" }, columns)).toEqual({ broken: expect.stringContaining('no column "photo"') })
   expect(pixelsIn("data:image/png;base64,AAAA", columns)).toEqual({
-    broken: expect.stringContaining("no image that is known")
+    broken: expect.stringContaining("not a known kind of image")
   })
   expect(pixelsIn("data:image/png,x", columns)).toEqual({
     broken: expect.stringContaining("data: URI that cannot be read")
