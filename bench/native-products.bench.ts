@@ -55,7 +55,7 @@ const best = openLibrary(file)
 
 const own = (instructions: string): Multiply => {
   const library = openLibrary(file, instructions)
-  const pointer = library.pointer(library.addressOf(memory.buffer))
+  const pointer = library.pointerTo(new Uint8Array(memory.buffer))
   return ({ kind, m, n, k }, a, b, c) => {
     const at = (address: number) => ({ address, stride: 0 })
     const [rows, columns] = NATIVE_CUTS.chunk({ kind, m, n, k }, 1, 1)
@@ -99,7 +99,7 @@ const blas = (library: string): Multiply => {
     openblas_set_num_threads: { args: ["i32"], returns: "void" }
   })
   symbols.openblas_set_num_threads(1)
-  const base = best.addressOf(memory.buffer)
+  const base = best.pointerTo(new Uint8Array(memory.buffer)) as number
   const at = (address: number) => (base + address) as never
   return ({ kind, m, n, k }, a, b, c) => {
     const [turn, ldb] = kind === "nt" ? [TRANSPOSED, k] : [PLAIN, n]

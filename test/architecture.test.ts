@@ -38,6 +38,7 @@ const relativeImports = (file: string): ReadonlyArray<string> =>
  */
 const rooms: Readonly<Record<string, number>> = {
   "src/boundary": 0,
+  "src/ffi": 0,
   schemas: 1,
   "src/files": 1,
   "src/numbers": 0,
@@ -245,6 +246,14 @@ test("no synchronous device reads and no Bun-only API in the sources", () => {
     return found.map((what) => `${file}: ${what}`)
   })
   expect(wrong).toEqual([])
+})
+
+test("C functions are called through one room", () => {
+  const callers = files.filter((file) => /bun:ffi|\bdlopen\(|"koffi"/.test(code(file)))
+  expect(callers.filter((file) => !file.startsWith("src/ffi/"))).toEqual([
+    "src/device/native-stderr.ts", // opens the library as a module of Node, whose functions are not C's
+    "src/ranks/mpi/system.ts" // calls the system's own
+  ])
 })
 
 test("what a page can load imports nothing of Node", () => {

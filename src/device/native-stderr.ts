@@ -11,38 +11,30 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
+import { foreign, openSystemLibrary } from "../ffi/index.ts"
 import { libraryFile } from "../kernels/wasm/index.ts"
 import { checked } from "./compiled-file.ts"
 
 const STDERR = 2
 
 /** As in C: a descriptor, or −1. */
-type Descriptors = Readonly<Record<"dup" | "dup2", (...descriptors: ReadonlyArray<number>) => number>>
-
-/** The members of `bun:ffi` used here, whose types programs in Node or Deno do not have. */
-interface BunForeign {
-  dlopen(
-    file: string,
-    symbols: Readonly<Record<string, { readonly args: ReadonlyArray<string>; readonly returns: string }>>
-  ): { readonly symbols: Descriptors }
+interface Descriptors {
+  readonly dup: (descriptor: number) => number
+  readonly dup2: (from: number, to: number) => number
 }
 
-/** File names of the C library: glibc, musl, macOS. */
-const LIBRARIES: Readonly<Record<string, ReadonlyArray<string>>> = {
-  linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
-  darwin: ["libSystem.B.dylib"]
-}
-
-const ofBun = ({ dlopen }: BunForeign): Descriptors | undefined => {
-  for (const library of LIBRARIES[process.platform] ?? []) {
-    try {
-      const int = { returns: "i32" }
-      return dlopen(library, { dup: { ...int, args: ["i32"] }, dup2: { ...int, args: ["i32", "i32"] } }).symbols
-    } catch {
-      // another name of it
-    }
+const ofBun = (): Descriptors | undefined => {
+  const runtime = foreign()
+  if ("reason" in runtime) return undefined
+  try {
+    const int = { result: "i32" } as const
+    return openSystemLibrary(runtime, {
+      dup: { ...int, parameters: ["i32"] },
+      dup2: { ...int, parameters: ["i32", "i32"] }
+    })
+  } catch {
+    return undefined
   }
-  return undefined
 }
 
 const ofNode = (): Descriptors | undefined => {
@@ -60,10 +52,7 @@ const ofNode = (): Descriptors | undefined => {
   return dup && dup2 && { dup, dup2 }
 }
 
-const found = (): Descriptors | undefined => {
-  const bun = process.versions["bun"] && (process.getBuiltinModule as (name: string) => unknown)("bun:ffi")
-  return bun ? ofBun(bun as BunForeign) : ofNode()
-}
+const found = (): Descriptors | undefined => (process.versions["bun"] === undefined ? ofNode() : ofBun())
 
 let descriptors: { readonly found: Descriptors | undefined } | undefined
 

@@ -1,9 +1,10 @@
 /** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has neither. */
+import type { Foreign, Pointer } from "../../ffi/index.ts"
 import type { ProductCuts } from "../wasm/product-cuts.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
-/** A kernel of the library: byte addresses within the heap at `heap`, which is a runtime's pointer. */
-export type NativeKernel = (heap: unknown, args: number, chunk: number, scratch: number) => void
+/** A kernel of the library: byte addresses within the heap at `heap`. */
+export type NativeKernel = (heap: Pointer, args: number, chunk: number, scratch: number) => unknown
 
 export interface NativeLibrary {
   readonly file: string
@@ -12,17 +13,14 @@ export interface NativeLibrary {
   /** that it has kernels for and the processor can do */
   readonly available: ReadonlyArray<string>
   readonly kernels: ReadonlyMap<string, NativeKernel>
-  /** A machine address as a pointer for the kernels. */
-  readonly pointer: (address: number) => unknown
-  /** The machine address of a buffer's first byte. It stays until the buffer is another. */
-  readonly addressOf: (buffer: ArrayBufferLike) => number
+  readonly pointerTo: Foreign["pointerTo"]
 }
 
 /** A wasm memory as the kernels of a library see it. */
 export interface Heap {
   readonly file: string
   readonly cuts: ProductCuts
-  pointer: unknown
+  pointer: Pointer
   /** To be called when the memory has grown: it may lie elsewhere. */
   readonly moved: () => void
   /** Returns the kernels of a wasm module, with those that the library also has replaced by the library's. */
@@ -31,13 +29,13 @@ export interface Heap {
 
 type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
-export const heapOf = ({ file, kernels: own, pointer, addressOf }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
+export const heapOf = ({ file, kernels: own, pointerTo }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
   const heap: Heap = {
     file,
     cuts: NATIVE_CUTS,
     pointer: undefined,
     moved: () => {
-      heap.pointer = pointer(addressOf(memory.buffer))
+      heap.pointer = pointerTo(new Uint8Array(memory.buffer))
     },
     inPlaceOf: (kernels, names) =>
       kernels.map((kernel, i) => {

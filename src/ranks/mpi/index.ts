@@ -17,16 +17,17 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { limit, overLimit } from "../../boundary/index.ts"
+import type { Unavailable } from "../../ffi/index.ts"
 import { begunTogether, RankError, Ranks } from "../ranks.ts"
-import type { System } from "./foreign.ts"
 import type { Launch } from "./launch.ts"
-import { mismatch, type NoLibrary, openLibrary } from "./library.ts"
+import { mismatch, openLibrary } from "./library.ts"
 import { lostConnection } from "./lost-connection.ts"
 import { watchedStart } from "./start-watch.ts"
+import type { System } from "./system.ts"
 import { openWorld, type World } from "./world.ts"
 
 export { type Launch, launched } from "./launch.ts"
-export { foundLibraries, LIBRARY_VARIABLE, type NoLibrary } from "./library.ts"
+export { foundLibraries, LIBRARY_VARIABLE } from "./library.ts"
 
 /** Error of processes that cannot communicate: there is no MPI library, or it is not the launcher's. */
 export class MpiError extends Schema.TaggedError<MpiError>()("MpiError", {
@@ -57,7 +58,7 @@ const PATIENCE_ALONE = 2_000
 export const mpi = (launch: Launch): Layer.Layer<never, MpiError> =>
   Layer.effect(Ranks, Effect.acquireRelease(open(launch), part))
 
-const refused = ({ rank, size, by }: Launch, no: NoLibrary) =>
+const refused = ({ rank, size, by }: Launch, no: Unavailable) =>
   Effect.fail(new MpiError({ rank, size: size ?? null, by, ...no })).pipe(Effect.delay(rank === 0 ? 0 : PATIENCE_ALONE))
 
 const open = (launch: Launch): Effect.Effect<World, MpiError> =>

@@ -3,8 +3,9 @@
  * of globals, MPICH's are numbers, which those of Intel MPI, MVAPICH and Cray follow (the "MPICH ABI compatibility initiative").
  */
 import { messageOf } from "../../boundary/index.ts"
-import { type Foreign, type Functions, foreign, type LoadedLibrary, type Parameter, type System } from "./foreign.ts"
+import { type Calls, type Foreign, foreign, type Signature, type Unavailable } from "../../ffi/index.ts"
 import type { Abi, Launch } from "./launch.ts"
+import { type LoadedLibrary, openSystem, type System } from "./system.ts"
 
 /** Environment variable with the path of the library, if it is not found automatically. */
 export const LIBRARY_VARIABLE = "TFJS_LORA_PRO_MPI"
@@ -22,7 +23,7 @@ interface Handles {
 interface Layout {
   readonly label: string
   /** what a handle is as a parameter */
-  readonly handle: Parameter
+  readonly handle: "pointer" | "i32"
   readonly handles: (library: LoadedLibrary) => Handles
   readonly anySource: number
   /** where a status has the rank that sent, in bytes */
@@ -39,10 +40,10 @@ const layouts: Readonly<Record<Abi, Layout>> = {
   openmpi: {
     label: "Open MPI",
     handle: "pointer",
-    handles: ({ addressOf }) => ({
-      world: addressOf("ompi_mpi_comm_world"),
-      byte: addressOf("ompi_mpi_byte"),
-      errorsReturn: addressOf("ompi_mpi_errors_return")
+    handles: ({ global }) => ({
+      world: global("ompi_mpi_comm_world"),
+      byte: global("ompi_mpi_byte"),
+      errorsReturn: global("ompi_mpi_errors_return")
     }),
     anySource: -1,
     sourceAt: 0,
@@ -68,31 +69,32 @@ const layouts: Readonly<Record<Abi, Layout>> = {
   }
 }
 
-const parametersOf = (handle: Parameter) =>
-  ({
-    MPI_Initialized: ["pointer"],
-    MPI_Init: ["pointer", "pointer"],
-    MPI_Finalize: [],
-    MPI_Abort: [handle, "i32"],
-    MPI_Comm_rank: [handle, "pointer"],
-    MPI_Comm_size: [handle, "pointer"],
-    MPI_Comm_set_errhandler: [handle, handle],
-    MPI_Error_string: ["i32", "pointer", "pointer"],
-    MPI_Get_processor_name: ["pointer", "pointer"],
-    MPI_Get_library_version: ["pointer", "pointer"],
-    // sent bytes, their count and type, then room for what comes, its counts, places and type
-    MPI_Iallgatherv: ["pointer", "i32", handle, "pointer", "pointer", "pointer", handle, handle, "pointer"],
-    MPI_Igatherv: ["pointer", "i32", handle, "pointer", "pointer", "pointer", handle, "i32", handle, "pointer"],
-    MPI_Ibcast: ["pointer", "i32", handle, "i32", handle, "pointer"],
-    MPI_Ibarrier: [handle, "pointer"],
-    MPI_Test: ["pointer", "pointer", "pointer"],
-    MPI_Isend: ["pointer", "i32", handle, "i32", "i32", handle, "pointer"],
-    MPI_Iprobe: ["i32", "i32", handle, "pointer", "pointer"],
-    MPI_Get_count: ["pointer", handle, "pointer"],
-    MPI_Recv: ["pointer", "i32", handle, "i32", "i32", handle, "pointer"]
-  }) as const satisfies Readonly<Record<string, ReadonlyArray<Parameter>>>
+/** A function that returns its error as an int. */
+const call = <const Parameters extends Signature["parameters"]>(...parameters: Parameters) =>
+  ({ parameters, result: "i32" }) as const
 
-type Call = keyof ReturnType<typeof parametersOf>
+const symbolsOf = (handle: Layout["handle"]) => ({
+  MPI_Initialized: call("pointer"),
+  MPI_Init: call("pointer", "pointer"),
+  MPI_Finalize: call(),
+  MPI_Abort: call(handle, "i32"),
+  MPI_Comm_rank: call(handle, "pointer"),
+  MPI_Comm_size: call(handle, "pointer"),
+  MPI_Comm_set_errhandler: call(handle, handle),
+  MPI_Error_string: call("i32", "pointer", "pointer"),
+  MPI_Get_processor_name: call("pointer", "pointer"),
+  MPI_Get_library_version: call("pointer", "pointer"),
+  // sent bytes, their count and type, then room for what comes, its counts, places and type
+  MPI_Iallgatherv: call("pointer", "i32", handle, "pointer", "pointer", "pointer", handle, handle, "pointer"),
+  MPI_Igatherv: call("pointer", "i32", handle, "pointer", "pointer", "pointer", handle, "i32", handle, "pointer"),
+  MPI_Ibcast: call("pointer", "i32", handle, "i32", handle, "pointer"),
+  MPI_Ibarrier: call(handle, "pointer"),
+  MPI_Test: call("pointer", "pointer", "pointer"),
+  MPI_Isend: call("pointer", "i32", handle, "i32", "i32", handle, "pointer"),
+  MPI_Iprobe: call("i32", "i32", handle, "pointer", "pointer"),
+  MPI_Get_count: call("pointer", handle, "pointer"),
+  MPI_Recv: call("pointer", "i32", handle, "i32", "i32", handle, "pointer")
+})
 
 /** An opened library, of which only the version function has been called. */
 export interface MpiLibrary {
@@ -100,49 +102,57 @@ export interface MpiLibrary {
   readonly abi: Abi
   /** version, such as "Open MPI 5.0.7", as the library reports it */
   readonly version: string
-  readonly call: Functions<Call>
+  readonly call: Calls<ReturnType<typeof symbolsOf>>
   readonly handles: Handles
   readonly anySource: number
   readonly sourceAt: number
   readonly finishesAtExit: boolean
-  readonly addressOf: Foreign["addressOf"]
+  readonly pointerTo: Foreign["pointerTo"]
   readonly system: System
-}
-
-/** Clauses on why there is no library, and on what to do. */
-export interface NoLibrary {
-  readonly reason: string
-  readonly remedy: string
 }
 
 const LONGEST_VERSION = 8192 // MPI_MAX_LIBRARY_VERSION_STRING of both
 
-const versionOf = (call: Functions<Call>, addressOf: Foreign["addressOf"]): string => {
+const versionOf = ({ call, pointerTo }: Pick<MpiLibrary, "call" | "pointerTo">): string => {
   const text = new Uint8Array(LONGEST_VERSION)
   const length = new Int32Array(1)
-  call.MPI_Get_library_version(addressOf(text), addressOf(new Uint8Array(length.buffer)))
+  call.MPI_Get_library_version(pointerTo(text), pointerTo(new Uint8Array(length.buffer)))
   const whole = new TextDecoder().decode(text.subarray(0, length[0]))
   // "Open MPI v5.0.7, package: …" and "MPICH Version:      4.2.1\nMPICH Release date: …"
   const [, name, version] = /^(.*?)(?: Library)?(?: Version:)?\s+v?(\d[\w.]*)/.exec(whole) ?? []
   return name === undefined ? (whole.split("\n")[0] ?? "") : `${name} ${version}`
 }
 
-const opened = (given: Foreign, file: string, forItsParts = true): MpiLibrary => {
-  const library = given.load(file, forItsParts)
-  const abi: Abi = library.addressOf("ompi_mpi_comm_world") === null ? "mpich" : "openmpi"
+interface Openers {
+  readonly pointerTo: Foreign["pointerTo"]
+  readonly system: System
+}
+
+const openers = (): Openers | Unavailable => {
+  const runtime = foreign()
+  if ("reason" in runtime) return runtime
+  try {
+    return { pointerTo: runtime.pointerTo, system: openSystem(runtime) }
+  } catch (cause) {
+    return { reason: messageOf(cause), remedy: "run it on Linux or macOS" }
+  }
+}
+
+const opened = ({ pointerTo, system }: Openers, file: string, forItsParts = true): MpiLibrary => {
+  const library = system.load(file, forItsParts)
+  const abi: Abi = library.global("ompi_mpi_comm_world") === null ? "mpich" : "openmpi"
   const { handle, handles, anySource, sourceAt, finishesAtExit } = layouts[abi]
-  const call = library.functions(parametersOf(handle))
-  const { addressOf, system } = given
+  const call = library.bind(symbolsOf(handle))
   return {
     file,
     abi,
-    version: versionOf(call, addressOf),
+    version: versionOf({ call, pointerTo }),
     call,
     handles: handles(library),
     anySource,
     sourceAt,
     finishesAtExit,
-    addressOf,
+    pointerTo,
     system
   }
 }
@@ -157,11 +167,10 @@ const candidates = (abi: Abi | undefined): ReadonlyArray<string> => {
  * Opens the library that the launcher's processes use: the one named in the environment, or the launcher's kind by its usual names.
  * `abi` undefined: the first library of any kind.
  */
-export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
+export const openLibrary = (abi: Abi | undefined): MpiLibrary | Unavailable => {
   const named = process.env[LIBRARY_VARIABLE]
   const files = named === undefined || named === "" ? candidates(abi) : [named]
-  const way = tried(foreign)
-  if (way instanceof Error) return { reason: way.message, remedy: "run it on Linux or macOS" }
+  const way = openers()
   if ("reason" in way) return way
   const reasons: Array<string> = []
   for (const file of files) {
@@ -183,9 +192,8 @@ export const openLibrary = (abi: Abi | undefined): MpiLibrary | NoLibrary => {
 }
 
 /** Returns the libraries available on this machine, one of each kind, or why this process can open none. */
-export const foundLibraries = (): ReadonlyArray<Pick<MpiLibrary, "version" | "file">> | NoLibrary => {
-  const way = tried(foreign)
-  if (way instanceof Error) return { reason: way.message, remedy: "" }
+export const foundLibraries = (): ReadonlyArray<Pick<MpiLibrary, "version" | "file">> | Unavailable => {
+  const way = openers()
   if ("reason" in way) return way
   const named = process.env[LIBRARY_VARIABLE]
   const kinds = named ? [[named]] : (["openmpi", "mpich"] as const).map(candidates)
@@ -205,7 +213,7 @@ const tried = <A>(make: () => A): A | Error => {
 }
 
 /** Returns why a process is alone although its launcher started several. */
-export const mismatch = (launch: Launch, library: MpiLibrary, size: number): NoLibrary => {
+export const mismatch = (launch: Launch, library: MpiLibrary, size: number): Unavailable => {
   const other = launch.abi !== undefined && launch.abi !== library.abi
   const srun = launch.by.includes("srun")
   return {

@@ -3,9 +3,10 @@
  * then ends the process in pages of its own words.
  */
 import process from "node:process"
-import type { MpiLibrary, NoLibrary } from "./library.ts"
+import type { Unavailable } from "../../ffi/index.ts"
+import type { MpiLibrary } from "./library.ts"
 
-export const lostConnection = ({ abi, system }: MpiLibrary): NoLibrary | undefined => {
+export const lostConnection = ({ abi, system }: MpiLibrary): Unavailable | undefined => {
   const file = process.env["PMI_FD"]
   if (abi !== "mpich" || file === undefined || system.isSocket(Number(file))) return undefined
   return {

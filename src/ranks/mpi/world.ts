@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { cut } from "../../boundary/index.ts"
+import type { Foreign } from "../../ffi/index.ts"
 import { RankError, type RanksShape } from "../ranks.ts"
 import type { MpiLibrary } from "./library.ts"
 
@@ -71,18 +72,18 @@ const emptied = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? new Uin
 
 /** Initializes MPI and returns its communication functions. Only this module calls the library. */
 export const openWorld = (library: MpiLibrary): World => {
-  const { call, handles, addressOf, anySource, sourceAt } = library
+  const { call, handles, pointerTo, anySource, sourceAt } = library
   const { world, byte } = handles
   const ask = (name: "MPI_Comm_rank" | "MPI_Comm_size"): number => {
     const { flag, ints } = scratch()
-    call[name](world, addressOf(flag))
+    call[name](world, pointerTo(flag))
     return ints[FLAG]!
   }
   call.MPI_Init(null, null)
   call.MPI_Comm_set_errhandler(world, handles.errorsReturn)
   const rank = ask("MPI_Comm_rank")
   const size = ask("MPI_Comm_size")
-  const host = textFrom((text, length) => call.MPI_Get_processor_name(text, length), addressOf)
+  const host = textFrom((text, length) => call.MPI_Get_processor_name(text, length), pointerTo)
   const asleep = new Int32Array(new SharedArrayBuffer(4))
 
   /** what is on its way */
@@ -91,7 +92,7 @@ export const openWorld = (library: MpiLibrary): World => {
   let late: RankError | undefined
 
   const errorText = (code: number): string =>
-    textFrom((text, length) => call.MPI_Error_string(code, text, length), addressOf)
+    textFrom((text, length) => call.MPI_Error_string(code, text, length), pointerTo)
   const failed = (what: string, code: number) =>
     new RankError({
       rank: null,
@@ -102,12 +103,12 @@ export const openWorld = (library: MpiLibrary): World => {
   /** What another rank has reported of its failure, if one has. */
   const probe = (): RankError | undefined => {
     const { flag, status, ints } = scratch()
-    const found = call.MPI_Iprobe(anySource, FAILURE_TAG, world, addressOf(flag), addressOf(status))
+    const found = call.MPI_Iprobe(anySource, FAILURE_TAG, world, pointerTo(flag), pointerTo(status))
     if (found !== 0 || ints[FLAG] === 0) return undefined
     const from = ints[STATUS + sourceAt / 4]!
-    call.MPI_Get_count(addressOf(status), byte, addressOf(flag))
+    call.MPI_Get_count(pointerTo(status), byte, pointerTo(flag))
     const bytes = new Uint8Array(new ArrayBuffer(ints[FLAG]!))
-    call.MPI_Recv(addressOf(bytes), bytes.length, byte, from, FAILURE_TAG, world, addressOf(status))
+    call.MPI_Recv(pointerTo(bytes), bytes.length, byte, from, FAILURE_TAG, world, pointerTo(status))
     const told = Schema.decodeUnknownSync(Failure)(JSON.parse(new TextDecoder().decode(bytes)))
     return new RankError({ rank: from, size, host: told.host, reason: told.reason ?? "it was interrupted" })
   }
@@ -123,7 +124,7 @@ export const openWorld = (library: MpiLibrary): World => {
   ): Effect.Effect<void, RankError> =>
     Effect.suspend(() => {
       const own = scratch()
-      const [request, flag, status] = [addressOf(own.request), addressOf(own.flag), addressOf(own.status)]
+      const [request, flag, status] = [pointerTo(own.request), pointerTo(own.flag), pointerTo(own.status)]
       const code = begin(request)
       if (code !== 0) return Effect.fail(failed(what, code))
       held.add(buffers)
@@ -173,12 +174,12 @@ export const openWorld = (library: MpiLibrary): World => {
         "an all-gather",
         (request) =>
           call.MPI_Iallgatherv(
-            addressOf(sent),
+            pointerTo(sent),
             own.length,
             byte,
-            addressOf(room),
-            addressOf(bytesOf(counts)),
-            addressOf(bytesOf(places)),
+            pointerTo(room),
+            pointerTo(bytesOf(counts)),
+            pointerTo(bytesOf(places)),
             byte,
             world,
             request
@@ -196,7 +197,7 @@ export const openWorld = (library: MpiLibrary): World => {
         bytes.subarray(i * LARGEST, Math.min((i + 1) * LARGEST, bytes.length))
       ),
       (piece) =>
-        done("a broadcast", (request) => call.MPI_Ibcast(addressOf(piece), piece.length, byte, root, world, request), [
+        done("a broadcast", (request) => call.MPI_Ibcast(pointerTo(piece), piece.length, byte, root, world, request), [
           piece
         ]),
       { discard: true }
@@ -233,12 +234,12 @@ export const openWorld = (library: MpiLibrary): World => {
         "a gather",
         (request) =>
           call.MPI_Igatherv(
-            addressOf(sent),
+            pointerTo(sent),
             own.length,
             byte,
-            addressOf(room),
-            addressOf(bytesOf(counts)),
-            addressOf(bytesOf(places)),
+            pointerTo(room),
+            pointerTo(bytesOf(counts)),
+            pointerTo(bytesOf(places)),
             byte,
             0,
             world,
@@ -254,7 +255,7 @@ export const openWorld = (library: MpiLibrary): World => {
     const bytes = new TextEncoder().encode(JSON.stringify({ host, reason: short } satisfies Failure))
     return done(
       "a message",
-      (request) => call.MPI_Isend(addressOf(bytes), bytes.length, byte, 0, FAILURE_TAG, world, request),
+      (request) => call.MPI_Isend(pointerTo(bytes), bytes.length, byte, 0, FAILURE_TAG, world, request),
       [bytes]
     ).pipe(Effect.ignore)
   }
@@ -282,7 +283,7 @@ export const openWorld = (library: MpiLibrary): World => {
       Effect.delay(
         Effect.sync(() => {
           const { flag, status } = scratch()
-          call.MPI_Iprobe(anySource, FAILURE_TAG, world, addressOf(flag), addressOf(status))
+          call.MPI_Iprobe(anySource, FAILURE_TAG, world, pointerTo(flag), pointerTo(status))
         }),
         10
       )
@@ -315,12 +316,9 @@ const placed = (lengths: ReadonlyArray<number>) => {
 
 const LONGEST_TEXT = 8192
 
-const textFrom = (
-  write: (text: unknown, length: unknown) => number,
-  addressOf: (bytes: Uint8Array) => unknown
-): string => {
+const textFrom = (write: (text: unknown, length: unknown) => number, pointerTo: Foreign["pointerTo"]): string => {
   const text = new Uint8Array(LONGEST_TEXT)
   const length = new Int32Array(1)
-  write(addressOf(text), addressOf(bytesOf(length)))
+  write(pointerTo(text), pointerTo(bytesOf(length)))
   return new TextDecoder().decode(text.subarray(0, length[0]))
 }

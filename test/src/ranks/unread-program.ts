@@ -1,10 +1,11 @@
 /** Says on stdout how much of what it says on stderr has not been read yet: before it says it, after it, and once that has changed. */
 import { writeSync } from "node:fs"
-import { foreign } from "../../../src/ranks/mpi/foreign.ts"
+import { foreign } from "../../../src/ffi/index.ts"
+import { openSystem } from "../../../src/ranks/mpi/system.ts"
 
 const way = foreign()
 if ("reason" in way) throw new Error(way.reason)
-const { unread } = way.system
+const { unread } = openSystem(way)
 const before = unread(2)
 writeSync(2, "hello")
 console.log(`${before}, then ${unread(2)}`)

@@ -60,11 +60,11 @@ const local = best.available
   .toReversed()
   .map((wanted) => openLibrary(file, wanted))
   .map(
-    ({ instructions, kernels, pointer, addressOf }): Machine => ({
+    ({ instructions, kernels, pointerTo }): Machine => ({
       instructions,
       has: (kernel) => kernels.has(kernel),
       run: (kernel, chunks, scratchAt, room) => {
-        const heap = pointer(addressOf(memory.buffer))
+        const heap = pointerTo(new Uint8Array(memory.buffer))
         for (let chunk = chunks - 1; chunk >= 0; chunk--) {
           all.fill(POISON, scratchAt, scratchAt + room)
           kernels.get(kernel)!(heap, ARGUMENTS, chunk, scratchAt)

@@ -5,12 +5,15 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as tf from "@tensorflow/tfjs"
-import { askForLargePages, libraryFile, openLibrary } from "../../../../src/kernels/native/library.ts"
+import { foreign } from "../../../../src/ffi/index.ts"
+import { askForLargePages, libraryFile } from "../../../../src/kernels/native/library.ts"
 import { memoryOf, wasmBackend } from "../../../../src/kernels/wasm/index.ts"
 import { onWasm } from "../../device/on-wasm.ts"
 
 const file = fileURLToPath(libraryFile())
-const { addressOf } = openLibrary(file)
+const runtime = foreign()
+if ("reason" in runtime) throw new Error(runtime.reason)
+const addressOf = (buffer: ArrayBufferLike): number => runtime.addressOf(runtime.pointerTo(new Uint8Array(buffer)))
 
 /** Is it in a mapping for which Linux was asked for large pages? */
 const isLargeAt = (address: number): boolean =>
