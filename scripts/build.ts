@@ -2,23 +2,24 @@
  * Builds the npm package into `dist/`: JavaScript and declarations, the studio's page, README with docs/ and all pages that they lead to, and the
  * included models and data, with which `new` and `train` begin (`npm publish dist`).
  *
- * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules.
+ * The repository itself runs from its TypeScript sources; this is for everyone else's node_modules. Another folder than `dist/` is the
+ * argument.
  */
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { dirname, join, relative, resolve } from "node:path"
 import ownPackage from "../package.json" with { type: "json" }
 import { isFolder, pageOf, placeOf, reachable, repository as root, textOf, wayTo, withLinks } from "./pages.ts"
 import { tfjsParts } from "./tfjs-parts.ts"
 
-const dist = join(root, "dist")
+const dist = resolve(root, process.argv[2] ?? "dist")
 
 rmSync(dist, { recursive: true, force: true })
 const run = (command: string, ...args: ReadonlyArray<string>): void => {
   const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" })
   if (status !== 0) process.exit(1)
 }
-run("bunx", "tsc", "-p", "tsconfig.build.json")
+run("bunx", "tsc", "-p", "tsconfig.build.json", "--outDir", dist)
 for (const [file, text] of Object.entries(await tfjsParts())) writeFileSync(join(dist, file), text)
 
 // the studio's page as a browser has it: what it is made of is not installed with the package
@@ -89,4 +90,4 @@ const sideEffects = ownPackage.sideEffects.map(js)
 const browser = Object.fromEntries(Object.entries(ownPackage.browser).map((files) => files.map(js)))
 const manifest = { ...published, sideEffects, bin, exports, browser }
 writeFileSync(join(dist, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
-console.log(`built ${ownPackage.name} ${ownPackage.version} in dist/`)
+console.log(`built ${ownPackage.name} ${ownPackage.version} in ${relative(root, dist)}/`)

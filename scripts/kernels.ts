@@ -35,9 +35,17 @@ interface Platform {
   readonly target: string
   /** processors that the kernels are compiled for */
   readonly processors: ReadonlyArray<string>
+  /** flags of the linker */
+  readonly linked?: ReadonlyArray<string>
 }
 
 const x64 = ["x86_64_v3", "x86_64_v4"]
+
+/**
+ * Without the system's C library, of which kernels take nothing: a compiler that has it not yet makes Windows' anew, in a minute and a half.
+ * Memory is copied and stacks are probed by the compiler's own functions.
+ */
+const alone = ["-nostdlib", "-lcompiler_rt", "-Wl,--no-entry"]
 
 /** File → build settings. Names follow Node's `process.platform` and `process.arch`. */
 export const libraries = {
@@ -45,7 +53,7 @@ export const libraries = {
   "src/kernels/native/kernels-linux-arm64.so": { target: "aarch64-linux-gnu", processors: ["generic"] },
   "src/kernels/native/kernels-darwin-x64.dylib": { target: "x86_64-macos", processors: x64 },
   "src/kernels/native/kernels-darwin-arm64.dylib": { target: "aarch64-macos", processors: ["apple_m1"] },
-  "src/kernels/native/kernels-win32-x64.dll": { target: "x86_64-windows-gnu", processors: x64 }
+  "src/kernels/native/kernels-win32-x64.dll": { target: "x86_64-windows-gnu", processors: x64, linked: alone }
 } satisfies Record<string, Platform>
 
 /** File → whether its memory is shared, and whether it has fused multiply-adds. */
@@ -162,7 +170,7 @@ const compiled = async (path: string, name: string, flags: ReadonlyArray<string>
 
 /** The kernels for a platform, linked as `how` says of their names. Fails with the compiler's message. */
 const built = async (
-  { target, processors }: Platform,
+  { target, processors, linked = [] }: Platform,
   how: (names: ReadonlyArray<string>) => ReadonlyArray<string>
 ): Promise<Uint8Array<ArrayBuffer>> => {
   const files = await prepared()
@@ -182,7 +190,17 @@ const built = async (
   }
   // a library of macOS holds the name that it was linked under: one without the folder's
   const out = "library"
-  await zig("cc", "-s", ...FLAGS, ...flags, ...how(files.flatMap(({ kernels }) => kernels)), ...objects, "-o", out)
+  await zig(
+    "cc",
+    "-s",
+    ...FLAGS,
+    ...flags,
+    ...linked,
+    ...how(files.flatMap(({ kernels }) => kernels)),
+    ...objects,
+    "-o",
+    out
+  )
   return new Uint8Array(readFileSync(folder + out))
 }
 

@@ -4,7 +4,7 @@ export const checksums: Readonly<Record<string, string>> = {
   "kernels-darwin-x64.dylib": "0dab9d1defb8d9aa83889aa33714c6d1bee173947458f466a9bb203823d12534",
   "kernels-linux-arm64.so": "8b1793d292b8ebc3eca00c07c57e8eae5445a6ff722ae2a42f26da1585f9384c",
   "kernels-linux-x64.so": "a71c7589767342894171f9c0ee90c9742388a9ea51a40054982d33240cc291a2",
-  "kernels-win32-x64.dll": "cd7d407394e1cb28c60568cd853225ae13a6f665861f6142e21b2e1a3b24ee41",
+  "kernels-win32-x64.dll": "3aced4204037ccc38450b1a0cb14e0f14a21b579cd97d6ccf1ba74458c0f29af",
   "kernels-fused-shared.wasm": "6412de9451904b09494613c38b34a3c273f46b8941ccf1011b0cda953b27ee65",
   "kernels-fused.wasm": "28a17c57aa2060fa2ced2159d8754c1ddae686f91a11af075b74f027f8afd13b",
   "kernels-shared.wasm": "e31670675e0b93329fbf173ad0c186ed69c3c0f7ab7fe9ff8c377bcbeb6b7fb1",

@@ -1,2 +1,2 @@
 /** Which compiled kernels these are: the first digits of the SHA-256 of their checksums, written by `bun run kernels`. */
-export const kernelsVersion = "3d6888df2f3b"
+export const kernelsVersion = "b64e222b28f6"

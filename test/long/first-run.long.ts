@@ -5,10 +5,10 @@
  * Needs npm's registry (or its caches). What is missing is announced; REQUIRE_DENO=1 and REQUIRE_NODE=1 make that a failure.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { jsonObjects, run, succeed, tinyRows, withoutScript, workspace } from "../e2e/fixtures.ts"
-import { emptyProject, pack, repository } from "../package/consumer.ts"
+import { emptyProject, pack } from "../package/consumer.ts"
 import { nodeFolder } from "../package/node-folder.ts"
 import { type Registry, startRegistry } from "../package/registry.ts"
 
@@ -17,8 +17,7 @@ const MINUTES = 900_000
 
 let registry: Registry
 beforeAll(async () => {
-  const tarball = pack(emptyProject())
-  registry = await startRegistry(tarball, JSON.parse(readFileSync(join(repository, "dist", "package.json"), "utf8")))
+  registry = await startRegistry(pack(emptyProject()))
 }, MINUTES)
 afterAll(() => registry.close())
 

@@ -1,7 +1,23 @@
-/** The package as others get it: built, packed, and unpacked into a project beside its peers, without a registry. */
+/**
+ * The package as others get it: built, packed, and unpacked into a project beside its peers, without a registry. It is built once for its
+ * sources, whichever test asks first.
+ */
 import { afterAll } from "bun:test"
 import { spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import { createHash } from "node:crypto"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -13,14 +29,43 @@ const succeeded = (command: string, args: ReadonlyArray<string>, cwd: string): s
   return stdout
 }
 
-let built = false
+/** The folders that the package is made from, beside the files of the root. */
+const sources = ["adapters", "bench", "docs", "examples", "schemas", "scripts", "src"]
 
-/** The file that would be published, in `folder`. Built once a process. */
+/** Which sources there are: every file of them by its name, its size and when it was written. */
+const keyOfSources = (): string => {
+  const hash = createHash("sha256").update(repository)
+  const below = (folder: string) =>
+    (readdirSync(join(repository, folder), { recursive: true }) as Array<string>).map((name) => join(folder, name))
+  for (const name of [...readdirSync(repository), ...sources.flatMap(below)].sort()) {
+    const file = statSync(join(repository, name), { throwIfNoEntry: false })
+    if (file?.isFile()) hash.update(`${name}\0${file.size}\0${file.mtimeMs}\0`)
+  }
+  return hash.digest("hex").slice(0, 24)
+}
+
+/** The file that would be published. */
+const tarball = (): string => {
+  const cache = join(tmpdir(), "tfjs-lora-pro-packages")
+  const packed = join(cache, `${keyOfSources()}.tgz`)
+  if (existsSync(packed)) return packed
+  mkdirSync(cache, { recursive: true })
+  // another process may build too
+  const fresh = mkdtempSync(join(cache, "building-"))
+  try {
+    succeeded(process.execPath, [join(repository, "scripts", "build.ts"), fresh], repository)
+    succeeded(process.execPath, ["pm", "pack", "--quiet", "--filename", `${fresh}.tgz`], fresh)
+    renameSync(`${fresh}.tgz`, packed)
+  } finally {
+    rmSync(fresh, { recursive: true, force: true })
+  }
+  return packed
+}
+
+/** The file that would be published, in `folder`. */
 export const pack = (folder: string): string => {
-  if (!built) succeeded(process.execPath, [join(repository, "scripts", "build.ts")], repository)
-  built = true
   const file = join(folder, "tfjs-lora-pro.tgz")
-  succeeded(process.execPath, ["pm", "pack", "--quiet", "--filename", file], join(repository, "dist"))
+  copyFileSync(tarball(), file)
   return file
 }
 

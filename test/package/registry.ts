@@ -1,4 +1,5 @@
 /** A registry that has the packed package, as if it were published, and asks the real one for everything else. */
+import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createServer, type ServerResponse } from "node:http"
@@ -12,11 +13,18 @@ export interface Registry {
   readonly close: () => void
 }
 
-/** `tarball`: the packed file; `manifest`: its package.json. */
-export const startRegistry = async (
-  tarball: string,
-  manifest: { readonly name: string; readonly version: string }
-): Promise<Registry> => {
+interface Manifest {
+  readonly name: string
+  readonly version: string
+}
+
+/** The package.json of a packed file. */
+const manifestOf = (tarball: string): Manifest =>
+  JSON.parse(execFileSync("tar", ["-xzOf", tarball, "package/package.json"], { encoding: "utf8" }))
+
+/** `tarball`: the packed file. */
+export const startRegistry = async (tarball: string): Promise<Registry> => {
+  const manifest = manifestOf(tarball)
   const { name, version } = manifest
   const packed = readFileSync(tarball)
   const integrity = `sha512-${createHash("sha512").update(packed).digest("base64")}`
