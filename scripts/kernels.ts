@@ -214,7 +214,7 @@ export const compileLibrary = (platform: Platform): Promise<Uint8Array<ArrayBuff
 
 /** Compiles a standalone program for Linux on arm64 from a C file and the kernels, which it lists by `EACH_KERNEL(X)`. */
 export const compileProgram = (file: string): Promise<Uint8Array<ArrayBuffer>> =>
-  built({ target: "aarch64-linux-musl", processors: ["generic"] }, (names) => [
+  built({ target: "aarch64-linux-musl", processors: ["generic"], linked: ["-nostdlib", "-lcompiler_rt"] }, (names) => [
     "-static",
     `-DEACH_KERNEL(X)=${names.map((name) => `X(${name})`).join(" ")}`,
     file
