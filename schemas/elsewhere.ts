@@ -7,8 +7,8 @@
  * Loaded when a plan has an unknown key. docs/coming-from-elsewhere.md is this table.
  */
 import type * as SchemaAST from "effect/SchemaAST"
-import { propertyOf, unknownKeyProblem } from "./issues.ts"
-import { normalized, type PlanProblem } from "./problems.ts"
+import { propertyOf } from "./issues.ts"
+import { normalized, type PlanProblem, unknownKey } from "./problems.ts"
 
 export interface Elsewhere {
   /** keys of other tools; case and separators do not matter */
@@ -216,6 +216,6 @@ const answerTo = (path: string, root: SchemaAST.AST): string | undefined => {
 /** Returns the problems, with the plan's field added to those of unknown keys. */
 export const answered = (problems: ReadonlyArray<PlanProblem>, root: SchemaAST.AST): ReadonlyArray<PlanProblem> =>
   problems.map(({ path, message }) => {
-    const answer = message.startsWith(unknownKeyProblem) ? answerTo(path, root) : undefined
-    return { path, message: answer === undefined ? message : `${unknownKeyProblem}; ${answer}` }
+    const answer = message.startsWith(unknownKey) ? answerTo(path, root) : undefined
+    return { path, message: answer === undefined ? message : `${unknownKey}; ${answer}` }
   })

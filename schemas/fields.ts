@@ -8,69 +8,67 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ParseOptions } from "effect/SchemaAST"
+import { belowOneNumber, type NumberRange, positiveNumber } from "./settings.ts"
 
 /** Options of every decoder: all errors, no unknown keys, invalid values in messages. None of these is Effect's default. */
 export const strict = { errors: "all", onExcessProperty: "error", reportInput: true } as const satisfies ParseOptions
 
+/** Returns the fields of options in code that are not undefined: those that were not left out. */
+export const withoutUndefined = (options: unknown): unknown =>
+  typeof options === "object" && options !== null
+    ? Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+    : options
+
 const notNegativeZero = (expected: string) => Schema.makeFilter((n: number) => !Object.is(n, -0), { expected })
 
-const quantity = (
-  expected: string,
-  described: { readonly description: string; readonly unit?: string | undefined },
-  ...checks: Array<ReturnType<typeof notNegativeZero>>
-) =>
-  Schema.Number.annotate({ expected })
-    .check(Schema.isFinite({ expected }), notNegativeZero(expected), ...checks)
-    .annotate(described)
-
-/** Returns the schema of an integer in [minimum, maximum]. `unit`: what it counts, as a plural ("rows"), for docs/plan-reference.md. */
-export const integer = (minimum: number, maximum: number, description: string, unit?: string) => {
-  const bounded = maximum < Number.MAX_SAFE_INTEGER
-  const expected = bounded ? `an integer from ${minimum} to ${maximum}` : `an integer of at least ${minimum}`
-  const range = bounded
-    ? Schema.isBetween({ minimum, maximum }, { expected })
-    : Schema.isGreaterThanOrEqualTo(minimum, { expected })
-  return quantity(expected, { description, unit }, Schema.isInt({ expected }), range)
+/** Returns the schema of a number in a range. `unit`: what it counts, as a plural ("rows"), for docs/plan-reference.md. */
+export const quantity = (range: NumberRange, description: string, unit?: string) => {
+  const { expected, above, least = above ?? 0, below, most = below, whole } = range
+  const [exclusiveMinimum, exclusiveMaximum] = [above !== undefined, below !== undefined]
+  const lower = exclusiveMinimum ? Schema.isGreaterThan : Schema.isGreaterThanOrEqualTo
+  return Schema.Number.annotate({ expected })
+    .check(
+      Schema.isFinite({ expected }),
+      notNegativeZero(expected),
+      ...(whole === true ? [Schema.isInt({ expected })] : []),
+      most === undefined
+        ? lower(least, { expected })
+        : Schema.isBetween({ minimum: least, maximum: most, exclusiveMinimum, exclusiveMaximum }, { expected })
+    )
+    .annotate({ description, unit })
 }
 
-/** Returns the schema of an integer ≥ minimum. `unit` as for `integer`. */
-export const count = (minimum: number, description: string, unit?: string) =>
-  integer(minimum, Number.MAX_SAFE_INTEGER, description, unit)
+/** Returns the schema of an integer in [least, most]. `unit` as for `quantity`. */
+export const integer = (least: number, most: number, description: string, unit?: string) =>
+  quantity({ expected: `an integer from ${least} to ${most}`, least, most, whole: true }, description, unit)
 
-/** Returns the schema of a number > 0. `unit` as for `integer`. */
-export const positive = (description: string, unit?: string) => {
-  const expected = "a number greater than 0"
-  return quantity(expected, { description, unit }, Schema.isGreaterThan(0, { expected }))
-}
+/** Returns the schema of an integer ≥ least. `unit` as for `quantity`. */
+export const count = (least: number, description: string, unit?: string) =>
+  quantity({ expected: `an integer of at least ${least}`, least, whole: true }, description, unit)
 
-/** Returns the schema of a number ≥ minimum. */
-export const atLeast = (minimum: number, description: string) => {
-  const expected = `a number of at least ${minimum}`
-  return quantity(expected, { description }, Schema.isGreaterThanOrEqualTo(minimum, { expected }))
-}
+/** Returns the schema of a number > 0. `unit` as for `quantity`. */
+export const positive = (description: string, unit?: string) => quantity(positiveNumber, description, unit)
+
+/** Returns the schema of a number ≥ least. */
+export const atLeast = (least: number, description: string) =>
+  quantity({ expected: `a number of at least ${least}`, least }, description)
 
 /** Returns the schema of a number ≥ 0. */
 export const nonNegative = (description: string) => atLeast(0, description)
 
 /** Returns the schema of a number in [0, 1). */
-export const belowOne = (description: string) => {
-  const expected = "a number from 0 up to, not including, 1"
-  return quantity(
-    expected,
-    { description },
-    Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }, { expected })
-  )
-}
+export const belowOne = (description: string) => quantity(belowOneNumber, description)
 
 /** Returns the schema of a number in (0, 1). */
-export const share = (description: string) => {
-  const expected = "a fraction between 0 and 1"
-  return quantity(
-    expected,
-    { description },
-    Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMinimum: true, exclusiveMaximum: true }, { expected })
-  )
-}
+export const share = (description: string) =>
+  quantity({ expected: "a fraction between 0 and 1", above: 0, below: 1 }, description)
+
+/** Returns the schema of a setting: a number, with its default. */
+export const setting = (
+  { of, default: value }: { readonly of: NumberRange; readonly default: number },
+  description: string,
+  unit?: string
+) => quantity(of, description, unit).pipe(withDefault(value))
 
 /** Returns the schema of a non-empty string. `expected` is a noun phrase: "a path to …". */
 export const text = (expected: string, description: string) =>

@@ -11,10 +11,11 @@ export {
 } from "./adaptation-plan.ts"
 export * from "./adapter.ts"
 export * from "./adapter-init.ts"
+export * from "./code-settings.ts"
 export { decodeForeignPlan, decodeRunPlan, decodeRunPlanResult, PlanError } from "./decode.ts"
 export { inTodaysWords } from "./earlier-plans.ts"
-export { count, integer, list, share, strict, text, withDefault } from "./fields.ts"
-export { problemsOf, showValue } from "./issues.ts"
+export { count, integer, list, share, strict, text, withDefault, withoutUndefined } from "./fields.ts"
+export { problemsOf } from "./issues.ts"
 export {
   adaptationPlanJsonSchema,
   adaptationPlanJsonSchemaText,
@@ -74,8 +75,10 @@ export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } fro
 export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./kinds/regression.ts"
 export { Seq2SeqData, Seq2SeqModelSection, Seq2SeqPlan } from "./kinds/seq2seq.ts"
 export * from "./optimizer.ts"
-export { decodeOptions, OptionsError, withoutUndefined } from "./options.ts"
+export { decodeOptions } from "./options.ts"
 export type { PlanProblem } from "./problems.ts"
-export { closest } from "./problems.ts"
+export { closest, showValue } from "./problems.ts"
 export { alternatives, type PlanRule, RunPlan, type RunPlanInput, rules } from "./run-plan.ts"
+export * from "./settings.ts"
+export { OptionsError, type Settled, settled } from "./settled.ts"
 export { DiagnosticsConfig, OutputSection, StopEarly, TrainingSection } from "./training.ts"

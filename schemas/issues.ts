@@ -11,22 +11,14 @@
  */
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as SchemaIssue from "effect/SchemaIssue"
-import { cut, isRecord } from "../src/boundary/index.ts"
-import { closest, type PlanProblem } from "./problems.ts"
+import { isRecord } from "../src/boundary/index.ts"
+import { mismatchProblem, oneOf, type PlanProblem, unknownKeyProblem } from "./problems.ts"
 
 // What a schema expects ("an integer from 1 to 1024") and what was found, each short enough for one line. A phrase comes from the
 // `expected` annotation (fields.ts) where there is one, else from the schema's structure.
 
-const longestShown = 60 // characters of a found value; the rest of the line belongs to the path and the expectation
-
 const annotated = (annotations: { readonly [key: string]: unknown } | undefined): string | undefined =>
   typeof annotations?.["expected"] === "string" ? annotations["expected"] : undefined
-
-/** Returns a choice in words: `one of "a", "b"`. */
-export const oneOf = (values: ReadonlyArray<unknown>): string => {
-  const words = values.map((value) => JSON.stringify(value)).join(", ")
-  return values.length > 1 ? `one of ${words}` : words
-}
 
 /** Returns the literal values that a schema allows: of a literal, or of a union with literals. */
 export const literalsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.LiteralValue> =>
@@ -77,15 +69,6 @@ const objectPhrase = (ast: SchemaAST.Objects): string => {
   return names === "" ? "an object" : `an object with ${names}`
 }
 
-/** Formats an invalid value on one line, as JSON if possible. */
-export const showValue = (value: unknown): string => {
-  if (Object.is(value, -0)) return "-0"
-  if (typeof value === "number" || typeof value === "bigint" || value === undefined) return String(value)
-  if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`
-  const shown = JSON.stringify(value) ?? String(value)
-  return shown.length > longestShown ? cut(shown, longestShown - 1) : shown
-}
-
 type Path = ReadonlyArray<PropertyKey>
 
 /** Found one by one: a document may hold half a million problems, and the first must not wait for the last. */
@@ -95,25 +78,11 @@ function* at(path: Path, message: string): Problems {
   yield { path: path.map(String).join("."), message }
 }
 
-const suggestion = (found: unknown, words: ReadonlyArray<unknown>): string => {
-  const near =
-    typeof found === "string"
-      ? closest(
-          found,
-          words.filter((word) => typeof word === "string")
-        )
-      : undefined
-  return near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`
-}
-
 const mismatch = (path: Path, found: unknown, expected: string, words: ReadonlyArray<unknown> = []) =>
-  at(path, `found ${showValue(found)}; expected ${expected}${suggestion(found, words)}`)
+  at(path, mismatchProblem(found, expected, words))
 
 const unlike = (path: Path, found: unknown, ast: SchemaAST.AST) =>
   mismatch(path, found, expectedOf(ast), literalsOf(ast))
-
-/** Beginning of the message about a key that is not in the schema. */
-export const unknownKeyProblem = "unknown key"
 
 const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
   if (ast._tag === "Arrays") return at(path, `one entry too many; expected ${expectedOf(ast)}`)
@@ -121,9 +90,7 @@ const unknownKey = (path: Path, ast: SchemaAST.AST): Problems => {
     ast._tag === "Objects"
       ? ast.propertySignatures.map(({ name }) => String(name)).filter((name) => name[0] !== "$")
       : []
-  const near = closest(String(path.at(-1)), allowed)
-  const hint = near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`
-  return at(path, `${unknownKeyProblem}${hint} (allowed: ${allowed.join(", ")})`)
+  return at(path, unknownKeyProblem(String(path.at(-1)), allowed))
 }
 
 const tagged = (

@@ -15,8 +15,26 @@
  *   lora-tsd      LoRA-Pro's move of W with singular values made equal (arXiv 2609.02734)
  */
 import * as Schema from "effect/Schema"
-import { belowOne, betas, choice, count, integer, nonNegative, positive, withDefault } from "./fields.ts"
+import { belowOne, betas, choice, count, nonNegative, positive, setting, withDefault } from "./fields.ts"
 import { type Rule, rule } from "./problems.ts"
+import {
+  adamEpsilon,
+  altLoraDamping,
+  altLoraVariant,
+  firstDecay,
+  freeMatrixChoice,
+  lionDecay,
+  loraPreRank,
+  loraProDamping,
+  rateRatio,
+  riemannianDamping,
+  riteBound,
+  riteEpsilon,
+  secondDecay,
+  sgdMomentum,
+  tangentIterations,
+  weightDecay
+} from "./settings.ts"
 
 /** Schema of `optimizer.schedule`: the learning rate over the steps. */
 export const ScheduleConfig = Schema.Struct({
@@ -66,7 +84,7 @@ const shared = {
   headLearningRate: Schema.optionalKey(
     positive('η of the head and of modulesToSave. Default: learningRate; determined in the same way if that is "auto".')
   ),
-  weightDecay: nonNegative("λ, decoupled weight decay.").pipe(withDefault(0)),
+  weightDecay: setting(weightDecay, "λ, decoupled weight decay."),
   clipNorm: Schema.NullOr(positive("Maximum norm."))
     .annotate({
       expected: "a number greater than 0, or null",
@@ -78,8 +96,8 @@ const shared = {
 
 /** Adam's own. */
 const moments = {
-  betas: betas.pipe(withDefault([0.9, 0.999])),
-  epsilon: positive("ε, added outside the root.").pipe(withDefault(1e-8))
+  betas: betas.pipe(withDefault([firstDecay.default, secondDecay.default])),
+  epsilon: setting(adamEpsilon, "ε, added outside the root.")
 }
 
 /** A rule between the fields of an `optimizer` section. */
@@ -121,7 +139,7 @@ const plain = {
 export const SgdConfig = Schema.Struct({
   kind: Schema.Literal("sgd"),
   ...shared,
-  momentum: belowOne("Momentum: fraction of the previous velocity that is kept.").pipe(withDefault(0))
+  momentum: setting(sgdMomentum, "Momentum: fraction of the previous velocity that is kept.")
 }).annotate({ title: "SGD", description: "Stochastic gradient descent with optional momentum." })
 export type SgdConfig = typeof SgdConfig.Type
 
@@ -150,7 +168,7 @@ export const LionConfig = Schema.Struct({
       expected: "two numbers [β₁, β₂]",
       description: "Decay rates of the momentum: in the update direction, and in the momentum itself."
     })
-    .pipe(withDefault([0.9, 0.99]))
+    .pipe(withDefault([firstDecay.default, lionDecay.default]))
 }).annotate({
   title: "Lion",
   description:
@@ -169,7 +187,7 @@ const lionFacts = {
 export const LoraPlusConfig = Schema.Struct({
   kind: Schema.Literal("lora-plus"),
   ...shared,
-  ratio: positive("η_B/η_A, ratio of the learning rates of B and A.").pipe(withDefault(16)),
+  ratio: setting(rateRatio, "η_B/η_A, ratio of the learning rates of B and A."),
   ...moments
 }).annotate({ title: "LoRA+", description: "AdamW with a larger learning rate for B (arXiv 2402.12354)." })
 export type LoraPlusConfig = typeof LoraPlusConfig.Type
@@ -186,7 +204,7 @@ const loraPlusFacts = {
 export const RiemannianConfig = Schema.Struct({
   kind: Schema.Literal("riemannian"),
   ...shared,
-  damping: positive("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-6)),
+  damping: setting(riemannianDamping, "δ of (Gram + δI)⁻¹."),
   ...moments
 }).annotate({
   title: "Riemannian preconditioning",
@@ -210,10 +228,10 @@ export const LoraProConfig = Schema.Struct({
     "full: Adam on the equivalent gradient of W; efficient: Adam on the adjusted gradients of A and B; sgd: the adjusted gradients without Adam (the head still uses AdamW)."
   ).pipe(withDefault("full")),
   x: choice(
-    ["sylvester", "zero", "symmetric"],
+    freeMatrixChoice.of.words,
     "The free r×r matrix X: closest to the factor gradients (Sylvester equation), 0, or the symmetric solution."
-  ).pipe(withDefault("sylvester")),
-  damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
+  ).pipe(withDefault(freeMatrixChoice.default)),
+  damping: setting(loraProDamping, "δ of (Gram + δI)⁻¹."),
   moments: Schema.optionalKey(
     choice(
       ["entrywise", "invariant", "factored"],
@@ -261,13 +279,13 @@ export const LoraRiteConfig = Schema.Struct({
   kind: Schema.Literal("lora-rite"),
   ...shared,
   ...moments,
-  epsilon: positive("ε, added to the square root of each eigenvalue of the second moment.").pipe(withDefault(1e-6)),
+  epsilon: setting(riteEpsilon, "ε, added to the square root of each eigenvalue of the second moment."),
   clipUnmagnified: positiveOrNull(
     "Maximum global norm of the unmagnified gradients (in coordinates of the other factor's orthonormal basis). Replaces clipNorm; null: no clipping."
-  ).pipe(withDefault(1)),
+  ).pipe(withDefault(riteBound.default)),
   skip: positiveOrNull(
     "Skips the update of a factor whose unmagnified gradient has a root mean square above this (update_skipping); null: never skip."
-  ).pipe(withDefault(1)),
+  ).pipe(withDefault(riteBound.default)),
   cap: positiveOrNull(
     "Maximum root mean square of a factor's update in coordinates of the basis (update_capping); null: no limit."
   ).pipe(withDefault(null)),
@@ -305,10 +323,10 @@ const loraRiteFacts = {
 const alternating = {
   ...shared,
   variant: choice(
-    ["paper", "code"],
+    altLoraVariant.of.words,
     "paper: updates B and A alternately, by 1/s² of their gradients; code: as in the authors' program, A and then B at every step, without 1/s², with a bias-corrected first moment."
-  ).pipe(withDefault("paper")),
-  damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-5)),
+  ).pipe(withDefault(altLoraVariant.default)),
+  damping: setting(altLoraDamping, "δ of (Gram + δI)⁻¹."),
   ...moments
 }
 
@@ -354,7 +372,7 @@ export const LoraMuonConfig = Schema.Struct({
     "λ, weight decay of BA: both factors shrink by √(1−ηλ), and their updates grow accordingly."
   ).pipe(withDefault(0.01)),
   momentum: belowOne("β, decay rate of the mean of a factor's gradients.").pipe(withDefault(0.9)),
-  damping: nonNegative("δ of (Gram + δI)^-½.").pipe(withDefault(1e-8)),
+  damping: setting(loraProDamping, "δ of (Gram + δI)^-½."),
   ...moments
 }).annotate({
   title: "LoRA-Muon",
@@ -374,11 +392,10 @@ const loraMuonFacts = {
 export const LoraPreConfig = Schema.Struct({
   kind: Schema.Literal("lora-pre"),
   ...shared,
-  rank: integer(
-    1,
-    256,
+  rank: setting(
+    loraPreRank,
     "k, rank of the factored moments of a matrix [out, in]. Matrices with k(out + in) ≥ out·in keep Adam's full moments."
-  ).pipe(withDefault(8)),
+  ),
   ...moments
 }).annotate({
   title: "LoRA-Pre",
@@ -408,8 +425,9 @@ export const RefloraConfig = Schema.Struct({
     )
   ),
   warmupSteps: Schema.optionalKey(count(0, "Steps that use plain AdamW. Set either this or warmup.", "steps")),
-  damping: nonNegative("δ of form full, added to the eigenvalues of AAᵀ and the squared singular values of BA.").pipe(
-    withDefault(1e-8)
+  damping: setting(
+    loraProDamping,
+    "δ of form full, added to the eigenvalues of AAᵀ and the squared singular values of BA."
   ),
   ...moments
 }).annotate({
@@ -440,17 +458,17 @@ const refloraFacts = {
 export const LoraTsdConfig = Schema.Struct({
   kind: Schema.Literal("lora-tsd"),
   ...shared,
-  tau: count(
-    0,
+  tau: setting(
+    tangentIterations,
     "τ, iterations that replace the update by its matrix sign and project it on what A and B can express; 0: LoRA-Pro's SGD form.",
     "iterations"
-  ).pipe(withDefault(3)),
+  ),
   momentum: belowOne("μ, decay rate of the mean of a factor's gradients.").pipe(withDefault(0.95)),
   x: choice(
-    ["sylvester", "zero", "symmetric"],
+    freeMatrixChoice.of.words,
     "How to split the update between A and B, as in LoRA-Pro: the smallest updates (Sylvester equation), the shared part all in A, or half each."
-  ).pipe(withDefault("sylvester")),
-  damping: nonNegative("δ of (Gram + δI)⁻¹.").pipe(withDefault(1e-8)),
+  ).pipe(withDefault(freeMatrixChoice.default)),
+  damping: setting(loraProDamping, "δ of (Gram + δI)⁻¹."),
   ...moments
 }).annotate({
   title: "LoRA-TSD",

@@ -4,26 +4,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { listedLines } from "../src/boundary/index.ts"
-import { strict } from "./fields.ts"
+import { strict, withoutUndefined } from "./fields.ts"
 import { problemsOf } from "./issues.ts"
 import type { PlanProblem, Rule } from "./problems.ts"
-
-/** Error of invalid options of a function. */
-export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsError", {
-  /** name of the function: "Training.openSession" */
-  of: Schema.String,
-  /** all problems, each with the path of its option */
-  problems: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
-}) {
-  override get message(): string {
-    return listedLines(this.problems, ({ path, message }) => `${this.of}: ${path}: ${message}`)
-  }
-}
-
-/** Returns the fields that are not undefined. */
-export const withoutUndefined = (options: object): object =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 /** Decodes options and fills in their defaults. Fails with all problems: those of the schema first, then those of the rules. */
 export const decodeOptions = <Decoded, Written>(

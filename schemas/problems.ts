@@ -1,4 +1,5 @@
-/** Problems of plans, rules about whole documents, and the name that was probably meant. */
+/** Problems of plans and options and their sentences, rules about whole documents, and the name that was probably meant. */
+import { cut } from "../src/boundary/index.ts"
 
 /** A problem and its place: `path` is dotted ("adapter.overrides.0"), empty for the whole document. */
 export interface PlanProblem {
@@ -85,3 +86,42 @@ export const closest = (name: string, candidates: ReadonlyArray<string>): string
     (wanted.length >= shortestBeginning ? candidates.find((one) => normalized(one).startsWith(wanted)) : undefined)
   )
 }
+
+const longestShown = 60 // characters of a found value; the rest of the line belongs to the path and the expectation
+
+/** Formats an invalid value on one line, as JSON if possible. */
+export const showValue = (value: unknown): string => {
+  if (Object.is(value, -0)) return "-0"
+  if (typeof value === "number" || typeof value === "bigint" || value === undefined) return String(value)
+  if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`
+  const shown = JSON.stringify(value) ?? String(value)
+  return shown.length > longestShown ? cut(shown, longestShown - 1) : shown
+}
+
+/** Returns a choice in words: `one of "a", "b"`. */
+export const oneOf = (values: ReadonlyArray<unknown>): string => {
+  const words = values.map((value) => JSON.stringify(value)).join(", ")
+  return values.length > 1 ? `one of ${words}` : words
+}
+
+const suggestion = (found: unknown, words: ReadonlyArray<unknown>): string => {
+  const near =
+    typeof found === "string"
+      ? closest(
+          found,
+          words.filter((word) => typeof word === "string")
+        )
+      : undefined
+  return near === undefined ? "" : `; did you mean ${JSON.stringify(near)}?`
+}
+
+/** Returns the message about an invalid value. `words`: the values of a choice. */
+export const mismatchProblem = (found: unknown, expected: string, words: ReadonlyArray<unknown> = []): string =>
+  `found ${showValue(found)}; expected ${expected}${suggestion(found, words)}`
+
+/** Beginning of the message about a key that is not in the schema. */
+export const unknownKey = "unknown key"
+
+/** Returns the message about a key that is not in the schema. */
+export const unknownKeyProblem = (key: string, allowed: ReadonlyArray<string>): string =>
+  `${unknownKey}${suggestion(key, allowed)} (allowed: ${allowed.join(", ")})`

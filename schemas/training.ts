@@ -12,7 +12,8 @@
  */
 import * as Schema from "effect/Schema"
 import { SitePattern } from "./adapter.ts"
-import { choice, count, listOf, nonNegative, positive, text, withDefault } from "./fields.ts"
+import { choice, count, listOf, nonNegative, positive, setting, text, withDefault } from "./fields.ts"
+import { accumulatedBatches, recomputeChoice } from "./settings.ts"
 
 /** Schema of `training.diagnostics`: how close the method's updates come to the true gradient of W. */
 export const DiagnosticsConfig = Schema.Struct({
@@ -61,7 +62,7 @@ export const TrainingSection = Schema.Struct({
     positive("Passes over the training rows; fractions are allowed. Set either this or steps.", "epochs")
   ),
   batchSize: count(1, "Rows per forward pass.", "rows").pipe(withDefault(8)),
-  accumulate: count(1, "Batches per optimizer step; their gradients are averaged.", "batches").pipe(withDefault(1)),
+  accumulate: setting(accumulatedBatches, "Batches per optimizer step; their gradients are averaged.", "batches"),
   evaluateEvery: Schema.optionalKey(
     Schema.Union([Schema.Literal("never"), count(1, "Steps.", "steps")]).annotate({
       expected: '"never" or an integer of at least 1',
@@ -79,9 +80,9 @@ export const TrainingSection = Schema.Struct({
   stopEarly: Schema.optionalKey(StopEarly),
   evaluateBatchSize: count(1, "Maximum rows per forward pass in evaluations.", "rows").pipe(withDefault(64)),
   recompute: choice(
-    ["none", "blocks"],
+    recomputeChoice.of.words,
     'Gradient checkpointing. "none": keep all activations; "blocks": keep one hidden state per transformer block and recompute the rest, which saves memory and costs one more forward pass. Does not change results.'
-  ).pipe(withDefault("none")),
+  ).pipe(withDefault(recomputeChoice.default)),
   diagnostics: Schema.optionalKey(DiagnosticsConfig),
   threads: Schema.Union([Schema.Literal("auto"), count(1, "Threads.", "threads")])
     .annotate({

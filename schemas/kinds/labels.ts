@@ -1,6 +1,7 @@
 /** What plans have in common whose rows have one label each: the fields of the data section, and the loss. */
 import * as Schema from "effect/Schema"
-import { belowOne, choice, listOf, positive, text, withDefault } from "../fields.ts"
+import { choice, listOf, positive, setting, text, withDefault } from "../fields.ts"
+import { labelSmoothing } from "../settings.ts"
 import { column } from "./plan.ts"
 
 const labelsExpected = "a list of labels, each once"
@@ -35,9 +36,10 @@ export const LabelLoss = Schema.Struct({
         'Weights of the classes in training: "balanced" gives all classes the same total weight, rows / (classes × rows of the class) per row; or an object with a weight per label. The loss of a batch is the weighted mean over its rows.'
     })
   ),
-  labelSmoothing: belowOne(
+  labelSmoothing: setting(
+    labelSmoothing,
     "ε: the target probability is 1 − ε + ε/classes for the label of a row and ε/classes for every other."
-  ).pipe(withDefault(0))
+  )
 }).annotate({
   title: "LabelLoss",
   description:

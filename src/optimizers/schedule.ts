@@ -6,7 +6,7 @@
  *
  * with w = max(1, warmup). The first and the last step both move: a rate of exactly 0 would be reached one step after the end.
  */
-import type { ScheduleConfig } from "../../schemas/index.ts"
+import { positiveNumber, type ScheduleConfig, settled, wholeFromOne, wholeFromZero } from "../../schemas/index.ts"
 import { scaled } from "../kernels/index.ts"
 import { tensorsOf, withTensors } from "../tensors/index.ts"
 import type { Transform } from "./transform.ts"
@@ -27,31 +27,43 @@ export interface ScheduleOptions {
   readonly warmup?: number
 }
 
-const warmed =
-  (shape: (progress: number) => number) =>
-  ({ peak, steps, warmup = 0 }: ScheduleOptions): Schedule => {
-    const warm = Math.max(1, warmup)
-    return (step) => {
-      if (step <= warm) return (peak * step) / warm
-      const progress = Math.min(1, (step - warm) / (steps - warm + 1))
-      return peak * shape(progress)
-    }
+const warmed = (kind: ScheduleConfig["kind"], { peak, steps, warmup }: Required<ScheduleOptions>): Schedule => {
+  const warm = Math.max(1, warmup)
+  return (step) => {
+    if (step <= warm) return (peak * step) / warm
+    const progress = Math.min(1, (step - warm) / (steps - warm + 1))
+    return peak * shapes[kind](progress)
   }
+}
+
+/** Factor of the peak at a progress from 0 to 1 after the warm-up. */
+const shapes = {
+  constant: () => 1,
+  linear: (progress) => 1 - progress,
+  cosine: (progress) => 0.5 * (1 + Math.cos(Math.PI * progress))
+} satisfies { [Kind in ScheduleConfig["kind"]]: (progress: number) => number }
+
+const inCode = (kind: ScheduleConfig["kind"], options: ScheduleOptions): Schedule => {
+  const settings = {
+    peak: { of: positiveNumber },
+    steps: { of: wholeFromOne },
+    warmup: { of: wholeFromZero, default: 0 }
+  }
+  return warmed(kind, settled(kind, settings, options))
+}
 
 /** Stays at the peak from the end of the warm-up to the last step. */
-export const constant = warmed(() => 1)
+export const constant = (options: ScheduleOptions): Schedule => inCode("constant", options)
 
 /** Decreases linearly from the peak, and would reach 0 one step after the last. */
-export const linear = warmed((progress) => 1 - progress)
+export const linear = (options: ScheduleOptions): Schedule => inCode("linear", options)
 
 /** Decreases from the peak along half a cosine, and would reach 0 one step after the last. */
-export const cosine = warmed((progress) => 0.5 * (1 + Math.cos(Math.PI * progress)))
-
-const shapes = { constant, linear, cosine } satisfies { [Kind in ScheduleConfig["kind"]]: typeof constant }
+export const cosine = (options: ScheduleOptions): Schedule => inCode("cosine", options)
 
 /** Creates the plan's schedule over a run of `steps` with a given peak. A warm-up fraction is rounded to whole steps. */
 export const scheduleFromConfig = (config: ScheduleConfig, peak: number, steps: number): Schedule =>
-  shapes[config.kind]({ peak, steps, warmup: config.warmupSteps ?? Math.round(steps * (config.warmup ?? 0)) })
+  warmed(config.kind, { peak, steps, warmup: config.warmupSteps ?? Math.round(steps * (config.warmup ?? 0)) })
 
 /**
  * Multiplies updates by −η, as the last transform of a chain; the sign is negative because updates are added to the parameters. State:

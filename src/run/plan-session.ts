@@ -12,7 +12,7 @@ import { working } from "../progress/index.ts"
 import {
   type DiagnosticsReport,
   type FoundRate,
-  openSession,
+  openSettled,
   probedSites,
   type Session,
   type StepReport,
@@ -77,7 +77,7 @@ export const openPlanSession = (
 ) => {
   const { plan, steps } = resolved
   return Effect.flatMap(transformOf(optimizer, steps), (transform) =>
-    openSession(adapted, {
+    openSettled(adapted, {
       optimizer: adapted.optimizer(transform, steps),
       loss: runner.loss(adapted.model, resolved),
       accumulate: plan.training.accumulate,

@@ -16,7 +16,7 @@ import { type BatchOf, type Model, type Network, type Rows, toDevice } from "../
 import { workingThrough } from "../progress/index.ts"
 import { type DeviceReadError, type LinearSite, tidy } from "../tensors/index.ts"
 import { type Differentiated, type FullGradients, fullGradients } from "./backward.ts"
-import type { SessionOptions } from "./session.ts"
+import type { SessionOptions } from "./session-options.ts"
 
 /** Options for `calibrating`: the batches that an init uses, and its memory limit. */
 export interface CalibratingOptions<M extends Network = Model> extends Pick<SessionOptions<M>, "loss" | "recompute"> {

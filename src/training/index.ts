@@ -42,14 +42,8 @@ export {
   wrongRows
 } from "./evaluation.ts"
 export { FoundRate, passesText, withRate } from "./found-rate.ts"
-export {
-  binaryCrossEntropy,
-  crossEntropy,
-  type LabelLossOptions,
-  type Loss,
-  labelCrossEntropy,
-  squaredError
-} from "./loss.ts"
+export { type LabelLossOptions, labelCrossEntropy } from "./label-loss.ts"
+export { binaryCrossEntropy, crossEntropy, type Loss, squaredError } from "./loss.ts"
 export {
   crossEntropyMetric,
   inWords,
@@ -64,7 +58,8 @@ export {
 } from "./metrics.ts"
 export { findRate } from "./rate.ts"
 export { combined, macroF1Of, overAll, type RowScore, type RowScores, ratioOf, rowsOf } from "./row-scores.ts"
-export { openSession, type Session, type SessionOptions } from "./session.ts"
+export { openSession, openSettled, type Session } from "./session.ts"
+export type { SessionOptions } from "./session-options.ts"
 export { restoredState, type StoredState, sharedState, stateProblem, storedState } from "./state-tree.ts"
 export { applyUpdates, Diverged, NotFinite, refresh, type StepError, takeStep, takeSteps, updatesOf } from "./step.ts"
 export type { Health, SiteSummary, StepReport } from "./step-report.ts"

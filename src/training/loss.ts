@@ -11,37 +11,6 @@ export type Loss<M extends Network = Model> = (output: OutputOf<M>, target: Targ
 /** Cross-entropy: mean of log Σⱼ exp zⱼ − z_label over the rows whose label is not −100. Large logits do not overflow. */
 export const crossEntropy: Loss = (logits, labels) => sparseCrossEntropy(logits, labels)
 
-/** Options for `labelCrossEntropy`. */
-export interface LabelLossOptions {
-  /** weight of each class, greater than 0; default: equal weights */
-  readonly weights?: ReadonlyArray<number> | undefined
-  /** label smoothing ε in [0, 1), the part of the target distributed equally over all classes; default 0 */
-  readonly smoothing?: number | undefined
-}
-
-/**
- * Cross-entropy with class weights and label smoothing, as PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
- *
- *   ℓᵢ = −(1 − ε) w_yᵢ log p_i,yᵢ − ε/K Σ_c w_c log p_i,c        L = Σᵢ ℓᵢ / Σᵢ w_yᵢ
- *
- * Without weights and smoothing it is `crossEntropy` itself. With gradient accumulation, a step's loss is the mean of its batches' L,
- * weighted by their rows.
- */
-export const labelCrossEntropy = ({ weights, smoothing = 0 }: LabelLossOptions): Loss => {
-  if (weights === undefined && smoothing === 0) return crossEntropy
-  return (logits, labels) => {
-    const classes = logits.shape[1]!
-    const own = weights ?? new Array<number>(classes).fill(1)
-    // row y: what the log-probabilities of a row of class y are multiplied by
-    const shares = own.map((weight, y) =>
-      own.map((other, c) => (c === y ? (1 - smoothing) * weight : 0) + (smoothing / classes) * other)
-    )
-    const chosen = tf.gather(tf.tensor2d(shares), labels)
-    const total = tf.sum(tf.gather(tf.tensor1d([...own]), labels))
-    return tf.neg(tf.div(tf.sum(tf.mul(chosen, tf.logSoftmax(logits))), total))
-  }
-}
-
 // of outputs that are compared with numbers, rather than with a class
 const meanSquaredError = defineKernel<"z" | "y", object>({
   name: "MeanSquaredError",

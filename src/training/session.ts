@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Adapted } from "../../adapters/index.ts"
+import type { OptionsError } from "../../schemas/index.ts"
 import type { BatchPosition } from "../data/index.ts"
 import type { Model, Network } from "../models/index.ts"
 import {
@@ -19,23 +20,10 @@ import {
   type State,
   type StateLayout,
   stateFault,
-  type Transform,
   tensorsWithin
 } from "../optimizers/index.ts"
 import { type Trainable, tensorsOf } from "../tensors/index.ts"
-import type { Loss } from "./loss.ts"
-
-/** Options for `openSession`: optimizer, loss, and how a step is divided. */
-export interface SessionOptions<M extends Network = Model> {
-  /** optimizer of the trainable parameters */
-  readonly optimizer: Transform
-  /** loss to minimize */
-  readonly loss: Loss<M>
-  /** gradient accumulation: number of batches averaged into one step; default 1 */
-  readonly accumulate?: number
-  /** "blocks": recomputes the activations of the model's blocks in the backward pass instead of keeping them; default "none" */
-  readonly recompute?: "none" | "blocks"
-}
+import type { SessionOptions } from "./session-options.ts"
 
 /** A training session: a model with its parameters, optimizer state and progress. */
 export interface Session<M extends Network = Model> extends Required<SessionOptions<M>> {
@@ -52,12 +40,23 @@ export interface Session<M extends Network = Model> extends Required<SessionOpti
 }
 
 /**
- * Opens a session at step 0, for as long as the scope. Fails if the optimizer's state is not a tree of tensors and numbers, or if
- * the optimizer cannot take a step with this adapter on the current device.
+ * Opens a session at step 0, for as long as the scope. Fails with all problems of the options, by their names; if the optimizer's state is
+ * not a tree of tensors and numbers; or if the optimizer cannot take a step with this adapter on the current device.
  */
 export const openSession = <M extends Network = Model>(
   adapted: Adapted<M>,
   options: SessionOptions<M>
+): Effect.Effect<Session<M>, OptionsError | OptimizerStateError | OptimizerObstacle, Scope.Scope> =>
+  Effect.gen(function* () {
+    // loaded where options come from code: a plan's are decoded
+    const { settledSession } = yield* Effect.promise(() => import("./session-options.ts"))
+    return yield* openSettled(adapted, yield* settledSession(options))
+  })
+
+/** `openSession` with all options, which are not checked: those of a decoded plan. */
+export const openSettled = <M extends Network = Model>(
+  adapted: Adapted<M>,
+  options: Required<SessionOptions<M>>
 ): Effect.Effect<Session<M>, OptimizerStateError | OptimizerObstacle, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.suspend((): Effect.Effect<Session<M>, OptimizerStateError | OptimizerObstacle> => {
@@ -70,8 +69,6 @@ export const openSession = <M extends Network = Model>(
         return Effect.fail(new OptimizerStateError({ fault }))
       }
       return Effect.succeed({
-        accumulate: 1,
-        recompute: "none",
         ...options,
         adapted,
         initialLayout: layoutOf(optimizerState),

@@ -6,12 +6,14 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"
+import type { OptionsError } from "../../schemas/index.ts"
 import type { BatchOf, Model, Network } from "../models/index.ts"
 import type { OptimizerObstacle } from "../optimizers/index.ts"
 import { milliseconds } from "../progress/index.ts"
 import { Ranks } from "../ranks/index.ts"
 import type { DiagnosticsReport, ProbeOptions } from "./diagnostics/report.ts"
-import { openSession, type Session, type SessionOptions } from "./session.ts"
+import { openSession, type Session } from "./session.ts"
+import type { SessionOptions } from "./session-options.ts"
 import { NotFinite, type StepError, takeStep, takeSteps } from "./step.ts"
 import type { StepReport } from "./step-report.ts"
 
@@ -152,5 +154,7 @@ export const sessionSteps =
  */
 export const steps =
   <M extends Network = Model>(adapted: Adapted<M>, options: SessionOptions<M>) =>
-  <E, R>(batches: Stream.Stream<BatchOf<M>, E, R>): Stream.Stream<StepReport, E | OptimizerObstacle | StepError, R> =>
+  <E, R>(
+    batches: Stream.Stream<BatchOf<M>, E, R>
+  ): Stream.Stream<StepReport, E | OptionsError | OptimizerObstacle | StepError, R> =>
     Stream.unwrap(openSession(adapted, options).pipe(Effect.map((session) => sessionSteps(session)(batches))))

@@ -12,7 +12,8 @@ import {
   type PlanProblem,
   problemsOf,
   share,
-  strict
+  strict,
+  withoutUndefined
 } from "../../../schemas/index.ts"
 import type { LayersNetwork } from "../../models/layers-model/index.ts"
 import type { Loss } from "../../training/index.ts"
@@ -113,11 +114,6 @@ const schemas = {
     batches: optional(count(1, "Batches."))
   })
 }
-
-const withoutUndefined = (options: unknown): unknown =>
-  typeof options === "object" && options !== null
-    ? Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-    : options
 
 /** What tfjs names and has not made either. */
 const notMade: Readonly<Record<string, string>> = {

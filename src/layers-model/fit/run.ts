@@ -25,7 +25,7 @@ import { FitError, LayersDataError } from "../errors.ts"
 import { learned } from "../learned.ts"
 import type { NextBatch } from "./batches.ts"
 import { callbackList, callbackModel, EpochMeans, type Logs } from "./callbacks.ts"
-import { type ClassWeight, rowWeights, weightPerOutput } from "./class-weights.ts"
+import type { ClassWeight } from "./class-weights.ts"
 import type { FitOptions, Settled } from "./options.ts"
 import { peeked, type Source } from "./source.ts"
 import { openStepper, type RateError, type Stepper } from "./steps.ts"
@@ -127,22 +127,26 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
     })
   })
 
+/** Pages load it for the first run that has weights. */
+const classWeights = Effect.promise(() => import("./class-weights.ts"))
+
 /** What can only be said of options and data together. */
 const judged = ({ adapted, source, settled: { plan }, options, epochs }: RunOptions) =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
     const { model, sites, method } = adapted
     const where = "plan.training.diagnostics.sites"
     const extent = extentOf({ plan, method, epochs }, options, source)
     const perOutput =
-      options.classWeight === undefined ? [] : weightPerOutput(options.classWeight, model.base.outputNames)
+      options.classWeight === undefined
+        ? []
+        : (yield* classWeights).weightPerOutput(options.classWeight, model.base.outputNames)
     const problems = [
       ...(Result.isFailure(extent) ? extent.failure : []),
       ...("path" in perOutput ? [perOutput] : []),
       ...probedProblems(sites, model.prefix, plan.training.diagnostics?.sites ?? "all", where)
     ]
-    return Result.isFailure(extent) || "path" in perOutput || problems.length > 0
-      ? Effect.fail(new FitError({ problems }))
-      : Effect.succeed({ extent: extent.success, weights: perOutput })
+    if (Result.isFailure(extent) || "path" in perOutput || problems.length > 0) return yield* new FitError({ problems })
+    return { extent: extent.success, weights: perOutput }
   })
 
 const listOf = (layers: typeof tfl, { callbacks, yieldEvery = "auto" }: FitOptions, history: tfl.History) =>
@@ -221,12 +225,14 @@ const withWeights = (
   batch: LayersBatch,
   weights: ReadonlyArray<ClassWeight | undefined>
 ): Effect.Effect<LayersBatch, LayersDataError> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
+    if (weights.length === 0) return batch
+    const { rowWeights } = yield* classWeights
     const rows = weights.flatMap((weight, i) => (weight === undefined ? [] : [rowWeights(batch.targets[i]!, weight)]))
     const problems = rows.flatMap((one) => ("path" in one ? [one] : []))
-    if (problems.length > 0) return Effect.fail(new LayersDataError({ where: "a batch", problems }))
+    if (problems.length > 0) return yield* new LayersDataError({ where: "a batch", problems })
     const arrays = rows.flatMap((one) => ("path" in one ? [] : [one]))
-    return Effect.succeed(arrays.length === 0 ? batch : { ...batch, targets: [...batch.targets, ...arrays] })
+    return { ...batch, targets: [...batch.targets, ...arrays] }
   })
 
 /** As tfjs warns. */

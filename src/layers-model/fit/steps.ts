@@ -12,7 +12,7 @@ import {
   type DiagnosticsReport,
   type FoundRate,
   findRate,
-  openSession,
+  openSettled,
   probedSites,
   type StepError,
   type StepReport,
@@ -92,10 +92,11 @@ export const openStepper = (
       ? null
       : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first, total)
     const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
-    const session = yield* openSession(adapted, {
+    const session = yield* openSettled(adapted, {
       optimizer: adapted.optimizer(yield* transformOf(optimizer, total), total),
       loss,
-      accumulate
+      accumulate,
+      recompute: "none"
     })
     const probe =
       diagnostics === undefined

@@ -11,6 +11,7 @@
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read from the device.
  */
 import * as tf from "@tensorflow/tfjs-core"
+import { adamSettings, adamwSettings, settled } from "../../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt } from "../../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../../tensors/index.ts"
 import { addDecayedWeights } from "../decay.ts"
@@ -55,8 +56,8 @@ const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(param
  * Adam without learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), with m and v the moments of the updates, and bias
  * correction counted from 1.
  */
-export const scaleByAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): AdamTransform => {
-  const adam: AdamDecays = { b1, b2, eps }
+export const scaleByAdam = (options: AdamOptions = {}): AdamTransform => {
+  const adam: AdamDecays = settled("scaleByAdam", adamSettings, options)
   return {
     adam,
     init: (params) => ({ count: 0, first: zerosOf(params), second: zerosOf(params) }),
@@ -83,8 +84,10 @@ export interface AdamWOptions extends AdamOptions {
 }
 
 /** Adam with decoupled weight decay, as torch.optim.AdamW. */
-export const adamw = ({ learningRate, weightDecay = 0, ...moments }: AdamWOptions): Transform =>
-  chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+export const adamw = (options: AdamWOptions): Transform => {
+  const { learningRate, weightDecay, ...moments } = settled("adamw", adamwSettings, options)
+  return chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+}
 
 /** Returns Adam's options from a plan's. */
 export const adamOptions = ({ betas: [b1, b2], epsilon }: PlannedMoments): Required<AdamOptions> => ({

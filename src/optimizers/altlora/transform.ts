@@ -31,7 +31,7 @@
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
-import type { AltLoraConfig } from "../../../schemas/index.ts"
+import { type AltLoraConfig, adamwSettings, altLoraSettings, settled } from "../../../schemas/index.ts"
 import type { Whitening } from "../../kernels/index.ts"
 import { type Trainable, withFactors } from "../../tensors/index.ts"
 import { type AdamWOptions, adamw } from "../adamw/transform.ts"
@@ -129,8 +129,10 @@ const turns = {
 } satisfies { readonly [Variant in AltLoraConfig["variant"]]: (count: number) => ReadonlyArray<Side> }
 
 const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltLoraState> => {
-  const { damping = 1e-5, variant = "paper", learningRate, weightDecay = 0, ...moments } = options
-  const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = moments
+  const settings = { ...adamwSettings, ...altLoraSettings }
+  const values = settled(adaptive ? "altLoraPlus" : "altLora", settings, options)
+  const { damping, variant, learningRate, weightDecay, ...moments } = values
+  const { b1, b2, eps } = moments
   const plain = adamw({ ...moments, learningRate, weightDecay })
   const code = variant === "code"
 

@@ -16,6 +16,7 @@
  * const optimizer = chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
 import * as tf from "@tensorflow/tfjs-core"
+import { lionSettings, settled, wholeSettings } from "../../../schemas/index.ts"
 import { lionMoves } from "../../kernels/index.ts"
 import { tensorsOf, withTensors } from "../../tensors/index.ts"
 import { addDecayedWeights } from "../decay.ts"
@@ -34,13 +35,16 @@ export interface LionMoments {
 export type LionState = ReadonlyArray<tf.Tensor>
 
 /** Lion without learning rate (arXiv 2302.06675): the sign of an interpolation between momentum and gradient. */
-export const scaleByLion = ({ b1 = 0.9, b2 = 0.99 }: LionMoments = {}): Transform<LionState> => ({
-  init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
-  update: (updates, state) => {
-    const { u, moment } = lionMoves(tensorsOf(updates), state, { b1, b2 })
-    return { updates: withTensors(updates, u), state: moment }
+export const scaleByLion = (options: LionMoments = {}): Transform<LionState> => {
+  const moments = settled("scaleByLion", lionSettings, options)
+  return {
+    init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
+    update: (updates, state) => {
+      const { u, moment } = lionMoves(tensorsOf(updates), state, moments)
+      return { updates: withTensors(updates, u), state: moment }
+    }
   }
-})
+}
 
 /** Options for `lion`. */
 export interface LionOptions extends LionMoments {
@@ -51,5 +55,7 @@ export interface LionOptions extends LionMoments {
 }
 
 /** Lion with decoupled weight decay. */
-export const lion = ({ learningRate, weightDecay = 0, ...moments }: LionOptions): Transform =>
-  chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+export const lion = (options: LionOptions): Transform => {
+  const { learningRate, weightDecay, ...moments } = settled("lion", { ...lionSettings, ...wholeSettings }, options)
+  return chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+}

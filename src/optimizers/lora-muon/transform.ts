@@ -30,6 +30,7 @@
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { loraProDamping, settled } from "../../../schemas/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../../tensors/index.ts"
 import { spectraObstacle } from "../gram-spectra.ts"
 import { signsOfThin } from "../matrix-sign.ts"
@@ -62,7 +63,8 @@ const movesOf = (momenta: StackedFactors, TB: Tensor3D, TA: Tensor3D, scales: Te
  * LoRA-Muon directions of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and
  * throws without one, which is a bug in the caller.
  */
-export const loraMuon = ({ damping = 1e-8 }: LoraMuonOptions = {}): Transform<WhitenedState> => {
+export const loraMuon = (options: LoraMuonOptions = {}): Transform<WhitenedState> => {
+  const { damping } = settled("loraMuon", { damping: loraProDamping }, options)
   const directions = (updates: Trainable, state: WhitenedState, pairs: ReadonlyArray<FactorPair>): Trainable => {
     const whitenings = whiteningsFor("loraMuon", state, pairs)
     const stacks = stacksOf(pairs)

@@ -18,6 +18,7 @@
  * const optimizer = loraPlus({ learningRate: 1e-4, ratio: 16 })
  */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
+import { adamwSettings, rateRatio, settled } from "../../../schemas/index.ts"
 import { scaled } from "../../kernels/index.ts"
 import type { Trainable } from "../../tensors/index.ts"
 import { type AdamOptions, scaleByAdam } from "../adamw/transform.ts"
@@ -51,10 +52,8 @@ export const scaleB = (ratio: number): Transform<null> => ({
 })
 
 /** LoRA+: AdamW with a higher learning rate for B. Dense tensors use AdamW at η. */
-export const loraPlus = ({
-  learningRate,
-  ratio = 16,
-  weightDecay = 0,
-  ...moments
-}: LoraPlusOptions): Transform<ReadonlyArray<State>> =>
-  chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))
+export const loraPlus = (options: LoraPlusOptions): Transform<ReadonlyArray<State>> => {
+  const settings = { ...adamwSettings, ratio: rateRatio }
+  const { learningRate, ratio, weightDecay, ...moments } = settled("loraPlus", settings, options)
+  return chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleB(ratio), scaleByLearningRate(learningRate))
+}

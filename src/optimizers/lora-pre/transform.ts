@@ -32,7 +32,8 @@
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { type AdamDecays, adamMoves, ratesAt } from "../../kernels/index.ts"
+import { adamSettings, loraPreRank, settled } from "../../../schemas/index.ts"
+import { adamMoves, ratesAt } from "../../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../../tensors/index.ts"
 import type { AdamOptions } from "../adamw/transform.ts"
 import { gramSpectra } from "../gram-spectra.ts"
@@ -116,13 +117,9 @@ const largestMove = (b1: number, b2: number, count: number): number =>
 const SEED = 28283
 
 /** Adam with low-rank moments: those of a matrix [out, in] are products of rank k, k(out + in) values each instead of out·in. */
-export const scaleByLoraPre = ({
-  rank = 8,
-  b1 = 0.9,
-  b2 = 0.999,
-  eps = 1e-8
-}: LoraPreOptions = {}): Transform<LoraPreState> => {
-  const adam: AdamDecays = { b1, b2, eps }
+export const scaleByLoraPre = (options: LoraPreOptions = {}): Transform<LoraPreState> => {
+  const { rank, ...adam } = settled("scaleByLoraPre", { ...adamSettings, rank: loraPreRank }, options)
+  const { b1, b2, eps } = adam
   const step = (g: Tensor3D, { first, second }: MatrixMoments, count: number) => {
     const [beta1, beta2] = [corrected(b1, count), corrected(b2, count)]
     const v = moved(tf.square(product(second.B, second.A)), tf.square(g), beta2)

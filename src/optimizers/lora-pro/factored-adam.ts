@@ -29,6 +29,7 @@
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { adamSettings, settled } from "../../../schemas/index.ts"
 import type { AdamDecays, Factors, Whitening } from "../../kernels/index.ts"
 import type { FactorPair } from "../../tensors/index.ts"
 import type { AdamOptions } from "../adamw/transform.ts"
@@ -186,8 +187,8 @@ const moved = (
 }
 
 /** Creates factored moments for LoRA-Pro's full form: (2r + 1)(in + out) values of state per layer instead of 2·out·in. */
-export const factoredAdam = ({ b1 = 0.9, b2 = 0.999, eps = 1e-8 }: AdamOptions = {}): FactoredAdam => {
-  const factored: AdamDecays = { b1, b2, eps }
+export const factoredAdam = (options: AdamOptions = {}): FactoredAdam => {
+  const factored: AdamDecays = settled("factoredAdam", adamSettings, options)
   return {
     factored,
     init: (pairs) => stacksOf(pairs).map(zeros),

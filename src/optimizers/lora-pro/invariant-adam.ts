@@ -29,6 +29,7 @@
  */
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { adamSettings, settled } from "../../../schemas/index.ts"
 import { type AdamDecays, type AdamRates, ratesAt, squaredNorms, unstacked } from "../../kernels/index.ts"
 import type { FactorPair, Trainable } from "../../tensors/index.ts"
 import { type AdamOptions, type AdamState, scaleByAdam } from "../adamw/transform.ts"
@@ -107,8 +108,7 @@ const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
  * efficient form. `update` reads the factors from `params`.
  */
 export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<InvariantAdamState> => {
-  const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = options
-  const decays: AdamDecays = { b1, b2, eps }
+  const decays: AdamDecays = settled("scaleByInvariantAdam", adamSettings, options)
   const plain = scaleByAdam(decays)
   return {
     init: (params) => ({

@@ -30,6 +30,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { freeMatrixChoice, loraProDamping, settled, unchecked } from "../../../schemas/index.ts"
 import {
   type Factors,
   loraProAdamMoves,
@@ -322,16 +323,14 @@ const sharedInside = <S extends State, D extends State>({
   held: (state) => held(state.inner.pairs)
 })
 
+const settings = { inner: unchecked, x: freeMatrixChoice, damping: loraProDamping, sharing: unchecked }
+
 /**
  * LoRA-Pro on every pair. Without `inner`, or with `TangentMoves`, dense parameters pass through unchanged; otherwise `inner` transforms them.
  * Requires a `refresh` with the same parameters before `update`, and throws without one, which is a bug in the caller.
  */
-export const loraPro = ({
-  inner,
-  x = "sylvester",
-  damping = 1e-8,
-  sharing
-}: LoraProOptions = {}): Transform<LoraProState> => {
+export const loraPro = (options: LoraProOptions = {}): Transform<LoraProState> => {
+  const { inner, x, damping, sharing } = settled("loraPro", settings, options)
   if (inner === undefined) return withInner(movesInside(theorems(damping)), x, damping)
   if ("movesOf" in inner) return withInner(movesInside(inner), x, damping)
   if ("factored" in inner) return withInner(factoredInside(inner), x, damping)

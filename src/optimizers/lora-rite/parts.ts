@@ -8,11 +8,11 @@ import { chain } from "../transform.ts"
 import { balanceFactors, loraRite } from "./transform.ts"
 
 export const parts: Parts<LoraRiteConfig> = (config, rates) => {
-  const { betas, epsilon: eps, balance, weightDecay, ...own } = config
+  const { betas, epsilon: eps, balance, weightDecay, clipUnmagnified, skip, cap } = config
   const [b1, b2] = betas
   return {
     body: chain(
-      loraRite({ ...own, b1, b2, eps }),
+      loraRite({ b1, b2, eps, clipUnmagnified, skip, cap, escape: config.escape }),
       addDecayedWeights(weightDecay),
       scaleByLearningRate(rates.body),
       ...(balance ? [balanceFactors] : [])

@@ -36,6 +36,7 @@
 import type { Scalar, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { loraRiteSettings, settled } from "../../../schemas/index.ts"
 import type { Whitening } from "../../kernels/index.ts"
 import { type FactorPair, withFactors } from "../../tensors/index.ts"
 import {
@@ -238,15 +239,8 @@ const zerosOf = (stack: PairStack, raised: boolean): { readonly A: SideState; re
  * without one, which is a bug in the caller.
  */
 export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState> => {
-  const {
-    b1 = 0.9,
-    b2 = 0.999,
-    eps = 1e-6,
-    clipUnmagnified = 1,
-    skip = 1,
-    cap = null,
-    escape: raised = false
-  } = options
+  const values = settled("loraRite", loraRiteSettings, options)
+  const { b1, b2, eps, clipUnmagnified, skip, cap, escape: raised = false } = values
 
   const moved = (before: Record<Side, SideState>, own: Record<Side, Entered>, clip: Scalar | null, t: number) => {
     const rates: Rates = { first: decayAt(b1, t), second: decayAt(b2, t) }

@@ -28,6 +28,7 @@
  */
 import type { Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
+import { loraProDamping, settled, tangentIterations, wholeFromOne } from "../../../schemas/index.ts"
 import { type GramSpectrum, gramSpectra, spectraObstacle } from "../gram-spectra.ts"
 import type { Pairs, TangentMoves, XChoice } from "../lora-pro/transform.ts"
 import { signsOfSquare } from "../matrix-sign.ts"
@@ -137,42 +138,46 @@ const shareOfB = (N: Tensor3D, stack: PairStack, { whitenings, x }: Pairs): Tens
 }
 
 /** LoRA-TSD moves for `loraPro({ inner })` with τ ≥ 1: every pair's move of W gets nearly equal singular values, at most about 1. */
-export const tangentSigns = ({ tau = 3, damping = 1e-8 }: TangentSigns = {}): TangentMoves => ({
-  obstacle: spectraObstacle,
-  movesOf: (pairs) => {
-    const { params, gradients, whitenings } = pairs
-    const stacks = stacksOf(params)
-    const roots = stacks.map((stack) => ({
-      TB: dampedRoots(
-        stacked(stack, (i) => whitenings[i]!.TB),
-        damping
-      ),
-      TA: dampedRoots(
-        tf.transpose(
-          stacked(stack, (i) => whitenings[i]!.TAt),
-          [0, 2, 1]
+export const tangentSigns = (options: TangentSigns = {}): TangentMoves => {
+  const settings = { tau: { of: wholeFromOne, default: tangentIterations.default }, damping: loraProDamping }
+  const { tau, damping } = settled("tangentSigns", settings, options)
+  return {
+    obstacle: spectraObstacle,
+    movesOf: (pairs) => {
+      const { params, gradients, whitenings } = pairs
+      const stacks = stacksOf(params)
+      const roots = stacks.map((stack) => ({
+        TB: dampedRoots(
+          stacked(stack, (i) => whitenings[i]!.TB),
+          damping
         ),
-        damping
+        TA: dampedRoots(
+          tf.transpose(
+            stacked(stack, (i) => whitenings[i]!.TAt),
+            [0, 2, 1]
+          ),
+          damping
+        )
+      }))
+      const tangents = stacks.map((stack, i) =>
+        tangentOf(stackedFactors(stack, params), stackedFactors(stack, gradients), roots[i]!.TB, roots[i]!.TA)
       )
-    }))
-    const tangents = stacks.map((stack, i) =>
-      tangentOf(stackedFactors(stack, params), stackedFactors(stack, gradients), roots[i]!.TB, roots[i]!.TA)
-    )
-    const cores = iterated(
-      tangents.map(({ core }) => core),
-      tau
-    )
-    const moves = stacks.map((stack, i): StackedFactors => {
-      const [{ TB, TA }, { Q, R, Ub, UaT }, { N, Ca, Cb }] = [roots[i]!, tangents[i]!, blocksOf(cores[i]!)]
-      const Y = shareOfB(N, stack, pairs)
-      const scales = stackedScales(stack, params)
-      const left = tf.add<Tensor3D>(product(tf.sub<Tensor3D>(N, Y), R), product(Ca, UaT))
-      const right = tf.add<Tensor3D>(product(Q, Y), product(Ub, Cb))
-      return {
-        A: tf.div<Tensor3D>(product(TB, left), scales),
-        B: tf.div<Tensor3D>(product(right, TA, false, true), scales)
-      }
-    })
-    return unstackedFactors(stacks, moves)
+      const cores = iterated(
+        tangents.map(({ core }) => core),
+        tau
+      )
+      const moves = stacks.map((stack, i): StackedFactors => {
+        const [{ TB, TA }, { Q, R, Ub, UaT }, { N, Ca, Cb }] = [roots[i]!, tangents[i]!, blocksOf(cores[i]!)]
+        const Y = shareOfB(N, stack, pairs)
+        const scales = stackedScales(stack, params)
+        const left = tf.add<Tensor3D>(product(tf.sub<Tensor3D>(N, Y), R), product(Ca, UaT))
+        const right = tf.add<Tensor3D>(product(Q, Y), product(Ub, Cb))
+        return {
+          A: tf.div<Tensor3D>(product(TB, left), scales),
+          B: tf.div<Tensor3D>(product(right, TA, false, true), scales)
+        }
+      })
+      return unstackedFactors(stacks, moves)
+    }
   }
-})
+}

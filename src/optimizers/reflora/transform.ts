@@ -30,6 +30,7 @@
 import type { Tensor, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { adamwSettings, loraProDamping, settled, wholeFromZero } from "../../../schemas/index.ts"
 import { type AdamDecays, adamMoves, ratesAt, type Whitened } from "../../kernels/index.ts"
 import { type FactorPair, type Trainable, tidy, withFactors } from "../../tensors/index.ts"
 import { type AdamState, type AdamWOptions, adamw } from "../adamw/transform.ts"
@@ -133,7 +134,9 @@ const readSplits = (pairs: Pairs, damping: number) => {
  * RefLoRA: transforms the gradients of every pair to those at the balanced split of its product; dense parameters pass through unchanged. After
  * the warm-up it requires a `refresh` with the same parameters before each `update`, and throws without one.
  */
-export const refLora = ({ warmup = 0, damping = 1e-8 }: RefLoraOptions = {}): Transform<RefLoraState> => {
+export const refLora = (options: RefLoraOptions = {}): Transform<RefLoraState> => {
+  const settings = { warmup: { of: wholeFromZero, default: 0 }, damping: loraProDamping }
+  const { warmup, damping } = settled("refLora", settings, options)
   const directions = (updates: Trainable, { count, splits }: RefLoraState, { pairs }: Trainable): Trainable => {
     if (count < warmup) return updates
     const stacks = stacksOf(pairs)
@@ -192,9 +195,9 @@ const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
 /** RefLoRA's scalar form: AdamW, then rescales both factors of a pair to equal norms. Applies the learning rate itself; dense tensors use AdamW. */
 export const refLoraScalar = (options: RefLoraScalarOptions): Transform<RefLoraScalarState> => {
-  const { warmup = 1, learningRate, weightDecay = 0, ...moments } = options
-  const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = moments
-  const decays: AdamDecays = { b1, b2, eps }
+  const settings = { ...adamwSettings, warmup: { of: wholeFromZero, default: 1 } }
+  const { warmup, learningRate, weightDecay, ...moments } = settled("refLoraScalar", settings, options)
+  const decays: AdamDecays = moments
   const plain = adamw({ ...moments, learningRate, weightDecay })
   const zerosOf = ({ pairs }: Trainable): ReadonlyArray<Tensor> =>
     stacksOf(pairs).flatMap(({ indices: { length }, rank, in: inputs, out }) => [

@@ -30,6 +30,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
+import { riemannianDamping, settled } from "../../../schemas/index.ts"
 import type { Factors, Whitening } from "../../kernels/index.ts"
 import { type FactorPair, type Trainable, withFactors } from "../../tensors/index.ts"
 import type { Transform } from "../transform.ts"
@@ -58,7 +59,8 @@ const scaledFactors = (gradient: Factors, { TB, TAt }: Whitening): Factors => ({
  * Riemannian preconditioning of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same
  * parameters before `update`, and throws without one, which is a bug in the caller.
  */
-export const riemannian = ({ damping = 1e-6 }: RiemannianOptions = {}): Transform<WhitenedState> => {
+export const riemannian = (options: RiemannianOptions = {}): Transform<WhitenedState> => {
+  const { damping } = settled("riemannian", { damping: riemannianDamping }, options)
   const directions = (updates: Trainable, state: WhitenedState, pairs: ReadonlyArray<FactorPair>): Trainable => {
     const whitenings = whiteningsFor("riemannian", state, pairs)
     const scaled = updates.pairs.map((gradient, i) => tf.tidy(() => ({ ...scaledFactors(gradient, whitenings[i]!) })))

@@ -5,6 +5,7 @@
  * Without momentum (μ = 0) there is no state. Shapes: t as g.
  */
 import * as tf from "@tensorflow/tfjs-core"
+import { belowOneNumber, settled, sgdMomentum, wholeSettings } from "../../../schemas/index.ts"
 import { combined } from "../../kernels/index.ts"
 import { tensorsOf, withTensors } from "../../tensors/index.ts"
 import { addDecayedWeights } from "../decay.ts"
@@ -28,10 +29,14 @@ const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>
 })
 
 /** Momentum as in PyTorch's SGD: v = μv + g. */
-export const trace = ({ decay }: TraceOptions) => running(1, decay)
+export const trace = (options: TraceOptions) =>
+  running(1, settled("trace", { decay: { of: belowOneNumber } }, options).decay)
 
 /** Exponential moving average of the gradients, initialized to 0, without bias correction. */
-export const ema = ({ decay }: TraceOptions) => running(1 - decay, decay)
+export const ema = (options: TraceOptions) => {
+  const { decay } = settled("ema", { decay: { of: belowOneNumber } }, options)
+  return running(1 - decay, decay)
+}
 
 /** Options for `sgd`. */
 export interface SgdOptions {
@@ -44,5 +49,7 @@ export interface SgdOptions {
 }
 
 /** Gradient descent with momentum. */
-export const sgd = ({ learningRate, momentum = 0, weightDecay = 0 }: SgdOptions): Transform =>
-  chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+export const sgd = (options: SgdOptions): Transform => {
+  const { learningRate, momentum, weightDecay } = settled("sgd", { ...wholeSettings, momentum: sgdMomentum }, options)
+  return chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
+}

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, spyOn, test } from "bun:test"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { OptionsError } from "../../../schemas/index.ts"
 import { type DecidedOptimizer, mustBeDecided, OptimizerConfig } from "../../../schemas/optimizer.ts"
 import {
   adamw,
@@ -13,6 +14,7 @@ import {
   altLoraPlus,
   chain,
   clipByGlobalNorm,
+  cosine,
   ema,
   factoredAdam,
   fromConfig,
@@ -316,6 +318,59 @@ describe("options in code", () => {
       expect(await train(planned, pairs)).toEqual(await train(transform, pairs))
     }
   )
+
+  const whole = new Set(["adamw", "lion", "sgd", "loraPlus", "altLora", "altLoraPlus", "refLoraScalar"])
+  test.each<readonly [of: string, make: (options: never) => unknown, kind: string, option: string, field?: string]>([
+    ["adamw", adamw, "adamw", "weightDecay"],
+    ["lion", lion, "lion", "weightDecay"],
+    ["sgd", sgd, "sgd", "momentum"],
+    ["loraPlus", loraPlus, "lora-plus", "ratio"],
+    ["altLora", altLora, "altlora", "damping"],
+    ["altLoraPlus", altLoraPlus, "altlora-plus", "variant"],
+    ["refLoraScalar", refLoraScalar, "reflora", "warmup", "warmupSteps"],
+    ["scaleByAdam", scaleByAdam, "adamw", "eps", "epsilon"],
+    ["scaleByAdam", scaleByAdam, "adamw", "b2", "betas.1"],
+    ["scaleByLion", scaleByLion, "lion", "b1", "betas.0"],
+    ["scaleByInvariantAdam", scaleByInvariantAdam, "lora-pro", "eps", "epsilon"],
+    ["factoredAdam", factoredAdam, "lora-pro", "b1", "betas.0"],
+    ["riemannian", riemannian, "riemannian", "damping"],
+    ["loraPro", loraPro, "lora-pro", "damping"],
+    ["loraPro", loraPro, "lora-pro", "x"],
+    ["loraRite", loraRite, "lora-rite", "skip"],
+    ["loraMuon", loraMuon, "lora-muon", "damping"],
+    ["scaleByLoraPre", scaleByLoraPre, "lora-pre", "rank"],
+    ["refLora", refLora, "reflora", "warmup", "warmupSteps"],
+    ["tangentSigns", tangentSigns, "lora-tsd", "damping"],
+    ["ema", ema, "lora-muon", "decay", "momentum"]
+  ])("%s says of a wrong option what a plan says: %p, %s, %s", async (of, make, kind, option, field = option) => {
+    const wrong = -1
+    const given = whole.has(of) ? { learningRate } : {}
+    const [name, index] = field.split(".")
+    const betas = index === undefined ? wrong : [0.9, 0.9].map((beta, i) => (i === Number(index) ? wrong : beta))
+    const section = { kind, learningRate, [name!]: betas } as never
+    const planned = (await Effect.runPromise(Effect.flip(fromConfig(section, STEPS)))).message
+    const sentence = planned.replace(`fromConfig: optimizer.${field}: `, "")
+    expect(sentence).toMatch(/^found -1; expected /)
+    expect(() => make({ ...given, [option]: wrong } as never)).toThrow(`${of}: ${option}: ${sentence}`)
+  })
+
+  test("all that is wrong with a function's options comes at once, and what is undefined was left out", () => {
+    const wrong = { learningRate: "auto", weightDecay: Number.NaN, epsilon: 1, betas: [0.9, 0.999], b1: undefined }
+    const thrown = () => adamw(wrong as never)
+    expect(thrown).toThrow(OptionsError)
+    expect(thrown).toThrow(
+      [
+        "adamw: epsilon: unknown key (allowed: b1, b2, eps, learningRate, weightDecay)",
+        "adamw: betas: unknown key (allowed: b1, b2, eps, learningRate, weightDecay)",
+        'adamw: learningRate: found "auto"; expected a number greater than 0, or a function of the step',
+        "adamw: weightDecay: found NaN; expected a number of at least 0"
+      ].join("\n")
+    )
+    expect(() => adamw({} as never)).toThrow("adamw: learningRate: missing; expected a number greater than 0")
+    expect(() => cosine({ peak: 1, steps: 0.5 })).toThrow("cosine: steps: found 0.5; expected an integer of at least 1")
+    expect(() => adamw({ learningRate: cosine({ peak: 1, steps: 5 }), b2: undefined } as never)).not.toThrow()
+    expect(() => loraRite({ cap: null, skip: null })).not.toThrow()
+  })
 
   test("all that is wrong comes at once, as for a plan", async () => {
     const wrong = { kind: "lora-pro", lerningRate: 1, damping: -1 } as never

@@ -27,6 +27,16 @@ describe("PyTorch's CrossEntropyLoss(weight, label_smoothing)", () => {
   })
 })
 
+test("wrong options are reported at once, in a plan's words", () => {
+  expect(() => labelCrossEntropy({ weights: [1, 0], smoothing: 1, weight: 2 } as never)).toThrow(
+    [
+      'labelCrossEntropy: weight: unknown key; did you mean "weights"? (allowed: weights, smoothing)',
+      "labelCrossEntropy: weights: found [1,0]; expected a list of numbers greater than 0",
+      "labelCrossEntropy: smoothing: found 1; expected a number from 0 up to, not including, 1"
+    ].join("\n")
+  )
+})
+
 const data = {
   labels: ["a", "b", "c"],
   splits: { train: { rows: 12, classCounts: [6, 4, 2] } }
