@@ -18,7 +18,7 @@ import {
   type SitePattern,
   type TargetPreset
 } from "../schemas/index.ts"
-import { limit, listedLines, overLimit } from "../src/boundary/index.ts"
+import { limit, listedLines, overLimit, wholeNumber } from "../src/boundary/index.ts"
 import type { ModelDescription } from "../src/models/index.ts"
 import type { LinearSite } from "../src/tensors/index.ts"
 import type { AdapterMethod, SiteSize } from "./adapter.ts"
@@ -147,7 +147,7 @@ export const select = <Options extends object>(
   const patterns = [targets, exclude, modulesToSave, ...overrides.map((override) => override.targets)]
   const count = patterns.reduce((sum, own) => sum + (typeof own === "string" ? 0 : own.length), 0)
   if (count > limit("adapter-patterns")) {
-    const message = `found ${count.toLocaleString("en")} patterns in all, more than ${overLimit("adapter-patterns")}`
+    const message = `found ${wholeNumber(count)} patterns in all, more than ${overLimit("adapter-patterns")}`
     return Result.fail(new InjectionError({ problems: [{ path: "adapter", message }] }))
   }
   const targeted = typeof targets === "string" ? preset(targets, model.sites) : named(targets)

@@ -10,13 +10,13 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { scientific, score } from "../src/boundary/index.ts"
 import { comparedMethods, measureOf, Study, TrialResult } from "../src/compare/index.ts"
 import { bare, type Measure } from "../src/compare/measure.ts"
 import { judge, labelOf, markdownOf, type Verdict } from "../src/compare/verdict/index.ts"
 import { pointsOf, tableOf, withInterval } from "../src/compare/verdict/markdown.ts"
 import { megabytes } from "../src/compare/verdict/sentences.ts"
 import type { Entry, Table } from "../src/compare/verdict/verdict.ts"
-import { fixed, number } from "../src/output/report/index.ts"
 
 const repository = join(import.meta.dir, "..")
 const folder = join(repository, "bench/studies")
@@ -73,14 +73,14 @@ const atBest = (study: string, task: string, marks = besideLora): Column => ({
   head: (verdict) => `${task}: rate, test ${unitOf(verdict)}`,
   cell: ({ final, measure }, method) => {
     const entry = entryOf(final, method)
-    return entry?.test == null ? "–" : `${number(entry.learningRate)}: ${reached(final, measure, method, marks)}`
+    return entry?.test == null ? "–" : `${scientific(entry.learningRate)}: ${reached(final, measure, method, marks)}`
   }
 })
 
 /** What it reaches at the rate that all have. */
 const atCommon = (study: string): Column => ({
   study,
-  head: ({ study: { commonRate } }) => `at ${number(commonRate)}`,
+  head: ({ study: { commonRate } }) => `at ${scientific(commonRate)}`,
   cell: ({ common, measure }, method) => reached(common, measure, method, besideBoth)
 })
 
@@ -135,14 +135,14 @@ const bySeed = async (study: string): Promise<string> => {
     ],
     entries.map(({ method, name, learningRate, test, testLoss }) => [
       name,
-      number(learningRate),
+      scientific(learningRate),
       results
         .filter(({ trial }) => trial.stage === "final" && trial.method === method)
         .toSorted((a, b) => a.trial.seed - b.trial.seed)
         .map((one) => bare(measure, one.test?.[measure.name] ?? Number.NaN))
         .join(", "),
       test === null ? "–" : bare(measure, test.mean),
-      fixed(testLoss?.mean),
+      score(testLoss?.mean),
       sweeps
         .filter((one) => one.method === method)
         .map(pointsOf)

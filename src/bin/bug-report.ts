@@ -10,7 +10,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import ownPackage from "../../package.json" with { type: "json" }
-import { cut, printable, printableLine, shownArgument, withoutSecretsIn } from "../boundary/index.ts"
+import { byteSize, cut, printable, printableLine, shownArgument, withoutSecretsIn } from "../boundary/index.ts"
 import { refuse } from "./output.ts"
 
 /** Exit code: EX_SOFTWARE of sysexits.h. Failures with a reason exit with 1. */
@@ -37,14 +37,12 @@ const stacks = (thrown: unknown): string => {
   return found.join("\n\ncaused by\n\n")
 }
 
-const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
-
 const report = (thrown: unknown): string => {
   const { versions, platform, arch, argv, memoryUsage } = process
   const runtime = (["bun", "deno", "node"] as const).find((name) => versions[name] !== undefined)!
   return [
     `tfjs-lora-pro ${ownPackage.version}, ${runtime} ${versions[runtime]}, ${platform} ${release()} ${arch}`,
-    `${new Date().toISOString()}, memory ${megabytes(memoryUsage().rss)} of this process, ${megabytes(freemem())} of ${megabytes(totalmem())} free`,
+    `${new Date().toISOString()}, memory ${byteSize(memoryUsage().rss)} of this process, ${byteSize(freemem())} of ${byteSize(totalmem())} free`,
     `command: ${argv.slice(2).map(shownArgument).join(" ")}`,
     "",
     stacks(thrown),

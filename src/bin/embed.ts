@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { wholeNumber } from "../boundary/index.ts"
 import { ofDevice } from "../device/index.ts"
 import { fileError } from "../files/index.ts"
 import { loadEmbedder } from "../trained/index.ts"
@@ -50,5 +51,5 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
       ),
       ofDevice
     )
-    if (file !== undefined) yield* tell(`${count.toLocaleString("en")} vectors are in ${file}, one a line`)
+    if (file !== undefined) yield* tell(`${wholeNumber(count)} vectors are in ${file}, one a line`)
   }).pipe(onDevice(device, threads))

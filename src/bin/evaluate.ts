@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { cut } from "../boundary/index.ts"
+import { cut, percent } from "../boundary/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import { Device } from "../device/index.ts"
 import { readJsonFile } from "../files/index.ts"
@@ -22,7 +22,7 @@ import {
   loadTrained,
   type TypedCounts
 } from "../trained/index.ts"
-import { percent, scoresText } from "../training/index.ts"
+import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen, userError } from "./output.ts"
 import { onRanks, spoken } from "./ranks.ts"

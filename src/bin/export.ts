@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { counted } from "../boundary/index.ts"
+import { counted, scientific } from "../boundary/index.ts"
 import { type ExportReport, exportRun, formatNamed } from "../exports/index.ts"
 import { type MergeReport, mergeRun } from "../trained/index.ts"
 import type { exportFlags, Given, mergeFlags } from "./flags.ts"
@@ -38,8 +38,8 @@ const mergeText = ({ directory, tensors, check }: MergeReport): string => {
   const same = answer === null ? "" : `; ${check.sameLabel} of ${check.rows} ${answer}s are the same`
   return [
     `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
-    `On ${counted(check.rows, `${check.split} row`)} its ${output}s differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},`,
-    `  ${check.relativeDifference.toExponential(1)} of the largest (allowed: ${check.bound.toExponential(0)})${same}.`,
+    `On ${counted(check.rows, `${check.split} row`)} its ${output}s differ from the unmerged model's by at most ${scientific(check.largestDifference, 2)},`,
+    `  ${scientific(check.relativeDifference, 2)} of the largest (allowed: ${scientific(check.bound)})${same}.`,
     `${directory}/README.md says how to load it.`
   ].join("\n")
 }

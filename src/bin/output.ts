@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { cutLines, listed, printable, withoutSecretsIn } from "../boundary/index.ts"
+import { byteSize, cutLines, listed, printable, withoutSecretsIn } from "../boundary/index.ts"
 import { systemReason } from "../files/platform-reason.ts"
 
 /**
@@ -191,15 +191,12 @@ export const libraryConsole = (): {
 /** Prints a message in addition to the result, on stderr. */
 export const tell = (text: string): Effect.Effect<void> => Effect.sync(() => screen.write(`${printable(text)}\n`))
 
-const sizeOf = (bytes: number): string =>
-  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
-
 /** Prints files and their sizes as lines of a result. */
 export const sizeLines = (
   files: ReadonlyArray<{ readonly name: string; readonly bytes: number }>
 ): ReadonlyArray<string> => {
   const width = Math.max(...files.map(({ name }) => name.length))
-  return files.map(({ name, bytes }) => `  ${name.padEnd(width)}  ${sizeOf(bytes)}`)
+  return files.map(({ name, bytes }) => `  ${name.padEnd(width)}  ${byteSize(bytes)}`)
 }
 
 /** Maximum lines of an error: errors list 20 entries of each kind; longer ones are truncated. */

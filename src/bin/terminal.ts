@@ -5,9 +5,8 @@
  * results, and one of hours is never silent for long.
  */
 import * as Effect from "effect/Effect"
-import { counted, printable, printableLine } from "../boundary/index.ts"
+import { counted, printable, printableLine, roughDuration, score } from "../boundary/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
-import { shortDuration } from "../progress/index.ts"
 import type { Listener, ProgressEvent, Working } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
 import { type Colour, colourOf } from "./output.ts"
@@ -53,8 +52,8 @@ const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(
 const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: number): Moving => {
   const remaining = secondsPerStep * (of - report.step)
   const step = `step ${String(report.step).padStart(String(of).length)}/${of}`
-  const loss = `loss ${mean.toFixed(3)}`
-  const left = `${shortDuration(remaining)} left`
+  const loss = `loss ${score(mean)}`
+  const left = `${roughDuration(remaining)} left`
   const long = `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${left}`
   return barred(step, report.step / of, long, `${step} ${loss} · ${left}`, `${step} ${loss}`, step)
 }

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { factsOfInit } from "../../schemas/index.ts"
-import { capital, counted, printable, shellWord } from "../boundary/index.ts"
+import { byteSize, capital, counted, duration, percent, printable, shellWord, wholeNumber } from "../boundary/index.ts"
 import { Device } from "../device/index.ts"
 import { isThere } from "../files/index.ts"
 import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/index.ts"
@@ -22,7 +22,6 @@ import {
 } from "../output/index.ts"
 import { command } from "../output/invocation.ts"
 import { fromOf, type PlanFile, type ResolvedPlan, readPlan } from "../plan/index.ts"
-import { shortDuration } from "../progress/index.ts"
 import { onFirst, Ranks } from "../ranks/index.ts"
 import { checkAskedAlike, type Listener, Progress, planDifferences } from "../run/index.ts"
 import { train as trained } from "../train.ts"
@@ -144,13 +143,13 @@ const openingLines = (
   { words }: RunKind,
   { name, model, selected, trainable, steps, plan, warnings }: ResolvedPlan
 ) => {
-  const share = ((100 * trainable.total) / (trainable.frozen + trainable.total)).toFixed(1)
+  const share = percent(trainable.total / (trainable.frozen + trainable.total))
   const head = model.head.parameters.length > 0 ? " and the head" : ""
   const layers = selected.sites.length
   const what = layers === 0 ? "the head alone" : `${counted(layers, "linear layer")}${head}`
   const rows = plan.training.batchSize * plan.training.accumulate
   return [
-    `${name}: ${what} of ${words.modelName(model)}, ${trainable.total.toLocaleString("en")} trainable parameters (${share} %), ${counted(steps, "step")} of ${counted(rows, "row")}`,
+    `${name}: ${what} of ${words.modelName(model)}, ${wholeNumber(trainable.total)} trainable parameters (${share}), ${counted(steps, "step")} of ${counted(rows, "row")}`,
     ...warnings.map((warning) => `warning: ${warning}`)
   ]
 }
@@ -239,10 +238,7 @@ const closingLines = (
     ...(verbose ? warnings : firstOf(warnings)).map((warning) => [9, warning] as const),
     ...(stopped === null ? [] : [[1, `${capital(stoppedText(kind.metrics, stopped, report))}.`] as const]),
     [5, `The adapter is ${kept === null ? `the last state, of step ${steps}` : keptText(kind.metrics, kept, report)}.`],
-    [
-      0,
-      `${counted(steps, "step")} in ${shortDuration(seconds)} of training; peak memory ${Math.round(peakBytes / 1e6)} MB.`
-    ],
+    [0, `${counted(steps, "step")} in ${duration(seconds)} of training; peak memory ${byteSize(peakBytes)}.`],
     [
       6,
       `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`

@@ -8,11 +8,21 @@ export {
   setLimits,
   setLimitsFromText
 } from "./limits.ts"
+export {
+  byteSize,
+  counted,
+  duration,
+  number,
+  percent,
+  roughDuration,
+  scientific,
+  score,
+  wholeNumber
+} from "./quantities.ts"
 export { isRecord } from "./record.ts"
 export { shownArgument, withoutSecrets, withoutSecretsIn } from "./secrets.ts"
 export {
   capital,
-  counted,
   cut,
   cutLines,
   Listing,

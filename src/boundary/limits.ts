@@ -6,6 +6,8 @@
  *   setLimits({ "json-depth": 128 })                                   in code
  */
 
+import { wholeNumber } from "./quantities.ts"
+
 interface Limit {
   /** in `unit`, greater than 0 */
   readonly default: number
@@ -250,7 +252,7 @@ export const limit = (name: LimitName): number => values.get(name) ?? limits[nam
  *   `nests deeper than ${overLimit("json-depth")}` → "nests deeper than 64 levels (limit json-depth; TFJS_LORA_PRO_LIMITS=json-depth=N raises it)"
  */
 export const overLimit = (name: LimitName): string =>
-  `${limit(name).toLocaleString("en")} ${limits[name].unit} (limit ${name}; ${LIMITS_VARIABLE}=${name}=N raises it)`
+  `${wholeNumber(limit(name))} ${limits[name].unit} (limit ${name}; ${LIMITS_VARIABLE}=${name}=N raises it)`
 
 export const LIMITS_VARIABLE = "TFJS_LORA_PRO_LIMITS"
 

@@ -1,16 +1,14 @@
 /** Formats text from outside for messages: truncated, limited in number, and without control characters. */
 
+import { wholeNumber } from "./quantities.ts"
+
 /** Maximum number of list entries in a message. */
 export const mostListed = 20
 
 /** Capitalizes the first letter of a text. */
 export const capital = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
 
-/** Formats a count: "1 row", "1,350 rows". `many`: the plural, if it is not formed with an s. */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count.toLocaleString("en")} ${count === 1 ? one : many}`
-
-const andMore = (count: number) => `and ${count.toLocaleString("en")} more`
+const andMore = (count: number) => `and ${wholeNumber(count)} more`
 
 /** Checks whether all entries are listed: a single further one takes the line of "and 1 more", and may itself be the "and n more" of a nested list. */
 const fits = (entries: ReadonlyArray<unknown>, most: number): boolean => entries.length <= most + 1

@@ -3,9 +3,7 @@
  * outputs get a line about them from time to time.
  */
 import * as Effect from "effect/Effect"
-import { counted, printable, printableLine } from "../boundary/index.ts"
-import { percent } from "../output/report/index.ts"
-import { shortDuration } from "../progress/index.ts"
+import { counted, duration, percent, printable, printableLine, scientific, score } from "../boundary/index.ts"
 import type { Progress } from "./database.ts"
 import { type Measure, shown } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
@@ -18,12 +16,12 @@ interface Standing {
   readonly most: number
 }
 
-/** Returns `sweep lora, rank 8, rate 0.001, seed 0`. */
+/** Returns `sweep lora, rank 8, rate 1e-3, seed 0`. */
 export const trialText = ({ stage, method, rank, learningRate, seed, share }: Trial): string =>
   [
     `${stage} ${method}`,
     ...(rank === null ? [] : [`rank ${rank}`]),
-    `rate ${learningRate}`,
+    `rate ${scientific(learningRate)}`,
     `seed ${seed}`,
     ...(share === 1 ? [] : [`${percent(share)} of the steps`])
   ].join(", ")
@@ -34,11 +32,11 @@ export const resultLine = (measure: Measure, result: TrialResult, done: number, 
   const start = `[${done}/${most}] ${trialText(trial)}: `
   if (status === "failed") return `${start}failed: ${reason.split("\n")[0]}`
   const split = trial.stage === "sweep" ? "validation" : "test"
-  const { [measure.name]: score = null, loss = null }: Partial<Score> = result[split] ?? {}
+  const { [measure.name]: reached = null, loss = null }: Partial<Score> = result[split] ?? {}
   const said = [
-    ...(loss === null ? [] : [`${split} loss ${loss.toFixed(3)}`]),
-    ...(score === null ? [] : [`${measure.label} ${shown(measure, score)}`]),
-    ...(result.seconds === null ? [] : [shortDuration(result.seconds)])
+    ...(loss === null ? [] : [`${split} loss ${score(loss)}`]),
+    ...(reached === null ? [] : [`${measure.label} ${shown(measure, reached)}`]),
+    ...(result.seconds === null ? [] : [duration(result.seconds)])
   ]
   return start + said.join(", ")
 }
@@ -49,7 +47,8 @@ const bar = (share: number, width = 16): string => {
 }
 
 const runningLine = ({ trial, worker, step, steps, loss, waiting }: Progress): string => {
-  const at = steps === 0 ? "starts" : `${bar(step / steps)} ${step}/${steps}${loss === null ? "" : ` loss ${loss}`}`
+  const at =
+    steps === 0 ? "starts" : `${bar(step / steps)} ${step}/${steps}${loss === null ? "" : ` loss ${score(loss)}`}`
   return `  ${trial}  ${waiting === null ? at : `waits: ${waiting.split("\n")[0]}`}  (${worker})`
 }
 

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { RunPlan } from "../../schemas/index.ts"
+import { percent, score } from "../boundary/index.ts"
 import { kindOf } from "../kinds/index.ts"
 
 export const Measure = Schema.Struct({
@@ -37,11 +38,11 @@ export const drawn = (measure: Measure, value: number): number => (isShare(measu
 
 /** Formats a value without its unit: "87.3". */
 export const bare = (measure: Measure, value: number): string =>
-  isShare(measure) ? (100 * value).toFixed(1) : value.toFixed(3)
+  isShare(measure) ? (100 * value).toFixed(1) : score(value)
 
 /** Formats a value with its unit: "87.3 %". */
-export const shown = (measure: Measure, value: number | null | undefined): string =>
-  value === null || value === undefined ? "–" : isShare(measure) ? `${bare(measure, value)} %` : bare(measure, value)
+export const shown = (measure: Unit, value: number | null | undefined): string =>
+  isShare(measure) ? percent(value) : score(value)
 
 /** Returns the unit for headings: ", %" for shares, else an empty string. */
 export const inUnit = (measure: Measure): string => (isShare(measure) ? ", %" : "")
@@ -50,7 +51,7 @@ export const inUnit = (measure: Measure): string => (isShare(measure) ? ", %" : 
 export const sizeOf = (measure: Measure, difference: number): string => {
   const value = drawn(measure, Math.abs(difference))
   if (value === 0) return "0"
-  return isShare(measure) ? value.toFixed(value < 0.05 ? 2 : 1) : value.toFixed(3)
+  return isShare(measure) ? value.toFixed(value < 0.05 ? 2 : 1) : score(value)
 }
 
 /** Formats a difference with its sign. */

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DataSection } from "../../schemas/index.ts"
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, overLimit, percent, wholeNumber } from "../boundary/index.ts"
 import {
   DataError,
   dataError,
@@ -103,7 +103,7 @@ export const settleLabels = (declared: ReadonlyArray<string> | undefined, train:
 /** Returns an error message if there are more labels than a model may have classes, or undefined. */
 export const tooManyLabels = (where: string, { length }: ReadonlyArray<string>): DataError | undefined => {
   if (length <= limit("classes")) return undefined
-  const reason = `${length.toLocaleString("en")} different labels, more than ${overLimit("classes")}`
+  const reason = `${wholeNumber(length)} different labels, more than ${overLimit("classes")}`
   return dataError(where, `${reason}; is this the right label column?`)
 }
 
@@ -156,8 +156,7 @@ const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray
   const [most, least] = [Math.max(...some), Math.min(...some)]
   if (most < enough || most < unbalanced * least) return []
   const shown = (count: number) => {
-    const share = `${((100 * count) / train.rows).toFixed(1)} %`
-    return `${shownLabel(train.labels[counts.indexOf(count)]!)} ${count.toLocaleString("en")} (${share})`
+    return `${shownLabel(train.labels[counts.indexOf(count)]!)} ${wholeNumber(count)} (${percent(count / train.rows)})`
   }
   return [
     `train (${train.where}): classes are unbalanced, the most frequent is ${shown(most)} and the rarest ${shown(least)}; accuracy says little of rare ones (macro-F1 does), and loss.classWeights: "balanced" weighs all classes alike`

@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import { cut, limit, listed, overLimit } from "../boundary/index.ts"
+import { cut, limit, listed, overLimit, wholeNumber } from "../boundary/index.ts"
 import type { Files } from "../files/index.ts"
 import { DataError, dataError } from "./data-error.ts"
 import type { Entries, Tree } from "./tree.ts"
@@ -169,7 +169,7 @@ const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind)
       ? "no folders"
       : loose.length === 1
         ? `1 ${kind.one} without a folder`
-        : `${loose.length.toLocaleString("en")} ${kind.several} without folders`
+        : `${wholeNumber(loose.length)} ${kind.several} without folders`
   return `found ${found}; ${expected}, or ${kind.instead}`
 }
 
@@ -180,6 +180,6 @@ const named = (names: ReadonlyArray<string>): string =>
   ).join(", ")
 
 const leftOut = (shown: string, others: ReadonlyArray<string>, kind: FileKind): string => {
-  const files = others.length === 1 ? "1 file is" : `${others.length.toLocaleString("en")} files are`
+  const files = others.length === 1 ? "1 file is" : `${wholeNumber(others.length)} files are`
   return `${shown}: ${files} left out, since no ${kind.one} is called so (${named(others)}); ${kind.several} end in ${extensionsText(kind)}`
 }

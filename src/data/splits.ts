@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { DataSection, Dialect } from "../../schemas/index.ts"
+import { wholeNumber } from "../boundary/index.ts"
 import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
 import { AskedSplit } from "./formats/index.ts"
 import { holdOut } from "./order.ts"
@@ -177,11 +178,11 @@ const warningsOf = (
   words: (compared: string) => { readonly what: string; readonly other: string }
 ): ReadonlyArray<string> => {
   const { what, other } = words(split.file.compared ?? "text")
-  const all = count(split).toLocaleString("en")
+  const all = wholeNumber(count(split))
   const sentence = (some: number, words: string, like: ReadonlyArray<string>) =>
     some === 0
       ? []
-      : [`${name} (${split.file.where}): ${some.toLocaleString("en")} of ${all} rows ${words} (${like.join(", ")})`]
+      : [`${name} (${split.file.where}): ${wholeNumber(some)} of ${all} rows ${words} (${like.join(", ")})`]
   return [...sentence(rows, what, examples), ...sentence(otherLabel, `have ${other}`, otherLabelExamples)]
 }
 

@@ -4,7 +4,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
-import { cut, limit, overLimit } from "../boundary/index.ts"
+import { cut, limit, overLimit, wholeNumber } from "../boundary/index.ts"
 import { type Files, platformReason, readExactly, statRegular } from "../files/index.ts"
 import { type DataError, dataError } from "./data-error.ts"
 import { openFile } from "./file.ts"
@@ -37,7 +37,7 @@ export interface Tree {
 type Bound = "row-bytes" | "image-file-bytes"
 
 const tooLarge = (size: number, most: Bound): string | undefined =>
-  size <= limit(most) ? undefined : `has ${size.toLocaleString("en")} bytes, more than ${overLimit(most)}`
+  size <= limit(most) ? undefined : `has ${wholeNumber(size)} bytes, more than ${overLimit(most)}`
 
 const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX"
 

@@ -6,7 +6,7 @@ import path from "node:path"
 import process from "node:process"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { counted, messageOf } from "../boundary/index.ts"
+import { counted, messageOf, wholeNumber } from "../boundary/index.ts"
 import {
   type AdapterDescription,
   type Automatic,
@@ -180,7 +180,7 @@ export const diagnose = (
     }
   })
 
-const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20).toLocaleString("en")} MiB`
+const mebibytes = (bytes: number): string => `${wholeNumber(Math.floor(bytes / 2 ** 20))} MiB`
 
 const yesOrNo = (is: boolean): string => (is ? "yes" : "no")
 

@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { counted, isRecord, Listing } from "../boundary/index.ts"
+import { byteSize, counted, isRecord, Listing, scientific } from "../boundary/index.ts"
 import { fileError, readJsonFile, readTextFile, writeFileAtomic, writeJson } from "../files/index.ts"
 import type { LoadedKind, Publisher } from "../kinds/index.ts"
 import { readSpecs, type SmallerForm, smallerWeights } from "../models/index.ts"
@@ -29,7 +29,7 @@ export const mergedWriter = (form: Publisher["mergesInto"]): ExportWriter => ({
   write: ({ directory, open }, folder) =>
     Effect.map(writeMergedRun(directory, open, folder), ({ tensors, check }) => ({
       lines: [
-        `On ${counted(check.rows, `${check.split} row`)} its ${check.words.output}s differ from the run's by at most ${check.largestDifference.toExponential(1)}.`
+        `On ${counted(check.rows, `${check.split} row`)} its ${check.words.output}s differ from the run's by at most ${scientific(check.largestDifference, 2)}.`
       ],
       json: { tensors, check }
     })).pipe(Effect.scoped)
@@ -121,15 +121,13 @@ const storeSmaller = (source: string, form: SmallerForm) =>
     return smaller
   })
 
-const kilobytes = (bytes: number): string => `${(bytes / 1e3).toFixed(1)} kB`
-
 const storedText = (weights: Weights, { bytes, tensors, worst }: Smaller): string => {
   const parts = [
-    `${tensors.smaller} of ${tensors.all} tensors are stored as ${weights}: ${kilobytes(bytes.before)} became ${kilobytes(bytes.after)}.`,
+    `${tensors.smaller} of ${tensors.all} tensors are stored as ${weights}: ${byteSize(bytes.before)} became ${byteSize(bytes.after)}.`,
     ...(worst === null
       ? []
       : [
-          `A number differs by at most ${worst.largestError.toExponential(1)} from what it was (in ${worst.name}${worst.step === undefined ? "" : `, whose step is ${worst.step.toExponential(1)}`}).`
+          `A number differs by at most ${scientific(worst.largestError, 2)} from what it was (in ${worst.name}${worst.step === undefined ? "" : `, whose step is ${scientific(worst.step, 2)}`}).`
         ])
   ]
   return parts.join(" ")

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
-import { type LimitName, limit, overLimit } from "../boundary/index.ts"
+import { type LimitName, limit, overLimit, wholeNumber } from "../boundary/index.ts"
 import { FileError } from "./atomic-file.ts"
 import { platformReason } from "./platform-reason.ts"
 import { irregular } from "./regular-file.ts"
@@ -39,8 +39,8 @@ export const readTextFile = (
     const other = irregular(type)
     if (other !== undefined) return yield* fail(`cannot be read: ${other}`)
     const [bytes, allowed] =
-      typeof most === "number" ? [most, `${most.toLocaleString("en")} bytes`] : [limit(most), overLimit(most)]
-    if (size > bytes) return yield* fail(`is too large: ${size.toLocaleString("en")} bytes, more than ${allowed}`)
+      typeof most === "number" ? [most, `${wholeNumber(most)} bytes`] : [limit(most), overLimit(most)]
+    if (size > bytes) return yield* fail(`is too large: ${wholeNumber(size)} bytes, more than ${allowed}`)
     const handle = yield* fs.open(file)
     const content = yield* readExactly(handle, 0, Number(size))
     return yield* Effect.try({

@@ -3,7 +3,7 @@
  * range.
  */
 import type * as Effect from "effect/Effect"
-import { cut } from "../boundary/index.ts"
+import { cut, wholeNumber } from "../boundary/index.ts"
 import { type HubError, hubError } from "./hub.ts"
 import type { HubSettings, HubSource } from "./hub-source.ts"
 import { call, type RemoteFile, succeeded, type Unreachable } from "./remote.ts"
@@ -84,7 +84,7 @@ const boundsOf = ({ status, headers }: Response, first: number, size: number, kn
   const length = headers.get("content-length")
   const expected = bounds.end - bounds.begin
   if (!isEncoded && length !== null && Number(length) !== expected) {
-    const bytes = (count: number) => count.toLocaleString("en")
+    const bytes = (count: number) => wholeNumber(count)
     return `answered with ${bytes(Number(length))} bytes, expected ${bytes(expected)}`
   }
   if (etag !== undefined) known.etag = etag

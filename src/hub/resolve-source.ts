@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
-import { cut, limit, listed, overLimit } from "../boundary/index.ts"
+import { cut, limit, listed, overLimit, wholeNumber } from "../boundary/index.ts"
 import { type Files, partFiles, platformReason, readTextFile, writeFileAtomic } from "../files/index.ts"
 import { INDEX_FILE, SINGLE_FILE } from "../safetensors/index.ts"
 import { cached, isCommit, linkBlob, makeFolder, repositoryCache, shardsOf, weightFiles } from "./cache.ts"
@@ -129,7 +129,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
 /** Fails if the download exceeds the limit or the free disk space. */
 const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, missing: number) =>
   Effect.gen(function* () {
-    const bytes = `${missing.toLocaleString("en")} bytes are to be downloaded`
+    const bytes = `${wholeNumber(missing)} bytes are to be downloaded`
     if (missing > limit("hub-bytes")) return yield* hubError(source, `${bytes}, more than ${overLimit("hub-bytes")}`)
     const disk = Effect.tryPromise(() => process.getBuiltinModule("node:fs/promises").statfs(cache))
     // if the free space is unknown, writing will show it
@@ -138,7 +138,7 @@ const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, mis
       onFailure: () => Number.POSITIVE_INFINITY
     })
     if (missing > free) {
-      const room = `${cache} has room for ${free.toLocaleString("en")}`
+      const room = `${cache} has room for ${wholeNumber(free)}`
       return yield* hubError(source, `${bytes}, and ${room}; free some, or give another cache with HF_HUB_CACHE`)
     }
   })

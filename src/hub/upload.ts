@@ -18,7 +18,7 @@ import type { CommitProgressEvent } from "@huggingface/hub"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import { counted, cut, isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
+import { counted, cut, isRecord, limit, messageOf, overLimit, wholeNumber } from "../boundary/index.ts"
 import { parseBoundedJson, readAnswer } from "../files/index.ts"
 import { HubError, hubError, type Upload, type Uploaded, type UploadedFile, type UploadListener } from "./hub.ts"
 import { type HubSettings, readSettings } from "./hub-source.ts"
@@ -274,7 +274,7 @@ const linesOf = (files: ReadonlyArray<UploadedFile>, tell: UploadListener) => {
       return
     }
     if (event.state !== "uploading") return
-    const size = `${(sizes.get(event.path) ?? 0).toLocaleString("en")} bytes`
+    const size = `${wholeNumber(sizes.get(event.path) ?? 0)} bytes`
     if (event.progress < 1 && !begun.has(event.path)) tell(`sending ${event.path}, ${size}`)
     else if (event.progress < 1) {
       const of = Math.ceil((sizes.get(event.path) ?? 0) / 1e6)

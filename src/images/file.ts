@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, overLimit, wholeNumber } from "../boundary/index.ts"
 import { platformReason, readExactly, statRegular } from "../files/index.ts"
 import { refusedAt } from "./decode.ts"
 import { parsedHeader } from "./header.ts"
@@ -18,7 +18,7 @@ const opened = <A>(
   Effect.gen(function* () {
     const { size } = yield* statRegular(file)
     if (size > limit("image-file-bytes")) {
-      const reason = `is too large: ${size.toLocaleString("en")} bytes, more than ${overLimit("image-file-bytes")}`
+      const reason = `is too large: ${wholeNumber(size)} bytes, more than ${overLimit("image-file-bytes")}`
       return yield* new ImageError({ where, reason })
     }
     const fs = yield* FileSystem.FileSystem

@@ -1,5 +1,5 @@
 /** Parses the header of an image without decoding its pixels: format, size and orientation. */
-import { limit, overLimit, printableLine } from "../boundary/index.ts"
+import { limit, overLimit, printableLine, wholeNumber } from "../boundary/index.ts"
 import { Cursor } from "./header/cursor.ts"
 import { jpegHeader } from "./header/jpeg.ts"
 import { PNG_SIGNATURE, pngHeader } from "./header/png.ts"
@@ -59,7 +59,7 @@ export const parsedHeader = (bytes: Uint8Array): ImageHeader => {
   const header = signature.header(image)
   const { width, height } = header
   if (width === 0 || height === 0) throw new Refused(`is damaged: its size is ${width} × ${height}`)
-  const size = `${width.toLocaleString("en")} × ${height.toLocaleString("en")} pixels`
+  const size = `${wholeNumber(width)} × ${wholeNumber(height)} pixels`
   if (width * height > limit("image-pixels")) throw new Refused(`has ${size}, more than ${overLimit("image-pixels")}`)
   if (Math.max(width, height) > limit("image-side"))
     throw new Refused(`has ${size}, a side of more than ${overLimit("image-side")}`)

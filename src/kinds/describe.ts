@@ -4,10 +4,9 @@
 
 import { initRanksOf, methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
-import { counted } from "../boundary/index.ts"
+import { byteSize, counted, duration, number, percent, wholeNumber } from "../boundary/index.ts"
 import type { RankBudget } from "../optimizers/index.ts"
 import { fromOf, type ProcessesEstimate, prefixText, type ResolvedPlan } from "../plan/index.ts"
-import { percent } from "../training/index.ts"
 import type { RunKind } from "./contract/index.ts"
 
 /** A plan checked without reading its rows. */
@@ -70,9 +69,6 @@ const adapterJson = (judged: JudgedPlan) => {
   }
 }
 
-const number = (value: number): string => value.toLocaleString("en")
-const megabytes = (bytes: number): string => `${number(Math.round(bytes / 1e6))} MB`
-
 /** Rows of equal cells under each other. */
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
@@ -113,7 +109,7 @@ const siteRows = (judged: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
     const own = Object.entries(method.columns(options)).map(([column, value]) =>
       column === "rank" && bounds !== undefined ? `${value} (${bounds.least} to ${bounds.most})` : String(value)
     )
-    return [name, `${site.out}×${site.in}`, ...own, number(all.length * (factors + dense))]
+    return [name, `${site.out}×${site.in}`, ...own, wholeNumber(all.length * (factors + dense))]
   })
   return [["site", "W", ...names, "trainable"], ...rows]
 }
@@ -136,16 +132,16 @@ const decidedFact = ({ selected, plan }: JudgedPlan): ReadonlyArray<PlanFact> =>
   return [
     {
       name: "ranks",
-      value: `${number(budget)} in the plan; init "${init}" redistributes them after ${batches} training batches; trainable and memory are upper bounds`
+      value: `${wholeNumber(budget)} in the plan; init "${init}" redistributes them after ${batches} training batches; trainable and memory are upper bounds`
     }
   ]
 }
 
 const ranksFact = ({ initial, target, end }: RankBudget, sites: number): PlanFact => {
-  const mean = (ranks: number) => `${number(ranks)} (${ranks / sites} per layer)`
+  const mean = (ranks: number) => `${wholeNumber(ranks)} (${ranks / sites} per layer)`
   return {
     name: "ranks",
-    value: `${mean(initial)} at the start, ${mean(target)} after step ${number(end)}, distributed over all layers`
+    value: `${mean(initial)} at the start, ${mean(target)} after step ${wholeNumber(end)}, distributed over all layers`
   }
 }
 
@@ -158,7 +154,7 @@ const trainedFacts = (judged: JudgedPlan): ReadonlyArray<PlanFact> => {
   return [
     {
       name: "trainable",
-      value: `${most}${number(trainable.total)} of ${number(trainable.frozen + trainable.total)} (${percent(share)}): ${number(trainable.factors)} in factors, ${number(trainable.dense)} trained in full`
+      value: `${most}${wholeNumber(trainable.total)} of ${wholeNumber(trainable.frozen + trainable.total)} (${percent(share)}): ${wholeNumber(trainable.factors)} in factors, ${wholeNumber(trainable.dense)} trained in full`
     },
     ...(ranks === undefined ? [] : [ranksFact(ranks, selected.sites.length)]),
     ...decidedFact(judged)
@@ -187,7 +183,7 @@ const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan)
         name: "epochs",
         value: `${training.epochs}, in steps of ${counted(training.batchSize * training.accumulate, "row")}`
       }
-    : { name: "steps", value: `${number(steps)} of ${counted(training.batchSize * training.accumulate, "row")}` },
+    : { name: "steps", value: `${wholeNumber(steps)} of ${counted(training.batchSize * training.accumulate, "row")}` },
   ...(isDecided(optimizer)
     ? []
     : [
@@ -199,7 +195,7 @@ const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan)
       ]),
   {
     name: "memory",
-    value: `about ${megabytes(memory.total)}: weights ${megabytes(memory.weights)}, trained ${megabytes(memory.trainable)}, activations up to ${megabytes(memory.activations)}, one checkpoint ${megabytes(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${megabytes(memory.kept)}`}`
+    value: `about ${byteSize(memory.total)}: weights ${byteSize(memory.weights)}, trained ${byteSize(memory.trainable)}, activations up to ${byteSize(memory.activations)}, one checkpoint ${byteSize(memory.checkpoint)}${memory.kept === 0 ? "" : `, kept rows ${byteSize(memory.kept)}`}`
   }
 ]
 
@@ -252,19 +248,11 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
 /** "each has 2", "1 has 1, 2 have 2" */
 const countsText = (counts: ReadonlyArray<number>): string => {
   const processes = Map.groupBy(counts, (own) => own)
-  if (processes.size === 1) return `each has ${number(counts[0]!)}`
+  if (processes.size === 1) return `each has ${wholeNumber(counts[0]!)}`
   return [...processes]
-    .map(([own, { length }]) => `${length} ${length === 1 ? "has" : "have"} ${number(own)}`)
+    .map(([own, { length }]) => `${length} ${length === 1 ? "has" : "have"} ${wholeNumber(own)}`)
     .join(", ")
 }
-
-const bytesText = (bytes: number): string =>
-  bytes < 1e5
-    ? `${number(Math.ceil(bytes / 1e3))} kB`
-    : `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`
-
-const secondsText = (seconds: number): string =>
-  seconds < 1 ? `${number(Math.round(seconds * 1e3))} ms` : `${seconds.toPrecision(3)} s`
 
 /** Returns lines on the work, memory and transfers of each process of a run. */
 export const describeProcesses = ({
@@ -279,28 +267,28 @@ export const describeProcesses = ({
   const most = Math.max(...state)
   const held =
     most === stateAlone
-      ? `${bytesText(most)} on each`
-      : `${bytesText(most)} at most per process (${bytesText(stateAlone)} in total): each holds the moments of its layers`
+      ? `${byteSize(most)} on each`
+      : `${byteSize(most)} at most per process (${byteSize(stateAlone)} in total): each holds the moments of its layers`
   const { gradients, moves, whitenings } = receives
   const parts = [
-    `${bytesText(gradients)} of gradients`,
-    ...(moves === 0 ? [] : [`${bytesText(moves)} of moves`]),
-    ...(whitenings === 0 ? [] : [`on wasm and native ${bytesText(whitenings)} of whitenings`])
+    `${byteSize(gradients)} of gradients`,
+    ...(moves === 0 ? [] : [`${byteSize(moves)} of moves`]),
+    ...(whitenings === 0 ? [] : [`on wasm and native ${byteSize(whitenings)} of whitenings`])
   ]
   const all = microBatches.reduce((sum, own) => sum + own, 0)
   const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
   const waits =
     uneven === 0 ? "" : `; processes with ${least} wait ${percent(uneven)} of the time of those with ${greatest}`
   return [
-    `processes  ${count}, for the ${number(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
+    `processes  ${count}, for the ${wholeNumber(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
     `state      optimizer: ${held}`,
     `transfers  to each process per step: ${parts.join(", ")}`,
     ...connections.map(({ name, network, step }) => {
       const share =
         step === undefined
           ? ""
-          : `, ${percent(network / step.seconds)} of its time; ${step.speedUp.toFixed(2)}× as fast as one process`
-      return `network    ${name}: about ${secondsText(network)} of waiting per step${share}`
+          : `, ${percent(network / step.seconds)} of its time; ${number(step.speedUp)}× as fast as one process`
+      return `network    ${name}: about ${duration(network)} of waiting per step${share}`
     })
   ].join("\n")
 }

@@ -4,7 +4,7 @@
  * so a page's bundle contains nothing of Node's.
  */
 import * as tf from "@tensorflow/tfjs-core"
-import { limit, messageOf, overLimit, withoutSecrets } from "../boundary/index.ts"
+import { limit, messageOf, overLimit, wholeNumber, withoutSecrets } from "../boundary/index.ts"
 import { readAnswer, temporaryName } from "../files/index.ts"
 import { AdapterFileError } from "./errors.ts"
 import { type AdapterSource, type AdapterTarget, isHandler, sourceName } from "./places.ts"
@@ -181,7 +181,7 @@ const readFromFolder = (place: string, name: string): Promise<Uint8Array> =>
     // opening a pipe waits for its writer
     if (!own.isFile()) throw fail(file, "is not a regular file")
     if (own.size > limit("layers-model-bytes")) {
-      throw fail(file, `has ${own.size.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
+      throw fail(file, `has ${wholeNumber(own.size)} bytes, more than ${overLimit("layers-model-bytes")}`)
     }
     return new Uint8Array(await fs.readFile(file))
   })

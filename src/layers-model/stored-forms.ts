@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import { selectionOf } from "../../adapters/index.ts"
-import { cut, isRecord, Listing, limit, overLimit } from "../boundary/index.ts"
+import { cut, isRecord, Listing, limit, overLimit, wholeNumber } from "../boundary/index.ts"
 import { memoryFiles } from "../data/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 import { readSpecs } from "../models/layers-model/index.ts"
@@ -88,7 +88,7 @@ export const readPeftFile = (
     const written = metadata[RECORD]
     if (written === undefined) return yield* fail([foreign])
     if (written.length > limit("adapter-record")) {
-      const length = written.length.toLocaleString("en")
+      const length = wholeNumber(written.length)
       return yield* fail([`its record has ${length} characters, more than ${overLimit("adapter-record")}`])
     }
     const parsed = parseBoundedJson(written)
@@ -102,7 +102,7 @@ export const readPeftFile = (
     }
     const bytes = stored.at(-1)?.end ?? 0
     if (bytes > limit("layers-model-bytes")) {
-      return yield* fail([`has ${bytes.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`])
+      return yield* fail([`has ${wholeNumber(bytes)} bytes, more than ${overLimit("layers-model-bytes")}`])
     }
     return { record: record.success, tensors: Object.fromEntries(yield* readTensors(file)) }
   }).pipe(

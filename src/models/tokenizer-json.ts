@@ -6,7 +6,7 @@
  *     "model": { "vocab": { token: id } or [[token, score]], … } }
  */
 import * as Effect from "effect/Effect"
-import { isRecord, limit, messageOf, overLimit } from "../boundary/index.ts"
+import { isRecord, limit, messageOf, overLimit, wholeNumber } from "../boundary/index.ts"
 import { ModelError } from "./model.ts"
 
 /** Ids below this: sixty times the largest vocabulary in use, and a table of that many entries still fits everywhere. */
@@ -35,7 +35,7 @@ export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyAr
   for (const part of partNames) problems.push(...partProblems(part, json[part]))
   const parts = partNames.reduce((count, part) => count + partsIn(json[part]), 0)
   if (parts > limit("tokenizer-parts"))
-    problems.push(`has ${parts.toLocaleString("en")} parts, more than ${overLimit("tokenizer-parts")}`)
+    problems.push(`has ${wholeNumber(parts)} parts, more than ${overLimit("tokenizer-parts")}`)
   if (problems.length > 0) {
     const more = problems.length - problemsShown
     return more > 0 ? [...problems.slice(0, problemsShown), `has ${more} more problems of these kinds`] : problems
@@ -59,7 +59,7 @@ const modelProblems = (model: Fields): ReadonlyArray<string> => {
   const affixes = ["continuing_subword_prefix", "continuing_subword_suffix", "end_of_word_suffix"].flatMap((name) => {
     const affix = model[name]
     if (typeof affix !== "string" || affix.length <= longestAffix) return []
-    return [`model.${name} has ${affix.length.toLocaleString("en")} characters; at most ${longestAffix} are accepted`]
+    return [`model.${name} has ${wholeNumber(affix.length)} characters; at most ${longestAffix} are accepted`]
   })
   const { max_input_chars_per_word: longest } = model
   if (longest == null || (isId(longest) && longest <= limit("word-characters"))) return affixes
@@ -134,14 +134,14 @@ const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<
 export const charactersProblem = (tokens: ReadonlyArray<unknown>): string | undefined => {
   const characters = tokens.reduce((sum: number, token) => sum + (typeof token === "string" ? token.length : 0), 0)
   if (characters <= limit("added-tokens")) return undefined
-  return `tokens of ${characters.toLocaleString("en")} characters together, more than ${overLimit("added-tokens")}`
+  return `tokens of ${wholeNumber(characters)} characters together, more than ${overLimit("added-tokens")}`
 }
 
 /** These are looked for at every character of a text, up to their lengths. */
 const lengthProblems = (where: string, { length }: string): ReadonlyArray<string> =>
   length <= limit("token-characters")
     ? []
-    : [`${where} has ${length.toLocaleString("en")} characters, more than ${overLimit("token-characters")}`]
+    : [`${where} has ${wholeNumber(length)} characters, more than ${overLimit("token-characters")}`]
 
 const idProblems = (what: string, id: unknown, ids: Array<number>): ReadonlyArray<string> => {
   if (!isId(id) || id >= mostIds)
@@ -155,7 +155,7 @@ const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   if (typeof part === "string") {
     // a table in base64, of which the library only checks that it exists
     if (part.length <= limit("pattern-characters") || path.endsWith(".precompiled_charsmap")) return []
-    return [`${path} has ${part.length.toLocaleString("en")} characters, more than ${overLimit("pattern-characters")}`]
+    return [`${path} has ${wholeNumber(part.length)} characters, more than ${overLimit("pattern-characters")}`]
   }
   if (typeof part !== "object" || part === null) return []
   const inside = Object.entries(part).flatMap(([key, value]) => partProblems(`${path}.${key}`, value))

@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Adapted, AdapterMethod } from "../../adapters/index.ts"
-import { counted } from "../boundary/index.ts"
+import { counted, number, scientific } from "../boundary/index.ts"
 import type { Device } from "../device/index.ts"
 import type { Sources } from "../hub/hub.ts"
 import type { Network } from "../models/index.ts"
@@ -151,7 +151,7 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   override get message() {
     const { output } = this.words
     const { largestDifference, largestLogit, relativeDifference, bound } = this
-    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${largestDifference.toPrecision(3)}, with ${largestLogit.toPrecision(3)} the largest ${output} (${relativeDifference.toExponential(1)} of it, allowed is ${bound.toExponential(0)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, please report it as a bug`
+    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${number(largestDifference)}, with ${number(largestLogit)} the largest ${output} (${scientific(relativeDifference, 2)} of it, allowed is ${scientific(bound)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, please report it as a bug`
   }
 }
 
@@ -226,7 +226,7 @@ const provenance = (card: MergedCard): string => {
     "",
     `| rows |${same[0]} largest ${output} | largest difference | of the largest ${output} |`,
     `|---|${same[1]}---|---|---|`,
-    `| ${check.rows} (${check.split}) |${same[2]} ${check.largestLogit.toPrecision(4)} | ${check.largestDifference.toExponential(1)} | ${check.relativeDifference.toExponential(1)} (at most ${check.bound.toExponential(0)}) |`
+    `| ${check.rows} (${check.split}) |${same[2]} ${number(check.largestLogit, 4)} | ${scientific(check.largestDifference, 2)} | ${scientific(check.relativeDifference, 2)} (at most ${scientific(check.bound)}) |`
   ].join("\n")
 }
 

@@ -4,7 +4,7 @@
  * Regular Expression Denial of Service (REDOS). S&P 2021.] What follows a failed place does not depend on where a match began, and so
  * what is remembered holds for all matches of a text.
  */
-import { limit, overLimit } from "../boundary/index.ts"
+import { limit, overLimit, wholeNumber } from "../boundary/index.ts"
 import { type Edge, UnboundedPattern } from "./parse.ts"
 import { op, type Program, wordCharacters } from "./program.ts"
 
@@ -218,7 +218,7 @@ export class Search {
   }
 
   #tooLong() {
-    const length = this.#text.length.toLocaleString("en")
+    const length = wholeNumber(this.#text.length)
     return new UnboundedPattern(`takes, on a text of ${length} characters, more than ${overLimit("pattern-steps")}`)
   }
 

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { limit, listed, listedLines, overLimit, quoted } from "../boundary/index.ts"
+import { limit, listed, listedLines, overLimit, quoted, wholeNumber } from "../boundary/index.ts"
 import { isUrl, parseBoundedJson, readTextFile } from "../files/index.ts"
 import type { Sources } from "../hub/hub.ts"
 import { adapterPlaceOf, families, Vision } from "../models/index.ts"
@@ -221,9 +221,7 @@ const sitesIn = ({ reading, shared }: PeftConfig, tensors: Tensors): Sites => {
       ...(longest === undefined
         ? []
         : [`${ADAPTER_WEIGHTS} has the name ${quoted(longest)}, longer than ${overLimit("pattern-characters")}`]),
-      ...(tooMany
-        ? [`adapts ${sites.size.toLocaleString("en")} layers, more than ${overLimit("adapter-patterns")}`]
-        : [])
+      ...(tooMany ? [`adapts ${wholeNumber(sites.size)} layers, more than ${overLimit("adapter-patterns")}`] : [])
     ]
   }
 }

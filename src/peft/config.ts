@@ -5,7 +5,7 @@
  * with every release. Any other value would mean a model that computes something else, so it is rejected by name.
  */
 import { type AdapterMethod, methods, type PeftBounds, type PeftReading, type PeftSizes } from "../../adapters/index.ts"
-import { cut, isRecord, limit, overLimit, quoted } from "../boundary/index.ts"
+import { cut, isRecord, limit, overLimit, quoted, wholeNumber } from "../boundary/index.ts"
 import { type TaskType, taskTypes } from "../models/index.ts"
 import type { Matching } from "./matching.ts"
 
@@ -125,7 +125,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   }
   const tooLong = (name: string, length: number): boolean => {
     if (length <= limit("adapter-patterns")) return false
-    problems.push(`${name}: has ${length.toLocaleString("en")} entries, more than ${overLimit("adapter-patterns")}`)
+    problems.push(`${name}: has ${wholeNumber(length)} entries, more than ${overLimit("adapter-patterns")}`)
     return true
   }
   const isNumber = (

@@ -22,7 +22,6 @@ export {
 export {
   COMFORTABLE,
   FOUR_GIB,
-  gigabytes,
   type MachineMemory,
   machineMemory,
   memoryWarnings

@@ -5,7 +5,9 @@
  * The device of the plan is not known here, and an estimate is not a bound: what may fail is a warning that names the device.
  * Only a tensor that is certain to occur and fits on no device is an error.
  */
+
 import type { RunPlan } from "../../schemas/index.ts"
+import { byteSize } from "../boundary/index.ts"
 import type { MemoryEstimate } from "./memory.ts"
 
 /** Bytes of this machine: total memory, and memory available to a new process (total memory if the runtime does not report it). */
@@ -46,20 +48,17 @@ export const memoryWarnings = (
   const remedy = remedyOf(plan, lengths)
   const warnings: Array<string> = []
   if (total > COMFORTABLE * machine.available) {
-    const free = machine.available < machine.total ? ` (${gigabytes(machine.available)} free)` : ""
+    const free = machine.available < machine.total ? ` (${byteSize(machine.available)} free)` : ""
     const verdict = total > machine.total ? "it cannot run on the CPU or on wasm" : "it may run out of memory"
     warnings.push(
-      `memory: about ${gigabytes(total)} are needed, this machine has ${gigabytes(machine.total)}${free}: ${verdict}; ${remedy}`
+      `memory: about ${byteSize(total)} are needed, this machine has ${byteSize(machine.total)}${free}: ${verdict}; ${remedy}`
     )
   }
   const tensors = weights + trainable + activations
   if (tensors > COMFORTABLE * FOUR_GIB) {
     warnings.push(
-      `memory: about ${gigabytes(tensors)} of tensors are needed, and wasm has 4 GiB at most; ${remedy}, or use --device webgpu`
+      `memory: about ${byteSize(tensors)} of tensors are needed, and wasm has 4 GiB at most; ${remedy}, or use --device webgpu`
     )
   }
   return warnings
 }
-
-export const gigabytes = (bytes: number): string =>
-  `${(bytes / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GB`

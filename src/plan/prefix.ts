@@ -3,7 +3,7 @@
  * another evaluation. The outputs of these blocks for such rows are then kept (`keepPrefix`), as far as memory allows.
  */
 import type { RunPlan } from "../../schemas/index.ts"
-import { limit } from "../boundary/index.ts"
+import { byteSize, limit } from "../boundary/index.ts"
 import type { Stack } from "../models/index.ts"
 import { evaluationsOf } from "./evaluations.ts"
 import { FLOAT, type MemoryEstimate } from "./memory.ts"
@@ -81,14 +81,10 @@ export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null)
   return { ...memory, kept, total: memory.total + kept }
 }
 
-const megabytes = (bytes: number): string => `${Math.max(1, Math.round(bytes / 1e6)).toLocaleString("en")} MB`
-
 /** Describes the kept outputs and what they save, as a sentence without a full stop. */
 export const prefixText = ({ blocks, of, wanted, bytes, training }: PlannedPrefix): string => {
   const room =
-    bytes < wanted
-      ? `, as far as ${megabytes(bytes)} go (all would take ${megabytes(wanted)})`
-      : `: ${megabytes(bytes)}`
+    bytes < wanted ? `, as far as ${byteSize(bytes)} go (all would take ${byteSize(wanted)})` : `: ${byteSize(bytes)}`
   const rows = training ? "every row" : "the rows that are evaluated again"
   return `the first ${blocks} of ${of} blocks are frozen; what they make of ${rows} is computed once and kept${room}`
 }

@@ -44,7 +44,3 @@ export const workingThrough = <A, B, E, R>(
 
 /** Milliseconds of Effect's clock since some moment, for durations: no change of the computer's time moves it. */
 export const milliseconds: Effect.Effect<number> = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
-
-/** 42 s, 4 min 5 s */
-export const shortDuration = (seconds: number): string =>
-  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`

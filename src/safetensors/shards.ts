@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { cut, Listing, limit, listed, mostListed, overLimit, quoted } from "../boundary/index.ts"
+import { cut, Listing, limit, listed, mostListed, overLimit, quoted, wholeNumber } from "../boundary/index.ts"
 import { parseBoundedJson, readTextFile } from "../files/index.ts"
 import { readHeader, SafetensorsError, type StoredTensor, unreadable } from "./header.ts"
 
@@ -37,7 +37,7 @@ const readShards = (folder: string, index: string) =>
     const weightMap = yield* readWeightMap(index)
     const shards = [...new Set(weightMap.values())]
     if (shards.length > limit("weight-files")) {
-      const problem = `names ${shards.length.toLocaleString("en")} files, more than ${overLimit("weight-files")}`
+      const problem = `names ${wholeNumber(shards.length)} files, more than ${overLimit("weight-files")}`
       return yield* new SafetensorsError({ file: index, problems: [problem] })
     }
     const headers = yield* Effect.forEach(shards, (shard) =>

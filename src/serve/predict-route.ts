@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { type LimitName, limit, overLimit } from "../boundary/index.ts"
+import { counted, type LimitName, limit, overLimit } from "../boundary/index.ts"
 import type { Asked } from "../kinds/index.ts"
 import { decodedBody } from "./body.ts"
 import type { Holdings } from "./clients.ts"
@@ -73,8 +73,6 @@ const checkRows = (
     return undefined
   })
 
-const counted = (pixels: number): string => `${pixels.toLocaleString("en")} pixels`
-
 /** Returns the number of pixels of each image from its header. Decodes nothing until all are known to be within the limits. */
 export const pixelsOf = (
   rows: ReadonlyArray<Asked>,
@@ -89,12 +87,12 @@ export const pixelsOf = (
       const image = read(row)
       if ("broken" in image) return yield* wrongField(`inputs[${i}]`, image.broken)
       if (image.pixels > limit("serve-image-pixels"))
-        return yield* over(`inputs[${i}]`, `the image has ${counted(image.pixels)}`, "serve-image-pixels")
+        return yield* over(`inputs[${i}]`, `the image has ${counted(image.pixels, "pixel")}`, "serve-image-pixels")
       all.push(image.pixels)
     }
     const sum = all.reduce((total, pixels) => total + pixels, 0)
     return sum > limit("serve-request-pixels")
-      ? yield* over("inputs", `the images have ${counted(sum)}`, "serve-request-pixels")
+      ? yield* over("inputs", `the images have ${counted(sum, "pixel")}`, "serve-request-pixels")
       : all
   })
 

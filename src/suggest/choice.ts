@@ -38,6 +38,3 @@ export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): RunPlanInpu
 /** Returns the value at a path of a plan, or undefined. */
 export const valueAt = (plan: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((tree, key) => (tree as Tree | undefined)?.[key], plan)
-
-/** Formats a number with thousands separators: 1,350. */
-export const count = (value: number): string => value.toLocaleString("en")

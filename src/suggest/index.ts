@@ -1,5 +1,5 @@
 /** A first plan for the user's data, model and machine, with the reason for each value; and the rules that kinds of runs share. */
-export { type Choice, count, measured } from "./choice.ts"
+export { type Choice, measured } from "./choice.ts"
 export { type Column, type Columns, columnDescriptions, columnNames, flagOf, severalColumns } from "./columns.ts"
 export {
   CLEAR,

@@ -1,8 +1,8 @@
 /** Rules that all kinds of data share. Their values are in `findings.ts`. */
-import { counted } from "../boundary/index.ts"
+import { counted, roughDuration, wholeNumber } from "../boundary/index.ts"
 import { ON_THE_WAY, type Splits } from "../plan/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
-import { type Choice, count, measured } from "./choice.ts"
+import { type Choice, measured } from "./choice.ts"
 import { type Finding, findings, rank as measuredRank, type Speed, scale } from "./findings.ts"
 
 /** Chooses r and α. `narrowest`: the smallest side of an adapted weight, the maximum rank. */
@@ -34,7 +34,7 @@ export const rowsOfStep = (
 /** Formats passes: "1,920 rows seen, 1.4 passes over 1,350". */
 export const passesOf = (seen: number, rows: number): string => {
   const passes = seen / rows
-  return `${counted(seen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : passes.toFixed(0)} passes over ${count(rows)}`
+  return `${counted(seen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : wholeNumber(Math.round(passes))} passes over ${wholeNumber(rows)}`
 }
 
 /** Estimates the seconds of training on two CPU cores. */
@@ -42,19 +42,13 @@ export const secondsOf = (tokens: number, linear: number, speed: Speed): number 
   (tokens * linear) / (speed.tokensPerSecond * speed.linear)
 
 export const timeText = (seconds: number): string => {
-  const about =
-    seconds < 90
-      ? `${Math.ceil(seconds)} s`
-      : seconds < 5400
-        ? `${Math.ceil(seconds / 60)} min`
-        : `${count(Number((seconds / 3600).toFixed(1)))} h`
-  return `about ${about} of training on two CPU cores`
+  return `about ${roughDuration(seconds)} of training on two CPU cores`
 }
 
 /** Returns the text of `timeText` in one of these reasons. */
 export const timeIn = (choices: ReadonlyArray<Choice>): string | undefined =>
   choices
-    .map(({ reason }) => /\babout [\d.,]+ (?:s|min|h) of training on two CPU cores/.exec(reason)?.[0])
+    .map(({ reason }) => /\babout [\d.,]+ (?:s|min|h)(?: \d+ min)? of training on two CPU cores/.exec(reason)?.[0])
     .find(Boolean)
 
 /** Maximum standard error of an accuracy over `rows` rows, in percentage points. */
@@ -67,7 +61,7 @@ const [SMALL, LARGEST_SHARE, SHARE, FEWEST] = [1_000, 0.2, 0.1, 10] as const
 export const heldOutRows = (rows: number): Choice | null => {
   if (rows < FEWEST) return null
   const value = rows < SMALL ? LARGEST_SHARE : SHARE
-  const held = count(Math.round(rows * value))
+  const held = wholeNumber(Math.round(rows * value))
   const reason = `no validation file was given: ${held} of ${counted(rows, "row")} are held out`
   return { path: "data.validation", value, reason }
 }
@@ -107,7 +101,7 @@ export const evaluation = (
   const largest = Math.max(validation ?? 0, test ?? 0)
   if (few.rows >= ON_THE_WAY || largest <= few.rows) return []
   const when = validation === null ? "before training" : `before training and on the way of ${counted(steps, "step")}`
-  const reason = `of up to ${count(largest)}, ${when}: ${few.why}; the last one takes all rows`
+  const reason = `of up to ${wholeNumber(largest)}, ${when}: ${few.why}; the last one takes all rows`
   return [{ path: "training.evaluateRows", value: few.rows, reason }]
 }
 

@@ -18,7 +18,7 @@
  * A loss that is flat after a third says little: runs of that very study are at ln 2 for a third of their steps and end at 0.2. So it is a
  * warning then only where nothing moves, and at the end always.
  */
-import { counted } from "../boundary/index.ts"
+import { counted, scientific, score, wholeNumber } from "../boundary/index.ts"
 import type { StepReport } from "./step-report.ts"
 
 /** Fewest steps for a judgement: with fewer, neither mean nor noise is known well enough. */
@@ -149,12 +149,6 @@ export interface Named {
   readonly head: string | null
 }
 
-const shown = (value: number): string => String(Number(value.toPrecision(3)))
-const rateText = (rate: number, digits: number): string => {
-  const rounded = Number(rate.toPrecision(digits))
-  return rate < 1e-2 ? rounded.toExponential() : String(rounded)
-}
-
 const lossesOf = (taken: ReadonlyArray<Taken>) => taken.map(({ loss }) => loss)
 
 /** The largest that was used: schedules begin and end with less. */
@@ -179,8 +173,8 @@ const FAR = 1
 const changed = (name: string, taken: ReadonlyArray<Taken>, factor: number, way: "smaller" | "larger"): string => {
   const rate = rateOf(taken)
   const next = rate === null || rate === 0 ? null : way === "smaller" ? rate / factor : rate * factor
-  const numbers = next === null ? "" : ` (${rateText(next, 1)} instead of ${rateText(rate!, 2)})`
-  return `${name} ${factor.toLocaleString("en")} times ${way}${numbers}`
+  const numbers = next === null ? "" : ` (${scientific(next, 1)} instead of ${scientific(rate, 2)})`
+  return `${name} ${wholeNumber(factor)} times ${way}${numbers}`
 }
 
 /** What to change, by what the loss did. */
@@ -200,7 +194,7 @@ const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: N
   }
   const frozen = head === null ? "" : `the model's last layer is frozen: where it is new, train it with ${head}; then `
   const [one, other] = course.jump === null ? (["larger", "smaller"] as const) : (["smaller", "larger"] as const)
-  const seen = course.jump === null ? "" : `it jumped to ${shown(course.jump)} on the way; `
+  const seen = course.jump === null ? "" : `it jumped to ${score(course.jump)} on the way; `
   const moved = way === null ? "" : "the adapter moved and the loss did not follow; "
   return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and look at the labels and at which layers are adapted`
 }
@@ -209,10 +203,10 @@ const saysOf = (course: Course, steps: number, planned: number): string => {
   const { kind, start, last, over, error, peak, peakStep } = course
   const of = steps === planned ? `all ${steps} steps` : `${steps} of ${planned} steps`
   const noise = last < start && start - last < error
-  const now = `${shown(last)} over the last ${over}, against ${shown(start)} at its start`
-  const top = kind === "rose" && peak > last ? `, and was ${shown(peak)} around step ${peakStep}` : ""
+  const now = `${score(last)} over the last ${over}, against ${score(start)} at its start`
+  const top = kind === "rose" && peak > last ? `, and was ${score(peak)} around step ${peakStep}` : ""
   return noise
-    ? `after ${of} the training loss has not fallen below its start by more than its noise: it is ${now}, ± ${Number(error.toPrecision(2))}${top}`
+    ? `after ${of} the training loss has not fallen below its start by more than its noise: it is ${now}, ± ${score(error)}${top}`
     : `after ${of} the training loss has not fallen below its start: it is ${now}${top}`
 }
 
@@ -223,12 +217,12 @@ export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, na
   if (course === null)
     return `${counted(taken.length, "step")} say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
   const { start, last } = course
-  const fell = `the training loss fell from ${shown(start)} to ${shown(last)}`
+  const fell = `the training loss fell from ${score(start)} to ${score(last)}`
   // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere
   if ((wayOf(taken) ?? 0) > FAR && start - last < WELL_ABOVE * Math.abs(start))
     return `${fell} alone, though the adapter moved far: try ${changed(named.rate, taken, 3, "smaller")}, then more steps`
   return loss !== null && loss > start && last < start
-    ? `${fell} and that of these rows is ${shown(loss)}: the training rows were learned by heart, so fewer steps, output.keep "best", more rows or a smaller rank; and see that both splits have the same labels`
+    ? `${fell} and that of these rows is ${score(loss)}: the training rows were learned by heart, so fewer steps, output.keep "best", more rows or a smaller rank; and see that both splits have the same labels`
     : `${fell}: more steps, or ${changed(named.rate, taken, 3, "larger")}`
 }
 

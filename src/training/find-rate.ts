@@ -17,6 +17,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { OptimizerConfig } from "../../schemas/index.ts"
+import { scientific } from "../boundary/index.ts"
 import type { BatchOf, Network } from "../models/index.ts"
 import { toDevice } from "../models/index.ts"
 import {
@@ -134,10 +135,12 @@ interface Reason {
 
 const reasonOf = ({ rate, body, headRate, head }: Reason): string => {
   const turns = (share: number, turning: number) =>
-    `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${rounded(turning)}, at which a first step lowers the loss by half of what its gradient promises`
-  if (body === undefined) return `learning rate ${rate}: ${turns(HEAD_SHARE, head!)}`
-  const own = `learning rate ${rate}: ${turns(BODY_SHARE, body)}`
-  return headRate === undefined ? own : `${own}; ${headRate} for the head, a third of its ${rounded(head!)}`
+    `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${scientific(turning, 2)}, at which a first step lowers the loss by half of what its gradient promises`
+  if (body === undefined) return `learning rate ${scientific(rate)}: ${turns(HEAD_SHARE, head!)}`
+  const own = `learning rate ${scientific(rate)}: ${turns(BODY_SHARE, body)}`
+  return headRate === undefined
+    ? own
+    : `${own}; ${scientific(headRate)} for the head, a third of its ${scientific(head, 2)}`
 }
 
 /** To two digits: what a person would write, and no less exact than the test is. */
@@ -170,7 +173,7 @@ const turningRate = <E>(
       const close = factor < CLOSE && factor > 1 / CLOSE
       if (sound && kept > 0 && (close || finite >= tries)) return rate
     }
-    return { reason: `no rate down to ${rounded(rate)} lowers the loss of the first step's rows` }
+    return { reason: `no rate down to ${scientific(rate, 2)} lowers the loss of the first step's rows` }
   })
 
 /** From a rate with this ρ to h, by ρ = 1/(1 + η/h), which losses of networks come near to; all the way where nothing is lost. */

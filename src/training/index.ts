@@ -50,7 +50,6 @@ export {
   type Metric,
   type Metrics,
   numberMetric,
-  percent,
   scoreOf,
   scoresText,
   share,

@@ -1,5 +1,6 @@
 /** Metrics of evaluations by name: label, format, and which direction is better. */
 
+import { percent, score } from "../boundary/index.ts"
 export interface Metric {
   /** label in tables and sentences: "accuracy" */
   readonly label: string
@@ -47,16 +48,13 @@ export const scoresText = (metrics: Metrics, evaluation: object): string =>
     .map(([name, metric]) => inWords(metric, scoreOf(evaluation, name)))
     .join(", ")
 
-/** Formats a fraction as a percentage: 0.8725 → 87.3 %. */
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
 /** Creates a metric with three decimals, unless `format` is given. */
 export const numberMetric = (
   label: string,
   unit: string,
   better: "higher" | "lower",
   hub: NonNullable<Metric["hub"]>,
-  format = (value: number): string => value.toFixed(3)
+  format: (value: number) => string = score
 ): Metric => ({ label, unit, format, better, hub })
 
 /** Fields of a metric that is a fraction of correct decisions. */

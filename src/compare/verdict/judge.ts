@@ -1,5 +1,5 @@
 /** Computes the verdict from the results of a study. A pure function, also of incomplete results. */
-import { number } from "../../output/report/index.ts"
+import { scientific } from "../../boundary/index.ts"
 import { type Measure, mostOf } from "../measure.ts"
 import type { Stage, Study, TrialResult } from "../study.ts"
 import { byMethodAndRank, type Sweep, scored, sweepsOf } from "./best-rates.ts"
@@ -232,31 +232,29 @@ const compared = (groups: ReadonlyArray<Group>, split: Table["split"], measure: 
   return { differences, comparisons: all.filter(({ probability }) => probability !== null).length }
 }
 
-const rateText = (rate: number): string => number(rate)
-
 const sweepWarnings = ({ best, edge, points }: Sweep, name: string, { seeds }: Study): ReadonlyArray<string> => {
   if (best === null) {
     const missing = points.every(({ failed }) => failed === 0)
     return missing ? [] : [`${name}: no rate of its grid works: every run failed, or none has a validation loss`]
   }
-  const [first, last] = [points[0]!.learningRate, points.at(-1)!.learningRate].map(rateText)
+  const [first, last] = [points[0]!.learningRate, points.at(-1)!.learningRate].map((rate) => scientific(rate))
   const other = edge === "smallest" ? "smaller" : "larger"
   return [
     ...(edge === null
       ? []
       : [
-          `${name}: its best rate, ${rateText(best.learningRate)}, is the ${edge} of its grid (${first} to ${last}), so a ${other} one may be better`
+          `${name}: its best rate, ${scientific(best.learningRate)}, is the ${edge} of its grid (${first} to ${last}), so a ${other} one may be better`
         ]),
     ...(best.failed > 0
       ? [
-          `${name}: at its best rate, ${rateText(best.learningRate)}, ${best.failed} of ${seeds.length} sweep runs failed`
+          `${name}: at its best rate, ${scientific(best.learningRate)}, ${best.failed} of ${seeds.length} sweep runs failed`
         ]
       : [])
   ]
 }
 
 const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRate }: Study): ReadonlyArray<string> => {
-  const where = stage === "final" ? "at its best rate" : `at the common rate ${number(commonRate)}`
+  const where = stage === "final" ? "at its best rate" : `at the common rate ${scientific(commonRate)}`
   const few =
     freshSeeds.length === 1
       ? ["one fresh seed gives no intervals, so methods cannot be compared: pass more with --fresh-seeds"]

@@ -1,5 +1,5 @@
 /** `compare.md`: the tables of a verdict for a README or a bench page. */
-import { count, fixed, number } from "../../output/report/index.ts"
+import { number, percent, scientific, score, wholeNumber } from "../../boundary/index.ts"
 import { bare, inPoints, inUnit, type Measure, signed } from "../measure.ts"
 import { briefly, type Difference } from "./difference.ts"
 import {
@@ -53,7 +53,7 @@ const beside = (measure: Measure, difference: Difference | null, bold: Bold): st
 
 /** Formats the method's distance to the full gradient, and the smallest that its factors allow. */
 const distance = ({ discrepancy }: Entry): string =>
-  discrepancy === null ? "–" : `${fixed(discrepancy.method)} (${fixed(discrepancy.best)})`
+  discrepancy === null ? "–" : `${score(discrepancy.method)} (${score(discrepancy.best)})`
 
 const entryRow = (
   measure: Measure,
@@ -63,17 +63,17 @@ const entryRow = (
 ): ReadonlyArray<string> => [
   entry.name,
   entry.rank === null ? "–" : `${entry.rank}`,
-  ...(common ? [] : [number(entry.learningRate)]),
+  ...(common ? [] : [scientific(entry.learningRate)]),
   runCounts(entry),
   entry.validation === null ? "–" : bare(measure, entry.validation.mean),
   withInterval(measure, entry.test),
-  fixed(entry.testLoss?.mean),
+  score(entry.testLoss?.mean),
   ...(lora ? [beside(measure, entry.againstLora, bold)] : []),
   ...(full ? [beside(measure, entry.againstFull, bold)] : []),
   ...(looked ? [distance(entry)] : []),
-  entry.seconds === null ? "–" : fixed(entry.seconds, 1),
+  number(entry.seconds),
   megabytes(entry.peakBytes),
-  entry.trainable === null ? "–" : count(Math.round(entry.trainable)),
+  wholeNumber(entry.trainable && Math.round(entry.trainable)),
   megabytes(entry.stateBytes)
 ]
 
@@ -100,7 +100,7 @@ export const cellsOf = (
     ...(columns.looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
     "peak MB",
-    "trained numbers",
+    "trainable parameters",
     "state MB"
   ]
   return { columns: header, rows: entries.map((entry) => entryRow(measure, entry, columns, bold)) }
@@ -121,13 +121,13 @@ const costTable = (measure: Measure, table: Table): ReadonlyArray<string> => [
   costWords(table, measure)
 ]
 
-/** Formats the rates of a sweep with their validation losses, the chosen one in bold: "5e-4: 0.579, **0.001: 0.348**". */
+/** Formats the rates of a sweep with their validation losses, the chosen one in bold: "5e-4: 0.579, **1e-3: 0.348**". */
 export const pointsOf = ({ points, best }: SweepRecord): string =>
   points
     .map(({ learningRate, loss, failed, share }) => {
-      const notes = [failed > 0 ? `${failed} failed` : "", share < 1 ? `stopped at ${share} of the steps` : ""]
+      const notes = [failed > 0 ? `${failed} failed` : "", share < 1 ? `stopped at ${percent(share)} of the steps` : ""]
       const note = notes.filter((part) => part !== "").join(", ")
-      const text = `${number(learningRate)}: ${fixed(loss)}${note === "" ? "" : ` (${note})`}`
+      const text = `${scientific(learningRate)}: ${score(loss)}${note === "" ? "" : ` (${note})`}`
       return learningRate === best ? `**${text}**` : text
     })
     .join(", ")
@@ -158,7 +158,7 @@ export const markdownOf = (verdict: Verdict): string => {
     ),
     ...section("What it costs at that rate", final === null ? [] : costTable(measure, final)),
     ...section(
-      `At one rate for all, ${number(study.commonRate)}`,
+      `At one rate for all, ${scientific(study.commonRate)}`,
       common === null
         ? []
         : [

@@ -1,8 +1,7 @@
 /**
  * Sentences that every form of a verdict contains: which methods are ahead, what the intervals cover and what they do not, and on which devices.
  */
-import { counted } from "../../boundary/index.ts"
-import { count, fixed, number, percent } from "../../output/report/index.ts"
+import { counted, number, percent, scientific, wholeNumber } from "../../boundary/index.ts"
 import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"
@@ -48,8 +47,8 @@ export const runsOf = (results: ReadonlyArray<TrialResult>): ReadonlyArray<Trial
 export const runCounts = ({ done, failed, missing }: Entry): string =>
   [`${done}`, failed > 0 && `${failed} failed`, missing > 0 && `${missing} missing`].filter((part) => part).join(", ")
 
-export const megabytes = (bytes: number | null): string =>
-  bytes === null ? "–" : fixed(bytes / 1e6, bytes < 1e7 ? 2 : 0)
+/** Formats bytes for a column in MB. */
+export const megabytes = (bytes: number | null): string => number(bytes && bytes / 1e6)
 
 /** Returns the claims of a table's differences, and no others. */
 export const claimsOf = (measure: Measure, { entries }: Table): string => {
@@ -71,7 +70,8 @@ export const leadOf = ({ final, common, results, study, measure }: Verdict): str
   const methods = counted(study.methods.length, "method")
   const runs = `${counted(all.length, "run")} of ${methods}${failed > 0 ? `, ${failed} of them failed` : ""}.`
   if (table === null) return `${runs} No fresh run has finished yet, so there is no verdict.`
-  const where = table.stage === "final" ? "each method at its best rate" : `every method at ${number(study.commonRate)}`
+  const where =
+    table.stage === "final" ? "each method at its best rate" : `every method at ${scientific(study.commonRate)}`
   return `${runs} Judged by ${measure.label} on ${table.split}, ${where}. ${claimsOf(measure, table)}`
 }
 
@@ -88,7 +88,7 @@ export const coverage = (
     ...(baseline === null ? [] : [`Baseline (${baseline.of}): ${shown(measure, baseline.value)}.`]),
     `Means over ${counted(freshSeeds.length, "fresh seed")}${steps}.`,
     "Intervals are Student's t at 95 % and cover the effect of the seed (order of the rows, initialization of head and factors).",
-    `They do not cover the choice of the ${rows === null ? "" : `${count(rows)} `}${split} rows: ${
+    `They do not cover the choice of the ${rows === null ? "" : `${wholeNumber(rows)} `}${split} rows: ${
       error === null
         ? `with others, the ${measure.label} of all methods would move`
         : `with others, the ${measure.label} could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
@@ -106,9 +106,9 @@ export const costCells = (measure: Measure, entry: Entry, { entries }: Table): R
   const [own, loras] = [stepSeconds, lora?.cost.stepSeconds ?? null]
   const rate = (value: number | null) => (value === null ? "–" : number(drawn(measure, value)))
   return [
-    stepSeconds === null ? "–" : number(1000 * stepSeconds),
-    own === null || loras === null || loras === 0 ? "–" : fixed(own / loras, 2),
-    runSeconds === null ? "–" : fixed(runSeconds, 1),
+    number(stepSeconds && 1000 * stepSeconds),
+    own === null || loras === null || loras === 0 ? "–" : number(own / loras),
+    number(runSeconds),
     megabytes(entry.stateBytes),
     gain === null ? "–" : signed(measure, gain),
     rate(gainPerSecond),

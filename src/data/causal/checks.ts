@@ -7,7 +7,7 @@
  *   specialTexts    special tokens inside texts of the data
  */
 import type { ChatData } from "../../../schemas/index.ts"
-import { listed } from "../../boundary/index.ts"
+import { listed, wholeNumber } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { type Broken, isBroken } from "../columns.ts"
 import { type ChatTemplate, templateOf } from "./chat-template.ts"
@@ -267,7 +267,7 @@ export const specialTexts = (special: RegExp | undefined): SpecialTexts => {
     },
     warnings: () => {
       if (rows === 0) return []
-      const count = rows === 1 ? "1 row holds" : `${rows.toLocaleString("en")} rows hold`
+      const count = rows === 1 ? "1 row holds" : `${wholeNumber(rows)} rows hold`
       return [
         `${count} ${listed([...words]).join(", ")} in its text, which becomes the special token (${places.join(", ")})`
       ]

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type CausalData, messagesColumn } from "../../../schemas/index.ts"
-import { counted } from "../../boundary/index.ts"
+import { counted, percent } from "../../boundary/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { columnsIn } from "../column-text.ts"
 import { type Broken, isBroken } from "../columns.ts"
@@ -183,8 +183,6 @@ const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
     const count = counted(rows, "conversation")
     return `turns: each of the assistant's turns in ${count} is an example of its own, after the prompt that generation sees, since ${reason} (data.turns)`
   })
-
-const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`
 
 /** Opens and scans a file; takes 14 bytes of index and 8 of hash per row in memory. Rows with the same content are duplicates. Fails with all broken rows. */
 const openTokenRows = <Row extends Located>(

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Separator } from "../../../schemas/index.ts"
-import { cut, limit, overLimit } from "../../boundary/index.ts"
+import { cut, limit, overLimit, wholeNumber } from "../../boundary/index.ts"
 import { type Fields, missingColumn } from "../columns.ts"
 import { type DataError, problemsShown } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
@@ -57,7 +57,7 @@ export interface WantedColumn {
 export const tooManyColumns = ({ length }: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
   length <= limit("columns")
     ? undefined
-    : [`the file has ${length.toLocaleString("en")} columns, more than ${overLimit("columns")}`]
+    : [`the file has ${wholeNumber(length)} columns, more than ${overLimit("columns")}`]
 
 /** For formats whose columns are known before the rows: returns one sentence for each requested column that is missing or duplicated. */
 export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Seq2SeqData } from "../../../schemas/index.ts"
+import { wholeNumber } from "../../boundary/index.ts"
 import { type DataError, shownLabel } from "../data-error.ts"
 import { openTextFile, plainText, type TextForm, textOf } from "../labelled-rows.ts"
 import { type TextHashes, textHashBuilder } from "../row-index.ts"
@@ -152,7 +153,7 @@ const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<st
     const all = each.reduce((sum, own) => sum + own, others)
     const like = `${file.where}:${file.index.line(first)}: ${shownLabel(file.index.labels[file.index.label(first)]!.label)}`
     return [
-      `${name} (${file.where}): ${others.toLocaleString("en")} of ${all.toLocaleString("en")} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
+      `${name} (${file.where}): ${wholeNumber(others)} of ${wholeNumber(all)} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
     ]
   })
 

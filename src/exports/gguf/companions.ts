@@ -7,6 +7,7 @@
  *
  * @see https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
  */
+import { scientific } from "../../boundary/index.ts"
 import { type Message, templateOf } from "../../data/causal/index.ts"
 import { codeSpan, type compareOutputs, fenced, markdown } from "../../output/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
@@ -198,6 +199,6 @@ const table = (files: ReadonlyArray<FileCard>): string =>
     ...files.map(({ file, label, check }) =>
       check === null
         ? `| ${codeSpan(file)} | ${label} | | |`
-        : `| ${codeSpan(file)} | ${label} | ${check.relativeDifference.toExponential(1)} | ${check.sameLabel} of ${check.rows} |`
+        : `| ${codeSpan(file)} | ${label} | ${scientific(check.relativeDifference, 2)} | ${check.sameLabel} of ${check.rows} |`
     )
   ].join("\n")

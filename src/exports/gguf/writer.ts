@@ -14,6 +14,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
+import { scientific } from "../../boundary/index.ts"
 import { withoutGenerationTags } from "../../data/causal/index.ts"
 import { Device } from "../../device/device.ts"
 import { writeFileAtomic } from "../../files/index.ts"
@@ -157,7 +158,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
             check === null
               ? []
               : [
-                  `${file}: logits differ from the run's by at most ${check.relativeDifference.toExponential(1)} of the largest; ${check.sameLabel} of ${check.rows} next tokens are the same.`
+                  `${file}: logits differ from the run's by at most ${scientific(check.relativeDifference, 2)} of the largest; ${check.sameLabel} of ${check.rows} next tokens are the same.`
                 ]
           ),
           ...notes,
@@ -290,6 +291,6 @@ const checked = (run: DescribedRun, { logits, width }: WrittenFiles, file: strin
     if (logits.length === again.length && comparison.relativeDifference <= bound) return comparison
     return yield* refusedAs(
       run,
-      `as ${type} it is not the trained model: its logits differ by ${comparison.relativeDifference.toExponential(1)} of the largest (allowed: ${bound.toExponential(0)}); nothing was written. Export on another device (--device wasm or cpu)`
+      `as ${type} it is not the trained model: its logits differ by ${scientific(comparison.relativeDifference, 2)} of the largest (allowed: ${scientific(bound)}); nothing was written. Export on another device (--device wasm or cpu)`
     )
   })

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import ownPackage from "../../../package.json" with { type: "json" }
-import { isRecord } from "../../boundary/index.ts"
+import { byteSize, isRecord } from "../../boundary/index.ts"
 import { fileError, writeFileAtomic, writeJson } from "../../files/index.ts"
 import type { Served, ServedFile } from "../../kinds/index.ts"
 import { baseLinear, type Network, readBaseCard, readJson } from "../../models/index.ts"
@@ -118,7 +118,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       )
       const bytes = [...stored.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
       if (bytes >= MOST_BYTES) {
-        const reason = `has ${(bytes / 1e9).toFixed(1)} GB of parameters, and a file of ONNX has 2.1 GB at most: use --format huggingface`
+        const reason = `has ${byteSize(bytes)} of parameters, and a file of ONNX has 2.1 GB at most: use --format huggingface`
         return yield* new ExportRefused({ place: directory, reason })
       }
       yield* fs.makeDirectory(path.join(folder, "onnx")).pipe(Effect.mapError(fileError("write", folder)))

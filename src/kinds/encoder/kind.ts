@@ -4,12 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { shellWord } from "../../boundary/index.ts"
+import { percent, shellWord } from "../../boundary/index.ts"
 import type { BySplit, DataError, Located, RowSource, TextColumns, TextFields } from "../../data/index.ts"
 import { describe } from "../../models/index.ts"
 import type { OpenedData } from "../../plan/index.ts"
 import type { Detecting } from "../../suggest/index.ts"
-import { percent } from "../../training/index.ts"
 import type { Adopting, PlanKind, RunKind, World } from "../contract/index.ts"
 import { suitedHead } from "../rows/classes.ts"
 import type { AdoptedHead } from "./adopt.ts"

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import { percent } from "../../boundary/index.ts"
 import {
   type DataError,
   encoded,
@@ -40,20 +41,20 @@ export const languageWarnings = (
     const rows = yield* inParts(indices, source.read)
     const where = `train (${source.where})`
     const share = unknownShare(rows, tokenizer)
-    const percent = `${(100 * share).toFixed(1)} % of the tokens`
+    const part = `${percent(share)} of the tokens`
     const { languages = [] } = yield* readBaseCard(path.join(folder, "README.md"))
     const names = languageNames(languages) ?? []
     const guess = names.length === 0 ? undefined : yield* yield* LanguageGuesser
     const language = guess === undefined ? undefined : languageOf(rows.map(textsOf), guess)
     if (language !== undefined && !includesLanguage(names, language)) {
       const cause = `the texts are in ${language}, and the model is for ${names.join(", ")}, as its card says`
-      const unknown = share < 0.01 ? "" : `; ${percent} are unknown to its tokenizer`
+      const unknown = share < 0.01 ? "" : `; ${part} are unknown to its tokenizer`
       return [`${where}: ${cause}${unknown}; use a multilingual model, such as ${MULTILINGUAL}`]
     }
     return share < UNKNOWN
       ? []
       : [
-          `${where}: ${percent} are unknown to the model's tokenizer; use a model for the language of the texts, or a multilingual one, such as ${MULTILINGUAL}`
+          `${where}: ${part} are unknown to the model's tokenizer; use a model for the language of the texts, or a multilingual one, such as ${MULTILINGUAL}`
         ]
   })
 

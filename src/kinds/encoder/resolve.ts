@@ -8,6 +8,7 @@ import type * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import { methodOf, type SelectedSite } from "../../../adapters/index.ts"
 import type { ClassificationPlan, RunPlan } from "../../../schemas/index.ts"
+import { byteSize, percent, wholeNumber } from "../../boundary/index.ts"
 import {
   batchesPerEpoch,
   type DataError,
@@ -29,7 +30,6 @@ import {
   bytesOfWeights,
   FLOAT,
   FOUR_GIB,
-  gigabytes,
   type MemoryEstimate,
   memoryEstimate,
   type OpenedData,
@@ -146,8 +146,8 @@ const truncated = (
   { sample, p95, truncated: share }: LengthPercentiles
 ): ReadonlyArray<string> => {
   if (share <= LARGEST_SHARE_CUT) return []
-  const cut = `${(100 * share).toFixed(1)} % of the texts lose their end at ${maxLength} tokens`
-  const sampled = `looked at ${sample.toLocaleString("en")}; 95 % have at most ${p95} tokens`
+  const cut = `${percent(share)} of the texts lose their end at ${maxLength} tokens`
+  const sampled = `looked at ${wholeNumber(sample)}; 95 % have at most ${p95} tokens`
   return [`train (${where}): ${cut} (${sampled}); data.maxLength says where they are cut`]
 }
 
@@ -176,7 +176,7 @@ export const impossibleBatch = (
     " or "
   )
   return [
-    `memory: a batch of ${called} needs single tensors of ${gigabytes(bytes)}, and devices support tensors of at most 4 GiB; ${lower}`
+    `memory: a batch of ${called} needs single tensors of ${byteSize(bytes)}, and devices support tensors of at most 4 GiB; ${lower}`
   ]
 }
 

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { SelectedSite } from "../../../adapters/index.ts"
 import type { CausalPlan, PreferencePlan, RunPlan } from "../../../schemas/index.ts"
+import { percent, wholeNumber } from "../../boundary/index.ts"
 import { type CausalSplitDescription, plannedTokenizer, type RenderedSample } from "../../data/causal/index.ts"
 import type { DataError } from "../../data/index.ts"
 import {
@@ -31,7 +32,6 @@ import {
   type TrainableCounts
 } from "../../plan/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
-import { percent } from "../../training/index.ts"
 import type { RunKind, World } from "../contract/index.ts"
 import { withCosts } from "../contract/resolved.ts"
 
@@ -198,7 +198,7 @@ export const estimateMemory = (
 
 const languageWords = {
   model: ({ family, layers, hiddenSize, vocabularySize }: DescribedCausal) =>
-    `${family} (${layers} layers, ${hiddenSize} wide, vocabulary ${vocabularySize.toLocaleString("en")})`,
+    `${family} (${layers} layers, ${hiddenSize} wide, vocabulary ${wholeNumber(vocabularySize)})`,
   modelName: ({ family }: DescribedCausal) => family,
   untrained: () => "the base model",
   lines: () => ({}),

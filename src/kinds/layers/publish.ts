@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../../adapters/index.ts"
-import { counted } from "../../boundary/index.ts"
+import { counted, scientific } from "../../boundary/index.ts"
 import type { ClassificationData, ClassificationSplit } from "../../data/index.ts"
 import { Device } from "../../device/device.ts"
 import { writeFileAtomic, writeJson } from "../../files/index.ts"
@@ -133,8 +133,8 @@ const readme = (steps: number, { method, sites, model }: AdaptedClassifier, chec
 
 A tf.LayersModel: its base with what ${method.tag} trained in ${sites.length} of its layers in ${counted(steps, "step")} of tfjs-lora-pro, merged.
 
-On ${counted(check.rows, `${check.split} row`)} its logits differ from the unmerged model's by at most ${check.largestDifference.toExponential(1)},
-${check.relativeDifference.toExponential(1)} of the largest.
+On ${counted(check.rows, `${check.split} row`)} its logits differ from the unmerged model's by at most ${scientific(check.largestDifference, 2)},
+${scientific(check.relativeDifference, 2)} of the largest.
 
 \`\`\`ts
 const model = await tf.loadLayersModel(".../model.json")

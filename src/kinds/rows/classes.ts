@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { LabelLoss } from "../../../schemas/index.ts"
-import { cut, listed, listedLines, printableLine } from "../../boundary/index.ts"
+import { cut, listed, listedLines, percent, printableLine, wholeNumber } from "../../boundary/index.ts"
 import {
   type ClassificationData,
   type DataError,
@@ -12,14 +12,7 @@ import {
   shownLabel,
   shownLabels
 } from "../../data/index.ts"
-import {
-  type ClassEvaluation,
-  crossEntropyMetric,
-  type Evaluation,
-  type Metrics,
-  percent,
-  share
-} from "../../training/index.ts"
+import { type ClassEvaluation, crossEntropyMetric, type Evaluation, type Metrics, share } from "../../training/index.ts"
 import type { Baseline, Prediction } from "../contract/index.ts"
 
 export const classMetrics = {
@@ -87,9 +80,7 @@ export const majorityBaseline = (
 /** "neg 675 (50.0 %), pos 675 (50.0 %)" */
 export const classesText = ({ rows, classes }: SplitDescription): string =>
   listed(
-    classes.map(
-      (own) => `${shown(own.label)} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`
-    )
+    classes.map((own) => `${shown(own.label)} ${wholeNumber(own.rows)} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
   ).join(", ")
 
 /** A label is a word of the data's: it may be anything. */

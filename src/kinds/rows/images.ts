@@ -1,13 +1,14 @@
 /** Labelled images: which column or folders hold them, and what `validate` says of them. */
+import { wholeNumber } from "../../boundary/index.ts"
 import type { ImagesSummary } from "../../data/images/index.ts"
 import { type Columns, choice, type Detecting, type Found, sure } from "../../suggest/index.ts"
 import { classesIn, columnsIn, isImage, labelEvidence, shownText, usual } from "./columns.ts"
 
 /** "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)" */
 export const imagesText = ({ images, formats, smallest, median, largest }: ImagesSummary): string => {
-  const counted = formats.map((one) => `${one.format} ${one.images.toLocaleString("en")}`).join(", ")
+  const counted = formats.map((one) => `${one.format} ${wholeNumber(one.images)}`).join(", ")
   const [least, middle, most] = [smallest, median, largest].map(({ width, height }) => `${width}×${height}`)
-  return `${images.toLocaleString("en")} (${counted}); ${least} (smallest), ${middle} (median), ${most} (largest)`
+  return `${wholeNumber(images)} (${counted}); ${least} (smallest), ${middle} (median), ${most} (largest)`
 }
 
 export const HINT_OF_IMAGES =

@@ -10,7 +10,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import type { LayersModelSection } from "../../../schemas/index.ts"
-import { limit, messageOf, overLimit } from "../../boundary/index.ts"
+import { limit, messageOf, overLimit, wholeNumber } from "../../boundary/index.ts"
 import type { LinearSite } from "../../tensors/index.ts"
 import { type HeadSpec, ModelError, type ParameterSpec } from "../model.ts"
 import { type FromLayersModelOptions, fromLayersModel, type LayersNetwork } from "./from-layers-model.ts"
@@ -200,7 +200,7 @@ const scoresIn = (base: LayersModel) => {
   const problems = [
     ...(classes <= limit("layers-model-classes")
       ? []
-      : [`found ${classes.toLocaleString("en")} classes, more than ${overLimit("layers-model-classes")}`]),
+      : [`found ${wholeNumber(classes)} classes, more than ${overLimit("layers-model-classes")}`]),
     ...(input.length > 0 && input.every((n) => n !== null)
       ? []
       : [`found the input shape [${input.map((n) => n ?? "?").join(", ")}]; expected one whose axes are all known`]),

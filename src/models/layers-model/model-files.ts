@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { cut, isRecord, Listing, limit, messageOf, overLimit } from "../../boundary/index.ts"
+import { cut, isRecord, Listing, limit, messageOf, overLimit, wholeNumber } from "../../boundary/index.ts"
 import { parseBoundedJson, platformReason, readExactly, readTextFile } from "../../files/index.ts"
 import { ModelError, refusedUrl } from "../model.ts"
 import { rowSize, shapesMade } from "./topology.ts"
@@ -126,7 +126,7 @@ const built = async ({ layers, models, initializers }: TfjsLayers, { topology, r
     left -= shape.reduce<number>((product, n) => product * (isSize(n) ? n : Number.NaN), 1)
     if (!(left >= 0)) {
       const found = `layer ${this.name} needs a ${name} of shape [${shape.join(", ")}]`
-      throw new Refused([`${found}; its manifest has ${numbers.toLocaleString("en")} numbers for all layers`])
+      throw new Refused([`${found}; its manifest has ${wholeNumber(numbers)} numbers for all layers`])
     }
     const weight = addWeight.call(this, name, shape, dtype, initializers.zeros(), ...rest)
     made.push(weight)

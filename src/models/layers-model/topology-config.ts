@@ -6,7 +6,7 @@
  *     { "class_name": "Dense", "name": "a", "config": { "name": "a", … }, "inbound_nodes": [[["input", 0, 0, {}]]] }, … ] } }
  */
 import { serialization } from "@tensorflow/tfjs-core"
-import { isRecord, Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
+import { isRecord, Listing, limit, overLimit, quoted, wholeNumber } from "../../boundary/index.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -17,7 +17,7 @@ export const topologyProblems = (topology: Fields): ReadonlyArray<string> => {
   const count = countLayers(own)
   if (count > limit("layers-model-layers")) {
     return [
-      `its layers, their uses and inputs are ${count.toLocaleString("en")}, more than ${overLimit("layers-model-layers")}`
+      `its layers, their uses and inputs are ${wholeNumber(count)}, more than ${overLimit("layers-model-layers")}`
     ]
   }
   checkLayer(own, "its modelTopology", problems)
@@ -133,7 +133,7 @@ const checkOrder = (layers: ReadonlyArray<unknown>, problems: Listing): void => 
   for (let before = -1, left = 0; left !== before; waits += left) {
     if (waits > limit("layers-model-waits")) {
       problems.add(
-        `its layers are listed before their inputs: ${waits.toLocaleString("en")} waits, more than ${overLimit("layers-model-waits")}`
+        `its layers are listed before their inputs: ${wholeNumber(waits)} waits, more than ${overLimit("layers-model-waits")}`
       )
       return
     }

@@ -5,7 +5,7 @@
  *   [{ "paths": ["group1-shard1of1.bin"], "weights": [{ "name": "dense/kernel", "shape": [3, 4], "dtype": "float32" }] }]
  */
 import type * as tf from "@tensorflow/tfjs-core"
-import { isRecord, Listing, limit, overLimit, quoted } from "../../boundary/index.ts"
+import { isRecord, Listing, limit, overLimit, quoted, wholeNumber } from "../../boundary/index.ts"
 
 export interface WeightManifest {
   /** relative to the model's folder, in the order in which their bytes follow one another */
@@ -34,7 +34,7 @@ export const readManifest = (groups: ReadonlyArray<unknown>): WeightManifest | R
   const numbers = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
   const bytes = specs.reduce((sum, spec) => sum + bytesOfSpec(spec), 0)
   if (bytes > limit("layers-model-bytes")) {
-    problems.add(`its weights are ${bytes.toLocaleString("en")} bytes, more than ${overLimit("layers-model-bytes")}`)
+    problems.add(`its weights are ${wholeNumber(bytes)} bytes, more than ${overLimit("layers-model-bytes")}`)
   }
   return problems.isEmpty ? { paths, specs, numbers, bytes } : problems.entries
 }
@@ -46,9 +46,7 @@ interface Group {
 
 const readPaths = (found: ReadonlyArray<unknown>, problems: Listing): ReadonlyArray<string> => {
   if (found.length > limit("weight-files")) {
-    problems.add(
-      `its weights are in ${found.length.toLocaleString("en")} files, more than ${overLimit("weight-files")}`
-    )
+    problems.add(`its weights are in ${wholeNumber(found.length)} files, more than ${overLimit("weight-files")}`)
     return []
   }
   const paths = new Set<string>()

@@ -5,7 +5,7 @@
  * Nothing is drawn here and nothing of a page is touched.
  */
 import type uPlot from "uplot"
-import { number } from "./html.ts"
+import { number } from "../../boundary/index.ts"
 
 export interface Series {
   readonly label: string

@@ -1,7 +1,8 @@
 /** Plots of the full gradient: curves, and a heat map of the sites by depth and type of weight. */
 
+import { number, score, wholeNumber } from "../../boundary/index.ts"
 import type { Plot, Series } from "./chart.ts"
-import { count, fixed, type Html, html, number } from "./html.ts"
+import { type Html, html } from "./html.ts"
 import { grouped, plotOver, rounded, roundedOrNull } from "./plots.ts"
 import { figure } from "./results.ts"
 import type { Diagnostics, Site } from "./run-record.ts"
@@ -21,7 +22,7 @@ export const gradientSeen = (probes: ReadonlyArray<Diagnostics>, plots: Readonly
   if (probes.length === 0) return null
   const sites = probes[0]!.sites.length
   return html`<section><h2>The full gradient</h2>
-<p class="quiet">At ${count(probes.length)} steps and ${count(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
+<p class="quiet">At ${wholeNumber(probes.length)} steps and ${wholeNumber(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
 ${theorem(probes)}<div class="grid">${plots.map(figure)}</div>
 ${heatMap(probes)}</section>`
 }
@@ -35,11 +36,11 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   const warnings = probes.flatMap((probe) => probe.warnings)
   const result =
     warnings.length === 0
-      ? html`holds at ${count(judged.length)} of ${count(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
-      : html`<strong>does not hold</strong> at ${count(warnings.length)} of ${count(checks.length)} probes of a layer:`
+      ? html`holds at ${wholeNumber(judged.length)} of ${wholeNumber(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
+      : html`<strong>does not hold</strong> at ${wholeNumber(warnings.length)} of ${wholeNumber(checks.length)} probes of a layer:`
   const shown = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
   const left = warnings.length - shown.length
-  return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${count(left)} more in metrics.jsonl</li>`}</ul>`}`
+  return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${wholeNumber(left)} more in metrics.jsonl</li>`}</ul>`}`
 }
 
 /** Returns a name that may break after each dot. */
@@ -76,9 +77,9 @@ const heatMap = (probes: ReadonlyArray<Diagnostics>): Html => {
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const cell = (depth: string, type: string) => {
     const { method = null, best = null } = byPlace.get(JSON.stringify([depth, type])) ?? {}
-    if (method === null) return html`<td>${fixed(null)}</td>`
+    if (method === null) return html`<td>${score(null)}</td>`
     const share = high > low ? (method - low) / (high - low) : 0
-    return html`<td class="share" style="--share:${share.toFixed(3)}">${fixed(method)}<small>best ${fixed(best)}</small></td>`
+    return html`<td class="share" style="--share:${share.toFixed(3)}">${score(method)}<small>best ${score(best)}</small></td>`
   }
   return html`<h3>By depth and type of weight</h3><div class="scroll" tabindex="0" role="region" aria-label="Distance to the full gradient by layer"><table>
 <caption>Distance of the method to the full gradient, mean over the probes; below it the best possible; the darker, the farther</caption>

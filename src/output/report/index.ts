@@ -3,14 +3,9 @@ export type { Plot, Series } from "./chart.ts"
 export { type Gain, gainOf } from "./gain.ts"
 export { gradientPlots } from "./gradient.ts"
 export {
-  count,
-  duration,
-  fixed,
   type Html,
   html,
   type Insertable,
-  number,
-  percent,
   raw
 } from "./html.ts"
 export { OwnPlotLibrary, type PlotLibrary, ReportError, style, writeReport } from "./page.ts"

@@ -10,7 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
-import { messageOf, shellWord } from "../../boundary/index.ts"
+import { messageOf, percent, shellWord, wholeNumber } from "../../boundary/index.ts"
 import { type FileError, fileError, sha256, writeFileAtomic } from "../../files/index.ts"
 import { command, preparation } from "../invocation.ts"
 import type { RunFolder } from "../run-folder.ts"
@@ -19,7 +19,7 @@ import { drawPlots } from "./draw.ts"
 import { gainOf } from "./gain.ts"
 import { gainView } from "./gain-view.ts"
 import { gradientPlots, gradientSeen } from "./gradient.ts"
-import { count, element, embeddedJson, type Html, html, percent, raw } from "./html.ts"
+import { element, embeddedJson, type Html, html, raw } from "./html.ts"
 import { plotsOf } from "./plots.ts"
 import { confusions, curves, evaluationTable, facts, gained, mistakes } from "./results.ts"
 import { type ReportedKind, type RunRecord, readRun } from "./run-record.ts"
@@ -218,10 +218,10 @@ const trainedOn = ({ run }: RunRecord): Html => {
   const { factors, dense, total, frozen } = run.trainable
   const all = total + frozen
   return html`<section><h2>What was trained</h2><div class="grid">${table("Parameters", [
-    ["adapter factors", count(factors)],
-    ["trained in full (head, saved modules)", count(dense)],
-    ["trainable together", `${count(total)} (${percent(all === 0 ? null : total / all)} of all)`],
-    ["frozen", count(frozen)]
+    ["adapter factors", wholeNumber(factors)],
+    ["trained in full (head, saved modules)", wholeNumber(dense)],
+    ["trainable together", `${wholeNumber(total)} (${percent(all === 0 ? null : total / all)} of all)`],
+    ["frozen", wholeNumber(frozen)]
   ])}${decidedRanks(run)}${table("Base model", [
     ["folder", run.base.path],
     ...Object.entries(run.base.sha256).map(([file, hash]) => [`${file}, SHA-256`, hash] as const)
@@ -231,7 +231,7 @@ const trainedOn = ({ run }: RunRecord): Html => {
 /** Of an init that decides them. */
 const decidedRanks = ({ ranks }: RunRecord["run"]): Html => {
   const all = Object.entries(ranks ?? {})
-  const shown = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, count(rank)] as const)
+  const shown = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, wholeNumber(rank)] as const)
   const more =
     all.length > shown.length ? [["further layers", `${all.length - shown.length}, in run.json`] as const] : []
   return all.length === 0 ? html`` : table("Ranks that the init decided", [...shown, ...more])
@@ -242,8 +242,8 @@ const dataTable = (data: RunRecord["run"]["data"]): Html => html`<div class="scr
 <caption>Data</caption>
 <thead><tr><th scope="col">split</th><th scope="col">rows</th><th scope="col" class="text">classes and file</th></tr></thead>
 <tbody>${data.map(({ split, where, rows, classes }) => {
-  const each = condensed(classes.map(({ label, rows }) => `${label} ${count(rows)}`))
-  return html`<tr><th scope="row">${split}</th><td>${count(rows)}</td><td class="text">${each}<br><span class="quiet">${where}</span></td></tr>`
+  const each = condensed(classes.map(({ label, rows }) => `${label} ${wholeNumber(rows)}`))
+  return html`<tr><th scope="row">${split}</th><td>${wholeNumber(rows)}</td><td class="text">${each}<br><span class="quiet">${where}</span></td></tr>`
 })}</tbody></table></div>`
 
 const condensed = (parts: ReadonlyArray<string>): string =>

@@ -1,10 +1,10 @@
 /** Results of a run: the metrics first, then curves, evaluations, the confusion matrix, and the misclassified rows. */
 
-import { capital, counted } from "../../boundary/index.ts"
+import { byteSize, capital, counted, duration, percent, score, wholeNumber } from "../../boundary/index.ts"
 import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
 import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
-import { count, duration, fixed, type Html, html, percent } from "./html.ts"
+import { type Html, html } from "./html.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.
@@ -62,20 +62,20 @@ export const factsOf = (
       ? []
       : ([
           ...scoresOf(after, metrics).map(([name, value]) => [`${capital(name)}, ${after.split}`, value] as const),
-          [`Loss, ${after.split}`, fixed(after.loss)]
+          [`Loss, ${after.split}`, score(after.loss)]
         ] as const)),
-    ["Training loss, last tenth", fixed(run.trainLoss)],
-    ["Trainable parameters", count(run.trainable.total)],
+    ["Training loss, last tenth", score(run.trainLoss)],
+    ["Trainable parameters", wholeNumber(run.trainable.total)],
     [
       "Steps",
       run.planned === undefined || run.planned === run.steps
-        ? count(run.steps)
-        : `${count(run.steps)} of ${count(run.planned)}`
+        ? wholeNumber(run.steps)
+        : `${wholeNumber(run.steps)} of ${wholeNumber(run.planned)}`
     ],
     ...(run.rate === undefined ? [] : [["Found before the first step", run.rate.reason] as const]),
     ...(run.kept == null ? [] : [["Adapter", keptText(metrics, run.kept, run)] as const]),
     ["Training time", duration(run.seconds)],
-    ["Peak memory", `${count(Math.round(run.peakBytes / 1e6))} MB`]
+    ["Peak memory", byteSize(run.peakBytes)]
   ]
 }
 
@@ -116,9 +116,9 @@ export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: Rep
   const { loss: _, ...scores } = metrics
   const made = shown.map((one) => [
     one.split,
-    count(one.step),
-    count(one.rows),
-    fixed(one.loss, 4),
+    wholeNumber(one.step),
+    wholeNumber(one.rows),
+    score(one.loss),
     ...scoresOf(one, metrics).map(([, value]) => value)
   ])
   const nothing = (["validation", "test"] as const).flatMap((split) => {
@@ -126,7 +126,7 @@ export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: Rep
     const rows = run[split]?.rows
     if (baseline === null || rows === undefined) return []
     const values = Object.entries(scores).map(([name, metric]) => written(metric, scoreOf(baseline.scores, name)))
-    return [[split, baseline.of, count(rows), fixed(scoreOf(baseline.scores, "loss"), 4), ...values]]
+    return [[split, baseline.of, wholeNumber(rows), score(scoreOf(baseline.scores, "loss")), ...values]]
   })
   return {
     columns: ["split", "after step", "rows", "loss", ...Object.values(scores).map(({ label }) => label)],
@@ -173,7 +173,7 @@ const matrix = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<stri
 
 const cell = (n: number, all: number): Html => {
   const share = all === 0 ? 0 : n / all
-  return html`<td class="share" style="--share:${share.toFixed(3)}">${count(n)}<small>${Math.round(100 * share)} %</small></td>`
+  return html`<td class="share" style="--share:${share.toFixed(3)}">${wholeNumber(n)}<small>${Math.round(100 * share)} %</small></td>`
 }
 
 const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<string>): Html => {
@@ -182,7 +182,7 @@ const pairs = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<strin
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
 <caption>${split}, ${counted(rows, "row")}, ${labels.length} classes: the pairs most often confused</caption>
 <thead><tr><th scope="col">true</th><th scope="col" class="text">predicted</th><th scope="col">rows</th></tr></thead>
-<tbody>${most.map(({ i, j, n }) => html`<tr><th scope="row">${labels[i]}</th><td class="text">${labels[j]}</td><td>${count(n)}</td></tr>`)}</tbody></table></div>`
+<tbody>${most.map(({ i, j, n }) => html`<tr><th scope="row">${labels[i]}</th><td class="text">${labels[j]}</td><td>${wholeNumber(n)}</td></tr>`)}</tbody></table></div>`
 }
 
 export const mistakes = ({ run, pictures }: RunRecord): Html | null => {
@@ -198,7 +198,7 @@ ${mistakeList(run.mistakes, pictures)}</section>`
   const all = split.rows - correct
   if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`
   return html`<section><h2>Mistakes</h2>
-<p class="quiet">${run.mistakes.length} of the ${count(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
+<p class="quiet">${run.mistakes.length} of the ${wholeNumber(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
 ${mistakeList(run.mistakes, pictures)}</section>`
 }
 

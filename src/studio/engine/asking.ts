@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { switchedOff } from "../../../adapters/index.ts"
-import { limit, overLimit } from "../../boundary/index.ts"
+import { limit, overLimit, score } from "../../boundary/index.ts"
 import { ofDevice } from "../../device/device.ts"
 import type { Asked, AskedField, Prediction } from "../../kinds/index.ts"
 import type { LoadedRun } from "../../trained/index.ts"
@@ -105,7 +105,7 @@ const similarities = ({ kind, plan, adapted }: Used, fields: ReadonlyArray<Asked
     (vectors) =>
       rows.map((_, i): Answer => {
         const [first, second] = vectors.slice(i * fields.length)
-        return { label: `similarity ${cosine(first!, second!).toFixed(3)}`, shares: [] }
+        return { label: `similarity ${score(cosine(first!, second!))}`, shares: [] }
       })
   )
 

@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { isRecord } from "../../boundary/index.ts"
+import { byteSize, isRecord, number, wholeNumber } from "../../boundary/index.ts"
 import { type Files, namesIn, parseBoundedJson, readTextFile } from "../../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, SINGLE_FILE } from "../../safetensors/index.ts"
 import type { BaseModel } from "../protocol/index.ts"
@@ -19,14 +19,8 @@ const left = new Set(["node_modules", "runs", "compare", "adapters"])
 // a folder of data sets may have millions
 const [MOST_ENTRIES, MOST_MODELS] = [2_000, 50] as const
 
-const number = (value: number): string => value.toLocaleString("en")
-const megabytes = (bytes: number): string =>
-  bytes < 1e5 ? `${number(Math.ceil(bytes / 1e3))} kB` : `${number(Number((bytes / 1e6).toPrecision(3)))} MB`
-
 const numbersText = (numbers: number): string =>
-  numbers >= 1e6
-    ? `${(numbers / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} million parameters`
-    : `${number(numbers)} parameters`
+  numbers >= 1e6 ? `${number(numbers / 1e6)} million parameters` : `${wholeNumber(numbers)} parameters`
 
 const isGguf = (name: string): boolean => /\.gguf$/i.test(name) && !/-0000[2-9]-of-|-000[1-9]\d-of-/.test(name)
 
@@ -53,7 +47,7 @@ const folderSays = (folder: string) =>
     const tensors = [...(yield* readFolderHeaders(folder)).values()]
     const numbers = tensors.reduce((sum, { shape }) => sum + productOf(shape), 0)
     const bytes = tensors.reduce((sum, { begin, end }) => sum + end - begin, 0)
-    return [typeof type === "string" ? type : "a model", numbersText(numbers), megabytes(bytes)].join(", ")
+    return [typeof type === "string" ? type : "a model", numbersText(numbers), byteSize(bytes)].join(", ")
   })
 
 /** A tf.LayersModel, by its model.json. */
@@ -72,7 +66,7 @@ const layersSay = (file: string) =>
     return `a tf.LayersModel, ${numbersText(numbers)}`
   })
 
-const ggufSays = (file: string) => Effect.map(sizeOf(file), (bytes) => `a GGUF file, ${megabytes(bytes)}`)
+const ggufSays = (file: string) => Effect.map(sizeOf(file), (bytes) => `a GGUF file, ${byteSize(bytes)}`)
 
 /** What models a folder itself holds, as sources: it, or files in it. */
 const sourcesIn = (path: Path.Path, folder: string, names: ReadonlyArray<string>): ReadonlyArray<string> => [

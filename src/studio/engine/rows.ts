@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import type { Dialect } from "../../../schemas/index.ts"
-import { cut, isRecord, listed } from "../../boundary/index.ts"
+import { cut, isRecord, listed, wholeNumber } from "../../boundary/index.ts"
 import { embeddedImage, imageForm, isEmbedded, isImageName } from "../../data/images/index.ts"
 import {
   type Broken,
@@ -93,8 +93,6 @@ const COLUMNS_SHOWN = 50
 /** Unreadable rows that are listed one by one. */
 const LISTED = 3
 
-const number = (value: number): string => value.toLocaleString("en")
-
 const separatorNames: Readonly<Record<string, string>> = {
   ",": "commas",
   ";": "semicolons",
@@ -105,7 +103,7 @@ const separatorNames: Readonly<Record<string, string>> = {
 const notesOf = ({ table, rows, problem }: SampledRows, columns: ReadonlyArray<string>): ReadonlyArray<string> => {
   const broken = rows.filter(isBroken)
   const empty = rows.filter((row) => !isBroken(row) && isEmptyRow(row as Fields)).length
-  const of = `of the first ${number(rows.length)} rows`
+  const of = `of the first ${wholeNumber(rows.length)} rows`
   return [
     ...(table !== undefined && table.columns.length > 1
       ? [`Columns are separated by ${separatorNames[table.separator]}.`]
@@ -113,11 +111,11 @@ const notesOf = ({ table, rows, problem }: SampledRows, columns: ReadonlyArray<s
     ...(columns.length === 1
       ? [`Only one column, "${cut(columns[0]!, 60)}", was found; most runs need two, such as a text and its label.`]
       : []),
-    ...(empty === 0 ? [] : [`${number(empty)} ${of} ${empty === 1 ? "is" : "are"} empty.`]),
+    ...(empty === 0 ? [] : [`${wholeNumber(empty)} ${of} ${empty === 1 ? "is" : "are"} empty.`]),
     ...(broken.length === 0
       ? []
       : [
-          `${number(broken.length)} ${of} cannot be read: ${listed(
+          `${wholeNumber(broken.length)} ${of} cannot be read: ${listed(
             broken.map((one) => one.broken),
             LISTED
           ).join("; ")}.`

@@ -1,6 +1,7 @@
 /** Trials of a study as a table: those that are done, in the order in which they ended, then those that run. */
 
 import * as Effect from "effect/Effect"
+import { duration, percent, scientific, score } from "../../boundary/index.ts"
 import {
   labelOf,
   type Measure,
@@ -11,8 +12,6 @@ import {
   trialNamed
 } from "../../compare/index.ts"
 import { type Files, namesIn } from "../../files/index.ts"
-import { number, percent } from "../../output/report/index.ts"
-import { shortDuration } from "../../progress/index.ts"
 import type { RunSummary, TableOfTexts } from "../protocol/index.ts"
 import type { RunReader } from "../runs/index.ts"
 
@@ -25,27 +24,27 @@ const stages: Readonly<Record<Trial["stage"], string>> = {
 const cellsOf = ({ stage, method, rank, learningRate, seed, share }: Trial): ReadonlyArray<string> => [
   labelOf(method),
   rank === null ? "–" : `${rank}`,
-  number(learningRate),
+  scientific(learningRate),
   `${seed}`,
   share === 1 ? stages[stage] : `${stages[stage]}, ${percent(share)} of the steps`
 ]
 
 const doneRow = (measure: Measure, { trial, status, reason = "", seconds, ...scores }: TrialResult) => {
   const own: Partial<Score> = scores[trial.stage === "sweep" ? "validation" : "test"] ?? {}
-  const { [measure.name]: score = null, loss = null } = own
+  const { [measure.name]: reached = null, loss = null } = own
   return [
     ...cellsOf(trial),
     status === "failed" ? `failed: ${reason.split("\n")[0]}` : "finished",
-    loss === null ? "–" : loss.toFixed(3),
-    shown(measure, score),
-    seconds === null ? "–" : shortDuration(seconds)
+    score(loss),
+    shown(measure, reached),
+    duration(seconds)
   ]
 }
 
 const runningRow = (trial: Trial, { step, steps, loss }: RunSummary) => [
   ...cellsOf(trial),
   step === 0 ? "starting" : `step ${step} of ${steps}`,
-  loss === null ? "–" : loss.toFixed(3),
+  score(loss),
   "–",
   "–"
 ]

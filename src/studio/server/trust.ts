@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { listed, quoted } from "../../boundary/index.ts"
+import { listed, quoted, wholeNumber } from "../../boundary/index.ts"
 import { type FileError, type Files, fileError, namesIn } from "../../files/index.ts"
 
 export interface Trust {
@@ -24,7 +24,7 @@ const PLACES = ["runs", "exports", "compare", "plans", "data"]
 const MOST = 20_000
 const NAMED = 3
 
-const ENDLESS = `more than ${MOST.toLocaleString("en")} files, some of which may be links to other folders`
+const ENDLESS = `more than ${wholeNumber(MOST)} files, some of which may be links to other folders`
 
 /** Links below a folder that lead out of it, and whether there are too many files to tell. */
 const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonly whole: boolean }, never, Files> =

@@ -44,7 +44,7 @@ test("what workers elsewhere say of themselves does nothing to the terminal", as
 describe("lines", () => {
   test("a sweep's run is told by its validation split, a final one by its test split", () => {
     expect(resultLine(accuracy, result, 3, 27)).toBe(
-      "[3/27] sweep lora, rank 8, rate 0.001, seed 0: validation loss 0.250, accuracy 90.0 %, 14 s"
+      "[3/27] sweep lora, rank 8, rate 1e-3, seed 0: validation loss 0.250, accuracy 90.0 %, 14 s"
     )
     expect(resultLine(accuracy, { ...result, trial: { ...trial, stage: "final" } }, 3, 27)).toContain(
       "test loss 0.500, accuracy 80.0 %"
@@ -59,7 +59,7 @@ describe("lines", () => {
 
   test("a trial without a rank, and one of a part of the steps", () => {
     expect(trialText({ ...trial, method: "full", rank: null, share: 0.25 })).toBe(
-      "sweep full, rate 0.001, seed 0, 25.0 % of the steps"
+      "sweep full, rate 1e-3, seed 0, 25.0 % of the steps"
     )
   })
 
@@ -70,7 +70,7 @@ describe("lines", () => {
       most: 9
     })
     expect(lines[0]).toBe("1 of at most 9 runs ended; 2 running")
-    expect(lines[1]).toContain("40/80 loss 0.5  (7@here)")
+    expect(lines[1]).toContain("40/80 loss 0.500  (7@here)")
     expect(lines[2]).toContain("waits: x is being written")
   })
 })

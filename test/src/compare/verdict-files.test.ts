@@ -75,11 +75,11 @@ test("compare.md has every entry in a table whose rows have as many cells as its
     const cells = table.split("\n").map((line) => line.replaceAll("\\|", "").split("|").length)
     expect(new Set(cells).size).toBe(1)
   }
-  expect(text).toContain("| LoRA | 8 | 0.001 | 5 | 87.9 | 87.9 (87.2 to 88.6) |")
+  expect(text).toContain("| LoRA | 8 | 1e-3 | 5 | 87.9 | 87.9 (87.2 to 88.6) |")
   // full fine-tuning beside LoRA is told apart; LoRA-Pro is not, and one of its runs is missing from the pairs
   expect(text).toContain("| **+2.2** (+1.9 to +2.5) | – |")
   expect(text).toContain("| +0.05 (−2.3 to +2.4); 1 of its runs failed, over the 4 seeds left |")
-  expect(text).toContain("5e-4: 0.300, 0.001: 0.280, **0.002: 0.260**")
+  expect(text).toContain("5e-4: 0.300, 1e-3: 0.280, **2e-3: 0.260**")
   expect(text).toContain("4, 1 failed")
   expect(text).toContain("line \\| two")
 })
@@ -117,7 +117,7 @@ describe("compare.html", () => {
       if (againstFull?.claim === "behind")
         expect(page).toContain(`behind by ${(100 * Math.abs(againstFull.mean!)).toFixed(1)}`)
     }
-    expect(page).toContain("0.002 (chosen)")
+    expect(page).toContain("2e-3 (chosen)")
     expect(page).toContain("&lt;script&gt;alert")
   })
 

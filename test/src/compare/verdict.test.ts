@@ -41,7 +41,7 @@ describe("the best rate", () => {
     expect(bestRates(sweep({ 5e-4: [0.3, 0.3], 1e-3: [0.1, null] }))[0]!.learningRate).toBe(5e-4)
     const all = sweep({ 5e-4: [null, null], 1e-3: [0.1, null] })
     expect(bestRates(all)[0]!.learningRate).toBe(1e-3)
-    expect(verdictOf(all).warnings.join("\n")).toContain("LoRA: at its best rate, 0.001, 1 of 2 sweep runs failed")
+    expect(verdictOf(all).warnings.join("\n")).toContain("LoRA: at its best rate, 1e-3, 1 of 2 sweep runs failed")
   })
 
   test("a loss that is not finite counts as a failure", () => {
@@ -64,7 +64,7 @@ describe("the best rate", () => {
   test("at an edge of the grid is warned of, and inside it is not", () => {
     const edge = (losses: Parameters<typeof sweep>[0]) => verdictOf(sweep(losses)).warnings.join("\n")
     expect(edge({ 5e-4: [0.3, 0.3], 1e-3: [0.2, 0.2] })).toContain(
-      "LoRA: its best rate, 0.001, is the largest of its grid (5e-4 to 0.001), so a larger one may be better"
+      "LoRA: its best rate, 1e-3, is the largest of its grid (5e-4 to 1e-3), so a larger one may be better"
     )
     expect(edge({ 5e-4: [0.1, 0.1], 1e-3: [0.2, 0.2] })).toContain("is the smallest of its grid")
     expect(edge({ 5e-4: [0.3, 0.3], 1e-3: [0.2, 0.2], 2e-3: [0.3, 0.3] })).toBe("")
@@ -374,7 +374,7 @@ describe("what methods cost", () => {
     })
     const [table, pro] = [verdict.final!, entryOf(verdict, "lora-pro")]
     // 0.5 s of 0.2 s; 41 points in 20 s and for 80 MB
-    expect(costCells(accuracy, pro, table)).toEqual(["500", "2.50", "20.0", "80", "+41.0", "2.05", "0.512"])
+    expect(costCells(accuracy, pro, table)).toEqual(["500", "2.5", "20", "80", "+41.0", "2.05", "0.512"])
     expect(costHead(accuracy)).toHaveLength(7)
     expect(costWords(table, accuracy)).toContain("over the baseline (always “pos”)")
   })

@@ -118,7 +118,7 @@ test("what is printed of a judged plan, and what of it a program reads", async (
 
 trainable  19,988,480 of 6,758,404,096 (0.3 %): 19,988,480 in factors, 0 trained in full
 epochs     1, in steps of 32 rows
-memory     about 395,663 MB: weights 26,954 MB, trained 560 MB, activations up to 367,689 MB, one checkpoint 240 MB
+memory     about 396 GB: weights 27 GB, trained 560 MB, activations up to 368 GB, one checkpoint 240 MB
 rows       not read`
   )
   const { sites, memory, ...json } = judgedJson(kind, found)

@@ -112,7 +112,7 @@ describe("the numbers of the run", () => {
     const evaluations = jsonObjects(w.read("runs/plain/metrics.jsonl")).filter(({ kind }) => kind === "evaluation")
     expect(evaluations).toHaveLength(7)
     for (const { loss, accuracy } of evaluations) {
-      expect(text).toContain((loss as number).toFixed(4))
+      expect(text).toContain((loss as number).toFixed(3))
       expect(text).toContain(percent(accuracy))
     }
     for (const label of ["bad", "fair", "good"]) expect(text).toContain(label)

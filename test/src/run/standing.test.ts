@@ -1,5 +1,6 @@
 /** How a run stands by its evaluations: examples by hand, and laws over sequences of them. */
 import { describe, expect, test } from "bun:test"
+import { percent } from "../../../src/boundary/index.ts"
 import { randomStream } from "../../../src/numbers/index.ts"
 import { keptText, stoppedText } from "../../../src/output/index.ts"
 import {
@@ -12,7 +13,7 @@ import {
   type Watch,
   watchOf
 } from "../../../src/run/standing.ts"
-import { crossEntropyMetric, percent } from "../../../src/training/index.ts"
+import { crossEntropyMetric } from "../../../src/training/index.ts"
 
 const loss: Watch = { metric: "loss", better: "lower", leastGain: 0, patience: 2 }
 const every = (values: ReadonlyArray<number>) =>

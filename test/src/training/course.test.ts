@@ -165,7 +165,7 @@ describe("a loss that rises", () => {
     const seen = [2.41, 2.25, 4.19, 2.34, 2.4, 2.36, 2.32, 2.32, 2.3, 2.37]
     const warning = said(steps(seen), { planned: 30, ended: false })!
     expect(warning.says).toBe(
-      "after 10 of 30 steps the training loss has not fallen below its start by more than its noise: it is 2.33 over the last 3, against 2.41 at its start, ± 0.14, and was 2.98 around step 4"
+      "after 10 of 30 steps the training loss has not fallen below its start by more than its noise: it is 2.330 over the last 3, against 2.410 at its start, ± 0.144, and was 2.977 around step 4"
     )
     expect(warning.advice).toContain("optimizer.learningRate 3 times smaller (3e-4 instead of 1e-3)")
   })

@@ -2,7 +2,8 @@
  * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with a text
  * equivalent for screen readers.
  */
-import { type Html, html, number } from "../../../output/report/index.ts"
+import { number } from "../../../boundary/index.ts"
+import { type Html, html } from "../../../output/report/index.ts"
 import type { Curve } from "../curves.ts"
 
 /** Mapping from values to positions on a chart, with the ticks of its axis. */

@@ -3,10 +3,10 @@
  * SVG in the page.
  */
 
-import { counted, shellWord } from "../../../boundary/index.ts"
+import { counted, scientific, shellWord } from "../../../boundary/index.ts"
 import { versions } from "../../../output/index.ts"
 import { command } from "../../../output/invocation.ts"
-import { type Html, html, number, raw, style as reportStyle } from "../../../output/report/index.ts"
+import { type Html, html, raw, style as reportStyle } from "../../../output/report/index.ts"
 import { comparedMethods } from "../../methods.ts"
 import type { Curve, MethodCurves } from "../curves.ts"
 import { claimsOf, deviceLines, leadOf } from "../sentences.ts"
@@ -57,7 +57,7 @@ ${intervalChart(verdict.measure, verdict.final)}${verdictTable(verdict.final, ve
 
 const common = (verdict: Verdict): Html | null =>
   verdict.common &&
-  html`<section><h2>Every method at one rate, ${number(verdict.study.commonRate)}</h2><p>What a user without time to search for a rate would see. Judged by ${verdict.measure.label} on ${verdict.common.split}. ${claimsOf(verdict.measure, verdict.common)}</p>
+  html`<section><h2>Every method at one rate, ${scientific(verdict.study.commonRate)}</h2><p>What a user without time to search for a rate would see. Judged by ${verdict.measure.label} on ${verdict.common.split}. ${claimsOf(verdict.measure, verdict.common)}</p>
 ${intervalChart(verdict.measure, verdict.common)}${verdictTable(verdict.common, verdict)}</section>`
 
 const sweeps = (verdict: Verdict): Html | null => {
@@ -65,7 +65,7 @@ const sweeps = (verdict: Verdict): Html | null => {
   const charts = verdict.sweeps.map(({ name, points, best }) => {
     const done = points.flatMap(({ learningRate, loss }): Curve => (loss === null ? [] : [[learningRate, loss]]))
     const chosen = done.find(([rate]) => rate === best)
-    const failed = points.filter(({ failed }) => failed > 0).map(({ learningRate }) => number(learningRate))
+    const failed = points.filter(({ failed }) => failed > 0).map(({ learningRate }) => scientific(learningRate))
     return chart({
       title: name,
       x: "learning rate",

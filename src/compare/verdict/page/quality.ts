@@ -1,6 +1,6 @@
 /** What methods are judged by, with its interval, method by method and against what a method costs. */
-import { capital, counted } from "../../../boundary/index.ts"
-import { count, type Html, html, number } from "../../../output/report/index.ts"
+import { capital, counted, number, wholeNumber } from "../../../boundary/index.ts"
+import { type Html, html } from "../../../output/report/index.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
 import { domainOf, linear, type Scale } from "./chart.ts"
@@ -161,7 +161,7 @@ export const costChart = (measure: Measure, table: Table, cost: Cost): Html | nu
   const height = Math.max(frame.height, frame.top + known.length * frame.gap + 20)
   const labels = labelPlaces(known.map(({ entry }) => y.at(drawn(measure, entry.test.mean))))
   const title = `${capital(measure.label)} against ${cost.title}`
-  const words = `${title}: ${known.map(({ entry, value }) => `${inWords(measure, entry)} at ${count(Math.round(value))} ${cost.unit}`).join("; ")}.`
+  const words = `${title}: ${known.map(({ entry, value }) => `${inWords(measure, entry)} at ${wholeNumber(Math.round(value))} ${cost.unit}`).join("; ")}.`
   return html`<figure><figcaption>${title} <span class="quiet">${measure.unit}, over ${cost.unit}</span></figcaption>
 <svg viewBox="0 0 ${frame.width} ${height}" role="img" aria-label="${words}"><g class="axis">
 ${y.ticks.map((tick) => html`<line class="rule" x1="${frame.left}" x2="${frame.right}" y1="${at(y, tick)}" y2="${at(y, tick)}"/><text x="${frame.left - 6}" y="${(y.at(tick) + 4).toFixed(1)}" text-anchor="end">${number(tick)}</text>`)}

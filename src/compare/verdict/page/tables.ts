@@ -1,15 +1,6 @@
 /** Tables of a comparison's page: the verdict, the rates of the sweep, every run, and the failures. */
-import { counted } from "../../../boundary/index.ts"
-import {
-  count,
-  duration,
-  fixed,
-  type Html,
-  html,
-  type Insertable,
-  number,
-  percent
-} from "../../../output/report/index.ts"
+import { counted, duration, percent, scientific, score, wholeNumber } from "../../../boundary/index.ts"
+import { type Html, html, type Insertable } from "../../../output/report/index.ts"
 import { bare, type Measure, shown } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
 import { costCells, costHead, costWords, coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
@@ -38,9 +29,9 @@ const beside = (measure: Measure, difference: Difference | null): Html => {
 
 const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }: Columns): Html => {
   const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
-  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${number(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
-<td>${fixed(testLoss?.mean)}</td>${measure.others.map(({ name }) => html`<td>${fixed(scores[name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
-<td>${entry.seconds === null ? "–" : duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${entry.trainable === null ? "–" : count(Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>${looked && html`<td>${discrepancy === null ? "–" : html`${fixed(discrepancy.method)} <span class="quiet">(${fixed(discrepancy.best)})</span>`}</td>`}</tr>
+  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${scientific(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
+<td>${score(testLoss?.mean)}</td>${measure.others.map((other) => html`<td>${shown(other, scores[other.name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
+<td>${duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${wholeNumber(entry.trainable && Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>${looked && html`<td>${discrepancy === null ? "–" : html`${score(discrepancy.method)} <span class="quiet">(${score(discrepancy.best)})</span>`}</td>`}</tr>
 `
 }
 
@@ -60,7 +51,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     ...(columns.full ? ["vs. full fine-tuning"] : []),
     "training",
     "peak MB",
-    "trained numbers",
+    "trainable parameters",
     "state MB",
     ...(columns.looked ? ["discrepancy (best possible)"] : [])
   ]
@@ -91,7 +82,7 @@ export const sweepTable = ({ sweeps, measure }: Verdict): Html | null => {
   const rows = sweeps.flatMap(({ name, points, best }) =>
     points.map(
       ({ learningRate, loss, scores, done, failed, share }) =>
-        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${number(learningRate)}${learningRate === best && " (chosen)"}</td><td>${fixed(loss, 4)}</td><td>${shown(measure, scores[measure.name])}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
+        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${scientific(learningRate)}${learningRate === best && " (chosen)"}</td><td>${score(loss)}</td><td>${shown(measure, scores[measure.name])}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
 `
     )
   )
@@ -115,7 +106,7 @@ ${scrolled("Failed runs", "What each one said", ["run", "reason", "folder"], row
 export const allRuns = ({ results, measure }: Verdict): Html => {
   const rows = results.map(
     ({ trial, status, validation, test, trainLoss, seconds, peakBytes, steps }) =>
-      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${fixed(trainLoss)}</td><td>${fixed(validation?.loss)}</td><td>${shown(measure, validation?.[measure.name])}</td><td>${fixed(test?.loss)}</td><td>${shown(measure, test?.[measure.name])}</td><td>${seconds === null ? "–" : duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
+      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${score(trainLoss)}</td><td>${score(validation?.loss)}</td><td>${shown(measure, validation?.[measure.name])}</td><td>${score(test?.loss)}</td><td>${shown(measure, test?.[measure.name])}</td><td>${duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
 `
   )
   const head = [

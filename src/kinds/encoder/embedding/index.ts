@@ -1,5 +1,6 @@
 /** Texts that belong together and a Hugging Face encoder: pairs and triplets, and scored pairs. */
 import * as Effect from "effect/Effect"
+import { score } from "../../../boundary/index.ts"
 import { crossEntropyMetric, type Metrics, numberMetric, share } from "../../../training/index.ts"
 import type { Adopting, RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
@@ -15,8 +16,7 @@ import {
 } from "./resolve.ts"
 import { suggestRelated } from "./suggest.ts"
 
-const plain = (value: number): string => value.toFixed(3)
-const gain = { unit: "", format: plain, better: "higher", worst: 0 } as const
+const gain = { unit: "", format: score, better: "higher", worst: 0 } as const
 
 const ranking = {
   recallAt10: { label: "recall@10", ...share, hub: { type: "cosine_recall@10", name: "Cosine Recall@10" } },

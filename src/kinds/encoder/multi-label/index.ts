@@ -1,7 +1,8 @@
 /** Texts with any number of labels each, and a Hugging Face encoder. */
+
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
+import { percent } from "../../../boundary/index.ts"
 import { setOf } from "../../../data/index.ts"
-import { percent } from "../../../training/index.ts"
 import type { Baseline, Prediction } from "../../contract/index.ts"
 import { classesText } from "../../rows/classes.ts"
 import { detectTags } from "../detect.ts"

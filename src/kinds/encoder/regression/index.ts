@@ -5,7 +5,7 @@ import { sampleTexts } from "../../rows/sample-texts.ts"
 import { detectNumbers } from "../detect.ts"
 import { headKind } from "../kind.ts"
 import { openRegression, type RegressionData, type RegressionSplit } from "./data.ts"
-import { regressionMetrics, regressionScores, shortNumber } from "./scores.ts"
+import { regressionMetrics, regressionScores, targetText } from "./scores.ts"
 
 export const regression = headKind<RegressionPlan, RegressionData>({
   metrics: regressionMetrics,
@@ -21,7 +21,7 @@ export const regression = headKind<RegressionPlan, RegressionData>({
       targets
         .map(
           ({ target, mean, deviation, least, most }) =>
-            `${target} ${shortNumber(least)} … ${shortNumber(most)}, mean ${shortNumber(mean)}, deviation ${shortNumber(deviation)}`
+            `${target} ${targetText(least)} … ${targetText(most)}, mean ${targetText(mean)}, deviation ${targetText(deviation)}`
         )
         .join("; ")
   },
@@ -45,7 +45,7 @@ const meanBaseline = ({ values, scaling, describe }: RegressionData, split: "val
   const { mae, mse, r2, loss } = regressionScores(always, right, scaling)
   // a constant has no correlation with anything
   return {
-    of: `always the mean of the training rows (${means.map(shortNumber).join(", ")})`,
+    of: `always the mean of the training rows (${means.map(targetText).join(", ")})`,
     scores: { mae, mse, r2, loss }
   }
 }

@@ -1,4 +1,5 @@
 /** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
+import { number } from "../../../boundary/index.ts"
 import {
   determination,
   meanError,
@@ -12,11 +13,12 @@ import {
 import type { Scaling } from "./data.ts"
 
 /** A number as people read it: four digits. */
-export const shortNumber = (value: number): string => String(Number(value.toPrecision(4)))
+/** Formats a target or an error, in the unit of the data. */
+export const targetText = (value: number): string => number(value, 4)
 
 export const regressionMetrics = {
-  mae: numberMetric("mean error", "the data's", "lower", { type: "mae", name: "MAE" }, shortNumber),
-  mse: numberMetric("MSE", "the data's, squared", "lower", { type: "mse", name: "MSE" }, shortNumber),
+  mae: numberMetric("mean error", "the data's", "lower", { type: "mae", name: "MAE" }, targetText),
+  mse: numberMetric("MSE", "the data's, squared", "lower", { type: "mse", name: "MSE" }, targetText),
   r2: numberMetric("R²", "R²", "higher", { type: "r_squared", name: "R²" }),
   pearson: numberMetric("Pearson", "r", "higher", { type: "pearsonr", name: "Pearson" }),
   spearman: numberMetric("Spearman", "ρ", "higher", { type: "spearmanr", name: "Spearman" }),
@@ -70,5 +72,5 @@ export const regressionScores = (...given: Parameters<typeof regressionRows>): R
 /** "3.71", or "valence 0.31, arousal 0.7" where there are several. */
 export const valuesText = (targets: ReadonlyArray<string>, values: ArrayLike<number>): string =>
   targets.length === 1
-    ? shortNumber(values[0]!)
+    ? targetText(values[0]!)
     : targets.map((target, i) => `${target} ${written(regressionMetrics.mae, values[i])}`).join(", ")

@@ -1,12 +1,11 @@
 /** Conversations, completions or texts and a causal language model: values of a plan, a rule for each. */
 
 import type { CausalPlan } from "../../../../schemas/index.ts"
-import { counted } from "../../../boundary/index.ts"
+import { counted, wholeNumber } from "../../../boundary/index.ts"
 import type { OpenedTokens } from "../../../data/causal/index.ts"
 import type { SplitSource } from "../../../plan/index.ts"
 import {
   type Choice,
-  count,
   type Evaluated,
   evaluatedOf,
   evaluatedRows,
@@ -90,7 +89,7 @@ const SHARES = [
 const heldOut = (rows: number): Choice | null => {
   const value = SHARES.find(({ below }) => rows < below)!.share
   if (value === 0) return null
-  const reason = `no validation file was given: ${count(Math.round(rows * value))} of ${counted(rows, "row")} are held out`
+  const reason = `no validation file was given: ${wholeNumber(Math.round(rows * value))} of ${counted(rows, "row")} are held out`
   return { path: "data.validation", value, reason }
 }
 
@@ -103,30 +102,30 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
   const path = "data.maxLength"
   if (format === "text") {
     const value = Math.min(positions, BLOCK.longest, Math.max(BLOCK.shortest, roundLength(p95)))
-    const reason = `95 % of the texts have at most ${count(p95)} tokens, the longest ${count(longest)}; longer texts are split into several rows`
+    const reason = `95 % of the texts have at most ${wholeNumber(p95)} tokens, the longest ${wholeNumber(longest)}; longer texts are split into several rows`
     return { path, value, reason }
   }
   const all = longest <= MUCH_LONGER * p95
   const wanted = roundLength(all ? longest : p95)
   const value = Math.min(wanted, positions)
-  const longestRow = `the longest row${sample < rows ? ` of ${count(sample)} looked at` : ""} has ${count(longest)} tokens`
+  const longestRow = `the longest row${sample < rows ? ` of ${wholeNumber(sample)} looked at` : ""} has ${wholeNumber(longest)} tokens`
   const lost = "including the token at which the model learns to stop"
   const reason =
     value < wanted
       ? `the model has no more positions; ${longestRow} and loses its end, ${lost}`
       : all
         ? `${longestRow}, so that none loses its end, ${lost}`
-        : `95 % of the rows have at most ${count(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
+        : `95 % of the rows have at most ${wholeNumber(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
   return { path, value, reason }
 }
 
 const packing = ({ format, mean, p95 }: CausalFacts, maxLength: number): Choice => {
   const path = "data.packing"
   if (format === "text") {
-    const reason = `texts of ${count(Math.round(mean))} tokens on average fill rows of ${count(maxLength)} one after another, each attending to itself alone: no padding is computed`
+    const reason = `texts of ${wholeNumber(Math.round(mean))} tokens on average fill rows of ${wholeNumber(maxLength)} one after another, each attending to itself alone: no padding is computed`
     return { path, value: true, reason }
   }
-  const reason = `a step is a number of answers, and rows of like length share a batch (data.bucketPool), so that little of it is padding; the mean is ${count(Math.round(mean))} tokens, 95 % have at most ${count(p95)}`
+  const reason = `a step is a number of answers, and rows of like length share a batch (data.bucketPool), so that little of it is padding; the mean is ${wholeNumber(Math.round(mean))} tokens, 95 % have at most ${wholeNumber(p95)}`
   return { path, value: false, reason }
 }
 
@@ -149,7 +148,7 @@ const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> =>
         ? "; one pass over all of them is training.epochs: 1, but nothing as long was measured here"
         : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon says its rows by heart`
   const tokens = steps * batch * sequences * (text ? maxLength : Math.min(mean, maxLength))
-  const what = `${passesOf(steps * batch, pass)}${text ? ` (rows of ${count(maxLength)} tokens)` : ""}`
+  const what = `${passesOf(steps * batch, pass)}${text ? ` (rows of ${wholeNumber(maxLength)} tokens)` : ""}`
   const path = "training.steps"
   const reason = `${what}${limit}; ${timeText(secondsOf(tokens, linear, speeds.decoder))}`
   const fewer = batch < STEP.largest ? `more would leave a run of fewer than ${STEP.steps} steps` : ""
@@ -173,7 +172,7 @@ const optimizer = (facts: CausalFacts): ReadonlyArray<Choice> => {
       measured("optimizer.schedule.warmup", warmup, "", findings.decoderSchedule)
     ]
   }
-  const wider = `the model is ${count(facts.hiddenSize)} wide, more than the ${WIDEST_MEASURED.decoder} that were measured`
+  const wider = `the model is ${wholeNumber(facts.hiddenSize)} wide, more than the ${WIDEST_MEASURED.decoder} that were measured`
   return [
     measured("optimizer.kind", "lora-pro", wider, findings.paperForm),
     measured("optimizer.form", "full", "", findings.paperForm),
@@ -217,7 +216,7 @@ export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): Re
       : []),
     ...(hours > LONG_HOURS
       ? [
-          `about ${count(Math.round(hours))} hours on two CPU cores: take a GPU (--device webgpu), a smaller model, or fewer training.steps`
+          `about ${wholeNumber(Math.round(hours))} hours on two CPU cores: take a GPU (--device webgpu), a smaller model, or fewer training.steps`
         ]
       : []),
     ...nothingToEvaluate(facts)

@@ -2,6 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import type { PreferencePlan } from "../../../../schemas/index.ts"
+import { score } from "../../../boundary/index.ts"
 import { meanTokens, withTemplateDate } from "../../../data/causal/index.ts"
 import { batchesPerEpoch } from "../../../data/index.ts"
 import { type OpenedPreferences, openPreferences, sidesOf } from "../../../data/preference/index.ts"
@@ -24,7 +25,7 @@ import { cautions, chooseCausal, languageFacts, suggestCausal } from "../causal/
 import { estimateMemory, type LanguageRows, languageKind } from "../kind.ts"
 import type { ResolvedPreferencePlan } from "./run.ts"
 
-const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`
+const signed = (value: number): string => `${value < 0 ? "−" : "+"}${score(Math.abs(value))}`
 
 const metrics = {
   loss: numberMetric("loss", "preference loss", "lower", { type: "loss", name: "Preference loss" }, (value) =>

@@ -1,10 +1,9 @@
 /** Texts with targets and a model that reads the one and writes the other. */
 import * as Effect from "effect/Effect"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
-import { cut, listed, printableLine } from "../../../boundary/index.ts"
+import { cut, listed, percent, printableLine, wholeNumber } from "../../../boundary/index.ts"
 import type { LengthPercentiles } from "../../../data/index.ts"
 import type { Seq2SeqDescription } from "../../../models/seq2seq/index.ts"
-import { percent } from "../../../training/index.ts"
 import type { Baseline, RunKind } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
 import { detectSeq2Seq } from "./detect.ts"
@@ -25,7 +24,7 @@ const lengthsText = ({ p50, p95, max, truncated }: LengthPercentiles): string =>
 
 const rowsText = ({ rows, classes, sources, targets }: MeasuredSplit): string => {
   const counted = (classes ?? []).map(
-    (own) => `${shown(own.label)} ${own.rows.toLocaleString("en")} (${percent(rows === 0 ? 0 : own.rows / rows)})`
+    (own) => `${shown(own.label)} ${wholeNumber(own.rows)} (${percent(rows === 0 ? 0 : own.rows / rows)})`
   )
   return [
     ...(counted.length === 0 ? [] : [listed(counted).join(", ")]),
@@ -52,7 +51,7 @@ export const seq2seq: RunKind<Seq2SeqPlan, ResolvedSeq2SeqPlan> = {
   labelsOf: () => [],
   words: {
     model: ({ family, layers, decoderLayers, hiddenSize, vocabularySize }: Seq2SeqDescription) =>
-      `${family} (${layers} + ${decoderLayers} layers, ${hiddenSize} wide, vocabulary ${vocabularySize.toLocaleString("en")})`,
+      `${family} (${layers} + ${decoderLayers} layers, ${hiddenSize} wide, vocabulary ${wholeNumber(vocabularySize)})`,
     modelName: ({ family }) => family,
     untrained: () => "the base model",
     prediction: ({ label }) => label,

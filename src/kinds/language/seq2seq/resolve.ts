@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SelectedSite } from "../../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
+import { percent } from "../../../boundary/index.ts"
 import type { RenderedSample } from "../../../data/causal/index.ts"
 import { batchesPerEpoch, type DataError, type LengthPercentiles, lengthPercentiles } from "../../../data/index.ts"
 import {
@@ -23,7 +24,6 @@ import {
   memoryEstimate,
   type TrainableCounts
 } from "../../../plan/index.ts"
-import { percent } from "../../../training/index.ts"
 import { LOGITS, type ResolvedWritingPlan, resolveWriting, type WritingModels, type WritingRows } from "../kind.ts"
 import { plain } from "./scores.ts"
 

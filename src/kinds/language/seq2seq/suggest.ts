@@ -1,7 +1,7 @@
 /** Texts with targets and a model that reads the one and writes the other: the plan for them. */
+import { wholeNumber } from "../../../boundary/index.ts"
 import {
   type Choice,
-  count,
   type Evaluated,
   evaluatedOf,
   evaluatedRows,
@@ -67,14 +67,14 @@ const MUCH_LONGER = 2
 const lengths = ({ read, written }: Facts): ReadonlyArray<Choice> => {
   const all = read.longest <= MUCH_LONGER * read.p95
   const cut = all
-    ? `the longest text has ${count(read.longest)} tokens, so that none loses its end`
-    : `95 % of the texts have at most ${count(read.p95)} tokens; the longest has ${count(read.longest)} and loses its end`
+    ? `the longest text has ${wholeNumber(read.longest)} tokens, so that none loses its end`
+    : `95 % of the texts have at most ${wholeNumber(read.p95)} tokens; the longest has ${wholeNumber(read.longest)} and loses its end`
   return [
     { path: "data.maxLength", value: roundLength(all ? read.longest : read.p95), reason: cut },
     {
       path: "data.maxTargetLength",
       value: roundLength(written.longest),
-      reason: `the longest target has ${count(written.longest)} tokens; one that is cut cannot be written as a whole`
+      reason: `the longest target has ${wholeNumber(written.longest)} tokens; one that is cut cannot be written as a whole`
     }
   ]
 }

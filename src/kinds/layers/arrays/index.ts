@@ -1,6 +1,7 @@
 /** Labelled rows of numbers and a tf.LayersModel. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan } from "../../../../schemas/index.ts"
+import { wholeNumber } from "../../../boundary/index.ts"
 import {
   arrayEvaluationBatches,
   arrayTrainingBatches,
@@ -17,7 +18,6 @@ import {
   type Choice,
   type Columns,
   choice,
-  count,
   type Detecting,
   type Found,
   type Row,
@@ -144,7 +144,7 @@ const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): Readonl
   const measures = all.filter((own) => own.name !== label && !isKey(own) && allNumbers(own) !== undefined)
   const names = measures.filter((own) => !comesBack(own) || own.different > 2).map(({ name }) => name)
   if (names.length < 2 || textsIn(all).some(isProse)) return []
-  return [{ input: names, certainty: sure.usual, reason: `${count(names.length)} columns of one number each` }]
+  return [{ input: names, certainty: sure.usual, reason: `${wholeNumber(names.length)} columns of one number each` }]
 }
 
 /** Which columns hold the numbers and the label, and what the numbers are multiplied with. */
@@ -159,7 +159,7 @@ const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales =
           const read = inputReader(input, name)
           return {
             format: "arrays",
-            sentence: `a class for each row of ${count(width)} numbers (${classesIn(column)})`,
+            sentence: `a class for each row of ${wholeNumber(width)} numbers (${classesIn(column)})`,
             example: `${shownText(JSON.stringify(numbersIn(read(rows[0]!))))} → ${String(rows[0]![name])}`,
             certainty: certainty * ofLabel,
             columns: { ...(typeof input === "string" ? { input } : { input: input.join(",") }), label: name },
@@ -190,7 +190,7 @@ const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) =>
   const { names } = first
   return {
     ...first,
-    reason: `${count(names.length)} columns of one number each, from "${names[0]}" to "${names.at(-1)}"`
+    reason: `${wholeNumber(names.length)} columns of one number each, from "${names[0]}" to "${names.at(-1)}"`
   }
 }
 
@@ -199,7 +199,7 @@ const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArr
   const bytes = numbers.every((number) => Number.isInteger(number) && number >= 0 && number <= BYTE)
   const largest = numbers.reduce((max, number) => Math.max(max, number), 0)
   if (!bytes || largest <= 1 || rescales) return []
-  const reason = `whole numbers from 0 to ${count(largest)} look like bytes, and the model has no layer that scales them: 1/${BYTE} makes them 0 to 1, as models of images are mostly trained`
+  const reason = `whole numbers from 0 to ${wholeNumber(largest)} look like bytes, and the model has no layer that scales them: 1/${BYTE} makes them 0 to 1, as models of images are mostly trained`
   return [{ path: "data.scale", value: 1 / BYTE, reason }]
 }
 

@@ -1,5 +1,6 @@
 /** What is asked of the host, as it is shown: on its way, with what is done for it meanwhile; gone wrong; answered. */
 import { useEffect, useState } from "preact/hooks"
+import { wholeNumber } from "../../../boundary/index.ts"
 import type { Doing } from "../../protocol/index.ts"
 import type { HostError } from "../host.ts"
 
@@ -31,7 +32,7 @@ const Share = ({ doing: { what, done, of, unit = "", isKept } }: { readonly doin
       <div class="share">
         <progress aria-label={what} max={Math.max(1, of)} value={of === 0 ? 1 : done} />
         <span>
-          {done.toLocaleString("en")} of {of.toLocaleString("en")} {unit}
+          {wholeNumber(done)} of {wholeNumber(of)} {unit}
         </span>
       </div>
     )}

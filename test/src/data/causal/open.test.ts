@@ -303,7 +303,7 @@ describe("refused before weights are loaded", () => {
     }
     const texts = jsonlOf([{ text: "<|im_start|>Some words" }, { text: "Others" }])
     expect(await failureOf(open({ format: "text", train: texts }, beginning))).toBe(
-      "rows.jsonl: 50 % of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts"
+      "rows.jsonl: 50.0 % of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts"
     )
   })
 

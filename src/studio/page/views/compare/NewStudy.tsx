@@ -1,19 +1,13 @@
 /** A new study: a plan, methods and seeds, with an estimate of its runs and its time. */
 
 import { useEffect, useState } from "preact/hooks"
-import { counted } from "../../../../boundary/index.ts"
+import { counted, roughDuration } from "../../../../boundary/index.ts"
 import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Select } from "../../parts/fields.tsx"
 import { addressOf, goTo } from "../../place.ts"
 import { useCall, useStudio } from "../../use.ts"
-
-const duration = (seconds: number): string => {
-  if (seconds < 90) return `${seconds} s`
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
-  return `${(seconds / 3600).toFixed(1)} h`
-}
 
 const runs = (count: number): string => counted(count, "run")
 
@@ -24,7 +18,7 @@ const sizeText = ({ sweep, final, seconds }: StudySize, workers: number): string
       : `At most ${runs(sweep + final)}: ${sweep} to find the learning rate of each method, ${final} on fresh seeds.`,
     seconds === null
       ? "There is no run of this plan yet to estimate the time from."
-      : `About ${duration(Math.ceil(seconds / workers))}${workers === 1 ? "" : ` with ${workers} at a time`}, estimated from a run of this plan; other methods may take longer.`
+      : `About ${roughDuration(seconds / workers)}${workers === 1 ? "" : ` with ${workers} at a time`}, estimated from a run of this plan; other methods may take longer.`
   ].join(" ")
 
 /** "1e-3, 0.01" → numbers; undefined: something else. */

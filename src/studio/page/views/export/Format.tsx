@@ -1,9 +1,10 @@
 /** An export format: its options, an export in progress, and the files that it wrote with the code that uses them. */
 import { useId, useState } from "preact/hooks"
+import { byteSize } from "../../../../boundary/index.ts"
 import type { CodeToUse, Exit, Exported } from "../../../protocol/index.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
-import { FileLink, sizeOf } from "../../parts/files.tsx"
+import { FileLink } from "../../parts/files.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { useZip } from "../../use.ts"
 import { ProgressLines, useWork } from "./work.tsx"
@@ -68,7 +69,7 @@ export const Files = ({
       {files.map(({ path, bytes }) => (
         <tr key={path}>
           <td>{id === undefined ? path : <FileLink id={id} path={path} />}</td>
-          <td class="number">{sizeOf(bytes)}</td>
+          <td class="number">{byteSize(bytes)}</td>
         </tr>
       ))}
     </tbody>

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { isRecord } from "../../../../boundary/index.ts"
+import { isRecord, wholeNumber } from "../../../../boundary/index.ts"
 import type { ExampleRows, Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
@@ -42,7 +42,7 @@ const droppedOf = async (all: ReadonlyArray<DroppedFile>): Promise<Dropped> => {
   if (files.length > MOST_FILES) {
     return {
       kind: "nothing",
-      why: `More than ${MOST_FILES.toLocaleString("en")} files were dropped. Is it the right folder?`
+      why: `More than ${wholeNumber(MOST_FILES)} files were dropped. Is it the right folder?`
     }
   }
   if (files.length === 1) {

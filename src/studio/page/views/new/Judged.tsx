@@ -1,8 +1,7 @@
 /** The checked plan: facts, problems, warnings, the reasons for its values, and its difference from the suggestion. */
-import { capital, counted } from "../../../../boundary/index.ts"
+import { byteSize, capital, counted, wholeNumber } from "../../../../boundary/index.ts"
 import type { Checked, PlanJson, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
 import { fieldDifferences } from "../../../runs/differences.ts"
-import { sizeOf } from "../../parts/files.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { labelOf } from "./form/schema.ts"
 
@@ -73,7 +72,7 @@ export const Estimates = ({
     <dl class="facts estimates" aria-label="Estimates">
       <div>
         <dt>Steps</dt>
-        <dd>{checked.steps.toLocaleString("en")}</dd>
+        <dd>{wholeNumber(checked.steps)}</dd>
       </div>
       {parts === undefined ? null : (
         <div>
@@ -88,11 +87,11 @@ export const Estimates = ({
       <div>
         <dt>Memory</dt>
         <dd>
-          {sizeOf(bytes)}
+          {byteSize(bytes)}
           {free === null ? null : (
             <>
               <Meter share={bytes / free} />
-              <span class="quiet small">of {sizeOf(free)} free</span>
+              <span class="quiet small">of {byteSize(free)} free</span>
             </>
           )}
         </dd>

@@ -1,5 +1,6 @@
 /** Pictures from the webcam: name a class, and hold its button to record pictures of it. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { type Camera, takePicture, useCamera, Viewfinder } from "../../parts/camera.tsx"
 import { useSettled } from "../../use.ts"
@@ -20,8 +21,6 @@ import {
 
 /** interval between pictures, in ms */
 const PERIOD = 100
-
-const counted = (count: number): string => `${count.toLocaleString("en")} ${count === 1 ? "picture" : "pictures"}`
 
 /** Records from `begin` to `end`; the first picture is taken at once, so that a short press takes one. */
 const useRecording = ({ video }: Camera, add: (picture: Picture) => void) => {
@@ -163,7 +162,7 @@ const Class = ({ one: { number, name, pictures }, camera, isFull, change, leave 
   useEffect(() => {
     if (isFull) end()
   }, [isFull])
-  const count = counted(pictures.length)
+  const count = counted(pictures.length, "picture")
   // announced once the button is released
   const settled = useSettled(count)
   const remove = (picture: Picture) => {
@@ -247,7 +246,7 @@ export const Record = ({ taking: { take, share, problem }, leave }: RecordProps)
           </button>
         </div>
       </div>
-      {isFull ? <p>The limit of {counted(MOST_PICTURES)} is reached.</p> : null}
+      {isFull ? <p>The limit of {counted(MOST_PICTURES, "picture")} is reached.</p> : null}
       {share === null ? (
         <div class="row">
           <button

@@ -1,9 +1,7 @@
 /** The first rows, with the type and the number of values of each column. */
-import { counted } from "../../../../boundary/index.ts"
+import { counted, wholeNumber } from "../../../../boundary/index.ts"
 import type { Cell, Rows } from "../../../protocol/index.ts"
 import { Scrolled } from "../../parts/table.tsx"
-
-const number = (value: number): string => value.toLocaleString("en")
 
 const CellOf = ({ cell }: { readonly cell: Cell }) =>
   "picture" in cell ? (
@@ -32,14 +30,14 @@ export const Notes = ({ notes }: Pick<Rows, "notes">) =>
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
   const shown = columns.slice(0, rows[0]?.length ?? columns.length)
   const hidden = columns.length - shown.length
-  const of = count === null ? "First rows" : `${number(Math.min(rows.length, count))} of ${counted(count, "row")}`
+  const of = count === null ? "First rows" : `${wholeNumber(Math.min(rows.length, count))} of ${counted(count, "row")}`
   return (
     <>
       <Scrolled label={`Rows of ${source}`} class="first-rows">
         <table>
           <caption>
             {of}
-            {hidden > 0 ? `; ${number(hidden)} of ${number(columns.length)} columns are hidden` : ""}
+            {hidden > 0 ? `; ${wholeNumber(hidden)} of ${wholeNumber(columns.length)} columns are hidden` : ""}
           </caption>
           <thead>
             <tr>

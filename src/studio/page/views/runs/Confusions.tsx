@@ -1,15 +1,13 @@
 /** Which classes were taken for which: each cell opens the rows that are counted in it. */
 
 import { useEffect, useRef, useState } from "preact/hooks"
-import { counted } from "../../../../boundary/index.ts"
+import { counted, percent, wholeNumber } from "../../../../boundary/index.ts"
 import type { Confusion, JudgedRow } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { useCall } from "../../use.ts"
 
 /** Rows with what a model said of them. */
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
 export const JudgedRows = ({ rows }: { readonly rows: ReadonlyArray<JudgedRow> }) => (
   <ol class="judged">
     {rows.map(({ where, text, textPair, label, predicted, probability, picture }) => (
@@ -61,7 +59,7 @@ const CellButton = ({
 }: Omit<TableProps, "confusion"> & { readonly cell: Cell; readonly of: number }) => (
   <button type="button" aria-expanded={isSame(open, cell)} onClick={() => setOpen(cell)}>
     <span>
-      {cell.count.toLocaleString("en")}
+      {wholeNumber(cell.count)}
       <span class="hidden">
         {" "}
         {cell.count === 1 ? "row" : "rows"} of {cell.label}, predicted {cell.predicted}: show{" "}

@@ -1,10 +1,10 @@
 /** What differs between the runs that are compared: their results, then the fields of their plans. */
 import { useMemo } from "preact/hooks"
+import { score } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { useCall } from "../../use.ts"
-import { loss } from "./standing.tsx"
 
 /** Columns that can be read next to each other. */
 const MOST = 8
@@ -18,7 +18,7 @@ export const Differences = ({ runs }: { readonly runs: ReadonlyArray<RunSummary>
         columns: ["Field", ...shown.map(({ name }) => name)],
         rows: [
           ["Score", ...shown.map(({ score }) => score ?? "–")],
-          ["Loss", ...shown.map((run) => loss(run.loss))],
+          ["Loss", ...shown.map((run) => score(run.loss))],
           ...value.rows
         ]
       },

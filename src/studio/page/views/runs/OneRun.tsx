@@ -1,4 +1,5 @@
 /** One run: its progress while it trains, then what it gained and left. */
+import { score as lossText, roughDuration, wholeNumber } from "../../../../boundary/index.ts"
 import type { Plot, RunEvent, RunState, RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
@@ -7,7 +8,7 @@ import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
 import { Notes } from "./Notes.tsx"
 import { Result } from "./Result.tsx"
-import { Buttons, hyperparameter, loss as lossOf, Removal, timeLeft, useDoing, when, wholeNumber } from "./standing.tsx"
+import { Buttons, hyperparameter, Removal, useDoing, when } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined
@@ -93,11 +94,11 @@ const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, n
       <dl class="live">
         <div>
           <dt>Time left</dt>
-          <dd>{secondsLeft === null ? "–" : timeLeft(secondsLeft)}</dd>
+          <dd>{roughDuration(secondsLeft)}</dd>
         </div>
         <div>
           <dt>Loss</dt>
-          <dd>{lossOf(loss)}</dd>
+          <dd>{lossText(loss)}</dd>
         </div>
         <div>
           <dt>Last evaluation</dt>

@@ -1,9 +1,10 @@
 /** A finished run: what it gained, then everything that this is made of. */
 import { type ComponentChildren, h } from "preact"
 import { useState } from "preact/hooks"
+import { byteSize } from "../../../../boundary/index.ts"
 import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
-import { FileLink, sizeOf } from "../../parts/files.tsx"
+import { FileLink } from "../../parts/files.tsx"
 import { Scrolled, Texts } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
@@ -25,7 +26,7 @@ const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArr
       <ul class="files">
         {shown.map(({ path, bytes }) => (
           <li key={path}>
-            <FileLink id={id} path={path} /> <span class="quiet small">{sizeOf(bytes)}</span>
+            <FileLink id={id} path={path} /> <span class="quiet small">{byteSize(bytes)}</span>
           </li>
         ))}
       </ul>

@@ -1,6 +1,6 @@
 /** Runs: a table on wide screens, cards on narrow ones, searched, filtered, sorted and grouped, and a comparison of those that are selected; or one run by itself. */
 import { useEffect, useMemo, useState } from "preact/hooks"
-import { capital, counted } from "../../../../boundary/index.ts"
+import { capital, counted, score } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
@@ -22,7 +22,7 @@ import {
   type Order,
   sorted
 } from "./order.ts"
-import { Buttons, type Doing, hyperparameter, loss, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, type Doing, hyperparameter, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
 import "./runs.css"
 
 /** What a list shows. */
@@ -144,7 +144,7 @@ const Table = ({
               <td>
                 <ProgressOf summary={run} />
               </td>
-              <td class="number">{loss(run.loss)}</td>
+              <td class="number">{score(run.loss)}</td>
               <td class="score">{run.score ?? "–"}</td>
               <td>{when(run.startedAt)}</td>
               {extra.map((name) => (
@@ -201,7 +201,7 @@ const Cards = ({
                 </p>
                 <ProgressOf summary={run} />
                 <p class="small">
-                  loss {loss(run.loss)}
+                  loss {score(run.loss)}
                   {run.score === null ? "" : ` · ${run.score}`} · {when(run.startedAt)}
                 </p>
                 <Buttons summary={run} doing={doing} />

@@ -1,22 +1,11 @@
 /** A run in a line: how far it is, its newest numbers, and its buttons. */
 import { useState } from "preact/hooks"
+import { roughDuration, scientific, wholeNumber } from "../../../../boundary/index.ts"
 import type { RunState, RunSummary } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Confirm } from "../../parts/confirm.tsx"
 import { addressOf } from "../../place.ts"
 import { useStudio } from "../../use.ts"
-
-/** "3 min" */
-export const timeLeft = (seconds: number): string => {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
-}
-
-// made once: a list has hundreds of these, and each making takes half a millisecond
-const counted = new Intl.NumberFormat("en")
-
-export const wholeNumber = (value: number): string => counted.format(value)
 
 /** A bar, and the same in numbers. */
 export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
@@ -27,7 +16,7 @@ export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
       {state === "finished" ? null : <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />}
       <span class="small quiet">
         {wholeNumber(step)} / {wholeNumber(all)}
-        {secondsLeft === null ? "" : ` · ${timeLeft(secondsLeft)} left`}
+        {secondsLeft === null ? "" : ` · ${roughDuration(secondsLeft)} left`}
       </span>
     </span>
   )
@@ -35,13 +24,7 @@ export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
 
 /** A hyperparameter: rates in scientific notation. */
 export const hyperparameter = (value: string | number | undefined): string =>
-  value === undefined
-    ? "–"
-    : typeof value === "number" && Math.abs(value) < 0.1 && value !== 0
-      ? value.toExponential()
-      : `${value}`
-
-export const loss = (value: number | null): string => (value === null ? "–" : `${Number(value.toPrecision(4))}`)
+  value === undefined ? "–" : typeof value === "number" ? scientific(value) : value
 
 const DAY = 18 * 3600e3
 const MOST_OF_A_YEAR = 300 * 24 * 3600e3

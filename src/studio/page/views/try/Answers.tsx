@@ -1,9 +1,9 @@
 /** Predictions for rows: one row as two cards, several as a table that can be saved. */
-import { counted } from "../../../../boundary/index.ts"
+import { counted, percent } from "../../../../boundary/index.ts"
 import type { Answer, AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import { saveText } from "../../parts/one.tsx"
 import { Scrolled } from "../../parts/table.tsx"
-import { Bars, percent } from "./Bars.tsx"
+import { Bars } from "./Bars.tsx"
 import { Thumbnail } from "./grey.tsx"
 
 /** Fields and what is in them. */

@@ -1,12 +1,12 @@
 /** Rows to predict: the form, and predictions with the adapter and without. */
 import { useEffect, useRef, useState } from "preact/hooks"
+import { percent } from "../../../../boundary/index.ts"
 import type { AnswerPair, FieldToFill } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { Check } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
 import { type Answered, Answers, type Row } from "./Answers.tsx"
-import { percent } from "./Bars.tsx"
 import { Field } from "./Field.tsx"
 import { Thumbnail } from "./grey.tsx"
 import { Live } from "./Live.tsx"

@@ -1,12 +1,6 @@
 /** Probabilities as bars with names and values. */
 import { useState } from "preact/hooks"
-
-/** "93.1 %"; "< 0.1 %" and "> 99.9 %" near the ends. */
-export const percent = (share: number): string => {
-  if (share > 0 && share < 0.0005) return "< 0.1 %"
-  if (share < 1 && share > 0.9995) return "> 99.9 %"
-  return `${(100 * share).toFixed(1)} %`
-}
+import { percent } from "../../../../boundary/index.ts"
 
 interface BarsProps {
   readonly shares: ReadonlyArray<{ readonly name: string; readonly share: number }>

@@ -1,6 +1,7 @@
 /** A generated text: whole, or token by token with probabilities and alternatives. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks"
-import { Bars, percent } from "./Bars.tsx"
+import { percent } from "../../../../boundary/index.ts"
+import { Bars } from "./Bars.tsx"
 import {
   argumentsOf,
   callsOf,
