@@ -43,11 +43,13 @@ export {
   filesOfRows,
   firstRows,
   isRowsName,
+  isTableName,
   probedRows,
   rowWriter,
   type SampledRows,
   sampledRows
 } from "./formats/index.ts"
+export { headerProblem } from "./header-row.ts"
 export { type FileKindName, listFolder, splitFolders, spread } from "./label-folders.ts"
 export {
   type Columns,

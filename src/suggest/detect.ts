@@ -14,6 +14,8 @@ import {
   type DataError,
   dataError,
   firstRows,
+  headerProblem,
+  isTableName,
   missingColumn,
   type Reading,
   readings
@@ -172,6 +174,11 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     const [first] = found
     const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
     const { reading, learnables } = best
+    // a user who names a column has seen that the first line names them
+    if (isTableName(reading.train) && Object.keys(columns).length === 0) {
+      const problem = headerProblem(reading.rows)
+      if (problem !== undefined) return yield* dataError(reading.train, problem)
+    }
     // with several separators, all may be wrong: report that first
     if (learnables.length === 0 && read.length > 1)
       yield* firstRows(place, 1).pipe(Effect.provideService(DataDialect, looked.dialect))

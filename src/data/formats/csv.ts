@@ -45,7 +45,8 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
       const header = fieldsOf(first, separator)
       if (isBroken(header)) return yield* dataError(where, `in the header row: ${header.broken}`)
       const problems = tooManyColumns(header) ?? columnProblems(header, wanted)
-      if (problems.length > 0) return yield* dataError(where, [...problems, ...singleColumn(header)].join("; "))
+      if (problems.length > 0)
+        return yield* dataError(where, [...problems, ...singleColumn(header), ...repeatedNumber(header)].join("; "))
       return {
         file: text.file,
         from: afterRecord(first),
@@ -74,6 +75,12 @@ export const tsv = delimited("tsv", "tab")
 
 const singleColumn = (header: ReadonlyArray<string>): ReadonlyArray<string> =>
   header.length > 1 ? [] : ["the header is a single column, without a comma, semicolon, tab or | in it"]
+
+/** Names that are the same number are the values of a row. */
+const repeatedNumber = (header: ReadonlyArray<string>): ReadonlyArray<string> =>
+  header.some((name, i) => /\d/.test(name) && Number.isFinite(Number(name)) && header.indexOf(name) !== i)
+    ? ["the first line seems to be a row; add a line of column names above it"]
+    : []
 
 // Number of rows to inspect if the header is ambiguous.
 const rowsLookedAt = 20

@@ -47,6 +47,9 @@ const formatOf = (path: string) => {
 /** Checks whether a file name has the extension of a format of rows. */
 export const isRowsName = (name: string): boolean => formatOf(name).format !== undefined
 
+/** Checks whether a file name has the extension of a table, whose first line has the names of its columns. */
+export const isTableName = (name: string): boolean => formatOf(name).format?.separators !== undefined
+
 /** The split for Hub addresses that name none; null: that of the plan's field, or "train" without a plan. */
 export const AskedSplit = Context.Reference<"train" | "validation" | "test" | null>("tfjs-lora-pro/AskedSplit", {
   defaultValue: () => null

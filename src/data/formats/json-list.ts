@@ -70,7 +70,8 @@ const scannerOf = (file: DataFile, start: Position) => {
   let isWhole = false
 
   const broken = (reason: string) => Effect.fail(dataError(`${file.name}:${line}`, reason))
-  const noJson = "this is not JSON; expected a list of objects"
+  const noJson =
+    "this is not JSON; expected a list of objects; if the rows have another format, name the file .jsonl or .csv"
 
   const inString = (byte: number): void => {
     if (list === undefined && text.length < longestKey) text.push(byte)

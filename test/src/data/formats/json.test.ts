@@ -81,8 +81,14 @@ describe("what is wrong is said with its line", () => {
     ["[{}]\n[{}]", "rows.json:2: more text follows after the JSON value"],
     ["[{}}", "rows.json:1: the list of rows is closed by }; expected ]"],
     ['{"a":1]', "rows.json:1: a bracket is closed that is not open"],
-    ["text,label\n", "rows.json:1: this is not JSON; expected a list of objects"],
-    ["]", "rows.json:1: this is not JSON; expected a list of objects"],
+    [
+      "text,label\n",
+      "rows.json:1: this is not JSON; expected a list of objects; if the rows have another format, name the file .jsonl or .csv"
+    ],
+    [
+      "]",
+      "rows.json:1: this is not JSON; expected a list of objects; if the rows have another format, name the file .jsonl or .csv"
+    ],
     ['[{"text":"a","label":"x"},\n3,\n{"text" "b"}\n]', "rows.json: 2 problems:"],
     [`${'{"a":'.repeat(100)}1`, "rows.json:1: nests deeper than 64 levels"],
     [`{${Array.from({ length: 2_000 }, (_, i) => `"${i}":[]`).join()}}`, "rows.json:1: more than 1000 lists"]
