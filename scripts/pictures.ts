@@ -3,11 +3,12 @@
  *
  *   bun scripts/pictures.ts                   those of docs/images/, of real runs on the movie sentences, in about two minutes
  *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at
+ *   … --only "run|new.*"                      of those pages alone, by their names
  *   … --runs FOLDER                           of the runs in a folder, which are not trained again
  *
  * The conversation and the study in docs/images/ are of runs that take longer, and stay.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -16,7 +17,9 @@ import { launch, openPage } from "../test/browser/chromium.ts"
 import { openStudio } from "../test/browser/studio.ts"
 import { cli, run, succeed } from "../test/e2e/fixtures.ts"
 
-const { values: asked } = parseArgs({ options: { every: { type: "string" }, runs: { type: "string" } } })
+const { values: asked } = parseArgs({
+  options: { every: { type: "string" }, only: { type: "string" }, runs: { type: "string" } }
+})
 
 const repository = join(import.meta.dirname, "..")
 const images = join(repository, "docs", "images")
@@ -47,12 +50,12 @@ const openIn = async (folder: string) => {
     await page.goto(`${studio.origin}/#/${place}`)
     await wait(page)
   }
-  const keep = async (path: string, fullPage = false) => {
+  const keep = async (path: string) => {
     // whoever looks at the pictures has another machine
     await page.evaluate(() => {
       document.querySelector(".place span")!.textContent = "~/my-model"
     })
-    await page.screenshot({ path, fullPage })
+    await page.screenshot({ path })
   }
   return { studio, page, goTo, keep }
 }
@@ -105,50 +108,105 @@ const picturesOfDocs = async () => {
 
 const WIDTHS = [390, 820, 1440]
 
-/** Takes the page as it is, at every width in both schemes. */
+/** A page, and what is done on it before it is looked at. */
+interface State {
+  readonly name: string
+  readonly place: string
+  readonly isEmpty?: true
+  readonly reach?: (page: Page) => Promise<unknown>
+}
+
+const LONG = "sentiment-of-film-reviews-with-lora-pro-at-rank-16-and-a-cosine-schedule-second-attempt"
+
+/** Takes every page and state, at every width in both schemes. */
 const picturesOfEvery = async (into: string) => {
   mkdirSync(into, { recursive: true })
-  const [first = ""] = readdirSync(join(folder, "runs"))
+  const runs = join(folder, "runs")
   const id = (name: string) => encodeURIComponent(`runs/${name}`)
-  // one that stopped after its first steps, and one whose plan is all that there is
-  cpSync(join(folder, "runs", first), join(folder, "runs", "stopped-1"), { recursive: true })
-  rmSync(join(folder, "runs", "stopped-1", "run.json"))
-  mkdirSync(join(folder, "runs", "unread-1"), { recursive: true })
-  writeFileSync(join(folder, "runs", "unread-1", "plan.json"), "{}")
-  const nothing = join(parent, "empty")
+  const copied = (name: string) => cpSync(join(runs, "lora-pro"), join(runs, name), { recursive: true })
+  // one that stopped after its first steps, one whose plan is all that there is, and one with a long name
+  copied("stopped-1")
+  rmSync(join(runs, "stopped-1", "run.json"))
+  mkdirSync(join(runs, "unread-1"), { recursive: true })
+  writeFileSync(join(runs, "unread-1", "plan.json"), "{}")
+  copied(LONG)
+  cpSync(join(repository, "test/golden/compatibility/study"), join(folder, "compare", "movies-1"), { recursive: true })
+  cpSync(join(repository, "examples", "data", "movies"), join(folder, "data", "movies"), { recursive: true })
+  writeFileSync(join(folder, "data", "reviews.csv"), "description,price\na chair,12\na table,80\n")
   const full = await openIn(folder)
-  const empty = await openIn(nothing)
-  const settled = (page: Page) => page.waitForTimeout(700)
-  const studies = full.studio.call("studies", {})
-  const places: ReadonlyArray<readonly [name: string, place: string, opened?: typeof full]> = [
-    ["home", "home"],
-    ["home-empty", "home", empty],
-    ["run", `runs/${id(first)}`],
-    ["run-stopped", `runs/${id("stopped-1")}`],
-    ["run-unread", `runs/${id("unread-1")}`],
-    ["run-missing", `runs/${id("nowhere")}`],
-    ["runs", "runs"],
-    ["runs-empty", "runs", empty],
-    ["compare", "compare"],
-    ["compare-empty", "compare", empty],
-    ...(await studies).map(({ id }) => [`study`, `compare/${encodeURIComponent(id)}`] as const),
-    ["new", "new"],
-    ["try", `try/${id(first)}`],
-    ["try-empty", "try", empty],
-    ["export", `export/${id(first)}`]
-  ]
-  for (const [name, place, { page, goTo, keep } = full] of places) {
-    await goTo(place, (shown) => shown.locator("main h1").waitFor())
-    if (name === "runs") {
-      for (const box of (await page.getByRole("checkbox", { name: /^Curves of (?!all)/ }).all()).slice(0, 3))
-        await box.check()
+  const empty = await openIn(join(parent, "empty"))
+  const rowsOf = (path: string) => async (page: Page) => {
+    const again = page.getByRole("button", { name: "Start over" })
+    if (await again.isVisible()) await again.click()
+    await page.getByLabel("Or enter a path on this computer").fill(path)
+    await page.keyboard.press("Enter")
+    await page.getByRole("group", { name: "What should the model learn?" }).waitFor()
+  }
+  const ready = (page: Page) => page.getByText(/^Ready:/).waitFor()
+  const tickThree = async (page: Page) => {
+    for (const box of (await page.getByRole("checkbox", { name: /^Curves of (?!all)/ }).all()).slice(0, 3))
+      await box.check()
+    await page.locator(".uplot").first().waitFor()
+  }
+  const predict = async (page: Page) => {
+    await page.getByRole("textbox").first().fill("A quiet triumph, and its last scene stays with you for days.")
+    await page.getByRole("button", { name: "Predict" }).click()
+    await page.getByText("With the adapter").first().waitFor()
+  }
+  const states: ReadonlyArray<State> = [
+    { name: "home", place: "home" },
+    { name: "home-empty", place: "home", isEmpty: true },
+    { name: "run", place: `runs/${id("lora-pro")}` },
+    { name: "run-long-name", place: `runs/${id(LONG)}` },
+    { name: "run-stopped", place: `runs/${id("stopped-1")}` },
+    { name: "run-unread", place: `runs/${id("unread-1")}` },
+    { name: "run-missing", place: `runs/${id("nowhere")}` },
+    { name: "runs", place: "runs" },
+    { name: "runs-compared", place: "runs", reach: tickThree },
+    { name: "runs-empty", place: "runs", isEmpty: true },
+    { name: "compare", place: "compare" },
+    { name: "compare-empty", place: "compare", isEmpty: true },
+    { name: "study", place: `compare/${encodeURIComponent("compare/movies-1")}` },
+    { name: "try", place: `try/${id("lora-pro")}` },
+    { name: "try-answered", place: `try/${id("lora-pro")}`, reach: predict },
+    { name: "try-empty", place: "try", isEmpty: true },
+    { name: "export", place: `export/${id("lora-pro")}` },
+    { name: "new", place: "new" },
+    { name: "new-question", place: "new", reach: rowsOf("data/reviews.csv") },
+    {
+      name: "new-ready",
+      place: "new",
+      reach: async (page) => {
+        await rowsOf("data/movies/train.jsonl")(page)
+        await ready(page)
+      }
+    },
+    { name: "new-details", place: "new", reach: (page) => page.getByText("Details", { exact: true }).click() },
+    {
+      name: "run-training",
+      place: "new",
+      reach: async (page) => {
+        await ready(page)
+        await page.getByRole("button", { name: "Train", exact: true }).click()
+        await page.locator(".uplot").first().waitFor()
+      }
     }
+  ]
+  const only = asked.only === undefined ? undefined : new RegExp(`^(${asked.only})$`)
+  for (const { name, place, isEmpty, reach } of states.filter(({ name }) => only === undefined || only.test(name))) {
+    const { page, goTo, keep } = isEmpty === true ? empty : full
+    await page.setViewportSize({ width: 1440, height: 900 })
+    await goTo(place, (shown) => shown.locator("main h1").waitFor())
+    await reach?.(page)
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: 900 })
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
-        await settled(page)
-        await keep(join(into, `${name}-${width}-${colorScheme}.png`), true)
+        // as tall as the page, where what sticks to its end is at its end
+        const height = await page.evaluate(() => document.documentElement.scrollHeight)
+        await page.setViewportSize({ width, height: Math.max(900, height) })
+        await page.waitForTimeout(700)
+        await keep(join(into, `${name}-${width}-${colorScheme}.png`))
       }
     }
   }

@@ -9,7 +9,7 @@ export const formats = [
     summary: "transformers.js and onnxruntime",
     options: {
       dtype: {
-        summary: "the files, by transformers.js's names of their numbers",
+        summary: "files to write, by transformers.js's dtype names",
         values: ["fp32", "fp16", "q8", "q4"],
         usual: ["fp32", "fp16", "q8"],
         several: true
@@ -37,7 +37,7 @@ export const formats = [
     name: "huggingface",
     title: "Hugging Face folder",
     usedIn: "In Python",
-    summary: "a Hugging Face folder, which transformers loads, as merge writes it",
+    summary: "a Hugging Face folder with merged weights, which transformers loads",
     options: {},
     writer: async () => (await import("./layers-model.ts")).mergedWriter("huggingface")
   }),
@@ -45,7 +45,7 @@ export const formats = [
     name: "layers-model",
     title: "tf.LayersModel",
     usedIn: "In a web page",
-    summary: "a model.json, which tf.loadLayersModel reads, as merge writes it or in fewer bytes",
+    summary: "a model.json with merged weights, which tf.loadLayersModel reads",
     options: {
       weights: {
         summary: "how weights are stored",

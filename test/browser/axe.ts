@@ -26,9 +26,18 @@ export const violations = async (page: Page, rules?: ReadonlyArray<string>): Pro
 const WIDE = { width: 1280, height: 800 }
 const PHONE = { width: 390, height: 800 }
 
-/** What axe finds in each scheme at each width (of the second scheme, whose colours alone are others, by contrast), and whether anything is wider than the screen. */
+/** Command-line flags in what the studio itself says: its page has fields and buttons. Logs are the process's words, code is to be copied. */
+const flagsIn = (page: Page): Promise<ReadonlyArray<string>> =>
+  page.evaluate(() => {
+    const studio = document.querySelector("#studio")?.cloneNode(true) as Element | undefined
+    for (const quoted of studio?.querySelectorAll(".log, .use pre") ?? []) quoted.remove()
+    const flags = studio?.textContent?.match(/.{0,40}(?<![\w-])--[a-z].{0,40}/g) ?? []
+    return flags.map((text) => `a command-line flag: ${text}`)
+  })
+
+/** What axe finds in each scheme at each width (of the second scheme, whose colours alone are others, by contrast), and whether anything is wider than the screen; and flags in the studio's text. */
 export const violationsEverywhere = async (page: Page): Promise<ReadonlyArray<string>> => {
-  const all: Array<string> = []
+  const all: Array<string> = [...(await flagsIn(page))]
   for (const size of [PHONE, WIDE]) {
     await page.setViewportSize(size)
     for (const colorScheme of ["dark", "light"] as const) {

@@ -156,7 +156,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
   )
 
   test(
-    "is refused in the command's words where it cannot, and leaves nothing where it is stopped",
+    "is refused with a reason where it cannot, and leaves nothing where it is stopped",
     async () => {
       const last = async (asked: Parameters<typeof studio.watch<"export">>[1]) => {
         const events = []
@@ -164,7 +164,7 @@ describe.skipIf(!chromiumExists)("a run that leaves the studio", () => {
         return events.at(-1)!
       }
       const id = "runs/reviews-1"
-      await expect(last({ id, format: "gguf", options: {} })).rejects.toThrow("use --format huggingface")
+      await expect(last({ id, format: "gguf", options: {} })).rejects.toThrow("use Hugging Face folder")
       await expect(last({ id, format: "gguf", options: { out: ["elsewhere"] } })).rejects.toThrow("with these options")
       await expect(last({ id, format: "onnx", options: { dtype: ["fp32 --out x"] } })).rejects.toThrow("these options")
       await expect(last({ id: "../elsewhere", format: "onnx", options: {} })).rejects.toThrow(

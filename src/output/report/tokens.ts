@@ -49,7 +49,7 @@ export const gainStyle = `
 .gain-bar { position: relative; height: 0.75rem; margin-top: var(--space-4); border-radius: 0.375rem; background: var(--raised); box-shadow: inset 0 0 0 1px var(--line); }
 .gain-bar i { position: absolute; left: calc(var(--at) * 100%); top: 0; bottom: 0; }
 .gain-bar .after { left: 0; width: calc(var(--at) * 100%); border-radius: 0.375rem; background: var(--tint); }
-.gain-bar .interval { right: calc((1 - var(--to)) * 100%); top: 0.1875rem; bottom: 0.1875rem; border: solid var(--ink); border-width: 0 2px; background: linear-gradient(var(--ink) 0 0) center / 100% 2px no-repeat; }
+.gain-bar .interval { right: calc((1 - var(--to)) * 100%); top: -0.1875rem; bottom: -0.1875rem; border: solid var(--ink); border-width: 0 2px; background: linear-gradient(var(--ink) 0 0) center / 100% 2px no-repeat; }
 .gain-bar .baseline, .gain-bar .before { width: 0; margin-left: -1px; top: -0.375rem; bottom: -0.375rem; border-left: 2px dashed var(--ink); }
 .gain-bar .before { border-left: 2px solid var(--quiet); }
 .gain-ends { display: flex; justify-content: space-between; margin-top: var(--space-1) !important; color: var(--quiet); font-size: var(--text-1); }

@@ -86,7 +86,7 @@ const detected = (looked: Looked) =>
         needs: "needs" in model ? withoutFlags(model.needs) : null
       })),
       clear,
-      notes
+      notes: notes.map(withoutFlags)
     } satisfies DetectedRows
   }).pipe(Effect.mapError(inPicture))
 
@@ -149,7 +149,7 @@ const checked = (value: PlanJson) =>
         return { ok: true, steps, memory, facts: planFacts(kind, resolved), warnings: warnings.map(withoutFlags) }
       }),
       Effect.catchTag("ResolveError", ({ problems }) =>
-        Effect.succeed<Checked>({ ok: false, problems: problems.map(placed(plan)) })
+        Effect.succeed<Checked>({ ok: false, problems: problems.map(withoutFlags).map(placed(plan)) })
       )
     )
   }).pipe(

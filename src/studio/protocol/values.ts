@@ -265,8 +265,6 @@ export interface RunResult {
   readonly files: ReadonlyArray<FileOfRun>
   /** report.html, of `files`; null if missing */
   readonly page: string | null
-  /** the commands that use the run */
-  readonly commands: ReadonlyArray<string>
 }
 
 export interface TableOfTexts {

@@ -2,11 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { printable, shellWord } from "../../boundary/index.ts"
+import { printable } from "../../boundary/index.ts"
 import { formatNames } from "../../exports/formats.ts"
 import { type FileError, type Files, namesIn, readTextFile } from "../../files/index.ts"
 import { runFolder, warningTexts } from "../../output/index.ts"
-import { command } from "../../output/invocation.ts"
 import { evaluationRows, factsOf, gained, gainOf, isConfused, readRun } from "../../output/report/index.ts"
 import type { CodeToUse, Exported, FileOfRun, RunResult } from "../protocol/index.ts"
 import { foldersWith, freeFolder, type PlanOfRun } from "./summary.ts"
@@ -44,7 +43,6 @@ export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<R
     const { run, pictures } = record
     const files = yield* filesOf(id)
     const { columns, rows } = evaluationRows(record, reported)
-    const word = shellWord(id)
     return {
       gain: gainOf(record, reported),
       gained: printable(gained(record, reported)),
@@ -58,8 +56,7 @@ export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<R
       warnings: warningTexts(kind, run),
       plan: record.plan,
       files,
-      page: files.some((file) => file.path === "report.html") ? "report.html" : null,
-      commands: [kind.next(plan, word), `evaluate ${word}`, `merge ${word}`, `train ${word}/plan.json`].map(command)
+      page: files.some((file) => file.path === "report.html") ? "report.html" : null
     }
   })
 

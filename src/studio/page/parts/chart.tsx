@@ -212,7 +212,7 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
       </figcaption>
       <div class="plot" ref={place} role="img" aria-label={`${plot.title}. ${said}`} />
       <p class="step quiet small" aria-live="polite">
-        {at === null ? "newest" : `step ${plot.x[at] ?? ""}`}
+        {at === null ? "Newest values" : `Step ${plot.x[at] ?? ""}`}
       </p>
       {/* many curves have a legend that is scrolled, by the keyboard too */}
       <ul

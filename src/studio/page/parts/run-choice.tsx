@@ -22,13 +22,11 @@ export const RunChoice = ({ view, id, children }: RunChoiceProps) => {
   const chosen = id ?? finished[0]?.id
   if (chosen === undefined) {
     return (
-      <div class="card">
+      <div class="empty card">
         <p>No run has finished yet. What a run has learned can be seen here as soon as one has.</p>
-        <p>
-          <a class="button" href={addressOf("new")}>
-            Start a run
-          </a>
-        </p>
+        <a class="button primary" href={addressOf("new")}>
+          Start a run
+        </a>
       </div>
     )
   }

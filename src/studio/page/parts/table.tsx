@@ -1,4 +1,4 @@
-/** What is larger than its place, and tables of texts in it. */
+/** What is larger than its place, tables of texts in it, and lists of named values. */
 import type { ComponentChildren, RefObject } from "preact"
 import type { TableOfTexts } from "../../protocol/index.ts"
 
@@ -26,8 +26,25 @@ export const Scrolled = ({ label, class: own, box, onScroll, children }: Scrolle
 
 const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| MB| s)?$/.test(text) || text === "–"
 
-/** Characters of a cell that is a sentence. */
+/** Characters of a value that is a sentence. */
 const LONG = 24
+
+interface ValuesProps {
+  readonly values: ReadonlyArray<readonly [name: string, value: string]>
+  readonly class?: string
+}
+
+/** Named values; a sentence has more room. */
+export const Values = ({ values, class: own = "facts" }: ValuesProps) => (
+  <dl class={own}>
+    {values.map(([name, value]) => (
+      <div key={name} class={value.length > LONG ? "long" : undefined}>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </div>
+    ))}
+  </dl>
+)
 
 /** A table of texts; columns that are mostly numbers are right-aligned. */
 export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readonly caption: string }) => {

@@ -150,9 +150,7 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
               abilities: ["remove"] as const,
               doubts: []
             }
-          }),
-        // commands are for folders of a machine
-        result: (asked) => Effect.map(handlers.calls!.result!(asked), (result) => ({ ...result, commands: [] }))
+          })
       }
     }
     return handlersOf(own, handlers, exportedHandlers)

@@ -186,7 +186,7 @@ export const NewStudy = () => {
   const [first, ...more] = plans.value
   if (first === undefined)
     return (
-      <div class="card">
+      <div class="empty card">
         <p>A study needs a plan to train: that of a run, or a file in plans/. This folder has no plans yet.</p>
         <a class="button primary" href={addressOf("new")}>
           Start a run

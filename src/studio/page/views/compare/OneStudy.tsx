@@ -10,10 +10,12 @@ import { useStudio, useUrl, useWatch } from "../../use.ts"
 import { IntervalPlot } from "./IntervalPlot.tsx"
 
 /** How many runs of a study have ended. */
-export const StudyProgress = ({ study: { name, done, trials } }: { readonly study: StudySummary }) =>
+export const StudyProgress = ({ study: { name, state, done, trials } }: { readonly study: StudySummary }) =>
   trials === 0 ? null : (
     <span class="study-progress">
-      <progress max={trials} value={Math.min(done, trials)} aria-label={`Runs of ${name}`} />
+      {state === "finished" ? null : (
+        <progress max={trials} value={Math.min(done, trials)} aria-label={`Runs of ${name}`} />
+      )}
       <span class="small quiet">
         {done} of at most {trials} runs finished
       </span>

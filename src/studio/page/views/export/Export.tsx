@@ -101,6 +101,8 @@ const Missing = ({ exits }: { readonly exits: ReadonlyArray<Exit> }) =>
     </details>
   )
 
+const isThere = ({ there }: Exit): boolean => there !== undefined
+
 const Cards = ({ id }: { readonly id: string }) => {
   const { about } = useStudio()
   const { value: exits, problem, doing, again } = useCall("exits", { id })
@@ -111,43 +113,48 @@ const Cards = ({ id }: { readonly id: string }) => {
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
   if (exits === undefined) return <Loading what="Formats" doing={doing} />
   const exports = earlier.value?.filter((one) => !removed.has(one.id)) ?? []
+  const available = exits.filter(({ refused }) => refused === null)
+  // files that are there next to what is still to be written: their cards are tall
+  const [there, toWrite] = [available.filter(isThere), available.filter((exit) => !isThere(exit))]
+  const cardOf = (exit: Exit) => (
+    <li key={exit.name} class="card">
+      <h2>
+        {exit.usedIn} <span class="badge">{exit.title}</span>
+      </h2>
+      <p class="quiet">{capital(exit.says)}.</p>
+      {exit.there === undefined ? (
+        <Format
+          id={id}
+          exit={exit}
+          isFree={busy === undefined || busy === exit.name}
+          onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
+          onDone={(folder) => {
+            // one of this name may have been removed before
+            setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
+            earlier.again()
+          }}
+          removed={removed}
+        />
+      ) : (
+        <ExportedFiles exported={exit.there} />
+      )}
+    </li>
+  )
   return (
     <>
-      <ul class="exits">
-        {exits
-          .filter(({ refused }) => refused === null)
-          .map((exit) => (
-            <li key={exit.name} class="card">
-              <h2>
-                {exit.usedIn} <span class="badge">{exit.title}</span>
-              </h2>
-              <p class="quiet">{capital(exit.says)}.</p>
-              {exit.there === undefined ? (
-                <Format
-                  id={id}
-                  exit={exit}
-                  isFree={busy === undefined || busy === exit.name}
-                  onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
-                  onDone={(folder) => {
-                    // one of this name may have been removed before
-                    setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
-                    earlier.again()
-                  }}
-                  removed={removed}
-                />
-              ) : (
-                <ExportedFiles exported={exit.there} />
-              )}
+      <div class="places">
+        {there.length === 0 ? null : <ul class="exits">{there.map(cardOf)}</ul>}
+        <ul class="exits">
+          {toWrite.map(cardOf)}
+          {about.abilities.includes("push") ? (
+            <li class="card">
+              <h2>On the Hugging Face Hub</h2>
+              <p class="quiet">The model card, the weights, the plan and the record of the run, in one commit.</p>
+              <Push id={id} exports={exports} />
             </li>
-          ))}
-        {about.abilities.includes("push") ? (
-          <li class="card">
-            <h2>On the Hugging Face Hub</h2>
-            <p class="quiet">The model card, the weights, the plan and the record of the run, in one commit.</p>
-            <Push id={id} exports={exports} />
-          </li>
-        ) : null}
-      </ul>
+          ) : null}
+        </ul>
+      </div>
       <Trouble problem={earlier.problem} />
       <Earlier all={exports} removed={(folder) => setRemoved((before) => new Set([...before, folder]))} />
       <Missing exits={exits.filter(({ refused }) => refused !== null)} />

@@ -1,10 +1,11 @@
 /** Where the studio opens: ways to start a run, and the newest runs; before the first one, what will happen. */
 import type { RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
+import { DropSign, startWith, useDrop } from "../../parts/drop.tsx"
 import { StateOf } from "../../parts/one.tsx"
 import { addressOf, type ViewProps } from "../../place.ts"
 import { useWatch } from "../../use.ts"
-import { isUnderWay, ProgressOf, when } from "../runs/standing.tsx"
+import { isUnderWay, NameOf, ProgressOf, when } from "../runs/standing.tsx"
 import "./home.css"
 
 /** Runs that are shown here; the others are in Runs. */
@@ -74,22 +75,20 @@ const WhatHappens = () => (
 const Recent = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => (
   <section>
     <h2>Recent runs</h2>
-    <ul class="recent">
+    <ul class="recent card listed">
       {runs.slice(0, MOST).map((run) => (
-        <li key={run.id} class="card">
-          <div class="row">
-            <a href={addressOf("runs", run.id)}>{run.name}</a>
-            <StateOf state={run.state} />
+        <li key={run.id}>
+          <div>
+            <NameOf run={run} />
+            <span class="quiet small">
+              {run.says === "" ? "" : `${run.says} · `}
+              {when(run.startedAt)}
+            </span>
           </div>
-          {isUnderWay(run.state) ? (
-            <ProgressOf summary={run} />
-          ) : (
-            <span class="score">{run.score ?? "No evaluation"}</span>
-          )}
-          <span class="quiet small">
-            {run.says === "" ? "" : `${run.says} · `}
-            {when(run.startedAt)}
+          <span class="score">
+            {isUnderWay(run.state) ? <ProgressOf summary={run} /> : (run.score ?? "No evaluation")}
           </span>
+          <StateOf state={run.state} />
         </li>
       ))}
     </ul>
@@ -104,12 +103,14 @@ export const Home = (_: ViewProps) => {
     undefined,
     (_, all) => all
   )
+  const isOver = useDrop(startWith)
   const runs = all?.filter(({ archived }) => !archived)
   return (
     <>
       <section>
         <h2 class="first">Start a run from</h2>
         <Starts />
+        <p class="quiet small">Or drop a file or a folder anywhere on this page.</p>
       </section>
       {problem === undefined ? null : <Trouble problem={problem} />}
       {runs !== undefined ? (
@@ -121,6 +122,7 @@ export const Home = (_: ViewProps) => {
       ) : problem === undefined ? (
         <Loading what="Runs" />
       ) : null}
+      {isOver ? <DropSign says="Drop to start a run with these rows" /> : null}
     </>
   )
 }

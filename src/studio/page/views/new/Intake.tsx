@@ -6,6 +6,7 @@ import { isRecord, wholeNumber } from "../../../../boundary/index.ts"
 import type { ExampleRows, Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
 import { Trouble } from "../../parts/asked.tsx"
+import { isHidden, MOST_FILES } from "../../parts/drop.tsx"
 import { useCall, useStudio } from "../../use.ts"
 
 /** What was dropped or chosen: a plan, one file of rows, or a folder. */
@@ -14,12 +15,8 @@ type Dropped =
   | { readonly kind: "rows"; readonly files: ReadonlyArray<DroppedFile> }
   | { readonly kind: "nothing"; readonly why: string }
 
-// a folder of a home directory that was dropped by mistake
-const MOST_FILES = 100_000
 // a plan is a page
 const LONGEST_PLAN = 2 * 2 ** 20 // bytes
-
-const isHidden = (path: string): boolean => path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX")
 
 /** The plan in a file; undefined if it is not one. */
 const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined> => {
@@ -63,40 +60,6 @@ const droppedOf = async (all: ReadonlyArray<DroppedFile>): Promise<Dropped> => {
 /** The files that an input was given, with the folders that they are in. */
 const filesOfInput = (files: FileList): ReadonlyArray<DroppedFile> =>
   [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }))
-
-const fileOf = (entry: FileSystemFileEntry): Promise<File> =>
-  new Promise((resolve, reject) => entry.file(resolve, reject))
-
-/** A folder's entries; the browser hands out a hundred at a time. */
-const entriesOf = async (folder: FileSystemDirectoryEntry): Promise<ReadonlyArray<FileSystemEntry>> => {
-  const reader = folder.createReader()
-  const all: Array<FileSystemEntry> = []
-  while (true) {
-    const some = await new Promise<Array<FileSystemEntry>>((resolve, reject) => reader.readEntries(resolve, reject))
-    if (some.length === 0) return all
-    all.push(...some)
-  }
-}
-
-const filesIn = async (entry: FileSystemEntry, into: Array<DroppedFile>): Promise<void> => {
-  if (into.length > MOST_FILES) return
-  const path = entry.fullPath.replace(/^\//, "")
-  if (isHidden(path)) return
-  if (entry.isFile) into.push({ path, file: await fileOf(entry as FileSystemFileEntry) })
-  else for (const one of await entriesOf(entry as FileSystemDirectoryEntry)) await filesIn(one, into)
-}
-
-/** All files of what was dropped, those in folders too. Read at once: the browser forgets them when the event is over. */
-const filesOfDrop = async (data: DataTransfer): Promise<ReadonlyArray<DroppedFile>> => {
-  const items = [...data.items].filter(({ kind }) => kind === "file")
-  const found = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
-  const files: Array<DroppedFile> = []
-  for (const { entry, file } of found) {
-    if (entry !== null) await filesIn(entry, files)
-    else if (file !== null) files.push({ path: file.name, file })
-  }
-  return files
-}
 
 /** Starts a plan of the user's own, without a suggestion; the host fills in the known values. */
 interface OwnPlanProps {
@@ -167,39 +130,6 @@ export const useTaking = (rows: (source: string) => void, plan: (name: string, p
     }
   }
   return { take, share, problem }
-}
-
-/** Whether a file is dragged over the page; `take` receives dropped files. */
-export const useDrop = (take: Taking["take"]): boolean => {
-  const [isOver, setOver] = useState(false)
-  const taking = useRef(take)
-  taking.current = take
-  useEffect(() => {
-    const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") === true
-    const over = (event: DragEvent) => {
-      if (!holdsFiles(event)) return
-      event.preventDefault()
-      setOver(true)
-    }
-    const leave = (event: DragEvent) => {
-      if (event.relatedTarget === null) setOver(false)
-    }
-    const drop = (event: DragEvent) => {
-      setOver(false)
-      if (!holdsFiles(event)) return
-      event.preventDefault()
-      filesOfDrop(event.dataTransfer!).then(taking.current)
-    }
-    addEventListener("dragover", over)
-    addEventListener("dragleave", leave)
-    addEventListener("drop", drop)
-    return () => {
-      removeEventListener("dragover", over)
-      removeEventListener("dragleave", leave)
-      removeEventListener("drop", drop)
-    }
-  }, [])
-  return isOver
 }
 
 /** A button that opens the system's list of files. */

@@ -2,18 +2,11 @@
 import { byteSize, capital, counted, wholeNumber } from "../../../../boundary/index.ts"
 import type { Checked, PlanJson, PlanProblem, Reason, SuggestedPlan } from "../../../protocol/index.ts"
 import { fieldDifferences } from "../../../runs/differences.ts"
-import { Texts } from "../../parts/table.tsx"
+import { Texts, Values } from "../../parts/table.tsx"
 import { labelOf } from "./form/schema.ts"
 
 export const Facts = ({ facts }: { readonly facts: Extract<Checked, { ok: true }>["facts"] }) => (
-  <dl class="plan-facts">
-    {facts.map(({ name, value }) => (
-      <div key={name}>
-        <dt>{labelOf(name)}</dt>
-        <dd>{value}</dd>
-      </div>
-    ))}
-  </dl>
+  <Values class="plan-facts" values={facts.map(({ name, value }) => [labelOf(name), value])} />
 )
 
 export const Problems = ({

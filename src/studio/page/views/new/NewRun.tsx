@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
+import { DropSign, startedWith, useDrop } from "../../parts/drop.tsx"
 import { goTo, type ViewProps } from "../../place.ts"
 import { useCall, useSettled } from "../../use.ts"
 import { DialectChoice, ModelChoice, Roles } from "./Choices.tsx"
@@ -21,7 +22,7 @@ import {
   withOwn
 } from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
-import { Intake, Other, OwnPlan, type Taking, useDrop, useTaking } from "./Intake.tsx"
+import { Intake, Other, OwnPlan, type Taking, useTaking } from "./Intake.tsx"
 import { Changes, Estimates, Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
 import { Learnables } from "./Learnables.tsx"
 import { Record } from "./Record.tsx"
@@ -62,6 +63,10 @@ export const NewRun = ({ place: [start] }: ViewProps) => {
     (name, plan) => setDraft(draftOfPlan(name, plan))
   )
   const isOver = useDrop(taking.take)
+  useEffect(() => {
+    const files = startedWith()
+    if (files !== undefined) taking.take(files)
+  }, [])
   const named = (source: string) => setDraft(draftOfRows(source))
   const [isRecording, setRecording] = useState(start === "webcam")
   const { value: examples } = useCall("examples", start === "example" ? {} : undefined)
@@ -95,11 +100,7 @@ export const NewRun = ({ place: [start] }: ViewProps) => {
           outlined={(outlined) => setDraft(draftOfOwn(outlined))}
         />
       )}
-      {isOver && stage !== "nothing" ? (
-        <div class="over-all" aria-hidden="true">
-          <p>Drop to use these rows instead</p>
-        </div>
-      ) : null}
+      {isOver && stage !== "nothing" ? <DropSign says="Drop to use these rows instead" /> : null}
     </div>
   )
 }

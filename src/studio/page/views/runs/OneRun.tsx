@@ -1,9 +1,10 @@
 /** One run: its progress while it trains, then what it gained and left. */
-import { score as lossText, roughDuration, wholeNumber } from "../../../../boundary/index.ts"
+import { capital, score as lossText, roughDuration, wholeNumber } from "../../../../boundary/index.ts"
 import type { Plot, RunEvent, RunState, RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
 import { One, withLines } from "../../parts/one.tsx"
+import { Values } from "../../parts/table.tsx"
 import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
 import { Notes } from "./Notes.tsx"
@@ -91,24 +92,15 @@ const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, n
         </span>
       </p>
       <progress max={1} value={share} aria-label={`Steps of ${name}`} />
-      <dl class="live">
-        <div>
-          <dt>Time left</dt>
-          <dd>{roughDuration(secondsLeft)}</dd>
-        </div>
-        <div>
-          <dt>Loss</dt>
-          <dd>{lossText(loss)}</dd>
-        </div>
-        <div>
-          <dt>Last evaluation</dt>
-          <dd>{score ?? "–"}</dd>
-        </div>
-        <div>
-          <dt>Started</dt>
-          <dd>{when(startedAt)}</dd>
-        </div>
-      </dl>
+      <Values
+        class="live"
+        values={[
+          ["Time left", roughDuration(secondsLeft)],
+          ["Loss", lossText(loss)],
+          ["Last evaluation", score ?? "–"],
+          ["Started", when(startedAt)]
+        ]}
+      />
     </section>
   )
 }
@@ -122,14 +114,7 @@ const Hyperparameters = ({ of: { hyperparameters } }: { readonly of: RunSummary 
   return all.length === 0 ? null : (
     <section>
       <h3>Hyperparameters</h3>
-      <dl class="facts">
-        {all.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{hyperparameter(value)}</dd>
-          </div>
-        ))}
-      </dl>
+      <Values values={all.map(([name, value]) => [capital(name), hyperparameter(value)])} />
     </section>
   )
 }

@@ -5,13 +5,11 @@ import { byteSize } from "../../../../boundary/index.ts"
 import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
 import { FileLink } from "../../parts/files.tsx"
-import { Scrolled, Texts } from "../../parts/table.tsx"
+import { Scrolled, Texts, Values } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
 import { Confusions, JudgedRows } from "./Confusions.tsx"
 
-/** A fact that is a sentence. */
-const LONG = 24
 /** Evaluations that are not in the way of what comes after them. */
 const FEW = 12
 /** A run with checkpoints has many; the first ones are those that people look for. */
@@ -53,7 +51,7 @@ export const Result = ({
   /** the curves */
   readonly children: ComponentChildren
 }) => {
-  const { gain, gained, facts, evaluations, confusions, mistakes, warnings, plan, files, page, commands } = result
+  const { gain, gained, facts, evaluations, confusions, mistakes, warnings, plan, files, page } = result
   const report = useUrl(id, page)
   return (
     <>
@@ -79,14 +77,7 @@ export const Result = ({
           ))}
         </ul>
       )}
-      <dl class="facts">
-        {facts.map(({ name, value }) => (
-          <div key={name} class={value.length > LONG ? "long" : undefined}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Values values={facts.map(({ name, value }) => [name, value])} />
       {children}
       {evaluations.rows.length === 0 ? null : (
         <section>
@@ -119,14 +110,6 @@ export const Result = ({
           </Scrolled>
         </details>
       </section>
-      {commands.length === 0 ? null : (
-        <section>
-          <h3>In a terminal</h3>
-          <Scrolled label="Commands">
-            <pre>{commands.join("\n")}</pre>
-          </Scrolled>
-        </section>
-      )}
     </>
   )
 }

@@ -22,7 +22,7 @@ import {
   type Order,
   sorted
 } from "./order.ts"
-import { Buttons, type Doing, hyperparameter, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, type Doing, hyperparameter, NameOf, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
 import "./runs.css"
 
 /** What a list shows. */
@@ -57,8 +57,6 @@ interface Shown {
   readonly doing: Doing
 }
 
-const NameOf = ({ run }: { readonly run: RunSummary }) => <a href={addressOf("runs", run.id)}>{run.name}</a>
-
 const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly run: RunSummary }) => (
   <label class="tick">
     <input type="checkbox" checked={ticked.has(run.id)} onChange={() => tick(run.id)} />
@@ -67,7 +65,13 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
 )
 
 /** The column of a hyperparameter. */
-const columnOf = (name: string): (typeof columns)[number] => ({ name, title: capital(name) })
+const columnOf = (name: string, groups: Shown["groups"]): (typeof columns)[number] => ({
+  name,
+  title: capital(name),
+  ...(groups.some(([, runs]) => runs.some((run) => typeof run.hyperparameters[name] === "number"))
+    ? { isNumber: true }
+    : {})
+})
 
 const inTable = columns.filter(({ isWithName }) => isWithName !== true)
 
@@ -88,80 +92,85 @@ const Table = ({
   /** every run of the list is selected */
   readonly isAll: boolean
   readonly tickAll: () => void
-}) => (
-  <Scrolled label="Runs" class="card listed">
-    <table class="runs">
-      <thead>
-        <tr>
-          <th scope="col">
-            <label class="tick">
-              <input type="checkbox" checked={isAll} onChange={tickAll} />
-              <span class="hidden">Curves of all runs</span>
-            </label>
-          </th>
-          {[...inTable, ...extra.map(columnOf)].map(({ name, title, isNumber }) => (
-            <th
-              key={name}
-              scope="col"
-              class={isNumber === true ? "number" : undefined}
-              aria-sort={order.by === name ? (order.isDown ? "descending" : "ascending") : undefined}
-            >
-              <button type="button" class="plain" onClick={() => setOrder(name)}>
-                {title}
-                <span aria-hidden="true" class="arrow">
-                  {order.by === name ? (order.isDown ? "↓" : "↑") : ""}
-                </span>
-              </button>
+}) => {
+  const extraColumns = extra.map((name) => columnOf(name, groups))
+  return (
+    <Scrolled label="Runs" class="card listed">
+      <table class="runs">
+        <thead>
+          <tr>
+            <th scope="col">
+              <label class="tick">
+                <input type="checkbox" checked={isAll} onChange={tickAll} />
+                <span class="hidden">Curves of all runs</span>
+              </label>
             </th>
-          ))}
-          <th scope="col">
-            <span class="hidden">Actions</span>
-          </th>
-        </tr>
-      </thead>
-      {groups.map(([group, runs]) => (
-        <tbody key={group}>
-          {group === "" ? null : (
-            <tr class="group">
-              <th colSpan={inTable.length + extra.length + 2} scope="rowgroup">
-                {group} <span class="quiet small">{counted(runs.length, "run")}</span>
+            {[...inTable, ...extraColumns].map(({ name, title, isNumber }) => (
+              <th
+                key={name}
+                scope="col"
+                class={isNumber === true ? "number" : undefined}
+                aria-sort={order.by === name ? (order.isDown ? "descending" : "ascending") : undefined}
+              >
+                <button type="button" class="plain" onClick={() => setOrder(name)}>
+                  {title}
+                  {order.by === name ? (
+                    <span aria-hidden="true" class="arrow">
+                      {order.isDown ? "↓" : "↑"}
+                    </span>
+                  ) : null}
+                </button>
               </th>
-            </tr>
-          )}
-          {runs.map((run) => (
-            <tr key={run.id}>
-              <td>
-                <Tick run={run} ticked={ticked} tick={tick} />
-              </td>
-              <th scope="row">
-                <NameOf run={run} />
-                <span class="says small quiet">{run.says}</span>
-              </th>
-              <td>
-                <StateOf state={run.state} />
-                {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
-              </td>
-              <td>
-                <ProgressOf summary={run} />
-              </td>
-              <td class="number">{score(run.loss)}</td>
-              <td class="score">{run.score ?? "–"}</td>
-              <td>{when(run.startedAt)}</td>
-              {extra.map((name) => (
-                <td key={name} class={typeof run.hyperparameters[name] === "number" ? "number" : undefined}>
-                  {hyperparameter(run.hyperparameters[name])}
+            ))}
+            <th scope="col">
+              <span class="hidden">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        {groups.map(([group, runs]) => (
+          <tbody key={group}>
+            {group === "" ? null : (
+              <tr class="group">
+                <th colSpan={inTable.length + extra.length + 2} scope="rowgroup">
+                  {group} <span class="quiet small">{counted(runs.length, "run")}</span>
+                </th>
+              </tr>
+            )}
+            {runs.map((run) => (
+              <tr key={run.id}>
+                <td>
+                  <Tick run={run} ticked={ticked} tick={tick} />
                 </td>
-              ))}
-              <td>
-                <Buttons summary={run} doing={doing} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      ))}
-    </table>
-  </Scrolled>
-)
+                <th scope="row">
+                  <NameOf run={run} />
+                  <span class="says small quiet">{run.says}</span>
+                </th>
+                <td>
+                  <StateOf state={run.state} />
+                  {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
+                </td>
+                <td>
+                  <ProgressOf summary={run} />
+                </td>
+                <td class="number">{score(run.loss)}</td>
+                <td class="score">{run.score ?? "–"}</td>
+                <td>{when(run.startedAt)}</td>
+                {extraColumns.map(({ name, isNumber }) => (
+                  <td key={name} class={isNumber === true ? "number" : undefined}>
+                    {hyperparameter(run.hyperparameters[name])}
+                  </td>
+                ))}
+                <td>
+                  <Buttons summary={run} doing={doing} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        ))}
+      </table>
+    </Scrolled>
+  )
+}
 
 const Cards = ({
   groups,
@@ -201,8 +210,9 @@ const Cards = ({
                 </p>
                 <ProgressOf summary={run} />
                 <p class="small">
-                  loss {score(run.loss)}
-                  {run.score === null ? "" : ` · ${run.score}`} · {when(run.startedAt)}
+                  {[run.score, run.loss === null ? null : `loss ${score(run.loss)}`, when(run.startedAt)]
+                    .filter((text) => text !== null)
+                    .join(" · ")}
                 </p>
                 <Buttons summary={run} doing={doing} />
               </li>

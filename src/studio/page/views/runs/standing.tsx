@@ -7,7 +7,14 @@ import { Confirm } from "../../parts/confirm.tsx"
 import { addressOf } from "../../place.ts"
 import { useStudio } from "../../use.ts"
 
-/** A bar, and the same in numbers. */
+/** A run's name, which leads to it. */
+export const NameOf = ({ run: { id, name } }: { readonly run: RunSummary }) => (
+  <a class="clamped" title={name} href={addressOf("runs", id)}>
+    {name}
+  </a>
+)
+
+/** A bar, and the same in numbers; of a finished run its steps. */
 export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
   const { name, state, step, steps: all, secondsLeft } = summary
   if (all <= 0) return <span class="quiet small">{step === 0 ? "" : `step ${wholeNumber(step)}`}</span>
@@ -15,7 +22,7 @@ export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
     <span class="progress">
       {state === "finished" ? null : <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />}
       <span class="small quiet">
-        {wholeNumber(step)} / {wholeNumber(all)}
+        {state === "finished" ? `${wholeNumber(step)} steps` : `${wholeNumber(step)} / ${wholeNumber(all)}`}
         {secondsLeft === null ? "" : ` · ${roughDuration(secondsLeft)} left`}
       </span>
     </span>
