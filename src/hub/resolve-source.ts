@@ -1,7 +1,7 @@
 /**
  * Resolves `hf:owner/name@revision` to a local folder (`hf:owner/name/file.gguf` to a local file), downloaded if the cache does not have it.
  *
- * Downloads the config, tokenizer, chat template, sentence-transformers configuration and safetensors weights only. A commit that is complete in the cache needs no
+ * Downloads the config, tokenizer, chat template, sentence-transformers configuration, model card and safetensors weights only. A commit that is complete in the cache needs no
  * network. A branch or tag is looked up; if the Hub does not respond (or HF_HUB_OFFLINE is set), the cached state of it is used.
  */
 import * as Effect from "effect/Effect"
@@ -18,6 +18,13 @@ import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
 /** files in addition to the weights */
 const wanted =
   /^(config|generation_config|special_tokens_map|added_tokens|modules|config_sentence_transformers|sentence_bert_config|1_Pooling\/config)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
+
+/** Maximum size of a model card that is downloaded, for the model's languages and licence. */
+const mostOfCard = 2 ** 20 // bytes
+
+/** Small files of a model. */
+const isWanted = ({ path, size }: RemoteFile): boolean =>
+  wanted.test(path) || (path === "README.md" && size <= mostOfCard)
 
 export interface ResolveOptions {
   /** receives the bytes of a file as they arrive */
@@ -156,7 +163,7 @@ const takeFolder = <E, R>(
     const single = files.find((file) => file.path === SINGLE_FILE)
     const index = files.find((file) => file.path === INDEX_FILE)
     if (single === undefined && index === undefined) return yield* hubError(hubSource.source, withoutWeights(files))
-    const small = files.filter((file) => wanted.test(file.path))
+    const small = files.filter(isWanted)
     if (single !== undefined) return yield* take([...small, single])
     yield* take([...small, index!])
     const text = yield* readTextFile(path.join(folder, INDEX_FILE)).pipe(
@@ -187,7 +194,7 @@ const config: Content = {
   take: (hubSource, files, _, take) =>
     Effect.gen(function* () {
       yield* named(hubSource, files, "config.json")
-      yield* take(files.filter((file) => wanted.test(file.path)))
+      yield* take(files.filter(isWanted))
     })
 }
 

@@ -1,6 +1,7 @@
 /** A classifier over `hf:owner/name`: trained, used and named as over a folder; from the cache alone where the Hub is away. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { existsSync } from "node:fs"
+import { join } from "node:path"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { kinds, resolve } from "../../src/kinds/index.ts"
@@ -13,6 +14,7 @@ import { onDevice } from "../src/output/tiny-run.ts"
 import { TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 
 const w = workspace()
+const frontDoor = join(import.meta.dirname, "../data/front-door")
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
 
 let hub: HubServer
@@ -24,6 +26,11 @@ beforeAll(async () => {
   const old = { "config.json": files["config.json"]!, "pytorch_model.bin": json(0) }
   hub = await startHub({
     "lab/tiny": { files: { ...files, ...beside }, large: ["model.safetensors"], refs: { main: COMMIT } },
+    "lab/english": {
+      files: { ...files, "README.md": new TextEncoder().encode("---\nlanguage: en\n---\n# English\n") },
+      large: ["model.safetensors"],
+      refs: { main: COMMIT }
+    },
     "lab/old": { files: old, large: [], refs: { main: COMMIT } }
   })
   for (const name of ["tiny", "old"]) w.write(`${name}.json`, tinyPlan(`hf:lab/${name}`))
@@ -118,4 +125,16 @@ test("suggest sees by the config of such a model what kind of run it is for", as
   expect(learnables[0]).toMatchObject({ model: { source: "hf:lab/tiny" }, format: "classification" })
   const { message } = await here(Effect.flip(looked("hf:lab/none")))
   expect(message).toContain("hf:lab/none: no such model or revision")
+})
+
+test("the rows' language is compared with the model's card, which is downloaded with it", async () => {
+  const german = { ...{ train: join(frontDoor, "kritiken.csv"), text: "Kritik", label: "Urteil" }, validation: 0.25 }
+  const data = { format: "classification", ...german, encoding: "latin1", maxLength: 16 }
+  for (const name of ["english", "tiny"]) w.write(`german-${name}.json`, tinyPlan(`hf:lab/${name}`, { data }))
+  const warningsOf = async (name: string) => (await here(resolved(`german-${name}.json`))).warnings.join("\n")
+  expect(await warningsOf("english")).toContain(
+    "the texts are in German, and the model is for English, as its card says"
+  )
+  // without a card its languages are not known
+  expect(await warningsOf("tiny")).not.toContain("the texts are in German")
 })

@@ -29,6 +29,7 @@ const whole = {
 const sharded = {
   files: {
     "config.json": text("{}"),
+    "README.md": bytes(2 ** 20 + 1, 7),
     // empty
     "added_tokens.json": text(""),
     "model.safetensors.index.json": text(JSON.stringify(index)),
@@ -76,7 +77,7 @@ test("what is no address of the Hub is a path already", async () => {
 test("what is judged without weights takes the small files alone, and whoever wants the weights fetches them afterwards", async () => {
   const folder = await run(resolved("hf:lab/whole", {}, resolveConfig))
   expect(folder).toBe(snapshot("whole"))
-  const { "README.md": _, "pytorch_model.bin": __, "model.safetensors": ___, ...small } = whole.files
+  const { "pytorch_model.bin": _, "model.safetensors": __, ...small } = whole.files
   expect(contents(folder)).toEqual(small)
   // what an earlier download of the branch left stays what it is
   expect(existsSync(join(cache, "models--lab--whole", "refs", "main"))).toBe(false)
@@ -90,15 +91,21 @@ test("what is judged without weights takes the small files alone, and whoever wa
 test("a model becomes a folder with what is needed of it, laid out as Hugging Face's programs do", async () => {
   const folder = await run(resolved("hf:lab/whole"))
   expect(folder).toBe(snapshot("whole"))
-  const { "README.md": _, "pytorch_model.bin": __, ...needed } = whole.files
+  const { "pytorch_model.bin": _, ...needed } = whole.files
   expect(contents(folder)).toEqual(needed)
   expect(lstatSync(join(folder, "model.safetensors")).isSymbolicLink()).toBe(true)
   expect(readFileSync(join(cache, "models--lab--whole/refs/main"), "utf8")).toBe(COMMIT)
-  expect(hub.requests.some((path) => /README|pytorch/.test(path))).toBe(false)
+  expect(hub.requests.some((path) => /pytorch/.test(path))).toBe(false)
+})
+
+test("a model card of more than a megabyte is left out", async () => {
+  const { "README.md": _, "consolidated.safetensors": __, ...needed } = sharded.files
+  expect(contents(await run(resolved("hf:lab/sharded")))).toEqual(needed)
+  expect(hub.requests.some((path) => path.includes("README"))).toBe(false)
 })
 
 test("shards are those of the index, and nothing else", async () => {
-  const { "consolidated.safetensors": _, ...needed } = sharded.files
+  const { "README.md": _, "consolidated.safetensors": __, ...needed } = sharded.files
   expect(contents(await run(resolved("hf:lab/sharded")))).toEqual(needed)
 })
 
