@@ -8,6 +8,7 @@
  * TensorBoard then discards this step and later ones.
  */
 
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -45,21 +46,21 @@ const message = (field: number, ...parts: ReadonlyArray<Uint8Array>) => {
 }
 const text = (field: number, value: string) => message(field, new TextEncoder().encode(value))
 
-/** An Event: wall_time 1, step 2, and what it is. */
-const event = (step: number, what: Uint8Array) => record(bytesOf(double(1, Date.now() / 1000), integer(2, step), what))
+/** An Event: wall_time 1 in seconds, step 2, and what it is. */
+const event = (time: number, step: number, what: Uint8Array) => record(bytesOf(double(1, time), integer(2, step), what))
 
-const fileVersion = () => event(0, text(3, "brain.Event:2"))
-const sessionStart = (step: number) => event(step, message(7, integer(1, 1)))
+const fileVersion = (time: number) => event(time, 0, text(3, "brain.Event:2"))
+const sessionStart = (time: number, step: number) => event(time, step, message(7, integer(1, 1)))
 
 /** Summary 5, of values 1 with tag 1 and simple_value 2. */
-const scalars = (step: number, values: ReadonlyArray<readonly [string, number]>) =>
-  event(step, message(5, ...values.map(([tag, value]) => message(1, text(1, tag), float(2, value)))))
+const scalars = (time: number, step: number, values: ReadonlyArray<readonly [string, number]>) =>
+  event(time, step, message(5, ...values.map(([tag, value]) => message(1, text(1, tag), float(2, value)))))
 
 /** A value with a tensor 8 of one string (dtype 1 STRING, tensor_shape 2, string_val 8), metadata 9 of the text plugin. */
-const markdown = (step: number, tag: string, content: string) => {
+const markdown = (time: number, step: number, tag: string, content: string) => {
   const tensor = message(8, integer(1, 7), message(2, message(2, integer(1, 1))), text(8, content))
   const metadata = message(9, message(1, text(1, "text")), integer(4, 2))
-  return event(step, message(5, message(1, text(1, tag), tensor, metadata)))
+  return event(time, step, message(5, message(1, text(1, tag), tensor, metadata)))
 }
 
 const CASTAGNOLI = 0x82f63b78
@@ -160,24 +161,29 @@ export const openEvents = ({
     const before = (yield* fs.readDirectory(directory)).filter(isEvents)
     // TensorBoard reads files in the order of their names, which begin with seconds
     const seconds = before.map((name) => Number(/\.tfevents\.(\d{10})\./.exec(name)?.[1] ?? 0))
-    const second = Math.max(Math.floor(Date.now() / 1000), ...seconds.map((last) => last + 1))
+    const now = Effect.map(Clock.currentTimeMillis, (time) => time / 1000)
+    const opened = yield* now
+    const second = Math.max(Math.floor(opened), ...seconds.map((last) => last + 1))
     const file = path.join(directory, `events.out.tfevents.${second}.tfjs-lora-pro`)
     const write = (bytes: Uint8Array) =>
       Effect.andThen(refuseLink(file), fs.writeFile(file, bytes, { flag: "a" })).pipe(
         Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", file)(error)))
       )
     const tagsOf = tagging()
-    const ofRow = (row: EventRow): Uint8Array => {
+    const ofRow = (time: number, row: EventRow): Uint8Array => {
       const values = tagsOf(row)
-      return values.length === 0 ? new Uint8Array() : scalars(row.step, values)
+      return values.length === 0 ? new Uint8Array() : scalars(time, row.step, values)
     }
     // those of the step itself are forgotten with it; where there is no file yet, all of them are new
-    const told = history.map((row) => [row.step, ofRow(row)] as const)
+    const told = history.map((row) => [row.step, ofRow(opened, row)] as const)
     const again = told.filter(([at]) => before.length === 0 || at >= step).map(([, bytes]) => bytes)
     const indented = JSON.stringify(plan, null, 2).replaceAll(/^/gm, "    ")
-    yield* write(bytesOf(fileVersion(), sessionStart(step), markdown(step, "plan", indented), ...again))
-    return (row: EventRow) => {
-      const bytes = ofRow(row)
-      return bytes.length === 0 ? Effect.void : write(bytes)
-    }
+    yield* write(
+      bytesOf(fileVersion(opened), sessionStart(opened, step), markdown(opened, step, "plan", indented), ...again)
+    )
+    return (row: EventRow) =>
+      Effect.flatMap(now, (time) => {
+        const bytes = ofRow(time, row)
+        return bytes.length === 0 ? Effect.void : write(bytes)
+      })
   }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", directory)(error))))

@@ -5,6 +5,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import { cut, isRecord, limit, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import type { Holdings } from "./clients.ts"
 import { overloaded, type Refusal, refusal } from "./refusal.ts"
 import type { Scheduler } from "./scheduler.ts"
@@ -56,19 +57,14 @@ const bodyBytes = (
     })
     let left = 1000 * limit("serve-body-seconds")
     /** Reads the next piece. Only the client's time counts toward the limit, not the wait for its turn. */
-    const next = Effect.suspend(() => {
-      const at = performance.now()
-      return Effect.tryPromise({
+    const next = Effect.gen(function* () {
+      const at = yield* milliseconds
+      const piece = yield* Effect.tryPromise({
         try: () => reader.read(),
         catch: () => refusal(400, "the body did not arrive whole")
-      }).pipe(
-        Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => Effect.fail(slow) }),
-        Effect.tap(() =>
-          Effect.sync(() => {
-            left -= performance.now() - at
-          })
-        )
-      )
+      }).pipe(Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => Effect.fail(slow) }))
+      left -= (yield* milliseconds) - at
+      return piece
     })
     const read = Effect.gen(function* () {
       const pieces: Array<Uint8Array> = []

@@ -5,6 +5,7 @@
  * Runs over the same files share their frozen weights (`SharedParts`): each adds its adapter and its head.
  */
 
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -165,7 +166,7 @@ export const servedModels = ({
         const served: Served = {
           name,
           place,
-          since: Math.floor(Date.now() / 1000),
+          since: Math.floor((yield* Clock.currentTimeMillis) / 1000),
           run,
           predict:
             kind.problemOf === undefined

@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
+import { milliseconds } from "../progress/index.ts"
 import { type Connection, clientAt, holdings } from "./clients.ts"
 import { generating } from "./generating.ts"
 import { metrics } from "./metrics.ts"
@@ -220,6 +221,7 @@ export const serving = ({
       )
 
     const fetch: Serving["fetch"] = (request, connection) => {
+      // the server calls this outside of any fiber, so no Clock is provided
       const began = performance.now()
       const pathname = pathOf(request)
       if (request.method === "OPTIONS") return Promise.resolve(preflight(request))
@@ -308,8 +310,8 @@ export const serving = ({
     const drain: Serving["drain"] = (seconds) =>
       Effect.gen(function* () {
         draining = true
-        const deadline = performance.now() + 1000 * seconds
-        while (running.size > 0 && performance.now() < deadline) yield* Effect.sleep("20 millis")
+        const deadline = (yield* milliseconds) + 1000 * seconds
+        while (running.size > 0 && (yield* milliseconds) < deadline) yield* Effect.sleep("20 millis")
         const whole = running.size === 0
         for (const stop of running) stop()
         for (let i = 0; running.size > 0 && i < 50; i++) yield* Effect.sleep("20 millis")

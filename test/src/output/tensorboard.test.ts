@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
 import { type EventRow, type EventsOptions, maskedCrc, openEvents } from "../../../src/output/tensorboard.ts"
 import { platform } from "../../../src/platform.ts"
 import { crc32c, keptScalars, readEvents } from "./event-file.ts"
@@ -51,6 +52,21 @@ test("the checksum is CRC-32C, masked as TFRecord masks it", () => {
   // the check value of the catalogue of CRCs
   expect(crc32c(digits)).toBe(0xe3069283)
   expect(maskedCrc(digits)).toBe(0xc78ab0e5)
+})
+
+test("times are those of effect's Clock", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "events-"))
+  const written = Effect.gen(function* () {
+    yield* TestClock.setTime(1_700_000_000_000)
+    const append = yield* openEvents({ directory, plan, step: 0, history: [] })
+    yield* TestClock.adjust("90 seconds")
+    yield* append(step(1))
+  })
+  await Effect.runPromise(written.pipe(Effect.provide(platform), Effect.provide(TestClock.layer()), Effect.scoped))
+  expect(readdirSync(directory)).toEqual(["events.out.tfevents.1700000000.tfjs-lora-pro"])
+  const events = readEvents(join(directory, "events.out.tfevents.1700000000.tfjs-lora-pro"))
+  expect([events[0]!.wallTime, events.at(-1)!.wallTime]).toEqual([1_700_000_000, 1_700_000_090])
+  rmSync(directory, { recursive: true })
 })
 
 describe("a run", () => {
