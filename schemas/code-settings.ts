@@ -10,9 +10,9 @@ import {
   riteEpsilon,
   type Setting,
   secondDecay,
-  unchecked,
   weightDecay
 } from "./settings.ts"
+import { unchecked } from "./settled.ts"
 
 const learningRate = {
   of: positiveNumber,

@@ -13,12 +13,6 @@ import { belowOneNumber, type NumberRange, positiveNumber } from "./settings.ts"
 /** Options of every decoder: all errors, no unknown keys, invalid values in messages. None of these is Effect's default. */
 export const strict = { errors: "all", onExcessProperty: "error", reportInput: true } as const satisfies ParseOptions
 
-/** Returns the fields of options in code that are not undefined: those that were not left out. */
-export const withoutUndefined = (options: unknown): unknown =>
-  typeof options === "object" && options !== null
-    ? Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-    : options
-
 const notNegativeZero = (expected: string) => Schema.makeFilter((n: number) => !Object.is(n, -0), { expected })
 
 /** Returns the schema of a number in a range. `unit`: what it counts, as a plural ("rows"), for docs/plan-reference.md. */

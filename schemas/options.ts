@@ -4,8 +4,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { strict, withoutUndefined } from "./fields.ts"
+import { strict } from "./fields.ts"
 import { problemsOf } from "./issues.ts"
+import { withoutUndefined } from "./left-out.ts"
 import type { PlanProblem, Rule } from "./problems.ts"
 
 /** Decodes options and fills in their defaults. Fails with all problems: those of the schema first, then those of the rules. */

@@ -70,17 +70,12 @@ export const wholeFromOne = {
   whole: true
 } as const satisfies NumberRange
 
-/** An optional value that is not checked, such as a transform. */
-export const unchecked = { optional: true } as const satisfies Setting
-
 /** β₁ of Adam and Lion. */
 export const firstDecay = { of: belowOneNumber, default: 0.9 } as const
 /** β₂ of Adam. */
 export const secondDecay = { of: belowOneNumber, default: 0.999 } as const
 /** ε of Adam. */
 export const adamEpsilon = { of: positiveNumber, default: 1e-8 } as const
-/** Settings of Adam's moments. */
-export const adamSettings = { b1: firstDecay, b2: secondDecay, eps: adamEpsilon }
 /** Decoupled weight decay. */
 export const weightDecay = { of: anyFromZero, default: 0 } as const
 /** β₂ of Lion (arXiv 2302.06675). */

@@ -5,7 +5,13 @@
 import * as Schema from "effect/Schema"
 import { listedLines } from "../src/boundary/index.ts"
 import { mismatchProblem, oneOf, type PlanProblem, unknownKeyProblem } from "./problems.ts"
-import type { NumberRange, Setting } from "./settings.ts"
+import { adamEpsilon, firstDecay, type NumberRange, type Setting, secondDecay } from "./settings.ts"
+
+/** An optional value that is not checked, such as a transform. */
+export const unchecked = { optional: true } as const satisfies Setting
+
+/** Settings of Adam's moments. */
+export const adamSettings = { b1: firstDecay, b2: secondDecay, eps: adamEpsilon }
 
 /** Error of invalid options of a function. */
 export class OptionsError extends Schema.TaggedError<OptionsError>()("OptionsError", {

@@ -177,16 +177,8 @@ export const combine = async (
   checkFree(set, name)
   const { base } = set.network
   const terms = Object.entries(weights).map(([own, weight]) => ({ name: own, weight, adapter: named(set, own) }))
-  if (terms.length === 0)
-    throw adaptError(base.name, "weights: found none; expected one number for each adapter of the sum")
-  const wrong = terms.find(({ weight }) => !Number.isFinite(weight))
-  if (wrong !== undefined) {
-    throw adaptError(base.name, `weights.${wrong.name}: found ${wrong.weight}; expected a finite number`)
-  }
-  if (rank !== undefined && !(Number.isInteger(rank) && rank >= 1)) {
-    throw adaptError(base.name, `rank: found ${rank}; expected an integer of at least 1`)
-  }
-  const { combinedAdapter } = await import("./arithmetic.ts")
+  const { checkTerms, combinedAdapter } = await import("./arithmetic.ts")
+  checkTerms(base.name, terms, rank)
   const { adapter, report } = await promised(combinedAdapter(set.network, terms, rank))
   await keep(set, name, adapter)
   return report

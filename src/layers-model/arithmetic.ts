@@ -18,6 +18,22 @@ import { type AdaptError, adaptError } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
 
+/** Throws an `AdaptError` for weights or a rank that make no sum. `base`: name of the base model. */
+export const checkTerms = (
+  base: string,
+  terms: ReadonlyArray<{ readonly name: string; readonly weight: number }>,
+  rank: number | undefined
+): void => {
+  if (terms.length === 0) throw adaptError(base, "weights: found none; expected one number for each adapter of the sum")
+  const wrong = terms.find(({ weight }) => !Number.isFinite(weight))
+  if (wrong !== undefined) {
+    throw adaptError(base, `weights.${wrong.name}: found ${wrong.weight}; expected a finite number`)
+  }
+  if (rank !== undefined && !(Number.isInteger(rank) && rank >= 1)) {
+    throw adaptError(base, `rank: found ${rank}; expected an integer of at least 1`)
+  }
+}
+
 /** One layer of a combined adapter: its rank, and the error of the truncation. */
 export interface CombinedSite {
   /** name of the layer */
