@@ -1,6 +1,8 @@
 /** Metrics of evaluations by name: label, format, and which direction is better. */
 
 import { percent, score } from "../boundary/index.ts"
+
+/** A metric of evaluations: its label, its format, and which direction is better. */
 export interface Metric {
   /** label in tables and sentences: "accuracy" */
   readonly label: string
