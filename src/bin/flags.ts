@@ -105,13 +105,11 @@ export const validateFlags = {
   ),
   ranks: count("ranks", 2).pipe(
     Flag.withMetavar("N"),
-    Flag.withDescription("say what each of N processes would do, hold and receive (mpirun -n N … train)"),
+    Flag.withDescription("show the work, memory and transfers of each of N processes (mpirun -n N … train)"),
     Flag.optional
   ),
   stepSeconds: number("step-seconds", (n) => n > 0, "a number of seconds above 0").pipe(
-    Flag.withDescription(
-      "with --ranks: what a step takes one process; from it follows how much of a step N of them wait"
-    ),
+    Flag.withDescription("with --ranks: seconds per step in one process, to estimate how long N processes wait"),
     Flag.optional
   ),
   set,
@@ -130,10 +128,10 @@ const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
 const rowFlags = {
   validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
   test: optionalText("test", "rows to evaluate at the end"),
-  format: optionalText("format", "what is learned, as data.format of a plan (default: what the first rows show)"),
+  format: optionalText("format", "what to learn, as data.format of a plan (default: inferred from the first rows)"),
   ...columnFlags,
   separator: Flag.Literals("separator", separatorNames).pipe(
-    Flag.withDescription("the separator of CSV files' columns (default: what their header and first rows show)"),
+    Flag.withDescription("column separator of CSV files (default: inferred from the header and the first rows)"),
     Flag.optional
   ),
   encoding: Flag.Literals("encoding", encodings).pipe(
@@ -185,7 +183,7 @@ export const newFlags = {
   device
 }
 
-const maxTokens = counted("max-tokens", "tokens of a text at most", 128)
+const maxTokens = counted("max-tokens", "maximum number of tokens per text", 128)
 
 const trained = "Run folder, or with --base an adapter of Hugging Face PEFT: a folder or hf:owner/name"
 
@@ -208,7 +206,7 @@ export const evaluateFlags = {
     "constrained",
     "of --generate: only calls and values are written that the row's tools and --schema allow"
   ),
-  baseOnly: flag("base-only", "of --generate: the base model alone, without what the run trained"),
+  baseOnly: flag("base-only", "with --generate: use the base model without the adapter"),
   maxTokens,
   base,
   device,
@@ -217,7 +215,7 @@ export const evaluateFlags = {
 }
 
 const texts = Argument.String("text").pipe(
-  Argument.withDescription("Texts; none or - reads one a line from stdin"),
+  Argument.withDescription("Texts; without any, or with -, reads one per line from stdin"),
   Argument.atLeast(0)
 )
 
@@ -248,7 +246,7 @@ export const embedFlags = {
     Argument.withDescription("Run folder, or the Hugging Face folder of an encoder")
   ),
   texts,
-  out: optionalText("out", "file to write, which must not exist: a JSON object with text and vector a line"),
+  out: optionalText("out", "file to write, which must not exist: one JSON object per line, with text and vector"),
   base,
   device,
   threads: threadsOrAuto,
@@ -262,18 +260,18 @@ export const samplingFlags = {
     Flag.withDescription("0: always the most probable token"),
     Flag.withDefault(0)
   ),
-  topK: count("top-k").pipe(Flag.withDescription("choose of the k most probable tokens"), Flag.optional),
+  topK: count("top-k").pipe(Flag.withDescription("sample from the k most probable tokens"), Flag.optional),
   topP: number("top-p", (n) => n > 0 && n <= 1, "a number above 0 and at most 1").pipe(
-    Flag.withDescription("choose of the most probable tokens that have this probability together"),
+    Flag.withDescription("sample from the most probable tokens whose probabilities sum to this value"),
     Flag.withDefault(1)
   ),
   repetitionPenalty: number("repetition-penalty", (n) => n > 0, "a number above 0").pipe(
-    Flag.withDescription("above 1: tokens that have been there become less probable"),
+    Flag.withDescription("above 1: repeated tokens become less probable"),
     Flag.withDefault(1)
   ),
-  seed: Flag.Int("seed").pipe(Flag.withDescription("of the choice, at a temperature above 0"), Flag.withDefault(0)),
-  stop: repeated("stop", "STR", "end a text before this string; may be repeated"),
-  baseOnly: flag("base-only", "the base model alone, without what the run trained")
+  seed: Flag.Int("seed").pipe(Flag.withDescription("of sampling, at a temperature above 0"), Flag.withDefault(0)),
+  stop: repeated("stop", "STR", "stop before this string; may be repeated"),
+  baseOnly: flag("base-only", "use the base model without the adapter")
 }
 
 const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
@@ -285,7 +283,7 @@ export const generateFlags = {
   tools,
   schema: optionalText("schema", "JSON file with a JSON Schema: the text is a JSON value that it allows"),
   prompts: Argument.String("prompt").pipe(
-    Argument.withDescription("Beginnings of texts, or texts that are read; none or - reads one a line from stdin"),
+    Argument.withDescription("Prompts; without any, or with -, reads one per line from stdin"),
     Argument.atLeast(0)
   ),
   ...writingFlags,
@@ -315,7 +313,7 @@ export const serveFlags = {
     Argument.atLeast(0)
   ),
   host: Flag.String("host").pipe(
-    Flag.withDescription("address to listen on; 0.0.0.0 is every one of this machine"),
+    Flag.withDescription("address to listen on; 0.0.0.0: all addresses of this machine"),
     Flag.withDefault("127.0.0.1")
   ),
   port: port(8000),
@@ -323,11 +321,11 @@ export const serveFlags = {
     "adapters",
     "folder of runs that may be loaded while it serves (POST /adapters), by clients with the TFJS_LORA_PRO_TOKEN of the environment"
   ),
-  cors: repeated("cors", "ORIGIN", "pages of this origin may ask, e.g. https://example.org; may be repeated"),
-  batch: counted("batch", "rows of different requests that are computed together at most", 32),
+  cors: repeated("cors", "ORIGIN", "origin whose pages may send requests, e.g. https://example.org; may be repeated"),
+  batch: counted("batch", "maximum number of rows, of different requests, in one batch", 32),
   batchWait: number("batch-wait", (n) => n >= 0 && n <= 1000, "a number from 0 to 1000").pipe(
     Flag.withMetavar("ms"),
-    Flag.withDescription("milliseconds that an idle device waits for more rows than the first"),
+    Flag.withDescription("milliseconds that an idle device waits for more rows after the first"),
     Flag.withDefault(3)
   ),
   grace: number("grace", (n) => n >= 0 && n <= 3600, "a number from 0 to 3600").pipe(
@@ -342,7 +340,7 @@ export const serveFlags = {
 
 export const mergeFlags = {
   run: run(trained),
-  out: optionalText("out", "folder to make, which must not exist (default: RUN/merged)"),
+  out: optionalText("out", "folder to create, which must not exist (default: RUN/merged)"),
   base,
   device,
   threads: threadsOrAuto,
@@ -368,7 +366,7 @@ export const exportFlags = {
     Flag.withDescription(formats.map(({ name, summary }) => `${name}: ${summary}`).join("; "))
   ),
   options: formatFlags,
-  out: optionalText("out", "folder to make, which must not exist (default: RUN/<format>)"),
+  out: optionalText("out", "folder to create, which must not exist (default: RUN/<format>)"),
   base,
   device,
   threads: threadsOrAuto,
@@ -378,14 +376,14 @@ export const exportFlags = {
 export const pushFlags = {
   run: run("Run folder of a finished run"),
   repository: Argument.String("owner/name").pipe(Argument.withDescription("Repository of the Hugging Face Hub")),
-  merged: flag("merged", "send RUN/merged, which merge wrote, instead of the adapter"),
-  folder: optionalText("folder", "send this folder, which export wrote, instead of the adapter", "DIR"),
-  report: flag("report", "send report.html too, which shows rows that came out wrong"),
+  merged: flag("merged", "send RUN/merged, written by merge, instead of the adapter"),
+  folder: optionalText("folder", "send this folder, written by export, instead of the adapter", "DIR"),
+  report: flag("report", "also send report.html, which shows misclassified rows"),
   baseModel: optionalText(
     "base-model",
-    "what the Hub calls the base model, owner/name (default: the plan's, where it is hf:owner/name)"
+    "name of the base model on the Hub, owner/name (default: the plan's, if it is hf:owner/name)"
   ),
-  private: flag("private", "make the repository private; one that exists has to be"),
+  private: flag("private", "make the repository private; an existing one must be private"),
   branch: Flag.String("branch").pipe(
     Flag.withAlias("revision"),
     Flag.withDescription("branch to commit to; created if it does not exist"),
@@ -398,7 +396,7 @@ export const pushFlags = {
     ),
     Flag.withDefault("auto")
   ),
-  dryRun: flag("dry-run", "list the files with their sizes; send nothing and ask no one"),
+  dryRun: flag("dry-run", "list the files with their sizes; sends nothing and does not contact the Hub"),
   json
 }
 

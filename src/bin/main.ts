@@ -13,24 +13,24 @@ import { libraryConsole, reported } from "./output.ts"
 
 /** Descriptions of the commands for `--help`. */
 const says = {
-  new: "Make a project with a plan for your rows, or the package's own, which trains at once",
+  new: "Create a project with a plan for your rows, or for the package's example rows",
   train: "Train a plan and write the run folder",
-  validate: "Say what a plan would train, or everything that is wrong with it; reads no weights",
+  validate: "Check a plan: show what it would train, or all its problems; reads no weights",
   suggest: "Suggest a plan for a model and data, with the reasons that matter most; reads no weights",
   evaluate: "Evaluate a trained run",
   predict: "Label texts with a trained run",
-  embed: "Give texts vectors with a trained run or an encoder",
+  embed: "Embed texts with a trained run or an encoder",
   generate: "Continue texts with a trained run or a causal language model",
-  chat: "Talk with a trained run or a causal language model",
+  chat: "Chat with a trained run or a causal language model",
   serve: "Serve trained runs over HTTP: labels, vectors, texts, and OpenAI's API",
   studio: "Open the studio, an app in the browser: train, watch, try, compare, export",
   merge: "Merge a trained run into its base: a Hugging Face folder that transformers loads, or a tf.LayersModel",
-  export: "Write a trained run as the files of another engine",
-  push: "Send a finished run, or what was exported of it, to a repository of the Hugging Face Hub",
+  export: "Export a trained run to the format of another engine",
+  push: "Push a finished run or its export to the Hugging Face Hub",
   compare:
     "Compare methods on one plan: a sweep of learning rates for each, fresh seeds at the best, a table with intervals",
   schema: "Print the JSON Schema of a plan, or write the TypeScript types of plans",
-  doctor: "Say what this machine can train on, how fast, and what is missing; two seconds a device"
+  doctor: "Show which devices this machine can train on, how fast, and what is missing; takes two seconds per device"
 } as const
 
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(

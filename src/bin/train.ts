@@ -196,7 +196,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string): Reado
   const { before, after, validation, test, baseline } = report
   const whole = test ?? validation
   if (before === null || after === null || whole === null)
-    return [[8, "No split to evaluate on was given (data.validation, data.test), so what was gained is not known."]]
+    return [[8, "The plan has neither data.validation nor data.test, so the gain is unknown."]]
   const all = before.rows === whole.rows
   const nothing = baseline[whole.split]
   const shortfall = shortfallText(kind, report)

@@ -23,7 +23,7 @@ interface ExportRequest {
   readonly format: ExportFormat
   /** values of the format's options by their names, as they were written */
   readonly options?: Readonly<Record<string, string | undefined>>
-  /** the folder to make, which must not exist; `<run>/<format>` unless given */
+  /** the folder to create, which must not exist; `<run>/<format>` unless given */
   readonly out?: string | undefined
   /** where the base model is now, if it has moved */
   readonly base?: string | undefined

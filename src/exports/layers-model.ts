@@ -127,7 +127,7 @@ const storedText = (weights: Weights, { bytes, tensors, worst }: Smaller): strin
     ...(worst === null
       ? []
       : [
-          `A number differs by at most ${scientific(worst.largestError, 2)} from what it was (in ${worst.name}${worst.step === undefined ? "" : `, whose step is ${scientific(worst.step, 2)}`}).`
+          `Weights differ by at most ${scientific(worst.largestError, 2)} from the unrounded ones (in ${worst.name}${worst.step === undefined ? "" : `, whose step is ${scientific(worst.step, 2)}`}).`
         ])
   ]
   return parts.join(" ")
@@ -141,7 +141,7 @@ const lines = (
 ): ReadonlyArray<string> => [
   storedText(weights, smaller),
   ...(measured.length === 0
-    ? ["It came without rows, so what that loses is not measured: evaluate the model in the folder on yours."]
+    ? ["Without rows, the effect on the metrics was not measured: evaluate the exported model on your own rows."]
     : measured.flatMap(({ before, after }) => [
         `On ${counted(before.rows, `${before.split} row`)}, float32: ${scoresText(metrics, before)};`,
         `  ${weights}: ${scoresText(metrics, after)}.`
@@ -158,12 +158,12 @@ const section = (
   [
     "## Weights",
     "",
-    `${storedText(weights, smaller)} tfjs makes them float32 again when it loads them.`,
+    `${storedText(weights, smaller)} tfjs converts them back to float32 when it loads them.`,
     ...(measured.length === 0
       ? []
       : [
           "",
-          "| weights | rows | what they score |",
+          "| weights | rows | metrics |",
           "|---|---|---|",
           ...measured.flatMap(({ before, after }) => [
             `| float32 | ${before.rows} (${before.split}) | ${scoresText(metrics, before)} |`,

@@ -50,7 +50,7 @@ test("train says what was decided; run.json, the report and PEFT's configuration
     all.map(([, rank]) => rank).filter((rank) => rank > 1)
   )
   expect(Object.values(config["alpha_pattern"] as object)).toEqual([16])
-  expect(w.read("run/report.html")).toContain("Ranks that the init decided")
+  expect(w.read("run/report.html")).toContain("Ranks chosen by the initialization")
   expect(w.read("run/adapter/README.md")).toContain("| ranks chosen by the initialization | 0 to 2 a layer")
 })
 

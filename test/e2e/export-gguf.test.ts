@@ -116,7 +116,7 @@ test("a folder has its files, a Modelfile and a card", () => {
     "llama-q8_0.gguf"
   ])
   expect(w.read("runs/llama/gguf/Modelfile")).toStartWith(
-    "FROM ./llama-f32.gguf\n# the model's chat template is of no form"
+    "FROM ./llama-f32.gguf\n# the model's chat template has an unknown form"
   )
   expect(w.read("runs/llama/gguf/README.md")).toContain("| `llama-q8_0.gguf` | Q8_0 | ")
 })

@@ -284,7 +284,7 @@ describe("a folder", () => {
 
   test.each<readonly [string, () => string, string]>([
     ["that is not there", () => join(run, "merged"), "is not a folder; make it with bun run merge"],
-    ["that is a run's", () => run, "is a run folder, of which not all may leave"],
+    ["that is a run's", () => run, "is a run folder, not all of which may be published"],
     ["with nothing in it", () => join(w.directory, "nothing"), "has no files to send"],
     ["with a link out of it", () => join(w.directory, "linked"), "is a link to"]
   ])("%s is refused", async (_, place, says) => {

@@ -137,7 +137,7 @@ describe("the run folder", () => {
       const { validation: _, test: __, ...data } = tinyPlan("minilm").data
       w.write("blind.json", tinyPlan("minilm", { data, training: { epochs: 0.5 } }))
       const { stdout } = await train("blind.json")
-      expect(stdout).toContain("No split to evaluate on")
+      expect(stdout).toContain("The plan has neither data.validation nor data.test")
       expect(w.json("runs/blind-1/run.json")).toMatchObject({ before: null, validation: null, test: null, steps: 2 })
     },
     TIMEOUT

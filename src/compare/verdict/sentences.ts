@@ -90,9 +90,9 @@ export const coverage = (
     "Intervals are Student's t at 95 % and cover the effect of the seed (order of the rows, initialization of head and factors).",
     `They do not cover the choice of the ${rows === null ? "" : `${wholeNumber(rows)} `}${split} rows: ${
       error === null
-        ? `with others, the ${measure.label} of all methods would move`
-        : `with others, the ${measure.label} could move by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), a difference by less, as far as methods miss the same rows`
-    }. A difference that is called is one on these rows.`,
+        ? `with other rows, the ${measure.label} of all methods would change`
+        : `with other rows, the ${measure.label} could change by ±${(100 * error).toFixed(1)} points (standard error at ${percent(share)}), differences between methods by less, where they misclassify the same rows`
+    }. Claims are about these rows.`,
     comparisons > 1
       ? `Differences are paired by seed; ${comparisons} were tested together, and by Holm's correction the chance of even one false "ahead" or "behind" is 5 %. Intervals of differences are at the tested level.`
       : "Differences are paired by seed; their intervals are at 95 %."

@@ -131,7 +131,7 @@ export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileF
   const unknown =
     tokenizer.chatTemplate === null
       ? [`TEMPLATE ${quotedText("{{ .Prompt }}")}`]
-      : ["# the model's chat template is of no form that is known here: write it as a TEMPLATE of Ollama's"]
+      : ["# the model's chat template has an unknown form: write it as a TEMPLATE for Ollama"]
   const lines = [
     ...(note === undefined ? [] : [`# ${note}`]),
     `FROM ./${from}`,
@@ -183,7 +183,7 @@ export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string
     `# ${markdown(name)} as GGUF`,
     `Trained with tfjs-lora-pro over ${codeSpan(base)}.`,
     table(files),
-    "Logits and next tokens are those of three short texts, the file read again by tfjs-lora-pro against the run.",
+    "Logits and next tokens compare the file, read back by tfjs-lora-pro, with the run on three short texts.",
     ...notes,
     "With llama.cpp:",
     fenced("sh", commands),

@@ -18,7 +18,7 @@ export type Axes = Readonly<Record<string, number>>
 /** Error of a forward pass whose calls depend on the sizes of its inputs. */
 export class SizesDiffer extends Schema.TaggedError<SizesDiffer>()("SizesDiffer", { what: Schema.String }) {
   override get message() {
-    return `the forward pass of this model changes with the size of its inputs (${this.what}), so that no ONNX graph holds for all sizes; nothing was written, use another --format`
+    return `the forward pass of this model changes with the size of its inputs (${this.what}), so no single ONNX graph works for all sizes; nothing was written, use another --format`
   }
 }
 

@@ -118,7 +118,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       )
       const bytes = [...stored.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
       if (bytes >= MOST_BYTES) {
-        const reason = `has ${byteSize(bytes)} of parameters, and a file of ONNX has 2.1 GB at most: use --format huggingface`
+        const reason = `has ${byteSize(bytes)} of parameters, and an ONNX file holds at most 2.1 GB: use --format huggingface`
         return yield* new ExportRefused({ place: directory, reason })
       }
       yield* fs.makeDirectory(path.join(folder, "onnx")).pipe(Effect.mapError(fileError("write", folder)))
@@ -171,7 +171,7 @@ const card = (name: string, { task, usage }: Served, license: string | undefined
     "",
     `# ${markdown(name)}, as ONNX`,
     "",
-    "A run of tfjs-lora-pro for transformers.js and onnxruntime: its forward pass, with what was trained merged into the weights.",
+    "A tfjs-lora-pro run for transformers.js and onnxruntime: its forward pass, with the adapter merged into the weights.",
     "",
     "## How to use it",
     "",

@@ -56,7 +56,7 @@ export const pushRun = (directory: string, { content, dryRun, message, ...reques
       return yield* wrong(`found the branch ${JSON.stringify(branch)}; expected a name such as main`)
     if (content.base !== undefined && !isRepository(content.base))
       return yield* wrong(
-        `found the base model ${JSON.stringify(content.base)}; expected what the Hub calls it, owner/name`
+        `found the base model ${JSON.stringify(content.base)}; expected its name on the Hub, owner/name`
       )
     const { files, kept, name } = yield* filesToPush(directory, content)
     const tell = yield* Progress
@@ -125,15 +125,15 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
       kept: [
         ...(hubName === undefined
           ? [
-              "The base model is a folder of this machine, which is not named: say with --base-model what the Hub calls it."
+              "The base model is a local folder, so the model card does not name it: pass its name on the Hub with --base-model."
             ]
           : []),
         ...(mistakes === 0 || report
           ? []
           : [
-              `Texts of ${counted(mistakes, "row")} that came out wrong stay here, and report.html, which shows them (--report sends it).`
+              `Not sent: the texts of ${counted(mistakes, "misclassified row")}, and report.html, which shows them (--report sends it).`
             ]),
-        "Paths of this machine are sent as their last names."
+        "Local paths are shortened to their last part."
       ],
       name: run.name
     }
@@ -247,7 +247,7 @@ const filesOfFolder = (
     }
     const names = yield* namesIn(folder)
     if (names.includes("plan.json") && names.includes("run.json"))
-      return yield* fail("is a run folder, of which not all may leave: push it without --folder")
+      return yield* fail("is a run folder, not all of which may be published: push it without --folder")
     if (names.length === 0) return yield* fail("has no files to send")
     const files = yield* Effect.forEach(names, (name) =>
       Effect.gen(function* () {

@@ -234,7 +234,7 @@ const decidedRanks = ({ ranks }: RunRecord["run"]): Html => {
   const shown = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, wholeNumber(rank)] as const)
   const more =
     all.length > shown.length ? [["further layers", `${all.length - shown.length}, in run.json`] as const] : []
-  return all.length === 0 ? html`` : table("Ranks that the init decided", [...shown, ...more])
+  return all.length === 0 ? html`` : table("Ranks chosen by the initialization", [...shown, ...more])
 }
 const MOST_RANKS = 60
 

@@ -136,7 +136,7 @@ describe("differences", () => {
     expect(againstLora!.words).toBe("ahead of LoRA by 0.215 (interval −0.243 to −0.187)")
     expect(reached!.interval![1]).toBeGreaterThan(1)
     expect(leadOf(verdict)).toContain("Judged by perplexity on test")
-    expect(coverage(verdict.final!, verdict)).toContain("with others, the perplexity of all methods would move")
+    expect(coverage(verdict.final!, verdict)).toContain("with other rows, the perplexity of all methods would change")
     expect(markdownOf(verdict)).toContain("| validation | test (95 % interval) |")
   })
 

@@ -48,7 +48,7 @@ ${[discrepancies(curves, nameOf), failedRuns(verdict), allRuns(verdict), machine
 const warnings = ({ warnings: all }: Verdict): Html | null =>
   all.length === 0
     ? null
-    : html`<section><h2>To know before reading</h2><ul>${all.map((warning) => html`<li>${warning}</li>`)}</ul></section>`
+    : html`<section><h2>Before you read</h2><ul>${all.map((warning) => html`<li>${warning}</li>`)}</ul></section>`
 
 const final = (verdict: Verdict): Html | null =>
   verdict.final &&

@@ -100,7 +100,7 @@ export const failedRuns = ({ results }: Verdict): Html | null => {
 `
   )
   return html`<section><h2>Failed runs</h2><p>${failed.length} of ${all.length}. They are results: a method that diverges at a rate does so for every user of that rate.</p>
-${scrolled("Failed runs", "What each one said", ["run", "reason", "folder"], rows)}</section>`
+${scrolled("Failed runs", "Their reasons", ["run", "reason", "folder"], rows)}</section>`
 }
 
 export const allRuns = ({ results, measure }: Verdict): Html => {
@@ -121,5 +121,5 @@ export const allRuns = ({ results, measure }: Verdict): Html => {
     "training",
     "peak MB"
   ]
-  return html`<section><h2>All runs</h2><details><summary>${counted(results.length, "trial")}</summary>${scrolled("All runs", "One line a trial; a final and a common trial at one rate are the same run", head, rows)}</details></section>`
+  return html`<section><h2>All runs</h2><details><summary>${counted(results.length, "trial")}</summary>${scrolled("All runs", "One line per trial; a final and a common trial at one rate are the same run", head, rows)}</details></section>`
 }

@@ -61,7 +61,7 @@ export const embeddingModel = ({ stack, toDevice, ...model }: Model): EmbeddingM
 export interface EmbedOptions {
   /** texts of a forward pass */
   readonly batchSize: number
-  /** tokens of a text at most */
+  /** maximum number of tokens per text */
   readonly maxLength: number
   /** called with the number of texts that are done */
   readonly done?: (texts: number) => Effect.Effect<void>
