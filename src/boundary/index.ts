@@ -1,4 +1,5 @@
 /** The boundary of the program: limits on input from outside, and safe display of text from outside. */
+export { counted, wholeNumber } from "./counts.ts"
 export {
   LIMITS_VARIABLE,
   type LimitName,
@@ -10,14 +11,12 @@ export {
 } from "./limits.ts"
 export {
   byteSize,
-  counted,
   duration,
   number,
   percent,
   roughDuration,
   scientific,
-  score,
-  wholeNumber
+  score
 } from "./quantities.ts"
 export { isRecord } from "./record.ts"
 export { shownArgument, withoutSecrets, withoutSecretsIn } from "./secrets.ts"

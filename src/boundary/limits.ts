@@ -6,7 +6,7 @@
  *   setLimits({ "json-depth": 128 })                                   in code
  */
 
-import { wholeNumber } from "./quantities.ts"
+import { wholeNumber } from "./counts.ts"
 
 interface Limit {
   /** in `unit`, greater than 0 */

@@ -12,20 +12,6 @@ const isNumber = (value: Value): value is number => typeof value === "number" &&
 const format = (value: Value, inWords: (value: number) => string): string =>
   isNumber(value) ? inWords(value) : missing
 
-// constructed once: toLocaleString takes half a millisecond in some browsers, and lists have hundreds of numbers
-let grouping: Intl.NumberFormat | undefined
-
-/** Formats a whole number with thousands separators: 1350 → "1,350". */
-export const wholeNumber = (value: Value | bigint): string => {
-  if (typeof value !== "bigint" && !isNumber(value)) return missing
-  grouping ??= new Intl.NumberFormat("en")
-  return grouping.format(value)
-}
-
-/** Formats a count and its unit: "1 row", "1,350 rows". `many`: the plural, if it is not formed with an s. */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${wholeNumber(count)} ${count === 1 ? one : many}`
-
 /** Formats a share with one decimal: 0.8725 → "87.3 %". Only 0 is "0.0 %" and only 1 is "100.0 %": close to them, "< 0.1 %" and "> 99.9 %". */
 export const percent = (share: Value): string =>
   format(share, (part) => {

@@ -1,6 +1,6 @@
 /** Formats text from outside for messages: truncated, limited in number, and without control characters. */
 
-import { wholeNumber } from "./quantities.ts"
+import { wholeNumber } from "./counts.ts"
 
 /** Maximum number of list entries in a message. */
 export const mostListed = 20
