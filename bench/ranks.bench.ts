@@ -43,6 +43,7 @@ const rounds = values.quick ? 1 : Number(values.rounds)
 const steps = values.quick ? 4 : Number(values.steps)
 const [[batch, length]] = parseShapes(values.shape) as [readonly [number, number]]
 const shape = { accumulate: 4, batch, length }
+const { device } = values
 const methods = Object.keys(optimizers) as ReadonlyArray<Method>
 const labels: Readonly<Record<Method, string>> = { lora: "LoRA", "lora-pro-full": "LoRA-Pro (full)" }
 
@@ -54,9 +55,9 @@ const speed = () => {
   const cells = { one: { ranks: 1, threads: 1 }, two: { ranks: 2, threads: 1 }, threads: { ranks: 1, threads: 2 } }
   const rows = methods.map((method) => {
     const ran = Array.from({ length: rounds }, () => ({
-      one: train({ method, steps, ...shape, ...cells.one }),
-      two: train({ method, steps, ...shape, ...cells.two }),
-      threads: train({ method, steps, ...shape, ...cells.threads })
+      one: train({ device, method, steps, ...shape, ...cells.one }),
+      two: train({ device, method, steps, ...shape, ...cells.two }),
+      threads: train({ device, method, steps, ...shape, ...cells.threads })
     }))
     const of = (cell: keyof typeof cells) => median(ran.map((round) => round[cell].milliseconds))
     const over = (a: keyof typeof cells, b: keyof typeof cells) =>
@@ -92,7 +93,7 @@ const memory = () => {
   console.log(`### Memory of LoRA-Pro's full form, MB\n`)
   const method = "lora-pro-full"
   const rows = [1, 2, 4].map((ranks) => {
-    const { peaks } = train({ method, ranks, threads: 1, steps: 4, ...shape })
+    const { peaks } = train({ device, method, ranks, threads: 1, steps: 4, ...shape })
     const { state, stateAlone } = predicted(method, Math.max(2, ranks), shape)
     const held = ranks === 1 ? [stateAlone] : state
     return [`${ranks}`, peaks.map(mb).join(", "), held.map(mb).join(", ")]
@@ -113,7 +114,7 @@ const network = async () => {
       const said = 1000 * gatherSeconds([bytes, bytes], connection)
       gathers.push([connection.name, (bytes / 1e6).toFixed(2), least.toFixed(1), middle.toFixed(1), said.toFixed(1)])
       for (const method of methods) {
-        const cell = { method, ranks: 2, threads: 1, steps, ...shape }
+        const cell = { device, method, ranks: 2, threads: 1, steps, ...shape }
         const ran = Array.from({ length: rounds }, () => ({ here: train(cell), apart: train({ ...cell, link }) }))
         const [here, apart] = (["here", "apart"] as const).map((cell) =>
           median(ran.map((round) => round[cell].milliseconds))

@@ -64,6 +64,7 @@ const writePlan = (folder: string, method: Method, steps: number, { accumulate, 
 }
 
 export interface Run extends Shape {
+  readonly device: string
   readonly method: Method
   readonly ranks: number
   /** of each rank */
@@ -91,13 +92,13 @@ const inScratch = <A>(use: (folder: string) => A): A => {
   }
 }
 
-export const train = ({ method, ranks, threads, steps, link, ...shape }: Run): Ran =>
+export const train = ({ device, method, ranks, threads, steps, link, ...shape }: Run): Ran =>
   inScratch((folder) => {
     const plan = writePlan(folder, method, steps, shape)
     const out = join(folder, "run")
     const peaks = mkdtempSync(join(folder, "peaks-"))
     const program = [process.execPath, path("watched.ts"), "train", plan, "--out", out]
-    const flags = ["--device", "wasm", "--threads", `${threads}`, "--json"]
+    const flags = ["--device", device, "--threads", `${threads}`, "--json"]
     const launcher = ranks === 1 ? [] : link === undefined ? here(ranks) : link.launcher
     execute([...launcher, ...program, ...flags], { PEAKS: peaks })
     const times = readFileSync(join(out, "metrics.jsonl"), "utf8")
