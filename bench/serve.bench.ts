@@ -124,17 +124,22 @@ const sentences = readFileSync(join(repository, "examples/data/movies/test.jsonl
   .split("\n")
   .map((line) => (JSON.parse(line) as { text: string }).text)
 
+interface Prediction {
+  readonly label: string
+  readonly logits: Readonly<Record<string, number>>
+}
+
 interface Load {
   readonly seconds: number
   readonly errors: ReadonlyArray<string>
   readonly times: ReadonlyArray<number>
-  readonly labels: ReadonlyMap<string, string>
+  readonly answers: ReadonlyMap<string, Prediction>
 }
 
 /** So many requests of clients that each wait for their answer. */
 const load = async (server: Server, requests: number, model?: string): Promise<Load> => {
   const times: Array<number> = []
-  const labels = new Map<string, string>()
+  const answers = new Map<string, Prediction>()
   const errors: Array<string> = []
   let next = 0
   const began = performance.now()
@@ -148,14 +153,14 @@ const load = async (server: Server, requests: number, model?: string): Promise<L
         })
         if (status !== 200) throw new Error(`${status} ${body}`)
         times.push(milliseconds)
-        labels.set(text, (JSON.parse(body) as { predictions: [{ label: string }] }).predictions[0].label)
+        answers.set(text, (JSON.parse(body) as { predictions: [Prediction] }).predictions[0])
       } catch (error) {
         errors.push((error as Error).message)
       }
     }
   }
   await Promise.all(Array.from({ length: clients }, client))
-  return { seconds: (performance.now() - began) / 1000, errors, times, labels }
+  return { seconds: (performance.now() - began) / 1000, errors, times, answers }
 }
 
 const sorted = (loads: ReadonlyArray<Load>) => loads.flatMap(({ times }) => times).sort((a, b) => a - b)
@@ -215,10 +220,23 @@ for (const { server, loads, resident } of measured) {
   for (const error of new Set(errors)) console.log(`  ${error}`)
   await stop(server)
 }
-const labelsOf = (text: string) =>
-  measured.flatMap(({ loads }) => loads.flatMap(({ labels }) => labels.get(text) ?? []))
-const differing = sentences.filter((text) => new Set(labelsOf(text)).size > 1)
-console.log(`\nlabels that differ between the servers: ${differing.length} of ${sentences.length}`)
+/** Float32 logits of a few units: other orders of sums, batches and padding. */
+const LOGITS = 1e-3
+
+const contradicts = (text: string): boolean => {
+  const answers = measured.flatMap(({ loads }) => loads.flatMap((one) => one.answers.get(text) ?? []))
+  const [first] = answers
+  return answers.some(({ label, logits }) => {
+    if (Object.keys(logits).join() !== Object.keys(first!.logits).join()) return true
+    const differences = Object.entries(logits).map(([name, logit]) => Math.abs(logit - first!.logits[name]!))
+    const [best, next] = Object.values(logits).sort((a, b) => b - a)
+    return !(Math.max(...differences) <= LOGITS) || (label !== first!.label && best! - (next ?? 0) > 2 * LOGITS)
+  })
+}
+const asked = sentences.filter((text) => measured.some(({ loads }) => loads.some(({ answers }) => answers.has(text))))
+const contradicted = asked.filter(contradicts)
+console.log(`\nsentences whose labels or logits differ between the servers: ${contradicted.length} of ${asked.length}`)
+if (contradicted.length > 0) process.exitCode = 1
 
 // adapters that come and go, while others are asked
 {

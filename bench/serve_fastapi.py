@@ -10,6 +10,7 @@ Needs torch, transformers, safetensors, fastapi, uvicorn. Shares nothing with th
 """
 
 import asyncio
+import json
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,14 +19,16 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
-from safetensors.torch import load_file
+from safetensors import safe_open
 from transformers import AutoModel, AutoTokenizer
 
 folder, max_length, port, way = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 model = AutoModel.from_pretrained(folder).eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
-head = load_file(Path(folder) / "head.safetensors")
-names = [model.config.id2label[i] for i in range(len(model.config.id2label))]
+with safe_open(Path(folder) / "head.safetensors", "pt") as file:
+    head = {name: file.get_tensor(name) for name in ("weight", "bias")}
+    # the merged encoder's config.json has none: its class has no head
+    names = json.loads(file.metadata()["labels"])
 
 
 @torch.inference_mode()
