@@ -67,8 +67,8 @@ describe("a full disk", () => {
     async () => {
       // the rows: an evaluation before, three steps and an evaluation, again and again
       for (const [after, said] of [
-        [10, /step 8 is not saved \(its numbers could not be recorded\); step 6 is saved; go on/],
-        [12, /\nstep 9 is saved; go on/]
+        [10, /step 8 is not saved \(its numbers could not be recorded\); step 6 is saved; resume with/],
+        [12, /\nstep 9 is saved; resume with/]
       ] as const) {
         const folder = `unwritten-${after}/busy`
         const fault = { operation: "write", path: "metrics.jsonl", after, full: true } as const
