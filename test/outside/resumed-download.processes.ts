@@ -235,7 +235,9 @@ describe("what had arrived is kept where the answer is", () => {
   test("something else without a length", async () => {
     begun()
     answer = () => streamed(new TextEncoder().encode(page))
-    await keeps(/ broke off at byte 120000 of 300000 \(the server ended the answer\); the part so far is kept; try again to resume/)
+    await keeps(
+      / broke off at byte 120000 of 300000 \(the server ended the answer\); the part so far is kept; try again to resume/
+    )
   })
 
   test("something else of the same length", async () => {
