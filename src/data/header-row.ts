@@ -1,6 +1,6 @@
 /**
  * Tables without a header row: their first row is read as column names, and looks like the rows below it. Rows that contradict this in a
- * single column have a header: a word above texts, a word above numbers, a name that is none of a column's few values.
+ * single column have a header: a word above texts, a word above numbers, a name that is not among a column's few values.
  */
 import { listed, quoted } from "../boundary/index.ts"
 import type { Fields } from "./columns.ts"

@@ -84,8 +84,7 @@ const boundsOf = ({ status, headers }: Response, first: number, size: number, kn
   const length = headers.get("content-length")
   const expected = bounds.end - bounds.begin
   if (!isEncoded && length !== null && Number(length) !== expected) {
-    const bytes = (count: number) => wholeNumber(count)
-    return `answered with ${bytes(Number(length))} bytes, expected ${bytes(expected)}`
+    return `answered with ${wholeNumber(Number(length))} bytes, expected ${wholeNumber(expected)}`
   }
   if (etag !== undefined) known.etag = etag
   // one byte beyond the whole file shows that the response is not the file

@@ -210,7 +210,7 @@ const withoutLineEnd = (text: string): string => {
 }
 
 const sentences: { readonly [code: string]: string | undefined } = {
-  CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed",
+  CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed; close it, or write a quote inside a quoted field twice",
   CSV_INVALID_CLOSING_QUOTE: "text after a closing quote; a quote inside a quoted field is written twice",
   INVALID_OPENING_QUOTE: "a quote inside a field without quotes; put the field in quotes and write its quotes twice"
 }

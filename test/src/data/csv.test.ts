@@ -100,7 +100,7 @@ describe("a CSV file", () => {
         rows.csv:6: text after a closing quote; a quote inside a quoted field is written twice
         rows.csv:7: the label "label" is blank
         rows.csv:9: the text "text" is blank
-        rows.csv:11: a quote is opened and never closed"
+        rows.csv:11: a quote is opened and never closed; close it, or write a quote inside a quoted field twice"
     `)
   })
 
