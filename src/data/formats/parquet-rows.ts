@@ -127,9 +127,11 @@ const writeRows = async (
   const read = readRange(packed)
   const grow = growth(packed)
   let row = before
+  // of all row groups: some files have one for each row
+  let lines = ""
   for (const group of groups) {
     signal.throwIfAborted()
-    if (row >= first) return
+    if (row >= first) break
     const rows = Number(group.num_rows)
     const described = group.columns.flatMap(({ meta_data: of }) => (of === undefined ? [] : [of]))
     const held: Array<Held & Column> = []
@@ -148,15 +150,14 @@ const writeRows = async (
       parsers,
       utf8: false
     })
-    let lines = ""
     for (const object of objects) {
       lines += lineOf(object, ++row)
       if (lines.length < lettersPerWrite) continue
       await write(utf8.encode(lines))
       lines = ""
     }
-    await write(utf8.encode(lines))
   }
+  await write(utf8.encode(lines))
 }
 
 /** Formats a row as a line. */
