@@ -9,13 +9,13 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import { add, div, mul, sqrt } from "./expression/expression.ts"
 import { list } from "./expression/kernel.ts"
 
-/** What a step multiplies by. */
+/** Factors of a step, without the learning rate. */
 export interface AdamRates {
   /** β₁ */
   readonly b1: number
   /** β₂ */
   readonly b2: number
-  /** of √V' */
+  /** factor of √V */
   readonly c: number
   readonly e: number
 }
@@ -30,13 +30,14 @@ export interface AdamDecays {
   readonly eps: number
 }
 
-/** Those of step `count` = 1, 2, …, with both bias corrections and the factors that M and V lack. */
+/** Returns the factors of step `count` = 1, 2, …, with both bias corrections and the factors that the stored M and V lack. */
 export const ratesAt = ({ b1, b2, eps }: AdamDecays, count: number): AdamRates => {
   const k = (1 - b1) / (1 - b1 ** count)
   const c = Math.sqrt((1 - b2) / (1 - b2 ** count))
   return { b1, b2, c: c / k, e: eps / k }
 }
 
+/** A tensor's direction and its moments after the step. */
 export interface Moved<T> {
   readonly u: T
   readonly first: T
@@ -54,7 +55,7 @@ const adam = list({
   }
 })
 
-/** The step of every tensor. */
+/** Computes the step of every tensor: its direction and its next moments. */
 export const adamMoves = (
   gradients: ReadonlyArray<Tensor>,
   first: ReadonlyArray<Tensor>,

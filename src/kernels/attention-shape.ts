@@ -1,21 +1,22 @@
 /** What attention needs to know of its heads, scores and places, in every backend. */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 
+/** Heads, scores and visible keys of an attention. */
 export interface AttentionShape {
   readonly batch: number
   readonly heads: number
-  /** divides `heads`: as many of them share keys and values */
+  /** heads of keys and values; divides `heads`, and each serves heads/keyHeads heads of queries */
   readonly keyHeads: number
-  /** of the scores */
+  /** factor of the scores */
   readonly scale: number
-  /** of the scores; null: none */
+  /** soft cap of the scores; null: none */
   readonly softCap: number | null
-  /** how many keys before its own place, and after it, a query attends at most; `EVERY`: all */
+  /** number of keys before its own position, and after it, that a query attends at most; `EVERY`: all */
   readonly back: number
   readonly ahead: number
 }
 
-/** More places than any sequence has. */
+/** Larger than the length of any sequence. */
 export const EVERY = 1 << 29
 
 /**
@@ -24,10 +25,10 @@ export const EVERY = 1 << 29
  */
 const KEPT = 1 << 19
 
-/** Weights of a head that are kept for the backward pass, at most: of some forms, and on some devices, none are. */
+/** Returns the maximum number of weights of a head that are kept for the backward pass. Some kernels, and some devices, keep none. */
 export const keptWeights = (queries: number, keys: number): number => (queries * keys <= KEPT ? queries * keys : 0)
 
-/** Queries and keys of a sequence, and numbers of a head. */
+/** Returns the numbers of queries and keys of a sequence, and the size of a head. */
 export const sizesOf = (
   { q, k }: Readonly<Record<"q" | "k", TensorInfo>>,
   { batch, heads }: Pick<AttentionShape, "batch" | "heads">

@@ -163,36 +163,38 @@ const kernelOf = (name: "Attention" | "BiasedAttention", inputs: ReadonlyArray<k
 const plain = kernelOf("Attention", INPUTS)
 const biased = kernelOf("BiasedAttention", [...INPUTS, "bias"])
 
-/** Which texts queries and keys are of. */
+/** The text, within its sequence, to which each query and each key belongs. */
 export interface Segments {
-  /** int32 [batch·queries]: a query attends keys of its own segment; −1: nothing */
+  /** int32 [batch·queries]: segment of each query, which attends the keys of its own segment; −1: attends no key */
   readonly queries: Tensor1D
-  /** int32 [batch·keys]; −1: padding, which nothing attends */
+  /** int32 [batch·keys]: segment of each key; −1: padding, which no query attends */
   readonly keys: Tensor1D
 }
 
+/** Keys that a query attends. */
 export interface AttentionMask {
-  /** a query attends no key behind its own place; default false */
+  /** whether a query attends only keys up to its own position; default false */
   readonly causal?: boolean
-  /** a query attends keys that are fewer places than this away, so with 1 that of its own place alone; null, the default: all */
+  /** a query attends keys fewer than this many positions away: with 1, only the key at its own position; null: all; default null */
   readonly window?: number | null
-  /** null, the default: every query attends every key that `causal` and `window` leave */
+  /** texts of queries and keys; null: every query attends every key that `causal` and `window` allow; default null */
   readonly segments?: Segments | null
 }
 
-/** Heads and scores. */
+/** Number of heads, and scaling of the scores. */
 export interface AttentionHeads {
-  /** sequences */
+  /** number of sequences */
   readonly batch: number
   readonly heads: number
-  /** heads of keys and values, each for as many heads of queries side by side; default: as many as `heads` */
+  /** heads of keys and values, each for as many adjacent heads of queries; default: `heads` */
   readonly keyHeads?: number
-  /** of the scores; default 1/√d */
+  /** factor of the scores; default 1/√d */
   readonly scale?: number
-  /** the scores go through cap·tanh(s/cap); null, the default: they do not */
+  /** cap of the scores s, which become cap·tanh(s/cap); null: none; default null */
   readonly softCap?: number | null
 }
 
+/** Inputs of `attention`. */
 export interface Attention extends AttentionHeads {
   /** [batch·queries, heads·d] */
   readonly q: Tensor2D
@@ -200,14 +202,14 @@ export interface Attention extends AttentionHeads {
   readonly k: Tensor2D
   readonly v: Tensor2D
   readonly mask?: AttentionMask
-  /** [heads, queries, keys], added to the scores of each sequence; null, the default: none */
+  /** `[heads, queries, keys]`: added to the scores of each sequence; null: none; default null */
   readonly bias?: Tensor3D | null
 }
 
 /**
- * → [batch·queries, heads·d]; gradients for q, k, v and bias.
+ * Computes attention: softmax(scale·qkᵀ + bias)·v per head. Returns [batch·queries, heads·d]; gradients for q, k, v and bias.
  *
- * Padding behind a text, in front of it or between texts changes no number of them: give it the segment −1.
+ * Padding before, after or between texts does not change their values: give it the segment −1.
  */
 export const attention = ({ q, k, v, batch, heads, mask = {}, bias = null, ...scores }: Attention): Tensor2D => {
   const { keyHeads = heads, scale = 1 / Math.sqrt(q.shape[1] / heads), softCap = null } = scores
@@ -225,7 +227,10 @@ export const attention = ({ q, k, v, batch, heads, mask = {}, bias = null, ...sc
   return O as Tensor2D
 }
 
-/** Segments of a padded batch, [batch, length] with 1 for tokens: every one of the queries attends the tokens; default: as many as keys. */
+/**
+ * Returns the segments of a padded batch from its mask [batch, length], 1 for tokens: every query attends the tokens. `queries`: total number of
+ * queries; default: as many as keys.
+ */
 export const segmentsOfPadding = (attentionMask: Tensor2D, queries = attentionMask.size): Segments => ({
   queries: tf.zeros([queries], "int32"),
   keys: tf.tidy(() => {

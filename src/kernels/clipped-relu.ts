@@ -29,5 +29,5 @@ const kernel = defineKernel<"x", { readonly most: number }>({
   gradient: ([dy], [x], attributes) => ({ x: () => backward({ x: x!, dy: dy! }, attributes)[0]! })
 })
 
-/** x of any shape; gradient for x. */
+/** Computes min(max(x, 0), most) for x of any shape; gradient for x. */
 export const clippedRelu = (x: Tensor, most: number): Tensor => kernel({ x }, { most })[0]!

@@ -28,7 +28,7 @@ const product = list({
   body: ({ x, factor }) => ({ z: mul(x, factor) })
 })
 
-/** f·xᵢ + h·yᵢ */
+/** Computes f·xᵢ + h·yᵢ for each pair of tensors of two lists. */
 export const combined = (
   f: number,
   x: ReadonlyArray<Tensor>,
@@ -36,6 +36,6 @@ export const combined = (
   y: ReadonlyArray<Tensor>
 ): ReadonlyArray<Tensor> => combination({ x, y }, { f, h }).sum
 
-/** f·xᵢ, where f may be on the device. */
+/** Computes f·xᵢ for each tensor; f may be a scalar on the device. */
 export const scaled = (f: number | Scalar, x: ReadonlyArray<Tensor>): ReadonlyArray<Tensor> =>
   typeof f === "number" ? multiple({ x }, { f }).z : product({ x, factor: f }, {}).z

@@ -16,7 +16,7 @@ import { declareKernel, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import { programs } from "./webgpu/loaded.ts"
 
-/** A label that marks a row as not counting: PyTorch's. */
+/** Label of rows that do not count in the loss, as in PyTorch. */
 export const IGNORED = -100
 
 interface Attributes {
@@ -26,7 +26,7 @@ interface Attributes {
 /** Cost of an exponential, in multiplications. */
 const COST = 16
 
-/** 1 where the row counts, and 1/N, 0 where none does. */
+/** Returns 1 for each row that counts and 0 for the others, and 1/N for N such rows, 0 if there are none. */
 export const counted = (labels: Tensor, ignored: number): readonly [Tensor, Tensor] => {
   const counts = tf.cast(tf.notEqual(labels, tf.scalar(ignored, "int32")), "float32")
   return [counts, tf.div(1, tf.maximum(tf.sum(counts), 1))]
@@ -38,7 +38,10 @@ export const wrong = (labels: Tensor, classes: number): Tensor => {
   return tf.where(isClass, tf.zeros(labels.shape), tf.fill(labels.shape, Number.NaN))
 }
 
-/** [rows, classes]; not tf.oneHot, which refuses a single class: rows of one class are a warning, not a failure */
+/**
+ * Returns the labels as one-hot rows, shape [rows, classes]. Unlike tf.oneHot it accepts a single class, which is reason for a warning, not a
+ * failure.
+ */
 export const oneHot = (labels: Tensor, classes: number): Tensor =>
   tf.cast(tf.equal(tf.expandDims(labels, 1), tf.range(0, classes, 1, "int32")), "float32")
 
@@ -129,7 +132,10 @@ const forward = defineKernel<"z" | "labels", Attributes>({
   })
 })
 
-/** z [rows, classes], labels int32 [rows] → scalar; gradient for z. */
+/**
+ * Computes the mean cross-entropy of logits z [rows, classes] with labels int32 [rows], a scalar; gradient for z. Rows labelled `ignored` do not
+ * count.
+ */
 export const sparseCrossEntropy = (z: Tensor2D, labels: Tensor1D, ignored = IGNORED): Scalar => {
   const [loss, statistics] = forward({ z, labels }, { ignored })
   statistics!.dispose() // the tape holds its own handle

@@ -14,46 +14,54 @@
  * // engine.run(halved, { x, y }, { size }): a missing, an extra or a misspelt word does not compile, and throws from JavaScript
  */
 
-/** f64 is known on CPUs alone; C reads u32 as int32_t, in which it counts. */
+/** Type of a word. f64 exists only on CPUs; C reads u32 as int32_t, its type of counts. */
 export type WordType = "u32" | "i32" | "f32" | "f64"
 
-/** Element type in WGSL, such as f32, u32, vec4f; on wasm it says how a reader is to think of the memory. */
+/** Element type in WGSL, such as f32, u32 or vec4f; on wasm it only documents the memory's content. */
 export type ElementType = string
 
+/** Type of a buffer and how a kernel uses it. */
 export interface BufferType {
   readonly element: ElementType
   readonly writes: boolean
   readonly optional: boolean
 }
 
+/** Buffers of a kernel, by name. */
 export type BufferTypes = Readonly<Record<string, BufferType>>
+/** Words of a kernel, by name. */
 export type WordTypes = Readonly<Record<string, WordType>>
 /** Buffers and words of one entry of a list. */
 export type EntryTypes = Readonly<Record<string, BufferType | WordType>>
 
+/** Declares a buffer that the kernel reads. */
 export const read = (element: ElementType) => ({ element, writes: false, optional: false }) as const
+/** Declares a buffer that the kernel writes. */
 export const write = (element: ElementType) => ({ element, writes: true, optional: false }) as const
 type All<Names extends string, B extends BufferType> = { readonly [K in Names]: B }
 const all = <Names extends string, B extends BufferType>(buffer: B, names: ReadonlyArray<Names>) =>
   Object.fromEntries(names.map((name) => [name, buffer])) as All<Names, B>
 
-/** Several buffers of one type. */
+/** Declares several buffers of one type that the kernel reads. */
 export const reads = <Names extends string>(element: ElementType, ...names: ReadonlyArray<Names>) =>
   all(read(element), names)
+/** Declares several buffers of one type that the kernel writes. */
 export const writes = <Names extends string>(element: ElementType, ...names: ReadonlyArray<Names>) =>
   all(write(element), names)
-/** A buffer that a call may leave out: its address is 0 then. On wasm alone. */
+/** Declares a buffer that a call may omit; its address is 0 then. Only on wasm. */
 export const optional = <B extends BufferType>(buffer: B) => ({ ...buffer, optional: true }) as const
 
 type OptionalOf<B> = { [K in keyof B]: B[K] extends { readonly optional: true } ? K : never }[keyof B]
 
-/** A `Value` for each buffer. */
+/** A `Value` for each buffer; optional buffers may be missing. */
 export type BuffersOf<B extends BufferTypes, Value> = {
   readonly [K in Exclude<keyof B, OptionalOf<B>>]: Value
 } & { readonly [K in OptionalOf<B>]?: Value | undefined }
 
+/** Values of a kernel's words. */
 export type WordsOf<W extends WordTypes> = { readonly [K in keyof W]: number }
 
+/** Values of one entry of a list: a `Value` for each buffer, a number for each word. */
 export type EntryOf<E extends EntryTypes, Value> = {
   readonly [K in Exclude<keyof E, OptionalOf<E>>]: E[K] extends WordType
     ? number
@@ -64,47 +72,49 @@ export type EntryOf<E extends EntryTypes, Value> = {
 
 /** Division of a wasm kernel into chunks. It depends on the work only, never on the number of threads. */
 export interface Split<W extends WordTypes> {
-  /** the word that counts the items; a further word `perChunk` then says how many of them are a chunk */
+  /** word that counts the items; a further word `perChunk` is then the number of items per chunk */
   readonly over: keyof W & string
-  /** of an item, in multiplications */
+  /** Returns the cost of an item, in multiplications. */
   cost(words: WordsOf<W>): number
-  /** what a chunk's items are a multiple of; default 1 */
+  /** number of which a chunk's item count is a multiple; default 1 */
   readonly unit?: number
 }
 
+/** Declaration of a kernel, as both engines call it. */
 export interface Kernel<
   B extends BufferTypes = BufferTypes,
   W extends WordTypes = WordTypes,
   E extends EntryTypes = EntryTypes
 > {
-  /** Of the function in `c/`. */
+  /** Name of its function in `c/`. */
   readonly name: string
   readonly buffers: B
   readonly words: W
-  /** For a kernel over a list: what it reads of each entry. Words `entries` (how many) and `perChunk` then follow its own. */
+  /** Buffers and words of each entry, for a kernel over a list. The words `entries` (their number) and `perChunk` follow the kernel's own. */
   readonly entry?: E
-  /** Without it, the caller says how many chunks there are. */
+  /** Division into chunks. Absent: the caller passes the number of chunks. */
   readonly split?: Split<W>
-  /** Whether machine code gives wasm's bits: where neither the length of a vector nor a fused multiply-add changes a result. */
+  /** Whether machine code computes the same bits as wasm: neither the vector length nor fused multiply-adds change a result. */
   readonly sameBits?: true
-  /** Bytes that each thread needs for itself. */
+  /** Returns the number of bytes that each thread needs for itself. */
   scratch?(words: WordsOf<W>): number
   /**
-   * Name of the structure of its arguments in C; default: the kernel's, capitalised. Kernels share one where the arguments of the
-   * others are the first of those that one of them has.
+   * Name of the structure of its arguments in C. Kernels may share one whose first fields are the arguments of each. Default: the kernel's name,
+   * capitalised.
    */
   readonly structure?: string
 }
 
+/** A field of a kernel's arguments. */
 export interface Field {
   readonly name: string
   readonly type: "buffer" | WordType
   readonly optional: boolean
-  /** in 32-bit words, from the first argument or from the start of the entry */
+  /** position in 32-bit words, from the first argument or from the start of the entry */
   readonly at: number
 }
 
-/** Fields by who gives their values. */
+/** Fields by the source of their values. */
 export interface Fields {
   readonly words: ReadonlyArray<Field>
   readonly buffers: ReadonlyArray<Field>
@@ -112,7 +122,7 @@ export interface Fields {
   readonly implicit: ReadonlyArray<Field>
 }
 
-/** Where the arguments lie, as a C compiler would put them: words, then buffers. Sizes in 32-bit words. */
+/** Positions of the arguments, as a C compiler lays them out: words, then buffers. Sizes in 32-bit words. */
 export interface Layout {
   readonly className: string
   readonly fields: ReadonlyArray<Field>
@@ -143,10 +153,10 @@ const IMPLICIT = {
 const layouts = new WeakMap<object, Layout>()
 const kernels = new Map<string, Kernel>()
 
-/** Every kernel that is declared in the modules that are loaded. */
+/** Returns every kernel that the loaded modules declare. */
 export const declaredKernels = (): ReadonlyArray<Kernel> => [...kernels.values()]
 
-/** Throws for what `declareKernel` has not made. */
+/** Returns the layout of a kernel. Throws if `declareKernel` did not create the kernel. */
 export const layoutOf = (kernel: Kernel): Layout => {
   const layout = layouts.get(kernel)
   if (layout === undefined) throw new Error(`${nameOf(kernel)} is not a declared kernel (declareKernel)`)
@@ -156,7 +166,7 @@ export const layoutOf = (kernel: Kernel): Layout => {
 const nameOf = (kernel: { readonly name?: string } | string): string =>
   JSON.stringify(typeof kernel === "string" ? kernel : kernel?.name)
 
-/** Throws where the name is taken, and where two fields have one name. */
+/** Declares a kernel. Throws if its name is taken or two of its fields have the same name. */
 export const declareKernel = <
   const B extends BufferTypes,
   const W extends WordTypes,
@@ -184,7 +194,7 @@ export const declareKernel = <
   return kernel
 }
 
-/** Throws unless `given` has a value for every declared name that is not optional, and no other. */
+/** Throws unless `given` has a value for every declared name that is not optional, and for no other name. */
 export const refuseOthers = (
   kernel: string,
   what: "buffers" | "words" | "entry",

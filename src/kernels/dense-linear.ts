@@ -106,7 +106,7 @@ const backward = forEachForm((form, name) =>
   })
 )
 
-/** dx = dy·W, from the inputs of a kernel. `columns`: of W. */
+/** Computes dx = dy·W from the inputs of a kernel. `columns`: of W. */
 export const frozenGradient = (form: Form, dy: Tensor, weight: WeightInputs<Tensor>, columns: number): Tensor =>
   form === "f32" ? tf.matMul(dy, weight.W) : backward[form]({ dy, ...weight }, { columns })[0]!
 
@@ -124,10 +124,10 @@ const frozen = forEachForm((form, name) =>
   })
 )
 
-/** x [tokens, in] → [tokens, out]; gradients for x, W and bias. */
+/** Computes x·Wᵀ + bias: x [tokens, in] → [tokens, out]; gradients for x, W and bias. */
 export const denseLinear = (x: Tensor2D, W: Tensor2D, bias: Tensor1D | null): Tensor2D =>
   dense({ x, ...weightInputs(W), ...biasInput(bias) }, {})[0] as Tensor2D
 
-/** x [tokens, in] → [tokens, out]; gradient for x (and bias) only. */
+/** Computes x·Wᵀ + bias with frozen W: x [tokens, in] → [tokens, out]; gradients for x and bias only. */
 export const frozenLinear = (x: Tensor2D, W: FrozenMatrix, bias: Tensor1D | null): Tensor2D =>
   frozen[formOf(W)]({ x, ...weightInputs(W), ...biasInput(bias) }, { columns: W.shape[1] })[0] as Tensor2D

@@ -91,8 +91,8 @@ const kernel = defineKernel<"x" | "K", Attributes>({
 })
 
 /**
- * x [batch, height, width, channels], K [height, width, channels, filters] → [batch, rows, columns, channels ·
- * filters]; gradients for both. Padding "same" or "valid"; tfjs has strides or a dilation, not both.
+ * Convolves each channel separately: x [batch, height, width, channels], K [height, width, channels, filters] → [batch, rows, columns, channels ·
+ * filters]; gradients for both. Padding "same" or "valid"; tfjs supports strides or a dilation, not both.
  */
 export const depthwiseConvolution = (x: Tensor4D, K: Tensor4D, window: Window): Tensor4D => {
   const [height, width, channels, filters] = K.shape

@@ -43,7 +43,7 @@ const dequantize = defineKernel<"words" | "scales", Attributes>({
   ]
 })
 
-/** W in float32: itself, or a new tensor from a packed one. Tensor code: the caller's tidy owns what is new. */
+/** Returns W in float32: the tensor itself, or a new one from a packed weight. Tensor code: the caller's tidy owns the new tensor. */
 export const dequantized = (W: FrozenMatrix): Tensor2D =>
   isPacked(W) ? (dequantize(inputsOf(W), { packing: W.packing, columns: W.shape[1] })[0] as Tensor2D) : W
 
@@ -51,7 +51,7 @@ const inputsOf = ({ words, scales }: PackedMatrix): Readonly<Record<"words" | "s
   // the kernel looks for scales where rows have them
   (scales === null ? { words } : { words, scales }) as Readonly<Record<"words" | "scales", Tensor>>
 
-/** Rows of a table, W[ids]: ids int32 [n], W [out, in] → [n, in]. Of a packed one, these rows alone are dequantized. Not differentiable. */
+/** Reads rows of a table, W[ids]: ids int32 [n], W [out, in] → [n, in]. Only these rows of a packed table are dequantized. Not differentiable. */
 export const rowsOf = (W: FrozenMatrix, ids: Tensor1D): Tensor2D => {
   if (!isPacked(W)) return tf.gather(W, ids)
   const { packing, words, scales, shape } = W

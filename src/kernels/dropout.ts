@@ -20,13 +20,13 @@ import { defineKernel } from "./kernel.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 
-/** Which numbers are dropped: `rate` of them, in [0, 1). `seed` and `offset` are unsigned integers of 32 bits. */
+/** Positions of the dropped values, which hash(position, seed, offset) selects. */
 export interface DropoutMask {
-  /** probability that a number is dropped, in [0, 1) */
+  /** probability that a value is dropped, in [0, 1) */
   readonly rate: number
-  /** unsigned integer of 32 bits: of the run and the step */
+  /** unsigned 32-bit integer: depends on the run and the step */
   readonly seed: number
-  /** unsigned integer of 32 bits: of the batch and the site within a step */
+  /** unsigned 32-bit integer: depends on the batch and the layer within a step */
   readonly offset: number
 }
 
@@ -68,14 +68,18 @@ const kernel: Kernel = defineKernel({
   gradient: ([dy], _, mask) => ({ x: () => kernel({ x: dy! }, mask)[0]! })
 })
 
-/** y, of x's shape, for kernels whose input is dropped. */
+/** Returns the input after dropout, in x's shape, for kernels on WebGPU. */
 export const dropoutOnWebgpu = (engine: WebgpuEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
   definition.webgpu!({ x }, maskOf(mask), engine)[0]!
 
+/** Returns the input after dropout, in x's shape, for kernels on wasm. */
 export const dropoutOnWasm = (engine: WasmEngine, x: TensorInfo, mask: DropoutMask): TensorInfo =>
   definition.wasm!({ x }, maskOf(mask), engine)[0]!
 
-/** x float32 of any shape, or x itself as a tensor of its own where the rate is 0. Throws where it is not in [0, 1). */
+/**
+ * Sets values of x to 0 by the mask and divides the others by 1 − rate; gradient for x. x float32 of any shape. A rate of 0 returns a clone.
+ * Throws if the rate is not in [0, 1).
+ */
 export const dropout = <T extends Tensor>(x: T, mask: DropoutMask): T => {
   const { rate } = mask
   if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate of ${rate} is not in [0, 1)`)

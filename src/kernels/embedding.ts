@@ -13,10 +13,10 @@ import type { FrozenMatrix } from "../tensors/index.ts"
 import { denseLinear } from "./dense-linear.ts"
 import { dequantized } from "./dequantize.ts"
 
-/** ids int32 [tokens, 1], W [out, in] → [tokens, out]; gradient for W. An id is one of W's columns. */
+/** Looks up columns of W by token id: ids int32 [tokens, 1] in [0, in), W [out, in] → [tokens, out]; gradient for W. */
 export const embedded = (ids: Tensor2D, W: Tensor2D): Tensor2D =>
   tf.transpose(tf.gather(W, tf.reshape<tf.Rank.R1>(tf.cast(ids, "int32"), [ids.size]), 1))
 
-/** ids int32 [tokens, 1], W [out, in], A [r, in], B [out, r] → [tokens, out]; gradients for A and B. */
+/** Looks up columns of W + s·BA by token id: ids int32 [tokens, 1], W [out, in], A [r, in], B [out, r] → [tokens, out]; gradients for A and B. */
 export const loraEmbedded = (ids: Tensor2D, W: FrozenMatrix, A: Tensor2D, B: Tensor2D, scale: number): Tensor2D =>
   tf.add(embedded(ids, dequantized(W)), denseLinear(embedded(ids, A), tf.mul(B, scale), null))

@@ -19,13 +19,16 @@ import type { Product as WebgpuProduct } from "./webgpu/product.ts"
 /** Storage format of a frozen weight, as in `model.weights` of a plan. */
 export type Form = "f32" | Packing
 
+/** Returns the storage format of a weight. */
 export const formOf = (W: FrozenMatrix): Form => (isPacked(W) ? W.packing : "f32")
 
+/** Name of a weight's input of a kernel. */
 export type WeightInput = "W" | "scales"
 
-/** Inputs of a kernel, as tensors or on a backend. `scales` is there for the forms of `hasScales` alone. */
+/** Inputs of a kernel for a weight, as tensors or on a backend. Only formats with `hasScales` have `scales`. */
 export type WeightInputs<T> = Readonly<Record<WeightInput, T>>
 
+/** Returns the inputs of a kernel for a weight. */
 export const weightInputs = (W: FrozenMatrix): WeightInputs<Tensor> =>
   // kernels of other forms do not look for scales
   (isPacked(W) ? { W: W.words, ...(W.scales === null ? {} : { scales: W.scales }) } : { W }) as WeightInputs<Tensor>
@@ -33,14 +36,14 @@ export const weightInputs = (W: FrozenMatrix): WeightInputs<Tensor> =>
 /** Whether a weight has a scale for each row in a tensor of its own. */
 const hasScales = (form: Form): boolean => form !== "f32" && BLOCK[form] === null
 
-/** For `inputsToSave`. */
+/** Returns `inputsToSave` for a weight of this format. */
 export const weightToSave = (form: Form): ReadonlyArray<WeightInput> => (hasScales(form) ? ["W", "scales"] : ["W"])
 
-/** Inputs again from what was saved of them. */
+/** Returns a weight's inputs from the saved tensors. */
 export const savedWeight = (form: Form, saved: ReadonlyArray<Tensor>): WeightInputs<Tensor> =>
   Object.fromEntries(weightToSave(form).map((name, i) => [name, saved[i]!])) as WeightInputs<Tensor>
 
-/** W [out, columns] in float32, for references. */
+/** Returns W [out, columns] in float32, for references. */
 export const wholeWeight = (form: Form, { W, scales }: WeightInputs<Tensor>, columns: number): Tensor2D =>
   form === "f32"
     ? (W as Tensor2D)
@@ -51,7 +54,7 @@ export const wholeWeight = (form: Form, { W, scales }: WeightInputs<Tensor>, col
         shape: [W.shape[0]!, columns]
       })
 
-/** The weight as B of a product on wasm. */
+/** Returns the weight as operand B of a product on wasm. */
 export const weightOperand = (
   engine: WasmEngine,
   form: Form,
@@ -61,7 +64,7 @@ export const weightOperand = (
   ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
 })
 
-/** The weight as B of a product on webgpu. */
+/** Returns the weight as operand B of a product on WebGPU. */
 export const weightOnWebgpu = (
   form: Form,
   { W, scales }: WeightInputs<TensorInfo>
@@ -70,19 +73,19 @@ export const weightOnWebgpu = (
   ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
 })
 
-/** For a kernel's inputs: a layer without a bias makes no tensor of zeros for it. */
+/** Returns a kernel's bias input; empty for a layer without a bias, so that no tensor of zeros is created. */
 export const biasInput = (bias: Tensor | null | undefined): { readonly bias: Tensor } =>
   // kernels take it for possibly absent
   (bias == null ? {} : { bias }) as { readonly bias: Tensor }
 
-/** y + bias, for references. */
+/** Returns y + bias, for references. */
 export const plusBias = (y: Tensor, bias: Tensor | undefined): Tensor => tf.add(y, bias ?? tf.zeros([y.shape[1]!]))
 
-/** What a product on wasm starts at. */
+/** Returns the initial value of a product's sums on wasm: the bias or 0. */
 export const startOf = (bias: TensorInfo | undefined): "zero" | { readonly bias: TensorInfo } =>
   bias === undefined ? "zero" : { bias }
 
-/** One definition for each form. `name` makes the kernel's name of its own. */
+/** Creates one definition per format. `name`: returns the kernel's name for the format. */
 export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {
   const of = (form: Form) => define(form, (own) => (form === "f32" ? own : `${own}_${form}`))
   return { f32: of("f32"), f16: of("f16"), int8: of("int8"), q4: of("q4"), q8: of("q8") }

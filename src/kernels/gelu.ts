@@ -35,6 +35,7 @@ import {
 import { elementwise } from "./expression/kernel.ts"
 import { defineKernel } from "./kernel.ts"
 
+/** Formula of GELU: exact ("erf"), or an approximation by tanh or by the sigmoid of 1.702x ("quick"). */
 export type GeluForm = "erf" | "tanh" | "quick"
 
 /** P from the highest power down. */
@@ -120,7 +121,7 @@ const kernelOf = (form: GeluForm) =>
 
 const kernels = { erf: kernelOf("erf"), tanh: kernelOf("tanh"), quick: kernelOf("quick") }
 
-/** x [tokens, width] → [tokens, width]; one gradient, first order only. */
+/** Computes GELU: x [tokens, width] → [tokens, width]; gradient for x, first order only. */
 export const gelu = (x: Tensor2D, form: GeluForm): Tensor2D => {
   const [value, ...saved] = kernels[form]({ x }, {})
   tf.dispose(saved) // the tape holds its own handle

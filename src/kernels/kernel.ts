@@ -16,36 +16,36 @@ import { isRecording, ofFirst } from "../tensors/index.ts"
 import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 
+/** Definition of a kernel for `defineKernel`. */
 export interface KernelDefinition<Input extends string, Attributes extends object> {
   /** Name in tfjs's kernel table. */
   readonly name: string
-  /** Composed of tfjs ops; the tape is off inside. Returned tensors are the kernel's outputs. */
+  /** Computes the kernel's outputs with tfjs ops; the tape is off. Defines the results that other implementations must match. */
   readonly reference: (inputs: Readonly<Record<Input, Tensor>>, attributes: Attributes) => ReadonlyArray<Tensor>
-  /** The same outputs from our own wasm kernels. All inputs are non-empty. */
+  /** Computes the same outputs with this package's wasm kernels. All inputs are non-empty. */
   readonly wasm?: (
     inputs: Readonly<Record<Input, TensorInfo>>,
     attributes: Attributes,
     engine: WasmEngine
   ) => ReadonlyArray<TensorInfo>
-  /** The same outputs from programs of our own on the GPU. All inputs are non-empty. */
+  /** Computes the same outputs with this package's GPU programs. All inputs are non-empty. */
   readonly webgpu?: (
     inputs: Readonly<Record<Input, TensorInfo>>,
     attributes: Attributes,
     engine: WebgpuEngine
   ) => ReadonlyArray<TensorInfo>
-  /** What runs where no tape records: the same first output, without what is only saved. Default: the kernel itself. */
+  /** Implementation without a recording tape: the same first output, without outputs that are only saved. Default: the kernel itself. */
   readonly untaped?: Pick<KernelDefinition<Input, Attributes>, "name" | "reference" | "wasm" | "webgpu">
-  /** Which inputs the gradient needs, in order; default none. */
+  /** Inputs that the gradient needs, in order; default: none. */
   readonly inputsToSave?: ReadonlyArray<Input>
-  /** Which outputs it needs, in order. */
+  /** Whether the gradient needs each output, in order. */
   readonly outputsToSave?: ReadonlyArray<boolean>
-  /** How many of the outputs, the first ones, have a gradient; default 1. */
+  /** Number of outputs, from the first, that have a gradient; default 1. */
   readonly outputsWithGradient?: number
   /**
-   * For each input its gradient, or a closure that is called only when it is wanted (`isWanted` says it before). `saved`: saved inputs, then
-   * saved outputs. Only the dys of outputs with a gradient may be read: the others are there to be saved, and nothing differentiable may be
-   * made of them.
-   * Absent for a kernel that only backward passes and optimizers call.
+   * Returns a gradient for each input, or a function that is called only if the gradient is needed (`isWanted` returns this earlier). `saved`:
+   * saved inputs, then saved outputs. Reads only the dys of outputs with a gradient; the others are only saved, and no differentiable value may
+   * depend on them. Absent for kernels that only backward passes and optimizers call.
    */
   readonly gradient?: (
     dys: ReadonlyArray<Tensor>,
@@ -96,7 +96,7 @@ const references = new Map<string, KernelDefinition<string, object>["reference"]
 export const referenceOf = (name: string): KernelDefinition<string, object>["reference"] | undefined =>
   references.get(name)
 
-/** Names of our kernels in tfjs's table. */
+/** Returns the names of this package's kernels in tfjs's table. */
 export const ownKernels = (): ReadonlyArray<string> => [...references.keys()]
 
 const hasEmpty = (inputs: Readonly<Record<string, (TensorInfo & Partial<Pick<Tensor, "size">>) | undefined>>) => {

@@ -113,7 +113,7 @@ const ofSum = defineKernel({
   }
 })
 
-/** x and residual [tokens, n], γ and β [n] → [tokens, n]; gradients for all of them. */
+/** Normalizes the rows of x + residual [tokens, n] and applies γ and β [n]; returns [tokens, n]. Gradients for all inputs. */
 export const layerNorm = (
   x: Tensor2D,
   residual: Tensor2D | null,

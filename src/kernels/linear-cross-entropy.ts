@@ -274,8 +274,9 @@ const losses = (
 }
 
 /**
- * hidden [tokens, h], weight [vocabulary, h], packed or not, labels int32 [tokens] → the mean loss of the rows that count, a scalar;
- * gradients for hidden and, where it is not packed and its gradient is wanted, weight.
+ * Computes the mean cross-entropy of the logits hidden·weightᵀ, without storing the logits: hidden [tokens, h], weight [vocabulary, h], packed or
+ * not, labels int32 [tokens] → a scalar, over the rows that count. Gradients for hidden and, if it is not packed and its gradient is needed,
+ * weight.
  */
 export const linearCrossEntropy = (
   hidden: Tensor2D,
@@ -284,7 +285,7 @@ export const linearCrossEntropy = (
   softcap: Softcap
 ): Scalar => losses(hidden, weight, labels, softcap, false) as Scalar
 
-/** The same, of each token its own loss, float32 [tokens]: 0 where a row does not count. */
+/** Computes each token's own loss instead of the mean, float32 [tokens]: 0 for rows that do not count. */
 export const tokenCrossEntropies = (
   hidden: Tensor2D,
   weight: FrozenMatrix,
@@ -293,8 +294,8 @@ export const tokenCrossEntropies = (
 ): Tensor1D => losses(hidden, weight, labels, softcap, true) as Tensor1D
 
 /**
- * For an evaluation, without gradients: losses float32 [tokens], 0 where a row does not count, and correct int32 [tokens], 1 where the
- * largest logit is the label's.
+ * Computes losses float32 [tokens], 0 for rows that do not count, and correct int32 [tokens], 1 if the largest logit is the label's. For
+ * evaluation, without gradients.
  */
 export const tokenScores = (
   hidden: Tensor2D,

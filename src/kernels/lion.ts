@@ -21,7 +21,7 @@ const lion = list({
   }
 })
 
-/** The step of every tensor. */
+/** Computes the step of every tensor: its direction and its next momentum. */
 export const lionMoves = (
   gradients: ReadonlyArray<Tensor>,
   moments: ReadonlyArray<Tensor>,

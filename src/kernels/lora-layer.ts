@@ -2,6 +2,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 
+/** A linear layer with LoRA factors. */
 export interface LoraLayer {
   readonly W: FrozenMatrix
   readonly bias: Tensor1D | null
@@ -10,9 +11,10 @@ export interface LoraLayer {
   readonly scale: number
 }
 
+/** Options of `loraLinears`. */
 export interface LoraLinearsOptions {
-  /** with x again; default true */
+  /** whether to return x too; default true */
   readonly passes?: boolean
-  /** of GELU of y, of a layer by itself, while a tape is recorded: it wants the derivative */
+  /** form of GELU applied to y, for a single layer while a tape records, which needs the derivative; undefined: no GELU */
   readonly form?: "erf" | "tanh" | "quick" | undefined
 }

@@ -167,7 +167,10 @@ const adapted = forEachForm((form, name) =>
   })
 )
 
-/** x [tokens, in] → [tokens, out]; gradients for x, A and B. `mask`: of the adapter's input. */
+/**
+ * Computes x(W + s·BA)ᵀ + bias without forming the sum: x [tokens, in] → [tokens, out]; gradients for x, A and B. `mask`: dropout of the
+ * adapter's input.
+ */
 export const loraLinear = (
   x: Tensor2D,
   W: FrozenMatrix,

@@ -15,7 +15,10 @@ import type { LoraLayer, LoraLinearsOptions } from "./lora-layer.ts"
 import { webgpuEngineOf } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
-/** y of each layer and x again; gradients for x, and A and B of each. Undefined where the layers are computed one by one. */
+/**
+ * Computes y of each layer from the same x, and returns x too; gradients for x, and for A and B of each layer. Undefined if the layers must be
+ * computed one by one.
+ */
 export const loraLinears = (
   x: Tensor2D,
   layers: ReadonlyArray<LoraLayer>,

@@ -180,7 +180,7 @@ const moves = defineKernel<string, Attributes>({
   webgpu
 })
 
-/** A pair's step. Moments M = m/(1−β₁) and V = v/(1−β₂) are [out, in]. */
+/** Inputs of a pair's step. Moments M = m/(1−β₁) and V = v/(1−β₂) are [out, in]. */
 export interface PairStep {
   readonly pair: Factors & { readonly scale: number }
   readonly gradient: Factors
@@ -189,12 +189,13 @@ export interface PairStep {
   readonly second: Tensor
 }
 
+/** A pair's directions and next moments. */
 export interface PairMove extends Factors {
   readonly first: Tensor
   readonly second: Tensor
 }
 
-/** The step of every pair: directions and next moments. */
+/** Computes the step of every pair: directions and next moments. */
 export const loraProAdamMoves = (
   steps: ReadonlyArray<PairStep>,
   x: XChoice,

@@ -19,7 +19,7 @@ export type { Factors } from "../tensors/index.ts"
 /** Choice of X, which splits the update of W between A and B; the update itself is the same for each choice. */
 export type XChoice = "sylvester" | "zero" | "symmetric"
 
-/** All tensors [r, r]. The s⁻² of the theorem sits in the two maps that gradients enter by. */
+/** Roots of a pair's inverse Gram matrices, each [r, r]. The theorem's s⁻² is part of the two maps that gradients enter by. */
 export type Whitening = {
   readonly TB: Tensor2D // T_B
   readonly TBgrad: Tensor2D // s⁻² T_Bᵀ
@@ -65,7 +65,7 @@ const pullBack = (coordinates: Coordinates, bases: Bases, w: Whitening, x: XChoi
   return { A: tf.matMul(w.TB, left), B: tf.matMul(right, w.TAt) }
 }
 
-/** (dA, dB) from the factor gradients. */
+/** Computes (dA, dB) from the factor gradients. */
 export const theorem = (pair: Factors, gradient: Factors, w: Whitening, x: XChoice): Factors =>
   pullBack(coordinatesOf(gradient, w), basesOf(pair, w), w, x)
 
@@ -76,11 +76,11 @@ const pushForward = ({ a, b }: Coordinates, { Q, R }: Bases, scale: number): Ten
 
 type ScaledFactors = Factors & { readonly scale: number }
 
-/** g̃ [out, in], the change of W that the theorem's factor directions amount to; the same for every X. */
+/** Returns g̃ [out, in], the change of W that corresponds to the theorem's factor directions; the same for every X. */
 export const equivalentGradient = (pair: ScaledFactors, gradient: Factors, w: Whitening): Tensor2D =>
   pushForward(coordinatesOf(gradient, w), basesOf(pair, w), pair.scale)
 
-/** (dA, dB) by way of W: the theorem with sBᵀu and suAᵀ as factor gradients, where u [out, in] is what `inner` makes of g̃. */
+/** Computes (dA, dB) by transforming g̃ [out, in]: the theorem with sBᵀu and suAᵀ as factor gradients, where u = `inner`(g̃). */
 export const theoremThrough = (
   inner: (g: Tensor2D) => Tensor2D,
   pair: ScaledFactors,
@@ -96,7 +96,7 @@ export const theoremThrough = (
   return pullBack({ a, b }, bases, w, x)
 }
 
-/** The theorem's X [r, r] itself. The optimizer never forms it; it is here to be looked at and tested. */
+/** Returns the theorem's X [r, r], for inspection and tests; the optimizer never forms it. */
 export const freeMatrix = (pair: Factors, gradient: Factors, w: Whitening, x: XChoice): Tensor2D => {
   const { Y } = splitOf(coordinatesOf(gradient, w), basesOf(pair, w), w, x)
   return Y === null ? tf.zerosLike(w.S) : tf.neg(tf.matMul(tf.matMul(w.TB, Y), w.TAt))

@@ -19,7 +19,7 @@ interface Attributes {
   readonly x: XChoice
 }
 
-/** What a kernel reads of a pair, in this order: A, B, gA, gB and the five matrices. */
+/** Returns a pair's inputs of a kernel in their order: A, B, gA, gB and the five matrices. */
 export const pairInputs = (pair: Factors, gradient: Factors, w: Whitening): ReadonlyArray<Tensor> => [
   pair.A,
   pair.B,
@@ -32,22 +32,23 @@ export const pairInputs = (pair: Factors, gradient: Factors, w: Whitening): Read
   w.S
 ]
 
+/** Number of a pair's inputs. */
 export const PAIR_INPUTS = 9
 
-/** Back again. */
+/** Returns a pair from its inputs of a kernel. */
 export const pairOfInputs = (inputs: ReadonlyArray<Tensor>) => {
   const [A, B, gA, gB, TB, TBgrad, TAt, TAgrad, S] = inputs as ReadonlyArray<Tensor2D>
   const w: Whitening = { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
   return { pair: { A: A!, B: B! }, gradient: { A: gA!, B: gB! }, w }
 }
 
-/** What kernels on wasm read of a pair. */
+/** Declaration of a pair's entry for kernels on wasm. */
 export const PAIR_ENTRY = {
   ...reads("f32", "A", "B", "gA", "gB", "TB", "TBgrad", "TAt", "TAgrad", "S"),
   ...({ dA: write("f32"), dB: write("f32"), r: "u32", inputs: "u32", outputs: "u32" } as const)
 }
 
-/** Of a pair's inputs, without what is made of them. */
+/** Returns a pair's entry from its inputs, without results. */
 export const pairEntry = (group: ReadonlyArray<TensorInfo>) => {
   const [A, B, gA, gB, TB, TBgrad, TAt, TAgrad, S] = group
   const inputs = { A: A!, B: B!, gA: gA!, gB: gB!, TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
@@ -74,13 +75,13 @@ const wasm = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes, e
   return entries.flatMap(({ dA, dB }) => [dA, dB])
 }
 
-/** What programs on a GPU read of a pair. */
+/** Returns a pair's buffers and words for programs on a GPU. */
 export const pairOnWebgpu = (group: ReadonlyArray<TensorInfo>, scale: number): PairOnWebgpu => {
   const [A, B, gA, gB] = group
   return { A: A!, B: B!, gA: gA!, gB: gB!, whitening: group.slice(4, PAIR_INPUTS), scale }
 }
 
-/** Is a pair's rank more than there is a program for? Then tfjs's ops do it. */
+/** Returns whether a pair's rank exceeds that of the GPU programs; tfjs ops are used then. */
 export const exceedsWebgpu = (group: ReadonlyArray<TensorInfo>): boolean => group[0]!.shape[0]! > programs().MOST_RANK
 
 const reference = (inputs: Readonly<Record<string, TensorInfo>>, { x }: Attributes): ReadonlyArray<Tensor> =>
@@ -109,7 +110,7 @@ const directions = defineKernel<string, Attributes>({
   webgpu
 })
 
-/** (dA, dB) of every pair, from its factors, their gradients and its whitening. */
+/** Computes (dA, dB) of every pair from its factors, their gradients and its whitening. */
 export const loraProDirections = (
   pairs: ReadonlyArray<Factors>,
   gradients: ReadonlyArray<Factors>,

@@ -71,6 +71,6 @@ const kernel = defineKernel<"x", Attributes>({
   gradient: ([dy], [x, y], attributes) => ({ x: () => backward({ dy: dy!, x: x!, y: y! }, attributes)[0]! })
 })
 
-/** x [batch, height, width, channels] → [batch, rows, columns, channels]; gradient for x. No dilation. */
+/** Takes the maximum of each window: x [batch, height, width, channels] → [batch, rows, columns, channels]; gradient for x. No dilation. */
 export const maxPooling = (x: Tensor4D, window: Window): Tensor4D =>
   kernel({ x }, { window, shape: x.shape })[0] as Tensor4D

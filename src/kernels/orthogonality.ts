@@ -35,7 +35,7 @@ const kernel = defineKernel<"Q" | "P" | "I", object>({
   }
 })
 
-/** [‖QQᵀ − I‖, ‖PᵀP − I‖], with gradients for both. `I`: the identity of their rank. */
+/** Computes ‖QQᵀ − I‖ and ‖PᵀP − I‖, shape [2]; gradients for Q and P. `I`: identity matrix of their rank. */
 export const orthogonality = (Q: Tensor2D, P: Tensor2D, I: Tensor2D): Tensor1D => {
   const [norms, ...deviations] = kernel({ Q, P, I }, {})
   tf.dispose(deviations) // the tape holds its own handles

@@ -135,8 +135,8 @@ const kernel = defineKernel<"x", { readonly shape: PictureShape; readonly window
 })
 
 /**
- * x [batch, height, width, channels] → [batch · places, kernel · channels]; gradient for x. A 1×1 kernel's are the
- * pixels themselves.
+ * Extracts the pixels of each window: x [batch, height, width, channels] → [batch · positions, kernel · channels]; gradient for x. For a 1×1
+ * kernel these are the pixels themselves.
  */
 export const patches = (x: Tensor4D, window: Window): Tensor2D => {
   const [batch, height, width, channels] = x.shape
@@ -145,6 +145,6 @@ export const patches = (x: Tensor4D, window: Window): Tensor2D => {
   return kernel({ x }, { shape: x.shape, window })[0] as Tensor2D
 }
 
-/** dx of `patches`; no gradient. */
+/** Computes dx of `patches` from dy; not differentiable. */
 export const patchesBackward = (dy: Tensor, shape: PictureShape, window: Window): Tensor4D =>
   backward({ dy }, { shape, window })[0] as Tensor4D

@@ -43,8 +43,8 @@ const kernel = defineKernel<"into" | "fresh", Place>({
 })
 
 /**
- * Float32. `into` is given away: what comes back may be the same tensor, changed, or a new one in its place. So nothing else may hold
- * `into` or a clone of it.
+ * Writes `fresh` into rows of `into`, both float32. Takes ownership of `into`: the result may be the same tensor, changed, or a new one, so
+ * nothing else may hold `into` or a clone of it.
  */
 export const putRows = (into: Tensor2D, fresh: Tensor2D, place: Place): Tensor2D => {
   const [replaced] = kernel({ into, fresh }, { ...place })

@@ -5,29 +5,31 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 
-/** The version of tfjs and its backends whose private fields our devices use: the last one, frozen upstream since 2024. */
+/** Version of tfjs and its backends whose private fields the devices use: the last release, frozen upstream since 2024. */
 export const TFJS_VERSION = "4.22.0"
 
-/** What tfjs hands to a kernel. */
+/** Arguments that tfjs passes to a kernel. */
 export interface KernelCall<Backend> {
   readonly inputs: Readonly<Record<string, TensorInfo>>
   readonly attrs: Readonly<Record<string, unknown>>
   readonly backend: Backend
 }
 
+/** A kernel of a tfjs backend. */
 export type Kernel<Backend> = (call: KernelCall<Backend>) => TensorInfo
 
 /** One that may make several tensors. */
 type AnyKernel<Backend> = (call: KernelCall<Backend>) => TensorInfo | ReadonlyArray<TensorInfo>
 
+/** Kernels to install on a backend. */
 export interface KernelTable<Backend> {
-  /** made from the stock kernels, which keep what ours do not take */
+  /** creates each replacement from tfjs's kernel, which handles the calls that the replacement does not support */
   readonly replaced: Readonly<Record<string, (stock: Kernel<Backend>) => AnyKernel<Backend>>>
-  /** what tfjs lacks on this backend */
+  /** kernels that tfjs lacks on this backend */
   readonly added?: Readonly<Record<string, Kernel<Backend>>>
 }
 
-/** Installs a table; returns what undoes it. The stock kernels must have been set up, that is, the backend be in use. */
+/** Installs a table and returns a function that uninstalls it. tfjs's kernels must be set up before: the backend must be in use. */
 export const installKernels = <Backend>(
   backendName: string,
   { replaced, added = {} }: KernelTable<Backend>
@@ -56,7 +58,7 @@ export const installKernels = <Backend>(
   }
 }
 
-/** A matrix product that our engines take: op(a)·op(b): a [batch, m, k] (or transposed), b [batch, k, n] (or transposed) */
+/** A matrix product that the engines support: op(a)·op(b), with a [batch, m, k] (or transposed) and b [batch, k, n] (or transposed). */
 export interface PlainProduct {
   readonly a: TensorInfo
   readonly b: TensorInfo
@@ -66,11 +68,14 @@ export interface PlainProduct {
   readonly m: number
   readonly n: number
   readonly k: number
-  /** of the product */
+  /** shape of the product */
   readonly shape: ReadonlyArray<number>
 }
 
-/** Undefined for what broadcasts, has another type, or does not fit: what is wrong with it, the stock kernel says. */
+/**
+ * Returns the product of a call, or undefined if it broadcasts, has another type, or has shapes that do not match; tfjs's kernel then computes it
+ * or reports the error.
+ */
 export const plainProduct = ({ inputs, attrs }: KernelCall<unknown>): PlainProduct | undefined => {
   const [a, b] = [inputs["a"]!, inputs["b"]!]
   const [transposeA, transposeB] = [attrs["transposeA"] === true, attrs["transposeB"] === true]

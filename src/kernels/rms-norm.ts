@@ -74,6 +74,7 @@ const read = { dy: "buffer", gamma: "column", sum: "buffer", r: "row" } as const
 const backward = defineKernel(
   rows({ name: "rmsNormBackward", reads: read, cost: COST, body: (own) => ({ ds: gradientOfSum(own) }) })
 )
+
 /** Where s goes on. */
 const backwardAndSum = defineKernel(
   rows({
@@ -133,7 +134,7 @@ tf.registerGradient({
   }
 })
 
-/** x and residual [tokens, n], γ [n] → y [tokens, n]; gradients for all of them. */
+/** Normalizes the rows of x + residual [tokens, n] by their root mean square and applies γ [n]; returns y [tokens, n]. Gradients for all inputs. */
 export const rmsNorm = (x: Tensor2D, residual: Tensor2D | null, gamma: Tensor1D, epsilon: number): Tensor2D => {
   const [y, ...saved] =
     residual === null ? plain({ x, gamma }, { epsilon }) : ofSum({ x, residual, gamma }, { epsilon })
@@ -142,8 +143,8 @@ export const rmsNorm = (x: Tensor2D, residual: Tensor2D | null, gamma: Tensor1D,
 }
 
 /**
- * x and residual [tokens, n], γ [n] → y and s = x + residual, both [tokens, n]; gradients for all of them, through both. Where nothing
- * is made of s, `rmsNorm` gives the same y, and tfjs makes no zeros for the gradient of s.
+ * Returns y of `rmsNorm` and s = x + residual, both [tokens, n]; gradients for all inputs, through both. If s is unused, `rmsNorm` gives the same
+ * y, and tfjs creates no zeros for the gradient of s.
  */
 export const rmsNormAndSum = (
   x: Tensor2D,

@@ -78,6 +78,6 @@ const kernel = defineKernel<Input, Attributes>({
   gradient: ([dy], [cos, sin]) => ({ x: () => back({ x: dy!, cos: cos!, sin: sin! }, { direction: -1 })[0]! })
 })
 
-/** x [tokens, heads·d], cos and sin [tokens, d], d even → [tokens, heads·d]; gradient for x. */
+/** Applies rotary position embeddings: x [tokens, heads·d], cos and sin [tokens, d], d even → [tokens, heads·d]; gradient for x. */
 export const rope = (x: Tensor2D, cos: Tensor2D, sin: Tensor2D): Tensor2D =>
   kernel({ x, cos, sin }, { direction: 1 })[0] as Tensor2D

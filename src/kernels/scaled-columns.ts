@@ -26,6 +26,6 @@ const kernel = defineKernel<"z" | "factor" | "bias", object>({
   })
 })
 
-/** z ⊙ f + bias, z [tokens, out] → [tokens, out]; gradients for z, f and bias. */
+/** Computes z ⊙ f + bias: z [tokens, out], f and bias [out] → [tokens, out]; gradients for z, f and bias. */
 export const scaledColumns = (z: Tensor2D, factor: Tensor1D, bias: Tensor1D | null): Tensor2D =>
   kernel({ z, factor, ...biasInput(bias) }, {})[0] as Tensor2D

@@ -57,6 +57,6 @@ const kernel = defineKernel<string, object>({
   webgpu: (inputs, _, engine) => [programs().squaredNormsOnWebgpu(engine, listed(inputs))]
 })
 
-/** [tensors]; no tensors have no norms. */
+/** Computes Σ x² of each tensor, shape [tensors]. The list may be empty. */
 export const squaredNorms = (tensors: ReadonlyArray<Tensor>): Tensor1D =>
   tensors.length === 0 ? tf.tensor1d([]) : (kernel(named(tensors), {})[0] as Tensor1D)

@@ -53,7 +53,7 @@ const kernel = defineKernel({
   }
 })
 
-/** silu(gate)·up, all [tokens, f]; gradients for both, first order only. */
+/** Computes silu(gate)·up, all [tokens, f]; gradients for both, first order only. */
 export const swiglu = (gate: Tensor2D, up: Tensor2D): Tensor2D => {
   const [y, ...saved] = kernel({ gate, up }, {})
   tf.dispose(saved) // the tape holds its own handles; without a tape no one wants them

@@ -3,20 +3,22 @@ import type { Tensor2D, Tensor3D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { wasmEngineOf } from "./wasm/engine.ts"
 
+/** Names tensors by their index, for kernels over lists. */
 export const named = <T extends TensorInfo>(tensors: ReadonlyArray<T>): Readonly<Record<string, T>> =>
   Object.fromEntries(tensors.map((tensor, i) => [i, tensor]))
 
-/** Back again: integer keys are in ascending order. */
+/** Returns the tensors in the order of their indices: integer keys are enumerated in ascending order. */
 export const listed = <T extends TensorInfo>(inputs: Readonly<Record<string, T>>): ReadonlyArray<T> =>
   Object.values(inputs)
 
-/** [a₀, b₀, a₁, b₁, …] in groups of `size`. */
+/** Divides [a₀, b₀, a₁, b₁, …] into groups of `size`. */
 export const groupsOf = <T>(list: ReadonlyArray<T>, size: number): ReadonlyArray<ReadonlyArray<T>> =>
   Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size))
 
+/** Returns the number of values in a tensor. */
 export const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1)
 
-/** Consecutive items whose sizes add up to `most` at most, or one item. */
+/** Groups consecutive items so that the sizes of a group add up to at most `most`; a larger item has its own group. */
 export const bounded = <T>(
   items: ReadonlyArray<T>,
   sizeOfItem: (item: T) => number,
@@ -37,9 +39,9 @@ export const bounded = <T>(
 }
 
 /**
- * The matrices of a stack [n, rows, columns] one by one, as `tf.unstack` has them. tfjs' own on wasm copies the whole stack out of its heap
- * for each of them: half of what an optimizer over stacks of pairs took. Here each is copied once, within the heap. Not for what is
- * differentiated. The tensors belong to the caller.
+ * Returns the matrices of a stack [n, rows, columns] as new tensors, as `tf.unstack` does. tfjs's own on wasm copies the whole stack out of its
+ * heap for each matrix, which took half the time of optimizers over stacks of pairs; here each is copied once, within the heap. Not
+ * differentiable.
  */
 export const unstacked = (stack: Tensor3D): ReadonlyArray<Tensor2D> => {
   const engine = wasmEngineOf(tf.backend())

@@ -1,2 +1,2 @@
-/** Which compiled kernels these are: the first digits of the SHA-256 of their checksums, written by `bun run kernels`. */
+/** Version of the compiled kernels: the first digits of the SHA-256 of their checksums, written by `bun run kernels`. */
 export const kernelsVersion = "b64e222b28f6"

@@ -16,12 +16,14 @@ import { type PairSizes, sizesOf } from "./wasm/lora-pro.ts"
 import { type WebgpuEngine, webgpuEngineOf } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
 
+/** Factors with their scale s. */
 export type ScaledPair = Factors & { readonly scale: number }
 
+/** Whitenings of pairs. */
 export interface Whitened {
-  /** in the order of the pairs */
+  /** whitenings in the order of the pairs */
   readonly whitenings: ReadonlyArray<Whitening>
-  /** λ_min(BᵀB) of each pair; 0 where B does not have full column rank, NaN where a factor is not finite */
+  /** λ_min(BᵀB) of each pair; 0 if B does not have full column rank, NaN if a factor is not finite */
   readonly smallest: Tensor1D
 }
 
@@ -42,7 +44,10 @@ const kernel = declareKernel({
   }
 })
 
-/** Bytes: three matrices, a block of 64 columns and some eighty rows of float64; rows are whole vectors, of 16 numbers at most. */
+/**
+ * Returns the bytes of scratch: three matrices, a block of 64 columns and about eighty rows of float64; rows are whole vectors, of at most 16
+ * values.
+ */
 export const scratchOf = ({ r }: PairSizes): number => 64 + 8 * (r + 15) * (3 * (r + 15) + 64 + 80)
 
 /** Multiplications: of the Grams, and of two eigenproblems by the slower way, some six sweeps of Jacobi's method. */
@@ -84,8 +89,8 @@ export interface StackedRoots {
 }
 
 /**
- * Of A [pairs, r, in] and B [pairs, out, r], which are read where they lie, as the roots are written. On wasm alone; elsewhere undefined, and pairs
- * have to be taken apart.
+ * Computes the roots of A [pairs, r, in] and B [pairs, out, r] in place, without unstacking them. Undefined on other backends than wasm, where
+ * pairs must be unstacked.
  */
 export const stackedRootsOnWasm = (A: Tensor3D, B: Tensor3D, damping: number): StackedRoots | undefined => {
   const engine = wasmEngineOf(tf.backend())
@@ -118,15 +123,15 @@ const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, dampin
   return { whitenings, smallest: tensorOf(smallest) }
 }
 
-/** The largest rank that is whitened on the device in use: 0 where it has no engine of ours. */
+/** Returns the largest rank that can be whitened on the current device; 0 if it has no engine of this package. */
 export const mostWhitenedRank = (): number => {
   if (wasmEngineOf(tf.backend()) !== undefined) return Number.POSITIVE_INFINITY
   return webgpuEngineOf(tf.backend()) === undefined ? 0 : programs().MOST_RANK
 }
 
 /**
- * Undefined where the current backend has no engine, and on a GPU for ranks above `MOST_RANK` and for factors that
- * together exceed what it binds: then the host makes them. The tensors belong to the caller.
+ * Whitens pairs on the device. Undefined if the current backend has no engine and, on a GPU, for ranks above `MOST_RANK` and factors that
+ * together exceed its binding limit: the host whitens those. The caller owns the tensors.
  */
 export const whitenedOnDevice = (pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened | undefined => {
   if (pairs.length === 0) return undefined

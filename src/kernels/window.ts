@@ -1,19 +1,21 @@
 /** Where a window lies over a picture: shared by convolutions and poolings. */
 import type { WordsOf, WordTypes } from "./declaration.ts"
 
+/** Sizes along both axes. */
 export type Pair = readonly [height: number, width: number]
 
+/** Window of a convolution or pooling. */
 export interface Window {
   readonly kernel: Pair
   readonly strides: Pair
   readonly dilation: Pair
-  /** "causal" pads before the first row alone (one axis, which is the height) */
+  /** "causal" pads before the first row only (one axis, which is the height) */
   readonly padding: "same" | "valid" | "causal"
 }
 
 /**
- * Along one axis: its first place, relative to the first pixel; how many places there are; and the pixels from its
- * first to its last.
+ * Positions of a window along one axis: the first, relative to the first pixel; their number; and the number of pixels from the first to the last
+ * of a window.
  */
 export interface Axis {
   readonly first: number
@@ -30,6 +32,7 @@ const axisOf = (size: number, kernel: number, stride: number, dilation: number, 
   return { first: 0 - Math.floor(Math.max(0, (places - 1) * stride + span - size) / 2), places, span }
 }
 
+/** Returns both axes of a window. */
 export const axesOf = (
   [height, width]: Pair,
   { kernel, strides, dilation, padding }: Window
@@ -38,23 +41,23 @@ export const axesOf = (
   axisOf(width, kernel[1], strides[1], dilation[1], padding)
 ]
 
-/** [height, width] of the output. */
+/** Returns the height and width of the output. */
 export const outputSize = (size: Pair, window: Window): Pair => {
   const [vertical, horizontal] = axesOf(size, window)
   return [vertical.places, horizontal.places]
 }
 
-/** What kernels over windows read on wasm. */
+/** Words of wasm kernels over windows. */
 export const WINDOW_WORDS = {
   ...{ batch: "u32", channels: "u32", height: "u32", width: "u32" },
-  /** of places */
+  /** numbers of positions */
   ...{ rows: "u32", columns: "u32" },
   ...{ kernelHeight: "u32", kernelWidth: "u32", strideY: "u32", strideX: "u32", dilationY: "u32", dilationX: "u32" },
-  /** of the first place */
+  /** first position */
   ...{ top: "i32", left: "i32" }
 } as const satisfies WordTypes
 
-/** [batch, height, width, channels] */
+/** Shape [batch, height, width, channels]. */
 export type PictureShape = readonly [batch: number, height: number, width: number, channels: number]
 
 export const windowWords = (

@@ -17,7 +17,7 @@ interface Splitter {
   readonly split: (text: string) => ReadonlyArray<string>
 }
 
-/** Of the library's `Tokenizer`, which keeps most of it to itself. */
+/** Fields of the library's `Tokenizer`, most of which are private. */
 export interface TokenizerParts {
   readonly normalizer: ((text: string) => string) | null
   readonly pre_tokenizer: ((text: string, options: { readonly section_index: number }) => ReadonlyArray<string>) | null
@@ -32,7 +32,7 @@ interface Piece {
   readonly isToken: boolean
 }
 
-/** `encode_text` of the library: the tokens of a text, as text. */
+/** Returns the library's `encode_text`, which splits a text into tokens, as strings. */
 export const textEncoder = (parts: TokenizerParts): ((text: string | null) => ReadonlyArray<string> | null) => {
   const { normalizer, pre_tokenizer: cut, model } = parts
   const added = [...parts.added_tokens_map]

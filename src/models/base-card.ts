@@ -3,21 +3,21 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { readTextFile } from "../files/index.ts"
 
-/** What a base model's own card says of its licence, languages and origin. Nested metadata is ignored. */
+/** Licence, languages and origin in a base model's own model card. Nested metadata is ignored. */
 export interface BaseCard {
-  /** an identifier of the Hub's, or "other" */
+  /** identifier on the Hub, or "other" */
   readonly license?: string
-  /** of a licence that is "other" */
+  /** name of a licence that is "other" */
   readonly licenseName?: string
-  /** the address of its text */
+  /** URL of the licence's text */
   readonly licenseLink?: string
   /** codes such as "en", at least one */
   readonly languages?: ReadonlyArray<string>
-  /** the model that the base itself was made from */
+  /** model from which the base was derived */
   readonly baseModel?: string
 }
 
-/** Reads a base model's card; {} without one. It never fails. */
+/** Reads a base model's card; {} if there is none. Never fails. */
 export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
   Effect.map(readTextFile(file).pipe(Effect.orElseSucceed(() => "")), parseBaseCard)
 

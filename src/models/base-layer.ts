@@ -4,14 +4,14 @@ import { dequantized, embedded, frozenLinear } from "../kernels/index.ts"
 import type { FrozenMatrix, Linear, LinearSite } from "../tensors/index.ts"
 import type { Network } from "./model.ts"
 
-/** The frozen W [out, in] and bias [out] of a layer; bias null where it has none. */
+/** Returns a layer's frozen W [out, in] and bias [out]; the bias is null if the layer has none. */
 export const baseLayer = (
   { weights, packed }: Pick<Network, "weights" | "packed">,
   site: LinearSite
 ): {
-  /** `[out, in]`; packed where the plan has `model.weights` */
+  /** weight `[out, in]`; packed if the plan has `model.weights` */
   readonly W: FrozenMatrix
-  /** `[out]` */
+  /** bias `[out]`; null: the layer has none */
   readonly bias: Tensor1D | null
 } => {
   const name = `${site.name}.weight`
@@ -19,7 +19,7 @@ export const baseLayer = (
   return { W, bias: site.bias === false ? null : (weights(`${site.name}.bias`) as Tensor1D) }
 }
 
-/** The base model's own linear layers: x [rows, in] → xWᵀ + bias [rows, out]; of an embedding, x are ids. */
+/** Returns the base model's linear layers: x [rows, in] → xWᵀ + bias [rows, out]. For an embedding, x contains ids. */
 export const baseLinear =
   (model: Pick<Network, "weights" | "packed">): Linear =>
   (site, x) => {

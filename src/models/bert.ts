@@ -27,15 +27,15 @@ import { labelFields, labelsInOrder } from "./labels.ts"
 import { type EncoderSizes, normParameters } from "./model.ts"
 import { type BlockNames, type Norm, normalized, transformerBlock } from "./transformer-block.ts"
 
-/** What a config.json says about an encoder of BERT's kind, in one spelling for all families. */
+/** Settings of a BERT-like encoder from its config.json, under the same names for all families. */
 export interface EncoderConfig extends Omit<EncoderSizes, "maxLength"> {
   /** rows of the position table */
   readonly positions: number
   /** ε of the layer norms */
   readonly layerNormEpsilon: number
-  /** of the feed-forward part */
+  /** activation of the feed-forward part */
   readonly activation: Activation
-  /** the token of padding */
+  /** id of the padding token */
   readonly padId: number
   /** class names by index, empty if the checkpoint has none */
   readonly labels: ReadonlyArray<string>
@@ -59,6 +59,7 @@ const EMBEDDINGS = {
   norm: "embeddings.LayerNorm"
 } as const
 
+/** Returns the parts that BERT-like encoders share. */
 export const bertParts = (
   { block, head, reservedPositions = () => 0, positionIds }: BertKind,
   config: EncoderConfig
@@ -133,7 +134,7 @@ const BertConfig = Schema.Struct({
   add_cross_attention: Schema.optionalKey(Schema.Literal(false))
 })
 
-/** Opens a BERT-like config whose padding id is `padId` unless the file names one. */
+/** Opens a BERT-like config. `padId`: id of the padding token if the file does not name one. */
 export const openBert = (kind: BertKind, padId: number): Family["open"] =>
   encoderReader(BertConfig, (file) =>
     bertParts(kind, {
@@ -151,6 +152,7 @@ export const openBert = (kind: BertKind, padId: number): Family["open"] =>
     })
   )
 
+/** Returns the parameter names of a block in BERT's files. */
 export const bertBlock = (layer: number): BlockNames => {
   const block = `encoder.layer.${layer}`
   const projection = (name: string) => `${block}.attention.self.${name}`
@@ -164,6 +166,7 @@ export const bertBlock = (layer: number): BlockNames => {
   }
 }
 
+/** Differences of BERT from other BERT-like families. */
 export const bertKind: BertKind = {
   block: bertBlock,
   head: { dense: "pooler.dense", activate: tf.tanh, classifier: "classifier", isPretrained: true }

@@ -28,7 +28,7 @@ import { beginGrowth, boundGrowth, boundLattice, Growth } from "./tokenizer-grow
 import type { Fields } from "./tokenizer-json.ts"
 import { cutting, normalizing } from "./unicode-parts.ts"
 
-/** Throws where a pattern has no bound on its time. */
+/** A tokenizer that splits texts in bounded time. Throws for a pattern without a bound on its time. */
 export class BoundedTokenizer extends Tokenizer {
   constructor(json: Fields, config: Fields) {
     super(json, { ...config, additional_special_tokens: additionalTokens(json, config) })

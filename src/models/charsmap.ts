@@ -65,7 +65,7 @@ const clusters = `\\r\\n|${control}|\\p{Prepended}*(?!${control})[\\s\\S]\\p{Ext
 const otherClusters = `\\r\\n|[ -~]\\p{Extending}+|(?![ -~])(?:${clusters})`
 const printable = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i))
 
-/** The clusters that a table replaces one by one, and the function that replaces one. Throws if the table is damaged. */
+/** Returns the clusters that a table replaces, and the function that replaces one. Throws if the table is damaged. */
 export const charsmap = (
   table: string
 ): { readonly clusters: RegExp; readonly replaced: (cluster: string) => string } => {

@@ -15,22 +15,23 @@ import type { FolderFile } from "./files-read.ts"
 import { ModelError, type ParameterSpec, refusedUrl } from "./model.ts"
 import { placeOf, WeightlessFolders } from "./source.ts"
 
+/** An opened checkpoint folder. */
 export interface Checkpoint {
-  /** on this machine */
+  /** local folder */
   readonly folder: string
   readonly family: Family
   readonly encoder: Encoder
-  /** "bert." in the file of a BertForSequenceClassification, "" in that of a BertModel */
+  /** prefix of the backbone's names: "bert." in the file of a BertForSequenceClassification, "" in that of a BertModel */
   readonly prefix: string
-  /** The stored tensor of a parameter, by the family's name. */
+  /** Returns the stored tensor of a parameter, by the family's name. */
   readonly find: (name: string) => StoredTensor | undefined
   /** names of all stored tensors */
   readonly stored: ReadonlyArray<string>
-  /** One sentence for each parameter that is missing or has another shape. */
+  /** Returns one sentence for each parameter that is missing or has a different shape. */
   readonly misfits: (parameters: ReadonlyArray<ParameterSpec>) => ReadonlyArray<string>
 }
 
-/** Opens a folder or hf:owner/name, and checks the encoder's parameters: every missing or misshapen one is reported at once. */
+/** Opens a folder or hf:owner/name and checks the encoder's parameters. Fails with every missing or wrongly shaped parameter. */
 export const openCheckpoint = (
   source: string,
   families: Readonly<Record<string, Family>>
@@ -51,7 +52,7 @@ export const openCheckpoint = (
     return { folder, family, encoder, prefix, find, stored: [...headers.keys()], misfits }
   })
 
-/** A parameter's name in a file whose backbone has `prefix`. Classifiers are outside the backbone. */
+/** Returns a parameter's name in a file whose backbone has `prefix`. Classifiers are outside the backbone. */
 export const storedName = ({ outside }: Family, prefix: string, name: string): string =>
   outside.some((module) => name.startsWith(`${module}.`)) ? name : prefix + name
 
@@ -63,8 +64,8 @@ const legacyName = (name: string): string =>
 const noWeights: ReadonlyMap<string, StoredTensor> = new Map()
 
 /**
- * One sentence for each parameter that is missing or has another shape. `headers`: of the files; `find`: a parameter's name in them, and its
- * shape if it is there.
+ * Returns one sentence for each parameter that is missing or has a different shape. `headers`: of the files; `find`: returns a parameter's name
+ * in them, and its shape if they contain it.
  */
 export const shapeProblems = (
   headers: ReadonlyMap<string, unknown>,
@@ -79,7 +80,7 @@ export const shapeProblems = (
     return [`weights: ${stored.name} has shape [${stored.shape.join(", ")}]; config.json says [${shape.join(", ")}]`]
   })
 
-/** What is wrong with a weight file, as the model's error. */
+/** Converts a weight file's error to the model's. */
 export const modelErrorOf = (folder: string, { file, problems }: Pick<SafetensorsError, "file" | "problems">) =>
   Effect.map(
     Path.Path,
@@ -88,7 +89,7 @@ export const modelErrorOf = (folder: string, { file, problems }: Pick<Safetensor
 
 const JUDGED_WITHOUT = "; validate --model-only judges a plan without weights"
 
-/** The headers of a folder's weight files. */
+/** Reads the headers of a folder's weight files. */
 export const readHeaders = (folder: string) =>
   readFolderHeaders(folder).pipe(
     Effect.catchTag("SafetensorsError", (error) =>
@@ -134,7 +135,7 @@ export const familyIn = <F extends object>(config: unknown, families: Readonly<R
   return `config.json: model_type ${found}; supported are ${Object.keys(families).join(", ")}`
 }
 
-/** The family of a folder, by `model_type` of its config.json, and what it reads there. */
+/** Reads the config of a folder with the family that `model_type` of its config.json names. */
 export const readFamily = <Config, F extends ConfigFamily<Config>>(
   folder: string,
   families: Readonly<Record<string, F & ConfigFamily<Config>>>

@@ -8,21 +8,23 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 
+/** An integer of at least 1. */
 export const Count = Schema.Int.check(Schema.isGreaterThan(0))
-/** A layer has a dozen named parameters, so a file that asks for a billion layers is refused before they are listed. */
+/** Number of layers, from 1 to 1,000: since a layer has a dozen named parameters, a file with a billion layers is rejected before they are listed. */
 export const Layers = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 }))
 /** Epsilon that a norm adds to the variance, from 0 to 1; a negative value could produce NaN. */
 export const Epsilon = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+/** A finite number above 0. */
 export const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 
-/** A field that may be absent or null. */
+/** Makes a field optional and nullable. */
 export const maybe = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-/** A field that may be absent, with transformers' default. */
+/** Makes a field optional, with transformers' default. */
 export const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
-/** The feed-forward nonlinearity, by transformers' names. */
+/** Activations of the feed-forward part, by transformers' names. */
 export const activations = {
   gelu: "erf",
   gelu_new: "tanh",
@@ -30,18 +32,21 @@ export const activations = {
   quick_gelu: "quick",
   relu: "relu"
 } as const
+
+/** An activation of the feed-forward part. */
 export type Activation = (typeof activations)[keyof typeof activations]
 export const ActivationName = Schema.Literals(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"])
 
+/** Problems of a config, a sentence each. */
 export type Problems = ReadonlyArray<string>
 
-/** A config, and problems that no single field shows. */
+/** A config, and the problems that involve several of its fields. */
 export interface Normalized<Config> {
   readonly config: Config
   readonly problems: Problems
 }
 
-/** A reader that decodes a family's own spelling and then normalizes it. */
+/** Creates a reader that decodes a family's spelling and then normalizes it. */
 export const configReader =
   <File, Config>(schema: Schema.Codec<File, unknown>, normalize: (file: File) => Normalized<Config>) =>
   (json: unknown): Result.Result<Config, Problems> => {
@@ -58,7 +63,7 @@ export const configReader =
 const QUANTIZED =
   "config.json: quantization_config is set; expected a checkpoint whose weights are stored as float numbers"
 
-/** A reader that also refuses quantized checkpoints. */
+/** Creates a reader that also rejects quantized checkpoints. */
 export const decoderConfigReader: typeof configReader = (schema, normalize) => (json) => {
   const quantized = (json as { readonly quantization_config?: unknown } | null)?.quantization_config
   const read = configReader(schema, normalize)(json)

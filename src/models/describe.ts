@@ -11,27 +11,30 @@ import { type HeadInit, headLayers, type Pooling } from "./head.ts"
 import { type Labels, labelsOf } from "./labels.ts"
 import { type Exported, type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
-/** Of a classifier. */
+/** Options of a classifier. */
 export interface TaskOptions {
-  /** what the head sees; default of `Models.load`: "mean" */
+  /** pooling before the head; default of `Models.load`: "mean" */
   readonly pooling: Pooling
-  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's; default of `Models.load`: "new" */
+  /**
+   * initialization of the classifier's weights: random with standard deviation 0.02 ("new"), 0, or the checkpoint's; default of `Models.load`:
+   * "new"
+   */
   readonly head: HeadInit
-  /** class names in the order of the logits; without them the checkpoint's own `id2label` */
+  /** class names in the order of the logits; default: the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
 }
 
-/** Of a model whose outputs are the pooled hidden states themselves. */
+/** Options of a model that returns pooled hidden states. */
 export interface EmbeddingOptions {
-  /** over a text's tokens, or the first token's hidden state */
+  /** pooling over the tokens of a text, or the first token's hidden state */
   readonly pooling: "mean" | "first"
-  /** whether vectors have length 1 */
+  /** whether vectors are scaled to length 1 */
   readonly normalize: boolean
 }
 
-/** A description, and what else the checkpoint holds. */
+/** A description with the checkpoint's unused tensors. */
 export interface DescribedModel extends ModelDescription {
-  /** stored tensors that nothing reads: other heads, position ids, an unused pooler */
+  /** stored tensors that are not read: other heads, position ids, an unused pooler */
   readonly unusedTensors: ReadonlyArray<string>
 }
 
@@ -64,7 +67,10 @@ export const describe = (
     }
   })
 
-/** The sequence classifier where the head is its own (pooling "pooler": `bert.encoder.…`, `classifier`), else the bare encoder (`encoder.…`). */
+/**
+ * Returns the export of an encoder: the sequence classifier if the head is the class's own (pooling "pooler": `bert.encoder.…`, `classifier`),
+ * else the bare encoder (`encoder.…`).
+ */
 export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
   const ownHead = head.pooling !== "pooler"
   return {
@@ -79,7 +85,7 @@ export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
   }
 }
 
-/** A parameter's name in transformers' own class: what a PEFT adapter's keys are made of. */
+/** Returns a parameter's name in transformers' class, as in the keys of PEFT adapters. */
 export const classParameterName = ({ family, prefix }: ModelDescription, name: string): string =>
   storedName(familyOf(family), prefix, name)
 

@@ -27,46 +27,43 @@ import { type Rope, rotaryRows } from "./rotary-rows.ts"
 import { textSequences } from "./sequences.ts"
 import { type Attend, type Norm, normalized, type TransformerBlock } from "./transformer-block.ts"
 
-/** A block, and what its attention takes besides queries, keys and values. */
+/** A block with the settings of its attention. */
 export interface EncoderBlock extends TransformerBlock {
-  /** a token attends those that are fewer places than this away; null: all of its text */
+  /** a token attends tokens fewer than this many positions away; null: all tokens of its text */
   readonly window: number | null
-  /** which of the encoder's `ropes` turns queries and keys; null: positions are in the embeddings */
+  /** index of the rotary positions in the encoder's `ropes`; null: positions are part of the embeddings */
   readonly rope: number | null
 }
 
-/**
- * The classification head of transformers' own class: classifier(norm(act(dense(h)))) over the first token's last hidden state, or over the
- * mean of all.
- */
+/** Classification head of transformers' class: classifier(norm(act(dense(h)))) over the first token's last hidden state or the mean of all. */
 export interface ClassifierHead {
   readonly over: "first" | "mean"
   readonly dense: LinearSite
   readonly activate: (x: Tensor2D) => Tensor2D
-  /** null: no norm */
+  /** norm before the classifier; null: none */
   readonly norm: Norm | null
-  /** the module of the last layer */
+  /** module of the last layer */
   readonly classifier: string
-  /** whether what comes before the classifier was trained with the backbone (BERT's pooler), and is used wherever a checkpoint has it */
+  /** whether the layers before the classifier were trained with the backbone (BERT's pooler); they are used whenever a checkpoint has them */
   readonly isPretrained: boolean
 }
 
 /** An encoder's forward pass as a value: its sizes, layers, parameters and blocks. */
 export interface Encoder extends EncoderSizes {
-  /** the linear layers of the blocks, in the order of the forward pass */
+  /** linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter of the forward pass, by its name in the backbone */
   readonly parameters: ReadonlyArray<ParameterSpec>
   readonly stack: Stack
-  /** the parameter that tokens are looked up in: every checkpoint has it, and its prefix shows the class that the file was saved from */
+  /** name of the token embedding: every checkpoint has it, and its prefix identifies the class that saved the file */
   readonly embedding: string
-  /** h₀ [tokens, hidden] */
+  /** Computes h₀ [tokens, hidden]. */
   readonly embed: (batch: TokenBatch, weights: Weights) => Tensor2D
-  /** one after another */
+  /** blocks in order */
   readonly blocks: ReadonlyArray<EncoderBlock>
-  /** What the last block's output goes through. */
+  /** Processes the last block's output. */
   readonly finish: (h: Tensor2D, weights: Weights) => Tensor2D
-  /** cos and sin of positions that are not learned, which the forward pass reads besides its parameters */
+  /** cos and sin of rotary positions, which the forward pass reads in addition to its parameters */
   readonly tables: ReadonlyArray<RotaryTable>
   readonly head: ClassifierHead
   /** class names by index, empty if the checkpoint has none */
@@ -80,17 +77,18 @@ interface RotaryTable {
   readonly make: () => Readonly<Record<"cos" | "sin", HostTensor>>
 }
 
-/** What a family's `open` gives of an encoder, from which the rest follows. */
+/** Parts of an encoder that a family's `open` returns, from which the others follow. */
 export interface EncoderParts
   extends Omit<Encoder, "layers" | "sites" | "parameters" | "stack" | "finish" | "embedding" | "tables"> {
-  /** parameters that `embed` reads, the tokens' first */
+  /** parameters that `embed` reads, the token embedding first */
   readonly embeddings: readonly [ParameterSpec, ...ReadonlyArray<ParameterSpec>]
-  /** null: the last block's output is the last hidden state */
+  /** norm after the last block; null: none */
   readonly finalNorm: Norm | null
-  /** rotary positions that blocks name by their place here; none: positions are learned */
+  /** rotary positions, which blocks name by index; default: none, positions are learned */
   readonly ropes?: ReadonlyArray<Rope>
 }
 
+/** Creates an encoder from its parts. */
 export const encoderOf = ({ embeddings, finalNorm, ropes = [], ...parts }: EncoderParts): Encoder => {
   const { blocks, hiddenSize, maxLength } = parts
   const last = finalNorm === null ? [] : normParameters(finalNorm.name, hiddenSize, finalNorm.bias)
@@ -129,7 +127,7 @@ const rotaryTable = (rope: Rope, positions: number): Readonly<Record<"cos" | "si
   return { cos: halved(rows.cos), sin: halved(rows.sin) }
 }
 
-/** A family of encoders: how its config.json is read, and what its parameters are called. */
+/** A family of encoders: how its config.json is read, and the names of its parameters. */
 export interface Family {
   /** `model_type` of config.json */
   readonly name: string
@@ -137,17 +135,17 @@ export interface Family {
   readonly className: string
   /** prefix of the backbone's names in transformers' classification class */
   readonly prefix: string
-  /** adaptable modules of the backbone, where other models have names with that prefix, too; absent: none have */
+  /** adaptable modules of the backbone, for families in which other models use the same prefix; absent: none do */
   readonly modules?: RegExp
-  /** modules of the head of that class that are not in the backbone, and so have no prefix */
+  /** modules of the class's head outside of the backbone, which therefore have no prefix */
   readonly outside: ReadonlyArray<string>
-  /** modules of the head as PEFT's `modules_to_save` lists them */
+  /** modules of the head, as in PEFT's `modules_to_save` */
   readonly headModules: ReadonlyArray<string>
-  /** The encoder that a config describes, or all that is wrong with it. */
+  /** Returns the encoder that a config describes, or all problems of the config. */
   readonly open: (config: unknown) => Result.Result<Encoder, ReadonlyArray<string>>
 }
 
-/** Opens a config by a family's schema, whose fields `read` puts together. */
+/** Opens a config by a family's schema and builds the encoder from its fields with `read`. */
 export const encoderReader = <File>(
   schema: Schema.Codec<File, unknown>,
   read: (file: File) => Normalized<EncoderParts>
@@ -161,7 +159,7 @@ export const encoderReader = <File>(
   return (config) => Result.map(parts(config), encoderOf)
 }
 
-/** Tensor code: last hidden states [tokens, hidden]. `tables`: looks up the encoder's rotary tables; absent: as `weights`. */
+/** Computes the last hidden states [tokens, hidden]. Tensor code. `tables`: returns the encoder's rotary tables; default: `weights`. */
 export const encode = (
   encoder: Encoder,
   batch: TokenBatch,

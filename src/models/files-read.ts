@@ -9,10 +9,10 @@ import { partFiles } from "../files/index.ts"
 import { INDEX_FILE, readFolderHeaders, type SafetensorsError, SINGLE_FILE } from "../safetensors/index.ts"
 import { weightFiles } from "./layers-model/index.ts"
 
-/** Says where texts end: it decides what is written with a model, and nothing of what is trained. */
+/** File that names the tokens that end a text: affects generation, not training. */
 export const GENERATION_CONFIG = "generation_config.json"
 
-/** The chat template's name in folders of models, adapters and runs, as transformers has it. */
+/** File name of the chat template in folders of models, adapters and runs, as in transformers. */
 export const CHAT_TEMPLATE = "chat_template.jinja"
 
 /** Files of a Hugging Face folder that are read in addition to its weights: the first always, the others if they exist. */
@@ -25,19 +25,21 @@ export const folderFiles = [
   "preprocessor_config.json",
   GENERATION_CONFIG
 ] as const
+
+/** Name of such a file. */
 export type FolderFile = (typeof folderFiles)[number]
 
-/** A file that decides what a model computes. */
+/** A file that affects a model's results. */
 export interface ModelFile {
-  /** in reports: from the model's folder on */
+  /** path in reports, relative to the model's folder */
   readonly name: string
-  /** there may be no such file */
+  /** path; the file may not exist */
   readonly path: string
-  /** whether weights are in it */
+  /** whether it contains weights */
   readonly holdsWeights: boolean
 }
 
-/** The files of a model: of a folder, a .gguf file with its parts, or a LayersModel by its model.json. */
+/** Returns the files of a model: of a folder, a .gguf file with its parts, or a LayersModel by its model.json. */
 export const modelFiles = (
   source: string
 ): Effect.Effect<ReadonlyArray<ModelFile>, SafetensorsError, FileSystem.FileSystem | Path.Path> =>

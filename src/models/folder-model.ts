@@ -13,24 +13,25 @@ import { newHeadParameters } from "./head.ts"
 import { type ExportedModel, type HeadSpec, ModelError, type Network, type ParameterSpec } from "./model.ts"
 import { uploaded } from "./upload.ts"
 
-/** What is trained itself: where each of its parameters starts. */
+/** Parameters that are trained directly, and their initialization. */
 export type NewHead = Pick<HeadSpec, "parameters" | "inCheckpoint" | "start">
 
+/** No head. */
 export const noHead: NewHead = { parameters: [], inCheckpoint: new Set(), start: "normal" }
 
-/** All that is known of such a model without reading a weight. */
+/** Description of such a model; no weights are read. */
 export interface FolderDescription extends ExportedModel {
-  /** on this machine */
+  /** local folder */
   readonly folder: string
-  /** every frozen parameter that the forward pass needs (the head's not included) */
+  /** frozen parameters of the forward pass, without the head's */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** what is trained itself; of some families nothing */
+  /** parameters that are trained directly; empty for some families */
   readonly head: NewHead
-  /** of the names in the checkpoint's own class; "" for none */
+  /** prefix of the names in the checkpoint's class; "" for none */
   readonly prefix: string
-  /** the stored name of every parameter, and of those of the head that the checkpoint has */
+  /** stored name of each parameter, and of the head's parameters that the checkpoint has */
   readonly stored: ReadonlyMap<string, string>
-  /** stored tensors that nothing reads */
+  /** stored tensors that are not read */
   readonly unusedTensors: ReadonlyArray<string>
 }
 
@@ -68,7 +69,7 @@ export interface LoadFolderOptions {
   readonly whole?: ReadonlyArray<string>
 }
 
-/** The parameters on the device, for as long as the scope. `computed`: tensors that the forward pass reads besides those. */
+/** Loads the parameters to the device for the lifetime of the scope. `computed`: further tensors that the forward pass reads. */
 export const loadFolder = (
   { folder, sites, head, stored }: Pick<FolderDescription, "folder" | "sites" | "head" | "stored">,
   { seed, weights: form = "f32", whole = [] }: LoadFolderOptions,

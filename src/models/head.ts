@@ -24,8 +24,9 @@ import type { ClassifierHead, Encoder } from "./encoder.ts"
 import { type HeadSpec, linearParameters, normParameters, type TokenBatch } from "./model.ts"
 import { normalized } from "./transformer-block.ts"
 
-/** What a classification head sees. */
+/** Pooling before a classification head. */
 export type Pooling = Exclude<HeadSpec["pooling"], "first">
+/** Initialization of a head. */
 export type HeadInit = "new" | "zeros" | "checkpoint"
 
 /** transformers' `initializer_range` */
@@ -33,7 +34,7 @@ const DEVIATION = 0.02
 
 const MEAN_HEAD = "head"
 
-/** The parameters of a head: those of its last layer, and those of what comes before it, of which a head over mean pooling has none. */
+/** Returns the parameters of a head: of its last layer, and of the layers before it, which a head over mean pooling does not have. */
 export const headLayers = (
   { head: { dense, norm, classifier }, hiddenSize }: Encoder,
   pooling: Pooling,
@@ -46,7 +47,7 @@ export const headLayers = (
   return { before: [...linearParameters(dense), ...started], classifier: last(classifier) }
 }
 
-/** Starting values of the parameters that no checkpoint gives, from the seed and each parameter's name alone. */
+/** Returns initial values of the parameters that the checkpoint does not contain, from the seed and each parameter's name only. */
 export const newHeadParameters = (
   head: Pick<HeadSpec, "parameters" | "inCheckpoint" | "start">,
   seed: number
@@ -67,7 +68,7 @@ export const newHeadParameters = (
   )
 }
 
-/** Logits [batch, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
+/** Computes logits [batch, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
 export const applyHead = (
   { head }: { readonly head: ClassifierHead },
   { pooling, output }: Pick<HeadSpec, "pooling" | "output">,
@@ -89,7 +90,7 @@ export const applyHead = (
   return linear(classifier, norm === null ? active : normalized(active, null, norm, weights))
 }
 
-/** Mean of the tokens' hidden states, padding excluded: [tokens, hidden] → [batch, hidden]. */
+/** Averages the tokens' hidden states without padding: [tokens, hidden] → [batch, hidden]. */
 export const meanPooling = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2D => {
   const [size, length] = attentionMask.shape
   const share = tf.div(attentionMask, tf.sum(attentionMask, 1, true))
@@ -101,11 +102,11 @@ export const meanPooling = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2
 // torch.nn.functional.normalize's own
 const SHORTEST = 1e-12
 
-/** Each row divided by its length. */
+/** Divides each row by its Euclidean length. */
 export const unitRows = (x: Tensor2D): Tensor2D =>
   tf.div(x, tf.maximum(tf.sqrt(tf.sum(tf.square(x), 1, true)), SHORTEST))
 
-/** The first hidden state of each of `size` sequences of one length: [tokens, hidden] → [size, hidden]. */
+/** Selects the first hidden state of each of `size` sequences of equal length: [tokens, hidden] → [size, hidden]. */
 export const firstToken = (h: Tensor2D, size: number): Tensor2D => {
   const [tokens, width] = h.shape
   return tf.slice(tf.reshape(h, [size, (tokens / size) * width]), [0, 0], [size, width]) as Tensor2D

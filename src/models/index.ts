@@ -54,19 +54,19 @@ export { SharedParts, sharedParts } from "./shared-parts.ts"
 export { adapterPlaceOf, placeOf, WeightlessFolders } from "./source.ts"
 export * as Vision from "./vision/index.ts"
 
-/** Which model `Models.load` loads, and for which task. */
+/** Options of `Models.load`: the model and its task. */
 export interface LoadModelOptions {
   /** a Hugging Face folder, or hf:owner/name[@revision] */
   readonly source: string
-  /** "classification" is mean pooling and a new head */
+  /** task; "classification": mean pooling and a new head */
   readonly task: "classification" | ({ readonly kind: "classification" } & Partial<Omit<TaskOptions, "labels">>)
   /** class names in the order of the logits; default: the checkpoint's `id2label` */
   readonly labels?: ReadonlyArray<string>
   /** seed of the head's new parameters; default 0 */
   readonly seed?: number
-  /** precision of the frozen weights of linear layers, as in a plan; default "f32" */
+  /** storage format of the frozen weights of linear layers, as in a plan; default "f32" */
   readonly weights?: LoadOptions["weights"]
-  /** parameters that stay float32 whatever `weights` says: modules that will be trained themselves; none unless given */
+  /** parameters kept in float32 whatever `weights` is: modules to be trained directly; default: none */
   readonly whole?: LoadOptions["whole"]
 }
 
@@ -79,10 +79,7 @@ const loadFields = () =>
     seed: count(0, "Seed of the head's new parameters.").pipe(withDefault(0))
   })
 
-/**
- * Describes and loads a model; its weights live as long as the scope. Options have the defaults of plans, and all that is wrong with them is
- * reported at once in a plan's words.
- */
+/** Describes and loads a model; its weights live as long as the scope. Options have the defaults of plans, and fail with all problems at once. */
 export const load = ({
   task,
   labels,

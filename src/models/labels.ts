@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { maybe } from "./config-reader.ts"
 
-/** The fields of config.json that name classes. A list of `num_labels` names is made, so a config that asks for a billion is refused. */
+/** Fields of config.json that name classes. `num_labels` is bounded, since a list of that length is created. */
 export const labelFields = {
   id2label: maybe(Schema.Record(Schema.String, Schema.String)),
   num_labels: maybe(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 })))
@@ -13,7 +13,7 @@ const LabelFile = Schema.Struct(labelFields)
 const namedByNumber = (classes: number): ReadonlyArray<string> =>
   Array.from({ length: classes }, (_, i) => `LABEL_${i}`)
 
-/** The names in `id2label`, which has strings for keys, in any order; without it those of `num_labels`. */
+/** Returns the names in `id2label`, whose keys are strings in any order; without it, default names for `num_labels` classes. */
 export const labelsInOrder = ({ id2label, num_labels }: typeof LabelFile.Type): ReadonlyArray<string> =>
   id2label == null
     ? namedByNumber(num_labels ?? 0)
@@ -21,15 +21,15 @@ export const labelsInOrder = ({ id2label, num_labels }: typeof LabelFile.Type): 
         .sort(([a], [b]) => Number(a) - Number(b))
         .map(([, label]) => label)
 
-/** Names in the order of the logits, and what is wrong with them. */
+/** Class names in the order of the logits, and their problems. */
 export interface Labels {
   readonly labels: ReadonlyArray<string>
   readonly problems: ReadonlyArray<string>
 }
 
 /**
- * `own`: of the checkpoint's config.json. `classes`: of the checkpoint's classifier, where the head starts as it; undefined: it has none,
- * which is reported as missing, with its shape; null: the head is new.
+ * Resolves the class names. `own`: those of the checkpoint's config.json. `classes`: number of classes of the checkpoint's classifier, if the
+ * head is initialized from it; undefined: the checkpoint has none, which is reported as missing with its shape; null: the head is new.
  */
 export const labelsOf = ({
   given,

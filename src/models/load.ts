@@ -37,11 +37,11 @@ import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.t
 
 /** Options for loading an encoder with a head. */
 export interface LoadOptions extends LoadFolderOptions {
-  /** in place of the folder's own, the default, which is then not read */
+  /** tokenizer to use instead of the folder's own, which is then not read */
   readonly tokenizer?: Tokenizer
 }
 
-/** Loads tokenizer and weights. Needs an open device. */
+/** Loads tokenizer and weights. Requires an open device. */
 export const load = (
   description: ModelDescription,
   { tokenizer: given, ...options }: LoadOptions
@@ -75,13 +75,13 @@ const sharedTokenizer = ({ folder, vocabularySize, tokenTypes }: ModelDescriptio
     return yield* sharedPart(key, loadTokenizer(folder, { vocabularySize, tokenTypes }))
   })
 
-/** The forward pass of an encoder under a head. `tables`: looks up the encoder's rotary tables on the device. */
+/** Returns the forward pass of an encoder with a head. `tables`: looks up the encoder's rotary tables on the device. */
 export const forwardOf =
   (encoder: Encoder, head: HeadSpec, tables: Weights): Model["forward"] =>
   (batch, linear, weights, runBlock) =>
     tf.tidy(() => applyHead(encoder, head, encode(encoder, batch, linear, weights, runBlock, tables), batch, weights))
 
-/** Texts as tensors [size, length]: ids and type ids (int32), and the mask (float32). The caller disposes of them. */
+/** Uploads texts as tensors [size, length]: ids and type ids (int32), and the mask (float32). The caller disposes them. */
 export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMask }: TokenTexts): TokenBatch => {
   const shape: [number, number] = [size, length]
   return {
@@ -91,9 +91,10 @@ export const tokenTensors = ({ size, length, inputIds, tokenTypeIds, attentionMa
   }
 }
 
+/** Uploads labels, int32 [size]. */
 export const labelTensor = ({ labels }: Pick<TokenRows, "labels">): tf.Tensor1D => tf.tensor1d(labels, "int32")
 
-/** A batch of tokenized texts as tensors, which the caller's tidy owns. */
+/** Uploads a batch of tokenized texts; the caller's tidy owns the tensors. */
 export const textToDevice: Model["toDevice"] = (rows) => {
   const input = tokenTensors(rows)
   return { input, target: labelTensor(rows), mask: tf.reshape(input.attentionMask, [rows.size * rows.length]) }
@@ -102,8 +103,8 @@ export const textToDevice: Model["toDevice"] = (rows) => {
 const CONFIG = "tokenizer_config.json"
 
 /**
- * Loads a folder's tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding, or types beyond
- * `tokenTypes`, the rows of its table of types (0: it has none). `padToken`: what pads where tokenizer_config.json does not say it.
+ * Loads a folder's tokenizer. Fails if it has ids of `vocabularySize` or more, the rows of the model's embedding, or types of `tokenTypes` or
+ * more, the rows of its type table (0: it has none). `padToken`: padding token if tokenizer_config.json names none.
  */
 export const loadTokenizer = (
   folder: string,
@@ -114,9 +115,9 @@ export const loadTokenizer = (
   }: {
     /** rows of the embedding; default: not checked */
     readonly vocabularySize?: number
-    /** rows of the table of types; default 0: the model has none */
+    /** rows of the type table; default 0: the model has none */
     readonly tokenTypes?: number
-    /** tried where tokenizer_config.json names no token, before [PAD] and <pad> */
+    /** padding token to try if tokenizer_config.json names none, before [PAD] and <pad> */
     readonly padToken?: string
   } = {}
 ): Effect.Effect<Tokenizer, ModelError, FileSystem.FileSystem | Path.Path> =>

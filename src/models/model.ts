@@ -71,8 +71,8 @@ export interface OnDevice<Input, Target> {
 }
 
 /**
- * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`recomputed`). A block is
- * pure, and its inputs are whatever does not outlive the forward pass; weights and what `linear` uses do.
+ * Runs one block of a forward pass: calls it with the inputs, now and perhaps a second time (`recomputed`). A block is pure. Its inputs are the
+ * tensors that do not outlive the forward pass; weights, and the tensors that `linear` uses, do.
  */
 export type RunBlock = <Inputs extends ReadonlyArray<Tensor>>(
   block: (...inputs: Inputs) => Tensor2D,
@@ -202,7 +202,7 @@ export interface HeadSpec {
   readonly modulesToSave: ReadonlyArray<string>
 }
 
-/** Names of a model's tensors and modules in the transformers class, which PEFT's files use. */
+/** Names of a model's tensors and modules in transformers' class, which PEFT's files use. */
 export interface Exported {
   /** PEFT's `task_type`; null: PEFT has none for such models */
   readonly task: TaskType | null
@@ -212,17 +212,17 @@ export interface Exported {
   readonly otherPrefix: string
   /** modules of the head that the class has, PEFT's `modules_to_save`; empty: it has none */
   readonly modulesToSave: ReadonlyArray<string>
-  /** the class has no such head; head.safetensors stores it */
+  /** whether the class has no such head, so that head.safetensors stores it */
   readonly ownHead: boolean
   /** parameters of the head that the base model has */
   readonly inBase: ReadonlySet<string>
-  /** other parameters of that class that a parameter is as well: a shared embedding is an output layer's too */
+  /** Returns the other parameters of that class with the same values: a shared embedding is also the output layer's. */
   readonly tiedTo: (name: string) => ReadonlyArray<string>
-  /** linear weights are stored [in, out] */
+  /** whether linear weights are stored [in, out] */
   readonly fanInFanOut: boolean
 }
 
-/** The tasks that PEFT names. */
+/** Task types of PEFT. */
 export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
 /** Task type of a model, as PEFT names it. */
 export type TaskType = (typeof taskTypes)[number]
@@ -271,6 +271,7 @@ export interface ModelDescription extends ExportedModel, EncoderSizes {
   readonly prefix: string
 }
 
+/** A loaded text model. */
 export interface Model extends ModelDescription {
   /** tokenizer for texts and pairs of texts */
   readonly tokenizer: Tokenizer
@@ -284,7 +285,7 @@ export interface Model extends ModelDescription {
     readonly input: TokenBatch
     /** class indices, int32 [size] */
     readonly target: Tensor1D
-    /** `[size·length]`: 1 where there is a token, 0 where there is padding */
+    /** `[size·length]`: 1 for tokens, 0 for padding */
     readonly mask: Tensor1D
   }
   /** Returns the head's output, [batch, classes] or [batch, hidden]. `weights` includes the head's parameters; without `runBlock`, blocks run once. */

@@ -21,7 +21,7 @@ const initial = (name: string, shape: ReadonlyArray<number>): Float32Array => {
   return data.map(() => DEVIATION * gaussian(random))
 }
 
-/** A classifier over mean pooling. Its tensors live as long as the scope. Needs an open device. */
+/** Creates a classifier over mean pooling with random weights, which live as long as the scope. Requires an open device. */
 export const randomBert = (config: EncoderConfig): Effect.Effect<Model, never, Scope.Scope> =>
   Effect.gen(function* () {
     const encoder = encoderOf(bertParts(bertKind, config).config)

@@ -10,6 +10,7 @@ import { type Rope, type RopeScaling, rotaryRows } from "./rotary-rows.ts"
 
 const Factors = Schema.Array(Positive)
 
+/** Rotary positions in a config.json. */
 export const RopeFile = Schema.Struct({
   rope_type: maybe(Schema.String),
   type: maybe(Schema.String),
@@ -43,10 +44,10 @@ interface FoundRope {
   readonly problems: ReadonlyArray<string>
 }
 
-/** The rotary positions, given the columns of a head. */
+/** Returns the rotary positions for heads of a given width. */
 export type RopeOfHead = (headDim: number) => FoundRope
 
-/** `where`: the field that holds it; `theta`: the default base. */
+/** Creates a reader of rotary positions. `where`: the field that contains them; `theta`: the default base. */
 export const ropeOf =
   (found: RopeFile | null | undefined, theta: number, where: string, beside: RopeSurroundings): RopeOfHead =>
   (headDim) => {
@@ -166,7 +167,7 @@ const readers = {
   }
 } satisfies Record<string, { readonly needs: ReadonlyArray<keyof RopeFile>; readonly read: Reader }>
 
-/** The rotary positions, in either spelling, of a family whose layers all have the same ones. */
+/** Reads the rotary positions, in either spelling, of a family whose layers share them. */
 export const oneRope = (
   file: RopeSurroundings & {
     readonly rope_theta?: number | null | undefined
@@ -179,6 +180,6 @@ export const oneRope = (
   return ropeOf(parameters ?? scaling, theta ?? 10_000, where, file)
 }
 
-/** How many positions a scaling reaches; 0: it does not say. */
+/** Returns the number of positions that a scaling supports; 0: unknown. */
 export const reachOf = ({ scaling }: Rope): number =>
   scaling?.kind === "dynamic" || scaling?.kind === "yarn" ? Math.floor(scaling.original * scaling.factor) : 0

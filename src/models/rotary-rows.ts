@@ -38,27 +38,28 @@ export type RopeScaling =
       readonly original: number
       readonly fast: number
       readonly slow: number
-      /** a and b are rounded, a down and b up */
+      /** whether a is rounded down and b up */
       readonly truncate: boolean
       readonly attention: number
     }
   | {
       readonly kind: "longrope"
       readonly original: number
-      /** [r/2], both */
+      /** `[r/2]`, as `long` */
       readonly short: ReadonlyArray<number>
       readonly long: ReadonlyArray<number>
       readonly attention: number
     }
 
+/** Rotary positions of a model. */
 export interface Rope {
   readonly theta: number
-  /** r, even: the first r columns of a head are turned */
+  /** r, even: the first r columns of a head are rotated */
   readonly dimensions: number
   readonly scaling: RopeScaling | null
 }
 
-/** ω [r/2] for a text of `length` tokens. */
+/** Returns ω [r/2] for a text of `length` tokens. */
 export const frequenciesOf = (rope: Rope, length: number): Float32Array => {
   const { theta, dimensions, scaling } = rope
   const base = scaling?.kind === "dynamic" ? theta * stretch(scaling, dimensions, length) : theta
@@ -106,14 +107,15 @@ const yarnRamp = (
   return (j) => Math.min(1, Math.max(0, (j - a) / width))
 }
 
+/** Rows of cos and sin for positions. */
 export interface RotaryRows {
   /** r: columns of a row */
   readonly dimensions: number
-  /** Cos and sin [tokens, r], row-major, of positions [tokens] in texts of `lengths` tokens, one for each position. */
+  /** Returns cos and sin [tokens, r], row-major, of positions [tokens] in texts of `lengths` tokens, one length per position. */
   readonly at: (positions: Int32Array, lengths: Int32Array) => Angles
-  /** A number that two lengths share where texts of them have the same frequencies: keys of others are of no use to a text's queries. */
+  /** Returns a number that is equal for lengths whose texts have the same frequencies: cached keys cannot be used for queries of another class. */
   readonly classOf: (length: number) => number
-  /** Whether each length has frequencies of its own: then a text that is written keeps its earlier keys, as in transformers. */
+  /** whether frequencies depend on the length: a text that is generated then keeps its earlier keys, as in transformers */
   readonly dynamic: boolean
 }
 
@@ -127,7 +129,7 @@ const rowsOf = (rows: number, r: number): Angles => ({
   sin: new Float32Array(rows * r)
 })
 
-/** Rows are looked up in tables that grow to the largest position that was asked for. */
+/** Creates rows, which are looked up in tables that grow to the largest requested position. */
 export const rotaryRows = (rope: Rope): RotaryRows => {
   const { dimensions: r, scaling } = rope
   const dynamic = scaling?.kind === "dynamic"

@@ -2,6 +2,7 @@
 import type { CausalRows, TokenRows, TokenTexts } from "../tensors/index.ts"
 import type { Sequences } from "./model.ts"
 
+/** Returns the rows of a batch of texts for classification. */
 export const textSequences = ({
   size,
   length,
@@ -24,6 +25,7 @@ export const textSequences = ({
     })
   )
 
+/** Returns the rows of a causal batch; undefined if they are too short to be computed separately. */
 export const causalSequences = (batch: CausalRows): Sequences | undefined => {
   const { size, length, inputIds, labels, segments, positions, textLengths } = batch
   const isToken = (at: number) => segments[at]! >= 0

@@ -22,23 +22,24 @@ interface Part {
   users: number
 }
 
-/** Weights and other parts that several models in one process use together, counted by their users. */
+/** Reference-counted weights and other parts that several models in one process share. */
 export interface SharedParts {
-  /** Whether a part is held already. */
+  /** Returns whether a part is in use. */
   readonly has: (key: string) => boolean
   /**
-   * The part of a key, which its first user makes; the scope's end gives it back. All users of a key expect the same type of it: what makes
-   * it is part of the key.
+   * Returns the part of a key, which its first user creates; the scope releases it. All users of a key must expect the same type, so the key must
+   * include everything that determines the part.
    */
   readonly part: <A>(key: string, make: () => A, dispose: (part: A) => void) => Effect.Effect<A, never, Scope.Scope>
 }
 
+/** Shared parts of the current process; null, the default: models share nothing. */
 export const SharedParts = Context.Reference<SharedParts | null>("tfjs-lora-pro/SharedParts", {
   defaultValue: () => null
 })
 
 /**
- * A place for shared parts.
+ * Creates an empty store of shared parts.
  *
  * @example
  * import { Effect } from "effect"
@@ -79,7 +80,7 @@ export const sharedParts = (): SharedParts => {
 
 const decides = (name: string) => /\.(safetensors|gguf)$|^(tokenizer|special_tokens).*\.json$/i.test(name)
 
-/** The part of a key whose making is an effect: made where no one has it. `key` null: nothing is shared. */
+/** Returns the part of a key, which an effect creates if no user has it. `key` null: the part is not shared. */
 export const sharedPart = <A, E, R>(
   key: string | null,
   make: Effect.Effect<A, E, R>
@@ -94,7 +95,7 @@ export const sharedPart = <A, E, R>(
     return yield* parts.part<A>(key, made === undefined ? gone : () => made.value, () => {})
   })
 
-/** What tells the files of a model (its folder, or one file of it) from all others; undefined: nothing is shared, or they cannot be looked at. */
+/** Returns a key that identifies a model's files (its folder, or one file of it); undefined: nothing is shared, or the files cannot be inspected. */
 export const sharedIdentity = (
   place: string
 ): Effect.Effect<string | undefined, never, FileSystem.FileSystem | Path.Path> =>

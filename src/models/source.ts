@@ -5,8 +5,8 @@ import { Hub, isHubSource } from "../hub/hub.ts"
 import { ModelError } from "./model.ts"
 
 /**
- * Whether a folder without weights is described as if they were there, with the shapes that its config.json says. A plan can be judged by
- * that; what loads weights fails all the same.
+ * Whether a folder without weights is described with the shapes that its config.json implies, which suffices to check a plan; loading still
+ * fails. Default false.
  */
 export const WeightlessFolders = Context.Reference<boolean>("tfjs-lora-pro/WeightlessFolders", {
   defaultValue: () => false
@@ -19,7 +19,7 @@ export const WeightlessFolders = Context.Reference<boolean>("tfjs-lora-pro/Weigh
 export const placeOf = (source: string): Placing =>
   Effect.flatMap(WeightlessFolders, (weightless) => found(source, weightless ? "config" : "model"))
 
-/** The same of an adapter of PEFT. */
+/** Returns the local folder of a PEFT adapter, as `placeOf` does for models. */
 export const adapterPlaceOf = (source: string): Placing => found(source, "adapter")
 
 type Placing = Effect.Effect<string, ModelError, Hub>

@@ -16,7 +16,7 @@ interface Part {
 // no token of a vocabulary: the post-processor puts tokens together and looks at none of them
 const markers = ["\u0000first", "\u0000second"] as const
 
-/** The special tokens around two texts. Throws where the tokenizer has no form for pairs, or gives types that the model does not have. */
+/** Returns the special tokens around two texts. Throws if the tokenizer does not support pairs, or uses token types that the model does not have. */
 export const pairTemplate = (library: Tokenizer, postProcessor: unknown, tokenTypes: number): ReadonlyArray<Part> => {
   const { tokens, tokens_pair: rest = [], token_type_ids: types } = markedPair(library)
   // RoBERTa's own: its library's namesake gives a second text type 1, the original knows type 0 alone
@@ -55,7 +55,7 @@ const isRoberta = (processor: unknown): boolean => {
   return type === "RobertaProcessing" || (Array.isArray(processors) && processors.some(isRoberta))
 }
 
-/** The tokens of two texts, at most `maxLength` with those around them. */
+/** Joins the tokens of two texts, truncated to `maxLength` including special tokens. */
 export const joinPair = (
   template: ReadonlyArray<Part>,
   first: ReadonlyArray<number>,

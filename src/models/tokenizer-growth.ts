@@ -14,18 +14,18 @@ import {
 } from "@huggingface/tokenizers"
 import { limit, overLimit } from "../boundary/index.ts"
 
-/** How many characters a text may become. */
+/** Limit on the number of characters into which a text may be expanded. */
 export class Growth {
   #most = 0
   #left = 0
 
-  /** A text, or pieces of one, comes in. */
+  /** Begins a new text, or pieces of one. */
   begin(texts: ReadonlyArray<string>): void {
     // what comes before and after a text does not grow with it
     this.#most = limit("tokenizer-growth") * charactersIn(texts) + 256
   }
 
-  /** Runs a part. */
+  /** Runs a part and checks the length of its result. */
   run<Result extends string | ReadonlyArray<string>>(part: () => Result): Result {
     this.#left = this.#most
     const made = part()
@@ -72,7 +72,7 @@ export const boundGrowth = (part: unknown, growth: Growth): void => {
   }
 }
 
-/** Has a tokenizer's own part, which may be a sequence, begin with each text. */
+/** Resets the limit at the beginning of each text, by wrapping a tokenizer's own part, which may be a sequence. */
 export const beginGrowth = (part: unknown, growth: Growth): void => {
   if (part instanceof Normalizer) {
     const normalize = part.normalize.bind(part)
@@ -108,8 +108,8 @@ const replacing = (
 }
 
 /**
- * A Unigram vocabulary finds the best of all ways to cut a text by comparing each piece with all that end where it begins. A vocabulary of
- * a, aa, aaa, … makes thousands of pieces begin and end everywhere in a text of one letter.
+ * Bounds the work of a Unigram model, which compares each piece with all pieces that end where it begins. In a vocabulary of a, aa, aaa, …,
+ * thousands of pieces begin and end at every position of a text of one letter.
  */
 export const boundLattice = (model: Unigram): void => {
   const populate = model.populate_nodes.bind(model)

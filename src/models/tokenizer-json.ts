@@ -13,6 +13,7 @@ import { ModelError } from "./model.ts"
 const mostIds = 2 ** 24
 const problemsShown = 10
 
+/** Fields of a JSON object. */
 export type Fields = Readonly<Record<string, unknown>>
 
 const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0
@@ -23,7 +24,7 @@ interface CheckedTokenizer {
   readonly largestId: number
 }
 
-/** The problems, each the end of a sentence that begins with `tokenizer.json:`, or the object with its largest id. */
+/** Checks a tokenizer.json. Returns the object with its largest id, or the problems: ends of sentences that begin with `tokenizer.json:`. */
 export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyArray<string> => {
   if (!isRecord(json)) return ["is not a JSON object"]
   const ids: Array<number> = []
@@ -130,7 +131,7 @@ const addedTokenProblems = (tokens: unknown, ids: Array<number>): ReadonlyArray<
   return [...wrong, ...tree]
 }
 
-/** What is wrong with the length of special or added tokens together, the end of a sentence. */
+/** Returns why special or added tokens are too long in total, as the end of a sentence; undefined: they are not. */
 export const charactersProblem = (tokens: ReadonlyArray<unknown>): string | undefined => {
   const characters = tokens.reduce((sum: number, token) => sum + (typeof token === "string" ? token.length : 0), 0)
   if (characters <= limit("added-tokens")) return undefined
@@ -167,15 +168,15 @@ const partProblems = (path: string, part: unknown): ReadonlyArray<string> => {
   return [...inside, `${path}.length is ${shown(length)}; expected an integer of at least 1`]
 }
 
-/** A value of the file, in a message. */
+/** Formats a value of the file for a message. */
 export const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? "missing"
   return text.length <= 60 ? text : `${text.slice(0, 60)}…`
 }
 
 /**
- * Builds a tokenizer from a checked tokenizer.json. Fails where it has ids beyond `rows`, those of the model's embedding, and where `build`
- * throws: what the library cannot do with a file shows when it is built and tried.
+ * Builds a tokenizer from a checked tokenizer.json. Fails if it has ids of `rows` or more, the rows of the model's embedding, or if `build`
+ * throws: the library reports unsupported features only when a tokenizer is built and tried.
  */
 export const buildTokenizer = <T extends object>(
   folder: string,
@@ -198,7 +199,7 @@ export const buildTokenizer = <T extends object>(
     )
   })
 
-/** Throws where the library gave a token no id of the vocabulary. */
+/** Throws if the library returned an id outside of the vocabulary. */
 export const checkIds = (ids: ReadonlyArray<number>, largestId: number): void => {
   if (ids.every((id) => isId(id) && id <= largestId)) return
   throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")

@@ -30,9 +30,9 @@ export interface BlockForm {
   readonly intermediateSize: number
   /** ε of the norms, added to the variance */
   readonly normEpsilon: number
-  /** inside the feed-forward part */
+  /** activation of the feed-forward part */
   readonly activation: Activation
-  /** whether the first layer of the feed-forward part makes a factor of its output, too; absent: it does not */
+  /** whether the first layer of the feed-forward part also computes a factor of its output; default false */
   readonly gated?: boolean
   /** layers without biases; absent: all have them */
   readonly bias?: Readonly<Partial<Record<"projection" | "attentionOutput" | "feedForward" | "norm", boolean>>>
@@ -40,24 +40,25 @@ export interface BlockForm {
 
 /** Module names of one block. */
 export interface BlockNames {
-  /** of queries, keys and values, or of all three in one */
+  /** modules of queries, keys and values, or one module for all three */
   readonly projections: readonly [query: string, key: string, value: string] | readonly [queryKeyValue: string]
   readonly attentionOutput: string
-  /** null: what enters attention is not normalized */
+  /** norm before attention; null: none */
   readonly attentionNorm: string | null
   readonly inner: string
   readonly outer: string
   readonly feedForwardNorm: string
 }
 
-/** Attention over q, k, v [tokens, hidden], of all heads: [tokens, hidden]. */
+/** Attention of all heads over q, k, v [tokens, hidden]; returns [tokens, hidden]. */
 export type Attend = (q: Tensor2D, k: Tensor2D, v: Tensor2D) => Tensor2D
 
+/** A transformer block. */
 export interface TransformerBlock {
-  /** the linear layers, in the order of the forward pass */
+  /** linear layers, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** h [tokens, hidden] → [tokens, hidden] */
+  /** Computes the block: h [tokens, hidden] → [tokens, hidden]. */
   readonly run: (h: Tensor2D, attend: Attend, linear: Linear, weights: Weights) => Tensor2D
 }
 
@@ -68,7 +69,7 @@ export interface Norm {
   readonly bias: boolean
 }
 
-/** LN(x + residual) */
+/** Computes LN(x + residual). */
 export const normalized = (
   x: Tensor2D,
   residual: Tensor2D | null,
@@ -87,6 +88,7 @@ const activated = (linear: Linear, site: LinearSite, x: Tensor2D, activation: Ac
   return { ...widened, outputs: [nonlinear(widened.outputs[0]!, activation)] }
 }
 
+/** Applies an activation. */
 export const nonlinear = (x: Tensor2D, activation: Activation): Tensor2D =>
   activation === "relu" ? tf.relu(x) : gelu(x, activation)
 
@@ -97,6 +99,7 @@ const gated = (linear: Linear, site: LinearSite, x: Tensor2D, activation: Activa
   return { ...widened, outputs: [tf.mul(nonlinear(a, activation), b)] }
 }
 
+/** Creates a block from its configuration and names. */
 export const transformerBlock = (form: BlockForm, names: BlockNames): TransformerBlock => {
   const { hiddenSize, intermediateSize, normEpsilon, activation, bias = {} } = form
   const site = (name: string, part: "attention" | "mlp", out: number, inputs: number, biased = true): LinearSite => ({

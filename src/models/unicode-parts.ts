@@ -29,7 +29,7 @@ import { charsmap } from "./charsmap.ts"
 import type { Growth } from "./tokenizer-growth.ts"
 import type { Fields } from "./tokenizer-json.ts"
 
-/** What a part makes of a text: nothing where the library does it as well. */
+/** Returns a normalizer part's function; undefined if the library's result is the same. */
 export const normalizing = (
   part: Normalizer,
   config: Fields,
@@ -77,7 +77,7 @@ const bertNormalizing = (config: Fields) => {
 /** A text, and what the library says of its place. */
 type Cut = (text: string, options?: object) => Array<string>
 
-/** The pieces that a part cuts a text into: nothing where the library does it as well. */
+/** Returns the function by which a pre-tokenizer part splits a text; undefined if the library's result is the same. */
 export const cutting = (part: PreTokenizer, config: Fields): Cut | undefined => {
   const behavior = String(config["behavior"] ?? "Isolated")
   if (part instanceof BertPreTokenizer) return matches("[^\\p{White_Space}\\p{Punctuation8}]+|\\p{Punctuation8}")

@@ -56,7 +56,10 @@ const disposeHeld = (held: Held): void => {
   else tf.dispose([...tensorsOfMatrix(held.matrix)])
 }
 
-/** An empty place for the parameters of the model in `folder`. What of them other models have too is shared, where `SharedParts` is there. */
+/**
+ * Creates an empty store for the parameters of the model in `folder`. Parameters that other models use too are shared, if `SharedParts` is
+ * provided.
+ */
 export const uploaded = (
   folder: string,
   { reader, form, sites, tables = [], whole }: UploadOptions

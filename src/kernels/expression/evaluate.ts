@@ -5,7 +5,7 @@ import { type Evaluated, type Expression, type Leaf, ordered } from "./expressio
 
 type Value = Evaluated[keyof Evaluated]
 
-/** With the tape off; `shape`: of the tensors whose every number is read. */
+/** Evaluates an expression with tfjs ops, with the tape off. `shape`: of the tensors that are read value by value. */
 export const evaluate = (
   outputs: ReadonlyArray<Expression<"f32">>,
   tensors: Readonly<Record<string, Tensor>>,

@@ -10,13 +10,14 @@ import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 
 /**
- * `u32` is computed from places and words alone, never from a tensor; `f64` from what a row has once. Where there is no float64 it is
- * a float32.
+ * Type of a value. `u32` is computed from positions and words only, never from a tensor; `f64` from values that a row has once. Without float64
+ * on a device it is float32.
  */
 export type NumberType = "f32" | "f64" | "u32"
+/** Type of an expression. */
 export type ExpressionType = NumberType | "bool"
 
-/** What the reference makes of an expression: a tensor or a number; of a u32, a function of the place. */
+/** Result of an expression in the reference: a tensor or a number; for u32, a function of the position. */
 export interface Evaluated {
   readonly f32: Tensor | number
   readonly f64: Tensor | number
@@ -31,46 +32,52 @@ interface Forms<T extends ExpressionType> {
   reference(operands: ReadonlyArray<Evaluated[ExpressionType]>, size: Size): Evaluated[T]
 }
 
-/** Of the tensors that an expression is evaluated over. */
+/** Shape of the tensors that an expression is evaluated over. */
 export interface Size {
   readonly shape: Array<number>
 }
 
+/** An expression: a leaf or an operation. */
 export type Expression<T extends ExpressionType = ExpressionType> = Leaf<T> | Operation<T>
 
 /**
- * A constant; a word of the call; the one number of a scalar tensor; the number of a tensor, and its place; of rows: the number of their
- * column, the number that a row has, and how many numbers are in a row.
+ * A constant; a word of the call; the value of a scalar tensor; a value of a tensor, or its position. In rows: a value of the column, a value of
+ * the row, or the length of the row.
  */
 export interface Leaf<T extends ExpressionType = ExpressionType> {
   readonly type: T
   readonly leaf: "constant" | "word" | "scalar" | "buffer" | "place" | "column" | "row" | "count"
-  /** of what is read */
+  /** name of the input */
   readonly name?: string
-  /** of a constant */
+  /** value of a constant */
   readonly value?: number
 }
 
+/** An operation on expressions. */
 export interface Operation<T extends ExpressionType = ExpressionType> {
   readonly type: T
   readonly operands: ReadonlyArray<Expression>
   readonly forms: Forms<T>
-  /** A sum over the row, of the operand or of the product of both; `wideProducts` in float64. */
+  /** Sum over the row of the operand, or of the product of both operands; `wideProducts` in float64. */
   readonly overRow?: "terms" | "products" | "wideProducts"
-  /** The output in whose place a kernel over rows keeps it between passes. */
+  /** output in whose memory a kernel over rows keeps the value between passes */
   readonly keptIn?: string
 }
 
+/** Creates a constant. */
 export const constant = <T extends NumberType>(type: T, value: number): Leaf<T> => ({ type, leaf: "constant", value })
+/** Creates a word of the call. */
 export const word = <T extends NumberType>(type: T, name: string): Leaf<T> => ({ type, leaf: "word", name })
+/** Creates a value read from an input. */
 export const readFrom = (leaf: "scalar" | "buffer" | "column" | "row", name: string): Leaf<"f32"> => ({
   type: "f32",
   leaf,
   name
 })
-/** 0, 1, … of a tensor's numbers in order. */
+
+/** Index of a tensor's value, 0, 1, … in order. */
 export const place: Leaf<"u32"> = { type: "u32", leaf: "place" }
-/** How many numbers a row has. */
+/** Creates the length of a row. */
 export const count = <T extends "f32" | "f64">(type: T): Leaf<T> => ({ type, leaf: "count" })
 
 type Operands<T extends ReadonlyArray<ExpressionType>> = {
@@ -122,9 +129,13 @@ const kept = <T extends Tensor | number>([a]: readonly [T, ...ReadonlyArray<unkn
 const one = ["f32"] as const
 const two = ["f32", "f32"] as const
 
+/** a + b */
 export const add = operation(two, "f32", "($0 + $1)", ([a, b]) => tf.add(a, b))
+/** a − b */
 export const sub = operation(two, "f32", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+/** a·b */
 export const mul = operation(two, "f32", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+/** a/b */
 export const div = operation(two, "f32", "($0 / $1)", ([a, b]) => tf.div(a, b))
 /** a·b + c, fused where the binary is compiled for it. */
 export const madd = operation(["f32", "f32", "f32"], "f32", "($0 * $1 + $2)", ([a, b, c]) => {
@@ -133,28 +144,37 @@ export const madd = operation(["f32", "f32", "f32"], "f32", "($0 * $1 + $2)", ([
   product.dispose()
   return sum
 })
+
+/** −a */
 export const neg = operation(one, "f32", "(-$0)", ([a]) => tf.neg(a))
+/** |a| */
 export const abs = operation(one, "f32", { c: "magnitude($0)", wgsl: "abs($0)" }, ([a]) => tf.abs(a))
+/** √a */
 export const sqrt = operation(one, "f32", { c: "root($0)", wgsl: "sqrt($0)" }, ([a]) => tf.sqrt(a))
 /** max(a, 0), and NaN for NaN. */
 export const relu = operation(one, "f32", { c: "pmax($0, splat(0))", wgsl: "max($0, V(0.0))" }, ([a]) => tf.relu(a))
-/** WGSL's may be anything for what is not finite, and for what overflows. */
+/** exp(a); on WebGPU undefined if a is not finite or the result overflows */
 export const exp = operation(one, "f32", { c: "exponential($0)", wgsl: "exp($0)" }, ([a]) => tf.exp(a))
 /** 1/(1 + exp(−a)) */
 export const sigmoid = operation(one, "f32", "sigmoid($0)", ([a]) => tf.sigmoid(a))
 
-/** 1 − σ(b) where a = σ(b); WGSL's exponential leaves too few digits of the difference. */
+/** 1 − a where a = σ(b); WGSL uses b, since its exponential leaves too few digits in the difference. */
 export const restOf = operation(two, "f32", { c: "(splat(1) - $0)", wgsl: "sigmoid(-$1)" }, ([a]) => tf.sub(1, a))
 
+/** a > b */
 export const greater = operation(two, "bool", "($0 > $1)", ([a, b]) => tf.greater(a, b))
+/** a < b */
 export const less = operation(two, "bool", "($0 < $1)", ([a, b]) => tf.less(a, b))
+/** a ≤ b */
 export const atMost = operation(two, "bool", "($0 <= $1)", ([a, b]) => tf.lessEqual(a, b))
+/** a and b */
 export const both = operation(["bool", "bool"], "bool", "($0 & $1)", ([a, b]) => tf.logicalAnd(a, b))
-/** a where the condition holds, else b. */
+/** a if the condition is true, else b */
 export const select = operation(["bool", "f32", "f32"], "f32", "select($2, $1, $0)", ([condition, a, b]) =>
   tf.where(condition, a, b)
 )
-/** a where the condition holds, else 0. */
+
+/** a if the condition is true, else 0 */
 export const where = operation(
   ["bool", "f32"],
   "f32",
@@ -166,11 +186,11 @@ export const where = operation(
  * Operations that only WGSL needs, because its compilers may change values that are not finite or whose squares are not. Elsewhere
  * ordinary arithmetic gives the same result, and these return their first operand.
  */
-/** a, held between −b and b, beyond which it changes no result. */
+/** a clamped to [−b, b]; b is so large that this changes no result */
 export const held = operation(two, "f32", { c: "$0", wgsl: "clamp($0, -$1, $1)" }, kept)
-/** a, which is NaN where b is not finite. */
+/** a, or NaN if b is not finite */
 export const orNaN = operation(two, "f32", { c: "$0", wgsl: "select(V(notANumber()), $0, finite($1))" }, kept)
-/** a, which is ∞ where b is, and NaN where b is −∞ or NaN. */
+/** a; ∞ if b is ∞, NaN if b is −∞ or NaN */
 export const orInfinity = operation(
   two,
   "f32",
@@ -180,7 +200,7 @@ export const orInfinity = operation(
 
 const words = ["u32", "u32"] as const
 
-/** Modulo 2³², as are products. */
+/** a + b modulo 2³² */
 export const plus = operation(
   words,
   "u32",
@@ -189,6 +209,8 @@ export const plus = operation(
     (i) =>
       (a(i) + b(i)) | 0
 )
+
+/** a·b modulo 2³² */
 export const times = operation(
   words,
   "u32",
@@ -197,7 +219,8 @@ export const times = operation(
     (i) =>
       Math.imul(a(i), b(i))
 )
-/** a with its high half over its low half: a ⊕ (a ≫ 16). */
+
+/** a ⊕ (a ≫ 16) */
 export const folded = operation(
   ["u32"],
   "u32",
@@ -208,6 +231,8 @@ export const folded = operation(
       return word ^ (word >>> 16)
     }
 )
+
+/** a ≥ b */
 export const atLeast = operation(words, "bool", "($0 >= $1)", ([a, b], { shape }) => {
   const truths = new Uint8Array(tf.util.sizeFromShape(shape))
   for (let i = 0; i < truths.length; i++) truths[i] = a(i) >>> 0 >= b(i) >>> 0 ? 1 : 0
@@ -217,39 +242,45 @@ export const atLeast = operation(words, "bool", "($0 >= $1)", ([a, b], { shape }
 const wide = ["f64"] as const
 const wideTwo = ["f64", "f64"] as const
 
-/** Σ a over the row, accumulated in float32. */
+/** Σ a over the row, accumulated in float32 */
 export const rowSum = overRow(one, "f32", "terms", "$0", ([a]) => tf.sum(a, -1, true))
-/** Σ a·b over the row, accumulated in float32. */
+/** Σ a·b over the row, accumulated in float32 */
 export const rowProducts = overRow(two, "f32", "products", "$0 * $1", sumOfProducts)
-/** Σ a·b over the row, products and sums in float64. */
+/** Σ a·b over the row, with products and sums in float64 */
 export const rowProducts64 = overRow(two, "f64", "wideProducts", "$0 * $1", sumOfProducts)
 
-/** a, which a kernel over rows keeps where the output of this name will be, rather than compute it in each pass. */
+/** Returns a, which a kernel over rows stores in the memory of this output instead of computing it in each pass. */
 export const keptIn = (output: string, a: Expression<"f32">): Operation<"f32"> => ({
   ...operation(one, "f32", "$0", kept)(a),
   keptIn: output
 })
 
-/** A number that a row has once, as float64 and back. */
+/** a as float64, for a value that a row has once */
 export const widened = operation(one, "f64", { c: "((double)($0)[0])", wgsl: "$0" }, kept)
+/** a as float32 */
 export const rounded = operation(wide, "f32", { c: "splat((float)$0)", wgsl: "$0" }, kept)
-/** a, and 0 where a float64 is a float32: for a correction that is smaller than a float32's rounding. */
+/** a, or 0 on devices whose float64 is float32: for corrections smaller than float32's rounding */
 export const only64 = operation(wide, "f64", { c: "$0", wgsl: "V(0.0)" }, () => 0)
+/** a + b in float64 */
 export const add64 = operation(wideTwo, "f64", "($0 + $1)", ([a, b]) => tf.add(a, b))
+/** a − b in float64 */
 export const sub64 = operation(wideTwo, "f64", "($0 - $1)", ([a, b]) => tf.sub(a, b))
+/** a·b in float64 */
 export const mul64 = operation(wideTwo, "f64", "($0 * $1)", ([a, b]) => tf.mul(a, b))
+/** a/b in float64 */
 export const div64 = operation(wideTwo, "f64", "($0 / $1)", ([a, b]) => tf.div(a, b))
-/** max(a, 0) of a difference with what is `only64`: without that it is not negative. */
+/** max(a, 0) for a difference from an `only64` value; on devices without float64 it is never negative */
 export const positive64 = operation(wide, "f64", { c: "($0 < 0 ? 0 : $0)", wgsl: "$0" }, kept)
+/** √a in float64 */
 export const sqrt64 = operation(wide, "f64", { c: "__builtin_sqrt($0)", wgsl: "sqrt($0)" }, ([a]) => tf.sqrt(a))
 
-/** Operations in an order in which each comes after its operands, and the leaves. */
+/** Operations ordered so that each follows its operands, and the leaves. */
 export interface Ordered {
   readonly leaves: ReadonlyArray<Leaf>
   readonly operations: ReadonlyArray<Operation>
 }
 
-/** `known`: what is not computed again, nor what it depends on. */
+/** Orders the operations of expressions. `known`: operations that are not computed again, with everything that only they need. */
 export const ordered = (
   outputs: ReadonlyArray<Expression>,
   known: (expression: Expression) => boolean = () => false
@@ -271,6 +302,6 @@ export const ordered = (
   return { leaves, operations }
 }
 
-/** The text of an operation, its operands in place of `$0`, `$1`, …. */
+/** Returns the text of an operation with its operands instead of `$0`, `$1`, …. */
 export const filled = (form: string, operands: ReadonlyArray<string>): string =>
   form.replace(/\$(\d)/g, (_, i) => operands[Number(i)]!)

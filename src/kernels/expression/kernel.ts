@@ -96,7 +96,7 @@ type Attributes<W extends Words> = { readonly [K in keyof W]: number }
 export const elementwise = <Read extends string, Write extends string, const W extends Words = Record<never, never>>(
   body: Body<Read, Write, W> & {
     readonly reads: ReadonlyArray<Read>
-    /** of a number, in multiplications */
+    /** cost of a value, in multiplications */
     readonly cost: number
   }
 ): KernelDefinition<NoInfer<Read>, Attributes<NoInfer<W>>> => {
@@ -134,7 +134,7 @@ type Lists<Read extends string, Scalar extends string = never> = Readonly<
   Record<Read, ReadonlyArray<Tensor>> & Record<Scalar, Tensor>
 >
 
-/** The op. */
+/** Defines a kernel over lists of tensors and returns its op. */
 export const list = <
   Read extends string,
   Write extends string,
@@ -215,13 +215,13 @@ export const list = <
 }
 
 /**
- * For `defineKernel`. Read are matrices [rows, n] ("buffer"), vectors [n] ("column") and [rows, 1] ("row"); written are matrices, and
- * [rows, 1] where a row has the output once.
+ * Returns the definition of a kernel over rows for `defineKernel`. Inputs: matrices [rows, n] ("buffer"), vectors [n] ("column") and [rows, 1]
+ * ("row"). Outputs: matrices, or [rows, 1] for an output that a row has once.
  */
 export const rows = <const R extends Reads, Write extends string, const W extends Words = Record<never, never>>(
   body: Body<keyof R & string, Write, W> & {
     readonly reads: R
-    /** of a number, in multiplications */
+    /** cost of a value, in multiplications */
     readonly cost: number
   }
 ): KernelDefinition<keyof NoInfer<R> & string, Attributes<NoInfer<W>>> => {
@@ -260,8 +260,8 @@ export const rows = <const R extends Reads, Write extends string, const W extend
 }
 
 /**
- * For `defineKernel`: [n], Σ over the rows of the product of two or three factors, matrices [rows, n] ("buffer") and [rows, 1] ("row"),
- * on wasm in float64. The last two are multiplied first.
+ * Returns the definition of a kernel for `defineKernel` that sums over rows: [n], Σ of the product of two or three factors, which are matrices
+ * [rows, n] ("buffer") and [rows, 1] ("row"); on wasm in float64. The last two factors are multiplied first.
  */
 export const columnSums = <const F extends ColumnKernel["factors"]>({
   name,
@@ -270,7 +270,7 @@ export const columnSums = <const F extends ColumnKernel["factors"]>({
 }: {
   readonly name: string
   readonly factors: F
-  /** of a number, in multiplications */
+  /** cost of a value, in multiplications */
   readonly cost: number
 }): KernelDefinition<keyof F & string, object> => {
   const names = Object.keys(factors)

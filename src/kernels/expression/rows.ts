@@ -1,7 +1,7 @@
 /** How a kernel over rows goes through each of them: the sums decide the passes. */
 import { type Expression, type Operation, ordered } from "./expression.ts"
 
-/** Does each number of a row have its own? Otherwise the row has it once. */
+/** Returns whether an expression has one result per value of a row; otherwise the row has one result. */
 export const perNumber = (expression: Expression): boolean =>
   "leaf" in expression
     ? expression.leaf === "buffer" || expression.leaf === "column"
@@ -10,20 +10,21 @@ export const perNumber = (expression: Expression): boolean =>
 /** A number and the buffer where it is at its place. */
 type At = readonly [buffer: string, number: Expression]
 
+/** A pass over a row. */
 export interface Pass {
-  /** What the row has once and the pass needs, in order. */
+  /** values that the row has once and the pass needs, in order */
   readonly before: ReadonlyArray<Operation>
   readonly loads: ReadonlyArray<At>
-  /** What the pass makes for each number, in order. */
+  /** values that the pass computes at each position, in order */
   readonly each: ReadonlyArray<Operation>
   readonly stores: ReadonlyArray<At>
-  /** Sums over the row; the last pass makes none. */
+  /** sums over the row that the pass accumulates; the last pass has none */
   readonly sums: ReadonlyArray<Operation>
 }
 
 /**
- * A sum is made in the first pass that has its terms, and what depends on it in a later one. An output is stored by the first pass that can,
- * and so is what is `keptIn` an output's place until this is stored: later passes read it there.
+ * Divides the computation of a row into passes. A sum is computed in the first pass that has its terms, and its dependents in a later one. The
+ * first possible pass stores an output, and a value `keptIn` the output's memory until then: later passes read it there.
  */
 export const passesOf = (outputs: Readonly<Record<string, Expression>>): ReadonlyArray<Pass> => {
   const { operations } = ordered(Object.values(outputs))

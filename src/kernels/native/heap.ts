@@ -3,25 +3,26 @@ import type { Foreign, Pointer } from "../../ffi/index.ts"
 import type { ProductCuts } from "../wasm/product-cuts.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
-/** A kernel of the library: byte addresses within the heap at `heap`. */
+/** A kernel of the library. Arguments are byte addresses within the heap at `heap`. */
 export type NativeKernel = (heap: Pointer, args: number, chunk: number, scratch: number) => unknown
 
+/** An opened native library. */
 export interface NativeLibrary {
   readonly file: string
-  /** that the kernels are compiled for: avx512, avx2 or neon */
+  /** instruction set that the kernels are compiled for: avx512, avx2 or neon */
   readonly instructions: string
-  /** that it has kernels for and the processor can do */
+  /** instruction sets that the library has kernels for and the processor supports */
   readonly available: ReadonlyArray<string>
   readonly kernels: ReadonlyMap<string, NativeKernel>
   readonly pointerTo: Foreign["pointerTo"]
 }
 
-/** A wasm memory as the kernels of a library see it. */
+/** A wasm memory, as the library's kernels address it. */
 export interface Heap {
   readonly file: string
   readonly cuts: ProductCuts
   pointer: Pointer
-  /** To be called when the memory has grown: it may lie elsewhere. */
+  /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
   /** Returns the kernels of a wasm module, with those that the library also has replaced by the library's. */
   readonly inPlaceOf: (kernels: ReadonlyArray<WasmKernel>, names: ReadonlyArray<string>) => ReadonlyArray<WasmKernel>

@@ -10,7 +10,7 @@ const runtime = (): Foreign => {
 
 const ENDINGS: Readonly<Record<string, string>> = { linux: "so", darwin: "dylib", win32: "dll" }
 
-/** Of this platform, whether it is there or not. */
+/** Returns the file of this platform's library, whether it exists or not. */
 export const libraryFile = (): URL => {
   const { platform, arch } = process
   return new URL(`./kernels-${platform}-${arch}.${ENDINGS[platform] ?? "so"}`, import.meta.url)
@@ -52,8 +52,8 @@ const LARGE_PAGES = 14
 const RESERVED = 2 ** 32 - 2 ** 16
 
 /**
- * Asks Linux for pages of 2 MiB for a memory that has not been written to, and for what it grows by: a step touches more of 4 KiB than a
- * processor remembers the places of. A system that gives none changes nothing.
+ * Asks Linux for 2 MiB pages for a memory that has not been written to, and for its growth: with 4 KiB pages, a step touches more pages than a
+ * processor's TLB holds. Has no effect if the system grants none.
  */
 export const askForLargePages = (memory: WebAssembly.Memory): void => {
   if (process.platform !== "linux") return

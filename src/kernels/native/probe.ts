@@ -13,7 +13,7 @@ const PAGES = 2 // of 64 KiB
 /** Terms of ±1/2 and so on: sums of 29 of them are exact in float32, in any order. */
 const term = (i: number): number => ((i * 7) % 9) / 4 - 1
 
-/** A clause that says where the library is wrong; undefined where it is right. */
+/** Compares the library's results with expected ones. Returns a clause that names the first difference, or undefined. */
 export const disagreement = (library: NativeLibrary): string | undefined => {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true })
   const { pointer } = heapOf(library, memory)

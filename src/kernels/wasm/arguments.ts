@@ -11,7 +11,7 @@ import {
 import { chunksOf } from "./cuts.ts"
 import { type Buffer, MOST_WORDS, type Work } from "./engine.ts"
 
-/** The places of the arguments, as numbers of each type that words have. All begin at the first argument. */
+/** Views of the argument memory, one per type of words. All begin at the first argument. */
 export interface ArgumentViews {
   readonly i32: Int32Array
   readonly f32: Float32Array
@@ -27,7 +27,7 @@ const countOf = (given: Given): number => {
   return count
 }
 
-/** Returns in how many chunks the kernel is cut. */
+/** Writes the arguments of a kernel and returns the number of its chunks. */
 export const writeArguments = (
   { i32, f32, f64 }: ArgumentViews,
   addressOf: (buffer: Buffer) => number,

@@ -122,7 +122,7 @@ const run = (
   return o
 }
 
-/** O, and what a backward pass reads: P, or two numbers of each of its rows. */
+/** Computes O and the values that a backward pass reads: P, or two values of each of its rows. */
 export const attentionOnWasm = (
   engine: WasmEngine,
   inputs: Inputs,
@@ -135,14 +135,14 @@ export const attentionOnWasm = (
   return [run(engine, inputs, shape, keeps ? { weights: kept } : { statistics: kept }), kept]
 }
 
-/** O alone. */
+/** Computes O only. */
 export const attentionAloneOnWasm = (
   engine: WasmEngine,
   inputs: Inputs,
   shape: AttentionShape
 ): ReadonlyArray<TensorInfo> => [run(engine, inputs, shape, {})]
 
-/** dq, dk and dv. */
+/** Computes dq, dk and dv. */
 export const attentionGradientOnWasm = (
   engine: WasmEngine,
   { dO, O: o, kept, ...inputs }: Inputs & Readonly<Record<"dO" | "O" | "kept", TensorInfo>>,

@@ -6,12 +6,12 @@ import type { DataType, KernelBackend, TensorInfo } from "@tensorflow/tfjs-core"
 import type { KernelCall as CallOf, Kernel as KernelOf } from "../replaced-kernels.ts"
 import { TFJS_VERSION } from "../replaced-kernels.ts"
 
-/** What the emscripten module offers beyond its exported C functions; `tfjs` is added when it is instantiated. */
+/** Fields of the emscripten module besides its exported C functions; `tfjs` is added at instantiation. */
 export interface WasmModule {
   HEAPU8: Uint8Array
-  /** the exports of the binary */
+  /** exports of the binary */
   readonly asm: { readonly memory?: WebAssembly.Memory }
-  /** of the threaded build alone, which imports its memory */
+  /** memory of the threaded build, which imports it; absent in others */
   readonly wasmMemory?: WebAssembly.Memory
   _malloc(bytes: number): number
   _free(offset: number): void
@@ -32,6 +32,7 @@ export interface WasmModule {
   }
 }
 
+/** tfjs's wasm backend with the private fields that the device uses. */
 export interface WasmBackend extends KernelBackend {
   readonly wasm: WasmModule
   readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } }
@@ -40,7 +41,9 @@ export interface WasmBackend extends KernelBackend {
   disposeData(dataId: object, force?: boolean): boolean
 }
 
+/** Arguments that tfjs passes to a kernel of this backend. */
 export type KernelCall = CallOf<WasmBackend>
+/** A kernel of this backend. */
 export type Kernel = KernelOf<WasmBackend>
 
 const BACKEND_FIELDS = ["wasm", "dataIdMap", "dataIdNextNumber", "makeOutput", "disposeData"] as const
@@ -50,7 +53,7 @@ const TFJS_FIELDS = ["registerTensor", "disposeData", "getThreadsCount"] as cons
 const missing = (value: unknown, fields: ReadonlyArray<string>, path: string): Array<string> =>
   fields.filter((field) => (value as Record<string, unknown> | undefined)?.[field] === undefined).map((f) => path + f)
 
-/** Narrows a backend to its private face. Throws an Error that lists every missing field. */
+/** Narrows a backend to its private fields. Throws an Error that lists every missing field. */
 export const wasmBackend = (backend: KernelBackend): WasmBackend => {
   const it = backend as WasmBackend
   const absent = [
@@ -66,7 +69,7 @@ export const wasmBackend = (backend: KernelBackend): WasmBackend => {
   return it
 }
 
-/** The memory in which a module's tensors lie. */
+/** Returns the memory that contains a module's tensors. */
 export const memoryOf = ({ wasmMemory, asm }: WasmModule): WebAssembly.Memory => {
   const memory = wasmMemory ?? asm?.memory
   if (memory === undefined) {

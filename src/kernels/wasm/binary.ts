@@ -1,13 +1,13 @@
 /** Compiled kernels, stored next to this file. Each kind is compiled once per process. */
 
 export interface BinaryKind {
-  /** for a memory that several threads see */
+  /** whether several threads share the memory */
   readonly shared: boolean
-  /** with fused multiply-adds (relaxed SIMD): other bits on other engines */
+  /** whether multiply-adds are fused (relaxed SIMD), which gives different bits on different engines */
   readonly fused: boolean
-  /** URL of the folder they are in, in a program that moved them; ends in "/" */
+  /** URL of the folder that contains them, if a program moved them; ends in "/" */
   readonly folder?: string | undefined
-  /** reads a file; without it the binary is fetched, which Node does over http alone */
+  /** reads a file; default: the binary is fetched, which Node supports over http only */
   readonly read?: ((url: URL) => Promise<Uint8Array<ArrayBuffer>>) | undefined
 }
 
@@ -19,7 +19,7 @@ const fetched = async (url: URL): Promise<ArrayBuffer> => {
   return response.arrayBuffer()
 }
 
-/** Rejects where the file cannot be read, or the engine does not know what is in it. */
+/** Compiles the kernels of a kind. Rejects if the file cannot be read or the engine does not support its instructions. */
 export const kernelModule = ({ shared, fused, folder, read }: BinaryKind): Promise<WebAssembly.Module> => {
   const file = `./kernels${fused ? "-fused" : ""}${shared ? "-shared" : ""}.wasm`
   const url = new URL(file, folder ?? import.meta.url)
@@ -28,7 +28,7 @@ export const kernelModule = ({ shared, fused, folder, read }: BinaryKind): Promi
   return module
 }
 
-/** The fused kernels if they are wanted and the engine knows them, else the plain ones. */
+/** Compiles the fused kernels if they are requested and the engine supports them, else the plain ones. */
 export const kernelModuleFor = ({ fused, ...kind }: BinaryKind): Promise<WebAssembly.Module> => {
   const plain = () => kernelModule({ ...kind, fused: false })
   if (!fused) return plain()

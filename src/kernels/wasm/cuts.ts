@@ -12,7 +12,10 @@ const WORTH_SHARING = 1 << 16
 /** Enough that two to eight threads are evenly busy. */
 const CHUNKS = 16
 
-/** [items of a chunk, chunks]. `cost`: of an item, in multiplications; `unit`: what a chunk's items are a multiple of. */
+/**
+ * Returns the number of items per chunk, and of chunks. `cost`: of an item, in multiplications; `unit`: number of which a chunk's item count is a
+ * multiple.
+ */
 export const chunksOf = (items: number, cost: number, unit = 1): readonly [perChunk: number, chunks: number] => {
   if (items * cost < WORTH_SHARING) return [items, 1]
   const perChunk = Math.ceil(items / CHUNKS / unit) * unit
@@ -24,6 +27,7 @@ const BLOCK = 16_384
 /** Likewise, of a list. */
 const LIST_CHUNKS = 32
 
+/** Returns the number of blocks in all entries. */
 export const blocksOf = (entries: ReadonlyArray<{ readonly size: number }>): number =>
   entries.reduce((sum, { size }) => sum + Math.ceil(size / BLOCK), 0)
 
@@ -37,13 +41,13 @@ export const cutBlocks = (
   return { perChunk, chunks: Math.ceil(blocks / perChunk) }
 }
 
-/** Tensors of one place in the lists, and how many numbers each has. */
+/** Tensors at one index of the lists, and the number of values of each. */
 export interface ListEntry {
   readonly size: number
   readonly [tensor: string]: TensorInfo | number
 }
 
-/** Over all blocks of lists: one piece of work, or several where the arguments would not fit. */
+/** Runs a kernel over all blocks of lists, in several pieces of work if the arguments would not fit into one. */
 export const runLists = (
   engine: WasmEngine,
   kernel: Kernel,
@@ -56,16 +60,14 @@ export const runLists = (
   }
 }
 
-/** Entries in groups whose arguments fit. */
+/** Groups entries so that the arguments of each group fit. */
 export const fitting = <T>(kernel: Kernel, entries: ReadonlyArray<T>): ReadonlyArray<ReadonlyArray<T>> => {
   const { size, entrySize } = layoutOf(kernel)
   const most = Math.floor((MOST_WORDS - size) / entrySize)
   return Array.from({ length: Math.ceil(entries.length / most) }, (_, i) => entries.slice(i * most, (i + 1) * most))
 }
 
-/**
- * How items (entries, or parts of them) are cut: an item is a chunk unless all are small. `cost`: of all of them, in multiplications.
- */
+/** Divides items (entries, or parts of them) into chunks: one item per chunk, unless all are small. `cost`: of all items, in multiplications. */
 export const cutItems = (items: number, cost: number): { readonly perChunk: number; readonly chunks: number } => {
   const perChunk = cost < WORTH_SHARING ? items : 1
   return { perChunk, chunks: Math.ceil(items / perChunk) }

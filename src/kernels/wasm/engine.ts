@@ -10,41 +10,42 @@ import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { BuffersOf, BufferTypes, EntryOf, EntryTypes, Kernel, WordsOf, WordTypes } from "../declaration.ts"
 import type { ProductCuts } from "./product-cuts.ts"
 
-/** Argument words of one piece of work. */
+/** Maximum number of argument words of a piece of work. */
 export const MOST_WORDS = 1016
 
-/** A tensor, or a place in the heap, in bytes. */
+/** A tensor, or an address in the heap, in bytes. */
 export type Buffer = TensorInfo | { readonly address: number }
 
 /** Options of a run in addition to buffers and words. */
 export interface Work<E extends EntryTypes> {
-  /** of a kernel over a list; they have to fit (`fitting` of `cuts.ts`) */
+  /** entries of a kernel over a list; their arguments must fit (`fitting` of `cuts.ts`) */
   readonly entries?: ReadonlyArray<EntryOf<E, Buffer>>
-  /** of a kernel over a list: entries, blocks or parts that are a chunk */
+  /** entries, blocks or parts per chunk, for a kernel over a list */
   readonly perChunk?: number
-  /** of a kernel that has no `split`; default 1 */
+  /** number of chunks, for a kernel without `split`; default 1 */
   readonly chunks?: number
-  /** bytes for each thread, where the declaration does not say */
+  /** bytes of scratch per thread, if the declaration does not give them */
   readonly scratch?: number
 }
 
+/** Engine that runs kernels on a wasm backend's memory. */
 export interface WasmEngine {
-  /** of matrix products, for the code that computes them: the wasm module, or the native library on the same memory (`../native`) */
+  /**
+   * division of matrix products, which depends on the code that computes them: the wasm module, or the native library on the same memory
+   * (`../native`)
+   */
   readonly cuts: ProductCuts
-  /** this thread and its workers */
+  /** number of threads: this one and its workers */
   readonly threads: number
-  /** Byte address of the first element. */
+  /** Returns the byte address of a buffer's first element. */
   readonly address: (buffer: Buffer) => number
-  /** A new float32 tensor; its contents are undefined. */
+  /** Creates a float32 tensor with undefined contents. */
   readonly output: (shape: ReadonlyArray<number>) => TensorInfo
-  /** Gives a tensor of `output` back that no caller will see. */
+  /** Disposes a tensor of `output` that is not returned to a caller. */
   readonly dispose: (tensor: TensorInfo) => void
   /** Copies bytes from one address to another. */
   readonly copy: (from: number, to: number, bytes: number) => void
-  /**
-   * Runs all chunks of a kernel and returns how many there were, when they are done. Throws where what is given is not what the kernel
-   * declares.
-   */
+  /** Runs all chunks of a kernel, and returns their number when they are done. Throws if the arguments do not match the kernel's declaration. */
   readonly run: <B extends BufferTypes, W extends WordTypes, E extends EntryTypes>(
     kernel: Kernel<B, W, E>,
     buffers: BuffersOf<NoInfer<B>, Buffer>,
@@ -55,18 +56,19 @@ export interface WasmEngine {
 
 const engines = new WeakMap<object, WasmEngine>()
 
-/** For the device that opened `backend`, tfjs's wasm backend object; `undefined` takes it back. */
+/** Sets the engine of `backend`, tfjs's wasm backend object; `undefined` removes it. For the device that opened the backend. */
 export const provideWasmEngine = (backend: object, engine: WasmEngine | undefined): void => {
   if (engine === undefined) engines.delete(backend)
   else engines.set(backend, engine)
 }
 
+/** Returns the engine of a backend, if it has one. */
 export const wasmEngineOf = (backend: object): WasmEngine | undefined => engines.get(backend)
 
 const number = new Float32Array(1)
 const bits = new Int32Array(number.buffer)
 
-/** The bits of a float32. */
+/** Returns the bits of a float32. */
 export const floatBits = (value: number): number => {
   number[0] = value
   return bits[0]!

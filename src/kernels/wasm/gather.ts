@@ -29,6 +29,7 @@ const areRows = ({ inputs, backend }: KernelCall, rows: number): boolean => {
   return ids.every((id) => id >= 0 && id < rows)
 }
 
+/** Replacement of GatherV2, the look-up of embeddings. */
 export const gatherKernel =
   (stock: Kernel): Kernel =>
   (call) => {

@@ -14,7 +14,7 @@ import type { WasmEngine } from "./engine.ts"
 import { matrixOf, multiply, type Product } from "./product.ts"
 import { sumRows } from "./sums.ts"
 
-/** hidden [tokens, h], labels [tokens], and W [classes, h] as B of a product */
+/** Inputs of the loss: hidden [tokens, h], labels [tokens], and W [classes, h] as operand B of a product. */
 export interface Head extends Pick<Product, "b" | "packed"> {
   readonly hidden: TensorInfo
   readonly labels: TensorInfo
@@ -201,7 +201,7 @@ const timesWeight = (
     })
 }
 
-/** The loss, or `each` token's; and dh for a dy of 1, unread where no gradient is wanted. */
+/** Computes the loss, or each token's loss if `each`; and dh for a dy of 1, undefined contents if no gradient is needed. */
 export const headLossOnWasm = (
   engine: WasmEngine,
   head: Head,
@@ -233,7 +233,7 @@ export const headLossOnWasm = (
   return [loss, dh]
 }
 
-/** dW; `rows` [tokens, h]: what dz is multiplied with. */
+/** Computes dW. `rows` [tokens, h]: the factor of dz. */
 export const headWeightGradientOnWasm = (
   engine: WasmEngine,
   head: Head,
@@ -260,7 +260,7 @@ export const headWeightGradientOnWasm = (
   return dW
 }
 
-/** Losses, and 1 where the largest logit is the label's. */
+/** Computes each token's loss, and 1 if the largest logit is the label's, else 0. */
 export const tokenScoresOnWasm = (
   engine: WasmEngine,
   head: Head,

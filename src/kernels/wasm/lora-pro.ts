@@ -9,23 +9,23 @@ export interface PairSizes {
   readonly outputs: number
 }
 
-/** Of A [r, in] and B [out, r]. */
+/** Returns the sizes of A [r, in] and B [out, r]. */
 export const sizesOf = (A: TensorInfo, B: TensorInfo): PairSizes => ({
   r: A.shape[0]!,
   inputs: A.shape[1]!,
   outputs: B.shape[0]!
 })
 
-/** The number by which kernels know a choice of X. */
+/** Returns the number by which kernels identify a choice of X. */
 export const codeOf = (x: XChoice): number => ["sylvester", "zero", "symmetric"].indexOf(x)
 
-/** What a row takes in panels of twelve. */
+/** Returns the length of a row in panels of twelve. */
 export const wholePanels = (n: number): number => Math.ceil(n / 12) * 12
 
-/** At most what n columns take up in the panels of either engine, of 8, 12, 16 or 32 columns. */
+/** Returns the maximum length of n columns in the panels of either engine, of 8, 12, 16 or 32 columns. */
 export const inPanels = (n: number): number => n + 31
 
-/** Floats up to the next address that vectors like, twice. */
+/** Floats of padding with which scratch can be aligned to vectors, twice. */
 export const ALIGNED = 32
 
 /** Scratch of every kernel over pairs: of the theorem, and of what follows it. */
@@ -40,10 +40,10 @@ const theoremScratch = ({ r, inputs, outputs }: PairSizes): number => {
   return ALIGNED + small + panels + 3 * tall + 3 * flat + inputs * narrow
 }
 
-/** Bytes of scratch for the largest of some pairs. */
+/** Returns the bytes of scratch for the largest pair. */
 export const scratchOfPairs = (pairs: ReadonlyArray<PairSizes>): number =>
   4 * pairs.reduce((most, sizes) => Math.max(most, theoremScratch(sizes)), 0)
 
-/** Multiplications of the theorem: about ten thin products. */
+/** Returns the number of multiplications of the theorem: about ten thin products per pair. */
 export const costOfPairs = (pairs: ReadonlyArray<PairSizes>): number =>
   pairs.reduce((sum, { r, inputs, outputs }) => sum + 5 * r * r * (inputs + outputs), 0)

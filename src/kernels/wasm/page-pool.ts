@@ -36,7 +36,7 @@ const ready = (worker: Worker): Promise<void> =>
     worker.onerror = ({ message }) => reject(new Error(`a worker failed: ${message || "its script may not run here"}`))
   })
 
-/** Rejects, with every worker ended, when they do not start in `timeout` milliseconds. */
+/** Starts the workers of a page. Rejects, after terminating every worker, if they do not start within `timeout` milliseconds. */
 export const pagePool =
   (timeout: number): StartPool =>
   async ({ module, memory, address }, size) => {

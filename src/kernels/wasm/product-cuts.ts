@@ -3,7 +3,7 @@
  * carries the cuts of the code that computes on it, so that a page has those of wasm alone, and has them when it opens a wasm device.
  */
 
-/** Of a `Product`, what its cuts depend on. */
+/** Sizes of a `Product` that its division depends on. */
 export interface ProductSizes {
   readonly kind: "nt" | "nn" | "tn"
   readonly m: number
@@ -13,24 +13,25 @@ export interface ProductSizes {
   readonly packed?: object | undefined
 }
 
+/** Division of matrix products into chunks. */
 export interface ProductCuts {
-  /** of C, in a chunk */
+  /** Returns the rows and columns of C in a chunk. */
   readonly chunk: (product: ProductSizes, matrices: number, threads: number) => readonly [rows: number, columns: number]
-  /** of a chunk, in bytes */
+  /** Returns the bytes of scratch of a chunk. */
   readonly scratch: (product: ProductSizes, columns: number) => number
 }
 
 /** Chunks of a product: enough to keep two to eight threads evenly busy. */
 export const CHUNKS = 16
 
-/** In multiplications. */
+/** Returns the number of multiplications. */
 export const sizeOf = ({ m, n, k }: ProductSizes, matrices: number): number => m * n * k * matrices
 
-/** A `parts`-th of a length, rounded up to whole tiles. */
+/** Returns a `parts`-th of a length, rounded up to whole tiles. */
 export const upTo = (length: number, parts: number, tile: number): number =>
   Math.ceil(length / Math.max(1, parts) / tile) * tile
 
-/** Is it what a model that writes token by token asks for? */
+/** Returns whether A has a single row and there is a single product, as in generation token by token. */
 export const isOneRow = ({ kind, m }: ProductSizes, matrices: number): boolean =>
   kind === "nt" && m === 1 && matrices === 1
 
@@ -38,18 +39,18 @@ export const isOneRow = ({ kind, m }: ProductSizes, matrices: number): boolean =
 const MOST_OF_ONE_ROW = 1 << 21
 
 /**
- * Columns of a chunk where A has one row. B is read once, from memory, and a processor reads ahead where it reads on: each thread gets its
- * share in one piece, or in a few of a large B. Every column is a sum of its own, which no cut changes.
+ * Returns the columns of a chunk if A has one row. B is read once, from memory, and processors prefetch consecutive addresses: each thread gets
+ * one contiguous part, or a few parts of a large B. Each column is a separate sum, so the division does not change results.
  */
 export const columnsOfOneRow = ({ n, k }: ProductSizes, threads: number): number =>
   upTo(n, threads * Math.ceil((n * k) / threads / MOST_OF_ONE_ROW), 4)
 
-/** What the cuts of an engine depend on; sizes are those of `../c/tiles.h`. */
+/** Parameters of an engine's division; sizes are those of `../c/tiles.h`. */
 export interface Tiles {
   /** columns of a panel, and rows of a tile, of the widest instruction set */
   readonly panel: number
   readonly tile: number
-  /** multiplications below which a second thread costs more than it saves */
+  /** number of multiplications below which a second thread costs more than it saves */
   readonly worthSharing: number
 }
 
@@ -62,8 +63,8 @@ const PANELS = 8
 const SHARED_PANELS = 4
 
 /**
- * A chunk packs its columns of B: it takes as many rows as leave enough chunks, and each thread a few chunks of columns side by side. Every
- * element is one sum, which no cut changes.
+ * Returns the division of products for an engine. A chunk packs its columns of B: it takes as many rows as leave enough chunks, and each thread
+ * takes a few adjacent chunks of columns. Every element is one sum, so the division does not change results.
  */
 export const cutsOf = ({ panel, tile, worthSharing }: Tiles): ProductCuts => ({
   chunk: (product, matrices, threads) => {
@@ -85,4 +86,5 @@ export const cutsOf = ({ panel, tile, worthSharing }: Tiles): ProductCuts => ({
       : 4 * upTo(columns, 1, panel) * (Math.min(product.k, DEPTH) + (product.second?.k ?? 0))
 })
 
+/** Division of matrix products on wasm. */
 export const WASM_CUTS = cutsOf({ panel: 8, tile: 4, worthSharing: 1 << 16 })

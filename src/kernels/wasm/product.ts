@@ -9,20 +9,21 @@ import type { Packing } from "../../numbers/index.ts"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Buffer, WasmEngine } from "./engine.ts"
 
+/** A matrix in the heap. */
 export interface Matrix {
-  /** bytes */
+  /** address in bytes */
   readonly address: number
-  /** floats from row to row */
+  /** floats from one row to the next */
   readonly stride: number
 }
 
-/** A whole tensor [rows, columns]. */
+/** Returns a whole tensor [rows, columns] as a matrix. */
 export const matrixOf = (engine: WasmEngine, tensor: TensorInfo): Matrix => ({
   address: engine.address(tensor),
   stride: tensor.shape[1]!
 })
 
-/** A batch is `outer` × `inner` matrices; strides in floats from one to the next. */
+/** A batch of `outer` × `inner` matrices; strides in floats from one to the next. */
 export interface Batch {
   readonly outer: number
   readonly inner: number
@@ -32,8 +33,8 @@ export interface Batch {
 }
 
 /**
- * `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n].
- * C [m, n] starts at `start`: 0, a bias (a row [n]), or what it holds.
+ * A matrix product. `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. C [m, n] is initialized by `start`: to 0, to a
+ * bias (a row [n]), or with its current values.
  */
 export interface Product {
   readonly kind: "nt" | "nn" | "tn"
@@ -44,15 +45,16 @@ export interface Product {
   readonly b: Matrix
   readonly c: Matrix
   readonly start?: "zero" | "there" | { readonly bias: Buffer }
-  /** C = scale·A·B, of a C that starts at 0 and has no second pair; default 1 */
+  /** C = scale·A·B, if C starts at 0 and there is no second pair; default 1 */
   readonly scale?: number
-  /** A second pair whose product is added, with its own inner dimension; not for `tn`. */
+  /** second pair, whose product is added, with its own inner dimension; not for `tn` */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
   readonly batch?: Batch
-  /** B is packed (`PackedMatrix`), in `nt` or `nn` and without a batch: its stride then counts 32-bit words. */
+  /** packing of B (`PackedMatrix`), for `nt` or `nn` without a batch: its stride then counts 32-bit words */
   readonly packed?: PackedB | undefined
 }
 
+/** Packing of a product's B. */
 export interface PackedB {
   readonly packing: Packing
   /** one scale per stored row of B; undefined: B is stored in blocks */
@@ -108,11 +110,12 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
     }
   })
 
+/** Product kernels by layout. */
 export const KERNELS = { nt: kernelOf("nt"), nn: kernelOf("nn"), tn: kernelOf("tn") } as const
 
 const ONE: Batch = { outer: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] }
 
-/** Computes a product. Sizes must fit; an inner dimension of 0 leaves C at its start. */
+/** Computes a product. Sizes must match; an inner dimension of 0 leaves C at its initial value. */
 export const multiply = (engine: WasmEngine, product: Product): void => {
   const { kind, m, n, k, a, b, c, start = "zero", scale = 1, second, batch = ONE, packed } = product
   const { outer, inner } = batch

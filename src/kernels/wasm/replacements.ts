@@ -149,5 +149,5 @@ const TABLE: KernelTable<WasmBackend> = {
   added: { UnsortedSegmentSum: segmentSumKernel }
 }
 
-/** Installs the table; returns what undoes it. */
+/** Installs this package's kernels on the wasm backend, and returns a function that uninstalls them. */
 export const installWasmKernels = (): (() => void) => installKernels("wasm", TABLE)

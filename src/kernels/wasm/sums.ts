@@ -5,14 +5,14 @@ import type { Kernel } from "./backend.ts"
 import { chunksOf } from "./cuts.ts"
 import { type WasmEngine, wasmEngineOf } from "./engine.ts"
 
-/** x is seen as [outer, reduced, inner] and `out` as [outer, inner], which is not empty. */
+/** A sum of x, seen as [outer, reduced, inner]; the result is [outer, inner], which is not empty. */
 export interface SumOf {
   readonly x: TensorInfo
   readonly out: TensorInfo
   readonly outer: number
   readonly reduced: number
   readonly inner: number
-  /** of every sum */
+  /** divisor of every sum */
   readonly divisor: number
 }
 
@@ -42,7 +42,7 @@ const combineKernel = declareKernel({
   words: ROWS
 })
 
-/** out[o, i] = Σ_r x[o, r, i]·y[o, r, i] / divisor, without y Σ_r x[o, r, i] / divisor */
+/** Computes out[o, i] = Σ_r x[o, r, i]·y[o, r, i] / divisor; without y, Σ_r x[o, r, i] / divisor. */
 export const sumColumns = (
   engine: WasmEngine,
   { x, y, out, outer, reduced, inner, divisor }: SumOf & { readonly y?: TensorInfo }
@@ -55,7 +55,7 @@ export const sumColumns = (
   engine.run(columnsKernel, { x, y, out }, { reduced, inner, divisor, perChunk }, { chunks })
 }
 
-/** out[o] = Σ_r x[o, r] / divisor; inner is 1. A long row is several chunks, whose sums are added in their order. */
+/** Computes out[o] = Σ_r x[o, r] / divisor; inner is 1. A long row is divided into chunks, whose sums are added in order. */
 export const sumRows = (engine: WasmEngine, { x, out, outer, reduced, divisor }: Omit<SumOf, "inner">): void => {
   const words = { outer, reduced, divisor }
   if (reduced < 2 * BLOCK) {
@@ -120,5 +120,7 @@ const reduceKernel =
     return out
   }
 
+/** Replacement of Sum. */
 export const sumKernel = reduceKernel(false)
+/** Replacement of Mean. */
 export const meanKernel = reduceKernel(true)

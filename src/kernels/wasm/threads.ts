@@ -24,7 +24,7 @@ const PATIENCE = 5_000
 /** Milliseconds of sleep; then it looks again. */
 const NAP = 10
 
-/** Workers, once they are ready. */
+/** Workers that have started. */
 export interface Pool {
   readonly size: number
   readonly terminate: () => void
@@ -36,12 +36,14 @@ export interface ThreadStart {
   readonly memory: WebAssembly.Memory
   /** address of the words of `work.ts` */
   readonly address: number
-  /** the file of the native library, whose kernels replace those of the module */
+  /** file of the native library, whose kernels replace those of the module; undefined: wasm only */
   readonly native: string | undefined
 }
 
+/** Starts `size` workers. */
 export type StartPool = (start: ThreadStart, size: number) => Promise<Pool>
 
+/** A started engine, and how to end it. */
 export interface StartedEngine {
   readonly engine: WasmEngine
   readonly terminate: () => void
@@ -177,7 +179,7 @@ export const startEngine = async (
   }
 }
 
-/** Lets kernels find the engine of a backend; returns what ends it. */
+/** Registers the engine of a backend for kernels, and returns a function that ends it. */
 export const installWasmEngine = (backend: WasmBackend, { engine, terminate }: StartedEngine): (() => void) => {
   provideWasmEngine(backend, engine)
   return () => {

@@ -7,42 +7,44 @@
  * counted in `DONE`: a worker that wakes late finds nothing to claim.
  */
 
-/** counts pieces of work; what workers sleep on */
+/** index of the counter of pieces of work, on which workers sleep */
 export const GENERATION = 0
-/** chunks that no thread has claimed */
+/** index of the number of chunks that no thread has claimed */
 export const NEXT = 1
-/** chunks that are finished */
+/** index of the number of finished chunks */
 export const DONE = 2
-/** workers that sleep */
+/** index of the number of sleeping workers */
 export const SLEEPERS = 3
-/** number of the kernel among the module's functions */
+/** index of the kernel's number among the module's functions */
 export const KERNEL = 4
-/** not 0 when a worker could not finish a chunk */
+/** index of the failure flag: not 0 if a worker could not finish a chunk */
 export const FAILED = 5
-/** address of the first thread's scratch, and bytes of each */
+/** index of the address of the first thread's scratch */
 export const SCRATCH = 6
+/** index of the bytes of scratch per thread */
 export const SCRATCH_SIZE = 7
-/** the kernel's arguments begin here */
+/** index of the kernel's first argument */
 export const ARGUMENTS = 8
-/** the arguments are at most `MOST_WORDS` (src/kernels/wasm/engine.ts) */
+/** words of the block: the arguments are at most `MOST_WORDS` (src/kernels/wasm/engine.ts) */
 export const WORDS = 1024
 
 /** Bytes of a thread's stack: more than any kernel has arrays. The stacks lie behind the words. */
 const STACK = 1 << 16
-/** Bytes of the block for this number of threads. */
+/** Returns the bytes of the block for this number of threads. */
 export const blockBytes = (threads: number): number => 4 * WORDS + threads * STACK
-/** Where the stack of a thread begins, from which it grows down: a multiple of 16. */
+/** Returns the address at which a thread's stack begins and from which it grows down: a multiple of 16. */
 export const stackOf = (address: number, thread: number): number => ((address + blockBytes(thread + 1)) & ~15) >>> 0
 
+/** A kernel of the module. */
 export type Kernel = (args: number, chunk: number, scratch: number) => void
 
-/** The kernels of a module, in an order that every thread finds by itself. */
+/** Returns the kernel names of a module, in the same order in every thread. */
 export const kernelNames = (module: WebAssembly.Module): ReadonlyArray<string> =>
   WebAssembly.Module.exports(module)
     .filter(({ kind }) => kind === "function")
     .map(({ name }) => name)
 
-/** Them in this thread, whose stack begins at `stack`: the module's own memory is tfjs's, where it has no other place. */
+/** Instantiates the kernels in this thread, whose stack begins at `stack`: the module's own memory is tfjs's, which has no other space for it. */
 export const kernelsOf = (
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
@@ -53,15 +55,16 @@ export const kernelsOf = (
   return kernelNames(module).map((name) => exports[name] as Kernel)
 }
 
+/** Shared state of an engine's threads. */
 export interface Work {
   /** the shared words */
   readonly words: Int32Array
-  /** where they lie, in bytes */
+  /** their address in bytes */
   readonly address: number
   readonly kernels: ReadonlyArray<Kernel>
 }
 
-/** The numbers above, for a thread that has its code alone. */
+/** The word indices above, for a thread that receives its code as text. */
 export const wordNumbers = {
   GENERATION,
   NEXT,
@@ -74,16 +77,17 @@ export const wordNumbers = {
   ARGUMENTS
 } as const
 
+/** A thread of an engine. */
 export interface Thread {
-  /** Claims and computes chunks until none are left; returns how many. */
+  /** Claims and computes chunks until none are left; returns their number. */
   readonly takePart: () => number
-  /** Takes part in every piece of work, and never ends. */
+  /** Computes chunks of every piece of work; never returns. */
   readonly work: () => never
 }
 
 /**
- * A thread of an engine; the first, which publishes work, has number 0. The function refers to nothing but its arguments: to a page's worker
- * it goes as text (`page-pool.ts`), since a bundle has no file of it.
+ * Creates a thread of an engine; the thread that publishes work has number 0. The function refers only to its arguments, since a page's worker
+ * receives it as text (`page-pool.ts`): bundles contain no file of it.
  */
 export const threadOf = (word: typeof wordNumbers, { words, address, kernels }: Work, thread: number): Thread => {
   const { GENERATION, NEXT, DONE, SLEEPERS, KERNEL, FAILED, SCRATCH, SCRATCH_SIZE, ARGUMENTS } = word

@@ -5,6 +5,7 @@ import { openLibrary } from "../native/library.ts"
 import type { ThreadStart } from "./threads.ts"
 import { kernelNames, kernelsOf, stackOf, threadOf, WORDS, wordNumbers } from "./work.ts"
 
+/** Data that a worker receives at its start. */
 export interface WorkerStart extends ThreadStart {
   readonly thread: number
 }

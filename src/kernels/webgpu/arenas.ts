@@ -6,7 +6,7 @@ import type { DataId, TensorInfo } from "@tensorflow/tfjs-core"
 import { submitPending, TENSOR_USAGE, type TensorData, type WebgpuBackend } from "./backend.ts"
 import { ARENA_ALIGNMENT, type Arena, type Layout, layoutOf, type Span } from "./engine.ts"
 
-/** A span whose buffer is known to be one. */
+/** A span with its GPU buffer. */
 export interface BufferSpan extends Span {
   readonly buffer: GPUBuffer
 }
@@ -37,12 +37,13 @@ type MaybeWindow = TensorData & { window?: Window | undefined }
 const WORD = 4
 const sizeOf = ({ shape }: TensorInfo): number => shape.reduce((product, n) => product * n, 1)
 
+/** Memory of tensors on the GPU. */
 export interface Arenas {
   /** Returns a tensor's bytes on the GPU, after uploading them if necessary. */
   readonly spanOf: (tensor: TensorInfo) => BufferSpan
   /** Returns a new tensor with a separate buffer. */
   readonly output: (shape: ReadonlyArray<number>, dtype: "float32" | "int32") => TensorInfo
-  /** Memory of no tensor. */
+  /** Allocates memory that belongs to no tensor. */
   readonly scratch: (elements: number) => BufferSpan
   readonly release: (span: Span) => void
   readonly outputs: (
@@ -52,6 +53,7 @@ export interface Arenas {
   readonly settled: (tensors: ReadonlyArray<TensorInfo>) => Arena
 }
 
+/** Creates the memory of a backend's tensors. */
 export const arenasOf = (backend: WebgpuBackend): Arenas => {
   const dataOf = (id: DataId): MaybeWindow => backend.tensorMap.get(id)
   wrap(backend, dataOf)

@@ -160,7 +160,7 @@ const sliceKernel =
     return out
   }
 
-/** By the kernels' names in tfjs' table. */
+/** Replacements of tfjs's arithmetic kernels, by their names in its table. */
 export const arithmeticKernels: KernelTable<WebgpuBackend>["replaced"] = {
   ...Object.fromEntries((Object.keys(OPERATIONS) as ReadonlyArray<Operation>).map((own) => [own, arithmetic(own)])),
   AddN: addListKernel,

@@ -254,4 +254,5 @@ const programs = variants((key: "biased" | "plain"): AttentionPrograms => {
   }
 })
 
+/** Returns the programs for blocks of queries and keys, with or without a bias of the scores. */
 export const attentionByBlocks = (biased: boolean): AttentionPrograms => programs(biased ? "biased" : "plain")

@@ -122,7 +122,10 @@ const programs = variants((key: string): ForwardProgram => {
   return { forward: program({ ...own, workgroup, body: forward(layout) }), rows: 1, unit: LANES[type] }
 })
 
-/** For heads of d columns. `software`: is the GPU emulated on a CPU, where idle invocations cost? */
+/**
+ * Returns the program for few queries, for heads of d columns. `software`: whether the GPU is emulated on a CPU, where idle invocations cost
+ * time.
+ */
 export const attentionOfFew = (d: number, biased: boolean, software: boolean): ForwardProgram => {
   const type = vectorFor(d)
   const vectors = d / LANES[type]

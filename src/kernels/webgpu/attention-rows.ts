@@ -247,6 +247,6 @@ const programs = variants((key: string): AttentionPrograms => {
   }
 })
 
-/** The programs for heads of d columns. */
+/** Returns the programs for heads of d columns. */
 export const attentionByRows = (d: number, biased: boolean): AttentionPrograms =>
   programs(JSON.stringify(layoutOf(d, biased)))

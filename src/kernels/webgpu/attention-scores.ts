@@ -7,14 +7,15 @@ import type { VectorType } from "./elementwise.ts"
 import type { Program } from "./program.ts"
 import { softcapOf } from "./softcap.ts"
 
+/** Components of a vector. */
 export const PLACES = ["x", "y", "z", "w"] as const
 
-/** Represents −∞, the maximum of nothing. */
+/** Smallest float32, in place of −∞: the maximum of an empty set. */
 export const LOWEST = "-3.4028234e38"
 
 /**
- * `group`: heads that share keys. blocks: workgroups of a head. d: of a head, in elements of the buffers. softcap: 0
- * for none
+ * Words of attention programs. `group`: heads that share keys; `blocks`: workgroups per head; `d`: size of a head, in elements of the buffers;
+ * `softcap`: 0 for none.
  */
 export const WORDS = {
   queries: "u32",
@@ -30,26 +31,28 @@ export const WORDS = {
 } as const
 type Words = keyof typeof WORDS
 
-/** Rows of a query's numbers, and of a key's, in elements of the buffers. */
+/** Length of a query's row, in elements of the buffers. */
 export const QUERY_WIDTH = "(words.keyHeads * words.group * words.d)"
+/** Length of a key's row, in elements of the buffers. */
 export const KEY_WIDTH = "(words.keyHeads * words.d)"
 
-/** Programs whose q, k and v are read by `unit` numbers. Those of scores with a bias bind it, too. */
+/** Programs whose q, k and v are read in units of `unit` values. Programs with a bias of the scores bind it too. */
 export interface ForwardProgram {
   readonly forward: Program<string, Words>
-  /** queries of a workgroup */
+  /** queries per workgroup */
   readonly rows: number
   readonly unit: 1 | 4
 }
 
+/** Programs of a forward and a backward pass. */
 export interface AttentionPrograms extends ForwardProgram {
   readonly queryGradient: Program<string, Words>
   readonly keyGradient: Program<string, Words>
 }
 
 /**
- * Names, buffers and words, where q, k and v are read as `element`. `statistics`: m and 1/Z of each row of P. `rows`:
- * the bits of these, of D = dO·O, and the query's segment; then a row for each key, with its segment
+ * Returns the declaration of a program that reads q, k and v as `element`. `statistics`: m and 1/Z of each row of P. `rows`: the bits of these,
+ * of D = dO·O, and the query's segment; then a row for each key, with its segment.
  */
 export const declarations = (element: ElementType, biased: boolean) => {
   const bias: Readonly<Record<string, BufferType>> = biased ? { bias: read("f32") } : {}
@@ -90,7 +93,7 @@ export const declarations = (element: ElementType, biased: boolean) => {
   } as const
 }
 
-/** Which head of which sequence a workgroup has, where its rows begin in q, in k and v, and in `statistics` and `rows`. */
+/** WGSL that finds a workgroup's head and sequence, and where its rows begin in q, in k and v, and in `statistics` and `rows`. */
 export const OF_QUERIES = `let matrix = group / words.blocks;
   let batch = matrix / (words.keyHeads * words.group);
   let head = matrix % (words.keyHeads * words.group);
@@ -101,7 +104,7 @@ export const OF_QUERIES = `let matrix = group / words.blocks;
   // of the first query, among the keys
   let shift = i32(words.keys) - i32(words.queries);`
 
-/** Likewise, for a workgroup of keys. */
+/** WGSL that does the same for a workgroup of keys. */
 export const OF_KEYS = `let matrix = group / words.blocks;
   let batch = matrix / words.keyHeads;
   let keyHead = matrix % words.keyHeads;
@@ -111,23 +114,25 @@ export const OF_KEYS = `let matrix = group / words.blocks;
   let batches = words.groups / (words.blocks * words.keyHeads);
   let segmentStart = batches * words.keyHeads * words.group * words.queries + batch * words.keys;`
 
-/** In the loop over `member`, the heads that share keys. */
+/** WGSL inside the loop over `member`, the heads that share keys. */
 export const OF_MEMBER = `let head = keyHead * words.group + member;
     let queryStart = batch * words.queries * ${QUERY_WIDTH} + head * words.d;
     let rowStart = (batch * words.keyHeads * words.group + head) * words.queries;
     let biasStart = head * words.queries;`
 
-/** The keys [first, end) that queries of [row, last] may attend. */
+/** Returns the first of the keys that queries of [row, last] may attend. */
 export const firstKey = (row: string): string => `u32(max(i32(${row}) + shift - words.back, 0))`
+/** Returns the end, exclusive, of the keys that queries of [row, last] may attend. */
 export const endOfKeys = (last: string): string =>
   `u32(clamp(i32(${last}) + shift + words.ahead + 1, 0, i32(words.keys)))`
 
-/** The queries [first, end) that may attend a key of [key, last]. */
+/** Returns the first of the queries that may attend a key of [key, last]. */
 export const firstQuery = (key: string): string => `u32(max(i32(${key}) - shift - words.ahead, 0))`
+/** Returns the end, exclusive, of the queries that may attend a key of [key, last]. */
 export const endOfQueries = (last: string): string =>
   `u32(clamp(i32(${last}) - shift + words.back + 1, 0, i32(words.queries)))`
 
-/** The bias of a query and a key, to be added to their score. */
+/** Returns the bias of a query and a key, which is added to their score. */
 export const biasOf = (biased: boolean, row: string, key: string): string =>
   biased ? ` + bias[(biasStart + ${row}) * words.keys + ${key}]` : ""
 
@@ -137,9 +142,9 @@ const ALIASES = {
 } as const satisfies Record<VectorType, string>
 
 /**
- * Scores one at a time, or four: V. `attends`: of queries at t and keys, with their segments. `capped`, `slope`:
- * `softcap.ts`. `usable`: is c finite? `spoils`: is it NaN or ∞? `probability`: no more than in the forward pass, where
- * no score is above `most`
+ * Returns WGSL functions on scores, one or four at a time: V. `attends`: queries at t and keys, with their segments. `capped`, `slope`:
+ * `softcap.ts`. `usable`: whether c is finite. `spoils`: whether it is NaN or ∞. `probability`: at most that of the forward pass, where no score
+ * exceeds `most`.
  */
 export const scoresOf = (type: VectorType): string => `${ALIASES[type]}
 ${softcapOf(type)}
@@ -151,6 +156,6 @@ fn spoils(c: V) -> B { return !usable(c) & (bitcast<U>(c) != U(0xff800000u)); }
 fn probability(c: V, most: V, inverse: V) -> V { return exp(min(c - most, V(0.0))) * inverse; }
 `
 
-/** What 1/Z is of a row: 0 where nothing is attended, NaN where there is no softmax. */
+/** Returns WGSL for 1/Z of a row: 0 if no key is attended, NaN if the softmax is undefined. */
 export const inverseOf = (total: string, spoilt: string, attended: string): string =>
   `select(select(1.0 / ${total}, notANumber(), ${spoilt} || ${total} == 0.0), 0.0, !${attended})`

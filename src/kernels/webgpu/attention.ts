@@ -48,7 +48,7 @@ const dispatchOf = (
   return [words, batch * (side === "queries" ? heads : keyHeads) * blocks] as const
 }
 
-/** O [batch·queries, heads·d], and m and 1/Z of each row of P [batch·heads, queries, 2]. */
+/** Computes O [batch·queries, heads·d], and m and 1/Z of each row of P [batch·heads, queries, 2]. */
 export const attentionOnWebgpu = (
   engine: WebgpuEngine,
   inputs: Inputs,
@@ -98,7 +98,7 @@ const rowsProgram = program({
 }`
 })
 
-/** dq, dk, dv */
+/** Computes dq, dk and dv. */
 export const attentionGradientOnWebgpu = (
   engine: WebgpuEngine,
   { querySegments, O: o, dO: go, kept: statistics, ...inputs }: Inputs & Named<"O" | "dO" | "kept">,

@@ -14,11 +14,11 @@ interface BufferManager {
   releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void
 }
 
-/** What the backend keeps of a tensor. */
+/** A tensor's record in the backend. */
 export interface TensorData {
   dtype: DataType
   shape: ReadonlyArray<number>
-  /** on the host, if it was never uploaded or has been read */
+  /** values on the host, if the tensor was never uploaded or has been read */
   values: unknown
   refCount: number
   resource: GPUBuffer | null
@@ -29,6 +29,7 @@ interface TensorMap {
   get(id: DataId): TensorData
 }
 
+/** tfjs's webgpu backend with the private fields that the device uses. */
 export interface WebgpuBackend extends KernelBackend {
   readonly device: GPUDevice
   readonly queue: GPUQueue
@@ -47,6 +48,7 @@ export interface WebgpuBackend extends KernelBackend {
   read(id: DataId): Promise<Float32Array | Int32Array | Uint8Array>
 }
 
+/** A kernel of this backend. */
 export type Kernel = KernelOf<WebgpuBackend>
 
 const FIELDS = [
@@ -69,7 +71,7 @@ const METHODS = [
   "read"
 ] as const
 
-/** Narrows a backend to its private face. Throws an Error that lists every missing field. */
+/** Narrows a backend to its private fields. Throws an Error that lists every missing field. */
 export const webgpuBackend = (backend: KernelBackend): WebgpuBackend => {
   const it = backend as WebgpuBackend
   const absent = [
@@ -90,10 +92,10 @@ export const webgpuBackend = (backend: KernelBackend): WebgpuBackend => {
   return it
 }
 
-/** How tfjs makes the buffer of a tensor. */
+/** Returns the usage with which tfjs creates the buffer of a tensor. */
 export const TENSOR_USAGE = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
 
-/** Submits the commands that tfjs collects. */
+/** Submits the commands that tfjs has collected. */
 export const submitPending = (backend: WebgpuBackend): void => {
   if (backend.commandEncoder === null) return
   backend.endComputePassEncoder()
@@ -102,9 +104,9 @@ export const submitPending = (backend: WebgpuBackend): void => {
 
 const bindingLimits = new WeakMap<WebgpuBackend, number>()
 
-/** For the device that guards the backend's buffers: what `bindingLimitOf` says from then on. */
+/** Sets the result of `bindingLimitOf`. For the device that guards the backend's buffers. */
 export const setBindingLimit = (backend: WebgpuBackend, bytes: number): void => void bindingLimits.set(backend, bytes)
 
-/** Bytes that a program can have of one tensor, or of one part of it. */
+/** Returns the maximum bytes of a tensor, or of a part of it, that a program can bind. */
 export const bindingLimitOf = (backend: WebgpuBackend): number =>
   bindingLimits.get(backend) ?? backend.device.limits.maxStorageBufferBindingSize

@@ -9,6 +9,7 @@ import type { TensorInfo } from "@tensorflow/tfjs-core"
 import type { Span, WebgpuEngine } from "./engine.ts"
 import { MOST_BUFFERS, type Program, program } from "./program.ts"
 
+/** A program with its buffers, words and number of workgroups. */
 export interface Dispatch {
   readonly program: Program
   readonly buffers: Readonly<Record<string, TensorInfo | Span>>
@@ -143,7 +144,7 @@ const mostBytesOf = (engine: WebgpuEngine): number => {
 const run = (engine: WebgpuEngine, { program, buffers, words, groups }: Dispatch): void =>
   engine.run(program, buffers, words, groups)
 
-/** Runs one, or two that do not need one another's results: in one dispatch where that is possible. */
+/** Runs one dispatch, or two that do not depend on each other: merged into one if possible. */
 export const runDispatches = (engine: WebgpuEngine, dispatches: ReadonlyArray<Dispatch>): void => {
   const [first, second] = dispatches
   if (second === undefined) {

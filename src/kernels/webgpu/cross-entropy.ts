@@ -166,14 +166,14 @@ fn kernel(group: u32, local: u32) {
 }`
 })
 
-/** Rows [tokens] of logits, of which those with the label `ignored` do not count. */
+/** Rows [tokens] of logits; those with the label `ignored` do not count. */
 export interface Labelled {
   readonly labels: TensorInfo
   readonly ignored: number
   readonly classes: number
 }
 
-/** 1/N, or dy/N: what a row has of the loss, or its slopes of theirs. The caller releases it. */
+/** Returns 1/N, or dy/N: the weight of a row in the loss, or of its slopes. The caller releases it. */
 export const shareOf = (engine: WebgpuEngine, { labels, ignored }: Labelled, dy?: TensorInfo): Span => {
   const share = engine.scratch(1)
   const rows = labels.shape[0]!
@@ -182,7 +182,7 @@ export const shareOf = (engine: WebgpuEngine, { labels, ignored }: Labelled, dy?
   return share
 }
 
-/** The share of a row whose loss is wanted by itself: 1. */
+/** Returns the weight of a row whose own loss is computed: 1. */
 export const oneOf = (engine: WebgpuEngine, { labels, ignored }: Labelled): Span => {
   const share = engine.scratch(1)
   // of no rows, 1/max(0, 1)
@@ -190,7 +190,7 @@ export const oneOf = (engine: WebgpuEngine, { labels, ignored }: Labelled): Span
   return share
 }
 
-/** Losses of some rows of logits, from `first` on, and what else `to` has room for. */
+/** Computes the losses of some rows of logits, from row `first`, and the other outputs that `to` has buffers for. */
 export const lossesOf = (
   engine: WebgpuEngine,
   { labels, ignored, classes }: Labelled,
@@ -208,7 +208,7 @@ export const lossesOf = (
   engine.release(parts)
 }
 
-/** Σ losses · share */
+/** Computes Σ losses · share. */
 export const lossOf = (engine: WebgpuEngine, losses: Span, share: Span, rows: number): TensorInfo => {
   const loss = engine.output([])
   engine.run(lossProgram, { losses, share, loss }, { rows }, 1)
@@ -228,6 +228,7 @@ interface SlopesOf {
   readonly share: Span
 }
 
+/** Computes the slopes of some rows of logits. */
 export const slopesOf = (
   engine: WebgpuEngine,
   { labels, ignored, classes }: Labelled,
@@ -245,7 +246,7 @@ export const slopesOf = (
   )
 }
 
-/** The loss, a scalar, and m and Σ of each row, [rows, 2]. */
+/** Computes the loss, a scalar, and m and Σ of each row, [rows, 2]. */
 export const crossEntropyOnWebgpu = (
   engine: WebgpuEngine,
   z: TensorInfo,
@@ -262,7 +263,7 @@ export const crossEntropyOnWebgpu = (
   return [loss, statistics]
 }
 
-/** dz, of z's shape. */
+/** Computes dz, in z's shape. */
 export const crossEntropyBackwardOnWebgpu = (
   engine: WebgpuEngine,
   { dy, z, labels, statistics }: Readonly<Record<"dy" | "z" | "labels" | "statistics", TensorInfo>>,

@@ -42,7 +42,7 @@ const BODIES: Readonly<Record<Packing, (words: string, length: string) => string
 /** Returns whether rows have `scales`, a separate buffer in addition to the words. */
 export const readsScales = (packing: Packing): boolean => BLOCK[packing] === null
 
-/** `fn` of the name `(row: u32, column: u32) -> vec4f`, as `BODIES` says, from a buffer whose rows hold `length` numbers. */
+/** Returns a WGSL function `name(row: u32, column: u32) -> vec4f` for a packing, as `BODIES` defines it. `length`: words per row of the buffer. */
 export const dequantizing = (packing: Packing, name: string, words: string, length: string): string =>
   `${packing === "int8" ? "" : HALF}${packing === "int8" || packing === "q8" ? BYTES : ""}
 fn ${name}(row: u32, column: u32) -> vec4f {${BODIES[packing](words, length)}
@@ -75,7 +75,7 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
-/** W [out, columns] in float32 from words int32 [out, wordsOfRow] and, where rows have them, scales [out]. */
+/** Computes W [out, columns] in float32 from words int32 [out, wordsOfRow] and, if rows have them, scales [out]. */
 export const dequantizeOnWebgpu = (
   engine: WebgpuEngine,
   packing: Packing,

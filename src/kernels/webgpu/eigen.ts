@@ -17,9 +17,9 @@ import { program, variants } from "./program.ts"
 import { recordsOf } from "./records.ts"
 
 /**
- * Arithmetic on pairs. `exactly` hides a number from the compiler, by an xor with a word that is 0: fast math, which a
- * driver may do, finds that (a + b) − a is b. A product's error is made of halves of 12 bits, whose products are exact
- * whether or not they are fused with a sum; `fma` would be shorter, but need not be fused. Needs a word `zero`.
+ * Arithmetic on pairs of float32. `exactly` hides a value from the compiler, by an xor with a word that is 0: fast math, which drivers may use,
+ * simplifies (a + b) − a to b. A product's error is computed from halves of 12 bits, whose products are exact whether or not they are fused with
+ * a sum; `fma` would be shorter, but need not be fused. Requires a word `zero`.
  */
 export const PAIRS = `
 fn exactly(v: f32) -> f32 { return bitcast<f32>(bitcast<u32>(v) ^ words.zero); }
@@ -45,6 +45,7 @@ fn plus(x: vec2f, y: vec2f) -> vec2f {
   let s = twoSum(x.x, y.x);
   return normal(s.x, s.y + (x.y + y.y));
 }
+
 /** sum + a·b, not normal: what is lacking may grow */
 fn plusProduct(sum: vec2f, a: f32, b: f32) -> vec2f {
   let p = twoProduct(a, b);
@@ -68,9 +69,9 @@ fn root(x: vec2f) -> vec2f {
 `
 
 /**
- * Of a Gram matrix: the rank r, where G, the eigenvalues and the scratch of 3·r² numbers begin; where T·f and (T·g)ᵀ go
- * in the whitening arena, and the bits of f and g. How M [r, n] lies: where, and the steps between its rows and
- * columns; tiles of `1 << SHIFT` rows and columns, and how many in each direction.
+ * Records of Gram matrices: the rank r; where G, the eigenvalues and the 3·r² values of scratch begin; where T·f and (T·g)ᵀ go in the whitening
+ * arena, and the bits of f and g. Layout of M [r, n]: its start, and the steps between its rows and columns; tiles of `1 << SHIFT` rows and
+ * columns, and their number in each direction.
  */
 export const gramRecords = recordsOf([
   "R",
@@ -92,12 +93,15 @@ export const gramRecords = recordsOf([
 
 /** Ranks that the programs are made for: the greatest of a list decides. */
 const CLASSES = [8, 16, 32, 64, 256] as const
+/** Largest rank of a Gram matrix. */
 export const MOST_RANK = 256
+/** Ranks that one program covers, by the largest of them. */
 export type RankClass = "8" | "16" | "32" | "64" | "256"
 
+/** Returns the class of a rank. */
 export const rankClassOf = (r: number): RankClass => String(CLASSES.find((most) => r <= most) ?? MOST_RANK) as RankClass
 
-/** Numbers of scratch. */
+/** Returns the number of scratch values. */
 export const eigenScratchOf = (r: number): number => 3 * r * r
 
 /** Invocations that turn two columns together. A workgroup turns r/2 pairs of columns at a time. */
@@ -117,8 +121,8 @@ const ORTHOGONAL = 2 ** -23
 const MOST_SWEEPS = 16
 
 /**
- * One workgroup for each Gram matrix, which is used up. Up to rank 32 Jacobi's matrix is in workgroup memory, beyond
- * in scratch: [r, r] is 16 KiB at r = 64, all that a device has to have.
+ * Creates the programs for a class of ranks: one workgroup for each Gram matrix, which is overwritten. Up to rank 32 Jacobi's matrix is in
+ * workgroup memory, above in scratch: [r, r] takes 16 KiB at r = 64, the minimum that devices guarantee.
  */
 export const eigenPrograms = variants((key: RankClass) => {
   const most = Number(key)

@@ -15,22 +15,23 @@ export interface Span {
   readonly size: number
 }
 
-/** Tensors that lie one after the other in one buffer. Where each begins: `startsOf` of their sizes. */
+/** Tensors stored consecutively in one buffer. */
 export interface Arena {
   readonly span: Span
-  /** Where each tensor begins in the span, in elements. */
+  /** start of each tensor in the span, in elements */
   readonly starts: ReadonlyArray<number>
 }
 
-/** Elements (of four bytes) that the start of a tensor in an arena is a multiple of: a binding may begin there. */
+/** Number of four-byte elements of which the start of a tensor in an arena is a multiple, as bindings require. */
 export const ARENA_ALIGNMENT = 64
 
+/** Positions of tensors in an arena. */
 export interface Layout {
   readonly starts: ReadonlyArray<number>
   readonly elements: number
 }
 
-/** Where tensors of these sizes, in elements, are in an arena: a function of the sizes alone. */
+/** Returns the positions of tensors in an arena from their sizes, in elements. */
 export const layoutOf = (sizes: ReadonlyArray<number>): Layout => {
   const starts: Array<number> = []
   let elements = 0
@@ -41,37 +42,37 @@ export const layoutOf = (sizes: ReadonlyArray<number>): Layout => {
   return { starts, elements }
 }
 
+/** Engine that runs programs on a webgpu backend. */
 export interface WebgpuEngine {
   readonly limits: GPUSupportedLimits
-  /** Numbers of four bytes that one binding holds. */
+  /** maximum number of four-byte values in one binding */
   readonly mostNumbers: number
-  /** Is the GPU emulated on a CPU? What pays there is not what pays on one. */
+  /** whether the GPU is emulated on a CPU, where trade-offs differ */
   readonly software: boolean
-  /** A new tensor; its contents are undefined. */
+  /** Creates a tensor with undefined contents. */
   readonly output: (shape: ReadonlyArray<number>, dtype?: "float32" | "int32") => TensorInfo
-  /** Gives a tensor of `output` or `outputs` back that no caller will see. */
+  /** Disposes a tensor of `output` or `outputs` that is not returned to a caller. */
   readonly dispose: (tensor: TensorInfo) => void
-  /** New tensors one after the other in one buffer, which lives as long as one of them; contents undefined. */
+  /** Creates tensors that are consecutive in one buffer, which is freed with the last of them; contents undefined. */
   readonly outputs: (
     shapes: ReadonlyArray<ReadonlyArray<number>>
   ) => Arena & { readonly tensors: ReadonlyArray<TensorInfo> }
-  /** Memory for what lies between programs. Contents undefined; the caller releases it. */
+  /** Allocates memory for intermediate results; contents undefined. The caller releases it. */
   readonly scratch: (elements: number) => Span
-  /** The tensors as an arena: without a copy where they lie like that already. The caller releases it. */
+  /** Returns the tensors as an arena, without a copy if they are stored that way already. The caller releases it. */
   readonly together: (tensors: ReadonlyArray<TensorInfo>) => Arena
   /**
-   * The tensors as an arena, in which they lie from now on: for what is there for long and read together, such as frozen weights. Nothing is
-   * to be released.
+   * Stores the tensors permanently as an arena and returns it: for long-lived tensors that are read together, such as frozen weights. Must not be
+   * released.
    */
   readonly settled: (tensors: ReadonlyArray<TensorInfo>) => Arena
-  /** Gives a span of `together` or `scratch` back. */
+  /** Releases a span of `together` or `scratch`. */
   readonly release: (span: Span) => void
-  /** Numbers that depend on the key alone, kept on the device: made once for each key. */
+  /** Returns values that depend only on the key, stored on the device: created once per key. */
   readonly table: (key: string, make: () => Uint32Array<ArrayBuffer>) => Span
   /**
-   * Records a program on tensors and spans, in any number of workgroups. No buffer may be read and written by one program, and no part
-   * of one be written as two. Throws where
-   * what is given is not what the program declares.
+   * Records a program on tensors and spans, with any number of workgroups. A program must not both read and write a buffer, or write the same
+   * part of a buffer through two bindings. Throws if the arguments do not match the program's declaration.
    */
   readonly run: <Buffers extends string, Words extends string>(
     program: Program<Buffers, Words>,
@@ -83,13 +84,14 @@ export interface WebgpuEngine {
 
 const engines = new WeakMap<object, WebgpuEngine>()
 
-/** For the device that opened `backend`, tfjs's webgpu backend object; `undefined` takes it back. */
+/** Sets the engine of `backend`, tfjs's webgpu backend object; `undefined` removes it. For the device that opened the backend. */
 export const provideWebgpuEngine = (backend: object, engine: WebgpuEngine | undefined): void => {
   if (engine === undefined) engines.delete(backend)
   else engines.set(backend, engine)
 }
 
+/** Returns the engine of a backend, if it has one. */
 export const webgpuEngineOf = (backend: object): WebgpuEngine | undefined => engines.get(backend)
 
-/** Workgroups of `size` invocations for `items`, one each. */
+/** Returns the number of workgroups of `size` invocations for `items`, one invocation each. */
 export const groupsFor = (items: number, size: number): number => Math.ceil(items / size)

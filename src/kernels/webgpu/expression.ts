@@ -64,7 +64,7 @@ const stored = (
   at: string
 ): ReadonlyArray<string> => outputs.map(([name, output]) => `${name}[${at}] = ${names.of(output)};`)
 
-/** Lines that store every output at `i`. */
+/** Returns the lines that store every output at `i`. */
 export const eachPlace = ({ outputs }: ExpressionKernel): string => {
   const names = new Names()
   const { leaves, operations } = ordered(Object.values(outputs))
@@ -72,7 +72,7 @@ export const eachPlace = ({ outputs }: ExpressionKernel): string => {
   return [...loads, ...names.lines(operations), ...stored(names, Object.entries(outputs), "i")].join("\n  ")
 }
 
-/** A function of what the kernel named `kernel` reads, over fours of numbers: its outputs in an array. */
+/** Returns a WGSL function `name` that computes a kernel's outputs, as an array, from four values of each input. */
 export const functionOfFours = (kernel: string, name: string): string => {
   const { outputs, reads } = declaredExpressions.kernels.find((own) => labelOf(own) === kernel)!
   const names = new Names()
@@ -87,7 +87,7 @@ fn ${name}(${Object.keys(reads).map((own) => `${own}: V`)}) -> array<V, ${result
 `
 }
 
-/** `fn kernel` over a row: passes with sums, at most two of them in each, and one that stores. */
+/** Returns `fn kernel` over a row: passes with at most two sums each, and a last one that stores. */
 export const eachRow = ({ outputs }: ExpressionKernel): string => {
   const names = new Names()
   const passes = passesOf(outputs).map(({ before, loads, each, stores, sums }, i) => {
@@ -167,7 +167,7 @@ const run = (
   engine.run(programFor(own, type), buffers, { ...words, size: vectors }, groups)
 }
 
-/** Over tensors of one shape. */
+/** Runs an elementwise kernel over tensors of one shape. */
 export const elementwiseOnWebgpu = (
   engine: WebgpuEngine,
   own: ExpressionKernel,
@@ -180,13 +180,13 @@ export const elementwiseOnWebgpu = (
   return outputs.map(([, tensor]) => tensor)
 }
 
-/** Places of tensors of these sizes in lists whose arenas can be bound. */
+/** Groups the indices of tensors of these sizes into lists whose arenas can be bound. */
 export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
   bounded([...sizes.keys()], (i) => layoutOf([sizes[i]!]).elements, engine.mostNumbers)
 
 /**
- * Over lists of tensors, those at one place of one shape, each list an arena: one dispatch, or several where an arena would be larger than
- * what the device binds. The padding between the tensors of an arena is computed along with them, and means nothing. Outputs: all that are written of each place in turn.
+ * Runs a kernel over lists of tensors; those at one index have one shape, and each list is an arena: one dispatch, or several if an arena would
+ * exceed the binding limit. The padding between tensors is computed too, and has no meaning. Returns all outputs of each index in turn.
  */
 export const listOnWebgpu = (
   engine: WebgpuEngine,
@@ -211,7 +211,7 @@ export const listOnWebgpu = (
   return outputs
 }
 
-/** Over the rows of matrices of this shape, a workgroup for each. */
+/** Runs a kernel over the rows of matrices of this shape, one workgroup per row. */
 export const rowsOnWebgpu = (
   engine: WebgpuEngine,
   own: ExpressionKernel,
@@ -233,7 +233,7 @@ export const rowsOnWebgpu = (
   return Object.values(outputs)
 }
 
-/** Σ over the rows of each column: [n]. */
+/** Computes the sum of each column over the rows: [n]. */
 export const columnSumsOnWebgpu = (
   engine: WebgpuEngine,
   own: ColumnKernel,

@@ -35,22 +35,23 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
+/** Arguments of a look-up of rows. */
 export interface Lookup {
-  /** the part of the table that begins `offset` bytes from its start */
+  /** Returns the part of the table that begins `offset` bytes from its start. */
   readonly window: (offset: number, size: number) => TensorInfo | Span
   readonly rows: number
-  /** numbers of a row */
+  /** values per row */
   readonly width: number
-  /** int32, `count` of them */
+  /** row numbers, int32, `count` of them */
   readonly ids: TensorInfo
   readonly count: number
-  /** [count, width] */
+  /** result [count, width] */
   readonly out: TensorInfo
-  /** bytes that one binding may have */
+  /** maximum bytes of one binding */
   readonly limit: number
 }
 
-/** Copies the rows. Nothing is empty. */
+/** Copies the rows. No size may be 0. */
 export const gatherOnWebgpu = (engine: WebgpuEngine, { window, rows, width, ids, count, out, limit }: Lookup): void => {
   const rowBytes = 4 * width
   const perWindow = rows * rowBytes <= limit ? rows : rowsOfWindow(width, limit)
@@ -83,9 +84,9 @@ const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : g
  *
  *   out[ids[…], …] = x[id, …]       x [n, …] float32, ids of any shape, int32
  *
- * tfjs' own binds the whole table, which a large vocabulary's does not allow: it is read in windows here, so that only
- * its upload must fit the device (`guardBuffers`). An id out of range gives a row of NaN, where tfjs' own gives
- * 0: the ids are on the GPU, and no one checks them there. Other axes and types go to tfjs' own kernel.
+ * tfjs's kernel binds the whole table, which is too large for a large vocabulary; this one reads it in windows, so that only its upload must fit
+ * the device (`guardBuffers`). An id out of range gives a row of NaN, instead of tfjs's 0: the ids are on the GPU and cannot be checked there.
+ * Other axes and types use tfjs's kernel.
  */
 export const gatherKernel =
   (stock: Kernel): Kernel =>

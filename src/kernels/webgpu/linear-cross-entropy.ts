@@ -15,7 +15,7 @@ import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { multiplyInto, type Product } from "./product.ts"
 import { program } from "./program.ts"
 
-/** hidden [tokens, h], labels [tokens], and W [classes, h] as B of a product */
+/** Inputs of the loss: hidden [tokens, h], labels [tokens], and W [classes, h] as operand B of a product. */
 export interface Head extends Labelled, Pick<Product, "b" | "packed"> {
   readonly hidden: TensorInfo
 }
@@ -100,7 +100,10 @@ const forEachChunk = (
   engine.release(z)
 }
 
-/** The loss, or `each` token's; dh for a dy of 1, or what no one reads; and m and Σ of each row, [tokens, 2]. */
+/**
+ * Computes the loss, or each token's loss if `each`; dh for a dy of 1, undefined contents if no gradient is needed; and m and Σ of each row,
+ * [tokens, 2].
+ */
 export const headLossOnWebgpu = (
   engine: WebgpuEngine,
   head: Head,
@@ -134,7 +137,7 @@ const meanOf = (engine: WebgpuEngine, losses: Span, share: Span, tokens: number)
   return loss
 }
 
-/** dW; `rows` [tokens, h]: what dz is multiplied with, hidden unless given. */
+/** Computes dW. `rows` [tokens, h]: the factor of dz; default: hidden. */
 export const headWeightGradientOnWebgpu = (
   engine: WebgpuEngine,
   head: Head & { readonly b: TensorInfo },
@@ -167,7 +170,7 @@ export const headWeightGradientOnWebgpu = (
   return tensors[0]!
 }
 
-/** Losses [tokens], 0 where a row does not count, and 1 where the largest logit is the label's. */
+/** Computes losses [tokens], 0 for rows that do not count, and 1 if the largest logit is the label's, else 0. */
 export const tokenScoresOnWebgpu = (
   engine: WebgpuEngine,
   head: Head,

@@ -81,7 +81,7 @@ const rangeTable = (sizes: ReadonlyArray<number>): Uint32Array<ArrayBuffer> => {
   )
 }
 
-/** Σ x² of every tensor: [tensors]. Where one element is NaN, so is its tensor's sum. */
+/** Computes Σ x² of every tensor: [tensors]. NaN if one of a tensor's values is NaN. */
 export const squaredNormsOnWebgpu = (engine: WebgpuEngine, tensors: ReadonlyArray<TensorInfo>): TensorInfo => {
   const sizes = tensors.map(sizeOf)
   const norms = engine.output([tensors.length])

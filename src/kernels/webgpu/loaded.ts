@@ -6,7 +6,7 @@ import type * as Programs from "./programs.ts"
 
 let loaded: typeof Programs | undefined
 
-/** For the device, before it provides an engine. */
+/** Sets the programs. Devices call it before they provide an engine. */
 export const providePrograms = (programs: typeof Programs): void => {
   loaded = programs
 }

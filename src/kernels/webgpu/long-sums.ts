@@ -5,24 +5,22 @@
  * invocations for many parts.
  */
 
-/** Invocations of a workgroup. */
+/** Invocations per workgroup. */
 export const LONG_SUMS = 256
 
-/** Numbers of X, and of Y, that a workgroup stages: `1 << shift` rows, and the rest columns. */
+/** Values of X, and of Y, that a workgroup stages: `1 << shift` rows, divided into columns. */
 export const STAGED = 1024
 
-/** `1 << shift` rows and columns of a tile. */
+/** Returns the shift of a tile, which has `1 << shift` rows and columns. */
 export const shiftOf = (r: number): number => Math.min(5, Math.max(2, Math.ceil(Math.log2(r))))
 
-/** A column more, so that rows begin in different banks. */
+/** Workgroup memory: one more column, so that rows begin in different banks. */
 export const STAGES = `
 var<workgroup> left: array<f32, ${STAGED + 32}>;
 var<workgroup> right: array<f32, ${STAGED + 32}>;
 `
 
-/**
- * An invocation's sums: those of rows i, i + half and columns j, j + half, over `perPart` columns from part·perPart on.
- */
+/** Returns WGSL for the position of an invocation's sums: rows i, i + half and columns j, j + half, over `perPart` columns from part·perPart. */
 export const placeOf = (shift: string): string => `
   let edge = 1u << ${shift};
   let half = edge >> 1u;

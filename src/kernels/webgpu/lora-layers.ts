@@ -152,7 +152,7 @@ const together = (engine: WebgpuEngine, x: Tensor2D, layers: ReadonlyArray<LoraL
   return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
 }
 
-/** `loraLinears` on this engine. */
+/** Computes `loraLinears` on WebGPU. */
 export const loraLayersOnWebgpu = (
   engine: WebgpuEngine,
   x: Tensor2D,

@@ -10,6 +10,7 @@ import { multiply, multiplyBoth, multiplyInto } from "./product.ts"
 /** Tensors of one shape, one for each layer. */
 type OfLayers = ReadonlyArray<TensorInfo>
 
+/** Inputs of LoRA layers on WebGPU. */
 export interface LoraLayersOnWebgpu {
   readonly x: TensorInfo
   readonly W: OfLayers
@@ -17,7 +18,7 @@ export interface LoraLayersOnWebgpu {
   readonly A: OfLayers
   readonly B: OfLayers
   readonly scale: number
-  /** the elementwise kernel that y of a layer by itself goes through */
+  /** elementwise kernel applied to y of a single layer; undefined: none */
   readonly activation?: string | undefined
 }
 
@@ -67,7 +68,7 @@ const made = (engine: WebgpuEngine, shape: ReadonlyArray<number>, count: number)
   return { at: span, stride: starts[1] ?? 0, tensors }
 }
 
-/** y of every layer, h [layers · tokens, r], and the activation's derivative where there is one. */
+/** Computes y of every layer, h [layers · tokens, r], and the activation's derivative if there is an activation. */
 export const loraLinearsOnWebgpu = (
   engine: WebgpuEngine,
   { x, W, bias, A, B, scale, activation }: LoraLayersOnWebgpu
@@ -100,15 +101,16 @@ export const loraLinearsOnWebgpu = (
   return [y.tensors, [h, ...derivative]]
 }
 
+/** Inputs of the gradient of LoRA layers. */
 export interface LoraLayersGradient extends Omit<LoraLayersOnWebgpu, "bias" | "activation"> {
   readonly h: TensorInfo
   readonly dy: OfLayers
-  /** added to dx */
+  /** tensor added to dx */
   readonly plus: TensorInfo | undefined
   readonly wantsX: boolean
 }
 
-/** dx, where it is wanted, and then dA and dB of every layer in turn. */
+/** Computes dx, if needed, and then dA and dB of every layer in turn. */
 export const loraLinearsGradientOnWebgpu = (
   engine: WebgpuEngine,
   { x, W, A, B, scale, h, dy, plus, wantsX }: LoraLayersGradient

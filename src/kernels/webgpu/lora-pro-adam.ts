@@ -268,12 +268,14 @@ fn kernel(group: u32, local: u32) {
 }`
 })
 
+/** Inputs of a pair's step on WebGPU. */
 export interface AdamPairOnWebgpu extends PairOnWebgpu {
-  /** M and V [out, in] */
+  /** moments M and V [out, in] */
   readonly first: TensorInfo
   readonly second: TensorInfo
 }
 
+/** Results of a pair's step. */
 export interface MovedOnWebgpu {
   readonly dA: TensorInfo
   readonly dB: TensorInfo
@@ -343,7 +345,7 @@ const moveMoments = (
 
 const sizeOf = ({ shape }: TensorInfo): number => layoutOf([shape[0]! * shape[1]!]).elements
 
-/** The step of each pair. */
+/** Computes the step of each pair. */
 export const adamMovesOnWebgpu = (
   engine: WebgpuEngine,
   pairs: ReadonlyArray<AdamPairOnWebgpu>,

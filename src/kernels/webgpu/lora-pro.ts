@@ -167,6 +167,7 @@ fn columns(record: u32, r: u32, inputs: u32, widthShift: u32, flat: u32, tile: u
     ${eightSums("sum", "rest[(k << widthShift) + within]", (q) => `whitenings[ofTB + p${q} * r + k]`)}
     ${each((q, sum) => `directions[ofA + p${q} * inputs + i] = ${sum("sum")};`)}`)}
 }
+
 /** b − Q (N − Y), then dB = rest·T_Aᵀ */
 fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32, flats: u32, local: u32) {
   let ofN = table[record + SMALL];
@@ -184,7 +185,7 @@ fn rows(record: u32, r: u32, outputs: u32, widthShift: u32, tall: u32, tile: u32
 ${COLUMNS_THEN_ROWS}`
 })
 
-/** Pairs whose tensors can be bound at once, with what lies between the programs. */
+/** Returns pairs whose tensors can be bound at once, with the memory of intermediate results. */
 export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgpu>) => {
   const sizes = pairs.map(sizesOf)
   const { records, groups, splits, numbers } = recordsOfPairs(pairs)
@@ -254,7 +255,7 @@ export const openPairs = (engine: WebgpuEngine, pairs: ReadonlyArray<PairOnWebgp
   }
 }
 
-/** dA, dB of each pair in turn. */
+/** Computes dA and dB of each pair in turn. */
 export const directionsOnWebgpu = (
   engine: WebgpuEngine,
   pairs: ReadonlyArray<PairOnWebgpu>,

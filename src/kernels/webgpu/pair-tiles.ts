@@ -6,10 +6,10 @@
 import { recordsOf } from "./records.ts"
 
 /**
- * Of a pair: sizes; where its tensors begin in the arenas of factors (gradients and directions lie as they do) and of
- * whitenings; where Q and R (b and a) and N and Y begin. Of its tiles: the first group, how many columns or rows each
- * has, and how many there are of columns. Of the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each,
- * how many in each direction. SCALE: the bits of s.
+ * Records of pairs: sizes; where a pair's tensors begin in the arenas of factors (gradients and directions have the same layout) and of
+ * whitenings; where Q and R (b and a) and N and Y begin. For its tiles: the first group, the columns or rows per tile, and the number of tiles of
+ * columns. For the tiles of N and Y: the first group, `1 << SHIFT` rows and columns each, and their number in each direction. SCALE: the bits of
+ * s.
  */
 export const pairRecords = recordsOf([
   "R",
@@ -34,16 +34,17 @@ export const pairRecords = recordsOf([
   "TILES"
 ])
 
-/** Numbers of a tile in workgroup memory: r of each of its rows or columns. */
+/** Values of a tile in workgroup memory: r for each of its rows or columns. */
 export const TILE = 2048
+/** Invocations per workgroup. */
 export const WORKGROUP = 256
-/** Ranks that a tile has room for with eight rows. */
+/** Largest rank whose tile has eight rows. */
 export const MOST_RANK = TILE / 8
 
 const eight = (of: (q: number) => string): ReadonlyArray<string> =>
   [0, 4].map((first) => `vec4f(${[0, 1, 2, 3].map((q) => of(first + q)).join(", ")})`)
 
-/** `name0`, `name1` = Σ_k one(k)·many(q, k) for q = 0…7; k < r. */
+/** Returns WGSL for `name0`, `name1` = Σ_k one(k)·many(q, k), q = 0…7; k < r. */
 export const eightSums = (name: string, one: string, many: (q: number) => string): string => `
     var ${name}0 = vec4f(0.0);
     var ${name}1 = vec4f(0.0);
@@ -57,10 +58,11 @@ export const eightSums = (name: string, one: string, many: (q: number) => string
 /** Row or column q of eight, the last again where there are fewer. */
 const PLACES = Array.from({ length: 8 }, (_, q) => `let p${q} = min(first + ${q}u, last);`).join(" ")
 
+/** Returns a statement for each q = 0…7. */
 export const each = (statement: (q: number, sum: (name: string) => string) => string): string =>
   Array.from({ length: 8 }, (_, q) => statement(q, (name) => `${name}${q >> 2}[${q & 3}]`)).join("\n    ")
 
-/** Of a tile: for each column j (i of [r, in]) eight rows at a time, or for each row eight columns. */
+/** WGSL that opens a tile: for each column j (i of [r, in]) eight rows at a time, or for each row eight columns. */
 export const OPENED = `
   let record = recordOf(group, FIRST);
   let r = table[record + R];
@@ -72,10 +74,7 @@ export const OPENED = `
   let tile = group - table[record + FIRST];
   let flats = table[record + FLATS];`
 
-/**
- * Loops over what a tile of columns of [r, in] has: `i`, a column, and `p0`…`p7`, rows from `first` on, of which `last`
- * is the last.
- */
+/** Returns a loop over a tile of columns of [r, in]: `i` is a column, `p0`…`p7` are rows from `first`, of which `last` is the last. */
 export const overColumns = (body: string): string => `{
   let width = 1u << widthShift;
   let blocks = (r + 7u) / 8u;
@@ -89,7 +88,7 @@ export const overColumns = (body: string): string => `{
   }
   }`
 
-/** Over a tile of rows of [out, r]: `j`, a column, and rows `p0`…`p7`. */
+/** Returns a loop over a tile of rows of [out, r]: `j` is a column, `p0`…`p7` are rows. */
 export const overRows = (body: string): string => `{
   let width = 1u << widthShift;
   let start = (tile - flats) * width;
@@ -102,7 +101,7 @@ export const overRows = (body: string): string => `{
   }
   }`
 
-/** `columns` for each tile of columns, and `rows` for each tile of rows. */
+/** WGSL that runs `columns` for each tile of columns and `rows` for each tile of rows. */
 export const COLUMNS_THEN_ROWS = `fn kernel(group: u32, local: u32) {${OPENED}
   if (tile < flats) {
     columns(record, r, inputs, widthShift, flat, tile, local);

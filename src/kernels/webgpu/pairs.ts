@@ -7,7 +7,7 @@ import { shiftOf } from "./long-sums.ts"
 import { TILE, WORKGROUP } from "./pair-tiles.ts"
 import { placesOf } from "./records.ts"
 
-/** What the theorem reads of a pair; `lora-pro-theorem.ts` says which is what. */
+/** A pair's inputs of the theorem; their meaning is defined in `lora-pro-theorem.ts`. */
 export interface PairOnWebgpu {
   readonly A: TensorInfo
   readonly B: TensorInfo
@@ -15,16 +15,18 @@ export interface PairOnWebgpu {
   readonly gB: TensorInfo
   /** T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A, S */
   readonly whitening: ReadonlyArray<TensorInfo>
-  /** s, where g̃ is made; else anything */
+  /** s, if g̃ is computed; otherwise unused */
   readonly scale: number
 }
 
+/** Sizes of a pair; W is [out, in]. */
 export interface PairSizes {
   readonly r: number
   readonly inputs: number
   readonly outputs: number
 }
 
+/** Returns the sizes of a pair. */
 export const sizesOf = ({ A, B }: PairOnWebgpu): PairSizes => ({
   r: A.shape[0]!,
   inputs: A.shape[1]!,
@@ -41,12 +43,13 @@ const largestOf = (pair: PairOnWebgpu): number => {
   return Math.max(layoutOf(factorSizes(sizes)).elements, layoutOf(whiteningSizes(sizes)).elements)
 }
 
-/** Lists of pairs whose tensors can be bound at once: one list, but for very many or very large ones. */
+/** Groups pairs whose tensors can be bound at once: one list, except for very many or very large pairs. */
 export const boundedPairs = <T extends PairOnWebgpu>(
   engine: WebgpuEngine,
   pairs: ReadonlyArray<T>
 ): ReadonlyArray<ReadonlyArray<T>> => bounded(pairs, largestOf, engine.mostNumbers)
 
+/** Returns the records of pairs. */
 export const recordsOfPairs = (pairs: ReadonlyArray<PairOnWebgpu>) => {
   const sizes = pairs.map(sizesOf)
   const factors = layoutOf(sizes.flatMap(factorSizes))

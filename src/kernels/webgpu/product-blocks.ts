@@ -9,7 +9,7 @@ import { dequantizing, readsScales } from "./dequantize.ts"
 import { functionOfFours } from "./expression.ts"
 import type { Declaration, Program } from "./program.ts"
 
-/** `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
+/** Layout of a product's operands. `nt`: A [m, k]·B [n, k]ᵀ. `nn`: A [m, k]·B [k, n]. `tn`: A [k, m]ᵀ·B [k, n]. `tt`: A [k, m]ᵀ·B [n, k]ᵀ. */
 export type Kind = "nt" | "nn" | "tn" | "tt"
 
 /**
@@ -18,27 +18,27 @@ export type Kind = "nt" | "nn" | "tn" | "tt"
  */
 export type Storage = "vec4f" | "f32" | Packing
 
-/** Two factors that are summed over one inner dimension. */
+/** Two factors whose product is summed over one inner dimension. */
 export interface Pair {
   readonly a: Storage
   readonly b: Storage
 }
 
-/** What varies in the text of every program of a product. */
+/** Variant of a product's programs. */
 export interface Form {
   readonly kind: Kind
   readonly pair: Pair
   readonly second: Pair | null
-  /** C is a sum over the matrices of a batch, and there is one C */
+  /** whether C is the sum over the matrices of a batch, a single matrix */
   readonly summed: boolean
-  /** the inner dimension is cut into parts, and there is a C for each (`product-parts.ts`); then without a second pair */
+  /** whether the inner dimension is divided into parts, each with its own C (`product-parts.ts`); without a second pair */
   readonly parts: boolean
   readonly bias: boolean
-  /** a matrix like C is added */
+  /** whether a matrix of C's shape is added */
   readonly plus: boolean
-  /** elementwise kernel applied to C; its derivative there is written as well */
+  /** elementwise kernel applied to C, whose derivative there is written too; null: none */
   readonly activation: string | null
-  /** C, and the bias: by fours where C's rows are whole fours */
+  /** element type of C and the bias: "vec4f" if the length of C's rows is a multiple of four */
   readonly out: "vec4f" | "f32"
 }
 
@@ -46,12 +46,13 @@ const isPacked = (storage: Storage): storage is Packing => storage !== "vec4f" &
 
 const elementOf = (storage: Storage): string => (isPacked(storage) ? "u32" : storage)
 
+/** Returns 0, 1, … n − 1. */
 export const range = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i)
 
-/** A line of WGSL for each of the first n numbers. */
+/** Returns a line of WGSL for each of 0, 1, … n − 1. */
 export const lines = (n: number, line: (i: number) => string): string => range(n).map(line).join("\n")
 
-/** Numbers from one matrix of a batch to the next, of each operand. */
+/** Words for the distance between matrices of a batch, in values, of each operand. */
 export const STRIDE_WORDS = {
   aBatch: "u32",
   bBatch: "u32",
@@ -60,17 +61,20 @@ export const STRIDE_WORDS = {
   biasBatch: "u32",
   cBatch: "u32"
 } as const
+
+/** Distances between matrices of a batch, by operand. */
 export type Strides = Readonly<Record<keyof typeof STRIDE_WORDS, number>>
 
 /** `scale` is the second pair's if there is one, and C's otherwise. `matrices`: of the batch. */
 const WORDS = { m: "u32", n: "u32", k: "u32", k2: "u32", scale: "f32", matrices: "u32", ...STRIDE_WORDS } as const
 
+/** Words of a product's program. */
 export type Words = keyof typeof WORDS
 
 /** Of a product in parts: how much of the inner dimension each has. */
 const PART_WORDS = { ...WORDS, partLength: "u32" } as const
 
-/** The declaration of a product's program, to which a body and the workgroup's size are to be added. */
+/** Returns the declaration of a product's program, without its body and workgroup size. */
 export const declarationOf = ({
   kind,
   pair,
@@ -97,7 +101,10 @@ export const declarationOf = ({
 
 const nameOf = (kind: Kind, b: Storage): string => (isPacked(b) ? `Product ${kind} ${b}` : `Product ${kind}`)
 
-/** Programs by what varies in them. The key is made of values alone: a step asks for some two hundred programs. */
+/**
+ * Returns a function that creates a program per variant and caches it. The key consists of values only: a step requests about two hundred
+ * programs.
+ */
 export const programsOf = <Own extends Form>(
   make: (own: Own) => Program<string, Words>
 ): ((own: Own) => Program<string, Words>) => {
@@ -197,7 +204,7 @@ const fourAt = (buffer: "bias" | "plus", out: Form["out"]): string => {
 `
 }
 
-/** The functions that a program's body calls. */
+/** Returns the functions that a program's body calls. */
 export const functionsOf = ({ kind, pair, second, bias, plus, activation, out }: Form): string =>
   blocksOfPair(kind, pair, "") +
   (second === null ? "" : blocksOfPair(kind, second, "2")) +
@@ -209,9 +216,8 @@ export const functionsOf = ({ kind, pair, second, bias, plus, activation, out }:
   (plus ? fourAt("plus", out) : "")
 
 /**
- * Where the matrix, a C, begins that a workgroup has a part of, which is number `tile` of it; `tiles` are of one C. Of a product in parts
- * the Cs of a part are one after the other, and then come those of the next part; it is for what is from `first` to `end` of the inner
- * dimension.
+ * Returns WGSL for the start of a workgroup's matrix C, which contains tile number `tile`; `tiles` are those of one C. For a product in parts,
+ * the Cs of each part are consecutive, and cover `first` to `end` of the inner dimension.
  */
 export const whereOf = ({ summed, parts }: Form, tiles: string): string =>
   parts
@@ -227,15 +233,15 @@ export const whereOf = ({ summed, parts }: Form, tiles: string): string =>
   let tile = group % (${tiles});
   let cAt = matrix * words.cBatch;`
 
-/** What of the inner dimension a workgroup sums over. */
+/** Returns the range of the inner dimension that a workgroup sums over. */
 export const rangeOf = ({ parts }: Form, mark: "" | "2"): readonly [first: string, end: string] =>
   parts ? ["first", "end"] : ["0u", `words.k${mark}`]
 
-/** What row `row` of C becomes of its sums `c${r}`, four columns from j on. */
+/** Returns the values of row `row` of C from the sums `c${r}`, four columns from j. */
 export const finished = ({ second, bias, plus }: Form, r: number, row: string): string =>
   `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(matrix * words.biasBatch + j)" : ""}${plus ? ` + plusAt((${row}) * words.n + j)` : ""}`
 
-/** Writes row `row` of C, and where it is to go through an activation, what the derivative is there. */
+/** Returns WGSL that writes row `row` of C and, with an activation, its derivative there. */
 export const written = (own: Form, r: number, row: string): string => {
   const where = `${row}, j, words.m, words.n, cAt`
   if (own.activation === null) return `  put(${where}, ${finished(own, r, row)});`
@@ -245,8 +251,8 @@ export const written = (own: Form, r: number, row: string): string => {
 }
 
 /**
- * Sums of both pairs, in the accumulators `c0`, `c1`, …: the second pair first, so that its factor costs one
- * multiplication a number. `sumOf` is for one matrix, of which A begins at `aAt` and B at `bAt`.
+ * Returns WGSL for the sums of both pairs in the accumulators `c0`, `c1`, …: the second pair first, so that its factor costs one multiplication
+ * per value. `sumOf`: for one matrix, whose A begins at `aAt` and B at `bAt`.
  */
 export const sums = ({ second, summed }: Form, rows: number, sumOf: (mark: "" | "2") => string): string => {
   const over = (mark: "" | "2") => `

@@ -22,16 +22,17 @@ import {
 } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
+/** Sizes of a program that reads its operands without staging them. */
 export interface Direct {
-  /** of C, an invocation: a multiple of four, or 1 where C has one row and is not `transposed` */
+  /** rows of C per invocation: a multiple of four, or 1 if C has one row and is not `transposed` */
   readonly rows: number
-  /** of C, a workgroup, in fours */
+  /** columns of C per workgroup, in units of four */
   readonly columns: number
-  /** a power of two */
+  /** number of slices of the inner dimension; a power of two */
   readonly slices: number
   /**
-   * Cᵀ [n, m] is written instead of C [m, n]: a product with few columns is Cᵀ = Bᵀ·A, with few rows. No bias, no
-   * second pair, and nothing like C to add
+   * whether Cᵀ [n, m] is written instead of C [m, n]: a product with few columns is Cᵀ = Bᵀ·A, with few rows. Without bias, second pair, or a
+   * matrix to add.
    */
   readonly transposed: boolean
 }
@@ -75,6 +76,7 @@ ${lines(4, (r) => `  put(j + ${r}u, i + ${4 * q}u, words.n, words.m, cAt, t${q}[
   })
 }
 
+/** Creates the program of a variant. */
 export const directProgram = programsOf((own: Direct & Form) => {
   const { rows, columns, slices } = own
   return program({
@@ -97,6 +99,6 @@ ${writing(own)}
   })
 })
 
-/** Workgroups for C [m, n]. */
+/** Returns the number of workgroups for C [m, n]. */
 export const directGroups = ({ rows, columns }: Direct, m: number, n: number): number =>
   Math.ceil(m / rows) * Math.ceil(n / (4 * columns))

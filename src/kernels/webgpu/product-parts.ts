@@ -25,7 +25,7 @@ interface Whole {
   readonly slices: number | undefined
 }
 
-/** Parts of an inner dimension k, and 1 where they do not pay. A function of the sizes alone. */
+/** Returns the number of parts of an inner dimension k, from the sizes only; 1 if parts would not be faster. */
 export const partsOf = ({ groups, slices }: Whole, k: number): number => {
   const least = slices === undefined ? LEAST_OF_PART.tiles : slices * LEAST_OF_PART.direct
   const parts = Math.floor(Math.min(BUSY / groups, k / least, MOST_PARTS))
@@ -34,7 +34,7 @@ export const partsOf = ({ groups, slices }: Whole, k: number): number => {
   return Math.ceil(k / partLengthOf(k, parts))
 }
 
-/** Of the inner dimension, in a part. */
+/** Returns the length of a part of the inner dimension. */
 export const partLengthOf = (k: number, parts: number): number => Math.ceil(k / parts / PART_MULTIPLE) * PART_MULTIPLE
 
 const WORKGROUP = 64
@@ -50,7 +50,10 @@ const WORDS = {
   scale: "f32"
 } as const
 
-/** C from the parts [parts, size]: a sum, a scale and a bias for each number. Of a batch, `cBatch` from one C to the next. */
+/**
+ * Creates the program that computes C from the parts [parts, size]: a sum, a scale and a bias for each value. For a batch, `cBatch` is the
+ * distance between its Cs.
+ */
 export const partSumProgram = variants((biased: "biased" | "plain") =>
   program<string, keyof typeof WORDS>({
     name: "Product parts",
@@ -69,5 +72,5 @@ export const partSumProgram = variants((biased: "biased" | "plain") =>
   })
 )
 
-/** Workgroups for `size` numbers. */
+/** Returns the number of workgroups for `size` values. */
 export const partSumGroups = (size: number): number => groupsFor(size, WORKGROUP)

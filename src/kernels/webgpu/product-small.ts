@@ -26,9 +26,9 @@ fn readB(at: u32, k: u32, j: u32) -> f32 {
 }
 
 /**
- * C = scale · op(A)·op(B) + scale2 · op(A₂)·op(B₂) + bias, without the second pair where k2 is 0 and without the bias
- * where `biased` is. `aAlong`, `bAlong`: do the rows of A, of B, run along the inner dimension? Absent operands may
- * be bound to anything.
+ * Creates the program for small products: C = scale · op(A)·op(B) + scale2 · op(A₂)·op(B₂) + bias, without the second pair if k2 is 0, and
+ * without the bias unless `biased`. `aAlong`, `bAlong`: whether the rows of A, of B, run along the inner dimension. Absent operands may be bound
+ * to any buffer.
  */
 export const smallProgram = variants((packing: Packing | "f32") =>
   program({
@@ -72,5 +72,5 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
-/** Workgroups for `size` numbers. */
+/** Returns the number of workgroups for `size` values. */
 export const smallGroups = (size: number): number => groupsFor(size, WORKGROUP)

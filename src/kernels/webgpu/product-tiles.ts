@@ -36,8 +36,8 @@ interface Tile {
 }
 
 /**
- * Every tile by its name, the smallest first. Which of them is fastest depends on the GPU and on the product: the larger, the less is read
- * from memory for each number, and the fewer workgroups there are.
+ * Every tile by its name, the smallest first. The fastest depends on the GPU and the product: larger tiles read less memory per value, but leave
+ * fewer workgroups.
  */
 export const tiles = {
   "32x32": { down: 32, across: 32, rows: 4, depth: 16 },
@@ -46,18 +46,21 @@ export const tiles = {
   "128x128": { down: 128, across: 128, rows: 16, depth: 8 }
 } as const satisfies Readonly<Record<string, Tile>>
 
+/** Name of a tile. */
 export type TileName = keyof typeof tiles
 
+/** Names of all tiles, the smallest first. */
 export const tileNames = Object.keys(tiles) as ReadonlyArray<TileName>
 
-/** Multiple at which the inner dimension may be cut into parts; a round of every tile ends there too. */
+/** Length of which parts of the inner dimension are a multiple; a round of every tile ends there too. */
 export const PART_MULTIPLE = 16
 
+/** Variant of the program that stages tiles. */
 export interface Tiles {
   readonly tile: TileName
 }
 
-/** Invocations of a workgroup. */
+/** Returns the invocations per workgroup. */
 export const tileWorkgroup = (name: TileName): number => {
   const { down, across, rows } = tiles[name]
   return (down / rows) * (across / 4)
@@ -69,13 +72,13 @@ export const tileWorkgroup = (name: TileName): number => {
  */
 const pitchOf = (edge: number): number => edge / 4 + 1
 
-/** Bytes of workgroup memory. */
+/** Returns the bytes of workgroup memory. */
 export const tileBytes = (name: TileName): number => {
   const { down, across, depth } = tiles[name]
   return 16 * depth * (pitchOf(down) + pitchOf(across))
 }
 
-/** Numbers of C that its tiles have room for, of `matrices` of it: at least those there are. */
+/** Returns the number of values in the tiles that cover `matrices` matrices C [m, n]: at least as many as C has. */
 export const tiledArea = (name: TileName, m: number, n: number, matrices: number): number => {
   const { down, across } = tiles[name]
   return matrices * Math.ceil(m / down) * down * Math.ceil(n / across) * across
@@ -128,6 +131,7 @@ ${lines(rows, (r) => `      c${r} += p${Math.floor(r / 4)}[${r % 4}] * q;`)}
   }`
 }
 
+/** Creates the program of a variant. */
 export const tilesProgram = programsOf((own: Tiles & Form) => {
   const { kind, second, tile } = own
   const { down, across, rows, depth }: Tile = tiles[tile]
@@ -164,6 +168,6 @@ ${lines(rows, (r) => written(own, r, `i0 + ${r}u`))}
   })
 })
 
-/** Workgroups for C [m, n]. */
+/** Returns the number of workgroups for C [m, n]. */
 export const tilesGroups = ({ tile }: Tiles, m: number, n: number): number =>
   Math.ceil(m / tiles[tile].down) * Math.ceil(n / tiles[tile].across)

@@ -22,31 +22,31 @@ import { type TileChoice, tileChoiceOf } from "./tile-choice.ts"
 
 type Matrix = TensorInfo | Span
 
-/** Sizes are at least 1. */
+/** A matrix product; sizes are at least 1. */
 export interface Product {
-  /** how A and B lie */
+  /** layout of A and B */
   readonly kind: Kind
   readonly m: number
   readonly n: number
   readonly k: number
   readonly a: Matrix
   readonly b: Matrix
-  /** B [rows, columns] is packed: words [rows, wordsOfRow] and, unless it is in blocks, a scale for each row; not in a batch */
+  /** packing of B [rows, columns]: words [rows, wordsOfRow] and, unless stored in blocks, a scale for each row; not in a batch */
   readonly packed?: { readonly packing: Packing; readonly scales: TensorInfo | undefined }
-  /** added to C, by the same `kind` */
+  /** second pair, whose product is added to C, with the same `kind` */
   readonly second?: { readonly a: Matrix; readonly b: Matrix; readonly k: number }
-  /** 1 without */
+  /** factor of the product; default 1 */
   readonly scale?: number
   readonly bias?: Matrix | undefined // [n]
-  /** a matrix like C, which is added to it; not in a batch */
+  /** matrix of C's shape that is added to it; not in a batch */
   readonly plus?: Matrix | undefined
-  /** C goes through this elementwise kernel of one number; its derivative is written here, a matrix like C */
+  /** elementwise kernel of one value that C goes through; its derivative is written to a matrix of C's shape */
   readonly activation?: { readonly kernel: string; readonly derivative: Matrix } | undefined
-  /** as many A, B and C; one after the other, unless `strides` says otherwise */
+  /** number of matrices A, B and C; consecutive unless `strides` is given */
   readonly batch?: number
-  /** numbers from one matrix of the batch to the next, multiples of four; 0 where all have the same one. With bias and second pair, all of them */
+  /** values from one matrix of the batch to the next, multiples of four; 0 if all share one. Applies to bias and second pair too. */
   readonly strides?: Partial<Strides>
-  /** C is the sum over the batch, and there is one; with `strides` */
+  /** whether C is the sum over the batch, a single matrix; requires `strides` */
   readonly summed?: boolean
 }
 
@@ -88,7 +88,7 @@ const plannerOf = (engine: WebgpuEngine): Planner => ({ software: engine.softwar
 /** Cs that are written. */
 const outputsOf = ({ summed = false, batch = 1 }: Product): number => (summed ? 1 : batch)
 
-/** Which program. The order of a product's sums is a function of the sizes and of `software`: the tile has no part in it. */
+/** Selects the program. The order of a product's sums depends on the sizes and `software` only, not on the tile. */
 export const planOf = (product: Product, planner: Planner): Plan => {
   const plan = wholePlan(product, planner)
   return plan === "small" ? plan : inParts(product, plan, planner, 0)
@@ -143,7 +143,7 @@ const turned = (product: Product): Product => {
   return { ...product, m: n, n: m, a: b, b: a, strides: { ...strides, aBatch: bBatch, bBatch: aBatch } }
 }
 
-/** C [m, n], or of the shape given. */
+/** Computes C [m, n], or C in the given shape. */
 export const multiply = (
   engine: WebgpuEngine,
   product: Product,
@@ -155,7 +155,7 @@ export const multiply = (
   return c
 }
 
-/** Writes C [m, n] into what is given. */
+/** Computes C into an existing tensor or span. */
 export const multiplyInto = (
   engine: WebgpuEngine,
   product: Product,
@@ -247,7 +247,7 @@ const stridesOf = ({ m, n, k, strides }: Product): Strides => ({
   ...strides
 })
 
-/** Two products that do not need one another's results, in one dispatch where that is possible. */
+/** Computes two products that do not depend on each other, in one dispatch if possible. */
 export const multiplyBoth = (
   engine: WebgpuEngine,
   both: readonly [readonly [Product, Matrix], readonly [Product, Matrix]]
@@ -262,7 +262,7 @@ export const multiplyBoth = (
     ])
 }
 
-/** For one dispatch; "apart" where one is small. */
+/** Returns the plans of both products for one dispatch; "apart" if one of them is small. */
 export const plansOfBoth = (
   products: readonly [Product, Product],
   planner: Planner

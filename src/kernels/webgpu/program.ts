@@ -16,17 +16,18 @@
  */
 import type { BufferType, WordType } from "../declaration.ts"
 
-/** Buffers that one program may bind: what every WebGPU implementation grants at least. */
+/** Maximum number of buffers per program, which every WebGPU implementation supports. */
 export const MOST_BUFFERS = 8
 
-/** Words of one dispatch at most, the number of groups among them. */
+/** Maximum number of words per dispatch, including the number of groups. */
 export const MOST_PROGRAM_WORDS = 64
 
+/** A GPU program. */
 export interface Program<Buffers extends string = string, Words extends string = string> {
-  /** Names the program in errors, counts and profiles: the kernel's name, and what of it. */
+  /** Name of the program in errors, counts and profiles: the kernel's name and the part of its work. */
   readonly name: string
   readonly code: string
-  /** of the declaration */
+  /** body of the declaration */
   readonly body: string
   readonly workgroup: number
   readonly buffers: Readonly<Record<Buffers, BufferType>>
@@ -35,14 +36,15 @@ export interface Program<Buffers extends string = string, Words extends string =
 
 type WgslWord = Exclude<WordType, "f64">
 
+/** Declaration of a program. */
 export interface Declaration<Buffers extends string, Words extends string> {
   readonly name: string
-  /** in the order of their bindings */
+  /** buffers in the order of their bindings */
   readonly buffers: Readonly<Record<Buffers, BufferType>>
   readonly words: Readonly<Record<Words, WgslWord>>
-  /** invocations of a workgroup, at most 256 */
+  /** invocations per workgroup, at most 256 */
   readonly workgroup: number
-  /** declarations, workgroup memory among them, and `fn kernel(group: u32, local: u32)` */
+  /** WGSL of the declarations, including workgroup memory, and of `fn kernel(group: u32, local: u32)` */
   readonly body: string
 }
 
@@ -54,6 +56,7 @@ fn notANumber() -> f32 { return bitcast<f32>(words.quietNan); }
 
 const QUIET_NAN = 0x7fc00000
 
+/** Creates a program from its declaration. */
 export const program = <Buffers extends string, Words extends string>({
   name,
   buffers,
@@ -83,13 +86,14 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u, 
 const number = new Float32Array(1)
 const bits = new Uint32Array(number.buffer)
 
-/** A program's words in the order of their places. */
+/** A program's words in the order of their positions. */
 export interface WordPlaces {
   readonly names: ReadonlyArray<string>
-  /** which of them are f32 */
+  /** whether each of them is f32 */
   readonly floats: ReadonlyArray<boolean>
 }
 
+/** Returns the positions of a program's words. */
 export const wordPlaces = ({ words }: Program): WordPlaces => ({
   names: Object.keys(words),
   floats: Object.values(words).map((type) => type === "f32")
@@ -115,7 +119,7 @@ export const writeWords = (
   return true
 }
 
-/** Variants of a program, each made when it is first asked for and the same object ever after. */
+/** Returns a function that creates each variant of a program at its first request and caches it. */
 export const variants = <Key extends string, P>(make: (key: Key) => P): ((key: Key) => P) => {
   const made = new Map<Key, P>()
   return (key) => {

@@ -23,6 +23,7 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
+/** Writes rows into a tensor on WebGPU. */
 export const putRowsOnWebgpu = (
   engine: WebgpuEngine,
   { into, fresh }: Readonly<Record<"into" | "fresh", TensorInfo>>,

@@ -17,7 +17,7 @@ import { providePrograms } from "./loaded.ts"
 import { MOST_PROGRAM_WORDS, type Program, type WordPlaces, wordPlaces, writeWords } from "./program.ts"
 import * as programs from "./programs.ts"
 
-/** Dispatches that are collected before they are submitted. */
+/** Number of dispatches that are collected before they are submitted. */
 export const DISPATCHES_PER_SUBMIT = 64
 /** Bytes between the words of two dispatches: what an offset must be a multiple of, on every device. */
 const STRIDE = 4 * MOST_PROGRAM_WORDS
@@ -37,6 +37,7 @@ interface Compiled {
 /** Bind groups by the first span's number, then by the second's, and so on. */
 type GroupsBy = Map<number, GroupsBy | GPUBindGroup>
 
+/** An installed engine, and how to uninstall it. */
 export interface InstalledWebgpuEngine {
   readonly engine: WebgpuEngine
   readonly uninstall: () => void
@@ -50,14 +51,15 @@ const countOf = (record: object): number => {
 
 const isTensor = (it: TensorInfo | Span): it is TensorInfo => "dataId" in it
 
+/** Options of the engine. */
 export interface EngineOptions {
-  /** Is the GPU emulated on a CPU? */
+  /** whether the GPU is emulated on a CPU */
   readonly software: boolean
   /** Throws if a binding of `bytes` is too large. WebGPU reports this later, and drops the rest of the submission. */
   readonly refuseUnbindable: (backend: WebgpuBackend, bytes: number) => void
 }
 
-/** Installs the engine on a backend. `uninstall` while the device still lives. */
+/** Installs the engine on a backend. Call `uninstall` before the device is destroyed. */
 export const installWebgpuEngine = (
   backend: WebgpuBackend,
   { software, refuseUnbindable }: EngineOptions

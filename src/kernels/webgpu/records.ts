@@ -4,18 +4,20 @@
  */
 import type { Span, WebgpuEngine } from "./engine.ts"
 
+/** Records of unsigned integers that programs read from a table. */
 export interface Records<Field extends string> {
-  /** For a program that reads `table: "u32"`: the fields' places as constants, and `RECORD`, the words of a record. */
+  /** WGSL for a program with `table: "u32"`: constants for the fields' positions, and `RECORD`, the words of a record */
   readonly wgsl: string
   /**
-   * And `fn recordOf(group: u32, first: u32) -> u32`, where the record begins that a group belongs to; the field
-   * `first` holds the first group of each. Needs a word `records`, how many there are.
+   * WGSL of `fn recordOf(group: u32, first: u32) -> u32`, the start of the record that a group belongs to; the field `first` contains the first
+   * group of each. Requires a word `records`, their number.
    */
   readonly find: string
-  /** The table of these records; `key` and the records decide each other. */
+  /** Returns the table of these records. Equal keys must have equal records. */
   readonly table: (engine: WebgpuEngine, key: string, records: ReadonlyArray<Readonly<Record<Field, number>>>) => Span
 }
 
+/** Creates records with these fields. */
 export const recordsOf = <Field extends string>(fields: ReadonlyArray<Field>): Records<Field> => ({
   wgsl: `const RECORD = ${fields.length}u; ${fields.map((field, i) => `const ${field} = ${i}u;`).join(" ")}
 `,
@@ -33,7 +35,7 @@ export const recordsOf = <Field extends string>(fields: ReadonlyArray<Field>): R
     engine.table(key, () => Uint32Array.from(records.flatMap((record) => fields.map((field) => record[field]))))
 })
 
-/** Sums of the numbers before each, and of all. */
+/** Returns, for each number, the sum of those before it, and the total. */
 export const placesOf = (
   sizes: ReadonlyArray<number>
 ): { readonly starts: ReadonlyArray<number>; readonly end: number } => {

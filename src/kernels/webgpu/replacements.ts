@@ -63,5 +63,5 @@ const TABLE: KernelTable<WebgpuBackend> = {
   }
 }
 
-/** Installs the table; returns what undoes it. */
+/** Installs this package's kernels on the webgpu backend, and returns a function that uninstalls them. */
 export const installWebgpuKernels = (): (() => void) => installKernels("webgpu", TABLE)

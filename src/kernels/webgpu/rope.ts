@@ -32,7 +32,7 @@ const turn = variants((type: VectorType) =>
   })
 )
 
-/** x [tokens, heads·d] turned by the angles of cos and sin [tokens, d]; `direction` −1: back. */
+/** Rotates x [tokens, heads·d] by the angles of cos and sin [tokens, d]; `direction` −1: in reverse, for the gradient. */
 export const ropeOnWebgpu = (
   engine: WebgpuEngine,
   { x, cos, sin }: Readonly<Record<"x" | "cos" | "sin", TensorInfo>>,

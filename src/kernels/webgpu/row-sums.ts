@@ -1,12 +1,12 @@
 /** WGSL for programs with a workgroup for each row: sums over the row and over the rows of a column, each in one order. */
 
-/** Invocations of a row's workgroup, and how many of them add up what the others have. */
+/** Invocations of a row's workgroup. */
 export const ROW_WORKGROUP = 64
 const HEADS = 8
 
 /**
- * `fn rowSums(own: vec2f, local: u32) -> vec2f`: both sums of what all invocations have. For all invocations together, any
- * number of times. In two steps of eight, where a tree would take six, each with a barrier.
+ * WGSL of `fn rowSums(own: vec2f, local: u32) -> vec2f`: both sums over the values of all invocations, which must call it together, any number of
+ * times. It takes two steps of eight; a tree would take six, each with a barrier.
  */
 export const ROW_SUMS = `var<workgroup> partial: array<vec2f, ${ROW_WORKGROUP}>;
 var<workgroup> fewer: array<vec2f, ${HEADS}>;
@@ -25,7 +25,7 @@ fn rowSums(own: vec2f, local: u32) -> vec2f {
   return total;
 }`
 
-/** The places of a row that an invocation has: neighbours read neighbouring numbers. */
+/** Returns a loop over an invocation's positions of a row; adjacent invocations read adjacent values. */
 export const overRow = (lines: string): string =>
   `for (var column = local; column < words.n; column += ${ROW_WORKGROUP}u) {
     let i = start + column;
@@ -35,7 +35,7 @@ export const overRow = (lines: string): string =>
 /** Terms that are added up before they join the sum: fewer roundings beside a sum that has grown. */
 const TERMS = 16
 
-/** `var name: vec2f`, the sums of `term` over the places of an invocation; `lines` come before it at each. */
+/** Returns WGSL for `var name: vec2f`, the sums of `term` over an invocation's positions. `lines` precede it at each position. */
 export const sumOverRow = (name: string, lines: string, term: string): string =>
   `var ${name} = vec2f(0.0);
   for (var begin = local; begin < words.n; begin += ${TERMS * ROW_WORKGROUP}u) {
@@ -53,11 +53,13 @@ export const sumOverRow = (name: string, lines: string, term: string): string =>
 const COLUMNS = 32
 const LANES = 8
 
+/** Invocations of a workgroup for columns. */
 export const COLUMN_WORKGROUP = COLUMNS * LANES
 
+/** Returns the number of workgroups for n columns. */
 export const columnGroups = (n: number): number => Math.ceil(n / COLUMNS)
 
-/** The body of a program that sums `term` over the rows of each column: rows in eight lanes, whose sums meet in one order. */
+/** Returns the body of a program that sums `term` over the rows of each column: rows in eight lanes, whose sums are added in one order. */
 export const columnSums = (term: string, out: string): string => `var<workgroup> lanes: array<f32, ${COLUMN_WORKGROUP}>;
 fn kernel(group: u32, local: u32) {
   let column = group * ${COLUMNS}u + local % ${COLUMNS}u;

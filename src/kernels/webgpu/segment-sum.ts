@@ -63,15 +63,16 @@ fn kernel(group: u32, local: u32) {
   })
 )
 
+/** Arguments of a sum by segments. */
 export interface Segments {
-  /** float32 or int32, as `out` is: [rows, width] */
+  /** `[rows, width]`: float32 or int32, as `out` */
   readonly x: TensorInfo
-  /** int32 [rows] */
+  /** segment of each row, int32 [rows] */
   readonly ids: TensorInfo
   readonly rows: number
   readonly width: number
   readonly segments: number
-  /** [segments, width] */
+  /** result [segments, width] */
   readonly out: TensorInfo
 }
 
@@ -88,9 +89,8 @@ export const segmentSumOnWebgpu = (engine: WebgpuEngine, { x, ids, rows, width, 
 }
 
 /**
- * UnsortedSegmentSum, the gradient of gather (embeddings), on the webgpu backend. tfjs' own transposes twice, adds up
- * with atomics, in any order, and takes integers for floats; this one sums the rows of each segment in their order, so
- * equal inputs give equal bits.
+ * UnsortedSegmentSum, the gradient of gather (embeddings), on the webgpu backend. tfjs's kernel transposes twice, adds with atomics, in no fixed
+ * order, and reads integers as floats; this one sums the rows of each segment in their order, so equal inputs give equal bits.
  *
  *   out[s, …] = Σ over { i : ids[i] = s } of x[i, …]       x [n, …] float32 or int32, ids [n] int32, out [segments, …]
  *

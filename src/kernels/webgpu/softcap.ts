@@ -9,6 +9,7 @@ import type { VectorType } from "./elementwise.ts"
 
 const BITS = { f32: "u32", vec4f: "vec4u" } as const satisfies Record<VectorType, string>
 
+/** Returns the WGSL functions of the soft cap, for an element type. */
 export const softcapOf = (type: VectorType): string => `
 fn capped(s: ${type}) -> ${type} {
   if (words.softcap == 0.0) { return s; }

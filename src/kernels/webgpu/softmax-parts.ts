@@ -13,7 +13,7 @@ import { groupsFor, type Span, type WebgpuEngine } from "./engine.ts"
 import { program, variants } from "./program.ts"
 import { softcapOf } from "./softcap.ts"
 
-/** `fn joined(a, b)`: the statistics of two parts together. */
+/** WGSL of `fn joined(a, b)`: the statistics of two parts combined. */
 export const JOINED = `
 const LOWEST = -3.4028234663852886e38;
 fn joined(a: vec2f, b: vec2f) -> vec2f {
@@ -87,13 +87,14 @@ fn kernel(group: u32, local: u32) {
 const ENOUGH_GROUPS = 128
 const LEAST_PART = 4096
 
+/** Statistics of the parts of rows. */
 export interface SoftmaxParts {
-  /** [rows, partsOfRow, 2]; the caller releases it */
+  /** `[rows, partsOfRow, 2]`: m and Σ of each part; the caller releases it */
   readonly parts: Span
   readonly partsOfRow: number
 }
 
-/** Of z [rows, classes]; a `softcap` of null: none. */
+/** Computes the statistics of z [rows, classes]. `softcap`: null for none. */
 export const softmaxPartsOf = (
   engine: WebgpuEngine,
   z: TensorInfo | Span,

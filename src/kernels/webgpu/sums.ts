@@ -78,14 +78,15 @@ fn kernel(group: u32, local: u32) {
 }`
 })
 
+/** Sums over one axis. */
 export interface SumOf {
   readonly x: TensorInfo | Span
   readonly out: TensorInfo | Span
   readonly outer: number
-  /** at least one */
+  /** length of the axis, at least 1 */
   readonly reduced: number
   readonly inner: number
-  /** of every sum */
+  /** divisor of every sum */
   readonly divisor: number
 }
 
@@ -93,7 +94,7 @@ export interface SumOf {
 const power = (n: number): number => 2 ** bitsOf(n)
 const bitsOf = (n: number): number => Math.ceil(Math.log2(n))
 
-/** out[o, i] = Σ_r x[o, r, i] / divisor; none of the three lengths is 0. */
+/** Computes out[o, i] = Σ_r x[o, r, i] / divisor; no length may be 0. */
 export const sumsOnWebgpu = (engine: WebgpuEngine, { x, out, outer, reduced, inner, divisor }: SumOf): void => {
   const items = outer * inner
   const lanesFirst = inner === 1
@@ -171,5 +172,7 @@ const reduceKernel =
     return out
   }
 
+/** Replacement of Sum. */
 export const sumKernel = reduceKernel(false)
+/** Replacement of Mean. */
 export const meanKernel = reduceKernel(true)

@@ -10,10 +10,10 @@
 import type { WebgpuEngine } from "./engine.ts"
 import { type TileName, tileBytes, tiledArea, tileNames, tiles, tileWorkgroup } from "./product-tiles.ts"
 
-/** The tile for C [m, n], of `matrices` of it. */
+/** Selects the tile for `matrices` matrices C [m, n]. */
 export type TileChoice = (m: number, n: number, matrices: number) => TileName
 
-/** Numbers of C at which tiles are timed. */
+/** Numbers of values of C for which tiles are timed. */
 export const PROBED_AREAS = [2 ** 14, 2 ** 16, 2 ** 18, 2 ** 20, 2 ** 22] as const
 
 /** Times of a product in ns at the first n of PROBED_AREAS, with the same n for each tile. */
@@ -22,7 +22,7 @@ export type TileTimes = Readonly<Partial<Record<TileName, ReadonlyArray<number>>
 /** Tiles of 64 that keep a GPU busy. */
 const MANY_TILES = 128
 
-/** Without a measurement: large tiles where there are many of them. */
+/** Selects a tile without a measurement: 64x64 if C has enough of these tiles to keep a GPU busy, else 32x32. */
 export const fixedTile: TileChoice = (m, n, matrices) =>
   tiledArea("64x64", m, n, matrices) >= MANY_TILES * tiles["64x64"].down * tiles["64x64"].across ? "64x64" : "32x32"
 
@@ -39,14 +39,14 @@ const timeAt = (times: ReadonlyArray<number>, area: number): number => {
 /** Shapes that are remembered; when there are more, all are forgotten. */
 const MOST_SHAPES = 4096
 
-/** What was measured of tiles. */
+/** Measured times of tiles. */
 export interface ProbedTiles {
   readonly times: TileTimes
-  /** those that gave other bits than the first, or none: not to be used */
+  /** tiles whose results differ from the first tile's, or that gave no result; not used */
   readonly refused: ReadonlyArray<TileName>
 }
 
-/** The fastest by its curve; `fixedTile` where there are no two of them to choose from. */
+/** Returns a choice of the fastest tile by interpolated times; `fixedTile` if fewer than two tiles were measured. */
 export const measuredTile = ({ times, refused }: ProbedTiles): TileChoice => {
   const curves = tileNames.flatMap((name) => {
     const own = times[name]
@@ -67,7 +67,7 @@ export const measuredTile = ({ times, refused }: ProbedTiles): TileChoice => {
   }
 }
 
-/** Which tiles a device has room for. */
+/** Returns the tiles that fit the limits of a device. */
 export const possibleTiles = (limits: GPUSupportedLimits): ReadonlyArray<TileName> =>
   tileNames.filter(
     (name) =>
@@ -77,7 +77,8 @@ export const possibleTiles = (limits: GPUSupportedLimits): ReadonlyArray<TileNam
 
 const choices = new WeakMap<WebgpuEngine, TileChoice>()
 
-/** For the device, when it knows better than `fixedTile`. */
+/** Sets the choice of an engine. For devices that have a measurement. */
 export const provideTiles = (engine: WebgpuEngine, choice: TileChoice): void => void choices.set(engine, choice)
 
+/** Returns the choice of an engine; default `fixedTile`. */
 export const tileChoiceOf = (engine: WebgpuEngine): TileChoice => choices.get(engine) ?? fixedTile

@@ -41,8 +41,9 @@ interface Buffer extends Span {
   readonly buffer: GPUBuffer
 }
 
+/** Options of `probeTiles`. */
 export interface ProbeOptions {
-  /** Has the device done all that it was asked for since the last call? */
+  /** Resolves to whether the device has completed all work since the last call. */
   readonly worked: () => Promise<boolean>
   /** time in ms after which no further measurement starts */
   readonly budget?: number
@@ -55,10 +56,10 @@ const FORM: Form = {
   ...{ bias: false, plus: false, activation: null, out: "vec4f" }
 }
 
-/** The texts of all that is timed: a measurement is worth something while they stay. */
+/** Returns the source of all timed programs: a measurement is valid only while it stays the same. */
 export const probedPrograms = (): string => tileNames.map((tile) => tilesProgram({ ...FORM, tile }).code).join("\n")
 
-/** Undefined where the device has no timestamps. Rejects where it is lost. */
+/** Measures the time of every tile. Resolves to undefined if the device has no timestamps. Rejects if it is lost. */
 export const probeTiles = async (
   engine: WebgpuEngine,
   backend: WebgpuBackend,

@@ -17,6 +17,7 @@ import { LONG_SUMS, placeOf, STAGED, STAGES, shiftOf } from "./long-sums.ts"
 import { program } from "./program.ts"
 import { placesOf } from "./records.ts"
 
+/** A pair's factors on the GPU. */
 export interface FactorsOnWebgpu {
   readonly A: TensorInfo // [r, in]
   readonly B: TensorInfo // [out, r]
@@ -210,7 +211,7 @@ const recordsOf = (sizes: ReadonlyArray<Sizes>) => {
   }
 }
 
-/** May these pairs be whitened on this device? */
+/** Returns whether these pairs can be whitened on this device. */
 export const canWhitenOnWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<FactorsOnWebgpu>): boolean => {
   const sizes = pairs.map(sizesOf)
   const factors = layoutOf(sizes.flatMap(({ r, inputs, outputs }) => [r * inputs, outputs * r])).elements
@@ -221,7 +222,7 @@ export const canWhitenOnWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<Fac
   )
 }
 
-/** T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A and S of each pair in turn, and λ_min(BᵀB) [pairs]. */
+/** Computes T_B, s⁻² T_Bᵀ, T_Aᵀ, s⁻² T_A and S of each pair in turn, and λ_min(BᵀB) [pairs]. */
 export const whitenOnWebgpu = (
   engine: WebgpuEngine,
   pairs: ReadonlyArray<FactorsOnWebgpu>,

@@ -11,37 +11,38 @@ import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from ".
 import type { ExportedModel, ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
-/** All that is known of a causal model without reading a weight. */
+/** Description of a causal model from its config and headers; no weights are read. */
 export interface CausalDescription extends DecoderSizes, ExportedModel {
-  /** the folder or file it comes from */
+  /** folder or file of the model */
   readonly source: string
   /** sizes, layers and parameters */
   readonly decoder: Decoder
-  /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
+  /** linear layers of the blocks without the output layer, as in PEFT's "all-linear" */
   readonly sites: ReadonlyArray<LinearSite>
-  /** with the output layer's `lm_head.weight`, where it is not the embedding */
+  /** parameters, including the output layer's `lm_head.weight` unless it is the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** blocks that the backward pass can recompute */
   readonly stack: Stack
-  /** what is trained itself: nothing of its own */
+  /** head, empty for causal models */
   readonly head: {
     /** none */
     readonly parameters: readonly []
   }
   /** prefix of the backbone's names in transformers' own class; `causalClassName` applies it */
   readonly prefix: string
-  /** the output layer is the embedding */
+  /** whether the output layer is the embedding */
   readonly tied: boolean
-  /** linear weights are stored [in, out]: PEFT's `fan_in_fan_out` */
+  /** whether linear weights are stored [in, out]: PEFT's `fan_in_fan_out` */
   readonly fanInFanOut: boolean
-  /** tokens at which generation ends, from generation_config.json or config.json */
+  /** tokens that end a text, from generation_config.json or config.json */
   readonly eosIds: ReadonlyArray<number>
-  /** name of each parameter in the source, by its name here */
+  /** name of each parameter in the source, by its name in the backbone */
   readonly stored: ReadonlyMap<string, string>
-  /** stored tensors that nothing reads: buffers, a vision tower, a copy of a tied output layer */
+  /** stored tensors that are not read: buffers, a vision tower, a copy of a tied output layer */
   readonly unusedTensors: ReadonlyArray<string>
 }
 
+/** A loaded causal language model. */
 export interface CausalModel extends CausalDescription, Network {
   readonly head: {
     /** none */
@@ -51,45 +52,45 @@ export interface CausalModel extends CausalDescription, Network {
   readonly parameters: ReadonlyArray<ParameterSpec>
   readonly stack: Stack
   readonly prefix: string
-  /** ids for texts, and its chat template */
+  /** converts texts to ids, and has the chat template */
   readonly tokenizer: CausalTokenizer
-  /** target: the labels int32 [size·length]; mask: 1 where there is a token */
+  /** Uploads a batch. `target`: labels int32 [size·length]; `mask`: 1 for tokens, 0 for padding. */
   readonly toDevice: (batch: CausalRows) => OnDevice<CausalInput, Tensor1D> & {
-    /** `[size·length]` */
+    /** `[size·length]`: 1 for tokens, 0 for padding */
     readonly mask: Tensor1D
   }
   readonly forward: (input: CausalInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }
 
-/** `packed`: null where a block holds what no packing does. */
+/** Offers a packed matrix; returns whether it was taken. `packed` returns null if the packing cannot represent one of its blocks. */
 export type Take = (name: string, packed: () => PackedHostMatrix | null) => boolean
 
 /**
- * Where a causal model's parts come from: a Hugging Face folder or a GGUF file, both in transformers' terms. Only headers are read until
- * `read` is called.
+ * Source of a causal model's parts: a Hugging Face folder or a GGUF file, both with transformers' names. Only headers are read until `read` is
+ * called.
  */
 export interface CheckpointSource {
-  /** the folder or file */
+  /** folder or file */
   readonly where: string
-  /** config.json, or the same made from a GGUF file's metadata */
+  /** config.json, or its equivalent from a GGUF file's metadata */
   readonly config: unknown
-  /** generation_config.json; null: no such file */
+  /** generation_config.json; null: the file does not exist */
   readonly generationConfig: unknown
-  /** tokenizer.json, and tokenizer_config.json (with `chat_template` in it wherever the template was found); null: no such file */
+  /** tokenizer.json and tokenizer_config.json (including `chat_template`, whatever file has it); null: the file does not exist */
   readonly tokenizer: unknown
-  /** null: there is no such file */
+  /** tokenizer_config.json; null: the file does not exist */
   readonly tokenizerConfig: unknown
-  /** stored tensors by their names in transformers' own class ("model.layers.0.self_attn.q_proj.weight"), shapes as transformers has them */
+  /** stored tensors by their names and with their shapes in transformers' class ("model.layers.0.self_attn.q_proj.weight") */
   readonly tensors: ReadonlyMap<
     string,
     {
-      /** a linear weight's is [out, in] */
+      /** shape; a linear weight is [out, in] */
       readonly shape: ReadonlyArray<number>
     }
   >
   /**
-   * Visits the named tensors as float32, one at a time, in an order of its own; no more than one is held at a time. `take` is offered a
-   * matrix that the source stores in a packing's block format, unchanged; if it returns true, the matrix is not visited.
+   * Visits the named tensors as float32, in any order, holding one at a time. `take` is offered each matrix that is stored in a packing's block
+   * format, unchanged; if it returns true, the matrix is not visited.
    */
   readonly read: <R>(
     names: ReadonlyArray<string>,

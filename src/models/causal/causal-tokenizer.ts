@@ -23,7 +23,7 @@ interface AddedToken {
   readonly special?: boolean
 }
 
-/** Makes the tokenizer; fails where it has ids beyond `vocabularySize`, the rows of the model's embedding. */
+/** Creates a tokenizer. Fails if it has ids of `vocabularySize` or more, the rows of the model's embedding. */
 export const causalTokenizer = (
   { where, tokenizer, tokenizerConfig }: Source,
   {

@@ -25,28 +25,28 @@ import type { GgufArchitecture, GgufWriting } from "../gguf/architecture.ts"
 import { type ParameterSpec, type RunBlock, runOnce } from "../model.ts"
 import type { RotaryRows } from "../rotary-rows.ts"
 
-/** Heads and scores of a layer, and its window; null: none. */
+/** Heads, scores and window of a layer's attention; a window of null: none. */
 export interface DecoderHeads extends AttentionHeads {
   readonly window: number | null
 }
 
 /**
- * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyHeads·d], positions applied → [batch·queries, heads·d].
- * Called inside a tidy: it has to `keep` what it holds on to.
+ * Attention of one layer: q [batch·queries, heads·d], k and v [batch·keys, keyHeads·d], positions applied → [batch·queries, heads·d]. Called in a
+ * tidy: it must `keep` the tensors that it retains.
  */
 export type Attend = (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, heads: DecoderHeads) => Tensor2D
 
-/** A batch on the device, its rows one after another; all tensors are int32 [size·length] but for the rotary ones. */
+/** A batch on the device, rows concatenated; all tensors except the rotary ones are int32 [size·length]. */
 export interface CausalInput {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** positions of a row, with padding */
+  /** positions per row, padding included */
   readonly length: number
   /** token ids */
   readonly inputIds: Tensor1D
-  /** places in a text, from 0 */
+  /** position in the text, from 0 */
   readonly positions: Tensor1D
-  /** −1: padding */
+  /** text that each position belongs to; −1: padding */
   readonly segments: Tensor1D
   /** cos and sin [tokens, r] of the decoder's `rotary`, in its order */
   readonly rotary: ReadonlyArray<{
@@ -55,39 +55,39 @@ export interface CausalInput {
     /** sin of each token's angles */
     readonly sin: Tensor2D
   }>
-  /** in place of causal attention inside the batch's segments, which is the default */
+  /** attention to use; default: causal attention within the batch's segments */
   readonly attend?: Attend | undefined
 }
 
-/** What a causal model computes: hidden states, and the weight that makes logits of them, so that a loss need not hold all logits. */
+/** Output of a causal model: hidden states, and the weight that maps them to logits, so that a loss need not store all logits. */
 export interface CausalOutput {
-  /** [tokens, hidden], after the final norm */
+  /** `[tokens, hidden]`: hidden states after the final norm */
   readonly hidden: Tensor2D
-  /** the unembedding [vocabulary, hidden], trained or not */
+  /** unembedding [vocabulary, hidden], trained or frozen */
   readonly weight: FrozenMatrix
   /** cap of logits, cap·tanh(logits/cap); null: no cap */
   readonly softcap: number | null
 }
 
-/** Name of the output layer's parameter. It is outside the backbone, so no class prefixes it. */
+/** Name of the output layer's parameter. It is outside the backbone and has no prefix in any class. */
 export const OUTPUT_LAYER = "lm_head.weight"
 
-/** The parameters with a row for each token, [vocabulary, hidden]. */
+/** Returns the parameters with a row for each token, [vocabulary, hidden]. */
 export const tablesOf = ({ embedding, tied }: Pick<Decoder, "embedding" | "tied">): ReadonlyArray<string> =>
   tied ? [embedding] : [embedding, OUTPUT_LAYER]
 
-/** A parameter's or module's name in transformers' own class: what a PEFT adapter's keys are made of. */
+/** Returns the name of a parameter or module in transformers' class, as in the keys of PEFT adapters. */
 export const causalClassName = (
   {
     prefix
   }: {
-    /** of the backbone's names in that class */
+    /** prefix of the backbone's names in that class */
     readonly prefix: string
   },
   name: string
 ): string => (name === OUTPUT_LAYER || `${name}.weight` === OUTPUT_LAYER ? name : prefix + name)
 
-/** What a block uses besides its hidden states. */
+/** Inputs of a block other than its hidden states. */
 export interface Pass {
   readonly linear: Linear
   readonly weights: Weights
@@ -95,23 +95,23 @@ export interface Pass {
   readonly input: CausalInput
 }
 
-/** The sizes of a decoder, as its config.json has them. */
+/** Sizes of a decoder from its config.json. */
 export interface DecoderSizes {
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly hiddenSize: number
-  /** blocks */
+  /** number of blocks */
   readonly layers: number
-  /** heads of queries */
+  /** number of query heads */
   readonly attentionHeads: number
-  /** heads of keys and values, which several heads of queries may share */
+  /** number of key-value heads, which several query heads may share */
   readonly keyValueHeads: number
-  /** numbers of a head */
+  /** width of a head */
   readonly headDim: number
-  /** numbers inside the feed-forward part */
+  /** width of the feed-forward part */
   readonly intermediateSize: number
-  /** tokens */
+  /** number of tokens */
   readonly vocabularySize: number
-  /** positions that the model was trained for */
+  /** number of positions for which the model was trained */
   readonly maxLength: number
 }
 
@@ -121,56 +121,56 @@ export interface Decoder extends DecoderSizes {
   readonly family: string
   /** prefix of the backbone's names in transformers' own class */
   readonly prefix: string
-  /** the linear layers of the blocks, in the order of the forward pass */
+  /** linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
   /** every parameter of the forward pass, by its name in the backbone; the output layer's is `lm_head.weight` */
   readonly parameters: ReadonlyArray<ParameterSpec>
   /** names of the parameters that each block reads */
   readonly blockParameters: ReadonlyArray<ReadonlyArray<string>>
-  /** the parameter that tokens are looked up in */
+  /** name of the token embedding */
   readonly embedding: string
-  /** the output layer is the embedding */
+  /** whether the output layer is the embedding */
   readonly tied: boolean
-  /** linear weights are stored [in, out] */
+  /** whether linear weights are stored [in, out] */
   readonly fanInFanOut: boolean
   /** cap c of logits, c·tanh(z/c); null: no cap */
   readonly softcap: number | null
-  /** the rotary positions that its layers use; none where positions are learned */
+  /** rotary positions of its layers; empty if positions are learned */
   readonly rotary: ReadonlyArray<RotaryRows>
-  /** h₀ [tokens, hidden]; `tokens`: the table of `embedding` */
+  /** Computes h₀ [tokens, hidden]; `tokens`: the table of `embedding`. */
   readonly embed: (input: CausalInput, weights: Weights, tokens: FrozenMatrix) => Tensor2D
-  /** One after another: [tokens, hidden] → [tokens, hidden]. */
+  /** blocks in order: [tokens, hidden] → [tokens, hidden] */
   readonly blocks: ReadonlyArray<(h: Tensor2D, pass: Pass) => Tensor2D>
-  /** What the last hidden states go through before the output layer. */
+  /** Normalizes the last hidden states before the output layer. */
   readonly norm: (h: Tensor2D, weights: Weights) => Tensor2D
 }
 
-/** What distinguishes one family of decoders from another: how its config is read, and how files hold its tensors. */
+/** Differences between families of decoders: how a config is read, and how files store tensors. */
 export interface CausalFamily {
   /** `model_type` of config.json */
   readonly name: string
-  /** The decoder that a config describes, or all that is wrong with it. */
+  /** Returns the decoder that a config describes, or all problems of the config. */
   readonly open: (config: unknown) => Result.Result<Decoder, ReadonlyArray<string>>
-  /** prefixes of the backbone's names in files that differ from transformers' class today; "" is always tried */
+  /** other prefixes of the backbone's names in files; "" is always tried */
   readonly otherPrefixes: ReadonlyArray<string>
-  /** how GGUF files hold it; null: not at all, or as the architecture of another family */
+  /** storage in GGUF files; null: not supported, or as another family's architecture */
   readonly gguf: GgufArchitecture | null
   /** GGUF export of the family, or of its `textPart` if the export contains only that part */
   readonly toGguf: GgufWriting | null
-  /** transformers' class that loads a merged model */
+  /** transformers class that loads a merged model */
   readonly className: string
-  /** a merged model is a text model alone: its `model_type`, prefix and config; null: it is all of this family's model */
+  /** `model_type`, prefix and config of the text model that a merged model is; null: the merged model is of this family */
   readonly textPart: {
     /** `model_type` of the text model */
     readonly modelType: string
-    /** of the backbone's names in its class */
+    /** prefix of the backbone's names in its class */
     readonly prefix: string
-    /** Its config.json, from that of the whole model. */
+    /** Returns the text model's config.json from that of the whole model. */
     readonly config: (config: object) => object
   } | null
 }
 
-/** [rows, columns] → [columns, rows] */
+/** Transposes [rows, columns] to [columns, rows]. */
 export const transposed = (data: Float32Array, rows: number, columns: number): Float32Array => {
   const out = new Float32Array(data.length)
   for (let row = 0; row < rows; row++) {
@@ -186,7 +186,10 @@ interface DecodeOptions {
   readonly packed?: ReadonlyMap<string, PackedMatrix>
 }
 
-/** Tensor code. Weights and the batch outlive a backward pass, so that blocks may be run again from h alone. */
+/**
+ * Computes the hidden states of a batch. Tensor code. Weights and the batch outlive a backward pass, so that blocks can be recomputed from h
+ * alone.
+ */
 export const decode = (
   decoder: Decoder,
   input: CausalInput,
@@ -216,7 +219,7 @@ const insideBatch =
   (_layer, q, k, v, { window, ...heads }) =>
     attention({ q, k, v, ...heads, mask: { causal: true, window, segments: { queries: segments, keys: segments } } })
 
-/** Logits [rows, vocabulary] of a few rows of `hidden`. Tensor code. */
+/** Computes logits [rows, vocabulary] of a few rows of `hidden`. Tensor code. */
 export const logitsOf = (hidden: Tensor2D, { weight, softcap }: Omit<CausalOutput, "hidden">): Tensor2D => {
   const logits = isPacked(weight) ? frozenLinear(hidden, weight, null) : denseLinear(hidden, weight, null)
   return softcap === null ? logits : tf.mul(tf.tanh(tf.div(logits, softcap)), softcap)

@@ -15,6 +15,7 @@ interface GatedLayer {
   readonly rope: number
 }
 
+/** Settings of a decoder with gated feed-forward parts. */
 export interface GatedConfig extends Omit<DecoderSizes, "layers"> {
   readonly layers: ReadonlyArray<GatedLayer>
   readonly ropes: ReadonlyArray<Rope>
@@ -22,14 +23,17 @@ export interface GatedConfig extends Omit<DecoderSizes, "layers"> {
   readonly tied: boolean
   readonly activation: "silu" | GeluForm
   readonly bias: { readonly queryKeyValue: boolean; readonly attentionOutput: boolean; readonly mlp: boolean }
-  /** queries and keys are normalized, each head by itself */
+  /** whether queries and keys are normalized, each head separately */
   readonly queryKeyNorm: boolean
-  /** one projection for queries, keys and values, and one for gate and up */
+  /** whether there is one projection for queries, keys and values, and one for gate and up */
   readonly fused: boolean
   readonly attentionScale: number
   readonly attentionSoftcap: number | null
   readonly softcap: number | null
-  /** Gemma's: norms scale by 1 + γ, the outputs of attention and MLP are normalized too, embeddings are multiplied by √hidden */
+  /**
+   * whether the decoder is Gemma's: norms scale by 1 + γ, the outputs of attention and MLP are normalized too, and embeddings are multiplied by
+   * √hidden
+   */
   readonly gemma: boolean
 }
 
@@ -63,6 +67,7 @@ const activations = {
   gelu_pytorch_tanh: "tanh"
 } as const satisfies Record<string, GatedConfig["activation"]>
 export const ActivationName = Schema.Literals(["silu", "swish", "gelu", "gelu_new", "gelu_pytorch_tanh"])
+/** Returns the activation of a name. */
 export const activationOf = (name: keyof typeof activations): GatedConfig["activation"] => activations[name]
 
 type GatedFile = Schema.Schema.Type<typeof Gated>
@@ -96,7 +101,7 @@ const sizesOf = (
   return { sizes, problems }
 }
 
-/** Which layers have a window: those that the file lists, or the family's default. */
+/** Returns the window of each layer, from the layers that the file lists or the family's default. */
 export const windowed = (
   file: Pick<GatedFile, "layer_types" | "num_hidden_layers">,
   byDefault: (layer: number) => boolean
@@ -115,7 +120,7 @@ interface Defaults {
   readonly tied: boolean
 }
 
-/** The first Llama in these sizes: no biases, windows or caps, SiLU. Families say what differs. */
+/** Returns the settings of the first Llama in these sizes: no biases, windows or caps, SiLU. Families override what differs. */
 export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: Defaults): Normalized<GatedConfig> => {
   const { sizes, problems } = sizesOf(file, defaults.headDim)
   const own = ropeOfHead(sizes.headDim)
@@ -140,7 +145,7 @@ export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: De
   }
 }
 
-/** Fields of config.json that Llama and the families nearest to it have. */
+/** Fields of config.json that Llama and similar families have. */
 export const llamaFields = {
   ...gatedFields,
   rope_parameters: maybe(RopeFile),
@@ -148,7 +153,7 @@ export const llamaFields = {
 } as const
 const LlamaLike = Schema.Struct(llamaFields)
 
-/** `headDim`: where the file names none; null: hidden / heads. */
+/** Normalizes the config of a Llama-like family. `headDim`: width of a head if the file does not name it; null: hidden / heads. */
 export const llamaLike = (file: typeof LlamaLike.Type, headDim: number | null = null): Normalized<GatedConfig> => {
   const { config, problems } = plainGated(file, oneRope(file), { headDim, tied: false })
   return { problems, config: { ...config, activation: activationOf(file.hidden_act) } }

@@ -92,7 +92,7 @@ const blockOf = (config: GatedConfig, layer: number): GatedBlock => {
   }
 }
 
-/** A family of these decoders. */
+/** Creates a family of these decoders. */
 export const gatedFamily = (
   name: string,
   className: string,
@@ -113,7 +113,7 @@ export const gatedFamily = (
   }
 })
 
-/** `family`: its `model_type`; `prefix`: what its class puts before the names here. */
+/** Creates a decoder. `family`: its `model_type`; `prefix`: prefix of the names in its class. */
 export const gatedDecoder = (family: string, prefix: string, config: GatedConfig): Decoder => {
   const { hiddenSize, vocabularySize, tied, gemma } = config
   const blocks = config.layers.map((_, layer) => blockOf(config, layer))

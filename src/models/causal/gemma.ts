@@ -146,6 +146,7 @@ const gemma2Architecture = gemmaArchitecture({
   }
 })
 
+/** Gemma 2. */
 export const gemma2: CausalFamily = gatedFamily(
   "gemma2",
   "Gemma2ForCausalLM",
@@ -224,6 +225,7 @@ const gemma3Architecture = gemmaArchitecture({
   }
 })
 
+/** The text model of Gemma 3. */
 export const gemma3Text: CausalFamily = gatedFamily(
   "gemma3_text",
   "Gemma3ForCausalLM",
@@ -242,7 +244,7 @@ export const gemma3Text: CausalFamily = gatedFamily(
   })
 )
 
-/** With a vision tower: transformers 5 names the text part `model.language_model`, older files `language_model.model`. */
+/** Gemma 3 with a vision tower: transformers 5 names the text part `model.language_model`, older files `language_model.model`. */
 export const gemma3: CausalFamily = {
   name: "gemma3",
   className: gemma3Text.className,

@@ -210,6 +210,7 @@ const hyperparameters = (config: Gpt2Config): Result.Result<Hyperparameters, Rea
   return Result.succeed({ values, tensors: {}, notes: [] })
 }
 
+/** GPT-2. */
 export const gpt2: CausalFamily = {
   name: "gpt2",
   className: "GPT2LMHeadModel",

@@ -57,6 +57,7 @@ const llamaWriting: GatedWriting = {
   }
 }
 
+/** Llama. */
 export const llama: CausalFamily = gatedFamily(
   "llama",
   "LlamaForCausalLM",
@@ -109,6 +110,7 @@ const moveRows = <Data extends Float32Array | Int32Array>(
 /** transformers' own default; null in a config means no window */
 const MISTRAL_WINDOW = 4_096
 
+/** Mistral. */
 export const mistral: CausalFamily = gatedFamily(
   "mistral",
   "MistralForCausalLM",

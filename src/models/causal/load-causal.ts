@@ -18,15 +18,15 @@ import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 
 /** Options for loading a causal language model. */
 export interface LoadCausalOptions {
-  /** in place of the source's own, the default, which is then not read */
+  /** tokenizer to use instead of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
-  /** how weights of the blocks' linear layers are held (default "f32"), and tables by `TABLES`; everything else is float32 */
+  /** storage format of the blocks' linear weights, and of tables (by `TABLES`); all other parameters are float32; default "f32" */
   readonly weights?: "f32" | Packing
-  /** parameters that stay float32 all the same: those that will be trained themselves; default: none */
+  /** parameters kept in float32 regardless, such as those to be trained directly; default: none */
   readonly whole?: ReadonlyArray<string>
 }
 
-/** Loads tokenizer and weights of what `describeCausal` described. Needs an open device. */
+/** Loads tokenizer and weights of a model described by `describeCausal`. Requires an open device. */
 export const loadCausal = (
   source: CheckpointSource,
   description: CausalDescription,
@@ -68,8 +68,8 @@ export const loadCausal = (
   })
 
 /**
- * A batch of token rows as tensors, which the caller's tidy owns. A batch may continue cached texts; its positions then continue from the cache.
- * Throws on an id or position that has no row.
+ * Uploads a batch of token rows; the caller's tidy owns the tensors. If the batch continues cached texts, its positions continue from the cache.
+ * Throws for an id or position without a row in its table.
  */
 export const causalToDevice =
   ({

@@ -18,7 +18,7 @@ import { causalFamilies } from "./families.ts"
 import { type LoadCausalOptions, loadCausal } from "./load-causal.ts"
 import { readOptional, tokenizerFiles } from "./tokenizer-files.ts"
 
-/** Opens a source: only headers are read. */
+/** Opens a source; reads only its headers. */
 export const openSource = (source: string) =>
   Effect.gen(function* () {
     const place = yield* placeOf(source)
@@ -35,8 +35,8 @@ export const openCausalModel = (source: string, options: LoadCausalOptions = {})
   })
 
 /**
- * A Hugging Face folder: `config.json`, weights as safetensors (one file or shards), and those of `tokenizer.json`,
- * `tokenizer_config.json`, `chat_template.jinja` and `generation_config.json` that exist. No weight is read.
+ * Opens a Hugging Face folder: `config.json`, weights as safetensors (one file or shards), and the existing files among `tokenizer.json`,
+ * `tokenizer_config.json`, `chat_template.jinja` and `generation_config.json`. Reads no weights.
  */
 export const folderSource = (
   folder: string
@@ -58,10 +58,7 @@ export const folderSource = (
     }
   })
 
-/**
- * What a checkpoint of a causal language model has, by its config.json and headers: no weight is read. Fails with a
- * ModelError that has every problem.
- */
+/** Describes a causal language model by its config.json and headers; reads no weights. Fails with a ModelError that lists every problem. */
 export const describeCausal = (source: CheckpointSource): Effect.Effect<CausalDescription, ModelError> =>
   Effect.suspend(() => {
     const { where, config, generationConfig, tensors } = source

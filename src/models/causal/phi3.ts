@@ -55,6 +55,7 @@ const phi3Architecture = gatedArchitecture({
   })
 })
 
+/** Phi-3 and Phi-4-mini. */
 export const phi3: CausalFamily = gatedFamily(
   "phi3",
   "Phi3ForCausalLM",

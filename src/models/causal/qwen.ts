@@ -55,6 +55,7 @@ const qwen3Architecture = gatedArchitecture({
   })
 })
 
+/** Qwen 2 and 2.5. */
 export const qwen2: CausalFamily = gatedFamily(
   "qwen2",
   "Qwen2ForCausalLM",
@@ -66,6 +67,7 @@ export const qwen2: CausalFamily = gatedFamily(
   { architecture: qwen2Architecture, activation: "silu", biases: ["queryKeyValue"], windows: NOWHERE }
 )
 
+/** Qwen 3. */
 export const qwen3: CausalFamily = gatedFamily(
   "qwen3",
   "Qwen3ForCausalLM",

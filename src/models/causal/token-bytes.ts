@@ -31,7 +31,7 @@ const decoders = (decoder: unknown): ReadonlyArray<Fields> => {
   return Array.isArray(decoder["decoders"]) ? decoder["decoders"].flatMap(decoders) : [decoder]
 }
 
-/** `added`: tokens with a text of their own, of which `special` ones write nothing. */
+/** Returns the bytes that each token writes. `added`: tokens with fixed texts; `special` ones write nothing. */
 export const tokenBytes = (
   json: Fields,
   library: Library,

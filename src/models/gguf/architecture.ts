@@ -6,27 +6,28 @@ import type * as Result from "effect/Result"
 import type { Metadata, MetadataValue } from "./parse-header.ts"
 import type { EncodedValue } from "./write/values.ts"
 
+/** A GGUF architecture: names and layout of its tensors. */
 export interface GgufArchitecture {
   /** `general.architecture` */
   readonly name: string
-  /** GGUF name → transformers' name, of tensors outside the blocks; both without ".weight" and ".bias" */
+  /** transformers' names of tensors outside the blocks, by their GGUF names; both without ".weight" and ".bias" */
   readonly outside: Readonly<Record<string, string>>
-  /** the same inside blocks, without "blk.0." and `blockPrefix` + "0." */
+  /** the same for tensors inside blocks, without "blk.0." and `blockPrefix` + "0." */
   readonly inside: Readonly<Record<string, string>>
   readonly blockPrefix: string
-  /** tensors that are not weights: read into the config, or tables that transformers computes itself */
+  /** tensors that are not weights: read into the config, or tables that transformers computes */
   readonly withoutCounterpart: ReadonlyArray<string>
-  /** config.json; `model_type` and `architectures` are the family's unless given */
+  /** Returns config.json. `model_type` and `architectures` default to the family's. */
   readonly config: (source: ConfigSource) => Readonly<Record<string, unknown>>
-  /** shape and values of a tensor in transformers' layout; undefined: the stored layout */
+  /** Returns a tensor's shape and values in transformers' layout; undefined: the stored layout. */
   readonly undo: (name: string, shape: ReadonlyArray<number>, fields: Fields) => Undo | undefined
 }
 
 /** GGUF export of a model family: the inverse of an architecture. */
 export interface GgufWriting {
-  /** whose names the tensors get; of Mistral Llama's */
+  /** architecture that names the tensors; for Mistral, Llama's */
   readonly architecture: GgufArchitecture
-  /** What a config.json says as metadata, or what of it no file of the architecture says: ends of sentences. */
+  /** Converts config.json to metadata, or returns what the architecture cannot represent: ends of sentences. */
   readonly hyperparameters: (config: unknown) => Result.Result<Hyperparameters, ReadonlyArray<string>>
   /**
    * Returns a tensor's values [rows, columns] in the converter's layout from the layout here; undefined: both are equal. `name`: GGUF's.
@@ -34,21 +35,23 @@ export interface GgufWriting {
   readonly change: (name: string, heads: Heads) => ((data: Float32Array, columns: number) => Float32Array) | undefined
 }
 
+/** Heads of a layer. */
 export interface Heads {
   readonly attentionHeads: number
   readonly keyValueHeads: number
 }
 
+/** Metadata of a model. */
 export interface Hyperparameters {
-  /** without the architecture's prefix */
+  /** values by key, without the architecture's prefix */
   readonly values: Readonly<Record<string, EncodedValue>>
-  /** tensors that are not weights, by their whole names: [n] each */
+  /** tensors that are not weights, by their full names: [n] each */
   readonly tensors: Readonly<Record<string, Float32Array>>
-  /** what llama.cpp does otherwise, whatever the file says: sentences */
+  /** differences in how llama.cpp computes, whatever the file contains: sentences */
   readonly notes: ReadonlyArray<string>
 }
 
-/** GGUF's name of a parameter of transformers' class, without ".weight" and ".bias"; undefined: it has none. */
+/** Returns GGUF's name of a parameter of transformers' class, without ".weight" and ".bias"; undefined: it has none. */
 export const ggufName = (
   { inside, outside, blockPrefix }: Pick<GgufArchitecture, "inside" | "outside" | "blockPrefix">,
   module: string
@@ -61,41 +64,42 @@ export const ggufName = (
   return name === undefined ? undefined : `blk.${block}.${name}`
 }
 
+/** A GGUF file, as a config is derived from it. */
 export interface ConfigSource {
   readonly fields: Fields
   /** the file's tensors, by their GGUF names */
   readonly tensors: ReadonlyMap<string, { readonly shape: ReadonlyArray<number> }>
-  /** the values of those of `ROTARY_FACTORS` that the file has, by name */
+  /** values of the tensors of `ROTARY_FACTORS` in the file, by name */
   readonly rotaryFactors: ReadonlyMap<string, Float32Array>
 }
 
+/** Conversion of a tensor to transformers' layout. */
 export interface Undo {
   readonly shape: ReadonlyArray<number>
   readonly values: (data: Float32Array) => Float32Array
-  /** the same for rows of `length` elements of any type; absent: rows are not moved as a whole */
+  /** Reorders rows of `length` elements of any type; absent: rows are not reordered as a whole. */
   readonly rows?: MoveRows
 }
 
+/** Reorders the rows of a matrix. */
 export type MoveRows = <Data extends Float32Array | Int32Array>(data: Data, length: number) => Data
 
-/**
- * A GGUF file's metadata by key, and what is wrong with it. Keys of the architecture are given without its prefix ("block_count" for
- * "llama.block_count").
- */
+/** A GGUF file's metadata by key, and its problems. Keys of the architecture are given without its prefix ("block_count" for "llama.block_count"). */
 export interface Fields {
   readonly problems: ReadonlyArray<string>
-  /** size or count above 0; NaN, with a problem recorded, if it is missing or invalid */
+  /** Returns a size or count above 0; NaN, with a problem recorded, if it is missing or invalid. */
   readonly size: (key: string) => number
-  /** the shortest decimal of a float32: 1e-5, not 0.000009999999747378752 */
+  /** Returns the shortest decimal of a float32: 1e-5 instead of 0.000009999999747378752. */
   readonly real: (key: string) => number
   readonly optionalReal: (key: string) => number | undefined
-  /** stored value of any type */
+  /** Returns a stored value of any type. */
   readonly value: (key: string) => MetadataValue | undefined
-  /** a token's id by its name among the tokenizer's ids ("bos" for "tokenizer.ggml.bos_token_id"); null: none is named */
+  /** Returns a token's id by its name among the tokenizer's ids ("bos" for "tokenizer.ggml.bos_token_id"); null: not in the file. */
   readonly tokenId: (name: string) => number | null
   readonly note: (problem: string) => void
 }
 
+/** Creates access to metadata. */
 export const fieldsOf = (metadata: Metadata, architecture: string): Fields => {
   const problems: Array<string> = []
   const value = (key: string) => metadata.get(`${architecture}.${key}`)
@@ -130,7 +134,7 @@ const shortest = (value: number): number => {
   return value
 }
 
-/** The part of the config that every architecture with a vocabulary has. */
+/** Returns the part of a config that every architecture with a vocabulary has. */
 export const vocabularyConfig = ({ tensors, fields }: ConfigSource) => ({
   vocab_size: tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN,
   tie_word_embeddings: !tensors.has("output.weight"),

@@ -168,6 +168,7 @@ const f64: BlockType = {
 const aligned = (bytes: Uint8Array<ArrayBuffer>): ArrayBuffer =>
   bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer
 
+/** Storage types that are supported, by ggml's number. */
 export const blockTypes: ReadonlyMap<number, BlockType> = new Map([
   [0, f32],
   [1, f16],
@@ -210,4 +211,5 @@ const otherNames: { readonly [type: number]: string | undefined } = {
   42: "Q2_0"
 }
 
+/** Returns ggml's name of a type. */
 export const typeName = (type: number): string => otherNames[type] ?? `type ${type}`

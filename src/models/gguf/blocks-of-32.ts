@@ -19,15 +19,16 @@ import { fromFloat16, type PackedHostMatrix, toFloat16 } from "../../numbers/ind
 /** One of ggml's storage types: values in blocks, each of a fixed number of bytes. */
 export interface BlockType {
   readonly name: string
-  /** of one block */
+  /** values per block */
   readonly elements: number
   readonly bytes: number
-  /** whole blocks → float32 */
+  /** Converts whole blocks to float32. */
   readonly decode: (bytes: Uint8Array<ArrayBuffer>) => Float32Array
-  /** for types that are blocks of a packing: whole blocks as its words; null: a block holds what the packing does not */
+  /** Converts whole blocks to a packing's words, for types with its block format; null if the packing cannot represent one of the blocks. */
   readonly packed?: (bytes: Uint8Array<ArrayBuffer>) => PackedBlocks | null
 }
 
+/** Words of packed blocks. */
 export type PackedBlocks = Pick<PackedHostMatrix, "packing" | "words">
 
 /**
@@ -55,7 +56,7 @@ const blocksOf = (
   return { packing, words }
 }
 
-/** The half-precision number at byte `at` of every block of `size` bytes. */
+/** Returns the half-precision value at byte `at` of every block of `size` bytes. */
 export const halves = (bytes: Uint8Array, size: number, at: number): Float32Array =>
   fromFloat16(bitsOfHalves(bytes, size, at))
 
@@ -70,6 +71,7 @@ const bitsOfHalves = (bytes: Uint8Array, size: number, at: number): Uint16Array 
 
 const SIZE = 32
 
+/** Q8_0. */
 export const q8Sub0: BlockType = {
   name: "Q8_0",
   elements: SIZE,
@@ -125,6 +127,7 @@ const small = ({ name, bytes: size, offsetAt, fifthAt, zero }: Layout): BlockTyp
   }
 })
 
+/** Q4_0. */
 export const q4Sub0: BlockType = {
   ...small({ name: "Q4_0", bytes: 18, offsetAt: null, fifthAt: null, zero: 8 }),
   // d·(q − 8) = d·q + m with m = −8·d, all of it exact
@@ -137,12 +140,17 @@ export const q4Sub0: BlockType = {
     return blocksOf("q4", bytes, { size: 18, from: 2, d: bitsOfHalves(bytes, 18, 0), m })
   }
 }
+
+/** Q4_1. */
 export const q4Sub1: BlockType = {
   ...small({ name: "Q4_1", bytes: 20, offsetAt: 2, fifthAt: null, zero: 0 }),
   packed: (bytes) =>
     blocksOf("q4", bytes, { size: 20, from: 4, d: bitsOfHalves(bytes, 20, 0), m: bitsOfHalves(bytes, 20, 2) })
 }
+
+/** Q5_0. */
 export const q5Sub0 = small({ name: "Q5_0", bytes: 22, offsetAt: null, fifthAt: 2, zero: 16 })
+/** Q5_1. */
 export const q5Sub1 = small({ name: "Q5_1", bytes: 24, offsetAt: 2, fifthAt: 4, zero: 0 })
 
 /** kvalues_iq4nl of ggml-common.h */
@@ -157,6 +165,7 @@ const spread = (bytes: Uint8Array, from: number, d: number, out: Float32Array, t
   }
 }
 
+/** IQ4_NL. */
 export const iq4Nl: BlockType = {
   name: "IQ4_NL",
   elements: 32,
@@ -171,6 +180,7 @@ export const iq4Nl: BlockType = {
 
 const XS_BYTES = 136
 
+/** IQ4_XS. */
 export const iq4Xs: BlockType = {
   name: "IQ4_XS",
   elements: 256,

@@ -18,9 +18,10 @@ export const gatedBlockNames = {
   ffn_down: "mlp.down_proj"
 } as const
 
+/** Names of the norms of queries and keys. */
 export const queryKeyNormNames = { attn_q_norm: "self_attn.q_norm", attn_k_norm: "self_attn.k_norm" } as const
 
-/** The architecture of a gated decoder: Llama's, but for what `own` says. */
+/** Creates the architecture of a gated decoder: Llama's, with the overrides of `own`. */
 export const gatedArchitecture = (
   own: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>
 ): GgufArchitecture => ({
@@ -32,7 +33,7 @@ export const gatedArchitecture = (
   ...own
 })
 
-/** The sizes of a decoder with rotary positions and RMS norms, as fields of config.json. */
+/** Returns the sizes of a decoder with rotary positions and RMS norms, as fields of config.json. */
 export const gatedSizes = (source: ConfigSource) => {
   const { fields } = source
   const hidden = fields.size("embedding_length")
@@ -60,16 +61,17 @@ const headDimOf = (fields: Fields, hidden: number, heads: number): number => {
   return fields.size("attention.key_length")
 }
 
+/** Returns the number of key-value heads; default: as many as query heads. */
 export const keyValueHeads = (fields: Fields): number =>
   fields.size(
     fields.value("attention.head_count_kv") === undefined ? "attention.head_count" : "attention.head_count_kv"
   )
 
-/** Columns of a head that rotary positions turn. */
+/** Returns the number of columns of a head that are rotated. */
 export const rotaryColumns = (fields: Fields, headDim: number): number =>
   fields.value("rope.dimension_count") === undefined ? headDim : fields.size("rope.dimension_count")
 
-/** config.json of a Llama-like family, without its names. */
+/** Returns config.json of a Llama-like family, without its names. */
 export const gatedConfigJson = (source: ConfigSource) => {
   const { fields } = source
   const sizes = gatedSizes(source)
@@ -86,7 +88,7 @@ export const gatedConfigJson = (source: ConfigSource) => {
   }
 }
 
-/** The same in Llama 3.1, 3.2 and 3.3: the file holds factors of the frequencies, not these numbers. */
+/** Parameters of Llama 3.1, 3.2 and 3.3 that a file does not contain: it has factors of the frequencies instead. */
 export const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
 
 /** llama.cpp's default */
@@ -99,7 +101,7 @@ export const SHORT = "rope_factors_short.weight"
 /** Tensors that are not weights but divisors of frequencies, one for each pair of columns. */
 export const ROTARY_FACTORS: ReadonlyArray<string> = [FREQUENCIES, LONG, SHORT]
 
-/** `rope_parameters` of config.json. `rotary`: columns of a head that are turned. */
+/** Returns `rope_parameters` of config.json. `rotary`: number of columns of a head that are rotated. */
 export const rotaryParameters = (
   { fields, rotaryFactors }: ConfigSource,
   rotary: number
@@ -169,7 +171,7 @@ const yarn = (fields: Fields) => {
 const named = (values: Readonly<Record<string, number | undefined>>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 
-/** `partial_rotary_factor` of `rotary` columns: transformers rounds its product with the head's columns down. */
+/** Returns `partial_rotary_factor` for `rotary` columns: transformers rounds its product with the head's width down. */
 export const partialFactor = (rotary: number, headDim: number): number => {
   const share = rotary / headDim
   return Math.floor(headDim * share) === rotary ? share : share + Number.EPSILON
@@ -190,7 +192,7 @@ const llama3Factor = (factors: Float32Array, base: number, headDim: number): num
   return factors.every(close) ? factor : undefined
 }
 
-/** Divisors of the frequencies of `columns` that are turned, by that rule. */
+/** Returns the divisors of the frequencies of `columns` rotated columns, by Llama 3's rule. */
 export const llama3Factors = (factor: number, base: number, columns: number): ReadonlyArray<number> => {
   const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = llama3
   return Array.from({ length: columns / 2 }, (_, j) => {

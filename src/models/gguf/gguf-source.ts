@@ -29,7 +29,7 @@ const families: ReadonlyMap<string, CausalFamily & { readonly gguf: GgufArchitec
 /** Bytes of factors, of which a head has one for each two columns. */
 const MOST_FACTORS = 2 ** 20
 
-/** Opens a file. Fails with all that is wrong with it, before any weight is read. */
+/** Opens a file. Fails with all its problems before any weight is read. */
 export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const header = yield* readGgufHeader(file)

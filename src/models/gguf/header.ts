@@ -20,8 +20,8 @@ import {
 import { partCount, partProblem } from "./split-files.ts"
 
 /**
- * Reads and checks a file's header; of a split model any part may be named, and all are read. Fails on missing, cut or inconsistent files,
- * and on tensors of a type that is not read here.
+ * Reads and checks a file's header; for a split model any part may be named, and all are read. Fails for missing, truncated or inconsistent
+ * files, and for tensors of an unsupported type.
  */
 export const readGgufHeader = (file: string): Effect.Effect<GgufHeader, ModelError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -30,6 +30,7 @@ export const readGgufHeader = (file: string): Effect.Effect<GgufHeader, ModelErr
     return count === 1 ? yield* headerOf(file, [opened]) : yield* readParts(file, opened, count)
   })
 
+/** An opened file and its header. */
 export interface OpenedFile extends ParsedHeader {
   readonly file: string
   readonly size: number
@@ -72,7 +73,7 @@ const readParts = (file: string, opened: OpenedFile, count: number) =>
 /** The bytes that are read first; four times as many while the header is longer. Vocabularies of 262144 tokens have headers of 16 MB. */
 const FIRST_BYTES = 2 ** 22
 
-/** One file's own header. */
+/** Reads the header of one file. */
 export const readGgufFile = (file: string): Effect.Effect<OpenedFile, ModelError, FileSystem.FileSystem> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -95,6 +96,7 @@ export const readGgufFile = (file: string): Effect.Effect<OpenedFile, ModelError
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
+/** Returns the error of a file that cannot be read. */
 export const unreadableFile = (file: string) => (error: PlatformError) =>
   problem(
     file,

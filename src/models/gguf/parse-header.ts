@@ -16,47 +16,52 @@ import { limit, overLimit, quoted } from "../../boundary/index.ts"
 import { ModelError } from "../model.ts"
 import type { BlockType } from "./blocks-of-32.ts"
 
-/** 64-bit numbers are numbers too: rounded beyond 2⁵³, which seeds and checksums are and sizes are not. */
+/** A value of metadata. 64-bit integers are numbers too: rounded beyond 2⁵³, which occurs for seeds and checksums but not for sizes. */
 export type MetadataValue = string | number | boolean | ReadonlyArray<MetadataValue>
+/** Metadata by key. */
 export type Metadata = ReadonlyMap<string, MetadataValue>
 
+/** A tensor of a file. */
 export interface GgufTensor {
   readonly name: string
-  /** row-major */
+  /** shape, row-major */
   readonly shape: ReadonlyArray<number>
   readonly type: BlockType
-  /** of a split model the part that holds it */
+  /** file that contains it, one of the parts of a split model */
   readonly file: string
-  /** bytes from the start of the file */
+  /** offset in bytes from the start of the file */
   readonly begin: number
   readonly end: number
 }
 
+/** Header of a file, or of all parts of a split model. */
 export interface GgufHeader {
-  /** of a split model the part that was named */
+  /** file that was named, one of the parts of a split model */
   readonly file: string
   readonly metadata: Metadata
   readonly tensors: ReadonlyMap<string, GgufTensor>
 }
 
-/** A tensor as the header announces it. */
+/** A tensor in the header. */
 export interface AnnouncedTensor {
   readonly name: string
-  /** fastest dimension first */
+  /** dimensions, the fastest first */
   readonly dimensions: ReadonlyArray<number>
   readonly type: number
-  /** bytes from the start of the tensors */
+  /** offset in bytes from the start of the tensors */
   readonly offset: number
 }
 
+/** Returns the error of a file with these problems. */
 export const problem = (file: string, ...problems: ReadonlyArray<string>) => new ModelError({ folder: file, problems })
 
+/** Parsed header of one file. */
 export interface ParsedHeader {
   readonly metadata: Metadata
   readonly tensors: ReadonlyArray<AnnouncedTensor>
-  /** bytes from which and up to which each value is in the file, its type before it */
+  /** byte range of each value in the file, preceded by its type */
   readonly places: ReadonlyMap<string, readonly [begin: number, end: number]>
-  /** byte at which the tensors begin */
+  /** offset of the first tensor, in bytes */
   readonly tensorsBegin: number
 }
 
@@ -66,7 +71,7 @@ class Damage extends Error {}
 /** The header continues after the bytes at hand. */
 class More extends Error {}
 
-/** `bytes`: the beginning of a file of `fileSize` bytes. "more": its header is longer than they are. */
+/** Parses a header. `bytes`: the beginning of a file of `fileSize` bytes. Returns "more" if the header is longer. */
 export const parseHeader = (
   bytes: Uint8Array<ArrayBuffer>,
   fileSize: number
@@ -152,6 +157,7 @@ const readers: ReadonlyArray<((cursor: Cursor) => MetadataValue) | undefined> = 
   (cursor) => Number(cursor.view.getBigInt64(cursor.skip(8), true)),
   (cursor) => cursor.view.getFloat64(cursor.skip(8), true)
 ]
+
 /** the least that one value takes; strings and lists state how many follow */
 const fewestBytes = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8]
 

@@ -85,6 +85,7 @@ const falcon = sequence(split("[\\p{P}$+<=>^`|~]+"), byteLevel(true), split("\\p
 const gpt2Words = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 const llamaCppDefault = cutAt("[\\p{P}$+<=>^~|]+", gpt2Words, "\\p{N}+", "[0-9][0-9][0-9]")
 
+/** Pre-tokenizers by their GGUF names. */
 export const cuttings: Readonly<Record<string, Cutting>> = {
   default: { ...plain, preTokenizer: llamaCppDefault },
   "gpt-2": plain,

@@ -21,6 +21,7 @@ import { type Around, addedTokens, aroundTexts, tokenTypes, type Vocabulary } fr
 
 const SPACE = "\u2581"
 
+/** Returns tokenizer.json of a SentencePiece vocabulary. */
 export const sentencePieceJson = (
   vocabulary: Vocabulary,
   metadata: Metadata

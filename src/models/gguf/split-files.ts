@@ -11,7 +11,7 @@ export const partCount = (metadata: Metadata): number => {
   return typeof count === "number" && count > 1 ? count : 1
 }
 
-/** What is wrong with part `index` (from 0) compared with the other parts: the end of a sentence that begins with its file. */
+/** Returns the difference of part `index` (from 0) from the other parts, as the end of a sentence that begins with its file; undefined: none. */
 export const partProblem = (metadata: Metadata, index: number, others: Metadata): string | undefined => {
   for (const [key, expected] of [
     ["split.no", index],

@@ -22,6 +22,7 @@ interface GgufTokenizer {
 
 const none: GgufTokenizer = { tokenizer: null, tokenizerConfig: null, problems: [] }
 
+/** Returns the tokenizer files of a GGUF file's metadata. */
 export const tokenizerOf = (metadata: Metadata): GgufTokenizer => {
   const model = metadata.get("tokenizer.ggml.model")
   if (model === undefined || model === "none" || model === "no_vocab") return none

@@ -1,8 +1,9 @@
 /** A GGUF file's vocabulary, and the parts of tokenizer.json that do not depend on its kind. */
 import type { Metadata } from "./parse-header.ts"
 
+/** Vocabulary of a GGUF file. */
 export interface Vocabulary {
-  /** by id; so are types and scores (SentencePiece only) */
+  /** tokens by id; types and scores (SentencePiece only) are by id too */
   readonly tokens: ReadonlyArray<string>
   readonly types: ReadonlyArray<number>
   readonly scores: ReadonlyArray<number>
@@ -12,12 +13,13 @@ export interface Vocabulary {
   readonly padId: number | null
 }
 
-/** numbers of llama.cpp */
+/** Token types by llama.cpp's numbers. */
 export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, byte: 6 } as const
 
 /**
- * Control tokens are special; tokens that users defined are kept whole, and are text otherwise. Some files also call the rows after the
- * vocabulary unknown: only the unknown token itself is one. `rstrip`: whether a token takes the white space after it.
+ * Returns the added tokens. Control tokens are special; tokens that users defined are matched whole, and are ordinary text otherwise. Some files
+ * mark the rows after the vocabulary as unknown too: only the unknown token itself is added. `rstrip`: returns whether a token consumes the white
+ * space after it.
  */
 export const addedTokens = ({ tokens, types, unkId }: Vocabulary, rstrip: (token: string) => boolean = () => false) =>
   tokens.flatMap((content, id) => {
@@ -27,7 +29,7 @@ export const addedTokens = ({ tokens, types, unkId }: Vocabulary, rstrip: (token
     return [{ id, content, single_word: false, lstrip: false, rstrip: rstrip(content), normalized: false, special }]
   })
 
-/** The template that puts tokens around every text; null: none. */
+/** Returns the template that adds tokens around every text; null: none. */
 export const aroundTexts = ({ tokens, bosId, eosId }: Vocabulary, addBos: boolean, addEos: boolean) => {
   const special = (id: number) => ({ SpecialToken: { id: tokens[id]!, type_id: 0 } })
   const before = addBos && bosId !== null ? [bosId] : []
@@ -45,14 +47,14 @@ export const aroundTexts = ({ tokens, bosId, eosId }: Vocabulary, addBos: boolea
   }
 }
 
-/** What a tokenizer puts around every text. */
+/** Tokens that a tokenizer adds around every text. */
 export interface Around {
   readonly addBos: boolean
   readonly addEos: boolean
   readonly addPrefixSpace: boolean
 }
 
-/** tokenizer_config.json: the names of the special tokens and the chat template. */
+/** Returns tokenizer_config.json: the names of the special tokens and the chat template. */
 export const tokenizerConfigOf = (
   { tokens, bosId, eosId, unkId, padId }: Vocabulary,
   metadata: Metadata,

@@ -20,35 +20,35 @@ import { isModel, layersOf, rowSize, shapesMade } from "./topology.ts"
 
 type Scores = "softmax" | "sigmoid" | "logits"
 
-/** All that is known of one without reading a weight. */
+/** Description of a classifier; no weights are read. */
 export interface DescribedLayers {
-  /** its model.json */
+  /** path of its model.json */
   readonly source: string
-  /** of the model */
+  /** the model's name */
   readonly name: string
-  /** its linear layers, without the head's */
+  /** linear layers, without the head's */
   readonly sites: ReadonlyArray<LinearSite>
-  /** of its layers without the head's, in the model's order */
+  /** parameters of the layers without the head's, in the model's order */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** the layers that are trained themselves */
+  /** layers that are trained directly */
   readonly head: LayersNetwork["head"]
-  /** their paths */
+  /** paths of the head's layers */
   readonly headPaths: ReadonlyArray<string>
-  /** the layer that is made again with an output for each class; null: the model's own scores are used */
+  /** layer that is recreated with one output per class; null: the model's own scores are used */
   readonly newHead: NewHead | null
   /** always "" */
   readonly prefix: string
-  /** in the order of the outputs; "0", "1", … until they are known */
+  /** class names in the order of the outputs; "0", "1", … until they are known */
   readonly labels: ReadonlyArray<string>
-  /** of one row */
+  /** shape of one row */
   readonly inputShape: ReadonlyArray<number>
-  /** values of the images that the model was trained with, as `data.range` names them; undefined: its file does not state them */
+  /** value range of the images that the model was trained with, as in `data.range`; undefined: not in its file */
   readonly range: string | undefined
-  /** how many it has */
+  /** number of layers */
   readonly layers: number
-  /** numbers that all layers make of one row */
+  /** values that all layers compute for one row */
   readonly activations: number
-  /** what the last layer makes: probabilities that sum to 1, one probability of the second class, or logits */
+  /** meaning of the last layer's output: probabilities that sum to 1, one probability of the second class, or logits */
   readonly scores: Scores
 }
 
@@ -62,11 +62,11 @@ interface NewHead {
   readonly start: HeadSpec["start"]
 }
 
-/** The loaded model. */
+/** A loaded classifier. */
 export interface LayersClassifier extends LayersNetwork {
-  /** in the order of the logits */
+  /** class names in the order of the logits */
   readonly labels: ReadonlyArray<string>
-  /** Its outputs as logits [rows, classes]. Tensor code. */
+  /** Converts the model's outputs to logits [rows, classes]. Tensor code. */
   readonly logits: (outputs: ReadonlyArray<tf.Tensor>) => tf.Tensor2D
 }
 
@@ -80,8 +80,8 @@ interface ClassifierOptions {
 type Described = Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSystem | Path.Path>
 
 /**
- * Fails with everything for which the model at `source` cannot be a classifier. Where it has other classes than `labels`, its head is a new
- * one, unless it has to be the checkpoint's.
+ * Describes the classifier at `source`. Fails with all reasons why it cannot be one. If its classes differ from `labels`, its head becomes a new
+ * one, unless `head` requires the checkpoint's.
  */
 export const describeLayersClassifier = (source: string, { head, labels }: ClassifierOptions): Described =>
   Effect.gen(function* () {

@@ -76,6 +76,7 @@ const inVolume = (x: tf.Tensor5D, slab: Window, line: Window): Places => {
   return { rows: tf.reshape(rows, [count * along, thick * long]), size: [...slabs, along] }
 }
 
+/** Conv1D and Conv2D. */
 export const convolution: LayerKind = {
   sites: (layer, path) => [siteOf(layer, path)],
   parameters: (layer, path) => {
@@ -113,6 +114,7 @@ const convolved = (x: tf.Tensor, K: tf.Tensor, { strides, padding }: DepthwiseCo
     padding
   })
 
+/** DepthwiseConv2D. */
 export const depthwise: LayerKind = {
   parameters: (layer, path) => {
     const [kernel, bias] = weightShapes(layer)
@@ -133,6 +135,7 @@ const pointwiseOf = (layer: Layer, path: string): LinearSite => {
   return { name: `${path}.pointwise`, kind: "conv", out: filters, in: inputs, ...(useBias ? {} : { bias: false }) }
 }
 
+/** SeparableConv2D. */
 export const separable: LayerKind = {
   sites: (layer, path) => [pointwiseOf(layer, path)],
   parameters: (layer, path) => {

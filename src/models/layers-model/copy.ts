@@ -4,21 +4,21 @@ import type * as tf from "@tensorflow/tfjs-core"
 import type { LayersModel, layers } from "@tensorflow/tfjs-layers"
 import { isModel } from "./topology.ts"
 
-/** tfjs's own variable of a layer. Its `read` gives the `tf.Variable` itself. */
+/** tfjs's variable of a layer, whose `read` returns the `tf.Variable` itself. */
 export type LayerVariable = layers.Layer["weights"][number]
 
-/** Every variable of a model's layers once, in their order. */
+/** Returns every variable of a model's layers once, in order. */
 export const variablesOf = (model: LayersModel): ReadonlyArray<LayerVariable> => [
   ...new Set(model.layers.flatMap((layer) => (isModel(layer) ? variablesOf(layer) : layer.weights)))
 ]
 
-/** A layer in what `getConfig` says of a model. */
+/** A layer in a model's `getConfig`. */
 export interface LayerStructure {
   readonly className: string
   readonly config: { name: string; layers?: ReadonlyArray<LayerStructure>; [field: string]: unknown }
 }
 
-/** What `getConfig` says of a model. */
+/** Result of a model's `getConfig`. */
 export interface ModelStructure {
   readonly layers: ReadonlyArray<LayerStructure>
 }
@@ -28,7 +28,7 @@ interface FromConfig {
   readonly fromConfig: (cls: unknown, config: object, customObjects: object, fastWeightInit: boolean) => LayersModel
 }
 
-/** A model of the structure of another, after `change` where that is given; its weights are 0. Throws what tfjs throws. */
+/** Creates a model with the structure of another, after `change` if it is given; its weights are 0. Throws tfjs's errors. */
 export const sameStructure = (base: LayersModel, change?: (structure: ModelStructure) => void): LayersModel => {
   const cls = base.constructor as unknown as FromConfig
   const structure = JSON.parse(JSON.stringify(base.getConfig())) as ModelStructure
@@ -36,6 +36,6 @@ export const sameStructure = (base: LayersModel, change?: (structure: ModelStruc
   return cls.fromConfig(cls, structure, {}, true)
 }
 
-/** Past a constraint of the layer, which is for training: a copy has the numbers it is given. */
+/** Assigns a value to a variable, without the layer's constraint, which is for training. */
 export const assign = (variable: LayerVariable, value: tf.Tensor): void =>
   void (variable.read() as tf.Variable).assign(value as tf.Tensor)

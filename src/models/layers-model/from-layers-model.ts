@@ -23,7 +23,7 @@ import { computed, layersOf } from "./topology.ts"
 export class LayersModelError extends Schema.TaggedError<LayersModelError>()("LayersModelError", {
   /** the model's name, or its model.json */
   model: Schema.String,
-  /** a sentence each; at least one */
+  /** problems, a sentence each; at least one */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -33,22 +33,19 @@ export class LayersModelError extends Schema.TaggedError<LayersModelError>()("La
 
 /** A tensor on the host, row-major. */
 export interface HostArray {
-  /** row-major */
+  /** values, row-major */
   readonly values: Float32Array | Int32Array | Uint8Array
-  /** the rows first */
+  /** shape; the first axis is the rows */
   readonly shape: ReadonlyArray<number>
-  /** the type of `values` */
+  /** type of `values` */
   readonly dtype: "float32" | "int32" | "bool"
 }
 
-/**
- * Rows for a LayersModel: one array for each of its inputs, and one for each of its outputs; the first axis of all is
- * `size`.
- */
+/** Rows for a LayersModel: one array for each of its inputs and each of its outputs, all with a first axis of `size`. */
 export interface LayersBatch extends Rows {
-  /** in the order of the model's inputs */
+  /** inputs in the order of the model's inputs */
   readonly inputs: ReadonlyArray<HostArray>
-  /** in the order of the model's outputs */
+  /** targets in the order of the model's outputs */
   readonly targets: ReadonlyArray<HostArray>
 }
 
@@ -61,17 +58,17 @@ interface PlacedParameter extends LayerParameter {
 export interface LayersNetwork extends Network {
   /** the user's model, unchanged */
   readonly base: LayersModel
-  /** the layer of `base` that was made for other classes; absent: all are the user's own */
+  /** layer of `base` that was created for other classes; absent: all layers are the user's own */
   readonly newHead?: Layer
-  /** those of all layers, the head's too */
+  /** parameters of all layers, including the head's */
   readonly layerParameters: ReadonlyArray<PlacedParameter>
   readonly toDevice: (batch: LayersBatch) => {
-    /** in the order of the model's inputs */
+    /** inputs in the order of the model's inputs */
     readonly input: ReadonlyArray<tf.Tensor>
-    /** in the order of the model's outputs */
+    /** targets in the order of the model's outputs */
     readonly target: ReadonlyArray<tf.Tensor>
   }
-  /** one tensor for each input → one for each output */
+  /** Computes one tensor per output from one tensor per input. */
   readonly forward: (
     input: ReadonlyArray<tf.Tensor>,
     ...rest: [linear: Parameters<Network["forward"]>[1], weights: Parameters<Network["forward"]>[2]]
@@ -81,11 +78,11 @@ export interface LayersNetwork extends Network {
 /** Options for the parts of a `tf.LayersModel` that are trained in addition to its adapters. */
 export interface FromLayersModelOptions {
   /**
-   * layers that are trained themselves, with the head's learning rate; by their paths (a model's or a wrapper's: all in
-   * it). None unless given
+   * paths of the layers that are trained directly, with the head's learning rate (the path of a model or wrapper stands for all layers in it);
+   * default: none
    */
   readonly head?: ReadonlyArray<string>
-  /** the layer of the model that was made for other classes (`withNewHead`); `head` has its path. None unless given */
+  /** layer of the model that was created for other classes (`withNewHead`), whose path is in `head`; default: none */
   readonly newHead?: Layer | undefined
 }
 
@@ -111,10 +108,7 @@ const isAt =
   ({ path }: PlacedLayer): boolean =>
     path.startsWith(at) && (path.length === at.length || path[at.length] === ".")
 
-/**
- * The network; its tensors live as long as the scope. Fails, with every reason, where the model or `head` is not what
- * it can be.
- */
+/** Creates the network; its tensors live as long as the scope. Fails with all reasons why the model or `head` is not supported. */
 export const fromLayersModel = (
   base: LayersModel,
   { head = [], newHead }: FromLayersModelOptions = {}

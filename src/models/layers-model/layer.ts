@@ -17,25 +17,25 @@ import type { layers } from "@tensorflow/tfjs-layers"
 import { clippedRelu } from "../../kernels/index.ts"
 import type { Linear, LinearSite, Weights } from "../../tensors/index.ts"
 
-/** A layer of tfjs. */
+/** A tfjs layer. */
 export type Layer = layers.Layer
 
-/** A layer and its path: its name after those of the models that it is in, `outer.inner`. */
+/** A layer and its path: the names of the models that contain it, then its own, `outer.inner`. */
 export interface PlacedLayer {
   readonly layer: Layer
   readonly path: string
 }
 
-/** A parameter of a layer under the name that it has in the network, e.g. `block1.conv.weight`. */
+/** A parameter of a layer by its name in the network, such as `block1.conv.weight`. */
 export interface LayerParameter {
   readonly name: string
-  /** as the network holds it; linear weights [out, in] */
+  /** shape in the network; linear weights are [out, in] */
   readonly shape: ReadonlyArray<number>
-  /** which of the layer's own weights it is: an index into `layer.getWeights()` */
+  /** index of the weight in `layer.getWeights()` */
   readonly index: number
-  /** the layer's own form → the network's. Tensor code; a new tensor or a handle of the same */
+  /** Converts the weight from the layer's form to the network's. Tensor code; returns a new tensor or a handle of the same one. */
   readonly held: (own: tf.Tensor) => tf.Tensor
-  /** and back */
+  /** Converts the weight from the network's form to the layer's. */
   readonly own: (held: tf.Tensor) => tf.Tensor
 }
 
@@ -43,31 +43,32 @@ export interface LayerParameter {
 export interface Pass {
   readonly linear: Linear
   readonly weights: Weights
-  /** what tfjs's executor hands the layer as its mask; null: nothing */
+  /** mask that tfjs's executor passes to the layer; null: none */
   readonly mask: tf.Tensor | null
   /** Computes a layer inside this one (a wrapper). */
   readonly inner: (layer: Layer, inputs: ReadonlyArray<tf.Tensor>, mask: tf.Tensor | null) => ReadonlyArray<tf.Tensor>
 }
 
+/** Support for a class of layers. */
 export interface LayerKind<L extends Layer = Layer> {
-  /** Linear maps of the layer at `path`. Absent: none. */
+  /** Returns the linear maps of the layer at `path`. Absent: none. */
   readonly sites?: (layer: L, path: string) => ReadonlyArray<LinearSite>
-  /** What can be adapted, or trained itself. Absent: nothing. */
+  /** Returns the parameters that can be adapted or trained directly. Absent: none. */
   readonly parameters?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
-  /** What else the forward pass reads of the layer's weights and is never trained (statistics). Absent: nothing. */
+  /** Returns the other weights that the forward pass reads and that are never trained (statistics). Absent: none. */
   readonly constants?: (layer: L, path: string) => ReadonlyArray<LayerParameter>
-  /** Of a wrapper: the layers in it, which take its place. */
+  /** Returns the layers inside a wrapper, which replace it. Absent: not a wrapper. */
   readonly parts?: (layer: L, path: string) => ReadonlyArray<PlacedLayer>
-  /** Layers of the class that are not of this kind, computed by their own `call`. Absent: every layer of the class is of this kind. */
+  /** Returns whether a layer of the class is of this kind; others are computed by their own `call`. Absent: every layer of the class is. */
   readonly takes?: (layer: L) => boolean
-  /** Tensor code: outputs from inputs. */
+  /** Computes outputs from inputs. Tensor code. */
   readonly call: (layer: L, path: string, inputs: ReadonlyArray<tf.Tensor>, pass: Pass) => ReadonlyArray<tf.Tensor>
 }
 
-/** What `layer.getConfig()` says of some fields. */
+/** Returns fields of `layer.getConfig()` with a type. */
 export const configOf = <T extends object>(layer: Layer): T => layer.getConfig() as unknown as T
 
-/** An activation as tfjs holds it. */
+/** An activation of tfjs. */
 export interface Activation {
   readonly apply: (x: tf.Tensor) => tf.Tensor
   readonly getClassName: () => string
@@ -90,7 +91,7 @@ export const asItIs = (name: string, index: number, shape: ReadonlyArray<number>
   own: (held) => held
 })
 
-/** A kernel whose last axis is the outputs, [...in, out], held as W [out, in], a row for each output. */
+/** Returns a kernel [...in, out] as W [out, in], one row per output. */
 export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray<number>): LayerParameter => {
   const out = shape.at(-1)!
   const inputs = tf.util.sizeFromShape(shape.slice(0, -1))
@@ -103,15 +104,15 @@ export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray
   }
 }
 
-/** The shapes of a layer's own weights, in their order. */
+/** Returns the shapes of a layer's weights, in order. */
 export const weightShapes = (layer: Layer): ReadonlyArray<ReadonlyArray<number>> =>
   layer.weights.map(({ shape }) => shape as ReadonlyArray<number>)
 
-/** Index of a weight in `layer.getWeights()`, by the name that its class gave it; −1: none. */
+/** Returns the index of a weight in `layer.getWeights()` by the name that its class gave it; −1: none. */
 export const indexOf = (layer: Layer, name: string): number =>
   layer.weights.findIndex(({ originalName }) => originalName.split("/").at(-1) === name)
 
-/** Images with their channels first: tfjs transposes them before it computes, and back. */
+/** Layout of images; tfjs transposes images with channels first before it computes, and transposes the result back. */
 export interface DataFormat {
   readonly dataFormat?: "channelsLast" | "channelsFirst" | "channels_last" | "channels_first"
 }
@@ -120,10 +121,10 @@ const isFirst = ({ dataFormat = "channelsLast" }: DataFormat): boolean => /first
 
 const range = (from: number, to: number): Array<number> => Array.from({ length: to - from }, (_, i) => from + i)
 
-/** [batch, channels, …] → [batch, …, channels], where the channels are first. */
+/** Transposes [batch, channels, …] to [batch, …, channels] if channels are first. */
 export const channelsLast = (x: tf.Tensor, format: DataFormat): tf.Tensor =>
   isFirst(format) ? tf.transpose(x, [0, ...range(2, x.rank), 1]) : x
 
-/** And back. */
+/** Transposes a result back to the format. */
 export const inFormat = (y: tf.Tensor, format: DataFormat): tf.Tensor =>
   isFirst(format) ? tf.transpose(y, [0, y.rank - 1, ...range(1, y.rank - 1)]) : y

@@ -32,7 +32,7 @@ interface WeightFile {
   readonly bytes: number
 }
 
-/** The weight files that a model.json names, as absolute paths; empty where there is no such model.json. */
+/** Returns the absolute paths of the weight files that a model.json names; empty if it does not exist. */
 export const weightFiles = (source: string) =>
   Effect.map(readModelFiles(source), ({ files }) => files.map(({ file }) => file)).pipe(
     Effect.orElseSucceed((): ReadonlyArray<string> => [])
@@ -178,7 +178,7 @@ const checkSizes = (model: LayersModel): void => {
   }
 }
 
-/** tfjs says in several lines what may be wrong in someone's code; the first says what is. */
+/** Returns the first line of tfjs's error, which states the problem; the others suggest causes in the user's code. */
 export const reasons = (cause: unknown, done: "built" | "computed" = "built"): ReadonlyArray<string> => {
   if (cause instanceof Refused) return cause.problems
   const message = messageOf(cause)
@@ -207,11 +207,11 @@ const opened = (source: string, load: (tfjs: TfjsLayers) => Promise<LayersModel>
     (model) => Effect.sync(() => model.dispose())
   )
 
-/** The model with zeros for weights, as long as the scope: for its layers and shapes. No weight file is read. */
+/** Opens a model with zeros for weights, for its layers and shapes, for the lifetime of the scope. Reads no weight file. */
 export const openTopology = (source: string): Opened =>
   Effect.flatMap(readModelFiles(source), (files) => opened(source, (tfjs) => built(tfjs, files)))
 
-/** The model with its weights, as long as the scope. */
+/** Opens a model with its weights, for the lifetime of the scope. */
 export const openLayersModel = (source: string): Opened =>
   Effect.gen(function* () {
     const files = yield* readModelFiles(source)

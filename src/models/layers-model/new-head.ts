@@ -61,11 +61,11 @@ const classifierOf = (model: LayersModel, outer: Names = []): Classifier | { rea
 export interface ScoringLayer {
   /** a dense layer or a convolution */
   readonly layer: Layer
-  /** its name, after those of the models that it is in: `model.head` */
+  /** path of the layer: the names of the models that contain it, then its own, `model.head` */
   readonly path: string
 }
 
-/** The layer that computes a score for each class. Throws where a model's output is not computed by such a layer. */
+/** Returns the layer that computes a score for each class. Throws if a model's output is not computed by such a layer. */
 export const scoringLayer = (model: LayersModel): ScoringLayer => {
   const found = classifierOf(model)
   if (!("other" in found)) return { layer: found.layer, path: found.names.join(".") }
@@ -85,13 +85,13 @@ export interface NewHead {
   readonly classes: number
   /** initialization of its weights */
   readonly start: HeadSpec["start"]
-  /** of the weights that are drawn */
+  /** seed of random weights */
   readonly seed: number
 }
 
 /**
- * A model with weights of its own, whose head has as many outputs as there are classes. One sigmoid, which tells two classes apart, becomes
- * a softmax. Throws where the model has no head that can be replaced, and where tfjs makes no such model.
+ * Copies a model and gives the copy a head with one output per class. A single sigmoid for two classes becomes a softmax. Throws if the model has
+ * no head that can be replaced, or tfjs cannot create the model.
  */
 export const withNewHead = (base: LayersModel, { classes, start, seed }: NewHead): LayersModel => {
   scoringLayer(base)

@@ -28,6 +28,7 @@ const parameters: LayerKind["parameters"] = (layer, path) => named(layer, path, 
 const weightOf = (layer: Layer, path: string, weights: Weights, name: "gamma" | "beta"): tf.Tensor | undefined =>
   indexOf(layer, name) < 0 ? undefined : weights(`${path}.${name}`)
 
+/** BatchNormalization. */
 export const batchNormalization: LayerKind = {
   parameters,
   constants: (layer, path) => named(layer, path, { mean: "moving_mean", variance: "moving_variance" }),
@@ -59,6 +60,7 @@ const alongAxis = (x: tf.Tensor, factor: tf.Tensor1D, shift: tf.Tensor1D, axis: 
   return tf.add(tf.mul(x, tf.reshape(factor, shape)), tf.reshape(shift, shape))
 }
 
+/** LayerNormalization. */
 export const layerNormalization: LayerKind = {
   parameters,
   call: (layer, path, [x], { weights }) => {

@@ -62,9 +62,13 @@ const in1d = (pooling: Pooling): LayerKind => ({
   }
 })
 
+/** MaxPooling1D. */
 export const maxPooling1d: LayerKind = in1d(maxPooling)
+/** MaxPooling2D. */
 export const maxPooling2d: LayerKind = in2d(maxPooling)
+/** AveragePooling1D. */
 export const averagePooling1d: LayerKind = in1d(averagePooling)
+/** AveragePooling2D. */
 export const averagePooling2d: LayerKind = in2d(averagePooling)
 
 /**
@@ -98,6 +102,7 @@ const resampled = (R: tf.Tensor2D, x: tf.Tensor, [outer, n, inner]: readonly [nu
   return tf.transpose(tf.reshape(longer, [outer, inner, R.shape[0]]), [0, 2, 1])
 }
 
+/** UpSampling2D. */
 export const upSampling2d: LayerKind = {
   call: (layer, _path, [x]) => {
     const { size, interpolation, ...format } = configOf<UpSamplingConfig>(layer)

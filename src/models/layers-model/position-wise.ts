@@ -26,6 +26,7 @@ const siteOf = (layer: Layer, path: string): LinearSite => {
   }
 }
 
+/** Dense. */
 export const dense: LayerKind = {
   sites: (layer, path) => [siteOf(layer, path)],
   parameters: (layer, path) => {
@@ -47,6 +48,7 @@ const tableOf = (layer: Layer, path: string): LinearSite => {
   return { name: path, kind: "embedding", out: units, in: vocabulary, bias: false }
 }
 
+/** Embedding. */
 export const embedding: LayerKind = {
   sites: (layer, path) => [tableOf(layer, path)],
   parameters: (layer, path) => [kernelAsMatrix(`${path}.weight`, 0, weightShapes(layer)[0]!)],
@@ -57,8 +59,10 @@ export const embedding: LayerKind = {
   }
 }
 
+/** Activation. */
 export const activation: LayerKind = { call: (layer, _path, [x]) => [activated(layer, x!)] }
 
+/** ReLU. */
 export const relu: LayerKind = {
   call: (layer, _path, [x]) => {
     const { maxValue } = configOf<{ readonly maxValue?: number | null }>(layer)
@@ -66,12 +70,13 @@ export const relu: LayerKind = {
   }
 }
 
+/** PReLU. */
 export const prelu: LayerKind = {
   parameters: (layer, path) => [asItIs(`${path}.alpha`, 0, weightShapes(layer)[0]!)],
   call: (_layer, path, [x], { weights }) => [tf.prelu(x!, weights(`${path}.alpha`))]
 }
 
-/** x where x > θ. tfjs's own has no gradient, because it compares. */
+/** ThresholdedReLU: x if x > θ, else 0. tfjs's own has no gradient, since it compares. */
 export const thresholdedRelu: LayerKind = {
   call: (layer, _path, [x]) => {
     const { theta } = configOf<{ readonly theta: number }>(layer)
@@ -84,7 +89,7 @@ export const thresholdedRelu: LayerKind = {
   }
 }
 
-/** x, and 0 at steps whose values all equal the mask value. tfjs's own has no gradient here either. */
+/** Masking: x, or 0 at steps whose values all equal the mask value. tfjs's own has no gradient either. */
 export const masking: LayerKind = {
   call: (layer, _path, [x]) => {
     const { maskValue } = configOf<{ readonly maskValue: number }>(layer)

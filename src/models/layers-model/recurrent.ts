@@ -97,6 +97,7 @@ const sitesOf = (layer: Layer, path: string): readonly [kernel: LinearSite, recu
 
 const noBias = (has: boolean): { readonly bias?: false } => (has ? {} : { bias: false })
 
+/** SimpleRNN, GRU and LSTM. */
 export const recurrent: LayerKind = {
   takes: (layer) => cellOf(layer) !== undefined,
   sites: sitesOf,
@@ -141,6 +142,7 @@ const kept = (
 /** TimeDistributed: the layer at every step, `<path>`. All steps are rows of one batch, since no layer mixes rows. */
 const wrapped = (layer: Layer): Layer => (layer as unknown as { readonly layer: Layer }).layer
 
+/** TimeDistributed. */
 export const timeDistributed: LayerKind = {
   parts: (layer, path) => [{ layer: wrapped(layer), path }],
   call: (layer, _path, [x], { inner }) => {
@@ -167,6 +169,7 @@ const joins: Readonly<Record<string, (y: tf.Tensor, reversed: tf.Tensor) => tf.T
   mul: tf.mul
 }
 
+/** Bidirectional. */
 export const bidirectional: LayerKind = {
   parts: (layer, path) => {
     const { forwardLayer, backwardLayer } = bothWays(layer)

@@ -19,7 +19,7 @@ type Spec = tf.io.WeightsManifestEntry
 /** Storage format of a weight. */
 export type SmallerForm = "float16" | "uint8"
 
-/** Weights as a manifest describes them, one after the other. */
+/** Weights as a manifest describes them, concatenated. */
 export interface StoredWeights {
   readonly specs: ReadonlyArray<Spec>
   readonly data: Uint8Array
@@ -27,16 +27,17 @@ export interface StoredWeights {
 
 /** A tensor that is stored in fewer bytes. */
 export interface SmallerTensor {
-  /** of the weight in the manifest */
+  /** name of the weight in the manifest */
   readonly name: string
-  /** of its numbers, what is read back against what was stored */
+  /** largest difference between a value read back and the original */
   readonly largestError: number
-  /** between two neighbours of uint8; absent of halves */
+  /** difference between adjacent uint8 values; absent for float16 */
   readonly step?: number
 }
 
+/** Weights in the smaller format. */
 export interface SmallerWeights extends StoredWeights {
-  /** those that changed, in their order */
+  /** tensors that changed, in order */
   readonly changed: ReadonlyArray<SmallerTensor>
 }
 

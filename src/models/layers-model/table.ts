@@ -9,6 +9,7 @@ import { averagePooling1d, averagePooling2d, maxPooling1d, maxPooling2d, upSampl
 import { activation, dense, embedding, masking, prelu, relu, thresholdedRelu } from "./position-wise.ts"
 import { bidirectional, recurrent, timeDistributed } from "./recurrent.ts"
 
+/** Supported layers by tfjs's class names. */
 export const layerKinds: ReadonlyMap<string, LayerKind> = new Map(
   Object.entries({
     Dense: dense,
@@ -39,6 +40,7 @@ export const layerKinds: ReadonlyMap<string, LayerKind> = new Map(
   } satisfies Readonly<Record<string, LayerKind>>)
 )
 
+/** Returns the kind of a layer, or undefined if tfjs's own `call` computes it. */
 export const kindOf = (layer: Layer): LayerKind | undefined => {
   const kind = layerKinds.get(layer.getClassName())
   return kind?.takes?.(layer) === false ? undefined : kind

@@ -10,7 +10,7 @@ import { isRecord, Listing, limit, overLimit, quoted, wholeNumber } from "../../
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Everything that is wrong with the layers and their order. Knows the layers that tfjs has when it is called. */
+/** Returns all problems of the layers and their order. Knows the layers that are registered in tfjs when it is called. */
 export const topologyProblems = (topology: Fields): ReadonlyArray<string> => {
   const problems = new Listing()
   const own = field(topology, "modelConfig") ?? topology

@@ -13,7 +13,7 @@ import { addNode, isRecording, type Linear, observe, stopGradient, type Weights 
 import { configOf, type Layer, type Pass, type PlacedLayer } from "./layer.ts"
 import { kindOf } from "./table.ts"
 
-/** By what it has: `instanceof` would load all of tfjs to check a plan. */
+/** Returns whether a layer is a model, by its fields: `instanceof` would load all of tfjs to check a plan. */
 export const isModel = (layer: Layer): layer is LayersModel => "layers" in layer && "inputLayers" in layer
 
 /** Returns every layer once; models and wrappers are replaced by the layers that they contain. */
@@ -31,7 +31,10 @@ export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
 
 type Shape = ReadonlyArray<number | null>
 
-/** The shapes that a model makes, of each use of each layer and of those in models inside; a wrapper's are its own. The first axis is the batch. */
+/**
+ * Returns the shapes that a model computes, for each use of each layer, including layers in nested models; for a wrapper, the wrapper's own. The
+ * first axis is the batch.
+ */
 export const shapesMade = (layer: Layer): ReadonlyArray<{ readonly layer: string; readonly shape: Shape }> =>
   isModel(layer)
     ? layer.layers.flatMap(shapesMade)
@@ -42,7 +45,7 @@ export const shapesMade = (layer: Layer): ReadonlyArray<{ readonly layer: string
 const shapesIn = (shapes: Shape | ReadonlyArray<Shape>): ReadonlyArray<Shape> =>
   shapes.some(Array.isArray) ? (shapes as ReadonlyArray<Shape>) : [shapes as Shape]
 
-/** Numbers of one row; axes that are not known count once. */
+/** Returns the number of values in one row; unknown axes count as 1. */
 export const rowSize = (shape: Shape): number => shape.slice(1).reduce<number>((size, n) => size * (n ?? 1), 1)
 
 /** What one forward pass of a model computes with. */
@@ -65,7 +68,7 @@ interface Given {
   mask: tf.Tensor | null
 }
 
-/** Outputs of a model. Tensor code: every intermediate tensor is the caller's tidy's. */
+/** Computes the outputs of a model. Tensor code: the caller's tidy owns every intermediate tensor. */
 export const computed = (
   model: LayersModel,
   inputs: ReadonlyArray<tf.Tensor>,

@@ -7,15 +7,16 @@
 import type * as tf from "@tensorflow/tfjs-core"
 import { isRecord, Listing, limit, overLimit, quoted, wholeNumber } from "../../boundary/index.ts"
 
+/** A group of weights in a model.json. */
 export interface WeightManifest {
-  /** relative to the model's folder, in the order in which their bytes follow one another */
+  /** paths relative to the model's folder, in the order in which their bytes are concatenated */
   readonly paths: ReadonlyArray<string>
   readonly specs: ReadonlyArray<tf.io.WeightsManifestEntry>
   readonly numbers: number
   readonly bytes: number
 }
 
-/** The manifest, or everything that is wrong with it. */
+/** Reads the manifest, or returns all its problems. */
 export const readManifest = (groups: ReadonlyArray<unknown>): WeightManifest | ReadonlyArray<string> => {
   const problems = new Listing()
   const sound = groups.filter((group): group is Group => {
@@ -68,7 +69,7 @@ const partsOf = (path: string): ReadonlyArray<string> => path.split("/").filter(
 const leadsOut = (path: string): boolean =>
   /^[/\\]|^[a-z][\w+.-]*:|\p{Cc}/iu.test(path) || path.split(/[/\\]/).includes("..") || partsOf(path).length === 0
 
-/** Weights as tfjs stores them, those that are sound; what is wrong with the others is added to `problems`. */
+/** Returns the valid weights of a manifest in tfjs's format; adds the problems of the others to `problems`. */
 export const readSpecs = (
   found: ReadonlyArray<unknown>,
   problems: Listing

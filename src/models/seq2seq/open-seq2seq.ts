@@ -21,7 +21,7 @@ import { placeOf, WeightlessFolders } from "../source.ts"
 import { seq2seqFamilies } from "./families.ts"
 import type { Seq2SeqDescription, Seq2SeqFamily, Seq2SeqModel } from "./seq2seq-model.ts"
 
-/** Describes a model by its config and the headers of its weights. */
+/** Describes a model from its config and the headers of its weights. */
 export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescription, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
@@ -61,7 +61,7 @@ export const describeSeq2Seq = (source: string): Effect.Effect<Seq2SeqDescriptio
 
 const SENTENCE_PIECE = "spiece.model"
 
-/** The folder's tokenizer, which ends every text with its end-of-text token where special tokens are asked for. */
+/** Creates the folder's tokenizer, which ends every text with its end-of-text token if special tokens are requested. */
 export const seq2seqTokenizer = ({
   folder,
   vocabularySize
@@ -78,13 +78,13 @@ export const seq2seqTokenizer = ({
     return yield* new ModelError({ folder, problems: [problem] })
   })
 
-/** How an encoder-decoder is loaded. */
+/** Options for loading an encoder-decoder. */
 export interface LoadSeq2SeqOptions extends LoadFolderOptions {
-  /** in place of the folder's own, the default, which is then not read */
+  /** tokenizer to use instead of the folder's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
 }
 
-/** Loads tokenizer and weights of what was described; the weights live as long as the scope. Needs an open device. */
+/** Loads tokenizer and weights of a described model; the weights live as long as the scope. Requires an open device. */
 export const loadSeq2Seq = (
   description: Seq2SeqDescription,
   { tokenizer: given, ...options }: LoadSeq2SeqOptions
@@ -115,7 +115,7 @@ export const loadSeq2Seq = (
 export const openSeq2SeqModel = (source: string, options: LoadSeq2SeqOptions) =>
   Effect.flatMap(describeSeq2Seq(source), (description) => loadSeq2Seq(description, options))
 
-/** A batch as tensors, which the caller's tidy owns. Throws on an id that has no row. */
+/** Uploads a batch; the caller's tidy owns the tensors. Throws for an id without a row in the embedding. */
 export const seq2seqToDevice =
   ({ vocabularySize }: Pick<Seq2SeqDescription, "vocabularySize">): Seq2SeqModel["toDevice"] =>
   ({ size, sourceLength, targetLength, inputIds, attentionMask, decoderInputIds, labels }) => {

@@ -8,14 +8,15 @@
 import type { Tensor2D, Tensor3D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 
+/** Buckets of relative positions. */
 export interface Buckets {
   readonly count: number
   readonly maxDistance: number
-  /** keys after the query have buckets of their own; false: they have that of the query's own place */
+  /** whether keys after the query have separate buckets; false: they share that of the query's own position */
   readonly bothWays: boolean
 }
 
-/** `distance`: place of the key minus place of the query. */
+/** Returns the bucket of a distance, the position of the key minus that of the query. */
 export const bucketOf = (distance: number, { count, maxDistance, bothWays }: Buckets): number => {
   const own = bothWays ? Math.floor(count / 2) : count
   const first = bothWays && distance > 0 ? own : 0
@@ -28,14 +29,15 @@ export const bucketOf = (distance: number, { count, maxDistance, bothWays }: Buc
   return first + Math.min(own - 1, exact + Math.trunc(Math.fround(share * (own - exact))))
 }
 
+/** Positions of queries and keys. */
 export interface Places {
   readonly queries: number
   readonly keys: number
-  /** the place of the first query */
+  /** position of the first query */
   readonly from: number
 }
 
-/** Bias of the scores [heads, queries, keys] from the table [buckets, heads]; keys begin at place 0. Tensor code. */
+/** Looks up the bias of the scores [heads, queries, keys] in the table [buckets, heads]; keys begin at position 0. Tensor code. */
 export const relativeBias = (table: Tensor2D, buckets: Buckets, { queries, keys, from }: Places): Tensor3D => {
   const ofDistance = Int32Array.from({ length: queries + keys }, (_, i) => bucketOf(i - from - queries, buckets))
   const ids = new Int32Array(queries * keys)

@@ -7,24 +7,25 @@ import type { CausalOutput } from "../causal/index.ts"
 import type { FolderDescription } from "../folder-model.ts"
 import type { Network, ParameterSpec, RunBlock, Stack } from "../model.ts"
 
+/** Sizes of an encoder-decoder. */
 export interface Seq2SeqSizes {
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly hiddenSize: number
-  /** of the encoder, and of the decoder */
+  /** number of encoder blocks */
   readonly layers: number
-  /** blocks of the decoder */
+  /** number of decoder blocks */
   readonly decoderLayers: number
-  /** heads of each attention */
+  /** number of heads per attention */
   readonly attentionHeads: number
-  /** numbers of a head */
+  /** width of a head */
   readonly headDim: number
-  /** numbers inside the feed-forward part */
+  /** width of the feed-forward part */
   readonly intermediateSize: number
   /** rows of the embedding */
   readonly vocabularySize: number
-  /** the token that every target begins after */
+  /** token with which the decoder's input begins */
   readonly startId: number
-  /** the token that ends a text */
+  /** token that ends a text */
   readonly eosId: number
   /** id of the padding token */
   readonly padId: number
@@ -36,29 +37,29 @@ export interface Seq2SeqDescription extends FolderDescription, Seq2SeqSizes {
   readonly network: EncoderDecoder
   /** blocks of the forward pass; absent: the forward pass is not a stack of blocks */
   readonly stack?: Stack | undefined
-  /** what is trained itself: nothing of its own */
+  /** head, empty for encoder-decoders */
   readonly head: FolderDescription["head"] & {
     /** none */
     readonly parameters: readonly []
   }
-  /** the output layer is the embedding */
+  /** whether the output layer is the embedding */
   readonly tied: boolean
 }
 
 /**
- * Attention of a decoder that writes: over what earlier passes left too. Called inside a tidy: it has to `keep` what it holds on to.
- * Shapes: q, k, v [texts·tokens, heads·d].
+ * Attention of a decoder that generates token by token, over the cached tokens of earlier passes too. Called in a tidy: it must `keep` the
+ * tensors that it retains. Shapes: q, k, v [texts·tokens, heads·d].
  */
 export interface AttendSoFar {
-  /** tokens of each text before those of this pass */
+  /** number of tokens per text before this pass */
   readonly before: number
-  /** the encoder's keys and values are known from an earlier pass, and it is not run again */
+  /** whether the encoder's keys and values are known from an earlier pass, so that it is not run again */
   readonly sourcesRead: boolean
-  /** Over the tokens of the texts that are written; `bias` [heads, queries, keys]. */
+  /** Computes attention over the tokens of the generated texts; `bias` [heads, queries, keys]. */
   readonly self: (layer: number, q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor3D) => Tensor2D
   /**
-   * `keyValues`: [sources·length, heads·d], of the pass that reads the sources; there may be several texts for each, one after another.
-   * `segments`: of the sources' tokens
+   * Computes attention over the sources. `keyValues`: [sources·length, heads·d], in the pass that reads the sources; each source may have several
+   * consecutive texts. `segments`: of the sources' tokens.
    */
   readonly cross: (
     layer: number,
@@ -68,39 +69,39 @@ export interface AttendSoFar {
   ) => Tensor2D
 }
 
-/** A batch on the device: int32 [size, source], 1 and 0 [size, source], int32 [size, target]. */
+/** A batch on the device. */
 export interface Seq2SeqInput {
-  /** `[size, source]`, int32: tokens of the texts that are read */
+  /** source tokens, int32 [size, source] */
   readonly inputIds: Tensor2D
-  /** `[size, source]`: 1 where there is a token, 0 where there is padding */
+  /** `[size, source]`: 1 for tokens, 0 for padding */
   readonly attentionMask: Tensor2D
-  /** the labels one place to the right, after the start token */
+  /** decoder input, int32 [size, target]: the labels shifted right by one, after the start token */
   readonly decoderInputIds: Tensor2D
-  /** in place of attention inside the batch, which is the default */
+  /** attention to use; default: attention within the batch */
   readonly attend?: AttendSoFar | undefined
 }
 
-/** Such a model without its weights. */
+/** An encoder-decoder without its weights. */
 export interface EncoderDecoder extends Seq2SeqSizes {
   /** `model_type` of config.json */
   readonly family: string
-  /** the linear layers of the blocks, without the output layer, as in PEFT's "all-linear" */
+  /** linear layers of the blocks without the output layer, as in PEFT's "all-linear" */
   readonly sites: ReadonlyArray<LinearSite>
-  /** every parameter of the forward pass, and the output layer, which a folder lacks where it is the embedding */
+  /** parameters of the forward pass, including the output layer, which a folder does not contain if it is the embedding */
   readonly parameters: ReadonlyArray<ParameterSpec>
-  /** the parameter that tokens are looked up in, and what files call it besides */
+  /** name of the token embedding */
   readonly embedding: string
-  /** what files call a parameter besides its name, the likeliest first */
+  /** other names of a parameter in files, the most likely first */
   readonly otherNames: Readonly<Record<string, ReadonlyArray<string>>>
-  /** the parameter that makes logits of hidden states */
+  /** parameter that maps hidden states to logits */
   readonly outputLayer: string
-  /** by its config; a folder's weights have the last word */
+  /** whether the output layer is the embedding by the config; a folder's weights override it */
   readonly tied: boolean
-  /** The encoder's last hidden states [size·source, hidden]. Tensor code. */
+  /** Computes the encoder's last hidden states [size·source, hidden]. Tensor code. */
   readonly encode: (input: Seq2SeqInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
   /**
-   * The decoder's [size·target, hidden], scaled where the family scales them; `encoded`: null where the sources were read before.
-   * Tensor code.
+   * Computes the decoder's last hidden states [size·target, hidden], scaled if the family scales them. `encoded`: null if the sources were read
+   * in an earlier pass. Tensor code.
    */
   readonly decode: (
     input: Seq2SeqInput,
@@ -111,32 +112,33 @@ export interface EncoderDecoder extends Seq2SeqSizes {
   ) => Tensor2D
 }
 
-/** What distinguishes one family from another: how its config is read. */
+/** Differences between families: how a config is read. */
 export interface Seq2SeqFamily {
   /** `model_type` of config.json */
   readonly name: string
   /** transformers' class that loads a merged model */
   readonly className: string
-  /** The model that a config describes, or all that is wrong with it. */
+  /** Returns the model that a config describes, or all problems of the config. */
   readonly open: (config: unknown) => Result.Result<EncoderDecoder, ReadonlyArray<string>>
 }
 
+/** A loaded encoder-decoder. */
 export interface Seq2SeqModel extends Seq2SeqDescription, Network {
-  /** the linear layers of the blocks, without the output layer */
+  /** linear layers of the blocks, without the output layer */
   readonly sites: Seq2SeqDescription["sites"]
   readonly parameters: Seq2SeqDescription["parameters"]
   readonly head: Seq2SeqDescription["head"]
   readonly stack?: Stack | undefined
   readonly prefix: string
-  /** ids for the texts that are read and those that are written */
+  /** tokenizer for sources and targets */
   readonly tokenizer: CausalTokenizer
-  /** target: the labels, int32 [size·target], −100 where none is asked for */
+  /** Uploads a batch. `target`: labels int32 [size·target], −100 at positions without a label. */
   readonly toDevice: (batch: Seq2SeqRows) => {
-    /** the tokens of both */
+    /** tokens of sources and targets */
     readonly input: Seq2SeqInput
-    /** int32 [size·target], −100 where none is asked for */
+    /** labels, int32 [size·target]; −100: no label */
     readonly target: Tensor1D
   }
-  /** the decoder's last hidden states [size·target, hidden], scaled where the family scales them, and the unembedding */
+  /** Computes the decoder's last hidden states [size·target, hidden], scaled if the family scales them, and returns them with the unembedding. */
   readonly forward: (input: Seq2SeqInput, linear: Linear, weights: Weights, runBlock?: RunBlock) => CausalOutput
 }

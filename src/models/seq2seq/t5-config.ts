@@ -4,15 +4,16 @@ import { Count, decoderConfigReader, Epsilon, Layers, maybe, type Normalized, wi
 import type { Buckets } from "./relative-positions.ts"
 import type { Seq2SeqSizes } from "./seq2seq-model.ts"
 
+/** Settings of T5, mT5 and UMT5. */
 export interface T5Config extends Seq2SeqSizes {
   readonly buckets: Omit<Buckets, "bothWays">
-  /** else those of a stack's first block are those of all */
+  /** whether each block has its own relative positions; otherwise a stack's blocks share those of the first */
   readonly positionsInEachBlock: boolean
   readonly normEpsilon: number
   readonly activation: "relu" | "tanh" | "silu"
-  /** the feed-forward layer has two input projections, whose product is its hidden activation */
+  /** whether the feed-forward layer has two input projections, whose product is its hidden activation */
   readonly gated: boolean
-  /** the decoder's hidden states are multiplied by 1/√hidden */
+  /** whether the decoder's hidden states are multiplied by 1/√hidden */
   readonly scaled: boolean
 }
 
@@ -117,14 +118,16 @@ const isScaled = ({ scale_decoder_outputs: scale, tie_word_embeddings: tied }: t
 
 const gated = { ...fields, feed_forward_proj: withDefault(ProjectionName, "gated-gelu") } as const
 
+/** Reads T5's config.json. */
 export const readT5 = decoderConfigReader(
   Schema.Struct({ ...fields, ...scaleFields, feed_forward_proj: withDefault(ProjectionName, "relu") }),
   (file) => configOf(file, isScaled(file))
 )
 
-/** Never scaled: that is what transformers 5 computes, and what 4 computed of every published mT5. */
+/** Reads mT5's config.json. Hidden states are never scaled: transformers 5 does not, and 4 did not for any published mT5. */
 export const readMt5 = decoderConfigReader(Schema.Struct(gated), (file) => configOf(file, false))
 
+/** Reads UMT5's config.json. */
 export const readUmt5 = decoderConfigReader(Schema.Struct({ ...gated, ...scaleFields }), (file) => {
   const { config, problems } = configOf(file, isScaled(file))
   return { problems, config: { ...config, positionsInEachBlock: true } }

@@ -316,6 +316,9 @@ const family = (name: string, className: string, read: typeof readT5): Seq2SeqFa
   open: (config) => Result.map(read(config), (own) => encoderDecoderOf(name, own))
 })
 
+/** T5. */
 export const t5 = family("t5", "T5ForConditionalGeneration", readT5)
+/** mT5. */
 export const mt5 = family("mt5", "MT5ForConditionalGeneration", readMt5)
+/** UMT5. */
 export const umt5 = family("umt5", "UMT5ForConditionalGeneration", readUmt5)

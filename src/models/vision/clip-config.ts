@@ -37,6 +37,7 @@ const ClipFile = Schema.Struct({
   text_config_dict: maybe(TextPart)
 })
 
+/** Settings of CLIP's text tower. */
 export interface ClipTextConfig extends TowerSizes {
   readonly layers: number
   readonly vocabularySize: number
@@ -51,7 +52,7 @@ export interface ClipTextConfig extends TowerSizes {
 /** The id in files from before transformers knew which token ends a text. */
 const UNKNOWN_END = 2
 
-/** What a CLIPModel's config.json says of texts, and of what they are compared by. */
+/** Reads the text settings of a CLIPModel's config.json, including the projection. */
 export const readClipText: (json: unknown) => Result.Result<ClipTextConfig, Problems> = configReader(
   ClipFile,
   ({ projection_dim: projection, text_config, text_config_dict }) => {

@@ -21,18 +21,19 @@ const POSITIONS = "text_model.embeddings.position_embedding.weight"
 const FINAL_NORM = "text_model.final_layer_norm"
 const PROJECTION = "text_projection.weight"
 
-/** A tower of texts without its weights; names as in transformers' CLIPModel. */
+/** A text tower without its weights; names as in transformers' CLIPModel. */
 export interface TextTower {
   /** sizes of texts, heads and hidden states */
   readonly config: ClipTextConfig
-  /** from the first to the last */
+  /** blocks in order */
   readonly blocks: ReadonlyArray<TransformerBlock>
-  /** the linear layers of the blocks, in the order of the forward pass */
+  /** linear layers of the blocks, in the order of the forward pass */
   readonly sites: ReadonlyArray<LinearSite>
-  /** every parameter that it reads */
+  /** parameters of the forward pass */
   readonly parameters: ReadonlyArray<ParameterSpec>
 }
 
+/** Creates a text tower of these sizes. */
 export const textTowerOf = (config: ClipTextConfig): TextTower => {
   const { hiddenSize, layers, vocabularySize, positions } = config
   const blocks = Array.from({ length: layers }, (_, i) =>
@@ -52,7 +53,7 @@ export const textTowerOf = (config: ClipTextConfig): TextTower => {
   }
 }
 
-/** Texts on the device, int32: ids [size·length]; ends [size], the places in ids where each text ends. */
+/** Texts on the device, int32: ids [size·length]; ends [size], the index in ids of each text's end token. */
 export interface TextBatch {
   readonly size: number
   readonly length: number
@@ -60,13 +61,13 @@ export interface TextBatch {
   readonly ends: Tensor1D
 }
 
-/** The place in a text where it is read; undefined: it does not end. */
+/** Returns the index of a text's end token, whose hidden state represents the text; undefined: the text has none. */
 export const endOf = (ids: ReadonlyArray<number>, { endOfText }: ClipTextConfig): number | undefined => {
   const at = ids.indexOf(endOfText ?? Math.max(...ids))
   return at < 0 ? undefined : at
 }
 
-/** A batch of texts as tensors, which the caller owns. Throws where a text does not end. */
+/** Uploads a batch of texts; the caller owns the tensors. Throws if a text has no end token. */
 export const textsToDevice = (
   { size, length, inputIds }: Pick<TokenTexts, "size" | "length" | "inputIds">,
   config: ClipTextConfig
@@ -79,7 +80,7 @@ export const textsToDevice = (
   return { size, length, ids: tf.tensor1d(inputIds, "int32"), ends: tf.tensor1d(ends, "int32") }
 }
 
-/** What is made of each text, not normalized: [size, projection]. */
+/** Computes the embedding of each text, not normalized: [size, projection]. */
 export const encodeTexts = (
   { config, blocks }: TextTower,
   { size, length, ids, ends }: TextBatch,

@@ -11,7 +11,7 @@ import { labelFields, labelsInOrder } from "../labels.ts"
 import type { BlockNames } from "../transformer-block.ts"
 import { type ImageFamily, towerConfig, towerFields } from "./image-family.ts"
 
-/** The part of config.json about images. */
+/** Part of config.json about images. */
 export const ClipVisionConfig = Schema.Struct({
   ...towerFields,
   patch_size: withDefault(towerFields.patch_size, 32),
@@ -28,7 +28,7 @@ const ClipConfig = Schema.Struct({
 
 const TOWER = "vision_model"
 
-/** Module names of a block of either tower. */
+/** Returns the module names of a block of either tower. */
 export const clipBlock = (block: string): BlockNames => ({
   projections: [`${block}.self_attn.q_proj`, `${block}.self_attn.k_proj`, `${block}.self_attn.v_proj`],
   attentionOutput: `${block}.self_attn.out_proj`,
@@ -38,6 +38,7 @@ export const clipBlock = (block: string): BlockNames => ({
   feedForwardNorm: `${block}.layer_norm2`
 })
 
+/** CLIP as a classifier of images. */
 export const clip: ImageFamily = {
   name: "clip",
   className: "CLIPForImageClassification",

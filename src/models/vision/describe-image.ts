@@ -16,14 +16,15 @@ import type { ImageDescription } from "./image-model.ts"
 import { imageSequences } from "./image-rows.ts"
 import { type Tower, towerOf, towerParameters, towerSites, towerStack } from "./tower.ts"
 
+/** Options of a classifier of images. */
 export interface ImageOptions {
-  /** where the classifier's weights start: at random with deviation 0.02, at 0, or at the checkpoint's */
+  /** initialization of the classifier's weights: random with standard deviation 0.02 ("new"), 0, or the checkpoint's */
   readonly head: HeadInit
-  /** class names in the order of the logits; without them the checkpoint's own `id2label` */
+  /** class names in the order of the logits; default: the checkpoint's own `id2label` */
   readonly labels?: ReadonlyArray<string> | undefined
 }
 
-/** A described classifier, and the tower that it is made of. */
+/** A described classifier with its tower. */
 export interface DescribedImageModel extends ImageDescription {
   /** family, which defines the format of the config and the parameter names */
   readonly imageFamily: ImageFamily
@@ -31,7 +32,7 @@ export interface DescribedImageModel extends ImageDescription {
   readonly tower: Tower
 }
 
-/** Describes the classifier of images in a folder, or hf:owner/name. */
+/** Describes the image classifier in a folder, or hf:owner/name. */
 export const describeImageModel = (
   source: string,
   { head: start, labels: given }: ImageOptions

@@ -3,5 +3,5 @@ import { clip } from "./clip.ts"
 import type { ImageFamily } from "./image-family.ts"
 import { vit } from "./vit.ts"
 
-/** Every family of models of images by `model_type`. */
+/** Image model families by `model_type`. */
 export const imageFamilies = { vit, clip } as const satisfies Record<string, ImageFamily>

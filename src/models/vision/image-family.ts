@@ -8,21 +8,21 @@ import type { ProcessorName } from "../../images/index.ts"
 import { ActivationName, activations, Count, Epsilon, Layers, type Normalized, withDefault } from "../config-reader.ts"
 import type { BlockForm, BlockNames } from "../transformer-block.ts"
 
-/** The sizes of a tower's blocks, of images or of texts. */
+/** Sizes of a tower's blocks, of images or of texts. */
 export interface TowerSizes extends Omit<BlockForm, "norms"> {
-  /** heads of each attention */
+  /** number of heads per attention */
   readonly attentionHeads: number
 }
 
-/** What a config.json says of a tower of images, in one spelling for all families. */
+/** Settings of an image tower from its config.json, under the same names for all families. */
 export interface ImageConfig extends TowerSizes {
-  /** blocks */
+  /** number of blocks */
   readonly layers: number
-  /** of an image, and of a patch, in pixels */
+  /** size of an image, in pixels */
   readonly image: Extent
-  /** in pixels */
+  /** size of a patch, in pixels */
   readonly patch: Extent
-  /** class names by index, empty where the checkpoint has none */
+  /** class names by index, empty if the checkpoint has none */
   readonly labels: ReadonlyArray<string>
 }
 
@@ -37,13 +37,13 @@ export interface Extent {
 /** Names of parameters and modules outside the blocks. */
 export interface TowerNames {
   readonly classToken: { readonly name: string; readonly shape: (hidden: number) => ReadonlyArray<number> }
-  /** the convolution over patches */
+  /** convolution over patches */
   readonly patches: { readonly module: string; readonly bias: boolean }
   readonly positions: {
     readonly name: string
     readonly shape: (positions: number, hidden: number) => ReadonlyArray<number>
   }
-  /** norm before the first block; null: no norm */
+  /** norm before the first block; null: none */
   readonly normBefore: string | null
   readonly block: (layer: number) => BlockNames
 }
@@ -51,23 +51,23 @@ export interface TowerNames {
 /** Input of a classifier: the class token's last hidden state after a norm, or the mean of the patches' last hidden states without one. */
 export type ImagePooling = { readonly of: "class"; readonly norm: string } | { readonly of: "patches" }
 
-/** A family of models of images: how its config.json is read, what its parameters are called, and what its classifier sees. */
+/** An image model family: how its config.json is read, the names of its parameters, and the input of its classifier. */
 export interface ImageFamily {
   /** `model_type` of config.json */
   readonly name: string
-  /** the class that transformers loads a classifier as */
+  /** transformers class that loads a classifier */
   readonly className: string
-  /** the pipeline of transformers.js for images has that class */
+  /** whether transformers.js's pipeline for images supports that class */
   readonly inPipeline: boolean
-  /** the class of transformers' that prepares its images where preprocessor_config.json names none */
+  /** transformers class that prepares images if preprocessor_config.json names none */
   readonly processor: ProcessorName
   /** prefix of the backbone's names in that class */
   readonly prefix: string
-  /** A config.json, or all that is wrong with it. */
+  /** Returns the settings in a config.json, or all its problems. */
   readonly open: (json: unknown) => Result.Result<ImageConfig, ReadonlyArray<string>>
   /** names of its parameters outside the blocks */
   readonly tower: TowerNames
-  /** what the classifier sees */
+  /** input of the classifier */
   readonly pooling: ImagePooling
   /** Returns the names that a parameter of that class may have in a file, most likely first. */
   readonly storedNames: (name: string) => ReadonlyArray<string>
@@ -75,14 +75,14 @@ export interface ImageFamily {
   readonly currentName: (name: string) => string
 }
 
-/** The classifier, outside the backbone in every class. */
+/** Name of the classifier, outside of the backbone in every class. */
 export const CLASSIFIER = "classifier"
 
 /** A side of an image is a number of pixels that a processor can be asked for. */
 const Side = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8_192 }))
 const Sides = Schema.Union([Side, Schema.Tuple([Side, Side])])
 
-/** The fields of a tower of images, with the defaults that transformers' configs share. */
+/** Fields of an image tower, with the defaults that transformers' configs share. */
 export const towerFields = {
   hidden_size: withDefault(Count, 768),
   num_hidden_layers: withDefault(Layers, 12),
@@ -103,7 +103,7 @@ const extent = (sides: typeof Sides.Type): Extent => {
 
 const TowerFile = Schema.Struct(towerFields)
 
-/** The common spelling. `at`: where the fields are in config.json, with a dot after it. */
+/** Converts the fields to common names. `at`: their path in config.json, with a dot after it. */
 export const towerConfig = (
   file: typeof TowerFile.Type,
   { bias, labels, at = "" }: Pick<ImageConfig, "bias" | "labels"> & { readonly at?: string }

@@ -4,19 +4,19 @@ import type { Linear, Weights } from "../../tensors/index.ts"
 import type { FolderDescription } from "../folder-model.ts"
 import type { Network, RunBlock, Stack } from "../model.ts"
 
-/** Images as a model sees them, with the class of each. */
+/** Preprocessed images with their classes. */
 export interface ImageRows {
-  /** how many images */
+  /** number of images */
   readonly size: number
-  /** as many as rows: the unit in which a step's speed is counted */
+  /** number of rows: the unit of a step's speed */
   readonly tokens: number
-  /** [size, height, width, channels], scaled and normalized */
+  /** `[size, height, width, channels]`: scaled and normalized */
   readonly pixels: Float32Array
-  /** `[size]`: indices of classes */
+  /** `[size]`: class indices */
   readonly labels: Int32Array
 }
 
-/** All that is known of a model that classifies images without reading a weight. */
+/** Description of an image classifier; no weights are read. */
 export interface ImageDescription extends FolderDescription {
   /** class names, in the order of the logits */
   readonly labels: ReadonlyArray<string>
@@ -24,37 +24,38 @@ export interface ImageDescription extends FolderDescription {
   readonly stack?: Stack | undefined
   /** input image, [height, width, 3] */
   readonly image: {
-    /** pixels */
+    /** height in pixels */
     readonly height: number
-    /** pixels */
+    /** width in pixels */
     readonly width: number
   }
-  /** numbers of a hidden state */
+  /** width of a hidden state */
   readonly hiddenSize: number
-  /** blocks */
+  /** number of blocks */
   readonly layers: number
-  /** heads of each attention */
+  /** number of heads per attention */
   readonly attentionHeads: number
-  /** numbers inside the feed-forward part */
+  /** width of the feed-forward part */
   readonly intermediateSize: number
-  /** positions of a sequence: patches, and the class token */
+  /** number of positions: patches, and the class token */
   readonly positions: number
 }
 
+/** A loaded image classifier. */
 export interface ImageModel extends ImageDescription, Network {
-  /** the linear layers of the blocks */
+  /** linear layers of the blocks */
   readonly sites: ImageDescription["sites"]
   readonly parameters: ImageDescription["parameters"]
   readonly head: ImageDescription["head"]
   readonly stack?: Stack | undefined
   readonly prefix: string
-  /** input: [size, height, width, 3]; target: the labels, int32 [size] */
+  /** Uploads a batch. */
   readonly toDevice: (batch: ImageRows) => {
     /** `[size, height, width, 3]` */
     readonly input: Tensor4D
-    /** int32 [size]: indices of classes */
+    /** class indices, int32 [size] */
     readonly target: Tensor1D
   }
-  /** logits [size, classes] */
+  /** Computes logits [size, classes]. */
   readonly forward: (images: Tensor4D, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

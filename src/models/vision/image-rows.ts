@@ -5,7 +5,7 @@ import type { ImageRows } from "./image-model.ts"
 /** Positions from which on an image's hidden states do not depend on its company (`../sequences.ts`). */
 const LEAST = 4
 
-/** Every row has as many positions, and none of them is padding. */
+/** Returns the rows of a batch of images: all of one length, without padding. */
 export const imageSequences =
   (positions: number) =>
   ({ size, pixels, labels }: ImageRows): Sequences | undefined => {

@@ -6,7 +6,7 @@ import type { DescribedImageModel } from "./describe-image.ts"
 import type { ImageModel } from "./image-model.ts"
 import { classified, encodeImages, pooledImages } from "./tower.ts"
 
-/** Needs an open device. */
+/** Loads the weights of a described classifier. Requires an open device. */
 export const loadImageModel = (description: DescribedImageModel, options: LoadFolderOptions) =>
   Effect.map(loadFolder(description, options), (loaded): DescribedImageModel & ImageModel => ({
     ...description,
@@ -15,7 +15,7 @@ export const loadImageModel = (description: DescribedImageModel, options: LoadFo
     forward: forwardOf(description)
   }))
 
-/** A batch as tensors, which the caller's tidy owns. Throws where its images are of another size. */
+/** Uploads a batch; the caller's tidy owns the tensors. Throws if the images have another size. */
 export const imagesToDevice =
   ({ height, width }: ImageModel["image"]): ImageModel["toDevice"] =>
   ({ size, pixels, labels }) => ({

@@ -7,17 +7,20 @@ import { readJson } from "../checkpoint.ts"
 import { ModelError } from "../model.ts"
 import type { ImageDescription } from "./image-model.ts"
 
-/** How a model's images are prepared, and what was taken to be so because no file says it. */
+/** Preprocessing of a model's images, and the assumptions about it. */
 export interface Processed {
-  /** what an image goes through before the model sees it */
+  /** steps from a decoded image to the model's input */
   readonly processing: Processing
-  /** what is not said by a file but taken to be so, a sentence each */
+  /** assumptions that no file states, a sentence each */
   readonly notes: ReadonlyArray<string>
 }
 
 const FILE = "preprocessor_config.json"
 
-/** `processor`: the class of transformers' where the file names none. Without a file images are stretched to the model's size. */
+/**
+ * Reads the preprocessing of a model. `processor`: transformers' class if the file names none. Without a file, images are stretched to the
+ * model's size.
+ */
 export const readProcessing = (
   { folder, image: { height, width } }: Pick<ImageDescription, "folder" | "image">,
   processor: ProcessorName

@@ -16,15 +16,15 @@ import { normParameters, type ParameterSpec, type RunBlock, runOnce, type Stack 
 import { type Norm, normalized, type TransformerBlock, transformerBlock } from "../transformer-block.ts"
 import { CLASSIFIER, type ImageConfig, type ImageFamily, type ImagePooling, type TowerNames } from "./image-family.ts"
 
-/** A tower without its weights. */
+/** An image tower without its weights. */
 export interface Tower {
-  /** of its parameters */
+  /** names of its parameters */
   readonly names: TowerNames
   /** sizes of images, patches and hidden states */
   readonly config: ImageConfig
-  /** from the first to the last */
+  /** blocks in order */
   readonly blocks: ReadonlyArray<TransformerBlock>
-  /** of a sequence: patches and the class token */
+  /** number of positions: patches and the class token */
   readonly positions: number
 }
 
@@ -34,7 +34,7 @@ const CHANNELS = 3
 const gridOf = ({ image, patch }: ImageConfig) =>
   ({ rows: Math.floor(image.height / patch.height), columns: Math.floor(image.width / patch.width) }) as const
 
-/** The transformer of a family of models of images at the sizes of a config: blocks, and positions (patches and the class token). */
+/** Creates the tower of a family at the sizes of a config. */
 export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tower => {
   const { rows, columns } = gridOf(config)
   const form = { ...config, norms: "before" } as const
@@ -45,7 +45,7 @@ export const towerOf = ({ tower: names }: ImageFamily, config: ImageConfig): Tow
 /** Returns the linear layers of the blocks in forward order, without the patch embedding, which PEFT treats as a convolution. */
 export const towerSites = ({ blocks }: Tower): ReadonlyArray<LinearSite> => blocks.flatMap(({ sites }) => sites)
 
-/** Every parameter that `encodeImages` reads. */
+/** Returns the parameters that `encodeImages` reads. */
 export const towerParameters = ({ names, config, blocks, positions }: Tower): ReadonlyArray<ParameterSpec> => {
   const { hiddenSize, patch } = config
   const { module, bias } = names.patches
@@ -59,6 +59,7 @@ export const towerParameters = ({ names, config, blocks, positions }: Tower): Re
   ]
 }
 
+/** Returns the blocks of the forward pass. */
 export const towerStack = ({ config, blocks }: Tower): Omit<Stack, "sequences"> => ({
   blocks: blocks.map(({ parameters }) => parameters.map(({ name }) => name)),
   width: config.hiddenSize
@@ -77,7 +78,7 @@ const patchRows = (config: ImageConfig, images: Tensor4D): Tensor2D => {
   return tf.reshape(tf.transpose(lines, [0, 2, 1, 3]), [size * rows * columns, height * width * CHANNELS])
 }
 
-/** h₀ [size·positions, hidden] */
+/** Computes h₀ [size·positions, hidden]. */
 export const embedImages = ({ names, config, positions }: Tower, images: Tensor4D, weights: Weights): Tensor2D =>
   tf.tidy(() => {
     const { hiddenSize, patch } = config
@@ -94,7 +95,7 @@ export const embedImages = ({ names, config, positions }: Tower, images: Tensor4
     return names.normBefore === null ? h : normalized(h, null, normOf(config, names.normBefore), weights)
   })
 
-/** Last hidden states [size·positions, hidden]; no norm is over them yet. */
+/** Computes the last hidden states [size·positions, hidden], before any final norm. */
 export const encodeImages = (
   tower: Tower,
   images: Tensor4D,
@@ -111,7 +112,7 @@ export const encodeImages = (
   )
 }
 
-/** The vector of an image: [size·positions, hidden] → [size, hidden]. */
+/** Pools the hidden states of each image: [size·positions, hidden] → [size, hidden]. */
 export const pooledImages = (
   { config, positions }: Tower,
   pooling: ImagePooling,
@@ -125,6 +126,6 @@ export const pooledImages = (
   return tf.mean(patches, 1)
 }
 
-/** Logits [size, classes]. */
+/** Computes logits [size, classes]. */
 export const classified = (pooled: Tensor2D, weights: Weights): Tensor2D =>
   denseLinear(pooled, weights(`${CLASSIFIER}.weight`) as Tensor2D, weights(`${CLASSIFIER}.bias`) as Tensor1D)

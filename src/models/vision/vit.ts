@@ -48,6 +48,7 @@ const respelled = (name: string, from: Spelling, to: Spelling): string => {
 
 const PREFIX = "vit."
 
+/** ViT. */
 export const vit: ImageFamily = {
   name: "vit",
   className: "ViTForImageClassification",

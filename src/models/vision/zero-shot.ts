@@ -32,29 +32,30 @@ import { imageSequences } from "./image-rows.ts"
 import { imagesToDevice } from "./load-image.ts"
 import { encodeImages, pooledImages, type Tower, towerOf, towerParameters, towerSites, towerStack } from "./tower.ts"
 
-/** The labels of CLIP's own classifier, and the prompts that make weights of them. */
+/** Labels and prompts of CLIP's zero-shot classifier. */
 export interface ZeroShotOptions {
   /** class names in the order of the logits, spelled as in the prompts */
   readonly labels: ReadonlyArray<string>
-  /** prompts with {} where a label goes */
+  /** prompts with {} in place of the label */
   readonly templates: ReadonlyArray<string>
-  /** what can be adapted */
+  /** towers that can be adapted */
   readonly towers: "vision" | "both"
 }
 
 /** Token ids of prompts: those of a label one after another, and each as long as it is. */
 type Prompts = ReadonlyArray<ReadonlyArray<number>>
 
+/** Description of a zero-shot classifier. */
 export interface ZeroShotDescription extends ImageDescription {
-  /** what makes the classifier's weights */
+  /** source of the classifier's weights */
   readonly zeroShot: {
-    /** that of images */
+    /** image tower */
     readonly tower: Tower
-    /** that of texts */
+    /** text tower */
     readonly text: TextTower
-    /** token ids: those of a label one after another, without padding */
+    /** token ids of the prompts, label by label, without padding */
     readonly prompts: Prompts
-    /** what is worth knowing of the prompts, a sentence each */
+    /** remarks on the prompts, a sentence each */
     readonly notes: ReadonlyArray<string>
     /** source of the text tower; null: the model includes it */
     readonly frozenText: FolderDescription | null
@@ -68,7 +69,7 @@ const LOGIT_SCALE = "logit_scale"
 const PROJECTION = "visual_projection.weight"
 const IMAGE_NORM = "vision_model.post_layernorm"
 
-/** Describes the CLIPModel in a folder, or hf:owner/name. All that is wrong is reported at once. */
+/** Describes the CLIPModel in a folder, or hf:owner/name. Fails with all problems at once. */
 export const describeZeroShot = (
   source: string,
   { labels, templates, towers }: ZeroShotOptions
@@ -248,7 +249,7 @@ const frozenLabels = (
     (weights) => Effect.sync(() => weights.dispose())
   )
 
-/** Needs an open device. Weights stay on it until the scope ends. */
+/** Loads the weights to the device for the lifetime of the scope. Requires an open device. */
 export const loadZeroShot = (
   description: ZeroShotDescription,
   options: LoadFolderOptions
@@ -282,7 +283,7 @@ const keptPrompts = (prompts: Prompts, config: ClipTextConfig) =>
     ({ ids, ends }) => Effect.sync(() => tf.dispose([ids, ends]))
   )
 
-/** What is made of each image, not normalized: [size, projection]. */
+/** Computes the embedding of each image, not normalized: [size, projection]. */
 export const projectedImages = (
   { tower }: Pick<ZeroShotDescription["zeroShot"], "tower">,
   images: Tensor4D,
@@ -293,6 +294,6 @@ export const projectedImages = (
   return denseLinear(pooled, weights(PROJECTION) as Tensor2D, null)
 }
 
-/** images [size, width], not normalized; labels [classes, width] of length 1 → [size, classes] */
+/** Computes logits [size, classes] from images [size, width], not normalized, and labels [classes, width] of length 1. */
 export const zeroShotLogits = (images: Tensor2D, labels: Tensor2D, weights: Weights): Tensor2D =>
   tf.mul(tf.matMul(unitRows(images), labels, false, true), tf.exp(weights(LOGIT_SCALE)))

@@ -19,11 +19,11 @@ import { fromFloat16, LARGEST_HALF, toFloat16 } from "../../../numbers/index.ts"
 import { blockTypes } from "../block-types.ts"
 import type { BlockType } from "../blocks-of-32.ts"
 
-/** A type that tensors can be written in. */
+/** A type for writing tensors. */
 export interface WritableType extends BlockType {
   /** ggml's number of the type */
   readonly id: number
-  /** Rows of whole blocks → their bytes. Every number is finite and at most `LARGEST_HALF`. */
+  /** Converts rows of whole blocks to bytes. Every value must be finite and at most `LARGEST_HALF`. */
   readonly encode: (values: Float32Array) => Uint8Array<ArrayBuffer>
 }
 
@@ -285,7 +285,7 @@ const encodeF32 = (values: Float32Array): Uint8Array<ArrayBuffer> => new Uint8Ar
 
 const writable = (id: number, encode: WritableType["encode"]): WritableType => ({ ...blockTypes.get(id)!, id, encode })
 
-/** The types that are written, by their names. */
+/** Types for writing, by name. */
 export const writableTypes = {
   F32: writable(0, encodeF32),
   F16: writable(1, encodeF16),
@@ -296,6 +296,7 @@ export const writableTypes = {
   Q6_K: writable(14, encodeQ6K)
 } as const
 
+/** Name of a type for writing. */
 export type WritableName = keyof typeof writableTypes
 
 /** Returns the index of the first value that only F32 can represent, or −1. */

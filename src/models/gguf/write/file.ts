@@ -12,9 +12,9 @@ import { working } from "../../../progress/index.ts"
 import type { WritableType } from "./blocks.ts"
 import { type EncodedValue, joined, stringBytes, u32Bytes, u64Bytes } from "./values.ts"
 
-/** A tensor of a file: values are read when it is its turn. */
+/** A tensor to store; its values are read when it is written. */
 export interface TensorToStore<E, R> {
-  /** row-major; a row is whole blocks of the type */
+  /** shape, row-major; a row consists of whole blocks of the type */
   readonly shape: ReadonlyArray<number>
   readonly type: WritableType
   readonly values: Effect.Effect<Float32Array, E, R>
@@ -26,7 +26,7 @@ const aligned = (size: number): number => Math.ceil(size / ALIGNMENT) * ALIGNMEN
 const sizeOf = ({ shape, type }: Pick<TensorToStore<never, never>, "shape" | "type">): number =>
   (shape.reduce((product, n) => product * n, 1) / type.elements) * type.bytes
 
-/** The bytes before the tensors, whose places are in their order. */
+/** Returns the bytes before the tensors, which follow in order. */
 export const ggufHeader = (
   metadata: ReadonlyMap<string, EncodedValue>,
   tensors: ReadonlyMap<string, Pick<TensorToStore<never, never>, "shape" | "type">>
@@ -53,7 +53,8 @@ export const ggufHeader = (
 }
 
 /**
- * Writes `file`. `bytesOf`: a tensor's bytes, or why its values have none; its type's `encode` makes them. One tensor is held at a time.
+ * Writes `file`. `bytesOf`: returns a tensor's bytes, which its type's `encode` creates, or why its values cannot be stored. Holds one tensor at
+ * a time.
  */
 export const writeGguf = <E, F, R>(
   file: string,

@@ -11,21 +11,22 @@ import type { GgufArchitecture, GgufWriting, Hyperparameters } from "../architec
 import { FREQUENCIES, LONG, llama3, llama3Factors, SHORT } from "../gated.ts"
 import { type EncodedValue, encoded } from "./values.ts"
 
-/** What llama.cpp's code of an architecture is fixed to, and what its files say besides. */
+/** Constraints of llama.cpp's code for an architecture, and further metadata. */
 export interface GatedWriting {
   readonly architecture: GgufArchitecture
   readonly activation: GatedConfig["activation"]
-  /** linear layers whose biases it reads */
+  /** linear layers whose biases it supports */
   readonly biases: ReadonlyArray<keyof GatedConfig["bias"]>
-  /** null: every layer may have the same window; else which layers have one */
+  /** returns whether a layer has a window; null: every layer may have the same window */
   readonly windows: ((layer: number) => boolean) | null
-  /** further keys */
+  /** Returns further metadata. */
   readonly values?: (config: GatedConfig) => Readonly<Record<string, EncodedValue>>
-  /** further ends of sentences, of what is not said */
+  /** Returns further problems: ends of sentences. */
   readonly problems?: (config: GatedConfig) => ReadonlyArray<string>
   readonly change?: GgufWriting["change"]
 }
 
+/** Returns a function that converts a gated decoder's config to metadata, or lists what llama.cpp cannot represent. */
 export const gatedHyperparameters = (
   config: GatedConfig,
   writing: GatedWriting

@@ -13,17 +13,17 @@ import { type OpenedFile, readGgufFile, unreadableFile } from "../header.ts"
 import { tokenizerMetadata } from "./tokenizer.ts"
 import { type EncodedValue, encoded } from "./values.ts"
 
-/** Model to be written as a GGUF file. */
+/** A model to write as a GGUF file. */
 export interface GgufModel extends Hyperparameters {
   readonly writing: GgufWriting
 }
 
-/** Why a model cannot be written: the end of a sentence that begins with it. */
+/** Reason why a model cannot be written: the end of a sentence that begins with the model. */
 export interface Unsaid {
   readonly reason: string
 }
 
-/** What llama.cpp has to know of a model, by its config alone. */
+/** Returns the model's hyperparameters for llama.cpp from its config alone, or why it cannot be written. */
 export const ggufModelOf = (family: string, config: unknown): GgufModel | Unsaid => {
   const { toGguf, textPart }: CausalFamily = causalFamilies[family as keyof typeof causalFamilies]
   if (toGguf === null) return { reason: `is of the family ${family}, which cannot be written as a GGUF file here` }

@@ -1,6 +1,6 @@
 /** Values of metadata as the bytes that a GGUF file has for them. */
 
-/** A value of metadata as the file has it: its type's number, then the value. */
+/** A metadata value as stored: the number of its type, then the value. */
 export type EncodedValue = Uint8Array
 
 const U32 = 4
@@ -15,6 +15,8 @@ const bytes = (size: number, write: (view: DataView) => void): Uint8Array => {
   write(new DataView(out.buffer))
   return out
 }
+
+/** Concatenates byte arrays. */
 export const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
@@ -24,8 +26,12 @@ export const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   }
   return out
 }
+
+/** Returns the bytes of a 32-bit unsigned integer. */
 export const u32Bytes = (value: number) => bytes(4, (view) => view.setUint32(0, value, true))
+/** Returns the bytes of a 64-bit unsigned integer. */
 export const u64Bytes = (value: number) => bytes(8, (view) => view.setBigUint64(0, BigInt(value), true))
+/** Returns the bytes of a string with its length. */
 export const stringBytes = (value: string) => {
   const text = new TextEncoder().encode(value)
   return joined([u64Bytes(text.length), text])
@@ -33,7 +39,7 @@ export const stringBytes = (value: string) => {
 const list = (type: number, count: number, values: Uint8Array): EncodedValue =>
   joined([u32Bytes(LIST), u32Bytes(type), u64Bytes(count), values])
 
-/** Values of metadata, by the types that llama.cpp reads its keys as. */
+/** Encoders of metadata values, by the types that llama.cpp expects. */
 export const encoded = {
   u32: (value: number): EncodedValue => joined([u32Bytes(U32), u32Bytes(value)]),
   f32: (value: number): EncodedValue =>
