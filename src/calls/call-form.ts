@@ -37,7 +37,7 @@ export interface CallForm {
    * which the tool's schema determines whether `3` is a string or a number; values of other parameters are parsed as JSON if possible.
    */
   readonly parse: (text: string, tools?: ReadonlyArray<Tool>) => ReadCalls
-  /** texts with which calls may begin: a stream holds back what follows them until it is parsed */
+  /** texts with which calls may begin; a stream holds back the text after one until it is parsed */
   readonly openings: ReadonlyArray<string>
   /** blocks by which streams parse the form */
   readonly blocks: ReadonlyArray<CallBlock>

@@ -6,6 +6,7 @@ import type { CallGrammar } from "./call-form.ts"
 /** JSON in the style of transformers' `tojson`. */
 export const jsonStyle: JsonStyle = { comma: ", ", colon: ": " }
 
+/** Returns a grammar that matches a text. */
 export const text = (value: string): Grammar => ({ kind: "text", text: value })
 
 /** Returns a sequence of parts; a string matches itself. */

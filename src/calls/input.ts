@@ -23,12 +23,14 @@ export const peek = function* (input: Input): Reading<string> {
   return input.text[input.at]!
 }
 
+/** Consumes the next character and returns it. */
 export const next = function* (input: Input): Reading<string> {
   const character = yield* peek(input)
   input.at++
   return character
 }
 
+/** Consumes white space. */
 export const skipSpace = function* (input: Input): Reading<void> {
   while (/\s/.test(yield* peek(input))) input.at++
 }

@@ -29,7 +29,7 @@ export interface ToolUse {
   readonly reader: (options?: ThinkingOptions) => CallReader
   /** texts with which calls may begin */
   readonly openings: ReadonlyArray<string>
-  /** whether the text contains the opening of a call, complete or not */
+  /** Returns whether the text contains the opening of a call, complete or not. */
   readonly begins: (text: string) => boolean
   /** grammar of texts that call a tool, or only the named one; null: the form has no grammar */
   readonly grammar: ((options: CallChoice) => Grammar) | null
@@ -49,7 +49,7 @@ export interface CallChoice {
   readonly parallel: boolean
 }
 
-/** The reason why a model cannot call tools. */
+/** Reason why a model cannot call tools. */
 export interface NoToolUse {
   /** a sentence without its full stop */
   readonly broken: string

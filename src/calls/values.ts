@@ -100,7 +100,7 @@ export const takeValue = function* (input: Input, notation: Notation, depth = 0)
   return Number(word)
 }
 
-/** Parses the members of an object after its brace. `known`: any other member makes it not a call. */
+/** Parses the members of an object after its brace. `known`: names that members may have, or it is not a call; default: any. */
 export const takeFields = function* (
   input: Input,
   notation: Notation,

@@ -25,6 +25,7 @@ const wasmDevice = Effect.tryPromise({
 const openWasm = (choice: BrowserWasmChoice) =>
   Effect.flatMap(wasmDevice, ({ openWasmInBrowser }) => openWasmInBrowser(choice))
 
+/** The runtime for devices in pages. */
 export const browser: Runtime = {
   name: "browser",
   gpu: Effect.suspend(() =>

@@ -4,6 +4,7 @@ interface Deno {
   readonly permissions: { querySync(of: object): { readonly state: string } }
 }
 
+/** Name of a permission. */
 export type DenoPermission = "env" | "ffi" | "read" | "run" | "write"
 
 /** Returns the permissions that were not granted. Does not request them, which would prompt the user in the middle of a run. */

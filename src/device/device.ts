@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { DeviceError } from "./device-error.ts"
 
+/** Name of a device. */
 export type Backend = "webgpu" | "native" | "wasm" | "cpu"
 
 /** Properties of a device that a run records. Flat, so that they print in one line. */

@@ -101,6 +101,7 @@ const wanted = (): WantedTile | undefined => {
 
 const disk = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 
+/** Storage of measurements in the user's cache folder. */
 export const keptTiles: KeptTiles = {
   wanted,
   probe: probeTiles,

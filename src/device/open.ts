@@ -13,6 +13,7 @@ import type { DeviceError } from "./device-error.ts"
 import type { KeptTiles } from "./tile-plan.ts"
 import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
+/** Choice between wasm and native. */
 export interface WasmChoice {
   readonly threads: "auto" | number
   /** whether results are bitwise identical on every engine; otherwise multiply-adds are fused where the engine supports it */
@@ -21,6 +22,7 @@ export interface WasmChoice {
   readonly native?: string | undefined
 }
 
+/** An opened wasm or native device. */
 export interface OpenedWasm {
   readonly threads: number
   readonly simd: boolean
@@ -58,6 +60,7 @@ export interface Runtime {
 /** The device to open. "auto": WebGPU on a hardware GPU, else native, else wasm. */
 export type DeviceChoice = "auto" | DeviceShape["backend"]
 
+/** Options for opening a device. */
 export interface DeviceOptions {
   /** CPU threads of native and wasm, at most 8. Default "auto": the number of cores. */
   readonly threads?: "auto" | number
@@ -256,6 +259,7 @@ type LayerOf<Options> = (choice: DeviceChoice, options?: Options) => Layer.Layer
 /** Opens a device that is never closed. Rejects with a DeviceError and restores tfjs if it is not available. */
 type Install<Options = DeviceOptions> = (choice?: DeviceChoice, options?: Options) => Promise<DeviceDescription>
 
+/** Creates `install` of an entry point. */
 export const installer =
   <Options = DeviceOptions>(layerOf: LayerOf<Options>): Install<Options> =>
   (choice = "auto", options) =>

@@ -20,4 +20,5 @@ if (factory && !("wasm" in tf.engine().registry)) {
   tf.registerBackend("wasm", factory, BELOW_CPU)
 }
 
+/** Imports tfjs's webgpu backend. */
 export const importWebgpuBackend = () => import("@tensorflow/tfjs-backend-webgpu")

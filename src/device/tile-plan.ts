@@ -18,6 +18,7 @@ import {
 /** Environment variable that sets the tile of products instead of a measurement. */
 export const TILES_VARIABLE = "TFJS_LORA_PRO_TILES"
 
+/** Tile of products: a fixed rule, or one tile for all. */
 export type WantedTile = "fixed" | TileName
 
 /** Measurement of tiles in a runtime, and its storage between processes. Pages have neither, and do not load the code. */

@@ -22,6 +22,7 @@ import { type DeviceError, openingError } from "./device-error.ts"
 import { onePerProcess } from "./one-per-process.ts"
 import type { OpenedWasm, WasmChoice } from "./open.ts"
 
+/** Choice of a page, with the folder of the binaries. */
 export interface BrowserWasmChoice extends WasmChoice {
   readonly wasmFolder?: string | undefined
 }
@@ -121,6 +122,7 @@ const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
   }
 }
 
+/** Opens the wasm backend in a page and makes it tfjs's current one. */
 export const openWasmInBrowser = onePerProcess<BrowserWasmChoice, Opened, DeviceError>(
   { backend: "wasm", open, close: (opened) => opened.uninstall() },
   openingError("wasm", REMEDY)

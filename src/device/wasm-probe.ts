@@ -5,12 +5,14 @@ import os from "node:os"
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11
 ]
+
 /** () → v128: i8x16.relaxed_swizzle(i8x16.splat(1), i8x16.splat(2)) */
 const RELAXED_SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
   253, 128, 2, 11
 ]
 
+/** Support of wasm features by the runtime. */
 export interface WasmDescription {
   /** processor cores available to the runtime */
   readonly cores: number
@@ -29,6 +31,7 @@ const sharedMemory = (): boolean => {
   }
 }
 
+/** Probes the runtime. */
 export const describeWasm = (): WasmDescription => ({
   cores: os.availableParallelism(),
   sharedMemory: sharedMemory(),

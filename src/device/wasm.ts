@@ -67,6 +67,7 @@ const MOST_THREADS = 8
 /** Workers start in 0.1 s; on a loaded machine, training waits a hundred times as long before it continues with one thread. */
 const START_TIMEOUT = 10_000
 
+/** Options of the wasm backend. */
 export interface WasmOptions {
   readonly threads: WasmChoice["threads"]
   /** default true */

@@ -8,6 +8,7 @@ export const FEATURES = ["timestamp-query", "subgroups", "shader-f16"] as const
 
 const SOFTWARE = /llvmpipe|lavapipe|softpipe|swiftshader|basic render/i
 
+/** Returns a readable name of an adapter. */
 export const nameOfAdapter = ({ vendor, architecture, device, description }: GPUAdapterInfo): string =>
   description || [vendor, architecture, device].filter((part) => part !== "").join(" ") || "unnamed GPU"
 
@@ -16,6 +17,7 @@ export const isSoftware = (info: GPUAdapterInfo): boolean =>
   info.isFallbackAdapter === true ||
   SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].join(" "))
 
+/** Returns the error of an adapter that cannot be used. */
 export const webgpuFailure = (reason: string): DeviceError =>
   new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "the wasm device needs no GPU (--device wasm)" })
 
@@ -42,6 +44,7 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension"
 ] as const satisfies ReadonlyArray<keyof GPUSupportedLimits>
 
+/** Properties of an adapter. */
 export interface AdapterDescription {
   readonly name: string
   readonly vendor: string

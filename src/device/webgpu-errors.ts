@@ -12,6 +12,7 @@
 import { messageOf } from "../boundary/index.ts"
 import { DeviceError } from "./device-error.ts"
 
+/** Errors of a GPU device. */
 export interface GpuErrors {
   readonly label: (site: string) => void
   /**

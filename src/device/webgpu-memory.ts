@@ -26,6 +26,7 @@ const FLOOR = 32 * 2 ** 20
 /** Number of submits over which the peak is measured; it is kept for as many again while the next ones are counted. */
 const WINDOW = 256
 
+/** Memory of a GPU device. */
 export interface GpuMemory {
   /** peak number of bytes allocated */
   readonly peakBytes: () => number
@@ -168,7 +169,7 @@ const tooLarge = (reason: string) =>
     remedy: "use a smaller batch, model.weights f16 or int8, or --device wasm"
   })
 
-/** Throws for a size larger than a binding. WebGPU reports it too, but later, and drops other submitted work. */
+/** Throws if `bytes` exceeds the size of a binding. WebGPU reports this too, but later, and drops other submitted work. */
 export const refuseUnbindable = (backend: WebgpuBackend, bytes: number): void => {
   const limit = bindingLimitOf(backend)
   if (bytes > limit)

@@ -38,6 +38,7 @@ const LIMITS = [
 /** tfjs's automatic choice sums long products with atomics, in any order; the tiled program (3) is bitwise reproducible. */
 const TILED_MATMUL = 3
 
+/** An opened webgpu backend. */
 export interface OpenedWebgpu {
   readonly device: GPUDevice
   readonly adapter: string
@@ -51,6 +52,7 @@ export interface OpenedWebgpu {
   readonly uninstallKernels: () => void
 }
 
+/** Options of the webgpu backend. */
 export interface WebgpuOptions {
   readonly adapter: GPUAdapter
   /** absent if measurements cannot be stored between processes */

@@ -31,6 +31,7 @@ export interface Continued {
   readonly token: number
 }
 
+/** A search for the target of a source. */
 export interface TargetSearch {
   /** number of candidates needed after each text */
   readonly width: number
@@ -38,6 +39,7 @@ export interface TargetSearch {
   readonly push: (candidates: ReadonlyArray<ReadonlyArray<Candidate>>) => ReadonlyArray<Continued> | WrittenTarget
 }
 
+/** Options of a search. */
 export interface SearchOptions {
   readonly beams: number
   readonly lengthPenalty: number
@@ -50,6 +52,7 @@ interface Text {
   readonly sum: number
 }
 
+/** Creates a search: greedy for one beam, otherwise a beam search. */
 export const targetSearch = (options: SearchOptions): TargetSearch =>
   options.beams === 1 ? greedySearch(options) : beamSearch(options)
 

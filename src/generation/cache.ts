@@ -175,6 +175,7 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
 
 /** Reshapes [rows·n, width] to [rows, n, width]. */
 export const byRow = (x: Tensor2D, rows: number): Tensor3D => tf.reshape(x, [rows, x.shape[0] / rows, x.shape[1]])
+/** Reshapes [rows, n, width] to [rows·n, width]. */
 export const flat = (x: Tensor3D): Tensor2D => tf.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
 
 /** [rows, n, width] → [rows, count, width] */

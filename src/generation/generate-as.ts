@@ -62,7 +62,7 @@ export type StandardResult<Output> =
   | {
       /** issues, at least one */
       readonly issues: ReadonlyArray<{
-        /** what is wrong, in the library's words */
+        /** problem, in the library's words */
         readonly message: string
         /** keys and indices that lead to the value; absent: the whole value */
         readonly path?: ReadonlyArray<unknown> | undefined
@@ -75,7 +75,7 @@ export class SchemaAnswerError extends Schema.TaggedError<SchemaAnswerError>()("
   reason: Schema.Literals(["unfinished", "invalid"]),
   /** text generated so far */
   text: Schema.String,
-  /** what is wrong with the text */
+  /** problem of the text */
   problem: Schema.String
 }) {
   override get message() {

@@ -17,7 +17,7 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly seed?: number
   /** non-empty strings before which a text ends; default: none */
   readonly stop?: ReadonlyArray<string>
-  /** whether to use the base model alone, without the adapter; default false */
+  /** whether to use the base model without the adapter; default false */
   readonly base?: boolean
   /** tokens that end a text; default: the model's */
   readonly eosIds?: ReadonlyArray<number>
@@ -55,7 +55,7 @@ export interface ObservedToken extends LikelyToken {
 
 /** Observer of every generated token. */
 export interface TokenObserver {
-  /** how many of the likeliest tokens to report per position, at least 1 */
+  /** number of likeliest tokens to report per position, at least 1 */
   readonly likeliest: number
   /** Called with a token before the next one is chosen; generation waits for it. */
   readonly tell: (token: ObservedToken) => Effect.Effect<void>

@@ -9,6 +9,7 @@ import { type CausalModel, type CausalOutput, logitsOf } from "../models/causal/
 import { tidy } from "../tensors/index.ts"
 import type { KeyValueCache } from "./cache.ts"
 
+/** Inputs of a forward pass. */
 export interface Pass {
   readonly adapted: Adapted<CausalModel>
   readonly cache: KeyValueCache
@@ -60,8 +61,8 @@ export const nextLogits = (pass: Pass): Tensor2D =>
   })
 
 /**
- * Returns float32 [2, rows]: the index of each row's largest logit, which float32 holds exactly below 2²⁴, and the sum of its hidden state,
- * which is not finite if any of its values is not.
+ * Computes, as float32 [2, rows], the index of each row's largest logit, which float32 represents exactly below 2²⁴, and the sum of its hidden
+ * state, which is not finite if any value is not.
  */
 export const nextTokens = (pass: Pass): Tensor2D =>
   tf.tidy(() => {

@@ -130,6 +130,7 @@ export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, 
     }
   )
 
+/** Returns whether two lists contain the same objects. */
 export const sameParts = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean =>
   a.length === b.length && a.every((part, i) => part === b[i])
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 import { GenerationError } from "./options.ts"
 
+/** Failure for output of a model that is not finite. */
 export const notFinite = Effect.suspend(() => {
   const problem = "the model computes numbers that are not finite; its weights or what was trained are damaged"
   return Effect.fail(new GenerationError({ problems: [problem] }))

@@ -100,7 +100,7 @@ export interface LikelyToken {
 
 /**
  * Returns the probability of `chosen` and the `count` likeliest tokens by softmax of the model's own logits, whatever the sampling parameters.
- * Of equals the first comes first.
+ * Equal probabilities are in the order of the vocabulary.
  */
 export const likelihoods = (
   logits: Float32Array,

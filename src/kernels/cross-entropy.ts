@@ -26,7 +26,7 @@ interface Attributes {
 /** Cost of an exponential, in multiplications. */
 const COST = 16
 
-/** Returns 1 for each row that counts and 0 for the others, and 1/N for N such rows, 0 if there are none. */
+/** Returns 1 for each row that counts and 0 for the others, and 1/N with N the number of rows that count, at least 1. */
 export const counted = (labels: Tensor, ignored: number): readonly [Tensor, Tensor] => {
   const counts = tf.cast(tf.notEqual(labels, tf.scalar(ignored, "int32")), "float32")
   return [counts, tf.div(1, tf.maximum(tf.sum(counts), 1))]

@@ -13,7 +13,7 @@ const cholesky = (M: Float64Array, n: number): Float64Array => {
   return L
 }
 
-/** X with XM = Y: X and Y [rows, n], M [n, n] positive definite, all row-major. Not finite where M is not positive definite. */
+/** Solves XM = Y for X: X and Y [rows, n], M [n, n] positive definite, all row-major. The result is not finite if M is not positive definite. */
 export const solvedRows = (Y: ArrayLike<number>, rows: number, M: Float64Array, n: number): Float64Array => {
   const L = cholesky(M, n)
   const X = Float64Array.from(Y)

@@ -4,14 +4,14 @@
  * Inner loops run along rows, four at a time: what a row costs to load is shared, and sums do not wait for one another.
  */
 
-/** Aᵀ [columns, rows] of A [rows, columns]. */
+/** Returns Aᵀ [columns, rows] of A [rows, columns]. */
 export const transposed = (a: ArrayLike<number>, rows: number, columns: number): Float64Array => {
   const out = new Float64Array(rows * columns)
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = a[i * columns + j]!
   return out
 }
 
-/** The scalar product of row i of `a` and row j of `b`, both of this length. */
+/** Returns the scalar product of row i of `a` and row j of `b`, both of this length. */
 export const dotOfRows = (a: Float64Array, i: number, b: Float64Array, j: number, length: number): number => {
   let sum = 0
   for (let t = i * length, u = j * length, end = t + length; t < end; t++, u++) sum += a[t]! * b[u]!
@@ -44,18 +44,18 @@ const dotProducts = (a: Float64Array, b: Float64Array, m: number, n: number, k: 
   return out
 }
 
-/** A·Bᵀ [m, n] of A [m, k] and B [n, k]. */
+/** Returns A·Bᵀ [m, n] of A [m, k] and B [n, k]. */
 export const timesTransposed = (a: Float64Array, b: Float64Array, m: number, n: number, k: number): Float64Array =>
   dotProducts(a, b, m, n, k, false)
 
-/** A·Aᵀ [m, m] of A [m, k], exactly symmetric. */
+/** Returns A·Aᵀ [m, m] of A [m, k], exactly symmetric. */
 export const gramOfRows = (a: Float64Array, m: number, k: number): Float64Array => {
   const out = dotProducts(a, a, m, m, k, true)
   for (let i = 0; i < m; i++) for (let j = 0; j < i; j++) out[i * m + j] = out[j * m + i]!
   return out
 }
 
-/** A·B [m, n] of A [m, k] and B [k, n]. */
+/** Returns A·B [m, n] of A [m, k] and B [k, n]. */
 export const times = (a: Float64Array, b: Float64Array, m: number, n: number, k: number): Float64Array => {
   const out = new Float64Array(m * n)
   for (let i = 0; i < m; i++) {

@@ -168,7 +168,7 @@ const reflected = (z: Float64Array, { reflectors, betas }: Tridiagonal, n: numbe
   }
 }
 
-/** The `count` largest eigenvalues of a symmetric matrix [n, n] (row-major), which is overwritten, and their eigenvectors. */
+/** Returns the `count` largest eigenvalues of a symmetric matrix [n, n] (row-major) with their eigenvectors. Overwrites the matrix. */
 export const leadingEigenvectors = (matrix: Float64Array, n: number, count: number): LeadingEigen => {
   const tridiagonal = tridiagonalised(matrix, n)
   const chases = diagonalised(tridiagonal, n)

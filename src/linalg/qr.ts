@@ -34,9 +34,7 @@ const reflect = (x: Float64Array, v: Float64Array, from: number, beta: number): 
   for (let i = from; i < x.length; i++) x[i] = x[i]! - product * v[i]!
 }
 
-/**
- * The same with columns lying contiguously: `columns` [n, m] is Xᵀ and is overwritten; answers Qᵀ [k, m], and R [k, n].
- */
+/** Decomposes a matrix stored by columns: `columns` [n, m] is Xᵀ, and is overwritten. Returns Qᵀ [k, m], and R [k, n]. */
 export const qrOfColumns = (columns: Float64Array, m: number, n: number): HouseholderQr => {
   const k = Math.min(m, n)
   const column = (j: number) => columns.subarray(j * m, (j + 1) * m)
@@ -61,6 +59,7 @@ export const qrOfColumns = (columns: Float64Array, m: number, n: number): Househ
   return { Q, R }
 }
 
+/** Decomposes X [m, n], row-major: X = QR. The input does not change. */
 export const householderQr = (
   values: ArrayLike<number>,
   [m, n]: readonly [rows: number, columns: number]
@@ -70,8 +69,9 @@ export const householderQr = (
 }
 
 /**
- * xⱼ = Σ_k qₖ R[k, j], the q orthonormal: modified Gram-Schmidt, applied twice to each vector, after which the q are orthonormal to rounding
- * (Giraud, Langou & Rozložník 2005). A vector of which less than 1e-13 is left lies in the span of those before it and gives no q.
+ * QR of vectors: xⱼ = Σ_k qₖ R[k, j] with orthonormal q, by modified Gram-Schmidt. It is applied twice to each vector, which makes the q
+ * orthonormal up to rounding (Giraud, Langou & Rozložník 2005). A vector with a remainder below 1e-13 lies in the span of the earlier ones and
+ * adds no q.
  */
 export interface ThinQr {
   /** `rank` orthonormal vectors */
@@ -84,13 +84,14 @@ export interface ThinQr {
 // some hundred roundings of 1.1e-16: what is left of a vector that lies in the span, against the vector
 const DEPENDENT = 1e-13
 
+/** Returns the scalar product. */
 export const dot = (x: ArrayLike<number>, y: ArrayLike<number>): number => {
   let sum = 0
   for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!
   return sum
 }
 
-/** Vectors of equal length; they do not change. */
+/** Decomposes vectors of equal length; they do not change. */
 export const thinQr = (vectors: ReadonlyArray<Float64Array>): ThinQr => {
   const Q: Array<Float64Array> = []
   const rows: Array<Float64Array> = []

@@ -10,9 +10,9 @@
  */
 
 interface SymmetricEigen {
-  /** λ, ascending: [n] */
+  /** eigenvalues λ, ascending: [n] */
   readonly values: Float64Array
-  /** U [n, n], row-major: eigenvector j is column j */
+  /** eigenvectors U [n, n], row-major: eigenvector j is column j */
   readonly vectors: Float64Array
 }
 
@@ -62,7 +62,7 @@ const sweep = (a: Float64Array, w: Float64Array, n: number): number => {
   return rotations
 }
 
-/** Decomposes a symmetric matrix [n, n] (row-major; only its symmetric content is meant). The input does not change. */
+/** Decomposes a symmetric matrix [n, n] (row-major); only its symmetric part is used. The input does not change. */
 export const symmetricEigen = (matrix: ArrayLike<number>, n: number): SymmetricEigen => {
   const a = Float64Array.from(matrix)
   const w = new Float64Array(n * n)

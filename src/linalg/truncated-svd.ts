@@ -17,22 +17,26 @@ import { dotOfRows, gramOfRows, times, timesTransposed, transposed } from "./den
 import { leadingEigenvectors } from "./leading-eigenvectors.ts"
 import { qrOfColumns } from "./qr.ts"
 
-/** U [m, rank] and V [n, rank] with orthonormal columns, row-major; S [rank], descending. A singular value that is only rounding is 0. */
+/**
+ * Leading singular triplets: U [m, rank] and V [n, rank] with orthonormal columns, row-major; S [rank], descending. Singular values within
+ * rounding are 0.
+ */
 export interface TruncatedSvd {
   readonly U: Float64Array
   readonly S: Float64Array
   readonly V: Float64Array
 }
 
+/** Options of the randomised method. */
 export interface Randomised {
-  /** power iterations q; 0 is for matrices whose singular values fall quickly */
+  /** power iterations q, at least 0; 0 suits matrices whose singular values decrease quickly */
   readonly iterations: number
   readonly random: Random
-  /** directions looked at beyond `rank` (default 10) */
+  /** directions computed beyond `rank`; default 10 */
   readonly oversampling?: number
 }
 
-/** A matrix that has no singular values. Thrown. */
+/** Error of a matrix with values that are not finite. Thrown. */
 export class NotFiniteMatrix extends RangeError {
   readonly row: number
   readonly column: number
@@ -53,10 +57,7 @@ interface Triplets {
   readonly b: Float64Array // [k, p]
 }
 
-/**
- * The `rank` largest singular values of `values` [m, n] (row-major), 1 ≤ rank ≤ min(m, n), with their vectors. Throws
- * `NotFiniteMatrix`.
- */
+/** Computes the `rank` largest singular values of `values` [m, n] (row-major), 1 ≤ rank ≤ min(m, n), with their vectors. Throws `NotFiniteMatrix`. */
 export const truncatedSvd = (
   values: Float32Array | Float64Array,
   [m, n]: readonly [rows: number, columns: number],

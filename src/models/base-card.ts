@@ -17,7 +17,7 @@ export interface BaseCard {
   readonly baseModel?: string
 }
 
-/** Reads a base model's card; {} if there is none. Never fails. */
+/** Reads a base model's card; {} without a card. Never fails. */
 export const readBaseCard = (file: string): Effect.Effect<BaseCard, never, FileSystem.FileSystem> =>
   Effect.map(readTextFile(file).pipe(Effect.orElseSucceed(() => "")), parseBaseCard)
 

@@ -27,7 +27,7 @@ export interface PairShape {
   readonly out: number
 }
 
-/** Optimizer state in values, without what is recomputed before each step. */
+/** Size of an optimizer's state in values, without values that are recomputed before each step. */
 export interface StateSize {
   /** Returns the values for a pair of this shape. */
   readonly pair: (shape: PairShape) => number
@@ -54,7 +54,9 @@ export const SHARED_FROM = 128
 /** Returns the number of values for a pair of LoRA rank r: its smallest eigenvalue, and five matrices [r, r]. */
 export const whiteningNumbers = (r: number): number => 1 + 5 * r ** 2
 
+/** Work of an optimizer that ranks do not divide. */
 export const nothingShared: SharedWork = { moves: false, whitenings: 0 }
+/** Work of an optimizer that whitens pairs once per step. */
 export const whitenedOnce: SharedWork = { moves: false, whitenings: 1 }
 
 /** Returns a size function of `count` values per value of A and B. */
@@ -123,6 +125,7 @@ export const comparedAs = <Config>(
 /** Creates the transforms of the parts of a tree, for gradients of the mean loss. `steps` and `ranks`: of the whole run. */
 export type Parts<Config> = (config: Config, rates: Rates, steps: number, ranks: RanksShape) => PartitionOptions
 
+/** An optimizer: its facts, memory, and entries of `compare`. */
 export interface Optimizer<Config extends { readonly learningRate: number | "auto" }> extends OptimizerFacts<Config> {
   /** Loads the implementation, if a run uses this optimizer. */
   readonly load: () => Promise<{

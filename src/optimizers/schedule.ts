@@ -14,6 +14,7 @@ import type { Transform } from "./transform.ts"
 /** A learning-rate schedule: step (1, 2, …) → learning rate. */
 export type Schedule = (step: number) => number
 
+/** Returns the learning rate at a step. */
 export const rateAt = (learningRate: Schedule | number, step: number): number =>
   typeof learningRate === "number" ? learningRate : learningRate(step)
 
@@ -52,13 +53,13 @@ const inCode = (kind: ScheduleConfig["kind"], options: ScheduleOptions): Schedul
   return warmed(kind, settled(kind, settings, options))
 }
 
-/** Stays at the peak from the end of the warm-up to the last step. */
+/** Creates a schedule that stays at the peak from the end of the warm-up to the last step. */
 export const constant = (options: ScheduleOptions): Schedule => inCode("constant", options)
 
-/** Decreases linearly from the peak, and would reach 0 one step after the last. */
+/** Creates a schedule that decreases linearly from the peak, and would reach 0 one step after the last. */
 export const linear = (options: ScheduleOptions): Schedule => inCode("linear", options)
 
-/** Decreases from the peak along half a cosine, and would reach 0 one step after the last. */
+/** Creates a schedule that decreases from the peak along half a cosine, and would reach 0 one step after the last. */
 export const cosine = (options: ScheduleOptions): Schedule => inCode("cosine", options)
 
 /** Creates the plan's schedule over a run of `steps` with a given peak. A warm-up fraction is rounded to whole steps. */

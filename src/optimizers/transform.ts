@@ -87,7 +87,10 @@ export interface Transform<S extends State | StateLike<S> = any> {
    * s(B·dA + dB·A). `state`: after `refresh`, as for `update`. Absent: the gradients themselves.
    */
   direction?(updates: Trainable, state: S, params: Trainable): Trainable
-  /** Reads what `update` needs of the current parameters. May wait for the device. The caller owns new tensors of the result. Absent: no reads. */
+  /**
+   * Reads the values of the current parameters that `update` needs. May wait for the device. The caller owns new tensors of the result. Absent:
+   * no reads.
+   */
   refresh?(state: S, params: Trainable): Effect.Effect<S, DeviceReadError | RankError>
   /** Returns the learning rate of the next update, if this transform sets one. */
   learningRate?(state: S): number | undefined
@@ -140,8 +143,8 @@ const sharedOf = (
       }
 
 /**
- * Composes transforms in sequence; the state is the list of their states. Transforms after one whose work ranks divide must treat each
- * parameter independently.
+ * Composes transforms in sequence; the state is the list of their states. After a transform whose work ranks divide, each transform must treat
+ * parameters independently.
  */
 export const chain = (...transforms: ReadonlyArray<Transform>): Transform<ReadonlyArray<State>> => ({
   obstacle: (params) =>

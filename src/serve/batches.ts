@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type * as Semaphore from "effect/Semaphore"
 import type { Scheduler } from "./scheduler.ts"
 
+/** Options of a queue of batches. */
 export interface BatchOptions<Row, Answer, E, R> {
   /** scheduler of the device */
   readonly turns: Scheduler
@@ -45,6 +46,7 @@ export interface Request<Row> {
   readonly units?: ReadonlyArray<number>
 }
 
+/** A queue of batches. */
 export interface Batches<Row, Answer, E> {
   /** Returns one answer per row, in order. An interruption removes the rows that still wait. */
   readonly ask: (request: Request<Row>) => Effect.Effect<ReadonlyArray<Answer>, E>

@@ -83,6 +83,7 @@ const ResponseFormat = Schema.Union([
   message: 'expected { type: "text" }, { type: "json_object" } or { type: "json_schema", json_schema: { schema } }'
 })
 
+/** Body of a request for a chat completion. */
 export const ChatBody = Schema.Struct({
   ...writingFields,
   messages: Schema.Array(ChatMessage).check(Schema.isMinLength(1)),
@@ -99,6 +100,8 @@ export const ChatBody = Schema.Struct({
   safety_identifier: Schema.optionalKey(Schema.String),
   prompt_cache_key: Schema.optionalKey(Schema.String)
 })
+
+/** Decoded body. */
 export type ChatBody = typeof ChatBody.Type
 
 /** Returns the conversation of a body. `system`: the run's system message, for conversations that have none. */

@@ -46,6 +46,7 @@ const formOf = (use: ToolUse | null, thinking: boolean): Form => ({
   end: { delta: {} }
 })
 
+/** `POST /v1/chat/completions`. */
 export const chatRoute: Route = {
   method: "POST",
   path: "/v1/chat/completions",

@@ -50,7 +50,10 @@ export interface Holdings {
   readonly give: (client: string, amount: number) => void
 }
 
-/** Creates holdings in which a client holds at most as much as it leaves free: alone, half of all. So others always find room. */
+/**
+ * Creates holdings in which a client may hold at most as much as remains free (half of all, if it is alone), so that other clients always find
+ * room.
+ */
 export const holdings = (name: LimitName): Holdings => {
   const held = new Map<string, number>()
   let all = 0

@@ -80,6 +80,7 @@ const writtenAtOnce = (
     return Stream.fromIterable(events)
   })
 
+/** `POST /v1/completions`. */
 export const completionsRoute: Route = {
   method: "POST",
   path: "/v1/completions",

@@ -15,6 +15,7 @@ import { type Refusal, refusal } from "./refusal.ts"
 import { type Scheduler, scheduler } from "./scheduler.ts"
 import type { Served } from "./served.ts"
 
+/** Generation of several prompts, interleaved on the device. */
 export interface Generating {
   /**
    * Streams the events of prompts that a model continues, up to an `end` for each prompt. If the scope ends, generation stops at the next token.
@@ -31,6 +32,7 @@ export interface Generating {
 
 const tooLate = () => refusal(504, `the text was not written within ${overLimit("serve-seconds")}`, { code: "timeout" })
 
+/** Creates the generation of a server. */
 export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Generating, never, Device> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Device>()

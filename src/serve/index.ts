@@ -39,7 +39,7 @@ export interface OpenServer extends Pick<Serving, "fetch" | "active"> {
 }
 
 /**
- * Loads runs and answers requests about them. Rejects with an error that says what is wrong with a run.
+ * Loads runs and returns a handler of requests for them. Rejects if a run cannot be loaded, with an error that names the problem.
  *
  * @example
  * import { createServer } from "node:http"

@@ -32,8 +32,10 @@ const gauges = {
   resident_bytes: "Resident memory of the process."
 }
 
+/** Current values of the gauges. */
 export type Gauges = Omit<{ readonly [Name in keyof typeof gauges]: number }, "device_bytes" | "resident_bytes">
 
+/** An answered request. */
 export interface Answered {
   /** the route's path pattern, which does not depend on the request */
   readonly route: string
@@ -43,6 +45,7 @@ export interface Answered {
   readonly seconds: number
 }
 
+/** Metrics of a server. */
 export interface Metrics {
   readonly answered: (answered: Answered) => Effect.Effect<void>
   readonly batch: (model: string, verb: string, rows: number) => Effect.Effect<void>
@@ -51,6 +54,7 @@ export interface Metrics {
   readonly text: (now: Gauges) => Effect.Effect<string>
 }
 
+/** Creates metrics. */
 export const metrics = (): Metrics => {
   const registry: Metric.MetricRegistry = new Map()
   const own = Effect.provideService(Metric.MetricRegistry, registry)

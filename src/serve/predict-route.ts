@@ -17,6 +17,7 @@ type Row = typeof Row.Type
 
 const row = "a text, an object with the columns of the run's plan, or a list of numbers"
 
+/** Body of a request for predictions. */
 export const PredictBody = Schema.Struct({
   model: Schema.optionalKey(Schema.String),
   inputs: Schema.Union([Row, Schema.Array(Row)]).annotate({ message: `expected ${row}, or a list of these` })
@@ -131,6 +132,7 @@ const lengthOf = (row: unknown): number =>
 export const failedBatch = (error: { readonly _tag: string; readonly message: string }): Refusal =>
   refusal(error._tag === "DataError" ? 400 : 500, error.message)
 
+/** `POST /predict`. */
 export const predictRoute: Route = {
   method: "POST",
   path: "/predict",
@@ -172,6 +174,7 @@ const vectorsOf = (
 const shortest = (vector: Float32Array): ReadonlyArray<number> =>
   Array.from(vector, (value) => Number(value.toPrecision(9)))
 
+/** `POST /embed`. */
 export const embedRoute: Route = {
   method: "POST",
   path: "/embed",
@@ -201,6 +204,7 @@ const base64 = (vector: Float32Array): string => {
   return Buffer.from(view.buffer).toString("base64")
 }
 
+/** `POST /v1/embeddings`. */
 export const embeddingsRoute: Route = {
   method: "POST",
   path: "/v1/embeddings",

@@ -2,10 +2,11 @@
 import * as Schema from "effect/Schema"
 import { type LimitName, overLimit } from "../boundary/index.ts"
 
+/** Rejection of a request. */
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", {
   /** HTTP status code */
   status: Schema.Int,
-  /** a sentence that says what to do */
+  /** sentence that includes what to do */
   message: Schema.String,
   /** a machine-readable code; null: the status suffices */
   code: Schema.NullOr(Schema.String),
@@ -21,17 +22,18 @@ interface More {
   readonly retryAfter?: number
 }
 
+/** Creates a rejection. */
 export const refusal = (status: number, reason: string, { code, param, retryAfter }: More = {}): Refusal =>
   new Refusal({ status, message: reason, code: code ?? null, param: param ?? null, retryAfter: retryAfter ?? null })
 
-/** Returns the refusal of an invalid field of the body. */
+/** Returns the rejection of an invalid field of the body. */
 export const wrongField = (param: string, reason: string, code?: string): Refusal =>
   refusal(400, `${param}: ${reason}`, { param, ...(code === undefined ? {} : { code }) })
 
 /** Seconds that a client should wait before it retries. */
 export const AGAIN = 1
 
-/** Returns the refusal of a request for which there is no room. `held`: the limited resource. */
+/** Returns the rejection of a request for which there is no room. `held`: the limited resource. */
 export const overloaded = (name: LimitName, held: string): Refusal =>
   refusal(503, `${held} have, with this one, more than ${overLimit(name)}, or more of them are yours than are left`, {
     code: "overloaded",
@@ -53,7 +55,7 @@ export const errorBody = ({ status, message, code, param }: Refusal) => ({
   error: { message, type: typeOf(status), param, code }
 })
 
-/** Refusal sent for an internal failure without a message of its own. The details are in the server's stderr. */
+/** Rejection for an internal failure without its own message. The server's stderr has the details. */
 export const bug = refusal(500, "something is wrong in the server; its stderr has a report", {
   code: "internal_error"
 })

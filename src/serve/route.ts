@@ -9,6 +9,7 @@ import type { Metrics } from "./metrics.ts"
 import type { Refusal } from "./refusal.ts"
 import type { Served, ServedModels } from "./served.ts"
 
+/** Response to a request. */
 export type Reply =
   | { readonly json: unknown; readonly status?: number }
   | { readonly text: string; readonly type: string; readonly status?: number }
@@ -38,6 +39,7 @@ export interface Called {
   readonly answeredBy: (served: Served) => void
 }
 
+/** A route of the API. */
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE"
   /** exact path, or one with one more segment if it ends with "/*" */
@@ -57,6 +59,6 @@ export const routesOf = ({ predict, embed, write, writing }: Served): ReadonlyAr
   ...(writing === null && write === null ? [] : ["/v1/completions"])
 ]
 
-/** Returns what a model can do, for a request of something that it cannot. `not`: "makes no vectors". */
+/** Returns the problem of a request that a model does not support, with the routes that it answers. `not`: such as "makes no vectors". */
 export const verbsOf = (served: Served, not: string): string =>
   `model: ${served.name} ${not}; it answers ${routesOf(served).join(", ")}`

@@ -84,6 +84,7 @@ const metricsRoute: Route = {
     Effect.map(metricsText, (text) => ({ text, type: "text/plain; version=0.0.4; charset=utf-8" }))
 }
 
+/** All routes of the API. */
 export const routes: ReadonlyArray<Route> = [
   predictRoute,
   embedRoute,

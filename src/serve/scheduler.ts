@@ -23,12 +23,13 @@ export interface Job {
   readonly parts?: () => ReadonlyMap<string, number>
 }
 
+/** Scheduler of work on one resource. */
 export interface Scheduler {
-  /** Runs work when its turn comes. An interruption before that ends the wait. */
+  /** Runs work when its turn comes. An interruption before that cancels it. */
   readonly run: <A, E, R>(job: Job, work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /**
-   * Runs work that mostly waits for files, outside of turns. Its steps alternate with those of the device, each of which takes long; it gets a
-   * fifth of the time, so that it finishes.
+   * Runs work that mostly waits for files, outside of turns. Its steps alternate with the device's, which are longer; it gets a fifth of the
+   * time, so that it finishes.
    */
   readonly beside: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** units of a kind that fit in a turn while other clients wait; at least 1 */
@@ -41,10 +42,11 @@ export interface Scheduler {
   readonly busy: () => boolean
 }
 
+/** Options of a scheduler. */
 export interface SchedulerOptions {
   /** number of places, the work done at a time; default 1 */
   readonly places?: number
-  /** maximum places of one client; default: as many as it leaves free */
+  /** maximum number of places per client; default: as many as remain free */
   readonly each?: number
   /** clock in milliseconds; default `performance.now` */
   readonly now?: () => number
@@ -85,6 +87,7 @@ const LEARNING = 1 / 4
 /** Deno polls its sockets only when idle, which a timer allows and an immediate does not. */
 const isDeno = "Deno" in globalThis
 
+/** Creates a scheduler. */
 export const scheduler = ({ places = 1, each, now = () => performance.now() }: SchedulerOptions = {}): Scheduler => {
   // in the order of their last turns
   const flows = new Map<string, Flow>()

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto"
 
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()
 
+/** Compares secrets in constant time. */
 export const isSameSecret = (given: string, expected: string): boolean =>
   timingSafeEqual(digest(given), digest(expected))
 

@@ -28,7 +28,7 @@ import type { Scheduler } from "./scheduler.ts"
 
 type Failed = { readonly _tag: string; readonly message: string }
 
-/** A served model and what it can do. */
+/** A served model and its capabilities. */
 export interface Served {
   /** name by which clients call it */
   readonly name: string
@@ -94,7 +94,7 @@ interface Entry {
 
 type Loading = Effect.Services<ReturnType<typeof loadTrained>>
 
-/** The models of a server by name. Models are added and removed while it serves. */
+/** Models of a server by name. Models are added and removed while it serves. */
 export interface ServedModels {
   /** Returns the models that answer now. */
   readonly all: () => ReadonlyArray<Served>

@@ -42,7 +42,7 @@ export interface ServingOptions {
   readonly batchSize?: number
   /** time that an idle device waits for more rows after the first, in milliseconds; default 3 */
   readonly batchWait?: number
-  /** called with internal failures that have no message of their own; default: writes to stderr */
+  /** called for each internal failure without its own message; default: writes to stderr */
   readonly onBug?: (report: string) => void
 }
 

@@ -48,13 +48,14 @@ export interface AdamTransform extends Transform<AdamState> {
   readonly adam: AdamDecays
 }
 
+/** Returns whether a transform is `scaleByAdam`. */
 export const isAdam = (transform: Transform): transform is AdamTransform => "adam" in transform
 
 const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
 
 /**
- * Adam without learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), with m and v the moments of the updates, and bias
- * correction counted from 1.
+ * Creates Adam without learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), with m and v the moments of the updates, and bias correction counted
+ * from 1.
  */
 export const scaleByAdam = (options: AdamOptions = {}): AdamTransform => {
   const adam: AdamDecays = settled("scaleByAdam", adamSettings, options)
@@ -83,7 +84,7 @@ export interface AdamWOptions extends AdamOptions {
   readonly weightDecay?: number
 }
 
-/** Adam with decoupled weight decay, as torch.optim.AdamW. */
+/** Creates Adam with decoupled weight decay, as torch.optim.AdamW. */
 export const adamw = (options: AdamWOptions): Transform => {
   const { learningRate, weightDecay, ...moments } = settled("adamw", adamwSettings, options)
   return chain(scaleByAdam(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))

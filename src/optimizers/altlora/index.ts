@@ -8,6 +8,7 @@ const compared = (kind: "altlora" | "altlora-plus", learningRates: ReadonlyArray
     "damping"
   ])
 
+/** AltLoRA. */
 export const altloraOptimizer: Optimizer<AltLoraConfig> = {
   ...optimizerFacts.altlora,
   load: () => import("./parts.ts"),
@@ -17,6 +18,7 @@ export const altloraOptimizer: Optimizer<AltLoraConfig> = {
   compared: { altlora: compared("altlora", [3e-2, 1e-1, 3e-1, 1]) }
 }
 
+/** AltLoRA+. */
 export const altloraPlusOptimizer: Optimizer<AltLoraPlusConfig> = {
   ...optimizerFacts["altlora-plus"],
   load: () => import("./parts.ts").then(({ plusParts }) => ({ parts: plusParts })),

@@ -241,8 +241,8 @@ const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltL
   }
 }
 
-/** AltLoRA. Requires a `refresh` with the same parameters before each `update`, and throws without one. Applies the learning rate itself. */
+/** Creates AltLoRA. Requires a `refresh` with the same parameters before each `update`, and throws without one. Applies the learning rate itself. */
 export const altLora = (options: AltLoraOptions): Transform<AltLoraState> => alternating(false, options)
 
-/** AltLoRA+: AltLoRA with Adam's second moment. */
+/** Creates AltLoRA+: AltLoRA with Adam's second moment. */
 export const altLoraPlus = (options: AltLoraOptions): Transform<AltLoraState> => alternating(true, options)

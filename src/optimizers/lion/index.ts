@@ -2,6 +2,7 @@
 import { type LionConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 
+/** Lion. */
 export const lionOptimizer: Optimizer<LionConfig> = {
   ...optimizerFacts.lion,
   load: () => import("./parts.ts"),

@@ -34,7 +34,7 @@ export interface LionMoments {
 /** State of `scaleByLion`: m, in the order of `tensorsOf`. */
 export type LionState = ReadonlyArray<tf.Tensor>
 
-/** Lion without learning rate (arXiv 2302.06675): the sign of an interpolation between momentum and gradient. */
+/** Creates Lion without learning rate (arXiv 2302.06675): the sign of an interpolation between momentum and gradient. */
 export const scaleByLion = (options: LionMoments = {}): Transform<LionState> => {
   const moments = settled("scaleByLion", lionSettings, options)
   return {
@@ -54,7 +54,7 @@ export interface LionOptions extends LionMoments {
   readonly weightDecay?: number
 }
 
-/** Lion with decoupled weight decay. */
+/** Creates Lion with decoupled weight decay. */
 export const lion = (options: LionOptions): Transform => {
   const { learningRate, weightDecay, ...moments } = settled("lion", { ...lionSettings, ...wholeSettings }, options)
   return chain(scaleByLion(moments), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))

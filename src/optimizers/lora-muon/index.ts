@@ -2,6 +2,7 @@
 import { type LoraMuonConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, whitenedOnce } from "../optimizer.ts"
 
+/** LoRA-Muon. */
 export const loraMuonOptimizer: Optimizer<LoraMuonConfig> = {
   ...optimizerFacts["lora-muon"],
   load: () => import("./parts.ts"),

@@ -60,8 +60,8 @@ const movesOf = (momenta: StackedFactors, TB: Tensor3D, TA: Tensor3D, scales: Te
 }
 
 /**
- * LoRA-Muon directions of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and
- * throws without one, which is a bug in the caller.
+ * Creates LoRA-Muon directions for every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before
+ * `update`, and throws without one, which is a bug in the caller.
  */
 export const loraMuon = (options: LoraMuonOptions = {}): Transform<WhitenedState> => {
   const { damping } = settled("loraMuon", { damping: loraProDamping }, options)

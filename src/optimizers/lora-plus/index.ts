@@ -2,6 +2,7 @@
 import { type LoraPlusConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, nothingShared, type Optimizer, plannedMoments, twoMoments } from "../optimizer.ts"
 
+/** LoRA+. */
 export const loraPlusOptimizer: Optimizer<LoraPlusConfig> = {
   ...optimizerFacts["lora-plus"],
   load: () => import("./parts.ts"),

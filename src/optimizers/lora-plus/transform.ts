@@ -51,7 +51,7 @@ export const scaleB = (ratio: number): Transform<null> => ({
   direction: (updates) => withScaledB(updates, ratio)
 })
 
-/** LoRA+: AdamW with a higher learning rate for B. Dense tensors use AdamW at η. */
+/** Creates LoRA+: AdamW with a higher learning rate for B. Dense tensors use AdamW at η. */
 export const loraPlus = (options: LoraPlusOptions): Transform<ReadonlyArray<State>> => {
   const settings = { ...adamwSettings, ratio: rateRatio }
   const { learningRate, ratio, weightDecay, ...moments } = settled("loraPlus", settings, options)

@@ -3,6 +3,7 @@ import { type LoraPreConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, nothingShared, type Optimizer, plannedMoments } from "../optimizer.ts"
 import { matrixState } from "./compressed.ts"
 
+/** LoRA-Pre. */
 export const loraPreOptimizer: Optimizer<LoraPreConfig> = {
   ...optimizerFacts["lora-pre"],
   load: () => import("./parts.ts"),

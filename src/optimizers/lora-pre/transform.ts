@@ -116,7 +116,7 @@ const largestMove = (b1: number, b2: number, count: number): number =>
 /** A seed of the random factors, the same in every run. */
 const SEED = 28283
 
-/** Adam with low-rank moments: those of a matrix [out, in] are products of rank k, k(out + in) values each instead of out·in. */
+/** Creates Adam with low-rank moments: those of a matrix [out, in] are products of rank k, k(out + in) values each instead of out·in. */
 export const scaleByLoraPre = (options: LoraPreOptions = {}): Transform<LoraPreState> => {
   const { rank, ...adam } = settled("scaleByLoraPre", { ...adamSettings, rank: loraPreRank }, options)
   const { b1, b2, eps } = adam

@@ -104,7 +104,7 @@ const zeros = ({ side, indices }: Stack, pairs: ReadonlyArray<FactorPair>): Stac
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
 /**
- * Adam with moments that are invariant to the scale and basis of the factors. Follows `loraPro()`, instead of `scaleByAdam` in the paper's
+ * Creates Adam with moments that are invariant to the scale and basis of the factors. Follows `loraPro()`, instead of `scaleByAdam` in the paper's
  * efficient form. `update` reads the factors from `params`.
  */
 export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<InvariantAdamState> => {

@@ -326,8 +326,8 @@ const sharedInside = <S extends State, D extends State>({
 const settings = { inner: unchecked, x: freeMatrixChoice, damping: loraProDamping, sharing: unchecked }
 
 /**
- * LoRA-Pro on every pair. Without `inner`, or with `TangentMoves`, dense parameters pass through unchanged; otherwise `inner` transforms them.
- * Requires a `refresh` with the same parameters before `update`, and throws without one, which is a bug in the caller.
+ * Creates LoRA-Pro for every pair. Without `inner`, or with `TangentMoves`, dense parameters pass through unchanged; otherwise `inner` transforms
+ * them. Requires a `refresh` with the same parameters before `update`, and throws without one, which is a bug in the caller.
  */
 export const loraPro = (options: LoraProOptions = {}): Transform<LoraProState> => {
   const { inner, x, damping, sharing } = settled("loraPro", settings, options)

@@ -2,6 +2,7 @@
 import { type LoraRiteConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { type Optimizer, pickedFrom, whitenedOnce } from "../optimizer.ts"
 
+/** LoRA-RITE. */
 export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
   ...optimizerFacts["lora-rite"],
   load: () => import("./parts.ts"),

@@ -65,7 +65,7 @@ export interface LoraRiteOptions {
   readonly skip?: number | null
   /** largest root mean square of a factor's first moment in a step; null: no cap; default null */
   readonly cap?: number | null
-  /** whether to increase second moments by what they lose in transports; default false */
+  /** whether to increase second moments by the part that a change of basis loses; default false */
   readonly escape?: boolean
 }
 
@@ -235,8 +235,8 @@ const zerosOf = (stack: PairStack, raised: boolean): { readonly A: SideState; re
 }
 
 /**
- * LoRA-RITE on every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and throws
- * without one, which is a bug in the caller.
+ * Creates LoRA-RITE for every pair; dense parameters pass through unchanged. Requires a `refresh` with the same parameters before `update`, and
+ * throws without one, which is a bug in the caller.
  */
 export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState> => {
   const values = settled("loraRite", loraRiteSettings, options)

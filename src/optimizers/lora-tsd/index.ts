@@ -2,6 +2,7 @@
 import { type LoraTsdConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, whitenedOnce } from "../optimizer.ts"
 
+/** LoRA-TSD. */
 export const loraTsdOptimizer: Optimizer<LoraTsdConfig> = {
   ...optimizerFacts["lora-tsd"],
   load: () => import("./parts.ts"),

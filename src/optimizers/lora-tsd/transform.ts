@@ -137,7 +137,7 @@ const shareOfB = (N: Tensor3D, stack: PairStack, { whitenings, x }: Pairs): Tens
   return shares[x]()
 }
 
-/** LoRA-TSD moves for `loraPro({ inner })` with τ ≥ 1: every pair's move of W gets nearly equal singular values, at most about 1. */
+/** Creates LoRA-TSD moves for `loraPro({ inner })` with τ ≥ 1: every pair's move of W gets nearly equal singular values, at most about 1. */
 export const tangentSigns = (options: TangentSigns = {}): TangentMoves => {
   const settings = { tau: { of: wholeFromOne, default: tangentIterations.default }, damping: loraProDamping }
   const { tau, damping } = settled("tangentSigns", settings, options)

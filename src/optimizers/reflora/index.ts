@@ -10,6 +10,7 @@ const compared = (form: RefloraConfig["form"], label: string) =>
     ["warmup", "warmupSteps", "damping"]
   )
 
+/** RefLoRA, in its full and its scalar form. */
 export const refloraOptimizer: Optimizer<RefloraConfig> = {
   ...optimizerFacts.reflora,
   load: () => import("./parts.ts"),

@@ -131,8 +131,8 @@ const readSplits = (pairs: Pairs, damping: number) => {
 }
 
 /**
- * RefLoRA: transforms the gradients of every pair to those at the balanced split of its product; dense parameters pass through unchanged. After
- * the warm-up it requires a `refresh` with the same parameters before each `update`, and throws without one.
+ * Creates RefLoRA, which transforms the gradients of every pair to those at the balanced split of its product; dense parameters pass through
+ * unchanged. After the warm-up it requires a `refresh` with the same parameters before each `update`, and throws without one.
  */
 export const refLora = (options: RefLoraOptions = {}): Transform<RefLoraState> => {
   const settings = { warmup: { of: wholeFromZero, default: 0 }, damping: loraProDamping }
@@ -193,7 +193,10 @@ const rootOfRatio = ({ A, B }: StackedFactors): Tensor3D => {
 
 const denseOf = ({ dense }: Trainable): Trainable => ({ pairs: [], dense })
 
-/** RefLoRA's scalar form: AdamW, then rescales both factors of a pair to equal norms. Applies the learning rate itself; dense tensors use AdamW. */
+/**
+ * Creates RefLoRA's scalar form: AdamW, then rescales both factors of a pair to equal norms. Applies the learning rate itself; dense tensors use
+ * AdamW.
+ */
 export const refLoraScalar = (options: RefLoraScalarOptions): Transform<RefLoraScalarState> => {
   const settings = { ...adamwSettings, warmup: { of: wholeFromZero, default: 1 } }
   const { warmup, learningRate, weightDecay, ...moments } = settled("refLoraScalar", settings, options)

@@ -2,6 +2,7 @@
 import { optimizerFacts, type RiemannianConfig } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, plannedMoments, twoMoments, whitenedOnce } from "../optimizer.ts"
 
+/** Riemannian preconditioning. */
 export const riemannianOptimizer: Optimizer<RiemannianConfig> = {
   ...optimizerFacts.riemannian,
   load: () => import("./parts.ts"),

@@ -56,7 +56,7 @@ const scaledFactors = (gradient: Factors, { TB, TAt }: Whitening): Factors => ({
 })
 
 /**
- * Riemannian preconditioning of every pair; dense parameters pass through unchanged. Requires a `refresh` with the same
+ * Creates Riemannian preconditioning for every pair; dense parameters pass through unchanged. Requires a `refresh` with the same
  * parameters before `update`, and throws without one, which is a bug in the caller.
  */
 export const riemannian = (options: RiemannianOptions = {}): Transform<WhitenedState> => {

@@ -2,6 +2,7 @@
 import { optimizerFacts, type SgdConfig } from "../../../schemas/index.ts"
 import { nothingShared, type Optimizer, perFactor } from "../optimizer.ts"
 
+/** SGD with momentum. */
 export const sgdOptimizer: Optimizer<SgdConfig> = {
   ...optimizerFacts.sgd,
   load: () => import("./parts.ts"),

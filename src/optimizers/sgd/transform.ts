@@ -28,11 +28,11 @@ const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>
   }
 })
 
-/** Momentum as in PyTorch's SGD: v = μv + g. */
+/** Creates momentum as in PyTorch's SGD: v = μv + g. */
 export const trace = (options: TraceOptions) =>
   running(1, settled("trace", { decay: { of: belowOneNumber } }, options).decay)
 
-/** Exponential moving average of the gradients, initialized to 0, without bias correction. */
+/** Creates an exponential moving average of the gradients, initialized to 0, without bias correction. */
 export const ema = (options: TraceOptions) => {
   const { decay } = settled("ema", { decay: { of: belowOneNumber } }, options)
   return running(1 - decay, decay)
@@ -48,7 +48,7 @@ export interface SgdOptions {
   readonly weightDecay?: number
 }
 
-/** Gradient descent with momentum. */
+/** Creates gradient descent with momentum. */
 export const sgd = (options: SgdOptions): Transform => {
   const { learningRate, momentum, weightDecay } = settled("sgd", { ...wholeSettings, momentum: sgdMomentum }, options)
   return chain(trace({ decay: momentum }), addDecayedWeights(weightDecay), scaleByLearningRate(learningRate))
