@@ -249,7 +249,7 @@ const restoreBest =
     restoreTrainedOf(checkpoints, step, adapted).pipe(
       Effect.as(true),
       Effect.catch(({ message }) =>
-        Effect.as(warn(`step ${step} was the best, but ${message}; the adapter is the last state`), false)
+        Effect.as(warn(`step ${step} was the best, but ${message}; saved the last checkpoint`), false)
       )
     )
 

@@ -76,12 +76,12 @@ export const reportBug = (thrown: unknown): void => {
   const text = withoutSecretsIn(report(thrown))
   const name = `tfjs-lora-pro-error-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.txt`
   const file = written(process.cwd, name, text) ?? written(tmpdir, name, text)
-  const where = file === undefined ? "no report of it could be written" : `the report is in ${file}`
+  const where = file === undefined ? "no report could be written" : `the report is in ${file}`
   const told = printableLine(cut(withoutSecretsIn(what), 300))
   refuse(
     isOutOfMemory(what)
-      ? `\nERROR\n  out of memory (${told}): smaller batches, training.recompute and model.weights need less, and validate says how much; ${printable(where)}`
-      : `\nERROR\n  ${told}: this is a bug in tfjs-lora-pro; ${printable(where)}, please send it with what you did`
+      ? `\nERROR\n  out of memory (${told}): use smaller batches, training.recompute or model.weights (validate shows the memory that a plan needs); ${printable(where)}`
+      : `\nERROR\n  ${told}: this is a bug in tfjs-lora-pro; please report it with the steps that led to it; ${printable(where)}`
   )
 }
 

@@ -35,7 +35,7 @@ const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
     const forgotten = talk.messages.length - now.messages.length
     if (forgotten > 0) {
       yield* tell(
-        `the conversation has outgrown the model's ${maxLength} tokens: it forgets its oldest ${counted(forgotten, "message")}`
+        `the conversation no longer fits in the model's ${maxLength} tokens: dropped its oldest ${counted(forgotten, "message")}`
       )
     }
     return { now, prompt }
@@ -74,7 +74,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         )
         yield* Effect.raceFirst(writing, stopped)
         yield* writeResult("\n")
-        if (end === undefined) yield* tell("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
+        if (end === undefined) yield* tell("(stopped; press Ctrl-C again or Ctrl-D to end the conversation)")
         else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
         if (reply === "" && end === undefined) return before
         if (use === undefined) return now.say("assistant", reply)
@@ -106,10 +106,10 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
 
 const resultsWanted = (names: ReadonlyArray<string>): string =>
   names.length === 1
-    ? `(the next message is the result of ${names[0]})`
-    : `(the next ${names.length} messages are the results of ${names.join(", ")})`
+    ? `(enter the result of ${names[0]} as the next message)`
+    : `(enter the results of ${names.join(", ")} as the next ${names.length} messages)`
 
 const lengthReached = ({ ids, promptTokens }: GenerationEnd, maxTokens: number): string =>
   ids.length < maxTokens
-    ? `(the reply ends here: the model has ${promptTokens + ids.length} positions)`
-    : `(the reply ends here at ${maxTokens} tokens; --max-tokens N allows more)`
+    ? `(the reply ends here: the model's limit is ${promptTokens + ids.length} tokens)`
+    : `(the reply ends here, at ${maxTokens} tokens; allow more with --max-tokens N)`

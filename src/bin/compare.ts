@@ -59,7 +59,7 @@ export const compare = (given: CompareGiven) =>
   }).pipe(Effect.provideService(References.LogToStderr, true))
 
 const noPlan = userError(
-  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; or, to resume a study, --out with its folder; or, to work for a study elsewhere, --worker with its --storage"
+  "compare needs a plan, such as examples/plans/movies-lora-pro-full.json; to resume a study, pass its folder with --out; to run trials for a study on another machine, pass --worker and its --storage"
 )
 
 /** Opens a study, runs its missing trials, and prints the result. */
@@ -78,7 +78,7 @@ const study = (given: CompareGiven) =>
     const open = yield* openStudyFolder(question, files, Option.getOrUndefined(given.out))
     const finished = yield* finishedResults(open.folder)
     const results = finished ?? (yield* runStudy(given, open, storage, live))
-    if (finished !== undefined) yield* live.tell(`${open.folder} is finished: nothing is run again`)
+    if (finished !== undefined) yield* live.tell(`the study in ${open.folder} is already finished; nothing to run`)
     const verdict = yield* writeVerdict(open.written, results, open.folder)
     yield* given.json
       ? printJson({ folder: open.folder, ...verdictJson(verdict) })
@@ -99,7 +99,7 @@ const going = (given: CompareGiven, storage: Storage | undefined) =>
     const { id: _, inputs: __, ...question } = (yield* readStudyFolder(given.out.value)).study
     if (storage === undefined && question.storage !== "sqlite")
       return yield* userError(
-        `${given.out.value} keeps its progress in ${question.storage}: give it again with --storage`
+        `${given.out.value} keeps its progress in ${question.storage}; pass that database with --storage`
       )
     return question
   })
@@ -148,7 +148,7 @@ const work = (given: CompareGiven) =>
   }).pipe(Effect.scoped)
 
 const noStorage = userError(
-  "a worker needs to know where its work is: --storage postgres://USER:PASSWORD@HOST/DATABASE (or sqlite://FILE), or --out with a study's folder"
+  "a worker needs a study: pass --storage postgres://USER:PASSWORD@HOST/DATABASE (or sqlite://FILE), or the study's folder with --out"
 )
 
 /** Returns the storage from `--storage`, or from the environment of a process started by a coordinator. */
@@ -185,4 +185,4 @@ const again = (): string => {
 }
 
 const textOf = (folder: string, verdict: Verdict): string =>
-  `${markdownOf(verdict).trimEnd()}\n\nEverything is in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`
+  `${markdownOf(verdict).trimEnd()}\n\nThe results are in ${folder}/: compare.html, compare.md, compare.json, and a run folder for each trial.`

@@ -33,7 +33,7 @@ async function* withEnds(input: AsyncIterable<Uint8Array>) {
   for await (const bytes of input) {
     const end = bytes.lastIndexOf(lineFeed)
     unended = end < 0 ? unended + bytes.length : bytes.length - end - 1
-    if (unended > limit("row-bytes")) throw new Error(`a line of it is longer than ${overLimit("row-bytes")}`)
+    if (unended > limit("row-bytes")) throw new Error(`a line is longer than ${overLimit("row-bytes")}`)
     yield bytes
   }
 }

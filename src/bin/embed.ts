@@ -51,5 +51,5 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
       ),
       ofDevice
     )
-    if (file !== undefined) yield* tell(`${wholeNumber(count)} vectors are in ${file}, one a line`)
+    if (file !== undefined) yield* tell(`Wrote ${wholeNumber(count)} vectors to ${file}, one per line`)
   }).pipe(onDevice(device, threads))

@@ -54,10 +54,12 @@ export const evaluate = ({
     )
     const foreign = yield* isAdapter(directory)
     if (foreign && file === undefined) {
-      yield* userError(`${directory} is an adapter, which came without rows: expected --data FILE to evaluate it on`)
+      yield* userError(
+        `${directory} is an adapter without a run, so it has no rows: pass rows to evaluate it on with --data FILE`
+      )
     }
     if (!foreign && Object.keys(columns).length > 0) {
-      yield* userError(`${directory} is a run, whose plan names the columns of --data: expected no column here`)
+      yield* userError(`${directory} is a run, whose plan already names the columns of --data: remove the column flags`)
     }
     const from = {
       base: Option.getOrUndefined(base),
@@ -81,14 +83,14 @@ export const evaluate = ({
     ]
     if (others.length > 0) {
       return yield* userError(
-        `found ${others.join(", ")}, for answers that the model writes; expected --generate as well`
+        `found ${others.join(", ")} without --generate; add --generate, since only generated answers are judged this way`
       )
     }
     const run = yield* loadTrained(directory, from)
     const reports = yield* evaluateRun(run, file)
     if (reports.length === 0)
       return yield* userError(
-        `${directory} has neither a validation nor a test split; expected --data FILE, the rows to evaluate it on`
+        `${directory} has neither a validation nor a test split; pass rows to evaluate it on with --data FILE`
       )
     for (const report of reports) {
       yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(evaluationText(run, report, called)))
@@ -146,7 +148,7 @@ const callsText = (counts: CallCounts): string => {
   const shown = wrong.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
   const share = expected === 0 ? "" : ` (${percent(right / expected)})`
   const calls = `  calls: ${right} of ${expected} right${share}${shown.length === 0 ? "" : `; ${shown.join(", ")}`}`
-  return others === 0 ? calls : `${calls}; ${uninvited} of ${others} answers without a call made one`
+  return others === 0 ? calls : `${calls}; ${uninvited} of ${others} answers that needed no call made one`
 }
 
 const typedText = ({ answers, decoded, equal }: TypedCounts): string =>

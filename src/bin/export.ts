@@ -37,9 +37,9 @@ const mergeText = ({ directory, tensors, check }: MergeReport): string => {
   const { output, answer } = check.words
   const same = answer === null ? "" : `; ${check.sameLabel} of ${check.rows} ${answer}s are the same`
   return [
-    `${directory}/ holds the merged model: ${tensors.merged} tensors with what was trained, ${tensors.rounded === 0 ? "" : `${tensors.rounded} as the run rounded them, `}${tensors.copied} as in the base.`,
+    `${directory}/ contains the merged model: ${tensors.merged} tensors include the adapter, ${tensors.rounded === 0 ? "" : `${tensors.rounded} are rounded as in the run, `}${tensors.copied} are unchanged.`,
     `On ${counted(check.rows, `${check.split} row`)} its ${output}s differ from the unmerged model's by at most ${scientific(check.largestDifference, 2)},`,
     `  ${scientific(check.relativeDifference, 2)} of the largest (allowed: ${scientific(check.bound)})${same}.`,
-    `${directory}/README.md says how to load it.`
+    `${directory}/README.md shows how to load it.`
   ].join("\n")
 }

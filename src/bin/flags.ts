@@ -45,55 +45,55 @@ const port = (usual: number) =>
   Flag.Int("port").pipe(
     Flag.filter(
       (n) => n >= 0 && n <= 65_535,
-      () => "an integer from 0 to 65535; 0: one that is free"
+      () => "an integer from 0 to 65535 (0: any free port)"
     ),
-    Flag.withDescription("port to listen on; 0: one that is free"),
+    Flag.withDescription("port to listen on (0: any free port)"),
     Flag.withDefault(usual)
   )
 
 const device = Flag.Literals("device", ["auto", "webgpu", "native", "wasm", "cpu"]).pipe(
-  Flag.withDescription("auto: WebGPU where there is a hardware adapter, else native where it works, else wasm"),
+  Flag.withDescription("auto: WebGPU if there is a hardware adapter, else native if available, else wasm"),
   Flag.withDefault("auto")
 )
 
 const threads = count("threads").pipe(
-  Flag.withDescription("threads of native and wasm (default: the plan's, which is one per core)"),
+  Flag.withDescription("number of threads for native and wasm (default: the plan's value, one per core unless set)"),
   Flag.optional
 )
 
 /** For commands without a plan. */
 const threadsOrAuto = threads.pipe(Flag.map(Option.getOrElse(() => "auto" as const)))
 
-const json = flag("json", "print JSON on stdout, and nothing else there")
+const json = flag("json", "print only JSON to stdout")
 
 const set = repeated(
   "set",
   "path=value",
-  "replace one value of the plan, e.g. --set adapter.rank=4 or --set training.epochs=2, which takes the place of training.steps; may be repeated"
+  "override one value of the plan, e.g. --set adapter.rank=4 or --set training.epochs=2 (replaces training.steps); may be repeated"
 )
 
 const base = optionalText(
   "base",
-  "the base model, if it is not where it was or the adapter came alone: a folder, a file, a model.json, hf:owner/name"
+  "base model, if it has moved or the adapter has no run: a folder, a file, a model.json or hf:owner/name"
 )
 
 const run = (description = "Run folder") => Argument.String("run").pipe(Argument.withDescription(description))
 
 export const trainFlags = {
   plan: Argument.String("plan").pipe(
-    Argument.withDescription("Plan file; without one the embedded example is trained"),
+    Argument.withDescription("Plan file (default: the included example)"),
     Argument.optional
   ),
   set,
   device,
   threads,
-  out: optionalText("out", "run folder, which must not exist (default: a fresh runs/<plan name>-<n>)"),
-  resume: optionalText("resume", "resume an interrupted run: its folder, instead of a plan", "RUN"),
+  out: optionalText("out", "run folder, which must not exist (default: a new runs/<plan name>-<n>)"),
+  resume: optionalText("resume", "folder of an interrupted run to resume, instead of a plan", "RUN"),
   mixedDevices: flag(
     "mixed-devices",
-    "of a run in several processes: let them compute on different devices, whose numbers differ"
+    "with several processes: allow them to use different devices, whose numbers differ"
   ),
-  verbose: flag("verbose", "end with all lines instead of the six that matter most"),
+  verbose: flag("verbose", "print all closing lines instead of the six most important"),
   json
 }
 
@@ -101,7 +101,7 @@ export const validateFlags = {
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files"), Argument.atLeast(1)),
   modelOnly: flag(
     "model-only",
-    "judge the adapter by the model alone: its folder needs no weights, only config.json, and no row is looked at"
+    "check the adapter against the model only: reads its config.json, but no weights and no rows"
   ),
   ranks: count("ranks", 2).pipe(
     Flag.withMetavar("N"),
@@ -126,21 +126,21 @@ const encodings = ["utf-8", "latin1"] as const satisfies ReadonlyArray<Encoding>
 
 /** Flags for rows other than the file of training rows. */
 const rowFlags = {
-  validation: optionalText("validation", "rows to evaluate during training (default: a share of --data is held out)"),
-  test: optionalText("test", "rows to evaluate at the end"),
-  format: optionalText("format", "what to learn, as data.format of a plan (default: inferred from the first rows)"),
+  validation: optionalText("validation", "rows to evaluate on during training (default: a held-out part of --data)"),
+  test: optionalText("test", "rows to evaluate on after training"),
+  format: optionalText("format", "task to learn, a value of data.format (default: inferred from the first rows)"),
   ...columnFlags,
   separator: Flag.Literals("separator", separatorNames).pipe(
     Flag.withDescription("column separator of CSV files (default: inferred from the header and the first rows)"),
     Flag.optional
   ),
   encoding: Flag.Literals("encoding", encodings).pipe(
-    Flag.withDescription("how text files are encoded that are not UTF-8 and have no byte order mark"),
+    Flag.withDescription("encoding of text files that are not UTF-8 and have no byte order mark"),
     Flag.optional
   )
 }
 
-const why = flag("why", "show the reason for every value, with its source, instead of the three that matter most")
+const why = flag("why", "show the reason and source of every value instead of the three most important")
 
 export const suggestFlags = {
   plan: Argument.String("plan").pipe(
@@ -149,16 +149,16 @@ export const suggestFlags = {
   ),
   model: optionalText(
     "model",
-    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the included one that suits the rows)"
+    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: an included model that suits the rows)"
   ),
-  data: optionalText("data", "training rows, instead of a plan; the first of them show what they teach"),
+  data: optionalText("data", "training rows, instead of a plan; the task is inferred from the first rows"),
   ...rowFlags,
   memory: count("memory").pipe(
     Flag.withMetavar("MB"),
-    Flag.withDescription("memory that a run may take (default: what is free on this machine)"),
+    Flag.withDescription("memory limit of the run (default: the free memory of this machine)"),
     Flag.optional
   ),
-  out: optionalText("out", "plan file to write, which must not exist (default: the plan goes to stdout)"),
+  out: optionalText("out", "plan file to write, which must not exist (default: prints the plan to stdout)"),
   why,
   device,
   json
@@ -169,14 +169,14 @@ export const newFlags = {
     Argument.withDescription("Name of the project and its folder, which must not exist"),
     Argument.withDefault("my-model")
   ),
-  data: optionalText("data", "training rows, which are copied into it (default: movie sentences)"),
+  data: optionalText("data", "training rows to copy into the project (default: movie sentences)"),
   runtime: Flag.Literals("runtime", ["bun", "deno", "node"]).pipe(
     Flag.withDescription("runtime of the project (default: the current one)"),
     Flag.optional
   ),
   model: optionalText(
     "model",
-    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: the included one that suits the rows)"
+    "base model: a folder, a .gguf file, hf:owner/name, or the model.json of a tf.LayersModel (default: an included model that suits the rows)"
   ),
   ...rowFlags,
   why,
@@ -185,26 +185,26 @@ export const newFlags = {
 
 const maxTokens = counted("max-tokens", "maximum number of tokens per text", 128)
 
-const trained = "Run folder, or with --base an adapter of Hugging Face PEFT: a folder or hf:owner/name"
+const trained = "Run folder; with --base also a Hugging Face PEFT adapter: a folder or hf:owner/name"
 
 export const evaluateFlags = {
   run: run(trained),
   ...columnFlags,
-  data: optionalText("data", "a data file with the plan's columns, instead of its test and validation splits"),
-  generate: flag("generate", "of a language model: write the answer to each row's prompt, and tell how many are right"),
+  data: optionalText("data", "data file with the plan's columns, to use instead of its test and validation splits"),
+  generate: flag("generate", "language models only: generate an answer to each row's prompt and count the right ones"),
   match: Flag.Literals("match", ["exact", "number"]).pipe(
     Flag.withDescription(
-      "of --generate: which answers are right, the expected text, or one whose last number is the expected one's (default exact)"
+      "with --generate: an answer is right if it equals the expected text (exact, the default) or if their last numbers are equal (number)"
     ),
     Flag.optional
   ),
   schema: optionalText(
     "schema",
-    "of --generate: JSON file with a JSON Schema; reports how many answers it allows, and how many equal the expected value"
+    "with --generate: JSON file with a JSON Schema; reports how many answers match it and how many equal the expected value"
   ),
   constrained: flag(
     "constrained",
-    "of --generate: only calls and values are written that the row's tools and --schema allow"
+    "with --generate: restrict answers to calls and values that the row's tools and --schema allow"
   ),
   baseOnly: flag("base-only", "with --generate: use the base model without the adapter"),
   maxTokens,
@@ -215,17 +215,17 @@ export const evaluateFlags = {
 }
 
 const texts = Argument.String("text").pipe(
-  Argument.withDescription("Texts; without any, or with -, reads one per line from stdin"),
+  Argument.withDescription("Texts (default, or with -: one per line from stdin)"),
   Argument.atLeast(0)
 )
 
 export const predictFlags = {
-  run: run(`${trained}, or one of a tf.LayersModel`),
+  run: run(`${trained}, or an adapter of a tf.LayersModel`),
   texts,
-  data: optionalText("data", "a data file with the plan's columns, whose rows are predicted"),
+  data: optionalText("data", "data file with the plan's columns, whose rows to predict"),
   out: optionalText(
     "out",
-    "with --data: .csv, .tsv or .jsonl file to write, which must not exist: the rows with their predictions"
+    "with --data: .csv, .tsv or .jsonl file for the rows and their predictions, which must not exist"
   ),
   base,
   device,
@@ -236,7 +236,7 @@ export const predictFlags = {
 const model = Argument.String("model").pipe(
   Argument.withMetavar("RUN|MODEL"),
   Argument.withDescription(
-    "Run folder, Hugging Face folder, .gguf file or hf:owner/name; with --base an adapter of Hugging Face PEFT"
+    "Run folder, Hugging Face folder, .gguf file or hf:owner/name; with --base also a Hugging Face PEFT adapter"
   )
 )
 
@@ -266,29 +266,32 @@ export const samplingFlags = {
     Flag.withDefault(1)
   ),
   repetitionPenalty: number("repetition-penalty", (n) => n > 0, "a number above 0").pipe(
-    Flag.withDescription("above 1: repeated tokens become less probable"),
+    Flag.withDescription("values above 1 make repeated tokens less probable"),
     Flag.withDefault(1)
   ),
-  seed: Flag.Int("seed").pipe(Flag.withDescription("of sampling, at a temperature above 0"), Flag.withDefault(0)),
+  seed: Flag.Int("seed").pipe(
+    Flag.withDescription("random seed for sampling (temperature above 0)"),
+    Flag.withDefault(0)
+  ),
   stop: repeated("stop", "STR", "stop before this string; may be repeated"),
   baseOnly: flag("base-only", "use the base model without the adapter")
 }
 
 const writingFlags = { ...samplingFlags, base, device, threads: threadsOrAuto }
 
-const tools = optionalText("tools", "JSON file with the tools that the model may call, as OpenAI's API lists them")
+const tools = optionalText("tools", "JSON file with the tools that the model may call, in the format of OpenAI's API")
 
 export const generateFlags = {
   model,
   tools,
-  schema: optionalText("schema", "JSON file with a JSON Schema: the text is a JSON value that it allows"),
+  schema: optionalText("schema", "JSON file with a JSON Schema; the text will be a JSON value that matches it"),
   prompts: Argument.String("prompt").pipe(
-    Argument.withDescription("Prompts; without any, or with -, reads one per line from stdin"),
+    Argument.withDescription("Prompts (default, or with -: one per line from stdin)"),
     Argument.atLeast(0)
   ),
   ...writingFlags,
-  beams: counted("beams", "beams of an encoder-decoder's beam search; the most probable text is returned", 1),
-  plain: flag("plain", "use the prompt unchanged, even if the run learned conversations or a prefix"),
+  beams: counted("beams", "number of beams in an encoder-decoder's beam search; returns the most probable text", 1),
+  plain: flag("plain", "use the prompt unchanged, even if the run was trained on conversations or with a prefix"),
   json
 }
 
@@ -309,20 +312,22 @@ export const studioFlags = {
 export const serveFlags = {
   runs: Argument.String("run").pipe(
     Argument.withMetavar("RUN|NAME=RUN"),
-    Argument.withDescription("Run folders, served under their own names or others; with --base adapters of PEFT too"),
+    Argument.withDescription(
+      "Run folders, served under their own names or as NAME; with --base also Hugging Face PEFT adapters"
+    ),
     Argument.atLeast(0)
   ),
   host: Flag.String("host").pipe(
-    Flag.withDescription("address to listen on; 0.0.0.0: all addresses of this machine"),
+    Flag.withDescription("address to listen on (0.0.0.0: all addresses of this machine)"),
     Flag.withDefault("127.0.0.1")
   ),
   port: port(8000),
   adapters: optionalText(
     "adapters",
-    "folder of runs that may be loaded while it serves (POST /adapters), by clients with the TFJS_LORA_PRO_TOKEN of the environment"
+    "folder of runs that clients may load while the server runs (POST /adapters), with the token in the variable TFJS_LORA_PRO_TOKEN"
   ),
   cors: repeated("cors", "ORIGIN", "origin whose pages may send requests, e.g. https://example.org; may be repeated"),
-  batch: counted("batch", "maximum number of rows, of different requests, in one batch", 32),
+  batch: counted("batch", "maximum number of rows, from different requests, in one batch", 32),
   batchWait: number("batch-wait", (n) => n >= 0 && n <= 1000, "a number from 0 to 1000").pipe(
     Flag.withMetavar("ms"),
     Flag.withDescription("milliseconds that an idle device waits for more rows after the first"),
@@ -330,7 +335,7 @@ export const serveFlags = {
   ),
   grace: number("grace", (n) => n >= 0 && n <= 3600, "a number from 0 to 3600").pipe(
     Flag.withMetavar("s"),
-    Flag.withDescription("seconds that requests have to finish after SIGTERM or Ctrl-C"),
+    Flag.withDescription("seconds that open requests have to finish after SIGTERM or Ctrl-C"),
     Flag.withDefault(10)
   ),
   base,
@@ -392,7 +397,7 @@ export const pushFlags = {
   message: optionalText("message", "the commit's message (default: the run's name)"),
   create: Flag.Literals("create", ["auto", "always", "never"]).pipe(
     Flag.withDescription(
-      "auto: create the repository if it does not exist, else add a commit; always: it must not exist; never: it must"
+      "auto: create the repository if it does not exist, else add a commit; always: it must not exist; never: it must exist"
     ),
     Flag.withDefault("auto")
   ),
@@ -416,56 +421,63 @@ const isRate = (part: string) => part !== "" && Number.isFinite(Number(part)) &&
 
 const isRank = (part: string) => /^\d+$/.test(part) && Number(part) >= 1 && Number(part) <= 1024
 
-const rates = "auto, or learning rates above 0 with commas between, such as 1e-4,2e-4"
+const rates = "auto, or comma-separated learning rates above 0, such as 1e-4,2e-4"
 
 /** `methods`: description of the methods for `--help`; listing them requires loading them. */
 export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
     Argument.withDescription(
-      "Plan file; all methods share what is not the method's (without a plan: resumes the study in --out)"
+      "Plan file; methods differ only in their own settings (without a plan: resumes the study in --out)"
     ),
     Argument.optional
   ),
   set,
-  methods: list("methods", "names with commas between, such as lora,lora-pro").pipe(
+  methods: list("methods", "comma-separated names, such as lora,lora-pro").pipe(
     Flag.withMetavar("a,b"),
     Flag.withDescription(methods),
     Flag.optional
   ),
   learningRates: list("learning-rates", rates, (part) => part === "auto" || isRate(part)).pipe(
     Flag.withMetavar("x,y"),
-    Flag.withDescription("the same for every method, or auto: each method's own grid"),
+    Flag.withDescription("learning rates to try, the same for every method; auto: each method's own grid"),
     Flag.map((parts) => (parts.includes("auto") ? undefined : parts.map(Number))),
     Flag.withDefault(undefined)
   ),
-  ranks: list("ranks", "integers from 1 to 1024 with commas between", isRank).pipe(
+  ranks: list("ranks", "comma-separated integers from 1 to 1024", isRank).pipe(
     Flag.withMetavar("4,8"),
     Flag.map((parts) => parts.map(Number)),
-    Flag.withDescription("ranks of the methods that have one (default: the plan's)"),
+    Flag.withDescription("ranks to compare, for methods that have one (default: the plan's)"),
     Flag.optional
   ),
-  seeds: counted("seeds", "seeds at each rate of the sweep", 2),
-  freshSeeds: counted("fresh-seeds", "other seeds, at each method's best rate, for the test split", 5),
+  seeds: counted("seeds", "number of seeds at each rate of the sweep", 2),
+  freshSeeds: counted(
+    "fresh-seeds",
+    "number of further seeds at each method's best rate, evaluated on the test split",
+    5
+  ),
   commonRate: Flag.String("common-rate").pipe(
     Flag.withMetavar("x"),
-    Flag.withDescription("also every method at this one rate: what a user without time to tune would see"),
+    Flag.withDescription("also run every method at this one rate, as a user without time to tune would"),
     Flag.filter(isRate, () => "a learning rate above 0"),
     Flag.map(Number),
     Flag.optional
   ),
-  halving: flag("halving", "short runs first; the worse half of the rates drops out before the steps double"),
-  widen: flag("widen", "extends a method's grid while its best rate is at the edge"),
-  workers: counted("workers", "trials at a time on this machine; 0: workers elsewhere do them all", 1, 0),
+  halving: flag(
+    "halving",
+    "start with short runs, and drop the worse half of the rates each time before doubling the steps"
+  ),
+  widen: flag("widen", "extend a method's grid while its best rate is at the edge"),
+  workers: counted("workers", "number of trials at a time on this machine (0: leave all to workers elsewhere)", 1, 0),
   trialRanks: count("trial-ranks").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription(
-      "processes of each trial, by mpirun -n N (TFJS_LORA_PRO_MPIRUN: another command, with its flags)"
+      "processes per trial, started with mpirun -n N (TFJS_LORA_PRO_MPIRUN sets another command and its flags)"
     ),
     Flag.withDefault(1)
   ),
   out: optionalText(
     "out",
-    "the study's folder (default: compare/<plan name>-<n>, the one of the same study if there is one)",
+    "study folder (default: compare/<plan name>-<n>; an existing folder of the same study is reused)",
     "DIR"
   ),
   storage: optionalText(
@@ -473,7 +485,7 @@ export const compareFlags = (methods: string) => ({
     "sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE (default: a file in the study's folder)",
     "URL"
   ),
-  worker: flag("worker", "take trials from --storage, of whatever study is open there, until Ctrl-C"),
+  worker: flag("worker", "run trials of any open study in --storage until Ctrl-C"),
   device,
   threads,
   json
@@ -481,7 +493,7 @@ export const compareFlags = (methods: string) => ({
 
 export const schemaFlags = {
   types: flag("types", "write x.plan.d.json.ts, its TypeScript type, next to each x.plan.json"),
-  adaptation: flag("adaptation", "the schema of adaptation plans, for fitDataset and fit in code"),
+  adaptation: flag("adaptation", "print the schema of adaptation plans, for fitDataset and fit in code"),
   plans: Argument.String("plan").pipe(Argument.withDescription("Plan files, for --types"), Argument.atLeast(0))
 }
 

@@ -111,7 +111,7 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
     const none = refused(given)
     if (none !== "") {
       yield* userError(
-        `found ${none}; the run's model reads a text and writes the most probable other: expected --beams, or nothing`
+        `found ${none}; the run's model is an encoder-decoder, which generates its most probable output: expected --beams or no flag`
       )
     }
     const { texts, size } = yield* textsOf(prompts, batchSize)
@@ -135,7 +135,7 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
 const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
   Effect.gen(function* () {
     const typed = readsStdin(prompts) && process.stdin.isTTY === true
-    if (typed) yield* tell("a prompt a line; Ctrl-D ends")
+    if (typed) yield* tell("enter one prompt per line; press Ctrl-D to quit")
     return { texts: textsGiven(prompts), size: typed ? 1 : batchSize }
   })
 
@@ -148,11 +148,11 @@ const continued = (
     const { tokenizer } = adapted.model
     if (beams > 1) {
       yield* userError(
-        `found --beams ${beams}; beam search needs an encoder-decoder: expected --temperature, --top-k, --top-p, or nothing`
+        `found --beams ${beams}; beam search needs an encoder-decoder: expected --temperature, --top-k, --top-p or no flag`
       )
     }
     if (plain && Option.isSome(tools)) {
-      yield* userError("found --plain and --tools; tools are part of a conversation: expected one of the two")
+      yield* userError("found --plain and --tools; expected one of the two, since tools need a conversation")
     }
     const use = yield* toolsOf(tools, tokenizer)
     const constraint = yield* schemaConstraint(schema, tokenizer)

@@ -97,7 +97,7 @@ const manifest = (project: Project) => ({
 const ofRuntime: { readonly [R in Runtime]: (project: Project) => Readonly<Record<string, string>> } = {
   bun: (project) => ({
     ...manifest(project),
-    "bunfig.toml": "# scripts run in Bun, whichever Node there is\n[run]\nbun = true\n"
+    "bunfig.toml": "# run scripts in Bun even if Node.js is installed\n[run]\nbun = true\n"
   }),
   deno: (project) => ({
     "deno.json": json({
@@ -120,12 +120,12 @@ const readme = (project: Project): string => {
 
 ${model}, trained by [${dependency}](https://www.npmjs.com/package/${dependency}) on ${data}.
 
-${code(...(install === null ? [] : [install]), `${run} validate    # what plan.json would train; reads no weights`, `${run} train       # leaves runs/${name}-1/, with report.html and the adapter`, use)}
+${code(...(install === null ? [] : [install]), `${run} validate    # shows what plan.json would train; reads no weights`, `${run} train       # creates runs/${name}-1/ with report.html and the adapter`, use)}
 
-\`plan.json\` is the whole of it: model, rows, method, steps. An editor completes it by its \`$schema\`; \`${anyCommand[runtime]} suggest plan.json\` says why each value
-is what it is, and \`train plan.json --set training.steps=40\` changes one for a run.
+\`plan.json\` defines the whole run: model, rows, method and steps. Editors complete it through its \`$schema\`. \`${anyCommand[runtime]} suggest plan.json\`
+explains each value, and \`train plan.json --set training.steps=40\` overrides one for a single run.
 
-${code(`${anyCommand[runtime]} --help      # evaluate, merge, compare and the rest`)}
+${code(`${anyCommand[runtime]} --help      # evaluate, merge, compare and more`)}
 `
 }
 
@@ -139,11 +139,11 @@ export const projectFiles = (project: Project): Readonly<Record<string, string>>
 /** Returns why a name is invalid for a folder and an npm package, or undefined. */
 export const problemOfName = (name: string): string | undefined => {
   if (name === dependency) return "a package cannot depend on itself"
-  if (/^(node_modules|favicon\.ico|con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(name)) return "it means something else"
+  if (/^(node_modules|favicon\.ico|con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(name)) return "it is a reserved name"
   if (name.length > 214) return "it has more than 214 characters"
   return /^[a-z0-9][a-z0-9._~-]*$/.test(name) && !name.endsWith(".")
     ? undefined
-    : "a name has small letters, digits and - . _ ~, and begins with a letter or a digit"
+    : "expected lowercase letters, digits and - . _ ~, beginning with a letter or a digit"
 }
 
 const splits = ["train", "validation", "test"] as const
@@ -200,7 +200,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     if (yield* fs.exists(name).pipe(Effect.mapError(fileError("read", name))))
       return yield* userError(`${name} exists already and is left unchanged; give another name`)
     if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
-      return yield* userError("found rows to evaluate on and none to train on; give these with --data FILE")
+      return yield* userError("found rows to evaluate on but none to train on; pass training rows with --data FILE")
     const runtime = Option.getOrElse(wanted, runtimeHere)
     const given = withEmbedded(flags)
     const models = Object.values(includedModels)
@@ -247,7 +247,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     )
     yield* printBeside(`${suggestionText(suggestion, { why })}\n`)
     for (const { file } of found.filter(({ isCopied }) => !isCopied))
-      yield* printBeside(`note: ${file} is large and stays where it is; plan.json names it there`)
+      yield* printBeside(`note: ${file} is large and was not copied; plan.json refers to its present location`)
     const { install, run } = commandsOf(runtime)
     yield* print(
       [

@@ -53,7 +53,7 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
   // the command line says it itself
   override readonly [Runtime.errorReported] = false
   override get message() {
-    return `${this.stream} cannot be written: ${this.reason}; its output is incomplete`
+    return `cannot write to ${this.stream}: ${this.reason}; the output is incomplete`
   }
 }
 

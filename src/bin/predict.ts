@@ -41,8 +41,7 @@ const opened = (place: string, base: string | undefined) =>
       }
     }
     if (base !== undefined) return yield* loadAdapterFile(file, base)
-    const reason =
-      "is an adapter without its run; give the model.json of the tf.LayersModel that it was trained over with --base"
+    const reason = "is an adapter without its run; pass the model.json of its base model with --base"
     return yield* new RunError({ directory: place, reason })
   })
 
@@ -54,7 +53,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
     }
     if (file === undefined && target !== undefined) {
       yield* userError(
-        "found --out without --data; expected --data FILE, whose rows are written with their predictions"
+        "found --out without --data; expected both, since --out writes the rows of --data with their predictions"
       )
     }
     const run = yield* opened(place, Option.getOrUndefined(base))
@@ -71,14 +70,16 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
       )
     }
     if (!("run" in run))
-      return yield* userError(`${place} is an adapter without its run, which has no columns: give its rows as texts`)
+      return yield* userError(`${place} is an adapter without its run, so it has no columns: pass rows as texts`)
     if (target === undefined) {
       const { dirname } = yield* Path.Path
       const rows = predictedRows(run.run, yield* openPredicted(run.run, file), dirname(file))
       return yield* Stream.runForEach(rows, (some) => printed(some.map(({ prediction }) => prediction)))
     }
     const rows = yield* predictFile(run.run, { data: file, out: target })
-    yield* json ? printJson({ file: target, rows }) : print(`${counted(rows, "row")} with their predictions: ${target}`)
+    yield* json
+      ? printJson({ file: target, rows })
+      : print(`Wrote ${counted(rows, "row")} with predictions to ${target}`)
   }).pipe(onDevice(device, threads))
 
 /** A text may look like a file name; a single file name probably refers to its rows. */
@@ -87,5 +88,5 @@ const noteFile = (texts: ReadonlyArray<string>) =>
     const [only, ...more] = texts
     if (only === undefined || more.length > 0 || !/\.(jsonl?|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
     if (yield* isThere(only))
-      yield* tell(`note: ${only} is taken as a text; --data ${only} predicts the rows of the file`)
+      yield* tell(`note: ${only} was read as a text; use --data ${only} to predict the rows of the file`)
   })

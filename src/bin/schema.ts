@@ -19,8 +19,7 @@ const writeTypes = (plan: string) =>
     const { planTypesFile, planTypesText } = yield* Effect.promise(() => import("../plugin/plan-types.ts"))
     const types = planTypesFile(plan)
     if (types === undefined) {
-      const reason =
-        "only files named ….plan.json are plans to a program that imports them; rename it to have its types"
+      const reason = "programs can only import plans named ….plan.json; rename the file to get its types"
       return yield* Effect.fail({ message: `${plan}: ${reason}` })
     }
     const text = planTypesText(yield* readPlan(plan))

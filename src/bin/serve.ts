@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { counted } from "../boundary/index.ts"
 import { isModelName, listen, nameOfRun, serving } from "../serve/index.ts"
 import type { Given, serveFlags } from "./flags.ts"
 import { onDevice } from "./on-device.ts"
@@ -20,11 +21,11 @@ const named = (runs: ReadonlyArray<string>) =>
     const all = runs.map(nameOfRun)
     const wrong = all.find(({ name }) => !isModelName(name))
     if (wrong !== undefined)
-      yield* userError(`${wrong.run} has no name to be served under: give it one, as in NAME=${wrong.run}`)
+      yield* userError(`${wrong.run} cannot be served under its own name: choose one with NAME=${wrong.run}`)
     const names = all.map(({ name }) => name)
     const twice = names.find((name, i) => names.indexOf(name) < i)
     if (twice !== undefined)
-      yield* userError(`two runs are called ${twice}: give one of them another name, as in NAME=RUN`)
+      yield* userError(`two runs are called ${twice}: choose another name for one of them with NAME=RUN`)
     return all
   })
 
@@ -51,7 +52,7 @@ export const serve = ({
     const all = yield* named(runs)
     if (all.length === 0 && (folder === undefined || token === undefined))
       yield* userError(
-        `found no run to serve; expected one at least, or --adapters DIR with ${TOKEN_VARIABLE}, to load them while it runs`
+        `found no run to serve; pass at least one, or pass --adapters DIR and set ${TOKEN_VARIABLE} to load runs later`
       )
     const server = yield* serving({
       runs: all,
@@ -68,18 +69,22 @@ export const serve = ({
     const listening = yield* listen(server.fetch, { host, port, isDraining: () => draining })
     yield* print(listening.url)
     const names = server.models.all().map(({ name }) => name)
-    yield* tell(`serves ${names.length === 0 ? "no run yet" : names.join(", ")}; Ctrl-C ends`)
+    yield* tell(`serving ${names.length === 0 ? "no runs yet" : names.join(", ")}; press Ctrl-C to stop`)
     if (apiKey === undefined && !/^(localhost|127\.|\[?::1)/.test(host))
-      yield* tell(`note: every client that reaches ${host} may ask; set ${API_KEY_VARIABLE} to require a key`)
+      yield* tell(`note: any client that can reach ${host} can send requests; set ${API_KEY_VARIABLE} to require a key`)
     yield* Effect.never.pipe(
       Effect.ensuring(
         Effect.gen(function* () {
           draining = true
           yield* listening.stop
           const active = server.active()
-          yield* tell(active === 0 ? "ends" : `ends; finishes ${active} requests, for ${grace} seconds at most`)
+          yield* tell(
+            active === 0
+              ? "stopping"
+              : `stopping; ${counted(active, "request")} may take up to ${grace} seconds to finish`
+          )
           if (!(yield* server.drain(grace)))
-            yield* tell(`requests that were not finished within ${grace} seconds are ended`)
+            yield* tell(`cancelled the requests that did not finish within ${grace} seconds`)
           // a server is meant to be ended by a signal
           process.exitCode = 0
         })

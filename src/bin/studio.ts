@@ -11,7 +11,7 @@ import type { Given, studioFlags } from "./flags.ts"
 import { print, screen, tell, userError } from "./output.ts"
 
 const OPEN =
-  "warning: anyone who reads the traffic to this address can read files and train here, because it is not encrypted"
+  "warning: connections to this address are not encrypted: anyone who can read the traffic can read files and train here"
 
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
@@ -63,13 +63,13 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
       say
     }).pipe(
       Effect.catchTag("ListenError", ({ message }) =>
-        Effect.fail(userError(`${message}; name another port with --port N, or have a free one with --port 0`))
+        Effect.fail(userError(`${message}; choose another port with --port N, or pass --port 0 for any free port`))
       )
     )
     yield* print(url)
-    yield* tell("open it in a browser; Ctrl-C ends the studio; runs continue")
+    yield* tell("open it in a browser; press Ctrl-C to stop the studio (runs continue)")
     if (doubts.length > 0)
-      yield* tell(`this folder is open read-only until you trust it in the studio: it brings ${doubts.join("; ")}`)
+      yield* tell(`this folder is read-only until you trust it in the studio; it contains ${doubts.join("; ")}`)
     if (!isLocal(host)) yield* tell(OPEN)
     process.exitCode = 0
     return yield* Effect.never.pipe(Effect.onInterrupt(() => Effect.flatMap(underWay, farewell)))
@@ -80,5 +80,5 @@ const farewell = (runs: ReadonlyArray<string>) =>
   runs.length === 0
     ? Effect.void
     : tell(
-        `${listed(runs).join(", ")} ${runs.length === 1 ? "goes" : "go"} on: open the studio again to watch, or stop with its Stop`
+        `${listed(runs).join(", ")} ${runs.length === 1 ? "continues" : "continue"}; reopen the studio to watch or stop ${runs.length === 1 ? "it" : "them"}`
       )

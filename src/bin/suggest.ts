@@ -44,7 +44,7 @@ const chosen = (place: string, detection: Detection) => {
     return { title: printable(sentence), description: printable("needs" in model ? model.needs : example), value: one }
   }
   return Prompt.run(Prompt.Select({ message: "What should the model learn?", choices: learnables.map(answer) })).pipe(
-    Effect.mapError(() => userError("nothing was chosen, and nothing is written"))
+    Effect.mapError(() => userError("nothing was chosen, so no plan was written"))
   )
 }
 
@@ -58,12 +58,12 @@ export const readGiven = (given: Source) =>
     if (Option.isSome(given.plan)) {
       if (flagged.length === 0) return { ...(yield* readPlan(given.plan.value)).plan, found: [] }
       return yield* userError(
-        `found a plan (${given.plan.value}) and ${list}: a plan says where its model and data are; give one or the other`
+        `found a plan (${given.plan.value}) and ${list}; a plan already names its model and data: pass one or the other`
       )
     }
     if (Option.isNone(given.data)) {
       const found = flagged.length === 0 ? "neither a plan nor --data" : `${list} without --data`
-      return yield* userError(`found ${found}; give a plan, or your rows with --data FILE`)
+      return yield* userError(`found ${found}; pass a plan, or your rows with --data FILE`)
     }
     const named = <Name extends Named>(wanted: ReadonlyArray<Name>) =>
       Object.fromEntries(
@@ -111,7 +111,7 @@ export const suggest = ({ memory, out, device, why, json, ...given }: Given<type
     yield* printBeside(
       [
         `\nWritten to ${target}.`,
-        `See what it comes to: ${command(`validate ${file}`)}`,
+        `Check it: ${command(`validate ${file}`)}`,
         `Train it: ${command(`train ${file}`)}`
       ].join("\n")
     )

@@ -35,9 +35,7 @@ import { terminalListener } from "./terminal.ts"
 /** The bundled default plan. */
 const defaultPlan = Effect.map(Path.Path, (path) => path.relative(process.cwd(), embedded.plan))
 
-const resumeAlone = userError(
-  "--resume RUN continues that folder with its own plan.json; give neither a plan nor --out with it"
-)
+const resumeAlone = userError("--resume RUN uses the plan.json and the folder of that run; remove the plan and --out")
 
 /** Returns the plan of a run folder to resume. */
 const planOf = (directory: string) =>
@@ -63,7 +61,7 @@ const askedOtherwise = (
 ) =>
   Effect.gen(function* () {
     const asked = (run: string | undefined) => (run === undefined ? "a new run" : `--resume ${run}`)
-    if (resume !== first.resume) return [`it was asked for ${asked(resume)}, rank 0 for ${asked(first.resume)}`]
+    if (resume !== first.resume) return [`it was started with ${asked(resume)}, rank 0 with ${asked(first.resume)}`]
     if (resume !== undefined) return []
     const file = Option.getOrUndefined(given)
     const place = file ?? (yield* defaultPlan)
@@ -146,7 +144,7 @@ const openingLines = (
   const share = percent(trainable.total / (trainable.frozen + trainable.total))
   const head = model.head.parameters.length > 0 ? " and the head" : ""
   const layers = selected.sites.length
-  const what = layers === 0 ? "the head alone" : `${counted(layers, "linear layer")}${head}`
+  const what = layers === 0 ? "only the head" : `${counted(layers, "linear layer")}${head}`
   const rows = plan.training.batchSize * plan.training.accumulate
   return [
     `${name}: ${what} of ${words.modelName(model)}, ${wholeNumber(trainable.total)} trainable parameters (${share}), ${counted(steps, "step")} of ${counted(rows, "row")}`,
@@ -227,21 +225,21 @@ const closingLines = (
   const { seconds, peakBytes, directory, adapter, stopped, kept, steps } = report
   const { adapter: section } = plan
   const away = "init" in section && !factsOfInit(section.init).startsAsBase.holds
-  const step = away ? ` after the step that init "${section.init.kind}" begins with` : ""
+  const step = away ? ` after the first step, taken by init "${section.init.kind}"` : ""
   const untrained =
-    fromOf(plan) === undefined ? `${kind.words.untrained(model)}${step}` : "the adapter that it began with"
+    fromOf(plan) === undefined ? `${kind.words.untrained(model)}${step}` : "the adapter that training started from"
   const reader = publisher.readerOf(plan)
-  const read = reader === null ? "" : `, as ${reader} reads it`
+  const read = reader === null ? "" : ` in ${reader} format`
   const warnings = warningTexts(kind, report).map((warning) => `warning: ${warning}`)
   const lines: ReadonlyArray<Line> = [
     ...gainedLines(kind, report, untrained),
     ...(verbose ? warnings : firstOf(warnings)).map((warning) => [9, warning] as const),
     ...(stopped === null ? [] : [[1, `${capital(stoppedText(kind.metrics, stopped, report))}.`] as const]),
-    [5, `The adapter is ${kept === null ? `the last state, of step ${steps}` : keptText(kind.metrics, kept, report)}.`],
+    [5, `Saved ${kept === null ? `the last checkpoint, step ${steps}` : keptText(kind.metrics, kept, report)}.`],
     [0, `${counted(steps, "step")} in ${duration(seconds)} of training; peak memory ${byteSize(peakBytes)}.`],
     [
       6,
-      `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with what was trained${read}.`
+      `Everything is in ${directory}/: plan.json, metrics.jsonl, run.json, report.html, and ${adapter.slice(directory.length + 1)}/ with the trained weights${read}.`
     ],
     ...nextLines(kind, publisher, report, plan)
   ]
@@ -260,8 +258,8 @@ const nextLines = (
   return [
     [7, `Try it: ${command(kind.next(plan, run))}`],
     [0, `Evaluate it on other rows: ${command(`evaluate ${run} --data FILE`)}`],
-    [0, `Take it elsewhere: ${command(exported)}`],
-    [0, `See how it went: ${directory}/report.html, in a browser`]
+    [0, `Use it elsewhere: ${command(exported)}`],
+    [0, `See its curves and mistakes: ${directory}/report.html, in a browser`]
   ]
 }
 

@@ -60,12 +60,12 @@ const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: Rende
   const which = examples > 1 ? `, the last of ${examples} examples` : ""
   return [
     "",
-    `${printable(where)}${which}, ${tokens} tokens${cut}; the ${trained} that are learned ${colours ? "in green" : "between ⟦ and ⟧"}:`,
+    `${printable(where)}${which}, ${tokens} tokens${cut}, ${trained} of them trained (${colours ? "in green" : "between ⟦ and ⟧"}):`,
     ...text.split("\n").map((line) => `  ${line}`)
   ].join("\n")
 }
 
-const noRanks = userError("--step-seconds is for --ranks N: give how many processes are meant, such as --ranks 2")
+const noRanks = userError("--step-seconds needs --ranks N, the number of processes, such as --ranks 2")
 
 export const validate = (given: Given<typeof validateFlags>) =>
   Effect.gen(function* () {

@@ -76,7 +76,7 @@ export const toolsOf = (file: Option.Option<string>, tokenizer: CausalTokenizer)
     if (Option.isNone(file)) return undefined
     const tools = toolsIn(yield* readJsonFile(file.value), "tools")
     if ("broken" in tools) return yield* userError(`${file.value}: ${tools.broken}`)
-    if (tools.length === 0) return yield* userError(`${file.value}: is an empty list; expected tools`)
+    if (tools.length === 0) return yield* userError(`${file.value}: found an empty list; expected at least one tool`)
     const use: ToolUse | { readonly broken: string } = toolUse(tokenizer, tools)
     return "broken" in use ? yield* userError(`--tools: ${use.broken}`) : use
   })

@@ -137,7 +137,7 @@ export const stoppedText = (
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
 }
 
-/** Returns "the best state, of step 64 of 80 (validation loss 0.247; 0.391 at the last step)". */
+/** Returns "the best checkpoint, step 64 of 80 (validation loss 0.247; 0.391 at the last step)". */
 export const keptText = (
   metrics: Metrics,
   {
@@ -163,11 +163,11 @@ export const keptText = (
   const other = metric === undefined || compared === undefined ? undefined : written(metric, compared.value)
   const last = step === steps || other === undefined ? "" : `; ${other} at the last step`
   const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)}${last})`
-  if (step !== steps) return `the best state, of step ${step} of ${steps}${shown}`
-  if (compared === undefined) return `the last state, which is the best${shown}`
+  if (step !== steps) return `the best checkpoint, step ${step} of ${steps}${shown}`
+  if (compared === undefined) return `the last checkpoint, which is the best${shown}`
   const on = rows === undefined ? "the validation rows" : counted(rows, "row")
   const had = other === undefined ? " was better" : ` had ${other}`
-  return `the last state${shown}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
+  return `the last checkpoint${shown}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
 }
 
 /**

@@ -29,8 +29,8 @@ const essence = (line: string, numbers: boolean): string => {
   if (!numbers)
     text = text
       .replace(/(?<![\w.])[-−+]?\d[\d.,]*(e[-+]?\d+)?/g, "n")
-      // which state is the best, and on how many rows that is seen, are numbers too
-      .replace(/^The adapter is the (best|last) state.*/, "The adapter is the … state")
+      // which checkpoint is the best, and on how many rows, are numbers too
+      .replace(/^Saved the (best|last) checkpoint.*/, "Saved the … checkpoint")
       .replace(/\(the first n rows\)/, "(n rows)")
   return text.replace(/\s+/g, " ").trim()
 }

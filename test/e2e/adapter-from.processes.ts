@@ -29,7 +29,7 @@ test("a second stage of a model whose output layer is its embedding, with the em
   expect(report("runs/tied-second").before.loss).toBe(report("runs/tied").test.loss)
 })
 
-test("preference trains without the dropout of the adapter that it began with, unless the plan has one", async () => {
+test("preference trains without the dropout of the adapter that training started from, unless the plan has one", async () => {
   decoder(w, "llama")
   writePreferences(w)
   cpSync(w.path("llama-dora"), w.path("dropping"), { recursive: true })
@@ -59,7 +59,7 @@ test("preference trains without the dropout of the adapter that it began with, u
   expect((w.json("runs/other/plan.json") as { readonly adapter: object }).adapter).toMatchObject({ dropout: 0.4 })
 })
 
-test("preference after another stage: the reference is the adapter that it began with, so the first loss is ln 2", async () => {
+test("preference after another stage: the reference is the adapter that training started from, so the first loss is ln 2", async () => {
   decoder(w, "llama")
   w.write("preference-train.jsonl", jsonLines(preferences(8)))
   w.write("preference-validation.jsonl", jsonLines(preferences(4, 8)))

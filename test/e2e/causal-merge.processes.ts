@@ -241,7 +241,7 @@ describe("merge RUN", () => {
       w.write("llama/generation_config.json", { eos_token_id: [2], max_length: 20 })
       w.write("llama/LICENSE", "as you like")
       const { stdout } = await succeed(w.cli(["merge", run, "--out", "out", ...onWasm]))
-      expect(stdout).toContain("out/ holds the merged model: 14 tensors with what was trained, 7 as in the base")
+      expect(stdout).toContain("out/ contains the merged model: 14 tensors include the adapter, 7 are unchanged")
       expect(listing(w.path("out"))).toEqual([
         "LICENSE",
         "README.md",

@@ -36,14 +36,14 @@ describe("on a terminal", () => {
       chat.type("\r")
       await chat.until("> ")
       chat.type("what is it ?\r")
-      await chat.until("(the reply ends here at 3 tokens; --max-tokens N allows more)")
+      await chat.until("(the reply ends here, at 3 tokens; allow more with --max-tokens N)")
       await chat.until("> ")
       // the last line has no end: whoever pasted it ends it
       chat.type("what colour\ris the\rsky")
       await Bun.sleep(300)
       expect(chat.behind()).not.toContain("the reply ends")
       chat.type(" ?\r")
-      await chat.until("(the reply ends here at 3 tokens")
+      await chat.until("(the reply ends here, at 3 tokens")
       await chat.until("> ")
       await Bun.sleep(300)
       expect(chat.behind()).not.toContain("the reply ends")
@@ -65,7 +65,7 @@ describe("on a terminal", () => {
       await chat.until("shorten it")
       await chat.until("> ")
       chat.type("what is it ?\r")
-      await chat.until("(the reply ends here at 3 tokens")
+      await chat.until("(the reply ends here, at 3 tokens")
       chat.type("\x04")
       expect(await chat.ended).toBe(0)
     },
@@ -83,7 +83,7 @@ describe("on a terminal", () => {
       await chat.until("it ?\n")
       while (chat.behind().length < 3) await Bun.sleep(1)
       chat.type("\x03")
-      await chat.until("(stopped; Ctrl-C here or Ctrl-D ends the conversation)")
+      await chat.until("(stopped; press Ctrl-C again or Ctrl-D to end the conversation)")
       await chat.until("> ")
       chat.type("\x03")
       expect(await chat.ended).toBe(130)
@@ -96,7 +96,7 @@ test(
   "generate asks for prompts on a terminal, and goes on with each as it comes",
   async () => {
     const writing = onTerminal("generate", "llama", "--max-tokens", "3", "--stop", "zzz")
-    await writing.until("a prompt a line; Ctrl-D ends\n")
+    await writing.until("enter one prompt per line; press Ctrl-D to quit\n")
     for (const prompt of ["what is", "the sky"]) {
       writing.type(`${prompt}\r`)
       await writing.until(`${prompt}\n`)
@@ -127,7 +127,9 @@ describe("from a pipe", () => {
     async () => {
       // the fourth prompt has <s>, four questions and three replies of 6 tokens and <assistant>: 44, and 20 without two exchanges
       const { code, stdout, stderr } = await piped("gpt2", "what is it ?\n\n".repeat(6), "--max-tokens", "4")
-      expect(stderr).toContain("the conversation has outgrown the model's 40 tokens: it forgets its oldest 4 messages")
+      expect(stderr).toContain(
+        "the conversation no longer fits in the model's 40 tokens: dropped its oldest 4 messages"
+      )
       expect(code).toBe(0)
       expect(stdout.trimEnd().split("\n").length).toBeGreaterThan(3)
     },

@@ -87,7 +87,7 @@ describe("pairs", () => {
     const args = ["embed", "minilm", ...texts, "--out", "vectors.jsonl", ...onWasm]
     const { stdout, stderr } = await succeed(w.cli(args))
     expect(stdout).toBe("")
-    expect(stderr).toContain("3 vectors are in vectors.jsonl")
+    expect(stderr).toContain("Wrote 3 vectors to vectors.jsonl")
     const [base] = jsonObjects(w.read("vectors.jsonl"))
     const [trained] = await embedded("runs/pairs")
     expect(pearson(base!["vector"] as Array<number>, trained!)).toBeLessThan(0.9999)

@@ -270,7 +270,7 @@ test.each([
   [["predict", folder("llama-dora"), "x", "--base", "llama"], "use generate or chat"],
   [
     ["evaluate", folder("bert-regex"), "--base", "bert"],
-    "is an adapter, which came without rows: expected --data FILE"
+    "is an adapter without a run, so it has no rows: pass rows to evaluate it on with --data FILE"
   ],
   [
     ["generate", folder("llama-dora"), "x", "--base", "gpt2"],

@@ -71,7 +71,7 @@ describe("the default", () => {
       expect(own.compared!.value).toBeGreaterThan(own.value)
       expect(own.compared!.chance).toBeLessThanOrEqual(own.compared!.level)
       expect(adapterOf("worse")).toEqual(await kept("worse", "best"))
-      const state = `best state, of step ${own.step} of ${steps} (validation loss ${own.value.toFixed(3)}; ${own.compared!.value.toFixed(3)} at the last step)`
+      const state = `best checkpoint, step ${own.step} of ${steps} (validation loss ${own.value.toFixed(3)}; ${own.compared!.value.toFixed(3)} at the last step)`
       for (const text of [said["worse"], w.read("worse/report.html"), w.read("worse/adapter/README.md")])
         expect(text).toContain(state)
     },
@@ -89,7 +89,7 @@ describe("the default", () => {
       expect(adapterOf("alike")).toEqual(await kept("alike", "last"))
       expect(adapterOf("alike")).not.toEqual(await kept("alike", "best"))
       const percent = (value: number) => `${(100 * value).toFixed(1)} %`
-      const state = `the last state (validation accuracy ${percent(own.value)}): step ${own.compared!.step} had ${percent(own.compared!.value)}, a difference that 40 rows cannot tell from chance`
+      const state = `the last checkpoint (validation accuracy ${percent(own.value)}): step ${own.compared!.step} had ${percent(own.compared!.value)}, a difference that 40 rows cannot tell from chance`
       for (const text of [said["alike"], w.read("alike/report.html"), w.read("alike/adapter/README.md")])
         expect(text).toContain(state)
       expect(said["alike"]).toContain(`The adapter is ${state}.`)

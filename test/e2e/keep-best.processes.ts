@@ -51,9 +51,9 @@ describe("a run that gets worse", () => {
     expect(said).toContain(
       `Stopped after step ${steps} of ${STEPS}: validation loss was last better at step ${kept.step}`
     )
-    expect(said).toContain(`The adapter is the best state, of step ${kept.step} of ${steps} (validation loss`)
-    expect(w.read("whole/report.html")).toContain(`best state, of step ${kept.step} of ${steps}`)
-    expect(w.read("whole/adapter/README.md")).toContain(`best state, of step ${kept.step} of ${steps}`)
+    expect(said).toContain(`Saved the best checkpoint, step ${kept.step} of ${steps} (validation loss`)
+    expect(w.read("whole/report.html")).toContain(`best checkpoint, step ${kept.step} of ${steps}`)
+    expect(w.read("whole/adapter/README.md")).toContain(`best checkpoint, step ${kept.step} of ${steps}`)
   })
 
   test(

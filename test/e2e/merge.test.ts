@@ -59,7 +59,7 @@ describe("merge RUN", () => {
     "makes RUN/merged and says how exact it is",
     async () => {
       const { stdout } = await succeed(w.cli(["merge", "runs/tiny", ...onWasm]))
-      expect(stdout).toContain("runs/tiny/merged/ holds the merged model: 12 tensors with what was trained")
+      expect(stdout).toContain("runs/tiny/merged/ contains the merged model: 12 tensors include the adapter")
       expect(stdout).toMatch(/On 6 validation rows .* at most \d(\.\d)?e-\d/)
       expect(stdout).toContain("6 of 6 labels are the same")
       expect(listing(join(run, "merged"))).toEqual([

@@ -97,12 +97,12 @@ describe("refused in a sentence, with nothing left behind", () => {
   })
   const wrong: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, says: string]> = [
     ["a folder that is there", ["taken"], "taken exists already and is left unchanged"],
-    ["a path", ["../up"], "found the name ../up: a name has small letters"],
-    ["an absolute path", [w.path("abs")], "a name has small letters"],
-    ["capitals", ["MyModel"], "found the name MyModel: a name has small letters"],
-    ["a name with a meaning", ["node_modules"], "found the name node_modules: it means something else"],
+    ["a path", ["../up"], "found the name ../up: expected lowercase letters"],
+    ["an absolute path", [w.path("abs")], "expected lowercase letters"],
+    ["capitals", ["MyModel"], "found the name MyModel: expected lowercase letters"],
+    ["a name with a meaning", ["node_modules"], "found the name node_modules: it is a reserved name"],
     ["the package's own name", ["tfjs-lora-pro"], "a package cannot depend on itself"],
-    ["rows to evaluate on alone", ["x", "--test", "test.jsonl"], "give these with --data FILE"],
+    ["rows to evaluate on alone", ["x", "--test", "test.jsonl"], "pass training rows with --data FILE"],
     ["a file that is not there", ["x", "--data", "none.csv"], "none.csv"],
     ["rows of another kind", ["x", "--data", "chats.jsonl"], "this needs a text-generation model, such as --model hf:"]
   ]

@@ -44,7 +44,7 @@ describe("rows of a file with what a run says of them", () => {
   test("JSON lines: the rows as they are, a class, its probability and all of them", async () => {
     w.write("rows.jsonl", jsonLines(rows.map((row) => ({ ...row, tags: ["a"] }))))
     const { stdout } = await predict("text", "rows.jsonl", "rows.out.jsonl")
-    expect(stdout).toContain("150 rows with their predictions: rows.out.jsonl")
+    expect(stdout).toContain("Wrote 150 rows with predictions to rows.out.jsonl")
     const expected = (await said()).map(({ label, probabilities }, i) => ({
       ...rows[i],
       tags: ["a"],
@@ -97,7 +97,9 @@ describe("rows of a file with what a run says of them", () => {
   test("a text that is called like a file is a text, and that is said", async () => {
     const { stdout, stderr } = await succeed(w.cli(["predict", "text", "rows.jsonl", ...onWasm]))
     expect(stdout).toContain("\trows.jsonl")
-    expect(stderr).toContain("note: rows.jsonl is taken as a text; --data rows.jsonl predicts the rows of the file")
+    expect(stderr).toContain(
+      "note: rows.jsonl was read as a text; use --data rows.jsonl to predict the rows of the file"
+    )
   })
 })
 

@@ -48,7 +48,7 @@ describe.each([40, 120])("on a terminal of %d columns", (columns) => {
     expect(moving.filter((text) => Bun.stringWidth(text) >= columns)).toEqual([])
     const lines = left(sent)
     expect(lines.filter((line) => /^step|^loading|^evaluating/.test(line)).length).toBeLessThanOrEqual(1)
-    for (const begins of ["before training: ", "Gained on test: ", "The adapter is ", "Everything is in ", "Try it: "])
+    for (const begins of ["before training: ", "Gained on test: ", "Saved ", "Everything is in ", "Try it: "])
       expect(lines.filter((line) => line.startsWith(begins))).toHaveLength(1)
   })
 })

@@ -112,7 +112,7 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
       ["lora.json --out a", "lora.json --out a --set training.steps=9", "lora.json: training.steps is 9, of rank 0 4"],
       ["lora.json --out a", "nowhere.json --out a", "nowhere.json: no such file"],
       ["lora.json --out a", "broken.json --out a", "broken.json:1:2: not JSON"],
-      ["lora.json --out a", "--resume whole/busy", "it was asked for --resume whole/busy, rank 0 for a new run"]
+      ["lora.json --out a", "--resume whole/busy", "it was started with --resume whole/busy, rank 0 with a new run"]
     ])(
       "%s, and %s",
       async (first, second, says) => {

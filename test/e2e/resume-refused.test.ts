@@ -168,7 +168,7 @@ describe("refused, with nothing changed:", () => {
       }
       const { code, stderr } = await w.cli(["train", "refused.json", "--resume", cut])
       expect(code).toBe(1)
-      expect(stderr).toContain("give neither a plan nor --out with it")
+      expect(stderr).toContain("remove the plan and --out")
     },
     TIMEOUT
   )

@@ -434,7 +434,7 @@ describe("the end", () => {
       }
       expect(text).toEndWith("data: [DONE]\n\n")
       expect(await server.ended).toBe(0)
-      expect(server.stderr()).toContain("serves endless; Ctrl-C ends")
+      expect(server.stderr()).toContain("serving endless; press Ctrl-C to stop")
       expect(ask(server, "/health")).rejects.toThrow()
     },
     TIMEOUT
@@ -463,7 +463,7 @@ describe("the end", () => {
       await until(async () => server.stderr().includes("finishes 1 requests"))
       health()
       expect(await server.ended).toBe(0)
-      expect(server.stderr()).toContain("requests that were not finished within 1 seconds are ended")
+      expect(server.stderr()).toContain("cancelled the requests that did not finish within 1 seconds")
       expect(said).toContain('{"status":"ready","models":1}')
     },
     TIMEOUT

@@ -135,7 +135,7 @@ describe("calls", () => {
         w.cli(["chat", "runs/tools", "--tools", "tools.json", ...onWasm], "light on\nok\n")
       )
       expect(stdout).toBe('→ set_light {"on":true}\n\ndone\n')
-      expect(stderr).toContain("(the next message is the result of set_light)")
+      expect(stderr).toContain("(enter the result of set_light as the next message)")
     },
     TIMEOUT
   )
@@ -184,7 +184,7 @@ describe("evaluate --generate", () => {
     "counts calls: right ones, whatever is wrong with others, and those that nobody wants",
     async () => {
       expect(await evaluated()).toBe(
-        "validation: 5 of 5 answers are right (100.0 %)\n  calls: 3 of 3 right (100.0 %); 0 of 2 answers without a call made one\n"
+        "validation: 5 of 5 answers are right (100.0 %)\n  calls: 3 of 3 right (100.0 %); 0 of 2 answers that needed no call made one\n"
       )
       const [report] = jsonObjects(await evaluated("--json"))
       expect(report).toMatchObject({

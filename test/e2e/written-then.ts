@@ -108,7 +108,7 @@ export const testStudies = (w: Workspace, asked: ReadonlyArray<string>) =>
       async () => {
         const before = verdict("study")
         const { stderr } = await compare("study")
-        expect(stderr).toContain("is finished: nothing is run again")
+        expect(stderr).toContain("is already finished; nothing to run")
         expect(verdict("study")).toEqual(before)
       },
       TIMEOUT
@@ -128,7 +128,7 @@ export const testStudies = (w: Workspace, asked: ReadonlyArray<string>) =>
       "goes on by its folder alone, which says what it asks",
       async () => {
         const { stderr, stdout } = await succeed(w.cli(["compare", "--out", "study", "--json", ...onWasm]))
-        expect(stderr).toContain("is finished: nothing is run again")
+        expect(stderr).toContain("is already finished; nothing to run")
         expect(JSON.parse(stdout)).toMatchObject({ folder: "study" })
         const { code, stderr: said } = await w.cli(["compare", "--out", "elsewhere", ...onWasm])
         expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining("there is no study.json") })

@@ -59,7 +59,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "evaluate with a flag of written answers",
     args: () => ["evaluate", "trained", "--match", "exact"],
-    says: ["found --match, for answers that the model writes", "expected --generate as well"]
+    says: ["found --match without --generate", "add --generate"]
   },
   {
     name: "evaluate with a run that is not there",

@@ -105,7 +105,7 @@ test(
     const again = startCompare(w)
     const { code, stderr } = await again.ended
     expect(code).toBe(0)
-    expect(stderr).toContain("is finished: nothing is run again")
+    expect(stderr).toContain("is already finished; nothing to run")
     expect(finishedAt(w, folder)).toEqual(before)
     expect(w.read(`${folder}/compare.json`)).toBe(verdict)
     expect(before.size).toBe(RUNS)

@@ -53,7 +53,7 @@ describe.each(runtimes)("in %s", (name, runtime) => {
     "%s on a full device is an error",
     async (_, command) => {
       const { code, stderr } = await shell(runtime, `${command} > /dev/full`)
-      expect(stderr).toContain("stdout cannot be written: no space is left on the device; its output is incomplete")
+      expect(stderr).toContain("cannot write to stdout: no space is left on the device; the output is incomplete")
       expect(code).toBe(1)
     },
     TIMEOUT

@@ -407,7 +407,7 @@ describe("a folder that came from elsewhere", () => {
       'a link to other folders: "exports/out-onnx-1"'
     ])
     expect(other.said()).toContain(
-      "this folder is open read-only until you trust it in the studio: it brings a .studio folder"
+      "this folder is read-only until you trust it in the studio; it contains a .studio folder"
     )
     expect((await other.call("runs", {})).length).toBe(1)
     const changing: ReadonlyArray<readonly [string, unknown]> = [

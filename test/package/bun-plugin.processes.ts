@@ -161,7 +161,7 @@ export const lora: "lora" = plan.adapter.method
     expect({ code, stdout }).toEqual({ code: 1, stdout: "tiny.plan.d.json.ts\n" })
     expect(stderr).toContain("wrong.plan.json: 1 problem")
     expect(stderr).toContain("gone.plan.json: no such file")
-    expect(stderr).toContain("plain.json: only files named ….plan.json are plans")
+    expect(stderr).toContain("plain.json: programs can only import plans named ….plan.json")
     expect((await schemaTypes()).stderr).toContain("--types needs plan files")
   })
 })

@@ -18,7 +18,7 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...[shortfallText(kind, run)].filter((text) => text !== null),
     ...doingNothing(run, kind),
     ...(run.stopped == null ? [] : [`${capital(stoppedText(kind.metrics, run.stopped, run))}.`]),
-    ...(run.kept == null ? [] : [`The adapter is ${keptText(kind.metrics, run.kept, run)}.`])
+    ...(run.kept == null ? [] : [`Saved ${keptText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
 /** Returns the baseline, and warnings of a run that does not beat it or learned nothing. */

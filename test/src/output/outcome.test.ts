@@ -116,13 +116,13 @@ describe("the state that is kept, in words", () => {
 
   test("the last, where rows cannot tell that another is better", () => {
     expect(keptText(metrics, { ...kept, compared: { step: 64, value: 0.913 } }, { steps: 80 })).toBe(
-      "the last state (validation accuracy 90.8 %): step 64 had 91.3 %, a difference that 1,240 rows cannot tell from chance"
+      "the last checkpoint (validation accuracy 90.8 %): step 64 had 91.3 %, a difference that 1,240 rows cannot tell from chance"
     )
   })
 
   test("the best, next to the last", () => {
     expect(keptText(metrics, { ...kept, step: 64, compared: { step: 80, value: 0.7 } }, { steps: 80 })).toBe(
-      "the best state, of step 64 of 80 (validation accuracy 90.8 %; 70.0 % at the last step)"
+      "the best checkpoint, step 64 of 80 (validation accuracy 90.8 %; 70.0 % at the last step)"
     )
   })
 })

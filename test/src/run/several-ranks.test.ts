@@ -113,7 +113,7 @@ describe("where rank 0 cannot have its run folder, all end with its message:", (
     const { exits, said } = await trainOnRanks(w, 2, "whole.json", { directory: "damaged", until: damage })
     const [own, other] = endsOf(exits) as unknown as ReadonlyArray<RunReport>
     expect(said[0]!.flatMap((event) => (event.kind === "notice" ? event.message : []))).toContainEqual(
-      expect.stringContaining("the adapter is the last state")
+      expect.stringContaining("saved the last checkpoint")
     )
     expect(own!.kept).toBeNull()
     expect(other).toEqual(JSON.parse(JSON.stringify(own)))

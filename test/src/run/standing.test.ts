@@ -89,9 +89,9 @@ describe("a run", () => {
     expect(choiceOf(standingOf(loss, evaluations), last(0.55))).toMatchObject({ step: 20, value: 0.5, rows: 5 })
     const kept = choiceOf(standingOf(loss, evaluations), last(0.55))!
     expect(keptText({ loss: crossEntropyMetric }, kept, { steps: 35 })).toBe(
-      "the best state, of step 20 of 35 (validation loss 0.500)"
+      "the best checkpoint, step 20 of 35 (validation loss 0.500)"
     )
-    expect(keptText({}, { ...kept, step: 35 }, { steps: 35 })).toBe("the last state, which is the best")
+    expect(keptText({}, { ...kept, step: 35 }, { steps: 35 })).toBe("the last checkpoint, which is the best")
     expect(choiceOf(standingOf(loss, evaluations), last(0.45))).toMatchObject({ step: 35, value: 0.45 })
     expect(choiceOf(standingOf(loss, evaluations), undefined)).toBeNull()
   })

@@ -313,9 +313,9 @@ describe("the command", () => {
       expect([code, stdout]).toEqual([1, ""])
       return stderr
     }
-    expect(await said([])).toContain("found neither a plan nor --data; give a plan, or your rows with --data FILE")
+    expect(await said([])).toContain("found neither a plan nor --data; pass a plan, or your rows with --data FILE")
     expect(await said(["--model", "bert"])).toContain("found --model without --data")
-    expect(await said(["given.json", "--test", "test.jsonl"])).toContain("give one or the other")
+    expect(await said(["given.json", "--test", "test.jsonl"])).toContain("pass one or the other")
     const both = await said(["--model", "nowhere", "--data", "rows.jsonl"])
     expect(both).toContain("nowhere")
     expect(both).toContain("rows.jsonl")
