@@ -21,7 +21,7 @@ const phrases: ReadonlyArray<{
 }> = [
   { not: /\b(trainable|million|billion) numbers\b/, use: "parameters" },
   { not: /\b(is|are|was|were) none\b/, use: "there is no X, not an X, invalid, missing" },
-  { not: /(?<!\bthere )\bis no (?!longer|more|less|fewer)[a-z]/, use: "is not a, not a valid" },
+  { not: /(?<!\bthere )\bis no (?!longer|more|less|fewer|better|worse)[a-z]/, use: "is not a, not a valid" },
   { not: /\bgo(es)? on\b/, use: "continues, resumes" },
   { not: /\bas (it|they) (is|are|was|were)\b/, use: "unchanged, or nothing" },
   { not: /\bbeside\b/, use: "next to, alongside, in addition to, compared with" },

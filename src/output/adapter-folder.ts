@@ -284,4 +284,6 @@ const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((t
 
 /** Returns the first six problems in full and counts the rest: the wrong adapter is one mistake, not one per tensor. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
-  problems.length <= 6 ? problems : [...problems.slice(0, 6), `and ${problems.length - 6} more tensors likewise`]
+  problems.length <= 6
+    ? problems
+    : [...problems.slice(0, 6), `and ${problems.length - 6} more tensors with the same problem`]

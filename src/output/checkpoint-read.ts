@@ -153,7 +153,7 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
     for (const tensor of tensors.values()) {
       const { name, dtype } = tensor
       if (!known.has(tensor))
-        return yield* damaged(folder, `${files.tensors} holds ${cut(name)}, which no checkpoint has`)
+        return yield* damaged(folder, `${files.tensors} holds ${cut(name)}, which is not part of a checkpoint`)
       if (dtype !== "F32") return yield* damaged(folder, `tensor ${name} is of type ${dtype}, expected F32`)
     }
     return stored
@@ -234,7 +234,7 @@ const placeProblem = ({ accumulate }: Session<Network>, { step, position, best }
   // every epoch has a batch; the numbers of batches may leap
   if (position.epoch > step * accumulate) return `step ${step} is not in epoch ${position.epoch}`
   return best !== null && best.step > step
-    ? `the best evaluation is that of step ${best.step}, after step ${step}`
+    ? `the best evaluation is from step ${best.step}, after step ${step}`
     : undefined
 }
 
@@ -260,7 +260,7 @@ const verify = (folder: string) =>
         Effect.mapError(({ reason }) => damaged(folder, `${name}: ${reason}`))
       )
       if (found === expected) continue
-      return yield* damaged(folder, `${name} has another SHA-256 than ${files.sums} says`)
+      return yield* damaged(folder, `${name} has a different SHA-256 than ${files.sums} says`)
     }
   })
 

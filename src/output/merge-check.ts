@@ -151,7 +151,7 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
   override get message() {
     const { output } = this.words
     const { largestDifference, largestLogit, relativeDifference, bound } = this
-    return `${this.run}: the merged model is not the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${number(largestDifference)}, with ${number(largestLogit)} the largest ${output} (${scientific(relativeDifference, 2)} of it, allowed is ${scientific(bound)}); nothing was written. Merge on another device (--device wasm or cpu); if it is refused there too, please report it as a bug`
+    return `${this.run}: the merged model differs from the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${number(largestDifference)}, ${scientific(relativeDifference, 2)} of the largest ${output}, ${number(largestLogit)} (allowed: ${scientific(bound)}); nothing was written. Merge on another device (--device wasm or cpu); if that fails too, please report it as a bug`
   }
 }
 
@@ -187,7 +187,7 @@ export interface MergedCard {
 
 /** Returns the model card of a merged model as Markdown. */
 export const mergedCard = (card: MergedCard): string =>
-  `${[frontMatter(card), title(card), provenance(card), ["## How to use it", "", ...card.usage].join("\n")].join("\n\n")}\n`
+  `${[frontMatter(card), title(card), provenance(card), ["## How to use", "", ...card.usage].join("\n")].join("\n\n")}\n`
 
 const frontMatter = ({ license, method, pipeline, tags }: MergedCard): string =>
   [
@@ -207,7 +207,7 @@ const title = ({ name, introduction }: MergedCard): string =>
 const packedNote = ({ weights, counts }: MergedCard): string =>
   weights === "f32"
     ? ""
-    : ` The base's linear layers were held as ${weights} in training and are here what that says, under what was trained${counts.rounded === 0 ? "" : ` and in ${counts.rounded} tensors by themselves`}.`
+    : ` During training the base's linear layers were stored as ${weights}; here they have these rounded values, with the adapter added${counts.rounded === 0 ? "" : `, or without it in ${counts.rounded} tensors`}.`
 
 const provenance = (card: MergedCard): string => {
   const { base, counts, check, leftOut, compared } = card
@@ -215,14 +215,14 @@ const provenance = (card: MergedCard): string => {
   const { output, answer } = check.words
   const same = answer === null ? ["", "", ""] : [` same ${answer} |`, "---|", ` ${check.sameLabel} |`]
   return [
-    "## What it is made of",
+    "## Contents",
     "",
-    `Of the base's weights ${counts.copied} tensors are unchanged and ${counts.merged} include the adapter; all floats are float32.${packedNote(card)}`,
+    `${counts.copied} tensors of the base model are unchanged, and ${counts.merged} include the adapter; all floats are float32.${packedNote(card)}`,
     ...leftOut,
     "",
     fenced("json", JSON.stringify({ base: lastSegment(base.path), sha256: base.sha256 }, null, 2).split("\n")),
     "",
-    `Against the unmerged model${where}:`,
+    `Compared with the unmerged model${where}:`,
     "",
     `| rows |${same[0]} largest ${output} | largest difference | of the largest ${output} |`,
     `|---|${same[1]}---|---|---|`,
@@ -254,7 +254,7 @@ export const changeOf = <M extends Network>(
   const ranks = distinct(parts(trainable).flatMap(({ options }) => method.columns(options)["rank"] ?? []))
   const { pairs } = trainable
   const scales = pairs.length === 0 ? "" : ` (s = ${distinct(pairs.map(({ scale }) => scale))})`
-  const subtracted = (trainable.frozen ?? []).length > 0 ? ", less its init," : ""
+  const subtracted = (trainable.frozen ?? []).length > 0 ? ", with its initialization subtracted," : ""
   const also = beside === undefined ? "" : `, with ${beside}`
   return `${method.label} of rank ${ranks}${scales}${subtracted} in ${layers}${also}`
 }

@@ -193,5 +193,5 @@ const inWords = (value: unknown): string => {
 
 const limitations = ({ report }: CardSource, { limits }: CardParts): string => {
   const seen = report.data.find(({ split }) => split === "train")?.rows
-  return `It has seen ${seen ?? "no"} rows of one source and ${limits} What the base model got from its own training data, this has too.`
+  return `It was trained on ${seen ?? "no"} rows from one source and ${limits} It inherits the biases and gaps of the base model.`
 }

@@ -63,8 +63,8 @@ export const noBetterText = (
   const metric = metrics[name]
   if (than === null || value === null || metric === undefined || metric.better === null) return null
   if (metric.better === "higher" ? value > than : value < than) return null
-  const of = nothing === null ? "it did before training" : nothing.of
-  return `the model answers no better than ${of}: on ${split} ${inWords(metric, value)}, against ${written(metric, than)}`
+  const of = nothing === null ? "before training" : nothing.of
+  return `the model is no better than ${of}: ${inWords(metric, value)} on ${split}, compared with ${written(metric, than)}`
 }
 
 /** Returns a clause for each warning of a run; for records of earlier versions, the comparison with the baseline. */

@@ -195,7 +195,7 @@ const isDone = (
 const tooFewSteps = (trained: number, { plan, steps }: ResolvedPlan): ReadonlyArray<string> => {
   if (trained <= steps) return []
   const field = plan.training.steps === undefined ? "training.epochs" : "training.steps"
-  return [`${field}: ${trained} steps are trained already, now ${steps} are asked for`]
+  return [`${field}: ${trained} steps are already trained, but the plan now asks for ${steps}`]
 }
 
 /** Values that records of earlier versions do not contain. */
@@ -248,12 +248,12 @@ export const continueRun = (
 ): Effect.Effect<Run, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const step = found.checkpoint?.record.step ?? 0
-    yield* notice(step === 0 ? "no complete checkpoint: starts at the first step" : `resumes after step ${step}`)
+    yield* notice(step === 0 ? "no complete checkpoint: starting at the first step" : `resumes after step ${step}`)
     yield* writeJson(found.plan, found.written)
     // without a checkpoint nothing vouches for the plan that the rows were made with
     const history = yield* cutMetrics(found.metrics, found.checkpoint === null ? -1 : step, steps)
     const missing = step - history.filter(({ kind }) => kind === "step").length
-    if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps before`)
+    if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps so far`)
     const append = yield* appending(found, found.written, step, history)
     return { ...found, append, history }
   }).pipe(within(found.guard))

@@ -32,7 +32,7 @@ export class RunFolderExists extends Schema.TaggedError<RunFolderExists>()("RunF
   directory: Schema.String
 }) {
   override get message() {
-    return `the run folder ${this.directory} exists already and is left unchanged; give another one with --out DIR (or output.directory), or none to take a fresh runs/<plan name>-<n>`
+    return `the run folder ${this.directory} exists already and is left unchanged; choose another one with --out DIR (or output.directory), or leave it out to create a new runs/<plan name>-<n>`
   }
 }
 
@@ -133,7 +133,7 @@ export class RunLocked extends Schema.TaggedError<RunLocked>()("RunLocked", {
 }) {
   override get message() {
     const where = this.host === hostname() ? "" : ` on ${this.host}`
-    return `${this.directory} is being written by process ${this.pid}${where}; wait for it, or, if it is gone, remove ${this.directory}/lock`
+    return `${this.directory} is being written by process ${this.pid}${where}; wait for it, or remove ${this.directory}/lock if that process has ended`
   }
 }
 

@@ -61,7 +61,7 @@ const bodyBytes = (
       const at = yield* milliseconds
       const piece = yield* Effect.tryPromise({
         try: () => reader.read(),
-        catch: () => refusal(400, "the body did not arrive whole")
+        catch: () => refusal(400, "the body is incomplete")
       }).pipe(Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => Effect.fail(slow) }))
       left -= (yield* milliseconds) - at
       return piece
@@ -73,7 +73,7 @@ const bodyBytes = (
         if (done) return Buffer.concat(pieces)
         const { byteLength } = value
         if (own.bytes + byteLength > most) return yield* tooLarge()
-        if (!held.take(client, byteLength)) return yield* overloaded("serve-waiting-bytes", "requests that wait")
+        if (!held.take(client, byteLength)) return yield* overloaded("serve-waiting-bytes", "waiting requests")
         own.bytes += byteLength
         pieces.push(value)
         if (own.bytes <= SMALL) continue
@@ -99,7 +99,7 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
   const { message, path = [] } = issues[0]!
   const param = pathOf(path.map(keyOf))
   const reason = /excess property|^Unexpected key/i.test(message)
-    ? "there is no such field here"
+    ? "is not a supported field"
     : /^Missing key/.test(message)
       ? "is missing"
       : `${message.charAt(0).toLowerCase()}${message.slice(1)}`

@@ -167,7 +167,7 @@ export const answerForm = (
       return yield* wrongField("tool_choice", `names "${only}", which is not among tools`)
     }
     if (required && tools.length === 0)
-      return yield* wrongField("tool_choice", "requires a call, and there are no tools")
+      return yield* wrongField("tool_choice", "requires a call, but the request has no tools")
     const use = tools.length === 0 ? null : toolUse(tokenizer, tools)
     if (use !== null && isBroken(use)) return yield* wrongField("tools", use.broken)
     const json = jsonGrammar(format)
@@ -175,7 +175,7 @@ export const answerForm = (
     if (use !== null && (required || json !== null)) {
       const calls = use.grammar?.({ parallel: parallel && only === undefined, ...(only === undefined ? {} : { only }) })
       if (calls === undefined) {
-        const form = `the model writes calls in the form "${use.name}", whose values no grammar describes`
+        const form = `the model writes calls in the format "${use.name}", whose values no grammar can describe`
         return required
           ? yield* wrongField("tool_choice", `a call cannot be required: ${form}`)
           : yield* wrongField("response_format", `cannot be combined with tools: ${form}; set tool_choice to "none"`)

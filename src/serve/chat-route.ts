@@ -57,7 +57,7 @@ export const chatRoute: Route = {
       const served = yield* models.use(body.model, ({ writing }) => writing !== null)
       called.answeredBy(served)
       if (served.writing === null)
-        return yield* refusal(400, verbsOf(served, "holds no conversations"), { param: "model" })
+        return yield* refusal(400, verbsOf(served, "does not support conversations"), { param: "model" })
       const { adapted, system } = served.writing.run
       const { tokenizer, maxLength } = adapted.model
       const said = yield* conversationOf(body, system)
@@ -72,7 +72,7 @@ export const chatRoute: Route = {
         Effect.mapError(({ message }) => refusal(400, `messages: ${message}`, { param: "messages" }))
       )
       if (prompt.length >= maxLength) {
-        const reason = `messages: have ${prompt.length} tokens; ${served.name} has room for ${maxLength}, its answer included; shorten them`
+        const reason = `messages: have ${prompt.length} tokens; ${served.name} has room for ${maxLength}, including the answer; shorten them`
         return yield* refusal(400, reason, { param: "messages", code: "context_length_exceeded" })
       }
       const most = yield* mostTokens(body, limit("serve-new-tokens"))

@@ -19,9 +19,9 @@ const CompletionBody = Schema.Struct({
     message: "expected a text, a list of tokens, or a list of either"
   }),
   best_of: writingFields.n,
-  echo: Schema.optionalKey(Schema.Literal(false).annotate({ message: "only false is done here" })),
-  logprobs: Schema.optionalKey(Schema.Literal(0).annotate({ message: "only 0 is done here" })),
-  suffix: Schema.optionalKey(Schema.Literal("").annotate({ message: 'only "" is done here' }))
+  echo: Schema.optionalKey(Schema.Literal(false).annotate({ message: "must be false" })),
+  logprobs: Schema.optionalKey(Schema.Literal(0).annotate({ message: "must be 0" })),
+  suffix: Schema.optionalKey(Schema.Literal("").annotate({ message: 'must be ""' }))
 })
 
 const form: Form = {
@@ -57,10 +57,13 @@ const writtenAtOnce = (
 ): Effect.Effect<Stream.Stream<GenerationEvent, Refusal>, Refusal> =>
   Effect.gen(function* () {
     const texts = prompts.filter((prompt) => typeof prompt === "string")
-    if (texts.length < prompts.length) return yield* wrongField("prompt", `${served.name} reads texts, not tokens`)
+    if (texts.length < prompts.length) return yield* wrongField("prompt", `${served.name} accepts texts, not tokens`)
     const field = choosing.find((name) => body[name] !== undefined && body[name] !== 0)
     if (field !== undefined)
-      return yield* wrongField(field, `${served.name} reads a text and writes the most probable other: leave it away`)
+      return yield* wrongField(
+        field,
+        `${served.name} is an encoder-decoder, which generates its most probable output: remove this field`
+      )
     const all = yield* Effect.mapError(served.write!(client, texts, { maxTokens }), failedBatch)
     const events = all.flatMap(
       ({ text, tokens, finish }, i): ReadonlyArray<GenerationEvent> => [
@@ -91,7 +94,7 @@ export const completionsRoute: Route = {
       const served = yield* models.use(body.model, ({ writing, write }) => writing !== null || write !== null)
       called.answeredBy(served)
       if (served.writing === null && served.write === null)
-        return yield* refusal(400, verbsOf(served, "writes no text"), { param: "model" })
+        return yield* refusal(400, verbsOf(served, "cannot generate text"), { param: "model" })
       const prompts = promptsOf(body.prompt)
       yield* checkTexts(prompts, "prompt")
       if (served.writing !== null && prompts.length > limit("serve-texts"))

@@ -30,7 +30,8 @@ export interface Generating {
   readonly active: () => number
 }
 
-const tooLate = () => refusal(504, `the text was not written within ${overLimit("serve-seconds")}`, { code: "timeout" })
+const tooLate = () =>
+  refusal(504, `the text was not finished within ${overLimit("serve-seconds")}`, { code: "timeout" })
 
 /** Creates the generation of a server. */
 export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Generating, never, Device> =>

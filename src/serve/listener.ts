@@ -48,8 +48,8 @@ export interface Listening {
 
 /** Meaning of the system's error codes for an address. */
 const addressReasons: Readonly<Record<string, string | undefined>> = {
-  EADDRINUSE: "another program listens there",
-  EADDRNOTAVAIL: "this machine has no such address"
+  EADDRINUSE: "another program uses this port",
+  EADDRNOTAVAIL: "this machine does not have that address"
 }
 
 const HEADER_BYTES = 16 * 1024
@@ -94,11 +94,11 @@ const bodyOf = (incoming: IncomingMessage) => {
       )
       incoming.on(
         "error",
-        end(() => controller.error(new Error("the body broke off")))
+        end(() => controller.error(new Error("the body is incomplete")))
       )
       incoming.on(
         "close",
-        end(() => controller.error(new Error("the body broke off")))
+        end(() => controller.error(new Error("the body is incomplete")))
       )
       incoming.pause()
     },
@@ -189,7 +189,7 @@ const isLocalName = (host: string | undefined): boolean => loopback.test((host ?
 const refused = (own: Refusal) =>
   Response.json(errorBody(own), { status: own.status, headers: { connection: "close" } })
 
-const misdirected = refusal(421, "this server is for its own machine, and has no other name than localhost")
+const misdirected = refusal(421, "this server only accepts requests from its own machine, addressed to localhost")
 const broken = refusal(400, "the request has no URL")
 const twoHosts = refusal(400, "the request has more than one Host header")
 const unknownMethod = refusal(501, "the method is not supported; use GET or POST")

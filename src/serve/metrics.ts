@@ -7,28 +7,28 @@ import { PrometheusMetrics } from "effect/observability"
 const PREFIX = "tfjs_lora_pro_"
 
 const requests = Metric.counter(`${PREFIX}requests_total`, {
-  description: "Requests that were answered, by route, model and status.",
+  description: "Answered requests, by route, model and status.",
   incremental: true
 })
 const seconds = Metric.histogram(`${PREFIX}request_seconds`, {
-  description: "Seconds from a request's header to the end of its answer.",
+  description: "Seconds from the header of a request to the end of its response.",
   boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 })
 const batchRows = Metric.histogram(`${PREFIX}batch_rows`, {
-  description: "Rows that were computed together.",
+  description: "Rows per batch.",
   boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256]
 })
 const tokens = Metric.counter(`${PREFIX}tokens_total`, {
-  description: "Tokens that were read (prompt), found in the cache of prompts (cached) and written (completion).",
+  description: "Tokens read (prompt), found in the prompt cache (cached) and generated (completion).",
   incremental: true
 })
 const gauges = {
-  requests_active: "Requests that are answered or wait.",
-  rows_waiting: "Rows that wait for a batch.",
-  turns_waiting: "Texts and batches that wait for their turn on the device.",
-  texts_active: "Texts that are written.",
-  models: "Models that are served.",
-  device_bytes: "Bytes of all tensors: weights that models share once, their adapters, keys and values.",
+  requests_active: "Requests in progress or waiting.",
+  rows_waiting: "Rows waiting for a batch.",
+  turns_waiting: "Texts and batches waiting for the device.",
+  texts_active: "Texts being generated.",
+  models: "Served models.",
+  device_bytes: "Bytes of all tensors: weights (shared ones counted once), adapters, keys and values.",
   resident_bytes: "Resident memory of the process."
 }
 

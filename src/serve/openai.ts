@@ -20,11 +20,11 @@ import type { Reply } from "./route.ts"
 
 /** Schema of a field that is rejected unless its value changes nothing. */
 const only = <const L extends string | number | boolean>(value: L) =>
-  Schema.optionalKey(Schema.Literal(value).annotate({ message: `only ${JSON.stringify(value)} is done here` }))
+  Schema.optionalKey(Schema.Literal(value).annotate({ message: `must be ${JSON.stringify(value)}` }))
 
 const empty = Schema.optionalKey(
   Schema.Record(Schema.String, Schema.Unknown).check(
-    Schema.makeFilter((value) => (Object.keys(value).length === 0 ? undefined : "is not done here"))
+    Schema.makeFilter((value) => (Object.keys(value).length === 0 ? undefined : "is not supported"))
   )
 )
 

@@ -107,7 +107,7 @@ const heldPixels = (
     // a small image is made as large as the model's input
     const units = pixels.map((own) => Math.max(LEAST_PIXELS, own))
     const sum = units.reduce((total, own) => total + own, 0)
-    if (!held.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "images that wait")
+    if (!held.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "waiting images")
     yield* Effect.addFinalizer(() => Effect.sync(() => held.give(client, sum)))
     return units
   })
@@ -143,7 +143,8 @@ export const predictRoute: Route = {
       const body = yield* decodedBody(called, PredictBody, bodies)
       const served = yield* models.use(body.model, ({ predict }) => predict !== null)
       called.answeredBy(served)
-      if (served.predict === null) return yield* refusal(400, verbsOf(served, "labels no rows"), { param: "model" })
+      if (served.predict === null)
+        return yield* refusal(400, verbsOf(served, "cannot predict rows"), { param: "model" })
       const rows = rowsOf(body)
       const pixels = yield* checkRows(served, rows)
       const units = pixels === undefined ? textUnits(rows) : yield* heldPixels(waiting, client, pixels)
@@ -163,7 +164,7 @@ const vectorsOf = (
   Effect.gen(function* () {
     const served = yield* models.use(model, ({ embed }) => embed !== null)
     called.answeredBy(served)
-    if (served.embed === null) return yield* refusal(400, verbsOf(served, "makes no vectors"), { param: "model" })
+    if (served.embed === null) return yield* refusal(400, verbsOf(served, "cannot compute vectors"), { param: "model" })
     const texts = typeof given === "string" ? [given] : given
     yield* checkTexts(texts, field)
     const asked = served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) })
@@ -190,7 +191,7 @@ export const embedRoute: Route = {
 const EmbeddingsBody = Schema.Struct({
   model: Schema.optionalKey(Schema.String),
   input: Schema.Union([Schema.String, Schema.Array(Schema.String)]).annotate({
-    message: "expected a text, or a list of texts; tokens are not taken"
+    message: "expected a text, or a list of texts; tokens are not supported"
   }),
   encoding_format: Schema.optionalKey(Schema.Literals(["float", "base64"])),
   dimensions: Schema.optionalKey(Schema.Int),
@@ -215,7 +216,10 @@ export const embeddingsRoute: Route = {
       const { served, texts, vectors } = yield* vectorsOf(models, called, body.model, "input", body.input)
       const width = vectors[0]!.length
       if (body.dimensions !== undefined && body.dimensions !== width)
-        return yield* wrongField("dimensions", `is ${body.dimensions}; the vectors of ${served.name} have ${width}`)
+        return yield* wrongField(
+          "dimensions",
+          `is ${body.dimensions}, but the vectors of ${served.name} have ${width} dimensions`
+        )
       const longest =
         "maxLength" in served.run.plan.data ? Number(served.run.plan.data.maxLength) : Number.MAX_SAFE_INTEGER
       const tokens = tokensOf(served.run.adapted, texts, longest)

@@ -35,7 +35,7 @@ export const AGAIN = 1
 
 /** Returns the rejection of a request for which there is no room. `held`: the limited resource. */
 export const overloaded = (name: LimitName, held: string): Refusal =>
-  refusal(503, `${held} have, with this one, more than ${overLimit(name)}, or more of them are yours than are left`, {
+  refusal(503, `too many ${held}: with this one they exceed ${overLimit(name)}, or your share of it; retry later`, {
     code: "overloaded",
     retryAfter: AGAIN
   })
@@ -56,6 +56,6 @@ export const errorBody = ({ status, message, code, param }: Refusal) => ({
 })
 
 /** Rejection for an internal failure without its own message. The server's stderr has the details. */
-export const bug = refusal(500, "something is wrong in the server; its stderr has a report", {
+export const bug = refusal(500, "internal server error; the server's stderr has a report", {
   code: "internal_error"
 })

@@ -59,6 +59,6 @@ export const routesOf = ({ predict, embed, write, writing }: Served): ReadonlyAr
   ...(writing === null && write === null ? [] : ["/v1/completions"])
 ]
 
-/** Returns the problem of a request that a model does not support, with the routes that it answers. `not`: such as "makes no vectors". */
+/** Returns the problem of a request that a model does not support, with the routes that it answers. `not`: such as "cannot compute vectors". */
 export const verbsOf = (served: Served, not: string): string =>
-  `model: ${served.name} ${not}; it answers ${routesOf(served).join(", ")}`
+  `model: ${served.name} ${not}; it supports ${routesOf(served).join(", ")}`

@@ -113,10 +113,14 @@ export interface ServedModels {
 
 /** Returns the refusal of a run that refers to files outside of the folder of adapters. */
 const outside = (what: string) =>
-  refusal(403, `the run ${what}; only what is in the folder of --adapters, or serves already, is loaded`, {
-    code: "outside_adapters",
-    param: "run"
-  })
+  refusal(
+    403,
+    `the run ${what}; only files inside the folder of --adapters, or of models that are already served, can be loaded`,
+    {
+      code: "outside_adapters",
+      param: "run"
+    }
+  )
 
 /** Creates an empty set of models. Loaded models live until the scope ends. */
 export const servedModels = ({
@@ -212,9 +216,12 @@ export const servedModels = ({
     const load: ServedModels["load"] = (named) =>
       Effect.gen(function* () {
         if (entries.size >= limit("serve-adapters"))
-          return yield* refusal(503, `as many models are served as there may be: ${overLimit("serve-adapters")}`)
+          return yield* refusal(
+            503,
+            `cannot serve another model: the server would have more than ${overLimit("serve-adapters")}`
+          )
         if (entries.has(named.name))
-          return yield* refusal(409, `${named.name} is served already; drop it first, or give another name`, {
+          return yield* refusal(409, `${named.name} is already served; drop it first, or choose another name`, {
             code: "name_taken",
             param: "name"
           })
@@ -266,38 +273,45 @@ export const servedModels = ({
         const { plan } = yield* readPlan(file, [], { ofRun: true })
         const from = fromOf(plan)
         return [
-          { what: "has its base elsewhere", place: plan.model.source, is: (own: LoadedRun) => own.plan.model.source },
+          {
+            what: "has a base model outside that folder",
+            place: plan.model.source,
+            is: (own: LoadedRun) => own.plan.model.source
+          },
           ...(from === undefined
             ? []
-            : [{ what: "began with an adapter elsewhere", place: from, is: (own: LoadedRun) => fromOf(own.plan) }])
+            : [
+                {
+                  what: "was started from an adapter outside that folder",
+                  place: from,
+                  is: (own: LoadedRun) => fromOf(own.plan)
+                }
+              ])
         ]
       }).pipe(Effect.mapError(({ message }) => refusal(422, message, { param: "run" })))
 
     const loadInside: ServedModels["loadInside"] = (named) =>
       Effect.gen(function* () {
         if (adapters === undefined)
-          return yield* refusal(
-            403,
-            "no runs are loaded while this server runs; it is started with --adapters DIR for that",
-            {
-              code: "no_adapters"
-            }
-          )
+          return yield* refusal(403, "this server cannot load runs; start it with --adapters DIR to allow that", {
+            code: "no_adapters"
+          })
         const root = yield* fs
           .realPath(adapters)
-          .pipe(Effect.mapError(() => refusal(500, "the folder of --adapters is gone")))
+          .pipe(Effect.mapError(() => refusal(500, "the folder of --adapters no longer exists")))
         const place = path.resolve(root, named.run)
         // what lies elsewhere is refused before anyone asks the disk whether it is there
-        if (!isInside(root, place)) return yield* outside("lies elsewhere")
+        if (!isInside(root, place)) return yield* outside("is outside that folder")
         if (!(yield* isThere(place)))
           return yield* refusal(404, `there is no run ${quoted(named.run)} in the folder of adapters`, { param: "run" })
-        yield* inside(root, place, "lies elsewhere")
+        yield* inside(root, place, "is outside that folder")
         const names = yield* fs
           .readDirectory(place, { recursive: true })
-          .pipe(Effect.mapError(() => refusal(422, `${quoted(named.run)} is not a run's folder`, { param: "run" })))
+          .pipe(Effect.mapError(() => refusal(422, `${quoted(named.run)} is not a run folder`, { param: "run" })))
         if (names.length > FILES)
-          return yield* refusal(422, `${quoted(named.run)} has more files than a run`, { param: "run" })
-        for (const name of names) yield* inside(root, path.join(place, name), "has a link that leads elsewhere")
+          return yield* refusal(422, `${quoted(named.run)} has more files than a run folder can have`, { param: "run" })
+        for (const name of names)
+          yield* inside(root, path.join(place, name), "has a link that leads outside that folder")
         if (!(yield* isAdapter(place))) {
           const serving = all().map(({ run }) => run)
           for (const { what, place: other, is } of yield* namedIn(place)) {
@@ -308,7 +322,7 @@ export const servedModels = ({
         } else if (base === undefined) {
           return yield* refusal(
             422,
-            "the run is an adapter without its plan; a server that loads those is started with --base",
+            "the run is an adapter without its plan; start the server with --base to load adapters",
             { param: "run" }
           )
         }

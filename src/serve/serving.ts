@@ -69,7 +69,7 @@ const methodsAt = (pathname: string): string =>
 /** Status counted for a request whose client has disconnected. */
 const GONE = 499
 
-const gone = refusal(GONE, "the client has gone")
+const gone = refusal(GONE, "the client disconnected")
 
 /** Maximum batches of decoded images that wait for the device. */
 const DECODED = 2
@@ -137,10 +137,7 @@ export const serving = ({
       if (route.who === "anyone") return undefined
       if (route.who === "token") {
         if (adminToken === undefined)
-          return refusal(
-            403,
-            "models are loaded and dropped by no one here; the server is started with a token for that"
-          )
+          return refusal(403, "this server cannot load or drop models; start it with a token to allow that")
         return hasBearer(request, [adminToken])
           ? undefined
           : refusal(401, "expected Authorization: Bearer with the token")
@@ -167,13 +164,17 @@ export const serving = ({
         ({ method }) => method === request.method || (method === "GET" && request.method === "HEAD")
       )
       if (route === undefined) {
-        return refusal(405, `${pathname.slice(0, 100)} is asked with ${methodsAt(pathname)}, not ${request.method}`)
+        return refusal(405, `${pathname.slice(0, 100)} supports ${methodsAt(pathname)}, not ${request.method}`)
       }
       const refused = may(route, request)
       if (refused !== undefined) return refused
       if (route.always === true) return route
-      if (draining) return refusal(503, "the server ends; ask another one", { code: "draining", retryAfter: AGAIN })
-      return waiters.take(client, 1) ? route : overloaded("serve-requests", "requests that wait")
+      if (draining)
+        return refusal(503, "the server is shutting down; send the request to another server", {
+          code: "draining",
+          retryAfter: AGAIN
+        })
+      return waiters.take(client, 1) ? route : overloaded("serve-requests", "waiting requests")
     }
 
     const headersFor = (request: Request): Headers => {
@@ -264,7 +265,7 @@ export const serving = ({
         })
       const answer =
         rest === undefined
-          ? Effect.fail(refusal(400, "the path is not encoded as it should be"))
+          ? Effect.fail(refusal(400, "the path is not a valid percent-encoding"))
           : route.answer(inside, called)
       // a client that hangs up interrupts the answer alone: what it holds is given back in any case
       const response = Effect.uninterruptibleMask((restore) =>
@@ -275,9 +276,7 @@ export const serving = ({
             Effect.timeoutOrElse({
               duration: 1000 * limit("serve-seconds"),
               orElse: () =>
-                Effect.fail(
-                  refusal(504, `there was no answer within ${overLimit("serve-seconds")}`, { code: "timeout" })
-                )
+                Effect.fail(refusal(504, `no response within ${overLimit("serve-seconds")}`, { code: "timeout" }))
             })
           )
           const exit = yield* Effect.exit(restore(own))

@@ -4,19 +4,19 @@ export const columnDescriptions = {
   textPair: "column that holds the second text, where rows are pairs of texts",
   label: "column that holds the label, or the list of labels",
   image: "column that holds an image: its path, or its bytes",
-  source: "column that holds the text that is read, where another is written for it",
-  target: "column of numbers to learn, or several with commas between; or the text that is to be written",
-  labelColumns: "columns of 0 and 1, one a label, with commas between",
-  anchor: "column that holds the text that is asked with, where rows are texts that belong together",
-  positive: "column that holds the text that belongs to it",
-  negative: "column that holds a text that does not",
-  score: "column that holds a number that says how alike two texts are",
+  source: "column that holds the input text, where the model learns to write another text",
+  target: "column of numbers to learn, or several, comma-separated; or column that holds the text to write",
+  labelColumns: "columns of 0 and 1, one per label, comma-separated",
+  anchor: "column that holds the query text, where rows are texts that belong together",
+  positive: "column that holds the text that belongs to the query",
+  negative: "column that holds a text that does not belong to the query",
+  score: "column that holds the similarity of two texts, a number",
   input: "column that holds a list of numbers, for a tf.LayersModel",
   messages: "column that holds a conversation",
   prompt: "column that holds a prompt",
-  completion: "column that holds what follows the prompt",
+  completion: "column that holds the completion of the prompt",
   chosen: "column that holds the better of two answers to the prompt",
-  rejected: "column that holds the worse one"
+  rejected: "column that holds the worse answer"
 } as const
 
 /** Columns that may be named more than once. */

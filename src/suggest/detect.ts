@@ -264,7 +264,7 @@ const rank = ({ certainty, model }: Learnable): number => certainty + ("source" 
 
 /** Returns the plan values for how the files are read, and where they are in a folder. */
 const readAs = ({ dialect, notes, train, validation, test }: Reading, place: string): ReadonlyArray<Choice> => {
-  const reason = notes[0]?.replace(/\.$/, "") ?? "what its first rows show"
+  const reason = notes[0]?.replace(/\.$/, "") ?? "inferred from the first rows"
   const written = Object.entries(dialect).flatMap(([field, value]) =>
     value === undefined ? [] : [choice(`data.${field}`, value, reason)]
   )
@@ -303,7 +303,7 @@ const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, l
       const own = kinds.flatMap(({ detecting }) => detecting.columns[unnamed.format] ?? [])
       const others = named.filter((name) => !own.includes(name))
       if (others.length > 0)
-        return `found ${list(others)} for this model and these rows, which make data.format "${unnamed.format}"; expected ${list([...new Set(own)])}, or nothing`
+        return `found ${list(others)} for this model and these rows, whose data.format is "${unnamed.format}"; expected ${list([...new Set(own)])} or no column flag`
     }
     const absent = absentColumn(reading, columns)
     if (absent !== undefined) return absent
@@ -311,12 +311,12 @@ const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, l
       const everywhere = yield* suitedKinds(all, { ...looked, model: undefined, models: [] })
       const [other] = learnablesOf(everywhere, reading, looked)
       if (other !== undefined && other.certainty >= CLEAR.from && "needs" in other.model)
-        return `the rows teach ${other.sentence}, which the model ${model} does not learn; ${other.model.needs}`
+        return `the rows teach ${other.sentence}, which the model ${model} cannot learn; ${other.model.needs}`
     }
     const there = [...new Set(reading.rows.flatMap(Object.keys))].slice(0, NAMED).join(", ")
     const hints =
       model === undefined ? [first!.detecting.hint] : [...new Set(kinds.map(({ detecting }) => detecting.hint))]
-    return `what its rows teach was not recognised (columns: ${there}); ${hints.join(", or ")}`
+    return `cannot infer what to learn from its rows (columns: ${there}); ${hints.join(", or ")}`
   })
 
 interface FoundModel extends NamedModel {
@@ -337,7 +337,7 @@ export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveErro
       const [only, ...more] = files.filter((file) => file === "model.json" || /\.gguf$/i.test(file))
       if (only === undefined || more.length > 0) return named
       const source = path.join(model, only)
-      const reason = "the folder has no config.json of a Hugging Face model, and one model next to it"
+      const reason = "the folder has no config.json, and this is its only model file"
       return { ...named, source, found: [{ path: "model.source", value: source, reason }] }
     }
     const config = yield* readTextFile(path.join(place, "config.json")).pipe(

@@ -21,7 +21,7 @@ const table = 'docs/methods.md, "What it reaches"'
 const bench = "bench/README.md"
 const studies = "bench/studies/movies.md, movies-64.md and eras.md"
 const answers = "examples/smollm2/README.md"
-const relatedTexts = "docs/embeddings.md, What was measured"
+const relatedTexts = 'docs/embeddings.md, "What was measured"'
 const digits = `${bench}, "A LayersModel learns something else"`
 const paper = "LoRA-Pro's experiments with Llama-2-7B, arXiv 2407.18242; not measured here"
 
@@ -84,7 +84,7 @@ export const speeds = {
 
 export const findings = {
   fullForm: {
-    says: "at 1e-4, a rate that full fine-tuning likes, it is ahead of LoRA on the 1,500 movie sentences (+4.3 points, +0.7 to +7.8) and not distinguishable from full fine-tuning; in three studies no adapter is distinguishable from LoRA or full fine-tuning where each has its own best rate",
+    says: "at 1e-4, a typical rate for full fine-tuning, it is ahead of LoRA on the 1,500 movie sentences (+4.3 points, +0.7 to +7.8) and not distinguishable from full fine-tuning; in three studies no adapter is distinguishable from LoRA or full fine-tuning where each has its own best rate",
     source: studies
   },
   fullNotEfficient: {
@@ -92,19 +92,19 @@ export const findings = {
     source: `${bench}, "The digits"`
   },
   fullFormRate: {
-    says: "5e-5, 1e-4 and 2e-4 gave 87.5, 87.7 and 87.7 % (80 steps of 8, five seeds), and 1e-4 gave 87.3 % after 60 steps: full fine-tuning's rates, which need no search",
+    says: "5e-5, 1e-4 and 2e-4 gave 87.5, 87.7 and 87.7 % (80 steps of 8, five seeds), and 1e-4 gave 87.3 % after 60 steps: these are full fine-tuning's rates and need no search",
     source: `${study}; bench/studies/movies.md`
   },
   shortRate: {
-    says: "20 steps did best at 2e-4, and so did 32 steps on six eras; with 64 sentences 4e-4 was too much (79.1 % against 83.0 % at 1e-4)",
+    says: "2e-4 was best for 20 steps, and for 32 steps on six eras; with 64 sentences 4e-4 was too large (79.1 % against 83.0 % at 1e-4)",
     source: `${study}; bench/studies/eras.md and movies-64.md`
   },
   wideRate: {
-    says: "the full form takes full fine-tuning's rate, which for BERT-base is 2e-5 to 5e-5",
+    says: "the full form works at full fine-tuning's rate, which for BERT-base is 2e-5 to 5e-5",
     source: "Devlin et al. 2019, arXiv 1810.04805, appendix A.3; not measured here"
   },
   loraRate: {
-    says: "of 5e-4, 1e-3, 2e-3 and 4e-3 it did best at 1e-3 over five seeds; sweeps of one seed picked 2e-3, which with 64 sentences left it anywhere from 76 to 84 %; at 1e-4 it falls behind full fine-tuning (−3.9 points)",
+    says: "of 5e-4, 1e-3, 2e-3 and 4e-3, 1e-3 was best over five seeds; one-seed sweeps picked 2e-3, which with 64 sentences gave anything from 76 to 84 %; at 1e-4 it falls behind full fine-tuning (−3.9 points)",
     source: `${study}; ${studies}`
   },
   headRate: {
@@ -112,7 +112,7 @@ export const findings = {
     source: table
   },
   rank: {
-    says: "LoRA-Pro reached 89.0 % at rank 1 and 88.0 ± 1.5 % at rank 8 (60 steps of 16), and with 64 rows, at rank 8, what full fine-tuning reaches (83.0 %); its step takes up to 18 % longer than LoRA's at rank 8, and up to 126 % at rank 64",
+    says: "LoRA-Pro reached 89.0 % at rank 1 and 88.0 ± 1.5 % at rank 8 (60 steps of 16), and with 64 rows, at rank 8, as much as full fine-tuning (83.0 %); a step takes up to 18 % longer than LoRA's at rank 8, and up to 126 % at rank 64",
     source: `${study}; bench/studies/movies-64.md; ${bench}, "LoRA-Pro over LoRA"`
   },
   scale: { says: "every rate here was measured at α/r = 2", source: table },
@@ -126,21 +126,21 @@ export const findings = {
   },
   rowsOfMore: { says: "1,920 and 4,800 rows seen gave 45 and 49 % in a study with six classes", source: eras },
   batch: { says: "80 steps of 8 rows (640) gave 87.7 %, 60 of 16 (960) 88.0 %", source: study },
-  warmup: { says: "every measured run rises over its first tenth and falls to 0 at its end", source: table },
+  warmup: { says: "every measured run warms up over its first tenth and decays to 0 at its end", source: table },
   relatedRate: {
     says: "on 1,000 definitions and the words that they define, LoRA-Pro's full form at 1e-4 raised recall@10 on other rows from 39.3 to 45.5 % and the loss from 2.465 to 2.089, LoRA with AdamW at 1e-3 to 44.5 % and 2.097 (MiniLM, one seed)",
     source: relatedTexts
   },
   relatedSteps: {
-    says: "there the loss on other rows was least after a pass and a half (48 steps of 32), recall@10 after four",
+    says: "there the loss on other rows was lowest after one and a half passes (48 steps of 32), and recall@10 was highest after four",
     source: relatedTexts
   },
   relatedBatch: {
-    says: "32 rows were measured: each anchor is contrasted with the texts of 31 others. sentence-transformers' guides take as many as memory holds",
+    says: "measured with 32 rows, where each anchor is contrasted with the texts of 31 others; sentence-transformers' guides use as many as fit in memory",
     source: relatedTexts
   },
   recompute: {
-    says: "the same numbers bit for bit, and a step takes 1.5 to 1.7 times as long",
+    says: "results are the same bit for bit, and a step takes 1.5 to 1.7 times as long",
     source: `${bench}, "The step"`
   },
   packing: {
@@ -153,25 +153,28 @@ export const findings = {
   },
 
   decoderMethod: {
-    says: "80 conversations taught SmolLM2-135M a form of answer in 24 steps: the test loss fell from 0.606 to 0.073, and 35 of 40 answers were right instead of 1; plain LoRA at the same rate was level (0.072, 36)",
+    says: "80 conversations taught SmolLM2-135M an answer format in 24 steps: the test loss fell from 0.606 to 0.073, and 35 of 40 answers were right instead of 1; plain LoRA at the same rate did equally well (0.072, 36)",
     source: answers
   },
   decoderForm: {
     says: "on SmolLM2-135M the full form was no better (test loss 0.067 to 0.073 at three rates, 32 to 35 of 40 answers right, against 0.073 and 35), and a step took 2.6 GB instead of 1.5",
     source: `${answers}; ${bench}, "A language model"`
   },
-  decoderRate: { says: "5e-4 served SmolLM2-135M, LoRA-Pro as well as LoRA; it was not searched for", source: answers },
+  decoderRate: {
+    says: "5e-4 worked for SmolLM2-135M with both LoRA-Pro and LoRA; no other rate was tried",
+    source: answers
+  },
   seq2seqRate: {
-    says: "a rate for T5-base on five tasks of GLUE, with a cosine after a warm-up of 0.03, in steps of 32 rows, one pass over each",
+    says: "the rate for T5-base on five GLUE tasks, with cosine decay after a warm-up of 0.03, in steps of 32 rows, one pass over each",
     source: "LoRA-GA's experiments with T5-base, arXiv 2407.05000, as usually quoted; not measured here"
   },
   preferenceRate: {
-    says: "24 steps of 4 pairs of SmolLM2-135M's own answers (β = 0.1, LoRA-Pro efficient) preferred the better of 39 other pairs everywhere at 5e-5 and at 2e-4, with a margin of 0.61 and 2.99; at 2e-4 the model also answered as preferred, at 5e-5 it answered as before",
+    says: "24 steps of 4 pairs of SmolLM2-135M's own answers (β = 0.1, LoRA-Pro efficient) taught it to prefer the better answer of all 39 other pairs, with margins of 0.61 at 5e-5 and 2.99 at 2e-4; at 2e-4 its own answers also changed to the preferred form, at 5e-5 they did not",
     source: "docs/preference.md"
   },
-  decoderSchedule: { says: "that run rose over its first tenth and fell as a cosine", source: answers },
+  decoderSchedule: { says: "that run had a warm-up over its first tenth and cosine decay", source: answers },
   decoderSteps: {
-    says: "96 rows seen, 1.2 passes, taught SmolLM2-135M a form of answer; the paper makes one pass over 52,000 to 100,000 rows",
+    says: "96 rows seen, 1.2 passes, taught SmolLM2-135M an answer format; the paper makes one pass over 52,000 to 100,000 rows",
     source: `${answers}; arXiv 2407.18242`
   },
   decoderBatch: {
@@ -180,7 +183,7 @@ export const findings = {
   },
   decoderRank: { says: "r = 8 and α = 16, at all linear layers of the blocks", source: `${answers}; arXiv 2407.18242` },
   decoderPacking: {
-    says: "a step takes no longer, and SmolLM2-135M 1,281 (f16) and 1,174 MB (int8) instead of 1,478; what rounding costs in quality was measured on an encoder alone (nothing)",
+    says: "steps take no longer, and SmolLM2-135M takes 1,281 (f16) or 1,174 MB (int8) instead of 1,478; quality was compared on an encoder only, where it was equal",
     source: `${bench}, "A language model"; docs/plans.md, "Packed weights"`
   },
   decoderMoments: {
@@ -189,18 +192,18 @@ export const findings = {
   },
   paperForm: { says: "the paper's own form and method for models of this kind", source: paper },
   paperRate: { says: "the paper's rate for 7 billion parameters; a smaller model may take more", source: paper },
-  paperSchedule: { says: "a cosine after a warm-up of 0.03, as in the paper", source: paper },
+  paperSchedule: { says: "cosine decay after a warm-up of 0.03, as in the paper", source: paper },
   factorsRate: {
-    says: "moments of the factors ask for the rate of a LoRA, ten times full fine-tuning's here (1e-3 against 1e-4); QLoRA took 2e-4 for 7B and 13B",
+    says: "moments of the factors need LoRA's rate, here ten times full fine-tuning's (1e-3 against 1e-4); QLoRA used 2e-4 for 7B and 13B",
     source: `${table}; Dettmers et al. 2023, arXiv 2305.14314, appendix B; not measured here`
   },
 
   layersForm: {
-    says: "a digit classifier that learned turned and inverted digits reached 92.8 and 93.2 % with it, LoRA at its own best rate 91.1 and 92.8 %, full fine-tuning 95.9 and 95.6 %: LoRA is not distinguishable, and scatters more over seeds (1.7 against 0.8 points, turned)",
+    says: "a digit classifier that learned turned and inverted digits reached 92.8 and 93.2 % with it, LoRA at its own best rate 91.1 and 92.8 %, full fine-tuning 95.9 and 95.6 %: LoRA is not distinguishable, and varies more over seeds (1.7 against 0.8 points, turned)",
     source: digits
   },
   layersRate: {
-    says: "a rate is a network's own, and so is a new head's: 8e-3 was the best for the digits, and 3e-4 with 1e-2 for a new head for MobileNetV2 on pictures of clothes, where 1e-3 learned nothing. Found on the rows of the first step",
+    says: "the best rate depends on the network, for a new head too: 8e-3 for the digits, but 3e-4 with 1e-2 for a new head for MobileNetV2 on pictures of clothes, where 1e-3 learned nothing. The run finds its own on the rows of the first step",
     source: 'docs/training.md, "A rate that the run finds"'
   },
   layersRank: { says: "the digits were learned at r = 4, at all four layers of the network", source: digits },
@@ -210,7 +213,7 @@ export const findings = {
   },
   layersBatch: { says: "the digits were learned in steps of 32 images", source: digits },
   layersWarmup: {
-    says: "every run of the digits rises over its first tenth and falls to 0 at its end",
+    says: "every run on the digits warms up over its first tenth and decays to 0 at its end",
     source: digits
   },
   layersLora: {

@@ -48,20 +48,22 @@ const batch = (rows: number): Knob => ({
     {
       path: "training.accumulate",
       value: rows / value,
-      reason: `${rows / value} batches of ${counted(value, "row")} are the ${rows} of a step`
+      reason: `${rows / value} batches of ${counted(value, "row")} make a step of ${rows}`
     }
   ])
 })
 
 const recompute: Knob = {
   name: "recompute",
-  stages: [[measured("training.recompute", "blocks", needs("one hidden state a block is kept"), findings.recompute)]]
+  stages: [
+    [measured("training.recompute", "blocks", needs("only one hidden state per block is kept"), findings.recompute)]
+  ]
 }
 
 const weights = (finding: Finding): Knob => ({
   name: "weights",
   stages: (["f16", "int8"] as const).map((value) => [
-    measured("model.weights", value, needs("the frozen weights take less"), finding)
+    measured("model.weights", value, needs("the frozen weights take less memory"), finding)
   ])
 })
 
@@ -74,7 +76,7 @@ const length = (maxLength: number, shortest: number): Knob => ({
       {
         path: "data.maxLength",
         value,
-        reason: needs(`rows are cut at ${value} tokens instead of ${maxLength}; nothing cheaper makes it fit`)
+        reason: needs(`rows are cut at ${value} tokens instead of ${maxLength}; no cheaper change is enough`)
       }
     ])
 })

@@ -8,7 +8,7 @@ import { type Finding, findings, rank as measuredRank, type Speed, scale } from 
 /** Chooses r and α. `narrowest`: the smallest side of an adapted weight, the maximum rank. */
 export const ranks = (narrowest: number, finding: Finding, wanted: number = measuredRank): ReadonlyArray<Choice> => {
   const value = Math.min(wanted, narrowest)
-  const reason = value < wanted ? "the model's narrowest layer allows no more" : "the usual one"
+  const reason = value < wanted ? "the maximum for the model's narrowest layer" : "the usual rank"
   return [
     measured("adapter.rank", value, reason, finding),
     measured("adapter.alpha", scale * value, `${scale} times the rank`, findings.scale)
@@ -100,8 +100,8 @@ export const evaluation = (
 ): ReadonlyArray<Choice> => {
   const largest = Math.max(validation ?? 0, test ?? 0)
   if (few.rows >= ON_THE_WAY || largest <= few.rows) return []
-  const when = validation === null ? "before training" : `before training and on the way of ${counted(steps, "step")}`
-  const reason = `of up to ${wholeNumber(largest)}, ${when}: ${few.why}; the last one takes all rows`
+  const when = validation === null ? "before training" : `before training and during its ${counted(steps, "step")}`
+  const reason = `of up to ${wholeNumber(largest)}, ${when}: ${few.why}; the last evaluation uses all rows`
   return [{ path: "training.evaluateRows", value: few.rows, reason }]
 }
 
@@ -109,13 +109,13 @@ export const evaluation = (
 export const someLabelled = (rows: number, hasAccuracy = true) => ({
   rows,
   why: hasAccuracy
-    ? `evaluations before the last need no more than a standard error of ${errorOf(rows)} points`
-    : "evaluations before the last only show which way it goes"
+    ? `a standard error of ${errorOf(rows)} points is enough for evaluations before the last`
+    : "evaluations before the last only need to show the trend"
 })
 
 export const nothingToEvaluate = ({ validation, test }: Evaluated): ReadonlyArray<string> =>
   validation === null && test === null
-    ? ["no rows to evaluate on: give --validation or --test, or the gain will be unknown"]
+    ? ["no rows to evaluate on: add --validation or --test, or the gain will be unknown"]
     : []
 
 const FEW_OF_A_CLASS = 20
@@ -123,6 +123,6 @@ const FEW_OF_A_CLASS = 20
 export const fewOfEach = (rows: number, classes: number): ReadonlyArray<string> =>
   classes > 1 && rows / classes < FEW_OF_A_CLASS
     ? [
-        `${counted(rows, "training row")} are ${(rows / classes).toFixed(0)} for each of ${classes} classes: more of them will change more than any value of the plan`
+        `${counted(rows, "training row")} are about ${(rows / classes).toFixed(0)} for each of ${classes} classes: more rows will help more than any change to the plan`
       ]
     : []

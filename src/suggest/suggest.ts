@@ -108,7 +108,7 @@ export const suggest = (
     const plan = inOrder(planOf(yield* sectionsIn(given, resolved.plan, directory), fit.choices))
     const tooMuch = fit.fits
       ? []
-      : ["memory: nothing that can be changed here makes the run fit; take a smaller model, or a machine with more"]
+      : ["memory: no change to the plan makes the run fit; use a smaller model or a machine with more memory"]
     return {
       plan,
       choices: inPlanOrder([...(given.found ?? []), ...fit.choices]),

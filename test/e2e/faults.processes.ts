@@ -270,7 +270,7 @@ describe("a process", () => {
       const second = await failure(launch(w, "train", "--resume", folder))
       first.kill("SIGCONT")
       expect(second.message).toBe(
-        `${folder} is being written by process ${first.pid}; wait for it, or, if it is gone, remove ${folder}/lock`
+        `${folder} is being written by process ${first.pid}; wait for it, or remove ${folder}/lock if that process has ended`
       )
       expect((await first.ended).code).toBe(0)
       expect(resultsOf(w, folder)).toEqual(resultsOf(w, whole))

@@ -46,7 +46,7 @@ describe("a finished run", () => {
       expect(longer.stderr).toContain("finished after 6 steps and has no complete checkpoint to resume from")
       expect(longer.stderr).toContain("output.keepCheckpoints")
       const shorter = await resume(whole, "--set", "training.steps=3")
-      expect(shorter.stderr).toContain("training.steps: 6 steps are trained already, now 3 are asked for")
+      expect(shorter.stderr).toContain("training.steps: 6 steps are already trained, but the plan now asks for 3")
     },
     TIMEOUT
   )

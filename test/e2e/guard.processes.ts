@@ -64,7 +64,7 @@ test("a rate a million times too small: raise it, by as much", () => {
 test("the score at the end is a warning with advice too; all stand in the page, and the terminal's last lines", async () => {
   const warnings = warningsOf("large")
   expect(warnings.map(({ about }) => about)).toEqual(["loss", "score"])
-  expect(warnings[1]!.says).toStartWith("the model answers no better than always")
+  expect(warnings[1]!.says).toStartWith("the model is no better than always")
   for (const { says } of warnings) expect(page("large")).toContain(`Warning: ${says}`)
   // a finished run tells what it told
   const { stdout } = await succeed(w.cli(["train", "--resume", "large", ...onWasm]))

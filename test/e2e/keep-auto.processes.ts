@@ -92,8 +92,8 @@ describe("the default", () => {
       const state = `the last checkpoint (validation accuracy ${percent(own.value)}): step ${own.compared!.step} had ${percent(own.compared!.value)}, a difference that 40 rows cannot tell from chance`
       for (const text of [said["alike"], w.read("alike/report.html"), w.read("alike/adapter/README.md")])
         expect(text).toContain(state)
-      expect(said["alike"]).toContain(`The adapter is ${state}.`)
-      expect(await inStudio("alike")).toContain(`The adapter is ${state}.`)
+      expect(said["alike"]).toContain(`Saved ${state}.`)
+      expect(await inStudio("alike")).toContain(`Saved ${state}.`)
     },
     TIMEOUT
   )

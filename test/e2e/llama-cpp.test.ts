@@ -41,11 +41,11 @@ const merged: Readonly<Record<string, Case & { readonly because: string }>> = {
     adapter: { ...lora, scaling: "rank-stabilized", overrides: ranks },
     because: "one alpha for all layers"
   },
-  dora: { adapter: { ...lora, method: "dora" }, optimizer: adamw, because: "factors A and B alone" },
-  adalora: { adapter: { method: "adalora", rank: 2, alpha: 8 }, optimizer: adamw, because: "factors A and B alone" },
-  "a norm saved beside": { adapter: { ...lora, modulesToSave: ["norm"] }, because: "silently ignores norms" },
+  dora: { adapter: { ...lora, method: "dora" }, optimizer: adamw, because: "only factors A and B" },
+  adalora: { adapter: { method: "adalora", rank: 2, alpha: 8 }, optimizer: adamw, because: "only factors A and B" },
+  "a norm saved beside": { adapter: { ...lora, modulesToSave: ["norm"] }, because: "silently ignores saved norms" },
   gpt2: { adapter: lora, model: "gpt2", because: "transposes the factors of this family's layers" },
-  "full fine-tuning": { adapter: { method: "full" }, optimizer: adamw, because: "factors A and B alone" }
+  "full fine-tuning": { adapter: { method: "full" }, optimizer: adamw, because: "only factors A and B" }
 }
 
 const folderOf = (name: string): string => `runs/${name.replaceAll(/\W+/g, "-")}`

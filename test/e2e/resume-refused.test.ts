@@ -113,7 +113,7 @@ describe("refused, with nothing changed:", () => {
     "fewer steps than are trained",
     async () => {
       const stderr = await refusal(() => {}, "--set", "training.steps=4")
-      expect(stderr).toContain("training.steps: 5 steps are trained already, now 4 are asked for")
+      expect(stderr).toContain("training.steps: 5 steps are already trained, but the plan now asks for 4")
     },
     TIMEOUT
   )

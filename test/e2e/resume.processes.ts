@@ -178,7 +178,7 @@ describe("damage", () => {
       expect(exit._tag).toBe("Success")
       expect(notices.slice(0, 2)).toEqual([
         expect.stringMatching(
-          /step-00000007 is damaged: state\.safetensors has another SHA-256 .*; resuming from the one before it$/
+          /step-00000007 is damaged: state\.safetensors has a different SHA-256 .*; resuming from the one before it$/
         ),
         "resumes after step 6"
       ])
@@ -198,7 +198,7 @@ describe("damage", () => {
       }
       const { notices } = await trainHere(w, "moments.json", { resume: cut })
       expect(notices.filter((notice) => notice.includes("is damaged"))).toHaveLength(3)
-      expect(notices).toContain("no complete checkpoint: starts at the first step")
+      expect(notices).toContain("no complete checkpoint: starting at the first step")
       for (const name of readdirSync(w.path(`${cut}/checkpoints`)).filter((name) => name.endsWith(".damaged"))) {
         rmSync(w.path(`${cut}/checkpoints/${name}`), { recursive: true })
       }

@@ -408,7 +408,7 @@ test(
       expect([run, status, message]).toEqual([
         run,
         403,
-        expect.stringContaining("only what is in the folder of --adapters")
+        expect.stringContaining("only files inside the folder of --adapters")
       ])
     }
     expect((await load("nothing"))[0]).toBe(404)
@@ -460,7 +460,7 @@ describe("the end", () => {
       )
       await until(async () => (await metric(server, "requests_active")) === 2)
       server.kill("SIGTERM")
-      await until(async () => server.stderr().includes("finishes 1 requests"))
+      await until(async () => server.stderr().includes("stopping; 1 request may take"))
       health()
       expect(await server.ended).toBe(0)
       expect(server.stderr()).toContain("cancelled the requests that did not finish within 1 seconds")

@@ -40,7 +40,7 @@ refuses("suggest", w, [
   {
     name: "columns of no known form",
     args: () => of("llama", w.write("pairs.jsonl", jsonLines([{ left: "a", right: "b" }]))),
-    says: ["pairs.jsonl: what its rows teach was not recognised (columns: left, right)", "--messages", "--prompt"]
+    says: ["pairs.jsonl: cannot infer what to learn from its rows (columns: left, right)", "--messages", "--prompt"]
   },
   {
     name: "a column that is not there",
@@ -50,7 +50,7 @@ refuses("suggest", w, [
   {
     name: "a column of another kind",
     args: () => of("llama", "texts.jsonl", "--label", "label"),
-    says: ['texts.jsonl: found --label for this model and these rows, which make data.format "text"', "expected --text"]
+    says: ['texts.jsonl: found --label for this model and these rows, whose data.format is "text"', "expected --text"]
   },
   {
     name: "a language model and rows that are both missing",
@@ -92,7 +92,7 @@ refuses("suggest", w, [
   {
     name: "rows of numbers without numbers",
     args: () => of(digits, "chats.jsonl"),
-    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`", "does not learn", "--model hf:"]
+    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`", "cannot learn", "--model hf:"]
   },
   {
     name: "rows of numbers in CSV",
@@ -107,6 +107,6 @@ refuses("suggest", w, [
   {
     name: "conversations for an encoder",
     args: () => of("bert", "chats.jsonl"),
-    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`, which the model bert does not learn"]
+    says: ["chats.jsonl: the rows teach how to answer: chats in `messages`, which the model bert cannot learn"]
   }
 ])

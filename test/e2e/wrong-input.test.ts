@@ -86,7 +86,7 @@ const dataCases: ReadonlyArray<Refusal> = [
   {
     name: "a line that is not JSON",
     args: () => trainingOn("broken.jsonl", `${rows[0]}\n${rows[1]}\n{"text": "the film", "label"\n${rows[2]}\n`),
-    says: ["broken.jsonl:3", "JSON"]
+    says: ["broken.jsonl:3: not JSON; write the row as one object on its line"]
   },
   {
     name: "a row without the text field",

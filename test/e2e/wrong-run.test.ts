@@ -94,7 +94,12 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "predict with the adapter of another plan",
     args: () => ["predict", "other-adapter", "the film"],
-    says: ["other-adapter", "lora_A.weight", "has shape [2,32], expected [4,32]", "and 18 more tensors likewise"]
+    says: [
+      "other-adapter",
+      "lora_A.weight",
+      "has shape [2,32], expected [4,32]",
+      "and 18 more tensors with the same problem"
+    ]
   },
   {
     name: "predict over other weights",

@@ -144,7 +144,7 @@ describe("a bug", () => {
     const line = `cd /proc && BUG=defect $bun ${join(import.meta.dir, "buggy-cli.ts")} validate ${w.path("plan.json")}`
     const { code, stderr } = await shell("", line.replace("$bun", process.execPath))
     expect(code).toBe(70)
-    const [, file] = /the report is in (\S+),/.exec(stderr)!
+    const [, file] = /the report is in (\S+)/.exec(stderr)!
     expect(file).not.toStartWith("/proc")
     expect(existsSync(file!)).toBe(true)
     rmSync(file!)

@@ -172,7 +172,7 @@ describe("a checkpoint whose checksums are right is compared with the model and 
     })
     const { stderr } = await succeed(resume(folder))
     expect(stderr).toContain(
-      "is damaged: state.safetensors holds gradient.0, which no checkpoint has; resuming from the one before it"
+      "is damaged: state.safetensors holds gradient.0, which is not part of a checkpoint; resuming from the one before it"
     )
   })
 })

@@ -33,9 +33,13 @@ const lineEnd: RecordEnds = (bytes, from) => {
   return at < 0 ? -1 : at + 1
 }
 
+const NOT_JSON = "not JSON; write the row as one object on its line, with double quotes and no comma after it"
+
 const lineValue = (record: RawRecord): Value | Broken => {
   const text = textOf(record)
   if (text === undefined) return notUtf8(record)
   const parsed = parseBoundedJson(text)
-  return "problem" in parsed ? { broken: `${parsed.problem.replace(/^is /, "")}: ${excerpt(text)}` } : parsed
+  return "problem" in parsed
+    ? { broken: `${parsed.problem.replace(/^is not JSON$/, NOT_JSON)}: ${excerpt(text)}` }
+    : parsed
 }

@@ -24,14 +24,14 @@ interface PlannedAdapter {
 /** Returns whether llama.cpp can use such an adapter and, if not, the reason. */
 export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter): InLlamaCpp => {
   const { factorsAlone = null } = methodOf(config).peft.layout ?? {}
-  if (factorsAlone === null) return { reason: "it reads factors A and B alone, and more than these was trained here" }
+  if (factorsAlone === null)
+    return { reason: "it reads only factors A and B, and this run also trained other parameters" }
   if (parameters.length > 0) {
-    return { reason: "it reads factors A and B alone, and silently ignores norms that are saved with them" }
+    return { reason: "it reads only factors A and B, and silently ignores saved norms" }
   }
   if (model.fanInFanOut)
     return {
-      reason:
-        "it transposes the factors of this family's layers as it transposes their weights, which is wrong for factors"
+      reason: "it transposes the factors of this family's layers along with their weights, which makes them wrong"
     }
   const { alpha } = factorsAlone(selectionOf(config).options)
   const scales = sites.map(({ options }) => {
@@ -42,7 +42,6 @@ export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter)
   return scale !== undefined && scales.every((own) => own === scale)
     ? { scale }
     : {
-        reason:
-          "it reads one alpha for all layers, and these have different ones; it would say nothing and compute something else"
+        reason: "it reads one alpha for all layers, but here they differ; it would silently compute something else"
       }
 }

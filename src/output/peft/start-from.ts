@@ -43,7 +43,7 @@ export const startFrom = (
     const { model } = adapted
     const { otherPrefix, inBase } = model.exported
     if (source.prefix !== "" && source.prefix !== otherPrefix) {
-      const problem = `adapter_model.safetensors: its layers are called "${source.prefix}…", and the model is of the family ${model.family}`
+      const problem = `adapter_model.safetensors: its layers are called "${source.prefix}…", but the model's family is ${model.family}`
       return yield* new PeftError({ source: source.source, problems: [problem] })
     }
     const heads = headPlaces(adapted)
@@ -116,14 +116,14 @@ const missingParts = (
     const there = parts.filter((place) => storedAt(place) !== undefined)
     const why =
       there.length > 0
-        ? `${there[0]!.name} is there`
+        ? `${there[0]!.name} is present`
         : isListed(module)
           ? "modules_to_save lists its module"
           : undefined
     return parts.flatMap((place) =>
       why === undefined || there.includes(place)
         ? []
-        : `${place.file}: ${place.name} is missing, and ${why}: the file is damaged, or was not saved by PEFT; save the adapter again with save_pretrained`
+        : `${place.file}: ${place.name} is missing, although ${why}: the file is damaged, or was not saved by PEFT; save the adapter again with save_pretrained`
     )
   })
 }

@@ -22,7 +22,7 @@ export const gradientSeen = (probes: ReadonlyArray<Diagnostics>, plots: Readonly
   if (probes.length === 0) return null
   const sites = probes[0]!.sites.length
   return html`<section><h2>The full gradient</h2>
-<p class="quiet">At ${wholeNumber(probes.length)} steps and ${wholeNumber(sites)} layers: g is the gradient that full fine-tuning would follow, g̃ = s(B·dA + dB·A) what the method makes of it, and the best possible is its projection on what any move of A and B can do. A distance of 0 is full fine-tuning, of 1 none of it. Where the method does what is possible, its line covers the other.</p>
+<p class="quiet">At ${wholeNumber(probes.length)} steps and ${wholeNumber(sites)} layers: g is the gradient that full fine-tuning would follow, and g̃ = s(B·dA + dB·A) is the method's equivalent gradient. The best possible is the projection of g onto all updates that A and B can make. A distance of 0 means the same as full fine-tuning, 1 means no common direction. Where the method reaches the best possible, its line covers the other.</p>
 ${theorem(probes)}<div class="grid">${plots.map(figure)}</div>
 ${heatMap(probes)}</section>`
 }
@@ -36,7 +36,7 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
   const warnings = probes.flatMap((probe) => probe.warnings)
   const result =
     warnings.length === 0
-      ? html`holds at ${wholeNumber(judged.length)} of ${wholeNumber(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 allows no judgement"}.`
+      ? html`holds at ${wholeNumber(judged.length)} of ${wholeNumber(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 is too imprecise to tell"}.`
       : html`<strong>does not hold</strong> at ${wholeNumber(warnings.length)} of ${wholeNumber(checks.length)} probes of a layer:`
   const shown = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
   const left = warnings.length - shown.length
@@ -82,7 +82,7 @@ const heatMap = (probes: ReadonlyArray<Diagnostics>): Html => {
     return html`<td class="share" style="--share:${share.toFixed(3)}">${score(method)}<small>best ${score(best)}</small></td>`
   }
   return html`<h3>By depth and type of weight</h3><div class="scroll" tabindex="0" role="region" aria-label="Distance to the full gradient by layer"><table>
-<caption>Distance of the method to the full gradient, mean over the probes; below it the best possible; the darker, the farther</caption>
+<caption>Distance of the method to the full gradient, mean over the probes, with the best possible below it; darker means farther</caption>
 <thead><tr><th scope="col">layer</th>${types.map((type) => html`<th scope="col">${broken(type)}</th>`)}</tr></thead>
 <tbody>${depths.map(
     (depth) => html`<tr><th scope="row">${depth}</th>${types.map((type) => cell(depth, type))}</tr>

@@ -276,9 +276,9 @@ const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html =>
   const fused = (plan["training"] as { deterministic?: unknown } | undefined)?.deterministic === false
   const again =
     backend === "wasm" || backend === "native"
-      ? `On ${backend}, with the same versions${sameBits(device, fused)}, the adapter comes out the same bit for bit, whatever the number of threads.`
-      : `On ${backend} sums may be taken in another order, so numbers come out close, not bit for bit.`
+      ? `On ${backend}, with the same versions${sameBits(device, fused)}, the adapter is the same bit for bit, with any number of threads.`
+      : `On ${backend} sums may be taken in another order, so numbers are close, but not the same bit for bit.`
   return html`<section><h2>Reproduce</h2>
-<p>The plan of this run trains it again, from the folder it was started in (seed ${JSON.stringify(plan["seed"] ?? null)}). ${again}</p>
+<p>To train this run again, use its plan in the folder in which it was started (seed ${JSON.stringify(plan["seed"] ?? null)}). ${again}</p>
 <pre><code>${commands.join("\n")}</code></pre></section>`
 }

@@ -72,7 +72,7 @@ export const factsOf = (
         ? wholeNumber(run.steps)
         : `${wholeNumber(run.steps)} of ${wholeNumber(run.planned)}`
     ],
-    ...(run.rate === undefined ? [] : [["Found before the first step", run.rate.reason] as const]),
+    ...(run.rate === undefined ? [] : [["Learning rate found before the first step", run.rate.reason] as const]),
     ...(run.kept == null ? [] : [["Adapter", keptText(metrics, run.kept, run)] as const]),
     ["Training time", duration(run.seconds)],
     ["Peak memory", byteSize(run.peakBytes)]
@@ -85,8 +85,8 @@ export const facts = (record: RunRecord, kind: ReportedKind): Html => {
 }
 
 export const curves = (plots: ReadonlyArray<Plot>): Html => html`<section><h2>Curves</h2>
-<p class="quiet">Horizontal axes count steps. Dashed lines of sites are the worst adapted layer, drawn ones the median.</p>
-<noscript><p>The curves are drawn by a script; without it, the sentence under each says what it shows.</p></noscript>
+<p class="quiet">Horizontal axes count steps. For adapted layers, solid lines are the median and dashed lines the worst layer.</p>
+<noscript><p>A script draws the curves; without it, read the description under each.</p></noscript>
 <div class="grid">${plots.map(figure)}</div></section>`
 
 export const figure = (plot: Plot): Html => {
@@ -139,7 +139,7 @@ export const evaluationTable = (record: RunRecord, kind: ReportedKind): Html | n
   if (record.evaluations.length === 0) return null
   const { columns, rows, left } = evaluationRows(record, kind)
   return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
-<caption>In the order they were made${left > 0 && `; ${left} between the first ${FIRST_EVALUATIONS} and the last ${LAST_EVALUATIONS} are left out`}</caption>
+<caption>In order${left > 0 && `; ${left} between the first ${FIRST_EVALUATIONS} and the last ${LAST_EVALUATIONS} are left out`}</caption>
 <thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([split, ...cells]) =>
@@ -192,13 +192,13 @@ export const mistakes = ({ run, pictures }: RunRecord): Html | null => {
     return run.mistakes.length === 0
       ? null
       : html`<section><h2>Largest errors</h2>
-<p class="quiet">${run.mistakes.length} of the ${counted(split.rows, "row")} of ${split.split}, the worst first. Some may be wrong in the data.</p>
+<p class="quiet">${run.mistakes.length} of the ${counted(split.rows, "row")} of ${split.split}, the worst first. Some may be errors in the data.</p>
 ${mistakeList(run.mistakes, pictures)}</section>`
   const correct = split.confusion.reduce((sum, row, i) => sum + row[i]!, 0)
   const all = split.rows - correct
   if (run.mistakes.length === 0) return html`<section><h2>Mistakes</h2><p>None on ${split.split}.</p></section>`
   return html`<section><h2>Mistakes</h2>
-<p class="quiet">${run.mistakes.length} of the ${wholeNumber(all)} on ${split.split}, the ones the model was surest of first. Some may be wrong labels.</p>
+<p class="quiet">${run.mistakes.length} of the ${wholeNumber(all)} on ${split.split}, most confident first. Some may be wrong labels.</p>
 ${mistakeList(run.mistakes, pictures)}</section>`
 }
 

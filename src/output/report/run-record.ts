@@ -199,7 +199,7 @@ export const readRun = (folder: RunFolder): Effect.Effect<RunRecord, FileError, 
   })
 
 const invalid = (file: string) => (error: Schema.SchemaError) =>
-  new FileError({ action: "read", file, reason: `not what a run writes: ${error.message.replaceAll("\n", " ")}` })
+  new FileError({ action: "read", file, reason: `not a valid run record: ${error.message.replaceAll("\n", " ")}` })
 
 const readJson = <S extends Schema.Codec<unknown, unknown>>(file: string, schema: S) =>
   Effect.gen(function* () {

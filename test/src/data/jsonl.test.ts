@@ -57,7 +57,7 @@ describe("a JSON Lines file", () => {
     ].join("\n")
     expect(await failureOf(open(broken))).toMatchInlineSnapshot(`
       "rows.jsonl: 8 problems:
-        rows.jsonl:2: not JSON: text,label
+        rows.jsonl:2: not JSON; write the row as one object on its line, with double quotes and no comma after it: text,label
         rows.jsonl:4: found a list, expected an object
         rows.jsonl:5: found "a string", expected an object
         rows.jsonl:6: no text field "text" (found: txt, label; did you mean "txt"?)
@@ -72,7 +72,9 @@ describe("a JSON Lines file", () => {
     const lines = (await failureOf(open("{\n".repeat(1234)))).split("\n")
     expect(lines).toHaveLength(11)
     expect(lines[0]).toBe("rows.jsonl: 1,234 problems, 10 of them:")
-    expect(lines[10]).toBe("  rows.jsonl:10: not JSON: {")
+    expect(lines[10]).toBe(
+      "  rows.jsonl:10: not JSON; write the row as one object on its line, with double quotes and no comma after it: {"
+    )
   })
 
   test("bytes that are not UTF-8 are a broken row, not a replaced letter", async () => {
@@ -152,7 +154,7 @@ describe("files that cannot be used", () => {
       )
     expect(await overwritten("x")).toBe("rows.jsonl: the file became shorter while it was in use; start again")
     expect(await overwritten("y".repeat(50))).toBe(
-      `rows.jsonl:2: the file changed while it was in use: not JSON: ${"y".repeat(25)}`
+      `rows.jsonl:2: the file changed while it was in use: not JSON; write the row as one object on its line, with double quotes and no comma after it: ${"y".repeat(25)}`
     )
   })
 })

@@ -64,7 +64,7 @@ test("rows that cannot be read are errors, all of them", async () => {
   expect(await failing(fileOf("jsonl", '{"text":"a"}\nno\n{"text":"b"}\n[1]\n'))).toBe(
     [
       "rows.jsonl: 2 problems:",
-      "  rows.jsonl:2: not JSON: no",
+      "  rows.jsonl:2: not JSON; write the row as one object on its line, with double quotes and no comma after it: no",
       "  rows.jsonl:4: found a list, expected an object"
     ].join("\n")
   )

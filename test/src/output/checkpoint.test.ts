@@ -153,19 +153,19 @@ describe("a damaged checkpoint is told from a whole one:", () => {
   const record = (target: string) => join(target, "state.json")
   /** what happens to it, and what is said of it */
   const damages: Readonly<Record<string, readonly [(target: string) => void, RegExp]>> = {
-    "the last bit of the tensors": [(t) => flipBit(tensors(t), -1), /state\.safetensors has another SHA-256/],
-    "the first bit of the tensors": [(t) => flipBit(tensors(t), 0), /state\.safetensors has another SHA-256/],
-    "truncated tensors": [(t) => truncateSync(tensors(t), 100), /state\.safetensors has another SHA-256/],
-    "empty tensors": [(t) => truncateSync(tensors(t), 0), /state\.safetensors has another SHA-256/],
+    "the last bit of the tensors": [(t) => flipBit(tensors(t), -1), /state\.safetensors has a different SHA-256/],
+    "the first bit of the tensors": [(t) => flipBit(tensors(t), 0), /state\.safetensors has a different SHA-256/],
+    "truncated tensors": [(t) => truncateSync(tensors(t), 100), /state\.safetensors has a different SHA-256/],
+    "empty tensors": [(t) => truncateSync(tensors(t), 0), /state\.safetensors has a different SHA-256/],
     "no tensors": [(t) => rmSync(tensors(t)), /state\.safetensors/],
     "another step number": [
       (t) => rewrite(record(t), (x) => x.replace('"step":2', '"step":3')),
-      /state\.json has another/
+      /state\.json has a different SHA-256/
     ],
-    "truncated state.json": [(t) => truncateSync(record(t), 30), /state\.json has another SHA-256/],
+    "truncated state.json": [(t) => truncateSync(record(t), 30), /state\.json has a different SHA-256/],
     "no state.json": [(t) => rmSync(record(t)), /state\.json/],
     "no SHA256SUMS": [(t) => rmSync(join(t, "SHA256SUMS")), /SHA256SUMS: no such file/],
-    "SHA256SUMS of nothing": [(t) => writeFileSync(join(t, "SHA256SUMS"), ""), /state\.json has another SHA-256/],
+    "SHA256SUMS of nothing": [(t) => writeFileSync(join(t, "SHA256SUMS"), ""), /state\.json has a different SHA-256/],
     "a state.json that is not JSON, summed": [
       (t) => {
         writeFileSync(record(t), "{ nonsense")

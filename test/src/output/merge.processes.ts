@@ -31,10 +31,10 @@ describe("a merged run", () => {
     expect(mean).toContain("head.safetensors")
     expect(mean).toContain("\n- lora\n")
     expect(w.read("runs/bert-full/merged/README.md")).not.toContain("\n- lora\n")
-    expect(mean).not.toContain("held as")
+    expect(mean).not.toContain("were stored as")
     const packed = w.read("runs/bert-int8-in-part/merged/README.md")
     expect(packed).toContain(
-      "held as int8 in training and are here what that says, under what was trained and in 7 tensors"
+      "During training the base's linear layers were stored as int8; here they have these rounded values, with the adapter added, or without it in 7 tensors"
     )
   })
 })

@@ -137,7 +137,7 @@ describe("refused, with nothing left behind:", () => {
     const message = await failed(mergeLoaded(run, perturbed(1.01), w.path("made/for/nothing")))
     expect(message).toContain(run)
     expect(message).toContain("6 validation rows")
-    expect(message).toContain("allowed is 1e-4")
+    expect(message).toContain("allowed: 1e-4")
     expect(message).toContain("nothing was written")
     // the same way of loading without the error is taken
     const fine = await onDevice(mergeLoaded(run, perturbed(1), w.path("fine")))
@@ -145,7 +145,7 @@ describe("refused, with nothing left behind:", () => {
   })
 
   test("a merge that is not a number", async () => {
-    expect(await failed(mergeLoaded(run, perturbed(Number.NaN)))).toContain("allowed is 1e-4")
+    expect(await failed(mergeLoaded(run, perturbed(Number.NaN)))).toContain("allowed: 1e-4")
   })
 
   test("a base with other weights", async () => {

@@ -54,14 +54,14 @@ describe("a run that is no better than nothing", () => {
 
   test("says so, though it is better than before training", () => {
     expect(noBetterText(kind, ended(0.671))).toBe(
-      "the model answers no better than always “a”: on test accuracy 67.1 %, against 67.1 %"
+      "the model is no better than always “a”: accuracy 67.1 % on test, compared with 67.1 %"
     )
     expect(noBetterText(kind, ended(0.68))).toBeNull()
   })
 
   test("is compared with the model before training where there is no other", () => {
     const unknown = { ...ended(0.156), baseline: { validation: null, test: null } }
-    expect(noBetterText(kind, unknown)).toContain("no better than it did before training")
+    expect(noBetterText(kind, unknown)).toContain("no better than before training")
     expect(noBetterText(kind, { ...unknown, after: evaluation(0.2) })).toBeNull()
     expect(noBetterText(kind, { ...unknown, after: null })).toBeNull()
   })
@@ -69,7 +69,7 @@ describe("a run that is no better than nothing", () => {
   test("by its loss, of which less is better, where the headline is not known", () => {
     const byLoss = { validation: null, test: { of: "the mean", scores: { loss: 0.4 } } }
     expect(noBetterText(kind, { ...ended(0.5), baseline: byLoss })).toContain(
-      "the mean: on test loss 0.500, against 0.400"
+      "the mean: loss 0.500 on test, compared with 0.400"
     )
     expect(noBetterText(kind, { ...ended(0.7), baseline: byLoss })).toBeNull()
   })

@@ -437,7 +437,7 @@ describe("a report that cannot be made", () => {
   test("names the file that is not what a run writes", async () => {
     const folder = copied("broken")
     w.write("runs/broken/run.json", `{"name": 3}`)
-    expect(write(folder)).rejects.toThrow(/runs\/broken\/run\.json: not what a run writes/)
+    expect(write(folder)).rejects.toThrow(/runs\/broken\/run\.json: not a valid run record/)
   })
 
   test("is a notice at the end of the run, not an error; so is a card", async () => {

@@ -57,7 +57,7 @@ test("is not given to a second one, of this process or of another that lives", a
   const child = living()
   lockedBy(run, { pid: child.pid, host: hostname() })
   expect(await taken(run)).toBe(
-    `${run} is being written by process ${child.pid}; wait for it, or, if it is gone, remove ${run}/lock`
+    `${run} is being written by process ${child.pid}; wait for it, or remove ${run}/lock if that process has ended`
   )
   expect(ownerOf(run).pid).toBe(child.pid)
   child.kill()
@@ -85,7 +85,9 @@ test("of a process that is dead is taken over, and so is what names no process",
 test("of another host stands: nobody can ask there", async () => {
   const run = folder()
   lockedBy(run, { pid: await dead(), host: "elsewhere" })
-  expect(await taken(run)).toMatch(/is being written by process \d+ on elsewhere; .* remove .*\/lock$/)
+  expect(await taken(run)).toMatch(
+    /is being written by process \d+ on elsewhere; .* remove .*\/lock if that process has ended$/
+  )
   expect(existsSync(lockOf(run))).toBe(true)
 })
 

@@ -55,7 +55,7 @@ const refused = async (answer: Promise<Response>) => {
 
 describe("what is refused", () => {
   test.each([
-    ["a field that is none", { inputs: "x", input: "y" }, 400, "input: there is no such field here"],
+    ["a field that is none", { inputs: "x", input: "y" }, 400, "input: is not a supported field"],
     ["inputs of another type", { inputs: 3 }, 400, "inputs: expected a text, an object"],
     ["no inputs", { inputs: [] }, 400, "inputs: is empty"],
     ["a row without its column", { inputs: ["x", { sentence: "y" }] }, 400, 'inputs[1]: no column "text"'],

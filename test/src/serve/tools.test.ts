@@ -125,7 +125,7 @@ describe("tools", () => {
     ],
     "a required call without tools": [
       { tool_choice: "required" },
-      "tool_choice: requires a call, and there are no tools"
+      "tool_choice: requires a call, but the request has no tools"
     ],
     "a result without its call": [
       { messages: [user("x"), { role: "tool", tool_call_id: "a", content: "y" }] },

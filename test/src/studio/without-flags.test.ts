@@ -3,8 +3,8 @@ import { expect, test } from "bun:test"
 import { withoutFlags } from "../../../src/studio/engine/without-flags.ts"
 
 test("messages name fields and models in place of flags", () => {
-  expect(withoutFlags("no rows to evaluate on: give --validation or --test, or the gain will be unknown")).toBe(
-    "no rows to evaluate on: give “validation” or “test”, or the gain will be unknown"
+  expect(withoutFlags("no rows to evaluate on: add --validation or --test, or the gain will be unknown")).toBe(
+    "no rows to evaluate on: add “validation” or “test”, or the gain will be unknown"
   )
   expect(withoutFlags("name the columns with --text and --text-pair")).toBe(
     "name the columns with “text” and “text pair”"
