@@ -61,6 +61,7 @@ export interface SiteSize {
   readonly formed?: number
 }
 
+/** A layer with its options. */
 export type SiteOptions<Options> = Omit<SitePart<Options>, "part">
 
 /** Factors with their scale: ΔW = s·BA. */
@@ -107,7 +108,7 @@ export interface InitRanks<Options> {
   readonly bounds: (one: SiteOptions<Options>) => RankBounds
   /** cost of one rank at a layer; the budget is the total cost of the planned ranks */
   readonly cost: (site: LinearSite) => number
-  /** how much of the budget's unit the decision may round up at each layer */
+  /** fraction of the budget's unit by which the decision may round up at each layer */
   readonly rounding: number
   /** Returns a rank within the bounds for each layer, in their order. Requests one layer after another. */
   readonly decide: (
@@ -156,6 +157,7 @@ export interface ComparedAdapter<Options> {
   readonly section: (sections: ComparedSections<Options>) => Written
 }
 
+/** An adapter method. */
 // biome-ignore lint/suspicious/noExplicitAny: a method of one's own has no section
 export interface AdapterMethod<Options, Section = any> extends MethodFacts {
   /**
@@ -171,7 +173,7 @@ export interface AdapterMethod<Options, Section = any> extends MethodFacts {
   readonly keepsOutputs: boolean
   /** Returns the columns of a layer in `validate`: its rank, α … */
   readonly columns: (options: Options) => Readonly<Record<string, number>>
-  /** Returns what `init` needs of the training data; null: nothing, whatever the options. */
+  /** Returns the training data that `init` needs, or null for none with any options. */
   readonly calibration: ((options: Options) => Calibration | undefined) | null
   /** Returns how the init decides ranks; undefined: the plan sets them. null: the plan always does. */
   readonly initRanks: ((options: Options) => InitRanks<Options> | undefined) | null

@@ -104,8 +104,8 @@ export const inject = <Options extends object, M extends Network = Model, Sectio
   })
 
 /**
- * `inject` for layers selected earlier by `select`. `shapesOnly`: for parameters that will be replaced; no init decides ranks
- * then, which are those of `chosen` (`withRanks`).
+ * Injects adapters into layers selected earlier by `select`, as `inject` does. `shapesOnly`: for parameters that will be replaced; no init
+ * decides ranks then, which are those of `chosen` (`withRanks`).
  */
 export const injectSelected = <Options extends object, M extends Network = Model>(
   model: M,
@@ -331,7 +331,7 @@ export interface TrainingPlace {
 /**
  * Returns the dropout mask of a layer at a position in training; undefined: no dropout. `rates`: of all layers, in their order.
  *
- * The adapter's input is dropped in training: y = xWᵀ + bias + s·(D(x)Aᵀ)Bᵀ, and D(x) = x otherwise (Hu et al. 2021; `lora_dropout`
+ * Dropout applies to the adapter's input in training: y = xWᵀ + bias + s·(D(x)Aᵀ)Bᵀ, and D(x) = x otherwise (Hu et al. 2021; `lora_dropout`
  * of PEFT). D keeps each value with probability 1 − rate, divided by it, so that its mean is x.
  *
  * Which values are kept depends on their position only, so a mask can be recomputed: in the backward pass, in a block that is

@@ -45,6 +45,7 @@ export interface LoraOptions {
   readonly dropout?: number
 }
 
+/** Returns the pair of a layer's part. */
 export const pairOf = (trained: Trainable): FactorPair => trained.pairs[0]!
 
 const RATES = [5e-4, 1e-3, 2e-3, 4e-3]

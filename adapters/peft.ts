@@ -124,7 +124,7 @@ export interface PeftLayout<Options> {
   readonly shared: ReadonlyArray<string>
   /** Returns the tensors of a layer to store. Tensor code, in the caller's tidy. */
   readonly stored: (part: SitePart<Options>) => SiteTensors<Tensor>
-  /** Returns the part from stored tensors; `part` gives the structure. Tensor code, in the caller's tidy. */
+  /** Returns the part from stored tensors, with the structure of `part`. Tensor code, in the caller's tidy. */
   readonly restored: (part: SitePart<Options>, stored: SiteTensors<Tensor>) => Trainable
   /** conversion for methods whose files hold only some of the stored values; absent: all are written. Host code. */
   readonly files?: {

@@ -33,7 +33,7 @@ export class InjectionError extends Schema.TaggedError<InjectionError>()("Inject
     Schema.Struct({
       /** dotted path of the field: "adapter.targets.0"; "adapter" if the problem concerns the whole section */
       path: Schema.String,
-      /** the value and what was expected */
+      /** invalid value and expected values */
       message: Schema.String
     })
   )

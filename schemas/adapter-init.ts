@@ -110,7 +110,7 @@ export interface InitFacts<Config> {
   readonly label: string
   /** arXiv number; null without a paper */
   readonly paper: string | null
-  /** what it computes from the first training batches, and how many it uses; null if it needs no data */
+  /** computation on the first training batches and number of batches; null: the init needs no data */
   readonly calibration:
     | ((config: Config) => {
         /** the gradient of W, or the inputs of the layer */

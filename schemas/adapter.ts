@@ -242,7 +242,7 @@ export interface MethodFacts {
   readonly theorem: Holds
   /** whether factors A and B are trained, which LoRA+ requires */
   readonly factors: Holds
-  /** what is trained at a target: parts added to its frozen weight, the weight itself, or nothing (head only) */
+  /** trained values at a target: parts added to its frozen weight, the weight itself, or nothing (head only) */
   readonly trains: "parts" | "weights" | "nothing"
 }
 

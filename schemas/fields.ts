@@ -94,7 +94,7 @@ export const withDefault =
     return annotated.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
   }
 
-/** Whether something holds for a kind; if not, a relative clause with the reason. */
+/** Support of a property by a kind, or a relative clause with the reason why it does not apply. */
 export type Holds =
   | { readonly holds: true }
   | {

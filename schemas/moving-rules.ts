@@ -6,7 +6,7 @@ import { factsOfOptimizer, isDecided, type OptimizerConfig, optimizerRules, unco
 import { type Rule, rule } from "./problems.ts"
 import type { TrainingSection } from "./training.ts"
 
-/** The parts of a plan that these rules check. */
+/** Parts of a plan that these rules check. */
 export interface Moving {
   /** the adapter method's */
   readonly method: MethodFacts
@@ -32,7 +32,7 @@ const needed = (name: string, needs: "theorem" | "factors"): Rule<Moving> =>
     return `found "${optimizer.kind}" with adapter.method "${method.tag}", ${fact.because}; expected ${oneOf(unconditional)}, or adapter.method ${methods}`
   })
 
-/** Of the optimizer and the adapter. */
+/** Rules of the optimizer and the adapter. */
 export const factorRules: ReadonlyArray<Rule<Moving>> = [
   needed("theorem-holds", "theorem"),
   ...optimizerRules,
@@ -44,7 +44,7 @@ export const factorRules: ReadonlyArray<Rule<Moving>> = [
   )
 ]
 
-/** Of the learning rate over the steps. */
+/** Rules of the learning rate over the steps. */
 export const scheduleRules: ReadonlyArray<Rule<Moving>> = [
   moving("warmup-once", "optimizer.schedule", ({ optimizer: { schedule } }) =>
     schedule.warmup !== undefined && schedule.warmupSteps !== undefined

@@ -106,7 +106,7 @@ export interface SectionRule<Config> {
   readonly name: string
   /** field at which a violation is reported */
   readonly field: string
-  /** returns what was found and what was expected, or undefined if the rule holds */
+  /** Returns the invalid value and the expected ones, or undefined if the rule holds. */
   readonly problem: (config: Config) => string | undefined
 }
 
@@ -116,7 +116,7 @@ export interface OptimizerFacts<Config extends { readonly learningRate: number |
   readonly label: string
   /** arXiv number; null without a paper */
   readonly paper: string | null
-  /** what it requires of the adapter: LoRA-Pro's theorem, trained factors A and B, or nothing */
+  /** requirement of the adapter: LoRA-Pro's theorem, trained factors A and B, or nothing */
   readonly needs: "theorem" | "factors" | "nothing"
   /** whether its updates follow LoRA-Pro's theorem; diagnostics then compare them with it */
   readonly followsTheorem: boolean

@@ -5,7 +5,7 @@ import { cut } from "../src/boundary/index.ts"
 export interface PlanProblem {
   /** dotted path of the field: `adapter.rank` */
   readonly path: string
-  /** what was found, and what was expected */
+  /** invalid value, and expected values */
   readonly message: string
 }
 

@@ -55,6 +55,7 @@ export const belowOneNumber = {
   least: 0,
   below: 1
 } as const satisfies NumberRange
+
 /** Numbers of at least 0. */
 export const anyFromZero = { expected: "a number of at least 0", least: 0 } as const satisfies NumberRange
 /** Integers of at least 0. */
@@ -63,6 +64,7 @@ export const wholeFromZero = {
   least: 0,
   whole: true
 } as const satisfies NumberRange
+
 /** Integers of at least 1. */
 export const wholeFromOne = {
   expected: "an integer of at least 1",
@@ -88,7 +90,7 @@ export const rateRatio = { of: positiveNumber, default: 16 } as const
 export const riemannianDamping = { of: positiveNumber, default: 1e-6 } as const
 /** Damping of LoRA-Pro (arXiv 2407.18242): the authors' value. LoRA-Muon, RefLoRA and LoRA-TSD have the same. */
 export const loraProDamping = { of: anyFromZero, default: 1e-8 } as const
-/** The free matrix of LoRA-Pro's theorem. */
+/** Free matrix of LoRA-Pro's theorem. */
 export const freeMatrixChoice = { of: { words: ["sylvester", "zero", "symmetric"] }, default: "sylvester" } as const
 /** ε of LoRA-RITE (arXiv 2410.20625). */
 export const riteEpsilon = { of: positiveNumber, default: 1e-6 } as const
@@ -103,6 +105,7 @@ export const loraPreRank = {
   of: { expected: "an integer from 1 to 256", least: 1, most: 256, whole: true },
   default: 8
 } as const
+
 /** Iterations of LoRA-TSD (arXiv 2609.02734). */
 export const tangentIterations = { of: wholeFromZero, default: 3 } as const
 /** Number of batches per optimizer step. */

@@ -15,7 +15,7 @@ export class InitError extends Schema.TaggedError<InitError>()("InitError", {
   site: Schema.String,
   /** `adapter.init.kind` of the plan */
   init: Schema.String,
-  /** what is wrong and what to change, as the end of a sentence */
+  /** problem and remedy, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

@@ -44,6 +44,7 @@ const ranksOf = (config: Eva, rho: number): InitRanks<RankedOptions> => {
   }
 }
 
+/** EVA. */
 export const eva: Initializer<Eva> = {
   ...initFacts.eva,
   ranks: (config) => (config.rho === undefined || config.rho === 1 ? undefined : ranksOf(config, config.rho)),

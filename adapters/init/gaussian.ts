@@ -5,6 +5,7 @@ import { initFacts } from "../../schemas/index.ts"
 import { gaussian as normal } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 
+/** Gaussian A, zero B. */
 export const gaussian: Initializer<unknown> = {
   ...initFacts.gaussian,
   init: (_config, { site, rank }, { random }) =>

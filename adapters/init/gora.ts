@@ -42,6 +42,7 @@ const cost = ({ out, in: inputs }: LinearSite): number => Math.sqrt(out + inputs
 // loaded where it is asked for, with what decomposes
 const parts = Effect.promise(() => import("./gora-parts.ts"))
 
+/** GoRA. */
 export const gora: Initializer<Gora> = {
   ...initFacts.gora,
   problem: ({ name, out, in: inputs }, rank, { minRank, maxRank }) => {

@@ -20,7 +20,7 @@ export const gradientDirections = (
     return typeof found === "string" ? yield* withoutGradient(site.name, calibration, found) : found
   })
 
-/** Of a site, or of all of them. */
+/** Returns the error for a layer whose gradient has no directions: it is 0, or not finite. */
 export const withoutGradient = (
   site: string,
   { init, batches }: Pick<Calibration, "init" | "batches">,

@@ -16,6 +16,7 @@ import { loraOne } from "./lora-one.ts"
 import { orthogonal } from "./orthogonal.ts"
 import { pissa } from "./pissa.ts"
 
+/** Every init by its tag in plans. */
 export const initializers = {
   kaiming,
   gaussian,

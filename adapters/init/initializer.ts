@@ -5,7 +5,7 @@ import type { DeviceReadError, Factors, LinearSite } from "../../src/tensors/ind
 import type { InitRanks, InitSource } from "../adapter.ts"
 import type { InitError } from "./calibration.ts"
 
-/** The pair to initialize. */
+/** Pair to initialize. */
 export interface Place {
   readonly site: LinearSite
   readonly rank: number
@@ -16,6 +16,7 @@ export interface Place {
 /** Options that determine rank and scale, whatever the others are. */
 export type RankedOptions = Pick<LoraConfig, "rank" | "alpha" | "scaling">
 
+/** Method of `compare` for an init. */
 export interface ComparedInit {
   /** AdamW learning rates to try */
   readonly learningRates: ReadonlyArray<number>
@@ -23,6 +24,7 @@ export interface ComparedInit {
   readonly scaling?: LoraConfig["scaling"]
 }
 
+/** An init: its facts, its method in `compare`, and its implementation. */
 export interface Initializer<Config> extends InitFacts<Config> {
   /** Returns why a layer cannot have this init, or undefined. */
   readonly problem?: (site: LinearSite, rank: number, config: Config) => string | undefined

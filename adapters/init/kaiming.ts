@@ -9,11 +9,13 @@ import { initFacts } from "../../schemas/index.ts"
 import type { Random } from "../../src/numbers/index.ts"
 import type { Initializer } from "./initializer.ts"
 
+/** Returns A [rank, inputs] with Kaiming's uniform distribution. */
 export const kaimingRows = (rank: number, inputs: number, random: Random): Float32Array => {
   const bound = 1 / Math.sqrt(inputs)
   return Float32Array.from({ length: rank * inputs }, () => (2 * random() - 1) * bound)
 }
 
+/** Kaiming-uniform A, zero B. */
 export const kaiming: Initializer<unknown> = {
   ...initFacts.kaiming,
   init: (_config, { site, rank }, { random }) =>

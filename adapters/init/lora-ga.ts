@@ -31,6 +31,7 @@ const directions = {
   ArBr: (i) => ({ a: 2 * i + 1, b: 2 * i })
 } satisfies { readonly [Name in LoraGa["direction"]]: (i: number, rank: number) => { a: number; b: number } }
 
+/** LoRA-GA. */
 export const loraGa: Initializer<LoraGa> = {
   ...initFacts["lora-ga"],
   problem: ({ name, out, in: inputs }, rank) =>

@@ -17,6 +17,7 @@ import type { LoraInit } from "../../schemas/index.ts"
 import { initFacts } from "../../schemas/index.ts"
 import type { Initializer } from "./initializer.ts"
 
+/** LoRA-One. */
 export const loraOne: Initializer<Extract<LoraInit, { readonly kind: "lora-one" }>> = {
   ...initFacts["lora-one"],
   init: (config, place, source) =>

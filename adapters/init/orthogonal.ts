@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { initFacts } from "../../schemas/index.ts"
 import type { Initializer } from "./initializer.ts"
 
+/** Orthogonal A and B. */
 export const orthogonal: Initializer<unknown> = {
   ...initFacts.orthogonal,
   problem: (_site, rank) =>

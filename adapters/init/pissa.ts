@@ -76,6 +76,7 @@ const tooFew = (found: number, { rank }: Place): string =>
     ? 'W is 0 throughout, so A and B would start at 0 and never move; leave the site out, or take init "kaiming"'
     : `W has rank ${found}, and what a pair of rank ${rank} has beyond that would start at 0 in A and in B and never move; give the site a rank of at most ${found}, or leave it out`
 
+/** PiSSA. */
 export const pissa: Initializer<Pissa> = {
   ...initFacts.pissa,
   init: (config, place, source) =>

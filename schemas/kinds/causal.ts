@@ -134,7 +134,7 @@ export const ChatData = Schema.Struct({
 }).annotate({ title: "Chat data", description: "Conversations, and how to batch them." })
 export type ChatData = typeof ChatData.Type
 
-/** Schema of `data` with `format: "completion"`: prompts and what follows them. */
+/** Schema of `data` with `format: "completion"`: prompts and their completions. */
 export const CompletionData = Schema.Struct({
   format: Schema.Literal("completion").annotate({ description: "Prompts and their completions." }),
   ...splits,

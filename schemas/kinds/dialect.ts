@@ -5,13 +5,13 @@ import { choice } from "../fields.ts"
 /** Separators of a file's columns by their names in a plan. */
 export const separators = { comma: ",", semicolon: ";", tab: "\t", pipe: "|" } as const
 
-/** The name of the separator of a CSV file's columns. */
+/** Name of the separator of a CSV file's columns. */
 export type Separator = keyof typeof separators
 
-/** The separators by name, in the order in which messages list them. */
+/** Separators by name, in the order in which messages list them. */
 export const separatorNames = ["comma", "semicolon", "tab", "pipe"] as const satisfies ReadonlyArray<Separator>
 
-/** The encodings of text files that a plan can name. */
+/** Encodings of text files that a plan can name. */
 export const encodings = ["utf-8", "latin1"] as const
 
 /** Encoding of text files without a byte order mark. */

@@ -8,8 +8,8 @@ import { OutputSection, TrainingSection } from "../training.ts"
 import { dialect } from "./dialect.ts"
 
 /**
- * A plan of some kind, from its own sections: `model`, `data`, and those that other kinds have not, in `own` by their names. A section
- * `loss` says how what is learned is measured: `{ loss: Schema.optionalKey(…) }`.
+ * Creates the schema of a kind's plan from its own sections: `model`, `data`, and in `own`, by name, those that other kinds do not have. A
+ * section `loss` declares how the loss is measured: `{ loss: Schema.optionalKey(…) }`.
  */
 export const planOf = <
   Model extends Schema.Struct.Fields,

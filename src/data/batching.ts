@@ -86,7 +86,7 @@ const batchesPerStretch = 32
 
 /**
  * Yields every row once, sorted by length within stretches of the file, which reduces padding while memory does not grow with the file.
- * `cut` converts the rows of a stretch, with their indices, to items. A finite stream, identical on every run.
+ * `cut` converts the rows of a stretch, with their indices, to items. The stream is finite, and identical on every run.
  */
 export const stretchedBatches = <Item, Batch>(
   { rows, read }: Pick<Batching<Item, Batch>, "rows" | "read">,

@@ -32,7 +32,7 @@ import {
   sourceOf
 } from "./splits.ts"
 
-/** The splits of labelled texts, with the labels in class order. */
+/** Splits of labelled texts, with the labels in class order. */
 export interface ClassificationData {
   /** distinct labels; class i is the i-th */
   readonly labels: ReadonlyArray<string>
@@ -136,7 +136,7 @@ export const labelCounts = ({ labels, label }: RowIndex, rows?: Uint32Array): Re
   return new Map(labels.flatMap((one, i) => (counts[i] === 0 ? [] : [[one.label, counts[i]!] as const])))
 }
 
-/** The same in class order. */
+/** Returns the numbers of rows per class, in class order. */
 export const classCounts = (
   index: RowIndex,
   labels: ReadonlyArray<string>,

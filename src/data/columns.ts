@@ -9,7 +9,7 @@ export type Fields = { readonly [name: string]: unknown }
 export const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** The reason why a row cannot be used, as the end of a sentence that begins with its place. */
+/** Reason why a row cannot be used, as the end of a sentence that begins with its location. */
 export interface Broken {
   /** such as `"text" is blank` */
   readonly broken: string

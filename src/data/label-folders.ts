@@ -49,7 +49,7 @@ export const fileKinds = {
   }
 } as const satisfies Readonly<Record<string, FileKind>>
 
-/** The type of files in a folder of labels. */
+/** Type of the files in a folder of labels. */
 export type FileKindName = keyof typeof fileKinds
 
 const isNamed = ({ extensions }: FileKind, name: string): boolean =>

@@ -8,7 +8,7 @@ import type { RowFile } from "./records.ts"
 import { type RowReader, type ScannedSource, scanRows } from "./scan.ts"
 import type { LabelledText, Located, TextFields } from "./source.ts"
 
-/** The columns of a row's text, or of its two texts. */
+/** Columns of a row's text, or of its two texts. */
 export interface TextColumns {
   /** column of the text, or of the first of two */
   readonly text: string
@@ -16,7 +16,7 @@ export interface TextColumns {
   readonly textPair?: string | undefined
 }
 
-/** The columns of texts and labels. */
+/** Columns of texts and labels. */
 export interface Columns extends TextColumns {
   /** column of the class */
   readonly label: string
@@ -27,7 +27,7 @@ export interface TextForm {
   /** name of the column in messages */
   readonly role: "text" | "input" | "image" | "target"
   readonly textOf: (value: unknown) => { readonly text: string } | { readonly problem: string }
-  /** for text from several columns: its source, and the required columns (undefined: any) */
+  /** source and required columns (undefined: any) of a text from several columns */
   readonly of?: {
     readonly columns: ReadonlyArray<string> | undefined
     readonly valueIn: (row: Fields) => unknown
@@ -57,7 +57,7 @@ export const labelTarget = (column: string): RowTargets<LabelledText> => ({
   label: ({ label }) => label
 })
 
-/** The targets of rows of texts. */
+/** Targets of rows of texts. */
 export interface RowTargets<Row extends TextFields & Located> {
   /** columns that they are read from */
   readonly columns: ReadonlyArray<{
@@ -93,7 +93,7 @@ export const openTextFile = <Row extends TextFields & Located>(
   )
 }
 
-/** The same for rows that are already open. */
+/** Scans rows that are already open. */
 export const scanTexts = <Row extends TextFields & Located>(
   rows: RowFile,
   { text: column, textPair }: TextColumns,

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 /** Guesses the language of a text. Returns its ISO 639-3 code, "und" if it is undetermined. */
 export type GuessLanguage = (text: string) => string
 
-/** The language guesser. Undefined by default: a page would download it for one sentence. */
+/** Language guesser. Undefined by default: a page would download it for one sentence. */
 export const LanguageGuesser = Context.Reference<Effect.Effect<GuessLanguage | undefined>>(
   "tfjs-lora-pro/LanguageGuesser",
   { defaultValue: () => Effect.succeed(undefined) }
@@ -66,7 +66,7 @@ export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): 
 
 /**
  * Returns the English names of languages as written in model cards (`en`, `en-US`, `English`), or undefined if one has no name, such as
- * `multilingual`, which stands for others.
+ * `multilingual`.
  */
 export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   const names = cardLanguages.map((one) => (/^[A-Z][a-z]+$/.test(one) ? one : nameOf(one.split(/[-_]/)[0]!)))

@@ -61,7 +61,7 @@ const missing = (remedy: string) => (address: string) =>
   Effect.fail(hubError(address, `a browser page has no cache of the Hub; ${remedy}`))
 const missingModel = missing("give it the model's files with fetchFiles")
 
-/** The Hub of a page, which has no cache: rejects every address. */
+/** Hub of a page, which has no cache: rejects every address. */
 export const withoutHub: Layer.Layer<Hub> = Layer.succeed(Hub)({
   model: missingModel,
   config: missingModel,

@@ -115,7 +115,7 @@ const quotasOf = (
 }
 
 /**
- * Length buckets: sorts a pool of shuffled rows by length, cuts it into batches of `size` (the last one may be smaller) and
+ * Creates length buckets: sorts a pool of shuffled rows by length, cuts it into batches of `size` (the last one may be smaller) and
  * shuffles the batches. Texts of similar length share a batch, which reduces padding, while the rows of a batch come from the
  * whole data and short batches are spread over the epoch. Equal lengths keep their order.
  */

@@ -20,8 +20,8 @@ export type Write = (bytes: Uint8Array) => Promise<void>
 const alwaysAllowed = 2 ** 26
 
 /**
- * Counts the decompressed bytes of a file. Legitimate rows expand up to thirty times; a file that expands a thousand times is
- * made to fill a disk, or to take hours.
+ * Counts the decompressed bytes of a file. Legitimate rows expand up to thirty times; files that expand a thousand times are attacks on disk
+ * space or time.
  */
 export const growth = ({ name, size }: Pick<DataFile, "name" | "size">): ((bytes: number) => void) => {
   let total = 0
@@ -36,7 +36,7 @@ type Produce = (write: Write, signal: AbortSignal) => Promise<void>
 
 /**
  * Returns the output of `produce` as a file with the name of the compressed one, until the scope closes. A `DataError` of `produce`
- * is kept; any other failure is worded by `failed`.
+ * is kept; `failed` converts any other failure.
  */
 export const spilled = (
   packed: Pick<DataFile, "name" | "size">,

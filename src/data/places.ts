@@ -9,7 +9,7 @@ import { isRowsName } from "./formats/index.ts"
 import { type FileKindName, kindOfFiles, splitFolders } from "./label-folders.ts"
 import { openTree, type Tree } from "./tree.ts"
 
-/** The location of rows, as in `data` of a plan. */
+/** Location of rows, as in `data` of a plan. */
 export interface PlaceOfRows {
   /** file or folder with the training rows */
   readonly train: string

@@ -23,7 +23,7 @@ export interface Located {
 export interface LabelledText extends TextFields, Located {
   /** class as in the row */
   readonly label: string
-  /** for images, of which `text` is the name: path of the file, or the bytes */
+  /** path or bytes of an image, whose name is `text` */
   readonly image?: string | Uint8Array
 }
 
@@ -57,7 +57,7 @@ export type LabelledTextSource = RowSource<LabelledText>
 // Rows that are read at once: enough to hide the latency of a disk, few enough that they may be as long as books.
 const rowsPerPart = 64
 
-/** What `read` makes of rows, a part of them at a time, so that the texts of a few are in memory and not those of a pool of batches. */
+/** Reads rows in parts and returns the results of `read`, so that only a few texts are in memory instead of a pool of batches. */
 export const inParts = <A, E>(
   indices: ArrayLike<number>,
   read: (part: Uint32Array) => Effect.Effect<ReadonlyArray<A>, E>
@@ -72,7 +72,7 @@ export const inParts = <A, E>(
   })
 
 /**
- * Rows in memory.
+ * Creates a source from rows in memory.
  *
  * @example
  * import { fromRows } from "tfjs-lora-pro/data"
@@ -98,7 +98,7 @@ export const fromRows = (
   }
 }
 
-/** Some rows of a source: row i of the result is row `indices[i]`. */
+/** Returns a part of a source: row i of the result is row `indices[i]`. */
 export const subset = <Row>({ read }: RowSource<Row>, indices: Uint32Array, where: string): RowSource<Row> => ({
   rows: indices.length,
   where,
@@ -114,7 +114,7 @@ export interface ClassificationSplit extends LabelledTextSource {
 }
 
 /**
- * Makes any source a split.
+ * Creates a split from a source.
  *
  * @example
  * import { classificationSplit, fromRows } from "tfjs-lora-pro/data"

@@ -12,7 +12,7 @@ import { placeOfRow, type Scanned } from "./scan.ts"
 import { type RowSource, subset } from "./source.ts"
 import { DataDialect } from "./text-file.ts"
 
-/** The fields of a section that assign rows to splits. */
+/** Fields of a section that assign rows to splits. */
 export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
   Partial<Pick<DataSection, "holdOut">> &
   Dialect
@@ -20,11 +20,11 @@ export type SplitSection = Pick<DataSection, "train" | "validation" | "test"> &
 // not an interface: Object.values infers its values
 /** A value for each split of a plan. */
 export type BySplit<A> = {
-  /** for training rows */
+  /** value for training rows */
   readonly train: A
-  /** for rows evaluated during training; absent: the plan has none */
+  /** value for rows evaluated during training; absent: the plan has no such split */
   readonly validation?: A
-  /** for rows evaluated at the end; absent: the plan has none */
+  /** value for rows evaluated at the end; absent: the plan has no such split */
   readonly test?: A
 }
 
@@ -147,7 +147,7 @@ interface Repeats {
  * split and the training rows, where they make the model look better than it is. Duplicates with different labels are
  * reported separately: one of the labels is wrong, or the text does not determine it.
  *
- * By hashes, in an open-addressing table of 8 to 16 bytes per training row that is freed after the check.
+ * Uses hashes in an open-addressing table of 8 to 16 bytes per training row that is freed after the check.
  */
 export const repeatWarnings = ({ train, ...evaluated }: BySplit<SomeRows>): ReadonlyArray<string> => {
   const table = firstOccurrences(train)

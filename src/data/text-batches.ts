@@ -40,7 +40,7 @@ export const padTexts = (texts: ReadonlyArray<TokenizedText>, padding: Padding):
   return { size, length, inputIds, tokenTypeIds, attentionMask, tokens }
 }
 
-/** The same with the class of each. */
+/** Pads a batch as `padTexts` does, with the class of each example. */
 export const padBatch = (examples: ReadonlyArray<Example>, padding: Padding): TokenRows => ({
   ...padTexts(examples, padding),
   labels: Int32Array.from(examples, ({ label }) => label)
@@ -51,7 +51,7 @@ const FULL = 256
 
 /**
  * Divides items into batches of at most `size`, from the shortest to the longest, stably. A batch with `FULL` tokens ends where
- * the next item would lengthen it, so that there is next to no padding.
+ * the next item would lengthen it, which leaves almost no padding.
  */
 export const lengthBatches = <A>(
   items: ReadonlyArray<A>,

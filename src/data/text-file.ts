@@ -15,7 +15,7 @@ import { type DataError, dataError } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import type { Position, RawRecord } from "./records.ts"
 
-/** The dialect of files to open, if specified: a plan sets it for its own files (`openSplitFiles`). */
+/** Dialect of files to open, if specified: a plan sets it for its own files (`openSplitFiles`). Default: empty. */
 export const DataDialect = Context.Reference<Dialect>("tfjs-lora-pro/DataDialect", { defaultValue: () => ({}) })
 
 /** A UTF-8 file, and the start of its text. */

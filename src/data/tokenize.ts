@@ -13,7 +13,7 @@ import {
   type TokenizedText
 } from "./source.ts"
 
-/** The members of a tokenizer that are used: a model's tokenizer has them, and any object may. */
+/** Members of a tokenizer that are used: those of a model's tokenizer, or of any object that has them. */
 export interface TextTokenizer {
   /** Returns at most `maxLength` ids, including special tokens. `pair`: the second text, for rows with two. */
   readonly encode: (text: string, maxLength: number, pair?: string) => TokenizedText

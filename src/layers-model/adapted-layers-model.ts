@@ -68,7 +68,7 @@ export interface AdaptedLayersModel {
   readonly use: (name: string | null) => void
   /** Activates the adapter that was active last. */
   readonly on: () => void
-  /** Deactivates the adapter: the base model alone. */
+  /** Deactivates the adapter, which leaves the base model. */
   readonly off: () => void
   /**
    * Adds another adapter to the same base, new or saved, which takes memory for its own parameters only, and does not activate it. A new

@@ -26,7 +26,7 @@ const schemeOf = (place: string): string | undefined => /^([a-z][a-z0-9+.-]+):\/
 
 const isFolder = (place: string): boolean => [undefined, "file"].includes(schemeOf(place))
 
-/** Saves an adapter to a target. `files`: makes the files in PEFT's layout, called only if needed. */
+/** Saves an adapter to a target. `files`: creates the files in PEFT's layout, called only if needed. */
 export const saveTo = async (
   target: AdapterTarget,
   saved: SavedAdapter,

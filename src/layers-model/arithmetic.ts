@@ -18,7 +18,7 @@ import { type AdaptError, adaptError } from "./errors.ts"
 import { type HeldAdapter, initAdapter } from "./held-adapter.ts"
 import { type SummedSite, summedSite, type Term } from "./low-rank.ts"
 
-/** Throws an `AdaptError` for weights or a rank that make no sum. `base`: name of the base model. */
+/** Throws an `AdaptError` if the weights or the rank of a sum are invalid. `base`: name of the base model. */
 export const checkTerms = (
   base: string,
   terms: ReadonlyArray<{ readonly name: string; readonly weight: number }>,

@@ -41,7 +41,7 @@ export const FORMAT = 1
 
 export const Position = Schema.Struct({ epoch: Schema.Natural, batch: Schema.Natural })
 
-/** The best evaluation so far, by the metric that the run monitors. */
+/** Best evaluation so far, by the metric that the run monitors. */
 export const Best = Schema.Struct({ step: Schema.Natural, loss: Schema.Finite })
 export type Best = typeof Best.Type
 
@@ -82,7 +82,7 @@ export const files = { tensors: "state.safetensors", record: "state.json", sums:
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
   /** the checkpoint's folder */
   folder: Schema.String,
-  /** what is damaged, as the end of a sentence */
+  /** damage, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -94,7 +94,7 @@ export class CheckpointError extends Schema.TaggedError<CheckpointError>()("Chec
 export class CheckpointMisfit extends Schema.TaggedError<CheckpointMisfit>()("CheckpointMisfit", {
   /** the checkpoint's folder */
   folder: Schema.String,
-  /** what does not fit, as the end of a sentence */
+  /** reason, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {

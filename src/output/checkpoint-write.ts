@@ -35,7 +35,7 @@ interface HeldTensor {
   readonly release: () => void
 }
 
-/** The state of a session between two steps. */
+/** State of a session between two steps. */
 export interface Snapshot {
   readonly record: CheckpointRecord
   /** tensors by their names in the file; writing removes each one */

@@ -37,7 +37,7 @@ import type { Inputs } from "./inputs.ts"
 import type { RunFolder } from "./run-folder.ts"
 import { versions } from "./versions.ts"
 
-/** The run to which checkpoints belong. */
+/** Run to which checkpoints belong. */
 export interface CheckpointedRun {
   readonly name: string
   /** the folder of the checkpoints */
@@ -165,8 +165,8 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
   })
 
 /**
- * Removes the checkpoints of a finished run, the oldest first, so that the newest stays intact until the last removal. Keeps files that the run did
- * not write. Ignores failures.
+ * Removes the checkpoints of a finished run, the oldest first, so that the newest stays intact until the last removal. Keeps files from other
+ * sources. Ignores failures.
  */
 export const removeCheckpoints = ({
   directory,
@@ -233,8 +233,8 @@ export const setAside = ({ damaged }: Found): Effect.Effect<void, never, FileSys
   })
 
 /**
- * Removes what interrupted writes left in folders that no other process writes. Other processes, such as one that merges the run, may write into
- * `shared`: there, files that carry the number of a live process stay.
+ * Removes files of interrupted writes from folders that no other process writes. Other processes, such as one that merges the run, may write into
+ * `shared`: there, files whose names contain the id of a live process are kept.
  */
 export const clearTemporary = (
   folders: ReadonlyArray<string>,

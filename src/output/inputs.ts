@@ -172,7 +172,7 @@ export const GENERATION_INPUT = `model/${GENERATION_CONFIG}`
 export const decidesTraining = (name: string): boolean => name !== GENERATION_INPUT
 
 /**
- * Returns one sentence for each input that differs from the record, among those for which `bears` returns true. Files that were not recorded are
+ * Returns one sentence for each input that differs from the record and for which `bears` returns true. Files that were not recorded are
  * not compared, except weights: all weight files are recorded, so one without a record did not exist.
  */
 export const inputDifferences = (

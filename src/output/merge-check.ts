@@ -87,7 +87,7 @@ export interface WrittenModel {
     {
       /** tag of the error, as in Effect's tagged errors */
       readonly _tag: string
-      /** what failed, in sentences */
+      /** failure, in sentences */
       readonly message: string
     },
     Device | Sources | Scope.Scope
@@ -232,7 +232,7 @@ const provenance = (card: MergedCard): string => {
 
 const lastSegment = (folder: string): string => folder.split(/[/\\]/).at(-1)!
 
-/** Describes in words what was trained. */
+/** Describes the trained parts in words. */
 export const changeOf = <M extends Network>(
   { method, sites, parts, trainable }: Pick<Adapted<M>, "method" | "sites" | "parts" | "trainable">,
   {

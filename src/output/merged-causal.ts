@@ -128,7 +128,7 @@ export const mergedCausalConfig = (
   }
 }
 
-/** Returns what a causal model requires of its tokenizer. */
+/** Returns a causal model's requirements of its tokenizer. */
 export const causalTokenizerUse = (
   { tokenizer }: Pick<CausalModel, "tokenizer">,
   config: unknown

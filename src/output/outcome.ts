@@ -3,19 +3,19 @@ import { counted } from "../boundary/index.ts"
 import { type Warning, warningText } from "../training/course.ts"
 import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
 
-/** The baseline of a split: its values of the metrics, and what it predicts. */
+/** Baseline of a split: its metrics and its prediction. */
 export interface Baseline {
-  /** what the baseline predicts: "always “positive”, the most frequent class" */
+  /** prediction of the baseline: "always “positive”, the most frequent class" */
   readonly of: string
   /** values by metric; metrics that cannot be computed without reading rows are omitted */
   readonly scores: Readonly<Record<string, number>>
 }
 
-/** The baselines of the evaluated splits. */
+/** Baselines of the evaluated splits. */
 export interface Baselines {
-  /** of the validation split; null: unknown */
+  /** baseline of the validation split; null: unknown */
   readonly validation: Baseline | null
-  /** of the test split; null: unknown */
+  /** baseline of the test split; null: unknown */
   readonly test: Baseline | null
 }
 
@@ -90,13 +90,13 @@ interface Watched {
   readonly value: number | null
 }
 
-/** The last improvement (step 0: no improvement), and the number of evaluations since then. */
+/** Last improvement (step 0: no improvement), and the number of evaluations since then. */
 export interface Stopped extends Watched {
   /** evaluations since the last improvement */
   readonly evaluations: number
 }
 
-/** The alternative state with which the kept one was compared, on the same rows. */
+/** Alternative state with which the kept one was compared, on the same rows. */
 export interface Compared {
   /** step after which the model has this state */
   readonly step: number
@@ -108,7 +108,7 @@ export interface Compared {
   readonly level: number
 }
 
-/** The state saved as the adapter, if evaluations during training chose it. */
+/** State saved as the adapter, if evaluations during training chose it. */
 export interface Kept extends Watched {
   /** number of evaluated rows of the split */
   readonly rows: number

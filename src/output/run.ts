@@ -144,7 +144,7 @@ export interface RunReport {
   readonly rate?: FoundRate
   /** why the run stopped early; null: it took all steps */
   readonly stopped: Stopped | null
-  /** which state was saved as the adapter, if evaluations chose it; null: the last one */
+  /** state that was saved as the adapter, if evaluations chose it; null: the last one */
   readonly kept: Kept | null
   /** training time in seconds, without evaluations */
   readonly seconds: number
@@ -160,7 +160,7 @@ export interface RunReport {
   readonly test: EvaluationReport | null
   /** baselines of these splits; null if the baseline is the model before training */
   readonly baseline: Baselines
-  /** why the run learned nothing, and what to change; absent in records of earlier versions */
+  /** reasons why the run learned nothing, with remedies; absent in records of earlier versions */
   readonly warnings?: ReadonlyArray<Warning>
   /** misclassified rows of the last split, the most confident first; at most 20 */
   readonly mistakes: ReadonlyArray<Mistake>

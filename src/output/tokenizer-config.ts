@@ -15,13 +15,13 @@ import { readJson } from "../models/index.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
-/** What a model requires of its tokenizer. */
+/** A model's requirements of its tokenizer. */
 export interface TokenizerUse {
   /** number of rows in the model's table of token types; 0: it has no such table */
   readonly tokenTypes: number
   /** id of the padding token, if tokenizer_config.json may omit it */
   readonly padId?: number
-  /** for models that continue a text: the tokens that tokenizer.json adds at its ends */
+  /** tokens that tokenizer.json adds at the ends of texts; only for models that continue a text */
   readonly ends?: {
     /** whether a text starts with `bos_token` */
     readonly begins: boolean

@@ -23,8 +23,8 @@ export const versions = (): Versions => {
 }
 
 /**
- * Returns a note if a run was trained with other versions. Returns none for records without versions, or if only the runtime differs (Bun and
- * Deno): adapters are the same in all runtimes.
+ * Returns a note if a run was trained with other versions. Returns an empty list for records without versions, or if only the runtime differs
+ * (Bun and Deno): adapters are the same in all runtimes.
  */
 export const versionsNote = (directory: string, trained: Versions = {}): ReadonlyArray<string> => {
   const now = versions()

@@ -24,7 +24,7 @@ import {
 /** dy/d(tensor) so far, by the tensor's id */
 type Gradients = Map<number, Tensor>
 
-/** y = f() and dy/dx for each of `xs`, in their order. The caller owns all of them. `f` must depend on every x. */
+/** Computes y = f() and dy/dx for each of `xs`, in their order. The caller owns all of them. `f` must depend on every x. */
 export const valueAndGradients = (
   f: () => Scalar,
   xs: ReadonlyArray<Tensor>

@@ -22,12 +22,12 @@ export const isPacked = (W: FrozenMatrix): W is PackedMatrix => "packing" in W
 export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> =>
   isPacked(W) ? [W.words, ...(W.scales === null ? [] : [W.scales])] : [W]
 
-/** W [out, columns] in float32 from a packed one, in ops of tfjs. `scales` is there where rows have them. */
+/** Unpacks W [out, columns] to float32 with tfjs ops. `scales` is given if rows have them. */
 export type Unpack = (words: Tensor, scales: Tensor, packing: Packing, columns: number) => Tensor
 
 let unpack: Unpack | undefined
 
-/** For what uploads packed matrices, so that a page that has none does without it. */
+/** Sets the function that unpacks matrices. Called by code that uploads packed matrices, so that pages without them do not load it. */
 export const provideUnpack = (provided: Unpack): void => {
   unpack = provided
 }

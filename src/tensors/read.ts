@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { messageOf } from "../boundary/index.ts"
 
 export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("DeviceReadError", {
-  /** what was read: "the loss of step 12" */
+  /** name of the values: "the loss of step 12" */
   what: Schema.String,
   /** the device's, as the end of a sentence */
   reason: Schema.String
@@ -19,7 +19,7 @@ export class DeviceReadError extends Schema.TaggedError<DeviceReadError>()("Devi
   }
 }
 
-/** Are tensors of the current backend in host memory, so that a read is a copy and not a wait? */
+/** Returns whether tensors of the current backend are in host memory, so that a read is a copy instead of a wait. */
 export const isHostResident = (): boolean => ["cpu", "wasm"].includes(tf.getBackend())
 
 /** Reads a tensor's values. `what` names it in the error, e.g. "the loss of step 12". */
@@ -32,10 +32,7 @@ export const readTensor = (
     catch: (cause) => new DeviceReadError({ what, reason: messageOf(cause) })
   })
 
-/**
- * The numbers of float32 tensors, one after the other: as many copies where they are in host memory, one wait where they are not. `what` names
- * them in the error.
- */
+/** Reads the values of float32 tensors, concatenated: one copy per tensor in host memory, otherwise a single wait. `what` names them in the error. */
 export const readTogether = (
   tensors: ReadonlyArray<Tensor>,
   what: string
@@ -57,7 +54,7 @@ export const readTogether = (
     return all
   })
 
-/** float32 tensors of these shapes, whose numbers lie one after the other from `start` on. The caller disposes them. */
+/** Creates float32 tensors of these shapes from consecutive values, beginning at `start`. The caller disposes them. */
 export const tensorsFrom = (
   numbers: Float32Array,
   shapes: ReadonlyArray<ReadonlyArray<number>>,

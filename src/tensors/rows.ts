@@ -31,13 +31,13 @@ export interface Seq2SeqRows {
   readonly sourceLength: number
   /** `[size, sourceLength]`: token ids */
   readonly inputIds: Int32Array
-  /** `[size, sourceLength]`: 1 where there is a token, 0 where there is padding */
+  /** `[size, sourceLength]`: 1 for tokens, 0 for padding */
   readonly attentionMask: Float32Array
   /** positions per target text, including padding */
   readonly targetLength: number
   /** `[size, targetLength]`: labels shifted right by one position, with the start token first and padding instead of −100 */
   readonly decoderInputIds: Int32Array
-  /** `[size, targetLength]`: token ids, −100 where there is padding */
+  /** `[size, targetLength]`: token ids; −100 for padding */
   readonly labels: Int32Array
   /** number of non-padding tokens in both */
   readonly tokens: number
@@ -46,15 +46,18 @@ export interface Seq2SeqRows {
 }
 
 export interface CausalTokenizer {
-  /** Ids of a text; `special`: with what the tokenizer puts around every text (a BOS, mostly); default false. Never truncated. */
+  /**
+   * Encodes a text. `special`: whether to add the tokens that the tokenizer puts around every text (usually a BOS); default false. Never
+   * truncates.
+   */
   readonly encode: (
     text: string,
     options?: {
-      /** with the tokens that the tokenizer puts around every text; default false */
+      /** whether to add the tokens that the tokenizer puts around every text; default false */
       readonly special?: boolean
     }
   ) => ReadonlyArray<number>
-  /** The text of ids; `special`: special tokens are written out (default: left away). */
+  /** Decodes ids. `special`: whether the text includes special tokens; default false. */
   readonly decode: (
     ids: ReadonlyArray<number>,
     options?: {
@@ -94,7 +97,7 @@ export interface TokenTexts {
   readonly inputIds: Int32Array
   /** `[size, length]`: 0 in the first text of a row, 1 in the second */
   readonly tokenTypeIds: Int32Array
-  /** 1 where there is a token, 0 where there is padding */
+  /** `[size, length]`: 1 for tokens, 0 for padding */
   readonly attentionMask: Float32Array
   /** number of non-padding tokens */
   readonly tokens: number

@@ -10,8 +10,9 @@ import * as tf from "@tensorflow/tfjs-core"
 import { addNode, isRecording, observe } from "./tape.ts"
 
 /**
- * f(...inputs), run again in the backward pass of `valueAndGradients` (Chen et al. 2016, arXiv 1604.06174); run once where nothing is
- * recorded. `f` is pure. Its inputs are what does not outlive the forward pass; weights and trained tensors it may simply use.
+ * Computes f(...inputs), and again in the backward pass of `valueAndGradients` (Chen et al. 2016, arXiv 1604.06174); only once if no tape
+ * records. `f` is pure. Its inputs are the tensors that do not outlive the forward pass; it may use weights and trained tensors without naming
+ * them.
  *
  *   forward    y = f(x)             only y, and x where something before needs it, outlive the call
  *   backward   y = f(x) once more   on a tape, which is walked at once: dx, and dθ of every trained θ that f uses
@@ -49,8 +50,8 @@ export const recomputed = <Inputs extends ReadonlyArray<Tensor>, T extends Tenso
 }
 
 /**
- * y again, with a Z of value 0 added to the weight that made y of x: the gradient of a weight that is never formed. A linear layer
- * computes with some W′ (W + s·BA, a packed W, …), and what is wanted is g = ∂L/∂W′ [out, in].
+ * Returns y unchanged, and makes Z receive the gradient of the weight that maps x to y, even if that weight is never formed. A linear layer
+ * computes with some W′ (W + s·BA, a packed W, …), and the result is g = ∂L/∂W′ [out, in].
  *
  *   y = xW′ᵀ = xW′ᵀ + xZᵀ with Z = 0,  so that  ∂L/∂W′ = ∂L/∂Z = dyᵀx
  *
@@ -93,10 +94,9 @@ const weightGradient = (dy: Tensor2D, x: Tensor2D, inputs: number): Tensor2D =>
     : tf.matMul(dy, x, true, false)
 
 /**
- * f(), which the tape sees as a tensor that depends on nothing (JAX's `stop_gradient`, PyTorch's `detach`). Tensor code; of what `f`
- * makes, only its result stays.
+ * Computes f(), whose result is a constant to the tape (JAX's `stop_gradient`, PyTorch's `detach`). Tensor code; only the result of `f` is kept.
  *
- * To tfjs it is an operation with no inputs whose gradient is asked for nothing: what runs inside of one is never recorded.
+ * To tfjs it is an operation without inputs and gradients, inside of which nothing is recorded.
  */
 export const stopGradient = <T extends Tensor>(f: () => T): T =>
   tf.customGrad<T>(() => ({ value: f(), gradFunc: () => [] }))()

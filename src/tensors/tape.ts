@@ -14,13 +14,13 @@ export interface TapeNode {
   readonly saved: ReadonlyArray<Tensor>
   /** absent where tfjs has no gradient for the kernel */
   readonly gradient?: (dys: ReadonlyArray<Tensor | null>) => Readonly<Record<string, () => Tensor>>
-  /** What a node of `recomputed` has in place of a gradient. */
+  /** recomputation of a node of `recomputed`, instead of a gradient */
   readonly again?: Again
 }
 
-/** A part of the forward pass that is not on the tape, and is run again when the walk comes to it. */
+/** A part of the forward pass that is not on the tape, and is recomputed when the walk reaches it. */
 export interface Again {
-  /** from `copies` to the node's one output, on the same kernels as the first time */
+  /** Computes the node's only output from `copies`, with the same kernels as the first time. */
   readonly run: () => Tensor
   /** the tensors that were handed to it, and the copies (among `saved`) that `run` uses instead */
   readonly inputs: ReadonlyArray<Tensor>
@@ -45,19 +45,19 @@ interface TapeEngine {
 
 const engine = (): TapeEngine => tf.engine() as unknown as TapeEngine
 
-/** Marks the registration of a gradient that reads the dys of the first `count` outputs alone: see `outputsWithGradient`. */
+/** Declares that a gradient reads only the dys of the first `count` outputs: see `outputsWithGradient`. */
 export const ofFirst = (count: number) => ({ outputsWithGradient: count }) as const
 
 /**
- * How many of a kernel's outputs have a gradient, the first ones; undefined: all. For an output without a dy tfjs makes zeros on the host and
- * uploads them: for a kernel with outputs that are only saved, as large as its activations, and never read.
+ * Returns the number of a kernel's outputs, from the first, that have a gradient; undefined: all. For an output without a dy, tfjs would create
+ * zeros on the host and upload them: for outputs that are only saved, as large as a kernel's activations and never read.
  */
 export const outputsWithGradient = (kernelName: string): number | undefined =>
   (tf.getGradient(kernelName) as Partial<ReturnType<typeof ofFirst>> | undefined)?.outputsWithGradient
 
 let wanted: ReadonlySet<string> | undefined
 
-/** Runs `f`, which asks a node for the gradients of these inputs. */
+/** Runs `f`, which requests the gradients of these inputs of a node. */
 export const wanting = <T>(inputs: ReadonlySet<string>, f: () => T): T => {
   wanted = inputs
   try {
@@ -67,23 +67,23 @@ export const wanting = <T>(inputs: ReadonlySet<string>, f: () => T): T => {
   }
 }
 
-/** Will the gradient of this input be asked for? tfjs' own walks do not say. */
+/** Returns whether the gradient of this input will be requested. True during tfjs's own walks, for which this is unknown. */
 export const isWanted = (input: string): boolean => wanted?.has(input) ?? true
 
-/** `tf.dispose` looks into every tensor for others. */
+/** Disposes tensors without searching them for others, as `tf.dispose` does. */
 export const disposeAll = (tensors: ReadonlyArray<Tensor>): void => {
   for (const tensor of tensors) tensor.dispose()
 }
 
-/** Whether the kernel that runs next will be on a tape. */
+/** Returns whether a tape records the kernel that runs next. */
 export const isRecording = (): boolean => engine().isTapeOn()
 
-/** Puts a node of our own on the tape that is recorded on. */
+/** Adds a node to the active tape. */
 export const addNode = (node: TapeNode): void => void engine().state.activeTape!.push(node)
 
 /**
- * A second handle of a tensor's data, of which a tape sees nothing. tfjs' own is a kernel, with a node on the tape: of a step's time on the
- * host that is a sixth, for the hundreds of tensors that kernels save.
+ * Creates a second handle of a tensor's data, invisible to the tape. tfjs's own is a kernel with a node on the tape: for the hundreds of tensors
+ * that kernels save, it takes a sixth of a step's time on the host.
  */
 export const handleOf = ({ dataId, shape, dtype }: Tensor): Tensor => {
   const backend = tf.backend()
@@ -107,7 +107,7 @@ const savedFrom = (first: number, tensors: ReadonlyArray<Tensor>): ReadonlyArray
   return saved
 }
 
-/** Gives back what a node holds for its gradient. */
+/** Disposes the tensors that a node holds for its gradient. */
 export const forget = ({ saved }: TapeNode): void => disposeAll(held.get(saved) ?? saved)
 
 /** Hands a kept tensor over to the scope that is open, like any result of an op. */
@@ -116,7 +116,7 @@ export const unkept = (tensor: Tensor): Tensor => {
   return engine().track(tensor)
 }
 
-/** f() and the tape of it. Kernels have first derivatives only, so a tape is never recorded within another. */
+/** Computes f() and records its tape. Kernels have first derivatives only, so a tape is never recorded within another. */
 export const record = <T extends Tensor>(f: () => T): { readonly value: T; readonly tape: ReadonlyArray<TapeNode> } => {
   const own = engine()
   if (own.state.gradientDepth !== 0) throw new Error("valueAndGradients cannot run inside another gradient")
@@ -138,8 +138,8 @@ export const record = <T extends Tensor>(f: () => T): { readonly value: T; reado
 }
 
 /**
- * f(), while the outer tape sees nothing of it, and the tensors from outside that its kernels read (frozen ones too). Nothing is
- * kept for a gradient: each node's saved tensors go at once.
+ * Computes f() without the outer tape, and returns the tensors from outside that its kernels read (including frozen ones). Keeps nothing for a
+ * gradient: each node's saved tensors are disposed immediately.
  */
 export const observe = <T extends Tensor>(f: () => T): { readonly value: T; readonly read: ReadonlyArray<Tensor> } => {
   const { state } = engine()

@@ -46,11 +46,11 @@ export type Together<Layer> = (
 export interface FannedOut {
   /** [tokens, out] of each layer, in their order */
   readonly outputs: ReadonlyArray<Tensor2D>
-  /** x, for what reads it after the layers: a residual branch. Its gradient then joins that of the layers as they make it. */
+  /** x, for consumers that read it after the layers, such as a residual branch. Its gradient then joins that of the layers while they compute it. */
   readonly x: Tensor2D
 }
 
-/** Layers that read one input. What reads x after them reads the x that they give. */
+/** Computes layers that read one input. Later consumers of x must read the x that is returned. */
 export const fanOut = (linear: Linear, sites: ReadonlyArray<LinearSite>, x: Tensor2D): FannedOut =>
   linear.together?.(sites, x) ?? { outputs: sites.map((site) => linear(site, x)), x }
 
@@ -74,8 +74,8 @@ export interface Factors {
 }
 
 /**
- * The two factors of one adapted site: ΔW = scale · B · A. They stay together from injection to checkpoint, so no one has to
- * recover which A belongs to which B from names or order.
+ * Both factors of one adapted site: ΔW = scale · B · A. They stay together from injection to checkpoint, so that no code must match A and B by
+ * names or order.
  */
 export interface FactorPair {
   /** the layer, with its sizes */
@@ -147,7 +147,7 @@ export const withFrozen = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Tra
   }
 }
 
-/** Every tensor of a tree: what has to be disposed with it. */
+/** Returns every tensor of a tree, all of which must be disposed with it. */
 export const everyTensorOf = (tree: Trainable): ReadonlyArray<Tensor> => [...tensorsOf(tree), ...frozenOf(tree)]
 
 /** The tree with f of each of its tensors, the frozen ones too. */

@@ -125,8 +125,10 @@ export interface WithFullGradients extends LossAndGradients {
   readonly full: FullGradients
 }
 
-/** `backward`, with the full gradients at `sites` from the same pass. Loss and gradients have the bits of `backward`, except on a GPU: layers
- * that share an input are computed together there, and a chosen one separately. */
+/**
+ * Computes `backward` with the full gradients at `sites` from the same pass. Loss and gradients have the same bits, except on a GPU: layers that
+ * share an input are computed together there, and a chosen one separately.
+ */
 export const backwardWithFull = <M extends Network>(
   session: Differentiated<M>,
   batches: ReadonlyArray<BatchOf<M>>,

@@ -76,7 +76,7 @@ const noiseOf = (losses: ReadonlyArray<number>) => {
   return (level: number): number => Math.min(noise, share * Math.abs(level))
 }
 
-/** Returns the course of the losses; null with fewer than `LEAST_STEPS` of them. Ignores values that are not finite: they end a run by themselves. */
+/** Returns the course of the losses; null for fewer than `LEAST_STEPS` losses. Ignores values that are not finite, which end a run. */
 export const courseOf = (given: ReadonlyArray<number | null>, certain: number): Course | null => {
   const losses = given.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
   if (losses.length < LEAST_STEPS) return null
@@ -121,7 +121,7 @@ export interface Warning {
   readonly step: number
   /** observation, as a clause */
   readonly says: string
-  /** what to change, as a clause */
+  /** remedy, as a clause */
   readonly advice: string
 }
 

@@ -272,7 +272,7 @@ export interface ClassedRow {
   readonly probability: number
 }
 
-/** Evaluates a classifier as `evaluate` does, and passes on what is requested: the errors, and every row. */
+/** Evaluates a classifier as `evaluate` does, and passes on the errors and every row, if requested. */
 export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & NumberedRows>(
   adapted: Adapted<M>,
   labels: ReadonlyArray<string>,

@@ -58,7 +58,7 @@ export class RateNotFound extends Schema.TaggedError<RateNotFound>()("RateNotFou
 
 type Part = "body" | "head"
 
-/** The model whose learning rate is searched, with its loss. */
+/** Model whose learning rate is searched, with its loss. */
 export type RateTested<M extends Network> = Pick<Session<M>, "adapted" | "loss" | "recompute">
 
 /** Which of the tensors of a tree belong to a part, in the order of `tensorsOf`. */

@@ -21,11 +21,11 @@ const labelLossSettings = {
 } as const
 
 /**
- * Cross-entropy with class weights and label smoothing, as PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
+ * Creates cross-entropy with class weights and label smoothing, as PyTorch's CrossEntropyLoss(weight, label_smoothing), of classes 0 … K − 1:
  *
  *   ℓᵢ = −(1 − ε) w_yᵢ log p_i,yᵢ − ε/K Σ_c w_c log p_i,c        L = Σᵢ ℓᵢ / Σᵢ w_yᵢ
  *
- * Without weights and smoothing it is `crossEntropy` itself. With gradient accumulation, a step's loss is the mean of its batches' L,
+ * Returns `crossEntropy` without weights and smoothing. With gradient accumulation, a step's loss is the mean of its batches' L,
  * weighted by their rows.
  */
 export const labelCrossEntropy = (options: LabelLossOptions): Loss => {

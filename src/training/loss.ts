@@ -19,7 +19,7 @@ const meanSquaredError = defineKernel<"z" | "y", object>({
   gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(z!, y!), 2 / z!.size), dy!) })
 })
 
-/** Mean squared error: z, y [rows, targets] → mean of (z − y)² over both. Gradient with respect to z. PyTorch's MSELoss. */
+/** Computes the mean squared error: z, y [rows, targets] → mean of (z − y)² over both. Gradient with respect to z. PyTorch's MSELoss. */
 export const squaredError = (z: Tensor2D, y: Tensor2D): Scalar => meanSquaredError({ z, y }, {})[0] as Scalar
 
 const crossEntropies = defineKernel<"z" | "y", object>({
@@ -30,7 +30,10 @@ const crossEntropies = defineKernel<"z" | "y", object>({
   gradient: ([dy], [z, y]) => ({ z: () => tf.mul(tf.mul(tf.sub(tf.sigmoid(z!), y!), 1 / z!.size), dy!) })
 })
 
-/** Binary cross-entropy with logits: z, y [rows, labels], y 0 or 1 → mean over both. Gradient with respect to z. PyTorch's BCEWithLogitsLoss. */
+/**
+ * Computes binary cross-entropy with logits: z, y [rows, labels], y 0 or 1 → mean over both. Gradient with respect to z. PyTorch's
+ * BCEWithLogitsLoss.
+ */
 export const binaryCrossEntropy = (z: Tensor2D, y: Tensor2D): Scalar => crossEntropies({ z, y }, {})[0] as Scalar
 
 const kernel = defineKernel<"loss" | "penalty", object>({

@@ -53,7 +53,7 @@ export const openSession = <M extends Network = Model>(
     return yield* openSettled(adapted, yield* settledSession(options))
   })
 
-/** `openSession` with all options, which are not checked: those of a decoded plan. */
+/** Opens a session as `openSession` does, with all options given and unchecked: those of a decoded plan. */
 export const openSettled = <M extends Network = Model>(
   adapted: Adapted<M>,
   options: Required<SessionOptions<M>>

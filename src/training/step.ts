@@ -154,7 +154,7 @@ const plainly = <M extends Network>({ session, batches }: AboutToStep<M>) =>
       : Effect.flatMap(divided, ({ dividedBackward }) => dividedBackward(ranks, session, batches))
   )
 
-/** Reads what the optimizer needs of the parameters for the next update: for LoRA-Pro, eigenvalues of AAᵀ and BᵀB. */
+/** Reads the values of the parameters that the optimizer needs for the next update: for LoRA-Pro, eigenvalues of AAᵀ and BᵀB. */
 export const refresh = <M extends Network>(
   session: Session<M>
 ): Effect.Effect<void, DeviceReadError | OptimizerStateError | RankError> =>

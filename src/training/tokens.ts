@@ -36,7 +36,7 @@ export interface LanguageModel extends Network {
   forward(...given: Parameters<Network["forward"]>): Unembedded
 }
 
-/** Mean cross-entropy over the tokens whose label is not −100, computed without materializing all logits. */
+/** Computes the mean cross-entropy over the tokens whose label is not −100, without storing all logits. */
 export const tokenCrossEntropy = ({ hidden, weight, softcap }: Unembedded, labels: Tensor1D): Scalar =>
   linearCrossEntropy(hidden, weight, labels, { softcap })
 

@@ -15,7 +15,7 @@ export interface Batching {
   readonly packing: boolean
 }
 
-/** The examples in each row of each batch. */
+/** Examples in each row of each batch. */
 export type BatchRows = ReadonlyArray<ReadonlyArray<ReadonlyArray<CausalExample>>>
 
 const lengthOf = ({ ids }: CausalExample): number => ids.length

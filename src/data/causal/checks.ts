@@ -249,9 +249,9 @@ export interface SpecialTexts {
 const placesShown = 3
 
 /**
- * Special tokens inside texts of the data: a tokenizer treats "<|im_end|>" in a message as the end of a turn, as in every other
- * library, so a row can contain what only the template should write. It may be intended, so it is a warning. `special` matches special tokens;
- * undefined: the tokenizer has none.
+ * Finds special tokens inside texts of the data: a tokenizer treats "<|im_end|>" in a message as the end of a turn, as in every other library,
+ * although only the template should write it. It may be intended, so it is a warning. `special` matches special tokens; undefined: the tokenizer
+ * has none.
  */
 export const specialTexts = (special: RegExp | undefined): SpecialTexts => {
   const words = new Set<string>()

@@ -16,7 +16,7 @@ import type { ChatTemplate, Span } from "./chat-template.ts"
 import { type CausalContent, ignored, type Sequence } from "./row.ts"
 import { type Written, type WrittenTurns, writtenTurns } from "./turns.ts"
 
-/** The fields of a `data` section that determine how rows become tokens. */
+/** Fields of a `data` section that determine how rows become tokens. */
 export type Encoding =
   | Pick<ChatData, "format" | "lossOn" | "turns">
   | Pick<CompletionData, "format" | "lossOn">

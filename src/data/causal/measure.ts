@@ -160,8 +160,8 @@ const mostCharacters = 1_000_000
 const rowsPerRead = 16
 
 /**
- * Returns at most `most` evenly spaced rows, deterministically; fewer if they are long, but at least sixteen. Their order is mixed,
- * so that a part of them is a sample, too.
+ * Returns at most `most` evenly spaced rows, deterministically; fewer if they are long, but at least sixteen. Their order is shuffled, so that
+ * any part of them is a sample too.
  */
 export const sampledRows = (split: CausalSplit, most: number): Effect.Effect<ReadonlyArray<CausalRow>, DataError> =>
   Effect.gen(function* () {

@@ -26,7 +26,7 @@ import { measured, type RenderedSample, renderedSample, type TokenStatistics } f
 import type { CausalContent, CausalRow } from "./row.ts"
 import { type CausalSplit, causalSplit } from "./split.ts"
 
-/** The splits of a causal language model's run. */
+/** Splits of a causal language model's run. */
 export type OpenedCausal = OpenedTokens<CausalSplit>
 
 /** Splits of rows that become tokens, with warnings and statistics. */

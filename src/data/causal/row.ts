@@ -35,15 +35,15 @@ export interface Message {
   readonly role: string
   /** text of the message; null if it consists of calls only */
   readonly content: string | null
-  /** of the assistant: reasoning before the answer */
+  /** reasoning of the assistant before its answer */
   readonly reasoning?: string
-  /** of the assistant: tool calls */
+  /** tool calls of the assistant */
   readonly calls?: ReadonlyArray<ToolCall>
-  /** of the assistant: 0 makes the message context, which is not learned; default 1 */
+  /** for messages of the assistant, 0 makes the message context, which is not learned; default 1 */
   readonly weight?: 0 | 1
-  /** of a tool result: the id of its call */
+  /** id of the call, for a tool result */
   readonly call?: string
-  /** of a tool result: the name of the tool; of others: the name of the speaker */
+  /** name of the tool, for a tool result; otherwise name of the speaker */
   readonly name?: string
   /** fields that only the template knows; they reach it unchanged */
   readonly other?: JsonFields

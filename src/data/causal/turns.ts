@@ -25,13 +25,13 @@ export interface Written {
 
 /** A conversation as one or more examples. */
 export interface WrittenTurns {
-  /** at least one */
+  /** examples, at least one */
   readonly examples: ReadonlyArray<Written>
-  /** why its turns are separate examples, as the end of a sentence; absent: they are not, or the plan says so */
+  /** reason why its turns are separate examples, as the end of a sentence; absent: they are not, or the plan requests it */
   readonly apart?: string
 }
 
-/** The fields of a plan's section that apply to turns. */
+/** Fields of a plan's section that apply to turns. */
 export interface TurnOptions {
   /** learns every assistant turn, the last of them, or every token */
   readonly lossOn: ChatData["lossOn"]

@@ -23,7 +23,7 @@ export interface FileFormat {
   readonly write?: (columns: ReadonlyArray<string>, like?: Table) => RowWriter
   /** Opens the rows of a file until the scope closes. */
   readonly open: (file: DataFile, wanted: Wanted) => Effect.Effect<RowFile, DataError, Scope.Scope>
-  /** The same for rows split over several files; absent for formats whose files stand by themselves. */
+  /** Opens rows that are split over several files; absent for formats in which each file is complete. */
   readonly openParts?: (
     files: readonly [DataFile, ...ReadonlyArray<DataFile>],
     wanted: Wanted

@@ -50,7 +50,7 @@ export const isRowsName = (name: string): boolean => formatOf(name).format !== u
 /** Checks whether a file name has the extension of a table, whose first line has the names of its columns. */
 export const isTableName = (name: string): boolean => formatOf(name).format?.separators !== undefined
 
-/** The split for Hub addresses that name none; null: that of the plan's field, or "train" without a plan. */
+/** Split for Hub addresses that name none; null: that of the plan's field, or "train" without a plan. */
 export const AskedSplit = Context.Reference<"train" | "validation" | "test" | null>("tfjs-lora-pro/AskedSplit", {
   defaultValue: () => null
 })
@@ -140,7 +140,7 @@ const expected = [true, false]
   })
   .join(", or ")
 
-/** The first rows of a file, and its format. */
+/** First rows of a file, and its format. */
 export interface SampledRows {
   /** name of the format, for messages */
   readonly format: string
@@ -274,7 +274,7 @@ const readable = ({ rows, broken }: FirstRows) => (broken === undefined ? Effect
 export const firstRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   Effect.flatMap(readFirst(path, count), readable)
 
-/** The same, but returns no rows for a file that cannot be opened, which is reported when it is opened. */
+/** Returns the first rows of a file, or no rows if it cannot be opened, which is reported when it is opened. */
 export const probedRows = (path: string, count: number): Effect.Effect<ReadonlyArray<Fields>, DataError> =>
   readFirst(path, count).pipe(
     Effect.orElseSucceed((): FirstRows => ({ rows: [] })),

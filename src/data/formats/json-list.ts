@@ -175,7 +175,7 @@ export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: st
   return { problem: `several lists may be its rows: ${names([list, ...more])}; write each into a file of its own` }
 }
 
-/** The bytes of an element end where the next one begins: after the comma and the following white space. */
+/** Returns the rule for the ends of records: an element's bytes end where the next one begins, after the comma and the following white space. */
 export const elementEnds = (): RecordEnds => {
   let depth = 0
   let state: "plain" | "string" | "escape" | "after" = "plain"

@@ -42,7 +42,7 @@ export interface Preparing {
     jobs: ReadonlyArray<ImageJob>,
     augmentation?: Augmentation
   ) => Effect.Effect<Float32Array, ImageError>
-  /** The same for images without concurrent work: processes a few of them on this thread. */
+  /** Processes a few images on this thread, without concurrent work. */
   readonly prepareFew: (jobs: ReadonlyArray<ImageJob>) => Effect.Effect<Float32Array, ImageError>
   /** number of batches to prepare concurrently during training steps */
   readonly ahead: number

@@ -24,7 +24,7 @@ import type { BySplit, SplitSection } from "../splits.ts"
 import { isBelow, openTree, shownPath, type Tree } from "../tree.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 
-/** The fields of a section that locate images. */
+/** Fields of a section that locate images. */
 export type ImageSection = SplitSection & Pick<ImagesData, "image" | "label" | "labels" | "folder">
 
 /** Summary of the images of all splits, from their headers. */

@@ -6,7 +6,7 @@ import type { CausalContent, Message } from "../causal/row.ts"
 import { type Broken, type Fields, isBroken, isFields, listField, notAnObject, stringField } from "../columns.ts"
 import type { Located } from "../source.ts"
 
-/** The prompt with each of its answers. */
+/** A prompt with each of its answers. */
 export interface Preferences {
   readonly chosen: CausalContent
   readonly rejected: CausalContent

@@ -22,7 +22,7 @@ export interface Pair {
 
 const SIDES = ["chosen", "rejected"] as const
 
-/** The same as single sequences: number 2i is row i with its chosen answer, number 2i + 1 with its rejected one. */
+/** Returns the split as single sequences: number 2i is row i with its chosen answer, number 2i + 1 with its rejected one. */
 export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalSplit => {
   const source: RowSource<CausalRow> = {
     rows: SIDES.length * rows,
@@ -54,7 +54,7 @@ const onlyOne =
     }
   }
 
-/** The same with chosen answers only, for prompts as inputs. */
+/** Returns the split with chosen answers only, for prompts as inputs. */
 export const chosenOf = (split: PreferenceSplit): CausalSplit => {
   const sides = sidesOf(split)
   return { ...sides, rows: split.rows, read: (indices) => sides.read(Array.from(indices, (index) => 2 * index)) }

@@ -32,7 +32,7 @@ export interface CardParts {
   readonly purpose: string
   /** additional rows of the table of settings */
   readonly settings: ReadonlyArray<readonly [name: string, value: unknown]>
-  /** how to load the adapter, in Markdown */
+  /** Markdown that explains how to load the adapter */
   readonly loading: string
   /** limits, as sentences that follow the number of training rows: "answers every text with …" */
   readonly limits: string

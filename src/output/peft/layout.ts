@@ -15,7 +15,7 @@ import { type DenseParameter, restoredFrom, type Trainable } from "../../tensors
 
 export type AdapterFile = "adapter_model.safetensors" | "head.safetensors" | "trained.safetensors"
 
-/** The stored parts of an adapted model. */
+/** Stored parts of an adapted model. */
 export type StoredAdapted = Pick<Adapted, "method" | "trainable" | "parts"> & {
   /** the model whose tensor names apply */
   readonly model: ExportedModel

@@ -19,7 +19,7 @@ export interface Series {
 export interface Plot {
   readonly id: string
   readonly title: string
-  /** what the vertical axis counts */
+  /** unit of the vertical axis */
   readonly unit: string
   readonly logarithmic: boolean
   readonly x: ReadonlyArray<number>
@@ -28,7 +28,7 @@ export interface Plot {
 
 export interface ChartLook {
   readonly isDark: boolean
-  /** of the page, in pixels */
+  /** width of the page, in pixels */
   readonly width: number
 }
 
@@ -91,7 +91,7 @@ export const chartOptions = (
   }
 }
 
-/** What the curves say, in words: first, last, smallest and largest value of each. */
+/** Describes the curves in words: first, last, smallest and largest value of each. */
 export const described = ({ x, series }: Pick<Plot, "x" | "series">): string =>
   series
     .map(({ label, values }) => {
@@ -105,7 +105,7 @@ export const described = ({ x, series }: Pick<Plot, "x" | "series">): string =>
     })
     .join(" ")
 
-/** Exponential mean over about `span` values, without the bias towards its start (Kingma & Ba 2015, section 3); gaps keep the last mean. */
+/** Returns the exponential mean over about `span` values, without bias towards the first (Kingma & Ba 2015, section 3); gaps repeat the last mean. */
 export const exponentialMean = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> => {
   const keep = 1 - 1 / span
   let sum = 0

@@ -29,7 +29,7 @@ export interface Gain {
   readonly interval: readonly [Mark, Mark] | null
   /** both ends of the bar */
   readonly ends: readonly [string, string]
-  /** each mark on the bar, and what it says */
+  /** meaning of each mark on the bar */
   readonly legend: ReadonlyArray<{ readonly look: "interval" | "baseline" | "before"; readonly text: string }>
   readonly trust: Trust
 }
@@ -45,7 +45,7 @@ export interface Trust {
 /** Of the normal distribution, for 95 %. */
 const Z = 1.96
 
-/** The 95 % interval of a share of `rows` independent rows (Wilson 1927). */
+/** Returns the 95 % interval of a share of `rows` independent rows (Wilson 1927), as fractions. */
 export const shareInterval = (share: number, rows: number): readonly [number, number] => {
   const spread = Z ** 2 / rows
   const middle = (share + spread / 2) / (1 + spread)

@@ -45,7 +45,7 @@ const inserted = (value: Insertable): string => {
 export const html = (strings: TemplateStringsArray, ...values: ReadonlyArray<Insertable>): Html =>
   new Html(strings.reduce((source, part, i) => source + inserted(values[i - 1]) + part))
 
-/** An element; children and attribute values are escaped as in `html`. */
+/** Returns an element; children and attribute values are escaped as in `html`. */
 export const element = (
   tag: string,
   attributes: Readonly<Record<string, string>>,

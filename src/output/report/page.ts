@@ -100,7 +100,7 @@ const sourceHash = (script: string): string => `'sha256-${sha256().update(script
 export class ReportError extends Schema.TaggedError<ReportError>()("ReportError", {
   /** the page's */
   file: Schema.String,
-  /** what stopped it, as the end of a sentence */
+  /** reason, as the end of a sentence */
   reason: Schema.String
 }) {
   override get message() {
@@ -143,7 +143,7 @@ const plotLibrary = (failed: (cause: unknown) => ReportError) =>
     return library
   })
 
-/** The look: the reader's own fonts, light and dark by the reader's scheme, readable from 320 px on and on paper. */
+/** Style sheet: the reader's fonts and color scheme, for widths from 320 px and for print. */
 export const style = `
 ${tokens}
 @media print { :root { color-scheme: light; --ground: #ffffff; } }

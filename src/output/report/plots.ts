@@ -19,7 +19,7 @@ const mean: Fold = (values) => values.reduce((sum, value) => sum + value / value
 const smallest: Fold = (values) => Math.min(...values)
 const largest: Fold = (values) => Math.max(...values)
 
-/** Consecutive steps in groups of equal size, POINTS groups at most. */
+/** Divides consecutive steps into at most POINTS groups of equal size. */
 export const grouped = <A>(steps: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const size = Math.ceil(steps.length / POINTS)
   return Array.from({ length: size === 0 ? 0 : Math.ceil(steps.length / size) }, (_, i) =>
@@ -32,7 +32,10 @@ const DIGITS = 5
 /** Powers of ten are exact up to here, and so is what is divided by one: the double of those digits. */
 const EXACT = 22
 
-/** By arithmetic, where that is exact: a hundred runs have two million values to draw, and digits take ten times as long. */
+/**
+ * Rounds a value to its displayed digits, by arithmetic where that is exact: a hundred runs have two million values to draw, and formatting
+ * digits takes ten times as long.
+ */
 export const rounded = (value: number): number => {
   const places = DIGITS - 1 - Math.floor(Math.log10(Math.abs(value)))
   if (!(Math.abs(places) <= EXACT)) return Number(value.toPrecision(DIGITS))
@@ -51,11 +54,11 @@ const folded = (groups: ReadonlyArray<ReadonlyArray<Step>>, pick: Pick, fold: Fo
     return values.length === 0 ? null : rounded(fold(values))
   })
 
-/** The exponential mean, rounded to what a plot shows. */
+/** Returns the exponential mean, rounded to the precision of a plot. */
 export const smoothed = (values: ReadonlyArray<number | null>, span: number): ReadonlyArray<number | null> =>
   exponentialMean(values, span).map(roundedOrNull)
 
-/** Makes plots over one horizontal axis; a series without a number is left out. */
+/** Creates plots over one horizontal axis; omits series without a number. */
 export const plotOver =
   (x: Plot["x"]) =>
   (id: string, title: string, unit: string, logarithmic: boolean, series: ReadonlyArray<Series>): Plot => ({
@@ -67,7 +70,7 @@ export const plotOver =
     series: series.filter(({ values }) => values.some((value) => value !== null))
   })
 
-/** Every plot that the run has numbers for, so far. */
+/** Returns every plot for which the run has values so far. */
 export const plotsOf = ({ steps, evaluations }: MetricsSoFar, kind: MeasuredKind): ReadonlyArray<Plot> => {
   const groups = grouped(steps)
   const x = groups.map((group) => group.at(-1)!.step)

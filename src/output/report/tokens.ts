@@ -40,7 +40,7 @@ export const tokens = `:root {
   --radius: 0.5rem;
 }`
 
-/** What a run gained, before everything else: two numbers, a bar with its marks (`--at` from 0 to 1), and whether to trust it. */
+/** Style sheet of a run's gain: two numbers, a bar with its marks (`--at` from 0 to 1), and a verdict on its certainty. */
 export const gainStyle = `
 .gain { border: 1px solid var(--line); border-radius: calc(1.5 * var(--radius)); background: var(--paper); padding: var(--space-4) var(--space-5); margin: var(--space-4) 0; font-variant-numeric: tabular-nums; }
 .gain p { margin: 0; max-width: none; }

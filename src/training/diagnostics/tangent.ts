@@ -41,7 +41,7 @@ export interface Coordinates {
 
 export interface TangentSpace {
   readonly B: ThinQr
-  /** of Aᵀ */
+  /** QR of Aᵀ */
   readonly A: ThinQr
 }
 
@@ -86,7 +86,7 @@ const withoutLeft = ({ B }: TangentSpace, columns: ReadonlyArray<Float64Array>):
   )
 
 export interface ProjectedGradient {
-  /** of P_T(g) */
+  /** coordinates of P_T(g) */
   readonly coordinates: Coordinates
   /** ‖g‖² */
   readonly square: number
