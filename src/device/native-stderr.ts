@@ -1,7 +1,7 @@
 /**
  * Filters the lines that a native library writes directly to stderr, bypassing the runtime's streams: removes meaningless lines, and prints
  * the others afterwards. In Bun on Linux and macOS by the C library; in Node on Linux by this package's
- * (`kernels/c/node.c`), because Node cannot call the C library. On other platforms the lines appear.
+ * (`kernels/c/node.c`), because Node cannot call the C library without a package. On other platforms the lines appear.
  *
  * Meanwhile the descriptor points to a file, and this thread does nothing else. If the process dies then, the file remains in the folder
  * for temporary files, with the last output of the library.

@@ -8,6 +8,7 @@ import process from "node:process"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { messageOf } from "../boundary/index.ts"
+import { foreign } from "../ffi/index.ts"
 import { libraryFile } from "../kernels/wasm/index.ts"
 import { checked } from "./compiled-file.ts"
 import { denied } from "./deno-permissions.ts"
@@ -36,9 +37,8 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
           `run it with ${missing.map((name) => `--allow-${name}`).join(" ")}`
         ]
   }
-  return process.versions["bun"] === undefined
-    ? ["Node has no foreign-function interface to open a library with", "Bun and Deno have"]
-    : undefined
+  const found = foreign()
+  return "reason" in found ? [found.reason, found.remedy] : undefined
 }
 
 /** Probes a library in a separate process. Never rejects. */

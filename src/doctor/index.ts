@@ -21,6 +21,7 @@ import {
   tilesFolder,
   type WasmDescription
 } from "../device/index.ts"
+import { foreign } from "../ffi/index.ts"
 import { versions } from "../output/index.ts"
 import { foundLibraries, LIBRARY_VARIABLE } from "../ranks/mpi/index.ts"
 import { measure, PRODUCT, type Rates, STEP } from "./measure.ts"
@@ -48,12 +49,19 @@ export interface Diagnosis {
   readonly wasm: WasmDescription
   readonly measured: ReadonlyArray<Measurement>
   readonly auto: { readonly device: Measured; readonly because: string }
+  /** the runtime's interface to C functions, such as "bun:ffi" or "koffi 3.3.4", or why it has none */
+  readonly foreignFunctions: { readonly interface: string | null; readonly missing: string | null }
   /** MPI libraries for runs on several processes, and how to install one */
   readonly mpi: {
     readonly libraries: ReadonlyArray<{ readonly version: string; readonly file: string }>
     readonly missing: string | null
   }
   readonly problems: ReadonlyArray<Problem>
+}
+
+const foreignFunctionsHere = (): Diagnosis["foreignFunctions"] => {
+  const found = foreign()
+  return "reason" in found ? { interface: null, missing: found.reason } : { interface: found.name, missing: null }
 }
 
 const mpiHere = (): Diagnosis["mpi"] => {
@@ -175,6 +183,7 @@ export const diagnose = (
       wasm: describeWasm(),
       measured,
       auto,
+      foreignFunctions: foreignFunctionsHere(),
       mpi: mpiHere(),
       problems: [...problems, ...shortcomings(adapters, measured, auto)]
     }
@@ -220,6 +229,7 @@ export const diagnosisText = ({
   wasm,
   measured,
   auto,
+  foreignFunctions,
   mpi,
   problems
 }: Diagnosis): string => {
@@ -239,6 +249,9 @@ export const diagnosisText = ({
     "",
     "wasm",
     `  SIMD ${yesOrNo(wasm.simd)}, relaxed SIMD ${yesOrNo(wasm.relaxedSimd)}, threads ${yesOrNo(wasm.sharedMemory)}`,
+    "",
+    "Foreign-function interface",
+    `  ${foreignFunctions.interface ?? foreignFunctions.missing}`,
     "",
     "MPI",
     ...(mpi.missing === null

@@ -12,6 +12,7 @@
 import { foreignOfBun } from "./bun.ts"
 import { type Deno, foreignOfDeno } from "./deno.ts"
 import type { Calls, Foreign, Symbols, Unavailable } from "./foreign.ts"
+import { foreignOfNode } from "./node.ts"
 
 export type { Call, Callback, Calls, Foreign, Pointer, Signature, Symbols, Type, Unavailable } from "./foreign.ts"
 
@@ -22,9 +23,7 @@ export const foreign = (): Foreign | Unavailable => {
     return deno.permissions.querySync({ name: "ffi" }).state === "granted"
       ? foreignOfDeno(deno)
       : { reason: "Deno does not allow it to open a library", remedy: "run it with --allow-ffi" }
-  return process.versions["bun"] === undefined
-    ? { reason: "Node has no foreign-function interface to open a library with", remedy: "run it in Bun or Deno" }
-    : foreignOfBun()
+  return process.versions["bun"] === undefined ? foreignOfNode() : foreignOfBun()
 }
 
 /** File names of the C library: glibc, musl, macOS. */

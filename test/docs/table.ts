@@ -450,7 +450,7 @@ export const table: Readonly<Record<string, PageRow>> = {
       "movies.plan.json": { block: '"source": "node_modules' },
       "train.ts": { block: 'from "./movies.plan.json"' }
     },
-    notRun: { "bun add": registry, "deno add": registry },
+    notRun: { "bun add": registry, "deno add": registry, "npm install": registry },
     before: { "bun train.ts": `sed -i 's/"rank"/"rnk"/; s/"learningRate": 1e-4/"learningRate": -1/' movies.plan.json` }
   },
   "docs/layers-models.md": {

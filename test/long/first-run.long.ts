@@ -9,8 +9,8 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { jsonObjects, run, succeed, tinyRows, withoutScript, workspace } from "../e2e/fixtures.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
-import { nodeFolder } from "../package/node-folder.ts"
 import { type Registry, startRegistry } from "../package/registry.ts"
+import { nodeFolder } from "../runtime/node-folder.ts"
 
 /** Some hundred megabytes are installed, and a model is trained. */
 const MINUTES = 900_000

@@ -6,13 +6,12 @@
  */
 import { beforeAll, describe, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
 import { openStudio } from "../browser/studio.ts"
 import { jsonObjects, repository, run, succeed, type Workspace, withoutScript, workspace } from "../e2e/fixtures.ts"
 import { photo, photographed } from "../images.ts"
 import { emptyProject, pack } from "../package/consumer.ts"
-import { nodeFolder } from "../package/node-folder.ts"
 import {
   adapterIn,
   expectPlain,
@@ -22,7 +21,8 @@ import {
   writeBunProject,
   writePlain
 } from "../package/projects.ts"
-import { webgpu } from "../runtime/runtimes.ts"
+import { nodeFolder } from "../runtime/node-folder.ts"
+import { hasNative, webgpu } from "../runtime/runtimes.ts"
 
 /** A download of some hundred megabytes, where nothing is cached. */
 const INSTALL = 600_000
@@ -193,7 +193,7 @@ describe.skipIf(node === undefined)("Node", () => {
   const env = { PATH: `${node}:${process.env["PATH"]}` }
   beforeAll(async () => {
     tinyProject(w)
-    await byNpm(w, peer("webgpu"), peer("@tensorflow/tfjs-backend-webgpu"))
+    await byNpm(w, peer("koffi"), peer("webgpu"), peer("@tensorflow/tfjs-backend-webgpu"))
   }, INSTALL)
 
   test("npm knows of the install scripts that SECURITY.md lists, and of no others", () => {
@@ -209,6 +209,19 @@ describe.skipIf(node === undefined)("Node", () => {
     async () => {
       expect(await worksByCommand(w, ["npx", "tfjs-lora-pro"], "run", env)).toBe(adapter)
       expect(w.json("run/run.json")).toMatchObject({ versions: { node: expect.any(String) } })
+    },
+    RUN
+  )
+
+  test.skipIf(!hasNative)(
+    "on native, by koffi without its install script, trains the bytes that Bun trains",
+    async () => {
+      const train = [w.path("node_modules/tfjs-lora-pro/src/bin/tfjs-lora-pro.js"), "train", "tiny.plan.json"]
+      for (const program of [join(node!, "node"), process.execPath])
+        await succeed(
+          run([program, ...train, "--device", "native", "--out", `native-${basename(program)}`], { cwd: w.directory })
+        )
+      expect(adapterIn(w, "native-node")).toBe(adapterIn(w, `native-${basename(process.execPath)}`))
     },
     RUN
   )

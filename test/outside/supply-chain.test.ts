@@ -13,6 +13,8 @@ interface Facts {
   readonly peerDependencies?: Readonly<Record<string, string>>
   readonly optionalPeers?: ReadonlyArray<string>
   readonly hasInstallScript?: true
+  readonly os?: string | ReadonlyArray<string>
+  readonly cpu?: string | ReadonlyArray<string>
 }
 const read = (file: string) => readFileSync(join(repository, file), "utf8")
 // JSON but for its trailing commas
@@ -34,7 +36,12 @@ interface Installed {
   readonly facts: Facts
 }
 
-/** Every package that npm installs with this one, found as runtimes find it: next to who asks for it, or further out. */
+/** Whether a package is for this platform; others are not installed. */
+const isForThis = ({ os, cpu }: Facts): boolean =>
+  (os === undefined || [os].flat().includes(process.platform)) &&
+  (cpu === undefined || [cpu].flat().includes(process.arch))
+
+/** Every package that npm installs with this one and its optional peers, found as runtimes find it: next to who asks for it, or further out. */
 const installed: ReadonlyArray<Installed> = (() => {
   const found = new Map<string, Installed>()
   const visit = (name: string, from: ReadonlyArray<string>): void => {
@@ -43,6 +50,7 @@ const installed: ReadonlyArray<Installed> = (() => {
     if (entry === undefined && from.length > 0) visit(name, from.slice(0, -1))
     if (entry === undefined || found.has(key)) return
     const facts = entry[2]
+    if (!isForThis(facts)) return
     found.set(key, { name, folder: folderOf(key), facts })
     const { optionalPeers = [], peerDependencies } = facts
     const peers = Object.keys(peerDependencies ?? {}).filter((peer) => !optionalPeers.includes(peer))

@@ -5,7 +5,7 @@ import { bun } from "../../src/device/bun.ts"
 import { isSoftware, requestAdapter } from "../../src/device/webgpu-adapter.ts"
 
 export interface Runtime {
-  readonly name: "bun" | "deno"
+  readonly name: "bun" | "deno" | "node"
   readonly command: ReadonlyArray<string>
 }
 
@@ -15,7 +15,8 @@ if (deno === null) {
   console.warn("deno is not installed: the tests of the Deno runtime are skipped (REQUIRE_DENO=1 makes that a failure)")
 }
 
-export const runtimes: ReadonlyArray<Runtime> = [
+/** Bun and Deno. A Node, which many machines lack: `node-folder.ts`. */
+export const runtimes: ReadonlyArray<Runtime & { readonly name: "bun" | "deno" }> = [
   { name: "bun", command: [process.execPath] },
   ...(deno === null ? [] : [{ name: "deno", command: [deno, "run", "-A", "--node-modules-dir=manual"] } as const])
 ]
