@@ -159,7 +159,7 @@ const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray
     return `${shownLabel(train.labels[counts.indexOf(count)]!)} ${wholeNumber(count)} (${percent(count / train.rows)})`
   }
   return [
-    `train (${train.where}): classes are unbalanced, the most frequent is ${shown(most)} and the rarest ${shown(least)}; accuracy says little of rare ones (macro-F1 does), and loss.classWeights: "balanced" weighs all classes alike`
+    `train (${train.where}): classes are unbalanced, the most frequent is ${shown(most)} and the rarest ${shown(least)}; accuracy says little about rare classes (use macro-F1), and loss.classWeights: "balanced" gives all classes the same weight`
   ]
 }
 

@@ -63,7 +63,7 @@ export const openSystemFile = (path: string): Effect.Effect<DataFile, DataError,
     if (modules === undefined) {
       return yield* dataError(
         path,
-        "a browser has no files; give files in memory (memoryFiles) or rows (Data.fromRows)"
+        "browsers cannot read files by path; use files in memory (memoryFiles) or rows (Data.fromRows)"
       )
     }
     const { fs, path: paths } = modules
@@ -119,7 +119,7 @@ const displayName = ({ relative, resolve, isAbsolute }: Modules["path"], path: s
 
 const reasonOf = (cause: unknown, absolute: string): string => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  if (code === "ENOENT") return `there is no such file (looked for ${absolute})`
+  if (code === "ENOENT") return `no such file (looked for ${absolute})`
   if (code === "EACCES" || code === "EPERM") return "no permission to read this file"
   if (code === "EISDIR") return "this is a folder; give a data file in it"
   return `reading failed: ${messageOf(cause)}`

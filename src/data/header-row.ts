@@ -57,5 +57,5 @@ export const headerProblem = (rows: ReadonlyArray<Fields>): string | undefined =
   const values = listed(names, 3).map((name) => quoted(name, 30))
   const some = ["text", "label"].filter((type) => columns.some((column) => column.type === type))
   const such = some.length === 0 ? "" : `, such as ${some.join(" and ")}`
-  return `the first line (${values.join(", ")}) is read as column names, and looks like the rows below it; add a line of column names above it${such}`
+  return `the first line (${values.join(", ")}) is read as column names, but it looks like the rows below it; add a line of column names above it${such}`
 }

@@ -39,13 +39,13 @@ export const fileKinds = {
     one: "image",
     several: "images",
     extensions: ["png", "jpg", "jpeg", "webp"],
-    instead: "a .csv file with a path and a label a row"
+    instead: "a .csv file with a path and a label per row"
   },
   texts: {
     one: "text file",
     several: "text files",
     extensions: ["txt"],
-    instead: "a .csv file with a text and a label a row"
+    instead: "a .csv file with a text and a label per row"
   }
 } as const satisfies Readonly<Record<string, FileKind>>
 
@@ -106,7 +106,7 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
     if (links.length > 0) {
       const problems = links.map(
         (name) =>
-          `${path.join(shown, name)}: this is a link to a folder, which is not followed; put the folder there, or list paths in a .csv file`
+          `${path.join(shown, name)}: this is a link to a folder, and links are not followed; use the folder itself, or list paths in a .csv file`
       )
       return yield* new DataError({ where: shown, problems, total: problems.length })
     }
@@ -158,7 +158,7 @@ const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind)
   }
   const loose = files.filter((name) => isNamed(kind, name))
   const table = files.find((name) => /^metadata\.(csv|jsonl|parquet)$/i.test(name))
-  if (table !== undefined && folders.length === 0) return `it has no folders; its rows are in ${table}: give that file`
+  if (table !== undefined && folders.length === 0) return `it has no folders, but rows in ${table}: give that file`
   if (loose.length > 0 && folders.length > 0) {
     const one = loose.length === 1 ? "lies" : "lie"
     return `${named(loose)} ${one} next to the folders of the labels; ${expected}, and no ${kind.one} outside of one`

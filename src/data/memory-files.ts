@@ -58,15 +58,15 @@ export const memoryFiles = (initial: Readonly<Record<string, Uint8Array | string
 }
 
 const missing = (remedy: string) => (address: string) =>
-  Effect.fail(hubError(address, `a browser page has no cache of the Hub; ${remedy}`))
-const missingModel = missing("give it the model's files with fetchFiles")
+  Effect.fail(hubError(address, `a browser page has no Hub cache; ${remedy}`))
+const missingModel = missing("pass the model's files with fetchFiles")
 
 /** Hub of a page, which has no cache: rejects every address. */
 export const withoutHub: Layer.Layer<Hub> = Layer.succeed(Hub)({
   model: missingModel,
   config: missingModel,
   adapter: missingModel,
-  dataset: missing("give it the file of rows"),
+  dataset: missing("pass the file of rows instead"),
   upload: ({ repository }) => missing("push from a terminal")(repository)
 })
 
@@ -97,7 +97,7 @@ const dataFiles =
   (read: MemoryFiles["read"]): OpenDataFile =>
   (path) => {
     const bytes = read(path)
-    if (bytes === undefined) return Effect.fail(dataError(path, `there is no such file (looked for ${absolute(path)})`))
+    if (bytes === undefined) return Effect.fail(dataError(path, `no such file (looked for ${absolute(path)})`))
     if (bytes.length === 0) return Effect.fail(dataError(path, "the file is empty; at least one row is needed"))
     return Effect.succeed(fileOfBytes(path, bytes))
   }
@@ -239,9 +239,9 @@ const fetchFile = (url: URL) => {
   return Effect.tryPromise({
     try: async (signal) => {
       const response = await fetch(url, { signal })
-      if (!response.ok) throw failed(`the server answers ${response.status}`)
+      if (!response.ok) throw failed(`the server responded with ${response.status}`)
       const bytes = await readAnswer(response, limit("fetched-bytes"))
-      if (bytes === undefined) throw failed(`the answer has more than ${overLimit("fetched-bytes")}`)
+      if (bytes === undefined) throw failed(`the response has more than ${overLimit("fetched-bytes")}`)
       return bytes
     },
     catch: (cause) => (cause instanceof FetchError ? cause : failed(cause))

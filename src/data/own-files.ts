@@ -12,10 +12,7 @@ const opened =
   (path) =>
     Effect.gen(function* () {
       const failed = (error: PlatformError) =>
-        dataError(
-          path,
-          error.reason._tag === "NotFound" ? "there is no such file" : `reading failed: ${platformReason(error)}`
-        )
+        dataError(path, error.reason._tag === "NotFound" ? "no such file" : `reading failed: ${platformReason(error)}`)
       const { type, size } = yield* fs.stat(path).pipe(Effect.mapError(failed))
       if (type === "Directory") return yield* dataError(path, "this is a folder; give a data file in it")
       if (Number(size) === 0) return yield* dataError(path, "the file is empty; at least one row is needed")

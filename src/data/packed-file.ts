@@ -28,7 +28,7 @@ export const growth = ({ name, size }: Pick<DataFile, "name" | "size">): ((bytes
   return (bytes) => {
     total += bytes
     if (total <= Math.max(alwaysAllowed, size * limit("unpacked-ratio"))) return
-    throw dataError(name, `what is packed in it exceeds the file by more than ${overLimit("unpacked-ratio")}`)
+    throw dataError(name, `its contents are larger than the file by more than ${overLimit("unpacked-ratio")}`)
   }
 }
 
@@ -88,7 +88,7 @@ const onDisk = (
 ) =>
   Effect.gen(function* () {
     const storing = async <A>(stored: Promise<A>): Promise<A> => {
-      const what = `its rows are written to the folder for temporary files, ${os.tmpdir()}, which fails`
+      const what = `cannot write its rows to the folder for temporary files, ${os.tmpdir()}`
       return stored.catch((cause) => Promise.reject(dataError(name, `${what}: ${reasonOf(cause)}`)))
     }
     const remove = (folder: string) => Effect.ignore(attempt(() => fs.rm(folder, { recursive: true, force: true })))
@@ -116,11 +116,11 @@ const onDisk = (
 
 const reasonOf = (cause: unknown): string => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  if (code === "ENOSPC") return "no space is left on the device; TMPDIR may name another folder"
+  if (code === "ENOSPC") return "no space is left on the device; set TMPDIR to another folder"
   return messageOf(cause)
 }
 
-const nothing = "the file holds no bytes; at least one row is needed"
+const nothing = "the file is empty; at least one row is needed"
 
 export const chunkBytes = 1 << 20
 

@@ -62,7 +62,7 @@ const placeInTree = (tree: Tree): Effect.Effect<PlaceOfRows, DataError, Files | 
         const names = listed(data, 5).join(", ")
         return yield* dataError(
           tree.shown,
-          `the folder has ${data.length} files of rows (${names}), and none is called train; choose one of them`
+          `the folder has ${data.length} files of rows (${names}), but none called train; choose one of them`
         )
       }
       return { train: placeIn(train), content: "rows", ...nextTo(placeIn, splits) }

@@ -63,7 +63,7 @@ const mostRead = 2_000
 const rowsOfFolder = (place: string, content: FileKindName, dialect: Dialect) =>
   Effect.gen(function* () {
     const tree = yield* openTree(place)
-    if (tree === undefined) return yield* dataError(place, "the folder is gone")
+    if (tree === undefined) return yield* dataError(place, "the folder no longer exists")
     const { files, warnings } = yield* listFolder(tree, content)
     const notes = warnings.map((warning) => `${warning}.`)
     const some = spread(files, PROBED_ROWS)

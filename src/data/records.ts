@@ -86,7 +86,7 @@ export const recordReader = ({
   const tooLong = (line: number) =>
     dataError(
       `${file.name}:${line}`,
-      `the row is longer than ${overLimit("row-bytes")}; is this one row a line, with every quote closed?`
+      `the row is longer than ${overLimit("row-bytes")}; write one row per line, and close every quote`
     )
   return Effect.gen(function* () {
     const used = rest.offset - start.offset

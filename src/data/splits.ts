@@ -120,7 +120,7 @@ const splitRows = <File extends Scanned>(
   if (typeof section.validation !== "number") return Effect.succeed(whole)
   const file = files.train
   if (file.rows < 2) {
-    const reason = "the file has 1 row; to hold out a share of it for validation at least 2 are needed"
+    const reason = "the file has 1 row; holding out a share for validation needs at least 2"
     return Effect.fail(dataError(file.where, reason))
   }
   const { kept, heldOut } = holdOut(
@@ -164,7 +164,7 @@ const leaksOf = (
 ): ReadonlyArray<string> =>
   Object.entries(evaluated).flatMap(([name, split]) =>
     warningsOf(name, split, table.repeatsIn(split), (what) => ({
-      what: `have ${what === "image" ? "an" : "a"} ${what} that is also in train, so the model has seen them`,
+      what: `have ${what === "image" ? "an" : "a"} ${what} that is also in train, so the model has already seen them`,
       other: `the same ${what} as a training row but another label`
     }))
   )

@@ -100,7 +100,7 @@ export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path
           const [root, real] = yield* Effect.all([fs.realPath(folder), fs.realPath(file)])
           const called = path.join(shown, name)
           if (!isBelow(path, root, real))
-            return yield* dataError(called, `this is a link that leads outside of ${shown}`)
+            return yield* dataError(called, `this is a link that points outside of ${shown}`)
           const size = Number((yield* statRegular(file)).size)
           const problem = tooLarge(size, most)
           if (problem !== undefined) return yield* dataError(called, problem)

@@ -243,7 +243,7 @@ const judged = <S extends StandardSchemaV1>(schema: S, row: Placed<unknown>) =>
 /** Calls a validator, which may throw: it is third-party code, on a value that it did not choose. */
 const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =>
   Effect.suspend((): Effect.Effect<StandardSchemaV1.Result<unknown>, DataError> => {
-    const thrown = (cause: unknown) => dataError(where, `the schema's own code failed: ${messageOf(cause)}`)
+    const thrown = (cause: unknown) => dataError(where, `the schema threw an error: ${messageOf(cause)}`)
     try {
       const result = schema["~standard"].validate(value)
       return result instanceof Promise

@@ -74,7 +74,7 @@ const deepest = 100
 const wrongName = (name: string): string | undefined => {
   // a folder without a name would be its own parent
   if (name === "" || name.includes("\0") || name.includes("//")) return "is not a name"
-  if (/^([/\\]|[a-z]:)/i.test(name) || name.split(/[/\\]/).includes("..")) return "leads out of the archive"
+  if (/^([/\\]|[a-z]:)/i.test(name) || name.split(/[/\\]/).includes("..")) return "points outside of the archive"
   return name.split("/").length > deepest ? `is more than ${deepest} folders deep` : undefined
 }
 
@@ -111,7 +111,7 @@ const entryAt = (bytes: Uint8Array, view: DataView, at: number): Listed | undefi
       ? "is encrypted; unpack the archive with its password, and take the folder"
       : undefined) ??
     (method !== 0 && method !== 8 ? `is packed by method ${method}; expected deflate (8) or none (0)` : undefined) ??
-    (type === link ? "is a link, which is not followed" : undefined) ??
+    (type === link ? "is a link, and links are not followed" : undefined) ??
     (type !== 0 && type !== regular && type !== folder ? "is not a regular file" : undefined) ??
     (method === 0 && packed !== size ? "has two sizes" : undefined)
   const sum = view.getUint32(at + 16, true)
@@ -146,7 +146,7 @@ export const openZip = (file: DataFile): Effect.Effect<Zip, DataError> =>
       return yield* dataError(file.name, `the archive has more than ${overLimit("image-files")}`)
     if (directory.size > limit("text-file-bytes"))
       return yield* dataError(file.name, `the archive's directory has more than ${overLimit("text-file-bytes")}`)
-    if (directory.offset + directory.size > file.size) return yield* damaged("its directory is outside of it")
+    if (directory.offset + directory.size > file.size) return yield* damaged("its directory is outside of the file")
     const bytes = yield* file.read(directory.offset, directory.size)
     const view = viewOf(bytes)
     const entries = new Map<string, ZipEntry>()
@@ -193,10 +193,7 @@ const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
       throw cause instanceof DataError ? cause : dataError(place, `cannot be unpacked: ${messageOf(cause)}`)
     }
     if (size !== entry.size || sum !== entry.sum)
-      throw dataError(
-        place,
-        "holds other bytes than the archive's directory says; the archive is damaged, or made to deceive"
-      )
+      throw dataError(place, "does not match the archive's directory; the archive is damaged or was forged")
   }
   const read: Zip["read"] = (name) =>
     Effect.tryPromise({
@@ -225,7 +222,7 @@ async function* unpackedEntry(file: DataFile, entry: ZipEntry, signal: AbortSign
   const header = viewOf(await read(entry.offset, localSize))
   if (header.getUint32(0, true) !== localMark) throw new Error("its header is missing")
   const from = entry.offset + localSize + header.getUint16(26, true) + header.getUint16(28, true)
-  if (from + entry.packed > file.size) throw new Error("it ends outside of the archive")
+  if (from + entry.packed > file.size) throw new Error("it ends beyond the end of the archive")
   let at = 0
   const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async (controller) => {

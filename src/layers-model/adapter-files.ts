@@ -78,7 +78,7 @@ const peftBytes = (source: string): Promise<Uint8Array> | undefined => {
 const fetched = async (url: string): Promise<Uint8Array> => {
   const shown = withoutSecrets(url)
   const response = await whatFails(shown, () => fetch(url))
-  if (!response.ok) throw fail(shown, `the server answers ${response.status}`)
+  if (!response.ok) throw fail(shown, `the server responded with ${response.status}`)
   const bytes = await whatFails(shown, () => readAnswer(response, limit("fetched-bytes")))
   if (bytes === undefined) throw fail(shown, `the answer has more than ${overLimit("fetched-bytes")}`)
   return bytes

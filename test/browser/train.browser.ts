@@ -180,7 +180,7 @@ describe.skipIf(!chromiumExists)("a page", () => {
       const data = { ...plan.data, train: "../data/movies/nothing.jsonl" }
       const missing = await visit("wasm", { ...plan, data }, {})
       expect(missing.outcome).toEqual({
-        problem: "/data/movies/nothing.jsonl: there is no such file (looked for /data/movies/nothing.jsonl)"
+        problem: "/data/movies/nothing.jsonl: no such file (looked for /data/movies/nothing.jsonl)"
       })
       await missing.close()
     },

@@ -53,7 +53,7 @@ refuses("causal plans", w, [
       const { chat_template: _, ...config } = tokenizerConfig
       return training("chat", {}, withFile("tokenizer_config.json", config))
     },
-    says: ["the checkpoint has no chat template", 'data.format "completion"']
+    says: ["the checkpoint has no chat template", 'set data.format to "completion"']
   },
   {
     name: "a template that never ends the assistant's turn",
@@ -69,7 +69,7 @@ refuses("causal plans", w, [
       const { eos_token: _, ...config } = tokenizerConfig
       return training("completion", {}, withFile("tokenizer_config.json", config))
     },
-    says: ["it names no end-of-text token (eos_token)", "never learn to stop"]
+    says: ["it has no end-of-text token (eos_token)", "never learn to stop"]
   },
   {
     name: "broken rows, all at once",
@@ -82,7 +82,7 @@ refuses("causal plans", w, [
       ]),
     says: [
       "wrong.jsonl: 4 problems",
-      "wrong.jsonl:1: the assistant says nothing",
+      "wrong.jsonl:1: the conversation has no message of the assistant",
       'unknown role "usr"',
       'did you mean "user"?',
       'wrong.jsonl:3: no column "messages" (found: message',
@@ -101,7 +101,7 @@ refuses("causal plans", w, [
     args: () => training("chat", { data: causalData("chat", { maxLength: 4 }) }),
     says: [
       "3 problems",
-      "chat-test.jsonl: in no row is there anything to learn among the first 4 tokens; raise data.maxLength"
+      "chat-test.jsonl: no row has anything to learn within its first 4 tokens; raise data.maxLength"
     ]
   },
   {

@@ -130,7 +130,7 @@ refuses(
     [
       "a format that is not written",
       ["text", "--data", "once.jsonl", "--out", "new.parquet"],
-      ["new.parquet: rows are written to .jsonl, .ndjson (one object a line), .csv or .tsv"]
+      ["new.parquet: rows are written to .jsonl, .ndjson (one object per line), .csv or .tsv"]
     ],
     [
       "texts beside a file",
@@ -155,7 +155,7 @@ describe("evaluate on a file", () => {
     w.write("seen.jsonl", jsonLines([{ text: "never seen", label: "good" }, { ...first, label: "good" }, second]))
     const { stderr } = await succeed(w.cli(["evaluate", "text", "--data", "seen.jsonl", ...onWasm]))
     expect(stderr).toContain(
-      "note: test (seen.jsonl): 2 of 3 rows have a text that is also in train, so the model has seen them (seen.jsonl:2 = reviews/train.jsonl:1, seen.jsonl:3 = reviews/train.jsonl:2)"
+      "note: test (seen.jsonl): 2 of 3 rows have a text that is also in train, so the model has already seen them (seen.jsonl:2 = reviews/train.jsonl:1, seen.jsonl:3 = reviews/train.jsonl:2)"
     )
   })
 

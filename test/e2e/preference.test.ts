@@ -97,14 +97,14 @@ refuses("preference plans", w, [
       ]),
     says: [
       "wrong.jsonl: 8 problems",
-      'wrong.jsonl:1: "chosen" and "rejected" say the same, so neither is preferred',
+      'wrong.jsonl:1: "chosen" and "rejected" are equal, so neither is preferred',
       'wrong.jsonl:2: no column "rejected" (found: chosen)',
       'wrong.jsonl:3: "rejected" has no message',
-      'wrong.jsonl:4: "chosen" and "rejected" have no beginning in common, so there is no prompt; expected a column "prompt"',
+      'wrong.jsonl:4: "chosen" and "rejected" do not begin with the same messages, so there is no prompt; expected a column "prompt"',
       'wrong.jsonl:5: "rejected" is a number, expected a list of messages',
       'wrong.jsonl:6: "rejected": message 2: unknown role "asistant"',
       'did you mean "assistant"?',
-      'wrong.jsonl:7: "rejected": the assistant says nothing after the prompt (found: user)',
+      'wrong.jsonl:7: "rejected": expected a message of the assistant after the prompt (found: user)',
       'wrong.jsonl:8: "rejected" is blank'
     ]
   },
@@ -126,7 +126,7 @@ refuses("preference plans", w, [
   {
     name: "pairs too long to compare",
     args: () => training({ data: { ...preferencePlan("llama")["data"], maxLength: 4 } }),
-    says: ["in no row is there anything to learn among the first 4 tokens; raise data.maxLength"]
+    says: ["no row has anything to learn within its first 4 tokens; raise data.maxLength"]
   },
   {
     name: "no chat template",

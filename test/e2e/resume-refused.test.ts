@@ -131,7 +131,7 @@ describe("refused, with nothing changed:", () => {
     "data or a model that is gone",
     async () => {
       const data = await without("train.jsonl", () => refusal(() => {}))
-      expect(data).toContain("train.jsonl: there is no such file")
+      expect(data).toContain("train.jsonl: no such file")
       const model = await without("bert", () => refusal(() => {}))
       expect(model).toContain("bert")
     },

@@ -115,8 +115,8 @@ test(
     )
     const { stdout } = await succeed(w.cli(["validate", "cut.json"]))
     for (const part of [
-      "50.0 % of the input texts are longer than data.maxLength, 6 tokens, and lose their end",
-      "50.0 % of the targets are longer than data.maxTargetLength, 3 tokens, and lose their end, so these cannot be generated in full",
+      "50.0 % of the input texts are longer than data.maxLength, 6 tokens, and are truncated",
+      "50.0 % of the targets are longer than data.maxTargetLength, 3 tokens, and are truncated, so these cannot be generated in full",
       "cannot represent 1 of the 2 targets exactly",
       "the plot is bad and </s>⟦very very </s>⟧"
     ])

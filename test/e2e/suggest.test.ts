@@ -29,7 +29,7 @@ refuses("suggest", w, [
     args: () => of("llama", w.write("notes.txt", "not data")),
     says: [
       "notes.txt: the extension .txt does not say which format the file has",
-      "expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv"
+      "expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv"
     ]
   },
   {
@@ -55,7 +55,7 @@ refuses("suggest", w, [
   {
     name: "a language model and rows that are both missing",
     args: () => of("nowhere.gguf", "nowhere.jsonl"),
-    says: ["model nowhere.gguf: no such file", "\n  nowhere.jsonl: there is no such file"]
+    says: ["model nowhere.gguf: no such file", "\n  nowhere.jsonl: no such file"]
   },
   {
     name: "a folder that is no model",

@@ -96,7 +96,7 @@ describe("the chat template of a plan", () => {
       expect(await validated({ chatTemplate: "broken.jinja" })).toContain("the chat template is not valid Jinja")
       w.write("silent.jinja", template.replace("{{ tool.function.name }}", ""))
       expect(await validated({ chatTemplate: "silent.jinja" })).toContain(
-        'tool-rows.jsonl:1: the chat template leaves out the tool "set_light", and the model would never see it'
+        'tool-rows.jsonl:1: the chat template omits the tool "set_light", so the model would never see it'
       )
     },
     TIMEOUT

@@ -17,7 +17,7 @@ describe("predict", () => {
     succeed(w.cli(["predict", "runs/tiny-1", ...args, ...onWasm], stdin))
 
   test(
-    "labels arguments; --json is one object a line, with every class's logit",
+    "labels arguments; --json is one object per line, with every class's logit",
     async () => {
       const rows = jsonObjects((await predict([...texts, "--json"])).stdout)
       expect(rows.map(({ text }) => text)).toEqual(texts)

@@ -124,7 +124,7 @@ const dataCases: ReadonlyArray<Refusal> = [
   {
     name: "a data file that is not there",
     args: () => training(data({ train: "tarin.jsonl" })),
-    says: ["tarin.jsonl", "there is no such file"]
+    says: ["tarin.jsonl", "no such file"]
   },
   {
     name: "an extension that says nothing",

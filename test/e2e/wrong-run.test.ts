@@ -119,7 +119,7 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "evaluate with rows that are not there",
     args: () => ["evaluate", "trained", "--data", "nowhere.jsonl"],
-    says: ["nowhere.jsonl", "there is no such file"]
+    says: ["nowhere.jsonl", "no such file"]
   },
   {
     name: "evaluate with a label that the run does not know",

@@ -152,7 +152,7 @@ describe("a run that fails", () => {
       renameSync(w.path("away.jsonl"), w.path("train.jsonl"))
       expect(code).toBe(1)
       expect(stderr).toContain("the study stops, since a worker failed; finished trials are kept")
-      expect(stderr).toContain("train.jsonl: there is no such file")
+      expect(stderr).toContain("train.jsonl: no such file")
       expect(stderr).toContain("resume with: bun run compare plan.json --out missing")
       expect(stderr).not.toMatch(/^\s+at /m)
       await succeed(w.cli(args))

@@ -75,11 +75,11 @@ const files: Readonly<Record<string, { readonly write: () => unknown; readonly s
   },
   "a gigabyte of one line in a megabyte of gzip": {
     write: () => packed("rows.jsonl.gz", '{"text":"', xs, 1_024),
-    says: "rows.jsonl.gz: what is packed in it exceeds the file by more than 100 times (limit unpacked-ratio; TFJS_LORA_PRO_LIMITS=unpacked-ratio=N raises it)"
+    says: "rows.jsonl.gz: its contents are larger than the file by more than 100 times (limit unpacked-ratio; TFJS_LORA_PRO_LIMITS=unpacked-ratio=N raises it)"
   },
   "a gigabyte of rows in a few megabytes of gzip": {
     write: () => packed("rows.jsonl.gz", "", Buffer.from(row.repeat(mebibyte / row.length)), 1_024),
-    says: "rows.jsonl.gz: what is packed in it exceeds the file by more than 100 times (limit unpacked-ratio;"
+    says: "rows.jsonl.gz: its contents are larger than the file by more than 100 times (limit unpacked-ratio;"
   },
   "200 million blank lines": {
     write: () => repeated("rows.jsonl", "", Buffer.alloc(mebibyte, "\n"), 200),

@@ -130,6 +130,6 @@ test("a line of stdin that does not end, as a device's does not", async () => {
   const { code, stderr } = await w.cli(["predict", "run", ...onWasm], `good film\n${"x".repeat(2 ** 22 + 1)}`)
   expect(code).toBe(1)
   expect(stderr).toContain(
-    "stdin cannot be read: a line of it is longer than 4,194,304 bytes (limit row-bytes; TFJS_LORA_PRO_LIMITS=row-bytes=N raises it)"
+    "stdin cannot be read: a line is longer than 4,194,304 bytes (limit row-bytes; TFJS_LORA_PRO_LIMITS=row-bytes=N raises it)"
   )
 })

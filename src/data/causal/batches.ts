@@ -63,7 +63,7 @@ export const causalTrainingBatches = (
   )
 
 export const nothingToLearn = (maxLength: number): string =>
-  `in no row is there anything to learn among the first ${maxLength} tokens; raise data.maxLength`
+  `no row has anything to learn within its first ${maxLength} tokens; raise data.maxLength`
 
 interface Page {
   readonly epoch: number

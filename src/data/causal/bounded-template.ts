@@ -65,7 +65,7 @@ export const templateReason = (cause: unknown): { readonly over: string } | { re
 class OverLimit extends Error {}
 
 const tooDeep = () => new OverLimit(`nests deeper than ${overLimit("template-depth")}`)
-const tooLong = () => new OverLimit(`writes a text of more than ${overLimit("template-characters")}`)
+const tooLong = () => new OverLimit(`produces a text of more than ${overLimit("template-characters")}`)
 
 /** Globals of templates in transformers, as in the library's own `render`. */
 const globals = (interpreter: BoundedInterpreter, now: Date): Fields => ({

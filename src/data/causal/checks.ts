@@ -37,9 +37,7 @@ export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: Tur
     const reason =
       "the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
     return {
-      problems: [
-        `${reason}; give one as data.chatTemplate, use a model made for conversations, or data.format "completion"`
-      ]
+      problems: [`${reason}; set data.chatTemplate, use a chat model, or set data.format to "completion"`]
     }
   }
   if (isBroken(template)) return { problems: [template.broken] }
@@ -50,9 +48,7 @@ export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: Tur
   const { problems, end } = endOfTurn(template, example, special, lossOn)
   const ids = tokenizer.encode(example.text)
   const doubled = bosId !== null && ids[0] === bosId && ids[1] === bosId
-  const twice = doubled
-    ? ["the chat template and the tokenizer both begin a text with the beginning-of-text token"]
-    : []
+  const twice = doubled ? ["the chat template and the tokenizer both add the beginning-of-text token"] : []
   if (problems.length + twice.length > 0) return { problems: [...problems, ...twice] }
   return { template, warnings: warningsOf(tokenizer, ids, end) }
 }
@@ -65,7 +61,7 @@ const endOfTurn = (
   lossOn: ChatData["lossOn"]
 ): { readonly problems: ReadonlyArray<string>; readonly end: string } => {
   const { answer, rest, end } = afterAnswer(text, special)
-  if (answer < 0) return { problems: ["the chat template leaves out what the assistant says"], end: "" }
+  if (answer < 0) return { problems: ["the chat template omits the assistant's messages"], end: "" }
   if (end === undefined) {
     const never = "so the model would never learn to stop"
     const found = `found ${JSON.stringify(rest)} after it`
@@ -93,12 +89,12 @@ const warningsOf = (
   const eos = eosId === null ? undefined : decode([eosId], { special: true })
   if (eos !== undefined && eos.trim() !== end) {
     warnings.push(
-      `the chat template ends the assistant's turn with ${end}, while the tokenizer's end-of-text token is ${eos}: generation has to stop at the former too`
+      `the chat template ends the assistant's turn with ${end}, while the tokenizer's end-of-text token is ${eos}: generation must also stop at the former`
     )
   }
   if (bosId !== null && encode("", { special: true })[0] === bosId && ids[0] !== bosId) {
     warnings.push(
-      `the tokenizer begins texts with ${decode([bosId], { special: true })}, the chat template does not; conversations are as the template writes them`
+      `the tokenizer adds ${decode([bosId], { special: true })} at the beginning of texts, but the chat template does not; conversations follow the template`
     )
   }
   return warnings
@@ -176,7 +172,7 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
     parts.push({ what, fix, ...(message === undefined ? {} : { message }) })
     return text.replace(/\s*$/, (space) => mark(parts.length - 1) + space)
   }
-  const another = "give a template that writes them as data.chatTemplate"
+  const another = "set data.chatTemplate to a template that includes them"
   const learned = new Set(learnedMessages(chat))
   const tools = chat.tools?.map((tool) => ({
     ...tool,
@@ -226,7 +222,7 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
   if (lost.length === 0) return undefined
   const [{ fix }] = lost as [(typeof lost)[number]]
   return {
-    broken: `the chat template leaves out ${lost.map(({ what }) => what).join(", ")}, and the model would never see it; ${fix}`
+    broken: `the chat template omits ${lost.map(({ what }) => what).join(", ")}, so the model would never see it; ${fix}`
   }
 }
 

@@ -52,7 +52,7 @@ const conversationOf = (row: Fields, options: ChatOptions): Conversation | Broke
   if (options.lossOn !== "all" && learned.length === 0) {
     const silent = messages.every(({ role }) => role !== "assistant")
     const why = silent
-      ? "the assistant says nothing in the conversation"
+      ? "the conversation has no message of the assistant"
       : "every message of the assistant has weight 0"
     return { broken: `${why}, so no token is trained on` }
   }

@@ -58,7 +58,7 @@ export const openai = (value: unknown): Message | Broken => {
   const media = unread.find(
     (field) => value[field] != null && !(Array.isArray(value[field]) && value[field].length === 0)
   )
-  if (media !== undefined) return { broken: `has ${media}, and only texts are learned here` }
+  if (media !== undefined) return { broken: `has ${media}, but only texts are supported` }
   const calls = callsOf(value)
   if (isBroken(calls)) return calls
   const content = contentIn(value["content"], calls.length > 0)
@@ -69,7 +69,7 @@ export const openai = (value: unknown): Message | Broken => {
   const spoken = role === "assistant"
   if (!spoken && (calls.length > 0 || weight === 0)) {
     return {
-      broken: `a message of the ${role} has ${calls.length > 0 ? "calls" : "a weight"}, which only the assistant's have`
+      broken: `a message of the ${role} has ${calls.length > 0 ? "calls" : "a weight"}, which only messages of the assistant can have`
     }
   }
   const reasoning = reasoningNames.map((field) => value[field]).find((text) => typeof text === "string" && text !== "")

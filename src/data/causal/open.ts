@@ -132,7 +132,7 @@ const templateOf = (encoding: Encoding, tokenizer: CausalTokenizer) => {
   }
   if (tokenizer.eosId !== null) return Effect.succeed({ template: undefined, warnings: [] })
   const never = "so that the model would never learn to stop"
-  return Effect.fail(dataError("tokenizer", `it names no end-of-text token (eos_token) to put after a text, ${never}`))
+  return Effect.fail(dataError("tokenizer", `it has no end-of-text token (eos_token) to put after a text, ${never}`))
 }
 
 const names = ["train", "validation", "test"] as const
@@ -163,7 +163,7 @@ const described = <Split extends Omit<RowSource<never>, "read">>(
   })
 
 const doubledBeginning = (share: number): string =>
-  `${percent(share)} of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts`
+  `${percent(share)} of the rows begin with the beginning-of-text token, which the tokenizer adds as well; remove it from the texts`
 
 const cutWarnings = (
   { split, where, truncated, unlearned }: CausalSplitDescription,
@@ -171,8 +171,8 @@ const cutWarnings = (
   continues: boolean
 ): ReadonlyArray<string> => {
   const place = `${split} (${where})`
-  const longer = `${place}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and lose their end`
-  const lost = `${place}: of ${percent(unlearned)} of the rows nothing is learned, since all of it is cut off; they are left out`
+  const longer = `${place}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and are truncated`
+  const lost = `${place}: of ${percent(unlearned)} of the rows nothing is left to learn after truncation; they are skipped`
   return [...(truncated > 0 && !continues ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
 }
 
@@ -181,7 +181,7 @@ const apartWarnings = (shapes: Shapes): ReadonlyArray<string> =>
   [...shapes.apart()].slice(0, 1).map(([reason]) => {
     const rows = [...shapes.apart().values()].reduce((sum, count) => sum + count, 0)
     const count = counted(rows, "conversation")
-    return `turns: each of the assistant's turns in ${count} is an example of its own, after the prompt that generation sees, since ${reason} (data.turns)`
+    return `turns: each of the assistant's turns in ${count} is a separate example, after the prompt that generation uses, since ${reason} (data.turns)`
   })
 
 /** Opens and scans a file; takes 14 bytes of index and 8 of hash per row in memory. Rows with the same content are duplicates. Fails with all broken rows. */

@@ -41,8 +41,7 @@ export const sequencesOf = (
     return all
   })
 
-const unexpectedlyApart =
-  'its turns cannot be learned together, unlike those of all rows that look like it; set data.turns to "apart"'
+const unexpectedlyApart = 'its turns cannot be learned together, although rows like it can; set data.turns to "apart"'
 
 /**
  * Returns the examples of some rows, each of at most `maxLength` tokens. Skips examples without learned tokens: a batch of

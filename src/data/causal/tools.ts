@@ -64,7 +64,7 @@ const toolIn = (value: unknown, where: string): Tool | Broken => {
 }
 
 /** Parquet and Arrow give all structs of a column the same fields. */
-const asText = "a table fills such holes where rows differ: store the column as JSON text"
+const asText = "tables add null where rows have different keys: store the column as JSON text"
 
 /** Parses a list of calls in OpenAI's or Hugging Face's form. */
 export const callsIn = (list: unknown, where: string): ReadonlyArray<ToolCall> | Broken => {
@@ -123,8 +123,8 @@ export const callProblems = ({ messages, tools = [] }: Conversation, parallel: u
     const inText = !structured && messages.slice(0, i).some(({ role }) => role === "assistant")
     const at = waiting.findIndex((call) => answers(message, call))
     if (at >= 0) waiting.splice(at, 1)
-    else if (message.call !== undefined) wrong(`tool_call_id "${message.call}" names no call before it`)
-    else if (!inText) wrong("is a tool's result without a call before it")
+    else if (message.call !== undefined) wrong(`tool_call_id "${message.call}" does not match an earlier call`)
+    else if (!inText) wrong("is a tool's result without an earlier call")
   }
   return problems.length > 0 ? { broken: problems.join("; ") } : undefined
 }

@@ -68,10 +68,10 @@ export const writtenTurns = (
   const examples = found.map(({ text, span }) => ({ text, spans: [span] }))
   if (turns === "apart") return { examples }
   const first = learned[found.findIndex((turn) => !beginsWith(whole.text, turn))]!
-  const reason = `the chat template writes message ${first + 1} and what precedes it differently once others follow`
+  const reason = `the chat template changes message ${first + 1} or what precedes it once others follow`
   return turns === "together"
     ? {
-        broken: `the turns cannot be learned together: ${reason}; remove data.turns, or give another data.chatTemplate`
+        broken: `the turns cannot be learned together: ${reason}; remove data.turns, or set data.chatTemplate to another template`
       }
     : { examples, apart: reason }
 }
@@ -230,7 +230,7 @@ const beginningOfFirst = (template: ChatTemplate, chat: Chat, { text }: Renderin
 
 const otherBeginning: Broken = {
   broken:
-    'which tokens are the assistant\'s is not known: the chat template begins the turn differently from its generation prompt; give data.templateValues under which the two agree (such as { "enable_thinking": false }) or a template with {% generation %} tags as data.chatTemplate, or use lossOn "all"'
+    'cannot tell which tokens are the assistant\'s: the chat template begins the turn differently from its generation prompt; set data.templateValues so that the two agree (such as { "enable_thinking": false }), set data.chatTemplate to a template with {% generation %} tags, or use lossOn "all"'
 }
 
 /** Returns the end of a turn, its last special token; text that closes a conversation after it is not part of the turn. */

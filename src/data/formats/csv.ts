@@ -40,7 +40,8 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
     Effect.gen(function* () {
       const text = yield* openText(file)
       const { header: first, separator } = yield* separatorOf(text, wanted, usual)
-      if (first === undefined) return yield* dataError(file.name, "the file is blank; a header row and rows are needed")
+      if (first === undefined)
+        return yield* dataError(file.name, "the file is blank; it needs a header row and at least one row")
       const where = `${file.name}:${first.line}`
       const header = fieldsOf(first, separator)
       if (isBroken(header)) return yield* dataError(where, `in the header row: ${header.broken}`)
@@ -100,7 +101,7 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
     const [first, ...more] = yield* separatorsOf(text, wanted, usual)
     if (more.length === 0) return first
     const found = [first, ...more].map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
-    const reason = `its columns may be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
+    const reason = `its columns seem to be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
     return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
   })
 
@@ -210,9 +211,9 @@ const withoutLineEnd = (text: string): string => {
 }
 
 const sentences: { readonly [code: string]: string | undefined } = {
-  CSV_QUOTE_NOT_CLOSED: "a quote is opened and never closed; close it, or write a quote inside a quoted field twice",
-  CSV_INVALID_CLOSING_QUOTE: "text after a closing quote; a quote inside a quoted field is written twice",
-  INVALID_OPENING_QUOTE: "a quote inside a field without quotes; put the field in quotes and write its quotes twice"
+  CSV_QUOTE_NOT_CLOSED: "a quote is never closed; close it, or double a quote inside a quoted field",
+  CSV_INVALID_CLOSING_QUOTE: "text after a closing quote; double a quote inside a quoted field",
+  INVALID_OPENING_QUOTE: "a quote inside an unquoted field; put the field in quotes and double its quotes"
 }
 
 /**

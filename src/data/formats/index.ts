@@ -61,7 +61,7 @@ export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>,
     if (!isHubDataset(place)) return [place]
     const split = (yield* AskedSplit) ?? "train"
     const hub = yield* Effect.serviceOption(Hub)
-    if (Option.isNone(hub)) return yield* dataError(place, "the program has no Hub; provide `platform`")
+    if (Option.isNone(hub)) return yield* dataError(place, "the program provides no Hub; provide `platform`")
     return yield* hub.value
       .dataset(place, split)
       .pipe(Effect.mapError(({ problems }) => dataError(place, problems.join("; "))))

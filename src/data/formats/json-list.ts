@@ -85,11 +85,12 @@ const scannerOf = (file: DataFile, start: Position) => {
 
   const closed = (byte: number) => {
     if (list !== undefined && depth === list.depth) {
-      if (byte !== closeList) return broken("the list of rows is closed by }; expected ]")
+      if (byte !== closeList) return broken("the list of rows ends with }; expected ]")
       const { depth: _, ...own } = list
       lists.push({ ...own, end: offset })
       list = undefined
-    } else if (list === undefined && open.at(-1) !== byte - 2) return broken("a bracket is closed that is not open")
+    } else if (list === undefined && open.at(-1) !== byte - 2)
+      return broken("found a closing bracket without an opening one")
     if (list === undefined) {
       open.pop()
       keys.length = Math.min(keys.length, Math.max(0, open.length - 1))
@@ -152,7 +153,7 @@ const scannerOf = (file: DataFile, start: Position) => {
     finish: (): Effect.Effect<Outline, DataError> => {
       if (isWhole) return Effect.succeed({ isLines: false, lists })
       const what = list === undefined ? "a value" : "the list of its rows"
-      return broken(`the file ends before ${what} does; was it cut off?`)
+      return broken(`the file ends inside ${what}; is it complete?`)
     }
   }
 }
@@ -169,10 +170,12 @@ export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: st
   const names = (some: ReadonlyArray<FoundList>) => listed(some.map(nameOf), 5).join(", ")
   if (list === undefined) {
     const others = lists.length === 0 ? "" : ` (the lists ${names(lists)} have none)`
-    return { problem: `the file is one object without a list of objects${others}; rows are [ {…}, {…} ]` }
+    return { problem: `the file is a single object without a list of objects${others}; expected rows as [ {…}, {…} ]` }
   }
   if (more.length === 0) return list
-  return { problem: `several lists may be its rows: ${names([list, ...more])}; write each into a file of its own` }
+  return {
+    problem: `its rows could be any of several lists: ${names([list, ...more])}; write each list to a separate file`
+  }
 }
 
 /** Returns the rule for the ends of records: an element's bytes end where the next one begins, after the comma and the following white space. */

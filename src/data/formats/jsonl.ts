@@ -14,7 +14,7 @@ import type { FileFormat } from "./format.ts"
 export const jsonLines: FileFormat = {
   name: "JSON Lines",
   extensions: ["jsonl", "ndjson"],
-  rows: "one object a line",
+  rows: "one object per line",
   gzip: true,
   write: () => ({ head: "", row: (row) => `${JSON.stringify(row)}\n` }),
   open: (file) => Effect.map(openText(file), linesOf)

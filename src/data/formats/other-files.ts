@@ -8,7 +8,7 @@ const others: ReadonlyArray<readonly [extensions: RegExp, advice: string]> = [
   [/\.(tar|tgz|7z|rar)$/i, "this archive format is not supported: repack it as .zip, or use the unpacked folder"],
   [
     /\.(docx?|odt|rtf|pdf|html?)$/i,
-    "this is a text without columns: convert it to .csv or .jsonl, one example per row"
+    "this is plain text without columns: convert it to .csv or .jsonl, one example per row"
   ],
   [/\.(png|jpe?g|webp|gif)$/i, "this is a single image: use a folder that has one folder of images per label"]
 ]

@@ -40,7 +40,7 @@ export const checkThrift = (view: DataView, offset: number, most: number, tooMan
   let values = 0
   const skip = (bytes: number) => {
     reader.offset += bytes
-    if (bytes < 0 || reader.offset > view.byteLength) throw new Error("a length in it leads past its end")
+    if (bytes < 0 || reader.offset > view.byteLength) throw new Error("a length in it points past its end")
   }
   const walkValue = (type: number, depth: number): void => {
     if (++values > most) throw new Error(tooMany)
@@ -124,7 +124,7 @@ const columnOf = (metadata: ColumnMetaData, tree: SchemaTree, rows: number, file
   const start = Number(metadata.dictionary_page_offset || metadata.data_page_offset)
   const end = start + Number(metadata.total_compressed_size)
   if (!(0 <= start && start <= end && end <= fileSize)) {
-    throw new Error(`its column "${named}" is said to be at bytes ${start} to ${end} of ${fileSize}`)
+    throw new Error(`its column "${named}" claims to be at bytes ${start} to ${end} of ${fileSize}`)
   }
   const path = getTreePath(tree, metadata.path_in_schema)
   const { type_length: length, logical_type: logical } = path.at(-1)!.element
@@ -132,7 +132,7 @@ const columnOf = (metadata: ColumnMetaData, tree: SchemaTree, rows: number, file
   // a text of any length instead of 16 bytes would become a list of numbers
   const wrong =
     kind ?? (logical?.type === "UUID" && length !== 16 ? `UUID of ${length ?? "any number of"} bytes` : undefined)
-  if (wrong !== undefined) throw new Error(`its column "${named}" is of the type ${wrong}, which is not read`)
+  if (wrong !== undefined) throw new Error(`its column "${named}" is of the type ${wrong}, which is not supported`)
   return { metadata, path, rows, start, end }
 }
 
@@ -175,11 +175,11 @@ const pagesOf = (column: Column & { readonly bytes: Uint8Array }, cost: GroupCos
   let seen = 0
   // ends where the library's own loop does
   while (reader.offset < bytes.length - 1 && (!flat || seen < rows)) {
-    checkThrift(reader.view, reader.offset, largestPageHeader, "a page has too long a header")
+    checkThrift(reader.view, reader.offset, largestPageHeader, "the header of a page is too long")
     const header = parquetHeader(reader)
     const size = sizeOf("page", header.compressed_page_size)
     const packed = bytes.subarray(reader.offset, reader.offset + size)
-    if (packed.length < size) throw new Error(`a page of ${size} bytes leads past the end of its column`)
+    if (packed.length < size) throw new Error(`a page of ${size} bytes extends past the end of its column`)
     reader.offset += size
     const { type, dictionary_page_header: dictionary, data_page_header: v1, data_page_header_v2: v2 } = header
     const holds = type === "DICTIONARY_PAGE" ? dictionary : type === "DATA_PAGE" ? v1 : v2
@@ -314,7 +314,7 @@ const checkValues = (
       break
     }
     default:
-      throw new Error(`a page is in the encoding ${encoding}, which is not read`)
+      throw new Error(`a page is in the encoding ${encoding}, which is not supported`)
   }
 }
 

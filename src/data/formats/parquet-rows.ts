@@ -29,7 +29,7 @@ import { type Column, checkRowGroup, checkThrift, placesOf } from "./parquet-bou
 /** Words an exception: those that are not the library's own errors are caused by invalid lengths or missing parts. */
 const failed = (cause: unknown): string => {
   const isStray = cause instanceof RangeError || cause instanceof TypeError
-  return `cannot be read as parquet: ${isStray ? "its parts do not fit together" : cause instanceof Error ? cause.message : cause}`
+  return `cannot be read as parquet: ${isStray ? "its parts are inconsistent" : cause instanceof Error ? cause.message : cause}`
 }
 
 /** Writes the requested rows as JSON lines, and counts all rows. The first file determines the columns. */
@@ -75,7 +75,7 @@ const readFooter = async (file: DataFile): Promise<{ readonly metadata: FileMeta
   const view = new DataView(end.buffer, end.byteOffset)
   if (view.getUint32(4, true) !== 0x31524150) throw new Error('it does not end in "PAR1"')
   const length = view.getUint32(0, true)
-  if (length > file.size - tail) throw new Error(`its footer is said to have ${length} of its ${file.size} bytes`)
+  if (length > file.size - tail) throw new Error(`its footer claims to have ${length} of its ${file.size} bytes`)
   if (length > limit("text-file-bytes")) throw new Error(`its footer is longer than ${overLimit("text-file-bytes")}`)
   const footer = await read(file.size - tail - length, file.size)
   const tooMany = `its footer holds more than ${overLimit("parquet-footer-values")}; write the file with larger row groups`

@@ -38,7 +38,7 @@ export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: num
   const isElsewhere = typeof given === "string" && given.trim() !== "" && !isEmbedded(given)
   if (isElsewhere) {
     return {
-      broken: "names an image by a path or a URL; send the image itself as a data: URI: data:image/png;base64,…"
+      broken: "refers to an image by a path or a URL; send the image itself as a data: URI (data:image/png;base64,…)"
     }
   }
   const text = askedText(asked, columns)

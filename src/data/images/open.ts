@@ -264,9 +264,9 @@ const within = (
         return Effect.map(place, (target) => {
           const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))
           if (!outside) return { file }
-          const leads = isBelow(path, path.resolve(shown), file) ? "is a link that leads" : "is"
+          const leads = isBelow(path, path.resolve(shown), file) ? "is a link that points" : "is"
           return {
-            problem: `${called(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; data.folder says which folder images are in`
+            problem: `${called(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; set data.folder to the folder of the images`
           }
         })
       },

@@ -63,7 +63,7 @@ export const imageForm: TextForm = {
       return imageForm.textOf(named(value["bytes"], value["path"]))
     if (isFields(value) && typeof value["path"] === "string") return imageForm.textOf(value["path"])
     if (typeof value !== "string") {
-      return { problem: `is ${kindOf(value)}, expected a path, or bytes as { bytes, path } or a data: URI have them` }
+      return { problem: `is ${kindOf(value)}, expected a path, { bytes, path } or a data: URI` }
     }
     if (value.trim() === "") return { problem: "is blank" }
     if (isEmbedded(value)) {

@@ -34,7 +34,7 @@ export const preferencesOf = (value: unknown, section: Section): Preferences | B
   if (isBroken(read)) return read
   const same = JSON.stringify(read.chosen) === JSON.stringify(read.rejected)
   const { chosen, rejected } = preferenceColumns(section)
-  return same ? { broken: `"${chosen}" and "${rejected}" say the same, so neither is preferred` } : read
+  return same ? { broken: `"${chosen}" and "${rejected}" are equal, so neither is preferred` } : read
 }
 
 /** Detects the form of rows from the first one. */
@@ -80,7 +80,7 @@ const conversations = (row: Fields, section: Section): Preferences | Broken => {
     if (shared > 0) return implicit()
     const expected = `expected a column "${columns.prompt}", or conversations that begin with the same messages`
     return {
-      broken: `"${columns.chosen}" and "${columns.rejected}" have no beginning in common, so there is no prompt; ${expected}`
+      broken: `"${columns.chosen}" and "${columns.rejected}" do not begin with the same messages, so there is no prompt; ${expected}`
     }
   }
   const prompt = messagesOf(row, columns.prompt, "user")
@@ -132,7 +132,7 @@ const sidesOf = (
   const side = (answer: Messages, name: string): CausalContent | Broken => {
     if (!answer.some(({ role, content, calls }) => role === "assistant" && (content?.trim() || calls !== undefined))) {
       const roles = answer.map((message) => message.role).join(", ")
-      return { broken: `"${name}": the assistant says nothing after the prompt (found: ${roles})` }
+      return { broken: `"${name}": expected a message of the assistant after the prompt (found: ${roles})` }
     }
     const conversation = conversationWith(fields, [...prompt, ...answer], section)
     if (isBroken(conversation)) return { broken: `"${name}": ${conversation.broken}` }

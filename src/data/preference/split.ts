@@ -50,7 +50,7 @@ const onlyOne =
     if (isBroken(sequences) || sequences.length === 1) return sequences
     return {
       broken:
-        "the answer has several turns of the assistant, which the chat template writes differently once others follow; keep the last one and put the others into the prompt"
+        "the answer has several turns of the assistant, but the chat template changes a turn once others follow; keep only the last turn, and move the others into the prompt"
     }
   }
 

@@ -79,9 +79,9 @@ describe("openClassification", () => {
       const validation = rows("x", "cafe\u0301 noir!")
       const test = rows("c", "c", "y")
       expect(await warningsOf({ train, validation, test })).toEqual([
-        "validation (file): 1 of 2 rows have a text that is also in train, so the model has seen them (jsonl:2 = jsonl:2)",
+        "validation (file): 1 of 2 rows have a text that is also in train, so the model has already seen them (jsonl:2 = jsonl:2)",
         'validation (file): 1 of 2 rows have the same text as a training row but another label (jsonl:2 = jsonl:2: "b", "a")',
-        "test (file): 2 of 3 rows have a text that is also in train, so the model has seen them (jsonl:1 = jsonl:3, jsonl:2 = jsonl:3)"
+        "test (file): 2 of 3 rows have a text that is also in train, so the model has already seen them (jsonl:1 = jsonl:3, jsonl:2 = jsonl:3)"
       ])
     })
 
@@ -184,15 +184,15 @@ describe("openClassification", () => {
     const message = await failureOf(open({ train: "none.jsonl", validation: jsonlOf([1]), test: "rows.txt" }))
     expect(message.replaceAll(process.cwd(), "")).toMatchInlineSnapshot(`
       "none.jsonl, rows.jsonl, rows.txt: 3 problems:
-        none.jsonl: there is no such file (looked for /none.jsonl)
+        none.jsonl: no such file (looked for /none.jsonl)
         rows.jsonl:1: found 1, expected an object
-        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     `)
   })
 
   test("a share of one row cannot be held out", async () => {
     expect(await failureOf(open({ train: rowsOf("a"), labels: ["a", "b"], validation: 0.5 }))).toBe(
-      "rows.jsonl: the file has 1 row; to hold out a share of it for validation at least 2 are needed"
+      "rows.jsonl: the file has 1 row; holding out a share for validation needs at least 2"
     )
   })
 })
@@ -203,7 +203,7 @@ test("classes of which one has five times the rows of another are told, of enoug
     return warnings.map((warning) => warning.replace(/\(\S*jsonl\)/, "(file)"))
   }
   expect(await warningsOf(100, 20)).toEqual([
-    'train (file): classes are unbalanced, the most frequent is "a" 100 (83.3 %) and the rarest "b" 20 (16.7 %); accuracy says little of rare ones (macro-F1 does), and loss.classWeights: "balanced" weighs all classes alike'
+    'train (file): classes are unbalanced, the most frequent is "a" 100 (83.3 %) and the rarest "b" 20 (16.7 %); accuracy says little about rare classes (use macro-F1), and loss.classWeights: "balanced" gives all classes the same weight'
   ])
   expect(await warningsOf(99, 20)).toEqual([])
   expect(await warningsOf(19, 1)).toEqual([])

@@ -96,11 +96,11 @@ describe("a CSV file", () => {
       "rows.csv: 7 problems:
         rows.csv:3: columns: found 3, expected 2 (text, label); a text with commas needs quotes
         rows.csv:4: columns: found 1, expected 2 (text, label)
-        rows.csv:5: a quote inside a field without quotes; put the field in quotes and write its quotes twice
-        rows.csv:6: text after a closing quote; a quote inside a quoted field is written twice
+        rows.csv:5: a quote inside an unquoted field; put the field in quotes and double its quotes
+        rows.csv:6: text after a closing quote; double a quote inside a quoted field
         rows.csv:7: the label "label" is blank
         rows.csv:9: the text "text" is blank
-        rows.csv:11: a quote is opened and never closed; close it, or write a quote inside a quoted field twice"
+        rows.csv:11: a quote is never closed; close it, or double a quote inside a quoted field"
     `)
   })
 
@@ -122,10 +122,10 @@ describe("a CSV file", () => {
     [
       "a broken header",
       'te"xt,label\n',
-      "rows.csv:1: in the header row: a quote inside a field without quotes; put the field in quotes and write its quotes twice"
+      "rows.csv:1: in the header row: a quote inside an unquoted field; put the field in quotes and double its quotes"
     ],
     ["no rows", "text,label\n", "rows.csv: the file has no rows; at least one is needed"],
-    ["blank", "\n\n", "rows.csv: the file is blank; a header row and rows are needed"]
+    ["blank", "\n\n", "rows.csv: the file is blank; it needs a header row and at least one row"]
   ])("%s", async (_, content, message) => {
     expect(await failureOf(open(content))).toBe(message)
   })

@@ -35,7 +35,7 @@ const headless = (name: string): string => {
 }
 
 const ADD =
-  /the first line \(.*\) is read as column names, and looks like the rows below it; add a line of column names above it/
+  /the first line \(.*\) is read as column names, but it looks like the rows below it; add a line of column names above it/
 
 describe("without its header row", () => {
   const files = ["reviews.csv", "stars.csv", "wines.csv", "iris.csv", "complaints.csv", "critiques.tsv", "kritiken.csv"]

@@ -98,7 +98,7 @@ test("a folder of class folders: sorted, deeper files too, hidden ones not, othe
 test("folders that are none of class folders, each in a sentence", async () => {
   put("loose/a.png", drawn("ring", 0))
   expect(await failure(section(join(folder, "loose")))).toBe(
-    "/loose: found 1 image without a folder; expected a folder of images for each label, or a .csv file with a path and a label a row"
+    "/loose: found 1 image without a folder; expected a folder of images for each label, or a .csv file with a path and a label per row"
   )
   put("beside/ring/a.png", drawn("ring", 0))
   put("beside/b.png", drawn("ring", 1))
@@ -117,7 +117,7 @@ test("folders that are none of class folders, each in a sentence", async () => {
   put("linked/ring/a.png", drawn("ring", 0))
   symlinkSync(join(folder, "loose"), join(folder, "linked/ring/more"))
   expect(await failure(section(join(folder, "linked")))).toBe(
-    "/linked/ring/more: this is a link to a folder, which is not followed; put the folder there, or list paths in a .csv file"
+    "/linked/ring/more: this is a link to a folder, and links are not followed; use the folder itself, or list paths in a .csv file"
   )
 })
 
@@ -185,9 +185,9 @@ test("rows of paths: relative to their file or to data.folder, and out of neithe
   const columns = { image: "file", label: "kind" }
   expect((await failure(section(csv, columns))).split("\n")).toEqual([
     "/rows/lists: 3 problems:",
-    '  /rows/lists/all.csv:2: the image "../photos/ring/0.png" is outside of /rows/lists; data.folder says which folder images are in',
-    '  /rows/lists/all.csv:3: the image "../photos/cross/0.png" is outside of /rows/lists; data.folder says which folder images are in',
-    '  /rows/lists/all.csv:4: the image "/etc/hostname" is outside of /rows/lists; data.folder says which folder images are in'
+    '  /rows/lists/all.csv:2: the image "../photos/ring/0.png" is outside of /rows/lists; set data.folder to the folder of the images',
+    '  /rows/lists/all.csv:3: the image "../photos/cross/0.png" is outside of /rows/lists; set data.folder to the folder of the images',
+    '  /rows/lists/all.csv:4: the image "/etc/hostname" is outside of /rows/lists; set data.folder to the folder of the images'
   ])
   const inFolder = put("rows/lists/in.csv", "file,kind\nring/0.png,ring\ncross/0.png,cross\nring/none.png,ring\n")
   const photosFolder = join(folder, "rows/photos")
@@ -198,7 +198,7 @@ test("rows of paths: relative to their file or to data.folder, and out of neithe
   symlinkSync(join(folder, "rows/secret.png"), join(photosFolder, "ring/link.png"))
   const linked = put("rows/lists/linked.csv", "file,kind\nring/0.png,ring\nring/link.png,ring\n")
   expect(await failure(section(linked, { ...columns, folder: photosFolder }))).toBe(
-    '/rows/lists/linked.csv:3: the image "ring/link.png" is a link that leads outside of /rows/photos; data.folder says which folder images are in'
+    '/rows/lists/linked.csv:3: the image "ring/link.png" is a link that points outside of /rows/photos; set data.folder to the folder of the images'
   )
   const allowed = put("rows/all.csv", "file,kind\nphotos/ring/link.png,ring\n")
   const { splits } = await opened(section(allowed, columns))

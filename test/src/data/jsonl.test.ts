@@ -118,7 +118,7 @@ const aFolder = () => {
 
 describe("files that cannot be used", () => {
   test.each([
-    ["missing", () => `${folder}/none.jsonl`, "/none.jsonl: there is no such file (looked for /none.jsonl)"],
+    ["missing", () => `${folder}/none.jsonl`, "/none.jsonl: no such file (looked for /none.jsonl)"],
     ["a folder", aFolder, "/folder.jsonl: this is a folder; give a data file in it"],
     ["empty", () => fileOf("jsonl", ""), "rows.jsonl: the file is empty; at least one row is needed"],
     ["blank", () => fileOf("jsonl", "\n  \n"), "rows.jsonl: the file has no rows; at least one is needed"],
@@ -137,7 +137,7 @@ describe("files that cannot be used", () => {
     ["LICENSE", "a name without an extension"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet`
+      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet`
     )
   })
 

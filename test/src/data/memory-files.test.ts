@@ -132,7 +132,7 @@ test("fetched files come under their names; one that the server lacks is named",
   const base = new URL("base/", server.url)
   expect(await Effect.runPromise(fetchFiles(base, ["x/y.bin"]))).toEqual({ "x/y.bin": Uint8Array.of(7) })
   const { message } = await Effect.runPromise(Effect.flip(fetchFiles(base, ["x/y.bin", "z"])))
-  expect(message).toBe(`${base.href}z: the server answers 404`)
+  expect(message).toBe(`${base.href}z: the server responded with 404`)
   await server.stop(true)
 })
 
@@ -151,7 +151,7 @@ test("a file without an end is not read on past the limit", async () => {
   base.host = server.url.host
   const { message } = await Effect.runPromise(Effect.flip(fetchFiles(base, ["x"])))
   expect(message).toBe(
-    `http://***@${server.url.host}/x: the answer has more than 1,000,000 bytes (limit fetched-bytes; TFJS_LORA_PRO_LIMITS=fetched-bytes=N raises it)`
+    `http://***@${server.url.host}/x: the response has more than 1,000,000 bytes (limit fetched-bytes; TFJS_LORA_PRO_LIMITS=fetched-bytes=N raises it)`
   )
   while (!cancelled) await Bun.sleep(1)
   setLimits({ "fetched-bytes": limits["fetched-bytes"].default })

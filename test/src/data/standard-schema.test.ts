@@ -193,7 +193,7 @@ describe("a schema of one's own", () => {
     failureOf(one.pipe(validated(standard(validate)), Stream.runDrain))
 
   test("that throws, or whose promise is rejected, is told from a row that does not fit", async () => {
-    const message = "rows[0]: the schema's own code failed: no connection"
+    const message = "rows[0]: the schema threw an error: no connection"
     const fail = () => {
       throw new Error("no connection")
     }
@@ -233,7 +233,7 @@ describe("a file", () => {
       [
         "rows.jsonl: 2 problems:",
         "  rows.jsonl:3001: stars: found 6; Too big: expected number to be <=5",
-        "  rows.jsonl:3002: not JSON: not JSON"
+        "  rows.jsonl:3002: not JSON; write the row as one object on its line, with double quotes and no comma after it: not JSON"
       ].join("\n")
     )
     expect(taken).toBe(0)
@@ -266,7 +266,7 @@ describe("a file", () => {
   })
 
   test.each([
-    ["missing", () => `${folder}/none.jsonl`, "/none.jsonl: there is no such file (looked for /none.jsonl)"],
+    ["missing", () => `${folder}/none.jsonl`, "/none.jsonl: no such file (looked for /none.jsonl)"],
     ["blank", () => fileOf("jsonl", "\n \n"), "rows.jsonl: the file has no rows; at least one is needed"],
     ["without rows", () => fileOf("csv", "a,b\n"), "rows.csv: the file has no rows; at least one is needed"],
     [
@@ -282,7 +282,7 @@ describe("a file", () => {
     [
       "of an unknown format",
       () => "rows.txt",
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     ]
   ])("%s", async (_, path, message) => {
     expect(await failureOf(Stream.runDrain(rows(path(), anything)))).toBe(message)

@@ -126,7 +126,7 @@ describe("what a text is not", () => {
     put("links/a/1.txt", "a")
     symlinkSync(join(folder, "secret.txt"), join(folder, "links/a/2.txt"))
     expect(await failure(read(join(folder, "links")))).toBe(
-      "/links/a/2.txt: this is a link that leads outside of /links"
+      "/links/a/2.txt: this is a link that points outside of /links"
     )
   })
 

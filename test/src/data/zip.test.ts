@@ -77,16 +77,22 @@ describe("what is refused", () => {
     "an archive that was cut off": [zipOf(files).subarray(0, -30), "rows.zip: this is not a ZIP archive"],
     "a name that leads out": [
       zipOf([{ ...one, name: "a/../../b" }]),
-      'rows.zip: the entry "a/../../b" leads out of the archive'
+      'rows.zip: the entry "a/../../b" points outside of the archive'
     ],
-    "a name from the root": [zipOf([{ ...one, name: "/etc/passwd" }]), 'rows.zip: the entry "/etc/passwd" leads out'],
-    "a name of a drive": [zipOf([{ ...one, name: "C:\\x" }]), 'rows.zip: the entry "C:/x" leads out'],
+    "a name from the root": [
+      zipOf([{ ...one, name: "/etc/passwd" }]),
+      'rows.zip: the entry "/etc/passwd" points outside'
+    ],
+    "a name of a drive": [zipOf([{ ...one, name: "C:\\x" }]), 'rows.zip: the entry "C:/x" points outside'],
     "a folder without a name, which would be in itself": [
       zipOf([{ ...one, name: "a//b.txt" }]),
       'rows.zip: the entry "a//b.txt" is not a name'
     ],
     "folders without end": [zipOf([{ ...one, name: `${"a/".repeat(200)}b` }]), "is more than 100 folders deep"],
-    "a link": [zipOf([{ ...one, mode: 0o120777 }]), 'rows.zip: the entry "a.txt" is a link, which is not followed'],
+    "a link": [
+      zipOf([{ ...one, mode: 0o120777 }]),
+      'rows.zip: the entry "a.txt" is a link, and links are not followed'
+    ],
     "a device": [zipOf([{ ...one, mode: 0o060666 }]), 'rows.zip: the entry "a.txt" is not a regular file'],
     "an encrypted entry": [zipOf([{ ...one, flags: 1 }]), 'rows.zip: the entry "a.txt" is encrypted'],
     "another method": [zipOf([{ ...one, method: 14 }]), 'rows.zip: the entry "a.txt" is packed by method 14'],
@@ -99,12 +105,15 @@ describe("what is refused", () => {
       zipOf([{ ...one, says: { offset: 30 } }]),
       "rows.zip: the archive is damaged: its entries overlap"
     ],
-    "a size that is too large": [zipOf([{ ...one, says: { size: 4 } }]), "rows.zip/a.txt: holds other bytes"],
-    "a size that is too small": [zipOf([{ ...one, says: { size: 2 } }]), "rows.zip/a.txt: holds other bytes"],
-    "another sum": [
-      zipOf([{ ...one, says: { sum: 1 } }]),
-      "rows.zip/a.txt: holds other bytes than the archive's directory says"
+    "a size that is too large": [
+      zipOf([{ ...one, says: { size: 4 } }]),
+      "rows.zip/a.txt: does not match the archive's directory"
     ],
+    "a size that is too small": [
+      zipOf([{ ...one, says: { size: 2 } }]),
+      "rows.zip/a.txt: does not match the archive's directory"
+    ],
+    "another sum": [zipOf([{ ...one, says: { sum: 1 } }]), "rows.zip/a.txt: does not match the archive's directory"],
     "bytes that are not deflated": [
       zipOf([{ ...one, isStored: true, method: 8, says: { packed: 3, size: 3 } }]),
       "rows.zip/a.txt: cannot be unpacked"
@@ -118,7 +127,7 @@ describe("what is refused", () => {
   test("more than the archive is likely to hold, before anything is unpacked", async () => {
     const zeros = new Uint8Array(70_000_000)
     expect(await failure(zipOf([{ name: "a.txt", bytes: zeros }]))).toStartWith(
-      "rows.zip: what is packed in it exceeds the file by more than 100 times (limit unpacked-ratio"
+      "rows.zip: its contents are larger than the file by more than 100 times (limit unpacked-ratio"
     )
   })
 

@@ -40,12 +40,12 @@ test("files in memory have a Hub that rejects every address", async () => {
   const failure = (program: (hub: Hub["Service"]) => Effect.Effect<unknown, HubError>) =>
     Effect.runPromise(Hub.use((hub) => Effect.flip(program(hub))).pipe(Effect.provide(layer)))
   expect((await failure((hub) => hub.model("hf:lab/bert"))).message).toBe(
-    "hf:lab/bert: a browser page has no cache of the Hub; give it the model's files with fetchFiles"
+    "hf:lab/bert: a browser page has no Hub cache; pass the model's files with fetchFiles"
   )
   expect((await failure((hub) => hub.dataset("hf:datasets/lab/films", "train"))).message).toContain("the file of rows")
 })
 
 test("without a Hub, rows of an address are not found, and the message says what provides one", async () => {
   const program = Effect.flip(firstRows("hf:datasets/lab/films", 2))
-  expect((await Effect.runPromise(program)).message).toContain("the program has no Hub; provide `platform`")
+  expect((await Effect.runPromise(program)).message).toContain("the program provides no Hub; provide `platform`")
 })

@@ -186,7 +186,7 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     )
     expect(await refused(loadAdapter(model(), { "other.bin": new Uint8Array(8) }))).toContain(`expected ${MODEL}`)
     using server = Bun.serve({ port: 0, fetch: () => new Response("", { status: 404 }) })
-    expect(await refused(loadAdapter(model(), `${server.url}x/`))).toContain("the server answers 404")
+    expect(await refused(loadAdapter(model(), `${server.url}x/`))).toContain("the server responded with 404")
     const adapted = await trained({ rank: 2 })
     writeFileSync(at("a file"), "")
     expect(await refused(adapted.save(at("a file", "below")))).toContain("ENOTDIR")

@@ -219,7 +219,9 @@ test(
 
 test("a path or a URL of an image is answered by what is taken in its place, whatever it leads to", () => {
   const columns = { image: "photo" }
-  const elsewhere = expect.stringMatching(/^names an image by a path or a URL; send the image itself as a data: URI/)
+  const elsewhere = expect.stringMatching(
+    /^refers to an image by a path or a URL; send the image itself as a data: URI/
+  )
   const places = [
     "/etc/passwd",
     "a.png",

@@ -129,7 +129,7 @@ describe("tools", () => {
     ],
     "a result without its call": [
       { messages: [user("x"), { role: "tool", tool_call_id: "a", content: "y" }] },
-      'messages: message 2: tool_call_id "a" names no call before it'
+      'messages: message 2: tool_call_id "a" does not match an earlier call'
     ],
     "arguments that are not JSON": [
       {

@@ -180,7 +180,9 @@ describe("rows", () => {
           expectAnswer(answer.base, expected.base[i]!)
         }
         const refused = yield* Effect.flip(ask(id, [{ image: asked[0]! }]))
-        expect(refused.message).toStartWith("names an image by a path or a URL; send the image itself as a data: URI")
+        expect(refused.message).toStartWith(
+          "refers to an image by a path or a URL; send the image itself as a data: URI"
+        )
       })
     )
   })

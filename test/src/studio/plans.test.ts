@@ -82,7 +82,7 @@ describe("a plan", () => {
 
   const wrong: ReadonlyArray<readonly [path: string, changes: Readonly<Record<string, object>>, says: RegExp]> = [
     ["adapter.rank", { adapter: { method: "lora", rank: 0 } }, /^found 0; expected an integer from 1 to 1024$/],
-    ["data.train", { data: { format: "classification", train: "gone.csv" } }, /there is no such file/],
+    ["data.train", { data: { format: "classification", train: "gone.csv" } }, /no such file/],
     ["adapter.targets.0", { adapter: { method: "lora", targets: ["nothing"] } }, /matches no linear layer/],
     ["model.source", { model: { source: "models/gone" } }, /models\/gone/]
   ]

@@ -159,7 +159,7 @@ describe("what is no table is told in a sentence:", () => {
   const cases: ReadonlyArray<readonly [source: string, says: RegExp]> = [
     ["empty.csv", /^empty\.csv: the file is empty; at least one row is needed$/],
     ["blank.csv", /^blank\.csv: the file has no rows/],
-    ["gone.csv", /^gone\.csv: there is no such file/],
+    ["gone.csv", /^gone\.csv: no such file/],
     ["picture.csv", /starts like a PNG image$/],
     ["binary.csv", /contains binary data/],
     ["table.xlsx", /this is a spreadsheet: save the sheet as CSV/],

@@ -161,7 +161,7 @@ describe.each([false, true])("packing %p", (packing) => {
     expect(texts).toEqual(wanted(some, 24).filter((_, row) => row % 3 !== 0))
     const none = causalTrainingBatches(splitOf(40, { unlearned: () => 99 }), { padId }, { ...options, packing })
     expect(await failureOf(Stream.runDrain(none) as Effect.Effect<void, DataError>)).toBe(
-      "rows: in no row is there anything to learn among the first 24 tokens; raise data.maxLength"
+      "rows: no row has anything to learn within its first 24 tokens; raise data.maxLength"
     )
   })
 

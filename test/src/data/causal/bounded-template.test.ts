@@ -19,7 +19,7 @@ const written = (source: string): string => {
 }
 
 const steps = "the chat template takes more than 10,000 steps (limit template-steps;"
-const characters = "the chat template writes a text of more than 20,000 characters (limit template-characters;"
+const characters = "the chat template produces a text of more than 20,000 characters (limit template-characters;"
 const depth = "the chat template nests deeper than 500 levels (limit template-depth;"
 
 /** `ns.x` is a text of 8,192 a's */

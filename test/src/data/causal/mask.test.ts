@@ -136,11 +136,11 @@ describe("templates of other kinds", () => {
         { lossOn: "assistant", turns },
         specialPattern(smollm2)
       )
-    const reason = "the chat template writes message 2 and what precedes it differently once others follow"
+    const reason = "the chat template changes message 2 or what precedes it once others follow"
     expect(written(undefined)).toMatchObject({ examples: [{}, {}], apart: reason })
     expect(written("apart")).not.toHaveProperty("apart")
     expect(written("together")).toEqual({
-      broken: `the turns cannot be learned together: ${reason}; remove data.turns, or give another data.chatTemplate`
+      broken: `the turns cannot be learned together: ${reason}; remove data.turns, or set data.chatTemplate to another template`
     })
   })
 

@@ -80,15 +80,13 @@ describe("files", () => {
     const failure = await failureOf(open({ format: "chat", train: files["jsonl.gz"] }))
     if (TMPDIR === undefined) delete process.env["TMPDIR"]
     else process.env["TMPDIR"] = TMPDIR
-    expect(failure).toStartWith(
-      "rows.jsonl.gz: its rows are written to the folder for temporary files, /nowhere, which fails: "
-    )
+    expect(failure).toStartWith("rows.jsonl.gz: cannot write its rows to the folder for temporary files, /nowhere: ")
   })
 
   test("unlike ones are refused with the reason", async () => {
     const train = fileOf("txt", "a")
     expect(await failureOf(open({ format: "text", train }))).toBe(
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
     )
     const noGzip = fileOf("jsonl.gz", "{}")
     expect(await failureOf(open({ format: "text", train: noGzip }))).toStartWith(
@@ -106,7 +104,7 @@ describe("files", () => {
       'chats-snappy.parquet: no column "text" (found: id, messages, source)'
     )
     expect(await failureOf(open({ format: "text", train: fileOf("jsonl.gz", Bun.gzipSync(new Uint8Array(0))) }))).toBe(
-      "rows.jsonl.gz: the file holds no bytes; at least one row is needed"
+      "rows.jsonl.gz: the file is empty; at least one row is needed"
     )
   })
 })
@@ -188,7 +186,7 @@ describe("broken rows", () => {
       '  rows.jsonl:3: no column "messages" (found: mesages; did you mean "mesages"?)',
       '  rows.jsonl:4: "messages" is not JSON; expected a list of messages as JSON',
       '  rows.jsonl:5: message 1: unknown role "asistant" (known: system, developer, user, assistant, tool; did you mean "assistant"?); message 2: found a number, expected an object with role and content',
-      "  rows.jsonl:6: the assistant says nothing in the conversation, so no token is trained on",
+      "  rows.jsonl:6: the conversation has no message of the assistant, so no token is trained on",
       "  rows.jsonl:7: message 2: content is an object, expected a string",
       "  rows.jsonl:8: found a list, expected an object"
     ])
@@ -250,7 +248,7 @@ test("a turn that the template changes once others follow is found in any row, a
   const { splits, warnings } = await run(Effect.map(opened(rows), ({ splits, warnings }) => ({ splits, warnings })))
   expect(splits.train.several).toBe(true)
   expect(warnings).toEqual([
-    "turns: each of the assistant's turns in 1 conversation is an example of its own, after the prompt that generation sees, since the chat template writes message 2 and what precedes it differently once others follow (data.turns)"
+    "turns: each of the assistant's turns in 1 conversation is a separate example, after the prompt that generation uses, since the chat template changes message 2 or what precedes it once others follow (data.turns)"
   ])
   const apart = splits.train.encode({ kind: "chat", messages: thought })
   expect(isBroken(apart) || apart.map(({ ids }) => smollm2.decode([...ids], { special: true }))).toEqual([
@@ -258,7 +256,7 @@ test("a turn that the template changes once others follow is found in any row, a
     "[user]Wie viel ist 1 + 1? 😀<|im_end|>[assistant]2<|im_end|>[user]Wie viel ist 2 + 2? 😀<|im_end|>[assistant]4<|im_end|>"
   ])
   expect(await failureOf(opened(rows, "together"))).toBe(
-    "rows.jsonl:901: the turns cannot be learned together: the chat template writes message 2 and what precedes it differently once others follow; remove data.turns, or give another data.chatTemplate"
+    "rows.jsonl:901: the turns cannot be learned together: the chat template changes message 2 or what precedes it once others follow; remove data.turns, or set data.chatTemplate to another template"
   )
   const last = [...rows.slice(0, 900), said("Hm</think>Because.")] // it is the last turn, which is written unchanged
   expect(await run(Effect.map(opened(last), ({ splits }) => splits.train.several))).toBe(false)
@@ -271,7 +269,7 @@ describe("refused before weights are loaded", () => {
 
   test("no chat template", async () => {
     expect(await refused(null)).toBe(
-      'chat template: the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja); give one as data.chatTemplate, use a model made for conversations, or data.format "completion"'
+      'chat template: the checkpoint has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja); set data.chatTemplate, use a chat model, or set data.format to "completion"'
     )
   })
 
@@ -295,7 +293,7 @@ describe("refused before weights are loaded", () => {
     const doubling = smollm2.encode
     const adding: CausalTokenizer["encode"] = (text) => [1, ...doubling(text)]
     expect(await refused(smollm2.chatTemplate, { encode: adding })).toBe(
-      "chat template: the chat template and the tokenizer both begin a text with the beginning-of-text token"
+      "chat template: the chat template and the tokenizer both add the beginning-of-text token"
     )
     const beginning: CausalTokenizer = {
       ...smollm2,
@@ -303,23 +301,23 @@ describe("refused before weights are loaded", () => {
     }
     const texts = jsonlOf([{ text: "<|im_start|>Some words" }, { text: "Others" }])
     expect(await failureOf(open({ format: "text", train: texts }, beginning))).toBe(
-      "rows.jsonl: 50.0 % of the rows begin with the beginning-of-text token, which the tokenizer puts there too; take it out of the texts"
+      "rows.jsonl: 50.0 % of the rows begin with the beginning-of-text token, which the tokenizer adds as well; remove it from the texts"
     )
   })
 
   test("nothing to learn within maxLength; no end-of-text token", async () => {
     expect(await failureOf(open({ format: "chat", train, maxLength: 24 }))).toBe(
-      "rows.jsonl: in no row is there anything to learn among the first 24 tokens; raise data.maxLength"
+      "rows.jsonl: no row has anything to learn within its first 24 tokens; raise data.maxLength"
     )
     const texts = jsonlOf([{ text: "a b c" }])
     expect(await failureOf(open({ format: "text", train: texts }, { ...smollm2, eosId: null }))).toStartWith(
-      "tokenizer: it names no end-of-text token"
+      "tokenizer: it has no end-of-text token"
     )
   })
 
   test("a held-out share of one row", async () => {
     expect(await failureOf(open({ format: "chat", train: jsonlOf(chats.slice(0, 1)), validation: 0.5 }))).toContain(
-      "at least 2 are needed"
+      "needs at least 2"
     )
   })
 })
@@ -336,8 +334,8 @@ describe("told", () => {
     const { warnings } = await run(open({ format: "chat", train: jsonlOf(rows), maxLength: 60 }))
     expect(warnings.map((one) => one.replaceAll(/[^\s(]*rows-\d+/g, "rows"))).toEqual([
       "1 row holds <|im_end|>, <|im_start|> in its text, which becomes the special token (rows.jsonl:12)",
-      "train (rows.jsonl): 7.1 % of the rows are longer than data.maxLength, 60 tokens, and lose their end",
-      "train (rows.jsonl): of 7.1 % of the rows nothing is learned, since all of it is cut off; they are left out",
+      "train (rows.jsonl): 7.1 % of the rows are longer than data.maxLength, 60 tokens, and are truncated",
+      "train (rows.jsonl): of 7.1 % of the rows nothing is left to learn after truncation; they are skipped",
       "train (rows.jsonl): 1 of 14 rows repeat the text of an earlier row (rows.jsonl:14 = rows.jsonl:1)"
     ])
   })
@@ -345,7 +343,7 @@ describe("told", () => {
   test("a turn that ends with another token than texts do", async () => {
     const { warnings } = await run(open({ format: "chat", train: jsonlOf(chats) }, { ...smollm2, eosId: 0 }))
     expect(warnings).toEqual([
-      "the chat template ends the assistant's turn with <|im_end|>, while the tokenizer's end-of-text token is <|endoftext|>: generation has to stop at the former too"
+      "the chat template ends the assistant's turn with <|im_end|>, while the tokenizer's end-of-text token is <|endoftext|>: generation must also stop at the former"
     ])
   })
 

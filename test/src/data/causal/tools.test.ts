@@ -165,15 +165,15 @@ describe("what would be learned wrongly is an error with its row and field", () 
     ],
     "a result without its call": [
       { messages: [user, calling(openaiCall("{}", "c2")), result, answer], tools: [weather] },
-      'message 3: tool_call_id "c1" names no call before it'
+      'message 3: tool_call_id "c1" does not match an earlier call'
     ],
     "a result before any call": [
       { messages: [user, { role: "tool", content: "sun" }, answer] },
-      "message 2: is a tool's result without a call before it"
+      "message 2: is a tool's result without an earlier call"
     ],
     "a second result for one call": [
       { messages: [user, calling(openaiCall("{}")), result, result, answer], tools: [weather] },
-      'message 4: tool_call_id "c1" names no call before it'
+      'message 4: tool_call_id "c1" does not match an earlier call'
     ],
     "parallel calls where the row excludes them": [
       one(calling(openaiCall("{}"), openaiCall("{}", "c2")), { parallel_tool_calls: false }),
@@ -185,7 +185,7 @@ describe("what would be learned wrongly is an error with its row and field", () 
     ],
     "calls of the user": [
       { messages: [{ ...user, tool_calls: [openaiCall("{}")] }, answer] },
-      "message 1: a message of the user has calls, which only the assistant's have"
+      "message 1: a message of the user has calls, which only messages of the assistant can have"
     ],
     "another weight": [one({ ...answer, weight: 0.5 }), "message 2: weight is 0.5, expected 0 or 1"],
     "nothing but context": [
@@ -201,7 +201,7 @@ describe("what would be learned wrongly is an error with its row and field", () 
         messages: [user, answer],
         tools: [{ ...weather, function: { name: "w", parameters: { properties: { city: null } } } }]
       },
-      '"tools"[0].function.parameters.properties.city is null; a table fills such holes where rows differ: store the column as JSON text'
+      '"tools"[0].function.parameters.properties.city is null; tables add null where rows have different keys: store the column as JSON text'
     ]
   }
   test.each(Object.entries(wrong))("%s", async (_, [row, sentence, more]) => {
@@ -227,7 +227,7 @@ describe("what would be learned wrongly is an error with its row and field", () 
     const silent =
       "{% for m in messages %}{% if m.role != 'developer' %}<|im_start|>{{ m.role }}\n{{ m.content or '' }}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     expect(await failureOf(open(row, {}, { ...smollm2, chatTemplate: silent }))).toStartWith(
-      `rows.jsonl:1: the chat template leaves out ${part}, and the model would never see it; `
+      `rows.jsonl:1: the chat template omits ${part}, so the model would never see it; `
     )
   })
 })

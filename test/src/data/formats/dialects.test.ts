@@ -176,7 +176,7 @@ describe("which separator", () => {
   test("the columns that are wanted decide before the rows", async () => {
     const file = fileOf("csv", "text;note,label\na;b,c\nd;e,f\n")
     expect(await failureOf(firstRows(file, 9))).toBe(
-      "rows.csv:1: its columns may be separated by a comma (2) or semicolon (2); name the separator with data.separator (of suggest: --separator)"
+      "rows.csv:1: its columns seem to be separated by a comma (2) or semicolon (2); name the separator with data.separator (of suggest: --separator)"
     )
     expect(await found("text;note,label\na;b,c\n", { separator: "semicolon" })).toEqual(["text", "note,label"])
     const source = Effect.flatMap(openLabelledFile(file, { text: "text;note", label: "label" }), ({ read }) =>

@@ -67,20 +67,20 @@ describe("what is wrong is said with its line", () => {
   const failing = (content: string) => failureOf(openLabelledFile(fileOf("json", content), columns))
   const cases: ReadonlyArray<readonly [content: string, message: string]> = [
     ["[]", "rows.json: the file has no rows; at least one is needed"],
-    ["{}", "rows.json: the file is one object without a list of objects; rows are [ {…}, {…} ]"],
+    ["{}", "rows.json: the file is a single object without a list of objects; expected rows as [ {…}, {…} ]"],
     [
       '{"a":[1],"b":{"c":[]}}',
-      'rows.json: the file is one object without a list of objects (the lists "a", "b.c" have none); rows are [ {…}, {…} ]'
+      'rows.json: the file is a single object without a list of objects (the lists "a", "b.c" have none); expected rows as [ {…}, {…} ]'
     ],
     [
       '{"train":[{}],"test":[{}]}',
-      'rows.json: several lists may be its rows: "train", "test"; write each into a file of its own'
+      'rows.json: its rows could be any of several lists: "train", "test"; write each list to a separate file'
     ],
-    ['[{"text":"a"},\n{"text":', "rows.json:2: the file ends before the list of its rows does; was it cut off?"],
-    ['{"data":[{}]', "rows.json:1: the file ends before a value does; was it cut off?"],
+    ['[{"text":"a"},\n{"text":', "rows.json:2: the file ends inside the list of its rows; is it complete?"],
+    ['{"data":[{}]', "rows.json:1: the file ends inside a value; is it complete?"],
     ["[{}]\n[{}]", "rows.json:2: more text follows after the JSON value"],
-    ["[{}}", "rows.json:1: the list of rows is closed by }; expected ]"],
-    ['{"a":1]', "rows.json:1: a bracket is closed that is not open"],
+    ["[{}}", "rows.json:1: the list of rows ends with }; expected ]"],
+    ['{"a":1]', "rows.json:1: found a closing bracket without an opening one"],
     [
       "text,label\n",
       "rows.json:1: this is not JSON; expected a list of objects; if the rows have another format, name the file .jsonl or .csv"

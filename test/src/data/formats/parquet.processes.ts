@@ -126,7 +126,7 @@ describe("a row group that says too much", () => {
       "a page that is longer than its column",
       { ...honest, pages: [honest.pages[0]!.subarray(0, -4)] },
       2,
-      "a page of 14 bytes leads past the end of its column"
+      "a page of 14 bytes extends past the end of its column"
     ],
     [
       "a place after the file",
@@ -190,7 +190,7 @@ describe("a page that becomes more than it says", () => {
       coded(deltas(2, 0, 0, [128, 0]), encodings.deltaBinary),
       "a page has blocks of 128 values in 0 parts"
     ],
-    ["an encoding that nobody writes", coded(texts("one"), 10), "a page is in the encoding ALP, which is not read"]
+    ["an encoding that nobody writes", coded(texts("one"), 10), "a page is in the encoding ALP, which is not supported"]
   ])("%s", async (_, text, says) => {
     expect(await refusal(fileWith(text))).toBe(says)
   })
@@ -213,7 +213,7 @@ describe("a page that becomes more than it says", () => {
     const [first, body] = [dictionaryPage(long, { size: long.length, values: 1 }), indices([1_000_000, 0])]
     const text = { pages: [first, raw(body, 1_000_000, encodings.dictionary)], values: 1_000_000, dictionary: true }
     const message = await refusal(fileWith(text, 1_000_000))
-    expect(message).toStartWith("what is packed in it exceeds the file by more than 100 times (limit unpacked-ratio;")
+    expect(message).toStartWith("its contents are larger than the file by more than 100 times (limit unpacked-ratio;")
   })
 
   test("the same column in a thousand row groups", async () => {
@@ -241,8 +241,8 @@ describe("a footer", () => {
       "its footer holds more than 2,097,152 entries (limit parquet-footer-values; TFJS_LORA_PRO_LIMITS=parquet-footer-values=N raises it)"
     ],
     ["a million levels deep", () => new Uint8Array(1_000_000).fill(0x1c), "its structures are nested too deeply"],
-    ["with a name of 4 GB", () => bytesOf([0x18], varint(2 ** 32 - 2), [0]), "a length in it leads past its end"],
-    ["without columns", () => struct({ 1: i32(1) }).bytes, "its parts do not fit together"]
+    ["with a name of 4 GB", () => bytesOf([0x18], varint(2 ** 32 - 2), [0]), "a length in it points past its end"],
+    ["without columns", () => struct({ 1: i32(1) }).bytes, "its parts are inconsistent"]
   ])("%s", async (_, footer, says) => {
     expect(await refusal(footerOf(footer()))).toStartWith(says)
   })

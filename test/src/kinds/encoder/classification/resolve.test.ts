@@ -251,7 +251,7 @@ describe("problems, all of them together", () => {
   test("classes that are unknown because the data cannot be read are no second one", async () => {
     w.model("minilm") // whose config names none
     const problems = await problemsOf({ model: { source: "minilm" }, ...data({ train: "nowhere.jsonl" }) })
-    expect(problems.join("\n")).toMatch(/nowhere\.jsonl: there is no such file/)
+    expect(problems.join("\n")).toMatch(/nowhere\.jsonl: no such file/)
     expect(problems.join("\n")).not.toContain("labels")
   })
 

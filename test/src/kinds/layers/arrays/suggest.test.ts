@@ -84,7 +84,7 @@ describe("rules", () => {
     expect(cautions({})).not.toContain("in this order")
     expect(cautions({})).toContain("data.scale must match the scale that the model was trained with")
     expect(cautions({ scale: 1 })).not.toContain("data.scale")
-    expect(cautions({ rows: 50 })).toContain("50 training rows are 5 for each of 10 classes")
+    expect(cautions({ rows: 50 })).toContain("50 training rows are about 5 for each of 10 classes")
   })
 })
 
