@@ -169,13 +169,13 @@ const layout: PeftLayout<AdaloraOptions> = {
   }),
   files: {
     written: (stored) => {
-      const kept = pattern(stored).flatMap((stays, k) => (stays ? [k] : []))
-      return triplets(stored, kept.length, (i) => kept[i]!)
+      const remaining = pattern(stored).flatMap((stays, k) => (stays ? [k] : []))
+      return triplets(stored, remaining.length, (i) => remaining[i]!)
     },
-    read: ({ options }, found) => {
+    read: ({ options }, stored) => {
       const rank = initialRankOf(options)
-      const left = tripletsIn(found)
-      return left === undefined || left >= rank ? found : triplets(found, rank, asItIs)
+      const left = tripletsIn(stored)
+      return left === undefined || left >= rank ? stored : triplets(stored, rank, asItIs)
     }
   },
   config: peftConfig,

@@ -51,11 +51,11 @@ const magnitudeOf = (trained: Trainable): tf.Tensor1D => trained.dense[0]!.value
 /** Returns the norm of each row of W + s·BA, shape [out]. */
 export const rowLengths = ({ W }: BaseLayer, { A, B, scale }: FactorPair): tf.Tensor1D =>
   tf.tidy(() => {
-    const own = tf.sum(tf.square(dequantized(W)), 1)
+    const squares = tf.sum(tf.square(dequantized(W)), 1)
     const AWt = frozenLinear(A, W, null) // [r, out]
     const both = tf.mul(tf.sum(tf.mul(tf.transpose(AWt), B), 1), 2 * scale)
     const low = tf.mul(tf.sum(tf.mul(tf.matMul(B, tf.matMul(A, A, false, true)), B), 1), scale * scale)
-    return tf.sqrt(tf.addN([own, both, low])) as tf.Tensor1D
+    return tf.sqrt(tf.addN([squares, both, low])) as tf.Tensor1D
   })
 
 /** Computes `forward` with given norms: the function that is differentiated. */

@@ -104,10 +104,10 @@ const compared =
 
 /** The inits that are compared as methods of their own. */
 const comparedInits = Object.fromEntries(
-  Object.entries<Initializer<never>>(initializers).flatMap(([kind, { label, compared: own }]) => {
-    if (own === null) return []
-    const section = compared(kind as keyof typeof initializers, own.scaling)
-    return [[kind, { label, ranked: true, learningRates: own.learningRates, section }]]
+  Object.entries<Initializer<never>>(initializers).flatMap(([kind, { label, compared: comparedInit }]) => {
+    if (comparedInit === null) return []
+    const section = compared(kind as keyof typeof initializers, comparedInit.scaling)
+    return [[kind, { label, ranked: true, learningRates: comparedInit.learningRates, section }]]
   })
 )
 
@@ -126,7 +126,7 @@ export const sizePatterns = <Options>(
   const common = sizesOf(options)
   const sizes = sites.map(({ site, options }) => ({ name: module(site.name), ...sizesOf(options) }))
   const pattern = (key: "rank" | "alpha") =>
-    Object.fromEntries(sizes.filter((own) => own[key] !== common[key]).map((own) => [own.name, own[key]]))
+    Object.fromEntries(sizes.filter((size) => size[key] !== common[key]).map((size) => [size.name, size[key]]))
   return { rank_pattern: pattern("rank"), alpha_pattern: pattern("alpha") }
 }
 

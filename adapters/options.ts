@@ -47,12 +47,12 @@ const failed = (problems: InjectionError["problems"]) => Result.fail(new Injecti
 export const selectedBy = <Options extends object>(
   model: Network,
   method: AdapterMethod<Options>,
-  { seed: seedOption, calibrate: _, ...written }: InjectOptions<Options>
+  { seed: seedOption, calibrate: _, ...planned }: InjectOptions<Options>
 ): Result.Result<{ readonly selected: Selected<Options>; readonly seed: number }, InjectionError> => {
-  const { targets, exclude, modulesToSave, overrides, ...own } = written
+  const { targets, exclude, modulesToSave, overrides, ...methodOptions } = planned
   const section = Object.hasOwn(methodFacts, method.tag) ? method.section : undefined
   const of =
-    section === undefined ? { method: "full", targets, exclude, modulesToSave } : { method: method.tag, ...written }
+    section === undefined ? { method: "full", targets, exclude, modulesToSave } : { method: method.tag, ...planned }
   const fields = Schema.Struct({ adapter: section ?? FullConfig, seed: seedField })
   const decoded = decodeOptions(fields, { adapter: withoutUndefined(of), seed: seedOption }, methodRules)
   if (Result.isFailure(decoded)) return failed(decoded.failure)
@@ -60,6 +60,6 @@ export const selectedBy = <Options extends object>(
   if ("from" in adapter) return failed([saved])
   const { options, selection } = selectionOf(adapter)
   const chosen = (section === undefined ? { ...selection, overrides } : selection) as Selection<Options>
-  const ownOptions = (section === undefined ? own : options) as Options
-  return Result.map(select(model, method, ownOptions, chosen), (selected) => ({ selected, seed }))
+  const decodable = (section === undefined ? methodOptions : options) as Options
+  return Result.map(select(model, method, decodable, chosen), (selected) => ({ selected, seed }))
 }

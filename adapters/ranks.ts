@@ -51,7 +51,7 @@ export const decided = <Options>(
 ): Effect.Effect<Selected<Options>, InitError | DeviceReadError> => {
   const decides = initRanksOf(method, selected)
   if (decides === undefined) return Effect.succeed(selected)
-  let asked = 0
+  let requests = 0
   const count = { of: selected.sites.length, unit: "layers" }
   const sourceOf = (site: LinearSite): InitSource => ({
     ...baseLayer(model, site),
@@ -59,7 +59,7 @@ export const decided = <Options>(
     random: randomStream(seed, "ranks"),
     calibrate: (where, calibration) =>
       Effect.andThen(
-        working("deciding ranks", { ...count, done: asked++ }),
+        working("deciding ranks", { ...count, done: requests++ }),
         calibrate(where, { ...calibration, again: true })
       )
   })
@@ -81,9 +81,9 @@ export const withRanks = <Options>(
   const problems = [
     ...[...sites].flatMap(([name, one]) => {
       const { most = 0 } = decides?.bounds(one) ?? {}
-      const found = ranks[name]
-      if (found !== undefined && Number.isInteger(found) && found >= 0 && found <= most) return []
-      return [problem(name, `found ${found ?? "nothing"}; expected the rank that was decided, from 0 to ${most}`)]
+      const rank = ranks[name]
+      if (rank !== undefined && Number.isInteger(rank) && rank >= 0 && rank <= most) return []
+      return [problem(name, `found ${rank ?? "nothing"}; expected the rank that was decided, from 0 to ${most}`)]
     }),
     ...Object.keys(ranks).flatMap((name) => (sites.has(name) ? [] : [problem(name, "is not an adapted layer")]))
   ]

@@ -145,7 +145,7 @@ export const select = <Options extends object>(
   const named = (patterns: ReadonlyArray<SitePattern>) => model.sites.filter((site) => means(patterns, site.name))
   const { targets, exclude = [], overrides = [], modulesToSave = [] } = selection
   const patterns = [targets, exclude, modulesToSave, ...overrides.map((override) => override.targets)]
-  const count = patterns.reduce((sum, own) => sum + (typeof own === "string" ? 0 : own.length), 0)
+  const count = patterns.reduce((sum, pattern) => sum + (typeof pattern === "string" ? 0 : pattern.length), 0)
   if (count > limit("adapter-patterns")) {
     const message = `found ${wholeNumber(count)} patterns in all, more than ${overLimit("adapter-patterns")}`
     return Result.fail(new InjectionError({ problems: [{ path: "adapter", message }] }))
@@ -229,9 +229,11 @@ const everythingExcluded = {
 /** At most three problems per path in full: a rank too large for 36 layers is one mistake, not 36. */
 const condensed = (problems: ReadonlyArray<{ readonly path: string; readonly message: string }>) => {
   const byPath = Map.groupBy(problems, ({ path }) => path)
-  return [...byPath].flatMap(([path, own]) => {
-    const shown = own.slice(0, 3)
-    return own.length <= 3 ? shown : [...shown, { path, message: `and ${own.length - 3} more layers likewise` }]
+  return [...byPath].flatMap(([path, layers]) => {
+    const examples = layers.slice(0, 3)
+    return layers.length <= 3
+      ? examples
+      : [...examples, { path, message: `and ${layers.length - 3} more layers likewise` }]
   })
 }
 
@@ -249,9 +251,9 @@ const segmentMatches = (segment: string, text: string): boolean => {
   const end = text.length - last.length
   let at = first.length
   for (const piece of rest) {
-    const found = text.indexOf(piece, at)
-    if (found < 0 || found + piece.length > end) return false
-    at = found + piece.length
+    const match = text.indexOf(piece, at)
+    if (match < 0 || match + piece.length > end) return false
+    at = match + piece.length
   }
   return true
 }
@@ -310,6 +312,6 @@ const nearest = (pattern: SitePattern, names: ReadonlyArray<string>): string => 
   const last = (name: string) => name.slice(name.lastIndexOf(".") + 1)
   const segment = closest(last(pattern), [...new Set(names.map(last))])
   const candidates = segment === undefined ? names : names.filter((name) => last(name) === segment)
-  const shown = candidates.slice(0, 3).join(", ")
-  return candidates.length > 3 ? `${shown}, … (${candidates.length})` : shown
+  const examples = candidates.slice(0, 3).join(", ")
+  return candidates.length > 3 ? `${examples}, … (${candidates.length})` : examples
 }

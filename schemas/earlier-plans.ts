@@ -25,9 +25,9 @@ const withHead = (model: unknown): unknown => {
 }
 
 /** Converts a plan of an earlier version to today's fields; returns any other value unchanged. */
-export const inTodaysWords = (written: unknown): unknown => {
-  if (!isRecord(written)) return written
-  const plan = "model" in written ? { ...written, model: withHead(written["model"]) } : written
+export const inTodaysWords = (input: unknown): unknown => {
+  if (!isRecord(input)) return input
+  const plan = "model" in input ? { ...input, model: withHead(input["model"]) } : input
   if (!isRecord(plan["output"])) return plan
   const { keep, ...output } = plan["output"]
   if (typeof keep !== "number") return plan

@@ -189,7 +189,7 @@ const fields = (ast: SchemaAST.AST, key: string): ReadonlyArray<SchemaAST.AST> =
 }
 
 /** A key that is the plan's own in another place: `training.learningRate`. A tag means something else in every section. */
-const ownPlace = (name: string, root: SchemaAST.AST): string | undefined => {
+const placeAtHome = (name: string, root: SchemaAST.AST): string | undefined => {
   if (root._tag !== "Objects") return undefined
   const places = root.propertySignatures.flatMap(({ name: section, type }) => {
     const members = type._tag === "Union" ? type.types : [type]
@@ -207,7 +207,7 @@ const answerTo = (path: string, root: SchemaAST.AST): string | undefined => {
   const name = normalized(path.split(".").at(-1)!)
   const entry = byName.get(name)
   if (entry?.path === null) return entry.say
-  const place = entry?.path ?? ownPlace(name, root)
+  const place = entry?.path ?? placeAtHome(name, root)
   // a field of another kind of plan, or of another method
   if (place === undefined || place === path || fieldsAt(root, place).length === 0) return undefined
   return `use ${place}${entry?.say === undefined ? "" : `, ${entry.say}`}`

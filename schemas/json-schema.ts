@@ -75,9 +75,9 @@ const nameOf = (text: string): string =>
 const withDefinitions = (document: JsonSchema): JsonSchema => {
   const uses = new Map<string, number>()
   const count: Change = (schema) => {
-    const written = JSON.stringify(schema)
-    const before = uses.get(written) ?? 0
-    uses.set(written, before + 1)
+    const text = JSON.stringify(schema)
+    const before = uses.get(text) ?? 0
+    uses.set(text, before + 1)
     // what is inside a definition is written once, however often the definition is used
     return before === 0 ? mapChildren(schema, "", count) : schema
   }
@@ -85,19 +85,18 @@ const withDefinitions = (document: JsonSchema): JsonSchema => {
   const definitions = new Map<string, JsonSchema>()
   const names = new Map<string, string>()
   const define: Change = (schema, key) => {
-    const written = JSON.stringify(schema)
+    const text = JSON.stringify(schema)
     const { title } = schema
-    if (title === undefined && (uses.get(written) === 1 || written.length < LEAST))
-      return mapChildren(schema, key, define)
-    if (!names.has(written)) {
+    if (title === undefined && (uses.get(text) === 1 || text.length < LEAST)) return mapChildren(schema, key, define)
+    if (!names.has(text)) {
       const base = nameOf(typeof title === "string" ? title : key)
       let name = base
       for (let n = 2; definitions.has(name); n++) name = `${base}${n}`
-      names.set(written, name)
+      names.set(text, name)
       definitions.set(name, {}) // takes its place before the definitions inside it
       definitions.set(name, mapChildren(schema, key, define))
     }
-    return { $ref: `#/$defs/${names.get(written)}` }
+    return { $ref: `#/$defs/${names.get(text)}` }
   }
   const root = mapChildren(document, "", define)
   return { ...root, $defs: Object.fromEntries(definitions) }

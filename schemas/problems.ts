@@ -87,15 +87,15 @@ export const closest = (name: string, candidates: ReadonlyArray<string>): string
   )
 }
 
-const longestShown = 60 // characters of a found value; the rest of the line belongs to the path and the expectation
+const longestValue = 60 // characters of a found value; the rest of the line belongs to the path and the expectation
 
 /** Formats an invalid value on one line, as JSON if possible. */
 export const showValue = (value: unknown): string => {
   if (Object.is(value, -0)) return "-0"
   if (typeof value === "number" || typeof value === "bigint" || value === undefined) return String(value)
   if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`
-  const shown = JSON.stringify(value) ?? String(value)
-  return shown.length > longestShown ? cut(shown, longestShown - 1) : shown
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > longestValue ? cut(text, longestValue - 1) : text
 }
 
 /** Returns a choice in words: `one of "a", "b"`. */
@@ -104,11 +104,11 @@ export const oneOf = (values: ReadonlyArray<unknown>): string => {
   return values.length > 1 ? `one of ${words}` : words
 }
 
-const suggestion = (found: unknown, words: ReadonlyArray<unknown>): string => {
+const suggestion = (value: unknown, words: ReadonlyArray<unknown>): string => {
   const near =
-    typeof found === "string"
+    typeof value === "string"
       ? closest(
-          found,
+          value,
           words.filter((word) => typeof word === "string")
         )
       : undefined
@@ -116,8 +116,8 @@ const suggestion = (found: unknown, words: ReadonlyArray<unknown>): string => {
 }
 
 /** Returns the message about an invalid value. `words`: the values of a choice. */
-export const mismatchProblem = (found: unknown, expected: string, words: ReadonlyArray<unknown> = []): string =>
-  `found ${showValue(found)}; expected ${expected}${suggestion(found, words)}`
+export const mismatchProblem = (value: unknown, expected: string, words: ReadonlyArray<unknown> = []): string =>
+  `found ${showValue(value)}; expected ${expected}${suggestion(value, words)}`
 
 /** Beginning of the message about a key that is not in the schema. */
 export const unknownKey = "unknown key"

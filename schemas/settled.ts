@@ -59,16 +59,16 @@ export const settled = <Settings extends Readonly<Record<string, Setting>>, Opti
   settings: Settings,
   options: Options
 ): Settled<Options, Settings> => {
-  const given = options as Readonly<Record<string, unknown>>
+  const fields = options as Readonly<Record<string, unknown>>
   const names = Object.keys(settings)
   const values: Record<string, unknown> = {}
   const problems: Array<PlanProblem> = []
-  for (const path of Object.keys(given)) {
-    if (given[path] !== undefined && !names.includes(path))
+  for (const path of Object.keys(fields)) {
+    if (fields[path] !== undefined && !names.includes(path))
       problems.push({ path, message: unknownKeyProblem(path, names) })
   }
   for (const path of names) {
-    const { [path]: value = settings[path]!.default } = given
+    const { [path]: value = settings[path]!.default } = fields
     const message = settingProblem(settings[path]!, value)
     if (message !== undefined) problems.push({ path, message })
     values[path] = value

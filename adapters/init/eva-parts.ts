@@ -22,8 +22,13 @@ const directionsOf = (
   Effect.gen(function* () {
     const covariance = yield* calibrate(site, { init: "eva", ...initFacts.eva.calibration(config) })
     see(covariance)
-    const found = yield* leadingDirections(covariance, rank, random, `the covariance of the inputs of ${site.name}`)
-    return found === "not finite" ? yield* failed(site, found, config) : found
+    const directions = yield* leadingDirections(
+      covariance,
+      rank,
+      random,
+      `the covariance of the inputs of ${site.name}`
+    )
+    return directions === "not finite" ? yield* failed(site, directions, config) : directions
   })
 
 const failed = (site: LinearSite, nothing: Directionless, { batches }: Eva): InitError =>
@@ -48,16 +53,16 @@ const explained = <E>(
         tidy(() => tf.sum<Scalar>(tf.stridedSlice(tf.reshape(C, [inputs * inputs]), [0], [inputs ** 2], [inputs + 1])))
       )
     return Effect.gen(function* () {
-      const found = yield* look(trace)
-      if (found === "zero") return []
+      const svd = yield* look(trace)
+      if (svd === "zero") return []
       const [total] = yield* readTensor(traces[0]!, `the variance of the inputs of ${name}`)
-      return Array.from(found.S, (variance) => variance / total!)
+      return Array.from(svd.S, (variance) => variance / total!)
     }).pipe(Effect.ensuring(Effect.sync(() => tf.dispose(traces))))
   })
 
 /** How often each site is among the `budget` largest shares of all. */
 const countedRanks = (shares: ReadonlyArray<ReadonlyArray<number>>, budget: number): ReadonlyArray<number> => {
-  const all = shares.flatMap((own, site) => own.map((share) => ({ site, share })))
+  const all = shares.flatMap((layerShares, site) => layerShares.map((share) => ({ site, share })))
   const ranks = shares.map(() => 0)
   // sorting is stable: of equal shares those of the first site come first
   for (const { site } of all.sort((a, b) => b.share - a.share).slice(0, budget)) ranks[site]! += 1
@@ -90,11 +95,11 @@ export const directed = (
 ): Effect.Effect<Factors, InitError | DeviceReadError> =>
   Effect.gen(function* () {
     const { site, rank } = place
-    const found = yield* directionsOf(config, place, source)
-    if (found === "zero") return yield* failed(site, found, config)
+    const directions = yield* directionsOf(config, place, source)
+    if (directions === "zero") return yield* failed(site, directions, config)
     const A = Float32Array.from(
       { length: rank * site.in },
-      (_, k) => found.V[(k % site.in) * rank + Math.floor(k / site.in)]!
+      (_, k) => directions.V[(k % site.in) * rank + Math.floor(k / site.in)]!
     )
     return { A: tf.tensor2d(A, [rank, site.in]), B: tf.zeros<tf.Rank.R2>([site.out, rank]) }
   })

@@ -14,22 +14,22 @@ const DAMPING = 1e-8
 
 /** mean |W ∘ G| */
 const importanceOf = (
-  asked: Calibration,
+  calibration: Calibration,
   site: LinearSite,
   { W, calibrate }: InitSource
 ): Effect.Effect<number, InitError | DeviceReadError> =>
   Effect.gen(function* () {
-    const G = yield* calibrate(site, asked)
+    const G = yield* calibrate(site, calibration)
     const mean = tidy(() => {
-      const own = tf.mean(tf.abs(tf.mul(dequantized(W), G)))
+      const importance = tf.mean(tf.abs(tf.mul(dequantized(W), G)))
       G.dispose()
-      return own
+      return importance
     })
     const [importance] = yield* readTensor(mean, `the importance of ${site.name}`).pipe(
       Effect.ensuring(Effect.sync(() => mean.dispose()))
     )
     if (Number.isFinite(importance)) return importance!
-    return yield* withoutGradient(site.name, asked, "not finite")
+    return yield* withoutGradient(site.name, calibration, "not finite")
   })
 
 type Site = SiteOptions<Pick<RankedOptions, "rank">>
@@ -43,14 +43,15 @@ interface Budget {
 
 /** Returns the ranks of all layers: fractions of the budget by importance, within bounds. */
 export const movedRanks = (
-  asked: Calibration,
+  calibration: Calibration,
   { sites, cost, bounds }: Budget,
   sourceOf: (site: LinearSite) => InitSource
 ): Effect.Effect<ReadonlyArray<number>, InitError | DeviceReadError> =>
   Effect.gen(function* () {
-    const importances = yield* Effect.forEach(sites, ({ site }) => importanceOf(asked, site, sourceOf(site)))
-    if (importances.every((own) => own === 0)) return yield* withoutGradient("any layer", asked, "zero")
-    const sum = importances.reduce((total, own) => total + own, 0)
+    const importances = yield* Effect.forEach(sites, ({ site }) => importanceOf(calibration, site, sourceOf(site)))
+    if (importances.every((importance) => importance === 0))
+      return yield* withoutGradient("any layer", calibration, "zero")
+    const sum = importances.reduce((total, importance) => total + importance, 0)
     const budget = sites.reduce((total, { site, options }) => total + cost(site) * options.rank, 0)
     return sites.map((one, i) => {
       const { least, most } = bounds(one)
@@ -61,14 +62,14 @@ export const movedRanks = (
 
 /** Returns A, and the B with which s·BA is one step along the gradient. */
 export const stepWithin = (
-  asked: Calibration,
+  calibration: Calibration,
   gamma: number,
   { site, rank, scale }: Place,
   { calibrate, random }: InitSource
 ): Effect.Effect<Factors, InitError | DeviceReadError> =>
   Effect.gen(function* () {
     const values = kaimingRows(rank, site.in, random)
-    const G = yield* calibrate(site, asked)
+    const G = yield* calibrate(site, calibration)
     const GAt = tidy(() => {
       const product = tf.matMul(G, tf.tensor2d(values, [rank, site.in]), false, true)
       G.dispose()
@@ -77,7 +78,7 @@ export const stepWithin = (
     const read = yield* readTensor(GAt, `the gradient of ${site.name}`).pipe(
       Effect.ensuring(Effect.sync(() => GAt.dispose()))
     )
-    if (!read.every(Number.isFinite)) return yield* withoutGradient(site.name, asked, "not finite")
+    if (!read.every(Number.isFinite)) return yield* withoutGradient(site.name, calibration, "not finite")
     const rows = Float64Array.from(values)
     const gram = timesTransposed(rows, rows, rank, rank, site.in)
     for (let i = 0; i < rank; i++) gram[i * (rank + 1)]! += DAMPING

@@ -26,7 +26,7 @@ import { keepingAlpha } from "./scales.ts"
 
 type Gora = Extract<LoraInit, { readonly kind: "gora" }>
 
-const asked = (config: Gora): Calibration => ({ init: "gora", ...initFacts.gora.calibration(config) })
+const calibrationOf = (config: Gora): Calibration => ({ init: "gora", ...initFacts.gora.calibration(config) })
 
 const bounds = (
   { minRank, maxRank }: Gora,
@@ -63,11 +63,11 @@ export const gora: Initializer<Gora> = {
     rounding: 1 / 2,
     decide: (sites, sourceOf) =>
       Effect.flatMap(parts, ({ movedRanks }) =>
-        movedRanks(asked(config), { sites, cost, bounds: (one) => bounds(config, one) }, sourceOf)
+        movedRanks(calibrationOf(config), { sites, cost, bounds: (one) => bounds(config, one) }, sourceOf)
       ),
     withRank: keepingAlpha
   }),
   init: (config, place, source) =>
-    Effect.flatMap(parts, ({ stepWithin }) => stepWithin(asked(config), config.gamma, place, source)),
+    Effect.flatMap(parts, ({ stepWithin }) => stepWithin(calibrationOf(config), config.gamma, place, source)),
   compared: { learningRates: [2e-4, 5e-4, 1e-3, 2e-3], scaling: "rank-stabilized" }
 }

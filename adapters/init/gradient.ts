@@ -16,8 +16,8 @@ export const gradientDirections = (
 ): Effect.Effect<TruncatedSvd, InitError | DeviceReadError> =>
   Effect.gen(function* () {
     const gradient = yield* calibrate(site, calibration)
-    const found = yield* leadingDirections(gradient, count, random, `the gradient of ${site.name}`)
-    return typeof found === "string" ? yield* withoutGradient(site.name, calibration, found) : found
+    const directions = yield* leadingDirections(gradient, count, random, `the gradient of ${site.name}`)
+    return typeof directions === "string" ? yield* withoutGradient(site.name, calibration, directions) : directions
   })
 
 /** Returns the error for a layer whose gradient has no directions: it is 0, or not finite. */

@@ -38,8 +38,8 @@ export const initProblem = (init: LoraInit, site: LinearSite, rank: number): str
 
 /** Returns the training data that an init needs; undefined: none. */
 export const calibrationOf = (init: LoraInit): Calibration | undefined => {
-  const asked = factsOfInit(init).calibration?.(init)
-  return asked === undefined ? undefined : { init: init.kind, ...asked }
+  const calibration = factsOfInit(init).calibration?.(init)
+  return calibration === undefined ? undefined : { init: init.kind, ...calibration }
 }
 
 /** Returns how an init decides ranks; undefined: the plan sets them. */

@@ -44,8 +44,8 @@ export const loraGa: Initializer<LoraGa> = {
       const { gradientDirections } = yield* Effect.promise(() => import("./gradient.ts"))
       const { gamma, direction } = config
       const { site, rank } = place
-      const asked = { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) }
-      const { U, V } = yield* gradientDirections(place, asked, 2 * rank, source)
+      const calibration = { init: "lora-ga", ...initFacts["lora-ga"].calibration(config) }
+      const { U, V } = yield* gradientDirections(place, calibration, 2 * rank, source)
       const c = site.out ** 0.25 / Math.sqrt(gamma)
       const chosen = Array.from({ length: rank }, (_, i) => directions[direction](i, rank))
       const A = Float32Array.from({ length: rank * site.in }, (_, k) => {

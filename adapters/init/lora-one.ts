@@ -25,8 +25,8 @@ export const loraOne: Initializer<Extract<LoraInit, { readonly kind: "lora-one" 
       // loaded where it is asked for, with what decomposes
       const { gradientDirections } = yield* Effect.promise(() => import("./gradient.ts"))
       const { site, rank } = place
-      const asked = { init: "lora-one", ...initFacts["lora-one"].calibration(config) }
-      const { U, S, V } = yield* gradientDirections(place, asked, rank, source)
+      const calibration = { init: "lora-one", ...initFacts["lora-one"].calibration(config) }
+      const { U, S, V } = yield* gradientDirections(place, calibration, rank, source)
       const root = Float64Array.from(S, (value) => Math.sqrt(value / (S[0]! * config.gamma)))
       const A = Float32Array.from({ length: rank * site.in }, (_, k) => {
         const [i, column] = [Math.floor(k / site.in), k % site.in]

@@ -71,10 +71,10 @@ const factorsOf = ({ U, S, V }: TruncatedSvd, { site, rank, scale }: Place): Fac
 }
 
 /** With A's row and B's column at 0 neither ever has a gradient. */
-const tooFew = (found: number, { rank }: Place): string =>
-  found === 0
+const tooFew = (rankOfW: number, { rank }: Place): string =>
+  rankOfW === 0
     ? 'W is 0 throughout, so A and B would start at 0 and never move; leave the site out, or take init "kaiming"'
-    : `W has rank ${found}, and what a pair of rank ${rank} has beyond that would start at 0 in A and in B and never move; give the site a rank of at most ${found}, or leave it out`
+    : `W has rank ${rankOfW}, and what a pair of rank ${rank} has beyond that would start at 0 in A and in B and never move; give the site a rank of at most ${rankOfW}, or leave it out`
 
 /** PiSSA. */
 export const pissa: Initializer<Pissa> = {
@@ -85,8 +85,8 @@ export const pissa: Initializer<Pissa> = {
       // a decomposition may take a second: signals are heard between two
       yield* Effect.sleep(0)
       const svd = yield* decomposed(values, config, place, source)
-      const found = svd.S.filter((sigma) => sigma > 0).length
-      if (found < place.rank) return yield* failed(place, tooFew(found, place))
+      const nonzero = svd.S.filter((sigma) => sigma > 0).length
+      if (nonzero < place.rank) return yield* failed(place, tooFew(nonzero, place))
       return factorsOf(svd, place)
     }),
   compared: { learningRates: [1e-4, 3e-4, 6e-4, 1e-3] }

@@ -48,10 +48,10 @@ const zeroNewBuffers = (): void => {
 
 /** Bun as our device sees it, on this GPU. Tiles are by the fixed rule on the null backend, where nothing can be timed. */
 export const runtimeOn = (gpu: GPU): Runtime => {
-  const { keptTiles, ...runtime } = bun
+  const { tileStore, ...runtime } = bun
   return {
     ...runtime,
-    ...(keptTiles === undefined || carriesOutNothing.has(gpu) ? {} : { keptTiles }),
+    ...(tileStore === undefined || carriesOutNothing.has(gpu) ? {} : { tileStore }),
     gpu: Effect.succeed(gpu)
   }
 }

@@ -21,15 +21,15 @@ const tools: ReadonlyArray<Tool> = [
 
 /** Returns the form of a template's tool calls, or null if it does not support them or its form is unknown. */
 export const callFormOf = (template: ChatTemplate): NamedCallForm | null => {
-  const known = found.get(template)
+  const known = forms.get(template)
   if (known !== undefined) return known
   const form = formOf(template)
-  found.set(template, form)
+  forms.set(template, form)
   return form
 }
 
 /** A cache: a server calls this for each request, and detection takes a millisecond or more. */
-const found = new WeakMap<ChatTemplate, NamedCallForm | null>()
+const forms = new WeakMap<ChatTemplate, NamedCallForm | null>()
 
 const formOf = (template: ChatTemplate): NamedCallForm | null => {
   // some templates reject a message without content, others omit the calls of a message with content

@@ -9,18 +9,18 @@ import { json, takeFields } from "./values.ts"
 /** Parses the rest of a call that is an object, after its brace. It is not a call if there is any other field. */
 const takeRest = function* (input: Input): Reading<ReadonlyArray<ToolCall>> {
   const fields = yield* takeFields(input, json, 0, ["name", "arguments", "parameters", "id", "type"])
-  const { name, id, type = "function", arguments: given = fields["parameters"] } = fields
+  const { name, id, type = "function", arguments: argumentsField = fields["parameters"] } = fields
   const isCall =
     typeof name === "string" &&
     name !== "" &&
-    typeof given === "object" &&
-    given !== null &&
-    !Array.isArray(given) &&
+    typeof argumentsField === "object" &&
+    argumentsField !== null &&
+    !Array.isArray(argumentsField) &&
     !("arguments" in fields && "parameters" in fields) &&
     (id === undefined || typeof id === "string") &&
     type === "function"
   if (!isCall) throw noCall
-  return [{ ...(id === undefined ? {} : { id }), name, arguments: given as JsonFields }]
+  return [{ ...(id === undefined ? {} : { id }), name, arguments: argumentsField as JsonFields }]
 }
 
 const takeObject = function* (input: Input): Reading<ReadonlyArray<ToolCall>> {

@@ -39,12 +39,12 @@ export const callReader = (form: Pick<CallForm, "blocks">, tools: ReadonlyArray<
     space += text.slice(0, text.length - content.length)
     if (content === "") return
     // a call before any text includes the white space after it
-    const written = (afterCall && !texts ? "" : space) + content.trimEnd()
+    const finished = (afterCall && !texts ? "" : space) + content.trimEnd()
     space = content.slice(content.trimEnd().length)
     ;[afterCall, texts] = [false, true]
     const last = events.at(-1)
-    if (last?.kind === "text") events[events.length - 1] = { kind: "text", text: last.text + written }
-    else events.push({ kind: "text", text: written })
+    if (last?.kind === "text") events[events.length - 1] = { kind: "text", text: last.text + finished }
+    else events.push({ kind: "text", text: finished })
   }
   const drop = (characters: number) => {
     input.text = input.text.slice(characters)

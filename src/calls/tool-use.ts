@@ -70,10 +70,10 @@ export const toolUse = (tokenizer: CausalTokenizer, tools: ReadonlyArray<Tool>):
         "the model's chat template writes no tools, so the model would not see them; train it with a data.chatTemplate that does"
     }
   }
-  const found = callFormOf(template)
-  if (found === null)
+  const named = callFormOf(template)
+  if (named === null)
     return { broken: "the model's chat template writes calls in a form that cannot be read here, or writes none" }
-  const { name, form } = found
+  const { name, form } = named
   const special = specialPattern(tokenizer)
   const plain = (text: string) => (special === undefined ? text : text.replaceAll(special, ""))
   return {
@@ -116,13 +116,14 @@ const thought = (text: string, thinking: boolean): { readonly reasoning?: string
 const afterThought = (inner: CallReader, plain: (text: string) => string, thinking: boolean): CallReader => {
   let held = ""
   let state: "undecided" | "thinking" | "after" = thinking ? "thinking" : "undecided"
-  const shown = (events: ReadonlyArray<CallEvent>): ReadonlyArray<CallEvent> =>
+  const withoutThinking = (events: ReadonlyArray<CallEvent>): ReadonlyArray<CallEvent> =>
     events.flatMap((event): ReadonlyArray<CallEvent> => {
       if (event.kind === "call") return [event]
       const text = plain(event.text)
       return text === "" ? [] : [{ kind: "text", text }]
     })
-  const text = (own: string): ReadonlyArray<CallEvent> => shown(own === "" ? [] : [{ kind: "text", text: own }])
+  const text = (piece: string): ReadonlyArray<CallEvent> =>
+    withoutThinking(piece === "" ? [] : [{ kind: "text", text: piece }])
   const proceed = (): ReadonlyArray<CallEvent> => {
     if (state === "undecided") {
       const start = held.trimStart()
@@ -145,7 +146,7 @@ const afterThought = (inner: CallReader, plain: (text: string) => string, thinki
     }
     const rest = held
     held = ""
-    return shown(inner.push(rest))
+    return withoutThinking(inner.push(rest))
   }
   return {
     push: (piece) => {
@@ -154,7 +155,7 @@ const afterThought = (inner: CallReader, plain: (text: string) => string, thinki
     },
     end: () => {
       if (state === "thinking") return text(held)
-      return shown([...inner.push(held), ...inner.end()])
+      return withoutThinking([...inner.push(held), ...inner.end()])
     }
   }
 }

@@ -21,7 +21,7 @@ const script = (dawn: string): string => `
 `
 
 /** null: there is no adapter; undefined: the request failed. */
-const asked = (dawn: string): Promise<Named | null | undefined> =>
+const adapterIn = (dawn: string): Promise<Named | null | undefined> =>
   new Promise((resolve) => {
     const args = ["--input-type=module", "--eval", script(dawn)]
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"], timeout: TIMEOUT })
@@ -44,7 +44,7 @@ export const emulatedAdapter = async (): Promise<string | undefined> => {
   // a compiled program would start itself
   if (!/(^|[\\/])node(\.exe)?$/.test(process.execPath)) return undefined
   try {
-    const info = await asked(import.meta.resolve("webgpu"))
+    const info = await adapterIn(import.meta.resolve("webgpu"))
     return info != null && isSoftware(info as GPUAdapterInfo) ? nameOfAdapter(info as GPUAdapterInfo) : undefined
   } catch {
     // the package is missing, which its own error explains better

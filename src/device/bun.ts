@@ -27,17 +27,17 @@ const quiet = (gpu: GPU): GPU => {
 }
 
 /** Key under which Dawn's instance is referenced: garbage-collecting it crashes the process with a segmentation fault. */
-const KEPT = Symbol.for("tfjs-lora-pro/dawn")
+const DAWN = Symbol.for("tfjs-lora-pro/dawn")
 
 const dawn = async (): Promise<GPU> => {
   const missing = packages.error()
   if (missing !== undefined) throw missing
-  const holder = globalThis as { [KEPT]?: GPU }
-  if (holder[KEPT] !== undefined) return holder[KEPT]
+  const holder = globalThis as { [DAWN]?: GPU }
+  if (holder[DAWN] !== undefined) return holder[DAWN]
   const { create, globals } = await import("webgpu")
   Object.assign(globalThis, globals) // tfjs reads GPUBufferUsage and its like as globals, while it is imported
   const gpu = quiet(create([]) as GPU)
-  holder[KEPT] = gpu
+  holder[DAWN] = gpu
   Object.defineProperty(globalThis.navigator, "gpu", { value: gpu, configurable: true })
   return gpu
 }
@@ -58,7 +58,7 @@ export const bun: Runtime = {
   gpuNotice: packages.notice,
   emulated: Effect.suspend(() => (linesCanBeLeftOut() ? Effect.undefined : Effect.promise(emulatedAdapter))),
   native: nativeLibrary,
-  keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
+  tileStore: async () => (await import("./kept-tiles.ts")).tileStore,
   openWasm,
   peakBytes: peakResidentBytes
 }

@@ -6,9 +6,9 @@ import { DeviceError } from "./device-error.ts"
 
 /** Returns `bytes`, the content of a compiled file. Throws a DeviceError if it was changed. */
 export const checked = <Bytes extends Uint8Array>(device: string, url: URL, bytes: Bytes): Bytes => {
-  const found = createHash("sha256").update(bytes).digest("hex")
+  const checksum = createHash("sha256").update(bytes).digest("hex")
   const expected = checksums[url.pathname.slice(url.pathname.lastIndexOf("/") + 1)]
-  if (found === expected) return bytes
-  const reason = `${fileURLToPath(url)} was changed after it was built: its SHA-256 is ${found}, expected ${expected}`
+  if (checksum === expected) return bytes
+  const reason = `${fileURLToPath(url)} was changed after it was built: its SHA-256 is ${checksum}, expected ${expected}`
   throw new DeviceError({ device, site: "opening", reason, remedy: "install the package again" })
 }

@@ -30,7 +30,7 @@ export const deno: Runtime = {
   }),
   gpuNotice: packages.notice,
   native: nativeLibrary,
-  keptTiles: async () => (await import("./kept-tiles.ts")).keptTiles,
+  tileStore: async () => (await import("./kept-tiles.ts")).tileStore,
   openWasm,
   peakBytes: peakResidentBytes
 }

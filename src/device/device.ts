@@ -89,7 +89,7 @@ export const ofDevice = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effec
   Effect.catchCause(program, (cause): Effect.Effect<never, E | DeviceError, Device> => {
     if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
     const thrown = Result.getOrElse(Cause.findDefect(cause), () => undefined)
-    const own: Effect.Effect<never, E | DeviceError> =
+    const deviceError: Effect.Effect<never, E | DeviceError> =
       thrown instanceof DeviceError ? Effect.fail(thrown) : Effect.failCause(cause)
-    return Effect.flatMap(Device, ({ sync }) => Effect.andThen(sync, own))
+    return Effect.flatMap(Device, ({ sync }) => Effect.andThen(sync, deviceError))
   })

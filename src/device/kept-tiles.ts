@@ -16,7 +16,7 @@ import { parseBoundedJson, readTextFile, sha256, writeJson } from "../files/inde
 import { PROBED_AREAS, type ProbedTiles, probedPrograms, probeTiles, tileNames } from "../kernels/webgpu/index.ts"
 import { denied } from "./deno-permissions.ts"
 import { DeviceError } from "./device-error.ts"
-import { type KeptTiles, TILES_VARIABLE, type WantedTile } from "./tile-plan.ts"
+import { TILES_VARIABLE, type TileStore, type WantedTile } from "./tile-plan.ts"
 import { tilesFolder } from "./tiles-folder.ts"
 
 /** Maximum size in bytes; a file has about 700. */
@@ -29,7 +29,7 @@ const Time = Schema.Finite.check(Schema.isBetween({ minimum: 1, maximum: 3.6e12 
 
 const Times = Schema.Array(Time).check(Schema.isMinLength(1), Schema.isMaxLength(PROBED_AREAS.length))
 
-const Kept = Schema.Struct({
+const StoredTimes = Schema.Struct({
   package: Schema.String,
   /** SHA-256 of the measured programs */
   programs: Schema.String,
@@ -38,7 +38,7 @@ const Kept = Schema.Struct({
   refused: Schema.Array(Name).check(Schema.isMaxLength(tileNames.length))
 })
 
-const decode = Schema.decodeUnknownEffect(Kept, { onExcessProperty: "error" })
+const decode = Schema.decodeUnknownEffect(StoredTimes, { onExcessProperty: "error" })
 
 /** Returns the adapter's description in this runtime. Dawn's includes the driver's version. */
 const identityOf = (info: GPUAdapterInfo): Readonly<Record<string, string>> => {
@@ -84,25 +84,25 @@ const write = (info: GPUAdapterInfo, { times, refused }: ProbedTiles) =>
       return nanoseconds === undefined ? [] : [{ tile, nanoseconds }]
     })
     const of = { package: ownPackage.version, programs: programs(), adapter: identityOf(info) }
-    yield* writeJson(file, { ...of, times: measured, refused } satisfies typeof Kept.Type)
+    yield* writeJson(file, { ...of, times: measured, refused } satisfies typeof StoredTimes.Type)
     return true
   }).pipe(Effect.orElseSucceed(() => false))
 
 const wanted = (): WantedTile | undefined => {
   const text = denied(["env"]).length === 0 ? (process.env[TILES_VARIABLE] ?? "") : ""
   if (text === "") return undefined
-  const found = (["fixed", ...tileNames] as const).find((name) => name === text)
-  if (found === undefined) {
+  const tile = (["fixed", ...tileNames] as const).find((name) => name === text)
+  if (tile === undefined) {
     const reason = `the variable ${TILES_VARIABLE} is ${JSON.stringify(text)}; expected fixed, or one of ${tileNames.join(", ")}`
     throw new DeviceError({ device: "webgpu", site: "opening", reason, remedy: "without it tiles are measured" })
   }
-  return found
+  return tile
 }
 
 const disk = Layer.mergeAll(NodeFileSystem.layer, NodePath.layer)
 
 /** Storage of measurements in the user's cache folder. */
-export const keptTiles: KeptTiles = {
+export const tileStore: TileStore = {
   wanted,
   probe: probeTiles,
   read: (info) => Effect.runPromise(Effect.provide(read(info), disk)),

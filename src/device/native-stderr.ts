@@ -52,14 +52,14 @@ const ofNode = (): Descriptors | undefined => {
   return dup && dup2 && { dup, dup2 }
 }
 
-const found = (): Descriptors | undefined => (process.versions["bun"] === undefined ? ofNode() : ofBun())
+const descriptorsOfRuntime = (): Descriptors | undefined => (process.versions["bun"] === undefined ? ofNode() : ofBun())
 
-let descriptors: { readonly found: Descriptors | undefined } | undefined
+let descriptors: { readonly value: Descriptors | undefined } | undefined
 
 /** Returns dup and dup2, or undefined if they cannot be called. */
 const descriptorsHere = (): Descriptors | undefined => {
-  descriptors ??= { found: found() }
-  return descriptors.found
+  descriptors ??= { value: descriptorsOfRuntime() }
+  return descriptors.value
 }
 
 /** Checks whether lines can be filtered on this platform. */
@@ -67,31 +67,31 @@ export const linesCanBeLeftOut = (): boolean => descriptorsHere() !== undefined
 
 /** Writes to stderr itself, whose reader may be slow or closed. */
 const writeOn = (bytes: Uint8Array): void => {
-  let written = 0
+  let sent = 0
   try {
-    while (written < bytes.length) written += writeSync(STDERR, bytes, written)
+    while (sent < bytes.length) sent += writeSync(STDERR, bytes, sent)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "EAGAIN") process.stderr.write(bytes.subarray(written))
+    if ((cause as NodeJS.ErrnoException).code === "EAGAIN") process.stderr.write(bytes.subarray(sent))
   }
 }
 
 /** Redirects stderr. Returns a function that restores it and prints the lines that are not `meaningless`, or undefined if that is not supported. */
-const takenAside = (meaningless: RegExp): (() => void) | undefined => {
+const redirect = (meaningless: RegExp): (() => void) | undefined => {
   const symbols = descriptorsHere()
   if (symbols === undefined) return undefined
   const file = join(tmpdir(), `tfjs-lora-pro-stderr-${process.pid}-${Date.now()}.txt`)
   try {
     const aside = openSync(file, "wx", 0o600)
-    const own = symbols.dup(STDERR)
-    if (own < 0 || symbols.dup2(aside, STDERR) < 0) {
+    const duplicate = symbols.dup(STDERR)
+    if (duplicate < 0 || symbols.dup2(aside, STDERR) < 0) {
       closeSync(aside)
       rmSync(file)
       return undefined
     }
     closeSync(aside)
     return () => {
-      symbols.dup2(own, STDERR)
-      closeSync(own)
+      symbols.dup2(duplicate, STDERR)
+      closeSync(duplicate)
       // one character per byte: a driver's message may have any encoding
       const lines = readFileSync(file, "latin1").split(/(?<=\n)/)
       rmSync(file)
@@ -105,7 +105,7 @@ const takenAside = (meaningless: RegExp): (() => void) | undefined => {
 
 /** Runs `act` without printing the `meaningless` lines that are written before it returns. */
 export const withoutLines = <A>(meaningless: RegExp, act: () => A): A => {
-  const putBack = takenAside(meaningless)
+  const putBack = redirect(meaningless)
   try {
     return act()
   } finally {

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import { messageOf } from "../boundary/index.ts"
 import { Device, type DeviceDescription, type DeviceShape } from "./device.ts"
 import type { DeviceError } from "./device-error.ts"
-import type { KeptTiles } from "./tile-plan.ts"
+import type { TileStore } from "./tile-plan.ts"
 import { isSoftware, nameOfAdapter, requestAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 
 /** Choice between wasm and native. */
@@ -51,7 +51,7 @@ export interface Runtime {
   /** Path of the native library that this process can compute with. Fails with the reason if it is not available. */
   readonly native: Effect.Effect<string, DeviceError>
   /** Storage of GPU measurements between processes. Absent in pages, which do not measure. */
-  readonly keptTiles?: () => Promise<KeptTiles>
+  readonly tileStore?: () => Promise<TileStore>
   readonly openWasm: (choice: WasmChoice) => Effect.Effect<OpenedWasm, DeviceError, Scope.Scope>
   /** Returns bytes; 0: unknown. */
   readonly peakBytes: () => number
@@ -140,7 +140,7 @@ const webgpuDevice = Effect.tryPromise({
 
 const openGpu = (runtime: Runtime, adapter: GPUAdapter): Opening =>
   Effect.map(
-    Effect.flatMap(webgpuDevice, ({ openWebgpu }) => openWebgpu({ adapter, keptTiles: runtime.keptTiles })),
+    Effect.flatMap(webgpuDevice, ({ openWebgpu }) => openWebgpu({ adapter, tileStore: runtime.tileStore })),
     ({ adapter: name, software, tiles, errors, peakBytes }) => ({
       backend: "webgpu" as const,
       threads: 1,

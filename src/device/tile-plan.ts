@@ -22,7 +22,7 @@ export const TILES_VARIABLE = "TFJS_LORA_PRO_TILES"
 export type WantedTile = "fixed" | TileName
 
 /** Measurement of tiles in a runtime, and its storage between processes. Pages have neither, and do not load the code. */
-export interface KeptTiles {
+export interface TileStore {
   /** Returns the user's setting, which replaces a measurement. Throws a DeviceError for an invalid one. */
   readonly wanted: () => WantedTile | undefined
   readonly probe: typeof probeTiles
@@ -35,7 +35,7 @@ export interface KeptTiles {
 interface TilePlan {
   readonly choice: TileChoice
   /** description of how it was chosen, for people */
-  readonly told: string
+  readonly description: string
 }
 
 interface Opened {
@@ -47,29 +47,29 @@ interface Opened {
   readonly worked: () => Promise<boolean>
 }
 
-const FIXED: TilePlan = { choice: fixedTile, told: "by a fixed rule" }
+const FIXED: TilePlan = { choice: fixedTile, description: "by a fixed rule" }
 
 const measured = (probed: ProbedTiles, when: string): TilePlan => {
   const choice = measuredTile(probed)
-  return choice === fixedTile ? FIXED : { choice, told: `as measured ${when}` }
+  return choice === fixedTile ? FIXED : { choice, description: `as measured ${when}` }
 }
 
-const planOf = async ({ engine, backend, adapter, wanted, worked }: Opened, kept: KeptTiles): Promise<TilePlan> => {
+const planOf = async ({ engine, backend, adapter, wanted, worked }: Opened, store: TileStore): Promise<TilePlan> => {
   if (wanted === "fixed") return FIXED
-  if (wanted !== undefined) return { choice: () => wanted, told: `of ${wanted} by ${TILES_VARIABLE}` }
-  const before = await kept.read(adapter)
+  if (wanted !== undefined) return { choice: () => wanted, description: `of ${wanted} by ${TILES_VARIABLE}` }
+  const before = await store.read(adapter)
   if (before !== undefined) return measured(before, "before")
   // a lost device is reported at its next use
-  const probed = await kept.probe(engine, backend, { worked }).catch(() => undefined)
+  const probed = await store.probe(engine, backend, { worked }).catch(() => undefined)
   if (probed === undefined) return FIXED
-  await kept.write(adapter, probed)
+  await store.write(adapter, probed)
   return measured(probed, "now")
 }
 
 /** Passes the choice to the engine. Returns its description, or undefined if products use no tiles. */
-export const openTiles = async (opened: Opened, kept: KeptTiles | undefined): Promise<string | undefined> => {
+export const openTiles = async (opened: Opened, store: TileStore | undefined): Promise<string | undefined> => {
   if (opened.engine.software) return undefined
-  const { choice, told } = kept === undefined ? FIXED : await planOf(opened, kept)
+  const { choice, description } = store === undefined ? FIXED : await planOf(opened, store)
   provideTiles(opened.engine, choice)
-  return told
+  return description
 }

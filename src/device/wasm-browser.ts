@@ -99,8 +99,8 @@ const isLoading = (message: unknown): boolean => {
  * never ends. Therefore this function replies in their place. Workers that the page itself starts meanwhile are not affected.
  */
 const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
-  const { Worker: own, navigator } = globalThis
-  class NoThread extends own {
+  const { Worker: BrowserWorker, navigator } = globalThis
+  class NoThread extends BrowserWorker {
     override postMessage(message: unknown, more?: Array<Transferable> | StructuredSerializeOptions): void {
       if (isLoading(message))
         queueMicrotask(() => this.dispatchEvent(new MessageEvent("message", { data: { cmd: "loaded" } })))
@@ -113,7 +113,7 @@ const withOneThread = async <A>(start: () => Promise<A>): Promise<A> => {
   try {
     return await start()
   } finally {
-    globalThis.Worker = own
+    globalThis.Worker = BrowserWorker
     Reflect.deleteProperty(navigator, "hardwareConcurrency")
     if (tf.getBackend() === "wasm") {
       const { PThread: threads } = wasmBackend(tf.backend()).wasm

@@ -30,13 +30,13 @@ class NoThread {
 
 /** Reverts emscripten's replacement of the global workers by Node's, and makes it create `NoThread` objects. */
 const withoutThreads = <A>(f: () => A): A => {
-  const own = Object.getOwnPropertyDescriptor(globalThis, "Worker")
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, "Worker")
   Object.defineProperty(globalThis, "Worker", { get: () => NoThread, set: () => {}, configurable: true })
   try {
     return f()
   } finally {
-    if (own === undefined) Reflect.deleteProperty(globalThis, "Worker")
-    else Object.defineProperty(globalThis, "Worker", own)
+    if (descriptor === undefined) Reflect.deleteProperty(globalThis, "Worker")
+    else Object.defineProperty(globalThis, "Worker", descriptor)
   }
 }
 

@@ -122,18 +122,18 @@ export const peakResidentBytes = (): number => 1024 * process.resourceUsage().ma
 /** Registers tfjs's backend on a module as the current one, with this package's engine on the module's memory. */
 const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {
   const backend = new BackendWasm(wasm as unknown as ConstructorParameters<typeof BackendWasm>[0])
-  const own = wasmBackend(backend)
+  const wasmInternals = wasmBackend(backend)
   const pool = workerPool(options.startTimeout ?? START_TIMEOUT, options.workerScript)
   const fused = options.deterministic === false
   const module = await kernelModuleFor({ shared: threads > 1, fused, read: readKernels })
   const memory = memoryOf(wasm)
-  collectGarbage(own, memory)
+  collectGarbage(wasmInternals, memory)
   const library = options.native === undefined ? undefined : openLibrary(options.native)
   if (library !== undefined) askForLargePages(memory)
-  const started = await startEngine(own, module, memory, threads, pool, library && heapOf(library, memory))
+  const started = await startEngine(wasmInternals, module, memory, threads, pool, library && heapOf(library, memory))
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
-  const uninstallEngine = installWasmEngine(own, started)
+  const uninstallEngine = installWasmEngine(wasmInternals, started)
   return {
     threads,
     simd: true,

@@ -85,7 +85,7 @@ export const adaptersOf = (gpu: GPU): Effect.Effect<ReadonlyArray<AdapterDescrip
     (request) => Effect.promise(() => gpu.requestAdapter(request).catch(() => null)) // refused: not there
   ).pipe(
     Effect.map((adapters) => {
-      const found = adapters.filter((adapter) => adapter !== null).map(describeAdapter)
-      return [...new Map(found.map((adapter) => [JSON.stringify(adapter), adapter])).values()]
+      const descriptions = adapters.filter((adapter) => adapter !== null).map(describeAdapter)
+      return [...new Map(descriptions.map((adapter) => [JSON.stringify(adapter), adapter])).values()]
     })
   )

@@ -107,11 +107,11 @@ export const watchGpuErrors = (device: GPUDevice, flush: () => void): GpuErrors 
   })
   const loss = device.lost.then(({ message, reason }) => {
     if (stopped) return
-    const said = [reason === undefined || reason === "unknown" ? "" : reason, message].filter((part) => part !== "")
+    const parts = [reason === undefined || reason === "unknown" ? "" : reason, message].filter((part) => part !== "")
     lost = new DeviceError({
       device: "webgpu",
       site,
-      reason: ["the device was lost", ...said].join(": "),
+      reason: ["the device was lost", ...parts].join(": "),
       remedy: LOST
     })
   })

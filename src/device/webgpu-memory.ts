@@ -95,10 +95,10 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
     return buffer
   }
   manager.releaseBuffer = (buffer, reuse = true) => {
-    const own = known.get(buffer)
-    if (own === undefined || own.idleSince !== undefined)
+    const record = known.get(buffer)
+    if (record === undefined || record.idleSince !== undefined)
       throw new Error("webgpu: a buffer was given back that is not in use")
-    own.idleSince = submits
+    record.idleSince = submits
     manager.numBytesUsed -= buffer.size
     if (!reuse) {
       buffer.destroy()
@@ -107,9 +107,9 @@ export const manageMemory = (backend: WebgpuBackend): GpuMemory => {
     }
     manager.numFreeBuffers++
     // the oldest is taken first, from the end
-    const { home } = own
+    const { home } = record
     let at = home.length
-    while (at > 0 && known.get(home[at - 1]!)!.age < own.age) {
+    while (at > 0 && known.get(home[at - 1]!)!.age < record.age) {
       home[at] = home[at - 1]!
       at--
     }

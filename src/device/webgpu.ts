@@ -18,7 +18,7 @@ import {
 import { DeviceError } from "./device-error.ts"
 import { onePerProcess, useBackend } from "./one-per-process.ts"
 import { importWebgpuBackend } from "./register.ts"
-import { type KeptTiles, openTiles } from "./tile-plan.ts"
+import { openTiles, type TileStore } from "./tile-plan.ts"
 import { FEATURES, isSoftware, nameOfAdapter, webgpuFailure } from "./webgpu-adapter.ts"
 import { type GpuErrors, watchGpuErrors } from "./webgpu-errors.ts"
 import { guardBuffers, manageMemory, refuseUnbindable } from "./webgpu-memory.ts"
@@ -56,13 +56,13 @@ export interface OpenedWebgpu {
 export interface WebgpuOptions {
   readonly adapter: GPUAdapter
   /** absent if measurements cannot be stored between processes */
-  readonly keptTiles?: (() => Promise<KeptTiles>) | undefined
+  readonly tileStore?: (() => Promise<TileStore>) | undefined
 }
 
-const open = async ({ adapter, keptTiles }: WebgpuOptions): Promise<OpenedWebgpu> => {
+const open = async ({ adapter, tileStore }: WebgpuOptions): Promise<OpenedWebgpu> => {
   const software = isSoftware(adapter.info)
-  const kept = software ? undefined : await keptTiles?.()
-  const wanted = kept?.wanted() // refused before anything is opened
+  const store = software ? undefined : await tileStore?.()
+  const wanted = store?.wanted() // refused before anything is opened
   const { WebGPUBackend } = await importWebgpuBackend()
   tf.env().set("WEBGPU_MATMUL_PROGRAM_TYPE", TILED_MATMUL)
   // tfjs's default of 15 also counts this package's dispatches
@@ -80,7 +80,7 @@ const open = async ({ adapter, keptTiles }: WebgpuOptions): Promise<OpenedWebgpu
   explainReads(backend, errors)
   const uninstallKernels = installWebgpuKernels()
   const worked = async () => (await errors.settle()) === undefined
-  const tiles = await openTiles({ engine: installed.engine, backend, adapter: adapter.info, wanted, worked }, kept)
+  const tiles = await openTiles({ engine: installed.engine, backend, adapter: adapter.info, wanted, worked }, store)
   return {
     device,
     adapter: nameOfAdapter(adapter.info),

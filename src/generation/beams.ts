@@ -56,7 +56,7 @@ interface Text {
 export const targetSearch = (options: SearchOptions): TargetSearch =>
   options.beams === 1 ? greedySearch(options) : beamSearch(options)
 
-const written = ({ ids, sum }: Text, eosId: number): WrittenTarget => ({
+const targetOf = ({ ids, sum }: Text, eosId: number): WrittenTarget => ({
   ids,
   logProbability: sum,
   finish: ids.at(-1) === eosId ? "eos" : "length"
@@ -69,7 +69,7 @@ const greedySearch = ({ maxNewTokens, eosId }: SearchOptions): TargetSearch => {
     push: ([after]) => {
       const { token, logProbability } = after![0]!
       text = { ids: [...text.ids, token], sum: text.sum + logProbability }
-      return token === eosId || text.ids.length === maxNewTokens ? written(text, eosId) : [{ from: 0, token }]
+      return token === eosId || text.ids.length === maxNewTokens ? targetOf(text, eosId) : [{ from: 0, token }]
     }
   }
 }
@@ -102,7 +102,7 @@ const beamSearch = ({ beams, lengthPenalty, maxNewTokens, eosId }: SearchOptions
         .slice(0, beams)
       const next = best.filter((one) => !ends(one)).slice(0, beams)
       const over = last || (finished.length === beams && score(next[0]!.sum) <= finished.at(-1)!.score)
-      if (over) return written(finished[0]!, eosId)
+      if (over) return targetOf(finished[0]!, eosId)
       running = next.map(textOf)
       return next.map(({ from, token }) => ({ from, token }))
     }

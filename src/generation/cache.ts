@@ -53,7 +53,7 @@ export interface CacheOptions {
 const ROOM = 128
 
 /** of one layer */
-interface Kept {
+interface CachedLayer {
   readonly k: Tensor2D
   readonly v: Tensor2D
   /** the token in the first place of each row; the others follow it */
@@ -64,9 +64,9 @@ interface Kept {
 }
 
 /** Creates an empty cache. The caller disposes it. */
-export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): KeyValueCache => {
-  const layers: Array<Kept> = []
-  let padding = given
+export const keyValueCache = ({ padding: initialPadding, multiple = 1 }: CacheOptions): KeyValueCache => {
+  const layers: Array<CachedLayer> = []
+  let padding = initialPadding
   let length = 0
   /** where it may be cut to at least; null: it is never cut */
   let mark: number | null = null
@@ -91,7 +91,13 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
     return made
   }
   /** The layer with keys and values after those that it holds. */
-  const appended = (before: Kept | undefined, k: Tensor2D, v: Tensor2D, window: number | null, ahead: number): Kept => {
+  const appended = (
+    before: CachedLayer | undefined,
+    k: Tensor2D,
+    v: Tensor2D,
+    window: number | null,
+    ahead: number
+  ): CachedLayer => {
     const batch = padding.length
     const from = length - k.shape[0] / batch
     if (before !== undefined && length - before.start <= before.places) {
@@ -106,10 +112,10 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
     const room = (window === null ? ahead : 0) + Math.min(ROOM, held)
     const places = Math.ceil((held + room) / multiple) * multiple
     const moved = (old: Tensor2D | undefined, fresh: Tensor2D) => {
-      const own = byRow(fresh, batch)
-      const free = tf.zeros<tf.Rank.R3>([batch, places - held, own.shape[2]])
-      const kept = old === undefined ? [] : [placesOf(byRow(old, batch), start - before!.start, from - start)]
-      return tf.keep(flat(tf.concat([...kept, own, free], 1)))
+      const newRows = byRow(fresh, batch)
+      const free = tf.zeros<tf.Rank.R3>([batch, places - held, newRows.shape[2]])
+      const oldRows = old === undefined ? [] : [placesOf(byRow(old, batch), start - before!.start, from - start)]
+      return tf.keep(flat(tf.concat([...oldRows, newRows, free], 1)))
     }
     const grown = { k: moved(before?.k, k), v: moved(before?.v, v), start, places, window }
     if (before !== undefined) tf.dispose([before.k, before.v])
@@ -126,24 +132,24 @@ export const keyValueCache = ({ padding: given, multiple = 1 }: CacheOptions): K
       forgetSegments()
       const batch = padding.length
       length += queries
-      const own = segmentsOf(length - queries, queries, 0)
+      const newSegments = segmentsOf(length - queries, queries, 0)
       return (layer, q, k, v, { window, ...heads }) => {
         const before = layers[layer]
-        const kept = appended(before, k, v, window, ahead)
-        layers[layer] = kept
-        const { start, places } = kept
+        const layerCache = appended(before, k, v, window, ahead)
+        layers[layer] = layerCache
+        const { start, places } = layerCache
         if (queries === 1) {
           const first = window === null ? 0 : Math.max(0, length - window)
-          const segments = { queries: own, keys: segmentsOf(start, places, first) }
-          return attention({ q, k: kept.k, v: kept.v, ...heads, mask: { causal: true, segments } })
+          const segments = { queries: newSegments, keys: segmentsOf(start, places, first) }
+          return attention({ q, k: layerCache.k, v: layerCache.v, ...heads, mask: { causal: true, segments } })
         }
         const held = length - start
         // a copy, but for the first pass, whose keys are all there are
         const whole = (buffer: Tensor2D, fresh: Tensor2D) =>
           before === undefined ? fresh : flat(placesOf(byRow(buffer, batch), 0, held))
-        const segments = { queries: own, keys: segmentsOf(start, held, 0) }
+        const segments = { queries: newSegments, keys: segmentsOf(start, held, 0) }
         const mask = { causal: true, window, segments }
-        return attention({ q, k: whole(kept.k, k), v: whole(kept.v, v), ...heads, mask })
+        return attention({ q, k: whole(layerCache.k, k), v: whole(layerCache.v, v), ...heads, mask })
       }
     },
     cut: (to) => {

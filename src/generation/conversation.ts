@@ -76,9 +76,9 @@ const withMessages = (writing: Writing, messages: ReadonlyArray<Message>): Conve
   },
   prompt: Effect.suspend(() => {
     const { tokenizer, template, tools } = writing
-    const written = template.render({ messages, tools }, { prompt: true })
-    if ("broken" in written) return Effect.fail(new ConversationError({ reason: written.broken }))
-    const ids = tokenized(tokenizer, written.text)
+    const rendered = template.render({ messages, tools }, { prompt: true })
+    if ("broken" in rendered) return Effect.fail(new ConversationError({ reason: rendered.broken }))
+    const ids = tokenized(tokenizer, rendered.text)
     return "broken" in ids
       ? Effect.fail(new ConversationError({ reason: `the conversation ${ids.broken}` }))
       : Effect.succeed(ids)

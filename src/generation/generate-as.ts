@@ -95,10 +95,10 @@ interface Answers<Output> {
 
 const effectAnswers = <Output>(schema: EffectSchema<Output>): Answers<Output> => {
   // other keys would only be dropped
-  const { schema: own, definitions } = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
+  const { schema: root, definitions } = Schema.toJsonSchemaDocument(schema, { onExcessProperty: "error" })
   const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(schema))
   return {
-    jsonSchema: { ...own, $defs: definitions },
+    jsonSchema: { ...root, $defs: definitions },
     decode: (value) => decode(value, { errors: "all" }).pipe(Effect.mapError(messageOf))
   }
 }

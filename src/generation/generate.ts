@@ -157,24 +157,24 @@ const openBatch = (
     const writers = prompts.map((ids, i) => writer(tokenizer, i, ids, maxLength - ids.length, settings))
     const keys = (length: number) => [...weights, ...turnsOf(adapted.model, length)]
     const opened = () => {
-      const own = keyValueCache({ padding, multiple: padMultiple })
+      const newCache = keyValueCache({ padding, multiple: padMultiple })
       // the next prompt may differ from this one anywhere
-      if (promptCache !== null) own.cut(0)
-      return own
+      if (promptCache !== null) newCache.cut(0)
+      return newCache
     }
     const cache = yield* Effect.acquireRelease(
       Effect.sync(() => promptCache?.take(keys(prompts[0]!.length), prompts[0]!) ?? opened()),
-      (own, exit) =>
+      (usedCache, exit) =>
         Effect.sync(() => {
           const text = [...prompts[0]!, ...writers[0]!.ids]
-          const ids = text.slice(0, own.length())
+          const ids = text.slice(0, usedCache.length())
           const under = keys(ids.length)
           // keys and values of a failed pass must not be continued; those of an interrupted one are complete
           const sound = Exit.isSuccess(exit) || Exit.hasInterrupts(exit)
           // where these differ, it is not known which of them the keys were turned for
           const usable = sound && sameParts(under, keys(text.length))
-          if (promptCache === null || !usable) return own.dispose()
-          promptCache.put({ weights: under, ids, cache: own })
+          if (promptCache === null || !usable) return usedCache.dispose()
+          promptCache.put({ weights: under, ids, cache: usedCache })
         })
     )
     const cached = cache.length()
@@ -195,9 +195,9 @@ const openBatch = (
 /** The rotary class of the keys of a text of `length` tokens: keys may be continued where it is the same. */
 const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknown> =>
   decoder.rotary.map(({ dynamic, classOf }) => {
-    const own = classOf(length)
+    const lengthClass = classOf(length)
     // a text that was written has keys of each length it had
-    return dynamic && own > 0 ? Symbol() : own
+    return dynamic && lengthClass > 0 ? Symbol() : lengthClass
   })
 
 /**
@@ -230,7 +230,7 @@ type Step = readonly [ReadonlyArray<GenerationEvent>, Option.Option<Batch>]
 const begun = (batch: Batch): Effect.Effect<Step, DeviceError, Device> =>
   batch.settings.constraint === null
     ? Effect.succeed([[], Option.some(batch)])
-    : written(
+    : eventsOf(
         batch,
         batch.next,
         batch.writers.map(() => null)
@@ -251,7 +251,7 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
       return [[], Option.some({ ...batch, next: rest })]
     })
   }
-  return Effect.flatMap(chosen(batch, pass, rest), (tokens) => written(batch, rest, tokens))
+  return Effect.flatMap(chosen(batch, pass, rest), (tokens) => eventsOf(batch, rest, tokens))
 }
 
 /** A token, and what an observer is given of its place. */
@@ -277,16 +277,16 @@ const chosen = (
     if (!logits.every(Number.isFinite)) return yield* notFinite
     const width = logits.length / writers.length
     const tokens: Array<Choice | null> = []
-    for (const [row, own] of writers.entries()) {
+    for (const [row, writer] of writers.entries()) {
       const after = logits.subarray(row * width, (row + 1) * width)
-      const id = rest[row]!.length > 0 ? null : own.choose(after)
+      const id = rest[row]!.length > 0 ? null : writer.choose(after)
       if (id === null) {
         if (rest[row]!.length === 0) return yield* impossible
         tokens.push(null)
       } else if (observer === null) tokens.push({ id })
       else {
         const { probability, likeliest } = likelihoods(after, id, observer.likeliest)
-        tokens.push({ id, place: { probability, likeliest: likeliest.map(own.shown) } })
+        tokens.push({ id, place: { probability, likeliest: likeliest.map(writer.shown) } })
       }
     }
     return tokens
@@ -299,7 +299,7 @@ const impossible = Effect.suspend(() => {
 })
 
 /** Takes a token of each text, and those that must follow it; texts that end with these leave the batch. */
-const written = (
+const eventsOf = (
   batch: Batch,
   rest: Batch["next"],
   tokens: ReadonlyArray<Choice | null>
@@ -308,7 +308,7 @@ const written = (
     const now = yield* milliseconds
     const { writers, cache, settings } = batch
     const began = batch.began ?? (tokens.some((token) => token !== null) ? now : null)
-    const pushed = writers.map((own, row) => pushedTo(own, tokens[row]!, settings))
+    const pushed = writers.map((writer, row) => pushedTo(writer, tokens[row]!, settings))
     for (const [row, token] of tokens.entries()) {
       if (settings.observer === null || token?.place === undefined) continue
       const { text, finish } = pushed[row]!
@@ -316,9 +316,9 @@ const written = (
       yield* settings.observer.tell({ id, prompt: writers[row]!.prompt, text, ends: finish === "eos", ...place })
     }
     const events = pushed.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
-      const own = writers[row]!
-      const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: own.prompt, text }]
-      return finish === null ? piece : [...piece, ended(batch, own, finish, began === null ? null : now - began)]
+      const writer = writers[row]!
+      const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: writer.prompt, text }]
+      return finish === null ? piece : [...piece, ended(batch, writer, finish, began === null ? null : now - began)]
     })
     const left = pushed.flatMap(({ finish }, row) => (finish === null ? [row] : []))
     // a failed device returns wrong numbers silently: texts that end here are verified first
@@ -344,35 +344,36 @@ const written = (
   })
 
 /** Gives a text its next token, and those that must follow it. A text without one has begun, or waits until its tokens are read. */
-const pushedTo = (own: Writer, token: Choice | null, { observer }: Settings) => {
+const pushedTo = (writer: Writer, token: Choice | null, { observer }: Settings) => {
   const ids: Array<number> = []
   let [text, finish]: [string, Finish | null] = ["", null]
   const push = (id: number) => {
-    const result = own.push(id)
+    const result = writer.push(id)
     ids.push(id)
     text += result.text
     finish = result.finish
   }
-  const waits = token === null && own.ids.length > 0
+  const waits = token === null && writer.ids.length > 0
   if (token !== null) push(token.id)
   // an observer is shown how likely each token is, which takes a pass
-  const forced = finish !== null || observer !== null || waits ? [] : own.forced()
+  const forced = finish !== null || observer !== null || waits ? [] : writer.forced()
   for (const id of forced) if (finish === null) push(id)
   return { ids, text, finish }
 }
 
 const ended = (
   { prompts, cached }: Batch,
-  own: Writer,
+  writer: Writer,
   finish: Finish,
   milliseconds: number | null
 ): GenerationEnd => ({
   kind: "end",
-  prompt: own.prompt,
-  text: own.text(),
-  ids: [...own.ids],
+  prompt: writer.prompt,
+  text: writer.text(),
+  ids: [...writer.ids],
   finish,
-  promptTokens: prompts[own.prompt]!.length,
+  promptTokens: prompts[writer.prompt]!.length,
   cachedTokens: cached,
-  tokensPerSecond: milliseconds === null || own.ids.length < 2 ? null : (1000 * (own.ids.length - 1)) / milliseconds
+  tokensPerSecond:
+    milliseconds === null || writer.ids.length < 2 ? null : (1000 * (writer.ids.length - 1)) / milliseconds
 })

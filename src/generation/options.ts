@@ -156,18 +156,18 @@ export const promptIds = (
   const ids = prompts.map((prompt, i) => {
     const wrong = (problem: string) =>
       problems.push(`${prompts.length === 1 ? "the prompt" : `prompt ${i + 1}`} ${problem}`)
-    const own = typeof prompt === "string" ? tokenized(tokenizer, prompt, { special: true }) : prompt
-    if ("broken" in own) {
-      wrong(own.broken)
+    const ids = typeof prompt === "string" ? tokenized(tokenizer, prompt, { special: true }) : prompt
+    if ("broken" in ids) {
+      wrong(ids.broken)
       return []
     }
-    const unknown = own.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
-    if (own.length === 0) wrong("has no token, and a model continues one at least; write something")
-    if (own.length >= maxLength) {
-      wrong(`has ${own.length} tokens, and ${source} was made for ${maxLength} with what it writes; shorten it`)
+    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    if (ids.length === 0) wrong("has no token, and a model continues one at least; write something")
+    if (ids.length >= maxLength) {
+      wrong(`has ${ids.length} tokens, and ${source} was made for ${maxLength} with what it writes; shorten it`)
     }
     if (unknown !== undefined) wrong(`has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`)
-    return own
+    return ids
   })
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(ids)
 }

@@ -100,22 +100,22 @@ export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, 
     (state) => {
       const length = () => state.held.reduce((sum, { ids }) => sum + ids.length, 0)
       const forget = (reading: Reading) => {
-        state.held = state.held.filter((own) => own !== reading)
+        state.held = state.held.filter((other) => other !== reading)
       }
       return {
         length,
         take: (weights, prompt) => {
           const known = prompt.slice(0, -1)
           const candidates = state.held
-            .filter((own) => sameParts(weights, own.weights))
-            .map((own) => ({ own, common: commonLength(own.ids, known) }))
+            .filter((candidate) => sameParts(weights, candidate.weights))
+            .map((candidate) => ({ candidate, common: commonLength(candidate.ids, known) }))
             // what begins alike and goes on otherwise (a system message) is another conversation, which keeps its own
-            .filter(({ own, common }) => common > 0 && 2 * common >= own.ids.length)
+            .filter(({ candidate, common }) => common > 0 && 2 * common >= candidate.ids.length)
             .sort((a, b) => b.common - a.common)
-          const found = candidates.find(({ own, common }) => own.cache.cut(common))
-          if (found === undefined) return null
-          forget(found.own)
-          return found.own.cache
+          const longest = candidates.find(({ candidate, common }) => candidate.cache.cut(common))
+          if (longest === undefined) return null
+          forget(longest.candidate)
+          return longest.candidate.cache
         },
         put: (reading) => {
           if (!state.open || reading.ids.length > tokens) return reading.cache.dispose()

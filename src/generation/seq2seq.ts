@@ -89,7 +89,7 @@ export const writeTargets = (
     const longest = sources.reduce((most, { length }) => Math.max(most, length), 0)
     const length = Math.ceil(longest / padMultiple) * padMultiple
     return yield* Effect.ensuring(
-      written({ adapted, cache, sources, length }, searches),
+      searchTargets({ adapted, cache, sources, length }, searches),
       Effect.sync(cache.dispose)
     ).pipe(
       // a failed device returns wrong numbers silently
@@ -105,7 +105,7 @@ interface Batch {
   readonly length: number
 }
 
-const written = (
+const searchTargets = (
   batch: Batch,
   searches: ReadonlyArray<TargetSearch>
 ): Effect.Effect<ReadonlyArray<WrittenTarget>, GenerationError | DeviceReadError> =>
@@ -125,8 +125,8 @@ const written = (
       const left: Array<number> = []
       const next: Array<number> = []
       for (const [i, source] of open.entries()) {
-        const found = Array.from({ length: each }, (_, text) => candidatesOf(values, i * each + text, width))
-        const now = searches[source]!.push(found)
+        const candidates = Array.from({ length: each }, (_, text) => candidatesOf(values, i * each + text, width))
+        const now = searches[source]!.push(candidates)
         if ("ids" in now) {
           targets[source] = now
           continue
@@ -173,7 +173,7 @@ export const writeObserved = (
     const length = Math.ceil(source.length / padMultiple) * padMultiple
     const batch: Batch = { adapted, cache, sources: [source], length }
     // positions are relative: there is room for any number of tokens
-    const own = writer(tokenizer, 0, [], Number.POSITIVE_INFINITY, settings.success)
+    const targetWriter = writer(tokenizer, 0, [], Number.POSITIVE_INFINITY, settings.success)
     const { observer, turn = settings.success.turn } = options
     const tokens = Effect.gen(function* () {
       let last = startId
@@ -182,11 +182,11 @@ export const writeObserved = (
         const logits = yield* turn(read(() => logitsAfter(batch, [0], [last])))
         if (!logits.every(Number.isFinite)) return yield* notFinite
         // without a constraint there is always one
-        const id = own.choose(logits)!
+        const id = targetWriter.choose(logits)!
         const { probability, likeliest } = likelihoods(logits, id, observer.likeliest)
-        const shown = likeliest.map(own.shown)
-        const { text, finish } = own.push(id)
-        yield* observer.tell({ id, prompt: 0, text, ends: finish === "eos", probability, likeliest: shown })
+        const alternatives = likeliest.map(targetWriter.shown)
+        const { text, finish } = targetWriter.push(id)
+        yield* observer.tell({ id, prompt: 0, text, ends: finish === "eos", probability, likeliest: alternatives })
         if (finish !== null) return finish
         last = id
       }

@@ -27,7 +27,7 @@ const ROOM = 32
 const UNSEEN = -1e9
 
 /** of one layer */
-interface Kept {
+interface CachedTexts {
   readonly k: Tensor2D
   readonly v: Tensor2D
 }
@@ -35,19 +35,19 @@ interface Kept {
 /** Creates an empty cache for `sources` sources. The caller disposes it. */
 export const targetCache = ({
   heads,
-  sources: given,
+  sources: sourceCount,
   multiple = 1
 }: {
   readonly heads: number
   readonly sources: number
   readonly multiple?: number
 }): TargetCache => {
-  const ofTexts: Array<Kept> = []
-  const ofSources: Array<Kept> = []
-  let sources = given
+  const ofTexts: Array<CachedTexts> = []
+  const ofSources: Array<CachedTexts> = []
+  let sources = sourceCount
   let texts = 0
   let length = 0
-  const appended = (before: Kept | undefined, k: Tensor2D, v: Tensor2D): Kept => {
+  const appended = (before: CachedTexts | undefined, k: Tensor2D, v: Tensor2D): CachedTexts => {
     const width = k.shape[1]
     const places = before === undefined ? 0 : before.k.shape[0] / texts
     const at = length - 1
@@ -72,16 +72,16 @@ export const targetCache = ({
         sourcesRead: ofSources.length > 0,
         self: (layer, q, k, v, bias) => {
           texts = q.shape[0]
-          const kept = appended(ofTexts[layer], k, v)
-          ofTexts[layer] = kept
-          const free = kept.k.shape[0] / texts - length
+          const layerCache = appended(ofTexts[layer], k, v)
+          ofTexts[layer] = layerCache
+          const free = layerCache.k.shape[0] / texts - length
           const sides = [
             [0, 0],
             [0, 0],
             [0, free]
           ] satisfies Array<[number, number]>
           const held = free === 0 ? bias : tf.pad(bias, sides, UNSEEN)
-          return attention({ q, k: kept.k, v: kept.v, batch: texts, heads, scale: 1, bias: held })
+          return attention({ q, k: layerCache.k, v: layerCache.v, batch: texts, heads, scale: 1, bias: held })
         },
         cross: (layer, q, keyValues, segments) => {
           if (keyValues !== null) {
@@ -94,7 +94,7 @@ export const targetCache = ({
       }
     },
     choose: (goOn, remaining) => {
-      const take = (layers: Array<Kept>, rows: number, chosen: ReadonlyArray<number>) => {
+      const take = (layers: Array<CachedTexts>, rows: number, chosen: ReadonlyArray<number>) => {
         if (chosen.length === rows && chosen.every((row, i) => row === i)) return
         tf.tidy(() =>
           layers.forEach((layer, i) => {

@@ -29,12 +29,12 @@ export interface Writer {
 export const writer = (
   { decode }: Pick<CausalTokenizer, "decode">,
   prompt: number,
-  given: ReadonlyArray<number>,
+  promptIds: ReadonlyArray<number>,
   room: number,
   { sampling, seed, first, stop, eosIds, maxNewTokens, constraint, special }: Settings
 ): Writer => {
   const ids: Array<number> = []
-  const pieces = textPieces(special ? (all) => decode(all, { special }) : decode, given)
+  const pieces = textPieces(special ? (all) => decode(all, { special }) : decode, promptIds)
   const grammar = constraint === null ? null : grammarOf(constraint, eosIds)
   const stops = stopStrings(stop)
   const random = randomStream(seed, "generate", first + prompt)
@@ -54,10 +54,10 @@ export const writer = (
     ids,
     choose: (logits) =>
       grammar === null
-        ? sample(logits, [...given, ...ids], sampling, random)
-        : sampleAmong(logits, grammar.allowed(), [...given, ...ids], sampling, random),
+        ? sample(logits, [...promptIds, ...ids], sampling, random)
+        : sampleAmong(logits, grammar.allowed(), [...promptIds, ...ids], sampling, random),
     forced: () => grammar?.forced() ?? [],
-    shown: shownBy(decode, pieces),
+    shown: tokenTextBy(decode, pieces),
     push: (id) => {
       ids.push(id)
       if (eosIds.has(id)) return ended("", "eos")
@@ -111,7 +111,7 @@ interface TextPieces {
 }
 
 /** Returns a candidate token with its text: the text that it adds, else its name, else its id. */
-export const shownBy =
+export const tokenTextBy =
   (decode: CausalTokenizer["decode"], pieces: Pick<TextPieces, "with">) =>
   (token: LikelyToken): ShownToken => {
     const text = pieces.with(token.id)
@@ -126,12 +126,12 @@ export const shownBy =
  * decodings: of the last tokens written, and of these followed by the new ones.
  */
 export const textPieces = (decode: CausalTokenizer["decode"], prompt: ReadonlyArray<number>): TextPieces => {
-  let written = prompt.slice(-CONTEXT)
+  let context = prompt.slice(-CONTEXT)
   let waiting: Array<number> = []
   const added = (more: ReadonlyArray<number> = []) =>
-    decode([...written, ...waiting, ...more]).slice(decode(written).length)
+    decode([...context, ...waiting, ...more]).slice(decode(context).length)
   const take = (text: string): string => {
-    written = [...written, ...waiting].slice(-CONTEXT)
+    context = [...context, ...waiting].slice(-CONTEXT)
     waiting = []
     return text
   }

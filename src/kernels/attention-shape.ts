@@ -23,10 +23,11 @@ export const EVERY = 1 << 29
  * Numbers of P for a head of a sequence, up to which a backward pass on wasm reads P where every query attends every key: for longer ones
  * it makes P again, which takes no longer then.
  */
-const KEPT = 1 << 19
+const MOST_WEIGHTS = 1 << 19
 
 /** Returns the maximum number of weights of a head that are kept for the backward pass. Some kernels, and some devices, keep none. */
-export const keptWeights = (queries: number, keys: number): number => (queries * keys <= KEPT ? queries * keys : 0)
+export const savedWeights = (queries: number, keys: number): number =>
+  queries * keys <= MOST_WEIGHTS ? queries * keys : 0
 
 /** Returns the numbers of queries and keys of a sequence, and the size of a head. */
 export const sizesOf = (

@@ -28,17 +28,17 @@ const INPUTS = ["q", "k", "v", "querySegments", "keySegments"] as const
 type Inputs<T> = Readonly<Record<(typeof INPUTS)[number], T>> & { readonly bias?: T }
 
 /** [batch·length, heads·d] → [batch, keyHeads, heads/keyHeads · length, d]: the heads of a group share keys */
-const split = (x: Tensor, { batch, heads, keyHeads }: AttentionShape, own = heads): Tensor => {
-  const [length, d] = [x.shape[0]! / batch, x.shape[1]! / own]
-  const heads4 = tf.transpose(tf.reshape(x, [batch, length, own, d]), [0, 2, 1, 3])
-  return tf.reshape(heads4, [batch, keyHeads, (own / keyHeads) * length, d])
+const split = (x: Tensor, { batch, heads, keyHeads }: AttentionShape, headsOfX = heads): Tensor => {
+  const [length, d] = [x.shape[0]! / batch, x.shape[1]! / headsOfX]
+  const heads4 = tf.transpose(tf.reshape(x, [batch, length, headsOfX, d]), [0, 2, 1, 3])
+  return tf.reshape(heads4, [batch, keyHeads, (headsOfX / keyHeads) * length, d])
 }
 
 /** and back */
-const merge = (x: Tensor, { batch, keyHeads }: AttentionShape, own: number): Tensor => {
-  const [length, d] = [x.shape[2]! / (own / keyHeads), x.shape[3]!]
-  const heads4 = tf.reshape(x, [batch, own, length, d])
-  return tf.reshape(tf.transpose(heads4, [0, 2, 1, 3]), [batch * length, own * d])
+const merge = (x: Tensor, { batch, keyHeads }: AttentionShape, headsOfX: number): Tensor => {
+  const [length, d] = [x.shape[2]! / (headsOfX / keyHeads), x.shape[3]!]
+  const heads4 = tf.reshape(x, [batch, headsOfX, length, d])
+  return tf.reshape(tf.transpose(heads4, [0, 2, 1, 3]), [batch * length, headsOfX * d])
 }
 
 /** Whether a query attends a key: bool [batch, 1, group·queries, keys] */
@@ -51,9 +51,9 @@ const attends = ({ q, k, querySegments, keySegments }: Inputs<Tensor>, shape: At
     tf.lessEqual(distance, tf.scalar(back, "int32")),
     tf.greaterEqual(distance, tf.scalar(-ahead, "int32"))
   )
-  const own = tf.reshape(querySegments, [batch, queries, 1])
+  const ofQueries = tf.reshape(querySegments, [batch, queries, 1])
   const others = tf.reshape(keySegments, [batch, 1, keys])
-  const together = tf.logicalAnd(tf.equal(own, others), tf.greaterEqual(own, tf.scalar(0, "int32")))
+  const together = tf.logicalAnd(tf.equal(ofQueries, others), tf.greaterEqual(ofQueries, tf.scalar(0, "int32")))
   const mask = tf.expandDims(tf.logicalAnd(together, tf.expandDims(near, 0)), 1)
   return tf.concat(
     Array.from({ length: heads / keyHeads }, () => mask),
@@ -72,8 +72,8 @@ const weights = (inputs: Inputs<Tensor>, shape: AttentionShape) => {
   )
   const { bias } = inputs
   const rows = scaled.shape.slice(1)
-  const s = bias === undefined ? scaled : inPlaceOf(scaled, (own) => tf.add(own, tf.reshape(bias, rows)))
-  const c = softCap === null ? s : inPlaceOf(s, (own) => tf.mul(tf.tanh(tf.div(own, softCap)), softCap))
+  const s = bias === undefined ? scaled : inPlaceOf(scaled, (scores) => tf.add(scores, tf.reshape(bias, rows)))
+  const c = softCap === null ? s : inPlaceOf(s, (scores) => tf.mul(tf.tanh(tf.div(scores, softCap)), softCap))
   const whole = tf.broadcastTo(mask, c.shape)
   const most = tf.max(tf.where(whole, c, tf.fill(c.shape, -3e38)), -1, true)
   const e = tf.where(whole, tf.exp(tf.sub(c, most)), tf.zerosLike(c))
@@ -104,12 +104,12 @@ const slopes = ({ dO, O, ...inputs }: Outputs<Tensor>, shape: AttentionShape) =>
   return { P, dOut, ds: softCap === null ? dc : tf.mul(dc, tf.sub(1, tf.square(tf.div(c, softCap)))) }
 }
 
-const referenceBackward = (given: Outputs<Tensor>, shape: AttentionShape): ReadonlyArray<Tensor> => {
-  const { q, k, v } = given
-  if (isEmpty(given)) return [q, k, v].map((x) => tf.zerosLike(x))
+const referenceBackward = (outputs: Outputs<Tensor>, shape: AttentionShape): ReadonlyArray<Tensor> => {
+  const { q, k, v } = outputs
+  if (isEmpty(outputs)) return [q, k, v].map((x) => tf.zerosLike(x))
   const { heads, keyHeads, scale } = shape
-  const { P, dOut, ds } = slopes(given, shape)
-  const scaled = inPlaceOf(ds, (own) => tf.mul(own, scale))
+  const { P, dOut, ds } = slopes(outputs, shape)
+  const scaled = inPlaceOf(ds, (slopes) => tf.mul(slopes, scale))
   return [
     merge(tf.matMul(scaled, split(k, shape, keyHeads)), shape, heads),
     merge(tf.matMul(scaled, split(q, shape), true, false), shape, keyHeads),
@@ -118,8 +118,8 @@ const referenceBackward = (given: Outputs<Tensor>, shape: AttentionShape): Reado
 }
 
 /** Of tfjs ops everywhere: nothing that is trained by default needs it. */
-const biasGradient = (given: Outputs<Tensor>, shape: AttentionShape): Tensor =>
-  isEmpty(given) ? tf.zerosLike(given.bias!) : tf.reshape(tf.sum(slopes(given, shape).ds, 0), given.bias!.shape)
+const biasGradient = (outputs: Outputs<Tensor>, shape: AttentionShape): Tensor =>
+  isEmpty(outputs) ? tf.zerosLike(outputs.bias!) : tf.reshape(tf.sum(slopes(outputs, shape).ds, 0), outputs.bias!.shape)
 
 type Forward = KernelDefinition<keyof Inputs<Tensor>, AttentionShape>
 
@@ -128,34 +128,34 @@ const kernelOf = (name: "Attention" | "BiasedAttention", inputs: ReadonlyArray<k
   const gradients = defineKernel<keyof Outputs<Tensor> | "kept", AttentionShape>({
     name: `${name}Gradient`,
     reference: referenceBackward,
-    wasm: (given, shape, engine) => attentionGradientOnWasm(engine, given, shape),
-    webgpu: (given, shape, engine) => programs().attentionGradientOnWebgpu(engine, given, shape)
+    wasm: (inputs, shape, engine) => attentionGradientOnWasm(engine, inputs, shape),
+    webgpu: (inputs, shape, engine) => programs().attentionGradientOnWebgpu(engine, inputs, shape)
   })
   const forwards = {
     reference,
-    webgpu: (given, shape, engine) => programs().attentionOnWebgpu(engine, given, shape)
+    webgpu: (inputs, shape, engine) => programs().attentionOnWebgpu(engine, inputs, shape)
   } satisfies Partial<Forward>
   return defineKernel<keyof Inputs<Tensor>, AttentionShape>({
     ...forwards,
     name,
-    wasm: (given, shape, engine) => attentionOnWasm(engine, given, shape),
+    wasm: (inputs, shape, engine) => attentionOnWasm(engine, inputs, shape),
     untaped: {
       ...forwards,
       name: `${name}Alone`,
-      wasm: (given, shape, engine) => attentionAloneOnWasm(engine, given, shape)
+      wasm: (inputs, shape, engine) => attentionAloneOnWasm(engine, inputs, shape)
     },
     inputsToSave: inputs,
     outputsToSave: [true, true],
     gradient: ([dO], saved, shape) => {
-      const own = Object.fromEntries(inputs.map((input, i) => [input, saved[i]!])) as unknown as Required<
+      const operands = Object.fromEntries(inputs.map((input, i) => [input, saved[i]!])) as unknown as Required<
         Inputs<Tensor>
       >
-      const [O, kept] = saved.slice(inputs.length)
-      const given = { ...own, dO: dO!, O: O! }
+      const [O, statistics] = saved.slice(inputs.length)
+      const all = { ...operands, dO: dO!, O: O! }
       // here rather than in a closure: all three share ds
-      const [dq, dk, dv] = gradients({ ...given, kept: kept! }, shape)
-      const found = { q: () => dq!, k: () => dk!, v: () => dv! }
-      return name === "Attention" ? found : { ...found, bias: () => biasGradient(given, shape) }
+      const [dq, dk, dv] = gradients({ ...all, kept: statistics! }, shape)
+      const slopes = { q: () => dq!, k: () => dk!, v: () => dv! }
+      return name === "Attention" ? slopes : { ...slopes, bias: () => biasGradient(all, shape) }
     }
   })
 }
@@ -221,9 +221,9 @@ export const attention = ({ q, k, v, batch, heads, mask = {}, bias = null, ...sc
   const { queries: querySegments, keys: keySegments } = (segments ?? made)!
   const inputs = { q, k, v, querySegments, keySegments }
   const run = bias === null ? plain(inputs as Required<Inputs<Tensor>>, shape) : biased({ ...inputs, bias }, shape)
-  const [O, ...kept] = run
+  const [O, ...statistics] = run
   // the tape holds its own handles
-  tf.dispose([...kept, ...Object.values(made ?? {})])
+  tf.dispose([...statistics, ...Object.values(made ?? {})])
   return O as Tensor2D
 }
 

@@ -52,8 +52,8 @@ const reference = (z: Tensor, labels: Tensor, ignored: number): ReadonlyArray<Te
   const sum = tf.sum(tf.exp(shifted), 1, true)
   const [counts, share] = counted(labels, ignored)
   // a place that is −∞ must not meet the 0 of another class
-  const own = tf.sum(tf.where(tf.cast(oneHot(labels, classes), "bool"), shifted, tf.zerosLike(shifted)), 1)
-  const losses = tf.add(tf.sub(tf.log(tf.squeeze(sum, [1])), own), wrong(labels, classes))
+  const labelLogits = tf.sum(tf.where(tf.cast(oneHot(labels, classes), "bool"), shifted, tf.zerosLike(shifted)), 1)
+  const losses = tf.add(tf.sub(tf.log(tf.squeeze(sum, [1])), labelLogits), wrong(labels, classes))
   const counting = tf.where(tf.cast(counts, "bool"), losses, tf.zerosLike(losses))
   return [tf.mul(tf.sum(counting), share), tf.concat([m, sum], 1)]
 }

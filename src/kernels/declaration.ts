@@ -126,7 +126,7 @@ export interface Fields {
 export interface Layout {
   readonly className: string
   readonly fields: ReadonlyArray<Field>
-  readonly given: Fields
+  readonly fieldsBySource: Fields
   readonly size: number
   readonly entry: ReadonlyArray<Field>
   readonly entrySize: number
@@ -134,12 +134,12 @@ export interface Layout {
 
 const placed = (types: EntryTypes): readonly [fields: ReadonlyArray<Field>, size: number] => {
   let end = 0
-  const fields = Object.entries(types).map(([name, own]): Field => {
-    const word = typeof own === "string"
-    const size = own === "f64" ? 2 : 1
+  const fields = Object.entries(types).map(([name, type]): Field => {
+    const word = typeof type === "string"
+    const size = type === "f64" ? 2 : 1
     const at = Math.ceil(end / size) * size
     end = at + size
-    return { name, type: word ? own : "buffer", optional: !word && own.optional, at }
+    return { name, type: word ? type : "buffer", optional: !word && type.optional, at }
   })
   // an entry of float64 begins where one may lie
   return [fields, fields.some(({ type }) => type === "f64") ? Math.ceil(end / 2) * 2 : end]
@@ -184,12 +184,12 @@ export const declareKernel = <
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
   const aligned = entryFields.some(({ type }) => type === "f64") ? Math.ceil(size / 2) * 2 : size
-  const given: Fields = {
+  const fieldsBySource: Fields = {
     words: fields.filter(({ name }) => name in words),
     buffers: fields.filter(({ name }) => name in buffers),
     implicit: fields.filter(({ name }) => name in implicit)
   }
-  layouts.set(kernel, { className, fields, given, size: aligned, entry: entryFields, entrySize })
+  layouts.set(kernel, { className, fields, fieldsBySource, size: aligned, entry: entryFields, entrySize })
   kernels.set(name, kernel)
   return kernel
 }
@@ -199,20 +199,20 @@ export const refuseOthers = (
   kernel: string,
   what: "buffers" | "words" | "entry",
   declared: EntryTypes,
-  given: Readonly<Record<string, unknown>>
+  values: Readonly<Record<string, unknown>>
 ): void => {
   for (const name in declared) {
-    const [type, value] = [declared[name]!, given[name]]
+    const [type, value] = [declared[name]!, values[name]]
     if (value === undefined && typeof type !== "string" && type.optional) continue
     if (typeof type === "string" ? typeof value !== "number" : typeof value !== "object" || value === null) {
-      throw new Error(`${kernel}: its ${what} lack ${name}; ${listOf(declared, given)}`)
+      throw new Error(`${kernel}: its ${what} lack ${name}; ${listOf(declared, values)}`)
     }
   }
-  for (const name in given) {
+  for (const name in values) {
     if (!(name in declared))
-      throw new Error(`${kernel}: it has no ${name} among its ${what}; ${listOf(declared, given)}`)
+      throw new Error(`${kernel}: it has no ${name} among its ${what}; ${listOf(declared, values)}`)
   }
 }
 
-const listOf = (declared: object, given: object): string =>
-  `declared: ${Object.keys(declared).join(", ")}; given: ${Object.keys(given).join(", ")}`
+const listOf = (declared: object, values: object): string =>
+  `declared: ${Object.keys(declared).join(", ")}; given: ${Object.keys(values).join(", ")}`

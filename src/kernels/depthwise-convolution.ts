@@ -97,8 +97,8 @@ const kernel = defineKernel<"x" | "K", Attributes>({
 export const depthwiseConvolution = (x: Tensor4D, K: Tensor4D, window: Window): Tensor4D => {
   const [height, width, channels, filters] = K.shape
   const each = filters === 1 ? x : repeated(x, filters)
-  const own = filters === 1 ? K : tf.reshape<tf.Rank.R4>(K, [height, width, channels * filters, 1])
-  return kernel({ x: each, K: own }, { window, shape: each.shape })[0] as Tensor4D
+  const kernelPerChannel = filters === 1 ? K : tf.reshape<tf.Rank.R4>(K, [height, width, channels * filters, 1])
+  return kernel({ x: each, K: kernelPerChannel }, { window, shape: each.shape })[0] as Tensor4D
 }
 
 /** Each channel `times` times, side by side. */

@@ -8,7 +8,7 @@ export {
   type Segments,
   segmentsOfPadding
 } from "./attention.ts"
-export { keptWeights } from "./attention-shape.ts"
+export { savedWeights } from "./attention-shape.ts"
 export { clippedRelu } from "./clipped-relu.ts"
 export { combined, scaled } from "./combination.ts"
 export { IGNORED, sparseCrossEntropy } from "./cross-entropy.ts"
@@ -28,7 +28,7 @@ export { dequantized, rowsOf } from "./dequantize.ts"
 export { type DropoutMask, dropout } from "./dropout.ts"
 export { embedded, loraEmbedded } from "./embedding.ts"
 export { type GeluForm, gelu } from "./gelu.ts"
-export { defineKernel, ownKernels, referenceOf } from "./kernel.ts"
+export { defineKernel, kernelNames, referenceOf } from "./kernel.ts"
 export { layerNorm } from "./layer-norm.ts"
 export { linearCrossEntropy, tokenCrossEntropies, tokenScores } from "./linear-cross-entropy.ts"
 export { lionMoves } from "./lion.ts"

@@ -72,17 +72,17 @@ export const defineKernel = <Input extends string, Attributes extends object>(
     ...ofFirst(outputsWithGradient),
     ...(outputsToSave === undefined ? {} : { outputsToSave: [...outputsToSave] }),
     gradFunc: (dy, saved, attrs) => {
-      const found: Readonly<Record<string, Tensor | (() => Tensor) | undefined>> = gradient(
+      const gradients: Readonly<Record<string, Tensor | (() => Tensor) | undefined>> = gradient(
         Array.isArray(dy) ? dy : [dy],
         saved,
         attrs as unknown as Attributes
       )
       const closures: Record<string, () => Tensor> = {}
-      for (const input in found) {
-        const own = found[input]
-        if (typeof own === "object") closures[input] = () => own
+      for (const input in gradients) {
+        const gradientOfInput = gradients[input]
+        if (typeof gradientOfInput === "object") closures[input] = () => gradientOfInput
         // temporaries of a closure would otherwise live until the end of the backward pass
-        else if (own !== undefined) closures[input] = () => tf.tidy(own)
+        else if (gradientOfInput !== undefined) closures[input] = () => tf.tidy(gradientOfInput)
       }
       return closures
     }
@@ -97,13 +97,13 @@ export const referenceOf = (name: string): KernelDefinition<string, object>["ref
   references.get(name)
 
 /** Returns the names of this package's kernels in tfjs's table. */
-export const ownKernels = (): ReadonlyArray<string> => [...references.keys()]
+export const kernelNames = (): ReadonlyArray<string> => [...references.keys()]
 
 const hasEmpty = (inputs: Readonly<Record<string, (TensorInfo & Partial<Pick<Tensor, "size">>) | undefined>>) => {
   for (const name in inputs) {
-    const own = inputs[name]
+    const tensor = inputs[name]
     // a tensor knows its size
-    if (own !== undefined && (own.size === undefined ? own.shape.includes(0) : own.size === 0)) return true
+    if (tensor !== undefined && (tensor.size === undefined ? tensor.shape.includes(0) : tensor.size === 0)) return true
   }
   return false
 }
@@ -121,16 +121,16 @@ const register = <Input extends string, Attributes extends object>({
       kernelName: name,
       backendName,
       kernelFunc: ({ inputs, attrs, backend }) => {
-        const own = inputs as Record<Input, TensorInfo>
+        const known = inputs as Record<Input, TensorInfo>
         const attributes = attrs as unknown as Attributes
         const full = !hasEmpty(inputs as NamedTensorMap)
         if (full && wasm !== undefined && backendName === "wasm") {
           const engine = wasmEngineOf(backend as object)
-          if (engine !== undefined) return [...wasm(own, attributes, engine)]
+          if (engine !== undefined) return [...wasm(known, attributes, engine)]
         }
         if (full && webgpu !== undefined && backendName === "webgpu") {
           const engine = webgpuEngineOf(backend as object)
-          if (engine !== undefined) return [...webgpu(own, attributes, engine)]
+          if (engine !== undefined) return [...webgpu(known, attributes, engine)]
         }
         return tf.tidy(() => [...reference(inputs as Record<Input, Tensor>, attributes)]) as TensorInfo[]
       }

@@ -52,8 +52,8 @@ const normalized = (s: F32, { gamma, beta, epsilon }: Readonly<Record<"gamma" | 
   const shift = only64(mean(rowSum(d)))
   const variance = positive64(sub64(mean(rowProducts(d, d)), mul64(shift, shift)))
   const r = rounded(div64(1, sqrt64(add64(variance, widened(epsilon)))))
-  const own = mul(sub(d, rounded(shift)), r)
-  return { y: madd(own, gamma, beta), normalized: own, r }
+  const centered = mul(sub(d, rounded(shift)), r)
+  return { y: madd(centered, gamma, beta), normalized: centered, r }
 }
 
 const shared = {
@@ -90,7 +90,7 @@ const parameterGradients = (dy: Tensor, normalized: Tensor) => ({
 const saved = { inputsToSave: ["gamma"], outputsToSave: [false, true, true] } as const
 
 const plain = defineKernel({
-  ...rows({ ...shared, name: "layerNorm", reads: inputs, body: ({ x, ...own }) => normalized(x, own) }),
+  ...rows({ ...shared, name: "layerNorm", reads: inputs, body: ({ x, ...scales }) => normalized(x, scales) }),
   ...saved,
   gradient: ([dy], [gamma, normalized, r]) => ({
     x: () => backward({ dy: dy!, gamma: gamma!, normalized: normalized!, r: r! }, {})[0]!,
@@ -103,7 +103,7 @@ const ofSum = defineKernel({
     ...shared,
     name: "residualLayerNorm",
     reads: { ...inputs, residual: "buffer" },
-    body: ({ x, residual, ...own }) => normalized(keptIn("y", add(x, residual)), own)
+    body: ({ x, residual, ...scales }) => normalized(keptIn("y", add(x, residual)), scales)
   }),
   ...saved,
   gradient: ([dy], [gamma, normalized, r]) => {
@@ -121,8 +121,8 @@ export const layerNorm = (
   beta: Tensor1D,
   epsilon: number
 ): Tensor2D => {
-  const [y, ...kept] =
+  const [y, ...statistics] =
     residual === null ? plain({ x, gamma, beta }, { epsilon }) : ofSum({ x, residual, gamma, beta }, { epsilon })
-  tf.dispose(kept) // the tape holds its own handles
+  tf.dispose(statistics) // the tape holds its own handles
   return y as Tensor2D
 }

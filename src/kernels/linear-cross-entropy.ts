@@ -103,8 +103,8 @@ const chunkOf = (inputs: Whole, { softcap }: Attributes, first: number, rows: nu
 const lossesOf = ({ labels, shifted, sum }: Chunk): Tensor => {
   const classes = shifted.shape[1]!
   // a place that is −∞ must not meet the 0 of another class
-  const own = tf.sum(tf.where(tf.cast(oneHot(labels, classes), "bool"), shifted, tf.zerosLike(shifted)), 1)
-  const losses = tf.add(tf.sub(tf.log(tf.squeeze(sum, [1])), own), wrong(labels, classes))
+  const labelLogits = tf.sum(tf.where(tf.cast(oneHot(labels, classes), "bool"), shifted, tf.zerosLike(shifted)), 1)
+  const losses = tf.add(tf.sub(tf.log(tf.squeeze(sum, [1])), labelLogits), wrong(labels, classes))
   return tf.where(countedRows(labels), losses, tf.zerosLike(losses))
 }
 
@@ -150,8 +150,8 @@ const reference = (inputs: Whole, attributes: ForwardAttributes): ReadonlyArray<
       return [loss, ofCounted(tf.matMul(slopesOf(chunk, attributes), weight), chunk.labels)]
     })
   )
-  const own = chunks.map(([loss]) => loss!)
-  const loss = each ? tf.concat(own) : tf.mul(tf.addN(own), share)
+  const chunkLosses = chunks.map(([loss]) => loss!)
+  const loss = each ? tf.concat(chunkLosses) : tf.mul(tf.addN(chunkLosses), share)
   return [loss, attributes.slopes ? tf.mul(tf.concat(chunks.map(([, dh]) => dh!)), share) : tf.zeros([1])]
 }
 
@@ -166,8 +166,8 @@ const weightGradient = defineKernel<Input | "dy" | "rows", Attributes>({
     const parts = overChunks(inputs, (first, count) =>
       tf.tidy(() => {
         const chunk = chunkOf(inputs, attributes, first, count)
-        const own = ofCounted(tf.slice(others, [first, 0], [count, -1]), chunk.labels)
-        return tf.matMul(slopesOf(chunk, attributes), own, true, false)
+        const gradients = ofCounted(tf.slice(others, [first, 0], [count, -1]), chunk.labels)
+        return tf.matMul(slopesOf(chunk, attributes), gradients, true, false)
       })
     )
     return [tf.mul(tf.addN([...parts]), tf.mul(share, dy))]

@@ -30,8 +30,11 @@ const firstMaxima = (x: Tensor4D, y: Tensor, window: Window): Tensor => {
     return tf.reshape(P, [P.shape[0], P.shape[1] / channels, channels])
   }
   const inside = cut(tf.onesLike(x)) // 0 in the padding, which is no pixel
-  const own = tf.mul(tf.cast(tf.equal(cut(x), tf.reshape(y, [y.size / channels, 1, channels])), "float32"), inside)
-  return tf.mul(own, tf.cast(tf.equal(tf.cumsum(own, 1), 1), "float32"))
+  const isLargest = tf.mul(
+    tf.cast(tf.equal(cut(x), tf.reshape(y, [y.size / channels, 1, channels])), "float32"),
+    inside
+  )
+  return tf.mul(isLargest, tf.cast(tf.equal(tf.cumsum(isLargest, 1), 1), "float32"))
 }
 
 const backwardKernel = declareKernel({

@@ -71,8 +71,8 @@ const referenceBackward = (dy: Tensor, shape: PictureShape, window: Window): Ten
   const frame = framing([height, width], window)
   const canvas = [frame[0]![0] + height + frame[0]![1], frame[1]![0] + width + frame[1]![1]]
   const shifted = placesOf(window).map(([k, l], place) => {
-    const own = tf.slice(dy, [0, place * channels], [dy.shape[0]!, channels])
-    const tall = apart(own, [batch, rows, columns * channels], window.strides[0])
+    const dyOfPlace = tf.slice(dy, [0, place * channels], [dy.shape[0]!, channels])
+    const tall = apart(dyOfPlace, [batch, rows, columns * channels], window.strides[0])
     const lines = (rows - 1) * window.strides[0] + 1
     const wide = apart(tall, [batch * lines, columns, channels], window.strides[1])
     const length = (columns - 1) * window.strides[1] + 1

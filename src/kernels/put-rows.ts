@@ -22,9 +22,12 @@ const kernel = defineKernel<"into" | "fresh", Place>({
   name: "PutRows",
   reference: ({ into, fresh }, { batch, at }) => {
     const width = into.shape[1]!
-    const [own, added] = [into, fresh].map((x) => tf.reshape<tf.Rank.R3>(x, [batch, -1, width])) as [Tensor3D, Tensor3D]
+    const [table, added] = [into, fresh].map((x) => tf.reshape<tf.Rank.R3>(x, [batch, -1, width])) as [
+      Tensor3D,
+      Tensor3D
+    ]
     const behind = at + added.shape[1]
-    const parts = [tf.slice(own, [0, 0, 0], [-1, at, -1]), added, tf.slice(own, [0, behind, 0], [-1, -1, -1])]
+    const parts = [tf.slice(table, [0, 0, 0], [-1, at, -1]), added, tf.slice(table, [0, behind, 0], [-1, -1, -1])]
     return [tf.reshape(tf.concat(parts, 1), into.shape)]
   },
   wasm: ({ into, fresh }, { batch, at }, engine) => {

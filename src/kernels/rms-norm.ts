@@ -48,7 +48,7 @@ const alone = rows({
   reads: { x: "buffer", gamma: "column" },
   words: { epsilon: "f32" },
   cost: COST,
-  body: ({ x, ...own }) => normalized(x, own)
+  body: ({ x, ...scales }) => normalized(x, scales)
 })
 
 const ofResidual = rows({
@@ -56,9 +56,9 @@ const ofResidual = rows({
   reads: { x: "buffer", gamma: "column", residual: "buffer" },
   words: { epsilon: "f32" },
   cost: COST,
-  body: ({ x, residual, ...own }) => {
+  body: ({ x, residual, ...scales }) => {
     const sum = add(x, residual)
-    const { y, r } = normalized(sum, own)
+    const { y, r } = normalized(sum, scales)
     return { y, sum, r }
   }
 })
@@ -72,7 +72,7 @@ const gradientOfSum = ({ dy, gamma, sum, r }: Readonly<Record<"dy" | "gamma" | "
 const read = { dy: "buffer", gamma: "column", sum: "buffer", r: "row" } as const
 
 const backward = defineKernel(
-  rows({ name: "rmsNormBackward", reads: read, cost: COST, body: (own) => ({ ds: gradientOfSum(own) }) })
+  rows({ name: "rmsNormBackward", reads: read, cost: COST, body: (inputs) => ({ ds: gradientOfSum(inputs) }) })
 )
 
 /** Where s goes on. */
@@ -81,7 +81,7 @@ const backwardAndSum = defineKernel(
     name: "rmsNormAndSumBackward",
     reads: { ...read, dsum: "buffer" },
     cost: COST,
-    body: ({ dsum, ...own }) => ({ ds: add(gradientOfSum(own), dsum) })
+    body: ({ dsum, ...inputs }) => ({ ds: add(gradientOfSum(inputs), dsum) })
   })
 )
 

@@ -16,7 +16,7 @@ const kernel = defineKernel<"z" | "factor" | "bias", object>({
   name: "ScaledColumns",
   reference: ({ z, factor, bias }) => {
     const scaled = tf.mul(z, factor)
-    return [bias === undefined ? scaled : inPlaceOf(scaled, (own) => tf.add(own, bias))]
+    return [bias === undefined ? scaled : inPlaceOf(scaled, (scaledZ) => tf.add(scaledZ, bias))]
   },
   inputsToSave: ["z", "factor"],
   gradient: ([dy], [z, factor]) => ({

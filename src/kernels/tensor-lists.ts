@@ -50,8 +50,8 @@ export const unstacked = (stack: Tensor3D): ReadonlyArray<Tensor2D> => {
   const bytes = 4 * rows * columns
   const from = engine.address(stack)
   return Array.from({ length: n }, (_, i) => {
-    const own = engine.output([rows, columns])
-    engine.copy(from + i * bytes, engine.address(own), bytes)
-    return tf.engine().makeTensorFromTensorInfo(own) as Tensor2D
+    const matrix = engine.output([rows, columns])
+    engine.copy(from + i * bytes, engine.address(matrix), bytes)
+    return tf.engine().makeTensorFromTensorInfo(matrix) as Tensor2D
   })
 }

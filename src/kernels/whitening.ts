@@ -116,8 +116,8 @@ export const stackedRootsOnWasm = (A: Tensor3D, B: Tensor3D, damping: number): S
 
 const onWebgpu = (engine: WebgpuEngine, pairs: ReadonlyArray<ScaledPair>, damping: number): Whitened => {
   const { matrices, smallest } = programs().whitenOnWebgpu(engine, pairs, damping)
-  const whitenings = groupsOf(matrices, MATRICES.length).map((own) => {
-    const [TB, TBgrad, TAt, TAgrad, S] = own.map((info) => tensorOf<Tensor2D>(info))
+  const whitenings = groupsOf(matrices, MATRICES.length).map((matricesOfPair) => {
+    const [TB, TBgrad, TAt, TAgrad, S] = matricesOfPair.map((info) => tensorOf<Tensor2D>(info))
     return { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
   })
   return { whitenings, smallest: tensorOf(smallest) }

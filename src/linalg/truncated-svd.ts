@@ -93,24 +93,24 @@ const scaleOf = (values: Float32Array | Float64Array, columns: number): number =
 }
 
 /** Squared singular values this much below the largest are left for the next Gram matrix. */
-const TAKEN_AT_ONCE = 1e-6
+const LEAST_OF_GRAM = 1e-6
 
 const leading = (X: Float64Array, q: number, p: number, rank: number): Triplets => {
   const a = new Float64Array(rank * q)
   const rounding = Number.EPSILON * p
   let total = 0
   let rest: Float64Array = X
-  for (let found = 0; found < rank; ) {
+  for (let count = 0; count < rank; ) {
     const gram = gramOfRows(rest, q, p)
     const left = traceOf(gram, q)
-    if (found === 0) total = left
+    if (count === 0) total = left
     if (left <= rounding * rounding * total) break // zero rows of `a`: completed by the decomposition QR
-    const { values, vectors } = leadingEigenvectors(gram, q, rank - found)
-    const taken = values.filter((value) => value >= TAKEN_AT_ONCE * values[0]!).length
-    const chosen = vectors.subarray(0, taken * q)
-    a.set(chosen, found * q)
-    found += taken
-    if (found < rank) rest = projectedOut(rest, chosen, q, p, taken)
+    const { values, vectors } = leadingEigenvectors(gram, q, rank - count)
+    const accurate = values.filter((value) => value >= LEAST_OF_GRAM * values[0]!).length
+    const chosen = vectors.subarray(0, accurate * q)
+    a.set(chosen, count * q)
+    count += accurate
+    if (count < rank) rest = projectedOut(rest, chosen, q, p, accurate)
   }
   return ritz(X, qrOfColumns(a, q, rank).Q, q, p, rank, rounding * Math.sqrt(total))
 }

@@ -14,8 +14,8 @@ import { rateAt, type Schedule } from "./schedule.ts"
 import type { Transform } from "./transform.ts"
 
 /** own·u + factor·p for every tensor. */
-const added = (updates: Trainable, factor: number, params: Trainable, own = 1): ReadonlyArray<Tensor> =>
-  combined(own, tensorsOf(updates), factor, tensorsOf(params))
+const added = (updates: Trainable, factor: number, params: Trainable, updateFactor = 1): ReadonlyArray<Tensor> =>
+  combined(updateFactor, tensorsOf(updates), factor, tensorsOf(params))
 
 /** Adds `rate` times each parameter to its update: decoupled weight decay (arXiv 1711.05101), before the learning rate. */
 export const addDecayedWeights = (rate: number): Transform<null> => ({

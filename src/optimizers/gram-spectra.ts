@@ -33,10 +33,10 @@ export const spectraObstacle = (pairs: ReadonlyArray<FactorPair>): string | unde
   const beyond = pairs.find(({ A }) => A.shape[0] > most)
   if (beyond === undefined) return undefined
   const { site, A } = beyond
-  const found = `found rank ${A.shape[0]} at ${cut(site.name, 100)}, and it needs eigenvectors of a matrix [rank, rank] for each layer and step`
+  const observation = `found rank ${A.shape[0]} at ${cut(site.name, 100)}, and it needs eigenvectors of a matrix [rank, rank] for each layer and step`
   return most === 0
-    ? `${found}, which ${tf.getBackend()} does not make; expected the device webgpu, native, wasm or cpu`
-    : `${found}, which a GPU makes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
+    ? `${observation}, which ${tf.getBackend()} does not make; expected the device webgpu, native, wasm or cpu`
+    : `${observation}, which a GPU makes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
 }
 
 /** Returns the spectra of BᵀB and AAᵀ of every pair of a stack. Throws if there is a `spectraObstacle`, which is a bug in the caller. */
@@ -73,8 +73,8 @@ const FLOAT32_STEP = 2 ** -23
  */
 export const withoutRoundOff = ({ T, values }: GramSpectrum, n: number): GramSpectrum => {
   const least = tf.mul(tf.max(values, 2, true), (n * FLOAT32_STEP) ** 2)
-  const kept = tf.cast(tf.greaterEqual(values, least), "float32")
-  return { T: tf.mul(T, kept), values: tf.mul(values, kept) }
+  const mask = tf.cast(tf.greaterEqual(values, least), "float32")
+  return { T: tf.mul(T, mask), values: tf.mul(values, mask) }
 }
 
 const valuesOf = (tensor: Tensor2D) => tf.backend().readSync(tensor.dataId) as Float32Array

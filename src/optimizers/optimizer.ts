@@ -96,7 +96,7 @@ export interface ComparedOptimizer<Config> {
   /** learning rates to try */
   readonly learningRates: ReadonlyArray<number>
   /** Returns the optimizer section. `moments`: the plan's, if its optimizer has Adam's; `own`: the plan's section, if it is of this kind. */
-  readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, own: Config | undefined) => Written
+  readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, planned: Config | undefined) => Written
 }
 
 /** Returns some fields of a plan's section, if present. */
@@ -119,7 +119,8 @@ export const comparedAs = <Config>(
 ): ComparedOptimizer<Config> => ({
   label,
   learningRates,
-  section: (shared, moments, own) => ({ ...section, ...pickedFrom(own, fields), ...shared, ...moments }) as Written
+  section: (shared, moments, planned) =>
+    ({ ...section, ...pickedFrom(planned, fields), ...shared, ...moments }) as Written
 })
 
 /** Creates the transforms of the parts of a tree, for gradients of the mean loss. `steps` and `ranks`: of the whole run. */

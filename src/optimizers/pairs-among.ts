@@ -61,14 +61,14 @@ const sharedAmong = <S extends State>({ rank, size, allGather }: RanksShape): Sh
       const movesOf = Array.from({ length: size }, (_, of) =>
         pairs.flatMap(({ A, B }, i) => (owners[i] === of ? [A, B] : []))
       )
-      const own = yield* readTogether(movesOf[rank]!, "the updates that this rank has made")
+      const localMoves = yield* readTogether(movesOf[rank]!, "the updates that this rank has made")
       const lengths = movesOf.map((moves) => moves.reduce((sum, move) => sum + 4 * move.size, 0))
-      const said = yield* allGather(floats.write(own), lengths)
+      const gathered = yield* allGather(floats.write(localMoves), lengths)
       const made = movesOf.map((moves, of) => {
         if (of === rank) return moves.values()
         const shapes = moves.map(({ shape }) => shape)
         tf.dispose(moves)
-        return tensorsFrom(floats.read(said[of]!), shapes).values()
+        return tensorsFrom(floats.read(gathered[of]!), shapes).values()
       })
       const factors = owners.map((owner): Factors => {
         const [A, B] = [made[owner]!.next().value, made[owner]!.next().value]

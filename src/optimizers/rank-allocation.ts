@@ -129,11 +129,11 @@ const sensitivity = (after: Tensors, gradients: Tensors): Tensors =>
 /** Ī and Ū with those of one more step. */
 const smoothed = (
   { importance, uncertainty }: Pick<RankAllocationState, "importance" | "uncertainty">,
-  own: Tensors,
+  sensitivities: Tensors,
   [b1, b2]: RankAllocationOptions["betas"]
 ) => {
-  const next = combined(b1, importance, 1 - b1, own)
-  const distance = combined(1, own, -1, next).map((tensor) => tf.abs(tensor))
+  const next = combined(b1, importance, 1 - b1, sensitivities)
+  const distance = combined(1, sensitivities, -1, next).map((tensor) => tf.abs(tensor))
   return { importance: next, uncertainty: combined(b2, uncertainty, 1 - b2, distance) }
 }
 
@@ -143,11 +143,11 @@ export const tripletScores = ({
   uncertainty
 }: Pick<RankAllocationState, "importance" | "uncertainty">): Tensor1D =>
   tf.tidy(() => {
-    const own = groupsOf(
+    const entries = groupsOf(
       importance.map((tensor, i) => tf.mul(tensor, uncertainty[i]!)),
       3
     )
-    return tf.concat(own.map(([Q, P, values]) => tf.add<Tensor1D>(values!, tf.add(tf.mean(Q!, 1), tf.mean(P!, 0)))))
+    return tf.concat(entries.map(([Q, P, values]) => tf.add<Tensor1D>(values!, tf.add(tf.mean(Q!, 1), tf.mean(P!, 0)))))
   })
 
 /** 1 for the `count` highest scores, exactly as many where some are equal, 0 for the others. */
@@ -158,9 +158,9 @@ const highest = (all: Tensor1D, count: number): Tensor1D =>
   })
 
 /** Updates with which every λ that does not stay becomes exactly 0: λ + (−λ). */
-const masked = (updates: Trainable, params: ReadonlyArray<Triplets>, kept: Tensor): Trainable => {
+const masked = (updates: Trainable, params: ReadonlyArray<Triplets>, mask: Tensor): Trainable => {
   const stays = tf.split(
-    tf.cast(kept, "bool"),
+    tf.cast(mask, "bool"),
     params.map(({ values }) => values.value.size)
   )
   const places = new Map(params.map(({ values }, i) => [values.name, i]))
@@ -221,7 +221,7 @@ export const allocateRanks = (
   refresh: (state, params) =>
     inner.refresh === undefined
       ? Effect.succeed(state)
-      : Effect.map(inner.refresh(state.inner, params), (own) => ({ ...state, inner: own })),
+      : Effect.map(inner.refresh(state.inner, params), (innerState) => ({ ...state, inner: innerState })),
   learningRate: (state) => inner.learningRate?.(state.inner),
   health: (state, params) => inner.health?.(state.inner, params) ?? []
 })

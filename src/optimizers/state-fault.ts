@@ -66,7 +66,8 @@ const whereIs = ({ key, around }: Visit): string =>
   key === undefined || around === undefined ? "state" : placeOf(whereIs(around), key)
 
 const contains = ({ around, value }: Visit): boolean => {
-  for (let own = around; own !== undefined; own = own.around) if (own.value === value) return true
+  for (let ancestor = around; ancestor !== undefined; ancestor = ancestor.around)
+    if (ancestor.value === value) return true
   return false
 }
 

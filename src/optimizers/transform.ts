@@ -238,8 +238,8 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
       join(
         updates,
         parts.map(([part, transform], i) => {
-          const own = select(updates, part)
-          return transform.direction?.(own, state[i]!, select(params, part)) ?? own
+          const partOfUpdates = select(updates, part)
+          return transform.direction?.(partOfUpdates, state[i]!, select(params, part)) ?? partOfUpdates
         })
       ),
     refresh: (state, params) =>
@@ -255,8 +255,8 @@ export const partition = (options: PartitionOptions): Transform<ReadonlyArray<St
       (updates) =>
         Effect.map(
           Effect.forEach(parts, ([part, { shared }]) => {
-            const own = select(updates, part)
-            return shared === undefined ? Effect.succeed(own) : shared.complete(own)
+            const partOfUpdates = select(updates, part)
+            return shared === undefined ? Effect.succeed(partOfUpdates) : shared.complete(partOfUpdates)
           }),
           (made) => join(updates, made)
         ),

@@ -160,7 +160,7 @@ export const whitenPairs = (
     ranks.size > 1 && isHostResident() && pairs.some(({ A }) => A.shape[0] >= SHARED_FROM)
       ? Effect.flatMap(
           Effect.promise(() => import("./whitenings-among.ts")),
-          ({ whitenAmong }) => whitenAmong(ranks, pairs, (own) => whitenHere(own, damping))
+          ({ whitenAmong }) => whitenAmong(ranks, pairs, (rankPairs) => whitenHere(rankPairs, damping))
         )
       : whitenHere(pairs, damping)
   )

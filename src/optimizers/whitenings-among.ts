@@ -15,7 +15,7 @@ const MATRICES = ["TB", "TBgrad", "TAt", "TAgrad", "S"] as const
 export const whitenAmong = (
   { rank, size, allGather }: RanksShape,
   pairs: ReadonlyArray<FactorPair>,
-  whiten: (own: ReadonlyArray<FactorPair>) => Effect.Effect<Whitened, DeviceReadError>
+  whiten: (rankPairs: ReadonlyArray<FactorPair>) => Effect.Effect<Whitened, DeviceReadError>
 ): Effect.Effect<Whitened, DeviceReadError | RankError> =>
   Effect.gen(function* () {
     const ranges = rangesOf(pairs.length, size)
@@ -23,21 +23,21 @@ export const whitenAmong = (
       pairs.slice(start, end).reduce((sum, { A }) => sum + whiteningNumbers(A.shape[0]), 0)
     )
     const { start, end } = ranges[rank]!
-    const own = start === end ? new Float32Array() : yield* numbersIn(yield* whiten(pairs.slice(start, end)))
-    const said = (yield* allGather(
-      floats.write(own),
+    const numbers = start === end ? new Float32Array() : yield* numbersIn(yield* whiten(pairs.slice(start, end)))
+    const gathered = (yield* allGather(
+      floats.write(numbers),
       lengths.map((length) => 4 * length)
     )).map(floats.read)
     const whitenings = ranges.flatMap((range, of) => {
-      const own = pairs.slice(range.start, range.end)
-      const shapes = own.flatMap(
+      const rangePairs = pairs.slice(range.start, range.end)
+      const shapes = rangePairs.flatMap(
         ({
           A: {
             shape: [r]
           }
         }) => MATRICES.map(() => [r, r])
       )
-      const matrices = tensorsFrom(said[of]!, shapes, own.length) as ReadonlyArray<tf.Tensor2D> // after the eigenvalues
+      const matrices = tensorsFrom(gathered[of]!, shapes, rangePairs.length) as ReadonlyArray<tf.Tensor2D> // after the eigenvalues
       return groupsOf(matrices, MATRICES.length).map((all): Whitening => {
         const [TB, TBgrad, TAt, TAgrad, S] = all
         return { TB: TB!, TBgrad: TBgrad!, TAt: TAt!, TAgrad: TAgrad!, S: S! }
@@ -45,13 +45,13 @@ export const whitenAmong = (
     })
     const smallest = new Float32Array(pairs.length)
     for (const [of, range] of ranges.entries())
-      smallest.set(said[of]!.subarray(0, range.end - range.start), range.start)
+      smallest.set(gathered[of]!.subarray(0, range.end - range.start), range.start)
     return { whitenings, smallest: tf.tensor1d(smallest) }
   })
 
 /** Eigenvalues, then the matrices of each pair; disposes them. */
 const numbersIn = ({ whitenings, smallest }: Whitened) => {
-  const tensors = [smallest, ...whitenings.flatMap((own) => MATRICES.map((name) => own[name]))]
+  const tensors = [smallest, ...whitenings.flatMap((whitening) => MATRICES.map((name) => whitening[name]))]
   return Effect.ensuring(
     readTogether(tensors, "the whitenings that this rank has made"),
     Effect.sync(() => tf.dispose(tensors))

@@ -118,20 +118,20 @@ export const unkept = (tensor: Tensor): Tensor => {
 
 /** Computes f() and records its tape. Kernels have first derivatives only, so a tape is never recorded within another. */
 export const record = <T extends Tensor>(f: () => T): { readonly value: T; readonly tape: ReadonlyArray<TapeNode> } => {
-  const own = engine()
-  if (own.state.gradientDepth !== 0) throw new Error("valueAndGradients cannot run inside another gradient")
+  const tfjsEngine = engine()
+  if (tfjsEngine.state.gradientDepth !== 0) throw new Error("valueAndGradients cannot run inside another gradient")
   let value: T | undefined
-  own.startTape()
-  const tape = own.state.activeTape as Array<TapeNode>
-  const first = own.nextTensorId()
+  tfjsEngine.startTape()
+  const tape = tfjsEngine.state.activeTape as Array<TapeNode>
+  const first = tfjsEngine.nextTensorId()
   // beside the method of its class
-  own.saveTensorsForBackwardMode = (tensors) => savedFrom(first, tensors)
+  tfjsEngine.saveTensorsForBackwardMode = (tensors) => savedFrom(first, tensors)
   try {
     value = tf.tidy(f)
   } finally {
-    delete own.saveTensorsForBackwardMode
-    own.endTape()
-    own.state.activeTape = null
+    delete tfjsEngine.saveTensorsForBackwardMode
+    tfjsEngine.endTape()
+    tfjsEngine.state.activeTape = null
     if (value === undefined) tape.forEach(forget)
   }
   return { value, tape }

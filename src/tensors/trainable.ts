@@ -139,11 +139,11 @@ export const frozenOf = ({ frozen = [], shared = [] }: Trainable): ReadonlyArray
 
 /** Returns the tree with other frozen tensors, in the order of `frozenOf`. */
 export const withFrozen = (tree: Trainable, tensors: ReadonlyArray<Tensor>): Trainable => {
-  const own = tree.frozen?.length ?? 0
+  const frozenCount = tree.frozen?.length ?? 0
   return {
     ...tree,
-    ...(own === 0 ? {} : { frozen: tensors.slice(0, own) }),
-    ...(tree.shared === undefined ? {} : { shared: tensors.slice(own) })
+    ...(frozenCount === 0 ? {} : { frozen: tensors.slice(0, frozenCount) }),
+    ...(tree.shared === undefined ? {} : { shared: tensors.slice(frozenCount) })
   }
 }
 
@@ -180,9 +180,9 @@ interface Restorable {
 export const restoredFrom = (units: ReadonlyArray<Restorable>, tensors: ReadonlyArray<Tensor>): Trainable => {
   let next = 0
   const parts = units.map(({ places, restored }) => {
-    const own = tensors.slice(next, next + places.length)
+    const part = tensors.slice(next, next + places.length)
     next += places.length
-    return restored(own)
+    return restored(part)
   })
   const shared = parts.find((part) => part.shared !== undefined && part.shared.length > 0)?.shared
   return {

@@ -15,11 +15,11 @@ import { type PackedMatrix, provideUnpack, type Unpack } from "./packed-matrix.t
 
 /** Digits of 32-bit words, from the lowest. */
 const digits = (words: Tensor, base: number, count: number): ReadonlyArray<Tensor> => {
-  const found: Array<Tensor> = []
-  for (let rest = words; found.length < count; rest = tf.floorDiv(rest, tf.scalar(base, "int32"))) {
-    found.push(tf.mod(rest, tf.scalar(base, "int32")))
+  const uploads: Array<Tensor> = []
+  for (let rest = words; uploads.length < count; rest = tf.floorDiv(rest, tf.scalar(base, "int32"))) {
+    uploads.push(tf.mod(rest, tf.scalar(base, "int32")))
   }
-  return found
+  return uploads
 }
 
 // of a half's upper six bits: sign and exponent

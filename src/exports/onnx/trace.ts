@@ -9,7 +9,7 @@ import type { DataType, NamedAttrMap, NamedTensorInfoMap, Tensor, TensorInfo } f
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ownKernels, referenceOf } from "../../kernels/index.ts"
+import { kernelNames, referenceOf } from "../../kernels/index.ts"
 
 /** Error of a kernel that has no rule in the format. */
 export class UnknownOperation extends Schema.TaggedError<UnknownOperation>()("UnknownOperation", {
@@ -155,7 +155,7 @@ const register = (shapes: Readonly<Record<string, ShapeOf>>): void => {
       return isOurs && !Array.isArray(made) ? [made] : made
     })
   }
-  for (const name of ownKernels()) {
+  for (const name of kernelNames()) {
     const reference = referenceOf(name)!
     add(name, ({ inputs, attrs }): TensorInfo[] =>
       tf.tidy(() => [...reference(inputs as Record<string, Tensor>, attrs as object)])

@@ -34,14 +34,14 @@ export const evaluate = (
     values.set(
       operation,
       forms.reference(
-        operands.map((own) => values.get(own)!),
+        operands.map((operand) => values.get(operand)!),
         { shape }
       )
     )
-    for (const own of operands) {
-      uses.set(own, uses.get(own)! - 1)
-      const value = values.get(own)
-      if (uses.get(own) === 0 && value instanceof tf.Tensor && "operands" in own) value.dispose()
+    for (const operand of operands) {
+      uses.set(operand, uses.get(operand)! - 1)
+      const value = values.get(operand)
+      if (uses.get(operand) === 0 && value instanceof tf.Tensor && "operands" in operand) value.dispose()
     }
   }
   return outputs.map((output) => values.get(output) as Tensor)

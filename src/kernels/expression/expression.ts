@@ -94,7 +94,9 @@ const operation =
   ) =>
   (...operands: Operands<T>): Operation<G> => ({
     type,
-    operands: operands.map((own, i) => (typeof own === "number" ? constant(takes[i] as NumberType, own) : own)),
+    operands: operands.map((operand, i) =>
+      typeof operand === "number" ? constant(takes[i] as NumberType, operand) : operand
+    ),
     forms: {
       ...(typeof form === "string" ? { c: form, wgsl: form } : form),
       reference: (values, size) => reference(values as EvaluatedAll<T>, size)
@@ -123,7 +125,7 @@ const sumOfProducts = ([a, b]: readonly [Tensor | number, Tensor | number]): Ten
 }
 
 /** The first operand as it is. */
-const kept = <T extends Tensor | number>([a]: readonly [T, ...ReadonlyArray<unknown>]): T =>
+const firstOperand = <T extends Tensor | number>([a]: readonly [T, ...ReadonlyArray<unknown>]): T =>
   typeof a === "number" ? a : (tf.clone(a) as T)
 
 const one = ["f32"] as const
@@ -187,15 +189,15 @@ export const where = operation(
  * ordinary arithmetic gives the same result, and these return their first operand.
  */
 /** a clamped to [−b, b]; b is so large that this changes no result */
-export const held = operation(two, "f32", { c: "$0", wgsl: "clamp($0, -$1, $1)" }, kept)
+export const held = operation(two, "f32", { c: "$0", wgsl: "clamp($0, -$1, $1)" }, firstOperand)
 /** a, or NaN if b is not finite */
-export const orNaN = operation(two, "f32", { c: "$0", wgsl: "select(V(notANumber()), $0, finite($1))" }, kept)
+export const orNaN = operation(two, "f32", { c: "$0", wgsl: "select(V(notANumber()), $0, finite($1))" }, firstOperand)
 /** a; ∞ if b is ∞, NaN if b is −∞ or NaN */
 export const orInfinity = operation(
   two,
   "f32",
   { c: "$0", wgsl: "select(select(V(notANumber()), $1, infinite($1)), $0, finite($1))" },
-  kept
+  firstOperand
 )
 
 const words = ["u32", "u32"] as const
@@ -251,14 +253,14 @@ export const rowProducts64 = overRow(two, "f64", "wideProducts", "$0 * $1", sumO
 
 /** Returns a, which a kernel over rows stores in the memory of this output instead of computing it in each pass. */
 export const keptIn = (output: string, a: Expression<"f32">): Operation<"f32"> => ({
-  ...operation(one, "f32", "$0", kept)(a),
+  ...operation(one, "f32", "$0", firstOperand)(a),
   keptIn: output
 })
 
 /** a as float64, for a value that a row has once */
-export const widened = operation(one, "f64", { c: "((double)($0)[0])", wgsl: "$0" }, kept)
+export const widened = operation(one, "f64", { c: "((double)($0)[0])", wgsl: "$0" }, firstOperand)
 /** a as float32 */
-export const rounded = operation(wide, "f32", { c: "splat((float)$0)", wgsl: "$0" }, kept)
+export const rounded = operation(wide, "f32", { c: "splat((float)$0)", wgsl: "$0" }, firstOperand)
 /** a, or 0 on devices whose float64 is float32: for corrections smaller than float32's rounding */
 export const only64 = operation(wide, "f64", { c: "$0", wgsl: "V(0.0)" }, () => 0)
 /** a + b in float64 */
@@ -270,7 +272,7 @@ export const mul64 = operation(wideTwo, "f64", "($0 * $1)", ([a, b]) => tf.mul(a
 /** a/b in float64 */
 export const div64 = operation(wideTwo, "f64", "($0 / $1)", ([a, b]) => tf.div(a, b))
 /** max(a, 0) for a difference from an `only64` value; on devices without float64 it is never negative */
-export const positive64 = operation(wide, "f64", { c: "($0 < 0 ? 0 : $0)", wgsl: "$0" }, kept)
+export const positive64 = operation(wide, "f64", { c: "($0 < 0 ? 0 : $0)", wgsl: "$0" }, firstOperand)
 /** √a in float64 */
 export const sqrt64 = operation(wide, "f64", { c: "__builtin_sqrt($0)", wgsl: "sqrt($0)" }, ([a]) => tf.sqrt(a))
 

@@ -104,7 +104,7 @@ export const elementwise = <Read extends string, Write extends string, const W e
   const { name, cost, reads } = whole
   const { buffers, ...rest } = expressionOf(
     body,
-    Object.fromEntries(reads.map((own) => [own, "buffer"])) as Record<Read, "buffer">
+    Object.fromEntries(reads.map((input) => [input, "buffer"])) as Record<Read, "buffer">
   )
   const kernel = declareKernel({
     name,
@@ -112,19 +112,19 @@ export const elementwise = <Read extends string, Write extends string, const W e
     words: { ...rest.words, size: "u32" },
     split: { over: "size", cost: () => cost, unit: 4 }
   })
-  const own: ExpressionKernel = { ...rest, kernel, over: "tensors" }
-  declaredExpressions.kernels.push(own)
+  const expression: ExpressionKernel = { ...rest, kernel, over: "tensors" }
+  declaredExpressions.kernels.push(expression)
   return {
     ...(result === undefined ? {} : { untaped: elementwise({ ...whole, ...aloneOf<Read, W>(whole, result) }) }),
-    name: labelOf(own),
-    reference: (inputs, words) => evaluate(Object.values(own.outputs), inputs, words, inputs[reads[0]!].shape),
+    name: labelOf(expression),
+    reference: (inputs, words) => evaluate(Object.values(expression.outputs), inputs, words, inputs[reads[0]!].shape),
     wasm: (inputs, words, engine) => {
       const first = inputs[reads[0]!]
-      const outputs = all(Object.keys(own.outputs), () => engine.output(first.shape))
+      const outputs = all(Object.keys(expression.outputs), () => engine.output(first.shape))
       engine.run(kernel, { ...inputs, ...outputs }, { ...words, size: sizeOf(first) })
       return Object.values(outputs)
     },
-    webgpu: (inputs, words, engine) => programs().elementwiseOnWebgpu(engine, own, inputs, words),
+    webgpu: (inputs, words, engine) => programs().elementwiseOnWebgpu(engine, expression, inputs, words),
     inputsToSave: []
   }
 }
@@ -149,7 +149,7 @@ export const list = <
   const { name, reads, scalars = [] } = body
   const sources = { ...all(scalars, () => "scalar"), ...all(reads, () => "buffer") }
   const { buffers, ...rest } = expressionOf(body, sources as Record<Read | Scalar, "scalar" | "buffer">)
-  const own: ExpressionKernel = {
+  const expression: ExpressionKernel = {
     ...rest,
     over: "lists",
     kernel: declareKernel({
@@ -158,15 +158,15 @@ export const list = <
       words: rest.words,
       entry: {
         ...all(
-          Object.keys(buffers).filter((own) => !scalars.includes(own as Scalar)),
-          (own) => buffers[own]!
+          Object.keys(buffers).filter((buffer) => !scalars.includes(buffer as Scalar)),
+          (buffer) => buffers[buffer]!
         ),
         size: "u32"
       }
     })
   }
-  declaredExpressions.kernels.push(own)
-  const writes = Object.keys(own.outputs)
+  declaredExpressions.kernels.push(expression)
+  const writes = Object.keys(expression.outputs)
   /** Inputs are the scalars, then what is read at each place in turn. */
   const split = <T extends TensorInfo>(inputs: Tensors<T>) => {
     const tensors = listed(inputs)
@@ -176,11 +176,11 @@ export const list = <
     return { whole: namedBy(scalars, tensors), places: places.map((group) => namedBy(reads, group)) }
   }
   const run = defineKernel<string, Numbers>({
-    name: labelOf(own),
+    name: labelOf(expression),
     reference: (inputs, words) => {
       const { whole, places } = split(inputs)
       return places.flatMap((tensors) =>
-        evaluate(Object.values(own.outputs), { ...whole, ...tensors }, words, tensors[reads[0]!]!.shape)
+        evaluate(Object.values(expression.outputs), { ...whole, ...tensors }, words, tensors[reads[0]!]!.shape)
       )
     },
     wasm: (inputs, words, engine) => {
@@ -195,14 +195,14 @@ export const list = <
         }
         return Object.assign(entry, { size: sizeOf(first) })
       })
-      runLists(engine, own.kernel, whole, words, entries)
+      runLists(engine, expression.kernel, whole, words, entries)
       return outputs
     },
     webgpu: (inputs, words, engine) => {
       const tensors = listed(inputs)
       const whole = all(scalars, (name) => tensors[scalars.indexOf(name as Scalar)]!)
       const lists = columnsOf(tensors.slice(scalars.length), reads)
-      return programs().listOnWebgpu(engine, own, whole, lists, words)
+      return programs().listOnWebgpu(engine, expression, whole, lists, words)
     },
     inputsToSave: []
   })
@@ -234,17 +234,17 @@ export const rows = <const R extends Reads, Write extends string, const W extend
     words: { ...rest.words, rows: "u32", n: "u32" },
     split: { over: "rows", cost: ({ n }) => cost * n }
   })
-  const own: ExpressionKernel = { ...rest, kernel, over: "rows" }
-  declaredExpressions.kernels.push(own)
-  const matrix = Object.keys(body.reads).find((own) => body.reads[own] === "buffer")!
-  const written = Object.entries(own.outputs).map(([name, output]) => [name, perNumber(output)] as const)
+  const expression: ExpressionKernel = { ...rest, kernel, over: "rows" }
+  declaredExpressions.kernels.push(expression)
+  const matrix = Object.keys(body.reads).find((input) => body.reads[input] === "buffer")!
+  const perOutput = Object.entries(expression.outputs).map(([name, output]) => [name, perNumber(output)] as const)
   const outputsOf = <T>([count, n]: ReadonlyArray<number>, output: (shape: ReadonlyArray<number>) => T) =>
-    Object.fromEntries(written.map(([name, wide]) => [name, output([count!, wide ? n! : 1])]))
+    Object.fromEntries(perOutput.map(([name, wide]) => [name, output([count!, wide ? n! : 1])]))
   return {
     ...(result === undefined ? {} : { untaped: rows({ ...whole, ...aloneOf<keyof R & string, W>(whole, result) }) }),
-    name: labelOf(own),
+    name: labelOf(expression),
     reference: (inputs: Tensors<Tensor>, words) =>
-      evaluate(Object.values(own.outputs), inputs, words, inputs[matrix]!.shape),
+      evaluate(Object.values(expression.outputs), inputs, words, inputs[matrix]!.shape),
     wasm: (inputs: Tensors, words, engine) => {
       const { shape } = inputs[matrix]!
       const outputs = outputsOf(shape, engine.output)
@@ -253,7 +253,7 @@ export const rows = <const R extends Reads, Write extends string, const W extend
     },
     webgpu: (inputs: Tensors, words, engine) => {
       const { shape } = inputs[matrix]!
-      return programs().rowsOnWebgpu(engine, own, inputs, outputsOf(shape, engine.output), words, shape)
+      return programs().rowsOnWebgpu(engine, expression, inputs, outputsOf(shape, engine.output), words, shape)
     },
     inputsToSave: []
   }
@@ -281,13 +281,13 @@ export const columnSums = <const F extends ColumnKernel["factors"]>({
     // sixteen floats are a line of the cache
     split: { over: "n", cost: (words) => cost * words.rows, unit: 16 }
   })
-  const own = { kernel, factors }
-  declaredExpressions.columns.push(own)
-  const matrix = names.find((own) => factors[own] === "buffer")!
+  const expression = { kernel, factors }
+  declaredExpressions.columns.push(expression)
+  const matrix = names.find((factor) => factors[factor] === "buffer")!
   const product = (tensors: Tensors<Tensor>, [first, ...rest]: ReadonlyArray<string>): Tensor =>
     rest.length === 0 ? tensors[first!]! : tf.mul(tensors[first!]!, product(tensors, rest))
   return {
-    name: labelOf(own),
+    name: labelOf(expression),
     reference: (inputs: Tensors<Tensor>) => [tf.sum(product(inputs, names), 0)],
     wasm: (inputs: Tensors, _, engine) => {
       const [count, n] = inputs[matrix]!.shape
@@ -295,7 +295,9 @@ export const columnSums = <const F extends ColumnKernel["factors"]>({
       engine.run(kernel, { ...inputs, out }, { rows: count!, n: n! })
       return [out]
     },
-    webgpu: (inputs: Tensors, _, engine) => [programs().columnSumsOnWebgpu(engine, own, inputs, inputs[matrix]!.shape)],
+    webgpu: (inputs: Tensors, _, engine) => [
+      programs().columnSumsOnWebgpu(engine, expression, inputs, inputs[matrix]!.shape)
+    ],
     inputsToSave: []
   }
 }

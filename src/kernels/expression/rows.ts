@@ -36,23 +36,27 @@ export const passesOf = (outputs: Readonly<Record<string, Expression>>): Readonl
   }
   const last = Math.max(0, ...stages.values())
   const stored: ReadonlyArray<At> = [
-    ...operations.flatMap((own): ReadonlyArray<At> => (own.keptIn === undefined ? [] : [[own.keptIn, own]])),
-    ...Object.entries(outputs).filter(([, own]) => perNumber(own))
+    ...operations.flatMap(
+      (operation): ReadonlyArray<At> => (operation.keptIn === undefined ? [] : [[operation.keptIn, operation]])
+    ),
+    ...Object.entries(outputs).filter(([, output]) => perNumber(output))
   ]
   const there = new Map<Expression, string>()
   return Array.from({ length: last + 1 }, (_, stage) => {
-    const sums = operations.filter((own) => own.overRow !== undefined && stageOf(own) === stage + 1)
-    const stores = stored.filter(([, own]) => stageOf(own) === stage)
-    const roots = [...sums.flatMap(({ operands }) => operands), ...stores.map(([, own]) => own)]
+    const sums = operations.filter((operation) => operation.overRow !== undefined && stageOf(operation) === stage + 1)
+    const stores = stored.filter(([, operation]) => stageOf(operation) === stage)
+    const roots = [...sums.flatMap(({ operands }) => operands), ...stores.map(([, operation]) => operation)]
     const loads: Array<At> = []
-    const { operations: needed, leaves } = ordered(roots, (own) => {
-      const buffer = there.get(own)
-      if (buffer !== undefined && !loads.some(([, known]) => known === own)) loads.push([buffer, own])
-      return buffer !== undefined || !perNumber(own)
+    const { operations: needed, leaves } = ordered(roots, (operation) => {
+      const buffer = there.get(operation)
+      if (buffer !== undefined && !loads.some(([, known]) => known === operation)) loads.push([buffer, operation])
+      return buffer !== undefined || !perNumber(operation)
     })
-    for (const [buffer, own] of stores) there.set(own, buffer)
+    for (const [buffer, operation] of stores) there.set(operation, buffer)
     return {
-      before: operations.filter((own) => own.overRow === undefined && !perNumber(own) && stageOf(own) === stage),
+      before: operations.filter(
+        (operation) => operation.overRow === undefined && !perNumber(operation) && stageOf(operation) === stage
+      ),
       loads: [...leaves.map((leaf): At => [leaf.name!, leaf]), ...loads],
       each: needed,
       stores,

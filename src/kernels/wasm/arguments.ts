@@ -18,12 +18,12 @@ export interface ArgumentViews {
   readonly f64: Float64Array
 }
 
-type Given = Readonly<Record<string, Buffer | number | undefined>>
+type Values = Readonly<Record<string, Buffer | number | undefined>>
 
 /** Values that there are. */
-const countOf = (given: Given): number => {
+const countOf = (values: Values): number => {
   let count = 0
-  for (const name in given) if (given[name] !== undefined) count++
+  for (const name in values) if (values[name] !== undefined) count++
   return count
 }
 
@@ -42,10 +42,10 @@ export const writeArguments = (
   if (size > MOST_WORDS) throw new Error(`${name}: ${size} words of arguments are more than ${MOST_WORDS}`)
 
   /** Whether the values are those of the fields, no less and no more. */
-  const write = (fields: ReadonlyArray<Field>, start: number, given: Given): boolean => {
-    let written = 0
+  const write = (fields: ReadonlyArray<Field>, start: number, values: Values): boolean => {
+    let count = 0
     for (const { name, type, at, optional } of fields) {
-      const value = given[name]
+      const value = values[name]
       if (value === undefined) {
         if (!optional) return false
         i32[start + at] = 0
@@ -58,15 +58,15 @@ export const writeArguments = (
       else if (type === "f32") f32[start + at] = value
       else if (type === "f64") f64[(start + at) / 2] = value
       else i32[start + at] = value
-      written++
+      count++
     }
-    return written === countOf(given)
+    return count === countOf(values)
   }
-  if (!write(layout.given.buffers, 0, buffers)) refuseOthers(name, "buffers", kernel.buffers, buffers)
-  if (!write(layout.given.words, 0, words)) refuseOthers(name, "words", kernel.words, words)
+  if (!write(layout.fieldsBySource.buffers, 0, buffers)) refuseOthers(name, "buffers", kernel.buffers, buffers)
+  if (!write(layout.fieldsBySource.words, 0, words)) refuseOthers(name, "words", kernel.words, words)
   const cut =
     split === undefined ? ([perChunk, chunks] as const) : chunksOf(words[split.over]!, split.cost(words), split.unit)
-  for (const { name, at } of layout.given.implicit) i32[at] = name === "entries" ? entries.length : cut[0]
+  for (const { name, at } of layout.fieldsBySource.implicit) i32[at] = name === "entries" ? entries.length : cut[0]
   let start = layout.size
   for (const one of entries) {
     if (!write(layout.entry, start, one)) refuseOthers(name, "entry", entry, one)

@@ -1,6 +1,6 @@
 /** Attention on the wasm engine: the host side of `c/attention.c` and `attention-gradient.c`, and how the work is cut, by the shape alone. */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
-import { type AttentionShape, EVERY, keptWeights, sizesOf } from "../attention-shape.ts"
+import { type AttentionShape, EVERY, savedWeights, sizesOf } from "../attention-shape.ts"
 import { declareKernel, optional, read, reads, write, writes } from "../declaration.ts"
 import type { WasmEngine } from "./engine.ts"
 import { sumColumns } from "./sums.ts"
@@ -32,7 +32,7 @@ const FEW = 4
 const keepsWeights = (inputs: Inputs, shape: AttentionShape): boolean => {
   const { queries, keys } = sizesOf(inputs, shape)
   const all = shape.back === EVERY && shape.ahead === EVERY
-  return all && shape.softCap === null && queries >= Math.min(FEW, keys) && keptWeights(queries, keys) > 0
+  return all && shape.softCap === null && queries >= Math.min(FEW, keys) && savedWeights(queries, keys) > 0
 }
 
 interface Cut {
@@ -112,11 +112,11 @@ const run = (
 ): TensorInfo => {
   const { keys, d } = sizesOf(inputs, shape)
   const o = engine.output(inputs.q.shape)
-  const own = cut(inputs, shape, CHUNKS.forward)
+  const chunks = cut(inputs, shape, CHUNKS.forward)
   const wide = inPanels(keys)
   const floats = keys + AFTER + wide * d + keys * inPanels(d) + BLOCK.forward * wide
-  engine.run(forward, { ...inputs, o, ...more }, wordsOf(inputs, shape, own), {
-    chunks: own.chunks,
+  engine.run(forward, { ...inputs, o, ...more }, wordsOf(inputs, shape, chunks), {
+    chunks: chunks.chunks,
     scratch: 4 * floats
   })
   return o
@@ -131,8 +131,8 @@ export const attentionOnWasm = (
   const { queries, keys } = sizesOf(inputs, shape)
   const rows = [shape.batch * shape.heads, queries]
   const keeps = keepsWeights(inputs, shape)
-  const kept = engine.output([...rows, keeps ? keys : 2])
-  return [run(engine, inputs, shape, keeps ? { weights: kept } : { statistics: kept }), kept]
+  const statistics = engine.output([...rows, keeps ? keys : 2])
+  return [run(engine, inputs, shape, keeps ? { weights: statistics } : { statistics }), statistics]
 }
 
 /** Computes O only. */
@@ -149,21 +149,21 @@ export const attentionGradientOnWasm = (
   shape: AttentionShape
 ): ReadonlyArray<TensorInfo> => {
   const { keys, d } = sizesOf(inputs, shape)
-  const own = cut(inputs, shape, CHUNKS.backward)
+  const chunks = cut(inputs, shape, CHUNKS.backward)
   const keeps = keepsWeights(inputs, shape)
-  const [rows, columns] = keeps ? [own.perPart, keys] : [BLOCK.backward, BLOCK.columns]
+  const [rows, columns] = keeps ? [chunks.perPart, keys] : [BLOCK.backward, BLOCK.columns]
   const [wide, across] = [inPanels(columns), inPanels(d)]
   const blocks = rows * (wide + across) + columns * across + wide * d
-  const again = keeps ? 0 : rows * wide + wide * d + own.perPart * (shape.heads / shape.keyHeads)
+  const again = keeps ? 0 : rows * wide + wide * d + chunks.perPart * (shape.heads / shape.keyHeads)
   const dq = engine.output(inputs.q.shape)
-  const partial = () => engine.output([own.parts, inputs.k.shape[0]! * inputs.k.shape[1]!])
+  const partial = () => engine.output([chunks.parts, inputs.k.shape[0]! * inputs.k.shape[1]!])
   const [dk, dv] = [partial(), partial()]
   const saved = keeps ? { weights: kept } : { statistics: kept }
-  engine.run(backward, { ...inputs, o, ...saved, dO, dq, dk, dv }, wordsOf(inputs, shape, own), {
-    chunks: own.chunks,
+  engine.run(backward, { ...inputs, o, ...saved, dO, dq, dk, dv }, wordsOf(inputs, shape, chunks), {
+    chunks: chunks.chunks,
     scratch: 4 * (keys + AFTER + blocks + again)
   })
-  return [dq, ...[dk, dv].map((parts) => sumOfParts(engine, parts, own.parts, inputs.k.shape))]
+  return [dq, ...[dk, dv].map((parts) => sumOfParts(engine, parts, chunks.parts, inputs.k.shape))]
 }
 
 /** [parts, size] → the sum of the parts, in a tensor of `shape` */

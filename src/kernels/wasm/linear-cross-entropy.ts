@@ -89,8 +89,8 @@ const chunksOfRows = ({ rows, labels }: Rows, classes: number): ReadonlyArray<Ro
   const most = Math.max(1, Math.min(MOST_ROWS, Math.floor(LOGITS / classes)))
   const each = Math.ceil(rows.length / Math.ceil(rows.length / most))
   return Array.from({ length: rows.length === 0 ? 0 : Math.ceil(rows.length / each) }, (_, i) => {
-    const own = [i * each, (i + 1) * each] as const
-    return { rows: rows.slice(...own), labels: labels.slice(...own) }
+    const range = [i * each, (i + 1) * each] as const
+    return { rows: rows.slice(...range), labels: labels.slice(...range) }
   })
 }
 
@@ -110,7 +110,7 @@ interface Wanted {
 
 /** hidden [rows, h] and logits [rows, a stride], or their slopes, of a chunk */
 interface Made {
-  readonly own: Rows
+  readonly part: Rows
   readonly hidden: TensorInfo
   readonly logits: TensorInfo
 }
@@ -128,13 +128,13 @@ const forEachChunk = (
   if (chunks.length === 0) return
   const most = chunks[0]!.rows.length
   const [gathered, logits] = [engine.output([most, width]), engine.output([most, strideOf(classes)])]
-  for (const [index, own] of chunks.entries()) {
-    const m = own.rows.length
-    engine.run(gatherKernel, { from: hidden, to: gathered }, { width }, { entries: own.rows.map((row) => ({ row })) })
+  for (const [index, chunk] of chunks.entries()) {
+    const m = chunk.rows.length
+    engine.run(gatherKernel, { from: hidden, to: gathered }, { width }, { entries: chunk.rows.map((row) => ({ row })) })
     const [a, c] = [matrixOf(engine, gathered), matrixOf(engine, logits)]
     multiply(engine, { kind: "nt", m, n: classes, k: width, a, ...weight, c })
-    rowsOf(engine, logits, own, classes, wanted)
-    use({ own, hidden: gathered, logits }, index)
+    rowsOf(engine, logits, chunk, classes, wanted)
+    use({ part: chunk, hidden: gathered, logits }, index)
   }
   engine.dispose(gathered)
   engine.dispose(logits)
@@ -143,12 +143,12 @@ const forEachChunk = (
 const rowsOf = (
   engine: WasmEngine,
   logits: TensorInfo,
-  own: Rows,
+  part: Rows,
   classes: number,
   { softcap, losses, correct, share }: Wanted
 ): void => {
-  const [perChunk, chunks] = chunksOf(own.rows.length, classes * COST)
-  const entries = own.rows.map((row, i) => ({ row, label: own.labels[i]! }))
+  const [perChunk, chunks] = chunksOf(part.rows.length, classes * COST)
+  const entries = part.rows.map((row, i) => ({ row, label: part.labels[i]! }))
   const words = {
     classes,
     cap: softcap ?? 0,
@@ -180,7 +180,7 @@ const emptied = (engine: WasmEngine, shape: ReadonlyArray<number>): TensorInfo =
 /** slopes·W, some rows of W at a time */
 const timesWeight = (
   engine: WasmEngine,
-  { own, logits }: Made,
+  { part, logits }: Made,
   { classes, b, packed }: Head,
   out: TensorInfo
 ): void => {
@@ -188,7 +188,7 @@ const timesWeight = (
   for (let at = 0; at < classes; at += DEPTH)
     multiply(engine, {
       kind: "nn",
-      m: own.rows.length,
+      m: part.rows.length,
       n: out.shape[1]!,
       k: Math.min(DEPTH, classes - at),
       a: { ...a, address: a.address + 4 * at },
@@ -218,12 +218,12 @@ export const headLossOnWasm = (
   let placed = 0
   forEachChunk(engine, head, counted, wanted, (made) => {
     if (!slopes) return
-    const own = engine.output([made.own.rows.length, width])
-    timesWeight(engine, made, head, own)
-    const end = made.own.rows.at(-1)! + 1
-    place(engine, own, dh, made.own.rows, [placed, end])
+    const gathered = engine.output([made.part.rows.length, width])
+    timesWeight(engine, made, head, gathered)
+    const end = made.part.rows.at(-1)! + 1
+    place(engine, gathered, dh, made.part.rows, [placed, end])
     placed = end
-    engine.dispose(own)
+    engine.dispose(gathered)
   })
   if (slopes) place(engine, null, dh, [], [placed, tokens])
   if (each) return [losses, dh]
@@ -249,12 +249,12 @@ export const headWeightGradientOnWasm = (
   const dW = engine.output([classes, width])
   forEachChunk(engine, head, counted, { softcap, losses, correct: null, share }, (made, index) => {
     if (rows !== hidden) {
-      const entries = made.own.rows.map((row) => ({ row }))
+      const entries = made.part.rows.map((row) => ({ row }))
       engine.run(gatherKernel, { from: rows, to: made.hidden }, { width }, { entries })
     }
     const [a, b, c] = [made.logits, made.hidden, dW].map((x) => matrixOf(engine, x))
     const start = index === 0 ? "zero" : "there"
-    multiply(engine, { kind: "tn", m: classes, n: width, k: made.own.rows.length, a: a!, b: b!, c: c!, start })
+    multiply(engine, { kind: "tn", m: classes, n: width, k: made.part.rows.length, a: a!, b: b!, c: c!, start })
   })
   engine.dispose(losses)
   return dW

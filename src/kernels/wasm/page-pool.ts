@@ -54,8 +54,8 @@ export const pagePool =
       workers.forEach((worker, i) => {
         const thread = i + 1
         const stack = stackOf(address, thread)
-        const told: PageThread = { module, memory, address, stack, thread, words: WORDS, numbers: wordNumbers }
-        worker.postMessage(told)
+        const start: PageThread = { module, memory, address, stack, thread, words: WORDS, numbers: wordNumbers }
+        worker.postMessage(start)
       })
       await Promise.race([started, late])
       return { size, terminate }

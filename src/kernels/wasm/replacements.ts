@@ -71,8 +71,8 @@ const transposeKernel =
       )
     }
     const vector = x.shape.slice(-2).includes(1) // stock only clones then
-    const taken = x.dtype === "float32" && swapsLast(perm) && !vector
-    if (!taken || wasmEngineOf(call.backend) === undefined) return stock(call)
+    const isSupported = x.dtype === "float32" && swapsLast(perm) && !vector
+    if (!isSupported || wasmEngineOf(call.backend) === undefined) return stock(call)
     return transposeLast(call.backend, x)
   }
 

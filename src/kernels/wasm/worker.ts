@@ -14,8 +14,8 @@ const { module, memory, address, native, thread } = workerData as WorkerStart
 const words = new Int32Array(memory.buffer, address, WORDS)
 // a memory that threads share stays where it is
 const heap = native === undefined ? undefined : heapOf(openLibrary(native), memory)
-const own = kernelsOf(module, memory, stackOf(address, thread))
-const kernels = heap?.inPlaceOf(own, kernelNames(module)) ?? own
+const compiled = kernelsOf(module, memory, stackOf(address, thread))
+const kernels = heap?.inPlaceOf(compiled, kernelNames(module)) ?? compiled
 
 parentPort!.postMessage("ready")
 threadOf(wordNumbers, { words, address, kernels }, thread).work()

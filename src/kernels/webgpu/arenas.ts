@@ -11,7 +11,7 @@ export interface BufferSpan extends Span {
   readonly buffer: GPUBuffer
 }
 
-interface OwnArena {
+interface StoredArena {
   readonly buffer: GPUBuffer
   /** how many of its tensors live */
   users: number
@@ -27,7 +27,7 @@ interface Window {
   /** bytes */
   readonly offset: number
   readonly size: number
-  readonly arena: OwnArena
+  readonly arena: StoredArena
   /** among the arena's tensors */
   readonly index: number
 }
@@ -111,11 +111,11 @@ export const arenasOf = (backend: WebgpuBackend): Arenas => {
     const { arena, index, offset } = first
     const end = index + tensors.length
     for (let i = index; i < end; i++) if (arena.members[i] !== tensors[i - index]!.dataId) return undefined
-    const own = arena.starts.slice(index, end)
-    const [start, stop] = [own[0]!, arena.starts[end] ?? arena.size]
+    const starts = arena.starts.slice(index, end)
+    const [start, stop] = [starts[0]!, arena.starts[end] ?? arena.size]
     return {
       span: { buffer: arena.buffer, offset, size: WORD * (stop - start) },
-      starts: start === 0 ? own : own.map((at) => at - start)
+      starts: start === 0 ? starts : starts.map((at) => at - start)
     }
   }
 

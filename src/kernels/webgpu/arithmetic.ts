@@ -30,19 +30,19 @@ const programFor = variants((key: `${Operation} ${VectorType | "repeated"}`) => 
   const [name, form] = key.split(" ") as [Operation, VectorType | "repeated"]
   const { inputs, of } = OPERATIONS[name]
   const type = form === "repeated" ? "f32" : form
-  const repeats = inputs.flatMap((own) => [`${own}Each`, `${own}Count`])
-  const at = (own: string) => (form === "repeated" ? `(i / words.${own}Each) % words.${own}Count` : "i")
+  const repeats = inputs.flatMap((input) => [`${input}Each`, `${input}Count`])
+  const at = (input: string) => (form === "repeated" ? `(i / words.${input}Each) % words.${input}Count` : "i")
   return program<string, string>({
     name,
     buffers: { ...reads(type, ...inputs), out: write(type) },
-    words: { size: "u32", ...(form === "repeated" ? Object.fromEntries(repeats.map((own) => [own, "u32"])) : {}) },
+    words: { size: "u32", ...(form === "repeated" ? Object.fromEntries(repeats.map((word) => [word, "u32"])) : {}) },
     workgroup: WORKGROUP,
     body: `${overVectors(type)}
 fn kernel(group: u32, local: u32) {
   let i = group * ${WORKGROUP}u + local;
   if (i >= words.size) { return; }
-${inputs.map((own) => `  let own_${own} = ${own}[${at(own)}];`).join("\n")}
-  out[i] = ${of.replace(/\b[abx]\b/g, (own) => `own_${own}`)};
+${inputs.map((input) => `  let own_${input} = ${input}[${at(input)}];`).join("\n")}
+  out[i] = ${of.replace(/\b[abx]\b/g, (input) => `own_${input}`)};
 }`
   })
 })
@@ -53,9 +53,9 @@ interface Repeats {
 }
 
 /** How a tensor's numbers are repeated in a shape; undefined: not in this way. */
-const repeatsIn = (own: ReadonlyArray<number>, shape: ReadonlyArray<number>): Repeats | undefined => {
+const repeatsIn = (inputShape: ReadonlyArray<number>, shape: ReadonlyArray<number>): Repeats | undefined => {
   // axes are aligned at the last one
-  const lengthAt = (axis: number) => own[axis - shape.length + own.length] ?? 1
+  const lengthAt = (axis: number) => inputShape[axis - shape.length + inputShape.length] ?? 1
   let [first, end] = [0, shape.length]
   while (first < end && lengthAt(first) === 1) first++
   while (end > first && lengthAt(end - 1) === 1) end--
@@ -84,9 +84,9 @@ const arithmetic =
     const engine = webgpuEngineOf(backend)
     const tensors = Object.values(call.inputs)
     const plain = tensors.every(({ dtype, shape }) => dtype === "float32" && !shape.includes(0))
-    if (engine === undefined || !plain || tensors.every((own) => isOnHost(backend, own))) return stock(call)
+    if (engine === undefined || !plain || tensors.every((tensor) => isOnHost(backend, tensor))) return stock(call)
     const { inputs } = OPERATIONS[name]
-    const buffers = Object.fromEntries(inputs.map((own) => [own, call.inputs[own]!]))
+    const buffers = Object.fromEntries(inputs.map((input) => [input, call.inputs[input]!]))
     const shape = broadcast(tensors)
     if (shape === undefined) {
       const size = sizeOf(tensors[0]!)
@@ -97,11 +97,11 @@ const arithmetic =
       return out
     }
     const words: Record<string, number> = { size: util.sizeFromShape([...shape]) }
-    for (const own of inputs) {
-      const repeats = repeatsIn(call.inputs[own]!.shape, shape)
+    for (const input of inputs) {
+      const repeats = repeatsIn(call.inputs[input]!.shape, shape)
       if (repeats === undefined) return stock(call)
-      words[`${own}Each`] = repeats.each
-      words[`${own}Count`] = repeats.count
+      words[`${input}Each`] = repeats.each
+      words[`${input}Count`] = repeats.count
     }
     const out = engine.output(shape)
     engine.run(programFor(`${name} repeated`), { ...buffers, out }, words, groupsFor(words["size"]!, WORKGROUP))
@@ -122,8 +122,8 @@ const addListKernel =
     if (rest.length < MOST) return stock(call)
     const { backend } = call
     const add = getKernel("Add", "webgpu")!.kernelFunc as unknown as Kernel
-    return rest.reduce((before, own) => {
-      const sum = add({ inputs: { a: before, b: own }, attrs: {}, backend })
+    return rest.reduce((before, operand) => {
+      const sum = add({ inputs: { a: before, b: operand }, attrs: {}, backend })
       if (before !== first) backend.disposeData(before.dataId)
       return sum
     }, first!)
@@ -162,7 +162,9 @@ const sliceKernel =
 
 /** Replacements of tfjs's arithmetic kernels, by their names in its table. */
 export const arithmeticKernels: KernelTable<WebgpuBackend>["replaced"] = {
-  ...Object.fromEntries((Object.keys(OPERATIONS) as ReadonlyArray<Operation>).map((own) => [own, arithmetic(own)])),
+  ...Object.fromEntries(
+    (Object.keys(OPERATIONS) as ReadonlyArray<Operation>).map((operation) => [operation, arithmetic(operation)])
+  ),
   AddN: addListKernel,
   Slice: sliceKernel
 }

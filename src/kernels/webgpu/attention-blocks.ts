@@ -53,22 +53,22 @@ fn ${name}_column(first: u32, row: u32, column: u32) -> vec4f {
 }`
 
 /** `${name}0`, …: for each own row the products with rows `other`, … of the other side: S or dP */
-const scores = (name: string, own: string, other: string): string =>
+const scores = (name: string, side: string, other: string): string =>
   `${perRow((i) => `var ${name}${i} = vec4f(0.0);`)}
     for (var column = 0u; column < words.d; column++) {
-      let a = ${own}_column(first, row, column);
+      let a = ${side}_column(first, row, column);
       let b = ${other}_column(others, other, column);
       ${perRow((i) => `${name}${i} += a.${PLACES[i]} * b;`)}
     }`
 
 /** For own rows that exist: `line` of where a number is in the output. */
-const overOwn = ({ length, width }: Side, line: (at: string, row: number) => string, before = ""): string =>
+const overSide = ({ length, width }: Side, line: (at: string, row: number) => string, before = ""): string =>
   `for (var column = 0u; column < words.d; column++) {
       ${before}let at = first + row * ${width} + column;
       ${perRow((i) => `if (row + ${i}u < ${length}) { ${line(`at + ${i}u * ${width}`, i)} }`)}
     }`
 
-const zeroed = (out: string, side: Side): string => overOwn(side, (at) => `${out}[${at}] = 0.0;`)
+const zeroed = (out: string, side: Side): string => overSide(side, (at) => `${out}[${at}] = 0.0;`)
 
 /**
  * Adds to `out` in place: Σ of weights `${name}0`, … and rows `other`, … of the other side. `before`: what becomes of
@@ -81,7 +81,7 @@ const weighted = (
   side: Side,
   before = (there: string, _: number) => there
 ): string =>
-  overOwn(
+  overSide(
     side,
     (at, i) => `let to = ${at}; ${out}[to] = dot(${name}${i}, b) + ${before(`${out}[to]`, i)};`,
     `let b = ${values}_column(others, other, column);

@@ -118,8 +118,8 @@ fn kernel(group: u32, local: u32) {
 const programs = variants((key: string): ForwardProgram => {
   const layout = JSON.parse(key) as Layout
   const { biased, type, workgroup } = layout
-  const own = declarations(type, biased).forward
-  return { forward: program({ ...own, workgroup, body: forward(layout) }), rows: 1, unit: LANES[type] }
+  const declaration = declarations(type, biased).forward
+  return { forward: program({ ...declaration, workgroup, body: forward(layout) }), rows: 1, unit: LANES[type] }
 })
 
 /**

@@ -236,12 +236,12 @@ fn kernel(group: u32, local: u32) {
 
 const programs = variants((key: string): AttentionPrograms => {
   const layout = JSON.parse(key) as Layout
-  const own = declarations(layout.full ? "vec4f" : "f32", layout.biased)
+  const declaration = declarations(layout.full ? "vec4f" : "f32", layout.biased)
   const workgroup = layout.lanes * layout.parts
   return {
-    forward: program({ ...own.forward, workgroup, body: forward(layout) }),
-    queryGradient: program({ ...own.queryGradient, workgroup, body: queryGradient(layout) }),
-    keyGradient: program({ ...own.keyGradient, workgroup, body: keyGradient(layout) }),
+    forward: program({ ...declaration.forward, workgroup, body: forward(layout) }),
+    queryGradient: program({ ...declaration.queryGradient, workgroup, body: queryGradient(layout) }),
+    keyGradient: program({ ...declaration.keyGradient, workgroup, body: keyGradient(layout) }),
     rows: layout.lanes,
     unit: layout.full ? 4 : 1
   }

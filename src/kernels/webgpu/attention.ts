@@ -58,14 +58,18 @@ export const attentionOnWebgpu = (
   const { queries, d } = sizesOf(inputs, shape)
   const biased = inputs.bias !== undefined
   const few = queries <= (software ? FEW.software : FEW.hardware)
-  const own = few
+  const attentionProgram = few
     ? attentionOfFew(d, biased, software)
     : software
       ? attentionByBlocks(biased)
       : attentionByRows(d, biased)
   const o = engine.output(inputs.q.shape)
   const statistics = engine.output([shape.batch * shape.heads, queries, 2])
-  engine.run(own.forward, { ...inputs, o, statistics }, ...dispatchOf(own, inputs, shape, "queries"))
+  engine.run(
+    attentionProgram.forward,
+    { ...inputs, o, statistics },
+    ...dispatchOf(attentionProgram, inputs, shape, "queries")
+  )
   return [o, statistics]
 }
 
@@ -116,13 +120,21 @@ export const attentionGradientOnWebgpu = (
     groupsFor(size + keys, ROWS_WORKGROUP)
   )
   const biased = inputs.bias !== undefined
-  const own = engine.software ? attentionByBlocks(biased) : attentionByRows(d, biased)
+  const attentionPrograms = engine.software ? attentionByBlocks(biased) : attentionByRows(d, biased)
   const [q, k, v] = [inputs.q, inputs.k, inputs.v]
   // one after the other, as the layers that made q, k and v want them
   const { tensors } = engine.outputs([q.shape, k.shape, v.shape])
   const [dq, dk, dv] = tensors as [TensorInfo, TensorInfo, TensorInfo]
-  engine.run(own.queryGradient, { ...inputs, go, rows, dq }, ...dispatchOf(own, inputs, shape, "queries"))
-  engine.run(own.keyGradient, { ...others, go, rows, dk, dv }, ...dispatchOf(own, inputs, shape, "keys"))
+  engine.run(
+    attentionPrograms.queryGradient,
+    { ...inputs, go, rows, dq },
+    ...dispatchOf(attentionPrograms, inputs, shape, "queries")
+  )
+  engine.run(
+    attentionPrograms.keyGradient,
+    { ...others, go, rows, dk, dv },
+    ...dispatchOf(attentionPrograms, inputs, shape, "keys")
+  )
   engine.release(rows)
   return [dq, dk, dv]
 }

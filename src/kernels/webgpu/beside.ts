@@ -54,9 +54,9 @@ const marked = (name: string): string => {
 }
 
 const merged = (first: Program, second: Program, shared: Shared): Program => {
-  const own = Object.keys(second.buffers).filter((name) => shared[name] === undefined)
+  const secondOnly = Object.keys(second.buffers).filter((name) => shared[name] === undefined)
   const names = new Map<string, string>([
-    ...[...own, ...namesIn(second.body)].map((name) => [name, marked(name)] as const),
+    ...[...secondOnly, ...namesIn(second.body)].map((name) => [name, marked(name)] as const),
     ...Object.entries(shared)
   ])
   const ofSecond = <T>(of: Readonly<Record<string, T>>, some: ReadonlyArray<string>): Readonly<Record<string, T>> =>
@@ -66,7 +66,7 @@ const merged = (first: Program, second: Program, shared: Shared): Program => {
   const guard = (it: Program) => (it.workgroup < workgroup ? `if (local >= ${it.workgroup}u) { return; }` : "")
   return program({
     name: `${first.name} & ${second.name}`,
-    buffers: { ...first.buffers, ...ofSecond(second.buffers, own) },
+    buffers: { ...first.buffers, ...ofSecond(second.buffers, secondOnly) },
     words: {
       ...first.words,
       ...ofSecond(second.words, Object.keys(second.words)),
@@ -156,7 +156,7 @@ export const runDispatches = (engine: WebgpuEngine, dispatches: ReadonlyArray<Di
   const fits = bytes <= mostBytesOf(engine)
   const both = fits ? programOfBoth(first!.program, second.program, shared) : null
   if (both === null) {
-    for (const own of dispatches) run(engine, own)
+    for (const dispatch of dispatches) run(engine, dispatch)
     return
   }
   const buffers: Record<string, TensorInfo | Span> = { ...first!.buffers }

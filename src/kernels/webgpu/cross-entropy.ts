@@ -254,9 +254,9 @@ export const crossEntropyOnWebgpu = (
   ignored: number
 ): ReadonlyArray<TensorInfo> => {
   const [rows, classes] = z.shape as [number, number]
-  const own = { labels, ignored, classes }
-  const [statistics, losses, share] = [engine.output([rows, 2]), engine.scratch(rows), shareOf(engine, own)]
-  lossesOf(engine, own, null, { z, first: 0, rows }, { losses, statistics })
+  const labelled = { labels, ignored, classes }
+  const [statistics, losses, share] = [engine.output([rows, 2]), engine.scratch(rows), shareOf(engine, labelled)]
+  lossesOf(engine, labelled, null, { z, first: 0, rows }, { losses, statistics })
   const loss = lossOf(engine, losses, share, rows)
   engine.release(losses)
   engine.release(share)
@@ -270,9 +270,9 @@ export const crossEntropyBackwardOnWebgpu = (
   ignored: number
 ): TensorInfo => {
   const [rows, classes] = z.shape as [number, number]
-  const own = { labels, ignored, classes }
-  const [dz, share] = [engine.output(z.shape), shareOf(engine, own, dy)]
-  slopesOf(engine, own, null, { z, dz, rows, columns: classes, first: 0, firstClass: 0, statistics, share })
+  const labelled = { labels, ignored, classes }
+  const [dz, share] = [engine.output(z.shape), shareOf(engine, labelled, dy)]
+  slopesOf(engine, labelled, null, { z, dz, rows, columns: classes, first: 0, firstClass: 0, statistics, share })
   engine.release(share)
   return dz
 }

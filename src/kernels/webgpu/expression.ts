@@ -49,12 +49,12 @@ class Names {
   form({ forms, operands }: Operation): string {
     return filled(
       forms.wgsl,
-      operands.map((own) => this.of(own))
+      operands.map((operand) => this.of(operand))
     )
   }
 
   lines(operations: ReadonlyArray<Operation>): ReadonlyArray<string> {
-    return operations.map((own) => `let ${this.of(own)} = ${this.form(own)};`)
+    return operations.map((operation) => `let ${this.of(operation)} = ${this.form(operation)};`)
   }
 }
 
@@ -74,13 +74,13 @@ export const eachPlace = ({ outputs }: ExpressionKernel): string => {
 
 /** Returns a WGSL function `name` that computes a kernel's outputs, as an array, from four values of each input. */
 export const functionOfFours = (kernel: string, name: string): string => {
-  const { outputs, reads } = declaredExpressions.kernels.find((own) => labelOf(own) === kernel)!
+  const { outputs, reads } = declaredExpressions.kernels.find((expression) => labelOf(expression) === kernel)!
   const names = new Names()
   const { leaves, operations } = ordered(Object.values(outputs))
   const loads = leaves.filter(perNumber).map((leaf) => `let ${names.of(leaf)} = ${leaf.name};`)
-  const results = Object.values(outputs).map((own) => names.of(own))
+  const results = Object.values(outputs).map((output) => names.of(output))
   return `${overVectors("vec4f")}
-fn ${name}(${Object.keys(reads).map((own) => `${own}: V`)}) -> array<V, ${results.length}> {
+fn ${name}(${Object.keys(reads).map((input) => `${input}: V`)}) -> array<V, ${results.length}> {
   ${[...loads, ...names.lines(operations)].join("\n  ")}
   return array<V, ${results.length}>(${results});
 }
@@ -94,19 +94,20 @@ export const eachRow = ({ outputs }: ExpressionKernel): string => {
     if (sums.length > 2) throw new Error(`${sums.length} sums in one pass over a row are more than 2`)
     const lines = [
       ...loads.map(
-        ([buffer, own]) => `let ${names.of(own)} = ${"leaf" in own ? LEAVES[own.leaf](own) : `${buffer}[i]`};`
+        ([buffer, operation]) =>
+          `let ${names.of(operation)} = ${"leaf" in operation ? LEAVES[operation.leaf](operation) : `${buffer}[i]`};`
       ),
       ...names.lines(each),
       ...stored(names, stores, "i")
     ].join("\n      ")
-    const [first, second] = sums.map((own) => names.form(own))
+    const [first, second] = sums.map((sum) => names.form(sum))
     const pass =
       first === undefined
         ? [overRow(lines)]
         : [
             sumOverRow(`sums${i}`, lines, `vec2f(${first}, ${second ?? "0.0"})`),
             `let total${i} = rowSums(sums${i}, local);`,
-            ...sums.map((own, j) => `let ${names.of(own)} = total${i}.${"xy"[j]};`)
+            ...sums.map((sum, j) => `let ${names.of(sum)} = total${i}.${"xy"[j]};`)
           ]
     return [...names.lines(before), ...pass].join("\n  ")
   })
@@ -134,21 +135,23 @@ const once = (key: string, make: () => Program): Program => {
 }
 
 /** Of a kernel over each number. */
-const programFor = (own: ExpressionKernel, type: VectorType): Program =>
-  once(`${own.kernel.name} ${type}`, () =>
+const programFor = (expression: ExpressionKernel, type: VectorType): Program =>
+  once(`${expression.kernel.name} ${type}`, () =>
     program<string, string>({
-      name: labelOf(own),
+      name: labelOf(expression),
       buffers: Object.fromEntries([
-        ...Object.entries(own.reads).map(([name, from]) => [name, read(from === "scalar" ? "f32" : type)] as const),
-        ...Object.keys(own.outputs).map((name) => [name, write(type)] as const)
+        ...Object.entries(expression.reads).map(
+          ([name, from]) => [name, read(from === "scalar" ? "f32" : type)] as const
+        ),
+        ...Object.keys(expression.outputs).map((name) => [name, write(type)] as const)
       ]),
-      words: { ...wordsOf(own), size: "u32" },
+      words: { ...wordsOf(expression), size: "u32" },
       workgroup: ELEMENTWISE_WORKGROUP,
       body: `${overVectors(type)}
 fn kernel(group: u32, local: u32) {
   let i = group * ${ELEMENTWISE_WORKGROUP}u + local;
   if (i >= words.size) { return; }
-  ${eachPlace(own)}
+  ${eachPlace(expression)}
 }`
     })
   )
@@ -156,7 +159,7 @@ fn kernel(group: u32, local: u32) {
 /** `size` counts numbers. */
 const run = (
   engine: WebgpuEngine,
-  own: ExpressionKernel,
+  expression: ExpressionKernel,
   buffers: Readonly<Record<string, TensorInfo | Span>>,
   words: Numbers,
   size: number
@@ -164,19 +167,19 @@ const run = (
   const type = vectorFor(size)
   const vectors = size / LANES[type]
   const groups = groupsFor(vectors, ELEMENTWISE_WORKGROUP)
-  engine.run(programFor(own, type), buffers, { ...words, size: vectors }, groups)
+  engine.run(programFor(expression, type), buffers, { ...words, size: vectors }, groups)
 }
 
 /** Runs an elementwise kernel over tensors of one shape. */
 export const elementwiseOnWebgpu = (
   engine: WebgpuEngine,
-  own: ExpressionKernel,
+  expression: ExpressionKernel,
   inputs: Readonly<Record<string, TensorInfo>>,
   words: Numbers
 ): ReadonlyArray<TensorInfo> => {
   const first = Object.values(inputs)[0]!
-  const outputs = Object.keys(own.outputs).map((name) => [name, engine.output(first.shape)] as const)
-  run(engine, own, { ...inputs, ...Object.fromEntries(outputs) }, words, sizeOf(first))
+  const outputs = Object.keys(expression.outputs).map((name) => [name, engine.output(first.shape)] as const)
+  run(engine, expression, { ...inputs, ...Object.fromEntries(outputs) }, words, sizeOf(first))
   return outputs.map(([, tensor]) => tensor)
 }
 
@@ -190,7 +193,7 @@ export const bindable = (engine: WebgpuEngine, sizes: ReadonlyArray<number>): Re
  */
 export const listOnWebgpu = (
   engine: WebgpuEngine,
-  own: ExpressionKernel,
+  expression: ExpressionKernel,
   scalars: Readonly<Record<string, TensorInfo>>,
   lists: Readonly<Record<string, ReadonlyArray<TensorInfo>>>,
   words: Numbers
@@ -202,9 +205,9 @@ export const listOnWebgpu = (
       ([name, tensors]) => [name, engine.together(places.map((i) => tensors[i]!)).span] as const
     )
     const shapes = places.map((i) => first![i]!.shape)
-    const arenas = Object.keys(own.outputs).map((name) => [name, engine.outputs(shapes)] as const)
+    const arenas = Object.keys(expression.outputs).map((name) => [name, engine.outputs(shapes)] as const)
     const buffers = [...inputs, ...arenas.map(([name, { span }]) => [name, span] as const)]
-    run(engine, own, { ...scalars, ...Object.fromEntries(buffers) }, words, inputs[0]![1].size / 4)
+    run(engine, expression, { ...scalars, ...Object.fromEntries(buffers) }, words, inputs[0]![1].size / 4)
     for (const [, span] of inputs) engine.release(span)
     for (const i of places.keys()) for (const [, { tensors }] of arenas) outputs.push(tensors[i]!)
   }
@@ -214,19 +217,19 @@ export const listOnWebgpu = (
 /** Runs a kernel over the rows of matrices of this shape, one workgroup per row. */
 export const rowsOnWebgpu = (
   engine: WebgpuEngine,
-  own: ExpressionKernel,
+  expression: ExpressionKernel,
   inputs: Readonly<Record<string, TensorInfo>>,
   outputs: Readonly<Record<string, TensorInfo>>,
   words: Numbers,
   [rows, n]: ReadonlyArray<number>
 ): ReadonlyArray<TensorInfo> => {
-  const it = once(own.kernel.name, () =>
+  const it = once(expression.kernel.name, () =>
     program<string, string>({
-      name: labelOf(own),
-      buffers: own.kernel.buffers,
-      words: { ...wordsOf(own), n: "u32" },
+      name: labelOf(expression),
+      buffers: expression.kernel.buffers,
+      words: { ...wordsOf(expression), n: "u32" },
       workgroup: ROW_WORKGROUP,
-      body: eachRow(own)
+      body: eachRow(expression)
     })
   )
   engine.run(it, { ...inputs, ...outputs }, { ...words, n: n! }, rows!)
@@ -236,15 +239,15 @@ export const rowsOnWebgpu = (
 /** Computes the sum of each column over the rows: [n]. */
 export const columnSumsOnWebgpu = (
   engine: WebgpuEngine,
-  own: ColumnKernel,
+  expression: ColumnKernel,
   inputs: Readonly<Record<string, TensorInfo>>,
   [rows, n]: ReadonlyArray<number>
 ): TensorInfo => {
-  const factors = Object.entries(own.factors).map(([name, from]) => `${name}[${from === "row" ? "row" : "i"}]`)
-  const it = once(own.kernel.name, () =>
+  const factors = Object.entries(expression.factors).map(([name, from]) => `${name}[${from === "row" ? "row" : "i"}]`)
+  const it = once(expression.kernel.name, () =>
     program<string, string>({
-      name: labelOf(own),
-      buffers: own.kernel.buffers,
+      name: labelOf(expression),
+      buffers: expression.kernel.buffers,
       words: { n: "u32", rows: "u32" },
       workgroup: COLUMN_WORKGROUP,
       body: columnSums(

@@ -95,8 +95,8 @@ export const gatherKernel =
     const engine = webgpuEngineOf(backend)
     const [x, ids] = [inputs["x"]!, inputs["indices"]!]
     const axis = util.parseAxisParam(attrs["axis"] as number, x.shape)[0]!
-    const taken = x.dtype === "float32" && ids.dtype === "int32" && axis === 0 && (attrs["batchDims"] ?? 0) === 0
-    if (engine === undefined || !taken || x.shape[0] === 0) return stock(call)
+    const isSupported = x.dtype === "float32" && ids.dtype === "int32" && axis === 0 && (attrs["batchDims"] ?? 0) === 0
+    if (engine === undefined || !isSupported || x.shape[0] === 0) return stock(call)
     const shape = [...ids.shape, ...x.shape.slice(1)]
     if (shape.includes(0)) return zeros(shape)
     const out = engine.output(shape)

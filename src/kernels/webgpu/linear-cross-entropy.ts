@@ -126,9 +126,9 @@ export const headLossOnWebgpu = (
     countedRowsOf(engine, products, head, [tokens, width], dh)
     engine.release(products)
   } else forEachChunk(engine, head, softcap, { losses, statistics })
-  const own = "shape" in losses ? losses : meanOf(engine, losses, share, tokens)
+  const loss = "shape" in losses ? losses : meanOf(engine, losses, share, tokens)
   engine.release(share)
-  return [own, dh, statistics]
+  return [loss, dh, statistics]
 }
 
 const meanOf = (engine: WebgpuEngine, losses: Span, share: Span, tokens: number): TensorInfo => {

@@ -89,10 +89,10 @@ export const squaredNormsOnWebgpu = (engine: WebgpuEngine, tensors: ReadonlyArra
   const parts: TensorInfo | Span = blocks === tensors.length ? norms : engine.scratch(blocks)
   let at = 0
   for (const places of bindable(engine, sizes)) {
-    const own = places.map((i) => sizes[i]!)
+    const sizesHere = places.map((i) => sizes[i]!)
     const arena = engine.together(places.map((i) => tensors[i]!))
-    const table = engine.table(`blocks ${own}`, () => blockTable(arena, own))
-    const groups = own.reduce((sum, size) => sum + blocksOf(size), 0)
+    const table = engine.table(`blocks ${sizesHere}`, () => blockTable(arena, sizesHere))
+    const groups = sizesHere.reduce((sum, size) => sum + blocksOf(size), 0)
     engine.run(SQUARES, { x: arena.span, blocks: table, parts }, { at }, groups)
     engine.release(arena.span)
     at += groups

@@ -51,11 +51,14 @@ const gradients = defineKernel<string, GradientAttributes>({
     const [x, plus] = [inputs["x"]!, inputs["plus"]]
     const dy = each(inputs, "dy", count)
     const h = tf.split(inputs["h"]!, count)
-    const dh = dy.map((own, i) => tf.mul(tf.matMul(own, B[i]!), scale))
-    const terms = dy.map((own, i) => tf.add(tf.matMul(own, W[i]!), tf.matMul(dh[i]!, A[i]!)))
+    const dh = dy.map((dyOfLayer, i) => tf.mul(tf.matMul(dyOfLayer, B[i]!), scale))
+    const terms = dy.map((dyOfLayer, i) => tf.add(tf.matMul(dyOfLayer, W[i]!), tf.matMul(dh[i]!, A[i]!)))
     return [
       ...(wantsX ? [tf.addN([...terms, ...(plus === undefined ? [] : [plus])])] : []),
-      ...dy.flatMap((own, i) => [tf.matMul(dh[i]!, x, true, false), tf.mul(tf.matMul(own, h[i]!, true, false), scale)])
+      ...dy.flatMap((dyOfLayer, i) => [
+        tf.matMul(dh[i]!, x, true, false),
+        tf.mul(tf.matMul(dyOfLayer, h[i]!, true, false), scale)
+      ])
     ]
   },
   webgpu: (inputs, { count, ...attributes }, engine) =>
@@ -86,9 +89,9 @@ const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => 
     reference: (inputs, { scale }) => {
       const { W, A, B } = layersOf(inputs, count)
       const x = inputs["x"]!
-      const h = A.map((own) => tf.matMul(x, own, false, true))
-      const y = W.map((own, i) => {
-        const sum = tf.add(tf.matMul(x, own, false, true), tf.mul(tf.matMul(h[i]!, B[i]!, false, true), scale))
+      const h = A.map((factor) => tf.matMul(x, factor, false, true))
+      const y = W.map((weight, i) => {
+        const sum = tf.add(tf.matMul(x, weight, false, true), tf.mul(tf.matMul(h[i]!, B[i]!, false, true), scale))
         const bias = inputs[NAMES.bias[i]!]
         return bias === undefined ? sum : tf.add(sum, bias)
       })
@@ -101,8 +104,8 @@ const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => 
       const bias = inputs["bias0"] === undefined ? undefined : each(inputs, "bias", count)
       const activation = form === undefined ? undefined : GELU[form]
       const layers = { x, ...layersOf(inputs, count), bias, scale, activation }
-      const [y, kept] = loraLinearsOnWebgpu(engine, layers)
-      return [...y, ...(passes ? [again(x)] : []), ...kept]
+      const [y, saved] = loraLinearsOnWebgpu(engine, layers)
+      return [...y, ...(passes ? [again(x)] : []), ...saved]
     },
     inputsToSave,
     outputsToSave: [...Array<boolean>(outputs).fill(false), true, true],
@@ -113,15 +116,15 @@ const kernelFor = (count: number, passes: boolean, form?: keyof typeof GELU) => 
       const plus = passes && isWanted("x") ? { plus: dys[count]! } : {}
       const inputs: Record<string, Tensor> = { ...plus, h: saved[inputsToSave.length]! }
       for (const [i, name] of inputsToSave.entries()) inputs[name] = saved[i]!
-      for (const [i, own] of dy.entries()) inputs[NAMES.dy[i]!] = own
+      for (const [i, dyOfLayer] of dy.entries()) inputs[NAMES.dy[i]!] = dyOfLayer
       // all share dh
       const wantsX = isWanted("x")
-      const found = gradients(inputs, { scale, count, wantsX })
+      const results = gradients(inputs, { scale, count, wantsX })
       const first = wantsX ? 1 : 0
-      const gradientOf: Record<string, Tensor> = wantsX ? { x: found[0]! } : {}
+      const gradientOf: Record<string, Tensor> = wantsX ? { x: results[0]! } : {}
       for (let i = 0; i < count; i++) {
-        gradientOf[NAMES.A[i]!] = found[first + 2 * i]!
-        gradientOf[NAMES.B[i]!] = found[first + 2 * i + 1]!
+        gradientOf[NAMES.A[i]!] = results[first + 2 * i]!
+        gradientOf[NAMES.B[i]!] = results[first + 2 * i + 1]!
       }
       return gradientOf
     }
@@ -147,7 +150,7 @@ const areAlike = (a: LoraLayer, b: LoraLayer): boolean =>
 const together = (engine: WebgpuEngine, x: Tensor2D, layers: ReadonlyArray<LoraLayer>): boolean => {
   if (layers.length > MOST_LAYERS) return false
   const [first] = layers
-  const alike = layers.every((own) => !isPacked(own.W) && (own === first || areAlike(own, first!)))
+  const alike = layers.every((layer) => !isPacked(layer.W) && (layer === first || areAlike(layer, first!)))
   const [out, inputs] = first!.W.shape
   return alike && layers.length * Math.max(inputs, x.shape[0]) * out <= engine.mostNumbers && sizeOf(x) > 0
 }
@@ -164,7 +167,7 @@ export const loraLayersOnWebgpu = (
   const of = (name: "W" | "A" | "B" | "bias") =>
     numbered(
       name,
-      layers.map((own) => own[name] as Tensor)
+      layers.map((layer) => layer[name] as Tensor)
     )
   const inputs = { x, ...of("W"), ...(bias === null ? {} : of("bias")), ...of("A"), ...of("B") }
   const { plain, passed } = kernels[layers.length - 1]!

@@ -59,7 +59,7 @@ const inPairs = (span: Span, starts: ReadonlyArray<number>): Factors => {
 /** A and B of every layer: after a step they are in pairs, where the optimizer has written them. */
 const factors = (engine: WebgpuEngine, { A, B }: Pick<LoraLayersOnWebgpu, "A" | "B">) => {
   if (A.length === 1) return { A: { at: A[0]!, stride: 0 }, B: { at: B[0]!, stride: 0 }, release: () => {} }
-  const { span, starts } = engine.together(A.flatMap((own, i) => [own, B[i]!]))
+  const { span, starts } = engine.together(A.flatMap((factor, i) => [factor, B[i]!]))
   return { ...inPairs(span, starts), release: () => engine.release(span) }
 }
 
@@ -76,9 +76,9 @@ export const loraLinearsOnWebgpu = (
   const batch = W.length
   const [m, k] = x.shape as [number, number]
   const [n, r] = B[0]!.shape as [number, number]
-  const own = factors(engine, { A, B })
-  const inner = { aBatch: 0, bBatch: own.A.stride }
-  const h = multiply(engine, { kind: "nt", m, n: r, k, a: x, b: own.A.at, batch, strides: inner }, [batch * m, r])
+  const arena = factors(engine, { A, B })
+  const inner = { aBatch: 0, bBatch: arena.A.stride }
+  const h = multiply(engine, { kind: "nt", m, n: r, k, a: x, b: arena.A.at, batch, strides: inner }, [batch * m, r])
   const weights = frozen(engine, W)
   const biases = bias === undefined ? undefined : frozen(engine, bias)
   const y = made(engine, [m, n], batch)
@@ -87,17 +87,17 @@ export const loraLinearsOnWebgpu = (
     engine,
     {
       ...{ kind: "nt", m, n, k, a: x, b: weights.at, batch, scale },
-      second: { a: h, b: own.B.at, k: r },
+      second: { a: h, b: arena.B.at, k: r },
       ...(biases === undefined ? {} : { bias: biases.at }),
       ...(activation === undefined ? {} : { activation: { kernel: activation, derivative: derivative[0]! } }),
       strides: {
-        ...{ aBatch: 0, bBatch: weights.stride, a2Batch: m * r, b2Batch: own.B.stride },
+        ...{ aBatch: 0, bBatch: weights.stride, a2Batch: m * r, b2Batch: arena.B.stride },
         ...{ biasBatch: biases?.stride ?? 0, cBatch: y.stride }
       }
     },
     y.at
   )
-  own.release()
+  arena.release()
   return [y.tensors, [h, ...derivative]]
 }
 
@@ -118,16 +118,16 @@ export const loraLinearsGradientOnWebgpu = (
   const batch = W.length
   const [m, k] = x.shape as [number, number]
   const [n, r] = B[0]!.shape as [number, number]
-  const own = factors(engine, { A, B })
+  const arena = factors(engine, { A, B })
   const dys = moving(engine, dy)
   const dh = engine.scratch(batch * m * r)
   // in pairs too, as the optimizer wants them
-  const d = engine.outputs(A.flatMap((own, i) => [own.shape, B[i]!.shape]))
+  const d = engine.outputs(A.flatMap((factor, i) => [factor.shape, B[i]!.shape]))
   const { A: dA, B: dB } = inPairs(d.span, d.starts)
-  const toInner = { aBatch: dys.stride, bBatch: own.B.stride }
+  const toInner = { aBatch: dys.stride, bBatch: arena.B.stride }
   const toB = { aBatch: dys.stride, bBatch: m * r, cBatch: dB.stride }
   multiplyBoth(engine, [
-    [{ kind: "nn", m, n: r, k: n, a: dys.at, b: own.B.at, batch, scale, strides: toInner }, dh],
+    [{ kind: "nn", m, n: r, k: n, a: dys.at, b: arena.B.at, batch, scale, strides: toInner }, dh],
     [{ kind: "tn", m: n, n: r, k: m, a: dys.at, b: h, batch, scale, strides: toB }, dB.at]
   ])
   const toA = { aBatch: m * r, bBatch: 0, cBatch: dA.stride }
@@ -136,12 +136,12 @@ export const loraLinearsGradientOnWebgpu = (
   if (wantsX) {
     const weights = frozen(engine, W)
     const dx = engine.output(x.shape)
-    const back = { aBatch: dys.stride, bBatch: weights.stride, a2Batch: m * r, b2Batch: own.A.stride }
-    const second = { a: dh, b: own.A.at, k: r }
+    const back = { aBatch: dys.stride, bBatch: weights.stride, a2Batch: m * r, b2Batch: arena.A.stride }
+    const second = { a: dh, b: arena.A.at, k: r }
     const sum = { kind: "nn", m, n: k, k: n, a: dys.at, b: weights.at, batch, summed: true } as const
     multiplyBoth(engine, [[{ ...sum, second, strides: back, plus }, dx], ofA])
     outputs.push(dx)
   } else multiplyInto(engine, ...ofA)
-  for (const release of [own.release, dys.release, () => engine.release(dh)]) release()
+  for (const release of [arena.release, dys.release, () => engine.release(dh)]) release()
   return [...outputs, ...d.tensors]
 }

@@ -367,7 +367,7 @@ export const adamMovesOnWebgpu = (
       opened.groups
     )
     const lists = bounded(list, ({ first }) => sizeOf(first), engine.mostNumbers)
-    const next = lists.flatMap((own) => moveMoments(engine, opened, own, list.indexOf(own[0]!), rates, spans))
+    const next = lists.flatMap((part) => moveMoments(engine, opened, part, list.indexOf(part[0]!), rates, spans))
     opened.runSplit(spans.pulled, x)
     const directions = opened.runPullBack(spans.pulled)
     opened.close()

@@ -106,16 +106,16 @@ const nameOf = (kind: Kind, b: Storage): string => (isPacked(b) ? `Product ${kin
  * programs.
  */
 export const programsOf = <Own extends Form>(
-  make: (own: Own) => Program<string, Words>
-): ((own: Own) => Program<string, Words>) => {
+  make: (form: Own) => Program<string, Words>
+): ((form: Own) => Program<string, Words>) => {
   const made = new Map<string, Program<string, Words>>()
-  return (own) => {
-    const { kind, pair, second, summed, parts, bias, plus, activation, out, ...rest } = own
+  return (form) => {
+    const { kind, pair, second, summed, parts, bias, plus, activation, out, ...rest } = form
     let key = `${kind}${pair.a}${pair.b}${second?.a}${second?.b}${summed}${parts}${bias}${plus}${activation}${out}`
     for (const name in rest) key += `,${rest[name as keyof typeof rest]}`
     const known = made.get(key)
     if (known !== undefined) return known
-    const it = make(own)
+    const it = make(form)
     made.set(key, it)
     return it
   }
@@ -242,10 +242,10 @@ export const finished = ({ second, bias, plus }: Form, r: number, row: string): 
   `c${r}${second === null ? " * words.scale" : ""}${bias ? " + biasAt(matrix * words.biasBatch + j)" : ""}${plus ? ` + plusAt((${row}) * words.n + j)` : ""}`
 
 /** Returns WGSL that writes row `row` of C and, with an activation, its derivative there. */
-export const written = (own: Form, r: number, row: string): string => {
+export const writeRow = (form: Form, r: number, row: string): string => {
   const where = `${row}, j, words.m, words.n, cAt`
-  if (own.activation === null) return `  put(${where}, ${finished(own, r, row)});`
-  return `  let a${r} = activated(${finished(own, r, row)});
+  if (form.activation === null) return `  put(${where}, ${finished(form, r, row)});`
+  return `  let a${r} = activated(${finished(form, r, row)});
   put(${where}, a${r}[0]);
   putDerivative(${where}, a${r}[1]);`
 }

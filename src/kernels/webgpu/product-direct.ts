@@ -18,7 +18,7 @@ import {
   rangeOf,
   sums,
   whereOf,
-  written
+  writeRow
 } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
@@ -37,9 +37,9 @@ export interface Direct {
   readonly transposed: boolean
 }
 
-const sum = (own: Direct & Form, mark: "" | "2"): string => {
-  const { rows, slices } = own
-  const [first, end] = rangeOf(own, mark)
+const sum = (form: Direct & Form, mark: "" | "2"): string => {
+  const { rows, slices } = form
+  const [first, end] = rangeOf(form, mark)
   return `
   for (var k = ${first} + 4u * slice; k < ${end}; k += ${4 * slices}u) {
     let q = b${mark}Block(bAt, k, j);
@@ -66,35 +66,35 @@ ${lines(rows, (r) => `      ${at(r)} += ${at(r, ` + half * ${columns}u`)};`)}
 ${lines(rows, (r) => `  c${r} = ${at(r)};`)}`
 }
 
-const writing = (own: Direct & Form): string => {
-  const { rows, transposed } = own
-  if (!transposed) return lines(rows, (r) => written(own, r, `i + ${r}u`))
+const writing = (form: Direct & Form): string => {
+  const { rows, transposed } = form
+  if (!transposed) return lines(rows, (r) => writeRow(form, r, `i + ${r}u`))
   return lines(rows / 4, (q) => {
-    const four = [0, 1, 2, 3].map((r) => finished(own, 4 * q + r, ""))
+    const four = [0, 1, 2, 3].map((r) => finished(form, 4 * q + r, ""))
     return `  let t${q} = transpose(mat4x4f(${four}));
 ${lines(4, (r) => `  put(j + ${r}u, i + ${4 * q}u, words.n, words.m, cAt, t${q}[${r}]);`)}`
   })
 }
 
 /** Creates the program of a variant. */
-export const directProgram = programsOf((own: Direct & Form) => {
-  const { rows, columns, slices } = own
+export const directProgram = programsOf((form: Direct & Form) => {
+  const { rows, columns, slices } = form
   return program({
-    ...declarationOf(own),
+    ...declarationOf(form),
     workgroup: columns * slices,
-    body: `${functionsOf(own)}
+    body: `${functionsOf(form)}
 ${slices === 1 ? "" : `var<workgroup> partial: array<vec4f, ${rows * columns * slices}>;`}
 fn kernel(group: u32, local: u32) {
   let across = (words.n + ${4 * columns - 1}u) / ${4 * columns}u;
   let down = (words.m + ${rows - 1}u) / ${rows}u;
-${whereOf(own, "across * down")}
+${whereOf(form, "across * down")}
   let i = ${rows}u * (tile / across);
   let j = 4u * (${columns}u * (tile % across) + local % ${columns}u);
   let slice = local / ${columns}u;
 ${lines(rows, (r) => `  var c${r} = vec4f();`)}
-${sums(own, rows, (mark) => sum(own, mark))}
-${meeting(own)}
-${writing(own)}
+${sums(form, rows, (mark) => sum(form, mark))}
+${meeting(form)}
+${writing(form)}
 }`
   })
 })

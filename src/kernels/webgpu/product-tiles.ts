@@ -17,7 +17,7 @@ import {
   rangeOf,
   sums,
   whereOf,
-  written
+  writeRow
 } from "./product-blocks.ts"
 import { program } from "./program.ts"
 
@@ -105,13 +105,13 @@ const storing = ({ down, across }: Tile): string => {
   return lines(4, (r) => `    brought[to + select(${r * ofB}u, ${r * ofA}u, ofA)] = block[${r}];`)
 }
 
-const rounds = (own: Tiles & Form, mark: "" | "2"): string => {
-  const tile: Tile = tiles[own.tile]
+const rounds = (form: Tiles & Form, mark: "" | "2"): string => {
+  const tile: Tile = tiles[form.tile]
   const { down, across, rows, depth } = tile
-  const [first, end] = rangeOf(own, mark)
+  const [first, end] = rangeOf(form, mark)
   const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
   const brings = ((down + across) / 4) * (depth / 4)
-  const idle = brings < tileWorkgroup(own.tile)
+  const idle = brings < tileWorkgroup(form.tile)
   // an invocation that brings nothing reads nothing either: as if it were beyond the end
   const blockAt = (k: string) => `next${mark}(ofA, ${idle ? `select(${end}, ${k}, brings)` : k}, ${end}, i, aAt, bAt)`
   return `
@@ -132,21 +132,21 @@ ${lines(rows, (r) => `      c${r} += p${Math.floor(r / 4)}[${r % 4}] * q;`)}
 }
 
 /** Creates the program of a variant. */
-export const tilesProgram = programsOf((own: Tiles & Form) => {
-  const { kind, second, tile } = own
+export const tilesProgram = programsOf((form: Tiles & Form) => {
+  const { kind, second, tile } = form
   const { down, across, rows, depth }: Tile = tiles[tile]
   const [ofA, ofB] = [pitchOf(down), pitchOf(across)]
   const aBlocks = (down / 4) * (depth / 4)
   const bBlocks = (across / 4) * (depth / 4)
   return program({
-    ...declarationOf(own),
+    ...declarationOf(form),
     workgroup: tileWorkgroup(tile),
-    body: `${functionsOf(own)}${bringing("")}${second === null ? "" : bringing("2")}
+    body: `${functionsOf(form)}${bringing("")}${second === null ? "" : bringing("2")}
 var<workgroup> brought: array<vec4f, ${depth * (ofA + ofB)}>;
 fn kernel(group: u32, local: u32) {
   let tilesAcross = (words.n + ${across - 1}u) / ${across}u;
   let tilesDown = (words.m + ${down - 1}u) / ${down}u;
-${whereOf(own, "tilesAcross * tilesDown")}
+${whereOf(form, "tilesAcross * tilesDown")}
   let corner = vec2u(${down}u, ${across}u) * vec2u(tile / tilesAcross, tile % tilesAcross);
 
   let ofA = local < ${aBlocks}u;
@@ -160,10 +160,10 @@ ${whereOf(own, "tilesAcross * tilesDown")}
   let down = local / ${across / 4}u;
   var block: mat4x4f;
 ${lines(rows, (r) => `  var c${r} = vec4f();`)}
-${sums(own, rows, (mark) => rounds(own, mark))}
+${sums(form, rows, (mark) => rounds(form, mark))}
   let j = corner.y + 4u * column;
   let i0 = corner.x + ${rows}u * down;
-${lines(rows, (r) => written(own, r, `i0 + ${r}u`))}
+${lines(rows, (r) => writeRow(form, r, `i0 + ${r}u`))}
 }`
   })
 })

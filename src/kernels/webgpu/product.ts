@@ -104,7 +104,7 @@ const wholePlan = (product: Product, { software, tile }: Planner): "small" | Dir
     return { tile: tile(m, n, outputs) }
   // with few columns most invocations would be without work, with few rows none is
   const transposed =
-    kind === "tn" && n <= THIN && n < m && [second, bias, plus, activation].every((own) => own === undefined)
+    kind === "tn" && n <= THIN && n < m && [second, bias, plus, activation].every((part) => part === undefined)
   const [rows, columns] = transposed ? [n, columnsFor(m)] : [m, columnsFor(n)]
   // of a model that writes: three rows that do not exist would be most of the work
   const single = m === 1 && !transposed
@@ -170,20 +170,20 @@ type Planned = readonly [Product, Matrix, PlanOfParts]
 
 /** What one product is, or two products are: all that is in one dispatch, and then the sums over parts. */
 const run = (engine: WebgpuEngine, all: ReadonlyArray<Planned>): void => {
-  const found = all.map(([product, , { parts = 1 }]) =>
+  const partSums = all.map(([product, , { parts = 1 }]) =>
     parts === 1 ? undefined : engine.scratch(parts * sizeOf(product))
   )
   runDispatches(
     engine,
     all.map(([product, c, plan], i) =>
-      dispatchOf(found[i] === undefined ? product : bare(product), found[i] ?? c, plan)
+      dispatchOf(partSums[i] === undefined ? product : bare(product), partSums[i] ?? c, plan)
     )
   )
   const sums = all.flatMap(([product, c, { parts = 1 }], i) =>
-    found[i] === undefined ? [] : [sumOfParts(product, found[i], c, parts)]
+    partSums[i] === undefined ? [] : [sumOfParts(product, partSums[i], c, parts)]
   )
   if (sums.length > 0) runDispatches(engine, sums)
-  for (const span of found) if (span !== undefined) engine.release(span)
+  for (const span of partSums) if (span !== undefined) engine.release(span)
 }
 
 /** Numbers of all Cs. */

@@ -67,10 +67,10 @@ export const program = <Buffers extends string, Words extends string>({
   const bindings = Object.entries<BufferType>(buffers)
   if (bindings.length > MOST_BUFFERS)
     throw new Error(`${name} binds ${bindings.length} buffers, more than ${MOST_BUFFERS}`)
-  const fields = Object.entries<WgslWord>(words).map(([own, type]) => `${own}: ${type}, `)
+  const fields = Object.entries<WgslWord>(words).map(([word, type]) => `${word}: ${type}, `)
   const code = `struct Words { groups: u32, quietNan: u32, ${fields.join("")}}
 @group(0) @binding(0) var<uniform> words: Words;
-${bindings.map(([own, { element, writes }], i) => `@group(0) @binding(${i + 1}) var<storage, ${writes ? "read_write" : "read"}> ${own}: array<${element}>;`).join("\n")}
+${bindings.map(([buffer, { element, writes }], i) => `@group(0) @binding(${i + 1}) var<storage, ${writes ? "read_write" : "read"}> ${buffer}: array<${element}>;`).join("\n")}
 ${PRELUDE}
 ${body}
 @compute @workgroup_size(${workgroup})

@@ -133,7 +133,7 @@ export const installWebgpuEngine = (
     })
     at.set(last, it)
     if (++bindGroups > MOST_BIND_GROUPS) {
-      for (const own of compiled.values()) own.groups.clear()
+      for (const record of compiled.values()) record.groups.clear()
       bindGroups = 0
     }
     return it
@@ -148,9 +148,9 @@ export const installWebgpuEngine = (
     // uploads end the pass
     const spans: Array<BufferSpan> = []
     for (const name of it.names) {
-      const own: TensorInfo | Span | undefined = buffers[name as keyof typeof buffers]
-      if (typeof own !== "object" || own === null) refuseOthers(program.name, "buffers", program.buffers, buffers)
-      else spans.push(isTensor(own) ? arenas.spanOf(own) : (own as BufferSpan))
+      const bound: TensorInfo | Span | undefined = buffers[name as keyof typeof buffers]
+      if (typeof bound !== "object" || bound === null) refuseOthers(program.name, "buffers", program.buffers, buffers)
+      else spans.push(isTensor(bound) ? arenas.spanOf(bound) : (bound as BufferSpan))
     }
     if (groups === 0) return
     const group = bindGroupOf(program, it, spans)
@@ -240,12 +240,12 @@ const spanNumbers = () => {
       sizes = new Map()
       offsets.set(offset, sizes)
     }
-    let own = sizes.get(size)
-    if (own === undefined) {
-      own = next++
-      sizes.set(size, own)
+    let sizeIndex = sizes.get(size)
+    if (sizeIndex === undefined) {
+      sizeIndex = next++
+      sizes.set(size, sizeIndex)
     }
-    return own
+    return sizeIndex
   }
 }
 

@@ -107,12 +107,12 @@ export const softmaxPartsOf = (
   const partLength = Math.ceil(rowLength / partsOfRow)
   const sharing = sharingOf(partLength)
   const count = rows * partsOfRow
-  const found = engine.scratch(2 * count)
+  const statistics = engine.scratch(2 * count)
   engine.run(
     parts(`${sharing} ${type} ${softcap === null ? "plain" : "capped"}`),
-    { z, parts: found },
+    { z, parts: statistics },
     { count, rowLength, partsOfRow, partLength, softcap: softcap ?? 0 },
     groupsFor(count, workgroupOf(sharing) / sharing)
   )
-  return { parts: found, partsOfRow }
+  return { parts: statistics, partsOfRow }
 }

@@ -110,10 +110,10 @@ export const sumsOnWebgpu = (engine: WebgpuEngine, { x, out, outer, reduced, inn
     engine.run(sum, { x, sums: out }, { ...words, divisor }, groups)
     return
   }
-  const found = engine.scratch(outer * parts * inner)
-  engine.run(sum, { x, sums: found }, { ...words, divisor: 1 }, groups)
-  sumsOnWebgpu(engine, { x: found, out, outer, reduced: parts, inner, divisor })
-  engine.release(found)
+  const partSums = engine.scratch(outer * parts * inner)
+  engine.run(sum, { x, sums: partSums }, { ...words, divisor: 1 }, groups)
+  sumsOnWebgpu(engine, { x: partSums, out, outer, reduced: parts, inner, divisor })
+  engine.release(partSums)
 }
 
 // Sum and Mean on the webgpu backend, in the shape of a tree (`../kernels/webgpu/sums.ts`). tfjs' own transposes the

@@ -31,7 +31,7 @@ const timeAt = (times: ReadonlyArray<number>, area: number): number => {
   const last = times.length - 1
   if (area <= PROBED_AREAS[0]) return times[0]!
   if (area >= PROBED_AREAS[last]!) return (times[last]! * area) / PROBED_AREAS[last]!
-  const above = PROBED_AREAS.findIndex((own) => own > area)
+  const above = PROBED_AREAS.findIndex((probedArea) => probedArea > area)
   const [from, to] = [PROBED_AREAS[above - 1]!, PROBED_AREAS[above]!]
   return times[above - 1]! + ((times[above]! - times[above - 1]!) * (area - from)) / (to - from)
 }
@@ -49,8 +49,8 @@ export interface ProbedTiles {
 /** Returns a choice of the fastest tile by interpolated times; `fixedTile` if fewer than two tiles were measured. */
 export const measuredTile = ({ times, refused }: ProbedTiles): TileChoice => {
   const curves = tileNames.flatMap((name) => {
-    const own = times[name]
-    return own === undefined || own.length === 0 || refused.includes(name) ? [] : [[name, own] as const]
+    const curve = times[name]
+    return curve === undefined || curve.length === 0 || refused.includes(name) ? [] : [[name, curve] as const]
   })
   if (curves.length < 2) return refused.includes("64x64") ? () => "32x32" : fixedTile
   const chosen = new Map<number, TileName>()
@@ -59,7 +59,7 @@ export const measuredTile = ({ times, refused }: ProbedTiles): TileChoice => {
     const key = (matrices * 2 ** 21 + m) * 2 ** 21 + n
     const known = chosen.get(key)
     if (known !== undefined) return known
-    const timed = curves.map(([name, own]) => [name, timeAt(own, tiledArea(name, m, n, matrices))] as const)
+    const timed = curves.map(([name, curve]) => [name, timeAt(curve, tiledArea(name, m, n, matrices))] as const)
     const [best] = timed.reduce((a, b) => (b[1] < a[1] ? b : a))
     if (chosen.size === MOST_SHAPES) chosen.clear()
     chosen.set(key, best)

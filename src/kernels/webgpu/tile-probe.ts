@@ -77,7 +77,7 @@ export const probeTiles = async (
     const { alike, refused } = await compared(probe, possibleTiles(engine.limits))
     return { times: await timed(probe, alike), refused }
   } finally {
-    for (const own of [a, b, c]) own.buffer.destroy()
+    for (const span of [a, b, c]) span.buffer.destroy()
     times.destroy()
   }
 }
@@ -92,14 +92,14 @@ const COMPARED = COMPARED_SIDE * DEPTH
 
 /** Numbers from −1 to 1 of 24 bits: whether a product is rounded before it is added shows in the sum. */
 const numbersOn = (device: GPUDevice, count: number): Buffer => {
-  const own = bufferOn(device, count)
+  const created = bufferOn(device, count)
   let state = 1
   const numbers = Float32Array.from({ length: COMPARED }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return (state >>> 8) / 2 ** 23 - 1
   })
-  device.queue.writeBuffer(own.buffer, 0, numbers)
-  return own
+  device.queue.writeBuffer(created.buffer, 0, numbers)
+  return created
 }
 
 /** C [side, side], `products` times. */
@@ -124,7 +124,7 @@ const compared = async (probe: Probe, names: ReadonlyArray<TileName>) => {
     clear(probe)
     multiply(probe, tile, COMPARED_SIDE, 1)
     const bits = new Uint32Array(await bytesOf(probe.backend, probe.c, 4 * COMPARED_SIDE ** 2))
-    const same = (await probe.worked()) && (first === undefined || bits.every((own, i) => own === first![i]))
+    const same = (await probe.worked()) && (first === undefined || bits.every((bit, i) => bit === first![i]))
     if (same) first = bits
     ;(same ? alike : refused).push(tile)
   }
@@ -134,24 +134,24 @@ const compared = async (probe: Probe, names: ReadonlyArray<TileName>) => {
 /** Area by area, for as long as there is time for all tiles. */
 const timed = async (probe: Probe, names: ReadonlyArray<TileName>): Promise<TileTimes> => {
   if (names.length < 2) return {} // nothing to choose from
-  const found = new Map(names.map((name) => [name, [] as Array<number>]))
+  const timesByName = new Map(names.map((name) => [name, [] as Array<number>]))
   // the first pass finds the GPU at rest
   if (probe.left() > 0) await passOf(probe, names[0]!, 256, 4)
   for (const area of PROBED_AREAS.slice(0, probe.areas)) {
-    const own: Array<number> = []
+    const times: Array<number> = []
     for (const name of names) {
-      const before = found.get(name)!.at(-1)
+      const before = timesByName.get(name)!.at(-1)
       // four times as many numbers take four times as long at most
       const expected = before === undefined ? undefined : 4 * before
       if (probe.left() < (expected ?? 0) / 1e6) break
       const time = await timeOf(probe, name, Math.sqrt(area), expected)
       if (!(time > 0)) break
-      own.push(time)
+      times.push(time)
     }
-    if (own.length < names.length) break
-    for (const [i, name] of names.entries()) found.get(name)!.push(own[i]!)
+    if (times.length < names.length) break
+    for (const [i, name] of names.entries()) timesByName.get(name)!.push(times[i]!)
   }
-  return Object.fromEntries([...found].filter(([, own]) => own.length > 0))
+  return Object.fromEntries([...timesByName].filter(([, times]) => times.length > 0))
 }
 
 /** Nanoseconds of one product. */
@@ -159,9 +159,9 @@ const timeOf = async (probe: Probe, name: TileName, side: number, expected: numb
   let products = expected === undefined ? 4 : productsFor(expected)
   let best = Number.POSITIVE_INFINITY
   for (let pass = 0; pass < PASSES && (pass === 0 || probe.left() > 0); pass++) {
-    const own = await passOf(probe, name, side, products)
-    if (own > 0) best = Math.min(best, own / products)
-    products = productsFor(own / products)
+    const pass = await passOf(probe, name, side, products)
+    if (pass > 0) best = Math.min(best, pass / products)
+    products = productsFor(pass / products)
   }
   return Number.isFinite(best) ? Math.round(best) : 0
 }
@@ -212,7 +212,7 @@ const timestamps = (device: GPUDevice): Timestamps => {
       return Number(end! - begin!)
     },
     destroy: () => {
-      for (const own of [querySet, resolved, mapped]) own.destroy()
+      for (const resource of [querySet, resolved, mapped]) resource.destroy()
     }
   }
 }

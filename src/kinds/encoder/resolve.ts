@@ -18,7 +18,7 @@ import {
   type RowSource,
   type TextFields
 } from "../../data/index.ts"
-import { keptWeights } from "../../kernels/index.ts"
+import { savedWeights } from "../../kernels/index.ts"
 import {
   type DescribedModel,
   loadTokenizer,
@@ -213,7 +213,7 @@ export const largestActivations = (
   { size: batchSize, length }: { readonly size: number; readonly length: number }
 ): number => {
   const { hiddenSize, intermediateSize, attentionHeads, layers } = model
-  const scores = (attentionHeads * keptWeights(length, length)) / length
+  const scores = (attentionHeads * savedWeights(length, length)) / length
   // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
   // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted
   const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0

@@ -163,11 +163,11 @@ const alternating = (adaptive: boolean, options: AltLoraOptions): Transform<AltL
       const { other, coordinates, scaled, carried } = sides[side]
       const moved = side === "B" && code
       const at = moved ? { ...params, A: tf.add<Tensor3D>(params.A, moves.A) } : params
-      const own = moved ? coordinatesAt(at, damping) : coordinates(stack, whitenings)
-      const M = carried(own, before[side].first, before[side].frame, at[other])
-      const { u, ...kept } = averaged(M, scaled(own, gradient[side]), before[side], count)
+      const coordinatesOfSide = moved ? coordinatesAt(at, damping) : coordinates(stack, whitenings)
+      const M = carried(coordinatesOfSide, before[side].first, before[side].frame, at[other])
+      const { u, ...moments } = averaged(M, scaled(coordinatesOfSide, gradient[side]), before[side], count)
       moves[side] = tf.mul(weightDecay === 0 ? u : tf.add(u, tf.mul(params[side], weightDecay)), -rate)
-      after[side] = { ...kept, frame: at[other] }
+      after[side] = { ...moments, frame: at[other] }
     }
     return { moves, after }
   }

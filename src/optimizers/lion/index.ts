@@ -14,7 +14,7 @@ export const lionOptimizer: Optimizer<LionConfig> = {
       label: optimizerFacts.lion.label,
       learningRates: [1e-4, 2e-4, 5e-4, 1e-3],
       // Adam's moments are not Lion's
-      section: (shared, _, own) => ({ kind: "lion", ...(own === undefined ? {} : { betas: own.betas }), ...shared })
+      section: (shared, _, lion) => ({ kind: "lion", ...(lion === undefined ? {} : { betas: lion.betas }), ...shared })
     }
   }
 }

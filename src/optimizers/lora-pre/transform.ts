@@ -88,14 +88,14 @@ const rightOf = (g: Tensor3D, factors: Factored): Tensor3D => {
   return tf.where(asleep, A, product(T, product(product(B, T), g, true)))
 }
 
-const moved = (before: Tensor, towards: Tensor, kept: number) =>
-  tf.add<Tensor3D>(tf.mul(before, kept), tf.mul(towards, 1 - kept))
+const moved = (before: Tensor, towards: Tensor, decay: number) =>
+  tf.add<Tensor3D>(tf.mul(before, decay), tf.mul(towards, 1 - decay))
 
 /** B·A ← decay·B·A + (1 − decay)·g, as far as the factors reach. */
 const averaged = (g: Tensor3D, { A, B }: Factored, decay: number): Factored => {
-  const kept = Math.sqrt(decay)
-  const next = moved(B, leftOf(g, { A, B }), kept)
-  return { B: next, A: moved(A, rightOf(g, { A, B: next }), kept) }
+  const rootOfDecay = Math.sqrt(decay)
+  const next = moved(B, leftOf(g, { A, B }), rootOfDecay)
+  return { B: next, A: moved(A, rightOf(g, { A, B: next }), rootOfDecay) }
 }
 
 /** β with Adam's correction. */

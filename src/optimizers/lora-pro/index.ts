@@ -3,7 +3,7 @@ import { type LoraProConfig, optimizerFacts } from "../../../schemas/index.ts"
 import { comparedAs, type Optimizer, perFactor, plannedMoments, type StateSize } from "../optimizer.ts"
 
 /** Of a pair, by the form. */
-const kept = {
+const pairMoments = {
   full: ({ moments }) => (moments === "factored" ? factored : (shape) => 2 * shape.out * shape.in),
   efficient: ({ moments }) =>
     moments === "invariant" ? ({ rank, in: inputs, out }) => (rank + 1) * (inputs + out) : perFactor(2),
@@ -27,7 +27,7 @@ export const loraProOptimizer: Optimizer<LoraProConfig> = {
   ...optimizerFacts["lora-pro"],
   load: () => import("./parts.ts"),
   shared: ({ form, moments }) => ({ moves: form === "full" && moments !== "factored", whitenings: 1 }),
-  state: (config) => ({ pair: kept[config.form](config), perDense: 2 }),
+  state: (config) => ({ pair: pairMoments[config.form](config), perDense: 2 }),
   moments: plannedMoments,
   compared: {
     "lora-pro": compared({ form: "full" }, "LoRA-Pro", FULL_RATES),

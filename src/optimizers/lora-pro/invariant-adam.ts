@@ -123,9 +123,9 @@ export const scaleByInvariantAdam = (options: AdamOptions = {}): Transform<Invar
       const stacks = stacksOf(params.pairs).map((stack, at) => {
         const d = tf.mul<Tensor3D>(stacked(stack, updates.pairs), meanEigenvalues(stack, params.pairs))
         const { u, moments } = moved(d, state.stacks[at]!, rankAxis[stack.side], rates)
-        const own = unstacked(u)
+        const unstackedMoves = unstacked(u)
         stack.indices.forEach((i, j) => {
-          factors[i]![stack.side] = own[j]!
+          factors[i]![stack.side] = unstackedMoves[j]!
         })
         return moments
       })

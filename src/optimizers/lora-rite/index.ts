@@ -17,9 +17,9 @@ export const loraRiteOptimizer: Optimizer<LoraRiteConfig> = {
       label: optimizerFacts["lora-rite"].label,
       learningRates: [6e-5, 1.3e-4, 2.5e-4, 5e-4, 1e-3],
       // of Adam's moments it has β₁ and β₂, and instead of clipNorm a norm of its own
-      section: ({ clipNorm: _, ...shared }, { betas }, own) => ({
+      section: ({ clipNorm: _, ...shared }, { betas }, loraRite) => ({
         kind: "lora-rite",
-        ...pickedFrom(own, ["epsilon", "clipUnmagnified", "skip", "cap", "escape", "balance"]),
+        ...pickedFrom(loraRite, ["epsilon", "clipUnmagnified", "skip", "cap", "escape", "balance"]),
         ...shared,
         ...(betas === undefined ? {} : { betas })
       })

@@ -138,7 +138,7 @@ interface Entered {
   /** ḡ, not yet skipped or clipped */
   readonly gradient: Tensor3D
   /** 0 where ḡ is skipped, else 1: [pairs, 1, 1]. Multiplied by, it leaves what is no number none. */
-  readonly kept: Tensor3D | null
+  readonly isMoved: Tensor3D | null
   /** ‖ḡ‖² of what is kept: [pairs, 1, 1] */
   readonly squares: Tensor3D
 }
@@ -147,10 +147,10 @@ const entered = (side: Side, T: Tensor3D, params: StackedFactors, gradients: Sta
   const gradient = orientations[side].by(T, gradients[side], true)
   const basis = orientations[otherOf[side]].by(T, params[otherOf[side]], true)
   const squares = sumOfSquares(gradient)
-  if (skip === null) return { T, basis, gradient, squares, kept: null }
+  if (skip === null) return { T, basis, gradient, squares, isMoved: null }
   const most = (skip * skip * gradient.size) / gradient.shape[0]
-  const kept = tf.sub<Tensor3D>(1, tf.cast(tf.greater(squares, most), "float32"))
-  return { T, basis, gradient, squares: tf.where(tf.greater(kept, 0), squares, tf.zerosLike(squares)), kept }
+  const isMoved = tf.sub<Tensor3D>(1, tf.cast(tf.greater(squares, most), "float32"))
+  return { T, basis, gradient, squares: tf.where(tf.greater(isMoved, 0), squares, tf.zerosLike(squares)), isMoved }
 }
 
 const enteredOf = (
@@ -160,11 +160,11 @@ const enteredOf = (
   whitenings: ReadonlyArray<Whitening>,
   skip: number | null
 ): Record<Side, Entered> => {
-  const [own, g] = [stackedFactors(stack, pairs), stackedFactors(stack, gradients)]
+  const [factors, g] = [stackedFactors(stack, pairs), stackedFactors(stack, gradients)]
   const resolved = (T: Tensor3D) => withoutRoundOff(spectrumOf(T), stack.rank).T
   const TB = resolved(stacked(stack, (i) => whitenings[i]!.TB))
   const TA = resolved(transposed(stacked(stack, (i) => whitenings[i]!.TAt)))
-  return { A: entered("A", TB, own, g, skip), B: entered("B", TA, own, g, skip) }
+  return { A: entered("A", TB, factors, g, skip), B: entered("B", TA, factors, g, skip) }
 }
 
 /** min(1, most/‖ḡ‖) over all pairs: a scalar. */
@@ -174,12 +174,12 @@ const clipFactor = (all: ReadonlyArray<Record<Side, Entered>>, most: number): Sc
 }
 
 const rescaled = (gradient: Tensor3D, ...factors: ReadonlyArray<Tensor3D | Scalar | null>): Tensor3D => {
-  const own = factors.filter((factor) => factor !== null)
-  return own.length === 0
+  const present = factors.filter((factor) => factor !== null)
+  return present.length === 0
     ? gradient
     : tf.mul(
         gradient,
-        own.reduce((a, b) => tf.mul(a, b))
+        present.reduce((a, b) => tf.mul(a, b))
       )
 }
 
@@ -242,11 +242,11 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
   const values = settled("loraRite", loraRiteSettings, options)
   const { b1, b2, eps, clipUnmagnified, skip, cap, escape: raised = false } = values
 
-  const moved = (before: Record<Side, SideState>, own: Record<Side, Entered>, clip: Scalar | null, t: number) => {
+  const moved = (before: Record<Side, SideState>, entered: Record<Side, Entered>, clip: Scalar | null, t: number) => {
     const rates: Rates = { first: decayAt(b1, t), second: decayAt(b2, t) }
     const both = <A>(of: (side: Side) => A): Record<Side, A> => ({ A: of("A"), B: of("B") })
-    const gradients = both((side) => rescaled(own[side].gradient, own[side].kept, clip))
-    const transports = both((side) => orientations[otherOf[side]].across(own[side].basis, before[side].basis))
+    const gradients = both((side) => rescaled(entered[side].gradient, entered[side].isMoved, clip))
+    const transports = both((side) => orientations[otherOf[side]].across(entered[side].basis, before[side].basis))
     const carried = both((side) => orientations[side].by(transports[side], before[side].root))
     const seconds = both((side) => secondOf(side, carried[side], gradients[side], rates))
     const spectra = gramSpectra(seconds)
@@ -254,7 +254,7 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
     return both((side) => {
       const spectrum = withoutRoundOff(spectra[side], seconds[side].shape[longOf(side)]!)
       const { by } = orientations[side]
-      const { basis, T } = own[side]
+      const { basis, T } = entered[side]
       const { root, first, escaped } = before[side]
       const risen =
         escaped === null || rotated === null
@@ -286,9 +286,9 @@ export const loraRite = (options: LoraRiteOptions = {}): Transform<LoraRiteState
       const whitenings = whiteningsFor("loraRite", state, pairs)
       const count = state.count + 1
       const stacks = stacksOf(pairs)
-      const own = stacks.map((stack) => enteredOf(stack, pairs, updates.pairs, whitenings, skip))
-      const clip = clipUnmagnified === null || stacks.length === 0 ? null : clipFactor(own, clipUnmagnified)
-      const moves = own.map((one, i) => moved(state.stacks[i]!, one, clip, count))
+      const enteredStacks = stacks.map((stack) => enteredOf(stack, pairs, updates.pairs, whitenings, skip))
+      const clip = clipUnmagnified === null || stacks.length === 0 ? null : clipFactor(enteredStacks, clipUnmagnified)
+      const moves = enteredStacks.map((one, i) => moved(state.stacks[i]!, one, clip, count))
       const factors = unstackedFactors(
         stacks,
         moves.map(({ A, B }) => ({ A: A.direction, B: B.direction }))

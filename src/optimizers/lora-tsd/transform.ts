@@ -85,8 +85,8 @@ const unit = ({ A, B }: StackedFactors): StackedFactors => {
 
 /** T and C of a thin matrix U C, by what is more than round-off in it. */
 const directionsOf = ({ T, values }: GramSpectrum) => {
-  const kept = tf.mul<Tensor3D>(T, tf.cast(tf.greater(values, ROUND_OFF), "float32"))
-  return { T: kept, C: tf.mul<Tensor3D>(kept, values) }
+  const withoutRoundOff = tf.mul<Tensor3D>(T, tf.cast(tf.greater(values, ROUND_OFF), "float32"))
+  return { T: withoutRoundOff, C: tf.mul<Tensor3D>(withoutRoundOff, values) }
 }
 
 const tangentOf = (params: StackedFactors, momenta: StackedFactors, TB: Tensor3D, TA: Tensor3D): Tangent => {
@@ -106,17 +106,17 @@ const tangentOf = (params: StackedFactors, momenta: StackedFactors, TB: Tensor3D
 /** K after τ iterations, of all stacks; those of one rank together. */
 const iterated = (cores: ReadonlyArray<Tensor3D>, tau: number): ReadonlyArray<Tensor3D> => {
   const after: Array<Tensor3D> = []
-  for (const own of Map.groupBy(cores.keys(), (i) => cores[i]!.shape[1]).values()) {
-    let K = tf.concat(own.map((i) => cores[i]!))
+  for (const indices of Map.groupBy(cores.keys(), (i) => cores[i]!.shape[1]).values()) {
+    let K = tf.concat(indices.map((i) => cores[i]!))
     for (let i = 0; i < tau; i++) {
       const { N, Ca, Cb } = blocksOf(signsOfSquare(K))
       K = coreOf(N, Ca, Cb)
     }
     const parts = tf.split<Tensor3D>(
       K,
-      own.map((i) => cores[i]!.shape[0])
+      indices.map((i) => cores[i]!.shape[0])
     )
-    own.forEach((i, place) => {
+    indices.forEach((i, place) => {
       after[i] = parts[place]!
     })
   }

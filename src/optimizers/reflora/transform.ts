@@ -87,14 +87,14 @@ const turned = (stacks: ReadonlyArray<PairStack>, pairs: Pairs, first: Whitened)
 const splitsOf = (
   stacks: ReadonlyArray<PairStack>,
   first: Whitened,
-  own: Pairs,
+  stackPairs: Pairs,
   second: Whitened
 ): ReadonlyArray<Split> => {
   const roots = rootsOf(stacks, first)
   return stacks.map((stack, i) => {
     const { inverse, root } = roots[i]!
     const { T, values } = spectrumOf(stacked(stack, (j) => second.whitenings[j]!.TB))
-    const none = tf.equal(squaresOf(stackedFactors(stack, own).B), 0)
+    const none = tf.equal(squaresOf(stackedFactors(stack, stackPairs).B), 0)
     const [{ length }, one] = [stack.indices, tf.eye(stack.rank)]
     const unlessNone = (M: Tensor3D): Tensor3D =>
       tf.where(tf.broadcastTo(none, M.shape), tf.tile<Tensor3D>(tf.expandDims(one), [length, 1, 1]), M)
@@ -106,7 +106,9 @@ const splitsOf = (
 }
 
 const disposeWhitened = ({ whitenings, smallest }: Whitened) =>
-  Effect.sync(() => tf.dispose([smallest, ...whitenings.flatMap((own): ReadonlyArray<Tensor> => Object.values(own))]))
+  Effect.sync(() =>
+    tf.dispose([smallest, ...whitenings.flatMap((whitening): ReadonlyArray<Tensor> => Object.values(whitening))])
+  )
 
 const disposeFactors = (pairs: Pairs) => Effect.sync(() => tf.dispose(pairs.flatMap(({ A, B }) => [A, B])))
 
@@ -118,10 +120,10 @@ const readSplits = (pairs: Pairs, damping: number) => {
     (first) =>
       Effect.acquireUseRelease(
         Effect.sync(() => tidy(() => turned(stacks, pairs, first).map(({ A, B }, i) => ({ ...pairs[i]!, A, B })))),
-        (own) =>
+        (splits) =>
           Effect.acquireUseRelease(
-            whitenPairs(own, damping),
-            (second) => Effect.sync(() => tidy(() => splitsOf(stacks, first, own, second))),
+            whitenPairs(splits, damping),
+            (second) => Effect.sync(() => tidy(() => splitsOf(stacks, first, splits, second))),
             disposeWhitened
           ),
         disposeFactors

@@ -18,11 +18,11 @@ export interface TraceOptions {
   readonly decay: number
 }
 
-const running = (own: number, decay: number): Transform<ReadonlyArray<tf.Tensor>> => ({
+const running = (gradientFactor: number, decay: number): Transform<ReadonlyArray<tf.Tensor>> => ({
   init: (params) => (decay === 0 ? [] : tensorsOf(params).map((tensor) => tf.zerosLike(tensor))),
   update: (updates, state) => {
     if (decay === 0) return { updates, state }
-    const moved = combined(own, tensorsOf(updates), decay, state)
+    const moved = combined(gradientFactor, tensorsOf(updates), decay, state)
     // Clones, because updates and state have different owners.
     return { updates: withTensors(updates, moved), state: moved.map((tensor) => tensor.clone()) }
   }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { keptTiles } from "../../../src/device/kept-tiles.ts"
+import { tileStore } from "../../../src/device/kept-tiles.ts"
 import { openTiles } from "../../../src/device/tile-plan.ts"
 import {
   fixedTile,
@@ -67,7 +67,7 @@ describe("how a device comes to its choice", () => {
     worked: async () => true
   })
   const kept = (found?: ProbedTiles) => ({
-    ...{ wanted: () => undefined, probe: keptTiles.probe },
+    ...{ wanted: () => undefined, probe: tileStore.probe },
     ...{ read: async () => found, write: async () => true }
   })
   const chosen = async (own: ReturnType<typeof opened>, by?: ReturnType<typeof kept>) => [
@@ -133,16 +133,16 @@ describe("what is kept of a measurement", () => {
   const only = () => join(folder, "tfjs-lora-pro", "webgpu-tiles", files()[0]!)
 
   test("it comes back for the same adapter alone", async () => {
-    expect(await keptTiles.read(adapter("driver 1"))).toBeUndefined()
-    expect(await keptTiles.write(adapter("driver 1"), probed)).toBe(true)
+    expect(await tileStore.read(adapter("driver 1"))).toBeUndefined()
+    expect(await tileStore.write(adapter("driver 1"), probed)).toBe(true)
     expect(files()).toHaveLength(1)
-    expect(await keptTiles.read(adapter("driver 1"))).toEqual(probed)
-    expect(await keptTiles.read(adapter("driver 2"))).toBeUndefined()
+    expect(await tileStore.read(adapter("driver 1"))).toEqual(probed)
+    expect(await tileStore.read(adapter("driver 2"))).toBeUndefined()
   })
 
   test("a file that is damaged, forged or of other programs is none, and is replaced", async () => {
     const own = adapter("driver 1")
-    await keptTiles.write(own, probed)
+    await tileStore.write(own, probed)
     const whole = readFileSync(only(), "utf8")
     const kept = JSON.parse(whole)
     expect(kept).toMatchObject({ package: expect.any(String), programs: expect.stringMatching(/^[0-9a-f]{64}$/) })
@@ -168,28 +168,28 @@ describe("what is kept of a measurement", () => {
       ].map((value) => JSON.stringify(value))
     ]) {
       writeFileSync(only(), text)
-      expect([text.slice(0, 100), await keptTiles.read(own)]).toEqual([text.slice(0, 100), undefined])
+      expect([text.slice(0, 100), await tileStore.read(own)]).toEqual([text.slice(0, 100), undefined])
     }
-    expect(await keptTiles.write(own, probed)).toBe(true)
+    expect(await tileStore.write(own, probed)).toBe(true)
     expect(readFileSync(only(), "utf8")).toBe(whole)
   })
 
   test("nothing is kept where there is no folder for it, which is no error", async () => {
     rmSync(folder, { recursive: true })
     writeFileSync(folder, "a file")
-    expect(await keptTiles.write(adapter("driver 1"), probed)).toBe(false)
-    expect(await keptTiles.read(adapter("driver 1"))).toBeUndefined()
+    expect(await tileStore.write(adapter("driver 1"), probed)).toBe(false)
+    expect(await tileStore.read(adapter("driver 1"))).toBeUndefined()
   })
 
   test("the variable names a tile or the fixed rule, and refuses everything else", () => {
     delete process.env["TFJS_LORA_PRO_TILES"]
-    expect(keptTiles.wanted()).toBeUndefined()
+    expect(tileStore.wanted()).toBeUndefined()
     for (const name of ["fixed", ...tileNames]) {
       process.env["TFJS_LORA_PRO_TILES"] = name
-      expect(keptTiles.wanted()).toBe(name as "fixed")
+      expect(tileStore.wanted()).toBe(name as "fixed")
     }
     process.env["TFJS_LORA_PRO_TILES"] = "96x96"
-    expect(keptTiles.wanted).toThrow(/TFJS_LORA_PRO_TILES is "96x96"; expected fixed, or one of 32x32, /)
+    expect(tileStore.wanted).toThrow(/TFJS_LORA_PRO_TILES is "96x96"; expected fixed, or one of 32x32, /)
     expect(existsSync(join(folder, "tfjs-lora-pro"))).toBe(false)
   })
 

@@ -433,10 +433,10 @@ const plainName = (name: string): string => name.replace(/(_|Alone$).*/, "")
 
 /** Prints the names of all kernels that the sources define: tests of the same process define some of their own. */
 const ownNames = `
-const { ownKernels } = await import("./src/kernels/index.ts")
+const { kernelNames } = await import("./src/kernels/index.ts")
 for (const file of new Bun.Glob("{src,adapters}/**/*.ts").scanSync("."))
   if (/\\b(defineKernel|elementwise|list|rows)[<(]/.test(await Bun.file(file).text())) await import("./" + file)
-console.log(JSON.stringify(ownKernels()))`
+console.log(JSON.stringify(kernelNames()))`
 
 /** Kernels that were described before a test file began to: those of other files in the same process. */
 export const describedBefore = (): number => described.length

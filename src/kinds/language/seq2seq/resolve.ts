@@ -15,7 +15,7 @@ import {
   seq2seqExamples,
   sidesOf
 } from "../../../data/seq2seq/index.ts"
-import { keptWeights } from "../../../kernels/index.ts"
+import { savedWeights } from "../../../kernels/index.ts"
 import { describeSeq2Seq, type Seq2SeqDescription, seq2seqTokenizer } from "../../../models/seq2seq/index.ts"
 import {
   bytesOfWeights,
@@ -197,8 +197,8 @@ export const estimateMemory = (
   const wide = attentionHeads * headDim
   const inner = model.sites.filter((site) => site.out === intermediateSize).length / (layers + decoderLayers)
   const feedForward = 2 * inner * intermediateSize
-  const encoder = read * (4 * hiddenSize + 4 * wide + feedForward) + attentionHeads * keptWeights(read, read)
-  const crossed = attentionHeads * keptWeights(written, read)
+  const encoder = read * (4 * hiddenSize + 4 * wide + feedForward) + attentionHeads * savedWeights(read, read)
+  const crossed = attentionHeads * savedWeights(written, read)
   const decoder = written * (6 * hiddenSize + 6 * wide + feedForward) + crossed + read * 2 * wide
   // of relative positions, which all rows share
   const biases = attentionHeads * (read * read + written * written)
