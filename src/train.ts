@@ -120,7 +120,7 @@ const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
 const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    yield* notice(`${found.directory} is finished after ${counted(report.steps, "step")}, and nothing is done again`)
+    yield* notice(`${found.directory} is finished after ${counted(report.steps, "step")}, and is left unchanged`)
     if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
       yield* presentRun(kind, found, resolved, report)
     if (yield* isAsReported(found, report)) yield* clearCheckpoints(found, resolved)
@@ -136,7 +136,7 @@ const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: Resolv
   Effect.gen(function* () {
     const known = checkpoint?.record.rate
     if (checkpoint !== null && known === undefined && !isDecided(resolved.plan.optimizer)) {
-      const reason = 'the plan has learningRate "auto", and it does not say which rate was found'
+      const reason = 'the plan has learningRate "auto", but the checkpoint does not record the rate that was found'
       return yield* new CheckpointMisfit({ folder: checkpoint.folder, reason })
     }
     const decided = yield* decideRate(kind, adapted, resolved, known)
@@ -152,7 +152,7 @@ const deviceNote = ({ checkpoint }: Run, now: string): ReadonlyArray<string> => 
   return before === now
     ? []
     : [
-        `note: the steps so far were computed on ${before}, those that come are on ${now}: sums have another order, so numbers may differ in their last digits; --device ${backend} continues as before`
+        `note: the steps so far were computed on ${before}, the next ones will be on ${now}; sums are taken in another order, so the last digits of numbers may differ; use --device ${backend} to avoid this`
       ]
 }
 

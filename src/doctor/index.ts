@@ -67,7 +67,7 @@ const foreignFunctionsHere = (): Diagnosis["foreignFunctions"] => {
 const mpiHere = (): Diagnosis["mpi"] => {
   const found = foundLibraries()
   if ("reason" in found) return { libraries: [], missing: found.reason }
-  const missing = `none: a run has one process here, until openmpi-bin or mpich is installed or ${LIBRARY_VARIABLE} names a library`
+  const missing = `none: runs use one process; to use several, install openmpi-bin or mpich, or set ${LIBRARY_VARIABLE} to a library`
   return {
     libraries: found.map(({ version, file }) => ({ version, file })),
     missing: found.length === 0 ? missing : null
@@ -76,7 +76,7 @@ const mpiHere = (): Diagnosis["mpi"] => {
 
 const NO_ADAPTER =
   "install the GPU's own driver (on Linux its Vulkan driver; in a container, pass the GPU and the driver through); " +
-  "mesa-vulkan-drivers has an emulated one to test with"
+  "for tests, mesa-vulkan-drivers has an emulated one"
 
 const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
   const error = Cause.squash(cause)
@@ -132,13 +132,13 @@ const shortcomings = (
   const faster = measured.find(({ stepsPerSecond }) => stepsPerSecond > 1.1 * (taken?.stepsPerSecond ?? 0))
   return [
     ...(adapters.length > 0 && adapters.every(({ software }) => software)
-      ? [{ problem: "webgpu: no hardware GPU: every adapter is emulated on the CPU", remedy: NO_ADAPTER }]
+      ? [{ problem: "webgpu: no hardware GPU: all adapters are emulated on the CPU", remedy: NO_ADAPTER }]
       : []),
     ...(taken !== undefined && faster !== undefined
       ? [
           {
-            problem: `auto takes ${auto.device}, but ${faster.device} trained faster here`,
-            remedy: `train with --device ${faster.device} where models are as small as the measured one`
+            problem: `auto chooses ${auto.device}, but ${faster.device} trained faster`,
+            remedy: `use --device ${faster.device} for models as small as the measured one`
           }
         ]
       : [])
@@ -173,7 +173,7 @@ export const diagnose = (
       for (const { measurement, notice } of kept(yield* outcome(device, measurementOn(runtime, device)))) {
         measured.push(measurement)
         if (notice !== undefined)
-          problems.push({ problem: notice, remedy: "a second run may do; one thread gives the same numbers" })
+          problems.push({ problem: notice, remedy: "run doctor again; one thread gives the same numbers" })
       }
     }
     return {
@@ -213,9 +213,9 @@ const adapterLines = ({ name, software, features, limits, subgroups }: AdapterDe
 
 const tilesLine = ({ tiles }: Measurement): ReadonlyArray<string> => {
   if (tiles === undefined) return []
-  if (tiles === null) return ["    tiles of products: none, the GPU is emulated"]
+  if (tiles === null) return ["    matrix product tiles: not measured on an emulated GPU"]
   const { chosen, folder } = tiles
-  return [`    tiles of products: ${chosen}${folder === null ? "" : ` (measurements are kept in ${folder})`}`]
+  return [`    matrix product tiles: ${chosen}${folder === null ? "" : ` (measurements are kept in ${folder})`}`]
 }
 
 const rate = (value: number): string =>
@@ -261,7 +261,7 @@ export const diagnosisText = ({
     `Measured: ${PRODUCT}; ${STEP}`,
     ...(table.length === 0 ? ["  nothing"] : table),
     "",
-    `--device auto takes ${auto.device}: ${auto.because}.`,
+    `--device auto chooses ${auto.device}: ${auto.because}.`,
     ...(problems.length === 0 ? [] : ["", "Problems"]),
     ...problems.flatMap(({ problem, remedy }) => [
       `  ${problem.replaceAll("\n", "\n    ")}`,

@@ -95,12 +95,12 @@ export const chosenOf = <Options extends FormatOptions>(
     const parts = text === undefined ? usual : [...new Set(text.split(",").map((part) => part.trim()))]
     const wrong = parts.find((part) => !values.includes(part))
     const expected = several
-      ? `any of ${listed(values).join(", ")}, with commas between`
+      ? `one or more of ${listed(values).join(", ")}, comma-separated`
       : `one of ${listed(values).join(", ")}`
     if (wrong !== undefined)
-      return refused(option, `found ${JSON.stringify(wrong)}; --format ${name} takes ${expected}`)
+      return refused(option, `found ${JSON.stringify(wrong)}; --format ${name} accepts ${expected}`)
     if (!several && parts.length > 1)
-      return refused(option, `found ${parts.length} values; --format ${name} takes ${expected}`)
+      return refused(option, `found ${parts.length} values; --format ${name} accepts ${expected}`)
     chosen[option] = parts
   }
   return chosen as Chosen<Options>

@@ -25,7 +25,7 @@ export const formats = [
     options: {
       type: {
         summary:
-          "files to write: the merged model in f32, f16, q8_0, q4_0 or q4_k (llama.cpp's Q4_K_M), or the adapter alone, for the base's own file",
+          "files to write: the merged model in f32, f16, q8_0, q4_0 or q4_k (llama.cpp's Q4_K_M), or the adapter alone, for use with the base model's file",
         values: ["q8_0", "f16", "q4_k", "q4_0", "f32", "adapter"],
         usual: ["q8_0"],
         several: true
@@ -48,7 +48,7 @@ export const formats = [
     summary: "a model.json with merged weights, which tf.loadLayersModel reads",
     options: {
       weights: {
-        summary: "how weights are stored",
+        summary: "type of the stored weights",
         values: ["float32", "float16", "int8"],
         usual: ["float32"],
         several: false

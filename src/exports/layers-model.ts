@@ -123,7 +123,7 @@ const storeSmaller = (source: string, form: SmallerForm) =>
 
 const storedText = (weights: Weights, { bytes, tensors, worst }: Smaller): string => {
   const parts = [
-    `${tensors.smaller} of ${tensors.all} tensors are stored as ${weights}: ${byteSize(bytes.before)} became ${byteSize(bytes.after)}.`,
+    `${tensors.smaller} of ${tensors.all} tensors are stored as ${weights}: ${byteSize(bytes.after)} instead of ${byteSize(bytes.before)}.`,
     ...(worst === null
       ? []
       : [
@@ -141,7 +141,9 @@ const lines = (
 ): ReadonlyArray<string> => [
   storedText(weights, smaller),
   ...(measured.length === 0
-    ? ["Without rows, the effect on the metrics was not measured: evaluate the exported model on your own rows."]
+    ? [
+        "The effect on the metrics was not measured, because there are no rows: evaluate the exported model on your own rows."
+      ]
     : measured.flatMap(({ before, after }) => [
         `On ${counted(before.rows, `${before.split} row`)}, float32: ${scoresText(metrics, before)};`,
         `  ${weights}: ${scoresText(metrics, after)}.`

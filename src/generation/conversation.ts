@@ -50,7 +50,7 @@ export const conversation = (
   const template = templateOf(tokenizer)
   if (template === undefined) {
     const reason = "the model has no chat template (chat_template in tokenizer_config.json, or chat_template.jinja)"
-    return Effect.fail(new ConversationError({ reason: `${reason}; use generate, or a model that was made to chat` }))
+    return Effect.fail(new ConversationError({ reason: `${reason}; use generate, or a chat model` }))
   }
   if ("broken" in template) return Effect.fail(new ConversationError({ reason: template.broken }))
   const first = system === undefined ? [] : [{ role: "system", content: system }]

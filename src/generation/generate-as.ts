@@ -166,8 +166,8 @@ export const generateAs = <Output>(
     const events = yield* Stream.runCollect(generate(adapted, [prompt], { ...options, constraint }))
     const { text, finish } = events.find((event): event is GenerationEnd => event.kind === "end")!
     if (finish !== "eos") {
-      const why = finish === "stop" ? "a stop string came" : "maxNewTokens or the model's positions were used up"
-      const problem = `the text is not complete, since ${why}`
+      const why = finish === "stop" ? "it reached a stop string" : "it reached maxNewTokens or the model's token limit"
+      const problem = `the text is incomplete: ${why}`
       return yield* new SchemaAnswerError({ reason: "unfinished", text, problem })
     }
     return yield* (decode(JSON.parse(text)) as Effect.Effect<Output, string>).pipe(

@@ -98,7 +98,7 @@ export const generate = (
       if (Result.isFailure(settings) || Result.isFailure(ids) || tooMany) {
         const problems = [
           ...(Result.isFailure(settings) ? settings.failure : []),
-          ...(tooMany ? [`promptCache serves one prompt; found ${prompts.length}: give them one after another`] : []),
+          ...(tooMany ? [`promptCache serves one prompt; found ${prompts.length}: pass them one after another`] : []),
           ...(Result.isFailure(ids) ? ids.failure : [])
         ]
         return yield* new GenerationError({ problems })
@@ -294,7 +294,7 @@ const chosen = (
 
 const impossible = Effect.suspend(() => {
   const problem =
-    "the vocabulary has no token that continues a text as its constraint demands; a character may be missing"
+    "no token of the vocabulary can continue the text under its constraint; the vocabulary may lack a character"
   return Effect.fail(new GenerationError({ problems: [problem] }))
 })
 

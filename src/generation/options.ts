@@ -106,7 +106,7 @@ const problemsOf = ({ sampling, maxNewTokens, stop }: Settings): ReadonlyArray<s
       ? []
       : [`repetitionPenalty is ${repetitionPenalty}; expected a number above 0 (1: none)`]),
     ...(isCount(maxNewTokens) ? [] : [`maxNewTokens is ${maxNewTokens}; expected an integer of at least 1`]),
-    ...(stop.includes("") ? ["a stop string is empty; every text would end before it begins"] : [])
+    ...(stop.includes("") ? ["a stop string is empty, so every text would end before it starts"] : [])
   ]
 }
 
@@ -162,9 +162,10 @@ export const promptIds = (
       return []
     }
     const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
-    if (ids.length === 0) wrong("has no token, and a model continues one at least; write something")
+    if (ids.length === 0)
+      wrong("has no tokens, but a model needs at least one to continue; expected a non-empty prompt")
     if (ids.length >= maxLength) {
-      wrong(`has ${ids.length} tokens, and ${source} was made for ${maxLength} with what it writes; shorten it`)
+      wrong(`has ${ids.length} tokens, but ${source} was made for ${maxLength} including its output; shorten it`)
     }
     if (unknown !== undefined) wrong(`has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`)
     return ids

@@ -6,7 +6,7 @@ import { GenerationError } from "./options.ts"
 
 /** Failure for output of a model that is not finite. */
 export const notFinite = Effect.suspend(() => {
-  const problem = "the model computes numbers that are not finite; its weights or what was trained are damaged"
+  const problem = "the model computes numbers that are not finite; its weights or its adapter are damaged"
   return Effect.fail(new GenerationError({ problems: [problem] }))
 })
 

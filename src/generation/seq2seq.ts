@@ -63,7 +63,7 @@ const problemsOf = (
     const named = sources.length === 1 ? "the source" : `source ${i + 1}`
     const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     return [
-      ...(ids.length > 0 ? [] : [`${named} has no token, and a model reads one at least; write something`]),
+      ...(ids.length > 0 ? [] : [`${named} has no tokens, but a model needs at least one; expected a non-empty text`]),
       ...(unknown === undefined
         ? []
         : [`${named} has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`])

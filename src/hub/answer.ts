@@ -43,7 +43,7 @@ export const answerFrom = (
 ): Effect.Effect<FileAnswer, HubError | Unreachable> =>
   call(source, settings, async (request) => {
     const fail = (problem: string) => {
-      const remedy = "look at the network connection and at HF_ENDPOINT, and try again: what has arrived is kept"
+      const remedy = "check the network connection and HF_ENDPOINT, and try again; the bytes so far are kept"
       return hubError(source, `${file.path}: ${settings.endpoint} ${problem}; ${remedy}`)
     }
     // a plain range request: it can be resumed, and the hash in the listing is that of the bytes received
@@ -65,16 +65,16 @@ export const answerFrom = (
       response.body?.cancel().catch(() => undefined)
       if (typeof bounds === "string") throw fail(bounds)
     }
-    throw fail("sends another part of it than was requested")
+    throw fail("sent a different part of it than requested")
   })
 
 /** Returns the range of the response's body; undefined for another range or version of the file, a message if it is not the file. */
 const boundsOf = ({ status, headers }: Response, first: number, size: number, known: KnownState) => {
   const type = headers.get("content-type") ?? ""
   if (/^\s*(text\/html|application\/xhtml)/i.test(type)) {
-    return `answered with a web page (${cut(type, 60)}) instead of the file, as networks do that want a sign-in`
+    return `responded with a web page (${cut(type, 60)}) instead of the file, as networks with a sign-in page do`
   }
-  if (status !== 200 && status !== 206) return `answered with status ${status}`
+  if (status !== 200 && status !== 206) return `responded with status ${status}`
   const isEncoded = !/^(identity)?$/i.test(headers.get("content-encoding") ?? "")
   // a weak ETag does not guarantee identical bytes
   const etag = /^"/.test(headers.get("etag") ?? "") ? (headers.get("etag") ?? undefined) : undefined
@@ -84,7 +84,7 @@ const boundsOf = ({ status, headers }: Response, first: number, size: number, kn
   const length = headers.get("content-length")
   const expected = bounds.end - bounds.begin
   if (!isEncoded && length !== null && Number(length) !== expected) {
-    return `answered with ${wholeNumber(Number(length))} bytes, expected ${wholeNumber(expected)}`
+    return `responded with ${wholeNumber(Number(length))} bytes, expected ${wholeNumber(expected)}`
   }
   if (etag !== undefined) known.etag = etag
   // one byte beyond the whole file shows that the response is not the file

@@ -94,8 +94,11 @@ export const makeFolder = (
     while (!(yield* exists(above))) above = path.dirname(above)
     const real = yield* fs.realPath(above)
     if (path.relative(yield* fs.realPath(cache), real).split(path.sep)[0] === "..") {
-      const remedy = "remove the link, or give another cache with HF_HUB_CACHE"
-      return yield* hubError(source, `the folder ${above} is a link that leads out of the cache, to ${real}; ${remedy}`)
+      const remedy = "remove the link, or set HF_HUB_CACHE to another folder"
+      return yield* hubError(
+        source,
+        `the folder ${above} is a link that points outside of the cache, to ${real}; ${remedy}`
+      )
     }
     yield* fs.makeDirectory(folder, { recursive: true })
   })

@@ -158,7 +158,7 @@ const rowsOf = (
   const fail = (problem: string) => Effect.fail(hubError(source, problem))
   const parts = files.flatMap(partOf)
   if (parts.length === 0)
-    return fail("has no Parquet files, and the Hub has made none of it; name one of its files of rows in the address")
+    return fail("has no Parquet files, and the Hub has not converted it; name one of its data files in the address")
   const configs = [...new Set(parts.map((part) => part.config))]
   const chosen = config ?? (configs.length === 1 ? configs[0]! : "default")
   const shown = (names: ReadonlyArray<string>) => listed(names).join(", ")
@@ -175,7 +175,7 @@ const rowsOf = (
   }
   if (names.some((name) => splits.includes(`partial-${name}`)))
     return fail(
-      `the Hub has made Parquet files of a part of "${names[0]}" alone; name one of its own files, or a revision`
+      `the Hub has converted only a part of "${names[0]}" to Parquet; name one of its own files, or a revision`
     )
   return fail(`has no split "${names[0]}"; it has ${shown(splits)}: ${DATASETS}${repository}/${chosen}/${splits[0]}`)
 }

@@ -103,7 +103,7 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
       there = now
       if (fruitless < attempts) continue
       const place = `${file.path} broke off at byte ${there} of ${file.size}`
-      const reason = broken?.reason ?? "the server ended the answer"
+      const reason = broken?.reason ?? "the server closed the connection"
       const { source } = download.hubSource
       return yield* hubError(source, `${place} (${reason}); the part so far is kept; try again to resume`)
     }
@@ -147,7 +147,7 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
     let to = yield* fs.open(incomplete, { flag: "a" })
     let arrived = begin < from ? yield* fs.open(incomplete) : undefined
     const seconds = limit("hub-seconds")
-    const tooSlow = unreachable(`less than ${slowest} bytes a second came for ${overLimit("hub-seconds")}`)
+    const tooSlow = unreachable(`less than ${slowest} bytes per second arrived for ${overLimit("hub-seconds")}`)
     let there = begin
     let looked = { at: yield* milliseconds, there }
     while (there < end) {

@@ -34,7 +34,7 @@ export const parseHubSource = (source: string): Effect.Effect<HubSource, HubErro
     return Effect.fail(hubError(source, `is not the address of a model; ${expected}`))
   }
   if (file.length > 0 && !path.endsWith(".gguf")) {
-    return Effect.fail(hubError(source, `names the file ${file.join("/")}; only .gguf files are named, ${expected}`))
+    return Effect.fail(hubError(source, `names the file ${file.join("/")}; only .gguf files can be named, ${expected}`))
   }
   const repository = `${owner}/${name}`
   return Effect.succeed({
@@ -96,7 +96,7 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     const variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].find((name) => found.has(name))
     const given = variable === undefined ? undefined : found.get(variable)?.trim()
     if (given !== undefined && !isToken(given)) {
-      return yield* hubError(source, `the variable ${variable} holds no token of the Hub: they begin with hf_`)
+      return yield* hubError(source, `the variable ${variable} does not hold a Hub token, which begins with hf_`)
     }
     const written = found.get("HF_ENDPOINT") ?? "https://huggingface.co"
     const parsed = parseEndpoint(written)

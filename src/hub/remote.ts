@@ -135,7 +135,7 @@ export const call = <A>(
     catch: (cause) => {
       if (cause instanceof HubError || cause instanceof Unreachable) return cause
       const reason = messageOf(cause)
-      return hubError(source, `${settings.endpoint} gave an answer that cannot be used: ${cut(reason)}`)
+      return hubError(source, `${settings.endpoint} sent an invalid response: ${cut(reason)}`)
     }
   }).pipe(
     Effect.timeoutOrElse({
@@ -161,8 +161,11 @@ export const requesting =
     if (authorization !== undefined && url.origin === new URL(endpoint).origin) {
       if (isReadable(url)) {
         const without = /^[A-Z_]+$/.test(authorizedBy) ? `unset ${authorizedBy}` : `remove ${authorizedBy}`
-        const remedy = `give HF_ENDPOINT an https address, or ${without}`
-        throw hubError(source, `${endpoint} is asked over plain http, where others can read the token; ${remedy}`)
+        const remedy = `set HF_ENDPOINT to an https address, or ${without}`
+        throw hubError(
+          source,
+          `${endpoint} would receive the token over plain http, where others can read it; ${remedy}`
+        )
       }
       headers.set("authorization", authorization)
     }
@@ -201,7 +204,7 @@ const onceEach = (source: string, request: Fetch): Fetch => {
   return async (input, init) => {
     const page = String(input)
     if (pages.has(page))
-      throw hubError(source, "its listing goes in a circle: a page names itself or an earlier one as the next")
+      throw hubError(source, "its listing is circular: a page refers to itself or an earlier page as the next")
     if (pages.add(page).size > limit("hub-pages")) {
       throw hubError(source, `its listing has more than ${overLimit("hub-pages")}`)
     }
@@ -231,8 +234,8 @@ const failureOf = (
   if (status === 404)
     return hubError(
       source,
-      `no such ${isHubDataset(source) ? "data set" : "model"} or revision at ${endpoint}; look there how owner, name and revision are spelled`
+      `no such ${isHubDataset(source) ? "data set" : "model"} or revision at ${endpoint}; check the spelling of owner, name and revision`
     )
   if (status >= 500 || status === 429) return unreachable(`status ${status}`)
-  return hubError(source, `${endpoint} answered with status ${status}`)
+  return hubError(source, `${endpoint} responded with status ${status}`)
 }

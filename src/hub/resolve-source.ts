@@ -77,12 +77,12 @@ export const placed = (
     const local = yield* cached(cache, hubSource, content)
     if (local !== null && (settings.offline || isCommit(hubSource.revision))) return local
     if (settings.offline)
-      return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE forbids to ask the Hub; unset it to download"))
+      return yield* hubError(source, notHere(settings, "HF_HUB_OFFLINE is set; unset it to download"))
     return yield* fetched(hubSource, settings, content, onProgress).pipe(
       Effect.catchTag("Unreachable", ({ reason }) =>
         local === null
           ? Effect.fail(
-              hubError(source, notHere(settings, `${settings.endpoint} does not answer (${reason}); ${CONNECT}`))
+              hubError(source, notHere(settings, `${settings.endpoint} does not respond (${reason}); ${CONNECT}`))
             )
           : Effect.succeed(local)
       ),
@@ -93,7 +93,7 @@ export const placed = (
     )
   })
 
-const CONNECT = "look at the network connection and try again: what has arrived is kept"
+const CONNECT = "check the network connection and try again; the bytes so far are kept"
 
 const unusable = ({ cache }: HubSettings, reason: string): string => `the cache ${cache} cannot be used: ${reason}`
 
@@ -136,7 +136,7 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
 /** Fails if the download exceeds the limit or the free disk space. */
 const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, missing: number) =>
   Effect.gen(function* () {
-    const bytes = `${wholeNumber(missing)} bytes are to be downloaded`
+    const bytes = `${wholeNumber(missing)} bytes must be downloaded`
     if (missing > limit("hub-bytes")) return yield* hubError(source, `${bytes}, more than ${overLimit("hub-bytes")}`)
     const disk = Effect.tryPromise(() => process.getBuiltinModule("node:fs/promises").statfs(cache))
     // if the free space is unknown, writing will show it
@@ -146,7 +146,7 @@ const checkRoom = ({ hubSource: { source }, settings: { cache } }: Download, mis
     })
     if (missing > free) {
       const room = `${cache} has room for ${wholeNumber(free)}`
-      return yield* hubError(source, `${bytes}, and ${room}; free some, or give another cache with HF_HUB_CACHE`)
+      return yield* hubError(source, `${bytes}, but ${room}; free some space, or set HF_HUB_CACHE to another folder`)
     }
   })
 
@@ -209,8 +209,8 @@ const adapter: Content = {
       const config = yield* named(hubSource, files, ADAPTER_CONFIG)
       const pickle = files.some((file) => file.path === "adapter_model.bin")
       if (pickle && !files.some((file) => file.path === ADAPTER_WEIGHTS)) {
-        const reason = `has its weights in adapter_model.bin, a pickle, which runs whatever code is in it when it is read`
-        const remedy = "where you trust it, load it with PEFT in Python and save it with safe_serialization=True"
+        const reason = `has its weights in adapter_model.bin, a pickle, which can run arbitrary code when it is read`
+        const remedy = "if you trust it, load it with PEFT in Python and save it with safe_serialization=True"
         return yield* hubError(hubSource.source, `${reason}; ${remedy}`)
       }
       const weights = yield* named(hubSource, files, ADAPTER_WEIGHTS)
@@ -239,6 +239,6 @@ const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {
   if (gguf !== undefined) return `${none}; it has GGUF files, name one of them (…/${cut(gguf.path)})`
   const other = files.find((file) => otherWeights.test(file.path))
   if (other === undefined) return none
-  const converted = "from_pretrained and save_pretrained of Python's transformers write a folder with safetensors"
-  return `${none}, and ${cut(other.path)} is not read; take a repository or a revision with safetensors, or convert it: ${converted}`
+  const converted = "load it with from_pretrained and save it with save_pretrained in Python's transformers"
+  return `${none}, and ${cut(other.path)} is not supported; use a repository or a revision with safetensors, or convert it: ${converted}`
 }

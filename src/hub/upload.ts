@@ -46,10 +46,10 @@ export const upload = (
   Effect.gen(function* () {
     const settings = yield* readSettings(repository)
     const { endpoint, authorization, authorizedBy, offline } = settings
-    if (offline) return yield* hubError(repository, "nothing is sent: HF_HUB_OFFLINE forbids to ask the Hub; unset it")
+    if (offline) return yield* hubError(repository, "nothing was sent, because HF_HUB_OFFLINE is set; unset it to push")
     if (authorization === undefined) {
-      const remedy = `make one that may write at ${endpoint}/settings/tokens, and set HF_TOKEN or give it to hf auth login`
-      return yield* hubError(repository, `there is no token, neither in HF_TOKEN nor in ${authorizedBy}; ${remedy}`)
+      const remedy = `create one with write access at ${endpoint}/settings/tokens, then set HF_TOKEN or run hf auth login`
+      return yield* hubError(repository, `found no token in HF_TOKEN or ${authorizedBy}; ${remedy}`)
     }
     const asked = { repository, settings, what: "" }
     const options = (request: Fetch) => ({ ...packageOptions(settings, request), repo: repository })
@@ -62,7 +62,7 @@ export const upload = (
       })
     }
     let committing = false
-    const committed = yield* ask({ ...asked, what: "what is sent" }, async (request, signal) => {
+    const committed = yield* ask({ ...asked, what: "the files" }, async (request, signal) => {
       const { commitIter } = await hub()
       const steps = commitIter({
         ...options(request),
@@ -81,16 +81,13 @@ export const upload = (
       return step.value?.commit
     }).pipe(
       Effect.catchTag("Unreachable", ({ reason }) => {
-        const lost = `the answer to the commit did not come (${reason}); look at ${endpoint}/${repository} whether it is there, and push again if it is not`
-        const broke = `the upload broke off (${reason}); nothing has changed there, push again: files that have arrived are not sent again`
+        const lost = `the response to the commit was lost (${reason}); check whether the commit is at ${endpoint}/${repository}, and push again if not`
+        const broke = `the upload broke off (${reason}); nothing has changed there; push again: files that have arrived are not sent again`
         return Effect.fail(hubError(repository, committing ? lost : broke))
       })
     )
     if (committed === undefined || !/^[0-9a-f]{40}$/.test(committed.oid)) {
-      return yield* hubError(
-        repository,
-        `${endpoint} does not say which commit it made; look at ${endpoint}/${repository}`
-      )
+      return yield* hubError(repository, `${endpoint} did not report its commit; check ${endpoint}/${repository}`)
     }
     const uploaded: Uploaded = {
       url: `${endpoint}/${repository}/commit/${committed.oid}`,
@@ -100,7 +97,7 @@ export const upload = (
     return uploaded
   }).pipe(
     Effect.catchTag("Unreachable", ({ reason }) =>
-      Effect.fail(hubError(repository, `nothing was sent, the Hub does not answer (${reason}); push again`))
+      Effect.fail(hubError(repository, `nothing was sent, because the Hub does not respond (${reason}); push again`))
     )
   )
 
@@ -128,7 +125,7 @@ const makeRepository = (
       if (made === true) return true
       const there = `exists already at ${settings.endpoint}`
       if (create === "always" && made !== false && made.status === 409)
-        return yield* hubError(repository, `${there}; give another name, or --create auto to add a commit to it`)
+        return yield* hubError(repository, `${there}; choose another name, or pass --create auto to add a commit to it`)
       // a token that may write this repository may not be allowed to create one
       const own = made === false || made.status === 409 ? undefined : made
       const known = yield* visibility(asked, options, own)
@@ -187,7 +184,7 @@ const ask = <A>(
       if (cause instanceof HubError || cause instanceof Unreachable) return cause
       if (cause instanceof Refusal) return refused(asked, cause)
       const reason = cut(withoutToken(messageOf(cause), settings))
-      return hubError(repository, `${settings.endpoint} gave an answer that cannot be used: ${reason}`)
+      return hubError(repository, `${settings.endpoint} sent an invalid response: ${reason}`)
     }
   })
 }
@@ -195,17 +192,18 @@ const ask = <A>(
 const refused = ({ repository, settings, what }: Asked, { status, said }: Refusal): HubError => {
   const { endpoint, authorizedBy } = settings
   const words = said === "" ? `status ${status}` : `status ${status}, ${JSON.stringify(said)}`
-  const remedy = `make one that may write at ${endpoint}/settings/tokens`
+  const remedy = `create one with write access at ${endpoint}/settings/tokens`
   const reason = () => {
-    if (status === 401) return `${endpoint} does not know the token in ${authorizedBy} (${words}); ${remedy}`
-    if (status === 403) return `the token in ${authorizedBy} may not write ${what} at ${endpoint} (${words}); ${remedy}`
+    if (status === 401) return `${endpoint} rejected the token in ${authorizedBy} (${words}); ${remedy}`
+    if (status === 403)
+      return `the token in ${authorizedBy} has no write access to ${what} at ${endpoint} (${words}); ${remedy}`
     if (status === 404)
-      return `is not at ${endpoint}, or the token in ${authorizedBy} may not see it (${words}); look at the name, or let --create auto make it`
+      return `was not found at ${endpoint}, or the token in ${authorizedBy} has no access to it (${words}); check the name, or create it with --create auto`
     if (status === 409 || status === 412)
       return `was changed by someone else at the same time at ${endpoint} (${words}); push again`
     if (status === 429 || status >= 500)
-      return `${endpoint} cannot take ${what} now (${words}); nothing has changed there, push again later: files that have arrived are not sent again`
-    return `${endpoint} does not take ${what} (${words})`
+      return `${endpoint} cannot accept ${what} now (${words}); nothing has changed there; push again later: files that have arrived are not sent again`
+    return `${endpoint} rejected ${what} (${words})`
   }
   return hubError(repository, reason())
 }
@@ -225,7 +223,7 @@ const sending = (repository: string, settings: HubSettings, signal: AbortSignal)
     await new Promise((resolve) => setTimeout(resolve))
     const to = new URL(input instanceof Request ? input.url : input)
     if (settings.endpoint.startsWith("https:") && to.protocol === "http:") {
-      throw hubError(repository, `${settings.endpoint} wants files sent to ${to.origin}, which is not encrypted`)
+      throw hubError(repository, `${settings.endpoint} redirects uploads to ${to.origin}, which is not encrypted`)
     }
     const seconds = limit("hub-seconds") + sizeOf(init.body) / slowest
     const late = AbortSignal.timeout(1_000 * seconds)

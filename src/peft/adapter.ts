@@ -103,7 +103,7 @@ const folderOf = (source: string) =>
       if (yield* there(ADAPTER_WEIGHTS)) return folder
       return yield* fail(
         (yield* there(PICKLE))
-          ? `has its weights in adapter_model.bin, a pickle, which runs whatever code is in it when it is read; load the adapter with PEFT in Python where you trust it, and save it with save_pretrained(…, safe_serialization=True)`
+          ? `has its weights in adapter_model.bin, a pickle, which can run arbitrary code when it is read; if you trust it, load the adapter with PEFT in Python and save it with save_pretrained(…, safe_serialization=True)`
           : `${ADAPTER_WEIGHTS} is missing`
       )
     }
@@ -111,8 +111,8 @@ const folderOf = (source: string) =>
       if (yield* there("adapter", ADAPTER_CONFIG)) return path.join(folder, "adapter")
       return yield* fail(
         (yield* there("adapter"))
-          ? `is a run whose adapter PEFT cannot store (adapter/${ADAPTER_CONFIG} is missing): its method trains weights or a head alone; merge it, and begin with the merged model as model.source`
-          : "is a run without an adapter/: it is not finished"
+          ? `is a run whose adapter PEFT cannot store (adapter/${ADAPTER_CONFIG} is missing): its method trains only weights or a head; merge it, and use the merged model as model.source`
+          : "is a run without an adapter/, so it is not finished"
       )
     }
     if (!(yield* there("."))) return yield* fail("no such folder")
@@ -120,8 +120,8 @@ const folderOf = (source: string) =>
     const [alone] = yield* Effect.filter(weights, (name) => there(name))
     return yield* fail(
       alone === undefined
-        ? `${ADAPTER_CONFIG} is missing; expected a folder that PEFT's save_pretrained wrote, or a run's`
-        : `${ADAPTER_CONFIG} is missing, without which ${alone} cannot be read: it has the rank, α and names of layers; copy it from where the adapter was saved (PEFT's save_pretrained writes both)`
+        ? `${ADAPTER_CONFIG} is missing; expected a folder written by PEFT's save_pretrained, or a run folder`
+        : `${ADAPTER_CONFIG} is missing, without which ${alone} cannot be read: it contains the rank, α and layer names; copy it from where the adapter was saved (PEFT's save_pretrained writes both)`
     )
   })
 
@@ -216,7 +216,7 @@ const sitesIn = ({ reading, shared }: PeftConfig, tensors: Tensors): Sites => {
     tooMuch: tooMany || longest !== undefined,
     problems: [
       ...(embeddings.length === 0 ? [] : [`adapts embeddings (${some(embeddings)}), which is not supported`]),
-      ...(unknown.length === 0 ? [] : [`${ADAPTER_WEIGHTS} holds tensors that are not read here: ${some(unknown)}`]),
+      ...(unknown.length === 0 ? [] : [`${ADAPTER_WEIGHTS} holds unsupported tensors: ${some(unknown)}`]),
       ...(sites.size > 0 || foreign.length > 0 ? [] : [`${ADAPTER_WEIGHTS} holds no factors of any layer`]),
       ...(longest === undefined
         ? []
@@ -322,7 +322,7 @@ const sizesOf = ({ sizes }: PeftConfig, rules: Matched, modules: ReadonlyArray<s
 const agreement = (rules: Matched, modules: ReadonlyArray<string>): ReadonlyArray<string> => {
   const unmeant = modules.filter((module) => !rules.isTarget(module))
   if (unmeant.length === 0) return []
-  return [`${ADAPTER_WEIGHTS} holds factors of layers that target_modules does not mean: ${some(unmeant)}`]
+  return [`${ADAPTER_WEIGHTS} holds factors of layers that target_modules does not match: ${some(unmeant)}`]
 }
 
 /** Returns how a site's tensors differ from the expected shapes. */

@@ -44,9 +44,9 @@ const changesTheBase = /^(pissa|olora|loftq|corda|lora_ga|milora)/
 
 /** Other adapters of PEFT, for a more precise error message. */
 const others: Readonly<Record<string, string>> = {
-  PROMPT_TUNING: "prompts that are trained",
-  P_TUNING: "prompts that are trained",
-  PREFIX_TUNING: "prefixes that are trained",
+  PROMPT_TUNING: "trained prompts",
+  P_TUNING: "trained prompts",
+  PREFIX_TUNING: "trained prefixes",
   IA3: "vectors that scale activations",
   LOKR: "Kronecker products of factors"
 }
@@ -190,7 +190,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       const value = json[name] ?? []
       const layers = Array.isArray(value) ? value : [value]
       if (!layers.every((one) => isNumber(one, { least: 0, whole: true }))) {
-        return wrong(name, value, "a layer's number or a list of them", null)
+        return wrong(name, value, "a layer number or a list of layer numbers", null)
       }
       return tooLong(name, layers.length) || layers.length === 0 ? null : layers
     }

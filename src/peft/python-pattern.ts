@@ -9,13 +9,13 @@ import { LinearRegExp } from "../patterns/index.ts"
 export class UnusablePattern extends Error {}
 
 const pythonOnly: ReadonlyArray<readonly [start: RegExp, name: string]> = [
-  [/\(\?P=/uy, "a reference back to a group, (?P=…)"],
+  [/\(\?P=/uy, "a backreference, (?P=…)"],
   [/\(\?\(/uy, "a conditional group, (?(…)…)"],
   [/\(\?>/uy, "an atomic group, (?>…)"],
   [/\(\?#/uy, "a comment, (?#…)"],
   [/\(\?[aiLmsux-]/uy, "flags in a group, (?i)"],
   [/[*+?}]\+/uy, "a possessive quantifier"],
-  [/\\[abBfNnrtUuvx0-9]/uy, "an escape that names of modules do not need"]
+  [/\\[abBfNnrtUuvx0-9]/uy, "an escape that module names do not need"]
 ]
 
 const quantifier = /\{(\d*)(?:(,)(\d*))?\}/uy
@@ -31,7 +31,7 @@ const translated = (source: string): string => {
   }
   while (at < source.length) {
     const foreign = inClass ? undefined : pythonOnly.find(([start]) => take(start) !== null)
-    if (foreign !== undefined) throw new UnusablePattern(`has ${foreign[1]}, which is not read here`)
+    if (foreign !== undefined) throw new UnusablePattern(`has ${foreign[1]}, which is not supported`)
     const character = String.fromCodePoint(source.codePointAt(at)!)
     const next = source[at + 1] ?? ""
     const count = character === "{" && !inClass ? take(quantifier) : null
@@ -66,7 +66,7 @@ const escaped = (character: string): string => {
   if (character === "A") return "^"
   if (character === "Z") return "$"
   if (/[dDsSwW]/.test(character)) return `\\${character}`
-  if (/[a-zA-Z0-9]/.test(character)) throw new UnusablePattern(`has the escape \\${character}, which is not read here`)
+  if (/[a-zA-Z0-9]/.test(character)) throw new UnusablePattern(`has the escape \\${character}, which is not supported`)
   if (character === "") throw new UnusablePattern("ends in a backslash")
   return /[\^$\\.*+?()[\]{}|/-]/.test(character) ? `\\${character === "-" ? "x2d" : character}` : character
 }

@@ -43,7 +43,7 @@ export const withSource = (written: Section, baseDirectory: string, format: unkn
     const problems = decided.flatMap(([field, value]): ReadonlyArray<PlanProblem> => {
       if (!Object.hasOwn(written, field) || same(written[field], value)) return []
       const is = own[field] === undefined ? "has none" : `has ${showValue(own[field])}`
-      const message = `found ${showValue(written[field])}, and the adapter that the run begins with (from: ${from}) ${is}; leave it out here, or begin without from`
+      const message = `found ${showValue(written[field])}, but the adapter that the run starts from (from: ${from}) ${is}; remove this field, or remove from`
       return [{ path: `adapter.${field}`, message }]
     })
     const isOwn = formatsOfOwnDropout.some((one) => one === format)

@@ -55,7 +55,7 @@ class Reader {
     const start = this.offset
     this.offset++
     while (this.take(unescaped) !== undefined && this.text[this.offset] === "\\") this.offset += 2
-    if (this.text[this.offset++] !== '"') return this.fail("a string that does not end on its line", start)
+    if (this.text[this.offset++] !== '"') return this.fail("a string that is not closed on its line", start)
     try {
       return JSON.parse(this.text.slice(start, this.offset)) as string
     } catch {
@@ -76,8 +76,8 @@ class Reader {
     if (name === "true" || name === "false") return name === "true"
     if (name === "null") return null
     this.offset = start
-    if (next === "'") this.fail("strings take double quotes")
-    return this.fail(`found ${name === undefined ? this.shown() : JSON.stringify(cut(name))} where a value should be`)
+    if (next === "'") this.fail("strings need double quotes")
+    return this.fail(`found ${name === undefined ? this.shown() : JSON.stringify(cut(name))} instead of a value`)
   }
 
   /** Consumes the separator after an element. Returns whether another follows. */

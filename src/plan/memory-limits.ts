@@ -51,13 +51,13 @@ export const memoryWarnings = (
     const free = machine.available < machine.total ? ` (${byteSize(machine.available)} free)` : ""
     const verdict = total > machine.total ? "it cannot run on the CPU or on wasm" : "it may run out of memory"
     warnings.push(
-      `memory: about ${byteSize(total)} are needed, this machine has ${byteSize(machine.total)}${free}: ${verdict}; ${remedy}`
+      `memory: about ${byteSize(total)} are needed, but this machine has ${byteSize(machine.total)}${free}: ${verdict}; ${remedy}`
     )
   }
   const tensors = weights + trainable + activations
   if (tensors > COMFORTABLE * FOUR_GIB) {
     warnings.push(
-      `memory: about ${byteSize(tensors)} of tensors are needed, and wasm has 4 GiB at most; ${remedy}, or use --device webgpu`
+      `memory: about ${byteSize(tensors)} of tensors are needed, but wasm has at most 4 GiB; ${remedy}, or use --device webgpu`
     )
   }
   return warnings

@@ -84,7 +84,7 @@ export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null)
 /** Describes the kept outputs and what they save, as a sentence without a full stop. */
 export const prefixText = ({ blocks, of, wanted, bytes, training }: PlannedPrefix): string => {
   const room =
-    bytes < wanted ? `, as far as ${byteSize(bytes)} go (all would take ${byteSize(wanted)})` : `: ${byteSize(bytes)}`
-  const rows = training ? "every row" : "the rows that are evaluated again"
-  return `the first ${blocks} of ${of} blocks are frozen; what they make of ${rows} is computed once and kept${room}`
+    bytes < wanted ? `, up to ${byteSize(bytes)} (all would take ${byteSize(wanted)})` : `: ${byteSize(bytes)}`
+  const rows = training ? "every row" : "rows that are evaluated repeatedly"
+  return `the first ${blocks} of ${of} blocks are frozen; their outputs for ${rows} are computed once and kept${room}`
 }

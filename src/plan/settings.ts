@@ -61,7 +61,7 @@ const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown 
   const container = tree === undefined ? (isIndex(segment) ? [] : {}) : tree
   if (Array.isArray(container)) return placeInList(container, segment, where, place)
   if (typeof container !== "object" || container === null) {
-    throw new Inapplicable(`${where} is ${showValue(container)}, which has no parts; set ${where} as a whole`)
+    throw new Inapplicable(`${where} is ${showValue(container)}, which has no fields; set ${where} as a whole`)
   }
   const old = Object.hasOwn(container, segment) ? (container as Record<string, unknown>)[segment] : undefined
   return { ...container, [segment]: place(old) }

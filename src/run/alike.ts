@@ -21,7 +21,7 @@ export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer"
   override get message() {
     const { differences, remedies } = this
     return [
-      "the processes of this run differ in what decides its numbers:",
+      "the processes of this run differ in settings that affect its results:",
       listedLines(differences, (line) => `  ${line}`),
       `expected the same on all of them: ${remedies.join("; ")}`
     ].join("\n")
@@ -58,7 +58,7 @@ const fieldDifferences = (first: Fields, other: Fields): ReadonlyArray<string> =
   const shown = (value: string | undefined) => (value === undefined ? "left out" : cut(value, 60))
   return [...new Set([...Object.keys(first), ...Object.keys(other)])]
     .filter((name) => first[name] !== other[name])
-    .map((name) => `${name} is ${shown(other[name])}, of rank 0 ${shown(first[name])}`)
+    .map((name) => `${name} is ${shown(other[name])}, on rank 0 ${shown(first[name])}`)
 }
 
 /** What a plan has otherwise than the first rank's, a clause each. */
@@ -80,19 +80,19 @@ const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
   plan: fieldDifferences(first.plan, other.plan),
   versions: bearing
     .filter((name) => first.versions[name] !== other.versions[name])
-    .map((name) => `${name} is ${other.versions[name]}, of rank 0 ${first.versions[name]}`),
+    .map((name) => `${name} is ${other.versions[name]}, on rank 0 ${first.versions[name]}`),
   inputs: [...new Set([...Object.keys(first.inputs), ...Object.keys(other.inputs)])]
     .filter((name) => (first.inputs[name] ?? null) !== (other.inputs[name] ?? null))
-    .map((name) => `${name}: ${short(other.inputs[name])}, of rank 0 ${short(first.inputs[name])}`),
-  devices:
-    mixedDevices || first.device === other.device ? [] : [`it computes on ${other.device}, rank 0 on ${first.device}`]
+    .map((name) => `${name}: ${short(other.inputs[name])}, on rank 0 ${short(first.inputs[name])}`),
+  devices: mixedDevices || first.device === other.device ? [] : [`it uses ${other.device}, rank 0 uses ${first.device}`]
 })
 
 const REMEDIES = {
   plan: "give every process the same plan and the same settings",
   versions: "install the same version on every machine",
   inputs: "give every machine the same files",
-  devices: "choose a device that all of them have, such as --device wasm, or let numbers differ with --mixed-devices"
+  devices:
+    "choose a device that all of them have, such as --device wasm, or accept different numbers with --mixed-devices"
 } as const
 
 const placeOf = (rank: number, host: string | null | undefined): string =>

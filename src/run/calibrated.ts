@@ -18,9 +18,9 @@ type Looks = NonNullable<ReturnType<typeof calibrationOfPlan>>
 export const calibrated = (runner: Runner, model: Network, resolved: ResolvedPlan, calibration: Looks) =>
   Effect.gen(function* () {
     const device = yield* Device
-    device.label(`what adapter.init "${calibration.init}" looks at`)
+    device.label(`calibration of adapter.init "${calibration.init}"`)
     const batches = counted(calibration.batches, "training batch", "training batches")
-    yield* notice(`calibrates adapter.init "${calibration.init}" on ${batches}`)
+    yield* notice(`calibrating adapter.init "${calibration.init}" on ${batches}`)
     const scope = yield* Effect.scope
     return yield* Effect.gen(function* () {
       const first = yield* Stream.runCollect(
@@ -46,6 +46,6 @@ const ranksText = (init: string, ranks: SiteRanks): string => {
   const sum = all.reduce((total, rank) => total + rank, 0)
   const none = all.length - adapted.length
   const left =
-    none === 0 ? "" : `; ${none} ${none === 1 ? "layer gets none and is" : "layers get none and are"} not adapted`
-  return `adapter.init "${init}" gives ${counted(adapted.length, "layer")} ${Math.min(...adapted)} to ${Math.max(...adapted)} ranks, ${sum} in all${left}`
+    none === 0 ? "" : `; ${none} ${none === 1 ? "layer gets rank 0 and is" : "layers get rank 0 and are"} not adapted`
+  return `adapter.init "${init}" gives ${counted(adapted.length, "layer")} ranks from ${Math.min(...adapted)} to ${Math.max(...adapted)}, ${sum} in total${left}`
 }

@@ -19,9 +19,9 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const { head, left } = yield* begun(runner, adapted, source)
     const layers = resolved.selected.sites.length
     const near = /^hf:/.test(from) ? from : path.relative(".", from)
-    const own = head ? ", and its head: classes are taken to be in the same order" : ""
+    const own = head ? ", and its head (assuming the same order of classes)" : ""
     const anew =
-      left.length === 0 ? "" : `; it has no head for this run, which starts with a new one (${left.join(", ")})`
+      left.length === 0 ? "" : `; it has no head for this run, so a new one is initialized (${left.join(", ")})`
     yield* notice(
       `starts from the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
     )
@@ -30,4 +30,4 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
 
 /** Replaces the initialized parameters by those of another adapter. Kinds whose models PEFT does not support reject it by a rule. */
 export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
-  runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run begins with no adapter of PEFT"))
+  runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run cannot start from a PEFT adapter"))

@@ -39,9 +39,9 @@ export const savedOnFailure =
         const saving = recordedAll && !others ? checkpoints.save : Effect.ignore(checkpoints.settle)
         const problem = yield* Effect.match(saving, {
           onSuccess: () => {
-            if (!recordedAll) return "its numbers could not be recorded"
+            if (!recordedAll) return "its metrics could not be recorded"
             const isSaved = checkpoints.saved() === session.step
-            return others && !isSaved ? "the other processes of the run hold a part of it" : undefined
+            return others && !isSaved ? "other processes of the run hold parts of it" : undefined
           },
           onFailure: ({ message }) => message
         })
@@ -52,13 +52,13 @@ export const savedOnFailure =
 const resumeHint = ({ directory, guard }: Run, step: number, saved: number, problem: string | undefined) =>
   Effect.map(guard.place, (place) => {
     const lost = problem === undefined ? "" : `step ${step} is not saved (${problem.split("\n")[0]}); `
-    if (place.kind === "removed") return `${lost}${directory} is gone, and with it what was saved`
+    if (place.kind === "removed") return `${lost}${directory} was removed, with all saved steps`
     const there = place.kind === "here" ? "" : " in it"
     const state = saved === 0 ? `no step is saved${there} yet` : `step ${saved} is saved${there}`
     const resume = (folder: string) => `resume with: ${command(`train --resume ${folder}`)}`
     if (place.kind === "here") return `${lost}${state}; ${resume(shellWord(directory))}`
     if (place.kind === "renamed")
-      return `${lost}${directory} is ${place.to} now; ${state}; ${resume(shellWord(place.to))}`
+      return `${lost}${directory} was renamed to ${place.to}; ${state}; ${resume(shellWord(place.to))}`
     return `${lost}${directory} was moved elsewhere; ${state}; ${resume("")}and its new name`
   })
 
@@ -68,7 +68,7 @@ export const presentRun = Effect.fn("report")(function* (
   resolved: ResolvedPlan,
   report: RunReport
 ) {
-  const saved = `the results are saved in ${folder.directory}/ all the same`
+  const saved = `the results are saved in ${folder.directory}/ nevertheless`
   // defects too: a mistake in the making of a page must not turn a good run into a failed one
   const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
     if (Cause.hasInterrupts(cause)) return Effect.interrupt

@@ -74,8 +74,7 @@ export const warningsOf = (
   const loss = lossWarning(taken, watch)
   const says = noBetterText(kind, { before: before ?? null, after: sameRows ?? null, validation, test, baseline })
   if (says === null) return loss === null ? [] : [loss]
-  if (loss !== null)
-    return [loss, { about: "score", step, says, advice: "what to change is said of its training loss" }]
+  if (loss !== null) return [loss, { about: "score", step, says, advice: "see the warning about the training loss" }]
   const reached = scoreOf(test ?? validation ?? {}, "loss")
   return [{ about: "score", step, says, advice: scoreAdvice(taken, reached, watch.named) }]
 }

@@ -137,6 +137,6 @@ const probeOfPlan = (
 export const reportWarnings = ({ warnings }: DiagnosticsReport) =>
   Effect.suspend(() => {
     const [first, ...others] = warnings
-    const more = others.length === 0 ? "" : `; and ${others.length} more sites likewise (metrics.jsonl)`
+    const more = others.length === 0 ? "" : `; and ${others.length} more sites with the same warning (metrics.jsonl)`
     return first === undefined ? Effect.void : warn(`${first}${more}`)
   })

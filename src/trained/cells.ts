@@ -99,7 +99,7 @@ export const openCells = <R>(directory: string, lent: LentRun<R>) =>
           const [right, got] = [yield* classOf(label), yield* classOf(predicted)]
           const all = yield* classed(split)
           const kept = kind.keepMistakes?.(all.source, most)
-          if (kept === undefined) return yield* fail("keeps no rows to be looked at")
+          if (kept === undefined) return yield* fail("does not keep its misclassified rows")
           const rows = [...all.label.keys()].filter((row) => all.label[row] === right && all.predicted[row] === got)
           kept.add(
             rows.map((row) => {

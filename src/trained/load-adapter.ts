@@ -79,7 +79,7 @@ const openAdapter = (
     if (kind.begin === undefined) return yield* notOurs(adapter)
     const { left } = yield* kind.begin(adapted, adapter)
     if (left.length > 0) {
-      const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT initialized them at random; train them, or give the base that has them with --base`
+      const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT would initialize them randomly; train them, or pass a base model that has them with --base`
       return yield* new RunError({ directory: place, reason })
     }
     const run: LoadedRun = {
@@ -111,7 +111,7 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
 
 const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
-  const reason = `is an adapter of ${what}, which is not supported here: expected one of a language model (CAUSAL_LM) or of one that reads a text and writes another (SEQ_2_SEQ_LM), or of a classifier (SEQ_CLS) or nothing (FEATURE_EXTRACTION) over an encoder`
+  const reason = `is an adapter of ${what}, which is not supported: expected an adapter of a language model (CAUSAL_LM) or an encoder-decoder (SEQ_2_SEQ_LM), or of an encoder with a classifier (SEQ_CLS) or without a head (FEATURE_EXTRACTION)`
   return new RunError({ directory: source, reason })
 }
 
@@ -121,9 +121,10 @@ const namedBase = ({ source, config: { base } }: PeftAdapter) =>
     const fs = yield* FileSystem.FileSystem
     if (base !== null && (yield* fs.exists(base).pipe(Effect.orElseSucceed(() => false)))) return base
     if (base !== null && /^[\w.-]+\/[\w.-]+$/.test(base)) return `hf:${base}`
-    const names = base === null ? "names no base model" : `names ${JSON.stringify(base)} as its base, which is not here`
+    const names =
+      base === null ? "names no base model" : `names ${JSON.stringify(base)} as its base model, which was not found`
     return yield* new RunError({
       directory: source,
-      reason: `${names}; give it with --base: a folder, a .gguf file or hf:owner/name`
+      reason: `${names}; pass it with --base: a folder, a .gguf file or hf:owner/name`
     })
   })

@@ -139,7 +139,7 @@ const recorded = <Planned extends Parameters<typeof withRecorded>[0]>(
   { ranks }: RunRecord
 ) =>
   Effect.fromResult(withRecorded(planned, ranks)).pipe(
-    Effect.mapError(({ message }) => new RunError({ directory, reason: `run.json has other layers: ${message}` }))
+    Effect.mapError(({ message }) => new RunError({ directory, reason: `run.json lists different layers: ${message}` }))
   )
 
 export const withBase = <Plan extends RunPlan>(plan: Plan, source: string): Plan => ({
@@ -167,6 +167,6 @@ export const embedWith = (
 ) =>
   Effect.gen(function* () {
     if (kind.embed !== undefined) return yield* kind.embed(adapted, plan, texts)
-    const reason = `is of data.format "${plan.data.format}", whose models give texts no vectors: use ${usedBy(kind, plan)}`
+    const reason = `is of data.format "${plan.data.format}", whose models cannot embed texts: use ${usedBy(kind, plan)}`
     return yield* new RunError({ directory, reason })
   }).pipe(ofDevice)

@@ -79,8 +79,8 @@ export const writingRun = (directory: string, run: LoadedRun) =>
     }
     const [what, use] =
       write === undefined
-        ? ["write no text", usedBy(run.kind, plan)]
-        : ["do not continue a text: they read one and write another", "generate, or evaluate without --generate"]
+        ? ["do not generate text", usedBy(run.kind, plan)]
+        : ["do not continue texts, but write a new text for each input", "generate, or evaluate without --generate"]
     const reason = `is of data.format "${plan.data.format}", whose models ${what}: use ${use}`
     return yield* new RunError({ directory, reason })
   })

@@ -56,9 +56,7 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
     if (!constrained || (use === undefined && schema === undefined)) return Effect.succeed(undefined)
     const calls = use === undefined ? undefined : use.grammar?.({ parallel: true })
     if (use !== undefined && calls === undefined) {
-      return Effect.fail(
-        `calls of the form "${use.name}" cannot be constrained: their values are written without quotes`
-      )
+      return Effect.fail(`calls in the format "${use.name}" cannot be constrained, because their values have no quotes`)
     }
     const grammar: Grammar =
       schema === undefined
@@ -93,7 +91,8 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
     })
 
   const asked = (content: CausalContent): Effect.Effect<ReadonlyArray<Asked>, string> => {
-    if (content.kind === "text") return Effect.fail("is a text, which asks nothing; completions and conversations do")
+    if (content.kind === "text")
+      return Effect.fail("is a plain text without a question; use completions or conversations")
     if (content.kind === "completion") {
       const { prompt, completion: expected } = content
       return Effect.map(constraintFor(undefined), (constraint) => [
@@ -106,13 +105,15 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
     )
     if (tools.length > 0) {
       return learned.length === 0
-        ? Effect.fail("the conversation has no answer of the assistant to something, so none is expected")
+        ? Effect.fail(
+            "the conversation has no trained answer of the assistant after a message, so there is no expected answer"
+          )
         : Effect.forEach(learned, (i) => turn(content, i))
     }
     const last = messages.length - 1
     if (!learned.includes(last) || messages[last]!.content === null) {
       return Effect.fail(
-        "the conversation does not end with an answer of the assistant to something, so none is expected"
+        "the conversation does not end with a trained answer of the assistant, so there is no expected answer"
       )
     }
     return Effect.map(turn(content, last), (one) => [one])

@@ -110,7 +110,7 @@ export const checkPlan = (directory: string, { plan: recorded }: RunRecord, plan
     if (differences.length > 0) {
       yield* failed(
         directory,
-        "its plan.json is not what was trained; restore it, or train it as a new run:",
+        "its plan.json has changed since training; restore it, or train it as a new run:",
         differences
       )
     }
@@ -123,11 +123,11 @@ export const checkModel = (directory: string, { inputs, versions }: RunRecord, s
     const isModel = (name: string) => name.startsWith("model/") && decidesTraining(name)
     const differences = inputDifferences(inputs, now, isModel)
     if (differences.length > 0) {
-      const reason = `${source} is not what this run was trained on; restore it, or give the right base with --base DIR:`
+      const reason = `${source} is not the base model of this run; restore it, or pass the right one with --base DIR:`
       yield* failed(directory, reason, differences)
     }
     const generation = inputDifferences(inputs, now, (name) => name === GENERATION_INPUT)
-    const notes = generation.map((difference) => `note: ${difference}: texts may end elsewhere`)
+    const notes = generation.map((difference) => `note: ${difference}: generated texts may end at other places`)
     yield* notices([...notes, ...versionsNote(directory, versions)])
   })
 
@@ -143,8 +143,9 @@ export const checkBeginning = (directory: string, { inputs }: RunRecord, plan: R
       name.startsWith("adapter.from/")
     )
     if (differences.length === 0) return
-    if (isNeeded) yield* failed(directory, `${from} is not what this run began with; restore it:`, differences)
-    yield* notices(differences.map((difference) => `note: ${difference}: the run began with what it was`))
+    if (isNeeded)
+      yield* failed(directory, `${from} is not the adapter that this run started from; restore it:`, differences)
+    yield* notices(differences.map((difference) => `note: ${difference}: the run started from the earlier version`))
   })
 
 /** Reports if the adapter is not the one that the run saved. */
@@ -152,9 +153,7 @@ export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =
   Effect.gen(function* () {
     if (outputs === undefined) return
     const differences = inputDifferences(outputs, yield* adapterFiles(adapter), () => true)
-    yield* notices(
-      differences.map((difference) => `note: ${difference}: run.json speaks of the adapter that was trained`)
-    )
+    yield* notices(differences.map((difference) => `note: ${difference}: run.json describes the adapter as trained`))
   })
 
 /** Reports which rows to be evaluated differ from those that the run read. */

@@ -104,7 +104,7 @@ const tooFew = (site: LinearSite, calibration: Calibration, given: number): Init
   new InitError({
     site: site.name,
     init: calibration.init,
-    reason: `it needs ${calibration.batches} training batches, and ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
+    reason: `it needs ${calibration.batches} training batches, but ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
   })
 
 /** Answers for a group of sites, from one pass over the batches. */

@@ -183,27 +183,27 @@ const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: N
   if (course.kind === "rose") {
     const rise = (course.peak - course.start) / Math.abs(course.start)
     const factor = rise > 10 ? 100 : rise > 0.5 ? 10 : 3
-    const lower = `that is a rate too large: try ${changed(rate, taken, factor, "smaller")}`
+    const lower = `the learning rate is too high: try ${changed(rate, taken, factor, "smaller")}`
     return course.fellFirst
-      ? `it had fallen before, so look at the order of the rows too (a class after the other needs shuffling); else ${lower}`
-      : `${lower}, with a warm-up if the plan has none; a head that is new has its own rate, headLearningRate`
+      ? `it fell first, so also check the order of the rows (rows sorted by class need shuffling); otherwise ${lower}`
+      : `${lower}, with a warm-up if the plan has none; a new head has its own rate, headLearningRate`
   }
   if (way !== null && way < STILL) {
     const factor = 10 ** Math.max(1, Math.floor(Math.log10(HEALTHY / way)))
-    return `the adapter has hardly moved: try ${changed(rate, taken, factor, "larger")}`
+    return `the adapter has hardly changed: try ${changed(rate, taken, factor, "larger")}`
   }
-  const frozen = head === null ? "" : `the model's last layer is frozen: where it is new, train it with ${head}; then `
+  const frozen = head === null ? "" : `the model's last layer is frozen: if it is new, train it with ${head}; then `
   const [one, other] = course.jump === null ? (["larger", "smaller"] as const) : (["smaller", "larger"] as const)
   const seen = course.jump === null ? "" : `it jumped to ${score(course.jump)} on the way; `
-  const moved = way === null ? "" : "the adapter moved and the loss did not follow; "
-  return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and look at the labels and at which layers are adapted`
+  const moved = way === null ? "" : "the adapter changed, but the loss did not; "
+  return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and check the labels and which layers are adapted`
 }
 
 const saysOf = (course: Course, steps: number, planned: number): string => {
   const { kind, start, last, over, error, peak, peakStep } = course
   const of = steps === planned ? `all ${steps} steps` : `${steps} of ${planned} steps`
   const noise = last < start && start - last < error
-  const now = `${score(last)} over the last ${over}, against ${score(start)} at its start`
+  const now = `${score(last)} over the last ${over}, compared with ${score(start)} at the start`
   const top = kind === "rose" && peak > last ? `, and was ${score(peak)} around step ${peakStep}` : ""
   return noise
     ? `after ${of} the training loss has not fallen below its start by more than its noise: it is ${now}, ± ${score(error)}${top}`
@@ -215,15 +215,15 @@ export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, na
   const course = courseOf(lossesOf(taken), LIKELY)
   if (course !== null && course.kind !== "fell") return adviceOf(course, taken, named)
   if (course === null)
-    return `${counted(taken.length, "step")} say little: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
+    return `${counted(taken.length, "step")} are too few to tell: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
   const { start, last } = course
   const fell = `the training loss fell from ${score(start)} to ${score(last)}`
   // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere
   if ((wayOf(taken) ?? 0) > FAR && start - last < WELL_ABOVE * Math.abs(start))
-    return `${fell} alone, though the adapter moved far: try ${changed(named.rate, taken, 3, "smaller")}, then more steps`
+    return `${fell} only, although the adapter changed a lot: try ${changed(named.rate, taken, 3, "smaller")}, then more steps`
   return loss !== null && loss > start && last < start
-    ? `${fell} and that of these rows is ${score(loss)}: the training rows were learned by heart, so fewer steps, output.keep "best", more rows or a smaller rank; and see that both splits have the same labels`
-    : `${fell}: more steps, or ${changed(named.rate, taken, 3, "larger")}`
+    ? `${fell}, but on these rows it is ${score(loss)}: the model has memorised the training rows, so use fewer steps, output.keep "best", more rows or a smaller rank; also check that both splits have the same labels`
+    : `${fell}: train for more steps, or try ${changed(named.rate, taken, 3, "larger")}`
 }
 
 interface LossWatch {

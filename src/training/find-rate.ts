@@ -81,7 +81,7 @@ export const search = <M extends Network>(
   steps: number
 ): Effect.Effect<FoundRate, RateNotFound | DeviceReadError | OptimizerObstacle | OptimizerStateError> =>
   Effect.gen(function* () {
-    if (batches.length === 0) return yield* new RateNotFound({ reason: "there are no rows to find it on" })
+    if (batches.length === 0) return yield* new RateNotFound({ reason: "there are no training rows to test rates on" })
     const { adapted } = tested
     const parts = partOf(adapted.trainable)
     const passes = { backward: 1, forward: 0 }
@@ -135,7 +135,7 @@ interface Reason {
 
 const reasonOf = ({ rate, body, headRate, head }: Reason): string => {
   const turns = (share: number, turning: number) =>
-    `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${scientific(turning, 2)}, at which a first step lowers the loss by half of what its gradient promises`
+    `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${scientific(turning, 2)}, the rate at which a first step lowers the loss by half of what the gradient predicts`
   if (body === undefined) return `learning rate ${scientific(rate)}: ${turns(HEAD_SHARE, head!)}`
   const own = `learning rate ${scientific(rate)}: ${turns(BODY_SHARE, body)}`
   return headRate === undefined
@@ -156,7 +156,7 @@ const turningRate = <E>(
     const { promised: first } = yield* attempt(REFERENCE, false)
     if (!(first > 0) || !Number.isFinite(first))
       return {
-        reason: first === 0 ? "its gradient is 0 at the start" : "its gradient is not finite or no direction to go in"
+        reason: first === 0 ? "its gradient is 0 at the start" : "its gradient is not finite or does not point downhill"
       }
     let rate = (REFERENCE * PROMISED * Math.max(Math.abs(before), 1e-3)) / first
     let finite = 0

@@ -67,8 +67,8 @@ export const stateProblem = (
   const tensorProblem = ({ shape }: OfShape, node: unknown, place: string) => {
     const index = isRecord(node) ? node["$tensor"] : undefined
     const found = typeof index === "number" ? tensors[index] : undefined
-    if (found === undefined) return `${place} names no tensor of the ${tensors.length}`
-    if (named.has(index as number)) return `${place} is a tensor that is in another place too`
+    if (found === undefined) return `${place} does not refer to one of the ${tensors.length} tensors`
+    if (named.has(index as number)) return `${place} is a tensor that is also used in another place`
     named.add(index as number)
     const [is, expected] = [`[${found.shape}]`, `[${shape}]`]
     return is === expected ? undefined : `${place} (tensor ${index}) has shape ${cut(is)}, expected ${expected}`
@@ -81,14 +81,14 @@ export const stateProblem = (
     return outside ? `${place} is ${node} after ${step} steps` : undefined
   }
   const problem = (part: StateLayout, node: unknown, place: string): string | undefined => {
-    if (part === null) return node === null ? undefined : `${place} is there, which the optimizer does not have`
+    if (part === null) return node === null ? undefined : `${place} is not part of the optimizer's state`
     if (typeof part === "number") return numberProblem(part, node, place)
     if (part instanceof OfShape) return tensorProblem(part, node, place)
     if (Array.isArray(part) !== Array.isArray(node) || !(Array.isArray(node) || isRecord(node)))
-      return `${place} is not what the optimizer has there`
+      return `${place} does not have the structure of the optimizer's state`
     const [expected, found] = [Object.keys(part).sort(), Object.keys(node).sort()]
     if (expected.length !== found.length || expected.some((key, i) => key !== found[i]))
-      return `${place} has ${found.length} parts, the optimizer's has ${expected.length}${Array.isArray(part) ? "" : ` (${expected.join(", ")})`}`
+      return `${place} has ${found.length} parts, but the optimizer's state has ${expected.length}${Array.isArray(part) ? "" : ` (${expected.join(", ")})`}`
     for (const [key, inner] of Object.entries(part)) {
       const inside = problem(inner, (node as Readonly<Record<string, unknown>>)[key], `${place}.${key}`)
       if (inside !== undefined) return inside
@@ -97,7 +97,7 @@ export const stateProblem = (
   }
   const found = problem(layout, tree, "optimizer")
   if (found !== undefined || named.size === tensors.length) return found
-  return `it holds ${tensors.length} tensors of the optimizer, which has ${named.size}`
+  return `it holds ${tensors.length} tensors of the optimizer's state, which has ${named.size}`
 }
 
 /** Restores a state. Throws a RangeError if the tree refers to a missing tensor. */

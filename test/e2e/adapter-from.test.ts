@@ -86,7 +86,7 @@ test("a finished run does not need what it began with, and says where that is an
   cpSync(w.path("bert-dense"), w.path("bert-regex"), { recursive: true })
   const other = await succeed(w.cli(["evaluate", "runs/first", ...onWasm]))
   expect(other.stderr).toMatch(
-    /note: adapter\.from\/adapter_model\.safetensors: trained with .*the run began with what it was/
+    /note: adapter\.from\/adapter_model\.safetensors: trained with .*the run started from the earlier version/
   )
   rmSync(w.path("bert-regex"), { recursive: true })
   renameSync(w.path("moved"), w.path("bert-regex"))
@@ -106,7 +106,7 @@ test("a head that does not fit starts anew, which is said", async () => {
     "runs/four"
   )
   expect(stderr).toContain(
-    "it has no head for this run, which starts with a new one (classifier.weight, classifier.bias)"
+    "it has no head for this run, so a new one is initialized (classifier.weight, classifier.bias)"
   )
 })
 
@@ -114,11 +114,11 @@ test("what the plan says otherwise than the adapter is told, all at once", async
   const adapter = { method: "lora", from: "bert-regex", rank: 8, targets: ["query"], init: { kind: "pissa" } }
   const said = await problems(planned("otherwise", adapter))
   expect(said).toContain("3 problems")
-  expect(said).toContain("adapter.rank: found 8, and the adapter that the run begins with (from: bert-regex) has 4")
-  expect(said).toContain('adapter.targets: found ["query"], and the adapter')
+  expect(said).toContain("adapter.rank: found 8, but the adapter that the run starts from (from: bert-regex) has 4")
+  expect(said).toContain('adapter.targets: found ["query"], but the adapter')
   expect(said).toContain('adapter.init: found {"kind":"pissa"}')
   expect(await problems(planned("method", { method: "dora", from: "bert-regex" }))).toContain(
-    'adapter.method: found "dora", and the adapter that the run begins with (from: bert-regex) has "lora"'
+    'adapter.method: found "dora", but the adapter that the run starts from (from: bert-regex) has "lora"'
   )
 })
 

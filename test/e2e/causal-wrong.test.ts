@@ -212,7 +212,7 @@ refuses("uses of a causal run", w, [
       decoder(w, "llama-tied", "other")
       return ["evaluate", "runs/short", "--base", "other", ...onWasm]
     },
-    says: ["model/model.safetensors: trained with SHA-256", "is not what this run was trained on", "--base"]
+    says: ["model/model.safetensors: trained with SHA-256", "is not the base model of this run", "--base"]
   },
   {
     name: "a plan that is not its own, resumed",

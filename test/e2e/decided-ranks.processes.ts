@@ -39,7 +39,7 @@ test("train says what was decided; run.json, the report and PEFT's configuration
   expect(left).toHaveLength(1)
   expect(all.reduce((sum, [, rank]) => sum + rank, 0)).toBe(12)
   expect(trained.stderr).toContain(
-    'adapter.init "eva" gives 11 layers 1 to 2 ranks, 12 in all; 1 layer gets none and is not adapted'
+    'adapter.init "eva" gives 11 layers 1 to 2 ranks, 12 in all; 1 layer gets rank 0 and is not adapted'
   )
   const { factors } = w.json("run/run.json")["trainable"] as { factors: number }
   expect(factors).toBeLessThanOrEqual(1152)
@@ -85,7 +85,7 @@ describe("told, and nothing is done:", () => {
     w.write("run/run.json", report)
     expect(code).not.toBe(0)
     expect(stderr).toContain(
-      `run.json has other layers: ranks.${first}: found 9; expected the rank that was decided, from 0 to 4`
+      `run.json lists different layers: ranks.${first}: found 9; expected the rank that was decided, from 0 to 4`
     )
   })
 

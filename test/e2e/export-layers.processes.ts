@@ -177,7 +177,7 @@ describe("weights in fewer bytes", () => {
         ...onWasm
       ])
       expect(code).toBe(1)
-      expect(stderr).toContain('--weights: found "int4"; --format layers-model takes one of float32, float16, int8')
+      expect(stderr).toContain('--weights: found "int4"; --format layers-model accepts one of float32, float16, int8')
     },
     TIMEOUT
   )

@@ -67,7 +67,7 @@ describe("a full disk", () => {
     async () => {
       // the rows: an evaluation before, three steps and an evaluation, again and again
       for (const [after, said] of [
-        [10, /step 8 is not saved \(its numbers could not be recorded\); step 6 is saved; resume with/],
+        [10, /step 8 is not saved \(its metrics could not be recorded\); step 6 is saved; resume with/],
         [12, /\nstep 9 is saved; resume with/]
       ] as const) {
         const folder = `unwritten-${after}/busy`
@@ -149,7 +149,7 @@ describe("a folder", () => {
       const { message, stderr } = await failure(training)
       // the metrics, a checkpoint's folder, or a file within it: whichever the run was at
       expect(message).toMatch(/^cannot write removed\/busy\/\S+: (?:\S+ cannot be written: )?no such file or folder$/)
-      expect(stderr).toContain("removed/busy is gone, and with it what was saved")
+      expect(stderr).toContain("removed/busy was removed, with all saved steps")
       expect(existsSync(w.path("removed/busy"))).toBe(false)
     },
     TIMEOUT

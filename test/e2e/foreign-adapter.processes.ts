@@ -261,7 +261,7 @@ describe("a folder that is not all of what PEFT saved", () => {
 test.each([
   [
     ["predict", folder("distilbert-exclude"), "x"],
-    'names "distilbert" as its base, which is not here; give it with --base'
+    'names "distilbert" as its base model, which was not found; give it with --base'
   ],
   [
     ["predict", folder("bert-dense"), "x", "--base", "roberta"],

@@ -122,8 +122,8 @@ test("what the Hub does not have is said with what it has", async () => {
   expect(await message("hf:datasets/lab/two/deep/dev")).toBe(
     'hf:datasets/lab/two/deep/dev: has no split "dev"; it has train, validation, test: hf:datasets/lab/two/deep/train'
   )
-  expect(await message("hf:datasets/lab/large")).toContain('Parquet files of a part of "train" alone')
-  expect(await message("hf:datasets/lab/scripts")).toContain("has no Parquet files, and the Hub has made none of it")
+  expect(await message("hf:datasets/lab/large")).toContain('converted only a part of "train" to Parquet')
+  expect(await message("hf:datasets/lab/scripts")).toContain("has no Parquet files, and the Hub has not converted it")
   expect(await message("hf:datasets/lab/none")).toContain("no such data set or revision")
   expect(await message("hf:datasets/lab/own/more/other.jsonl")).toContain("has no file more/other.jsonl; it has data/")
   expect(await message("hf:datasets/films")).toContain(

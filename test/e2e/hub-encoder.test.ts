@@ -106,7 +106,7 @@ test(
     expect(hub.requests.length).toBe(requests)
     const { message } = await here(Effect.flip(resolved("tiny.json")), { ...offline, HF_HUB_CACHE: w.path("empty") })
     expect(message).toBe(
-      `model hf:lab/tiny: is not complete in the cache ${w.path("empty")}, and HF_HUB_OFFLINE forbids to ask the Hub; unset it to download`
+      `model hf:lab/tiny: is not complete in the cache ${w.path("empty")}, and HF_HUB_OFFLINE is set; unset it to download`
     )
   },
   TIMEOUT
@@ -115,7 +115,7 @@ test(
 test("weights that are pickled alone are named, with the way out", async () => {
   const { message } = await here(Effect.flip(resolved("old.json")))
   expect(message).toContain("hf:lab/old: has neither model.safetensors nor model.safetensors.index.json")
-  expect(message).toContain("pytorch_model.bin is not read; take a repository or a revision with safetensors")
+  expect(message).toContain("pytorch_model.bin is not supported; use a repository or a revision with safetensors")
 })
 
 test("suggest sees by the config of such a model what kind of run it is for", async () => {

@@ -37,7 +37,7 @@ const resolved = (file: string) =>
     return { kind: yield* kindOf(plan), resolved: yield* resolve(plan, name) }
   }).pipe(Effect.scoped, Effect.provide(platform), Effect.runPromise)
 
-const said = /the first \d of 2 blocks are frozen; what they make of every row is computed once and kept: [\d.]+ kB/
+const said = /the first \d of 2 blocks are frozen; their outputs for every row are computed once and kept: [\d.]+ kB/
 
 /** Trains a plan both ways; what the run said that keeps. */
 const bothWays = async (name: string, plan: Plan) => {

@@ -41,7 +41,7 @@ test.skipIf(mpirun === undefined)(
   "other devices, unless they are meant",
   async () => {
     const refused = await train(2, devices)
-    expect(refused.stderr.match(/ rank 1 \(.+\): it computes on cpu, rank 0 on wasm$/gm)).toHaveLength(1)
+    expect(refused.stderr.match(/ rank 1 \(.+\): it uses cpu, rank 0 uses wasm$/gm)).toHaveLength(1)
     expect(refused.code).toBe(1)
     expect(existsSync(w.path("run"))).toBe(false)
     const meant = await train(2, devices, "--mixed-devices")

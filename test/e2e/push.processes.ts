@@ -283,10 +283,10 @@ describe("a folder", () => {
   })
 
   test.each<readonly [string, () => string, string]>([
-    ["that is not there", () => join(run, "merged"), "is not a folder; make it with bun run merge"],
-    ["that is a run's", () => run, "is a run folder, not all of which may be published"],
+    ["that is not there", () => join(run, "merged"), "is not a folder; create it with bun run merge"],
+    ["that is a run's", () => run, "is a run folder, which may contain private files"],
     ["with nothing in it", () => join(w.directory, "nothing"), "has no files to send"],
-    ["with a link out of it", () => join(w.directory, "linked"), "is a link to"]
+    ["with a link out of it", () => join(w.directory, "linked"), "is a link that points to"]
   ])("%s is refused", async (_, place, says) => {
     mkdirSync(join(w.directory, "nothing"), { recursive: true })
     mkdirSync(join(w.directory, "linked"), { recursive: true })
@@ -308,13 +308,17 @@ describe("is refused before anyone is asked:", () => {
       [{ content: { report: false, base: "/models/minilm" } }],
       'found the base model "/models/minilm"'
     ],
-    ["no token", [{}, { HF_TOKEN: "" }], "lab/tiny: there is no token, neither in HF_TOKEN nor in "],
+    ["no token", [{}, { HF_TOKEN: "" }], "lab/tiny: found no token in HF_TOKEN or "],
     [
       "what is no token",
       [{}, { HF_TOKEN: "", HUGGING_FACE_HUB_TOKEN: "mine" }],
       "the variable HUGGING_FACE_HUB_TOKEN holds no token of the Hub"
     ],
-    ["no network wanted", [{}, { HF_HUB_OFFLINE: "1" }], "HF_HUB_OFFLINE forbids to ask the Hub; unset it"],
+    [
+      "no network wanted",
+      [{}, { HF_HUB_OFFLINE: "1" }],
+      "nothing was sent, because HF_HUB_OFFLINE is set; unset it to push"
+    ],
     ["what is no run", [{}, {}, "/"], "is not a run folder: it has no plan.json"]
   ])("%s", async (_, given, says) => {
     expect(await said(...given)).toContain(says)
@@ -351,7 +355,7 @@ describe("the token", () => {
 
   test("does not go over plain http to another machine", async () => {
     expect(await said({}, { HF_ENDPOINT: "http://hub.example" })).toContain(
-      "is asked over plain http, where others can read the token"
+      "would receive the token over plain http, where others can read it"
     )
   })
 })
@@ -381,28 +385,28 @@ describe("the Hub says no:", () => {
       "401",
       /create/,
       status(401),
-      'does not know the token in HF_TOKEN (status 401, "as it is"); make one that may write at '
+      'rejected the token in HF_TOKEN (status 401, "as it is"); create one with write access at '
     ],
-    ["403 to what is sent", /preupload/, status(403), "the token in HF_TOKEN may not write what is sent at "],
+    ["403 to what is sent", /preupload/, status(403), "the token in HF_TOKEN has no write access to the files at "],
     [
       "400, as for a card that is none",
       /commit/,
       status(400, { error: 'Invalid metadata: "license" must be one of [mit]' }),
-      'does not take what is sent (status 400, "Invalid metadata: \\"license\\" must be one of [mit]")'
+      'rejected what is sent (status 400, "Invalid metadata: \\"license\\" must be one of [mit]")'
     ],
     ["409 to a commit", /commit/, status(409), "was changed by someone else at the same time"],
-    ["500", /batch/, status(500), "cannot take what is sent now (status 500, "],
+    ["500", /batch/, status(500), "cannot accept the files now (status 500, "],
     [
       "500 of the storage",
       storage,
       status(503, "<html>"),
-      "cannot take what is sent now (status 503); nothing has changed there"
+      "cannot accept the files now (status 503); nothing has changed there"
     ],
     ["a connection that drops", storage, dropped, "the upload broke off ("],
-    ["one that drops at the commit", /commit/, dropped, "the answer to the commit did not come ("],
-    ["what is no JSON", /preupload/, (response) => void response.end("<html>"), "gave an answer that cannot be used"],
-    ["another form", /preupload/, (response) => void response.end("7"), "gave an answer that cannot be used"],
-    ["no commit", /commit/, status(200, {}), "does not say which commit it made"]
+    ["one that drops at the commit", /commit/, dropped, "the response to the commit was lost ("],
+    ["what is no JSON", /preupload/, (response) => void response.end("<html>"), "sent an invalid response"],
+    ["another form", /preupload/, (response) => void response.end("7"), "sent an invalid response"],
+    ["no commit", /commit/, status(200, {}), "did not report its commit"]
   ])("%s", async (_, path, answer, says) => {
     answering(path, answer)
     expect(await said()).toContain(says)
@@ -442,7 +446,7 @@ describe("the Hub says no:", () => {
     setLimits({ "hub-seconds": 0.2 })
     answering(/create/, () => {})
     expect(await said()).toBe(
-      "lab/tiny: nothing was sent, the Hub does not answer (no answer within 1 seconds); push again"
+      "lab/tiny: nothing was sent, because the Hub does not respond (no answer within 1 seconds); push again"
     )
   })
 
@@ -468,7 +472,7 @@ describe("a repository that exists", () => {
     expect(await said({ create: "always" })).toContain("exists already at ")
     expect(hub.committed.size).toBe(0)
     await push({ create: "never" })
-    expect(await said({ repository: "lab/other", create: "never" })).toContain("lab/other: is not at ")
+    expect(await said({ repository: "lab/other", create: "never" })).toContain("lab/other: was not found at ")
     expect([...hub.repositories.keys()]).toEqual(["lab/tiny"])
   })
 
@@ -483,7 +487,7 @@ describe("a repository that exists", () => {
     answering(/create/, status(403, { error: "no right to create" }))
     await push()
     expect(arrived().size).toBe(6)
-    expect(await said({ repository: "lab/other" })).toContain("may not write a new repository at ")
+    expect(await said({ repository: "lab/other" })).toContain("has no write access to a new repository at ")
   })
 })
 
@@ -518,7 +522,7 @@ describe.each(runtimes)("the command line in $name", ({ command }) => {
       const { code, stdout, stderr } = await start("runs/tiny", "lab/tiny")
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
       expect(
-        stderr.match(/ERROR\n {2}lab\/tiny: the upload broke off \(.*\); nothing has changed there, push again/g)
+        stderr.match(/ERROR\n {2}lab\/tiny: the upload broke off \(.*\); nothing has changed there; push again/g)
           ?.length
       ).toBe(1)
       expect(stderr).not.toContain(TOKEN)

@@ -108,8 +108,8 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
       return await run([command, "-n", "2", "sh", "-c", shell], { cwd: w.directory, env: mpiEnvironment })
     }
     test.each([
-      ["lora.json --out a", "other.json --out a", "other.json: adapter.rank is 2, of rank 0 4"],
-      ["lora.json --out a", "lora.json --out a --set training.steps=9", "lora.json: training.steps is 9, of rank 0 4"],
+      ["lora.json --out a", "other.json --out a", "other.json: adapter.rank is 2, on rank 0 4"],
+      ["lora.json --out a", "lora.json --out a --set training.steps=9", "lora.json: training.steps is 9, on rank 0 4"],
       ["lora.json --out a", "nowhere.json --out a", "nowhere.json: no such file"],
       ["lora.json --out a", "broken.json --out a", "broken.json:1:2: not JSON"],
       ["lora.json --out a", "--resume whole/busy", "it was started with --resume whole/busy, rank 0 with a new run"]
@@ -118,7 +118,7 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
       async (first, second, says) => {
         const { code, stderr } = await asked(first, second)
         expect(code).not.toBe(0)
-        expect(stderr).toContain("the processes of this run differ in what decides its numbers:")
+        expect(stderr).toContain("the processes of this run differ in settings that affect its results:")
         expect(stderr).toMatch(/\n +rank 1 \(.+\): /)
         expect(stderr).toContain(says)
         expect(stderr).toContain("give every process the same plan and the same settings")

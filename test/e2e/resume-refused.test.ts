@@ -22,7 +22,7 @@ describe("a run that is finished", () => {
       const before = hashes(w, "runs/moments")
       const { code, stdout, stderr } = await resumed()
       expect(code).toBe(0)
-      expect(stderr).toContain("runs/moments is finished after 10 steps, and nothing is done again\n")
+      expect(stderr).toContain("runs/moments is finished after 10 steps, and is left unchanged\n")
       expect(stderr).not.toContain("after step")
       expect(stdout).toContain("Gained on test")
       expect(hashes(w, "runs/moments")).toEqual(before)

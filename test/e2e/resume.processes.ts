@@ -214,7 +214,7 @@ describe("damage", () => {
       await trainHere(w, "moments.json", { directory: cut, until: atStep(4) })
       rmSync(w.path(`${cut}/metrics.jsonl`))
       const { notices } = await trainHere(w, "moments.json", { resume: cut })
-      expect(notices).toContain(`warning: ${w.path(cut)}/metrics.jsonl lacks 4 of the 4 steps before`)
+      expect(notices).toContain(`warning: ${w.path(cut)}/metrics.jsonl lacks 4 of the 4 steps so far`)
       expect(tensorsOf(w, cut)).toEqual(tensorsOf(w, "runs/moments"))
       // the untrained head is not what is evaluated now, so there is no "before"
       expect(w.json(`${cut}/run.json`)["before"]).toBeNull()

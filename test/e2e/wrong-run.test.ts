@@ -49,12 +49,12 @@ const cases: ReadonlyArray<Refusal> = [
   {
     name: "generate with a run of labels",
     args: () => ["generate", "trained", "the film"],
-    says: ['is of data.format "classification", whose models write no text: use predict']
+    says: ['is of data.format "classification", whose models do not generate text: use predict']
   },
   {
     name: "embed with a run of labels",
     args: () => ["embed", "trained", "the film"],
-    says: ['is of data.format "classification", whose models give texts no vectors: use predict']
+    says: ['is of data.format "classification", whose models cannot embed texts: use predict']
   },
   {
     name: "evaluate with a flag of written answers",

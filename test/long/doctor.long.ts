@@ -65,7 +65,7 @@ test(
     const { stdout } = await doctor([process.execPath], [])
     expect(stdout).toMatch(/^tfjs-lora-pro \d.* bun \d.* \d+ cores?\n/)
     expect(stdout).toMatch(/\n {2}wasm, \d+ threads? +[\d.]+ GFLOP\/s +[\d.]+ steps\/s\n/)
-    expect(stdout).toMatch(/\n--device auto takes (wasm|native|webgpu): .+\.\n/)
+    expect(stdout).toMatch(/\n--device auto chooses (wasm|native|webgpu): .+\.\n/)
   },
   TIMEOUT
 )

@@ -129,7 +129,7 @@ describe("answers without an end", () => {
   test("a byte at a time", async () => {
     setLimits({ "hub-seconds": 0.2 })
     answering(revision, trickle)
-    expect(await said()).toContain("does not answer (no answer within 0.2 seconds (limit hub-seconds;")
+    expect(await said()).toContain("does not respond (no answer within 0.2 seconds (limit hub-seconds;")
     answering(/resolve.*safetensors/, trickle)
     const message = await said()
     expect(message).toMatch(
@@ -160,12 +160,12 @@ describe("answers without an end", () => {
       listing,
       page(() => "1")
     )
-    expect(await said()).toContain("its listing goes in a circle")
+    expect(await said()).toContain("its listing is circular")
   })
 
   test("redirects", async () => {
     answering(listing, (response) => response.writeHead(302, { location: `/tree/${COMMIT}` }).end())
-    expect(await said()).toContain("does not answer (TooManyRedirects: The response redirected too many times); ")
+    expect(await said()).toContain("does not respond (TooManyRedirects: The response redirected too many times); ")
   })
 
   test("a listing larger than the disk, and than the limit", async () => {
@@ -176,12 +176,12 @@ describe("answers without an end", () => {
     ]
     answering(listing, json(large(1e12)))
     expect(await said()).toBe(
-      "hf:lab/m: 1,000,000,000,001 bytes are to be downloaded, more than 274,877,906,944 bytes (limit hub-bytes; TFJS_LORA_PRO_LIMITS=hub-bytes=N raises it)"
+      "hf:lab/m: 1,000,000,000,001 bytes must be downloaded, more than 274,877,906,944 bytes (limit hub-bytes; TFJS_LORA_PRO_LIMITS=hub-bytes=N raises it)"
     )
     setLimits({ "hub-bytes": 1e15 })
     answering(listing, json(large(1e14)))
     expect(await said()).toMatch(
-      /^hf:lab\/m: 100,000,000,000,001 bytes are to be downloaded, and .* has room for [\d,]+; free some/
+      /^hf:lab\/m: 100,000,000,000,001 bytes must be downloaded, and .* has room for [\d,]+; free some/
     )
     expect(blobs()).toEqual([])
   })
@@ -214,7 +214,7 @@ describe("answers of another form", () => {
 
   test.each([7, {}, null, "x"])("a listing that is none: %j", async (value) => {
     answering(listing, json(value))
-    expect(await said()).toMatch(/^hf:lab\/m: (.* gave an answer that cannot be used|its listing cannot be used)/)
+    expect(await said()).toMatch(/^hf:lab\/m: (.* sent an invalid response|its listing cannot be used)/)
   })
 
   test.each([
@@ -222,7 +222,7 @@ describe("answers of another form", () => {
     [{ sha: [COMMIT] }, `the Hub names ["${COMMIT}"] as its commit`],
     [{ sha: 7 }, "the Hub names 7 as its commit"],
     [{}, "the Hub names nothing as its commit"],
-    [null, "gave an answer that cannot be used"]
+    [null, "sent an invalid response"]
   ])("a revision: %j", async (value, says) => {
     answering(revision, json(value))
     expect(await said()).toContain(says)
@@ -285,7 +285,7 @@ describe("the token", () => {
   test("does not go over plain http to another machine", async () => {
     const fetched = spyOn(globalThis, "fetch").mockImplementation((async () => Response.json({})) as never)
     expect(await said({ ...token, HF_ENDPOINT: "http://hub.example:8080/" })).toBe(
-      "hf:lab/m: http://hub.example:8080 is asked over plain http, where others can read the token; give HF_ENDPOINT an https address, or unset HF_TOKEN"
+      "hf:lab/m: http://hub.example:8080 would receive the token over plain http, where others can read it; set HF_ENDPOINT to an https address, or unset HF_TOKEN"
     )
     expect(fetched).not.toHaveBeenCalled()
     fetched.mockRestore()
@@ -318,7 +318,7 @@ describe("the token", () => {
     })
     const HF_ENDPOINT = hub.endpoint.replace("//", "//me:se%2Fcret@")
     expect(await said({ HF_ENDPOINT })).toBe(
-      `hf:lab/m: no such model or revision at ${hub.endpoint}; look there how owner, name and revision are spelled`
+      `hf:lab/m: no such model or revision at ${hub.endpoint}; check the spelling of owner, name and revision`
     )
     expect(seen).toEqual([`Basic ${btoa("me:se/cret")}`])
     for (const wrong of ["http://me:se/cret@h", "me:secret@host", "file:///x", "http://a:%zz@h"]) {
@@ -369,7 +369,7 @@ describe("links in the cache", () => {
     const target = mkdtempSync(join(folder, "target-"))
     symlinkSync(target, place)
     expect(await said()).toContain(
-      `the folder ${place} is a link that leads out of the cache, to ${target}; remove the link`
+      `the folder ${place} is a link that points outside of the cache, to ${target}; remove the link`
     )
     expect(readdirSync(target)).toEqual([])
   })

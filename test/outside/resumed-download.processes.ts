@@ -219,7 +219,7 @@ describe("what had arrived is kept where the answer is", () => {
     begun()
     answer = portal
     await keeps(
-      /answered with a web page \(text\/html[^)]*\) instead of the file, as networks do that want a sign-in; look at the network connection and at HF_ENDPOINT, and try again: what has arrived is kept$/
+      /answered with a web page \(text\/html[^)]*\) instead of the file, as networks with a sign-in page do; check the network connection and HF_ENDPOINT, and try again; the bytes so far are kept$/
     )
     expect(asked).toEqual([FROM])
   })
@@ -227,16 +227,16 @@ describe("what had arrived is kept where the answer is", () => {
   test("of another length", async () => {
     begun()
     answer = () => new Response(page, { headers: octets })
-    await keeps(/ answered with 45 bytes, expected 300,000; look at /)
+    await keeps(/ responded with 45 bytes, expected 300,000; check /)
     answer = (from) => part(from!, SIZE - 9, { "content-range": `bytes ${from}-${SIZE - 1}/${SIZE}` })
-    await keeps(/ answered with 179,991 bytes, expected 180,000; look at /)
+    await keeps(/ responded with 179,991 bytes, expected 180,000; check /)
   })
 
   test("something else without a length", async () => {
     begun()
     answer = () => streamed(new TextEncoder().encode(page))
     await keeps(
-      / broke off at byte 120000 of 300000 \(the server ended the answer\); the part so far is kept; try again to resume/
+      / broke off at byte 120000 of 300000 \(the server closed the connection\); the part so far is kept; try again to resume/
     )
   })
 
@@ -255,19 +255,19 @@ describe("what had arrived is kept where the answer is", () => {
   test.each([201, 202])("of status %d", async (status) => {
     begun()
     answer = () => new Response("x", { status, headers: octets })
-    await keeps(new RegExp(` answered with status ${status}; look at `))
+    await keeps(new RegExp(` responded with status ${status}; check `))
   })
 
   test("another range, also where none was requested", async () => {
     begun()
     answer = () => part(5)
-    await keeps(/ sends another part of it than was requested; look at /)
+    await keeps(/ sent a different part of it than requested; check /)
     expect(asked).toEqual([FROM, null])
   })
 })
 
 test("a file that is not begun is not begun with a network's page", async () => {
   answer = () => new Response("<html>", { headers: { "content-type": "text/html" } })
-  expect((await failure(resolved())).message).toContain("answered with a web page (text/html) instead of the file")
+  expect((await failure(resolved())).message).toContain("responded with a web page (text/html) instead of the file")
   expect(existsSync(incomplete())).toBe(false)
 })

@@ -133,22 +133,24 @@ describe("a checkpoint whose checksums are right is compared with the model and 
     const fewer = await forged("fewer", ({ tensors }) => {
       delete tensors[`optimizer.${count(tensors) - 1}`]
     })
-    expect(await refusal(fewer)).toMatch(/: optimizer\.\S+ names no tensor of the \d+$/)
+    expect(await refusal(fewer)).toMatch(/: optimizer\.\S+ does not refer to one of the \d+ tensors$/)
     const more = await forged("more", ({ tensors }) => {
       tensors[`optimizer.${count(tensors)}`] = first(1)
     })
-    expect(await refusal(more)).toMatch(/: it holds (\d+) tensors of the optimizer, which has (?!\1)\d+$/)
+    expect(await refusal(more)).toMatch(/: it holds (\d+) tensors of the optimizer's state, which has (?!\1)\d+$/)
   })
 
   test("a tree of the optimizer that is another, also one that names a tensor twice", async () => {
     const other = await forged("tree", ({ record }) => {
       record["optimizer"] = { count: 1 }
     })
-    expect(await refusal(other)).toBe(misfit(other, "optimizer is not what the optimizer has there"))
+    expect(await refusal(other)).toBe(misfit(other, "optimizer does not have the structure of the optimizer's state"))
     const twice = await forged("twice", ({ record }) => {
       record["optimizer"] = JSON.parse(JSON.stringify(record["optimizer"]).replaceAll(/"\$tensor":\d+/g, '"$tensor":0'))
     })
-    expect(await refusal(twice)).toMatch(/ (is a tensor that is in another place too|has shape \S+, expected \S+)$/)
+    expect(await refusal(twice)).toMatch(
+      / (is a tensor that is also used in another place|has shape \S+, expected \S+)$/
+    )
     const counted = await forged("counted", ({ record }) => {
       record["optimizer"] = JSON.parse(JSON.stringify(record["optimizer"]).replaceAll('"count":4', '"count":4000'))
     })

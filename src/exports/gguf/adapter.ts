@@ -26,10 +26,10 @@ export const adapterObstacle = (config: AdapterConfig, parameters: ReadonlyArray
   const method = methodOf(config)
   const instead = "use --type q8_0 or another type of the merged model"
   if (method.sum.by !== "factors") {
-    return `its adapter is ${method.label}, and an adapter of llama.cpp is factors A and B alone: ${instead}`
+    return `its adapter is ${method.label}, but llama.cpp supports only factors A and B: ${instead}`
   }
   if (parameters.length > 0) {
-    return `trained ${counted(parameters.length, "tensor")} in addition to its factors (${parameters[0]}, …), which adapters of llama.cpp cannot hold: ${instead}`
+    return `trained ${counted(parameters.length, "tensor")} in addition to its factors (${parameters[0]}, …), which llama.cpp's adapters cannot contain: ${instead}`
   }
   return undefined
 }

@@ -183,7 +183,7 @@ export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string
     `# ${markdown(name)} as GGUF`,
     `Trained with tfjs-lora-pro over ${codeSpan(base)}.`,
     table(files),
-    "Logits and next tokens compare the file, read back by tfjs-lora-pro, with the run on three short texts.",
+    "The last columns compare the file, read back by tfjs-lora-pro, with the run on three short texts.",
     ...notes,
     "With llama.cpp:",
     fenced("sh", commands),
@@ -194,7 +194,7 @@ export const ggufCard = ({ name, base, files, writes, notes }: GgufCard): string
 
 const table = (files: ReadonlyArray<FileCard>): string =>
   [
-    "| file | type | largest difference of a logit, of the largest logit | same next tokens |",
+    "| file | type | largest difference of logits, relative to the largest logit | same next tokens |",
     "|---|---|---|---|",
     ...files.map(({ file, label, check }) =>
       check === null

@@ -115,7 +115,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
   obstacle: ({ kind, plan, model }, { type: types }) =>
     Effect.gen(function* () {
       if (kind.generation === undefined || !isDecoder(model)) {
-        return `is of data.format "${plan.data.format}", and GGUF export supports decoder (text-generation) models only: use --format huggingface`
+        return `is of data.format "${plan.data.format}", but GGUF export supports decoder (text-generation) models only: use --format huggingface`
       }
       const { config } = yield* openSource(model.source)
       const found = ggufModelOf(model.family, config)
@@ -162,7 +162,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
                 ]
           ),
           ...notes,
-          "Modelfile is Ollama's; README.md says how to use the files."
+          "Modelfile is Ollama's; README.md shows how to use the files."
         ],
         json: {
           checks: Object.fromEntries(cards.flatMap(({ type, check }) => (check === null ? [] : [[type, check]])))
@@ -267,7 +267,7 @@ const bytesOf = <E, R>(name: string, { values, type }: TensorToStore<E, R>) =>
   Effect.flatMap(values, (data) => {
     const at = type.name === "F32" ? -1 : unwritableAt(data)
     if (at < 0) return Effect.succeed(type.encode(data))
-    const reason = `has ${data[at]} at element ${at}, which ${type.name} does not hold; export it with --type f32`
+    const reason = `has ${data[at]} at element ${at}, which ${type.name} cannot represent; export it with --type f32`
     return Effect.fail(new ExportRefused({ place: `tensor ${name}`, reason }))
   })
 
@@ -291,6 +291,6 @@ const checked = (run: DescribedRun, { logits, width }: WrittenFiles, file: strin
     if (logits.length === again.length && comparison.relativeDifference <= bound) return comparison
     return yield* refusedAs(
       run,
-      `as ${type} it is not the trained model: its logits differ by ${scientific(comparison.relativeDifference, 2)} of the largest (allowed: ${scientific(bound)}); nothing was written. Export on another device (--device wasm or cpu)`
+      `as ${type} the model differs from the trained one: its logits differ by ${scientific(comparison.relativeDifference, 2)} of the largest (allowed: ${scientific(bound)}); nothing was written. Export on another device (--device wasm or cpu)`
     )
   })

@@ -75,7 +75,7 @@ export const generalized = ([a, b]: readonly [Trace, Trace], axes: readonly [Axe
   }
   const values = a.values.map((value, i) => {
     const other = b.values[i]!
-    const origin = originOf(value.origin, other.origin) ?? fail("it writes other constants")
+    const origin = originOf(value.origin, other.origin) ?? fail("it uses different constants")
     const shape = both(value.shape, other.shape, "a shape") as ReadonlyArray<Size>
     return { shape, dtype: value.dtype, ...(origin === "a call" ? {} : { origin }) }
   })

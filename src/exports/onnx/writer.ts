@@ -173,7 +173,7 @@ const card = (name: string, { task, usage }: Served, license: string | undefined
     "",
     "A tfjs-lora-pro run for transformers.js and onnxruntime: its forward pass, with the adapter merged into the weights.",
     "",
-    "## How to use it",
+    "## How to use",
     "",
     ...usage,
     ""

@@ -131,7 +131,7 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
         ...(mistakes === 0 || report
           ? []
           : [
-              `Not sent: the texts of ${counted(mistakes, "misclassified row")}, and report.html, which shows them (--report sends it).`
+              `Not sent: the texts of ${counted(mistakes, "misclassified row")}, and report.html, which shows them (use --report to send it).`
             ]),
         "Local paths are shortened to their last part."
       ],
@@ -163,7 +163,7 @@ const finished = (directory: string) =>
     if (!(yield* isThere(here.report)) || !(yield* isThere(here.adapter)))
       return yield* fail(`is not finished: resume it with ${command(`train --resume ${directory}`)}, then push it`)
     const record = yield* readJsonFile(here.report)
-    if (!isRecord(record)) return yield* fail("run.json is not what a run writes")
+    if (!isRecord(record)) return yield* fail("run.json is not a valid run record")
     const plan = yield* readJsonFile(here.plan)
     const { source } = isRecord(plan) && isRecord(plan["model"]) ? plan["model"] : {}
     const base = isRecord(record["base"]) ? String(record["base"]["path"] ?? "") : ""
@@ -222,7 +222,7 @@ const namesIn = (folder: string) =>
         if (type !== "File") return []
         const real = yield* fs.realPath(file).pipe(Effect.mapError(fileError("read", file)))
         if (real.startsWith(path.join(home, path.sep))) return [name.replaceAll("\\", "/")]
-        const reason = `it is a link to ${real}, out of the folder that is sent`
+        const reason = `it is a link that points to ${real}, out of the folder that is sent`
         return yield* new FileError({ action: "read", file, reason })
       })
     )
@@ -242,12 +242,12 @@ const filesOfFolder = (
     const { type } = yield* fs.stat(folder).pipe(Effect.orElseSucceed(() => ({ type: "none" })))
     if (type !== "Directory") {
       const made =
-        path.resolve(folder) === path.resolve(run, "merged") ? `; make it with ${command(`merge ${run}`)}` : ""
+        path.resolve(folder) === path.resolve(run, "merged") ? `; create it with ${command(`merge ${run}`)}` : ""
       return yield* fail(`is not a folder${made}`)
     }
     const names = yield* namesIn(folder)
     if (names.includes("plan.json") && names.includes("run.json"))
-      return yield* fail("is a run folder, not all of which may be published: push it without --folder")
+      return yield* fail("is a run folder, which may contain private files: push it without --folder")
     if (names.length === 0) return yield* fail("has no files to send")
     const files = yield* Effect.forEach(names, (name) =>
       Effect.gen(function* () {

@@ -76,7 +76,7 @@ export const gatedConfigJson = (source: ConfigSource) => {
   const { fields } = source
   const sizes = gatedSizes(source)
   const experts = fields.value("expert_count") ?? 0
-  if (experts !== 0) fields.note(`is a mixture of ${experts} experts, which is not read here`)
+  if (experts !== 0) fields.note(`is a mixture of ${experts} experts, which is not supported`)
   const rotary = rotaryColumns(fields, sizes.head_dim)
   return {
     ...sizes,

@@ -140,7 +140,7 @@ const checkTensor = (
   const type = blockTypes.get(id)
   if (type === undefined) {
     const known = [...blockTypes.values()].map(({ name }) => name).join(", ")
-    return `is stored as ${typeName(id)}, which is not read here; expected one of ${known} (llama-quantize makes them)`
+    return `is stored as ${typeName(id)}, which is not supported; expected one of ${known} (llama-quantize makes them)`
   }
   const elements = dimensions.reduce((product, n) => product * n, 1)
   if (!Number.isSafeInteger(elements)) return `has dimensions [${dimensions.join(", ")}]`

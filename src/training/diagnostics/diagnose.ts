@@ -55,7 +55,7 @@ export const diagnose = <M extends Network>(
 
 const withoutFactors = (method: string) => ({
   path: "adapter.method",
-  message: `found "${method}"; the distance to the full gradient is worked out for W + s·BA: adapt with the method lora`
+  message: `found "${method}"; the distance to the full gradient is defined for W + s·BA only: use adapter.method "lora"`
 })
 
 /** Which adapted layers are probed: "all", or patterns of their names. */

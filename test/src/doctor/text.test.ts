@@ -13,7 +13,7 @@ const diagnosis: Diagnosis = {
   measured: [measured(9.994, 10), measured(99.94, 100)],
   auto: { device: "wasm", because: "it is the fastest" },
   foreignFunctions: { interface: "bun:ffi", missing: null },
-  mpi: { libraries: [], missing: "none: a run has one process here" },
+  mpi: { libraries: [], missing: "none: runs use one process" },
   problems: [{ problem: "webgpu: no adapter\nat all", remedy: "install a driver" }]
 }
 
@@ -25,8 +25,8 @@ test("rates have three digits, and problems their remedies", () => {
     "  wasm, 1 thread        9.99 GFLOP/s      10.0 steps/s",
     "  wasm, 1 thread        99.9 GFLOP/s       100 steps/s",
     "Foreign-function interface\n  bun:ffi",
-    "  none: a run has one process here",
-    "--device auto takes wasm: it is the fastest.",
+    "  none: runs use one process",
+    "--device auto chooses wasm: it is the fastest.",
     "  webgpu: no adapter\n    at all\n    → install a driver"
   ])
     expect(`${text}\n`).toContain(`${line}\n`)

@@ -27,9 +27,12 @@ describe("options of a format", () => {
   })
 
   test.each([
-    [{ type: "silk" }, '--type: found "silk"; --format parcels takes any of paper, cloth, tin, with commas between'],
-    [{ type: "" }, '--type: found ""; --format parcels takes any of paper, cloth, tin, with commas between'],
-    [{ size: "small,large" }, "--size: found 2 values; --format parcels takes one of small, large"],
+    [
+      { type: "silk" },
+      '--type: found "silk"; --format parcels accepts one or more of paper, cloth, tin, comma-separated'
+    ],
+    [{ type: "" }, '--type: found ""; --format parcels accepts one or more of paper, cloth, tin, comma-separated'],
+    [{ size: "small,large" }, "--size: found 2 values; --format parcels accepts one of small, large"],
     [{ colour: "red" }, "--colour: is not an option of --format parcels, which has --type, --size"]
   ])("%j is refused in a sentence", (given, message) => {
     const refused = chosenOf(format, given)

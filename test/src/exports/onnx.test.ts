@@ -113,7 +113,7 @@ describe("a trace", () => {
   })
 
   test.each<[string, Pass, RegExp]>([
-    ["constants", ({ input }, n) => tf.add(input("x", [n], "float32"), n), /it writes other constants/],
+    ["constants", ({ input }, n) => tf.add(input("x", [n], "float32"), n), /it uses different constants/],
     [
       "calls",
       ({ input }, n) => (n === 5 ? tf.relu(input("x", [n], "float32")) : tf.tanh(input("x", [n], "float32"))),

@@ -292,7 +292,7 @@ describeOn("wasm", () => {
         const poor = { ...tokenizer, bytesOf: (id: number) => (id === 113 ? null : tokenizer.bytesOf(id)) }
         const constraint = constraintOf({ kind: "json", schema: { enum: ["q", "qq"] } }, poor) as Constraint
         const error = yield* Effect.flip(ends(adapted, ["x"], { constraint }))
-        expect(error.message).toContain("the vocabulary has no token that continues a text as its constraint demands")
+        expect(error.message).toContain("no token of the vocabulary can continue the text under its constraint")
       })
     ))
 
@@ -405,7 +405,7 @@ describeOn("wasm", () => {
         const cut = yield* Effect.flip(answer(z.object({ name: z.string() }), { maxNewTokens: 4 }))
         expect(cut).toMatchObject({ _tag: "SchemaAnswerError", reason: "unfinished" })
         expect(cut.message).toContain(
-          'not complete, since maxNewTokens or the model\'s positions were used up: {"name":'
+          'the text is incomplete: it reached maxNewTokens or the model\'s token limit: {"name":'
         )
         const unsupported = yield* Effect.flip(answer(z.object({ url: z.url(), n: z.number().multipleOf(0.5) })))
         expect(unsupported.message.split("\n")).toEqual([

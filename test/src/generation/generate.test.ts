@@ -264,9 +264,9 @@ describeOn("wasm", () => {
           "topP is 0; expected a number above 0 and at most 1",
           "repetitionPenalty is 0; expected a number above 0 (1: none)",
           "maxNewTokens is 0.5; expected an integer of at least 1",
-          "a stop string is empty; every text would end before it begins",
-          "prompt 2 has no token, and a model continues one at least; write something",
-          `prompt 3 has 40 tokens, and ${adapted.model.source} was made for 40 with what it writes; shorten it`,
+          "a stop string is empty, so every text would end before it starts",
+          "prompt 2 has no tokens, but a model needs at least one to continue; expected a non-empty prompt",
+          `prompt 3 has 40 tokens, but ${adapted.model.source} was made for 40 including its output; shorten it`,
           "prompt 4 has the token 129; the model's are 0 to 128"
         ])
         expect(yield* events(adapted, [])).toEqual([])

@@ -282,7 +282,7 @@ describeOn("wasm", () => {
         expect(both.map(({ ids }) => ids)).toEqual(expected.map(({ ids }) => ids))
         expect(both.map(({ cachedTokens }) => cachedTokens).sort()).toEqual([0, begin.length])
         const refused = yield* Effect.flip(ends(adapted, prompts, { promptCache: cache }))
-        expect(refused.message).toBe("promptCache serves one prompt; found 2: give them one after another")
+        expect(refused.message).toBe("promptCache serves one prompt; found 2: pass them one after another")
       })
     ))
 

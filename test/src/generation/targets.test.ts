@@ -176,7 +176,7 @@ for (const backend of ["wasm", "webgpu"] as const)
             "maxNewTokens is 0; expected an integer of at least 1",
             "beams is 57; expected an integer from 1 to half of the model's 112 tokens",
             "lengthPenalty is NaN; expected a finite number",
-            "source 1 has no token, and a model reads one at least; write something",
+            "source 1 has no tokens, but a model needs at least one; expected a non-empty text",
             "source 2 has the token 112; the model's are 0 to 111"
           ])
         })

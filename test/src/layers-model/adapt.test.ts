@@ -152,7 +152,7 @@ describe("inputs and outputs", () => {
     await adapted.dispose()
   })
 
-  test("what the model does not take is told with its shape", async () => {
+  test("what the model rejected is told with its shape", async () => {
     const model = siamese()
     const adapted = await adapt(model, { rank: 1 })
     const [six, seven] = [tf.zeros([2, 6]), tf.zeros([3, 7])]

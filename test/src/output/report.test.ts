@@ -464,7 +464,7 @@ describe("a report that cannot be made", () => {
     expect(warnings).toHaveLength(2)
     expect(warnings[0]).toContain("adapter/README.md")
     expect(warnings[1]).toContain("report.html")
-    for (const warning of warnings) expect(warning).toEndWith(`the results are saved in ${directory}/ all the same`)
+    for (const warning of warnings) expect(warning).toEndWith(`the results are saved in ${directory}/ nevertheless`)
   })
 })
 

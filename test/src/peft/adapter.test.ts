@@ -93,7 +93,7 @@ test.each([
   [{ rank_pattern: { q: -1 } }, 'adapter_config.json: rank_pattern."q": found -1; expected an integer of at least 1'],
   [
     { layers_to_transform: "1" },
-    'adapter_config.json: layers_to_transform: found "1"; expected a layer\'s number or a list of them'
+    'adapter_config.json: layers_to_transform: found "1"; expected a layer number or a list of layer numbers'
   ],
   [
     { task_type: "QUESTION_ANS" },
@@ -105,7 +105,7 @@ test.each([
   ],
   [
     { target_modules: "(?i).*" },
-    'adapter_config.json: target_modules: the pattern "(?i).*" has flags in a group, (?i), which is not read here'
+    'adapter_config.json: target_modules: the pattern "(?i).*" has flags in a group, (?i), which is not supported'
   ],
   [
     { use_dora: true },
@@ -117,7 +117,7 @@ test.each([
   ],
   [
     { target_modules: ["value"] },
-    "adapter_model.safetensors holds factors of layers that target_modules does not mean: bert.encoder.layer.0.attention.self.query"
+    "adapter_model.safetensors holds factors of layers that target_modules does not match: bert.encoder.layer.0.attention.self.query"
   ]
 ] as ReadonlyArray<readonly [Json, string]>)("%j", async (change, problem) => {
   const [first] = await said(folderWith(change))
@@ -147,7 +147,7 @@ test("tensors that are not read here are told by their names", async () => {
   }))
   expect(await said(folder)).toEqual([
     expect.stringContaining("adapts embeddings (base_model.model.bert.embeddings.word_embeddings.lora_embedding_A)"),
-    "adapter_model.safetensors holds tensors that are not read here: base_model.model.bert.x.lora_bias"
+    "adapter_model.safetensors holds unsupported tensors: base_model.model.bert.x.lora_bias"
   ])
   expect(await said(await withTensors(() => ({ "base_model.model.classifier.weight": own })))).toEqual([
     "adapter_model.safetensors holds no factors of any layer"
@@ -166,14 +166,12 @@ test("a folder without an adapter, a pickle, and a run that is not finished say 
   for (const folder of [run, full]) writeFileSync(join(folder, "plan.json"), "{}")
   expect(await said(join(root, "nowhere"))).toEqual(["no such folder"])
   expect(await said(empty)).toEqual([
-    expect.stringContaining("adapter_config.json is missing; expected a folder that PEFT's save_pretrained wrote")
+    expect.stringContaining("adapter_config.json is missing; expected a folder written by PEFT's save_pretrained")
   ])
   expect(await said(pickle)).toEqual([
-    expect.stringMatching(/adapter_model\.bin, a pickle, which runs whatever code.*safe_serialization=True/)
+    expect.stringMatching(/adapter_model\.bin, a pickle, which can run arbitrary code.*safe_serialization=True/)
   ])
-  expect(await said(run)).toEqual(["is a run without an adapter/: it is not finished"])
-  expect(await said(full)).toEqual([
-    expect.stringContaining("merge it, and begin with the merged model as model.source")
-  ])
+  expect(await said(run)).toEqual(["is a run without an adapter/, so it is not finished"])
+  expect(await said(full)).toEqual([expect.stringContaining("merge it, and use the merged model as model.source")])
   expect(await said("https://example.org/adapter")).toEqual(["is a URL; expected a folder, or hf:owner/name"])
 })

@@ -64,7 +64,7 @@ test("settings that cannot be applied are told all at once", () => {
     "--set adapter.rank: has no value; expected path=value, such as adapter.rank=4",
     "--set =3: has an empty name in its path; expected path=value, such as adapter.rank=4",
     "--set adapter..rank=3: has an empty name in its path; expected path=value, such as adapter.rank=4",
-    "--set seed.x=1: seed is 0, which has no parts; set seed as a whole",
+    "--set seed.x=1: seed is 0, which has no fields; set seed as a whole",
     "--set adapter.targets.3=a: adapter.targets is a list of 2; expected an index from 0 to 2",
     "--set adapter.targets.first=a: adapter.targets is a list of 2; expected an index from 0 to 2"
   ])

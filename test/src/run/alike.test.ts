@@ -52,8 +52,8 @@ test("other rows are told to all, with the rank and the file", async () => {
   const [message, ...rest] = await told([{}, {}, other])
   expect(rest).toEqual([message!, message!])
   expect(message!.split("\n")).toEqual([
-    "the processes of this run differ in what decides its numbers:",
-    expect.stringMatching(/^ {2}rank 2: data\.train: SHA-256 [0-9a-f]{12}…, of rank 0 SHA-256 [0-9a-f]{12}…$/),
+    "the processes of this run differ in settings that affect its results:",
+    expect.stringMatching(/^ {2}rank 2: data\.train: SHA-256 [0-9a-f]{12}…, on rank 0 SHA-256 [0-9a-f]{12}…$/),
     "expected the same on all of them: give every machine the same files"
   ])
 })
@@ -62,9 +62,9 @@ test("another plan is told with the fields that differ; where its files and its 
   const [message, ...rest] = await told([{}, { settings: ["adapter.rank=2", "seed=5"] }])
   expect(rest).toEqual([message!])
   expect(message!.split("\n")).toEqual([
-    "the processes of this run differ in what decides its numbers:",
-    "  rank 1: seed is 5, of rank 0 1",
-    "  rank 1: adapter.rank is 2, of rank 0 4",
+    "the processes of this run differ in settings that affect its results:",
+    "  rank 1: seed is 5, on rank 0 1",
+    "  rank 1: adapter.rank is 2, on rank 0 4",
     "expected the same on all of them: give every process the same plan and the same settings"
   ])
   w.write("copied.jsonl", w.read("train.jsonl"))
@@ -75,14 +75,14 @@ test("another plan is told with the fields that differ; where its files and its 
 test("so are files that only some ranks have", async () => {
   const [message] = await told([{}, { settings: ["data.validation=other-rows.jsonl"] }])
   expect(message).toMatch(
-    /\n {2}rank 1: data\.validation: SHA-256 [0-9a-f]{12}…, of rank 0 (no such file|SHA-256 .*)\n/
+    /\n {2}rank 1: data\.validation: SHA-256 [0-9a-f]{12}…, on rank 0 (no such file|SHA-256 .*)\n/
   )
 })
 
 test("other devices are refused unless they are meant", async () => {
   const ranks = [{ instructions: "avx512" }, { instructions: "avx2" }]
   const [message] = await told(ranks)
-  expect(message).toContain("\n  rank 1: it computes on cpu avx2, rank 0 on cpu avx512\n")
+  expect(message).toContain("\n  rank 1: it uses cpu avx2, rank 0 uses cpu avx512\n")
   expect(message).toContain("--mixed-devices")
   expect(await told(ranks, true)).toEqual(everyone(2, null))
 })

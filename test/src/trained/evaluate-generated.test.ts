@@ -127,9 +127,9 @@ describeOn("wasm", () => {
     expect(await failure(scored(rows))).toMatchObject({
       _tag: "DataError",
       problems: [
-        "test.jsonl:1: is a text, which asks nothing; completions and conversations do",
-        "test.jsonl:3: the conversation does not end with an answer of the assistant to something, so none is expected",
-        "test.jsonl:4: the conversation does not end with an answer of the assistant to something, so none is expected"
+        "test.jsonl:1: is a plain text without a question; use completions or conversations",
+        "test.jsonl:3: the conversation does not end with a trained answer of the assistant, so there is no expected answer",
+        "test.jsonl:4: the conversation does not end with a trained answer of the assistant, so there is no expected answer"
       ]
     })
   })

@@ -210,7 +210,7 @@ describe("too few batches", () => {
         const options = { rank: 4, alpha: 8, scaling: "standard", init: { kind: "eva", batches: 4 } } as const
         const error = yield* Effect.flip(inject(model, lora, { ...options, targets: "all-linear", calibrate }))
         expect(error.message).toBe(
-          `adapter.init "eva" cannot initialize ${model.sites[0]!.name}: it needs 4 training batches, and 3 were given; give Training.calibrating more, or set the init's batches to 3`
+          `adapter.init "eva" cannot initialize ${model.sites[0]!.name}: it needs 4 training batches, but 3 were given; give Training.calibrating more, or set the init's batches to 3`
         )
       })
     ))

@@ -161,7 +161,7 @@ describeOn("wasm", () => {
       await tell([])
       await tell(["one"])
       await tell(["one", "two", "three"])
-      expect(heard).toEqual(["warning: one", "warning: one; and 2 more sites likewise (metrics.jsonl)"])
+      expect(heard).toEqual(["warning: one", "warning: one; and 2 more sites with the same warning (metrics.jsonl)"])
     })
   })
 })

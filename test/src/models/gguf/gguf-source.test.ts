@@ -142,7 +142,7 @@ test("types, architectures and tensors that are not read are named, all of them 
   })
   expect(message.split("\n").length).toBe(2)
   expect(message).toContain(
-    "tensor blk.0.attn_q.weight is stored as IQ2_XXS, which is not read here; expected one of F32"
+    "tensor blk.0.attn_q.weight is stored as IQ2_XXS, which is not supported; expected one of F32"
   )
   expect(await spoiled((bytes) => replaced(bytes, "llama", "mamba"))).toContain(
     'general.architecture is "mamba"; supported are llama, qwen2, qwen3, gemma2, gemma3, phi3, gpt2'

@@ -80,7 +80,7 @@ describe("memory", () => {
     expect(warnings(estimate(3e9), machine)).toEqual([])
     expect(warnings(estimate(7.9e9), machine).join()).not.toContain("this machine")
     expect(warnings(estimate(8.1e9), machine)[0]).toContain(
-      "about 8.1 GB are needed, this machine has 16 GB (10 GB free): it may run out of memory"
+      "about 8.1 GB are needed, but this machine has 16 GB (10 GB free): it may run out of memory"
     )
     expect(warnings(estimate(17e9), machine)[0]).toContain("it cannot run on the CPU or on wasm")
   })
@@ -88,7 +88,7 @@ describe("memory", () => {
   test("a warning that names wasm near its 4 GiB", () => {
     const wasm = (bytes: number) => warnings(estimate(bytes), { total: 1e12, available: 1e12 })
     expect(wasm(0.79 * 2 ** 32)).toEqual([])
-    expect(wasm(0.81 * 2 ** 32)[0]).toMatch(/wasm has 4 GiB at most.*--device webgpu/)
+    expect(wasm(0.81 * 2 ** 32)[0]).toMatch(/wasm has at most 4 GiB.*--device webgpu/)
   })
 
   test("this machine has some, and no more free than there is", () => {
