@@ -134,7 +134,7 @@ export const dora: AdapterMethod<DoraOptions, typeof DoraConfig.Encoded> = {
   trainsBias: false,
   penalty: null,
   allocation: null,
-  sum: { by: null, because: "whose weights are no linear function of its parameters" },
+  sum: { by: null, because: "whose weights are not a linear function of its parameters" },
   peft: { layout },
   compared: {
     dora: {

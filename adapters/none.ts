@@ -26,7 +26,7 @@ export const none: AdapterMethod<Record<never, never>, typeof NoneConfig.Encoded
   penalty: null,
   allocation: null,
   sum: { by: "values" },
-  peft: { layout: null, because: "PEFT has no adapter that adapts nothing" },
+  peft: { layout: null, because: "PEFT has no adapter without adapted layers" },
   compared: {
     // its rate is the head's: there is nothing else to move
     none: {

@@ -31,11 +31,11 @@ export type OptionsOf<Options, Section> = 0 extends 1 & Section
       "seed" | "calibrate"
     >
 
-const seedField = count(0, "Everything random depends on this and nothing else.").pipe(withDefault(0))
+const seedField = count(0, "Seed of all random numbers of the adapter.").pipe(withDefault(0))
 
 const saved = {
   path: "adapter.from",
-  message: "a saved adapter is put in place by readPlan and train, or by loadAdapter; inject starts a new one"
+  message: "inject starts a new adapter; to continue a saved one, use readPlan and train, or loadAdapter"
 }
 
 const failed = (problems: InjectionError["problems"]) => Result.fail(new InjectionError({ problems }))

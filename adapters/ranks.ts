@@ -83,7 +83,7 @@ export const withRanks = <Options>(
       const { most = 0 } = decides?.bounds(one) ?? {}
       const rank = ranks[name]
       if (rank !== undefined && Number.isInteger(rank) && rank >= 0 && rank <= most) return []
-      return [problem(name, `found ${rank ?? "nothing"}; expected the rank that was decided, from 0 to ${most}`)]
+      return [problem(name, `found ${rank ?? "nothing"}; expected the chosen rank, from 0 to ${most}`)]
     }),
     ...Object.keys(ranks).flatMap((name) => (sites.has(name) ? [] : [problem(name, "is not an adapted layer")]))
   ]

@@ -218,12 +218,12 @@ const preset = (name: TargetPreset, sites: ReadonlyArray<LinearSite>): ReadonlyA
 
 const nothingCalled = (name: TargetPreset) => ({
   path: "adapter.targets",
-  message: `found "${name}", but no linear layer of this model is called so; expected patterns over its sites, or "all-linear"`
+  message: `found "${name}", but no linear layer of this model has that name; expected layer patterns, or "all-linear"`
 })
 
 const everythingExcluded = {
   path: "adapter.exclude",
-  message: "leaves none of the targeted layers; expected fewer patterns here, or more targets"
+  message: "excludes all targeted layers; expected fewer patterns here, or more targets"
 }
 
 /** At most three problems per path in full: a rank too large for 36 layers is one mistake, not 36. */
@@ -233,7 +233,7 @@ const condensed = (problems: ReadonlyArray<{ readonly path: string; readonly mes
     const examples = layers.slice(0, 3)
     return layers.length <= 3
       ? examples
-      : [...examples, { path, message: `and ${layers.length - 3} more layers likewise` }]
+      : [...examples, { path, message: `and ${layers.length - 3} more layers with the same problem` }]
   })
 }
 

@@ -47,6 +47,6 @@ export const noCalibration: Calibrate = (site, { init }) =>
     new InitError({
       site: site.name,
       init,
-      reason: "it looks at training data, and none was given; give inject the option calibrate (Training.calibrating)"
+      reason: "it needs training data; pass the option calibrate (Training.calibrating) to inject"
     })
   )

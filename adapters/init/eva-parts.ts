@@ -37,8 +37,8 @@ const failed = (site: LinearSite, nothing: Directionless, { batches }: Eva): Ini
 const reasonOf = (nothing: Directionless, batches: number): string => {
   const over = `its inputs over the first ${batches} training batches`
   return nothing === "zero"
-    ? `${over} are all the same; exclude the site, or take init "kaiming"`
-    : `${over} are not finite; see whether the base model computes finite numbers, or take init "kaiming"`
+    ? `${over} are all equal; exclude the site, or use init "kaiming"`
+    : `${over} are not finite; check that the base model computes finite numbers, or use init "kaiming"`
 }
 
 /** λᵢ/Σλ, the largest first; none where the inputs are all the same. `look`: at a covariance, shown before it is used up. */

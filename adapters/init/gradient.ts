@@ -29,7 +29,7 @@ export const withoutGradient = (
   const over = `its gradient over the first ${batches} training batches`
   const reason =
     nothing === "zero"
-      ? `${over} is 0 everywhere: the loss does not depend on it as the head starts (a head of zeros passes no gradient); set model.head to "new", exclude the site, or take init "kaiming"`
-      : `${over} is not finite; see whether the base model computes finite numbers, or take init "kaiming"`
+      ? `${over} is 0 everywhere: at the start the loss does not depend on it (a head of zeros passes no gradient); set model.head to "new", exclude the site, or use init "kaiming"`
+      : `${over} is not finite; check that the base model computes finite numbers, or use init "kaiming"`
   return new InitError({ site, init, reason })
 }

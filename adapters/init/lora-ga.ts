@@ -37,7 +37,7 @@ export const loraGa: Initializer<LoraGa> = {
   problem: ({ name, out, in: inputs }, rank) =>
     2 * rank <= Math.min(out, inputs)
       ? undefined
-      : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it takes 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
+      : `rank ${rank} is larger than init "lora-ga" allows at ${name}: it uses 2·rank singular directions of W [${out}, ${inputs}]'s gradient, so at most ${Math.floor(Math.min(out, inputs) / 2)}`,
   init: (config, place, source) =>
     Effect.gen(function* () {
       // loaded where it is asked for, with what decomposes

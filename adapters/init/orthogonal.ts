@@ -15,7 +15,7 @@ export const orthogonal: Initializer<unknown> = {
   problem: (_site, rank) =>
     rank % 2 === 0
       ? undefined
-      : `init "orthogonal" shares the rank out between A and B, so it needs an even one; found ${rank}, expected ${rank - 1 || 2} or ${rank + 1}`,
+      : `init "orthogonal" splits the rank between A and B, so it needs an even rank; found ${rank}, expected ${rank - 1 || 2} or ${rank + 1}`,
   init: (_config, { site, rank }, { random }) =>
     // loaded where it is asked for, with what decomposes
     Effect.map(

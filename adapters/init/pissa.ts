@@ -52,10 +52,7 @@ const decomposed = (
         if (!(error instanceof NotFiniteMatrix)) throw error
         const { row, column, value } = error
         return Effect.fail(
-          failed(
-            place,
-            `W[${row}, ${column}] is ${value}, where finite numbers are expected; repair the model's weights`
-          )
+          failed(place, `W[${row}, ${column}] is ${value}, expected finite numbers; repair the model's weights`)
         )
       }
     }
@@ -73,7 +70,7 @@ const factorsOf = ({ U, S, V }: TruncatedSvd, { site, rank, scale }: Place): Fac
 /** With A's row and B's column at 0 neither ever has a gradient. */
 const tooFew = (rankOfW: number, { rank }: Place): string =>
   rankOfW === 0
-    ? 'W is 0 throughout, so A and B would start at 0 and never move; leave the site out, or take init "kaiming"'
+    ? 'W is all zeros, so A and B would start at 0 and never change; exclude the site, or use init "kaiming"'
     : `W has rank ${rankOfW}, and what a pair of rank ${rank} has beyond that would start at 0 in A and in B and never move; give the site a rank of at most ${rankOfW}, or leave it out`
 
 /** PiSSA. */

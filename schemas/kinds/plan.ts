@@ -117,14 +117,14 @@ const splitsOf = (path: string, extensions: string) => {
     train: file(`Rows to train on (${extensions}).`),
     validation: Schema.optionalKey(
       Schema.Union([
-        file("Rows to evaluate during training."),
+        file("Rows to evaluate on during training."),
         share("Fraction of the training rows to hold out.")
       ]).annotate({
         expected: `${path}, or a fraction between 0 and 1 of the training rows`,
-        description: "Rows to evaluate during training: a file, or the fraction of the training rows to hold out."
+        description: "Rows to evaluate on during training: a file, or the fraction of the training rows to hold out."
       })
     ),
-    test: Schema.optionalKey(file("Rows to evaluate at the end.")),
+    test: Schema.optionalKey(file("Rows to evaluate on after training.")),
     ...dialect
   }
 }

@@ -27,7 +27,7 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
   reason: Schema.String
 }) {
   override get message() {
-    return `the study stops, since a worker failed; finished trials are kept: ${this.reason}`
+    return `the study stopped, because a worker failed; finished trials are kept: ${this.reason}`
   }
 }
 
@@ -142,7 +142,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const follower = followResults(database, folder, guard, (error) =>
       reported++ > 0
         ? Effect.void
-        : at.live.tell(`the database does not answer (${reasonOf(error)}); retrying for a minute`)
+        : at.live.tell(`the database does not respond (${reasonOf(error)}); retrying for a minute`)
     )
     yield* follower.look
     yield* at.live.begin(follower.results().length)

@@ -114,7 +114,7 @@ export const liveTable = (measure: Measure, screen: Screen, now: () => number = 
     begin: (done) =>
       Effect.sync(() => {
         shown = done
-        if (done > 0) above([`runs that are done already: ${done}`])
+        if (done > 0) above([`runs already finished: ${done}`])
       }),
     show: (standing) =>
       Effect.sync(() => {

@@ -89,6 +89,7 @@ export const methodNames = Object.keys(comparedMethods)
 export const DEFAULT_METHODS: ReadonlyArray<string> = ["lora", "lora-pro", "full"]
 
 export const comparedMethod = (name: string): ComparedMethod => {
-  if (!Object.hasOwn(comparedMethods, name)) throw new Error(`no method "${name}"; there are ${methodNames.join(", ")}`)
+  if (!Object.hasOwn(comparedMethods, name))
+    throw new Error(`unknown method "${name}"; expected one of ${methodNames.join(", ")}`)
   return comparedMethods[name]!
 }

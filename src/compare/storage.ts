@@ -87,7 +87,7 @@ export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient,
 export const storageError = (storage: Storage, error: SqlError): StorageError =>
   new StorageError({
     storage: shownStorage(storage),
-    reason: `${reasonOf(error)}; is it there, and may it be written?`
+    reason: `${reasonOf(error)}; check that it exists and can be written`
   })
 
 export const reasonOf = (error: unknown): string => {

@@ -53,7 +53,7 @@ const planIn = (question: Question, folder: string) =>
 const decodeStudy = Schema.decodeUnknownEffect(Study)
 
 const notWhatItWrites = (file: string) => (error: Schema.SchemaError) =>
-  new FileError({ action: "read", file, reason: `not what compare writes: ${error.message.replaceAll("\n", " ")}` })
+  new FileError({ action: "read", file, reason: `not a valid study file: ${error.message.replaceAll("\n", " ")}` })
 
 /** Reads the study.json of a folder, with input paths as written; undefined if the folder has none. */
 const studyIn = (folder: string) =>

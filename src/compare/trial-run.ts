@@ -122,7 +122,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
 const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
   const others = Object.keys(wanted).filter((name) => Object.hasOwn(read, name) && read[name] !== wanted[name])
   if (others.length === 0) return Effect.void
-  const reason = `it was trained with other files than study.json names: ${listed(others).join(", ")}`
+  const reason = `it was trained with different files than study.json lists: ${listed(others).join(", ")}`
   return Effect.fail(new TrialTrouble({ trial: trial.id, reason }))
 }
 

@@ -72,7 +72,7 @@ export const serveDatabase = (
         continue
       }
       reported = false
-      yield* tell(`works on ${open.study.name} in ${open.folder}`)
+      yield* tell(`working on ${open.study.name} in ${open.folder}`)
       yield* serveStudy({ ...work, ...open })
     }
   })

@@ -139,7 +139,7 @@ const observed = (
 const withoutExamples = (network: LayersNetwork, calibration: Calibration): Effect.Effect<never, AdaptError> => {
   const given = calibration.what === "gradient" ? "[x, y]" : "[x]"
   const message =
-    `"${calibration.init}" looks at training data, and none was given; ` +
+    `"${calibration.init}" needs training data, but none was given; ` +
     `expected { examples: ${given} }, or a dataset there, after the options`
   return Effect.fail(new AdaptError({ model: network.base.name, problems: [{ path: "init", message }] }))
 }

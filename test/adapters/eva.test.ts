@@ -75,7 +75,7 @@ describeOnEach(() => {
 
 describe("cannot start", () => {
   const reasons = {
-    "are all the same": () => tf.zeros<tf.Rank.R2>([WIDTH, WIDTH]),
+    "are all equal": () => tf.zeros<tf.Rank.R2>([WIDTH, WIDTH]),
     "are not finite": () => tensorOf(C.map((row, i) => row.map((x) => (i === 5 ? Number.NaN : x))))
   }
   for (const [reason, covariance] of Object.entries(reasons)) {

@@ -204,9 +204,7 @@ describe("options have the defaults of a plan, and are wrong in its words", () =
     ],
     [
       { from: "adapters/1" },
-      [
-        "adapter.from: a saved adapter is put in place by readPlan and train, or by loadAdapter; inject starts a new one"
-      ]
+      ["adapter.from: inject starts a new adapter; to continue a saved one, use readPlan and train, or loadAdapter"]
     ]
   ])("%o", async (wrong, problems) => {
     const error = await scoped(Effect.flip(inject(toy.model, lora, wrong)))

@@ -83,8 +83,7 @@ describe("as PEFT's", () => {
     expect(Result.isFailure(refused) ? refused.failure.problems : []).toEqual(
       [0, 1].map(() => ({
         path: "adapter.overrides.0.rank",
-        message:
-          'init "orthogonal" shares the rank out between A and B, so it needs an even one; found 3, expected 2 or 4'
+        message: 'init "orthogonal" splits the rank between A and B, so it needs an even rank; found 3, expected 2 or 4'
       }))
     )
   })

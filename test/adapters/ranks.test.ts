@@ -147,7 +147,7 @@ describeOn("wasm", () => {
         const model = yield* tinyBert("mean")
         for (const init of [gora, eva(2)]) {
           const error = yield* Effect.flip(inject(model, lora, options(init)))
-          expect(error.message).toContain("it looks at training data, and none was given")
+          expect(error.message).toContain("it needs training data")
         }
       })
     ))
@@ -176,14 +176,14 @@ describe("a record of other ranks", () => {
 
   test("is told, all that is wrong at once", () => {
     const message = messageOf(eva(2), recorded({ [names[0]!]: 5, [names[1]!]: 0.5, other: 1 }))
-    expect(message).toContain(`ranks.${names[0]}: found 5; expected the rank that was decided, from 0 to 4`)
+    expect(message).toContain(`ranks.${names[0]}: found 5; expected the chosen rank, from 0 to 4`)
     expect(message).toContain(`ranks.${names[1]}: found 0.5; expected`)
     expect(message).toContain("ranks.other: is not an adapted layer")
     expect(message!.split("\n")).toHaveLength(3)
     const { [names[3]!]: _, ...missing } = recorded({})
     expect(messageOf(eva(2), missing)).toContain(`ranks.${names[3]}: found nothing`)
     // this init decides none
-    expect(messageOf({ kind: "kaiming" }, recorded({}))).toContain("expected the rank that was decided, from 0 to 0")
+    expect(messageOf({ kind: "kaiming" }, recorded({}))).toContain("expected the chosen rank, from 0 to 0")
   })
 })
 

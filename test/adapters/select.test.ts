@@ -50,7 +50,7 @@ describe("targets", () => {
     const bare = { ...described, sites: described.sites.map(({ part: _, ...site }) => site) }
     const result = select(bare, lora, options, { targets: "mlp" })
     expect(Result.isFailure(result) && result.failure.message).toBe(
-      'adapter.targets: found "mlp", but no linear layer of this model is called so; expected patterns over its sites, or "all-linear"'
+      'adapter.targets: found "mlp", but no linear layer of this model has that name; expected layer patterns, or "all-linear"'
     )
   })
   test("exclude takes sites away, of patterns and of presets", () => {
@@ -66,7 +66,7 @@ describe("targets", () => {
       'adapter.exclude.0: found "qery", which matches no targeted layer of the model; nearest: encoder.layer.0.intermediate.dense, encoder.layer.0.output.dense, encoder.layer.1.intermediate.dense, … (4)'
     ])
     expect(problemsOf({ targets: ["query"], exclude: ["**"] })).toEqual([
-      "adapter.exclude: leaves none of the targeted layers; expected fewer patterns here, or more targets"
+      "adapter.exclude: excludes all targeted layers; expected fewer patterns here, or more targets"
     ])
   })
   test("no method: no sites, and targets are not looked at", () => {
@@ -117,7 +117,7 @@ describe("rank", () => {
   test("too large for every layer is told in four sentences, not in twelve", () => {
     const problems = problemsOf({ targets: "all-linear" }, { rank: 1000 })
     expect(problems).toHaveLength(4)
-    expect(problems.at(-1)).toBe("adapter.rank: and 9 more layers likewise")
+    expect(problems.at(-1)).toBe("adapter.rank: and 9 more layers with the same problem")
   })
   test("an override can cause it, and can cure it", () => {
     expect(problemsOf({ targets: ["query"], overrides: [{ targets: ["encoder.layer.1.**"], rank: 40 }] })).toHaveLength(

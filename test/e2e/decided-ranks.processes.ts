@@ -85,7 +85,7 @@ describe("told, and nothing is done:", () => {
     w.write("run/run.json", report)
     expect(code).not.toBe(0)
     expect(stderr).toContain(
-      `run.json lists different layers: ranks.${first}: found 9; expected the rank that was decided, from 0 to 4`
+      `run.json lists different layers: ranks.${first}: found 9; expected the chosen rank, from 0 to 4`
     )
   })
 

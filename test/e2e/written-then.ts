@@ -118,7 +118,7 @@ export const testStudies = (w: Workspace, asked: ReadonlyArray<string>) =>
       "that was interrupted goes on, and comes to the same verdict",
       async () => {
         const { stderr } = await compare("unfinished-study")
-        expect(stderr).toContain("runs that are done already")
+        expect(stderr).toContain("runs already finished")
         expect(verdict("unfinished-study")).toEqual(alike(verdict("study")))
       },
       TIMEOUT

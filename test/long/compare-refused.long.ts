@@ -104,7 +104,7 @@ refuses("study", w, [
   {
     name: "a study that cannot be read",
     args: () => comparing("--out", "other"),
-    says: ["other/study.json", "not what compare writes"]
+    says: ["other/study.json", "not a valid study file"]
   },
   { name: "a worker without work", args: () => ["compare", "--worker"], says: ["--storage", "--out"] },
   {
@@ -151,7 +151,7 @@ describe("a run that fails", () => {
       const { code, stderr } = await study.ended
       renameSync(w.path("away.jsonl"), w.path("train.jsonl"))
       expect(code).toBe(1)
-      expect(stderr).toContain("the study stops, since a worker failed; finished trials are kept")
+      expect(stderr).toContain("the study stopped, because a worker failed; finished trials are kept")
       expect(stderr).toContain("train.jsonl: no such file")
       expect(stderr).toContain("resume with: bun run compare plan.json --out missing")
       expect(stderr).not.toMatch(/^\s+at /m)

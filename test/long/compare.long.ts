@@ -78,7 +78,7 @@ test(
 
     const third = startCompare(w, "--workers", "2")
     const { code, stderr } = await third.ended
-    expect(stderr).toContain("runs that are done already")
+    expect(stderr).toContain("runs already finished")
     expect(code).toBe(0)
     expectWhole(w, folder)
     for (const [trial, at] of done) expect(finishedAt(w, folder).get(trial)).toBe(at)

@@ -142,7 +142,7 @@ const said = (
 ): string => {
   const [size, points] = [sizeOf(measure, mean ?? 0), `${signed(measure, mean ?? 0)}${inPoints(measure)}`]
   const after = (word: string) => (name === null ? "" : ` ${word}${name}`)
-  if (mean === null) return `no seed at which both${name === null ? "" : ` this and ${name}`} ended well`
+  if (mean === null) return `no seed with which both${name === null ? "" : ` this and ${name}`} ended well`
   if (claim === "ahead") return `ahead${after("of ")} by ${size}${inPoints(measure)}`
   if (claim === "behind") return `behind${after("")} by ${size}${inPoints(measure)}`
   if (claim === "not told apart") return `not distinguishable${after("from ")}: ${points}`

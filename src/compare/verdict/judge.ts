@@ -235,7 +235,7 @@ const compared = (groups: ReadonlyArray<Group>, split: Table["split"], measure: 
 const sweepWarnings = ({ best, edge, points }: Sweep, name: string, { seeds }: Study): ReadonlyArray<string> => {
   if (best === null) {
     const missing = points.every(({ failed }) => failed === 0)
-    return missing ? [] : [`${name}: no rate of its grid works: every run failed, or none has a validation loss`]
+    return missing ? [] : [`${name}: no rate of its grid worked: every run failed, or none has a validation loss`]
   }
   const [first, last] = [points[0]!.learningRate, points.at(-1)!.learningRate].map((rate) => scientific(rate))
   const other = edge === "smallest" ? "smaller" : "larger"
@@ -268,7 +268,7 @@ const tableWarnings = ({ entries, split, stage }: Table, { freshSeeds, commonRat
     ...entries
       .filter(({ failed }) => failed > 0)
       .map(({ name, failed, done }) => {
-        const over = done === 0 ? "there is no run left to average" : `its figures are over the ${done} that did not`
+        const over = done === 0 ? "no run is left to average" : `its figures are over the ${done} that did not`
         return `${name}: ${failed} of ${failed + done} fresh runs ${where} failed; ${over}`
       }),
     ...entries

@@ -54,7 +54,7 @@ export interface Served {
 
 /** Why an encoder with a decoder is not served: the end of a sentence that begins with the run's place. */
 export const WRITES_TOKENS =
-  "is an encoder-decoder, which needs two graphs and a cache; this export does not write them: use --format huggingface and convert the folder with optimum"
+  "is an encoder-decoder, which needs two graphs and a cache, and this export does not support them: use --format huggingface and convert the folder with optimum"
 
 /** A script of transformers.js over the folder. */
 export const script = (imported: string, lines: ReadonlyArray<string>): string =>

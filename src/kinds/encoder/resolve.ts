@@ -146,9 +146,9 @@ const truncated = (
   { sample, p95, truncated: share }: LengthPercentiles
 ): ReadonlyArray<string> => {
   if (share <= LARGEST_SHARE_CUT) return []
-  const cut = `${percent(share)} of the texts lose their end at ${maxLength} tokens`
+  const cut = `${percent(share)} of the texts are truncated at ${maxLength} tokens`
   const sampled = `looked at ${wholeNumber(sample)}; 95 % have at most ${p95} tokens`
-  return [`train (${where}): ${cut} (${sampled}); data.maxLength says where they are cut`]
+  return [`train (${where}): ${cut} (${sampled}); data.maxLength sets the limit`]
 }
 
 /** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */

@@ -132,10 +132,10 @@ export const loraPro = (
 const maxLength = ({ p95, longest, positions }: Facts): Choice => {
   const round = roundLength(p95)
   const value = Math.min(round, positions)
-  const cut = longest <= value ? `the longest has ${longest}` : `the longest has ${longest} and loses its end`
+  const cut = longest <= value ? `the longest has ${longest}` : `the longest has ${longest} and is truncated`
   const reason =
     value < round
-      ? `the model has no more positions; 95 % of the texts have at most ${p95} tokens, so more than one in twenty loses its end`
+      ? `the model's token limit; 95 % of the texts have at most ${p95} tokens, so more than one in twenty is truncated`
       : `95 % of the texts have at most ${p95} tokens; ${cut}`
   return { path: "data.maxLength", value, reason }
 }

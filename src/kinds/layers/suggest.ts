@@ -43,7 +43,7 @@ const length = (rows: number): ReadonlyArray<Choice> => {
     seen === wanted
       ? ""
       : seen === MOST_ROWS_SEEN
-        ? "; longer runs were not measured, and a first run need not be longer"
+        ? "; longer runs were not measured"
         : `; ${MOST_PASSES} passes at most, since repeating a row more often mostly makes the model memorise it`
   const fewer = batch < STEP.largest ? `${STEP.largest} would leave a run of fewer than ${STEP.steps} steps` : ""
   return [
@@ -88,7 +88,7 @@ const orderCaution = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
   const named = labels.slice(0, NAMED_LABELS).map((label, i) => `${i}: ${label}`)
   const more = labels.length > NAMED_LABELS ? ", …" : ""
   return [
-    `the model's outputs are taken to be the labels in this order: ${named.join(", ")}${more}; if it was trained with another, data.labels says so`
+    `the model's outputs are assumed to be the labels in this order: ${named.join(", ")}${more}; if it was trained with another order, set data.labels`
   ]
 }
 

@@ -194,7 +194,7 @@ const promptsOf = (
       return own
     })
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    const note = `${cut.length} of ${prompts.length} prompts have more than ${positions} tokens and lose their end, such as ${quoted(cut[0])}`
+    const note = `${cut.length} of ${prompts.length} prompts have more than ${positions} tokens and are truncated, such as ${quoted(cut[0])}`
     return { prompts, notes: cut.length === 0 ? [] : [note] }
   })
 

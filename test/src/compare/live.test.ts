@@ -91,7 +91,7 @@ describe("a screen", () => {
     const live = liveTable(accuracy, out)
     Effect.runSync(live.begin(1))
     Effect.runSync(live.show({ results: [result, result], running: [], most: 9 }))
-    expect(out.text()).toBe(`runs that are done already: 1\n${resultLine(accuracy, result, 2, 9)}\n`)
+    expect(out.text()).toBe(`runs already finished: 1\n${resultLine(accuracy, result, 2, 9)}\n`)
   })
 
   test("that is a terminal is redrawn: what was drawn is erased, line for line, and nothing wraps", () => {

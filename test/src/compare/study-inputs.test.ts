@@ -74,5 +74,5 @@ test("a trial that was trained over others is no result", async () => {
   // a sweep does not read the test split
   expect(await run({ "data.train": "b".repeat(64) })).toMatchObject({ status: "done" })
   const refused = run({ ...study.inputs, "data.train": "c".repeat(64) })
-  await expect(refused).rejects.toThrow("it was trained with other files than study.json names: data.train")
+  await expect(refused).rejects.toThrow("it was trained with different files than study.json lists: data.train")
 })

@@ -57,7 +57,7 @@ describe("the best rate", () => {
     const verdict = verdictOf(results)
     expect(entryOf(verdict, "lora")).toMatchObject({ learningRate: null, done: 0, test: null, againstFull: null })
     expect(verdict.warnings).toContain(
-      "LoRA: no rate of its grid works: every run failed, or none has a validation loss"
+      "LoRA: no rate of its grid worked: every run failed, or none has a validation loss"
     )
   })
 
@@ -277,7 +277,7 @@ describe("failed runs", () => {
     const verdict = verdictOf([...fresh("lora", plain), ...fresh("lora-pro", [null, null, null, null, null])])
     const entry = entryOf(verdict, "lora-pro")
     expect(entry).toMatchObject({ done: 0, failed: 5, test: null, seconds: null })
-    expect(entry.againstLora!.words).toContain("no seed at which both this and LoRA ended well")
+    expect(entry.againstLora!.words).toContain("no seed with which both this and LoRA ended well")
   })
 })
 

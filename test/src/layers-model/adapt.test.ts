@@ -120,7 +120,7 @@ describeOnBoth(() => {
 
   test("nor by what could not be", async () => {
     const before = tf.memory().numTensors
-    await expect(adapt(model, { rank: 2, init: { kind: "lora-ga" } })).rejects.toThrow("looks at training data")
+    await expect(adapt(model, { rank: 2, init: { kind: "lora-ga" } })).rejects.toThrow("needs training data")
     await told(adapt(model, { rank: 100 }))
     await told(adapted.add("adapter", {}))
     expect(tf.memory().numTensors).toBe(before)

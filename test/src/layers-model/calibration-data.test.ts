@@ -251,7 +251,7 @@ describe("what is told", () => {
 
   test("missing examples", async () => {
     expect(await told(lossy(twoLayers()), gradient, undefined)).toEndWith(
-      'init: "lora-ga" looks at training data, and none was given; expected { examples: [x, y] }, or a dataset there, after the options'
+      'init: "lora-ga" needs training data, but none was given; expected { examples: [x, y] }, or a dataset there, after the options'
     )
     expect(await told(twoLayers(), options({ init: { kind: "eva" } }), {})).toContain("{ examples: [x] }")
   })

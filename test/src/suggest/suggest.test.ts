@@ -113,7 +113,7 @@ describe("rules", () => {
     expect(chosen({ p95: 180 })["data.maxLength"]).toBe(192)
     expect(chosen({ p95: 900, longest: 2000 })["data.maxLength"]).toBe(512)
     const { reason } = choose(facts({ p95: 900, longest: 2000 })).find(({ path }) => path === "data.maxLength")!
-    expect(reason).toContain("the model has no more positions")
+    expect(reason).toContain("the model's token limit")
   })
 
   test("many rows: one pass, up to what a first run takes", () => {

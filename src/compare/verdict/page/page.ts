@@ -120,7 +120,7 @@ const losses = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | nul
     )
     .filter((one) => one !== null)
   if (charts.length === 0) return null
-  return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; what is above them is drawn at the edge.</p>
+  return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; values above them are drawn at the edge.</p>
 <div class="grid small">${charts}</div></section>`
 }
 
@@ -141,7 +141,7 @@ const discrepancies = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Htm
       ...(domain === undefined ? {} : { domain })
     })
   )
-  return html`<section><h2>How far the equivalent gradient is from the full one</h2><p class="quiet">Means over adapted sites and seeds. g is the gradient of the loss with respect to W, g̃ what the method makes of it before moments and learning rate; the best possible is g's projection onto what A and B can move. A value above the axis is drawn at its edge.</p>
+  return html`<section><h2>How far the equivalent gradient is from the full one</h2><p class="quiet">Means over adapted sites and seeds. g is the gradient of the loss with respect to W, g̃ is the method's equivalent gradient, before moments and learning rate; the best possible is the projection of g onto the updates that A and B can make. A value above the axis is drawn at its edge.</p>
 <div class="grid small">${charts}</div></section>`
 }
 
@@ -178,7 +178,7 @@ const again = ({ study }: Verdict): Html => {
     `--device ${study.device}`
   ]
   const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
-  return html`<section><h2>Repeat</h2><p>With the plan above in a file; rates tried: ${rates}. Run the same command in the same folder again to resume.</p>
+  return html`<section><h2>Repeat</h2><p>Save the plan above to a file; rates tried: ${rates}. Run the same command in the same folder again to resume.</p>
 <pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
 }
 

@@ -25,7 +25,7 @@ const texts = ({ data }: ResolvedRelatedPlan): number => data.splits.train.texts
 
 const maxLength = ({ lengths: { p95, max }, model }: ResolvedRelatedPlan): Choice => {
   const value = Math.min(roundLength(p95), model.maxLength)
-  const cut = max <= value ? `the longest has ${max}` : `the longest has ${max} and loses its end`
+  const cut = max <= value ? `the longest has ${max}` : `the longest has ${max} and is truncated`
   return { path: "data.maxLength", value, reason: `95 % of the texts have at most ${p95} tokens; ${cut}` }
 }
 

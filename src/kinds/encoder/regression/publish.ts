@@ -24,7 +24,7 @@ export const publishRegression = headPublisher<
   words: { output: "value", answer: null },
   alone: "A regression head",
   task: "text-regression",
-  purpose: ({ labels }) => `to tell ${numbers(labels)} of a text: ${labels.map(markdown).join(", ")}`,
+  purpose: ({ labels }) => `to predict ${numbers(labels)} of a text: ${labels.map(markdown).join(", ")}`,
   limits: ({ labels }) =>
     `answers every text with ${numbers(labels)}, whatever the text is about, and may leave the range of its training rows.`,
   python: ({ data: { scaling } }) => ({

@@ -109,23 +109,23 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
   const wanted = roundLength(all ? longest : p95)
   const value = Math.min(wanted, positions)
   const longestRow = `the longest row${sample < rows ? ` of ${wholeNumber(sample)} looked at` : ""} has ${wholeNumber(longest)} tokens`
-  const lost = "including the token at which the model learns to stop"
+  const lost = "including the token that ends its text"
   const reason =
     value < wanted
-      ? `the model has no more positions; ${longestRow} and loses its end, ${lost}`
+      ? `the model's token limit; ${longestRow}, ${lost}, and is truncated`
       : all
-        ? `${longestRow}, so that none loses its end, ${lost}`
-        : `95 % of the rows have at most ${wholeNumber(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and loses its end`
+        ? `${longestRow}, ${lost}, so no row is truncated`
+        : `95 % of the rows have at most ${wholeNumber(p95)} tokens; ${longestRow}, ${(longest / p95).toFixed(1)} times as many, and is truncated`
   return { path, value, reason }
 }
 
 const packing = ({ format, mean, p95 }: CausalFacts, maxLength: number): Choice => {
   const path = "data.packing"
   if (format === "text") {
-    const reason = `texts of ${wholeNumber(Math.round(mean))} tokens on average fill rows of ${wholeNumber(maxLength)} one after another, each attending to itself alone: no padding is computed`
+    const reason = `texts of ${wholeNumber(Math.round(mean))} tokens on average fill rows of ${wholeNumber(maxLength)} one after another, each attending only to itself, without padding`
     return { path, value: true, reason }
   }
-  const reason = `a step is a number of answers, and rows of like length share a batch (data.bucketPool), so that little of it is padding; the mean is ${wholeNumber(Math.round(mean))} tokens, 95 % have at most ${wholeNumber(p95)}`
+  const reason = `rows of similar length share a batch (data.bucketPool), so there is little padding; the mean is ${wholeNumber(Math.round(mean))} tokens, 95 % have at most ${wholeNumber(p95)}`
   return { path, value: false, reason }
 }
 
@@ -145,8 +145,8 @@ const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> =>
     seen === wanted
       ? ""
       : seen === MOST_ROWS_SEEN
-        ? "; one pass over all of them is training.epochs: 1, but nothing as long was measured here"
-        : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon says its rows by heart`
+        ? "; training.epochs: 1 is one pass over all of them, but runs of that length were not measured"
+        : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon memorises its rows`
   const tokens = steps * batch * sequences * (text ? maxLength : Math.min(mean, maxLength))
   const what = `${passesOf(steps * batch, pass)}${text ? ` (rows of ${wholeNumber(maxLength)} tokens)` : ""}`
   const path = "training.steps"
@@ -154,7 +154,7 @@ const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> =>
   const fewer = batch < STEP.largest ? `more would leave a run of fewer than ${STEP.steps} steps` : ""
   return [
     text
-      ? { path, value: steps, reason: `${reason}; what more passes over texts give was not measured here` }
+      ? { path, value: steps, reason: `${reason}; the effect of more passes over texts was not measured` }
       : measured(path, steps, reason, findings.decoderSteps),
     measured("training.batchSize", batch, fewer, findings.decoderBatch)
   ]
@@ -212,11 +212,11 @@ export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): Re
   const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
   return [
     ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
-      ? [`${counted(facts.rows, "training row")} are few: more rows help more than any setting of the plan`]
+      ? [`${counted(facts.rows, "training row")} are few: more rows will help more than any change to the plan`]
       : []),
     ...(hours > LONG_HOURS
       ? [
-          `about ${wholeNumber(Math.round(hours))} hours on two CPU cores: take a GPU (--device webgpu), a smaller model, or fewer training.steps`
+          `about ${wholeNumber(Math.round(hours))} hours on two CPU cores: use a GPU (--device webgpu), a smaller model, or fewer training.steps`
         ]
       : []),
     ...nothingToEvaluate(facts)

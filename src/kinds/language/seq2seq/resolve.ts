@@ -140,7 +140,7 @@ const cutWarnings = (
     side.truncated === 0
       ? []
       : [
-          `${split} (${where}): ${percent(side.truncated)} of the ${what} are longer than ${at} and lose their end${lost} (95 % have at most ${side.p95} tokens, the longest ${side.max})`
+          `${split} (${where}): ${percent(side.truncated)} of the ${what} are longer than ${at} and are truncated${lost} (95 % have at most ${side.p95} tokens, the longest ${side.max})`
         ]
   return [
     ...cut(sources, "input texts", `data.maxLength, ${maxLength} tokens,`, ""),

@@ -67,14 +67,14 @@ const MUCH_LONGER = 2
 const lengths = ({ read, written }: Facts): ReadonlyArray<Choice> => {
   const all = read.longest <= MUCH_LONGER * read.p95
   const cut = all
-    ? `the longest text has ${wholeNumber(read.longest)} tokens, so that none loses its end`
-    : `95 % of the texts have at most ${wholeNumber(read.p95)} tokens; the longest has ${wholeNumber(read.longest)} and loses its end`
+    ? `the longest text has ${wholeNumber(read.longest)} tokens, so none is truncated`
+    : `95 % of the texts have at most ${wholeNumber(read.p95)} tokens; the longest has ${wholeNumber(read.longest)} and is truncated`
   return [
     { path: "data.maxLength", value: roundLength(all ? read.longest : read.p95), reason: cut },
     {
       path: "data.maxTargetLength",
       value: roundLength(written.longest),
-      reason: `the longest target has ${wholeNumber(written.longest)} tokens; one that is cut cannot be written as a whole`
+      reason: `the longest target has ${wholeNumber(written.longest)} tokens; a truncated target cannot be learned in full`
     }
   ]
 }
@@ -94,7 +94,7 @@ const length = (facts: Facts): ReadonlyArray<Choice> => {
     {
       path: "training.steps",
       value: steps,
-      reason: `${passesOf(steps * batchSize, rows)}; ${timeText(seconds)}, by what an encoder takes; how many an encoder-decoder needs was not measured here`
+      reason: `${passesOf(steps * batchSize, rows)}; ${timeText(seconds)}, as for encoders; how many an encoder-decoder needs was not measured`
     },
     {
       path: "training.batchSize",

@@ -199,7 +199,7 @@ const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArr
   const bytes = numbers.every((number) => Number.isInteger(number) && number >= 0 && number <= BYTE)
   const largest = numbers.reduce((max, number) => Math.max(max, number), 0)
   if (!bytes || largest <= 1 || rescales) return []
-  const reason = `whole numbers from 0 to ${wholeNumber(largest)} look like bytes, and the model has no layer that scales them: 1/${BYTE} makes them 0 to 1, as models of images are mostly trained`
+  const reason = `whole numbers from 0 to ${wholeNumber(largest)} look like bytes, and the model has no layer that scales them: 1/${BYTE} makes them 0 to 1, as most image models expect`
   return [{ path: "data.scale", value: 1 / BYTE, reason }]
 }
 

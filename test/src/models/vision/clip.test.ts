@@ -304,7 +304,7 @@ test("prompts that lose their end are told", async () => {
   const { zeroShot } = await run(describeZeroShot(folder, { ...asked, towers: "vision" }))
   expect(zeroShot.prompts.map((ids) => ids.length)).toEqual([9, 10, 4, 10, 11, 5, 12, 12, 9])
   expect(zeroShot.notes).toEqual([
-    '2 of 9 prompts have more than 12 tokens and lose their end, such as "a photo of a red circle."'
+    '2 of 9 prompts have more than 12 tokens and are truncated, such as "a photo of a red circle."'
   ])
 })
 

@@ -46,7 +46,7 @@ describe("warnings", () => {
     const [warning, ...others] = await warningsOf(data({ maxLength: 8 }))
     expect(others).toEqual([])
     expect(warning).toMatch(
-      /^train \(.*train\.jsonl\): \d\d\.\d % of the texts lose their end at 8 tokens \(looked at 24; 95 % have at most 1\d tokens\)/
+      /^train \(.*train\.jsonl\): \d\d\.\d % of the texts are truncated at 8 tokens \(looked at 24; 95 % have at most 1\d tokens\)/
     )
     // the model's own positions cut as well
     const long = await warningsOf(data({ maxLength: 4096 }))

@@ -92,11 +92,11 @@ describe("rules", () => {
 
   test("rows are cut where the longest ends, at 95 % where that one is far longer, at the model's positions at last", () => {
     expect(chosen({ p95: 100, longest: 200 })["data.maxLength"]).toBe(208)
-    expect(reasonOf("data.maxLength", { p95: 100, longest: 200 })).toContain("none loses its end")
+    expect(reasonOf("data.maxLength", { p95: 100, longest: 200 })).toContain("no row is truncated")
     expect(chosen({ p95: 100, longest: 201 })["data.maxLength"]).toBe(112)
-    expect(reasonOf("data.maxLength", { p95: 100, longest: 201 })).toContain("and loses its end")
+    expect(reasonOf("data.maxLength", { p95: 100, longest: 201 })).toContain("and is truncated")
     expect(chosen({ p95: 100, longest: 200, positions: 128 })["data.maxLength"]).toBe(128)
-    expect(reasonOf("data.maxLength", { p95: 100, longest: 200, positions: 128 })).toContain("no more positions")
+    expect(reasonOf("data.maxLength", { p95: 100, longest: 200, positions: 128 })).toContain("the model's token limit")
   })
 
   test("texts: packed into rows of 128 to 512 tokens, which are what a step counts", () => {
