@@ -6,9 +6,11 @@ import { beforeAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { mpiEnvironment, mpiruns } from "../mpirun.ts"
+import { supportedNode } from "../runtime/node-folder.ts"
+import { hasNative } from "../runtime/runtimes.ts"
 import { causalData, causalPlan, decoder, writeRows } from "./causal-workspace.ts"
 import { cli, onWasm, run, succeed, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
-import { type Launched, start } from "./runs.ts"
+import { adapterOf, type Launched, start } from "./runs.ts"
 import { alike } from "./train-on-ranks.ts"
 
 const w = workspace()
@@ -77,6 +79,27 @@ describe.skipIf(mpiruns.length === 0)("several processes leave what one does:", 
           expect(processes).toBe(size)
           expect(results).toEqual(alike(w, `1/${name}`).results)
         }
+      },
+      TIMEOUT
+    )
+
+  const node = supportedNode()
+  const device = ["--device", hasNative ? "native" : "wasm", "--threads", "1"]
+  for (const { name, command } of mpiruns)
+    test.skipIf(node === undefined)(
+      `two of them in Node, by ${name}`,
+      async () => {
+        const [alone, together] = [`node-${name}-1`, `node-${name}-2`]
+        const trains = (folder: string) => [cli, "train", "busy.json", "--out", `${folder}/busy`, ...device]
+        for (const words of [
+          [process.execPath, ...trains(alone)],
+          [command, "-n", "2", node!, ...trains(together)]
+        ])
+          await succeed(run(words, { cwd: w.directory, env: mpiEnvironment }))
+        expect(alike(w, `${together}/busy`).processes).toBe(2)
+        // metrics have last digits of each engine's logarithm
+        const [ofOne, ofTwo] = [alone, together].map((folder) => ({ ...adapterOf(w, `${folder}/busy`), card: "" }))
+        expect(ofTwo!).toEqual(ofOne!)
       },
       TIMEOUT
     )

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { tooOldNode } from "../../src/bin/main.ts"
 import { repository } from "../package/consumer.ts"
+import type { Runtime } from "./runtimes.ts"
 
 const VERSION = "22.23.5"
 
@@ -44,4 +45,10 @@ export const nodeFolder = (): string | undefined => {
 export const supportedNode = (): string | undefined => {
   const folder = nodeFolder()
   return folder && join(folder, "node")
+}
+
+/** Where there is such a Node, it as one of the runtimes. */
+export const nodeRuntime = (): ReadonlyArray<Runtime> => {
+  const node = supportedNode()
+  return node === undefined ? [] : [{ name: "node", command: [node] }]
 }

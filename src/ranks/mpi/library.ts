@@ -131,8 +131,6 @@ interface Openers {
 const openers = (): Openers | Unavailable => {
   const runtime = foreign()
   if ("reason" in runtime) return runtime
-  if (process.versions["bun"] === undefined && !("Deno" in globalThis))
-    return { reason: "Node crashes now and then with an MPI library in it", remedy: "run it in Bun or Deno" }
   try {
     return { pointerTo: runtime.pointerTo, system: openSystem(runtime) }
   } catch (cause) {

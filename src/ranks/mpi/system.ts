@@ -40,6 +40,8 @@ const isPipe = (file: number): boolean => {
 const O_WRONLY = 1
 const FIONREAD: Readonly<Record<string, number>> = { linux: 0x541b, darwin: 0x4004_667f }
 const RTLD_NOW = 2
+/** A variable that the user has set stays as it is. */
+const KEEP = 0
 const RTLD_GLOBAL: Readonly<Record<string, number>> = { linux: 0x100, darwin: 0x8 }
 
 /** Opens the C library. Throws on a platform without one. */
@@ -57,12 +59,16 @@ export const openSystem = (foreign: Foreign): System => {
       parameters: ["i32", "i32", "pointer", "pointer", "pointer", "pointer", "pointer", "pointer", "pointer"],
       result: "i32"
     },
+    setenv: { parameters: ["pointer", "pointer", "i32"], result: "i32" },
     exit: { parameters: ["i32"], result: "void" }
   })
   const withText = <A>(value: string, use: (pointer: Pointer) => A): A => {
     const bytes = new TextEncoder().encode(`${value}\0`)
     return use(pointerTo(bytes))
   }
+  // Both libraries may load UCX, which patches the C library's mmap, munmap and sbrk to follow registered memory, while garbage
+  // collectors call them on other threads. It then tries sbrk(page) and sbrk(-page): if the heap grew in between, its last page is lost.
+  withText("UCX_MEM_EVENTS", (name) => withText("no", (value) => system.setenv(name, value, KEEP)))
   return {
     isSocket: (file) => {
       const room = new Uint8Array(128)

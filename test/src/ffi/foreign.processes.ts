@@ -1,14 +1,11 @@
 /** Every runtime calls C functions alike. */
 import { expect, test } from "bun:test"
-import { supportedNode } from "../../runtime/node-folder.ts"
-import { END_TIMEOUT, type Runtime, runScript, runtimes } from "../../runtime/runtimes.ts"
+import { nodeRuntime } from "../../runtime/node-folder.ts"
+import { END_TIMEOUT, runScript, runtimes } from "../../runtime/runtimes.ts"
 
 const implementations = { bun: "bun:ffi", deno: "Deno.dlopen", node: "koffi" }
 
-const node = supportedNode()
-const inNode: ReadonlyArray<Runtime> = node === undefined ? [] : [{ name: "node", command: [node] }]
-
-for (const runtime of [...runtimes, ...inNode])
+for (const runtime of [...runtimes, ...nodeRuntime()])
   test.skipIf(process.platform === "win32")(
     `C functions in ${runtime.name}`,
     async () => {

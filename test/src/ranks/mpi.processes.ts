@@ -16,12 +16,14 @@ import { join } from "node:path"
 import { run, succeed } from "../../e2e/fixtures.ts"
 import { start } from "../../e2e/runs.ts"
 import { type Mpirun, mpiEnvironment, mpiruns } from "../../mpirun.ts"
-import { runtimes } from "../../runtime/runtimes.ts"
+import { nodeRuntime } from "../../runtime/node-folder.ts"
+import { runtimes as bunAndDeno } from "../../runtime/runtimes.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "mpi-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 let runs = 0
 
+const runtimes = [...bunAndDeno, ...nodeRuntime()]
 const program = join(import.meta.dir, "mpi-program.ts")
 const bun = [process.execPath]
 
@@ -79,6 +81,20 @@ for (const mpirun of mpiruns) {
         expect(code).toBe(1)
       })
     }
+
+    for (const { name: runtime, command } of runtimes)
+      test(`its library leaves the C library's functions as they are, in ${runtime}`, async () => {
+        const { stdout } = await succeed(
+          run(
+            [...command, join(import.meta.dir, "untouched-program.ts"), mpirun.name === "MPICH" ? "mpich" : "openmpi"],
+            {
+              cwd: import.meta.dir,
+              env: mpiEnvironment
+            }
+          )
+        )
+        expect(JSON.parse(stdout)).toEqual({ version: expect.stringContaining(mpirun.name), patched: [] })
+      })
 
     for (const { name: runtime, command: own } of runtimes)
       for (const late of [0, 1])
