@@ -41,9 +41,14 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
   return "reason" in found ? [found.reason, found.remedy] : undefined
 }
 
+interface Answer {
+  readonly instructions?: string
+  readonly reason?: string
+}
+
 /** Probes a library in a separate process. Never rejects. */
-export const probe = (file: string): Promise<{ readonly instructions?: string; readonly reason?: string }> =>
-  new Promise((resolve) => {
+export const probe = (file: string): Promise<Answer> =>
+  new Promise<Answer>((resolve) => {
     const script = fileURLToPath(PROBE)
     const args = "Deno" in globalThis ? ["run", "--no-prompt", "--allow-all", script, file] : [script, file]
     // a compiled program would start itself; this variable makes it run as Bun
@@ -63,7 +68,8 @@ export const probe = (file: string): Promise<{ readonly instructions?: string; r
         })
       }
     })
-  })
+    // Node under --permission starts no process
+  }).catch((cause) => ({ reason: messageOf(cause) }))
 
 const failure = (reason: string, remedy: string) =>
   Effect.fail(new DeviceError({ device: "native", site: "opening", reason, remedy }))

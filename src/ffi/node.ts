@@ -45,7 +45,10 @@ export const foreignOfNode = (): Foreign | Unavailable => {
     const { code, message } = cause as NodeJS.ErrnoException
     return code === "MODULE_NOT_FOUND"
       ? { reason: "Node opens libraries by the package koffi, which is not installed", remedy: INSTALL }
-      : { reason: `Node opens libraries by the package koffi, which cannot be loaded (${message})`, remedy: INSTALL }
+      : {
+          reason: `Node opens libraries by the package koffi, which cannot be loaded (${message})`,
+          remedy: code === "ERR_DLOPEN_DISABLED" ? "run it with --allow-addons" : INSTALL
+        }
   }
   return {
     name: `koffi ${koffi.version}`,

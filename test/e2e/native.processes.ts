@@ -101,6 +101,23 @@ describe.skipIf(!hasNative || node === undefined)("in Node", () => {
     TIMEOUT
   )
 
+  test.each([
+    [[], "Node opens libraries by the package koffi, which cannot be loaded (", "; run it with --allow-addons\n"],
+    [["--allow-addons"], "Use --allow-child-process", "; the wasm device works everywhere (--device wasm)\n"]
+  ])(
+    "without a permission (%j), native says which",
+    async (allowed, reason, remedy) => {
+      const permissions = ["--permission", "--allow-fs-read=*", "--allow-fs-write=*", "--allow-worker", ...allowed]
+      const command = [node!, ...permissions, cli, ...train("refused", 1)]
+      const { code, stderr } = await runCommand(command, { cwd: w.directory })
+      const [, said] = stderr.split("\nERROR\n  native: opening: ")
+      expect(said).toContain(reason)
+      expect(said).toEndWith(remedy)
+      expect(code).toBe(1)
+    },
+    TIMEOUT
+  )
+
   test(
     "without koffi, native says what to install, and auto takes wasm",
     async () => {
